@@ -1,0 +1,32 @@
+"""One way to open the store's database: SQLite beside the files by default, PostgreSQL by URL.
+
+Every durable table of the project (archive index, journal, outbox, papers) is opened through here, so that
+"committed" means "on the disk" everywhere.
+"""
+
+from pathlib import Path
+
+from sqlalchemy import Engine, create_engine, event
+
+
+def open_database(place: Path | str) -> Engine:
+    """Open the database at a SQLite file path, or at an SQLAlchemy URL when `place` is a string with `://`.
+
+    SQLite runs in WAL mode with full synchronisation: a committed transaction survives a power cut, and readers
+    do not wait for the writer. Source: SQLite documentation, "Write-Ahead Logging" and `PRAGMA synchronous`.
+    """
+    if isinstance(place, str) and "://" in place:
+        return create_engine(place)
+    path = Path(place)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _durable(connection: object, _record: object) -> None:
+        cursor = connection.cursor()  # type: ignore[attr-defined]
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    return engine

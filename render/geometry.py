@@ -1,0 +1,220 @@
+"""Patient space: LPS millimetres, voxel affines, picture planes and viewing directions.
+
+LPS: +x towards the patient's Left, +y towards Posterior, +z towards the Head (Superior).
+Source: PS3.3 C.7.6.2.1.1 (Image Position and Image Orientation Patient).
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = tuple[float, float, float]
+Affine = NDArray[np.float64]
+
+
+class GeometryError(ValueError):
+    """A geometry that no scanner or reader means; the message says what was found."""
+
+
+def vector(values: Any) -> Vector:
+    """A plain tuple of three Python floats from any sequence of three numbers."""
+    x, y, z = (float(v) for v in values)
+    return (x, y, z)
+
+
+def unit_vector(values: Any) -> Vector:
+    """`values` scaled to length 1. Raises GeometryError for a zero vector."""
+    a = np.asarray(values, dtype=np.float64)
+    length = math.sqrt(float(a[0] * a[0] + a[1] * a[1] + a[2] * a[2]))
+    if length < 1e-12:
+        raise GeometryError(f"Direction {tuple(a)} has no length.")
+    return vector(a / length)
+
+
+def cross(a: Vector, b: Vector) -> Vector:
+    return (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
+
+
+def affine_from(origin_mm: Any, k_step_mm: Any, j_step_mm: Any, i_step_mm: Any) -> Affine:
+    """(4, 4) float64 mapping homogeneous (k, j, i) to LPS mm, from the origin and one step along each index."""
+    affine = np.eye(4, dtype=np.float64)
+    affine[:3, 0], affine[:3, 1], affine[:3, 2] = k_step_mm, j_step_mm, i_step_mm
+    affine[:3, 3] = origin_mm
+    return affine
+
+
+def corners_mm(shape: tuple[int, int, int], affine: Affine) -> NDArray[np.float64]:
+    """(8, 3) LPS mm of the outermost voxel centres of a (K, J, I) grid."""
+    k, j, i = (n - 1 for n in shape)
+    index = np.array([(a, b, c, 1) for a in (0, k) for b in (0, j) for c in (0, i)], dtype=np.float64)
+    return (index @ affine.T)[:, :3]
+
+
+@dataclass(frozen=True, slots=True)
+class Plane:
+    """A picture's place in the patient.
+
+    origin_mm : LPS mm of the centre of pixel (row 0, column 0).
+    right_mm, down_mm : LPS mm step to the next column, to the next row.
+    Source: PS3.3 C.7.6.2.1.1; right_mm is Image Orientation's first triple times the column spacing.
+    """
+
+    origin_mm: Vector
+    right_mm: Vector
+    down_mm: Vector
+
+    @property
+    def pixel_spacing_mm(self) -> tuple[float, float]:
+        """(row spacing, column spacing), the order of DICOM's Pixel Spacing (0028,0030)."""
+        return (math.hypot(*self.down_mm), math.hypot(*self.right_mm))
+
+    @property
+    def normal(self) -> Vector:
+        """Unit right × down: away from the observer."""
+        return unit_vector(cross(self.right_mm, self.down_mm))
+
+    def at(self, row: float, column: float) -> Vector:
+        """LPS mm of a (row, column) position."""
+        return vector(
+            o + row * d + column * r for o, d, r in zip(self.origin_mm, self.down_mm, self.right_mm, strict=True)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An axis-aligned box in LPS mm: lower_mm and upper_mm corners, both inside."""
+
+    lower_mm: Vector
+    upper_mm: Vector
+
+    def __post_init__(self) -> None:
+        if any(a >= b for a, b in zip(self.lower_mm, self.upper_mm, strict=True)):
+            raise GeometryError(f"Box {self.lower_mm} … {self.upper_mm} mm is empty.")
+
+
+# Positive and negative end of each LPS axis. Source: PS3.3 C.7.6.1.1.1 (Patient Orientation).
+_ENDS = (("L", "R"), ("P", "A"), ("H", "F"))
+
+
+def letters(direction: Any) -> str:
+    """Patient Orientation letters of a direction, nearest axis first: `L`, `AH`, `PLF` …
+
+    Components below sin(10°) are left out. Source: PS3.3 C.7.6.1.1.1.
+    """
+    d = unit_vector(direction)
+    order = sorted(range(3), key=lambda axis: -abs(d[axis]))
+    return "".join(_ENDS[axis][0 if d[axis] > 0 else 1] for axis in order if abs(d[axis]) > 0.1736)
+
+
+# Azimuth of the observer: 0 stands in front of the patient, 90 on the patient's left.
+_SIDES: dict[str, tuple[float, float]] = {
+    "anterior": (0.0, 0.0),
+    "left": (90.0, 0.0),
+    "posterior": (180.0, 0.0),
+    "right": (270.0, 0.0),
+    "head": (0.0, 90.0),
+    "foot": (0.0, -90.0),
+}
+_VIEW_WORDS = re.compile(
+    r"(?P<side>anterior|posterior|left|right|head|foot)"
+    r"(,\s*(?P<turn>\d+(\.\d+)?)°?\s+towards\s+(?P<towards>anterior|posterior|left|right))?"
+    r"(,\s*(?P<tilt>\d+(\.\d+)?)°?\s+(?P<sense>up|down))?"
+)
+
+
+def _clean(value: float) -> float:
+    """Rounds away the last bits of sin and cos, which differ between C libraries and processors."""
+    return round(value, 12) + 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Where the observer stands and looks from, towards the middle of what is drawn.
+
+    azimuth_deg : around the head-foot axis; 0 anterior, 90 patient's left, 180 posterior, 270 right.
+    elevation_deg : towards the head; −90 looks from the feet (the radiological axial view, anterior up).
+    """
+
+    azimuth_deg: float = 0.0
+    elevation_deg: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not -90.0 <= self.elevation_deg <= 90.0:
+            raise GeometryError(f"Elevation {self.elevation_deg}° is outside −90…90°.")
+        object.__setattr__(self, "azimuth_deg", float(self.azimuth_deg) % 360.0)
+        object.__setattr__(self, "elevation_deg", float(self.elevation_deg))
+
+    @classmethod
+    def parse(cls, words: str) -> "View":
+        """From patient terms: `anterior`, `anterior, 20 towards left, 10 up`, `left, 15 down`.
+
+        Raises GeometryError with the accepted form when the words are not understood.
+        """
+        match = _VIEW_WORDS.fullmatch(words.strip())
+        if match is None:
+            raise GeometryError(
+                f"View {words!r} is not understood; write e.g. 'anterior, 20 towards left, 10 up' "
+                f"(sides: {', '.join(_SIDES)})."
+            )
+        azimuth, elevation = _SIDES[match["side"]]
+        if match["towards"]:
+            target = _SIDES[match["towards"]][0]
+            gap = (target - azimuth + 180.0) % 360.0 - 180.0
+            if match["side"] in ("head", "foot"):
+                raise GeometryError(f"View {words!r}: from the head or the foot there is no turn, only a side.")
+            if abs(gap) != 90.0:
+                raise GeometryError(f"View {words!r}: cannot turn from {match['side']} to {match['towards']}.")
+            azimuth += math.copysign(float(match["turn"]), gap)
+        if match["tilt"]:
+            elevation += float(match["tilt"]) * (1.0 if match["sense"] == "up" else -1.0)
+        return cls(azimuth, elevation)
+
+    @property
+    def words(self) -> str:
+        """Patient terms, such that `View.parse(view.words) == view` to 0.1°."""
+        if abs(self.elevation_deg) == 90.0 and self.azimuth_deg == 0.0:
+            return "head" if self.elevation_deg > 0 else "foot"
+        quarter = round(self.azimuth_deg / 90.0) % 4
+        names = ("anterior", "left", "posterior", "right")
+        turn = (self.azimuth_deg - quarter * 90.0 + 180.0) % 360.0 - 180.0
+        words = names[quarter]
+        if abs(turn) > 1e-9:
+            words += f", {abs(turn):g} towards {names[(quarter + (1 if turn > 0 else -1)) % 4]}"
+        if self.elevation_deg:
+            words += f", {abs(self.elevation_deg):g} {'up' if self.elevation_deg > 0 else 'down'}"
+        return words
+
+    @property
+    def towards_observer(self) -> Vector:
+        """Unit LPS vector from the patient to the observer."""
+        az, el = math.radians(self.azimuth_deg), math.radians(self.elevation_deg)
+        return (
+            _clean(math.sin(az) * math.cos(el)),
+            _clean(-math.cos(az) * math.cos(el)),
+            _clean(math.sin(el)),
+        )
+
+    @property
+    def up(self) -> Vector:
+        """Unit LPS vector that points to the top of the picture."""
+        az, el = math.radians(self.azimuth_deg), math.radians(self.elevation_deg)
+        return (
+            _clean(-math.sin(az) * math.sin(el)),
+            _clean(math.cos(az) * math.sin(el)),
+            _clean(math.cos(el)),
+        )
+
+    @property
+    def right(self) -> Vector:
+        """Unit LPS vector that points to the right edge of the picture."""
+        forward = vector(-v for v in self.towards_observer)
+        right = cross(forward, self.up)
+        return (_clean(right[0]), _clean(right[1]), _clean(right[2]))
+
+    def turned(self, azimuth_deg: float) -> "View":
+        """The same height, walked round the patient by `azimuth_deg` towards the patient's left."""
+        return View(self.azimuth_deg + azimuth_deg, self.elevation_deg)

@@ -1,0 +1,80 @@
+"""What `draw` returns: pixels, where they are in the patient, and how they came about."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render.geometry import Plane
+from render.recipe import Recipe, VolumeRendering, digest
+
+Pixels = NDArray[np.uint8] | NDArray[np.int16] | NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How a picture was made: all that is needed to make it again from the same sources.
+
+    engine, engine_version : e.g. `cpu`, `0.1.0`; `device` names the GPU for the vtk engine, else empty.
+    volume_digest : `Volume.digest`. source_uids : SOP Instance UIDs of the volume.
+    """
+
+    recipe: Recipe
+    engine: str
+    engine_version: str
+    device: str
+    volume_digest: str
+    source_uids: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def recipe_digest(self) -> str:
+        return digest(self.recipe)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """One drawn recipe; a rotation or a stack has several frames.
+
+    pixels : volume rendering (F, rows, columns, 3) uint8 RGB; projection and reformat (F, rows, columns) in the
+        volume's dtype and unit. Read-only.
+    planes : one `Plane` a frame: the plane itself for a reformat, the plane through the middle of what was drawn,
+        facing the observer, for renderings and projections (parallel projection, so its scale holds everywhere).
+    unit : the volume's unit for values, `RGB` for a rendering.
+    """
+
+    pixels: Pixels
+    planes: tuple[Plane, ...]
+    unit: str
+    provenance: Provenance
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.provenance.recipe
+
+    @property
+    def digest(self) -> str:
+        """sha256 of shape, type (little endian) and bytes of the pixels."""
+        pixels = np.ascontiguousarray(self.pixels)
+        h = hashlib.sha256(f"{pixels.shape} {pixels.dtype.str}".encode())
+        h.update(pixels.data)
+        return h.hexdigest()
+
+
+def to_rgb(picture: Picture, frame: int = 0) -> NDArray[np.uint8]:
+    """(rows, columns, 3) uint8 for a screen or a PNG; values go through the recipe's window.
+
+    Source: PS3.3 C.11.2.1.2.1 (LINEAR VOI LUT function).
+    """
+    recipe, pixels = picture.recipe, picture.pixels[frame]
+    if isinstance(recipe, VolumeRendering):
+        return np.asarray(pixels, dtype=np.uint8)
+    return np.repeat(window_8bit(pixels, recipe.window.centre, recipe.window.width)[..., None], 3, axis=-1)
+
+
+def window_8bit(values: Pixels, centre: float, width: float) -> NDArray[np.uint8]:
+    """Values through a LINEAR window to 0…255. Source: PS3.3 C.11.2.1.2.1."""
+    span = max(width - 1.0, 1e-6)
+    scaled = ((values.astype(np.float64) - (centre - 0.5)) / span + 0.5) * 255.0
+    return np.asarray(np.clip(np.rint(scaled), 0, 255), dtype=np.uint8)

@@ -1,0 +1,261 @@
+"""What to draw: recipes, their canonical JSON and their digest.
+
+A recipe holds everything a picture depends on beside the voxels, presets included by value, so that a recipe read
+back from a DICOM SR years later draws the same picture even if the preset files have changed since.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from render.geometry import Box, GeometryError, Vector, View
+
+ProjectionMode = Literal["mip", "minip", "average"]
+Interpolation = Literal["linear", "nearest"]
+
+
+class RecipeError(ValueError):
+    """A recipe, preset or protocol that cannot be understood; the message names the key and what is wrong."""
+
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPoint:
+    """One point of a transfer function: `value` in the unit of the preset, colour 0…1 and opacity 0…1 per mm."""
+
+    __pydantic_config__ = _STRICT
+    value: float
+    red: float
+    green: float
+    blue: float
+    opacity: float
+
+    def __post_init__(self) -> None:
+        for name in ("red", "green", "blue", "opacity"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise RecipeError(f"Control point at {self.value:g}: {name} {getattr(self, name):g} is outside 0…1.")
+
+
+@dataclass(frozen=True, slots=True)
+class Shading:
+    """Phong terms with a headlight. `specular_power` is a power of two, so that it can be computed exactly alike
+    everywhere by repeated squaring. Source: Levoy 1988, 'Display of surfaces from volume data'."""
+
+    __pydantic_config__ = _STRICT
+    ambient: float = 0.25
+    diffuse: float = 0.75
+    specular: float = 0.2
+    specular_power: Literal[1, 2, 4, 8, 16, 32, 64] = 16
+
+
+@dataclass(frozen=True, slots=True)
+class TransferFunction:
+    """Value to colour and opacity, linear between points, constant beyond the first and the last.
+
+    points : ascending by value; opacity is per `opacity_unit_mm` of path.
+    gradient_opacity : None, or (low, high) in unit/mm: opacity is scaled by 0 below low to 1 above high.
+    """
+
+    __pydantic_config__ = _STRICT
+    name: str
+    unit: str
+    points: tuple[ControlPoint, ...]
+    shading: Shading | None = Shading()
+    gradient_opacity: tuple[float, float] | None = None
+    opacity_unit_mm: float = 1.0
+
+    def __post_init__(self) -> None:
+        values = [p.value for p in self.points]
+        if len(values) < 2 or values != sorted(values):
+            raise RecipeError(f"Transfer function {self.name!r} needs two or more points in ascending order.")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Window centre and width in the unit of the volume. Source: PS3.3 C.11.2.1.2.1 (LINEAR)."""
+
+    __pydantic_config__ = _STRICT
+    centre: float
+    width: float
+
+    def __post_init__(self) -> None:
+        if self.width < 1.0:
+            raise RecipeError(f"Window width {self.width:g} is below 1 (PS3.3 C.11.2.1.2).")
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """`frames` pictures, evenly spread over `arc_deg` round the patient's head-foot axis, the first at the view."""
+
+    __pydantic_config__ = _STRICT
+    frames: int
+    arc_deg: float = 360.0
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.frames <= 720:
+            raise RecipeError(f"A rotation of {self.frames} frames; 2 to 720 are possible.")
+
+
+def _check_sizes(recipe: Any) -> None:
+    """Raises RecipeError for a size no picture can have; every recipe checks itself when it is made."""
+    if not (1 <= recipe.rows <= 8192 and 1 <= recipe.columns <= 8192):
+        raise RecipeError(f"Picture of {recipe.rows} x {recipe.columns} pixels; 1 to 8192 each way are possible.")
+    if not 0.1 <= getattr(recipe, "step_voxels", 1.0) <= 4.0:
+        raise RecipeError(f"step_voxels {recipe.step_voxels:g} is outside 0.1…4.")
+    if not 1 <= getattr(recipe, "count", 1) <= 4096:
+        raise RecipeError(f"A stack of {recipe.count} planes; 1 to 4096 are possible.")
+    for name in ("field_of_view_mm", "spacing_mm", "pixel_mm", "slab_mm"):
+        value = getattr(recipe, name, None)
+        if value is not None and not value > 0.0:
+            raise RecipeError(f"{name} {value:g} must be positive.")
+    if getattr(recipe, "thickness_mm", 0.0) < 0.0:
+        raise RecipeError(f"thickness_mm {recipe.thickness_mm:g} must not be negative.")
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeRendering:
+    """Shaded direct volume rendering in parallel projection.
+
+    field_of_view_mm : height of the picture in the patient; None fits the volume (or the crop box).
+    centre_mm : LPS mm in the middle of the picture; None is the middle of the volume (or of the crop box).
+    step_voxels : distance between samples along a ray as a fraction of the smallest voxel spacing.
+    """
+
+    __pydantic_config__ = _STRICT
+    transfer: TransferFunction
+    view: View = View()
+    rotation: Rotation | None = None
+    rows: int = 512
+    columns: int = 512
+    field_of_view_mm: float | None = None
+    centre_mm: Vector | None = None
+    crop: Box | None = None
+    step_voxels: float = 1.0
+    background: Vector = (0.0, 0.0, 0.0)
+    name: str = ""
+    kind: Literal["volume_rendering"] = "volume_rendering"
+
+    def __post_init__(self) -> None:
+        _check_sizes(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Maximum, minimum or average along parallel rays, through the whole volume or a slab about `centre_mm`.
+
+    slab_mm : thickness along the line of sight, None for all. Values stay in the unit of the volume; outside the
+    volume they are `window`'s lower end, so that nothing there can be mistaken for tissue.
+    """
+
+    __pydantic_config__ = _STRICT
+    mode: ProjectionMode
+    window: Window
+    view: View = View()
+    rotation: Rotation | None = None
+    rows: int = 512
+    columns: int = 512
+    field_of_view_mm: float | None = None
+    centre_mm: Vector | None = None
+    crop: Box | None = None
+    slab_mm: float | None = None
+    step_voxels: float = 1.0
+    name: str = ""
+    kind: Literal["projection"] = "projection"
+
+    def __post_init__(self) -> None:
+        _check_sizes(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Reformat:
+    """A stack of `count` parallel planes, `spacing_mm` apart, seen from `view`, the middle one through `centre_mm`.
+
+    The first plane is the one nearest to the observer. thickness_mm 0 samples the plane itself; more combines
+    samples through that thickness by `mode`.
+    spacing_mm None takes the smallest voxel spacing. pixel_mm None likewise.
+    """
+
+    __pydantic_config__ = _STRICT
+    window: Window
+    view: View = View()
+    count: int = 1
+    spacing_mm: float | None = None
+    rows: int = 512
+    columns: int = 512
+    pixel_mm: float | None = None
+    centre_mm: Vector | None = None
+    thickness_mm: float = 0.0
+    mode: ProjectionMode = "average"
+    interpolation: Interpolation = "linear"
+    name: str = ""
+    kind: Literal["reformat"] = "reformat"
+
+    def __post_init__(self) -> None:
+        _check_sizes(self)
+
+
+Recipe = VolumeRendering | Projection | Reformat
+KINDS: tuple[type[Recipe], ...] = get_args(Recipe)
+
+
+def canonical_json(recipe: Recipe) -> str:
+    """The recipe as JSON with sorted keys and no spaces; equal recipes give equal text, whole numbers included."""
+    return json.dumps(_plain(asdict(recipe)), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value  # 40, 40.0 and −0.0 are one and the same recipe
+    return value
+
+
+def digest(recipe: Recipe) -> str:
+    """sha256 (hex) of the canonical JSON."""
+    return hashlib.sha256(canonical_json(recipe).encode()).hexdigest()
+
+
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {}
+
+
+def read_recipe(data: str | dict[str, Any]) -> Recipe:
+    """A recipe from its JSON text or from a mapping of the same keys; `view` may also be words.
+
+    Raises RecipeError naming the key for anything missing, unknown or out of range.
+    """
+    fields = dict(json.loads(data)) if isinstance(data, str) else dict(data)
+    if isinstance(fields.get("view"), str):
+        try:
+            fields["view"] = asdict(View.parse(fields["view"]))
+        except GeometryError as error:
+            raise RecipeError(str(error)) from error
+    kinds = {cls.__dataclass_fields__["kind"].default: cls for cls in KINDS}
+    kind = fields.get("kind")
+    if kind not in kinds:
+        raise RecipeError(f"Recipe kind {kind!r} is not one of {', '.join(map(str, kinds))}.")
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kinds[kind])
+    try:
+        recipe: Recipe = _ADAPTERS[kind].validate_json(json.dumps(_plain(fields)))
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise RecipeError(f"Recipe {fields.get('name') or kind!r}: {problems}") from error
+    return recipe
+
+
+def frames(recipe: Recipe) -> tuple[Recipe, ...]:
+    """The single pictures a rotation consists of; a recipe without rotation is itself alone."""
+    if isinstance(recipe, Reformat) or recipe.rotation is None:
+        return (recipe,)
+    # A full turn must not draw its first picture twice; a partial arc includes both ends.
+    n, arc = recipe.rotation.frames, recipe.rotation.arc_deg
+    step = arc / n if abs(arc) >= 360.0 else arc / (n - 1)
+    return tuple(replace(recipe, rotation=None, view=recipe.view.turned(step * f)) for f in range(n))

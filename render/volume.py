@@ -1,0 +1,84 @@
+"""A volume: voxels, where they are in the patient, and what they measure."""
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render.geometry import Affine, GeometryError, corners_mm
+
+Voxels = NDArray[np.int16] | NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Volume:
+    """A regular grid of values in patient space.
+
+    voxels : (K, J, I) int16 or float32, read-only, k from slice to slice, j down a column, i along a row.
+    affine : (4, 4) float64. Maps homogeneous (k, j, i) voxel indices to LPS mm, voxel centres. May be sheared
+        (gantry tilt). Source: PS3.3 C.7.6.2.1.1.
+    unit : what a value measures, e.g. `HU`; `1` when nothing is known.
+    frame_of_reference : Frame of Reference UID (0020,0052), empty when the source has none.
+    source_uids : SOP Instance UIDs the voxels came from, in k order.
+    warnings : what the builder had to put right, in sentences; carried into provenance.
+
+    Raises GeometryError for a wrong shape or dtype, or an affine that cannot be inverted.
+    """
+
+    voxels: Voxels
+    affine: Affine
+    unit: str
+    frame_of_reference: str = ""
+    source_uids: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    _digest: list[str] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.voxels.ndim != 3 or self.voxels.dtype not in (np.int16, np.float32):
+            raise GeometryError(
+                f"Voxels are {self.voxels.dtype} with {self.voxels.ndim} axes; int16 or float32 (K, J, I) needed."
+            )
+        if min(self.voxels.shape) < 2:
+            raise GeometryError(f"A grid of {self.voxels.shape} voxels is flat; at least 2 along each axis.")
+        affine = np.array(self.affine, dtype=np.float64)
+        if affine.shape != (4, 4) or abs(float(np.linalg.det(affine[:3, :3]))) < 1e-9:
+            raise GeometryError(f"The affine cannot be inverted: {affine.tolist()}.")
+        affine.setflags(write=False)
+        voxels = np.ascontiguousarray(self.voxels).view()
+        voxels.setflags(write=False)
+        object.__setattr__(self, "voxels", voxels)
+        object.__setattr__(self, "affine", affine)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        k, j, i = self.voxels.shape
+        return (k, j, i)
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Length of one step along k, j, i in mm."""
+        k, j, i = (math.hypot(*(float(v) for v in self.affine[:3, axis])) for axis in range(3))
+        return (k, j, i)
+
+    @property
+    def centre_mm(self) -> tuple[float, float, float]:
+        """LPS mm of the middle of the grid."""
+        x, y, z = (float(v) for v in corners_mm(self.shape, self.affine).mean(axis=0))
+        return (x, y, z)
+
+    @property
+    def to_index(self) -> Affine:
+        """(4, 4) float64, LPS mm to (k, j, i): the inverse of `affine`."""
+        return np.asarray(np.linalg.inv(self.affine), dtype=np.float64)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of grid, affine, unit and voxels: two volumes with the same digest draw the same pictures."""
+        if not self._digest:
+            h = hashlib.sha256(f"{self.shape} {self.voxels.dtype.str} {self.unit}".encode())
+            h.update(self.affine.tobytes())
+            h.update(self.voxels.tobytes() if not self.voxels.flags.c_contiguous else self.voxels.data)
+            self._digest.append(h.hexdigest())
+        return self._digest[0]
