@@ -49,9 +49,46 @@ def affine_from(origin_mm: Any, k_step_mm: Any, j_step_mm: Any, i_step_mm: Any) 
 
 def corners_mm(shape: tuple[int, int, int], affine: Affine) -> NDArray[np.float64]:
     """(8, 3) LPS mm of the outermost voxel centres of a (K, J, I) grid."""
-    k, j, i = (n - 1 for n in shape)
-    index = np.array([(a, b, c, 1) for a in (0, k) for b in (0, j) for c in (0, i)], dtype=np.float64)
-    return (index @ affine.T)[:, :3]
+    k, j, i = (n - 1.0 for n in shape)
+    index = [(a, b, c) for a in (0.0, k) for b in (0.0, j) for c in (0.0, i)]
+    return np.array([point(affine, at) for at in index], dtype=np.float64)
+
+
+# BLAS and LAPACK pick their code by processor and then round differently in the last bit, which a picture's digest
+# would show. So what pictures depend on is multiplied and inverted here, in an order that is written down.
+
+
+def point(affine: Affine, at: Any) -> Vector:
+    """`affine` (4, 4) applied to the three numbers of `at`: index to LPS mm, or back with the inverse."""
+    a, b, c = (float(v) for v in at)
+    rows = affine.tolist()
+    x, y, z = (row[0] * a + row[1] * b + row[2] * c + row[3] for row in rows[:3])
+    return (x, y, z)
+
+
+def direction(affine: Affine, along: Any) -> Vector:
+    """`affine` (4, 4) applied to a step: as `point`, without the origin."""
+    a, b, c = (float(v) for v in along)
+    rows = affine.tolist()
+    x, y, z = (row[0] * a + row[1] * b + row[2] * c for row in rows[:3])
+    return (x, y, z)
+
+
+def inverse(affine: Affine) -> Affine:
+    """(4, 4) float64 inverse of an affine whose last row is (0, 0, 0, 1), by cofactors.
+
+    Raises GeometryError when there is none.
+    """
+    r0, r1, r2 = (vector(row[:3]) for row in affine.tolist()[:3])
+    c0, c1, c2 = cross(r1, r2), cross(r2, r0), cross(r0, r1)
+    determinant = r0[0] * c0[0] + r0[1] * c0[1] + r0[2] * c0[2]
+    if abs(determinant) < 1e-12:
+        raise GeometryError(f"The affine cannot be inverted: {affine.tolist()}.")
+    result = np.eye(4, dtype=np.float64)
+    for row in range(3):
+        result[row, :3] = [c0[row] / determinant, c1[row] / determinant, c2[row] / determinant]
+    result[:3, 3] = [-v for v in direction(result, affine[:3, 3])]
+    return result
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from render.geometry import Affine, GeometryError, corners_mm
+from render.geometry import Affine, GeometryError, inverse, point
 
 Voxels = NDArray[np.int16] | NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Volume:
     """A regular grid of values in patient space.
 
@@ -65,13 +65,13 @@ class Volume:
     @property
     def centre_mm(self) -> tuple[float, float, float]:
         """LPS mm of the middle of the grid."""
-        x, y, z = (float(v) for v in corners_mm(self.shape, self.affine).mean(axis=0))
-        return (x, y, z)
+        middle = tuple((n - 1) / 2.0 for n in self.shape)
+        return point(self.affine, middle)
 
     @property
     def to_index(self) -> Affine:
         """(4, 4) float64, LPS mm to (k, j, i): the inverse of `affine`."""
-        return np.asarray(np.linalg.inv(self.affine), dtype=np.float64)
+        return inverse(self.affine)
 
     @property
     def digest(self) -> str:

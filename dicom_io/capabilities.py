@@ -1,0 +1,96 @@
+"""What we receive, open and send: SOP classes × transfer syntaxes.
+
+The one table behind the receiver's presentation contexts, the sender's and the conformance statement.
+UIDs from PS3.6 Annex A; storage classes from PS3.4 Annex B.5.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["source", "derived", "document"]
+
+
+@dataclass(frozen=True, slots=True)
+class StorageClass:
+    """A storage SOP class and what it is to us: a source of volumes, a derived picture, or a document."""
+
+    uid: str
+    name: str
+    role: Role
+
+
+# PS3.4 Table B.5-1
+STORAGE_CLASSES: tuple[StorageClass, ...] = (
+    StorageClass("1.2.840.10008.5.1.4.1.1.2", "CT Image", "source"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.2.1", "Enhanced CT Image", "source"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.2.2", "Legacy Converted Enhanced CT Image", "source"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.4", "MR Image", "source"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.4.1", "Enhanced MR Image", "source"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.4.4", "Legacy Converted Enhanced MR Image", "source"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.6.2", "Enhanced US Volume", "source"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.128", "PET Image", "source"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.130", "Enhanced PET Image", "source"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.7", "Secondary Capture Image", "derived"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.7.2", "Multi-frame Grayscale Byte Secondary Capture", "derived"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.7.3", "Multi-frame Grayscale Word Secondary Capture", "derived"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.7.4", "Multi-frame True Color Secondary Capture", "derived"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.88.11", "Basic Text SR", "document"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.88.22", "Enhanced SR", "document"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.88.33", "Comprehensive SR", "document"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.88.34", "Comprehensive 3D SR", "document"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.88.59", "Key Object Selection", "document"),
+)
+
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+DEFLATED = "1.2.840.10008.1.2.1.99"
+EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+
+# PS3.5 Section 10 and Annex A.4: name by UID, in the order in which we accept them.
+TRANSFER_SYNTAXES: dict[str, str] = {
+    EXPLICIT_LITTLE: "Explicit VR Little Endian",
+    IMPLICIT_LITTLE: "Implicit VR Little Endian",
+    DEFLATED: "Deflated Explicit VR Little Endian",
+    EXPLICIT_BIG: "Explicit VR Big Endian",
+    "1.2.840.10008.1.2.4.80": "JPEG-LS Lossless",
+    "1.2.840.10008.1.2.4.81": "JPEG-LS Near-lossless",
+    "1.2.840.10008.1.2.4.90": "JPEG 2000 Lossless",
+    "1.2.840.10008.1.2.4.91": "JPEG 2000",
+    "1.2.840.10008.1.2.4.70": "JPEG Lossless SV1",
+    "1.2.840.10008.1.2.4.57": "JPEG Lossless",
+    "1.2.840.10008.1.2.4.50": "JPEG Baseline",
+    "1.2.840.10008.1.2.4.51": "JPEG Extended",
+    "1.2.840.10008.1.2.4.201": "HTJ2K Lossless",
+    "1.2.840.10008.1.2.4.202": "HTJ2K Lossless RPCL",
+    "1.2.840.10008.1.2.4.203": "HTJ2K",
+    "1.2.840.10008.1.2.5": "RLE Lossless",
+}
+
+# PS3.5 A.4: lossy by nature or by permission; the source's own lossy flag is read besides.
+LOSSY_SYNTAXES = frozenset(
+    {
+        "1.2.840.10008.1.2.4.50",
+        "1.2.840.10008.1.2.4.51",
+        "1.2.840.10008.1.2.4.81",
+        "1.2.840.10008.1.2.4.91",
+        "1.2.840.10008.1.2.4.203",
+    }
+)
+NATIVE_SYNTAXES = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG})
+
+CLASS_BY_UID: dict[str, StorageClass] = {c.uid: c for c in STORAGE_CLASSES}
+
+VERIFICATION = "1.2.840.10008.1.1"
+
+
+def class_name(uid: str) -> str:
+    """A storage class in words, or its UID when it is none of ours."""
+    known = CLASS_BY_UID.get(uid)
+    return known.name if known else uid
+
+
+def syntaxes_for(storage_class: StorageClass) -> tuple[str, ...]:
+    """Transfer syntaxes we accept for a class: documents hold no pixels, so no image compression."""
+    if storage_class.role == "document":
+        return (EXPLICIT_LITTLE, IMPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG)
+    return tuple(TRANSFER_SYNTAXES)

@@ -1,0 +1,29 @@
+"""What may go wrong with DICOM, in one tree. Messages say what was found, where, and what to do."""
+
+
+class DicomIOError(Exception):
+    """Root of all errors of this package."""
+
+
+class NotReadable(DicomIOError):  # noqa: N818 - reads as a sentence where it is raised
+    """A file that is not DICOM, is cut short, or lacks what every instance must have."""
+
+
+class VolumeRefused(DicomIOError):  # noqa: N818
+    """No volume can be built from these images without guessing; the message is the reason."""
+
+
+class NotFound(DicomIOError):  # noqa: N818
+    """The archive does not hold what was asked for."""
+
+
+class InstanceConflict(DicomIOError):  # noqa: N818
+    """An instance of this UID is kept already with other bytes. The first stays."""
+
+
+class PortInUse(DicomIOError):  # noqa: N818
+    """Somebody listens on the port already."""
+
+
+class PeerUnreachable(DicomIOError):  # noqa: N818
+    """No association with the peer; the message says why."""

@@ -1,0 +1,41 @@
+"""When, where and by what: the only way a clock, a station or a version enters the records."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from dicom_io.uids import derived
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Handed to every function that writes a record; none of them reads the clock or makes up a UID itself.
+
+    at : with time zone. session : identity of the case; the same session gives the same UIDs again.
+    device_uid : this workstation's UID (Device UID, DCM 121012).
+    """
+
+    at: datetime
+    session: str
+    station_name: str
+    device_uid: str
+    software_versions: tuple[str, ...]
+    institution: str = ""
+    manufacturer: str = "Independent 3D Workstation project"
+    model_name: str = "Independent 3D Workstation"
+
+    def uid(self, *parts: str) -> str:
+        """A UID for one thing of this session, always the same for the same thing."""
+        return derived(self.session, *parts)
+
+    @property
+    def date(self) -> str:
+        return self.at.strftime("%Y%m%d")
+
+    @property
+    def time(self) -> str:
+        return self.at.strftime("%H%M%S")
+
+    @property
+    def date_time(self) -> str:
+        """DT with offset. Source: PS3.5 6.2 (VR DT)."""
+        return self.at.strftime("%Y%m%d%H%M%S%z")

@@ -1,0 +1,299 @@
+"""The facts a charge is decided on: one frozen value, read strictly from JSON.
+
+Nothing here has a default. A key that is missing, a key nobody knows and a value outside its list are each an error
+that names the key, because a fact filled in by software is a fact nobody attested.
+"""
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+# Text without control characters and without blanks at either end: "76377 " must not hide a duplicate of "76377".
+Text = Annotated[str, StringConstraints(pattern=r"^[^\s\p{Cc}](?:[^\p{Cc}]*[^\s\p{Cc}])?$")]
+
+# Source: PS3.3 C.7.3.1.1.1, Modality: the defined terms, then those retired there and still met in archives.
+# fmt: off
+Modality = Literal[
+    "ANN", "AR", "ASMT", "AU", "BDUS", "BI", "BMD", "CFM", "CR", "CT", "CTPROTOCOL", "DG", "DMS", "DOC", "DX",
+    "ECG", "EEG", "EMG", "EOG", "EPS", "ES", "FID", "GM", "HC", "HD", "IO", "IOL", "IVOCT", "IVUS", "KER", "KO",
+    "LEN", "LS", "M3D", "MG", "MR", "NM", "OAM", "OCT", "OP", "OPM", "OPT", "OPTBSV", "OPTENF", "OPV", "OSS",
+    "OT", "PA", "PLAN", "POS", "PR", "PT", "PX", "REG", "RESP", "RF", "RG", "RTDOSE", "RTIMAGE", "RTINTENT",
+    "RTPLAN", "RTRAD", "RTRECORD", "RTSEGANN", "RTSTRUCT", "RWV", "SEG", "SM", "SMR", "SR", "SRF", "STAIN",
+    "TEXTUREMAP", "TG", "US", "VA", "XA", "XAPROTOCOL", "XC",
+    "AS", "CD", "CF", "CP", "CS", "DD", "DF", "DM", "DS", "EC", "FA", "FS", "LP", "MA", "MS", "OPR", "ST", "VF",
+]
+# fmt: on
+Region = Literal[
+    "HEAD",
+    "ORBIT",
+    "FACE",
+    "NECK",
+    "CHEST",
+    "HEART",
+    "BREAST",
+    "ABDOMEN",
+    "PELVIS",
+    "ABDOMEN_PELVIS",
+    "CSPINE",
+    "TSPINE",
+    "LSPINE",
+    "UPPER_EXTREMITY",
+    "LOWER_EXTREMITY",
+    "EXTREMITY",
+]
+TechniqueName = Literal[
+    "volume_rendering",
+    "surface_rendering",
+    "segmentation_volumetry",
+    "endoluminal",
+    "mip",
+    "minip",
+    "average_ip",
+    "mpr",
+    "curved_mpr",
+]
+Purpose = Literal["diagnosis", "planning", "needle_mapping"]
+BaseStatus = Literal["performed", "scheduled", "cancelled"]
+SupervisorRole = Literal["physician", "resident", "technologist", "coder"]
+OperatorRole = Literal["physician", "technologist", "automatic"]
+ReportStatus = Literal["final", "preliminary", "none"]
+Site = Literal["hospital", "office"]
+Entity = Literal["professional", "technical", "global", "facility", "split"]
+ChargeState = Literal["queued", "sent", "acknowledged", "denied", "credited"]
+
+
+class FactsError(ValueError):
+    """The facts object is not one. The message names every key at fault, by its full path."""
+
+
+def _iso_date(found: Any) -> Any:
+    # pydantic also reads a number of seconds as a date; the contract says ISO and nothing else.
+    if not isinstance(found, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", found):
+        raise ValueError("not a date written as YYYY-MM-DD")
+    return found
+
+
+IsoDate = Annotated[date, Field(strict=False), BeforeValidator(_iso_date)]
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class StructuredReport:
+    """The Comprehensive 3D SR the evidence was read from."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    sop_instance_uid: Text
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What was imaged: DICOM modality (PS3.3 C.7.3.1.1.1) and body region."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    modality: Modality
+    region: Region
+
+
+@dataclass(frozen=True, slots=True)
+class BaseProcedure:
+    """One imaging examination on the accession: code number, status, and the study it was done in."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    code: Text
+    status: BaseStatus
+    study_instance_uid: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """One product: technique, region, the base code it is tied to (or None), where it was made, kept, and why."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    technique: TechniqueName
+    region: Region
+    base_procedure: Text | None
+    performed_here: bool
+    archived: bool
+    purpose: Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Supervisor:
+    """Who supervised: identifier and role."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    id: Text
+    role: SupervisorRole
+
+
+@dataclass(frozen=True, slots=True)
+class Supervision:
+    """The physician named (or None), whether supervision was concurrent (None: not stated), and the acts recorded."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    physician: Supervisor | None
+    concurrent: bool | None
+    acts: tuple[Text, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who made the renderings: identifier and role; `automatic` is nobody."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    id: Text
+    role: OperatorRole
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The physician's report: its status, whose it is (None only where nobody's), and what it says."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    status: ReportStatus
+    patient_id: Text | None
+    three_d_findings: bool
+    workstation_statement: bool
+    medical_necessity: bool
+    clinical_utility: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was ordered, and what stands in for an order."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    three_d_ordered: bool
+    radiologist_rationale: bool
+    urgent: bool
+    urgent_documented: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where the work was done and which part of the fee is claimed."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    site: Site
+    entity: Entity
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """The payer's demands: authorisation number (None: none on file), ICD-10 prefixes covered (None: not limited)."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    id: Text
+    prior_authorization_required: bool
+    prior_authorization: Text | None
+    covered_diagnoses: tuple[Text, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousCharge:
+    """A charge already queued or sent, with its state."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    key: Text
+    code: Text
+    accession: Text
+    base: Text
+    state: ChargeState
+    sr_uid: Text
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything a charge decision may rest on. `read_facts` builds it from JSON, `facts_to_json` writes it back."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    sr: StructuredReport
+    patient_id: Text
+    accession: Text
+    study_instance_uid: Text
+    date_of_service: IsoDate
+    study: Study
+    base_procedures: tuple[BaseProcedure, ...]
+    other_procedures: tuple[Text, ...]
+    renderings: tuple[Rendering, ...]
+    independent_workstation: bool
+    independent_workstation_required: bool | None
+    supervision: Supervision
+    operator: Operator
+    report: Report
+    order: Order
+    setting: Setting
+    payer: Payer
+    diagnoses: tuple[Text, ...]
+    previous_charges: tuple[PreviousCharge, ...]
+
+
+_FACTS = TypeAdapter(Facts)
+
+
+def read_facts(obj: object) -> Facts:
+    """Read one facts object as parsed from JSON (`json.loads`).
+
+    Raises
+    ------
+    FactsError
+        A key is missing or unknown, or a value is not allowed. The message has one line for each, such as
+        `report.status: 'finall' is not one of final, preliminary, none`.
+    """
+    # Validated as JSON text: only there do strict types let an array be a tuple and an ISO string be a date.
+    try:
+        text = json.dumps(obj, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise FactsError(f"The facts are not JSON: {error}. Pass one object as json.loads returns it.") from None
+    try:
+        return _FACTS.validate_json(text)
+    except ValidationError as error:
+        problems = [_sentence(detail) for detail in error.errors(include_url=False)]
+        raise FactsError("\n".join(problems)) from None
+
+
+def facts_to_json(facts: Facts) -> dict[str, Any]:
+    """Return `facts` as JSON-ready dicts and lists; `read_facts` of the result gives the same value."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(facts), default=date.isoformat))
+    return plain
+
+
+_WANTED = {
+    "bool_type": "true or false",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "dataclass_type": "an object",
+}
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    kind, found = detail["type"], json.dumps(detail["input"], ensure_ascii=False)
+    path = ""
+    for step in detail["loc"]:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    path = path or "facts"
+    if kind == "missing":
+        return f"{path}: this key is missing; nothing is assumed for it"
+    if kind == "unexpected_keyword_argument":
+        return f"{path}: this key is not known; remove it or correct its spelling"
+    if kind == "literal_error":
+        allowed = ", ".join(re.findall(r"'([^']*)'", detail["ctx"]["expected"]))
+        value = f"'{detail['input']}'" if isinstance(detail["input"], str) else found
+        return f"{path}: {value} is not one of {allowed}"
+    if kind == "string_pattern_mismatch":
+        return f"{path}: {found} is empty, has a blank at an end, or has a control character"
+    if kind in _WANTED:
+        return f"{path}: found {_short(found)}, expected {_WANTED[kind]}"
+    message = detail["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    return f"{path}: {_short(found)}: {message}"
+
+
+def _short(found: str) -> str:
+    return found if len(found) <= 60 else found[:57] + "..."
