@@ -103,6 +103,7 @@ def assemble(stack: Stack, progress: Callable[[float], None] | None = None) -> V
     voxels = _read(stack, np.int16, progress) if whole and first.pixel_keyword == "PixelData" else None
     if voxels is None:
         voxels = _read(stack, np.float32, progress)
+    assert voxels is not None, "every value fits float32"
     return Volume(
         voxels=voxels,
         affine=affine,

@@ -1,0 +1,52 @@
+"""Pixels: volumes, recipes and the pictures drawn from them. Knows no DICOM, no network, no patient and no money."""
+
+from render.draw import Cancelled, DrawError, draw
+from render.geometry import Box, GeometryError, Plane, View
+from render.picture import Picture, Provenance, to_rgb
+from render.presets import load_preset, load_window, preset_names
+from render.protocols import Protocol, load_protocol, protocol_names
+from render.recipe import (
+    ControlPoint,
+    Projection,
+    Recipe,
+    RecipeError,
+    Reformat,
+    Rotation,
+    Shading,
+    TransferFunction,
+    VolumeRendering,
+    Window,
+    read_recipe,
+)
+from render.volume import Volume
+
+__all__ = [
+    "Box",
+    "Cancelled",
+    "ControlPoint",
+    "DrawError",
+    "GeometryError",
+    "Picture",
+    "Plane",
+    "Projection",
+    "Protocol",
+    "Provenance",
+    "Recipe",
+    "RecipeError",
+    "Reformat",
+    "Rotation",
+    "Shading",
+    "TransferFunction",
+    "View",
+    "Volume",
+    "VolumeRendering",
+    "Window",
+    "draw",
+    "load_preset",
+    "load_protocol",
+    "load_window",
+    "preset_names",
+    "protocol_names",
+    "read_recipe",
+    "to_rgb",
+]

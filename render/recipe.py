@@ -123,6 +123,8 @@ class VolumeRendering:
 
     field_of_view_mm : height of the picture in the patient; None fits the volume (or the crop box).
     centre_mm : LPS mm in the middle of the picture; None is the middle of the volume (or of the crop box).
+    body_above : in the volume's unit, e.g. −300 HU. Connected pieces above it that are neither large nor inside the
+        patient are left out, so that the table and the head holder hide nothing; None draws everything.
     step_voxels : distance between samples along a ray as a fraction of the smallest voxel spacing.
     """
 
@@ -135,6 +137,7 @@ class VolumeRendering:
     field_of_view_mm: float | None = None
     centre_mm: Vector | None = None
     crop: Box | None = None
+    body_above: float | None = None
     step_voxels: float = 1.0
     background: Vector = (0.0, 0.0, 0.0)
     name: str = ""
@@ -149,7 +152,8 @@ class Projection:
     """Maximum, minimum or average along parallel rays, through the whole volume or a slab about `centre_mm`.
 
     slab_mm : thickness along the line of sight, None for all. Values stay in the unit of the volume; outside the
-    volume they are `window`'s lower end, so that nothing there can be mistaken for tissue.
+    volume they are `window`'s lower end, so that nothing there can be mistaken for tissue. body_above : as in
+    VolumeRendering.
     """
 
     __pydantic_config__ = _STRICT
@@ -163,6 +167,7 @@ class Projection:
     centre_mm: Vector | None = None
     crop: Box | None = None
     slab_mm: float | None = None
+    body_above: float | None = None
     step_voxels: float = 1.0
     name: str = ""
     kind: Literal["projection"] = "projection"
@@ -199,13 +204,18 @@ class Reformat:
         _check_sizes(self)
 
 
+_LATER_KEYS = ("body_above",)
 Recipe = VolumeRendering | Projection | Reformat
 KINDS: tuple[type[Recipe], ...] = get_args(Recipe)
 
 
 def canonical_json(recipe: Recipe) -> str:
     """The recipe as JSON with sorted keys and no spaces; equal recipes give equal text, whole numbers included."""
-    return json.dumps(_plain(asdict(recipe)), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    fields = asdict(recipe)
+    # A key younger than the first stored recipes is left out at its default, so that their digests hold.
+    for name in [name for name in _LATER_KEYS if name in fields and fields[name] is None]:
+        del fields[name]
+    return json.dumps(_plain(fields), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,67 @@
+"""Protocols: named lists of recipes for a clinical question, from the TOML files beside this module.
+
+A recipe in a protocol file may say `preset` (a transfer function) and `window` by name; both are put in by value when
+the protocol is loaded.
+"""
+
+import tomllib
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from render.presets import check_keys, load_preset, load_window
+from render.recipe import Recipe, RecipeError, read_recipe
+
+_KEYS = {"title", "clinical_use", "region", "modality", "unit", "source", "recipes"}
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """name : the file's. clinical_use : the question it answers. region : body region in words. modality : `CT` …
+    unit : what the volume must measure. source : where the choice of pictures comes from."""
+
+    name: str
+    title: str
+    clinical_use: str
+    region: str
+    modality: str
+    unit: str
+    source: str
+    recipes: tuple[Recipe, ...]
+
+
+def protocol_names() -> tuple[str, ...]:
+    """Names of the protocols, in alphabetical order."""
+    names = (entry.name for entry in files(__name__).iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+
+
+@cache
+def load_protocol(name: str) -> Protocol:
+    """The protocol of that name. Raises RecipeError for an unknown name or key."""
+    if name not in protocol_names():
+        raise RecipeError(f"Protocol {name!r} is not known; there are {', '.join(protocol_names())}.")
+    return protocol_from(name, tomllib.loads((files(__name__) / f"{name}.toml").read_text(encoding="utf-8")))
+
+
+def protocol_from(name: str, data: dict[str, Any]) -> Protocol:
+    """A protocol from the keys of a protocol file. Raises RecipeError naming the recipe and the key that is wrong."""
+    check_keys(f"Protocol {name!r}", data, _KEYS, set())
+    recipes = []
+    for number, fields in enumerate(data["recipes"], 1):
+        try:
+            recipes.append(_recipe(dict(fields)))
+        except RecipeError as error:
+            raise RecipeError(f"Protocol {name!r}, recipe {number}: {error}") from error
+    if len({recipe.name for recipe in recipes}) < len(recipes) or not all(recipe.name for recipe in recipes):
+        raise RecipeError(f"Protocol {name!r}: every recipe needs a name of its own.")
+    return Protocol(name=name, **{key: data[key] for key in _KEYS - {"recipes"}}, recipes=tuple(recipes))
+
+
+def _recipe(fields: dict[str, Any]) -> Recipe:
+    if "preset" in fields:
+        fields["transfer"] = asdict(load_preset(fields.pop("preset")))
+    if isinstance(fields.get("window"), str):
+        fields["window"] = asdict(load_window(fields["window"]))
+    return read_recipe(fields)

@@ -5,13 +5,13 @@ that names the key, because a fact filled in by software is a fact nobody attest
 """
 
 import json
-import re
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ConfigDict, StringConstraints, TypeAdapter
+
+from .strict import STRICT, IsoDate, StrictError, read_strictly
 
 # Text without control characters and without blanks at either end: "76377 " must not hide a duplicate of "76377".
 Text = Annotated[str, StringConstraints(pattern=r"^[^\s\p{Cc}](?:[^\p{Cc}]*[^\s\p{Cc}])?$")]
@@ -71,22 +71,11 @@ class FactsError(ValueError):
     """The facts object is not one. The message names every key at fault, by its full path."""
 
 
-def _iso_date(found: Any) -> Any:
-    # pydantic also reads a number of seconds as a date; the contract says ISO and nothing else.
-    if not isinstance(found, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", found):
-        raise ValueError("not a date written as YYYY-MM-DD")
-    return found
-
-
-IsoDate = Annotated[date, Field(strict=False), BeforeValidator(_iso_date)]
-_STRICT = ConfigDict(extra="forbid", strict=True)
-
-
 @dataclass(frozen=True, slots=True)
 class StructuredReport:
     """The Comprehensive 3D SR the evidence was read from."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     sop_instance_uid: Text
     verified: bool
 
@@ -95,7 +84,7 @@ class StructuredReport:
 class Study:
     """What was imaged: DICOM modality (PS3.3 C.7.3.1.1.1) and body region."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     modality: Modality
     region: Region
 
@@ -104,7 +93,7 @@ class Study:
 class BaseProcedure:
     """One imaging examination on the accession: code number, status, and the study it was done in."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     code: Text
     status: BaseStatus
     study_instance_uid: Text
@@ -114,7 +103,7 @@ class BaseProcedure:
 class Rendering:
     """One product: technique, region, the base code it is tied to (or None), where it was made, kept, and why."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     technique: TechniqueName
     region: Region
     base_procedure: Text | None
@@ -127,7 +116,7 @@ class Rendering:
 class Supervisor:
     """Who supervised: identifier and role."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     id: Text
     role: SupervisorRole
 
@@ -136,7 +125,7 @@ class Supervisor:
 class Supervision:
     """The physician named (or None), whether supervision was concurrent (None: not stated), and the acts recorded."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     physician: Supervisor | None
     concurrent: bool | None
     acts: tuple[Text, ...]
@@ -146,7 +135,7 @@ class Supervision:
 class Operator:
     """Who made the renderings: identifier and role; `automatic` is nobody."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     id: Text
     role: OperatorRole
 
@@ -155,7 +144,7 @@ class Operator:
 class Report:
     """The physician's report: its status, whose it is (None only where nobody's), and what it says."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     status: ReportStatus
     patient_id: Text | None
     three_d_findings: bool
@@ -168,7 +157,7 @@ class Report:
 class Order:
     """What was ordered, and what stands in for an order."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     three_d_ordered: bool
     radiologist_rationale: bool
     urgent: bool
@@ -179,7 +168,7 @@ class Order:
 class Setting:
     """Where the work was done and which part of the fee is claimed."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     site: Site
     entity: Entity
 
@@ -188,7 +177,7 @@ class Setting:
 class Payer:
     """The payer's demands: authorisation number (None: none on file), ICD-10 prefixes covered (None: not limited)."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     id: Text
     prior_authorization_required: bool
     prior_authorization: Text | None
@@ -199,7 +188,7 @@ class Payer:
 class PreviousCharge:
     """A charge already queued or sent, with its state."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     key: Text
     code: Text
     accession: Text
@@ -212,7 +201,7 @@ class PreviousCharge:
 class Facts:
     """Everything a charge decision may rest on. `read_facts` builds it from JSON, `facts_to_json` writes it back."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     sr: StructuredReport
     patient_id: Text
     accession: Text
@@ -246,54 +235,13 @@ def read_facts(obj: object) -> Facts:
         A key is missing or unknown, or a value is not allowed. The message has one line for each, such as
         `report.status: 'finall' is not one of final, preliminary, none`.
     """
-    # Validated as JSON text: only there do strict types let an array be a tuple and an ISO string be a date.
     try:
-        text = json.dumps(obj, allow_nan=False, ensure_ascii=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise FactsError(f"The facts are not JSON: {error}. Pass one object as json.loads returns it.") from None
-    try:
-        return _FACTS.validate_json(text)
-    except ValidationError as error:
-        problems = [_sentence(detail) for detail in error.errors(include_url=False)]
-        raise FactsError("\n".join(problems)) from None
+        return read_strictly(_FACTS, obj, "facts")
+    except StrictError as error:
+        raise FactsError(str(error)) from None
 
 
 def facts_to_json(facts: Facts) -> dict[str, Any]:
     """Return `facts` as JSON-ready dicts and lists; `read_facts` of the result gives the same value."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(facts), default=date.isoformat))
     return plain
-
-
-_WANTED = {
-    "bool_type": "true or false",
-    "string_type": "text",
-    "tuple_type": "a list",
-    "dataclass_type": "an object",
-}
-
-
-def _sentence(detail: ErrorDetails) -> str:
-    kind, found = detail["type"], json.dumps(detail["input"], ensure_ascii=False)
-    path = ""
-    for step in detail["loc"]:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
-    path = path or "facts"
-    if kind == "missing":
-        return f"{path}: this key is missing; nothing is assumed for it"
-    if kind == "unexpected_keyword_argument":
-        return f"{path}: this key is not known; remove it or correct its spelling"
-    if kind == "literal_error":
-        allowed = ", ".join(re.findall(r"'([^']*)'", detail["ctx"]["expected"]))
-        value = f"'{detail['input']}'" if isinstance(detail["input"], str) else found
-        return f"{path}: {value} is not one of {allowed}"
-    if kind == "string_pattern_mismatch":
-        return f"{path}: {found} is empty, has a blank at an end, or has a control character"
-    if kind in _WANTED:
-        return f"{path}: found {_short(found)}, expected {_WANTED[kind]}"
-    message = detail["msg"].removeprefix("Value error, ")
-    message = message[:1].lower() + message[1:]
-    return f"{path}: {_short(found)}: {message}"
-
-
-def _short(found: str) -> str:
-    return found if len(found) <= 60 else found[:57] + "..."

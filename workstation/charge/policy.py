@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from importlib import resources
+from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from .codes import CodeTable, shipped_codes
 from .facts import Modality, Region, TechniqueName
+from .strict import STRICT, IsoDate, StrictError, read_strictly
 
 PolicyName = Literal["guide", "cpt"]
 TechniqueKind = Literal["volumetric", "projection", "reformat"]
@@ -31,14 +33,11 @@ class PolicyError(ValueError):
     """A policy file, or what a site wants of it, is not valid. The message names the file and the key."""
 
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
-
-
 @dataclass(frozen=True, slots=True)
 class Technique:
     """How one kind of technique is coded, and when a physician's silence about the requirement holds the charge."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     code: CodeRule
     statement: StatementRule
 
@@ -139,7 +138,7 @@ def read_policy(text: str, common_text: str, name: str) -> Policy:
     """
     file = _read(_POLICY_FILE, text, name)
     common = _read(_COMMON_FILE, common_text, "common.toml")
-    kinds = (
+    kinds: tuple[tuple[TechniqueName, TechniqueKind], ...] = (
         *((technique, "volumetric") for technique in common.techniques.volumetric),
         *((technique, "projection") for technique in common.techniques.projection),
         *((technique, "reformat") for technique in common.techniques.reformat),
@@ -147,7 +146,7 @@ def read_policy(text: str, common_text: str, name: str) -> Policy:
     if sorted(technique for technique, _ in kinds) != sorted(get_args(TechniqueName)):
         raise PolicyError("common.toml: techniques: every technique must be listed once, under one kind.")
     editions = tuple(_edition(each, common, name) for each in file.edition)
-    for older, newer in zip(editions, editions[1:], strict=False):
+    for older, newer in pairwise(editions):
         if newer.effective_from <= older.effective_from:
             raise PolicyError(
                 f"{name}: edition {newer.name} does not begin after {older.name}; list the oldest first."
@@ -165,7 +164,7 @@ _Words = Annotated[str, Field(min_length=1)]
 
 @dataclass(frozen=True, slots=True)
 class _Techniques:
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     volumetric: list[TechniqueName]
     projection: list[TechniqueName]
     reformat: list[TechniqueName]
@@ -173,20 +172,20 @@ class _Techniques:
 
 @dataclass(frozen=True, slots=True)
 class _Modalities:
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     tomographic: list[Modality]
     review: list[Modality]
 
 
 @dataclass(frozen=True, slots=True)
 class _Contiguity:
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     pairs: list[Annotated[list[Region], Field(min_length=2, max_length=2)]]
 
 
 @dataclass(frozen=True, slots=True)
 class _CommonFile:
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     source: _Words
     techniques: _Techniques
     modalities: dict[str, _Modalities]
@@ -195,27 +194,27 @@ class _CommonFile:
 
 @dataclass(frozen=True, slots=True)
 class _Reformat:
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     treatment: ReformatTreatment
 
 
 @dataclass(frozen=True, slots=True)
 class _EditionFile:
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     name: _Words
-    effective_from: date
+    effective_from: IsoDate
     source: _Words
     modalities: str
     contiguity: str
     volumetric: Technique
     projection: Technique
     reformat: _Reformat
-    effective_to: date | None = None
+    effective_to: IsoDate | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _PolicyFile:
-    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
     policy: PolicyName
     source: _Words
     site_may_set_reformats: bool
@@ -229,21 +228,17 @@ _COMMON_FILE = TypeAdapter(_CommonFile)
 
 def _read(adapter: TypeAdapter[_File], text: str, name: str) -> _File:
     try:
-        return adapter.validate_python(tomllib.loads(text))
+        return read_strictly(adapter, tomllib.loads(text), "the file")
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"{name}: this is not TOML: {error}.") from None
-    except ValidationError as error:
-        problems = [
-            f"{name}: {'.'.join(str(step) for step in detail['loc'])}: {detail['msg']}"
-            for detail in error.errors(include_url=False)
-        ]
-        raise PolicyError("\n".join(problems)) from None
+    except StrictError as error:
+        raise PolicyError("\n".join(f"{name}: {line}" for line in str(error).splitlines())) from None
 
 
 def _edition(file: _EditionFile, common: _CommonFile, name: str) -> Edition:
     if file.modalities not in common.modalities or file.contiguity not in common.contiguity:
         raise PolicyError(
-            f"{name}: edition {file.name} refers to modalities {file.modalities!r} and contiguity {file.contiguity!r}; "
+            f"{name}: edition {file.name} wants modalities {file.modalities!r} and contiguity {file.contiguity!r}; "
             f"common.toml has {', '.join(common.modalities)} and {', '.join(common.contiguity)}."
         )
     modalities = common.modalities[file.modalities]

@@ -19,6 +19,8 @@ BRICK = 8  # cells along the edge of a brick
 _SHIFT = 3
 _OPAQUE = np.float32(0.995)
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+_TWO, _THREE_HALVES = np.float32(2.0), np.float32(1.5)
+_SIXTH, _TWO_THIRDS = np.float32(1.0 / 6.0), np.float32(2.0 / 3.0)
 _FAR = np.float32(3.0e38)
 _WHITE = np.float32(255.0)
 
@@ -77,30 +79,49 @@ def _nearest(voxels: Any, pk: float, pj: float, pi: float) -> Any:
 
 
 @kernel
-def _gradient(voxels: Any, k: int, j: int, i: int, fk: Any, fj: Any, fi: Any) -> Any:
-    """Gradient per voxel step along k, j, i: central differences at the eight corners of the cell, interpolated.
+def _spline(f: Any) -> Any:
+    """Weights of a cubic B-spline at fraction f for the four voxels around, then the weights of its derivative."""
+    g = _ONE - f
+    a, d = g * g * g * _SIXTH, f * f * f * _SIXTH
+    b = _TWO_THIRDS - f * f * (_ONE - _HALF * f)
+    c = _TWO_THIRDS - g * g * (_ONE - _HALF * g)
+    da, dd = -_HALF * g * g, _HALF * f * f
+    db = f * (_THREE_HALVES * f - _TWO)
+    dc = g * (_TWO - _THREE_HALVES * g)
+    return (a, b, c, d), (da, db, dc, dd)
 
-    Differences at the border of the grid are one-sided.
-    """
+
+@kernel
+def _four(c: int, n: int) -> Any:
+    """The four voxels around a cell whose first is c; the border is repeated."""
+    return np.uintp(max(c - 1, 0)), np.uintp(c), np.uintp(c + 1), np.uintp(min(c + 2, n - 1))
+
+
+@kernel
+def _gradient(voxels: Any, k: int, j: int, i: int, fk: Any, fj: Any, fi: Any) -> Any:
+    """Gradient per voxel step along k, j, i, of the cubic B-spline through the 64 voxels around: smooth from cell to
+    cell, so that slices do not show as steps in the shading. Source: Sigg and Hadwiger 2005, 'Fast third-order
+    texture filtering'."""
+    wk, sk = _spline(fk)
+    wj, sj = _spline(fj)
+    wi, si = _spline(fi)
+    ks, js = _four(k, voxels.shape[0]), _four(j, voxels.shape[1])
+    i0, i1, i2, i3 = _four(i, voxels.shape[2])
     gk, gj, gi = _ZERO, _ZERO, _ZERO
-    nk, nj, ni = voxels.shape
-    for a in range(2):
-        wa = fk if a else _ONE - fk
-        ka = k + a
-        k0, k1 = np.uintp(max(ka - 1, 0)), np.uintp(min(ka + 1, nk - 1))
-        for b in range(2):
-            wb = wa * (fj if b else _ONE - fj)
-            jb = j + b
-            j0, j1 = np.uintp(max(jb - 1, 0)), np.uintp(min(jb + 1, nj - 1))
-            for c in range(2):
-                w = wb * (fi if c else _ONE - fi)
-                ic = i + c
-                i0, i1 = np.uintp(max(ic - 1, 0)), np.uintp(min(ic + 1, ni - 1))
-                uk, uj, ui = np.uintp(ka), np.uintp(jb), np.uintp(ic)
-                gk += w * (np.float32(voxels[k1, uj, ui]) - np.float32(voxels[k0, uj, ui]))
-                gj += w * (np.float32(voxels[uk, j1, ui]) - np.float32(voxels[uk, j0, ui]))
-                gi += w * (np.float32(voxels[uk, uj, i1]) - np.float32(voxels[uk, uj, i0]))
-    return gk * _HALF, gj * _HALF, gi * _HALF
+    for a in range(4):
+        value, slope_j, slope_i = _ZERO, _ZERO, _ZERO
+        for b in range(4):
+            v0, v1 = np.float32(voxels[ks[a], js[b], i0]), np.float32(voxels[ks[a], js[b], i1])
+            v2, v3 = np.float32(voxels[ks[a], js[b], i2]), np.float32(voxels[ks[a], js[b], i3])
+            line = (wi[0] * v0 + wi[1] * v1) + (wi[2] * v2 + wi[3] * v3)
+            slope = (si[0] * v0 + si[1] * v1) + (si[2] * v2 + si[3] * v3)
+            value += wj[b] * line
+            slope_j += sj[b] * line
+            slope_i += wj[b] * slope
+        gk += sk[a] * value
+        gj += wk[a] * slope_j
+        gi += wk[a] * slope_i
+    return gk, gj, gi
 
 
 @kernel
@@ -159,8 +180,10 @@ def brick_ranges(voxels: Any, b0: int, b1: int, low: Singles, high: Singles) -> 
                     for j in range(bj * BRICK, min(bj * BRICK + BRICK + 1, nj)):
                         for i in range(bi * BRICK, min(bi * BRICK + BRICK + 1, ni)):
                             v = np.float32(voxels[k, j, i])
-                            small = min(small, v)
-                            great = max(great, v)
+                            if v < small:
+                                small = v
+                            if v > great:
+                                great = v
                 low[bk, bj, bi] = small
                 high[bk, bj, bi] = great
 
@@ -199,8 +222,6 @@ def _nearer(out: Any, k: int, j: int, i: int, side: int) -> None:
     for n in range(13):
         dk, dj, di = n // 9 - 1, n // 3 % 3 - 1, n % 3 - 1
         a, b, c = k - side * dk, j - side * dj, i - side * di
-        if side < 0:
-            a, b, c = k + dk, j + dj, i + di
         if 0 <= a < nk and 0 <= b < nj and 0 <= c < ni:
             best = min(best, int(out[a, b, c]) + 1)
     out[k, j, i] = best
@@ -215,6 +236,82 @@ def _entry(v: Any, first: Any, scale: Any, size: int) -> int:
     if x > _ZERO:
         return int(x)
     return 0
+
+
+# ---------------------------------------------------------------------------------------------------- the body
+
+
+@kernel
+def body_runs(voxels: Any, above: Any, runs: Any) -> int:
+    """Runs of values greater than `above` along i. runs : (N, 4) int32 rows of k, j, first i, past the last i, filled
+    in that order; pass (0, 4) to only count them. Returns their number."""
+    nk, nj, ni = voxels.shape
+    count = 0
+    for k in range(nk):
+        for j in range(nj):
+            inside = False
+            for i in range(ni):
+                v = np.float32(voxels[k, j, i]) > above
+                if v and not inside and count < runs.shape[0]:
+                    runs[count, 0], runs[count, 1], runs[count, 2] = k, j, i
+                if inside and not v:
+                    if count < runs.shape[0]:
+                        runs[count, 3] = i
+                    count += 1
+                inside = v
+            if inside:
+                if count < runs.shape[0]:
+                    runs[count, 3] = ni
+                count += 1
+    return count
+
+
+@kernel
+def _root(parents: Any, n: int) -> int:
+    while parents[n] != n:
+        parents[n] = parents[parents[n]]
+        n = parents[n]
+    return n
+
+
+@kernel
+def body_pieces(runs: Any, nk: int, nj: int, parents: Any) -> None:
+    """Joins runs that share a face of a voxel; afterwards parents[n] is the first run of n's piece. (N,) int64."""
+    starts = np.zeros(nk * nj + 1, dtype=np.int64)
+    for n in range(runs.shape[0]):
+        starts[runs[n, 0] * nj + runs[n, 1] + 1] += 1
+        parents[n] = n
+    for n in range(nk * nj):
+        starts[n + 1] += starts[n]
+    for n in range(runs.shape[0]):
+        k, j = runs[n, 0], runs[n, 1]
+        for neighbour in range(2):
+            if (neighbour == 0 and j == 0) or (neighbour == 1 and k == 0):
+                continue
+            line = k * nj + j - (1 if neighbour == 0 else nj)
+            for other in range(starts[line], starts[line + 1]):
+                if runs[other, 2] < runs[n, 3] and runs[n, 2] < runs[other, 3]:
+                    a, b = _root(parents, n), _root(parents, other)
+                    parents[max(a, b)] = min(a, b)
+    for n in range(runs.shape[0]):
+        parents[n] = _root(parents, n)
+
+
+@kernel
+def body_clear(runs: Any, kept: Any, reach: int, air: Any, voxels: Any, out: Any) -> None:
+    """Writes `air` to out at the runs not kept and `reach` voxels around them, but never over a kept run."""
+    nk, nj, ni = voxels.shape
+    for n in range(runs.shape[0]):
+        if kept[n]:
+            continue
+        for k in range(max(runs[n, 0] - reach, 0), min(runs[n, 0] + reach + 1, nk)):
+            for j in range(max(runs[n, 1] - reach, 0), min(runs[n, 1] + reach + 1, nj)):
+                for i in range(max(runs[n, 2] - reach, 0), min(runs[n, 3] + reach, ni)):
+                    out[k, j, i] = air
+    for n in range(runs.shape[0]):
+        if kept[n]:
+            for i in range(runs[n, 2], runs[n, 3]):
+                out[runs[n, 0], runs[n, 1], i] = voxels[runs[n, 0], runs[n, 1], i]
 
 
 # ---------------------------------------------------------------------------------------------------- volume rendering
@@ -271,9 +368,10 @@ def shade_rows(
             t0, t1 = _clip_ray(_at(start_mm, down_mm, right_mm, row, column), step_mm, lower_mm, upper_mm, t0, t1)
             red, green, blue, through = _ZERO, _ZERO, _ZERO, _ONE
             if t0 <= t1:
-                m, last = int(np.ceil(t0)), int(np.floor(t1))
-                while m <= last:
-                    pk, pj, pi = o[0] + m * sk, o[1] + m * sj, o[2] + m * si
+                t = np.ceil(t0)
+                before = False  # whether the sample before this one was seen
+                while t <= t1:
+                    pk, pj, pi = o[0] + t * sk, o[1] + t * sj, o[2] + t * si
                     k, fk = _cell(pk, nk)
                     j, fj = _cell(pj, nj)
                     i, fi = _cell(pi, ni)
@@ -282,16 +380,36 @@ def shade_rows(
                     if empty > 0:
                         # All bricks nearer than `empty` are empty too: leap to the far side of that cube of bricks.
                         reach = empty - 1
-                        t = _to_edge(pk, sk, float((bk - reach) * BRICK), float((bk + reach + 1) * BRICK))
-                        t = min(t, _to_edge(pj, sj, float((bj - reach) * BRICK), float((bj + reach + 1) * BRICK)))
-                        t = min(t, _to_edge(pi, si, float((bi - reach) * BRICK), float((bi + reach + 1) * BRICK)))
-                        m += 1 + int(max(min(t, 1e6), 0.0))
+                        e = _to_edge(pk, sk, float((bk - reach) * BRICK), float((bk + reach + 1) * BRICK))
+                        e = min(e, _to_edge(pj, sj, float((bj - reach) * BRICK), float((bj + reach + 1) * BRICK)))
+                        e = min(e, _to_edge(pi, si, float((bi - reach) * BRICK), float((bi + reach + 1) * BRICK)))
+                        t += 1.0 + np.floor(max(min(e, 1e6), 0.0))
+                        before = False
                         continue
-                    m += 1
                     at = np.uintp(_entry(_eight(voxels, k, j, i, fk, fj, fi), first, scale, size))
                     opacity = table[at, 3]
                     if opacity <= _ZERO:
+                        t += 1.0
+                        before = False
                         continue
+                    if not before and t - 1.0 >= t0:
+                        # A surface lies within the last step. Sampling starts there, at a sixteenth of a step, or
+                        # else the planes of samples would show on it like the rings of a tree.
+                        clear, seen = t - 1.0, t
+                        for _ in range(4):
+                            t = 0.5 * (clear + seen)
+                            n = _entry(_linear(voxels, o[0] + t * sk, o[1] + t * sj, o[2] + t * si), first, scale, size)
+                            if table[np.uintp(n), 3] > _ZERO:
+                                seen, at = t, np.uintp(n)
+                            else:
+                                clear = t
+                        t = seen
+                        opacity = table[at, 3]
+                        k, fk = _cell(o[0] + t * sk, nk)
+                        j, fj = _cell(o[1] + t * sj, nj)
+                        i, fi = _cell(o[2] + t * si, ni)
+                    t += 1.0
+                    before = True
                     r, g, b = table[at, 0], table[at, 1], table[at, 2]
                     if shaded or faded:
                         gk, gj, gi = _gradient(voxels, k, j, i, fk, fj, fi)
@@ -334,11 +452,6 @@ def _byte(v: Any) -> int:
 
 
 # ---------------------------------------------------------------------------------------------------- projections
-
-
-@kernel
-def _store(out: Any, row: int, column: int, v: Any) -> None:
-    out[row, column] = v
 
 
 @kernel
@@ -484,8 +597,10 @@ def reformat_rows(
                 pk, pj, pi = o[0] + n * through[0], o[1] + n * through[1], o[2] + n * through[2]
                 v = _nearest(voxels, pk, pj, pi) if nearest else _linear(voxels, pk, pj, pi)
                 total += float(v)
-                small = min(small, v)
-                great = max(great, v)
+                if v < small:
+                    small = v
+                if v > great:
+                    great = v
             if mode == MIP:
                 out[row, column] = great
             elif mode == MINIP:

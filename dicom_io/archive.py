@@ -1,0 +1,292 @@
+"""The archive: Part 10 files in folders by study and series, and an SQL index that can be rebuilt from them.
+
+A file is complete on the disk, under its final name and in the index before anybody is told that it is kept.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from pydantic import TypeAdapter
+from pydicom import dcmread, dcmwrite
+from pydicom.dataset import Dataset, FileDataset
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, delete, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from dicom_io.database import open_database
+from dicom_io.errors import InstanceConflict, NotFound, NotReadable
+from dicom_io.series import Instance, Scan, Series, Unreadable, files_below, group, read_instance
+from dicom_io.uids import checked
+
+_METADATA = MetaData()
+_INSTANCE = Table(
+    "instance",
+    _METADATA,
+    Column("sop_instance_uid", String(64), primary_key=True),
+    Column("series_uid", String(64), index=True, nullable=False),
+    Column("study_uid", String(64), index=True, nullable=False),
+    Column("accession", String(64), index=True, nullable=False),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("path", Text, nullable=False),  # relative to the archive's folder
+    Column("size", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),  # of transfer syntax and data set, without file meta information
+    Column("header", Text, nullable=False),  # the Instance as JSON
+)
+_INSTANCES = TypeAdapter(Instance)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An instance in the archive; `news` tells whether this call brought it."""
+
+    instance: Instance
+    news: Literal["new", "same"]
+
+
+class Archive:
+    """Instances below `root/instances`, incoming files in `root/spool`, conflicting ones in `root/quarantine`."""
+
+    def __init__(self, root: Path, database: Engine | None = None) -> None:
+        self.root = root
+        self._files = root / "instances"
+        self._quarantine = root / "quarantine"
+        self._spool = root / "spool" / f"{os.getpid()}"
+        self._database = database or open_database(root / "workstation.db")
+        _METADATA.create_all(self._database)
+
+    # Coming in
+
+    def spool(self, write: Callable[[Path], None]) -> Path:
+        """A file in the spool, written by `write` and flushed to the disk; nothing is left behind if that fails."""
+        self._spool.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(suffix=".part", dir=self._spool)
+        os.close(handle)
+        path = Path(name)
+        try:
+            write(path)
+            _flush(path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+    def admit(self, spooled: Path, expected_uid: str | None = None) -> Kept:
+        """Takes a spooled file over: checks it, gives it its name, indexes it. The spooled file is gone afterwards.
+
+        Raises NotReadable when it is no whole instance (or not `expected_uid`, when given), InstanceConflict when the
+        same UID is kept with other bytes; then the new file waits in quarantine.
+        """
+        try:
+            instance = read_instance(spooled)
+        except NotReadable as error:
+            spooled.unlink(missing_ok=True)
+            raise NotReadable(str(error).replace(f"{spooled}: ", "The instance is ")) from error
+        if expected_uid is not None and instance.sop_instance_uid != expected_uid:
+            spooled.unlink(missing_ok=True)
+            raise NotReadable(
+                f"The data set is instance {instance.sop_instance_uid}, but was announced as {expected_uid}."
+            )
+        digest = _digest(spooled, instance.transfer_syntax_uid)
+        relative = Path(instance.study_uid) / instance.series_uid / f"{instance.sop_instance_uid}.dcm"
+        target = self._files / relative
+        known = self._known_digest(instance.sop_instance_uid)
+        if known is None and target.exists():  # a crash came between the rename and the index
+            known = _digest(target, read_instance(target).transfer_syntax_uid)
+            if known == digest:
+                known = None
+        if known is not None and known != digest:
+            self._quarantine.mkdir(parents=True, exist_ok=True)
+            spooled.replace(self._quarantine / f"{instance.sop_instance_uid}.{digest[:12]}.dcm")
+            raise InstanceConflict(
+                f"Instance {instance.sop_instance_uid} is kept already with other content. The first one stays; the "
+                f"new one waits in {self._quarantine}."
+            )
+        kept = replace(instance, path=str(target))
+        if known == digest:
+            spooled.unlink()
+            return Kept(kept, "same")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        spooled.replace(target)
+        _flush_folders(target.parent, self._files)
+        self._index(kept, relative, target.stat().st_size, digest)
+        return Kept(kept, "new")
+
+    def keep(self, datasets: Iterable[Dataset]) -> tuple[Instance, ...]:
+        """Writes data sets of our own making as Part 10 files. Keeping the same again changes nothing.
+
+        Raises InstanceConflict as `admit`.
+        """
+
+        def write_to(path: Path, ds: Dataset) -> None:
+            dcmwrite(path, ds, enforce_file_format=True)
+
+        return tuple(
+            self.admit(self.spool(lambda path, ds=ds: write_to(path, ds))).instance  # type: ignore[misc]
+            for ds in datasets
+        )
+
+    def import_files(self, path: Path, progress: Callable[[int], None] | None = None) -> Scan:
+        """Copies every DICOM instance below `path` into the archive; what cannot be taken is listed with the reason."""
+        taken: dict[str, Instance] = {}
+        refused: list[Unreadable] = []
+        for count, file in enumerate(files_below(path), start=1):
+            try:
+                read_instance(file)
+                kept = self.admit(self.spool(lambda to, file=file: _copy_part10(file, to)))  # type: ignore[misc]
+                taken[kept.instance.sop_instance_uid] = kept.instance
+            except (NotReadable, InstanceConflict) as error:
+                refused.append(Unreadable(str(file), str(error)))
+            if progress is not None:
+                progress(count)
+        return Scan(group(taken.values()), tuple(refused))
+
+    def sweep(self) -> int:
+        """Removes what processes that died left in the spool (nobody was told that it was kept). Returns how many."""
+        removed = 0
+        for folder in (self.root / "spool").glob("*"):
+            if folder.name.isdigit() and not _alive(int(folder.name)):
+                removed += sum(1 for _ in folder.iterdir())
+                shutil.rmtree(folder)
+        return removed
+
+    # Looking up
+
+    def series(self, uid: str) -> Series:
+        """Raises NotFound."""
+        instances = tuple(self._select(_INSTANCE.c.series_uid == checked(uid, "Series Instance UID")))
+        if not instances:
+            raise NotFound(f"Series {uid} is not in the archive {self.root}; `list` shows what is.")
+        return group(instances)[0]
+
+    def all_series(self) -> tuple[Series, ...]:
+        return group(self._select())
+
+    def instance(self, uid: str) -> Instance:
+        """Raises NotFound."""
+        for instance in self._select(_INSTANCE.c.sop_instance_uid == checked(uid, "SOP Instance UID")):
+            return instance
+        raise NotFound(f"Instance {uid} is not in the archive {self.root}.")
+
+    def instances_of(self, sop_class_uid: str, accession: str | None = None) -> tuple[Instance, ...]:
+        """Every instance of a SOP class, of one accession if given."""
+        clauses = [_INSTANCE.c.sop_class_uid == sop_class_uid]
+        if accession is not None:
+            clauses.append(_INSTANCE.c.accession == accession)
+        return tuple(self._select(*clauses))
+
+    def rebuild_index(self) -> int:
+        """The index anew from the files alone. Returns the number of instances."""
+        rows = []
+        for path in files_below(self._files) if self._files.exists() else ():
+            instance = read_instance(path)
+            digest = _digest(path, instance.transfer_syntax_uid)
+            rows.append(_row(instance, path.relative_to(self._files), path.stat().st_size, digest))
+        with self._database.begin() as connection:
+            connection.execute(delete(_INSTANCE))
+            if rows:
+                connection.execute(insert(_INSTANCE), rows)
+        return len(rows)
+
+    def _known_digest(self, uid: str) -> str | None:
+        with self._database.connect() as connection:
+            return connection.execute(
+                select(_INSTANCE.c.sha256).where(_INSTANCE.c.sop_instance_uid == uid)
+            ).scalar_one_or_none()
+
+    def _index(self, instance: Instance, relative: Path, size: int, digest: str) -> None:
+        with contextlib.suppress(IntegrityError), self._database.begin() as connection:
+            # Two associations may bring the same instance at once: the second finds the row there, which is success.
+            connection.execute(insert(_INSTANCE).values(**_row(instance, relative, size, digest)))
+
+    def _select(self, *clauses: object) -> Iterator[Instance]:
+        query = select(_INSTANCE.c.path, _INSTANCE.c.header).where(*clauses)  # type: ignore[arg-type]
+        with self._database.connect() as connection:
+            rows = connection.execute(query.order_by(_INSTANCE.c.sop_instance_uid)).all()
+        for path, header in rows:
+            yield replace(_INSTANCES.validate_json(header), path=str(self._files / path))
+
+
+def _row(instance: Instance, relative: Path, size: int, digest: str) -> dict[str, object]:
+    return {
+        "sop_instance_uid": instance.sop_instance_uid,
+        "series_uid": instance.series_uid,
+        "study_uid": instance.study_uid,
+        "accession": instance.accession,
+        "sop_class_uid": instance.sop_class_uid,
+        "path": relative.as_posix(),
+        "size": size,
+        "sha256": digest,
+        "header": _INSTANCES.dump_json(replace(instance, path="")).decode(),
+    }
+
+
+def _digest(path: Path, transfer_syntax_uid: str) -> str:
+    """sha256 of transfer syntax and data set. File meta information says who wrote the file, not what it is."""
+    h = hashlib.sha256(transfer_syntax_uid.encode())
+    with path.open("rb") as file:
+        head = file.read(144)
+        # (0002,0000) is the first element of a Part 10 file and tells where the data set begins. PS3.10 7.1.
+        part10 = head[128:132] == b"DICM" and head[132:136] == b"\x02\x00\x00\x00"
+        file.seek(144 + int.from_bytes(head[140:144], "little") if part10 else 0)
+        while chunk := file.read(1 << 20):
+            h.update(chunk)
+    return h.hexdigest()
+
+
+def _copy_part10(source: Path, target: Path) -> None:
+    """Byte for byte where the file is Part 10 already; else with the preamble and file meta it lacks."""
+    with source.open("rb") as file:
+        prefixed = file.read(132)[128:] == b"DICM"
+    if prefixed:
+        shutil.copyfile(source, target)
+    else:
+        ds: FileDataset = dcmread(source, force=True)
+        dcmwrite(target, ds, enforce_file_format=True)
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _flush_folders(folder: Path, top: Path) -> None:
+    """A new name is durable only once its folder is; source: fsync(2)."""
+    while True:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if folder in (top, folder.parent):
+            return
+        folder = folder.parent
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def summary(series: Series) -> dict[str, object]:
+    """What a list shows of a series."""
+    first = series.first
+    return {
+        "series_uid": series.uid,
+        "study_uid": first.study_uid,
+        "accession": first.accession,
+        "modality": series.modality,
+        "description": series.description,
+        "study_date": first.study_date,
+        "instances": len(series.instances),
+    }

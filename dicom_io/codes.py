@@ -1,0 +1,155 @@
+"""Every coded concept this project writes or reads, with its source.
+
+DCM: PS3.16 Annex D. SCT: SNOMED CT as used in PS3.16. 99WS3D: this project's own scheme, for what no standard scheme
+has a concept for; it is declared in the Coding Scheme Identification Sequence of every object that uses it.
+"""
+
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A coded concept. Source: PS3.3 8.8 (basic coded entry)."""
+
+    value: str
+    scheme: str
+    meaning: str
+
+    def item(self) -> Dataset:
+        """Code Sequence item; values over 16 characters go to Long Code Value. Source: PS3.3 Table 8.8-1."""
+        ds = Dataset()
+        if len(self.value) > 16:
+            ds.LongCodeValue = self.value
+        else:
+            ds.CodeValue = self.value
+        ds.CodingSchemeDesignator = self.scheme
+        ds.CodeMeaning = self.meaning
+        return ds
+
+    def sequence(self) -> Sequence:
+        return Sequence([self.item()])
+
+    def matches(self, ds: Dataset) -> bool:
+        """Equal value and scheme; meanings may differ between languages and editions."""
+        return (ds.get("CodeValue") or ds.get("LongCodeValue"), ds.get("CodingSchemeDesignator")) == (
+            self.value,
+            self.scheme,
+        )
+
+
+def code_of(ds: Dataset) -> Code:
+    """The Code of a code sequence item."""
+    return Code(
+        str(ds.get("CodeValue") or ds.get("LongCodeValue") or ""),
+        str(ds.get("CodingSchemeDesignator") or ""),
+        str(ds.get("CodeMeaning") or ""),
+    )
+
+
+OWN_SCHEME = "99WS3D"
+OWN_SCHEME_UID = "2.25.29817466358290551274905463187290345511"
+
+# Technique, in the words of the charge facts, to derivation. DCM codes: PS3.16 CID 7203.
+# The standard has no concept for an average intensity projection or endoluminal view: own codes.
+DERIVATIONS: dict[str, Code] = {
+    "volume_rendering": Code("113074", "DCM", "Volume rendering"),
+    "surface_rendering": Code("113075", "DCM", "Surface rendering"),
+    "segmentation_volumetry": Code("113076", "DCM", "Segmentation"),
+    "endoluminal": Code("endoluminal", OWN_SCHEME, "Endoluminal rendering"),
+    "mip": Code("113078", "DCM", "Maximum intensity projection"),
+    "minip": Code("113079", "DCM", "Minimum intensity projection"),
+    "average_ip": Code("average_ip", OWN_SCHEME, "Average intensity projection"),
+    "mpr": Code("113072", "DCM", "Multiplanar reformatting"),
+    "curved_mpr": Code("113073", "DCM", "Curved multiplanar reformatting"),
+}
+
+# PS3.16 CID 7005 (contributing equipment purposes of reference)
+ACQUISITION_EQUIPMENT = Code("109101", "DCM", "Acquisition Equipment")
+PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
+# PS3.16 CID 7202 (source image purposes of reference)
+SOURCE_FOR_PROCESSING = Code("121322", "DCM", "Source image for image processing operation")
+
+# PS3.16 TID 1500 and what it includes
+IMAGING_MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report")
+LANGUAGE = Code("121049", "DCM", "Language of Content Item and Descendants")
+ENGLISH = Code("en", "RFC5646", "English")
+OBSERVER_TYPE = Code("121005", "DCM", "Observer Type")
+PERSON = Code("121006", "DCM", "Person")
+DEVICE = Code("121007", "DCM", "Device")
+PERSON_NAME = Code("121008", "DCM", "Person Observer Name")
+PERSON_ROLE = Code("121011", "DCM", "Person Observer's Role in this Procedure")
+PERSON_ORGANIZATION_ROLE = Code("121010", "DCM", "Person Observer's Role in the Organization")
+PERSON_LOGIN = Code("128774", "DCM", "Person Observer's Login Name")
+DEVICE_UID = Code("121012", "DCM", "Device Observer UID")
+DEVICE_NAME = Code("121013", "DCM", "Device Observer Name")
+DEVICE_MANUFACTURER = Code("121014", "DCM", "Device Observer Manufacturer")
+DEVICE_MODEL = Code("121015", "DCM", "Device Observer Model Name")
+PROCEDURE_REPORTED = Code("121058", "DCM", "Procedure reported")
+IMAGE_LIBRARY = Code("111028", "DCM", "Image Library")
+IMAGE_LIBRARY_GROUP = Code("126200", "DCM", "Image Library Group")
+IMAGING_MEASUREMENTS = Code("126010", "DCM", "Imaging Measurements")
+MEASUREMENT_GROUP = Code("125007", "DCM", "Measurement Group")
+TRACKING_IDENTIFIER = Code("112039", "DCM", "Tracking Identifier")
+TRACKING_UID = Code("112040", "DCM", "Tracking Unique Identifier")
+FINDING = Code("121071", "DCM", "Finding")
+FINDING_SITE = Code("363698007", "SCT", "Finding Site")
+SOURCE_IMAGE = Code("260753009", "SCT", "Source")
+ALGORITHM_NAME = Code("111001", "DCM", "Algorithm Name")
+ALGORITHM_VERSION = Code("111003", "DCM", "Algorithm Version")
+ALGORITHM_PARAMETERS = Code("111002", "DCM", "Algorithm Parameters")
+QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
+
+# PS3.16 CID 7452 (organizational roles) and CID 7453 (performing roles)
+ROLES: dict[str, Code] = {
+    "physician": Code("309343006", "SCT", "Physician"),
+    "resident": Code("405277009", "SCT", "Resident Physician"),
+    "technologist": Code("159016003", "SCT", "Radiologic Technologist"),
+    "coder": Code("coder", OWN_SCHEME, "Coder"),
+    "automatic": Code("automatic", OWN_SCHEME, "Automatic, no person"),
+}
+OPERATOR_ROLE = Code("operator", OWN_SCHEME, "Operator of the workstation")
+SUPERVISOR_ROLE = Code("supervisor", OWN_SCHEME, "Supervising physician")
+
+# PS3.16 CID 100 (quantitative diagnostic imaging procedures), by DICOM modality
+PROCEDURES: dict[str, Code] = {
+    "CT": Code("77477000", "SCT", "Computed tomography"),
+    "MR": Code("113091000", "SCT", "Magnetic resonance imaging"),
+    "US": Code("16310003", "SCT", "Ultrasonography"),
+    "PT": Code("82918005", "SCT", "Positron emission tomography"),
+    "NM": Code("373205008", "SCT", "Nuclear medicine imaging"),
+}
+OTHER_PROCEDURE = Code("363679005", "SCT", "Imaging")
+
+YES = Code("373066001", "SCT", "Yes")
+NO = Code("373067005", "SCT", "No")
+
+# Own concepts: what the record of a 3D picture needs and PS3.16 has no word for.
+SOURCE_VOLUME_DIGEST = Code("volume_digest", OWN_SCHEME, "SHA-256 of source volume")
+PIXEL_DIGEST = Code("pixel_digest", OWN_SCHEME, "SHA-256 of rendered pixels")
+RECIPE_DIGEST = Code("recipe_digest", OWN_SCHEME, "SHA-256 of recipe")
+PERFORMED_HERE = Code("performed_here", OWN_SCHEME, "Rendered on this workstation")
+PURPOSE = Code("purpose", OWN_SCHEME, "Purpose of rendering")
+REGION = Code("region", OWN_SCHEME, "Anatomic region as billed")
+BASE_PROCEDURE = Code("base_procedure", OWN_SCHEME, "Base procedure of this rendering")
+RENDERING_DEVICE = Code("rendering_device", OWN_SCHEME, "Graphics device")
+WARNING = Code("warning", OWN_SCHEME, "Warning about the source volume")
+INDEPENDENT = Code("independent", OWN_SCHEME, "Workstation independent of the scanner")
+ACT = Code("act", OWN_SCHEME, "Act of the session")
+ATTESTED_BY = Code("attested_by", OWN_SCHEME, "Attested by")
+ATTESTED_AT = Code("attested_at", OWN_SCHEME, "Attested at")
+ATTESTED_ROLE = Code("attested_role", OWN_SCHEME, "Role of the attesting person")
+ATTESTATION_TEXT = Code("attestation", OWN_SCHEME, "Attestation")
+CONCURRENT = Code("concurrent", OWN_SCHEME, "Concurrent supervision")
+WORKSTATION_REQUIRED = Code("ws_required", OWN_SCHEME, "Independent workstation required")
+
+
+def own_scheme() -> Sequence:
+    """Coding Scheme Identification Sequence for 99WS3D. Source: PS3.3 C.12.1 (SOP Common)."""
+    ds = Dataset()
+    ds.CodingSchemeDesignator = OWN_SCHEME
+    ds.CodingSchemeUID = OWN_SCHEME_UID
+    ds.CodingSchemeName = "Independent 3D Workstation concepts"
+    return Sequence([ds])

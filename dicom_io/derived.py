@@ -1,0 +1,344 @@
+"""Pictures as DICOM instances that any PACS shows and that say how they were made.
+
+Reformats of CT and MR become derived CT and MR images with their own geometry; projections and renderings become
+secondary captures, rotations multi-frame ones.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence as DicomSequence
+
+from dicom_io import codes
+from dicom_io.capabilities import EXPLICIT_LITTLE
+from dicom_io.series import Series, read_dataset
+from dicom_io.stamp import Stamp
+from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
+from render.geometry import Plane, cross, letters
+from render.picture import Picture, window_8bit
+from render.recipe import Projection, Recipe, Reformat, VolumeRendering
+
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+GRAYSCALE_BYTE_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.2"
+TRUE_COLOR_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.4"
+
+# Copied as they are. Sources: PS3.3 C.7.1.1 (Patient), C.7.2.1 (General Study), C.7.2.2 (Patient Study).
+PATIENT_AND_STUDY = (
+    "PatientName PatientID IssuerOfPatientID PatientBirthDate PatientBirthTime PatientSex OtherPatientIDsSequence "
+    "EthnicGroup PatientComments PatientIdentityRemoved DeidentificationMethod DeidentificationMethodCodeSequence "
+    "StudyInstanceUID StudyDate StudyTime ReferringPhysicianName StudyID AccessionNumber "
+    "IssuerOfAccessionNumberSequence StudyDescription ProcedureCodeSequence ReferencedStudySequence "
+    "PhysiciansOfRecord PatientAge PatientSize PatientWeight LongitudinalTemporalInformationModified"
+).split()
+# What is type 2 in those modules has to be there even when the source left it out.
+_TYPE_2 = (
+    "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime ReferringPhysicianName StudyID AccessionNumber"
+).split()
+# Acquisition facts that stay true of a reformat. Sources: PS3.3 C.8.2.1 (CT Image), C.8.3.1 (MR Image).
+_CT_KEPT = "KVP AcquisitionNumber ContrastBolusAgent ContrastBolusRoute PatientPosition BodyPartExamined".split()
+_MR_KEPT = (
+    "ScanningSequence SequenceVariant ScanOptions MRAcquisitionType RepetitionTime EchoTime EchoTrainLength "
+    "InversionTime MagneticFieldStrength FlipAngle SequenceName AcquisitionNumber ContrastBolusAgent "
+    "PatientPosition BodyPartExamined"
+).split()
+
+
+def technique(recipe: Recipe) -> str:
+    """The technique of a recipe in the words of the charge facts."""
+    if isinstance(recipe, VolumeRendering):
+        return "volume_rendering"
+    if isinstance(recipe, Projection):
+        return {"mip": "mip", "minip": "minip", "average": "average_ip"}[recipe.mode]
+    return "mpr"
+
+
+def copy_patient_and_study(source: Dataset) -> Dataset:
+    """A new data set with the source's patient and study modules, in UTF-8 whatever the source's character set."""
+    ds = Dataset()
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    source.decode()
+    for keyword in PATIENT_AND_STUDY:
+        if keyword in source:
+            value = source[keyword].value
+            # Names keep the bytes of their old character set inside: take the text, so that they are encoded anew.
+            setattr(ds, keyword, str(value) if source[keyword].VR == "PN" else value)
+    for keyword in _TYPE_2:
+        if keyword not in ds:
+            setattr(ds, keyword, "")
+    return ds
+
+
+def derive(pictures: Iterable[Picture], series: Series, stamp: Stamp) -> list[Dataset]:
+    """DICOM instances of pictures: a series for each picture, an instance for each plane of a reformat.
+
+    Same pictures and stamp, same data sets, byte for byte.
+    """
+    source = read_dataset(series.first.path)
+    datasets: list[Dataset] = []
+    for number, picture in enumerate(pictures, start=1):
+        recipe = picture.recipe
+        if isinstance(recipe, Reformat) and series.modality in ("CT", "MR"):
+            datasets += _reformat(picture, source, series, stamp, number)
+        else:
+            datasets.append(_capture(picture, source, series, stamp, number))
+    return datasets
+
+
+def _common(
+    picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int, sop_class: str, instance: int
+) -> Dataset:
+    """Everything but the pixels. Sources: PS3.3 C.7.3.1, C.7.5.1, C.7.6.1, C.12.1."""
+    recipe = picture.recipe
+    kind = technique(recipe)
+    ds = copy_patient_and_study(source)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.MediaStorageSOPClassUID = sop_class
+    ds.SOPClassUID = sop_class
+    ds.SOPInstanceUID = stamp.uid("image", picture.provenance.recipe_digest, picture.digest, str(instance))
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE
+    ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    ds.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION
+    ds.InstanceCreationDate, ds.InstanceCreationTime = stamp.date, stamp.time
+    ds.SeriesInstanceUID = stamp.uid("series", picture.provenance.recipe_digest, picture.digest)
+    ds.SeriesNumber = 9000 + number
+    ds.Modality = series.modality
+    ds.SeriesDate, ds.SeriesTime = stamp.date, stamp.time
+    ds.SeriesDescription = (recipe.name or codes.DERIVATIONS[kind].meaning)[:64]
+    if source.get("BodyPartExamined"):
+        ds.BodyPartExamined = source.BodyPartExamined
+    equipment(ds, stamp)
+    ds.InstanceNumber = instance
+    ds.ContentDate, ds.ContentTime = stamp.date, stamp.time
+    if source.get("AcquisitionDate"):
+        ds.AcquisitionDate, ds.AcquisitionTime = source.AcquisitionDate, source.get("AcquisitionTime", "")
+    ds.DerivationDescription = _description(picture)[:1024]
+    ds.DerivationCodeSequence = codes.DERIVATIONS[kind].sequence()
+    ds.CodingSchemeIdentificationSequence = codes.own_scheme()
+    ds.SourceImageSequence = DicomSequence(_sources(picture, series))
+    ds.ContributingEquipmentSequence = _contributing(source, stamp)
+    _lossy_history(ds, source, series)
+    plane = picture.planes[instance - 1] if len(picture.planes) >= instance else None
+    if plane is not None:
+        ds.PatientOrientation = [letters(plane.right_mm), letters(plane.down_mm)]
+    return ds
+
+
+def equipment(ds: Dataset, stamp: Stamp) -> None:
+    """General Equipment: this workstation made the instance. Source: PS3.3 C.7.5.1."""
+    ds.Manufacturer = stamp.manufacturer
+    ds.ManufacturerModelName = stamp.model_name
+    ds.DeviceUID = stamp.device_uid
+    ds.DeviceSerialNumber = stamp.device_uid[-16:]
+    ds.SoftwareVersions = list(stamp.software_versions)
+    ds.StationName = stamp.station_name
+    if stamp.institution:
+        ds.InstitutionName = stamp.institution
+
+
+def _description(picture: Picture) -> str:
+    p, recipe = picture.provenance, picture.recipe
+    return (
+        f"{codes.DERIVATIONS[technique(recipe)].meaning}, seen from {recipe.view.words}; engine {p.engine} "
+        f"{p.engine_version}; recipe sha256 {p.recipe_digest}; pixels sha256 {picture.digest}"
+    )
+
+
+def _sources(picture: Picture, series: Series) -> list[Dataset]:
+    """Source Image Sequence items. Source: PS3.3 C.7.6.1.1.4 (purpose of reference)."""
+    classes = {i.sop_instance_uid: i.sop_class_uid for i in series.instances}
+    items = []
+    for uid in picture.provenance.source_uids:
+        item = Dataset()
+        item.ReferencedSOPClassUID = classes[uid]
+        item.ReferencedSOPInstanceUID = uid
+        item.PurposeOfReferenceCodeSequence = codes.SOURCE_FOR_PROCESSING.sequence()
+        items.append(item)
+    return items
+
+
+def _contributing(source: Dataset, stamp: Stamp) -> DicomSequence:
+    """Who acquired and who processed. Source: PS3.3 C.12.1.1.5 (Contributing Equipment Sequence)."""
+    scanner, ours = Dataset(), Dataset()
+    scanner.PurposeOfReferenceCodeSequence = codes.ACQUISITION_EQUIPMENT.sequence()
+    scanner.Manufacturer = source.get("Manufacturer") or "unknown"
+    for keyword in ("ManufacturerModelName", "StationName", "DeviceSerialNumber", "SoftwareVersions"):
+        if source.get(keyword):
+            setattr(scanner, keyword, source.get(keyword))
+    ours.PurposeOfReferenceCodeSequence = codes.PROCESSING_EQUIPMENT.sequence()
+    equipment(ours, stamp)
+    ours.ContributionDateTime = stamp.date_time
+    ours.ContributionDescription = "3D post-processing on an independent workstation"
+    return DicomSequence([scanner, ours])
+
+
+def _lossy_history(ds: Dataset, source: Dataset, series: Series) -> None:
+    """Once lossy, always lossy. Source: PS3.3 C.7.6.1.1.5."""
+    lossy = any(i.lossy for i in series.instances)
+    ds.LossyImageCompression = "01" if lossy else "00"
+    for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
+        if lossy and source.get(keyword):
+            setattr(ds, keyword, source.get(keyword))
+
+
+def _reformat(picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int) -> list[Dataset]:
+    """One CT or MR image a plane. Sources: PS3.3 A.3 (CT), A.4 (MR), C.7.6.2 (Image Plane)."""
+    recipe = picture.recipe
+    assert isinstance(recipe, Reformat)
+    sop_class = CT_IMAGE if series.modality == "CT" else MR_IMAGE
+    stored, slope, intercept = _as_int16(picture.pixels)
+    datasets = []
+    for index, plane in enumerate(picture.planes):
+        ds = _common(picture, source, series, stamp, number, sop_class, index + 1)
+        # Value 3 of a CT image is AXIAL or LOCALIZER; MPR says what it is in value 4. PS3.3 C.8.2.1.1.1.
+        ds.ImageType = ["DERIVED", "SECONDARY", "AXIAL", "MPR"] if series.modality == "CT" else _MR_TYPE
+        for keyword in _CT_KEPT if series.modality == "CT" else _MR_KEPT:
+            if keyword in source:
+                ds[keyword] = source[keyword]
+        if series.modality == "CT":
+            ds.setdefault("KVP", None)
+            ds.setdefault("AcquisitionNumber", None)
+        else:
+            _complete_mr(ds)
+        ds.FrameOfReferenceUID = series.first.frame_of_reference or stamp.uid("frame of reference", series.uid)
+        ds.PositionReferenceIndicator = ""
+        _image_plane(ds, plane, picture, recipe)
+        _grey(ds, stored[index])
+        ds.RescaleIntercept, ds.RescaleSlope = f"{intercept:.10g}"[:16], f"{slope:.10g}"[:16]
+        ds.RescaleType = picture.unit if picture.unit != "1" else "US"
+        ds.WindowCenter, ds.WindowWidth = f"{recipe.window.centre:g}", f"{recipe.window.width:g}"
+        datasets.append(ds)
+    return datasets
+
+
+_MR_TYPE = ["DERIVED", "SECONDARY", "MPR"]
+
+
+def _complete_mr(ds: Dataset) -> None:
+    """Type 1 and 2 attributes of the MR Image module that a source may lack. Source: PS3.3 C.8.3.1."""
+    for keyword, fallback in (("ScanningSequence", "RM"), ("SequenceVariant", "NONE")):
+        if not ds.get(keyword):
+            setattr(ds, keyword, fallback)
+    for keyword in ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength"):
+        if keyword not in ds:
+            setattr(ds, keyword, None)
+
+
+def _image_plane(ds: Dataset, plane: Plane, picture: Picture, recipe: Reformat) -> None:
+    rows_mm, columns_mm = plane.pixel_spacing_mm
+    ds.PixelSpacing = [_ds(rows_mm), _ds(columns_mm)]
+    ds.ImageOrientationPatient = [
+        _ds(v) for v in (*(c / columns_mm for c in plane.right_mm), *(c / rows_mm for c in plane.down_mm))
+    ]
+    ds.ImagePositionPatient = [_ds(v) for v in plane.origin_mm]
+    ds.SliceThickness = _ds(recipe.thickness_mm) if recipe.thickness_mm > 0 else None
+    normal = cross(plane.right_mm, plane.down_mm)
+    area = rows_mm * columns_mm
+    ds.SliceLocation = _ds(sum(n * o for n, o in zip(normal, plane.origin_mm, strict=True)) / area)
+    if len(picture.planes) > 1:
+        a, b = picture.planes[0].origin_mm, picture.planes[1].origin_mm
+        ds.SpacingBetweenSlices = _ds(sum((y - x) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5)
+
+
+def _ds(value: float) -> str:
+    """A decimal string of at most 16 characters. Source: PS3.5 6.2 (VR DS)."""
+    for digits in range(12, 0, -1):
+        text = f"{round(value, 9) + 0.0:.{digits}g}"
+        if len(text) <= 16:
+            return text
+    raise ValueError(f"{value} does not fit a DICOM decimal string.")
+
+
+def _as_int16(values: NDArray[np.generic]) -> tuple[NDArray[np.int16], float, float]:
+    """(stored, slope, intercept): exact for int16, 65,535 steps over the range of the whole picture for floats."""
+    if values.dtype == np.int16:
+        return np.asarray(values, dtype=np.int16), 1.0, 0.0
+    floats = np.asarray(values, dtype=np.float64)
+    low, high = float(floats.min()), float(floats.max())
+    slope = (high - low) / 65535.0 or 1.0
+    # The values that readers will compute with are those of the rounded decimal strings.
+    slope, intercept = float(f"{slope:.9e}"), float(f"{low + 32768.0 * slope:.9e}")
+    stored = np.clip(np.rint((floats - intercept) / slope), -32768, 32767)
+    return stored.astype(np.int16), slope, intercept
+
+
+def _capture(picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int) -> Dataset:
+    """A secondary capture, multi-frame for a rotation. Sources: PS3.3 A.8.1, A.8.3, A.8.5, C.8.6."""
+    frames = len(picture.pixels)
+    if isinstance(picture.recipe, VolumeRendering):
+        sop_class = SECONDARY_CAPTURE if frames == 1 else TRUE_COLOR_CAPTURE
+    else:
+        sop_class = SECONDARY_CAPTURE if frames == 1 else GRAYSCALE_BYTE_CAPTURE
+    ds = _common(picture, source, series, stamp, number, sop_class, 1)
+    ds.ImageType = ["DERIVED", "SECONDARY", _TYPE_3.get(technique(picture.recipe), "OTHER")]
+    ds.ConversionType = "WSD"
+    ds.BurnedInAnnotation = "NO"
+    ds.SecondaryCaptureDeviceManufacturer = stamp.manufacturer
+    ds.SecondaryCaptureDeviceManufacturerModelName = stamp.model_name
+    ds.SecondaryCaptureDeviceSoftwareVersions = list(stamp.software_versions)
+    ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = stamp.date, stamp.time
+    if picture.planes:
+        # Parallel projection: the scale holds everywhere in the picture. PS3.3 C.8.6.2 (SC Image).
+        ds.PixelSpacing = [_ds(v) for v in picture.planes[0].pixel_spacing_mm]
+        ds.PixelSpacingCalibrationType = "GEOMETRY"
+        ds.PixelSpacingCalibrationDescription = "parallel projection"
+    if isinstance(picture.recipe, VolumeRendering):
+        _colour(ds, picture.pixels)
+    elif frames == 1:
+        window = picture.recipe.window
+        stored, slope, intercept = _as_int16(picture.pixels)
+        _grey(ds, stored[0])
+        ds.RescaleIntercept, ds.RescaleSlope = f"{intercept:.10g}"[:16], f"{slope:.10g}"[:16]
+        ds.RescaleType = picture.unit if picture.unit != "1" else "US"
+        ds.WindowCenter, ds.WindowWidth = f"{window.centre:g}", f"{window.width:g}"
+    else:
+        window = picture.recipe.window
+        _grey(ds, window_8bit(picture.pixels, window.centre, window.width))
+        ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "0", "1", "US"
+        ds.PresentationLUTShape = "IDENTITY"
+    if frames > 1:
+        ds.NumberOfFrames = frames
+        ds.FrameIncrementPointer = 0x00181063
+        ds.FrameTime = "100"
+    return ds
+
+
+_TYPE_3 = {"volume_rendering": "VOLREN", "mip": "MAX_IP", "minip": "MIN_IP", "average_ip": "AVERAGE", "mpr": "MPR"}
+
+
+def _grey(ds: Dataset, stored: NDArray[np.generic]) -> None:
+    ds.SamplesPerPixel = 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    ds.Rows, ds.Columns = stored.shape[-2:]
+    bits = stored.dtype.itemsize * 8
+    ds.BitsAllocated = ds.BitsStored = bits
+    ds.HighBit = bits - 1
+    ds.PixelRepresentation = int(stored.dtype.kind == "i")
+    _pixels(ds, stored)
+
+
+def _colour(ds: Dataset, pixels: NDArray[np.generic]) -> None:
+    ds.SamplesPerPixel = 3
+    ds.PhotometricInterpretation = "RGB"
+    ds.PlanarConfiguration = 0
+    ds.Rows, ds.Columns = pixels.shape[1:3]
+    ds.BitsAllocated = ds.BitsStored = 8
+    ds.HighBit = 7
+    ds.PixelRepresentation = 0
+    _pixels(ds, pixels)
+
+
+def _pixels(ds: Dataset, values: NDArray[np.generic]) -> None:
+    data = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
+    ds.PixelData = data + b"\0" * (len(data) % 2)
+    ds["PixelData"].VR = "OW" if values.dtype.itemsize == 2 else "OB"
+
+
+def group_by_picture(pictures: Sequence[Picture], datasets: Sequence[Dataset], stamp: Stamp) -> list[list[Dataset]]:
+    """The instances of each picture, in order: those of the series that `derive` gave it."""
+    wanted = [stamp.uid("series", p.provenance.recipe_digest, p.digest) for p in pictures]
+    return [[ds for ds in datasets if ds.SeriesInstanceUID == uid] for uid in wanted]

@@ -1,0 +1,103 @@
+"""Evidence: all that a charge, an auditor and the re-making of a picture may know. It travels in a DICOM SR."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who acted. `role`: physician, resident, technologist, coder or automatic."""
+
+    id: str
+    name: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Who did what when, from the journal. `kind` is one word, e.g. `image_selection`; `detail` one line."""
+
+    at: datetime
+    person_id: str
+    role: str
+    kind: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """What the supervising physician states about the session. None stands for 'not stated'."""
+
+    physician: Person
+    at: datetime
+    text: str
+    concurrent_supervision: bool | None
+    independent_workstation_required: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReference:
+    """A stored instance of a product or a source."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One drawn recipe and the instances it was stored as.
+
+    technique, region, purpose, base_procedure : in the words of the charge facts; base_procedure may be empty.
+    recipe : canonical JSON. recipe_digest, pixel_digest, volume_digest : sha256, hex.
+    """
+
+    technique: str
+    region: str
+    purpose: str
+    base_procedure: str
+    name: str
+    recipe: str
+    recipe_digest: str
+    pixel_digest: str
+    volume_digest: str
+    engine: str
+    engine_version: str
+    graphics_device: str
+    performed_here: bool
+    images: tuple[ImageReference, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A finalised session as its SR tells it.
+
+    verified_by : name of the verifying physician, empty when the SR is not verified.
+    device_uid, independent : the workstation, and whether it is independent of the scanner.
+    """
+
+    sop_instance_uid: str
+    verified_by: str
+    patient_id: str
+    accession: str
+    study_uid: str
+    study_date: str
+    modality: str
+    device_uid: str
+    station_name: str
+    independent: bool
+    operator: Person
+    supervisor: Person | None
+    acts: tuple[Act, ...]
+    attestation: Attestation | None
+    products: tuple[Product, ...]
+    sources: tuple[ImageReference, ...]
+
+    @property
+    def verified(self) -> bool:
+        return bool(self.verified_by)
+
+    def signed(self, name: str) -> "Evidence":
+        """The same session, verified by the named physician."""
+        return replace(self, verified_by=name)

@@ -1,0 +1,354 @@
+"""Evidence to a Comprehensive 3D SR (TID 1500) and back: `read_sr(write_sr(x)) == x`.
+
+One measurement group (TID 1501) for each product holds technique, algorithm with version and the whole recipe
+(TID 4019), digests and the stored instances; who did and stated what stands under Qualitative Evaluations.
+Sources: PS3.16 TID 1500, 1501, 1001, 1600, 4019; PS3.3 A.35.13.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+
+from dicom_io import codes as c
+from dicom_io import content as sr
+from dicom_io.capabilities import EXPLICIT_LITTLE
+from dicom_io.derived import copy_patient_and_study, equipment
+from dicom_io.errors import NotReadable
+from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product
+from dicom_io.stamp import Stamp
+from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, derived
+
+COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
+_DT = "%Y%m%d%H%M%S%z"
+
+
+def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
+    """The SR of a session. `source` is the header of a source instance, for patient and study modules.
+
+    The SOP Instance UID is that of the evidence. Same arguments, same bytes.
+    """
+    ds = copy_patient_and_study(source)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.MediaStorageSOPClassUID = COMPREHENSIVE_3D_SR
+    ds.file_meta.MediaStorageSOPInstanceUID = evidence.sop_instance_uid
+    ds.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE
+    ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    ds.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION
+    ds.SOPClassUID = COMPREHENSIVE_3D_SR
+    ds.SOPInstanceUID = evidence.sop_instance_uid
+    ds.InstanceCreationDate, ds.InstanceCreationTime = stamp.date, stamp.time
+    ds.CodingSchemeIdentificationSequence = c.own_scheme()
+    ds.SeriesInstanceUID = stamp.uid("series", "SR")
+    ds.SeriesNumber = 9900
+    ds.Modality = "SR"
+    ds.SeriesDescription = "3D post-processing record"
+    ds.ReferencedPerformedProcedureStepSequence = Sequence()
+    equipment(ds, stamp)
+    _document(ds, evidence, stamp)
+    root = _root(evidence, stamp)
+    for element in root:
+        ds.add(element)
+    return ds
+
+
+def read_sr(ds: Dataset) -> Evidence:
+    """Evidence of an SR of ours. Nothing else about the session is ever looked at.
+
+    Raises NotReadable when it is another kind of document.
+    """
+    if str(ds.get("SOPClassUID")) != COMPREHENSIVE_3D_SR or not ds.get("ContentSequence"):
+        raise NotReadable(f"Instance {ds.get('SOPInstanceUID')}: not a Comprehensive 3D SR.")
+    measurements = sr.first(ds, c.IMAGING_MEASUREMENTS)
+    statements = sr.first(ds, c.QUALITATIVE_EVALUATIONS)
+    if measurements is None or statements is None or sr.first(statements, c.INDEPENDENT) is None:
+        raise NotReadable(f"Instance {ds.SOPInstanceUID}: an SR, but not a 3D post-processing record of this kind.")
+    series_of = dict(_series_of_references(ds))
+    persons = {role: person for role, person in _persons(ds)}
+    operator = persons.get(c.OPERATOR_ROLE.value)
+    if operator is None:
+        raise NotReadable(f"Instance {ds.SOPInstanceUID}: names no operator.")
+    verified = ds.get("VerificationFlag") == "VERIFIED" and bool(ds.get("VerifyingObserverSequence"))
+    return Evidence(
+        sop_instance_uid=str(ds.SOPInstanceUID),
+        verified_by=str(ds.VerifyingObserverSequence[0].VerifyingObserverName) if verified else "",
+        patient_id=str(ds.get("PatientID") or ""),
+        accession=str(ds.get("AccessionNumber") or ""),
+        study_uid=str(ds.StudyInstanceUID),
+        study_date=str(ds.get("StudyDate") or ""),
+        modality=_modality(ds),
+        device_uid=_observer(ds, c.DEVICE_UID),
+        station_name=_observer(ds, c.DEVICE_NAME),
+        independent=_yes_no(statements, c.INDEPENDENT) is True,
+        operator=operator,
+        supervisor=persons.get(c.SUPERVISOR_ROLE.value),
+        acts=tuple(_read_act(str(a.TextValue)) for a in sr.children(statements, c.ACT)),
+        attestation=_read_attestation(statements),
+        products=tuple(_read_product(g, series_of) for g in sr.children(measurements, c.MEASUREMENT_GROUP)),
+        sources=tuple(_read_sources(ds, series_of)),
+    )
+
+
+# Document modules
+
+
+def _document(ds: Dataset, evidence: Evidence, stamp: Stamp) -> None:
+    """SR Document General. Source: PS3.3 C.17.2."""
+    ds.InstanceNumber = 1
+    ds.ContentDate, ds.ContentTime = stamp.date, stamp.time
+    ds.CompletionFlag = "COMPLETE"
+    ds.VerificationFlag = "VERIFIED" if evidence.verified else "UNVERIFIED"
+    ds.PerformedProcedureCodeSequence = Sequence()
+    if evidence.verified:
+        observer = Dataset()
+        observer.VerifyingObserverName = evidence.verified_by
+        observer.VerifyingObserverIdentificationCodeSequence = Sequence()
+        observer.VerifyingOrganization = stamp.institution or "not stated"
+        observer.VerificationDateTime = stamp.date_time
+        ds.VerifyingObserverSequence = Sequence([observer])
+    images = [*evidence.sources, *(i for p in evidence.products for i in p.images)]
+    ds.CurrentRequestedProcedureEvidenceSequence = Sequence([_study_references(evidence.study_uid, images)])
+
+
+def _study_references(study_uid: str, images: Iterable[ImageReference]) -> Dataset:
+    """Hierarchical SOP Instance Reference. Source: PS3.3 C.17.2.1."""
+    by_series: dict[str, dict[str, str]] = {}
+    for image in images:
+        by_series.setdefault(image.series_uid, {})[image.sop_instance_uid] = image.sop_class_uid
+    study = Dataset()
+    study.StudyInstanceUID = study_uid
+    study.ReferencedSeriesSequence = Sequence()
+    for series_uid, members in by_series.items():
+        series = Dataset()
+        series.SeriesInstanceUID = series_uid
+        series.ReferencedSOPSequence = Sequence()
+        for uid, sop_class in members.items():
+            referenced = Dataset()
+            referenced.ReferencedSOPClassUID = sop_class
+            referenced.ReferencedSOPInstanceUID = uid
+            series.ReferencedSOPSequence.append(referenced)
+        study.ReferencedSeriesSequence.append(series)
+    return study
+
+
+def _series_of_references(ds: Dataset) -> Iterable[tuple[str, str]]:
+    for study in ds.get("CurrentRequestedProcedureEvidenceSequence", ()):
+        for series in study.ReferencedSeriesSequence:
+            for referenced in series.ReferencedSOPSequence:
+                yield str(referenced.ReferencedSOPInstanceUID), str(series.SeriesInstanceUID)
+
+
+# Content tree
+
+
+def _root(evidence: Evidence, stamp: Stamp) -> Dataset:
+    library = [sr.image("CONTAINS", None, i.sop_class_uid, i.sop_instance_uid) for i in evidence.sources]
+    procedure = c.PROCEDURES.get(evidence.modality, c.OTHER_PROCEDURE)
+    return sr.container(
+        "",
+        c.IMAGING_MEASUREMENT_REPORT,
+        sr.code("HAS CONCEPT MOD", c.LANGUAGE, c.ENGLISH),
+        *_observers(evidence, stamp),
+        sr.code("HAS CONCEPT MOD", c.PROCEDURE_REPORTED, procedure),
+        sr.container("CONTAINS", c.IMAGE_LIBRARY, sr.container("CONTAINS", c.IMAGE_LIBRARY_GROUP, *library)),
+        sr.container("CONTAINS", c.IMAGING_MEASUREMENTS, *(_product(p, evidence) for p in evidence.products)),
+        sr.container("CONTAINS", c.QUALITATIVE_EVALUATIONS, *_statements(evidence)),
+        template="1500",
+    )
+
+
+def _observers(evidence: Evidence, stamp: Stamp) -> list[Dataset]:
+    """Persons first, then this device. Source: PS3.16 TID 1002, 1003, 1004."""
+    found = _person(evidence.operator, c.OPERATOR_ROLE)
+    if evidence.supervisor is not None:
+        found += _person(evidence.supervisor, c.SUPERVISOR_ROLE)
+    relation = "HAS OBS CONTEXT"
+    return [
+        *found,
+        sr.code(relation, c.OBSERVER_TYPE, c.DEVICE),
+        sr.uid_reference(relation, c.DEVICE_UID, evidence.device_uid),
+        sr.text(relation, c.DEVICE_NAME, evidence.station_name),
+        sr.text(relation, c.DEVICE_MANUFACTURER, stamp.manufacturer),
+        sr.text(relation, c.DEVICE_MODEL, stamp.model_name),
+    ]
+
+
+def _person(person: Person, role: c.Code) -> list[Dataset]:
+    relation = "HAS OBS CONTEXT"
+    return [
+        sr.code(relation, c.OBSERVER_TYPE, c.PERSON),
+        sr.person_name(relation, c.PERSON_NAME, person.name),
+        sr.code(relation, c.PERSON_ORGANIZATION_ROLE, c.ROLES[person.role]),
+        sr.code(relation, c.PERSON_ROLE, role),
+        sr.text(relation, c.PERSON_LOGIN, person.id),
+    ]
+
+
+def _persons(ds: Dataset) -> Iterable[tuple[str, Person]]:
+    """(role in this procedure, person) of each block that begins with an Observer Type of Person."""
+    roles = {code.value: word for word, code in c.ROLES.items()}
+    block = Dataset()
+    blocks: list[Dataset] = []
+    for child in ds.ContentSequence:
+        if child.get("RelationshipType") != "HAS OBS CONTEXT":
+            continue
+        if c.OBSERVER_TYPE.matches(child.ConceptNameCodeSequence[0]):
+            block = Dataset()
+            block.ContentSequence = Sequence()
+            if c.PERSON.matches(child.ConceptCodeSequence[0]):
+                blocks.append(block)
+        else:
+            block.ContentSequence.append(child)
+    for one in blocks:
+        role, organization = sr.code_value(one, c.PERSON_ROLE), sr.code_value(one, c.PERSON_ORGANIZATION_ROLE)
+        if role is not None and organization is not None and organization.value in roles:
+            person = Person(
+                sr.text_of(one, c.PERSON_LOGIN), sr.text_of(one, c.PERSON_NAME), roles[organization.value]
+            )
+            yield role.value, person
+
+
+def _observer(ds: Dataset, name: c.Code) -> str:
+    return sr.text_of(ds, name)
+
+
+def _modality(ds: Dataset) -> str:
+    procedure = sr.code_value(ds, c.PROCEDURE_REPORTED)
+    for modality, code in c.PROCEDURES.items():
+        if procedure is not None and procedure.value == code.value:
+            return modality
+    return "OT"
+
+
+def _read_sources(ds: Dataset, series_of: dict[str, str]) -> Iterable[ImageReference]:
+    library = sr.first(ds, c.IMAGE_LIBRARY)
+    for entries in sr.children(library, c.IMAGE_LIBRARY_GROUP) if library is not None else ():
+        for entry in sr.children(entries, value_type="IMAGE"):
+            yield _reference(entry, series_of)
+
+
+def _reference(entry: Dataset, series_of: dict[str, str]) -> ImageReference:
+    referenced = entry.ReferencedSOPSequence[0]
+    uid = str(referenced.ReferencedSOPInstanceUID)
+    return ImageReference(str(referenced.ReferencedSOPClassUID), uid, series_of.get(uid, ""))
+
+
+# Products
+
+
+def _product(product: Product, evidence: Evidence) -> Dataset:
+    """A measurement group (TID 1501). Details that the template has no row for are qualitative evaluations in it."""
+    contains = "CONTAINS"
+    rows = [
+        sr.text("HAS OBS CONTEXT", c.TRACKING_IDENTIFIER, product.name or product.technique),
+        sr.uid_reference(
+            "HAS OBS CONTEXT",
+            c.TRACKING_UID,
+            derived(evidence.sop_instance_uid, product.recipe_digest, product.pixel_digest),
+        ),
+        sr.code(contains, c.FINDING, c.DERIVATIONS[product.technique]),
+        sr.text("HAS CONCEPT MOD", c.ALGORITHM_NAME, product.engine),
+        sr.text("HAS CONCEPT MOD", c.ALGORITHM_VERSION, product.engine_version),
+        sr.text("HAS CONCEPT MOD", c.ALGORITHM_PARAMETERS, product.recipe),
+        *(sr.image(contains, c.SOURCE_IMAGE, i.sop_class_uid, i.sop_instance_uid) for i in product.images),
+        sr.code(contains, c.PERFORMED_HERE, _yes(product.performed_here)),
+    ]
+    for name, value in (
+        (c.RECIPE_DIGEST, product.recipe_digest),
+        (c.PIXEL_DIGEST, product.pixel_digest),
+        (c.SOURCE_VOLUME_DIGEST, product.volume_digest),
+        (c.REGION, product.region),
+        (c.PURPOSE, product.purpose),
+        (c.BASE_PROCEDURE, product.base_procedure),
+        (c.RENDERING_DEVICE, product.graphics_device),
+        *((c.WARNING, warning) for warning in product.warnings),
+    ):
+        if value:
+            rows.append(sr.text(contains, name, value))
+    return sr.container(contains, c.MEASUREMENT_GROUP, *rows, template="1501")
+
+
+def _read_product(group: Dataset, series_of: dict[str, str]) -> Product:
+    techniques = {code.value: word for word, code in c.DERIVATIONS.items()}
+    finding = sr.code_value(group, c.FINDING)
+    technique = techniques.get(finding.value if finding else "", "")
+    if not technique:
+        raise NotReadable("The SR holds a product of unknown technique.")
+    name = sr.text_of(group, c.TRACKING_IDENTIFIER)
+    return Product(
+        technique=technique,
+        region=sr.text_of(group, c.REGION),
+        purpose=sr.text_of(group, c.PURPOSE),
+        base_procedure=sr.text_of(group, c.BASE_PROCEDURE),
+        name="" if name == technique else name,
+        recipe=sr.text_of(group, c.ALGORITHM_PARAMETERS),
+        recipe_digest=sr.text_of(group, c.RECIPE_DIGEST),
+        pixel_digest=sr.text_of(group, c.PIXEL_DIGEST),
+        volume_digest=sr.text_of(group, c.SOURCE_VOLUME_DIGEST),
+        engine=sr.text_of(group, c.ALGORITHM_NAME),
+        engine_version=sr.text_of(group, c.ALGORITHM_VERSION),
+        graphics_device=sr.text_of(group, c.RENDERING_DEVICE),
+        performed_here=_yes_no(group, c.PERFORMED_HERE) is True,
+        images=tuple(_reference(i, series_of) for i in sr.children(group, c.SOURCE_IMAGE, "IMAGE")),
+        warnings=tuple(str(w.TextValue) for w in sr.children(group, c.WARNING)),
+    )
+
+
+# Who did and stated what
+
+
+def _statements(evidence: Evidence) -> list[Dataset]:
+    contains = "CONTAINS"
+    found = [sr.code(contains, c.INDEPENDENT, _yes(evidence.independent))]
+    found += [sr.text(contains, c.ACT, _act_line(act)) for act in evidence.acts]
+    stated = evidence.attestation
+    if stated is not None:
+        found += [
+            sr.text(contains, c.ATTESTATION_TEXT, stated.text),
+            sr.text(contains, c.ATTESTED_BY, f"{stated.physician.id} {stated.physician.name}"),
+            sr.code(contains, c.ATTESTED_ROLE, c.ROLES[stated.physician.role]),
+            sr.text(contains, c.ATTESTED_AT, stated.at.strftime(_DT)),
+        ]
+        for name, value in (
+            (c.CONCURRENT, stated.concurrent_supervision),
+            (c.WORKSTATION_REQUIRED, stated.independent_workstation_required),
+        ):
+            if value is not None:
+                found.append(sr.code(contains, name, _yes(value)))
+    return found
+
+
+def _act_line(act: Act) -> str:
+    return f"{act.at.strftime(_DT)} {act.person_id} {act.role} {act.kind} {act.detail}".rstrip()
+
+
+def _read_act(line: str) -> Act:
+    at, person_id, role, kind, *detail = line.split(" ", 4)
+    return Act(datetime.strptime(at, _DT), person_id, role, kind, detail[0] if detail else "")
+
+
+def _read_attestation(statements: Dataset) -> Attestation | None:
+    if sr.first(statements, c.ATTESTED_BY) is None:
+        return None
+    identity, _, name = sr.text_of(statements, c.ATTESTED_BY).partition(" ")
+    role = sr.code_value(statements, c.ATTESTED_ROLE)
+    roles = {code.value: word for word, code in c.ROLES.items()}
+    return Attestation(
+        physician=Person(identity, name, roles.get(role.value if role else "", "")),
+        at=datetime.strptime(sr.text_of(statements, c.ATTESTED_AT), _DT),
+        text=sr.text_of(statements, c.ATTESTATION_TEXT),
+        concurrent_supervision=_yes_no(statements, c.CONCURRENT),
+        independent_workstation_required=_yes_no(statements, c.WORKSTATION_REQUIRED),
+    )
+
+
+def _yes(value: bool) -> c.Code:
+    return c.YES if value else c.NO
+
+
+def _yes_no(ds: Dataset, name: c.Code) -> bool | None:
+    value = sr.code_value(ds, name)
+    if value is None:
+        return None
+    return value.value == c.YES.value

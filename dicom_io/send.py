@@ -1,0 +1,140 @@
+"""The Storage SCU: an instance goes in the transfer syntax it is kept in, decompressed only where the peer needs it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pynetdicom import evt
+from pynetdicom.presentation import build_context
+
+from dicom_io.capabilities import EXPLICIT_LITTLE, IMPLICIT_LITTLE, NATIVE_SYNTAXES, VERIFICATION
+from dicom_io.errors import PeerUnreachable
+from dicom_io.receive import make_ae, prompt
+from dicom_io.series import Instance
+
+# PS3.8 9.3.2.2: presentation context IDs are odd numbers from 1 to 255.
+_MOST_CONTEXTS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A DICOM node: where it listens and its AE title."""
+
+    host: str
+    port: int
+    ae_title: str = "ANY-SCP"
+
+    def __str__(self) -> str:
+        return f"{self.ae_title} at {self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of one instance. `status` is the C-STORE status, None when none came. Source: PS3.4 B.2.3."""
+
+    sop_instance_uid: str
+    status: int | None
+    detail: str
+
+    @property
+    def accepted(self) -> bool:
+        """Success, or a warning: the peer has it (PS3.7 C.2)."""
+        return self.status is not None and (self.status == 0 or self.status >> 12 == 0xB)
+
+
+def echo(peer: Peer, calling: str = "WORKSTATION") -> None:
+    """C-ECHO. Raises PeerUnreachable."""
+    association = _associate(peer, calling, [build_context(VERIFICATION)])
+    try:
+        if not association.send_c_echo():
+            raise PeerUnreachable(f"{peer} did not answer C-ECHO.")
+    finally:
+        association.release()
+
+
+def send(
+    instances: Sequence[Instance],
+    peer: Peer,
+    calling: str = "WORKSTATION",
+    progress: Callable[[Sent], None] | None = None,
+) -> list[Sent]:
+    """Sends instances over as few associations as their presentation contexts need; a result for each, in order.
+
+    Raises PeerUnreachable when no association comes about. What was accepted before a connection broke counts.
+    """
+    results: list[Sent] = []
+    for batch in _batches(instances):
+        association = _associate(peer, calling, _contexts(batch))
+        try:
+            for instance in batch:
+                results.append(_send_one(association, instance))
+                if progress is not None:
+                    progress(results[-1])
+        finally:
+            if association.is_established:
+                association.release()
+    return results
+
+
+def _batches(instances: Sequence[Instance]) -> list[list[Instance]]:
+    batches: list[list[Instance]] = [[]]
+    kinds: set[tuple[str, str]] = set()
+    for instance in instances:
+        kind = (instance.sop_class_uid, instance.transfer_syntax_uid)
+        # Two contexts a kind: as it is, and uncompressed.
+        if kind not in kinds and 2 * len(kinds) + 2 > _MOST_CONTEXTS:
+            batches.append([])
+            kinds = set()
+        kinds.add(kind)
+        batches[-1].append(instance)
+    return [batch for batch in batches if batch]
+
+
+def _contexts(batch: Sequence[Instance]) -> list[Any]:
+    contexts = []
+    for sop_class, syntax in dict.fromkeys((i.sop_class_uid, i.transfer_syntax_uid) for i in batch):
+        contexts.append(build_context(sop_class, syntax))
+        if syntax not in (EXPLICIT_LITTLE, IMPLICIT_LITTLE):
+            contexts.append(build_context(sop_class, [EXPLICIT_LITTLE, IMPLICIT_LITTLE]))
+        elif syntax == EXPLICIT_LITTLE:
+            contexts.append(build_context(sop_class, IMPLICIT_LITTLE))
+    return contexts
+
+
+def _associate(peer: Peer, calling: str, contexts: list[Any]) -> Any:
+    association = make_ae(calling).associate(
+        peer.host, peer.port, contexts=contexts, ae_title=peer.ae_title, evt_handlers=[(evt.EVT_CONN_OPEN, prompt)]
+    )
+    if association.is_established:
+        return association
+    if association.is_rejected:
+        raise PeerUnreachable(f"{peer} rejected the association from {calling}; check both AE titles there.")
+    raise PeerUnreachable(f"{peer} cannot be reached: nobody answers there, or the connection was refused.")
+
+
+def _send_one(association: Any, instance: Instance) -> Sent:
+    uid = instance.sop_instance_uid
+    if not association.is_established:
+        return Sent(uid, None, "the connection broke before this instance was sent")
+    accepted = {
+        c.transfer_syntax[0] for c in association.accepted_contexts if c.abstract_syntax == instance.sop_class_uid
+    }
+    if not accepted:
+        return Sent(uid, None, "the peer does not take this kind of object")
+    try:
+        if instance.transfer_syntax_uid in accepted:
+            answer = association.send_c_store(Path(instance.path))
+        else:
+            ds = pydicom.dcmread(instance.path)
+            if instance.transfer_syntax_uid not in NATIVE_SYNTAXES:
+                ds.decompress(generate_instance_uid=False)
+            ds.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE if EXPLICIT_LITTLE in accepted else IMPLICIT_LITTLE
+            answer = association.send_c_store(ds)
+    except (ValueError, RuntimeError, AttributeError) as error:
+        return Sent(uid, None, str(error))
+    if "Status" not in answer:
+        return Sent(uid, None, "the connection broke or timed out before the peer answered")
+    status = int(answer.Status)
+    return Sent(uid, status, "" if status == 0 else f"status 0x{status:04X} {answer.get('ErrorComment', '')}".strip())

@@ -1,0 +1,187 @@
+"""The cpu engine: our own kernels on tiles of a picture. Same volume, recipe and version: same bytes, everywhere.
+
+Parallel rays are mapped through `Volume.to_index`, so that any affine, sheared ones too, needs no resampling.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render.engine.cpu import kernels
+from render.engine.cpu.body import without_table
+from render.engine.cpu.bricks import bricks
+from render.engine import framing
+from render.engine.tiles import bands, run
+from render.geometry import Plane, Vector, View, direction, point
+from render.picture import Pixels
+from render.recipe import (
+    ControlPoint,
+    Projection,
+    ProjectionMode,
+    Recipe,
+    Reformat,
+    Shading,
+    TransferFunction,
+    VolumeRendering,
+    Window,
+)
+from render.volume import Volume
+
+# Raised whenever the bytes of any picture change; part of every picture's provenance.
+ENGINE_VERSION = "0.1.0"
+
+_MODES: dict[ProjectionMode, int] = {"mip": kernels.MIP, "minip": kernels.MINIP, "average": kernels.AVERAGE}
+_EVERYWHERE_MM = 1e12
+
+Progress = Callable[[float], None]
+Floats = NDArray[np.float64]
+
+
+def draw_frames(
+    volume: Volume,
+    recipe: Recipe,
+    planes: Sequence[Plane],
+    threads: int | None = None,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Pixels:
+    """Pixels as `Picture.pixels` says, one frame for each plane of `framing.planes(volume, recipe)`.
+
+    Raises Cancelled when `cancel` was set before the last tile.
+    """
+    if not isinstance(recipe, Reformat) and recipe.body_above is not None:
+        volume = without_table(volume, recipe.body_above)
+    if isinstance(recipe, VolumeRendering):
+        return _volume_rendering(volume, recipe, planes, threads, progress, cancel)
+    values = np.empty((len(planes), recipe.rows, recipe.columns), dtype=np.float32)
+    if isinstance(recipe, Projection):
+        tiles = _projection(volume, recipe, planes, values, threads)
+    else:
+        tiles = _reformat(volume, recipe, planes, values)
+    run(tiles, threads, progress, cancel)
+    if volume.voxels.dtype == np.float32:
+        return values
+    np.rint(values, out=values)  # half to even; the values lie between two int16, the outside one was clipped
+    return values.astype(np.int16)
+
+
+def _array(values: Sequence[float]) -> Floats:
+    return np.array(values, dtype=np.float64)
+
+
+def _in_both(volume: Volume, plane: Plane, ray_mm: Vector) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
+    """(start, down, right, step) of the plane's rays in index coordinates, and the same in LPS mm."""
+    to_index = volume.to_index
+    index = (
+        _array(point(to_index, plane.origin_mm)),
+        *(_array(direction(to_index, v)) for v in (plane.down_mm, plane.right_mm, ray_mm)),
+    )
+    return index, tuple(_array(v) for v in (plane.origin_mm, plane.down_mm, plane.right_mm, ray_mm))
+
+
+def _away(view: View, length_mm: float) -> Vector:
+    x, y, z = view.towards_observer
+    return (-x * length_mm, -y * length_mm, -z * length_mm)
+
+
+def _crop(recipe: VolumeRendering | Projection) -> tuple[Floats, Floats]:
+    if recipe.crop is None:
+        return _array([-_EVERYWHERE_MM] * 3), _array([_EVERYWHERE_MM] * 3)
+    return _array(recipe.crop.lower_mm), _array(recipe.crop.upper_mm)
+
+
+def _volume_rendering(
+    volume: Volume,
+    recipe: VolumeRendering,
+    planes: Sequence[Plane],
+    threads: int | None,
+    progress: Progress | None,
+    cancel: threading.Event | None,
+) -> NDArray[np.uint8]:
+    transfer, shading = recipe.transfer, recipe.transfer.shading
+    step_mm = recipe.step_voxels * min(volume.spacing_mm)
+    table, distances = bricks(volume, threads).seen_through(transfer, step_mm)
+    lower_mm, upper_mm = _crop(recipe)
+    terms = shading or Shading()
+    light = np.array([terms.ambient, terms.diffuse, terms.specular, shading is not None], dtype=np.float32)
+    squarings = terms.specular_power.bit_length() - 1
+    to_lps = np.ascontiguousarray(volume.to_index[:3, :3].T.astype(np.float32))
+    gradient_range = np.array(transfer.gradient_opacity or (-1.0, -1.0), dtype=np.float32)
+    background = np.array(recipe.background, dtype=np.float32)
+    out = np.empty((len(planes), recipe.rows, recipe.columns, 3), dtype=np.uint8)
+    tiles = []
+    for frame, (plane, view) in enumerate(zip(planes, framing.views(recipe), strict=True)):
+        index, lps = _in_both(volume, plane, _away(view, step_mm))
+        towards = np.array(view.towards_observer, dtype=np.float32)
+        fixed = (volume.voxels, distances, table.colours, table.first, table.scale, *index, *lps)
+        fixed += (lower_mm, upper_mm, to_lps, towards, light, squarings, gradient_range, background)
+        tiles += [partial(kernels.shade_rows, *fixed, row0, row1, out[frame]) for row0, row1 in bands(recipe.rows)]
+    run(tiles, threads, progress, cancel)
+    return out
+
+
+def _outside(volume: Volume, window: Window) -> np.float32:
+    """The window's lower end, which shows as black; for integers the whole number at or below it."""
+    lower = window.centre - window.width / 2.0
+    if volume.voxels.dtype == np.int16:
+        lower = float(min(max(math.floor(lower), -32768), 32767))
+    return np.float32(lower)
+
+
+def _projection(
+    volume: Volume, recipe: Projection, planes: Sequence[Plane], out: NDArray[np.float32], threads: int | None
+) -> list[partial[None]]:
+    found = bricks(volume, threads)
+    lower_mm, upper_mm = _crop(recipe)
+    step_mm = recipe.step_voxels * min(volume.spacing_mm)
+    half_slab = _EVERYWHERE_MM if recipe.slab_mm is None else recipe.slab_mm / 2.0
+    tiles = []
+    for frame, (plane, view) in enumerate(zip(planes, framing.views(recipe), strict=True)):
+        index, lps = _in_both(volume, plane, _away(view, 1.0))
+        steps = [abs(float(v)) for v in index[3]]
+        axis = steps.index(max(steps))
+        parts = max(1, math.ceil(1.0 / (steps[axis] * step_mm) - 1e-6))
+        fixed = (volume.voxels, found.low, found.high, _MODES[recipe.mode], *index, axis, parts, *lps)
+        fixed += (lower_mm, upper_mm, half_slab, _outside(volume, recipe.window))
+        tiles += [partial(kernels.project_rows, *fixed, row0, row1, out[frame]) for row0, row1 in bands(recipe.rows)]
+    return tiles
+
+
+def _reformat(
+    volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: NDArray[np.float32]
+) -> list[partial[None]]:
+    samples = 1 if recipe.thickness_mm == 0.0 else max(2, math.ceil(recipe.thickness_mm / min(volume.spacing_mm)))
+    gap_mm = recipe.thickness_mm / samples
+    tiles = []
+    for frame, plane in enumerate(planes):
+        (start, down, right, through), _ = _in_both(volume, plane, _away(recipe.view, gap_mm))
+        start = start - through * ((samples - 1) / 2.0)
+        fixed = (volume.voxels, _MODES[recipe.mode], recipe.interpolation == "nearest", start, down, right, through)
+        fixed += (samples, _outside(volume, recipe.window))
+        tiles += [
+            partial(kernels.reformat_rows, *fixed, row0, row1, out[frame]) for row0, row1 in bands(recipe.rows, 64)
+        ]
+    return tiles
+
+
+def warm() -> float:
+    """Compiles every kernel for both kinds of voxels, or loads it from the disk cache. Returns the seconds it took."""
+    began = time.perf_counter()
+    points = (ControlPoint(0.0, 1.0, 1.0, 1.0, 0.0), ControlPoint(1.0, 1.0, 1.0, 1.0, 1.0))
+    window = Window(0.0, 1.0)
+    size = {"rows": 2, "columns": 2}
+    recipes: list[Recipe] = [
+        VolumeRendering(TransferFunction("warm", "1", points), **size),
+        Projection("mip", window, body_above=0.0, **size),
+        Reformat(window, **size),
+    ]
+    for kind in (np.int16, np.float32):
+        volume = Volume(np.ones((2, 2, 2), dtype=kind), np.eye(4), "1")
+        for recipe in recipes:
+            draw_frames(volume, recipe, framing.planes(volume, recipe), threads=1)
+    return time.perf_counter() - began

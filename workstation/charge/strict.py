@@ -1,0 +1,87 @@
+"""Strict reading of JSON-like values into frozen dataclasses, with errors that name the key at fault."""
+
+import json
+import re
+from datetime import date
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+# Set as `__pydantic_config__` of every dataclass that is read: no unknown key, and no 1 for true.
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+_Value = TypeVar("_Value")
+
+
+def _iso_date(found: Any) -> Any:
+    # pydantic also reads a number of seconds as a date; ISO and nothing else is meant.
+    if not isinstance(found, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", found):
+        raise ValueError("not a date written as YYYY-MM-DD")
+    return found
+
+
+IsoDate = Annotated[date, Field(strict=False), BeforeValidator(_iso_date)]
+
+
+class StrictError(ValueError):
+    """The value does not fit. The message has one line for every problem, each beginning with the full key path."""
+
+
+def read_strictly(adapter: TypeAdapter[_Value], obj: object, whole: str) -> _Value:
+    """Read `obj`, as `json.loads` returns it (dates may be dates); `whole` names it where no key can.
+
+    Raises
+    ------
+    StrictError
+        A key is missing or unknown, or a value is not allowed.
+    """
+    # Validated as JSON text: only there do strict types let an array be a tuple and an ISO string be a date.
+    try:
+        text = json.dumps(obj, allow_nan=False, ensure_ascii=False, default=_plain).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise StrictError(f"{whole}: this is not JSON: {error}") from None
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as error:
+        raise StrictError("\n".join(_sentence(each, whole) for each in error.errors(include_url=False))) from None
+
+
+def _plain(value: object) -> str:
+    # `datetime` is a date to isinstance; a time of day is not.
+    if type(value) is date:
+        return value.isoformat()
+    raise TypeError(f"a {type(value).__name__} has no place in JSON")
+
+
+_WANTED = {
+    "bool_type": "true or false",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "an object",
+    "dataclass_type": "an object",
+}
+
+
+def _sentence(detail: ErrorDetails, whole: str) -> str:
+    kind, found = detail["type"], json.dumps(detail["input"], ensure_ascii=False)
+    found = found if len(found) <= 60 else found[:57] + "..."
+    path = ""
+    for step in detail["loc"]:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    path = path or whole
+    if kind == "missing":
+        return f"{path}: this key is missing; nothing is assumed for it"
+    if kind == "unexpected_keyword_argument":
+        return f"{path}: this key is not known; remove it or correct its spelling"
+    if kind == "literal_error":
+        allowed = ", ".join(re.findall(r"'([^']*)'", detail["ctx"]["expected"]))
+        value = f"'{detail['input']}'" if isinstance(detail["input"], str) else found
+        return f"{path}: {value} is not one of {allowed}"
+    if kind == "string_pattern_mismatch":
+        return f"{path}: {found} is empty, has a blank at an end, or has a control character"
+    if kind in _WANTED:
+        return f"{path}: found {found}, expected {_WANTED[kind]}"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{path}: {found}: {message[:1].lower()}{message[1:]}"
