@@ -321,9 +321,7 @@ def _warnings(stack: Stack, affine: NDArray[np.float64]) -> list[str]:
     step = affine[:3, 0]
     tilt = float(np.degrees(np.arccos(min(1.0, abs(float(unit_vector(step) @ np.array(_normal(stack.slices[0]))))))))
     if tilt > 0.1:
-        found.append(
-            f"The gantry was tilted by {tilt:.1f}°; the volume is sheared accordingly, nothing was resampled."
-        )
+        found.append(f"The gantry was tilted by {tilt:.1f}°; the volume is sheared accordingly, nothing was resampled.")
     if any(s.instance.photometric == "MONOCHROME1" for s in stack.slices):
         found.append("MONOCHROME1: low values are meant to be shown bright.")
     if len({s.instance.frame_of_reference for s in stack.slices}) > 1:

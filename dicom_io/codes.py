@@ -102,26 +102,33 @@ ALGORITHM_VERSION = Code("111003", "DCM", "Algorithm Version")
 ALGORITHM_PARAMETERS = Code("111002", "DCM", "Algorithm Parameters")
 QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 
-# PS3.16 CID 7452 (organizational roles) and CID 7453 (performing roles)
+# PS3.16 CID 7452 (organizational roles). Coder and automatic are ours.
 ROLES: dict[str, Code] = {
-    "physician": Code("309343006", "SCT", "Physician"),
-    "resident": Code("405277009", "SCT", "Resident Physician"),
-    "technologist": Code("159016003", "SCT", "Radiologic Technologist"),
+    "physician": Code("121081", "DCM", "Physician"),
+    "resident": Code("121086", "DCM", "Resident"),
+    "technologist": Code("121083", "DCM", "Technologist"),
     "coder": Code("coder", OWN_SCHEME, "Coder"),
     "automatic": Code("automatic", OWN_SCHEME, "Automatic, no person"),
 }
-OPERATOR_ROLE = Code("operator", OWN_SCHEME, "Operator of the workstation")
-SUPERVISOR_ROLE = Code("supervisor", OWN_SCHEME, "Supervising physician")
+# PS3.16 CID 7453 (performing roles)
+PERFORMING = Code("121094", "DCM", "Performing")
 
-# PS3.16 CID 100 (quantitative diagnostic imaging procedures), by DICOM modality
-PROCEDURES: dict[str, Code] = {
-    "CT": Code("77477000", "SCT", "Computed tomography"),
-    "MR": Code("113091000", "SCT", "Magnetic resonance imaging"),
-    "US": Code("16310003", "SCT", "Ultrasonography"),
-    "PT": Code("82918005", "SCT", "Positron emission tomography"),
-    "NM": Code("373205008", "SCT", "Nuclear medicine imaging"),
+# PS3.16 CID 100 (quantitative diagnostic imaging procedures)
+CT_PROCEDURE = Code("25045-6", "LN", "CT unspecified body region")
+OTHER_PROCEDURE = Code("363679005", "SCT", "Imaging procedure")
+MODALITY = Code("121139", "DCM", "Modality")
+# PS3.16 CID 29 (acquisition modality)
+MODALITIES: dict[str, Code] = {
+    "CT": Code("CT", "DCM", "Computed Tomography"),
+    "MR": Code("MR", "DCM", "Magnetic Resonance"),
+    "US": Code("US", "DCM", "Ultrasound"),
+    "PT": Code("PT", "DCM", "Positron emission tomography"),
+    "NM": Code("NM", "DCM", "Nuclear Medicine"),
+    "MG": Code("MG", "DCM", "Mammography"),
+    "XA": Code("XA", "DCM", "X-Ray Angiography"),
+    "DX": Code("DX", "DCM", "Digital Radiography"),
 }
-OTHER_PROCEDURE = Code("363679005", "SCT", "Imaging")
+OTHER_MODALITY = Code("OT", "DCM", "Other Modality")
 
 YES = Code("373066001", "SCT", "Yes")
 NO = Code("373067005", "SCT", "No")
@@ -140,7 +147,7 @@ INDEPENDENT = Code("independent", OWN_SCHEME, "Workstation independent of the sc
 ACT = Code("act", OWN_SCHEME, "Act of the session")
 ATTESTED_BY = Code("attested_by", OWN_SCHEME, "Attested by")
 ATTESTED_AT = Code("attested_at", OWN_SCHEME, "Attested at")
-ATTESTED_ROLE = Code("attested_role", OWN_SCHEME, "Role of the attesting person")
+SUPERVISOR = Code("supervisor", OWN_SCHEME, "Supervising physician")
 ATTESTATION_TEXT = Code("attestation", OWN_SCHEME, "Attestation")
 CONCURRENT = Code("concurrent", OWN_SCHEME, "Concurrent supervision")
 WORKSTATION_REQUIRED = Code("ws_required", OWN_SCHEME, "Independent workstation required")

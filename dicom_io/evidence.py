@@ -12,6 +12,10 @@ class Person:
     name: str
     role: str
 
+    def __post_init__(self) -> None:
+        if not self.id or any(c.isspace() for c in self.id):
+            raise ValueError(f"Person ID {self.id!r} must be one word: it is written into records between spaces.")
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -67,6 +71,10 @@ class Product:
     performed_here: bool
     images: tuple[ImageReference, ...]
     warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ValueError("A product needs a name: it is its tracking identifier in the SR.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,10 +65,6 @@ def read_sr(ds: Dataset) -> Evidence:
     if measurements is None or statements is None or sr.first(statements, c.INDEPENDENT) is None:
         raise NotReadable(f"Instance {ds.SOPInstanceUID}: an SR, but not a 3D post-processing record of this kind.")
     series_of = dict(_series_of_references(ds))
-    persons = {role: person for role, person in _persons(ds)}
-    operator = persons.get(c.OPERATOR_ROLE.value)
-    if operator is None:
-        raise NotReadable(f"Instance {ds.SOPInstanceUID}: names no operator.")
     verified = ds.get("VerificationFlag") == "VERIFIED" and bool(ds.get("VerifyingObserverSequence"))
     return Evidence(
         sop_instance_uid=str(ds.SOPInstanceUID),
@@ -78,11 +74,11 @@ def read_sr(ds: Dataset) -> Evidence:
         study_uid=str(ds.StudyInstanceUID),
         study_date=str(ds.get("StudyDate") or ""),
         modality=_modality(ds),
-        device_uid=_observer(ds, c.DEVICE_UID),
-        station_name=_observer(ds, c.DEVICE_NAME),
+        device_uid=sr.text_of(ds, c.DEVICE_UID),
+        station_name=sr.text_of(ds, c.DEVICE_NAME),
         independent=_yes_no(statements, c.INDEPENDENT) is True,
-        operator=operator,
-        supervisor=persons.get(c.SUPERVISOR_ROLE.value),
+        operator=_read_operator(ds),
+        supervisor=_read_person(statements, c.SUPERVISOR),
         acts=tuple(_read_act(str(a.TextValue)) for a in sr.children(statements, c.ACT)),
         attestation=_read_attestation(statements),
         products=tuple(_read_product(g, series_of) for g in sr.children(measurements, c.MEASUREMENT_GROUP)),
@@ -144,14 +140,16 @@ def _series_of_references(ds: Dataset) -> Iterable[tuple[str, str]]:
 
 def _root(evidence: Evidence, stamp: Stamp) -> Dataset:
     library = [sr.image("CONTAINS", None, i.sop_class_uid, i.sop_instance_uid) for i in evidence.sources]
-    procedure = c.PROCEDURES.get(evidence.modality, c.OTHER_PROCEDURE)
+    modality = c.MODALITIES.get(evidence.modality, c.OTHER_MODALITY)
+    procedure = c.CT_PROCEDURE if evidence.modality == "CT" else c.OTHER_PROCEDURE
+    group = sr.container("CONTAINS", c.IMAGE_LIBRARY_GROUP, sr.code("HAS ACQ CONTEXT", c.MODALITY, modality), *library)
     return sr.container(
         "",
         c.IMAGING_MEASUREMENT_REPORT,
         sr.code("HAS CONCEPT MOD", c.LANGUAGE, c.ENGLISH),
         *_observers(evidence, stamp),
         sr.code("HAS CONCEPT MOD", c.PROCEDURE_REPORTED, procedure),
-        sr.container("CONTAINS", c.IMAGE_LIBRARY, sr.container("CONTAINS", c.IMAGE_LIBRARY_GROUP, *library)),
+        sr.container("CONTAINS", c.IMAGE_LIBRARY, group),
         sr.container("CONTAINS", c.IMAGING_MEASUREMENTS, *(_product(p, evidence) for p in evidence.products)),
         sr.container("CONTAINS", c.QUALITATIVE_EVALUATIONS, *_statements(evidence)),
         template="1500",
@@ -159,13 +157,14 @@ def _root(evidence: Evidence, stamp: Stamp) -> Dataset:
 
 
 def _observers(evidence: Evidence, stamp: Stamp) -> list[Dataset]:
-    """Persons first, then this device. Source: PS3.16 TID 1002, 1003, 1004."""
-    found = _person(evidence.operator, c.OPERATOR_ROLE)
-    if evidence.supervisor is not None:
-        found += _person(evidence.supervisor, c.SUPERVISOR_ROLE)
-    relation = "HAS OBS CONTEXT"
+    """The operator, then this device. Source: PS3.16 TID 1002, 1003, 1004."""
+    relation, operator = "HAS OBS CONTEXT", evidence.operator
     return [
-        *found,
+        sr.code(relation, c.OBSERVER_TYPE, c.PERSON),
+        sr.person_name(relation, c.PERSON_NAME, operator.name),
+        sr.text(relation, c.PERSON_LOGIN, operator.id),
+        sr.code(relation, c.PERSON_ORGANIZATION_ROLE, c.ROLES[operator.role]),
+        sr.code(relation, c.PERSON_ROLE, c.PERFORMING),
         sr.code(relation, c.OBSERVER_TYPE, c.DEVICE),
         sr.uid_reference(relation, c.DEVICE_UID, evidence.device_uid),
         sr.text(relation, c.DEVICE_NAME, evidence.station_name),
@@ -174,51 +173,19 @@ def _observers(evidence: Evidence, stamp: Stamp) -> list[Dataset]:
     ]
 
 
-def _person(person: Person, role: c.Code) -> list[Dataset]:
-    relation = "HAS OBS CONTEXT"
-    return [
-        sr.code(relation, c.OBSERVER_TYPE, c.PERSON),
-        sr.person_name(relation, c.PERSON_NAME, person.name),
-        sr.code(relation, c.PERSON_ORGANIZATION_ROLE, c.ROLES[person.role]),
-        sr.code(relation, c.PERSON_ROLE, role),
-        sr.text(relation, c.PERSON_LOGIN, person.id),
-    ]
-
-
-def _persons(ds: Dataset) -> Iterable[tuple[str, Person]]:
-    """(role in this procedure, person) of each block that begins with an Observer Type of Person."""
+def _read_operator(ds: Dataset) -> Person:
     roles = {code.value: word for word, code in c.ROLES.items()}
-    block = Dataset()
-    blocks: list[Dataset] = []
-    for child in ds.ContentSequence:
-        if child.get("RelationshipType") != "HAS OBS CONTEXT":
-            continue
-        if c.OBSERVER_TYPE.matches(child.ConceptNameCodeSequence[0]):
-            block = Dataset()
-            block.ContentSequence = Sequence()
-            if c.PERSON.matches(child.ConceptCodeSequence[0]):
-                blocks.append(block)
-        else:
-            block.ContentSequence.append(child)
-    for one in blocks:
-        role, organization = sr.code_value(one, c.PERSON_ROLE), sr.code_value(one, c.PERSON_ORGANIZATION_ROLE)
-        if role is not None and organization is not None and organization.value in roles:
-            person = Person(
-                sr.text_of(one, c.PERSON_LOGIN), sr.text_of(one, c.PERSON_NAME), roles[organization.value]
-            )
-            yield role.value, person
-
-
-def _observer(ds: Dataset, name: c.Code) -> str:
-    return sr.text_of(ds, name)
+    role = sr.code_value(ds, c.PERSON_ORGANIZATION_ROLE)
+    if role is None or role.value not in roles or not sr.text_of(ds, c.PERSON_LOGIN):
+        raise NotReadable(f"Instance {ds.SOPInstanceUID}: names no operator with a known role.")
+    return Person(sr.text_of(ds, c.PERSON_LOGIN), sr.text_of(ds, c.PERSON_NAME), roles[role.value])
 
 
 def _modality(ds: Dataset) -> str:
-    procedure = sr.code_value(ds, c.PROCEDURE_REPORTED)
-    for modality, code in c.PROCEDURES.items():
-        if procedure is not None and procedure.value == code.value:
-            return modality
-    return "OT"
+    library = sr.first(ds, c.IMAGE_LIBRARY)
+    group = sr.first(library, c.IMAGE_LIBRARY_GROUP) if library is not None else None
+    modality = sr.code_value(group, c.MODALITY) if group is not None else None
+    return modality.value if modality is not None else "OT"
 
 
 def _read_sources(ds: Dataset, series_of: dict[str, str]) -> Iterable[ImageReference]:
@@ -241,7 +208,7 @@ def _product(product: Product, evidence: Evidence) -> Dataset:
     """A measurement group (TID 1501). Details that the template has no row for are qualitative evaluations in it."""
     contains = "CONTAINS"
     rows = [
-        sr.text("HAS OBS CONTEXT", c.TRACKING_IDENTIFIER, product.name or product.technique),
+        sr.text("HAS OBS CONTEXT", c.TRACKING_IDENTIFIER, product.name),
         sr.uid_reference(
             "HAS OBS CONTEXT",
             c.TRACKING_UID,
@@ -275,13 +242,12 @@ def _read_product(group: Dataset, series_of: dict[str, str]) -> Product:
     technique = techniques.get(finding.value if finding else "", "")
     if not technique:
         raise NotReadable("The SR holds a product of unknown technique.")
-    name = sr.text_of(group, c.TRACKING_IDENTIFIER)
     return Product(
         technique=technique,
         region=sr.text_of(group, c.REGION),
         purpose=sr.text_of(group, c.PURPOSE),
         base_procedure=sr.text_of(group, c.BASE_PROCEDURE),
-        name="" if name == technique else name,
+        name=sr.text_of(group, c.TRACKING_IDENTIFIER),
         recipe=sr.text_of(group, c.ALGORITHM_PARAMETERS),
         recipe_digest=sr.text_of(group, c.RECIPE_DIGEST),
         pixel_digest=sr.text_of(group, c.PIXEL_DIGEST),
@@ -302,12 +268,13 @@ def _statements(evidence: Evidence) -> list[Dataset]:
     contains = "CONTAINS"
     found = [sr.code(contains, c.INDEPENDENT, _yes(evidence.independent))]
     found += [sr.text(contains, c.ACT, _act_line(act)) for act in evidence.acts]
+    if evidence.supervisor is not None:
+        found.append(sr.text(contains, c.SUPERVISOR, _person_line(evidence.supervisor)))
     stated = evidence.attestation
     if stated is not None:
         found += [
             sr.text(contains, c.ATTESTATION_TEXT, stated.text),
-            sr.text(contains, c.ATTESTED_BY, f"{stated.physician.id} {stated.physician.name}"),
-            sr.code(contains, c.ATTESTED_ROLE, c.ROLES[stated.physician.role]),
+            sr.text(contains, c.ATTESTED_BY, _person_line(stated.physician)),
             sr.text(contains, c.ATTESTED_AT, stated.at.strftime(_DT)),
         ]
         for name, value in (
@@ -328,14 +295,22 @@ def _read_act(line: str) -> Act:
     return Act(datetime.strptime(at, _DT), person_id, role, kind, detail[0] if detail else "")
 
 
+def _person_line(person: Person) -> str:
+    return f"{person.role} {person.id} {person.name}".rstrip()
+
+
+def _read_person(ds: Dataset, name: c.Code) -> Person | None:
+    role, _, rest = sr.text_of(ds, name).partition(" ")
+    identity, _, words = rest.partition(" ")
+    return Person(identity, words, role) if identity else None
+
+
 def _read_attestation(statements: Dataset) -> Attestation | None:
-    if sr.first(statements, c.ATTESTED_BY) is None:
+    physician = _read_person(statements, c.ATTESTED_BY)
+    if physician is None:
         return None
-    identity, _, name = sr.text_of(statements, c.ATTESTED_BY).partition(" ")
-    role = sr.code_value(statements, c.ATTESTED_ROLE)
-    roles = {code.value: word for word, code in c.ROLES.items()}
     return Attestation(
-        physician=Person(identity, name, roles.get(role.value if role else "", "")),
+        physician=physician,
         at=datetime.strptime(sr.text_of(statements, c.ATTESTED_AT), _DT),
         text=sr.text_of(statements, c.ATTESTATION_TEXT),
         concurrent_supervision=_yes_no(statements, c.CONCURRENT),
