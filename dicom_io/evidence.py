@@ -2,19 +2,32 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import ClassVar, Literal, cast, get_args
+
+from pydantic import ConfigDict
+
+Role = Literal["physician", "resident", "technologist", "coder", "automatic"]
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who acted. `role`: physician, resident, technologist, coder or automatic."""
+    """Somebody who acted. id : one word. name : as DICOM writes it, Family^Given (PS3.5 6.2.1)."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     id: str
     name: str
-    role: str
+    role: Role
 
     def __post_init__(self) -> None:
         if not self.id or any(c.isspace() for c in self.id):
             raise ValueError(f"Person ID {self.id!r} must be one word: it is written into records between spaces.")
+
+
+def checked_role(word: str) -> Role:
+    """Raises ValueError for a role there is not."""
+    if word not in get_args(Role):
+        raise ValueError(f"Role {word!r} is not one of {', '.join(get_args(Role))}.")
+    return cast(Role, word)
 
 
 @dataclass(frozen=True, slots=True)

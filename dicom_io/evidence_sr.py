@@ -16,7 +16,7 @@ from dicom_io import content as sr
 from dicom_io.capabilities import EXPLICIT_LITTLE
 from dicom_io.derived import copy_patient_and_study, equipment
 from dicom_io.errors import NotReadable
-from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product
+from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, checked_role
 from dicom_io.stamp import Stamp
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, derived
 
@@ -101,7 +101,8 @@ def _document(ds: Dataset, evidence: Evidence, stamp: Stamp) -> None:
         observer.VerifyingObserverName = evidence.verified_by
         observer.VerifyingObserverIdentificationCodeSequence = Sequence()
         observer.VerifyingOrganization = stamp.institution or "not stated"
-        observer.VerificationDateTime = stamp.date_time
+        signed = evidence.attestation.at.strftime(_DT) if evidence.attestation else stamp.date_time
+        observer.VerificationDateTime = signed
         ds.VerifyingObserverSequence = Sequence([observer])
     images = [*evidence.sources, *(i for p in evidence.products for i in p.images)]
     ds.CurrentRequestedProcedureEvidenceSequence = Sequence([_study_references(evidence.study_uid, images)])
@@ -174,7 +175,7 @@ def _observers(evidence: Evidence, stamp: Stamp) -> list[Dataset]:
 
 
 def _read_operator(ds: Dataset) -> Person:
-    roles = {code.value: word for word, code in c.ROLES.items()}
+    roles: dict[str, Role] = {code.value: checked_role(word) for word, code in c.ROLES.items()}
     role = sr.code_value(ds, c.PERSON_ORGANIZATION_ROLE)
     if role is None or role.value not in roles or not sr.text_of(ds, c.PERSON_LOGIN):
         raise NotReadable(f"Instance {ds.SOPInstanceUID}: names no operator with a known role.")
@@ -302,7 +303,7 @@ def _person_line(person: Person) -> str:
 def _read_person(ds: Dataset, name: c.Code) -> Person | None:
     role, _, rest = sr.text_of(ds, name).partition(" ")
     identity, _, words = rest.partition(" ")
-    return Person(identity, words, role) if identity else None
+    return Person(identity, words, checked_role(role)) if identity else None
 
 
 def _read_attestation(statements: Dataset) -> Attestation | None:

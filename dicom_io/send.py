@@ -1,8 +1,9 @@
 """The Storage SCU: an instance goes in the transfer syntax it is kept in, decompressed only where the peer needs it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import pydicom
@@ -54,52 +55,76 @@ def echo(peer: Peer, calling: str = "WORKSTATION") -> None:
         association.release()
 
 
+class Sender:
+    """An association kept open for several instances. Use as a context manager.
+
+    kinds : (SOP class, transfer syntax) pairs to propose from the start; others are negotiated when they come.
+
+    Raises PeerUnreachable when no association comes about, also in `send`.
+    """
+
+    def __init__(self, peer: Peer, calling: str = "WORKSTATION", kinds: Iterable[tuple[str, str]] = ()) -> None:
+        self._peer, self._calling, self._kinds = peer, calling, list(kinds)
+        self._association: Any = None
+
+    def __enter__(self) -> "Sender":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._release()
+
+    def send(self, instance: Instance) -> Sent:
+        """One C-STORE, on a new association when the last one broke or lacks a presentation context."""
+        kind = _kind(instance)
+        if kind not in self._kinds:
+            # Two contexts a kind, as it is and uncompressed; when they run out, forget the oldest.
+            self._kinds = [*self._kinds, kind][-_MOST_CONTEXTS // 2 :]
+            self._release()
+        if self._association is None or not self._association.is_established:
+            self._association = _associate(self._peer, self._calling, _contexts(self._kinds))
+        return _send_one(self._association, instance)
+
+    def _release(self) -> None:
+        if self._association is not None and self._association.is_established:
+            self._association.release()
+        self._association = None
+
+
 def send(
     instances: Sequence[Instance],
     peer: Peer,
     calling: str = "WORKSTATION",
     progress: Callable[[Sent], None] | None = None,
 ) -> list[Sent]:
-    """Sends instances over as few associations as their presentation contexts need; a result for each, in order.
+    """Sends instances one after the other; a result for each, in order.
 
-    Raises PeerUnreachable when no association comes about. What was accepted before a connection broke counts.
+    Raises PeerUnreachable when no association comes about at first. When it breaks later and none comes about again,
+    the rest is reported as not sent.
     """
     results: list[Sent] = []
-    for batch in _batches(instances):
-        association = _associate(peer, calling, _contexts(batch))
-        try:
-            for instance in batch:
-                results.append(_send_one(association, instance))
-                if progress is not None:
-                    progress(results[-1])
-        finally:
-            if association.is_established:
-                association.release()
+    with Sender(peer, calling, list(dict.fromkeys(map(_kind, instances)))[: _MOST_CONTEXTS // 2]) as sender:
+        for instance in instances:
+            try:
+                results.append(sender.send(instance))
+            except PeerUnreachable as error:
+                if not results:
+                    raise
+                results.append(Sent(instance.sop_instance_uid, None, str(error)))
+            if progress is not None:
+                progress(results[-1])
     return results
 
 
-def _batches(instances: Sequence[Instance]) -> list[list[Instance]]:
-    batches: list[list[Instance]] = [[]]
-    kinds: set[tuple[str, str]] = set()
-    for instance in instances:
-        kind = (instance.sop_class_uid, instance.transfer_syntax_uid)
-        # Two contexts a kind: as it is, and uncompressed.
-        if kind not in kinds and 2 * len(kinds) + 2 > _MOST_CONTEXTS:
-            batches.append([])
-            kinds = set()
-        kinds.add(kind)
-        batches[-1].append(instance)
-    return [batch for batch in batches if batch]
+def _kind(instance: Instance) -> tuple[str, str]:
+    return (instance.sop_class_uid, instance.transfer_syntax_uid)
 
 
-def _contexts(batch: Sequence[Instance]) -> list[Any]:
+def _contexts(kinds: Iterable[tuple[str, str]]) -> list[Any]:
     contexts = []
-    for sop_class, syntax in dict.fromkeys((i.sop_class_uid, i.transfer_syntax_uid) for i in batch):
+    for sop_class, syntax in kinds:
         contexts.append(build_context(sop_class, syntax))
-        if syntax not in (EXPLICIT_LITTLE, IMPLICIT_LITTLE):
-            contexts.append(build_context(sop_class, [EXPLICIT_LITTLE, IMPLICIT_LITTLE]))
-        elif syntax == EXPLICIT_LITTLE:
-            contexts.append(build_context(sop_class, IMPLICIT_LITTLE))
+        plain = [s for s in (EXPLICIT_LITTLE, IMPLICIT_LITTLE) if s != syntax]
+        contexts.append(build_context(sop_class, plain))
     return contexts
 
 
@@ -116,8 +141,6 @@ def _associate(peer: Peer, calling: str, contexts: list[Any]) -> Any:
 
 def _send_one(association: Any, instance: Instance) -> Sent:
     uid = instance.sop_instance_uid
-    if not association.is_established:
-        return Sent(uid, None, "the connection broke before this instance was sent")
     accepted = {
         c.transfer_syntax[0] for c in association.accepted_contexts if c.abstract_syntax == instance.sop_class_uid
     }

@@ -59,7 +59,8 @@ class Volume:
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Length of one step along k, j, i in mm."""
-        k, j, i = (math.hypot(*(float(v) for v in self.affine[:3, axis])) for axis in range(3))
+        # Not math.hypot: its last bit differs between Python versions, and steps along rays are taken from this.
+        k, j, i = (math.sqrt(x * x + y * y + z * z) for x, y, z in self.affine[:3, :3].T.tolist())
         return (k, j, i)
 
     @property

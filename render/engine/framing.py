@@ -1,7 +1,5 @@
 """Where a recipe's pictures lie in the patient. Every engine draws on these planes and no others."""
 
-import math
-
 from render.geometry import Box, Plane, Vector, View, point
 from render.recipe import Projection, Recipe, Reformat, VolumeRendering, frames
 from render.volume import Volume
@@ -89,8 +87,3 @@ def _scaled(a: Vector, by: float) -> Vector:
 
 def _moved(a: Vector, along: Vector, by: float) -> Vector:
     return (a[0] + along[0] * by, a[1] + along[1] * by, a[2] + along[2] * by)
-
-
-def length_mm(a: Vector) -> float:
-    """Length by square root alone, which every processor rounds alike."""
-    return math.sqrt(_dot(a, a))

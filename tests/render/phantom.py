@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from render.geometry import Affine, Vector, affine_from, direction, point
+from render.geometry import Affine, Vector, affine_from, direction, vector
 from render.volume import Volume
 
 CENTRE_MM: Vector = (12.0, -31.0, 240.0)
@@ -24,7 +24,7 @@ def _turned(vectors: list[Vector], about_z_deg: float, about_x_deg: float) -> li
     a, b = math.radians(about_z_deg), math.radians(about_x_deg)
     turn = np.array([[math.cos(a), -math.sin(a), 0], [math.sin(a), math.cos(a), 0], [0, 0, 1]])
     tip = np.array([[1, 0, 0], [0, math.cos(b), -math.sin(b)], [0, math.sin(b), math.cos(b)]])
-    return [tuple((tip @ turn @ np.array(v)).tolist()) for v in vectors]
+    return [vector(tip @ turn @ np.array(v)) for v in vectors]
 
 
 # Steps of k, j, i in LPS mm: every way a scanner or a reader may lay out the same patient.
@@ -58,15 +58,15 @@ def marker_mm(side: str) -> Vector:
     return (x, y, z)
 
 
-def phantom(name: str = "axial") -> Volume:
-    """The phantom on the named grid, int16 HU, edges softened over a voxel as a scanner does."""
+def phantom(name: str = "axial", edge_mm: float = 2.0) -> Volume:
+    """The phantom on the named grid, int16 HU, edges softened as a scanner does over `edge_mm`."""
     shape, affine = grid(name)
     index = np.indices(shape).reshape(3, -1)
     at = affine[:3, :3] @ index + affine[:3, 3:] - np.array(CENTRE_MM)[:, None]
     values = np.full(at.shape[1], AIR_HU)
 
     def put(distance: np.ndarray[tuple[int], np.dtype[np.float64]], value: float) -> None:
-        share = np.clip(0.5 - distance / 2.0, 0.0, 1.0)
+        share = np.clip(0.5 - distance / edge_mm, 0.0, 1.0)
         values[:] = values * (1.0 - share) + value * share
 
     put((np.sqrt((at[0] / 32) ** 2 + (at[1] / 27) ** 2 + (at[2] / 34) ** 2) - 1.0) * 27.0, BODY_HU)
@@ -80,9 +80,7 @@ def straight_rod(name: str) -> tuple[Volume, Vector, Vector]:
     shape, affine = grid(name)
     index = np.indices(shape).reshape(3, -1)
     at = affine[:3, :3] @ index + affine[:3, 3:] - np.array(CENTRE_MM)[:, None]
-    values = np.where(np.hypot(at[0] - 6.0, at[1] + 4.0) < 4.0, 900, -1000).astype(np.int16)
-    low, high = (tuple(c + o for c, o in zip(CENTRE_MM, (6.0, -4.0, z), strict=True)) for z in (-40.0, 40.0))
-    return Volume(values.reshape(shape), affine, "HU"), low, high  # type: ignore[return-value]
-
-
-__all__ = ["CENTRE_MM", "GRIDS", "MARKERS", "grid", "marker_mm", "phantom", "point", "straight_rod"]
+    share = np.clip(0.5 - (np.hypot(at[0] - 6.0, at[1] + 4.0) - 4.0) / 2.0, 0.0, 1.0)
+    values = np.rint(-1000.0 + 1900.0 * share).astype(np.int16)
+    x, y, z = CENTRE_MM
+    return Volume(values.reshape(shape), affine, "HU"), (x + 6.0, y - 4.0, z - 40.0), (x + 6.0, y - 4.0, z + 40.0)

@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from render import Box, Picture, Plane, Projection, Reformat, TransferFunction, View, Volume, VolumeRendering, Window, draw
+from render import (
+    Box,
+    Picture,
+    Plane,
+    Projection,
+    Reformat,
+    TransferFunction,
+    View,
+    Volume,
+    VolumeRendering,
+    Window,
+    draw,
+)
 from render.geometry import letters, vector
 from render.recipe import ControlPoint
 from tests.render.phantom import CENTRE_MM, GRIDS, MARKERS, marker_mm, phantom, straight_rod
@@ -24,7 +36,11 @@ SIZE = 120
 COLOURED = TransferFunction(
     "markers",
     "HU",
-    (ControlPoint(190.0, 0.25, 0.0, 0.0, 0.0), ControlPoint(200.0, 0.3, 0.0, 0.0, 1.0), ControlPoint(2000.0, 1, 0, 0, 1)),
+    (
+        ControlPoint(190.0, 0.25, 0.0, 0.0, 0.0),
+        ControlPoint(200.0, 0.3, 0.0, 0.0, 1.0),
+        ControlPoint(2000.0, 1, 0, 0, 1),
+    ),
     shading=None,
 )
 

@@ -81,9 +81,7 @@ class TestHistory:
 
     def test_both_of_the_pair_deny_whatever_the_code(self) -> None:
         earlier = [charge("76376"), charge("76377")]
-        assert outcome(CPT, independent_workstation_required=None, previous_charges=earlier)["reasons"] == [
-            "DUPLICATE"
-        ]
+        assert outcome(CPT, independent_workstation_required=None, previous_charges=earlier)["reasons"] == ["DUPLICATE"]
 
     def test_the_other_code_is_proposed_as_the_replacement(self) -> None:
         decision = outcome(previous_charges=[charge("76376")])

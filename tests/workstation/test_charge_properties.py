@@ -10,7 +10,15 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from tests.workstation.charge_strategies import CASES, RELEASING, any_facts, days, facts_of_every_kind, near_release
+from tests.workstation.charge_strategies import (
+    CASES,
+    RELEASING,
+    any_facts,
+    days,
+    facts_of_every_kind,
+    near_release,
+    steady,
+)
 from workstation.charge import Decision, Facts, Line, Policy, decide, decision_to_json, load_policy, read_facts
 from workstation.charge.facts import BaseProcedure, PreviousCharge, facts_to_json
 from workstation.charge.reasons import RESOLVERS, Resolver
@@ -23,11 +31,13 @@ def units(lines: tuple[Line, ...]) -> int:
     return sum(line.units for line in lines)
 
 
+@steady
 @given(facts_of_every_kind)
 def test_facts_survive_json(facts: Facts) -> None:
     assert read_facts(json.loads(json.dumps(facts_to_json(facts)))) == facts
 
 
+@steady
 @given(facts_of_every_kind, policies)
 def test_a_decision_is_whole(facts: Facts, policy: Policy) -> None:
     decision = decide(facts, policy)
@@ -53,6 +63,7 @@ def test_a_decision_is_whole(facts: Facts, policy: Policy) -> None:
         assert line.base in {base.code for base in facts.base_procedures if base.status == "performed"}
 
 
+@steady
 @given(facts_of_every_kind, policies)
 def test_the_two_codes_never_go_out_together(facts: Facts, policy: Policy) -> None:
     decision = decide(facts, policy)
@@ -61,6 +72,7 @@ def test_the_two_codes_never_go_out_together(facts: Facts, policy: Policy) -> No
     assert len(again) == len(set(again))
 
 
+@steady
 @given(facts_of_every_kind, policies)
 def test_the_same_facts_give_the_same_decision(facts: Facts, policy: Policy) -> None:
     first = decision_to_json(decide(facts, policy))
@@ -80,6 +92,7 @@ def _including(facts: Facts) -> BaseProcedure:
     return BaseProcedure("71275", "performed", facts.study_instance_uid)
 
 
+@steady
 @given(facts_of_every_kind, policies, st.sampled_from(INCLUSIONS))
 def test_an_inclusion_never_raises_billed_units(facts: Facts, policy: Policy, add: Callable[[Facts], Facts]) -> None:
     assert units(decide(add(facts), policy).lines) <= units(decide(facts, policy).lines)
@@ -103,6 +116,7 @@ REMOVALS: list[dict[str, Any]] = [
 ]
 
 
+@steady
 @given(near_release(), policies, st.sampled_from(REMOVALS))
 def test_nothing_required_can_be_removed(facts: Facts, policy: Policy, removal: dict[str, Any]) -> None:
     assume(decide(facts, policy).disposition == "release")
@@ -112,6 +126,7 @@ def test_nothing_required_can_be_removed(facts: Facts, policy: Policy, removal: 
     assert decide(read_facts(plain), policy).disposition != "release"
 
 
+@steady
 @given(near_release(), policies, st.data())
 def test_nothing_conditionally_required_can_be_removed(facts: Facts, policy: Policy, data: st.DataObject) -> None:
     decision = decide(facts, policy)
@@ -136,6 +151,7 @@ def test_nothing_conditionally_required_can_be_removed(facts: Facts, policy: Pol
         assert decide(each, policy).disposition != "release"
 
 
+@steady
 @given(near_release(), policies)
 def test_a_missing_paper_never_lowers_the_code(facts: Facts, policy: Policy) -> None:
     decision = decide(facts, policy)
@@ -145,6 +161,7 @@ def test_a_missing_paper_never_lowers_the_code(facts: Facts, policy: Policy) -> 
     assert (after.lines or after.proposed) == decision.lines
 
 
+@steady
 @given(facts_of_every_kind, st.sampled_from([GUIDE, CPT]), days)
 def test_a_newer_edition_never_reaches_back(facts: Facts, policy: Policy, begins: date) -> None:
     assume(begins > policy.editions[-1].effective_from)
@@ -165,6 +182,7 @@ def test_a_newer_edition_never_reaches_back(facts: Facts, policy: Policy, begins
         assert decide(facts, extended).edition == "made up"
 
 
+@steady
 @given(facts_of_every_kind)
 def test_cpt_never_releases_reformats_alone(facts: Facts) -> None:
     flat = tuple(replace(each, technique="mpr") for each in facts.renderings)
@@ -177,6 +195,7 @@ def _essence(decision: Decision) -> tuple[Any, ...]:
     return decision.disposition, decision.work_tier, [reason.code for reason in decision.reasons], lines
 
 
+@steady
 @given(facts_of_every_kind, policies, st.randoms(use_true_random=False))
 def test_the_order_of_lists_does_not_matter(facts: Facts, policy: Policy, random: Any) -> None:
     def shuffled(items: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -192,6 +211,7 @@ def test_the_order_of_lists_does_not_matter(facts: Facts, policy: Policy, random
     assert _essence(decide(other, policy)) == _essence(decide(facts, policy))
 
 
+@steady
 @given(facts_of_every_kind, policies)
 def test_the_order_of_bases_only_chooses_the_base(facts: Facts, policy: Policy) -> None:
     other = decide(replace(facts, base_procedures=facts.base_procedures[::-1]), policy)
@@ -201,6 +221,7 @@ def test_the_order_of_bases_only_chooses_the_base(facts: Facts, policy: Policy) 
     assert [line.code for line in other.lines] == [line.code for line in this.lines]
 
 
+@steady
 @given(facts_of_every_kind, policies)
 def test_only_renderings_made_here_count(facts: Facts, policy: Policy) -> None:
     counted = tuple(each for each in facts.renderings if each.performed_here)
@@ -208,12 +229,14 @@ def test_only_renderings_made_here_count(facts: Facts, policy: Policy) -> None:
     assert _essence(decide(replace(facts, renderings=counted), policy)) == _essence(decide(facts, policy))
 
 
+@steady
 @given(facts_of_every_kind, policies, st.sampled_from(["scheduled", "cancelled"]))
 def test_only_performed_bases_count(facts: Facts, policy: Policy, status: Any) -> None:
     more = (BaseProcedure("71275", status, "1.9"), *facts.base_procedures)
     assert _essence(decide(replace(facts, base_procedures=more), policy)) == _essence(decide(facts, policy))
 
 
+@steady
 @given(facts_of_every_kind, policies)
 def test_dead_and_foreign_charges_do_not_count(facts: Facts, policy: Policy) -> None:
     live = tuple(
@@ -224,6 +247,7 @@ def test_dead_and_foreign_charges_do_not_count(facts: Facts, policy: Policy) -> 
     assert _essence(decide(replace(facts, previous_charges=live), policy)) == _essence(decide(facts, policy))
 
 
+@steady
 @given(near_release(), policies, policies, st.sampled_from(["queued", "sent", "acknowledged"]))
 @example(read_facts(RELEASING), GUIDE, CPT, "queued")
 def test_a_released_charge_is_never_released_again(facts: Facts, policy: Policy, later: Policy, state: Any) -> None:
@@ -237,6 +261,7 @@ def test_a_released_charge_is_never_released_again(facts: Facts, policy: Policy,
     assert [each.code for each in decide(replace(facts, previous_charges=charged), policy).reasons] == ["DUPLICATE"]
 
 
+@steady
 @given(any_facts, policies)
 def test_the_tier_is_always_recorded(facts: Facts, policy: Policy) -> None:
     made = {each.technique for each in facts.renderings if each.performed_here}

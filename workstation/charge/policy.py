@@ -148,13 +148,9 @@ def read_policy(text: str, common_text: str, name: str) -> Policy:
     editions = tuple(_edition(each, common, name) for each in file.edition)
     for older, newer in pairwise(editions):
         if newer.effective_from <= older.effective_from:
-            raise PolicyError(
-                f"{name}: edition {newer.name} does not begin after {older.name}; list the oldest first."
-            )
+            raise PolicyError(f"{name}: edition {newer.name} does not begin after {older.name}; list the oldest first.")
         if older.effective_to is not None and older.effective_to >= newer.effective_from:
-            raise PolicyError(
-                f"{name}: edition {older.name} ends after {newer.name} begins; one day has one edition."
-            )
+            raise PolicyError(f"{name}: edition {older.name} ends after {newer.name} begins; one day has one edition.")
     return Policy(file.policy, file.source, file.site_may_set_reformats, kinds, editions, shipped_codes())
 
 

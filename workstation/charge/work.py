@@ -114,9 +114,7 @@ def _technique(edition: Edition, kind: TechniqueKind | None) -> Technique | None
 
 
 def _statement_missing(technique: Technique, facts: Facts) -> bool:
-    wanted = technique.statement == "always" or (
-        technique.statement == "independent" and facts.independent_workstation
-    )
+    wanted = technique.statement == "always" or (technique.statement == "independent" and facts.independent_workstation)
     return wanted and facts.independent_workstation_required is None
 
 

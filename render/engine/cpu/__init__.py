@@ -12,11 +12,11 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from render.engine import framing
 from render.engine.cpu import kernels
 from render.engine.cpu.body import without_table
 from render.engine.cpu.bricks import bricks
-from render.engine import framing
-from render.engine.tiles import bands, run
+from render.engine.tiles import Tile, bands, run
 from render.geometry import Plane, Vector, View, direction, point
 from render.picture import Pixels
 from render.recipe import (
@@ -114,15 +114,20 @@ def _volume_rendering(
     gradient_range = np.array(transfer.gradient_opacity or (-1.0, -1.0), dtype=np.float32)
     background = np.array(recipe.background, dtype=np.float32)
     out = np.empty((len(planes), recipe.rows, recipe.columns, 3), dtype=np.uint8)
-    tiles = []
+    tiles: list[Tile] = []
     for frame, (plane, view) in enumerate(zip(planes, framing.views(recipe), strict=True)):
         index, lps = _in_both(volume, plane, _away(view, step_mm))
         towards = np.array(view.towards_observer, dtype=np.float32)
         fixed = (volume.voxels, distances, table.colours, table.first, table.scale, *index, *lps)
-        fixed += (lower_mm, upper_mm, to_lps, towards, light, squarings, gradient_range, background)
-        tiles += [partial(kernels.shade_rows, *fixed, row0, row1, out[frame]) for row0, row1 in bands(recipe.rows)]
+        rest = (lower_mm, upper_mm, to_lps, towards, light, squarings, gradient_range, background)
+        tiles += _tiles(kernels.shade_rows, (*fixed, *rest), out[frame])
     run(tiles, threads, progress, cancel)
     return out
+
+
+def _tiles(kernel: Callable[..., None], fixed: tuple[object, ...], out: Pixels, height: int = 16) -> list[Tile]:
+    """A kernel on bands of a picture; `fixed` is what comes before the rows and the picture."""
+    return [partial(kernel, *fixed, row0, row1, out) for row0, row1 in bands(out.shape[0], height)]
 
 
 def _outside(volume: Volume, window: Window) -> np.float32:
@@ -135,37 +140,33 @@ def _outside(volume: Volume, window: Window) -> np.float32:
 
 def _projection(
     volume: Volume, recipe: Projection, planes: Sequence[Plane], out: NDArray[np.float32], threads: int | None
-) -> list[partial[None]]:
+) -> list[Tile]:
     found = bricks(volume, threads)
     lower_mm, upper_mm = _crop(recipe)
     step_mm = recipe.step_voxels * min(volume.spacing_mm)
     half_slab = _EVERYWHERE_MM if recipe.slab_mm is None else recipe.slab_mm / 2.0
-    tiles = []
+    tiles: list[Tile] = []
     for frame, (plane, view) in enumerate(zip(planes, framing.views(recipe), strict=True)):
         index, lps = _in_both(volume, plane, _away(view, 1.0))
         steps = [abs(float(v)) for v in index[3]]
         axis = steps.index(max(steps))
         parts = max(1, math.ceil(1.0 / (steps[axis] * step_mm) - 1e-6))
         fixed = (volume.voxels, found.low, found.high, _MODES[recipe.mode], *index, axis, parts, *lps)
-        fixed += (lower_mm, upper_mm, half_slab, _outside(volume, recipe.window))
-        tiles += [partial(kernels.project_rows, *fixed, row0, row1, out[frame]) for row0, row1 in bands(recipe.rows)]
+        rest = (lower_mm, upper_mm, half_slab, _outside(volume, recipe.window))
+        tiles += _tiles(kernels.project_rows, (*fixed, *rest), out[frame])
     return tiles
 
 
-def _reformat(
-    volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: NDArray[np.float32]
-) -> list[partial[None]]:
+def _reformat(volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: NDArray[np.float32]) -> list[Tile]:
     samples = 1 if recipe.thickness_mm == 0.0 else max(2, math.ceil(recipe.thickness_mm / min(volume.spacing_mm)))
     gap_mm = recipe.thickness_mm / samples
-    tiles = []
+    tiles: list[Tile] = []
     for frame, plane in enumerate(planes):
         (start, down, right, through), _ = _in_both(volume, plane, _away(recipe.view, gap_mm))
         start = start - through * ((samples - 1) / 2.0)
-        fixed = (volume.voxels, _MODES[recipe.mode], recipe.interpolation == "nearest", start, down, right, through)
-        fixed += (samples, _outside(volume, recipe.window))
-        tiles += [
-            partial(kernels.reformat_rows, *fixed, row0, row1, out[frame]) for row0, row1 in bands(recipe.rows, 64)
-        ]
+        fixed = (volume.voxels, _MODES[recipe.mode], recipe.interpolation == "nearest")
+        rest = (start, down, right, through, samples, _outside(volume, recipe.window))
+        tiles += _tiles(kernels.reformat_rows, (*fixed, *rest), out[frame], height=64)
     return tiles
 
 
@@ -174,14 +175,14 @@ def warm() -> float:
     began = time.perf_counter()
     points = (ControlPoint(0.0, 1.0, 1.0, 1.0, 0.0), ControlPoint(1.0, 1.0, 1.0, 1.0, 1.0))
     window = Window(0.0, 1.0)
-    size = {"rows": 2, "columns": 2}
     recipes: list[Recipe] = [
-        VolumeRendering(TransferFunction("warm", "1", points), **size),
-        Projection("mip", window, body_above=0.0, **size),
-        Reformat(window, **size),
+        VolumeRendering(TransferFunction("warm", "1", points), rows=2, columns=2),
+        Projection("mip", window, rows=2, columns=2, body_above=0.0),
+        Reformat(window, rows=2, columns=2),
     ]
-    for kind in (np.int16, np.float32):
-        volume = Volume(np.ones((2, 2, 2), dtype=kind), np.eye(4), "1")
+    grid = np.ones((2, 2, 2), dtype=np.int16)
+    for voxels in (grid, grid.astype(np.float32)):
+        volume = Volume(voxels, np.eye(4), "1")
         for recipe in recipes:
             draw_frames(volume, recipe, framing.planes(volume, recipe), threads=1)
     return time.perf_counter() - began

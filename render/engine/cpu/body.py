@@ -66,9 +66,7 @@ def _sum(lengths: NDArray[np.int64], pieces: NDArray[np.int64], count: int) -> N
     return total
 
 
-def _surrounded(
-    shape: tuple[int, int, int], runs: NDArray[np.int32], large: NDArray[np.bool_]
-) -> NDArray[np.bool_]:
+def _surrounded(shape: tuple[int, int, int], runs: NDArray[np.int32], large: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """(N,) whether the middle of each run has large pieces on all four sides within its slice."""
     nk, nj, ni = shape
     first_i, last_i = np.full((nk, nj), ni), np.full((nk, nj), -1)

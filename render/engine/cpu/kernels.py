@@ -200,8 +200,8 @@ def brick_distances(low: Singles, high: Singles, first: Any, scale: Any, visible
     for k in range(nk):
         for j in range(nj):
             for i in range(ni):
-                a = max(_entry(low[k, j, i], first, scale, size) - 1, 0)
-                b = min(_entry(high[k, j, i], first, scale, size) + 1, size - 1)
+                a = _entry(low[k, j, i], first, scale, size)
+                b = _entry(high[k, j, i], first, scale, size)
                 empty = low[k, j, i] > high[k, j, i] or visible[b + 1] == visible[a]
                 out[k, j, i] = 255 if empty else 0
     for k in range(nk):
@@ -433,7 +433,11 @@ def shade_rows(
                                     shine *= shine
                             body = ambient + diffuse * facing
                             shine *= specular
-                            r, g, b = min(r * body + shine, _ONE), min(g * body + shine, _ONE), min(b * body + shine, _ONE)
+                            r, g, b = (
+                                min(r * body + shine, _ONE),
+                                min(g * body + shine, _ONE),
+                                min(b * body + shine, _ONE),
+                            )
                     weight = opacity * through
                     red += weight * r
                     green += weight * g

@@ -1,0 +1,200 @@
+"""The same scenes drawn by VTK and SimpleITK, and a verdict that leaves both pictures behind when they differ."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk  # noqa: N813  (its own documentation's name)
+import vtk
+from numpy.typing import NDArray
+from PIL import Image
+from skimage.metrics import structural_similarity
+from vtk.util import numpy_support
+
+from render import Plane, TransferFunction, View, Volume
+from render.geometry import Affine
+
+
+def image_and_matrix(volume: Volume) -> tuple[Any, Any]:
+    """vtkImageData with spacing alone, and the vtkMatrix4x4 from its coordinates to LPS mm.
+
+    Never a direction matrix in the image: the fixed point mapper ignores it silently. Axes that make the grid
+    left-handed are turned round in the voxels, because shading would be inside out.
+    """
+    voxels, affine = np.asarray(volume.voxels), np.array(volume.affine)
+    # vtk's x, y, z are i, j, k; (i, j, k) is right-handed when det of the (k, j, i) columns is negative.
+    if np.linalg.det(affine[:3, :3]) > 0:
+        voxels, affine = voxels[::-1], affine @ _reversed_k(volume)
+    image = vtk.vtkImageData()
+    image.SetDimensions(*voxels.shape[::-1])
+    spacing = [float(np.linalg.norm(affine[:3, axis])) for axis in (2, 1, 0)]
+    image.SetSpacing(*spacing)
+    image.GetPointData().SetScalars(numpy_support.numpy_to_vtk(np.ascontiguousarray(voxels).ravel(), deep=True))
+    matrix = vtk.vtkMatrix4x4()
+    for row in range(3):
+        for column, axis in enumerate((2, 1, 0)):
+            matrix.SetElement(row, column, float(affine[row, axis]) / spacing[column])
+        matrix.SetElement(row, 3, float(affine[row, 3]))
+    return image, matrix
+
+
+def _reversed_k(volume: Volume) -> Affine:
+    turn = np.eye(4)
+    turn[0, 0], turn[0, 3] = -1.0, volume.shape[0] - 1.0
+    return turn
+
+
+def camera(renderer: Any, plane: Plane, view: View, rows: int, columns: int) -> None:
+    """Parallel projection that looks at the plane from the view."""
+    centre = np.array(plane.at((rows - 1) / 2.0, (columns - 1) / 2.0))
+    eye = renderer.GetActiveCamera()
+    eye.ParallelProjectionOn()
+    eye.SetFocalPoint(*centre)
+    eye.SetPosition(*(centre + 500.0 * np.array(view.towards_observer)))
+    eye.SetViewUp(*view.up)
+    eye.SetParallelScale(rows * plane.pixel_spacing_mm[0] / 2.0)
+    eye.SetClippingRange(1.0, 1000.0)
+
+
+def window_on(renderer: Any, rows: int, columns: int) -> Any:
+    window = vtk.vtkRenderWindow()
+    window.SetOffScreenRendering(1)
+    window.SetMultiSamples(0)
+    window.SetSize(columns, rows)
+    window.AddRenderer(renderer)
+    return window
+
+
+def grab(window: Any) -> NDArray[np.uint8]:
+    """(rows, columns, 3) uint8, the top row first."""
+    window.Render()
+    reader = vtk.vtkWindowToImageFilter()
+    reader.SetInput(window)
+    reader.ReadFrontBufferOff()
+    reader.Update()
+    columns, rows, _ = reader.GetOutput().GetDimensions()
+    pixels = numpy_support.vtk_to_numpy(reader.GetOutput().GetPointData().GetScalars())
+    return np.asarray(pixels.reshape(rows, columns, 3)[::-1], dtype=np.uint8)
+
+
+def fixed_point(volume: Volume, transfer: TransferFunction | None, step_mm: float, shown: tuple[float, float]) -> Any:
+    """A vtkRenderer with the volume: shaded like the transfer function, or for None its maximum, black to white over
+    the range `shown`."""
+    image, matrix = image_and_matrix(volume)
+    mapper = vtk.vtkFixedPointVolumeRayCastMapper()
+    mapper.SetInputData(image)
+    mapper.SetSampleDistance(step_mm)
+    mapper.SetAutoAdjustSampleDistances(0)
+    mapper.SetInteractiveSampleDistance(step_mm)
+    mapper.SetImageSampleDistance(1.0)
+    colour, opacity = vtk.vtkColorTransferFunction(), vtk.vtkPiecewiseFunction()
+    actor = vtk.vtkVolume()
+    settings = actor.GetProperty()
+    settings.SetInterpolationTypeToLinear()
+    if transfer is None:
+        mapper.SetBlendModeToMaximumIntensity()
+        for value, level in ((shown[0], 0.0), (shown[1], 1.0)):
+            colour.AddRGBPoint(value, level, level, level)
+            opacity.AddPoint(value, 1.0)
+    else:
+        for p in transfer.points:
+            colour.AddRGBPoint(p.value, p.red, p.green, p.blue)
+            opacity.AddPoint(p.value, p.opacity)
+        settings.SetScalarOpacityUnitDistance(transfer.opacity_unit_mm)
+        if transfer.shading is not None:
+            settings.ShadeOn()
+            settings.SetAmbient(transfer.shading.ambient)
+            settings.SetDiffuse(transfer.shading.diffuse)
+            settings.SetSpecular(transfer.shading.specular)
+            settings.SetSpecularPower(transfer.shading.specular_power)
+    settings.SetColor(colour)
+    settings.SetScalarOpacity(opacity)
+    actor.SetMapper(mapper)
+    actor.SetUserMatrix(matrix)
+    renderer = vtk.vtkRenderer()
+    renderer.AddVolume(actor)
+    # A light of its own: the automatic one has no ambient part.
+    light = vtk.vtkLight()
+    light.SetLightTypeToHeadlight()
+    light.SetAmbientColor(1.0, 1.0, 1.0)
+    renderer.AddLight(light)
+    return renderer
+
+
+def _axes(planes: Sequence[Plane]) -> tuple[NDArray[np.float64], tuple[float, float, float]]:
+    """(3, 3) unit right, down, away as columns, and the spacing along each, of parallel planes."""
+    first = planes[0]
+    right, down = (np.array(v) / np.linalg.norm(v) for v in (first.right_mm, first.down_mm))
+    gap = float(np.linalg.norm(np.array(planes[-1].origin_mm) - first.origin_mm)) / max(len(planes) - 1, 1)
+    row_mm, column_mm = first.pixel_spacing_mm
+    return np.stack([right, down, np.cross(right, down)], axis=1), (column_mm, row_mm, gap or 1.0)
+
+
+def vtk_stack(volume: Volume, planes: Sequence[Plane], rows: int, columns: int) -> Callable[[], NDArray[np.int16]]:
+    """Draws (F, rows, columns) by vtkImageReslice, linear. No sheared affine: vtk's axes are orthonormal."""
+    image, matrix = image_and_matrix(volume)
+    directions, spacing = _axes(planes)
+    axes, inverse = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    for row in range(3):
+        for column in range(3):
+            axes.SetElement(row, column, float(directions[row, column]))
+        axes.SetElement(row, 3, planes[0].origin_mm[row])
+    vtk.vtkMatrix4x4.Invert(matrix, inverse)
+    vtk.vtkMatrix4x4.Multiply4x4(inverse, axes, axes)
+    reslice = vtk.vtkImageReslice()
+    reslice.SetInputData(image)
+    reslice.SetResliceAxes(axes)
+    reslice.SetOutputSpacing(*spacing)
+    reslice.SetOutputOrigin(0.0, 0.0, 0.0)
+    reslice.SetOutputExtent(0, columns - 1, 0, rows - 1, 0, len(planes) - 1)
+    reslice.SetInterpolationModeToLinear()
+    reslice.SetBackgroundLevel(-1000.0)
+
+    def draw_it() -> NDArray[np.int16]:
+        reslice.Modified()
+        reslice.Update()
+        values = numpy_support.vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars())
+        return np.asarray(values.reshape(len(planes), rows, columns))
+
+    return draw_it
+
+
+def sitk_stack(volume: Volume, planes: Sequence[Plane], rows: int, columns: int) -> Callable[[], NDArray[np.int16]]:
+    """Draws (F, rows, columns) by SimpleITK, linear; any affine, sheared ones too, by way of a transform."""
+    image = sitk.GetImageFromArray(np.asarray(volume.voxels))
+    # The image stays in index space (x, y, z = i, j, k); the transform takes LPS mm there.
+    to_index = np.linalg.inv(volume.affine)[[2, 1, 0]]
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(to_index[:, :3].ravel().tolist())
+    transform.SetTranslation(to_index[:, 3].tolist())
+    directions, spacing = _axes(planes)
+    resample = sitk.ResampleImageFilter()
+    resample.SetSize((columns, rows, len(planes)))
+    resample.SetOutputOrigin(planes[0].origin_mm)
+    resample.SetOutputSpacing(spacing)
+    resample.SetOutputDirection(directions.ravel().tolist())
+    resample.SetTransform(transform)
+    resample.SetInterpolator(sitk.sitkLinear)
+    resample.SetDefaultPixelValue(-1000.0)
+    return lambda: np.asarray(sitk.GetArrayFromImage(resample.Execute(image)))
+
+
+def inside_mask(volume: Volume, plane: Plane, rows: int, columns: int) -> NDArray[np.bool_]:
+    """(rows, columns) pixels whose eight voxels all exist, where interpolators have no choice about the border."""
+    row, column = np.indices((rows, columns))
+    at = np.array(plane.origin_mm)[:, None, None]
+    at = at + np.multiply.outer(plane.down_mm, row) + np.multiply.outer(plane.right_mm, column)
+    to_index = np.linalg.inv(volume.affine)
+    index = np.einsum("ab,brc->arc", to_index[:3, :3], at) + to_index[:3, 3][:, None, None]
+    limits = np.array(volume.shape)[:, None, None] - 1.0
+    return np.asarray(((index >= 0.0) & (index <= limits)).all(axis=0))
+
+
+def alike(ours: NDArray[np.uint8], theirs: NDArray[np.uint8], folder: Path, name: str) -> tuple[float, float]:
+    """(mean absolute difference of 0…255, structural similarity); both pictures are written to the folder."""
+    for who, pixels in (("ours", ours), ("theirs", theirs)):
+        Image.fromarray(pixels).save(folder / f"{name}_{who}.png")
+    axis = -1 if ours.ndim == 3 else None
+    difference = float(np.abs(ours.astype(float) - theirs.astype(float)).mean())
+    return difference, float(structural_similarity(ours, theirs, channel_axis=axis))

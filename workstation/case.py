@@ -1,0 +1,75 @@
+"""A case: one series, one protocol, and who works on it. Its session UID ties everything made for it together."""
+
+from dataclasses import dataclass
+
+from dicom_io.uids import derived
+from render.protocols import Protocol
+from workstation.charge.facts import Region
+from workstation.papers import UNATTENDED, Session
+
+
+class CaseError(ValueError):
+    """A case that cannot be started; the message says what to give."""
+
+
+# Body Part Examined (PS3.16 Annex L, CID 4) and protocol regions to the regions that charges know.
+_REGIONS: dict[str, Region] = {
+    "HEAD": "HEAD",
+    "SKULL": "HEAD",
+    "BRAIN": "HEAD",
+    "ORBIT": "ORBIT",
+    "FACE": "FACE",
+    "NECK": "NECK",
+    "CHEST": "CHEST",
+    "THORAX": "CHEST",
+    "LUNG": "CHEST",
+    "HEART": "HEART",
+    "BREAST": "BREAST",
+    "ABDOMEN": "ABDOMEN",
+    "PELVIS": "PELVIS",
+    "HIP": "PELVIS",
+    "ABDOMENPELVIS": "ABDOMEN_PELVIS",
+    "ABDOMEN_PELVIS": "ABDOMEN_PELVIS",
+    "CSPINE": "CSPINE",
+    "TSPINE": "TSPINE",
+    "LSPINE": "LSPINE",
+    "SHOULDER": "UPPER_EXTREMITY",
+    "ELBOW": "UPPER_EXTREMITY",
+    "WRIST": "UPPER_EXTREMITY",
+    "HAND": "UPPER_EXTREMITY",
+    "KNEE": "LOWER_EXTREMITY",
+    "ANKLE": "LOWER_EXTREMITY",
+    "FOOT": "LOWER_EXTREMITY",
+    "LEG": "LOWER_EXTREMITY",
+    "ARM": "UPPER_EXTREMITY",
+    "EXTREMITY": "EXTREMITY",
+}
+REGIONS: tuple[str, ...] = tuple(dict.fromkeys(_REGIONS.values()))
+
+
+def region_of(*words: str) -> Region:
+    """The charge region of the first word that names one: as asked for, the protocol's, Body Part Examined.
+
+    Raises CaseError when none does: a guessed region could make a wrong charge.
+    """
+    for word in words:
+        region = _REGIONS.get(word.upper().replace("-", "_").replace(" ", "_"))
+        if region is not None:
+            return region
+    raise CaseError(f"The body region is not known; say it with --region (one of {', '.join(REGIONS)}).")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What to run. which : the volume of the series where it holds several."""
+
+    series_uid: str
+    protocol: Protocol
+    which: int | None = None
+    region: str = ""
+    session: Session = UNATTENDED
+
+    @property
+    def session_uid(self) -> str:
+        """The same for the same series, volume and protocol: running a case again continues it."""
+        return derived("session", self.series_uid, str(self.which or 0), self.protocol.name)

@@ -1,0 +1,448 @@
+"""The `workstation` command. Exit 0: done; 1: refused, with the reason on stderr; 2: misuse."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="An independent 3D workstation: DICOM series to 3D pictures, a DICOM SR and the 76376 / 76377 charge.\n\n"
+    "Not cleared for diagnosis.",
+)
+charge_app = typer.Typer(no_args_is_help=True, help="Decide and explain charges.")
+outbox_app = typer.Typer(no_args_is_help=True, help="See and deliver what has to leave this machine.")
+app.add_typer(charge_app, name="charge")
+app.add_typer(outbox_app, name="outbox")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+_root = Path()
+
+
+@app.callback()
+def _global(
+    root: Annotated[
+        Path, typer.Option("--root", envvar="WORKSTATION_ROOT", help="The state folder.", metavar="DIR")
+    ] = Path("~/.local/share/workstation"),
+) -> None:
+    global _root
+    _root = root.expanduser()
+
+
+def _example(line: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Ends a command's help with an example."""
+
+    def with_example(command: Callable[..., Any]) -> Callable[..., Any]:
+        command.__doc__ = f"{command.__doc__}\n\n    Example: {line}"
+        return command
+
+    return with_example
+
+
+def _show(as_json: bool, value: Any, text: str) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False) if as_json else text)
+
+
+def _table(rows: list[list[str]], header: list[str]) -> str:
+    widths = [max(len(str(row[n])) for row in [header, *rows]) for n in range(len(header))]
+    lines = [
+        "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _progress() -> Callable[[str, float], None]:
+    """One line on stderr that is written over, only where a person looks at it."""
+
+    def show(what: str, part: float) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[K{what} {part:4.0%}" + ("\n" if part >= 1.0 else ""))
+            sys.stderr.flush()
+
+    return show
+
+
+@app.command()
+@_example("workstation inspect sample_data/ct_head --json")
+def inspect(path: Path, as_json: Json = False) -> None:
+    """Show every series below PATH, the volumes it makes, or the reason why it makes none."""
+    from dicom_io.series import scan
+    from workstation import inspection
+
+    found = scan(path)
+    for item in found.unreadable:
+        typer.echo(f"passed over: {item.reason}", err=True)
+    if not found.series:
+        raise inspection.NothingFound(f"{path}: no DICOM series found.")
+    seen = [inspection.describe(series) for series in found.series]
+    _show(as_json, seen, "\n\n".join(inspection.in_words(s) for s in seen))
+
+
+@app.command("import")
+@_example("workstation import /media/cd")
+def import_(path: Path, as_json: Json = False) -> None:
+    """Copy every DICOM instance below PATH into the archive. Importing again changes nothing."""
+    from workstation.site import open_site
+
+    site, progress = open_site(_root), _progress()
+    found = site.archive.import_files(path, lambda count: progress(f"reading file {count}", 0.0))
+    taken = sum(len(s.instances) for s in found.series)
+    result = {
+        "instances": taken,
+        "series": [s.uid for s in found.series],
+        "refused": [{"path": u.path, "reason": u.reason} for u in found.unreadable],
+    }
+    text = [f"{taken} instances of {len(found.series)} series are in the archive {site.root}."]
+    text += [f"refused: {u.reason}" for u in found.unreadable]
+    _show(as_json, result, "\n".join(text))
+    if not taken:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+@_example("workstation list")
+def list_(as_json: Json = False) -> None:
+    """List the series in the archive."""
+    from dicom_io.archive import summary
+    from workstation.site import open_site
+
+    rows = [summary(s) for s in open_site(_root).archive.all_series()]
+    columns = ["modality", "accession", "study_date", "instances", "description", "series_uid"]
+    _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
+
+
+@app.command()
+@_example("workstation render sample_data/ct_head --protocol ct_head_trauma -o pictures")
+def render(
+    series: Annotated[str, typer.Argument(metavar="SERIES|PATH", help="A Series Instance UID, a file or a folder.")],
+    protocol: Annotated[str, typer.Option(help="See `workstation protocols`.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the PNG files go.")],
+    volume: Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw a protocol as PNG files and a contact sheet. Nothing is stored in the archive."""
+    from dicom_io.build_volume import build_volume
+    from render.draw import draw
+    from render.protocols import load_protocol
+    from workstation import inspection, sheet
+
+    recipes, progress = load_protocol(protocol).recipes, _progress()
+    built = build_volume(
+        inspection.one_series(series, _root), volume, lambda part: progress("building the volume", part)
+    )
+    pictures = []
+    for number, recipe in enumerate(recipes, start=1):
+        pictures.append(draw(built, recipe))
+        progress(f"drawing {recipe.name}", number / len(recipes))
+    files = sheet.save_pngs(pictures, output)
+    overview = sheet.contact_sheet(pictures, output / "contact_sheet.png")
+    result = {
+        "contact_sheet": str(overview),
+        "files": [str(f) for f in files],
+        "digests": {p.recipe.name: p.digest for p in pictures},
+        "warnings": list(built.warnings),
+    }
+    text = [f"{len(pictures)} pictures, {len(files)} files in {output}; overview: {overview}"]
+    _show(as_json, result, "\n".join([*text, *(f"warning: {w}" for w in built.warnings)]))
+
+
+@app.command()
+@_example("workstation run 1.2.840.113619.2.1 --protocol ct_head_trauma --papers papers.json")
+def run(
+    series: Annotated[str, typer.Argument(metavar="SERIES", help="A Series Instance UID in the archive.")],
+    protocol: Annotated[str, typer.Option(help="See `workstation protocols`.")],
+    papers: Annotated[
+        Path | None, typer.Option(help="JSON file: who worked, supervised and attests; order and report.")
+    ] = None,
+    volume: Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")] = None,
+    region: Annotated[str, typer.Option(help="Body region as billed, where neither protocol nor series says it.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Do nothing; say what would be drawn and sent.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run the whole story on a series: pictures, DICOM objects, SR, decision, messages in the outbox.
+
+    Without --papers nobody is on record, and unattended work is never charged.
+    """
+    from render.protocols import load_protocol
+    from workstation import pipeline, words
+    from workstation.case import Case
+    from workstation.papers import UNATTENDED, read_papers
+    from workstation.site import open_site
+
+    site = open_site(_root)
+    given = read_papers(papers) if papers else None
+    case = Case(series, load_protocol(protocol), volume, region, (given and given.session) or UNATTENDED)
+    if dry_run:
+        plan = words.plan(case, site)
+        _show(as_json, plan, "\n".join(f"{key}: {value}" for key, value in plan.items()))
+        return
+    if given and given.on_file:
+        site.papers.put(given.accession, given.on_file, site.clock())
+    outcome = pipeline.run(case, site, _progress())
+    _show(as_json, words.outcome_json(outcome), words.outcome(outcome))
+
+
+@app.command()
+@_example("workstation papers sample_data/papers/documented.json")
+def papers(file: Path, as_json: Json = False) -> None:
+    """Put on file what order, report and payer say about an accession. Held cases are decided with it from now on."""
+    from workstation.papers import PapersError, read_papers
+    from workstation.site import open_site
+
+    given, site = read_papers(file), open_site(_root)
+    if given.on_file is None:
+        raise PapersError(f"{file}: has no `on_file` part, so there is nothing to put on file.")
+    site.papers.put(given.accession, given.on_file, site.clock())
+    _show(as_json, {"accession": given.accession}, f"Papers for accession {given.accession} are on file.")
+
+
+@charge_app.command()
+@_example("workstation charge decide facts.json --policy cpt --json")
+def decide(
+    file: Annotated[Path, typer.Argument(metavar="FACTS.json", help="One facts object, or a list of them.")],
+    policy: Annotated[str, typer.Option(help="guide or cpt.")] = "guide",
+    as_json: Json = False,
+) -> None:
+    """Decide a charge from a facts file: what if."""
+    from workstation import words
+    from workstation.charge import FactsError, decision_to_json, load_policy, read_facts
+    from workstation.charge import decide as decide_facts
+
+    if policy not in ("guide", "cpt"):
+        raise typer.BadParameter(f"{policy!r} is not guide or cpt", param_hint="--policy")
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise FactsError(f"{file}: not readable as JSON ({error}).") from error
+    rules = load_policy(policy)  # type: ignore[arg-type]
+    several = facts if isinstance(facts, list) else [facts]
+    decisions = [decide_facts(read_facts(one), rules) for one in several]
+    result: Any = [decision_to_json(d) for d in decisions]
+    _show(as_json, result if isinstance(facts, list) else result[0], "\n\n".join(words.decision(d) for d in decisions))
+
+
+@charge_app.command()
+@_example("workstation charge explain SR.dcm")
+def explain(
+    sr: Annotated[Path, typer.Argument(metavar="SR.dcm", help="A 3D post-processing SR of this workstation.")],
+    as_json: Json = False,
+) -> None:
+    """Build the facts from an SR and what is on file for its accession, decide, and say why."""
+    from dicom_io.series import read_instance
+    from workstation import words
+    from workstation.charge import decision_to_json
+    from workstation.pipeline import explain as explain_sr
+    from workstation.site import open_site
+
+    evidence, decision = explain_sr(read_instance(sr), open_site(_root))
+    _show(as_json, decision_to_json(decision), f"{words.evidence(evidence)}\n\n{words.decision(decision)}")
+
+
+@charge_app.command("list")
+@_example("workstation charge list")
+def charge_list(as_json: Json = False) -> None:
+    """List every recorded 3D session with its charge: sent, held (who can resolve it) or denied."""
+    from workstation import words
+    from workstation.site import open_site
+
+    rows = words.charges(open_site(_root))
+    columns = ["accession", "state", "code", "reasons", "who", "sr_uid"]
+    _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
+
+
+@outbox_app.command("list")
+@_example("workstation outbox list")
+def outbox_list(as_json: Json = False) -> None:
+    """List every message with its state, the number of tries and the last answer."""
+    from workstation.site import open_site
+
+    rows = [
+        {
+            "destination": e.message.destination,
+            "kind": e.message.kind,
+            "identity": e.message.identity,
+            "accession": e.message.accession,
+            "state": e.state,
+            "tries": e.tries,
+            "answer": e.last_detail,
+            "key": e.message.key,
+        }
+        for e in open_site(_root).outbox.list()
+    ]
+    columns = ["destination", "kind", "state", "tries", "accession", "identity", "answer"]
+    _show(as_json, rows, _table([[str(r[c])[:70] for c in columns] for r in rows], columns))
+
+
+@outbox_app.command("send")
+@_example("workstation outbox send")
+def outbox_send(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; count what is due.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Try once to deliver everything that is due. Exit 1 when something is left."""
+    from workstation.deliver import drain
+    from workstation.site import open_site
+
+    site = open_site(_root)
+    if dry_run:
+        due = len(site.outbox.pending())
+        _show(as_json, {"due": due}, f"{due} messages are due.")
+        return
+    tried = drain(site)
+    problems = [f"{m.destination} {m.identity}: {d.detail}" for m, d in tried if d.outcome != "acknowledged"]
+    done, left = len(tried) - len(problems), sum(not e.done for e in site.outbox.list())
+    result = {"acknowledged": done, "left": left, "problems": problems}
+    _show(as_json, result, "\n".join([f"{done} acknowledged, {left} left.", *problems]))
+    if left:
+        raise typer.Exit(1)
+
+
+@app.command()
+@_example("workstation send sample_data/ct_head 127.0.0.1 11112 -aec WORKSTATION")
+def send(
+    path: Path,
+    host: str,
+    port: int,
+    calling: Annotated[str, typer.Option("-aet", help="Our AE title.")] = "WORKSTATION",
+    called: Annotated[str, typer.Option("-aec", help="The peer's AE title.")] = "ANY-SCP",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; count the instances.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send DICOM files by C-STORE. Exit 1 when one was not accepted."""
+    from dicom_io.send import Peer
+    from dicom_io.send import send as c_store
+    from dicom_io.series import open_series
+
+    instances = [i for series in open_series(path) for i in series.instances]
+    if dry_run:
+        _show(as_json, {"instances": len(instances)}, f"{len(instances)} instances would be sent to {host}:{port}.")
+        return
+    results = c_store(instances, Peer(host, port, called), calling)
+    refused = [f"{r.sop_instance_uid}: {r.detail}" for r in results if not r.accepted]
+    result = {"accepted": len(results) - len(refused), "refused": refused}
+    _show(as_json, result, "\n".join([f"{len(results) - len(refused)} instances accepted.", *refused]))
+    if refused:
+        raise typer.Exit(1)
+
+
+@app.command()
+@_example("workstation presets")
+def presets(as_json: Json = False) -> None:
+    """List the transfer-function presets with unit and source."""
+    from render.presets import load_preset, preset_names
+
+    rows = [{"name": n, "unit": load_preset(n).unit, "points": len(load_preset(n).points)} for n in preset_names()]
+    columns = ["name", "unit", "points"]
+    _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
+
+
+@app.command()
+@_example("workstation protocols")
+def protocols(as_json: Json = False) -> None:
+    """List the protocols: named lists of recipes for a clinical question."""
+    from render.protocols import load_protocol, protocol_names
+
+    loaded = [load_protocol(n) for n in protocol_names()]
+    rows = [
+        {
+            "name": p.name,
+            "region": p.region,
+            "pictures": len(p.recipes),
+            "title": p.title,
+            "clinical_use": p.clinical_use,
+            "recipes": [r.name for r in p.recipes],
+        }
+        for p in loaded
+    ]
+    columns = ["name", "region", "pictures", "title", "clinical_use"]
+    _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
+
+
+@app.command()
+@_example("workstation serve --port 11112 -aet WORKSTATION")
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; the settings' by default.")] = None,
+    port: Annotated[int | None, typer.Option(help="0 lets the system choose.")] = None,
+    ae_title: Annotated[str | None, typer.Option("-aet", help="Our AE title.")] = None,
+    interval_s: Annotated[float, typer.Option(help="Pause between two tries of the outbox.")] = 10.0,
+    as_json: Json = False,
+) -> None:
+    """Receive DICOM and deliver the outbox until SIGTERM or Ctrl-C."""
+    from workstation.serve import serve as serve_until_stopped
+    from workstation.site import open_site
+
+    serve_until_stopped(
+        open_site(_root),
+        host,
+        port,
+        ae_title,
+        interval_s,
+        lambda event: typer.echo(json.dumps(event) if as_json else " ".join(f"{k}={v}" for k, v in event.items())),
+    )
+
+
+@app.command()
+@_example("workstation demo -o demo-output")
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR")] = Path("demo-output"),
+    data: Annotated[Path, typer.Option(help="The folder of sample data.")] = Path("sample_data"),
+    as_json: Json = False,
+) -> None:
+    """The whole story on the sample CT, once documented and once with a statement missing."""
+    from workstation.demo import demo as run_demo
+
+    result = run_demo(output, data, (lambda line: typer.echo(line, err=True)) if as_json else typer.echo)
+    if as_json:
+        _show(True, result, "")
+
+
+@app.command()
+@_example("workstation doctor")
+def doctor(as_json: Json = False) -> None:
+    """Show what this machine has (cores, memory, disk, OpenGL, peers) and what is missing."""
+    from workstation.doctor import examine
+
+    found = examine(_root)
+    _show(as_json, found, "\n".join(f"{key:20} {value}" for key, value in found.items()))
+
+
+@app.command()
+@_example("workstation warm")
+def warm(as_json: Json = False) -> None:
+    """Compile the rendering kernels into the user's cache, so that the first picture does not wait."""
+    from render.engine.cpu import warm as compile_kernels
+
+    seconds = compile_kernels()
+    _show(as_json, {"seconds": round(seconds, 1)}, f"Rendering kernels are compiled ({seconds:.1f} s).")
+
+
+def main() -> None:
+    """Entry point: our own errors become one sentence and exit 1; a traceback is a defect of ours."""
+    from dicom_io.errors import DicomIOError
+    from dicom_io.uids import UidError
+    from render.draw import DrawError
+    from render.geometry import GeometryError
+    from render.recipe import RecipeError
+    from workstation.case import CaseError
+    from workstation.charge import FactsError, PolicyError
+    from workstation.config import ConfigError
+    from workstation.hl7 import Hl7Error
+    from workstation.inspection import NothingFound
+    from workstation.outbox import OutboxError
+    from workstation.papers import PapersError
+
+    ours = (
+        DicomIOError, UidError, DrawError, GeometryError, RecipeError, CaseError, FactsError, PolicyError, ConfigError,
+        Hl7Error, NothingFound, OutboxError, PapersError, OSError,
+    )  # fmt: skip
+    try:
+        app()
+    except ours as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,94 @@
+"""The facts of a charge from their owners: the SR, what is on file, the site's settings, earlier charges."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from dicom_io.evidence import Evidence, ImageReference
+from workstation.charge import Decision, Facts, FactsError, Policy, Reason, decide, load_policy, read_facts
+from workstation.charge.facts import PreviousCharge
+from workstation.config import Config
+from workstation.journal import SUPERVISION_ACTS
+from workstation.papers import OnFile
+
+
+def site_policy(config: Config) -> Policy:
+    """The site's policy with its own rule for reformats alone."""
+    policy = load_policy(config.policy)
+    return policy.with_reformats(config.reformat_only) if config.policy == "guide" else policy
+
+
+def decide_case(
+    evidence: Evidence,
+    papers: OnFile,
+    previous: Sequence[PreviousCharge],
+    archived: Callable[[ImageReference], bool],
+    config: Config,
+) -> Decision:
+    """The decision for a session. What the facts cannot even name (no accession, an unknown role) holds as well."""
+    try:
+        facts = facts_of(evidence, papers, previous, archived, config)
+    except FactsError as error:
+        reasons = tuple(
+            Reason("FACT_MISSING", f"The record is incomplete: {line}.", line.split(":")[0], "technologist", "hold")
+            for line in str(error).splitlines()
+        )
+        return Decision("hold", "none", (), (), reasons, config.policy, None)
+    return decide(facts, site_policy(config))
+
+
+def facts_of(
+    evidence: Evidence,
+    papers: OnFile,
+    previous: Sequence[PreviousCharge],
+    archived: Callable[[ImageReference], bool],
+    config: Config,
+) -> Facts:
+    """Raises FactsError naming what the record lacks."""
+    attestation, supervisor = evidence.attestation, evidence.supervisor
+    acts = [a.kind for a in evidence.acts if supervisor and a.person_id == supervisor.id and a.kind in SUPERVISION_ACTS]
+    obj: dict[str, Any] = {
+        "sr": {"sop_instance_uid": evidence.sop_instance_uid, "verified": evidence.verified},
+        "patient_id": evidence.patient_id,
+        "accession": evidence.accession,
+        "study_instance_uid": evidence.study_uid,
+        "date_of_service": _iso(evidence.study_date),
+        "study": {"modality": evidence.modality, "region": evidence.products[0].region if evidence.products else ""},
+        "base_procedures": [asdict(b) for b in papers.base_procedures],
+        "other_procedures": list(papers.other_procedures),
+        "renderings": [
+            {
+                "technique": p.technique,
+                "region": p.region,
+                "base_procedure": p.base_procedure or None,
+                "performed_here": p.performed_here,
+                "archived": bool(p.images) and all(archived(image) for image in p.images),
+                "purpose": p.purpose,
+            }
+            for p in evidence.products
+        ],
+        "independent_workstation": evidence.independent,
+        "independent_workstation_required": attestation.independent_workstation_required if attestation else None,
+        "supervision": {
+            "physician": {"id": supervisor.id, "role": supervisor.role} if supervisor else None,
+            "concurrent": attestation.concurrent_supervision if attestation else None,
+            "acts": list(dict.fromkeys(acts)),
+        },
+        "operator": {"id": evidence.operator.id, "role": evidence.operator.role},
+        "report": asdict(papers.report),
+        "order": asdict(papers.order),
+        "setting": {"site": config.site, "entity": config.entity},
+        "payer": asdict(papers.payer),
+        "diagnoses": list(papers.diagnoses),
+        "previous_charges": [asdict(p) for p in previous],
+    }
+    return read_facts(obj)
+
+
+def _iso(date: str) -> str:
+    """DICOM DA to ISO; anything else stays as it is and is refused as a fact."""
+    try:
+        return datetime.strptime(date, "%Y%m%d").date().isoformat()
+    except ValueError:
+        return date

@@ -1,0 +1,71 @@
+"""What this machine has and what it lacks."""
+
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+# Software OpenGL: slower than our own CPU engine, so no GPU for us.
+_SOFTWARE = ("llvmpipe", "softpipe", "swiftshader", "swrast")
+_PEERS = ("storescu", "storescp", "dciodvfy", "DicomSRValidator", "Orthanc", "dcm2niix")
+_OPENGL = (
+    "import vtk; w = vtk.vtkRenderWindow(); w.SetOffScreenRendering(1); w.SetSize(8, 8); w.Render(); "
+    "print(w.ReportCapabilities())"
+)
+
+
+def examine(root: Path) -> dict[str, Any]:
+    """Facts about this machine in the order in which a person wants them. Never raises for what is missing."""
+    existing = next(p for p in (root, *root.absolute().parents) if p.exists())
+    opengl = _opengl()
+    gpu = bool(opengl) and not any(word in opengl.lower() for word in _SOFTWARE)
+    here = Path(sys.executable).parent
+    peers = {p: bool(shutil.which(p) or shutil.which(p, path=str(here))) for p in _PEERS}
+    return {
+        "workstation": version("workstation"),
+        "python": sys.version.split()[0],
+        "cores": os.cpu_count(),
+        "memory_gib": _memory_gib(),
+        "state_folder": str(root),
+        "disk_free_gib": round(shutil.disk_usage(existing).free / 2**30, 1),
+        "opengl": opengl or "none (not needed: the cpu engine draws without)",
+        "hardware_gpu": gpu,
+        "engine": "cpu",
+        "engine_why": "the cpu engine makes the stored pictures; the same bytes on every machine",
+        "numba": _version("numba"),
+        "vtk": _version("vtk"),
+        "desktop": _version("PySide6-Essentials"),
+        "peers": ", ".join(name for name, there in peers.items() if there) or "none",
+        "missing": ", ".join(name for name, there in peers.items() if not there) or "nothing",
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _memory_gib() -> float | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _opengl() -> str:
+    """The renderer's name. In a process of its own: a broken driver may end the process that asks."""
+    try:
+        answer = subprocess.run(
+            [sys.executable, "-c", _OPENGL], capture_output=True, text=True, timeout=30, check=False
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    for line in answer.splitlines():
+        if "renderer string" in line.lower():
+            return line.split(":", 1)[1].strip()
+    return ""

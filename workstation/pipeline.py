@@ -1,0 +1,178 @@
+"""The story, top to bottom: a received series becomes pictures, a record, a decision and messages.
+
+Running the same case again keeps and queues nothing twice, so a crash at any line is repaired by running it again.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from pydicom import dcmread
+
+from dicom_io.archive import Archive
+from dicom_io.build_volume import build_volume
+from dicom_io.derived import derive, group_by_picture, technique
+from dicom_io.errors import NotFound
+from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Product
+from dicom_io.evidence_sr import read_sr, write_sr
+from dicom_io.series import Instance, Series, read_dataset
+from dicom_io.stamp import Stamp
+from render.draw import draw
+from render.picture import Picture
+from render.recipe import canonical_json
+from workstation.address import address
+from workstation.case import Case, region_of
+from workstation.charge import Decision
+from workstation.context import decide_case
+from workstation.outbox import Message
+from workstation.site import Site
+
+# (what is being done, part done 0…1)
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What running a case made. queued : keys of the messages that were new in the outbox."""
+
+    pictures: tuple[Picture, ...]
+    images: tuple[Instance, ...]
+    sr: Instance
+    evidence: Evidence
+    decision: Decision
+    messages: tuple[Message, ...]
+    queued: tuple[str, ...]
+
+
+def run(case: Case, site: Site, progress: Progress = lambda what, part: None) -> Outcome:
+    """Raises NotFound, VolumeRefused, DrawError, CaseError and what the stores raise; whatever was kept stays."""
+    acts, attestation = _begin(case, site)
+    stamp = site.stamp(case.session_uid, acts[0].at)
+    series = site.archive.series(case.series_uid)
+    region = region_of(case.region, case.protocol.region, series.first.body_part)
+
+    volume = build_volume(series, case.which, lambda part: progress("building the volume", part))
+    recipes = case.protocol.recipes
+    pictures = []
+    for number, recipe in enumerate(recipes):
+        pictures.append(draw(volume, recipe))
+        progress(f"drawing {recipe.name}", (number + 1) / len(recipes))
+
+    datasets = derive(pictures, series, stamp)
+    images = site.archive.keep(datasets)
+    progress("keeping the pictures", 1.0)
+    groups = group_by_picture(pictures, datasets, stamp)
+    products = [
+        _product(
+            picture, [ImageReference(str(d.SOPClassUID), str(d.SOPInstanceUID), str(d.SeriesInstanceUID)) for d in g]
+        )
+        for picture, g in zip(pictures, groups, strict=True)
+    ]
+    recorded = _evidence(case, site, series, region, products, acts, attestation, stamp)
+    source = read_dataset(series.first.path)
+    sr = site.archive.keep([write_sr(recorded, source, stamp)])[0]
+
+    evidence = read_sr(dcmread(sr.path))  # below this line: only what the SR says
+    papers = site.papers.get(evidence.accession)
+    previous = site.outbox.previous_charges(evidence.accession)
+    decision = decide_case(evidence, papers, previous, lambda image: _holds(site.archive, image), site.config)
+    messages = address(images, sr, evidence, decision, papers, previous, source, site.config)
+    queued = site.outbox.queue(messages, site.clock())
+    return Outcome(tuple(pictures), images, sr, evidence, decision, messages, queued)
+
+
+def explain(sr: Instance, site: Site) -> tuple[Evidence, Decision]:
+    """The decision for a stored SR with what is on file now. Its own charges do not count as earlier ones."""
+    evidence = read_sr(dcmread(sr.path))
+    previous = [p for p in site.outbox.previous_charges(evidence.accession) if p.sr_uid != evidence.sop_instance_uid]
+    papers = site.papers.get(evidence.accession)
+    return evidence, decide_case(evidence, papers, previous, lambda i: _holds(site.archive, i), site.config)
+
+
+def _begin(case: Case, site: Site) -> tuple[tuple[Act, ...], Attestation | None]:
+    """Journals who opened the case and what the supervisor did. The journal's times count: again is the same."""
+    who, uid, now = case.session, case.session_uid, site.clock()
+    site.journal.record(uid, who.operator, "opened", now, f"protocol {case.protocol.name}")
+    attestation = None
+    if who.supervisor is not None:
+        for kind in who.acts:
+            site.journal.record(uid, who.supervisor, kind, now)
+        if who.attestation is not None:
+            stated = who.attestation
+            kind = "attested and signed" if stated.signed else "attested"
+            at = site.journal.record(uid, who.supervisor, kind.replace(" ", "_"), now)
+            attestation = Attestation(
+                who.supervisor,
+                at,
+                stated.text,
+                stated.concurrent_supervision,
+                stated.independent_workstation_required,
+            )
+    return site.journal.acts(uid), attestation
+
+
+def _product(picture: Picture, images: Sequence[ImageReference]) -> Product:
+    p = picture.provenance
+    return Product(
+        technique=technique(p.recipe),
+        region="",
+        purpose="diagnosis",
+        base_procedure="",
+        name=p.recipe.name,
+        recipe=canonical_json(p.recipe),
+        recipe_digest=p.recipe_digest,
+        pixel_digest=picture.digest,
+        volume_digest=p.volume_digest,
+        engine=p.engine,
+        engine_version=p.engine_version,
+        graphics_device=p.device,
+        performed_here=True,
+        images=tuple(images),
+        warnings=p.warnings,
+    )
+
+
+def _evidence(
+    case: Case,
+    site: Site,
+    series: Series,
+    region: str,
+    products: Sequence[Product],
+    acts: tuple[Act, ...],
+    attestation: Attestation | None,
+    stamp: Stamp,
+) -> Evidence:
+    """The record of the session. Its UID follows from its content: another attestation makes another SR."""
+    first, who = series.first, case.session
+    signed = who.attestation is not None and who.attestation.signed and who.supervisor is not None
+    # Verifying is the physician's signature; nobody else's makes an SR verified.
+    by_physician = signed and who.supervisor is not None and who.supervisor.role == "physician"
+    evidence = Evidence(
+        sop_instance_uid="",
+        verified_by=who.supervisor.name if by_physician and who.supervisor else "",
+        patient_id=first.patient_id,
+        accession=first.accession,
+        study_uid=first.study_uid,
+        study_date=first.study_date,
+        modality=series.modality,
+        device_uid=stamp.device_uid,
+        station_name=stamp.station_name,
+        independent=site.config.independent_workstation,
+        operator=who.operator,
+        supervisor=who.supervisor,
+        acts=acts,
+        attestation=attestation,
+        products=tuple(replace(p, region=region) for p in products),
+        sources=tuple(
+            ImageReference(i.sop_class_uid, i.sop_instance_uid, i.series_uid) for i in series.instances if i.is_image
+        ),
+    )
+    return replace(evidence, sop_instance_uid=stamp.uid("SR", hashlib.sha256(repr(evidence).encode()).hexdigest()))
+
+
+def _holds(archive: Archive, image: ImageReference) -> bool:
+    try:
+        archive.instance(image.sop_instance_uid)
+    except NotFound:
+        return False
+    return True

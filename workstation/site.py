@@ -1,0 +1,62 @@
+"""A site: the state folder with its settings and stores, the clock, and the versions. Made once, handed down."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from dicom_io.archive import Archive
+from dicom_io.database import open_database
+from dicom_io.stamp import Stamp
+from render.engine.cpu import ENGINE_VERSION
+from workstation.config import Config, load_config
+from workstation.journal import Journal
+from workstation.outbox import Outbox
+from workstation.papers import PapersFile
+
+Clock = Callable[[], datetime]
+
+
+def local_clock() -> datetime:
+    """Now, with the local offset, in whole seconds: what DICOM and HL7 write."""
+    return datetime.now(UTC).astimezone().replace(microsecond=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Everything a case needs beside itself. One database file holds index, journal, papers and outbox."""
+
+    root: Path
+    config: Config
+    archive: Archive
+    journal: Journal
+    papers: PapersFile
+    outbox: Outbox
+    clock: Clock
+
+    def stamp(self, session_uid: str, at: datetime) -> Stamp:
+        return Stamp(
+            at=at,
+            session=session_uid,
+            station_name=self.config.station_name,
+            device_uid=self.config.device,
+            software_versions=(f"workstation {version('workstation')}", f"cpu engine {ENGINE_VERSION}"),
+            institution=self.config.institution,
+        )
+
+
+def open_site(root: Path, config: Config | None = None, clock: Clock = local_clock) -> Site:
+    """Opens (and makes, the first time) the state folder. Raises ConfigError for wrong settings."""
+    root = root.absolute()
+    settings = config or load_config(root)
+    database = open_database(root / "workstation.db")
+    return Site(
+        root=root,
+        config=settings,
+        archive=Archive(root, database),
+        journal=Journal(database),
+        papers=PapersFile(database),
+        outbox=Outbox(database),
+        clock=clock,
+    )

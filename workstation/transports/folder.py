@@ -1,0 +1,67 @@
+"""Delivery into a folder that another system picks files up from."""
+
+import os
+from pathlib import Path
+
+from workstation.outbox import Delivery, Message
+
+
+class FolderError(OSError):
+    """The file was not delivered. The message says where and why."""
+
+
+def write_file(folder: Path, name: str, content: bytes) -> Path:
+    """Put a file into `folder`, whole or not at all, and durably; return its path.
+
+    The same name with the same bytes again is done already, and nothing is written.
+
+    Raises
+    ------
+    FolderError
+        The folder is not there or cannot be written, the name is not a plain file name, or another file has it.
+    """
+    if not name or name.startswith(".") or Path(name).name != name or "\\" in name or "\0" in name:
+        raise FolderError(f"{name!r} is not a plain file name; nothing was written.")
+    target = folder / name
+    # The pick-up side looks for whole names only: a name that begins with a dot is one still being written.
+    part = folder / f".{name}.{os.getpid()}.part"
+    try:
+        if target.exists():
+            if target.read_bytes() == content:
+                return target
+            raise FolderError(f"{target} is there with other content; it was left as it is. Move it or rename yours.")
+        try:
+            with part.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.rename(target)
+        finally:
+            part.unlink(missing_ok=True)
+        # The name is durable only when the folder is.
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except FolderError:
+        raise
+    except OSError as error:
+        raise FolderError(f"{target}: {error.strerror or error}; the file was not written.") from None
+    return target
+
+
+def deliver(message: Message, folder: Path) -> Delivery:
+    """Deliver a message of the outbox as a file named by its identity; use it in `Outbox.drain`.
+
+    Raises
+    ------
+    FolderError
+        The folder cannot be written; the outbox then leaves this destination alone for the rest of the drain.
+    """
+    content = message.body
+    if content is None:
+        assert message.path is not None  # the outbox holds a body or a path
+        content = Path(message.path).read_bytes()
+    target = write_file(folder, message.identity, content)
+    return Delivery("acknowledged", f"written as {target.name}")
