@@ -220,7 +220,7 @@ def decide(
         facts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise FactsError(f"{file}: not readable as JSON ({error}).") from error
-    rules = load_policy(policy)  # type: ignore[arg-type]
+    rules = load_policy(policy)
     several = facts if isinstance(facts, list) else [facts]
     decisions = [decide_facts(read_facts(one), rules) for one in several]
     result: Any = [decision_to_json(d) for d in decisions]
@@ -424,6 +424,17 @@ def warm(as_json: Json = False) -> None:
 
 def main() -> None:
     """Entry point: our own errors become one sentence and exit 1; a traceback is a defect of ours."""
+    try:
+        app()
+    except Exception as error:
+        if not isinstance(error, _our_errors()):
+            raise
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+def _our_errors() -> tuple[type[Exception], ...]:
+    """Every error whose message is meant for people. Looked up only when one comes: imports take time."""
     from dicom_io.errors import DicomIOError
     from dicom_io.uids import UidError
     from render.draw import DrawError
@@ -432,17 +443,13 @@ def main() -> None:
     from workstation.case import CaseError
     from workstation.charge import FactsError, PolicyError
     from workstation.config import ConfigError
+    from workstation.demo import DemoError
     from workstation.hl7 import Hl7Error
     from workstation.inspection import NothingFound
     from workstation.outbox import OutboxError
     from workstation.papers import PapersError
 
-    ours = (
+    return (
         DicomIOError, UidError, DrawError, GeometryError, RecipeError, CaseError, FactsError, PolicyError, ConfigError,
-        Hl7Error, NothingFound, OutboxError, PapersError, OSError,
+        DemoError, Hl7Error, NothingFound, OutboxError, PapersError, OSError,
     )  # fmt: skip
-    try:
-        app()
-    except ours as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(1)

@@ -24,9 +24,10 @@ from render import (
 )
 from render.engine import cpu
 from render.engine.cpu.body import without_table
+from render.engine.cpu.bricks import bricks
 from render.geometry import point
 from render.picture import to_rgb
-from render.recipe import ControlPoint, canonical_json, read_recipe
+from render.recipe import ControlPoint, Recipe, canonical_json, read_recipe
 from tests.render.phantom import phantom
 
 WINDOW = Window(40.0, 400.0)
@@ -198,3 +199,24 @@ def test_volume_centre_and_index_need_no_blas(volume: Volume) -> None:
 
 def test_warm_says_how_long_it_took() -> None:
     assert 0.0 < cpu.warm() < 60.0
+
+
+@pytest.mark.parametrize("recipe", [BONE, Projection("mip", WINDOW, View(30.0, 20.0), rows=64, columns=48)])
+def test_leaping_over_bricks_changes_nothing(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = phantom("oblique")
+    leaping = draw(volume, recipe).digest
+    found = bricks(volume)
+    found.low.fill(-32768.0)
+    found.high.fill(32767.0)
+    plain = Volume(volume.voxels, volume.affine, "HU")
+    monkeypatch.setattr(cpu, "bricks", lambda *_: found)
+    found.forget()
+    assert draw(plain, recipe).digest == leaping
+
+
+def test_empty_bricks_are_known_to_be_empty() -> None:
+    voxels = np.full((40, 40, 80), -1000, dtype=np.int16)
+    voxels[20, 20, 4] = 900
+    volume = Volume(voxels, np.diag([1.0, 1.0, 1.0, 1.0])[[2, 1, 0, 3]], "HU")
+    _, distances = bricks(volume).seen_through(load_preset("ct_bone"), 1.0)
+    assert distances[2, 2].tolist() == list(range(10))

@@ -47,6 +47,11 @@ class Bricks:
                 self._tables.popitem(last=False)
         return made, distances
 
+    def forget(self) -> None:
+        """Drops the tables, so that the next picture asks the ranges again."""
+        with self._lock:
+            self._tables.clear()
+
 
 _known: "weakref.WeakKeyDictionary[Volume, Bricks]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()

@@ -1,0 +1,48 @@
+# Two commands do everything: `make demo` and `make test`. Each does its own set-up.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: demo test check-all bench lint clean
+
+demo: $(VENV)/.demo-ready
+	$(BIN)/workstation demo -o demo-output
+
+test: $(VENV)/.test-ready lint
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow"
+
+# Everything, slow checks included.
+check-all: $(VENV)/.test-ready lint
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+bench: $(VENV)/.test-ready
+	$(BIN)/python -m tests.benchmarks.bench_render sample_data/ct_head
+
+lint: $(VENV)/.test-ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+$(VENV)/bin/python:
+	.ci/system-packages demo
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name it with PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo-ready: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing the workstation into $(VENV) …"
+	$(PIP) install -c constraints.txt -e .
+	$(BIN)/workstation warm
+	touch $@
+
+$(VENV)/.test-ready: $(VENV)/.demo-ready
+	.ci/system-packages test
+	@echo "Installing what the tests need …"
+	$(PIP) install -c constraints.txt -e '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo-output build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
