@@ -17,7 +17,7 @@ from render.engine.cpu import kernels
 from render.engine.cpu.body import without_table
 from render.engine.cpu.bricks import bricks
 from render.engine.tiles import Tile, bands, run
-from render.geometry import Plane, Vector, View, direction, point
+from render.geometry import Plane, Vector, View, corners_mm, direction, point
 from render.picture import Pixels
 from render.recipe import (
     ControlPoint,
@@ -58,16 +58,13 @@ def draw_frames(
         volume = without_table(volume, recipe.body_above)
     if isinstance(recipe, VolumeRendering):
         return _volume_rendering(volume, recipe, planes, threads, progress, cancel)
-    values = np.empty((len(planes), recipe.rows, recipe.columns), dtype=np.float32)
+    values = np.empty((len(planes), recipe.rows, recipe.columns), dtype=volume.voxels.dtype)
     if isinstance(recipe, Projection):
         tiles = _projection(volume, recipe, planes, values, threads)
     else:
         tiles = _reformat(volume, recipe, planes, values)
     run(tiles, threads, progress, cancel)
-    if volume.voxels.dtype == np.float32:
-        return values
-    np.rint(values, out=values)  # half to even; the values lie between two int16, the outside one was clipped
-    return values.astype(np.int16)
+    return values
 
 
 def _array(values: Sequence[float]) -> Floats:
@@ -119,15 +116,31 @@ def _volume_rendering(
         index, lps = _in_both(volume, plane, _away(view, step_mm))
         towards = np.array(view.towards_observer, dtype=np.float32)
         fixed = (volume.voxels, distances, table.colours, table.first, table.scale, *index, *lps)
-        rest = (lower_mm, upper_mm, to_lps, towards, light, squarings, gradient_range, background)
+        depth = _depth(volume, plane, _away(view, step_mm))
+        rest = (table.span, depth, lower_mm, upper_mm, to_lps, towards, light, squarings, gradient_range, background)
         tiles += _tiles(kernels.shade_rows, (*fixed, *rest), out[frame])
     run(tiles, threads, progress, cancel)
     return out
 
 
+def _depth(volume: Volume, plane: Plane, step_mm: Vector) -> Floats:
+    """First and last step along the rays of a plane at which any of them can be in the volume, with one to spare."""
+    square = sum(v * v for v in step_mm)
+    steps = [
+        sum((c - o) * v for c, o, v in zip(corner, plane.origin_mm, step_mm, strict=True)) / square
+        for corner in corners_mm(volume.shape, volume.affine).tolist()
+    ]
+    return _array([math.floor(min(steps)) - 1.0, math.ceil(max(steps)) + 1.0])
+
+
 def _tiles(kernel: Callable[..., None], fixed: tuple[object, ...], out: Pixels, height: int = 16) -> list[Tile]:
     """A kernel on bands of a picture; `fixed` is what comes before the rows and the picture."""
     return [partial(kernel, *fixed, row0, row1, out) for row0, row1 in bands(out.shape[0], height)]
+
+
+def _whole(volume: Volume) -> bool:
+    """Whether pictures in the volume's unit are whole numbers, as its voxels are."""
+    return volume.voxels.dtype == np.int16
 
 
 def _outside(volume: Volume, window: Window) -> np.float32:
@@ -139,7 +152,7 @@ def _outside(volume: Volume, window: Window) -> np.float32:
 
 
 def _projection(
-    volume: Volume, recipe: Projection, planes: Sequence[Plane], out: NDArray[np.float32], threads: int | None
+    volume: Volume, recipe: Projection, planes: Sequence[Plane], out: Pixels, threads: int | None
 ) -> list[Tile]:
     found = bricks(volume, threads)
     lower_mm, upper_mm = _crop(recipe)
@@ -151,13 +164,14 @@ def _projection(
         steps = [abs(float(v)) for v in index[3]]
         axis = steps.index(max(steps))
         parts = max(1, math.ceil(1.0 / (steps[axis] * step_mm) - 1e-6))
-        fixed = (volume.voxels, found.low, found.high, _MODES[recipe.mode], *index, axis, parts, *lps)
-        rest = (lower_mm, upper_mm, half_slab, _outside(volume, recipe.window))
+        ranges = (found.low, found.high, found.block_low, found.block_high)
+        fixed = (volume.voxels, *ranges, _MODES[recipe.mode], *index, axis, parts, *lps)
+        rest = (lower_mm, upper_mm, half_slab, _outside(volume, recipe.window), _whole(volume))
         tiles += _tiles(kernels.project_rows, (*fixed, *rest), out[frame])
     return tiles
 
 
-def _reformat(volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: NDArray[np.float32]) -> list[Tile]:
+def _reformat(volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: Pixels) -> list[Tile]:
     samples = 1 if recipe.thickness_mm == 0.0 else max(2, math.ceil(recipe.thickness_mm / min(volume.spacing_mm)))
     gap_mm = recipe.thickness_mm / samples
     tiles: list[Tile] = []
@@ -165,7 +179,7 @@ def _reformat(volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: ND
         (start, down, right, through), _ = _in_both(volume, plane, _away(recipe.view, gap_mm))
         start = start - through * ((samples - 1) / 2.0)
         fixed = (volume.voxels, _MODES[recipe.mode], recipe.interpolation == "nearest")
-        rest = (start, down, right, through, samples, _outside(volume, recipe.window))
+        rest = (start, down, right, through, samples, _outside(volume, recipe.window), _whole(volume))
         tiles += _tiles(kernels.reformat_rows, (*fixed, *rest), out[frame], height=64)
     return tiles
 

@@ -17,7 +17,7 @@ _REMEMBERED = 6
 
 
 class Bricks:
-    """Brick ranges of one volume, low and high (BK, BJ, BI) float32, and the tables last used with it."""
+    """Ranges of a volume's bricks, low and high (BK, BJ, BI) float32, and of blocks of bricks; the tables last used."""
 
     def __init__(self, volume: Volume, threads: int | None) -> None:
         shape = tuple(max(1, -(-(n - 1) // kernels.BRICK)) for n in volume.shape)
@@ -28,6 +28,10 @@ class Bricks:
             kernels.brick_ranges(volume.voxels, b, b + 1, self.low, self.high)
 
         run([lambda b=b: layer(b) for b in range(shape[0])], threads)  # type: ignore[misc]
+        blocks = tuple(-(-n * kernels.BRICK // kernels.BLOCK) for n in shape)
+        self.block_low: NDArray[np.float32] = np.empty(blocks, dtype=np.float32)
+        self.block_high: NDArray[np.float32] = np.empty(blocks, dtype=np.float32)
+        kernels.block_ranges(self.low, self.high, self.block_low, self.block_high)
         self._tables: OrderedDict[tuple[TransferFunction, float], tuple[Table, NDArray[np.uint8]]] = OrderedDict()
         self._lock = threading.Lock()
 

@@ -15,11 +15,13 @@ ENTRIES = 4096
 class Table:
     """colours : (N, 4) float32 red, green, blue, opacity of one step. Entry n stands for first + n / scale.
 
+    span : (2,) float32; values below the first and above the second have no opacity.
     visible : (N + 1,) int64, how many entries before each have any opacity, to ask about a range in one subtraction.
     """
 
     colours: NDArray[np.float32]
     visible: NDArray[np.int64]
+    span: NDArray[np.float32]
     first: np.float32
     scale: np.float32
 
@@ -50,4 +52,20 @@ def table(transfer: TransferFunction, step_mm: float) -> Table:
     colours = np.array(rows, dtype=np.float32)
     visible = np.zeros(ENTRIES + 1, dtype=np.int64)
     np.cumsum(colours[:, 3] > 0.0, out=visible[1:])
-    return Table(colours, visible, np.float32(first), np.float32((ENTRIES - 1) / width))
+    return Table(
+        colours,
+        visible,
+        _span(colours, first, (ENTRIES - 1) / width),
+        np.float32(first),
+        np.float32((ENTRIES - 1) / width),
+    )
+
+
+def _span(colours: NDArray[np.float32], first: float, scale: float) -> NDArray[np.float32]:
+    """An entry to spare at either end; no limit where the end of the table shows, since it stands for all beyond."""
+    shown = np.flatnonzero(colours[:, 3] > 0.0)
+    if shown.size == 0:
+        return np.array([np.inf, -np.inf], dtype=np.float32)
+    low = -np.inf if shown[0] == 0 else first + (int(shown[0]) - 2) / scale
+    high = np.inf if shown[-1] == len(colours) - 1 else first + (int(shown[-1]) + 2) / scale
+    return np.array([low, high], dtype=np.float32)
