@@ -7,6 +7,7 @@ from render.engine import cpu, framing
 from render.engine.tiles import Cancelled
 from render.picture import Picture, Provenance
 from render.recipe import Recipe, VolumeRendering
+from render.settle import settled
 from render.volume import Volume
 
 __all__ = ["ENGINES", "Cancelled", "DrawError", "draw"]
@@ -27,7 +28,9 @@ def draw(
     progress: Callable[[float], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> Picture:
-    """Draws one recipe. Every frame of a rotation and every plane of a stack is a frame of the one picture.
+    """Draws one recipe. What it leaves to the volume (`settled`) is put in first, and recorded.
+
+    Every frame of a rotation and every plane of a stack is a frame of the one picture.
 
     threads : None takes one for each processor; the pixels do not depend on it.
     progress : called on this thread with the part done, 0…1.
@@ -37,6 +40,7 @@ def draw(
     """
     if engine not in ENGINES:
         raise DrawError(f"Engine {engine!r} is not known; there is {', '.join(ENGINES)}.")
+    recipe = settled(volume, recipe)
     if isinstance(recipe, VolumeRendering) and recipe.transfer.unit != volume.unit:
         raise DrawError(
             f"Transfer function {recipe.transfer.name!r} is for values in {recipe.transfer.unit!r}, the volume is in "

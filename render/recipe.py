@@ -57,6 +57,7 @@ class Shading:
 class TransferFunction:
     """Value to colour and opacity, linear between points, constant beyond the first and the last.
 
+    unit : that of the volume it is for, e.g. `HU`; `range` when values are fractions of the volume's own range.
     points : ascending by value; opacity is per `opacity_unit_mm` of path.
     gradient_opacity : None, or (low, high) in unit/mm: opacity is scaled by 0 below low to 1 above high.
     """
@@ -77,14 +78,21 @@ class TransferFunction:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Window centre and width in the unit of the volume. Source: PS3.3 C.11.2.1.2.1 (LINEAR)."""
+    """Window centre and width in the unit of the volume. Source: PS3.3 C.11.2.1.2.1 (LINEAR).
+
+    relative : centre and width are fractions of the volume's own range instead, for MR and ultrasound, whose values
+    have no scale; `settled` puts in the numbers before a picture is drawn.
+    """
 
     __pydantic_config__ = _STRICT
     centre: float
     width: float
+    relative: bool = False
 
     def __post_init__(self) -> None:
-        if self.width < 1.0:
+        if self.relative and not self.width > 0.0:
+            raise RecipeError(f"Relative window width {self.width:g} must be positive.")
+        if not self.relative and self.width < 1.0:
             raise RecipeError(f"Window width {self.width:g} is below 1 (PS3.3 C.11.2.1.2).")
 
 
@@ -204,23 +212,21 @@ class Reformat:
         _check_sizes(self)
 
 
-_LATER_KEYS = ("body_above",)
+# Keys younger than the first stored recipes, with their defaults: left out of the canonical JSON there, so that the
+# digests of recipes that do not use them hold.
+_LATER_KEYS: dict[str, Any] = {"body_above": None, "relative": False}
 Recipe = VolumeRendering | Projection | Reformat
 KINDS: tuple[type[Recipe], ...] = get_args(Recipe)
 
 
 def canonical_json(recipe: Recipe) -> str:
     """The recipe as JSON with sorted keys and no spaces; equal recipes give equal text, whole numbers included."""
-    fields = asdict(recipe)
-    # A key younger than the first stored recipes is left out at its default, so that their digests hold.
-    for name in [name for name in _LATER_KEYS if name in fields and fields[name] is None]:
-        del fields[name]
-    return json.dumps(_plain(fields), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return json.dumps(_plain(asdict(recipe)), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return {k: _plain(v) for k, v in value.items() if k not in _LATER_KEYS or v != _LATER_KEYS[k]}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     if isinstance(value, float):

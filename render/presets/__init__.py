@@ -67,7 +67,7 @@ def _windows() -> dict[str, Window]:
     data = tomllib.loads((files(__name__) / f"{_WINDOWS}.toml").read_text(encoding="utf-8"))
     for name, fields in data.items():
         check_keys(f"Window {name!r}", fields, _WINDOW_KEYS, set())
-        found[name] = Window(float(fields["centre"]), float(fields["width"]))
+        found[name] = Window(float(fields["centre"]), float(fields["width"]), relative=fields["unit"] == "range")
     return found
 
 

@@ -1,0 +1,54 @@
+"""Recipes that leave their scale to the volume, for MR and ultrasound: made absolute before anything is drawn.
+
+A picture's provenance holds the settled recipe, so that it can be made again without asking the volume's range.
+"""
+
+import weakref
+from dataclasses import replace
+
+import numpy as np
+
+from render.recipe import Recipe, TransferFunction, VolumeRendering, Window
+from render.volume import Volume
+
+RANGE = "range"
+# Air is most of a picture's edge and a few hot voxels are most of its scale: both are left outside.
+_LOW, _HIGH = 0.02, 0.997
+_known: "weakref.WeakKeyDictionary[Volume, tuple[float, float]]" = weakref.WeakKeyDictionary()
+
+
+def value_range(volume: Volume) -> tuple[float, float]:
+    """The values that 2 % and 99.7 % of the voxels lie at or below; exact, so the same everywhere."""
+    found = _known.get(volume)
+    if found is None:
+        values = volume.voxels.reshape(-1)
+        ranks = [int(_LOW * (values.size - 1)), int(_HIGH * (values.size - 1))]
+        low, high = (float(v) for v in np.partition(values, ranks)[ranks])
+        found = _known.setdefault(volume, (low, high if high > low else low + 1.0))
+    return found
+
+
+def settled(volume: Volume, recipe: Recipe) -> Recipe:
+    """The same recipe with every value in the unit of the volume."""
+    if isinstance(recipe, VolumeRendering):
+        if recipe.transfer.unit != RANGE:
+            return recipe
+        return replace(recipe, transfer=_transfer(recipe.transfer, volume))
+    if not recipe.window.relative:
+        return recipe
+    low, high = value_range(volume)
+    width = max((high - low) * recipe.window.width, 1.0)
+    return replace(recipe, window=Window(low + (high - low) * recipe.window.centre, width))
+
+
+def _transfer(transfer: TransferFunction, volume: Volume) -> TransferFunction:
+    low, high = value_range(volume)
+    scale = high - low
+    points = tuple(replace(point, value=low + scale * point.value) for point in transfer.points)
+    fade = transfer.gradient_opacity
+    return replace(
+        transfer,
+        unit=volume.unit,
+        points=points,
+        gradient_opacity=None if fade is None else (fade[0] * scale, fade[1] * scale),
+    )
