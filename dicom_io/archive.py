@@ -4,10 +4,12 @@ A file is complete on the disk, under its final name and in the index before any
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,6 +41,8 @@ _INSTANCE = Table(
     Column("header", Text, nullable=False),  # the Instance as JSON
 )
 _INSTANCES = TypeAdapter(Instance)
+# A process number comes again, in a container with every start; this does not.
+_LIFE = uuid.uuid4().hex[:12]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Archive:
         self.root = root
         self._files = root / "instances"
         self._quarantine = root / "quarantine"
-        self._spool = root / "spool" / f"{os.getpid()}"
+        self._spool = root / "spool" / f"{os.getpid()}-{_LIFE}"
         self._database = database or open_database(root / "workstation.db")
         _METADATA.create_all(self._database)
 
@@ -95,27 +99,29 @@ class Archive:
         digest = _digest(spooled, instance.transfer_syntax_uid)
         relative = Path(instance.study_uid) / instance.series_uid / f"{instance.sop_instance_uid}.dcm"
         target = self._files / relative
-        known = self._known_digest(instance.sop_instance_uid)
-        if known is None and target.exists():  # a crash came between the rename and the index
-            known = _digest(target, read_instance(target).transfer_syntax_uid)
-            if known == digest:
-                known = None
-        if known is not None and known != digest:
-            self._quarantine.mkdir(parents=True, exist_ok=True)
-            spooled.replace(self._quarantine / f"{instance.sop_instance_uid}.{digest[:12]}.dcm")
-            raise InstanceConflict(
-                f"Instance {instance.sop_instance_uid} is kept already with other content. The first one stays; the "
-                f"new one waits in {self._quarantine}."
-            )
         kept = replace(instance, path=str(target))
-        if known == digest:
-            spooled.unlink()
-            return Kept(kept, "same")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        spooled.replace(target)
-        _flush_folders(target.parent, self._files)
-        self._index(kept, relative, target.stat().st_size, digest)
-        return Kept(kept, "new")
+        try:
+            known = self._known_digest(instance.sop_instance_uid)
+            held = known or _place(spooled, target, digest)
+            if held != digest:
+                raise self._conflict(spooled, instance.sop_instance_uid, digest)
+            if known is None:
+                _flush_folders(target.parent, self._files)
+                held = self._index(kept, relative, target.stat().st_size, digest)
+                if held != digest:  # another association was faster, and put it under another series
+                    raise self._conflict(target, instance.sop_instance_uid, digest)
+        finally:
+            spooled.unlink(missing_ok=True)
+        return Kept(kept, "same" if known else "new")
+
+    def _conflict(self, path: Path, uid: str, digest: str) -> InstanceConflict:
+        """Puts a file aside. It is in no index and in nobody's way there, and nothing that was sent is lost."""
+        self._quarantine.mkdir(parents=True, exist_ok=True)
+        path.replace(self._quarantine / f"{uid}.{digest[:12]}.dcm")
+        return InstanceConflict(
+            f"Instance {uid} is kept already with other content. The first one stays; the new one waits in "
+            f"{self._quarantine}."
+        )
 
     def keep(self, datasets: Iterable[Dataset]) -> tuple[Instance, ...]:
         """Writes data sets of our own making as Part 10 files. Keeping the same again changes nothing.
@@ -150,7 +156,7 @@ class Archive:
         """Removes what processes that died left in the spool (nobody was told that it was kept). Returns how many."""
         removed = 0
         for folder in (self.root / "spool").glob("*"):
-            if folder.name.isdigit() and not _alive(int(folder.name)):
+            if folder != self._spool and not _alive(folder.name):
                 removed += sum(1 for _ in folder.iterdir())
                 shutil.rmtree(folder)
         return removed
@@ -199,10 +205,13 @@ class Archive:
                 select(_INSTANCE.c.sha256).where(_INSTANCE.c.sop_instance_uid == uid)
             ).scalar_one_or_none()
 
-    def _index(self, instance: Instance, relative: Path, size: int, digest: str) -> None:
+    def _index(self, instance: Instance, relative: Path, size: int, digest: str) -> str | None:
+        """Adds a row; returns the digest that is in the index then, which is another one if somebody was faster."""
         with contextlib.suppress(IntegrityError), self._database.begin() as connection:
             # Two associations may bring the same instance at once: the second finds the row there, which is success.
             connection.execute(insert(_INSTANCE).values(**_row(instance, relative, size, digest)))
+            return digest
+        return self._known_digest(instance.sop_instance_uid)
 
     def _select(self, *clauses: object) -> Iterator[Instance]:
         query = select(_INSTANCE.c.path, _INSTANCE.c.header).where(*clauses)  # type: ignore[arg-type]
@@ -239,6 +248,24 @@ def _digest(path: Path, transfer_syntax_uid: str) -> str:
     return h.hexdigest()
 
 
+def _place(spooled: Path, target: Path, digest: str) -> str:
+    """Gives the file its name unless that is taken; returns the digest of what is there then.
+
+    A link, because it fails where a rename overwrites: of two that come at once, the first stays. What is there but
+    not in the index was left by a crash between the two, and is as good as new.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(spooled, target)
+    except FileExistsError:
+        return _digest(target, read_instance(target).transfer_syntax_uid)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
+            raise
+        spooled.replace(target)  # a file system without links
+    return digest
+
+
 def _copy_part10(source: Path, target: Path) -> None:
     """Byte for byte where the file is Part 10 already; else with the preamble and file meta it lacks."""
     with source.open("rb") as file:
@@ -268,9 +295,13 @@ def _flush_folders(folder: Path, top: Path) -> None:
         folder = folder.parent
 
 
-def _alive(pid: int) -> bool:
+def _alive(spool: str) -> bool:
+    """Whether the process that a spool folder is named after still runs; this process is not its earlier life."""
+    pid = spool.partition("-")[0]
+    if not pid.isdigit() or int(pid) == os.getpid():
+        return not pid.isdigit()
     try:
-        os.kill(pid, 0)
+        os.kill(int(pid), 0)
     except ProcessLookupError:
         return False
     except PermissionError:

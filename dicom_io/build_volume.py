@@ -17,7 +17,7 @@ from dicom_io.capabilities import CLASS_BY_UID, LOSSY_SYNTAXES, class_name
 from dicom_io.decode import stored_values
 from dicom_io.errors import VolumeRefused
 from dicom_io.series import Frame, Instance, Series
-from render.geometry import affine_from, cross, unit_vector
+from render.geometry import GeometryError, affine_from, cross, unit_vector
 from render.volume import Volume
 
 # A slice may be this far from where the line through all slices puts it: 3 % of the slice distance, as position is
@@ -95,23 +95,40 @@ def build_volume(series: Series, which: int | None = None, progress: Callable[[f
 
 
 def assemble(stack: Stack, progress: Callable[[float], None] | None = None) -> Volume:
-    """Reads and rescales the pixels of a stack. Decodes on all cores; codecs release the GIL."""
+    """Reads and rescales the pixels of a stack. Decodes on all cores; codecs release the GIL.
+
+    Raises NotReadable when pixels cannot be decoded, VolumeRefused when they make no grid or do not fit the memory.
+    """
     first = stack.slices[0].instance
     affine = _affine(stack)
+    try:
+        voxels = _voxels(stack, progress)
+    except MemoryError as error:
+        raise VolumeRefused(
+            f"Series {first.series_uid}: {len(stack.slices)} slices of {first.rows} x {first.columns} do not fit into "
+            "the memory of this machine."
+        ) from error
+    try:
+        return Volume(
+            voxels=voxels,
+            affine=affine,
+            unit=_unit(first),
+            frame_of_reference=first.frame_of_reference,
+            source_uids=tuple(dict.fromkeys(s.instance.sop_instance_uid for s in stack.slices)),
+            warnings=tuple(_warnings(stack, affine)),
+        )
+    except GeometryError as error:
+        raise VolumeRefused(f"Series {first.series_uid}: no volume was built: {error}") from error
+
+
+def _voxels(stack: Stack, progress: Callable[[float], None] | None) -> NDArray[Any]:
     # int16 wherever exact: whole slopes and intercepts, and values that fit once they are there.
     whole = all(s.frame.slope.is_integer() and s.frame.intercept.is_integer() for s in stack.slices)
-    voxels = _read(stack, np.int16, progress) if whole and first.pixel_keyword == "PixelData" else None
+    voxels = _read(stack, np.int16, progress) if whole and stack.slices[0].instance.pixel_keyword == "PixelData" else None
     if voxels is None:
         voxels = _read(stack, np.float32, progress)
     assert voxels is not None, "every value fits float32"
-    return Volume(
-        voxels=voxels,
-        affine=affine,
-        unit=_unit(first),
-        frame_of_reference=first.frame_of_reference,
-        source_uids=tuple(dict.fromkeys(s.instance.sop_instance_uid for s in stack.slices)),
-        warnings=tuple(_warnings(stack, affine)),
-    )
+    return voxels
 
 
 def _read(stack: Stack, dtype: type[np.generic], progress: Callable[[float], None] | None) -> NDArray[Any] | None:
@@ -161,19 +178,29 @@ def _why_no_source(instance: Instance) -> str:
     known = CLASS_BY_UID.get(instance.sop_class_uid)
     if not instance.is_image:
         return f"{class_name(instance.sop_class_uid)} holds no image pixels."
-    if known is None:
-        return f"SOP class {instance.sop_class_uid} is none that this workstation builds volumes from."
+    if known is None or known.role != "source":
+        return f"{class_name(instance.sop_class_uid)} is none of the SOP classes that volumes are built from."
     if instance.samples != 1:
         return "colour pixels; a volume has one value a voxel."
     if any("MOSAIC" in value for value in instance.image_type):
         return "Siemens mosaic images hold many slices in one plane; ask for them unfolded (or as enhanced MR)."
     if len(instance.frames) == 0:
         return "a multi-frame image without functional groups for its frames."
+    if min(instance.rows, instance.columns) < 2:
+        return f"images of {instance.rows} x {instance.columns} are one pixel wide; a volume needs two each way."
     if any(f.position_mm is None or f.orientation is None for f in instance.frames):
         return f"{known.name}: no Image Position and Orientation, so nobody knows where it is in the patient."
+    if not all(_perpendicular(f.orientation) for f in instance.frames if f.orientation):
+        return f"{known.name}: Image Orientation is not two perpendicular unit directions; its place is not known."
     if any(f.spacing_mm is None or min(f.spacing_mm) <= 0.0 for f in instance.frames):
         return f"{known.name}: no Pixel Spacing, so nobody knows how large it is."
     return ""
+
+
+def _perpendicular(orientation: Sequence[float]) -> bool:
+    """Row and column directions of length 1 at a right angle, to 1 %. Source: PS3.3 C.7.6.2.1.1."""
+    row, column = np.array(orientation[:3]), np.array(orientation[3:])
+    return abs(row @ row - 1.0) < 0.02 and abs(column @ column - 1.0) < 0.02 and abs(row @ column) < 0.01
 
 
 def _by_grid(slices: list[Slice]) -> list[list[Slice]]:
@@ -221,13 +248,38 @@ def _split(group: list[Slice], label: str) -> list[Stack | Refused]:
         if len(parts) > 1 and max(len(p) for p in parts.values()) > 1 and _resolves(parts, duplicates):
             found: list[Stack | Refused] = []
             for value in sorted(parts, key=_natural):
-                found += _split(parts[value], ", ".join(filter(None, (label, f"{name} {value or 'none'}"))))
+                found += _split(parts[value], _joined(label, f"{name} {value or 'none'}"))
             return found
+    runs = _runs(group, len(group) - duplicates)
+    if runs:
+        return [_checked(run, _joined(label, _numbers_of(run))) for run in runs]
     reason = (
         f"{duplicates} places are imaged more than once and nothing known sets the images apart; "
         "they were not mixed into one volume."
     )
     return [Refused(len(group), label, reason)]
+
+
+def _runs(group: list[Slice], places: int) -> list[list[Slice]]:
+    """Runs of `places` instance numbers, one after the other, each of which images every place once; else nothing.
+
+    So some scanners number a series of several volumes that no attribute tells apart. Anything less regular is no
+    ground to stand on: an image more or less in one run would shift all that follow.
+    """
+    ordered = sorted(group, key=lambda item: item.instance.instance_number)
+    numbers = [item.instance.instance_number for item in ordered]
+    if places < 2 or len(group) % places or len(set(numbers)) < len(numbers):
+        return []
+    runs = [ordered[n : n + places] for n in range(0, len(ordered), places)]
+    return [] if any(_duplicates(run) for run in runs) else runs
+
+
+def _numbers_of(run: Sequence[Slice]) -> str:
+    return f"instances {run[0].instance.instance_number} to {run[-1].instance.instance_number}"
+
+
+def _joined(*words: str) -> str:
+    return ", ".join(filter(None, words))
 
 
 def _resolves(parts: dict[str, list[Slice]], duplicates: int) -> bool:

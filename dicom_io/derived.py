@@ -12,7 +12,8 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 
 from dicom_io import codes
-from dicom_io.capabilities import EXPLICIT_LITTLE
+from dicom_io.capabilities import EXPLICIT_LITTLE, LOSSY_SYNTAXES
+from dicom_io.inherited import copy_patient_and_study, inherit
 from dicom_io.series import Series, read_dataset
 from dicom_io.stamp import Stamp
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
@@ -26,25 +27,19 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 GRAYSCALE_BYTE_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.2"
 TRUE_COLOR_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.4"
 
-# Copied as they are. Sources: PS3.3 C.7.1.1 (Patient), C.7.2.1 (General Study), C.7.2.2 (Patient Study).
-PATIENT_AND_STUDY = (
-    "PatientName PatientID IssuerOfPatientID PatientBirthDate PatientBirthTime PatientSex OtherPatientIDsSequence "
-    "EthnicGroup PatientComments PatientIdentityRemoved DeidentificationMethod DeidentificationMethodCodeSequence "
-    "StudyInstanceUID StudyDate StudyTime ReferringPhysicianName StudyID AccessionNumber "
-    "IssuerOfAccessionNumberSequence StudyDescription ProcedureCodeSequence ReferencedStudySequence "
-    "PhysiciansOfRecord PatientAge PatientSize PatientWeight LongitudinalTemporalInformationModified"
-).split()
-# What is type 2 in those modules has to be there even when the source left it out.
-_TYPE_2 = (
-    "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime ReferringPhysicianName StudyID "
-    "AccessionNumber"
-).split()
+# Body parts that have no side. From PS3.16 Table L-1 (Body Part Examined values).
+_UNPAIRED = frozenset(
+    "ABDOMEN ABDOMENPELVIS AORTA BLADDER BRAIN CERVIX CHEST CHESTABDOMEN CHESTABDPELVIS CIRCLEOFWILLIS COCCYX COLON "
+    "CSPINE CTSPINE DUODENUM ESOPHAGUS FACE GALLBLADDER HEAD HEADNECK HEART JAW LARYNX LIVER LSPINE LSSPINE NECK "
+    "PANCREAS PELVIS PROSTATE RECTUM SKULL SPINE SPLEEN SSPINE STERNUM STOMACH THYMUS TLSPINE TRACHEA TSPINE UTERUS "
+    "WHOLEBODY".split()
+)
 # Acquisition facts that stay true of a reformat. Sources: PS3.3 C.8.2.1 (CT Image), C.8.3.1 (MR Image).
-_CT_KEPT = "KVP AcquisitionNumber ContrastBolusAgent ContrastBolusRoute PatientPosition BodyPartExamined".split()
+_CT_KEPT = "KVP AcquisitionNumber ContrastBolusAgent ContrastBolusRoute PatientPosition".split()
 _MR_KEPT = (
     "ScanningSequence SequenceVariant ScanOptions MRAcquisitionType RepetitionTime EchoTime EchoTrainLength "
     "InversionTime MagneticFieldStrength FlipAngle SequenceName AcquisitionNumber ContrastBolusAgent "
-    "PatientPosition BodyPartExamined"
+    "PatientPosition"
 ).split()
 
 
@@ -55,22 +50,6 @@ def technique(recipe: Recipe) -> str:
     if isinstance(recipe, Projection):
         return {"mip": "mip", "minip": "minip", "average": "average_ip"}[recipe.mode]
     return "mpr"
-
-
-def copy_patient_and_study(source: Dataset) -> Dataset:
-    """A new data set with the source's patient and study modules, in UTF-8 whatever the source's character set."""
-    ds = Dataset()
-    ds.SpecificCharacterSet = "ISO_IR 192"
-    source.decode()
-    for keyword in PATIENT_AND_STUDY:
-        if keyword in source:
-            value = source[keyword].value
-            # Names keep the bytes of their old character set inside: take the text, so that they are encoded anew.
-            setattr(ds, keyword, str(value) if source[keyword].VR == "PN" else value)
-    for keyword in _TYPE_2:
-        if keyword not in ds:
-            setattr(ds, keyword, "")
-    return ds
 
 
 def derive(pictures: Iterable[Picture], series: Series, stamp: Stamp) -> list[Dataset]:
@@ -110,13 +89,15 @@ def _common(
     ds.Modality = series.modality
     ds.SeriesDate, ds.SeriesTime = stamp.date, stamp.time
     ds.SeriesDescription = (recipe.name or codes.DERIVATIONS[kind].meaning)[:64]
-    if source.get("BodyPartExamined"):
-        ds.BodyPartExamined = source.BodyPartExamined
+    inherit(ds, source, "BodyPartExamined")
+    if ds.get("BodyPartExamined") not in _UNPAIRED:  # type 2C: empty where the side is not known
+        ds.Laterality = ""
+        inherit(ds, source, "Laterality")
     equipment(ds, stamp)
     ds.InstanceNumber = instance
     ds.ContentDate, ds.ContentTime = stamp.date, stamp.time
-    if source.get("AcquisitionDate"):
-        ds.AcquisitionDate, ds.AcquisitionTime = source.AcquisitionDate, source.get("AcquisitionTime", "")
+    for keyword in ("AcquisitionDate", "AcquisitionTime"):
+        inherit(ds, source, keyword)
     ds.DerivationDescription = _description(picture)[:1024]
     ds.DerivationCodeSequence = codes.DERIVATIONS[kind].sequence()
     ds.CodingSchemeIdentificationSequence = codes.own_scheme()
@@ -179,11 +160,11 @@ def _contributing(source: Dataset, stamp: Stamp) -> DicomSequence:
 
 def _lossy_history(ds: Dataset, source: Dataset, series: Series) -> None:
     """Once lossy, always lossy. Source: PS3.3 C.7.6.1.1.5."""
-    lossy = any(i.lossy for i in series.instances)
+    lossy = any(i.lossy or i.transfer_syntax_uid in LOSSY_SYNTAXES for i in series.instances)
     ds.LossyImageCompression = "01" if lossy else "00"
     for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
-        if lossy and source.get(keyword):
-            setattr(ds, keyword, source.get(keyword))
+        if lossy:
+            inherit(ds, source, keyword)
 
 
 def _reformat(picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int) -> list[Dataset]:
@@ -198,8 +179,8 @@ def _reformat(picture: Picture, source: Dataset, series: Series, stamp: Stamp, n
         # Value 3 of a CT image is AXIAL or LOCALIZER; MPR says what it is in value 4. PS3.3 C.8.2.1.1.1.
         ds.ImageType = ["DERIVED", "SECONDARY", "AXIAL", "MPR"] if series.modality == "CT" else _MR_TYPE
         for keyword in _CT_KEPT if series.modality == "CT" else _MR_KEPT:
-            if keyword in source:
-                ds[keyword] = source[keyword]
+            inherit(ds, source, keyword)
+        ds.setdefault("PatientPosition", None)
         if series.modality == "CT":
             ds.setdefault("KVP", None)
             ds.setdefault("AcquisitionNumber", None)
@@ -221,6 +202,8 @@ _MR_TYPE = ["DERIVED", "SECONDARY", "MPR"]
 
 def _complete_mr(ds: Dataset) -> None:
     """Type 1 and 2 attributes of the MR Image module that a source may lack. Source: PS3.3 C.8.3.1."""
+    if "InversionTime" in ds and "IR" not in (ds.get("ScanningSequence") or ()):
+        del ds.InversionTime  # 2C: present with IR alone
     for keyword, fallback in (("ScanningSequence", "RM"), ("SequenceVariant", "NONE")):
         if not ds.get(keyword):
             setattr(ds, keyword, fallback)

@@ -14,9 +14,10 @@ from pydicom.sequence import Sequence
 from dicom_io import codes as c
 from dicom_io import content as sr
 from dicom_io.capabilities import EXPLICIT_LITTLE
-from dicom_io.derived import copy_patient_and_study, equipment
+from dicom_io.derived import equipment
 from dicom_io.errors import NotReadable
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, checked_role
+from dicom_io.inherited import copy_patient_and_study
 from dicom_io.stamp import Stamp
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, derived
 

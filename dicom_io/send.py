@@ -1,22 +1,29 @@
 """The Storage SCU: an instance goes in the transfer syntax it is kept in, decompressed only where the peer needs it."""
 
+import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import pydicom
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.presentation import build_context
 
-from dicom_io.capabilities import EXPLICIT_LITTLE, IMPLICIT_LITTLE, NATIVE_SYNTAXES, VERIFICATION
+from dicom_io.capabilities import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, NATIVE_SYNTAXES, VERIFICATION
 from dicom_io.errors import PeerUnreachable
 from dicom_io.receive import make_ae, prompt
 from dicom_io.series import Instance
 
 # PS3.8 9.3.2.2: presentation context IDs are odd numbers from 1 to 255.
 _MOST_CONTEXTS = 128
+_BROKEN = "the connection broke or timed out before the peer answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,12 @@ class Sender:
             self._release()
         if self._association is None or not self._association.is_established:
             self._association = _associate(self._peer, self._calling, _contexts(self._kinds))
-        return _send_one(self._association, instance)
+        sent = _send_one(self._association, instance)
+        if sent.status is None and sent.detail == _BROKEN:
+            # It may call itself established for a while yet, and whoever sends on it then waits for the timeout.
+            self._association.abort()
+            self._association = None
+        return sent
 
     def _release(self) -> None:
         if self._association is not None and self._association.is_established:
@@ -129,11 +141,21 @@ def _contexts(kinds: Iterable[tuple[str, str]]) -> list[Any]:
 
 
 def _associate(peer: Peer, calling: str, contexts: list[Any]) -> Any:
+    sockets: list[socket.socket] = []
     association = make_ae(calling).associate(
-        peer.host, peer.port, contexts=contexts, ae_title=peer.ae_title, evt_handlers=[(evt.EVT_CONN_OPEN, prompt)]
+        peer.host,
+        peer.port,
+        contexts=contexts,
+        ae_title=peer.ae_title,
+        evt_handlers=[
+            (evt.EVT_REQUESTED, lambda event: sockets.append(event.assoc.dul.socket.socket)),
+            (evt.EVT_CONN_OPEN, prompt),
+        ],
     )
     if association.is_established:
         return association
+    for unused in sockets:  # pynetdicom forgets the socket of a refused connection without closing it
+        unused.close()
     if association.is_rejected:
         raise PeerUnreachable(f"{peer} rejected the association from {calling}; check both AE titles there.")
     raise PeerUnreachable(f"{peer} cannot be reached: nobody answers there, or the connection was refused.")
@@ -150,14 +172,41 @@ def _send_one(association: Any, instance: Instance) -> Sent:
         if instance.transfer_syntax_uid in accepted:
             answer = association.send_c_store(Path(instance.path))
         else:
-            ds = pydicom.dcmread(instance.path)
-            if instance.transfer_syntax_uid not in NATIVE_SYNTAXES:
-                ds.decompress(generate_instance_uid=False)
-            ds.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE if EXPLICIT_LITTLE in accepted else IMPLICIT_LITTLE
-            answer = association.send_c_store(ds)
+            syntax = EXPLICIT_LITTLE if EXPLICIT_LITTLE in accepted else IMPLICIT_LITTLE
+            answer = association.send_c_store(_plain(instance, syntax))
+    except OSError as error:
+        return Sent(uid, None, f"{instance.path}: cannot be read ({error.strerror})")
     except (ValueError, RuntimeError, AttributeError) as error:
         return Sent(uid, None, str(error))
     if "Status" not in answer:
-        return Sent(uid, None, "the connection broke or timed out before the peer answered")
+        return Sent(uid, None, _BROKEN)
     status = int(answer.Status)
     return Sent(uid, status, "" if status == 0 else f"status 0x{status:04X} {answer.get('ErrorComment', '')}".strip())
+
+
+def _plain(instance: Instance, syntax: str) -> Dataset:
+    """The instance in an uncompressed little endian transfer syntax, with the values that it has."""
+    ds = pydicom.dcmread(instance.path)
+    if instance.transfer_syntax_uid not in NATIVE_SYNTAXES:
+        ds.decompress(generate_instance_uid=False)
+    if instance.transfer_syntax_uid == EXPLICIT_BIG:
+        ds.walk(_swap_bytes)
+    ds.file_meta.TransferSyntaxUID = UID(syntax)
+    written = BytesIO()
+    plain = Dataset(ds)  # knows nothing of the encoding that it was read in
+    plain.file_meta = ds.file_meta
+    plain.save_as(written, enforce_file_format=True)
+    written.seek(0)
+    return pydicom.dcmread(written)
+
+
+# Bytes of one word in the VRs that pydicom leaves as they are. Source: PS3.5 6.2 and 7.3 (byte ordering).
+_WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+
+
+def _swap_bytes(ds: Dataset, element: DataElement) -> None:
+    width = _WORDS.get(element.VR)
+    if width and element.value:
+        if element.tag == 0x7FE00010 and ds.get("BitsAllocated") == 32:
+            width = 4
+        element.value = np.frombuffer(element.value, f">u{width}").astype(f"<u{width}").tobytes()

@@ -5,6 +5,7 @@ in its index, so that opening a received series parses nothing. A classic image 
 multi-frame image has many.
 """
 
+import io
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
 
-from dicom_io.capabilities import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, NATIVE_SYNTAXES
+from dicom_io.capabilities import CLASS_BY_UID, DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, NATIVE_SYNTAXES
 from dicom_io.errors import NotReadable
 from dicom_io.uids import UidError, checked
 
@@ -182,12 +183,14 @@ def read_dataset(path: Path | str) -> FileDataset:
 
 def _read(path: Path) -> tuple[Instance, FileDataset]:
     try:
-        with path.open("rb") as file:
+        with _Watched(io.FileIO(path)) as file:
             try:
                 ds = pydicom.dcmread(file, stop_before_pixels=True)
             except pydicom.errors.InvalidDicomError:
                 file.seek(0)
                 ds = _without_preamble(file, path)
+            if file.short:
+                raise NotReadable(f"{path}: cut short in the middle of the data set. Ask for it again.")
             offset, length = _pixel_place(file, ds)
             size = file.seek(0, os.SEEK_END)
         return _instance(path, ds, offset, length, size), ds
@@ -199,6 +202,27 @@ def _read(path: Path) -> tuple[Instance, FileDataset]:
         raise NotReadable(f"{path}: {error}") from error
     except Exception as error:
         raise NotReadable(f"{path}: not a readable DICOM instance ({type(error).__name__}: {error}).") from error
+
+
+class _Watched(io.BufferedReader):
+    """A file that knows whether more was asked of it than it holds: pydicom takes a data set that breaks off as whole.
+
+    One read that finds nothing is the end of the file; part of what was asked for, or a second such read, is not.
+    """
+
+    _part = False
+    _misses = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        if size is not None and len(data) < size:
+            self._part |= bool(data)
+            self._misses += not data
+        return data
+
+    @property
+    def short(self) -> bool:
+        return self._part or self._misses > 1
 
 
 def _without_preamble(file: Any, path: Path) -> FileDataset:
@@ -242,6 +266,9 @@ def _instance(path: Path, ds: FileDataset, offset: int, length: int, size: int) 
     if keyword and ds.get("BitsAllocated") == 32 and "PixelRepresentation" not in ds:
         keyword = "FloatPixelData"
     rows, columns = int(ds.get("Rows") or 0), int(ds.get("Columns") or 0)
+    known = CLASS_BY_UID.get(str(ds.get("SOPClassUID")))
+    if known is not None and known.role != "document" and not keyword:
+        raise NotReadable(f"{path}: a {known.name} without pixels; it may be cut short. Ask for it again.")
     frame_count = int(ds.get("NumberOfFrames") or 1)
     bits = int(ds.get("BitsAllocated") or 0)
     if keyword and syntax != DEFLATED:
@@ -291,7 +318,9 @@ def _ends_encapsulated(path: Path, size: int) -> bool:
     """A Sequence Delimitation Item stands near the end. Source: PS3.5 A.4 and 7.5.2."""
     with path.open("rb") as file:
         file.seek(max(0, size - 65536))
-        return b"\xfe\xff\xdd\xe0" in file.read()
+        tail = file.read()
+    place = tail.rfind(b"\xfe\xff\xdd\xe0")
+    return 0 <= place <= len(tail) - 8
 
 
 def _text(ds: Dataset, keyword: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from pathlib import Path
 
 from pydicom.dataset import Dataset
 
@@ -24,16 +25,18 @@ def address(
     previous: Sequence[PreviousCharge],
     source: Dataset,
     config: Config,
+    root: Path,
 ) -> tuple[Message, ...]:
     """Images and the verified SR to each destination that takes images; a released charge to each that takes charges.
 
-    An SR that no physician has verified stays here. `source` gives the patient's name, birth date and sex.
+    An SR that no physician has verified stays here. `source` gives the patient's name, birth date and sex. Paths are
+    relative to `root`, the state folder, which may be moved.
     """
     messages: list[Message] = []
     for destination in config.destinations:
         if "images" in destination.takes:
             objects = [*images, sr] if evidence.verified else list(images)
-            messages += [_instance(destination, instance, evidence.accession) for instance in objects]
+            messages += [_instance(destination, instance, evidence.accession, root) for instance in objects]
     takers = [d for d in config.destinations if "charges" in d.takes]
     if decision.disposition == "release" and takers:
         # One charge goes to one biller; a second taker gets the same message as a copy without a charge of its own.
@@ -42,10 +45,11 @@ def address(
     return tuple(messages)
 
 
-def _instance(destination: Destination, instance: Instance, accession: str) -> Message:
+def _instance(destination: Destination, instance: Instance, accession: str, root: Path) -> Message:
     kind = "dicom" if destination.kind == "dicom" else "file"
     identity = instance.sop_instance_uid if kind == "dicom" else f"{instance.sop_instance_uid}.dcm"
-    return Message(destination.name, kind, identity, accession, path=instance.path)  # type: ignore[arg-type]
+    path = Path(instance.path).relative_to(root).as_posix()
+    return Message(destination.name, kind, identity, accession, path=path)  # type: ignore[arg-type]
 
 
 def _charge(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from dicom_io.uids import derived
 from render.protocols import Protocol
 from workstation.charge.facts import Region
-from workstation.papers import UNATTENDED, Session
+from workstation.papers import UNATTENDED, Papers, Session
 
 
 class CaseError(ValueError):
@@ -57,6 +57,21 @@ def region_of(*words: str) -> Region:
         if region is not None:
             return region
     raise CaseError(f"The body region is not known; say it with --region (one of {', '.join(REGIONS)}).")
+
+
+def session_of(papers: Papers | None, accession: str) -> Session:
+    """The session that papers tell of, for a series of `accession`; without papers nobody was there.
+
+    Raises CaseError when they belong to another accession: an attestation speaks of one study and no other.
+    """
+    if papers is None:
+        return UNATTENDED
+    if papers.accession != accession:
+        raise CaseError(
+            f"The papers are for accession {papers.accession!r}, the series is of accession {accession!r}. Nothing was "
+            "done; give the papers of this series."
+        )
+    return papers.session or UNATTENDED
 
 
 @dataclass(frozen=True, slots=True)

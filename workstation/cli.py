@@ -21,6 +21,16 @@ outbox_app = typer.Typer(no_args_is_help=True, help="See and deliver what has to
 app.add_typer(charge_app, name="charge")
 app.add_typer(outbox_app, name="outbox")
 
+
+def _ae_title(text: str | None) -> str | None:
+    from workstation.config import checked_ae_title
+
+    try:
+        return None if text is None else checked_ae_title(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _root = Path()
 
@@ -88,8 +98,11 @@ def inspect(path: Path, as_json: Json = False) -> None:
 @_example("workstation import /media/cd")
 def import_(path: Path, as_json: Json = False) -> None:
     """Copy every DICOM instance below PATH into the archive. Importing again changes nothing."""
+    from workstation.inspection import NothingFound
     from workstation.site import open_site
 
+    if not path.exists():
+        raise NothingFound(f"{path}: no such file or folder.")
     site, progress = open_site(_root), _progress()
     found = site.archive.import_files(path, lambda count: progress(f"reading file {count}", 0.0))
     taken = sum(len(s.instances) for s in found.series)
@@ -171,13 +184,14 @@ def run(
     """
     from render.protocols import load_protocol
     from workstation import pipeline, words
-    from workstation.case import Case
-    from workstation.papers import UNATTENDED, read_papers
+    from workstation.case import Case, session_of
+    from workstation.papers import read_papers
     from workstation.site import open_site
 
     site = open_site(_root)
     given = read_papers(papers) if papers else None
-    case = Case(series, load_protocol(protocol), volume, region, (given and given.session) or UNATTENDED)
+    session = session_of(given, site.archive.series(series).first.accession)
+    case = Case(series, load_protocol(protocol), volume, region, session)
     if dry_run:
         plan = words.plan(case, site)
         _show(as_json, plan, "\n".join(f"{key}: {value}" for key, value in plan.items()))
@@ -218,7 +232,7 @@ def decide(
         raise typer.BadParameter(f"{policy!r} is not guide or cpt", param_hint="--policy")
     try:
         facts = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise FactsError(f"{file}: not readable as JSON ({error}).") from error
     rules = load_policy(policy)
     several = facts if isinstance(facts, list) else [facts]
@@ -308,9 +322,9 @@ def outbox_send(
 def send(
     path: Path,
     host: str,
-    port: int,
-    calling: Annotated[str, typer.Option("-aet", help="Our AE title.")] = "WORKSTATION",
-    called: Annotated[str, typer.Option("-aec", help="The peer's AE title.")] = "ANY-SCP",
+    port: Annotated[int, typer.Argument(min=1, max=65535)],
+    calling: Annotated[str, typer.Option("-aet", help="Our AE title.", callback=_ae_title)] = "WORKSTATION",
+    called: Annotated[str, typer.Option("-aec", help="The peer's AE title.", callback=_ae_title)] = "ANY-SCP",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; count the instances.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -368,9 +382,9 @@ def protocols(as_json: Json = False) -> None:
 @_example("workstation serve --port 11112 -aet WORKSTATION")
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; the settings' by default.")] = None,
-    port: Annotated[int | None, typer.Option(help="0 lets the system choose.")] = None,
-    ae_title: Annotated[str | None, typer.Option("-aet", help="Our AE title.")] = None,
-    interval_s: Annotated[float, typer.Option(help="Pause between two tries of the outbox.")] = 10.0,
+    port: Annotated[int | None, typer.Option(help="0 lets the system choose.", min=0, max=65535)] = None,
+    ae_title: Annotated[str | None, typer.Option("-aet", help="Our AE title.", callback=_ae_title)] = None,
+    interval_s: Annotated[float, typer.Option(help="Pause between two tries of the outbox.", min=0.1)] = 10.0,
     as_json: Json = False,
 ) -> None:
     """Receive DICOM and deliver the outbox until SIGTERM or Ctrl-C."""
@@ -427,9 +441,15 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        if not isinstance(error, _our_errors()):
+        from workstation.outbox import DatabaseFailed
+
+        if isinstance(error, DatabaseFailed):
+            # Without the statement and its values, which may be a patient's.
+            typer.echo(f"error: the database {_root / 'workstation.db'}: {error.orig}.", err=True)
+        elif isinstance(error, _our_errors()):
+            typer.echo(f"error: {error}", err=True)
+        else:
             raise
-        typer.echo(f"error: {error}", err=True)
         sys.exit(1)
 
 

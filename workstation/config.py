@@ -4,9 +4,9 @@ an error that names it."""
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, TypeAdapter
 
 from dicom_io.uids import derived
 from workstation.charge.facts import Entity, Site
@@ -16,6 +16,16 @@ from workstation.charge.strict import STRICT, StrictError, read_strictly
 
 class ConfigError(ValueError):
     """A setting that cannot be; the message names file and key."""
+
+
+def checked_ae_title(text: str) -> str:
+    """`text` if it can be an AE title. Raises ValueError. Source: PS3.5 6.2 (VR AE)."""
+    if not (text.strip(" ") and len(text) <= 16 and all(" " <= c <= "~" and c != "\\" for c in text)):
+        raise ValueError("an AE title has 1 to 16 ASCII characters, not all blank and without backslash")
+    return text
+
+
+AeTitle = Annotated[str, AfterValidator(checked_ae_title)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +42,7 @@ class Destination:
     takes: tuple[Literal["images", "charges"], ...]
     host: str = "127.0.0.1"
     port: int = 0
-    ae_title: str = "ANY-SCP"
+    ae_title: AeTitle = "ANY-SCP"
     folder: str = ""
     application: str = "BILLING"
     facility: str = ""
@@ -62,7 +72,7 @@ class Config:
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
-    ae_title: str = "WORKSTATION"
+    ae_title: AeTitle = "WORKSTATION"
     host: str = "0.0.0.0"  # a PACS on another machine has to reach the receiver
     port: int = 11112
     station_name: str = "WS3D"
@@ -77,6 +87,8 @@ class Config:
     destinations: tuple[Destination, ...] = field(default=(_OUTGOING,))
 
     def __post_init__(self) -> None:
+        if not 0 <= self.port < 65536:
+            raise ValueError(f"port {self.port} is not one of 0 to 65535 (0 lets the system choose)")
         names = [d.name for d in self.destinations]
         if len(set(names)) < len(names):
             raise ValueError("two destinations have the same name; a message would not know where it goes")
@@ -100,5 +112,5 @@ def load_config(root: Path) -> Config:
         return Config()
     try:
         return read_strictly(_ADAPTER, tomllib.loads(path.read_text(encoding="utf-8")), "the settings")
-    except (StrictError, tomllib.TOMLDecodeError) as error:
+    except (StrictError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error

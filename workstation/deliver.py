@@ -1,6 +1,7 @@
 """Draining the outbox: each message by the transport of its destination. A transport is added here."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from dicom_io.send import Peer, Sender
@@ -16,6 +17,8 @@ def drain(site: Site) -> tuple[tuple[Message, Delivery], ...]:
         senders: dict[str, Sender] = {}
 
         def deliver(message: Message) -> Delivery:
+            if message.path is not None:
+                message = replace(message, path=str(site.root / message.path))
             destination = site.config.destination(message.destination)
             if destination is None:
                 return Delivery("failed", f"No destination {message.destination!r} in the settings any more.")

@@ -82,7 +82,8 @@ def _case(folder: Path, data: Path, papers: Papers, tell: Callable[[str], None])
         acknowledged = sum(d.outcome == "acknowledged" for _, d in delivered)
         kept = sum(len(s.instances) for s in pacs.all_series())
         tell(
-            f"sent      {acknowledged} of {len(delivered)} messages acknowledged; the PACS stand-in keeps {kept} instances"
+            f"sent      {acknowledged} of {len(delivered)} messages acknowledged; "
+            f"the stand-in PACS keeps {kept} instances"
         )
         for message, delivery in delivered:
             if message.kind == "hl7":

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, get_args
 
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, UniqueConstraint, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -24,7 +25,7 @@ _event = Table(
 )
 
 # What counts as directing the work (facts `supervision.acts`), as opposed to mere presence in the record.
-SUPERVISION_ACTS = (
+SupervisionAct = Literal[
     "region_design",
     "structure_selection",
     "image_selection",
@@ -32,7 +33,8 @@ SUPERVISION_ACTS = (
     "mask_editing",
     "monitoring",
     "approval",
-)
+]
+SUPERVISION_ACTS: tuple[SupervisionAct, ...] = get_args(SupervisionAct)
 
 
 @dataclass(frozen=True, slots=True)

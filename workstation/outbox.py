@@ -30,7 +30,7 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from workstation.charge.facts import ChargeState, PreviousCharge
 from workstation.hl7 import Acknowledgement
@@ -90,6 +90,10 @@ _charge_event = Table(
 )
 
 
+# What any store of the workstation raises when its database cannot be read or written.
+DatabaseFailed = DBAPIError
+
+
 class OutboxError(ValueError):
     """The outbox refuses. The message names the entry by key and says what to do."""
 
@@ -111,7 +115,7 @@ class Message:
 
     destination : the name of a configured destination. identity : what makes it this thing and no other, which is the
     control id of an HL7 message, the SOP Instance UID of an instance, the name of a file. Either `body` holds the
-    bytes or `path` says where the stored instance lies.
+    bytes or `path` says where the stored instance lies, as its owner reads it (here: from the state folder).
     """
 
     destination: str

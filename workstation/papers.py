@@ -8,14 +8,16 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, TypeAdapter
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, insert, select
+from pydantic import ConfigDict, StringConstraints, TypeAdapter
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert, select
+from sqlalchemy import Text as SqlText
 
 from dicom_io.evidence import Person
-from workstation.charge.facts import BaseProcedure, Order, Payer, Report
+from workstation.charge.facts import BaseProcedure, Order, Payer, Report, Text
 from workstation.charge.strict import STRICT, StrictError, read_strictly
+from workstation.journal import SupervisionAct
 
 
 class PapersError(ValueError):
@@ -28,11 +30,11 @@ class OnFile:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     base_procedures: tuple[BaseProcedure, ...]
-    other_procedures: tuple[str, ...]
+    other_procedures: tuple[Text, ...]
     order: Order
     report: Report
     payer: Payer
-    diagnoses: tuple[str, ...]
+    diagnoses: tuple[Text, ...]
     account_number: str = ""
     visit_number: str = ""
     ordering_physician_id: str = ""
@@ -54,7 +56,7 @@ class Statement:
     """The supervising physician's attestation; `signed` makes it the verification of the SR."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
-    text: str
+    text: Annotated[str, StringConstraints(pattern=r"\S")]
     signed: bool
     concurrent_supervision: bool | None = None
     independent_workstation_required: bool | None = None
@@ -67,12 +69,16 @@ class Session:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     operator: Person
     supervisor: Person | None = None
-    acts: tuple[str, ...] = ()
+    acts: tuple[SupervisionAct, ...] = ()
     attestation: Statement | None = None
 
     def __post_init__(self) -> None:
         if self.attestation is not None and self.supervisor is None:
             raise ValueError("an attestation needs a supervisor who makes it")
+        for person in filter(None, (self.operator, self.supervisor)):
+            # An SR without the name of who verified it is not a verified one. PS3.3 C.17.2, type 1.
+            if not person.name.strip("^ "):
+                raise ValueError(f"person {person.id!r} needs a name")
 
 
 # Nobody was there: what a machine renders on its own is never charged.
@@ -99,7 +105,7 @@ def read_papers(path: Path) -> Papers:
         return read_strictly(_PAPERS, json.loads(path.read_text(encoding="utf-8")), "the papers")
     except OSError as error:
         raise PapersError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (StrictError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (StrictError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PapersError(f"{path}: {error}") from error
 
 
@@ -108,9 +114,9 @@ _papers = Table(
     "papers",
     _metadata,
     Column("place", Integer, primary_key=True, autoincrement=True),
-    Column("accession", Text, nullable=False, index=True),
-    Column("at", Text, nullable=False),
-    Column("content", Text, nullable=False),
+    Column("accession", SqlText, nullable=False, index=True),
+    Column("at", SqlText, nullable=False),
+    Column("content", SqlText, nullable=False),
 )
 
 

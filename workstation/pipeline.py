@@ -4,8 +4,10 @@ Running the same case again keeps and queues nothing twice, so a crash at any li
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 
 from pydicom import dcmread
 
@@ -76,7 +78,7 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     papers = site.papers.get(evidence.accession)
     previous = site.outbox.previous_charges(evidence.accession)
     decision = decide_case(evidence, papers, previous, lambda image: _holds(site.archive, image), site.config)
-    messages = address(images, sr, evidence, decision, papers, previous, source, site.config)
+    messages = address(images, sr, evidence, decision, papers, previous, source, site.config, site.root)
     queued = site.outbox.queue(messages, site.clock())
     return Outcome(tuple(pictures), images, sr, evidence, decision, messages, queued)
 
@@ -99,8 +101,10 @@ def _begin(case: Case, site: Site) -> tuple[tuple[Act, ...], Attestation | None]
             site.journal.record(uid, who.supervisor, kind, now)
         if who.attestation is not None:
             stated = who.attestation
-            kind = "attested and signed" if stated.signed else "attested"
-            at = site.journal.record(uid, who.supervisor, kind.replace(" ", "_"), now)
+            statement = "attested_and_signed" if stated.signed else "attested"
+            # Another statement is another act with a time of its own; the same again is the same act.
+            words = hashlib.sha256(repr(stated).encode()).hexdigest()[:16]
+            at = site.journal.record(uid, who.supervisor, statement, now, f"statement {words}")
             attestation = Attestation(
                 who.supervisor,
                 at,
@@ -167,7 +171,9 @@ def _evidence(
             ImageReference(i.sop_class_uid, i.sop_instance_uid, i.series_uid) for i in series.instances if i.is_image
         ),
     )
-    return replace(evidence, sop_instance_uid=stamp.uid("SR", hashlib.sha256(repr(evidence).encode()).hexdigest()))
+    # Not `repr`: it shows the same moment differently as made and as read back from the journal.
+    content = json.dumps(asdict(evidence), sort_keys=True, default=datetime.isoformat)
+    return replace(evidence, sop_instance_uid=stamp.uid("SR", hashlib.sha256(content.encode()).hexdigest()))
 
 
 def _holds(archive: Archive, image: ImageReference) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from dicom_io.archive import Archive
 from dicom_io.database import open_database
 from dicom_io.stamp import Stamp
+from dicom_io.uids import derived
 from render.engine.cpu import ENGINE_VERSION
 from workstation.config import Config, load_config
 from workstation.journal import Journal
@@ -36,13 +37,17 @@ class Site:
     clock: Clock
 
     def stamp(self, session_uid: str, at: datetime) -> Stamp:
+        config = self.config
+        versions = (f"workstation {version('workstation')}", f"cpu engine {ENGINE_VERSION}")
         return Stamp(
             at=at,
-            session=session_uid,
-            station_name=self.config.station_name,
-            device_uid=self.config.device,
-            software_versions=(f"workstation {version('workstation')}", f"cpu engine {ENGINE_VERSION}"),
-            institution=self.config.institution,
+            # All of it stands in every object: after an upgrade the same case makes other objects, not other bytes
+            # under the same UIDs, which the archive would refuse.
+            session=derived("made", session_uid, config.institution, config.station_name, config.device, *versions),
+            station_name=config.station_name,
+            device_uid=config.device,
+            software_versions=versions,
+            institution=config.institution,
         )
 
 

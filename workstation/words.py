@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from dicom_io.errors import NotReadable
 from dicom_io.evidence import Evidence
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
 from workstation.case import Case
@@ -85,7 +86,11 @@ def charges(site: Site) -> list[dict[str, Any]]:
     """One row a recorded session: what was charged from its SR, else the decision as it would be made now."""
     rows = []
     for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR):
-        recorded, made = explain(sr, site)
+        try:
+            recorded, made = explain(sr, site)
+        except NotReadable:
+            # Of the same SOP class, but received from somebody else: no record of ours, so no charge.
+            continue
         own = [p for p in site.outbox.previous_charges(recorded.accession) if p.sr_uid == recorded.sop_instance_uid]
         live = [p for p in own if p.state in ("queued", "sent", "acknowledged")]
         rows.append(

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import SimpleITK as sitk  # noqa: N813
 import vtk
 
+from dicom_io.build_volume import build_volume
+from dicom_io.series import open_series
 from render import Projection, Reformat, View, Volume, VolumeRendering, Window, draw, load_preset
 from render.engine import cpu
 from render.geometry import affine_from
@@ -28,14 +29,8 @@ PIXELS = 512
 
 
 def read_series(folder: Path) -> Volume:
-    """An axial series as a volume; only good enough for a benchmark."""
-    slices = [pydicom.dcmread(path) for path in sorted(folder.iterdir()) if path.suffix == ".dcm"]
-    slices.sort(key=lambda s: float(s.ImagePositionPatient[2]))
-    voxels = np.stack([s.pixel_array * s.get("RescaleSlope", 1) + s.get("RescaleIntercept", 0) for s in slices])
-    gap = float(slices[1].ImagePositionPatient[2]) - float(slices[0].ImagePositionPatient[2])
-    down, right = (float(v) for v in slices[0].PixelSpacing)
-    affine = affine_from(slices[0].ImagePositionPatient, (0, 0, gap), (0, down, 0), (right, 0, 0))
-    return Volume(voxels.astype(np.int16), affine, "HU")
+    """The first series of a folder that makes a volume."""
+    return build_volume(open_series(folder)[0])
 
 
 def synthetic() -> Volume:

@@ -1,0 +1,113 @@
+"""What our objects take over from a source instance: as it is where it is valid, and left out where it is not.
+
+Scanners send attributes that break the standard's rules every day. Copied, they would make our own object invalid, and
+a strict archive would refuse it for somebody else's mistake. What identifies patient and study is never changed.
+"""
+
+from typing import Any
+
+from pydicom import config
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+from pydicom.valuerep import validate_value
+
+# Copied as they are. Sources: PS3.3 C.7.1.1 (Patient), C.7.2.1 (General Study), C.7.2.2 (Patient Study).
+PATIENT_AND_STUDY = (
+    "PatientName PatientID IssuerOfPatientID PatientBirthDate PatientBirthTime PatientSex OtherPatientIDsSequence "
+    "EthnicGroup PatientComments PatientIdentityRemoved DeidentificationMethod DeidentificationMethodCodeSequence "
+    "StudyInstanceUID StudyDate StudyTime ReferringPhysicianName StudyID AccessionNumber "
+    "IssuerOfAccessionNumberSequence StudyDescription ProcedureCodeSequence ReferencedStudySequence "
+    "PhysiciansOfRecord PatientAge PatientSize PatientWeight LongitudinalTemporalInformationModified"
+).split()
+# What is type 2 in those modules has to be there even when the source left it out.
+_TYPE_2 = (
+    "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime ReferringPhysicianName StudyID "
+    "AccessionNumber"
+).split()
+# Value representations that are checked. Texts and UIDs are not: a name too long is still the patient's name.
+_CHECKED_VR = frozenset("AS CS DA DS IS TM".split())
+# Enumerated values: PS3.3 C.7.1.1 (Patient's Sex), C.12.1.1.3, C.7.3.1 (Laterality), C.7.1.3 (Identity Removed).
+_ENUMERATED = {
+    "PatientSex": ("M", "F", "O"),
+    "Laterality": ("R", "L"),
+    "PatientIdentityRemoved": ("YES", "NO"),
+    "LongitudinalTemporalInformationModified": ("UNMODIFIED", "MODIFIED", "REMOVED"),
+}
+# Type 1 attributes of the items of sequences that hold no codes: PS3.3 C.7.1.1, Table 10-17, Table 10-11.
+_ITEM_NEEDS = {
+    "OtherPatientIDsSequence": ("PatientID", "TypeOfPatientID"),
+    "ReferencedStudySequence": ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID"),
+}
+
+
+def copy_patient_and_study(source: Dataset) -> Dataset:
+    """A new data set with the source's patient and study modules, in UTF-8 whatever the source's character set."""
+    ds = Dataset()
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    for keyword in PATIENT_AND_STUDY:
+        inherit(ds, source, keyword)
+    for keyword in _TYPE_2:
+        if keyword not in ds:
+            setattr(ds, keyword, "")
+    if ds.get("PatientIdentityRemoved") == "YES" and not (
+        ds.get("DeidentificationMethod") or "DeidentificationMethodCodeSequence" in ds
+    ):
+        ds.DeidentificationMethod = "not stated"  # type 1C where the identity was removed, PS3.3 C.7.1.1
+    return ds
+
+
+def inherit(ds: Dataset, source: Dataset, keyword: str) -> None:
+    """Copies one attribute if the source has it and it is valid; an invalid value is as good as none."""
+    element = _element(source, keyword)
+    if element is None:
+        return
+    if element.VR == "SQ":
+        items = [item for item in element.value or () if _valid_item(item, keyword)]
+        if items:
+            setattr(ds, keyword, Sequence(items))
+        return
+    values = _values(element.value)
+    if element.VR == "PN":
+        # Names keep the bytes of their old character set inside: take the text, so that they are encoded anew.
+        values = [str(v) for v in values]
+    elif element.VR in _CHECKED_VR and not all(_valid(element.VR, keyword, v) for v in values):
+        return
+    setattr(ds, keyword, values if len(values) > 1 else "".join(values) if element.VR == "PN" else element.value)
+
+
+def _element(source: Dataset, keyword: str) -> DataElement | None:
+    """The element, or None where there is none or its value cannot be made out: pydicom raises when it is looked at."""
+    try:
+        element = source[keyword] if keyword in source else None
+        if element is not None and element.VR == "SQ":
+            for item in element.value or ():
+                item.decode()  # texts in items keep the bytes of the source's character set until then
+    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError):
+        return None
+    return element
+
+
+def _values(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, MultiValue | list | tuple) else [] if value is None else [value]
+
+
+def _valid(vr: str, keyword: str, value: Any) -> bool:
+    text = str(value)
+    try:
+        validate_value(vr, text, config.RAISE)
+    except ValueError:
+        return False
+    return not text or text in _ENUMERATED.get(keyword, (text,))
+
+
+def _valid_item(item: Dataset, keyword: str) -> bool:
+    """A code needs a value of 16 characters at most, its scheme and its meaning. Source: PS3.3 Table 8.8-1."""
+    if keyword in _ITEM_NEEDS:
+        return all(item.get(needed) for needed in _ITEM_NEEDS[keyword])
+    if not keyword.endswith("CodeSequence"):
+        return len(item) > 0
+    value = str(item.get("CodeValue") or "")
+    coded = bool(item.get("CodingSchemeDesignator")) and (0 < len(value) <= 16 or bool(item.get("LongCodeValue")))
+    return len(value) <= 16 and bool(item.get("CodeMeaning")) and (coded or bool(item.get("URNCodeValue")))

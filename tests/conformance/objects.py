@@ -1,0 +1,131 @@
+"""Series, pictures, derived objects and SRs for the validators: small, and awkward where hospitals are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+
+from pydicom.dataset import Dataset
+
+from dicom_io.build_volume import build_volume
+from dicom_io.derived import derive, group_by_picture, technique
+from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product
+from dicom_io.evidence_sr import write_sr
+from dicom_io.series import Series, read_dataset
+from dicom_io.stamp import Stamp
+from render.draw import draw
+from render.geometry import View
+from render.picture import Picture
+from render.recipe import (
+    ControlPoint,
+    Projection,
+    Recipe,
+    Reformat,
+    Rotation,
+    TransferFunction,
+    VolumeRendering,
+    Window,
+    canonical_json,
+)
+from render.volume import Volume
+
+STAMP = Stamp(
+    at=datetime(2026, 3, 2, 16, 5, 7, tzinfo=timezone(timedelta(hours=1))),
+    session="1.2.3.4",
+    station_name="WS-1",
+    device_uid="2.25.81985529216486895",
+    software_versions=("0.1.0",),
+    institution="Sample Hospital",
+)
+PHYSICIAN = Person("meier", "Meier^Anna^^Dr.", "physician")
+TECHNOLOGIST = Person("okafor", "Okafor^Chidi", "technologist")
+
+
+def recipes(volume: Volume) -> tuple[Recipe, ...]:
+    """One of each kind, with the volume's unit and a window over its values."""
+    low, high = float(volume.voxels.min()), float(volume.voxels.max())
+    window = Window((low + high) / 2, max(high - low, 1.0))
+    transfer = TransferFunction(
+        "plain",
+        volume.unit,
+        (ControlPoint(low, 0, 0, 0, 0), ControlPoint((low + high) / 2, 1, 0.8, 0.6, 0.1), ControlPoint(high, 1, 1, 1, 1)),
+    )
+    view = View.parse("anterior, 20 towards left, 10 up")
+    size = {"rows": 64, "columns": 64}
+    return (
+        Reformat(window, View.parse("left"), count=3, spacing_mm=2.5, name="sagittal reformat", **size),
+        Reformat(window, view, thickness_mm=5.0, name="oblique slab", **size),
+        Projection("mip", window, view, name="MIP", **size),
+        Projection("average", window, rotation=Rotation(2), name="turning average", **size),
+        VolumeRendering(transfer, view, name="rendering", **size),
+        VolumeRendering(transfer, rotation=Rotation(2), name="turning rendering", **size),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A series gone through everything below the workstation. groups : the data sets of each picture."""
+
+    volume: Volume
+    pictures: tuple[Picture, ...]
+    groups: list[list[Dataset]]
+    evidence: Evidence
+    sr: Dataset
+
+    @property
+    def datasets(self) -> list[Dataset]:
+        return [ds for group in self.groups for ds in group]
+
+
+def make(series: Series, *, bare: bool = False) -> Made:
+    """Draws, derives and records. `bare`: an SR with nothing optional in it."""
+    volume = build_volume(series)
+    pictures = tuple(draw(volume, recipe) for recipe in recipes(volume))
+    groups = group_by_picture(pictures, derive(pictures, series, STAMP), STAMP)
+    recorded = evidence(series, pictures, groups, bare=bare)
+    return Made(volume, pictures, groups, recorded, write_sr(recorded, read_dataset(series.first.path), STAMP))
+
+
+def evidence(series: Series, pictures: Sequence[Picture], groups: list[list[Dataset]], *, bare: bool) -> Evidence:
+    first = series.first
+    at = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+    return Evidence(
+        sop_instance_uid=STAMP.uid("SR", series.uid),
+        verified_by="" if bare else PHYSICIAN.name,
+        patient_id=first.patient_id,
+        accession=first.accession,
+        study_uid=first.study_uid,
+        study_date=first.study_date,
+        modality=series.modality,
+        device_uid=STAMP.device_uid,
+        station_name=STAMP.station_name,
+        independent=True,
+        operator=TECHNOLOGIST,
+        supervisor=None if bare else PHYSICIAN,
+        acts=() if bare else (Act(at, "okafor", "technologist", "opened", "protocol x"),),
+        attestation=None if bare else Attestation(PHYSICIAN, at, "I supervised this concurrently.", True, None),
+        products=tuple(map(_product, pictures, groups)),
+        sources=tuple(ImageReference(i.sop_class_uid, i.sop_instance_uid, i.series_uid) for i in series.instances),
+    )
+
+
+def _product(picture: Picture, group: list[Dataset]) -> Product:
+    p = picture.provenance
+    return Product(
+        technique=technique(p.recipe),
+        region="head",
+        purpose="diagnosis",
+        base_procedure="",
+        name=p.recipe.name,
+        recipe=canonical_json(p.recipe),
+        recipe_digest=p.recipe_digest,
+        pixel_digest=picture.digest,
+        volume_digest=p.volume_digest,
+        engine=p.engine,
+        engine_version=p.engine_version,
+        graphics_device=p.device,
+        performed_here=True,
+        images=tuple(
+            ImageReference(str(d.SOPClassUID), str(d.SOPInstanceUID), str(d.SeriesInstanceUID)) for d in group
+        ),
+        warnings=p.warnings,
+    )

@@ -1,0 +1,17 @@
+"""Series that tests read: the sample in this repository, and sets of public data that may be on this machine or not."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SAMPLE = Path(__file__).parents[2] / "sample_data" / "ct_head"
+_CACHE = Path(os.environ.get("WORKSTATION_TEST_DATA") or Path.home() / ".cache" / "workstation-test-data")
+
+
+def real_set(name: str) -> Path:
+    """The folder of a set. Skips the test, naming the set, where it is absent."""
+    folder = _CACHE / name
+    if not folder.is_dir():
+        pytest.skip(f"test data set {name!r} is not in {_CACHE} (WORKSTATION_TEST_DATA names another folder)")
+    return folder

@@ -1,0 +1,353 @@
+"""Keeping: complete on the disk and in the index before anybody is told, and nothing half-done is ever seen."""
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.uid import UID
+
+from dicom_io import archive as module
+from dicom_io.archive import Archive
+from dicom_io.errors import InstanceConflict, NotFound, NotReadable
+from dicom_io.series import open_series, read_instance
+from dicom_io.uids import UidError, derived
+from tests.dicom_io.synthetic import DEFLATED, J2K, RLE, SYNTAXES, grid, image, ramp, save
+
+
+def slices(count: int = 3, series: str = "series") -> list[Dataset]:
+    stored = ramp((count, 8, 8))
+    return [image(plane, grid(), k, series=series) for k, plane in enumerate(stored)]
+
+
+def spooled(archive: Archive, data: bytes) -> Path:
+    return archive.spool(lambda path: path.write_bytes(data) and None)
+
+
+def file_of(ds: Dataset, folder: Path, syntax: str | None = None) -> bytes:
+    path = folder / "one.dcm"
+    return (save(ds, path, syntax) if syntax else save(ds, path)).read_bytes()
+
+
+def everything(archive: Archive) -> dict[str, list[str]]:
+    """File names in the archive's folders."""
+    return {
+        name: sorted(p.name for p in (archive.root / name).rglob("*") if p.is_file())
+        for name in ("instances", "spool", "quarantine")
+    }
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Archive:
+    return Archive(tmp_path / "archive")
+
+
+def test_keeping_again_changes_nothing(archive: Archive) -> None:
+    first = archive.keep(slices())
+    before = {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in archive.root.rglob("*.dcm")}
+    assert archive.keep(slices()) == first
+    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in archive.root.rglob("*.dcm")} == before
+    assert [i.sop_instance_uid for i in archive.series(derived("series")).instances] == [
+        derived("series", "instance", str(k)) for k in range(3)
+    ]
+    assert everything(archive)["spool"] == everything(archive)["quarantine"] == []
+
+
+def test_admit_says_new_then_same(archive: Archive, tmp_path: Path) -> None:
+    data = file_of(slices()[0], tmp_path)
+    assert archive.admit(spooled(archive, data)).news == "new"
+    assert archive.admit(spooled(archive, data)).news == "same"
+
+
+def test_other_file_meta_information_is_the_same_instance(archive: Archive, tmp_path: Path) -> None:
+    ds = slices()[0]
+    archive.keep([ds])
+    ds.file_meta.ImplementationVersionName = "SOMEBODY_ELSE"
+    assert archive.admit(spooled(archive, file_of(ds, tmp_path))).news == "same"
+
+
+def test_other_content_is_a_conflict_and_the_first_stays(archive: Archive, tmp_path: Path) -> None:
+    ds = slices()[0]
+    (kept,) = archive.keep([ds])
+    first = Path(kept.path).read_bytes()
+    ds.PatientID = "P-2"
+    for _ in range(2):  # a sender tries again
+        with pytest.raises(InstanceConflict, match="kept already with other content. The first one stays"):
+            archive.keep([ds])
+    assert Path(kept.path).read_bytes() == first
+    assert archive.instance(kept.sop_instance_uid).patient_id == "P-1"
+    names = everything(archive)
+    assert names["spool"] == [] and len(names["instances"]) == 1 and len(names["quarantine"]) == 1
+    (aside,) = (archive.root / "quarantine").iterdir()
+    assert read_instance(aside).patient_id == "P-2"
+
+
+def test_a_crash_between_name_and_index_is_repaired_by_trying_again(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, "_index", crash)
+        with pytest.raises(KeyboardInterrupt):
+            archive.keep(slices(1))
+    assert len(everything(archive)["instances"]) == 1
+    assert archive.all_series() == ()  # nobody was told, nobody sees it
+    archive.keep(slices(1))
+    assert len(archive.all_series()[0].instances) == 1
+    assert everything(archive)["spool"] == []
+
+
+def test_after_such_a_crash_other_content_is_still_a_conflict(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, "_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            archive.keep(slices(1))
+    (other,) = slices(1)
+    other.PatientID = "P-2"
+    with pytest.raises(InstanceConflict):
+        archive.keep([other])
+
+
+def test_two_at_once_with_one_uid_keep_exactly_one(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both have looked and found nothing before either gives its file the name."""
+    both = threading.Barrier(2, timeout=20)
+    look = Archive._known_digest
+
+    def look_together(self: Archive, uid: str) -> str | None:
+        found = look(self, uid)
+        if found is None:
+            both.wait()
+        return found
+
+    monkeypatch.setattr(Archive, "_known_digest", look_together)
+    datasets = [slices(1)[0], slices(1)[0]]
+    datasets[1].PatientID = "P-2"
+    outcome: list[str] = []
+
+    def keep(ds: Dataset) -> None:
+        try:
+            archive.keep([ds])
+            outcome.append(str(ds.PatientID))
+        except InstanceConflict:
+            outcome.append("conflict")
+
+    threads = [threading.Thread(target=keep, args=(ds,)) for ds in datasets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    winner = next(o for o in outcome if o != "conflict")
+    assert sorted(outcome) == sorted(["conflict", winner])
+    kept = archive.instance(datasets[0].SOPInstanceUID)
+    assert kept.patient_id == winner == read_instance(Path(kept.path)).patient_id
+    assert archive.rebuild_index() == 1
+
+
+def test_one_uid_in_two_series_at_once(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = slices(1)[0], slices(1)[0]
+    other.SeriesInstanceUID = derived("another series")
+    archive.keep([one])
+    looks = iter([None])  # as if the first had come between the look and the name
+    real = Archive._known_digest
+    monkeypatch.setattr(Archive, "_known_digest", lambda self, uid: next(looks, real(self, uid)))
+    with pytest.raises(InstanceConflict):
+        archive.keep([other])
+    assert len(everything(archive)["instances"]) == 1
+    assert len(everything(archive)["quarantine"]) == 1
+
+
+def test_a_file_system_without_links(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(*_: Any) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    archive.keep(slices())
+    assert archive.keep(slices()) == archive.series(derived("series")).instances
+    assert len(everything(archive)["instances"]) == 3
+
+
+@pytest.mark.parametrize("step", ["write", "flush", "link", "flush folders"])
+def test_a_full_disk_leaves_nothing_half_written(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch, step: str, tmp_path: Path
+) -> None:
+    data = file_of(slices(1)[0], tmp_path)
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def half(path: Path) -> None:
+        path.write_bytes(data[:300])
+        full()
+
+    with monkeypatch.context() as patch:
+        if step in ("flush", "flush folders"):
+            patch.setattr(module, "_flush" if step == "flush" else "_flush_folders", full)
+        if step == "link":
+            patch.setattr(os, "link", full)
+        with pytest.raises(OSError, match="No space left"):
+            archive.admit(archive.spool(half) if step == "write" else spooled(archive, data))
+    assert everything(archive)["spool"] == []
+    assert archive.all_series() == ()
+    assert archive.admit(spooled(archive, data)).news == "new"
+    assert len(archive.all_series()) == 1
+
+
+def test_sweep_takes_what_the_dead_left_and_nothing_else(archive: Archive) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as living:
+        ours = spooled(archive, b"still being written")
+        folders = [f"{ended.pid}-0123456789ab", f"{ended.pid}", f"{os.getpid()}-0123456789ab", f"{living.pid}-0123"]
+        for name in [*folders, "not a process"]:
+            (archive.root / "spool" / name).mkdir()
+            (archive.root / "spool" / name / "x.part").write_bytes(b"half")
+        assert archive.sweep() == 3
+        left = sorted(p.name for p in (archive.root / "spool").iterdir())
+        assert left == sorted([f"{living.pid}-0123", "not a process", ours.parent.name])
+        assert ours.read_bytes() == b"still being written"
+        living.communicate(b"\n")
+
+
+def test_the_index_comes_again_from_the_files(archive: Archive) -> None:
+    archive.keep([*slices(), *slices(2, "second")])
+    before = archive.all_series()
+    assert len(before) == 2
+    assert archive.rebuild_index() == 5
+    assert archive.all_series() == before
+    for file in archive.root.glob("workstation.db*"):
+        file.unlink()
+    lost = Archive(archive.root)
+    assert lost.all_series() == ()
+    assert lost.rebuild_index() == 5
+    assert lost.all_series() == before
+
+
+def test_an_archive_may_be_moved(archive: Archive, tmp_path: Path) -> None:
+    archive.keep(slices())
+    shutil.copytree(archive.root, tmp_path / "elsewhere")
+    shutil.rmtree(archive.root / "instances")
+    moved = Archive(tmp_path / "elsewhere").series(derived("series"))
+    assert all(read_instance(Path(i.path)) == i for i in moved.instances)
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
+@pytest.mark.parametrize("uid", ["../../x", "/etc/x", "1.2.3/../../4", "1." * 40 + "1", "", "1.2\x00.3", "1..2", "x"])
+def test_what_is_no_uid_never_becomes_a_path(archive: Archive, tmp_path: Path, keyword: str, uid: str) -> None:
+    ds = slices(1)[0]
+    ds[keyword].value = uid
+    if keyword == "SOPInstanceUID":
+        ds.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3")
+    path = tmp_path / "hostile.dcm"
+    ds.save_as(path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(NotReadable, match="not a valid UID"):
+        archive.admit(spooled(archive, path.read_bytes()))
+    for lookup in (archive.series, archive.instance):
+        with pytest.raises(UidError):
+            lookup(uid)
+    assert everything(archive) == {"instances": [], "spool": [], "quarantine": []}
+    assert [p for p in sorted(tmp_path.rglob("*")) if p not in before and "spool" not in p.parts] == []
+
+
+def test_what_is_not_there_is_not_found(archive: Archive) -> None:
+    for lookup in (archive.series, archive.instance):
+        with pytest.raises(NotFound, match=r"1\.2\.3 is not in the archive"):
+            lookup("1.2.3")
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_every_syntax_is_kept_byte_for_byte(archive: Archive, tmp_path: Path, syntax: str) -> None:
+    ds = image(ramp((1, 32, 32))[0], grid(), 0)
+    data = file_of(ds, tmp_path, syntax)
+    kept = archive.admit(spooled(archive, data)).instance
+    assert Path(kept.path).read_bytes() == data
+    assert kept.transfer_syntax_uid == syntax
+    assert archive.instance(kept.sop_instance_uid) == kept == read_instance(Path(kept.path))
+
+
+@pytest.mark.parametrize("meta", [True, False])
+def test_a_file_without_preamble_is_imported(archive: Archive, tmp_path: Path, meta: bool) -> None:
+    ds = slices(1)[0]
+    ds.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2")
+    path = tmp_path / "in" / "old.dcm"
+    path.parent.mkdir()
+    if meta:
+        ds.save_as(path, enforce_file_format=True)
+        path.write_bytes(path.read_bytes()[132:])
+    else:
+        del ds.file_meta
+        ds.save_as(path, implicit_vr=True, little_endian=True)
+    scan = archive.import_files(path.parent)
+    assert scan.unreadable == ()
+    (kept,) = scan.series[0].instances
+    assert Path(kept.path).read_bytes()[128:132] == b"DICM"
+    assert kept.frames == read_instance(path).frames
+    assert archive.import_files(path.parent).unreadable == ()  # again is the same
+
+
+def test_import_lists_what_it_cannot_take(archive: Archive, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for k, ds in enumerate(slices()):
+        save(ds, folder / f"{k}.dcm")
+    (folder / "notes.txt").write_text("not DICOM at all")
+    (folder / "empty").write_bytes(b"")
+    (folder / "cut.dcm").write_bytes((folder / "0.dcm").read_bytes()[:-10])
+    (folder / "DICOMDIR").write_bytes(b"ignored")
+    counts: list[int] = []
+    scan = archive.import_files(folder, counts.append)
+    assert [len(s.instances) for s in scan.series] == [3]
+    assert {Path(u.path).name: u.reason.split(": ", 1)[1] for u in scan.unreadable} == {
+        "notes.txt": "not a DICOM file (no DICM prefix and no data set at the start).",
+        "empty": "not a DICOM file (no DICM prefix and no data set at the start).",
+        "cut.dcm": "cut short, 118 of 128 bytes of pixel data. Ask for it again.",
+    }
+    assert counts == [1, 2, 3, 4, 5, 6]
+    assert everything(archive)["spool"] == []
+
+
+@pytest.mark.parametrize("syntax", [None, DEFLATED, RLE, J2K])
+def test_a_cut_file_is_refused_wherever_it_was_cut(archive: Archive, tmp_path: Path, syntax: str | None) -> None:
+    data = file_of(image(ramp((1, 32, 32))[0], grid(), 0), tmp_path, syntax)
+    for end in [*range(0, len(data) - 1, 37), len(data) - 9, len(data) - 2]:
+        with pytest.raises(NotReadable):
+            archive.admit(spooled(archive, data[:end]))
+    assert everything(archive) == {"instances": [], "spool": [], "quarantine": []}
+
+
+def test_a_cut_document_is_refused_wherever_it_was_cut(archive: Archive, tmp_path: Path) -> None:
+    """A document has no pixels whose number would show that something is missing."""
+    ds = slices(1)[0]
+    for keyword in ("Rows", "Columns", "PixelData", "BitsAllocated", "BitsStored", "HighBit"):
+        del ds[keyword]
+    ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.88.22"
+    ds.ContentSequence = [Dataset() for _ in range(3)]
+    for item in ds.ContentSequence:
+        item.TextValue = "Finding " * 20
+    data = file_of(ds, tmp_path)
+    inside = data.index(b"Finding")
+    for end in range(inside, len(data), 11):
+        with pytest.raises(NotReadable):
+            archive.admit(spooled(archive, data[:end]))
+    assert archive.admit(spooled(archive, data)).news == "new"
+
+
+def test_messages_name_no_spool_file(archive: Archive) -> None:
+    with pytest.raises(NotReadable) as caught:
+        archive.admit(spooled(archive, b"nonsense"))
+    assert str(caught.value) == "The instance is not a DICOM file (no DICM prefix and no data set at the start)."
+
+
+def test_open_series_of_an_archive_folder(archive: Archive) -> None:
+    archive.keep(slices())
+    assert open_series(archive.root / "instances")[0] == archive.series(derived("series"))

@@ -1,0 +1,109 @@
+"""The import contracts hold, and each of them sees the import that it forbids."""
+
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("render", "dicom_io", "workstation")
+PROGRAM = Path(sys.executable).with_name("lint-imports")
+
+LAYERS = "workstation imports dicom_io imports render, never back"
+PIXELS = "pixels do not know DICOM, networks, databases or money"
+DICOM = "DICOM does not know HL7, FHIR or the command line"
+CHARGE = "the charge rules are pure: no DICOM, no database, no network, no pixels"
+SQL = "SQL stays in the stores"
+QT = "Qt stays in the desktop"
+NETWORK = "networks stay in the transports"
+
+# (what is broken, the file, the line planted in it). A file that is not there is made.
+PLANTS = (
+    (LAYERS, "render/volume.py", "import dicom_io.uids"),
+    (LAYERS, "render/engine/cpu/tables.py", "import workstation.words"),
+    (LAYERS, "dicom_io/uids.py", "import workstation.config"),
+    (PIXELS, "render/volume.py", "import pydicom"),
+    (PIXELS, "render/engine/opengl.py", "from PySide6 import QtGui"),
+    (PIXELS, "render/draw.py", "from sqlalchemy import select"),
+    (DICOM, "dicom_io/content.py", "import hl7apy"),
+    (DICOM, "dicom_io/build_volume.py", "import vtk"),
+    (CHARGE, "workstation/charge/rules.py", "import sqlalchemy"),
+    (CHARGE, "workstation/charge/facts.py", "from dicom_io.evidence import Evidence"),
+    (CHARGE, "workstation/charge/work.py", "import numpy"),
+    (SQL, "workstation/words.py", "from sqlalchemy import text"),
+    (SQL, "dicom_io/series.py", "import sqlite3"),
+    (QT, "workstation/app.py", "from PySide6.QtWidgets import QApplication"),
+    (NETWORK, "workstation/pipeline.py", "import socket"),
+    (NETWORK, "dicom_io/archive.py", "from pynetdicom import AE"),
+    (NETWORK, "workstation/charge_feed.py", "import urllib.request"),
+)
+
+
+def contracts() -> list[dict[str, Any]]:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = settings["tool"]["importlinter"]["contracts"]
+    return found
+
+
+def lint(folder: Path) -> tuple[int, list[str]]:
+    """Exit status and the names of the broken contracts, for the packages in `folder`."""
+    done = subprocess.run(
+        [str(PROGRAM), "--no-logo", "--no-cache"], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+    )
+    broken = re.findall(r"^(.+) BROKEN(?: \(.*\))?$", done.stdout, re.MULTILINE)
+    assert "Contracts: " in done.stdout, done.stdout + done.stderr
+    return done.returncode, broken
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the packages' Python files and of the contracts."""
+    for package in PACKAGES:
+        for file in (ROOT / package).rglob("*.py"):
+            copy = tmp_path / file.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_the_contracts_hold(tree: Path) -> None:
+    assert lint(tree) == (0, [])
+
+
+@pytest.mark.parametrize(("name", "file", "line"), PLANTS)
+def test_a_planted_import_is_caught(name: str, file: str, line: str, tree: Path) -> None:
+    place = tree / file
+    before = place.read_text(encoding="utf-8") if place.exists() else ""
+    place.write_text(f"{before}\n{line}\n", encoding="utf-8")
+    status, broken = lint(tree)
+    assert status == 1
+    assert name in broken
+
+
+def test_the_desktop_may_use_qt(tree: Path) -> None:
+    window = tree / "workstation" / "desktop" / "window.py"
+    window.parent.mkdir(exist_ok=True)
+    (window.parent / "__init__.py").touch()
+    window.write_text("from PySide6 import QtWidgets\n", encoding="utf-8")
+    assert QT not in lint(tree)[1]
+
+
+def test_every_contract_has_a_plant() -> None:
+    assert {contract["name"] for contract in contracts()} == {name for name, _, _ in PLANTS}
+
+
+def test_every_package_is_installed_and_under_contract() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    there = {
+        ".".join(file.parent.relative_to(ROOT).parts)
+        for package in PACKAGES
+        for file in (ROOT / package).rglob("__init__.py")
+    }
+    assert set(settings["tool"]["setuptools"]["packages"]) == there
+    assert set(settings["tool"]["importlinter"]["root_packages"]) == set(PACKAGES)

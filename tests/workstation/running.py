@@ -1,0 +1,53 @@
+"""`workstation serve` as a process of its own, on a port that the system chose."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+
+class Serving:
+    """Use as a context manager; the process is listening inside, and gone afterwards."""
+
+    def __init__(self, root: Path, *words: str) -> None:
+        command = [sys.executable, "-m", "workstation", "--root", str(root), "serve"]
+        self._command = [*command, "--host", "127.0.0.1", "--port", "0", "--json", *words]
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+        # A process that says nothing ends, and with it whoever waits for its next line.
+        self._limit = threading.Timer(120, self._process.kill)
+        self._limit.start()
+        listening = self.next()
+        assert listening["event"] == "listening"
+        self.port, self.ae_title = int(listening["port"]), str(listening["ae_title"])
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._limit.cancel()
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate(timeout=30)
+
+    def next(self) -> dict[str, Any]:
+        """The next event; waits for it. Fails when the process has ended."""
+        assert self._process.stdout is not None and self._process.stderr is not None
+        line = self._process.stdout.readline()
+        assert line, f"serve ended: {self._process.stderr.read()}"
+        event: dict[str, Any] = json.loads(line)
+        return event
+
+    def terminate(self) -> tuple[int, str]:
+        """Ask it to stop; returns its exit status and its last event."""
+        self._process.send_signal(signal.SIGTERM)
+        out, err = self._process.communicate(timeout=30)
+        assert "Traceback" not in err, err
+        return self._process.returncode, str(json.loads(out.splitlines()[-1])["event"])

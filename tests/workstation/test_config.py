@@ -1,0 +1,109 @@
+"""Settings: defaults that send nothing anywhere, and errors that name file and key."""
+
+from pathlib import Path
+
+import pytest
+
+from workstation.config import Config, ConfigError, Destination, load_config
+
+
+def write(folder: Path, text: str | bytes) -> Path:
+    content = text if isinstance(text, bytes) else text.encode()
+    (folder / "config.toml").write_bytes(content)
+    return folder
+
+
+def test_without_a_file_nothing_leaves_the_machine(tmp_path: Path) -> None:
+    config = load_config(tmp_path)
+    assert config == Config()
+    assert [(d.kind, d.folder) for d in config.destinations] == [("folder", "outgoing")]
+
+
+def test_an_empty_file_is_the_same(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, "")) == Config()
+
+
+def test_what_is_set_is_read(tmp_path: Path) -> None:
+    config = load_config(
+        write(
+            tmp_path,
+            """
+            station_name = "3DLAB1"
+            policy = "cpt"
+            entity = "split"
+            port = 0
+            [[destinations]]
+            name = "pacs"
+            kind = "dicom"
+            takes = ["images"]
+            host = "10.0.0.5"
+            port = 104
+            ae_title = "ARCHIVE"
+            [[destinations]]
+            name = "billing"
+            kind = "mllp"
+            takes = ["charges"]
+            port = 2575
+            timeout_s = 5
+            """,
+        )
+    )
+    assert (config.station_name, config.policy, config.entity, config.port) == ("3DLAB1", "cpt", "split", 0)
+    assert config.destination("pacs") == Destination("pacs", "dicom", ("images",), "10.0.0.5", 104, "ARCHIVE")
+    assert config.destination("billing") == Destination("billing", "mllp", ("charges",), port=2575, timeout_s=5.0)
+    assert config.destination("nobody") is None
+
+
+def destination(**changes: object) -> str:
+    keys: dict[str, object] = {"name": "a", "kind": "dicom", "takes": ["images"], "port": 104, **changes}
+    lines = [f"{k} = {v!r}".replace("True", "true") for k, v in keys.items() if v is not None]
+    return "[[destinations]]\n" + "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('colour = "red"', ["colour", "not known"]),
+        ('policy = "mine"', ["policy", "'mine' is not one of guide, cpt"]),
+        ('entity = "everybody"', ["entity", "professional, technical"]),
+        ('reformat_only = "maybe"', ["reformat_only", "hold, release, deny"]),
+        ("independent_workstation = 1", ["independent_workstation", "true or false"]),
+        ('port = "11112"', ["port"]),
+        ("port = 70000", ["port 70000"]),
+        ('ae_title = "SEVENTEEN LETTERS"', ["ae_title", "16"]),
+        ('ae_title = "  "', ["ae_title"]),
+        ('ae_title = "A\\\\B"', ["ae_title", "backslash"]),
+        (destination(kind="ftp"), ["destinations[0].kind", "dicom, mllp, folder"]),
+        (destination(colour="red"), ["destinations[0].colour", "not known"]),
+        (destination(takes=None), ["destinations[0].takes", "missing"]),
+        (destination(takes=["everything"]), ["destinations[0].takes[0]", "images, charges"]),
+        (destination(port=None), ["destinations[0]", "'a'", "`port`"]),
+        (destination(port=65536), ["destinations[0]", "'a'", "`port`"]),
+        (destination(ae_title="SEVENTEEN LETTERS"), ["destinations[0].ae_title", "16"]),
+        (destination(kind="folder"), ["destinations[0]", "'a'", "`folder`"]),
+        (destination(kind="mllp"), ["destinations[0]", "images do not travel over MLLP"]),
+        (destination(takes=["charges"]), ["destinations[0]", "charges do not travel over DICOM"]),
+        (f"{destination()}\n{destination()}", ["same name"]),
+        ("policy = ", ["Invalid value"]),
+        (b'station_name = "\xff"', ["utf-8"]),
+    ],
+)
+def test_an_error_names_file_and_key(tmp_path: Path, text: str | bytes, words: list[str]) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(write(tmp_path, text))
+    said = str(error.value)
+    assert said.startswith(f"{tmp_path / 'config.toml'}: ")
+    for word in words:
+        assert word in said
+
+
+def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(write(tmp_path, 'policy = "mine"\nsite = "ship"\ncolour = 1'))
+    assert all(key in str(error.value) for key in ("policy", "site", "colour"))
+
+
+def test_the_device_uid_follows_from_the_station_unless_set() -> None:
+    assert Config(station_name="A").device == Config(station_name="A").device
+    assert Config(station_name="A").device != Config(station_name="B").device
+    assert Config(device_uid="1.2.3").device == "1.2.3"
