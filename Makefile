@@ -11,11 +11,11 @@ demo: $(VENV)/.demo-ready
 	$(BIN)/workstation demo -o demo-output
 
 test: $(VENV)/.test-ready lint
-	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 # Everything, slow checks included.
 check-all: $(VENV)/.test-ready lint
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 bench: $(VENV)/.test-ready
 	$(BIN)/python -m tests.benchmarks.bench_render sample_data/ct_head

@@ -205,15 +205,27 @@ def run(
 @app.command()
 @_example("workstation papers sample_data/papers/documented.json")
 def papers(file: Path, as_json: Json = False) -> None:
-    """Put on file what order, report and payer say about an accession. Held cases are decided with it from now on."""
+    """Put on file what order, report and payer say about an accession, and decide its recorded cases anew."""
+    from workstation import words
+    from workstation.charge import decision_to_json
     from workstation.papers import PapersError, read_papers
+    from workstation.pipeline import settle_accession
     from workstation.site import open_site
 
     given, site = read_papers(file), open_site(_root)
     if given.on_file is None:
         raise PapersError(f"{file}: has no `on_file` part, so there is nothing to put on file.")
     site.papers.put(given.accession, given.on_file, site.clock())
-    _show(as_json, {"accession": given.accession}, f"Papers for accession {given.accession} are on file.")
+    settled = settle_accession(given.accession, site)
+    result = {
+        "accession": given.accession,
+        "decisions": [{"sr": s.evidence.sop_instance_uid, **decision_to_json(s.decision)} for s in settled],
+        "queued": [key for s in settled for key in s.queued],
+    }
+    text = [f"Papers for accession {given.accession} are on file."]
+    for one in settled:
+        text += [f"SR {one.evidence.sop_instance_uid}: {words.decision(one.decision)}"]
+    _show(as_json, result, "\n".join([*text, f"{len(result['queued'])} new messages in the outbox."]))
 
 
 @charge_app.command()
@@ -315,6 +327,32 @@ def outbox_send(
     _show(as_json, result, "\n".join([f"{done} acknowledged, {left} left.", *problems]))
     if left:
         raise typer.Exit(1)
+
+
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The key of a message, as `outbox list --json` shows it.")]
+Why = Annotated[str, typer.Option("--why", help="Who does this and why; kept with the message.")]
+
+
+@outbox_app.command("retry")
+@_example("workstation outbox retry 3f0a… --why 'billing mended its interface, jd'")
+def outbox_retry(key: Key, why: Why, as_json: Json = False) -> None:
+    """Let a message that waits for an operator be tried again, with the same bytes."""
+    from workstation.site import open_site
+
+    site = open_site(_root)
+    site.outbox.requeue(key, site.clock(), why)
+    _show(as_json, {"key": key, "state": "queued"}, f"Message {key} is due again.")
+
+
+@outbox_app.command("withdraw")
+@_example("workstation outbox withdraw 3f0a… --why 'sent by hand, jd'")
+def outbox_withdraw(key: Key, why: Why, as_json: Json = False) -> None:
+    """Give up a message that waits for an operator. Its charge counts as denied and blocks no new one."""
+    from workstation.site import open_site
+
+    site = open_site(_root)
+    site.outbox.withdraw(key, site.clock(), why)
+    _show(as_json, {"key": key, "state": "withdrawn"}, f"Message {key} is withdrawn.")
 
 
 @app.command()

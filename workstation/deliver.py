@@ -4,6 +4,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from dicom_io.send import Peer, Sender
 from workstation.config import Destination
 from workstation.outbox import Delivery, Message
@@ -12,8 +14,15 @@ from workstation.transports import dicom, folder, mllp
 
 
 def drain(site: Site) -> tuple[tuple[Message, Delivery], ...]:
-    """Tries everything that is due once, oldest first. Returns what was tried and how it ended."""
+    """Tries everything that is due once, oldest first. Returns what was tried and how it ended.
+
+    One process at a time: while another one delivers, this one finds nothing to do.
+    """
     with ExitStack() as stack:
+        try:
+            stack.enter_context(FileLock(site.root / "outbox.lock", timeout=0))
+        except Timeout:
+            return ()
         senders: dict[str, Sender] = {}
 
         def deliver(message: Message) -> Delivery:

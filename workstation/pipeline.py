@@ -6,6 +6,7 @@ Running the same case again keeps and queues nothing twice, so a crash at any li
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
@@ -14,9 +15,9 @@ from pydicom import dcmread
 from dicom_io.archive import Archive
 from dicom_io.build_volume import build_volume
 from dicom_io.derived import derive, group_by_picture, technique
-from dicom_io.errors import NotFound
+from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Product
-from dicom_io.evidence_sr import read_sr, write_sr
+from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
 from dicom_io.series import Instance, Series, read_dataset
 from dicom_io.stamp import Stamp
 from render.draw import draw
@@ -40,6 +41,16 @@ class Outcome:
     pictures: tuple[Picture, ...]
     images: tuple[Instance, ...]
     sr: Instance
+    evidence: Evidence
+    decision: Decision
+    messages: tuple[Message, ...]
+    queued: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was decided for a stored SR, and the messages that follow; queued : keys of those that were new."""
+
     evidence: Evidence
     decision: Decision
     messages: tuple[Message, ...]
@@ -74,13 +85,33 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     source = read_dataset(series.first.path)
     sr = site.archive.keep([write_sr(recorded, source, stamp)])[0]
 
-    evidence = read_sr(dcmread(sr.path))  # below this line: only what the SR says
+    progress("keeping the record", 1.0)
+
+    settled = settle(sr, site)  # from here on: only what the SR says
+    return Outcome(tuple(pictures), images, sr, settled.evidence, settled.decision, settled.messages, settled.queued)
+
+
+def settle(sr: Instance, site: Site) -> Settled:
+    """Decides a stored SR with what is on file now, and queues what follows. Again is harmless; after new papers it
+    is how a held charge goes out. Raises NotReadable when it is no record of ours, NotFound when its images are gone.
+    """
+    evidence = read_sr(dcmread(sr.path))
     papers = site.papers.get(evidence.accession)
     previous = site.outbox.previous_charges(evidence.accession)
     decision = decide_case(evidence, papers, previous, lambda image: _holds(site.archive, image), site.config)
-    messages = address(images, sr, evidence, decision, papers, previous, source, site.config, site.root)
+    images = [site.archive.instance(i.sop_instance_uid) for product in evidence.products for i in product.images]
+    messages = address(images, sr, evidence, decision, papers, previous, read_dataset(sr.path), site.config, site.root)
     queued = site.outbox.queue(messages, site.clock())
-    return Outcome(tuple(pictures), images, sr, evidence, decision, messages, queued)
+    return Settled(evidence, decision, messages, queued)
+
+
+def settle_accession(accession: str, site: Site) -> list[Settled]:
+    """Settles every record of an accession, after something that is on file for it has changed."""
+    found = []
+    for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR, accession):
+        with suppress(NotReadable):  # somebody else's Comprehensive 3D SR is none of our business
+            found.append(settle(sr, site))
+    return found
 
 
 def explain(sr: Instance, site: Site) -> tuple[Evidence, Decision]:

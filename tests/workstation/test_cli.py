@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 from pydicom import dcmread
 
@@ -228,15 +229,19 @@ class TestRunning:
         sr = made["sr"]["path"]
         held = command("charge", "explain", sr, "--json")
         assert (held.code, held.json) == (0, made["decision"])
-        assert command("papers", DOCUMENTED, "--json").json == {"accession": ACCESSION}
+        # Papers that complete a held case release it: the charge goes into the outbox, once.
+        filed = command("papers", DOCUMENTED, "--json").json
+        assert filed["accession"] == ACCESSION
+        assert [d["disposition"] for d in filed["decisions"]] == ["release"]
+        assert len(filed["queued"]) == 1
+        assert command("papers", DOCUMENTED, "--json").json["queued"] == []
         released = command("charge", "explain", sr)
         assert "RELEASED" in released.out
         assert "76377-26 x 1 beside 70450" in released.out
         assert "verified by a physician: yes" in released.out
-        # The same case again, now that the papers are complete, puts the charge into the outbox.
         again = command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED, "--json").json
         assert again["sr"] == made["sr"]
-        assert len(again["queued"]) == 1
+        assert again["queued"] == []
 
     def test_papers_of_another_accession(self, command: Command, slices: Path, tmp_path: Path) -> None:
         command("import", slices)
@@ -364,6 +369,39 @@ class TestSending:
         assert len(billing.messages) == 1
         (charge,) = command("charge", "list", "--json").json
         assert charge["state"] == ("acknowledged" if code == "AA" else "sent")
+
+    def test_an_operator_retries_or_withdraws(self, command: Command, ran: Any, tmp_path: Path) -> None:
+        def answer(code: Any) -> MllpReceiver:
+            return MllpReceiver(lambda message: acknowledgement(message, code, "", at=AT))
+
+        def send_to(billing: MllpReceiver) -> Any:
+            settings(tmp_path / "root", {"name": "billing", "kind": "mllp", "takes": ["charges"], "port": billing.port})
+            return command("outbox", "send", "--json")
+
+        with answer("AR") as refusing:
+            settings(
+                tmp_path / "root", {"name": "billing", "kind": "mllp", "takes": ["charges"], "port": refusing.port}
+            )
+            ran()
+            assert command("outbox", "send", "--json").json["left"] == 1
+            (entry,) = command("outbox", "list", "--json").json
+            # It waits for a person: nothing goes by itself.
+            command("outbox", "send", "--json")
+            assert len(refusing.messages) == 1
+            assert command("outbox", "retry", entry["key"], "--why", "mended, jd").code == 0
+        with answer("AA") as taking:
+            assert send_to(taking).json == {"acknowledged": 1, "left": 0, "problems": []}
+            assert taking.messages == refusing.messages
+        done = command("outbox", "withdraw", entry["key"], "--why", "too late, jd")
+        assert done.code == 1
+        assert "waits for nobody" in done.err
+
+    def test_one_process_delivers_at_a_time(self, command: Command, ran: Any, tmp_path: Path) -> None:
+        settings(tmp_path / "root", {"name": "out", "kind": "folder", "takes": ["images"], "folder": "out"})
+        ran()
+        with FileLock(tmp_path / "root" / "outbox.lock"):
+            assert command("outbox", "send", "--json").json["acknowledged"] == 0
+        assert command("outbox", "send", "--json").json["left"] == 0
 
     def test_a_destination_that_was_removed_is_named(self, command: Command, ran: Any, tmp_path: Path) -> None:
         settings(tmp_path / "root", {"name": "old", "kind": "folder", "takes": ["images"], "folder": "old"})
