@@ -133,36 +133,66 @@ def list_(as_json: Json = False) -> None:
 @app.command()
 @_example("workstation render sample_data/ct_head --protocol ct_head_trauma -o pictures")
 def render(
-    series: Annotated[str, typer.Argument(metavar="SERIES|PATH", help="A Series Instance UID, a file or a folder.")],
-    protocol: Annotated[str, typer.Option(help="See `workstation protocols`.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the PNG files go.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SERIES|PATH", help="A Series Instance UID, a file or folder, or an SR of ours.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go.")],
+    protocol: Annotated[str, typer.Option(help="See `workstation protocols`. Not for an SR.")] = "",
+    recipe: Annotated[Path | None, typer.Option(help="A JSON file with one recipe, instead of a protocol.")] = None,
+    sources: Annotated[
+        Path | None, typer.Option(help="For an SR: where its sources lie, if not in the archive.")
+    ] = None,
     volume: Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")] = None,
+    annotate: Annotated[
+        bool, typer.Option("--annotate", help="Letters, cube, scale and view on the PNG files.")
+    ] = False,
+    gif: Annotated[bool, typer.Option("--gif", help="Also an animated GIF of each rotation and stack.")] = False,
+    dicom: Annotated[bool, typer.Option("--dicom", help="Also DICOM files, as `run` would store them.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Draw a protocol as PNG files and a contact sheet. Nothing is stored in the archive."""
-    from dicom_io.build_volume import build_volume
-    from render.draw import draw
-    from render.protocols import load_protocol
-    from workstation import inspection, sheet
+    """Draw a protocol, a recipe, or the pictures of an SR as PNG files and a contact sheet. Nothing is stored."""
+    from workstation import rendering
 
-    recipes, progress = load_protocol(protocol).recipes, _progress()
-    built = build_volume(
-        inspection.one_series(series, _root), volume, lambda part: progress("building the volume", part)
+    drawn = rendering.render(source, _root, protocol, recipe, sources, volume, _progress())
+    result = rendering.write(drawn, output, annotate, gif, dicom, _root)
+    text = [f"{len(drawn.pictures)} pictures, {len(result['files'])} files; overview: {result['contact_sheet']}"]
+    _show(as_json, result, "\n".join([*text, *(f"warning: {w}" for w in result["warnings"])]))
+
+
+@app.command()
+@_example("workstation verify SR.dcm")
+def verify(
+    sr: Annotated[Path, typer.Argument(metavar="SR.dcm", help="A 3D post-processing SR of this workstation.")],
+    sources: Annotated[Path | None, typer.Option(help="Where the source images lie, if not in the archive.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make every picture of an SR again and compare it with the record. Exit 0 only when all agree."""
+    from pydicom import dcmread
+
+    from dicom_io.archive import Archive
+    from dicom_io.evidence_sr import read_sr
+    from dicom_io.series import read_instance
+    from workstation.remake import remake
+
+    evidence = read_sr(dcmread(read_instance(sr).path))
+    made = list(remake(evidence, sources or Archive(_root), _progress()))
+    rows = [
+        {
+            "name": r.product.name,
+            "recorded": r.product.pixel_digest,
+            "remade": r.picture.digest,
+            "same": r.same,
+            "difference": r.difference,
+        }
+        for r in made
+    ]
+    table = _table(
+        [[str(r["name"]), "same" if r["same"] else "DIFFERENT", str(r["difference"])] for r in rows],
+        ["picture", "pixels", "why"],
     )
-    pictures = []
-    for number, recipe in enumerate(recipes, start=1):
-        pictures.append(draw(built, recipe))
-        progress(f"drawing {recipe.name}", number / len(recipes))
-    files = sheet.save_pngs(pictures, output)
-    overview = sheet.contact_sheet(pictures, output / "contact_sheet.png")
-    result = {
-        "contact_sheet": str(overview),
-        "files": [str(f) for f in files],
-        "digests": {p.recipe.name: p.digest for p in pictures},
-        "warnings": list(built.warnings),
-    }
-    text = [f"{len(pictures)} pictures, {len(files)} files in {output}; overview: {overview}"]
-    _show(as_json, result, "\n".join([*text, *(f"warning: {w}" for w in built.warnings)]))
+    _show(as_json, rows, table)
+    if not all(r.same for r in made):
+        raise typer.Exit(1)
 
 
 @app.command()

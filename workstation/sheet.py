@@ -8,23 +8,44 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from render.annotate import annotated
 from render.geometry import letters
 from render.picture import Picture, to_rgb
 
 _TILE, _CAPTION = 320, 22
 
 
-def save_pngs(pictures: Sequence[Picture], folder: Path) -> list[Path]:
+def save_pngs(pictures: Sequence[Picture], folder: Path, annotate: bool = False) -> list[Path]:
     """Every frame as PNG, numbered in order. Returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for number, picture in enumerate(pictures, start=1):
-        stem = re.sub(r"[^a-z0-9]+", "-", picture.recipe.name.lower()).strip("-") or picture.recipe.kind
         for frame in range(len(picture.pixels)):
             suffix = f"-{frame + 1:03d}" if len(picture.pixels) > 1 else ""
-            files.append(folder / f"{number:02d}-{stem}{suffix}.png")
-            Image.fromarray(to_rgb(picture, frame)).save(files[-1])
+            files.append(folder / f"{_stem(number, picture)}{suffix}.png")
+            Image.fromarray(_shown(picture, frame, annotate)).save(files[-1])
     return files
+
+
+def save_gifs(pictures: Sequence[Picture], folder: Path, annotate: bool = False, frame_ms: int = 100) -> list[Path]:
+    """An endless animation of each picture with several frames. Returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for number, picture in enumerate(pictures, start=1):
+        if len(picture.pixels) > 1:
+            first, *rest = (Image.fromarray(_shown(picture, n, annotate)) for n in range(len(picture.pixels)))
+            files.append(folder / f"{_stem(number, picture)}.gif")
+            first.save(files[-1], save_all=True, append_images=rest, duration=frame_ms, loop=0)
+    return files
+
+
+def _stem(number: int, picture: Picture) -> str:
+    name = re.sub(r"[^a-z0-9]+", "-", picture.recipe.name.lower()).strip("-")
+    return f"{number:02d}-{name or picture.recipe.kind}"
+
+
+def _shown(picture: Picture, frame: int, annotate: bool) -> NDArray[np.uint8]:
+    return annotated(picture, frame) if annotate else to_rgb(picture, frame)
 
 
 def contact_sheet(pictures: Sequence[Picture], path: Path, columns: int = 4) -> Path:

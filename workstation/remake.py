@@ -1,0 +1,82 @@
+"""Making a recorded picture again from its SR and the sources, and telling whether it is the same."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicom_io.archive import Archive
+from dicom_io.build_volume import Stack, assemble, find_stacks
+from dicom_io.errors import NotFound
+from dicom_io.evidence import Evidence, Product
+from dicom_io.series import Series, scan
+from render.draw import draw
+from render.picture import Picture
+from render.recipe import read_recipe
+from render.volume import Volume
+
+
+@dataclass(frozen=True, slots=True)
+class Remade:
+    """A product of an SR, drawn again here. The digests are of the pixels: recorded, and now."""
+
+    product: Product
+    picture: Picture
+
+    @property
+    def same(self) -> bool:
+        return self.picture.digest == self.product.pixel_digest
+
+    @property
+    def difference(self) -> str:
+        """Why it may differ, in words; empty when it does not."""
+        made = self.picture.provenance
+        if self.same:
+            return ""
+        if (made.engine, made.engine_version) != (self.product.engine, self.product.engine_version):
+            return (
+                f"recorded with engine {self.product.engine} {self.product.engine_version}, "
+                f"this is {made.engine} {made.engine_version}"
+            )
+        return "same engine and version, other pixels: the record or the sources were changed"
+
+
+def remake(
+    evidence: Evidence, sources: Path | Archive, progress: Callable[[str, float], None] = lambda what, part: None
+) -> Iterator[Remade]:
+    """Draws every product of a record again, in order.
+
+    Raises NotFound when the sources are not there, or none of their volumes is the recorded one.
+    """
+    series = _series(evidence, sources)
+    volumes: dict[str, Volume] = {}
+    for number, product in enumerate(evidence.products, start=1):
+        if product.volume_digest not in volumes:
+            volumes[product.volume_digest] = _volume(series, product)
+        yield Remade(product, draw(volumes[product.volume_digest], read_recipe(product.recipe)))
+        progress(f"drawing {product.name}", number / len(evidence.products))
+
+
+def _series(evidence: Evidence, sources: Path | Archive) -> Series:
+    """The series the record was made from, with the recorded instances and no others."""
+    uid = evidence.sources[0].series_uid if evidence.sources else ""
+    if isinstance(sources, Archive):
+        series = sources.series(uid)
+    else:
+        series = next((s for s in scan(sources).series if s.uid == uid), Series(uid, ()))
+    recorded = {s.sop_instance_uid for s in evidence.sources}
+    found = tuple(i for i in series.instances if i.sop_instance_uid in recorded)
+    if len(found) < len(recorded):
+        place = sources.root if isinstance(sources, Archive) else sources
+        raise NotFound(f"{len(recorded) - len(found)} of {len(recorded)} source instances are not in {place}.")
+    return Series(uid, found)
+
+
+def _volume(series: Series, product: Product) -> Volume:
+    for stack in find_stacks(series):
+        if isinstance(stack, Stack):
+            volume = assemble(stack)
+            if volume.digest == product.volume_digest:
+                return volume
+    raise NotFound(
+        f"No volume of series {series.uid} is the one recorded for {product.name!r}: a source instance was changed."
+    )
