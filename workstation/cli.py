@@ -153,6 +153,8 @@ def render(
     """Draw a protocol, a recipe, or the pictures of an SR as PNG files and a contact sheet. Nothing is stored."""
     from workstation import rendering
 
+    if not rendering.is_sr(source) and bool(protocol) == (recipe is not None):
+        raise typer.BadParameter("say what to draw: either --protocol NAME or --recipe FILE", param_hint="--protocol")
     drawn = rendering.render(source, _root, protocol, recipe, sources, volume, _progress())
     result = rendering.write(drawn, output, annotate, gif, dicom, _root)
     text = [f"{len(drawn.pictures)} pictures, {len(result['files'])} files; overview: {result['contact_sheet']}"]

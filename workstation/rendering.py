@@ -14,9 +14,9 @@ from dicom_io.errors import NotReadable
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.series import Series, read_instance
 from dicom_io.uids import derived
+from render import protocols
 from render.draw import draw
 from render.picture import Picture
-from render.protocols import load_protocol
 from render.recipe import Recipe, RecipeError, read_recipe
 from workstation import sheet
 from workstation.inspection import one_series
@@ -44,8 +44,11 @@ def render(
     which: int | None,
     progress: Progress,
 ) -> Drawn:
-    """Raises RecipeError when it is not clear what to draw, and what building and drawing raise."""
-    if _is_sr(source):
+    """Draws what a source and either a protocol or a recipe say; an SR needs neither.
+
+    Raises RecipeError, NotFound, VolumeRefused, DrawError.
+    """
+    if is_sr(source):
         evidence = read_sr(dcmread(source))
         pictures = tuple(r.picture for r in remake(evidence, sources or Archive(root), progress))
         return Drawn(pictures, None, ())
@@ -75,7 +78,8 @@ def write(drawn: Drawn, output: Path, annotate: bool, gif: bool, dicom: bool, ro
     }
 
 
-def _is_sr(source: str) -> bool:
+def is_sr(source: str) -> bool:
+    """Whether a source names an SR file rather than images."""
     if not Path(source).is_file():
         return False
     try:
@@ -85,10 +89,8 @@ def _is_sr(source: str) -> bool:
 
 
 def _recipes(protocol: str, recipe: Path | None) -> tuple[Recipe, ...]:
-    if bool(protocol) == (recipe is not None):
-        raise RecipeError("Say what to draw: either --protocol NAME or --recipe FILE.")
     if recipe is None:
-        return load_protocol(protocol).recipes
+        return protocols.load_protocol(protocol).recipes
     try:
         return (read_recipe(recipe.read_text(encoding="utf-8")),)
     except (UnicodeDecodeError, ValueError) as error:

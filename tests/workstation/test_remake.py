@@ -1,0 +1,112 @@
+"""Pictures made again from their SR, and the other ways to draw from the command line."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from PIL import Image
+from PIL.GifImagePlugin import GifImageFile
+
+from dicom_io.archive import Archive
+from dicom_io.series import open_series
+from render.protocols import Protocol
+from render.recipe import Reformat, canonical_json
+from tests.workstation.conftest import Command
+from tests.workstation.samples import DOCUMENTED, SERIES_UID
+
+
+@pytest.fixture
+def sr(command: Command, slices: Path) -> Path:
+    """The SR of a case that was run in the default root."""
+    command("import", slices)
+    made = command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED, "--json").json
+    return Path(made["sr"]["path"])
+
+
+def test_every_picture_is_made_again_with_the_same_bytes(command: Command, sr: Path, slices: Path) -> None:
+    from_archive = command("verify", sr, "--json")
+    assert from_archive.code == 0
+    assert from_archive.json and all(row["same"] and row["recorded"] == row["remade"] for row in from_archive.json)
+    elsewhere = command("verify", sr, "--sources", slices, "--json", root=sr.parent / "empty")
+    assert elsewhere.json == from_archive.json
+
+
+def test_a_changed_source_is_found(command: Command, sr: Path, slices: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "changed"
+    shutil.copytree(slices, folder)
+    file = sorted(folder.iterdir())[7]
+    ds = pydicom.dcmread(file)
+    ds.decompress(generate_instance_uid=False)
+    pixels = ds.pixel_array.copy()
+    pixels[128, 128] += 1  # one grey level of one voxel
+    ds.PixelData = pixels.tobytes()
+    ds.save_as(file)
+    answer = command("verify", sr, "--sources", folder)
+    assert answer.code == 1
+    assert "a source instance was changed" in answer.err
+
+
+def test_a_missing_source_is_counted(command: Command, sr: Path, slices: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "short"
+    shutil.copytree(slices, folder)
+    for file in sorted(folder.iterdir())[:2]:
+        file.unlink()
+    answer = command("verify", sr, "--sources", folder)
+    assert answer.code == 1
+    assert "2 of 16 source instances are not in" in answer.err
+
+
+def test_a_changed_record_is_found(command: Command, sr: Path, tmp_path: Path) -> None:
+    ds = pydicom.dcmread(sr)
+    text = next(e for e in ds.iterall() if e.keyword == "TextValue" and '"mode":"mip"' in str(e.value))
+    assert text.value
+    text.value = str(text.value).replace('"mode":"mip"', '"mode":"minip"')
+    changed = tmp_path / "changed.dcm"
+    ds.save_as(changed)
+    answer = command("verify", changed)
+    assert answer.code == 1
+    assert "DIFFERENT" in answer.out
+    assert "the record or the sources were changed" in answer.out
+
+
+def test_an_sr_is_drawn_like_its_protocol(command: Command, sr: Path, slices: Path, tmp_path: Path) -> None:
+    again = command("render", sr, "-o", tmp_path / "sr", "--json").json
+    first = command("render", slices, "--protocol", "tiny", "-o", tmp_path / "protocol", "--json").json
+    assert again["digests"] == first["digests"]
+
+
+def test_a_recipe_from_a_file(command: Command, slices: Path, tiny: Protocol, tmp_path: Path) -> None:
+    file = tmp_path / "recipe.json"
+    file.write_text(canonical_json(tiny.recipes[0]))
+    drawn = command("render", slices, "--recipe", file, "-o", tmp_path / "out", "--json").json
+    assert list(drawn["digests"]) == [tiny.recipes[0].name]
+    both = command("render", slices, "--recipe", file, "--protocol", "tiny", "-o", tmp_path / "out")
+    assert both.code == 2
+    file.write_text(json.dumps({"kind": "projection", "mode": "sum"}))
+    wrong = command("render", slices, "--recipe", file, "-o", tmp_path / "out")
+    assert wrong.code == 1
+    assert "recipe.json" in wrong.err and "mode" in wrong.err
+
+
+def test_annotated_pngs_gifs_and_dicom_files(command: Command, slices: Path, tiny: Protocol, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    plain = command("render", slices, "--protocol", "tiny", "-o", tmp_path / "plain", "--json").json
+    drawn = command("render", slices, "--protocol", "tiny", "-o", out, "--annotate", "--gif", "--dicom", "--json").json
+    assert drawn["digests"] == plain["digests"]
+    name = Path(plain["files"][0]).name
+    assert (np.asarray(Image.open(out / name)) != np.asarray(Image.open(tmp_path / "plain" / name))).any()
+    several = sum(isinstance(r, Reformat) and r.count > 1 or getattr(r, "rotation", None) is not None
+                  for r in tiny.recipes)  # fmt: skip
+    gifs = sorted(out.glob("*.gif"))
+    assert len(gifs) == several > 0
+    for file in gifs:
+        with Image.open(file) as animation:
+            assert isinstance(animation, GifImageFile)
+            assert animation.n_frames == len(list(out.glob(f"{file.stem}-*.png"))) > 1
+    series = open_series(out)
+    assert sum(len(s.instances) for s in series) == len(list(out.glob("*.dcm"))) > 0
+    # Drawing for a look stores nothing.
+    assert Archive(tmp_path / "root").all_series() == ()
