@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileDataset
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, delete, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from dicom_io.database import open_database
 from dicom_io.errors import InstanceConflict, NotFound, NotReadable
@@ -84,7 +84,8 @@ class Archive:
         """Takes a spooled file over: checks it, gives it its name, indexes it. The spooled file is gone afterwards.
 
         Raises NotReadable when it is no whole instance (or not `expected_uid`, when given), InstanceConflict when the
-        same UID is kept with other bytes; then the new file waits in quarantine.
+        same UID is kept with other bytes; then the new file waits in quarantine. OSError when the disk or the index
+        takes no more.
         """
         try:
             instance = read_instance(spooled)
@@ -107,9 +108,12 @@ class Archive:
                 raise self._conflict(spooled, instance.sop_instance_uid, digest)
             if known is None:
                 _flush_folders(target.parent, self._files)
-                held = self._index(kept, relative, target.stat().st_size, digest)
-                if held != digest:  # another association was faster, and put it under another series
+                if (
+                    self._index(kept, relative, target.stat().st_size, digest) != digest
+                ):  # another association was faster, and put it under another series
                     raise self._conflict(target, instance.sop_instance_uid, digest)
+        except OperationalError as error:
+            raise OSError(errno.EIO, f"the index cannot be written: {error.orig}") from error
         finally:
             spooled.unlink(missing_ok=True)
         return Kept(kept, "same" if known else "new")

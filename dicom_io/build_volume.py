@@ -124,7 +124,9 @@ def assemble(stack: Stack, progress: Callable[[float], None] | None = None) -> V
 def _voxels(stack: Stack, progress: Callable[[float], None] | None) -> NDArray[Any]:
     # int16 wherever exact: whole slopes and intercepts, and values that fit once they are there.
     whole = all(s.frame.slope.is_integer() and s.frame.intercept.is_integer() for s in stack.slices)
-    voxels = _read(stack, np.int16, progress) if whole and stack.slices[0].instance.pixel_keyword == "PixelData" else None
+    voxels = (
+        _read(stack, np.int16, progress) if whole and stack.slices[0].instance.pixel_keyword == "PixelData" else None
+    )
     if voxels is None:
         voxels = _read(stack, np.float32, progress)
     assert voxels is not None, "every value fits float32"
@@ -200,7 +202,8 @@ def _why_no_source(instance: Instance) -> str:
 def _perpendicular(orientation: Sequence[float]) -> bool:
     """Row and column directions of length 1 at a right angle, to 1 %. Source: PS3.3 C.7.6.2.1.1."""
     row, column = np.array(orientation[:3]), np.array(orientation[3:])
-    return abs(row @ row - 1.0) < 0.02 and abs(column @ column - 1.0) < 0.02 and abs(row @ column) < 0.01
+    lengths = abs(float(row @ row) - 1.0) < 0.02 and abs(float(column @ column) - 1.0) < 0.02
+    return lengths and abs(float(row @ column)) < 0.01
 
 
 def _by_grid(slices: list[Slice]) -> list[list[Slice]]:

@@ -57,9 +57,10 @@ def stored_values(instance: Instance) -> NDArray[Any]:
         raise NotReadable(f"{instance.path}: cannot be read ({error.strerror}).") from error
     except Exception as error:
         name = TRANSFER_SYNTAXES.get(instance.transfer_syntax_uid, instance.transfer_syntax_uid)
+        why = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise NotReadable(
-            f"Instance {instance.sop_instance_uid}: its {name} pixel data cannot be decoded "
-            f"({(str(error) or type(error).__name__).splitlines()[0][:200]}). Ask the sender for it again, uncompressed if possible."
+            f"Instance {instance.sop_instance_uid}: its {name} pixel data cannot be decoded ({why}). Ask the sender "
+            "for it again, uncompressed if possible."
         ) from error
     return _significant_bits(values, instance)
 
@@ -125,8 +126,8 @@ def _check_sizes(data: bytes, instance: Instance) -> None:
         found = _stream_size(frame)
         if found is not None and found != (instance.rows, instance.columns):
             raise NotReadable(
-                f"Instance {instance.sop_instance_uid}: the compressed stream holds {found[0]} x {found[1]} pixels, the "
-                f"header says {instance.rows} x {instance.columns}. Ask the sender for it again."
+                f"Instance {instance.sop_instance_uid}: the compressed stream says {found[0]} x {found[1]} pixels, the "
+                f"header {instance.rows} x {instance.columns}. Ask the sender for it again."
             )
 
 

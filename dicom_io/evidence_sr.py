@@ -57,8 +57,17 @@ def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
 def read_sr(ds: Dataset) -> Evidence:
     """Evidence of an SR of ours. Nothing else about the session is ever looked at.
 
-    Raises NotReadable when it is another kind of document.
+    Raises NotReadable when it is another kind of document, or one of ours that is damaged.
     """
+    try:
+        return _read(ds)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise NotReadable(
+            f"Instance {ds.get('SOPInstanceUID')}: a damaged 3D post-processing record ({error}). Ask for it again."
+        ) from error
+
+
+def _read(ds: Dataset) -> Evidence:
     if str(ds.get("SOPClassUID")) != COMPREHENSIVE_3D_SR or not ds.get("ContentSequence"):
         raise NotReadable(f"Instance {ds.get('SOPInstanceUID')}: not a Comprehensive 3D SR.")
     measurements = sr.first(ds, c.IMAGING_MEASUREMENTS)

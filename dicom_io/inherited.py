@@ -7,6 +7,7 @@ a strict archive would refuse it for somebody else's mistake. What identifies pa
 from typing import Any
 
 from pydicom import config
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
@@ -63,25 +64,28 @@ def inherit(ds: Dataset, source: Dataset, keyword: str) -> None:
     element = _element(source, keyword)
     if element is None:
         return
-    if element.VR == "SQ":
-        items = [item for item in element.value or () if _valid_item(item, keyword)]
+    vr = dictionary_VR(keyword)  # that of the source may be wrong
+    if "SQ" in (vr, element.VR):
+        items = [item for item in element.value or () if vr == element.VR and _valid_item(item, keyword)]
         if items:
             setattr(ds, keyword, Sequence(items))
         return
     values = _values(element.value)
-    if element.VR == "PN":
+    if vr == "PN":
         # Names keep the bytes of their old character set inside: take the text, so that they are encoded anew.
         values = [str(v) for v in values]
-    elif element.VR in _CHECKED_VR and not all(_valid(element.VR, keyword, v) for v in values):
+    elif vr in _CHECKED_VR and not all(_valid(vr, keyword, v) for v in values):
         return
-    setattr(ds, keyword, values if len(values) > 1 else "".join(values) if element.VR == "PN" else element.value)
+    setattr(ds, keyword, values if len(values) > 1 else "".join(values) if vr == "PN" else element.value)
 
 
 def _element(source: Dataset, keyword: str) -> DataElement | None:
     """The element, or None where there is none or its value cannot be made out: pydicom raises when it is looked at."""
+    if keyword not in source:
+        return None
     try:
-        element = source[keyword] if keyword in source else None
-        if element is not None and element.VR == "SQ":
+        element: DataElement = source[keyword]
+        if element.VR == "SQ":
             for item in element.value or ():
                 item.decode()  # texts in items keep the bytes of the source's character set until then
     except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError):

@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any
 
 from pynetdicom import AE, evt
-from sqlalchemy.exc import OperationalError
 
 from dicom_io.archive import Archive, Kept
 from dicom_io.capabilities import STORAGE_CLASSES, VERIFICATION, syntaxes_for
@@ -88,7 +87,7 @@ class Receiver:
         except (InstanceConflict, NotReadable) as error:
             log.warning("refused %s: %s", uid, error)
             return DATA_SET_DOES_NOT_MATCH if isinstance(error, InstanceConflict) else CANNOT_UNDERSTAND
-        except (OSError, OperationalError) as error:
+        except OSError as error:
             # Disk full, quota, read-only, for a file or for the index: the sender keeps its copy and tries again.
             log.error("cannot keep %s: %s", uid, error)
             return OUT_OF_RESOURCES

@@ -1,7 +1,7 @@
 """Series, pictures, derived objects and SRs for the validators: small, and awkward where hospitals are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 
 from pydicom.dataset import Dataset
@@ -47,18 +47,22 @@ def recipes(volume: Volume) -> tuple[Recipe, ...]:
     transfer = TransferFunction(
         "plain",
         volume.unit,
-        (ControlPoint(low, 0, 0, 0, 0), ControlPoint((low + high) / 2, 1, 0.8, 0.6, 0.1), ControlPoint(high, 1, 1, 1, 1)),
+        (
+            ControlPoint(low, 0, 0, 0, 0),
+            ControlPoint((low + high) / 2, 1, 0.8, 0.6, 0.1),
+            ControlPoint(high, 1, 1, 1, 1),
+        ),
     )
     view = View.parse("anterior, 20 towards left, 10 up")
-    size = {"rows": 64, "columns": 64}
-    return (
-        Reformat(window, View.parse("left"), count=3, spacing_mm=2.5, name="sagittal reformat", **size),
-        Reformat(window, view, thickness_mm=5.0, name="oblique slab", **size),
-        Projection("mip", window, view, name="MIP", **size),
-        Projection("average", window, rotation=Rotation(2), name="turning average", **size),
-        VolumeRendering(transfer, view, name="rendering", **size),
-        VolumeRendering(transfer, rotation=Rotation(2), name="turning rendering", **size),
+    drawn: tuple[Recipe, ...] = (
+        Reformat(window, View.parse("left"), count=3, spacing_mm=2.5, name="sagittal reformat"),
+        Reformat(window, view, thickness_mm=5.0, name="oblique slab"),
+        Projection("mip", window, view, name="MIP"),
+        Projection("average", window, rotation=Rotation(2), name="turning average"),
+        VolumeRendering(transfer, view, name="rendering"),
+        VolumeRendering(transfer, rotation=Rotation(2), name="turning rendering"),
     )
+    return tuple(replace(recipe, rows=64, columns=64) for recipe in drawn)
 
 
 @dataclass(frozen=True, slots=True)

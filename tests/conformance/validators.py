@@ -19,7 +19,9 @@ def dciodvfy(path: Path) -> list[str]:
     program = shutil.which("dciodvfy", path=f"{Path(sys.executable).parent}") or shutil.which("dciodvfy")
     if program is None:
         pytest.skip("dciodvfy is not installed (package dicom3tools)")
-    done = subprocess.run([program, str(path)], capture_output=True, text=True, timeout=60, check=False, errors="replace")
+    done = subprocess.run(
+        [program, str(path)], capture_output=True, text=True, timeout=60, check=False, errors="replace"
+    )
     lines = (done.stdout + done.stderr).splitlines()
     assert lines, f"dciodvfy said nothing about {path}"
     return [line for line in lines if line.startswith("Error")]

@@ -37,7 +37,7 @@ def _half_written(count: int) -> None:
         real(path, event)
         calls.append(path)
         if len(calls) == count:
-            os.truncate(path, os.path.getsize(path) // 2)
+            os.truncate(path, Path(path).stat().st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
 
     receive._write = write

@@ -15,10 +15,11 @@ from pydicom.uid import UID
 
 from dicom_io import archive as module
 from dicom_io.archive import Archive
+from dicom_io.capabilities import DEFLATED
 from dicom_io.errors import InstanceConflict, NotFound, NotReadable
 from dicom_io.series import open_series, read_instance
 from dicom_io.uids import UidError, derived
-from tests.dicom_io.synthetic import DEFLATED, J2K, RLE, SYNTAXES, grid, image, ramp, save
+from tests.dicom_io.synthetic import J2K, RLE, SYNTAXES, grid, image, ramp, save
 
 
 def slices(count: int = 3, series: str = "series") -> list[Dataset]:
@@ -27,7 +28,10 @@ def slices(count: int = 3, series: str = "series") -> list[Dataset]:
 
 
 def spooled(archive: Archive, data: bytes) -> Path:
-    return archive.spool(lambda path: path.write_bytes(data) and None)
+    def write(path: Path) -> None:
+        path.write_bytes(data)
+
+    return archive.spool(write)
 
 
 def file_of(ds: Dataset, folder: Path, syntax: str | None = None) -> bytes:
@@ -78,7 +82,7 @@ def test_other_content_is_a_conflict_and_the_first_stays(archive: Archive, tmp_p
     first = Path(kept.path).read_bytes()
     ds.PatientID = "P-2"
     for _ in range(2):  # a sender tries again
-        with pytest.raises(InstanceConflict, match="kept already with other content. The first one stays"):
+        with pytest.raises(InstanceConflict, match=r"kept already with other content. The first one stays"):
             archive.keep([ds])
     assert Path(kept.path).read_bytes() == first
     assert archive.instance(kept.sop_instance_uid).patient_id == "P-1"

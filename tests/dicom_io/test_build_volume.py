@@ -18,7 +18,20 @@ from dicom_io.series import Series, open_series
 from dicom_io.uids import derived
 from render.geometry import Affine, point
 from render.volume import Volume
-from tests.dicom_io.synthetic import CT, J2K, JPEG_LS, MR, RLE, SYNTAXES, grid, image, ramp, rotation, save, write_series
+from tests.dicom_io.synthetic import (
+    CT,
+    J2K,
+    JPEG_LS,
+    MR,
+    RLE,
+    SYNTAXES,
+    grid,
+    image,
+    ramp,
+    rotation,
+    save,
+    write_series,
+)
 
 ANGLES = st.floats(-3.14, 3.14)
 SPACINGS = st.floats(0.2, 8.0)
@@ -40,7 +53,7 @@ def values_at(volume: Volume, affine: Affine, shape: tuple[int, ...]) -> NDArray
     found = volume.to_index[:3, :3] @ positions + volume.to_index[:3, 3:]
     nearest = np.rint(found).astype(int)
     assert np.abs(found - nearest).max() < 1e-2
-    return volume.voxels[tuple(nearest)].reshape(shape)
+    return np.asarray(volume.voxels[tuple(nearest)].reshape(shape))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -92,9 +105,9 @@ def test_every_voxel_comes_back_where_it_was(
         truth[:3, 3] += truth[:3, 0] * (shape[0] - 1)
         truth[:3, 0] *= -1
     np.testing.assert_allclose(volume.affine, truth, atol=1e-4)
-    assert any("gantry" in w for w in volume.warnings) == (abs(affine[:3, 0] @ np.cross(i, j)) < 0.99 * np.prod(
-        volume.spacing_mm
-    ))
+    assert any("gantry" in w for w in volume.warnings) == (
+        abs(affine[:3, 0] @ np.cross(i, j)) < 0.99 * np.prod(volume.spacing_mm)
+    )
     for corner in ((0, 0, 0), (shape[0] - 1, shape[1] - 1, 0), (1.5, 0.25, 1.0)):
         assert point(volume.to_index, point(volume.affine, corner)) == pytest.approx(corner, abs=1e-8)
 
@@ -334,7 +347,9 @@ def test_a_grid_one_pixel_wide_is_refused(tmp_path: Path) -> None:
 )
 def test_units(tmp_path: Path, sop_class: str, rescale_type: str | None, unit: str) -> None:
     change = having(RescaleType=rescale_type) if rescale_type else having()
-    assert build_volume(write_series(tmp_path, ramp((2, 4, 4)), grid(), sop_class=sop_class, change=change)).unit == unit
+    assert (
+        build_volume(write_series(tmp_path, ramp((2, 4, 4)), grid(), sop_class=sop_class, change=change)).unit == unit
+    )
 
 
 def test_a_fractional_slope_gives_floats_and_each_slice_its_own(tmp_path: Path) -> None:
@@ -388,5 +403,3 @@ def test_source_uids_are_in_slice_order(tmp_path: Path) -> None:
     stack = find_stacks(write_series(tmp_path, ramp((4, 4, 4)), grid(spacing_mm=(-2.0, 1.0, 1.0))))[0]
     assert isinstance(stack, Stack)
     assert assemble(stack).source_uids == tuple(derived("series", "instance", str(k)) for k in (3, 2, 1, 0))
-
-

@@ -1,5 +1,6 @@
 """The record is the evidence: what is written into the SR comes back out of it, whole and unchanged."""
 
+import contextlib
 import copy
 import io
 from dataclasses import replace
@@ -76,9 +77,9 @@ EVIDENCE = st.builds(
     independent=st.booleans(),
     operator=PEOPLE,
     supervisor=st.one_of(st.none(), PEOPLE),
-    acts=st.lists(
-        st.builds(Act, TIMES, ONE_WORD, st.sampled_from(get_args(Role)), ONE_WORD, LINES), max_size=4
-    ).map(tuple),
+    acts=st.lists(st.builds(Act, TIMES, ONE_WORD, st.sampled_from(get_args(Role)), ONE_WORD, LINES), max_size=4).map(
+        tuple
+    ),
     attestation=st.one_of(st.none(), st.builds(Attestation, PEOPLE, TIMES, LINES, STATED, STATED)),
     products=st.lists(PRODUCTS, max_size=3).map(tuple),
     sources=IMAGES,
@@ -152,10 +153,8 @@ def test_a_damaged_record_is_never_anything_but_not_readable() -> None:
             sr = write_sr(simple(), source(), STAMP)
             parent, index = list(_items(sr))[number]
             spoil(parent, index)
-            try:
+            with contextlib.suppress(NotReadable):
                 read_sr(sr)
-            except NotReadable as error:
-                assert str(error)
 
 
 def _items(ds: Dataset) -> list[tuple[Dataset, int]]:

@@ -1,5 +1,6 @@
 """Bytes that no sender meant: whatever comes in, only our own errors come out, and soon."""
 
+import contextlib
 import functools
 import tempfile
 import time
@@ -12,11 +13,11 @@ from hypothesis import strategies as st
 from pydicom import dcmread
 
 from dicom_io.build_volume import build_volume, find_stacks
-from dicom_io.errors import DicomIOError, NotReadable
+from dicom_io.capabilities import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from dicom_io.errors import NotReadable, VolumeRefused
 from dicom_io.inherited import copy_patient_and_study
 from dicom_io.series import group, read_dataset, read_instance, scan
-from tests.dicom_io.synthetic import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, J2K, JPEG_LS, RLE
-from tests.dicom_io.synthetic import grid, image, ramp, save
+from tests.dicom_io.synthetic import J2K, JPEG_LS, RLE, grid, image, ramp, save
 
 # No step may take longer than this for a picture of 32 x 32; a codec that believes a flipped size takes minutes.
 LONGEST_S = 5.0
@@ -33,17 +34,13 @@ def valid(syntax: str) -> tuple[bytes, bytes]:
 
 def _read_all(folder: Path) -> None:
     for file in folder.iterdir():
-        try:
+        with contextlib.suppress(NotReadable):
             read_instance(file)
             copy_patient_and_study(read_dataset(file))
-        except NotReadable as error:
-            assert str(error)
     for series in scan(folder).series:
         find_stacks(series)
-        try:
+        with contextlib.suppress(NotReadable, VolumeRefused):
             build_volume(series)
-        except DicomIOError as error:
-            assert str(error)
 
 
 def _bounded(data: bytes, other: bytes) -> None:
@@ -82,7 +79,9 @@ def test_noise(noise: bytes, prefixed: bool) -> None:
 
 
 NUMBERS = st.one_of(
-    st.sampled_from(["", "0", "-1", "1e300", "nan", "inf", "abc", "1\\2", "99999999999999", "2147483647", "0.00000001"]),
+    st.sampled_from(
+        ["", "0", "-1", "1e300", "nan", "inf", "abc", "1\\2", "99999999999999", "2147483647", "0.00000001"]
+    ),
     st.floats().map(str).map(lambda s: s[:16]),
 )
 
@@ -100,10 +99,12 @@ def test_any_value_in_a_number(keyword: str, values: list[str], syntax: str) -> 
     files = []
     with tempfile.TemporaryDirectory() as folder:
         for k, plane in enumerate(ramp((2, 32, 32))):
-            ds = image(plane, grid(), k)
-            # Through the raw bytes of a text element: pydicom itself would not take these.
-            ds.add_new(ds.data_element(keyword).tag if keyword in ds else keyword, "LO", "\\".join(values))
-            files.append(save(ds, Path(folder) / f"{k}.dcm", syntax).read_bytes())
+            path = save(image(plane, grid(), k), Path(folder) / f"{k}.dcm", syntax)
+            ds = dcmread(path)
+            # As a text element: pydicom itself would not take these for numbers.
+            ds.add_new(keyword, "LO", "\\".join(values))
+            ds.save_as(path)
+            files.append(path.read_bytes())
     _bounded(files[0], files[1])
 
 
