@@ -19,6 +19,7 @@ from dicom_io.build_volume import build_volume
 from dicom_io.series import open_series
 from render import Projection, Reformat, View, Volume, VolumeRendering, Window, draw, load_preset
 from render.engine import cpu
+from render.engine.vtk import offscreen_window
 from render.geometry import affine_from
 from tests.render import peers
 
@@ -75,7 +76,7 @@ def fixed_point(volume: Volume, recipe: VolumeRendering | Projection) -> Callabl
     transfer = recipe.transfer if isinstance(recipe, VolumeRendering) else None
     renderer = peers.fixed_point(volume, transfer, min(volume.spacing_mm), (-150.0, 1500.0))
     peers.camera(renderer, draw(volume, recipe).planes[0], recipe.view, PIXELS, PIXELS)
-    window = peers.window_on(renderer, PIXELS, PIXELS)
+    window = offscreen_window(renderer, PIXELS, PIXELS)
     return window.Render  # type: ignore[no-any-return]
 
 

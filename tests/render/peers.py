@@ -13,36 +13,7 @@ from skimage.metrics import structural_similarity
 from vtk.util import numpy_support
 
 from render import Plane, TransferFunction, View, Volume
-from render.geometry import Affine
-
-
-def image_and_matrix(volume: Volume) -> tuple[Any, Any]:
-    """vtkImageData with spacing alone, and the vtkMatrix4x4 from its coordinates to LPS mm.
-
-    Never a direction matrix in the image: the fixed point mapper ignores it silently. Axes that make the grid
-    left-handed are turned round in the voxels, because shading would be inside out.
-    """
-    voxels, affine = np.asarray(volume.voxels), np.array(volume.affine)
-    # vtk's x, y, z are i, j, k; (i, j, k) is right-handed when det of the (k, j, i) columns is negative.
-    if np.linalg.det(affine[:3, :3]) > 0:
-        voxels, affine = voxels[::-1], affine @ _reversed_k(volume)
-    image = vtk.vtkImageData()
-    image.SetDimensions(*voxels.shape[::-1])
-    spacing = [float(np.linalg.norm(affine[:3, axis])) for axis in (2, 1, 0)]
-    image.SetSpacing(*spacing)
-    image.GetPointData().SetScalars(numpy_support.numpy_to_vtk(np.ascontiguousarray(voxels).ravel(), deep=True))
-    matrix = vtk.vtkMatrix4x4()
-    for row in range(3):
-        for column, axis in enumerate((2, 1, 0)):
-            matrix.SetElement(row, column, float(affine[row, axis]) / spacing[column])
-        matrix.SetElement(row, 3, float(affine[row, 3]))
-    return image, matrix
-
-
-def _reversed_k(volume: Volume) -> Affine:
-    turn = np.eye(4)
-    turn[0, 0], turn[0, 3] = -1.0, volume.shape[0] - 1.0
-    return turn
+from render.engine.vtk import image_and_matrix
 
 
 def camera(renderer: Any, plane: Plane, view: View, rows: int, columns: int) -> None:
@@ -55,27 +26,6 @@ def camera(renderer: Any, plane: Plane, view: View, rows: int, columns: int) -> 
     eye.SetViewUp(*view.up)
     eye.SetParallelScale(rows * plane.pixel_spacing_mm[0] / 2.0)
     eye.SetClippingRange(1.0, 1000.0)
-
-
-def window_on(renderer: Any, rows: int, columns: int) -> Any:
-    window = vtk.vtkRenderWindow()
-    window.SetOffScreenRendering(1)
-    window.SetMultiSamples(0)
-    window.SetSize(columns, rows)
-    window.AddRenderer(renderer)
-    return window
-
-
-def grab(window: Any) -> NDArray[np.uint8]:
-    """(rows, columns, 3) uint8, the top row first."""
-    window.Render()
-    reader = vtk.vtkWindowToImageFilter()
-    reader.SetInput(window)
-    reader.ReadFrontBufferOff()
-    reader.Update()
-    columns, rows, _ = reader.GetOutput().GetDimensions()
-    pixels = numpy_support.vtk_to_numpy(reader.GetOutput().GetPointData().GetScalars())
-    return np.asarray(pixels.reshape(rows, columns, 3)[::-1], dtype=np.uint8)
 
 
 def fixed_point(volume: Volume, transfer: TransferFunction | None, step_mm: float, shown: tuple[float, float]) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from render import Projection, Reformat, Shading, TransferFunction, View, Volume, VolumeRendering, Window, draw
+from render.engine.vtk import grab, offscreen_window
 from render.picture import window_8bit
 from render.recipe import ControlPoint, ProjectionMode
 from tests.render import peers
@@ -36,7 +37,7 @@ def test_volume_rendering_and_vtk(grid: str, view: str, tmp_path: Path) -> None:
     picture = draw(volume, recipe)
     renderer = peers.fixed_point(volume, SURFACE, 0.5 * min(volume.spacing_mm), (0.0, 1.0))
     peers.camera(renderer, picture.planes[0], recipe.view, 200, 220)
-    theirs = peers.grab(peers.window_on(renderer, 200, 220))
+    theirs = grab(offscreen_window(renderer, 200, 220))
     difference, similarity = peers.alike(np.asarray(picture.pixels[0], np.uint8), theirs, tmp_path, "rendering")
     assert difference <= MEAN_LEVELS
     assert similarity >= SIMILARITY
@@ -50,7 +51,7 @@ def test_maximum_and_vtk(grid: str, view: str, tmp_path: Path) -> None:
     picture = draw(volume, recipe)
     renderer = peers.fixed_point(volume, None, 0.5 * min(volume.spacing_mm), (-1000.0, 2000.0))
     peers.camera(renderer, picture.planes[0], recipe.view, 200, 220)
-    theirs = peers.grab(peers.window_on(renderer, 200, 220))[:, :, 0]
+    theirs = grab(offscreen_window(renderer, 200, 220))[:, :, 0]
     ours = window_8bit(picture.pixels[0], WINDOW.centre, WINDOW.width)
     difference, similarity = peers.alike(ours, theirs, tmp_path, "maximum")
     assert difference <= MEAN_LEVELS

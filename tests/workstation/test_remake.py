@@ -98,7 +98,7 @@ def test_annotated_pngs_gifs_and_dicom_files(command: Command, slices: Path, tin
     assert drawn["digests"] == plain["digests"]
     name = Path(plain["files"][0]).name
     assert (np.asarray(Image.open(out / name)) != np.asarray(Image.open(tmp_path / "plain" / name))).any()
-    several = sum(isinstance(r, Reformat) and r.count > 1 or getattr(r, "rotation", None) is not None
+    several = sum((isinstance(r, Reformat) and r.count > 1) or getattr(r, "rotation", None) is not None
                   for r in tiny.recipes)  # fmt: skip
     gifs = sorted(out.glob("*.gif"))
     assert len(gifs) == several > 0

@@ -1,0 +1,117 @@
+"""The vtk engine draws what the cpu engine draws. Here on software OpenGL, which it would not be chosen for."""
+
+import gc
+import threading
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dicom_io.build_volume import build_volume
+from dicom_io.series import open_series
+from render import Rotation, TransferFunction, View, Volume, VolumeRendering, draw, load_preset
+from render.engine import framing, tiles
+from render.engine import vtk as engine
+from render.geometry import Box
+from tests.render import peers
+from tests.render.phantom import phantom
+
+HEAD = Path(__file__).parents[2] / "sample_data" / "ct_head"
+
+if not engine.device():
+    pytest.skip("no OpenGL at all on this machine", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def head() -> Volume:
+    return build_volume(open_series(HEAD)[0])
+
+
+@pytest.mark.parametrize("preset", ["ct_bone", "ct_soft_tissue", "ct_skin"])
+def test_the_engines_agree_on_a_real_head(head: Volume, preset: str, tmp_path: Path) -> None:
+    view = View.parse("anterior, 30 towards left, 10 up")
+    recipe = VolumeRendering(load_preset(preset), view, rows=200, columns=200, step_voxels=0.5, body_above=-300.0)
+    ours = draw(head, recipe)
+    theirs = engine.draw_frames(head, recipe, framing.planes(head, recipe))[0]
+    difference, similarity = peers.alike(np.asarray(ours.pixels[0], np.uint8), theirs, tmp_path, preset)
+    # Real surfaces are thin and steep, and the engines take their normals differently (64 voxels here, 6 there).
+    assert similarity >= 0.95
+    assert difference <= 6.0
+
+
+@pytest.mark.parametrize("grid", ["axial", "oblique", "left-handed", "gantry tilt 18.5°"])
+def test_every_grid_is_in_the_same_place(grid: str, tmp_path: Path) -> None:
+    volume = phantom(grid)
+    recipe = VolumeRendering(load_preset("ct_bone"), View.parse("left, 20 up"), rows=96, columns=96, step_voxels=0.5)
+    ours = np.asarray(draw(volume, recipe).pixels[0], np.uint8)
+    theirs = engine.draw_frames(volume, recipe, framing.planes(volume, recipe))[0]
+    _, similarity = peers.alike(ours, theirs, tmp_path, grid)
+    assert similarity >= 0.9
+
+
+def test_a_crop_box_cuts_the_same(head: Volume, tmp_path: Path) -> None:
+    x, y, z = head.centre_mm
+    box = Box((x - 60.0, y - 200.0, z - 40.0), (x + 200.0, y + 30.0, z + 200.0))
+    recipe = VolumeRendering(load_preset("ct_bone"), rows=160, columns=160, crop=box, body_above=-300.0)
+    ours = np.asarray(draw(head, recipe).pixels[0], np.uint8)
+    theirs = engine.draw_frames(head, recipe, framing.planes(head, recipe))[0]
+    _, similarity = peers.alike(ours, theirs, tmp_path, "crop")
+    assert similarity >= 0.9
+
+
+def test_a_rotation_is_cancelled_between_frames(head: Volume) -> None:
+    recipe = VolumeRendering(load_preset("ct_bone"), rows=32, columns=32, rotation=Rotation(4))
+    cancel, seen = threading.Event(), []
+
+    def progress(part: float) -> None:
+        seen.append(part)
+        cancel.set()
+
+    with pytest.raises(tiles.Cancelled):
+        engine.draw_frames(head, recipe, framing.planes(head, recipe), progress, cancel)
+    assert seen == [0.25]
+
+
+def test_nothing_of_vtk_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[weakref.ref[object]] = []
+    scene = engine._scene
+
+    def watched(volume: Volume, recipe: VolumeRendering, step_mm: float) -> object:
+        renderer = scene(volume, recipe, step_mm)
+        actor = renderer.GetVolumes().GetItemAsObject(0)
+        made.extend(weakref.ref(thing) for thing in (renderer, actor, actor.GetMapper(), actor.GetMapper().GetInput()))
+        return renderer
+
+    monkeypatch.setattr(engine, "_scene", watched)
+    volume = phantom("axial")
+    recipe = VolumeRendering(load_preset("ct_bone"), rows=16, columns=16)
+    engine.draw_frames(volume, recipe, framing.planes(volume, recipe))
+    gc.collect()
+    assert len(made) == 4
+    assert [thing() for thing in made] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("name", "hardware"),
+    [
+        ("NVIDIA H200/PCIe/SSE2", True),
+        ("AMD Radeon RX 7600 (radeonsi, navi33, LLVM 17.0.6)", True),
+        ("Mesa Intel(R) UHD Graphics 770 (ADL-S GT1)", True),
+        ("llvmpipe (LLVM 15.0.6, 256 bits)", False),
+        ("Google SwiftShader", False),
+        ("softpipe", False),
+        ("", False),
+    ],
+)
+def test_software_opengl_is_no_graphics_processor(name: str, hardware: bool) -> None:
+    assert engine.is_hardware(name) is hardware
+
+
+def test_transfer_functions_are_carried_over() -> None:
+    transfer: TransferFunction = load_preset("ct_soft_tissue")
+    settings = engine._property(transfer)
+    for point in transfer.points:
+        assert settings.GetScalarOpacity().GetValue(point.value) == pytest.approx(point.opacity)
+        assert settings.GetRGBTransferFunction().GetRedValue(point.value) == pytest.approx(point.red)
+    assert settings.GetShade() == 1
