@@ -8,20 +8,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-# Software OpenGL: slower than our own CPU engine, so no GPU for us.
-_SOFTWARE = ("llvmpipe", "softpipe", "swiftshader", "swrast")
+from render.engine.vtk import is_hardware
+
 _PEERS = ("storescu", "storescp", "dciodvfy", "DicomSRValidator", "Orthanc", "dcm2niix")
-_OPENGL = (
-    "import vtk; w = vtk.vtkRenderWindow(); w.SetOffScreenRendering(1); w.SetSize(8, 8); w.Render(); "
-    "print(w.ReportCapabilities())"
-)
 
 
 def examine(root: Path) -> dict[str, Any]:
     """Facts about this machine in the order in which a person wants them. Never raises for what is missing."""
     existing = next(p for p in (root, *root.absolute().parents) if p.exists())
     opengl = _opengl()
-    gpu = bool(opengl) and not any(word in opengl.lower() for word in _SOFTWARE)
+    gpu = is_hardware(opengl)
     here = Path(sys.executable).parent
     peers = {p: bool(shutil.which(p) or shutil.which(p, path=str(here))) for p in _PEERS}
     return {
@@ -60,12 +56,10 @@ def _memory_gib() -> float | None:
 def _opengl() -> str:
     """The renderer's name. In a process of its own: a broken driver may end the process that asks."""
     try:
+        ask = "from render.engine.vtk import device; print('device:' + device())"
         answer = subprocess.run(
-            [sys.executable, "-c", _OPENGL], capture_output=True, text=True, timeout=30, check=False
+            [sys.executable, "-c", ask], capture_output=True, text=True, timeout=30, check=False
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    for line in answer.splitlines():
-        if "renderer string" in line.lower():
-            return line.split(":", 1)[1].strip()
-    return ""
+    return next((line.removeprefix("device:") for line in answer.splitlines() if line.startswith("device:")), "")
