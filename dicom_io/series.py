@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from struct import unpack
-from typing import Any
+from typing import Any, Protocol
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
@@ -117,15 +117,23 @@ class Scan:
     unreadable: tuple[Unreadable, ...]
 
 
-def open_series(path: Path) -> list[Series]:
-    """Every series in a file or below a folder, by UID. Files that are not DICOM are passed over.
+class Shelf(Protocol):
+    """Whatever keeps series; the archive does."""
+
+    def all_series(self) -> tuple[Series, ...]: ...
+
+
+def open_series(place: Path | Shelf) -> list[Series]:
+    """Every series in a file, below a folder, or in an archive, by UID. Files that are not DICOM are passed over.
 
     Raises NotReadable when there is nothing readable at all, naming the first reason.
     """
-    found = scan(path)
+    if not isinstance(place, Path):
+        return list(place.all_series())
+    found = scan(place)
     if not found.series:
         why = found.unreadable[0].reason if found.unreadable else "the folder holds no files"
-        raise NotReadable(f"{path}: no DICOM series found. {why}")
+        raise NotReadable(f"{place}: no DICOM series found. {why}")
     return list(found.series)
 
 

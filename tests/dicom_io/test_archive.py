@@ -355,3 +355,12 @@ def test_messages_name_no_spool_file(archive: Archive) -> None:
 def test_open_series_of_an_archive_folder(archive: Archive) -> None:
     archive.keep(slices())
     assert open_series(archive.root / "instances")[0] == archive.series(derived("series"))
+
+
+def test_series_open_from_the_archive_as_from_a_folder(archive: Archive, tmp_path: Path) -> None:
+    for number, ds in enumerate(slices()):
+        save(ds, tmp_path / f"{number}.dcm")
+    archive.import_files(tmp_path)
+    (kept,), (loose,) = open_series(archive), open_series(tmp_path)
+    assert kept.uid == loose.uid
+    assert [i.sop_instance_uid for i in kept.instances] == [i.sop_instance_uid for i in loose.instances]
