@@ -2,13 +2,12 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from render.engine.vtk import is_hardware
+from render.engine.vtk import device, is_hardware
 
 _PEERS = ("storescu", "storescp", "dciodvfy", "DicomSRValidator", "Orthanc", "dcm2niix")
 
@@ -16,7 +15,7 @@ _PEERS = ("storescu", "storescp", "dciodvfy", "DicomSRValidator", "Orthanc", "dc
 def examine(root: Path) -> dict[str, Any]:
     """Facts about this machine in the order in which a person wants them. Never raises for what is missing."""
     existing = next(p for p in (root, *root.absolute().parents) if p.exists())
-    opengl = _opengl()
+    opengl = device()
     gpu = is_hardware(opengl)
     here = Path(sys.executable).parent
     peers = {p: bool(shutil.which(p) or shutil.which(p, path=str(here))) for p in _PEERS}
@@ -51,15 +50,3 @@ def _memory_gib() -> float | None:
         return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     except (ValueError, OSError, AttributeError):
         return None
-
-
-def _opengl() -> str:
-    """The renderer's name. In a process of its own: a broken driver may end the process that asks."""
-    try:
-        ask = "from render.engine.vtk import device; print('device:' + device())"
-        answer = subprocess.run(
-            [sys.executable, "-c", ask], capture_output=True, text=True, timeout=30, check=False
-        ).stdout
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return next((line.removeprefix("device:") for line in answer.splitlines() if line.startswith("device:")), "")

@@ -5,6 +5,8 @@ mappers draw nothing for a left-handed one. Spacing is in the image, everything 
 VTK is imported here and only when this engine is asked for; it takes a second.
 """
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -23,20 +25,23 @@ from render.volume import Volume
 _SOFTWARE = ("llvmpipe", "softpipe", "swiftshader", "swrast", "software")
 
 
+# Asked in a process of its own: without any OpenGL library VTK does not fail, it crashes.
+_ASK = (
+    "import vtk; w = vtk.vtkRenderWindow(); w.SetOffScreenRendering(1); w.SetSize(8, 8); w.Render(); "
+    "print(w.ReportCapabilities())"
+)
+
+
 @cache
 def device() -> str:
-    """The name of the OpenGL renderer of this process, empty when there is none."""
-    import vtk
-
-    window = vtk.vtkRenderWindow()
-    window.SetOffScreenRendering(1)
-    window.SetSize(8, 8)
-    window.Render()
-    capabilities = window.ReportCapabilities() or ""
-    window.Finalize()
-    for line in capabilities.splitlines():
+    """The name of the OpenGL renderer of this machine, empty when there is none."""
+    try:
+        answer = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    for line in answer.stdout.splitlines():
         if "renderer string" in line.lower():
-            return str(line.split(":", 1)[1]).strip()
+            return line.split(":", 1)[1].strip()
     return ""
 
 

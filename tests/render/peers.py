@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import SimpleITK as sitk  # noqa: N813  (its own documentation's name)
 import vtk
 from numpy.typing import NDArray
@@ -13,7 +14,10 @@ from skimage.metrics import structural_similarity
 from vtk.util import numpy_support
 
 from render import Plane, TransferFunction, View, Volume
-from render.engine.vtk import image_and_matrix
+from render.engine.vtk import device, image_and_matrix
+
+# Without any OpenGL library VTK crashes the process that opens a window.
+needs_opengl = pytest.mark.skipif(not device(), reason="this machine has no OpenGL (EGL with Mesa would do)")
 
 
 def camera(renderer: Any, plane: Plane, view: View, rows: int, columns: int) -> None:

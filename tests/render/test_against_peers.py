@@ -29,6 +29,7 @@ VIEWS = ["anterior", "left, 30 down", "posterior, 25 towards right, 15 up", "foo
 MEAN_LEVELS, SIMILARITY = 2.0, 0.95
 
 
+@peers.needs_opengl
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("grid", ["axial", "oblique", "left-handed"])
 def test_volume_rendering_and_vtk(grid: str, view: str, tmp_path: Path) -> None:
@@ -43,6 +44,7 @@ def test_volume_rendering_and_vtk(grid: str, view: str, tmp_path: Path) -> None:
     assert similarity >= SIMILARITY
 
 
+@peers.needs_opengl
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("grid", ["axial", "oblique"])
 def test_maximum_and_vtk(grid: str, view: str, tmp_path: Path) -> None:

@@ -19,8 +19,7 @@ from tests.render.phantom import phantom
 
 HEAD = Path(__file__).parents[2] / "sample_data" / "ct_head"
 
-if not engine.device():
-    pytest.skip("no OpenGL at all on this machine", allow_module_level=True)
+pytestmark = peers.needs_opengl
 
 
 @pytest.fixture(scope="module")
