@@ -302,6 +302,67 @@ def explain(
     _show(as_json, decision_to_json(decision), f"{words.evidence(evidence)}\n\n{words.decision(decision)}")
 
 
+@charge_app.command()
+@_example("workstation charge policies")
+def policies(as_json: Json = False) -> None:
+    """List the charge policies with their editions, from when they hold, and where they come from."""
+    from typing import get_args
+
+    from workstation.charge.policy import PolicyName, load_policy
+    from workstation.config import load_config
+
+    used = load_config(_root).policy
+    rows = [
+        {
+            "policy": name,
+            "used": name == used,
+            "edition": e.name,
+            "from": e.effective_from.isoformat(),
+            "to": e.effective_to.isoformat() if e.effective_to else "",
+            "source": e.source,
+        }
+        for name in get_args(PolicyName)
+        for e in load_policy(name).editions
+    ]
+    columns = ["policy", "used", "edition", "from", "to", "source"]
+    _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
+
+
+@charge_app.command()
+@_example("workstation charge codes 70450 --on 2026-03-02")
+def codes(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="A procedure code.")],
+    on: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="Date of service; today if not given.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Show what we know of a procedure code: its class, from where, since when, and whether that is verified."""
+    from datetime import date
+
+    from workstation.config import load_config
+    from workstation.context import SITE_CODES, site_policy
+    from workstation.site import local_clock
+
+    try:
+        day = date.fromisoformat(on) if on else local_clock().date()
+    except ValueError:
+        raise typer.BadParameter(f"{on!r} is not a date written as YYYY-MM-DD", param_hint="--on") from None
+    table = site_policy(load_config(_root), _root).codes
+    entry = table.lookup(code.upper(), day)
+    known = {
+        "code": code.upper(),
+        "on": day.isoformat(),
+        "class": entry.code_class if entry else "in no list: a charge beside it is held",
+        "modality": (entry.modality or "") if entry else "",
+        "region": (entry.region or "") if entry else "",
+        "from": entry.effective_from.isoformat() if entry else "",
+        "to": entry.effective_to.isoformat() if entry and entry.effective_to else "",
+        "basis": entry.basis if entry else "",
+        "verified": entry.verified if entry else False,
+        "table": "" if not entry else SITE_CODES if entry in table.site_entries else "shipped",
+    }
+    _show(as_json, known, "\n".join(f"{key:9} {value}" for key, value in known.items()))
+
+
 @charge_app.command("list")
 @_example("workstation charge list")
 def charge_list(as_json: Json = False) -> None:
@@ -532,6 +593,7 @@ def _our_errors() -> tuple[type[Exception], ...]:
     from render.recipe import RecipeError
     from workstation.case import CaseError
     from workstation.charge import FactsError, PolicyError
+    from workstation.charge.codes import CodesError
     from workstation.config import ConfigError
     from workstation.demo import DemoError
     from workstation.hl7 import Hl7Error
@@ -540,6 +602,6 @@ def _our_errors() -> tuple[type[Exception], ...]:
     from workstation.papers import PapersError
 
     return (
-        DicomIOError, UidError, DrawError, GeometryError, RecipeError, CaseError, FactsError, PolicyError, ConfigError,
-        DemoError, Hl7Error, NothingFound, OutboxError, PapersError, OSError,
+        DicomIOError, UidError, DrawError, GeometryError, RecipeError, CaseError, CodesError, FactsError, PolicyError,
+        ConfigError, DemoError, Hl7Error, NothingFound, OutboxError, PapersError, OSError,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from dicom_io.evidence import Evidence, ImageReference
@@ -12,10 +13,17 @@ from workstation.config import Config
 from workstation.journal import SUPERVISION_ACTS
 from workstation.papers import OnFile
 
+SITE_CODES = "site_codes.csv"
 
-def site_policy(config: Config) -> Policy:
-    """The site's policy with its own rule for reformats alone."""
+
+def site_policy(config: Config, root: Path) -> Policy:
+    """The site's policy with its own rule for reformats alone, and its own code rows from `root/site_codes.csv`.
+
+    Raises PolicyError or CodesError, naming file and line, when a setting or a row is not usable.
+    """
     policy = load_policy(config.policy)
+    if (root / SITE_CODES).exists():
+        policy = policy.with_codes(policy.codes.with_site_rows(root / SITE_CODES))
     return policy.with_reformats(config.reformat_only) if config.policy == "guide" else policy
 
 
@@ -25,6 +33,7 @@ def decide_case(
     previous: Sequence[PreviousCharge],
     archived: Callable[[ImageReference], bool],
     config: Config,
+    policy: Policy,
 ) -> Decision:
     """The decision for a session. What the facts cannot even name (no accession, an unknown role) holds as well."""
     try:
@@ -35,7 +44,7 @@ def decide_case(
             for line in str(error).splitlines()
         )
         return Decision("hold", "none", (), (), reasons, config.policy, None)
-    return decide(facts, site_policy(config))
+    return decide(facts, policy)
 
 
 def facts_of(

@@ -26,8 +26,10 @@ from render.recipe import canonical_json
 from workstation.address import address
 from workstation.case import Case, region_of
 from workstation.charge import Decision
-from workstation.context import decide_case
+from workstation.charge.facts import PreviousCharge
+from workstation.context import decide_case, site_policy
 from workstation.outbox import Message
+from workstation.papers import OnFile
 from workstation.site import Site
 
 # (what is being done, part done 0…1)
@@ -98,7 +100,7 @@ def settle(sr: Instance, site: Site) -> Settled:
     evidence = read_sr(dcmread(sr.path))
     papers = site.papers.get(evidence.accession)
     previous = site.outbox.previous_charges(evidence.accession)
-    decision = decide_case(evidence, papers, previous, lambda image: _holds(site.archive, image), site.config)
+    decision = _decide(evidence, papers, previous, site)
     images = [site.archive.instance(i.sop_instance_uid) for product in evidence.products for i in product.images]
     messages = address(images, sr, evidence, decision, papers, previous, read_dataset(sr.path), site.config, site.root)
     queued = site.outbox.queue(messages, site.clock())
@@ -119,7 +121,12 @@ def explain(sr: Instance, site: Site) -> tuple[Evidence, Decision]:
     evidence = read_sr(dcmread(sr.path))
     previous = [p for p in site.outbox.previous_charges(evidence.accession) if p.sr_uid != evidence.sop_instance_uid]
     papers = site.papers.get(evidence.accession)
-    return evidence, decide_case(evidence, papers, previous, lambda i: _holds(site.archive, i), site.config)
+    return evidence, _decide(evidence, papers, previous, site)
+
+
+def _decide(evidence: Evidence, papers: OnFile, previous: Sequence[PreviousCharge], site: Site) -> Decision:
+    policy = site_policy(site.config, site.root)
+    return decide_case(evidence, papers, previous, lambda image: _holds(site.archive, image), site.config, policy)
 
 
 def _begin(case: Case, site: Site) -> tuple[tuple[Act, ...], Attestation | None]:

@@ -254,6 +254,43 @@ class TestRunning:
         assert command("charge", "list", "--json").json == []
 
 
+class TestCodes:
+    def test_policies_name_their_editions_and_sources(self, command: Command) -> None:
+        rows = command("charge", "policies", "--json").json
+        assert {r["policy"] for r in rows} == {"guide", "cpt"}
+        assert all(r["edition"] and r["from"] and r["source"] for r in rows)
+        assert [r["policy"] for r in rows if r["used"]] == ["guide"]
+
+    @pytest.mark.parametrize(
+        ("code", "day", "known", "verified"),
+        [
+            ("70450", "2026-03-02", "eligible", True),
+            ("70450", "2005-03-02", "in no list", False),
+            ("78306", "2026-03-02", "includes_3d", True),
+            ("34839", "2026-03-02", "procedure_includes_3d", False),
+            ("99999", "2026-03-02", "in no list", False),
+        ],
+    )
+    def test_what_is_known_of_a_code(self, command: Command, code: str, day: str, known: str, verified: bool) -> None:
+        found = command("charge", "codes", code, "--on", day, "--json").json
+        assert found["class"].startswith(known)
+        assert found["verified"] is verified
+
+    def test_a_site_adds_rows_and_contradicts_none(self, command: Command, ran: Any, tmp_path: Path) -> None:
+        header = "code,class,modality,region,effective_from,effective_to,basis,verified\n"
+        rows = tmp_path / "root" / "site_codes.csv"
+        rows.parent.mkdir(exist_ok=True)
+        rows.write_text(header + "76380,eligible,CT,,2020-01-01,,our coder's reading,yes\n")
+        found = command("charge", "codes", "76380", "--json").json
+        assert (found["class"], found["table"]) == ("eligible", "site_codes.csv")
+        assert command("charge", "codes", "70450", "--json").json["table"] == "shipped"
+        rows.write_text(header + "71275,eligible,CT,CHEST,2020-01-01,,wishful,yes\n")
+        refused = command("charge", "codes", "71275")
+        assert refused.code == 1
+        assert "site_codes.csv" in refused.err and "71275" in refused.err
+        assert command("charge", "codes", "71275", "--on", "yesterday").code == 2
+
+
 class TestDeciding:
     def test_an_object_for_an_object_and_a_list_for_a_list(self, tmp_path: Path) -> None:
         one = process("charge", "decide", facts_file(tmp_path, FACTS), "--json")
