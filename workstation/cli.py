@@ -198,6 +198,26 @@ def verify(
 
 
 @app.command()
+@_example("workstation export sample_data/ct_head -o head.nrrd")
+def export(
+    series: Annotated[str, typer.Argument(metavar="SERIES|PATH", help="A Series Instance UID, a file or a folder.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help=".nrrd, .mha, .nii or .nii.gz")],
+    volume: Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a volume with its geometry for Slicer, ITK-SNAP and others."""
+    from dicom_io.build_volume import build_volume
+    from workstation import inspection
+    from workstation.export import export as write
+
+    built = build_volume(inspection.one_series(series, _root), volume)
+    write(built, output)
+    text = [f"{output}: {' x '.join(map(str, built.shape))} voxels in {built.unit}"]
+    result = {"file": str(output), **inspection.geometry(built)}
+    _show(as_json, result, "\n".join([*text, *(f"warning: {w}" for w in built.warnings)]))
+
+
+@app.command()
 @_example("workstation run 1.2.840.113619.2.1 --protocol ct_head_trauma --papers papers.json")
 def run(
     series: Annotated[str, typer.Argument(metavar="SERIES", help="A Series Instance UID in the archive.")],
@@ -596,6 +616,7 @@ def _our_errors() -> tuple[type[Exception], ...]:
     from workstation.charge.codes import CodesError
     from workstation.config import ConfigError
     from workstation.demo import DemoError
+    from workstation.export import ExportError
     from workstation.hl7 import Hl7Error
     from workstation.inspection import NothingFound
     from workstation.outbox import OutboxError
@@ -603,5 +624,5 @@ def _our_errors() -> tuple[type[Exception], ...]:
 
     return (
         DicomIOError, UidError, DrawError, GeometryError, RecipeError, CaseError, CodesError, FactsError, PolicyError,
-        ConfigError, DemoError, Hl7Error, NothingFound, OutboxError, PapersError, OSError,
+        ConfigError, DemoError, ExportError, Hl7Error, NothingFound, OutboxError, PapersError, OSError,
     )  # fmt: skip
