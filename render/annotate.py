@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from render.geometry import Plane, Vector, cross, letters, unit_vector
+from render.geometry import Plane, Vector, View, letters
 from render.picture import Picture, to_rgb
 from render.recipe import Projection, Recipe, Reformat, VolumeRendering
 
@@ -33,12 +33,13 @@ def annotated(picture: Picture, frame: int = 0, banner: Sequence[str] = ()) -> N
     """
     image = Image.fromarray(to_rgb(picture, frame))
     draw = ImageDraw.Draw(image)
-    plane = picture.planes[frame]
+    view = _view(picture.recipe, frame, len(picture.pixels))
     size = max(9, min(image.size) // 36)
     font = ImageFont.load_default(size)
-    _edge_letters(draw, font, plane, image.size, size)
-    _cube(draw, plane, (image.width - 3 * size, image.height - 5 * size), 1.6 * size, size)
-    _scale_bar(draw, font, plane, image.size, size)
+    _edge_letters(draw, font, view, image.size, size)
+    _cube(draw, view, (image.width - 3 * size, image.height - 5 * size), 1.6 * size, size)
+    if picture.planes:
+        _scale_bar(draw, font, picture.planes[frame], image.size, size)
     _lines(draw, font, description(picture, frame), (size // 2, size // 2), size)
     for number, line in enumerate(banner):
         width = draw.textlength(line, font=font)
@@ -53,9 +54,14 @@ def description(picture: Picture, frame: int = 0) -> list[str]:
     lines = [recipe.name or recipe.kind.replace("_", " ")]
     if count > 1:
         lines[0] += f" {frame + 1}/{count}"
-    lines.append(f"seen from {_view(recipe, frame, count)}")
+    view = _view(recipe, frame, count)
+    # A tenth of a degree is what a reader can use; turned and radial views have more digits than that.
+    view = View(round(view.azimuth_deg, 1), round(view.elevation_deg, 1), round(view.roll_deg, 1))
+    lines.append(f"seen from {view.words}")
     if isinstance(recipe, VolumeRendering):
         lines.append(f"preset {recipe.transfer.name}")
+        if recipe.field_of_view_deg is not None:
+            lines.append(f"perspective of {recipe.field_of_view_deg:g}°, no scale")
     else:
         lines.append(f"C {recipe.window.centre:g} W {recipe.window.width:g} {picture.unit}")
     if isinstance(recipe, Projection):
@@ -63,24 +69,28 @@ def description(picture: Picture, frame: int = 0) -> list[str]:
         lines.append(f"{recipe.mode.upper()} of {slab}")
     elif isinstance(recipe, Reformat) and recipe.thickness_mm > 0:
         lines.append(f"{recipe.mode.upper()} of {recipe.thickness_mm:g} mm")
+    if not isinstance(recipe, Reformat):
+        cuts = [f"{len(recipe.clips)} clipped" if recipe.clips else "", "segments" if recipe.masking else ""]
+        if any(cuts):
+            lines.append(", ".join(cut for cut in cuts if cut))
     return lines
 
 
-def _view(recipe: Recipe, frame: int, count: int) -> str:
+def _view(recipe: Recipe, frame: int, count: int) -> View:
     if isinstance(recipe, Reformat) or recipe.rotation is None:
-        return recipe.view.words
+        return recipe.view
     arc = recipe.rotation.arc_deg
-    return recipe.view.turned(arc * frame / (count if abs(arc) >= 360.0 else count - 1)).words
+    return recipe.view.turned(arc * frame / (count if abs(arc) >= 360.0 else count - 1))
 
 
-def _edge_letters(draw: ImageDraw.ImageDraw, font: object, plane: Plane, size_px: tuple[int, int], size: int) -> None:
+def _edge_letters(draw: ImageDraw.ImageDraw, font: object, view: View, size_px: tuple[int, int], size: int) -> None:
     width, height = size_px
-    left, up = tuple(-v for v in plane.right_mm), tuple(-v for v in plane.down_mm)
+    left, down = tuple(-v for v in view.right), tuple(-v for v in view.up)
     for direction, at in (
         (left, (size // 2, (height - size) / 2)),
-        (plane.right_mm, (width - 2 * size, (height - size) / 2)),
-        (up, (width / 2 - size / 2, size // 2)),
-        (plane.down_mm, (width / 2 - size / 2, height - 2 * size)),
+        (view.right, (width - 2 * size, (height - size) / 2)),
+        (view.up, (width / 2 - size / 2, size // 2)),
+        (down, (width / 2 - size / 2, height - 2 * size)),
     ):
         _text(draw, font, letters(direction), at, _LETTER)
 
@@ -101,10 +111,9 @@ def _scale_bar(draw: ImageDraw.ImageDraw, font: object, plane: Plane, size_px: t
     _text(draw, font, label, (x0, y - 2 * size), _TEXT)
 
 
-def _cube(draw: ImageDraw.ImageDraw, plane: Plane, centre: tuple[float, float], half: float, size: int) -> None:
+def _cube(draw: ImageDraw.ImageDraw, view: View, centre: tuple[float, float], half: float, size: int) -> None:
     """A cube that turns with the patient; each visible face carries the letter of the side that faces the reader."""
-    right, down = unit_vector(plane.right_mm), unit_vector(plane.down_mm)
-    toward = tuple(-v for v in cross(right, down))
+    right, down, toward = view.right, tuple(-v for v in view.up), view.towards_observer
     font = ImageFont.load_default(size)
 
     def on_picture(point: Sequence[float]) -> tuple[float, float]:

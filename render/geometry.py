@@ -160,6 +160,7 @@ _VIEW_WORDS = re.compile(
     r"(?P<side>anterior|posterior|left|right|head|foot)"
     r"(,\s*(?P<turn>\d+(\.\d+)?)°?\s+towards\s+(?P<towards>anterior|posterior|left|right))?"
     r"(,\s*(?P<tilt>\d+(\.\d+)?)°?\s+(?P<sense>up|down))?"
+    r"(,\s*rolled\s+(?P<roll>\d+(\.\d+)?)°?\s+(?P<way>clockwise|anticlockwise))?"
 )
 
 
@@ -174,20 +175,23 @@ class View:
 
     azimuth_deg : around the head-foot axis; 0 anterior, 90 patient's left, 180 posterior, 270 right.
     elevation_deg : towards the head; −90 looks from the feet (the radiological axial view, anterior up).
+    roll_deg : how far the picture is turned clockwise about the line of sight, −180…180; 0 has the head on top.
     """
 
     azimuth_deg: float = 0.0
     elevation_deg: float = 0.0
+    roll_deg: float = 0.0
 
     def __post_init__(self) -> None:
         if not -90.0 <= self.elevation_deg <= 90.0:
             raise GeometryError(f"Elevation {self.elevation_deg}° is outside −90…90°.")
         object.__setattr__(self, "azimuth_deg", float(self.azimuth_deg) % 360.0)
         object.__setattr__(self, "elevation_deg", float(self.elevation_deg))
+        object.__setattr__(self, "roll_deg", (float(self.roll_deg) + 180.0) % 360.0 - 180.0)
 
     @classmethod
     def parse(cls, words: str) -> "View":
-        """From patient terms: `anterior`, `anterior, 20 towards left, 10 up`, `left, 15 down`.
+        """From patient terms: `anterior`, `anterior, 20 towards left, 10 up`, `left, 15 down, rolled 5 clockwise`.
 
         Raises GeometryError with the accepted form when the words are not understood.
         """
@@ -208,13 +212,32 @@ class View:
             azimuth += math.copysign(float(match["turn"]), gap)
         if match["tilt"]:
             elevation += float(match["tilt"]) * (1.0 if match["sense"] == "up" else -1.0)
-        return cls(azimuth, elevation)
+        roll = float(match["roll"] or 0.0) * (1.0 if match["way"] == "clockwise" else -1.0)
+        return cls(azimuth, elevation, roll)
+
+    @classmethod
+    def facing(cls, towards_observer: Any, up: Any) -> "View":
+        """The view from that side of the patient, with `up` (any LPS direction but that one) on top of the picture.
+
+        Angles are rounded to a millionth of a degree. Raises GeometryError when the two are parallel.
+        """
+        x, y, z = unit_vector(towards_observer)
+        level = math.hypot(x, y)
+        azimuth = math.degrees(math.atan2(x, -y)) if level > 1e-9 else 0.0
+        view = cls(round(azimuth, 6), round(math.degrees(math.atan2(z, level)), 6))
+        a, b = (sum(p * q for p, q in zip(unit_vector(up), axis, strict=True)) for axis in (view.up, view.right))
+        if math.hypot(a, b) < 1e-6:
+            raise GeometryError(f"Up {tuple(up)} lies along the line of sight {tuple(towards_observer)}.")
+        return cls(view.azimuth_deg, view.elevation_deg, round(math.degrees(math.atan2(-b, a)), 6))
 
     @property
     def words(self) -> str:
         """Patient terms, such that `View.parse(view.words) == view` to 0.1°."""
+        roll = ""
+        if self.roll_deg:
+            roll = f", rolled {abs(self.roll_deg):g} {'clockwise' if self.roll_deg > 0 else 'anticlockwise'}"
         if abs(self.elevation_deg) == 90.0 and self.azimuth_deg == 0.0:
-            return "head" if self.elevation_deg > 0 else "foot"
+            return ("head" if self.elevation_deg > 0 else "foot") + roll
         quarter = round(self.azimuth_deg / 90.0) % 4
         names = ("anterior", "left", "posterior", "right")
         turn = (self.azimuth_deg - quarter * 90.0 + 180.0) % 360.0 - 180.0
@@ -223,7 +246,7 @@ class View:
             words += f", {abs(turn):g} towards {names[(quarter + (1 if turn > 0 else -1)) % 4]}"
         if self.elevation_deg:
             words += f", {abs(self.elevation_deg):g} {'up' if self.elevation_deg > 0 else 'down'}"
-        return words
+        return words + roll
 
     @property
     def towards_observer(self) -> Vector:
@@ -239,11 +262,17 @@ class View:
     def up(self) -> Vector:
         """Unit LPS vector that points to the top of the picture."""
         az, el = math.radians(self.azimuth_deg), math.radians(self.elevation_deg)
-        return (
+        up = (
             _clean(-math.sin(az) * math.sin(el)),
             _clean(math.cos(az) * math.sin(el)),
             _clean(math.cos(el)),
         )
+        if not self.roll_deg:
+            return up
+        right = cross(vector(-v for v in self.towards_observer), up)
+        c, s = math.cos(math.radians(self.roll_deg)), math.sin(math.radians(self.roll_deg))
+        x, y, z = (_clean(c * u - s * r) for u, r in zip(up, right, strict=True))
+        return (x, y, z)
 
     @property
     def right(self) -> Vector:
@@ -254,4 +283,4 @@ class View:
 
     def turned(self, azimuth_deg: float) -> "View":
         """The same height, walked round the patient by `azimuth_deg` towards the patient's left."""
-        return View(self.azimuth_deg + azimuth_deg, self.elevation_deg)
+        return View(self.azimuth_deg + azimuth_deg, self.elevation_deg, self.roll_deg)

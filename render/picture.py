@@ -18,6 +18,7 @@ class Provenance:
 
     engine, engine_version : e.g. `cpu`, `0.1.0`; `device` names the GPU for the vtk engine, else empty.
     volume_digest : `Volume.digest`. source_uids : SOP Instance UIDs of the volume.
+    mask_digest : `Mask.digest` where the recipe's `masking` asked for one, else empty.
     """
 
     recipe: Recipe
@@ -27,6 +28,7 @@ class Provenance:
     volume_digest: str
     source_uids: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    mask_digest: str = ""
 
     @property
     def recipe_digest(self) -> str:
@@ -41,6 +43,7 @@ class Picture:
         volume's dtype and unit. Read-only.
     planes : one `Plane` a frame: the plane itself for a reformat, the plane through the middle of what was drawn,
         facing the observer, for renderings and projections (parallel projection, so its scale holds everywhere).
+        Empty for perspective, which has no such scale.
     unit : the volume's unit for values, `RGB` for a rendering.
     """
 

@@ -7,6 +7,7 @@ back from a DICOM SR years later draws the same picture even if the preset files
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from math import hypot
 from typing import Any, Literal, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -14,7 +15,8 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from render.geometry import Box, GeometryError, Vector, View
 
 ProjectionMode = Literal["mip", "minip", "average"]
-Interpolation = Literal["linear", "nearest"]
+Interpolation = Literal["linear", "nearest", "cubic"]
+MaskAction = Literal["exclude", "include", "tint"]
 
 
 class RecipeError(ValueError):
@@ -109,6 +111,54 @@ class Rotation:
             raise RecipeError(f"A rotation of {self.frames} frames; 2 to 720 are possible.")
 
 
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """An oblique plane that cuts away: what lies on the side `normal` points to is not drawn.
+
+    point_mm : LPS mm, any point of the plane. normal : LPS direction of any length.
+    """
+
+    __pydantic_config__ = _STRICT
+    point_mm: Vector
+    normal: Vector
+
+    def __post_init__(self) -> None:
+        if not hypot(*self.normal) > 1e-9:
+            raise RecipeError(f"Clip at {self.point_mm} mm: normal {self.normal} has no length.")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRule:
+    """What to do with the voxels of one label of the mask.
+
+    exclude : they are not drawn. include : only they, and those of other included labels, are drawn.
+    tint : they take `colour` (red, green, blue 0…1) instead of the transfer function's; opacity and shading stay.
+    """
+
+    __pydantic_config__ = _STRICT
+    label: int
+    action: MaskAction
+    colour: Vector | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label <= 255:
+            raise RecipeError(f"Label {self.label} is outside 0…255.")
+        if (self.colour is not None) != (self.action == "tint"):
+            raise RecipeError(f"Label {self.label}: a colour goes with tint and with nothing else.")
+        if self.colour is not None and not all(0.0 <= part <= 1.0 for part in self.colour):
+            raise RecipeError(f"Label {self.label}: colour {self.colour} is outside 0…1.")
+
+
+def _check_masking(recipe: Any) -> None:
+    """Raises RecipeError for rules that contradict each other."""
+    said: dict[int, list[str]] = {}
+    for rule in recipe.masking:
+        said.setdefault(rule.label, []).append(rule.action)
+    for label, actions in said.items():
+        if sorted(actions) not in (["exclude"], ["include"], ["tint"], ["include", "tint"]):
+            raise RecipeError(f"Label {label}: {' and '.join(actions)} contradict each other.")
+
+
 def _check_sizes(recipe: Any) -> None:
     """Raises RecipeError for a size no picture can have; every recipe checks itself when it is made."""
     if not (1 <= recipe.rows <= 8192 and 1 <= recipe.columns <= 8192):
@@ -123,17 +173,29 @@ def _check_sizes(recipe: Any) -> None:
             raise RecipeError(f"{name} {value:g} must be positive.")
     if getattr(recipe, "thickness_mm", 0.0) < 0.0:
         raise RecipeError(f"thickness_mm {recipe.thickness_mm:g} must not be negative.")
+    if len(getattr(recipe, "clips", ())) > 16:
+        raise RecipeError(f"{len(recipe.clips)} clips; 16 at most are possible.")
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeRendering:
-    """Shaded direct volume rendering in parallel projection.
+    """Shaded direct volume rendering, in parallel projection unless `projection` says otherwise.
 
     field_of_view_mm : height of the picture in the patient; None fits the volume (or the crop box).
     centre_mm : LPS mm in the middle of the picture; None is the middle of the volume (or of the crop box).
     body_above : in the volume's unit, e.g. −300 HU. Connected pieces above it that are neither large nor inside the
         patient are left out, so that the table and the head holder hide nothing; None draws everything.
     step_voxels : distance between samples along a ray as a fraction of the smallest voxel spacing.
+    clips : planes that cut away, the crop box beside them. A cut face is shaded by its plane.
+    masking : what to do with the labels of the mask that `draw` is given.
+    projection : perspective pictures have no scale, hence no `field_of_view_mm` and no planes. `eye_mm` is then the
+        observer's place in LPS mm, inside the patient for an endoluminal view, looking along `view`; None stands back
+        from `centre_mm` until all is in sight. `field_of_view_deg` is the angle from top to bottom, 1…150. A rotation
+        walks round the centre, or turns on the spot where `eye_mm` is said.
+    light : where the light stands, in patient terms; None is at the observer.
+    depth_cue : 0…1, how much darker the far end of what is drawn is than its near end.
+    ambient_occlusion : 0…1, how much darker folds and hollows are, where little light from around arrives. Takes a
+        look at all voxels for each new transfer function, mask, clip and crop.
     """
 
     __pydantic_config__ = _STRICT
@@ -148,11 +210,39 @@ class VolumeRendering:
     body_above: float | None = None
     step_voxels: float = 1.0
     background: Vector = (0.0, 0.0, 0.0)
+    clips: tuple[Clip, ...] = ()
+    masking: tuple[LabelRule, ...] = ()
+    projection: Literal["parallel", "perspective"] = "parallel"
+    eye_mm: Vector | None = None
+    field_of_view_deg: float | None = None
+    light: View | None = None
+    depth_cue: float = 0.0
+    ambient_occlusion: float = 0.0
     name: str = ""
     kind: Literal["volume_rendering"] = "volume_rendering"
 
     def __post_init__(self) -> None:
         _check_sizes(self)
+        _check_masking(self)
+        if not 0.0 <= self.depth_cue <= 1.0:
+            raise RecipeError(f"depth_cue {self.depth_cue:g} is outside 0…1.")
+        if not 0.0 <= self.ambient_occlusion <= 1.0:
+            raise RecipeError(f"ambient_occlusion {self.ambient_occlusion:g} is outside 0…1.")
+        if self.ambient_occlusion > 0.0 and self.transfer.shading is None:
+            raise RecipeError(f"ambient_occlusion without shading: {self.transfer.name!r} has none.")
+        if self.light is not None and self.transfer.shading is None:
+            raise RecipeError(f"A light without shading: transfer function {self.transfer.name!r} has none.")
+        if self.projection == "perspective":
+            if self.field_of_view_deg is None or not 1.0 <= self.field_of_view_deg <= 150.0:
+                raise RecipeError(f"field_of_view_deg {self.field_of_view_deg}: perspective needs one, 1…150°.")
+            if self.field_of_view_mm is not None:
+                raise RecipeError("field_of_view_mm is for parallel projection; perspective has field_of_view_deg.")
+            if self.eye_mm is not None and self.centre_mm is not None:
+                raise RecipeError(
+                    "eye_mm and centre_mm: say where the observer stands, or what the middle is, not both."
+                )
+        elif self.eye_mm is not None or self.field_of_view_deg is not None:
+            raise RecipeError("eye_mm and field_of_view_deg are for perspective; parallel projection has neither.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +250,8 @@ class Projection:
     """Maximum, minimum or average along parallel rays, through the whole volume or a slab about `centre_mm`.
 
     slab_mm : thickness along the line of sight, None for all. Values stay in the unit of the volume; outside the
-    volume they are `window`'s lower end, so that nothing there can be mistaken for tissue. body_above : as in
-    VolumeRendering.
+    volume they are `window`'s lower end, so that nothing there can be mistaken for tissue. body_above, clips,
+    masking : as in VolumeRendering, but values have no colour to tint.
     """
 
     __pydantic_config__ = _STRICT
@@ -177,11 +267,16 @@ class Projection:
     slab_mm: float | None = None
     body_above: float | None = None
     step_voxels: float = 1.0
+    clips: tuple[Clip, ...] = ()
+    masking: tuple[LabelRule, ...] = ()
     name: str = ""
     kind: Literal["projection"] = "projection"
 
     def __post_init__(self) -> None:
         _check_sizes(self)
+        _check_masking(self)
+        if any(rule.action == "tint" for rule in self.masking):
+            raise RecipeError("tint: a projection has values, not colours; include and exclude are possible.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +284,8 @@ class Reformat:
     """A stack of `count` parallel planes, `spacing_mm` apart, seen from `view`, the middle one through `centre_mm`.
 
     The first plane is the one nearest to the observer. thickness_mm 0 samples the plane itself; more combines
-    samples through that thickness by `mode`.
+    samples through that thickness by `mode`. interpolation : linear from eight voxels, nearest, or cubic, the
+    Catmull-Rom spline through 64: sharper, but it overshoots beside steep edges.
     spacing_mm None takes the smallest voxel spacing. pixel_mm None likewise.
     """
 
@@ -214,7 +310,19 @@ class Reformat:
 
 # Keys younger than the first stored recipes, with their defaults: left out of the canonical JSON there, so that the
 # digests of recipes that do not use them hold.
-_LATER_KEYS: dict[str, Any] = {"body_above": None, "relative": False}
+_LATER_KEYS: dict[str, Any] = {
+    "body_above": None,
+    "relative": False,
+    "clips": (),
+    "masking": (),
+    "projection": "parallel",
+    "eye_mm": None,
+    "field_of_view_deg": None,
+    "light": None,
+    "depth_cue": 0.0,
+    "ambient_occlusion": 0.0,
+    "roll_deg": 0.0,
+}
 Recipe = VolumeRendering | Projection | Reformat
 KINDS: tuple[type[Recipe], ...] = get_args(Recipe)
 
@@ -243,16 +351,17 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {}
 
 
 def read_recipe(data: str | dict[str, Any]) -> Recipe:
-    """A recipe from its JSON text or from a mapping of the same keys; `view` may also be words.
+    """A recipe from its JSON text or from a mapping of the same keys; `view` and `light` may also be words.
 
     Raises RecipeError naming the key for anything missing, unknown or out of range.
     """
     fields = dict(json.loads(data)) if isinstance(data, str) else dict(data)
-    if isinstance(fields.get("view"), str):
-        try:
-            fields["view"] = asdict(View.parse(fields["view"]))
-        except GeometryError as error:
-            raise RecipeError(str(error)) from error
+    for key in ("view", "light"):
+        if isinstance(fields.get(key), str):
+            try:
+                fields[key] = asdict(View.parse(fields[key]))
+            except GeometryError as error:
+                raise RecipeError(str(error)) from error
     kinds = {cls.__dataclass_fields__["kind"].default: cls for cls in KINDS}
     kind = fields.get("kind")
     if kind not in kinds:

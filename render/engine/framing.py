@@ -1,20 +1,69 @@
 """Where a recipe's pictures lie in the patient. Every engine draws on these planes and no others."""
 
+import math
+from dataclasses import dataclass
+
 from render.geometry import Box, Plane, Vector, View, point
 from render.recipe import Projection, Recipe, Reformat, VolumeRendering, frames
 from render.volume import Volume
 
 
 def planes(volume: Volume, recipe: Recipe) -> tuple[Plane, ...]:
-    """One plane a frame, in the order of the frames; see `Picture.planes`."""
+    """One plane a frame, in the order of the frames, none for perspective; see `Picture.planes`."""
     if isinstance(recipe, Reformat):
         return _stack(volume, recipe)
+    if isinstance(recipe, VolumeRendering) and recipe.projection == "perspective":
+        return ()
     centre = centre_mm(volume, recipe)
     views = [frame.view for frame in frames(recipe)]
     # One scale for all frames of a rotation, else the patient would seem to breathe.
     fits = [_fit_mm(volume, recipe, centre, view) for view in views] if recipe.field_of_view_mm is None else []
     pixel_mm = (recipe.field_of_view_mm or max(fits)) / recipe.rows
     return tuple(_plane(centre, view, recipe.rows, recipe.columns, pixel_mm) for view in views)
+
+
+@dataclass(frozen=True, slots=True)
+class Pinhole:
+    """Where the rays of a perspective picture start, and where they go.
+
+    eye_mm : LPS mm of the observer. forward_mm : step from there to pixel (row 0, column 0) of a picture one
+        millimetre away; right_mm, down_mm : steps to its next column, to its next row.
+    """
+
+    eye_mm: Vector
+    forward_mm: Vector
+    right_mm: Vector
+    down_mm: Vector
+
+
+def pinholes(volume: Volume, recipe: VolumeRendering) -> tuple[Pinhole, ...]:
+    """One a frame of a perspective picture, in the order of the frames."""
+    # The last bits of sine and tangent differ between C libraries.
+    half = round(math.tan(math.radians((recipe.field_of_view_deg or 0.0) / 2.0)), 12)
+    pixel = 2.0 * half / recipe.rows
+    found = []
+    for view in views(recipe):
+        eye = recipe.eye_mm
+        if eye is None:
+            narrow = half * min(1.0, recipe.columns / recipe.rows)
+            centre, radius = sphere(volume, recipe)
+            eye = _moved(centre, view.towards_observer, radius * math.sqrt(1.0 + narrow * narrow) / narrow)
+        right, down = _scaled(view.right, pixel), _scaled(view.up, -pixel)
+        corner = _moved(_scaled(view.towards_observer, -1.0), right, -(recipe.columns - 1) / 2.0)
+        found.append(Pinhole(eye, _moved(corner, down, -(recipe.rows - 1) / 2.0), right, down))
+    return tuple(found)
+
+
+def sphere(volume: Volume, recipe: VolumeRendering) -> tuple[Vector, float]:
+    """(centre in LPS mm, radius in mm) of a sphere about the middle of the picture that holds all that is drawn."""
+    centre = centre_mm(volume, recipe)
+    offsets = [_moved(corner, centre, -1.0) for corner in drawn_corners(volume, recipe)]
+    return centre, math.sqrt(max(_dot(offset, offset) for offset in offsets))
+
+
+def drawn_corners(volume: Volume, recipe: VolumeRendering | Projection) -> list[Vector]:
+    """LPS mm of the eight corners of the crop box, or of the volume to the outer faces of its voxels."""
+    return _box_corners(recipe.crop) if recipe.crop is not None else outer_corners(volume)
 
 
 def views(recipe: Recipe) -> tuple[View, ...]:
@@ -60,14 +109,14 @@ def _stack(volume: Volume, recipe: Reformat) -> tuple[Plane, ...]:
 
 def _fit_mm(volume: Volume, recipe: VolumeRendering | Projection, centre: Vector, view: View) -> float:
     """Height of a picture that just holds the crop box, or the volume to the outer faces of its voxels."""
-    corners = _box_corners(recipe.crop) if recipe.crop is not None else _outer_corners(volume)
-    offsets = [_moved(corner, centre, -1.0) for corner in corners]
+    offsets = [_moved(corner, centre, -1.0) for corner in drawn_corners(volume, recipe)]
     half_height = max(abs(_dot(offset, view.up)) for offset in offsets)
     half_width = max(abs(_dot(offset, view.right)) for offset in offsets)
     return 2.0 * max(half_height, half_width * recipe.rows / recipe.columns)
 
 
-def _outer_corners(volume: Volume) -> list[Vector]:
+def outer_corners(volume: Volume) -> list[Vector]:
+    """LPS mm of the eight corners of the volume, to the outer faces of its voxels."""
     k, j, i = (n - 0.5 for n in volume.shape)
     return [point(volume.affine, (a, b, c)) for a in (-0.5, k) for b in (-0.5, j) for c in (-0.5, i)]
 

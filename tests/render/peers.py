@@ -114,8 +114,10 @@ def vtk_stack(volume: Volume, planes: Sequence[Plane], rows: int, columns: int) 
     return draw_it
 
 
-def sitk_stack(volume: Volume, planes: Sequence[Plane], rows: int, columns: int) -> Callable[[], NDArray[np.int16]]:
-    """Draws (F, rows, columns) by SimpleITK, linear; any affine, sheared ones too, by way of a transform."""
+def sitk_stack(
+    volume: Volume, planes: Sequence[Plane], rows: int, columns: int, interpolator: int = sitk.sitkLinear
+) -> Callable[[], NDArray[np.int16]]:
+    """Draws (F, rows, columns) by SimpleITK, linear unless told otherwise; any affine, by way of a transform."""
     image = sitk.GetImageFromArray(np.asarray(volume.voxels))
     # The image stays in index space (x, y, z = i, j, k); the transform takes LPS mm there.
     to_index = np.linalg.inv(volume.affine)[[2, 1, 0]]
@@ -129,7 +131,7 @@ def sitk_stack(volume: Volume, planes: Sequence[Plane], rows: int, columns: int)
     resample.SetOutputSpacing(spacing)
     resample.SetOutputDirection(directions.ravel().tolist())
     resample.SetTransform(transform)
-    resample.SetInterpolator(sitk.sitkLinear)
+    resample.SetInterpolator(interpolator)
     resample.SetDefaultPixelValue(-1000.0)
     return lambda: np.asarray(sitk.GetArrayFromImage(resample.Execute(image)))
 

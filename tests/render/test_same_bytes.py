@@ -37,6 +37,20 @@ def test_digests_are_the_golden_ones(threads: int) -> None:
     assert scenes.digests(threads) == read(GOLDEN.read_text())
 
 
+def test_warming_up_leaves_nothing_to_compile() -> None:
+    """Every kind of picture runs on what `warm` compiled: the plain case and the one with everything, two dtypes."""
+    script = (
+        "from render.engine.cpu import body, kernels, warm\n"
+        "from tests.render import scenes\n"
+        "def known():\n"
+        "    found = {**vars(kernels), **vars(body)}\n"
+        "    return {name: len(f.signatures) for name, f in found.items() if hasattr(f, 'signatures')}\n"
+        "warm(); before = known(); scenes.digests(); after = known()\n"
+        "assert before == after, {name: (before[name], n) for name, n in after.items() if n != before[name]}\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])
+
+
 def test_another_process_draws_the_same() -> None:
     assert in_another_process(PYTHONHASHSEED="7") == read(GOLDEN.read_text())
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from render import Projection, Reformat, View, Volume, VolumeRendering, Window, draw, load_preset
@@ -24,6 +24,7 @@ def test_range_is_the_stated_percentiles() -> None:
     assert np.mean(volume.voxels <= high) == pytest.approx(0.997, abs=0.001)
 
 
+@settings(deadline=None)  # the first picture of a process loads the kernels, or compiles them
 @given(st.floats(1.0, 50.0))
 def test_the_picture_does_not_depend_on_the_scanner_s_scale(scale: float) -> None:
     recipe = Reformat(Window(0.5, 1.0, relative=True), View.parse("foot"), rows=16, columns=16)

@@ -1,6 +1,6 @@
 """The cpu engine: our own kernels on tiles of a picture. Same volume, recipe and version: same bytes, everywhere.
 
-Parallel rays are mapped through `Volume.to_index`, so that any affine, sheared ones too, needs no resampling.
+Rays are mapped through `Volume.to_index`, so that any affine, sheared ones too, needs no resampling.
 """
 
 import math
@@ -15,12 +15,17 @@ from numpy.typing import NDArray
 from render.engine import framing
 from render.engine.cpu import kernels
 from render.engine.cpu.body import without_table
-from render.engine.cpu.bricks import bricks
+from render.engine.cpu.bricks import Bricks, bricks
+from render.engine.cpu.occlusion import CELL_MM, openness
 from render.engine.tiles import Tile, bands, run
-from render.geometry import Plane, Vector, View, corners_mm, direction, point
+from render.geometry import Plane, Vector, View, corners_mm, direction, point, unit_vector, vector
+from render.mask import Mask
 from render.picture import Pixels
 from render.recipe import (
+    Clip,
     ControlPoint,
+    Interpolation,
+    LabelRule,
     Projection,
     ProjectionMode,
     Recipe,
@@ -36,10 +41,16 @@ from render.volume import Volume
 ENGINE_VERSION = "0.1.0"
 
 _MODES: dict[ProjectionMode, int] = {"mip": kernels.MIP, "minip": kernels.MINIP, "average": kernels.AVERAGE}
+_INTERPOLATIONS: dict[Interpolation, int] = {
+    "linear": kernels.LINEAR,
+    "nearest": kernels.NEAREST,
+    "cubic": kernels.CUBIC,
+}
 _EVERYWHERE_MM = 1e12
 
 Progress = Callable[[float], None]
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 
 
 def draw_frames(
@@ -49,18 +60,20 @@ def draw_frames(
     threads: int | None = None,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
+    mask: Mask | None = None,
 ) -> Pixels:
-    """Pixels as `Picture.pixels` says, one frame for each plane of `framing.planes(volume, recipe)`.
+    """Pixels as `Picture.pixels` says, one frame for each plane of `framing.planes(volume, recipe)`, or in perspective
+    for each of its `pinholes`. mask : only where the recipe has rules for it.
 
     Raises Cancelled when `cancel` was set before the last tile.
     """
     if not isinstance(recipe, Reformat) and recipe.body_above is not None:
         volume = without_table(volume, recipe.body_above)
     if isinstance(recipe, VolumeRendering):
-        return _volume_rendering(volume, recipe, planes, threads, progress, cancel)
+        return _volume_rendering(volume, recipe, planes, threads, progress, cancel, mask)
     values = np.empty((len(planes), recipe.rows, recipe.columns), dtype=volume.voxels.dtype)
     if isinstance(recipe, Projection):
-        tiles = _projection(volume, recipe, planes, values, threads)
+        tiles = _projection(volume, recipe, planes, values, threads, mask)
     else:
         tiles = _reformat(volume, recipe, planes, values)
     run(tiles, threads, progress, cancel)
@@ -99,10 +112,12 @@ def _volume_rendering(
     threads: int | None,
     progress: Progress | None,
     cancel: threading.Event | None,
+    mask: Mask | None,
 ) -> NDArray[np.uint8]:
     transfer, shading = recipe.transfer, recipe.transfer.shading
     step_mm = recipe.step_voxels * min(volume.spacing_mm)
-    table, distances = bricks(volume, threads).seen_through(transfer, step_mm)
+    found = _bricks(volume, threads, recipe, mask)
+    table, distances = found.seen_through(transfer, step_mm)
     lower_mm, upper_mm = _crop(recipe)
     terms = shading or Shading()
     light = np.array([terms.ambient, terms.diffuse, terms.specular, shading is not None], dtype=np.float32)
@@ -110,27 +125,127 @@ def _volume_rendering(
     to_lps = np.ascontiguousarray(volume.to_index[:3, :3].T.astype(np.float32))
     gradient_range = np.array(transfer.gradient_opacity or (-1.0, -1.0), dtype=np.float32)
     background = np.array(recipe.background, dtype=np.float32)
-    out = np.empty((len(planes), recipe.rows, recipe.columns, 3), dtype=np.uint8)
+    views = framing.views(recipe)
+    out = np.empty((len(views), recipe.rows, recipe.columns, 3), dtype=np.uint8)
     tiles: list[Tile] = []
-    for frame, (plane, view) in enumerate(zip(planes, framing.views(recipe), strict=True)):
-        index, lps = _in_both(volume, plane, _away(view, step_mm))
-        towards = np.array(view.towards_observer, dtype=np.float32)
-        fixed = (volume.voxels, distances, table.colours, table.first, table.scale, *index, *lps)
-        depth = _depth(volume, plane, _away(view, step_mm))
+
+    def frame(number: int, geometry: tuple[object, ...], depth: Floats, more: object) -> None:
+        towards = np.array(views[number].towards_observer, dtype=np.float32)
+        fixed = (volume.voxels, distances, table.colours, table.first, table.scale, *geometry)
         rest = (table.span, depth, lower_mm, upper_mm, to_lps, towards, light, squarings, gradient_range, background)
-        tiles += _tiles(kernels.shade_rows, (*fixed, *rest), out[frame])
+        tiles.extend(_tiles(kernels.shade_rows, (*fixed, *rest, more), out[number]))
+
+    if recipe.projection == "perspective":
+        for number, pinhole in enumerate(framing.pinholes(volume, recipe)):
+            index, lps = _rays(volume, pinhole)
+            near, far = _distances(volume, recipe, pinhole.eye_mm)
+            all_of_it = _more(volume, recipe, found, threads, (near / step_mm, far / step_mm), pinhole.eye_mm, step_mm)
+            frame(number, (*index, *lps), _array([0.0, 0.0]), all_of_it)
+    else:
+        for number, (plane, view) in enumerate(zip(planes, views, strict=True)):
+            ray_mm = _away(view, step_mm)
+            index, lps = _in_both(volume, plane, ray_mm)
+            plain = not (recipe.clips or recipe.masking or recipe.light or recipe.depth_cue or recipe.ambient_occlusion)
+            more = None if plain else _more(volume, recipe, found, threads, _drawn_depth(volume, recipe, plane, ray_mm))
+            frame(number, (*index, *lps), _depth(volume, plane, ray_mm), more)
     run(tiles, threads, progress, cancel)
     return out
 
 
+def _bricks(volume: Volume, threads: int | None, recipe: VolumeRendering | Projection, mask: Mask | None) -> Bricks:
+    found = bricks(volume, threads)
+    return found if mask is None else found.under(mask, recipe.masking)
+
+
+def _clips(recipe: VolumeRendering | Projection) -> Floats:
+    """(N, 4) normal and offset of each clip, in LPS."""
+    rows = []
+    for clip in recipe.clips:
+        x, y, z = unit_vector(clip.normal)
+        rows.append((x, y, z, x * clip.point_mm[0] + y * clip.point_mm[1] + z * clip.point_mm[2]))
+    return np.array(rows, dtype=np.float64).reshape(-1, 4)
+
+
+# How deep the face of a cut is, and the border of a mask, in steps of a voxel: the shading there is theirs.
+_RIND_VOXELS = 1.5
+
+
+def _more(
+    volume: Volume,
+    recipe: VolumeRendering,
+    found: Bricks,
+    threads: int | None,
+    span: tuple[float, float],
+    eye_mm: Vector | None = None,
+    pace_mm: float = 1.0,
+) -> tuple[object, ...]:
+    """`more` of `kernels.shade_rows`. span : first and last step of what is drawn, for the depth cue."""
+    eye = eye_mm or (0.0, 0.0, 0.0)
+    lamp = recipe.light or recipe.view
+    return (
+        _clips(recipe),
+        *found.masking(),
+        eye_mm is not None,
+        _array(point(volume.to_index, eye)),
+        _array(eye),
+        pace_mm,
+        recipe.light is not None,
+        np.array(lamp.towards_observer, dtype=np.float32),
+        _array([recipe.depth_cue, span[0], 1.0 / max(span[1] - span[0], 1e-6)]),
+        *_occlusion(volume, recipe, found, threads),
+        _RIND_VOXELS / recipe.step_voxels,
+    )
+
+
+_NO_OPENNESS = np.ones((2, 2, 2), dtype=np.float32)
+
+
+def _occlusion(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int | None) -> tuple[Singles, Singles]:
+    """occlusion and openness of `kernels.shade_rows`."""
+    if recipe.ambient_occlusion == 0.0:
+        return np.zeros(5, dtype=np.float32), _NO_OPENNESS
+    cells = openness(volume, recipe, found, threads)
+    per_voxel = [1.0 / edge for edge in cells.edges]
+    return np.array([recipe.ambient_occlusion, *per_voxel, CELL_MM], dtype=np.float32), cells.shares
+
+
+def _rays(volume: Volume, pinhole: framing.Pinhole) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
+    """(start, down, right, nothing) of rays from a point, directions all, in index coordinates and in LPS mm."""
+    to_index, lps = volume.to_index, (pinhole.forward_mm, pinhole.down_mm, pinhole.right_mm, (0.0, 0.0, 0.0))
+    return tuple(_array(direction(to_index, v)) for v in lps), tuple(_array(v) for v in lps)
+
+
+def _distances(volume: Volume, recipe: VolumeRendering, eye_mm: Vector) -> tuple[float, float]:
+    """Nearest and farthest that what is drawn can be from the eye, in mm."""
+    (x, y, z), radius = framing.sphere(volume, recipe)
+    away = math.sqrt((x - eye_mm[0]) ** 2 + (y - eye_mm[1]) ** 2 + (z - eye_mm[2]) ** 2)
+    return max(away - radius, 0.0), away + radius
+
+
+def _drawn_depth(volume: Volume, recipe: VolumeRendering, plane: Plane, step_mm: Vector) -> tuple[float, float]:
+    """First and last step at which a ray can be in the volume and in the crop box."""
+    spans = [_span(corners, plane, step_mm) for corners in (_outer(volume), framing.drawn_corners(volume, recipe))]
+    return max(first for first, _ in spans), min(last for _, last in spans)
+
+
 def _depth(volume: Volume, plane: Plane, step_mm: Vector) -> Floats:
     """First and last step along the rays of a plane at which any of them can be in the volume, with one to spare."""
+    first, last = _span(_outer(volume), plane, step_mm)
+    return _array([math.floor(first) - 1.0, math.ceil(last) + 1.0])
+
+
+def _outer(volume: Volume) -> list[Vector]:
+    return [vector(corner) for corner in corners_mm(volume.shape, volume.affine).tolist()]
+
+
+def _span(corners: Sequence[Vector], plane: Plane, step_mm: Vector) -> tuple[float, float]:
+    """Steps from the plane to the nearest and to the farthest of the corners."""
     square = sum(v * v for v in step_mm)
     steps = [
         sum((c - o) * v for c, o, v in zip(corner, plane.origin_mm, step_mm, strict=True)) / square
-        for corner in corners_mm(volume.shape, volume.affine).tolist()
+        for corner in corners
     ]
-    return _array([math.floor(min(steps)) - 1.0, math.ceil(max(steps)) + 1.0])
+    return min(steps), max(steps)
 
 
 def _tiles(kernel: Callable[..., None], fixed: tuple[object, ...], out: Pixels, height: int = 16) -> list[Tile]:
@@ -152,9 +267,16 @@ def _outside(volume: Volume, window: Window) -> np.float32:
 
 
 def _projection(
-    volume: Volume, recipe: Projection, planes: Sequence[Plane], out: Pixels, threads: int | None
+    volume: Volume,
+    recipe: Projection,
+    planes: Sequence[Plane],
+    out: Pixels,
+    threads: int | None,
+    mask: Mask | None,
 ) -> list[Tile]:
-    found = bricks(volume, threads)
+    found = _bricks(volume, threads, recipe, mask)
+    masked, labels, states, shown, _ = found.masking()
+    more = (_clips(recipe), masked, labels, states, shown) if recipe.clips or recipe.masking else None
     lower_mm, upper_mm = _crop(recipe)
     step_mm = recipe.step_voxels * min(volume.spacing_mm)
     half_slab = _EVERYWHERE_MM if recipe.slab_mm is None else recipe.slab_mm / 2.0
@@ -166,7 +288,7 @@ def _projection(
         parts = max(1, math.ceil(1.0 / (steps[axis] * step_mm) - 1e-6))
         ranges = (found.low, found.high, found.block_low, found.block_high)
         fixed = (volume.voxels, *ranges, _MODES[recipe.mode], *index, axis, parts, *lps)
-        rest = (lower_mm, upper_mm, half_slab, _outside(volume, recipe.window), _whole(volume))
+        rest = (lower_mm, upper_mm, half_slab, _outside(volume, recipe.window), _whole(volume), more)
         tiles += _tiles(kernels.project_rows, (*fixed, *rest), out[frame])
     return tiles
 
@@ -178,7 +300,7 @@ def _reformat(volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: Pi
     for frame, plane in enumerate(planes):
         (start, down, right, through), _ = _in_both(volume, plane, _away(recipe.view, gap_mm))
         start = start - through * ((samples - 1) / 2.0)
-        fixed = (volume.voxels, _MODES[recipe.mode], recipe.interpolation == "nearest")
+        fixed = (volume.voxels, _MODES[recipe.mode], _INTERPOLATIONS[recipe.interpolation])
         rest = (start, down, right, through, samples, _outside(volume, recipe.window), _whole(volume))
         tiles += _tiles(kernels.reformat_rows, (*fixed, *rest), out[frame], height=64)
     return tiles
@@ -189,14 +311,20 @@ def warm() -> float:
     began = time.perf_counter()
     points = (ControlPoint(0.0, 1.0, 1.0, 1.0, 0.0), ControlPoint(1.0, 1.0, 1.0, 1.0, 1.0))
     window = Window(0.0, 1.0)
+    transfer, clips = TransferFunction("warm", "1", points), (Clip((0.0, 0.0, 0.0), (0.0, 0.0, 1.0)),)
+    rules, mask = (LabelRule(0, "include"),), Mask(np.zeros((2, 2, 2), dtype=np.uint8))
     recipes: list[Recipe] = [
-        VolumeRendering(TransferFunction("warm", "1", points), rows=2, columns=2),
+        VolumeRendering(transfer, rows=2, columns=2),
+        VolumeRendering(transfer, rows=2, columns=2, clips=clips, masking=rules, ambient_occlusion=1.0),
         Projection("mip", window, rows=2, columns=2, body_above=0.0),
+        Projection("mip", window, rows=2, columns=2, clips=clips),
         Reformat(window, rows=2, columns=2),
     ]
     grid = np.ones((2, 2, 2), dtype=np.int16)
     for voxels in (grid, grid.astype(np.float32)):
         volume = Volume(voxels, np.eye(4), "1")
         for recipe in recipes:
-            draw_frames(volume, recipe, framing.planes(volume, recipe), threads=1)
+            ruled = isinstance(recipe, VolumeRendering) and bool(recipe.masking)
+            planes = framing.planes(volume, recipe)
+            draw_frames(volume, recipe, planes, threads=1, mask=mask if ruled else None)
     return time.perf_counter() - began

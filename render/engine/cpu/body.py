@@ -4,11 +4,12 @@ import threading
 import weakref
 from collections import OrderedDict
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from render.engine.cpu import kernels
+from render.engine.cpu.jit import kernel
 from render.volume import Volume
 
 # A piece of a tenth of the largest is a limb, not a table top: tables are thin shells about foam lighter than fat.
@@ -43,20 +44,20 @@ _lock = threading.Lock()
 
 def _cleared(volume: Volume, above: float) -> Volume:
     voxels, level = volume.voxels, np.float32(above)
-    count = kernels.body_runs(voxels, level, np.empty((0, 4), dtype=np.int32))
+    count = body_runs(voxels, level, np.empty((0, 4), dtype=np.int32))
     if count == 0:
         return replace(volume)
     runs = np.empty((count, 4), dtype=np.int32)
-    kernels.body_runs(voxels, level, runs)
+    body_runs(voxels, level, runs)
     pieces = np.empty(count, dtype=np.int64)
-    kernels.body_pieces(runs, volume.shape[0], volume.shape[1], pieces)
+    body_pieces(runs, volume.shape[0], volume.shape[1], pieces)
     lengths = (runs[:, 3] - runs[:, 2]).astype(np.int64)
     sizes = _sum(lengths, pieces, count)
     large = (sizes >= LARGE_PART * int(sizes.max()))[pieces]
     inside = _sum(np.where(_surrounded(volume.shape, runs, large), lengths, 0), pieces, count)
     kept = large | (2 * inside > sizes)[pieces]
     out = voxels.copy()
-    kernels.body_clear(runs, kept, _BORDER, voxels.min(), voxels, out)
+    body_clear(runs, kept, _BORDER, voxels.min(), voxels, out)
     return replace(volume, voxels=out)
 
 
@@ -78,3 +79,79 @@ def _surrounded(shape: tuple[int, int, int], runs: NDArray[np.int32], large: NDA
     k, j, i = runs[:, 0], runs[:, 1], (runs[:, 2] + runs[:, 3]) // 2
     along_i = (first_i[k, j] < i) & (i < last_i[k, j])
     return np.asarray(along_i & (first_j[k, i] < j) & (j < last_j[k, i]))
+
+
+# Kernels: they share no helper with those of `kernels`, so numba's disk cache sees all of them here.
+
+
+@kernel
+def body_runs(voxels: Any, above: Any, runs: Any) -> int:
+    """Runs of values greater than `above` along i. runs : (N, 4) int32 rows of k, j, first i, past the last i, filled
+    in that order; pass (0, 4) to only count them. Returns their number."""
+    nk, nj, ni = voxels.shape
+    count = 0
+    for k in range(nk):
+        for j in range(nj):
+            inside = False
+            for i in range(ni):
+                v = np.float32(voxels[k, j, i]) > above
+                if v and not inside and count < runs.shape[0]:
+                    runs[count, 0], runs[count, 1], runs[count, 2] = k, j, i
+                if inside and not v:
+                    if count < runs.shape[0]:
+                        runs[count, 3] = i
+                    count += 1
+                inside = v
+            if inside:
+                if count < runs.shape[0]:
+                    runs[count, 3] = ni
+                count += 1
+    return count
+
+
+@kernel
+def _root(parents: Any, n: int) -> int:
+    while parents[n] != n:
+        parents[n] = parents[parents[n]]
+        n = parents[n]
+    return n
+
+
+@kernel
+def body_pieces(runs: Any, nk: int, nj: int, parents: Any) -> None:
+    """Joins runs that share a face of a voxel; afterwards parents[n] is the first run of n's piece. (N,) int64."""
+    starts = np.zeros(nk * nj + 1, dtype=np.int64)
+    for n in range(runs.shape[0]):
+        starts[runs[n, 0] * nj + runs[n, 1] + 1] += 1
+        parents[n] = n
+    for n in range(nk * nj):
+        starts[n + 1] += starts[n]
+    for n in range(runs.shape[0]):
+        k, j = runs[n, 0], runs[n, 1]
+        for neighbour in range(2):
+            if (neighbour == 0 and j == 0) or (neighbour == 1 and k == 0):
+                continue
+            line = k * nj + j - (1 if neighbour == 0 else nj)
+            for other in range(starts[line], starts[line + 1]):
+                if runs[other, 2] < runs[n, 3] and runs[n, 2] < runs[other, 3]:
+                    a, b = _root(parents, n), _root(parents, other)
+                    parents[max(a, b)] = min(a, b)
+    for n in range(runs.shape[0]):
+        parents[n] = _root(parents, n)
+
+
+@kernel
+def body_clear(runs: Any, kept: Any, reach: int, air: Any, voxels: Any, out: Any) -> None:
+    """Writes `air` to out at the runs not kept and `reach` voxels around them, but never over a kept run."""
+    nk, nj, ni = voxels.shape
+    for n in range(runs.shape[0]):
+        if kept[n]:
+            continue
+        for k in range(max(runs[n, 0] - reach, 0), min(runs[n, 0] + reach + 1, nk)):
+            for j in range(max(runs[n, 1] - reach, 0), min(runs[n, 1] + reach + 1, nj)):
+                for i in range(max(runs[n, 2] - reach, 0), min(runs[n, 3] + reach, ni)):
+                    out[k, j, i] = air
+    for n in range(runs.shape[0]):
+        if kept[n]:
+            for i in range(runs[n, 2], runs[n, 3]):
+                out[runs[n, 0], runs[n, 1], i] = voxels[runs[n, 0], runs[n, 1], i]

@@ -24,12 +24,17 @@ RUN = 16  # samples evaluated together: enough for the widest vectors, and about
 _OPAQUE = np.float32(0.995)
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 _TWO, _THREE_HALVES = np.float32(2.0), np.float32(1.5)
+_FIVE_HALVES = np.float32(2.5)
 _SIXTH, _TWO_THIRDS = np.float32(1.0 / 6.0), np.float32(2.0 / 3.0)
+_FAINT, _WAYS, _OPEN = np.float32(0.004), np.float32(26.0), np.float32(1.0 / 0.6)
 _FAR = np.float32(3.0e38)
 _WHITE = np.float32(255.0)
+_LEAST, _GREATEST = np.float32(-32768.0), np.float32(32767.0)
 _ROUNDER = np.float32(1.5 * 2.0**23)  # float32 near it hold whole numbers only
 
 MIP, MINIP, AVERAGE = 0, 1, 2
+LINEAR, NEAREST, CUBIC = 0, 1, 2
+SHOWN, HIDDEN, TINTED = 1, 2, 4
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -186,6 +191,36 @@ def _gradient(voxels: Any, k: int, j: int, i: int, fk: Any, fj: Any, fi: Any) ->
 
 
 @kernel
+def _catmull_rom(f: Any) -> Any:
+    """Weights of the four voxels around at fraction f. Source: Catmull and Rom 1974; Keys 1981, with a = −1/2."""
+    g = _ONE - f
+    a, d = -_HALF * f * g * g, -_HALF * g * f * f
+    b = _ONE - f * f * (_FIVE_HALVES - _THREE_HALVES * f)
+    c = _ONE - g * g * (_FIVE_HALVES - _THREE_HALVES * g)
+    return a, b, c, d
+
+
+@kernel
+def _cubic(voxels: Any, pk: float, pj: float, pi: float) -> Any:
+    """Value of the Catmull-Rom cubic through the 64 voxels around."""
+    k, fk = _cell(pk, voxels.shape[0])
+    j, fj = _cell(pj, voxels.shape[1])
+    i, fi = _cell(pi, voxels.shape[2])
+    wk, wj, wi = _catmull_rom(fk), _catmull_rom(fj), _catmull_rom(fi)
+    ks, js = _four(k, voxels.shape[0]), _four(j, voxels.shape[1])
+    i0, i1, i2, i3 = _four(i, voxels.shape[2])
+    value = _ZERO
+    for a in range(4):
+        layer = _ZERO
+        for b in range(4):
+            v0, v1 = np.float32(voxels[ks[a], js[b], i0]), np.float32(voxels[ks[a], js[b], i1])
+            v2, v3 = np.float32(voxels[ks[a], js[b], i2]), np.float32(voxels[ks[a], js[b], i3])
+            layer += wj[b] * ((wi[0] * v0 + wi[1] * v1) + (wi[2] * v2 + wi[3] * v3))
+        value += wk[a] * layer
+    return value
+
+
+@kernel
 def _clip(o: float, d: float, lower: float, upper: float, t0: float, t1: float) -> Any:
     """The part of [t0, t1] where o + t·d lies in [lower, upper]; empty when t0 > t1."""
     if abs(d) < 1e-12:
@@ -203,6 +238,94 @@ def _clip_ray(o: Any, d: Any, lower: Any, upper: Any, t0: float, t1: float) -> A
     for axis in range(3):
         t0, t1 = _clip(o[axis], d[axis], lower[axis], upper[axis], t0, t1)
     return t0, t1
+
+
+@kernel
+def _clip_planes(clips: Any, o: Any, d: Any, t0: float, t1: float) -> Any:
+    """The part of [t0, t1] that no clip takes away, and the clip that cuts its beginning, −1 for none.
+
+    clips : (N, 4) float64, normal and offset in LPS mm: what lies at normal · p > offset is taken away.
+    """
+    cut = -1
+    for n in range(clips.shape[0]):
+        beyond = clips[n, 0] * o[0] + clips[n, 1] * o[1] + clips[n, 2] * o[2] - clips[n, 3]
+        rate = clips[n, 0] * d[0] + clips[n, 1] * d[1] + clips[n, 2] * d[2]
+        if abs(rate) < 1e-12:
+            if beyond > 0.0:
+                return 1.0, 0.0, -1
+        elif rate > 0.0:
+            t1 = min(t1, -beyond / rate)
+        elif -beyond / rate > t0:
+            t0, cut = -beyond / rate, n
+    return t0, t1, cut
+
+
+@kernel
+def _unmasked(voxels: Any, labels: Any, shown: Any, p: Any, v: Any) -> Any:
+    """(whether a sample at p is shown, its value from shown voxels alone); v is its value from all eight.
+
+    Shown is where shown voxels have half of the trilinear weight or more: so a label of a single voxel does not
+    vanish, and values of what is hidden do not seep over its border.
+    """
+    k, fk = _cell(p[0], voxels.shape[0])
+    j, fj = _cell(p[1], voxels.shape[1])
+    i, fi = _cell(p[2], voxels.shape[2])
+    total, weighted, count = _ZERO, _ZERO, 0
+    for corner in range(8):
+        a, b, c = corner >> 2, (corner >> 1) & 1, corner & 1
+        if shown[labels[k + a, j + b, i + c]]:
+            w = (fk if a else _ONE - fk) * (fj if b else _ONE - fj) * (fi if c else _ONE - fi)
+            total += w
+            weighted += w * np.float32(voxels[k + a, j + b, i + c])
+            count += 1
+    if count == 8:
+        return True, v
+    if total < _HALF:
+        return False, v
+    return True, weighted / total
+
+
+@kernel
+def _tinted(labels: Any, shown: Any, tints: Any, p: Any, red: Any, green: Any, blue: Any) -> Any:
+    """The colour at p: that of the tinted voxels around it and the given one of the others, by trilinear weight.
+
+    tints : (256, 4) float32 red, green, blue, 1 where a label has a tint.
+    """
+    k, fk = _cell(p[0], labels.shape[0])
+    j, fj = _cell(p[1], labels.shape[1])
+    i, fi = _cell(p[2], labels.shape[2])
+    total, r, g, b = _ZERO, _ZERO, _ZERO, _ZERO
+    for corner in range(8):
+        dk, dj, di = corner >> 2, (corner >> 1) & 1, corner & 1
+        label = labels[k + dk, j + dj, i + di]
+        if shown[label]:
+            w = (fk if dk else _ONE - fk) * (fj if dj else _ONE - fj) * (fi if di else _ONE - fi)
+            plain = tints[label, 3] <= _ZERO
+            total += w
+            r += w * (red if plain else tints[label, 0])
+            g += w * (green if plain else tints[label, 1])
+            b += w * (blue if plain else tints[label, 2])
+    if total <= _ZERO:
+        return red, green, blue
+    return r / total, g / total, b / total
+
+
+@kernel
+def _mask_gradient(labels: Any, shown: Any, k: int, j: int, i: int, fk: Any, fj: Any, fi: Any) -> Any:
+    """As `_gradient`, of the mask: 1 where a voxel is shown, else 0."""
+    wk, sk = _spline(fk)
+    wj, sj = _spline(fj)
+    wi, si = _spline(fi)
+    ks, js, ns = _four(k, labels.shape[0]), _four(j, labels.shape[1]), _four(i, labels.shape[2])
+    gk, gj, gi = _ZERO, _ZERO, _ZERO
+    for a in range(4):
+        for b in range(4):
+            for c in range(4):
+                if shown[labels[ks[a], js[b], ns[c]]]:
+                    gk += sk[a] * wj[b] * wi[c]
+                    gj += wk[a] * sj[b] * wi[c]
+                    gi += wk[a] * wj[b] * si[c]
+    return gk, gj, gi
 
 
 @kernel
@@ -299,6 +422,27 @@ def block_ranges(low: Singles, high: Singles, block_low: Singles, block_high: Si
 
 
 @kernel
+def brick_states(labels: Any, shown: Any, tints: Any, out: Any) -> None:
+    """What the labels of each brick hold: the sum of SHOWN, HIDDEN and TINTED. out : (BK, BJ, BI) uint8."""
+    nk, nj, ni = labels.shape
+    for bk in range(out.shape[0]):
+        for bj in range(out.shape[1]):
+            for bi in range(out.shape[2]):
+                state = 0
+                for k in range(bk * BRICK, min(bk * BRICK + BRICK + 1, nk)):
+                    for j in range(bj * BRICK, min(bj * BRICK + BRICK + 1, nj)):
+                        for i in range(bi * BRICK, min(bi * BRICK + BRICK + 1, ni)):
+                            label = labels[k, j, i]
+                            if not shown[label]:
+                                state |= HIDDEN
+                            elif tints[label, 3] > _ZERO:
+                                state |= SHOWN | TINTED
+                            else:
+                                state |= SHOWN
+                out[bk, bj, bi] = state
+
+
+@kernel
 def brick_distances(low: Singles, high: Singles, first: Any, scale: Any, visible: Any, out: Any) -> None:
     """Chebyshev distance, in bricks, to the nearest brick in which something may be seen; 0 is such a brick.
 
@@ -348,80 +492,65 @@ def _entry(v: Any, first: Any, scale: Any, size: int) -> int:
     return 0
 
 
-# ---------------------------------------------------------------------------------------------------- the body
+# ---------------------------------------------------------------------------------------------------- occlusion
 
 
 @kernel
-def body_runs(voxels: Any, above: Any, runs: Any) -> int:
-    """Runs of values greater than `above` along i. runs : (N, 4) int32 rows of k, j, first i, past the last i, filled
-    in that order; pass (0, 4) to only count them. Returns their number."""
+def cell_opacities(
+    voxels: Any,
+    table: Singles,
+    first: Any,
+    scale: Any,
+    labels: Any,
+    shown: Any,
+    masked: bool,
+    edges: Any,
+    c0: int,
+    c1: int,
+    out: Any,
+) -> None:
+    """Mean opacity of the voxels of each cell, layers c0…c1−1. edges : voxels along k, j, i of a cell.
+
+    out : (CK, CJ, CI) float32. table, first, scale : as in `shade_rows`, opacity for the width of a cell.
+    """
     nk, nj, ni = voxels.shape
-    count = 0
-    for k in range(nk):
+    size = table.shape[0]
+    for ck in range(c0, c1):
+        for cj in range(out.shape[1]):
+            for ci in range(out.shape[2]):
+                total, count = _ZERO, _ZERO
+                for k in range(ck * edges[0], min((ck + 1) * edges[0], nk)):
+                    for j in range(cj * edges[1], min((cj + 1) * edges[1], nj)):
+                        for i in range(ci * edges[2], min((ci + 1) * edges[2], ni)):
+                            count += _ONE
+                            if masked and not shown[labels[k, j, i]]:
+                                continue
+                            total += table[_entry(np.float32(voxels[k, j, i]), first, scale, size), 3]
+                out[ck, cj, ci] = total / count
+
+
+@kernel
+def cell_openness(opacities: Singles, reach: int, c0: int, c1: int, out: Any) -> None:
+    """Share of light that arrives at each cell from all around, layers c0…c1−1: the mean over the 26 directions to
+    the neighbours of what `reach` cells that way let through. Outside the grid nothing is in the way."""
+    nk, nj, ni = opacities.shape
+    for k in range(c0, c1):
         for j in range(nj):
-            inside = False
             for i in range(ni):
-                v = np.float32(voxels[k, j, i]) > above
-                if v and not inside and count < runs.shape[0]:
-                    runs[count, 0], runs[count, 1], runs[count, 2] = k, j, i
-                if inside and not v:
-                    if count < runs.shape[0]:
-                        runs[count, 3] = i
-                    count += 1
-                inside = v
-            if inside:
-                if count < runs.shape[0]:
-                    runs[count, 3] = ni
-                count += 1
-    return count
-
-
-@kernel
-def _root(parents: Any, n: int) -> int:
-    while parents[n] != n:
-        parents[n] = parents[parents[n]]
-        n = parents[n]
-    return n
-
-
-@kernel
-def body_pieces(runs: Any, nk: int, nj: int, parents: Any) -> None:
-    """Joins runs that share a face of a voxel; afterwards parents[n] is the first run of n's piece. (N,) int64."""
-    starts = np.zeros(nk * nj + 1, dtype=np.int64)
-    for n in range(runs.shape[0]):
-        starts[runs[n, 0] * nj + runs[n, 1] + 1] += 1
-        parents[n] = n
-    for n in range(nk * nj):
-        starts[n + 1] += starts[n]
-    for n in range(runs.shape[0]):
-        k, j = runs[n, 0], runs[n, 1]
-        for neighbour in range(2):
-            if (neighbour == 0 and j == 0) or (neighbour == 1 and k == 0):
-                continue
-            line = k * nj + j - (1 if neighbour == 0 else nj)
-            for other in range(starts[line], starts[line + 1]):
-                if runs[other, 2] < runs[n, 3] and runs[n, 2] < runs[other, 3]:
-                    a, b = _root(parents, n), _root(parents, other)
-                    parents[max(a, b)] = min(a, b)
-    for n in range(runs.shape[0]):
-        parents[n] = _root(parents, n)
-
-
-@kernel
-def body_clear(runs: Any, kept: Any, reach: int, air: Any, voxels: Any, out: Any) -> None:
-    """Writes `air` to out at the runs not kept and `reach` voxels around them, but never over a kept run."""
-    nk, nj, ni = voxels.shape
-    for n in range(runs.shape[0]):
-        if kept[n]:
-            continue
-        for k in range(max(runs[n, 0] - reach, 0), min(runs[n, 0] + reach + 1, nk)):
-            for j in range(max(runs[n, 1] - reach, 0), min(runs[n, 1] + reach + 1, nj)):
-                for i in range(max(runs[n, 2] - reach, 0), min(runs[n, 3] + reach, ni)):
-                    out[k, j, i] = air
-    for n in range(runs.shape[0]):
-        if kept[n]:
-            for i in range(runs[n, 2], runs[n, 3]):
-                out[runs[n, 0], runs[n, 1], i] = voxels[runs[n, 0], runs[n, 1], i]
+                total = _ZERO
+                for way in range(27):
+                    dk, dj, di = way // 9 - 1, way // 3 % 3 - 1, way % 3 - 1
+                    if way == 13:
+                        continue
+                    light = _ONE
+                    a, b, c = k, j, i
+                    for _ in range(reach):
+                        a, b, c = a + dk, b + dj, c + di
+                        if a < 0 or b < 0 or c < 0 or a >= nk or b >= nj or c >= ni or light < _FAINT:
+                            break
+                        light *= _ONE - opacities[a, b, c]
+                    total += light
+                out[k, j, i] = total / _WAYS
 
 
 # ---------------------------------------------------------------------------------------------------- volume rendering
@@ -481,6 +610,23 @@ def _leap(distances: Any, shape: Any, o: Any, step: Any, t: float, wide: float, 
 
 
 @kernel
+def _lit(gx: Any, gy: Any, gz: Any, steepness: Any, tx: Any, ty: Any, tz: Any, lamp: Any) -> Any:
+    """Cosines of the side of a surface that the observer sees: with the light, and with the half vector; 0 if behind.
+
+    Source: Blinn 1977, 'Models of light reflection for computer synthesized pictures' (half vector).
+    """
+    side = -_ONE if gx * tx + gy * ty + gz * tz < _ZERO else _ONE
+    facing = side * (gx * lamp[0] + gy * lamp[1] + gz * lamp[2]) / steepness
+    if facing <= _ZERO:
+        return _ZERO, _ZERO
+    hx, hy, hz = tx + lamp[0], ty + lamp[1], tz + lamp[2]
+    length = np.sqrt(hx * hx + hy * hy + hz * hz)
+    if length <= _ZERO:
+        return facing, _ZERO
+    return facing, max(side * (gx * hx + gy * hy + gz * hz) / (steepness * length), _ZERO)
+
+
+@kernel
 def shade_rows(
     voxels: Any,
     distances: Any,
@@ -505,6 +651,7 @@ def shade_rows(
     power: int,
     gradient_range: Any,
     background: Any,
+    more: Any,
     row0: int,
     row1: int,
     out: Any,
@@ -519,6 +666,18 @@ def shade_rows(
     to_lps : (3, 3) inverse transpose of the affine, index gradient to unit/mm.
     towards : unit LPS vector to the observer, where the light is too.
     light : ambient, diffuse, specular, shaded or not (1 or 0). gradient_range : low, high; both < 0 for none.
+    more : None for the plain case, which numba then compiles without a trace of the rest, or a tuple of
+        clips : (N, 4) float64, as `_clip_planes` takes them.
+        masked, labels, states, shown, tints : whether there is a mask; (K, J, I) uint8; `brick_states`; (256,) uint8
+            whether a label is drawn; (256, 4) float32 red, green, blue, 1 where a label has a tint.
+        pinhole, eye, eye_mm, pace_mm : whether rays start at one point, where in index and LPS coordinates, and the
+            distance between samples. start, down and right are directions from there then, step is not used.
+        placed, lamp : whether the light is not the observer's, (3,) float32 unit LPS vector towards it.
+        cue : (3,) float64 strength, first step, 1 / number of steps over which it grows.
+        occlusion : (5,) float32 strength, cells per voxel along k, j, i, width of a cell in mm.
+        openness : (CK, CJ, CI) float32, see `cell_openness`, asked one cell before the surface; before a flat one 0.6
+            of the light arrives.
+        rind : how many steps behind a cut or a mask's border the shading is theirs.
     out : (rows, columns, 3) uint8.
     """
     nk, nj, ni = voxels.shape
@@ -529,8 +688,29 @@ def shade_rows(
     ambient, diffuse, specular = light[0], light[1], light[2]
     shaded, faded = light[3] > _ZERO, gradient_range[1] >= _ZERO
     rk, rj, ri = _inverse(sk), _inverse(sj), _inverse(si)
+    tx, ty, tz = towards[0], towards[1], towards[2]
     buffers = _buffers()
     values = buffers[5]
+    if more is not None:
+        (
+            clips,
+            masked,
+            labels,
+            states,
+            shown,
+            tints,
+            pinhole,
+            eye,
+            eye_mm,
+            pace_mm,
+            placed,
+            lamp,
+            cue,
+            occlusion,
+            openness,
+            rind,
+        ) = more
+        seen = np.empty(RUN, np.bool_)
     for tile in range(((row1 - row0 + TILE - 1) // TILE) * ((out.shape[1] + TILE - 1) // TILE)):
         across = (out.shape[1] + TILE - 1) // TILE
         tile_row, tile_column = row0 + tile // across * TILE, tile % across * TILE
@@ -538,15 +718,36 @@ def shade_rows(
         entry, leave = _occupied(
             distances, voxels.shape, start, down, right, step, depth, tile_row, tile_column, rows, columns
         )
+        if more is not None and pinhole:
+            entry, leave = 0.0, 1e9
         for pixel in range(rows * columns):
             row, column = tile_row + pixel // columns, tile_column + pixel % columns
-            o = _at(start, down, right, row, column)
-            t0, t1 = _clip_ray(o, step, lower, upper, -1e9, 1e9)
-            t0, t1 = _clip_ray(_at(start_mm, down_mm, right_mm, row, column), step_mm, lower_mm, upper_mm, t0, t1)
+            o, d = _at(start, down, right, row, column), (sk, sj, si)
+            o_mm, d_mm = _at(start_mm, down_mm, right_mm, row, column), (step_mm[0], step_mm[1], step_mm[2])
+            before_all = -1e9
+            if more is not None and pinhole:
+                pace = pace_mm / np.sqrt(o_mm[0] * o_mm[0] + o_mm[1] * o_mm[1] + o_mm[2] * o_mm[2])
+                d, o = (o[0] * pace, o[1] * pace, o[2] * pace), (eye[0], eye[1], eye[2])
+                d_mm, o_mm = (o_mm[0] * pace, o_mm[1] * pace, o_mm[2] * pace), (eye_mm[0], eye_mm[1], eye_mm[2])
+                sk, sj, si = d
+                rk, rj, ri = _inverse(sk), _inverse(sj), _inverse(si)
+                tx, ty, tz = (
+                    np.float32(-d_mm[0] / pace_mm),
+                    np.float32(-d_mm[1] / pace_mm),
+                    np.float32(-d_mm[2] / pace_mm),
+                )
+                before_all = 0.0
+            t0, t1 = _clip_ray(o, d, lower, upper, before_all, 1e9)
+            t0, t1 = _clip_ray(o_mm, d_mm, lower_mm, upper_mm, t0, t1)
+            if more is not None:
+                t0, t1, cut = _clip_planes(clips, o_mm, d_mm, t0, t1)
+                veil = -1e9  # where the mask last uncovered something
             t1 = min(t1, leave)
             red, green, blue, through = _ZERO, _ZERO, _ZERO, _ONE
             if t0 <= t1:
                 t = np.ceil(max(t0, entry))
+                if more is not None and cut >= 0 and t0 >= entry:
+                    t = t0  # a cut face is sampled on the plane itself, else it would show the planes of samples
                 before = False  # whether the sample before this one was seen
                 while t <= t1 and _ONE - through < _OPAQUE:
                     pk, pj, pi = o[0] + t * sk, o[1] + t * sj, o[2] + t * si
@@ -564,11 +765,17 @@ def shade_rows(
                         before = False
                         continue
                     count = int(min(min(inside, float(RUN)), np.floor(t1 - t) + 1.0))
-                    _run(voxels, o, step, t, count, buffers)
-                    shown = np.int32(0)
+                    _run(voxels, o, d, t, count, buffers)
+                    if more is not None:
+                        state = states[np.uintp(bk), np.uintp(bj), np.uintp(bi)] if masked else np.uint8(SHOWN)
+                        if state & HIDDEN:
+                            for q in range(count):
+                                p = (o[0] + (t + q) * sk, o[1] + (t + q) * sj, o[2] + (t + q) * si)
+                                seen[q], values[q] = _unmasked(voxels, labels, shown, p, values[q])
+                    visible = np.int32(0)
                     for n in range(RUN):
-                        shown |= np.int32(values[n] >= span[0]) & np.int32(values[n] <= span[1]) & np.int32(n < count)
-                    if shown == 0:
+                        visible |= np.int32(values[n] >= span[0]) & np.int32(values[n] <= span[1]) & np.int32(n < count)
+                    if visible == 0:
                         # Most bricks that may show something do not, on most rays: noise.
                         t += count
                         before = False
@@ -581,24 +788,40 @@ def shade_rows(
                             before = False
                             sample += 1
                             continue
+                        if more is not None and state & HIDDEN and not seen[sample]:
+                            before = False
+                            sample += 1
+                            continue
                         here = t + sample
                         if not before and here - 1.0 >= t0:
                             # A surface lies within the last step. Sampling starts there, at a sixteenth of a step, or
                             # else the planes of samples would show on it like the rings of a tree.
-                            clear, seen = here - 1.0, here
+                            clear, found = here - 1.0, here
                             for _ in range(4):
-                                here = 0.5 * (clear + seen)
+                                here = 0.5 * (clear + found)
                                 v = _linear(voxels, o[0] + here * sk, o[1] + here * sj, o[2] + here * si)
-                                n = _entry(v, first, scale, size)
-                                if table[np.uintp(n), 3] > _ZERO:
-                                    seen, at = here, np.uintp(n)
+                                open_here = True
+                                if more is not None and masked:
+                                    p = (o[0] + here * sk, o[1] + here * sj, o[2] + here * si)
+                                    open_here, v = _unmasked(voxels, labels, shown, p, v)
+                                entry_here = np.uintp(_entry(v, first, scale, size))
+                                if open_here and table[entry_here, 3] > _ZERO:
+                                    found, at = here, entry_here
                                 else:
                                     clear = here
-                            here = seen
+                            here = found
                             opacity = table[at, 3]
+                            if more is not None and masked:
+                                p = (o[0] + clear * sk, o[1] + clear * sj, o[2] + clear * si)
+                                open_here, v = _unmasked(voxels, labels, shown, p, _ZERO)
+                                if not open_here:
+                                    veil = here
                         before = True
                         sample += 1
                         r, g, b = table[at, 0], table[at, 1], table[at, 2]
+                        if more is not None and state & TINTED:
+                            p = (o[0] + here * sk, o[1] + here * sj, o[2] + here * si)
+                            r, g, b = _tinted(labels, shown, tints, p, r, g, b)
                         if shaded or faded:
                             k, fk = _cell(o[0] + here * sk, nk)
                             j, fj = _cell(o[1] + here * sj, nj)
@@ -614,21 +837,54 @@ def shade_rows(
                                     opacity = _ZERO
                                 elif steepness < high:
                                     opacity *= (steepness - low) / (high - low)
+                            if more is not None:
+                                # On a face that a plane or a mask has cut, the tissue's own gradient is mere noise.
+                                if here - veil <= rind:
+                                    gk, gj, gi = _mask_gradient(labels, shown, k, j, i, fk, fj, fi)
+                                    gx = to_lps[0, 0] * gk + to_lps[0, 1] * gj + to_lps[0, 2] * gi
+                                    gy = to_lps[1, 0] * gk + to_lps[1, 1] * gj + to_lps[1, 2] * gi
+                                    gz = to_lps[2, 0] * gk + to_lps[2, 1] * gj + to_lps[2, 2] * gi
+                                    steepness = np.sqrt(gx * gx + gy * gy + gz * gz)
+                                if cut >= 0 and here - t0 <= rind:
+                                    gx, gy = np.float32(clips[cut, 0]), np.float32(clips[cut, 1])
+                                    gz, steepness = np.float32(clips[cut, 2]), _ONE
                             if shaded:
                                 facing, shine = _ZERO, _ZERO
-                                if steepness > _ZERO:
+                                if more is not None and placed:
+                                    if steepness > _ZERO:
+                                        facing, shine = _lit(gx, gy, gz, steepness, tx, ty, tz, lamp)
+                                        for _ in range(power):
+                                            shine *= shine
+                                elif steepness > _ZERO:
                                     # Headlight: the half vector is the line of sight too; one cosine serves both terms.
-                                    facing = abs(gx * towards[0] + gy * towards[1] + gz * towards[2]) / steepness
+                                    facing = abs(gx * tx + gy * ty + gz * tz) / steepness
                                     shine = facing
                                     for _ in range(power):
                                         shine *= shine
                                 body = ambient + diffuse * facing
+                                if more is not None and occlusion[0] > _ZERO and steepness > _ZERO:
+                                    way = (_ONE if gx * tx + gy * ty + gz * tz >= _ZERO else -_ONE) / steepness
+                                    gx, gy, gz = gx * way, gy * way, gz * way
+                                    # One cell along the normal, in index coordinates by the transpose of to_lps.
+                                    ck = (to_lps[0, 0] * gx + to_lps[1, 0] * gy + to_lps[2, 0] * gz) * occlusion[4]
+                                    cj = (to_lps[0, 1] * gx + to_lps[1, 1] * gy + to_lps[2, 1] * gz) * occlusion[4]
+                                    ci = (to_lps[0, 2] * gx + to_lps[1, 2] * gy + to_lps[2, 2] * gz) * occlusion[4]
+                                    open_share = _linear(
+                                        openness,
+                                        (o[0] + here * sk + ck + 0.5) * occlusion[1] - 0.5,
+                                        (o[1] + here * sj + cj + 0.5) * occlusion[2] - 0.5,
+                                        (o[2] + here * si + ci + 0.5) * occlusion[3] - 0.5,
+                                    )
+                                    body *= _ONE - occlusion[0] * (_ONE - min(open_share * _OPEN, _ONE))
                                 shine *= specular
                                 r, g, b = (
                                     min(r * body + shine, _ONE),
                                     min(g * body + shine, _ONE),
                                     min(b * body + shine, _ONE),
                                 )
+                        if more is not None:
+                            dim = _ONE - np.float32(cue[0] * min(max((here - cue[1]) * cue[2], 0.0), 1.0))
+                            r, g, b = r * dim, g * dim, b * dim
                         weight = opacity * through
                         red += weight * r
                         green += weight * g
@@ -676,6 +932,7 @@ def project_rows(
     half_slab: float,
     outside: Any,
     whole: bool,
+    more: Any,
     row0: int,
     row1: int,
     out: Any,
@@ -686,6 +943,7 @@ def project_rows(
         two of them, so that a ray along an axis meets every voxel in its way exactly.
     step : index step of 1 mm along the ray away from the observer; half_slab in the same mm, 0 at the centre plane.
     low, high : brick ranges; block_low, block_high : those of blocks of bricks.
+    more : None, or (clips, masked, labels, states, shown): see `shade_rows`.
     out : (rows, columns) int16 if `whole`, else float32; `outside` where a ray meets no voxel.
     """
     nk, nj, ni = voxels.shape
@@ -699,13 +957,18 @@ def project_rows(
     buffers = _buffers()
     line = np.empty(out.shape[1], np.float32)
     values = buffers[5]
+    if more is not None:
+        clips, masked, labels, states, shown = more
     hints = np.full(out.shape[1], -1, np.int64)
     for row in range(row0, row1):
         hint = -1
         for column in range(out.shape[1]):
             o = _at(start, down, right, row, column)
+            o_mm = _at(start_mm, down_mm, right_mm, row, column)
             t0, t1 = _clip_ray(o, step, lower, upper, -half_slab, half_slab)
-            t0, t1 = _clip_ray(_at(start_mm, down_mm, right_mm, row, column), step_mm, lower_mm, upper_mm, t0, t1)
+            t0, t1 = _clip_ray(o_mm, step_mm, lower_mm, upper_mm, t0, t1)
+            if more is not None:
+                t0, t1, _ = _clip_planes(clips, o_mm, step_mm, t0, t1)
             if t0 > t1:
                 line[column] = outside
                 continue
@@ -718,6 +981,10 @@ def project_rows(
                 # A slab thinner than the distance between samples, or half a voxel of border: its middle stands for it.
                 t = 0.5 * (t0 + t1)
                 line[column] = _linear(voxels, o[0] + t * step[0], o[1] + t * step[1], o[2] + t * step[2])
+                if more is not None and masked:
+                    p = (o[0] + t * step[0], o[1] + t * step[1], o[2] + t * step[2])
+                    seen, v = _unmasked(voxels, labels, shown, p, line[column])
+                    line[column] = v if seen else outside
                 continue
             # Where sample 0 of this ray lies, in index coordinates.
             zero = -o[axis] / along
@@ -728,15 +995,38 @@ def project_rows(
                 while m <= last:
                     count = min(RUN, last - m + 1)
                     _run(voxels, zero_at, step_at, float(m), count, buffers)
-                    for n in range(count):
-                        total += float(values[n])
+                    if more is not None and masked:
+                        for n in range(count):
+                            p = (zk + (m + n) * ek, zj + (m + n) * ej, zi + (m + n) * ei)
+                            bk, bj, bi = _brick(p[0], nk), _brick(p[1], nj), _brick(p[2], ni)
+                            seen, v = True, values[n]
+                            if states[np.uintp(bk), np.uintp(bj), np.uintp(bi)] & HIDDEN:
+                                seen, v = _unmasked(voxels, labels, shown, p, v)
+                            if seen:
+                                total += float(v)
+                            else:
+                                all_samples -= 1
+                    else:
+                        for n in range(count):
+                            total += float(values[n])
                     m += count
                 line[column] = np.float32(total / all_samples)
+                if more is not None and all_samples == 0:
+                    line[column] = outside
                 continue
             best = -_FAR if mode == MIP else _FAR
             # The neighbours' extremes are likely near ours; knowing them first lets more bricks be passed over.
             above = hints[column]
-            if m <= hint <= last:
+            if more is not None and masked:
+                # The same with a look at the mask.
+                for known in (hint, above):
+                    if m <= known <= last:
+                        p = (zk + known * ek, zj + known * ej, zi + known * ei)
+                        seen, v = _unmasked(voxels, labels, shown, p, _linear(voxels, p[0], p[1], p[2]))
+                        if seen and ((mode == MIP and v > best) or (mode == MINIP and v < best)):
+                            best, hint = v, known
+                above = m - 1
+            elif m <= hint <= last:
                 best = _linear(voxels, zk + hint * ek, zj + hint * ej, zi + hint * ei)
             if m <= above <= last:
                 v = _linear(voxels, zk + above * ek, zj + above * ej, zi + above * ei)
@@ -761,8 +1051,15 @@ def project_rows(
                     continue
                 count = min(min(inside, RUN), last - m + 1)
                 _run(voxels, zero_at, step_at, float(m), count, buffers)
+                if more is not None:
+                    mixed = masked and states[np.uintp(bk), np.uintp(bj), np.uintp(bi)] & HIDDEN != 0
                 for n in range(count):
                     v = values[n]
+                    if more is not None and mixed:
+                        p = (zk + (m + n) * ek, zj + (m + n) * ej, zi + (m + n) * ei)
+                        seen, v = _unmasked(voxels, labels, shown, p, v)
+                        if not seen:
+                            continue
                     if (mode == MIP and v > best) or (mode == MINIP and v < best):
                         best = v
                         hint = m + n
@@ -776,7 +1073,7 @@ def project_rows(
 def reformat_rows(
     voxels: Any,
     mode: int,
-    nearest: bool,
+    interpolation: int,
     start: Any,
     down: Any,
     right: Any,
@@ -820,10 +1117,16 @@ def reformat_rows(
             c0, c1 = int(np.ceil(t0 - 1e-9)), int(np.floor(t1 + 1e-9))
             for column in range(c0, c1 + 1, RUN):
                 count = min(RUN, c1 + 1 - column)
-                if nearest:
+                if interpolation == NEAREST:
                     for n in range(count):
                         m = column + n
                         values[n] = _nearest(voxels, o[0] + m * right[0], o[1] + m * right[1], o[2] + m * right[2])
+                elif interpolation == CUBIC:
+                    for n in range(count):
+                        m = column + n
+                        v = _cubic(voxels, o[0] + m * right[0], o[1] + m * right[1], o[2] + m * right[2])
+                        # A cubic overshoots; int16 must not wrap round.
+                        values[n] = min(max(v, _LEAST), _GREATEST) if whole else v
                 else:
                     _run(voxels, o, right, float(column), count, buffers)
                 if samples == 1:
