@@ -1,12 +1,16 @@
 """Pixels: volumes, recipes and the pictures drawn from them. Knows no DICOM, no network, no patient and no money."""
 
+from render.batches import orthogonal, parallel, radial
 from render.draw import Cancelled, DrawError, draw
 from render.geometry import Box, GeometryError, Plane, View
+from render.mask import Mask
 from render.picture import Picture, Provenance, to_rgb
 from render.presets import load_preset, load_window, preset_names
 from render.protocols import Protocol, load_protocol, protocol_names
 from render.recipe import (
+    Clip,
     ControlPoint,
+    LabelRule,
     Projection,
     Recipe,
     RecipeError,
@@ -23,9 +27,12 @@ from render.volume import Volume
 __all__ = [
     "Box",
     "Cancelled",
+    "Clip",
     "ControlPoint",
     "DrawError",
     "GeometryError",
+    "LabelRule",
+    "Mask",
     "Picture",
     "Plane",
     "Projection",
@@ -45,8 +52,11 @@ __all__ = [
     "load_preset",
     "load_protocol",
     "load_window",
+    "orthogonal",
+    "parallel",
     "preset_names",
     "protocol_names",
+    "radial",
     "read_recipe",
     "to_rgb",
 ]

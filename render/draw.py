@@ -1,19 +1,20 @@
 """The one door to pictures: a volume and a recipe go in, a Picture comes out. Pure and repeatable."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from render.engine import cpu, framing
+from render.engine import cpu, framing, vtk
 from render.engine.tiles import Cancelled
+from render.geometry import Plane
 from render.mask import Mask
-from render.picture import Picture, Provenance
+from render.picture import Picture, Pixels, Provenance
 from render.recipe import Recipe, Reformat, VolumeRendering
 from render.settle import settled
 from render.volume import Volume
 
 __all__ = ["ENGINES", "Cancelled", "DrawError", "draw"]
 
-ENGINES = ("cpu",)
+ENGINES = ("cpu", "vtk")
 
 
 class DrawError(ValueError):
@@ -34,6 +35,7 @@ def draw(
 
     Every frame of a rotation and every plane of a stack is a frame of the one picture.
 
+    engine : `cpu`, the same bytes everywhere, or `vtk`, volume renderings on a graphics processor.
     mask : the segments that the recipe's `masking` speaks of; a recipe without rules does not look at it.
     threads : None takes one for each processor; the pixels do not depend on it.
     progress : called on this thread with the part done, 0…1.
@@ -51,13 +53,18 @@ def draw(
         )
     mask = _needed(volume, recipe, mask)
     planes = framing.planes(volume, recipe)
-    pixels = cpu.draw_frames(volume, recipe, planes, threads, progress, cancel, mask)
+    if engine == "vtk":
+        pixels: Pixels = _by_vtk(volume, recipe, planes, progress, cancel)
+        version, device = vtk.version(), vtk.device()
+    else:
+        pixels = cpu.draw_frames(volume, recipe, planes, threads, progress, cancel, mask)
+        version, device = cpu.ENGINE_VERSION, ""
     pixels.setflags(write=False)
     provenance = Provenance(
         recipe=recipe,
         engine=engine,
-        engine_version=cpu.ENGINE_VERSION,
-        device="",
+        engine_version=version,
+        device=device,
         volume_digest=volume.digest,
         source_uids=volume.source_uids,
         warnings=volume.warnings,
@@ -65,6 +72,24 @@ def draw(
     )
     unit = "RGB" if isinstance(recipe, VolumeRendering) else volume.unit
     return Picture(pixels, planes, unit, provenance)
+
+
+def _by_vtk(
+    volume: Volume,
+    recipe: Recipe,
+    planes: Sequence[Plane],
+    progress: Callable[[float], None] | None,
+    cancel: threading.Event | None,
+) -> Pixels:
+    """Raises DrawError for what the vtk engine does not draw, and where there is no graphics processor for it."""
+    if not isinstance(recipe, VolumeRendering):
+        raise DrawError(f"The vtk engine draws volume renderings, not a {recipe.kind}; draw it with the cpu engine.")
+    if missing := vtk.cannot(recipe):
+        raise DrawError(f"The vtk engine does not draw {', '.join(missing)}; draw it with the cpu engine.")
+    if not vtk.is_hardware(vtk.device()):
+        found = f"only software OpenGL ({vtk.device()})" if vtk.device() else "no OpenGL"
+        raise DrawError(f"The vtk engine needs a graphics processor, and there is {found} here; use the cpu engine.")
+    return vtk.draw_frames(volume, recipe, planes, progress, cancel)
 
 
 def _needed(volume: Volume, recipe: Recipe, mask: Mask | None) -> Mask | None:

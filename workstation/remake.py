@@ -52,7 +52,7 @@ def remake(
     for number, product in enumerate(evidence.products, start=1):
         if product.volume_digest not in volumes:
             volumes[product.volume_digest] = _volume(series, product)
-        yield Remade(product, draw(volumes[product.volume_digest], read_recipe(product.recipe)))
+        yield Remade(product, draw(volumes[product.volume_digest], read_recipe(product.recipe), engine=product.engine))
         progress(f"drawing {product.name}", number / len(evidence.products))
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from render.annotate import annotated
+from render.engine.framing import views
 from render.geometry import letters
 from render.picture import Picture, to_rgb
 
@@ -68,13 +69,14 @@ def contact_sheet(pictures: Sequence[Picture], path: Path, columns: int = 4) -> 
 
 def _letters(draw: ImageDraw.ImageDraw, font: object, picture: Picture, frame: int, x: int, y: int) -> None:
     """Orientation at the edges of a tile: which way the patient lies."""
-    plane = picture.planes[frame]
+    view = views(picture.recipe)[frame]  # a perspective picture has no plane, but a view
+    left, down = [-v for v in view.right], [-v for v in view.up]
     middle, end = _TILE // 2 - 6, _TILE - 24
     for at, direction in (
-        ((x + 8, y + middle), [-v for v in plane.right_mm]),
-        ((x + end, y + middle), plane.right_mm),
-        ((x + middle, y + 6), [-v for v in plane.down_mm]),
-        ((x + middle, y + end), plane.down_mm),
+        ((x + 8, y + middle), left),
+        ((x + end, y + middle), view.right),
+        ((x + middle, y + 6), view.up),
+        ((x + middle, y + end), down),
     ):
         draw.text(at, letters(direction), (255, 210, 80), font)  # type: ignore[arg-type]
 

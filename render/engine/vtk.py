@@ -56,6 +56,19 @@ def version() -> str:
     return f"VTK {vtk.vtkVersion.GetVTKVersion()}"
 
 
+def cannot(recipe: VolumeRendering) -> list[str]:
+    """What a recipe asks for that this engine does not draw; empty when it draws all of it."""
+    asked = {
+        "clip planes": bool(recipe.clips),
+        "masks": bool(recipe.masking),
+        "perspective": recipe.projection != "parallel",
+        "a placed light": recipe.light is not None,
+        "depth cueing": recipe.depth_cue > 0.0,
+        "ambient occlusion": recipe.ambient_occlusion > 0.0,
+    }
+    return [what for what, wanted in asked.items() if wanted]
+
+
 def draw_frames(
     volume: Volume,
     recipe: VolumeRendering,

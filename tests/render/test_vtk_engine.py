@@ -3,6 +3,7 @@
 import gc
 import threading
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,19 @@ import pytest
 
 from dicom_io.build_volume import build_volume
 from dicom_io.series import open_series
-from render import Rotation, TransferFunction, View, Volume, VolumeRendering, draw, load_preset
+from render import (
+    Clip,
+    DrawError,
+    Projection,
+    Rotation,
+    TransferFunction,
+    View,
+    Volume,
+    VolumeRendering,
+    Window,
+    draw,
+    load_preset,
+)
 from render.engine import framing, tiles
 from render.engine import vtk as engine
 from render.geometry import Box
@@ -114,3 +127,23 @@ def test_transfer_functions_are_carried_over() -> None:
         assert settings.GetScalarOpacity().GetValue(point.value) == pytest.approx(point.opacity)
         assert settings.GetRGBTransferFunction().GetRedValue(point.value) == pytest.approx(point.red)
     assert settings.GetShade() == 1
+
+
+def test_draw_refuses_what_this_engine_cannot_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = phantom("axial")
+    bone = VolumeRendering(load_preset("ct_bone"), rows=16, columns=16)
+    with pytest.raises(DrawError, match="draws volume renderings, not a projection"):
+        draw(volume, Projection("mip", Window(40.0, 400.0), rows=16, columns=16), engine="vtk")
+    with pytest.raises(DrawError, match="does not draw clip planes, depth cueing"):
+        draw(volume, replace(bone, clips=(Clip((0.0, 0.0, 0.0), (0.0, 0.0, 1.0)),), depth_cue=0.5), engine="vtk")
+    monkeypatch.setattr(engine, "device", lambda: "llvmpipe (LLVM 15.0.6, 256 bits)")
+    with pytest.raises(DrawError, match="only software OpenGL"):
+        draw(volume, bone, engine="vtk")
+
+
+def test_provenance_names_engine_version_and_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "device", lambda: "a graphics processor")
+    picture = draw(phantom("axial"), VolumeRendering(load_preset("ct_bone"), rows=16, columns=16), engine="vtk")
+    made = picture.provenance
+    assert (made.engine, made.device) == ("vtk", "a graphics processor")
+    assert made.engine_version.startswith("VTK 9.")
