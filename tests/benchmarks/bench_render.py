@@ -18,7 +18,7 @@ import vtk
 from dicom_io.build_volume import build_volume
 from dicom_io.series import open_series
 from render import Projection, Reformat, View, Volume, VolumeRendering, Window, draw, load_preset
-from render.engine import cpu
+from render.engine import cpu, framing
 from render.engine.vtk import offscreen_window
 from render.geometry import affine_from
 from tests.render import peers
@@ -75,8 +75,8 @@ def fixed_point(volume: Volume, recipe: VolumeRendering | Projection) -> Callabl
     """VTK's software volume mapper, drawn anew at each call."""
     transfer = recipe.transfer if isinstance(recipe, VolumeRendering) else None
     renderer = peers.fixed_point(volume, transfer, min(volume.spacing_mm), (-150.0, 1500.0))
-    peers.camera(renderer, draw(volume, recipe).planes[0], recipe.view, PIXELS, PIXELS)
-    window = offscreen_window(renderer, PIXELS, PIXELS)
+    peers.camera(renderer, framing.planes(volume, recipe)[0], recipe.view, recipe.rows, recipe.columns)
+    window = offscreen_window(renderer, recipe.rows, recipe.columns)
     return window.Render  # type: ignore[no-any-return]
 
 
@@ -84,6 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", nargs="?", type=Path, help="folder with one CT series")
     parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--pixels", type=int, default=512, help="rows and columns of renderings and projections")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     vtk.vtkMultiThreader.SetGlobalDefaultNumberOfThreads(options.threads)
@@ -98,30 +99,43 @@ def main() -> None:
         a, b = median_ms(ours, options.times), median_ms(theirs, options.times)
         print(f"{name:34s} ours {a:8.1f} ms   {other:22s} {b:8.1f} ms   ratio {b / a:5.2f}")
 
+    size = options.pixels
     for preset in ("ct_bone", "ct_skin", "ct_soft_tissue"):
-        rendering = VolumeRendering(load_preset(preset), VIEW)
+        rendering = VolumeRendering(load_preset(preset), VIEW, rows=size, columns=size)
 
         def shade(recipe: VolumeRendering = rendering) -> object:
             return draw(volume, recipe, threads=options.threads)
 
-        row(f"rendering {preset} {PIXELS}²", "vtk FixedPoint", shade, fixed_point(volume, rendering))
+        row(f"rendering {preset} {size}²", "vtk FixedPoint", shade, fixed_point(volume, rendering))
     for view in (View(), VIEW):
-        projection = Projection("mip", WINDOW, view)
+        projection = Projection("mip", WINDOW, view, rows=size, columns=size)
 
         def project(recipe: Projection = projection) -> object:
             return draw(volume, recipe, threads=options.threads)
 
-        row(f"MIP {view.words[:14]} {PIXELS}²", "vtk FixedPoint", project, fixed_point(volume, projection))
-    stack = Reformat(WINDOW, VIEW, count=40, spacing_mm=4.0, rows=PIXELS, columns=PIXELS)
+        row(f"MIP {view.words[:14]} {size}²", "vtk FixedPoint", project, fixed_point(volume, projection))
+    first = VolumeRendering(load_preset("ct_bone"), VIEW, rows=size, columns=size)
+
+    def fresh() -> Volume:
+        """The same voxels in an object that no brick or table has been made for."""
+        return Volume(volume.voxels, volume.affine, volume.unit)
+
+    row(
+        f"first picture, ct_bone {size}²",
+        "vtk FixedPoint",
+        lambda: draw(fresh(), first, threads=options.threads),
+        lambda: fixed_point(volume, first)(),
+    )
+    stack = Reformat(WINDOW, VIEW, count=100, spacing_mm=2.0, rows=PIXELS, columns=PIXELS)
     planes = draw(volume, stack).planes
     row(
-        f"oblique stack 40 x {PIXELS}²",
+        f"oblique stack 100 x {PIXELS}²",
         "vtkImageReslice",
         lambda: draw(volume, stack, threads=options.threads),
         peers.vtk_stack(volume, planes, PIXELS, PIXELS),
     )
     row(
-        f"oblique stack 40 x {PIXELS}²",
+        f"oblique stack 100 x {PIXELS}²",
         "SimpleITK Resample",
         lambda: draw(volume, stack, threads=options.threads),
         peers.sitk_stack(volume, planes, PIXELS, PIXELS),
