@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from render.recipe import KINDS, read_recipe
 from workstation.cli import app
 from workstation.config import Config, Destination
 from workstation.papers import OnFile, Papers, Session, Statement
@@ -85,6 +86,18 @@ def test_a_setting_is_documented(key: str) -> None:
 @pytest.mark.parametrize("key", sorted({f.name for kind in (Papers, Session, Statement, OnFile) for f in fields(kind)}))
 def test_a_key_of_the_papers_is_documented(key: str) -> None:
     assert re.search(rf"`(session\.)?{key}`", PAPERS.read_text(encoding="utf-8")), f"docs/papers.md lacks `{key}`"
+
+
+@pytest.mark.parametrize("key", sorted({f.name for kind in KINDS for f in fields(kind)}))
+def test_a_key_of_a_recipe_is_documented(key: str) -> None:
+    assert f"`{key}`" in (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8"), f"docs/recipes.md lacks `{key}`"
+
+
+def test_the_example_recipe_is_one() -> None:
+    text = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+    example = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    assert example is not None
+    assert read_recipe(example[1]).name == "Axial"
 
 
 def data_files() -> list[Path]:
