@@ -13,13 +13,14 @@ from pydicom.sequence import Sequence as DicomSequence
 
 from dicom_io import codes
 from dicom_io.capabilities import EXPLICIT_LITTLE, LOSSY_SYNTAXES
+from dicom_io.evidence import ImageReference, Product
 from dicom_io.inherited import copy_patient_and_study, inherit
 from dicom_io.series import Series, read_dataset
 from dicom_io.stamp import Stamp
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from render.geometry import Plane, cross, letters
 from render.picture import Picture, window_8bit
-from render.recipe import Projection, Recipe, Reformat, VolumeRendering
+from render.recipe import Projection, Recipe, Reformat, VolumeRendering, canonical_json
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
@@ -84,7 +85,7 @@ def _common(
     ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
     ds.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION
     ds.InstanceCreationDate, ds.InstanceCreationTime = stamp.date, stamp.time
-    ds.SeriesInstanceUID = stamp.uid("series", picture.provenance.recipe_digest, picture.digest)
+    ds.SeriesInstanceUID = _series_uid(picture, stamp)
     ds.SeriesNumber = 9000 + number
     ds.Modality = series.modality
     ds.SeriesDate, ds.SeriesTime = stamp.date, stamp.time
@@ -322,7 +323,41 @@ def _pixels(ds: Dataset, values: NDArray[np.generic]) -> None:
     ds["PixelData"].VR = "OW" if values.dtype.itemsize == 2 else "OB"
 
 
-def group_by_picture(pictures: Sequence[Picture], datasets: Sequence[Dataset], stamp: Stamp) -> list[list[Dataset]]:
-    """The instances of each picture, in order: those of the series that `derive` gave it."""
-    wanted = [stamp.uid("series", p.provenance.recipe_digest, p.digest) for p in pictures]
-    return [[ds for ds in datasets if ds.SeriesInstanceUID == uid] for uid in wanted]
+def _series_uid(picture: Picture, stamp: Stamp) -> str:
+    """Each picture has a series of its own, known by what was asked for and what came out."""
+    return stamp.uid("series", picture.provenance.recipe_digest, picture.digest)
+
+
+def products(
+    pictures: Sequence[Picture], datasets: Sequence[Dataset], stamp: Stamp, region: str
+) -> tuple[Product, ...]:
+    """The pictures as an SR records them, each with those of the `datasets` that `derive` made of it.
+
+    region : in the words of the charge facts.
+    """
+    return tuple(_product(picture, datasets, stamp, region) for picture in pictures)
+
+
+def _product(picture: Picture, datasets: Sequence[Dataset], stamp: Stamp, region: str) -> Product:
+    p, series_uid = picture.provenance, _series_uid(picture, stamp)
+    return Product(
+        technique=technique(p.recipe),
+        region=region,
+        purpose="diagnosis",
+        base_procedure="",
+        name=p.recipe.name,
+        recipe=canonical_json(p.recipe),
+        recipe_digest=p.recipe_digest,
+        pixel_digest=picture.digest,
+        volume_digest=p.volume_digest,
+        engine=p.engine,
+        engine_version=p.engine_version,
+        graphics_device=p.device,
+        performed_here=True,
+        images=tuple(
+            ImageReference(str(ds.SOPClassUID), str(ds.SOPInstanceUID), series_uid)
+            for ds in datasets
+            if ds.SeriesInstanceUID == series_uid
+        ),
+        warnings=p.warnings,
+    )

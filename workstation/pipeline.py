@@ -14,7 +14,7 @@ from pydicom import dcmread
 
 from dicom_io.archive import Archive
 from dicom_io.build_volume import build_volume
-from dicom_io.derived import derive, group_by_picture, technique
+from dicom_io.derived import derive, products
 from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Product
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
@@ -22,7 +22,6 @@ from dicom_io.series import Instance, Series, read_dataset
 from dicom_io.stamp import Stamp
 from render.draw import draw
 from render.picture import Picture
-from render.recipe import canonical_json
 from workstation.address import address
 from workstation.case import Case, region_of
 from workstation.charge import Decision
@@ -76,14 +75,8 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     datasets = derive(pictures, series, stamp)
     images = site.archive.keep(datasets)
     progress("keeping the pictures", 1.0)
-    groups = group_by_picture(pictures, datasets, stamp)
-    products = [
-        _product(
-            picture, [ImageReference(str(d.SOPClassUID), str(d.SOPInstanceUID), str(d.SeriesInstanceUID)) for d in g]
-        )
-        for picture, g in zip(pictures, groups, strict=True)
-    ]
-    recorded = _evidence(case, site, series, region, products, acts, attestation, stamp)
+    drawn = products(pictures, datasets, stamp, region)
+    recorded = _evidence(case, site, series, drawn, acts, attestation, stamp)
     source = read_dataset(series.first.path)
     sr = site.archive.keep([write_sr(recorded, source, stamp)])[0]
 
@@ -153,33 +146,11 @@ def _begin(case: Case, site: Site) -> tuple[tuple[Act, ...], Attestation | None]
     return site.journal.acts(uid), attestation
 
 
-def _product(picture: Picture, images: Sequence[ImageReference]) -> Product:
-    p = picture.provenance
-    return Product(
-        technique=technique(p.recipe),
-        region="",
-        purpose="diagnosis",
-        base_procedure="",
-        name=p.recipe.name,
-        recipe=canonical_json(p.recipe),
-        recipe_digest=p.recipe_digest,
-        pixel_digest=picture.digest,
-        volume_digest=p.volume_digest,
-        engine=p.engine,
-        engine_version=p.engine_version,
-        graphics_device=p.device,
-        performed_here=True,
-        images=tuple(images),
-        warnings=p.warnings,
-    )
-
-
 def _evidence(
     case: Case,
     site: Site,
     series: Series,
-    region: str,
-    products: Sequence[Product],
+    drawn: tuple[Product, ...],
     acts: tuple[Act, ...],
     attestation: Attestation | None,
     stamp: Stamp,
@@ -204,7 +175,7 @@ def _evidence(
         supervisor=who.supervisor,
         acts=acts,
         attestation=attestation,
-        products=tuple(replace(p, region=region) for p in products),
+        products=drawn,
         sources=tuple(
             ImageReference(i.sop_class_uid, i.sop_instance_uid, i.series_uid) for i in series.instances if i.is_image
         ),

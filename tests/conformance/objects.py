@@ -1,13 +1,12 @@
 """Series, pictures, derived objects and SRs for the validators: small, and awkward where hospitals are."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 
 from pydicom.dataset import Dataset
 
 from dicom_io.build_volume import build_volume
-from dicom_io.derived import derive, group_by_picture, technique
+from dicom_io.derived import derive, products
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product
 from dicom_io.evidence_sr import write_sr
 from dicom_io.series import Series, read_dataset
@@ -24,7 +23,6 @@ from render.recipe import (
     TransferFunction,
     VolumeRendering,
     Window,
-    canonical_json,
 )
 from render.volume import Volume
 
@@ -84,12 +82,14 @@ def make(series: Series, *, bare: bool = False) -> Made:
     """Draws, derives and records. `bare`: an SR with nothing optional in it."""
     volume = build_volume(series)
     pictures = tuple(draw(volume, recipe) for recipe in recipes(volume))
-    groups = group_by_picture(pictures, derive(pictures, series, STAMP), STAMP)
-    recorded = evidence(series, pictures, groups, bare=bare)
+    datasets = derive(pictures, series, STAMP)
+    recorded = evidence(series, products(pictures, datasets, STAMP, "head"), bare=bare)
+    by_uid = {str(ds.SOPInstanceUID): ds for ds in datasets}
+    groups = [[by_uid[image.sop_instance_uid] for image in product.images] for product in recorded.products]
     return Made(volume, pictures, groups, recorded, write_sr(recorded, read_dataset(series.first.path), STAMP))
 
 
-def evidence(series: Series, pictures: Sequence[Picture], groups: list[list[Dataset]], *, bare: bool) -> Evidence:
+def evidence(series: Series, drawn: tuple[Product, ...], *, bare: bool) -> Evidence:
     first = series.first
     at = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
     return Evidence(
@@ -107,29 +107,6 @@ def evidence(series: Series, pictures: Sequence[Picture], groups: list[list[Data
         supervisor=None if bare else PHYSICIAN,
         acts=() if bare else (Act(at, "okafor", "technologist", "opened", "protocol x"),),
         attestation=None if bare else Attestation(PHYSICIAN, at, "I supervised this concurrently.", True, None),
-        products=tuple(map(_product, pictures, groups)),
+        products=drawn,
         sources=tuple(ImageReference(i.sop_class_uid, i.sop_instance_uid, i.series_uid) for i in series.instances),
-    )
-
-
-def _product(picture: Picture, group: list[Dataset]) -> Product:
-    p = picture.provenance
-    return Product(
-        technique=technique(p.recipe),
-        region="head",
-        purpose="diagnosis",
-        base_procedure="",
-        name=p.recipe.name,
-        recipe=canonical_json(p.recipe),
-        recipe_digest=p.recipe_digest,
-        pixel_digest=picture.digest,
-        volume_digest=p.volume_digest,
-        engine=p.engine,
-        engine_version=p.engine_version,
-        graphics_device=p.device,
-        performed_here=True,
-        images=tuple(
-            ImageReference(str(d.SOPClassUID), str(d.SOPInstanceUID), str(d.SeriesInstanceUID)) for d in group
-        ),
-        warnings=p.warnings,
     )

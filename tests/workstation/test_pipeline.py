@@ -406,7 +406,7 @@ CRASHES = (
     (Archive, "_index", 2, "before"),
     (Archive, "_index", 2, "after"),
     (Archive, "keep", 1, "after"),
-    (pipeline, "group_by_picture", 1, "before"),
+    (pipeline, "products", 1, "before"),
     (pipeline, "write_sr", 1, "before"),
     (Archive, "keep", 2, "before"),
     (Archive, "keep", 2, "after"),
