@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 
 Tile = Callable[[], None]
 
@@ -23,33 +23,40 @@ def run(
     progress: Callable[[float], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> None:
-    """Runs every tile, on `threads` threads (None: one a processor).
+    """Runs every tile, on `threads` threads (None: one a processor), the caller's among them.
 
-    progress : called on the caller's thread with the part done, 0…1, never decreasing.
+    progress : called on the caller's thread with the part done, 0…1, never decreasing, last with 1.
     Raises Cancelled once `cancel` is set, after the tiles then running have ended; whatever a tile raises.
     """
-    count = max(1, threads if threads is not None else len(os.sched_getaffinity(0)))
-    stop = threading.Event()
+    count = max(1, min(threads if threads is not None else len(os.sched_getaffinity(0)), len(tiles)))
+    waiting, done = iter(tiles), [0] * count
+    turn, stop = threading.Lock(), threading.Event()
 
-    def one(tile: Tile) -> None:
-        if stop.is_set() or (cancel is not None and cancel.is_set()):
-            raise Cancelled("Drawing was cancelled; no picture was made.")
-        tile()
-
-    if count == 1:
-        for done, tile in enumerate(tiles, 1):
-            one(tile)
-            if progress is not None:
-                progress(done / len(tiles))
-        return
-    with ThreadPoolExecutor(count, thread_name_prefix="draw") as pool:
-        futures = [pool.submit(one, tile) for tile in tiles]
+    def work(worker: int) -> None:
+        """Takes tiles until there are none; a plain loop, because a future for each tile costs more than a tile."""
         try:
-            for done, future in enumerate(as_completed(futures), 1):
-                future.result()
-                if progress is not None:
-                    progress(done / len(tiles))
+            while True:
+                if stop.is_set() or (cancel is not None and cancel.is_set()):
+                    raise Cancelled("Drawing was cancelled; no picture was made.")
+                with turn:
+                    tile = next(waiting, None)
+                if tile is None:
+                    return
+                tile()
+                done[worker] += 1
+                if progress is not None and worker == 0:
+                    progress(sum(done) / len(tiles))
         except BaseException:
             stop.set()
-            pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+    with ThreadPoolExecutor(max(1, count - 1), thread_name_prefix="draw") as pool:
+        others = [pool.submit(work, worker) for worker in range(1, count)]
+        try:
+            work(0)
+        finally:
+            failures = [error for error in (other.exception() for other in others) if error is not None]
+        for error in failures:
+            raise error
+    if progress is not None:
+        progress(1.0)

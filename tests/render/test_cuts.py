@@ -1,5 +1,6 @@
 """Clip planes and masks take away what they say, on the side they say, and nothing else."""
 
+import importlib
 import math
 
 import numpy as np
@@ -22,7 +23,7 @@ from render import (
     load_preset,
     read_recipe,
 )
-from render.engine.cpu import kernels
+from render.engine.cpu import sampling
 from render.geometry import vector
 from render.mask import Mask
 from render.recipe import Clip, ControlPoint, LabelRule, canonical_json, digest
@@ -201,8 +202,9 @@ def test_leaping_over_hidden_bricks_changes_nothing(kind: str, monkeypatch: pyte
         else Projection("mip", WINDOW, View(33.0, 21.0), rows=64, columns=64, masking=rules)
     )
     leaping = draw(volume, recipe, mask=mask).digest
-    everything = kernels.SHOWN | kernels.HIDDEN | kernels.TINTED
-    monkeypatch.setattr(kernels, "brick_states", lambda labels, shown, tints, out: out.fill(everything))
+    everything = sampling.SHOWN | sampling.HIDDEN | sampling.TINTED
+    module = importlib.import_module("render.engine.cpu.bricks")  # the package has a function of that name
+    monkeypatch.setattr(module, "brick_states", lambda labels, shown, tints, b0, b1, out: out.fill(everything))
     assert draw(phantom("oblique"), recipe, mask=mask).digest == leaping
 
 

@@ -40,10 +40,11 @@ def test_digests_are_the_golden_ones(threads: int) -> None:
 def test_warming_up_leaves_nothing_to_compile() -> None:
     """Every kind of picture runs on what `warm` compiled: the plain case and the one with everything, two dtypes."""
     script = (
-        "from render.engine.cpu import body, kernels, warm\n"
+        "from render.engine.cpu import body, occlusion, project, reslice, sampling, shade, tables, warm\n"
         "from tests.render import scenes\n"
         "def known():\n"
-        "    found = {**vars(kernels), **vars(body)}\n"
+        "    found = {}\n"
+        "    for module in (body, occlusion, project, reslice, sampling, shade, tables): found |= vars(module)\n"
         "    return {name: len(f.signatures) for name, f in found.items() if hasattr(f, 'signatures')}\n"
         "warm(); before = known(); scenes.digests(); after = known()\n"
         "assert before == after, {name: (before[name], n) for name, n in after.items() if n != before[name]}\n"

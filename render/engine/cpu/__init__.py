@@ -13,10 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.engine import framing
-from render.engine.cpu import kernels
+from render.engine.cpu import reslice
 from render.engine.cpu.body import without_table
 from render.engine.cpu.bricks import Bricks, bricks
 from render.engine.cpu.occlusion import CELL_MM, openness
+from render.engine.cpu.project import project_rows
+from render.engine.cpu.rays import PACKET
+from render.engine.cpu.shade import Light, Look, More, Rays, shade_rows
+from render.engine.cpu.simd import LANES
 from render.engine.tiles import Tile, bands, run
 from render.geometry import Plane, Vector, View, corners_mm, direction, point, unit_vector, vector
 from render.mask import Mask
@@ -38,15 +42,15 @@ from render.recipe import (
 from render.volume import Volume
 
 # Raised whenever the bytes of any picture change; part of every picture's provenance.
-ENGINE_VERSION = "0.1.0"
+ENGINE_VERSION = "0.2.0"
 
-_MODES: dict[ProjectionMode, int] = {"mip": kernels.MIP, "minip": kernels.MINIP, "average": kernels.AVERAGE}
+_MODES: dict[ProjectionMode, int] = {"mip": reslice.MIP, "minip": reslice.MINIP, "average": reslice.AVERAGE}
 _INTERPOLATIONS: dict[Interpolation, int] = {
-    "linear": kernels.LINEAR,
-    "nearest": kernels.NEAREST,
-    "cubic": kernels.CUBIC,
+    "linear": reslice.LINEAR,
+    "nearest": reslice.NEAREST,
+    "cubic": reslice.CUBIC,
 }
-_EVERYWHERE_MM = 1e12
+_EVERYWHERE_MM = 1e8
 
 Progress = Callable[[float], None]
 Floats = NDArray[np.float64]
@@ -84,14 +88,11 @@ def _array(values: Sequence[float]) -> Floats:
     return np.array(values, dtype=np.float64)
 
 
-def _in_both(volume: Volume, plane: Plane, ray_mm: Vector) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
-    """(start, down, right, step) of the plane's rays in index coordinates, and the same in LPS mm."""
-    to_index = volume.to_index
-    index = (
-        _array(point(to_index, plane.origin_mm)),
-        *(_array(direction(to_index, v)) for v in (plane.down_mm, plane.right_mm, ray_mm)),
-    )
-    return index, tuple(_array(v) for v in (plane.origin_mm, plane.down_mm, plane.right_mm, ray_mm))
+def _in_both(volume: Volume, plane: Plane, ray_mm: Vector) -> tuple[Rays, Rays]:
+    """The plane's rays in index coordinates, and in LPS mm."""
+    to_index, lps = volume.to_index, (plane.origin_mm, plane.down_mm, plane.right_mm, ray_mm)
+    start = _array(point(to_index, plane.origin_mm))
+    return Rays(start, *(_array(direction(to_index, v)) for v in lps[1:])), Rays(*(_array(v) for v in lps))
 
 
 def _away(view: View, length_mm: float) -> Vector:
@@ -120,34 +121,36 @@ def _volume_rendering(
     table, distances = found.seen_through(transfer, step_mm)
     lower_mm, upper_mm = _crop(recipe)
     terms = shading or Shading()
-    light = np.array([terms.ambient, terms.diffuse, terms.specular, shading is not None], dtype=np.float32)
-    squarings = terms.specular_power.bit_length() - 1
-    to_lps = np.ascontiguousarray(volume.to_index[:3, :3].T.astype(np.float32))
     gradient_range = np.array(transfer.gradient_opacity or (-1.0, -1.0), dtype=np.float32)
-    background = np.array(recipe.background, dtype=np.float32)
+    look = Look(
+        table.colours, table.opacities, table.edges, table.first, table.scale, table.span, gradient_range
+    )  # fmt: skip
     views = framing.views(recipe)
     out = np.empty((len(views), recipe.rows, recipe.columns, 3), dtype=np.uint8)
     tiles: list[Tile] = []
 
-    def frame(number: int, geometry: tuple[object, ...], depth: Floats, more: object) -> None:
-        towards = np.array(views[number].towards_observer, dtype=np.float32)
-        fixed = (volume.voxels, distances, table.colours, table.first, table.scale, *geometry)
-        rest = (table.span, depth, lower_mm, upper_mm, to_lps, towards, light, squarings, gradient_range, background)
-        tiles.extend(_tiles(kernels.shade_rows, (*fixed, *rest, more), out[number]))
+    def frame(number: int, index: Rays, lps: Rays, more: More | None) -> None:
+        light = Light(
+            terms=np.array([terms.ambient, terms.diffuse, terms.specular, shading is not None], dtype=np.float32),
+            squarings=terms.specular_power.bit_length() - 1,
+            towards=np.array(views[number].towards_observer, dtype=np.float32),
+            to_lps=np.ascontiguousarray(volume.to_index[:3, :3].T.astype(np.float32)),
+            background=np.array(recipe.background, dtype=np.float32),
+        )
+        fixed = (volume.voxels, distances, look, index, lps, lower_mm, upper_mm, light, more)
+        tiles.extend(_tiles(shade_rows, fixed, out[number]))
 
     if recipe.projection == "perspective":
         for number, pinhole in enumerate(framing.pinholes(volume, recipe)):
-            index, lps = _rays(volume, pinhole)
             near, far = _distances(volume, recipe, pinhole.eye_mm)
-            all_of_it = _more(volume, recipe, found, threads, (near / step_mm, far / step_mm), pinhole.eye_mm, step_mm)
-            frame(number, (*index, *lps), _array([0.0, 0.0]), all_of_it)
+            span = (near / step_mm, far / step_mm)
+            frame(number, *_rays(volume, pinhole), _more(volume, recipe, found, threads, span, pinhole.eye_mm, step_mm))
     else:
         for number, (plane, view) in enumerate(zip(planes, views, strict=True)):
             ray_mm = _away(view, step_mm)
-            index, lps = _in_both(volume, plane, ray_mm)
             plain = not (recipe.clips or recipe.masking or recipe.light or recipe.depth_cue or recipe.ambient_occlusion)
             more = None if plain else _more(volume, recipe, found, threads, _drawn_depth(volume, recipe, plane, ray_mm))
-            frame(number, (*index, *lps), _depth(volume, plane, ray_mm), more)
+            frame(number, *_in_both(volume, plane, ray_mm), more)
     run(tiles, threads, progress, cancel)
     return out
 
@@ -178,22 +181,30 @@ def _more(
     span: tuple[float, float],
     eye_mm: Vector | None = None,
     pace_mm: float = 1.0,
-) -> tuple[object, ...]:
-    """`more` of `kernels.shade_rows`. span : first and last step of what is drawn, for the depth cue."""
+) -> More:
+    """span : first and last step of what is drawn, for the depth cue."""
     eye = eye_mm or (0.0, 0.0, 0.0)
-    lamp = recipe.light or recipe.view
-    return (
-        _clips(recipe),
-        *found.masking(),
-        eye_mm is not None,
-        _array(point(volume.to_index, eye)),
-        _array(eye),
-        pace_mm,
-        recipe.light is not None,
-        np.array(lamp.towards_observer, dtype=np.float32),
-        _array([recipe.depth_cue, span[0], 1.0 / max(span[1] - span[0], 1e-6)]),
-        *_occlusion(volume, recipe, found, threads),
-        _RIND_VOXELS / recipe.step_voxels,
+    masked, labels, states, shown, tints = found.masking()
+    occlusion, open_cells = _occlusion(volume, recipe, found, threads)
+    return More(
+        clips=_clips(recipe),
+        masked=masked,
+        labels=labels,
+        states=states,
+        shown=shown,
+        tints=tints,
+        pinhole=eye_mm is not None,
+        eye=_array(point(volume.to_index, eye)),
+        eye_mm=_array(eye),
+        pace_mm=pace_mm,
+        placed=recipe.light is not None,
+        lamp=np.array((recipe.light or recipe.view).towards_observer, dtype=np.float32),
+        cue=np.array([recipe.depth_cue, span[0], 1.0 / max(span[1] - span[0], 1e-6)], dtype=np.float32),
+        occlusion=occlusion,
+        openness=open_cells,
+        shadow=np.float32(0.0),
+        lit=_NO_OPENNESS,
+        rind=np.float32(_RIND_VOXELS / recipe.step_voxels),
     )
 
 
@@ -201,7 +212,7 @@ _NO_OPENNESS = np.ones((2, 2, 2), dtype=np.float32)
 
 
 def _occlusion(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int | None) -> tuple[Singles, Singles]:
-    """occlusion and openness of `kernels.shade_rows`."""
+    """occlusion and openness of `shade.More`."""
     if recipe.ambient_occlusion == 0.0:
         return np.zeros(5, dtype=np.float32), _NO_OPENNESS
     cells = openness(volume, recipe, found, threads)
@@ -209,10 +220,10 @@ def _occlusion(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: 
     return np.array([recipe.ambient_occlusion, *per_voxel, CELL_MM], dtype=np.float32), cells.shares
 
 
-def _rays(volume: Volume, pinhole: framing.Pinhole) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
-    """(start, down, right, nothing) of rays from a point, directions all, in index coordinates and in LPS mm."""
+def _rays(volume: Volume, pinhole: framing.Pinhole) -> tuple[Rays, Rays]:
+    """Rays from a point, directions all, in index coordinates and in LPS mm."""
     to_index, lps = volume.to_index, (pinhole.forward_mm, pinhole.down_mm, pinhole.right_mm, (0.0, 0.0, 0.0))
-    return tuple(_array(direction(to_index, v)) for v in lps), tuple(_array(v) for v in lps)
+    return Rays(*(_array(direction(to_index, v)) for v in lps)), Rays(*(_array(v) for v in lps))
 
 
 def _distances(volume: Volume, recipe: VolumeRendering, eye_mm: Vector) -> tuple[float, float]:
@@ -226,12 +237,6 @@ def _drawn_depth(volume: Volume, recipe: VolumeRendering, plane: Plane, step_mm:
     """First and last step at which a ray can be in the volume and in the crop box."""
     spans = [_span(corners, plane, step_mm) for corners in (_outer(volume), framing.drawn_corners(volume, recipe))]
     return max(first for first, _ in spans), min(last for _, last in spans)
-
-
-def _depth(volume: Volume, plane: Plane, step_mm: Vector) -> Floats:
-    """First and last step along the rays of a plane at which any of them can be in the volume, with one to spare."""
-    first, last = _span(_outer(volume), plane, step_mm)
-    return _array([math.floor(first) - 1.0, math.ceil(last) + 1.0])
 
 
 def _outer(volume: Volume) -> list[Vector]:
@@ -281,29 +286,40 @@ def _projection(
     step_mm = recipe.step_voxels * min(volume.spacing_mm)
     half_slab = _EVERYWHERE_MM if recipe.slab_mm is None else recipe.slab_mm / 2.0
     tiles: list[Tile] = []
+    lowest = recipe.mode == "minip"
+    bounds = (found.low, found.block_low) if lowest else (found.high, found.block_high)
+    sign = np.float32(-1.0 if lowest else 1.0)
     for frame, (plane, view) in enumerate(zip(planes, framing.views(recipe), strict=True)):
         index, lps = _in_both(volume, plane, _away(view, 1.0))
-        steps = [abs(float(v)) for v in index[3]]
+        steps = [abs(float(v)) for v in index.step]
         axis = steps.index(max(steps))
         parts = max(1, math.ceil(1.0 / (steps[axis] * step_mm) - 1e-6))
-        ranges = (found.low, found.high, found.block_low, found.block_high)
-        fixed = (volume.voxels, *ranges, _MODES[recipe.mode], *index, axis, parts, *lps)
+        fixed = (volume.voxels, *bounds, sign, recipe.mode == "average", index, lps, axis, parts)
         rest = (lower_mm, upper_mm, half_slab, _outside(volume, recipe.window), _whole(volume), more)
-        tiles += _tiles(kernels.project_rows, (*fixed, *rest), out[frame])
+        tiles += [partial(_project, (*fixed, *rest), row0, row1, out[frame]) for row0, row1 in bands(recipe.rows)]
     return tiles
+
+
+def _project(fixed: tuple[object, ...], row0: int, row1: int, out: Pixels) -> None:
+    hints = np.empty((-(-out.shape[1] // PACKET), LANES), dtype=np.float32)
+    project_rows(*fixed, hints, row0, row1, out)  # type: ignore[call-arg]
 
 
 def _reformat(volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: Pixels) -> list[Tile]:
     samples = 1 if recipe.thickness_mm == 0.0 else max(2, math.ceil(recipe.thickness_mm / min(volume.spacing_mm)))
     gap_mm = recipe.thickness_mm / samples
-    tiles: list[Tile] = []
-    for frame, plane in enumerate(planes):
-        (start, down, right, through), _ = _in_both(volume, plane, _away(recipe.view, gap_mm))
-        start = start - through * ((samples - 1) / 2.0)
-        fixed = (volume.voxels, _MODES[recipe.mode], _INTERPOLATIONS[recipe.interpolation])
-        rest = (start, down, right, through, samples, _outside(volume, recipe.window), _whole(volume))
-        tiles += _tiles(kernels.reformat_rows, (*fixed, *rest), out[frame], height=64)
-    return tiles
+    starts = np.empty((len(planes), 3), dtype=np.float64)
+    for number, plane in enumerate(planes):
+        index, _ = _in_both(volume, plane, _away(recipe.view, gap_mm))
+        starts[number] = index.start - index.step * ((samples - 1) / 2.0)
+    fixed = (volume.voxels, _MODES[recipe.mode], _INTERPOLATIONS[recipe.interpolation], starts)
+    rest = (index.down, index.right, index.step, samples, _outside(volume, recipe.window), _whole(volume))
+    # Neighbouring planes read the same voxels: the same rows of some of them in turn, while those are in the cache.
+    return [
+        partial(reslice.reslice_rows, *fixed, *rest, *some, *rows, out)
+        for rows in bands(recipe.rows)
+        for some in bands(len(planes))
+    ]
 
 
 def warm() -> float:

@@ -50,7 +50,8 @@ def _cleared(volume: Volume, above: float) -> Volume:
     runs = np.empty((count, 4), dtype=np.int32)
     body_runs(voxels, level, runs)
     pieces = np.empty(count, dtype=np.int64)
-    body_pieces(runs, volume.shape[0], volume.shape[1], pieces)
+    lines = volume.shape[0] * volume.shape[1]
+    body_pieces(runs, volume.shape[0], volume.shape[1], pieces, np.zeros(lines + 1, dtype=np.int64))
     lengths = (runs[:, 3] - runs[:, 2]).astype(np.int64)
     sizes = _sum(lengths, pieces, count)
     large = (sizes >= LARGE_PART * int(sizes.max()))[pieces]
@@ -79,9 +80,6 @@ def _surrounded(shape: tuple[int, int, int], runs: NDArray[np.int32], large: NDA
     k, j, i = runs[:, 0], runs[:, 1], (runs[:, 2] + runs[:, 3]) // 2
     along_i = (first_i[k, j] < i) & (i < last_i[k, j])
     return np.asarray(along_i & (first_j[k, i] < j) & (j < last_j[k, i]))
-
-
-# Kernels: they share no helper with those of `kernels`, so numba's disk cache sees all of them here.
 
 
 @kernel
@@ -118,9 +116,11 @@ def _root(parents: Any, n: int) -> int:
 
 
 @kernel
-def body_pieces(runs: Any, nk: int, nj: int, parents: Any) -> None:
-    """Joins runs that share a face of a voxel; afterwards parents[n] is the first run of n's piece. (N,) int64."""
-    starts = np.zeros(nk * nj + 1, dtype=np.int64)
+def body_pieces(runs: Any, nk: int, nj: int, parents: Any, starts: Any) -> None:
+    """Joins runs that share a face of a voxel; afterwards parents[n] is the first run of n's piece.
+
+    parents : (N,) int64. starts : (nk · nj + 1,) int64 zeros, scratch.
+    """
     for n in range(runs.shape[0]):
         starts[runs[n, 0] * nj + runs[n, 1] + 1] += 1
         parents[n] = n

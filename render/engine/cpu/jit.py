@@ -5,58 +5,75 @@ would let the vector width decide the order of a sum. Without them LLVM keeps IE
 addition, multiplication, division, square root and rounding to integer are exact by that standard everywhere.
 """
 
+import hashlib
+import os
+import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": False, "_nrt": False}
+
+
+def cache_folder() -> Path | None:
+    """Where compiled kernels are kept: in the user's cache folder, in a read-only home in the temporary folder, and
+    nowhere (None: each process compiles for itself) when neither can be written. NUMBA_CACHE_DIR goes before both.
+
+    The folder's name is the digest of every source file of the kernels, because numba itself looks only at the file a
+    kernel is in and would miss a changed helper elsewhere.
+    """
+    if named := os.environ.get("NUMBA_CACHE_DIR"):
+        return Path(named)
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    name = Path("workstation") / f"kernels-{digest.hexdigest()[:16]}"
+    # Someone else's folder in a shared temporary folder must not be trusted: compiled code is run.
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    for folder in (_user_cache() / name, Path(tempfile.gettempdir()) / f"workstation-{user}" / name.name):
+        if _ours(folder):
+            return folder
+    return None
+
+
+def _user_cache() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+def _ours(folder: Path) -> bool:
+    """Whether the folder exists or can be made, is this user's alone to write, and takes a file."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
+            return False
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except (OSError, RuntimeError):  # RuntimeError: no home folder is known
+        return False
+
+
+CACHE = cache_folder()
+if CACHE is not None:
+    numba.config.CACHE_DIR = str(CACHE)
 
 
 def kernel(function: _F) -> _F:
-    """Compiled, cached on disk, and run without the interpreter lock."""
-    return cast(_F, numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=False)(function))
+    """Compiled, cached on disk, and run without the interpreter lock.
+
+    A kernel allocates nothing, it is given what it fills (or has `simd.scratch`): with allocation numba would count
+    references, atomically, for every array that is passed on in the innermost loops.
+    """
+    return cast(_F, numba.njit(cache=CACHE is not None, **_OPTIONS)(function))
 
 
-# Two voxels that lie side by side, with one load. Numba has no word for an unaligned wider load, LLVM has.
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def pair(typing_context: Any, voxels: Any, at: Any) -> Any:
-    """int64 holding the bits of elements `at` and `at` + 1 of a C-contiguous int16 or float32 array, flat index."""
-
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        wide = ir.IntType(32 if voxels.dtype == types.int16 else 64)
-        place = builder.bitcast(builder.gep(array.data, [arguments[1]]), wide.as_pointer())
-        loaded = builder.load(place)
-        loaded.align = 2 if voxels.dtype == types.int16 else 4
-        return loaded if voxels.dtype != types.int16 else builder.zext(loaded, ir.IntType(64))
-
-    return types.int64(voxels, types.int64), code
-
-
-def _half(builder: Any, voxels: Any, bits: Any, second: bool) -> Any:
-    """One of the two elements as float32. x86-64 is little endian: the first is in the low bits."""
-    width = 16 if voxels.dtype == types.int16 else 32
-    if second:
-        bits = builder.lshr(bits, ir.Constant(ir.IntType(64), width))
-    part = builder.trunc(bits, ir.IntType(width))
-    if width == 32:
-        return builder.bitcast(part, ir.FloatType())
-    return builder.sitofp(part, ir.FloatType())
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def first_of_pair(typing_context: Any, voxels: Any, bits: Any) -> Any:
-    """The first element of a `pair`, as float32. `voxels` only tells the type."""
-    return types.float32(voxels, types.int64), lambda c, b, s, a: _half(b, voxels, a[1], second=False)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def second_of_pair(typing_context: Any, voxels: Any, bits: Any) -> Any:
-    """The second element of a `pair`, as float32."""
-    return types.float32(voxels, types.int64), lambda c, b, s, a: _half(b, voxels, a[1], second=True)
+def helper(function: _F) -> _F:
+    """Compiled into each kernel that calls it."""
+    return cast(_F, numba.njit(forceinline=True, **_OPTIONS)(function))

@@ -1,0 +1,141 @@
+"""Reformats: planes through the grid, sixteen neighbouring pixels of a row at a time."""
+
+from typing import Any
+
+import numpy as np
+from numba import types
+
+from render.engine.cpu.jit import helper, kernel
+from render.engine.cpu.project import rounded
+from render.engine.cpu.sampling import cubic, linear_in_cells, nearest
+from render.engine.cpu.simd import (
+    LANES,
+    bits,
+    double,
+    doubles,
+    greatest,
+    lanes,
+    least,
+    load,
+    lowest,
+    prefetch,
+    real,
+    reals,
+    scratch,
+    select,
+    store,
+    whole,
+)
+
+MIP, MINIP, AVERAGE = 0, 1, 2
+LINEAR, NEAREST, CUBIC = 0, 1, 2
+_LEAST, _GREATEST = np.float32(-32768.0), np.float32(32767.0)
+_FAR = np.float32(3.0e38)
+# Within half a voxel of the outermost voxel centres the border is repeated; rounding may push a pixel this far out.
+_REACH = 0.5 + 1e-5
+_AHEAD = 16.0  # pixels between a sample and the one whose voxels are asked for
+_lane = scratch(types.float32, LANES)
+
+
+@helper
+def _axis(p: float, step: float, n: int) -> Any:
+    """(first voxel, fraction, whether inside) of sixteen places p + lane·step along an axis of n voxels.
+
+    The whole part of p is set apart before anything becomes a float32, so that places are as exact at voxel 2000 as
+    they are at voxel 0.
+    """
+    base = int(np.floor(p))
+    at = real(lanes()) * step + (p - base)
+    inside = (at >= -_REACH - base) & (at <= n - 1 + _REACH - base)
+    at = least(greatest(at, float(-base)), float(n - 1 - base))
+    down = whole(at)
+    down = select(real(down) > at, down - 1, down)
+    first = least(down, n - 2 - base)
+    return first + base, at - real(first), inside
+
+
+@kernel
+def reslice_rows(
+    voxels: Any,
+    mode: Any,
+    interpolation: Any,
+    starts: Any,
+    down: Any,
+    right: Any,
+    through: Any,
+    samples: Any,
+    outside: Any,
+    integer: Any,
+    plane0: Any,
+    plane1: Any,
+    row0: Any,
+    row1: Any,
+    out: Any,
+) -> None:
+    """Rows row0…row1−1 of planes plane0…plane1−1, each of them `samples` planes combined by mode.
+
+    starts : (P, 3) float64 index coordinates of pixel (0, 0) of each plane, in the first of its samples; down, right,
+    through : the steps to the next row, column and sample. out : (P, rows, columns) int16 if `integer`, else float32.
+    Beyond the outermost voxels a sample is outside and does not count, and a pixel without any sample is `outside`.
+    """
+    nk, nj, ni = voxels.shape
+    columns = out.shape[2]
+    line = _lane()
+    ahead = (int(_AHEAD * right[0]) * nj + int(_AHEAD * right[1])) * ni + int(_AHEAD * right[2])
+    for number in range((plane1 - plane0) * (row1 - row0)):
+        plane, row = plane0 + number % (plane1 - plane0), row0 + number // (plane1 - plane0)
+        start = starts[plane]
+        for column in range(0, columns, LANES):
+            here = lanes() < columns - column
+            sums, count = doubles(0.0), reals(0.0)
+            small, great, v = reals(_FAR), reals(-_FAR), reals(0.0)
+            for sample in range(samples):
+                pk = start[0] + row * down[0] + column * right[0] + sample * through[0]
+                pj = start[1] + row * down[1] + column * right[1] + sample * through[1]
+                pi = start[2] + row * down[2] + column * right[2] + sample * through[2]
+                k, fk, in_k = _axis(pk, right[0], nk)
+                j, fj, in_j = _axis(pj, right[1], nj)
+                i, fi, in_i = _axis(pi, right[2], ni)
+                inside = here & in_k & in_j & in_i
+                todo = bits(inside)
+                if todo == 0:
+                    continue
+                if interpolation == LINEAR:
+                    at = (k * nj + j) * ni + i
+                    prefetch(voxels, at + ahead)
+                    prefetch(voxels, at + (ahead + nj * ni))
+                    v = linear_in_cells(voxels, at, fk, fj, fi, inside)
+                else:
+                    while todo != 0:
+                        n = lowest(todo)
+                        todo &= todo - 1
+                        qk, qj, qi = pk + n * right[0], pj + n * right[1], pi + n * right[2]
+                        if interpolation == NEAREST:
+                            line[n] = nearest(voxels, qk, qj, qi)
+                        else:
+                            line[n] = cubic(voxels, qk, qj, qi)
+                    v = load(line, 0)
+                    if integer:
+                        # A cubic overshoots; int16 must not wrap round.
+                        v = least(greatest(v, _LEAST), _GREATEST)
+                count = select(inside, count + 1.0, count)
+                if samples > 1:
+                    if mode == AVERAGE:
+                        sums = select(inside, sums + double(v), sums)
+                    elif mode == MIP:
+                        great = select(inside, greatest(v, great), great)
+                    else:
+                        small = select(inside, least(v, small), small)
+            if samples > 1:
+                if mode == MIP:
+                    v = great
+                elif mode == MINIP:
+                    v = small
+                else:
+                    v = real(sums / double(greatest(count, 1.0)))
+            v = select(count > 0.0, v, outside)
+            if integer:
+                v = rounded(v)
+            store(line, 0, v)
+            for n in range(min(LANES, columns - column)):
+                out[plane, row, column + n] = line[n]

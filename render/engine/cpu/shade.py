@@ -1,0 +1,578 @@
+"""Volume rendering: packets of rays, composited front to back.
+
+Sources: Levoy 1988, 'Display of surfaces from volume data' (compositing, shading); Zuiderveld, Koning and Viergever
+1992, 'Acceleration of ray-casting using 3D distance transforms' (leaping over empty bricks).
+
+A packet walks in step: lanes in empty bricks leap, the others take a sample. What they see is queued with its weight
+and shaded sixteen at a time, whichever lanes it came from, because few lanes see something at the same step.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+
+from render.engine.cpu import rays
+from render.engine.cpu.bricks import SHIFT
+from render.engine.cpu.jit import helper, kernel
+from render.engine.cpu.rays import FAR, PACKET
+from render.engine.cpu.sampling import (
+    HALF,
+    HIDDEN,
+    ONE,
+    ZERO,
+    cell,
+    cell_of,
+    gradient,
+    linear,
+    linear_at,
+    linear_in_cells,
+    mask_gradient,
+    tinted,
+    unmasked,
+    within,
+)
+from render.engine.cpu.simd import (
+    LANES,
+    bits,
+    flags,
+    gather,
+    greatest,
+    lanes,
+    least,
+    load,
+    lowest,
+    prefetch,
+    reals,
+    root,
+    scratch,
+    select,
+    size,
+    store,
+    whole,
+)
+from render.engine.cpu.tables import entry
+
+_OPAQUE = np.float32(0.995)
+_WHITE, _OPEN = np.float32(255.0), np.float32(1.0 / 0.6)
+_QUEUE, _FULL = 64, 48
+_BEYOND = np.float32(1.0 / 32.0)
+_lane, _lane_triples = scratch(types.float32, LANES), scratch(types.float32, 3, LANES)
+_lane_sixes, _lane_marks = scratch(types.float32, 6, LANES), scratch(types.int32, LANES)
+_queue, _queue_marks = scratch(types.float32, 8, _QUEUE), scratch(types.int32, 4, _QUEUE)
+_AHEAD = 6.0  # steps between a sample and the one whose voxels are asked for
+
+
+class Look(NamedTuple):
+    """How values show.
+
+    colours : (N, 4) float32 red, green, blue, opacity per step. opacities : (N,), the last of them. Entry 0 stands for
+    value `first`, `scale` entries per unit. edges : (2, N) float32, for each entry the value at which something is
+    seen first when values fall from there, and when they rise. span : (2,) values outside have no opacity.
+    gradient_range : low, high; both < 0 for none.
+    """
+
+    colours: Any
+    opacities: Any
+    edges: Any
+    first: Any
+    scale: Any
+    span: Any
+    gradient_range: Any
+
+
+class Rays(NamedTuple):
+    """start, down, right, step : (3,) float64 pixel (0, 0) and the steps to the next row, column and sample. In
+    perspective start, down and right are directions from the eye, and step is not used."""
+
+    start: Any
+    down: Any
+    right: Any
+    step: Any
+
+
+class Light(NamedTuple):
+    """terms : (4,) float32 ambient, diffuse, specular, shaded or not (1 or 0). squarings : of the cosine, for the
+    specular power. towards : (3,) float32 unit LPS vector to the observer, where the light is too. to_lps : (3, 3)
+    inverse transpose of the affine, index gradient to unit/mm. background : (3,)."""
+
+    terms: Any
+    squarings: Any
+    towards: Any
+    to_lps: Any
+    background: Any
+
+
+class More(NamedTuple):
+    """What most pictures do without.
+
+    clips : (N, 4) float64, see `rays.clip_planes`.
+    masked, labels, states, shown, tints : whether there is a mask; (K, J, I) uint8; `brick_states`; (256,) uint8
+        whether a label is drawn; (256, 4) float32 red, green, blue, 1 where a label has a tint.
+    pinhole, eye, eye_mm, pace_mm : whether rays start at one point, where in index and LPS coordinates, and the
+        distance between samples.
+    placed, lamp : whether the light is not the observer's, (3,) float32 unit LPS vector towards it.
+    cue : (3,) float32 strength, first step, 1 / number of steps over which it grows.
+    occlusion : (5,) float32 strength, cells per voxel along k, j, i, width of a cell in mm.
+    openness : (CK, CJ, CI) float32, see `cell_openness`, asked one cell before the surface; before a flat one 0.6
+        of the light arrives.
+    shadow : strength of shadows, 0…1. lit : (CK, CJ, CI) float32 share of the light that arrives at each cell.
+    rind : how many steps behind a cut or a mask's border the shading is theirs.
+    """
+
+    clips: Any
+    masked: Any
+    labels: Any
+    states: Any
+    shown: Any
+    tints: Any
+    pinhole: Any
+    eye: Any
+    eye_mm: Any
+    pace_mm: Any
+    placed: Any
+    lamp: Any
+    cue: Any
+    occlusion: Any
+    openness: Any
+    shadow: Any
+    lit: Any
+    rind: Any
+
+
+@helper
+def _entry(v: Any, look: Any) -> Any:
+    """The table's entries for values; beyond the ends, and for NaN, the end."""
+    return whole(within((v - look.first) * look.scale + HALF, look.opacities.shape[0] - 1))
+
+
+@helper
+def _byte(v: Any) -> int:
+    return int(min(max(v, ZERO), ONE) * _WHITE + HALF)
+
+
+@kernel
+def shade_rows(
+    voxels: Any,
+    distances: Any,
+    look: Any,
+    ray: Any,
+    ray_mm: Any,
+    lower_mm: Any,
+    upper_mm: Any,
+    light: Any,
+    more: Any,
+    row0: Any,
+    row1: Any,
+    out: Any,
+) -> None:
+    """Rows row0…row1−1 of one shaded picture.
+
+    distances : `brick_distances`. look : Look. ray, ray_mm : Rays in index coordinates and in LPS mm; samples lie on
+    planes that face the observer. lower_mm, upper_mm : the crop box. light : Light. more : None, which numba then
+    compiles without a trace of the rest, or More. out : (rows, columns, 3) uint8.
+    """
+    nk, nj, ni = voxels.shape
+    bricks_j, bricks_i = distances.shape[1], distances.shape[2]
+    top_k, top_j, top_i = float(nk - 1), float(nj - 1), float(ni - 1)
+    faded = look.gradient_range[1] >= ZERO
+    d = (reals(ray.step[0]), reals(ray.step[1]), reals(ray.step[2]))
+    d_mm = (reals(ray_mm.step[0]), reals(ray_mm.step[1]), reals(ray_mm.step[2]))
+    ahead = (int(_AHEAD * ray.step[0]) * nj + int(_AHEAD * ray.step[1])) * ni + int(_AHEAD * ray.step[2])
+    # A lane's numbers, for what is done lane by lane.
+    places, towards, rgb, weights, opacities = _lane_triples(), _lane_triples(), _lane_triples(), _lane(), _lane()
+    # The queue: place along k, j, i, step, weight, gradient; the table's entry, lane, clip, under a mask's border.
+    seen, which, entries = _queue(), _queue_marks(), _lane_marks()
+    if more is not None:
+        # values, whether shown, where the mask last uncovered something, first step, clip that cuts there
+        v_, open_, veil_, here_, t0_, cut_ = _lane(), _lane_marks(), _lane(), _lane(), _lane(), _lane_marks()
+    for n in range(LANES):
+        towards[0, n], towards[1, n], towards[2, n] = light.towards[0], light.towards[1], light.towards[2]
+    for row in range(row0, row1, PACKET):
+        for column in range(0, out.shape[1], PACKET):
+            o = rays.origin(ray.start, ray.down, ray.right, row, column)
+            o_mm = rays.origin(ray_mm.start, ray_mm.down, ray_mm.right, row, column)
+            t0, t1 = reals(-FAR), select(rays.inside_picture(row1, out.shape[1], row, column), FAR, reals(-2.0 * FAR))
+            if more is not None and more.pinhole:
+                length = root(o_mm[0] * o_mm[0] + o_mm[1] * o_mm[1] + o_mm[2] * o_mm[2])
+                pace = reals(more.pace_mm) / length
+                d = (o[0] * pace, o[1] * pace, o[2] * pace)
+                d_mm = (o_mm[0] * pace, o_mm[1] * pace, o_mm[2] * pace)
+                store(towards, 0, reals(0.0) - o_mm[0] / length)
+                store(towards, LANES, reals(0.0) - o_mm[1] / length)
+                store(towards, 2 * LANES, reals(0.0) - o_mm[2] / length)
+                o = (reals(more.eye[0]), reals(more.eye[1]), reals(more.eye[2]))
+                o_mm = (reals(more.eye_mm[0]), reals(more.eye_mm[1]), reals(more.eye_mm[2]))
+                t0 = reals(0.0)
+            dk, dj, di = d
+            ok, oj, oi = o
+            rk, rj, ri = rays.inverse(dk), rays.inverse(dj), rays.inverse(di)
+            t0, t1 = rays.clip_box(o, d, (0.0, 0.0, 0.0), (top_k, top_j, top_i), t0, t1)
+            t0, t1 = rays.clip_box(o_mm, d_mm, lower_mm, upper_mm, t0, t1)
+            t = rays.ceiling(t0)
+            if more is not None:
+                t0, t1, cut = rays.clip_planes(more.clips, o_mm, d_mm, t0, t1)
+                # A cut face is sampled on the plane itself, else it would show the planes of samples.
+                t = select(cut >= 0, t0, rays.ceiling(t0))
+                store(t0_, 0, t0)
+                store(cut_, 0, cut)
+                veil_[:] = -FAR
+            rgb[:] = ZERO
+            queued = 0
+            through, last = reals(1.0), reals(0.0)
+            # Whether the sample before was seen, and whether `last` is its value.
+            before, known = flags(False), flags(False)
+            active = t <= t1
+            while bits(active) != 0:
+                pk, pj, pi = within(ok + t * dk, top_k), within(oj + t * dj, top_j), within(oi + t * di, top_i)
+                k, fk = cell_of(pk, nk)
+                j, fj = cell_of(pj, nj)
+                i, fi = cell_of(pi, ni)
+                bk, bj, bi = k >> SHIFT, j >> SHIFT, i >> SHIFT
+                brick = (bk * bricks_j + bj) * bricks_i + bi
+                away = gather(distances, brick, active)
+                full, empty = active & (away == 0), active & (away > 0)
+                if bits(empty) != 0:
+                    # All bricks nearer than `away` are empty too: leap to the far side of that cube of bricks.
+                    reach = away - 1
+                    e = rays.to_edge(pk, rk, bk - reach, bk + away, SHIFT)
+                    e = least(e, rays.to_edge(pj, rj, bj - reach, bj + away, SHIFT))
+                    e = least(e, rays.to_edge(pi, ri, bi - reach, bi + away, SHIFT))
+                    t = select(empty, t + (rays.whole_steps(e) + 1.0), t)
+                    before, known = before & ~empty, known & ~empty
+                    active = active & (t <= t1)
+                    if bits(full) == 0:
+                        continue
+                at = (k * nj + j) * ni + i
+                prefetch(voxels, at + ahead)
+                v = linear_in_cells(voxels, at, fk, fj, fi, full)
+                mixed = flags(False)
+                if more is not None and more.masked:
+                    states = gather(more.states, brick, full)
+                    mixed = full & ((states & HIDDEN) > 0)
+                    if bits(mixed) != 0:
+                        store(places, 0, pk)
+                        store(places, LANES, pj)
+                        store(places, 2 * LANES, pi)
+                        store(v_, 0, v)
+                        todo = bits(mixed)
+                        open_[:] = 1
+                        while todo != 0:
+                            q = lowest(todo)
+                            todo &= todo - 1
+                            is_open, v_[q] = unmasked(
+                                voxels, more.labels, more.shown, places[0, q], places[1, q], places[2, q], v_[q]
+                            )
+                            open_[q] = 1 if is_open else 0
+                        v = load(v_, 0)
+                visible = full & (v >= look.span[0]) & (v <= look.span[1])
+                if more is not None and more.masked and bits(mixed) != 0:
+                    visible = visible & (load(open_, 0) > 0)
+                if bits(visible) == 0:
+                    before = before & ~full
+                else:
+                    found = _entry(v, look)
+                    opacity = gather(look.opacities, found, visible)
+                    visible = visible & (opacity > ZERO)
+                    before = before & (visible | ~full)
+                    if bits(visible) != 0:
+                        # A surface lies within the last step. Sampling starts there, or else the planes of samples
+                        # would show on it like the rings of a tree.
+                        fresh = visible & ~before & (t - 1.0 >= t0)
+                        if more is not None and more.masked and bits(fresh & mixed) != 0:
+                            store(here_, 0, t)
+                            store(entries, 0, found)
+                            _to_border(voxels, look, more, o, d, t, bits(fresh & mixed), here_, entries, veil_)
+                            t = load(here_, 0)
+                            found = load(entries, 0)
+                            fresh = fresh & ~mixed
+                        if bits(fresh) != 0:
+                            unknown = fresh & ~known
+                            if bits(unknown) != 0:
+                                sk, sj, si = _place(o, d, t - 1.0, top_k, top_j, top_i)
+                                last = select(unknown, linear_at(voxels, sk, sj, si, unknown), last)
+                            rises = whole(v > last)
+                            edge = gather(look.edges, _entry(last, look) + rises * look.opacities.shape[0], fresh)
+                            # False position, as if the values were straight between two samples, and a little
+                            # beyond: on the edge itself nothing shows yet.
+                            part = within((edge - last) / (v - last) + _BEYOND, ONE)
+                            t = select(fresh, (t - 1.0) + part, t)
+                            pk, pj, pi = _place(o, d, t, top_k, top_j, top_i)
+                            found = select(fresh, _entry(linear_at(voxels, pk, pj, pi, fresh), look), found)
+                        opacity = gather(look.opacities, found, visible)
+                        before = before | visible
+                        pk, pj, pi = _place(o, d, t, top_k, top_j, top_i)
+                        store(places, 0, pk)
+                        store(places, LANES, pj)
+                        store(places, 2 * LANES, pi)
+                        store(entries, 0, found)
+                        if faded:
+                            store(opacities, 0, opacity)
+                            _fade(voxels, look, light, places, bits(visible), opacities, seen, queued)
+                            opacity = load(opacities, 0)
+                        store(weights, 0, opacity * through)
+                        if more is not None:
+                            store(here_, 0, t)
+                        todo = bits(visible)
+                        while todo != 0:
+                            q = lowest(todo)
+                            todo &= todo - 1
+                            seen[0, queued], seen[1, queued] = places[0, q], places[1, q]
+                            seen[2, queued], seen[4, queued] = places[2, q], weights[q]
+                            which[0, queued], which[1, queued] = entries[q], q
+                            if more is not None:
+                                seen[3, queued] = here_[q]
+                                which[2, queued] = cut_[q] if here_[q] - t0_[q] <= more.rind else -1
+                                which[3, queued] = 1 if here_[q] - veil_[q] <= more.rind else 0
+                            queued += 1
+                        through = select(visible, through * (reals(1.0) - opacity), through)
+                        active = active & (through > ONE - _OPAQUE)
+                        if queued > _FULL:
+                            _shade_queue(voxels, look, light, more, seen, which, towards, queued, faded, rgb)
+                            queued = 0
+                last, known = select(full, v, last), known | full
+                t = select(full, t + 1.0, t)
+                active = active & (t <= t1)
+            if queued > 0:
+                _shade_queue(voxels, look, light, more, seen, which, towards, queued, faded, rgb)
+            _blend_in(rgb, through, light.background, row, column, row1, out)
+
+
+@helper
+def _place(o: Any, d: Any, t: Any, top_k: float, top_j: float, top_i: float) -> Any:
+    """Places on the rays, within the grid."""
+    return within(o[0] + t * d[0], top_k), within(o[1] + t * d[1], top_j), within(o[2] + t * d[2], top_i)
+
+
+@helper
+def _blend_in(rgb: Any, through: Any, background: Any, row: int, column: int, row1: int, out: Any) -> None:
+    """Writes a packet's colours, over the background where light comes through."""
+    for c in range(3):
+        store(rgb, c * LANES, load(rgb, c * LANES) + through * background[c])
+    for q in range(LANES):
+        r, c = row + (q >> 2), column + (q & 3)
+        if r < row1 and c < out.shape[1]:
+            out[r, c, 0], out[r, c, 1], out[r, c, 2] = _byte(rgb[0, q]), _byte(rgb[1, q]), _byte(rgb[2, q])
+
+
+@kernel
+def _to_border(
+    voxels: Any,
+    look: Any,
+    more: Any,
+    o: Any,
+    d: Any,
+    t: Any,
+    todo: int,
+    here: Any,
+    entries: Any,
+    veil: Any,
+) -> None:
+    """Where, within the step before t, what a mask shows begins, to a sixteenth of a step: the mask may begin there or
+    the values may, so the step is halved. Fills here, entries, and veil where it is the mask."""
+    ends, steps = _lane_sixes(), _lane()
+    for axis in range(3):
+        store(ends, axis * LANES, o[axis])
+        store(ends, (3 + axis) * LANES, d[axis])
+    store(steps, 0, t)
+    count = look.opacities.shape[0]
+    while todo != 0:
+        q = lowest(todo)
+        todo &= todo - 1
+        clear, found = steps[q] - ONE, steps[q]
+        for _ in range(4):
+            middle = HALF * (clear + found)
+            pk = ends[0, q] + middle * ends[3, q]
+            pj = ends[1, q] + middle * ends[4, q]
+            pi = ends[2, q] + middle * ends[5, q]
+            is_open, v = unmasked(voxels, more.labels, more.shown, pk, pj, pi, linear(voxels, pk, pj, pi))
+            at = entry(v, look.first, look.scale, count)
+            if is_open and look.opacities[at] > ZERO:
+                found, entries[q] = middle, at
+            else:
+                clear = middle
+        here[q] = found
+        pk = ends[0, q] + clear * ends[3, q]
+        pj = ends[1, q] + clear * ends[4, q]
+        pi = ends[2, q] + clear * ends[5, q]
+        is_open, _ = unmasked(voxels, more.labels, more.shown, pk, pj, pi, ZERO)
+        if not is_open:
+            veil[q] = found
+
+
+@helper
+def _slope(voxels: Any, pk: float, pj: float, pi: float) -> Any:
+    """Gradient at a place within the grid, in unit per voxel along k, j, i."""
+    k, fk = cell(pk, voxels.shape[0])
+    j, fj = cell(pj, voxels.shape[1])
+    i, fi = cell(pi, voxels.shape[2])
+    return gradient(voxels, k, j, i, fk, fj, fi)
+
+
+@helper
+def _in_lps(to_lps: Any, g: Any) -> Any:
+    """A gradient in unit/mm along LPS, of one place or of sixteen."""
+    return (
+        g[0] * to_lps[0, 0] + g[1] * to_lps[0, 1] + g[2] * to_lps[0, 2],
+        g[0] * to_lps[1, 0] + g[1] * to_lps[1, 1] + g[2] * to_lps[1, 2],
+        g[0] * to_lps[2, 0] + g[1] * to_lps[2, 1] + g[2] * to_lps[2, 2],
+    )
+
+
+@kernel
+def _fade(voxels: Any, look: Any, light: Any, places: Any, todo: int, opacities: Any, seen: Any, queued: int) -> None:
+    """Scales opacities by the gradient, and notes the gradients in the queue for those that will follow there."""
+    low, high = look.gradient_range[0], look.gradient_range[1]
+    while todo != 0:
+        q = lowest(todo)
+        todo &= todo - 1
+        gx, gy, gz = _in_lps(light.to_lps, _slope(voxels, places[0, q], places[1, q], places[2, q]))
+        seen[5, queued], seen[6, queued], seen[7, queued] = gx, gy, gz
+        queued += 1
+        steepness = np.sqrt(gx * gx + gy * gy + gz * gz)
+        if steepness <= low:
+            opacities[q] = ZERO
+        elif steepness < high:
+            opacities[q] *= (steepness - low) / (high - low)
+
+
+@kernel
+def _shade_queue(
+    voxels: Any,
+    look: Any,
+    light: Any,
+    more: Any,
+    seen: Any,
+    which: Any,
+    towards: Any,
+    count: int,
+    faded: bool,
+    rgb: Any,
+) -> None:
+    """Shades what is in the queue and adds it to the lanes it came from, in the order in which it was seen."""
+    shaded = light.terms[3] > ZERO
+    colour, ways, shares, shadows = _lane_triples(), _lane_triples(), _lane(), _lane()
+    for first in range(0, count, LANES):
+        number = min(count - first, LANES)
+        here = lanes() < number
+        entries = load(which, first) << 2
+        r, g, b = (
+            gather(look.colours, entries, here),
+            gather(look.colours, entries + 1, here),
+            gather(look.colours, entries + 2, here),
+        )
+        if more is not None and more.masked:
+            store(colour, 0, r)
+            store(colour, LANES, g)
+            store(colour, 2 * LANES, b)
+            for n in range(number):
+                q = first + n
+                colour[0, n], colour[1, n], colour[2, n] = tinted(
+                    more.labels, more.shown, more.tints, seen[0, q], seen[1, q], seen[2, q],
+                    colour[0, n], colour[1, n], colour[2, n],
+                )  # fmt: skip
+            r, g, b = load(colour, 0), load(colour, LANES), load(colour, 2 * LANES)
+        if shaded:
+            for n in range(number):
+                q, lane = first + n, which[1, first + n]
+                if not faded:
+                    seen[5, q], seen[6, q], seen[7, q] = _slope(voxels, seen[0, q], seen[1, q], seen[2, q])
+                if more is not None:
+                    if not faded:
+                        seen[5, q], seen[6, q], seen[7, q] = _in_lps(light.to_lps, (seen[5, q], seen[6, q], seen[7, q]))
+                    # On a face that a plane or a mask has cut, the tissue's own gradient is mere noise.
+                    if which[2, q] >= 0:
+                        clip = which[2, q]
+                        seen[5, q], seen[6, q] = np.float32(more.clips[clip, 0]), np.float32(more.clips[clip, 1])
+                        seen[7, q] = np.float32(more.clips[clip, 2])
+                    elif which[3, q] > 0:
+                        seen[5, q], seen[6, q], seen[7, q] = _mask_slope(
+                            light, more, seen[0, q], seen[1, q], seen[2, q]
+                        )
+                    shares[n], shadows[n] = _arriving(light, more, seen, q, towards, lane)
+                ways[0, n], ways[1, n], ways[2, n] = towards[0, lane], towards[1, lane], towards[2, lane]
+            gx, gy, gz = load(seen, 5 * _QUEUE + first), load(seen, 6 * _QUEUE + first), load(seen, 7 * _QUEUE + first)
+            if more is None and not faded:
+                gx, gy, gz = _in_lps(light.to_lps, (gx, gy, gz))
+            tx, ty, tz = load(ways, 0), load(ways, LANES), load(ways, 2 * LANES)
+            steepness = root(gx * gx + gy * gy + gz * gz)
+            if more is not None and more.placed:
+                facing, shine = _lit(gx, gy, gz, steepness, tx, ty, tz, more.lamp)
+            else:
+                # Headlight: the half vector is the line of sight too; one cosine serves both terms.
+                facing = size(gx * tx + gy * ty + gz * tz) / select(steepness > ZERO, steepness, ONE)
+                shine = facing
+            for _ in range(light.squarings):
+                shine = shine * shine
+            ambient, diffuse = reals(light.terms[0]), facing * light.terms[1]
+            shine = shine * light.terms[2]
+            if more is not None:
+                direct = load(shadows, 0)
+                shine = shine * direct
+                body = (ambient + diffuse * direct) * load(shares, 0)
+            else:
+                body = ambient + diffuse
+            r, g, b = least(r * body + shine, ONE), least(g * body + shine, ONE), least(b * body + shine, ONE)
+        weight = load(seen, 4 * _QUEUE + first)
+        if more is not None:
+            depth = load(seen, 3 * _QUEUE + first)
+            weight = weight * (reals(1.0) - within((depth - more.cue[1]) * more.cue[2], ONE) * more.cue[0])
+        store(colour, 0, weight * r)
+        store(colour, LANES, weight * g)
+        store(colour, 2 * LANES, weight * b)
+        for n in range(number):
+            lane = which[1, first + n]
+            for c in range(3):
+                rgb[c, lane] += colour[c, n]
+
+
+@helper
+def _lit(gx: Any, gy: Any, gz: Any, steepness: Any, tx: Any, ty: Any, tz: Any, lamp: Any) -> Any:
+    """Cosines of the side of a surface that the observer sees: with the light, and with the half vector; 0 if behind.
+
+    Source: Blinn 1977, 'Models of light reflection for computer synthesized pictures' (half vector).
+    """
+    side = select(gx * tx + gy * ty + gz * tz < ZERO, -1.0, reals(1.0))
+    flat = steepness <= ZERO
+    slope = select(flat, ONE, steepness)
+    facing = side * (gx * lamp[0] + gy * lamp[1] + gz * lamp[2]) / slope
+    hx, hy, hz = tx + lamp[0], ty + lamp[1], tz + lamp[2]
+    length = root(hx * hx + hy * hy + hz * hz)
+    shine = greatest(side * (gx * hx + gy * hy + gz * hz) / (slope * select(length > ZERO, length, ONE)), ZERO)
+    dark = flat | (facing <= ZERO)
+    return select(dark, ZERO, facing), select(dark | (length <= ZERO), ZERO, shine)
+
+
+@kernel
+def _mask_slope(light: Any, more: Any, pk: float, pj: float, pi: float) -> Any:
+    """As `_slope`, of the mask."""
+    k, fk = cell(pk, more.labels.shape[0])
+    j, fj = cell(pj, more.labels.shape[1])
+    i, fi = cell(pi, more.labels.shape[2])
+    return _in_lps(light.to_lps, mask_gradient(more.labels, more.shown, k, j, i, fk, fj, fi))
+
+
+@kernel
+def _arriving(light: Any, more: Any, seen: Any, q: int, towards: Any, lane: int) -> Any:
+    """Shares of the light that arrive at entry q of the queue: from all around, and from the lamp; asked one cell off
+    the surface on the observer's side."""
+    if more.occlusion[0] <= ZERO and more.shadow <= ZERO:
+        return ONE, ONE
+    gx, gy, gz = seen[5, q], seen[6, q], seen[7, q]
+    steepness = np.sqrt(gx * gx + gy * gy + gz * gz)
+    if steepness <= ZERO:
+        return ONE, ONE
+    faces = gx * towards[0, lane] + gy * towards[1, lane] + gz * towards[2, lane] >= ZERO
+    way = (more.occlusion[4] if faces else -more.occlusion[4]) / steepness
+    gx, gy, gz = gx * way, gy * way, gz * way
+    # In index coordinates by the transpose of to_lps, then in those of the cells.
+    m = light.to_lps
+    ck = (seen[0, q] + (m[0, 0] * gx + m[1, 0] * gy + m[2, 0] * gz) + HALF) * more.occlusion[1] - HALF
+    cj = (seen[1, q] + (m[0, 1] * gx + m[1, 1] * gy + m[2, 1] * gz) + HALF) * more.occlusion[2] - HALF
+    ci = (seen[2, q] + (m[0, 2] * gx + m[1, 2] * gy + m[2, 2] * gz) + HALF) * more.occlusion[3] - HALF
+    around, direct = ONE, ONE
+    if more.occlusion[0] > ZERO:
+        around -= more.occlusion[0] * (ONE - min(linear(more.openness, ck, cj, ci) * _OPEN, ONE))
+    if more.shadow > ZERO:
+        direct -= more.shadow * (ONE - linear(more.lit, ck, cj, ci))
+    return around, direct
