@@ -22,6 +22,7 @@ from render.recipe import (
     Window,
     read_recipe,
 )
+from render.refine import coarser, refined
 from render.volume import Volume
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Volume",
     "VolumeRendering",
     "Window",
+    "coarser",
     "draw",
     "load_preset",
     "load_protocol",
@@ -58,5 +60,6 @@ __all__ = [
     "protocol_names",
     "radial",
     "read_recipe",
+    "refined",
     "to_rgb",
 ]

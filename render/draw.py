@@ -65,9 +65,7 @@ def draw(
         engine=engine,
         engine_version=version,
         device=device,
-        volume_digest=volume.digest,
-        source_uids=volume.source_uids,
-        warnings=volume.warnings,
+        volume=volume,
         mask_digest=mask.digest if mask is not None else "",
     )
     unit = "RGB" if isinstance(recipe, VolumeRendering) else volume.unit

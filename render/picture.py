@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from render.geometry import Plane
 from render.recipe import Recipe, VolumeRendering, digest
+from render.volume import Volume
 
 Pixels = NDArray[np.uint8] | NDArray[np.int16] | NDArray[np.float32]
 
@@ -16,8 +17,9 @@ Pixels = NDArray[np.uint8] | NDArray[np.int16] | NDArray[np.float32]
 class Provenance:
     """How a picture was made: all that is needed to make it again from the same sources.
 
-    engine, engine_version : e.g. `cpu`, `0.1.0`; `device` names the GPU for the vtk engine, else empty.
-    volume_digest : `Volume.digest`. source_uids : SOP Instance UIDs of the volume.
+    engine, engine_version : e.g. `cpu`, `0.2.0`; `device` names the GPU for the vtk engine, else empty.
+    volume : what was drawn; its digest takes a look at all voxels and is made when somebody asks, not before the
+        first picture.
     mask_digest : `Mask.digest` where the recipe's `masking` asked for one, else empty.
     """
 
@@ -25,10 +27,23 @@ class Provenance:
     engine: str
     engine_version: str
     device: str
-    volume_digest: str
-    source_uids: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
+    volume: Volume
     mask_digest: str = ""
+
+    @property
+    def volume_digest(self) -> str:
+        """`Volume.digest`."""
+        return self.volume.digest
+
+    @property
+    def source_uids(self) -> tuple[str, ...]:
+        """SOP Instance UIDs of the volume."""
+        return self.volume.source_uids
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the builder of the volume had to put right."""
+        return self.volume.warnings
 
     @property
     def recipe_digest(self) -> str:

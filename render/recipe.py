@@ -196,6 +196,7 @@ class VolumeRendering:
     depth_cue : 0…1, how much darker the far end of what is drawn is than its near end.
     ambient_occlusion : 0…1, how much darker folds and hollows are, where little light from around arrives. Takes a
         look at all voxels for each new transfer function, mask, clip and crop.
+    shadows : 0…1, how dark the soft shadows are that the placed light throws.
     """
 
     __pydantic_config__ = _STRICT
@@ -218,6 +219,7 @@ class VolumeRendering:
     light: View | None = None
     depth_cue: float = 0.0
     ambient_occlusion: float = 0.0
+    shadows: float = 0.0
     name: str = ""
     kind: Literal["volume_rendering"] = "volume_rendering"
 
@@ -230,6 +232,10 @@ class VolumeRendering:
             raise RecipeError(f"ambient_occlusion {self.ambient_occlusion:g} is outside 0…1.")
         if self.ambient_occlusion > 0.0 and self.transfer.shading is None:
             raise RecipeError(f"ambient_occlusion without shading: {self.transfer.name!r} has none.")
+        if not 0.0 <= self.shadows <= 1.0:
+            raise RecipeError(f"shadows {self.shadows:g} is outside 0…1.")
+        if self.shadows > 0.0 and self.light is None:
+            raise RecipeError("shadows without a light: those of the observer's own light he cannot see; say `light`.")
         if self.light is not None and self.transfer.shading is None:
             raise RecipeError(f"A light without shading: transfer function {self.transfer.name!r} has none.")
         if self.projection == "perspective":
@@ -321,6 +327,7 @@ _LATER_KEYS: dict[str, Any] = {
     "light": None,
     "depth_cue": 0.0,
     "ambient_occlusion": 0.0,
+    "shadows": 0.0,
     "roll_deg": 0.0,
 }
 Recipe = VolumeRendering | Projection | Reformat

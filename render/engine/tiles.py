@@ -36,7 +36,9 @@ def run(
         """Takes tiles until there are none; a plain loop, because a future for each tile costs more than a tile."""
         try:
             while True:
-                if stop.is_set() or (cancel is not None and cancel.is_set()):
+                if stop.is_set():
+                    return  # another thread's tile has failed, and its error is what comes out
+                if cancel is not None and cancel.is_set():
                     raise Cancelled("Drawing was cancelled; no picture was made.")
                 with turn:
                     tile = next(waiting, None)

@@ -65,6 +65,7 @@ def cannot(recipe: VolumeRendering) -> list[str]:
         "a placed light": recipe.light is not None,
         "depth cueing": recipe.depth_cue > 0.0,
         "ambient occlusion": recipe.ambient_occlusion > 0.0,
+        "shadows": recipe.shadows > 0.0,
     }
     return [what for what, wanted in asked.items() if wanted]
 

@@ -60,6 +60,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "lit": VolumeRendering(load_preset("ct_bone"), VIEW, rows=80, columns=80, light=View(60.0, 40.0), depth_cue=0.7),
     "occluded": VolumeRendering(FADED, VIEW, rows=80, columns=80, clips=CLIPS, masking=RULES, ambient_occlusion=0.8),
+    "shadowed": VolumeRendering(
+        load_preset("ct_bone"), VIEW, rows=80, columns=80, light=View(-50.0, 60.0), shadows=0.9, ambient_occlusion=0.3
+    ),
     "cubic": Reformat(WINDOW, VIEW, rows=80, columns=90, thickness_mm=3.0, interpolation="cubic"),
     "rolled": Reformat(WINDOW, View(25.0, 15.0, 40.0), rows=80, columns=90),
 }

@@ -1,6 +1,7 @@
 """Perspective, views from inside, placed lights, depth cueing and ambient occlusion."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -219,11 +220,36 @@ def test_what_is_cut_away_keeps_no_light_out() -> None:
         assert face > 1.3 * whole
 
 
+def post() -> Volume:
+    """A wall that faces the front, and a post that stands 20 mm before it; 1 mm voxels."""
+    voxels = np.full((80, 80, 80), -1000, np.int16)
+    voxels[:, 60:, :] = 800
+    voxels[36:44, 36:40, 36:44] = 800
+    return Volume(voxels, np.diag([1.0, 1.0, 1.0, 1.0])[[2, 1, 0, 3]], "HU")
+
+
+@pytest.mark.parametrize(
+    ("words", "column", "row"), [("anterior, 45 towards left", 20, 40), ("anterior, 45 towards right", 60, 40),
+                                 ("anterior, 45 up", 40, 60)],
+)  # fmt: skip
+def test_a_post_throws_its_shadow_away_from_the_lamp(words: str, column: int, row: int) -> None:
+    """The lamp at the patient's left (which is right in the picture) throws the shadow to the other side."""
+    plain = VolumeRendering(SOLID, rows=80, columns=80, field_of_view_mm=80.0, light=View.parse(words))
+    bright = draw(post(), plain).pixels[0, ..., 0].astype(float)
+    dark = draw(post(), replace(plain, shadows=1.0)).pixels[0, ..., 0].astype(float)
+    lost = bright - dark
+    assert lost[row, column] > 60.0
+    # Beside the post, and on the side of the lamp, the wall is as bright as it was.
+    assert np.abs(lost[8:14, 8:14]).max() <= 8.0 and np.abs(lost[79 - row, 79 - column]) <= 8.0
+    half = draw(post(), replace(plain, shadows=0.5)).pixels[0, row, column, 0]
+    assert dark[row, column] < half < bright[row, column]
+
+
 def test_json_round_trip() -> None:
     recipe = VolumeRendering(
         COLOURED.__class__("c", "HU", COLOURED.points), projection="perspective", eye_mm=(1.0, 2.0, 3.5),
         field_of_view_deg=110.0, light=View(10.0, 20.0, 30.0), depth_cue=0.5,
-        ambient_occlusion=0.25,
+        ambient_occlusion=0.25, shadows=0.75,
     )  # fmt: skip
     assert read_recipe(canonical_json(recipe)) == recipe
 
@@ -246,6 +272,8 @@ def test_json_round_trip() -> None:
         ({"field_of_view_deg": 90}, "eye_mm and field_of_view_deg are for perspective"),
         ({"depth_cue": 1.5}, "depth_cue 1.5 is outside 0…1"),
         ({"ambient_occlusion": -0.1}, "ambient_occlusion -0.1 is outside 0…1"),
+        ({"shadows": 1.1, "light": "anterior"}, "shadows 1.1 is outside 0…1"),
+        ({"shadows": 0.5}, "shadows without a light"),
         ({"light": "from above"}, "View 'from above' is not understood"),
     ],
 )

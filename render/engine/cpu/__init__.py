@@ -16,7 +16,7 @@ from render.engine import framing
 from render.engine.cpu import reslice
 from render.engine.cpu.body import without_table
 from render.engine.cpu.bricks import Bricks, bricks
-from render.engine.cpu.occlusion import CELL_MM, openness
+from render.engine.cpu.occlusion import CELL_MM, arriving
 from render.engine.cpu.project import project_rows
 from render.engine.cpu.rays import PACKET
 from render.engine.cpu.shade import Light, Look, More, Rays, shade_rows
@@ -54,7 +54,6 @@ _EVERYWHERE_MM = 1e8
 
 Progress = Callable[[float], None]
 Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
 
 
 def draw_frames(
@@ -148,7 +147,8 @@ def _volume_rendering(
     else:
         for number, (plane, view) in enumerate(zip(planes, views, strict=True)):
             ray_mm = _away(view, step_mm)
-            plain = not (recipe.clips or recipe.masking or recipe.light or recipe.depth_cue or recipe.ambient_occlusion)
+            extras = (recipe.clips, recipe.masking, recipe.light, recipe.depth_cue, recipe.ambient_occlusion)
+            plain = not any(extras)  # shadows go with a light
             more = None if plain else _more(volume, recipe, found, threads, _drawn_depth(volume, recipe, plane, ray_mm))
             frame(number, *_in_both(volume, plane, ray_mm), more)
     run(tiles, threads, progress, cancel)
@@ -185,7 +185,10 @@ def _more(
     """span : first and last step of what is drawn, for the depth cue."""
     eye = eye_mm or (0.0, 0.0, 0.0)
     masked, labels, states, shown, tints = found.masking()
-    occlusion, open_cells = _occlusion(volume, recipe, found, threads)
+    cells = None
+    if recipe.ambient_occlusion > 0.0 or recipe.shadows > 0.0:
+        cells = arriving(volume, recipe, found, threads)
+    per_voxel = [1.0 / edge for edge in cells.edges] if cells else [0.0] * 3
     return More(
         clips=_clips(recipe),
         masked=masked,
@@ -200,24 +203,15 @@ def _more(
         placed=recipe.light is not None,
         lamp=np.array((recipe.light or recipe.view).towards_observer, dtype=np.float32),
         cue=np.array([recipe.depth_cue, span[0], 1.0 / max(span[1] - span[0], 1e-6)], dtype=np.float32),
-        occlusion=occlusion,
-        openness=open_cells,
-        shadow=np.float32(0.0),
-        lit=_NO_OPENNESS,
+        occlusion=np.array([recipe.ambient_occlusion, *per_voxel, CELL_MM], dtype=np.float32),
+        openness=cells.around if cells else _NO_CELLS,
+        shadow=np.float32(recipe.shadows),
+        lit=cells.direct if cells else _NO_CELLS,
         rind=np.float32(_RIND_VOXELS / recipe.step_voxels),
     )
 
 
-_NO_OPENNESS = np.ones((2, 2, 2), dtype=np.float32)
-
-
-def _occlusion(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int | None) -> tuple[Singles, Singles]:
-    """occlusion and openness of `shade.More`."""
-    if recipe.ambient_occlusion == 0.0:
-        return np.zeros(5, dtype=np.float32), _NO_OPENNESS
-    cells = openness(volume, recipe, found, threads)
-    per_voxel = [1.0 / edge for edge in cells.edges]
-    return np.array([recipe.ambient_occlusion, *per_voxel, CELL_MM], dtype=np.float32), cells.shares
+_NO_CELLS = np.ones((2, 2, 2), dtype=np.float32)
 
 
 def _rays(volume: Volume, pinhole: framing.Pinhole) -> tuple[Rays, Rays]:
@@ -331,7 +325,9 @@ def warm() -> float:
     rules, mask = (LabelRule(0, "include"),), Mask(np.zeros((2, 2, 2), dtype=np.uint8))
     recipes: list[Recipe] = [
         VolumeRendering(transfer, rows=2, columns=2),
-        VolumeRendering(transfer, rows=2, columns=2, clips=clips, masking=rules, ambient_occlusion=1.0),
+        VolumeRendering(
+            transfer, rows=2, columns=2, clips=clips, masking=rules, light=View(), shadows=1.0, ambient_occlusion=1.0
+        ),
         Projection("mip", window, rows=2, columns=2, body_above=0.0),
         Projection("mip", window, rows=2, columns=2, clips=clips),
         Reformat(window, rows=2, columns=2),

@@ -4,12 +4,14 @@ import threading
 import weakref
 from collections import OrderedDict
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from render.engine.cpu.jit import kernel
+from render.engine.tiles import bands, run
 from render.volume import Volume
 
 # A piece of a tenth of the largest is a limb, not a table top: tables are thin shells about foam lighter than fat.
@@ -57,7 +59,12 @@ def _cleared(volume: Volume, above: float) -> Volume:
     large = (sizes >= LARGE_PART * int(sizes.max()))[pieces]
     inside = _sum(np.where(_surrounded(volume.shape, runs, large), lengths, 0), pieces, count)
     kept = large | (2 * inside > sizes)[pieces]
-    out = voxels.copy()
+    out = np.empty_like(voxels)
+
+    def copied(first: int, last: int) -> None:
+        out[first:last] = voxels[first:last]
+
+    run([partial(copied, *some) for some in bands(voxels.shape[0])])
     body_clear(runs, kept, _BORDER, voxels.min(), voxels, out)
     return replace(volume, voxels=out)
 
@@ -73,10 +80,7 @@ def _surrounded(shape: tuple[int, int, int], runs: NDArray[np.int32], large: NDA
     nk, nj, ni = shape
     first_i, last_i = np.full((nk, nj), ni), np.full((nk, nj), -1)
     first_j, last_j = np.full((nk, ni), nj), np.full((nk, ni), -1)
-    for k, j, start, stop in runs[large].tolist():
-        first_i[k, j], last_i[k, j] = min(first_i[k, j], start), max(last_i[k, j], stop - 1)
-        first_j[k, start:stop] = np.minimum(first_j[k, start:stop], j)
-        last_j[k, start:stop] = np.maximum(last_j[k, start:stop], j)
+    body_reach(runs, large, first_i, last_i, first_j, last_j)
     k, j, i = runs[:, 0], runs[:, 1], (runs[:, 2] + runs[:, 3]) // 2
     along_i = (first_i[k, j] < i) & (i < last_i[k, j])
     return np.asarray(along_i & (first_j[k, i] < j) & (j < last_j[k, i]))
@@ -105,6 +109,19 @@ def body_runs(voxels: Any, above: Any, runs: Any) -> int:
                     runs[count, 3] = ni
                 count += 1
     return count
+
+
+@kernel
+def body_reach(runs: Any, large: Any, first_i: Any, last_i: Any, first_j: Any, last_j: Any) -> None:
+    """How far the large pieces reach along each line of a slice. first_i, last_i : (K, J) int64; first_j, last_j :
+    (K, I), filled beforehand with what nothing reaches."""
+    for n in range(runs.shape[0]):
+        if not large[n]:
+            continue
+        k, j, start, stop = runs[n, 0], runs[n, 1], runs[n, 2], runs[n, 3]
+        first_i[k, j], last_i[k, j] = min(first_i[k, j], start), max(last_i[k, j], stop - 1)
+        for i in range(start, stop):
+            first_j[k, i], last_j[k, i] = min(first_j[k, i], j), max(last_j[k, i], j)
 
 
 @kernel

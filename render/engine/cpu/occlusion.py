@@ -1,9 +1,13 @@
-"""Ambient occlusion: how much light from all around arrives at each cell of a coarse grid over the volume."""
+"""Occlusion and shadows: how much light arrives at each cell of a coarse grid over the volume, from all around and from
+the lamp."""
 
+import math
 import threading
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +18,7 @@ from render.engine.cpu.jit import kernel
 from render.engine.cpu.sampling import ONE, ZERO
 from render.engine.cpu.tables import entry, table
 from render.engine.tiles import run
+from render.geometry import View, direction, unit_vector
 from render.recipe import VolumeRendering
 from render.volume import Volume
 
@@ -23,21 +28,28 @@ _REMEMBERED = 2
 _FAINT, _WAYS = np.float32(0.004), np.float32(26.0)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Openness:
-    """shares : (CK, CJ, CI) float32, see `cell_openness`. edges : voxels along k, j, i of a cell."""
+# A lamp of this radius, as seen from the patient: four places on its rim, and its middle.
+_LAMP_DEG = 6.0
 
-    shares: NDArray[np.float32]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arriving:
+    """around, direct : (CK, CJ, CI) float32 shares of light, see `cell_openness` and `cell_lit`; of one cell where the
+    recipe does not ask for it. edges : voxels along k, j, i of a cell."""
+
+    around: NDArray[np.float32]
+    direct: NDArray[np.float32]
     edges: tuple[int, int, int]
 
 
-def openness(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int | None) -> Openness:
+def arriving(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int | None) -> Arriving:
     """For what the recipe leaves of the volume: its mask, clips and crop box keep light out of nothing they removed.
 
     The last ones are kept as long as the volume lives.
     """
     segments = found.segments
-    key = (recipe.transfer, recipe.clips, recipe.crop, None if segments is None else segments.key)
+    left = (recipe.clips, recipe.crop, None if segments is None else segments.key)
+    key = (recipe.transfer, *left, recipe.ambient_occlusion > 0.0, recipe.light if recipe.shadows > 0.0 else None)
     with _lock:
         known = _known.setdefault(volume, OrderedDict())
         if key in known:
@@ -51,15 +63,17 @@ def openness(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: in
     return made
 
 
-_known: "weakref.WeakKeyDictionary[Volume, OrderedDict[tuple[object, ...], Openness]]" = weakref.WeakKeyDictionary()
+_known: "weakref.WeakKeyDictionary[Volume, OrderedDict[tuple[object, ...], Arriving]]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
+_ALL = np.ones((2, 2, 2), dtype=np.float32)
 
 
-def _made(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int | None) -> Openness:
+def _made(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int | None) -> Arriving:
     k, j, i = (max(1, round(CELL_MM / spacing)) for spacing in volume.spacing_mm)
     edges = (k, j, i)
-    shape = tuple(-(-n // edge) for n, edge in zip(volume.shape, edges, strict=True))
-    opacities, shares = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.float32)
+    # Two cells at least, so that there is something to interpolate between.
+    shape = tuple(max(2, -(-n // edge)) for n, edge in zip(volume.shape, edges, strict=True))
+    opacities = np.zeros(shape, dtype=np.float32)
     seen = table(recipe.transfer, CELL_MM)
     masked, labels, _, shown, _ = found.masking()
     steps = np.array(edges, dtype=np.int64)
@@ -69,13 +83,34 @@ def _made(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int |
             volume.voxels, seen.colours, seen.first, seen.scale, labels, shown, masked, steps, c, c + 1, opacities
         )
 
-    def share(c: int) -> None:
-        cell_openness(opacities, _REACH, c, c + 1, shares)
+    def of_layers(work: Callable[[int], None]) -> None:
+        run([partial(work, c) for c in range(shape[0])], threads)
 
-    run([lambda c=c: opacity(c) for c in range(shape[0])], threads)  # type: ignore[misc]
+    of_layers(opacity)
     _clear(volume, recipe, edges, opacities)
-    run([lambda c=c: share(c) for c in range(shape[0])], threads)  # type: ignore[misc]
-    return Openness(shares, edges)
+    around = direct = _ALL
+    if recipe.ambient_occlusion > 0.0:
+        around = np.empty(shape, dtype=np.float32)
+        of_layers(lambda c: cell_openness(opacities, _REACH, c, c + 1, around))
+    if recipe.shadows > 0.0 and recipe.light is not None:
+        direct, ways = np.empty(shape, dtype=np.float32), _lamp_ways(volume, recipe.light, edges)
+        of_layers(lambda c: cell_lit(opacities, ways, c, c + 1, direct))
+    return Arriving(around, direct, edges)
+
+
+def _lamp_ways(volume: Volume, light: View, edges: tuple[int, int, int]) -> NDArray[np.float32]:
+    """(5, 3) steps of about a cell towards the middle and the rim of the lamp, in cells along k, j, i."""
+    rim = [(0.0, 0.0), (_LAMP_DEG, 0.0), (-_LAMP_DEG, 0.0), (0.0, _LAMP_DEG), (0.0, -_LAMP_DEG)]
+    ways = []
+    for aside, up in rim:
+        # Rounded: the last bits of a tangent differ between C libraries.
+        a, b = (round(math.tan(math.radians(angle)), 9) for angle in (aside, up))
+        towards = tuple(
+            t + a * r + b * u for t, r, u in zip(light.towards_observer, light.right, light.up, strict=True)
+        )
+        way = [v / edge for v, edge in zip(direction(volume.to_index, unit_vector(towards)), edges, strict=True)]
+        ways.append([v / max(abs(v) for v in way) for v in way])
+    return np.array(ways, dtype=np.float32)
 
 
 def _clear(
@@ -130,7 +165,7 @@ def cell_opacities(
                             if masked and not shown[labels[k, j, i]]:
                                 continue
                             total += table[entry(np.float32(voxels[k, j, i]), first, scale, size), 3]
-                out[ck, cj, ci] = total / count
+                out[ck, cj, ci] = total / max(count, ONE)
 
 
 @kernel
@@ -155,3 +190,33 @@ def cell_openness(opacities: Any, reach: int, c0: int, c1: int, out: Any) -> Non
                         light *= ONE - opacities[a, b, c]
                     total += light
                 out[k, j, i] = total / _WAYS
+
+
+@kernel
+def cell_lit(opacities: Any, ways: Any, c0: int, c1: int, out: Any) -> None:
+    """Share of the lamp's light that arrives at each cell, layers c0…c1−1: the mean over `ways` of what the cells on
+    the way to it let through, the first one left out, which is the surface's own.
+
+    ways : (N, 3) float32 steps of at most one cell. out : (CK, CJ, CI) float32.
+    """
+    nk, nj, ni = opacities.shape
+    for k in range(c0, c1):
+        for j in range(nj):
+            for i in range(ni):
+                total = ZERO
+                for way in range(ways.shape[0]):
+                    light = ONE
+                    pk = np.float32(k) + ways[way, 0]
+                    pj = np.float32(j) + ways[way, 1]
+                    pi = np.float32(i) + ways[way, 2]
+                    while light >= _FAINT:
+                        pk, pj, pi = pk + ways[way, 0], pj + ways[way, 1], pi + ways[way, 2]
+                        a = int(np.floor(pk + np.float32(0.5)))
+                        b = int(np.floor(pj + np.float32(0.5)))
+                        c = int(np.floor(pi + np.float32(0.5)))
+                        if a < 0 or b < 0 or c < 0 or a >= nk or b >= nj or c >= ni:
+                            break
+                        light *= ONE - opacities[a, b, c]
+                    if light >= _FAINT:
+                        total += light
+                out[k, j, i] = total / np.float32(ways.shape[0])
