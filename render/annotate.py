@@ -52,13 +52,24 @@ def annotated(
     _cube(draw, view, (image.width - 3 * size, image.height - 5 * size), 1.6 * size, size)
     if picture.planes:
         _scale_bar(draw, picture.planes[frame], image.size, size)
-    said = description(picture, frame)
+    said = [part for line in description(picture, frame) for part in _wrapped(line, image.width - size, size)]
     for number, line in enumerate(said):
         _text(draw, line, (size // 2, size // 2 + number * (size + 2)), _TEXT, size)
     if banner:
         taken = max(fonts.length(fonts.nearly(line, size)) for line in said)
         _banner(draw, banner, font, image.size, taken, len(said), size)
     return np.asarray(image, dtype=np.uint8)
+
+
+def _wrapped(line: str, width: int, size: int) -> list[str]:
+    """A line broken after commas so that each part is at most `width` pixels wide, as far as commas allow."""
+    parts: list[str] = []
+    for piece in line.split(", "):
+        if parts and fonts.length(fonts.nearly(f"{parts[-1]}, {piece}", size)) <= width:
+            parts[-1] += f", {piece}"
+        else:
+            parts.append(piece)
+    return parts
 
 
 def _banner(

@@ -531,11 +531,18 @@ def send(
 @app.command()
 @_example("workstation presets")
 def presets(as_json: Json = False) -> None:
-    """List the transfer-function presets with unit and source."""
-    from render.presets import load_preset, preset_names
+    """List the transfer-function presets and the windows, with unit, key and source."""
+    from render.presets import named_preset, preset_names, windows
 
-    rows = [{"name": n, "unit": load_preset(n).unit, "points": len(load_preset(n).points)} for n in preset_names()]
-    columns = ["name", "unit", "points"]
+    rows: list[dict[str, Any]] = []
+    for name in preset_names():
+        made = named_preset(name)
+        known = {"kind": "preset", "key": "", "unit": made.transfer.unit, "title": made.title, "source": made.source}
+        rows.append({"name": name, **known, "points": len(made.transfer.points)})
+    for one in windows():
+        known = {"kind": "window", "key": one.key, "unit": one.unit, "title": one.title, "source": one.source}
+        rows.append({"name": one.name, **known, "centre": one.window.centre, "width": one.window.width})
+    columns = ["kind", "name", "key", "unit", "title"]
     _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,29 @@ def test_an_sr_is_drawn_like_its_protocol(command: Command, sr: Path, slices: Pa
     again = command("render", sr, "-o", tmp_path / "sr", "--json").json
     first = command("render", slices, "--protocol", "tiny", "-o", tmp_path / "protocol", "--json").json
     assert again["digests"] == first["digests"]
+
+
+def test_the_sources_of_an_sr_are_drawn_by_another_protocol_or_recipe(
+    command: Command, sr: Path, slices: Path, tiny: Protocol, tmp_path: Path
+) -> None:
+    first = command("render", slices, "--protocol", "tiny", "-o", tmp_path / "folder", "--json").json
+    again = command("render", sr, "--protocol", "tiny", "-o", tmp_path / "sr", "--json").json
+    assert again["digests"] == first["digests"]
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(canonical_json(replace(tiny.recipes[1], name="Another", rows=40)))
+    one = command("render", sr, "--recipe", recipe, "--sources", slices, "-o", tmp_path / "one", "--json")
+    assert list(one.json["digests"]) == ["Another"]
+    assert command("render", sr, "--protocol", "tiny", "--recipe", recipe, "-o", tmp_path / "both").code == 2
+
+
+def test_the_pictures_of_an_sr_are_written_as_dicom_too(
+    command: Command, sr: Path, slices: Path, tmp_path: Path
+) -> None:
+    done = command("render", sr, "--sources", slices, "--dicom", "-o", tmp_path / "out", "--json")
+    assert done.code == 0
+    written = [pydicom.dcmread(f) for f in sorted((tmp_path / "out").glob("*.dcm"))]
+    assert {str(ds.SeriesDescription) for ds in written} == {"Bone", "MIP", "Axial"}
+    assert {ds.PatientID for ds in written} == {pydicom.dcmread(sr).PatientID}
 
 
 def test_a_recipe_from_a_file(command: Command, slices: Path, tiny: Protocol, tmp_path: Path) -> None:
