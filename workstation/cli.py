@@ -73,8 +73,12 @@ def _table(rows: list[list[str]], header: list[str]) -> str:
 def _progress() -> Callable[[str, float], None]:
     """A bar on one line of stderr that is written over, only where a person looks at it."""
 
+    ended = ""
+
     def show(what: str, part: float) -> None:
-        if sys.stderr.isatty():
+        nonlocal ended
+        if sys.stderr.isatty() and ended != what:
+            ended = what if part >= 1.0 else ""
             done = round(24 * min(max(part, 0.0), 1.0))
             bar = "#" * done + "-" * (24 - done)
             sys.stderr.write(f"\r\x1b[K[{bar}] {part:4.0%} {what}" + ("\n" if part >= 1.0 else ""))

@@ -78,7 +78,7 @@ def _letters(draw: ImageDraw.ImageDraw, picture: Picture, frame: int, x: int, y:
         ((x + middle, y + 6), view.up),
         ((x + middle, y + end), down),
     ):
-        fonts.write(draw, at, fonts.nearly(letters(direction), 13), (255, 210, 80))
+        fonts.write(draw, at, fonts.nearly(letters(direction), 13), (255, 210, 80), (0, 0, 0))
 
 
 def _square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
