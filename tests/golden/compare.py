@@ -18,6 +18,7 @@ from skimage.metrics import structural_similarity
 
 LEAST_SIMILARITY = 0.98
 MOST_GREY_LEVELS = 2.0  # mean difference: similarity hardly sees a picture that is darker as a whole
+_BLACK = 4
 DIFFERENCES = Path(__file__).parents[2] / "golden-differences"
 
 
@@ -39,14 +40,18 @@ def compare(drawn: NDArray[np.uint8], golden: Path, *, new: bool) -> None:
     if expected.shape != drawn.shape:
         _leave(name, drawn=drawn, expected=expected)
         pytest.fail(f"{name}: {drawn.shape} was drawn, {expected.shape} expected; both are in {DIFFERENCES}.")
-    similarity = float(structural_similarity(expected, drawn, channel_axis=-1))
+    # Only where one of them shows something: a black background is alike in all pictures.
+    _, alike = structural_similarity(expected, drawn, channel_axis=-1, full=True)
     off = np.abs(expected.astype(np.int16) - drawn)
-    if similarity < LEAST_SIMILARITY or float(off.mean()) > MOST_GREY_LEVELS:
+    shown = np.maximum(expected, drawn).max(axis=-1) > _BLACK
+    similarity = float(alike[shown].mean()) if shown.any() else 1.0
+    apart = float(off[shown].mean()) if shown.any() else 0.0
+    if similarity < LEAST_SIMILARITY or apart > MOST_GREY_LEVELS:
         difference = np.clip(off * 4, 0, 255).astype(np.uint8)
         _leave(name, drawn=drawn, expected=expected, difference=difference)
         pytest.fail(
-            f"{name}: similarity {similarity:.3f} (at least {LEAST_SIMILARITY}), {off.mean():.2f} grey levels apart on "
-            f"average (at most {MOST_GREY_LEVELS:g}); the pictures are in {DIFFERENCES}."
+            f"{name}: similarity {similarity:.3f} (at least {LEAST_SIMILARITY}), {apart:.2f} grey levels apart on "
+            f"average where something is shown (at most {MOST_GREY_LEVELS:g}); the pictures are in {DIFFERENCES}."
         )
 
 
