@@ -27,7 +27,7 @@ def tiny() -> Protocol:
 
 
 def run(command: Command, *words: object) -> tuple[Path, dict[str, Dataset]]:
-    """The SR, and the stored objects of its pictures by series description."""
+    """The SR, and the stored objects of its pictures by series description, of a stack the first."""
     made = command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED, "--json", *words).json
     sr = Path(made["sr"]["path"])
     folder = sr.parents[2]
@@ -35,7 +35,7 @@ def run(command: Command, *words: object) -> tuple[Path, dict[str, Dataset]]:
     found = {}
     for path in folder.rglob("*.dcm"):
         ds = pydicom.dcmread(path)
-        if ds.SOPInstanceUID in wanted:
+        if ds.SOPInstanceUID in wanted and ds.InstanceNumber == 1:
             found[str(ds.SeriesDescription)] = ds
     return sr, found
 
