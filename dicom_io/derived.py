@@ -1,9 +1,11 @@
 """Pictures as DICOM instances that any PACS shows and that say how they were made.
 
 Reformats of CT and MR become derived CT and MR images with their own geometry; projections and renderings become
-secondary captures, rotations multi-frame ones.
+secondary captures, rotations multi-frame ones. Captures may have their annotation burned in; CT and MR images never:
+they keep their values and their geometry, from which every viewer writes letters and scale itself.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -12,12 +14,14 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 
 from dicom_io import codes
+from dicom_io.banner import Burned
 from dicom_io.capabilities import EXPLICIT_LITTLE, LOSSY_SYNTAXES
 from dicom_io.evidence import ImageReference, Product
 from dicom_io.inherited import copy_patient_and_study, inherit
 from dicom_io.series import Series, read_dataset
 from dicom_io.stamp import Stamp
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
+from render.annotate import annotated
 from render.geometry import Plane, cross, letters
 from render.picture import Picture, window_8bit
 from render.recipe import Projection, Recipe, Reformat, VolumeRendering, canonical_json
@@ -53,10 +57,11 @@ def technique(recipe: Recipe) -> str:
     return "mpr"
 
 
-def derive(pictures: Iterable[Picture], series: Series, stamp: Stamp) -> list[Dataset]:
+def derive(pictures: Iterable[Picture], series: Series, stamp: Stamp, burned: Burned | None = None) -> list[Dataset]:
     """DICOM instances of pictures: a series for each picture, an instance for each plane of a reformat.
 
-    Same pictures and stamp, same data sets, byte for byte.
+    burned : what is burned into captures, None for nothing. `Picture.digest` stays that of the pixels before it.
+    Same pictures, stamp and burned, same data sets, byte for byte, as long as fonts and Pillow are the same.
     """
     source = read_dataset(series.first.path)
     datasets: list[Dataset] = []
@@ -65,7 +70,7 @@ def derive(pictures: Iterable[Picture], series: Series, stamp: Stamp) -> list[Da
         if isinstance(recipe, Reformat) and series.modality in ("CT", "MR"):
             datasets += _reformat(picture, source, series, stamp, number)
         else:
-            datasets.append(_capture(picture, source, series, stamp, number))
+            datasets.append(_capture(picture, source, series, stamp, number, burned))
     return datasets
 
 
@@ -105,10 +110,33 @@ def _common(
     ds.SourceImageSequence = DicomSequence(_sources(picture, series))
     ds.ContributingEquipmentSequence = _contributing(source, stamp)
     _lossy_history(ds, source, series)
+    _says_who(ds, picture, source, series)
     plane = picture.planes[instance - 1] if len(picture.planes) >= instance else None
     if plane is not None:
         ds.PatientOrientation = [letters(plane.right_mm), letters(plane.down_mm)]
     return ds
+
+
+# Body parts whose surface shows a face. From PS3.16 Table L-1 (Body Part Examined values).
+_WITH_FACE = frozenset("BRAIN EAR EYE FACE HEAD HEADNECK JAW MANDIBLE MAXILLA NOSE ORBIT SINUS SKULL WHOLEBODY".split())
+# Where skin and fat lie, and how opaque they must be to be seen: own choice, on the safe side.
+_SKIN_HU, _SEEN = (-400.0, 0.0), 0.05
+
+
+def _says_who(ds: Dataset, picture: Picture, source: Dataset, series: Series) -> None:
+    """Burned In Annotation and Recognizable Visual Features. Source: PS3.3 C.7.6.1 (General Image).
+
+    What the scanner burned in or could be recognised in the source is still there in what was made of it. A face is
+    recognised in a rendering of skin, and in MR of nearly every surface; where we do not know, nothing is said.
+    """
+    ds.BurnedInAnnotation = "YES" if source.get("BurnedInAnnotation") == "YES" else "NO"
+    inherit(ds, source, "RecognizableVisualFeatures")
+    recipe = picture.recipe
+    if isinstance(recipe, VolumeRendering) and str(source.get("BodyPartExamined") or "").upper() in _WITH_FACE:
+        points = recipe.transfer.points
+        opacity = np.interp(np.linspace(*_SKIN_HU, 41), [p.value for p in points], [p.opacity for p in points])
+        if series.modality == "MR" or (recipe.transfer.unit == "HU" and opacity.max() >= _SEEN):
+            ds.RecognizableVisualFeatures = "YES"
 
 
 def equipment(ds: Dataset, stamp: Stamp) -> None:
@@ -125,9 +153,10 @@ def equipment(ds: Dataset, stamp: Stamp) -> None:
 
 def _description(picture: Picture) -> str:
     p, recipe = picture.provenance, picture.recipe
+    device = f" on {p.device}" if p.device else ""
     return (
         f"{codes.DERIVATIONS[technique(recipe)].meaning}, seen from {recipe.view.words}; engine {p.engine} "
-        f"{p.engine_version}; recipe sha256 {p.recipe_digest}; pixels sha256 {picture.digest}"
+        f"{p.engine_version}{device}; recipe sha256 {p.recipe_digest}; pixels sha256 {picture.digest}"
     )
 
 
@@ -251,17 +280,18 @@ def _as_int16(values: NDArray[np.generic]) -> tuple[NDArray[np.int16], float, fl
     return stored.astype(np.int16), slope, intercept
 
 
-def _capture(picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int) -> Dataset:
+def _capture(
+    picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int, burned: Burned | None
+) -> Dataset:
     """A secondary capture, multi-frame for a rotation. Sources: PS3.3 A.8.1, A.8.3, A.8.5, C.8.6."""
     frames = len(picture.pixels)
-    if isinstance(picture.recipe, VolumeRendering):
+    if isinstance(picture.recipe, VolumeRendering) or burned is not None:
         sop_class = SECONDARY_CAPTURE if frames == 1 else TRUE_COLOR_CAPTURE
     else:
         sop_class = SECONDARY_CAPTURE if frames == 1 else GRAYSCALE_BYTE_CAPTURE
     ds = _common(picture, source, series, stamp, number, sop_class, 1)
     ds.ImageType = ["DERIVED", "SECONDARY", _TYPE_3.get(technique(picture.recipe), "OTHER")]
     ds.ConversionType = "WSD"
-    ds.BurnedInAnnotation = "NO"
     ds.SecondaryCaptureDeviceManufacturer = stamp.manufacturer
     ds.SecondaryCaptureDeviceManufacturerModelName = stamp.model_name
     ds.SecondaryCaptureDeviceSoftwareVersions = list(stamp.software_versions)
@@ -271,7 +301,9 @@ def _capture(picture: Picture, source: Dataset, series: Series, stamp: Stamp, nu
         ds.PixelSpacing = [_ds(v) for v in picture.planes[0].pixel_spacing_mm]
         ds.PixelSpacingCalibrationType = "GEOMETRY"
         ds.PixelSpacingCalibrationDescription = "parallel projection"
-    if isinstance(picture.recipe, VolumeRendering):
+    if burned is not None:
+        _burn_in(ds, picture, stamp, burned)
+    elif isinstance(picture.recipe, VolumeRendering):
         _colour(ds, picture.pixels)
     elif frames == 1:
         window = picture.recipe.window
@@ -290,6 +322,23 @@ def _capture(picture: Picture, source: Dataset, series: Series, stamp: Stamp, nu
         ds.FrameIncrementPointer = 0x00181063
         ds.FrameTime = "100"
     return ds
+
+
+def _burn_in(ds: Dataset, picture: Picture, stamp: Stamp, burned: Burned) -> None:
+    """Lossless RGB with the annotation in it. Said as the standard means it: YES where pixels tell who it is.
+
+    Source: PS3.3 C.7.6.1.1 ("sufficient burned in annotation to identify the patient and date").
+    """
+    frames = [annotated(picture, n, burned.banner, burned.font) for n in range(len(picture.pixels))]
+    pixels = np.stack(frames)
+    what = "patient, study, orientation, scale and view" if burned.banner else "orientation, scale and view"
+    ds.DerivationDescription = f"{ds.DerivationDescription} before {what} were burned in"[:1024]
+    if burned.banner:
+        ds.BurnedInAnnotation = "YES"
+    # Another font writes other pixels, and they are another instance.
+    ds.SOPInstanceUID = stamp.uid("image", str(ds.SOPInstanceUID), hashlib.sha256(pixels.tobytes()).hexdigest())
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    _colour(ds, pixels)
 
 
 _TYPE_3 = {"volume_rendering": "VOLREN", "mip": "MAX_IP", "minip": "MIN_IP", "average_ip": "AVERAGE", "mpr": "MPR"}

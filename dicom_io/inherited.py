@@ -29,11 +29,13 @@ _TYPE_2 = (
 ).split()
 # Value representations that are checked. Texts and UIDs are not: a name too long is still the patient's name.
 _CHECKED_VR = frozenset("AS CS DA DS IS TM".split())
-# Enumerated values: PS3.3 C.7.1.1 (Patient's Sex), C.12.1.1.3, C.7.3.1 (Laterality), C.7.1.3 (Identity Removed).
+# Enumerated values: PS3.3 C.7.1.1 (Patient's Sex), C.12.1.1.3, C.7.3.1 (Laterality), C.7.1.3 (Identity Removed),
+# C.7.6.1 (Recognizable Visual Features).
 _ENUMERATED = {
     "PatientSex": ("M", "F", "O"),
     "Laterality": ("R", "L"),
     "PatientIdentityRemoved": ("YES", "NO"),
+    "RecognizableVisualFeatures": ("YES", "NO"),
     "LongitudinalTemporalInformationModified": ("UNMODIFIED", "MODIFIED", "REMOVED"),
 }
 # Type 1 attributes of the items of sequences that hold no codes: PS3.3 C.7.1.1, Table 10-17, Table 10-11.

@@ -1,5 +1,6 @@
 """Pixels: volumes, recipes and the pictures drawn from them. Knows no DICOM, no network, no patient and no money."""
 
+from render.annotate import AnnotationError, annotated
 from render.batches import orthogonal, parallel, radial
 from render.draw import Cancelled, DrawError, draw
 from render.geometry import Box, GeometryError, Plane, View
@@ -26,6 +27,7 @@ from render.refine import coarser, refined
 from render.volume import Volume
 
 __all__ = [
+    "AnnotationError",
     "Box",
     "Cancelled",
     "Clip",
@@ -49,6 +51,7 @@ __all__ = [
     "Volume",
     "VolumeRendering",
     "Window",
+    "annotated",
     "coarser",
     "draw",
     "load_preset",

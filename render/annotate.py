@@ -4,14 +4,17 @@ Annotation is drawn on a copy of the RGB picture; the pixels that are digested a
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from render import fonts
+from render.engine.framing import views
 from render.geometry import Plane, Vector, View, letters
 from render.picture import Picture, to_rgb
-from render.recipe import Projection, Recipe, Reformat, VolumeRendering
+from render.recipe import Projection, Reformat, VolumeRendering
 
 _TEXT, _LETTER, _SHADOW = (225, 225, 225), (255, 210, 80), (0, 0, 0)
 # The six faces of the cube: outward LPS direction and the face's letter.
@@ -23,28 +26,77 @@ _FACES: tuple[tuple[Vector, str], ...] = (
     ((0.0, 0.0, 1.0), "H"),
     ((0.0, 0.0, -1.0), "F"),
 )
+_LEAST_PX = 8
 _SCALES_MM = (200, 100, 50, 20, 10, 5, 2, 1)
 
 
-def annotated(picture: Picture, frame: int = 0, banner: Sequence[str] = ()) -> NDArray[np.uint8]:
+class AnnotationError(ValueError):
+    """A picture that cannot carry what should be written on it; the message says why and what to do."""
+
+
+def annotated(
+    picture: Picture, frame: int = 0, banner: Sequence[str] = (), font: Path | None = None
+) -> NDArray[np.uint8]:
     """(rows, columns, 3) uint8: the frame with its annotation.
 
     banner : lines for the upper right corner, e.g. patient and study; they are the caller's to protect.
+    font : a font file that is asked first for their letters.
+
+    Raises FontError when the banner cannot be written as it is, AnnotationError when the picture is too small for it.
     """
     image = Image.fromarray(to_rgb(picture, frame))
     draw = ImageDraw.Draw(image)
-    view = _view(picture.recipe, frame, len(picture.pixels))
+    view = views(picture.recipe)[frame]
     size = max(9, min(image.size) // 36)
-    font = ImageFont.load_default(size)
-    _edge_letters(draw, font, view, image.size, size)
+    _edge_letters(draw, view, image.size, size)
     _cube(draw, view, (image.width - 3 * size, image.height - 5 * size), 1.6 * size, size)
     if picture.planes:
-        _scale_bar(draw, font, picture.planes[frame], image.size, size)
-    _lines(draw, font, description(picture, frame), (size // 2, size // 2), size)
-    for number, line in enumerate(banner):
-        width = draw.textlength(line, font=font)
-        _text(draw, font, line, (image.width - width - size // 2, size // 2 + number * (size + 2)), _TEXT)
+        _scale_bar(draw, picture.planes[frame], image.size, size)
+    said = [part for line in description(picture, frame) for part in _wrapped(line, image.width - size, size)]
+    for number, line in enumerate(said):
+        _text(draw, line, (size // 2, size // 2 + number * (size + 2)), _TEXT, size)
+    if banner:
+        taken = max(fonts.length(fonts.nearly(line, size)) for line in said)
+        _banner(draw, banner, font, image.size, taken, len(said), size)
     return np.asarray(image, dtype=np.uint8)
+
+
+def _wrapped(line: str, width: int, size: int) -> list[str]:
+    """A line broken after commas so that each part is at most `width` pixels wide, as far as commas allow."""
+    parts: list[str] = []
+    for piece in line.split(", "):
+        if parts and fonts.length(fonts.nearly(f"{parts[-1]}, {piece}", size)) <= width:
+            parts[-1] += f", {piece}"
+        else:
+            parts.append(piece)
+    return parts
+
+
+def _banner(
+    draw: ImageDraw.ImageDraw,
+    lines: Sequence[str],
+    font: Path | None,
+    size_px: tuple[int, int],
+    taken: float,
+    taken_lines: int,
+    size: int,
+) -> None:
+    """Lines that end at the right edge, below those on the left (`taken` pixels wide) where both do not fit in a row.
+
+    A line too long for the picture is written smaller, never shortened: half a name is another name.
+    """
+    (width, height), longest = size_px, max(fonts.length(fonts.runs(line, size, font)) for line in lines)
+    top = size // 2 if taken + longest + 3 * size <= width else size // 2 + (taken_lines + 1) * (size + 2)
+    size = max(_LEAST_PX, min(size, int(size * (width - size) / max(longest, 1.0))))
+    placed = [fonts.runs(line, size, font) for line in lines]
+    if top + len(lines) * (size + 3) > height or max(map(fonts.length, placed)) > width:
+        raise AnnotationError(
+            f"A picture of {height} x {width} pixels is too small for {len(lines)} lines that say whose it is. Nothing "
+            "was written on it; draw it larger, or leave patient and study out."
+        )
+    for number, pieces in enumerate(placed):
+        at = (width - fonts.length(pieces) - size // 2, top + number * (size + 3))
+        fonts.write(draw, at, pieces, _TEXT, _SHADOW)
 
 
 def description(picture: Picture, frame: int = 0) -> list[str]:
@@ -54,7 +106,7 @@ def description(picture: Picture, frame: int = 0) -> list[str]:
     lines = [recipe.name or recipe.kind.replace("_", " ")]
     if count > 1:
         lines[0] += f" {frame + 1}/{count}"
-    view = _view(recipe, frame, count)
+    view = views(recipe)[frame]
     # A tenth of a degree is what a reader can use; turned and radial views have more digits than that.
     view = View(round(view.azimuth_deg, 1), round(view.elevation_deg, 1), round(view.roll_deg, 1))
     lines.append(f"seen from {view.words}")
@@ -76,14 +128,7 @@ def description(picture: Picture, frame: int = 0) -> list[str]:
     return lines
 
 
-def _view(recipe: Recipe, frame: int, count: int) -> View:
-    if isinstance(recipe, Reformat) or recipe.rotation is None:
-        return recipe.view
-    arc = recipe.rotation.arc_deg
-    return recipe.view.turned(arc * frame / (count if abs(arc) >= 360.0 else count - 1))
-
-
-def _edge_letters(draw: ImageDraw.ImageDraw, font: object, view: View, size_px: tuple[int, int], size: int) -> None:
+def _edge_letters(draw: ImageDraw.ImageDraw, view: View, size_px: tuple[int, int], size: int) -> None:
     width, height = size_px
     left, down = tuple(-v for v in view.right), tuple(-v for v in view.up)
     for direction, at in (
@@ -92,10 +137,10 @@ def _edge_letters(draw: ImageDraw.ImageDraw, font: object, view: View, size_px: 
         (view.up, (width / 2 - size / 2, size // 2)),
         (down, (width / 2 - size / 2, height - 2 * size)),
     ):
-        _text(draw, font, letters(direction), at, _LETTER)
+        _text(draw, letters(direction), at, _LETTER, size)
 
 
-def _scale_bar(draw: ImageDraw.ImageDraw, font: object, plane: Plane, size_px: tuple[int, int], size: int) -> None:
+def _scale_bar(draw: ImageDraw.ImageDraw, plane: Plane, size_px: tuple[int, int], size: int) -> None:
     """The longest round length that takes at most a quarter of the picture's width."""
     width, height = size_px
     pixel_mm = plane.pixel_spacing_mm[1]
@@ -108,13 +153,12 @@ def _scale_bar(draw: ImageDraw.ImageDraw, font: object, plane: Plane, size_px: t
         for x in (x0, x1):
             draw.line([(x, y - size / 2), (x, y)], colour, widths)
     label = f"{length // 10} cm" if length >= 10 else f"{length} mm"
-    _text(draw, font, label, (x0, y - 2 * size), _TEXT)
+    _text(draw, label, (x0, y - 2 * size), _TEXT, size)
 
 
 def _cube(draw: ImageDraw.ImageDraw, view: View, centre: tuple[float, float], half: float, size: int) -> None:
     """A cube that turns with the patient; each visible face carries the letter of the side that faces the reader."""
     right, down, toward = view.right, tuple(-v for v in view.up), view.towards_observer
-    font = ImageFont.load_default(size)
 
     def on_picture(point: Sequence[float]) -> tuple[float, float]:
         x = sum(a * b for a, b in zip(point, right, strict=True))
@@ -136,17 +180,12 @@ def _cube(draw: ImageDraw.ImageDraw, view: View, centre: tuple[float, float], ha
         draw.polygon(corners, fill=(shade, shade, shade + 15), outline=_LETTER)
         if facing > 0.35:
             x, y = on_picture(normal)
-            width = draw.textlength(letter, font=font)
-            _text(draw, font, letter, (x - width / 2, y - size * 0.6), _LETTER)
-
-
-def _lines(draw: ImageDraw.ImageDraw, font: object, lines: Sequence[str], at: tuple[float, float], size: int) -> None:
-    for number, line in enumerate(lines):
-        _text(draw, font, line, (at[0], at[1] + number * (size + 2)), _TEXT)
+            width = fonts.length(fonts.nearly(letter, size))
+            _text(draw, letter, (x - width / 2, y - size * 0.6), _LETTER, size)
 
 
 def _text(
-    draw: ImageDraw.ImageDraw, font: object, text: str, at: tuple[float, float], colour: tuple[int, int, int]
+    draw: ImageDraw.ImageDraw, text: str, at: tuple[float, float], colour: tuple[int, int, int], size: int
 ) -> None:
     """Light text with a dark edge: readable on bone and on air."""
-    draw.text(at, text, colour, font, stroke_width=1, stroke_fill=_SHADOW)  # type: ignore[arg-type]
+    fonts.write(draw, at, fonts.nearly(text, size), colour, _SHADOW)

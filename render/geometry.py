@@ -284,3 +284,12 @@ class View:
     def turned(self, azimuth_deg: float) -> "View":
         """The same height, walked round the patient by `azimuth_deg` towards the patient's left."""
         return View(self.azimuth_deg + azimuth_deg, self.elevation_deg, self.roll_deg)
+
+    def tumbled(self, angle_deg: float) -> "View":
+        """Walked over the top of the picture by `angle_deg`: about the horizontal of this view.
+
+        Beyond the head or the foot the patient is seen upside down, which the roll says.
+        """
+        c, s = _clean(math.cos(math.radians(angle_deg))), _clean(math.sin(math.radians(angle_deg)))
+        pairs = list(zip(self.towards_observer, self.up, strict=True))
+        return View.facing([c * t + s * u for t, u in pairs], [c * u - s * t for t, u in pairs])

@@ -100,11 +100,16 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """`frames` pictures, evenly spread over `arc_deg` round the patient's head-foot axis, the first at the view."""
+    """`frames` pictures, evenly spread over `arc_deg`, the first at the view.
+
+    axis : `head-foot` walks round the patient towards the left; `across` goes over the top, about the horizontal of
+        the first picture (a tumble).
+    """
 
     __pydantic_config__ = _STRICT
     frames: int
     arc_deg: float = 360.0
+    axis: Literal["head-foot", "across"] = "head-foot"
 
     def __post_init__(self) -> None:
         if not 2 <= self.frames <= 720:
@@ -329,6 +334,7 @@ _LATER_KEYS: dict[str, Any] = {
     "ambient_occlusion": 0.0,
     "shadows": 0.0,
     "roll_deg": 0.0,
+    "axis": "head-foot",
 }
 Recipe = VolumeRendering | Projection | Reformat
 KINDS: tuple[type[Recipe], ...] = get_args(Recipe)
@@ -390,4 +396,5 @@ def frames(recipe: Recipe) -> tuple[Recipe, ...]:
     # A full turn must not draw its first picture twice; a partial arc includes both ends.
     n, arc = recipe.rotation.frames, recipe.rotation.arc_deg
     step = arc / n if abs(arc) >= 360.0 else arc / (n - 1)
-    return tuple(replace(recipe, rotation=None, view=recipe.view.turned(step * f)) for f in range(n))
+    turned = recipe.view.turned if recipe.rotation.axis == "head-foot" else recipe.view.tumbled
+    return tuple(replace(recipe, rotation=None, view=turned(step * f)) for f in range(n))

@@ -4,9 +4,12 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from dicom_io.banner import BurnIn
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -68,14 +71,32 @@ def _table(rows: list[list[str]], header: list[str]) -> str:
 
 
 def _progress() -> Callable[[str, float], None]:
-    """One line on stderr that is written over, only where a person looks at it."""
+    """A bar on one line of stderr that is written over, only where a person looks at it."""
+
+    ended = ""
 
     def show(what: str, part: float) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r\x1b[K{what} {part:4.0%}" + ("\n" if part >= 1.0 else ""))
+        nonlocal ended
+        if sys.stderr.isatty() and ended != what:
+            ended = what if part >= 1.0 else ""
+            done = round(24 * min(max(part, 0.0), 1.0))
+            bar = "#" * done + "-" * (24 - done)
+            sys.stderr.write(f"\r\x1b[K[{bar}] {part:4.0%} {what}" + ("\n" if part >= 1.0 else ""))
             sys.stderr.flush()
 
     return show
+
+
+def _burn_in(text: str) -> "BurnIn | None":
+    """The choice in words, None where nothing was said and the settings hold."""
+    from dicom_io.banner import BURN_IN
+
+    if not text:
+        return None
+    for choice in BURN_IN:
+        if text == choice:
+            return choice
+    raise typer.BadParameter(f"{text!r} is not one of {', '.join(BURN_IN)}", param_hint="--burn-in")
 
 
 @app.command()
@@ -137,26 +158,36 @@ def render(
         str, typer.Argument(metavar="SERIES|PATH", help="A Series Instance UID, a file or folder, or an SR of ours.")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go.")],
-    protocol: Annotated[str, typer.Option(help="See `workstation protocols`. Not for an SR.")] = "",
+    protocol: Annotated[str, typer.Option(help="See `workstation protocols`. For an SR: instead of its own.")] = "",
     recipe: Annotated[Path | None, typer.Option(help="A JSON file with one recipe, instead of a protocol.")] = None,
     sources: Annotated[
         Path | None, typer.Option(help="For an SR: where its sources lie, if not in the archive.")
     ] = None,
     volume: Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")] = None,
     annotate: Annotated[
-        bool, typer.Option("--annotate", help="Letters, cube, scale and view on the PNG files.")
+        bool, typer.Option("--annotate", help="Letters, cube, scale and view on PNG, GIF and MP4 files.")
+    ] = False,
+    banner: Annotated[
+        bool, typer.Option("--banner", help="As --annotate, with patient and study: the files then say who it is.")
     ] = False,
     gif: Annotated[bool, typer.Option("--gif", help="Also an animated GIF of each rotation and stack.")] = False,
+    mp4: Annotated[
+        bool, typer.Option("--mp4", help="Also an MP4 (H.264) of each rotation and stack; needs the extra `video`.")
+    ] = False,
     dicom: Annotated[bool, typer.Option("--dicom", help="Also DICOM files, as `run` would store them.")] = False,
+    burn_in: Annotated[str, typer.Option(help="none, view or patient: burned into DICOM captures.")] = "",
     as_json: Json = False,
 ) -> None:
     """Draw a protocol, a recipe, or the pictures of an SR as PNG files and a contact sheet. Nothing is stored."""
     from workstation import rendering
 
-    if not rendering.is_sr(source) and bool(protocol) == (recipe is not None):
+    if (not rendering.is_sr(source) or protocol) and bool(protocol) == (recipe is not None):
         raise typer.BadParameter("say what to draw: either --protocol NAME or --recipe FILE", param_hint="--protocol")
-    drawn = rendering.render(source, _root, protocol, recipe, sources, volume, _progress())
-    result = rendering.write(drawn, output, annotate, gif, dicom, _root)
+    files = rendering.Files(annotate, banner, gif, mp4, dicom, _burn_in(burn_in))
+    rendering.check(files)
+    progress = _progress()
+    drawn = rendering.render(source, _root, rendering.Wanted(protocol, recipe, sources, volume), progress)
+    result = rendering.write(drawn, output, files, _root, progress)
     text = [f"{len(drawn.pictures)} pictures, {len(result['files'])} files; overview: {result['contact_sheet']}"]
     _show(as_json, result, "\n".join([*text, *(f"warning: {w}" for w in result["warnings"])]))
 
@@ -227,6 +258,7 @@ def run(
     ] = None,
     volume: Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")] = None,
     region: Annotated[str, typer.Option(help="Body region as billed, where neither protocol nor series says it.")] = "",
+    burn_in: Annotated[str, typer.Option(help="none, view or patient: burned into captures. Default: settings.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do nothing; say what would be drawn and sent.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -234,13 +266,17 @@ def run(
 
     Without --papers nobody is on record, and unattended work is never charged.
     """
+    from dataclasses import replace
+
     from render.protocols import load_protocol
     from workstation import pipeline, words
     from workstation.case import Case, session_of
     from workstation.papers import read_papers
     from workstation.site import open_site
 
-    site = open_site(_root)
+    site, choice = open_site(_root), _burn_in(burn_in)
+    if choice is not None:
+        site = replace(site, config=replace(site.config, burn_in=choice))
     given = read_papers(papers) if papers else None
     session = session_of(given, site.archive.series(series).first.accession)
     case = Case(series, load_protocol(protocol), volume, region, session)
@@ -499,11 +535,18 @@ def send(
 @app.command()
 @_example("workstation presets")
 def presets(as_json: Json = False) -> None:
-    """List the transfer-function presets with unit and source."""
-    from render.presets import load_preset, preset_names
+    """List the transfer-function presets and the windows, with unit, key and source."""
+    from render.presets import named_preset, preset_names, windows
 
-    rows = [{"name": n, "unit": load_preset(n).unit, "points": len(load_preset(n).points)} for n in preset_names()]
-    columns = ["name", "unit", "points"]
+    rows: list[dict[str, Any]] = []
+    for name in preset_names():
+        made = named_preset(name)
+        known = {"kind": "preset", "key": "", "unit": made.transfer.unit, "title": made.title, "source": made.source}
+        rows.append({"name": name, **known, "points": len(made.transfer.points)})
+    for one in windows():
+        known = {"kind": "window", "key": one.key, "unit": one.unit, "title": one.title, "source": one.source}
+        rows.append({"name": one.name, **known, "centre": one.window.centre, "width": one.window.width})
+    columns = ["kind", "name", "key", "unit", "title"]
     _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
 
 
@@ -608,6 +651,7 @@ def _our_errors() -> tuple[type[Exception], ...]:
     """Every error whose message is meant for people. Looked up only when one comes: imports take time."""
     from dicom_io.errors import DicomIOError
     from dicom_io.uids import UidError
+    from render.annotate import AnnotationError
     from render.draw import DrawError
     from render.geometry import GeometryError
     from render.recipe import RecipeError
@@ -619,10 +663,12 @@ def _our_errors() -> tuple[type[Exception], ...]:
     from workstation.export import ExportError
     from workstation.hl7 import Hl7Error
     from workstation.inspection import NothingFound
+    from workstation.movies import VideoError
     from workstation.outbox import OutboxError
     from workstation.papers import PapersError
 
     return (
-        DicomIOError, UidError, DrawError, GeometryError, RecipeError, CaseError, CodesError, FactsError, PolicyError,
-        ConfigError, DemoError, ExportError, Hl7Error, NothingFound, OutboxError, PapersError, OSError,
+        DicomIOError, UidError, AnnotationError, DrawError, GeometryError, RecipeError, CaseError, CodesError,
+        FactsError, PolicyError, ConfigError, DemoError, ExportError, Hl7Error, NothingFound, OutboxError, PapersError,
+        VideoError, OSError,
     )  # fmt: skip

@@ -8,7 +8,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter
 
+from dicom_io.banner import BurnIn
 from dicom_io.uids import derived
+from render.engine.choice import EngineName
 from workstation.charge.facts import Entity, Site
 from workstation.charge.policy import PolicyName
 from workstation.charge.strict import STRICT, StrictError, read_strictly
@@ -80,6 +82,9 @@ class Config:
     institution_code: str = ""
     device_uid: str = ""
     independent_workstation: bool = True
+    engine: EngineName = "cpu"
+    burn_in: BurnIn = "none"
+    font: str = ""
     policy: PolicyName = "guide"
     reformat_only: Literal["hold", "release", "deny"] = "hold"
     site: Site = "hospital"
@@ -89,6 +94,8 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
             raise ValueError(f"port {self.port} is not one of 0 to 65535 (0 lets the system choose)")
+        if self.font_file is not None and not self.font_file.is_file():
+            raise ValueError(f"font {self.font!r} is no file")
         names = [d.name for d in self.destinations]
         if len(set(names)) < len(names):
             raise ValueError("two destinations have the same name; a message would not know where it goes")
@@ -97,6 +104,10 @@ class Config:
     def device(self) -> str:
         """The workstation's Device UID: as set, else one that follows from the station's name and institution."""
         return self.device_uid or derived("device", self.institution, self.station_name)
+
+    @property
+    def font_file(self) -> Path | None:
+        return Path(self.font).expanduser() if self.font else None
 
     def destination(self, name: str) -> Destination | None:
         return next((d for d in self.destinations if d.name == name), None)

@@ -70,7 +70,9 @@ def _case(folder: Path, data: Path, papers: Papers, tell: Callable[[str], None])
 
         case = Case(series_uid, load_protocol(PROTOCOL), session=papers.session)
         made = pipeline.run(case, site, _told(tell))
-        pngs = sheet.save_pngs(made.pictures, folder / "pictures")
+        pngs = []
+        for number, picture in enumerate(made.pictures, start=1):
+            pngs += sheet.save_pngs(number, picture, folder / "pictures")
         overview = sheet.contact_sheet(made.pictures, folder / "pictures" / "contact_sheet.png")
         for picture in made.pictures:
             tell(f"drawn     {picture.recipe.name}: {len(picture.pixels)} frames, sha256 {picture.digest[:16]}…")

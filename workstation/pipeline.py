@@ -13,6 +13,7 @@ from datetime import datetime
 from pydicom import dcmread
 
 from dicom_io.archive import Archive
+from dicom_io.banner import burned
 from dicom_io.build_volume import build_volume
 from dicom_io.derived import derive, products
 from dicom_io.errors import NotFound, NotReadable
@@ -21,6 +22,7 @@ from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
 from dicom_io.series import Instance, Series, read_dataset
 from dicom_io.stamp import Stamp
 from render.draw import draw
+from render.engine.choice import choose
 from render.picture import Picture
 from workstation.address import address
 from workstation.case import Case, region_of
@@ -59,25 +61,30 @@ class Settled:
 
 
 def run(case: Case, site: Site, progress: Progress = lambda what, part: None) -> Outcome:
-    """Raises NotFound, VolumeRefused, DrawError, CaseError and what the stores raise; whatever was kept stays."""
+    """Raises NotFound, VolumeRefused, DrawError, CaseError, BannerError and what the stores raise.
+
+    Whatever was kept stays.
+    """
     acts, attestation = _begin(case, site)
     stamp = site.stamp(case.session_uid, acts[0].at)
     series = site.archive.series(case.series_uid)
     region = region_of(case.region, case.protocol.region, series.first.body_part)
 
+    source = read_dataset(series.first.path)
+    marks = burned(site.config.burn_in, source, site.config.font_file)  # before the work: it may be refused
+
     volume = build_volume(series, case.which, lambda part: progress("building the volume", part))
-    recipes = case.protocol.recipes
+    engine, recipes = choose("stored", site.config.engine), case.protocol.recipes
     pictures = []
     for number, recipe in enumerate(recipes):
-        pictures.append(draw(volume, recipe))
+        pictures.append(draw(volume, recipe, engine=engine.for_recipe(recipe)))
         progress(f"drawing {recipe.name}", (number + 1) / len(recipes))
 
-    datasets = derive(pictures, series, stamp)
+    datasets = derive(pictures, series, stamp, marks)
     images = site.archive.keep(datasets)
     progress("keeping the pictures", 1.0)
     drawn = products(pictures, datasets, stamp, region)
     recorded = _evidence(case, site, series, drawn, acts, attestation, stamp)
-    source = read_dataset(series.first.path)
     sr = site.archive.keep([write_sr(recorded, source, stamp)])[0]
 
     progress("keeping the record", 1.0)

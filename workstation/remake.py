@@ -32,6 +32,8 @@ class Remade:
         made = self.picture.provenance
         if self.same:
             return ""
+        if made.device != self.product.graphics_device:
+            return f"recorded on {self.product.graphics_device or 'the cpu'}, this is {made.device or 'the cpu'}"
         if (made.engine, made.engine_version) != (self.product.engine, self.product.engine_version):
             return (
                 f"recorded with engine {self.product.engine} {self.product.engine_version}, "
@@ -47,7 +49,7 @@ def remake(
 
     Raises NotFound when the sources are not there, or none of their volumes is the recorded one.
     """
-    series = _series(evidence, sources)
+    series = recorded_series(evidence, sources)
     volumes: dict[str, Volume] = {}
     for number, product in enumerate(evidence.products, start=1):
         if product.volume_digest not in volumes:
@@ -56,8 +58,8 @@ def remake(
         progress(f"drawing {product.name}", number / len(evidence.products))
 
 
-def _series(evidence: Evidence, sources: Path | Archive) -> Series:
-    """The series the record was made from, with the recorded instances and no others."""
+def recorded_series(evidence: Evidence, sources: Path | Archive) -> Series:
+    """The series the record was made from, with the recorded instances and no others. Raises NotFound."""
     uid = evidence.sources[0].series_uid if evidence.sources else ""
     if isinstance(sources, Archive):
         series = sources.series(uid)

@@ -38,12 +38,15 @@ class Site:
 
     def stamp(self, session_uid: str, at: datetime) -> Stamp:
         config = self.config
+        burned = () if config.burn_in == "none" else (f"burned in {config.burn_in}",)
         versions = (f"workstation {version('workstation')}", f"cpu engine {ENGINE_VERSION}")
         return Stamp(
             at=at,
             # All of it stands in every object: after an upgrade the same case makes other objects, not other bytes
             # under the same UIDs, which the archive would refuse.
-            session=derived("made", session_uid, config.institution, config.station_name, config.device, *versions),
+            session=derived(
+                "made", session_uid, config.institution, config.station_name, config.device, *versions, *burned
+            ),
             station_name=config.station_name,
             device_uid=config.device,
             software_versions=versions,

@@ -5,6 +5,7 @@ from typing import Any
 from dicom_io.errors import NotReadable
 from dicom_io.evidence import Evidence
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
+from render.engine.choice import choose
 from workstation.case import Case
 from workstation.charge import Decision, Line, decision_to_json
 from workstation.pipeline import Outcome, explain
@@ -78,6 +79,8 @@ def plan(case: Case, site: Site) -> dict[str, Any]:
     return {
         "series": f"{series.modality} {series.description!r}, {len(series.instances)} instances",
         "recipes": ", ".join(r.name for r in case.protocol.recipes),
+        "engine": choose("stored", site.config.engine).engine,
+        "burned_in": site.config.burn_in,
         "destinations": ", ".join(f"{d.name} ({d.kind}: {' and '.join(d.takes)})" for d in site.config.destinations),
     }
 

@@ -4,6 +4,7 @@ A preset is only a start: recipes hold its values, not its name, so that editing
 """
 
 import tomllib
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -13,7 +14,30 @@ from render.recipe import ControlPoint, RecipeError, Shading, TransferFunction, 
 _WINDOWS = "windows"
 _PRESET_KEYS = {"title", "unit", "source", "points"}
 _PRESET_OPTIONS = {"shading", "gradient_opacity", "opacity_unit_mm"}
-_WINDOW_KEYS = {"unit", "source", "centre", "width"}
+_WINDOW_KEYS = {"title", "unit", "source", "centre", "width"}
+_WINDOW_OPTIONS = {"key"}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedWindow:
+    """A window with its name. unit : that of the volume it is for; `range` for fractions of the volume's own range.
+    key : on the keyboard, empty for none. source : where the values come from."""
+
+    name: str
+    title: str
+    unit: str
+    key: str
+    source: str
+    window: Window
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPreset:
+    """A transfer function with its title and where its values come from."""
+
+    title: str
+    source: str
+    transfer: TransferFunction
 
 
 def preset_names() -> tuple[str, ...]:
@@ -22,16 +46,18 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(name for name in names if name != _WINDOWS))
 
 
-def window_names() -> tuple[str, ...]:
-    return tuple(_windows())
-
-
 @cache
-def load_preset(name: str) -> TransferFunction:
-    """The transfer function of that name. Raises RecipeError for an unknown name or key."""
+def named_preset(name: str) -> NamedPreset:
+    """The preset of that name. Raises RecipeError for an unknown name or key."""
     if name not in preset_names():
         raise RecipeError(f"Preset {name!r} is not known; there are {', '.join(preset_names())}.")
-    return preset_from(name, tomllib.loads((files(__name__) / f"{name}.toml").read_text(encoding="utf-8")))
+    data = tomllib.loads((files(__name__) / f"{name}.toml").read_text(encoding="utf-8"))
+    return NamedPreset(data.get("title", ""), data.get("source", ""), preset_from(name, data))
+
+
+def load_preset(name: str) -> TransferFunction:
+    """The transfer function of that name. Raises RecipeError for an unknown name or key."""
+    return named_preset(name).transfer
 
 
 def preset_from(name: str, data: dict[str, Any]) -> TransferFunction:
@@ -56,19 +82,29 @@ def preset_from(name: str, data: dict[str, Any]) -> TransferFunction:
 
 def load_window(name: str) -> Window:
     """The window of that name. Raises RecipeError for an unknown name or key."""
-    if name not in _windows():
-        raise RecipeError(f"Window {name!r} is not known; there are {', '.join(_windows())}.")
-    return _windows()[name]
+    found = next((one.window for one in windows() if one.name == name), None)
+    if found is None:
+        raise RecipeError(f"Window {name!r} is not known; there are {', '.join(one.name for one in windows())}.")
+    return found
 
 
 @cache
-def _windows() -> dict[str, Window]:
-    found: dict[str, Window] = {}
-    data = tomllib.loads((files(__name__) / f"{_WINDOWS}.toml").read_text(encoding="utf-8"))
+def windows() -> tuple[NamedWindow, ...]:
+    """All windows, those with a key first, in its order. Raises RecipeError for an unknown key of the file."""
+    return windows_from(tomllib.loads((files(__name__) / f"{_WINDOWS}.toml").read_text(encoding="utf-8")))
+
+
+def windows_from(data: dict[str, Any]) -> tuple[NamedWindow, ...]:
+    """Windows from the tables of a file. Raises RecipeError naming the window and what is wrong with it."""
+    found: list[NamedWindow] = []
     for name, fields in data.items():
-        check_keys(f"Window {name!r}", fields, _WINDOW_KEYS, set())
-        found[name] = Window(float(fields["centre"]), float(fields["width"]), relative=fields["unit"] == "range")
-    return found
+        check_keys(f"Window {name!r}", fields, _WINDOW_KEYS, _WINDOW_OPTIONS)
+        window = Window(float(fields["centre"]), float(fields["width"]), relative=fields["unit"] == "range")
+        key = str(fields.get("key", ""))
+        if taken := next((one.name for one in found if key and one.key == key), None):
+            raise RecipeError(f"Window {name!r}: key {key!r} is that of {taken!r}.")
+        found.append(NamedWindow(name, fields["title"], fields["unit"], key, fields["source"], window))
+    return tuple(sorted(found, key=lambda one: (not one.key, one.key)))
 
 
 def check_keys(what: str, data: dict[str, Any], needed: set[str], allowed: set[str]) -> None:

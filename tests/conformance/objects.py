@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from pydicom.dataset import Dataset
 
+from dicom_io.banner import Burned
 from dicom_io.build_volume import build_volume
 from dicom_io.derived import derive, products
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product
@@ -65,13 +66,17 @@ def recipes(volume: Volume) -> tuple[Recipe, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A series gone through everything below the workstation. groups : the data sets of each picture."""
+    """A series gone through everything below the workstation.
+
+    groups : the data sets of each picture. marked : the same pictures with who and what burned in.
+    """
 
     volume: Volume
     pictures: tuple[Picture, ...]
     groups: list[list[Dataset]]
     evidence: Evidence
     sr: Dataset
+    marked: list[Dataset]
 
     @property
     def datasets(self) -> list[Dataset]:
@@ -86,7 +91,10 @@ def make(series: Series, *, bare: bool = False) -> Made:
     recorded = evidence(series, products(pictures, datasets, STAMP, "head"), bare=bare)
     by_uid = {str(ds.SOPInstanceUID): ds for ds in datasets}
     groups = [[by_uid[image.sop_instance_uid] for image in product.images] for product in recorded.products]
-    return Made(volume, pictures, groups, recorded, write_sr(recorded, read_dataset(series.first.path), STAMP))
+    larger = [draw(volume, replace(picture.recipe, rows=160, columns=160)) for picture in pictures]
+    marked = derive(larger, series, STAMP, Burned(("Doe, Jane", "ID 4711")))
+    sr = write_sr(recorded, read_dataset(series.first.path), STAMP)
+    return Made(volume, pictures, groups, recorded, sr, marked)
 
 
 def evidence(series: Series, drawn: tuple[Product, ...], *, bare: bool) -> Evidence:

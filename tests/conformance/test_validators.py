@@ -123,6 +123,28 @@ def test_derived_objects_have_no_errors(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SOURCES)
+def test_objects_with_burned_in_annotation_have_no_errors(name: str, tmp_path: Path) -> None:
+    objects = made(name).marked
+    captures = [ds for ds in objects if ds.PhotometricInterpretation == "RGB"]
+    assert {ds.BurnedInAnnotation for ds in captures} == {"YES"}
+    assert {ds.BurnedInAnnotation for ds in objects if ds not in captures} <= {"NO"}
+    assert len(captures) >= 4
+    found = {f"{ds.SeriesDescription} {ds.InstanceNumber}": dciodvfy(saved(ds, tmp_path)) for ds in objects}
+    assert found == {name: [] for name in found}
+
+
+def test_a_face_is_said_to_be_recognisable_and_nothing_else_is() -> None:
+    said = {ds.SeriesDescription: ds.get("RecognizableVisualFeatures") for ds in made("ct sample").datasets}
+    # That transfer function is opaque from air to bone, and this is a head.
+    assert {name for name, value in said.items() if value == "YES"} == {"rendering", "turning rendering"}
+    assert set(said.values()) == {"YES", None}
+    knee = {ds.get("RecognizableVisualFeatures") for ds in made("mr japanese").datasets}
+    assert knee == {None}
+    inherited = {ds.get("RecognizableVisualFeatures") for ds in made("us_enhanced_volume_phantom").datasets}
+    assert inherited == {"NO"}
+
+
+@pytest.mark.parametrize("name", SOURCES)
 def test_sr_has_no_errors(name: str, tmp_path: Path) -> None:
     path = saved(made(name).sr, tmp_path)
     assert dciodvfy(path) == []

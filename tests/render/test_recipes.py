@@ -19,10 +19,11 @@ from render import (
     load_protocol,
     load_window,
     preset_names,
+    presets,
     protocol_names,
     read_recipe,
 )
-from render.presets import preset_from, window_names
+from render.presets import named_preset, preset_from, windows_from
 from render.protocols import protocol_from
 from render.recipe import Recipe, canonical_json, digest, frames
 
@@ -95,8 +96,50 @@ def test_every_preset_and_window_loads() -> None:
     assert {"ct_bone", "ct_soft_tissue", "ct_skin", "ct_vessels", "ct_lung", "ct_airways"} <= set(preset_names())
     for name in preset_names():
         assert load_preset(name).unit == ("HU" if name.startswith("ct_") else "range")
-    assert {"bone", "brain", "lung", "soft_tissue", "mediastinum", "abdomen", "angio"} <= set(window_names())
+    assert {"bone", "brain", "lung", "soft_tissue", "mediastinum", "abdomen", "angio"} <= {
+        one.name for one in presets.windows()
+    }
     assert load_window("brain") == Window(40.0, 80.0)
+
+
+def test_every_preset_and_window_says_title_unit_and_source() -> None:
+    for name in preset_names():
+        made = named_preset(name)
+        assert made.title and made.source and made.transfer.name == name
+    for one in presets.windows():
+        assert one.title and one.source
+        assert one.window.relative is (one.unit == "range")
+
+
+def test_windows_are_on_the_usual_keys() -> None:
+    keys = {one.key: one.name for one in presets.windows() if one.key}
+    assert keys == {
+        "2": "full", "3": "brain", "4": "abdomen", "5": "mediastinum", "6": "bone", "7": "lung", "8": "angio",
+        "9": "soft_tissue",
+    }  # fmt: skip
+    table = {"title": "t", "unit": "HU", "source": "s", "centre": 1, "width": 2, "key": "3"}
+    with pytest.raises(RecipeError, match="Window 'b': key '3' is that of 'a'"):
+        windows_from({"a": table, "b": table})
+    with pytest.raises(RecipeError, match="Window 'a': title missing"):
+        windows_from({"a": {key: value for key, value in table.items() if key != "title"}})
+
+
+def test_the_four_clinical_uses_are_complete() -> None:
+    uses = {
+        "vascular": ("ct_aneurysm", "ct_stenosis", "ct_malformation", "mr_angio", "mr_angio_contrast"),
+        "oncology": ("ct_oncology",),
+        "orthopaedics": ("ct_fracture", "ct_joint"),
+        "neurosurgery": ("ct_neurosurgery", "mr_neurosurgery"),
+    }
+    for names in uses.values():
+        for name in names:
+            recipes = load_protocol(name).recipes
+            stills = [r for r in recipes if isinstance(r, VolumeRendering) and r.rotation is None]
+            turns = [r for r in recipes if not isinstance(r, Reformat) and r.rotation is not None]
+            planes = [r.view for r in recipes if isinstance(r, Reformat)]
+            assert len(stills) >= 4, name
+            assert turns, name
+            assert {View.parse("foot"), View.parse("anterior"), View.parse("left")} <= set(planes), name
 
 
 POINTS = [[0.0, 0.0, 0.0, 0.0, 0.0], [100.0, 1.0, 1.0, 1.0, 1.0]]
@@ -157,3 +200,20 @@ MIP = {"kind": "projection", "name": "MIP", "mode": "mip", "window": "bone"}
 def test_protocols_that_are_not_understood(recipes: list[dict[str, Any]], sentence: str) -> None:
     with pytest.raises(RecipeError, match=sentence):
         protocol_from("mine", PROTOCOL | {"recipes": recipes})
+
+
+def test_a_tumble_goes_over_the_top_and_comes_back() -> None:
+    recipe = VolumeRendering(load_preset("ct_bone"), View.parse("anterior"), rotation=Rotation(4, 360.0, "across"))
+    assert [frame.view.words for frame in frames(recipe)] == [
+        "anterior", "head", "posterior, rolled 180 anticlockwise", "foot",
+    ]  # fmt: skip
+    assert [frame.view.right for frame in frames(recipe)] == [View.parse("anterior").right] * 4
+    plain = VolumeRendering(load_preset("ct_bone"), rotation=Rotation(4))
+    assert '"axis"' not in canonical_json(plain)  # the digests of older recipes hold
+    assert read_recipe(canonical_json(recipe)) == recipe
+
+
+@given(st.floats(0.0, 359.0), st.floats(-80.0, 80.0), st.floats(-360.0, 360.0))
+def test_a_tumble_keeps_the_horizontal(azimuth: float, elevation: float, angle: float) -> None:
+    view = View(round(azimuth, 3), round(elevation, 3))
+    assert view.tumbled(round(angle, 3)).right == pytest.approx(view.right, abs=1e-6)

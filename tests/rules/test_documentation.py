@@ -12,6 +12,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from render.presets import preset_names, windows
+from render.protocols import protocol_names
 from render.recipe import KINDS, read_recipe
 from workstation.cli import app
 from workstation.config import Config, Destination
@@ -91,6 +93,18 @@ def test_a_key_of_the_papers_is_documented(key: str) -> None:
 @pytest.mark.parametrize("key", sorted({f.name for kind in KINDS for f in fields(kind)}))
 def test_a_key_of_a_recipe_is_documented(key: str) -> None:
     assert f"`{key}`" in (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8"), f"docs/recipes.md lacks `{key}`"
+
+
+@pytest.mark.parametrize("name", [*protocol_names(), *preset_names(), *(one.name for one in windows())])
+def test_a_protocol_preset_or_window_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8"), f"no row for `{name}`"
+
+
+def test_the_window_table_holds_the_values() -> None:
+    text = (ROOT / "docs" / "protocols.md").read_text(encoding="utf-8")
+    for one in windows():
+        row = f"| `{one.name}` | {one.key} | {one.window.centre:g} | {one.window.width:g} | {one.unit} |"
+        assert row in text, f"docs/protocols.md lacks the row {row}"
 
 
 def test_the_example_recipe_is_one() -> None:

@@ -125,6 +125,9 @@ class TestLooking:
         assert {"name": "ct_bone", "unit": "HU"}.items() <= next(p for p in presets if p["name"] == "ct_bone").items()
         protocols = {p["name"]: p for p in command("protocols", "--json").json}
         assert protocols["ct_head_trauma"]["pictures"] == len(protocols["ct_head_trauma"]["recipes"]) == 10
+        windows = {p["name"]: p for p in presets if p["kind"] == "window"}
+        assert (windows["brain"]["key"], windows["brain"]["centre"], windows["brain"]["width"]) == ("3", 40.0, 80.0)
+        assert all(p["title"] and p["unit"] and p["source"] for p in presets)
         assert "ct_bone" in command("presets").out
         assert "ct_head_trauma" in command("protocols").out
 
@@ -134,6 +137,9 @@ class TestLooking:
         found = json.loads(done.stdout)
         assert {"cores", "memory_gib", "disk_free_gib", "opengl", "hardware_gpu", "peers", "missing"} <= set(found)
         assert found["cores"] >= 1
+        assert found["engine"] == "cpu"
+        assert found["engine_interactive"] == ("vtk" if found["hardware_gpu"] else "cpu")
+        assert found["engine_why"] and found["interactive_why"]
         assert not (tmp_path / "root").exists()
 
     def test_no_command_is_misuse(self) -> None:

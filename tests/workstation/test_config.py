@@ -23,6 +23,15 @@ def test_an_empty_file_is_the_same(tmp_path: Path) -> None:
     assert load_config(write(tmp_path, "")) == Config()
 
 
+def test_how_pictures_are_made(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, 'engine = "vtk"\nburn_in = "view"\n'))
+    assert (config.engine, config.burn_in, config.font_file) == ("vtk", "view", None)
+    with pytest.raises(ConfigError, match="burn_in"):
+        load_config(write(tmp_path, 'burn_in = "name"'))
+    with pytest.raises(ConfigError, match=r"font 'no\.ttf' is no file"):
+        load_config(write(tmp_path, 'font = "no.ttf"'))
+
+
 def test_what_is_set_is_read(tmp_path: Path) -> None:
     config = load_config(
         write(

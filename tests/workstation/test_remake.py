@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,14 @@ from PIL import Image
 from PIL.GifImagePlugin import GifImageFile
 
 from dicom_io.archive import Archive
+from dicom_io.evidence_sr import read_sr
 from dicom_io.series import open_series
+from render.engine.choice import choose
 from render.protocols import Protocol
 from render.recipe import Reformat, canonical_json
 from tests.workstation.conftest import Command
 from tests.workstation.samples import DOCUMENTED, SERIES_UID
+from workstation.remake import Remade, remake
 
 
 @pytest.fixture
@@ -76,6 +80,49 @@ def test_an_sr_is_drawn_like_its_protocol(command: Command, sr: Path, slices: Pa
     again = command("render", sr, "-o", tmp_path / "sr", "--json").json
     first = command("render", slices, "--protocol", "tiny", "-o", tmp_path / "protocol", "--json").json
     assert again["digests"] == first["digests"]
+
+
+def test_a_site_that_asks_for_vtk_without_a_card_gets_the_cpu_engine_and_the_record_says_so(
+    command: Command, slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workstation.pipeline.choose", lambda purpose, wish: choose(purpose, wish, lambda: ""))
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "config.toml").write_text('engine = "vtk"\n', encoding="utf-8")
+    command("import", slices)
+    made = command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED, "--json").json
+    products = read_sr(pydicom.dcmread(made["sr"]["path"])).products
+    assert {(p.engine, p.graphics_device) for p in products} == {("cpu", "")}
+
+
+def test_another_graphics_processor_is_named_as_the_reason(sr: Path, slices: Path) -> None:
+    evidence = read_sr(pydicom.dcmread(sr))
+    one = next(iter(remake(evidence, slices)))
+    product = replace(one.product, engine="vtk", graphics_device="NVIDIA H100", pixel_digest="0" * 64)
+    picture = replace(one.picture, provenance=replace(one.picture.provenance, engine="vtk", device="NVIDIA H200"))
+    assert Remade(product, picture).difference == "recorded on NVIDIA H100, this is NVIDIA H200"
+
+
+def test_the_sources_of_an_sr_are_drawn_by_another_protocol_or_recipe(
+    command: Command, sr: Path, slices: Path, tiny: Protocol, tmp_path: Path
+) -> None:
+    first = command("render", slices, "--protocol", "tiny", "-o", tmp_path / "folder", "--json").json
+    again = command("render", sr, "--protocol", "tiny", "-o", tmp_path / "sr", "--json").json
+    assert again["digests"] == first["digests"]
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(canonical_json(replace(tiny.recipes[1], name="Another", rows=40)))
+    one = command("render", sr, "--recipe", recipe, "--sources", slices, "-o", tmp_path / "one", "--json")
+    assert list(one.json["digests"]) == ["Another"]
+    assert command("render", sr, "--protocol", "tiny", "--recipe", recipe, "-o", tmp_path / "both").code == 2
+
+
+def test_the_pictures_of_an_sr_are_written_as_dicom_too(
+    command: Command, sr: Path, slices: Path, tmp_path: Path
+) -> None:
+    done = command("render", sr, "--sources", slices, "--dicom", "-o", tmp_path / "out", "--json")
+    assert done.code == 0
+    written = [pydicom.dcmread(f) for f in sorted((tmp_path / "out").glob("*.dcm"))]
+    assert {str(ds.SeriesDescription) for ds in written} == {"Bone", "MIP", "Axial"}
+    assert {ds.PatientID for ds in written} == {pydicom.dcmread(sr).PatientID}
 
 
 def test_a_recipe_from_a_file(command: Command, slices: Path, tiny: Protocol, tmp_path: Path) -> None:

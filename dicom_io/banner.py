@@ -1,0 +1,105 @@
+"""What is burned into a stored picture, and whose it is: patient and study as lines of text.
+
+The lines go onto DICOM images and nowhere else of their own accord: not into logs, not into errors.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydicom.dataset import Dataset
+from pydicom.valuerep import PersonName
+
+from dicom_io.errors import DicomIOError
+from render import fonts
+
+# view: orientation, scale, window or preset, slab and view. patient: these, and who it is.
+BurnIn = Literal["none", "view", "patient"]
+BURN_IN: tuple[BurnIn, ...] = get_args(BurnIn)
+_SIZE_PX = 14  # any: what matters here is whether the glyphs are there
+
+
+class BannerError(DicomIOError):
+    """Patient or study that cannot be written on a picture; the message names the attribute, never its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Burned:
+    """What to burn into the pixels of captures.
+
+    banner : patient and study; empty where only the view is burned in. font : a font file that is asked first.
+    """
+
+    banner: tuple[str, ...] = ()
+    font: Path | None = None
+
+
+def burned(choice: BurnIn, source: Dataset, font: Path | None = None) -> Burned | None:
+    """What a choice means for a source instance; None for nothing. Raises BannerError."""
+    if choice == "none":
+        return None
+    return Burned(banner(source, font) if choice == "patient" else (), font)
+
+
+def banner(source: Dataset, font: Path | None = None) -> tuple[str, ...]:
+    """Name, identity, study: what Burned In Annotation YES stands for. Source: PS3.3 C.7.6.1.1.
+
+    Attributes without a value are left out. Raises BannerError when there is nothing that says who it is, and when a
+    value has characters that no font of this machine can write.
+    """
+    if not (str(source.get("PatientName") or "").strip("^= ") or str(source.get("PatientID") or "").strip()):
+        raise BannerError(
+            "The source has neither Patient's Name (0010,0010) nor Patient ID (0010,0020), so its pictures cannot say "
+            "whose they are. Nothing was burned in; mend the study, or choose `view` or `none`."
+        )
+    born, sex = _date(source, "PatientBirthDate"), _text(source, "PatientSex")
+    lines = {
+        "Patient's Name (0010,0010)": _name(source),
+        "Patient ID (0010,0020)": _titled("ID", source, "PatientID"),
+        "Patient's Birth Date (0010,0030)": " ".join(part for part in (f"born {born}" if born else "", sex) if part),
+        "Study Description (0008,1030)": _text(source, "StudyDescription"),
+        "Study Date (0008,0020)": " ".join(part for part in (_date(source, "StudyDate"), _time(source)) if part),
+        "Accession Number (0008,0050)": _titled("Acc", source, "AccessionNumber"),
+    }
+    for attribute, line in lines.items():
+        try:
+            fonts.runs(line, _SIZE_PX, font)
+        except (fonts.FontError, OSError) as error:
+            raise BannerError(f"{attribute} cannot be burned in: {error} Nothing was drawn.") from error
+    return tuple(line for line in lines.values() if line)
+
+
+def _name(source: Dataset) -> str:
+    """`Family, Given` and the same in the patient's own script. Source: PS3.5 6.2.1.1 (component groups of PN)."""
+    value = source.get("PatientName") or ""
+    name = value if isinstance(value, PersonName) else PersonName(str(value))
+    groups = []
+    for group in (name.alphabetic, name.ideographic):
+        family, *rest = (" ".join(part.split()) for part in str(group or "").split("^"))
+        given = " ".join(part for part in rest if part)
+        written = ", ".join(part for part in (family, given) if part)
+        if group == name.ideographic:
+            written = written.replace(", ", " ")
+        groups.append(written)
+    return "  ".join(dict.fromkeys(written for written in groups if written))
+
+
+def _text(source: Dataset, keyword: str) -> str:
+    """A value on one line, without the padding and the control characters that some systems send."""
+    return " ".join("".join(c for c in str(source.get(keyword) or "") if c.isprintable() or c.isspace()).split())
+
+
+def _titled(title: str, source: Dataset, keyword: str) -> str:
+    value = _text(source, keyword)
+    return f"{title} {value}" if value else ""
+
+
+def _date(source: Dataset, keyword: str) -> str:
+    """YYYY-MM-DD. What is no date is shown as it is: a reader has to see what the study says."""
+    value = _text(source, keyword)
+    return f"{value[:4]}-{value[4:6]}-{value[6:8]}" if len(value) == 8 and value.isdigit() else value
+
+
+def _time(source: Dataset) -> str:
+    value = _text(source, "StudyTime")
+    return f"{value[:2]}:{value[2:4]}" if len(value) >= 4 and value[:4].isdigit() else ""
