@@ -58,7 +58,6 @@ from render.engine.cpu.tables import entry
 _OPAQUE = np.float32(0.995)
 _WHITE, _OPEN = np.float32(255.0), np.float32(1.0 / 0.6)
 _QUEUE, _FULL = 64, 48
-_BEYOND = np.float32(1.0 / 32.0)
 _lane, _lane_triples = scratch(types.float32, LANES), scratch(types.float32, 3, LANES)
 _lane_pairs, _lane_eights = scratch(types.float32, 2, LANES), scratch(types.float32, 8, LANES)
 _lane_sixes, _lane_marks = scratch(types.float32, 6, LANES), scratch(types.int32, LANES)
@@ -296,12 +295,15 @@ def shade_rows(
                                 last = select(unknown, linear_at(voxels, sk, sj, si, unknown), last)
                             rises = whole(v > last)
                             edge = gather(look.edges, _entry(last, look) + rises * look.opacities.shape[0], fresh)
-                            # False position, as if the values were straight between two samples, and a little
-                            # beyond: on the edge itself nothing shows yet.
-                            part = within((edge - last) / (v - last) + _BEYOND, ONE)
-                            t = select(fresh, (t - 1.0) + part, t)
-                            pk, pj, pi = _place(o, d, t, top_k, top_j, top_i)
-                            found = select(fresh, _entry(linear_at(voxels, pk, pj, pi, fresh), look), found)
+                            # False position, as if the values were straight between two samples. A sample stands
+                            # for half a step either way, so the first one is half a step behind the edge; where
+                            # there is nothing left to see there, it is the one that was seen.
+                            part = within((edge - last) / (v - last), ONE)
+                            inner = (t - 1.0) + (part + HALF)
+                            pk, pj, pi = _place(o, d, inner, top_k, top_j, top_i)
+                            at_inner = _entry(linear_at(voxels, pk, pj, pi, fresh), look)
+                            fresh = fresh & (gather(look.opacities, at_inner, fresh) > ZERO)
+                            t, found = select(fresh, inner, t), select(fresh, at_inner, found)
                         opacity = gather(look.opacities, found, visible)
                         before = before | visible
                         pk, pj, pi = _place(o, d, t, top_k, top_j, top_i)
