@@ -84,7 +84,7 @@ def draw_frames(
     if recipe.body_above is not None:
         volume = without_table(volume, recipe.body_above)
     step_mm = recipe.step_voxels * min(volume.spacing_mm)
-    renderer = _scene(volume, recipe, step_mm)
+    renderer = scene(volume, recipe, step_mm)
     window = offscreen_window(renderer, recipe.rows, recipe.columns)
     frames = np.empty((len(planes), recipe.rows, recipe.columns, 3), dtype=np.uint8)
     try:
@@ -134,7 +134,8 @@ def _reversed_k(volume: Volume) -> Affine:
     return turn
 
 
-def _scene(volume: Volume, recipe: VolumeRendering, step_mm: float) -> Any:
+def scene(volume: Volume, recipe: VolumeRendering, step_mm: float) -> Any:
+    """A vtkRenderer with the volume as the recipe shows it, samples step_mm apart; the camera is still to be set."""
     import vtk
 
     image, matrix = image_and_matrix(volume)

@@ -2,14 +2,19 @@
 
 `python -m tests.benchmarks.bench_render [folder with one CT series]`; without a folder a synthetic chest is used. A
 smaller series is resampled to 512 x 512 x 300 first, the size of a thin-slice chest CT, so that figures compare.
+`--growth` adds how time grows with voxels, pixels and threads.
 """
 
 import argparse
 import os
 import statistics
 import time
+import tracemalloc
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813
@@ -17,16 +22,18 @@ import vtk
 
 from dicom_io.build_volume import build_volume
 from dicom_io.series import open_series
-from render import Projection, Reformat, View, Volume, VolumeRendering, Window, draw, load_preset
+from render import Projection, Reformat, View, Volume, VolumeRendering, Window, coarser, draw, load_preset
 from render.engine import cpu, framing
-from render.engine.vtk import offscreen_window
+from render.engine.cpu.bricks import Bricks
+from render.engine.vtk import device, offscreen_window
 from render.geometry import affine_from
 from tests.render import peers
 
 SIZE = (300, 512, 512)
 VIEW = View.parse("anterior, 25 towards left, 10 up")
 WINDOW = Window(50.0, 400.0)
-PIXELS = 512
+SLAB = 40  # planes of the thick slab
+Work = Callable[[], object]
 
 
 def read_series(folder: Path) -> Volume:
@@ -34,9 +41,9 @@ def read_series(folder: Path) -> Volume:
     return build_volume(open_series(folder)[0])
 
 
-def synthetic() -> Volume:
+def synthetic(shape: tuple[int, int, int] = (75, 128, 128)) -> Volume:
     """A chest in outline: trunk, two lungs with vessels, spine, twelve pairs of ribs; with noise."""
-    k, j, i = np.meshgrid(*(np.linspace(-1, 1, n, dtype=np.float32) for n in (75, 128, 128)), indexing="ij")
+    k, j, i = np.meshgrid(*(np.linspace(-1, 1, n, dtype=np.float32) for n in shape), indexing="ij")
     values = np.full(k.shape, -1000.0, dtype=np.float32)
     trunk = (i / 0.85) ** 2 + (j / 0.6) ** 2
     values[trunk < 1.0] = 40.0
@@ -46,7 +53,9 @@ def synthetic() -> Volume:
     ribs = (trunk > 0.8) & (trunk < 0.95) & (np.sin(36 * (k + 0.4 * j)) > 0.5)
     values[ribs] = 600.0
     values += np.random.default_rng(1).normal(0.0, 12.0, values.shape).astype(np.float32)
-    return Volume(values.astype(np.int16), affine_from((0, 0, 0), (0, 0, 4.8), (0, 2.8, 0), (2.8, 0, 0)), "HU")
+    steps = [360.0 / n for n in shape]
+    affine = affine_from((0, 0, 0), (0, 0, steps[0]), (0, steps[1], 0), (steps[2], 0, 0))
+    return Volume(values.astype(np.int16), affine, "HU")
 
 
 def chest_sized(volume: Volume) -> Volume:
@@ -60,32 +69,164 @@ def chest_sized(volume: Volume) -> Volume:
     return Volume(voxels, affine_from((0, 0, 0), (0, 0, gap), (0, pixel, 0), (pixel, 0, 0)), "HU")
 
 
-def median_ms(work: Callable[[], object], times: int) -> float:
-    """Median of `times` runs after one that is not counted."""
-    work()
-    taken = []
-    for _ in range(times):
-        began = time.perf_counter()
-        work()
-        taken.append((time.perf_counter() - began) * 1000.0)
-    return statistics.median(taken)
+def fresh(volume: Volume) -> Volume:
+    """The same voxels in an object that no brick or table has been made for."""
+    return Volume(volume.voxels, volume.affine, volume.unit)
 
 
-def fixed_point(volume: Volume, recipe: VolumeRendering | Projection) -> Callable[[], object]:
-    """VTK's software volume mapper, drawn anew at each call."""
-    transfer = recipe.transfer if isinstance(recipe, VolumeRendering) else None
-    renderer = peers.fixed_point(volume, transfer, min(volume.spacing_mm), (-150.0, 1500.0))
-    peers.camera(renderer, framing.planes(volume, recipe)[0], recipe.view, recipe.rows, recipe.columns)
-    window = offscreen_window(renderer, recipe.rows, recipe.columns)
-    return window.Render  # type: ignore[no-any-return]
+def medians_ms(works: list[Work], times: int, warm: bool = True) -> list[float]:
+    """Medians of `times` turns in which each is run once, so that a machine that slows down slows all of them."""
+    taken: list[list[float]] = [[] for _ in works]
+    for turn in range(times + warm):
+        for work, own in zip(works, taken, strict=True):
+            began = time.perf_counter()
+            work()
+            if turn >= warm:
+                own.append((time.perf_counter() - began) * 1000.0)
+    return [statistics.median(own) for own in taken]
+
+
+class Bench:
+    """One volume and the settings that all scenes share; prints a row for each."""
+
+    def __init__(self, volume: Volume, times: int, threads: int) -> None:
+        self.volume, self.times, self.threads = volume, times, threads
+
+    def ours(self, recipe: Any, volume: Volume | None = None) -> Work:
+        return lambda: draw(volume or self.volume, recipe, threads=self.threads)
+
+    def row(self, name: str, ours: Work, **others: Work) -> None:
+        found = medians_ms([ours, *others.values()], self.times)
+        text = f"{name:32s} ours {found[0]:8.1f} ms"
+        for other, ms in zip(others, found[1:], strict=True):
+            text += f"   {other.replace('_', ' ')} {ms:8.1f} ms  ratio {ms / found[0]:6.2f}"
+        print(text, flush=True)
+
+    def fixed_point(self, recipe: VolumeRendering | Projection) -> Work:
+        """VTK's software volume mapper, drawn anew at each call."""
+        transfer = recipe.transfer if isinstance(recipe, VolumeRendering) else None
+        renderer = peers.fixed_point(self.volume, transfer, min(self.volume.spacing_mm), (-150.0, 1500.0))
+        return self._window(renderer, recipe)
+
+    def gpu_mapper(self, recipe: VolumeRendering) -> Work:
+        """VTK's mapper for graphics processors, here on what OpenGL there is."""
+        renderer = peers.gpu(self.volume, recipe)
+        return self._window(renderer, recipe)
+
+    def _window(self, renderer: Any, recipe: VolumeRendering | Projection) -> Work:
+        peers.camera(renderer, framing.planes(self.volume, recipe)[0], recipe.view, recipe.rows, recipe.columns)
+        window = offscreen_window(renderer, recipe.rows, recipe.columns)
+        return window.Render  # type: ignore[no-any-return]
+
+    def renderings(self, size: int) -> None:
+        for preset in ("ct_bone", "ct_skin", "ct_soft_tissue"):
+            recipe = VolumeRendering(load_preset(preset), VIEW, rows=size, columns=size)
+            self.row(f"{preset} {size}²", self.ours(recipe), FixedPoint=self.fixed_point(recipe))
+        if device():
+            bone = VolumeRendering(load_preset("ct_bone"), VIEW, rows=size, columns=size)
+            quick = Bench(self.volume, 1, self.threads)  # it takes many seconds on software OpenGL
+            quick.row(f"ct_bone {size}², once", self.ours(bone), GPU_mapper=self.gpu_mapper(bone))
+
+    def first_pictures(self, size: int) -> None:
+        bone = VolumeRendering(load_preset("ct_bone"), VIEW, rows=size, columns=size)
+        for name, recipe in ((f"first full, ct_bone {size}²", bone), ("first coarse", coarser(self.volume, bone, 4))):
+            self.row(name, partial(self._first, self.volume, recipe), FixedPoint=lambda: self.fixed_point(bone)())
+
+    def turning(self, size: int) -> None:
+        """Frames while a hand turns the patient: another view each time, half the rows and columns."""
+        bone = VolumeRendering(load_preset("ct_bone"), VIEW, rows=size, columns=size)
+        turn = iter(range(1, 100_000))
+
+        def frame() -> object:
+            moved = replace(bone, view=View(25.0 + 3.0 * next(turn), 10.0))
+            return draw(self.volume, coarser(self.volume, moved, 2), threads=self.threads)
+
+        self.row(f"coarse while turning {size}²", frame)
+
+    def projections(self, size: int) -> None:
+        for view in (View(), VIEW):
+            recipe = Projection("mip", WINDOW, view, rows=size, columns=size)
+            self.row(f"MIP {view.words[:14]} {size}²", self.ours(recipe), FixedPoint=self.fixed_point(recipe))
+
+    def reformats(self) -> None:
+        stack = Reformat(WINDOW, VIEW, count=100, spacing_mm=2.0, rows=512, columns=512)
+        planes = framing.planes(self.volume, stack)
+        self.row(
+            "oblique stack 100 x 512²",
+            self.ours(stack),
+            vtkImageReslice=peers.vtk_stack(self.volume, planes, 512, 512),
+            SimpleITK=peers.sitk_stack(self.volume, planes, 512, 512),
+        )
+        thick_mm = SLAB * min(self.volume.spacing_mm)
+        slab = Reformat(WINDOW, VIEW, rows=512, columns=512, thickness_mm=thick_mm, mode="mip")
+        plane = framing.planes(self.volume, slab)[0]
+        self.row(
+            f"slab MIP of {SLAB}, 512²",
+            self.ours(slab),
+            vtkImageReslice=peers.vtk_slab(self.volume, plane, 512, 512, SLAB, thick_mm / SLAB),
+        )
+
+    def rates(self) -> None:
+        """Samples a second, and how near a plain copy of the memory they touch would be."""
+        average = Projection("average", WINDOW, VIEW, rows=512, columns=512)
+        found = draw(self.volume, average)
+        length = float(np.mean(found.pixels[0] != found.pixels[0, 0, 0])) * max(self.volume.shape) * 512 * 512
+        stack = Reformat(WINDOW, VIEW, count=100, spacing_mm=2.0, rows=512, columns=512)
+        voxels = self.volume.voxels
+        works: list[Work] = [
+            self.ours(average),
+            self.ours(stack),
+            lambda: Bricks.of(self.volume, self.threads),
+            lambda: np.copyto(np.empty_like(voxels), voxels),
+        ]
+        rays, planes, bricks, copy = medians_ms(works, self.times)
+        print(f"average through the volume: at most {length / rays / 1e3:.0f} million samples a second")
+        print(f"oblique stack: {stack.count * 512 * 512 / planes / 1e3:.0f} million samples a second")
+        mib = voxels.nbytes / 2**20
+        print(f"brick ranges {bricks:.1f} ms for {mib:.0f} MiB of voxels; numpy copies them in {copy:.1f} ms")
+
+    def memory(self, size: int) -> None:
+        """What drawing keeps and takes beyond the voxels, as a part of them."""
+        bone = VolumeRendering(load_preset("ct_bone"), VIEW, rows=size, columns=size)
+        volume = fresh(self.volume)
+        tracemalloc.start()
+        draw(volume, bone, threads=self.threads)
+        draw(volume, replace(bone, transfer=load_preset("ct_skin")), threads=self.threads)
+        draw(volume, replace(bone, transfer=load_preset("ct_soft_tissue")), threads=self.threads)
+        kept, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        bytes_ = volume.voxels.nbytes
+        print(f"memory beyond the voxels, three presets drawn: kept {kept / bytes_:.1%}, peak {peak / bytes_:.1%}")
+
+    def _first(self, volume: Volume, recipe: VolumeRendering) -> object:
+        return draw(fresh(volume), recipe, threads=self.threads)
+
+    def growth(self) -> None:
+        bone, mip = VolumeRendering(load_preset("ct_bone"), VIEW), Projection("mip", WINDOW, VIEW)
+        for edge in (128, 256, 384, 512, 768):
+            cube = synthetic((edge, edge, edge))
+            first = medians_ms([partial(self._first, cube, bone)], self.times)[0]
+            again, most = medians_ms([self.ours(bone, cube), self.ours(mip, cube)], self.times)
+            print(
+                f"cube of {edge:4d}: first {first:8.1f} ms   rendering {again:7.1f} ms   MIP {most:7.1f} ms", flush=True
+            )
+        for size in (256, 512, 1024, 2048):
+            works = [self.ours(replace(recipe, rows=size, columns=size)) for recipe in (bone, mip)]
+            again, most = medians_ms(works, self.times)
+            print(f"{size:4d} x {size:4d} pixels: rendering {again:7.1f} ms   MIP {most:7.1f} ms", flush=True)
+        for threads in range(1, self.threads + 1):
+            works = [partial(draw, self.volume, recipe, threads=threads) for recipe in (bone, mip)]
+            again, most = medians_ms(works, self.times)
+            print(f"{threads} threads: rendering {again:7.1f} ms   MIP {most:7.1f} ms", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", nargs="?", type=Path, help="folder with one CT series")
     parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--pixels", type=int, default=512, help="rows and columns of renderings and projections")
+    parser.add_argument("--pixels", type=int, default=1024, help="rows and columns of renderings and projections")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--growth", action="store_true", help="also how time grows with voxels, pixels and threads")
     options = parser.parse_args()
     vtk.vtkMultiThreader.SetGlobalDefaultNumberOfThreads(options.threads)
     vtk.vtkMultiThreader.SetGlobalMaximumNumberOfThreads(options.threads)
@@ -93,53 +234,17 @@ def main() -> None:
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
     print(f"kernels compiled or loaded in {cpu.warm():.2f} s")
     volume = chest_sized(read_series(options.folder) if options.folder else synthetic())
-    print(f"volume {volume.shape}, {options.threads} threads, {options.times} times, median")
-
-    def row(name: str, other: str, ours: Callable[[], object], theirs: Callable[[], object]) -> None:
-        a, b = median_ms(ours, options.times), median_ms(theirs, options.times)
-        print(f"{name:34s} ours {a:8.1f} ms   {other:22s} {b:8.1f} ms   ratio {b / a:5.2f}")
-
-    size = options.pixels
-    for preset in ("ct_bone", "ct_skin", "ct_soft_tissue"):
-        rendering = VolumeRendering(load_preset(preset), VIEW, rows=size, columns=size)
-
-        def shade(recipe: VolumeRendering = rendering) -> object:
-            return draw(volume, recipe, threads=options.threads)
-
-        row(f"rendering {preset} {size}²", "vtk FixedPoint", shade, fixed_point(volume, rendering))
-    for view in (View(), VIEW):
-        projection = Projection("mip", WINDOW, view, rows=size, columns=size)
-
-        def project(recipe: Projection = projection) -> object:
-            return draw(volume, recipe, threads=options.threads)
-
-        row(f"MIP {view.words[:14]} {size}²", "vtk FixedPoint", project, fixed_point(volume, projection))
-    first = VolumeRendering(load_preset("ct_bone"), VIEW, rows=size, columns=size)
-
-    def fresh() -> Volume:
-        """The same voxels in an object that no brick or table has been made for."""
-        return Volume(volume.voxels, volume.affine, volume.unit)
-
-    row(
-        f"first picture, ct_bone {size}²",
-        "vtk FixedPoint",
-        lambda: draw(fresh(), first, threads=options.threads),
-        lambda: fixed_point(volume, first)(),
-    )
-    stack = Reformat(WINDOW, VIEW, count=100, spacing_mm=2.0, rows=PIXELS, columns=PIXELS)
-    planes = draw(volume, stack).planes
-    row(
-        f"oblique stack 100 x {PIXELS}²",
-        "vtkImageReslice",
-        lambda: draw(volume, stack, threads=options.threads),
-        peers.vtk_stack(volume, planes, PIXELS, PIXELS),
-    )
-    row(
-        f"oblique stack 100 x {PIXELS}²",
-        "SimpleITK Resample",
-        lambda: draw(volume, stack, threads=options.threads),
-        peers.sitk_stack(volume, planes, PIXELS, PIXELS),
-    )
+    bench = Bench(volume, options.times, options.threads)
+    print(f"volume {volume.shape}, {options.threads} threads, median of {options.times} turns")
+    bench.renderings(options.pixels)
+    bench.first_pictures(options.pixels)
+    bench.turning(512)
+    bench.projections(options.pixels)
+    bench.reformats()
+    bench.rates()
+    bench.memory(options.pixels)
+    if options.growth:
+        bench.growth()
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from PIL import Image
 from skimage.metrics import structural_similarity
 from vtk.util import numpy_support
 
-from render import Plane, TransferFunction, View, Volume
-from render.engine.vtk import device, image_and_matrix
+from render import Plane, TransferFunction, View, Volume, VolumeRendering
+from render.engine.vtk import device, image_and_matrix, scene
 
 # Without any OpenGL library VTK crashes the process that opens a window.
 needs_opengl = pytest.mark.skipif(not device(), reason="this machine has no OpenGL (EGL with Mesa would do)")
@@ -76,6 +76,11 @@ def fixed_point(volume: Volume, transfer: TransferFunction | None, step_mm: floa
     return renderer
 
 
+def gpu(volume: Volume, recipe: VolumeRendering) -> Any:
+    """A vtkRenderer with the volume as our own vtk engine puts it there, on whatever OpenGL there is."""
+    return scene(volume, recipe, recipe.step_voxels * min(volume.spacing_mm))
+
+
 def _axes(planes: Sequence[Plane]) -> tuple[NDArray[np.float64], tuple[float, float, float]]:
     """(3, 3) unit right, down, away as columns, and the spacing along each, of parallel planes."""
     first = planes[0]
@@ -85,8 +90,8 @@ def _axes(planes: Sequence[Plane]) -> tuple[NDArray[np.float64], tuple[float, fl
     return np.stack([right, down, np.cross(right, down)], axis=1), (column_mm, row_mm, gap or 1.0)
 
 
-def vtk_stack(volume: Volume, planes: Sequence[Plane], rows: int, columns: int) -> Callable[[], NDArray[np.int16]]:
-    """Draws (F, rows, columns) by vtkImageReslice, linear. No sheared affine: vtk's axes are orthonormal."""
+def _reslice(volume: Volume, planes: Sequence[Plane], rows: int, columns: int) -> Any:
+    """A vtkImageReslice of parallel planes, linear. No sheared affine: vtk's axes are orthonormal."""
     image, matrix = image_and_matrix(volume)
     directions, spacing = _axes(planes)
     axes, inverse = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
@@ -104,14 +109,32 @@ def vtk_stack(volume: Volume, planes: Sequence[Plane], rows: int, columns: int) 
     reslice.SetOutputExtent(0, columns - 1, 0, rows - 1, 0, len(planes) - 1)
     reslice.SetInterpolationModeToLinear()
     reslice.SetBackgroundLevel(-1000.0)
+    return reslice
 
-    def draw_it() -> NDArray[np.int16]:
-        reslice.Modified()
-        reslice.Update()
-        values = numpy_support.vtk_to_numpy(reslice.GetOutput().GetPointData().GetScalars())
-        return np.asarray(values.reshape(len(planes), rows, columns))
 
-    return draw_it
+def _drawn(reslice: Any) -> NDArray[np.int16]:
+    reslice.Modified()
+    reslice.Update()
+    image = reslice.GetOutput()
+    values = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars())
+    return np.asarray(values.reshape(image.GetDimensions()[::-1]))
+
+
+def vtk_stack(volume: Volume, planes: Sequence[Plane], rows: int, columns: int) -> Callable[[], NDArray[np.int16]]:
+    """Draws (F, rows, columns) by vtkImageReslice."""
+    reslice = _reslice(volume, planes, rows, columns)
+    return lambda: _drawn(reslice)
+
+
+def vtk_slab(
+    volume: Volume, plane: Plane, rows: int, columns: int, samples: int, gap_mm: float
+) -> Callable[[], NDArray[np.int16]]:
+    """Draws (1, rows, columns): the maximum of `samples` planes, `gap_mm` apart about this one, by vtkImageReslice."""
+    reslice = _reslice(volume, [plane], rows, columns)
+    reslice.SetSlabModeToMax()
+    reslice.SetSlabNumberOfSlices(samples)
+    reslice.SetSlabSliceSpacingFraction(gap_mm)  # of an output spacing of 1 mm through the plane
+    return lambda: _drawn(reslice)
 
 
 def sitk_stack(

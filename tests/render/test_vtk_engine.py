@@ -89,7 +89,7 @@ def test_a_rotation_is_cancelled_between_frames(head: Volume) -> None:
 
 def test_nothing_of_vtk_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[weakref.ref[object]] = []
-    scene = engine._scene
+    scene = engine.scene
 
     def watched(volume: Volume, recipe: VolumeRendering, step_mm: float) -> object:
         renderer = scene(volume, recipe, step_mm)
@@ -97,7 +97,7 @@ def test_nothing_of_vtk_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
         made.extend(weakref.ref(thing) for thing in (renderer, actor, actor.GetMapper(), actor.GetMapper().GetInput()))
         return renderer
 
-    monkeypatch.setattr(engine, "_scene", watched)
+    monkeypatch.setattr(engine, "scene", watched)
     volume = phantom("axial")
     recipe = VolumeRendering(load_preset("ct_bone"), rows=16, columns=16)
     engine.draw_frames(volume, recipe, framing.planes(volume, recipe))
