@@ -51,6 +51,11 @@ def draw(
             f"Transfer function {recipe.transfer.name!r} is for values in {recipe.transfer.unit!r}, the volume is in "
             f"{volume.unit!r}. Nothing was drawn; choose a preset with the volume's unit."
         )
+    if engine == "cpu" and volume.voxels.size > cpu.MOST_VOXELS:
+        raise DrawError(
+            f"The volume has {volume.voxels.size} voxels; the cpu engine takes {cpu.MOST_VOXELS} at most. Nothing was "
+            "drawn; build it from fewer slices."
+        )
     mask = _needed(volume, recipe, mask)
     planes = framing.planes(volume, recipe)
     if engine == "vtk":

@@ -27,6 +27,7 @@ from render.engine import cpu, framing
 from render.engine.cpu.bricks import Bricks
 from render.engine.vtk import device, offscreen_window
 from render.geometry import affine_from
+from render.recipe import Recipe
 from tests.render import peers
 
 SIZE = (300, 512, 512)
@@ -198,7 +199,7 @@ class Bench:
         bytes_ = volume.voxels.nbytes
         print(f"memory beyond the voxels, three presets drawn: kept {kept / bytes_:.1%}, peak {peak / bytes_:.1%}")
 
-    def _first(self, volume: Volume, recipe: VolumeRendering) -> object:
+    def _first(self, volume: Volume, recipe: Recipe) -> object:
         return draw(fresh(volume), recipe, threads=self.threads)
 
     def growth(self) -> None:

@@ -221,3 +221,10 @@ def test_empty_bricks_are_known_to_be_empty() -> None:
     _, distances = bricks(volume).seen_through(load_preset("ct_bone"), 1.0)
     # Bricks of four cells: the voxel at 4 is a corner of bricks 0 and 1.
     assert distances[4, 4, :17].tolist() == [0, 0, *range(1, 16)]
+
+
+def test_a_volume_too_large_for_the_kernels_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = phantom("oblique")
+    monkeypatch.setattr(cpu, "MOST_VOXELS", volume.voxels.size - 1)
+    with pytest.raises(render.DrawError, match=f"has {volume.voxels.size} voxels; the cpu engine takes"):
+        draw(volume, Reformat(Window(0.0, 100.0)))

@@ -44,6 +44,9 @@ from render.volume import Volume
 # Raised whenever the bytes of any picture change; part of every picture's provenance.
 ENGINE_VERSION = "0.2.0"
 
+# The kernels count voxels in 32 bits.
+MOST_VOXELS = 2**31 - 1
+
 _MODES: dict[ProjectionMode, int] = {"mip": reslice.MIP, "minip": reslice.MINIP, "average": reslice.AVERAGE}
 _INTERPOLATIONS: dict[Interpolation, int] = {
     "linear": reslice.LINEAR,
@@ -311,8 +314,8 @@ def _reformat(volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: Pi
     # Neighbouring planes read the same voxels: the same rows of some of them in turn, while those are in the cache.
     return [
         partial(reslice.reslice_rows, *fixed, *rest, *some, *rows, out)
-        for rows in bands(recipe.rows)
-        for some in bands(len(planes))
+        for rows in bands(recipe.rows, 32)
+        for some in bands(len(planes), 64)
     ]
 
 
