@@ -185,7 +185,8 @@ class View:
     def __post_init__(self) -> None:
         if not -90.0 <= self.elevation_deg <= 90.0:
             raise GeometryError(f"Elevation {self.elevation_deg}° is outside −90…90°.")
-        object.__setattr__(self, "azimuth_deg", float(self.azimuth_deg) % 360.0)
+        # Twice: of a tiny negative number the remainder rounds up to 360 itself.
+        object.__setattr__(self, "azimuth_deg", float(self.azimuth_deg) % 360.0 % 360.0)
         object.__setattr__(self, "elevation_deg", float(self.elevation_deg))
         object.__setattr__(self, "roll_deg", (float(self.roll_deg) + 180.0) % 360.0 - 180.0)
 

@@ -105,3 +105,7 @@ def test_empty_box_and_directions_without_length() -> None:
         Box((0, 0, 0), (1, 0, 1))
     with pytest.raises(GeometryError, match="has no length"):
         unit_vector((0, 0, 0))
+
+
+def test_a_tiny_turn_the_other_way_is_no_whole_turn() -> None:
+    assert View(-1e-200).azimuth_deg == 0.0 and View(-1e-200) == View()

@@ -1,0 +1,133 @@
+"""Measures in patient space: lengths, angles, and what the values of a volume are within an outline.
+
+All places are LPS mm. Nothing here is a matter of pixels, so a measure holds in every picture of the patient.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from skimage.draw import polygon2mask
+
+from render.draw import draw
+from render.geometry import Plane, Vector, View, vector
+from render.recipe import Reformat, Window
+from render.volume import Volume
+
+# An ellipse as a polygon: its area is then exact to a thousandth.
+_CORNERS = 96
+
+
+def distance_mm(a: Vector, b: Vector) -> float:
+    """Length of the straight line from a to b."""
+    return math.dist(a, b)
+
+
+def angle_deg(a: Vector, vertex: Vector, b: Vector) -> float:
+    """Angle at `vertex` between the lines to a and to b, 0…180. Raises ValueError when one of them has no length."""
+    return _between(_from(vertex, a), _from(vertex, b))
+
+
+def cobb_deg(a: Vector, b: Vector, c: Vector, d: Vector) -> float:
+    """Angle between the lines ab and cd as lines, 0…90, however they were drawn. Source: Cobb 1948, 'Outline for the
+    study of scoliosis'. Raises ValueError when one of them has no length."""
+    angle = _between(_from(a, b), _from(c, d))
+    return min(angle, 180.0 - angle)
+
+
+def _from(a: Vector, b: Vector) -> Vector:
+    return (b[0] - a[0], b[1] - a[1], b[2] - a[2])
+
+
+def _between(u: Vector, v: Vector) -> float:
+    lengths = math.hypot(*u) * math.hypot(*v)
+    if lengths < 1e-12:
+        raise ValueError("An angle between lines of which one has no length.")
+    # Not the arc cosine, which knows nothing of small angles.
+    across = (u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0])
+    return math.degrees(math.atan2(math.hypot(*across), u[0] * v[0] + u[1] * v[1] + u[2] * v[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """area_mm2 of an outline, and the values of the volume within it, in its unit. samples : how many there were."""
+
+    area_mm2: float
+    mean: float
+    deviation: float
+    least: float
+    greatest: float
+    samples: int
+
+
+def ellipse(corner: Vector, opposite: Vector, plane: Plane) -> tuple[Vector, ...]:
+    """The outline of the ellipse in the rectangle, along the rows and columns of `plane`, that two corners span."""
+    row0, column0 = place_on(plane, corner)
+    row1, column1 = place_on(plane, opposite)
+    half_r, half_c = (row1 - row0) / 2.0, (column1 - column0) / 2.0
+    depth = _depth(plane, corner)
+    outline = []
+    for n in range(_CORNERS):
+        turn = 2.0 * math.pi * n / _CORNERS
+        at = plane.at(
+            (row0 + row1) / 2.0 + half_r * math.sin(turn), (column0 + column1) / 2.0 + half_c * math.cos(turn)
+        )
+        outline.append(vector(a + depth * b for a, b in zip(at, plane.normal, strict=True)))
+    return tuple(outline)
+
+
+def place_on(plane: Plane, at_mm: Vector) -> tuple[float, float]:
+    """(row, column) of the place on a plane that is nearest to `at_mm`."""
+    offset = _from(plane.origin_mm, at_mm)
+    row, column = (
+        sum(o * s for o, s in zip(offset, step, strict=True)) / sum(s * s for s in step)
+        for step in (plane.down_mm, plane.right_mm)
+    )
+    return row, column
+
+
+def _depth(plane: Plane, at_mm: Vector) -> float:
+    return sum(o * n for o, n in zip(_from(plane.origin_mm, at_mm), plane.normal, strict=True))
+
+
+def within(volume: Volume, outline: Sequence[Vector], view: View) -> Statistics:
+    """What the volume measures within a flat outline, seen from `view`; the plane goes through its first corner.
+
+    Values are sampled at the smallest voxel spacing. Raises ValueError for an outline of fewer than three corners or
+    one that holds no sample.
+    """
+    if len(outline) < 3:
+        raise ValueError(f"An outline of {len(outline)} corners has no inside.")
+    step = min(volume.spacing_mm)
+    right, up = view.right, view.up
+    across = [sum(p * r for p, r in zip(corner, right, strict=True)) for corner in outline]
+    along = [-sum(p * u for p, u in zip(corner, up, strict=True)) for corner in outline]
+    rows = min(max(2, math.ceil((max(along) - min(along)) / step) + 2), 8192)
+    columns = min(max(2, math.ceil((max(across) - min(across)) / step) + 2), 8192)
+    middle_r, middle_d = (max(across) + min(across)) / 2.0, (max(along) + min(along)) / 2.0
+    first = outline[0]
+    aside = (middle_r - across[0], middle_d - along[0])
+    centre = vector(p + aside[0] * r - aside[1] * u for p, r, u in zip(first, right, up, strict=True))
+    recipe = Reformat(Window(0.0, 1.0), view, rows=rows, columns=columns, pixel_mm=step, centre_mm=centre)
+    values = draw(volume, recipe).pixels[0].astype(np.float64)
+    corners = [
+        ((d - middle_d) / step + (rows - 1) / 2.0, (a - middle_r) / step + (columns - 1) / 2.0)
+        for a, d in zip(across, along, strict=True)
+    ]
+    inside = values[polygon2mask(values.shape, corners)]
+    if inside.size == 0:
+        raise ValueError("The outline is smaller than a voxel; draw it larger.")
+    return Statistics(
+        area_mm2=_area(across, along),
+        mean=float(inside.mean()),
+        deviation=float(inside.std()),
+        least=float(inside.min()),
+        greatest=float(inside.max()),
+        samples=int(inside.size),
+    )
+
+
+def _area(x: Sequence[float], y: Sequence[float]) -> float:
+    """Of a polygon, by the shoelace formula."""
+    return abs(sum(x[n - 1] * y[n] - x[n] * y[n - 1] for n in range(len(x)))) / 2.0
