@@ -19,7 +19,7 @@ from render.measure import angle_deg, cobb_deg, distance_mm, ellipse, place_on, 
 from render.recipe import canonical_json, read_recipe
 from tests.render.phantom import phantom
 from workstation.desktop import screen as edits
-from workstation.desktop.screen import PANES, SLICES, Measure, opened, recipe_of
+from workstation.desktop.screen import PANES, SLICES, Measure, Screen, opened, recipe_of
 from workstation.desktop.session import Draft, RecoveryError, Session, recovered
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +52,8 @@ def session(file: Path | None = None) -> Session:
 @settings(deadline=None, max_examples=60)
 def test_undo_and_redo_of_any_edits_return_the_same_recipes(steps: list[Any]) -> None:
     s = session()
-    past, future = [s.screen], []  # type: list[Screen], list[Screen]
+    past: list[Screen] = [s.screen]
+    future: list[Screen] = []
     for step in steps:
         if step == "undo":
             assert s.undo() == (len(past) > 1)

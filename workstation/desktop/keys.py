@@ -1,0 +1,90 @@
+"""Which key does what: from `keys.toml` beside this file, with a reader's own on top. Knows no Qt."""
+
+import tomllib
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+# What each action is called on the help page, in the order in which it stands there.
+ACTIONS: dict[str, str] = {
+    "window": "Window: drag changes width and centre; in 3D, drag moves the transfer function",
+    "pan": "Pan",
+    "zoom": "Zoom",
+    "crosshair": "Crosshair: click goes there in all planes",
+    "tilt": "Tilt: drag turns the two other planes about this one",
+    "distance": "Distance",
+    "angle": "Angle of three places",
+    "cobb": "Cobb angle of two lines",
+    "ellipse": "Ellipse with statistics",
+    "polygon": "Polygon with statistics; double-click closes it",
+    "delete": "Delete the last measure",
+    "slab_thicker": "Thicker slab",
+    "slab_thinner": "Thinner slab",
+    "slab_mode": "Slab: maximum, minimum, average",
+    "style": "3D: rendering, MIP, MinIP, average",
+    "preset": "3D: next preset",
+    "cut": "3D: cut before the crosshair, and back",
+    "table": "3D: table and holder away, and back",
+    "capture": "Capture the pane under the mouse",
+    "capture_rotation": "Capture a rotation of the 3D pane",
+    "cine": "Cine: the planes one after another, the 3D pane turns",
+    "layout": "One pane, and all four again",
+    "next": "Next plane",
+    "previous": "Previous plane",
+    "reset": "Back to the first screen",
+    "undo": "Undo",
+    "redo": "Redo",
+    "view_anterior": "3D from anterior",
+    "view_posterior": "3D from posterior",
+    "view_left": "3D from the left",
+    "view_right": "3D from the right",
+    "view_head": "3D from the head",
+    "view_foot": "3D from the foot",
+    "lock": "Lock",
+    "worklist": "Back to the work list",
+    "help": "This page",
+}
+BUTTON_ACTIONS = ("window", "pan", "zoom")
+MOUSE = (
+    ("Left button", "the tool chosen; in 3D it turns the patient"),
+    ("Wheel", "planes: scroll; 3D: zoom"),
+    ("Ctrl + wheel", "slab thickness"),
+    ("Double-click", "one pane, and all four again"),
+)
+
+
+class KeysError(ValueError):
+    """A keys file that cannot be understood; the message names the file and the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """keys : action to key. buttons : `middle` and `right` to what they do."""
+
+    keys: dict[str, str]
+    buttons: dict[str, str]
+
+
+def load_keys(own: Path | None = None) -> Keys:
+    """The keys, a reader's own file on top. Raises KeysError for an unknown action or button, or a key used twice."""
+    base = tomllib.loads((files(__package__) / "keys.toml").read_text(encoding="utf-8"))
+    keys, buttons = dict(base["keys"]), dict(base["buttons"])
+    if own is not None and own.exists():
+        try:
+            given = tomllib.loads(own.read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise KeysError(f"{own}: {error}. Nothing was taken from it.") from error
+        if unknown := sorted(given.keys() - {"keys", "buttons"}):
+            raise KeysError(f"{own}: unknown table {unknown[0]!r}; there are [keys] and [buttons].")
+        for table, target, allowed in (("keys", keys, ACTIONS), ("buttons", buttons, base["buttons"])):
+            if unknown := sorted(given.get(table, {}).keys() - set(allowed)):
+                raise KeysError(f"{own}, [{table}]: unknown {unknown[0]!r}; there are {', '.join(sorted(allowed))}.")
+            target.update(given.get(table, {}))
+    if wrong := [what for what in buttons.values() if what not in BUTTON_ACTIONS]:
+        raise KeysError(f"A button cannot do {wrong[0]!r}; it can do {', '.join(BUTTON_ACTIONS)}.")
+    taken: dict[str, str] = {}
+    for action, key in keys.items():
+        if key in taken:
+            raise KeysError(f"Key {key} is given to {taken[key]} and to {action}; one of them needs another.")
+        taken[key] = action
+    return Keys(keys, buttons)

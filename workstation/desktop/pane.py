@@ -1,0 +1,243 @@
+"""A pane: paints the last picture it was given and what lies over it. It decides nothing."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent, QWheelEvent
+from PySide6.QtWidgets import QWidget
+
+from render.geometry import Plane, Vector, letters
+from render.measure import place_on
+from render.picture import Picture, to_rgb
+from workstation.desktop.screen import PaneName
+
+# Each plane in one colour, wherever it is drawn.
+COLOURS: dict[str, QColor] = {
+    "axial": QColor(230, 90, 80),
+    "coronal": QColor(90, 200, 110),
+    "sagittal": QColor(90, 150, 240),
+    "solid": QColor(200, 200, 200),
+}
+_TEXT, _SHADOW, _MEASURE, _LETTER = QColor(225, 225, 225), QColor(0, 0, 0), QColor(255, 220, 90), QColor(255, 210, 80)
+_MOST_PX = 1280  # a side of a picture on the screen
+_SCALES_MM = (200, 100, 50, 20, 10, 5, 2, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A crosshair line: through a place, along a direction, in the colour of the plane it stands for."""
+
+    through_mm: Vector
+    along: Vector
+    colour: QColor
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A measure over the picture. outline : whether the points are one. text : beside the last point."""
+
+    points_mm: tuple[Vector, ...]
+    outline: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """What lies over a picture. lines : text, upper left."""
+
+    text: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
+    marks: tuple[Mark, ...] = ()
+
+
+class Pane(QWidget):
+    """Signals carry the pane's name first. pressed, moved, released : the mouse event, and where in the patient."""
+
+    pressed = Signal(str, object)
+    moved = Signal(str, object)
+    released = Signal(str, object)
+    turned = Signal(str, int, object)
+    doubled = Signal(str, object)
+    resized = Signal(str)
+
+    def __init__(self, name: PaneName) -> None:
+        super().__init__()
+        self.name: PaneName = name
+        self.overlay = Overlay()
+        self.message = "Drawing …"
+        self.full = False
+        self._image: QImage | None = None
+        self.plane: Plane | None = None
+        self.rows = self.columns = 1
+        self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMinimumSize(120, 120)
+        self.setAccessibleName(f"{name} pane")
+
+    def show_picture(self, picture: Picture, full: bool) -> None:
+        rgb = np.ascontiguousarray(to_rgb(picture))
+        self.rows, self.columns = rgb.shape[:2]
+        # A copy of its own: Qt would look at numpy's memory after numpy let go of it.
+        self._image = QImage(rgb.data, self.columns, self.rows, 3 * self.columns, QImage.Format.Format_RGB888).copy()
+        self.plane = picture.planes[0] if picture.planes else None
+        self.full, self.message = full, ""
+        self.update()
+
+    def show_message(self, sentence: str) -> None:
+        self.message = sentence
+        self.update()
+
+    def show_overlay(self, overlay: Overlay) -> None:
+        self.overlay = overlay
+        self.update()
+
+    def picture_size(self) -> tuple[int, int]:
+        """(rows, columns) of a full picture here, in device pixels."""
+        ratio = self.devicePixelRatioF()
+        rows, columns = max(1, round(self.height() * ratio)), max(1, round(self.width() * ratio))
+        shrink = min(1.0, _MOST_PX / max(rows, columns))
+        return max(1, round(rows * shrink)), max(1, round(columns * shrink))
+
+    def place(self, at: QPointF) -> Vector | None:
+        """LPS mm on the picture's plane under a place of the widget."""
+        if self.plane is None:
+            return None
+        row = at.y() / max(self.height(), 1) * self.rows - 0.5
+        column = at.x() / max(self.width(), 1) * self.columns - 0.5
+        return self.plane.at(row, column)
+
+    def on_widget(self, place_mm: Vector) -> QPointF:
+        """Where a place of the patient is on the widget."""
+        assert self.plane is not None
+        row, column = place_on(self.plane, place_mm)
+        return QPointF((column + 0.5) / self.columns * self.width(), (row + 0.5) / self.rows * self.height())
+
+    def mm_per_point(self) -> float:
+        return self.plane.pixel_spacing_mm[0] * self.rows / max(self.height(), 1) if self.plane else 1.0
+
+    # ------------------------------------------------------------------------------------------------ painting
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        painter = QPainter(self)
+        painter.fillRect(self.rect(), QColor(0, 0, 0))
+        painter.setRenderHints(QPainter.RenderHint.SmoothPixmapTransform | QPainter.RenderHint.Antialiasing)
+        if self._image is not None:
+            painter.drawImage(QRectF(self.rect()), self._image)
+        if self.plane is not None:
+            for line in self.overlay.lines:
+                self._paint_line(painter, line)
+            for mark in self.overlay.marks:
+                self._paint_mark(painter, mark)
+            self._paint_letters(painter, self.plane)
+            self._paint_scale(painter)
+        for number, text in enumerate(self.overlay.text):
+            self._write(painter, QPointF(8, 18 + 16 * number), text, _TEXT)
+        if self.message:
+            self._write(painter, QPointF(8, self.height() / 2), self.message, _TEXT)
+        painter.setPen(QPen(COLOURS[self.name], 2.0 if self.hasFocus() else 1.0))
+        painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
+        painter.end()
+
+    def _paint_line(self, painter: QPainter, line: Line) -> None:
+        long = 4000.0
+        a, b = (
+            self.on_widget(
+                (
+                    line.through_mm[0] + way * line.along[0],
+                    line.through_mm[1] + way * line.along[1],
+                    line.through_mm[2] + way * line.along[2],
+                )
+            )
+            for way in (-long, long)
+        )
+        painter.setPen(QPen(line.colour, 1.0))
+        middle = self.on_widget(line.through_mm)
+        length = max(math.hypot(b.x() - a.x(), b.y() - a.y()), 1e-9)
+        gap = QPointF((b.x() - a.x()) / length * 14.0, (b.y() - a.y()) / length * 14.0)
+        # Open in the middle, so that what it points at is seen.
+        painter.drawLine(a, middle - gap)
+        painter.drawLine(middle + gap, b)
+
+    def _paint_mark(self, painter: QPainter, mark: Mark) -> None:
+        places = [self.on_widget(p) for p in mark.points_mm]
+        painter.setPen(QPen(_MEASURE, 1.5))
+        if mark.outline:
+            painter.drawPolygon(QPolygonF(places))
+        elif len(places) == 4:
+            painter.drawLine(places[0], places[1])
+            painter.drawLine(places[2], places[3])
+        else:
+            painter.drawPolyline(QPolygonF(places))
+        for place in places if len(places) <= 8 else ():
+            painter.drawEllipse(place, 2.5, 2.5)
+        if mark.text and places:
+            for number, text in enumerate(mark.text.split("\n")):
+                self._write(painter, places[-1] + QPointF(8, -6 + 15 * number), text, _MEASURE)
+
+    def _paint_letters(self, painter: QPainter, plane: Plane) -> None:
+        width, height = self.width(), self.height()
+        right, down = plane.right_mm, plane.down_mm
+        for way, at in (
+            (right, QPointF(width - 24, height / 2)),
+            ((-right[0], -right[1], -right[2]), QPointF(8, height / 2)),
+            (down, QPointF(width / 2 - 4, height - 8)),
+            ((-down[0], -down[1], -down[2]), QPointF(width / 2 - 4, 18)),
+        ):
+            self._write(painter, at, letters(way), _LETTER)
+
+    def _paint_scale(self, painter: QPainter) -> None:
+        mm = self.mm_per_point()
+        length = next((n for n in _SCALES_MM if n / mm <= self.width() / 4), None)
+        if length is None:
+            return
+        left, bottom = 10.0, self.height() - 12.0
+        painter.setPen(QPen(_TEXT, 2.0))
+        painter.drawLine(QPointF(left, bottom), QPointF(left + length / mm, bottom))
+        self._write(painter, QPointF(left, bottom - 6), f"{length // 10} cm" if length >= 10 else f"{length} mm", _TEXT)
+
+    @staticmethod
+    def _write(painter: QPainter, at: QPointF, text: str, colour: QColor) -> None:
+        """Light text with a dark edge: readable on bone and on air."""
+        painter.setPen(_SHADOW)
+        for x, y in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            painter.drawText(at + QPointF(x, y), text)
+        painter.setPen(colour)
+        painter.drawText(at, text)
+
+    # ------------------------------------------------------------------------------------------------ events
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        self.setFocus()
+        self.pressed.emit(self.name, event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        self.moved.emit(self.name, event)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        self.released.emit(self.name, event)
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        self.doubled.emit(self.name, event)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
+        self.turned.emit(self.name, event.angleDelta().y(), event.modifiers())
+
+    def enterEvent(self, event: object) -> None:  # noqa: N802
+        self.setFocus()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        self.resized.emit(self.name)
+
+
+def crosshair(cursor_mm: Vector, others: Sequence[tuple[str, Vector]], plane: Plane) -> tuple[Line, ...]:
+    """Where the other planes (name, normal) cut this one, through the crosshair."""
+    lines = []
+    n = plane.normal
+    for name, m in others:
+        along = (n[1] * m[2] - n[2] * m[1], n[2] * m[0] - n[0] * m[2], n[0] * m[1] - n[1] * m[0])
+        if sum(v * v for v in along) > 1e-9:
+            lines.append(Line(cursor_mm, along, COLOURS[name]))
+    return tuple(lines)
