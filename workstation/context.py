@@ -24,6 +24,7 @@ def site_policy(config: Config, root: Path) -> Policy:
     policy = load_policy(config.policy)
     if (root / SITE_CODES).exists():
         policy = policy.with_codes(policy.codes.with_site_rows(root / SITE_CODES))
+    policy = policy.with_order_grounds(config.order_grounds).with_modifiers(config.modifiers)
     return policy.with_reformats(config.reformat_only) if config.policy == "guide" else policy
 
 
