@@ -278,7 +278,8 @@ class Outbox:
             waiting |= turns
             if blocked or entry.state == "operator":
                 continue
-            if entry.last_at is not None and entry.failures and clock() < entry.last_at + pause(entry):
+            # A clock that was set back must not hold a message until it has caught up.
+            if entry.last_at is not None and timedelta(0) <= clock() - entry.last_at < pause(entry):
                 continue
             try:
                 delivery = deliver(message)
