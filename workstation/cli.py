@@ -8,6 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
+from workstation import cli_charge
+from workstation.cli_shared import Json
+from workstation.cli_shared import example as _example
+from workstation.cli_shared import show as _show
+from workstation.cli_shared import table as _table
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -18,6 +24,7 @@ app = typer.Typer(
 )
 charge_app = typer.Typer(no_args_is_help=True, help="Decide and explain charges.")
 outbox_app = typer.Typer(no_args_is_help=True, help="See and deliver what has to leave this machine.")
+cli_charge.add_to(charge_app)
 app.add_typer(charge_app, name="charge")
 app.add_typer(outbox_app, name="outbox")
 
@@ -31,7 +38,6 @@ def _ae_title(text: str | None) -> str | None:
         raise typer.BadParameter(str(error)) from error
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _root = Path()
 
 
@@ -43,28 +49,6 @@ def _global(
 ) -> None:
     global _root
     _root = root.expanduser()
-
-
-def _example(line: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Ends a command's help with an example."""
-
-    def with_example(command: Callable[..., Any]) -> Callable[..., Any]:
-        command.__doc__ = f"{command.__doc__}\n\n    Example: {line}"
-        return command
-
-    return with_example
-
-
-def _show(as_json: bool, value: Any, text: str) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False) if as_json else text)
-
-
-def _table(rows: list[list[str]], header: list[str]) -> str:
-    widths = [max(len(str(row[n])) for row in [header, *rows]) for n in range(len(header))]
-    lines = [
-        "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]
-    ]
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def _progress() -> Callable[[str, float], None]:
@@ -248,7 +232,8 @@ def run(
         plan = words.plan(case, site)
         _show(as_json, plan, "\n".join(f"{key}: {value}" for key, value in plan.items()))
         return
-    if given and given.on_file:
+    if papers and given and given.on_file:
+        site.casebook.touch(given.accession, f"papers {papers.name}")
         site.papers.put(given.accession, given.on_file, site.clock())
     outcome = pipeline.run(case, site, _progress())
     _show(as_json, words.outcome_json(outcome), words.outcome(outcome))
@@ -261,14 +246,18 @@ def papers(file: Path, as_json: Json = False) -> None:
     from workstation import words
     from workstation.charge import decision_to_json
     from workstation.papers import PapersError, read_papers
-    from workstation.pipeline import settle_accession
+    from workstation.pipeline import file_new_records
+    from workstation.settling import settle_accession
     from workstation.site import open_site
 
     given, site = read_papers(file), open_site(_root)
     if given.on_file is None:
         raise PapersError(f"{file}: has no `on_file` part, so there is nothing to put on file.")
+    # Due first: whatever happens after the papers are on file, they are decided on.
+    site.casebook.touch(given.accession, f"papers {file.name}")
     site.papers.put(given.accession, given.on_file, site.clock())
-    settled = settle_accession(given.accession, site)
+    file_new_records(site)
+    settled = settle_accession(given.accession, site, "")
     result = {
         "accession": given.accession,
         "decisions": [{"sr": s.evidence.sop_instance_uid, **decision_to_json(s.decision)} for s in settled],
@@ -383,18 +372,6 @@ def codes(
     _show(as_json, known, "\n".join(f"{key:9} {value}" for key, value in known.items()))
 
 
-@charge_app.command("list")
-@_example("workstation charge list")
-def charge_list(as_json: Json = False) -> None:
-    """List every recorded 3D session with its charge: sent, held (who can resolve it) or denied."""
-    from workstation import words
-    from workstation.site import open_site
-
-    rows = words.charges(open_site(_root))
-    columns = ["accession", "state", "code", "reasons", "who", "sr_uid"]
-    _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
-
-
 @outbox_app.command("list")
 @_example("workstation outbox list")
 def outbox_list(as_json: Json = False) -> None:
@@ -460,11 +437,13 @@ def outbox_retry(key: Key, why: Why, as_json: Json = False) -> None:
 @outbox_app.command("withdraw")
 @_example("workstation outbox withdraw 3f0a… --why 'sent by hand, jd'")
 def outbox_withdraw(key: Key, why: Why, as_json: Json = False) -> None:
-    """Give up a message that waits for an operator. Its charge counts as denied and blocks no new one."""
+    """Give up a message that waits for an operator. Its charge counts as turned down; a coder decides what then."""
+    from workstation.settling import settle_message
     from workstation.site import open_site
 
     site = open_site(_root)
     site.outbox.withdraw(key, site.clock(), why)
+    settle_message(site, key)
     _show(as_json, {"key": key, "state": "withdrawn"}, f"Message {key} is withdrawn.")
 
 
@@ -614,15 +593,19 @@ def _our_errors() -> tuple[type[Exception], ...]:
     from workstation.case import CaseError
     from workstation.charge import FactsError, PolicyError
     from workstation.charge.codes import CodesError
+    from workstation.charge.edits import EditsError
     from workstation.config import ConfigError
     from workstation.demo import DemoError
     from workstation.export import ExportError
+    from workstation.fhir import FhirError
     from workstation.hl7 import Hl7Error
     from workstation.inspection import NothingFound
     from workstation.outbox import OutboxError
     from workstation.papers import PapersError
+    from workstation.worklist import WorkError
 
     return (
         DicomIOError, UidError, DrawError, GeometryError, RecipeError, CaseError, CodesError, FactsError, PolicyError,
         ConfigError, DemoError, ExportError, Hl7Error, NothingFound, OutboxError, PapersError, OSError,
+        EditsError, FhirError, WorkError,
     )  # fmt: skip

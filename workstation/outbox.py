@@ -41,7 +41,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from workstation.charge.facts import ChargeState, PreviousCharge
 from workstation.hl7 import Acknowledgement
 
-Kind = Literal["dicom", "hl7", "file"]
+Kind = Literal["dicom", "hl7", "file", "row", "resource"]
 # acknowledged: done. refused: the receiver could not take it now (AE, CE). rejected: it never will (AR, CR).
 # failed: no acknowledgement. requeued and withdrawn are an operator's. A refusal or rejection may come after the
 # acknowledgement, where a receiver first accepts a message and then looks at it (enhanced mode).
@@ -113,6 +113,10 @@ DatabaseFailed = DBAPIError
 
 class OutboxError(ValueError):
     """The outbox refuses. The message names the entry by key and says what to do."""
+
+
+class OutboxChangedError(OutboxError):
+    """What was to be credited has been withdrawn in between; nothing was queued. Decide again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,21 +340,21 @@ class Outbox:
         OutboxError
             There is no such message, or it does not wait for an operator.
         """
-        entry = self._waiting(key)
-        behind = [
-            each.message.key
-            for each in self._entries(_message.c.accession == entry.message.accession)
-            if each.state == "queued"
-            and each.message.destination == entry.message.destination
-            and entry.message.concerns_money
-            and each.message.concerns_money
-            and self._place(each.message.key) > self._place(key)
-        ]
         with self._engine.begin() as connection:
-            for each in (key, *behind):
-                words = detail if each == key else f"with {key}: {detail}"
-                row = {"message": each, "at": _stamp(at), "outcome": "withdrawn", "detail": words}
-                connection.execute(insert(_attempt).values(row))
+            # Written first: the rest is then read under the lock of this transaction, and nothing comes in between.
+            row = {"message": key, "at": _stamp(at), "outcome": "withdrawn", "detail": detail}
+            entry = self._waiting(key)
+            connection.execute(insert(_attempt).values(row))
+            place = select(_message.c.place).where(_message.c.key == key).scalar_subquery()
+            later = (
+                (_message.c.accession == entry.message.accession)
+                & (_message.c.destination == entry.message.destination)
+                & (_message.c.place > place)
+            )
+            for each in self._entries_in(connection, later) if entry.message.concerns_money else ():
+                if each.state == "queued" and each.message.concerns_money:
+                    words = f"with {key}: {detail}"
+                    connection.execute(insert(_attempt).values({**row, "message": each.message.key, "detail": words}))
 
     def record_charge(self, key: str, state: Literal["denied", "credited"], at: datetime, detail: str) -> None:
         """Record that a charge was denied by the payer, or credited by us.
@@ -458,11 +462,6 @@ class Outbox:
                 )
         return tuple(added)
 
-    def _place(self, key: str) -> int:
-        with self._engine.connect() as connection:
-            place: int = connection.execute(select(_message.c.place).where(_message.c.key == key)).scalar_one()
-            return place
-
     def _open(self) -> tuple[Entry, ...]:
         """Return the messages that are not done, oldest first, without reading those that are."""
         # The newest attempt tells: what was acknowledged may have been rejected later.
@@ -473,14 +472,17 @@ class Outbox:
 
     def _entries(self, which: ColumnElement[bool]) -> tuple[Entry, ...]:
         """Return the messages for which a condition on the message table holds, oldest first."""
+        with self._engine.connect() as connection:
+            return self._entries_in(connection, which)
+
+    def _entries_in(self, connection: Connection, which: ColumnElement[bool]) -> tuple[Entry, ...]:
         chosen = select(_message.c.key).where(which)
         attempts: dict[str, list[Any]] = defaultdict(list)
-        with self._engine.connect() as connection:
-            query = select(_attempt).where(_attempt.c.message.in_(chosen)).order_by(_attempt.c.place)
-            for attempt in connection.execute(query):
-                attempts[attempt.message].append(attempt)
-            rows = connection.execute(select(_message).where(which).order_by(_message.c.place)).all()
-            return tuple(_entry(_read(connection, row), row.queued_at, attempts[row.key]) for row in rows)
+        query = select(_attempt).where(_attempt.c.message.in_(chosen)).order_by(_attempt.c.place)
+        for attempt in connection.execute(query):
+            attempts[attempt.message].append(attempt)
+        rows = connection.execute(select(_message).where(which).order_by(_message.c.place)).all()
+        return tuple(_entry(_read(connection, row), row.queued_at, attempts[row.key]) for row in rows)
 
     def _attempt(self, key: str, at: datetime, delivery: Delivery) -> None:
         row = {"message": key, "at": _stamp(at), "outcome": delivery.outcome, "detail": delivery.detail}
@@ -518,8 +520,12 @@ def _insert(connection: Connection, message: Message, at: str) -> None:
     for charge in message.charges:
         connection.execute(insert(_charge).values(message=message.key, **asdict(charge)))
     for key in message.credits:
-        if connection.execute(select(_charge.c.key).where(_charge.c.key == key)).first() is None:
+        carrier = connection.execute(select(_charge.c.message).where(_charge.c.key == key)).scalar()
+        if carrier is None:
             raise OutboxError(f"There is no charge {key} in the outbox to credit; nothing was queued.")
+        gone = select(_attempt.c.place).where(_attempt.c.message == carrier, _attempt.c.outcome == "withdrawn")
+        if connection.execute(gone).first() is not None:
+            raise OutboxChangedError(f"Charge {key} was withdrawn and needs no credit; nothing was queued.")
         connection.execute(insert(_credit).values(message=message.key, charge=key))
 
 

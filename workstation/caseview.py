@@ -1,0 +1,123 @@
+"""A case as a coder and a compliance officer read it: everything that is on file of it, as JSON and in words."""
+
+from typing import Any
+
+from workstation.billed import read_billed
+from workstation.casebook import Ruling
+from workstation.site import Site
+
+
+def view(site: Site, ruling: Ruling) -> dict[str, Any]:
+    """Return a case, JSON-ready: the decision now, its history, charges, acts and what could not be used."""
+    records = site.casebook.records_of(ruling.session)
+    uids = {record.sr_uid for record in records}
+    history = site.casebook.history(ruling.session)
+    charges = []
+    for known in site.outbox.charges(ruling.accession):
+        if known.charge.sr_uid not in uids:
+            continue
+        billed = read_billed(known.charge.billed) if known.charge.billed else None
+        charges.append(
+            {
+                "key": known.charge.key,
+                "code": known.charge.code,
+                "modifiers": list(billed.line.modifiers) if billed else [],
+                "base": known.charge.base,
+                "state": known.state,
+                "message": known.message,
+                "queued_at": known.queued_at.isoformat(),
+            }
+        )
+    return {
+        "accession": ruling.accession,
+        "session": ruling.session,
+        "state": ruling.state,
+        "since": ruling.since.isoformat(),
+        "decision": {key: ruling.content[key] for key in _DECISION},
+        "correction_of": ruling.content["stale"],
+        "not_used": ruling.content["strangers"],
+        "srs": [
+            {"sr_uid": r.sr_uid, "verified": r.evidence.verified, "counts": r.sr_uid == ruling.sr_uid} for r in records
+        ],
+        "charges": charges,
+        "acts": [
+            {"at": a.at.isoformat(), "person": a.person, "role": a.role, "kind": a.kind, "why": a.why, **a.detail}
+            for a in site.casebook.acts(ruling.session)
+        ],
+        "history": [
+            {
+                "at": each.at.isoformat(),
+                "state": each.state,
+                "reasons": each.content["reasons"],
+                "cause": each.cause,
+                "changed": each.content["changed"],
+                "policy": each.content["policy"],
+                "edition": each.content["edition"],
+            }
+            for each in history
+        ],
+    }
+
+
+_DECISION = ("disposition", "work_tier", "lines", "proposed", "reasons", "explanations", "policy", "edition")
+
+
+def in_words(seen: dict[str, Any]) -> str:
+    """Return a case for people."""
+    decision = seen["decision"]
+    lines = [f"Accession {seen['accession']}: {seen['state']} since {seen['since']}"]
+    lines.append(f"  policy {decision['policy']} {decision['edition'] or '(no edition)'}, tier {decision['work_tier']}")
+    for name in ("lines", "proposed"):
+        lines += [f"  {'charge' if name == 'lines' else 'once cleared'}: {_line(each)}" for each in decision[name]]
+    for each in decision["explanations"]:
+        lines.append(f"  {each['code']}: {each['sentence']} [{each['fact']}; by: {each['resolver']}]")
+    if seen["correction_of"]:
+        lines.append(f"  out and no longer borne by the facts: {', '.join(seen['correction_of'])}")
+    lines += [f"  not used: {each}" for each in seen["not_used"]]
+    lines.append("Charges:" if seen["charges"] else "Charges: none")
+    for each in seen["charges"]:
+        code = "-".join([each["code"], *each["modifiers"]])
+        lines.append(f"  {each['key']} {code} beside {each['base']}: {each['state']}")
+    lines.append("Decisions:")
+    for each in seen["history"]:
+        lines.append(f"  {each['at']} {each['state']} {', '.join(each['reasons'])} because: {each['cause']}")
+        lines += [f"      {change}" for change in each["changed"]]
+    if seen["acts"]:
+        lines.append("Acts:")
+    lines += [f"  {a['at']} {a['person']} ({a['role']}): {a['kind']}: {a['why']}" for a in seen["acts"]]
+    return "\n".join(lines)
+
+
+def _line(line: dict[str, Any]) -> str:
+    code = "-".join([line["code"], *line["modifiers"]])
+    return f"{code} x {line['units']} beside {line['base']} ({line['entity']})"
+
+
+def unmatched(site: Site) -> list[dict[str, str]]:
+    """Return what came in and belongs to no case, JSON-ready. No patient's name or identifier is in it."""
+    rows = [
+        {
+            "what": "unknown accession",
+            "at": received.at.isoformat(),
+            "message": f"{received.kind} {received.control_id}",
+            "accession": accession,
+            "why": "no 3D session of this accession; it is used as soon as there is one",
+        }
+        for received, accession in site.casebook.unmatched()
+    ]
+    for ruling in site.casebook.newest():
+        rows += [
+            {
+                "what": "another patient",
+                "at": ruling.at.isoformat(),
+                "message": message,
+                "accession": ruling.accession,
+                "why": "its patient is not the one of the SR; merge the patients or correct the message",
+            }
+            for message in ruling.content["strangers"]
+        ]
+    rows += [
+        {"what": f"refused, {answer}", "at": at.isoformat(), "message": "", "accession": "", "why": reason}
+        for at, answer, reason in site.casebook.refused()
+    ]
+    return rows
