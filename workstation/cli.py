@@ -515,9 +515,12 @@ def serve(
     port: Annotated[int | None, typer.Option(help="0 lets the system choose.", min=0, max=65535)] = None,
     ae_title: Annotated[str | None, typer.Option("-aet", help="Our AE title.", callback=_ae_title)] = None,
     interval_s: Annotated[float, typer.Option(help="Pause between two tries of the outbox.", min=0.1)] = 10.0,
+    hl7_port: Annotated[
+        int | None, typer.Option(help="Where to listen for HL7; the settings' port by default.", min=0, max=65535)
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Receive DICOM and deliver the outbox until SIGTERM or Ctrl-C."""
+    """Receive DICOM and HL7, decide, and deliver the outbox until SIGTERM or Ctrl-C."""
     from workstation.serve import serve as serve_until_stopped
     from workstation.site import open_site
 
@@ -528,6 +531,7 @@ def serve(
         ae_title,
         interval_s,
         lambda event: typer.echo(json.dumps(event) if as_json else " ".join(f"{k}={v}" for k, v in event.items())),
+        hl7_port,
     )
 
 

@@ -2,20 +2,23 @@
 
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from dicom_io.send import Peer, Sender
+from workstation import daysheet
 from workstation.config import Destination
-from workstation.outbox import Delivery, Message
+from workstation.outbox import Delivery, Entry, Message, backoff
 from workstation.site import Site
-from workstation.transports import dicom, folder, mllp
+from workstation.transports import dicom, fhir_server, folder, mllp, sheet
 
 
-def drain(site: Site) -> tuple[tuple[Message, Delivery], ...]:
+def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery], ...]:
     """Tries everything that is due once, oldest first. Returns what was tried and how it ended.
 
+    at_once : also what has failed before and is to pause still, as a person who asks expects.
     One process at a time: while another one delivers, this one finds nothing to do.
     """
     with ExitStack() as stack:
@@ -31,16 +34,42 @@ def drain(site: Site) -> tuple[tuple[Message, Delivery], ...]:
             destination = site.config.destination(message.destination)
             if destination is None:
                 return Delivery("failed", f"No destination {message.destination!r} in the settings any more.")
-            if destination.kind == "folder":
-                return folder.deliver(message, outgoing_folder(site.root, destination))
-            if destination.kind == "mllp":
-                return mllp.deliver(message, destination.host, destination.port, destination.timeout_s)
-            if destination.name not in senders:
-                peer = Peer(destination.host, destination.port, destination.ae_title)
-                senders[destination.name] = stack.enter_context(Sender(peer, site.config.ae_title))
-            return dicom.deliver(message, senders[destination.name])
+            if destination.kind == "dicom":
+                if destination.name not in senders:
+                    peer = Peer(destination.host, destination.port, destination.ae_title)
+                    senders[destination.name] = stack.enter_context(Sender(peer, site.config.ae_title))
+                return dicom.deliver(message, senders[destination.name])
+            return _deliver(message, destination, site.root)
 
-        return site.outbox.drain(deliver, site.clock)
+        def pause(entry: Entry) -> timedelta:
+            destination = site.config.destination(entry.message.destination)
+            if at_once or destination is None:
+                return timedelta(0)
+            return backoff(entry, destination.retry_s, destination.retry_max_s)
+
+        return site.outbox.drain(deliver, site.clock, pause)
+
+
+def _deliver(message: Message, destination: Destination, root: Path) -> Delivery:
+    if destination.kind == "mllp":
+        tls = mllp.client_tls(*_tls_files(destination, root)) if destination.tls else None
+        return mllp.deliver(message, destination.host, destination.port, destination.timeout_s, tls)
+    if destination.kind == "fhir" and destination.url:
+        secure = destination.url.startswith("https:")
+        tls = mllp.client_tls(*_tls_files(destination, root)) if secure else None
+        token = (root / destination.token_file).read_text(encoding="ascii").strip() if destination.token_file else ""
+        return fhir_server.deliver(
+            message, destination.url, destination.fhir_version, destination.timeout_s, token, tls
+        )
+    if destination.kind == "sheet":
+        return sheet.deliver(message, outgoing_folder(root, destination), daysheet.header())
+    return folder.deliver(message, outgoing_folder(root, destination))
+
+
+def _tls_files(destination: Destination, root: Path) -> tuple[str, str, str]:
+    names = (destination.certificate_authority, destination.certificate, destination.key)
+    authority, certificate, key = (str(root / name) if name else "" for name in names)
+    return authority, certificate, key
 
 
 def outgoing_folder(root: Path, destination: Destination) -> Path:

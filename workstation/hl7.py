@@ -286,6 +286,26 @@ def control_id_of(message: bytes) -> str:
     return found
 
 
+def accept_wanted(message: bytes) -> bool:
+    """Tell whether a message wants to be told that it has been accepted (MSH-15: always, or on success)."""
+    return _at(_split(message)[0], 15) in ("AL", "SU")
+
+
+def wants_application_answer(message: bytes) -> bool:
+    """Tell whether a message in enhanced mode wants an application acknowledgement (MSH-16) beside its acceptance."""
+    return _at(_split(message)[0], 16) in ("AL", "ER", "SU")
+
+
+def accept_of(message: bytes) -> bytes:
+    """Build the accept acknowledgement of an application acknowledgement, at the time that stands in it."""
+    header = _split(message)[0]
+    parties = tuple(unescape(_at(header, field)) for field in (5, 6, 3, 4))
+    fields = dict(zip((2, 3, 4, 5), map(escape, parties), strict=True))
+    control_id = unescape(_at(header, 10))
+    own = {1: r"^~\&", 6: _at(header, 7), 8: "ACK", 9: _digest(["CA", control_id], 20), 10: "P", 11: _at(header, 12)}
+    return _encoded([_segment("MSH", {**fields, **own}), _segment("MSA", {1: "CA", 2: escape(control_id)})])
+
+
 def parse_acknowledgement(message: bytes) -> Acknowledgement:
     """Read an acknowledgement of any HL7 v2 version. Its words are MSA-3, else ERR-8 or ERR-7.
 

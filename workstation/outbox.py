@@ -272,6 +272,7 @@ class Outbox:
         tried: list[tuple[Message, Delivery]] = []
         waiting: set[tuple[str, str, str]] = set()
         down: set[str] = set()
+        silent: dict[str, int] = defaultdict(int)
         for entry in self._open():
             message = entry.message
             # Without an accession there is nothing to keep an order in.
@@ -292,6 +293,10 @@ class Outbox:
                 down.add(message.destination)
             self._attempt(message.key, clock(), delivery)
             tried.append((message, delivery))
+            # One that answers nothing three times over would cost its whole time limit for every message.
+            silent[message.destination] = silent[message.destination] + 1 if delivery.outcome == "failed" else 0
+            if silent[message.destination] >= TRIES:
+                down.add(message.destination)
             if delivery.outcome == "acknowledged":
                 waiting -= turns
         return tuple(tried)

@@ -27,6 +27,7 @@ class Serving:
         listening = self.next()
         assert listening["event"] == "listening"
         self.port, self.ae_title = int(listening["port"]), str(listening["ae_title"])
+        self.hl7_port = int(listening.get("hl7_port", 0))
         return self
 
     def __exit__(
@@ -37,13 +38,20 @@ class Serving:
             self._process.kill()
         self._process.communicate(timeout=30)
 
-    def next(self) -> dict[str, Any]:
-        """The next event; waits for it. Fails when the process has ended."""
+    def next(self, *names: str) -> dict[str, Any]:
+        """The next event, of these names if any are given; waits for it. Fails when the process has ended."""
         assert self._process.stdout is not None and self._process.stderr is not None
-        line = self._process.stdout.readline()
-        assert line, f"serve ended: {self._process.stderr.read()}"
-        event: dict[str, Any] = json.loads(line)
-        return event
+        while True:
+            line = self._process.stdout.readline()
+            assert line, f"serve ended: {self._process.stderr.read()}"
+            event: dict[str, Any] = json.loads(line)
+            if not names or event["event"] in names:
+                return event
+
+    def kill(self) -> None:
+        """End it without any warning, as a power cut would."""
+        self._process.kill()
+        self._process.wait(timeout=30)
 
     def terminate(self) -> tuple[int, str]:
         """Ask it to stop; returns its exit status and its last event."""
