@@ -6,7 +6,6 @@ Running the same case again keeps and queues nothing twice, so a crash at any li
 import hashlib
 import json
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -120,14 +119,18 @@ def record_of(sr: Instance, site: Site) -> Record:
 def file_new_records(site: Site) -> int:
     """Files every SR of ours in the archive that has no record yet. Returns how many: nothing rendered is forgotten."""
     known = site.casebook.known_records()
-    found = 0
-    for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR):
-        if sr.sop_instance_uid in known:
-            continue
-        with suppress(NotReadable):  # somebody else's Comprehensive 3D SR is none of our business
-            site.casebook.record(record_of(sr, site), f"SR {sr.sop_instance_uid}")
-            found += 1
-    return found
+    new = (sr for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR) if sr.sop_instance_uid not in known)
+    return sum(file_record(sr, site) for sr in new)
+
+
+def file_record(sr: Instance, site: Site) -> bool:
+    """Files a stored SR; its accession is due then. Returns whether it is one of ours."""
+    try:
+        site.casebook.record(record_of(sr, site), f"SR {sr.sop_instance_uid}")
+    except NotReadable:
+        # Somebody else's Comprehensive 3D SR is none of our business.
+        return False
+    return True
 
 
 def _begin(case: Case, site: Site) -> tuple[tuple[Act, ...], Attestation | None]:

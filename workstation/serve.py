@@ -6,6 +6,7 @@ up neither what comes in nor what is decided.
 
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,10 +15,11 @@ from typing import Any
 from dicom_io.archive import Kept
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
 from dicom_io.receive import Receiver
+from dicom_io.series import Instance
 from workstation.config import Listener
 from workstation.deliver import drain
 from workstation.listen import answering
-from workstation.pipeline import file_new_records
+from workstation.pipeline import file_new_records, file_record
 from workstation.settling import Settled, settle_due
 from workstation.site import Site
 from workstation.transports.mllp import MllpListener, server_tls
@@ -39,8 +41,8 @@ def serve(
 
     Raises PortInUse, MllpError.
     """
-    stop, work, records = threading.Event(), threading.Event(), threading.Event()
-    records.set()  # what an earlier run has kept and not filed
+    stop, work = threading.Event(), threading.Event()
+    records: deque[Instance] = deque()
     told = threading.Lock()
 
     def ended(*_: object) -> None:
@@ -57,7 +59,7 @@ def serve(
     def kept(item: Kept) -> None:
         say({"event": "received", "instance": item.instance.sop_instance_uid, "news": item.news})
         if item.instance.sop_class_uid == COMPREHENSIVE_3D_SR:
-            records.set()
+            records.append(item.instance)
             work.set()
 
     def heard(event: dict[str, str]) -> None:
@@ -105,7 +107,7 @@ def _decide(
     site: Site,
     stop: threading.Event,
     work: threading.Event,
-    records: threading.Event,
+    records: deque[Instance],
     interval_s: float,
     say: Callable[[dict[str, Any]], None],
 ) -> None:
@@ -120,11 +122,11 @@ def _decide(
             }
         )
 
+    file_new_records(site)  # what an earlier run has kept and not filed
     while not stop.is_set():
         work.clear()
-        if records.is_set():
-            records.clear()
-            file_new_records(site)
+        while records:
+            file_record(records.popleft(), site)
         if settle_due(site, decided) == 0:
             work.wait(interval_s)
 
@@ -147,6 +149,7 @@ def _deliver(
                     "detail": delivery.detail,
                 }
             )
+        idle = idle and not tried
         if not any(delivery.outcome == "acknowledged" for _, delivery in tried):
             quiet = not site.casebook.due() and not site.outbox.pending()
             if quiet and not idle:
