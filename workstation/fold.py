@@ -30,7 +30,10 @@ class Filed:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An answer of a member of the staff: facts by their path, as `answers.py` allows them."""
+    """An answer of a member of the staff: facts by their path, as `worklist.ANSWERS` allows them.
+
+    at : when it was given, or the time of the newest message known then, whichever is later.
+    """
 
     at: datetime
     place: int
@@ -217,9 +220,8 @@ class _State:
             elif path == "diagnoses":
                 self._papers = replace(self._papers, diagnoses=tuple(value))
             elif path == "base_procedures":
-                base = BaseProcedure(value, "performed", self._study)
-                others = tuple(b for b in self._papers.base_procedures if b.code != value)
-                self._papers = replace(self._papers, base_procedures=(*others, base))
+                # A coder's finding stands beside what orders say, whatever becomes of those.
+                self._items[f"answer {value}"] = OrderItem("", value, "performed", self._study, False)
             else:
                 self._papers = replace(self._papers, **{table: replace(getattr(self._papers, table), **{key: value})})
 

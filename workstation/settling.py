@@ -164,7 +164,7 @@ def file_of(view: View, record: Record, site: Site, policy: Policy) -> File:
     snapshot = view.snapshot
     newest = site.papers.newest(snapshot.accession)
     answered = [
-        Answered(act.at, act.place, tuple(act.detail["facts"].items()))
+        Answered(datetime.fromisoformat(act.detail["after"]), act.place, tuple(act.detail["facts"].items()))
         for act in snapshot.acts
         if act.kind == "answer" and act.session == record.session
     ]

@@ -20,7 +20,7 @@ from workstation.context import site_policy
 from workstation.imports import units_allowed
 from workstation.outbox import Known
 from workstation.overlay import RELEASABLE, basis_of
-from workstation.settling import Settled, settle_accession
+from workstation.settling import Settled, read, settle_accession
 from workstation.site import Site
 from workstation.transports.folder import write_file
 
@@ -141,9 +141,7 @@ def find(site: Site, word: str) -> Ruling:
     """
     named = site.casebook.sessions(word)
     if not named:
-        raise WorkError(
-            f"{word}: there is no case of this accession, session or SR; `workstation charge list` shows all."
-        )
+        raise WorkError(f"{word}: no case has this accession, session or SR; `workstation charge list` shows all.")
     if len(named) > 1:
         listed = ", ".join(session for session, _ in named)
         raise WorkError(f"{word}: there are {len(named)} cases; name one of the sessions {listed}.")
@@ -223,7 +221,10 @@ def answer(site: Site, word: str, by: str, why: str, stated: Sequence[str], docu
     folder = site.root / _DOCUMENTS
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder, f"{digest}{document.suffix}", content)
-    detail = {"facts": facts, "document": document.name, "sha256": digest}
+    # The sender's clock may be ahead of ours; an answer is later than all that was known when it was given.
+    known = [each.stated_at for each in read(ruling.accession, site).stated]
+    after = max([site.clock(), *known]).isoformat()
+    detail = {"facts": facts, "document": document.name, "sha256": digest, "after": after}
     return _do(site, ruling, who, "answer", why, detail)
 
 
