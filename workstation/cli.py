@@ -372,9 +372,16 @@ def codes(
     _show(as_json, known, "\n".join(f"{key:9} {value}" for key, value in known.items()))
 
 
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The key of a message, as `outbox list --json` shows it.")]
+Why = Annotated[str, typer.Option("--why", help="Who does this and why; kept with the message.")]
+
+
 @outbox_app.command("list")
-@_example("workstation outbox list")
-def outbox_list(as_json: Json = False) -> None:
+@_example("workstation outbox list --waiting")
+def outbox_list(
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only what waits for an operator.")] = False,
+    as_json: Json = False,
+) -> None:
     """List every message with its state, the number of tries and the last answer."""
     from workstation.site import open_site
 
@@ -390,9 +397,40 @@ def outbox_list(as_json: Json = False) -> None:
             "key": e.message.key,
         }
         for e in open_site(_root).outbox.list()
+        if not waiting or e.state == "operator"
     ]
     columns = ["destination", "kind", "state", "tries", "accession", "identity", "answer"]
     _show(as_json, rows, _table([[str(r[c])[:70] for c in columns] for r in rows], columns))
+
+
+@outbox_app.command("show")
+@_example("workstation outbox show 3f0a…")
+def outbox_show(key: Key, as_json: Json = False) -> None:
+    """Show a message as it is sent, and what it charges or credits. It holds patient data."""
+    from workstation.outbox import OutboxError
+    from workstation.site import open_site
+
+    entry = next((e for e in open_site(_root).outbox.list() if e.message.key == key), None)
+    if entry is None:
+        raise OutboxError(f"There is no message {key} in the outbox; check the key.")
+    message = entry.message
+    body = message.body.decode("utf-8", "replace").replace("\r", "\n").rstrip() if message.body is not None else ""
+    result = {
+        "key": key,
+        "destination": message.destination,
+        "identity": message.identity,
+        "accession": message.accession,
+        "state": entry.state,
+        "tries": entry.tries,
+        "queued_at": entry.queued_at.isoformat(),
+        "answer": entry.last_detail,
+        "charges": [charge.key for charge in message.charges],
+        "credits": list(message.credits),
+        "path": message.path or "",
+        "body": body,
+    }
+    lines = [f"{name:12} {value}" for name, value in result.items() if name != "body" and value]
+    _show(as_json, result, "\n".join([*lines, body]).rstrip())
 
 
 @outbox_app.command("send")
@@ -417,10 +455,6 @@ def outbox_send(
     _show(as_json, result, "\n".join([f"{done} acknowledged, {left} left.", *problems]))
     if left:
         raise typer.Exit(1)
-
-
-Key = Annotated[str, typer.Argument(metavar="KEY", help="The key of a message, as `outbox list --json` shows it.")]
-Why = Annotated[str, typer.Option("--why", help="Who does this and why; kept with the message.")]
 
 
 @outbox_app.command("retry")

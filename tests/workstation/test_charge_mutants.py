@@ -10,9 +10,6 @@ import pytest
 from tests.workstation import test_charge_cases as cases
 from tests.workstation.mutants import CHANGED, Mutant, mutants, program_of
 
-# Changes that no facts can tell from ours, each with the reason.
-EQUIVALENT: dict[str, str] = {}
-
 
 def checks_of_the_cases() -> list[Callable[[], None]]:
     """Every test of the module with every set of its parameters, as something to call."""
@@ -78,11 +75,5 @@ def test_every_change_of_the_rules_makes_a_test_fail(module: str, monkeypatch: p
     made = list(mutants(module))
     survived = [mutant for mutant in made if not is_killed(mutant, checks, monkeypatch)]
     print(f"\n{module}: {len(made)} changes, {len(made) - len(survived)} make a test fail")
-    unexpected = [f"line {mutant.line} {mutant.name}" for mutant in survived if mutant.name not in EQUIVALENT]
-    assert not unexpected, "\n".join(unexpected)
-
-
-def test_what_is_called_equivalent_is_still_there() -> None:
-    names = {mutant.name for module in CHANGED for mutant in mutants(module)}
-    assert set(EQUIVALENT) <= names
-    assert all(EQUIVALENT.values())
+    assert len(made) > 15
+    assert not survived, "\n".join(f"line {mutant.line} {mutant.name}" for mutant in survived)
