@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from workstation.casebook import Ruling
 from workstation.charge import Decision, Policy, decide, decision_to_json, read_facts
 
-# What makes two decisions the same one.
-DECIDED = ("disposition", "reasons", "lines", "proposed", "edition")
+# What makes two decisions the same one. By which edition it was decided is recorded with it, and changes nothing.
+DECIDED = ("disposition", "reasons", "lines", "proposed")
 
 
 def changed_decisions(rulings: Iterable[Ruling], policy: Policy) -> Iterator[tuple[Ruling, Decision]]:

@@ -102,9 +102,7 @@ def read_pair_edits(text: str, name: str) -> tuple[tuple[PairEdit, ...], int]:
             raise EditsError(f"{place}: the deletion date {end} is before the effective date {start}.")
         found.append(PairEdit(fields[0], fields[1], start, end, fields[5]))  # type: ignore[arg-type]
     if not count:
-        raise EditsError(
-            f"{name}: no procedure-to-procedure edit found; give the practitioner PTP file as CMS ships it."
-        )
+        raise EditsError(f"{name}: no edit of two codes found; give the practitioner PTP file as CMS ships it.")
     return tuple(sorted(set(found), key=_pair_key)), count
 
 
@@ -123,7 +121,8 @@ def read_unit_edits(text: str, name: str, effective_from: date) -> tuple[tuple[U
             if count:
                 raise EditsError(f"{name} line {number}: not a row of a code and its units like those before.")
             continue
-        if not fields[1].isdigit():
+        # A number with five digits is a code: this is a file of pairs.
+        if not re.fullmatch(r"\d{1,4}", fields[1]):
             raise EditsError(f"{name} line {number}: {fields[1][:20]!r} is not a number of units.")
         count += 1
         if fields[0] in PAIR:
