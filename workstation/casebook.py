@@ -305,10 +305,11 @@ class Casebook:
 
     # Cases
 
-    def known_records(self) -> frozenset[str]:
-        """Return the UIDs of all SRs that have a record here."""
+    def sessions_by_sr(self) -> dict[str, str]:
+        """Return the session of every SR that has a record here, by the SR's UID."""
         with self._engine.connect() as connection:
-            return frozenset(connection.execute(select(_record.c.sr_uid)).scalars())
+            rows = connection.execute(select(_record.c.sr_uid, _record.c.session)).all()
+        return {row.sr_uid: row.session for row in rows}
 
     def record(self, record: Record, cause: str) -> None:
         """File a record; its accession is due. Filed already: nothing."""
@@ -378,6 +379,13 @@ class Casebook:
         with self._engine.connect() as connection:
             found = self._newest(connection, true())
         return tuple(each for each in found if states is None or each.state in states)
+
+    def newest_of(self, session: str) -> Ruling | None:
+        """Return the newest ruling on a case, if there is one."""
+        query = select(_decision).where(_decision.c.session == session).order_by(_decision.c.place.desc()).limit(1)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _ruling_of(row)
 
     def history(self, session: str) -> tuple[Ruling, ...]:
         """Return every ruling on a case, oldest first."""

@@ -221,7 +221,7 @@ def run(
     from render.protocols import load_protocol
     from workstation import pipeline, words
     from workstation.case import Case, session_of
-    from workstation.papers import read_papers
+    from workstation.papers import PapersError, read_papers
     from workstation.site import open_site
 
     site = open_site(_root)
@@ -233,6 +233,8 @@ def run(
         _show(as_json, plan, "\n".join(f"{key}: {value}" for key, value in plan.items()))
         return
     if papers and given and given.on_file:
+        if not site.config.believe_papers:
+            raise PapersError(_NO_PAPERS)
         site.casebook.touch(given.accession, f"papers {papers.name}")
         site.papers.put(given.accession, given.on_file, site.clock())
     outcome = pipeline.run(case, site, _progress())
@@ -251,6 +253,8 @@ def papers(file: Path, as_json: Json = False) -> None:
     from workstation.site import open_site
 
     given, site = read_papers(file), open_site(_root)
+    if not site.config.believe_papers:
+        raise PapersError(_NO_PAPERS)
     if given.on_file is None:
         raise PapersError(f"{file}: has no `on_file` part, so there is nothing to put on file.")
     # Due first: whatever happens after the papers are on file, they are decided on.
@@ -267,6 +271,12 @@ def papers(file: Path, as_json: Json = False) -> None:
     for one in settled:
         text += [f"SR {one.evidence.sop_instance_uid}: {words.decision(one.decision)}"]
     _show(as_json, result, "\n".join([*text, f"{len(result['queued'])} new messages in the outbox."]))
+
+
+_NO_PAPERS = (
+    "This site's settings believe no papers from files (believe_papers): orders and reports come by HL7, answers by "
+    "`workstation charge answer`. Nothing was filed."
+)
 
 
 @charge_app.command()
@@ -337,6 +347,17 @@ def policies(as_json: Json = False) -> None:
     _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
 
 
+def _table_of(entry: Any, table: Any) -> str:
+    from workstation.context import SITE_CODES
+    from workstation.imports import EDITS_FILE
+
+    if entry is None:
+        return ""
+    if entry in table.imported_entries:
+        return EDITS_FILE
+    return SITE_CODES if entry in table.site_entries else "shipped"
+
+
 @charge_app.command()
 @_example("workstation charge codes 70450 --on 2026-03-02")
 def codes(
@@ -348,7 +369,7 @@ def codes(
     from datetime import date
 
     from workstation.config import load_config
-    from workstation.context import SITE_CODES, site_policy
+    from workstation.context import site_policy
     from workstation.site import local_clock
 
     try:
@@ -367,7 +388,7 @@ def codes(
         "to": entry.effective_to.isoformat() if entry and entry.effective_to else "",
         "basis": entry.basis if entry else "",
         "verified": entry.verified if entry else False,
-        "table": "" if not entry else SITE_CODES if entry in table.site_entries else "shipped",
+        "table": _table_of(entry, table),
     }
     _show(as_json, known, "\n".join(f"{key:9} {value}" for key, value in known.items()))
 
@@ -407,12 +428,9 @@ def outbox_list(
 @_example("workstation outbox show 3f0a…")
 def outbox_show(key: Key, as_json: Json = False) -> None:
     """Show a message as it is sent, and what it charges or credits. It holds patient data."""
-    from workstation.outbox import OutboxError
     from workstation.site import open_site
 
-    entry = next((e for e in open_site(_root).outbox.list() if e.message.key == key), None)
-    if entry is None:
-        raise OutboxError(f"There is no message {key} in the outbox; check the key.")
+    entry = open_site(_root).outbox.entry(key)
     message = entry.message
     body = message.body.decode("utf-8", "replace").replace("\r", "\n").rstrip() if message.body is not None else ""
     result = {
@@ -472,12 +490,10 @@ def outbox_retry(key: Key, why: Why, as_json: Json = False) -> None:
 @_example("workstation outbox withdraw 3f0a… --why 'sent by hand, jd'")
 def outbox_withdraw(key: Key, why: Why, as_json: Json = False) -> None:
     """Give up a message that waits for an operator. Its charge counts as turned down; a coder decides what then."""
-    from workstation.settling import settle_message
+    from workstation.settling import withdraw
     from workstation.site import open_site
 
-    site = open_site(_root)
-    site.outbox.withdraw(key, site.clock(), why)
-    settle_message(site, key)
+    withdraw(open_site(_root), key, why)
     _show(as_json, {"key": key, "state": "withdrawn"}, f"Message {key} is withdrawn.")
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, ConfigDict, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, StringConstraints, TypeAdapter
 
 from dicom_io.uids import derived
 from workstation.charge.facts import Entity, Modality, Site, Text
@@ -218,7 +218,9 @@ class Config:
     policy : which charge policy decides. entity, site : whose charge it is and where. independent_workstation : that
     this device is independent of the scanner. reformat_only : what `guide` does with reformats alone. order_grounds :
     what stands for an order. modifiers : modifiers of an entity's lines in place of ours. corrections : who takes back
-    a charge that its facts no longer bear. share_limit : share of CT and MR with 3D above which a report flags.
+    a charge that its facts no longer bear. believe_papers : whether papers files count. recheck_at : when `serve`
+    decides every open case again, HH:MM; empty for never. share_limit : share of CT and MR with 3D above which a
+    report flags.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -240,6 +242,8 @@ class Config:
     department: str = ""
     location: str = ""
     corrections: Literal["coder", "automatic"] = "coder"
+    believe_papers: bool = True
+    recheck_at: Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")] = ""
     share_limit: float = 0.2
     counted_modalities: tuple[Modality, ...] = ("CT", "MR")
     destinations: tuple[Destination, ...] = field(default=(_OUTGOING,))

@@ -91,16 +91,17 @@ def _followed(
     start: str, table: Mapping[str, tuple[Stated, Merged]], target: Callable[[Merged], str]
 ) -> tuple[str, Merged | None]:
     way: list[tuple[Stated, Merged]] = []
-    seen, now = {start}, start
-    while now in table:
-        way.append(table[now])
+    seen = [start]
+    while seen[-1] in table:
+        way.append(table[seen[-1]])
         now = target(way[-1][1])
         if now in seen:
             # Merged there and back: the newest of the circle says who is left.
-            newest = max(way, key=lambda step: step[0].order)[1]
+            circle = way[seen.index(now) :]
+            newest = max(circle, key=lambda step: step[0].order)[1]
             return target(newest), newest
-        seen.add(now)
-    return now, way[-1][1] if way else None
+        seen.append(now)
+    return seen[-1], way[-1][1] if way else None
 
 
 def fold(

@@ -70,7 +70,7 @@ def report(site: Site, month: str) -> dict[str, Any]:
 
 def lost(site: Site) -> list[str]:
     """Return what was rendered and has no decision: SRs without a case, and 3D images that no SR tells of."""
-    known = site.casebook.known_records()
+    known = site.casebook.sessions_by_sr()
     found = [
         f"SR {sr.sop_instance_uid}, accession {sr.accession or '(none)'}: no decision; run `charge recheck`"
         for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR)

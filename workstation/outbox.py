@@ -438,6 +438,18 @@ class Outbox:
                 found[row.message].append(row.outcome)
         return found
 
+    def entry(self, key: str) -> Entry:
+        """Return one message with what has become of it.
+
+        Raises
+        ------
+        OutboxError
+            There is no such message.
+        """
+        for entry in self._entries(_message.c.key == key):
+            return entry
+        raise OutboxError(f"There is no message {key} in the outbox; check the key.")
+
     def list(self) -> tuple[Entry, ...]:
         """Return every message with what has become of it, oldest first."""
         return self._entries(true())
@@ -499,10 +511,7 @@ class Outbox:
         self._attempt(key, at, delivery)
 
     def _waiting(self, key: str) -> Entry:
-        found = self._entries(_message.c.key == key)
-        if not found:
-            raise OutboxError(f"There is no message {key} in the outbox; check the key.")
-        entry = found[0]
+        entry = self.entry(key)
         if entry.state != "operator":
             raise OutboxError(f"Message {key} is {entry.state} and waits for nobody; it was left as it is.")
         return entry

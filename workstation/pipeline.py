@@ -118,7 +118,7 @@ def record_of(sr: Instance, site: Site) -> Record:
 
 def file_new_records(site: Site) -> int:
     """Files every SR of ours in the archive that has no record yet. Returns how many: nothing rendered is forgotten."""
-    known = site.casebook.known_records()
+    known = site.casebook.sessions_by_sr()
     new = (sr for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR) if sr.sop_instance_uid not in known)
     return sum(file_record(sr, site) for sr in new)
 

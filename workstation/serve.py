@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from dicom_io.archive import Kept
@@ -23,6 +24,7 @@ from workstation.pipeline import file_new_records, file_record
 from workstation.settling import Settled, settle_due
 from workstation.site import Site
 from workstation.transports.mllp import MllpListener, server_tls
+from workstation.worklist import recheck
 
 
 def serve(
@@ -123,12 +125,26 @@ def _decide(
         )
 
     file_new_records(site)  # what an earlier run has kept and not filed
+    checked = site.clock()
     while not stop.is_set():
         work.clear()
+        now = site.clock()
+        if recheck_between(checked, now, site.config.recheck_at):
+            say({"event": "rechecked", **recheck(site)})
+        checked = now
         while records:
             file_record(records.popleft(), site)
         if settle_due(site, decided) == 0:
             work.wait(interval_s)
+
+
+def recheck_between(last: datetime, now: datetime, at: str) -> bool:
+    """Tell whether the time of day `at` (HH:MM; empty for never) has come between two looks at the clock."""
+    if not at:
+        return False
+    hour, minute = map(int, at.split(":"))
+    today = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return any(last < moment <= now for moment in (today, today - timedelta(days=1)))
 
 
 def _deliver(

@@ -115,11 +115,16 @@ def settle_due(site: Site, tell: Callable[[Settled], None] = lambda settled: Non
     return len(due)
 
 
-def settle_message(site: Site, key: str) -> None:
-    """Decide the accession of a message anew, after an operator or a receiver did something to it."""
-    for entry in site.outbox.list():
-        if entry.message.key == key:
-            settle_accession(entry.message.accession, site, f"message {key[:12]}: {entry.last_detail}")
+def withdraw(site: Site, key: str, why: str) -> None:
+    """Give up a message that waits for an operator, and decide its accession anew.
+
+    Raises OutboxError when there is no such message, or it does not wait.
+    """
+    accession = site.outbox.entry(key).message.accession
+    # Due first: whatever happens after the message is withdrawn, it is decided on.
+    site.casebook.touch(accession, f"message {key[:12]} withdrawn: {why}")
+    site.outbox.withdraw(key, site.clock(), why)
+    settle_accession(accession, site, "")
 
 
 def read(accession: str, site: Site, record: Record | None = None) -> View:

@@ -96,7 +96,7 @@ def member(site: Site, identity: str) -> Member:
 def items(site: Site) -> tuple[Item, ...]:
     """Return every case, the oldest first."""
     by_session: dict[str, list[Known]] = {}
-    sessions = {record.sr_uid: record.session for record in site.casebook.records()}
+    sessions = site.casebook.sessions_by_sr()
     for known in site.outbox.charges():
         by_session.setdefault(sessions.get(known.charge.sr_uid, ""), []).append(known)
     now = site.clock()
@@ -146,10 +146,11 @@ def find(site: Site, word: str) -> Ruling:
         listed = ", ".join(session for session, _ in named)
         raise WorkError(f"{word}: there are {len(named)} cases; name one of the sessions {listed}.")
     session, accession = named[0]
-    newest = {ruling.session: ruling for ruling in site.casebook.newest()}.get(session)
+    newest = site.casebook.newest_of(session)
     if newest is None:
         settle_accession(accession, site, "asked for")
-        newest = site.casebook.history(session)[-1]
+        newest = site.casebook.newest_of(session)
+    assert newest is not None, "a record that was settled has a ruling"
     return newest
 
 
@@ -266,6 +267,8 @@ def payer_denied(site: Site, word: str, by: str, why: str) -> list[Settled]:
     out = [known for known in _own(site, ruling) if known.state in ("sent", "acknowledged")]
     if not out:
         raise WorkError(f"{word}: no charge of this case has been sent; the payer cannot have seen it.")
+    # Due first: whatever happens after the denial is recorded, it is decided on.
+    site.casebook.touch(ruling.accession, f"denied by the payer, {who.id}")
     for known in out:
         site.outbox.record_charge(known.charge.key, "denied", site.clock(), f"{who.id}: {why}")
     return _do(site, ruling, who, "note", f"denied by the payer: {why}", {})
@@ -319,7 +322,7 @@ def _fresh(site: Site, word: str) -> Ruling:
     """The case as it is now, with everything decided that was due."""
     ruling = find(site, word)
     settle_accession(ruling.accession, site, "")
-    return site.casebook.history(ruling.session)[-1]
+    return site.casebook.newest_of(ruling.session) or ruling
 
 
 def _own(site: Site, ruling: Ruling) -> list[Known]:
