@@ -124,13 +124,20 @@ def file_new_records(site: Site) -> int:
 
 
 def file_record(sr: Instance, site: Site) -> bool:
-    """Files a stored SR; its accession is due then. Returns whether it is one of ours."""
+    """Files a stored SR; its accession is due then. Returns whether it is one of ours.
+
+    Any other SR may be a report: then its accession is due as well.
+    """
     try:
-        site.casebook.record(record_of(sr, site), f"SR {sr.sop_instance_uid}")
+        if sr.sop_class_uid == COMPREHENSIVE_3D_SR:
+            site.casebook.record(record_of(sr, site), f"SR {sr.sop_instance_uid}")
+            return True
     except NotReadable:
-        # Somebody else's Comprehensive 3D SR is none of our business.
-        return False
-    return True
+        # Somebody else's Comprehensive 3D SR is no session of ours.
+        pass
+    if sr.accession:
+        site.casebook.touch(sr.accession, f"report SR {sr.sop_instance_uid}")
+    return False
 
 
 def _begin(case: Case, site: Site) -> tuple[tuple[Act, ...], Attestation | None]:

@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dicom_io.archive import Kept
-from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
 from dicom_io.receive import Receiver
 from dicom_io.series import Instance
 from workstation.config import Listener
 from workstation.deliver import drain
 from workstation.listen import answering
 from workstation.pipeline import file_new_records, file_record
+from workstation.report_sr import REPORT_CLASSES
 from workstation.settling import Settled, settle_due
 from workstation.site import Site
 from workstation.transports.mllp import MllpListener, server_tls
@@ -60,7 +60,7 @@ def serve(
 
     def kept(item: Kept) -> None:
         say({"event": "received", "instance": item.instance.sop_instance_uid, "news": item.news})
-        if item.instance.sop_class_uid == COMPREHENSIVE_3D_SR:
+        if item.instance.sop_class_uid in REPORT_CLASSES:  # our record of a session is of one of them
             records.append(item.instance)
             work.set()
 

@@ -31,6 +31,7 @@ from workstation.hl7 import ChargeSubject, Hl7Error
 from workstation.outbox import Known, Message
 from workstation.overlay import overlaid
 from workstation.recheck import DECIDED
+from workstation.report_sr import REPORT_CLASSES, read_report
 from workstation.site import Site
 from workstation.statements import Ordered, Refused, Reported, Stated, statements_of
 
@@ -149,6 +150,11 @@ def read(accession: str, site: Site, record: Record | None = None) -> View:
         for each in stated(book.messages("accession", {accession}))
         if isinstance(each.statement, Ordered | Reported) and each.statement.accession == accession
     ]
+    ours = {each.sr_uid for each in snapshot.records}
+    for sop_class in REPORT_CLASSES if accession else ():
+        for instance in site.archive.instances_of(sop_class, accession):
+            report = None if instance.sop_instance_uid in ours else read_report(instance, site.config.reading, zone)
+            own += [report] if report is not None else []
     orders = [each.statement for each in own if isinstance(each.statement, Ordered)]
     papers = site.papers.get(accession)
     visits = {o.visit for o in orders if o.visit} | ({papers.visit_number} if papers.visit_number else set())

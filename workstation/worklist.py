@@ -20,6 +20,7 @@ from workstation.context import site_policy
 from workstation.imports import units_allowed
 from workstation.outbox import Known
 from workstation.overlay import RELEASABLE, basis_of
+from workstation.report_sr import REPORT_CLASSES
 from workstation.settling import Settled, read, settle_accession
 from workstation.site import Site
 from workstation.transports.folder import write_file
@@ -298,6 +299,9 @@ def recheck(site: Site, everything: bool = False) -> dict[str, int]:
         # These rest on what no message tells of: our archive and our settings.
         ours = {"NOT_ARCHIVED", "FACT_MISSING", "MESSAGE_NOT_BUILT"}
         again |= {each.accession for each in open_ones if ours & set(each.content["reasons"])}
+        # A report SR that came while nobody was there to see it.
+        reported = {sr.accession for kind in REPORT_CLASSES for sr in site.archive.instances_of(kind)}
+        again |= {e.accession for e in open_ones if "REPORT_NOT_FINAL" in e.content["reasons"]} & reported
     for accession in sorted(again):
         settle_accession(accession, site, "re-check")
     after = {ruling.session: ruling for ruling in site.casebook.newest()}
