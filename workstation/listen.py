@@ -58,6 +58,9 @@ def _taken(message: bytes, incoming: Incoming, site: Site) -> tuple[Acknowledgem
         return _kept(message, refused.code, str(refused), site)
     except Hl7Error as error:
         return _kept(message, "AR", str(error), site)
+    except (LookupError, TypeError, AttributeError) as error:
+        # A defect of ours in reading it. It is kept for whoever mends that, and not promised.
+        return _kept(message, "AE", f"The message could not be understood ({type(error).__name__}).", site)
     except DatabaseFailed as error:
         # Nothing is kept, so nothing may be promised. The sender has it still, and sends it again.
         return "AE", f"The message could not be written ({type(error).__name__}); send it again."

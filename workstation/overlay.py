@@ -7,7 +7,7 @@ turned down is not sent again by itself.
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,34 +28,30 @@ RELEASABLE = frozenset(
         "NONCONTIGUOUS_REVIEW",
         "DX_NOT_IN_POLICY",
         "CHARGE_TURNED_DOWN",
+        "CREDITED_ELSEWHERE",
     }
 )
 
 
-def overlaid(decision: Decision, facts: Facts | None, own: Sequence[Known], acts: Sequence[Act]) -> Decision:
-    """Return the decision after what people did. own : the charges of this case, with what became of them."""
-    last = next((a for a in reversed(acts) if a.kind in ("release", "deny", "reopen", "credit")), None)
-    if last is not None and (last.kind == "deny" or (last.kind == "credit" and not last.detail.get("replace"))):
+_DECISIVE = ("release", "deny", "reopen", "credit")
+
+
+def overlaid(
+    decision: Decision, facts: Facts | None, session: str, known: Sequence[Known], acts: Sequence[Act]
+) -> Decision:
+    """Return the decision on a session after what people did.
+
+    known, acts : the charges and the acts of the whole accession. What was turned down or taken back in one session
+    must not go out by itself in another one of the same accession.
+    """
+    decisive = {each.session: each for each in acts if each.kind in _DECISIVE}
+    last = decisive.pop(session, None)
+    if last is not None and last.kind in ("deny", "credit"):
         code = "DENIED_BY_CODER" if last.kind == "deny" else "CREDITED_BY_CODER"
         reason = Reason(code, f"{last.person}: {last.why}", "acts", "coder", "deny")
         return replace(decision, disposition="deny", lines=(), proposed=(), reasons=(reason,))
-    turned_down = tuple(known.charge.key for known in own if known.state == "denied")
-    if turned_down and decision.disposition != "deny":
-        reason = Reason(
-            "CHARGE_TURNED_DOWN",
-            "A charge of this case was withdrawn by an operator or denied by the payer; a coder has to decide whether "
-            "it is charged again.",
-            f"charge {', '.join(turned_down)}",
-            "coder",
-            "hold",
-        )
-        decision = replace(
-            decision,
-            disposition="hold",
-            lines=(),
-            proposed=decision.lines or decision.proposed,
-            reasons=(*decision.reasons, reason),
-        )
+    if decision.disposition != "deny":
+        decision = _held(decision, [each.charge.key for each in known if each.state == "denied"], decisive)
     if decision.disposition != "hold" or last is None or last.kind != "release":
         return decision
     plain = facts_to_json(facts) if facts is not None else {}
@@ -68,6 +64,38 @@ def overlaid(decision: Decision, facts: Facts | None, own: Sequence[Known], acts
     if left:
         return replace(decision, reasons=left)
     return replace(decision, disposition="release", lines=_one_each(decision.proposed), proposed=(), reasons=())
+
+
+def _held(decision: Decision, turned_down: Sequence[str], elsewhere: Mapping[str, Act]) -> Decision:
+    found: list[Reason] = []
+    if turned_down:
+        found.append(
+            Reason(
+                "CHARGE_TURNED_DOWN",
+                "A charge of this accession was withdrawn by an operator or denied by the payer; a coder has to decide "
+                "whether it is charged again.",
+                f"charge {', '.join(turned_down)}",
+                "coder",
+                "hold",
+            )
+        )
+    credited = [key for act in elsewhere.values() if act.kind == "credit" for key in act.detail["keys"]]
+    if credited:
+        found.append(
+            Reason(
+                "CREDITED_ELSEWHERE",
+                "A coder has credited the charge of another session of this accession; a coder has to decide whether "
+                "this one is charged in its place.",
+                f"charge {', '.join(credited)}",
+                "coder",
+                "hold",
+            )
+        )
+    if not found:
+        return decision
+    proposed = decision.lines or decision.proposed
+    reasons = (*decision.reasons, *found)
+    return replace(decision, disposition="hold", lines=(), proposed=proposed, reasons=reasons)
 
 
 def basis_of(reason: Reason, facts: dict[str, Any]) -> str:

@@ -96,11 +96,10 @@ def explain(sr: Instance, site: Site) -> tuple[Evidence, Decision]:
     record = record_of(sr, site)
     view = read(record.accession, site, record)
     records = [*view.snapshot.records, record]
-    own, others = own_charges(view, record.session, records)
+    _, others = own_charges(view, record.session, records)
     policy = site_policy(site.config, site.root)
     decision, facts, _ = decide_record(record, view, site, policy, previous_of(others))
-    acts = [act for act in view.snapshot.acts if act.session == record.session]
-    return evidence, overlaid(decision, facts, own, acts)
+    return evidence, overlaid(decision, facts, record.session, view.known, view.snapshot.acts)
 
 
 def record_of(sr: Instance, site: Site) -> Record:

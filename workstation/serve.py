@@ -124,6 +124,10 @@ def _decide(
             }
         )
 
+    def failed(accession: str, error: Exception) -> None:
+        # Its words may quote a value; its kind and the accession are enough to look.
+        say({"event": "undecided", "accession": accession, "detail": type(error).__name__})
+
     file_new_records(site)  # what an earlier run has kept and not filed
     checked = site.clock()
     while not stop.is_set():
@@ -134,7 +138,7 @@ def _decide(
         checked = now
         while records:
             file_record(records.popleft(), site)
-        if settle_due(site, decided) == 0:
+        if settle_due(site, decided, failed) == 0:
             work.wait(interval_s)
 
 
@@ -155,7 +159,12 @@ def _deliver(
 ) -> None:
     idle = True
     while not stop.is_set():
-        tried = drain(site, at_once=False)
+        try:
+            tried = drain(site, at_once=False)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next try may do, and nobody may miss it
+            say({"event": "undelivered", "detail": type(error).__name__})
+            stop.wait(interval_s)
+            continue
         for message, delivery in tried:
             say(
                 {

@@ -107,13 +107,28 @@ def settle_accession(
     raise Overtaken(f"Accession {accession} was decided by others {_ATTEMPTS} times over; try again.")
 
 
-def settle_due(site: Site, tell: Callable[[Settled], None] = lambda settled: None) -> int:
-    """Decide every accession that is due. Returns how many there were."""
-    due = site.casebook.due()
-    for accession in due:
-        for settled in settle_accession(accession, site, ""):
+def settle_due(
+    site: Site,
+    tell: Callable[[Settled], None] = lambda settled: None,
+    failed: Callable[[str, Exception], None] | None = None,
+) -> int:
+    """Decide every accession that is due. Returns how many were decided.
+
+    failed : is told of an accession that cannot be decided, which stays due; without it the error passes through.
+    """
+    done = 0
+    for accession in site.casebook.due():
+        try:
+            found = settle_accession(accession, site, "")
+        except Exception as error:
+            if failed is None:
+                raise
+            failed(accession, error)
+            continue
+        done += 1
+        for settled in found:
             tell(settled)
-    return len(due)
+    return done
 
 
 def withdraw(site: Site, key: str, why: str) -> None:
@@ -141,7 +156,9 @@ def read(accession: str, site: Site, record: Record | None = None) -> View:
         for each in received:
             # What was taken may have become unreadable by other settings. It is kept, and read again when they change.
             with suppress(Refused, Hl7Error):
-                found += statements_of(each.body, site.config.reading, zone, _processing_id(site.config))
+                # A time without an offset is of the day on which it came, in summer as in winter.
+                here = each.at.tzinfo or zone
+                found += statements_of(each.body, site.config.reading, here, _processing_id(site.config))
         return found
 
     book = site.casebook
@@ -261,8 +278,9 @@ def _plan(view: View, site: Site, policy: Policy, cause: str) -> tuple[list[Sett
             replace(charge, state="credited") if charge.key in gone else charge for charge in previous_of(others)
         ]
         decision, facts, file = decide_record(record, view, site, policy, [*previous, *fresh])
+        final = overlaid(decision, facts, session, view.known, view.snapshot.acts)
         acts = [act for act in view.snapshot.acts if act.session == session]
-        step = _step(record, overlaid(decision, facts, own, acts), facts, file, own, acts, view, site)
+        step = _step(record, final, facts, file, own, acts, view, site)
         fresh += step.charged
         gone |= step.credited
         settled.append(Settled(record, step.decision, step.state, file, step.messages, ()))

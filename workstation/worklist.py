@@ -239,7 +239,7 @@ def credit(site: Site, word: str, by: str, why: str) -> list[Settled]:
     keys = [known.charge.key for known in _own(site, ruling) if known.state in _LIVE]
     if not keys:
         raise WorkError(f"{word}: no charge of this case is out; there is nothing to credit.")
-    return _do(site, ruling, who, "credit", why, {"keys": keys, "replace": False})
+    return _do(site, ruling, who, "credit", why, {"keys": keys})
 
 
 def correct(site: Site, word: str, by: str, why: str) -> list[Settled]:

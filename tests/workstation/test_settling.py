@@ -333,6 +333,31 @@ def test_nothing_is_charged_twice_whatever_comes(
         assert len(out) <= 1
 
 
+def test_one_case_that_cannot_be_decided_stops_no_other(at_desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    from workstation import settling
+
+    other = Study("ACC2", "P2", "A2", "V2")
+    at_desk.sr(STUDY)
+    at_desk.sr(other)
+    real = settling.read
+
+    def broken(accession: str, *rest: object) -> object:
+        if accession == "ACC1":
+            raise KeyError("a defect")
+        return real(accession, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(settling, "read", broken)
+    for study in (STUDY, other):
+        at_desk.answer(Ris(study).order())
+    failed: list[str] = []
+    assert settle_due(at_desk.site, failed=lambda accession, error: failed.append(accession)) == 1
+    assert failed == ["ACC1"]
+    assert at_desk.site.casebook.due() == ("ACC1",)
+    assert at_desk.case("ACC2").content["reasons"] == ["REPORT_NOT_FINAL"]
+    with pytest.raises(KeyError):
+        settle_due(at_desk.site)
+
+
 def test_two_processes_at_once_decide_once(tmp_path: Path) -> None:
     """Threads with connections of their own to the same file, as processes have."""
     ris = Ris(STUDY)

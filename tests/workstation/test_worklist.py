@@ -213,6 +213,43 @@ class TestCredit:
         assert at_desk.charges() == [("76377", "denied")]
 
 
+class TestTwoSessions:
+    """What was taken back or turned down in one session does not go out by itself in another of the accession."""
+
+    def both(self, here: Desk) -> None:
+        charged(here)
+        here.sr(replace(STUDY, session="two"))
+        assert sorted(item.state for item in worklist.items(here.site)) == ["denied", "queued"]
+
+    def first(self, here: Desk) -> str:
+        return next(item.session for item in worklist.items(here.site) if item.state == "queued")
+
+    def test_a_credit(self, at_desk: Desk) -> None:
+        self.both(at_desk)
+        worklist.credit(at_desk.site, self.first(at_desk), "jd", "wrong session")
+        found = {item.reasons: item for item in worklist.items(at_desk.site)}
+        assert set(found) == {("CREDITED_BY_CODER",), ("CREDITED_ELSEWHERE",)}
+        assert at_desk.charges() == [("76377", "credited")]
+        worklist.release(at_desk.site, found["CREDITED_ELSEWHERE",].session, "jd", "this is the one")
+        assert at_desk.charges() == [("76377", "credited"), ("76377", "queued")]
+
+    def test_a_withdrawal(self, at_desk: Desk) -> None:
+        from workstation.outbox import Delivery
+        from workstation.settling import withdraw
+
+        self.both(at_desk)
+        at_desk.site.outbox.drain(lambda _: Delivery("rejected", "AR"), at_desk.site.clock)
+        (entry,) = at_desk.site.outbox.list()
+        withdraw(at_desk.site, entry.message.key, "sent by hand, op")
+        assert {item.reasons for item in worklist.items(at_desk.site)} == {("CHARGE_TURNED_DOWN",)}
+        assert at_desk.charges() == [("76377", "denied")]
+
+    def test_an_accession_of_two_cases_has_to_be_named_by_session(self, at_desk: Desk) -> None:
+        self.both(at_desk)
+        with pytest.raises(WorkError, match="there are 2 cases; name one of the sessions"):
+            worklist.credit(at_desk.site, "ACC1", "jd", WHY)
+
+
 class TestAnswer:
     def test_an_authorisation_with_its_letter(self, at_desk: Desk, letter: Path) -> None:
         ris = Ris(STUDY)
