@@ -329,8 +329,12 @@ def policies(as_json: Json = False) -> None:
 
     from workstation.charge.policy import PolicyName, load_policy
     from workstation.config import load_config
+    from workstation.context import site_policy
 
-    used = load_config(_root).policy
+    config = load_config(_root)
+    used = config.policy
+    # The one that is used is shown with what the site has set, as it stands in recorded decisions.
+    own = site_policy(config, _root)
     rows = [
         {
             "policy": name,
@@ -341,7 +345,7 @@ def policies(as_json: Json = False) -> None:
             "source": e.source,
         }
         for name in get_args(PolicyName)
-        for e in load_policy(name).editions
+        for e in (own if name == used else load_policy(name)).editions
     ]
     columns = ["policy", "used", "edition", "from", "to", "source"]
     _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))

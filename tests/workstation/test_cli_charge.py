@@ -24,9 +24,7 @@ BY = ("--by", "jd", "--why", "looked at it")
 def root(tmp_path: Path) -> Path:
     """The state folder that `command` uses, with settings and two cases: one held for a coder, one charged."""
     root = tmp_path / "root"
-    write_settings(root, 1)
-    text = (root / "config.toml").read_text(encoding="utf-8").replace('"automatic"', '"coder"')
-    (root / "config.toml").write_text(text, encoding="utf-8")
+    write_settings(root, 1, "coder")
     return root
 
 

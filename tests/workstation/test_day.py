@@ -27,9 +27,10 @@ from workstation.deliver import drain
 from workstation.settling import settle_due
 from workstation.site import Site, open_site
 from workstation.transports import mllp
+from workstation.worklist import correct, items
 
 
-def write_settings(root: Path, port: int) -> None:
+def write_settings(root: Path, port: int, corrections: str = "automatic") -> None:
     """The same settings as `ris.config`, as a site would write them."""
     root.mkdir(parents=True)
     phrases = "\n".join(f"{fact} = {json.dumps(list(each))}" for fact, each in READING.phrases.items())
@@ -37,7 +38,7 @@ def write_settings(root: Path, port: int) -> None:
     (root / "config.toml").write_text(
         f"""
 institution_code = "RAD"
-corrections = "automatic"
+corrections = "{corrections}"
 [[destinations]]
 name = "billing"
 kind = "mllp"
@@ -143,7 +144,8 @@ def opened(root: Path) -> Iterator[Site]:
 
 
 def settle_to_the_end(root: Path, billing: Billing) -> int:
-    """Decides and delivers until nothing is left; lets go what waits for an operator, and returns how many that was."""
+    """Decides and delivers until nothing is left. A coder corrects what waits for one, an operator lets go what waits
+    for one; returns how often an operator had to."""
     operated = 0
     with opened(root) as site:
         for _ in range(5000):
@@ -153,12 +155,15 @@ def settle_to_the_end(root: Path, billing: Billing) -> int:
             for entry in waiting:
                 site.outbox.requeue(entry.message.key, site.clock(), "operator: try again")
             operated += len(waiting)
-            if not (waiting or site.casebook.due() or site.outbox.pending()):
+            due = [item for item in items(site) if item.state == "correction"]
+            for item in due:
+                correct(site, item.session, "jd", "the day's end")
+            if not (waiting or due or site.casebook.due() or site.outbox.pending()):
                 return operated
     pytest.fail("there is no end to it")
 
 
-def simulate(count: int, kills: int, seed: int, tmp_path: Path) -> dict[str, Any]:
+def simulate(count: int, kills: int, seed: int, tmp_path: Path, corrections: str = "automatic") -> dict[str, Any]:
     rng = random.Random(seed)
     stories = [story(number, rng) for number in range(count)]
     folder = tmp_path / "modality"
@@ -179,7 +184,7 @@ def simulate(count: int, kills: int, seed: int, tmp_path: Path) -> dict[str, Any
     deaths = set(rng.sample(range(len(incoming)), kills))
 
     with Billing(seed) as billing:
-        write_settings(root, billing.port)
+        write_settings(root, billing.port, corrections)
         ward = Ward(root)
         ward.start()
         try:
@@ -233,8 +238,9 @@ def check(day: dict[str, Any]) -> None:
     assert day["our lives"] > 1
 
 
-def test_a_small_day(tmp_path: Path) -> None:
-    check(simulate(40, 2, 20260302, tmp_path))
+@pytest.mark.parametrize(("corrections", "seed"), [("automatic", 20260302), ("coder", 7)])
+def test_a_small_day(tmp_path: Path, corrections: str, seed: int) -> None:
+    check(simulate(40, 2, seed, tmp_path, corrections))
 
 
 @pytest.mark.slow

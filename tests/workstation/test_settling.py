@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.workstation.desk import Desk, desk
-from tests.workstation.ris import WHOLE, Ris, Study, config
+from tests.workstation.ris import READING, WHOLE, Ris, Study, config
 from workstation.config import Destination
+from workstation.listen import answering
 from workstation.settling import settle_accession, settle_due
 from workstation.worklist import items, recheck
 
@@ -119,6 +120,27 @@ class TestFactsFromTheirOwners:
         at_desk.hear(ris.order(), ris.report())
         assert sorted(each.state for each in items(at_desk.site)) == ["denied", "queued"]
         assert at_desk.charges() == [("76377", "queued")]
+
+    def test_a_message_that_cannot_be_built_holds_and_says_why(self, at_desk: Desk) -> None:
+        long = replace(STUDY, account="A" * 250)
+        ris = Ris(long)
+        at_desk.sr(long)
+        at_desk.hear(ris.order(), ris.report())
+        assert at_desk.state == ("held", ["MESSAGE_NOT_BUILT"])
+        assert "account_number has more than 199 characters" in at_desk.case().content["explanations"][0]["sentence"]
+        at_desk.hear(ris.account("A1"))
+        assert at_desk.state[0] == "charged"
+
+    def test_urgency_is_documented_in_the_order_or_the_report(self, at_desk: Desk) -> None:
+        reading = replace(READING, phrases={**READING.phrases, "urgent_documented": (r"3D needed at once",)})
+        site = replace(at_desk.site, config=replace(at_desk.site.config, reading=reading))
+        here = Desk(site, answering(site))
+        ris = Ris(STUDY)
+        here.sr(STUDY)
+        here.hear(ris.report(), ris.order(three_d=False, priority="S"))
+        assert here.state == ("held", ["ORDER_MISSING"])
+        here.hear(ris.order(three_d=False, priority="S") + b"NTE|1||3D needed at once, dissection.\r")
+        assert here.state[0] == "charged"
 
     def test_payer_rules_are_the_sites(self, at_desk: Desk) -> None:
         ris = Ris(STUDY)
