@@ -10,7 +10,7 @@ from dicom_io.series import Instance
 from workstation import daysheet, fhir
 from workstation.billed import Billed, for_receiver
 from workstation.config import Config, Destination
-from workstation.hl7 import charge_message, control_id_of
+from workstation.hl7 import Hl7Error, charge_message, control_id_of
 from workstation.outbox import Charge, Kind, Message
 
 
@@ -35,20 +35,29 @@ def charge_messages(
 ) -> tuple[Message, ...]:
     """Charges of one case, or their credits, to each destination that takes charges.
 
-    All of `billed` have one subject and one occurrence. A charge is charged once: the first destination's message
-    carries it, a further one gets a copy that has no charge of its own.
+    All of `billed` have one subject and one occurrence. A charge is charged once: the message of the first destination
+    that takes it carries it, a further one gets a copy that has no charge of its own.
 
-    Raises Hl7Error when a message cannot be built.
+    Raises Hl7Error when a message cannot be built, or nobody takes a charge.
     """
     messages: list[Message] = []
     subject = billed[0].subject
-    takers = [destination for destination in config.destinations if "charges" in destination.takes]
-    for number, destination in enumerate(takers):
-        for kind, identity, body, part in _bodies(destination, billed, at, credit):
+    carried: set[str] = set()
+    for destination in config.destinations:
+        taken = [each for each in billed if destination.takes_charge(each.line.entity)]
+        for kind, identity, body, part in _bodies(destination, taken, at, credit) if taken else ():
             message = Message(
                 destination.name, kind, identity, subject.accession, body=body, account=subject.account_number
             )
-            messages.append(message if number else _with_charges(message, part, sr_uid, credit))
+            first = [each for each in part if each.key not in carried]
+            messages.append(_with_charges(message, first, sr_uid, credit) if first else message)
+            carried |= {each.key for each in first}
+    left = sorted({each.line.entity for each in billed if each.key not in carried})
+    if left:
+        raise Hl7Error(
+            f"No destination of the settings takes charges of entity {', '.join(left)}; add one, then run `workstation "
+            "charge recheck`."
+        )
     return tuple(messages)
 
 

@@ -36,6 +36,7 @@ class Destination:
 
     kind dicom needs host, port and ae_title; mllp needs host and port; folder and sheet need folder, relative to the
     state folder or absolute; fhir needs url (a server) or folder.
+    entities : whose charges it takes, all if empty: a hospital's biller the technical part, a practice's the other one.
     retry_s, retry_max_s : the pause after a failure, doubled with each further one up to the maximum, in seconds.
     """
 
@@ -50,6 +51,7 @@ class Destination:
     application: str = "BILLING"
     facility: str = ""
     timeout_s: float = 30.0
+    entities: tuple[Literal["professional", "technical", "global", "facility"], ...] = ()
     version: Version = "2.5.1"
     character_set: CharacterSet = "UNICODE UTF-8"
     acknowledgement: Mode = "original"
@@ -85,6 +87,10 @@ class Destination:
             raise ValueError(f"destination {self.name!r}: credit_code has 1 to 8 characters")
         if bool(self.certificate) != bool(self.key):
             raise ValueError(f"destination {self.name!r}: certificate and key go together")
+
+    def takes_charge(self, entity: Entity) -> bool:
+        """Whether charges of this entity go there; all do where the settings name none."""
+        return "charges" in self.takes and (not self.entities or entity in self.entities)
 
     @property
     def form(self) -> Form:

@@ -269,6 +269,44 @@ class TestCorrections:
         assert len(list((tmp_path / "out").iterdir())) == 2
 
 
+class TestDestinations:
+    def test_each_part_goes_to_its_biller(self, tmp_path: Path) -> None:
+        hospital = Destination("hospital", "folder", ("charges",), folder="hospital", entities=("technical",))
+        practice = Destination("practice", "folder", ("charges",), folder="practice", entities=("professional",))
+        copies = Destination("copies", "sheet", ("charges",), folder="copies")
+        with desk(tmp_path, config(hospital, practice, copies, entity="split", corrections="automatic")) as here:
+            ris = Ris(STUDY)
+            here.sr(STUDY)
+            here.hear(ris.order(), ris.report())
+            entries = here.site.outbox.list()
+            assert [(e.message.destination, len(e.message.charges)) for e in entries] == [
+                ("hospital", 1),
+                ("practice", 1),
+                ("copies", 0),
+                ("copies", 0),
+            ]
+            here.hear(ris.report("X", ()))
+            for _ in range(4):
+                here.deliver()
+            assert [state for _, state in here.charges()] == ["credited", "credited"]
+        for name, modifier in (("hospital", b"|TC"), ("practice", b"|26")):
+            bodies = [file.read_bytes() for file in (tmp_path / name).iterdir()]
+            assert len(bodies) == 2
+            assert all(modifier in body and body.count(b"\rFT1|") == 1 for body in bodies)
+
+    def test_a_charge_that_nobody_takes_is_not_lost(self, tmp_path: Path) -> None:
+        nobody = config(Destination("pacs", "folder", ("images",), folder="pacs"))
+        with desk(tmp_path, nobody) as here:
+            ris = Ris(STUDY)
+            here.sr(STUDY)
+            here.hear(ris.order(), ris.report())
+            assert here.state == ("held", ["MESSAGE_NOT_BUILT"])
+            assert "No destination of the settings takes charges" in repr(here.case().content["explanations"])
+        with desk(tmp_path) as here:
+            assert recheck(here.site)["changed"] == 1
+            assert here.charges() == [("76377", "queued")]
+
+
 STORIES = {
     "corrected": lambda ris: [ris.order(), ris.report("P"), ris.report("F", WHOLE[:3]), ris.report("C")],
     "another base": lambda ris: [ris.order(), ris.report(), ris.order("70460", control="XO")],
