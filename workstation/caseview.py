@@ -1,5 +1,6 @@
 """A case as a coder and a compliance officer read it: everything that is on file of it, as JSON and in words."""
 
+from datetime import date, datetime
 from typing import Any
 
 from workstation.billed import read_billed
@@ -91,6 +92,40 @@ def in_words(seen: dict[str, Any]) -> str:
 def _line(line: dict[str, Any]) -> str:
     code = "-".join([line["code"], *line["modifiers"]])
     return f"{code} x {line['units']} beside {line['base']} ({line['entity']})"
+
+
+def audit(site: Site, since: date | None) -> list[dict[str, Any]]:
+    """Return every decision and every act since a day, oldest first, JSON-ready. It names no patient."""
+    rows: list[tuple[datetime, int, dict[str, Any]]] = []
+    for number, ruling in enumerate(site.casebook.every_ruling()):
+        content = ruling.content
+        row = {
+            "at": ruling.at.isoformat(),
+            "what": "decision",
+            "accession": ruling.accession,
+            "session": ruling.session,
+            "sr_uid": ruling.sr_uid,
+            "state": ruling.state,
+            "cause": ruling.cause,
+            "queued": content["queued"],
+            "facts_changed": [change.partition(":")[0] for change in content["changed"]],
+            **{key: content[key] for key in ("reasons", "lines", "policy", "edition")},
+        }
+        rows.append((ruling.at, number, row))
+    for act in site.casebook.acts():
+        row = {
+            "at": act.at.isoformat(),
+            "what": act.kind,
+            "session": act.session,
+            "person": act.person,
+            "role": act.role,
+            "why": act.why,
+            "facts": sorted(act.detail.get("facts", {})),
+            "document": act.detail.get("sha256", ""),
+        }
+        rows.append((act.at, act.place, row))
+    rows.sort(key=lambda each: each[:2])
+    return [row for at, _, row in rows if since is None or at.date() >= since]
 
 
 def unmatched(site: Site) -> list[dict[str, str]]:

@@ -26,6 +26,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("import-fees")(import_fees)
     app.command()(report)
     app.command("sheet")(day_sheet)
+    app.command()(audit)
 
 
 def _site() -> Any:
@@ -267,6 +268,22 @@ def day_sheet(
     content, count = daysheet.sheet(_site().outbox.charges(), when)
     output.write_bytes(content)
     show(as_json, {"file": str(output), "rows": count}, f"{output}: {count} rows.")
+
+
+@example("workstation charge audit --since 2026-03-01 -o march.jsonl")
+def audit(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where the JSON lines go.")],
+    since: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="From this day on; all if not given.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Write every decision with its cause and every act with its person and reason, one JSON object a line."""
+    import json
+
+    from workstation import caseview
+
+    rows = caseview.audit(_site(), _day(since, "--since"))
+    output.write_text("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows), encoding="utf-8")
+    show(as_json, {"file": str(output), "rows": len(rows)}, f"{output}: {len(rows)} decisions and acts.")
 
 
 def _day(text: str, option: str) -> Any:

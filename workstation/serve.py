@@ -19,6 +19,7 @@ from dicom_io.series import Instance
 from workstation.config import Listener
 from workstation.deliver import drain
 from workstation.listen import answering
+from workstation.outbox import DatabaseFailed
 from workstation.pipeline import file_new_records, file_record
 from workstation.report_sr import REPORT_CLASSES
 from workstation.settling import Settled, settle_due
@@ -132,14 +133,20 @@ def _decide(
     checked = site.clock()
     while not stop.is_set():
         work.clear()
-        now = site.clock()
-        if recheck_between(checked, now, site.config.recheck_at):
-            say({"event": "rechecked", **recheck(site)})
-        checked = now
-        while records:
-            file_record(records.popleft(), site)
-        if settle_due(site, decided, failed) == 0:
-            work.wait(interval_s)
+        try:
+            now = site.clock()
+            if recheck_between(checked, now, site.config.recheck_at):
+                say({"event": "rechecked", **recheck(site)})
+            checked = now
+            while records:
+                file_record(records[0], site)
+                records.popleft()
+            if settle_due(site, decided, failed) > 0:
+                continue
+        except DatabaseFailed as error:
+            # Locked, or the disk is full. Nothing is lost: what is due is due still.
+            say({"event": "undecided", "accession": "", "detail": type(error).__name__})
+        work.wait(interval_s)
 
 
 def recheck_between(last: datetime, now: datetime, at: str) -> bool:

@@ -20,13 +20,13 @@ from workstation.context import site_policy
 from workstation.imports import units_allowed
 from workstation.outbox import Known
 from workstation.overlay import RELEASABLE, basis_of
+from workstation.reconcile import LIVE
 from workstation.report_sr import REPORT_CLASSES
 from workstation.settling import Settled, read, settle_accession
 from workstation.site import Site
 from workstation.transports.folder import write_file
 
 Role = Literal["coder", "physician", "technologist", "compliance"]
-_LIVE = ("queued", "sent", "acknowledged")
 
 # Which answer a member of the staff may give, and what kind of value it is. What a physician states nobody else can:
 # what the report says, why 3D was done without an order, and whether an independent workstation was required. That a
@@ -109,7 +109,7 @@ def _item(ruling: Ruling, own: Sequence[Known], now: datetime) -> Item:
     content = ruling.content
     reasons = tuple(content["reasons"])
     who = tuple(dict.fromkeys(each["resolver"] for each in content["explanations"]))
-    live = [known for known in own if known.state in _LIVE]
+    live = [known for known in own if known.state in LIVE]
     state: str = ruling.state
     lines = content["lines"] or content["proposed"]
     if state == "charged" and live:
@@ -236,7 +236,7 @@ def credit(site: Site, word: str, by: str, why: str) -> list[Settled]:
     Raises WorkError when nothing is out.
     """
     who, ruling = _who(site, by, "credit", why), _fresh(site, word)
-    keys = [known.charge.key for known in _own(site, ruling) if known.state in _LIVE]
+    keys = [known.charge.key for known in _own(site, ruling) if known.state in LIVE]
     if not keys:
         raise WorkError(f"{word}: no charge of this case is out; there is nothing to credit.")
     return _do(site, ruling, who, "credit", why, {"keys": keys})

@@ -1,6 +1,7 @@
 """The work list, imports and reports by their commands: what they print, and how they end."""
 
 import csv
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -165,6 +166,19 @@ def test_import_fees_report_and_sheet(command: Command, two: Desk, tmp_path: Pat
     with (tmp_path / "sheet.csv").open(encoding="utf-8", newline="") as file:
         assert [row["accession"] for row in csv.DictReader(file)] == ["ACC2"]
     assert command("charge", "sheet", "--day", "today", "-o", tmp_path / "x.csv").code == 2
+
+
+def test_the_audit_has_every_decision_and_act(command: Command, two: Desk, tmp_path: Path) -> None:
+    command("charge", "release", "ACC1", *BY)
+    file = tmp_path / "audit.jsonl"
+    assert command("charge", "audit", "-o", file, "--json").json["rows"] == 6
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert [row["what"] for row in rows].count("decision") == 5
+    (act,) = [row for row in rows if row["what"] == "release"]
+    assert (act["person"], act["role"], act["why"]) == ("jd", "coder", "looked at it")
+    assert rows[-1]["cause"] == "release by jd"
+    assert "Of^" not in file.read_text(encoding="utf-8")
+    assert command("charge", "audit", "-o", file, "--since", "2999-01-01", "--json").json["rows"] == 0
 
 
 def test_the_outbox_shows_what_waits_and_gives_up(command: Command, two: Desk) -> None:
