@@ -1,11 +1,16 @@
 """A case as a coder and a compliance officer read it: everything that is on file of it, as JSON and in words."""
 
+from dataclasses import asdict
 from datetime import date, datetime
+from pathlib import Path
 from typing import Any
 
 from workstation.billed import read_billed
 from workstation.casebook import Ruling
+from workstation.hl7 import Hl7Error
 from workstation.site import Site
+from workstation.statements import Refused, statements_of
+from workstation.worklist import WorkError
 
 
 def view(site: Site, ruling: Ruling) -> dict[str, Any]:
@@ -126,6 +131,51 @@ def audit(site: Site, since: date | None) -> list[dict[str, Any]]:
         rows.append((act.at, act.place, row))
     rows.sort(key=lambda each: each[:2])
     return [row for at, _, row in rows if since is None or at.date() >= since]
+
+
+def stated(site: Site, path: Path) -> dict[str, Any]:
+    """Return what a message in a file states, JSON-ready, with the answer that it would get.
+
+    Raises WorkError when the file cannot be read.
+    """
+    try:
+        # An editor ends lines its own way, and adds one at the end; MLLP's frame may still be around it.
+        body = path.read_bytes().strip(b"\x0b\x1c\r\n") + b"\r"
+    except OSError as error:
+        raise WorkError(f"{path}: cannot be read ({error.strerror}).") from None
+    zone = site.clock().tzinfo
+    assert zone is not None, "a site's clock knows its offset"
+    processing_id = site.config.listener.processing_id if site.config.listener else "P"
+    try:
+        found = statements_of(body, site.config.reading, zone, processing_id)
+    except Refused as refused:
+        return {"answer": refused.code, "reason": str(refused), "states": []}
+    except Hl7Error as error:
+        return {"answer": "none", "reason": str(error), "states": []}
+    states = []
+    for each in found:
+        said = asdict(each.statement)
+        said.pop("demographics", None)
+        plain = {key: sorted(value) if isinstance(value, frozenset) else value for key, value in said.items()}
+        states.append({"kind": type(each.statement).__name__.lower(), "at": each.stated_at.isoformat(), **plain})
+    return {"answer": "AA", "reason": "", "states": states}
+
+
+def stated_in_words(found: dict[str, Any]) -> str:
+    """Return what a message states for people."""
+    if found["answer"] != "AA":
+        return f"It would be answered {found['answer']}: {found['reason']}"
+    lines = [] if found["states"] else ["It states nothing that bears on a charge."]
+    for each in found["states"]:
+        lines.append(f"{each['kind']}, {each['at']}")
+        for key, value in each.items():
+            if key in ("kind", "at") or value is None:
+                continue
+            if key == "items":
+                lines += [f"  {i['code']}: {i['status']}{', orders 3D' if i['three_d'] else ''}" for i in value]
+            else:
+                lines.append(f"  {key}: {', '.join(map(str, value)) if isinstance(value, list | tuple) else value}")
+    return "\n".join(lines)
 
 
 def unmatched(site: Site) -> list[dict[str, str]]:

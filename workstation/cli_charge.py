@@ -27,6 +27,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(report)
     app.command("sheet")(day_sheet)
     app.command()(audit)
+    app.command("read")(read_message)
 
 
 def _site() -> Any:
@@ -284,6 +285,23 @@ def audit(
     rows = caseview.audit(_site(), _day(since, "--since"))
     output.write_text("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows), encoding="utf-8")
     show(as_json, {"file": str(output), "rows": len(rows)}, f"{output}: {len(rows)} decisions and acts.")
+
+
+@example("workstation charge read report.hl7")
+def read_message(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="An HL7 v2 message, as the RIS sends it.")],
+    as_json: Json = False,
+) -> None:
+    """Show what a message states by this site's settings, or why it would be refused. Nothing is filed.
+
+    Try the phrases of the settings on real reports with this before they count.
+    """
+    from workstation import caseview
+
+    found = caseview.stated(_site(), file)
+    show(as_json, found, caseview.stated_in_words(found))
+    if found["answer"] != "AA":
+        raise typer.Exit(1)
 
 
 def _day(text: str, option: str) -> Any:

@@ -181,6 +181,28 @@ def test_the_audit_has_every_decision_and_act(command: Command, two: Desk, tmp_p
     assert command("charge", "audit", "-o", file, "--since", "2999-01-01", "--json").json["rows"] == 0
 
 
+def test_read_tells_what_a_message_states(command: Command, root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "report.hl7"
+    file.write_bytes(Ris(FLAT).report(text=WHOLE[:2]).replace(b"\r", b"\n"))
+    found = command("charge", "read", file, "--json").json
+    assert found["answer"] == "AA"
+    assert found["states"][0]["stated"] == ["three_d_findings", "workstation_statement"]
+    assert "stated: three_d_findings, workstation_statement" in command("charge", "read", file).out
+    file.write_bytes(b"\x0b" + Ris(FLAT).order() + b"\x1c\r")
+    words = command("charge", "read", file).out
+    assert "70450: performed" in words
+    assert "76377: performed, orders 3D" in words
+    file.write_bytes(Ris(FLAT).account(""))
+    assert "It states nothing that bears on a charge." in command("charge", "read", file).out
+    file.write_bytes(Ris(FLAT).order().replace(b"|P|2.5.1", b"|T|2.5.1"))
+    refused = command("charge", "read", file)
+    assert refused.code == 1
+    assert "It would be answered AR: MSH-11 is 'T'" in refused.out
+    assert command("charge", "read", tmp_path / "none").code == 1
+    file.write_text("hello", encoding="utf-8")
+    assert command("charge", "read", file, "--json").json["answer"] == "none"
+
+
 def test_the_outbox_shows_what_waits_and_gives_up(command: Command, two: Desk) -> None:
     (row,) = command("outbox", "list", "--json").json
     shown = command("outbox", "show", row["key"], "--json").json
