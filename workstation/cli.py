@@ -479,6 +479,20 @@ def outbox_send(
         raise typer.Exit(1)
 
 
+@outbox_app.command("check")
+@_example("workstation outbox check")
+def outbox_check(as_json: Json = False) -> None:
+    """Try to reach every destination of the settings, sending nothing. Exit 1 when one is not reached."""
+    from workstation.deliver import check
+    from workstation.site import open_site
+
+    rows = check(open_site(_root))
+    columns = ["destination", "kind", "state", "answer"]
+    _show(as_json, rows, _table([[r[c] for c in columns] for r in rows], columns))
+    if any(row["state"] != "reached" for row in rows):
+        raise typer.Exit(1)
+
+
 @outbox_app.command("retry")
 @_example("workstation outbox retry 3f0a… --why 'billing mended its interface, jd'")
 def outbox_retry(key: Key, why: Why, as_json: Json = False) -> None:

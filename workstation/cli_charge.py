@@ -45,7 +45,9 @@ def list_(
 ) -> None:
     """List every recorded 3D session with its charge: sent, held (since when, who can resolve it) or denied."""
     from workstation import worklist
+    from workstation.pipeline import unfiled
 
+    site = _site()
     rows = [
         {
             "accession": item.accession,
@@ -58,11 +60,27 @@ def list_(
             "sr_uid": item.sr_uid,
             "session": item.session,
         }
-        for item in worklist.items(_site())
+        for item in worklist.items(site)
         if (not state or item.state == state)
         and (not who or who in item.who)
         and (not older_than or item.age_days > older_than)
     ]
+    if state in ("", "undecided") and not who and not older_than:
+        # Nothing that was rendered is out of sight, whoever has not looked at it yet.
+        rows += [
+            {
+                "accession": sr.accession,
+                "state": "undecided",
+                "code": "",
+                "reasons": "run `workstation charge recheck`",
+                "who": "",
+                "age_days": 0,
+                "since": "",
+                "sr_uid": sr.sop_instance_uid,
+                "session": sr.series_uid,
+            }
+            for sr in unfiled(site)
+        ]
     columns = ["accession", "state", "code", "reasons", "who", "age_days", "sr_uid"]
     show(as_json, rows, table([[str(r[c]) for c in columns] for r in rows], columns))
 

@@ -1,5 +1,6 @@
 """Draining the outbox: each message by the transport of its destination. A transport is added here."""
 
+import os
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -7,12 +8,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dicom_io.send import Peer, Sender
+from dicom_io.errors import DicomIOError
+from dicom_io.send import Peer, Sender, echo
 from workstation import daysheet
 from workstation.config import Destination
 from workstation.outbox import Delivery, Entry, Message, backoff
 from workstation.site import Site
 from workstation.transports import dicom, fhir_server, folder, mllp, sheet
+from workstation.transports.folder import FolderError
 
 
 def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery], ...]:
@@ -50,6 +53,43 @@ def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery]
         return site.outbox.drain(deliver, site.clock, pause)
 
 
+def check(site: Site) -> list[dict[str, str]]:
+    """Tries to reach every destination, sending nothing: C-ECHO, a connection, a folder that can be written."""
+    found = []
+    for destination in site.config.destinations:
+        try:
+            words = _reach(destination, site)
+            state = "reached"
+        except (OSError, DicomIOError) as error:
+            state, words = "not reached", str(error)
+        found.append({"destination": destination.name, "kind": destination.kind, "state": state, "answer": words})
+    return found
+
+
+def _reach(destination: Destination, site: Site) -> str:
+    root = site.root
+    if destination.kind == "dicom":
+        echo(Peer(destination.host, destination.port, destination.ae_title), site.config.ae_title)
+        return "C-ECHO answered"
+    if destination.kind == "mllp":
+        tls = mllp.client_tls(*_tls_files(destination, root)) if destination.tls else None
+        mllp.reach(destination.host, destination.port, destination.timeout_s, tls)
+        return "connected, by TLS" if destination.tls else "connected"
+    if destination.kind == "fhir" and destination.url:
+        tls = mllp.client_tls(*_tls_files(destination, root)) if destination.url.startswith("https:") else None
+        return fhir_server.reach(
+            destination.url, destination.fhir_version, destination.timeout_s, _token(destination, root), tls
+        )
+    where = outgoing_folder(root, destination)
+    if not (where.is_dir() and os.access(where, os.W_OK)):
+        raise FolderError(f"{where}: not a folder that can be written; mount it, or correct the settings.")
+    return "the folder can be written"
+
+
+def _token(destination: Destination, root: Path) -> str:
+    return (root / destination.token_file).read_text(encoding="ascii").strip() if destination.token_file else ""
+
+
 def _deliver(message: Message, destination: Destination, root: Path) -> Delivery:
     if destination.kind == "mllp":
         tls = mllp.client_tls(*_tls_files(destination, root)) if destination.tls else None
@@ -57,7 +97,7 @@ def _deliver(message: Message, destination: Destination, root: Path) -> Delivery
     if destination.kind == "fhir" and destination.url:
         secure = destination.url.startswith("https:")
         tls = mllp.client_tls(*_tls_files(destination, root)) if secure else None
-        token = (root / destination.token_file).read_text(encoding="ascii").strip() if destination.token_file else ""
+        token = _token(destination, root)
         return fhir_server.deliver(
             message, destination.url, destination.fhir_version, destination.timeout_s, token, tls
         )

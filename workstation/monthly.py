@@ -10,13 +10,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
 from workstation.config import Config
 from workstation.context import site_policy
 from workstation.daysheet import csv_line
 from workstation.hl7 import Hl7Error
 from workstation.imports import imported_fees
 from workstation.money import Expected, expected
+from workstation.pipeline import unfiled
 from workstation.site import Site
 from workstation.statements import ORDERS, Ordered, Refused, statements_of
 from workstation.worklist import Item, WorkError, items
@@ -70,11 +70,9 @@ def report(site: Site, month: str) -> dict[str, Any]:
 
 def lost(site: Site) -> list[str]:
     """Return what was rendered and has no decision: SRs without a case, and 3D images that no SR tells of."""
-    known = site.casebook.sessions_by_sr()
     found = [
         f"SR {sr.sop_instance_uid}, accession {sr.accession or '(none)'}: no decision; run `charge recheck`"
-        for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR)
-        if sr.sop_instance_uid not in known
+        for sr in unfiled(site)
     ]
     told = {
         image.sop_instance_uid

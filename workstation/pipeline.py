@@ -6,6 +6,7 @@ Running the same case again keeps and queues nothing twice, so a crash at any li
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -120,6 +121,18 @@ def file_new_records(site: Site) -> int:
     known = site.casebook.sessions_by_sr()
     new = (sr for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR) if sr.sop_instance_uid not in known)
     return sum(file_record(sr, site) for sr in new)
+
+
+def unfiled(site: Site) -> list[Instance]:
+    """The SRs of ours in the archive that have no record: sessions that nobody has decided."""
+    known = site.casebook.sessions_by_sr()
+    found = []
+    for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR):
+        if sr.sop_instance_uid not in known:
+            with suppress(NotReadable):  # somebody else's is no session of ours
+                record_of(sr, site)
+                found.append(sr)
+    return found
 
 
 def file_record(sr: Instance, site: Site) -> bool:

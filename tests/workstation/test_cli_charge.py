@@ -11,7 +11,7 @@ import pytest
 
 from tests.workstation.conftest import Command
 from tests.workstation.desk import Desk, desk
-from tests.workstation.ris import DAY, PEOPLE, WHOLE, Ris, Study
+from tests.workstation.ris import DAY, PEOPLE, WHOLE, Ris, Study, objects
 from tests.workstation.samples import DOCUMENTED
 from tests.workstation.test_day import write_settings
 from tests.workstation.test_imports import FEES, PTP, write
@@ -54,6 +54,23 @@ def test_list_and_its_filters(command: Command, two: Desk) -> None:
     assert len(command("charge", "list", "--older-than", str(max(age - 2, 1)), "--json").json) == 2
     assert command("charge", "list", "--older-than", str(age + 1), "--json").json == []
     assert "TWO_D_ONLY" in command("charge", "list").out
+
+
+def test_a_session_that_nobody_has_decided_is_seen(command: Command, two: Desk) -> None:
+    two.site.archive.keep(objects(Study("ACC5")))
+    rows = command("charge", "list", "--state", "undecided", "--json").json
+    assert [(row["accession"], row["state"]) for row in rows] == [("ACC5", "undecided")]
+    assert len(command("charge", "list", "--json").json) == 3
+    assert command("charge", "recheck", "--json").json["forgotten"] == 1
+    assert command("charge", "list", "--state", "undecided", "--json").json == []
+
+
+def test_a_destination_that_is_not_there(command: Command, root: Path) -> None:
+    checked = command("outbox", "check", "--json")
+    assert checked.code == 1
+    (row,) = checked.json
+    assert (row["destination"], row["state"]) == ("billing", "not reached")
+    assert "check that the receiver is running" in row["answer"]
 
 
 def test_show_tells_the_whole_story(command: Command, two: Desk) -> None:

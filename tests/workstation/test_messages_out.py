@@ -20,6 +20,8 @@ from hl7apy.parser import parse_message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dicom_io.archive import Archive
+from dicom_io.receive import Receiver
 from tests.workstation.charge_strategies import steady
 from tests.workstation.desk import desk
 from tests.workstation.ris import Ris, Study, config
@@ -28,10 +30,12 @@ from workstation import daysheet, fhir
 from workstation.billed import Billed, read_billed
 from workstation.charge import Line
 from workstation.config import Destination
+from workstation.deliver import check
 from workstation.fhir import FhirError, charge_item
 from workstation.hl7 import Form, charge_key, charge_message, control_id_of
 from workstation.outbox import Message
 from workstation.transports import fhir_server, sheet
+from workstation.transports.mllp import MllpReceiver
 
 STUDY = Study("ACC1")
 BILLED = Billed(LINE, SUBJECT, 1)
@@ -157,6 +161,12 @@ def fhir_store(statuses: list[int]) -> Iterator[tuple[str, list[tuple[str, str, 
             self.send_header("Content-Length", "0")
             self.end_headers()
 
+        def do_GET(self) -> None:
+            assert self.path == "/fhir/metadata"
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
         def log_message(self, format: str, *args: object) -> None:
             """Says nothing."""
 
@@ -202,6 +212,37 @@ class TestFhirServer:
             pass
         with pytest.raises(fhir_server.FhirServerError, match="check that the server is running"):
             fhir_server.deliver(Message("f", "resource", name, "ACC1", body=body), url, "R4B", 10)
+
+
+class TestReach:
+    def test_every_kind_of_destination(self, tmp_path: Path) -> None:
+        with (
+            fhir_store([]) as (url, put),
+            MllpReceiver(lambda message: b"") as billing,
+            Receiver(Archive(tmp_path / "pacs"), ae_title="PACS") as pacs,
+        ):
+            there = (
+                Destination("pacs", "dicom", ("images",), port=pacs.port, ae_title="PACS"),
+                Destination("billing", "mllp", ("charges",), port=billing.port),
+                Destination("fhir", "fhir", ("charges",), url=url),
+                Destination("sheet", "sheet", ("charges",), folder="sheets"),
+                Destination("gone", "folder", ("charges",), folder=str(tmp_path / "not mounted")),
+            )
+            with desk(tmp_path / "root", config(*there)) as here:
+                states = {row["destination"]: row["state"] for row in check(here.site)}
+            assert states == {
+                "pacs": "reached",
+                "billing": "reached",
+                "fhir": "reached",
+                "sheet": "reached",
+                "gone": "not reached",
+            }
+            assert put == []
+            assert billing.messages == []
+        with desk(tmp_path / "root", config(*there[:3])) as here:
+            found = check(here.site)
+        assert {row["state"] for row in found} == {"not reached"}
+        assert all("check" in row["answer"] or row["kind"] == "dicom" for row in found)
 
 
 class TestDaySheet:

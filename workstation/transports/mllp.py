@@ -114,18 +114,7 @@ def send(host: str, port: int, message: bytes, timeout_s: float, tls: ssl.SSLCon
     framed = frame(message)
     deadline = time.monotonic() + timeout_s
     place = f"{host} port {port}"
-    try:
-        connection = socket.create_connection((host, port), timeout=timeout_s)
-        if tls is not None:
-            connection = tls.wrap_socket(connection, server_hostname=host)
-    except ssl.SSLError as error:
-        raise UnreachableError(f"{place}: TLS failed ({error.reason}); check the certificates.") from None
-    except TimeoutError:
-        raise UnreachableError(
-            f"{place}: no connection within {timeout_s:g} s; check the address and the network."
-        ) from None
-    except OSError as error:
-        raise UnreachableError(f"{place}: {error.strerror or error}; check that the receiver is running.") from None
+    connection = _connected(host, port, timeout_s, tls)
     with connection:
         try:
             connection.settimeout(max(deadline - time.monotonic(), 0.001))
@@ -150,6 +139,32 @@ def send(host: str, port: int, message: bytes, timeout_s: float, tls: ssl.SSLCon
             raise NoAcknowledgementError(f"{place}: {error}") from None
         except OSError as error:
             raise NoAcknowledgementError(f"{place}: {error.strerror or error}; the connection broke.") from None
+
+
+def reach(host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None = None) -> None:
+    """Connect (and shake hands) and close again: nothing is sent.
+
+    Raises
+    ------
+    UnreachableError
+        There is no connection.
+    """
+    _connected(host, port, timeout_s, tls).close()
+
+
+def _connected(host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None) -> socket.socket:
+    place = f"{host} port {port}"
+    try:
+        connection = socket.create_connection((host, port), timeout=timeout_s)
+        return tls.wrap_socket(connection, server_hostname=host) if tls is not None else connection
+    except ssl.SSLError as error:
+        raise UnreachableError(f"{place}: TLS failed ({error.reason}); check the certificates.") from None
+    except TimeoutError:
+        raise UnreachableError(
+            f"{place}: no connection within {timeout_s:g} s; check the address and the network."
+        ) from None
+    except OSError as error:
+        raise UnreachableError(f"{place}: {error.strerror or error}; check that the receiver is running.") from None
 
 
 def _own(answer: bytes | None, control_id: str, place: str) -> Acknowledgement:
