@@ -152,6 +152,22 @@ ATTESTATION_TEXT = Code("attestation", OWN_SCHEME, "Attestation")
 CONCURRENT = Code("concurrent", OWN_SCHEME, "Concurrent supervision")
 WORKSTATION_REQUIRED = Code("ws_required", OWN_SCHEME, "Independent workstation required")
 
+# PS3.16 TID 2000 and what it includes: CID 7000 (titles), 7001 (headings), 7002 (elements)
+DIAGNOSTIC_REPORT = Code("18748-4", "LN", "Diagnostic imaging report")
+INDICATIONS = Code("121109", "DCM", "Indications for Procedure")
+FINDINGS = Code("121070", "DCM", "Findings")
+IMPRESSIONS = Code("121072", "DCM", "Impressions")
+IMPRESSION = Code("121073", "DCM", "Impression")
+CONCLUSIONS = Code("121076", "DCM", "Conclusions")
+KEY_IMAGES = Code("121180", "DCM", "Key Images")
+# What a 3D report has to state, in the words of the charge facts.
+REPORT_FACTS: dict[str, Code] = {
+    "three_d_findings": Code("three_d_findings", OWN_SCHEME, "Findings of the 3D pictures"),
+    "workstation_statement": Code("ws_statement", OWN_SCHEME, "Statement of the independent workstation"),
+    "medical_necessity": Code("necessity", OWN_SCHEME, "Medical necessity of 3D"),
+    "clinical_utility": Code("utility", OWN_SCHEME, "Clinical utility of 3D"),
+}
+
 
 def own_scheme() -> Sequence:
     """Coding Scheme Identification Sequence for 99WS3D. Source: PS3.3 C.12.1 (SOP Common)."""

@@ -30,27 +30,31 @@ def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
 
     The SOP Instance UID is that of the evidence. Same arguments, same bytes.
     """
-    ds = copy_patient_and_study(source)
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.MediaStorageSOPClassUID = COMPREHENSIVE_3D_SR
-    ds.file_meta.MediaStorageSOPInstanceUID = evidence.sop_instance_uid
-    ds.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE
-    ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    ds.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION
-    ds.SOPClassUID = COMPREHENSIVE_3D_SR
-    ds.SOPInstanceUID = evidence.sop_instance_uid
-    ds.InstanceCreationDate, ds.InstanceCreationTime = stamp.date, stamp.time
-    ds.CodingSchemeIdentificationSequence = c.own_scheme()
+    ds = sr_object(COMPREHENSIVE_3D_SR, evidence.sop_instance_uid, source, stamp)
     ds.SeriesInstanceUID = stamp.uid("series", "SR")
     ds.SeriesNumber = 9900
-    ds.Modality = "SR"
     ds.SeriesDescription = "3D post-processing record"
-    ds.ReferencedPerformedProcedureStepSequence = Sequence()
-    equipment(ds, stamp)
     _document(ds, evidence, stamp)
     root = _root(evidence, stamp)
     for element in root:
         ds.add(element)
+    return ds
+
+
+def sr_object(sop_class_uid: str, sop_instance_uid: str, source: Dataset, stamp: Stamp) -> Dataset:
+    """An SR of ours without series, document and content yet: patient, study and equipment are those they all share."""
+    ds = copy_patient_and_study(source)
+    ds.file_meta = FileMetaDataset()
+    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = sop_class_uid
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = sop_instance_uid
+    ds.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE
+    ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
+    ds.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION
+    ds.InstanceCreationDate, ds.InstanceCreationTime = stamp.date, stamp.time
+    ds.CodingSchemeIdentificationSequence = c.own_scheme()
+    ds.Modality = "SR"
+    ds.ReferencedPerformedProcedureStepSequence = Sequence()
+    equipment(ds, stamp)
     return ds
 
 
@@ -107,18 +111,23 @@ def _document(ds: Dataset, evidence: Evidence, stamp: Stamp) -> None:
     ds.VerificationFlag = "VERIFIED" if evidence.verified else "UNVERIFIED"
     ds.PerformedProcedureCodeSequence = Sequence()
     if evidence.verified:
-        observer = Dataset()
-        observer.VerifyingObserverName = evidence.verified_by
-        observer.VerifyingObserverIdentificationCodeSequence = Sequence()
-        observer.VerifyingOrganization = stamp.institution or "not stated"
         signed = evidence.attestation.at.strftime(_DT) if evidence.attestation else stamp.date_time
-        observer.VerificationDateTime = signed
-        ds.VerifyingObserverSequence = Sequence([observer])
+        ds.VerifyingObserverSequence = verifying_observer(evidence.verified_by, signed, stamp)
     images = [*evidence.sources, *(i for p in evidence.products for i in p.images)]
-    ds.CurrentRequestedProcedureEvidenceSequence = Sequence([_study_references(evidence.study_uid, images)])
+    ds.CurrentRequestedProcedureEvidenceSequence = Sequence([study_references(evidence.study_uid, images)])
 
 
-def _study_references(study_uid: str, images: Iterable[ImageReference]) -> Dataset:
+def verifying_observer(name: str, signed: str, stamp: Stamp) -> Sequence:
+    """Verifying Observer Sequence; signed : DT with offset. Source: PS3.3 C.17.2."""
+    observer = Dataset()
+    observer.VerifyingObserverName = name
+    observer.VerifyingObserverIdentificationCodeSequence = Sequence()
+    observer.VerifyingOrganization = stamp.institution or "not stated"
+    observer.VerificationDateTime = signed
+    return Sequence([observer])
+
+
+def study_references(study_uid: str, images: Iterable[ImageReference]) -> Dataset:
     """Hierarchical SOP Instance Reference. Source: PS3.3 C.17.2.1."""
     by_series: dict[str, dict[str, str]] = {}
     for image in images:

@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from workstation import cli_charge, cli_desktop
+from workstation.cli_shared import Json
+from workstation.cli_shared import example as _example
+from workstation.cli_shared import show as _show
+from workstation.cli_shared import table as _table
+
 if TYPE_CHECKING:
     from dicom_io.banner import BurnIn
 
@@ -21,6 +27,10 @@ app = typer.Typer(
 )
 charge_app = typer.Typer(no_args_is_help=True, help="Decide and explain charges.")
 outbox_app = typer.Typer(no_args_is_help=True, help="See and deliver what has to leave this machine.")
+cli_charge.add_to(charge_app)
+people_app = typer.Typer(no_args_is_help=True, help="Who may sign in at the desktop.")
+app.add_typer(people_app, name="people")
+cli_desktop.add_to(app, people_app)
 app.add_typer(charge_app, name="charge")
 app.add_typer(outbox_app, name="outbox")
 
@@ -34,7 +44,6 @@ def _ae_title(text: str | None) -> str | None:
         raise typer.BadParameter(str(error)) from error
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _root = Path()
 
 
@@ -46,28 +55,6 @@ def _global(
 ) -> None:
     global _root
     _root = root.expanduser()
-
-
-def _example(line: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Ends a command's help with an example."""
-
-    def with_example(command: Callable[..., Any]) -> Callable[..., Any]:
-        command.__doc__ = f"{command.__doc__}\n\n    Example: {line}"
-        return command
-
-    return with_example
-
-
-def _show(as_json: bool, value: Any, text: str) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False) if as_json else text)
-
-
-def _table(rows: list[list[str]], header: list[str]) -> str:
-    widths = [max(len(str(row[n])) for row in [header, *rows]) for n in range(len(header))]
-    lines = [
-        "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [header, *rows]
-    ]
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def _progress() -> Callable[[str, float], None]:
@@ -271,7 +258,7 @@ def run(
     from render.protocols import load_protocol
     from workstation import pipeline, words
     from workstation.case import Case, session_of
-    from workstation.papers import read_papers
+    from workstation.papers import PapersError, read_papers
     from workstation.site import open_site
 
     site, choice = open_site(_root), _burn_in(burn_in)
@@ -284,7 +271,10 @@ def run(
         plan = words.plan(case, site)
         _show(as_json, plan, "\n".join(f"{key}: {value}" for key, value in plan.items()))
         return
-    if given and given.on_file:
+    if papers and given and given.on_file:
+        if not site.config.believe_papers:
+            raise PapersError(_NO_PAPERS)
+        site.casebook.touch(given.accession, f"papers {papers.name}")
         site.papers.put(given.accession, given.on_file, site.clock())
     outcome = pipeline.run(case, site, _progress())
     _show(as_json, words.outcome_json(outcome), words.outcome(outcome))
@@ -297,14 +287,20 @@ def papers(file: Path, as_json: Json = False) -> None:
     from workstation import words
     from workstation.charge import decision_to_json
     from workstation.papers import PapersError, read_papers
-    from workstation.pipeline import settle_accession
+    from workstation.pipeline import file_new_records
+    from workstation.settling import settle_accession
     from workstation.site import open_site
 
     given, site = read_papers(file), open_site(_root)
+    if not site.config.believe_papers:
+        raise PapersError(_NO_PAPERS)
     if given.on_file is None:
         raise PapersError(f"{file}: has no `on_file` part, so there is nothing to put on file.")
+    # Due first: whatever happens after the papers are on file, they are decided on.
+    site.casebook.touch(given.accession, f"papers {file.name}")
     site.papers.put(given.accession, given.on_file, site.clock())
-    settled = settle_accession(given.accession, site)
+    file_new_records(site)
+    settled = settle_accession(given.accession, site, "")
     result = {
         "accession": given.accession,
         "decisions": [{"sr": s.evidence.sop_instance_uid, **decision_to_json(s.decision)} for s in settled],
@@ -314,6 +310,12 @@ def papers(file: Path, as_json: Json = False) -> None:
     for one in settled:
         text += [f"SR {one.evidence.sop_instance_uid}: {words.decision(one.decision)}"]
     _show(as_json, result, "\n".join([*text, f"{len(result['queued'])} new messages in the outbox."]))
+
+
+_NO_PAPERS = (
+    "This site's settings believe no papers from files (believe_papers): orders and reports come by HL7, answers by "
+    "`workstation charge answer`. Nothing was filed."
+)
 
 
 @charge_app.command()
@@ -366,8 +368,12 @@ def policies(as_json: Json = False) -> None:
 
     from workstation.charge.policy import PolicyName, load_policy
     from workstation.config import load_config
+    from workstation.context import site_policy
 
-    used = load_config(_root).policy
+    config = load_config(_root)
+    used = config.policy
+    # The one that is used is shown with what the site has set, as it stands in recorded decisions.
+    own = site_policy(config, _root)
     rows = [
         {
             "policy": name,
@@ -378,10 +384,21 @@ def policies(as_json: Json = False) -> None:
             "source": e.source,
         }
         for name in get_args(PolicyName)
-        for e in load_policy(name).editions
+        for e in (own if name == used else load_policy(name)).editions
     ]
     columns = ["policy", "used", "edition", "from", "to", "source"]
     _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
+
+
+def _table_of(entry: Any, table: Any) -> str:
+    from workstation.context import SITE_CODES
+    from workstation.imports import EDITS_FILE
+
+    if entry is None:
+        return ""
+    if entry in table.imported_entries:
+        return EDITS_FILE
+    return SITE_CODES if entry in table.site_entries else "shipped"
 
 
 @charge_app.command()
@@ -395,7 +412,7 @@ def codes(
     from datetime import date
 
     from workstation.config import load_config
-    from workstation.context import SITE_CODES, site_policy
+    from workstation.context import site_policy
     from workstation.site import local_clock
 
     try:
@@ -414,26 +431,21 @@ def codes(
         "to": entry.effective_to.isoformat() if entry and entry.effective_to else "",
         "basis": entry.basis if entry else "",
         "verified": entry.verified if entry else False,
-        "table": "" if not entry else SITE_CODES if entry in table.site_entries else "shipped",
+        "table": _table_of(entry, table),
     }
     _show(as_json, known, "\n".join(f"{key:9} {value}" for key, value in known.items()))
 
 
-@charge_app.command("list")
-@_example("workstation charge list")
-def charge_list(as_json: Json = False) -> None:
-    """List every recorded 3D session with its charge: sent, held (who can resolve it) or denied."""
-    from workstation import words
-    from workstation.site import open_site
-
-    rows = words.charges(open_site(_root))
-    columns = ["accession", "state", "code", "reasons", "who", "sr_uid"]
-    _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The key of a message, as `outbox list --json` shows it.")]
+Why = Annotated[str, typer.Option("--why", help="Who does this and why; kept with the message.")]
 
 
 @outbox_app.command("list")
-@_example("workstation outbox list")
-def outbox_list(as_json: Json = False) -> None:
+@_example("workstation outbox list --waiting")
+def outbox_list(
+    waiting: Annotated[bool, typer.Option("--waiting", help="Only what waits for an operator.")] = False,
+    as_json: Json = False,
+) -> None:
     """List every message with its state, the number of tries and the last answer."""
     from workstation.site import open_site
 
@@ -449,9 +461,37 @@ def outbox_list(as_json: Json = False) -> None:
             "key": e.message.key,
         }
         for e in open_site(_root).outbox.list()
+        if not waiting or e.state == "operator"
     ]
     columns = ["destination", "kind", "state", "tries", "accession", "identity", "answer"]
     _show(as_json, rows, _table([[str(r[c])[:70] for c in columns] for r in rows], columns))
+
+
+@outbox_app.command("show")
+@_example("workstation outbox show 3f0a…")
+def outbox_show(key: Key, as_json: Json = False) -> None:
+    """Show a message as it is sent, and what it charges or credits. It holds patient data."""
+    from workstation.site import open_site
+
+    entry = open_site(_root).outbox.entry(key)
+    message = entry.message
+    body = message.body.decode("utf-8", "replace").replace("\r", "\n").rstrip() if message.body is not None else ""
+    result = {
+        "key": key,
+        "destination": message.destination,
+        "identity": message.identity,
+        "accession": message.accession,
+        "state": entry.state,
+        "tries": entry.tries,
+        "queued_at": entry.queued_at.isoformat(),
+        "answer": entry.last_detail,
+        "charges": [charge.key for charge in message.charges],
+        "credits": list(message.credits),
+        "path": message.path or "",
+        "body": body,
+    }
+    lines = [f"{name:12} {value}" for name, value in result.items() if name != "body" and value]
+    _show(as_json, result, "\n".join([*lines, body]).rstrip())
 
 
 @outbox_app.command("send")
@@ -478,8 +518,18 @@ def outbox_send(
         raise typer.Exit(1)
 
 
-Key = Annotated[str, typer.Argument(metavar="KEY", help="The key of a message, as `outbox list --json` shows it.")]
-Why = Annotated[str, typer.Option("--why", help="Who does this and why; kept with the message.")]
+@outbox_app.command("check")
+@_example("workstation outbox check")
+def outbox_check(as_json: Json = False) -> None:
+    """Try to reach every destination of the settings, sending nothing. Exit 1 when one is not reached."""
+    from workstation.deliver import check
+    from workstation.site import open_site
+
+    rows = check(open_site(_root))
+    columns = ["destination", "kind", "state", "answer"]
+    _show(as_json, rows, _table([[r[c] for c in columns] for r in rows], columns))
+    if any(row["state"] != "reached" for row in rows):
+        raise typer.Exit(1)
 
 
 @outbox_app.command("retry")
@@ -496,11 +546,11 @@ def outbox_retry(key: Key, why: Why, as_json: Json = False) -> None:
 @outbox_app.command("withdraw")
 @_example("workstation outbox withdraw 3f0a… --why 'sent by hand, jd'")
 def outbox_withdraw(key: Key, why: Why, as_json: Json = False) -> None:
-    """Give up a message that waits for an operator. Its charge counts as denied and blocks no new one."""
+    """Give up a message that waits for an operator. Its charge counts as turned down; a coder decides what then."""
+    from workstation.settling import withdraw
     from workstation.site import open_site
 
-    site = open_site(_root)
-    site.outbox.withdraw(key, site.clock(), why)
+    withdraw(open_site(_root), key, why)
     _show(as_json, {"key": key, "state": "withdrawn"}, f"Message {key} is withdrawn.")
 
 
@@ -579,9 +629,12 @@ def serve(
     port: Annotated[int | None, typer.Option(help="0 lets the system choose.", min=0, max=65535)] = None,
     ae_title: Annotated[str | None, typer.Option("-aet", help="Our AE title.", callback=_ae_title)] = None,
     interval_s: Annotated[float, typer.Option(help="Pause between two tries of the outbox.", min=0.1)] = 10.0,
+    hl7_port: Annotated[
+        int | None, typer.Option(help="Where to listen for HL7; the settings' port by default.", min=0, max=65535)
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Receive DICOM and deliver the outbox until SIGTERM or Ctrl-C."""
+    """Receive DICOM and HL7, decide, and deliver the outbox until SIGTERM or Ctrl-C."""
     from workstation.serve import serve as serve_until_stopped
     from workstation.site import open_site
 
@@ -592,6 +645,7 @@ def serve(
         ae_title,
         interval_s,
         lambda event: typer.echo(json.dumps(event) if as_json else " ".join(f"{k}={v}" for k, v in event.items())),
+        hl7_port,
     )
 
 
@@ -658,17 +712,21 @@ def _our_errors() -> tuple[type[Exception], ...]:
     from workstation.case import CaseError
     from workstation.charge import FactsError, PolicyError
     from workstation.charge.codes import CodesError
+    from workstation.charge.edits import EditsError
     from workstation.config import ConfigError
     from workstation.demo import DemoError
     from workstation.export import ExportError
+    from workstation.fhir import FhirError
     from workstation.hl7 import Hl7Error
     from workstation.inspection import NothingFound
     from workstation.movies import VideoError
     from workstation.outbox import OutboxError
     from workstation.papers import PapersError
+    from workstation.people import PeopleError
+    from workstation.worklist import WorkError
 
     return (
         DicomIOError, UidError, AnnotationError, DrawError, GeometryError, RecipeError, CaseError, CodesError,
         FactsError, PolicyError, ConfigError, DemoError, ExportError, Hl7Error, NothingFound, OutboxError, PapersError,
-        VideoError, OSError,
+        VideoError, OSError, EditsError, FhirError, PeopleError, WorkError,
     )  # fmt: skip

@@ -1,19 +1,21 @@
 """The site's settings: one TOML file in the state folder, `config.toml`. Every key has a default; an unknown one is
 an error that names it."""
 
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, ConfigDict, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, StringConstraints, TypeAdapter
 
 from dicom_io.banner import BurnIn
 from dicom_io.uids import derived
 from render.engine.choice import EngineName
-from workstation.charge.facts import Entity, Site
-from workstation.charge.policy import PolicyName
+from workstation.charge.facts import Entity, Modality, Site, Text
+from workstation.charge.policy import OrderGround, PolicyName
 from workstation.charge.strict import STRICT, StrictError, read_strictly
+from workstation.hl7 import CharacterSet, Form, Mode, Version
 
 
 class ConfigError(ValueError):
@@ -34,13 +36,15 @@ AeTitle = Annotated[str, AfterValidator(checked_ae_title)]
 class Destination:
     """Where messages go. `takes` says which: images (with their SR), charges, or both.
 
-    kind dicom needs host, port and ae_title; mllp needs host and port; folder needs folder, relative to the state
-    folder or absolute.
+    kind dicom needs host, port and ae_title; mllp needs host and port; folder and sheet need folder, relative to the
+    state folder or absolute; fhir needs url (a server) or folder.
+    entities : whose charges it takes, all if empty: a hospital's biller the technical part, a practice's the other one.
+    retry_s, retry_max_s : the pause after a failure, doubled with each further one up to the maximum, in seconds.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     name: str
-    kind: Literal["dicom", "mllp", "folder"]
+    kind: Literal["dicom", "mllp", "folder", "sheet", "fhir"]
     takes: tuple[Literal["images", "charges"], ...]
     host: str = "127.0.0.1"
     port: int = 0
@@ -49,16 +53,166 @@ class Destination:
     application: str = "BILLING"
     facility: str = ""
     timeout_s: float = 30.0
+    entities: tuple[Literal["professional", "technical", "global", "facility"], ...] = ()
+    version: Version = "2.5.1"
+    character_set: CharacterSet = "UNICODE UTF-8"
+    acknowledgement: Mode = "original"
+    credit_code: str = "CR"
+    processing_id: Literal["P", "T", "D"] = "P"
+    patient_id_issuer: str = ""
+    retry_s: float = 10.0
+    retry_max_s: float = 900.0
+    tls: bool = False
+    certificate_authority: str = ""
+    certificate: str = ""
+    key: str = ""
+    fhir_version: Literal["R4B", "R5"] = "R4B"
+    url: str = ""
+    token_file: str = ""
 
     def __post_init__(self) -> None:
-        if self.kind == "folder" and not self.folder:
-            raise ValueError(f"destination {self.name!r} of kind folder needs `folder`")
-        if self.kind != "folder" and not 0 < self.port < 65536:
+        if self.kind in ("folder", "sheet") and not self.folder:
+            raise ValueError(f"destination {self.name!r} of kind {self.kind} needs `folder`")
+        if self.kind in ("dicom", "mllp") and not 0 < self.port < 65536:
             raise ValueError(f"destination {self.name!r} of kind {self.kind} needs `port`")
-        if "images" in self.takes and self.kind == "mllp":
-            raise ValueError(f"destination {self.name!r}: images do not travel over MLLP")
+        if self.kind == "fhir" and bool(self.url) == bool(self.folder):
+            raise ValueError(f"destination {self.name!r} of kind fhir needs either `url` or `folder`")
+        if self.url and not re.match(r"https?://[^/]", self.url):
+            raise ValueError(f"destination {self.name!r}: url {self.url!r} does not begin with http:// or https://")
+        if "images" in self.takes and self.kind in ("mllp", "sheet", "fhir"):
+            raise ValueError(f"destination {self.name!r}: images do not travel over {self.kind.upper()}")
         if "charges" in self.takes and self.kind == "dicom":
             raise ValueError(f"destination {self.name!r}: charges do not travel over DICOM")
+        if not (0 <= self.retry_s <= self.retry_max_s):
+            raise ValueError(f"destination {self.name!r}: retry_s has to lie between 0 and retry_max_s")
+        if not 0 < len(self.credit_code) <= 8:
+            raise ValueError(f"destination {self.name!r}: credit_code has 1 to 8 characters")
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError(f"destination {self.name!r}: certificate and key go together")
+
+    def takes_charge(self, entity: Entity) -> bool:
+        """Whether charges of this entity go there; all do where the settings name none."""
+        return "charges" in self.takes and (not self.entities or entity in self.entities)
+
+    @property
+    def form(self) -> Form:
+        """How its HL7 messages are written."""
+        return Form(self.version, self.character_set, self.acknowledgement, self.credit_code, self.processing_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where orders, reports and patient updates come in by HL7 v2 over MLLP.
+
+    port : 0 lets the system choose. certificate, key : PEM files; with them the listener speaks TLS. client_authority :
+    PEM file of who may have signed the client's certificate; with it a client needs one.
+    applications : sending applications (MSH-3) that are heard; empty for any.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    port: int
+    host: str = "0.0.0.0"
+    certificate: str = ""
+    key: str = ""
+    client_authority: str = ""
+    applications: tuple[Text, ...] = ()
+    processing_id: Literal["P", "T", "D"] = "P"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port < 65536:
+            raise ValueError(f"listener: port {self.port} is not one of 0 to 65535 (0 lets the system choose)")
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("listener: certificate and key go together")
+        if self.client_authority and not self.certificate:
+            raise ValueError("listener: client_authority needs certificate and key as well")
+
+
+# What a report can state, and no other paper can.
+ReportFact = Literal[
+    "three_d_findings",
+    "workstation_statement",
+    "medical_necessity",
+    "clinical_utility",
+    "radiologist_rationale",
+    "urgent_documented",
+]
+
+
+def _checked_pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    if re.search(text, "", re.IGNORECASE):
+        raise ValueError("this regular expression is found in an empty report")
+    return text
+
+
+Pattern = Annotated[str, AfterValidator(_checked_pattern)]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the messages of this site's RIS are read.
+
+    accession_fields : where an accession stands, the first one that is filled counts. performed : values of ORC-5
+    (table 0038) that say that an examination has been performed. urgent : priorities (OBR-27.6, TQ1-9, OBR-5; table
+    0027) that are urgent. procedure_codes : local codes (OBR-4.1) to procedure codes. three_d_codes : what orders 3D.
+    phrases : regular expressions, without regard to case, that state a fact in a report's text; one in a sentence with
+    a word of `negations` states nothing. observations : OBX-3.1 to the fact that its value Y, YES, TRUE or 1 states.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    accession_fields: tuple[Literal["IPC-1", "OBR-18", "OBR-19", "OBR-3", "OBR-2", "ORC-3", "ORC-2"], ...] = (
+        "IPC-1",
+        "OBR-18",
+        "OBR-3",
+        "ORC-3",
+    )
+    performed: tuple[Text, ...] = ("CM",)
+    urgent: tuple[Text, ...] = ("S", "STAT", "A", "ASAP")
+    procedure_codes: dict[str, Text] = field(default_factory=dict)
+    three_d_codes: tuple[Text, ...] = ("76376", "76377")
+    phrases: dict[ReportFact, tuple[Pattern, ...]] = field(default_factory=dict)
+    negations: Pattern = r"\b(no|not|without|never|neither|none|cannot|un(necessary|available|interpretable))\b"
+    observations: dict[str, ReportFact] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PayerRule:
+    """What a payer demands. covered_diagnoses : ICD-10 prefixes; leave it out where the payer does not limit them.
+
+    plan : whose estimate stands in for a fee that no fee file has: medicare or private.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    prior_authorization_required: bool = False
+    covered_diagnoses: tuple[Text, ...] | None = None
+    plan: Literal["medicare", "private"] = "private"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody of the staff who may act on charges. login : the account of this machine that acts for them; empty for
+    any account."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    id: Text
+    role: Literal["coder", "physician", "technologist", "compliance"]
+    login: str = ""
+
+    def __post_init__(self) -> None:
+        if any(c.isspace() for c in self.id):
+            raise ValueError(f"people: id {self.id!r} has to be one word")
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """Which rows of the fee file are ours: the Medicare contractor's number and its locality."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    carrier: str = ""
+    locality: str = ""
 
 
 # Without any setting nothing leaves the machine: what would be sent is written into the state folder.
@@ -70,7 +224,11 @@ class Config:
     """All settings of a site.
 
     policy : which charge policy decides. entity, site : whose charge it is and where. independent_workstation : that
-    this device is independent of the scanner. reformat_only : what `guide` does with reformats alone.
+    this device is independent of the scanner. reformat_only : what `guide` does with reformats alone. order_grounds :
+    what stands for an order. modifiers : modifiers of an entity's lines in place of ours. corrections : who takes back
+    a charge that its facts no longer bear. believe_papers : whether papers files count. recheck_at : when `serve`
+    decides every open case again, HH:MM; empty for never. share_limit : share of CT and MR with 3D above which a
+    report flags.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -89,7 +247,22 @@ class Config:
     reformat_only: Literal["hold", "release", "deny"] = "hold"
     site: Site = "hospital"
     entity: Entity = "professional"
+    order_grounds: tuple[OrderGround, ...] = ("ordered", "rationale", "urgent")
+    modifiers: dict[Entity, tuple[Text, ...]] = field(default_factory=dict)
+    place_of_service: str = ""
+    department: str = ""
+    location: str = ""
+    corrections: Literal["coder", "automatic"] = "coder"
+    believe_papers: bool = True
+    recheck_at: Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")] = ""
+    share_limit: float = 0.2
+    counted_modalities: tuple[Modality, ...] = ("CT", "MR")
     destinations: tuple[Destination, ...] = field(default=(_OUTGOING,))
+    listener: Listener | None = None
+    reading: Reading = field(default=Reading())
+    payers: dict[str, PayerRule] = field(default_factory=dict)
+    people: tuple[Member, ...] = ()
+    fees: Fees = field(default=Fees())
 
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
@@ -99,6 +272,13 @@ class Config:
         names = [d.name for d in self.destinations]
         if len(set(names)) < len(names):
             raise ValueError("two destinations have the same name; a message would not know where it goes")
+        ids = [member.id for member in self.people]
+        if len(set(ids)) < len(ids):
+            raise ValueError("two of the people have the same id; nobody could tell who acted")
+        if not 0 < self.share_limit <= 1:
+            raise ValueError(f"share_limit {self.share_limit} is not a share between 0 and 1")
+        if not self.order_grounds:
+            raise ValueError("order_grounds is empty; every charge would wait for an order that cannot come")
 
     @property
     def device(self) -> str:

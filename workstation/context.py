@@ -8,8 +8,10 @@ from typing import Any
 
 from dicom_io.evidence import Evidence, ImageReference
 from workstation.charge import Decision, Facts, FactsError, Policy, Reason, decide, load_policy, read_facts
+from workstation.charge.codes import CodeTable
 from workstation.charge.facts import PreviousCharge
 from workstation.config import Config
+from workstation.imports import with_edits
 from workstation.journal import SUPERVISION_ACTS
 from workstation.papers import OnFile
 
@@ -22,9 +24,15 @@ def site_policy(config: Config, root: Path) -> Policy:
     Raises PolicyError or CodesError, naming file and line, when a setting or a row is not usable.
     """
     policy = load_policy(config.policy)
-    if (root / SITE_CODES).exists():
-        policy = policy.with_codes(policy.codes.with_site_rows(root / SITE_CODES))
+    policy = policy.with_codes(with_edits(table_before_edits(config, root), root))
+    policy = policy.with_order_grounds(config.order_grounds).with_modifiers(config.modifiers)
     return policy.with_reformats(config.reformat_only) if config.policy == "guide" else policy
+
+
+def table_before_edits(config: Config, root: Path) -> CodeTable:
+    """The shipped code table with the site's own rows. Raises CodesError, naming file and line."""
+    table = load_policy(config.policy).codes
+    return table.with_site_rows(root / SITE_CODES) if (root / SITE_CODES).exists() else table
 
 
 def decide_case(
@@ -34,17 +42,22 @@ def decide_case(
     archived: Callable[[ImageReference], bool],
     config: Config,
     policy: Policy,
-) -> Decision:
-    """The decision for a session. What the facts cannot even name (no accession, an unknown role) holds as well."""
+    patient_id: str | None = None,
+    required: bool | None = None,
+) -> tuple[Decision, Facts | None]:
+    """The decision for a session, with the facts it rests on.
+
+    What the facts cannot even name (no accession, an unknown role) holds as well; then there are no facts.
+    """
     try:
-        facts = facts_of(evidence, papers, previous, archived, config)
+        facts = facts_of(evidence, papers, previous, archived, config, patient_id, required)
     except FactsError as error:
         reasons = tuple(
             Reason("FACT_MISSING", f"The record is incomplete: {line}.", line.split(":")[0], "technologist", "hold")
             for line in str(error).splitlines()
         )
-        return Decision("hold", "none", (), (), reasons, config.policy, None)
-    return decide(facts, policy)
+        return Decision("hold", "none", (), (), reasons, config.policy, None), None
+    return decide(facts, policy), facts
 
 
 def facts_of(
@@ -53,13 +66,21 @@ def facts_of(
     previous: Sequence[PreviousCharge],
     archived: Callable[[ImageReference], bool],
     config: Config,
+    patient_id: str | None = None,
+    required: bool | None = None,
 ) -> Facts:
-    """Raises FactsError naming what the record lacks."""
+    """The facts of a session.
+
+    patient_id : what the SR's patient has become by merges. required : the physician's word on the requirement of an
+    independent workstation where it is later than the SR.
+
+    Raises FactsError naming what the record lacks.
+    """
     attestation, supervisor = evidence.attestation, evidence.supervisor
     acts = [a.kind for a in evidence.acts if supervisor and a.person_id == supervisor.id and a.kind in SUPERVISION_ACTS]
     obj: dict[str, Any] = {
         "sr": {"sop_instance_uid": evidence.sop_instance_uid, "verified": evidence.verified},
-        "patient_id": evidence.patient_id,
+        "patient_id": evidence.patient_id if patient_id is None else patient_id,
         "accession": evidence.accession,
         "study_instance_uid": evidence.study_uid,
         "date_of_service": _iso(evidence.study_date),
@@ -78,7 +99,9 @@ def facts_of(
             for p in evidence.products
         ],
         "independent_workstation": evidence.independent,
-        "independent_workstation_required": attestation.independent_workstation_required if attestation else None,
+        "independent_workstation_required": (
+            required if required is not None else attestation.independent_workstation_required if attestation else None
+        ),
         "supervision": {
             "physician": {"id": supervisor.id, "role": supervisor.role} if supervisor else None,
             "concurrent": attestation.concurrent_supervision if attestation else None,

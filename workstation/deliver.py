@@ -1,21 +1,27 @@
 """Draining the outbox: each message by the transport of its destination. A transport is added here."""
 
+import os
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dicom_io.send import Peer, Sender
+from dicom_io.errors import DicomIOError
+from dicom_io.send import Peer, Sender, echo
+from workstation import daysheet
 from workstation.config import Destination
-from workstation.outbox import Delivery, Message
+from workstation.outbox import Delivery, Entry, Message, backoff
 from workstation.site import Site
-from workstation.transports import dicom, folder, mllp
+from workstation.transports import dicom, fhir_server, folder, mllp, sheet
+from workstation.transports.folder import FolderError
 
 
-def drain(site: Site) -> tuple[tuple[Message, Delivery], ...]:
+def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery], ...]:
     """Tries everything that is due once, oldest first. Returns what was tried and how it ended.
 
+    at_once : also what has failed before and is to pause still, as a person who asks expects.
     One process at a time: while another one delivers, this one finds nothing to do.
     """
     with ExitStack() as stack:
@@ -31,16 +37,79 @@ def drain(site: Site) -> tuple[tuple[Message, Delivery], ...]:
             destination = site.config.destination(message.destination)
             if destination is None:
                 return Delivery("failed", f"No destination {message.destination!r} in the settings any more.")
-            if destination.kind == "folder":
-                return folder.deliver(message, outgoing_folder(site.root, destination))
-            if destination.kind == "mllp":
-                return mllp.deliver(message, destination.host, destination.port, destination.timeout_s)
-            if destination.name not in senders:
-                peer = Peer(destination.host, destination.port, destination.ae_title)
-                senders[destination.name] = stack.enter_context(Sender(peer, site.config.ae_title))
-            return dicom.deliver(message, senders[destination.name])
+            if destination.kind == "dicom":
+                if destination.name not in senders:
+                    peer = Peer(destination.host, destination.port, destination.ae_title)
+                    senders[destination.name] = stack.enter_context(Sender(peer, site.config.ae_title))
+                return dicom.deliver(message, senders[destination.name])
+            return _deliver(message, destination, site.root)
 
-        return site.outbox.drain(deliver, site.clock)
+        def pause(entry: Entry) -> timedelta:
+            destination = site.config.destination(entry.message.destination)
+            if at_once or destination is None:
+                return timedelta(0)
+            return backoff(entry, destination.retry_s, destination.retry_max_s)
+
+        return site.outbox.drain(deliver, site.clock, pause)
+
+
+def check(site: Site) -> list[dict[str, str]]:
+    """Tries to reach every destination, sending nothing: C-ECHO, a connection, a folder that can be written."""
+    found = []
+    for destination in site.config.destinations:
+        try:
+            words = _reach(destination, site)
+            state = "reached"
+        except (OSError, DicomIOError) as error:
+            state, words = "not reached", str(error)
+        found.append({"destination": destination.name, "kind": destination.kind, "state": state, "answer": words})
+    return found
+
+
+def _reach(destination: Destination, site: Site) -> str:
+    root = site.root
+    if destination.kind == "dicom":
+        echo(Peer(destination.host, destination.port, destination.ae_title), site.config.ae_title)
+        return "C-ECHO answered"
+    if destination.kind == "mllp":
+        tls = mllp.client_tls(*_tls_files(destination, root)) if destination.tls else None
+        mllp.reach(destination.host, destination.port, destination.timeout_s, tls)
+        return "connected, by TLS" if destination.tls else "connected"
+    if destination.kind == "fhir" and destination.url:
+        tls = mllp.client_tls(*_tls_files(destination, root)) if destination.url.startswith("https:") else None
+        return fhir_server.reach(
+            destination.url, destination.fhir_version, destination.timeout_s, _token(destination, root), tls
+        )
+    where = outgoing_folder(root, destination)
+    if not (where.is_dir() and os.access(where, os.W_OK)):
+        raise FolderError(f"{where}: not a folder that can be written; mount it, or correct the settings.")
+    return "the folder can be written"
+
+
+def _token(destination: Destination, root: Path) -> str:
+    return (root / destination.token_file).read_text(encoding="ascii").strip() if destination.token_file else ""
+
+
+def _deliver(message: Message, destination: Destination, root: Path) -> Delivery:
+    if destination.kind == "mllp":
+        tls = mllp.client_tls(*_tls_files(destination, root)) if destination.tls else None
+        return mllp.deliver(message, destination.host, destination.port, destination.timeout_s, tls)
+    if destination.kind == "fhir" and destination.url:
+        secure = destination.url.startswith("https:")
+        tls = mllp.client_tls(*_tls_files(destination, root)) if secure else None
+        token = _token(destination, root)
+        return fhir_server.deliver(
+            message, destination.url, destination.fhir_version, destination.timeout_s, token, tls
+        )
+    if destination.kind == "sheet":
+        return sheet.deliver(message, outgoing_folder(root, destination), daysheet.header())
+    return folder.deliver(message, outgoing_folder(root, destination))
+
+
+def _tls_files(destination: Destination, root: Path) -> tuple[str, str, str]:
+    names = (destination.certificate_authority, destination.certificate, destination.key)
+    authority, certificate, key = (str(root / name) if name else "" for name in names)
+    return authority, certificate, key
 
 
 def outgoing_folder(root: Path, destination: Destination) -> Path:

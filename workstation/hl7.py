@@ -1,15 +1,17 @@
-"""HL7 v2.5.1: the charge message DFT^P03, and acknowledgements both ways.
+"""HL7 v2: the charge message DFT^P03 in versions 2.3, 2.3.1 and 2.5.1, and acknowledgements both ways.
 
 Messages are written field by field from the tables below and then read back by hl7apy's strict validation: what leaves
 this module is valid or it does not leave. Times are arguments, and identifiers are computed from content, so the same
 charge gives the same bytes whenever it is built.
-Source: HL7 v2.5.1 chapter 2 (control, 2.7 escape sequences, 2.15 segments), 3 (PID, PV1), 6 (DFT^P03, FT1, DG1).
+Source: HL7 v2.5.1 chapter 2 (control, 2.7 escape sequences, 2.15 segments), 3 (PID, PV1), 6 (DFT^P03, FT1, DG1), and
+the same chapters of v2.3 and v2.3.1 where they differ.
 """
 
 import base64
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -23,6 +25,15 @@ from workstation.charge import Line
 
 # HL7 table 0008, acknowledgement code: original mode, then enhanced mode.
 AcknowledgementCode = Literal["AA", "AE", "AR", "CA", "CE", "CR"]
+
+Version = Literal["2.3", "2.3.1", "2.5.1"]
+# MSH-18, table 0211, as each version spells it; and how the bytes are made. v2.3 and v2.3.1 know Unicode by one name.
+CharacterSet = Literal["UNICODE UTF-8", "8859/1", "ASCII"]
+_ENCODINGS: dict[CharacterSet, str] = {"UNICODE UTF-8": "utf-8", "8859/1": "iso-8859-1", "ASCII": "ascii"}
+# original: one answer, AA, AE or AR. accept: enhanced mode, only the accept acknowledgement is wanted (MSH-15 AL,
+# MSH-16 NE). enhanced: both are (MSH-15 and MSH-16 AL). Source: HL7 v2.5.1 2.9.3.
+Mode = Literal["original", "accept", "enhanced"]
+_MODES: dict[Mode, tuple[str, str]] = {"original": ("", ""), "accept": ("AL", "NE"), "enhanced": ("AL", "AL")}
 
 # HL7 v2.5.1 2.7.1: the delimiters have letters of their own; other characters go as hexadecimal.
 _ESCAPES = {"|": "F", "^": "S", "&": "T", "~": "R", "\\": "E"}
@@ -52,6 +63,7 @@ class ChargeSubject:
     sex : HL7 table 0001; U for unknown. patient_class : HL7 table 0004; O for an outpatient.
     account_number, visit_number, patient_id_issuer and the physicians' identifiers may be empty.
     diagnoses : ICD-10-CM codes, the first is the primary one.
+    department : FT1-13, the site's code. location : FT1-16.1. place_of_service : the payer's two-digit code, FT1-16.6.
     """
 
     patient_id: str
@@ -73,6 +85,28 @@ class ChargeSubject:
     receiving_facility: str
     patient_id_issuer: str = ""
     patient_class: str = "O"
+    department: str = ""
+    location: str = ""
+    place_of_service: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a destination wants its messages.
+
+    credit_code : FT1-6 of a credit (table 0017: CR; receivers with tables of their own use other codes).
+    character_set : MSH-18 (table 0211). Characters that it lacks lose their accents, or become a question mark.
+    mode : whether one answer is wanted or enhanced mode (MSH-15, MSH-16).
+    """
+
+    version: Version = "2.5.1"
+    character_set: CharacterSet = "UNICODE UTF-8"
+    mode: Mode = "original"
+    credit_code: str = "CR"
+    processing_id: Literal["P", "T", "D"] = "P"
+
+
+FORM = Form()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +152,14 @@ def charge_message(
     *,
     at: datetime,
     occurrence: int = 1,
-    processing_id: Literal["P", "T", "D"] = "P",
+    form: Form = FORM,
+    credit: bool = False,
 ) -> bytes:
-    """Build the DFT^P03 for the released lines of one case: one FT1 each. UTF-8, segments ended by CR, no framing.
+    """Build the DFT^P03 for the released lines of one case: one FT1 each. Segments ended by CR, no framing.
 
     at : the time of the message, with its offset from UTC. Take it from the case (when the SR was signed), not from
     the clock, and running the case again gives the same bytes.
+    credit : takes the charge back. The keys (FT1-2) are those of the charge, FT1-6 is the destination's credit code.
     MSH-10 is computed from everything else in the message but its times.
 
     Raises
@@ -142,39 +178,17 @@ def charge_message(
     _check_subject(subject)
 
     diagnoses = [_field(code, "", "I10") for code in subject.diagnoses]
-    segments = [
-        _segment("PID", _patient(subject)),
-        _segment(
-            "PV1",
-            {
-                1: "1",
-                2: escape(subject.patient_class),
-                7: escape(subject.attending_physician_id),
-                8: escape(subject.ordering_physician_id),
-                19: escape(subject.visit_number),
-            },
-        ),
-    ]
+    visit = {
+        1: "1",
+        2: escape(subject.patient_class),
+        3: _location(subject),
+        7: escape(subject.attending_physician_id),
+        8: escape(subject.ordering_physician_id),
+        19: escape(subject.visit_number),
+    }
+    segments = [_segment("PID", _patient(subject, form.version)), _segment("PV1", visit)]
     for number, (line, key) in enumerate(zip(lines, keys, strict=True), 1):
-        segments.append(
-            _segment(
-                "FT1",
-                {
-                    1: str(number),
-                    2: key,
-                    4: _day(subject.date_of_service),
-                    6: "CG",  # table 0017: a charge, that is a debit
-                    7: _field(line.code, "", "C4"),
-                    10: str(line.units),
-                    19: "~".join(diagnoses),
-                    20: escape(subject.performing_physician_id),
-                    21: escape(subject.ordering_physician_id),
-                    23: escape(subject.accession),
-                    25: _field(line.code, "", "C4"),
-                    26: "~".join(escape(modifier) for modifier in line.modifiers),
-                },
-            )
-        )
+        segments.append(_segment("FT1", _transaction(number, line, key, subject, diagnoses, form, credit)))
     for number, diagnosis in enumerate(diagnoses, 1):
         segments.append(_segment("DG1", {1: str(number), 3: diagnosis, 6: "F"}))
 
@@ -184,13 +198,58 @@ def charge_message(
         subject.receiving_application,
         subject.receiving_facility,
     )
-    control_id = _digest(["DFT^P03", processing_id, *parties, *segments], 20)
-    header = _header(parties, at, "DFT^P03^DFT_P03", control_id, processing_id, "2.5.1")
-    return _checked([header, _segment("EVN", {2: _time(at)}), *segments])
+    if form.character_set != "UNICODE UTF-8":
+        segments = [_fitted(segment, form.character_set) for segment in segments]
+    control_id = _digest(["DFT^P03", form.processing_id, *parties, *segments], 20)
+    kind = "DFT^P03^DFT_P03" if form.version == "2.5.1" else "DFT^P03"
+    header = _header(parties, at, kind, control_id, form)
+    # Before v2.5 the event was said here as well; EVN-1 is required in v2.3.
+    event = {1: "P03" if form.version != "2.5.1" else "", 2: _time(at)}
+    return _checked([header, _segment("EVN", event), *segments], form)
+
+
+def _transaction(
+    number: int,
+    line: Line,
+    key: str,
+    subject: ChargeSubject,
+    diagnoses: Sequence[str],
+    form: Form,
+    credit: bool,
+) -> Mapping[int, str]:
+    procedure = _field(line.code, "", "C4")
+    fields = {
+        1: str(number),
+        2: key,
+        4: _day(subject.date_of_service),
+        6: escape(form.credit_code) if credit else "CG",  # table 0017: CG is a charge, that is a debit
+        7: procedure,
+        10: str(line.units),
+        13: escape(subject.department),
+        16: _location(subject),
+        19: "~".join(diagnoses),
+        20: escape(subject.performing_physician_id),
+        21: escape(subject.ordering_physician_id),
+        23: escape(subject.accession),
+        25: procedure,
+        26: "~".join(escape(modifier) for modifier in line.modifiers),
+    }
+    if form.version == "2.3":
+        # FT1 of v2.3 ends at field 25, and its FT1-19 does not repeat: the modifier travels as the alternate
+        # identifier of the procedure, the further diagnoses in DG1 alone.
+        fields[25] = _field(line.code, "", "C4", "".join(line.modifiers), "", "C4M" if line.modifiers else "")
+        fields[26] = ""
+        fields[19] = diagnoses[0] if diagnoses else ""
+    return fields
+
+
+def _location(subject: ChargeSubject) -> str:
+    """PL: PL.1 point of care, PL.6 the kind of place, here the payer's place of service code."""
+    return _field(subject.location, "", "", "", "", subject.place_of_service)
 
 
 def acknowledgement(message: bytes, code: AcknowledgementCode, text: str = "", *, at: datetime) -> bytes:
-    """Build the answer to `message`: ACK with its control id in MSA-2 and sender and receiver exchanged.
+    """Build the answer to `message`: ACK with its control id in MSA-2, sender and receiver exchanged, in its version.
 
     Raises
     ------
@@ -201,10 +260,12 @@ def acknowledgement(message: bytes, code: AcknowledgementCode, text: str = "", *
     trigger = _at(header, 9).split("^")[1:2]
     control_id = unescape(_at(header, 10))
     parties = tuple(unescape(_at(header, field)) for field in (5, 6, 3, 4))
-    kind = "^".join(["ACK", *trigger, "ACK"]) if trigger else "ACK"
+    old = _at(header, 12).split("^")[0] in ("2.1", "2.2", "2.3", "2.3.1")
+    kind = "ACK" if old or not trigger else "^".join(["ACK", *trigger, "ACK"])
     own_id = _digest(["ACK", control_id, code, text], 20)
+    version = _at(header, 12).split("^")[0] or "2.5.1"
     segments = [
-        _header(parties, at, kind, own_id, _at(header, 11) or "P", "2.5.1"),
+        _written_header(parties, at, kind, own_id, _at(header, 11).split("^")[0] or "P", version),
         _segment("MSA", {1: code, 2: escape(control_id), 3: escape(text)}),
     ]
     # Not checked: it repeats what the sender wrote, and a sender with a long name has a right to an answer too.
@@ -223,6 +284,26 @@ def control_id_of(message: bytes) -> str:
     if not found:
         raise Hl7Error("The message has no control id in MSH-10, so no answer could be told to be its own.")
     return found
+
+
+def accept_wanted(message: bytes) -> bool:
+    """Tell whether a message wants to be told that it has been accepted (MSH-15: always, or on success)."""
+    return _at(_split(message)[0], 15) in ("AL", "SU")
+
+
+def wants_application_answer(message: bytes) -> bool:
+    """Tell whether a message in enhanced mode wants an application acknowledgement (MSH-16) beside its acceptance."""
+    return _at(_split(message)[0], 16) in ("AL", "ER", "SU")
+
+
+def accept_of(message: bytes) -> bytes:
+    """Build the accept acknowledgement of an application acknowledgement, at the time that stands in it."""
+    header = _split(message)[0]
+    parties = tuple(unescape(_at(header, field)) for field in (5, 6, 3, 4))
+    fields = dict(zip((2, 3, 4, 5), map(escape, parties), strict=True))
+    control_id = unescape(_at(header, 10))
+    own = {1: r"^~\&", 6: _at(header, 7), 8: "ACK", 9: _digest(["CA", control_id], 20), 10: "P", 11: _at(header, 12)}
+    return _encoded([_segment("MSH", {**fields, **own}), _segment("MSA", {1: "CA", 2: escape(control_id)})])
 
 
 def parse_acknowledgement(message: bytes) -> Acknowledgement:
@@ -264,13 +345,16 @@ def _check_subject(subject: ChargeSubject) -> None:
                 raise Hl7Error(f"{place}: {name} has more than {limit} characters once escaped; nothing was built.")
 
 
-def _patient(subject: ChargeSubject) -> Mapping[int, str]:
+def _patient(subject: ChargeSubject, version: Version) -> Mapping[int, str]:
     names = []
     # DICOM's groups are alphabetic, ideographic and phonetic; XPN-8 (table 4000) says which is which.
     for group, representation in zip(subject.patient_name.split("="), "AIP", strict=False):
         if group.strip("^ "):
             family, given, middle, prefix, suffix = (*group.split("^"), "", "", "", "", "")[:5]
             names.append(_field(family, given, middle, suffix, prefix, "", "L", representation))
+    if version == "2.3":
+        # There PID-5 does not repeat, and a name does not say how it is written.
+        names = [name.rsplit("^", 1)[0] for name in names[:1]]
     return {
         1: "1",
         3: _field(subject.patient_id, "", "", subject.patient_id_issuer, "MR"),
@@ -282,11 +366,27 @@ def _patient(subject: ChargeSubject) -> Mapping[int, str]:
     }
 
 
-def _header(parties: Sequence[str], at: datetime, kind: str, control_id: str, processing_id: str, version: str) -> str:
+def _header(parties: Sequence[str], at: datetime, kind: str, control_id: str, form: Form) -> str:
+    accept, application = _MODES[form.mode]
+    name = "UNICODE" if form.character_set == "UNICODE UTF-8" and form.version != "2.5.1" else form.character_set
+    extra = {14: accept, 15: application, 17: name}
+    header = _written_header(parties, at, kind, control_id, form.processing_id, form.version, extra)
+    return header if form.character_set == "UNICODE UTF-8" else _fitted(header, form.character_set)
+
+
+def _written_header(
+    parties: Sequence[str],
+    at: datetime,
+    kind: str,
+    control_id: str,
+    processing_id: str,
+    version: str,
+    extra: Mapping[int, str] | None = None,
+) -> str:
     fields = dict(zip((2, 3, 4, 5), map(escape, parties), strict=True))
     # MSH-1 is the separator itself, so every field stands one place before its number.
     rest = {1: r"^~\&", 6: _time(at), 8: kind, 9: escape(control_id), 10: processing_id, 11: version}
-    return _segment("MSH", {**fields, **rest, 17: "UNICODE UTF-8"})
+    return _segment("MSH", {**fields, **rest, **(extra if extra is not None else {17: "UNICODE UTF-8"})})
 
 
 def _segment(name: str, fields: Mapping[int, str]) -> str:
@@ -304,19 +404,41 @@ def _escaped(character: str) -> str:
     return f"\\X{ord(character):02X}\\" if ord(character) < 0x20 or ord(character) == 0x7F else character
 
 
-def _checked(segments: Sequence[str]) -> bytes:
-    message = _encoded(segments)
+def _fitted(text: str, character_set: CharacterSet) -> str:
+    """`text` in the characters of the set: accents go where the letter stays, anything else becomes `?`."""
+    encoding = _ENCODINGS[character_set]
+
+    def fit(character: str) -> str:
+        for candidate in (character, unicodedata.normalize("NFKD", character)):
+            plain = "".join(c for c in candidate if not unicodedata.combining(c))
+            for attempt in (candidate, plain):
+                try:
+                    attempt.encode(encoding)
+                except UnicodeEncodeError:
+                    continue
+                # What a decomposition brings may be a delimiter (a full-width bar), which it was not.
+                return attempt if attempt == character else escape(attempt)
+        return "?"
+
+    return "".join(map(fit, text))
+
+
+def _checked(segments: Sequence[str], form: Form) -> bytes:
+    message = _encoded(segments, _ENCODINGS[form.character_set])
     try:
-        parse_message(message.decode("utf-8"), validation_level=VALIDATION_LEVEL.STRICT).validate()
+        text = message.decode(_ENCODINGS[form.character_set])
+        parse_message(text, validation_level=VALIDATION_LEVEL.STRICT).validate()
     except HL7apyException as error:
         # Its words may quote the value at fault, which may be a name.
-        raise Hl7Error(f"The message is not valid HL7 v2.5.1 ({type(error).__name__}); nothing was built.") from None
+        raise Hl7Error(
+            f"The message is not valid HL7 v{form.version} ({type(error).__name__}); nothing was built."
+        ) from None
     return message
 
 
-def _encoded(segments: Sequence[str]) -> bytes:
+def _encoded(segments: Sequence[str], encoding: str = "utf-8") -> bytes:
     try:
-        return "".join(f"{segment}\r" for segment in segments).encode("utf-8")
+        return "".join(f"{segment}\r" for segment in segments).encode(encoding)
     except UnicodeEncodeError:
         raise Hl7Error("A field holds half of a character pair, which is not Unicode text; correct it.") from None
 

@@ -1,8 +1,9 @@
-"""The outbox: what has to leave this workstation, whether it has, and what was charged.
+"""The outbox: what has to leave this workstation, whether it has, and what was charged and credited.
 
-Two append-only tables, `message` and `attempt`; the state of a message is read from its attempts. Queueing is one
-transaction and idempotent, and a message goes out with the bytes it was queued with however often it is tried, so a
-crash anywhere is repaired by doing the same again. Run one drain at a time.
+Append-only tables: `message` and `attempt`, `charge` and `credit`. A message's state is read from its attempts, the
+state of a charge from its messages. Queueing is one transaction and idempotent, and a message goes out with the bytes
+it was queued with however often it is tried, so a crash anywhere is repaired by doing the same again. Run one drain at
+a time.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
 from sqlalchemy import (
@@ -26,18 +27,24 @@ from sqlalchemy import (
     Table,
     Text,
     exists,
+    func,
     insert,
+    inspect,
     select,
     true,
+)
+from sqlalchemy import (
+    text as sql,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from workstation.charge.facts import ChargeState, PreviousCharge
 from workstation.hl7 import Acknowledgement
 
-Kind = Literal["dicom", "hl7", "file"]
+Kind = Literal["dicom", "hl7", "file", "row", "resource"]
 # acknowledged: done. refused: the receiver could not take it now (AE, CE). rejected: it never will (AR, CR).
-# failed: no acknowledgement. requeued and withdrawn are an operator's.
+# failed: no acknowledgement. requeued and withdrawn are an operator's. A refusal or rejection may come after the
+# acknowledgement, where a receiver first accepts a message and then looks at it (enhanced mode).
 Outcome = Literal["acknowledged", "refused", "rejected", "failed", "requeued", "withdrawn"]
 State = Literal["queued", "retrying", "acknowledged", "operator", "withdrawn"]
 
@@ -57,6 +64,7 @@ _message = Table(
     Column("body", LargeBinary),
     Column("path", Text),
     Column("queued_at", Text, nullable=False),
+    Column("account", Text, nullable=False, server_default=""),
 )
 _attempt = Table(
     "attempt",
@@ -77,6 +85,15 @@ _charge = Table(
     Column("accession", Text, nullable=False, index=True),
     Column("base", Text, nullable=False),
     Column("sr_uid", Text, nullable=False),
+    Column("billed", Text, nullable=False, server_default=""),
+)
+# A charge taken back by a message of ours. It is undone when that message is withdrawn.
+_credit = Table(
+    "credit",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("charge", Text, ForeignKey("charge.key"), nullable=False, index=True),
+    Column("message", Text, ForeignKey("message.key"), nullable=False),
 )
 # What is learnt of a charge after it went out: the payer's denial, our credit.
 _charge_event = Table(
@@ -98,15 +115,37 @@ class OutboxError(ValueError):
     """The outbox refuses. The message names the entry by key and says what to do."""
 
 
+class OutboxChangedError(OutboxError):
+    """What was to be credited has been withdrawn in between; nothing was queued. Decide again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """A charge that a message carries: its persistent key (FT1-2), code, accession, base, and the SR it rests on."""
+    """A charge that a message carries: its persistent key (FT1-2), code, accession, base, and the SR it rests on.
+
+    billed : everything the message says of it, as text, so that it can be taken back word for word; see `billed.py`.
+    """
 
     key: str
     code: str
     accession: str
     base: str
     sr_uid: str
+    billed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A charge of the outbox with what has become of it.
+
+    state : as the charge facts say it. message : the key of the message that carries it; message_state : that one's.
+    """
+
+    charge: Charge
+    state: ChargeState
+    message: str
+    message_state: "State"
+    queued_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +155,7 @@ class Message:
     destination : the name of a configured destination. identity : what makes it this thing and no other, which is the
     control id of an HL7 message, the SOP Instance UID of an instance, the name of a file. Either `body` holds the
     bytes or `path` says where the stored instance lies, as its owner reads it (here: from the state folder).
+    credits : the keys of charges that it takes back. account : the patient's account, in whose order it is sent.
     """
 
     destination: str
@@ -125,12 +165,19 @@ class Message:
     body: bytes | None = None
     path: str | None = None
     charges: tuple[Charge, ...] = ()
+    credits: tuple[str, ...] = ()
+    account: str = ""
 
     @property
     def key(self) -> str:
         """The sha256, in hexadecimal, of the JSON list [destination, kind, identity]."""
         content = json.dumps([self.destination, self.kind, self.identity]).encode("ascii")
         return hashlib.sha256(content).hexdigest()
+
+    @property
+    def concerns_money(self) -> bool:
+        """Whether it charges or credits."""
+        return bool(self.charges or self.credits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +198,16 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A message with what has become of it: state, number of attempts, and the last attempt's time and words."""
+    """A message with what has become of it: state, number of attempts, and the last attempt's time and words.
+
+    failures : how many attempts have failed in a row, of any kind, since it was queued or requeued.
+    """
 
     message: Message
     state: State
     queued_at: datetime
     tries: int
+    failures: int
     last_at: datetime | None
     last_detail: str
 
@@ -172,6 +223,7 @@ class Outbox:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         _metadata.create_all(engine)
+        _add_columns(engine)
 
     def queue(self, messages: Iterable[Message], at: datetime) -> tuple[str, ...]:
         """Queue all messages with their charges in one transaction, or none; return the keys that were new.
@@ -185,11 +237,13 @@ class Outbox:
         """
         wanted = tuple(messages)
         try:
-            return self._queue(wanted, _stamp(at))
+            with self._engine.begin() as connection:
+                return self.queue_in(connection, wanted, at)
         except IntegrityError:
             # Another process queued one of them in between. Now it is there, and can be compared.
             try:
-                return self._queue(wanted, _stamp(at))
+                with self._engine.begin() as connection:
+                    return self.queue_in(connection, wanted, at)
             except IntegrityError:
                 raise OutboxError(
                     "One of the charges is in the outbox already, in another message. Nothing was queued; decide the "
@@ -201,25 +255,36 @@ class Outbox:
         return tuple(entry.message for entry in self._open() if entry.state != "operator")
 
     def drain(
-        self, deliver: Callable[[Message], Delivery], clock: Callable[[], datetime]
+        self,
+        deliver: Callable[[Message], Delivery],
+        clock: Callable[[], datetime],
+        pause: Callable[[Entry], timedelta] = lambda entry: timedelta(0),
     ) -> tuple[tuple[Message, Delivery], ...]:
         """Try once to deliver everything pending, oldest first; return what was tried and how it ended.
 
-        A message waits while an earlier one of the same accession to the same destination is not done, so that no
-        charge overtakes its evidence. An `OSError` from `deliver` is recorded as `failed` and ends this destination's
-        turn. Any other exception passes through, and leaves its message as it was.
+        A message waits while an earlier one of the same accession or of the same account to the same destination is not
+        done, so that no charge overtakes its evidence, and no charge its credit. An `OSError` from `deliver` is
+        recorded as `failed` and ends this destination's turn. Any other exception passes through, and leaves its
+        message as it was.
+
+        pause : how long to wait after the last attempt at a message, see `backoff`.
         """
         tried: list[tuple[Message, Delivery]] = []
-        waiting: set[tuple[str, str]] = set()
+        waiting: set[tuple[str, str, str]] = set()
         down: set[str] = set()
+        silent: dict[str, int] = defaultdict(int)
         for entry in self._open():
             message = entry.message
             # Without an accession there is nothing to keep an order in.
-            turn = (message.destination, message.accession or message.key)
-            if turn in waiting or message.destination in down:
+            turns = {(message.destination, "accession", message.accession or message.key)}
+            if message.account:
+                turns.add((message.destination, "account", message.account))
+            blocked = bool(turns & waiting) or message.destination in down
+            waiting |= turns
+            if blocked or entry.state == "operator":
                 continue
-            waiting.add(turn)
-            if entry.state == "operator":
+            # A clock that was set back must not hold a message until it has caught up.
+            if entry.last_at is not None and timedelta(0) <= clock() - entry.last_at < pause(entry):
                 continue
             try:
                 delivery = deliver(message)
@@ -228,9 +293,35 @@ class Outbox:
                 down.add(message.destination)
             self._attempt(message.key, clock(), delivery)
             tried.append((message, delivery))
+            # One that answers nothing three times over would cost its whole time limit for every message.
+            silent[message.destination] = silent[message.destination] + 1 if delivery.outcome == "failed" else 0
+            if silent[message.destination] >= TRIES:
+                down.add(message.destination)
             if delivery.outcome == "acknowledged":
-                waiting.discard(turn)
+                waiting -= turns
         return tuple(tried)
+
+    def answered_later(self, answer: Acknowledgement, at: datetime) -> str:
+        """Record an acknowledgement that came on a way of its own (enhanced mode); return the message's key.
+
+        The same answer again changes nothing. An acceptance of what has been acknowledged changes nothing either.
+
+        Raises
+        ------
+        OutboxError
+            No HL7 message of the outbox has that control id.
+        """
+        found = self._entries((_message.c.kind == "hl7") & (_message.c.identity == answer.control_id))
+        if not found:
+            raise OutboxError(f"No message with control id {answer.control_id[:40]!r} is in the outbox.")
+        for entry in found:
+            delivery = Delivery.answered(entry.message, answer)
+            late = delivery.outcome if delivery.outcome == "acknowledged" else "rejected"
+            repeated = entry.last_detail == f"{delivery.detail} (later)"
+            if not repeated and not (late == "acknowledged" and entry.done):
+                # Once accepted it is not sent again by itself: an error found later is for an operator.
+                self._attempt(entry.message.key, at, Delivery(late, f"{delivery.detail} (later)"))
+        return found[0].message.key
 
     def requeue(self, key: str, at: datetime, detail: str) -> None:
         """Let a message that waits for an operator be tried again, with the same bytes; `detail` says who and why.
@@ -243,14 +334,32 @@ class Outbox:
         self._operate(key, at, Delivery("requeued", detail))
 
     def withdraw(self, key: str, at: datetime, detail: str) -> None:
-        """Give up a message that waits for an operator. Its charges count as denied, and block no new one.
+        """Give up a message that waits for an operator. Its charges count as denied, its credits as not made.
+
+        What was queued behind it for the same accession and destination because of a charge (its credit, the charge
+        that replaces it) has not been tried, and is withdrawn with it in the same transaction: it rests on a message
+        that the receiver never took.
 
         Raises
         ------
         OutboxError
             There is no such message, or it does not wait for an operator.
         """
-        self._operate(key, at, Delivery("withdrawn", detail))
+        with self._engine.begin() as connection:
+            # Written first: the rest is then read under the lock of this transaction, and nothing comes in between.
+            row = {"message": key, "at": _stamp(at), "outcome": "withdrawn", "detail": detail}
+            entry = self._waiting(key)
+            connection.execute(insert(_attempt).values(row))
+            place = select(_message.c.place).where(_message.c.key == key).scalar_subquery()
+            later = (
+                (_message.c.accession == entry.message.accession)
+                & (_message.c.destination == entry.message.destination)
+                & (_message.c.place > place)
+            )
+            for each in self._entries_in(connection, later) if entry.message.concerns_money else ():
+                if each.state == "queued" and each.message.concerns_money:
+                    words = f"with {key}: {detail}"
+                    connection.execute(insert(_attempt).values({**row, "message": each.message.key, "detail": words}))
 
     def record_charge(self, key: str, state: Literal["denied", "credited"], at: datetime, detail: str) -> None:
         """Record that a charge was denied by the payer, or credited by us.
@@ -268,6 +377,19 @@ class Outbox:
 
     def previous_charges(self, accession: str) -> tuple[PreviousCharge, ...]:
         """Return every charge of an accession with its state, oldest first, as the charge facts want them."""
+        return tuple(
+            PreviousCharge(c.key, c.code, c.accession, c.base, known.state, c.sr_uid)
+            for known in self.charges(accession)
+            for c in (known.charge,)
+        )
+
+    def charges(self, accession: str | None = None) -> tuple[Known, ...]:
+        """Return every charge of an accession, or of all, with what has become of it, oldest first."""
+        with self._engine.connect() as connection:
+            return self.charges_in(connection, accession)
+
+    def charges_in(self, connection: Connection, accession: str | None = None) -> tuple[Known, ...]:
+        """Return the same as `charges`, as a transaction sees it."""
         states: dict[State, ChargeState] = {
             "queued": "queued",
             # Tried, and perhaps arrived: a charge is out until somebody says that it is not.
@@ -276,57 +398,108 @@ class Outbox:
             "acknowledged": "acknowledged",
             "withdrawn": "denied",
         }
-        with self._engine.connect() as connection:
-            rows = connection.execute(
-                select(_charge).where(_charge.c.accession == accession).order_by(_charge.c.place)
-            ).all()
-            found: list[PreviousCharge] = []
-            for row in rows:
-                event = connection.execute(
-                    select(_charge_event.c.state)
-                    .where(_charge_event.c.charge == row.key)
-                    .order_by(_charge_event.c.place.desc())
-                ).first()
-                state = event.state if event else states[_state_of(_outcomes(connection, row.message))]
-                found.append(PreviousCharge(row.key, row.code, row.accession, row.base, state, row.sr_uid))
-        return tuple(found)
+        which = true() if accession is None else _charge.c.accession == accession
+        query = select(_charge, _message.c.queued_at).join(_message, _message.c.key == _charge.c.message)
+        rows = connection.execute(query.where(which).order_by(_charge.c.place)).all()
+        if not rows:
+            return ()
+        credited = connection.execute(
+            select(_credit.c.charge, _credit.c.message).join(_charge, _charge.c.key == _credit.c.charge).where(which)
+        ).all()
+        events = connection.execute(
+            select(_charge_event.c.charge, _charge_event.c.state)
+            .join(_charge, _charge.c.key == _charge_event.c.charge)
+            .where(which)
+            .order_by(_charge_event.c.place)
+        ).all()
+        wanted = {row.message for row in (*rows, *credited)}
+        outcomes = self._outcomes(connection, wanted)
+        said = {event.charge: event.state for event in events}
+        back = {each.charge for each in credited if _state_of(outcomes[each.message]) != "withdrawn"}
+        return tuple(
+            Known(
+                Charge(row.key, row.code, row.accession, row.base, row.sr_uid, row.billed),
+                "credited" if row.key in back else said.get(row.key) or states[_state_of(outcomes[row.message])],
+                row.message,
+                _state_of(outcomes[row.message]),
+                datetime.fromisoformat(row.queued_at),
+            )
+            for row in rows
+        )
+
+    def _outcomes(self, connection: Connection, messages: set[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        keys = sorted(messages)
+        for start in range(0, len(keys), 500):  # SQLite takes a limited number of values in one statement
+            query = select(_attempt.c.message, _attempt.c.outcome).where(
+                _attempt.c.message.in_(keys[start : start + 500])
+            )
+            for row in connection.execute(query.order_by(_attempt.c.place)):
+                found[row.message].append(row.outcome)
+        return found
+
+    def entry(self, key: str) -> Entry:
+        """Return one message with what has become of it.
+
+        Raises
+        ------
+        OutboxError
+            There is no such message.
+        """
+        for entry in self._entries(_message.c.key == key):
+            return entry
+        raise OutboxError(f"There is no message {key} in the outbox; check the key.")
 
     def list(self) -> tuple[Entry, ...]:
         """Return every message with what has become of it, oldest first."""
         return self._entries(true())
 
-    def _queue(self, messages: Sequence[Message], at: str) -> tuple[str, ...]:
+    def queue_in(self, connection: Connection, messages: Iterable[Message], at: datetime) -> tuple[str, ...]:
+        """Queue within a transaction of somebody else: the decision and what follows from it, or neither.
+
+        Raises
+        ------
+        OutboxError
+            As `queue`.
+        IntegrityError
+            Another process was faster, or a charge is there already.
+        """
         added = []
-        with self._engine.begin() as connection:
-            for message in messages:
-                if (message.body is None) == (message.path is None):
-                    raise OutboxError(f"{_name(message)} needs a body or a path, and not both. Nothing was queued.")
-                row = connection.execute(select(_message).where(_message.c.key == message.key)).first()
-                if row is None:
-                    _insert(connection, message, at)
-                    added.append(message.key)
-                elif _read(connection, row) != message:
-                    raise OutboxError(
-                        f"{_name(message)} is in the outbox already with other content, as {message.key}. Nothing was "
-                        "queued; other content needs another identity."
-                    )
+        for message in messages:
+            if (message.body is None) == (message.path is None):
+                raise OutboxError(f"{_name(message)} needs a body or a path, and not both. Nothing was queued.")
+            row = connection.execute(select(_message).where(_message.c.key == message.key)).first()
+            if row is None:
+                _insert(connection, message, _stamp(at))
+                added.append(message.key)
+            elif _read(connection, row) != message:
+                raise OutboxError(
+                    f"{_name(message)} is in the outbox already with other content, as {message.key}. Nothing was "
+                    "queued; other content needs another identity."
+                )
         return tuple(added)
 
     def _open(self) -> tuple[Entry, ...]:
         """Return the messages that are not done, oldest first, without reading those that are."""
+        # The newest attempt tells: what was acknowledged may have been rejected later.
+        other = _attempt.alias()
+        newest = select(func.max(other.c.place)).where(other.c.message == _message.c.key).correlate(_message)
         ended = _attempt.c.outcome.in_(("acknowledged", "withdrawn"))
-        return self._entries(~exists().where(_attempt.c.message == _message.c.key, ended))
+        return self._entries(~exists().where(_attempt.c.place == newest.scalar_subquery(), ended))
 
     def _entries(self, which: ColumnElement[bool]) -> tuple[Entry, ...]:
         """Return the messages for which a condition on the message table holds, oldest first."""
+        with self._engine.connect() as connection:
+            return self._entries_in(connection, which)
+
+    def _entries_in(self, connection: Connection, which: ColumnElement[bool]) -> tuple[Entry, ...]:
         chosen = select(_message.c.key).where(which)
         attempts: dict[str, list[Any]] = defaultdict(list)
-        with self._engine.connect() as connection:
-            query = select(_attempt).where(_attempt.c.message.in_(chosen)).order_by(_attempt.c.place)
-            for attempt in connection.execute(query):
-                attempts[attempt.message].append(attempt)
-            rows = connection.execute(select(_message).where(which).order_by(_message.c.place)).all()
-            return tuple(_entry(_read(connection, row), row.queued_at, attempts[row.key]) for row in rows)
+        query = select(_attempt).where(_attempt.c.message.in_(chosen)).order_by(_attempt.c.place)
+        for attempt in connection.execute(query):
+            attempts[attempt.message].append(attempt)
+        rows = connection.execute(select(_message).where(which).order_by(_message.c.place)).all()
+        return tuple(_entry(_read(connection, row), row.queued_at, attempts[row.key]) for row in rows)
 
     def _attempt(self, key: str, at: datetime, delivery: Delivery) -> None:
         row = {"message": key, "at": _stamp(at), "outcome": delivery.outcome, "detail": delivery.detail}
@@ -334,13 +507,14 @@ class Outbox:
             connection.execute(insert(_attempt).values(row))
 
     def _operate(self, key: str, at: datetime, delivery: Delivery) -> None:
-        found = self._entries(_message.c.key == key)
-        if not found:
-            raise OutboxError(f"There is no message {key} in the outbox; check the key.")
-        entry = found[0]
+        self._waiting(key)
+        self._attempt(key, at, delivery)
+
+    def _waiting(self, key: str) -> Entry:
+        entry = self.entry(key)
         if entry.state != "operator":
             raise OutboxError(f"Message {key} is {entry.state} and waits for nobody; it was left as it is.")
-        self._attempt(key, at, delivery)
+        return entry
 
 
 def _insert(connection: Connection, message: Message, at: str) -> None:
@@ -354,17 +528,29 @@ def _insert(connection: Connection, message: Message, at: str) -> None:
             body=message.body,
             path=message.path,
             queued_at=at,
+            account=message.account,
         )
     )
     for charge in message.charges:
         connection.execute(insert(_charge).values(message=message.key, **asdict(charge)))
+    for key in message.credits:
+        carrier = connection.execute(select(_charge.c.message).where(_charge.c.key == key)).scalar()
+        if carrier is None:
+            raise OutboxError(f"There is no charge {key} in the outbox to credit; nothing was queued.")
+        gone = select(_attempt.c.place).where(_attempt.c.message == carrier, _attempt.c.outcome == "withdrawn")
+        if connection.execute(gone).first() is not None:
+            raise OutboxChangedError(f"Charge {key} was withdrawn and needs no credit; nothing was queued.")
+        connection.execute(insert(_credit).values(message=message.key, charge=key))
 
 
 def _read(connection: Connection, row: Row[tuple[object, ...]]) -> Message:
     charges = connection.execute(
-        select(_charge.c.key, _charge.c.code, _charge.c.accession, _charge.c.base, _charge.c.sr_uid)
+        select(_charge.c.key, _charge.c.code, _charge.c.accession, _charge.c.base, _charge.c.sr_uid, _charge.c.billed)
         .where(_charge.c.message == row.key)
         .order_by(_charge.c.place)
+    )
+    credited = connection.execute(
+        select(_credit.c.charge).where(_credit.c.message == row.key).order_by(_credit.c.place)
     )
     return Message(
         row.destination,
@@ -374,6 +560,8 @@ def _read(connection: Connection, row: Row[tuple[object, ...]]) -> Message:
         row.body,
         row.path,
         tuple(Charge(*charge) for charge in charges),
+        tuple(credited.scalars()),
+        row.account,
     )
 
 
@@ -384,32 +572,55 @@ def _entry(message: Message, queued_at: str, attempts: Sequence[Any]) -> Entry:
         state=_state_of(outcomes),
         queued_at=datetime.fromisoformat(queued_at),
         tries=sum(outcome not in ("requeued", "withdrawn") for outcome in outcomes),
+        failures=_failures(outcomes),
         last_at=datetime.fromisoformat(attempts[-1].at) if attempts else None,
         last_detail=attempts[-1].detail if attempts else "",
     )
 
 
-def _outcomes(connection: Connection, key: str) -> Sequence[str]:
-    query = select(_attempt.c.outcome).where(_attempt.c.message == key).order_by(_attempt.c.place)
-    return connection.execute(query).scalars().all()
+def _failures(outcomes: Sequence[str]) -> int:
+    count = 0
+    for outcome in outcomes:
+        count = count + 1 if outcome in ("failed", "refused") else 0
+    return count
 
 
 def _state_of(outcomes: Sequence[str]) -> State:
     """Read the state from the outcomes of all attempts, oldest first."""
-    if "acknowledged" in outcomes:
-        return "acknowledged"
-    if "withdrawn" in outcomes:
-        return "withdrawn"
+    state: State = "queued"
     refusals = 0
-    rejected = False
     for outcome in outcomes:
-        refusals += outcome == "refused"
-        rejected = rejected or outcome == "rejected"
-        if outcome == "requeued":
-            refusals, rejected = 0, False
-    if rejected or refusals >= TRIES:
-        return "operator"
-    return "retrying" if outcomes else "queued"
+        if outcome == "withdrawn":
+            return "withdrawn"
+        if outcome == "acknowledged":
+            state = "acknowledged"
+        elif outcome == "rejected":
+            state = "operator"
+        elif outcome == "requeued":
+            state, refusals = "retrying", 0
+        elif state not in ("acknowledged", "operator"):
+            refusals += outcome == "refused"
+            state = "operator" if refusals >= TRIES else "retrying"
+    return state
+
+
+def backoff(entry: Entry, first_s: float, most_s: float) -> timedelta:
+    """Return the pause after an entry's failures: `first_s`, doubled with each further one, at most `most_s`."""
+    doublings = min(entry.failures - 1, 30)
+    return timedelta(seconds=min(first_s * 2**doublings, most_s) if entry.failures else 0.0)
+
+
+def _add_columns(engine: Engine) -> None:
+    """Bring tables of an earlier version up to date. Only columns with a default were ever added."""
+    for table in _metadata.sorted_tables:
+        there = {column["name"] for column in inspect(engine).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                with engine.begin() as connection:
+                    kind = column.type.compile(engine.dialect)
+                    connection.execute(
+                        sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind} NOT NULL DEFAULT ''")
+                    )
 
 
 def _name(message: Message) -> str:

@@ -141,7 +141,14 @@ class PapersFile:
 
     def get(self, accession: str) -> OnFile:
         """The newest papers of an accession, or NOTHING."""
-        newest = select(_papers.c.content).where(_papers.c.accession == accession).order_by(_papers.c.place.desc())
+        newest = self.newest(accession)
+        return NOTHING if newest is None else newest[2]
+
+    def newest(self, accession: str) -> tuple[datetime, int, OnFile] | None:
+        """The newest papers of an accession with when they were filed and their place among all, or None."""
+        newest = select(_papers).where(_papers.c.accession == accession).order_by(_papers.c.place.desc())
         with self.engine.connect() as connection:
-            content = connection.execute(newest.limit(1)).scalar_one_or_none()
-        return NOTHING if content is None else _ON_FILE.validate_json(content)
+            row = connection.execute(newest.limit(1)).first()
+        if row is None:
+            return None
+        return datetime.fromisoformat(row.at), row.place, _ON_FILE.validate_json(row.content)

@@ -5,18 +5,18 @@ Running the same case again keeps and queues nothing twice, so a crash at any li
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 from pydicom import dcmread
 
-from dicom_io.archive import Archive
 from dicom_io.banner import burned
 from dicom_io.build_volume import build_volume
 from dicom_io.derived import derive, products
-from dicom_io.errors import NotFound, NotReadable
+from dicom_io.errors import NotReadable
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Product
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
 from dicom_io.series import Instance, Series, read_dataset
@@ -26,11 +26,12 @@ from render.engine.choice import choose
 from render.picture import Picture
 from workstation.address import address
 from workstation.case import Case, region_of
+from workstation.casebook import Record, slim
 from workstation.charge import Decision
-from workstation.charge.facts import PreviousCharge
-from workstation.context import decide_case, site_policy
+from workstation.context import site_policy
 from workstation.outbox import Message
-from workstation.papers import OnFile
+from workstation.overlay import overlaid
+from workstation.settling import Settled, decide_record, own_charges, previous_of, read, settle_accession
 from workstation.site import Site
 
 # (what is being done, part done 0…1)
@@ -44,16 +45,6 @@ class Outcome:
     pictures: tuple[Picture, ...]
     images: tuple[Instance, ...]
     sr: Instance
-    evidence: Evidence
-    decision: Decision
-    messages: tuple[Message, ...]
-    queued: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """What was decided for a stored SR, and the messages that follow; queued : keys of those that were new."""
-
     evidence: Evidence
     decision: Decision
     messages: tuple[Message, ...]
@@ -90,43 +81,82 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     progress("keeping the record", 1.0)
 
     settled = settle(sr, site)  # from here on: only what the SR says
-    return Outcome(tuple(pictures), images, sr, settled.evidence, settled.decision, settled.messages, settled.queued)
+    evidence = read_sr(dcmread(sr.path))
+    return Outcome(tuple(pictures), images, sr, evidence, settled.decision, settled.messages, settled.queued)
 
 
 def settle(sr: Instance, site: Site) -> Settled:
-    """Decides a stored SR with what is on file now, and queues what follows. Again is harmless; after new papers it
-    is how a held charge goes out. Raises NotReadable when it is no record of ours, NotFound when its images are gone.
+    """Decides a stored SR with what is on file now, and queues what follows. Again is harmless.
+
+    Raises NotReadable when it is no record of ours, NotFound when its images are gone.
     """
-    evidence = read_sr(dcmread(sr.path))
-    papers = site.papers.get(evidence.accession)
-    previous = site.outbox.previous_charges(evidence.accession)
-    decision = _decide(evidence, papers, previous, site)
-    images = [site.archive.instance(i.sop_instance_uid) for product in evidence.products for i in product.images]
-    messages = address(images, sr, evidence, decision, papers, previous, read_dataset(sr.path), site.config, site.root)
-    queued = site.outbox.queue(messages, site.clock())
-    return Settled(evidence, decision, messages, queued)
-
-
-def settle_accession(accession: str, site: Site) -> list[Settled]:
-    """Settles every record of an accession, after something that is on file for it has changed."""
-    found = []
-    for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR, accession):
-        with suppress(NotReadable):  # somebody else's Comprehensive 3D SR is none of our business
-            found.append(settle(sr, site))
-    return found
+    record = record_of(sr, site)
+    images = [site.archive.instance(i.sop_instance_uid) for p in record.evidence.products for i in p.images]
+    messages = address(images, sr, record.evidence, site.config, site.root)
+    settled = settle_accession(record.accession, site, "", record, messages)
+    return next(each for each in settled if each.record.session == record.session)
 
 
 def explain(sr: Instance, site: Site) -> tuple[Evidence, Decision]:
-    """The decision for a stored SR with what is on file now. Its own charges do not count as earlier ones."""
+    """The decision for a stored SR with what is on file now, and what people decided. Its session's own charges do not
+    count as earlier ones."""
     evidence = read_sr(dcmread(sr.path))
-    previous = [p for p in site.outbox.previous_charges(evidence.accession) if p.sr_uid != evidence.sop_instance_uid]
-    papers = site.papers.get(evidence.accession)
-    return evidence, _decide(evidence, papers, previous, site)
-
-
-def _decide(evidence: Evidence, papers: OnFile, previous: Sequence[PreviousCharge], site: Site) -> Decision:
+    record = record_of(sr, site)
+    view = read(record.accession, site, record)
+    records = [*view.snapshot.records, record]
+    _, others = own_charges(view, record.session, records)
     policy = site_policy(site.config, site.root)
-    return decide_case(evidence, papers, previous, lambda image: _holds(site.archive, image), site.config, policy)
+    decision, facts, _ = decide_record(record, view, site, policy, previous_of(others))
+    return evidence, overlaid(decision, facts, record.session, view.known, view.snapshot.acts)
+
+
+def record_of(sr: Instance, site: Site) -> Record:
+    """The casebook's record of a stored SR. Its series is the same for all SRs of one session.
+
+    Raises NotReadable when it is no record of ours.
+    """
+    evidence = slim(read_sr(dcmread(sr.path)))
+    times = [act.at for act in evidence.acts] + ([evidence.attestation.at] if evidence.attestation else [])
+    at = max(times, default=site.clock())
+    path = Path(sr.path)
+    relative = path.relative_to(site.root).as_posix() if path.is_relative_to(site.root) else str(path)
+    return Record(evidence.sop_instance_uid, sr.series_uid, relative, at, evidence)
+
+
+def file_new_records(site: Site) -> int:
+    """Files every SR of ours in the archive that has no record yet. Returns how many: nothing rendered is forgotten."""
+    known = site.casebook.sessions_by_sr()
+    new = (sr for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR) if sr.sop_instance_uid not in known)
+    return sum(file_record(sr, site) for sr in new)
+
+
+def unfiled(site: Site) -> list[Instance]:
+    """The SRs of ours in the archive that have no record: sessions that nobody has decided."""
+    known = site.casebook.sessions_by_sr()
+    found = []
+    for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR):
+        if sr.sop_instance_uid not in known:
+            with suppress(NotReadable):  # somebody else's is no session of ours
+                record_of(sr, site)
+                found.append(sr)
+    return found
+
+
+def file_record(sr: Instance, site: Site) -> bool:
+    """Files a stored SR; its accession is due then. Returns whether it is one of ours.
+
+    Any other SR may be a report: then its accession is due as well.
+    """
+    try:
+        if sr.sop_class_uid == COMPREHENSIVE_3D_SR:
+            site.casebook.record(record_of(sr, site), f"SR {sr.sop_instance_uid}")
+            return True
+    except NotReadable:
+        # Somebody else's Comprehensive 3D SR is no session of ours.
+        pass
+    if sr.accession:
+        site.casebook.touch(sr.accession, f"report SR {sr.sop_instance_uid}")
+    return False
 
 
 def _begin(case: Case, site: Site) -> tuple[tuple[Act, ...], Attestation | None]:
@@ -190,11 +220,3 @@ def _evidence(
     # Not `repr`: it shows the same moment differently as made and as read back from the journal.
     content = json.dumps(asdict(evidence), sort_keys=True, default=datetime.isoformat)
     return replace(evidence, sop_instance_uid=stamp.uid("SR", hashlib.sha256(content.encode()).hexdigest()))
-
-
-def _holds(archive: Archive, image: ImageReference) -> bool:
-    try:
-        archive.instance(image.sop_instance_uid)
-    except NotFound:
-        return False
-    return True

@@ -11,6 +11,7 @@ from dicom_io.database import open_database
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived
 from render.engine.cpu import ENGINE_VERSION
+from workstation.casebook import Casebook
 from workstation.config import Config, load_config
 from workstation.journal import Journal
 from workstation.outbox import Outbox
@@ -26,7 +27,7 @@ def local_clock() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything a case needs beside itself. One database file holds index, journal, papers and outbox."""
+    """Everything a case needs beside itself. One database holds index, journal, papers, casebook and outbox."""
 
     root: Path
     config: Config
@@ -34,6 +35,7 @@ class Site:
     journal: Journal
     papers: PapersFile
     outbox: Outbox
+    casebook: Casebook
     clock: Clock
 
     def stamp(self, session_uid: str, at: datetime) -> Stamp:
@@ -59,12 +61,14 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
     root = root.absolute()
     settings = config or load_config(root)
     database = open_database(root / "workstation.db")
+    outbox = Outbox(database)
     return Site(
         root=root,
         config=settings,
         archive=Archive(root, database),
         journal=Journal(database),
         papers=PapersFile(database),
-        outbox=Outbox(database),
+        outbox=outbox,
+        casebook=Casebook(database, outbox),
         clock=clock,
     )

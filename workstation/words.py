@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from dicom_io.errors import NotReadable
 from dicom_io.evidence import Evidence
-from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
 from render.engine.choice import choose
 from workstation.case import Case
 from workstation.charge import Decision, Line, decision_to_json
-from workstation.pipeline import Outcome, explain
+from workstation.pipeline import Outcome
 from workstation.site import Site
 
 
@@ -83,27 +81,3 @@ def plan(case: Case, site: Site) -> dict[str, Any]:
         "burned_in": site.config.burn_in,
         "destinations": ", ".join(f"{d.name} ({d.kind}: {' and '.join(d.takes)})" for d in site.config.destinations),
     }
-
-
-def charges(site: Site) -> list[dict[str, Any]]:
-    """One row a recorded session: what was charged from its SR, else the decision as it would be made now."""
-    rows = []
-    for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR):
-        try:
-            recorded, made = explain(sr, site)
-        except NotReadable:
-            # Of the same SOP class, but received from somebody else: no record of ours, so no charge.
-            continue
-        own = [p for p in site.outbox.previous_charges(recorded.accession) if p.sr_uid == recorded.sop_instance_uid]
-        live = [p for p in own if p.state in ("queued", "sent", "acknowledged")]
-        rows.append(
-            {
-                "accession": recorded.accession,
-                "state": live[0].state if live else made.disposition,
-                "code": ", ".join(p.code for p in live) or ", ".join(x.code for x in made.lines or made.proposed),
-                "reasons": "" if live else ", ".join(r.code for r in made.reasons),
-                "who": "" if live else ", ".join(dict.fromkeys(r.resolver for r in made.reasons)),
-                "sr_uid": recorded.sop_instance_uid,
-            }
-        )
-    return rows

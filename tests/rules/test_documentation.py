@@ -16,13 +16,14 @@ from render.presets import preset_names, windows
 from render.protocols import protocol_names
 from render.recipe import KINDS, read_recipe
 from workstation.cli import app
-from workstation.config import Config, Destination
+from workstation.config import Config, Destination, Fees, Listener, Member, PayerRule, Reading
 from workstation.papers import OnFile, Papers, Session, Statement
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 PAPERS = ROOT / "docs" / "papers.md"
+SETTINGS_KINDS = (Config, Destination, Listener, Reading, PayerRule, Member, Fees)
 
 
 def commands() -> dict[str, Any]:
@@ -72,7 +73,7 @@ def test_what_sends_has_a_dry_run(name: str) -> None:
 
 def test_the_readme_names_no_command_that_is_not_there() -> None:
     text = README.read_text(encoding="utf-8")
-    named = set(re.findall(r"`workstation ([a-z]+(?: [a-z]+)?)", text))
+    named = set(re.findall(r"`workstation ([a-z]+(?: [a-z-]+)?)", text))
     words = {name.split()[0] for name in commands()}
     for name in named:
         assert name in commands() or name.split()[0] in words, f"README.md names `workstation {name}`"
@@ -80,7 +81,7 @@ def test_the_readme_names_no_command_that_is_not_there() -> None:
             assert name in commands(), f"README.md names `workstation {name}`"
 
 
-@pytest.mark.parametrize("key", sorted({f.name for kind in (Config, Destination) for f in fields(kind)}))
+@pytest.mark.parametrize("key", sorted({f.name for kind in SETTINGS_KINDS for f in fields(kind)}))
 def test_a_setting_is_documented(key: str) -> None:
     assert f"`{key}`" in SETTINGS.read_text(encoding="utf-8"), f"docs/settings.md does not name `{key}`"
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +14,8 @@ from typing import Any, Self
 class Serving:
     """Use as a context manager; the process is listening inside, and gone afterwards."""
 
-    def __init__(self, root: Path, *words: str) -> None:
+    def __init__(self, root: Path, *words: str, limit_s: float = 120) -> None:
+        self._limit_s = limit_s
         command = [sys.executable, "-m", "workstation", "--root", str(root), "serve"]
         self._command = [*command, "--host", "127.0.0.1", "--port", "0", "--json", *words]
 
@@ -22,11 +24,12 @@ class Serving:
             self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
         )
         # A process that says nothing ends, and with it whoever waits for its next line.
-        self._limit = threading.Timer(120, self._process.kill)
+        self._limit = threading.Timer(self._limit_s, self._process.kill)
         self._limit.start()
         listening = self.next()
         assert listening["event"] == "listening"
         self.port, self.ae_title = int(listening["port"]), str(listening["ae_title"])
+        self.hl7_port = int(listening.get("hl7_port", 0))
         return self
 
     def __exit__(
@@ -37,13 +40,32 @@ class Serving:
             self._process.kill()
         self._process.communicate(timeout=30)
 
-    def next(self) -> dict[str, Any]:
-        """The next event; waits for it. Fails when the process has ended."""
+    def next(self, *names: str) -> dict[str, Any]:
+        """The next event, of these names if any are given; waits for it. Fails when the process has ended."""
         assert self._process.stdout is not None and self._process.stderr is not None
-        line = self._process.stdout.readline()
-        assert line, f"serve ended: {self._process.stderr.read()}"
-        event: dict[str, Any] = json.loads(line)
-        return event
+        while True:
+            line = self._process.stdout.readline()
+            assert line, f"serve ended: {self._process.stderr.read()}"
+            event: dict[str, Any] = json.loads(line)
+            if not names or event["event"] in names:
+                return event
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """Every event until the process ends. A line that a sudden end cut short is none."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+    def ask_to_stop(self) -> None:
+        """Ask it to stop, and wait until it has."""
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(timeout=120)
+
+    def kill(self) -> None:
+        """End it without any warning, as a power cut would."""
+        self._process.kill()
+        self._process.wait(timeout=30)
 
     def terminate(self) -> tuple[int, str]:
         """Ask it to stop; returns its exit status and its last event."""

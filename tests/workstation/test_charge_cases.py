@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.workstation.charge_strategies import CASES, RELEASING, STUDY
-from workstation.charge import Policy, decide, decision_to_json, load_policy, read_facts
+from workstation.charge import Policy, PolicyError, decide, decision_to_json, load_policy, read_facts
 from workstation.charge.reasons import RESOLVERS
 
 GUIDE, CPT = load_policy("guide"), load_policy("cpt")
@@ -126,7 +126,94 @@ class TestRenderings:
         assert decision["reasons"] == ["NO_RENDERING", "BASE_INCLUDES_3D", "NO_CONCURRENT_SUPERVISION"]
 
 
+class TestWords:
+    """Codes are for programs; a coder reads the sentence, and looks at the fact it names."""
+
+    def explained(self, code: str, policy: Policy = GUIDE, **changes: Any) -> tuple[str, str]:
+        found = next(each for each in outcome(policy, **changes)["explanations"] if each["code"] == code)
+        return found["sentence"], found["fact"]
+
+    def test_reformats_alone(self) -> None:
+        made = [rendering("mpr"), rendering("curved_mpr")]
+        sentence, fact = self.explained("TWO_D_ONLY", renderings=made)
+        assert sentence.endswith("; a coder has to look.")
+        assert fact == "renderings[0].technique, renderings[1].technique"
+        assert not self.explained("TWO_D_ONLY", CPT, renderings=made)[0].endswith("; a coder has to look.")
+
+    @pytest.mark.parametrize(
+        ("changes", "fact"),
+        [
+            ({"operator__role": "automatic"}, "operator.role"),
+            ({"supervision__concurrent": False}, "supervision.concurrent"),
+        ],
+    )
+    def test_no_supervision(self, changes: dict[str, Any], fact: str) -> None:
+        assert self.explained("NO_CONCURRENT_SUPERVISION", **changes)[1] == fact
+
+    @pytest.mark.parametrize(
+        ("status", "words"), [("none", "There is no report yet"), ("preliminary", "is preliminary")]
+    )
+    def test_a_report_that_is_not_final(self, status: str, words: str) -> None:
+        assert words in self.explained("REPORT_NOT_FINAL", report__status=status)[0]
+
+    def test_a_pet_base_is_not_of_another_modality(self) -> None:
+        changes = {
+            "study__modality": "PT",
+            "base_procedures": [base("78815"), base("70486")],
+            "renderings": [rendering(base_procedure="70486")],
+        }
+        assert self.explained("BASE_MODALITY_MISMATCH", GUIDE, **changes)[0].startswith("70486 is not")
+
+    def test_the_codes_at_fault_are_named_once(self) -> None:
+        bases = [base("70486", study="1.9"), base("70488", study="1.9"), base("70486", study="1.8")]
+        sentence, _ = self.explained("BASE_NOT_SAME_SESSION", base_procedures=bases)
+        assert sentence.startswith("70486 and 70488 was performed")
+
+
+class TestEntities:
+    @pytest.mark.parametrize(
+        ("entity", "lines"),
+        [
+            ("professional", [("professional", ["26"])]),
+            ("technical", [("technical", ["TC"])]),
+            ("global", [("global", [])]),
+            ("facility", [("facility", [])]),
+            ("split", [("technical", ["TC"]), ("professional", ["26"])]),
+        ],
+    )
+    def test_each_entity_claims_its_part(self, entity: str, lines: list[Any]) -> None:
+        decision = outcome(setting__entity=entity)
+        assert [(line["entity"], line["modifiers"]) for line in decision["lines"]] == lines
+        assert all(line["units"] == 1 for line in decision["lines"])
+
+    def test_a_sites_modifiers_take_the_place_of_ours(self) -> None:
+        policy = GUIDE.with_modifiers({"professional": ("26", "GC")})
+        decision = outcome(policy)
+        assert decision["lines"][0]["modifiers"] == ["26", "GC"]
+        assert decision["edition"] == "guide-2006+modifiers-professional26GC"
+        assert GUIDE.with_modifiers({}) is GUIDE
+        for wrong in (("1",), ("26",) * 5, ("x1",)):
+            with pytest.raises(PolicyError, match="at most four modifiers"):
+                GUIDE.with_modifiers({"professional": wrong})
+
+
+class TestLinks:
+    def test_an_eligible_base_goes_before_one_that_is_not(self) -> None:
+        decision = outcome(base_procedures=[base("79998"), base("70486")])
+        assert decision["reasons"] == ["BASE_UNCLASSIFIED"]
+        assert billed(decision, "proposed") == [("76377", "70486")]
+
+    def test_a_tie_goes_before_that(self) -> None:
+        made = [rendering(base_procedure="79998"), rendering(base_procedure="70486")]
+        decision = outcome(base_procedures=[base("79998"), base("70486")], renderings=made)
+        assert billed(decision, "proposed") == [("76377", "79998")]
+
+
 class TestReformatsAlone:
+    def test_where_they_are_never_charged_no_earlier_charge_is_repeated(self) -> None:
+        decision = outcome(CPT, renderings=[rendering("mpr")], previous_charges=[charge("76376")])
+        assert decision["reasons"] == ["TWO_D_ONLY"]
+
     made = (rendering("mpr"), rendering("curved_mpr"))
 
     def test_a_site_may_release_them_under_guide(self) -> None:
@@ -271,6 +358,17 @@ class TestPapers:
         rationale: dict[str, Any] = {"order__three_d_ordered": False, "order__radiologist_rationale": True}
         assert outcome(**rationale)["disposition"] == "release"
         assert outcome(**rationale, setting__site="office")["reasons"] == ["ORDER_MISSING"]
+
+    def test_a_site_may_take_away_what_stands_for_an_order(self) -> None:
+        strict = GUIDE.with_order_grounds(["ordered"])
+        unordered: dict[str, Any] = {"order__three_d_ordered": False, "order__radiologist_rationale": True}
+        assert outcome(**unordered)["disposition"] == "release"
+        assert outcome(strict, **unordered)["reasons"] == ["ORDER_MISSING"]
+        assert outcome(strict)["edition"] == "guide-2006+order-ordered"
+        assert GUIDE.with_order_grounds(["urgent", "ordered", "rationale"]) is GUIDE
+
+    def test_one_covered_diagnosis_is_enough(self) -> None:
+        assert outcome(payer__covered_diagnoses=["S02"], diagnoses=["Z99", "S02.2XXA"])["disposition"] == "release"
 
     def test_urgency_has_to_be_documented(self) -> None:
         assert outcome(order__three_d_ordered=False, order__urgent=True)["reasons"] == ["ORDER_MISSING"]

@@ -411,7 +411,7 @@ class TestSending:
         assert entry["answer"] == f"{code} the words"
         assert len(billing.messages) == 1
         (charge,) = command("charge", "list", "--json").json
-        assert charge["state"] == ("acknowledged" if code == "AA" else "sent")
+        assert charge["state"] == {"AA": "acknowledged", "AE": "sent", "AR": "operator"}[code]
 
     def test_an_operator_retries_or_withdraws(self, command: Command, ran: Any, tmp_path: Path) -> None:
         def answer(code: Any) -> MllpReceiver:

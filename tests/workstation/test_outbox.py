@@ -4,13 +4,23 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dicom_io.database import open_database
 from tests.workstation.test_hl7 import AT, LINE, SUBJECT
 from workstation.hl7 import Acknowledgement, acknowledgement, charge_key, charge_message, control_id_of
-from workstation.outbox import Charge, Delivery, Message, Outbox, OutboxError, State
+from workstation.outbox import (
+    Charge,
+    Delivery,
+    Message,
+    Outbox,
+    OutboxChangedError,
+    OutboxError,
+    State,
+    backoff,
+)
 from workstation.transports import mllp
 from workstation.transports.mllp import MllpReceiver
 
@@ -279,3 +289,135 @@ class TestCharges:
     def test_nothing_is_recorded_of_an_unknown_charge(self, outbox: Outbox) -> None:
         with pytest.raises(OutboxError, match="no charge K0"):
             outbox.record_charge("K0", "denied", AT, "payer")
+
+
+class TestPauses:
+    def test_each_failure_doubles_the_pause(self, outbox: Outbox) -> None:
+        outbox.queue([charge_of()], AT)
+        now = [AT]
+        tried: list[int] = []
+        for second in range(200):
+            now[0] = AT + timedelta(seconds=second)
+            if outbox.drain(
+                lambda _: Delivery("failed", "silence"), lambda: now[0], lambda entry: backoff(entry, 10.0, 60.0)
+            ):
+                tried.append(second)
+        assert tried == [0, 10, 30, 70, 130, 190]
+        assert outbox.list()[0].failures == 6
+
+    def test_a_clock_that_was_set_back_holds_nothing(self, outbox: Outbox) -> None:
+        outbox.queue([charge_of()], AT)
+        outbox.drain(lambda _: Delivery("failed", "silence"), lambda: AT)
+        earlier = AT - timedelta(days=1)
+        assert outbox.drain(accept, lambda: earlier, lambda entry: backoff(entry, 900.0, 900.0))
+
+    def test_a_message_that_pauses_keeps_its_place(self, outbox: Outbox) -> None:
+        outbox.queue([charge_of(), Message("BILLING", "hl7", "C2", "ACC1", body=b"later")], AT)
+        outbox.drain(lambda _: Delivery("failed", "silence"), lambda: AT)
+        assert outbox.drain(accept, lambda: AT, lambda entry: backoff(entry, 10.0, 10.0)) == ()
+
+    def test_an_operators_retry_is_at_once(self, outbox: Outbox) -> None:
+        outbox.queue([charge_of()], AT)
+        for _ in range(3):
+            outbox.drain(lambda _: Delivery("refused", "AE"), lambda: AT)
+        outbox.requeue(charge_of().key, AT, "mended")
+        assert outbox.drain(accept, lambda: AT, lambda entry: backoff(entry, 900.0, 900.0))
+
+    def test_one_that_says_nothing_is_left_alone_after_three(self, outbox: Outbox) -> None:
+        outbox.queue([Message("SILENT", "hl7", f"C{n}", f"ACC{n}", body=b"x") for n in range(10)], AT)
+        outbox.queue([charge_of()], AT)
+        tried = outbox.drain(
+            lambda m: Delivery("failed", "") if m.destination == "SILENT" else Delivery("acknowledged", ""), clock()
+        )
+        assert [m.destination for m, _ in tried] == ["SILENT"] * 3 + ["BILLING"]
+
+
+def hl7(identity: str, accession: str, account: str = "", **more: Any) -> Message:
+    return Message("BILLING", "hl7", identity, accession, body=identity.encode(), account=account, **more)
+
+
+class TestAccounts:
+    def test_messages_of_an_account_keep_their_order(self, outbox: Outbox) -> None:
+        first, second, other = hl7("C1", "ACC1", "A1"), hl7("C2", "ACC2", "A1"), hl7("C3", "ACC3", "A2")
+        outbox.queue([first, second, other], AT)
+        tried = outbox.drain(
+            lambda m: Delivery("refused", "AE") if m.identity == "C1" else Delivery("acknowledged", "AA"), clock()
+        )
+        assert [m.identity for m, _ in tried] == ["C1", "C3"]
+        outbox.drain(accept, clock())
+        assert states(outbox) == ["acknowledged"] * 3
+
+    def test_an_accession_whose_account_changed_still_keeps_its_order(self, outbox: Outbox) -> None:
+        outbox.queue([hl7("C1", "ACC1", "A1"), hl7("C2", "ACC1", "A2"), hl7("C3", "ACC2", "A2")], AT)
+        tried = outbox.drain(lambda m: Delivery("refused", "AE"), clock())
+        assert [m.identity for m, _ in tried] == ["C1"]
+
+
+class TestCredits:
+    def messages(self) -> tuple[Message, Message, Message]:
+        again = Charge("K2", "76376", "ACC1", "70486", "1.2.840.1")
+        credit = hl7("CREDIT", "ACC1", credits=(CHARGE.key,))
+        return charge_of(), credit, hl7("AGAIN", "ACC1", charges=(again,))
+
+    def test_a_charge_is_credited_as_soon_as_its_credit_is_queued(self, outbox: Outbox) -> None:
+        charge, credit, again = self.messages()
+        outbox.queue([charge], AT)
+        outbox.queue([credit, again], AT)
+        assert [c.state for c in outbox.previous_charges("ACC1")] == ["credited", "queued"]
+        assert outbox.pending() == (charge, credit, again)
+
+    def test_nothing_unknown_is_credited(self, outbox: Outbox) -> None:
+        _, credit, _ = self.messages()
+        with pytest.raises(OutboxError, match=r"no charge .* to credit"):
+            outbox.queue([credit], AT)
+
+    def test_what_rests_on_a_withdrawn_charge_is_withdrawn_with_it(self, outbox: Outbox) -> None:
+        charge, credit, again = self.messages()
+        outbox.queue([charge], AT)
+        outbox.drain(lambda _: Delivery("rejected", "AR"), clock())
+        outbox.queue([credit, again, instance("1.2.9")], AT)
+        outbox.withdraw(charge.key, AT, "never taken, op")
+        assert states(outbox) == ["withdrawn", "withdrawn", "withdrawn", "queued"]
+        # The charge was never there, so neither is its credit: it counts as turned down.
+        assert [c.state for c in outbox.previous_charges("ACC1")] == ["denied", "denied"]
+
+    def test_a_withdrawn_credit_leaves_the_charge_out(self, outbox: Outbox) -> None:
+        charge, credit, again = self.messages()
+        outbox.queue([charge], AT)
+        outbox.drain(accept, clock())
+        outbox.queue([credit, again], AT)
+        outbox.drain(lambda _: Delivery("rejected", "AR"), clock())
+        outbox.withdraw(credit.key, AT, "billing will not, op")
+        assert [c.state for c in outbox.previous_charges("ACC1")] == ["acknowledged", "denied"]
+
+    def test_a_withdrawn_charge_is_not_credited(self, outbox: Outbox) -> None:
+        charge, credit, _ = self.messages()
+        outbox.queue([charge], AT)
+        outbox.drain(lambda _: Delivery("rejected", "AR"), clock())
+        outbox.withdraw(charge.key, AT, "never taken, op")
+        with pytest.raises(OutboxChangedError, match="needs no credit"):
+            outbox.queue([credit], AT)
+
+
+def test_a_state_folder_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    from sqlalchemy import text
+
+    engine = open_database(tmp_path / "old.sqlite")
+    with engine.begin() as connection:
+        for statement in (
+            "CREATE TABLE message (place INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, destination TEXT "
+            "NOT NULL, kind TEXT NOT NULL, identity TEXT NOT NULL, accession TEXT NOT NULL, body BLOB, path TEXT, "
+            "queued_at TEXT NOT NULL)",
+            "CREATE TABLE charge (place INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, message TEXT NOT "
+            "NULL, code TEXT NOT NULL, accession TEXT NOT NULL, base TEXT NOT NULL, sr_uid TEXT NOT NULL)",
+            f"INSERT INTO message VALUES (1, '{charge_of().key}', 'BILLING', 'hl7', '{charge_of().identity}', 'ACC1', "
+            f"x'4d', NULL, '{AT.isoformat()}')",
+            f"INSERT INTO charge VALUES (1, '{CHARGE.key}', '{charge_of().key}', '76377', 'ACC1', '70486', '1.2')",
+        ):
+            connection.execute(text(statement))
+    for _ in range(2):
+        outbox = Outbox(engine)
+        (entry,) = outbox.list()
+        assert (entry.message.account, entry.message.charges[0].billed) == ("", "")
+        assert [c.state for c in outbox.previous_charges("ACC1")] == ["queued"]
+    engine.dispose()

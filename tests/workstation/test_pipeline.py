@@ -25,8 +25,9 @@ from tests.workstation.samples import (
     ticking,
     tiny_protocol,
 )
-from workstation import outbox, pipeline, words
+from workstation import casebook, outbox, pipeline, settling, words
 from workstation.case import Case, CaseError, session_of
+from workstation.casebook import Casebook
 from workstation.config import Config, Destination
 from workstation.deliver import drain
 from workstation.hl7 import acknowledgement
@@ -34,8 +35,10 @@ from workstation.journal import Journal
 from workstation.outbox import Outbox
 from workstation.papers import UNATTENDED, read_papers
 from workstation.pipeline import Outcome
+from workstation.settling import settle_accession
 from workstation.site import Site, open_site
 from workstation.transports.mllp import MllpReceiver
+from workstation.worklist import items
 
 SiteAt = Callable[..., Site]
 
@@ -250,7 +253,8 @@ class TestTheSrAlone:
         foreign.ContentSequence = foreign.ContentSequence[:1]
         site.archive.keep([foreign])
         assert len(site.archive.instances_of(COMPREHENSIVE_3D_SR)) == 2
-        assert [(row["state"], row["sr_uid"]) for row in words.charges(site)] == [("queued", made.sr.sop_instance_uid)]
+        assert [(item.state, item.sr_uid) for item in items(site)] == [("queued", made.sr.sop_instance_uid)]
+        assert pipeline.file_new_records(site) == 0
 
 
 class TestRunningAgain:
@@ -263,8 +267,9 @@ class TestRunningAgain:
         assert state(site, case) == before
         assert again.queued == ()
         assert (again.images, again.sr, again.evidence) == (first.images, first.sr, first.evidence)
-        # The charge is out; the same SR is not charged twice.
-        assert (again.decision.disposition, codes(again)) == ("deny", ["DUPLICATE"])
+        # The charge is out, and it is the one that the facts bear: there is nothing more to send.
+        assert again.decision == first.decision
+        assert [c.state for c in site.outbox.previous_charges(ACCESSION)] == ["queued"]
         assert pipeline.explain(again.sr, site)[1] == first.decision
 
     def test_in_another_process_on_another_day(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
@@ -359,7 +364,9 @@ class TestPapersThatComeLater:
         evidence, decision = pipeline.explain(made.sr, site)
         assert evidence == made.evidence
         assert decision.disposition == "release"
-        assert [row["state"] for row in words.charges(site)] == ["release"]
+        assert [item.state for item in items(site)] == ["held"]
+        assert settle_accession(ACCESSION, site, "papers")[0].state == "charged"
+        assert [item.state for item in items(site)] == ["queued"]
 
     def test_running_the_held_case_again_sends_the_charge_once(
         self, site_at: SiteAt, tmp_path: Path, slices: Path
@@ -386,7 +393,7 @@ class TestPapersThatComeLater:
             assert drain(site) == ()
             assert len(billing.messages) == 1
         assert [(c.code, c.state) for c in site.outbox.previous_charges(ACCESSION)] == [("76377", "acknowledged")]
-        assert [row["state"] for row in words.charges(site)] == ["acknowledged"]
+        assert [item.state for item in items(site)] == ["acknowledged"]
 
 
 class Crash(Exception):  # noqa: N818
@@ -411,12 +418,15 @@ CRASHES = (
     (Archive, "keep", 2, "before"),
     (Archive, "keep", 2, "after"),
     (pipeline, "read_sr", 1, "before"),
-    (pipeline, "decide_case", 1, "before"),
+    (settling, "decide_case", 1, "before"),
+    (Casebook, "commit", 1, "before"),
+    (casebook, "_insert_record", 1, "before"),
     (pipeline, "address", 1, "before"),
-    (Outbox, "queue", 1, "before"),
+    (Outbox, "queue_in", 1, "before"),
     (outbox, "_insert", 3, "before"),
     (outbox, "_insert", 6, "after"),
-    (Outbox, "queue", 1, "after"),
+    (Outbox, "queue_in", 1, "after"),
+    (Casebook, "commit", 1, "after"),
 )
 
 

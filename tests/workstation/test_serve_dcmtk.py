@@ -29,7 +29,7 @@ def test_from_storescu_to_the_outgoing_folder(command: Command, tmp_path: Path) 
         # -xt: propose JPEG-LS lossless, in which the sample is kept.
         sent = storescu(serving.port, "-xt")
         assert sent.returncode == 0, sent.stderr
-        received = [serving.next() for _ in range(108)]
+        received = [serving.next("received") for _ in range(108)]
         assert {(event["event"], event["news"]) for event in received} == {("received", "new")}
         kept = {file.name: file.read_bytes() for file in (root / "instances").rglob("*.dcm")}
         assert len(kept) == 108
@@ -39,12 +39,12 @@ def test_from_storescu_to_the_outgoing_folder(command: Command, tmp_path: Path) 
         assert ran.json["decision"]["disposition"] == "release"
         assert len(ran.json["queued"]) == 6
         # Without any setting, `serve` writes what has to leave into a folder.
-        delivered = [serving.next() for _ in range(6)]
+        delivered = [serving.next("acknowledged", "failed") for _ in range(6)]
         assert {(event["event"], event["destination"]) for event in delivered} == {("acknowledged", "outgoing")}
 
         # Sent once more, nothing changes.
         assert storescu(serving.port, "-xt").returncode == 0
-        assert {serving.next()["news"] for _ in range(108)} == {"same"}
+        assert {serving.next("received")["news"] for _ in range(108)} == {"same"}
         assert serving.terminate() == (0, "stopped")
     written = {file.name for file in (root / "outgoing").iterdir()}
     assert written == {event["identity"] for event in delivered}

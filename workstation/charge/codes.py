@@ -60,17 +60,23 @@ class CodeEntry:
 
 @dataclass(frozen=True, slots=True)
 class CodeTable:
-    """The rows in force. At most one row speaks of a code on a day, except that a site's row goes before ours."""
+    """The rows in force. At most one row speaks of a code on a day, except that an edit of CMS that the site has
+    imported goes before a site's row, and that before ours."""
 
     entries: tuple[CodeEntry, ...]
     site_entries: tuple[CodeEntry, ...] = ()
+    imported_entries: tuple[CodeEntry, ...] = ()
 
     def lookup(self, code: str, day: date) -> CodeEntry | None:
         """Return the row for `code` on `day`, or None where no list has it."""
-        for entry in (*self.site_entries, *self.entries):
+        for entry in (*self.imported_entries, *self.site_entries, *self.entries):
             if entry.covers(code, day):
                 return entry
         return None
+
+    def with_imported(self, entries: tuple[CodeEntry, ...]) -> "CodeTable":
+        """Return a copy that also has rows made from edits of CMS (see `edits.py`)."""
+        return CodeTable(self.entries, self.site_entries, entries)
 
     def with_site_rows(self, path: Path) -> "CodeTable":
         """Return a copy that also has the rows of a site's file (UTF-8 CSV, the columns of `base_codes.csv`).
@@ -91,7 +97,7 @@ class CodeTable:
                         f"{path.name}: {row.first} is listed as {row.code_class}, but the shipped table has it as "
                         f"{ours.code_class}, verified. Remove the row; a correction belongs in a new release."
                     )
-        return CodeTable(self.entries, added)
+        return CodeTable(self.entries, added, self.imported_entries)
 
 
 @cache

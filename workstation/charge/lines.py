@@ -40,7 +40,8 @@ def lines_of(work: Work) -> tuple[Line, ...]:
         if base is None:
             return ()
         for entity, modifiers in _PARTS[work.facts.setting.entity]:
-            lines.append(Line(work.codes[0], modifiers, 1, base.code, entity))
+            own = dict(work.policy.modifiers).get(entity, modifiers)
+            lines.append(Line(work.codes[0], own, 1, base.code, entity))
     return tuple(lines)
 
 

@@ -4,7 +4,9 @@
 share. The rules themselves are code (`rules.py`) and read from an `Edition` whatever may change with time.
 """
 
+import re
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -15,7 +17,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 from pydantic import ConfigDict, Field, TypeAdapter
 
 from .codes import CodeTable, shipped_codes
-from .facts import Modality, Region, TechniqueName
+from .facts import Entity, Modality, Region, TechniqueName
 from .strict import STRICT, IsoDate, StrictError, read_strictly
 
 PolicyName = Literal["guide", "cpt"]
@@ -23,6 +25,8 @@ TechniqueKind = Literal["volumetric", "projection", "reformat"]
 CodeRule = Literal["plain", "by_requirement"]
 StatementRule = Literal["never", "independent", "always"]
 ReformatTreatment = Literal["hold", "release", "deny"]
+# Rule 12: the order itself, a radiologist's rationale in a hospital, documented urgency.
+OrderGround = Literal["ordered", "rationale", "urgent"]
 
 # The pair: 3D rendering that does not, and that does, require processing on an independent workstation.
 PLAIN_CODE = "76376"
@@ -68,6 +72,8 @@ class Policy:
     technique_kinds: tuple[tuple[TechniqueName, TechniqueKind], ...]
     editions: tuple[Edition, ...]
     codes: CodeTable
+    order_grounds: tuple[OrderGround, ...] = get_args(OrderGround)
+    modifiers: tuple[tuple[Entity, tuple[str, ...]], ...] = ()
 
     def edition_on(self, day: date) -> Edition | None:
         """Return the edition for a date of service: the last one to begin by then, if it has not ended."""
@@ -105,6 +111,36 @@ class Policy:
             for edition in self.editions
         )
         return replace(self, editions=changed)
+
+    def with_order_grounds(self, grounds: Sequence[OrderGround]) -> "Policy":
+        """Return a copy in which only these grounds stand for an order; a site may take some away, never add one."""
+        if set(grounds) == set(self.order_grounds):
+            return self
+        kept = tuple(each for each in self.order_grounds if each in grounds)
+        return replace(self._named(f"order-{'-'.join(kept)}"), order_grounds=kept)
+
+    def with_modifiers(self, modifiers: Mapping[Entity, tuple[str, ...]]) -> "Policy":
+        """Return a copy whose lines carry a site's modifiers for an entity in place of ours.
+
+        Raises
+        ------
+        PolicyError
+            A modifier is not two letters or digits, or there are more than four.
+        """
+        for entity, listed in modifiers.items():
+            if len(listed) > 4 or not all(re.fullmatch(r"[A-Z0-9]{2}", each) for each in listed):
+                raise PolicyError(
+                    f"modifiers.{entity}: {', '.join(listed)}: a line has at most four modifiers, each of two capital "
+                    "letters or digits."
+                )
+        if not modifiers:
+            return self
+        words = "-".join(f"{entity}{''.join(listed)}" for entity, listed in sorted(modifiers.items()))
+        return replace(self._named(f"modifiers-{words}"), modifiers=tuple(modifiers.items()))
+
+    def _named(self, setting: str) -> "Policy":
+        # A recorded decision says under which settings of the site it was made.
+        return replace(self, editions=tuple(replace(each, name=f"{each.name}+{setting}") for each in self.editions))
 
     def with_codes(self, codes: CodeTable) -> "Policy":
         """Return a copy that looks codes up in `codes`: the shipped table with a site's rows."""

@@ -328,9 +328,12 @@ def report(work: Work) -> Iterator[Reason]:
 def order(work: Work) -> Iterator[Reason]:
     """Rule 12: 3D was ordered, or something the rules accept stands in for the order."""
     found = work.facts.order
-    rationale = work.facts.setting.site == "hospital" and found.radiologist_rationale
-    urgent = found.urgent and found.urgent_documented
-    if not (found.three_d_ordered or rationale or urgent):
+    grounds = {
+        "ordered": found.three_d_ordered,
+        "rationale": work.facts.setting.site == "hospital" and found.radiologist_rationale,
+        "urgent": found.urgent and found.urgent_documented,
+    }
+    if not any(grounds[each] for each in work.policy.order_grounds):
         yield hold(
             "ORDER_MISSING",
             "3D rendering was not ordered, and neither a radiologist's rationale in a hospital nor documented "

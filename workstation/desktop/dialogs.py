@@ -62,8 +62,8 @@ class Sign(QDialog):
         self.error.setObjectName("error")
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
         said = QLabel(
-            f"{person.name.replace('^', ', ', 1)} signs the report and attests what it states about supervision and the "
-            "workstation. The captured pictures are drawn, stored and sent."
+            f"{person.name.replace('^', ', ', 1)} signs the report and attests what it states about supervision and "
+            "the workstation. The captured pictures are drawn, stored and sent."
         )
         said.setWordWrap(True)
         form = QFormLayout(self)

@@ -1,6 +1,5 @@
 """What stands beside the panes: looks, captured pictures, measures, the report and the charge."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,10 @@ from PySide6.QtWidgets import (
 from render.picture import Picture, to_rgb
 from render.presets import named_preset
 from workstation.desktop import screen as edits
+from workstation.desktop.delivery import Verdict
+from workstation.desktop.looks import presets_for, windows_for
 from workstation.desktop.session import CLINICAL_USES, Draft
-from workstation.desktop.viewer import Viewer, presets_for, windows_for
+from workstation.desktop.viewer import Viewer
 
 _THUMB = 96
 # Sentences to begin with, for each clinical use; a physician changes or deletes them.
@@ -265,15 +266,6 @@ def _asked(form: QVBoxLayout, question: str) -> QComboBox:
     row.addWidget(box)
     form.addLayout(row)
     return box
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The decision in words. missing : (sentence, who can supply it, field of the report that does or '')."""
-
-    headline: str
-    missing: tuple[tuple[str, str, str], ...]
-    note: str = ""
 
 
 class ChargePanel(QWidget):

@@ -9,15 +9,14 @@ from PySide6.QtCore import QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from render import View, Volume, Window, coarser, draw, load_preset, preset_names
+from render import View, Window, coarser, draw
 from render.geometry import Plane, Vector, point
 from render.measure import Statistics, angle_deg, cobb_deg, distance_mm, ellipse, within
 from render.picture import Picture
-from render.presets import NamedWindow, windows
-from render.recipe import Recipe, Reformat, TransferFunction, VolumeRendering
-from render.settle import settled
+from render.recipe import Recipe, Reformat
 from workstation.desktop import screen as edits
 from workstation.desktop.drawing import Drawer, Wish
+from workstation.desktop.looks import TABLE_ABOVE_HU, presets_for, transfer_of, window_of, windows_for
 from workstation.desktop.pane import Mark, Overlay, Pane, crosshair
 from workstation.desktop.screen import MODES, PANES, POINTS, SLICES, STYLES, Measure, MeasureKind, PaneName, SliceName
 from workstation.desktop.session import Session
@@ -27,7 +26,6 @@ _TURN_DEG = 0.4  # for each point of the mouse
 _NEAR_MM = 2.0  # a measure shows on planes this close to it
 _CINE_MS = 80
 _STILL_MS = 120  # a wheel that has not moved for so long is still
-_TABLE_ABOVE_HU = -300.0
 _SLAB_STEP_MM = 5.0
 
 
@@ -332,7 +330,7 @@ class Viewer(QWidget):
         if self.session.volume.unit != "HU":
             self.said.emit("Table and holder are known by their Hounsfield units; this volume has none.")
         else:
-            self.do(edits.without_table, None if above is not None else _TABLE_ABOVE_HU)
+            self.do(edits.without_table, None if above is not None else TABLE_ABOVE_HU)
 
     def toggle_cine(self) -> None:
         if self._cine.isActive():
@@ -378,30 +376,6 @@ class Viewer(QWidget):
         """A small picture of a captured recipe."""
         still = recipe if isinstance(recipe, Reformat) else replace(recipe, rotation=None)
         return draw(self.session.volume, coarser(self.session.volume, still, max(1, recipe.rows // 96)))
-
-
-def presets_for(unit: str) -> list[str]:
-    """Names of the presets that suit values in that unit."""
-    return [name for name in preset_names() if load_preset(name).unit in (unit, "range")]
-
-
-def windows_for(unit: str) -> list[NamedWindow]:
-    """Windows that suit values in that unit, those with a key first."""
-    return [window for window in windows() if window.unit in (unit, "range")]
-
-
-def transfer_of(volume: Volume, name: str) -> TransferFunction:
-    """A preset with values in the unit of the volume."""
-    recipe = settled(volume, VolumeRendering(load_preset(name)))
-    assert isinstance(recipe, VolumeRendering)
-    return recipe.transfer
-
-
-def window_of(volume: Volume, window: Window) -> Window:
-    """A window with values in the unit of the volume."""
-    recipe = settled(volume, Reformat(window))
-    assert isinstance(recipe, Reformat)
-    return recipe.window
 
 
 def _rounded(view: View) -> View:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QObject, QSettings, Qt, QTimer, Signal
@@ -23,10 +24,12 @@ from workstation.desktop import dialogs
 from workstation.desktop import screen as edits
 from workstation.desktop.delivery import Desk, Opened, why_not_signable
 from workstation.desktop.keys import Keys
+from workstation.desktop.looks import windows_for
 from workstation.desktop.panels import ChargePanel, LookPanel, Measures, ReportPanel, Tray
 from workstation.desktop.theme import Theme, style_sheet
-from workstation.desktop.viewer import TOOLS, Viewer, windows_for
+from workstation.desktop.viewer import TOOLS, Viewer
 from workstation.desktop.worklist import WorkList
+from workstation.journal import SupervisionAct
 
 _VERDICT_MS = 400  # after the last change
 
@@ -89,9 +92,7 @@ class MainWindow(QMainWindow):
         self.addToolBar(self.toolbar)
         group = QActionGroup(self)
         for tool in TOOLS:
-            action = self._action(
-                tool, tool.capitalize(), lambda tool=tool: self._viewer(lambda v: v.choose_tool(tool))
-            )
+            action = self._action(tool, tool.capitalize(), partial(self._choose, tool))
             action.setCheckable(True)
             group.addAction(action)
             self.toolbar.addAction(action)
@@ -116,14 +117,12 @@ class MainWindow(QMainWindow):
             ("delete", "Delete measure", Viewer.delete_measure, False),
         )
         for name, title, command, shown in commands:
-            action = self._action(name, title, lambda command=command: self._viewer(command))
+            action = self._action(name, title, partial(self._viewer, command))
             if shown:
                 self.toolbar.addAction(action)
         for side in ("anterior", "posterior", "left", "right", "head", "foot"):
             view = View.parse(side)
-            self._action(
-                f"view_{side}", f"From {side}", lambda view=view: self._viewer(lambda v: v.do(edits.seen_from, view))
-            )
+            self._action(f"view_{side}", f"From {side}", partial(self._see_from, view))
         self.toolbar.addSeparator()
         for name, title, act in (
             ("worklist", "Work list", self.back_to_list),
@@ -173,8 +172,16 @@ class MainWindow(QMainWindow):
             self._works.remove(carrier)
             self.bar.setVisible(bool(self._works))
 
-        carrier.done.connect(lambda found: (ended(), done(found)))
-        carrier.failed.connect(lambda sentence: (ended(), self.say(sentence, bad=True)))
+        def well(found: object) -> None:
+            ended()
+            done(found)
+
+        def badly(sentence: str) -> None:
+            ended()
+            self.say(sentence, bad=True)
+
+        carrier.done.connect(well)
+        carrier.failed.connect(badly)
         carrier.told.connect(self._told)
 
         def run() -> None:
@@ -273,13 +280,21 @@ class MainWindow(QMainWindow):
         if self.viewer is not None:
             command(self.viewer)
 
+    def _choose(self, tool: str) -> None:
+        if self.viewer is not None:
+            self.viewer.choose_tool(tool)
+
+    def _see_from(self, view: View) -> None:
+        if self.viewer is not None:
+            self.viewer.do(edits.seen_from, view)
+
     def _capture(self, viewer: Viewer, frames: int) -> None:
         viewer.capture(frames)
         self._acted("image_selection")
 
-    def _acted(self, act: str) -> None:
+    def _acted(self, act: SupervisionAct) -> None:
         if self.person is not None and self.person.role == "physician" and self.opened is not None:
-            self.opened.session.acted(act)  # type: ignore[arg-type]
+            self.opened.session.acted(act)
 
     def _changed(self) -> None:
         if self.viewer is None:
@@ -304,7 +319,8 @@ class MainWindow(QMainWindow):
         if name == "captures":
             self.tabs.setCurrentIndex(1)
             return
-        field: QWidget = self.report.fields.get(name) or getattr(self.report, name, self.report)
+        others: dict[str, QWidget] = {"required": self.report.required, "concurrent": self.report.concurrent}
+        field = self.report.fields.get(name) or others.get(name, self.report)
         self.tabs.setCurrentWidget(self.report)
         self.report.ensureWidgetVisible(field)
         field.setFocus()

@@ -1,7 +1,6 @@
 """The work list: the series in the archive as they arrive, with what has become of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import (
@@ -16,39 +15,11 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QTableView, QVBoxLayout, QWidget
 
+from workstation.desktop.delivery import Row
+
 _REFRESH_MS = 2000
 _COLUMNS = ("Patient", "ID", "Accession", "Date", "Modality", "Description", "Instances", "State")
 _Index = QModelIndex | QPersistentModelIndex
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A series that may be opened. state : received, in work, to sign, held, charged …"""
-
-    series_uid: str
-    patient: str
-    patient_id: str
-    accession: str
-    date: str
-    modality: str
-    description: str
-    instances: int
-    state: str
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        date = f"{self.date[:4]}-{self.date[4:6]}-{self.date[6:]}" if len(self.date) == 8 else self.date
-        name = self.patient.replace("^", ", ", 1).replace("^", " ").strip(", ")
-        return (
-            name,
-            self.patient_id,
-            self.accession,
-            date,
-            self.modality,
-            self.description,
-            str(self.instances),
-            self.state,
-        )
 
 
 class _Model(QAbstractTableModel):

@@ -1,0 +1,254 @@
+"""A day from end to end, over real sockets, with faults and sudden deaths on both sides.
+
+Orders, SRs, reports, corrections and merges come in random order and repeated. Billing drops, delays, refuses, sends
+half answers and dies; our own process is killed at random. In the end billing has exactly what the reference says for
+each study: nothing twice, nothing lost.
+"""
+
+import json
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmwrite
+
+from dicom_io.send import Peer, send
+from dicom_io.series import read_instance
+from tests.workstation.billing import Billing
+from tests.workstation.day import Charge, Story, story
+from tests.workstation.ris import PEOPLE, READING
+from tests.workstation.running import Serving
+from workstation.deliver import drain
+from workstation.settling import settle_due
+from workstation.site import Site, open_site
+from workstation.transports import mllp
+from workstation.worklist import correct, items
+
+
+def write_settings(root: Path, port: int, corrections: str = "automatic") -> None:
+    """The same settings as `ris.config`, as a site would write them."""
+    root.mkdir(parents=True)
+    phrases = "\n".join(f"{fact} = {json.dumps(list(each))}" for fact, each in READING.phrases.items())
+    people = "".join(f'[[people]]\nid = "{m.id}"\nrole = "{m.role}"\n' for m in PEOPLE)
+    (root / "config.toml").write_text(
+        f"""
+institution_code = "RAD"
+corrections = "{corrections}"
+[[destinations]]
+name = "billing"
+kind = "mllp"
+takes = ["charges"]
+port = {port}
+timeout_s = 5.0
+retry_s = 0.01
+retry_max_s = 0.05
+[listener]
+port = 0
+[reading]
+procedure_codes = {{ CTH = "70450", 3D = "76377" }}
+observations = {{ 3DUTIL = "clinical_utility" }}
+[reading.phrases]
+{phrases}
+[payers.MCARE]
+plan = "medicare"
+{people}""",
+        encoding="utf-8",
+    )
+
+
+class Ward:
+    """Our own process, which is killed and started again; what it says is read all the time."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.lives = 0
+        self.said: Counter[str] = Counter()
+
+    def start(self) -> None:
+        self.lives += 1
+        self._serving = Serving(self._root, "--interval-s", "0.1", "--hl7-port", "0", limit_s=1800)
+        self._serving.__enter__()
+        self._reader = threading.Thread(target=self._read, args=(self._serving,), name="reader")
+        self._reader.start()
+
+    def _read(self, serving: Serving) -> None:
+        for event in serving.events():
+            self.said[event["event"]] += 1
+
+    def kill(self) -> None:
+        self._serving.kill()
+        self._end()
+
+    def stop(self) -> None:
+        self._serving.ask_to_stop()
+        self._end()
+
+    def _end(self) -> None:
+        self._reader.join()
+        self._serving.__exit__(None, None, None)
+
+    @property
+    def hl7_port(self) -> int:
+        return self._serving.hl7_port
+
+    @property
+    def dicom(self) -> Peer:
+        return Peer("127.0.0.1", self._serving.port, "WORKSTATION")
+
+
+def deliver_message(ward: Ward, body: bytes, cut_short: bool) -> None:
+    """Sends a message until it is acknowledged, as an interface engine does. `cut_short`: we die while it is sent."""
+    for _ in range(20):
+        if cut_short:
+            thread = threading.Thread(target=ward.kill)
+            thread.start()
+        try:
+            answer = mllp.send("127.0.0.1", ward.hl7_port, body, 30)
+        except mllp.MllpError:
+            answer = None
+        if cut_short:
+            thread.join()
+            ward.start()
+            cut_short = False
+        if answer is not None:
+            assert answer.code == "AA", answer.text
+            return
+    pytest.fail("our process takes no message any more")
+
+
+def deliver_instances(ward: Ward, files: list[Path]) -> None:
+    results = send([read_instance(file) for file in files], ward.dicom, "MODALITY")
+    assert all(result.accepted for result in results), results
+
+
+def write_instances(stories: list[Story], folder: Path) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for each in stories:
+        for ds in each.instances:
+            path = folder / f"{ds.SOPInstanceUID}.dcm"
+            dcmwrite(path, ds, enforce_file_format=True)
+            found.setdefault(each.study.accession, []).append(path)
+    return found
+
+
+@contextmanager
+def opened(root: Path) -> Iterator[Site]:
+    site = open_site(root)
+    yield site
+    site.papers.engine.dispose()
+
+
+def settle_to_the_end(root: Path, billing: Billing) -> int:
+    """Decides and delivers until nothing is left. A coder corrects what waits for one, an operator lets go what waits
+    for one; returns how often an operator had to."""
+    operated = 0
+    with opened(root) as site:
+        for _ in range(5000):
+            settle_due(site)
+            drain(site)
+            waiting = [e for e in site.outbox.list() if e.state == "operator"]
+            for entry in waiting:
+                site.outbox.requeue(entry.message.key, site.clock(), "operator: try again")
+            operated += len(waiting)
+            due = [item for item in items(site) if item.state == "correction"]
+            for item in due:
+                correct(site, item.session, "jd", "the day's end")
+            if not (waiting or due or site.casebook.due() or site.outbox.pending()):
+                return operated
+    pytest.fail("there is no end to it")
+
+
+def simulate(count: int, kills: int, seed: int, tmp_path: Path, corrections: str = "automatic") -> dict[str, Any]:
+    rng = random.Random(seed)
+    stories = [story(number, rng) for number in range(count)]
+    folder = tmp_path / "modality"
+    folder.mkdir()
+    files = write_instances(stories, folder)
+    root = tmp_path / "root"
+
+    # Everything that comes in, in random order, a third of it twice.
+    incoming: list[bytes | list[Path]] = [body for each in stories for body in each.messages]
+    incoming += rng.sample(incoming, len(incoming) // 3)
+    batches = list(files.values())
+    rng.shuffle(batches)
+    size = max(len(batches) // 40, 1)
+    incoming += [[f for batch in batches[n : n + size] for f in batch] for n in range(0, len(batches), size)]
+    incoming += [[f for batch in batches[:size] for f in batch]]
+    rng.shuffle(incoming)
+    cuts = set(rng.sample([n for n, each in enumerate(incoming) if isinstance(each, bytes)], kills))
+    deaths = set(rng.sample(range(len(incoming)), kills))
+
+    with Billing(seed) as billing:
+        write_settings(root, billing.port, corrections)
+        ward = Ward(root)
+        ward.start()
+        try:
+            for number, each in enumerate(incoming):
+                if number in deaths:
+                    billing.die()
+                elif number % 7 == 0:
+                    billing.revive()
+                if isinstance(each, bytes):
+                    deliver_message(ward, each, number in cuts)
+                else:
+                    deliver_instances(ward, each)
+        finally:
+            ward.stop()
+        billing.revive()
+        operated = settle_to_the_end(root, billing)
+    books = billing.books
+    expected = Counter[Charge](each.charge for each in stories if each.charge is not None)
+    found = Counter[Charge](books.charges.values())
+    with opened(root) as site:
+        states = Counter(ruling.state for ruling in site.casebook.newest())
+        cases = len(site.casebook.newest())
+    return {
+        "studies": count,
+        "stories": dict(Counter(each.name for each in stories)),
+        "sent in": len(incoming),
+        "our lives": ward.lives,
+        "billing": dict(billing.did),
+        "operator": operated,
+        "messages kept by billing": len(books.messages),
+        "charges": len(books.charges),
+        "credits": len(books.credited),
+        "states": dict(states),
+        "cases": cases,
+        "missing": sorted((expected - found).elements()),
+        "too many": sorted((found - expected).elements()),
+        "complaints": books.complaints,
+    }
+
+
+def check(day: dict[str, Any]) -> None:
+    print()
+    for key, value in day.items():
+        print(f"{key}: {value}")
+    assert day["complaints"] == []
+    assert day["missing"] == []
+    assert day["too many"] == []
+    assert day["cases"] == day["studies"]
+    assert day["states"].get("correction", 0) == 0
+    assert day["charges"] > day["studies"] * 0.4
+    assert day["our lives"] > 1
+
+
+@pytest.mark.parametrize(("corrections", "seed"), [("automatic", 20260302), ("coder", 7)])
+def test_a_small_day(tmp_path: Path, corrections: str, seed: int) -> None:
+    check(simulate(40, 2, seed, tmp_path, corrections))
+
+
+@pytest.mark.slow
+def test_a_day_of_2000_studies(tmp_path: Path) -> None:
+    day = simulate(2000, 12, 4, tmp_path)
+    check(day)
+    # Large enough for every story, every fault and every state to have come up.
+    assert len(day["stories"]) == 16
+    assert day["credits"] > 50
+    assert day["operator"] > 0
+    assert set(day["states"]) == {"held", "denied", "charged"}

@@ -1,0 +1,77 @@
+"""`workstation desktop` and `workstation people …`."""
+
+from typing import Annotated
+
+import typer
+
+from workstation.cli_shared import Json, example, root, show, table
+
+Identity = Annotated[str, typer.Argument(metavar="ID", help="One word, e.g. the login name.")]
+
+
+def add_to(app: typer.Typer, people_app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(desktop)
+    people_app.command("list")(list_people)
+    people_app.command("add")(add)
+    people_app.command("remove")(remove)
+
+
+@example("workstation desktop")
+def desktop(
+    study: Annotated[str, typer.Argument(help="A series UID to open at once.")] = "",
+    region: Annotated[str, typer.Option(help="The body region, where the series does not say.")] = "",
+) -> None:
+    """Show the radiologist's desktop: work list, planes and 3D, captures, measures, report, charge."""
+    try:
+        from workstation.desktop.app import start
+    except ImportError as error:
+        typer.echo(
+            f"error: The desktop needs PySide6 ({error}). Install it: pip install 'workstation[desktop]'.", err=True
+        )
+        raise typer.Exit(1) from error
+    raise typer.Exit(start(root(), study, region))
+
+
+@example("workstation people list")
+def list_people(as_json: Json = False) -> None:
+    """List who may sign in at the desktop."""
+    from workstation.people import people_of
+
+    rows = [{"id": p.id, "name": p.name, "role": p.role} for p in people_of(root()).all()]
+    show(as_json, rows, table([[*row.values()] for row in rows], ["id", "name", "role"]))
+
+
+@example("workstation people add DR1 --name 'Sample^Radiologist' --role physician")
+def add(
+    identity: Identity,
+    name: Annotated[str, typer.Option(help="As DICOM writes it: Family^Given.")],
+    role: Annotated[str, typer.Option(help="physician, resident, technologist or coder.")],
+    password: Annotated[
+        str,
+        typer.Option(
+            prompt=True, hide_input=True, confirmation_prompt=True, envvar="WORKSTATION_PASSWORD",
+            help="Asked for where it is not given; WORKSTATION_PASSWORD is for scripts.",
+        ),
+    ],
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Add somebody who may sign in at the desktop, or give them a new password."""
+    from dicom_io.evidence import Person, checked_role
+    from workstation.people import people_of
+
+    try:
+        person = Person(identity, name, checked_role(role))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    people_of(root()).add(person, password)
+    show(as_json, {"id": identity, "role": role}, f"{identity} may sign in as {role}.")
+
+
+@example("workstation people remove DR1")
+def remove(identity: Identity, as_json: Json = False) -> None:
+    """Take away somebody's sign-in. What they signed stays signed."""
+    from workstation.people import people_of
+
+    people_of(root()).remove(identity)
+    show(as_json, {"removed": identity}, f"{identity} can no longer sign in.")

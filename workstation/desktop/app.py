@@ -1,0 +1,31 @@
+"""Starts the desktop: `workstation desktop [STUDY]`."""
+
+import sys
+from pathlib import Path
+
+from PySide6.QtCore import QSettings
+from PySide6.QtWidgets import QApplication
+
+from workstation.desktop.delivery import Desk
+from workstation.desktop.keys import load_keys
+from workstation.desktop.window import MainWindow
+from workstation.people import people_of
+from workstation.site import open_site
+
+
+def make_window(root: Path, region: str = "") -> MainWindow:
+    """The main window over a state folder. Raises ConfigError, KeysError."""
+    site = open_site(root)
+    settings = QSettings(str(root / "desktop.ini"), QSettings.Format.IniFormat)
+    return MainWindow(Desk(site, people_of(root), region), load_keys(root / "keys.toml"), settings)
+
+
+def start(root: Path, study: str = "", region: str = "") -> int:
+    """Shows the window until it is closed. study : a series UID to open at once."""
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    application.setApplicationName("workstation")
+    window = make_window(root, region)
+    window.show()
+    if study:
+        window.open_series(study)
+    return application.exec()

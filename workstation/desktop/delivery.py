@@ -1,0 +1,327 @@
+"""What the desktop asks of the workstation: studies to open, the decision as it stands, signing and delivery.
+
+Knows no Qt. Delivery goes through the same pipeline as everything else.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dicom_io.build_volume import build_volume
+from dicom_io.derived import technique
+from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product
+from dicom_io.report_sr import WrittenReport, write_report
+from dicom_io.series import Series, read_dataset
+from dicom_io.stamp import Stamp
+from render import Recipe
+from render.engine.choice import Choice, choose
+from render.protocols import Protocol
+from render.recipe import canonical_json, digest
+from workstation.case import Case, CaseError, region_of
+from workstation.casebook import Record, Ruling
+from workstation.charge import Decision
+from workstation.charge.facts import Report
+from workstation.context import decide_case, site_policy
+from workstation.desktop.looks import first_screen
+from workstation.desktop.session import Draft, RecoveryError, Session, recovered, session_file
+from workstation.papers import Session as Worked
+from workstation.papers import Statement
+from workstation.people import People
+from workstation.pipeline import Progress, run
+from workstation.settling import file_of, own_charges, previous_of, read, settle_due
+from workstation.site import Site
+
+_PROTOCOL = "desktop"
+OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
+_TELLING: dict[str, str] = {"charged": "charged", "held": "held", "denied": "not billable"}
+# Which field of the desktop supplies what a reason asks for.
+_FIELDS: dict[str, str] = {
+    "NO_RENDERING": "captures",
+    "IW_REQUIREMENT_UNSTATED": "required",
+    "SUPERVISION_NOT_DOCUMENTED": "concurrent",
+    "NO_CONCURRENT_SUPERVISION": "concurrent",
+    "NO_3D_INTERPRETATION": "findings",
+    "WORKSTATION_STATEMENT_MISSING": "workstation",
+    "NECESSITY_MISSING": "necessity",
+    "UTILITY_MISSING": "utility",
+}
+# What signing itself brings about.
+_BY_SIGNING = {"SR_NOT_VERIFIED", "REPORT_NOT_FINAL", "NOT_ARCHIVED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A series of the work list. state : received, in work, charged, held, not billable."""
+
+    series_uid: str
+    patient: str
+    patient_id: str
+    accession: str
+    date: str
+    modality: str
+    description: str
+    instances: int
+    state: str
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        date = f"{self.date[:4]}-{self.date[4:6]}-{self.date[6:]}" if len(self.date) == 8 else self.date
+        name = self.patient.replace("^", ", ", 1).replace("^", " ").strip(", ")
+        what = (self.modality, self.description, str(self.instances), self.state)
+        return (name, self.patient_id, self.accession, date, *what)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A study on the screen. warning : what a reader has to know about its volume or its recovery."""
+
+    series: Series
+    session: Session
+    title: str
+    warning: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision in words. missing : sentence, who can supply it, field of the desktop that does or ''."""
+
+    headline: str
+    missing: tuple[tuple[str, str, str], ...]
+    note: str = ""
+
+
+def why_not_signable(person: Person | None, session: Session) -> str:
+    """Why this person cannot sign now, as a sentence; empty when nothing is in the way."""
+    if person is None:
+        return "Nobody is signed in. A physician signs in to sign."
+    if person.role != "physician":
+        return f"Only a physician can sign and attest; {person.name.split('^')[0]} is signed in as {person.role}."
+    if not session.screen.captures:
+        return "No picture is captured yet; a report without pictures charges nothing."
+    return ""
+
+
+class Desk:
+    """The desktop's side of a site."""
+
+    def __init__(self, site: Site, people: People, region: str = "") -> None:
+        self.site, self.people, self._region = site, people, region
+        self._headers: dict[str, tuple[str, str]] = {}
+        self._delivered: dict[str, str] = {}
+        self._choice: Choice | None = None
+
+    def engine_for(self, recipe: Recipe) -> str:
+        """The engine for a pane: a graphics processor where there is one that draws this, else ours."""
+        if self._choice is None:
+            self._choice = choose("interactive", self.site.config.engine)
+        return self._choice.for_recipe(recipe)
+
+    def rows(self) -> tuple[Row, ...]:
+        """Series of images, not those made here, newest study first."""
+        by_accession = self._states()
+        found = []
+        for series in self.site.archive.all_series():
+            first = series.first
+            if not first.is_image:
+                continue
+            patient, manufacturer = self._header(series)
+            if manufacturer == OUR_NAME:
+                continue
+            waiting = session_file(self.site.root, series.uid, None).exists()
+            state = by_accession.get(first.accession, "in work" if waiting else "received")
+            found.append(
+                Row(
+                    series.uid, patient, first.patient_id, first.accession, first.study_date,
+                    series.modality, series.description, len(series.instances), state,
+                )
+            )  # fmt: skip
+        return tuple(sorted(found, key=lambda row: (row.date, row.series_uid), reverse=True))
+
+    def _states(self) -> dict[str, str]:
+        """By accession, what its newest decision is."""
+        return {ruling.accession: _TELLING.get(ruling.state, ruling.state) for ruling in self.site.casebook.newest()}
+
+    def _header(self, series: Series) -> tuple[str, str]:
+        """(patient's name, manufacturer) of a series: the index has neither, so they are looked up once."""
+        if series.uid not in self._headers:
+            ds = read_dataset(series.first.path)
+            self._headers[series.uid] = (str(ds.get("PatientName") or ""), str(ds.get("Manufacturer") or ""))
+        return self._headers[series.uid]
+
+    def take_in(self, path: Path) -> int:
+        """Copies the DICOM files below a path into the archive. Returns how many instances were found."""
+        return sum(len(series.instances) for series in self.site.archive.import_files(path).series)
+
+    def open(self, series_uid: str, tell: Progress = lambda what, part: None) -> Opened:
+        """Builds the volume and the first screen, or the session as it was left.
+
+        Raises NotFound and VolumeRefused, each with a sentence that says why.
+        """
+        series = self.site.archive.series(series_uid)
+        volume = build_volume(series, None, lambda part: tell("building the volume", part))
+        file = session_file(self.site.root, series_uid, None)
+        warnings = list(volume.warnings)
+        try:
+            session = recovered(file, volume)
+            if session is not None:
+                warnings.append("The session goes on where it was left.")
+        except RecoveryError as error:
+            session, file = None, file.with_suffix(".new.json")
+            warnings.append(str(error))
+        if session is None:
+            session = Session(volume, series_uid, first_screen(volume, series.modality), file=file)
+        title = f"{self._header(series)[0].replace('^', ', ', 1).strip(', ')} — {series.modality} {series.description}"
+        return Opened(series, session, title, " ".join(warnings))
+
+    # ------------------------------------------------------------------------------------------------ the charge
+
+    def verdict(self, opened: Opened, person: Person | None) -> Verdict:
+        """The decision as it would be if the person signed now; after delivery, the one that was made."""
+        ruling = self._ruling(opened)
+        if ruling is not None:
+            decision_made = ruling.content["decision"]
+            reasons = tuple((r["sentence"], r["resolver"], "") for r in decision_made["explanations"])
+            charged = ", ".join(f"{x['code']} beside {x['base']}" for x in decision_made["lines"])
+            return Verdict(f"Delivered: {_TELLING.get(ruling.state, ruling.state)} {charged}".strip(), reasons)
+        try:
+            decision = self._decision(opened, person)
+        except CaseError as error:
+            return Verdict("The region is not known.", ((str(error), "technologist", ""),))
+        missing = tuple(
+            (reason.sentence, reason.resolver, _FIELDS.get(reason.code, ""))
+            for reason in decision.reasons
+            if reason.code not in _BY_SIGNING
+        )
+        lines_of = decision.lines or decision.proposed
+        codes = ", ".join(f"{'-'.join((x.code, *x.modifiers))} beside {x.base or 'no base yet'}" for x in lines_of)
+        if any(reason.severity == "deny" for reason in decision.reasons):
+            return Verdict("Cannot be charged.", missing)
+        if missing:
+            return Verdict(f"Would be held: {len(missing)} missing.", missing, f"Then: {codes}" if codes else "")
+        return Verdict(f"Will be charged when signed: {codes}", ())
+
+    def _ruling(self, opened: Opened) -> Ruling | None:
+        """The decision that was made, as long as nothing was changed since it was delivered."""
+        session = self._delivered.get(opened.series.uid)
+        if session is None or session_file(self.site.root, opened.series.uid, None).exists():
+            return None
+        return self.site.casebook.newest_of(session)
+
+    def _decision(self, opened: Opened, person: Person | None) -> Decision:
+        evidence = self._evidence(opened, person)
+        record = Record(evidence.sop_instance_uid, "desktop", "", self.site.clock(), evidence)
+        policy = site_policy(self.site.config, self.site.root)
+        view = read(evidence.accession, self.site, record)
+        file = file_of(view, record, self.site, policy)
+        _, others = own_charges(view, record.session, [*view.snapshot.records, record])
+        papers = replace(file.papers, report=_as_report(opened.session.draft, file.patient_id))
+        decision, _ = decide_case(
+            evidence, papers, previous_of(others), lambda image: True, self.site.config, policy, file.patient_id,
+            file.required,
+        )  # fmt: skip
+        return decision
+
+    def _evidence(self, opened: Opened, person: Person | None) -> Evidence:
+        """The record as it would be: nothing of it is stored."""
+        series, session, now = opened.series, opened.session, self.site.clock()
+        region = region_of(self._region, "", series.first.body_part)
+        physician = person if person is not None and person.role == "physician" else None
+        operator = person or Person("nobody", "Nobody", "automatic")
+        draft = session.draft
+        images = (ImageReference("1.2", "1.2.3", "1.2.4"),)
+        return Evidence(
+            sop_instance_uid="1.2.3.4",
+            verified_by=physician.name if physician else "",
+            patient_id=series.first.patient_id,
+            accession=series.first.accession,
+            study_uid=series.first.study_uid,
+            study_date=series.first.study_date,
+            modality=series.modality,
+            device_uid=self.site.config.device,
+            station_name=self.site.config.station_name,
+            independent=self.site.config.independent_workstation,
+            operator=operator,
+            supervisor=physician,
+            acts=tuple(Act(now, physician.id, physician.role, act) for act in session.acts) if physician else (),
+            attestation=Attestation(physician, now, "", draft.concurrent, draft.required) if physician else None,
+            products=tuple(
+                Product(
+                    technique(recipe), region, "diagnosis", "", recipe.name, canonical_json(recipe), digest(recipe),
+                    "", "", "cpu", "", "", True, images,
+                )
+                for recipe in (capture.recipe for capture in session.screen.captures)
+            ),
+            sources=(),
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------------------------------------ delivery
+
+    def deliver(self, opened: Opened, person: Person, tell: Progress = lambda what, part: None) -> str:
+        """Draws, stores and records what was captured, files the signed report, decides and queues. Returns what came
+        of it as a sentence. Doing it again stores and charges nothing twice.
+
+        Raises CaseError when this person cannot sign, and what the pipeline raises.
+        """
+        session, draft = opened.session, opened.session.draft
+        if why := why_not_signable(person, session):
+            raise CaseError(why)
+        recipes = tuple(capture.recipe for capture in session.screen.captures)
+        protocol = Protocol(
+            _PROTOCOL, "Captured at the desktop", draft.clinical_use or "", self._region, opened.series.modality,
+            session.volume.unit, "chosen by the reader", recipes,
+        )  # fmt: skip
+        statement = Statement(
+            text="I supervised this 3D post-processing and chose the pictures."
+            if draft.concurrent
+            else "I chose the pictures.",
+            signed=True,
+            concurrent_supervision=draft.concurrent,
+            independent_workstation_required=draft.required,
+        )
+        worked = Worked(person, person, session.acts, statement)
+        case = Case(opened.series.uid, protocol, session.which, self._region, worked)
+        outcome = run(case, self.site, tell)
+        keys = {capture.recipe.name for capture in session.screen.captures if capture.key}
+        images = tuple(i for p in outcome.evidence.products if p.name in keys for i in p.images)
+        self._file_report(opened, person, case, images)
+        session.forget()
+        known = self.site.casebook.sessions_by_sr()[outcome.sr.sop_instance_uid]
+        self._delivered[opened.series.uid] = known
+        ruling = self.site.casebook.newest_of(known)
+        state = _TELLING.get(ruling.state, ruling.state) if ruling is not None else "recorded"
+        return f"Signed and delivered: {len(outcome.images)} images, {len(recipes)} pictures; {state}."
+
+    def _file_report(self, opened: Opened, person: Person, case: Case, key_images: tuple[ImageReference, ...]) -> None:
+        draft, first = opened.session.draft, opened.series.first
+        at = self.site.journal.record(case.session_uid, person, "reported", self.site.clock(), _told(draft))
+        stated = (
+            ("three_d_findings", draft.findings),
+            ("workstation_statement", draft.workstation),
+            ("medical_necessity", draft.necessity),
+            ("clinical_utility", draft.utility),
+        )
+        report = WrittenReport(
+            person, at, draft.indication, draft.findings, draft.impression,
+            tuple((fact, text) for fact, text in stated if text.strip()), key_images,
+        )  # fmt: skip
+        stamp = self.site.stamp(case.session_uid, at)
+        kept = self.site.archive.keep([write_report(report, read_dataset(first.path), first.study_uid, stamp)])[0]
+        self.site.casebook.touch(first.accession, f"report SR {kept.sop_instance_uid}")
+        settle_due(self.site)
+
+
+def _told(draft: Draft) -> str:
+    """A word for what was written, the same for the same."""
+    return f"report {hashlib.sha256(repr(draft).encode()).hexdigest()[:16]}"
+
+
+def _as_report(draft: Draft, patient_id: str) -> Report:
+    """The facts a report states once it is signed as it stands."""
+    return Report(
+        "final",
+        patient_id or None,
+        bool(draft.findings.strip()),
+        bool(draft.workstation.strip()),
+        bool(draft.necessity.strip()),
+        bool(draft.utility.strip()),
+    )
