@@ -4,6 +4,7 @@ Knows no Qt. Delivery goes through the same pipeline as everything else.
 """
 
 import hashlib
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,13 +109,26 @@ class Desk:
         self.site, self.people, self._region = site, people, region
         self._headers: dict[str, tuple[str, str]] = {}
         self._delivered: dict[str, str] = {}
-        self._choice: Choice | None = None
+        # Asking for the graphics processor starts a process: while the work list is read, not before the first picture.
+        self._asked: Choice | None = None
+        self._asking = threading.Thread(target=self._ask, name="engine", daemon=True)
+        self._asking.start()
+
+    def close(self) -> None:
+        """Lets the databases go."""
+        self._asking.join()
+        self.site.papers.engine.dispose()
 
     def engine_for(self, recipe: Recipe) -> str:
         """The engine for a pane: a graphics processor where there is one that draws this, else ours."""
-        if self._choice is None:
-            self._choice = choose("interactive", self.site.config.engine)
-        return self._choice.for_recipe(recipe)
+        return self._choice().for_recipe(recipe)
+
+    def _ask(self) -> None:
+        self._asked = choose("interactive", self.site.config.engine)
+
+    def _choice(self) -> Choice:
+        self._asking.join()
+        return self._asked or choose("stored", "cpu")
 
     def rows(self) -> tuple[Row, ...]:
         """Series of images, not those made here, newest study first."""
@@ -179,10 +193,12 @@ class Desk:
         """The decision as it would be if the person signed now; after delivery, the one that was made."""
         ruling = self._ruling(opened)
         if ruling is not None:
-            decision_made = ruling.content["decision"]
-            reasons = tuple((r["sentence"], r["resolver"], "") for r in decision_made["explanations"])
-            charged = ", ".join(f"{x['code']} beside {x['base']}" for x in decision_made["lines"])
+            reasons = tuple((r["sentence"], r["resolver"], "") for r in ruling.content["explanations"])
+            lines = ruling.content["lines"]
+            charged = ", ".join(f"{'-'.join((x['code'], *x['modifiers']))} beside {x['base']}" for x in lines)
             return Verdict(f"Delivered: {_TELLING.get(ruling.state, ruling.state)} {charged}".strip(), reasons)
+        if not opened.session.screen.captures:
+            return Verdict("Nothing to charge yet.", (("No picture is captured.", "technologist", "captures"),))
         try:
             decision = self._decision(opened, person)
         except CaseError as error:

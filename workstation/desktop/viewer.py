@@ -43,6 +43,8 @@ class Viewer(QWidget):
         self._first = session.screen
         self._drag: tuple[PaneName, str, QPointF] | None = None
         self._points: list[Vector] = []
+        self._wanted: dict[PaneName, Recipe] = {}
+        self._shown: dict[PaneName, Recipe] = {}
         self._statistics: dict[Measure, Statistics | str] = {}
         self.under: PaneName = "axial"
         self.panes: dict[PaneName, Pane] = {name: Pane(name) for name in PANES}
@@ -97,9 +99,15 @@ class Viewer(QWidget):
         if name not in self.visible_panes():
             return
         recipe = edits.recipe_of(self.session.screen, name, *self.panes[name].picture_size())
+        self._wanted[name] = recipe
         self.drawer.ask(Wish(name, recipe, moving))
 
+    def is_settled(self) -> bool:
+        """Whether every pane shows the full picture of the screen as it is."""
+        return all(self._shown.get(name) == self._wanted.get(name) is not None for name in self.visible_panes())
+
     def _drawn(self, name: PaneName, picture: Picture, full: bool) -> None:
+        self._shown[name] = picture.recipe
         self.panes[name].show_picture(picture, full)
         self._overlay(name)
 

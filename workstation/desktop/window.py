@@ -9,6 +9,7 @@ from PySide6.QtCore import QByteArray, QObject, QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QKeySequence
 from PySide6.QtWidgets import (
     QDockWidget,
+    QFileDialog,
     QLabel,
     QMainWindow,
     QProgressBar,
@@ -56,6 +57,7 @@ class MainWindow(QMainWindow):
         self.report: ReportPanel | None = None
         self.charge = ChargePanel()
         self._works: list[_Work] = []
+        self._opening = ""
         self._actions: dict[str, QAction] = {}
         self.setWindowTitle("3D workstation — not cleared for diagnosis")
         self.pages = QStackedWidget()
@@ -87,6 +89,8 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------------------------------------ making
 
     def _make_tools(self) -> None:
+        """Every command is in a menu with its key; tools and what is needed all the time are in the bar too."""
+        menus = {name: self.menuBar().addMenu(name) for name in ("&Study", "&Tools", "&Edit", "&View", "&3D", "&Help")}
         self.toolbar = QToolBar("Tools")
         self.toolbar.setObjectName("tools")
         self.addToolBar(self.toolbar)
@@ -95,44 +99,56 @@ class MainWindow(QMainWindow):
             action = self._action(tool, tool.capitalize(), partial(self._choose, tool))
             action.setCheckable(True)
             group.addAction(action)
+            menus["&Tools"].addAction(action)
             self.toolbar.addAction(action)
         self.toolbar.addSeparator()
-        commands: tuple[tuple[str, str, Callable[[Viewer], None], bool], ...] = (
-            ("undo", "Undo", Viewer.undo, True),
-            ("redo", "Redo", Viewer.redo, True),
-            ("reset", "Reset", Viewer.reset, True),
-            ("layout", "Layout", Viewer.one_or_four, True),
-            ("cut", "Cut", lambda v: v.do(edits.cut), True),
-            ("cine", "Cine", Viewer.toggle_cine, True),
-            ("capture", "Capture", lambda v: self._capture(v, 1), True),
-            ("capture_rotation", "Capture rotation", lambda v: self._capture(v, 36), True),
-            ("slab_thicker", "Thicker slab", lambda v: v.thicken(5.0), False),
-            ("slab_thinner", "Thinner slab", lambda v: v.thicken(-5.0), False),
-            ("slab_mode", "Slab mode", Viewer.next_mode, False),
-            ("style", "3D style", Viewer.next_style, False),
-            ("preset", "Next preset", Viewer.next_preset, False),
-            ("table", "Table", Viewer.toggle_table, False),
-            ("next", "Next plane", lambda v: v.scroll_by(1), False),
-            ("previous", "Previous plane", lambda v: v.scroll_by(-1), False),
-            ("delete", "Delete measure", Viewer.delete_measure, False),
+        commands: tuple[tuple[str, str, str, Callable[[Viewer], None]], ...] = (
+            ("undo", "Undo", "&Edit", Viewer.undo),
+            ("redo", "Redo", "&Edit", Viewer.redo),
+            ("delete", "Delete last measure", "&Edit", Viewer.delete_measure),
+            ("reset", "Reset", "&Edit", Viewer.reset),
+            ("layout", "Layout", "&View", Viewer.one_or_four),
+            ("next", "Next plane", "&View", lambda v: v.scroll_by(1)),
+            ("previous", "Previous plane", "&View", lambda v: v.scroll_by(-1)),
+            ("slab_thicker", "Thicker slab", "&View", lambda v: v.thicken(5.0)),
+            ("slab_thinner", "Thinner slab", "&View", lambda v: v.thicken(-5.0)),
+            ("slab_mode", "Slab: maximum, minimum, average", "&View", Viewer.next_mode),
+            ("cine", "Cine", "&View", Viewer.toggle_cine),
+            ("style", "Rendering, MIP, MinIP, average", "&3D", Viewer.next_style),
+            ("preset", "Next preset", "&3D", Viewer.next_preset),
+            ("cut", "Cut before the crosshair", "&3D", lambda v: v.do(edits.cut)),
+            ("table", "Without table and holder", "&3D", Viewer.toggle_table),
+            ("capture", "Capture", "&Study", lambda v: self._capture(v, 1)),
+            ("capture_rotation", "Capture rotation", "&Study", lambda v: self._capture(v, 36)),
         )
-        for name, title, command, shown in commands:
+        for name, title, menu, command in commands:
             action = self._action(name, title, partial(self._viewer, command))
-            if shown:
+            menus[menu].addAction(action)
+            if name in ("undo", "redo", "layout", "capture"):
                 self.toolbar.addAction(action)
         for side in ("anterior", "posterior", "left", "right", "head", "foot"):
             view = View.parse(side)
-            self._action(f"view_{side}", f"From {side}", partial(self._see_from, view))
-        self.toolbar.addSeparator()
-        for name, title, act in (
-            ("worklist", "Work list", self.back_to_list),
-            ("lock", "Sign in / lock", self.sign_in_or_lock),
-            ("help", "Help", lambda: dialogs.Help(self.keys, self).exec()),
+            menus["&3D"].addAction(self._action(f"view_{side}", f"From {side}", partial(self._see_from, view)))
+        for name, title, menu, act in (
+            ("worklist", "Work list", "&Study", self.back_to_list),
+            ("lock", "Sign in or lock", "&Study", self.sign_in_or_lock),
+            ("help", "Keys and mouse", "&Help", lambda: dialogs.Help(self.keys, self).exec()),
         ):
-            self.toolbar.addAction(self._action(name, title, act))
-        theme = QAction("Light / dark", self)
+            action = self._action(name, title, act)
+            menus[menu].addAction(action)
+            if name != "help":
+                self.toolbar.addAction(action)
+        take_in = QAction("Take in a folder …", self)
+        take_in.triggered.connect(self._take_in_folder)
+        menus["&Study"].addAction(take_in)
+        theme = QAction("Light or dark", self)
         theme.triggered.connect(lambda: self.set_theme("light" if self.theme == "dark" else "dark"))
-        self.toolbar.addAction(theme)
+        menus["&View"].addAction(theme)
+
+    def _take_in_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, "Take in a folder of DICOM files")
+        if folder:
+            self.import_paths([folder])
 
     def _action(self, name: str, title: str, act: Callable[[], object]) -> QAction:
         action = QAction(title, self)
@@ -178,6 +194,7 @@ class MainWindow(QMainWindow):
 
         def badly(sentence: str) -> None:
             ended()
+            self._opening = ""
             self.say(sentence, bad=True)
 
         carrier.done.connect(well)
@@ -201,6 +218,9 @@ class MainWindow(QMainWindow):
         self.bar.setValue(round(100 * part))
 
     def open_series(self, series_uid: str) -> None:
+        if self._opening == series_uid:
+            return  # asked twice: one double-click too many
+        self._opening = series_uid
         self.beside(lambda tell: self.desk.open(series_uid, tell), self._show_study, "Opening")
 
     def import_paths(self, paths: list[str]) -> None:
@@ -208,13 +228,14 @@ class MainWindow(QMainWindow):
             return sum(self.desk.take_in(Path(path)) for path in paths)
 
         def done(count: object) -> None:
-            self.say(f"{count} instances taken in.")
+            self.say(f"{count} instances taken in." if count else "There is no DICOM file there.", bad=not count)
             self.worklist.refresh()
 
         self.beside(work, done, "Taking in")
 
     def _show_study(self, found: object) -> None:
         assert isinstance(found, Opened)
+        self._opening = ""
         self.close_study()
         self.opened = found
         viewer = Viewer(found.session, self.desk.engine_for, self.keys.buttons)
@@ -366,4 +387,6 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
         self.settings.setValue("geometry", self.saveGeometry())
         self.close_study()
+        self.worklist.stop()
+        self.desk.close()
         super().closeEvent(event)

@@ -12,8 +12,8 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QTableView, QVBoxLayout, QWidget
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
+from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QLineEdit, QPushButton, QTableView, QVBoxLayout, QWidget
 
 from workstation.desktop.delivery import Row
 
@@ -77,8 +77,11 @@ class WorkList(QWidget):
         self.table.setSelectionMode(QTableView.SelectionMode.SingleSelection)
         self.table.verticalHeader().hide()
         self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.doubleClicked.connect(self._open)
-        self.table.activated.connect(self._open)
+        for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            shortcut = QShortcut(QKeySequence(key), self.table, context=Qt.ShortcutContext.WidgetShortcut)
+            shortcut.activated.connect(lambda: self._open(self.table.currentIndex()))
         self.open_button = QPushButton("Open")
         self.open_button.clicked.connect(lambda: self._open(self.table.currentIndex()))
         self.note = QLabel()
@@ -94,7 +97,6 @@ class WorkList(QWidget):
         self._timer.timeout.connect(self.refresh)
         self._timer.start()
         self.refresh()
-        self.table.resizeColumnsToContents()
 
     def refresh(self) -> None:
         """Studies appear as they arrive; what is selected stays selected."""
@@ -109,6 +111,9 @@ class WorkList(QWidget):
         )  # fmt: skip
         if chosen is not None and not self.table.currentIndex().isValid():
             self.select(chosen.series_uid)
+
+    def stop(self) -> None:
+        self._timer.stop()
 
     def select(self, series_uid: str) -> bool:
         for number, row in enumerate(self._model.rows):

@@ -1,0 +1,335 @@
+"""The desktop driven as by hands: mouse and keys in a window, and what comes of them in the model and on the disk."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QApplication, QDialog, QLineEdit
+from pytestqt.qtbot import QtBot
+
+from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
+from dicom_io.report_sr import BASIC_TEXT_SR
+from render import View, draw
+from render.picture import to_rgb
+from tests.desktop.conftest import DOCTOR, PASSWORD, TECHNOLOGIST
+from workstation.desktop import dialogs
+from workstation.desktop.pane import Pane
+from workstation.desktop.panels import Tray
+from workstation.desktop.screen import PANES, PaneName, recipe_of
+from workstation.desktop.viewer import Viewer
+from workstation.desktop.window import MainWindow
+from workstation.remake import remake
+from workstation.site import open_site
+
+Settled = Callable[[Viewer], None]
+
+
+@pytest.fixture
+def viewer(window: MainWindow, qtbot: QtBot, settled: Settled) -> Viewer:
+    """The sample study, opened by a double-click in the work list, all panes full."""
+    row = window.worklist.table.model().index(0, 0)
+    at = window.worklist.table.visualRect(row).center()
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        qtbot.mouseClick(window.worklist.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+        qtbot.mouseDClick(window.worklist.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert window.viewer is not None
+    settled(window.viewer)
+    return window.viewer
+
+
+def drag(qtbot: QtBot, pane: Pane, start: tuple[int, int], end: tuple[int, int], steps: int = 6) -> None:
+    """Presses, moves and lets go with the left button."""
+    qtbot.mousePress(pane, Qt.MouseButton.LeftButton, pos=QPoint(*start))
+    for n in range(1, steps + 1):
+        at = QPoint(start[0] + (end[0] - start[0]) * n // steps, start[1] + (end[1] - start[1]) * n // steps)
+        move(pane, at)
+    qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton, pos=QPoint(*end))
+
+
+def move(pane: Pane, at: QPoint) -> None:
+    """A move with the left button held: QTest's own moves hold none."""
+    from PySide6.QtCore import QEvent
+    from PySide6.QtGui import QMouseEvent
+
+    left = Qt.MouseButton.LeftButton
+    event = QMouseEvent(
+        QEvent.Type.MouseMove, QPointF(at), pane.mapToGlobal(QPointF(at)), left, left, Qt.KeyboardModifier.NoModifier
+    )
+    QApplication.sendEvent(pane, event)
+
+
+def wheel(pane: Pane, steps: int, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+    at = QPointF(pane.rect().center())
+    event = QWheelEvent(
+        at, pane.mapToGlobal(at), QPoint(), QPoint(0, 120 * steps), Qt.MouseButton.NoButton, modifiers,
+        Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(pane, event)
+
+
+def shown(pane: Pane) -> NDArray[np.uint8]:
+    """The picture a pane has, as it was given to it."""
+    assert pane._image is not None
+    image = pane._image
+    flat = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
+    return flat[:, : 3 * image.width()].reshape(image.height(), image.width(), 3)
+
+
+def fill_in(kind: type[QDialog], password: str, button: str = "accept") -> None:
+    """Types a password into the next dialog of that kind and accepts it; to be called before it opens."""
+
+    def act() -> None:
+        dialog = QApplication.activeModalWidget()
+        if not isinstance(dialog, kind):
+            QTimer.singleShot(20, act)
+            return
+        field = dialog.findChild(QLineEdit)
+        assert field is not None
+        field.setText(password)
+        getattr(dialog, button)()
+
+    QTimer.singleShot(0, act)
+
+
+def sign_in(window: MainWindow, who: int = 0) -> None:
+    def act() -> None:
+        dialog = QApplication.activeModalWidget()
+        if not isinstance(dialog, dialogs.SignIn):
+            QTimer.singleShot(20, act)
+            return
+        dialog.who.setCurrentIndex(who)
+        dialog.password.setText(PASSWORD)
+        dialog.accept()
+
+    QTimer.singleShot(0, act)
+    window.sign_in_or_lock()
+
+
+def test_what_panes_show_is_what_draw_returns(viewer: Viewer) -> None:
+    for name in PANES:
+        pane = viewer.panes[name]
+        expected = to_rgb(draw(viewer.session.volume, recipe_of(viewer.session.screen, name, *pane.picture_size())))
+        np.testing.assert_array_equal(shown(pane), expected)
+
+
+def test_a_drag_in_3d_turns_the_patient_and_undo_turns_back(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    before = viewer.session.screen
+    drag(qtbot, viewer.panes["solid"], (200, 200), (250, 175))
+    assert viewer.session.screen.solid.view == View(-20.0, -10.0)
+    settled(viewer)
+    qtbot.keyClick(viewer.window(), Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert viewer.session.screen == before
+    settled(viewer)
+
+
+def test_the_window_tool_and_the_number_keys(viewer: Viewer, qtbot: QtBot) -> None:
+    drag(qtbot, viewer.panes["axial"], (100, 100), (160, 100))
+    window = viewer.session.screen.window
+    assert window.width > 400.0 and window.centre == 50.0
+    drag(qtbot, viewer.panes["axial"], (100, 100), (100, 70))
+    assert viewer.session.screen.window.centre > 50.0
+    qtbot.keyClick(viewer.window(), Qt.Key.Key_3)
+    assert (viewer.session.screen.window.centre, viewer.session.screen.window.width) == (40.0, 80.0)
+
+
+def test_the_crosshair_brings_the_other_planes(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    viewer.choose_tool("crosshair")
+    pane = viewer.panes["axial"]
+    place = pane.place(QPointF(150.0, 120.0))
+    qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=QPoint(150, 120))
+    assert viewer.session.screen.cursor_mm == pytest.approx(place)
+    settled(viewer)
+    for name in ("coronal", "sagittal"):
+        plane = viewer.panes[name].plane
+        assert plane is not None and place is not None
+        depth = sum((a - b) * c for a, b, c in zip(place, plane.origin_mm, plane.normal, strict=True))
+        assert depth == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_wheel_scrolls_and_with_ctrl_thickens(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    before = viewer.session.screen.cursor_mm[2]
+    wheel(viewer.panes["axial"], -3)
+    assert viewer.session.screen.cursor_mm[2] - before == pytest.approx(3 * min(viewer.session.volume.spacing_mm))
+    qtbot.waitUntil(lambda: viewer.session.can_undo)
+    wheel(viewer.panes["axial"], 2, Qt.KeyboardModifier.ControlModifier)
+    assert viewer.session.screen.axial.slab_mm == 10.0
+    settled(viewer)
+    assert "mip 10 mm" in viewer.panes["axial"].overlay.text
+
+
+def test_measures_by_clicks(viewer: Viewer, qtbot: QtBot) -> None:
+    pane = viewer.panes["axial"]
+    mm = pane.mm_per_point()
+    viewer.choose_tool("distance")
+    for at in ((100, 150), (200, 150)):
+        qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=QPoint(*at))
+    viewer.choose_tool("angle")
+    for at in ((200, 100), (100, 100), (100, 200)):
+        qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=QPoint(*at))
+    viewer.choose_tool("ellipse")
+    for at in ((180, 180), (220, 220)):
+        qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=QPoint(*at))
+    distance, angle, ellipse = viewer.session.screen.measures
+    assert viewer.said_of(distance) == f"{100 * mm:.1f} mm"
+    assert viewer.said_of(angle) == "90.0°"
+    area, values, _ = viewer.said_of(ellipse).split("\n")
+    assert float(area.removesuffix(" mm²")) == pytest.approx(np.pi * (20 * mm) ** 2, rel=0.005) and "HU" in values
+    assert len(pane.overlay.marks) == 3
+    # They belong to their plane: on another one they are not shown.
+    wheel(pane, -20)
+    qtbot.waitUntil(lambda: not pane.overlay.marks)
+    qtbot.keyClick(viewer.window(), Qt.Key.Key_Delete)
+    assert viewer.session.screen.measures == (distance, angle)
+
+
+def test_layout_slab_mode_style_preset_cut_and_table(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    viewer.under = "solid"
+    for key, holds in (
+        (Qt.Key.Key_Space, lambda s: s.layout == "solid"),
+        (Qt.Key.Key_Space, lambda s: s.layout == "four"),
+        (Qt.Key.Key_M, lambda s: s.solid.style == "mip"),
+        (Qt.Key.Key_I, lambda s: s.solid.style == "rendering" and s.solid.transfer.name != "ct_bone"),
+        (Qt.Key.Key_X, lambda s: len(s.solid.clips) == 1),
+        (Qt.Key.Key_H, lambda s: s.solid.body_above is None),
+        (Qt.Key.Key_Home, lambda s: s.solid.transfer.name == "ct_bone" and not s.solid.clips),
+    ):
+        qtbot.keyClick(viewer.window(), key)
+        assert holds(viewer.session.screen), key
+        settled(viewer)
+    visible: list[PaneName] = [name for name in PANES if viewer.panes[name].isVisible()]
+    assert visible == list(PANES)
+
+
+def test_only_a_physician_signs_and_the_panel_says_what_is_missing(
+    viewer: Viewer, window: MainWindow, qtbot: QtBot
+) -> None:
+    def verdict() -> Any:
+        window.refresh_verdict()
+        return window.charge.verdict
+
+    assert window.report is not None
+    assert verdict().headline == "Nothing to charge yet."
+    assert "Nobody is signed in" in window.report.why_not.text()
+    sign_in(window, 1)
+    assert window.person == TECHNOLOGIST
+    viewer.capture()
+    verdict()
+    assert "Only a physician can sign" in window.report.why_not.text() and not window.report.sign.isEnabled()
+    sign_in(window, 0)
+    assert window.person == DOCTOR
+    viewer.under = "solid"
+    viewer.capture()
+    window._acted("image_selection")
+    missing = {field for _, _, field in verdict().missing}
+    assert {"findings", "workstation", "necessity", "utility", "concurrent"} <= missing
+    window.charge.fill.emit("utility")
+    assert window.tabs.currentWidget() is window.report
+    for name, text in (
+        ("findings", "Fracture of the frontal bone."),
+        ("workstation", "Made on an independent workstation."),
+        ("necessity", "Planning of the repair."),
+        ("utility", "Shows the fragments in relation."),
+    ):
+        window.report.fields[name].setPlainText(text)
+    window.report.concurrent.setCurrentIndex(1)
+    window.report.concurrent.activated.emit(1)
+    window.report.required.setCurrentIndex(1)
+    window.report.required.activated.emit(1)
+    assert verdict().headline.startswith("Will be charged when signed: 76377")
+    assert window.report.sign.isEnabled()
+
+
+def test_signing_stores_what_was_on_screen_and_charges(
+    viewer: Viewer, window: MainWindow, root: Path, qtbot: QtBot, settled: Settled
+) -> None:
+    sign_in(window)
+    drag(qtbot, viewer.panes["solid"], (200, 200), (230, 200))
+    for name in ("solid", "axial"):
+        viewer.under = name
+        window._actions["capture"].trigger()
+    window.tabs.setCurrentIndex(1)
+    tray = window.tabs.currentWidget()
+    assert isinstance(tray, Tray)
+    tray.list.item(0).setCheckState(Qt.CheckState.Checked)
+    assert [capture.key for capture in viewer.session.screen.captures] == [True, False]
+    recipes = [capture.recipe for capture in viewer.session.screen.captures]
+    assert window.report is not None
+    for name in window.report.fields:
+        window.report.fields[name].setPlainText(f"Text of the {name}.")
+    for box in (window.report.concurrent, window.report.required):
+        box.setCurrentIndex(1)
+        box.activated.emit(1)
+    window.refresh_verdict()
+    fill_in(dialogs.Sign, PASSWORD)
+    window.report.sign.click()
+    qtbot.waitUntil(lambda: "Signed and delivered" in window.statusBar().currentMessage(), timeout=120_000)
+    assert window.charge.verdict is not None
+    assert window.charge.verdict.headline == "Delivered: charged 76377-26 beside 70450"
+
+    site = open_site(root)
+    try:
+        (sr,) = site.archive.instances_of(COMPREHENSIVE_3D_SR)
+        again = list(remake_of(site, sr.path))
+        assert [r.picture.recipe for r in again] == recipes
+        assert all(r.picture.digest == r.product.pixel_digest for r in again)
+        (report,) = site.archive.instances_of(BASIC_TEXT_SR)
+        assert report.accession == "DEMO-0001"
+        assert [ruling.state for ruling in site.casebook.newest()] == ["charged"]
+    finally:
+        site.papers.engine.dispose()
+
+
+def remake_of(site: Any, path: str) -> Any:
+    from pydicom import dcmread
+
+    from dicom_io.evidence_sr import read_sr
+
+    return remake(read_sr(dcmread(path)), site.archive)
+
+
+def test_a_session_goes_on_where_it_was_left(
+    viewer: Viewer, window: MainWindow, root: Path, qtbot: QtBot, settled: Settled
+) -> None:
+    drag(qtbot, viewer.panes["solid"], (200, 200), (240, 200))
+    left = viewer.session.screen
+    window.back_to_list()
+    window.worklist.refresh()
+    assert "in work" in [row.state for row in window.desk.rows()]
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        window.open_series(window.desk.rows()[0].series_uid)
+    assert window.viewer is not None and window.viewer.session.screen == left
+    assert "goes on where it was left" in window.statusBar().currentMessage()
+
+
+def test_wrong_passwords_sign_nobody_in(window: MainWindow, qtbot: QtBot) -> None:
+    dialog = dialogs.SignIn(window.desk.people, window)
+    qtbot.addWidget(dialog)
+    dialog.password.setText("wrong horse")
+    dialog.accept()
+    assert dialog.person is None and "ID or password is wrong" in dialog.error.text()
+    assert dialog.password.text() == ""
+
+
+def test_the_work_list_finds_and_takes_in(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
+    model = window.worklist.table.model()
+    assert model.rowCount() == 1
+    qtbot.keyClicks(window.worklist.search, "no such patient")
+    assert model.rowCount() == 0
+    window.worklist.search.setText("demo-0001")
+    assert model.rowCount() == 1
+    window.import_paths([str(tmp_path / "nothing")])
+    qtbot.waitUntil(lambda: "no DICOM file" in window.statusBar().currentMessage(), timeout=20_000)
+
+
+def test_help_shows_every_key(window: MainWindow, qtbot: QtBot) -> None:
+    page = dialogs.Help(window.keys, window)
+    qtbot.addWidget(page)
+    text = page.page.toPlainText()
+    for key in window.keys.keys.values():
+        assert key in text
+    assert "Not cleared for diagnosis" in text
