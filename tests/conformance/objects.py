@@ -10,6 +10,7 @@ from dicom_io.build_volume import build_volume
 from dicom_io.derived import derive, products
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product
 from dicom_io.evidence_sr import write_sr
+from dicom_io.report_sr import WrittenReport, write_report
 from dicom_io.series import Series, read_dataset
 from dicom_io.stamp import Stamp
 from render.draw import draw
@@ -77,6 +78,7 @@ class Made:
     evidence: Evidence
     sr: Dataset
     marked: list[Dataset]
+    report: Dataset
 
     @property
     def datasets(self) -> list[Dataset]:
@@ -94,7 +96,16 @@ def make(series: Series, *, bare: bool = False) -> Made:
     larger = [draw(volume, replace(picture.recipe, rows=160, columns=160)) for picture in pictures]
     marked = derive(larger, series, STAMP, Burned(("Doe, Jane", "ID 4711")))
     sr = write_sr(recorded, read_dataset(series.first.path), STAMP)
-    return Made(volume, pictures, groups, recorded, sr, marked)
+    return Made(volume, pictures, groups, recorded, sr, marked, report(series, recorded, bare=bare))
+
+
+def report(series: Series, recorded: Evidence, *, bare: bool) -> Dataset:
+    """A signed report with key images; `bare`: findings alone."""
+    keys = () if bare else tuple(image for product in recorded.products[:2] for image in product.images)
+    facts = () if bare else (("medical_necessity", "Planning."), ("clinical_utility", "Shows the fragments: größer."))
+    at = datetime(2026, 3, 2, 15, 30, tzinfo=UTC)
+    written = WrittenReport(PHYSICIAN, at, "" if bare else "Trauma.", "A fracture.", "", facts, keys)
+    return write_report(written, read_dataset(series.first.path), series.first.study_uid, STAMP)
 
 
 def evidence(series: Series, drawn: tuple[Product, ...], *, bare: bool) -> Evidence:

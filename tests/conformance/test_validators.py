@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom_io.evidence_sr import read_sr
+from dicom_io.report_sr import stated_facts
 from dicom_io.series import Series, open_series
 from render.geometry import point
 from render.recipe import Reformat
@@ -153,6 +154,16 @@ def test_sr_has_no_errors(name: str, tmp_path: Path) -> None:
     assert read_sr(dcmread(path)) == made(name).evidence
 
 
+@pytest.mark.parametrize("name", SOURCES)
+def test_report_has_no_errors(name: str, tmp_path: Path) -> None:
+    path = saved(made(name).report, tmp_path)
+    assert dciodvfy(path) == []
+    if name not in ("ct worthless codes", "mr_ge_fruit_sag_196"):
+        assert pixelmed(path) == []
+    bare = "necessity" not in path.read_text(errors="replace")
+    assert stated_facts(dcmread(path)) == (frozenset() if bare else {"medical_necessity", "clinical_utility"})
+
+
 def test_the_validators_find_errors_that_are_there(tmp_path: Path) -> None:
     broken = dcmread(saved(made("ct careless").sr, tmp_path))
     del broken.CompletionFlag
@@ -164,7 +175,7 @@ def test_the_validators_find_errors_that_are_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["mr japanese"])
 def test_names_and_descriptions_survive_the_change_of_character_set(name: str, tmp_path: Path) -> None:
-    for ds in (*made(name).datasets, made(name).sr):
+    for ds in (*made(name).datasets, made(name).sr, made(name).report):
         again = dcmread(saved(ds, tmp_path))
         assert str(again.PatientName) == "Yamada^Tarou=山田^太郎=やまだ^たろう"
         assert str(again.ReferringPhysicianName) == "Suzuki^Ichirou=鈴木^一郎"

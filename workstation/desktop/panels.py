@@ -194,19 +194,19 @@ class ReportPanel(QScrollArea):
         self.use.activated.connect(self._template)
         form.addWidget(self.use)
         self.fields: dict[str, QPlainTextEdit] = {}
-        for key, title, hint in (
-            ("indication", "Indication", ""),
-            ("findings", "Findings, 3D findings included", ""),
-            ("impression", "Impression", ""),
-            ("necessity", "Medical necessity", "Why 3D was needed for this patient"),
-            ("utility", "Clinical utility", "What the 3D pictures contributed"),
-            ("workstation", "Independent workstation", "That the pictures were made on an independent workstation"),
+        for key, title, hint, height in (
+            ("indication", "Indication", "", 54),
+            ("findings", "Findings, 3D findings included", "", 120),
+            ("impression", "Impression", "", 80),
+            ("necessity", "Medical necessity", "Why 3D was needed for this patient", 54),
+            ("utility", "Clinical utility", "What the 3D pictures contributed", 54),
+            ("workstation", "Independent workstation", "That the pictures were made on an independent workstation", 54),
         ):
             box = QGroupBox(title)
             edit = QPlainTextEdit()
             edit.setPlaceholderText(hint)
             edit.setTabChangesFocus(True)
-            edit.setMinimumHeight(54)
+            edit.setFixedHeight(height)
             edit.setAccessibleName(title)
             edit.textChanged.connect(lambda key=key, edit=edit: self._wrote(key, edit.toPlainText()))
             QVBoxLayout(box).addWidget(edit)
