@@ -1,0 +1,121 @@
+"""How long the desktop lets a hand wait: `python -m tests.benchmarks.bench_desktop [folder with one CT series]`.
+
+The window is real Qt without a screen; every figure is from a gesture to the picture on the pane, drawing thread and
+event loop included. Beside it VTK's FixedPoint mapper draws the same turning scene at the same size.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtWidgets import QApplication
+
+from render import View, VolumeRendering, Window, load_preset
+from render.engine import framing
+from render.engine.vtk import device, offscreen_window
+from tests.render import peers
+from workstation.desktop import screen as edits
+from workstation.desktop.app import make_window
+from workstation.desktop.viewer import Viewer
+from workstation.site import open_site
+
+SAMPLE = Path(__file__).parents[2] / "sample_data" / "ct_head"
+
+
+def until(application: QApplication, holds: Callable[[], bool]) -> None:
+    ended = time.perf_counter() + 120.0
+    while not holds():
+        application.processEvents()
+        if time.perf_counter() > ended:
+            raise TimeoutError("the desktop did not get there in two minutes")
+
+
+def gesture(application: QApplication, viewer: Viewer, pane: str, act: Callable[[int], None], times: int) -> float:
+    """Median ms from an edit to the next picture on a pane."""
+    taken = []
+    for n in range(times):
+        seen: list[float] = []
+
+        def drawn(name: str, picture: object, full: bool, seen: list[float] = seen) -> None:
+            if name == pane:
+                seen.append(time.perf_counter())
+
+        viewer.drawer.drawn.connect(drawn)
+        began = time.perf_counter()
+        act(n)
+        until(application, lambda seen=seen: bool(seen))  # type: ignore[misc]
+        taken.append((seen[0] - began) * 1000.0)
+        viewer.drawer.drawn.disconnect(drawn)
+    return statistics.median(taken)
+
+
+def scroll(viewer: Viewer, pane: edits.SliceName, step_mm: float, n: int) -> None:
+    viewer.do(edits.scrolled, pane, 1, step_mm, moving=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("folder", nargs="?", type=Path, default=SAMPLE, help="folder with one CT series")
+    parser.add_argument("--times", type=int, default=20)
+    options = parser.parse_args()
+    application = QApplication([])
+    with tempfile.TemporaryDirectory() as folder:
+        site = open_site(Path(folder))
+        site.archive.import_files(options.folder)
+        site.papers.engine.dispose()
+        window = make_window(Path(folder))
+        window.resize(1500, 1100)
+        window.show()
+        until(application, lambda: bool(window.desk.rows()))
+        window.desk._choice()
+        began = time.perf_counter()
+        window.open_series(window.desk.rows()[0].series_uid)
+        until(application, lambda: window.viewer is not None and any(p.plane for p in window.viewer.panes.values()))
+        first = time.perf_counter() - began
+        viewer = window.viewer
+        assert viewer is not None
+        until(application, viewer.is_settled)
+        full = time.perf_counter() - began
+        volume = viewer.session.volume
+        print(f"volume {volume.shape}: first picture {first:.2f} s after the double-click, all four full {full:.2f} s")
+        rows, columns = viewer.panes["solid"].picture_size()
+        step = min(volume.spacing_mm)
+
+        def turned(n: int) -> None:
+            viewer.do(edits.rotated, 3.0, 0.0, moving=True)
+
+        def windowed(n: int) -> None:
+            viewer.do(edits.windowed, Window(40.0 + n, 400.0))
+
+        turn = gesture(application, viewer, "solid", turned, options.times)
+        print(f"turning, {rows} x {columns}: {turn:.1f} ms, {1000 / turn:.0f} frames a second")
+        for pane in edits.SLICES:
+            ms = gesture(application, viewer, pane, partial(scroll, viewer, pane, step), options.times)
+            print(f"scrolling {pane}: {ms:.1f} ms, {1000 / ms:.0f} planes a second")
+        print(f"window change: {gesture(application, viewer, 'axial', windowed, options.times):.1f} ms")
+        if device():
+            recipe = VolumeRendering(load_preset("ct_bone"), View(), rows=rows, columns=columns)
+            renderer = peers.fixed_point(volume, recipe.transfer, step, (0.0, 1.0))
+            peers.camera(renderer, framing.planes(volume, recipe)[0], recipe.view, rows, columns)
+            mesa = offscreen_window(renderer, rows, columns)
+            mesa.Render()
+            taken = []
+            for _ in range(max(options.times // 2, 3)):
+                began = time.perf_counter()
+                renderer.GetActiveCamera().Azimuth(3.0)
+                mesa.Render()
+                taken.append((time.perf_counter() - began) * 1000.0)
+            theirs = statistics.median(taken)
+            print(f"VTK FixedPoint, the same scene turning: {theirs:.1f} ms; ratio {theirs / turn:.1f}")
+        window.close()
+
+
+if __name__ == "__main__":
+    main()
