@@ -121,7 +121,7 @@ def fold(
     """
     patient, demographics = merges.patient(own_patient)
     events: list[tuple[datetime, int, str, Stated | Filed | Answered]] = [
-        *((each.stated_at, 1, each.digest, each) for each in stated),
+        *((each.stated_at, 1, each.order[1], each) for each in stated),
         *((each.at, 0, f"{each.place:020}", each) for each in filed),
         *((each.at, 2, f"{each.place:020}", each) for each in answered),
     ]

@@ -112,9 +112,10 @@ Statement = Ordered | Reported | Merged | Updated
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """One statement with its place in the sender's order: the time of the message, then its digest.
+    """One statement with its place in the sender's order: the time of the message, its control id, its digest.
 
-    stated_at : MSH-7. Arrival says nothing: interface engines repeat and overtake.
+    stated_at : MSH-7. Arrival says nothing: interface engines repeat and overtake. Within one second the control id
+    decides, with its numbers read as numbers, because senders count.
     """
 
     stated_at: datetime
@@ -126,7 +127,8 @@ class Stated:
     @property
     def order(self) -> tuple[datetime, str]:
         """What to sort by."""
-        return self.stated_at, self.digest
+        counted = re.sub(r"[0-9]+", lambda found: found[0].zfill(20), self.control_id)
+        return self.stated_at, f"{counted}\0{self.digest}"
 
     @property
     def source(self) -> str:

@@ -82,6 +82,15 @@ class TestTime:
         ]
         assert folded(*(bodies[n] for n in order), *bodies) == folded(*bodies)
 
+    def test_within_a_second_the_control_id_counts(self) -> None:
+        ris = Ris(STUDY)
+        draft, final = ris.report("P"), ris.report("F")
+        for earlier, later in (("MSG9", "MSG10"), ("A0099", "A0100"), ("1", "2")):
+            first = draft.replace(b"RACC1-1", earlier.encode())
+            second = final.replace(b"RACC1-2", later.encode()).replace(b"20260302100200", b"20260302100100")
+            for order in ((first, second), (second, first)):
+                assert folded(*order).papers.report.status == "final"
+
 
 class TestOrders:
     def test_a_changed_order_is_the_same_order(self) -> None:
