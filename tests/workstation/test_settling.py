@@ -15,6 +15,7 @@ from tests.workstation.desk import Desk, desk
 from tests.workstation.ris import READING, WHOLE, Ris, Study, config
 from workstation.config import Destination
 from workstation.listen import answering
+from workstation.outbox import Charge, Message
 from workstation.settling import settle_accession, settle_due
 from workstation.worklist import items, recheck
 
@@ -130,6 +131,14 @@ class TestFactsFromTheirOwners:
         assert "account_number has more than 199 characters" in at_desk.case().content["explanations"][0]["sentence"]
         at_desk.hear(ris.account("A1"))
         assert at_desk.state[0] == "charged"
+
+    def test_what_is_out_stays_out_while_its_replacement_cannot_be_built(self, automatic: Desk) -> None:
+        ris = Ris(STUDY)
+        automatic.sr(STUDY)
+        automatic.hear(ris.order(), ris.report())
+        automatic.hear(ris.account("A" * 250))
+        assert automatic.state == ("correction", ["MESSAGE_NOT_BUILT"])
+        assert automatic.charges() == [("76377", "queued")]
 
     def test_urgency_is_documented_in_the_order_or_the_report(self, at_desk: Desk) -> None:
         reading = replace(READING, phrases={**READING.phrases, "urgent_documented": (r"3D needed at once",)})
@@ -267,6 +276,31 @@ class TestCorrections:
         lines = sheet.read_text(encoding="utf-8").splitlines()
         assert [line.split(",")[5] for line in lines] == ["action", "charge", "credit"]
         assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+class TestEarlierVersions:
+    """A charge that was queued before charges said what they bill: it is believed by code and base."""
+
+    def queue(self, here: Desk, base: str) -> None:
+        here.sr(STUDY)
+        charge = Charge("OLDKEY", "76377", "ACC1", base, here.case().sr_uid)
+        old = Message("out", "file", "old.hl7", "ACC1", body=b"MSH|", charges=(charge,))
+        here.site.outbox.queue([old], here.site.clock())
+
+    def test_the_same_charge_is_not_made_again(self, automatic: Desk) -> None:
+        self.queue(automatic, "70450")
+        ris = Ris(STUDY)
+        automatic.hear(ris.order(), ris.report())
+        assert automatic.state == ("charged", [])
+        assert automatic.charges() == [("76377", "queued")]
+
+    def test_another_one_waits_for_a_coder_and_cannot_be_credited_word_for_word(self, automatic: Desk) -> None:
+        self.queue(automatic, "70460")
+        ris = Ris(STUDY)
+        automatic.hear(ris.order(), ris.report())
+        assert automatic.state == ("correction", ["MESSAGE_NOT_BUILT"])
+        assert "does not say what it billed" in repr(automatic.case().content["explanations"])
+        assert automatic.charges() == [("76377", "queued")]
 
 
 class TestDestinations:

@@ -201,6 +201,13 @@ class TestCredit:
         worklist.release(at_desk.site, "ACC1", "jd", "appeal won")
         assert at_desk.charges() == [("76377", "denied"), ("76377", "queued")]
 
+    def test_a_turned_down_charge_that_the_rules_deny_stays_denied(self, at_desk: Desk) -> None:
+        ris = charged(at_desk)
+        at_desk.deliver()
+        worklist.payer_denied(at_desk.site, "ACC1", "jd", "CO-97")
+        at_desk.hear(ris.order("70496", control="XO"))
+        assert at_desk.state == ("denied", ["BASE_INCLUDES_3D"])
+
     def test_a_withdrawn_message_waits_for_a_coder(self, at_desk: Desk) -> None:
         ris = charged(at_desk)
         (entry,) = at_desk.site.outbox.list()
