@@ -87,6 +87,16 @@ class TestFactsFromTheirOwners:
         assert at_desk.site.casebook.history(at_desk.case().session) == before
         assert at_desk.charges() == [("76377", "queued")]
 
+    def test_deciding_again_writes_nothing(self, at_desk: Desk) -> None:
+        ris = Ris(STUDY)
+        at_desk.sr(STUDY)
+        at_desk.hear(ris.order(), ris.report())
+        before = at_desk.site.casebook.history(at_desk.case().session)
+        for _ in range(3):
+            (settled,) = settle_accession("ACC1", at_desk.site, "again")
+            assert (settled.state, settled.messages) == ("charged", ())
+        assert at_desk.site.casebook.history(at_desk.case().session) == before
+
     def test_a_report_of_another_patient_holds(self, at_desk: Desk) -> None:
         ris = Ris(STUDY)
         at_desk.sr(STUDY)
@@ -128,7 +138,9 @@ class TestFactsFromTheirOwners:
         at_desk.sr(long)
         at_desk.hear(ris.order(), ris.report())
         assert at_desk.state == ("held", ["MESSAGE_NOT_BUILT"])
-        assert "account_number has more than 199 characters" in at_desk.case().content["explanations"][0]["sentence"]
+        content = at_desk.case().content
+        assert "account_number has more than 199 characters" in content["explanations"][0]["sentence"]
+        assert [line["code"] for line in content["proposed"]] == ["76377"]
         at_desk.hear(ris.account("A1"))
         assert at_desk.state[0] == "charged"
 
@@ -213,6 +225,7 @@ class TestCorrections:
             ("CR", "A7"),
             ("CG", "A8"),
         ]
+        assert automatic.case().content["changed"] == ["account: A7 → A8"]
 
     def test_a_base_that_includes_3d_is_only_credited(self, automatic: Desk) -> None:
         ris = Ris(STUDY)
