@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
 from dicom_io.report_sr import BASIC_TEXT_SR
-from render import View, draw
+from render import View, draw, load_protocol
 from render.picture import to_rgb
 from tests.desktop.conftest import DOCTOR, PASSWORD, TECHNOLOGIST
 from workstation.desktop import dialogs
@@ -305,6 +305,15 @@ def test_a_session_goes_on_where_it_was_left(
         window.open_series(window.desk.rows()[0].series_uid)
     assert window.viewer is not None and window.viewer.session.screen == left
     assert "goes on where it was left" in window.statusBar().currentMessage()
+
+
+def test_a_protocol_fills_the_tray(viewer: Viewer, window: MainWindow) -> None:
+    action = next(a for a in window.protocols.actions() if "trauma" in a.text().lower())
+    action.trigger()
+    recipes = load_protocol("ct_head_trauma").recipes
+    assert [capture.recipe for capture in viewer.session.screen.captures] == list(recipes)
+    action.trigger()
+    assert viewer.session.screen.captures[-1].recipe.name == f"{recipes[-1].name} (2)"
 
 
 def test_wrong_passwords_sign_nobody_in(window: MainWindow, qtbot: QtBot) -> None:

@@ -1,6 +1,17 @@
 """Presets and windows for a volume, with their values in its unit. Knows no Qt."""
 
-from render import TransferFunction, Volume, VolumeRendering, Window, load_preset, load_window, preset_names
+from render import (
+    Protocol,
+    TransferFunction,
+    Volume,
+    VolumeRendering,
+    Window,
+    load_preset,
+    load_protocol,
+    load_window,
+    preset_names,
+    protocol_names,
+)
 from render.presets import NamedWindow, windows
 from render.recipe import Reformat
 from render.settle import settled
@@ -31,6 +42,13 @@ def window_of(volume: Volume, window: Window) -> Window:
     recipe = settled(volume, Reformat(window))
     assert isinstance(recipe, Reformat)
     return recipe.window
+
+
+def protocols_for(volume: Volume, modality: str) -> list[Protocol]:
+    """Protocols that suit the volume, by title."""
+    found = [load_protocol(name) for name in protocol_names()]
+    fitting = (p for p in found if p.modality == modality and p.unit in (volume.unit, "range"))
+    return sorted(fitting, key=lambda protocol: protocol.title)
 
 
 def first_screen(volume: Volume, modality: str) -> Screen:

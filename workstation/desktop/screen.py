@@ -4,6 +4,7 @@ Knows no Qt. A pane's picture is `draw` of the recipe that `recipe_of` gives for
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, get_args
 
@@ -318,11 +319,19 @@ def captured(screen: Screen, pane: PaneName, pixels: int = 512, frames: int = 1)
     recipe = recipe_of(screen, pane, pixels, pixels)
     if frames > 1 and not isinstance(recipe, Reformat):
         recipe = replace(recipe, rotation=Rotation(frames), name=f"{recipe.name}, rotation")
-    taken = {capture.recipe.name for capture in screen.captures}
-    name, number = recipe.name, 2
-    while name in taken:
-        name, number = f"{recipe.name} ({number})", number + 1
-    return replace(screen, captures=(*screen.captures, Capture(replace(recipe, name=name))))
+    return collected(screen, (recipe,))
+
+
+def collected(screen: Screen, recipes: Sequence[Recipe]) -> Screen:
+    """Recipes into the tray, each under a name of its own: those of a protocol, for one."""
+    captures = list(screen.captures)
+    for recipe in recipes:
+        taken = {capture.recipe.name for capture in captures}
+        name, number = recipe.name, 2
+        while name in taken:
+            name, number = f"{recipe.name} ({number})", number + 1
+        captures.append(Capture(replace(recipe, name=name)))
+    return replace(screen, captures=tuple(captures))
 
 
 def uncaptured(screen: Screen, number: int) -> Screen:

@@ -20,12 +20,12 @@ from PySide6.QtWidgets import (
 )
 
 from dicom_io.evidence import Person
-from render import View
+from render import Protocol, View
 from workstation.desktop import dialogs
 from workstation.desktop import screen as edits
 from workstation.desktop.delivery import Desk, Opened, why_not_signable
 from workstation.desktop.keys import Keys
-from workstation.desktop.looks import windows_for
+from workstation.desktop.looks import protocols_for, windows_for
 from workstation.desktop.panels import ChargePanel, LookPanel, Measures, ReportPanel, Tray
 from workstation.desktop.theme import Theme, style_sheet
 from workstation.desktop.viewer import TOOLS, Viewer
@@ -138,6 +138,8 @@ class MainWindow(QMainWindow):
             menus[menu].addAction(action)
             if name != "help":
                 self.toolbar.addAction(action)
+        self.protocols = menus["&Study"].addMenu("Protocol")
+        self.protocols.setEnabled(False)
         take_in = QAction("Take in a folder …", self)
         take_in.triggered.connect(self._take_in_folder)
         menus["&Study"].addAction(take_in)
@@ -255,6 +257,7 @@ class MainWindow(QMainWindow):
         self.dock.setWindowTitle(found.title)
         self.dock.show()
         self._window_keys(viewer)
+        self._offer_protocols(found)
         viewer.chose_tool.connect(lambda tool: self._actions[tool].setChecked(True))
         viewer.said.connect(self.say)
         viewer.changed.connect(self._changed)
@@ -275,6 +278,19 @@ class MainWindow(QMainWindow):
                 action.triggered.connect(lambda _=False, name=window.name: viewer.choose_window(name))
                 viewer.addAction(action)
 
+    def _offer_protocols(self, found: Opened) -> None:
+        self.protocols.clear()
+        for protocol in protocols_for(found.session.volume, found.series.modality):
+            self.protocols.addAction(protocol.title).triggered.connect(partial(self._run_protocol, protocol))
+        self.protocols.setEnabled(bool(self.protocols.actions()))
+
+    def _run_protocol(self, protocol: Protocol, _: bool = False) -> None:
+        """All pictures of a protocol into the tray; they are drawn when the study is signed."""
+        if self.viewer is not None:
+            self.viewer.do(edits.collected, protocol.recipes)
+            self._acted("image_selection")
+            self.say(f"{protocol.title}: {len(protocol.recipes)} pictures captured.")
+
     def close_study(self) -> None:
         if self.viewer is None:
             return
@@ -288,6 +304,7 @@ class MainWindow(QMainWindow):
                 widget.deleteLater()
         self.viewer.deleteLater()
         self.viewer, self.report, self.opened = None, None, None
+        self.protocols.setEnabled(False)
         self.dock.hide()
 
     def back_to_list(self) -> None:
