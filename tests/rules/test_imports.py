@@ -20,6 +20,7 @@ DICOM = "DICOM does not know HL7, FHIR or the command line"
 CHARGE = "the charge rules are pure: no DICOM, no database, no network, no pixels"
 SQL = "SQL stays in the stores"
 QT = "Qt stays in the desktop"
+MODEL = "the model of the desktop knows no Qt"
 NETWORK = "networks stay in the transports"
 
 # (what is broken, the file, the line planted in it). A file that is not there is made.
@@ -38,6 +39,8 @@ PLANTS = (
     (SQL, "workstation/words.py", "from sqlalchemy import text"),
     (SQL, "dicom_io/series.py", "import sqlite3"),
     (QT, "workstation/app.py", "from PySide6.QtWidgets import QApplication"),
+    (MODEL, "workstation/desktop/session.py", "from PySide6.QtCore import QObject"),
+    (MODEL, "workstation/desktop/screen.py", "import workstation.desktop.pane"),
     (NETWORK, "workstation/pipeline.py", "import socket"),
     (NETWORK, "dicom_io/archive.py", "from pynetdicom import AE"),
     (NETWORK, "workstation/charge_feed.py", "import urllib.request"),
