@@ -8,7 +8,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -69,11 +69,19 @@ def serve(
         say(event)
         work.set()
 
+    def file_the_rest() -> None:
+        """What came while the signal did. Where the database fails, the next start does it."""
+        with suppress(DatabaseFailed):
+            while records:
+                file_record(records[0], site)
+                records.popleft()
+
     config = site.config
     listener = config.listener
     if hl7_port is not None:
         listener = Listener(hl7_port) if listener is None else replace(listener, port=hl7_port)
     with ExitStack() as stack:
+        stack.callback(file_the_rest)  # once the receiver takes no more
         receiver = stack.enter_context(
             Receiver(
                 site.archive,
