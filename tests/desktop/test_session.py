@@ -38,6 +38,10 @@ _edit = st.one_of(
     st.tuples(st.just(edits.with_style), st.sampled_from(edits.STYLES)),
     st.tuples(st.just(edits.shifted), st.floats(-500, 500)),
     st.tuples(st.just(edits.cut)),
+    st.tuples(st.just(edits.point_moved), st.integers(0, 1), st.floats(-2000, 4000), st.floats(-1, 2)),
+    st.tuples(st.just(edits.point_added), st.floats(-2000, 4000), st.floats(0, 1)),
+    st.tuples(st.just(edits.point_removed), st.integers(0, 1)),
+    st.tuples(st.just(edits.point_coloured), st.integers(0, 1), st.just(0.25), st.just(0.5), st.just(1.0)),
     st.tuples(st.just(edits.laid_out), st.sampled_from(edits.LAYOUTS)),
     st.tuples(st.just(edits.captured), _pane),
     st.tuples(st.just(edits.windowed), st.builds(Window, st.floats(-500, 500), st.floats(1, 3000))),
@@ -166,6 +170,20 @@ def test_cut_takes_away_what_is_before_the_crosshair_and_brings_it_back() -> Non
     assert s.screen == FIRST
     s.change(edits.cropped, Box((0.0, 0.0, 0.0), (9.0, 9.0, 9.0)))
     assert recipe_of(s.screen, "solid", 9, 9).crop is not None  # type: ignore[union-attr]
+
+
+def test_points_of_the_transfer_function_stay_in_order() -> None:
+    s = session()
+    values = [point.value for point in FIRST.solid.transfer.points]
+    s.change(edits.point_moved, 1, 1e9, 2.0)
+    moved = s.screen.solid.transfer.points[1]
+    assert (moved.value, moved.opacity) == (values[2], 1.0)
+    s.change(edits.point_added, (values[0] + values[1]) / 2, 0.5)
+    assert len(s.screen.solid.transfer.points) == len(values) + 1
+    assert [p.value for p in s.screen.solid.transfer.points] == sorted(p.value for p in s.screen.solid.transfer.points)
+    for _ in range(20):
+        s.change(edits.point_removed, 0)
+    assert len(s.screen.solid.transfer.points) == 2
 
 
 def test_a_session_comes_back_from_its_file(tmp_path: Path) -> None:

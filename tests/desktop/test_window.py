@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QApplication, QDialog, QLineEdit
+from PySide6.QtWidgets import QApplication, QDialog, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
@@ -20,8 +20,9 @@ from render.picture import to_rgb
 from tests.desktop.conftest import DOCTOR, PASSWORD, TECHNOLOGIST
 from workstation.desktop import dialogs
 from workstation.desktop.pane import Pane
-from workstation.desktop.panels import Tray
+from workstation.desktop.panels import CropBox, Tray
 from workstation.desktop.screen import PANES, PaneName, recipe_of
+from workstation.desktop.transfer import TransferEditor
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
 from workstation.remake import remake
@@ -52,7 +53,7 @@ def drag(qtbot: QtBot, pane: Pane, start: tuple[int, int], end: tuple[int, int],
     qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton, pos=QPoint(*end))
 
 
-def move(pane: Pane, at: QPoint) -> None:
+def move(pane: QWidget, at: QPoint) -> None:
     """A move with the left button held: QTest's own moves hold none."""
     from PySide6.QtCore import QEvent
     from PySide6.QtGui import QMouseEvent
@@ -305,6 +306,36 @@ def test_a_session_goes_on_where_it_was_left(
         window.open_series(window.desk.rows()[0].series_uid)
     assert window.viewer is not None and window.viewer.session.screen == left
     assert "goes on where it was left" in window.statusBar().currentMessage()
+
+
+def test_the_transfer_function_and_the_crop_by_hand(
+    viewer: Viewer, window: MainWindow, qtbot: QtBot, settled: Settled
+) -> None:
+    before = viewer.session.screen
+    editor, crop = window.findChild(TransferEditor), window.findChild(CropBox)
+    assert editor is not None and crop is not None
+    editor.resize(300, 160)
+    place = editor.place(1).toPoint()
+    qtbot.mousePress(editor, Qt.MouseButton.LeftButton, pos=place)
+    move(editor, place + QPoint(12, -20))
+    qtbot.mouseRelease(editor, Qt.MouseButton.LeftButton, pos=place + QPoint(12, -20))
+    points = viewer.session.screen.solid.transfer.points
+    assert points[1].value > before.solid.transfer.points[1].value
+    assert points[1].opacity > before.solid.transfer.points[1].opacity
+    qtbot.mouseClick(editor, Qt.MouseButton.RightButton, pos=editor.place(1).toPoint())
+    assert len(viewer.session.screen.solid.transfer.points) == len(points) - 1
+    crop.sliders[5].setValue(100)  # the upper half of the head away
+    box = viewer.session.screen.solid.crop
+    assert box is not None and box.upper_mm[2] == pytest.approx(viewer.session.volume.centre_mm[2], abs=2.0)
+    crop.sliders[4].setValue(150)  # beyond the upper end: it stays where it was
+    assert viewer.session.screen.solid.crop == box and crop.sliders[4].value() == 0
+    crop.sliders[5].setValue(200)
+    assert viewer.session.screen.solid.crop is None
+    while viewer.session.undo():
+        pass
+    assert viewer.session.screen == before
+    viewer.refresh()
+    settled(viewer)
 
 
 def test_a_protocol_fills_the_tray(viewer: Viewer, window: MainWindow) -> None:

@@ -17,19 +17,24 @@ from PySide6.QtWidgets import (
     QPlainTextEdit,
     QPushButton,
     QScrollArea,
+    QSlider,
     QVBoxLayout,
     QWidget,
 )
 
+from render.engine.framing import outer_corners
+from render.geometry import Box, vector
 from render.picture import Picture, to_rgb
 from render.presets import named_preset
 from workstation.desktop import screen as edits
 from workstation.desktop.delivery import Verdict
 from workstation.desktop.looks import presets_for, windows_for
 from workstation.desktop.session import CLINICAL_USES, Draft
+from workstation.desktop.transfer import TransferEditor
 from workstation.desktop.viewer import Viewer
 
 _THUMB = 96
+_CROP_STEPS = 200
 # Sentences to begin with, for each clinical use; a physician changes or deletes them.
 TEMPLATES: dict[str, dict[str, str]] = {
     "vascular": {
@@ -77,6 +82,8 @@ class LookPanel(QWidget):
         for label, field in (("3D preset", self.presets), ("3D style", self.styles), ("Window", self.windows)):
             form.addRow(label, field)
         form.addRow(self.table)
+        form.addRow(TransferEditor(viewer))
+        form.addRow(CropBox(viewer))
         viewer.changed.connect(self.refresh)
         self.refresh()
 
@@ -88,6 +95,55 @@ class LookPanel(QWidget):
         window = self._viewer.session.screen.window
         names = [w.name for w in windows_for(self._viewer.session.volume.unit) if w.window == window]
         self.windows.setCurrentIndex(self.windows.findData(names[0]) if names else -1)
+
+
+class CropBox(QGroupBox):
+    """What of the patient the 3D pane shows: two ends along each axis of the patient."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__("Crop")
+        self._viewer = viewer
+        corners = outer_corners(viewer.session.volume)
+        self._ends = [(min(c[axis] for c in corners), max(c[axis] for c in corners)) for axis in range(3)]
+        self.sliders: list[QSlider] = []
+        form = QFormLayout(self)
+        for title in ("From right", "To left", "From anterior", "To posterior", "From foot", "To head"):
+            slider = QSlider(Qt.Orientation.Horizontal)
+            slider.setRange(0, _CROP_STEPS)
+            slider.setAccessibleName(f"Crop {title.lower()}")
+            slider.sliderPressed.connect(viewer.session.begin)
+            slider.sliderReleased.connect(self._released)
+            slider.valueChanged.connect(self._moved)
+            self.sliders.append(slider)
+            form.addRow(title, slider)
+        viewer.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        crop = self._viewer.session.screen.solid.crop
+        for number, slider in enumerate(self.sliders):
+            (low, high), upper = self._ends[number // 2], number % 2
+            at = (high if upper else low) if crop is None else (crop.upper_mm if upper else crop.lower_mm)[number // 2]
+            slider.blockSignals(True)
+            slider.setValue(round((at - low) / (high - low) * _CROP_STEPS))
+            slider.blockSignals(False)
+
+    def _moved(self) -> None:
+        parts = [slider.value() / _CROP_STEPS for slider in self.sliders]
+        # The two ends never meet: a box without inside shows nothing and cannot be undone by eye.
+        if any(parts[2 * axis + 1] - parts[2 * axis] < 0.02 for axis in range(3)):
+            self.refresh()
+            return
+        lower, upper = (
+            vector([low + parts[2 * axis + end] * (high - low) for axis, (low, high) in enumerate(self._ends)])
+            for end in (0, 1)
+        )
+        whole = all(parts[2 * axis] == 0.0 and parts[2 * axis + 1] == 1.0 for axis in range(3))
+        self._viewer.do(edits.cropped, None if whole else Box(lower, upper), moving=True)
+
+    def _released(self) -> None:
+        self._viewer.session.end()
+        self._viewer.refresh()
 
 
 class Tray(QWidget):

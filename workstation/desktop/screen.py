@@ -6,13 +6,14 @@ Knows no Qt. A pane's picture is `draw` of the recipe that `recipe_of` gives for
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict
 
 from render.geometry import Box, Vector, View, cross, vector
 from render.recipe import (
     Clip,
+    ControlPoint,
     Projection,
     ProjectionMode,
     Recipe,
@@ -150,32 +151,19 @@ def recipe_of(screen: Screen, pane: PaneName, rows: int, columns: int) -> Recipe
 
 def _solid_recipe(screen: Screen, rows: int, columns: int) -> Recipe:
     s = screen.solid
+    shared: dict[str, Any] = {
+        "view": s.view,
+        "rows": rows,
+        "columns": columns,
+        "field_of_view_mm": s.height_mm,
+        "centre_mm": s.centre_mm,
+        "crop": s.crop,
+        "clips": s.clips,
+        "body_above": s.body_above,
+    }
     if s.style == "rendering":
-        return VolumeRendering(
-            s.transfer,
-            s.view,
-            rows=rows,
-            columns=columns,
-            field_of_view_mm=s.height_mm,
-            centre_mm=s.centre_mm,
-            crop=s.crop,
-            clips=s.clips,
-            body_above=s.body_above,
-            name=f"{s.transfer.name.replace('_', ' ')}, {s.view.words}",
-        )
-    return Projection(
-        s.style,
-        screen.window,
-        s.view,
-        rows=rows,
-        columns=columns,
-        field_of_view_mm=s.height_mm,
-        centre_mm=s.centre_mm,
-        crop=s.crop,
-        clips=s.clips,
-        body_above=s.body_above,
-        name=f"{s.style.upper()}, {s.view.words}",
-    )
+        return VolumeRendering(s.transfer, **shared, name=f"{s.transfer.name.replace('_', ' ')}, {s.view.words}")
+    return Projection(s.style, screen.window, **shared, name=f"{s.style.upper()}, {s.view.words}")
 
 
 def through_cursor(screen: Screen, plane: Slice) -> Vector:
@@ -280,6 +268,48 @@ def shifted(screen: Screen, by: float) -> Screen:
     transfer = screen.solid.transfer
     points = tuple(replace(point, value=point.value + by) for point in transfer.points)
     return with_transfer(screen, replace(transfer, points=points))
+
+
+def point_moved(screen: Screen, number: int, value: float, opacity: float) -> Screen:
+    """A point of the transfer function elsewhere, but never past its neighbours."""
+    points = list(screen.solid.transfer.points)
+    lowest = points[number - 1].value if number > 0 else -math.inf
+    highest = points[number + 1].value if number + 1 < len(points) else math.inf
+    at = min(max(value, lowest), highest)
+    points[number] = replace(points[number], value=at, opacity=min(max(opacity, 0.0), 1.0))
+    return _with_points(screen, points)
+
+
+def point_coloured(screen: Screen, number: int, red: float, green: float, blue: float) -> Screen:
+    points = list(screen.solid.transfer.points)
+    points[number] = replace(points[number], red=red, green=green, blue=blue)
+    return _with_points(screen, points)
+
+
+def point_added(screen: Screen, value: float, opacity: float) -> Screen:
+    """A new point, in the colour that the function has there."""
+    points = list(screen.solid.transfer.points)
+    number = sum(point.value <= value for point in points)
+    near = [points[max(number - 1, 0)], points[min(number, len(points) - 1)]]
+    gap = near[1].value - near[0].value
+    part = (value - near[0].value) / gap if gap > 0.0 else 0.0
+    red, green, blue = (
+        getattr(near[0], c) + part * (getattr(near[1], c) - getattr(near[0], c)) for c in ("red", "green", "blue")
+    )
+    points.insert(number, ControlPoint(value, red, green, blue, min(max(opacity, 0.0), 1.0)))
+    return _with_points(screen, points)
+
+
+def point_removed(screen: Screen, number: int) -> Screen:
+    """One point less; two stay."""
+    points = list(screen.solid.transfer.points)
+    if len(points) > 2:
+        del points[number]
+    return _with_points(screen, points)
+
+
+def _with_points(screen: Screen, points: Sequence[ControlPoint]) -> Screen:
+    return with_transfer(screen, replace(screen.solid.transfer, points=tuple(points)))
 
 
 def with_style(screen: Screen, style: Style) -> Screen:
