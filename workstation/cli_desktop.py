@@ -1,5 +1,7 @@
 """`workstation desktop` and `workstation people …`."""
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,8 +23,12 @@ def add_to(app: typer.Typer, people_app: typer.Typer) -> None:
 def desktop(
     study: Annotated[str, typer.Argument(help="A series UID to open at once.")] = "",
     region: Annotated[str, typer.Option(help="The body region, where the series does not say.")] = "",
+    launcher: Annotated[bool, typer.Option("--launcher", help="Write a .desktop file for the menu, and end.")] = False,
 ) -> None:
     """Show the radiologist's desktop: work list, planes and 3D, captures, measures, report, charge."""
+    if launcher:
+        typer.echo(write_launcher(Path.home() / ".local" / "share" / "applications", root()))
+        return
     try:
         from workstation.desktop.app import start
     except ImportError as error:
@@ -75,3 +81,19 @@ def remove(identity: Identity, as_json: Json = False) -> None:
 
     people_of(root()).remove(identity)
     show(as_json, {"removed": identity}, f"{identity} can no longer sign in.")
+
+
+def write_launcher(folder: Path, state: Path) -> Path:
+    """A menu entry for this installation and state folder. Source: Desktop Entry Specification 1.5."""
+    entry = {
+        "Type": "Application",
+        "Name": "3D workstation",
+        "Comment": "Work list, planes and 3D, report and charge. Not cleared for diagnosis.",
+        "Exec": f'"{sys.executable}" -m workstation --root "{state}" desktop',
+        "Terminal": "false",
+        "Categories": "Graphics;MedicalSoftware;",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "workstation.desktop"
+    file.write_text("[Desktop Entry]\n" + "".join(f"{key}={value}\n" for key, value in entry.items()), encoding="utf-8")
+    return file

@@ -347,6 +347,16 @@ def test_a_protocol_fills_the_tray(viewer: Viewer, window: MainWindow) -> None:
     assert viewer.session.screen.captures[-1].recipe.name == f"{recipes[-1].name} (2)"
 
 
+def test_locked_nothing_of_a_patient_is_seen(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    sign_in(window)
+    assert window._idle.isActive()
+    window._idle.timeout.emit()  # nobody has touched anything for so long
+    assert window.person is None
+    assert not viewer.isVisible() and not window.dock.isVisible() and not window.toolbar.isEnabled()
+    sign_in(window, 1)
+    assert window.person == TECHNOLOGIST and viewer.isVisible() and window.dock.isVisible()
+
+
 def test_wrong_passwords_sign_nobody_in(window: MainWindow, qtbot: QtBot) -> None:
     dialog = dialogs.SignIn(window.desk.people, window)
     qtbot.addWidget(dialog)

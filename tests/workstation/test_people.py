@@ -1,10 +1,12 @@
 """People, their roles and passwords."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 
 from dicom_io.evidence import Person
+from workstation.cli_desktop import write_launcher
 from workstation.people import People, PeopleError, people_of
 
 DOCTOR = Person("DR1", "Sample^Radiologist", "physician")
@@ -55,3 +57,13 @@ def test_short_passwords_and_programs_are_refused(tmp_path: Path) -> None:
         people.add(DOCTOR, "1234567")
     with pytest.raises(PeopleError, match="for programs"):
         people.add(Person("X", "X", "automatic"), "long enough")
+
+
+def test_the_menu_entry_starts_the_desktop(tmp_path: Path) -> None:
+    file = write_launcher(tmp_path / "applications", tmp_path / "state folder")
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "[Desktop Entry]" and "Type=Application" in lines
+    (command,) = (line.removeprefix("Exec=") for line in lines if line.startswith("Exec="))
+    words = shlex.split(command)
+    assert words[1:] == ["-m", "workstation", "--root", str(tmp_path / "state folder"), "desktop"]
+    assert Path(words[0]).exists()

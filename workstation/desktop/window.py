@@ -5,9 +5,10 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QObject, QSettings, Qt, QTimer, Signal
+from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QKeySequence
 from PySide6.QtWidgets import (
+    QApplication,
     QDockWidget,
     QFileDialog,
     QLabel,
@@ -33,6 +34,8 @@ from workstation.desktop.worklist import WorkList
 from workstation.journal import SupervisionAct
 
 _VERDICT_MS = 400  # after the last change
+_LOCK_MS = 15 * 60 * 1000  # without a key or a move of the mouse
+_PRESENCE = {QEvent.Type.KeyPress, QEvent.Type.MouseMove, QEvent.Type.MouseButtonPress, QEvent.Type.Wheel}
 
 
 class _Work(QObject):
@@ -76,6 +79,13 @@ class MainWindow(QMainWindow):
         self._verdict_timer.setSingleShot(True)
         self._verdict_timer.setInterval(_VERDICT_MS)
         self._verdict_timer.timeout.connect(self.refresh_verdict)
+        self._idle = QTimer(self)
+        self._idle.setSingleShot(True)
+        self._idle.setInterval(_LOCK_MS)
+        self._idle.timeout.connect(self.lock)
+        application = QApplication.instance()
+        if application is not None:
+            application.installEventFilter(self)
         self.charge.fill.connect(self._go_to_field)
         self._make_tools()
         self._make_docks()
@@ -381,14 +391,42 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------------------------------------ people
 
     def sign_in_or_lock(self) -> None:
+        """Signs somebody in. Who is signed in is signed out first, and nothing of a patient is seen in between."""
         if self.person is not None:
-            self.person = None
-            self._show_person()
+            self.lock()
         dialog = dialogs.SignIn(self.desk.people, self)
         if dialog.exec() and dialog.person is not None:
             self.person = dialog.person
+            self._uncover()
         self._show_person()
         self._verdict_timer.start()
+
+    def lock(self) -> None:
+        """Signs out and covers what is on the screen; the study stays open behind it."""
+        if self.person is None:
+            return
+        self.person = None
+        self._show_person()
+        self.pages.hide()
+        self.dock.hide()
+        self.toolbar.setEnabled(False)
+        self.menuBar().setEnabled(False)
+        self.say("Locked. Sign in to go on.", bad=True)
+        self._idle.stop()
+
+    def _uncover(self) -> None:
+        self.pages.show()
+        self.dock.setVisible(self.viewer is not None)
+        self.toolbar.setEnabled(True)
+        self.menuBar().setEnabled(True)
+        self.say("")
+        self._idle.start()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """Any key or move of the mouse says that somebody is there."""
+        if event.type() in _PRESENCE and self._idle.isActive():
+            self._idle.start()
+        return super().eventFilter(watched, event)
 
     def _show_person(self) -> None:
         if self.person is None:
