@@ -320,5 +320,7 @@ def _now() -> datetime:
     return AT
 
 
-def test_tls_versions_are_not_old() -> None:
+def test_tls_versions_are_not_old(pki: Path) -> None:
     assert client_tls("").minimum_version >= ssl.TLSVersion.TLSv1_2
+    served = server_tls(str(pki / "server.pem"), str(pki / "server.key"))
+    assert served.minimum_version >= ssl.TLSVersion.TLSv1_2

@@ -57,6 +57,10 @@ def frame(message: bytes) -> bytes:
     return _START + message + _END
 
 
+# Said here, since some systems' OpenSSL would speak older ones. Source: BCP 195 (RFC 9325, 3.1.1).
+_OLDEST = ssl.TLSVersion.TLSv1_2
+
+
 def client_tls(authority: str, certificate: str = "", key: str = "") -> ssl.SSLContext:
     """Return how to speak TLS to a receiver: the PEM file of who signed its certificate (empty: the system's).
 
@@ -67,6 +71,7 @@ def client_tls(authority: str, certificate: str = "", key: str = "") -> ssl.SSLC
     """
     try:
         context = ssl.create_default_context(cafile=authority or None)
+        context.minimum_version = _OLDEST
         if certificate:
             context.load_cert_chain(certificate, key)
     except OSError as error:
@@ -83,6 +88,7 @@ def server_tls(certificate: str, key: str, client_authority: str = "") -> ssl.SS
         A file cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = _OLDEST
     try:
         context.load_cert_chain(certificate, key)
         if client_authority:
