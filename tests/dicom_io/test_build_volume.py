@@ -375,10 +375,10 @@ def test_a_damaged_stream_is_not_readable(tmp_path: Path, syntax: str) -> None:
     series = write_series(tmp_path, ramp((2, 32, 32)), grid(), syntax=syntax)
     damaged = Path(series.instances[0].path)
     data = bytearray(damaged.read_bytes())
-    start = series.instances[0].pixel_offset + 16
+    start = series.instances[0].pixel_offset + 24  # behind the item's header
     data[start : start + 40] = bytes(40)
     damaged.write_bytes(data)
-    with pytest.raises(NotReadable, match=r"cannot be decoded .* Ask the sender"):
+    with pytest.raises(NotReadable, match=r"(cannot be decoded|the compressed stream says) .*Ask the sender"):
         build_volume(open_series(tmp_path)[0])
 
 
