@@ -52,6 +52,9 @@ def decode(frame: bytes, instance: Instance) -> NDArray[Any]:
             f"Instance {instance.sop_instance_uid}: the compressed stream says {found[0]} x {found[1]} pixels, the "
             f"header {instance.rows} x {instance.columns}. Ask the sender for it again."
         )
+    # libjpeg fills up a stream that breaks off with grey and says nothing; the other decoders do say so.
+    if decoder is imagecodecs.jpeg8_decode and b"\xff\xd9" not in frame.rstrip(b"\0")[-16:]:
+        raise ValueError("the stream breaks off without its end marker")
     values: NDArray[Any] = decoder(frame)
     if values.shape != size or values.dtype.kind not in "iu":
         raise ValueError(f"the stream holds {values.shape} values of type {values.dtype}")

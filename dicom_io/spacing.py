@@ -13,7 +13,7 @@ _PLACE_TOLERANCE = 0.03
 _GAP = 1.5
 # The usual step at a place is that of so many steps before and after it.
 _AROUND = 3
-# Slices nearer to each other than this part of the usual step are two passes over the same place, not a spacing.
+# Slices nearer to each other than this part of the mean step are two passes over the same place, not a spacing.
 _LEAST = 0.1
 
 Kind = Literal["even", "uneven", "gap", "double", "crooked"]
@@ -48,7 +48,7 @@ def spacing_of(positions: NDArray[np.float64], normal: NDArray[np.float64]) -> S
     drift = float(np.abs(along - even).max())
     if np.abs(steps - usual).max() <= tolerance and drift <= max(tolerance, 0.1):
         return Spacing("even")
-    if steps.min() < _LEAST * usual or _two_in_turn(along):
+    if steps.min() < _LEAST * steps.mean() or _two_in_turn(along):
         return Spacing("double", words=f"{steps.min():.3g} and {steps.max():.3g} mm")
     gaps = _gaps(steps)
     if gaps:

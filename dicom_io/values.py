@@ -44,12 +44,12 @@ def number(ds: Dataset | None, keyword: str) -> float | None:
     return found[0] if found else None
 
 
-def _checked(values: Iterable[Any], count: int) -> tuple[float, ...] | None:
+def _checked(values: Iterable[Any], count: int, limit: float = 1e9) -> tuple[float, ...] | None:
     try:
         found = tuple(float(v) for v in values)
     except (TypeError, ValueError):
         return None
-    return found if len(found) == count and all(abs(v) < 1e9 for v in found) else None
+    return found if len(found) == count and all(abs(v) < limit for v in found) else None
 
 
 def private(ds: Dataset, group: int, creator: str, element: int) -> Any:
@@ -70,7 +70,7 @@ def private_numbers(ds: Dataset, group: int, creator: str, element: int, count: 
                 if all(math.isfinite(v) and (v == 0 or 1e-6 < abs(v) < 1e6) for v in found):
                     return found
         value = value.decode("ascii", "replace").strip("\0 ").split("\\")
-    return _checked(many(value), count)
+    return _checked(many(value), count, limit=1e10)  # GE's b-values are 10⁹ and something
 
 
 def plain(value: Any) -> str:
