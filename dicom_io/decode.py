@@ -1,6 +1,7 @@
 """Stored pixel values of an instance, whatever the transfer syntax: as a whole, or frame by frame from many threads."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from struct import error as StructError  # noqa: N812 - a class, in spite of its name
 from struct import unpack_from
@@ -32,6 +33,21 @@ def stored_values(instance: Instance) -> NDArray[Any]:
     """
     read = open_pixels(instance)
     return np.stack([read(n) for n in range(len(instance.frames))])
+
+
+def stored_pixels(instance: Instance) -> bytes:
+    """The pixel data of a compressed instance as native little endian would have it, of an even length.
+
+    A mosaic stays one. Raises NotReadable. Source: PS3.5 8.2 and A.2.
+    """
+    read: Reader = _said(instance, lambda: _whole(instance))
+
+    def one(n: int) -> bytes:
+        frame = read(n)
+        return bytes(frame.astype(frame.dtype.newbyteorder("<"), copy=False).tobytes())
+
+    data = b"".join(_said(instance, partial(one, n)) for n in range(instance.stored_frames))
+    return data + b"\0" * (len(data) % 2)
 
 
 def open_pixels(instance: Instance) -> Reader:

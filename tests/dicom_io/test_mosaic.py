@@ -105,7 +105,7 @@ def test_without_the_protocol_the_image_header_has_to_do(tmp_path: Path) -> None
 def test_a_protocol_that_says_other_places_refuses_the_mosaic(tmp_path: Path) -> None:
     slices = np.arange(5 * 4 * 4, dtype="uint16").reshape(5, 4, 4)
     with pytest.raises(
-        VolumeRefused, match="Siemens mosaic that cannot be unfolded: its slice 1 would lie .* protocol"
+        VolumeRefused, match=r"Siemens mosaic that cannot be unfolded: its slice 1 would lie .* protocol"
     ):
         build_volume(opened(tmp_path, mosaic(slices, grid(spacing_mm=(3.0, 2.0, 2.0)), shift=7.0)))
 

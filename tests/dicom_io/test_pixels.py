@@ -89,8 +89,8 @@ def test_float_pixels(tmp_path: Path, keyword: str, dtype: str, syntax: str) -> 
         del ds.PixelData, ds.PixelRepresentation, ds.BitsStored, ds.HighBit
         ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.30"
         ds.BitsAllocated = stored.dtype.itemsize * 8
-        order = ">" if syntax == EXPLICIT_BIG else "<"
-        setattr(ds, keyword, stored[k].astype(stored.dtype.newbyteorder(order)).tobytes())
+        order = dtype.replace("<", ">") if syntax == EXPLICIT_BIG else dtype
+        setattr(ds, keyword, stored[k].astype(order).tobytes())
         setattr(ds, keyword.replace("Data", "PaddingValue"), -9e9)
 
     series = write_series(tmp_path, np.zeros((3, 4, 6), "uint16"), grid(), sop_class=MR, syntax=syntax, change=change)
@@ -166,10 +166,8 @@ def test_lossy_jpeg_is_near_and_said(tmp_path: Path, syntax: str, dtype: str) ->
 def test_a_jpeg_stream_that_breaks_off_is_refused(tmp_path: Path, syntax: str, part: float) -> None:
     """libjpeg would fill it up with grey and say nothing."""
     plane = np.random.default_rng(0).integers(0, 4096, (32, 32), dtype="uint16")
-    kind: dict[str, Any] = (
-        {"level": 95, "bitspersample": 12} if syntax == JPEG_EXTENDED else {"lossless": True, "predictor": 1}
-    )
-    stream = jpeg(plane, **kind)
+    extended = syntax == JPEG_EXTENDED
+    stream = jpeg(plane, level=95, bitspersample=12) if extended else jpeg(plane, lossless=True, predictor=1)
     ds = image(plane, grid(), 0)
     encapsulated(ds, [stream[: int(len(stream) * part)]], syntax)
     with pytest.raises(NotReadable, match="breaks off without its end marker"):
