@@ -79,7 +79,7 @@ def frames_of(ds: Dataset, count: int) -> tuple[Frame, ...]:
 
 
 def _classic(ds: Dataset) -> Frame:
-    types = [str(v) for v in many(ds.get("ImageType"))]
+    types = [str(v).strip() for v in many(ds.get("ImageType"))]
     traits = [("image type", "\\".join(types[2:]))] if types[2:] else []
     for name, keyword in _CLASSIC:
         value = ds.get(keyword)

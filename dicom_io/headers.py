@@ -2,6 +2,7 @@
 
 import io
 import os
+from io import FileIO
 from pathlib import Path
 from struct import error as StructError  # noqa: N812 - a class, in spite of its name
 from struct import unpack
@@ -12,6 +13,7 @@ from pydicom.dataset import Dataset, FileDataset
 
 from dicom_io import mosaic
 from dicom_io.capabilities import CLASS_BY_UID, DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, NATIVE_SYNTAXES
+from dicom_io.elements import read_header
 from dicom_io.errors import NotReadable
 from dicom_io.frames import frames_of
 from dicom_io.instance import Frame, Instance
@@ -26,7 +28,7 @@ def read_instance(path: Path) -> Instance:
 
     Raises NotReadable, with the reason in words, for anything that is no whole DICOM instance.
     """
-    return _read(path)[0]
+    return _quickly(path) or _read(path)[0]
 
 
 def read_dataset(path: Path | str) -> FileDataset:
@@ -34,9 +36,33 @@ def read_dataset(path: Path | str) -> FileDataset:
     return _read(Path(path))[1]
 
 
+def _quickly(path: Path) -> Instance | None:
+    """A plain file's header without pydicom's parser; None for every file that is not plain or not right."""
+    try:
+        with FileIO(path) as file:
+            ds, tag, offset, length = read_header(file)
+            size = os.fstat(file.fileno()).st_size
+            keyword = _PIXELS.get(tag, "")
+            if not keyword:
+                offset, length = -1, -1
+            elif length < 0:
+                _check_items(file, offset, size, path)
+            return _instance(path, ds, offset, length, keyword, size, _behind_pixels(file, ds, offset, length))
+    except Exception:  # noqa: BLE001 - whatever it is, pydicom's parser says it in words that we know
+        return None
+
+
+def _behind_pixels(file: FileIO | io.BufferedReader, ds: Dataset, offset: int, length: int) -> bytes:
+    """The first bytes after the pixel data of an ultrasound image, where private volumes begin."""
+    if offset < 0 or length < 0 or ds.get("Modality") not in ("US", "IVUS"):
+        return b""
+    file.seek(offset + length)
+    return file.read(128)
+
+
 def _read(path: Path) -> tuple[Instance, FileDataset]:
     try:
-        with _Watched(io.FileIO(path)) as file:
+        with _Watched(FileIO(path)) as file:
             try:
                 ds = pydicom.dcmread(file, stop_before_pixels=True)
             except pydicom.errors.InvalidDicomError:
@@ -48,10 +74,7 @@ def _read(path: Path) -> tuple[Instance, FileDataset]:
             size = os.fstat(file.fileno()).st_size
             if length < 0 <= offset:
                 _check_items(file, offset, size, path)
-            behind = b""
-            if offset >= 0 and ds.get("Modality") in ("US", "IVUS"):
-                file.seek(offset + max(0, length))
-                behind = file.read(128) if length >= 0 else b""
+            behind = _behind_pixels(file, ds, offset, length)
         return _instance(path, ds, offset, length, keyword, size, behind), ds
     except NotReadable:
         raise
@@ -137,9 +160,7 @@ def _check_items(file: Any, offset: int, size: int, path: Path) -> None:
     raise NotReadable(f"{path}: cut short, the compressed pixel data has no end. Ask for it again.")
 
 
-def _instance(
-    path: Path, ds: FileDataset, offset: int, length: int, keyword: str, size: int, behind: bytes
-) -> Instance:
+def _instance(path: Path, ds: Dataset, offset: int, length: int, keyword: str, size: int, behind: bytes) -> Instance:
     syntax = str(getattr(ds.file_meta, "TransferSyntaxUID", IMPLICIT_LITTLE))
     if str(ds.get("SOPClassUID") or getattr(ds.file_meta, "MediaStorageSOPClassUID", "")) == _DIRECTORY:
         raise NotReadable(f"{path}: a DICOMDIR, which lists other files; open the folder it is in.")
@@ -184,7 +205,7 @@ def _instance(
         study_date=text(ds, "StudyDate"),
         body_part=text(ds, "BodyPartExamined"),
         instance_number=integer(ds, "InstanceNumber"),
-        image_type=tuple(str(v) for v in many(ds.get("ImageType"))),
+        image_type=tuple(str(v).strip() for v in many(ds.get("ImageType"))),
         rows=rows,
         columns=columns,
         samples=samples,
@@ -205,7 +226,7 @@ def _instance(
     )
 
 
-def _planes(ds: FileDataset, count: int, behind: bytes) -> tuple[tuple[Frame, ...], int, str]:
+def _planes(ds: Dataset, count: int, behind: bytes) -> tuple[tuple[Frame, ...], int, str]:
     """(frames, tiles along a side of a mosaic, why no volume can be made of them)."""
     frames, refusal = frames_of(ds, count), _refusal(ds, count, behind)
     if len(frames) < count:
@@ -219,7 +240,7 @@ def _planes(ds: FileDataset, count: int, behind: bytes) -> tuple[tuple[Frame, ..
     return unfolded, tiles, ""
 
 
-def _refusal(ds: FileDataset, count: int, behind: bytes) -> str:
+def _refusal(ds: Dataset, count: int, behind: bytes) -> str:
     """What makes stored values no voxels, or hides where they are."""
     maker = _private_ultrasound(ds, behind)
     if maker:
@@ -245,7 +266,7 @@ _PRIVATE_ULTRASOUND = (
 )
 
 
-def _private_ultrasound(ds: FileDataset, behind: bytes) -> str:
+def _private_ultrasound(ds: Dataset, behind: bytes) -> str:
     """Whose private format it is. `behind` : the first bytes after the pixel data, where group 7FE1 begins."""
     if ds.get("Modality") not in ("US", "IVUS") or first(ds, "SharedFunctionalGroupsSequence") is not None:
         return ""

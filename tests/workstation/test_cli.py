@@ -92,7 +92,7 @@ class TestLooking:
         assert (series["instances"], series["description"]) == (108, "Cranium 1.5 mm")
         (volume,) = series["volumes"]
         needed = {"shape", "spacing_mm", "origin_mm", "direction", "unit", "minimum", "maximum", "warnings"}
-        assert needed <= set(volume) <= needed | {"label"}
+        assert needed <= set(volume) <= needed | {"label", "split_because"}
         assert volume["shape"] == [108, 256, 256]
         assert volume["spacing_mm"] == pytest.approx([1.5, 0.957031, 0.957031])
         assert volume["direction"] == [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
