@@ -158,11 +158,10 @@ class _Outcome:
 def _fill_slice(target: NDArray[Any], values: NDArray[Any], item: Slice) -> _Outcome:
     """Rescales one slice into its place. Source: PS3.3 C.11.1.1.2."""
     slope, intercept = item.frame.slope, item.frame.intercept
-    low, high = values.min(), values.max()
     outcome = _Outcome()
     if target.dtype == np.int16:
-        ends = (int(low) * int(slope) + int(intercept), int(high) * int(slope) + int(intercept))
-        if min(ends) < -32768 or max(ends) > 32767:
+        possible = _possible(values, item.instance)
+        if not _fits(*possible, slope, intercept) and not _fits(values.min(), values.max(), slope, intercept):
             return _Outcome(fits=False)
         # Modulo 2^16, as sums and products are, the stored values may be anything: the result is known to fit.
         short = values.astype(np.int16) if values.dtype.itemsize != 2 else values.view(np.int16)
@@ -178,28 +177,36 @@ def _fill_slice(target: NDArray[Any], values: NDArray[Any], item: Slice) -> _Out
             rescaled[~finite] = rescaled[finite].min() if finite.any() else 0.0
         target[...] = rescaled
         # Only where whole numbers or float64 were stored is there something to lose beyond what a scale loses anyway.
+        low, high = values.min(), values.max()
         exact = values.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer()
         lost = (exact and max(abs(float(low)), abs(float(high))) * abs(slope) + abs(intercept) > 2**24) or (
             values.dtype == np.float64 and bool((target != rescaled).any())
         )
         outcome = _Outcome(rounded=lost, infinite=not bool(finite.all()))
     if item.instance.padding is not None:
-        _clear_padding(target, values, item.instance, float(low), float(high))
+        _clear_padding(target, values, item.instance)
     return outcome
+
+
+def _possible(values: NDArray[Any], instance: Instance) -> tuple[int, int]:
+    """The lowest and highest value that the stored bits can hold: for 12 bits nobody has to look."""
+    bits = min(instance.bits_stored, values.dtype.itemsize * 8)
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if values.dtype.kind == "i" else (0, (1 << bits) - 1)
+
+
+def _fits(low: int, high: int, slope: float, intercept: float) -> bool:
+    ends = (int(low) * int(slope) + int(intercept), int(high) * int(slope) + int(intercept))
+    return min(ends) >= -32768 and max(ends) <= 32767
 
 
 def _modulo(value: float) -> np.int16:
     return np.int16((int(value) + 32768) % 65536 - 32768)
 
 
-def _clear_padding(
-    target: NDArray[Any], values: NDArray[Any], instance: Instance, lowest: float, highest: float
-) -> None:
+def _clear_padding(target: NDArray[Any], values: NDArray[Any], instance: Instance) -> None:
     """Padding must not be drawn: it gets the slice's lowest true value, in CT the air around the patient."""
     assert instance.padding is not None
     low, high = instance.padding
-    if high < lowest or low > highest:
-        return
     if values.dtype.kind in "iu":
         limits = np.iinfo(values.dtype)
         low, high = max(int(np.ceil(low)), limits.min), min(int(np.floor(high)), limits.max)

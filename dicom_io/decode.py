@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom.encaps import generate_frames
 
 from dicom_io.capabilities import DEFLATED, EXPLICIT_BIG, NATIVE_SYNTAXES, TRANSFER_SYNTAXES
-from dicom_io.codecs import decode
+from dicom_io.codecs import RLE, decode
 from dicom_io.errors import NotReadable
 from dicom_io.instance import Instance
 
@@ -210,9 +210,13 @@ def _significant(values: NDArray[Any], instance: Instance) -> NDArray[Any]:
     spare = width - instance.bits_stored
     if not 1 <= instance.bits_stored < width:
         return values
-    if 0 < low <= spare and instance.transfer_syntax_uid in NATIVE_SYNTAXES:
+    if 0 < low <= spare and instance.transfer_syntax_uid in (*NATIVE_SYNTAXES, RLE):
         values = values >> low
+    out: NDArray[Any] = values if values.flags.writeable else np.empty_like(values)
     if instance.signed:
-        signed = values.view(np.dtype(f"i{values.dtype.itemsize}"))
-        return (signed << spare) >> spare
-    return values & ((1 << instance.bits_stored) - 1)
+        signed, out = (v.view(np.dtype(f"i{v.dtype.itemsize}")) for v in (values, out))
+        np.left_shift(signed, spare, out=out)
+        np.right_shift(out, spare, out=out)
+    else:
+        np.bitwise_and(values, values.dtype.type((1 << instance.bits_stored) - 1), out=out)
+    return out
