@@ -29,7 +29,9 @@ def stored(affine: Affine) -> np.ndarray:
 @pytest.mark.parametrize("degrees", [0.0, 18.5, -27.0])
 def test_a_rod_stays_straight_with_its_angle_and_length(tmp_path: Path, degrees: float) -> None:
     tilt = 2.0 * math.tan(math.radians(degrees))
-    affine = grid(spacing_mm=(2.0, 1.0, 1.0), origin_mm=(-10.0, -12.0, 0.0), tilt_mm=(tilt, 0.0))
+    # So that the rod lies within the slices whichever way they are shifted.
+    origin = (-10.0, -5.0 - 20 * tilt, 0.0)
+    affine = grid(spacing_mm=(2.0, 1.0, 1.0), origin_mm=origin, tilt_mm=(tilt, 0.0))
     volume = build_volume(write_series(tmp_path, stored(affine), affine))
     middle = (LOW + HIGH) / 2
     recipe = Reformat(
