@@ -23,7 +23,7 @@ def stored(affine: Affine) -> np.ndarray:
     axis = (HIGH - LOW) / np.linalg.norm(HIGH - LOW)
     along = np.clip((places - LOW) @ axis, 0, np.linalg.norm(HIGH - LOW))
     away = np.linalg.norm(places - (LOW + along[:, None] * axis), axis=1)
-    return (1000 * np.clip(1.5 - away / RADIUS, 0, 1)).astype(np.int16).reshape(SHAPE)
+    return np.asarray((1000 * np.clip(1.5 - away / RADIUS, 0, 1)).astype(np.int16).reshape(SHAPE))
 
 
 @pytest.mark.parametrize("degrees", [0.0, 18.5, -27.0])
