@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dicom_io.capabilities import LOSSY_SYNTAXES
-from dicom_io.decode import Reader, open_pixels
+from dicom_io.capabilities import LOSSY_SYNTAXES, NATIVE_SYNTAXES
+from dicom_io.decode import Reader, open_pixels, read_into
 from dicom_io.errors import VolumeRefused
 from dicom_io.instance import Instance
 from dicom_io.series import Series
@@ -118,20 +118,26 @@ def _read(stack: Stack, dtype: type[np.generic], progress: Progress | None) -> _
     fits, rounded, infinite = True, False, False
     workers = os.cpu_count() or 1
 
-    def fill(read: Reader, members: list[int]) -> list[_Outcome]:
-        return [_fill_slice(voxels[k], read(stack.slices[k].index), stack.slices[k]) for k in members]
-
-    def open_and_fill(members: list[int]) -> list[_Outcome]:
-        return fill(open_pixels(stack.slices[members[0]].instance), members)
+    def fill(read: Reader | None, members: list[int]) -> list[_Outcome]:
+        outcomes = []
+        for k in members:
+            item = stack.slices[k]
+            values = read_into(item.instance, item.index, voxels[k]) if dtype == np.int16 else None
+            if values is None:
+                read = read or open_pixels(item.instance)
+                values = read(item.index)
+            outcomes.append(_fill_slice(voxels[k], values, item))
+        return outcomes
 
     with ThreadPoolExecutor(workers) as pool:
         tasks = []
         for members in by_instance.values():
             if len(members) == 1:
-                tasks.append(pool.submit(open_and_fill, members))
+                tasks.append(pool.submit(fill, None, members))
                 continue
             share = -(-len(members) // (2 * workers))
-            read = open_pixels(stack.slices[members[0]].instance)
+            instance = stack.slices[members[0]].instance
+            read = None if instance.transfer_syntax_uid in NATIVE_SYNTAXES else open_pixels(instance)
             runs = (members[n : n + share] for n in range(0, len(members), share))
             tasks += [pool.submit(fill, read, run) for run in runs]
         try:
@@ -156,9 +162,9 @@ class _Outcome:
 
 
 def _fill_slice(target: NDArray[Any], values: NDArray[Any], item: Slice) -> _Outcome:
-    """Rescales one slice into its place. Source: PS3.3 C.11.1.1.2."""
+    """Rescales one slice into its place, which may be where its stored values are. Source: PS3.3 C.11.1.1.2."""
     slope, intercept = item.frame.slope, item.frame.intercept
-    outcome = _Outcome()
+    outcome, padded = _Outcome(), _padded(values, item.instance)
     if target.dtype == np.int16:
         possible = _possible(values, item.instance)
         if not _fits(*possible, slope, intercept) and not _fits(values.min(), values.max(), slope, intercept):
@@ -183,8 +189,10 @@ def _fill_slice(target: NDArray[Any], values: NDArray[Any], item: Slice) -> _Out
             values.dtype == np.float64 and bool((target != rescaled).any())
         )
         outcome = _Outcome(rounded=lost, infinite=not bool(finite.all()))
-    if item.instance.padding is not None:
-        _clear_padding(target, values, item.instance)
+    if padded is not None:
+        # Padding must not be drawn: it gets the slice's lowest true value, in CT the air around the patient.
+        air = -1024 if item.instance.modality == "CT" else 0
+        target[padded] = air if padded.all() else target[~padded].min()
     return outcome
 
 
@@ -203,17 +211,16 @@ def _modulo(value: float) -> np.int16:
     return np.int16((int(value) + 32768) % 65536 - 32768)
 
 
-def _clear_padding(target: NDArray[Any], values: NDArray[Any], instance: Instance) -> None:
-    """Padding must not be drawn: it gets the slice's lowest true value, in CT the air around the patient."""
-    assert instance.padding is not None
+def _padded(values: NDArray[Any], instance: Instance) -> NDArray[np.bool_] | None:
+    """Where there is padding; None where there is none."""
+    if instance.padding is None:
+        return None
     low, high = instance.padding
     if values.dtype.kind in "iu":
         limits = np.iinfo(values.dtype)
         low, high = max(int(np.ceil(low)), limits.min), min(int(np.floor(high)), limits.max)
-    padded = (values >= low) & (values <= high)
-    if padded.any():
-        air = -1024 if instance.modality == "CT" else 0
-        target[padded] = air if padded.all() else target[~padded].min()
+    padded: NDArray[np.bool_] = (values >= low) & (values <= high)
+    return padded if padded.any() else None
 
 
 def _evened(voxels: NDArray[Any], stack: Stack) -> tuple[NDArray[Any], NDArray[np.float64]]:
