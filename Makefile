@@ -20,6 +20,7 @@ check-all: $(VENV)/.test-ready lint
 bench: $(VENV)/.test-ready
 	$(BIN)/python -m tests.benchmarks.bench_render sample_data/ct_head
 	$(BIN)/python -m tests.benchmarks.bench_charge
+	$(BIN)/python -m tests.benchmarks.bench_open sample_data/ct_head
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check

@@ -23,7 +23,8 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from dicom_io.database import open_database
 from dicom_io.errors import InstanceConflict, NotFound, NotReadable
-from dicom_io.series import Instance, Scan, Series, Unreadable, files_below, group, read_instance
+from dicom_io.instance import Instance
+from dicom_io.series import Scan, Series, Unreadable, files_below, group, read_instance
 from dicom_io.uids import checked
 
 _METADATA = MetaData()

@@ -17,7 +17,8 @@ from pynetdicom import evt
 from pynetdicom.presentation import build_context
 
 from dicom_io.capabilities import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, NATIVE_SYNTAXES, VERIFICATION
-from dicom_io.errors import PeerUnreachable
+from dicom_io.decode import stored_pixels
+from dicom_io.errors import NotReadable, PeerUnreachable
 from dicom_io.receive import make_ae, prompt
 from dicom_io.series import Instance
 
@@ -176,7 +177,7 @@ def _send_one(association: Any, instance: Instance) -> Sent:
             answer = association.send_c_store(_plain(instance, syntax))
     except OSError as error:
         return Sent(uid, None, f"{instance.path}: cannot be read ({error.strerror})")
-    except (ValueError, RuntimeError, AttributeError) as error:
+    except (NotReadable, ValueError, RuntimeError, AttributeError) as error:
         return Sent(uid, None, str(error))
     if "Status" not in answer:
         return Sent(uid, None, _BROKEN)
@@ -187,8 +188,14 @@ def _send_one(association: Any, instance: Instance) -> Sent:
 def _plain(instance: Instance, syntax: str) -> Dataset:
     """The instance in an uncompressed little endian transfer syntax, with the values that it has."""
     ds = pydicom.dcmread(instance.path)
-    if instance.transfer_syntax_uid not in NATIVE_SYNTAXES:
-        ds.decompress(generate_instance_uid=False)
+    if instance.transfer_syntax_uid not in NATIVE_SYNTAXES and instance.samples == 1:
+        ds.PixelData = stored_pixels(instance)
+        ds["PixelData"].VR = "OB" if instance.bits_allocated <= 8 else "OW"
+        ds["PixelData"].is_undefined_length = False
+        for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+            ds.pop(keyword, None)
+    elif instance.transfer_syntax_uid not in NATIVE_SYNTAXES:
+        ds.decompress(generate_instance_uid=False)  # colour, which no volume has
     if instance.transfer_syntax_uid == EXPLICIT_BIG:
         ds.walk(_swap_bytes)
     ds.file_meta.TransferSyntaxUID = UID(syntax)

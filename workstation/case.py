@@ -76,15 +76,18 @@ def session_of(papers: Papers | None, accession: str) -> Session:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What to run. which : the volume of the series where it holds several."""
+    """What to run. which : the volume of the series where it holds several. bridge_gaps : missing slices are
+    interpolated from their neighbours."""
 
     series_uid: str
     protocol: Protocol
     which: int | None = None
     region: str = ""
     session: Session = UNATTENDED
+    bridge_gaps: bool = False
 
     @property
     def session_uid(self) -> str:
         """The same for the same series, volume and protocol: running a case again continues it."""
-        return derived("session", self.series_uid, str(self.which or 0), self.protocol.name)
+        bridged = ("bridged",) if self.bridge_gaps else ()
+        return derived("session", self.series_uid, str(self.which or 0), self.protocol.name, *bridged)

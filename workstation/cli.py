@@ -44,6 +44,9 @@ def _ae_title(text: str | None) -> str | None:
         raise typer.BadParameter(str(error)) from error
 
 
+BridgeGaps = Annotated[
+    bool, typer.Option("--bridge-gaps", help="Interpolate missing slices; a warning goes into every record.")
+]
 _root = Path()
 
 
@@ -87,18 +90,24 @@ def _burn_in(text: str) -> "BurnIn | None":
 
 
 @app.command()
-@_example("workstation inspect sample_data/ct_head --json")
-def inspect(path: Path, as_json: Json = False) -> None:
-    """Show every series below PATH, the volumes it makes, or the reason why it makes none."""
-    from dicom_io.series import scan
+@_example("workstation inspect sample_data/ct_head --thumbnails thumbnails")
+def inspect(
+    source: Annotated[str, typer.Argument(metavar="SERIES|PATH", help="A file, a folder or a Series Instance UID.")],
+    thumbnails: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="A folder that gets a small PNG of each volume's middle planes.")
+    ] = None,
+    bridge_gaps: BridgeGaps = False,
+    as_json: Json = False,
+) -> None:
+    """Show every series below a path, the volumes it makes, or the reason why it makes none."""
     from workstation import inspection
 
-    found = scan(path)
-    for item in found.unreadable:
+    found = inspection.found_at(source, _root)
+    for item in (*found.unreadable, *found.repeated):
         typer.echo(f"passed over: {item.reason}", err=True)
     if not found.series:
-        raise inspection.NothingFound(f"{path}: no DICOM series found.")
-    seen = [inspection.describe(series) for series in found.series]
+        raise inspection.NothingFound(f"{source}: no DICOM series found.")
+    seen = [inspection.describe(s, bridge_gaps=bridge_gaps, thumbnails=thumbnails) for s in found.series]
     _show(as_json, seen, "\n\n".join(inspection.in_words(s) for s in seen))
 
 
@@ -151,6 +160,7 @@ def render(
         Path | None, typer.Option(help="For an SR: where its sources lie, if not in the archive.")
     ] = None,
     volume: Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")] = None,
+    bridge_gaps: BridgeGaps = False,
     annotate: Annotated[
         bool, typer.Option("--annotate", help="Letters, cube, scale and view on PNG, GIF and MP4 files.")
     ] = False,
@@ -173,7 +183,7 @@ def render(
     files = rendering.Files(annotate, banner, gif, mp4, dicom, _burn_in(burn_in))
     rendering.check(files)
     progress = _progress()
-    drawn = rendering.render(source, _root, rendering.Wanted(protocol, recipe, sources, volume), progress)
+    drawn = rendering.render(source, _root, rendering.Wanted(protocol, recipe, sources, volume, bridge_gaps), progress)
     result = rendering.write(drawn, output, files, _root, progress)
     text = [f"{len(drawn.pictures)} pictures, {len(result['files'])} files; overview: {result['contact_sheet']}"]
     _show(as_json, result, "\n".join([*text, *(f"warning: {w}" for w in result["warnings"])]))
@@ -221,6 +231,7 @@ def export(
     series: Annotated[str, typer.Argument(metavar="SERIES|PATH", help="A Series Instance UID, a file or a folder.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help=".nrrd, .mha, .nii or .nii.gz")],
     volume: Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")] = None,
+    bridge_gaps: BridgeGaps = False,
     as_json: Json = False,
 ) -> None:
     """Write a volume with its geometry for Slicer, ITK-SNAP and others."""
@@ -228,7 +239,7 @@ def export(
     from workstation import inspection
     from workstation.export import export as write
 
-    built = build_volume(inspection.one_series(series, _root), volume)
+    built = build_volume(inspection.one_series(series, _root), volume, bridge_gaps=bridge_gaps)
     write(built, output)
     text = [f"{output}: {' x '.join(map(str, built.shape))} voxels in {built.unit}"]
     result = {"file": str(output), **inspection.geometry(built)}
@@ -244,6 +255,7 @@ def run(
         Path | None, typer.Option(help="JSON file: who worked, supervised and attests; order and report.")
     ] = None,
     volume: Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")] = None,
+    bridge_gaps: BridgeGaps = False,
     region: Annotated[str, typer.Option(help="Body region as billed, where neither protocol nor series says it.")] = "",
     burn_in: Annotated[str, typer.Option(help="none, view or patient: burned into captures. Default: settings.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do nothing; say what would be drawn and sent.")] = False,
@@ -266,7 +278,7 @@ def run(
         site = replace(site, config=replace(site.config, burn_in=choice))
     given = read_papers(papers) if papers else None
     session = session_of(given, site.archive.series(series).first.accession)
-    case = Case(series, load_protocol(protocol), volume, region, session)
+    case = Case(series, load_protocol(protocol), volume, region, session, bridge_gaps)
     if dry_run:
         plan = words.plan(case, site)
         _show(as_json, plan, "\n".join(f"{key}: {value}" for key, value in plan.items()))

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 from dicom_io.archive import Archive
-from dicom_io.build_volume import Refused, assemble, find_stacks
+from dicom_io.build_volume import Refused, Stack, assemble, find_stacks
+from dicom_io.capabilities import TRANSFER_SYNTAXES
 from dicom_io.errors import NotReadable, VolumeRefused
-from dicom_io.series import Series, open_series
+from dicom_io.series import Scan, Series, open_series, scan
 from render.volume import Volume
+from workstation.thumbnails import save_thumbnail
 
 
 class NothingFound(ValueError):  # noqa: N818
@@ -28,24 +30,42 @@ def one_series(name: str, root: Path) -> Series:
     return volumes[0]
 
 
-def describe(series: Series) -> dict[str, Any]:
-    """As printed by `inspect --json`."""
+def found_at(name: str, root: Path) -> Scan:
+    """Everything below a path, or one series by its UID from the archive in `root`. Raises NothingFound, NotFound."""
+    found = scan(Path(name)) if Path(name).exists() else None
+    if found is None and ("/" in name or not name.replace(".", "").isdigit()):
+        raise NothingFound(f"{name}: no such file or folder, and no Series Instance UID.")
+    return found or Scan((Archive(root).series(name),), ())
+
+
+def describe(series: Series, *, bridge_gaps: bool = False, thumbnails: Path | None = None) -> dict[str, Any]:
+    """As printed by `inspect --json`. thumbnails : a folder that gets a PNG of each volume."""
+    parts = find_stacks(series, bridge_gaps=bridge_gaps)
+    volumes = [part for part in parts if isinstance(part, Stack)]
     return {
         "series_uid": series.uid,
         "modality": series.modality,
         "description": series.description,
         "instances": len(series.instances),
-        "volumes": [_describe(part) for part in find_stacks(series)],
+        "transfer_syntaxes": sorted(
+            {TRANSFER_SYNTAXES.get(i.transfer_syntax_uid, i.transfer_syntax_uid) for i in series.instances}
+        ),
+        "volumes": [
+            _describe(part, thumbnails and thumbnails / f"{series.uid}-{volumes.index(part)}.png")
+            if isinstance(part, Stack)
+            else {"label": part.label, "images": part.count, "refused": part.reason, "bridgeable": part.bridgeable}
+            for part in parts
+        ],
     }
 
 
-def _describe(part: Any) -> dict[str, Any]:
-    if isinstance(part, Refused):
-        return {"label": part.label, "images": part.count, "refused": part.reason}
+def _describe(part: Stack, thumbnail: Path | None) -> dict[str, Any]:
     try:
-        return {"label": part.label, **geometry(assemble(part))}
+        volume = assemble(part)
+        seen = {"label": part.label, "split_because": part.reason, **geometry(volume)}
+        return seen | {"thumbnail": str(save_thumbnail(volume, thumbnail))} if thumbnail else seen
     except (NotReadable, VolumeRefused) as error:
-        return {"label": part.label, "images": len(part.slices), "refused": str(error)}
+        return {"label": part.label, "images": len(part.slices), "refused": str(error), "bridgeable": False}
 
 
 def geometry(volume: Volume) -> dict[str, Any]:
@@ -69,6 +89,8 @@ def geometry(volume: Volume) -> dict[str, Any]:
 
 def in_words(seen: dict[str, Any]) -> str:
     lines = [f"{seen['modality']} {seen['description']!r}, {seen['instances']} instances, series {seen['series_uid']}"]
+    for reason in dict.fromkeys(v["split_because"] for v in seen["volumes"] if v.get("split_because")):
+        lines.append(f"  split: {reason}")
     for volume in seen["volumes"]:
         label = f"{volume['label']}: " if volume["label"] else ""
         if "refused" in volume:
@@ -81,4 +103,6 @@ def in_words(seen: dict[str, Any]) -> str:
             f"{volume['minimum']:g} to {volume['maximum']:g} {volume['unit']}"
         )
         lines += [f"    warning: {w}" for w in volume["warnings"]]
+        if "thumbnail" in volume:
+            lines.append(f"    thumbnail: {volume['thumbnail']}")
     return "\n".join(lines)

@@ -64,7 +64,9 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     source = read_dataset(series.first.path)
     marks = burned(site.config.burn_in, source, site.config.font_file)  # before the work: it may be refused
 
-    volume = build_volume(series, case.which, lambda part: progress("building the volume", part))
+    volume = build_volume(
+        series, case.which, lambda part: progress("building the volume", part), bridge_gaps=case.bridge_gaps
+    )
     engine, recipes = choose("stored", site.config.engine), case.protocol.recipes
     pictures = []
     for number, recipe in enumerate(recipes):

@@ -74,7 +74,9 @@ def recorded_series(evidence: Evidence, sources: Path | Archive) -> Series:
 
 
 def _volume(series: Series, product: Product) -> Volume:
-    for stack in find_stacks(series):
+    # A gap that was bridged then is bridged again; where nothing is missing both ways find the same stacks.
+    bridged = any("bridged" in warning for warning in product.warnings)
+    for stack in find_stacks(series, bridge_gaps=bridged):
         if isinstance(stack, Stack):
             volume = assemble(stack)
             if volume.digest == product.volume_digest:

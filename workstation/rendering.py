@@ -35,12 +35,14 @@ class Wanted:
     """What to draw: a protocol or a recipe; neither draws the pictures that an SR records.
 
     which : the volume of the series where it holds several. sources : where those of an SR lie, if not in the archive.
+    bridge_gaps : missing slices are interpolated, with a warning.
     """
 
     protocol: str = ""
     recipe: Path | None = None
     sources: Path | None = None
     which: int | None = None
+    bridge_gaps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ def render(source: str, root: Path, wanted: Wanted, progress: Progress) -> Drawn
             return Drawn(pictures, series, tuple(dict.fromkeys(w for p in pictures for w in p.provenance.warnings)))
     else:
         series = one_series(source, root)
-    volume = build_volume(series, wanted.which, lambda part: progress("building the volume", part))
+    building = lambda part: progress("building the volume", part)  # noqa: E731
+    volume = build_volume(series, wanted.which, building, bridge_gaps=wanted.bridge_gaps)
     engine, drawn = choose("stored", load_config(root).engine), []
     for number, recipe in enumerate(recipes):
 

@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
 from dicom_io.capabilities import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
@@ -17,9 +19,28 @@ from render.geometry import Affine, affine_from
 
 CT, MR, US_VOLUME = "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.6.2"
 RLE, JPEG_LS, J2K = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90"
-SYNTAXES = (IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED, RLE, JPEG_LS, J2K)
+JPEG_LOSSLESS, JPEG_SV1, HTJ2K = "1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.201"
+JPEG_BASELINE, JPEG_EXTENDED = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"
+SYNTAXES = (
+    IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED, RLE, JPEG_LS, J2K, JPEG_LOSSLESS, JPEG_SV1, HTJ2K,
+)  # fmt: skip
 # Named, because another one that may be installed (GDCM) crashes on small pictures.
 _ENCODERS = {RLE: "pydicom", JPEG_LS: "pyjpegls", J2K: "pylibjpeg"}
+
+
+def jpeg(plane: NDArray[Any], **how: Any) -> bytes:
+    """A JPEG stream; `how` as imagecodecs.jpeg8_encode."""
+    return bytes(imagecodecs.jpeg8_encode(plane, **how))
+
+
+# pydicom has no encoder for these. Not predictors 5 to 7: libjpeg-turbo encodes those wrongly for 16 bits.
+_STREAMS: dict[str, Callable[[NDArray[Any]], bytes]] = {
+    JPEG_LOSSLESS: lambda plane: jpeg(_unsigned(plane), lossless=True, predictor=4),
+    JPEG_SV1: lambda plane: jpeg(_unsigned(plane), lossless=True, predictor=1),
+    HTJ2K: lambda plane: bytes(imagecodecs.htj2k_encode(plane, reversible=True)),
+    JPEG_BASELINE: lambda plane: jpeg(plane, level=95),
+    JPEG_EXTENDED: lambda plane: jpeg(plane, level=95, bitspersample=12),
+}
 
 Change = Callable[[Dataset, int], None]
 
@@ -88,10 +109,27 @@ def image(plane: NDArray[Any], affine: Affine, k: int, *, sop_class: str = CT, s
     return ds
 
 
+def _unsigned(plane: NDArray[Any]) -> NDArray[Any]:
+    return plane.view(f"u{plane.dtype.itemsize}")
+
+
+def encapsulated(ds: Dataset, frames: Sequence[bytes], syntax: str) -> None:
+    """Puts streams in place of native pixels, a fragment each, without an offset table. Source: PS3.5 A.4."""
+    ds.file_meta.TransferSyntaxUID = syntax
+    ds.PixelData = encapsulate(list(frames), has_bot=False)
+    ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", True
+
+
 def save(ds: Dataset, path: Path, syntax: str = EXPLICIT_LITTLE) -> Path:
     """Writes a data set that is in Explicit VR Little Endian in another transfer syntax."""
     if syntax in _ENCODERS:
         ds.compress(UID(syntax), encoding_plugin=_ENCODERS[syntax], generate_instance_uid=False)
+    elif syntax in _STREAMS:
+        code = f"<{'i' if ds.PixelRepresentation else 'u'}{ds.BitsAllocated // 8}"
+        size = ds.Rows * ds.Columns
+        planes = np.frombuffer(ds.PixelData, code, count=int(ds.get("NumberOfFrames") or 1) * size)
+        streams = [_STREAMS[syntax](plane) for plane in planes.reshape(-1, ds.Rows, ds.Columns)]
+        encapsulated(ds, streams, syntax)
     else:
         ds.file_meta.TransferSyntaxUID = syntax
         if syntax == EXPLICIT_BIG and "PixelData" in ds and ds.BitsAllocated == 16:

@@ -87,12 +87,12 @@ class TestLooking:
         done = process("inspect", CT_HEAD, "--json")
         assert done.returncode == 0
         (series,) = json.loads(done.stdout)
-        assert set(series) == {"series_uid", "modality", "description", "instances", "volumes"}
+        assert set(series) == {"series_uid", "modality", "description", "instances", "transfer_syntaxes", "volumes"}
         assert (series["series_uid"], series["modality"]) == (SERIES_UID, "CT")
         assert (series["instances"], series["description"]) == (108, "Cranium 1.5 mm")
         (volume,) = series["volumes"]
         needed = {"shape", "spacing_mm", "origin_mm", "direction", "unit", "minimum", "maximum", "warnings"}
-        assert needed <= set(volume) <= needed | {"label"}
+        assert needed <= set(volume) <= needed | {"label", "split_because"}
         assert volume["shape"] == [108, 256, 256]
         assert volume["spacing_mm"] == pytest.approx([1.5, 0.957031, 0.957031])
         assert volume["direction"] == [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
@@ -629,3 +629,52 @@ class TestBadInput:
         assert answer.code == 1
         assert "holds 2 series" in answer.err
         assert "1.2.3.4" in answer.err
+
+
+class TestVolumes:
+    """What `inspect`, `export`, `render` and `run` do with what is missing, and how `inspect` shows what is there."""
+
+    @pytest.fixture
+    def broken(self, slices: Path, tmp_path: Path) -> Path:
+        folder = tmp_path / "broken"
+        shutil.copytree(slices, folder)
+        sorted(folder.iterdir())[7].unlink()
+        return folder
+
+    def test_thumbnails_are_pictures_of_each_volume(self, command: Command, slices: Path, tmp_path: Path) -> None:
+        target = tmp_path / "thumbs"
+        (series,) = command("inspect", slices, "--thumbnails", target, "--json").json
+        (volume,) = series["volumes"]
+        with Image.open(volume["thumbnail"]) as picture:
+            assert picture.size == (3 * 256, 256)
+            pixels = np.asarray(picture)
+        # Three planes, each with something on it, and no two the same.
+        parts = [pixels[:, n * 256 : (n + 1) * 256] for n in range(3)]
+        assert all(p.std() > 5 for p in parts)
+        assert not np.array_equal(parts[0], parts[1]) and not np.array_equal(parts[1], parts[2])
+        assert f"thumbnail: {volume['thumbnail']}" in command("inspect", slices, "--thumbnails", target).out
+
+    def test_inspect_takes_a_series_of_the_archive(self, command: Command, slices: Path) -> None:
+        command("import", slices)
+        (seen,) = command("inspect", SERIES_UID, "--json").json
+        (same,) = command("inspect", slices, "--json").json
+        assert seen == same
+        assert seen["transfer_syntaxes"]
+        assert command("inspect", "1.2.3.4").code == 1
+
+    def test_a_gap_is_bridged_when_asked_and_every_record_says_so(
+        self, command: Command, broken: Path, tmp_path: Path
+    ) -> None:
+        (refused,) = command("inspect", broken, "--json").json[0]["volumes"]
+        assert refused["bridgeable"] and "--bridge-gaps" in refused["refused"]
+        (volume,) = command("inspect", broken, "--bridge-gaps", "--json").json[0]["volumes"]
+        assert volume["shape"][0] == 16
+        assert any("gaps were bridged" in w for w in volume["warnings"])
+        target = tmp_path / "bridged.nrrd"
+        assert command("export", broken, "-o", target).code == 1
+        assert command("export", broken, "-o", target, "--bridge-gaps").code == 0
+        command("import", broken)
+        words = ["run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED]
+        assert command(*words).code == 1
+        done = command(*words, "--bridge-gaps", "--json").json
+        assert command("verify", done["sr"]["path"]).code == 0
