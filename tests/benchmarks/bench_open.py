@@ -4,7 +4,8 @@
 slices until there are enough, with headers as they are and values as 12 unsigned bits (GDCM decodes some lossless
 streams of 16 bits wrongly), and written uncompressed, as JPEG Lossless SV1 and as JPEG 2000; then each reader opens it
 in turn. Files are in the page cache for all of them: what is measured is the reader, not the disk. Peak memory is what
-a process of its own needed beyond what it had before it opened, in units of the volume's bytes.
+a process of its own needed beyond what it had before it opened, in units of the volume's bytes. Processor time says
+what a reader costs where other programs want the cores too; SimpleITK and pydicom use one of them.
 """
 
 import argparse
@@ -115,22 +116,26 @@ def _status(key: str) -> int:
     return int(next(line for line in text.splitlines() if line.startswith(key)).split()[1])
 
 
-def measure(data: Path, times: int) -> None:
-    for name in SYNTAXES:
+def measure(data: Path, times: int, names: list[str]) -> None:
+    for name in names:
         took: dict[str, list[float]] = {r: [] for r in READERS}
+        worked: dict[str, list[float]] = {r: [] for r in READERS}
         voxels = {r: opener(r, data, name)() for r in READERS}  # warm, and all the same
         assert all(np.array_equal(v, voxels["archive"]) for v in voxels.values()), "readers differ"
         del voxels
         for _ in range(times):
             for reader in READERS:
-                start = time.perf_counter()
+                start, busy = time.perf_counter(), time.process_time()
                 opener(reader, data, name)()
                 took[reader].append(time.perf_counter() - start)
+                worked[reader].append(time.process_time() - busy)
         medians = {r: statistics.median(t) * 1e3 for r, t in took.items()}
         for ours in ("archive", "folder"):
             ratios = "   ".join(f"{r} {medians[r] / medians[ours]:5.1f} times" for r in ("SimpleITK", "pydicom"))
             print(f"{name:14} {ours:10} {medians[ours]:8.0f} ms   {ratios}")
         print(f"{'':14} SimpleITK {medians['SimpleITK']:9.0f} ms   pydicom {medians['pydicom']:9.0f} ms")
+        busy_ms = "   ".join(f"{r} {statistics.median(t) * 1e3:.0f}" for r, t in worked.items())
+        print(f"{'':14} processor time in ms: {busy_ms}")
         peaks = []
         for reader in READERS:
             words = [sys.executable, "-m", "tests.benchmarks.bench_open", "--peak", reader, name, str(data)]
@@ -144,6 +149,7 @@ def main() -> None:
     options.add_argument("--slices", type=int, default=300)
     options.add_argument("--rows", type=int, default=512)
     options.add_argument("--times", type=int, default=5)
+    options.add_argument("--only", choices=SYNTAXES, action="append", help="one syntax; may be given again")
     options.add_argument("--keep", type=Path, help="a folder for the series, taken as it is if it is there")
     options.add_argument("--peak", nargs=3, metavar=("READER", "SYNTAX", "DATA"), help=argparse.SUPPRESS)
     given = options.parse_args()
@@ -155,7 +161,7 @@ def main() -> None:
         if not (data / "state").exists():
             write(given.folder, data, given.slices, given.rows)
         print(f"{given.slices} slices of {given.rows} x {given.rows}, {os.cpu_count()} cores, {given.times} turns")
-        measure(data, given.times)
+        measure(data, given.times, given.only or list(SYNTAXES))
 
 
 if __name__ == "__main__":
