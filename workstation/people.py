@@ -22,6 +22,11 @@ class PeopleError(ValueError):
     """Somebody who is not known, a wrong password, or a file that cannot be read; the message says what to do."""
 
 
+def readable(name: str) -> str:
+    """A name as DICOM writes it (Family^Given^…), for people to read: Family, Given …"""
+    return name.replace("^", ", ", 1).replace("^", " ").strip(", ")
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A person and the hash of the password."""

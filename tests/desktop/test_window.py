@@ -353,8 +353,15 @@ def test_locked_nothing_of_a_patient_is_seen(viewer: Viewer, window: MainWindow,
     window._idle.timeout.emit()  # nobody has touched anything for so long
     assert window.person is None
     assert not viewer.isVisible() and not window.dock.isVisible() and not window.toolbar.isEnabled()
+    before = viewer.session.screen
+    viewer.under = "solid"
+    for key in (Qt.Key.Key_C, Qt.Key.Key_X, Qt.Key.Key_Space):
+        qtbot.keyClick(window, key)  # nobody works behind the cover
+    assert viewer.session.screen == before
+    assert window.way_back.isVisible()  # for who has no key at hand
     sign_in(window, 1)
     assert window.person == TECHNOLOGIST and viewer.isVisible() and window.dock.isVisible()
+    assert not window.way_back.isVisible() and window._actions["capture"].isEnabled()
 
 
 def test_wrong_passwords_sign_nobody_in(window: MainWindow, qtbot: QtBot) -> None:

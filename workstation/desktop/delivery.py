@@ -27,7 +27,7 @@ from workstation.desktop.looks import first_screen
 from workstation.desktop.session import Draft, RecoveryError, Session, recovered, session_file
 from workstation.papers import Session as Worked
 from workstation.papers import Statement
-from workstation.people import People
+from workstation.people import People, readable
 from workstation.pipeline import Progress, run
 from workstation.settling import file_of, own_charges, previous_of, read, settle_due
 from workstation.site import Site
@@ -67,9 +67,8 @@ class Row:
     @property
     def cells(self) -> tuple[str, ...]:
         date = f"{self.date[:4]}-{self.date[4:6]}-{self.date[6:]}" if len(self.date) == 8 else self.date
-        name = self.patient.replace("^", ", ", 1).replace("^", " ").strip(", ")
         what = (self.modality, self.description, str(self.instances), self.state)
-        return (name, self.patient_id, self.accession, date, *what)
+        return (readable(self.patient), self.patient_id, self.accession, date, *what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +183,7 @@ class Desk:
             warnings.append(str(error))
         if session is None:
             session = Session(volume, series_uid, first_screen(volume, series.modality), file=file)
-        title = f"{self._header(series)[0].replace('^', ', ', 1).strip(', ')} — {series.modality} {series.description}"
+        title = f"{readable(self._header(series)[0])} — {series.modality} {series.description}"
         return Opened(series, session, title, " ".join(warnings))
 
     # ------------------------------------------------------------------------------------------------ the charge

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
 
 from dicom_io.evidence import Person
 from workstation.desktop.keys import ACTIONS, MOUSE, Keys
-from workstation.people import People, PeopleError
+from workstation.people import People, PeopleError, readable
 
 
 class SignIn(QDialog):
@@ -31,7 +31,7 @@ class SignIn(QDialog):
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
         known = people.all()
         for person in known:
-            self.who.addItem(f"{person.name.replace('^', ', ', 1)} ({person.role})", person.id)
+            self.who.addItem(f"{readable(person.name)} ({person.role})", person.id)
         if not known:
             self.error.setText("Nobody is known yet. Add people with `workstation people add`.")
         form = QFormLayout(self)
@@ -62,7 +62,7 @@ class Sign(QDialog):
         self.error.setObjectName("error")
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
         said = QLabel(
-            f"{person.name.replace('^', ', ', 1)} signs the report and attests what it states about supervision and "
+            f"{readable(person.name)} signs the report and attests what it states about supervision and "
             "the workstation. The captured pictures are drawn, stored and sent."
         )
         said.setWordWrap(True)

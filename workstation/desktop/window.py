@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QProgressBar,
+    QPushButton,
     QStackedWidget,
     QTabWidget,
     QToolBar,
@@ -32,6 +33,7 @@ from workstation.desktop.theme import Theme, style_sheet
 from workstation.desktop.viewer import TOOLS, Viewer
 from workstation.desktop.worklist import WorkList
 from workstation.journal import SupervisionAct
+from workstation.people import readable
 
 _VERDICT_MS = 400  # after the last change
 _LOCK_MS = 15 * 60 * 1000  # without a key or a move of the mouse
@@ -70,6 +72,10 @@ class MainWindow(QMainWindow):
         self.worklist.dropped.connect(self.import_paths)
         self.pages.addWidget(self.worklist)
         self.who = QLabel()
+        self.way_back = QPushButton("Sign in …")
+        self.way_back.clicked.connect(self.sign_in_or_lock)
+        self.way_back.hide()
+        self.statusBar().addPermanentWidget(self.way_back)
         self.statusBar().addPermanentWidget(self.who)
         self.bar = QProgressBar()
         self.bar.setMaximumWidth(220)
@@ -411,6 +417,9 @@ class MainWindow(QMainWindow):
         self.dock.hide()
         self.toolbar.setEnabled(False)
         self.menuBar().setEnabled(False)
+        for name, action in self._actions.items():
+            action.setEnabled(name == "lock")  # keys reach actions whose menus are disabled
+        self.way_back.show()
         self.say("Locked. Sign in to go on.", bad=True)
         self._idle.stop()
 
@@ -419,6 +428,10 @@ class MainWindow(QMainWindow):
         self.dock.setVisible(self.viewer is not None)
         self.toolbar.setEnabled(True)
         self.menuBar().setEnabled(True)
+        for action in self._actions.values():
+            action.setEnabled(True)
+        self._changed()
+        self.way_back.hide()
         self.say("")
         self._idle.start()
 
@@ -432,7 +445,7 @@ class MainWindow(QMainWindow):
         if self.person is None:
             self.who.setText("Nobody is signed in")
         else:
-            self.who.setText(f"{self.person.name.replace('^', ', ', 1)} ({self.person.role})")
+            self.who.setText(f"{readable(self.person.name)} ({self.person.role})")
 
     def say(self, sentence: str, bad: bool = False) -> None:
         """A sentence in place, never a box. A bad one stays until the next."""

@@ -175,11 +175,16 @@ def gradient(voxels: Any, k: int, j: int, i: int, fk: Any, fj: Any, fi: Any) -> 
     if not _whole_rows(voxels.shape[2], i):
         return gradient_at_border(voxels, k, j, i, fk, fj, fi)
     wk, sk = spline(fk)
+    return _slope_of(_slices(voxels, k, j, i), wk, sk, fj, fi)
+
+
+@helper
+def _slope_of(slices: Any, wk: Any, sk: Any, fj: Any, fi: Any) -> Any:
+    """The gradient from the 64 voxels around, four vectors along k. wk, sk : `spline` of the fraction along k."""
     wi = _WI0() + (_WI1() + (_WI2() + _WI3() * fi) * fi) * fi
     wj = _WJ0() + (_WJ1() + (_WJ2() + _WJ3() * fj) * fj) * fj
     si = _SI0() + (_SI1() + _SI2() * fi) * fi
     sj = _SJ0() + (_SJ1() + _SJ2() * fj) * fj
-    slices = _slices(voxels, k, j, i)
     value = _blend(slices, wk)
     return totals(_blend(slices, sk) * (wj * wi), value * (sj * wi), value * (wj * si))
 
@@ -187,19 +192,13 @@ def gradient(voxels: Any, k: int, j: int, i: int, fk: Any, fj: Any, fi: Any) -> 
 @helper
 def gradient_from(voxels: Any, at: Any, row: int, layer: int, wk: Any, sk: Any, fj: Any, fi: Any) -> Any:
     """`gradient` where all 64 voxels exist: the first of them has the flat index `at`, wk and sk are `spline(fk)`."""
-    wi = _WI0() + (_WI1() + (_WI2() + _WI3() * fi) * fi) * fi
-    wj = _WJ0() + (_WJ1() + (_WJ2() + _WJ3() * fj) * fj) * fj
-    si = _SI0() + (_SI1() + _SI2() * fi) * fi
-    sj = _SJ0() + (_SJ1() + _SJ2() * fj) * fj
     a = four_rows(voxels, at, at + row, at + 2 * row, at + 3 * row)
     at += layer
     b = four_rows(voxels, at, at + row, at + 2 * row, at + 3 * row)
     at += layer
     c = four_rows(voxels, at, at + row, at + 2 * row, at + 3 * row)
     at += layer
-    slices = (a, b, c, four_rows(voxels, at, at + row, at + 2 * row, at + 3 * row))
-    value = _blend(slices, wk)
-    return totals(_blend(slices, sk) * (wj * wi), value * (sj * wi), value * (wj * si))
+    return _slope_of((a, b, c, four_rows(voxels, at, at + row, at + 2 * row, at + 3 * row)), wk, sk, fj, fi)
 
 
 @kernel
