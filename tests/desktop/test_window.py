@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydicom import dcmread
 from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication, QDialog, QLineEdit, QWidget
@@ -17,7 +18,7 @@ from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
 from dicom_io.report_sr import BASIC_TEXT_SR
 from render import View, draw, load_protocol
 from render.picture import to_rgb
-from tests.desktop.conftest import DOCTOR, PASSWORD, TECHNOLOGIST
+from tests.desktop.conftest import DOCTOR, PASSWORD, SAMPLE, TECHNOLOGIST
 from workstation.desktop import dialogs
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import CropBox, Tray
@@ -287,8 +288,6 @@ def test_signing_stores_what_was_on_screen_and_charges(
 
 
 def remake_of(site: Any, path: str) -> Any:
-    from pydicom import dcmread
-
     from dicom_io.evidence_sr import read_sr
 
     return remake(read_sr(dcmread(path)), site.archive)
@@ -382,6 +381,19 @@ def test_the_work_list_finds_and_takes_in(window: MainWindow, qtbot: QtBot, tmp_
     assert model.rowCount() == 1
     window.import_paths([str(tmp_path / "nothing")])
     qtbot.waitUntil(lambda: "no DICOM file" in window.statusBar().currentMessage(), timeout=20_000)
+
+
+def test_the_work_list_shows_what_arrives_by_itself(window: MainWindow, root: Path, qtbot: QtBot) -> None:
+    model = window.worklist.table.model()
+    assert model.rowCount() == 1
+    other = open_site(root)
+    for file in sorted((SAMPLE / "ct_head").glob("*.dcm"))[:2]:
+        ds = dcmread(file)
+        ds.SeriesInstanceUID, ds.SOPInstanceUID = "1.2.3", f"1.2.3.{ds.InstanceNumber}"
+        ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+        other.archive.keep([ds])
+    other.papers.engine.dispose()
+    qtbot.waitUntil(lambda: model.rowCount() == 2, timeout=20_000)
 
 
 def test_help_shows_every_key(window: MainWindow, qtbot: QtBot) -> None:

@@ -1,5 +1,6 @@
 """The work list: the series in the archive as they arrive, with what has become of them."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -57,10 +58,13 @@ class WorkList(QWidget):
 
     opened = Signal(str)
     dropped = Signal(list)
+    _arrived = Signal(object)
 
     def __init__(self, rows: Callable[[], tuple[Row, ...]]) -> None:
         super().__init__()
         self._rows, self._model = rows, _Model()
+        self._asking: threading.Thread | None = None
+        self._arrived.connect(self._show_rows)
         self._sorted = QSortFilterProxyModel(self)
         self._sorted.setSourceModel(self._model)
         self._sorted.setFilterKeyColumn(-1)
@@ -94,16 +98,26 @@ class WorkList(QWidget):
         self.setAcceptDrops(True)
         self._timer = QTimer(self)
         self._timer.setInterval(_REFRESH_MS)
-        self._timer.timeout.connect(self.refresh)
+        self._timer.timeout.connect(self._look)
         self._timer.start()
         self.refresh()
 
     def refresh(self) -> None:
+        """Shows the list as it is now."""
+        self._show_rows(self._rows())
+
+    def _look(self) -> None:
+        """Asks for the list beside the window: an archive of years takes longer to read than a hand may wait."""
+        if self.isVisible() and (self._asking is None or not self._asking.is_alive()):
+            self._asking = threading.Thread(
+                target=lambda: self._arrived.emit(self._rows()), name="work list", daemon=True
+            )
+            self._asking.start()
+
+    def _show_rows(self, rows: tuple[Row, ...]) -> None:
         """Studies appear as they arrive; what is selected stays selected."""
-        if not self.isVisible() and self._model.rows:
-            return
         chosen = self._chosen(self.table.currentIndex())
-        self._model.show_rows(self._rows())
+        self._model.show_rows(rows)
         count = len(self._model.rows)
         self.note.setText(
             f"{count} series. Double-click opens one." if count else
@@ -113,7 +127,10 @@ class WorkList(QWidget):
             self.select(chosen.series_uid)
 
     def stop(self) -> None:
+        """Asks no more, and waits for what was asked."""
         self._timer.stop()
+        if self._asking is not None:
+            self._asking.join()
 
     def select(self, series_uid: str) -> bool:
         for number, row in enumerate(self._model.rows):
