@@ -478,15 +478,16 @@ class TestServing:
         assert command("serve", *words).code == 2
 
 
-class TestBadInput:
-    @pytest.fixture
-    def broken(self, slices: Path, tmp_path: Path) -> Path:
-        """The slices without one in the middle."""
-        folder = tmp_path / "broken"
-        shutil.copytree(slices, folder)
-        sorted(folder.iterdir())[7].unlink()
-        return folder
+@pytest.fixture
+def broken(slices: Path, tmp_path: Path) -> Path:
+    """The slices without one in the middle."""
+    folder = tmp_path / "broken"
+    shutil.copytree(slices, folder)
+    sorted(folder.iterdir())[7].unlink()
+    return folder
 
+
+class TestBadInput:
     def test_a_missing_slice_is_a_gap(self, command: Command, broken: Path, tmp_path: Path) -> None:
         (series,) = command("inspect", broken, "--json").json
         assert series["instances"] == 15
@@ -633,13 +634,6 @@ class TestBadInput:
 
 class TestVolumes:
     """What `inspect`, `export`, `render` and `run` do with what is missing, and how `inspect` shows what is there."""
-
-    @pytest.fixture
-    def broken(self, slices: Path, tmp_path: Path) -> Path:
-        folder = tmp_path / "broken"
-        shutil.copytree(slices, folder)
-        sorted(folder.iterdir())[7].unlink()
-        return folder
 
     def test_thumbnails_are_pictures_of_each_volume(self, command: Command, slices: Path, tmp_path: Path) -> None:
         target = tmp_path / "thumbs"
