@@ -80,7 +80,7 @@ class Archive:
 
     # Coming in
 
-    def spool(self, write: Callable[[Path], None]) -> Path:
+    def spool(self, write: Callable[[Path], object]) -> Path:
         """A file in the spool, written by `write` and flushed to the disk; nothing is left behind if that fails."""
         self._spool.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(suffix=".part", dir=self._spool)

@@ -578,7 +578,7 @@ def send(
     as_json: Json = False,
 ) -> None:
     """Send DICOM files by C-STORE. Exit 1 when one was not accepted."""
-    from dicom_io.send import Peer
+    from dicom_io.associate import Peer
     from dicom_io.send import send as c_store
     from dicom_io.series import open_series
 
