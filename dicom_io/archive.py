@@ -5,11 +5,12 @@ A file is complete on the disk, under its final name and in the index before any
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -59,6 +60,22 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Shelved:
+    """An instance as the index lists it, for those who look after the archive. derived : it says so itself."""
+
+    sop_instance_uid: str
+    series_uid: str
+    study_uid: str
+    accession: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    path: Path
+    size: int
+    sha256: str
+    derived: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Coming:
     """A spooled file, its header and the digest of what it holds."""
 
@@ -72,7 +89,7 @@ class Archive:
 
     def __init__(self, root: Path, database: Engine | None = None) -> None:
         self.root = root
-        self._files = root / "instances"
+        self.files = root / "instances"
         self._quarantine = root / "quarantine"
         self._spool = root / "spool" / f"{os.getpid()}-{_LIFE}"
         self._database = database or open_database(root / "workstation.db")
@@ -141,8 +158,8 @@ class Archive:
         try:
             for one in coming:
                 uid = one.instance.sop_instance_uid
-                relative = Path(one.instance.study_uid) / one.instance.series_uid / f"{uid}.dcm"
-                target = self._files / relative
+                relative = self._place_of(one.instance)
+                target = self.files / relative
                 known = None
                 if not place(one.spooled, target):
                     known = self._known_digest(uid)
@@ -159,7 +176,7 @@ class Archive:
                 flush(target)
             for folder in dict.fromkeys(target.parent for _, target, _ in fresh):
                 # Folders above it are flushed once: what else may be in them has been by whoever put it there.
-                flush_folders(folder, folder if folder in self._flushed else self._files)
+                flush_folders(folder, folder if folder in self._flushed else self.files)
                 self._flushed.add(folder)
             indexed = self._index([row for _, _, row in fresh]) if fresh else []
         except OperationalError as error:
@@ -282,7 +299,7 @@ class Archive:
 
     def rebuild_index(self) -> Scan:
         """The index anew from the files alone. Returns what is in it then, and the files that are no whole instance."""
-        rows, bad = self._rows_of(files_below(self._files) if self._files.exists() else ())
+        rows, bad = self._rows_of(files_below(self.files) if self.files.exists() else ())
         with self._database.begin() as connection:
             connection.execute(delete(_INSTANCE))
             if rows:
@@ -299,25 +316,76 @@ class Archive:
             return 0
         with self._database.connect() as connection:
             known = set(connection.execute(select(_INSTANCE.c.path)).scalars())
-        files = files_below(self._files) if self._files.exists() else ()
-        rows, _ = self._rows_of(f for f in files if f.relative_to(self._files).as_posix() not in known)
+        files = files_below(self.files) if self.files.exists() else ()
+        rows, _ = self._rows_of(f for f in files if f.relative_to(self.files).as_posix() not in known)
         if rows:
             self._index(rows)
         self.root.mkdir(parents=True, exist_ok=True)
         mark.write_text(now, encoding="ascii")
         return len(rows)
 
+    def shelved(self) -> tuple[Shelved, ...]:
+        """Every instance of the index, by UID."""
+        columns = _INSTANCE.c
+        query = select(
+            columns.sop_instance_uid, columns.series_uid, columns.study_uid, columns.accession, columns.sop_class_uid,
+            columns.path, columns.size, columns.sha256, columns.header,
+        ).order_by(columns.sop_instance_uid)  # fmt: skip
+        with self._database.connect() as connection:
+            rows = connection.execute(query).all()
+        found = []
+        for uid, series, study, accession, sop_class, path, size, held, header in rows:
+            read = json.loads(header)
+            derived = "DERIVED" in read["image_type"][:1]
+            syntax = read["transfer_syntax_uid"]
+            found.append(
+                Shelved(uid, series, study, accession, sop_class, syntax, self.files / path, size, held, derived)
+            )
+        return tuple(found)
+
+    def forget(self, uids: Collection[str]) -> None:
+        """Takes instances out of the index; their files stay where they are."""
+        with self._database.begin() as connection:
+            connection.execute(delete(_INSTANCE).where(_INSTANCE.c.sop_instance_uid.in_(uids)))
+
+    def exchange(self, uid: str, other: Path) -> Kept:
+        """Puts another file of the same UID in the place of the one that is kept, which goes into quarantine.
+
+        A crash in between leaves the new file without a row; `rebuild_index` gives it one. Raises NotFound.
+        """
+        kept = self.instance(uid)
+        old, held = Path(kept.path), self._known_digest(uid) or ""
+        new = self.spool(lambda path: shutil.copyfile(other, path))
+        os.link(old, self._quarantine / f"{uid}.{held[:12]}.dcm")
+        self.forget([uid])
+        old.unlink()
+        taken = self.admit(new, expected_uid=uid)
+        other.unlink()
+        return taken
+
     def _rows_of(self, files: Iterable[Path]) -> tuple[list[dict[str, object]], list[Unreadable]]:
-        rows: list[dict[str, object]] = []
+        rows: dict[str, dict[str, object]] = {}
         bad: list[Unreadable] = []
         for batch in batches(files, _SCANNED):
             for path, found in zip(batch, read_all(batch), strict=True):
                 if isinstance(found, Unreadable):
                     bad.append(found)
                     continue
-                held = digest_of(path, found.transfer_syntax_uid)
-                rows.append(_row(found, path.relative_to(self._files), path.stat().st_size, held))
-        return rows, bad
+                uid, relative = found.sop_instance_uid, path.relative_to(self.files)
+                if relative != self._place_of(found):
+                    bad.append(
+                        Unreadable(str(path), f"{path}: its UIDs belong elsewhere; import it and remove it here.")
+                    )
+                elif uid in rows:
+                    bad.append(Unreadable(str(path), f"{path}: the same UID as {rows[uid]['path']}, which was taken."))
+                else:
+                    held = digest_of(path, found.transfer_syntax_uid)
+                    rows[uid] = _row(found, relative, path.stat().st_size, held)
+        return list(rows.values()), bad
+
+    @staticmethod
+    def _place_of(instance: Instance) -> Path:
+        return Path(instance.study_uid) / instance.series_uid / f"{instance.sop_instance_uid}.dcm"
 
     def _known_digest(self, uid: str) -> str | None:
         with self._database.connect() as connection:
@@ -341,7 +409,7 @@ class Archive:
             rows = connection.execute(query.order_by(_INSTANCE.c.sop_instance_uid)).all()
         for path, header in rows:
             instance = _INSTANCES.validate_json(header)
-            object.__setattr__(instance, "path", f"{self._files}{os.sep}{path}")  # new, and nobody else's yet
+            object.__setattr__(instance, "path", f"{self.files}{os.sep}{path}")  # new, and nobody else's yet
             yield instance
 
 

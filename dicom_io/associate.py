@@ -65,13 +65,14 @@ def associate(
         evt_handlers=[
             (evt.EVT_REQUESTED, lambda event: sockets.append(event.assoc.dul.socket.socket)),
             (evt.EVT_CONN_OPEN, prompt),
+            (evt.EVT_CONN_CLOSE, lambda _: _close(sockets)),
             *handlers,
         ],
     )
     if association.is_established:
+        association.sockets = sockets
         return association
-    for unused in sockets:  # pynetdicom forgets the socket of a refused connection without closing it
-        unused.close()
+    _close(sockets)
     if association.is_rejected:
         raise PeerUnreachable(f"{peer} rejected the association from {calling}; check both AE titles there.")
     if association.rejected_contexts:
@@ -80,6 +81,18 @@ def associate(
         f"{peer} cannot be reached: nobody answers there, or the connection was refused"
         + ("." if peer.tls is None else ", or one side does not trust the other's certificate.")
     )
+
+
+def drop(association: Any) -> None:
+    """Ends an association that broke. It may call itself established for a while yet."""
+    association.abort()
+    _close(association.sockets)
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    """pynetdicom forgets the socket of a connection that was refused or reset without closing it."""
+    for unused in sockets:
+        unused.close()
 
 
 class _Remembering:

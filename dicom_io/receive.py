@@ -135,9 +135,11 @@ class Receiver:
     def _accept(self) -> None:
         self._listening.settimeout(0.1)
         while not self._stopping.is_set():
+            if len(self._open) >= self._rules.max_associations:
+                self._stopping.wait(0.2)  # a process that shares the socket may have room
             try:
                 peer, address = self._listening.accept()
-            except TimeoutError:
+            except (TimeoutError, BlockingIOError):
                 continue
             except OSError as error:  # out of file handles, or a peer that went away again
                 log.warning("a connection was not accepted: %s", error.strerror)
