@@ -40,6 +40,8 @@ class Destination:
     state folder or absolute; fhir needs url (a server) or folder.
     entities : whose charges it takes, all if empty: a hospital's biller the technical part, a practice's the other one.
     retry_s, retry_max_s : the pause after a failure, doubled with each further one up to the maximum, in seconds.
+    archived_when : what it takes that an image counts as archived (dicom): kept here, acknowledged by the destination,
+    or committed by it, for which it is asked (storage commitment), again after commitment_retry_s.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -69,8 +71,12 @@ class Destination:
     fhir_version: Literal["R4B", "R5"] = "R4B"
     url: str = ""
     token_file: str = ""
+    archived_when: Literal["kept", "acknowledged", "committed"] = "kept"
+    commitment_retry_s: Annotated[float, Field(gt=0)] = 3600.0
 
     def __post_init__(self) -> None:
+        if self.archived_when != "kept" and (self.kind != "dicom" or "images" not in self.takes):
+            raise ValueError(f"destination {self.name!r}: archived_when is for images that go to dicom")
         if self.kind in ("folder", "sheet") and not self.folder:
             raise ValueError(f"destination {self.name!r} of kind {self.kind} needs `folder`")
         if self.kind in ("dicom", "mllp") and not 0 < self.port < 65536:

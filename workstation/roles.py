@@ -18,13 +18,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from dicom_io.archive import Archive, Kept
+from dicom_io import commitment
+from dicom_io.archive import Kept
+from dicom_io.capabilities import STORAGE_COMMITMENT
+from dicom_io.commitment import Committed
 from dicom_io.errors import NotFound
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
 from dicom_io.receive import Receiver
 from dicom_io.tls import Tls, server_context
 from workstation.admission import rules_of
-from workstation.config import Config, load_config
+from workstation.commit import ask_for_commitment, commitment_peers, hear
 from workstation.deliver import drain
 from workstation.listen import answering
 from workstation.outbox import DatabaseFailed
@@ -38,6 +41,8 @@ from workstation.worklist import recheck
 Say = Callable[[dict[str, Any]], None]
 # How often a receiver says what it has counted.
 _COUNTS_S = 2.0
+# How often a deliverer looks what has not been committed in time.
+_ASK_S = 30.0
 # What was received longer ago than this was filed by an earlier process.
 _LOOK_BACK_S = 86400.0
 
@@ -65,8 +70,13 @@ class Events:
         self.work.set()
 
 
-def receive(root: Path, config: Config, told: Told, events: Events, say: Say) -> None:
-    """Receives on a socket that other processes may share."""
+def receive(site: Site, told: Told, events: Events, say: Say) -> None:
+    """Receives on a socket that other processes may share, and hears of storage commitment."""
+    root, config = site.root, site.config
+
+    def committed(answer: Committed) -> None:
+        hear(site, answer)
+        say({"event": "committed", "instances": len(answer.committed), "failed": len(answer.failed)})
 
     def kept(item: Kept) -> None:
         uid = item.instance.sop_instance_uid
@@ -85,10 +95,13 @@ def receive(root: Path, config: Config, told: Told, events: Events, say: Say) ->
         files = (settings.client_authority, settings.certificate, settings.key)
         tls = server_context(Tls(*(str(root / name) if name else "" for name in files)))
     receiver = Receiver(
-        Archive(root),
+        site.archive,
         ae_title=told.ae_title,
         on_kept=kept,
         rules=rules_of(config, root, told.ae_title, told.processes),
+        services={
+            STORAGE_COMMITMENT: commitment.service(site.archive, commitment_peers(site), committed, told.ae_title)
+        },
         tls=tls,
         listening=socket.socket(fileno=told.socket),
     )
@@ -192,7 +205,7 @@ def deliver(site: Site, told: Told, events: Events, say: Say) -> None:
     """Delivers what is queued, until told to stop. `idle` is told whenever everything that came in is decided and
     everything that can be delivered is."""
     say({"event": "ready"})
-    idle = True
+    idle, look_at = True, 0.0
     while not events.stop.is_set():
         try:
             tried = drain(site, at_once=False)
@@ -209,6 +222,10 @@ def deliver(site: Site, told: Told, events: Events, say: Say) -> None:
                     "detail": delivery.detail,
                 }
             )
+        if tried or time.monotonic() >= look_at:
+            look_at = time.monotonic() + _ASK_S
+            with suppress(DatabaseFailed):
+                ask_for_commitment(site, say)
         idle = idle and not tried
         if not any(delivery.outcome == "acknowledged" for _, delivery in tried):
             quiet = not site.casebook.due() and not site.outbox.pending()
@@ -244,7 +261,7 @@ def main(text: str) -> None:
     threading.Thread(target=listen, name="supervisor", daemon=True).start()
     root = Path(told.root)
     if told.role == "receive":
-        receive(root, load_config(root), told, events, say)
+        receive(open_site(root), told, events, say)
     elif told.role == "decide":
         decide(open_site(root), told, events, say, records)
     else:

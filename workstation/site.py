@@ -12,6 +12,7 @@ from dicom_io.stamp import Stamp
 from dicom_io.uids import derived
 from render.engine.cpu import ENGINE_VERSION
 from workstation.casebook import Casebook
+from workstation.commitments import Commitments
 from workstation.config import Config, load_config
 from workstation.journal import Journal
 from workstation.outbox import Outbox
@@ -27,7 +28,7 @@ def local_clock() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything a case needs beside itself. One database holds index, journal, papers, casebook and outbox."""
+    """Everything a case needs beside itself. One database holds all of its stores."""
 
     root: Path
     config: Config
@@ -36,6 +37,7 @@ class Site:
     papers: PapersFile
     outbox: Outbox
     casebook: Casebook
+    commitments: Commitments
     clock: Clock
 
     def stamp(self, session_uid: str, at: datetime) -> Stamp:
@@ -70,5 +72,6 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         papers=PapersFile(database),
         outbox=outbox,
         casebook=Casebook(database, outbox),
+        commitments=Commitments(database),
         clock=clock,
     )

@@ -17,6 +17,7 @@ from render.protocols import protocol_names
 from render.recipe import KINDS, read_recipe
 from workstation.cli import app
 from workstation.config import Config, Destination, Fees, Listener, Member, PayerRule, Reading, ReceiverSettings
+from workstation.conformance import statement
 from workstation.papers import OnFile, Papers, Session, Statement
 from workstation.peers import KnownPeer
 
@@ -71,6 +72,11 @@ def test_a_command_prints_json(name: str) -> None:
 @pytest.mark.parametrize("name", ["send", "run", "outbox send", "retrieve", "storage prune"])
 def test_what_sends_has_a_dry_run(name: str) -> None:
     assert any("--dry-run" in parameter.opts for parameter in commands()[name].params)
+
+
+def test_the_conformance_statement_is_what_the_tables_say() -> None:
+    """`python -m workstation.conformance > docs/conformance.md` writes it anew."""
+    assert (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8") == statement()
 
 
 def test_the_readme_names_no_command_that_is_not_there() -> None:
