@@ -621,6 +621,9 @@ def serve(
     hl7_port: Annotated[
         int | None, typer.Option(help="Where to listen for HL7; the settings' port by default.", min=0, max=65535)
     ] = None,
+    monitor_port: Annotated[
+        int | None, typer.Option(help="Where health and metrics are, on this machine alone.", min=0, max=65535)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Receive DICOM and HL7, decide, and deliver the outbox until SIGTERM or Ctrl-C."""
@@ -635,6 +638,7 @@ def serve(
         interval_s,
         lambda event: typer.echo(json.dumps(event) if as_json else " ".join(f"{k}={v}" for k, v in event.items())),
         hl7_port,
+        monitor_port,
     )
 
 

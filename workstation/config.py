@@ -1,11 +1,13 @@
 """The site's settings: one TOML file in the state folder, `config.toml`. Every key has a default; an unknown one is
 an error that names it."""
 
+import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 
@@ -273,6 +275,7 @@ class Config:
     ae_title: AeTitle = "WORKSTATION"
     host: str = "0.0.0.0"  # a PACS on another machine has to reach the receiver
     port: int = 11112
+    monitor_port: int = 0
     station_name: str = "WS3D"
     institution: str = ""
     institution_code: str = ""
@@ -306,6 +309,8 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
             raise ValueError(f"port {self.port} is not one of 0 to 65535 (0 lets the system choose)")
+        if not 0 <= self.monitor_port < 65536:
+            raise ValueError(f"monitor_port {self.monitor_port} is not one of 1 to 65535 (0 for none)")
         if self.font_file is not None and not self.font_file.is_file():
             raise ValueError(f"font {self.font!r} is no file")
         names = [d.name for d in self.destinations]
@@ -335,12 +340,42 @@ class Config:
 _ADAPTER = TypeAdapter(Config)
 
 
-def load_config(root: Path) -> Config:
-    """`root/config.toml`, or the defaults when there is none. Raises ConfigError."""
+def load_config(root: Path, environment: Mapping[str, str] | None = None) -> Config:
+    """`root/config.toml`, or the defaults when there is none, with what the environment says instead.
+
+    environment : WORKSTATION_SET_KEY is the value of `key`, WORKSTATION_SET_RECEIVER__IDLE_S of `idle_s` in
+    `[receiver]`, as TOML has it, or plain text. Of this process by default.
+
+    Raises ConfigError.
+    """
     path = root / "config.toml"
-    if not path.exists():
-        return Config()
     try:
-        return read_strictly(_ADAPTER, tomllib.loads(path.read_text(encoding="utf-8")), "the settings")
-    except (StrictError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        said = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
+    names = []
+    for name, text in sorted((os.environ if environment is None else environment).items()):
+        if name.startswith(_PREFIX):
+            names.append(name)
+            _set(said, name.removeprefix(_PREFIX).lower().split("__"), text, name)
+    where = ", ".join([str(path), *names]) if names else str(path)
+    try:
+        return read_strictly(_ADAPTER, said, "the settings") if said else Config()
+    except StrictError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+_PREFIX = "WORKSTATION_SET_"
+
+
+def _set(said: dict[str, Any], keys: list[str], text: str, name: str) -> None:
+    *tables, key = keys
+    for table in tables:
+        inner = said.setdefault(table, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{name}: {table} is no table of settings.")
+        said = inner
+    try:
+        said[key] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        said[key] = text  # plain text needs no quotes here
