@@ -119,7 +119,9 @@ def list_(as_json: Json = False) -> None:
     from dicom_io.archive import summary
     from workstation.site import open_site
 
-    rows = [summary(s) for s in open_site(_root).archive.all_series()]
+    site = open_site(_root)
+    revisions = site.arrivals.revisions()  # none for what was imported, and for what is still coming
+    rows = [{**summary(s), "revision": revisions.get(s.uid)} for s in site.archive.all_series()]
     columns = ["modality", "accession", "study_date", "instances", "description", "series_uid"]
     _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
 

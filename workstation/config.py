@@ -142,6 +142,8 @@ class ReceiverSettings:
     called : whether a caller has to call our AE title. callers : anybody, or peers alone, from their addresses.
     max_associations : at once. max_instance_mb : the largest instance. min_free_mb : so much of the disk stays free.
     request_s, idle_s, stall_s : seconds for the association request, between two messages, and within one.
+    series_quiet_s : a series is complete when nothing has come for so long, or, where expected_from names a peer, when
+    there are as many instances as that peer says.
     processes : receiving ones; 0 for one a core, four at most. certificate, key, client_authority : PEM files; with the
     first two it speaks TLS, and with the last a caller needs a certificate signed by it.
     """
@@ -155,6 +157,8 @@ class ReceiverSettings:
     request_s: Annotated[float, Field(gt=0)] = 30.0
     idle_s: Annotated[float, Field(gt=0)] = 600.0
     stall_s: Annotated[float, Field(gt=0)] = 60.0
+    series_quiet_s: Annotated[float, Field(gt=0)] = 30.0
+    expected_from: str = ""
     processes: Annotated[int, Field(ge=0, le=64)] = 0
     certificate: str = ""
     key: str = ""

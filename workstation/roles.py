@@ -1,7 +1,8 @@
 """What `serve` does, in three roles, each in processes of its own: receiving, deciding, delivering.
 
-A process of a role tells what happens in lines of JSON on its standard output, hears of SRs to file on its standard
-input (an empty line: look for some), and ends on SIGTERM, or when that input ends: whoever started it is gone then.
+A process of a role tells what happens in lines of JSON on its standard output, hears on its standard input of SRs to
+file (`record UID`) and of series that grow (`series UID`; an empty line: look for both), and ends on SIGTERM, or when
+that input ends: whoever started it is gone then.
 """
 
 import json
@@ -84,6 +85,7 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
             {
                 "event": "received",
                 "instance": uid,
+                "series": item.instance.series_uid,
                 "news": item.news,
                 **({"record": uid} if item.instance.sop_class_uid in REPORT_CLASSES else {}),
             }
@@ -137,14 +139,25 @@ def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]
         # Its words may quote a value; its kind and the accession are enough to look.
         say({"event": "undecided", "accession": accession, "detail": type(error).__name__})
 
+    arrivals = site.arrivals
+
     def file_what_came() -> None:
         while records:
-            if not records[0]:
-                look_again(site)
-            else:
+            what, _, uid = records[0].partition(" ")
+            if what == "series":
+                again = arrivals.came(uid, time.monotonic())
+                if again is not None:
+                    say({"event": "series reopened", "series": uid, "revision": again.revision + 1})
+            elif what == "record":
                 with suppress(NotFound):
-                    file_record(site.archive.instance(records[0]), site)
+                    file_record(site.archive.instance(uid), site)
+            else:
+                look_again(site)
+                arrivals.left_open(time.monotonic())
             records.popleft()
+        for done in arrivals.look(time.monotonic(), site.clock()):
+            how = {"instances": done.instances, "revision": done.revision}
+            say({"event": "series complete", "series": done.series_uid, **how})
 
     def file_the_rest() -> None:
         """What came while the signal did. Where the database fails, the next start does it."""
@@ -162,6 +175,7 @@ def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]
             hearing = socket.socket(fileno=told.socket)
             stack.enter_context(MllpListener(answering(site, heard), tls=tls, listening=hearing))
         look_again(site)
+        arrivals.left_open(time.monotonic())
         say({"event": "ready"})
         checked = site.clock()
         while not events.stop.is_set():

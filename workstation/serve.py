@@ -90,7 +90,9 @@ def serve(
             record = event.pop("record", "")
             say(event)
             if record:
-                decider.write(record)
+                decider.write(f"record {record}")
+            if event["event"] == "received":
+                decider.write(f"series {event['series']}")
 
         def look_again() -> None:
             decider.write("")  # it may have kept something and not said so

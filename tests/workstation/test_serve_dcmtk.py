@@ -33,12 +33,16 @@ def look(serving: Serving, path: str) -> str:
 
 def test_from_storescu_to_the_outgoing_folder(command: Command, tmp_path: Path) -> None:
     root = tmp_path / "root"
+    root.mkdir()
+    (root / "config.toml").write_text("[receiver]\nseries_quiet_s = 0.5\n")
     with Serving(root, "--interval-s", "0.2", "--monitor-port", "0") as serving:
         # -xt: propose JPEG-LS lossless, in which the sample is kept.
         sent = storescu(serving.port, "-xt")
         assert sent.returncode == 0, sent.stderr
         received = [serving.next("received") for _ in range(108)]
         assert {(event["event"], event["news"]) for event in received} == {("received", "new")}
+        complete = serving.next("series complete")
+        assert (complete["series"], complete["instances"], complete["revision"]) == (SERIES_UID, 108, 1)
         kept = {file.name: file.read_bytes() for file in (root / "instances").rglob("*.dcm")}
         assert len(kept) == 108
         well = json.loads(look(serving, "/health"))
