@@ -171,6 +171,22 @@ class ReceiverSettings:
             raise ValueError("receiver: client_authority needs certificate and key as well")
 
 
+@dataclass(frozen=True, slots=True)
+class WorklistSettings:
+    """A modality worklist that orders are taken from.
+
+    peer : the name of who has it. modality, station_ae_title : only steps of these; any if empty. every_s : how often
+    it is asked. ahead : steps of today and later, else of today alone.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    peer: Text
+    modality: str = ""
+    station_ae_title: str = ""
+    every_s: Annotated[float, Field(ge=1)] = 300.0
+    ahead: bool = True
+
+
 # What a report can state, and no other paper can.
 ReportFact = Literal[
     "three_d_findings",
@@ -305,6 +321,7 @@ class Config:
     destinations: tuple[Destination, ...] = field(default=(_OUTGOING,))
     receiver: ReceiverSettings = field(default=ReceiverSettings())
     listener: Listener | None = None
+    worklist: WorklistSettings | None = None
     reading: Reading = field(default=Reading())
     payers: dict[str, PayerRule] = field(default_factory=dict)
     people: tuple[Member, ...] = ()

@@ -38,6 +38,7 @@ from workstation.settling import Settled, settle_due
 from workstation.site import Site, open_site
 from workstation.transports.mllp import MllpListener, server_tls
 from workstation.worklist import recheck
+from workstation.worklist_orders import poll
 
 Say = Callable[[dict[str, Any]], None]
 # How often a receiver says what it has counted.
@@ -176,6 +177,13 @@ def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]
             stack.enter_context(MllpListener(answering(site, heard), tls=tls, listening=hearing))
         look_again(site)
         arrivals.left_open(time.monotonic())
+        if site.config.worklist is not None:
+            polling = threading.Thread(
+                target=_poll, args=(site, site.config.worklist.every_s, events, say), name="poll"
+            )
+            polling.start()
+            stack.callback(polling.join)
+            stack.callback(events.end)
         say({"event": "ready"})
         checked = site.clock()
         while not events.stop.is_set():
@@ -192,6 +200,18 @@ def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]
                 # Locked, or the disk is full. Nothing is lost: what is due is due still.
                 say({"event": "undecided", "accession": "", "detail": type(error).__name__})
             events.work.wait(told.interval_s)
+
+
+def _poll(site: Site, every_s: float, events: Events, say: Say) -> None:
+    """Takes orders from the worklist now and then; a peer that is slow holds up nothing else."""
+    while True:
+        try:
+            if poll(site, say):
+                events.work.set()
+        except DatabaseFailed as error:
+            say({"event": "worklist failed", "detail": type(error).__name__})
+        if events.stop.wait(every_s):
+            return
 
 
 def look_again(site: Site) -> None:

@@ -16,7 +16,17 @@ from render.presets import preset_names, windows
 from render.protocols import protocol_names
 from render.recipe import KINDS, read_recipe
 from workstation.cli import app
-from workstation.config import Config, Destination, Fees, Listener, Member, PayerRule, Reading, ReceiverSettings
+from workstation.config import (
+    Config,
+    Destination,
+    Fees,
+    Listener,
+    Member,
+    PayerRule,
+    Reading,
+    ReceiverSettings,
+    WorklistSettings,
+)
 from workstation.conformance import statement
 from workstation.papers import OnFile, Papers, Session, Statement
 from workstation.peers import KnownPeer
@@ -25,7 +35,18 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 PAPERS = ROOT / "docs" / "papers.md"
-SETTINGS_KINDS = (Config, Destination, Listener, Reading, PayerRule, Member, Fees, KnownPeer, ReceiverSettings)
+SETTINGS_KINDS = (
+    Config,
+    Destination,
+    Listener,
+    Reading,
+    PayerRule,
+    Member,
+    Fees,
+    KnownPeer,
+    ReceiverSettings,
+    WorklistSettings,
+)
 
 
 def commands() -> dict[str, Any]:
