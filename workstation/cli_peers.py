@@ -1,6 +1,6 @@
 """`workstation peers …`, `workstation query` and `workstation retrieve`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -39,7 +39,7 @@ def add(
     host: str,
     port: Annotated[int, typer.Argument(min=1, max=65535)],
     called: Annotated[str, typer.Option("-aec", help="Its AE title.", callback=ae_title)],
-    how: Annotated[str, typer.Option("--retrieve", help="How it gives what it has: get or move.")] = "get",
+    how: Annotated[str, typer.Option("--retrieve", help="How it gives what it has: get, move or web.")] = "get",
     address: Annotated[
         list[str] | None, typer.Option(help="From where it calls us, an address or a network; may be given again.")
     ] = None,
@@ -53,15 +53,16 @@ def add(
     """Add a peer, or change it."""
     from workstation.peers import KnownPeer, PeersError, add_peer
 
-    if how not in ("get", "move"):
-        raise typer.BadParameter(f"{how!r} is neither get nor move", param_hint="--retrieve")
+    ways: dict[str, Literal["get", "move", "web"]] = {"get": "get", "move": "move", "web": "web"}
+    if how not in ways:
+        raise typer.BadParameter(f"{how!r} is not one of {', '.join(ways)}", param_hint="--retrieve")
     try:
         peer = KnownPeer(
             name=name,
             host=host,
             port=port,
             ae_title=called,
-            retrieve="move" if how == "move" else "get",
+            retrieve=ways[how],
             addresses=tuple(address or ()),
             url=url,
             tls=tls,
@@ -124,13 +125,22 @@ def query(
     """Ask a peer what it has (C-FIND): studies, the series of a study, the instances of a series, or its worklist."""
     from dataclasses import asdict
 
+    from dicom_io import dicomweb
     from dicom_io.query import find_instances, find_scheduled, find_series, find_studies
     from workstation.config import load_config
     from workstation.peers import find_peer
 
     if series and not study:
         raise typer.BadParameter("a series is looked for in its study; give --study too", param_hint="--series")
-    peer, calling = find_peer(root(), name).at(root()), load_config(root()).ae_title
+    known, calling = find_peer(root(), name), load_config(root()).ae_title
+    peer, web = known.at(root()), known.web(root()) if known.retrieve == "web" else None
+    conditions = {
+        "patient_id": patient_id,
+        "patient_name": patient_name,
+        "accession": accession,
+        "dates": dates,
+        "modality": modality,
+    }
     found: list[Any]
     if worklist:
         found = find_scheduled(
@@ -138,20 +148,13 @@ def query(
         )
         columns = ["start_date", "start_time", "modality", "accession", "procedure_code", "procedure_description"]
     elif series:
-        found, columns = find_instances(peer, study, series, calling), ["number", "sop_instance_uid"]
+        found = dicomweb.find_instances(web, study, series) if web else find_instances(peer, study, series, calling)
+        columns = ["number", "sop_instance_uid"]
     elif study:
-        found = find_series(peer, study, calling)
+        found = dicomweb.find_series(web, study) if web else find_series(peer, study, calling)
         columns = ["number", "modality", "description", "instances", "series_uid"]
     else:
-        found = find_studies(
-            peer,
-            calling,
-            patient_id=patient_id,
-            patient_name=patient_name,
-            accession=accession,
-            dates=dates,
-            modality=modality,
-        )
+        found = dicomweb.find_studies(web, **conditions) if web else find_studies(peer, calling, **conditions)  # type: ignore[arg-type]
         columns = ["study_date", "patient_id", "accession", "modalities", "description", "instances", "study_uid"]
     rows = [asdict(one) for one in found]
     show(as_json, rows, table([[_cell(row[c]) for c in columns] for row in rows], columns))
@@ -167,11 +170,12 @@ def retrieve(
     instance: Annotated[
         list[str] | None, typer.Option(metavar="UID", help="Only this instance of the one series; may be given again.")
     ] = None,
-    how: Annotated[str, typer.Option("--how", help="get or move, instead of what the peer's entry says.")] = "",
+    how: Annotated[str, typer.Option("--how", help="get, move or web, instead of what the peer's entry says.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Fetch nothing; list what would come.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fetch from a peer (C-GET, or C-MOVE to a running `serve`). Exit 1 when not all came."""
+    from dicom_io import dicomweb
     from dicom_io.query import find_series
     from dicom_io.retrieve import retrieve as fetch
     from workstation.peers import find_peer
@@ -180,10 +184,14 @@ def retrieve(
     site = open_site(root())
     known = find_peer(root(), name)
     peer, calling = known.at(root()), site.config.ae_title
-    if how not in ("", "get", "move"):
-        raise typer.BadParameter(f"{how!r} is neither get nor move", param_hint="--how")
+    how = how or known.retrieve
+    if how not in ("get", "move", "web"):
+        raise typer.BadParameter(f"{how!r} is not one of get, move, web", param_hint="--how")
     if dry_run:
-        wanted = [s for s in find_series(peer, study, calling) if not series or s.series_uid in series]
+        all_series = (
+            dicomweb.find_series(known.web(root()), study) if how == "web" else find_series(peer, study, calling)
+        )
+        wanted = [s for s in all_series if not series or s.series_uid in series]
         rows = [{"series_uid": s.series_uid, "modality": s.modality, "instances": s.instances} for s in wanted]
         show(
             as_json,
@@ -192,16 +200,23 @@ def retrieve(
         )
         return
     bar = progress_bar()
-    got = fetch(
-        peer,
-        site.archive,
-        study,
-        series or (),
-        instance or (),
-        calling=calling,
-        how="move" if (how or known.retrieve) == "move" else "get",
-        progress=lambda done, of: bar(f"{done} of {of} instances", done / of),
-    )
+
+    def progress(done: int, of: int) -> None:
+        bar(f"{done} of {of} instances", done / of)
+
+    if how == "web":
+        got = dicomweb.retrieve(known.web(root()), site.archive, study, series or (), instance or (), progress=progress)
+    else:
+        got = fetch(
+            peer,
+            site.archive,
+            study,
+            series or (),
+            instance or (),
+            calling=calling,
+            how="move" if how == "move" else "get",
+            progress=progress,
+        )
     result = {
         "completed": got.completed,
         "failed": got.failed,
