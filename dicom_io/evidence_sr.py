@@ -18,6 +18,7 @@ from dicom_io.derived import equipment
 from dicom_io.errors import NotReadable
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, checked_role
 from dicom_io.inherited import copy_patient_and_study
+from dicom_io.measurement_sr import is_measurement, measurement_group, read_measurement
 from dicom_io.stamp import Stamp
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, derived
 
@@ -79,6 +80,7 @@ def _read(ds: Dataset) -> Evidence:
     if measurements is None or statements is None or sr.first(statements, c.INDEPENDENT) is None:
         raise NotReadable(f"Instance {ds.SOPInstanceUID}: an SR, but not a 3D post-processing record of this kind.")
     series_of = dict(_series_of_references(ds))
+    groups = list(sr.children(measurements, c.MEASUREMENT_GROUP))
     verified = ds.get("VerificationFlag") == "VERIFIED" and bool(ds.get("VerifyingObserverSequence"))
     return Evidence(
         sop_instance_uid=str(ds.SOPInstanceUID),
@@ -95,8 +97,9 @@ def _read(ds: Dataset) -> Evidence:
         supervisor=_read_person(statements, c.SUPERVISOR),
         acts=tuple(_read_act(str(a.TextValue)) for a in sr.children(statements, c.ACT)),
         attestation=_read_attestation(statements),
-        products=tuple(_read_product(g, series_of) for g in sr.children(measurements, c.MEASUREMENT_GROUP)),
+        products=tuple(_read_product(g, series_of) for g in groups if not is_measurement(g)),
         sources=tuple(_read_sources(ds, series_of)),
+        measurements=tuple(read_measurement(g) for g in groups if is_measurement(g)),
     )
 
 
@@ -170,7 +173,7 @@ def _root(evidence: Evidence, stamp: Stamp) -> Dataset:
         *_observers(evidence, stamp),
         sr.code("HAS CONCEPT MOD", c.PROCEDURE_REPORTED, procedure),
         sr.container("CONTAINS", c.IMAGE_LIBRARY, group),
-        sr.container("CONTAINS", c.IMAGING_MEASUREMENTS, *(_product(p, evidence) for p in evidence.products)),
+        sr.container("CONTAINS", c.IMAGING_MEASUREMENTS, *_groups(evidence)),
         sr.container("CONTAINS", c.QUALITATIVE_EVALUATIONS, *_statements(evidence)),
         template="1500",
     )
@@ -222,6 +225,13 @@ def _reference(entry: Dataset, series_of: dict[str, str]) -> ImageReference:
 
 
 # Products
+
+
+def _groups(evidence: Evidence) -> Iterable[Dataset]:
+    """A measurement group for each product, then one for each measurement."""
+    yield from (_product(product, evidence) for product in evidence.products)
+    for number, measurement in enumerate(evidence.measurements, start=1):
+        yield measurement_group(measurement, derived(evidence.sop_instance_uid, "measurement", str(number)))
 
 
 def _product(product: Product, evidence: Evidence) -> Dataset:

@@ -25,7 +25,7 @@ from render.draw import draw
 from render.engine.choice import choose
 from render.picture import Picture
 from workstation.address import address
-from workstation.case import Case, region_of
+from workstation.case import Case, CaseError, region_of
 from workstation.casebook import Record, slim
 from workstation.charge import Decision
 from workstation.context import site_policy
@@ -67,6 +67,10 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     volume = build_volume(
         series, case.which, lambda part: progress("building the volume", part), bridge_gaps=case.bridge_gaps
     )
+    if any(m.volume_digest != volume.digest for m in case.measurements):
+        raise CaseError(
+            "A measurement was made on another volume than this case draws. Nothing was drawn; measure again."
+        )
     engine, recipes = choose("stored", site.config.engine), case.protocol.recipes
     pictures = []
     for number, recipe in enumerate(recipes):
@@ -218,6 +222,7 @@ def _evidence(
         sources=tuple(
             ImageReference(i.sop_class_uid, i.sop_instance_uid, i.series_uid) for i in series.instances if i.is_image
         ),
+        measurements=case.measurements,
     )
     # Not `repr`: it shows the same moment differently as made and as read back from the journal.
     content = json.dumps(asdict(evidence), sort_keys=True, default=datetime.isoformat)

@@ -11,8 +11,10 @@ import pytest
 from pydicom import dcmread
 
 from dicom_io.archive import Archive
+from dicom_io.build_volume import build_volume
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.series import read_instance
+from render.geometry import View
 from render.protocols import Protocol
 from tests.workstation.samples import (
     ACCESSION,
@@ -32,6 +34,7 @@ from workstation.config import Config, Destination
 from workstation.deliver import drain
 from workstation.hl7 import acknowledgement
 from workstation.journal import Journal
+from workstation.measures import measure
 from workstation.outbox import Outbox
 from workstation.papers import UNATTENDED, read_papers
 from workstation.pipeline import Outcome
@@ -108,6 +111,17 @@ class TestWhatIsDecidedAndQueued:
         assert segments["FT1"][26] == "26"
         assert segments["FT1"][23] == ACCESSION
         assert [c.sr_uid for c in charge.charges] == [made.sr.sop_instance_uid]
+
+    def test_measurements_are_recorded(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
+        site = site_at(tmp_path, CONFIG)
+        case = case_of(site, slices, DOCUMENTED)
+        volume = build_volume(site.archive.series(case.series_uid))
+        x, y, z = volume.centre_mm
+        measured = measure("distance 1", "distance", ((x, y, z), (x + 12.0, y, z)), View(), volume)
+        made = pipeline.run(replace(case, measurements=(measured,)), site)
+        assert read_sr(dcmread(made.sr.path)).measurements == (measured,)
+        with pytest.raises(CaseError, match="on another volume"):
+            pipeline.run(replace(case, measurements=(replace(measured, volume_digest="0" * 64),)), site)
 
     def test_utility_missing_is_held(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
         site = site_at(tmp_path, CONFIG)
