@@ -165,6 +165,8 @@ class Evidence:
 
     verified_by : name of the verifying physician, empty when the SR is not verified.
     device_uid, independent : the workstation, and whether it is independent of the scanner.
+    session_uid, journal_head : whose acts these are in the journal, and the hash of the last of them; empty in records
+        from before journals were chained.
     """
 
     sop_instance_uid: str
@@ -184,6 +186,8 @@ class Evidence:
     products: tuple[Product, ...]
     sources: tuple[ImageReference, ...]
     measurements: tuple[Measurement, ...] = ()
+    session_uid: str = ""
+    journal_head: str = ""
 
     @property
     def verified(self) -> bool:

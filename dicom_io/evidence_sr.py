@@ -100,6 +100,8 @@ def _read(ds: Dataset) -> Evidence:
         products=tuple(_read_product(g, series_of) for g in groups if not is_measurement(g)),
         sources=tuple(_read_sources(ds, series_of)),
         measurements=tuple(read_measurement(g) for g in groups if is_measurement(g)),
+        session_uid=sr.text_of(statements, c.SESSION),
+        journal_head=sr.text_of(statements, c.JOURNAL_HEAD),
     )
 
 
@@ -298,6 +300,10 @@ def _statements(evidence: Evidence) -> list[Dataset]:
     contains = "CONTAINS"
     found = [sr.code(contains, c.INDEPENDENT, _yes(evidence.independent))]
     found += [sr.text(contains, c.ACT, _act_line(act)) for act in evidence.acts]
+    if evidence.session_uid:
+        found.append(sr.uid_reference(contains, c.SESSION, evidence.session_uid))
+    if evidence.journal_head:
+        found.append(sr.text(contains, c.JOURNAL_HEAD, evidence.journal_head))
     if evidence.supervisor is not None:
         found.append(sr.text(contains, c.SUPERVISOR, _person_line(evidence.supervisor)))
     stated = evidence.attestation

@@ -17,7 +17,7 @@ from dicom_io.banner import burned
 from dicom_io.build_volume import build_volume
 from dicom_io.derived import derive, products
 from dicom_io.errors import NotReadable
-from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Product
+from dicom_io.evidence import Attestation, Evidence, ImageReference, Product
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
 from dicom_io.series import Instance, Series, read_dataset
 from dicom_io.stamp import Stamp
@@ -29,6 +29,7 @@ from workstation.case import Case, CaseError, region_of
 from workstation.casebook import Record, slim
 from workstation.charge import Decision
 from workstation.context import site_policy
+from workstation.journal import Entry, EventKind, about
 from workstation.outbox import Message
 from workstation.overlay import overlaid
 from workstation.settling import Settled, decide_record, own_charges, previous_of, read, settle_accession
@@ -56,8 +57,10 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
 
     Whatever was kept stays.
     """
-    acts, attestation = _begin(case, site)
-    stamp = site.stamp(case.session_uid, acts[0].at)
+    uid, journal = case.session_uid, site.journal
+    journal.record(uid, case.session.operator, "opened", site.clock(), f"protocol {case.protocol.name}")
+    # Whoever comes later works on what was begun then.
+    stamp = site.stamp(uid, journal.entries(uid)[0].at)
     series = site.archive.series(case.series_uid)
     region = region_of(case.region, case.protocol.region, series.first.body_part)
 
@@ -81,7 +84,8 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     images = site.archive.keep(datasets)
     progress("keeping the pictures", 1.0)
     drawn = products(pictures, datasets, stamp, region)
-    recorded = _evidence(case, site, series, drawn, acts, attestation, stamp)
+    entries, attestation = _journal(case, site, drawn)
+    recorded = _evidence(case, site, series, drawn, entries, attestation, stamp)
     sr = site.archive.keep([write_sr(recorded, source, stamp)])[0]
 
     progress("keeping the record", 1.0)
@@ -165,28 +169,33 @@ def file_record(sr: Instance, site: Site) -> bool:
     return False
 
 
-def _begin(case: Case, site: Site) -> tuple[tuple[Act, ...], Attestation | None]:
-    """Journals who opened the case and what the supervisor did. The journal's times count: again is the same."""
-    who, uid, now = case.session, case.session_uid, site.clock()
-    site.journal.record(uid, who.operator, "opened", now, f"protocol {case.protocol.name}")
+def _journal(case: Case, site: Site, drawn: tuple[Product, ...]) -> tuple[tuple[Entry, ...], Attestation | None]:
+    """Journals what was drawn, and what the supervisor did and states. The journal's times count: again is the same.
+
+    Returns the journal up to the last of these events: what comes later is not what this record tells of.
+    """
+    who, uid, now, journal = case.session, case.session_uid, site.clock(), site.journal
+    recipes = hashlib.sha256("".join(product.recipe_digest for product in drawn).encode()).hexdigest()
+    detail = about(drawn[0].volume_digest if drawn else "", recipes, f"protocol {case.protocol.name}")
+    last = [journal.record(uid, who.operator, "protocol_run", now, detail)]
     attestation = None
     if who.supervisor is not None:
-        for kind in who.acts:
-            site.journal.record(uid, who.supervisor, kind, now)
+        last += [journal.record(uid, who.supervisor, kind, now) for kind in who.acts]
         if who.attestation is not None:
             stated = who.attestation
-            statement = "attested_and_signed" if stated.signed else "attested"
+            statement: EventKind = "attested_and_signed" if stated.signed else "attested"
             # Another statement is another act with a time of its own; the same again is the same act.
             words = hashlib.sha256(repr(stated).encode()).hexdigest()[:16]
-            at = site.journal.record(uid, who.supervisor, statement, now, f"statement {words}")
+            last.append(journal.record(uid, who.supervisor, statement, now, f"statement {words}"))
             attestation = Attestation(
                 who.supervisor,
-                at,
+                last[-1].at,
                 stated.text,
                 stated.concurrent_supervision,
                 stated.independent_workstation_required,
             )
-    return site.journal.acts(uid), attestation
+    through = max(entry.number for entry in last)
+    return journal.entries(uid)[: through + 1], attestation
 
 
 def _evidence(
@@ -194,7 +203,7 @@ def _evidence(
     site: Site,
     series: Series,
     drawn: tuple[Product, ...],
-    acts: tuple[Act, ...],
+    entries: tuple[Entry, ...],
     attestation: Attestation | None,
     stamp: Stamp,
 ) -> Evidence:
@@ -216,13 +225,15 @@ def _evidence(
         independent=site.config.independent_workstation,
         operator=who.operator,
         supervisor=who.supervisor,
-        acts=acts,
+        acts=tuple(entry.act for entry in entries),
         attestation=attestation,
         products=drawn,
         sources=tuple(
             ImageReference(i.sop_class_uid, i.sop_instance_uid, i.series_uid) for i in series.instances if i.is_image
         ),
         measurements=case.measurements,
+        session_uid=case.session_uid,
+        journal_head=entries[-1].hash,
     )
     # Not `repr`: it shows the same moment differently as made and as read back from the journal.
     content = json.dumps(asdict(evidence), sort_keys=True, default=datetime.isoformat)

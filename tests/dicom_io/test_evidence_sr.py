@@ -125,6 +125,8 @@ EVIDENCE = st.builds(
     products=st.lists(PRODUCTS, max_size=3).map(tuple),
     sources=IMAGES,
     measurements=st.lists(MEASUREMENTS, max_size=3).map(tuple),
+    session_uid=st.one_of(st.just(""), UIDS),
+    journal_head=st.one_of(st.just(""), DIGESTS),
 )
 
 
