@@ -54,7 +54,7 @@ def technique(recipe: Recipe) -> str:
         return "volume_rendering"
     if isinstance(recipe, Projection):
         return {"mip": "mip", "minip": "minip", "average": "average_ip"}[recipe.mode]
-    return "mpr"
+    return "mpr" if isinstance(recipe, Reformat) else "curved_mpr"
 
 
 def derive(pictures: Iterable[Picture], series: Series, stamp: Stamp, burned: Burned | None = None) -> list[Dataset]:
@@ -341,7 +341,14 @@ def _burn_in(ds: Dataset, picture: Picture, stamp: Stamp, burned: Burned) -> Non
     _colour(ds, pixels)
 
 
-_TYPE_3 = {"volume_rendering": "VOLREN", "mip": "MAX_IP", "minip": "MIN_IP", "average_ip": "AVERAGE", "mpr": "MPR"}
+_TYPE_3 = {
+    "volume_rendering": "VOLREN",
+    "mip": "MAX_IP",
+    "minip": "MIN_IP",
+    "average_ip": "AVERAGE",
+    "mpr": "MPR",
+    "curved_mpr": "MPR",
+}
 
 
 def _grey(ds: Dataset, stored: NDArray[np.generic]) -> None:

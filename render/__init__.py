@@ -11,6 +11,7 @@ from render.protocols import Protocol, load_protocol, protocol_names
 from render.recipe import (
     Clip,
     ControlPoint,
+    CurvedReformat,
     LabelRule,
     Projection,
     Recipe,
@@ -32,6 +33,7 @@ __all__ = [
     "Cancelled",
     "Clip",
     "ControlPoint",
+    "CurvedReformat",
     "DrawError",
     "GeometryError",
     "LabelRule",

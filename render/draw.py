@@ -8,7 +8,7 @@ from render.engine.tiles import Cancelled
 from render.geometry import Plane
 from render.mask import Mask
 from render.picture import Picture, Pixels, Provenance
-from render.recipe import Recipe, Reformat, VolumeRendering
+from render.recipe import Recipe, Solid, VolumeRendering
 from render.settle import settled
 from render.volume import Volume
 
@@ -97,7 +97,7 @@ def _by_vtk(
 
 def _needed(volume: Volume, recipe: Recipe, mask: Mask | None) -> Mask | None:
     """The mask when the recipe has rules for it. Raises DrawError when it is missing or of another grid."""
-    if isinstance(recipe, Reformat) or not recipe.masking:
+    if not isinstance(recipe, Solid) or not recipe.masking:
         return None
     labels = ", ".join(str(rule.label) for rule in recipe.masking)
     if mask is None:

@@ -7,6 +7,7 @@ back from a DICOM SR years later draws the same picture even if the preset files
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from math import hypot
 from typing import Any, Literal, get_args
 
@@ -319,6 +320,47 @@ class Reformat:
         _check_sizes(self)
 
 
+@dataclass(frozen=True, slots=True)
+class CurvedReformat:
+    """The surface along a path through the patient, laid flat: the path runs from the top of the picture to its bottom.
+
+    path_mm : LPS mm, 2 to 1000 places; a smooth curve goes through all of them. form : `straightened` shows the path as
+    a straight line in the middle, across it what lies at right angles; `stretched` keeps the direction of the rows,
+    that of `view`'s right, and with it how the path bends to the side. Lengths along the path are true in both. view :
+    at the beginning of a straightened path, where the observer stands.
+    angle_deg : turns a straightened picture about the path. count : pictures, evenly over half a turn about it.
+    pixel_mm : None makes the path as long as the picture. thickness_mm, mode, interpolation : as in `Reformat`.
+    """
+
+    __pydantic_config__ = _STRICT
+    window: Window
+    path_mm: tuple[Vector, ...]
+    form: Literal["straightened", "stretched"] = "straightened"
+    view: View = View()
+    angle_deg: float = 0.0
+    count: int = 1
+    rows: int = 512
+    columns: int = 256
+    pixel_mm: float | None = None
+    thickness_mm: float = 0.0
+    mode: ProjectionMode = "average"
+    interpolation: Interpolation = "linear"
+    name: str = ""
+    kind: Literal["curved_reformat"] = "curved_reformat"
+
+    def __post_init__(self) -> None:
+        _check_sizes(self)
+        if not 2 <= len(self.path_mm) <= 1000:
+            raise RecipeError(f"A path of {len(self.path_mm)} places; 2 to 1000 are possible.")
+        for a, b in pairwise(self.path_mm):
+            if hypot(b[0] - a[0], b[1] - a[1], b[2] - a[2]) < 0.01:
+                raise RecipeError(f"Two places of the path that follow each other are the same: {a} mm.")
+        if self.form == "stretched" and (self.count > 1 or self.angle_deg):
+            raise RecipeError(
+                "A stretched picture is turned by its view; count and angle_deg are for straightened ones."
+            )
+
+
 # Keys younger than the first stored recipes, with their defaults: left out of the canonical JSON there, so that the
 # digests of recipes that do not use them hold.
 _LATER_KEYS: dict[str, Any] = {
@@ -336,7 +378,8 @@ _LATER_KEYS: dict[str, Any] = {
     "roll_deg": 0.0,
     "axis": "head-foot",
 }
-Recipe = VolumeRendering | Projection | Reformat
+Solid = VolumeRendering | Projection  # seen through, so that they can turn, be cut and masked
+Recipe = Solid | Reformat | CurvedReformat
 KINDS: tuple[type[Recipe], ...] = get_args(Recipe)
 
 
@@ -391,7 +434,7 @@ def read_recipe(data: str | dict[str, Any]) -> Recipe:
 
 def frames(recipe: Recipe) -> tuple[Recipe, ...]:
     """The single pictures a rotation consists of; a recipe without rotation is itself alone."""
-    if isinstance(recipe, Reformat) or recipe.rotation is None:
+    if not isinstance(recipe, Solid) or recipe.rotation is None:
         return (recipe,)
     # A full turn must not draw its first picture twice; a partial arc includes both ends.
     n, arc = recipe.rotation.frames, recipe.rotation.arc_deg

@@ -22,6 +22,9 @@ from render.recipe import (
     TransferFunction,
     VolumeRendering,
 )
+from render.recipe import (
+    Solid as Turning,
+)
 from render.recipe import Window as ValueWindow
 from render.volume import Volume
 
@@ -94,7 +97,7 @@ class Capture:
     """A picture that was chosen: its recipe, which is drawn anew when it is kept. key : for the report."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    recipe: VolumeRendering | Projection | Reformat
+    recipe: Recipe
     key: bool = False
 
 
@@ -347,7 +350,7 @@ def unmeasured(screen: Screen, number: int) -> Screen:
 def captured(screen: Screen, pane: PaneName, pixels: int = 512, frames: int = 1) -> Screen:
     """The picture of a pane into the tray, square, under a name of its own; of the 3D pane also as a rotation."""
     recipe = recipe_of(screen, pane, pixels, pixels)
-    if frames > 1 and not isinstance(recipe, Reformat):
+    if frames > 1 and isinstance(recipe, Turning):
         recipe = replace(recipe, rotation=Rotation(frames), name=f"{recipe.name}, rotation")
     return collected(screen, (recipe,))
 

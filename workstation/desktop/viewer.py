@@ -13,7 +13,7 @@ from render import View, Window, coarser, draw
 from render.geometry import Plane, Vector, point
 from render.measure import Statistics, angle_deg, cobb_deg, distance_mm, ellipse, within
 from render.picture import Picture
-from render.recipe import Recipe, Reformat
+from render.recipe import Recipe, Solid
 from workstation.desktop import screen as edits
 from workstation.desktop.drawing import Drawer, Wish
 from workstation.desktop.looks import TABLE_ABOVE_HU, presets_for, transfer_of, window_of, windows_for
@@ -382,7 +382,7 @@ class Viewer(QWidget):
 
     def thumbnail(self, recipe: Recipe) -> Picture:
         """A small picture of a captured recipe."""
-        still = recipe if isinstance(recipe, Reformat) else replace(recipe, rotation=None)
+        still = replace(recipe, rotation=None) if isinstance(recipe, Solid) else recipe
         return draw(self.session.volume, coarser(self.session.volume, still, max(1, recipe.rows // 96)))
 
 
