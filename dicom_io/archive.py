@@ -5,7 +5,6 @@ A file is complete on the disk, under its final name and in the index before any
 
 import contextlib
 import errno
-import hashlib
 import os
 import shutil
 import tempfile
@@ -24,6 +23,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from dicom_io.database import open_database
 from dicom_io.errors import InstanceConflict, NotFound, NotReadable
 from dicom_io.instance import Instance
+from dicom_io.seal import file_digest
 from dicom_io.series import Scan, Series, Unreadable, files_below, group, read_instance
 from dicom_io.uids import checked
 
@@ -98,7 +98,7 @@ class Archive:
             raise NotReadable(
                 f"The data set is instance {instance.sop_instance_uid}, but was announced as {expected_uid}."
             )
-        digest = _digest(spooled, instance.transfer_syntax_uid)
+        digest = file_digest(spooled, instance.transfer_syntax_uid)
         relative = Path(instance.study_uid) / instance.series_uid / f"{instance.sop_instance_uid}.dcm"
         target = self._files / relative
         kept = replace(instance, path=str(target))
@@ -191,12 +191,19 @@ class Archive:
             clauses.append(_INSTANCE.c.accession == accession)
         return tuple(self._select(*clauses))
 
+    def digests(self, series_uid: str) -> dict[str, str]:
+        """`file_digest` of each instance of a series as it was when it was kept, by SOP Instance UID."""
+        columns = select(_INSTANCE.c.sop_instance_uid, _INSTANCE.c.sha256)
+        with self._database.connect() as connection:
+            rows = connection.execute(columns.where(_INSTANCE.c.series_uid == series_uid)).all()
+        return {row.sop_instance_uid: row.sha256 for row in rows}
+
     def rebuild_index(self) -> int:
         """The index anew from the files alone. Returns the number of instances."""
         rows = []
         for path in files_below(self._files) if self._files.exists() else ():
             instance = read_instance(path)
-            digest = _digest(path, instance.transfer_syntax_uid)
+            digest = file_digest(path, instance.transfer_syntax_uid)
             rows.append(_row(instance, path.relative_to(self._files), path.stat().st_size, digest))
         with self._database.begin() as connection:
             connection.execute(delete(_INSTANCE))
@@ -240,19 +247,6 @@ def _row(instance: Instance, relative: Path, size: int, digest: str) -> dict[str
     }
 
 
-def _digest(path: Path, transfer_syntax_uid: str) -> str:
-    """sha256 of transfer syntax and data set. File meta information says who wrote the file, not what it is."""
-    h = hashlib.sha256(transfer_syntax_uid.encode())
-    with path.open("rb") as file:
-        head = file.read(144)
-        # (0002,0000) is the first element of a Part 10 file and tells where the data set begins. PS3.10 7.1.
-        part10 = head[128:132] == b"DICM" and head[132:136] == b"\x02\x00\x00\x00"
-        file.seek(144 + int.from_bytes(head[140:144], "little") if part10 else 0)
-        while chunk := file.read(1 << 20):
-            h.update(chunk)
-    return h.hexdigest()
-
-
 def _place(spooled: Path, target: Path, digest: str) -> str:
     """Gives the file its name unless that is taken; returns the digest of what is there then.
 
@@ -263,7 +257,7 @@ def _place(spooled: Path, target: Path, digest: str) -> str:
     try:
         os.link(spooled, target)
     except FileExistsError:
-        return _digest(target, read_instance(target).transfer_syntax_uid)
+        return file_digest(target, read_instance(target).transfer_syntax_uid)
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
             raise

@@ -135,6 +135,8 @@ NO = Code("373067005", "SCT", "No")
 
 # Own concepts: what the record of a 3D picture needs and PS3.16 has no word for.
 SOURCE_VOLUME_DIGEST = Code("volume_digest", OWN_SCHEME, "SHA-256 of source volume")
+SOURCE_DIGESTS = Code("source_digests", OWN_SCHEME, "SHA-256 of the image library's instances, in its order")
+IMAGE_DIGESTS = Code("image_digests", OWN_SCHEME, "SHA-256 of the stored instances, in their order")
 PIXEL_DIGEST = Code("pixel_digest", OWN_SCHEME, "SHA-256 of rendered pixels")
 RECIPE_DIGEST = Code("recipe_digest", OWN_SCHEME, "SHA-256 of recipe")
 PERFORMED_HERE = Code("performed_here", OWN_SCHEME, "Rendered on this workstation")

@@ -58,11 +58,12 @@ class Attestation:
 
 @dataclass(frozen=True, slots=True)
 class ImageReference:
-    """A stored instance of a product or a source."""
+    """A stored instance of a product or a source. digest : `seal.file_digest` of it, empty where it is not known."""
 
     sop_class_uid: str
     sop_instance_uid: str
     series_uid: str
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,9 +70,8 @@ SupervisionAct = Literal[
     "approval",
 ]
 SUPERVISION_ACTS: tuple[SupervisionAct, ...] = get_args(SupervisionAct)
-EventKind = (
-    SupervisionAct | Literal["opened", "protocol_run", "image_rejection", "attested", "attested_and_signed", "reported"]
-)
+_Event = Literal["opened", "protocol_run", "image_rejection", "recorded", "attested", "attested_and_signed", "reported"]
+EventKind = SupervisionAct | _Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +91,11 @@ class Entry:
 def about(volume_digest: str, recipe_digest: str, words: str = "") -> str:
     """What an event was done on, as its detail."""
     return " ".join(filter(None, (words, f"volume {volume_digest}", f"recipe {recipe_digest}")))
+
+
+def recorded_as(sr_uid: str, digest: str) -> str:
+    """What the event of a kept record says. digest : `seal.file_digest` of it."""
+    return f"SR {sr_uid} sha256 {digest}"
 
 
 def link(previous: str, session: str, number: int, act: Act) -> str:

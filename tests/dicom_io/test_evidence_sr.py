@@ -55,9 +55,9 @@ TIMES = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)).flatmap(
 PEOPLE = st.builds(Person, ONE_WORD, NAMES, st.sampled_from(get_args(Role)))
 REFERENCES = st.builds(ImageReference, st.just("1.2.840.10008.5.1.4.1.1.2"), UIDS, UIDS)
 # An instance lies in one series: the series follows from the instance.
-IMAGES = st.lists(
-    UIDS.map(lambda u: ImageReference("1.2.840.10008.5.1.4.1.1.2", u, derived(u))), max_size=3, unique=True
-).map(tuple)
+IMAGES = st.lists(st.tuples(UIDS, st.one_of(st.just(""), DIGESTS)), max_size=3, unique_by=lambda pair: pair[0]).map(
+    lambda pairs: tuple(ImageReference("1.2.840.10008.5.1.4.1.1.2", u, derived(u), d) for u, d in pairs)
+)
 PRODUCTS = st.builds(
     Product,
     technique=st.sampled_from(list(codes.DERIVATIONS)),

@@ -12,6 +12,7 @@ from pydicom import dcmread
 
 from dicom_io.archive import Archive
 from dicom_io.build_volume import build_volume
+from dicom_io.errors import NotReadable
 from dicom_io.evidence import Act
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
 from dicom_io.series import read_dataset, read_instance
@@ -224,7 +225,9 @@ class TestTheJournal:
         did = "region_design structure_selection image_selection monitoring"
         assert " ".join(a.kind for a in made.evidence.acts) == f"opened protocol_run {did} attested_and_signed"
         assert f"volume {made.evidence.products[0].volume_digest}" in made.evidence.acts[1].detail
-        assert made.evidence.journal_head == site.journal.entries(made.evidence.session_uid)[-1].hash
+        attested, recorded = site.journal.entries(made.evidence.session_uid)[-2:]
+        assert made.evidence.journal_head == attested.hash
+        assert (recorded.act.kind, made.sr.sop_instance_uid in recorded.act.detail) == ("recorded", True)
 
     def test_what_comes_after_a_record_changes_nothing_of_it(
         self, site_at: SiteAt, tmp_path: Path, slices: Path
@@ -255,12 +258,21 @@ class TestTheJournal:
         supervisor = made.evidence.supervisor
         assert supervisor is not None
         invented = Act(AT, supervisor.id, supervisor.role, "image_selection")
-        forged = replace(made.evidence, acts=(*made.evidence.acts, invented))
+        forged = replace(made.evidence, sop_instance_uid="", acts=(*made.evidence.acts, invented))
         stamp = site.stamp(made.evidence.session_uid, AT)
         path = tmp_path / "forged.dcm"
         write_sr(forged, read_dataset(made.images[0].path), stamp).save_as(path, enforce_file_format=True)
         decision = pipeline.explain(read_instance(path), site)[1]
         assert (decision.disposition, [r.code for r in decision.reasons]) == ("hold", ["JOURNAL_TAMPERED"])
+
+    def test_a_changed_sr_is_no_record(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
+        site = site_at(tmp_path, CONFIG)
+        made = pipeline.run(case_of(site, slices, papers_with(tmp_path, session__attestation__signed=False)), site)
+        ds = dcmread(made.sr.path)
+        ds.VerificationFlag = "VERIFIED"
+        ds.save_as(tmp_path / "changed.dcm")
+        with pytest.raises(NotReadable, match="was changed after it was made"):
+            pipeline.explain(read_instance(tmp_path / "changed.dcm"), site)
 
 
 class TestTheSrAlone:
