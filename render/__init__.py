@@ -25,10 +25,12 @@ from render.recipe import (
     read_recipe,
 )
 from render.refine import coarser, refined
+from render.steps import Bone, MaskStep, Piece, Scissors, StepError, Values
 from render.volume import Volume
 
 __all__ = [
     "AnnotationError",
+    "Bone",
     "Box",
     "Cancelled",
     "Clip",
@@ -38,7 +40,9 @@ __all__ = [
     "GeometryError",
     "LabelRule",
     "Mask",
+    "MaskStep",
     "Picture",
+    "Piece",
     "Plane",
     "Projection",
     "Protocol",
@@ -47,8 +51,11 @@ __all__ = [
     "RecipeError",
     "Reformat",
     "Rotation",
+    "Scissors",
     "Shading",
+    "StepError",
     "TransferFunction",
+    "Values",
     "View",
     "Volume",
     "VolumeRendering",

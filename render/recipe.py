@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from render.geometry import Box, GeometryError, Vector, View
+from render.steps import MaskStep
 
 ProjectionMode = Literal["mip", "minip", "average"]
 Interpolation = Literal["linear", "nearest", "cubic"]
@@ -156,7 +157,9 @@ class LabelRule:
 
 
 def _check_masking(recipe: Any) -> None:
-    """Raises RecipeError for rules that contradict each other."""
+    """Raises RecipeError for rules that contradict each other, or a mask that is made and not looked at."""
+    if recipe.segments and not recipe.masking:
+        raise RecipeError("segments without masking: say what to do with the labels they make.")
     said: dict[int, list[str]] = {}
     for rule in recipe.masking:
         said.setdefault(rule.label, []).append(rule.action)
@@ -193,7 +196,7 @@ class VolumeRendering:
         patient are left out, so that the table and the head holder hide nothing; None draws everything.
     step_voxels : distance between samples along a ray as a fraction of the smallest voxel spacing.
     clips : planes that cut away, the crop box beside them. A cut face is shaded by its plane.
-    masking : what to do with the labels of the mask that `draw` is given.
+    segments : how its mask is made, step by step; () where `draw` is given one. masking : what to do with its labels.
     projection : perspective pictures have no scale, hence no `field_of_view_mm` and no planes. `eye_mm` is then the
         observer's place in LPS mm, inside the patient for an endoluminal view, looking along `view`; None stands back
         from `centre_mm` until all is in sight. `field_of_view_deg` is the angle from top to bottom, 1…150. A rotation
@@ -219,6 +222,7 @@ class VolumeRendering:
     background: Vector = (0.0, 0.0, 0.0)
     clips: tuple[Clip, ...] = ()
     masking: tuple[LabelRule, ...] = ()
+    segments: tuple[MaskStep, ...] = ()
     projection: Literal["parallel", "perspective"] = "parallel"
     eye_mm: Vector | None = None
     field_of_view_deg: float | None = None
@@ -263,7 +267,7 @@ class Projection:
 
     slab_mm : thickness along the line of sight, None for all. Values stay in the unit of the volume; outside the
     volume they are `window`'s lower end, so that nothing there can be mistaken for tissue. body_above, clips,
-    masking : as in VolumeRendering, but values have no colour to tint.
+    masking, segments : as in VolumeRendering, but values have no colour to tint.
     """
 
     __pydantic_config__ = _STRICT
@@ -281,6 +285,7 @@ class Projection:
     step_voxels: float = 1.0
     clips: tuple[Clip, ...] = ()
     masking: tuple[LabelRule, ...] = ()
+    segments: tuple[MaskStep, ...] = ()
     name: str = ""
     kind: Literal["projection"] = "projection"
 
@@ -368,6 +373,7 @@ _LATER_KEYS: dict[str, Any] = {
     "relative": False,
     "clips": (),
     "masking": (),
+    "segments": (),
     "projection": "parallel",
     "eye_mm": None,
     "field_of_view_deg": None,
