@@ -23,9 +23,10 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from dicom_io.database import open_database
 from dicom_io.errors import InstanceConflict, NotFound, NotReadable
-from dicom_io.files import alive, copy_part10, digest, flush, flush_folders, place
+from dicom_io.files import alive, copy_part10, flush, flush_folders, place
 from dicom_io.instance import Instance
 from dicom_io.scanning import batches, read_all
+from dicom_io.seal import file_digest
 from dicom_io.series import Scan, Series, Unreadable, files_below, group, read_instance
 from dicom_io.uids import checked
 
@@ -111,7 +112,7 @@ class Archive:
             raise NotReadable(
                 f"The data set is instance {instance.sop_instance_uid}, but was announced as {expected_uid}."
             )
-        (outcome,) = self._take([_Coming(spooled, instance, digest(spooled, instance.transfer_syntax_uid))])
+        (outcome,) = self._take([_Coming(spooled, instance, file_digest(spooled, instance.transfer_syntax_uid))])
         if isinstance(outcome, InstanceConflict):
             raise outcome
         return outcome
@@ -215,7 +216,7 @@ class Archive:
         spooled = self.spool(write)
         try:
             instance = header if as_it_was else read_instance(spooled)
-            return _Coming(spooled, instance, digest(spooled, instance.transfer_syntax_uid))
+            return _Coming(spooled, instance, file_digest(spooled, instance.transfer_syntax_uid))
         except NotReadable as error:
             spooled.unlink(missing_ok=True)
             return Unreadable(str(file), str(error).replace(str(spooled), str(file)))
@@ -254,12 +255,19 @@ class Archive:
             clauses.append(_INSTANCE.c.accession == accession)
         return tuple(self._select(*clauses))
 
+    def digests(self, series_uid: str) -> dict[str, str]:
+        """`file_digest` of each instance of a series as it was when it was kept, by SOP Instance UID."""
+        columns = select(_INSTANCE.c.sop_instance_uid, _INSTANCE.c.sha256)
+        with self._database.connect() as connection:
+            rows = connection.execute(columns.where(_INSTANCE.c.series_uid == series_uid)).all()
+        return {row.sop_instance_uid: row.sha256 for row in rows}
+
     def rebuild_index(self) -> int:
         """The index anew from the files alone. Returns the number of instances."""
         rows = []
         for path in files_below(self._files) if self._files.exists() else ():
             instance = read_instance(path)
-            held = digest(path, instance.transfer_syntax_uid)
+            held = file_digest(path, instance.transfer_syntax_uid)
             rows.append(_row(instance, path.relative_to(self._files), path.stat().st_size, held))
         with self._database.begin() as connection:
             connection.execute(delete(_INSTANCE))

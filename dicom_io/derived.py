@@ -216,7 +216,7 @@ def _reformat(picture: Picture, source: Dataset, series: Series, stamp: Stamp, n
             ds.setdefault("AcquisitionNumber", None)
         else:
             _complete_mr(ds)
-        ds.FrameOfReferenceUID = series.first.frame_of_reference or stamp.uid("frame of reference", series.uid)
+        ds.FrameOfReferenceUID = picture.provenance.volume.frame_of_reference
         ds.PositionReferenceIndicator = ""
         _image_plane(ds, plane, picture, recipe)
         _grey(ds, stored[index])

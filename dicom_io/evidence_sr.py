@@ -6,6 +6,7 @@ Sources: PS3.16 TID 1500, 1501, 1001, 1600, 4019; PS3.3 A.35.13.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -18,6 +19,8 @@ from dicom_io.derived import equipment
 from dicom_io.errors import NotReadable
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, checked_role
 from dicom_io.inherited import copy_patient_and_study
+from dicom_io.measurement_sr import is_measurement, measurement_group, read_measurement
+from dicom_io.seal import seal
 from dicom_io.stamp import Stamp
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, derived
 
@@ -28,7 +31,8 @@ _DT = "%Y%m%d%H%M%S%z"
 def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
     """The SR of a session. `source` is the header of a source instance, for patient and study modules.
 
-    The SOP Instance UID is that of the evidence. Same arguments, same bytes.
+    The SOP Instance UID is that of the evidence; where it has none, the one that stands for the content (`seal`).
+    Same arguments, same bytes.
     """
     ds = sr_object(COMPREHENSIVE_3D_SR, evidence.sop_instance_uid, source, stamp)
     ds.SeriesInstanceUID = stamp.uid("series", "SR")
@@ -38,6 +42,8 @@ def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
     root = _root(evidence, stamp)
     for element in root:
         ds.add(element)
+    if not evidence.sop_instance_uid:
+        seal(ds)
     return ds
 
 
@@ -65,7 +71,7 @@ def read_sr(ds: Dataset) -> Evidence:
     """
     try:
         return _read(ds)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
         raise NotReadable(
             f"Instance {ds.get('SOPInstanceUID')}: a damaged 3D post-processing record ({error}). Ask for it again."
         ) from error
@@ -79,6 +85,7 @@ def _read(ds: Dataset) -> Evidence:
     if measurements is None or statements is None or sr.first(statements, c.INDEPENDENT) is None:
         raise NotReadable(f"Instance {ds.SOPInstanceUID}: an SR, but not a 3D post-processing record of this kind.")
     series_of = dict(_series_of_references(ds))
+    groups = list(sr.children(measurements, c.MEASUREMENT_GROUP))
     verified = ds.get("VerificationFlag") == "VERIFIED" and bool(ds.get("VerifyingObserverSequence"))
     return Evidence(
         sop_instance_uid=str(ds.SOPInstanceUID),
@@ -95,8 +102,11 @@ def _read(ds: Dataset) -> Evidence:
         supervisor=_read_person(statements, c.SUPERVISOR),
         acts=tuple(_read_act(str(a.TextValue)) for a in sr.children(statements, c.ACT)),
         attestation=_read_attestation(statements),
-        products=tuple(_read_product(g, series_of) for g in sr.children(measurements, c.MEASUREMENT_GROUP)),
-        sources=tuple(_read_sources(ds, series_of)),
+        products=tuple(_read_product(g, series_of) for g in groups if not is_measurement(g)),
+        sources=_with_digests(_read_sources(ds, series_of), sr.text_of(statements, c.SOURCE_DIGESTS)),
+        measurements=tuple(read_measurement(g) for g in groups if is_measurement(g)),
+        session_uid=sr.text_of(statements, c.SESSION),
+        journal_head=sr.text_of(statements, c.JOURNAL_HEAD),
     )
 
 
@@ -170,7 +180,7 @@ def _root(evidence: Evidence, stamp: Stamp) -> Dataset:
         *_observers(evidence, stamp),
         sr.code("HAS CONCEPT MOD", c.PROCEDURE_REPORTED, procedure),
         sr.container("CONTAINS", c.IMAGE_LIBRARY, group),
-        sr.container("CONTAINS", c.IMAGING_MEASUREMENTS, *(_product(p, evidence) for p in evidence.products)),
+        sr.container("CONTAINS", c.IMAGING_MEASUREMENTS, *_groups(evidence)),
         sr.container("CONTAINS", c.QUALITATIVE_EVALUATIONS, *_statements(evidence)),
         template="1500",
     )
@@ -221,7 +231,27 @@ def _reference(entry: Dataset, series_of: dict[str, str]) -> ImageReference:
     return ImageReference(str(referenced.ReferencedSOPClassUID), uid, series_of.get(uid, ""))
 
 
+def _digests(images: Iterable[ImageReference]) -> str:
+    """A word for each, a dash where none is known; nothing where none is known of any."""
+    words = [image.digest or "-" for image in images]
+    return " ".join(words) if set(words) - {"-"} else ""
+
+
+def _with_digests(images: Iterable[ImageReference], digests: str) -> tuple[ImageReference, ...]:
+    images = tuple(images)
+    words = digests.split() or ["-"] * len(images)
+    return tuple(replace(i, digest="" if d == "-" else d) for i, d in zip(images, words, strict=True))
+
+
 # Products
+
+
+def _groups(evidence: Evidence) -> Iterable[Dataset]:
+    """A measurement group for each product, then one for each measurement."""
+    yield from (_product(product, evidence) for product in evidence.products)
+    for number, measurement in enumerate(evidence.measurements, start=1):
+        places = derived("measurement", measurement.volume_digest, str(number), repr(measurement.points_mm))
+        yield measurement_group(measurement, places)
 
 
 def _product(product: Product, evidence: Evidence) -> Dataset:
@@ -232,7 +262,7 @@ def _product(product: Product, evidence: Evidence) -> Dataset:
         sr.uid_reference(
             "HAS OBS CONTEXT",
             c.TRACKING_UID,
-            derived(evidence.sop_instance_uid, product.recipe_digest, product.pixel_digest),
+            derived("product", evidence.study_uid, product.recipe_digest, product.pixel_digest),
         ),
         sr.code(contains, c.FINDING, c.DERIVATIONS[product.technique]),
         sr.text("HAS CONCEPT MOD", c.ALGORITHM_NAME, product.engine),
@@ -249,6 +279,7 @@ def _product(product: Product, evidence: Evidence) -> Dataset:
         (c.PURPOSE, product.purpose),
         (c.BASE_PROCEDURE, product.base_procedure),
         (c.RENDERING_DEVICE, product.graphics_device),
+        (c.IMAGE_DIGESTS, _digests(product.images)),
         *((c.WARNING, warning) for warning in product.warnings),
     ):
         if value:
@@ -276,7 +307,10 @@ def _read_product(group: Dataset, series_of: dict[str, str]) -> Product:
         engine_version=sr.text_of(group, c.ALGORITHM_VERSION),
         graphics_device=sr.text_of(group, c.RENDERING_DEVICE),
         performed_here=_yes_no(group, c.PERFORMED_HERE) is True,
-        images=tuple(_reference(i, series_of) for i in sr.children(group, c.SOURCE_IMAGE, "IMAGE")),
+        images=_with_digests(
+            (_reference(i, series_of) for i in sr.children(group, c.SOURCE_IMAGE, "IMAGE")),
+            sr.text_of(group, c.IMAGE_DIGESTS),
+        ),
         warnings=tuple(str(w.TextValue) for w in sr.children(group, c.WARNING)),
     )
 
@@ -287,7 +321,13 @@ def _read_product(group: Dataset, series_of: dict[str, str]) -> Product:
 def _statements(evidence: Evidence) -> list[Dataset]:
     contains = "CONTAINS"
     found = [sr.code(contains, c.INDEPENDENT, _yes(evidence.independent))]
+    digests = _digests(evidence.sources)
+    found += [sr.text(contains, c.SOURCE_DIGESTS, digests)] if digests else []
     found += [sr.text(contains, c.ACT, _act_line(act)) for act in evidence.acts]
+    if evidence.session_uid:
+        found.append(sr.uid_reference(contains, c.SESSION, evidence.session_uid))
+    if evidence.journal_head:
+        found.append(sr.text(contains, c.JOURNAL_HEAD, evidence.journal_head))
     if evidence.supervisor is not None:
         found.append(sr.text(contains, c.SUPERVISOR, _person_line(evidence.supervisor)))
     stated = evidence.attestation

@@ -168,36 +168,30 @@ def render(
 @app.command()
 @_example("workstation verify SR.dcm")
 def verify(
-    sr: Annotated[Path, typer.Argument(metavar="SR.dcm", help="A 3D post-processing SR of this workstation.")],
-    sources: Annotated[Path | None, typer.Option(help="Where the source images lie, if not in the archive.")] = None,
+    sr: Annotated[str, typer.Argument(metavar="SR", help="A 3D post-processing SR of ours: a file, or its UID.")],
+    archive: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The state folder whose archive and journal are asked.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the source images lie, instead of an archive.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make every picture of an SR again and compare it with the record. Exit 0 only when all agree."""
-    from pydicom import dcmread
+    """Check what an SR says: seal, journal, sources, and every picture made again. Exit 0 only when all agree."""
+    from dataclasses import asdict
 
-    from dicom_io.archive import Archive
-    from dicom_io.evidence_sr import read_sr
-    from dicom_io.series import read_instance
-    from workstation.remake import remake
+    from workstation.inspection import sr_file
+    from workstation.site import open_site
+    from workstation.verification import verify as checks_of
 
-    evidence = read_sr(dcmread(read_instance(sr).path))
-    made = list(remake(evidence, sources or Archive(_root), _progress()))
-    rows = [
-        {
-            "name": r.product.name,
-            "recorded": r.product.pixel_digest,
-            "remade": r.picture.digest,
-            "same": r.same,
-            "difference": r.difference,
-        }
-        for r in made
-    ]
-    table = _table(
-        [[str(r["name"]), "same" if r["same"] else "DIFFERENT", str(r["difference"])] for r in rows],
-        ["picture", "pixels", "why"],
-    )
-    _show(as_json, rows, table)
-    if not all(r.same for r in made):
+    if archive and folder:
+        raise typer.BadParameter("say where the sources are: either --archive or --folder", param_hint="--folder")
+    place = archive.expanduser() if archive else _root
+    checks = list(checks_of(sr_file(sr, place), folder or open_site(place), _progress()))
+    said = {True: "agrees", False: "DIFFERENT", None: "not checked"}
+    table = _table([[check.what, said[check.agrees], check.why] for check in checks], ["what", "result", "why"])
+    _show(as_json, [asdict(check) for check in checks], table)
+    if any(check.agrees is False for check in checks):
         raise typer.Exit(1)
 
 

@@ -3,18 +3,20 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 
+import numpy as np
 from pydicom.dataset import Dataset
 
 from dicom_io.banner import Burned
 from dicom_io.build_volume import build_volume
 from dicom_io.derived import derive, products
-from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product
+from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Measurement, Person, Product
 from dicom_io.evidence_sr import write_sr
 from dicom_io.report_sr import WrittenReport, write_report
 from dicom_io.series import Series, read_dataset
 from dicom_io.stamp import Stamp
 from render.draw import draw
-from render.geometry import View
+from render.geometry import View, vector
+from render.mask import Mask
 from render.picture import Picture
 from render.recipe import (
     ControlPoint,
@@ -27,6 +29,7 @@ from render.recipe import (
     Window,
 )
 from render.volume import Volume
+from workstation.measures import measure, measure_mask
 
 STAMP = Stamp(
     at=datetime(2026, 3, 2, 16, 5, 7, tzinfo=timezone(timedelta(hours=1))),
@@ -91,12 +94,30 @@ def make(series: Series, *, bare: bool = False) -> Made:
     pictures = tuple(draw(volume, recipe) for recipe in recipes(volume))
     datasets = derive(pictures, series, STAMP)
     recorded = evidence(series, products(pictures, datasets, STAMP, "head"), bare=bare)
+    if not bare:
+        recorded = replace(recorded, measurements=measurements(volume))
     by_uid = {str(ds.SOPInstanceUID): ds for ds in datasets}
     groups = [[by_uid[image.sop_instance_uid] for image in product.images] for product in recorded.products]
     larger = [draw(volume, replace(picture.recipe, rows=160, columns=160)) for picture in pictures]
     marked = derive(larger, series, STAMP, Burned(("Doe, Jane", "ID 4711")))
     sr = write_sr(recorded, read_dataset(series.first.path), STAMP)
     return Made(volume, pictures, groups, recorded, sr, marked, report(series, recorded, bare=bare))
+
+
+def measurements(volume: Volume) -> tuple[Measurement, ...]:
+    """One of each kind, about the middle of the volume."""
+    middle, view = volume.centre_mm, View.parse("foot")
+    a, b, c, d = (
+        vector(m + e for m, e in zip(middle, by, strict=True)) for by in ((0, 0, 0), (5, 2, 0), (8, 6, 0), (1, 5, 0))
+    )
+    return (
+        measure("distance 1", "distance", (a, b), view, volume, "größter Durchmesser"),
+        measure("angle 1", "angle", (a, b, c), view, volume),
+        measure("Cobb 1", "cobb", (a, b, c, d), view, volume),
+        measure("ellipse 1", "ellipse", (a, c), view, volume, "Lesion A"),
+        measure("polygon 1", "polygon", (a, b, c, d), view, volume),
+        measure_mask("mask 1", Mask((volume.voxels > volume.voxels.mean()).astype(np.uint8)), 1, volume),
+    )
 
 
 def report(series: Series, recorded: Evidence, *, bare: bool) -> Dataset:

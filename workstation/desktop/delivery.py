@@ -308,7 +308,7 @@ class Desk:
 
     def _file_report(self, opened: Opened, person: Person, case: Case, key_images: tuple[ImageReference, ...]) -> None:
         draft, first = opened.session.draft, opened.series.first
-        at = self.site.journal.record(case.session_uid, person, "reported", self.site.clock(), _told(draft))
+        at = self.site.journal.record(case.session_uid, person, "reported", self.site.clock(), _told(draft)).at
         stated = (
             ("three_d_findings", draft.findings),
             ("workstation_statement", draft.workstation),
