@@ -166,6 +166,7 @@ class Evidence:
 
     verified_by : name of the verifying physician, empty when the SR is not verified.
     device_uid, independent : the workstation, and whether it is independent of the scanner.
+    objects : what was stored beside pictures: segmentations, presentation states, surfaces.
     session_uid, journal_head : whose acts these are in the journal, and the hash of the last of them; empty in records
         from before journals were chained.
     """
@@ -189,6 +190,7 @@ class Evidence:
     measurements: tuple[Measurement, ...] = ()
     session_uid: str = ""
     journal_head: str = ""
+    objects: tuple[ImageReference, ...] = ()
 
     @property
     def verified(self) -> bool:

@@ -30,6 +30,12 @@ def address(
     )
 
 
+def address_documents(documents: Sequence[Instance], accession: str, config: Config, root: Path) -> tuple[Message, ...]:
+    """Reports and selections to each destination that takes images."""
+    takers = [destination for destination in config.destinations if "images" in destination.takes]
+    return tuple(_instance(taker, document, accession, root) for taker in takers for document in documents)
+
+
 def charge_messages(
     billed: Sequence[Billed], sr_uid: str, at: datetime, config: Config, *, credit: bool = False
 ) -> tuple[Message, ...]:

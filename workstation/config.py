@@ -127,6 +127,9 @@ class Listener:
             raise ValueError("listener: client_authority needs certificate and key as well")
 
 
+# What is stored beside pictures and SR: masks as segmentations and as surfaces (STL), windows and measurements as
+# presentation states, the pictures chosen for the report as a key object selection.
+StoredObject = Literal["segmentation", "surface", "presentation", "key_objects"]
 # What a report can state, and no other paper can.
 ReportFact = Literal[
     "three_d_findings",
@@ -228,7 +231,8 @@ class Config:
     what stands for an order. modifiers : modifiers of an entity's lines in place of ours. corrections : who takes back
     a charge that its facts no longer bear. believe_papers : whether papers files count. recheck_at : when `serve`
     decides every open case again, HH:MM; empty for never. share_limit : share of CT and MR with 3D above which a
-    report flags.
+    report flags. stored : what is stored beside pictures and SR. multiframe : a stack of reformats is one enhanced
+    image instead of many classic ones.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -243,6 +247,8 @@ class Config:
     engine: EngineName = "cpu"
     burn_in: BurnIn = "none"
     font: str = ""
+    stored: tuple[StoredObject, ...] = ("segmentation", "key_objects")
+    multiframe: bool = False
     policy: PolicyName = "guide"
     reformat_only: Literal["hold", "release", "deny"] = "hold"
     site: Site = "hospital"

@@ -188,7 +188,10 @@ def doubt(evidence: Evidence, journal: Journal, device_uid: str) -> str:
         return "The acts in the SR are not those that its journal was closed with: the SR was changed."
     if evidence.device_uid != device_uid:
         return ""
-    entries = journal.entries(session)
+    try:
+        entries = journal.entries(session)
+    except ValueError as error:
+        return f"The journal of session {session} cannot be read: it was changed ({error})."
     broken = first_break(session, entries)
     if broken is not None:
         return f"Event {broken + 1} of the journal of session {session} is not what was recorded there: it was changed."

@@ -24,6 +24,7 @@ from render.draw import draw
 from render.engine.choice import choose
 from render.picture import Picture
 from workstation.address import address
+from workstation.beside import objects_beside
 from workstation.case import Case, CaseError, region_of
 from workstation.casebook import Record, slim
 from workstation.charge import Decision
@@ -79,15 +80,15 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
         pictures.append(draw(volume, recipe, engine=engine.for_recipe(recipe)))
         progress(f"drawing {recipe.name}", (number + 1) / len(recipes))
 
-    datasets = derive(pictures, series, stamp, marks)
-    images = site.archive.keep(datasets)
+    datasets = derive(pictures, series, stamp, marks, multiframe=site.config.multiframe)
+    drawn = products(pictures, datasets, stamp, region)
+    beside = objects_beside(site.config.stored, pictures, drawn, datasets, case.measurements, volume, series, stamp)
+    images = site.archive.keep([*datasets, *beside])
     progress("keeping the pictures", 1.0)
-    drawn = tuple(
-        replace(product, images=_with_digests(site, product.images))
-        for product in products(pictures, datasets, stamp, region)
-    )
+    drawn = tuple(replace(product, images=_with_digests(site, product.images)) for product in drawn)
+    others = _with_digests(site, (ImageReference(d.SOPClassUID, d.SOPInstanceUID, d.SeriesInstanceUID) for d in beside))
     entries, attestation = _journal(case, site, drawn)
-    recorded = _evidence(case, site, series, drawn, entries, attestation, stamp)
+    recorded = _evidence(case, site, series, drawn, others, entries, attestation, stamp)
     sr = site.archive.keep([write_sr(recorded, source, stamp)])[0]
     said = recorded_as(sr.sop_instance_uid, site.archive.digests(sr.series_uid)[sr.sop_instance_uid])
     journal.record(uid, case.session.operator, "recorded", site.clock(), said)
@@ -104,7 +105,9 @@ def settle(sr: Instance, site: Site) -> Settled:
     Raises NotReadable when it is no record of ours, NotFound when its images are gone.
     """
     record = record_of(sr, site)
-    images = [site.archive.instance(i.sop_instance_uid) for p in record.evidence.products for i in p.images]
+    evidence = record.evidence
+    made = [*(image for product in evidence.products for image in product.images), *evidence.objects]
+    images = [site.archive.instance(each.sop_instance_uid) for each in made]
     messages = address(images, sr, record.evidence, site.config, site.root)
     settled = settle_accession(record.accession, site, "", record, messages)
     return next(each for each in settled if each.record.session == record.session)
@@ -209,6 +212,7 @@ def _evidence(
     site: Site,
     series: Series,
     drawn: tuple[Product, ...],
+    others: tuple[ImageReference, ...],
     entries: tuple[Entry, ...],
     attestation: Attestation | None,
     stamp: Stamp,
@@ -241,6 +245,7 @@ def _evidence(
         measurements=case.measurements,
         session_uid=case.session_uid,
         journal_head=entries[-1].hash,
+        objects=others,
     )
 
 

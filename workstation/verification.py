@@ -46,7 +46,8 @@ def verify(sr: Path, sources: Path | Site, progress: Progress = lambda what, par
     progress("reading the sources", 0.0)
     yield _instances("sources", evidence.sources, place)
     yield from _made_again(evidence, place, progress)
-    yield _instances("stored pictures", [image for p in evidence.products for image in p.images], place, needed=False)
+    stored = [*(image for product in evidence.products for image in product.images), *evidence.objects]
+    yield _instances("stored objects", stored, place, needed=False)
 
 
 def _opened(path: Path) -> tuple[Instance, Evidence, Check]:

@@ -127,6 +127,8 @@ EVIDENCE = st.builds(
     measurements=st.lists(MEASUREMENTS, max_size=3).map(tuple),
     session_uid=st.one_of(st.just(""), UIDS),
     journal_head=st.one_of(st.just(""), DIGESTS),
+    # They are what the evidence names beside sources and pictures, so they are neither.
+    objects=IMAGES.map(lambda images: tuple(replace(i, sop_instance_uid=f"2.16.{n}") for n, i in enumerate(images))),
 )
 
 
