@@ -9,20 +9,23 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from pydantic import TypeAdapter
-from pydicom import dcmread, dcmwrite
-from pydicom.dataset import Dataset, FileDataset
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, delete, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from dicom_io.database import open_database
 from dicom_io.errors import InstanceConflict, NotFound, NotReadable
+from dicom_io.files import alive, copy_part10, flush, flush_folders, place
 from dicom_io.instance import Instance
+from dicom_io.scanning import batches, read_all
 from dicom_io.seal import file_digest
 from dicom_io.series import Scan, Series, Unreadable, files_below, group, read_instance
 from dicom_io.uids import checked
@@ -44,6 +47,8 @@ _INSTANCE = Table(
 _INSTANCES = TypeAdapter(Instance)
 # A process number comes again, in a container with every start; this does not.
 _LIFE = uuid.uuid4().hex[:12]
+# Of an import: files whose headers are read together, files that are indexed together, and threads that copy them.
+_SCANNED, _BATCH, _COPIERS = 8192, 128, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,15 @@ class Kept:
 
     instance: Instance
     news: Literal["new", "same"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """A spooled file, its header and the digest of what it holds."""
+
+    spooled: Path
+    instance: Instance
+    digest: str
 
 
 class Archive:
@@ -67,7 +81,7 @@ class Archive:
 
     # Coming in
 
-    def spool(self, write: Callable[[Path], None]) -> Path:
+    def spool(self, write: Callable[[Path], object]) -> Path:
         """A file in the spool, written by `write` and flushed to the disk; nothing is left behind if that fails."""
         self._spool.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(suffix=".part", dir=self._spool)
@@ -75,7 +89,7 @@ class Archive:
         path = Path(name)
         try:
             write(path)
-            _flush(path)
+            flush(path)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
@@ -98,26 +112,41 @@ class Archive:
             raise NotReadable(
                 f"The data set is instance {instance.sop_instance_uid}, but was announced as {expected_uid}."
             )
-        digest = file_digest(spooled, instance.transfer_syntax_uid)
-        relative = Path(instance.study_uid) / instance.series_uid / f"{instance.sop_instance_uid}.dcm"
-        target = self._files / relative
-        kept = replace(instance, path=str(target))
+        (outcome,) = self._take([_Coming(spooled, instance, file_digest(spooled, instance.transfer_syntax_uid))])
+        if isinstance(outcome, InstanceConflict):
+            raise outcome
+        return outcome
+
+    def _take(self, coming: Sequence[_Coming]) -> list[Kept | InstanceConflict]:
+        """Names what was spooled, then indexes it: one flush of each folder and one transaction for all of it."""
+        outcomes: list[Kept | InstanceConflict] = []
+        fresh: list[tuple[int, Path, dict[str, object]]] = []
         try:
-            known = self._known_digest(instance.sop_instance_uid)
-            held = known or _place(spooled, target, digest)
-            if held != digest:
-                raise self._conflict(spooled, instance.sop_instance_uid, digest)
-            if known is None:
-                _flush_folders(target.parent, self._files)
-                if (
-                    self._index(kept, relative, target.stat().st_size, digest) != digest
-                ):  # another association was faster, and put it under another series
-                    raise self._conflict(target, instance.sop_instance_uid, digest)
+            for one in coming:
+                uid = one.instance.sop_instance_uid
+                relative = Path(one.instance.study_uid) / one.instance.series_uid / f"{uid}.dcm"
+                target = self._files / relative
+                known = self._known_digest(uid)
+                held = known or place(one.spooled, target, one.digest)
+                if held != one.digest:
+                    outcomes.append(self._conflict(one.spooled, uid, one.digest))
+                    continue
+                if known is None:
+                    row = _row(one.instance, relative, target.stat().st_size, one.digest)
+                    fresh.append((len(outcomes), target, row))
+                outcomes.append(Kept(replace(one.instance, path=str(target)), "same" if known else "new"))
+            for folder in dict.fromkeys(target.parent for _, target, _ in fresh):
+                flush_folders(folder, self._files)
+            indexed = self._index([row for _, _, row in fresh]) if fresh else []
         except OperationalError as error:
             raise OSError(errno.EIO, f"the index cannot be written: {error.orig}") from error
         finally:
-            spooled.unlink(missing_ok=True)
-        return Kept(kept, "same" if known else "new")
+            for one in coming:
+                one.spooled.unlink(missing_ok=True)
+        for (n, target, row), held in zip(fresh, indexed, strict=True):
+            if held != row["sha256"]:  # another association was faster, and put it under another series
+                outcomes[n] = self._conflict(target, str(row["sop_instance_uid"]), str(row["sha256"]))
+        return outcomes
 
     def _conflict(self, path: Path, uid: str, digest: str) -> InstanceConflict:
         """Puts a file aside. It is in no index and in nobody's way there, and nothing that was sent is lost."""
@@ -143,25 +172,60 @@ class Archive:
         )
 
     def import_files(self, path: Path, progress: Callable[[int], None] | None = None) -> Scan:
-        """Copies every DICOM instance below `path` into the archive; what cannot be taken is listed with the reason."""
+        """Copies every DICOM instance below `path` into the archive; what cannot be taken is listed with the reason.
+
+        Headers are read as `scan` reads them; files are copied and flushed many at once, and indexed a batch at a time.
+        """
         taken: dict[str, Instance] = {}
         refused: list[Unreadable] = []
-        for count, file in enumerate(files_below(path), start=1):
-            try:
-                read_instance(file)
-                kept = self.admit(self.spool(lambda to, file=file: _copy_part10(file, to)))  # type: ignore[misc]
-                taken[kept.instance.sop_instance_uid] = kept.instance
-            except (NotReadable, InstanceConflict) as error:
-                refused.append(Unreadable(str(file), str(error)))
-            if progress is not None:
-                progress(count)
+        count = 0
+        with ThreadPoolExecutor(_COPIERS) as pool:
+            for files in batches(files_below(path), _SCANNED):
+                stats = [file.stat() for file in files]
+                for batch in batches(zip(files, stats, read_all(files), strict=True), _BATCH):
+                    copied = list(pool.map(self._copied, *zip(*batch, strict=True)))
+                    coming = [c for c in copied if isinstance(c, _Coming)]
+                    outcomes = iter(self._take(coming))
+                    for (file, _, _), one in zip(batch, copied, strict=True):
+                        outcome = one if isinstance(one, Unreadable) else next(outcomes)
+                        if isinstance(outcome, Kept):
+                            taken[outcome.instance.sop_instance_uid] = outcome.instance
+                        elif isinstance(outcome, Unreadable):
+                            refused.append(outcome)
+                        else:
+                            refused.append(Unreadable(str(file), str(outcome)))
+                        count += 1
+                        if progress is not None:
+                            progress(count)
         return Scan(group(taken.values()), tuple(refused))
+
+    def _copied(self, file: Path, before: os.stat_result, header: Instance | Unreadable) -> "_Coming | Unreadable":
+        """`file` in the spool with its header; one that has changed since its header was read is read again."""
+        if isinstance(header, Unreadable):
+            return header
+        as_it_was = False
+
+        def write(to: Path) -> None:
+            nonlocal as_it_was
+            after = file.stat()
+            as_it_was = copy_part10(file, to) and (after.st_mtime_ns, after.st_size) == (
+                before.st_mtime_ns,
+                before.st_size,
+            )
+
+        spooled = self.spool(write)
+        try:
+            instance = header if as_it_was else read_instance(spooled)
+            return _Coming(spooled, instance, file_digest(spooled, instance.transfer_syntax_uid))
+        except NotReadable as error:
+            spooled.unlink(missing_ok=True)
+            return Unreadable(str(file), str(error).replace(str(spooled), str(file)))
 
     def sweep(self) -> int:
         """Removes what processes that died left in the spool (nobody was told that it was kept). Returns how many."""
         removed = 0
         for folder in (self.root / "spool").glob("*"):
-            if folder != self._spool and not _alive(folder.name):
+            if folder != self._spool and not alive(folder.name):
                 removed += sum(1 for _ in folder.iterdir())
                 shutil.rmtree(folder)
         return removed
@@ -203,8 +267,8 @@ class Archive:
         rows = []
         for path in files_below(self._files) if self._files.exists() else ():
             instance = read_instance(path)
-            digest = file_digest(path, instance.transfer_syntax_uid)
-            rows.append(_row(instance, path.relative_to(self._files), path.stat().st_size, digest))
+            held = file_digest(path, instance.transfer_syntax_uid)
+            rows.append(_row(instance, path.relative_to(self._files), path.stat().st_size, held))
         with self._database.begin() as connection:
             connection.execute(delete(_INSTANCE))
             if rows:
@@ -217,23 +281,27 @@ class Archive:
                 select(_INSTANCE.c.sha256).where(_INSTANCE.c.sop_instance_uid == uid)
             ).scalar_one_or_none()
 
-    def _index(self, instance: Instance, relative: Path, size: int, digest: str) -> str | None:
-        """Adds a row; returns the digest that is in the index then, which is another one if somebody was faster."""
+    def _index(self, rows: Sequence[dict[str, object]]) -> list[str]:
+        """Adds rows; returns the digests that are in the index then, which are others where somebody was faster."""
         with contextlib.suppress(IntegrityError), self._database.begin() as connection:
             # Two associations may bring the same instance at once: the second finds the row there, which is success.
-            connection.execute(insert(_INSTANCE).values(**_row(instance, relative, size, digest)))
-            return digest
-        return self._known_digest(instance.sop_instance_uid)
+            connection.execute(insert(_INSTANCE), list(rows))
+            return [str(row["sha256"]) for row in rows]
+        if len(rows) > 1:
+            return [held for row in rows for held in self._index([row])]
+        return [self._known_digest(str(rows[0]["sop_instance_uid"])) or ""]
 
     def _select(self, *clauses: object) -> Iterator[Instance]:
         query = select(_INSTANCE.c.path, _INSTANCE.c.header).where(*clauses)  # type: ignore[arg-type]
         with self._database.connect() as connection:
             rows = connection.execute(query.order_by(_INSTANCE.c.sop_instance_uid)).all()
         for path, header in rows:
-            yield replace(_INSTANCES.validate_json(header), path=str(self._files / path))
+            instance = _INSTANCES.validate_json(header)
+            object.__setattr__(instance, "path", f"{self._files}{os.sep}{path}")  # new, and nobody else's yet
+            yield instance
 
 
-def _row(instance: Instance, relative: Path, size: int, digest: str) -> dict[str, object]:
+def _row(instance: Instance, relative: Path, size: int, held: str) -> dict[str, object]:
     return {
         "sop_instance_uid": instance.sop_instance_uid,
         "series_uid": instance.series_uid,
@@ -242,70 +310,9 @@ def _row(instance: Instance, relative: Path, size: int, digest: str) -> dict[str
         "sop_class_uid": instance.sop_class_uid,
         "path": relative.as_posix(),
         "size": size,
-        "sha256": digest,
+        "sha256": held,
         "header": _INSTANCES.dump_json(replace(instance, path="")).decode(),
     }
-
-
-def _place(spooled: Path, target: Path, digest: str) -> str:
-    """Gives the file its name unless that is taken; returns the digest of what is there then.
-
-    A link, because it fails where a rename overwrites: of two that come at once, the first stays. What is there but
-    not in the index was left by a crash between the two, and is as good as new.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(spooled, target)
-    except FileExistsError:
-        return file_digest(target, read_instance(target).transfer_syntax_uid)
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
-            raise
-        spooled.replace(target)  # a file system without links
-    return digest
-
-
-def _copy_part10(source: Path, target: Path) -> None:
-    """Byte for byte where the file is Part 10 already; else with the preamble and file meta it lacks."""
-    with source.open("rb") as file:
-        prefixed = file.read(132)[128:] == b"DICM"
-    if prefixed:
-        shutil.copyfile(source, target)
-    else:
-        ds: FileDataset = dcmread(source, force=True)
-        dcmwrite(target, ds, enforce_file_format=True)
-
-
-def _flush(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _flush_folders(folder: Path, top: Path) -> None:
-    """A new name is durable only once its folder is; source: fsync(2)."""
-    while True:
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        if folder in (top, folder.parent):
-            return
-        folder = folder.parent
-
-
-def _alive(spool: str) -> bool:
-    """Whether the process that a spool folder is named after still runs; this process is not its earlier life."""
-    pid = spool.partition("-")[0]
-    if not pid.isdigit() or int(pid) == os.getpid():
-        return not pid.isdigit()
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def summary(series: Series) -> dict[str, object]:

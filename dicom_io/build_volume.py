@@ -13,6 +13,7 @@ from dicom_io.capabilities import LOSSY_SYNTAXES, NATIVE_SYNTAXES
 from dicom_io.decode import Reader, open_pixels, read_into
 from dicom_io.errors import VolumeRefused
 from dicom_io.instance import Instance
+from dicom_io.scanning import batches
 from dicom_io.series import Series
 from dicom_io.spacing import regular_places
 from dicom_io.stacks import Refused, Slice, Stack, find_stacks, normal_of, positions_of
@@ -23,6 +24,7 @@ from render.volume import Volume
 __all__ = ["Refused", "Slice", "Stack", "assemble", "build_volume", "find_stacks"]
 
 Progress = Callable[[float], None]
+_TOGETHER = 16  # plain files that one task reads
 
 
 def build_volume(
@@ -109,7 +111,8 @@ def _voxels(stack: Stack, progress: Progress | None) -> _Filled:
 def _read(stack: Stack, dtype: type[np.generic], progress: Progress | None) -> _Filled | None:
     """Rescaled values, or None when they do not fit `dtype`.
 
-    Each task is one file, or a run of frames of a file that has many: so all cores work on either.
+    Each task is one compressed file, several plain ones, or a run of frames of a file that has many: so all cores work
+    on any of them, and what takes a tenth of a millisecond is not handed over alone.
     """
     rows, columns = stack.slices[0].instance.plane
     voxels: NDArray[Any] = np.empty((len(stack.slices), rows, columns), dtype=dtype)
@@ -119,28 +122,33 @@ def _read(stack: Stack, dtype: type[np.generic], progress: Progress | None) -> _
     fits, rounded, infinite = True, False, False
     workers = os.cpu_count() or 1
 
-    def fill(read: Reader | None, members: list[int]) -> list[_Outcome]:
-        outcomes = []
+    def fill(members: list[int], read: Reader | None = None) -> list[_Outcome]:
+        """Slices of one instance, of which `read` reads frames if given, or of several."""
+        outcomes, opened = [], ""
         for k in members:
             item = stack.slices[k]
             values = read_into(item.instance, item.index, voxels[k]) if dtype == np.int16 else None
             if values is None:
-                read = read or open_pixels(item.instance)
+                if read is None or opened not in ("", item.instance.sop_instance_uid):
+                    read = open_pixels(item.instance)
+                opened = item.instance.sop_instance_uid
                 values = read(item.index)
             outcomes.append(_fill_slice(voxels[k], values, item))
         return outcomes
 
+    def native(members: list[int]) -> bool:
+        return stack.slices[members[0]].instance.transfer_syntax_uid in NATIVE_SYNTAXES
+
     with ThreadPoolExecutor(workers) as pool:
         tasks = []
+        plain = [members[0] for members in by_instance.values() if len(members) == 1 and native(members)]
+        tasks += [pool.submit(fill, run) for run in batches(plain, _TOGETHER)]
         for members in by_instance.values():
             if len(members) == 1:
-                tasks.append(pool.submit(fill, None, members))
+                tasks += [] if native(members) else [pool.submit(fill, members)]
                 continue
-            share = -(-len(members) // (2 * workers))
-            instance = stack.slices[members[0]].instance
-            read = None if instance.transfer_syntax_uid in NATIVE_SYNTAXES else open_pixels(instance)
-            runs = (members[n : n + share] for n in range(0, len(members), share))
-            tasks += [pool.submit(fill, read, run) for run in runs]
+            read = None if native(members) else open_pixels(stack.slices[members[0]].instance)
+            tasks += [pool.submit(fill, run, read) for run in batches(members, -(-len(members) // (2 * workers)))]
         try:
             for done, task in enumerate(tasks, start=1):
                 for outcome in task.result():

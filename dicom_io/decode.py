@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from functools import partial
+from io import FileIO
 from pathlib import Path
 from struct import error as StructError  # noqa: N812 - a class, in spite of its name
 from struct import unpack_from
@@ -79,7 +80,7 @@ def read_into(instance: Instance, n: int, target: NDArray[np.int16]) -> NDArray[
 
     def read() -> NDArray[Any]:
         place = _reach(instance, n)
-        with Path(instance.path).open("rb", buffering=0) as file:
+        with FileIO(instance.path) as file:
             file.seek(instance.pixel_offset + place.start)
             got = file.readinto(target.data.cast("B")) or 0
         if got != place.stop - place.start:

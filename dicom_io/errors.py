@@ -27,3 +27,11 @@ class PortInUse(DicomIOError):  # noqa: N818
 
 class PeerUnreachable(DicomIOError):  # noqa: N818
     """No association with the peer; the message says why."""
+
+
+class NotOffered(PeerUnreachable):
+    """The peer takes the association, but none of the services that were asked for."""
+
+
+class QueryFailed(DicomIOError):  # noqa: N818
+    """A peer did not answer a query or a retrieval, or refused it; the message says how."""

@@ -70,9 +70,9 @@ def frames_of(ds: Dataset, count: int) -> tuple[Frame, ...]:
     """A frame for each of the `count` in the pixel data; fewer where functional groups are missing."""
     per_frame = ds.get("PerFrameFunctionalGroupsSequence")
     if per_frame:
-        shared = first(ds, "SharedFunctionalGroupsSequence")
+        shared = _macros(first(ds, "SharedFunctionalGroupsSequence"))
         names = _dimensions(ds)
-        return tuple(_enhanced(groups, shared, names) for groups in list(per_frame)[:count])
+        return tuple(_enhanced(shared | _macros(groups), names) for groups in list(per_frame)[:count])
     if str(ds.get("SOPClassUID")) == _NM_IMAGE:
         return tuple(_nuclear(ds, count))
     return (_classic(ds),) * count
@@ -114,12 +114,20 @@ def _direction(values: tuple[float, ...]) -> str:
     return " ".join(f"{v:.4g}" for v in values)
 
 
-def _enhanced(own: Dataset, shared: Dataset | None, dimensions: tuple[str, ...]) -> Frame:
-    """Functional groups of a frame: its own first, else the shared ones. Source: PS3.3 C.7.6.16."""
+def _macros(groups: Dataset | None) -> dict[str, Dataset]:
+    """What functional groups there are, by keyword: a frame has few of the many that are looked for."""
+    found = {}
+    for tag in groups.keys() if groups is not None else ():
+        keyword = keyword_for_tag(tag)
+        item = first(groups, keyword) if keyword else None
+        if item:
+            found[keyword] = item
+    return found
 
-    def macro(keyword: str) -> Dataset | None:
-        return first(own, keyword) or first(shared, keyword)
 
+def _enhanced(macros: dict[str, Dataset], dimensions: tuple[str, ...]) -> Frame:
+    """A frame by its functional groups, its own before the shared ones. Source: PS3.3 C.7.6.16."""
+    macro = macros.get
     traits: list[tuple[str, str]] = []
     for keyword in _TYPE_GROUPS:
         frame_type = macro(keyword)

@@ -1,30 +1,18 @@
-"""The Storage SCP: an instance is on the disk and in the index before it is answered 0x0000.
-
-Statuses from PS3.4 Table B.2-1 (C-STORE).
-"""
+"""The Storage SCP: an instance is on the disk and in the index before it is answered 0x0000."""
 
 import errno
-import logging
 import socket
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from pynetdicom import AE, evt
+from pynetdicom import evt
 
 from dicom_io.archive import Archive, Kept
+from dicom_io.associate import make_ae, prompt
 from dicom_io.capabilities import STORAGE_CLASSES, VERIFICATION, syntaxes_for
-from dicom_io.errors import InstanceConflict, NotReadable, PortInUse
-from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, UidError, checked
-
-log = logging.getLogger(__name__)
-
-SUCCESS = 0x0000
-OUT_OF_RESOURCES = 0xA700
-DATA_SET_DOES_NOT_MATCH = 0xA900
-CANNOT_UNDERSTAND = 0xC000
-# A larger PDU means fewer turns of the protocol loop; 16 KB is the default of most senders.
-MAXIMUM_PDU = 1 << 18
+from dicom_io.errors import PortInUse
+from dicom_io.keeping import SUCCESS, keep
 
 
 class Receiver:
@@ -78,23 +66,10 @@ class Receiver:
 
     def _store(self, event: Any) -> int:
         uid = str(event.request.AffectedSOPInstanceUID)
-        try:
-            checked(uid, "Affected SOP Instance UID")
-            spooled = self._archive.spool(lambda path: _write(path, event))
-            kept = self._archive.admit(spooled, expected_uid=uid)
-        except UidError as error:
-            log.warning("refused: %s", error)
-            return DATA_SET_DOES_NOT_MATCH
-        except (InstanceConflict, NotReadable) as error:
-            log.warning("refused %s: %s", uid, error)
-            return DATA_SET_DOES_NOT_MATCH if isinstance(error, InstanceConflict) else CANNOT_UNDERSTAND
-        except OSError as error:
-            # Disk full, quota, read-only, for a file or for the index: the sender keeps its copy and tries again.
-            log.error("cannot keep %s: %s", uid, error)
-            return OUT_OF_RESOURCES
-        if self._on_kept is not None:
+        status, kept, _ = keep(self._archive, uid, lambda path: _write(path, event))
+        if kept is not None and self._on_kept is not None:
             self._on_kept(kept)
-        return SUCCESS
+        return status
 
 
 def _write(path: Any, event: Any) -> None:
@@ -112,17 +87,3 @@ def _acknowledge_at_once(event: Any) -> None:
     transport = event.assoc.dul.socket
     if hasattr(socket, "TCP_QUICKACK") and transport is not None and transport.socket is not None:
         transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-
-
-def prompt(event: Any) -> None:
-    """Small PDUs go out at once: Nagle's algorithm and delayed acknowledgements together cost 40 ms an instance."""
-    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def make_ae(ae_title: str) -> AE:
-    """An application entity with our implementation UID and PDU size."""
-    ae = AE(ae_title=ae_title)
-    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
-    ae.implementation_version_name = IMPLEMENTATION_VERSION
-    ae.maximum_pdu_size = MAXIMUM_PDU
-    return ae

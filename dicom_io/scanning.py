@@ -9,10 +9,12 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from dicom_io.errors import NotReadable
 from dicom_io.headers import read_instance
@@ -47,6 +49,16 @@ def read_all(files: Sequence[Path], *, few: int = _FEW, helpers: int | None = No
         for part in elsewhere:
             found += part.result()
     return found
+
+
+Item = TypeVar("Item")
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of `size` items, the last one shorter; itertools has this from Python 3.12 on."""
+    left = iter(items)
+    while batch := list(islice(left, size)):
+        yield batch
 
 
 def _read(file: Path) -> Instance | Unreadable:

@@ -1,6 +1,5 @@
 """The Storage SCU: an instance goes in the transfer syntax it is kept in, decompressed only where the peer needs it."""
 
-import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -13,30 +12,17 @@ import pydicom
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
-from pynetdicom import evt
 from pynetdicom.presentation import build_context
 
-from dicom_io.capabilities import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, NATIVE_SYNTAXES, VERIFICATION
+from dicom_io.associate import Peer, associate
+from dicom_io.capabilities import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, NATIVE_SYNTAXES
 from dicom_io.decode import stored_pixels
 from dicom_io.errors import NotReadable, PeerUnreachable
-from dicom_io.receive import make_ae, prompt
 from dicom_io.series import Instance
 
 # PS3.8 9.3.2.2: presentation context IDs are odd numbers from 1 to 255.
 _MOST_CONTEXTS = 128
 _BROKEN = "the connection broke or timed out before the peer answered"
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """A DICOM node: where it listens and its AE title."""
-
-    host: str
-    port: int
-    ae_title: str = "ANY-SCP"
-
-    def __str__(self) -> str:
-        return f"{self.ae_title} at {self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +37,6 @@ class Sent:
     def accepted(self) -> bool:
         """Success, or a warning: the peer has it (PS3.7 C.2)."""
         return self.status is not None and (self.status == 0 or self.status >> 12 == 0xB)
-
-
-def echo(peer: Peer, calling: str = "WORKSTATION") -> None:
-    """C-ECHO. Raises PeerUnreachable."""
-    association = _associate(peer, calling, [build_context(VERIFICATION)])
-    try:
-        if not association.send_c_echo():
-            raise PeerUnreachable(f"{peer} did not answer C-ECHO.")
-    finally:
-        association.release()
 
 
 class Sender:
@@ -89,7 +65,7 @@ class Sender:
             self._kinds = [*self._kinds, kind][-_MOST_CONTEXTS // 2 :]
             self._release()
         if self._association is None or not self._association.is_established:
-            self._association = _associate(self._peer, self._calling, _contexts(self._kinds))
+            self._association = associate(self._peer, self._calling, _contexts(self._kinds))
         sent = _send_one(self._association, instance)
         if sent.status is None and sent.detail == _BROKEN:
             # It may call itself established for a while yet, and whoever sends on it then waits for the timeout.
@@ -139,27 +115,6 @@ def _contexts(kinds: Iterable[tuple[str, str]]) -> list[Any]:
         plain = [s for s in (EXPLICIT_LITTLE, IMPLICIT_LITTLE) if s != syntax]
         contexts.append(build_context(sop_class, plain))
     return contexts
-
-
-def _associate(peer: Peer, calling: str, contexts: list[Any]) -> Any:
-    sockets: list[socket.socket] = []
-    association = make_ae(calling).associate(
-        peer.host,
-        peer.port,
-        contexts=contexts,
-        ae_title=peer.ae_title,
-        evt_handlers=[
-            (evt.EVT_REQUESTED, lambda event: sockets.append(event.assoc.dul.socket.socket)),
-            (evt.EVT_CONN_OPEN, prompt),
-        ],
-    )
-    if association.is_established:
-        return association
-    for unused in sockets:  # pynetdicom forgets the socket of a refused connection without closing it
-        unused.close()
-    if association.is_rejected:
-        raise PeerUnreachable(f"{peer} rejected the association from {calling}; check both AE titles there.")
-    raise PeerUnreachable(f"{peer} cannot be reached: nobody answers there, or the connection was refused.")
 
 
 def _send_one(association: Any, instance: Instance) -> Sent:

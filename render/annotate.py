@@ -4,6 +4,7 @@ Annotation is drawn on a copy of the RGB picture; the pixels that are digested a
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -159,18 +160,29 @@ def _scale_bar(draw: ImageDraw.ImageDraw, pixel_mm: float, size_px: tuple[int, i
     _text(draw, label, (x0, y - 2 * size), _TEXT, size)
 
 
-def _cube(draw: ImageDraw.ImageDraw, view: View, centre: tuple[float, float], half: float, size: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A visible face of the orientation cube. corners, middle : (x, y) in half edges from the middle of the cube, x to
+    the right, y down. light : 0…1, how squarely it faces the reader. letter : of the side, empty where too slanted."""
+
+    corners: tuple[tuple[float, float], ...]
+    middle: tuple[float, float]
+    light: float
+    letter: str
+
+
+def cube(view: View) -> list[Face]:
     """A cube that turns with the patient; each visible face carries the letter of the side that faces the reader."""
     right, down, toward = view.right, tuple(-v for v in view.up), view.towards_observer
 
-    def on_picture(point: Sequence[float]) -> tuple[float, float]:
-        x = sum(a * b for a, b in zip(point, right, strict=True))
-        y = sum(a * b for a, b in zip(point, down, strict=True))
-        return (centre[0] + half * x * 0.8, centre[1] + half * y * 0.8)
+    def on_picture(at: Sequence[float]) -> tuple[float, float]:
+        x, y = (sum(a * b for a, b in zip(at, axis, strict=True)) for axis in (right, down))
+        return (0.8 * x, 0.8 * y)
 
+    faces = []
     for normal, letter in _FACES:
-        facing = sum(a * b for a, b in zip(normal, toward, strict=True))
-        if facing < 0.05:
+        light = sum(a * b for a, b in zip(normal, toward, strict=True))
+        if light < 0.05:
             continue
         axis = max(range(3), key=lambda n: abs(normal[n]))
         others = [n for n in range(3) if n != axis]
@@ -179,12 +191,21 @@ def _cube(draw: ImageDraw.ImageDraw, view: View, centre: tuple[float, float], ha
             corner = list(normal)
             corner[others[0]], corner[others[1]] = float(a), float(b)
             corners.append(on_picture(corner))
-        shade = int(60 + 100 * facing)
-        draw.polygon(corners, fill=(shade, shade, shade + 15), outline=_LETTER)
-        if facing > 0.35:
-            x, y = on_picture(normal)
-            width = fonts.length(fonts.nearly(letter, size))
-            _text(draw, letter, (x - width / 2, y - size * 0.6), _LETTER, size)
+        faces.append(Face(tuple(corners), on_picture(normal), light, letter if light > 0.35 else ""))
+    return faces
+
+
+def _cube(draw: ImageDraw.ImageDraw, view: View, centre: tuple[float, float], half: float, size: int) -> None:
+    def placed(at: tuple[float, float]) -> tuple[float, float]:
+        return (centre[0] + half * at[0], centre[1] + half * at[1])
+
+    for face in cube(view):
+        shade = int(60 + 100 * face.light)
+        draw.polygon([placed(c) for c in face.corners], fill=(shade, shade, shade + 15), outline=_LETTER)
+        if face.letter:
+            x, y = placed(face.middle)
+            width = fonts.length(fonts.nearly(face.letter, size))
+            _text(draw, face.letter, (x - width / 2, y - size * 0.6), _LETTER, size)
 
 
 def _text(

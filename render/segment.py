@@ -4,7 +4,7 @@ import math
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import numpy as np
@@ -123,7 +123,17 @@ def _piece(volume: Volume, step: Piece) -> Region:
     runs, pieces = pieces_of(allowed, np.float32(0.5))
     here = (runs[:, 0] == k) & (runs[:, 1] == j) & (runs[:, 2] <= i) & (i < runs[:, 3])
     kernels.fill_runs(runs, pieces != pieces[here][0], 0, allowed)
-    return allowed
+    return _spread(volume, allowed, allowed, True, (step.rim,) * 3)
+
+
+def _spread(volume: Volume, marked: Region, allowed: Region, every: bool, times: Sequence[int]) -> Region:
+    """`marked` grown so many times along k, j and i, where it is allowed or everywhere."""
+    spare = np.empty_like(marked) if any(times) else marked
+    for axis in (2, 1, 0):
+        for _ in range(times[axis]):
+            _slices(volume, lambda k0, k1: kernels.spread(allowed, every, marked, axis, k0, k1, spare))  # noqa: B023
+            marked, spare = spare, marked
+    return marked
 
 
 def _said(at: Vector) -> str:
@@ -139,13 +149,10 @@ def _bone(volume: Volume, step: Bone) -> Region:
     allowed = np.empty(volume.shape, dtype=np.uint8)
     ends = np.float32(step.marrow), np.float32(np.inf)
     _slices(volume, lambda k0, k1: kernels.within_range(volume.voxels, *ends, k0, k1, allowed))
-    spacing_k, spacing_j, spacing_i = volume.spacing_mm
+    times = [math.floor(step.reach_mm / spacing + 1e-6) for spacing in volume.spacing_mm]
+    bone = _spread(volume, bone, allowed, False, times)
+    _, far_j, far_i = (math.floor(step.across_mm / spacing) for spacing in volume.spacing_mm)
     spare = np.empty_like(bone)
-    for axis, spacing in ((1, min(spacing_j, spacing_i)), (0, spacing_k)):
-        for _ in range(math.floor(step.reach_mm / spacing + 1e-6)):
-            _slices(volume, lambda k0, k1: kernels.spread(allowed, bone, axis, k0, k1, spare))  # noqa: B023
-            bone, spare = spare, bone
-    far_j, far_i = (math.floor(step.across_mm / spacing) for spacing in (spacing_j, spacing_i))
 
     def surrounded(k0: int, k1: int) -> None:
         scratch = [np.empty(volume.shape[1:], dtype=np.int32) for _ in range(2)]

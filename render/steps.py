@@ -43,7 +43,8 @@ class Scissors:
 class Piece:
     """The voxels from `low` to `high`, in the volume's unit, that hang together by faces with the one at `seed_mm`.
 
-    within_mm : only those as near to the seed as that; None for all.
+    within_mm : only those as near to the seed as that; None for all. rim : how many voxels around them go with them;
+    a picture lies between voxels, and without its rim what is cut away leaves a thin shell.
     """
 
     __pydantic_config__ = _STRICT
@@ -51,6 +52,7 @@ class Piece:
     low: float
     high: float
     within_mm: float | None = None
+    rim: int = 0
     label: int = 1
     outside: bool = False
     kind: Literal["piece"] = "piece"
@@ -61,6 +63,8 @@ class Piece:
             raise StepError(f"A piece from {self.low:g} to {self.high:g}: there is nothing between.")
         if self.within_mm is not None and not self.within_mm > 0.0:
             raise StepError(f"within_mm {self.within_mm:g} must be positive.")
+        if not 0 <= self.rim <= 5:
+            raise StepError(f"A rim of {self.rim} voxels; 0 to 5 are possible.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,16 @@
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workstation import cli_charge, cli_desktop
+from workstation import cli_charge, cli_desktop, cli_peers
 from workstation.cli_shared import Json
+from workstation.cli_shared import ae_title as _ae_title
 from workstation.cli_shared import example as _example
+from workstation.cli_shared import progress_bar as _progress
 from workstation.cli_shared import show as _show
 from workstation.cli_shared import table as _table
 
@@ -31,17 +32,9 @@ cli_charge.add_to(charge_app)
 people_app = typer.Typer(no_args_is_help=True, help="Who may sign in at the desktop.")
 app.add_typer(people_app, name="people")
 cli_desktop.add_to(app, people_app)
+cli_peers.add_to(app)
 app.add_typer(charge_app, name="charge")
 app.add_typer(outbox_app, name="outbox")
-
-
-def _ae_title(text: str | None) -> str | None:
-    from workstation.config import checked_ae_title
-
-    try:
-        return None if text is None else checked_ae_title(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
 
 
 BridgeGaps = Annotated[
@@ -58,23 +51,6 @@ def _global(
 ) -> None:
     global _root
     _root = root.expanduser()
-
-
-def _progress() -> Callable[[str, float], None]:
-    """A bar on one line of stderr that is written over, only where a person looks at it."""
-
-    ended = ""
-
-    def show(what: str, part: float) -> None:
-        nonlocal ended
-        if sys.stderr.isatty() and ended != what:
-            ended = what if part >= 1.0 else ""
-            done = round(24 * min(max(part, 0.0), 1.0))
-            bar = "#" * done + "-" * (24 - done)
-            sys.stderr.write(f"\r\x1b[K[{bar}] {part:4.0%} {what}" + ("\n" if part >= 1.0 else ""))
-            sys.stderr.flush()
-
-    return show
 
 
 def _burn_in(text: str) -> "BurnIn | None":
@@ -572,7 +548,7 @@ def send(
     as_json: Json = False,
 ) -> None:
     """Send DICOM files by C-STORE. Exit 1 when one was not accepted."""
-    from dicom_io.send import Peer
+    from dicom_io.associate import Peer
     from dicom_io.send import send as c_store
     from dicom_io.series import open_series
 
@@ -728,11 +704,12 @@ def _our_errors() -> tuple[type[Exception], ...]:
     from workstation.movies import VideoError
     from workstation.outbox import OutboxError
     from workstation.papers import PapersError
+    from workstation.peers import PeersError
     from workstation.people import PeopleError
     from workstation.worklist import WorkError
 
     return (
         DicomIOError, UidError, AnnotationError, DrawError, GeometryError, RecipeError, CaseError, CodesError,
         FactsError, PolicyError, ConfigError, DemoError, ExportError, Hl7Error, NothingFound, OutboxError, PapersError,
-        VideoError, OSError, EditsError, FhirError, PeopleError, WorkError,
+        VideoError, OSError, EditsError, FhirError, PeopleError, PeersError, WorkError,
     )  # fmt: skip

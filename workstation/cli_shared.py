@@ -1,6 +1,7 @@
 """What the modules of the command line share: the state folder, `--json`, examples in help, tables."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,3 +40,30 @@ def root() -> Path:
     from workstation import cli
 
     return cli._root
+
+
+def ae_title(text: str | None) -> str | None:
+    """An option's value if it can be an AE title; misuse otherwise."""
+    from workstation.config import checked_ae_title
+
+    try:
+        return None if text is None else checked_ae_title(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def progress_bar() -> Callable[[str, float], None]:
+    """A bar on one line of stderr that is written over, only where a person looks at it."""
+
+    ended = ""
+
+    def show(what: str, part: float) -> None:
+        nonlocal ended
+        if sys.stderr.isatty() and ended != what:
+            ended = what if part >= 1.0 else ""
+            done = round(24 * min(max(part, 0.0), 1.0))
+            bar = "#" * done + "-" * (24 - done)
+            sys.stderr.write(f"\r\x1b[K[{bar}] {part:4.0%} {what}" + ("\n" if part >= 1.0 else ""))
+            sys.stderr.flush()
+
+    return show

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from dicom_io.associate import Peer, echo
 from dicom_io.errors import DicomIOError
-from dicom_io.send import Peer, Sender, echo
+from dicom_io.send import Sender
 from workstation import daysheet
 from workstation.config import Destination
 from workstation.outbox import Delivery, Entry, Message, backoff

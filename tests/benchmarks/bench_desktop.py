@@ -21,8 +21,9 @@ from render import View, VolumeRendering, Window, load_preset
 from render.engine import framing
 from render.engine.vtk import device, offscreen_window
 from tests.render import peers
-from workstation.desktop import screen as edits
+from workstation.desktop import edits
 from workstation.desktop.app import make_window
+from workstation.desktop.screen import SLICES, SliceName
 from workstation.desktop.viewer import Viewer
 from workstation.site import open_site
 
@@ -43,7 +44,7 @@ def gesture(application: QApplication, viewer: Viewer, pane: str, act: Callable[
     for n in range(times):
         seen: list[float] = []
 
-        def drawn(name: str, picture: object, full: bool, seen: list[float] = seen) -> None:
+        def drawn(name: str, picture: object, full: bool, tint: object, seen: list[float] = seen) -> None:
             if name == pane:
                 seen.append(time.perf_counter())
 
@@ -56,7 +57,7 @@ def gesture(application: QApplication, viewer: Viewer, pane: str, act: Callable[
     return statistics.median(taken)
 
 
-def scroll(viewer: Viewer, pane: edits.SliceName, step_mm: float, n: int) -> None:
+def scroll(viewer: Viewer, pane: SliceName, step_mm: float, n: int) -> None:
     viewer.do(edits.scrolled, pane, 1, step_mm, moving=True)
 
 
@@ -73,10 +74,10 @@ def main() -> None:
         window = make_window(Path(folder))
         window.resize(1500, 1100)
         window.show()
-        until(application, lambda: bool(window.desk.rows()))
+        until(application, lambda: bool(window.desk.studies.rows()))
         window.desk._choice()
         began = time.perf_counter()
-        window.open_series(window.desk.rows()[0].series_uid)
+        window.open_series(window.desk.studies.rows()[0].series_uid)
         until(application, lambda: window.viewer is not None and any(p.plane for p in window.viewer.panes.values()))
         first = time.perf_counter() - began
         viewer = window.viewer
@@ -96,7 +97,7 @@ def main() -> None:
 
         turn = gesture(application, viewer, "solid", turned, options.times)
         print(f"turning, {rows} x {columns}: {turn:.1f} ms, {1000 / turn:.0f} frames a second")
-        for pane in edits.SLICES:
+        for pane in SLICES:
             ms = gesture(application, viewer, pane, partial(scroll, viewer, pane, step), options.times)
             print(f"scrolling {pane}: {ms:.1f} ms, {1000 / ms:.0f} planes a second")
         print(f"window change: {gesture(application, viewer, 'axial', windowed, options.times):.1f} ms")

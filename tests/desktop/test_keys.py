@@ -15,9 +15,9 @@ def test_every_action_has_a_key_of_its_own_and_a_line_of_help() -> None:
 
 def test_a_reader_changes_some(tmp_path: Path) -> None:
     own = tmp_path / "keys.toml"
-    own.write_text('[keys]\nundo = "U"\n[buttons]\nmiddle = "window"\n')
+    own.write_text('[keys]\nundo = "F12"\n[buttons]\nmiddle = "window"\n')
     keys = load_keys(own)
-    assert keys.keys["undo"] == "U" and keys.keys["redo"] == load_keys().keys["redo"]
+    assert keys.keys["undo"] == "F12" and keys.keys["redo"] == load_keys().keys["redo"]
     assert keys.buttons == {"middle": "window", "right": "zoom"}
     assert load_keys(tmp_path / "none.toml") == load_keys()
 

@@ -17,6 +17,7 @@ from dicom_io import archive as module
 from dicom_io.archive import Archive
 from dicom_io.capabilities import DEFLATED
 from dicom_io.errors import InstanceConflict, NotFound, NotReadable
+from dicom_io.scanning import read_all
 from dicom_io.series import open_series, read_instance
 from dicom_io.uids import UidError, derived
 from tests.dicom_io.synthetic import J2K, RLE, SYNTAXES, grid, image, ramp, save
@@ -195,7 +196,7 @@ def test_a_full_disk_leaves_nothing_half_written(
 
     with monkeypatch.context() as patch:
         if step in ("flush", "flush folders"):
-            patch.setattr(module, "_flush" if step == "flush" else "_flush_folders", full)
+            patch.setattr(module, "flush" if step == "flush" else "flush_folders", full)
         if step == "link":
             patch.setattr(os, "link", full)
         with pytest.raises(OSError, match="No space left"):
@@ -318,6 +319,64 @@ def test_import_lists_what_it_cannot_take(archive: Archive, tmp_path: Path) -> N
     }
     assert counts == [1, 2, 3, 4, 5, 6]
     assert everything(archive)["spool"] == []
+
+
+def test_an_import_in_many_batches_takes_everything_once(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies, a file that is no DICOM and an instance with other content lie in different batches and in the same."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for k, ds in enumerate([*slices(7), *slices(7)]):
+        save(ds, folder / f"{k:02}.dcm")
+    other = slices(1)[0]
+    other.PatientID = "P-2"
+    save(other, folder / "01b.dcm")
+    save(other, folder / "99.dcm")
+    (folder / "03.txt").write_text("not DICOM")
+    monkeypatch.setattr(module, "_SCANNED", 5)
+    monkeypatch.setattr(module, "_BATCH", 3)
+    scan = archive.import_files(folder)
+    assert [len(s.instances) for s in scan.series] == [7]
+    assert sorted(Path(u.path).name for u in scan.unreadable) == ["01b.dcm", "03.txt", "99.dcm"]
+    for instance in scan.series[0].instances:
+        assert instance == archive.instance(instance.sop_instance_uid) == read_instance(Path(instance.path))
+    assert len(everything(archive)["instances"]) == 7 and everything(archive)["spool"] == []
+
+
+def test_a_file_that_changes_between_its_header_and_its_copy_is_read_again(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(slices(1)[0], tmp_path / "in.dcm")
+    real = read_all
+
+    def then_changed(files: list[Path]) -> Any:
+        found = real(files)
+        later = slices(1, "rewritten by its sender")[0]
+        later.PatientComments = "longer than before"
+        save(later, path)
+        return found
+
+    monkeypatch.setattr(module, "read_all", then_changed)
+    (series,) = archive.import_files(path).series
+    assert series.uid == derived("rewritten by its sender")
+    assert series.instances[0] == read_instance(Path(series.instances[0].path))
+
+
+def test_a_crash_in_the_middle_of_an_import_is_repaired_by_importing_again(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for k, ds in enumerate(slices(5)):
+        save(ds, folder / f"{k}.dcm")
+    with monkeypatch.context() as patch:
+        patch.setattr(Archive, "_index", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            archive.import_files(folder)
+    assert archive.all_series() == () and everything(archive)["spool"] == []
+    assert [len(s.instances) for s in archive.import_files(folder).series] == [5]
+    assert len(everything(archive)["instances"]) == 5 and everything(archive)["quarantine"] == []
 
 
 @pytest.mark.parametrize("syntax", [None, DEFLATED, RLE, J2K])

@@ -396,8 +396,8 @@ def test_pixels_gone_since_the_header_was_read(tmp_path: Path) -> None:
 
 def test_progress_ends_at_one(tmp_path: Path) -> None:
     parts: list[float] = []
-    build_volume(write_series(tmp_path, ramp((4, 4, 4)), grid()), progress=parts.append)
-    assert parts == [0.25, 0.5, 0.75, 1.0]
+    build_volume(write_series(tmp_path, ramp((40, 4, 4)), grid()), progress=parts.append)
+    assert len(parts) > 1 and parts == sorted(parts) and parts[-1] == 1.0
 
 
 def test_source_uids_are_in_slice_order(tmp_path: Path) -> None:

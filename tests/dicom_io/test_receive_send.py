@@ -22,10 +22,11 @@ from sqlalchemy.exc import OperationalError
 
 from dicom_io import receive
 from dicom_io.archive import Archive, Kept
+from dicom_io.associate import Peer, echo
 from dicom_io.capabilities import EXPLICIT_LITTLE, IMPLICIT_LITTLE, STORAGE_CLASSES
 from dicom_io.errors import PeerUnreachable, PortInUse
 from dicom_io.receive import Receiver
-from dicom_io.send import Peer, Sender, echo, send
+from dicom_io.send import Sender, send
 from dicom_io.series import Instance, read_instance
 from tests.dicom_io.synthetic import CT, JPEG_LS, RLE, SYNTAXES, grid, image, ramp, save, write_series
 

@@ -1,11 +1,5 @@
 """DCMTK, which knows nothing of us, sends to us, receives from us and reads what we write."""
 
-import contextlib
-import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,61 +8,18 @@ from PIL import Image
 from pydicom import dcmread
 
 from dicom_io.archive import Archive
+from dicom_io.associate import echo
 from dicom_io.build_volume import build_volume
 from dicom_io.capabilities import EXPLICIT_LITTLE
 from dicom_io.receive import Receiver
-from dicom_io.send import Peer, echo, send
+from dicom_io.send import send
 from dicom_io.series import open_series
 from render.picture import window_8bit
 from render.recipe import Reformat
 from tests.conformance.objects import Made, make
 from tests.dicom_io.real import SAMPLE, real_set
 from tests.dicom_io.synthetic import grid, ramp, write_series
-
-
-def program(name: str) -> str:
-    """Debian's own, not a namesake that a Python package brings."""
-    found = shutil.which(name, path="/usr/bin:/usr/local/bin:/opt/homebrew/bin")
-    if found is None:
-        pytest.skip(f"DCMTK's {name} is not installed (Debian package dcmtk)")
-    return found
-
-
-def run(*command: str | Path) -> str:
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-@contextlib.contextmanager
-def storescp(folder: Path, *options: str) -> Iterator[Peer]:
-    """DCMTK's storage peer. It cannot tell which port it got, so a free one is taken and asked until it answers."""
-    name = program("storescp")
-    folder.mkdir()
-    for _ in range(5):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        with subprocess.Popen(
-            [name, "-od", str(folder), *options, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            try:
-                if _answers(port, process):
-                    yield Peer("127.0.0.1", port, "STORESCP")
-                    return
-            finally:
-                process.terminate()
-    pytest.fail("storescp did not start on any of five free ports")
-
-
-def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:
-    """Connects again and again until somebody listens; False when the process has ended (somebody took the port)."""
-    end = time.monotonic() + 20
-    while time.monotonic() < end and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return True
-    return False
+from tests.peers.servers import program, run, storescp
 
 
 @pytest.fixture(scope="module")

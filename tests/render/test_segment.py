@@ -86,6 +86,12 @@ def test_a_piece_ends_at_its_radius(volume: Volume) -> None:
     assert np.array_equal(region(volume, step).astype(bool), (near <= 12.0) & (volume.voxels >= 0))
 
 
+def test_a_rim_is_all_that_touches(volume: Volume) -> None:
+    step = Piece(marker_mm("A"), 700.0, 3000.0)
+    expected = ndimage.binary_dilation(region(volume, step).astype(bool), np.ones((3, 3, 3)))
+    assert np.array_equal(region(volume, replace(step, rim=1)).astype(bool), expected)
+
+
 def test_steps_go_over_one_another(volume: Volume) -> None:
     steps: tuple[MaskStep, ...] = (
         Values(0.0, 4000.0, label=1),

@@ -18,12 +18,13 @@ from render.recipe import KINDS, read_recipe
 from workstation.cli import app
 from workstation.config import Config, Destination, Fees, Listener, Member, PayerRule, Reading
 from workstation.papers import OnFile, Papers, Session, Statement
+from workstation.peers import KnownPeer
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 PAPERS = ROOT / "docs" / "papers.md"
-SETTINGS_KINDS = (Config, Destination, Listener, Reading, PayerRule, Member, Fees)
+SETTINGS_KINDS = (Config, Destination, Listener, Reading, PayerRule, Member, Fees, KnownPeer)
 
 
 def commands() -> dict[str, Any]:
@@ -67,7 +68,7 @@ def test_a_command_prints_json(name: str) -> None:
     assert "--json" in options, f"`workstation {name}` has no --json"
 
 
-@pytest.mark.parametrize("name", ["send", "run", "outbox send"])
+@pytest.mark.parametrize("name", ["send", "run", "outbox send", "retrieve"])
 def test_what_sends_has_a_dry_run(name: str) -> None:
     assert any("--dry-run" in parameter.opts for parameter in commands()[name].params)
 

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from pydicom import dcmwrite
 
-from dicom_io.send import Peer, send
+from dicom_io.associate import Peer
+from dicom_io.send import send
 from dicom_io.series import read_instance
 from tests.workstation.billing import Billing
 from tests.workstation.day import Charge, Story, story

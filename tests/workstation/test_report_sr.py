@@ -10,9 +10,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 
 from dicom_io import content as sr
+from dicom_io.associate import Peer
 from dicom_io.capabilities import EXPLICIT_LITTLE
 from dicom_io.codes import Code
-from dicom_io.send import Peer, send
+from dicom_io.send import send
 from dicom_io.series import read_instance
 from tests.workstation.desk import Desk, desk
 from tests.workstation.ris import READING, WHOLE, Ris, Study, objects

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dicom_io.send import Peer, send
+from dicom_io.associate import Peer
+from dicom_io.send import send
 from dicom_io.series import read_instance
 from tests.workstation.ris import Study, objects
 from workstation.serve import serve

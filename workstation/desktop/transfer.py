@@ -6,7 +6,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QColorDialog, QWidget
 
-from workstation.desktop import screen as edits
+from workstation.desktop import edits
 from workstation.desktop.viewer import Viewer
 
 _NEAR_PX = 9.0

@@ -92,21 +92,20 @@ def fill_runs(runs: Any, chosen: Any, value: Any, out: Any) -> None:
 
 
 @kernel
-def spread(allowed: Any, marked: Any, axis: int, k0: int, k1: int, out: Any) -> None:
-    """`marked`, and the allowed voxels of slices k0…k1−1 next to it: within the slice (axis 1) or across (axis 0)."""
+def spread(allowed: Any, every: Any, marked: Any, axis: int, k0: int, k1: int, out: Any) -> None:
+    """`marked`, and the allowed voxels of slices k0…k1−1 next to it along an axis; all are where `every` says so."""
     nk, nj, ni = marked.shape
     for k in range(k0, k1):
         for j in range(nj):
             for i in range(ni):
                 value = marked[k, j, i]
-                if value == 0 and allowed[k, j, i] != 0:
+                if value == 0 and (every or allowed[k, j, i] != 0):
                     if axis == 0:
                         value = max(marked[max(k - 1, 0), j, i], marked[min(k + 1, nk - 1), j, i])
+                    elif axis == 1:
+                        value = max(marked[k, max(j - 1, 0), i], marked[k, min(j + 1, nj - 1), i])
                     else:
-                        value = max(
-                            max(marked[k, max(j - 1, 0), i], marked[k, min(j + 1, nj - 1), i]),
-                            max(marked[k, j, max(i - 1, 0)], marked[k, j, min(i + 1, ni - 1)]),
-                        )
+                        value = max(marked[k, j, max(i - 1, 0)], marked[k, j, min(i + 1, ni - 1)])
                 out[k, j, i] = value
 
 

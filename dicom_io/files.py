@@ -1,0 +1,74 @@
+"""What it takes that a file is whole, has its name and is still there after a power cut."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from pydicom import dcmread, dcmwrite
+from pydicom.dataset import FileDataset
+
+from dicom_io.headers import read_instance
+from dicom_io.seal import file_digest
+
+
+def place(spooled: Path, target: Path, held: str) -> str:
+    """Gives the file its name unless that is taken; returns the digest of what is there then.
+
+    A link, because it fails where a rename overwrites: of two that come at once, the first stays. What is there but
+    not in the index was left by a crash between the two, and is as good as new.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(spooled, target)
+    except FileExistsError:
+        return file_digest(target, read_instance(target).transfer_syntax_uid)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
+            raise
+        spooled.replace(target)  # a file system without links
+    return held
+
+
+def copy_part10(source: Path, target: Path) -> bool:
+    """Byte for byte where the file is Part 10 already, which is True; else with the preamble and file meta it lacks."""
+    with source.open("rb") as file:
+        prefixed = file.read(132)[128:] == b"DICM"
+    if prefixed:
+        shutil.copyfile(source, target)
+    else:
+        ds: FileDataset = dcmread(source, force=True)
+        dcmwrite(target, ds, enforce_file_format=True)
+    return prefixed
+
+
+def flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def flush_folders(folder: Path, top: Path) -> None:
+    """A new name is durable only once its folder is; source: fsync(2)."""
+    while True:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        if folder in (top, folder.parent):
+            return
+        folder = folder.parent
+
+
+def alive(spool: str) -> bool:
+    """Whether the process that a spool folder is named after still runs; this process is not its earlier life."""
+    pid = spool.partition("-")[0]
+    if not pid.isdigit() or int(pid) == os.getpid():
+        return not pid.isdigit()
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

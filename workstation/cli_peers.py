@@ -1,0 +1,219 @@
+"""`workstation peers …`, `workstation query` and `workstation retrieve`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from workstation.cli_shared import Json, ae_title, example, progress_bar, root, show, table
+
+Name = Annotated[str, typer.Argument(metavar="PEER", help="The name of a peer, as `workstation peers list` shows it.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    peers = typer.Typer(no_args_is_help=True, help="The DICOM nodes that this site works with.")
+    app.add_typer(peers, name="peers")
+    peers.command("list")(list_peers)
+    peers.command("add")(add)
+    peers.command("remove")(remove)
+    peers.command("echo")(echo)
+    app.command()(query)
+    app.command()(retrieve)
+
+
+@example("workstation peers list")
+def list_peers(as_json: Json = False) -> None:
+    """List the peers and how each is reached."""
+    from dataclasses import asdict
+
+    from workstation.peers import load_peers
+
+    rows = [asdict(peer) for peer in load_peers(root())]
+    columns = ["name", "ae_title", "host", "port", "retrieve", "tls", "url"]
+    show(as_json, rows, table([[str(row[c]) for c in columns] for row in rows], columns))
+
+
+@example("workstation peers add pacs 10.0.0.5 104 -aec ARCHIVE --retrieve move")
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="One word; a known one is changed.")],
+    host: str,
+    port: Annotated[int, typer.Argument(min=1, max=65535)],
+    called: Annotated[str, typer.Option("-aec", help="Its AE title.", callback=ae_title)],
+    how: Annotated[str, typer.Option("--retrieve", help="How it gives what it has: get or move.")] = "get",
+    address: Annotated[
+        list[str] | None, typer.Option(help="From where it calls us, an address or a network; may be given again.")
+    ] = None,
+    url: Annotated[str, typer.Option(help="Root of its DICOMweb services.")] = "",
+    tls: Annotated[bool, typer.Option("--tls", help="Call it by TLS.")] = False,
+    authority: Annotated[str, typer.Option(help="PEM file of who signed its certificate; the system's if empty.")] = "",
+    certificate: Annotated[str, typer.Option(help="PEM file of our own certificate, where it wants one.")] = "",
+    key: Annotated[str, typer.Option(help="PEM file of its key.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Add a peer, or change it."""
+    from workstation.peers import KnownPeer, PeersError, add_peer
+
+    if how not in ("get", "move"):
+        raise typer.BadParameter(f"{how!r} is neither get nor move", param_hint="--retrieve")
+    try:
+        peer = KnownPeer(
+            name=name,
+            host=host,
+            port=port,
+            ae_title=called,
+            retrieve="move" if how == "move" else "get",
+            addresses=tuple(address or ()),
+            url=url,
+            tls=tls,
+            certificate_authority=authority,
+            certificate=certificate,
+            key=key,
+        )
+    except ValueError as error:
+        raise PeersError(f"{error}.") from error
+    add_peer(root(), peer)
+    show(as_json, {"name": name}, f"{name}: {peer.at(root())}.")
+
+
+@example("workstation peers remove pacs")
+def remove(name: Name, as_json: Json = False) -> None:
+    """Forget a peer."""
+    from workstation.peers import remove_peer
+
+    remove_peer(root(), name)
+    show(as_json, {"name": name}, f"{name} is forgotten.")
+
+
+@example("workstation peers echo pacs")
+def echo(
+    name: Annotated[str, typer.Argument(metavar="[PEER]", help="All peers if none is named.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Ask a peer, or every one, whether it is there (C-ECHO). Exit 1 when one is not."""
+    from dicom_io.associate import echo as c_echo
+    from dicom_io.errors import PeerUnreachable
+    from workstation.config import load_config
+    from workstation.peers import find_peer, load_peers
+
+    calling = load_config(root()).ae_title
+    rows = []
+    for peer in [find_peer(root(), name)] if name else load_peers(root()):
+        try:
+            c_echo(peer.at(root()), calling)
+            rows.append({"name": peer.name, "state": "answered", "answer": ""})
+        except PeerUnreachable as error:
+            rows.append({"name": peer.name, "state": "not reached", "answer": str(error)})
+    show(as_json, rows, table([[*row.values()] for row in rows], ["name", "state", "answer"]))
+    if any(row["state"] != "answered" for row in rows):
+        raise typer.Exit(1)
+
+
+@example("workstation query pacs --patient-id 4711 --dates 20260101- --modality CT")
+def query(
+    name: Name,
+    patient_id: Annotated[str, typer.Option(help="The patient's ID.")] = "",
+    patient_name: Annotated[str, typer.Option(help="Family^Given, with * and ? for what is not known.")] = "",
+    accession: Annotated[str, typer.Option(help="The accession number.")] = "",
+    dates: Annotated[str, typer.Option(help="YYYYMMDD, or a range with a hyphen, open at either end.")] = "",
+    modality: Annotated[str, typer.Option(help="Only studies with this modality.")] = "",
+    study: Annotated[str, typer.Option(metavar="UID", help="List the series of this study.")] = "",
+    series: Annotated[str, typer.Option(metavar="UID", help="With --study: list the instances of this series.")] = "",
+    worklist: Annotated[bool, typer.Option("--worklist", help="Ask for scheduled procedure steps instead.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask a peer what it has (C-FIND): studies, the series of a study, the instances of a series, or its worklist."""
+    from dataclasses import asdict
+
+    from dicom_io.query import find_instances, find_scheduled, find_series, find_studies
+    from workstation.config import load_config
+    from workstation.peers import find_peer
+
+    if series and not study:
+        raise typer.BadParameter("a series is looked for in its study; give --study too", param_hint="--series")
+    peer, calling = find_peer(root(), name).at(root()), load_config(root()).ae_title
+    found: list[Any]
+    if worklist:
+        found = find_scheduled(
+            peer, calling, dates=dates, modality=modality, accession=accession, patient_id=patient_id
+        )
+        columns = ["start_date", "start_time", "modality", "accession", "procedure_code", "procedure_description"]
+    elif series:
+        found, columns = find_instances(peer, study, series, calling), ["number", "sop_instance_uid"]
+    elif study:
+        found = find_series(peer, study, calling)
+        columns = ["number", "modality", "description", "instances", "series_uid"]
+    else:
+        found = find_studies(
+            peer,
+            calling,
+            patient_id=patient_id,
+            patient_name=patient_name,
+            accession=accession,
+            dates=dates,
+            modality=modality,
+        )
+        columns = ["study_date", "patient_id", "accession", "modalities", "description", "instances", "study_uid"]
+    rows = [asdict(one) for one in found]
+    show(as_json, rows, table([[_cell(row[c]) for c in columns] for row in rows], columns))
+
+
+@example("workstation retrieve pacs 1.2.840.113619.2.1 --series 1.2.840.113619.2.1.3")
+def retrieve(
+    name: Name,
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="The Study Instance UID.")],
+    series: Annotated[
+        list[str] | None, typer.Option(metavar="UID", help="Only this series; may be given again.")
+    ] = None,
+    instance: Annotated[
+        list[str] | None, typer.Option(metavar="UID", help="Only this instance of the one series; may be given again.")
+    ] = None,
+    how: Annotated[str, typer.Option("--how", help="get or move, instead of what the peer's entry says.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Fetch nothing; list what would come.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch from a peer (C-GET, or C-MOVE to a running `serve`). Exit 1 when not all came."""
+    from dicom_io.query import find_series
+    from dicom_io.retrieve import retrieve as fetch
+    from workstation.peers import find_peer
+    from workstation.site import open_site
+
+    site = open_site(root())
+    known = find_peer(root(), name)
+    peer, calling = known.at(root()), site.config.ae_title
+    if how not in ("", "get", "move"):
+        raise typer.BadParameter(f"{how!r} is neither get nor move", param_hint="--how")
+    if dry_run:
+        wanted = [s for s in find_series(peer, study, calling) if not series or s.series_uid in series]
+        rows = [{"series_uid": s.series_uid, "modality": s.modality, "instances": s.instances} for s in wanted]
+        show(
+            as_json,
+            rows,
+            table([[_cell(v) for v in row.values()] for row in rows], ["series", "modality", "instances"]),
+        )
+        return
+    bar = progress_bar()
+    got = fetch(
+        peer,
+        site.archive,
+        study,
+        series or (),
+        instance or (),
+        calling=calling,
+        how="move" if (how or known.retrieve) == "move" else "get",
+        progress=lambda done, of: bar(f"{done} of {of} instances", done / of),
+    )
+    result = {
+        "completed": got.completed,
+        "failed": got.failed,
+        "warnings": got.warnings,
+        "problems": list(got.problems),
+    }
+    show(as_json, result, "\n".join([f"{got.completed} instances came, {got.failed} did not.", *got.problems]))
+    if not got.whole:
+        raise typer.Exit(1)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, tuple):
+        return "\\".join(map(str, value))
+    return "" if value is None else str(value)
