@@ -89,7 +89,8 @@ def _common(
     """Everything but the pixels. Sources: PS3.3 C.7.3.1, C.7.5.1, C.7.6.1, C.12.1."""
     recipe = picture.recipe
     kind = technique(recipe)
-    uid = stamp.uid("image", picture.provenance.recipe_digest, picture.digest, str(instance))
+    which = "frames" if sop_class in (ENHANCED_CT, ENHANCED_MR) else str(instance)
+    uid = stamp.uid("image", picture.provenance.recipe_digest, picture.digest, which)
     ds = new_object(sop_class, uid, source, stamp)
     ds.SeriesInstanceUID = _series_uid(picture, stamp)
     ds.SeriesNumber = 9000 + number

@@ -107,9 +107,8 @@ def _annotate(ds: Dataset, picture: Picture, images: Sequence[Dataset], measurem
 
 def _depth(plane: Plane, points: Sequence[Vector]) -> float:
     """How far from a plane the farthest of the points is, in mm."""
-    return max(
-        abs(sum((a - o) * n for a, o, n in zip(at, plane.origin_mm, plane.normal, strict=True))) for at in points
-    )
+    origin, normal = plane.origin_mm, plane.normal
+    return max(abs(sum((a - o) * n for a, o, n in zip(at, origin, normal, strict=True))) for at in points)
 
 
 def _shows(plane: Plane, points: Sequence[Vector], image: Dataset) -> bool:
