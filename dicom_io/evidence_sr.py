@@ -98,6 +98,7 @@ def _read(ds: Dataset) -> Evidence:
         measurements=tuple(read_measurement(g) for g in groups if is_measurement(g)),
         session_uid=sr.text_of(statements, c.SESSION),
         journal_head=sr.text_of(statements, c.JOURNAL_HEAD),
+        predecessor=read_predecessor(ds),
         objects=_with_digests(_others(ds, sources, products), sr.text_of(statements, c.OBJECT_DIGESTS)),
     )
 
@@ -115,6 +116,8 @@ def _document(ds: Dataset, evidence: Evidence, stamp: Stamp) -> None:
     if evidence.verified:
         signed = evidence.attestation.at.strftime(_DT) if evidence.attestation else stamp.date_time
         ds.VerifyingObserverSequence = verifying_observer(evidence.verified_by, signed, stamp)
+    if evidence.predecessor is not None:
+        ds.PredecessorDocumentsSequence = Sequence([study_references(evidence.study_uid, [evidence.predecessor])])
     images = [*evidence.sources, *(i for p in evidence.products for i in p.images), *evidence.objects]
     ds.CurrentRequestedProcedureEvidenceSequence = Sequence([study_references(evidence.study_uid, images)])
 
@@ -158,6 +161,17 @@ def _references(ds: Dataset) -> dict[str, tuple[str, str]]:
         for series in study.ReferencedSeriesSequence
         for referenced in series.ReferencedSOPSequence
     }
+
+
+def read_predecessor(ds: Dataset) -> ImageReference | None:
+    """The document that a document amends. Source: PS3.3 C.17.2 (Predecessor Documents Sequence)."""
+    for study in ds.get("PredecessorDocumentsSequence", ()):
+        series = study.ReferencedSeriesSequence[0]
+        document = series.ReferencedSOPSequence[0]
+        return ImageReference(
+            str(document.ReferencedSOPClassUID), str(document.ReferencedSOPInstanceUID), str(series.SeriesInstanceUID)
+        )
+    return None
 
 
 def _others(ds: Dataset, sources: Iterable[ImageReference], products: Iterable[Product]) -> Iterable[ImageReference]:

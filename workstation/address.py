@@ -17,11 +17,12 @@ from workstation.outbox import Charge, Kind, Message
 def address(
     images: Sequence[Instance], sr: Instance, evidence: Evidence, config: Config, root: Path
 ) -> tuple[Message, ...]:
-    """Images and the verified SR to each destination that takes images.
+    """Images and the SR to each destination that takes images.
 
-    An SR that no physician has verified stays here. Paths are relative to `root`, the state folder, which may be moved.
+    An SR that no physician has verified stays here unless the site wants it sent. Paths are relative to `root`, the
+    state folder, which may be moved.
     """
-    objects = [*images, sr] if evidence.verified else list(images)
+    objects = [*images, sr] if evidence.verified or config.send_unverified else list(images)
     return tuple(
         _instance(destination, instance, evidence.accession, root)
         for destination in config.destinations

@@ -232,7 +232,7 @@ class Config:
     a charge that its facts no longer bear. believe_papers : whether papers files count. recheck_at : when `serve`
     decides every open case again, HH:MM; empty for never. share_limit : share of CT and MR with 3D above which a
     report flags. stored : what is stored beside pictures and SR. multiframe : a stack of reformats is one enhanced
-    image instead of many classic ones.
+    image instead of many classic ones. send_unverified : whether an SR that no physician has verified goes out as well.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -249,6 +249,7 @@ class Config:
     font: str = ""
     stored: tuple[StoredObject, ...] = ("segmentation", "key_objects")
     multiframe: bool = False
+    send_unverified: bool = False
     policy: PolicyName = "guide"
     reformat_only: Literal["hold", "release", "deny"] = "hold"
     site: Site = "hospital"

@@ -98,6 +98,11 @@ def recorded_as(sr_uid: str, digest: str) -> str:
     return f"SR {sr_uid} sha256 {digest}"
 
 
+def recorded_uid(detail: str) -> str:
+    """The SR's UID in what `recorded_as` said."""
+    return detail.split()[1]
+
+
 def link(previous: str, session: str, number: int, act: Act) -> str:
     """The hash of an event. previous : that of the one before it, empty for the first."""
     words = [previous, session, number, act.at.isoformat(), act.person_id, act.role, act.kind, act.detail]

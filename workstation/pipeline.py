@@ -14,7 +14,7 @@ from pydicom import dcmread
 from dicom_io.banner import burned
 from dicom_io.build_volume import build_volume
 from dicom_io.derived import derive, products
-from dicom_io.errors import NotReadable
+from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Attestation, Evidence, ImageReference, Product
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
 from dicom_io.seal import is_sealed
@@ -29,7 +29,7 @@ from workstation.case import Case, CaseError, region_of
 from workstation.casebook import Record, slim
 from workstation.charge import Decision
 from workstation.context import site_policy
-from workstation.journal import Entry, EventKind, about, recorded_as
+from workstation.journal import Entry, EventKind, about, recorded_as, recorded_uid
 from workstation.outbox import Message
 from workstation.overlay import overlaid
 from workstation.settling import Settled, decide_record, own_charges, previous_of, read, settle_accession
@@ -88,7 +88,7 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     drawn = tuple(replace(product, images=_with_digests(site, product.images)) for product in drawn)
     others = _with_digests(site, (ImageReference(d.SOPClassUID, d.SOPInstanceUID, d.SeriesInstanceUID) for d in beside))
     entries, attestation = _journal(case, site, drawn)
-    recorded = _evidence(case, site, series, drawn, others, entries, attestation, stamp)
+    recorded = _amending(_evidence(case, site, series, drawn, others, entries, attestation, stamp), site)
     sr = site.archive.keep([write_sr(recorded, source, stamp)])[0]
     said = recorded_as(sr.sop_instance_uid, site.archive.digests(sr.series_uid)[sr.sop_instance_uid])
     journal.record(uid, case.session.operator, "recorded", site.clock(), said)
@@ -247,6 +247,21 @@ def _evidence(
         journal_head=entries[-1].hash,
         objects=others,
     )
+
+
+def _amending(recorded: Evidence, site: Site) -> Evidence:
+    """The record with the one before it in its session. The same record again is the same, and amends what it did."""
+    last = None
+    for act in site.journal.acts(recorded.session_uid):
+        if act.kind != "recorded":
+            continue
+        with suppress(NotFound, NotReadable):
+            earlier = site.archive.instance(recorded_uid(act.detail))
+            said = read_sr(dcmread(earlier.path))
+            if replace(said, sop_instance_uid="", predecessor=None) == recorded:
+                return replace(recorded, predecessor=said.predecessor)
+            last = ImageReference(earlier.sop_class_uid, earlier.sop_instance_uid, earlier.series_uid)
+    return replace(recorded, predecessor=last)
 
 
 def _with_digests(site: Site, images: Iterable[ImageReference]) -> tuple[ImageReference, ...]:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 
-import numpy as np
 from pydicom.dataset import Dataset
 
 from dicom_io.banner import Burned
@@ -177,7 +176,7 @@ def measurements(volume: Volume) -> tuple[Measurement, ...]:
         measure("Cobb 1", "cobb", (a, b, c, d), view, volume),
         measure("ellipse 1", "ellipse", (a, c), view, volume, "Lesion A"),
         measure("polygon 1", "polygon", (a, b, c, d), view, volume),
-        measure_mask("mask 1", Mask((volume.voxels > volume.voxels.mean()).astype(np.uint8)), 1, volume),
+        measure_mask("mask 1", (Values(float(volume.voxels.mean()), float(volume.voxels.max())),), 1, volume),
     )
 
 

@@ -10,6 +10,7 @@ from pydicom import dcmread
 from dicom_io.build_volume import build_volume
 from dicom_io.enhanced import ENHANCED_CT
 from dicom_io.evidence import Person
+from dicom_io.evidence_sr import read_predecessor
 from dicom_io.key_objects import KEY_OBJECT_SELECTION, key_images
 from dicom_io.presentation import GRAYSCALE_STATE
 from dicom_io.report_sr import BASIC_TEXT_SR, WrittenReport
@@ -109,7 +110,11 @@ def test_a_report_brings_the_selection_of_its_key_images(
     assert {instance.sop_instance_uid for instance in kept} <= waiting
     # The same again is the same; another one is another.
     assert file_report(replace(report, signed_at=site.clock()), series, case.session_uid, site) == kept
-    assert file_report(replace(report, findings="None."), series, case.session_uid, site) != kept
+    amended = file_report(replace(report, findings="None."), series, case.session_uid, site)
+    assert amended[0] != kept[0]
+    assert read_predecessor(dcmread(kept[0].path)) is None
+    before = read_predecessor(dcmread(amended[0].path))
+    assert before is not None and before.sop_instance_uid == kept[0].sop_instance_uid
     kinds = [act.kind for act in site.journal.acts(case.session_uid)]
     assert kinds.count("reported") == 2 and "image_selection" in kinds
     (without,) = file_report(replace(report, key_images=()), series, case.session_uid, site)

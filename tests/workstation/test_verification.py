@@ -20,11 +20,12 @@ from dicom_io.evidence_sr import read_sr, write_sr
 from dicom_io.seal import is_sealed
 from dicom_io.series import read_dataset
 from render.geometry import View
+from render.steps import Bone
 from tests.workstation.conftest import Command, SiteAt
 from tests.workstation.samples import DOCUMENTED, SERIES_UID, tiny_protocol
 from workstation import pipeline
 from workstation.case import Case
-from workstation.measures import measure
+from workstation.measures import measure, measure_mask
 from workstation.papers import read_papers
 from workstation.site import Site
 from workstation.verification import Check, verify
@@ -46,7 +47,10 @@ def run_case(site_at: SiteAt, root: Path, slices: Path) -> tuple[Site, Path]:
     volume = build_volume(site.archive.series(SERIES_UID))
     x, y, z = volume.centre_mm
     corners = ((x - 20, y - 20, z), (x + 20, y - 10, z), (x, y + 20, z))
-    measured = (measure("polygon 1", "polygon", corners, View.parse("foot"), volume),)
+    measured = (
+        measure("polygon 1", "polygon", corners, View.parse("foot"), volume),
+        measure_mask("bone 1", (Bone(),), 1, volume),
+    )
     case = Case(SERIES_UID, tiny_protocol(), session=session, measurements=measured)
     return site, Path(pipeline.run(case, site).sr.path)
 
@@ -66,6 +70,7 @@ def test_everything_is_looked_at(made: tuple[Site, Path], slices: Path) -> None:
         ("picture MIP", True),
         ("picture Axial", True),
         ("measurement polygon 1", True),
+        ("measurement bone 1", True),
         ("stored objects", True),
     ]
     elsewhere = list(verify(sr, slices))
