@@ -21,7 +21,8 @@ from render.recipe import VolumeRendering
 GRAYSCALE_STATE = "1.2.840.10008.5.1.4.1.1.11.1"
 _LAYER = "MEASUREMENTS"
 _WORDS = {"length": "", "angle": "", "cobb_angle": "Cobb ", "area": "area ", "mean": "mean ", "deviation": "SD "}
-_UNITS = {"deg": "°", "mm2": "mm²", "mm3": "mm³", "[hnsf'U]": "HU", "1": ""}
+# UCUM as people write it.
+UNITS_IN_WORDS = {"deg": "°", "mm2": "mm²", "mm3": "mm³", "[hnsf'U]": "HU", "1": ""}
 
 
 def presentation_state(
@@ -141,7 +142,7 @@ def _annotation(reference: Dataset, plane: Plane, measurements: Sequence[Measure
 def in_words(measurement: Measurement) -> str:
     """The numbers of a measurement for people, a few of them, with the reader's words before them."""
     said = [
-        f"{_WORDS[q.name]}{q.value:.1f} {_UNITS.get(q.unit, q.unit)}".strip()
+        f"{_WORDS[q.name]}{q.value:.1f} {UNITS_IN_WORDS.get(q.unit, q.unit)}".strip()
         for q in measurement.quantities
         if q.name in _WORDS
     ]

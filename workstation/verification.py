@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from dicom_io.archive import Archive
 from dicom_io.errors import DicomIOError, NotFound, NotReadable
 from dicom_io.evidence import Evidence, ImageReference, Measurement, Product
 from dicom_io.evidence_sr import read_sr
-from dicom_io.seal import file_digest, is_sealed
+from dicom_io.seal import file_digest, is_sealed, sealed_uid
 from dicom_io.series import Instance, read_instance, scan
 from dicom_io.uids import UidError
 from render.recipe import digest, read_recipe
@@ -39,8 +40,8 @@ def verify(sr: Path, sources: Path | Site, progress: Progress = lambda what, par
 
     Raises NotReadable when it is no record of ours.
     """
-    instance, evidence, sealed = _opened(sr)
-    yield sealed
+    instance, ds, evidence = opened(sr)
+    yield _sealed(ds)
     yield _journal(instance, evidence, sources)
     place = sources.archive if isinstance(sources, Site) else sources
     progress("reading the sources", 0.0)
@@ -50,18 +51,22 @@ def verify(sr: Path, sources: Path | Site, progress: Progress = lambda what, par
     yield _instances("stored objects", stored, place, needed=False)
 
 
-def _opened(path: Path) -> tuple[Instance, Evidence, Check]:
-    """Raises NotReadable, whatever is wrong with the file."""
+def opened(path: Path) -> tuple[Instance, Dataset, Evidence]:
+    """An SR of ours. Raises NotReadable, whatever is wrong with the file."""
     instance = read_instance(path)
     try:
         ds = dcmread(path)
-        sealed = is_sealed(ds)
+        sealed_uid(ds)  # looks at every value of it
     except Exception as error:
         raise NotReadable(f"{path}: a damaged data set ({error}). Ask for it again.") from error
-    why = "its UID stands for its content"
-    if not sealed:
-        why = "its UID does not stand for its content: it was changed, or made before records were sealed"
-    return instance, read_sr(ds), Check("record", sealed, why)
+    return instance, ds, read_sr(ds)
+
+
+def _sealed(ds: Dataset) -> Check:
+    if is_sealed(ds):
+        return Check("record", True, "its UID stands for its content")
+    why = "its UID does not stand for its content: it was changed, or made before records were sealed"
+    return Check("record", False, why)
 
 
 def _journal(instance: Instance, evidence: Evidence, sources: Path | Site) -> Check:
