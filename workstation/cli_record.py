@@ -24,11 +24,15 @@ def verify(
     folder: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where the source images lie, instead of an archive.")
     ] = None,
+    authority: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Certificate of who has to have certified the signature.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check what an SR says: seal, journal, sources, and every picture made again. Exit 0 only when all agree."""
     from dataclasses import asdict
 
+    from dicom_io.signatures import load_authority
     from workstation.inspection import sr_file
     from workstation.site import open_site
     from workstation.verification import verify as checks_of
@@ -36,7 +40,8 @@ def verify(
     if archive and folder:
         raise typer.BadParameter("say where the sources are: either --archive or --folder", param_hint="--folder")
     place = archive.expanduser() if archive else root()
-    checks = list(checks_of(sr_file(sr, place), folder or open_site(place), progress_bar()))
+    trusted = load_authority(authority) if authority else None
+    checks = list(checks_of(sr_file(sr, place), folder or open_site(place), progress_bar(), trusted))
     said = {True: "agrees", False: "DIFFERENT", None: "not checked"}
     text = table([[check.what, said[check.agrees], check.why] for check in checks], ["what", "result", "why"])
     show(as_json, [asdict(check) for check in checks], text)
@@ -75,12 +80,17 @@ def report(
     from workstation.gathering import key_pictures, report_for
     from workstation.inspection import sr_file
     from workstation.printed import print_report
-    from workstation.verification import opened
+    from workstation.verification import opened, signatures_of
 
     _, header, evidence = opened(sr_file(sr, root()))
     place = folder or Archive(root())
     told = report_for(evidence, place)
     shown = key_pictures(evidence, told.key_images if told else (), place)
-    print_report(evidence, header, told, shown, (), output)
+    lines = [
+        f"Digitally signed by {one.subject}, {one.at}; {'valid' if one.holds else 'NOT VALID: it was changed'}. "
+        f"Certificate sha256 {one.fingerprint}."
+        for one in signatures_of(header) or ()
+    ]
+    print_report(evidence, header, told, shown, lines, output)
     result = {"file": str(output), "pictures": [each.title for each in shown], "signed_report": told is not None}
     show(as_json, result, f"{output}: {len(shown)} pictures, {'with' if told else 'without'} a signed report")

@@ -19,6 +19,7 @@ from dicom_io.evidence import Attestation, Evidence, ImageReference, Product
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
 from dicom_io.seal import is_sealed
 from dicom_io.series import Instance, Series, read_dataset
+from dicom_io.signatures import sign
 from dicom_io.stamp import Stamp
 from render.draw import draw
 from render.engine.choice import choose
@@ -33,7 +34,7 @@ from workstation.journal import Entry, EventKind, about, recorded_as, recorded_u
 from workstation.outbox import Message
 from workstation.overlay import overlaid
 from workstation.settling import Settled, decide_record, own_charges, previous_of, read, settle_accession
-from workstation.site import Site
+from workstation.site import Site, signer_of
 
 # (what is being done, part done 0…1)
 Progress = Callable[[str, float], None]
@@ -53,7 +54,7 @@ class Outcome:
 
 
 def run(case: Case, site: Site, progress: Progress = lambda what, part: None) -> Outcome:
-    """Raises NotFound, VolumeRefused, DrawError, CaseError, BannerError and what the stores raise.
+    """Raises NotFound, VolumeRefused, DrawError, CaseError, BannerError, SigningError and what the stores raise.
 
     Whatever was kept stays.
     """
@@ -65,7 +66,8 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     region = region_of(case.region, case.protocol.region, series.first.body_part)
 
     source = read_dataset(series.first.path)
-    marks = burned(site.config.burn_in, source, site.config.font_file)  # before the work: it may be refused
+    # Before the work: both may be refused.
+    marks, signer = burned(site.config.burn_in, source, site.config.font_file), signer_of(site.config)
 
     volume = build_volume(
         series, case.which, lambda part: progress("building the volume", part), bridge_gaps=case.bridge_gaps
@@ -89,7 +91,10 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     others = _with_digests(site, (ImageReference(d.SOPClassUID, d.SOPInstanceUID, d.SeriesInstanceUID) for d in beside))
     entries, attestation = _journal(case, site, drawn)
     recorded = _amending(_evidence(case, site, series, drawn, others, entries, attestation, stamp), site)
-    sr = site.archive.keep([write_sr(recorded, source, stamp)])[0]
+    record = write_sr(recorded, source, stamp)
+    if signer is not None and recorded.verified:
+        sign(record, signer, attestation.at if attestation else stamp.at)
+    sr = site.archive.keep([record])[0]
     said = recorded_as(sr.sop_instance_uid, site.archive.digests(sr.series_uid)[sr.sop_instance_uid])
     journal.record(uid, case.session.operator, "recorded", site.clock(), said)
     progress("keeping the record", 1.0)

@@ -12,10 +12,11 @@ from dicom_io.evidence import ImageReference
 from dicom_io.key_objects import write_key_objects
 from dicom_io.report_sr import DATE_TIME, WrittenReport, report_series, write_report
 from dicom_io.series import Instance, Series, read_dataset
+from dicom_io.signatures import sign
 from dicom_io.stamp import Stamp
 from workstation.address import address_documents
 from workstation.settling import settle_due
-from workstation.site import Site
+from workstation.site import Site, signer_of
 
 
 def file_report(report: WrittenReport, series: Series, session_uid: str, site: Site) -> tuple[Instance, ...]:
@@ -33,7 +34,10 @@ def file_report(report: WrittenReport, series: Series, session_uid: str, site: S
     at = journal.record(session_uid, author, "reported", site.clock(), f"report {words}").at
     stamp, source = site.stamp(session_uid, at), read_dataset(first.path)
     signed = replace(report, signed_at=at)
+    signer = signer_of(site.config)
     objects = [write_report(signed, source, first.study_uid, stamp, _before(at, stamp, site))]
+    if signer is not None:
+        sign(objects[0], signer, at)
     if report.key_images and "key_objects" in site.config.stored:
         objects.append(write_key_objects(report.key_images, author, source, first.study_uid, stamp))
     kept = site.archive.keep(objects)

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.x509 import Certificate
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
@@ -14,6 +15,7 @@ from dicom_io.evidence import Evidence, ImageReference, Measurement, Product
 from dicom_io.evidence_sr import read_sr
 from dicom_io.seal import file_digest, is_sealed, sealed_uid
 from dicom_io.series import Instance, read_instance, scan
+from dicom_io.signatures import Signature, issued_by, signatures
 from dicom_io.uids import UidError
 from render.recipe import digest, read_recipe
 from workstation.journal import doubt, recorded_as
@@ -33,15 +35,22 @@ class Check:
     why: str = ""
 
 
-def verify(sr: Path, sources: Path | Site, progress: Progress = lambda what, part: None) -> Iterator[Check]:
+def verify(
+    sr: Path,
+    sources: Path | Site,
+    progress: Progress = lambda what, part: None,
+    authority: Certificate | None = None,
+) -> Iterator[Check]:
     """Looks at everything that a record says, in order.
 
-    sources : where its images are; a site's own journal is asked as well.
+    sources : where its images are; a site's own journal is asked as well. authority : who has to have signed the
+    certificates of signatures; without one they are taken as they are.
 
     Raises NotReadable when it is no record of ours.
     """
     instance, ds, evidence = opened(sr)
     yield _sealed(ds)
+    yield from _signatures(ds, evidence, sources, authority)
     yield _journal(instance, evidence, sources)
     place = sources.archive if isinstance(sources, Site) else sources
     progress("reading the sources", 0.0)
@@ -67,6 +76,34 @@ def _sealed(ds: Dataset) -> Check:
         return Check("record", True, "its UID stands for its content")
     why = "its UID does not stand for its content: it was changed, or made before records were sealed"
     return Check("record", False, why)
+
+
+def _signatures(
+    ds: Dataset, evidence: Evidence, sources: Path | Site, authority: Certificate | None
+) -> Iterator[Check]:
+    found = signatures_of(ds)
+    for one in found or ():
+        if not one.holds:
+            yield Check("signature", False, f"of {one.subject}: the record is not as it was signed")
+        elif authority is not None and not issued_by(one.certificate, authority):
+            yield Check("signature", False, f"of {one.subject}, whom this authority has not certified")
+        else:
+            whom = "" if authority else f"; certificate sha256 {one.fingerprint}, which no authority was asked about"
+            yield Check("signature", True, f"of {one.subject}, {one.at}{whom}")
+    if found is None:
+        yield Check("signature", False, "it cannot be made out: the record was changed")
+    elif not found:
+        signs = isinstance(sources, Site) and sources.config.signing is not None
+        wanted = evidence.verified and (signs or authority is not None)
+        yield Check("signature", False if wanted else None, "none")
+
+
+def signatures_of(ds: Dataset) -> tuple[Signature, ...] | None:
+    """The signatures of an object; None where one cannot be made out."""
+    try:
+        return signatures(ds)
+    except Exception:  # noqa: BLE001 - a damaged certificate may be anything
+        return None
 
 
 def _journal(instance: Instance, evidence: Evidence, sources: Path | Site) -> Check:

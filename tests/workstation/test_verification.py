@@ -21,8 +21,10 @@ from dicom_io.seal import is_sealed
 from dicom_io.series import read_dataset
 from render.geometry import View
 from render.steps import Bone
+from tests.signing import identity
 from tests.workstation.conftest import Command, SiteAt
 from tests.workstation.samples import DOCUMENTED, SERIES_UID, tiny_protocol
+from tests.workstation.test_printed import text_of
 from workstation import pipeline
 from workstation.case import Case
 from workstation.measures import measure, measure_mask
@@ -64,6 +66,7 @@ def test_everything_is_looked_at(made: tuple[Site, Path], slices: Path) -> None:
     checks = list(verify(sr, site))
     assert [(check.what, check.agrees) for check in checks] == [
         ("record", True),
+        ("signature", None),
         ("journal", True),
         ("sources", True),
         ("picture Bone", True),
@@ -74,7 +77,7 @@ def test_everything_is_looked_at(made: tuple[Site, Path], slices: Path) -> None:
         ("stored objects", True),
     ]
     elsewhere = list(verify(sr, slices))
-    unseen = {"journal", "stored objects"}
+    unseen = {"signature", "journal", "stored objects"}
     assert [c for c in elsewhere if c.what not in unseen] == [c for c in checks if c.what not in unseen]
     assert {c.what for c in elsewhere if c.agrees is None} == unseen
 
@@ -240,3 +243,48 @@ def test_a_seal_holds_however_a_pacs_encodes_the_record(made: tuple[Site, Path],
     assert is_sealed(again)
     again.PatientID = "OTHER"
     assert not is_sealed(again)
+
+
+def test_where_the_site_signs_a_record_is_as_it_was_signed(
+    command: Command, slices: Path, tmp_path: Path, site_at: SiteAt
+) -> None:
+    who, other = identity(tmp_path, "site"), identity(tmp_path, "other")
+    root = tmp_path / "root"
+    root.mkdir()
+    settings_file = f'signing = {{ certificate = "{who.certificate_file}", key = "{who.key_file}" }}\n'
+    (root / "config.toml").write_text(settings_file)
+    command("import", slices)
+    words = ("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED, "--json")
+    made = command(*words).json
+    sr = Path(made["sr"]["path"])
+    assert command(*words).json["sr"] == made["sr"]
+    assert "of CN=site" in command("verify", sr).out
+    assert command("verify", sr, "--authority", who.certificate_file).code == 0
+    strange = command("verify", sr, "--authority", other.certificate_file)
+    assert strange.code == 1 and "has not certified" in strange.out
+    # Sealed and in the journal's words it may be, but it is not what was signed.
+    ds = dcmread(sr)
+    ds.DigitalSignaturesSequence[0].Signature = bytes(256)
+    ds.save_as(tmp_path / "broken.dcm")
+    assert "not as it was signed" in command("verify", tmp_path / "broken.dcm", "--folder", slices).out
+    del ds.DigitalSignaturesSequence
+    ds.save_as(tmp_path / "stripped.dcm")
+    assert "signature" in failed(list(verify(tmp_path / "stripped.dcm", site_at(root))))
+    assert command("report", sr, "-o", tmp_path / "r.pdf").code == 0
+    assert "Digitally signed by CN=site" in text_of(tmp_path / "r.pdf")[1]
+    # Who cannot sign does no work first.
+    (root / "config.toml").write_text(settings_file.replace(str(who.key_file), str(other.key_file)))
+    refused = command(*words)
+    assert refused.code == 1 and "is not that of key" in refused.err
+
+
+def test_an_unverified_record_is_not_signed(command: Command, slices: Path, tmp_path: Path) -> None:
+    who = identity(tmp_path, "site")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "config.toml").write_text(
+        f'signing = {{ certificate = "{who.certificate_file}", key = "{who.key_file}" }}\n'
+    )
+    command("import", slices)
+    made = command("run", SERIES_UID, "--protocol", "tiny", "--json").json
+    assert "DigitalSignaturesSequence" not in dcmread(made["sr"]["path"])
+    assert command("verify", made["sr"]["path"]).code == 0
