@@ -130,12 +130,22 @@ MODALITIES: dict[str, Code] = {
 }
 OTHER_MODALITY = Code("OT", "DCM", "Other Modality")
 
+# PS3.16 CID 7150 (segmentation property categories) and 7166, 7191 (types): what a mask's steps tell of it.
+ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
+TISSUE = Code("85756007", "SCT", "Tissue")
+BONE = Code("272673000", "SCT", "Bone")
+
+# PS3.16 TID 2010: CID 7010 (document titles) and its rows
+FOR_REPORT_ATTACHMENT = Code("113020", "DCM", "For Report Attachment")
+KEY_OBJECT_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
+
 YES = Code("373066001", "SCT", "Yes")
 NO = Code("373067005", "SCT", "No")
 
 # Own concepts: what the record of a 3D picture needs and PS3.16 has no word for.
 SOURCE_VOLUME_DIGEST = Code("volume_digest", OWN_SCHEME, "SHA-256 of source volume")
 SOURCE_DIGESTS = Code("source_digests", OWN_SCHEME, "SHA-256 of the image library's instances, in its order")
+OBJECT_DIGESTS = Code("object_digests", OWN_SCHEME, "SHA-256 of the other instances of the evidence, in their order")
 IMAGE_DIGESTS = Code("image_digests", OWN_SCHEME, "SHA-256 of the stored instances, in their order")
 PIXEL_DIGEST = Code("pixel_digest", OWN_SCHEME, "SHA-256 of rendered pixels")
 RECIPE_DIGEST = Code("recipe_digest", OWN_SCHEME, "SHA-256 of recipe")

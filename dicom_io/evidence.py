@@ -133,7 +133,7 @@ class Measurement:
         shorter; the corners of a polygon, the first not repeated; none for a volume.
     view : from which side an outline was drawn, in words of `render.geometry.View`; empty for a volume.
     frame_of_reference : UID; empty only where there are no points.
-    volume_digest : of the volume that it was measured in.
+    volume_digest : of the volume that it was measured in. steps : how the mask of a volume is made, JSON, else empty.
     Source: PS3.3 C.18.9 (3D Spatial Coordinates).
     """
 
@@ -145,6 +145,7 @@ class Measurement:
     volume_digest: str
     quantities: tuple[Quantity, ...]
     finding: str = ""
+    steps: str = ""
 
     def __post_init__(self) -> None:
         wanted, count = PLACES[self.kind], len(self.points_mm)
@@ -166,6 +167,8 @@ class Evidence:
 
     verified_by : name of the verifying physician, empty when the SR is not verified.
     device_uid, independent : the workstation, and whether it is independent of the scanner.
+    objects : what was stored beside pictures: segmentations, presentation states, surfaces.
+    predecessor : the record that this one amends.
     session_uid, journal_head : whose acts these are in the journal, and the hash of the last of them; empty in records
         from before journals were chained.
     """
@@ -189,6 +192,8 @@ class Evidence:
     measurements: tuple[Measurement, ...] = ()
     session_uid: str = ""
     journal_head: str = ""
+    objects: tuple[ImageReference, ...] = ()
+    predecessor: ImageReference | None = None
 
     @property
     def verified(self) -> bool:

@@ -9,20 +9,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom_io import codes as c
 from dicom_io import content as sr
-from dicom_io.capabilities import EXPLICIT_LITTLE
-from dicom_io.derived import equipment
 from dicom_io.errors import NotReadable
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, checked_role
-from dicom_io.inherited import copy_patient_and_study
 from dicom_io.measurement_sr import is_measurement, measurement_group, read_measurement
+from dicom_io.objects import new_object
 from dicom_io.seal import seal
 from dicom_io.stamp import Stamp
-from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, derived
+from dicom_io.uids import derived
 
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
 _DT = "%Y%m%d%H%M%S%z"
@@ -49,18 +47,9 @@ def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
 
 def sr_object(sop_class_uid: str, sop_instance_uid: str, source: Dataset, stamp: Stamp) -> Dataset:
     """An SR of ours without series, document and content yet: patient, study and equipment are those they all share."""
-    ds = copy_patient_and_study(source)
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = sop_class_uid
-    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = sop_instance_uid
-    ds.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE
-    ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    ds.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION
-    ds.InstanceCreationDate, ds.InstanceCreationTime = stamp.date, stamp.time
-    ds.CodingSchemeIdentificationSequence = c.own_scheme()
+    ds = new_object(sop_class_uid, sop_instance_uid, source, stamp)
     ds.Modality = "SR"
     ds.ReferencedPerformedProcedureStepSequence = Sequence()
-    equipment(ds, stamp)
     return ds
 
 
@@ -84,8 +73,10 @@ def _read(ds: Dataset) -> Evidence:
     statements = sr.first(ds, c.QUALITATIVE_EVALUATIONS)
     if measurements is None or statements is None or sr.first(statements, c.INDEPENDENT) is None:
         raise NotReadable(f"Instance {ds.SOPInstanceUID}: an SR, but not a 3D post-processing record of this kind.")
-    series_of = dict(_series_of_references(ds))
+    series_of = {uid: series for uid, (series, _) in _references(ds).items()}
     groups = list(sr.children(measurements, c.MEASUREMENT_GROUP))
+    sources = _with_digests(_read_sources(ds, series_of), sr.text_of(statements, c.SOURCE_DIGESTS))
+    products = tuple(_read_product(g, series_of) for g in groups if not is_measurement(g))
     verified = ds.get("VerificationFlag") == "VERIFIED" and bool(ds.get("VerifyingObserverSequence"))
     return Evidence(
         sop_instance_uid=str(ds.SOPInstanceUID),
@@ -102,11 +93,13 @@ def _read(ds: Dataset) -> Evidence:
         supervisor=_read_person(statements, c.SUPERVISOR),
         acts=tuple(_read_act(str(a.TextValue)) for a in sr.children(statements, c.ACT)),
         attestation=_read_attestation(statements),
-        products=tuple(_read_product(g, series_of) for g in groups if not is_measurement(g)),
-        sources=_with_digests(_read_sources(ds, series_of), sr.text_of(statements, c.SOURCE_DIGESTS)),
+        products=products,
+        sources=sources,
         measurements=tuple(read_measurement(g) for g in groups if is_measurement(g)),
         session_uid=sr.text_of(statements, c.SESSION),
         journal_head=sr.text_of(statements, c.JOURNAL_HEAD),
+        predecessor=read_predecessor(ds),
+        objects=_with_digests(_others(ds, sources, products), sr.text_of(statements, c.OBJECT_DIGESTS)),
     )
 
 
@@ -123,7 +116,9 @@ def _document(ds: Dataset, evidence: Evidence, stamp: Stamp) -> None:
     if evidence.verified:
         signed = evidence.attestation.at.strftime(_DT) if evidence.attestation else stamp.date_time
         ds.VerifyingObserverSequence = verifying_observer(evidence.verified_by, signed, stamp)
-    images = [*evidence.sources, *(i for p in evidence.products for i in p.images)]
+    if evidence.predecessor is not None:
+        ds.PredecessorDocumentsSequence = Sequence([study_references(evidence.study_uid, [evidence.predecessor])])
+    images = [*evidence.sources, *(i for p in evidence.products for i in p.images), *evidence.objects]
     ds.CurrentRequestedProcedureEvidenceSequence = Sequence([study_references(evidence.study_uid, images)])
 
 
@@ -158,11 +153,33 @@ def study_references(study_uid: str, images: Iterable[ImageReference]) -> Datase
     return study
 
 
-def _series_of_references(ds: Dataset) -> Iterable[tuple[str, str]]:
-    for study in ds.get("CurrentRequestedProcedureEvidenceSequence", ()):
-        for series in study.ReferencedSeriesSequence:
-            for referenced in series.ReferencedSOPSequence:
-                yield str(referenced.ReferencedSOPInstanceUID), str(series.SeriesInstanceUID)
+def _references(ds: Dataset) -> dict[str, tuple[str, str]]:
+    """Series and class of every instance of the evidence, by its UID."""
+    return {
+        str(referenced.ReferencedSOPInstanceUID): (str(series.SeriesInstanceUID), str(referenced.ReferencedSOPClassUID))
+        for study in ds.get("CurrentRequestedProcedureEvidenceSequence", ())
+        for series in study.ReferencedSeriesSequence
+        for referenced in series.ReferencedSOPSequence
+    }
+
+
+def read_predecessor(ds: Dataset) -> ImageReference | None:
+    """The document that a document amends. Source: PS3.3 C.17.2 (Predecessor Documents Sequence)."""
+    for study in ds.get("PredecessorDocumentsSequence", ()):
+        series = study.ReferencedSeriesSequence[0]
+        document = series.ReferencedSOPSequence[0]
+        return ImageReference(
+            str(document.ReferencedSOPClassUID), str(document.ReferencedSOPInstanceUID), str(series.SeriesInstanceUID)
+        )
+    return None
+
+
+def _others(ds: Dataset, sources: Iterable[ImageReference], products: Iterable[Product]) -> Iterable[ImageReference]:
+    """What the evidence names beside sources and pictures."""
+    known = {image.sop_instance_uid for image in (*sources, *(i for p in products for i in p.images))}
+    for uid, (series_uid, sop_class_uid) in _references(ds).items():
+        if uid not in known:
+            yield ImageReference(sop_class_uid, uid, series_uid)
 
 
 # Content tree
@@ -321,8 +338,9 @@ def _read_product(group: Dataset, series_of: dict[str, str]) -> Product:
 def _statements(evidence: Evidence) -> list[Dataset]:
     contains = "CONTAINS"
     found = [sr.code(contains, c.INDEPENDENT, _yes(evidence.independent))]
-    digests = _digests(evidence.sources)
-    found += [sr.text(contains, c.SOURCE_DIGESTS, digests)] if digests else []
+    for name, images in ((c.SOURCE_DIGESTS, evidence.sources), (c.OBJECT_DIGESTS, evidence.objects)):
+        digests = _digests(images)
+        found += [sr.text(contains, name, digests)] if digests else []
     found += [sr.text(contains, c.ACT, _act_line(act)) for act in evidence.acts]
     if evidence.session_uid:
         found.append(sr.uid_reference(contains, c.SESSION, evidence.session_uid))

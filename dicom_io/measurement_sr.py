@@ -28,6 +28,8 @@ def measurement_group(measurement: Measurement, tracking_uid: str) -> Dataset:
         sr.uid_reference("HAS OBS CONTEXT", c.TRACKING_UID, tracking_uid),
         sr.code("HAS CONCEPT MOD", c.MEASUREMENT_METHOD, c.MEASURE_METHODS[kind]),
     ]
+    if measurement.steps:
+        rows.append(sr.text("HAS CONCEPT MOD", c.ALGORITHM_PARAMETERS, measurement.steps))
     if outline:
         rows += _places(contains, c.IMAGE_REGION, measurement)
     for quantity in measurement.quantities:
@@ -86,6 +88,7 @@ def read_measurement(group: Dataset) -> Measurement:
         volume_digest=sr.text_of(group, c.SOURCE_VOLUME_DIGEST),
         quantities=tuple(_quantity(number) for number in numbers),
         finding=sr.text_of(group, c.COMMENT),
+        steps=sr.text_of(group, c.ALGORITHM_PARAMETERS),
     )
 
 

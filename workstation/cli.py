@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workstation import cli_charge, cli_desktop, cli_peers, cli_storage
+from workstation import cli_charge, cli_desktop, cli_peers, cli_record, cli_storage
 from workstation.cli_shared import Json
 from workstation.cli_shared import ae_title as _ae_title
 from workstation.cli_shared import example as _example
@@ -34,6 +34,7 @@ app.add_typer(people_app, name="people")
 cli_desktop.add_to(app, people_app)
 cli_peers.add_to(app)
 cli_storage.add_to(app)
+cli_record.add_to(app)
 app.add_typer(charge_app, name="charge")
 app.add_typer(outbox_app, name="outbox")
 
@@ -164,36 +165,6 @@ def render(
     result = rendering.write(drawn, output, files, _root, progress)
     text = [f"{len(drawn.pictures)} pictures, {len(result['files'])} files; overview: {result['contact_sheet']}"]
     _show(as_json, result, "\n".join([*text, *(f"warning: {w}" for w in result["warnings"])]))
-
-
-@app.command()
-@_example("workstation verify SR.dcm")
-def verify(
-    sr: Annotated[str, typer.Argument(metavar="SR", help="A 3D post-processing SR of ours: a file, or its UID.")],
-    archive: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The state folder whose archive and journal are asked.")
-    ] = None,
-    folder: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the source images lie, instead of an archive.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Check what an SR says: seal, journal, sources, and every picture made again. Exit 0 only when all agree."""
-    from dataclasses import asdict
-
-    from workstation.inspection import sr_file
-    from workstation.site import open_site
-    from workstation.verification import verify as checks_of
-
-    if archive and folder:
-        raise typer.BadParameter("say where the sources are: either --archive or --folder", param_hint="--folder")
-    place = archive.expanduser() if archive else _root
-    checks = list(checks_of(sr_file(sr, place), folder or open_site(place), _progress()))
-    said = {True: "agrees", False: "DIFFERENT", None: "not checked"}
-    table = _table([[check.what, said[check.agrees], check.why] for check in checks], ["what", "result", "why"])
-    _show(as_json, [asdict(check) for check in checks], table)
-    if any(check.agrees is False for check in checks):
-        raise typer.Exit(1)
 
 
 @app.command()

@@ -98,6 +98,11 @@ def recorded_as(sr_uid: str, digest: str) -> str:
     return f"SR {sr_uid} sha256 {digest}"
 
 
+def recorded_uid(detail: str) -> str:
+    """The SR's UID in what `recorded_as` said."""
+    return detail.split()[1]
+
+
 def link(previous: str, session: str, number: int, act: Act) -> str:
     """The hash of an event. previous : that of the one before it, empty for the first."""
     words = [previous, session, number, act.at.isoformat(), act.person_id, act.role, act.kind, act.detail]
@@ -188,7 +193,10 @@ def doubt(evidence: Evidence, journal: Journal, device_uid: str) -> str:
         return "The acts in the SR are not those that its journal was closed with: the SR was changed."
     if evidence.device_uid != device_uid:
         return ""
-    entries = journal.entries(session)
+    try:
+        entries = journal.entries(session)
+    except ValueError as error:
+        return f"The journal of session {session} cannot be read: it was changed ({error})."
     broken = first_break(session, entries)
     if broken is not None:
         return f"Event {broken + 1} of the journal of session {session} is not what was recorded there: it was changed."

@@ -1,18 +1,34 @@
 """Measurements for the record: measured from what the record will say, so that whoever has it measures the same."""
 
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
+
+import numpy as np
+from pydantic import TypeAdapter
 
 from dicom_io.evidence import Measurement, MeasurementKind, Quantity, Unit
 from render.geometry import Vector, View, vector
-from render.mask import Mask
 from render.measure import angle_deg, cobb_deg, distance_mm, within
+from render.segment import made, volume_ml
+from render.steps import MaskStep
 from render.volume import Volume
 
 # An ellipse as a polygon: its area is then exact to a thousandth.
 _CORNERS = 96
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A mask as a measurement records it."""
+
+    label: int
+    steps: tuple[MaskStep, ...]
+
+
+_MASK = TypeAdapter(_Wanted)
 DrawnKind = Literal["distance", "angle", "cobb", "ellipse", "polygon"]
 
 
@@ -37,25 +53,28 @@ def measure(
     )
 
 
-def measure_mask(name: str, mask: Mask, label: int, volume: Volume, finding: str = "") -> Measurement:
-    """The volume of one label of a mask on the grid of `volume`: its voxels, each counted whole."""
-    k, j, i = (vector(step) for step in volume.affine[:3, :3].T)
-    across = (k[1] * j[2] - k[2] * j[1], k[2] * j[0] - k[0] * j[2], k[0] * j[1] - k[1] * j[0])
-    voxel_mm3 = abs(across[0] * i[0] + across[1] * i[1] + across[2] * i[2])
-    size = int((mask.labels == label).sum()) * voxel_mm3
-    return Measurement(name, "volume", (), "", "", volume.digest, (Quantity("volume", size, "mm3"),), finding)
+def measure_mask(name: str, steps: tuple[MaskStep, ...], label: int, volume: Volume, finding: str = "") -> Measurement:
+    """The volume of one label of the mask that these steps make: its voxels, each counted whole.
+
+    Raises StepError as `render.segment.made` does.
+    """
+    written = json.dumps({"label": label, "steps": [asdict(step) for step in steps]}, separators=(",", ":"))
+    nothing = (Quantity("volume", 0.0, "mm3"),)
+    return again(Measurement(name, "volume", (), "", "", volume.digest, nothing, finding, written), volume)
 
 
 def again(measurement: Measurement, volume: Volume) -> Measurement:
-    """The same measurement, its numbers measured now. A volume is none of points and stays as it is.
+    """The same measurement, its numbers measured now.
 
-    Raises ValueError as `measure` does.
+    Raises ValueError as `measure` and `measure_mask` do.
     """
     kind, points = measurement.kind, measurement.points_mm
-    if kind == "volume":
-        return measurement
     quantities: tuple[Quantity, ...]
-    if kind == "distance":
+    if kind == "volume":
+        wanted = _MASK.validate_json(measurement.steps)
+        found = (made(volume, wanted.steps).labels == wanted.label).view(np.uint8)
+        quantities = (Quantity("volume", volume_ml(volume, found) * 1000.0, "mm3"),)
+    elif kind == "distance":
         quantities = (Quantity("length", distance_mm(points[0], points[1]), "mm"),)
     elif kind == "angle":
         quantities = (Quantity("angle", angle_deg(points[0], points[1], points[2]), "deg"),)

@@ -14,25 +14,27 @@ from pydicom import dcmread
 from dicom_io.banner import burned
 from dicom_io.build_volume import build_volume
 from dicom_io.derived import derive, products
-from dicom_io.errors import NotReadable
+from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Attestation, Evidence, ImageReference, Product
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
 from dicom_io.seal import is_sealed
 from dicom_io.series import Instance, Series, read_dataset
+from dicom_io.signatures import sign
 from dicom_io.stamp import Stamp
 from render.draw import draw
 from render.engine.choice import choose
 from render.picture import Picture
 from workstation.address import address
+from workstation.beside import objects_beside
 from workstation.case import Case, CaseError, region_of
 from workstation.casebook import Record, slim
 from workstation.charge import Decision
 from workstation.context import site_policy
-from workstation.journal import Entry, EventKind, about, recorded_as
+from workstation.journal import Entry, EventKind, about, recorded_as, recorded_uid
 from workstation.outbox import Message
 from workstation.overlay import overlaid
 from workstation.settling import Settled, decide_record, own_charges, previous_of, read, settle_accession
-from workstation.site import Site
+from workstation.site import Site, signer_of
 
 # (what is being done, part done 0…1)
 Progress = Callable[[str, float], None]
@@ -52,7 +54,7 @@ class Outcome:
 
 
 def run(case: Case, site: Site, progress: Progress = lambda what, part: None) -> Outcome:
-    """Raises NotFound, VolumeRefused, DrawError, CaseError, BannerError and what the stores raise.
+    """Raises NotFound, VolumeRefused, DrawError, CaseError, BannerError, SigningError and what the stores raise.
 
     Whatever was kept stays.
     """
@@ -64,7 +66,8 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     region = region_of(case.region, case.protocol.region, series.first.body_part)
 
     source = read_dataset(series.first.path)
-    marks = burned(site.config.burn_in, source, site.config.font_file)  # before the work: it may be refused
+    # Before the work: both may be refused.
+    marks, signer = burned(site.config.burn_in, source, site.config.font_file), signer_of(site.config)
 
     volume = build_volume(
         series, case.which, lambda part: progress("building the volume", part), bridge_gaps=case.bridge_gaps
@@ -82,16 +85,19 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
 
         pictures.append(draw(volume, recipe, engine=engine.for_recipe(recipe), progress=tell))
 
-    datasets = derive(pictures, series, stamp, marks)
-    images = site.archive.keep(datasets)
+    datasets = derive(pictures, series, stamp, marks, multiframe=site.config.multiframe)
+    drawn = products(pictures, datasets, stamp, region)
+    beside = objects_beside(site.config.stored, pictures, drawn, datasets, case.measurements, volume, series, stamp)
+    images = site.archive.keep([*datasets, *beside])
     progress("keeping the pictures", 1.0)
-    drawn = tuple(
-        replace(product, images=_with_digests(site, product.images))
-        for product in products(pictures, datasets, stamp, region)
-    )
+    drawn = tuple(replace(product, images=_with_digests(site, product.images)) for product in drawn)
+    others = _with_digests(site, (ImageReference(d.SOPClassUID, d.SOPInstanceUID, d.SeriesInstanceUID) for d in beside))
     entries, attestation = _journal(case, site, drawn)
-    recorded = _evidence(case, site, series, drawn, entries, attestation, stamp)
-    sr = site.archive.keep([write_sr(recorded, source, stamp)])[0]
+    recorded = _amending(_evidence(case, site, series, drawn, others, entries, attestation, stamp), site)
+    record = write_sr(recorded, source, stamp)
+    if signer is not None and recorded.verified:
+        sign(record, signer, attestation.at if attestation else stamp.at)
+    sr = site.archive.keep([record])[0]
     said = recorded_as(sr.sop_instance_uid, site.archive.digests(sr.series_uid)[sr.sop_instance_uid])
     journal.record(uid, case.session.operator, "recorded", site.clock(), said)
     progress("keeping the record", 1.0)
@@ -107,7 +113,9 @@ def settle(sr: Instance, site: Site) -> Settled:
     Raises NotReadable when it is no record of ours, NotFound when its images are gone.
     """
     record = record_of(sr, site)
-    images = [site.archive.instance(i.sop_instance_uid) for p in record.evidence.products for i in p.images]
+    evidence = record.evidence
+    made = [*(image for product in evidence.products for image in product.images), *evidence.objects]
+    images = [site.archive.instance(each.sop_instance_uid) for each in made]
     messages = address(images, sr, record.evidence, site.config, site.root)
     settled = settle_accession(record.accession, site, "", record, messages)
     return next(each for each in settled if each.record.session == record.session)
@@ -212,6 +220,7 @@ def _evidence(
     site: Site,
     series: Series,
     drawn: tuple[Product, ...],
+    others: tuple[ImageReference, ...],
     entries: tuple[Entry, ...],
     attestation: Attestation | None,
     stamp: Stamp,
@@ -244,7 +253,23 @@ def _evidence(
         measurements=case.measurements,
         session_uid=case.session_uid,
         journal_head=entries[-1].hash,
+        objects=others,
     )
+
+
+def _amending(recorded: Evidence, site: Site) -> Evidence:
+    """The record with the one before it in its session. The same record again is the same, and amends what it did."""
+    last = None
+    for act in site.journal.acts(recorded.session_uid):
+        if act.kind != "recorded":
+            continue
+        with suppress(NotFound, NotReadable):
+            earlier = site.archive.instance(recorded_uid(act.detail))
+            said = read_sr(dcmread(earlier.path))
+            if replace(said, sop_instance_uid="", predecessor=None) == recorded:
+                return replace(recorded, predecessor=said.predecessor)
+            last = ImageReference(earlier.sop_class_uid, earlier.sop_instance_uid, earlier.series_uid)
+    return replace(recorded, predecessor=last)
 
 
 def _with_digests(site: Site, images: Iterable[ImageReference]) -> tuple[ImageReference, ...]:

@@ -5,14 +5,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography.x509 import Certificate
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from dicom_io.archive import Archive
 from dicom_io.errors import DicomIOError, NotFound, NotReadable
 from dicom_io.evidence import Evidence, ImageReference, Measurement, Product
 from dicom_io.evidence_sr import read_sr
-from dicom_io.seal import file_digest, is_sealed
+from dicom_io.seal import file_digest, is_sealed, sealed_uid
 from dicom_io.series import Instance, read_instance, scan
+from dicom_io.signatures import Signature, issued_by, signatures
 from dicom_io.uids import UidError
 from render.recipe import digest, read_recipe
 from workstation.journal import doubt, recorded_as
@@ -32,35 +35,75 @@ class Check:
     why: str = ""
 
 
-def verify(sr: Path, sources: Path | Site, progress: Progress = lambda what, part: None) -> Iterator[Check]:
+def verify(
+    sr: Path,
+    sources: Path | Site,
+    progress: Progress = lambda what, part: None,
+    authority: Certificate | None = None,
+) -> Iterator[Check]:
     """Looks at everything that a record says, in order.
 
-    sources : where its images are; a site's own journal is asked as well.
+    sources : where its images are; a site's own journal is asked as well. authority : who has to have signed the
+    certificates of signatures; without one they are taken as they are.
 
     Raises NotReadable when it is no record of ours.
     """
-    instance, evidence, sealed = _opened(sr)
-    yield sealed
+    instance, ds, evidence = opened(sr)
+    yield _sealed(ds)
+    yield from _signatures(ds, evidence, sources, authority)
     yield _journal(instance, evidence, sources)
     place = sources.archive if isinstance(sources, Site) else sources
     progress("reading the sources", 0.0)
     yield _instances("sources", evidence.sources, place)
     yield from _made_again(evidence, place, progress)
-    yield _instances("stored pictures", [image for p in evidence.products for image in p.images], place, needed=False)
+    stored = [*(image for product in evidence.products for image in product.images), *evidence.objects]
+    yield _instances("stored objects", stored, place, needed=False)
 
 
-def _opened(path: Path) -> tuple[Instance, Evidence, Check]:
-    """Raises NotReadable, whatever is wrong with the file."""
+def opened(path: Path) -> tuple[Instance, Dataset, Evidence]:
+    """An SR of ours. Raises NotReadable, whatever is wrong with the file."""
     instance = read_instance(path)
     try:
         ds = dcmread(path)
-        sealed = is_sealed(ds)
+        sealed_uid(ds)  # looks at every value of it
     except Exception as error:
         raise NotReadable(f"{path}: a damaged data set ({error}). Ask for it again.") from error
-    why = "its UID stands for its content"
-    if not sealed:
-        why = "its UID does not stand for its content: it was changed, or made before records were sealed"
-    return instance, read_sr(ds), Check("record", sealed, why)
+    return instance, ds, read_sr(ds)
+
+
+def _sealed(ds: Dataset) -> Check:
+    if is_sealed(ds):
+        return Check("record", True, "its UID stands for its content")
+    why = "its UID does not stand for its content: it was changed, or made before records were sealed"
+    return Check("record", False, why)
+
+
+def _signatures(
+    ds: Dataset, evidence: Evidence, sources: Path | Site, authority: Certificate | None
+) -> Iterator[Check]:
+    found = signatures_of(ds)
+    for one in found or ():
+        if not one.holds:
+            yield Check("signature", False, f"of {one.subject}: the record is not as it was signed")
+        elif authority is not None and not issued_by(one.certificate, authority):
+            yield Check("signature", False, f"of {one.subject}, whom this authority has not certified")
+        else:
+            whom = "" if authority else f"; certificate sha256 {one.fingerprint}, which no authority was asked about"
+            yield Check("signature", True, f"of {one.subject}, {one.at}{whom}")
+    if found is None:
+        yield Check("signature", False, "it cannot be made out: the record was changed")
+    elif not found:
+        signs = isinstance(sources, Site) and sources.config.signing is not None
+        wanted = evidence.verified and (signs or authority is not None)
+        yield Check("signature", False if wanted else None, "none")
+
+
+def signatures_of(ds: Dataset) -> tuple[Signature, ...] | None:
+    """The signatures of an object; None where one cannot be made out."""
+    try:
+        return signatures(ds)
+    except Exception:  # noqa: BLE001 - a damaged certificate may be anything
+        return None
 
 
 def _journal(instance: Instance, evidence: Evidence, sources: Path | Site) -> Check:
@@ -142,8 +185,6 @@ def _picture(remaker: Remaker, product: Product) -> Check:
 
 def _measurement(remaker: Remaker, measurement: Measurement) -> Check:
     what = f"measurement {measurement.name}"
-    if measurement.kind == "volume":
-        return Check(what, None, "the voxels of a mask; measured again with the picture that the mask was made for")
     try:
         same = again(measurement, remaker.volume(measurement.volume_digest)) == measurement
     except (DicomIOError, ValueError) as error:

@@ -31,7 +31,7 @@ from dicom_io.evidence import (
     Role,
     Unit,
 )
-from dicom_io.evidence_sr import read_sr, write_sr
+from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived
 from tests.dicom_io.synthetic import grid, image, ramp
@@ -93,6 +93,7 @@ def _measurements(kind: MeasurementKind) -> st.SearchStrategy[Measurement]:
         volume_digest=DIGESTS,
         quantities=st.lists(QUANTITIES, min_size=1, max_size=4).map(tuple),
         finding=LINES,
+        steps=st.one_of(st.just(""), WORDS) if kind == "volume" else st.just(""),
     )
 
 
@@ -127,6 +128,9 @@ EVIDENCE = st.builds(
     measurements=st.lists(MEASUREMENTS, max_size=3).map(tuple),
     session_uid=st.one_of(st.just(""), UIDS),
     journal_head=st.one_of(st.just(""), DIGESTS),
+    predecessor=st.one_of(st.none(), st.builds(ImageReference, st.just(COMPREHENSIVE_3D_SR), UIDS, UIDS)),
+    # They are what the evidence names beside sources and pictures, so they are neither.
+    objects=IMAGES.map(lambda images: tuple(replace(i, sop_instance_uid=f"2.16.{n}") for n, i in enumerate(images))),
 )
 
 

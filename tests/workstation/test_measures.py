@@ -13,8 +13,8 @@ from pydicom import dcmread
 from dicom_io.evidence import Measurement
 from dicom_io.evidence_sr import read_sr, write_sr
 from render.geometry import Vector, View, affine_from
-from render.mask import Mask
 from render.measure import within
+from render.steps import Values
 from render.volume import Volume
 from tests.dicom_io.test_evidence_sr import STAMP, as_file, simple, source
 from workstation.measures import DrawnKind, again, measure, measure_mask
@@ -84,10 +84,10 @@ def test_the_numbers_are_those_of_the_shape() -> None:
 
 def test_a_mask_is_as_large_as_its_voxels_even_in_a_sheared_volume() -> None:
     sheared = replace(BALL, affine=affine_from((0, 0, 0), (0, 1, 2), (0, 2, 0), (2, 0, 0)))
-    mask = Mask((BALL.voxels > 500).astype(np.uint8))
+    steps = (Values(501.0, 2000.0, label=3),)
     count = int((BALL.voxels > 500).sum())
     for volume in (BALL, sheared):
-        assert numbers(measure_mask("m", mask, 1, volume)) == {"volume": pytest.approx(count * 8.0)}
+        assert numbers(measure_mask("m", steps, 3, volume)) == {"volume": pytest.approx(count * 8.0)}
     assert count * 8.0 == pytest.approx(4 / 3 * math.pi * 20.0**3, rel=0.02)
 
 

@@ -415,6 +415,33 @@ class TestRunningAgain:
         # Only the SR and the charge are new.
         assert [m.kind for m in attended.messages if m.key in attended.queued] == ["dicom", "hl7"]
 
+    def test_an_amended_record_names_the_one_before(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
+        site = site_at(tmp_path, CONFIG)
+        case = case_of(site, slices, DOCUMENTED)
+        alone = pipeline.run(replace(case, session=UNATTENDED), site)
+        attended = pipeline.run(case, site)
+        assert case.session.attestation is not None
+        stated = replace(case.session.attestation, text="I supervised this, again.")
+        last = pipeline.run(replace(case, session=replace(case.session, attestation=stated)), site)
+        assert alone.evidence.predecessor is None
+        for earlier, later in ((alone, attended), (attended, last)):
+            assert later.evidence.predecessor is not None
+            assert later.evidence.predecessor.sop_instance_uid == earlier.sr.sop_instance_uid
+            assert later.evidence.predecessor.series_uid == earlier.sr.series_uid == later.sr.series_uid
+        # Each of them again is the same as before, whatever came after it.
+        assert pipeline.run(case, site).sr == attended.sr
+        assert pipeline.run(replace(case, session=UNATTENDED), site).sr == alone.sr
+
+    def test_an_unverified_record_is_sent_only_where_the_site_says_so(
+        self, site_at: SiteAt, tmp_path: Path, slices: Path
+    ) -> None:
+        papers = papers_with(tmp_path, session__attestation__signed=False)
+        for wanted in (False, True):
+            site = site_at(tmp_path / str(wanted), replace(CONFIG, send_unverified=wanted))
+            made = pipeline.run(case_of(site, slices, papers), site)
+            assert not made.evidence.verified
+            assert (made.sr.sop_instance_uid in {m.identity for m in made.messages}) is wanted
+
     def test_a_credited_charge_may_be_charged_again(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
         site = site_at(tmp_path, CONFIG)
         case = case_of(site, slices, DOCUMENTED)

@@ -20,11 +20,14 @@ from dicom_io.evidence_sr import read_sr, write_sr
 from dicom_io.seal import is_sealed
 from dicom_io.series import read_dataset
 from render.geometry import View
+from render.steps import Bone
+from tests.signing import identity
 from tests.workstation.conftest import Command, SiteAt
 from tests.workstation.samples import DOCUMENTED, SERIES_UID, tiny_protocol
+from tests.workstation.test_printed import text_of
 from workstation import pipeline
 from workstation.case import Case
-from workstation.measures import measure
+from workstation.measures import measure, measure_mask
 from workstation.papers import read_papers
 from workstation.site import Site
 from workstation.verification import Check, verify
@@ -46,7 +49,10 @@ def run_case(site_at: SiteAt, root: Path, slices: Path) -> tuple[Site, Path]:
     volume = build_volume(site.archive.series(SERIES_UID))
     x, y, z = volume.centre_mm
     corners = ((x - 20, y - 20, z), (x + 20, y - 10, z), (x, y + 20, z))
-    measured = (measure("polygon 1", "polygon", corners, View.parse("foot"), volume),)
+    measured = (
+        measure("polygon 1", "polygon", corners, View.parse("foot"), volume),
+        measure_mask("bone 1", (Bone(),), 1, volume),
+    )
     case = Case(SERIES_UID, tiny_protocol(), session=session, measurements=measured)
     return site, Path(pipeline.run(case, site).sr.path)
 
@@ -60,16 +66,18 @@ def test_everything_is_looked_at(made: tuple[Site, Path], slices: Path) -> None:
     checks = list(verify(sr, site))
     assert [(check.what, check.agrees) for check in checks] == [
         ("record", True),
+        ("signature", None),
         ("journal", True),
         ("sources", True),
         ("picture Bone", True),
         ("picture MIP", True),
         ("picture Axial", True),
         ("measurement polygon 1", True),
-        ("stored pictures", True),
+        ("measurement bone 1", True),
+        ("stored objects", True),
     ]
     elsewhere = list(verify(sr, slices))
-    unseen = {"journal", "stored pictures"}
+    unseen = {"signature", "journal", "stored objects"}
     assert [c for c in elsewhere if c.what not in unseen] == [c for c in checks if c.what not in unseen]
     assert {c.what for c in elsewhere if c.agrees is None} == unseen
 
@@ -168,7 +176,7 @@ def test_one_changed_byte_is_found(
     shutil.rmtree(root.parent)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(
     column=st.sampled_from(["at", "person", "role", "kind", "detail", "hash"]),
     number=st.integers(0, 7),
@@ -205,7 +213,7 @@ def test_a_changed_picture_in_the_archive_is_found(made: tuple[Site, Path]) -> N
     site, sr = made
     image = read_sr(dcmread(sr)).products[2].images[0]
     flipped(Path(site.archive.instance(image.sop_instance_uid).path), 0.99, 1)
-    assert failed(list(verify(sr, site))) == ["stored pictures"]
+    assert failed(list(verify(sr, site))) == ["stored objects"]
 
 
 def test_a_sealed_record_that_lies_about_a_picture_is_found(made: tuple[Site, Path], tmp_path: Path) -> None:
@@ -235,3 +243,48 @@ def test_a_seal_holds_however_a_pacs_encodes_the_record(made: tuple[Site, Path],
     assert is_sealed(again)
     again.PatientID = "OTHER"
     assert not is_sealed(again)
+
+
+def test_where_the_site_signs_a_record_is_as_it_was_signed(
+    command: Command, slices: Path, tmp_path: Path, site_at: SiteAt
+) -> None:
+    who, other = identity(tmp_path, "site"), identity(tmp_path, "other")
+    root = tmp_path / "root"
+    root.mkdir()
+    settings_file = f'signing = {{ certificate = "{who.certificate_file}", key = "{who.key_file}" }}\n'
+    (root / "config.toml").write_text(settings_file)
+    command("import", slices)
+    words = ("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED, "--json")
+    made = command(*words).json
+    sr = Path(made["sr"]["path"])
+    assert command(*words).json["sr"] == made["sr"]
+    assert "of CN=site" in command("verify", sr).out
+    assert command("verify", sr, "--authority", who.certificate_file).code == 0
+    strange = command("verify", sr, "--authority", other.certificate_file)
+    assert strange.code == 1 and "has not certified" in strange.out
+    # Sealed and in the journal's words it may be, but it is not what was signed.
+    ds = dcmread(sr)
+    ds.DigitalSignaturesSequence[0].Signature = bytes(256)
+    ds.save_as(tmp_path / "broken.dcm")
+    assert "not as it was signed" in command("verify", tmp_path / "broken.dcm", "--folder", slices).out
+    del ds.DigitalSignaturesSequence
+    ds.save_as(tmp_path / "stripped.dcm")
+    assert "signature" in failed(list(verify(tmp_path / "stripped.dcm", site_at(root))))
+    assert command("report", sr, "-o", tmp_path / "r.pdf").code == 0
+    assert "Digitally signed by CN=site" in text_of(tmp_path / "r.pdf")[1]
+    # Who cannot sign does no work first.
+    (root / "config.toml").write_text(settings_file.replace(str(who.key_file), str(other.key_file)))
+    refused = command(*words)
+    assert refused.code == 1 and "is not that of key" in refused.err
+
+
+def test_an_unverified_record_is_not_signed(command: Command, slices: Path, tmp_path: Path) -> None:
+    who = identity(tmp_path, "site")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "config.toml").write_text(
+        f'signing = {{ certificate = "{who.certificate_file}", key = "{who.key_file}" }}\n'
+    )
+    command("import", slices)
+    made = command("run", SERIES_UID, "--protocol", "tiny", "--json").json
+    assert "DigitalSignaturesSequence" not in dcmread(made["sr"]["path"])
+    assert command("verify", made["sr"]["path"]).code == 0

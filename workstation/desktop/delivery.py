@@ -3,14 +3,12 @@
 Knows no Qt. Delivery goes through the same pipeline as everything else.
 """
 
-import hashlib
 import threading
 from dataclasses import dataclass, replace
 
 from dicom_io.derived import technique
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product
-from dicom_io.report_sr import WrittenReport, write_report
-from dicom_io.series import read_dataset
+from dicom_io.report_sr import WrittenReport
 from render import Recipe
 from render.engine.choice import Choice, choose
 from render.engine.cpu import warm
@@ -29,7 +27,8 @@ from workstation.papers import Session as Worked
 from workstation.papers import Statement
 from workstation.people import People
 from workstation.pipeline import Progress, run
-from workstation.settling import file_of, own_charges, previous_of, read, settle_due
+from workstation.reporting import file_report
+from workstation.settling import file_of, own_charges, previous_of, read
 from workstation.site import Site
 
 _PROTOCOL = "desktop"
@@ -247,8 +246,7 @@ class Desk:
         return f"Signed and delivered: {len(outcome.images)} images, {len(recipes)} pictures; {state}."
 
     def _file_report(self, opened: Opened, person: Person, case: Case, key_images: tuple[ImageReference, ...]) -> None:
-        draft, first = opened.session.draft, opened.series.first
-        at = self.site.journal.record(case.session_uid, person, "reported", self.site.clock(), _told(draft)).at
+        draft = opened.session.draft
         stated = (
             ("three_d_findings", draft.findings),
             ("workstation_statement", draft.workstation),
@@ -256,13 +254,10 @@ class Desk:
             ("clinical_utility", draft.utility),
         )
         report = WrittenReport(
-            person, at, draft.indication, draft.findings, draft.impression,
+            person, self.site.clock(), draft.indication, draft.findings, draft.impression,
             tuple((fact, text) for fact, text in stated if text.strip()), key_images,
         )  # fmt: skip
-        stamp = self.site.stamp(case.session_uid, at)
-        kept = self.site.archive.keep([write_report(report, read_dataset(first.path), first.study_uid, stamp)])[0]
-        self.site.casebook.touch(first.accession, f"report SR {kept.sop_instance_uid}")
-        settle_due(self.site)
+        file_report(report, opened.series, case.session_uid, self.site)
 
 
 def _warm() -> None:
@@ -270,11 +265,6 @@ def _warm() -> None:
     for name in protocol_names():
         load_protocol(name)
     warm()
-
-
-def _told(draft: Draft) -> str:
-    """A word for what was written, the same for the same."""
-    return f"report {hashlib.sha256(repr(draft).encode()).hexdigest()[:16]}"
 
 
 def _as_report(draft: Draft, patient_id: str) -> Report:

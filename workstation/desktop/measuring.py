@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dicom_io.evidence import Measurement
 from render.geometry import Plane, Vector, View, affine_from, direction, point, vector
 from render.measure import Statistics, angle_deg, cobb_deg, distance_mm, ellipse, within
-from render.segment import made, region, volume_ml
+from render.segment import region, volume_ml
 from render.steps import Piece, StepError
 from render.volume import Volume
 from workstation.desktop.screen import Measure
@@ -133,7 +133,7 @@ def _recorded(measure: Measure, name: str, volume: Volume) -> Measurement:
     seed = ", ".join(f"{v:.1f}" for v in measure.points_mm[0])
     said = f"values from {measure.low:g} to {measure.high:g} {volume.unit} that hang together with ({seed}) mm"
     step = Piece(measure.points_mm[0], measure.low, measure.high, within_mm=REACH_MM)
-    return measure_mask(name, made(volume, (step,)), step.label, volume, said)
+    return measure_mask(name, (step,), step.label, volume, said)
 
 
 def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
