@@ -24,9 +24,10 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from dicom_io.database import open_database, unflushed
 from dicom_io.errors import ClassMismatch, InstanceConflict, NotFound, NotReadable
-from dicom_io.files import alive, boot, copy_part10, digest_of, flush, flush_folders, held_by, place
+from dicom_io.files import alive, boot, copy_part10, flush, flush_folders, held_by, place
 from dicom_io.instance import Instance
 from dicom_io.scanning import batches, read_all
+from dicom_io.seal import file_digest
 from dicom_io.series import Scan, Series, Unreadable, files_below, group, read_instance
 from dicom_io.uids import checked
 
@@ -140,7 +141,7 @@ class Archive:
         except ClassMismatch:
             spooled.unlink(missing_ok=True)
             raise
-        digest = digest or digest_of(spooled, instance.transfer_syntax_uid)
+        digest = digest or file_digest(spooled, instance.transfer_syntax_uid)
         (outcome,) = self._take([_Coming(spooled, instance, digest)])
         if isinstance(outcome, InstanceConflict):
             raise outcome
@@ -258,7 +259,7 @@ class Archive:
         flush(spooled)
         try:
             instance = header if as_it_was else read_instance(spooled)
-            return _Coming(spooled, instance, digest_of(spooled, instance.transfer_syntax_uid))
+            return _Coming(spooled, instance, file_digest(spooled, instance.transfer_syntax_uid))
         except NotReadable as error:
             spooled.unlink(missing_ok=True)
             return Unreadable(str(file), str(error).replace(str(spooled), str(file)))
@@ -304,6 +305,13 @@ class Archive:
         if accession is not None:
             clauses.append(_INSTANCE.c.accession == accession)
         return tuple(self._select(*clauses))
+
+    def digests(self, series_uid: str) -> dict[str, str]:
+        """`file_digest` of each instance of a series as it was when it was kept, by SOP Instance UID."""
+        columns = select(_INSTANCE.c.sop_instance_uid, _INSTANCE.c.sha256)
+        with self._database.connect() as connection:
+            rows = connection.execute(columns.where(_INSTANCE.c.series_uid == series_uid)).all()
+        return {row.sop_instance_uid: row.sha256 for row in rows}
 
     def rebuild_index(self) -> Scan:
         """The index anew from the files alone. Returns what is in it then, and the files that are no whole instance."""
@@ -387,7 +395,7 @@ class Archive:
                 elif uid in rows:
                     bad.append(Unreadable(str(path), f"{path}: the same UID as {rows[uid]['path']}, which was taken."))
                 else:
-                    held = digest_of(path, found.transfer_syntax_uid)
+                    held = file_digest(path, found.transfer_syntax_uid)
                     rows[uid] = _row(found, relative, path.stat().st_size, held)
         return list(rows.values()), bad
 

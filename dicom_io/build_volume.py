@@ -17,6 +17,7 @@ from dicom_io.scanning import batches
 from dicom_io.series import Series
 from dicom_io.spacing import regular_places
 from dicom_io.stacks import Refused, Slice, Stack, find_stacks, normal_of, positions_of
+from dicom_io.uids import derived
 from render.geometry import GeometryError, affine_from, unit_vector
 from render.volume import Volume
 
@@ -78,7 +79,7 @@ def assemble(stack: Stack, progress: Progress | None = None) -> Volume:
             voxels=voxels,
             affine=affine,
             unit=_unit(first),
-            frame_of_reference=first.frame_of_reference,
+            frame_of_reference=first.frame_of_reference or derived("frame of reference", first.series_uid),
             source_uids=tuple(dict.fromkeys(s.instance.sop_instance_uid for s in stack.slices)),
             warnings=(*warnings, *_warnings(stack, affine, filled)),
         )

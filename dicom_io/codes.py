@@ -130,11 +130,23 @@ MODALITIES: dict[str, Code] = {
 }
 OTHER_MODALITY = Code("OT", "DCM", "Other Modality")
 
+# PS3.16 CID 7150 (segmentation property categories) and 7166, 7191 (types): what a mask's steps tell of it.
+ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
+TISSUE = Code("85756007", "SCT", "Tissue")
+BONE = Code("272673000", "SCT", "Bone")
+
+# PS3.16 TID 2010: CID 7010 (document titles) and its rows
+FOR_REPORT_ATTACHMENT = Code("113020", "DCM", "For Report Attachment")
+KEY_OBJECT_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
+
 YES = Code("373066001", "SCT", "Yes")
 NO = Code("373067005", "SCT", "No")
 
 # Own concepts: what the record of a 3D picture needs and PS3.16 has no word for.
 SOURCE_VOLUME_DIGEST = Code("volume_digest", OWN_SCHEME, "SHA-256 of source volume")
+SOURCE_DIGESTS = Code("source_digests", OWN_SCHEME, "SHA-256 of the image library's instances, in its order")
+OBJECT_DIGESTS = Code("object_digests", OWN_SCHEME, "SHA-256 of the other instances of the evidence, in their order")
+IMAGE_DIGESTS = Code("image_digests", OWN_SCHEME, "SHA-256 of the stored instances, in their order")
 PIXEL_DIGEST = Code("pixel_digest", OWN_SCHEME, "SHA-256 of rendered pixels")
 RECIPE_DIGEST = Code("recipe_digest", OWN_SCHEME, "SHA-256 of recipe")
 PERFORMED_HERE = Code("performed_here", OWN_SCHEME, "Rendered on this workstation")
@@ -145,12 +157,55 @@ RENDERING_DEVICE = Code("rendering_device", OWN_SCHEME, "Graphics device")
 WARNING = Code("warning", OWN_SCHEME, "Warning about the source volume")
 INDEPENDENT = Code("independent", OWN_SCHEME, "Workstation independent of the scanner")
 ACT = Code("act", OWN_SCHEME, "Act of the session")
+SESSION = Code("session", OWN_SCHEME, "Session in the journal")
+JOURNAL_HEAD = Code("journal_head", OWN_SCHEME, "SHA-256 of the journal up to its last act")
 ATTESTED_BY = Code("attested_by", OWN_SCHEME, "Attested by")
 ATTESTED_AT = Code("attested_at", OWN_SCHEME, "Attested at")
 SUPERVISOR = Code("supervisor", OWN_SCHEME, "Supervising physician")
 ATTESTATION_TEXT = Code("attestation", OWN_SCHEME, "Attestation")
 CONCURRENT = Code("concurrent", OWN_SCHEME, "Concurrent supervision")
 WORKSTATION_REQUIRED = Code("ws_required", OWN_SCHEME, "Independent workstation required")
+
+# Measurements: PS3.16 TID 1501, 1410, 300, 1419. How each is made has no code in a context group but for Cobb's.
+MEASUREMENT_METHOD = Code("370129005", "SCT", "Measurement Method")
+IMAGE_REGION = Code("111030", "DCM", "Image Region")
+DERIVATION = Code("121401", "DCM", "Derivation")
+COMMENT = Code("121106", "DCM", "Comment")
+MEASURE_VIEW = Code("measure_view", OWN_SCHEME, "Seen from, in patient terms")
+MEASURE_METHODS: dict[str, Code] = {
+    "distance": Code("distance", OWN_SCHEME, "Straight line between two points"),
+    "angle": Code("angle", OWN_SCHEME, "Angle at a vertex"),
+    "cobb": Code("cobb", OWN_SCHEME, "Cobb's angle between two lines"),
+    "ellipse": Code("ellipse", OWN_SCHEME, "Ellipse on a plane"),
+    "polygon": Code("polygon", OWN_SCHEME, "Polygon on a plane"),
+    "volume": Code("volume", OWN_SCHEME, "Voxels of a mask"),
+}
+# PS3.16 CID 7469 (generic intensity and size measurements), 218 (quantitative image features)
+SIZES: dict[str, Code] = {
+    "length": Code("410668003", "SCT", "Length"),
+    "angle": Code("1483009", "SCT", "Angle"),
+    "cobb_angle": Code("285285000", "SCT", "Cobb angle"),
+    "area": Code("42798000", "SCT", "Area"),
+    "volume": Code("118565006", "SCT", "Volume"),
+}
+# PS3.16 CID 7464 (general region of interest measurement modifiers)
+STATISTICS: dict[str, Code] = {
+    "mean": Code("373098007", "SCT", "Mean"),
+    "deviation": Code("386136009", "SCT", "Standard Deviation"),
+    "least": Code("255605001", "SCT", "Minimum"),
+    "greatest": Code("56851009", "SCT", "Maximum"),
+}
+ATTENUATION = Code("112031", "DCM", "Attenuation Coefficient")
+INTENSITY = Code("intensity", OWN_SCHEME, "Voxel value")
+# UCUM (http://unitsofmeasure.org), as in PS3.16 CID 7181
+UNITS: dict[str, Code] = {
+    "mm": Code("mm", "UCUM", "millimeter"),
+    "deg": Code("deg", "UCUM", "degree"),
+    "mm2": Code("mm2", "UCUM", "square millimeter"),
+    "mm3": Code("mm3", "UCUM", "cubic millimeter"),
+    "[hnsf'U]": Code("[hnsf'U]", "UCUM", "Hounsfield unit"),
+    "1": Code("1", "UCUM", "no units"),
+}
 
 # PS3.16 TID 2000 and what it includes: CID 7000 (titles), 7001 (headings), 7002 (elements)
 DIAGNOSTIC_REPORT = Code("18748-4", "LN", "Diagnostic imaging report")

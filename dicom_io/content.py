@@ -1,11 +1,13 @@
 """SR content items: making them and finding them. Source: PS3.3 C.17.3 (SR Document Content)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.valuerep import format_number_as_ds
 
 from dicom_io.codes import Code, code_of
+from render.geometry import Vector
 
 
 def item(relationship: str, value_type: str, name: Code | None, *children: Dataset) -> Dataset:
@@ -70,6 +72,28 @@ def image(relationship: str, name: Code | None, sop_class_uid: str, sop_instance
     referenced.ReferencedSOPClassUID = sop_class_uid
     referenced.ReferencedSOPInstanceUID = sop_instance_uid
     ds.ReferencedSOPSequence = Sequence([referenced])
+    return ds
+
+
+def number(relationship: str, name: Code, value: float, unit: Code, *children: Dataset) -> Dataset:
+    """A NUM; beside its 16 characters the value stands in full as a double. Source: PS3.3 C.18.1."""
+    measured = Dataset()
+    measured.NumericValue = format_number_as_ds(value)
+    measured.FloatingPointValue = value
+    measured.MeasurementUnitsCodeSequence = unit.sequence()
+    ds = item(relationship, "NUM", name, *children)
+    ds.MeasuredValueSequence = Sequence([measured])
+    return ds
+
+
+def places(
+    relationship: str, name: Code | None, graphic: str, points_mm: Iterable[Vector], frame_of_reference: str
+) -> Dataset:
+    """A SCOORD3D of LPS mm. graphic : POLYLINE, POLYGON, ELLIPSE … Source: PS3.3 C.18.9."""
+    ds = item(relationship, "SCOORD3D", name)
+    ds.GraphicData = [value for point in points_mm for value in point]
+    ds.GraphicType = graphic
+    ds.ReferencedFrameOfReferenceUID = frame_of_reference
     return ds
 
 

@@ -10,17 +10,18 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 
 from dicom_io import codes
 from dicom_io.banner import Burned
-from dicom_io.capabilities import EXPLICIT_LITTLE, LOSSY_SYNTAXES
+from dicom_io.capabilities import LOSSY_SYNTAXES
+from dicom_io.enhanced import ENHANCED_CT, ENHANCED_MR, make_enhanced
 from dicom_io.evidence import ImageReference, Product
-from dicom_io.inherited import copy_patient_and_study, inherit
+from dicom_io.inherited import inherit
+from dicom_io.objects import body_part, contributing, decimal, lossy_history, new_object
 from dicom_io.series import Series, read_dataset
 from dicom_io.stamp import Stamp
-from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from render.annotate import annotated
 from render.geometry import Plane, cross, letters
 from render.picture import Picture, window_8bit
@@ -32,13 +33,6 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 GRAYSCALE_BYTE_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.2"
 TRUE_COLOR_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.4"
 
-# Body parts that have no side. From PS3.16 Table L-1 (Body Part Examined values).
-_UNPAIRED = frozenset(
-    "ABDOMEN ABDOMENPELVIS AORTA BLADDER BRAIN CERVIX CHEST CHESTABDOMEN CHESTABDPELVIS CIRCLEOFWILLIS COCCYX COLON "
-    "CSPINE CTSPINE DUODENUM ESOPHAGUS FACE GALLBLADDER HEAD HEADNECK HEART JAW LARYNX LIVER LSPINE LSSPINE NECK "
-    "PANCREAS PELVIS PROSTATE RECTUM SKULL SPINE SPLEEN SSPINE STERNUM STOMACH THYMUS TLSPINE TRACHEA TSPINE UTERUS "
-    "WHOLEBODY".split()
-)
 # Acquisition facts that stay true of a reformat. Sources: PS3.3 C.8.2.1 (CT Image), C.8.3.1 (MR Image).
 _CT_KEPT = "KVP AcquisitionNumber ContrastBolusAgent ContrastBolusRoute PatientPosition".split()
 _MR_KEPT = (
@@ -54,12 +48,20 @@ def technique(recipe: Recipe) -> str:
         return "volume_rendering"
     if isinstance(recipe, Projection):
         return {"mip": "mip", "minip": "minip", "average": "average_ip"}[recipe.mode]
-    return "mpr"
+    return "mpr" if isinstance(recipe, Reformat) else "curved_mpr"
 
 
-def derive(pictures: Iterable[Picture], series: Series, stamp: Stamp, burned: Burned | None = None) -> list[Dataset]:
+def derive(
+    pictures: Iterable[Picture],
+    series: Series,
+    stamp: Stamp,
+    burned: Burned | None = None,
+    *,
+    multiframe: bool = False,
+) -> list[Dataset]:
     """DICOM instances of pictures: a series for each picture, an instance for each plane of a reformat.
 
+    multiframe : the planes of a reformat are the frames of one enhanced image.
     burned : what is burned into captures, None for nothing. `Picture.digest` stays that of the pixels before it.
     Same pictures, stamp and burned, same data sets, byte for byte, as long as fonts and Pillow are the same.
     """
@@ -68,10 +70,17 @@ def derive(pictures: Iterable[Picture], series: Series, stamp: Stamp, burned: Bu
     for number, picture in enumerate(pictures, start=1):
         recipe = picture.recipe
         if isinstance(recipe, Reformat) and series.modality in ("CT", "MR"):
-            datasets += _reformat(picture, source, series, stamp, number)
+            make = _enhanced if multiframe and not _untold_loss(series, source) else _reformat
+            datasets += make(picture, source, series, stamp, number)
         else:
             datasets.append(_capture(picture, source, series, stamp, number, burned))
     return datasets
+
+
+def _untold_loss(series: Series, source: Dataset) -> bool:
+    """Lossy, and the source does not say how: an enhanced image would have to."""
+    lossy = any(i.lossy or i.transfer_syntax_uid in LOSSY_SYNTAXES for i in series.instances)
+    return lossy and not (source.get("LossyImageCompressionRatio") and source.get("LossyImageCompressionMethod"))
 
 
 def _common(
@@ -80,40 +89,28 @@ def _common(
     """Everything but the pixels. Sources: PS3.3 C.7.3.1, C.7.5.1, C.7.6.1, C.12.1."""
     recipe = picture.recipe
     kind = technique(recipe)
-    ds = copy_patient_and_study(source)
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.MediaStorageSOPClassUID = sop_class
-    ds.SOPClassUID = sop_class
-    ds.SOPInstanceUID = stamp.uid("image", picture.provenance.recipe_digest, picture.digest, str(instance))
-    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    ds.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE
-    ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    ds.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION
-    ds.InstanceCreationDate, ds.InstanceCreationTime = stamp.date, stamp.time
+    which = "frames" if sop_class in (ENHANCED_CT, ENHANCED_MR) else str(instance)
+    uid = stamp.uid("image", picture.provenance.recipe_digest, picture.digest, which)
+    ds = new_object(sop_class, uid, source, stamp)
     ds.SeriesInstanceUID = _series_uid(picture, stamp)
     ds.SeriesNumber = 9000 + number
     ds.Modality = series.modality
     ds.SeriesDate, ds.SeriesTime = stamp.date, stamp.time
     ds.SeriesDescription = (recipe.name or codes.DERIVATIONS[kind].meaning)[:64]
-    inherit(ds, source, "BodyPartExamined")
-    if ds.get("BodyPartExamined") not in _UNPAIRED:  # type 2C: empty where the side is not known
-        ds.Laterality = ""
-        inherit(ds, source, "Laterality")
-    equipment(ds, stamp)
+    body_part(ds, source)
     ds.InstanceNumber = instance
     ds.ContentDate, ds.ContentTime = stamp.date, stamp.time
     for keyword in ("AcquisitionDate", "AcquisitionTime"):
         inherit(ds, source, keyword)
     ds.DerivationDescription = _description(picture)[:1024]
     ds.DerivationCodeSequence = codes.DERIVATIONS[kind].sequence()
-    ds.CodingSchemeIdentificationSequence = codes.own_scheme()
     ds.SourceImageSequence = DicomSequence(_sources(picture, series))
-    ds.ContributingEquipmentSequence = _contributing(source, stamp)
-    _lossy_history(ds, source, series)
+    ds.ContributingEquipmentSequence = contributing(source, stamp)
+    lossy_history(ds, source, series)
     _says_who(ds, picture, source, series)
     plane = picture.planes[instance - 1] if len(picture.planes) >= instance else None
-    if plane is not None:
-        ds.PatientOrientation = [letters(plane.right_mm), letters(plane.down_mm)]
+    # Type 2C: empty for curved and perspective pictures, whose rows and columns have no one direction.
+    ds.PatientOrientation = [letters(plane.right_mm), letters(plane.down_mm)] if plane is not None else ""
     return ds
 
 
@@ -139,18 +136,6 @@ def _says_who(ds: Dataset, picture: Picture, source: Dataset, series: Series) ->
             ds.RecognizableVisualFeatures = "YES"
 
 
-def equipment(ds: Dataset, stamp: Stamp) -> None:
-    """General Equipment: this workstation made the instance. Source: PS3.3 C.7.5.1."""
-    ds.Manufacturer = stamp.manufacturer
-    ds.ManufacturerModelName = stamp.model_name
-    ds.DeviceUID = stamp.device_uid
-    ds.DeviceSerialNumber = stamp.device_uid[-16:]
-    ds.SoftwareVersions = list(stamp.software_versions)
-    ds.StationName = stamp.station_name
-    if stamp.institution:
-        ds.InstitutionName = stamp.institution
-
-
 def _description(picture: Picture) -> str:
     p, recipe = picture.provenance, picture.recipe
     device = f" on {p.device}" if p.device else ""
@@ -173,30 +158,6 @@ def _sources(picture: Picture, series: Series) -> list[Dataset]:
     return items
 
 
-def _contributing(source: Dataset, stamp: Stamp) -> DicomSequence:
-    """Who acquired and who processed. Source: PS3.3 C.12.1.1.5 (Contributing Equipment Sequence)."""
-    scanner, ours = Dataset(), Dataset()
-    scanner.PurposeOfReferenceCodeSequence = codes.ACQUISITION_EQUIPMENT.sequence()
-    scanner.Manufacturer = source.get("Manufacturer") or "unknown"
-    for keyword in ("ManufacturerModelName", "StationName", "DeviceSerialNumber", "SoftwareVersions"):
-        if source.get(keyword):
-            setattr(scanner, keyword, source.get(keyword))
-    ours.PurposeOfReferenceCodeSequence = codes.PROCESSING_EQUIPMENT.sequence()
-    equipment(ours, stamp)
-    ours.ContributionDateTime = stamp.date_time
-    ours.ContributionDescription = "3D post-processing on an independent workstation"
-    return DicomSequence([scanner, ours])
-
-
-def _lossy_history(ds: Dataset, source: Dataset, series: Series) -> None:
-    """Once lossy, always lossy. Source: PS3.3 C.7.6.1.1.5."""
-    lossy = any(i.lossy or i.transfer_syntax_uid in LOSSY_SYNTAXES for i in series.instances)
-    ds.LossyImageCompression = "01" if lossy else "00"
-    for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
-        if lossy:
-            inherit(ds, source, keyword)
-
-
 def _reformat(picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int) -> list[Dataset]:
     """One CT or MR image a plane. Sources: PS3.3 A.3 (CT), A.4 (MR), C.7.6.2 (Image Plane)."""
     recipe = picture.recipe
@@ -216,7 +177,7 @@ def _reformat(picture: Picture, source: Dataset, series: Series, stamp: Stamp, n
             ds.setdefault("AcquisitionNumber", None)
         else:
             _complete_mr(ds)
-        ds.FrameOfReferenceUID = series.first.frame_of_reference or stamp.uid("frame of reference", series.uid)
+        ds.FrameOfReferenceUID = picture.provenance.volume.frame_of_reference
         ds.PositionReferenceIndicator = ""
         _image_plane(ds, plane, picture, recipe)
         _grey(ds, stored[index])
@@ -225,6 +186,21 @@ def _reformat(picture: Picture, source: Dataset, series: Series, stamp: Stamp, n
         ds.WindowCenter, ds.WindowWidth = f"{recipe.window.centre:g}", f"{recipe.window.width:g}"
         datasets.append(ds)
     return datasets
+
+
+def _enhanced(picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int) -> list[Dataset]:
+    """One enhanced CT or MR image of all planes."""
+    sop_class = ENHANCED_CT if series.modality == "CT" else ENHANCED_MR
+    ds = _common(picture, source, series, stamp, number, sop_class, 1)
+    for keyword in ("Laterality", "PatientOrientation"):  # said of each frame
+        ds.pop(keyword, None)
+    ds.FrameOfReferenceUID = picture.provenance.volume.frame_of_reference
+    ds.PositionReferenceIndicator = ""
+    stored, slope, intercept = _as_int16(picture.pixels)
+    _grey(ds, stored)
+    rescale = (intercept, slope, picture.unit if picture.unit != "1" else "US")
+    make_enhanced(ds, picture, source, rescale, stamp.uid("dimensions", str(ds.SeriesInstanceUID)))
+    return [ds]
 
 
 _MR_TYPE = ["DERIVED", "SECONDARY", "MPR"]
@@ -244,27 +220,18 @@ def _complete_mr(ds: Dataset) -> None:
 
 def _image_plane(ds: Dataset, plane: Plane, picture: Picture, recipe: Reformat) -> None:
     rows_mm, columns_mm = plane.pixel_spacing_mm
-    ds.PixelSpacing = [_ds(rows_mm), _ds(columns_mm)]
+    ds.PixelSpacing = [decimal(rows_mm), decimal(columns_mm)]
     ds.ImageOrientationPatient = [
-        _ds(v) for v in (*(c / columns_mm for c in plane.right_mm), *(c / rows_mm for c in plane.down_mm))
+        decimal(v) for v in (*(c / columns_mm for c in plane.right_mm), *(c / rows_mm for c in plane.down_mm))
     ]
-    ds.ImagePositionPatient = [_ds(v) for v in plane.origin_mm]
-    ds.SliceThickness = _ds(recipe.thickness_mm) if recipe.thickness_mm > 0 else None
+    ds.ImagePositionPatient = [decimal(v) for v in plane.origin_mm]
+    ds.SliceThickness = decimal(recipe.thickness_mm) if recipe.thickness_mm > 0 else None
     normal = cross(plane.right_mm, plane.down_mm)
     area = rows_mm * columns_mm
-    ds.SliceLocation = _ds(sum(n * o for n, o in zip(normal, plane.origin_mm, strict=True)) / area)
+    ds.SliceLocation = decimal(sum(n * o for n, o in zip(normal, plane.origin_mm, strict=True)) / area)
     if len(picture.planes) > 1:
         a, b = picture.planes[0].origin_mm, picture.planes[1].origin_mm
-        ds.SpacingBetweenSlices = _ds(sum((y - x) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5)
-
-
-def _ds(value: float) -> str:
-    """A decimal string of at most 16 characters. Source: PS3.5 6.2 (VR DS)."""
-    for digits in range(12, 0, -1):
-        text = f"{round(value, 9) + 0.0:.{digits}g}"
-        if len(text) <= 16:
-            return text
-    raise ValueError(f"{value} does not fit a DICOM decimal string.")
+        ds.SpacingBetweenSlices = decimal(sum((y - x) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5)
 
 
 def _as_int16(values: NDArray[np.generic]) -> tuple[NDArray[np.int16], float, float]:
@@ -298,7 +265,7 @@ def _capture(
     ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = stamp.date, stamp.time
     if picture.planes:
         # Parallel projection: the scale holds everywhere in the picture. PS3.3 C.8.6.2 (SC Image).
-        ds.PixelSpacing = [_ds(v) for v in picture.planes[0].pixel_spacing_mm]
+        ds.PixelSpacing = [decimal(v) for v in picture.planes[0].pixel_spacing_mm]
         ds.PixelSpacingCalibrationType = "GEOMETRY"
         ds.PixelSpacingCalibrationDescription = "parallel projection"
     if burned is not None:
@@ -341,7 +308,14 @@ def _burn_in(ds: Dataset, picture: Picture, stamp: Stamp, burned: Burned) -> Non
     _colour(ds, pixels)
 
 
-_TYPE_3 = {"volume_rendering": "VOLREN", "mip": "MAX_IP", "minip": "MIN_IP", "average_ip": "AVERAGE", "mpr": "MPR"}
+_TYPE_3 = {
+    "volume_rendering": "VOLREN",
+    "mip": "MAX_IP",
+    "minip": "MIN_IP",
+    "average_ip": "AVERAGE",
+    "mpr": "MPR",
+    "curved_mpr": "MPR",
+}
 
 
 def _grey(ds: Dataset, stored: NDArray[np.generic]) -> None:

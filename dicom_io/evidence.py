@@ -1,10 +1,14 @@
 """Evidence: all that a charge, an auditor and the re-making of a picture may know. It travels in a DICOM SR."""
 
+import math
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import ClassVar, Literal, cast, get_args
 
+import numpy as np
 from pydantic import ConfigDict
+
+from render.geometry import Vector, vector
 
 Role = Literal["physician", "resident", "technologist", "coder", "automatic"]
 
@@ -54,11 +58,12 @@ class Attestation:
 
 @dataclass(frozen=True, slots=True)
 class ImageReference:
-    """A stored instance of a product or a source."""
+    """A stored instance of a product or a source. digest : `seal.file_digest` of it, empty where it is not known."""
 
     sop_class_uid: str
     sop_instance_uid: str
     series_uid: str
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +95,82 @@ class Product:
             raise ValueError("A product needs a name: it is its tracking identifier in the SR.")
 
 
+MeasurementKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume"]
+QuantityName = Literal["length", "angle", "cobb_angle", "area", "volume", "mean", "deviation", "least", "greatest"]
+# UCUM: [hnsf'U] is the Hounsfield unit, 1 no unit at all.
+Unit = Literal["mm", "deg", "mm2", "mm3", "[hnsf'U]", "1"]
+# How many places each kind has; None: three or more.
+PLACES: dict[MeasurementKind, int | None] = {
+    "distance": 2,
+    "angle": 3,
+    "cobb": 4,
+    "ellipse": 4,
+    "polygon": None,
+    "volume": 0,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One number of a measurement. unit : UCUM."""
+
+    name: QuantityName
+    value: float
+    unit: Unit
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.value):
+            raise ValueError(f"Quantity {self.name!r}: {self.value} is not a number that can be recorded.")
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What was measured in patient space.
+
+    name : what it is called in the record, e.g. `distance 1`; `finding` in the reader's words, may be empty.
+    points_mm : LPS mm, rounded to the single precision that an SR keeps. The ends of a distance; an angle's vertex
+        second; the ends of Cobb's first line, then of the second; the ends of an ellipse's longer axis, then of the
+        shorter; the corners of a polygon, the first not repeated; none for a volume.
+    view : from which side an outline was drawn, in words of `render.geometry.View`; empty for a volume.
+    frame_of_reference : UID; empty only where there are no points.
+    volume_digest : of the volume that it was measured in. steps : how the mask of a volume is made, JSON, else empty.
+    Source: PS3.3 C.18.9 (3D Spatial Coordinates).
+    """
+
+    name: str
+    kind: MeasurementKind
+    points_mm: tuple[Vector, ...]
+    view: str
+    frame_of_reference: str
+    volume_digest: str
+    quantities: tuple[Quantity, ...]
+    finding: str = ""
+    steps: str = ""
+
+    def __post_init__(self) -> None:
+        wanted, count = PLACES[self.kind], len(self.points_mm)
+        if not (count >= 3 if wanted is None else count == wanted):
+            raise ValueError(f"Measurement {self.name!r}: a {self.kind} of {count} points.")
+        if not self.name or not self.quantities:
+            raise ValueError(f"Measurement {self.name!r} needs a name and a number.")
+        if self.points_mm and not self.frame_of_reference:
+            raise ValueError(f"Measurement {self.name!r}: points without a frame of reference are nowhere.")
+        points = np.asarray(self.points_mm, dtype=np.float32).reshape(-1, 3)
+        if not np.isfinite(points).all():
+            raise ValueError(f"Measurement {self.name!r}: {self.points_mm} are no places.")
+        object.__setattr__(self, "points_mm", tuple(vector(point) for point in points))
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """A finalised session as its SR tells it.
 
     verified_by : name of the verifying physician, empty when the SR is not verified.
     device_uid, independent : the workstation, and whether it is independent of the scanner.
+    objects : what was stored beside pictures: segmentations, presentation states, surfaces.
+    predecessor : the record that this one amends.
+    session_uid, journal_head : whose acts these are in the journal, and the hash of the last of them; empty in records
+        from before journals were chained.
     """
 
     sop_instance_uid: str
@@ -114,6 +189,11 @@ class Evidence:
     attestation: Attestation | None
     products: tuple[Product, ...]
     sources: tuple[ImageReference, ...]
+    measurements: tuple[Measurement, ...] = ()
+    session_uid: str = ""
+    journal_head: str = ""
+    objects: tuple[ImageReference, ...] = ()
+    predecessor: ImageReference | None = None
 
     @property
     def verified(self) -> bool:

@@ -6,20 +6,21 @@ Sources: PS3.16 TID 1500, 1501, 1001, 1600, 4019; PS3.3 A.35.13.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom_io import codes as c
 from dicom_io import content as sr
-from dicom_io.capabilities import EXPLICIT_LITTLE
-from dicom_io.derived import equipment
 from dicom_io.errors import NotReadable
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, checked_role
-from dicom_io.inherited import copy_patient_and_study
+from dicom_io.measurement_sr import is_measurement, measurement_group, read_measurement
+from dicom_io.objects import new_object
+from dicom_io.seal import seal
 from dicom_io.stamp import Stamp
-from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION, derived
+from dicom_io.uids import derived
 
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
 _DT = "%Y%m%d%H%M%S%z"
@@ -28,7 +29,8 @@ _DT = "%Y%m%d%H%M%S%z"
 def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
     """The SR of a session. `source` is the header of a source instance, for patient and study modules.
 
-    The SOP Instance UID is that of the evidence. Same arguments, same bytes.
+    The SOP Instance UID is that of the evidence; where it has none, the one that stands for the content (`seal`).
+    Same arguments, same bytes.
     """
     ds = sr_object(COMPREHENSIVE_3D_SR, evidence.sop_instance_uid, source, stamp)
     ds.SeriesInstanceUID = stamp.uid("series", "SR")
@@ -38,23 +40,16 @@ def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
     root = _root(evidence, stamp)
     for element in root:
         ds.add(element)
+    if not evidence.sop_instance_uid:
+        seal(ds)
     return ds
 
 
 def sr_object(sop_class_uid: str, sop_instance_uid: str, source: Dataset, stamp: Stamp) -> Dataset:
     """An SR of ours without series, document and content yet: patient, study and equipment are those they all share."""
-    ds = copy_patient_and_study(source)
-    ds.file_meta = FileMetaDataset()
-    ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID = sop_class_uid
-    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID = sop_instance_uid
-    ds.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE
-    ds.file_meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    ds.file_meta.ImplementationVersionName = IMPLEMENTATION_VERSION
-    ds.InstanceCreationDate, ds.InstanceCreationTime = stamp.date, stamp.time
-    ds.CodingSchemeIdentificationSequence = c.own_scheme()
+    ds = new_object(sop_class_uid, sop_instance_uid, source, stamp)
     ds.Modality = "SR"
     ds.ReferencedPerformedProcedureStepSequence = Sequence()
-    equipment(ds, stamp)
     return ds
 
 
@@ -65,7 +60,7 @@ def read_sr(ds: Dataset) -> Evidence:
     """
     try:
         return _read(ds)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:
         raise NotReadable(
             f"Instance {ds.get('SOPInstanceUID')}: a damaged 3D post-processing record ({error}). Ask for it again."
         ) from error
@@ -78,7 +73,10 @@ def _read(ds: Dataset) -> Evidence:
     statements = sr.first(ds, c.QUALITATIVE_EVALUATIONS)
     if measurements is None or statements is None or sr.first(statements, c.INDEPENDENT) is None:
         raise NotReadable(f"Instance {ds.SOPInstanceUID}: an SR, but not a 3D post-processing record of this kind.")
-    series_of = dict(_series_of_references(ds))
+    series_of = {uid: series for uid, (series, _) in _references(ds).items()}
+    groups = list(sr.children(measurements, c.MEASUREMENT_GROUP))
+    sources = _with_digests(_read_sources(ds, series_of), sr.text_of(statements, c.SOURCE_DIGESTS))
+    products = tuple(_read_product(g, series_of) for g in groups if not is_measurement(g))
     verified = ds.get("VerificationFlag") == "VERIFIED" and bool(ds.get("VerifyingObserverSequence"))
     return Evidence(
         sop_instance_uid=str(ds.SOPInstanceUID),
@@ -95,8 +93,13 @@ def _read(ds: Dataset) -> Evidence:
         supervisor=_read_person(statements, c.SUPERVISOR),
         acts=tuple(_read_act(str(a.TextValue)) for a in sr.children(statements, c.ACT)),
         attestation=_read_attestation(statements),
-        products=tuple(_read_product(g, series_of) for g in sr.children(measurements, c.MEASUREMENT_GROUP)),
-        sources=tuple(_read_sources(ds, series_of)),
+        products=products,
+        sources=sources,
+        measurements=tuple(read_measurement(g) for g in groups if is_measurement(g)),
+        session_uid=sr.text_of(statements, c.SESSION),
+        journal_head=sr.text_of(statements, c.JOURNAL_HEAD),
+        predecessor=read_predecessor(ds),
+        objects=_with_digests(_others(ds, sources, products), sr.text_of(statements, c.OBJECT_DIGESTS)),
     )
 
 
@@ -113,7 +116,9 @@ def _document(ds: Dataset, evidence: Evidence, stamp: Stamp) -> None:
     if evidence.verified:
         signed = evidence.attestation.at.strftime(_DT) if evidence.attestation else stamp.date_time
         ds.VerifyingObserverSequence = verifying_observer(evidence.verified_by, signed, stamp)
-    images = [*evidence.sources, *(i for p in evidence.products for i in p.images)]
+    if evidence.predecessor is not None:
+        ds.PredecessorDocumentsSequence = Sequence([study_references(evidence.study_uid, [evidence.predecessor])])
+    images = [*evidence.sources, *(i for p in evidence.products for i in p.images), *evidence.objects]
     ds.CurrentRequestedProcedureEvidenceSequence = Sequence([study_references(evidence.study_uid, images)])
 
 
@@ -148,11 +153,33 @@ def study_references(study_uid: str, images: Iterable[ImageReference]) -> Datase
     return study
 
 
-def _series_of_references(ds: Dataset) -> Iterable[tuple[str, str]]:
-    for study in ds.get("CurrentRequestedProcedureEvidenceSequence", ()):
-        for series in study.ReferencedSeriesSequence:
-            for referenced in series.ReferencedSOPSequence:
-                yield str(referenced.ReferencedSOPInstanceUID), str(series.SeriesInstanceUID)
+def _references(ds: Dataset) -> dict[str, tuple[str, str]]:
+    """Series and class of every instance of the evidence, by its UID."""
+    return {
+        str(referenced.ReferencedSOPInstanceUID): (str(series.SeriesInstanceUID), str(referenced.ReferencedSOPClassUID))
+        for study in ds.get("CurrentRequestedProcedureEvidenceSequence", ())
+        for series in study.ReferencedSeriesSequence
+        for referenced in series.ReferencedSOPSequence
+    }
+
+
+def read_predecessor(ds: Dataset) -> ImageReference | None:
+    """The document that a document amends. Source: PS3.3 C.17.2 (Predecessor Documents Sequence)."""
+    for study in ds.get("PredecessorDocumentsSequence", ()):
+        series = study.ReferencedSeriesSequence[0]
+        document = series.ReferencedSOPSequence[0]
+        return ImageReference(
+            str(document.ReferencedSOPClassUID), str(document.ReferencedSOPInstanceUID), str(series.SeriesInstanceUID)
+        )
+    return None
+
+
+def _others(ds: Dataset, sources: Iterable[ImageReference], products: Iterable[Product]) -> Iterable[ImageReference]:
+    """What the evidence names beside sources and pictures."""
+    known = {image.sop_instance_uid for image in (*sources, *(i for p in products for i in p.images))}
+    for uid, (series_uid, sop_class_uid) in _references(ds).items():
+        if uid not in known:
+            yield ImageReference(sop_class_uid, uid, series_uid)
 
 
 # Content tree
@@ -170,7 +197,7 @@ def _root(evidence: Evidence, stamp: Stamp) -> Dataset:
         *_observers(evidence, stamp),
         sr.code("HAS CONCEPT MOD", c.PROCEDURE_REPORTED, procedure),
         sr.container("CONTAINS", c.IMAGE_LIBRARY, group),
-        sr.container("CONTAINS", c.IMAGING_MEASUREMENTS, *(_product(p, evidence) for p in evidence.products)),
+        sr.container("CONTAINS", c.IMAGING_MEASUREMENTS, *_groups(evidence)),
         sr.container("CONTAINS", c.QUALITATIVE_EVALUATIONS, *_statements(evidence)),
         template="1500",
     )
@@ -221,7 +248,27 @@ def _reference(entry: Dataset, series_of: dict[str, str]) -> ImageReference:
     return ImageReference(str(referenced.ReferencedSOPClassUID), uid, series_of.get(uid, ""))
 
 
+def _digests(images: Iterable[ImageReference]) -> str:
+    """A word for each, a dash where none is known; nothing where none is known of any."""
+    words = [image.digest or "-" for image in images]
+    return " ".join(words) if set(words) - {"-"} else ""
+
+
+def _with_digests(images: Iterable[ImageReference], digests: str) -> tuple[ImageReference, ...]:
+    images = tuple(images)
+    words = digests.split() or ["-"] * len(images)
+    return tuple(replace(i, digest="" if d == "-" else d) for i, d in zip(images, words, strict=True))
+
+
 # Products
+
+
+def _groups(evidence: Evidence) -> Iterable[Dataset]:
+    """A measurement group for each product, then one for each measurement."""
+    yield from (_product(product, evidence) for product in evidence.products)
+    for number, measurement in enumerate(evidence.measurements, start=1):
+        places = derived("measurement", measurement.volume_digest, str(number), repr(measurement.points_mm))
+        yield measurement_group(measurement, places)
 
 
 def _product(product: Product, evidence: Evidence) -> Dataset:
@@ -232,7 +279,7 @@ def _product(product: Product, evidence: Evidence) -> Dataset:
         sr.uid_reference(
             "HAS OBS CONTEXT",
             c.TRACKING_UID,
-            derived(evidence.sop_instance_uid, product.recipe_digest, product.pixel_digest),
+            derived("product", evidence.study_uid, product.recipe_digest, product.pixel_digest),
         ),
         sr.code(contains, c.FINDING, c.DERIVATIONS[product.technique]),
         sr.text("HAS CONCEPT MOD", c.ALGORITHM_NAME, product.engine),
@@ -249,6 +296,7 @@ def _product(product: Product, evidence: Evidence) -> Dataset:
         (c.PURPOSE, product.purpose),
         (c.BASE_PROCEDURE, product.base_procedure),
         (c.RENDERING_DEVICE, product.graphics_device),
+        (c.IMAGE_DIGESTS, _digests(product.images)),
         *((c.WARNING, warning) for warning in product.warnings),
     ):
         if value:
@@ -276,7 +324,10 @@ def _read_product(group: Dataset, series_of: dict[str, str]) -> Product:
         engine_version=sr.text_of(group, c.ALGORITHM_VERSION),
         graphics_device=sr.text_of(group, c.RENDERING_DEVICE),
         performed_here=_yes_no(group, c.PERFORMED_HERE) is True,
-        images=tuple(_reference(i, series_of) for i in sr.children(group, c.SOURCE_IMAGE, "IMAGE")),
+        images=_with_digests(
+            (_reference(i, series_of) for i in sr.children(group, c.SOURCE_IMAGE, "IMAGE")),
+            sr.text_of(group, c.IMAGE_DIGESTS),
+        ),
         warnings=tuple(str(w.TextValue) for w in sr.children(group, c.WARNING)),
     )
 
@@ -287,7 +338,14 @@ def _read_product(group: Dataset, series_of: dict[str, str]) -> Product:
 def _statements(evidence: Evidence) -> list[Dataset]:
     contains = "CONTAINS"
     found = [sr.code(contains, c.INDEPENDENT, _yes(evidence.independent))]
+    for name, images in ((c.SOURCE_DIGESTS, evidence.sources), (c.OBJECT_DIGESTS, evidence.objects)):
+        digests = _digests(images)
+        found += [sr.text(contains, name, digests)] if digests else []
     found += [sr.text(contains, c.ACT, _act_line(act)) for act in evidence.acts]
+    if evidence.session_uid:
+        found.append(sr.uid_reference(contains, c.SESSION, evidence.session_uid))
+    if evidence.journal_head:
+        found.append(sr.text(contains, c.JOURNAL_HEAD, evidence.journal_head))
     if evidence.supervisor is not None:
         found.append(sr.text(contains, c.SUPERVISOR, _person_line(evidence.supervisor)))
     stated = evidence.attestation

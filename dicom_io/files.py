@@ -1,7 +1,6 @@
 """What it takes that a file is whole, has its name and is still there after a power cut."""
 
 import errno
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -11,19 +10,7 @@ from pydicom.dataset import FileDataset
 
 from dicom_io.errors import NotReadable
 from dicom_io.headers import read_instance
-
-
-def digest_of(path: Path, transfer_syntax_uid: str) -> str:
-    """sha256 of transfer syntax and data set. File meta information says who wrote the file, not what it is."""
-    h = hashlib.sha256(transfer_syntax_uid.encode())
-    with path.open("rb") as file:
-        head = file.read(144)
-        # (0002,0000) is the first element of a Part 10 file and tells where the data set begins. PS3.10 7.1.
-        part10 = head[128:132] == b"DICM" and head[132:136] == b"\x02\x00\x00\x00"
-        file.seek(144 + int.from_bytes(head[140:144], "little") if part10 else 0)
-        while chunk := file.read(1 << 20):
-            h.update(chunk)
-    return h.hexdigest()
+from dicom_io.seal import file_digest
 
 
 def place(spooled: Path, target: Path) -> bool:
@@ -53,10 +40,10 @@ def held_by(target: Path, spooled: Path) -> str:
     since a file gets its name when all of it is written. What was spooled takes the place of that.
     """
     try:
-        return digest_of(target, read_instance(target).transfer_syntax_uid)
+        return file_digest(target, read_instance(target).transfer_syntax_uid)
     except NotReadable:
         spooled.replace(target)
-        return digest_of(target, read_instance(target).transfer_syntax_uid)
+        return file_digest(target, read_instance(target).transfer_syntax_uid)
 
 
 def copy_part10(source: Path, target: Path) -> bool:

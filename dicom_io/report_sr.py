@@ -16,7 +16,8 @@ from dicom_io.evidence_sr import sr_object, study_references, verifying_observer
 from dicom_io.stamp import Stamp
 
 BASIC_TEXT_SR = "1.2.840.10008.5.1.4.1.1.88.11"
-_DT = "%Y%m%d%H%M%S%z"
+# DT with offset. Source: PS3.5 6.2.
+DATE_TIME = "%Y%m%d%H%M%S%z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +37,37 @@ class WrittenReport:
     key_images: tuple[ImageReference, ...]
 
 
-def write_report(report: WrittenReport, source: Dataset, study_uid: str, stamp: Stamp) -> Dataset:
+def write_report(
+    report: WrittenReport, source: Dataset, study_uid: str, stamp: Stamp, predecessor: ImageReference | None = None
+) -> Dataset:
     """The SR of a report, verified by its physician. source : the header of a source instance, for patient and study.
+    predecessor : the report that it amends.
 
     The SOP Instance UID follows from what is written: another report is another instance. Same arguments, same bytes.
     """
     ds = sr_object(BASIC_TEXT_SR, stamp.uid("report", repr(report)), source, stamp)
-    ds.SeriesInstanceUID = stamp.uid("series", "report")
+    ds.SeriesInstanceUID = report_series(stamp)
     ds.SeriesNumber = 9901
     ds.SeriesDescription = "Report"
     ds.InstanceNumber = 1
     ds.ContentDate, ds.ContentTime = report.signed_at.strftime("%Y%m%d"), report.signed_at.strftime("%H%M%S")
     ds.CompletionFlag, ds.VerificationFlag = "COMPLETE", "VERIFIED"
-    ds.VerifyingObserverSequence = verifying_observer(report.physician.name, report.signed_at.strftime(_DT), stamp)
+    ds.VerifyingObserverSequence = verifying_observer(
+        report.physician.name, report.signed_at.strftime(DATE_TIME), stamp
+    )
     ds.PerformedProcedureCodeSequence = Sequence()
+    if predecessor is not None:
+        ds.PredecessorDocumentsSequence = Sequence([study_references(study_uid, [predecessor])])
     if report.key_images:
         ds.CurrentRequestedProcedureEvidenceSequence = Sequence([study_references(study_uid, report.key_images)])
     for element in _root(report):
         ds.add(element)
     return ds
+
+
+def report_series(stamp: Stamp) -> str:
+    """Series Instance UID of all reports of a session."""
+    return stamp.uid("series", "report")
 
 
 def _root(report: WrittenReport) -> Dataset:

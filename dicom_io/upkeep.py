@@ -10,7 +10,7 @@ from pathlib import Path
 from dicom_io.archive import Archive, Shelved
 from dicom_io.capabilities import CLASS_BY_UID
 from dicom_io.errors import NotReadable
-from dicom_io.files import digest_of
+from dicom_io.seal import file_digest
 from dicom_io.series import files_below
 
 Progress = Callable[[int, int], None]
@@ -58,7 +58,7 @@ def verify(archive: Archive, progress: Progress | None = None) -> Iterator[Fault
         try:
             if one.path.stat().st_size != one.size:
                 return Fault(str(one.path), f"has {one.path.stat().st_size} bytes, not {one.size}; send it again")
-            if digest_of(one.path, one.transfer_syntax_uid) != one.sha256:
+            if file_digest(one.path, one.transfer_syntax_uid) != one.sha256:
                 return Fault(str(one.path), "holds other bytes than were received; send it again")
         except FileNotFoundError:
             return Fault(str(one.path), "is in the index and not on the disk; send it again, then rebuild the index")

@@ -11,6 +11,7 @@ from render.protocols import Protocol, load_protocol, protocol_names
 from render.recipe import (
     Clip,
     ControlPoint,
+    CurvedReformat,
     LabelRule,
     Projection,
     Recipe,
@@ -24,19 +25,24 @@ from render.recipe import (
     read_recipe,
 )
 from render.refine import coarser, refined
+from render.steps import Bone, MaskStep, Piece, Scissors, StepError, Values
 from render.volume import Volume
 
 __all__ = [
     "AnnotationError",
+    "Bone",
     "Box",
     "Cancelled",
     "Clip",
     "ControlPoint",
+    "CurvedReformat",
     "DrawError",
     "GeometryError",
     "LabelRule",
     "Mask",
+    "MaskStep",
     "Picture",
+    "Piece",
     "Plane",
     "Projection",
     "Protocol",
@@ -45,8 +51,11 @@ __all__ = [
     "RecipeError",
     "Reformat",
     "Rotation",
+    "Scissors",
     "Shading",
+    "StepError",
     "TransferFunction",
+    "Values",
     "View",
     "Volume",
     "VolumeRendering",

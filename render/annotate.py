@@ -4,6 +4,7 @@ Annotation is drawn on a copy of the RGB picture; the pixels that are digested a
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from render import fonts
+from render.curved import pixel_mm as curved_pixel_mm
 from render.engine.framing import views
-from render.geometry import Plane, Vector, View, letters
+from render.geometry import Vector, View, letters
 from render.picture import Picture, to_rgb
-from render.recipe import Projection, Reformat, VolumeRendering
+from render.recipe import CurvedReformat, Projection, Reformat, Solid, VolumeRendering
 
 _TEXT, _LETTER, _SHADOW = (225, 225, 225), (255, 210, 80), (0, 0, 0)
 # The six faces of the cube: outward LPS direction and the face's letter.
@@ -48,10 +50,13 @@ def annotated(
     draw = ImageDraw.Draw(image)
     view = views(picture.recipe)[frame]
     size = max(9, min(image.size) // 36)
-    _edge_letters(draw, view, image.size, size)
-    _cube(draw, view, (image.width - 3 * size, image.height - 5 * size), 1.6 * size, size)
+    if isinstance(picture.recipe, CurvedReformat):  # no side of it is one side of the patient
+        _scale_bar(draw, curved_pixel_mm(picture.recipe), image.size, size)
+    else:
+        _edge_letters(draw, view, image.size, size)
+        _cube(draw, view, (image.width - 3 * size, image.height - 5 * size), 1.6 * size, size)
     if picture.planes:
-        _scale_bar(draw, picture.planes[frame], image.size, size)
+        _scale_bar(draw, picture.planes[frame].pixel_spacing_mm[1], image.size, size)
     said = [part for line in description(picture, frame) for part in _wrapped(line, image.width - size, size)]
     for number, line in enumerate(said):
         _text(draw, line, (size // 2, size // 2 + number * (size + 2)), _TEXT, size)
@@ -109,7 +114,7 @@ def description(picture: Picture, frame: int = 0) -> list[str]:
     view = views(recipe)[frame]
     # A tenth of a degree is what a reader can use; turned and radial views have more digits than that.
     view = View(round(view.azimuth_deg, 1), round(view.elevation_deg, 1), round(view.roll_deg, 1))
-    lines.append(f"seen from {view.words}")
+    lines.append(recipe.form if isinstance(recipe, CurvedReformat) else f"seen from {view.words}")
     if isinstance(recipe, VolumeRendering):
         lines.append(f"preset {recipe.transfer.name}")
         if recipe.field_of_view_deg is not None:
@@ -119,9 +124,9 @@ def description(picture: Picture, frame: int = 0) -> list[str]:
     if isinstance(recipe, Projection):
         slab = f"{recipe.slab_mm:g} mm" if recipe.slab_mm is not None else "whole volume"
         lines.append(f"{recipe.mode.upper()} of {slab}")
-    elif isinstance(recipe, Reformat) and recipe.thickness_mm > 0:
+    elif isinstance(recipe, Reformat | CurvedReformat) and recipe.thickness_mm > 0:
         lines.append(f"{recipe.mode.upper()} of {recipe.thickness_mm:g} mm")
-    if not isinstance(recipe, Reformat):
+    if isinstance(recipe, Solid):
         cuts = [f"{len(recipe.clips)} clipped" if recipe.clips else "", "segments" if recipe.masking else ""]
         if any(cuts):
             lines.append(", ".join(cut for cut in cuts if cut))
@@ -140,10 +145,9 @@ def _edge_letters(draw: ImageDraw.ImageDraw, view: View, size_px: tuple[int, int
         _text(draw, letters(direction), at, _LETTER, size)
 
 
-def _scale_bar(draw: ImageDraw.ImageDraw, plane: Plane, size_px: tuple[int, int], size: int) -> None:
+def _scale_bar(draw: ImageDraw.ImageDraw, pixel_mm: float, size_px: tuple[int, int], size: int) -> None:
     """The longest round length that takes at most a quarter of the picture's width."""
     width, height = size_px
-    pixel_mm = plane.pixel_spacing_mm[1]
     length = next((mm for mm in _SCALES_MM if mm / pixel_mm <= width / 4), None)
     if length is None:
         return
@@ -156,18 +160,29 @@ def _scale_bar(draw: ImageDraw.ImageDraw, plane: Plane, size_px: tuple[int, int]
     _text(draw, label, (x0, y - 2 * size), _TEXT, size)
 
 
-def _cube(draw: ImageDraw.ImageDraw, view: View, centre: tuple[float, float], half: float, size: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A visible face of the orientation cube. corners, middle : (x, y) in half edges from the middle of the cube, x to
+    the right, y down. light : 0…1, how squarely it faces the reader. letter : of the side, empty where too slanted."""
+
+    corners: tuple[tuple[float, float], ...]
+    middle: tuple[float, float]
+    light: float
+    letter: str
+
+
+def cube(view: View) -> list[Face]:
     """A cube that turns with the patient; each visible face carries the letter of the side that faces the reader."""
     right, down, toward = view.right, tuple(-v for v in view.up), view.towards_observer
 
-    def on_picture(point: Sequence[float]) -> tuple[float, float]:
-        x = sum(a * b for a, b in zip(point, right, strict=True))
-        y = sum(a * b for a, b in zip(point, down, strict=True))
-        return (centre[0] + half * x * 0.8, centre[1] + half * y * 0.8)
+    def on_picture(at: Sequence[float]) -> tuple[float, float]:
+        x, y = (sum(a * b for a, b in zip(at, axis, strict=True)) for axis in (right, down))
+        return (0.8 * x, 0.8 * y)
 
+    faces = []
     for normal, letter in _FACES:
-        facing = sum(a * b for a, b in zip(normal, toward, strict=True))
-        if facing < 0.05:
+        light = sum(a * b for a, b in zip(normal, toward, strict=True))
+        if light < 0.05:
             continue
         axis = max(range(3), key=lambda n: abs(normal[n]))
         others = [n for n in range(3) if n != axis]
@@ -176,12 +191,21 @@ def _cube(draw: ImageDraw.ImageDraw, view: View, centre: tuple[float, float], ha
             corner = list(normal)
             corner[others[0]], corner[others[1]] = float(a), float(b)
             corners.append(on_picture(corner))
-        shade = int(60 + 100 * facing)
-        draw.polygon(corners, fill=(shade, shade, shade + 15), outline=_LETTER)
-        if facing > 0.35:
-            x, y = on_picture(normal)
-            width = fonts.length(fonts.nearly(letter, size))
-            _text(draw, letter, (x - width / 2, y - size * 0.6), _LETTER, size)
+        faces.append(Face(tuple(corners), on_picture(normal), light, letter if light > 0.35 else ""))
+    return faces
+
+
+def _cube(draw: ImageDraw.ImageDraw, view: View, centre: tuple[float, float], half: float, size: int) -> None:
+    def placed(at: tuple[float, float]) -> tuple[float, float]:
+        return (centre[0] + half * at[0], centre[1] + half * at[1])
+
+    for face in cube(view):
+        shade = int(60 + 100 * face.light)
+        draw.polygon([placed(c) for c in face.corners], fill=(shade, shade, shade + 15), outline=_LETTER)
+        if face.letter:
+            x, y = placed(face.middle)
+            width = fonts.length(fonts.nearly(face.letter, size))
+            _text(draw, face.letter, (x - width / 2, y - size * 0.6), _LETTER, size)
 
 
 def _text(

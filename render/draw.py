@@ -8,8 +8,10 @@ from render.engine.tiles import Cancelled
 from render.geometry import Plane
 from render.mask import Mask
 from render.picture import Picture, Pixels, Provenance
-from render.recipe import Recipe, Reformat, VolumeRendering
+from render.recipe import Recipe, Solid, VolumeRendering
+from render.segment import made
 from render.settle import settled
+from render.steps import StepError
 from render.volume import Volume
 
 __all__ = ["ENGINES", "Cancelled", "DrawError", "draw"]
@@ -36,7 +38,8 @@ def draw(
     Every frame of a rotation and every plane of a stack is a frame of the one picture.
 
     engine : `cpu`, the same bytes everywhere, or `vtk`, volume renderings on a graphics processor.
-    mask : the segments that the recipe's `masking` speaks of; a recipe without rules does not look at it.
+    mask : the segments that the recipe's `masking` speaks of, where its `segments` do not make one; a recipe without
+        rules does not look at it.
     threads : None takes one for each processor; the pixels do not depend on it.
     progress : called on this thread with the part done, 0…1.
     cancel : once set, drawing stops between two tiles.
@@ -96,9 +99,19 @@ def _by_vtk(
 
 
 def _needed(volume: Volume, recipe: Recipe, mask: Mask | None) -> Mask | None:
-    """The mask when the recipe has rules for it. Raises DrawError when it is missing or of another grid."""
-    if isinstance(recipe, Reformat) or not recipe.masking:
+    """The mask when the recipe has rules for it. Raises DrawError when it is missing, of another grid, or cannot be
+    made as the recipe says."""
+    if not isinstance(recipe, Solid) or not recipe.masking:
         return None
+    if recipe.segments:
+        if mask is not None:
+            raise DrawError(
+                "A mask was given, and the recipe says how to make one. Nothing was drawn; drop one of them."
+            )
+        try:
+            return made(volume, recipe.segments)
+        except StepError as error:
+            raise DrawError(str(error)) from error
     labels = ", ".join(str(rule.label) for rule in recipe.masking)
     if mask is None:
         raise DrawError(

@@ -7,12 +7,14 @@ back from a DICOM SR years later draws the same picture even if the preset files
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from math import hypot
 from typing import Any, Literal, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from render.geometry import Box, GeometryError, Vector, View
+from render.steps import MaskStep
 
 ProjectionMode = Literal["mip", "minip", "average"]
 Interpolation = Literal["linear", "nearest", "cubic"]
@@ -155,7 +157,9 @@ class LabelRule:
 
 
 def _check_masking(recipe: Any) -> None:
-    """Raises RecipeError for rules that contradict each other."""
+    """Raises RecipeError for rules that contradict each other, or a mask that is made and not looked at."""
+    if recipe.segments and not recipe.masking:
+        raise RecipeError("segments without masking: say what to do with the labels they make.")
     said: dict[int, list[str]] = {}
     for rule in recipe.masking:
         said.setdefault(rule.label, []).append(rule.action)
@@ -192,7 +196,7 @@ class VolumeRendering:
         patient are left out, so that the table and the head holder hide nothing; None draws everything.
     step_voxels : distance between samples along a ray as a fraction of the smallest voxel spacing.
     clips : planes that cut away, the crop box beside them. A cut face is shaded by its plane.
-    masking : what to do with the labels of the mask that `draw` is given.
+    segments : how its mask is made, step by step; () where `draw` is given one. masking : what to do with its labels.
     projection : perspective pictures have no scale, hence no `field_of_view_mm` and no planes. `eye_mm` is then the
         observer's place in LPS mm, inside the patient for an endoluminal view, looking along `view`; None stands back
         from `centre_mm` until all is in sight. `field_of_view_deg` is the angle from top to bottom, 1…150. A rotation
@@ -218,6 +222,7 @@ class VolumeRendering:
     background: Vector = (0.0, 0.0, 0.0)
     clips: tuple[Clip, ...] = ()
     masking: tuple[LabelRule, ...] = ()
+    segments: tuple[MaskStep, ...] = ()
     projection: Literal["parallel", "perspective"] = "parallel"
     eye_mm: Vector | None = None
     field_of_view_deg: float | None = None
@@ -262,7 +267,7 @@ class Projection:
 
     slab_mm : thickness along the line of sight, None for all. Values stay in the unit of the volume; outside the
     volume they are `window`'s lower end, so that nothing there can be mistaken for tissue. body_above, clips,
-    masking : as in VolumeRendering, but values have no colour to tint.
+    masking, segments : as in VolumeRendering, but values have no colour to tint.
     """
 
     __pydantic_config__ = _STRICT
@@ -280,6 +285,7 @@ class Projection:
     step_voxels: float = 1.0
     clips: tuple[Clip, ...] = ()
     masking: tuple[LabelRule, ...] = ()
+    segments: tuple[MaskStep, ...] = ()
     name: str = ""
     kind: Literal["projection"] = "projection"
 
@@ -319,6 +325,47 @@ class Reformat:
         _check_sizes(self)
 
 
+@dataclass(frozen=True, slots=True)
+class CurvedReformat:
+    """The surface along a path through the patient, laid flat: the path runs from the top of the picture to its bottom.
+
+    path_mm : LPS mm, 2 to 1000 places; a smooth curve goes through all of them. form : `straightened` shows the path as
+    a straight line in the middle, across it what lies at right angles; `stretched` keeps the direction of the rows,
+    that of `view`'s right, and with it how the path bends to the side. Lengths along the path are true in both. view :
+    at the beginning of a straightened path, where the observer stands.
+    angle_deg : turns a straightened picture about the path. count : pictures, evenly over half a turn about it.
+    pixel_mm : None makes the path as long as the picture. thickness_mm, mode, interpolation : as in `Reformat`.
+    """
+
+    __pydantic_config__ = _STRICT
+    window: Window
+    path_mm: tuple[Vector, ...]
+    form: Literal["straightened", "stretched"] = "straightened"
+    view: View = View()
+    angle_deg: float = 0.0
+    count: int = 1
+    rows: int = 512
+    columns: int = 256
+    pixel_mm: float | None = None
+    thickness_mm: float = 0.0
+    mode: ProjectionMode = "average"
+    interpolation: Interpolation = "linear"
+    name: str = ""
+    kind: Literal["curved_reformat"] = "curved_reformat"
+
+    def __post_init__(self) -> None:
+        _check_sizes(self)
+        if not 2 <= len(self.path_mm) <= 1000:
+            raise RecipeError(f"A path of {len(self.path_mm)} places; 2 to 1000 are possible.")
+        for a, b in pairwise(self.path_mm):
+            if hypot(b[0] - a[0], b[1] - a[1], b[2] - a[2]) < 0.01:
+                raise RecipeError(f"Two places of the path that follow each other are the same: {a} mm.")
+        if self.form == "stretched" and (self.count > 1 or self.angle_deg):
+            raise RecipeError(
+                "A stretched picture is turned by its view; count and angle_deg are for straightened ones."
+            )
+
+
 # Keys younger than the first stored recipes, with their defaults: left out of the canonical JSON there, so that the
 # digests of recipes that do not use them hold.
 _LATER_KEYS: dict[str, Any] = {
@@ -326,6 +373,7 @@ _LATER_KEYS: dict[str, Any] = {
     "relative": False,
     "clips": (),
     "masking": (),
+    "segments": (),
     "projection": "parallel",
     "eye_mm": None,
     "field_of_view_deg": None,
@@ -336,7 +384,8 @@ _LATER_KEYS: dict[str, Any] = {
     "roll_deg": 0.0,
     "axis": "head-foot",
 }
-Recipe = VolumeRendering | Projection | Reformat
+Solid = VolumeRendering | Projection  # seen through, so that they can turn, be cut and masked
+Recipe = Solid | Reformat | CurvedReformat
 KINDS: tuple[type[Recipe], ...] = get_args(Recipe)
 
 
@@ -391,7 +440,7 @@ def read_recipe(data: str | dict[str, Any]) -> Recipe:
 
 def frames(recipe: Recipe) -> tuple[Recipe, ...]:
     """The single pictures a rotation consists of; a recipe without rotation is itself alone."""
-    if isinstance(recipe, Reformat) or recipe.rotation is None:
+    if not isinstance(recipe, Solid) or recipe.rotation is None:
         return (recipe,)
     # A full turn must not draw its first picture twice; a partial arc includes both ends.
     n, arc = recipe.rotation.frames, recipe.rotation.arc_deg

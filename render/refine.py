@@ -8,11 +8,12 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from render.curved import pixel_mm
 from render.draw import draw
 from render.engine import framing
 from render.mask import Mask
 from render.picture import Picture
-from render.recipe import Recipe, Reformat, VolumeRendering
+from render.recipe import CurvedReformat, Recipe, Reformat, VolumeRendering
 from render.volume import Volume
 
 
@@ -28,6 +29,8 @@ def coarser(volume: Volume, recipe: Recipe, factor: int) -> Recipe:
     rows, columns = max(1, recipe.rows // factor), max(1, recipe.columns // factor)
     if isinstance(recipe, VolumeRendering) and recipe.projection == "perspective":
         return replace(recipe, rows=rows, columns=columns)
+    if isinstance(recipe, CurvedReformat):
+        return replace(recipe, rows=rows, columns=columns, pixel_mm=pixel_mm(recipe) * recipe.rows / rows)
     height_mm = framing.planes(volume, recipe)[0].pixel_spacing_mm[0] * recipe.rows
     if isinstance(recipe, Reformat):
         return replace(recipe, rows=rows, columns=columns, pixel_mm=height_mm / rows)

@@ -20,7 +20,8 @@ class Volume:
     affine : (4, 4) float64. Maps homogeneous (k, j, i) voxel indices to LPS mm, voxel centres. May be sheared
         (gantry tilt). Source: PS3.3 C.7.6.2.1.1.
     unit : what a value measures, e.g. `HU`; `1` when nothing is known.
-    frame_of_reference : Frame of Reference UID (0020,0052), empty when the source has none.
+    frame_of_reference : Frame of Reference UID (0020,0052), one of its series where the source has none; empty for a
+        volume that comes from no series.
     source_uids : SOP Instance UIDs the voxels came from, in k order.
     warnings : what the builder had to put right, in sentences; carried into provenance.
 

@@ -17,17 +17,24 @@ from workstation.outbox import Charge, Kind, Message
 def address(
     images: Sequence[Instance], sr: Instance, evidence: Evidence, config: Config, root: Path
 ) -> tuple[Message, ...]:
-    """Images and the verified SR to each destination that takes images.
+    """Images and the SR to each destination that takes images.
 
-    An SR that no physician has verified stays here. Paths are relative to `root`, the state folder, which may be moved.
+    An SR that no physician has verified stays here unless the site wants it sent. Paths are relative to `root`, the
+    state folder, which may be moved.
     """
-    objects = [*images, sr] if evidence.verified else list(images)
+    objects = [*images, sr] if evidence.verified or config.send_unverified else list(images)
     return tuple(
         _instance(destination, instance, evidence.accession, root)
         for destination in config.destinations
         if "images" in destination.takes
         for instance in objects
     )
+
+
+def address_documents(documents: Sequence[Instance], accession: str, config: Config, root: Path) -> tuple[Message, ...]:
+    """Reports and selections to each destination that takes images."""
+    takers = [destination for destination in config.destinations if "images" in destination.takes]
+    return tuple(_instance(taker, document, accession, root) for taker in takers for document in documents)
 
 
 def charge_messages(

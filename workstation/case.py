@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dicom_io.evidence import Measurement
 from dicom_io.uids import derived
 from render.protocols import Protocol
 from workstation.charge.facts import Region
@@ -77,7 +78,7 @@ def session_of(papers: Papers | None, accession: str) -> Session:
 @dataclass(frozen=True, slots=True)
 class Case:
     """What to run. which : the volume of the series where it holds several. bridge_gaps : missing slices are
-    interpolated from their neighbours."""
+    interpolated from their neighbours. measurements : what was measured on its volume, for the record."""
 
     series_uid: str
     protocol: Protocol
@@ -85,6 +86,7 @@ class Case:
     region: str = ""
     session: Session = UNATTENDED
     bridge_gaps: bool = False
+    measurements: tuple[Measurement, ...] = ()
 
     @property
     def session_uid(self) -> str:

@@ -517,10 +517,11 @@ class Casebook:
 
 
 def slim(evidence: Evidence) -> Evidence:
-    """Return the evidence without what no charge looks at: sources, recipes and warnings. The SR keeps them."""
+    """Return the evidence without what no charge looks at: sources, measures, recipes, warnings. The SR has them."""
     return replace(
         evidence,
         sources=(),
+        measurements=(),
         products=tuple(replace(each, recipe="", warnings=()) for each in evidence.products),
     )
 

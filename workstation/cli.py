@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workstation import cli_charge, cli_desktop, cli_peers, cli_storage
+from workstation import cli_charge, cli_desktop, cli_peers, cli_record, cli_storage
 from workstation.cli_shared import Json
 from workstation.cli_shared import ae_title as _ae_title
 from workstation.cli_shared import example as _example
@@ -34,6 +34,7 @@ app.add_typer(people_app, name="people")
 cli_desktop.add_to(app, people_app)
 cli_peers.add_to(app)
 cli_storage.add_to(app)
+cli_record.add_to(app)
 app.add_typer(charge_app, name="charge")
 app.add_typer(outbox_app, name="outbox")
 
@@ -166,42 +167,6 @@ def render(
     result = rendering.write(drawn, output, files, _root, progress)
     text = [f"{len(drawn.pictures)} pictures, {len(result['files'])} files; overview: {result['contact_sheet']}"]
     _show(as_json, result, "\n".join([*text, *(f"warning: {w}" for w in result["warnings"])]))
-
-
-@app.command()
-@_example("workstation verify SR.dcm")
-def verify(
-    sr: Annotated[Path, typer.Argument(metavar="SR.dcm", help="A 3D post-processing SR of this workstation.")],
-    sources: Annotated[Path | None, typer.Option(help="Where the source images lie, if not in the archive.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Make every picture of an SR again and compare it with the record. Exit 0 only when all agree."""
-    from pydicom import dcmread
-
-    from dicom_io.archive import Archive
-    from dicom_io.evidence_sr import read_sr
-    from dicom_io.series import read_instance
-    from workstation.remake import remake
-
-    evidence = read_sr(dcmread(read_instance(sr).path))
-    made = list(remake(evidence, sources or Archive(_root), _progress()))
-    rows = [
-        {
-            "name": r.product.name,
-            "recorded": r.product.pixel_digest,
-            "remade": r.picture.digest,
-            "same": r.same,
-            "difference": r.difference,
-        }
-        for r in made
-    ]
-    table = _table(
-        [[str(r["name"]), "same" if r["same"] else "DIFFERENT", str(r["difference"])] for r in rows],
-        ["picture", "pixels", "why"],
-    )
-    _show(as_json, rows, table)
-    if not all(r.same for r in made):
-        raise typer.Exit(1)
 
 
 @app.command()

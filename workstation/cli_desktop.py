@@ -23,6 +23,11 @@ def add_to(app: typer.Typer, people_app: typer.Typer) -> None:
 def desktop(
     study: Annotated[str, typer.Argument(help="A series UID to open at once.")] = "",
     region: Annotated[str, typer.Option(help="The body region, where the series does not say.")] = "",
+    language: Annotated[str, typer.Option(help="Of the window: en, de.")] = "en",
+    demo: Annotated[
+        Path | None,
+        typer.Option(exists=True, help="Take in this folder, e.g. sample_data/ct_head, and show the guide."),
+    ] = None,
     launcher: Annotated[bool, typer.Option("--launcher", help="Write a .desktop file for the menu, and end.")] = False,
 ) -> None:
     """Show the radiologist's desktop: work list, planes and 3D, captures, measures, report, charge."""
@@ -36,7 +41,7 @@ def desktop(
             f"error: The desktop needs PySide6 ({error}). Install it: pip install 'workstation[desktop]'.", err=True
         )
         raise typer.Exit(1) from error
-    raise typer.Exit(start(root(), study, region))
+    raise typer.Exit(start(root(), study, region, language, demo))
 
 
 @example("workstation people list")
@@ -60,6 +65,9 @@ def add(
             help="Asked for where it is not given; WORKSTATION_PASSWORD is for scripts.",
         ),
     ],
+    pin: Annotated[
+        str, typer.Option(envvar="WORKSTATION_PIN", help="Digits to sign reports with, in place of the password.")
+    ] = "",
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Add somebody who may sign in at the desktop, or give them a new password."""
@@ -70,7 +78,7 @@ def add(
         person = Person(identity, name, checked_role(role))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    people_of(root()).add(person, password)
+    people_of(root()).add(person, password, pin)
     show(as_json, {"id": identity, "role": role}, f"{identity} may sign in as {role}.")
 
 

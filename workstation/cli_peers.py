@@ -8,6 +8,8 @@ from workstation.cli_shared import Json, ae_title, example, progress_bar, root, 
 
 Name = Annotated[str, typer.Argument(metavar="PEER", help="The name of a peer, as `workstation peers list` shows it.")]
 
+_WAYS: dict[str, Literal["get", "move", "web"]] = {"get": "get", "move": "move", "web": "web"}
+
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands."""
@@ -53,16 +55,15 @@ def add(
     """Add a peer, or change it."""
     from workstation.peers import KnownPeer, PeersError, add_peer
 
-    ways: dict[str, Literal["get", "move", "web"]] = {"get": "get", "move": "move", "web": "web"}
-    if how not in ways:
-        raise typer.BadParameter(f"{how!r} is not one of {', '.join(ways)}", param_hint="--retrieve")
+    if how not in _WAYS:
+        raise typer.BadParameter(f"{how!r} is not one of {', '.join(_WAYS)}", param_hint="--retrieve")
     try:
         peer = KnownPeer(
             name=name,
             host=host,
             port=port,
             ae_title=called,
-            retrieve=ways[how],
+            retrieve=_WAYS[how],
             addresses=tuple(address or ()),
             url=url,
             tls=tls,
@@ -125,36 +126,29 @@ def query(
     """Ask a peer what it has (C-FIND): studies, the series of a study, the instances of a series, or its worklist."""
     from dataclasses import asdict
 
-    from dicom_io import dicomweb
-    from dicom_io.query import find_instances, find_scheduled, find_series, find_studies
+    from dicom_io.query import find_scheduled
+    from workstation.asking import asked
     from workstation.config import load_config
-    from workstation.peers import find_peer
 
     if series and not study:
         raise typer.BadParameter("a series is looked for in its study; give --study too", param_hint="--series")
-    known, calling = find_peer(root(), name), load_config(root()).ae_title
-    peer, web = known.at(root()), known.web(root()) if known.retrieve == "web" else None
-    conditions = {
-        "patient_id": patient_id,
-        "patient_name": patient_name,
-        "accession": accession,
-        "dates": dates,
-        "modality": modality,
-    }
+    calling = load_config(root()).ae_title
+    peer = asked(root(), name, calling)
     found: list[Any]
     if worklist:
         found = find_scheduled(
-            peer, calling, dates=dates, modality=modality, accession=accession, patient_id=patient_id
+            peer.known.at(root()), calling, dates=dates, modality=modality, accession=accession, patient_id=patient_id
         )
         columns = ["start_date", "start_time", "modality", "accession", "procedure_code", "procedure_description"]
     elif series:
-        found = dicomweb.find_instances(web, study, series) if web else find_instances(peer, study, series, calling)
-        columns = ["number", "sop_instance_uid"]
+        found, columns = peer.instances(study, series), ["number", "sop_instance_uid"]
     elif study:
-        found = dicomweb.find_series(web, study) if web else find_series(peer, study, calling)
+        found = peer.series(study)
         columns = ["number", "modality", "description", "instances", "series_uid"]
     else:
-        found = dicomweb.find_studies(web, **conditions) if web else find_studies(peer, calling, **conditions)  # type: ignore[arg-type]
+        found = peer.studies(
+            patient_id=patient_id, patient_name=patient_name, accession=accession, dates=dates, modality=modality
+        )
         columns = ["study_date", "patient_id", "accession", "modalities", "description", "instances", "study_uid"]
     rows = [asdict(one) for one in found]
     show(as_json, rows, table([[_cell(row[c]) for c in columns] for row in rows], columns))
@@ -175,48 +169,25 @@ def retrieve(
     as_json: Json = False,
 ) -> None:
     """Fetch from a peer (C-GET, or C-MOVE to a running `serve`). Exit 1 when not all came."""
-    from dicom_io import dicomweb
-    from dicom_io.query import find_series
-    from dicom_io.retrieve import retrieve as fetch
-    from workstation.peers import find_peer
+    from workstation.asking import asked
     from workstation.site import open_site
 
+    if how and how not in _WAYS:
+        raise typer.BadParameter(f"{how!r} is not one of {', '.join(_WAYS)}", param_hint="--how")
     site = open_site(root())
-    known = find_peer(root(), name)
-    peer, calling = known.at(root()), site.config.ae_title
-    how = how or known.retrieve
-    if how not in ("get", "move", "web"):
-        raise typer.BadParameter(f"{how!r} is not one of get, move, web", param_hint="--how")
+    peer = asked(root(), name, site.config.ae_title, _WAYS[how] if how else None)
     if dry_run:
-        all_series = (
-            dicomweb.find_series(known.web(root()), study) if how == "web" else find_series(peer, study, calling)
-        )
-        wanted = [s for s in all_series if not series or s.series_uid in series]
+        wanted = [s for s in peer.series(study) if not series or s.series_uid in series]
         rows = [{"series_uid": s.series_uid, "modality": s.modality, "instances": s.instances} for s in wanted]
-        show(
-            as_json,
-            rows,
-            table([[_cell(v) for v in row.values()] for row in rows], ["series", "modality", "instances"]),
-        )
+        columns = ["series", "modality", "instances"]
+        show(as_json, rows, table([[_cell(v) for v in row.values()] for row in rows], columns))
         return
     bar = progress_bar()
 
     def progress(done: int, of: int) -> None:
         bar(f"{done} of {of} instances", done / of)
 
-    if how == "web":
-        got = dicomweb.retrieve(known.web(root()), site.archive, study, series or (), instance or (), progress=progress)
-    else:
-        got = fetch(
-            peer,
-            site.archive,
-            study,
-            series or (),
-            instance or (),
-            calling=calling,
-            how="move" if how == "move" else "get",
-            progress=progress,
-        )
+    got = peer.fetch(site.archive, study, series or (), instance or (), progress=progress)
     result = {
         "completed": got.completed,
         "failed": got.failed,

@@ -173,6 +173,11 @@ class ReceiverSettings:
             raise ValueError("receiver: client_authority needs certificate and key as well")
 
 
+# What is stored beside pictures and SR: masks as segmentations and as surfaces (STL), windows and measurements as
+# presentation states, the pictures chosen for the report as a key object selection.
+StoredObject = Literal["segmentation", "surface", "presentation", "key_objects"]
+
+
 @dataclass(frozen=True, slots=True)
 class WorklistSettings:
     """A modality worklist that orders are taken from.
@@ -277,6 +282,16 @@ class Fees:
     locality: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """With what verified records and reports are signed: PEM files of an RSA key without a password, and of its
+    certificate."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    certificate: Text
+    key: Text
+
+
 # Without any setting nothing leaves the machine: what would be sent is written into the state folder.
 _OUTGOING = Destination(name="outgoing", kind="folder", takes=("images", "charges"), folder="outgoing")
 
@@ -290,7 +305,9 @@ class Config:
     what stands for an order. modifiers : modifiers of an entity's lines in place of ours. corrections : who takes back
     a charge that its facts no longer bear. believe_papers : whether papers files count. recheck_at : when `serve`
     decides every open case again, HH:MM; empty for never. share_limit : share of CT and MR with 3D above which a
-    report flags.
+    report flags. stored : what is stored beside pictures and SR. multiframe : a stack of reformats is one enhanced
+    image instead of many classic ones. send_unverified : whether an SR that no physician has verified
+    goes out as well. signing : with what verified ones are signed; None: not at all.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -306,6 +323,10 @@ class Config:
     engine: EngineName = "cpu"
     burn_in: BurnIn = "none"
     font: str = ""
+    stored: tuple[StoredObject, ...] = ("segmentation", "key_objects")
+    multiframe: bool = False
+    send_unverified: bool = False
+    signing: Signing | None = None
     policy: PolicyName = "guide"
     reformat_only: Literal["hold", "release", "deny"] = "hold"
     site: Site = "hospital"

@@ -13,6 +13,7 @@ from workstation.charge.facts import PreviousCharge
 from workstation.config import Config
 from workstation.imports import with_edits
 from workstation.journal import SUPERVISION_ACTS
+from workstation.overlay import held
 from workstation.papers import OnFile
 
 SITE_CODES = "site_codes.csv"
@@ -44,11 +45,15 @@ def decide_case(
     policy: Policy,
     patient_id: str | None = None,
     required: bool | None = None,
+    doubt: str = "",
 ) -> tuple[Decision, Facts | None]:
     """The decision for a session, with the facts it rests on.
 
     What the facts cannot even name (no accession, an unknown role) holds as well; then there are no facts.
+    doubt : why the record's acts cannot be believed, empty when they can; it holds.
     """
+    why = f"{doubt} What the physician did rests on it; have the journal and the SR restored from their backups."
+    tampered = (Reason("JOURNAL_TAMPERED", why, "journal", "technologist", "hold"),) if doubt else ()
     try:
         facts = facts_of(evidence, papers, previous, archived, config, patient_id, required)
     except FactsError as error:
@@ -56,8 +61,8 @@ def decide_case(
             Reason("FACT_MISSING", f"The record is incomplete: {line}.", line.split(":")[0], "technologist", "hold")
             for line in str(error).splitlines()
         )
-        return Decision("hold", "none", (), (), reasons, config.policy, None), None
-    return decide(facts, policy), facts
+        return Decision("hold", "none", (), (), (*reasons, *tampered), config.policy, None), None
+    return held(decide(facts, policy), *tampered), facts
 
 
 def facts_of(

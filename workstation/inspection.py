@@ -30,6 +30,15 @@ def one_series(name: str, root: Path) -> Series:
     return volumes[0]
 
 
+def sr_file(name: str, root: Path) -> Path:
+    """The file of an SR: a path, or its SOP Instance UID in the archive in `root`. Raises NothingFound, NotFound."""
+    if Path(name).exists():
+        return Path(name)
+    if not name.replace(".", "").isdigit():
+        raise NothingFound(f"{name}: no such file, and no SOP Instance UID.")
+    return Path(Archive(root).instance(name).path)
+
+
 def found_at(name: str, root: Path) -> Scan:
     """Everything below a path, or one series by its UID from the archive in `root`. Raises NothingFound, NotFound."""
     found = scan(Path(name)) if Path(name).exists() else None

@@ -51,7 +51,7 @@ def overlaid(
         reason = Reason(code, f"{last.person}: {last.why}", "acts", "coder", "deny")
         return replace(decision, disposition="deny", lines=(), proposed=(), reasons=(reason,))
     if decision.disposition != "deny":
-        decision = _held(decision, [each.charge.key for each in known if each.state == "denied"], decisive)
+        decision = _turned_down(decision, [each.charge.key for each in known if each.state == "denied"], decisive)
     if decision.disposition != "hold" or last is None or last.kind != "release":
         return decision
     plain = facts_to_json(facts) if facts is not None else {}
@@ -66,7 +66,7 @@ def overlaid(
     return replace(decision, disposition="release", lines=_one_each(decision.proposed), proposed=(), reasons=())
 
 
-def _held(decision: Decision, turned_down: Sequence[str], elsewhere: Mapping[str, Act]) -> Decision:
+def _turned_down(decision: Decision, turned_down: Sequence[str], elsewhere: Mapping[str, Act]) -> Decision:
     found: list[Reason] = []
     if turned_down:
         found.append(
@@ -91,11 +91,15 @@ def _held(decision: Decision, turned_down: Sequence[str], elsewhere: Mapping[str
                 "hold",
             )
         )
-    if not found:
+    return held(decision, *found)
+
+
+def held(decision: Decision, *reasons: Reason) -> Decision:
+    """Return the decision with further reasons to wait; a denial stands."""
+    if decision.disposition == "deny" or not reasons:
         return decision
     proposed = decision.lines or decision.proposed
-    reasons = (*decision.reasons, *found)
-    return replace(decision, disposition="hold", lines=(), proposed=proposed, reasons=reasons)
+    return replace(decision, disposition="hold", lines=(), proposed=proposed, reasons=(*decision.reasons, *reasons))
 
 
 def basis_of(reason: Reason, facts: dict[str, Any]) -> str:

@@ -18,6 +18,8 @@ from dicom_io.tls import Tls
 from workstation.charge.strict import STRICT, StrictError, read_strictly
 from workstation.config import AeTitle
 
+Way = Literal["get", "move", "web"]
+
 
 class PeersError(ValueError):
     """A peer that is not known or cannot be; the message says what to do."""
@@ -37,7 +39,7 @@ class KnownPeer:
     host: str
     port: int
     ae_title: AeTitle
-    retrieve: Literal["get", "move", "web"] = "get"
+    retrieve: Way = "get"
     addresses: tuple[str, ...] = ()
     url: str = ""
     tls: bool = False

@@ -16,6 +16,7 @@ from dicom_io.evidence import Person, checked_role
 
 _HASHER = PasswordHasher()
 LEAST_LENGTH = 8
+LEAST_DIGITS = 6
 
 
 class PeopleError(ValueError):
@@ -29,10 +30,11 @@ def readable(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A person and the hash of the password."""
+    """A person and the hashes of the password and, where there is one, of the PIN to sign with."""
 
     person: Person
     password: str
+    pin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +47,17 @@ class People:
         """Everybody, in the order of their IDs."""
         return tuple(account.person for _, account in sorted(self._read().items()))
 
-    def add(self, person: Person, password: str) -> None:
-        """Adds somebody, or gives a new role or password. Raises PeopleError for a password too short."""
+    def add(self, person: Person, password: str, pin: str = "") -> None:
+        """Adds somebody, or gives a new role, password or PIN. Raises PeopleError for one too short."""
         if len(password) < LEAST_LENGTH:
             raise PeopleError(f"The password has {len(password)} characters; {LEAST_LENGTH} are needed at least.")
         if person.role == "automatic":
             raise PeopleError("Role 'automatic' is for programs; people have another.")
+        if pin and not (pin.isascii() and pin.isdigit() and len(pin) >= LEAST_DIGITS):
+            raise PeopleError(f"A PIN has {LEAST_DIGITS} digits or more, and nothing else.")
         with self._locked():
-            self._write({**self._read(), person.id: Account(person, _HASHER.hash(password))})
+            account = Account(person, _HASHER.hash(password), _HASHER.hash(pin) if pin else "")
+            self._write({**self._read(), person.id: account})
 
     def remove(self, identity: str) -> None:
         """Raises PeopleError when there is nobody of that ID."""
@@ -65,13 +70,24 @@ class People:
     def signed_in(self, identity: str, password: str) -> Person:
         """The person with that ID and password. Raises PeopleError, the same for an unknown ID and a wrong password."""
         account = self._read().get(identity)
-        try:
-            # Somebody unknown takes as long as a wrong password.
-            _HASHER.verify(account.password if account else _NOBODY, password)
-        except (VerificationError, InvalidHashError) as error:
-            raise PeopleError("ID or password is wrong. Nobody was signed in.") from error
-        if account is None:
+        # Somebody unknown takes as long as a wrong password.
+        right = _matches(account.password if account else _NOBODY, password)
+        if account is None or not right:
             raise PeopleError("ID or password is wrong. Nobody was signed in.")
+        return account.person
+
+    def has_pin(self, identity: str) -> bool:
+        """Whether somebody may sign with a PIN."""
+        account = self._read().get(identity)
+        return account is not None and bool(account.pin)
+
+    def signature(self, identity: str, secret: str) -> Person:
+        """The person whose PIN or password it is: somebody who is signed in signs. Raises PeopleError."""
+        account = self._read().get(identity)
+        if account is None or not (
+            (account.pin and _matches(account.pin, secret)) or _matches(account.password, secret)
+        ):
+            raise PeopleError("PIN or password is wrong. Nothing was signed.")
         return account.person
 
     def _locked(self) -> FileLock:
@@ -82,7 +98,9 @@ class People:
         try:
             rows = json.loads(self.file.read_text(encoding="utf-8"))
             return {
-                row["id"]: Account(Person(row["id"], row["name"], checked_role(row["role"])), row["password"])
+                row["id"]: Account(
+                    Person(row["id"], row["name"], checked_role(row["role"])), row["password"], row.get("pin", "")
+                )
                 for row in rows
             }
         except FileNotFoundError:
@@ -91,7 +109,9 @@ class People:
             raise PeopleError(f"{self.file} cannot be read: {error}. Put a copy from before back.") from error
 
     def _write(self, accounts: dict[str, Account]) -> None:
-        rows = [{**asdict(account.person), "password": account.password} for account in accounts.values()]
+        rows = [
+            {**asdict(a.person), "password": a.password, **({"pin": a.pin} if a.pin else {})} for a in accounts.values()
+        ]
         part = self.file.with_suffix(".part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
@@ -99,6 +119,13 @@ class People:
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(self.file)
+
+
+def _matches(kept: str, secret: str) -> bool:
+    try:
+        return _HASHER.verify(kept, secret)
+    except (VerificationError, InvalidHashError):
+        return False
 
 
 _NOBODY = _HASHER.hash("nobody has this password")

@@ -4,11 +4,9 @@ Running the same case again keeps and queues nothing twice, so a crash at any li
 """
 
 import hashlib
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydicom import dcmread
@@ -16,23 +14,27 @@ from pydicom import dcmread
 from dicom_io.banner import burned
 from dicom_io.build_volume import build_volume
 from dicom_io.derived import derive, products
-from dicom_io.errors import NotReadable
-from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Product
+from dicom_io.errors import NotFound, NotReadable
+from dicom_io.evidence import Attestation, Evidence, ImageReference, Product
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
+from dicom_io.seal import is_sealed
 from dicom_io.series import Instance, Series, read_dataset
+from dicom_io.signatures import sign
 from dicom_io.stamp import Stamp
 from render.draw import draw
 from render.engine.choice import choose
 from render.picture import Picture
 from workstation.address import address
-from workstation.case import Case, region_of
+from workstation.beside import objects_beside
+from workstation.case import Case, CaseError, region_of
 from workstation.casebook import Record, slim
 from workstation.charge import Decision
 from workstation.context import site_policy
+from workstation.journal import Entry, EventKind, about, recorded_as, recorded_uid
 from workstation.outbox import Message
 from workstation.overlay import overlaid
 from workstation.settling import Settled, decide_record, own_charges, previous_of, read, settle_accession
-from workstation.site import Site
+from workstation.site import Site, signer_of
 
 # (what is being done, part done 0…1)
 Progress = Callable[[str, float], None]
@@ -52,34 +54,52 @@ class Outcome:
 
 
 def run(case: Case, site: Site, progress: Progress = lambda what, part: None) -> Outcome:
-    """Raises NotFound, VolumeRefused, DrawError, CaseError, BannerError and what the stores raise.
+    """Raises NotFound, VolumeRefused, DrawError, CaseError, BannerError, SigningError and what the stores raise.
 
     Whatever was kept stays.
     """
-    acts, attestation = _begin(case, site)
-    stamp = site.stamp(case.session_uid, acts[0].at)
+    uid, journal = case.session_uid, site.journal
+    journal.record(uid, case.session.operator, "opened", site.clock(), f"protocol {case.protocol.name}")
+    # Whoever comes later works on what was begun then.
+    stamp = site.stamp(uid, journal.entries(uid)[0].at)
     series = site.archive.series(case.series_uid)
     region = region_of(case.region, case.protocol.region, series.first.body_part)
 
     source = read_dataset(series.first.path)
-    marks = burned(site.config.burn_in, source, site.config.font_file)  # before the work: it may be refused
+    # Before the work: both may be refused.
+    marks, signer = burned(site.config.burn_in, source, site.config.font_file), signer_of(site.config)
 
     volume = build_volume(
         series, case.which, lambda part: progress("building the volume", part), bridge_gaps=case.bridge_gaps
     )
+    if any(m.volume_digest != volume.digest for m in case.measurements):
+        raise CaseError(
+            "A measurement was made on another volume than this case draws. Nothing was drawn; measure again."
+        )
     engine, recipes = choose("stored", site.config.engine), case.protocol.recipes
     pictures = []
     for number, recipe in enumerate(recipes):
-        pictures.append(draw(volume, recipe, engine=engine.for_recipe(recipe)))
-        progress(f"drawing {recipe.name}", (number + 1) / len(recipes))
 
-    datasets = derive(pictures, series, stamp, marks)
-    images = site.archive.keep(datasets)
-    progress("keeping the pictures", 1.0)
+        def tell(part: float, number: int = number, name: str = recipe.name) -> None:
+            progress(f"drawing {name}", (number + part) / len(recipes))
+
+        pictures.append(draw(volume, recipe, engine=engine.for_recipe(recipe), progress=tell))
+
+    datasets = derive(pictures, series, stamp, marks, multiframe=site.config.multiframe)
     drawn = products(pictures, datasets, stamp, region)
-    recorded = _evidence(case, site, series, drawn, acts, attestation, stamp)
-    sr = site.archive.keep([write_sr(recorded, source, stamp)])[0]
-
+    beside = objects_beside(site.config.stored, pictures, drawn, datasets, case.measurements, volume, series, stamp)
+    images = site.archive.keep([*datasets, *beside])
+    progress("keeping the pictures", 1.0)
+    drawn = tuple(replace(product, images=_with_digests(site, product.images)) for product in drawn)
+    others = _with_digests(site, (ImageReference(d.SOPClassUID, d.SOPInstanceUID, d.SeriesInstanceUID) for d in beside))
+    entries, attestation = _journal(case, site, drawn)
+    recorded = _amending(_evidence(case, site, series, drawn, others, entries, attestation, stamp), site)
+    record = write_sr(recorded, source, stamp)
+    if signer is not None and recorded.verified:
+        sign(record, signer, attestation.at if attestation else stamp.at)
+    sr = site.archive.keep([record])[0]
+    said = recorded_as(sr.sop_instance_uid, site.archive.digests(sr.series_uid)[sr.sop_instance_uid])
+    journal.record(uid, case.session.operator, "recorded", site.clock(), said)
     progress("keeping the record", 1.0)
 
     settled = settle(sr, site)  # from here on: only what the SR says
@@ -93,7 +113,9 @@ def settle(sr: Instance, site: Site) -> Settled:
     Raises NotReadable when it is no record of ours, NotFound when its images are gone.
     """
     record = record_of(sr, site)
-    images = [site.archive.instance(i.sop_instance_uid) for p in record.evidence.products for i in p.images]
+    evidence = record.evidence
+    made = [*(image for product in evidence.products for image in product.images), *evidence.objects]
+    images = [site.archive.instance(each.sop_instance_uid) for each in made]
     messages = address(images, sr, record.evidence, site.config, site.root)
     settled = settle_accession(record.accession, site, "", record, messages)
     return next(each for each in settled if each.record.session == record.session)
@@ -115,9 +137,12 @@ def explain(sr: Instance, site: Site) -> tuple[Evidence, Decision]:
 def record_of(sr: Instance, site: Site) -> Record:
     """The casebook's record of a stored SR. Its series is the same for all SRs of one session.
 
-    Raises NotReadable when it is no record of ours.
+    Raises NotReadable when it is no record of ours, or one that was changed.
     """
-    evidence = slim(read_sr(dcmread(sr.path)))
+    ds = dcmread(sr.path)
+    evidence = slim(read_sr(ds))
+    if evidence.journal_head and not is_sealed(ds):
+        raise NotReadable(f"SR {sr.sop_instance_uid} was changed after it was made: its UID stands for other content.")
     times = [act.at for act in evidence.acts] + ([evidence.attestation.at] if evidence.attestation else [])
     at = max(times, default=site.clock())
     path = Path(sr.path)
@@ -161,28 +186,33 @@ def file_record(sr: Instance, site: Site) -> bool:
     return False
 
 
-def _begin(case: Case, site: Site) -> tuple[tuple[Act, ...], Attestation | None]:
-    """Journals who opened the case and what the supervisor did. The journal's times count: again is the same."""
-    who, uid, now = case.session, case.session_uid, site.clock()
-    site.journal.record(uid, who.operator, "opened", now, f"protocol {case.protocol.name}")
+def _journal(case: Case, site: Site, drawn: tuple[Product, ...]) -> tuple[tuple[Entry, ...], Attestation | None]:
+    """Journals what was drawn, and what the supervisor did and states. The journal's times count: again is the same.
+
+    Returns the journal up to the last of these events: what comes later is not what this record tells of.
+    """
+    who, uid, now, journal = case.session, case.session_uid, site.clock(), site.journal
+    recipes = hashlib.sha256("".join(product.recipe_digest for product in drawn).encode()).hexdigest()
+    detail = about(drawn[0].volume_digest if drawn else "", recipes, f"protocol {case.protocol.name}")
+    last = [journal.record(uid, who.operator, "protocol_run", now, detail)]
     attestation = None
     if who.supervisor is not None:
-        for kind in who.acts:
-            site.journal.record(uid, who.supervisor, kind, now)
+        last += [journal.record(uid, who.supervisor, kind, now) for kind in who.acts]
         if who.attestation is not None:
             stated = who.attestation
-            statement = "attested_and_signed" if stated.signed else "attested"
+            statement: EventKind = "attested_and_signed" if stated.signed else "attested"
             # Another statement is another act with a time of its own; the same again is the same act.
             words = hashlib.sha256(repr(stated).encode()).hexdigest()[:16]
-            at = site.journal.record(uid, who.supervisor, statement, now, f"statement {words}")
+            last.append(journal.record(uid, who.supervisor, statement, now, f"statement {words}"))
             attestation = Attestation(
                 who.supervisor,
-                at,
+                last[-1].at,
                 stated.text,
                 stated.concurrent_supervision,
                 stated.independent_workstation_required,
             )
-    return site.journal.acts(uid), attestation
+    through = max(entry.number for entry in last)
+    return journal.entries(uid)[: through + 1], attestation
 
 
 def _evidence(
@@ -190,16 +220,18 @@ def _evidence(
     site: Site,
     series: Series,
     drawn: tuple[Product, ...],
-    acts: tuple[Act, ...],
+    others: tuple[ImageReference, ...],
+    entries: tuple[Entry, ...],
     attestation: Attestation | None,
     stamp: Stamp,
 ) -> Evidence:
-    """The record of the session. Its UID follows from its content: another attestation makes another SR."""
+    """The record of the session, without a UID: that follows from its content when it is written."""
     first, who = series.first, case.session
+    images = (instance for instance in series.instances if instance.is_image)
     signed = who.attestation is not None and who.attestation.signed and who.supervisor is not None
     # Verifying is the physician's signature; nobody else's makes an SR verified.
     by_physician = signed and who.supervisor is not None and who.supervisor.role == "physician"
-    evidence = Evidence(
+    return Evidence(
         sop_instance_uid="",
         verified_by=who.supervisor.name if by_physician and who.supervisor else "",
         patient_id=first.patient_id,
@@ -212,13 +244,38 @@ def _evidence(
         independent=site.config.independent_workstation,
         operator=who.operator,
         supervisor=who.supervisor,
-        acts=acts,
+        acts=tuple(entry.act for entry in entries),
         attestation=attestation,
         products=drawn,
-        sources=tuple(
-            ImageReference(i.sop_class_uid, i.sop_instance_uid, i.series_uid) for i in series.instances if i.is_image
+        sources=_with_digests(
+            site, (ImageReference(i.sop_class_uid, i.sop_instance_uid, i.series_uid) for i in images)
         ),
+        measurements=case.measurements,
+        session_uid=case.session_uid,
+        journal_head=entries[-1].hash,
+        objects=others,
     )
-    # Not `repr`: it shows the same moment differently as made and as read back from the journal.
-    content = json.dumps(asdict(evidence), sort_keys=True, default=datetime.isoformat)
-    return replace(evidence, sop_instance_uid=stamp.uid("SR", hashlib.sha256(content.encode()).hexdigest()))
+
+
+def _amending(recorded: Evidence, site: Site) -> Evidence:
+    """The record with the one before it in its session. The same record again is the same, and amends what it did."""
+    last = None
+    for act in site.journal.acts(recorded.session_uid):
+        if act.kind != "recorded":
+            continue
+        with suppress(NotFound, NotReadable):
+            earlier = site.archive.instance(recorded_uid(act.detail))
+            said = read_sr(dcmread(earlier.path))
+            if replace(said, sop_instance_uid="", predecessor=None) == recorded:
+                return replace(recorded, predecessor=said.predecessor)
+            last = ImageReference(earlier.sop_class_uid, earlier.sop_instance_uid, earlier.series_uid)
+    return replace(recorded, predecessor=last)
+
+
+def _with_digests(site: Site, images: Iterable[ImageReference]) -> tuple[ImageReference, ...]:
+    """With the digests of the archive, so that a later change is found."""
+    images = tuple(images)
+    known: dict[str, str] = {}
+    for series_uid in dict.fromkeys(image.series_uid for image in images):
+        known |= site.archive.digests(series_uid)
+    return tuple(replace(image, digest=known[image.sop_instance_uid]) for image in images)

@@ -23,12 +23,13 @@ from workstation.fhir import FhirError
 from workstation.fold import File
 from workstation.hl7 import ChargeSubject, Hl7Error
 from workstation.outbox import Known, Message
+from workstation.overlay import held
 from workstation.recheck import DECIDED
 
 # Out, or on its way out.
 LIVE = ("queued", "sent", "acknowledged")
 # These say that our own record or rules are wanting, not that the charge was wrong: no reason to take it back unasked.
-_OURS = {"FACT_MISSING", "NOT_ARCHIVED", "PACK_NOT_EFFECTIVE", "MESSAGE_NOT_BUILT"}
+_OURS = {"FACT_MISSING", "NOT_ARCHIVED", "PACK_NOT_EFFECTIVE", "MESSAGE_NOT_BUILT", "JOURNAL_TAMPERED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +77,8 @@ def step_of(
             missing = _with_demographics(missing, file, header())
             messages += charge_messages(missing, record.sr_uid, _signed_at(record.evidence), config)
     except (Hl7Error, FhirError) as error:
-        held = _not_built(decision, str(error))
         state: CaseState = "correction" if live else "held"
-        return Step(held, state, (), (), frozenset(), ())
+        return Step(_not_built(decision, str(error)), state, (), (), frozenset(), ())
     charged = missing if not left else []
     previous = tuple(
         PreviousCharge(each.key, each.line.code, each.subject.accession, each.line.base, "queued", record.sr_uid)
@@ -173,14 +173,7 @@ def _credits(credit: Sequence[Known], record: Record, config: Config, now: datet
 
 
 def _not_built(decision: Decision, why: str) -> Decision:
-    reason = Reason("MESSAGE_NOT_BUILT", why, "message", "technologist", "hold")
-    return replace(
-        decision,
-        disposition="hold",
-        lines=(),
-        proposed=decision.lines or decision.proposed,
-        reasons=(*decision.reasons, reason),
-    )
+    return held(decision, Reason("MESSAGE_NOT_BUILT", why, "message", "technologist", "hold"))
 
 
 def ruling_of(

@@ -42,19 +42,41 @@ class Remade:
         return "same engine and version, other pixels: the record or the sources were changed"
 
 
+class Remaker:
+    """Makes a record's pictures again. Raises NotFound when the sources are not there."""
+
+    def __init__(self, evidence: Evidence, sources: Path | Archive) -> None:
+        self._series = recorded_series(evidence, sources)
+        self._volumes: dict[str, Volume] = {}
+
+    def picture(self, product: Product) -> Remade:
+        """Raises NotFound as `volume`, and RecipeError, DrawError and NotReadable."""
+        # A gap that was bridged then is bridged again; where nothing is missing both ways find the same stacks.
+        volume = self.volume(product.volume_digest, any("bridged" in warning for warning in product.warnings))
+        return Remade(product, draw(volume, read_recipe(product.recipe), engine=product.engine))
+
+    def volume(self, digest: str, bridged: bool = False) -> Volume:
+        """The volume of that digest. Raises NotFound when none of the series' volumes is it."""
+        if digest not in self._volumes:
+            for stack in find_stacks(self._series, bridge_gaps=bridged):
+                if isinstance(stack, Stack):
+                    volume = assemble(stack)
+                    self._volumes[volume.digest] = volume
+        if digest not in self._volumes:
+            raise NotFound(
+                f"No volume of series {self._series.uid} is the recorded one: a source instance was changed, or the "
+                "record was."
+            )
+        return self._volumes[digest]
+
+
 def remake(
     evidence: Evidence, sources: Path | Archive, progress: Callable[[str, float], None] = lambda what, part: None
 ) -> Iterator[Remade]:
-    """Draws every product of a record again, in order.
-
-    Raises NotFound when the sources are not there, or none of their volumes is the recorded one.
-    """
-    series = recorded_series(evidence, sources)
-    volumes: dict[str, Volume] = {}
+    """Draws every product of a record again, in order. Raises as `Remaker`."""
+    remaker = Remaker(evidence, sources)
     for number, product in enumerate(evidence.products, start=1):
-        if product.volume_digest not in volumes:
-            volumes[product.volume_digest] = _volume(series, product)
-        yield Remade(product, draw(volumes[product.volume_digest], read_recipe(product.recipe), engine=product.engine))
+        yield remaker.picture(product)
         progress(f"drawing {product.name}", number / len(evidence.products))
 
 
@@ -71,16 +93,3 @@ def recorded_series(evidence: Evidence, sources: Path | Archive) -> Series:
         place = sources.root if isinstance(sources, Archive) else sources
         raise NotFound(f"{len(recorded) - len(found)} of {len(recorded)} source instances are not in {place}.")
     return Series(uid, found)
-
-
-def _volume(series: Series, product: Product) -> Volume:
-    # A gap that was bridged then is bridged again; where nothing is missing both ways find the same stacks.
-    bridged = any("bridged" in warning for warning in product.warnings)
-    for stack in find_stacks(series, bridge_gaps=bridged):
-        if isinstance(stack, Stack):
-            volume = assemble(stack)
-            if volume.digest == product.volume_digest:
-                return volume
-    raise NotFound(
-        f"No volume of series {series.uid} is the one recorded for {product.name!r}: a source instance was changed."
-    )

@@ -21,6 +21,7 @@ from workstation.config import Config
 from workstation.context import decide_case, site_policy
 from workstation.fold import Answered, File, Filed, Merges, fold, merges_of
 from workstation.hl7 import Hl7Error
+from workstation.journal import doubt
 from workstation.outbox import Known, Message
 from workstation.overlay import overlaid
 from workstation.reconcile import day_of, ruling_of, step_of
@@ -230,8 +231,9 @@ def decide_record(
             return False
         return all(taken_over(site, destination, image.sop_instance_uid) for destination in site.config.destinations)
 
+    doubted = doubt(record.evidence, site.journal, site.config.device)
     decision, facts = decide_case(
-        record.evidence, file.papers, previous, archived, site.config, policy, file.patient_id, file.required
+        record.evidence, file.papers, previous, archived, site.config, policy, file.patient_id, file.required, doubted
     )
     return decision, facts, file
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from dicom_io.archive import Archive
 from dicom_io.arrivals import Arrivals
 from dicom_io.database import open_database
+from dicom_io.signatures import Signer, load_signer
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived
 from render.engine.cpu import ENGINE_VERSION
@@ -59,6 +60,13 @@ class Site:
             software_versions=versions,
             institution=config.institution,
         )
+
+
+def signer_of(config: Config) -> Signer | None:
+    """What signs verified records here; None where the site has them unsigned. Raises SigningError."""
+    if config.signing is None:
+        return None
+    return load_signer(Path(config.signing.certificate).expanduser(), Path(config.signing.key).expanduser())
 
 
 def open_site(root: Path, config: Config | None = None, clock: Clock = local_clock) -> Site:

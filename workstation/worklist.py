@@ -296,8 +296,8 @@ def recheck(site: Site, everything: bool = False) -> dict[str, int]:
         again = {each.accession for each in open_ones}
     else:
         again = {ruling.accession for ruling, _ in changed_decisions(open_ones, policy)}
-        # These rest on what no message tells of: our archive and our settings.
-        ours = {"NOT_ARCHIVED", "FACT_MISSING", "MESSAGE_NOT_BUILT"}
+        # These rest on what no message tells of: our archive, our journal and our settings.
+        ours = {"NOT_ARCHIVED", "FACT_MISSING", "MESSAGE_NOT_BUILT", "JOURNAL_TAMPERED"}
         again |= {each.accession for each in open_ones if ours & set(each.content["reasons"])}
         # A report SR that came while nobody was there to see it.
         reported = {sr.accession for kind in REPORT_CLASSES for sr in site.archive.instances_of(kind)}

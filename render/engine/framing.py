@@ -4,15 +4,17 @@ import math
 from dataclasses import dataclass
 
 from render.geometry import Box, Plane, Vector, View, point
-from render.recipe import Projection, Recipe, Reformat, VolumeRendering, frames
+from render.recipe import CurvedReformat, Projection, Recipe, Reformat, VolumeRendering, frames
 from render.volume import Volume
 
 
 def planes(volume: Volume, recipe: Recipe) -> tuple[Plane, ...]:
-    """One plane a frame, in the order of the frames, none for perspective; see `Picture.planes`."""
+    """One plane a frame, in the order of the frames, none for perspective and along a curve; see `Picture.planes`."""
     if isinstance(recipe, Reformat):
         return _stack(volume, recipe)
-    if isinstance(recipe, VolumeRendering) and recipe.projection == "perspective":
+    if isinstance(recipe, CurvedReformat) or (
+        isinstance(recipe, VolumeRendering) and recipe.projection == "perspective"
+    ):
         return ()
     centre = centre_mm(volume, recipe)
     views = [frame.view for frame in frames(recipe)]
@@ -68,12 +70,12 @@ def drawn_corners(volume: Volume, recipe: VolumeRendering | Projection) -> list[
 
 def views(recipe: Recipe) -> tuple[View, ...]:
     """The view of each frame."""
-    if isinstance(recipe, Reformat):
+    if isinstance(recipe, Reformat | CurvedReformat):
         return (recipe.view,) * recipe.count
     return tuple(frame.view for frame in frames(recipe))
 
 
-def centre_mm(volume: Volume, recipe: Recipe) -> Vector:
+def centre_mm(volume: Volume, recipe: VolumeRendering | Projection | Reformat) -> Vector:
     """LPS mm in the middle of the picture: as said, else of the crop box, else of the volume."""
     if recipe.centre_mm is not None:
         return recipe.centre_mm

@@ -6,6 +6,7 @@ event loop included. Beside it VTK's FixedPoint mapper draws the same turning sc
 
 import argparse
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -15,14 +16,16 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from render import View, VolumeRendering, Window, load_preset
 from render.engine import framing
 from render.engine.vtk import device, offscreen_window
 from tests.render import peers
-from workstation.desktop import screen as edits
+from workstation.desktop import edits
 from workstation.desktop.app import make_window
+from workstation.desktop.screen import SLICES, SliceName
 from workstation.desktop.viewer import Viewer
 from workstation.site import open_site
 
@@ -43,7 +46,7 @@ def gesture(application: QApplication, viewer: Viewer, pane: str, act: Callable[
     for n in range(times):
         seen: list[float] = []
 
-        def drawn(name: str, picture: object, full: bool, seen: list[float] = seen) -> None:
+        def drawn(name: str, picture: object, full: bool, tint: object, seen: list[float] = seen) -> None:
             if name == pane:
                 seen.append(time.perf_counter())
 
@@ -56,7 +59,28 @@ def gesture(application: QApplication, viewer: Viewer, pane: str, act: Callable[
     return statistics.median(taken)
 
 
-def scroll(viewer: Viewer, pane: edits.SliceName, step_mm: float, n: int) -> None:
+class Stalls:
+    """The longest pause between two turns of the event loop."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self._longest = 0.0
+        self._timer = QTimer()
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._turn)
+        self._timer.start()
+
+    def _turn(self) -> None:
+        now = time.perf_counter()
+        self._longest = max(self._longest, now - self.began)
+        self.began = now
+
+    def longest_ms(self) -> float:
+        self._timer.stop()
+        return self._longest * 1000.0
+
+
+def scroll(viewer: Viewer, pane: SliceName, step_mm: float, n: int) -> None:
     viewer.do(edits.scrolled, pane, 1, step_mm, moving=True)
 
 
@@ -73,18 +97,25 @@ def main() -> None:
         window = make_window(Path(folder))
         window.resize(1500, 1100)
         window.show()
-        until(application, lambda: bool(window.desk.rows()))
+        until(application, lambda: bool(window.desk.studies.rows()))
         window.desk._choice()
+        window.desk.warming.join()  # a reader looks at the work list for as long
+        stalls = Stalls()
         began = time.perf_counter()
-        window.open_series(window.desk.rows()[0].series_uid)
-        until(application, lambda: window.viewer is not None and any(p.plane for p in window.viewer.panes.values()))
+        window.open_series(window.desk.studies.rows()[0].series_uid)
+        until(application, lambda: window.preview.plane is not None)
         first = time.perf_counter() - began
+        until(application, lambda: window.viewer is not None and any(p.plane for p in window.viewer.panes.values()))
+        panes = time.perf_counter() - began
         viewer = window.viewer
         assert viewer is not None
         until(application, viewer.is_settled)
         full = time.perf_counter() - began
         volume = viewer.session.volume
-        print(f"volume {volume.shape}: first picture {first:.2f} s after the double-click, all four full {full:.2f} s")
+        print(
+            f"volume {volume.shape}: first picture {first:.2f} s after the double-click, first pane {panes:.2f} s, "
+            f"all four full {full:.2f} s"
+        )
         rows, columns = viewer.panes["solid"].picture_size()
         step = min(volume.spacing_mm)
 
@@ -96,10 +127,21 @@ def main() -> None:
 
         turn = gesture(application, viewer, "solid", turned, options.times)
         print(f"turning, {rows} x {columns}: {turn:.1f} ms, {1000 / turn:.0f} frames a second")
-        for pane in edits.SLICES:
+        for pane in SLICES:
             ms = gesture(application, viewer, pane, partial(scroll, viewer, pane, step), options.times)
             print(f"scrolling {pane}: {ms:.1f} ms, {1000 / ms:.0f} planes a second")
         print(f"window change: {gesture(application, viewer, 'axial', windowed, options.times):.1f} ms")
+        stalls.began = time.perf_counter()
+        acts: list[Callable[[], object]] = [
+            lambda: window.capture(1), lambda: window.capture(36), lambda: viewer.do(edits.without_bone),
+            window.refresh_verdict, viewer.undo, window.worklist.refresh, lambda: window.tabs.setCurrentIndex(3),
+        ]  # fmt: skip
+        for act in acts:
+            act()
+            until(application, viewer.is_settled)
+        print(f"longest time that the window took no event: {stalls.longest_ms():.0f} ms")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+        print(f"memory at its most: {peak:.0f} MB, the voxels are {volume.voxels.nbytes / 1e6:.0f} MB")
         if device():
             recipe = VolumeRendering(load_preset("ct_bone"), View(), rows=rows, columns=columns)
             renderer = peers.fixed_point(volume, recipe.transfer, step, (0.0, 1.0))

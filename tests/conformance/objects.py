@@ -8,16 +8,23 @@ from pydicom.dataset import Dataset
 from dicom_io.banner import Burned
 from dicom_io.build_volume import build_volume
 from dicom_io.derived import derive, products
-from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product
+from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Measurement, Person, Product
 from dicom_io.evidence_sr import write_sr
+from dicom_io.key_objects import write_key_objects
+from dicom_io.presentation import presentation_state
 from dicom_io.report_sr import WrittenReport, write_report
+from dicom_io.segmentation import segmentation
 from dicom_io.series import Series, read_dataset
 from dicom_io.stamp import Stamp
+from dicom_io.surface_object import surface_object
+from render import segment
 from render.draw import draw
-from render.geometry import View
+from render.geometry import Vector, View, point, vector
+from render.mask import Mask
 from render.picture import Picture
 from render.recipe import (
     ControlPoint,
+    CurvedReformat,
     Projection,
     Recipe,
     Reformat,
@@ -26,7 +33,10 @@ from render.recipe import (
     VolumeRendering,
     Window,
 )
+from render.steps import MaskStep, Scissors, Values
+from render.surface import surface
 from render.volume import Volume
+from workstation.measures import measure, measure_mask
 
 STAMP = Stamp(
     at=datetime(2026, 3, 2, 16, 5, 7, tzinfo=timezone(timedelta(hours=1))),
@@ -61,15 +71,24 @@ def recipes(volume: Volume) -> tuple[Recipe, ...]:
         Projection("average", window, rotation=Rotation(2), name="turning average"),
         VolumeRendering(transfer, view, name="rendering"),
         VolumeRendering(transfer, rotation=Rotation(2), name="turning rendering"),
+        CurvedReformat(window, path(volume), name="curved"),
+        CurvedReformat(window, path(volume), count=2, name="curved and turned"),
     )
     return tuple(replace(recipe, rows=64, columns=64) for recipe in drawn)
+
+
+def path(volume: Volume) -> tuple[Vector, ...]:
+    """A path through the middle of a volume, from one end to the other."""
+    k, j, i = volume.shape
+    return tuple(point(volume.affine, (z * (k - 1), j / 2 + (z - 0.5) * j / 3, i / 2)) for z in (0.1, 0.4, 0.6, 0.9))
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
     """A series gone through everything below the workstation.
 
-    groups : the data sets of each picture. marked : the same pictures with who and what burned in.
+    groups : the data sets of each picture. marked : the same pictures with who and what burned in. beside : all other
+    objects, by what they are. steps, mask : those of the segmentation.
     """
 
     volume: Volume
@@ -79,6 +98,9 @@ class Made:
     sr: Dataset
     marked: list[Dataset]
     report: Dataset
+    beside: dict[str, Dataset]
+    steps: tuple[MaskStep, ...]
+    mask: Mask
 
     @property
     def datasets(self) -> list[Dataset]:
@@ -91,12 +113,71 @@ def make(series: Series, *, bare: bool = False) -> Made:
     pictures = tuple(draw(volume, recipe) for recipe in recipes(volume))
     datasets = derive(pictures, series, STAMP)
     recorded = evidence(series, products(pictures, datasets, STAMP, "head"), bare=bare)
+    if not bare:
+        recorded = replace(recorded, measurements=measurements(volume))
     by_uid = {str(ds.SOPInstanceUID): ds for ds in datasets}
     groups = [[by_uid[image.sop_instance_uid] for image in product.images] for product in recorded.products]
     larger = [draw(volume, replace(picture.recipe, rows=160, columns=160)) for picture in pictures]
     marked = derive(larger, series, STAMP, Burned(("Doe, Jane", "ID 4711")))
     sr = write_sr(recorded, read_dataset(series.first.path), STAMP)
-    return Made(volume, pictures, groups, recorded, sr, marked, report(series, recorded, bare=bare))
+    steps = (Values(float(volume.voxels.mean()), float(volume.voxels.max())), scissors(volume))
+    mask = segment.made(volume, steps)
+    beside = _beside(series, volume, pictures, groups, recorded, mask, steps)
+    return Made(
+        volume, pictures, groups, recorded, sr, marked, report(series, recorded, bare=bare), beside, steps, mask
+    )
+
+
+def scissors(volume: Volume) -> Scissors:
+    """A triangle about the middle, seen from the feet."""
+    x, y, z = volume.centre_mm
+    r = volume.spacing_mm[1] * volume.shape[1] / 4.0
+    return Scissors(((x - r, y - r, z), (x + r, y - r, z), (x, y + r, z)), View.parse("foot"), label=7)
+
+
+def _beside(
+    series: Series,
+    volume: Volume,
+    pictures: tuple[Picture, ...],
+    groups: list[list[Dataset]],
+    recorded: Evidence,
+    mask: Mask,
+    steps: tuple[MaskStep, ...],
+) -> dict[str, Dataset]:
+    source = read_dataset(series.first.path)
+    found: dict[str, Dataset] = {}
+    segmented = segmentation(mask, steps, volume, series, STAMP)
+    assert segmented is not None
+    found["segmentation"] = segmented
+    shape = surface(mask, 7, volume)
+    assert shape is not None
+    found["surface"] = surface_object(shape, "label 7", volume, series, STAMP)
+    keys = [image for product in recorded.products for image in product.images]
+    found["key objects"] = write_key_objects(keys, PHYSICIAN, source, series.first.study_uid, STAMP)
+    stack = [p for p in pictures if isinstance(p.recipe, Reformat)] if series.modality in ("CT", "MR") else []
+    for ds in derive(stack, series, STAMP, multiframe=True):
+        found[f"enhanced {ds.SeriesDescription}"] = ds
+    for number, (picture, group) in enumerate(zip(pictures, groups, strict=True), start=1):
+        state = presentation_state(picture, group, recorded.measurements, source, STAMP, number)
+        if state is not None:
+            found[f"presentation of {picture.recipe.name}"] = state
+    return found
+
+
+def measurements(volume: Volume) -> tuple[Measurement, ...]:
+    """One of each kind, about the middle of the volume."""
+    middle, view = volume.centre_mm, View.parse("foot")
+    a, b, c, d = (
+        vector(m + e for m, e in zip(middle, by, strict=True)) for by in ((0, 0, 0), (5, 2, 0), (8, 6, 0), (1, 5, 0))
+    )
+    return (
+        measure("distance 1", "distance", (a, b), view, volume, "größter Durchmesser"),
+        measure("angle 1", "angle", (a, b, c), view, volume),
+        measure("Cobb 1", "cobb", (a, b, c, d), view, volume),
+        measure("ellipse 1", "ellipse", (a, c), view, volume, "Lesion A"),
+        measure("polygon 1", "polygon", (a, b, c, d), view, volume),
+        measure_mask("mask 1", (Values(float(volume.voxels.mean()), float(volume.voxels.max())),), 1, volume),
+    )
 
 
 def report(series: Series, recorded: Evidence, *, bare: bool) -> Dataset:

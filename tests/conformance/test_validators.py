@@ -124,6 +124,15 @@ def test_derived_objects_have_no_errors(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SOURCES)
+def test_objects_beside_the_pictures_have_no_errors(name: str, tmp_path: Path) -> None:
+    objects = made(name).beside
+    assert {"segmentation", "key objects", "presentation of sagittal reformat"} <= set(objects)
+    assert {what: dciodvfy(saved(ds, tmp_path)) for what, ds in objects.items()} == {what: [] for what in objects}
+    if name in ("mr japanese", "us_enhanced_volume_phantom"):
+        assert pixelmed(saved(objects["key objects"], tmp_path)) == []
+
+
+@pytest.mark.parametrize("name", SOURCES)
 def test_objects_with_burned_in_annotation_have_no_errors(name: str, tmp_path: Path) -> None:
     objects = made(name).marked
     captures = [ds for ds in objects if ds.PhotometricInterpretation == "RGB"]

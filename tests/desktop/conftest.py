@@ -9,6 +9,7 @@ import pytest
 # Before Qt is loaded: a test needs no screen, and gets the same fonts and sizes everywhere.
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from dicom_io.evidence import Person
@@ -48,6 +49,19 @@ def window(root: Path, qtbot: QtBot) -> Iterator[MainWindow]:
     made.show()
     yield made
     made.close()
+
+
+@pytest.fixture
+def viewer(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer], None]) -> Viewer:
+    """The sample study, opened by a double-click in the work list, all panes full."""
+    row = window.worklist.table.model().index(0, 0)
+    at = window.worklist.table.visualRect(row).center()
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        qtbot.mouseClick(window.worklist.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+        qtbot.mouseDClick(window.worklist.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert window.viewer is not None
+    settled(window.viewer)
+    return window.viewer
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from tests.desktop.conftest import DOCTOR
-from workstation.desktop import dialogs
-from workstation.desktop import screen as edits
-from workstation.desktop.screen import LAYOUTS, Measure
+from workstation.desktop import dialogs, edits
+from workstation.desktop.screen import LAYOUTS, Compared, Measure
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
 
@@ -30,7 +29,7 @@ def keep(widget: QWidget, name: str) -> None:
 def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer], None]) -> None:
     keep(window, "work_list")
     with qtbot.waitSignal(window.ready, timeout=60_000):
-        window.open_series(window.desk.rows()[0].series_uid)
+        window.open_series(window.desk.studies.rows()[0].series_uid)
     viewer = window.viewer
     assert viewer is not None
     settled(viewer)
@@ -51,18 +50,34 @@ def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer
         window.refresh_verdict()
         settled(viewer)
         keep(window, f"panel_{window.tabs.tabText(number).lower()}")
+    viewer.do(edits.measured, Measure("volume", (viewer.session.screen.cursor_mm,), view, -40.0, 80.0))
+    x, y, z = viewer.session.volume.centre_mm
+    for place in ((x, y - 60, z + 30), (x + 10, y - 20, z + 45), (x, y + 30, z + 30), (x - 5, y + 60, z - 20)):
+        viewer.do(edits.path_added, place)
+    viewer.do(edits.crop_moved, viewer.whole_box, 2, True, z + 60.0)
+    series = window.desk.studies.rows()[0].series_uid
+    viewer.other = viewer.session.volume
+    viewer.do(edits.compared_with, Compared(series, None, (0.0, 0.0, 0.0)))
+    window.show_guide()
     for layout in LAYOUTS:
         viewer.do(edits.laid_out, layout)
         settled(viewer)
         keep(window, f"layout_{layout}")
+    viewer.do(edits.laid_out, "four")
+    viewer.do(edits.without_bone)
+    settled(viewer)
+    keep(window, "bone_away")
     window.set_theme("light")
     keep(window, "theme_light")
     for name, dialog in (
         ("sign_in", dialogs.SignIn(window.desk.people, window)),
         ("sign", dialogs.Sign(window.desk.people, DOCTOR, window)),
         ("help", dialogs.Help(window.keys, window)),
+        ("query", dialogs.Query(window.desk, window.works, window)),
+        ("choose", dialogs.Choose("Which volume?", ["echo 1, 36 slices", "echo 2, 36 slices"], window)),
+        ("named", dialogs.Named("Keep this look", "Name of the preset", window)),
     ):
         qtbot.addWidget(dialog)
         dialog.show()
         keep(dialog, f"dialog_{name}")
-    assert len(list(FOLDER.glob("*.png"))) >= 15
+    assert len(list(FOLDER.glob("*.png"))) >= 24

@@ -10,19 +10,19 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
 from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
-from PySide6.QtGui import QWheelEvent
-from PySide6.QtWidgets import QApplication, QDialog, QLineEdit, QWidget
+from PySide6.QtWidgets import QApplication, QDialog, QLineEdit
 from pytestqt.qtbot import QtBot
 
-from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
+from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.report_sr import BASIC_TEXT_SR
 from render import View, draw, load_protocol
 from render.picture import to_rgb
 from tests.desktop.conftest import DOCTOR, PASSWORD, SAMPLE, TECHNOLOGIST
-from workstation.desktop import dialogs
+from tests.desktop.gestures import drag, move, wheel
+from workstation.desktop import dialogs, edits
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import CropBox, Tray
-from workstation.desktop.screen import PANES, PaneName, recipe_of
+from workstation.desktop.screen import PANES, Measure, PaneName, recipe_of
 from workstation.desktop.transfer import TransferEditor
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
@@ -30,49 +30,6 @@ from workstation.remake import remake
 from workstation.site import open_site
 
 Settled = Callable[[Viewer], None]
-
-
-@pytest.fixture
-def viewer(window: MainWindow, qtbot: QtBot, settled: Settled) -> Viewer:
-    """The sample study, opened by a double-click in the work list, all panes full."""
-    row = window.worklist.table.model().index(0, 0)
-    at = window.worklist.table.visualRect(row).center()
-    with qtbot.waitSignal(window.ready, timeout=60_000):
-        qtbot.mouseClick(window.worklist.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
-        qtbot.mouseDClick(window.worklist.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
-    assert window.viewer is not None
-    settled(window.viewer)
-    return window.viewer
-
-
-def drag(qtbot: QtBot, pane: Pane, start: tuple[int, int], end: tuple[int, int], steps: int = 6) -> None:
-    """Presses, moves and lets go with the left button."""
-    qtbot.mousePress(pane, Qt.MouseButton.LeftButton, pos=QPoint(*start))
-    for n in range(1, steps + 1):
-        at = QPoint(start[0] + (end[0] - start[0]) * n // steps, start[1] + (end[1] - start[1]) * n // steps)
-        move(pane, at)
-    qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton, pos=QPoint(*end))
-
-
-def move(pane: QWidget, at: QPoint) -> None:
-    """A move with the left button held: QTest's own moves hold none."""
-    from PySide6.QtCore import QEvent
-    from PySide6.QtGui import QMouseEvent
-
-    left = Qt.MouseButton.LeftButton
-    event = QMouseEvent(
-        QEvent.Type.MouseMove, QPointF(at), pane.mapToGlobal(QPointF(at)), left, left, Qt.KeyboardModifier.NoModifier
-    )
-    QApplication.sendEvent(pane, event)
-
-
-def wheel(pane: Pane, steps: int, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-    at = QPointF(pane.rect().center())
-    event = QWheelEvent(
-        at, pane.mapToGlobal(at), QPoint(), QPoint(0, 120 * steps), Qt.MouseButton.NoButton, modifiers,
-        Qt.ScrollPhase.NoScrollPhase, False,
-    )  # fmt: skip
-    QApplication.sendEvent(pane, event)
 
 
 def shown(pane: Pane) -> NDArray[np.uint8]:
@@ -114,9 +71,11 @@ def sign_in(window: MainWindow, who: int = 0) -> None:
 
 
 def test_what_panes_show_is_what_draw_returns(viewer: Viewer) -> None:
-    for name in PANES:
+    for name in viewer.visible_panes():
         pane = viewer.panes[name]
-        expected = to_rgb(draw(viewer.session.volume, recipe_of(viewer.session.screen, name, *pane.picture_size())))
+        recipe = recipe_of(viewer.session.screen, name, *pane.picture_size())
+        assert recipe is not None
+        expected = to_rgb(draw(viewer.session.volume, recipe))
         np.testing.assert_array_equal(shown(pane), expected)
 
 
@@ -205,7 +164,7 @@ def test_layout_slab_mode_style_preset_cut_and_table(viewer: Viewer, qtbot: QtBo
         assert holds(viewer.session.screen), key
         settled(viewer)
     visible: list[PaneName] = [name for name in PANES if viewer.panes[name].isVisible()]
-    assert visible == list(PANES)
+    assert set(visible) == set(viewer.visible_panes()) == {"axial", "coronal", "sagittal", "solid"}
 
 
 def test_only_a_physician_signs_and_the_panel_says_what_is_missing(
@@ -254,13 +213,23 @@ def test_signing_stores_what_was_on_screen_and_charges(
     drag(qtbot, viewer.panes["solid"], (200, 200), (230, 200))
     for name in ("solid", "axial"):
         viewer.under = name
-        window._actions["capture"].trigger()
+        window.menus.actions["capture"].trigger()
     window.tabs.setCurrentIndex(1)
     tray = window.tabs.currentWidget()
     assert isinstance(tray, Tray)
     tray.list.item(0).setCheckState(Qt.CheckState.Checked)
     assert [capture.key for capture in viewer.session.screen.captures] == [True, False]
     recipes = [capture.recipe for capture in viewer.session.screen.captures]
+    plane, view = viewer.panes["axial"].plane, viewer.session.screen.axial.view
+    assert plane is not None
+    for measure in (
+        Measure("distance", (plane.at(100, 100), plane.at(150, 220)), view),
+        Measure("ellipse", (plane.at(180, 120), plane.at(240, 200)), view),
+        Measure("volume", (viewer.session.screen.cursor_mm,), view, -60.0, 80.0),
+    ):
+        viewer.do(edits.measured, measure)
+    measured = viewer.session.screen.measures
+    said = [viewer.said_of(measure) for measure in measured]
     assert window.report is not None
     for name in window.report.fields:
         window.report.fields[name].setPlainText(f"Text of the {name}.")
@@ -283,13 +252,23 @@ def test_signing_stores_what_was_on_screen_and_charges(
         (report,) = site.archive.instances_of(BASIC_TEXT_SR)
         assert report.accession == "DEMO-0001"
         assert [ruling.state for ruling in site.casebook.newest()] == ["charged"]
+        kept = read_sr(dcmread(sr.path)).measurements
+        assert [m.kind for m in kept] == ["distance", "ellipse", "volume"]
+        assert f"{kept[0].quantities[0].value:.1f} mm" == said[0]
     finally:
         site.papers.engine.dispose()
 
+    # What was measured comes back from the record.
+    window.back_to_list()
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        window.open_series(window.desk.studies.rows()[0].series_uid)
+    assert window.viewer is not None
+    back = window.viewer.session.screen.measures
+    assert [m.kind for m in back] == ["distance", "ellipse"]
+    assert [window.viewer.said_of(m) for m in back] == said[:2]
+
 
 def remake_of(site: Any, path: str) -> Any:
-    from dicom_io.evidence_sr import read_sr
-
     return remake(read_sr(dcmread(path)), site.archive)
 
 
@@ -300,9 +279,9 @@ def test_a_session_goes_on_where_it_was_left(
     left = viewer.session.screen
     window.back_to_list()
     window.worklist.refresh()
-    assert "in work" in [row.state for row in window.desk.rows()]
+    assert "in work" in [row.state for row in window.desk.studies.rows()]
     with qtbot.waitSignal(window.ready, timeout=60_000):
-        window.open_series(window.desk.rows()[0].series_uid)
+        window.open_series(window.desk.studies.rows()[0].series_uid)
     assert window.viewer is not None and window.viewer.session.screen == left
     assert "goes on where it was left" in window.statusBar().currentMessage()
 
@@ -338,7 +317,7 @@ def test_the_transfer_function_and_the_crop_by_hand(
 
 
 def test_a_protocol_fills_the_tray(viewer: Viewer, window: MainWindow) -> None:
-    action = next(a for a in window.protocols.actions() if "trauma" in a.text().lower())
+    action = next(a for a in window.menus.protocols.actions() if "trauma" in a.text().lower())
     action.trigger()
     recipes = load_protocol("ct_head_trauma").recipes
     assert [capture.recipe for capture in viewer.session.screen.captures] == list(recipes)
@@ -351,7 +330,7 @@ def test_locked_nothing_of_a_patient_is_seen(viewer: Viewer, window: MainWindow,
     assert window._idle.isActive()
     window._idle.timeout.emit()  # nobody has touched anything for so long
     assert window.person is None
-    assert not viewer.isVisible() and not window.dock.isVisible() and not window.toolbar.isEnabled()
+    assert not viewer.isVisible() and not window.dock.isVisible() and not window.menus.bar.isEnabled()
     before = viewer.session.screen
     viewer.under = "solid"
     for key in (Qt.Key.Key_C, Qt.Key.Key_X, Qt.Key.Key_Space):
@@ -360,7 +339,7 @@ def test_locked_nothing_of_a_patient_is_seen(viewer: Viewer, window: MainWindow,
     assert window.way_back.isVisible()  # for who has no key at hand
     sign_in(window, 1)
     assert window.person == TECHNOLOGIST and viewer.isVisible() and window.dock.isVisible()
-    assert not window.way_back.isVisible() and window._actions["capture"].isEnabled()
+    assert not window.way_back.isVisible() and window.menus.actions["capture"].isEnabled()
 
 
 def test_wrong_passwords_sign_nobody_in(window: MainWindow, qtbot: QtBot) -> None:

@@ -16,8 +16,22 @@ from pydicom.sequence import Sequence
 
 from dicom_io import codes
 from dicom_io.errors import NotReadable
-from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role
-from dicom_io.evidence_sr import read_sr, write_sr
+from dicom_io.evidence import (
+    PLACES,
+    Act,
+    Attestation,
+    Evidence,
+    ImageReference,
+    Measurement,
+    MeasurementKind,
+    Person,
+    Product,
+    Quantity,
+    QuantityName,
+    Role,
+    Unit,
+)
+from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived
 from tests.dicom_io.synthetic import grid, image, ramp
@@ -41,9 +55,9 @@ TIMES = st.datetimes(datetime(1990, 1, 1), datetime(2090, 1, 1)).flatmap(
 PEOPLE = st.builds(Person, ONE_WORD, NAMES, st.sampled_from(get_args(Role)))
 REFERENCES = st.builds(ImageReference, st.just("1.2.840.10008.5.1.4.1.1.2"), UIDS, UIDS)
 # An instance lies in one series: the series follows from the instance.
-IMAGES = st.lists(
-    UIDS.map(lambda u: ImageReference("1.2.840.10008.5.1.4.1.1.2", u, derived(u))), max_size=3, unique=True
-).map(tuple)
+IMAGES = st.lists(st.tuples(UIDS, st.one_of(st.just(""), DIGESTS)), max_size=3, unique_by=lambda pair: pair[0]).map(
+    lambda pairs: tuple(ImageReference("1.2.840.10008.5.1.4.1.1.2", u, derived(u), d) for u, d in pairs)
+)
 PRODUCTS = st.builds(
     Product,
     technique=st.sampled_from(list(codes.DERIVATIONS)),
@@ -62,6 +76,34 @@ PRODUCTS = st.builds(
     images=IMAGES,
     warnings=st.lists(WORDS, max_size=3).map(tuple),
 )
+POINTS = st.tuples(*[st.floats(-1e4, 1e4, allow_subnormal=False)] * 3)
+
+
+def _measurements(kind: MeasurementKind) -> st.SearchStrategy[Measurement]:
+    count = PLACES[kind]
+    return st.builds(
+        Measurement,
+        name=WORDS,
+        kind=st.just(kind),
+        points_mm=st.lists(POINTS, min_size=3 if count is None else count, max_size=count or 5 * (count is None)).map(
+            tuple
+        ),
+        view=LINES,
+        frame_of_reference=st.just("" if kind == "volume" else derived("frame")),
+        volume_digest=DIGESTS,
+        quantities=st.lists(QUANTITIES, min_size=1, max_size=4).map(tuple),
+        finding=LINES,
+        steps=st.one_of(st.just(""), WORDS) if kind == "volume" else st.just(""),
+    )
+
+
+QUANTITIES = st.builds(
+    Quantity,
+    st.sampled_from(get_args(QuantityName)),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(get_args(Unit)),
+)
+MEASUREMENTS = st.sampled_from(list(PLACES)).flatmap(_measurements)
 STATED = st.sampled_from([None, True, False])
 EVIDENCE = st.builds(
     Evidence,
@@ -83,6 +125,12 @@ EVIDENCE = st.builds(
     attestation=st.one_of(st.none(), st.builds(Attestation, PEOPLE, TIMES, LINES, STATED, STATED)),
     products=st.lists(PRODUCTS, max_size=3).map(tuple),
     sources=IMAGES,
+    measurements=st.lists(MEASUREMENTS, max_size=3).map(tuple),
+    session_uid=st.one_of(st.just(""), UIDS),
+    journal_head=st.one_of(st.just(""), DIGESTS),
+    predecessor=st.one_of(st.none(), st.builds(ImageReference, st.just(COMPREHENSIVE_3D_SR), UIDS, UIDS)),
+    # They are what the evidence names beside sources and pictures, so they are neither.
+    objects=IMAGES.map(lambda images: tuple(replace(i, sop_instance_uid=f"2.16.{n}") for n, i in enumerate(images))),
 )
 
 

@@ -10,6 +10,7 @@ import pytest
 from dicom_io.build_volume import build_volume
 from dicom_io.series import open_series
 from render import Recipe, Reformat, Volume, draw, load_protocol, protocol_names, to_rgb
+from render.recipe import Solid
 from tests.dicom_io.real import SAMPLE, real_set
 from workstation import sheet
 
@@ -42,6 +43,7 @@ def small(recipe: Recipe, size: int = 192) -> Recipe:
         spacing = recipe.spacing_mm * (recipe.count - 1) / 4
         pixel = recipe.pixel_mm / shrunk
         return replace(recipe, rows=rows, columns=columns, pixel_mm=pixel, count=5, spacing_mm=spacing)
+    assert isinstance(recipe, Solid)
     turn = replace(recipe.rotation, frames=4) if recipe.rotation else None
     return replace(recipe, rows=rows, columns=columns, rotation=turn)
 

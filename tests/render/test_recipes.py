@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from render import (
+    CurvedReformat,
     Projection,
     RecipeError,
     Reformat,
@@ -25,7 +26,7 @@ from render import (
 )
 from render.presets import named_preset, preset_from, windows_from
 from render.protocols import protocol_from
-from render.recipe import Recipe, canonical_json, digest, frames
+from render.recipe import Recipe, Solid, canonical_json, digest, frames
 
 finite = st.floats(-1000.0, 1000.0)
 positive = st.floats(1.0, 500.0)
@@ -49,6 +50,17 @@ recipes: st.SearchStrategy[Recipe] = st.one_of(
     ),
     st.builds(Projection, modes, windows, views, rotations, sizes, sizes, slab_mm=st.one_of(st.none(), positive)),
     st.builds(Reformat, windows, views, st.integers(1, 99), rows=sizes, columns=sizes, centre_mm=centres, mode=modes),
+    st.builds(
+        CurvedReformat,
+        windows,
+        st.lists(st.tuples(*[st.integers(-900, 900).map(float)] * 3), min_size=2, max_size=9, unique=True).map(tuple),
+        view=views,
+        angle_deg=finite,
+        count=st.integers(1, 9),
+        rows=sizes,
+        columns=sizes,
+        mode=modes,
+    ),
 )
 
 
@@ -62,7 +74,7 @@ def test_json_round_trip(recipe: Recipe) -> None:
 @given(recipes)
 def test_a_rotation_is_its_frames(recipe: Recipe) -> None:
     single = frames(recipe)
-    if isinstance(recipe, Reformat) or recipe.rotation is None:
+    if not isinstance(recipe, Solid) or recipe.rotation is None:
         assert single == (recipe,)
         return
     assert len(single) == recipe.rotation.frames
@@ -135,7 +147,7 @@ def test_the_four_clinical_uses_are_complete() -> None:
         for name in names:
             recipes = load_protocol(name).recipes
             stills = [r for r in recipes if isinstance(r, VolumeRendering) and r.rotation is None]
-            turns = [r for r in recipes if not isinstance(r, Reformat) and r.rotation is not None]
+            turns = [r for r in recipes if isinstance(r, Solid) and r.rotation is not None]
             planes = [r.view for r in recipes if isinstance(r, Reformat)]
             assert len(stills) >= 4, name
             assert turns, name

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from render.protocols import Protocol
-from tests.workstation.samples import SLICES, ticking, tiny_protocol
+from tests.workstation.samples import DOCUMENTED, SERIES_UID, SLICES, ticking, tiny_protocol
 from workstation import cli
 from workstation.config import Config
 from workstation.site import Clock, Site, open_site
@@ -45,6 +45,14 @@ def site_at() -> Iterator[Callable[..., Site]]:
         site.papers.engine.dispose()
 
 
+@pytest.fixture
+def sr(command: "Command", slices: Path) -> Path:
+    """The SR of a documented case that was run in the default root of `command`."""
+    command("import", slices)
+    made = command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED, "--json").json
+    return Path(made["sr"]["path"])
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a command said and how it ended."""
@@ -59,6 +67,7 @@ class Answer:
 
 
 Command = Callable[..., Answer]
+SiteAt = Callable[..., Site]
 
 
 @pytest.fixture

@@ -11,8 +11,12 @@ import pytest
 from pydicom import dcmread
 
 from dicom_io.archive import Archive
-from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
-from dicom_io.series import read_instance
+from dicom_io.build_volume import build_volume
+from dicom_io.errors import NotReadable
+from dicom_io.evidence import Act
+from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
+from dicom_io.series import read_dataset, read_instance
+from render.geometry import View
 from render.protocols import Protocol
 from tests.workstation.samples import (
     ACCESSION,
@@ -32,6 +36,7 @@ from workstation.config import Config, Destination
 from workstation.deliver import drain
 from workstation.hl7 import acknowledgement
 from workstation.journal import Journal
+from workstation.measures import measure
 from workstation.outbox import Outbox
 from workstation.papers import UNATTENDED, read_papers
 from workstation.pipeline import Outcome
@@ -45,6 +50,7 @@ SiteAt = Callable[..., Site]
 PACS = Destination("pacs", "dicom", ("images",), port=104, ae_title="PACS")
 BILLING = Destination("billing", "mllp", ("charges",), port=2575)
 CONFIG = Config(destinations=(PACS, BILLING))
+OTHER_STATION = replace(CONFIG, station_name="OTHER")
 
 
 def case_of(site: Site, source: Path, papers: Path | None, protocol: Protocol | None = None, **more: Any) -> Case:
@@ -108,6 +114,17 @@ class TestWhatIsDecidedAndQueued:
         assert segments["FT1"][26] == "26"
         assert segments["FT1"][23] == ACCESSION
         assert [c.sr_uid for c in charge.charges] == [made.sr.sop_instance_uid]
+
+    def test_measurements_are_recorded(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
+        site = site_at(tmp_path, CONFIG)
+        case = case_of(site, slices, DOCUMENTED)
+        volume = build_volume(site.archive.series(case.series_uid))
+        x, y, z = volume.centre_mm
+        measured = measure("distance 1", "distance", ((x, y, z), (x + 12.0, y, z)), View(), volume)
+        made = pipeline.run(replace(case, measurements=(measured,)), site)
+        assert read_sr(dcmread(made.sr.path)).measurements == (measured,)
+        with pytest.raises(CaseError, match="on another volume"):
+            pipeline.run(replace(case, measurements=(replace(measured, volume_digest="0" * 64),)), site)
 
     def test_utility_missing_is_held(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
         site = site_at(tmp_path, CONFIG)
@@ -201,6 +218,63 @@ class TestWhatIsDecidedAndQueued:
             session_of(papers, "OTHER")
 
 
+class TestTheJournal:
+    def test_its_events_are_in_the_record(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
+        site = site_at(tmp_path, CONFIG)
+        made = pipeline.run(case_of(site, slices, DOCUMENTED), site)
+        did = "region_design structure_selection image_selection monitoring"
+        assert " ".join(a.kind for a in made.evidence.acts) == f"opened protocol_run {did} attested_and_signed"
+        assert f"volume {made.evidence.products[0].volume_digest}" in made.evidence.acts[1].detail
+        attested, recorded = site.journal.entries(made.evidence.session_uid)[-2:]
+        assert made.evidence.journal_head == attested.hash
+        assert (recorded.act.kind, made.sr.sop_instance_uid in recorded.act.detail) == ("recorded", True)
+
+    def test_what_comes_after_a_record_changes_nothing_of_it(
+        self, site_at: SiteAt, tmp_path: Path, slices: Path
+    ) -> None:
+        site = site_at(tmp_path, CONFIG)
+        case = case_of(site, slices, DOCUMENTED)
+        made = pipeline.run(case, site)
+        assert case.session.supervisor is not None
+        site.journal.record(case.session_uid, case.session.supervisor, "reported", AT, "report 1")
+        assert pipeline.run(case, site).sr == made.sr
+
+    def test_a_tampered_journal_holds_the_charge(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
+        site = site_at(tmp_path, CONFIG)
+        made = pipeline.run(case_of(site, slices, DOCUMENTED), site)
+        assert pipeline.explain(made.sr, site)[1].disposition == "release"
+        with site.journal.engine.begin() as connection:
+            connection.exec_driver_sql("DROP TRIGGER event_no_update")
+            connection.exec_driver_sql("UPDATE event SET kind = 'approval' WHERE kind = 'image_selection'")
+        decision = pipeline.explain(made.sr, site)[1]
+        assert (decision.disposition, [r.code for r in decision.reasons]) == ("hold", ["JOURNAL_TAMPERED"])
+        assert "Event 5 of the journal" in decision.reasons[0].sentence
+        assert [line.code for line in decision.proposed] == ["76377"]
+
+    def test_acts_added_to_an_sr_hold_the_charge(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
+        site = site_at(tmp_path, CONFIG)
+        made = pipeline.run(case_of(site, slices, papers_with(tmp_path, session__acts=[])), site)
+        assert codes(made) == ["SUPERVISION_NOT_DOCUMENTED"]
+        supervisor = made.evidence.supervisor
+        assert supervisor is not None
+        invented = Act(AT, supervisor.id, supervisor.role, "image_selection")
+        forged = replace(made.evidence, sop_instance_uid="", acts=(*made.evidence.acts, invented))
+        stamp = site.stamp(made.evidence.session_uid, AT)
+        path = tmp_path / "forged.dcm"
+        write_sr(forged, read_dataset(made.images[0].path), stamp).save_as(path, enforce_file_format=True)
+        decision = pipeline.explain(read_instance(path), site)[1]
+        assert (decision.disposition, [r.code for r in decision.reasons]) == ("hold", ["JOURNAL_TAMPERED"])
+
+    def test_a_changed_sr_is_no_record(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
+        site = site_at(tmp_path, CONFIG)
+        made = pipeline.run(case_of(site, slices, papers_with(tmp_path, session__attestation__signed=False)), site)
+        ds = dcmread(made.sr.path)
+        ds.VerificationFlag = "VERIFIED"
+        ds.save_as(tmp_path / "changed.dcm")
+        with pytest.raises(NotReadable, match="was changed after it was made"):
+            pipeline.explain(read_instance(tmp_path / "changed.dcm"), site)
+
+
 class TestTheSrAlone:
     def test_explain_says_what_run_decided(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
         for number, papers in enumerate((DOCUMENTED, UTILITY_MISSING, None)):
@@ -216,7 +290,7 @@ class TestTheSrAlone:
         for instance in (*made.images, made.sr):
             (sent / Path(instance.path).name).write_bytes(Path(instance.path).read_bytes())
         # No journal, no outbox, no source images there: only what was sent, and the papers.
-        there = site_at(tmp_path / "there", CONFIG)
+        there = site_at(tmp_path / "there", OTHER_STATION)
         there.archive.import_files(sent)
         assert there.journal.acts(case_of(here, slices, DOCUMENTED).session_uid) == ()
         there.papers.put(ACCESSION, here.papers.get(ACCESSION), AT)
@@ -228,7 +302,7 @@ class TestTheSrAlone:
     ) -> None:
         here = site_at(tmp_path / "here", CONFIG)
         made = pipeline.run(case_of(here, slices, DOCUMENTED), here)
-        there = site_at(tmp_path / "there", CONFIG)
+        there = site_at(tmp_path / "there", OTHER_STATION)
         there.papers.put(ACCESSION, here.papers.get(ACCESSION), AT)
         decision = pipeline.explain(read_instance(Path(made.sr.path)), there)[1]
         assert (decision.disposition, {r.code for r in decision.reasons}) == ("hold", {"NOT_ARCHIVED"})
@@ -340,6 +414,33 @@ class TestRunningAgain:
         assert attended.images == alone.images
         # Only the SR and the charge are new.
         assert [m.kind for m in attended.messages if m.key in attended.queued] == ["dicom", "hl7"]
+
+    def test_an_amended_record_names_the_one_before(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
+        site = site_at(tmp_path, CONFIG)
+        case = case_of(site, slices, DOCUMENTED)
+        alone = pipeline.run(replace(case, session=UNATTENDED), site)
+        attended = pipeline.run(case, site)
+        assert case.session.attestation is not None
+        stated = replace(case.session.attestation, text="I supervised this, again.")
+        last = pipeline.run(replace(case, session=replace(case.session, attestation=stated)), site)
+        assert alone.evidence.predecessor is None
+        for earlier, later in ((alone, attended), (attended, last)):
+            assert later.evidence.predecessor is not None
+            assert later.evidence.predecessor.sop_instance_uid == earlier.sr.sop_instance_uid
+            assert later.evidence.predecessor.series_uid == earlier.sr.series_uid == later.sr.series_uid
+        # Each of them again is the same as before, whatever came after it.
+        assert pipeline.run(case, site).sr == attended.sr
+        assert pipeline.run(replace(case, session=UNATTENDED), site).sr == alone.sr
+
+    def test_an_unverified_record_is_sent_only_where_the_site_says_so(
+        self, site_at: SiteAt, tmp_path: Path, slices: Path
+    ) -> None:
+        papers = papers_with(tmp_path, session__attestation__signed=False)
+        for wanted in (False, True):
+            site = site_at(tmp_path / str(wanted), replace(CONFIG, send_unverified=wanted))
+            made = pipeline.run(case_of(site, slices, papers), site)
+            assert not made.evidence.verified
+            assert (made.sr.sop_instance_uid in {m.identity for m in made.messages}) is wanted
 
     def test_a_credited_charge_may_be_charged_again(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
         site = site_at(tmp_path, CONFIG)

@@ -1,7 +1,6 @@
 """Pictures made again from their SR, and the other ways to draw from the command line."""
 
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,60 +19,6 @@ from render.recipe import Reformat, canonical_json
 from tests.workstation.conftest import Command
 from tests.workstation.samples import DOCUMENTED, SERIES_UID
 from workstation.remake import Remade, remake
-
-
-@pytest.fixture
-def sr(command: Command, slices: Path) -> Path:
-    """The SR of a case that was run in the default root."""
-    command("import", slices)
-    made = command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED, "--json").json
-    return Path(made["sr"]["path"])
-
-
-def test_every_picture_is_made_again_with_the_same_bytes(command: Command, sr: Path, slices: Path) -> None:
-    from_archive = command("verify", sr, "--json")
-    assert from_archive.code == 0
-    assert from_archive.json and all(row["same"] and row["recorded"] == row["remade"] for row in from_archive.json)
-    elsewhere = command("verify", sr, "--sources", slices, "--json", root=sr.parent / "empty")
-    assert elsewhere.json == from_archive.json
-
-
-def test_a_changed_source_is_found(command: Command, sr: Path, slices: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "changed"
-    shutil.copytree(slices, folder)
-    file = sorted(folder.iterdir())[7]
-    ds = pydicom.dcmread(file)
-    ds.decompress(generate_instance_uid=False)
-    pixels = ds.pixel_array.copy()
-    pixels[128, 128] += 1  # one grey level of one voxel
-    ds.PixelData = pixels.tobytes()
-    ds.save_as(file)
-    answer = command("verify", sr, "--sources", folder)
-    assert answer.code == 1
-    assert "a source instance was changed" in answer.err
-
-
-def test_a_missing_source_is_counted(command: Command, sr: Path, slices: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "short"
-    shutil.copytree(slices, folder)
-    for file in sorted(folder.iterdir())[:2]:
-        file.unlink()
-    answer = command("verify", sr, "--sources", folder)
-    assert answer.code == 1
-    assert "2 of 16 source instances are not in" in answer.err
-
-
-def test_a_changed_record_is_found(command: Command, sr: Path, tmp_path: Path) -> None:
-    ds = pydicom.dcmread(sr)
-    text = next(e for e in ds.iterall() if e.keyword == "TextValue" and '"mode":"mip"' in str(e.value))
-    assert text.value
-    text.value = str(text.value).replace('"mode":"mip"', '"mode":"minip"')
-    changed = tmp_path / "changed.dcm"
-    ds.save_as(changed)
-    answer = command("verify", changed)
-    assert answer.code == 1
-    assert "DIFFERENT" in answer.out
-    assert "the record or the sources were changed" in answer.out
 
 
 def test_an_sr_is_drawn_like_its_protocol(command: Command, sr: Path, slices: Path, tmp_path: Path) -> None:

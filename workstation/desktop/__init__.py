@@ -1,3 +1,4 @@
-"""The radiologist's desktop. `screen` and `session` are the model and know no Qt; the rest paints what `draw`
-returns.
-"""
+"""The radiologist's desktop. Its model knows no Qt: `screen`, `edits`, `session`, `studies`, `delivery` …."""
+
+# Before Qt: PySide's import hook looks into modules that are half loaded, which pydantic's lazy ones do not bear.
+from pydantic import StringConstraints as StringConstraints

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QApplication
 
 from workstation.desktop.delivery import Desk
 from workstation.desktop.keys import load_keys
+from workstation.desktop.language import speak
 from workstation.desktop.window import MainWindow
 from workstation.people import people_of
 from workstation.site import open_site
@@ -20,12 +21,22 @@ def make_window(root: Path, region: str = "") -> MainWindow:
     return MainWindow(Desk(site, people_of(root), region), load_keys(root / "keys.toml"), settings)
 
 
-def start(root: Path, study: str = "", region: str = "") -> int:
-    """Shows the window until it is closed. study : a series UID to open at once."""
+def start(root: Path, study: str = "", region: str = "", language: str = "en", demo: Path | None = None) -> int:
+    """Shows the window until it is closed. study : a series UID to open at once. demo : a folder to take in, and the
+    guide beside it.
+
+    Raises ValueError for a language there is not.
+    """
     application = QApplication.instance() or QApplication(sys.argv[:1])
     application.setApplicationName("workstation")
+    catalogue = speak(language)
     window = make_window(root, region)
+    if demo is not None:
+        window.show_guide()
+        window.import_paths([str(demo)])
     window.show()
     if study:
         window.open_series(study)
-    return application.exec()
+    code = application.exec()
+    del catalogue  # Qt keeps no translator alive
+    return code

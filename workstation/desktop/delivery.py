@@ -3,38 +3,35 @@
 Knows no Qt. Delivery goes through the same pipeline as everything else.
 """
 
-import hashlib
 import threading
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from dicom_io.build_volume import build_volume
 from dicom_io.derived import technique
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product
-from dicom_io.report_sr import WrittenReport, write_report
-from dicom_io.series import Series, read_dataset
-from dicom_io.stamp import Stamp
+from dicom_io.report_sr import WrittenReport
 from render import Recipe
 from render.engine.choice import Choice, choose
-from render.protocols import Protocol
+from render.engine.cpu import warm
+from render.protocols import Protocol, load_protocol, protocol_names
 from render.recipe import canonical_json, digest
 from workstation.case import Case, CaseError, region_of
 from workstation.casebook import Record, Ruling
 from workstation.charge import Decision
 from workstation.charge.facts import Report
 from workstation.context import decide_case, site_policy
-from workstation.desktop.looks import first_screen
-from workstation.desktop.session import Draft, RecoveryError, Session, recovered, session_file
+from workstation.deliver import drain
+from workstation.desktop.measuring import recorded
+from workstation.desktop.session import Draft, Session, session_file
+from workstation.desktop.studies import TELLING, Opened, Studies
 from workstation.papers import Session as Worked
 from workstation.papers import Statement
-from workstation.people import People, readable
+from workstation.people import People
 from workstation.pipeline import Progress, run
-from workstation.settling import file_of, own_charges, previous_of, read, settle_due
+from workstation.reporting import file_report
+from workstation.settling import file_of, own_charges, previous_of, read
 from workstation.site import Site
 
 _PROTOCOL = "desktop"
-OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
-_TELLING: dict[str, str] = {"charged": "charged", "held": "held", "denied": "not billable"}
 # Which field of the desktop supplies what a reason asks for.
 _FIELDS: dict[str, str] = {
     "NO_RENDERING": "captures",
@@ -48,37 +45,6 @@ _FIELDS: dict[str, str] = {
 }
 # What signing itself brings about.
 _BY_SIGNING = {"SR_NOT_VERIFIED", "REPORT_NOT_FINAL", "NOT_ARCHIVED"}
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A series of the work list. state : received, in work, charged, held, not billable."""
-
-    series_uid: str
-    patient: str
-    patient_id: str
-    accession: str
-    date: str
-    modality: str
-    description: str
-    instances: int
-    state: str
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        date = f"{self.date[:4]}-{self.date[4:6]}-{self.date[6:]}" if len(self.date) == 8 else self.date
-        what = (self.modality, self.description, str(self.instances), self.state)
-        return (readable(self.patient), self.patient_id, self.accession, date, *what)
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A study on the screen. warning : what a reader has to know about its volume or its recovery."""
-
-    series: Series
-    session: Session
-    title: str
-    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,16 +72,20 @@ class Desk:
 
     def __init__(self, site: Site, people: People, region: str = "") -> None:
         self.site, self.people, self._region = site, people, region
-        self._headers: dict[str, tuple[str, str]] = {}
-        self._delivered: dict[str, str] = {}
+        self.studies = Studies(site)
+        self._delivered: dict[tuple[str, int | None], str] = {}
         # Asking for the graphics processor starts a process: while the work list is read, not before the first picture.
         self._asked: Choice | None = None
         self._asking = threading.Thread(target=self._ask, name="engine", daemon=True)
-        self._asking.start()
+        # Kernels come from the disk while the work list is read, before somebody waits for a picture.
+        self.warming = threading.Thread(target=_warm, name="kernels", daemon=True)
+        for thread in (self._asking, self.warming):
+            thread.start()
 
     def close(self) -> None:
         """Lets the databases go."""
         self._asking.join()
+        self.warming.join()
         self.site.papers.engine.dispose()
 
     def engine_for(self, recipe: Recipe) -> str:
@@ -129,63 +99,6 @@ class Desk:
         self._asking.join()
         return self._asked or choose("stored", "cpu")
 
-    def rows(self) -> tuple[Row, ...]:
-        """Series of images, not those made here, newest study first."""
-        by_accession = self._states()
-        found = []
-        for series in self.site.archive.all_series():
-            first = series.first
-            if not first.is_image:
-                continue
-            patient, manufacturer = self._header(series)
-            if manufacturer == OUR_NAME:
-                continue
-            waiting = session_file(self.site.root, series.uid, None).exists()
-            state = by_accession.get(first.accession, "in work" if waiting else "received")
-            found.append(
-                Row(
-                    series.uid, patient, first.patient_id, first.accession, first.study_date,
-                    series.modality, series.description, len(series.instances), state,
-                )
-            )  # fmt: skip
-        return tuple(sorted(found, key=lambda row: (row.date, row.series_uid), reverse=True))
-
-    def _states(self) -> dict[str, str]:
-        """By accession, what its newest decision is."""
-        return {ruling.accession: _TELLING.get(ruling.state, ruling.state) for ruling in self.site.casebook.newest()}
-
-    def _header(self, series: Series) -> tuple[str, str]:
-        """(patient's name, manufacturer) of a series: the index has neither, so they are looked up once."""
-        if series.uid not in self._headers:
-            ds = read_dataset(series.first.path)
-            self._headers[series.uid] = (str(ds.get("PatientName") or ""), str(ds.get("Manufacturer") or ""))
-        return self._headers[series.uid]
-
-    def take_in(self, path: Path) -> int:
-        """Copies the DICOM files below a path into the archive. Returns how many instances were found."""
-        return sum(len(series.instances) for series in self.site.archive.import_files(path).series)
-
-    def open(self, series_uid: str, tell: Progress = lambda what, part: None) -> Opened:
-        """Builds the volume and the first screen, or the session as it was left.
-
-        Raises NotFound and VolumeRefused, each with a sentence that says why.
-        """
-        series = self.site.archive.series(series_uid)
-        volume = build_volume(series, None, lambda part: tell("building the volume", part))
-        file = session_file(self.site.root, series_uid, None)
-        warnings = list(volume.warnings)
-        try:
-            session = recovered(file, volume)
-            if session is not None:
-                warnings.append("The session goes on where it was left.")
-        except RecoveryError as error:
-            session, file = None, file.with_suffix(".new.json")
-            warnings.append(str(error))
-        if session is None:
-            session = Session(volume, series_uid, first_screen(volume, series.modality), file=file)
-        title = f"{readable(self._header(series)[0])} — {series.modality} {series.description}"
-        return Opened(series, session, title, " ".join(warnings))
-
     # ------------------------------------------------------------------------------------------------ the charge
 
     def verdict(self, opened: Opened, person: Person | None) -> Verdict:
@@ -195,7 +108,8 @@ class Desk:
             reasons = tuple((r["sentence"], r["resolver"], "") for r in ruling.content["explanations"])
             lines = ruling.content["lines"]
             charged = ", ".join(f"{'-'.join((x['code'], *x['modifiers']))} beside {x['base']}" for x in lines)
-            return Verdict(f"Delivered: {_TELLING.get(ruling.state, ruling.state)} {charged}".strip(), reasons)
+            headline = f"Delivered: {TELLING.get(ruling.state, ruling.state)} {charged}".strip()
+            return Verdict(headline, reasons, self._sent(opened.series.first.accession))
         if not opened.session.screen.captures:
             return Verdict("Nothing to charge yet.", (("No picture is captured.", "technologist", "captures"),))
         try:
@@ -215,10 +129,34 @@ class Desk:
             return Verdict(f"Would be held: {len(missing)} missing.", missing, f"Then: {codes}" if codes else "")
         return Verdict(f"Will be charged when signed: {codes}", ())
 
+    def _sent(self, accession: str) -> str:
+        """What has become of the messages of an accession, a line each for charges, one for all pictures."""
+        entries = self.site.outbox.of_accession(accession)
+        lines = [
+            f"{e.message.kind} to {e.message.destination}: {e.state}{f', {e.last_detail}' if e.last_detail else ''}"
+            for e in entries
+            if e.message.concerns_money
+        ]
+        pictures = [e for e in entries if not e.message.concerns_money]
+        if pictures:
+            done = sum(e.state == "acknowledged" for e in pictures)
+            lines.append(f"{done} of {len(pictures)} images and records acknowledged")
+        return "\n".join(lines)
+
+    def send(self, tell: Progress = lambda what, part: None) -> str:
+        """Tries to deliver all that waits. Returns what came of it as a sentence; `serve` does it by itself where it
+        runs."""
+        tell("sending", 0.0)
+        tried = drain(self.site)
+        if not tried:
+            return "Nothing was waiting to be sent, or the server is sending it."
+        done = sum(delivery.outcome == "acknowledged" for _, delivery in tried)
+        return f"{done} of {len(tried)} messages acknowledged."
+
     def _ruling(self, opened: Opened) -> Ruling | None:
         """The decision that was made, as long as nothing was changed since it was delivered."""
-        session = self._delivered.get(opened.series.uid)
-        if session is None or session_file(self.site.root, opened.series.uid, None).exists():
+        session = self._delivered.get(opened.key)
+        if session is None or session_file(self.site.root, opened.series.uid, opened.session.which).exists():
             return None
         return self.site.casebook.newest_of(session)
 
@@ -241,7 +179,7 @@ class Desk:
         series, session, now = opened.series, opened.session, self.site.clock()
         region = region_of(self._region, "", series.first.body_part)
         physician = person if person is not None and person.role == "physician" else None
-        operator = person or Person("nobody", "Nobody", "automatic")
+        operator = session.operator or person or Person("nobody", "Nobody", "automatic")
         draft = session.draft
         images = (ImageReference("1.2", "1.2.3", "1.2.4"),)
         return Evidence(
@@ -293,22 +231,22 @@ class Desk:
             concurrent_supervision=draft.concurrent,
             independent_workstation_required=draft.required,
         )
-        worked = Worked(person, person, session.acts, statement)
-        case = Case(opened.series.uid, protocol, session.which, self._region, worked)
+        worked = Worked(session.operator or person, person, session.acts, statement)
+        taken = recorded(session.screen.measures, session.volume)
+        case = Case(opened.series.uid, protocol, session.which, self._region, worked, measurements=taken)
         outcome = run(case, self.site, tell)
         keys = {capture.recipe.name for capture in session.screen.captures if capture.key}
         images = tuple(i for p in outcome.evidence.products if p.name in keys for i in p.images)
         self._file_report(opened, person, case, images)
         session.forget()
         known = self.site.casebook.sessions_by_sr()[outcome.sr.sop_instance_uid]
-        self._delivered[opened.series.uid] = known
+        self._delivered[opened.key] = known
         ruling = self.site.casebook.newest_of(known)
-        state = _TELLING.get(ruling.state, ruling.state) if ruling is not None else "recorded"
+        state = TELLING.get(ruling.state, ruling.state) if ruling is not None else "recorded"
         return f"Signed and delivered: {len(outcome.images)} images, {len(recipes)} pictures; {state}."
 
     def _file_report(self, opened: Opened, person: Person, case: Case, key_images: tuple[ImageReference, ...]) -> None:
-        draft, first = opened.session.draft, opened.series.first
-        at = self.site.journal.record(case.session_uid, person, "reported", self.site.clock(), _told(draft))
+        draft = opened.session.draft
         stated = (
             ("three_d_findings", draft.findings),
             ("workstation_statement", draft.workstation),
@@ -316,18 +254,17 @@ class Desk:
             ("clinical_utility", draft.utility),
         )
         report = WrittenReport(
-            person, at, draft.indication, draft.findings, draft.impression,
+            person, self.site.clock(), draft.indication, draft.findings, draft.impression,
             tuple((fact, text) for fact, text in stated if text.strip()), key_images,
         )  # fmt: skip
-        stamp = self.site.stamp(case.session_uid, at)
-        kept = self.site.archive.keep([write_report(report, read_dataset(first.path), first.study_uid, stamp)])[0]
-        self.site.casebook.touch(first.accession, f"report SR {kept.sop_instance_uid}")
-        settle_due(self.site)
+        file_report(report, opened.series, case.session_uid, self.site)
 
 
-def _told(draft: Draft) -> str:
-    """A word for what was written, the same for the same."""
-    return f"report {hashlib.sha256(repr(draft).encode()).hexdigest()[:16]}"
+def _warm() -> None:
+    """What the first study would otherwise wait for."""
+    for name in protocol_names():
+        load_protocol(name)
+    warm()
 
 
 def _as_report(draft: Draft, patient_id: str) -> Report:

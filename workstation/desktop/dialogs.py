@@ -1,20 +1,37 @@
-"""Dialogs: signing in, signing, and the help page."""
+"""Dialogs: signing in, signing, choosing, naming, query and retrieve, and the help page."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
     QDialogButtonBox,
     QFormLayout,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
+    QListWidget,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
     QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
 
 from dicom_io.evidence import Person
+from workstation.desktop.beside import Tell, Works
 from workstation.desktop.keys import ACTIONS, MOUSE, Keys
+from workstation.desktop.language import tr
+from workstation.desktop.remote import Found, Remote
 from workstation.people import People, PeopleError, readable
+
+if TYPE_CHECKING:
+    from workstation.desktop.delivery import Desk
+
+_TRIES = 3  # wrong signatures before the window is locked
 
 
 class SignIn(QDialog):
@@ -22,23 +39,21 @@ class SignIn(QDialog):
 
     def __init__(self, people: People, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Sign in")
+        self.setWindowTitle(tr("Sign in"))
         self._people = people
         self.person: Person | None = None
-        self.who, self.password, self.error = QComboBox(), QLineEdit(), QLabel()
-        self.error.setObjectName("error")
-        self.error.setWordWrap(True)
+        self.who, self.password, self.error = QComboBox(), QLineEdit(), _error()
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
         known = people.all()
         for person in known:
-            self.who.addItem(f"{readable(person.name)} ({person.role})", person.id)
+            self.who.addItem(f"{readable(person.name)} ({tr(person.role)})", person.id)
         if not known:
-            self.error.setText("Nobody is known yet. Add people with `workstation people add`.")
+            self.error.setText(tr("Nobody is known yet. Add people with `workstation people add`."))
         form = QFormLayout(self)
-        form.addRow("Person", self.who)
-        form.addRow("Password", self.password)
+        form.addRow(tr("Person"), self.who)
+        form.addRow(tr("Password"), self.password)
         form.addRow(self.error)
-        form.addRow(_buttons(self, "Sign in"))
+        form.addRow(_buttons(self, tr("Sign in")))
         self.password.setFocus()
 
     def accept(self) -> None:
@@ -52,35 +67,162 @@ class SignIn(QDialog):
 
 
 class Sign(QDialog):
-    """The physician's signature: the password once more, over a sentence that says what is signed."""
+    """The physician's signature: password or PIN once more, over a sentence that says what is signed.
+
+    refused : it was wrong too often.
+    """
 
     def __init__(self, people: People, person: Person, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Sign")
+        self.setWindowTitle(tr("Sign"))
         self._people, self._person = people, person
-        self.password, self.error = QLineEdit(), QLabel()
-        self.error.setObjectName("error")
+        self._tries, self.refused = 0, False
+        self.password, self.error = QLineEdit(), _error()
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
         said = QLabel(
-            f"{readable(person.name)} signs the report and attests what it states about supervision and "
-            "the workstation. The captured pictures are drawn, stored and sent."
+            tr(
+                "{name} signs the report and attests what it states about supervision and the workstation. The "
+                "captured pictures are drawn, stored and sent.",
+                name=readable(person.name),
+            )
         )
         said.setWordWrap(True)
         form = QFormLayout(self)
         form.addRow(said)
-        form.addRow("Password", self.password)
+        form.addRow(tr("PIN or password") if people.has_pin(person.id) else tr("Password"), self.password)
         form.addRow(self.error)
-        form.addRow(_buttons(self, "Sign"))
+        form.addRow(_buttons(self, tr("Sign")))
         self.password.setFocus()
 
     def accept(self) -> None:
         try:
-            self._people.signed_in(self._person.id, self.password.text())
+            self._people.signature(self._person.id, self.password.text())
         except PeopleError as error:
+            self._tries += 1
             self.error.setText(str(error))
             self.password.clear()
+            if self._tries >= _TRIES:
+                self.refused = True
+                self.reject()
         else:
             super().accept()
+
+
+class Choose(QDialog):
+    """One of several by name."""
+
+    def __init__(self, title: str, names: Sequence[str], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.list = QListWidget()
+        self.list.addItems(list(names))
+        self.list.setCurrentRow(0)
+        self.list.itemActivated.connect(lambda _: self.accept())
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.list)
+        layout.addWidget(_buttons(self, tr("Open")))
+
+    @staticmethod
+    def ask(title: str, names: Sequence[str], parent: QWidget) -> int | None:
+        """The number of the one chosen; None for none."""
+        dialog = Choose(title, names, parent)
+        return dialog.list.currentRow() if dialog.exec() else None
+
+
+class Named(QDialog):
+    """A name."""
+
+    def __init__(self, title: str, what: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.name = QLineEdit()
+        form = QFormLayout(self)
+        form.addRow(what, self.name)
+        form.addRow(_buttons(self, tr("Keep")))
+
+    @staticmethod
+    def ask(title: str, what: str, parent: QWidget) -> str:
+        """The name; empty for none."""
+        dialog = Named(title, what, parent)
+        return dialog.name.text().strip() if dialog.exec() else ""
+
+
+class Query(QDialog):
+    """Studies of other nodes, found by C-FIND and fetched by C-GET or C-MOVE."""
+
+    def __init__(self, desk: "Desk", works: Works, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(tr("Query and retrieve"))
+        self.resize(900, 520)
+        self._remote, self._works = Remote(desk.site), works
+        self._found: tuple[Found, ...] = ()
+        self.peer = QComboBox()
+        self.fields = {
+            key: QLineEdit() for key in ("patient_id", "patient_name", "accession", "dates", "modality", "description")
+        }
+        titles = (tr("Patient ID"), tr("Patient"), tr("Accession"), tr("Dates"), tr("Modality"), tr("Description"))
+        self.fields["dates"].setPlaceholderText("20260101-20261231")
+        self.search, self.fetch = QPushButton(tr("Search")), QPushButton(tr("Retrieve"))
+        self.table, self.said = QTableWidget(0, 7), QLabel()
+        self.said.setWordWrap(True)
+        self.table.setHorizontalHeaderLabels(
+            [tr(t) for t in ("Patient", "ID", "Accession", "Date", "Modality", "Description", "Instances")]
+        )
+        self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        form, rows = QFormLayout(), QHBoxLayout()
+        form.addRow(tr("Node"), self.peer)
+        for title, edit in zip(titles, self.fields.values(), strict=True):
+            form.addRow(title, edit)
+            edit.returnPressed.connect(self.look)
+        for button in (self.search, self.fetch):
+            button.setAutoDefault(False)
+            rows.addWidget(button)
+        self.search.clicked.connect(self.look)
+        self.fetch.clicked.connect(self.retrieve)
+        layout = QVBoxLayout(self)
+        layout.addLayout(form)
+        layout.addLayout(rows)
+        layout.addWidget(self.table)
+        layout.addWidget(self.said)
+        names, problem = self._remote.peers()
+        self.peer.addItems(list(names))
+        self.said.setText(problem or ("" if names else tr("No node is known. Add one: workstation peers add.")))
+        self.search.setEnabled(bool(names))
+        self.fetch.setEnabled(False)
+        works.said.connect(self._say)
+
+    def look(self) -> None:
+        """Asks the node for studies."""
+        peer, asked = self.peer.currentText(), {key: edit.text().strip() for key, edit in self.fields.items()}
+        self.said.setText(tr("Asking {peer} …", peer=peer))
+        self._works.run(lambda tell: self._remote.find(peer, asked), self._show, tr("Query"))
+
+    def _show(self, found: object) -> None:
+        assert isinstance(found, tuple)
+        self._found = found
+        self.table.setRowCount(len(found))
+        for row, study in enumerate(found):
+            for column, text in enumerate(study.cells):
+                self.table.setItem(row, column, QTableWidgetItem(text))
+        self.table.resizeColumnsToContents()
+        self.fetch.setEnabled(bool(found))
+        if found:
+            self.table.selectRow(0)
+        self.said.setText(tr("{count} studies.", count=len(found)))
+
+    def retrieve(self) -> None:
+        """Fetches the studies that are selected."""
+        chosen = sorted({index.row() for index in self.table.selectedIndexes()})
+        peer, studies = self.peer.currentText(), [self._found[row] for row in chosen]
+
+        def work(tell: Tell) -> object:
+            return "\n".join(self._remote.fetch(peer, study, tell) for study in studies)
+
+        self._works.run(work, lambda said: self.said.setText(str(said)), tr("Retrieving"))
+
+    def _say(self, sentence: str, bad: bool) -> None:
+        self.said.setText(sentence)
 
 
 class Help(QDialog):
@@ -88,26 +230,36 @@ class Help(QDialog):
 
     def __init__(self, keys: Keys, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Keys and mouse")
-        self.resize(560, 720)
+        self.setWindowTitle(tr("Keys and mouse"))
+        self.resize(620, 760)
         self.page = QTextBrowser()
-        buttons = [(f"{name.capitalize()} button", what) for name, what in keys.buttons.items()]
-        rows = [*MOUSE, *buttons, *((keys.keys[action], text) for action, text in ACTIONS.items())]
+        buttons = [(tr(f"{name.capitalize()} button"), tr(what.capitalize())) for name, what in keys.buttons.items()]
+        mouse = [(tr(what), tr(does)) for what, does in MOUSE]
+        rows = [*mouse, *buttons, *((keys.keys[action], tr(text)) for action, text in ACTIONS.items())]
         cells = "".join(f"<tr><td><b>{key}</b>&nbsp;&nbsp;</td><td>{text}</td></tr>" for key, text in rows)
-        self.page.setHtml(
-            f"<table cellpadding=3>{cells}</table><p>Number keys choose windows. A file <i>keys.toml</i> in the state "
-            "folder changes any of these.</p><p><b>Not cleared for diagnosis.</b></p>"
-        )
+        said = tr("Number keys choose windows. A file keys.toml in the state folder changes any of these.")
+        warning = tr("Not cleared for diagnosis.")
+        self.page.setHtml(f"<table cellpadding=3>{cells}</table><p>{said}</p><p><b>{warning}</b></p>")
         layout = QVBoxLayout(self)
         layout.addWidget(self.page)
-        box = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        box = QDialogButtonBox()
+        box.addButton(tr("Close"), QDialogButtonBox.ButtonRole.RejectRole)
         box.rejected.connect(self.reject)
         layout.addWidget(box)
 
 
+def _error() -> QLabel:
+    label = QLabel()
+    label.setObjectName("error")
+    label.setWordWrap(True)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    return label
+
+
 def _buttons(dialog: QDialog, accept: str) -> QDialogButtonBox:
-    box = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
-    box.button(QDialogButtonBox.StandardButton.Ok).setText(accept)
+    box = QDialogButtonBox()
+    box.addButton(accept, QDialogButtonBox.ButtonRole.AcceptRole)
+    box.addButton(tr("Cancel"), QDialogButtonBox.ButtonRole.RejectRole)
     box.accepted.connect(dialog.accept)
     box.rejected.connect(dialog.reject)
     return box

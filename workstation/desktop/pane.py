@@ -2,17 +2,22 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent, QWheelEvent
 from PySide6.QtWidgets import QWidget
 
-from render.geometry import Plane, Vector, letters
+from render.annotate import cube
+from render.curved import pixel_mm
+from render.geometry import Plane, Vector, View, letters
 from render.measure import place_on
 from render.picture import Picture, to_rgb
-from workstation.desktop.screen import PaneName
+from render.recipe import CurvedReformat
+from workstation.desktop.language import tr
+from workstation.desktop.screen import PaneName, main_pane
 
 # Each plane in one colour, wherever it is drawn.
 COLOURS: dict[str, QColor] = {
@@ -20,7 +25,11 @@ COLOURS: dict[str, QColor] = {
     "coronal": QColor(90, 200, 110),
     "sagittal": QColor(90, 150, 240),
     "solid": QColor(200, 200, 200),
+    "curved": QColor(210, 160, 240),
 }
+PATH, CROP = QColor(210, 160, 240), QColor(120, 200, 220)
+_TINT = (255, 190, 60, 90)  # red, green, blue, opacity
+_CUBE_PX = 26.0
 _TEXT, _SHADOW, _MEASURE, _LETTER = QColor(225, 225, 225), QColor(0, 0, 0), QColor(255, 220, 90), QColor(255, 210, 80)
 _MOST_PX = 1280  # a side of a picture on the screen
 _SCALES_MM = (200, 100, 50, 20, 10, 5, 2, 1)
@@ -42,15 +51,17 @@ class Mark:
     points_mm: tuple[Vector, ...]
     outline: bool
     text: str
+    colour: QColor = field(default_factory=lambda: _MEASURE)
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """What lies over a picture. lines : text, upper left."""
+    """What lies over a picture. text : lines, upper left. view : of the orientation cube, None for none."""
 
     text: tuple[str, ...] = ()
     lines: tuple[Line, ...] = ()
     marks: tuple[Mark, ...] = ()
+    view: View | None = None
 
 
 class Pane(QWidget):
@@ -67,22 +78,30 @@ class Pane(QWidget):
         super().__init__()
         self.name: PaneName = name
         self.overlay = Overlay()
-        self.message = "Drawing …"
+        self.message = tr("Drawing …")
         self.full = False
+        self.lasso: list[QPointF] = []
         self._image: QImage | None = None
+        self._tint: QImage | None = None
+        self._pixel_mm = 0.0
         self.plane: Plane | None = None
         self.rows = self.columns = 1
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(120, 120)
-        self.setAccessibleName(f"{name} pane")
+        self.setAccessibleName(tr("{name} pane", name=name))
 
-    def show_picture(self, picture: Picture, full: bool) -> None:
+    def show_picture(self, picture: Picture, full: bool, tint: NDArray[np.bool_] | None = None) -> None:
         rgb = np.ascontiguousarray(to_rgb(picture))
         self.rows, self.columns = rgb.shape[:2]
         # A copy of its own: Qt would look at numpy's memory after numpy let go of it.
         self._image = QImage(rgb.data, self.columns, self.rows, 3 * self.columns, QImage.Format.Format_RGB888).copy()
+        self._tint = None if tint is None else _painted(tint)
         self.plane = picture.planes[0] if picture.planes else None
+        if isinstance(picture.recipe, CurvedReformat):
+            self._pixel_mm = pixel_mm(picture.recipe)
+        elif self.plane is not None:
+            self._pixel_mm = self.plane.pixel_spacing_mm[0]
         self.full, self.message = full, ""
         self.update()
 
@@ -105,9 +124,12 @@ class Pane(QWidget):
         """LPS mm on the picture's plane under a place of the widget."""
         if self.plane is None:
             return None
+        return self.plane.at(*self.pixel(at))
+
+    def pixel(self, at: QPointF) -> tuple[float, float]:
+        """(row, column) of the picture under a place of the widget."""
         row = at.y() / max(self.height(), 1) * self.rows - 0.5
-        column = at.x() / max(self.width(), 1) * self.columns - 0.5
-        return self.plane.at(row, column)
+        return row, at.x() / max(self.width(), 1) * self.columns - 0.5
 
     def on_widget(self, place_mm: Vector) -> QPointF:
         """Where a place of the patient is on the widget."""
@@ -116,7 +138,7 @@ class Pane(QWidget):
         return QPointF((column + 0.5) / self.columns * self.width(), (row + 0.5) / self.rows * self.height())
 
     def mm_per_point(self) -> float:
-        return self.plane.pixel_spacing_mm[0] * self.rows / max(self.height(), 1) if self.plane else 1.0
+        return self._pixel_mm * self.rows / max(self.height(), 1) if self._pixel_mm else 1.0
 
     # ------------------------------------------------------------------------------------------------ painting
 
@@ -126,18 +148,26 @@ class Pane(QWidget):
         painter.setRenderHints(QPainter.RenderHint.SmoothPixmapTransform | QPainter.RenderHint.Antialiasing)
         if self._image is not None:
             painter.drawImage(QRectF(self.rect()), self._image)
+        if self._tint is not None:
+            painter.drawImage(QRectF(self.rect()), self._tint)
         if self.plane is not None:
             for line in self.overlay.lines:
                 self._paint_line(painter, line)
             for mark in self.overlay.marks:
                 self._paint_mark(painter, mark)
             self._paint_letters(painter, self.plane)
+        if self._pixel_mm:
             self._paint_scale(painter)
+        if self.overlay.view is not None:
+            self._paint_cube(painter, self.overlay.view)
+        if self.lasso:
+            painter.setPen(QPen(_MEASURE, 1.5, Qt.PenStyle.DashLine))
+            painter.drawPolygon(QPolygonF(self.lasso))
         for number, text in enumerate(self.overlay.text):
             self._write(painter, QPointF(8, 18 + 16 * number), text, _TEXT)
         if self.message:
             self._write(painter, QPointF(8, self.height() / 2), self.message, _TEXT)
-        painter.setPen(QPen(COLOURS[self.name], 2.0 if self.hasFocus() else 1.0))
+        painter.setPen(QPen(COLOURS[main_pane(self.name)], 2.0 if self.hasFocus() else 1.0))
         painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
         painter.end()
 
@@ -163,7 +193,7 @@ class Pane(QWidget):
 
     def _paint_mark(self, painter: QPainter, mark: Mark) -> None:
         places = [self.on_widget(p) for p in mark.points_mm]
-        painter.setPen(QPen(_MEASURE, 1.5))
+        painter.setPen(QPen(mark.colour, 1.5))
         if mark.outline:
             painter.drawPolygon(QPolygonF(places))
         elif len(places) == 4:
@@ -175,7 +205,7 @@ class Pane(QWidget):
             painter.drawEllipse(place, 2.5, 2.5)
         if mark.text and places:
             for number, text in enumerate(mark.text.split("\n")):
-                self._write(painter, places[-1] + QPointF(8, -6 + 15 * number), text, _MEASURE)
+                self._write(painter, places[-1] + QPointF(8, -6 + 15 * number), text, mark.colour)
 
     def _paint_letters(self, painter: QPainter, plane: Plane) -> None:
         width, height = self.width(), self.height()
@@ -197,6 +227,17 @@ class Pane(QWidget):
         painter.setPen(QPen(_TEXT, 2.0))
         painter.drawLine(QPointF(left, bottom), QPointF(left + length / mm, bottom))
         self._write(painter, QPointF(left, bottom - 6), f"{length // 10} cm" if length >= 10 else f"{length} mm", _TEXT)
+
+    def _paint_cube(self, painter: QPainter, view: View) -> None:
+        centre = QPointF(self.width() - 2.2 * _CUBE_PX, self.height() - 2.2 * _CUBE_PX)
+        for face in cube(view):
+            shade = int(60 + 100 * face.light)
+            painter.setPen(QPen(_LETTER, 1.0))
+            painter.setBrush(QColor(shade, shade, shade + 15))
+            painter.drawPolygon(QPolygonF([centre + QPointF(x, y) * _CUBE_PX for x, y in face.corners]))
+            x, y = face.middle
+            self._write(painter, centre + QPointF(x * _CUBE_PX - 4, y * _CUBE_PX + 5), face.letter, _LETTER)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
 
     @staticmethod
     def _write(painter: QPainter, at: QPointF, text: str, colour: QColor) -> None:
@@ -241,3 +282,11 @@ def crosshair(cursor_mm: Vector, others: Sequence[tuple[str, Vector]], plane: Pl
         if sum(v * v for v in along) > 1e-9:
             lines.append(Line(cursor_mm, along, COLOURS[name]))
     return tuple(lines)
+
+
+def _painted(tint: NDArray[np.bool_]) -> QImage:
+    """(rows, columns) as a picture that is clear where nothing is tinted."""
+    rgba = np.zeros((*tint.shape, 4), dtype=np.uint8)
+    rgba[tint] = _TINT
+    rows, columns = tint.shape
+    return QImage(rgba.data, columns, rows, 4 * columns, QImage.Format.Format_RGBA8888).copy()

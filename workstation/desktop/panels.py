@@ -1,22 +1,17 @@
 """What stands beside the panes: looks, captured pictures, measures, the report and the charge."""
 
-from typing import Any
-
 import numpy as np
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QIcon, QImage, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
     QGroupBox,
-    QHBoxLayout,
     QLabel,
     QListWidget,
     QListWidgetItem,
-    QPlainTextEdit,
     QPushButton,
-    QScrollArea,
     QSlider,
     QVBoxLayout,
     QWidget,
@@ -25,39 +20,17 @@ from PySide6.QtWidgets import (
 from render.engine.framing import outer_corners
 from render.geometry import Box, vector
 from render.picture import Picture, to_rgb
-from render.presets import named_preset
-from workstation.desktop import screen as edits
-from workstation.desktop.delivery import Verdict
-from workstation.desktop.looks import presets_for, windows_for
-from workstation.desktop.session import CLINICAL_USES, Draft
+from workstation.desktop import edits
+from workstation.desktop.language import tr
+from workstation.desktop.looks import windows_for
+from workstation.desktop.screen import STYLES
 from workstation.desktop.transfer import TransferEditor
 from workstation.desktop.viewer import Viewer
 
 _THUMB = 96
 _CROP_STEPS = 200
-# Sentences to begin with, for each clinical use; a physician changes or deletes them.
-TEMPLATES: dict[str, dict[str, str]] = {
-    "vascular": {
-        "indication": "Vascular question: aneurysm, stenosis or malformation of …",
-        "findings": "Course, calibre and branches …\nAneurysm: site, neck, diameter …\nStenosis: site, degree …",
-        "impression": "",
-    },
-    "oncology": {
-        "indication": "Tumour of …, staging or follow-up.",
-        "findings": "Mass: site, size in three planes, borders …\nRelation to vessels and organs …\nNodes …",
-        "impression": "",
-    },
-    "orthopaedics": {
-        "indication": "Injury of …, fracture or joint.",
-        "findings": "Fracture lines, fragments, displacement …\nJoint surfaces …\nAlignment …",
-        "impression": "",
-    },
-    "neurosurgery": {
-        "indication": "Planning or follow-up of surgery at …",
-        "findings": "Lesion: site, size …\nRelation to skull, vessels and eloquent areas …\nApproach …",
-        "impression": "",
-    },
-}
+STYLE_TITLES = ("Rendering", "MIP", "MinIP", "Average")
+CROP_TITLES = ("From right", "To left", "From anterior", "To posterior", "From foot", "To head")
 
 
 class LookPanel(QWidget):
@@ -67,19 +40,21 @@ class LookPanel(QWidget):
         super().__init__()
         self._viewer, unit = viewer, viewer.session.volume.unit
         self.presets, self.windows, self.styles = QComboBox(), QComboBox(), QComboBox()
-        for name in presets_for(unit):
-            self.presets.addItem(named_preset(name).title or name, name)
         for window in windows_for(unit):
             self.windows.addItem(f"{window.title}{f'  ({window.key})' if window.key else ''}", window.name)
-        for style, title in zip(edits.STYLES, ("Rendering", "MIP", "MinIP", "Average"), strict=True):
-            self.styles.addItem(title, style)
+        for style, title in zip(STYLES, STYLE_TITLES, strict=True):
+            self.styles.addItem(tr(title), style)
         self.presets.activated.connect(lambda: viewer.choose_preset(self.presets.currentData()))
         self.windows.activated.connect(lambda: viewer.choose_window(self.windows.currentData()))
         self.styles.activated.connect(lambda: viewer.do(edits.with_style, self.styles.currentData()))
-        self.table = QCheckBox("Without table and holder")
+        self.table = QCheckBox(tr("Without table and holder"))
         self.table.clicked.connect(viewer.toggle_table)
         form = QFormLayout(self)
-        for label, field in (("3D preset", self.presets), ("3D style", self.styles), ("Window", self.windows)):
+        for label, field in (
+            (tr("3D preset"), self.presets),
+            (tr("3D style"), self.styles),
+            (tr("Window"), self.windows),
+        ):
             form.addRow(label, field)
         form.addRow(self.table)
         form.addRow(TransferEditor(viewer))
@@ -88,7 +63,12 @@ class LookPanel(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        solid = self._viewer.session.screen.solid
+        solid, looks = self._viewer.session.screen.solid, self._viewer.looks
+        names = looks.presets_for(self._viewer.session.volume.unit)
+        if names != [self.presets.itemData(n) for n in range(self.presets.count())]:
+            self.presets.clear()
+            for name in names:
+                self.presets.addItem(looks.preset(name).title or name, name)
         self.presets.setCurrentIndex(self.presets.findData(solid.transfer.name))
         self.styles.setCurrentIndex(self.styles.findData(solid.style))
         self.table.setChecked(solid.body_above is not None)
@@ -101,21 +81,21 @@ class CropBox(QGroupBox):
     """What of the patient the 3D pane shows: two ends along each axis of the patient."""
 
     def __init__(self, viewer: Viewer) -> None:
-        super().__init__("Crop")
+        super().__init__(tr("Crop"))
         self._viewer = viewer
         corners = outer_corners(viewer.session.volume)
         self._ends = [(min(c[axis] for c in corners), max(c[axis] for c in corners)) for axis in range(3)]
         self.sliders: list[QSlider] = []
         form = QFormLayout(self)
-        for title in ("From right", "To left", "From anterior", "To posterior", "From foot", "To head"):
+        for title in CROP_TITLES:
             slider = QSlider(Qt.Orientation.Horizontal)
             slider.setRange(0, _CROP_STEPS)
-            slider.setAccessibleName(f"Crop {title.lower()}")
+            slider.setAccessibleName(f"{tr('Crop')}: {tr(title)}")
             slider.sliderPressed.connect(viewer.session.begin)
             slider.sliderReleased.connect(self._released)
             slider.valueChanged.connect(self._moved)
             self.sliders.append(slider)
-            form.addRow(title, slider)
+            form.addRow(tr(title), slider)
         viewer.changed.connect(self.refresh)
         self.refresh()
 
@@ -156,9 +136,10 @@ class Tray(QWidget):
         self.list = QListWidget()
         self.list.setIconSize(QSize(_THUMB, _THUMB))
         self.list.itemChanged.connect(self._ticked)
-        self.remove = QPushButton("Remove")
+        self.remove = QPushButton(tr("Remove"))
         self.remove.clicked.connect(self._remove)
-        hint = QLabel("Ticked pictures are for the report. What is stored is drawn anew.")
+        viewer.drawer.small.connect(self._drawn)
+        hint = QLabel(tr("Ticked pictures are for the report. What is stored is drawn anew."))
         hint.setWordWrap(True)
         layout = QVBoxLayout(self)
         for part in (hint, self.list, self.remove):
@@ -175,19 +156,23 @@ class Tray(QWidget):
             self.list.addItem(QListWidgetItem())
         for number, capture in enumerate(captures):
             item = self.list.item(number)
-            if item.text() != capture.recipe.name:
-                item.setText(capture.recipe.name)
-                item.setIcon(self._icon(capture))
+            name = capture.recipe.name
+            if item.text() != name:
+                item.setText(name)
+                item.setIcon(self._icons.get(name, QIcon()))
+            if name not in self._icons:
+                self._icons[name] = QIcon()
+                self._viewer.drawer.ask_small(name, capture.recipe)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(Qt.CheckState.Checked if capture.key else Qt.CheckState.Unchecked)
         self.list.blockSignals(False)
         self.remove.setEnabled(bool(captures))
 
-    def _icon(self, capture: edits.Capture) -> QIcon:
-        name = capture.recipe.name
-        if name not in self._icons:
-            self._icons[name] = QIcon(QPixmap.fromImage(image_of(self._viewer.thumbnail(capture.recipe))))
-        return self._icons[name]
+    def _drawn(self, name: str, picture: Picture) -> None:
+        """A small picture has come."""
+        self._icons[name] = QIcon(QPixmap.fromImage(image_of(picture)))
+        for item in self.list.findItems(name, Qt.MatchFlag.MatchExactly):
+            item.setIcon(self._icons[name])
 
     def _ticked(self, item: QListWidgetItem) -> None:
         key = item.checkState() == Qt.CheckState.Checked
@@ -207,7 +192,7 @@ class Measures(QWidget):
         super().__init__()
         self._viewer, self.list = viewer, QListWidget()
         self.list.itemActivated.connect(self._go)
-        self.remove = QPushButton("Remove")
+        self.remove = QPushButton(tr("Remove"))
         self.remove.clicked.connect(self._remove)
         layout = QVBoxLayout(self)
         layout.addWidget(self.list)
@@ -231,143 +216,6 @@ class Measures(QWidget):
     def _remove(self) -> None:
         if self.list.currentRow() >= 0:
             self._viewer.do(edits.unmeasured, self.list.currentRow())
-
-
-class ReportPanel(QScrollArea):
-    """The structured report. signed : the physician wants to sign; sign is only for physicians."""
-
-    signed = Signal()
-
-    def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
-        self._session = viewer.session
-        inner = QWidget()
-        form = QVBoxLayout(inner)
-        self.use = QComboBox()
-        self.use.addItem("Template …", None)
-        for name in CLINICAL_USES:
-            self.use.addItem(name.capitalize(), name)
-        self.use.activated.connect(self._template)
-        form.addWidget(self.use)
-        self.fields: dict[str, QPlainTextEdit] = {}
-        for key, title, hint, height in (
-            ("indication", "Indication", "", 54),
-            ("findings", "Findings, 3D findings included", "", 120),
-            ("impression", "Impression", "", 80),
-            ("necessity", "Medical necessity", "Why 3D was needed for this patient", 54),
-            ("utility", "Clinical utility", "What the 3D pictures contributed", 54),
-            ("workstation", "Independent workstation", "That the pictures were made on an independent workstation", 54),
-        ):
-            box = QGroupBox(title)
-            edit = QPlainTextEdit()
-            edit.setPlaceholderText(hint)
-            edit.setTabChangesFocus(True)
-            edit.setFixedHeight(height)
-            edit.setAccessibleName(title)
-            edit.textChanged.connect(lambda key=key, edit=edit: self._wrote(key, edit.toPlainText()))
-            QVBoxLayout(box).addWidget(edit)
-            self.fields[key] = edit
-            form.addWidget(box)
-        self.required, self.concurrent = (
-            _asked(form, "An independent workstation was required"),
-            _asked(form, "I supervised the work while it was done"),
-        )
-        self.required.activated.connect(lambda: self._session.write(required=self.required.currentData()))
-        self.concurrent.activated.connect(lambda: self._session.write(concurrent=self.concurrent.currentData()))
-        self.sign = QPushButton("Sign and deliver …")
-        self.sign.clicked.connect(self.signed)
-        form.addWidget(self.sign)
-        self.why_not = QLabel()
-        self.why_not.setWordWrap(True)
-        form.addWidget(self.why_not)
-        self.setWidget(inner)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.show_draft(self._session.draft)
-
-    def show_draft(self, draft: Draft) -> None:
-        for key, edit in self.fields.items():
-            if edit.toPlainText() != getattr(draft, key):
-                edit.setPlainText(getattr(draft, key))
-        self.use.setCurrentIndex(max(self.use.findData(draft.clinical_use), 0))
-        self.required.setCurrentIndex(self.required.findData(draft.required))
-        self.concurrent.setCurrentIndex(self.concurrent.findData(draft.concurrent))
-
-    def allow_signing(self, why_not: str) -> None:
-        """An empty reason allows it."""
-        self.sign.setEnabled(not why_not)
-        self.why_not.setText(why_not)
-
-    def _wrote(self, key: str, text: str) -> None:
-        self._session.write(**{key: text})
-
-    def _template(self) -> None:
-        name = self.use.currentData()
-        self._session.write(clinical_use=name)
-        for key, text in TEMPLATES.get(name or "", {}).items():
-            # What somebody wrote is never written over.
-            if not self.fields[key].toPlainText().strip():
-                self.fields[key].setPlainText(text)
-
-
-def _asked(form: QVBoxLayout, question: str) -> QComboBox:
-    box = QComboBox()
-    for title, value in (("not stated", None), ("yes", True), ("no", False)):
-        box.addItem(title, value)
-    box.setAccessibleName(question)
-    row = QHBoxLayout()
-    label = QLabel(question)
-    label.setWordWrap(True)
-    row.addWidget(label, 1)
-    row.addWidget(box)
-    form.addLayout(row)
-    return box
-
-
-class ChargePanel(QWidget):
-    """The decision as it stands, with a button to the field that fills what is missing. fill : the field's name."""
-
-    fill = Signal(str)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._layout = QVBoxLayout(self)
-        self.headline = QLabel()
-        self.headline.setObjectName("headline")
-        self.headline.setWordWrap(True)
-        self._layout.addWidget(self.headline)
-        self._items = QVBoxLayout()
-        self._layout.addLayout(self._items)
-        self.note = QLabel()
-        self.note.setWordWrap(True)
-        self._layout.addWidget(self.note)
-        self._layout.addStretch()
-        self.verdict: Verdict | None = None
-
-    def show_verdict(self, verdict: Verdict) -> None:
-        if verdict == self.verdict:
-            return
-        self.verdict = verdict
-        self.headline.setText(verdict.headline)
-        self.note.setText(verdict.note)
-        _emptied(self._items)
-        for sentence, who, field in verdict.missing:
-            row, label = QHBoxLayout(), QLabel(f"{sentence}\nCan be supplied by: {who}")
-            label.setWordWrap(True)
-            row.addWidget(label, 1)
-            if field:
-                button = QPushButton("Fill in")
-                button.clicked.connect(lambda _=False, field=field: self.fill.emit(field))
-                row.addWidget(button)
-            self._items.addLayout(row)
-
-
-def _emptied(layout: Any) -> None:
-    while (item := layout.takeAt(0)) is not None:
-        if item.widget() is not None:
-            item.widget().deleteLater()
-        elif item.layout() is not None:
-            _emptied(item.layout())
 
 
 def image_of(picture: Picture) -> QImage:

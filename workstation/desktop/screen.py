@@ -1,49 +1,93 @@
-"""What is on the screen, as a value: every edit makes another one, so that undo is keeping the old ones.
+"""What is on the screen, as a value: every edit (`edits.py`) makes another one, so that undo is keeping the old ones.
 
 Knows no Qt. A pane's picture is `draw` of the recipe that `recipe_of` gives for it, and nothing else.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, cast, get_args
 
 from pydantic import ConfigDict
 
-from render.geometry import Box, Vector, View, cross, vector
+from render.geometry import Box, Vector, View, vector
 from render.recipe import (
     Clip,
-    ControlPoint,
+    CurvedReformat,
+    LabelRule,
     Projection,
     ProjectionMode,
     Recipe,
     Reformat,
-    Rotation,
     TransferFunction,
     VolumeRendering,
 )
 from render.recipe import Window as ValueWindow
+from render.steps import MaskStep
 from render.volume import Volume
 
 SliceName = Literal["axial", "coronal", "sagittal"]
-PaneName = Literal["axial", "coronal", "sagittal", "solid"]
-Layout = Literal["four", "axial", "coronal", "sagittal", "solid"]
+MainName = Literal["axial", "coronal", "sagittal", "solid", "curved"]
+# The panes of the other volume show what the pane of the same name shows of this one.
+OtherName = Literal["axial_other", "coronal_other", "sagittal_other", "solid_other"]
+PaneName = MainName | OtherName
+Layout = Literal[
+    "four", "axial", "coronal", "sagittal", "solid", "large_solid", "planes", "curved", "compare", "compare_solid"
+]
 Style = Literal["rendering", "mip", "minip", "average"]
-MeasureKind = Literal["distance", "angle", "cobb", "ellipse", "polygon"]
+CurveForm = Literal["straightened", "stretched"]
+MeasureKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume"]
 SLICES: tuple[SliceName, ...] = get_args(SliceName)
-PANES: tuple[PaneName, ...] = get_args(PaneName)
-LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+MAIN: tuple[MainName, ...] = get_args(MainName)
+OTHERS: tuple[OtherName, ...] = get_args(OtherName)
+PANES: tuple[PaneName, ...] = (*MAIN, *OTHERS)
 STYLES: tuple[Style, ...] = get_args(Style)
 MODES: tuple[ProjectionMode, ...] = get_args(ProjectionMode)
 
+# Where each pane stands: row, column, rows, columns of a grid.
+LAYOUTS: dict[Layout, dict[PaneName, tuple[int, int, int, int]]] = {
+    "four": {"axial": (0, 0, 1, 1), "sagittal": (0, 1, 1, 1), "coronal": (1, 0, 1, 1), "solid": (1, 1, 1, 1)},
+    "axial": {"axial": (0, 0, 1, 1)},
+    "coronal": {"coronal": (0, 0, 1, 1)},
+    "sagittal": {"sagittal": (0, 0, 1, 1)},
+    "solid": {"solid": (0, 0, 1, 1)},
+    "large_solid": {"solid": (0, 0, 3, 3), "axial": (0, 3, 1, 1), "coronal": (1, 3, 1, 1), "sagittal": (2, 3, 1, 1)},
+    "planes": {"axial": (0, 0, 1, 1), "coronal": (0, 1, 1, 1), "sagittal": (0, 2, 1, 1)},
+    "curved": {
+        "axial": (0, 0, 1, 1),
+        "sagittal": (0, 1, 1, 1),
+        "coronal": (1, 0, 1, 1),
+        "solid": (1, 1, 1, 1),
+        "curved": (0, 2, 2, 1),
+    },
+    "compare": {
+        "axial": (0, 0, 1, 1),
+        "axial_other": (0, 1, 1, 1),
+        "coronal": (1, 0, 1, 1),
+        "coronal_other": (1, 1, 1, 1),
+    },
+    "compare_solid": {"solid": (0, 0, 1, 1), "solid_other": (0, 1, 1, 1)},
+}
+LAYOUT_TITLES: dict[Layout, str] = {
+    "four": "Four panes",
+    "axial": "Axial",
+    "coronal": "Coronal",
+    "sagittal": "Sagittal",
+    "solid": "3D",
+    "large_solid": "3D large, planes beside it",
+    "planes": "Three planes",
+    "curved": "Curved reformat",
+    "compare": "Comparison, planes",
+    "compare_solid": "Comparison, 3D",
+}
+
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
-# Smaller than any structure and larger than any patient: what zoom stops at.
-_LEAST_MM, _MOST_MM = 5.0, 3000.0
 _VIEWS: dict[SliceName, View] = {
     "axial": View.parse("foot"),
     "coronal": View.parse("anterior"),
     "sagittal": View.parse("left"),
 }
+# What the steps of a reader's mask mark is not drawn.
+CUT_AWAY = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +105,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class Solid:
-    """The 3D pane. crop, clips, body_above : as in `render.recipe.VolumeRendering`."""
+    """The 3D pane. crop, clips, body_above : as in `render.recipe.VolumeRendering`. steps : what was cut away."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     view: View
@@ -72,21 +116,56 @@ class Solid:
     crop: Box | None = None
     clips: tuple[Clip, ...] = ()
     body_above: float | None = None
+    steps: tuple[MaskStep, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The curved pane: as in `render.recipe.CurvedReformat`. path_mm : the places clicked, LPS."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    path_mm: tuple[Vector, ...] = ()
+    form: CurveForm = "straightened"
+    view: View = View()
+    angle_deg: float = 0.0
+    slab_mm: float = 0.0
+    mode: ProjectionMode = "mip"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The other volume: its series, and which of the series' volumes. offset_mm : from a place of this volume to the
+    same place of the patient in the other one."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    series_uid: str
+    which: int | None = None
+    offset_mm: Vector = (0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
     """points_mm : two for a distance, three for an angle (vertex second), four for Cobb's (two lines), two corners for
-    an ellipse, three or more for a polygon. view : from which side it was drawn; an outline lies in its plane."""
+    an ellipse, three or more for a polygon, the seed of a volume. view : from which side it was drawn; an outline lies
+    in its plane. low, high : the values a volume hangs together by."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     kind: MeasureKind
     points_mm: tuple[Vector, ...]
     view: View
+    low: float = 0.0
+    high: float = 0.0
 
 
 # How many places each kind needs; None: as many as one likes, from three.
-POINTS: dict[MeasureKind, int | None] = {"distance": 2, "angle": 3, "cobb": 4, "ellipse": 2, "polygon": None}
+POINTS: dict[MeasureKind, int | None] = {
+    "distance": 2,
+    "angle": 3,
+    "cobb": 4,
+    "ellipse": 2,
+    "polygon": None,
+    "volume": 1,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +173,7 @@ class Capture:
     """A picture that was chosen: its recipe, which is drawn anew when it is kept. key : for the report."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
-    recipe: VolumeRendering | Projection | Reformat
+    recipe: Recipe
     key: bool = False
 
 
@@ -112,6 +191,8 @@ class Screen:
     layout: Layout = "four"
     measures: tuple[Measure, ...] = ()
     captures: tuple[Capture, ...] = ()
+    curve: Curve = Curve()
+    compared: Compared | None = None
 
     def slice(self, name: SliceName) -> Slice:
         found = getattr(self, name)
@@ -128,14 +209,38 @@ def opened(volume: Volume, window: ValueWindow, transfer: TransferFunction, body
     return Screen(middle, window, axial, coronal, sagittal, solid)
 
 
-# ---------------------------------------------------------------------------------------------------- recipes
+def main_pane(pane: PaneName) -> MainName:
+    """The pane of this volume that a pane goes with: itself, or the one that the other volume's follows."""
+    return cast(MainName, pane.removesuffix("_other"))
 
 
-def recipe_of(screen: Screen, pane: PaneName, rows: int, columns: int) -> Recipe:
-    """The recipe of what a pane shows, at that size."""
-    if pane == "solid":
-        return _solid_recipe(screen, rows, columns)
-    plane = screen.slice(pane)
+def is_slice(pane: PaneName) -> bool:
+    """Whether a pane shows a plane, of this volume or of the other."""
+    return main_pane(pane) in SLICES
+
+
+def plane_name(pane: PaneName) -> SliceName:
+    """The plane of a pane that `is_slice`."""
+    return cast(SliceName, main_pane(pane))
+
+
+def offset_of(screen: Screen, pane: PaneName) -> Vector:
+    """From a place of this volume to the same one in the volume that a pane shows."""
+    shown = screen.compared is not None and pane in OTHERS
+    return screen.compared.offset_mm if shown and screen.compared is not None else (0.0, 0.0, 0.0)
+
+
+def recipe_of(screen: Screen, pane: PaneName, rows: int, columns: int) -> Recipe | None:
+    """The recipe of what a pane shows, at that size; None for a curve that has no path yet."""
+    name = main_pane(pane)
+    if name == "curved":
+        return _curved_recipe(screen, rows, columns)
+    recipe = _solid_recipe(screen, rows, columns) if name == "solid" else _plane_recipe(screen, name, rows, columns)
+    return recipe if pane in MAIN else _in_other(recipe, offset_of(screen, pane))
+
+
+def _plane_recipe(screen: Screen, name: SliceName, rows: int, columns: int) -> Reformat:
+    plane = screen.slice(name)
     return Reformat(
         screen.window,
         plane.view,
@@ -145,11 +250,11 @@ def recipe_of(screen: Screen, pane: PaneName, rows: int, columns: int) -> Recipe
         centre_mm=through_cursor(screen, plane),
         thickness_mm=plane.slab_mm,
         mode=plane.mode,
-        name=pane.capitalize() if plane.slab_mm == 0.0 else f"{pane.capitalize()}, {plane.mode} {plane.slab_mm:g} mm",
+        name=name.capitalize() if plane.slab_mm == 0.0 else f"{name.capitalize()}, {plane.mode} {plane.slab_mm:g} mm",
     )
 
 
-def _solid_recipe(screen: Screen, rows: int, columns: int) -> Recipe:
+def _solid_recipe(screen: Screen, rows: int, columns: int) -> VolumeRendering | Projection:
     s = screen.solid
     shared: dict[str, Any] = {
         "view": s.view,
@@ -160,10 +265,46 @@ def _solid_recipe(screen: Screen, rows: int, columns: int) -> Recipe:
         "crop": s.crop,
         "clips": s.clips,
         "body_above": s.body_above,
+        "segments": s.steps,
+        "masking": (LabelRule(CUT_AWAY, "exclude"),) if s.steps else (),
     }
     if s.style == "rendering":
         return VolumeRendering(s.transfer, **shared, name=f"{s.transfer.name.replace('_', ' ')}, {s.view.words}")
     return Projection(s.style, screen.window, **shared, name=f"{s.style.upper()}, {s.view.words}")
+
+
+def _curved_recipe(screen: Screen, rows: int, columns: int) -> CurvedReformat | None:
+    c = screen.curve
+    if len(c.path_mm) < 2:
+        return None
+    turned = f", {c.angle_deg:g}°" if c.angle_deg and c.form == "straightened" else ""
+    return CurvedReformat(
+        screen.window,
+        c.path_mm,
+        c.form,
+        c.view,
+        c.angle_deg if c.form == "straightened" else 0.0,
+        rows=rows,
+        columns=columns,
+        thickness_mm=c.slab_mm,
+        mode=c.mode,
+        name=f"Curved, {c.form}{turned}",
+    )
+
+
+def _in_other(recipe: Reformat | VolumeRendering | Projection, offset: Vector) -> Recipe:
+    """The same part of the patient in the other volume. What was cut away by hand is of this volume alone."""
+
+    def moved(at: Vector) -> Vector:
+        return vector(a + b for a, b in zip(at, offset, strict=True))
+
+    assert recipe.centre_mm is not None
+    centre = moved(recipe.centre_mm)
+    if isinstance(recipe, Reformat):
+        return replace(recipe, centre_mm=centre)
+    crop = None if recipe.crop is None else Box(moved(recipe.crop.lower_mm), moved(recipe.crop.upper_mm))
+    clips = tuple(replace(clip, point_mm=moved(clip.point_mm)) for clip in recipe.clips)
+    return replace(recipe, centre_mm=centre, crop=crop, clips=clips, segments=(), masking=())
 
 
 def through_cursor(screen: Screen, plane: Slice) -> Vector:
@@ -171,205 +312,3 @@ def through_cursor(screen: Screen, plane: Slice) -> Vector:
     n = plane.view.towards_observer
     depth = sum((c - m) * a for c, m, a in zip(screen.cursor_mm, plane.centre_mm, n, strict=True))
     return vector(m + depth * a for m, a in zip(plane.centre_mm, n, strict=True))
-
-
-# ---------------------------------------------------------------------------------------------------- edits
-
-
-def at_cursor(screen: Screen, place_mm: Vector) -> Screen:
-    """The crosshair elsewhere: all planes follow."""
-    return replace(screen, cursor_mm=vector(place_mm))
-
-
-def scrolled(screen: Screen, pane: SliceName, steps: float, step_mm: float) -> Screen:
-    """The plane of a pane further from (steps > 0) or nearer to the observer."""
-    n = screen.slice(pane).view.towards_observer
-    return at_cursor(screen, vector(c - steps * step_mm * a for c, a in zip(screen.cursor_mm, n, strict=True)))
-
-
-def windowed(screen: Screen, window: ValueWindow) -> Screen:
-    return replace(screen, window=window)
-
-
-def panned(screen: Screen, pane: PaneName, right_mm: float, down_mm: float) -> Screen:
-    """The picture of a pane pushed to the right and down: its middle moves the other way."""
-    if pane == "solid":
-        return replace(screen, solid=replace(screen.solid, centre_mm=_pushed(screen.solid, right_mm, down_mm)))
-    plane = screen.slice(pane)
-    return _with_slice(screen, pane, replace(plane, centre_mm=_pushed(plane, right_mm, down_mm)))
-
-
-def _pushed(pane: Slice | Solid, right_mm: float, down_mm: float) -> Vector:
-    right, up = pane.view.right, pane.view.up
-    return vector(c - right_mm * r + down_mm * u for c, r, u in zip(pane.centre_mm, right, up, strict=True))
-
-
-def zoomed(screen: Screen, pane: PaneName, factor: float) -> Screen:
-    """factor above 1: nearer."""
-    if pane == "solid":
-        height = min(max(screen.solid.height_mm / factor, _LEAST_MM), _MOST_MM)
-        return replace(screen, solid=replace(screen.solid, height_mm=height))
-    plane = screen.slice(pane)
-    height = min(max(plane.height_mm / factor, _LEAST_MM), _MOST_MM)
-    return _with_slice(screen, pane, replace(plane, height_mm=height))
-
-
-def _with_slice(screen: Screen, name: SliceName, plane: Slice) -> Screen:
-    if name == "axial":
-        return replace(screen, axial=plane)
-    return replace(screen, coronal=plane) if name == "coronal" else replace(screen, sagittal=plane)
-
-
-def rotated(screen: Screen, right_deg: float, down_deg: float) -> Screen:
-    """The patient in the 3D pane turned: what faces the observer moves to the right and down."""
-    view = screen.solid.view
-    elevation = min(max(view.elevation_deg + down_deg, -90.0), 90.0)
-    turned = View(view.azimuth_deg - right_deg, elevation, view.roll_deg)
-    return replace(screen, solid=replace(screen.solid, view=turned))
-
-
-def seen_from(screen: Screen, view: View) -> Screen:
-    return replace(screen, solid=replace(screen.solid, view=view))
-
-
-def tilted(screen: Screen, pane: SliceName, clockwise_deg: float) -> Screen:
-    """The crosshair of a pane turned: the two other planes turn with it about this pane's line of sight."""
-    axis = tuple(-v for v in screen.slice(pane).view.towards_observer)
-    for name in SLICES:
-        if name != pane:
-            plane = screen.slice(name)
-            towards, up = (_turned(v, axis, clockwise_deg) for v in (plane.view.towards_observer, plane.view.up))
-            screen = _with_slice(screen, name, replace(plane, view=View.facing(towards, up)))
-    return screen
-
-
-def _turned(v: Vector, axis: tuple[float, ...], degrees: float) -> Vector:
-    """v turned about a unit axis, right-handed. Source: Rodrigues 1840."""
-    a = vector(axis)
-    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    along = sum(p * q for p, q in zip(a, v, strict=True)) * (1.0 - c)
-    return vector(p * c + q * s + along * r for p, q, r in zip(v, cross(a, v), a, strict=True))
-
-
-def thickened(screen: Screen, pane: SliceName, slab_mm: float) -> Screen:
-    return _with_slice(screen, pane, replace(screen.slice(pane), slab_mm=min(max(slab_mm, 0.0), 500.0)))
-
-
-def with_mode(screen: Screen, pane: SliceName, mode: ProjectionMode) -> Screen:
-    return _with_slice(screen, pane, replace(screen.slice(pane), mode=mode))
-
-
-def with_transfer(screen: Screen, transfer: TransferFunction) -> Screen:
-    return replace(screen, solid=replace(screen.solid, transfer=transfer, style="rendering"))
-
-
-def shifted(screen: Screen, by: float) -> Screen:
-    """The transfer function moved along the values, as a window is: more or less shows."""
-    transfer = screen.solid.transfer
-    points = tuple(replace(point, value=point.value + by) for point in transfer.points)
-    return with_transfer(screen, replace(transfer, points=points))
-
-
-def point_moved(screen: Screen, number: int, value: float, opacity: float) -> Screen:
-    """A point of the transfer function elsewhere, but never past its neighbours."""
-    points = list(screen.solid.transfer.points)
-    lowest = points[number - 1].value if number > 0 else -math.inf
-    highest = points[number + 1].value if number + 1 < len(points) else math.inf
-    at = min(max(value, lowest), highest)
-    points[number] = replace(points[number], value=at, opacity=min(max(opacity, 0.0), 1.0))
-    return _with_points(screen, points)
-
-
-def point_coloured(screen: Screen, number: int, red: float, green: float, blue: float) -> Screen:
-    points = list(screen.solid.transfer.points)
-    points[number] = replace(points[number], red=red, green=green, blue=blue)
-    return _with_points(screen, points)
-
-
-def point_added(screen: Screen, value: float, opacity: float) -> Screen:
-    """A new point, in the colour that the function has there."""
-    points = list(screen.solid.transfer.points)
-    number = sum(point.value <= value for point in points)
-    near = [points[max(number - 1, 0)], points[min(number, len(points) - 1)]]
-    gap = near[1].value - near[0].value
-    part = (value - near[0].value) / gap if gap > 0.0 else 0.0
-    red, green, blue = (
-        getattr(near[0], c) + part * (getattr(near[1], c) - getattr(near[0], c)) for c in ("red", "green", "blue")
-    )
-    points.insert(number, ControlPoint(value, red, green, blue, min(max(opacity, 0.0), 1.0)))
-    return _with_points(screen, points)
-
-
-def point_removed(screen: Screen, number: int) -> Screen:
-    """One point less; two stay."""
-    points = list(screen.solid.transfer.points)
-    if len(points) > 2:
-        del points[number]
-    return _with_points(screen, points)
-
-
-def _with_points(screen: Screen, points: Sequence[ControlPoint]) -> Screen:
-    return with_transfer(screen, replace(screen.solid.transfer, points=tuple(points)))
-
-
-def with_style(screen: Screen, style: Style) -> Screen:
-    return replace(screen, solid=replace(screen.solid, style=style))
-
-
-def cropped(screen: Screen, crop: Box | None) -> Screen:
-    return replace(screen, solid=replace(screen.solid, crop=crop))
-
-
-def cut(screen: Screen) -> Screen:
-    """Clips away what lies between the observer and the crosshair; once more takes all clips off again."""
-    if screen.solid.clips:
-        return replace(screen, solid=replace(screen.solid, clips=()))
-    clip = Clip(screen.cursor_mm, screen.solid.view.towards_observer)
-    return replace(screen, solid=replace(screen.solid, clips=(clip,)))
-
-
-def without_table(screen: Screen, above: float | None) -> Screen:
-    return replace(screen, solid=replace(screen.solid, body_above=above))
-
-
-def laid_out(screen: Screen, layout: Layout) -> Screen:
-    return replace(screen, layout=layout)
-
-
-def measured(screen: Screen, measure: Measure) -> Screen:
-    return replace(screen, measures=(*screen.measures, measure))
-
-
-def unmeasured(screen: Screen, number: int) -> Screen:
-    return replace(screen, measures=screen.measures[:number] + screen.measures[number + 1 :])
-
-
-def captured(screen: Screen, pane: PaneName, pixels: int = 512, frames: int = 1) -> Screen:
-    """The picture of a pane into the tray, square, under a name of its own; of the 3D pane also as a rotation."""
-    recipe = recipe_of(screen, pane, pixels, pixels)
-    if frames > 1 and not isinstance(recipe, Reformat):
-        recipe = replace(recipe, rotation=Rotation(frames), name=f"{recipe.name}, rotation")
-    return collected(screen, (recipe,))
-
-
-def collected(screen: Screen, recipes: Sequence[Recipe]) -> Screen:
-    """Recipes into the tray, each under a name of its own: those of a protocol, for one."""
-    captures = list(screen.captures)
-    for recipe in recipes:
-        taken = {capture.recipe.name for capture in captures}
-        name, number = recipe.name, 2
-        while name in taken:
-            name, number = f"{recipe.name} ({number})", number + 1
-        captures.append(Capture(replace(recipe, name=name)))
-    return replace(screen, captures=tuple(captures))
-
-
-def uncaptured(screen: Screen, number: int) -> Screen:
-    return replace(screen, captures=screen.captures[:number] + screen.captures[number + 1 :])
-
-
-def chosen(screen: Screen, number: int, key: bool) -> Screen:
-    """A captured picture chosen for the report, or not."""
-    captures = list(screen.captures)
-    captures[number] = replace(captures[number], key=key)
-    return replace(screen, captures=tuple(captures))

@@ -1,32 +1,50 @@
-"""Four panes, and what hands do in them: every gesture becomes an edit of the session's screen."""
+"""The panes of a study: what they show, and the commands of menus and keys. What hands do in them is `hands.py`."""
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import QPointF, Qt, QTimer, Signal
-from PySide6.QtGui import QMouseEvent
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from render import View, Window, coarser, draw
-from render.geometry import Plane, Vector, point
-from render.measure import Statistics, angle_deg, cobb_deg, distance_mm, ellipse, within
+from render import StepError, View, Volume
+from render.engine.framing import outer_corners
+from render.geometry import Box, Vector, point, vector
 from render.picture import Picture
-from render.recipe import Recipe, Reformat
-from workstation.desktop import screen as edits
+from render.recipe import Recipe
+from workstation.desktop import edits
 from workstation.desktop.drawing import Drawer, Wish
-from workstation.desktop.looks import TABLE_ABOVE_HU, presets_for, transfer_of, window_of, windows_for
-from workstation.desktop.pane import Mark, Overlay, Pane, crosshair
-from workstation.desktop.screen import MODES, PANES, POINTS, SLICES, STYLES, Measure, MeasureKind, PaneName, SliceName
+from workstation.desktop.hands import Hands
+from workstation.desktop.language import tr
+from workstation.desktop.looks import TABLE_ABOVE_HU, Looks, window_of, windows_for
+from workstation.desktop.measuring import Measuring, near
+from workstation.desktop.pane import CROP, PATH, Mark, Overlay, Pane, crosshair
+from workstation.desktop.screen import (
+    LAYOUTS,
+    MAIN,
+    MODES,
+    OTHERS,
+    PANES,
+    SLICES,
+    STYLES,
+    Layout,
+    Measure,
+    PaneName,
+    Screen,
+    is_slice,
+    main_pane,
+    offset_of,
+    plane_name,
+    recipe_of,
+)
 from workstation.desktop.session import Session
 
-TOOLS = ("window", "pan", "zoom", "crosshair", "tilt", "distance", "angle", "cobb", "ellipse", "polygon")
-_TURN_DEG = 0.4  # for each point of the mouse
+TOOLS = (
+    "window", "pan", "zoom", "crosshair", "tilt", "crop", "scissors", "piece", "path",
+    "distance", "angle", "cobb", "ellipse", "polygon", "volume",
+)  # fmt: skip
 _NEAR_MM = 2.0  # a measure shows on planes this close to it
 _CINE_MS = 80
-_STILL_MS = 120  # a wheel that has not moved for so long is still
-_SLAB_STEP_MM = 5.0
 
 
 class Viewer(QWidget):
@@ -36,309 +54,292 @@ class Viewer(QWidget):
     chose_tool = Signal(str)
     said = Signal(str)
 
-    def __init__(self, session: Session, engine: Callable[[Recipe], str], buttons: dict[str, str]) -> None:
+    def __init__(
+        self, session: Session, engine: Callable[[Recipe], str], buttons: dict[str, str], looks: Looks
+    ) -> None:
         super().__init__()
-        self.session, self.tool = session, "window"
-        self._buttons = {Qt.MouseButton.MiddleButton: buttons["middle"], Qt.MouseButton.RightButton: buttons["right"]}
+        self.session, self.tool, self.looks = session, "window", looks
+        self.measuring = Measuring(session.volume)
+        self.other: Volume | None = None
         self._first = session.screen
-        self._drag: tuple[PaneName, str, QPointF] | None = None
-        self._points: list[Vector] = []
-        self._wanted: dict[PaneName, Recipe] = {}
+        self._wanted: dict[PaneName, Recipe | None] = {}
         self._shown: dict[PaneName, Recipe] = {}
-        self._statistics: dict[Measure, Statistics | str] = {}
         self.under: PaneName = "axial"
         self.panes: dict[PaneName, Pane] = {name: Pane(name) for name in PANES}
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(2)
-        for number, name in enumerate(("axial", "sagittal", "coronal", "solid")):
-            grid.addWidget(self.panes[name], number // 2, number % 2)  # type: ignore[index]
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setSpacing(2)
+        self._laid_out: Layout | None = None
+        self._elsewhere: PaneName | None = None
+        self._apart: _Apart | None = None
+        self.hands = Hands(self, buttons)
         for pane in self.panes.values():
-            pane.pressed.connect(self._pressed)
-            pane.moved.connect(self._moved)
-            pane.released.connect(self._released)
-            pane.turned.connect(self._wheel)
-            pane.doubled.connect(self._doubled)
+            pane.setParent(self)
             pane.resized.connect(lambda name: self._ask(name, moving=False))
         self.drawer = Drawer(session.volume, engine)
         self.drawer.drawn.connect(self._drawn)
+        self.drawer.filled.connect(self.refresh)
         self.drawer.failed.connect(lambda name, sentence: self.panes[name].show_message(sentence))
         self._cine = QTimer(self)
         self._cine.setInterval(_CINE_MS)
         self._cine.timeout.connect(self._cine_step)
-        self._still = QTimer(self)
-        self._still.setSingleShot(True)
-        self._still.setInterval(_STILL_MS)
-        self._still.timeout.connect(self._settled)
         self._lay_out()
 
     def close_session(self) -> None:
         self._cine.stop()
+        self.dock_pane()
         self.drawer.stop()
 
     # ------------------------------------------------------------------------------------------------ showing
 
     def visible_panes(self) -> tuple[PaneName, ...]:
-        layout = self.session.screen.layout
-        return PANES if layout == "four" else (layout,)
+        found = tuple(LAYOUTS[self.session.screen.layout])
+        return found if self._elsewhere is None or self._elsewhere in found else (*found, self._elsewhere)
 
     def refresh(self, moving: bool = False) -> None:
         """Asks for the pictures of the screen as it is now."""
         self._lay_out()
         for name in self.visible_panes():
             self._ask(name, moving)
-            self._overlay(name)
+            self.show_overlay(name)
+        for measure in self.measuring.unfilled(self.session.screen.measures):
+            self.drawer.ask_errand(lambda measure=measure: self.measuring.fill(measure))  # type: ignore[misc]
         self.changed.emit()
 
     def _lay_out(self) -> None:
-        shown = self.visible_panes()
+        layout = self.session.screen.layout
+        if layout == self._laid_out:
+            return
+        self._laid_out, shown = layout, LAYOUTS[layout]
         for name, pane in self.panes.items():
+            if name == self._elsewhere:
+                continue
+            self._grid.removeWidget(pane)
+            if name in shown:
+                self._grid.addWidget(pane, *shown[name])
             pane.setVisible(name in shown)
+        for n in range(4):
+            rows = any(place[0] <= n < place[0] + place[2] for place in shown.values())
+            columns = any(place[1] <= n < place[1] + place[3] for place in shown.values())
+            self._grid.setRowStretch(n, int(rows))
+            self._grid.setColumnStretch(n, int(columns))
+        self._grid.activate()  # now: pictures are asked for in the sizes that panes will have
+
+    def undock_pane(self, name: PaneName) -> QWidget:
+        """A pane in a window of its own, for another monitor. Closing it brings the pane back."""
+        self.dock_pane()
+        self._elsewhere, pane = name, self.panes[name]
+        self._grid.removeWidget(pane)
+        self._apart = _Apart(pane)
+        self._apart.closed.connect(self.dock_pane)
+        self._apart.setWindowTitle(name)
+        self._apart.resize(900, 900)
+        self._apart.show()
+        self.refresh()
+        return self._apart
+
+    def dock_pane(self) -> None:
+        """Every pane back where the layout has it."""
+        if self._elsewhere is None or self._apart is None:
+            return
+        pane, self._elsewhere = self.panes[self._elsewhere], None
+        pane.setParent(self)
+        apart, self._apart = self._apart, None
+        apart.hide()
+        apart.deleteLater()
+        self._laid_out = None
+        self.refresh()
+
+    def compare_with(self, other: Volume | None) -> None:
+        """The volume beside this one, as the screen says which; None for none."""
+        self.other = other
+        self.refresh()
+
+    def volume_of(self, name: PaneName) -> Volume | None:
+        return self.other if name in OTHERS else self.session.volume
 
     def _ask(self, name: PaneName, moving: bool) -> None:
         if name not in self.visible_panes():
             return
-        recipe = edits.recipe_of(self.session.screen, name, *self.panes[name].picture_size())
-        self._wanted[name] = recipe
-        self.drawer.ask(Wish(name, recipe, moving))
+        volume, recipe = self.volume_of(name), recipe_of(self.session.screen, name, *self.panes[name].picture_size())
+        self._wanted[name] = recipe if volume is not None else None
+        if volume is None:
+            self.panes[name].show_message(tr("Opening what is compared …"))
+        elif recipe is None:
+            self.panes[name].show_message(tr("Click a path with the path tool, in any plane."))
+        else:
+            tinted = self.measuring.shapes(self.session.screen.measures) if name in SLICES else ()
+            self.drawer.ask(Wish(name, recipe, moving, volume, tinted))
 
     def is_settled(self) -> bool:
         """Whether every pane shows the full picture of the screen as it is."""
-        return all(self._shown.get(name) == self._wanted.get(name) is not None for name in self.visible_panes())
+        wanted = {name: self._wanted.get(name) for name in self.visible_panes()}
+        return all(recipe is None or self._shown.get(name) == recipe for name, recipe in wanted.items())
 
-    def _drawn(self, name: PaneName, picture: Picture, full: bool) -> None:
+    def _drawn(self, name: PaneName, picture: Picture, full: bool, tint: Any) -> None:
         self._shown[name] = picture.recipe
-        self.panes[name].show_picture(picture, full)
-        self._overlay(name)
+        self.panes[name].show_picture(picture, full, tint)
+        self.show_overlay(name)
 
-    def _overlay(self, name: PaneName) -> None:
+    def show_overlay(self, name: PaneName) -> None:
+        """What lies over a pane, as it is now."""
         pane, screen = self.panes[name], self.session.screen
+        if name == "curved":
+            pane.show_overlay(Overlay(self._text(name)))
         if pane.plane is None:
             return
-        others = [(other, screen.slice(other).view.towards_observer) for other in SLICES if other != name]
-        lines = crosshair(screen.cursor_mm, others, pane.plane) if name != "solid" else ()
-        pane.show_overlay(Overlay(self._text(name), lines, self._marks(name)))
+        if not is_slice(name):
+            marks = self._path_marks() if name == "solid" and screen.layout == "curved" else ()
+            pane.show_overlay(Overlay(self._text(name), (), marks, screen.solid.view))
+            return
+        others = [(o, screen.slice(o).view.towards_observer) for o in SLICES if o != main_pane(name)]
+        cursor = vector(a + b for a, b in zip(screen.cursor_mm, offset_of(screen, name), strict=True))
+        lines = crosshair(cursor, others, pane.plane)
+        marks = (*self._marks(name), *self._path_marks(), *self._crop_marks(name)) if name in MAIN else ()
+        pane.show_overlay(Overlay(self._text(name), lines, marks))
 
     def _text(self, name: PaneName) -> tuple[str, ...]:
-        screen = self.session.screen
+        screen, said = self.session.screen, tr("compared") if name in OTHERS else ""
         window = f"C {screen.window.centre:g} W {screen.window.width:g}"
-        if name == "solid":
+        if main_pane(name) == "solid":
             solid = screen.solid
             what = solid.transfer.name.replace("_", " ") if solid.style == "rendering" else f"{solid.style} {window}"
-            return (what, _rounded(solid.view).words)
-        plane = screen.slice(name)
-        slab = "" if plane.slab_mm == 0.0 else f"{plane.mode} {plane.slab_mm:g} mm"
-        return tuple(text for text in (name, window, slab) if text)
+            return tuple(text for text in (said, what, _rounded(solid.view).words) if text)
+        thick = edits.slab_of(screen, name)
+        slab = "" if thick == 0.0 else f"{edits.mode_of(screen, name)} {thick:g} mm"
+        title = main_pane(name) if name != "curved" else f"curved, {screen.curve.form}, {screen.curve.angle_deg:g}°"
+        return tuple(text for text in (said, title, window, slab) if text)
 
     # ------------------------------------------------------------------------------------------------ measures
 
     def _marks(self, name: PaneName) -> tuple[Mark, ...]:
         plane = self.panes[name].plane
-        if plane is None or name == "solid":
+        if plane is None:
             return ()
-        n, o = plane.normal, plane.origin_mm
-        near = _NEAR_MM + self.session.screen.slice(name).slab_mm / 2.0
-        marks = []
-        for measure in self.session.screen.measures:
-            deep = [abs(sum((p - q) * a for p, q, a in zip(point, o, n, strict=True))) for point in measure.points_mm]
-            if max(deep) <= near:
-                marks.append(self._mark(name, measure))
-        if self._points and name == self.under:
-            marks.append(Mark(tuple(self._points), False, ""))
+        reach = _NEAR_MM + edits.slab_of(self.session.screen, name) / 2.0
+        marks = [self._mark(m) for m in self.session.screen.measures if near(m, plane, reach)]
+        if self.hands.points and name == self.under:
+            marks.append(Mark(tuple(self.hands.points), False, ""))
         return tuple(marks)
 
-    def _mark(self, name: PaneName, measure: Measure) -> Mark:
-        outline = self._outline(measure)
+    def _mark(self, measure: Measure) -> Mark:
+        outline = self.measuring.outline(measure)
         return Mark(outline or measure.points_mm, bool(outline), self.said_of(measure))
-
-    def _outline(self, measure: Measure) -> tuple[Vector, ...]:
-        if measure.kind == "polygon":
-            return measure.points_mm
-        if measure.kind == "ellipse":
-            return ellipse(measure.points_mm[0], measure.points_mm[1], _plane_of(measure))
-        return ()
 
     def said_of(self, measure: Measure) -> str:
         """A measure in words, its numbers with their unit."""
-        points = measure.points_mm
-        if measure.kind == "distance":
-            return f"{distance_mm(*points):.1f} mm"
-        try:
-            if measure.kind == "angle":
-                return f"{angle_deg(*points):.1f}°"
-            if measure.kind == "cobb":
-                return f"Cobb {cobb_deg(*points):.1f}°"
-        except ValueError as error:
-            return str(error)
-        if measure not in self._statistics:
-            try:
-                self._statistics[measure] = within(self.session.volume, self._outline(measure), measure.view)
-            except ValueError as error:
-                self._statistics[measure] = str(error)
-        found, unit = self._statistics[measure], self.session.volume.unit
-        if isinstance(found, str):
-            return found
-        return (
-            f"{found.area_mm2:.0f} mm²\n{found.mean:.0f} ± {found.deviation:.0f} {unit}\n"
-            f"{found.least:.0f} … {found.greatest:.0f} {unit}"
+        return self.measuring.said_of(measure)
+
+    def _path_marks(self) -> tuple[Mark, ...]:
+        path = self.session.screen.curve.path_mm
+        return (Mark(path, False, "", PATH),) if path else ()
+
+    def _crop_marks(self, name: PaneName) -> tuple[Mark, ...]:
+        """The outline of the crop box, of its section that is most nearly in the plane."""
+        crop, plane = self.session.screen.solid.crop, self.panes[name].plane
+        if plane is None or (crop is None and self.tool != "crop"):
+            return ()
+        (x0, y0, z0), (x1, y1, z1) = (crop or self.whole_box).lower_mm, (crop or self.whole_box).upper_mm
+        x, y, z = self.session.screen.cursor_mm
+        sections: tuple[tuple[Vector, ...], ...] = (
+            ((x, y0, z0), (x, y1, z0), (x, y1, z1), (x, y0, z1)),
+            ((x0, y, z0), (x1, y, z0), (x1, y, z1), (x0, y, z1)),
+            ((x0, y0, z), (x1, y0, z), (x1, y1, z), (x0, y1, z)),
         )
+        axis = max(range(3), key=lambda n: abs(plane.normal[n]))
+        return (Mark(sections[axis], True, "", CROP),)
 
-    def _add_point(self, name: SliceName, place: Vector) -> None:
-        self.under = name
-        self._points.append(place)
-        kind: MeasureKind = self.tool  # type: ignore[assignment]
-        if len(self._points) == POINTS[kind]:
-            self._finish_measure(name)
-        else:
-            self._overlay(name)
+    @property
+    def whole_box(self) -> Box:
+        """The box that crops nothing away."""
+        corners = outer_corners(self.session.volume)
+        ends = [(min(c[axis] for c in corners), max(c[axis] for c in corners)) for axis in range(3)]
+        return Box(vector(low for low, _ in ends), vector(high for _, high in ends))
 
-    def _finish_measure(self, name: SliceName) -> None:
-        points, self._points = tuple(self._points), []
-        kind: MeasureKind = self.tool  # type: ignore[assignment]
-        if len(points) < (POINTS[kind] or 3) or len(set(points)) < 2:
-            self.said.emit("A measure needs places apart from each other; nothing was measured.")
-        else:
-            self.do(edits.measured, Measure(kind, points, self.session.screen.slice(name).view))
-
-    # ------------------------------------------------------------------------------------------------ hands
-
-    def do(self, edit: Callable[..., edits.Screen], *arguments: Any, moving: bool = False) -> None:
-        if self.session.change(edit, *arguments):
-            self.refresh(moving)
-
-    def choose_tool(self, tool: str) -> None:
-        self.tool, self._points = tool, []
-        self.chose_tool.emit(tool)
-
-    def _pressed(self, name: PaneName, event: QMouseEvent) -> None:
-        self.under, pane = name, self.panes[name]
-        what = self._buttons.get(event.button(), self.tool)
-        if event.button() == Qt.MouseButton.LeftButton:
-            place = pane.place(event.position())
-            if name == "solid" and what not in ("pan", "zoom", "window"):
-                what = "turn"
-            elif what in POINTS:
-                if place is not None and name != "solid":
-                    self._add_point(name, place)
-                return
-            elif what == "crosshair" and place is not None:
-                self.do(edits.at_cursor, place)
-        if name == "solid" and what == "window" and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
-            what = "turn"
-        self.session.begin()
-        self._drag = (name, what, event.position())
-
-    def _moved(self, name: PaneName, event: QMouseEvent) -> None:
-        if self._drag is None:
-            self.under = name
-            return
-        start, what, last = self._drag
-        pane, at = self.panes[start], event.position()
-        dx, dy = at.x() - last.x(), at.y() - last.y()
-        self._drag = (start, what, at)
-        mm = pane.mm_per_point()
-        if what == "turn":
-            self.do(edits.rotated, dx * _TURN_DEG, dy * _TURN_DEG, moving=True)
-        elif what == "pan":
-            self.do(edits.panned, start, dx * mm, dy * mm, moving=True)
-        elif what == "zoom":
-            self.do(edits.zoomed, start, math.exp(-dy * 0.01), moving=True)
-        elif what == "window" and start == "solid":
-            self.do(edits.shifted, dy, moving=True)
-        elif what == "window":
-            self._drag_window(dx, dy)
-        elif what == "crosshair" and start != "solid":
-            place = pane.place(at)
-            if place is not None:
-                self.do(edits.at_cursor, place, moving=True)
-        elif what == "tilt" and start != "solid" and pane.plane is not None:
-            centre = pane.on_widget(self.session.screen.cursor_mm)
-            before = math.atan2(last.y() - centre.y(), last.x() - centre.x())
-            after = math.atan2(at.y() - centre.y(), at.x() - centre.x())
-            turn = (math.degrees(after - before) + 180.0) % 360.0 - 180.0
-            self.do(edits.tilted, start, turn, moving=True)
-
-    def _drag_window(self, dx: float, dy: float) -> None:
-        window = self.session.screen.window
-        pace = max(window.width, 50.0) / 300.0
-        self.do(edits.windowed, Window(window.centre - dy * pace, max(window.width + dx * pace, 1.0)), moving=True)
-
-    def _released(self, name: PaneName, event: QMouseEvent) -> None:
-        if self._drag is not None:
-            self._drag = None
-            self.session.end()
-            self.refresh()
-
-    def _doubled(self, name: PaneName, event: QMouseEvent) -> None:
-        if self.tool == "polygon" and self._points and name != "solid":
-            self._finish_measure(name)
-        elif self.tool not in POINTS:
-            self.one_or_four(name)
-
-    def _wheel(self, name: PaneName, delta: int, modifiers: Qt.KeyboardModifier) -> None:
-        steps = delta / 120.0
-        if name == "solid":
-            self._glide(edits.zoomed, name, 1.1**steps)
-        elif modifiers & Qt.KeyboardModifier.ControlModifier:
-            self.thicken(steps * _SLAB_STEP_MM, name)
-        else:
-            self._glide(edits.scrolled, name, -steps, min(self.session.volume.spacing_mm))
-
-    def _glide(self, edit: Callable[..., edits.Screen], *arguments: Any) -> None:
-        """An edit by wheel: those that follow fast on each other are one step back."""
-        self.session.begin()
-        self.do(edit, *arguments, moving=True)
-        self._still.start()
-
-    def _settled(self) -> None:
-        if self._drag is None:
-            self.session.end()
-            self.refresh()
+    def index_of(self, place_mm: Vector) -> tuple[int, int, int]:
+        """(k, j, i) of the voxel nearest to a place, within the volume."""
+        at = zip(point(self.session.volume.to_index, place_mm), self.session.volume.shape, strict=True)
+        k, j, i = (min(max(round(v), 0), n - 1) for v, n in at)
+        return (k, j, i)
 
     # ------------------------------------------------------------------------------------------------ commands
 
+    def do(self, edit: Callable[..., Screen], *arguments: Any, moving: bool = False) -> None:
+        """The one way to another screen."""
+        if self.session.change(edit, *arguments):
+            self.refresh(moving)
+
+    def try_to(self, edit: Callable[..., Screen], *arguments: Any) -> None:
+        """An edit that may be refused: the sentence says why, and the screen stays."""
+        try:
+            self.do(edit, *arguments)
+        except StepError as error:
+            self.said.emit(str(error))
+
+    def choose_tool(self, tool: str) -> None:
+        self.tool, self.hands.points = tool, []
+        self.chose_tool.emit(tool)
+        for name in self.visible_panes():
+            self.show_overlay(name)
+
     def one_or_four(self, name: PaneName | None = None) -> None:
-        self.do(edits.laid_out, "four" if self.session.screen.layout != "four" else name or self.under)
+        one = main_pane(name or self.under)
+        alone: Layout = one if one != "curved" else "curved"
+        self.do(edits.laid_out, "four" if self.session.screen.layout != "four" else alone)
 
     def thicken(self, by_mm: float, name: PaneName | None = None) -> None:
         pane = name or self.under
-        if pane != "solid":
-            self.do(edits.thickened, pane, self.session.screen.slice(pane).slab_mm + by_mm)
+        self.do(edits.thickened, pane, edits.slab_of(self.session.screen, pane) + by_mm)
 
     def next_mode(self) -> None:
-        if self.under != "solid":
-            mode = self.session.screen.slice(self.under).mode
+        if main_pane(self.under) != "solid":
+            mode = edits.mode_of(self.session.screen, self.under)
             self.do(edits.with_mode, self.under, MODES[(MODES.index(mode) + 1) % len(MODES)])
 
     def next_style(self) -> None:
         style = self.session.screen.solid.style
         self.do(edits.with_style, STYLES[(STYLES.index(style) + 1) % len(STYLES)])
 
+    def next_form(self) -> None:
+        """The curved picture straightened, or stretched and seen as the 3D pane is."""
+        straight = self.session.screen.curve.form == "straightened"
+        view = _rounded(self.session.screen.solid.view)
+        self.do(edits.curve_formed, "stretched" if straight else "straightened", view)
+
     def next_preset(self) -> None:
-        names = presets_for(self.session.volume.unit)
+        names = self.looks.presets_for(self.session.volume.unit)
         current = self.session.screen.solid.transfer.name
         following = names[(names.index(current) + 1) % len(names)] if current in names else names[0]
         self.choose_preset(following)
 
     def choose_preset(self, name: str) -> None:
-        self.do(edits.with_transfer, transfer_of(self.session.volume, name))
+        self.do(edits.with_transfer, self.looks.transfer_of(self.session.volume, name))
 
     def choose_window(self, name: str) -> None:
         chosen = next(window for window in windows_for(self.session.volume.unit) if window.name == name)
         self.do(edits.windowed, window_of(self.session.volume, chosen.window))
 
     def scroll_by(self, steps: int) -> None:
-        if self.under == "solid":
-            self.do(edits.rotated, 5.0 * steps, 0.0)
+        if is_slice(self.under):
+            self.do(edits.scrolled, plane_name(self.under), steps, min(self.session.volume.spacing_mm))
+        elif self.under == "curved":
+            self.do(edits.curve_turned, 5.0 * steps)
         else:
-            self.do(edits.scrolled, self.under, steps, min(self.session.volume.spacing_mm))
+            self.do(edits.rotated, 5.0 * steps, 0.0)
 
     def toggle_table(self) -> None:
-        above = self.session.screen.solid.body_above
-        if self.session.volume.unit != "HU":
-            self.said.emit("Table and holder are known by their Hounsfield units; this volume has none.")
-        else:
+        if self._in_hounsfield(tr("Table and holder are known by Hounsfield units; this volume has none.")):
+            above = self.session.screen.solid.body_above
             self.do(edits.without_table, None if above is not None else TABLE_ABOVE_HU)
+
+    def toggle_bone(self) -> None:
+        if self._in_hounsfield(tr("Bone is known by Hounsfield units; this volume has none.")):
+            self.do(edits.without_bone)
+
+    def _in_hounsfield(self, why_not: str) -> bool:
+        if self.session.volume.unit != "HU":
+            self.said.emit(why_not)
+        return self.session.volume.unit == "HU"
 
     def toggle_cine(self) -> None:
         if self._cine.isActive():
@@ -350,14 +351,15 @@ class Viewer(QWidget):
             self._cine.start()
 
     def _cine_step(self) -> None:
-        if self.under == "solid":
-            self.do(edits.rotated, 6.0, 0.0, moving=True)
+        if not is_slice(self.under):
+            turn = edits.curve_turned if self.under == "curved" else edits.rotated
+            self.do(turn, 6.0, *(() if self.under == "curved" else (0.0,)), moving=True)
             return
-        step = min(self.session.volume.spacing_mm)
-        self.do(edits.scrolled, self.under, 1, step, moving=True)
+        name, step = plane_name(self.under), min(self.session.volume.spacing_mm)
+        self.do(edits.scrolled, name, 1, step, moving=True)
         if not _inside(self.session):
             extent = max(n * s for n, s in zip(self.session.volume.shape, self.session.volume.spacing_mm, strict=True))
-            self.do(edits.scrolled, self.under, -round(extent / step), step, moving=True)
+            self.do(edits.scrolled, name, -round(extent / step), step, moving=True)
 
     def undo(self) -> None:
         if self.session.undo():
@@ -369,31 +371,50 @@ class Viewer(QWidget):
 
     def reset(self) -> None:
         first = self._first
-        self.do(lambda screen: replace(first, measures=screen.measures, captures=screen.captures))
+        self.do(
+            lambda screen: replace(
+                first, measures=screen.measures, captures=screen.captures, curve=screen.curve, compared=screen.compared
+            )
+        )
 
-    def delete_measure(self) -> None:
-        if self.session.screen.measures:
+    def delete_last(self) -> None:
+        """The last place of the path while one is clicked, else the last measure."""
+        if self.tool == "path" and self.session.screen.curve.path_mm:
+            self.do(edits.path_shortened)
+        elif self.session.screen.measures:
             self.do(edits.unmeasured, len(self.session.screen.measures) - 1)
 
     def capture(self, frames: int = 1) -> None:
-        pane = "solid" if frames > 1 else self.under
+        pane = "solid" if frames > 1 else main_pane(self.under)
+        if self.under in OTHERS:
+            self.said.emit(tr("Pictures are captured of the study that is open, not of what it is compared with."))
+            return
+        before = len(self.session.screen.captures)
         self.do(edits.captured, pane, 512, frames)
-        self.said.emit(f"Captured: {self.session.screen.captures[-1].recipe.name}")
+        if len(self.session.screen.captures) > before:
+            self.said.emit(tr("Captured: {name}", name=self.session.screen.captures[-1].recipe.name))
 
-    def thumbnail(self, recipe: Recipe) -> Picture:
-        """A small picture of a captured recipe."""
-        still = recipe if isinstance(recipe, Reformat) else replace(recipe, rotation=None)
-        return draw(self.session.volume, coarser(self.session.volume, still, max(1, recipe.rows // 96)))
+
+class _Apart(QWidget):
+    """A window of its own for one pane."""
+
+    closed = Signal()
+
+    def __init__(self, pane: Pane) -> None:
+        super().__init__(None)
+        layout = QGridLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(pane)
+        pane.show()
+
+    def closeEvent(self, event: Any) -> None:  # noqa: N802
+        super().closeEvent(event)
+        # Afterwards: a window must not go away while it is being closed.
+        QTimer.singleShot(0, self.closed.emit)
 
 
 def _rounded(view: View) -> View:
     return View(round(view.azimuth_deg, 1), round(view.elevation_deg, 1), round(view.roll_deg, 1))
-
-
-def _plane_of(measure: Measure) -> Plane:
-    """The plane a measure was drawn on, a pixel a millimetre."""
-    x, y, z = measure.view.up
-    return Plane(measure.points_mm[0], measure.view.right, (-x, -y, -z))
 
 
 def _inside(session: Session) -> bool:

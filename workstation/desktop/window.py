@@ -1,14 +1,17 @@
 """The main window: the work list, or a study with its panes and panels."""
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QActionGroup, QCloseEvent, QKeySequence
+from PySide6.QtGui import QAction, QCloseEvent, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
     QApplication,
+    QComboBox,
     QDockWidget,
     QFileDialog,
     QLabel,
@@ -17,20 +20,27 @@ from PySide6.QtWidgets import (
     QPushButton,
     QStackedWidget,
     QTabWidget,
-    QToolBar,
     QWidget,
 )
 
 from dicom_io.evidence import Person
-from render import Protocol, View
-from workstation.desktop import dialogs
-from workstation.desktop import screen as edits
-from workstation.desktop.delivery import Desk, Opened, why_not_signable
+from render import Picture, Protocol, RecipeError, Volume
+from workstation.desktop import dialogs, edits
+from workstation.desktop.beside import Tell, Works
+from workstation.desktop.charge import ChargePanel
+from workstation.desktop.delivery import Desk, why_not_signable
+from workstation.desktop.guide import Guide
 from workstation.desktop.keys import Keys
-from workstation.desktop.looks import protocols_for, windows_for
-from workstation.desktop.panels import ChargePanel, LookPanel, Measures, ReportPanel, Tray
+from workstation.desktop.language import tr
+from workstation.desktop.looks import Looks, protocols_for, windows_for
+from workstation.desktop.menus import Menus
+from workstation.desktop.pane import Pane
+from workstation.desktop.panels import LookPanel, Measures, Tray
+from workstation.desktop.report import ReportPanel
+from workstation.desktop.screen import Compared
+from workstation.desktop.studies import Opened, Row
 from workstation.desktop.theme import Theme, style_sheet
-from workstation.desktop.viewer import TOOLS, Viewer
+from workstation.desktop.viewer import Viewer
 from workstation.desktop.worklist import WorkList
 from workstation.journal import SupervisionAct
 from workstation.people import readable
@@ -38,243 +48,189 @@ from workstation.people import readable
 _VERDICT_MS = 400  # after the last change
 _LOCK_MS = 15 * 60 * 1000  # without a key or a move of the mouse
 _PRESENCE = {QEvent.Type.KeyPress, QEvent.Type.MouseMove, QEvent.Type.MouseButtonPress, QEvent.Type.Wheel}
-
-
-class _Work(QObject):
-    """Work beside the window. done : what it returned. failed : a sentence. told : what is being done, part done."""
-
-    done = Signal(object)
-    failed = Signal(str)
-    told = Signal(str, float)
+_LAYOUT_VERSION = 1  # of the docks; another one forgets how they stood
 
 
 class MainWindow(QMainWindow):
-    """desk : the model of what a desktop can do. person : who is signed in, None for nobody."""
+    """desk : the model of what a desktop can do. person : who is signed in, None for nobody. signed : whether the study
+    on the screen has been signed here."""
 
     ready = Signal()  # a study shows its first screen
+    _previewed = Signal(object)
 
     def __init__(self, desk: Desk, keys: Keys, settings: QSettings) -> None:
         super().__init__()
         self.desk, self.keys, self.settings = desk, keys, settings
+        self.looks = Looks(desk.site.root / "presets")
         self.person: Person | None = None
         self.viewer: Viewer | None = None
         self.opened: Opened | None = None
         self.report: ReportPanel | None = None
+        self.guide: Guide | None = None
+        self.signed: bool = False
         self.charge = ChargePanel()
-        self._works: list[_Work] = []
-        self._opening = ""
-        self._actions: dict[str, QAction] = {}
-        self.setWindowTitle("3D workstation — not cleared for diagnosis")
+        self._opening: tuple[str, int | None] | None = None
+        self.setWindowTitle(tr("3D workstation — not cleared for diagnosis"))
         self.pages = QStackedWidget()
         self.setCentralWidget(self.pages)
-        self.worklist = WorkList(desk.rows)
+        self.worklist = WorkList(desk.studies.rows)
         self.worklist.opened.connect(self.open_series)
         self.worklist.dropped.connect(self.import_paths)
+        self.preview = Pane("axial")
         self.pages.addWidget(self.worklist)
-        self.who = QLabel()
-        self.way_back = QPushButton("Sign in …")
+        self.pages.addWidget(self.preview)
+        self.who, self.bar = QLabel(), QProgressBar()
+        self.way_back = QPushButton(tr("Sign in …"))
         self.way_back.clicked.connect(self.sign_in_or_lock)
+        self.bar.setMaximumWidth(260)
+        for widget in (self.way_back, self.who, self.bar):
+            self.statusBar().addPermanentWidget(widget)
         self.way_back.hide()
-        self.statusBar().addPermanentWidget(self.way_back)
-        self.statusBar().addPermanentWidget(self.who)
-        self.bar = QProgressBar()
-        self.bar.setMaximumWidth(220)
         self.bar.hide()
-        self.statusBar().addPermanentWidget(self.bar)
-        self._verdict_timer = QTimer(self)
-        self._verdict_timer.setSingleShot(True)
-        self._verdict_timer.setInterval(_VERDICT_MS)
-        self._verdict_timer.timeout.connect(self.refresh_verdict)
-        self._idle = QTimer(self)
-        self._idle.setSingleShot(True)
-        self._idle.setInterval(_LOCK_MS)
-        self._idle.timeout.connect(self.lock)
+        self.works = Works(self.bar)
+        self.works.said.connect(self.say)
+        self._previewed.connect(self._show_preview)
+        self._verdict_timer = self._timer(_VERDICT_MS, self.refresh_verdict)
+        self._idle = self._timer(_LOCK_MS, self.lock)
         application = QApplication.instance()
         if application is not None:
             application.installEventFilter(self)
         self.charge.fill.connect(self._go_to_field)
-        self._make_tools()
+        self.menus = Menus(self)
         self._make_docks()
-        self.set_theme(str(settings.value("theme", "dark")))  # type: ignore[arg-type]
+        self.set_theme("light" if settings.value("theme") == "light" else "dark")
         self._show_person()
         self.resize(1500, 950)
-        geometry = settings.value("geometry")
-        if isinstance(geometry, QByteArray):
-            self.restoreGeometry(geometry)
+        self._restore()
 
-    # ------------------------------------------------------------------------------------------------ making
-
-    def _make_tools(self) -> None:
-        """Every command is in a menu with its key; tools and what is needed all the time are in the bar too."""
-        menus = {name: self.menuBar().addMenu(name) for name in ("&Study", "&Tools", "&Edit", "&View", "&3D", "&Help")}
-        self.toolbar = QToolBar("Tools")
-        self.toolbar.setObjectName("tools")
-        self.addToolBar(self.toolbar)
-        group = QActionGroup(self)
-        for tool in TOOLS:
-            action = self._action(tool, tool.capitalize(), partial(self._choose, tool))
-            action.setCheckable(True)
-            group.addAction(action)
-            menus["&Tools"].addAction(action)
-            self.toolbar.addAction(action)
-        self.toolbar.addSeparator()
-        commands: tuple[tuple[str, str, str, Callable[[Viewer], None]], ...] = (
-            ("undo", "Undo", "&Edit", Viewer.undo),
-            ("redo", "Redo", "&Edit", Viewer.redo),
-            ("delete", "Delete last measure", "&Edit", Viewer.delete_measure),
-            ("reset", "Reset", "&Edit", Viewer.reset),
-            ("layout", "Layout", "&View", Viewer.one_or_four),
-            ("next", "Next plane", "&View", lambda v: v.scroll_by(1)),
-            ("previous", "Previous plane", "&View", lambda v: v.scroll_by(-1)),
-            ("slab_thicker", "Thicker slab", "&View", lambda v: v.thicken(5.0)),
-            ("slab_thinner", "Thinner slab", "&View", lambda v: v.thicken(-5.0)),
-            ("slab_mode", "Slab: maximum, minimum, average", "&View", Viewer.next_mode),
-            ("cine", "Cine", "&View", Viewer.toggle_cine),
-            ("style", "Rendering, MIP, MinIP, average", "&3D", Viewer.next_style),
-            ("preset", "Next preset", "&3D", Viewer.next_preset),
-            ("cut", "Cut before the crosshair", "&3D", lambda v: v.do(edits.cut)),
-            ("table", "Without table and holder", "&3D", Viewer.toggle_table),
-            ("capture", "Capture", "&Study", lambda v: self._capture(v, 1)),
-            ("capture_rotation", "Capture rotation", "&Study", lambda v: self._capture(v, 36)),
-        )
-        for name, title, menu, command in commands:
-            action = self._action(name, title, partial(self._viewer, command))
-            menus[menu].addAction(action)
-            if name in ("undo", "redo", "layout", "capture"):
-                self.toolbar.addAction(action)
-        for side in ("anterior", "posterior", "left", "right", "head", "foot"):
-            view = View.parse(side)
-            menus["&3D"].addAction(self._action(f"view_{side}", f"From {side}", partial(self._see_from, view)))
-        for name, title, menu, act in (
-            ("worklist", "Work list", "&Study", self.back_to_list),
-            ("lock", "Sign in or lock", "&Study", self.sign_in_or_lock),
-            ("help", "Keys and mouse", "&Help", lambda: dialogs.Help(self.keys, self).exec()),
-        ):
-            action = self._action(name, title, act)
-            menus[menu].addAction(action)
-            if name != "help":
-                self.toolbar.addAction(action)
-        self.protocols = menus["&Study"].addMenu("Protocol")
-        self.protocols.setEnabled(False)
-        take_in = QAction("Take in a folder …", self)
-        take_in.triggered.connect(self._take_in_folder)
-        menus["&Study"].addAction(take_in)
-        theme = QAction("Light or dark", self)
-        theme.triggered.connect(lambda: self.set_theme("light" if self.theme == "dark" else "dark"))
-        menus["&View"].addAction(theme)
-
-    def _take_in_folder(self) -> None:
-        folder = QFileDialog.getExistingDirectory(self, "Take in a folder of DICOM files")
-        if folder:
-            self.import_paths([folder])
-
-    def _action(self, name: str, title: str, act: Callable[[], object]) -> QAction:
-        action = QAction(title, self)
-        action.setShortcut(QKeySequence(self.keys.keys[name]))
-        action.setToolTip(f"{title}  ({self.keys.keys[name]})")
-        # Letters are text while somebody writes, so they count in the panes and nowhere else.
-        action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
-        action.triggered.connect(lambda _=False: act())
-        self.addAction(action)
-        self._actions[name] = action
-        return action
+    def _timer(self, after_ms: int, act: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setInterval(after_ms)
+        timer.timeout.connect(act)
+        return timer
 
     def _make_docks(self) -> None:
         self.tabs = QTabWidget()
-        self.dock = QDockWidget("Study", self)
+        self.dock = QDockWidget(tr("Study"), self)
         self.dock.setObjectName("study")
         self.dock.setWidget(self.tabs)
         self.dock.setMinimumWidth(340)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()
 
+    def _restore(self) -> None:
+        """Window, docks and tool bars as they stood, on the monitors where they were."""
+        for name, restore in (
+            ("geometry", self.restoreGeometry),
+            ("docks", lambda state: self.restoreState(state, _LAYOUT_VERSION)),
+        ):
+            kept = self.settings.value(name)
+            if isinstance(kept, QByteArray):
+                restore(kept)
+        self.dock.hide()  # it comes with a study
+
     def set_theme(self, theme: Theme) -> None:
-        self.theme: Theme = "light" if theme == "light" else "dark"
+        self.theme: Theme = theme
         self.setStyleSheet(style_sheet(self.theme))
         self.settings.setValue("theme", self.theme)
 
+    def other_theme(self) -> None:
+        self.set_theme("light" if self.theme == "dark" else "dark")
+
+    def show_help(self) -> None:
+        dialogs.Help(self.keys, self).exec()
+
+    def show_guide(self) -> None:
+        """The guide, or away with it."""
+        if self.guide is None:
+            self.guide = Guide(self)
+            self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.guide)
+        else:
+            self.guide.setVisible(not self.guide.isVisible())
+        self.guide.refresh()
+
     # ------------------------------------------------------------------------------------------------ opening
 
-    def beside(
-        self, work: Callable[[Callable[[str, float], None]], object], done: Callable[[object], None], what: str
-    ) -> None:
-        """Runs work on a thread of its own; the window goes on. Errors become sentences in the status bar."""
-        carrier = _Work()
-        self._works.append(carrier)
-
-        def ended() -> None:
-            self._works.remove(carrier)
-            self.bar.setVisible(bool(self._works))
-
-        def well(found: object) -> None:
-            ended()
-            done(found)
-
-        def badly(sentence: str) -> None:
-            ended()
-            self._opening = ""
-            self.say(sentence, bad=True)
-
-        carrier.done.connect(well)
-        carrier.failed.connect(badly)
-        carrier.told.connect(self._told)
-
-        def run() -> None:
-            try:
-                found = work(carrier.told.emit)
-            except Exception as error:  # noqa: BLE001 - whatever it is, a person reads a sentence and goes on
-                carrier.failed.emit(f"{what}: {error}")
-            else:
-                carrier.done.emit(found)
-
-        self._told(what, 0.0)
-        threading.Thread(target=run, name="beside", daemon=True).start()
-
-    def _told(self, what: str, part: float) -> None:
-        self.bar.show()
-        self.bar.setFormat(what)
-        self.bar.setValue(round(100 * part))
-
-    def open_series(self, series_uid: str) -> None:
-        if self._opening == series_uid:
+    def open_series(self, series_uid: str, which: int | None = None) -> None:
+        """Opens a volume: its middle image at once, the rest as it comes. Asks which where a series has several."""
+        if self._opening == (series_uid, which):
             return  # asked twice: one double-click too many
-        self._opening = series_uid
-        self.beside(lambda tell: self.desk.open(series_uid, tell), self._show_study, "Opening")
+        self._opening = (series_uid, which)
+
+        def work(tell: Tell) -> object:
+            names = self.desk.studies.volumes(series_uid)
+            if which is None and len(names) > 1:
+                return names
+            tell(tr("First picture"), 0.0)
+            self._previewed.emit(self.desk.studies.preview(series_uid, which))
+            return self.desk.studies.open(series_uid, which, tell)
+
+        def done(found: object) -> None:
+            self._opening = None
+            if isinstance(found, Opened):
+                self._show_study(found)
+            else:
+                assert isinstance(found, tuple)
+                chosen = dialogs.Choose.ask(tr("Which volume?"), found, self)
+                if chosen is not None:
+                    self.open_series(series_uid, chosen)
+
+        self.works.ended.connect(self._not_opening)
+        self.works.run(work, done, tr("Opening"))
+
+    def _not_opening(self) -> None:
+        """Whatever became of it, the next double-click counts again."""
+        self.works.ended.disconnect(self._not_opening)
+        self._opening = None
+        if self.pages.currentWidget() is self.preview:
+            self.pages.setCurrentWidget(self.viewer or self.worklist)
+
+    def _show_preview(self, picture: Picture) -> None:
+        self.preview.show_picture(picture, full=False)
+        self.preview.show_message(tr("Building the volume …"))
+        self.pages.setCurrentWidget(self.preview)
 
     def import_paths(self, paths: list[str]) -> None:
-        def work(tell: Callable[[str, float], None]) -> object:
-            return sum(self.desk.take_in(Path(path)) for path in paths)
-
         def done(count: object) -> None:
-            self.say(f"{count} instances taken in." if count else "There is no DICOM file there.", bad=not count)
+            said = tr("{count} instances taken in.", count=count) if count else tr("There is no DICOM file there.")
+            self.say(said, bad=not count)
             self.worklist.refresh()
 
-        self.beside(work, done, "Taking in")
+        self.works.run(lambda tell: sum(self.desk.studies.take_in(Path(p)) for p in paths), done, tr("Taking in"))
 
-    def _show_study(self, found: object) -> None:
-        assert isinstance(found, Opened)
-        self._opening = ""
+    def take_in_folder(self) -> None:
+        folder = QFileDialog.getExistingDirectory(self, tr("Take in a folder of DICOM files"))
+        if folder:
+            self.import_paths([folder])
+
+    def query(self) -> None:
+        """Studies of other nodes."""
+        dialogs.Query(self.desk, self.works, self).exec()
+        self.worklist.refresh()
+
+    def _show_study(self, found: Opened) -> None:
         self.close_study()
-        self.opened = found
-        viewer = Viewer(found.session, self.desk.engine_for, self.keys.buttons)
+        self.opened, self.signed = found, False
+        viewer = Viewer(found.session, self.desk.engine_for, self.keys.buttons, self.looks)
         self.viewer = viewer
         self.pages.addWidget(viewer)
         self.pages.setCurrentWidget(viewer)
         self.report = ReportPanel(viewer)
         self.report.signed.connect(self.sign_and_deliver)
         for widget, title in (
-            (LookPanel(viewer), "Look"),
-            (Tray(viewer), "Captures"),
-            (Measures(viewer), "Measures"),
-            (self.report, "Report"),
-            (self.charge, "Charge"),
+            (LookPanel(viewer), tr("Look")),
+            (Tray(viewer), tr("Captures")),
+            (Measures(viewer), tr("Measures")),
+            (self.report, tr("Report")),
+            (self.charge, tr("Charge")),
         ):
             self.tabs.addTab(widget, title)
         self.dock.setWindowTitle(found.title)
         self.dock.show()
         self._window_keys(viewer)
-        self._offer_protocols(found)
-        viewer.chose_tool.connect(lambda tool: self._actions[tool].setChecked(True))
+        self._offer(found)
+        viewer.chose_tool.connect(lambda tool: self.menus.actions[tool].setChecked(True))
         viewer.said.connect(self.say)
         viewer.changed.connect(self._changed)
         for edit in self.report.fields.values():
@@ -282,7 +238,9 @@ class MainWindow(QMainWindow):
         for box in (self.report.required, self.report.concurrent):
             box.activated.connect(self._verdict_timer.start)
         viewer.choose_tool("window")
-        self.say(found.warning or f"{found.title} is open.", bad=bool(found.warning))
+        self.say(found.warning or tr("{title} is open.", title=found.title), bad=bool(found.warning))
+        if found.session.screen.compared is not None:
+            self._bring(found.session.screen.compared)
         self._changed()
         self.ready.emit()
 
@@ -294,18 +252,19 @@ class MainWindow(QMainWindow):
                 action.triggered.connect(lambda _=False, name=window.name: viewer.choose_window(name))
                 viewer.addAction(action)
 
-    def _offer_protocols(self, found: Opened) -> None:
-        self.protocols.clear()
+    def _offer(self, found: Opened) -> None:
+        """Protocols and comparisons of a study."""
+        self.menus.for_a_study(True)
         for protocol in protocols_for(found.session.volume, found.series.modality):
-            self.protocols.addAction(protocol.title).triggered.connect(partial(self._run_protocol, protocol))
-        self.protocols.setEnabled(bool(self.protocols.actions()))
-
-    def _run_protocol(self, protocol: Protocol, _: bool = False) -> None:
-        """All pictures of a protocol into the tray; they are drawn when the study is signed."""
-        if self.viewer is not None:
-            self.viewer.do(edits.collected, protocol.recipes)
-            self._acted("image_selection")
-            self.say(f"{protocol.title}: {len(protocol.recipes)} pictures captured.")
+            act = partial(self.run_protocol, protocol)
+            self.menus.protocols.addAction(protocol.title).triggered.connect(lambda _=False, act=act: act())
+        self.menus.comparisons.addAction(tr("Nothing")).triggered.connect(lambda _=False: self.compare_no_more())
+        for row in self.desk.studies.of_the_same_patient(found.series.uid):
+            title = f"{row.day}  {row.modality} {row.description}"
+            if row.series_uid == found.series.uid:
+                title = tr("Another volume of this series")
+            act = partial(self.compare, row)
+            self.menus.comparisons.addAction(title).triggered.connect(lambda _=False, act=act: act())
 
     def close_study(self) -> None:
         if self.viewer is None:
@@ -320,7 +279,7 @@ class MainWindow(QMainWindow):
                 widget.deleteLater()
         self.viewer.deleteLater()
         self.viewer, self.report, self.opened = None, None, None
-        self.protocols.setEnabled(False)
+        self.menus.for_a_study(False)
         self.dock.hide()
 
     def back_to_list(self) -> None:
@@ -328,23 +287,98 @@ class MainWindow(QMainWindow):
         self.close_study()
         self.worklist.refresh()
 
+    # ------------------------------------------------------------------------------------------------ comparing
+
+    def compare(self, row: Row) -> None:
+        """A series beside the open one; asks which of its volumes where it has several."""
+        if self.opened is None:
+            return
+        opened = self.opened
+        itself = row.series_uid == opened.series.uid
+
+        def work(tell: Tell) -> object:
+            names = self.desk.studies.volumes(row.series_uid)
+            if len(names) > 1:
+                return names
+            if itself:
+                raise ValueError(tr("this series has one volume only"))
+            return self.desk.studies.compared(opened, row.series_uid)
+
+        def done(found: object) -> None:
+            assert isinstance(found, tuple)
+            if isinstance(found[0], Compared):
+                self._compared(opened, found)
+                return
+            chosen = dialogs.Choose.ask(tr("Which volume?"), found, self)
+            if chosen is not None:
+                again = partial(self.desk.studies.compared, opened, row.series_uid, chosen)
+                self.works.run(lambda tell: again(), partial(self._compared, opened), tr("Comparing"))
+
+        self.works.run(work, done, tr("Comparing"))
+
+    def _compared(self, opened: Opened, found: object) -> None:
+        assert isinstance(found, tuple)
+        compared, volume = found
+        if self.viewer is not None and self.opened is opened:
+            self.viewer.other = volume
+            self.viewer.do(edits.compared_with, compared)
+            self.viewer.compare_with(volume)
+
+    def _bring(self, compared: Compared) -> None:
+        """What a recovered session was compared with."""
+        opened = self.opened
+
+        def done(volume: object) -> None:
+            assert isinstance(volume, Volume)
+            if self.viewer is not None and self.opened is opened:
+                self.viewer.compare_with(volume)
+
+        self.works.run(lambda tell: self.desk.studies.other(compared), done, tr("Comparing"))
+
+    def compare_no_more(self) -> None:
+        if self.viewer is not None:
+            self.viewer.do(edits.compared_no_more)
+            self.viewer.compare_with(None)
+
     # ------------------------------------------------------------------------------------------------ work
 
-    def _viewer(self, command: Callable[[Viewer], object]) -> None:
+    def with_viewer(self, command: Callable[[Viewer], object]) -> None:
+        """A command of the study, where one is open."""
         if self.viewer is not None:
             command(self.viewer)
 
-    def _choose(self, tool: str) -> None:
-        if self.viewer is not None:
-            self.viewer.choose_tool(tool)
+    def stop_work(self) -> None:
+        self.works.stop()
 
-    def _see_from(self, view: View) -> None:
+    def capture(self, frames: int) -> None:
         if self.viewer is not None:
-            self.viewer.do(edits.seen_from, view)
+            self.viewer.capture(frames)
+            self.viewer.session.captured_by(self.person)
+            self._acted("image_selection")
 
-    def _capture(self, viewer: Viewer, frames: int) -> None:
-        viewer.capture(frames)
-        self._acted("image_selection")
+    def run_protocol(self, protocol: Protocol) -> None:
+        """All pictures of a protocol into the tray; they are drawn when the study is signed."""
+        if self.viewer is not None:
+            self.viewer.do(edits.collected, protocol.recipes)
+            self.viewer.session.captured_by(self.person)
+            self._acted("image_selection")
+            count = len(protocol.recipes)
+            self.say(tr("{title}: {count} pictures captured.", title=protocol.title, count=count))
+
+    def save_preset(self) -> None:
+        """The look of the 3D pane under a name of its own."""
+        if self.viewer is None:
+            return
+        title = dialogs.Named.ask(tr("Keep this look"), tr("Name of the preset"), self)
+        if not title:
+            return
+        try:
+            name = self.looks.save(title, self.viewer.session.screen.solid.transfer)
+        except (RecipeError, OSError) as error:
+            self.say(str(error), bad=True)
+        else:
+            self.viewer.choose_preset(name)
+            self.say(tr("Kept as {title}.", title=title))
 
     def _acted(self, act: SupervisionAct) -> None:
         if self.person is not None and self.person.role == "physician" and self.opened is not None:
@@ -356,8 +390,10 @@ class MainWindow(QMainWindow):
         session = self.viewer.session
         if session.can_undo:
             self._acted("view_adjustment")
-        self._actions["undo"].setEnabled(session.can_undo)
-        self._actions["redo"].setEnabled(session.can_redo)
+        if session.screen.solid.steps:
+            self._acted("mask_editing")
+        self.menus.actions["undo"].setEnabled(session.can_undo)
+        self.menus.actions["redo"].setEnabled(session.can_redo)
         self._verdict_timer.start()
 
     def refresh_verdict(self) -> None:
@@ -366,6 +402,8 @@ class MainWindow(QMainWindow):
             return
         self.report.allow_signing(why_not_signable(self.person, self.opened.session))
         self.charge.show_verdict(self.desk.verdict(self.opened, self.person))
+        if self.guide is not None:
+            self.guide.refresh()
 
     def _go_to_field(self, name: str) -> None:
         if self.report is None:
@@ -384,15 +422,42 @@ class MainWindow(QMainWindow):
             return
         dialog = dialogs.Sign(self.desk.people, self.person, self)
         if not dialog.exec():
+            if dialog.refused:
+                self.lock()
             return
         opened, person = self.opened, self.person
         self._acted("approval")
 
         def done(outcome: object) -> None:
+            self.signed = True
             self.say(str(outcome))
             self.charge.show_verdict(self.desk.verdict(opened, person))
+            if self.guide is not None:
+                self.guide.refresh()
+            self.send()
 
-        self.beside(lambda tell: self.desk.deliver(opened, person, tell), done, "Signing and delivering")
+        self.works.run(lambda tell: self.desk.deliver(opened, person, tell), done, tr("Signing and delivering"))
+
+    def send(self) -> None:
+        """Delivers what waits, beside the window."""
+
+        def done(said: object) -> None:
+            self.say(str(said))
+            if self.opened is not None:
+                self.charge.show_verdict(self.desk.verdict(self.opened, self.person))
+
+        self.works.run(self.desk.send, done, tr("Sending"))
+
+    def show_panel(self, number: int) -> None:
+        """A panel of the study, its first field ready for the keyboard."""
+        if self.opened is None:
+            return
+        self.dock.show()
+        self.tabs.setCurrentIndex(number)
+        panel = self.tabs.currentWidget()
+        first = self.report.fields["indication"] if panel is self.report and self.report is not None else panel
+        if first is not None:
+            first.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     # ------------------------------------------------------------------------------------------------ people
 
@@ -413,39 +478,39 @@ class MainWindow(QMainWindow):
             return
         self.person = None
         self._show_person()
+        if self.viewer is not None:
+            self.viewer.dock_pane()
         self.pages.hide()
         self.dock.hide()
-        self.toolbar.setEnabled(False)
-        self.menuBar().setEnabled(False)
-        for name, action in self._actions.items():
-            action.setEnabled(name == "lock")  # keys reach actions whose menus are disabled
+        self.menus.cover(True)
         self.way_back.show()
-        self.say("Locked. Sign in to go on.", bad=True)
+        self.say(tr("Locked. Sign in to go on."), bad=True)
         self._idle.stop()
 
     def _uncover(self) -> None:
         self.pages.show()
         self.dock.setVisible(self.viewer is not None)
-        self.toolbar.setEnabled(True)
-        self.menuBar().setEnabled(True)
-        for action in self._actions.values():
-            action.setEnabled(True)
+        self.menus.cover(False)
         self._changed()
         self.way_back.hide()
         self.say("")
         self._idle.start()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
-        """Any key or move of the mouse says that somebody is there."""
+        """Any key or move of the mouse says that somebody is there. What a list, a box or a button does with a key goes
+        before what the key does elsewhere."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _its_own(watched, event):
+            event.accept()
+            return True
         if event.type() in _PRESENCE and self._idle.isActive():
             self._idle.start()
         return super().eventFilter(watched, event)
 
     def _show_person(self) -> None:
         if self.person is None:
-            self.who.setText("Nobody is signed in")
+            self.who.setText(tr("Nobody is signed in"))
         else:
-            self.who.setText(f"{readable(self.person.name)} ({self.person.role})")
+            self.who.setText(f"{readable(self.person.name)} ({tr(self.person.role)})")
 
     def say(self, sentence: str, bad: bool = False) -> None:
         """A sentence in place, never a box. A bad one stays until the next."""
@@ -454,7 +519,18 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
         self.settings.setValue("geometry", self.saveGeometry())
+        self.settings.setValue("docks", self.saveState(_LAYOUT_VERSION))
         self.close_study()
         self.worklist.stop()
         self.desk.close()
         super().closeEvent(event)
+
+
+def _its_own(watched: QObject, event: QKeyEvent) -> bool:
+    """Whether a widget has a use of its own for a key: arrows and letters in lists, Space on a button."""
+    commanding = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
+    if event.modifiers() & commanding or Qt.Key.Key_F1 <= event.key() <= Qt.Key.Key_F35:
+        return False
+    if isinstance(watched, QAbstractButton):
+        return event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return)
+    return isinstance(watched, QComboBox | QAbstractItemView | QAbstractSlider) and event.key() != Qt.Key.Key_Escape

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
 
 from PySide6.QtCore import (
@@ -14,12 +15,25 @@ from PySide6.QtCore import (
     Signal,
 )
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QLineEdit, QPushButton, QTableView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
 
-from workstation.desktop.delivery import Row
+from workstation.desktop.language import tr
+from workstation.desktop.studies import STATES, Row
 
 _REFRESH_MS = 2000
-_COLUMNS = ("Patient", "ID", "Accession", "Date", "Modality", "Description", "Instances", "State")
+_COLUMNS = ("Patient", "ID", "Accession", "Date", "Modality", "Description", "Instances", "Others", "State")
+_NUMBERS = (6, 7)
+_SINCE: dict[str, int | None] = {"Every date": None, "Today": 0, "Last 7 days": 7, "Last 30 days": 30}
 _Index = QModelIndex | QPersistentModelIndex
 
 
@@ -43,14 +57,32 @@ class _Model(QAbstractTableModel):
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if role == Qt.ItemDataRole.DisplayRole:
             return self.rows[index.row()].cells[index.column()]
-        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() == 6:
+        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() in _NUMBERS:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: N802
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
-            return _COLUMNS[section]
+            return tr(_COLUMNS[section])
         return None
+
+
+class _Filter(QSortFilterProxyModel):
+    """Rows that hold what is searched for, have the state that is asked for, and the day."""
+
+    def __init__(self, model: _Model, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._rows = model
+        self.setSourceModel(model)
+        self.setFilterKeyColumn(-1)
+        self.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.state = self.modality = self.since = ""
+
+    def filterAcceptsRow(self, source_row: int, source_parent: _Index) -> bool:  # noqa: N802
+        row = self._rows.rows[source_row]
+        if (self.state and row.state != self.state) or (self.modality and row.modality != self.modality):
+            return False
+        return row.date >= self.since and super().filterAcceptsRow(source_row, source_parent)
 
 
 class WorkList(QWidget):
@@ -65,14 +97,12 @@ class WorkList(QWidget):
         self._rows, self._model = rows, _Model()
         self._asking: threading.Thread | None = None
         self._arrived.connect(self._show_rows)
-        self._sorted = QSortFilterProxyModel(self)
-        self._sorted.setSourceModel(self._model)
-        self._sorted.setFilterKeyColumn(-1)
-        self._sorted.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self._sorted = _Filter(self._model, self)
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Search patient, accession, modality, description, state …")
+        self.search.setPlaceholderText(tr("Search patient, accession, modality, description, state …"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._sorted.setFilterFixedString)
+        self.search.returnPressed.connect(lambda: self._open(self._sorted.index(0, 0)))
         self.table = QTableView()
         self.table.setModel(self._sorted)
         self.table.setSortingEnabled(True)
@@ -86,12 +116,24 @@ class WorkList(QWidget):
         for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             shortcut = QShortcut(QKeySequence(key), self.table, context=Qt.ShortcutContext.WidgetShortcut)
             shortcut.activated.connect(lambda: self._open(self.table.currentIndex()))
-        self.open_button = QPushButton("Open")
+        self.state, self.modality, self.since = QComboBox(), QComboBox(), QComboBox()
+        self.state.addItem(tr("Every state"), "")
+        for state in STATES:
+            self.state.addItem(tr(state), state)
+        self.modality.addItem(tr("Every modality"), "")
+        for modality in ("CT", "MR", "US"):
+            self.modality.addItem(modality, modality)
+        for title, days in _SINCE.items():
+            self.since.addItem(tr(title), days)
+        for box in (self.state, self.modality, self.since):
+            box.activated.connect(self._filtered)
+        self.open_button = QPushButton(tr("Open"))
         self.open_button.clicked.connect(lambda: self._open(self.table.currentIndex()))
         self.note = QLabel()
         top, layout = QHBoxLayout(), QVBoxLayout(self)
-        top.addWidget(self.search)
-        top.addWidget(self.open_button)
+        top.addWidget(self.search, 1)
+        for widget in (self.state, self.modality, self.since, self.open_button):
+            top.addWidget(widget)
         layout.addLayout(top)
         layout.addWidget(self.table)
         layout.addWidget(self.note)
@@ -120,11 +162,18 @@ class WorkList(QWidget):
         self._model.show_rows(rows)
         count = len(self._model.rows)
         self.note.setText(
-            f"{count} series. Double-click opens one." if count else
-            "No series yet. Send one by DICOM, or drop a folder here."
+            tr("{count} series. Double-click opens one.", count=count) if count else
+            tr("No series yet. Send one by DICOM, or drop a folder here.")
         )  # fmt: skip
         if chosen is not None and not self.table.currentIndex().isValid():
             self.select(chosen.series_uid)
+
+    def _filtered(self) -> None:
+        """The filters as they are chosen now."""
+        days = self.since.currentData()
+        self._sorted.state, self._sorted.modality = self.state.currentData(), self.modality.currentData()
+        self._sorted.since = "" if days is None else f"{date.today() - timedelta(days):%Y%m%d}"
+        self._sorted.invalidate()
 
     def stop(self) -> None:
         """Asks no more, and waits for what was asked."""

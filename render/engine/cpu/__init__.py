@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from render import curved
 from render.engine import framing
 from render.engine.cpu import reslice
 from render.engine.cpu.body import without_table
@@ -28,6 +29,7 @@ from render.picture import Pixels
 from render.recipe import (
     Clip,
     ControlPoint,
+    CurvedReformat,
     Interpolation,
     LabelRule,
     Projection,
@@ -73,15 +75,18 @@ def draw_frames(
 
     Raises Cancelled when `cancel` was set before the last tile.
     """
-    if not isinstance(recipe, Reformat) and recipe.body_above is not None:
+    if isinstance(recipe, VolumeRendering | Projection) and recipe.body_above is not None:
         volume = without_table(volume, recipe.body_above)
     if isinstance(recipe, VolumeRendering):
         return _volume_rendering(volume, recipe, planes, threads, progress, cancel, mask)
-    values = np.empty((len(planes), recipe.rows, recipe.columns), dtype=volume.voxels.dtype)
+    count = len(framing.views(recipe))
+    values = np.empty((count, recipe.rows, recipe.columns), dtype=volume.voxels.dtype)
     if isinstance(recipe, Projection):
         tiles = _projection(volume, recipe, planes, values, threads, mask)
-    else:
+    elif isinstance(recipe, Reformat):
         tiles = _reformat(volume, recipe, planes, values)
+    else:
+        tiles = _curved(volume, recipe, values)
     run(tiles, threads, progress, cancel)
     return values
 
@@ -303,20 +308,54 @@ def _project(fixed: tuple[object, ...], row0: int, row1: int, out: Pixels) -> No
 
 
 def _reformat(volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: Pixels) -> list[Tile]:
-    samples = 1 if recipe.thickness_mm == 0.0 else max(2, math.ceil(recipe.thickness_mm / min(volume.spacing_mm)))
-    gap_mm = recipe.thickness_mm / samples
+    samples, gap_mm = _samples(volume, recipe)
     starts = np.empty((len(planes), 3), dtype=np.float64)
     for number, plane in enumerate(planes):
         index, _ = _in_both(volume, plane, _away(recipe.view, gap_mm))
         starts[number] = index.start - index.step * ((samples - 1) / 2.0)
     fixed = (volume.voxels, _MODES[recipe.mode], _INTERPOLATIONS[recipe.interpolation], starts)
-    rest = (index.down, index.right, index.step, samples, _outside(volume, recipe.window), _whole(volume))
+    down, right, through = (np.tile(step, (len(planes), 1)) for step in (index.down, index.right, index.step))
+    rest = (down, right, through, samples, _outside(volume, recipe.window), _whole(volume))
     # Neighbouring planes read the same voxels: the same rows of some of them in turn, while those are in the cache.
     return [
         partial(reslice.reslice_rows, *fixed, *rest, *some, *rows, out)
         for rows in bands(recipe.rows, 32)
         for some in bands(len(planes), 64)
     ]
+
+
+def _samples(volume: Volume, recipe: Reformat | CurvedReformat) -> tuple[int, float]:
+    """How many samples a slab takes through its thickness, and how far apart they are in mm."""
+    count = 1 if recipe.thickness_mm == 0.0 else max(2, math.ceil(recipe.thickness_mm / min(volume.spacing_mm)))
+    return count, recipe.thickness_mm / count
+
+
+def _curved(volume: Volume, recipe: CurvedReformat, out: Pixels) -> list[Tile]:
+    """Each row of a curved picture is a plane of one row to the kernel."""
+    samples, gap_mm = _samples(volume, recipe)
+    lines = [
+        np.concatenate(parts) for parts in zip(*((r.starts, r.right, r.away) for r in curved.rows(recipe)), strict=True)
+    ]
+    to_index = volume.to_index
+    right, through = (_mapped(to_index, lps) for lps in (lines[1], lines[2] * gap_mm))
+    starts = _mapped(to_index, lines[0], to_index[:3, 3]) - through * ((samples - 1) / 2.0)
+    starts = np.where(np.isnan(starts), _NOWHERE, starts)
+    fixed = (volume.voxels, _MODES[recipe.mode], _INTERPOLATIONS[recipe.interpolation], starts)
+    rest = (np.zeros_like(right), right, through, samples, _outside(volume, recipe.window), _whole(volume))
+    flat = out.reshape(-1, 1, recipe.columns)
+    lines_of = bands(len(flat), 16)
+    return [partial(reslice.reslice_rows, *fixed, *rest, *some, *row, flat) for some in lines_of for row in bands(1)]
+
+
+# An index far outside every volume: where a path has ended.
+_NOWHERE = -1e6
+
+
+def _mapped(affine: Floats, lps: Floats, offset: Floats | None = None) -> Floats:
+    """(N, 3) LPS mm to index coordinates, summed in a written order as `geometry.point` does."""
+    columns = [lps[:, 0] * row[0] + lps[:, 1] * row[1] + lps[:, 2] * row[2] for row in affine[:3]]
+    found = np.stack(columns, axis=1)
+    return np.ascontiguousarray(found if offset is None else found + offset)
 
 
 def warm() -> float:

@@ -46,18 +46,12 @@ _lock = threading.Lock()
 
 def _cleared(volume: Volume, above: float) -> Volume:
     voxels, level = volume.voxels, np.float32(above)
-    count = body_runs(voxels, level, np.empty((0, 4), dtype=np.int32))
-    if count == 0:
+    runs, pieces = pieces_of(voxels, level)
+    if len(runs) == 0:
         return replace(volume)
-    runs = np.empty((count, 4), dtype=np.int32)
-    body_runs(voxels, level, runs)
-    pieces = np.empty(count, dtype=np.int64)
-    lines = volume.shape[0] * volume.shape[1]
-    body_pieces(runs, volume.shape[0], volume.shape[1], pieces, np.zeros(lines + 1, dtype=np.int64))
-    lengths = (runs[:, 3] - runs[:, 2]).astype(np.int64)
-    sizes = _sum(lengths, pieces, count)
+    sizes = run_lengths(runs, pieces)
     large = (sizes >= LARGE_PART * int(sizes.max()))[pieces]
-    inside = _sum(np.where(_surrounded(volume.shape, runs, large), lengths, 0), pieces, count)
+    inside = run_lengths(runs, pieces, _surrounded(volume.shape, runs, large))
     kept = large | (2 * inside > sizes)[pieces]
     out = np.empty_like(voxels)
 
@@ -69,9 +63,24 @@ def _cleared(volume: Volume, above: float) -> Volume:
     return replace(volume, voxels=out)
 
 
-def _sum(lengths: NDArray[np.int64], pieces: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    total = np.zeros(count, dtype=np.int64)
-    np.add.at(total, pieces, lengths)
+def pieces_of(voxels: NDArray[np.generic], above: np.float32) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """((N, 4) runs of voxels above a value, as `body_runs` has them; (N,) the first run of the piece each belongs to,
+    pieces being joined by faces)."""
+    count = body_runs(voxels, above, np.empty((0, 4), dtype=np.int32))
+    runs, pieces = np.empty((count, 4), dtype=np.int32), np.empty(count, dtype=np.int64)
+    body_runs(voxels, above, runs)
+    nk, nj = voxels.shape[:2]
+    body_pieces(runs, nk, nj, pieces, np.zeros(nk * nj + 1, dtype=np.int64))
+    return runs, pieces
+
+
+def run_lengths(
+    runs: NDArray[np.int32], pieces: NDArray[np.int64], counted: NDArray[np.bool_] | None = None
+) -> NDArray[np.int64]:
+    """(N,) how many voxels the runs that count have, at the first run of their piece, and 0 elsewhere."""
+    lengths = (runs[:, 3] - runs[:, 2]).astype(np.int64)
+    total = np.zeros(len(runs), dtype=np.int64)
+    np.add.at(total, pieces, lengths if counted is None else np.where(counted, lengths, 0))
     return total
 
 

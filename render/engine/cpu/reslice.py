@@ -75,25 +75,26 @@ def reslice_rows(
     """Rows row0…row1−1 of planes plane0…plane1−1, each of them `samples` planes combined by mode.
 
     starts : (P, 3) float64 index coordinates of pixel (0, 0) of each plane, in the first of its samples; down, right,
-    through : the steps to the next row, column and sample. out : (P, rows, columns) int16 if `integer`, else float32.
+    through : (P, 3) the steps to the next row, column and sample. out : (P, rows, columns) int16 if `integer`, else
+    float32.
     Beyond the outermost voxels a sample is outside and does not count, and a pixel without any sample is `outside`.
     """
     nk, nj, ni = voxels.shape
     columns = out.shape[2]
     line = _lane()
-    offset_k, offset_j, offset_i = (real(lanes()) * right[0], real(lanes()) * right[1], real(lanes()) * right[2])
-    ahead = (int(_AHEAD * right[0]) * nj + int(_AHEAD * right[1])) * ni + int(_AHEAD * right[2])
     for number in range((plane1 - plane0) * (row1 - row0)):
         plane, row = plane0 + number % (plane1 - plane0), row0 + number // (plane1 - plane0)
-        start = starts[plane]
+        start, step_down, step, deeper = starts[plane], down[plane], right[plane], through[plane]
+        offset_k, offset_j, offset_i = (real(lanes()) * step[0], real(lanes()) * step[1], real(lanes()) * step[2])
+        ahead = (int(_AHEAD * step[0]) * nj + int(_AHEAD * step[1])) * ni + int(_AHEAD * step[2])
         for column in range(0, columns, LANES):
             here = lanes() < columns - column
             sums, count = doubles(0.0), reals(0.0)
             small, great, v = reals(_FAR), reals(-_FAR), reals(0.0)
             for sample in range(samples):
-                pk = start[0] + row * down[0] + column * right[0] + sample * through[0]
-                pj = start[1] + row * down[1] + column * right[1] + sample * through[1]
-                pi = start[2] + row * down[2] + column * right[2] + sample * through[2]
+                pk = start[0] + row * step_down[0] + column * step[0] + sample * deeper[0]
+                pj = start[1] + row * step_down[1] + column * step[1] + sample * deeper[1]
+                pi = start[2] + row * step_down[2] + column * step[2] + sample * deeper[2]
                 k, fk, in_k = _axis(pk, offset_k, nk)
                 j, fj, in_j = _axis(pj, offset_j, nj)
                 i, fi, in_i = _axis(pi, offset_i, ni)
@@ -109,7 +110,7 @@ def reslice_rows(
                     while todo != 0:
                         n = lowest(todo)
                         todo &= todo - 1
-                        qk, qj, qi = pk + n * right[0], pj + n * right[1], pi + n * right[2]
+                        qk, qj, qi = pk + n * step[0], pj + n * step[1], pi + n * step[2]
                         if interpolation == NEAREST:
                             line[n] = nearest(voxels, qk, qj, qi)
                         else:

@@ -1,0 +1,54 @@
+"""The language of the window: English in the source, others as data in `languages/*.toml`.
+
+A sentence is looked up as a whole, with its {places} in it; what has no translation stays English.
+"""
+
+import tomllib
+from importlib.resources import files
+
+from PySide6.QtCore import QCoreApplication, QTranslator
+
+_CONTEXT = "workstation"
+
+
+def tr(text: str, **values: object) -> str:
+    """The text in the language of the window, values put into its {places}."""
+    said = QCoreApplication.translate(_CONTEXT, text) or text
+    return said.format_map(values) if values else said
+
+
+def languages() -> list[str]:
+    """Names of the languages there are, English among them."""
+    found = (entry.name for entry in (files(__package__) / "languages").iterdir())
+    return ["en", *sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))]
+
+
+class Catalogue(QTranslator):
+    """A translator over a mapping of sentences."""
+
+    def __init__(self, sentences: dict[str, str]) -> None:
+        super().__init__()
+        self._sentences = sentences
+
+    def translate(self, context: str, text: str, disambiguation: str | None = None, n: int = -1) -> str:
+        return self._sentences.get(text, "") if context == _CONTEXT else ""
+
+    def isEmpty(self) -> bool:  # noqa: N802
+        return not self._sentences
+
+
+def speak(language: str) -> Catalogue | None:
+    """Installs a language in the application; None for English. Raises ValueError for one there is not.
+
+    Widgets take it up when they are made, so it comes before the first window.
+    """
+    if language == "en":
+        return None
+    if language not in languages():
+        raise ValueError(f"Language {language!r} is not known; there are {', '.join(languages())}.")
+    text = (files(__package__) / "languages" / f"{language}.toml").read_text(encoding="utf-8")
+    catalogue = Catalogue(tomllib.loads(text)["sentences"])
+    application = QCoreApplication.instance()
+    assert application is not None
+    application.installTranslator(catalogue)
+    return catalogue

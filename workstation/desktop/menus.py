@@ -1,0 +1,161 @@
+"""Menus and the tool bar: every command with its key. A command is added here, and its key in `keys.toml`."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMenu, QToolBar
+
+from render import View
+from workstation.desktop import edits
+from workstation.desktop.keys import ACTIONS
+from workstation.desktop.language import tr
+from workstation.desktop.screen import LAYOUT_TITLES
+from workstation.desktop.viewer import TOOLS, Viewer
+
+if TYPE_CHECKING:
+    from workstation.desktop.window import MainWindow
+
+_MENUS = ("&Study", "&Tools", "&Edit", "&View", "&3D", "&Help")
+# What a viewer does: name, menu, what.
+_COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
+    ("undo", "&Edit", Viewer.undo),
+    ("redo", "&Edit", Viewer.redo),
+    ("delete", "&Edit", Viewer.delete_last),
+    ("clear_path", "&Edit", lambda v: v.do(edits.path_cleared)),
+    ("reset", "&Edit", Viewer.reset),
+    ("layout", "&View", Viewer.one_or_four),
+    ("next_layout", "&View", lambda v: v.do(edits.next_layout)),
+    ("next", "&View", lambda v: v.scroll_by(1)),
+    ("previous", "&View", lambda v: v.scroll_by(-1)),
+    ("slab_thicker", "&View", lambda v: v.thicken(5.0)),
+    ("slab_thinner", "&View", lambda v: v.thicken(-5.0)),
+    ("slab_mode", "&View", Viewer.next_mode),
+    ("curve_form", "&View", Viewer.next_form),
+    ("cine", "&View", Viewer.toggle_cine),
+    ("apart", "&View", lambda v: v.undock_pane(v.under)),
+    ("style", "&3D", Viewer.next_style),
+    ("preset", "&3D", Viewer.next_preset),
+    ("cut", "&3D", lambda v: v.do(edits.cut)),
+    ("table", "&3D", Viewer.toggle_table),
+    ("bone", "&3D", Viewer.toggle_bone),
+    ("whole", "&3D", lambda v: v.do(edits.made_whole)),
+)
+_PANELS = ("panel_look", "panel_captures", "panel_measures", "panel_report", "panel_charge")
+_SIDES = ("anterior", "posterior", "left", "right", "head", "foot")
+_IN_BAR = {
+    "undo": "Undo",
+    "redo": "Redo",
+    "layout": "One or four",
+    "next_layout": "Layout",
+    "table": "Table",
+    "bone": "Bone",
+    "whole": "Whole",
+    "cine": "Cine",
+    "capture": "Capture",
+    "capture_rotation": "Rotation",
+    "worklist": "Work list",
+    "query": "Query",
+    "lock": "Sign in",
+}
+
+
+class Menus(QObject):
+    """actions : by name, those of `keys.ACTIONS`. protocols, comparisons : menus that a study fills."""
+
+    def __init__(self, window: "MainWindow") -> None:
+        super().__init__(window)
+        self._window = window
+        self.actions: dict[str, QAction] = {}
+        self._menus: dict[str, QMenu] = {name: window.menuBar().addMenu(tr(name)) for name in _MENUS}
+        self.tools, self.bar = QToolBar(tr("Tools")), QToolBar(tr("Commands"))
+        self.tools.setObjectName("tools")
+        self.bar.setObjectName("commands")
+        window.addToolBar(Qt.ToolBarArea.LeftToolBarArea, self.tools)
+        window.addToolBar(self.bar)
+        self._add_tools()
+        for name, menu, command in _COMMANDS:
+            self._add(name, menu, partial(window.with_viewer, command))
+        self._add("capture", "&Study", partial(window.capture, 1))
+        self._add("capture_rotation", "&Study", partial(window.capture, 36))
+        for side in _SIDES:
+            self._add(f"view_{side}", "&3D", partial(window.with_viewer, partial(_see_from, View.parse(side))))
+        commands: tuple[tuple[str, str, Callable[[], object]], ...] = (
+            ("worklist", "&Study", window.back_to_list),
+            ("query", "&Study", window.query),
+            ("take_in", "&Study", window.take_in_folder),
+            ("sign", "&Study", window.sign_and_deliver),
+            ("send", "&Study", window.send),
+            *((name, "&View", partial(window.show_panel, number)) for number, name in enumerate(_PANELS)),
+            ("save_preset", "&3D", window.save_preset),
+            ("stop_work", "&Study", window.stop_work),
+            ("lock", "&Study", window.sign_in_or_lock),
+            ("theme", "&View", window.other_theme),
+            ("guide", "&Help", window.show_guide),
+            ("help", "&Help", window.show_help),
+        )
+        for name, menu, act in commands:
+            self._add(name, menu, act)
+        self.protocols = self._menus["&Study"].addMenu(tr("Protocol"))
+        self.comparisons = self._menus["&View"].addMenu(tr("Compare with"))
+        layouts = self._menus["&View"].addMenu(tr("Layout"))
+        for layout, title in LAYOUT_TITLES.items():
+            shown = partial(window.with_viewer, partial(_lay_out, layout))
+            layouts.addAction(tr(title)).triggered.connect(lambda _=False, act=shown: act())
+        self.for_a_study(False)
+
+    def _add_tools(self) -> None:
+        group = QActionGroup(self)
+        for tool in TOOLS:
+            action = self._add(tool, "&Tools", partial(self._window.with_viewer, partial(_choose, tool)))
+            action.setText(tr(tool.capitalize()))
+            action.setCheckable(True)
+            group.addAction(action)
+            self.tools.addAction(action)
+
+    def _add(self, name: str, menu: str, act: Callable[[], object]) -> QAction:
+        title, key = tr(ACTIONS[name]), self._window.keys.keys[name]
+        action = QAction(title, self._window)
+        action.setShortcut(QKeySequence(key))
+        action.setToolTip(f"{title}  ({key})")
+        # Letters are text while somebody writes, so they count in the panes and nowhere else.
+        action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
+        action.triggered.connect(lambda _=False: act())
+        self._window.addAction(action)
+        self._menus[menu].addAction(action)
+        if name in _IN_BAR:
+            action.setIconText(tr(_IN_BAR[name]))
+            self.bar.addAction(action)
+        self.actions[name] = action
+        return action
+
+    def for_a_study(self, there_is_one: bool) -> None:
+        """Menus that go with an open study."""
+        if not there_is_one:
+            self.protocols.clear()
+            self.comparisons.clear()
+        self.tools.setVisible(there_is_one)
+        self.protocols.setEnabled(there_is_one)
+        self.comparisons.setEnabled(there_is_one)
+
+    def cover(self, covered: bool) -> None:
+        """Nothing but signing in is left while nobody is signed in after a lock."""
+        self.bar.setEnabled(not covered)
+        self.tools.setEnabled(not covered)
+        self._window.menuBar().setEnabled(not covered)
+        for name, action in self.actions.items():
+            action.setEnabled(not covered or name == "lock")  # keys reach actions whose menus are disabled
+
+
+def _choose(tool: str, viewer: Viewer) -> None:
+    viewer.choose_tool(tool)
+
+
+def _see_from(view: View, viewer: Viewer) -> None:
+    viewer.do(edits.seen_from, view)
+
+
+def _lay_out(layout: str, viewer: Viewer) -> None:
+    viewer.do(edits.laid_out, layout)

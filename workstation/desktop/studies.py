@@ -1,0 +1,231 @@
+"""The studies of the archive as a reader wants them: listed, opened, compared. Knows no Qt."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from dicom_io.build_volume import assemble
+from dicom_io.errors import NotReadable, VolumeRefused
+from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
+from dicom_io.series import Series, read_dataset
+from dicom_io.stacks import Refused, Stack, find_stacks
+from dicom_io.stamp import Stamp
+from render import Picture, Reformat, View, Volume, draw
+from render.geometry import cross, vector
+from workstation.desktop.looks import first_screen
+from workstation.desktop.measuring import restored
+from workstation.desktop.screen import Compared, Measure
+from workstation.desktop.session import RecoveryError, Session, recovered, session_file
+from workstation.people import readable
+from workstation.pipeline import Progress
+from workstation.site import Site
+
+OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
+# What a reader calls the state of a case.
+TELLING: dict[str, str] = {"charged": "charged", "held": "held", "denied": "not billable"}
+STATES = ("received", "in work", "to sign", "held", "charged", "not billable")
+_PREVIEW_PX = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A series of the work list. state : one of STATES. priors : how many other series of images the patient has."""
+
+    series_uid: str
+    patient: str
+    patient_id: str
+    accession: str
+    date: str
+    modality: str
+    description: str
+    instances: int
+    state: str
+    priors: int = 0
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return (
+            readable(self.patient), self.patient_id, self.accession, self.day, self.modality, self.description,
+            str(self.instances), str(self.priors or ""), self.state,
+        )  # fmt: skip
+
+    @property
+    def day(self) -> str:
+        """The study's date as people write it."""
+        return f"{self.date[:4]}-{self.date[4:6]}-{self.date[6:]}" if len(self.date) == 8 else self.date
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A study on the screen. warning : what a reader has to know about its volume or its recovery."""
+
+    series: Series
+    session: Session
+    title: str
+    warning: str = ""
+
+    @property
+    def key(self) -> tuple[str, int | None]:
+        """Which volume of which series it is."""
+        return (self.series.uid, self.session.which)
+
+
+class Studies:
+    """The archive's series of images, and their sessions."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._headers: dict[str, tuple[str, str]] = {}
+        self._states: dict[Path, tuple[int, str]] = {}
+
+    def rows(self) -> tuple[Row, ...]:
+        """Series of images, not those made here, newest study first."""
+        decided = {r.accession: TELLING.get(r.state, r.state) for r in self.site.casebook.newest()}
+        waiting = self._waiting()
+        found: list[Row] = []
+        for series in self.site.archive.all_series():
+            first = series.first
+            if not first.is_image:
+                continue
+            patient, manufacturer = self._header(series)
+            if manufacturer == OUR_NAME:
+                continue
+            state = decided.get(first.accession) or waiting.get(series.uid, "received")
+            found.append(
+                Row(
+                    series.uid, patient, first.patient_id, first.accession, first.study_date,
+                    series.modality, series.description, len(series.instances), state,
+                )
+            )  # fmt: skip
+        same: dict[str, int] = {}
+        for row in found:
+            same[row.patient_id] = same.get(row.patient_id, 0) + 1
+        counted = (replace(row, priors=same[row.patient_id] - 1) if row.patient_id else row for row in found)
+        return tuple(sorted(counted, key=lambda row: (row.date, row.series_uid), reverse=True))
+
+    def of_the_same_patient(self, series_uid: str) -> tuple[Row, ...]:
+        """What a study can be compared with, itself first: its own phases, other series, and priors."""
+        rows = self.rows()
+        this = next((row for row in rows if row.series_uid == series_uid), None)
+        if this is None:
+            return ()
+        others = (row for row in rows if row.patient_id == this.patient_id and row != this and this.patient_id)
+        return (this, *others)
+
+    def _waiting(self) -> dict[str, str]:
+        """By series, `to sign` where pictures are captured, else `in work`; a session file that is damaged is work."""
+        found: dict[str, str] = {}
+        for file in (self.site.root / "sessions").glob("*.json"):
+            try:
+                changed = file.stat().st_mtime_ns
+                known = self._states.get(file)
+                if known is None or known[0] != changed:
+                    kept = json.loads(file.read_bytes())
+                    known = (changed, "to sign" if kept["screen"]["captures"] else "in work")
+                    self._states[file] = known
+                found[file.stem.split("-")[0]] = known[1]
+            except (OSError, ValueError, KeyError, TypeError):
+                found[file.stem.split("-")[0]] = "in work"
+        return found
+
+    def _header(self, series: Series) -> tuple[str, str]:
+        """(patient's name, manufacturer) of a series: the index has neither, so they are looked up once."""
+        if series.uid not in self._headers:
+            ds = read_dataset(series.first.path)
+            self._headers[series.uid] = (str(ds.get("PatientName") or ""), str(ds.get("Manufacturer") or ""))
+        return self._headers[series.uid]
+
+    def take_in(self, path: Path) -> int:
+        """Copies the DICOM files below a path into the archive. Returns how many instances were found."""
+        return sum(len(series.instances) for series in self.site.archive.import_files(path).series)
+
+    def volumes(self, series_uid: str) -> tuple[str, ...]:
+        """Names of the volumes of a series, in their order. Raises VolumeRefused with the reason when it has none."""
+        return tuple(
+            f"{stack.label or 'the volume'}, {len(stack.slices)} slices"
+            for stack in _stacks(self.site.archive.series(series_uid))
+        )
+
+    def preview(self, series_uid: str, which: int | None = None) -> Picture:
+        """The middle image of a volume, in the time it takes to read it. Raises as `open`, and NotReadable."""
+        series = self.site.archive.series(series_uid)
+        stack = _stacks(series)[which or 0]
+        middle = max(len(stack.slices) // 2, 1)
+        volume = assemble(replace(stack, slices=stack.slices[middle - 1 : middle + 1], uneven=""))
+        screen = first_screen(volume, series.modality)
+        right, down = (vector(volume.affine[:3, axis]) for axis in (2, 1))
+        view = View.facing([-v for v in cross(right, down)], [-v for v in down])
+        pixel = max(n * s for n, s in zip(volume.shape[1:], volume.spacing_mm[1:], strict=True)) / _PREVIEW_PX
+        return draw(
+            volume, Reformat(screen.window, view, rows=_PREVIEW_PX, columns=_PREVIEW_PX, pixel_mm=pixel, name="preview")
+        )
+
+    def open(self, series_uid: str, which: int | None = None, tell: Progress = lambda what, part: None) -> Opened:
+        """Builds the volume and the first screen, or the session as it was left.
+
+        Raises NotFound and VolumeRefused, each with a sentence that says why.
+        """
+        series, volume = self._built(series_uid, which, lambda part: tell("building the volume", part))
+        file = session_file(self.site.root, series_uid, which)
+        warnings = list(volume.warnings)
+        try:
+            session = recovered(file, volume)
+            if session is not None:
+                warnings.append("The session goes on where it was left.")
+        except RecoveryError as error:
+            session, file = None, file.with_suffix(".new.json")
+            warnings.append(str(error))
+        if session is None:
+            screen = replace(first_screen(volume, series.modality), measures=self._measured(series, volume))
+            session = Session(volume, series_uid, screen, which, file=file)
+        title = f"{readable(self._header(series)[0])} — {series.modality} {series.description}"
+        return Opened(series, session, title, " ".join(warnings))
+
+    def _measured(self, series: Series, volume: Volume) -> tuple[Measure, ...]:
+        """What the newest record of this volume holds of measures."""
+        newest: tuple[datetime, tuple[Measure, ...]] | None = None
+        for sr in self.site.archive.instances_of(COMPREHENSIVE_3D_SR, series.first.accession):
+            try:
+                evidence = read_sr(read_dataset(sr.path))
+            except NotReadable:
+                continue  # another program's
+            mine = [m for m in evidence.measurements if m.volume_digest == volume.digest]
+            at = max((act.at for act in evidence.acts), default=None)
+            if mine and at is not None and (newest is None or at > newest[0]):
+                newest = (at, restored(mine))
+        return newest[1] if newest is not None else ()
+
+    def other(self, compared: Compared) -> Volume:
+        """The volume that is compared. Raises as `open`."""
+        return self._built(compared.series_uid, compared.which, None)[1]
+
+    def compared(self, opened: Opened, series_uid: str, which: int | None = None) -> tuple[Compared, Volume]:
+        """Another volume beside an open one: at the same places where both have one frame of reference, else with
+        their middles together, to be brought over each other by hand."""
+        other = self.other(Compared(series_uid, which))
+        this = opened.session.volume
+        if this.frame_of_reference and this.frame_of_reference == other.frame_of_reference:
+            return Compared(series_uid, which), other
+        offset = vector(round(b - a, 3) for a, b in zip(this.centre_mm, other.centre_mm, strict=True))
+        return Compared(series_uid, which, offset), other
+
+    def _built(
+        self, series_uid: str, which: int | None, progress: Callable[[float], None] | None
+    ) -> tuple[Series, Volume]:
+        series = self.site.archive.series(series_uid)
+        stacks = _stacks(series)
+        if which is None and len(stacks) > 1:
+            raise VolumeRefused(f"Series {series_uid} holds {len(stacks)} volumes; say which.")
+        return series, assemble(stacks[which or 0], progress)
+
+
+def _stacks(series: Series) -> list[Stack]:
+    """Raises VolumeRefused with the reasons when a series has no volume."""
+    found = find_stacks(series)
+    stacks = [stack for stack in found if isinstance(stack, Stack)]
+    if not stacks:
+        reasons = "; ".join(dict.fromkeys(r.reason for r in found if isinstance(r, Refused))) or "it holds no images"
+        raise VolumeRefused(f"Series {series.uid}: no volume was built: {reasons}")
+    return stacks
