@@ -14,9 +14,9 @@ from dicom_io.send import Sender
 from workstation import daysheet
 from workstation.config import Destination
 from workstation.outbox import Delivery, Entry, Message, backoff
-from workstation.reach import peer_of, tls_files
+from workstation.reach import peer_of, server_of, tls_files, token_of
 from workstation.site import Site
-from workstation.transports import dicom, fhir_server, folder, mllp, sheet
+from workstation.transports import dicom, dicomweb, fhir_server, folder, mllp, sheet
 from workstation.transports.folder import FolderError
 
 
@@ -77,6 +77,8 @@ def _reach(destination: Destination, site: Site) -> str:
     if destination.kind == "dicom":
         echo(peer_of(destination, site.root), site.config.ae_title)
         return "C-ECHO answered"
+    if destination.kind == "dicomweb":
+        return dicomweb.reach(server_of(destination, root))
     if destination.kind == "mllp":
         tls = mllp.client_tls(*tls_files(destination, root)) if destination.tls else None
         mllp.reach(destination.host, destination.port, destination.timeout_s, tls)
@@ -84,16 +86,12 @@ def _reach(destination: Destination, site: Site) -> str:
     if destination.kind == "fhir" and destination.url:
         tls = mllp.client_tls(*tls_files(destination, root)) if destination.url.startswith("https:") else None
         return fhir_server.reach(
-            destination.url, destination.fhir_version, destination.timeout_s, _token(destination, root), tls
+            destination.url, destination.fhir_version, destination.timeout_s, token_of(destination, root), tls
         )
     where = outgoing_folder(root, destination)
     if not (where.is_dir() and os.access(where, os.W_OK)):
         raise FolderError(f"{where}: not a folder that can be written; mount it, or correct the settings.")
     return "the folder can be written"
-
-
-def _token(destination: Destination, root: Path) -> str:
-    return (root / destination.token_file).read_text(encoding="ascii").strip() if destination.token_file else ""
 
 
 def _deliver(message: Message, destination: Destination, root: Path) -> Delivery:
@@ -103,10 +101,12 @@ def _deliver(message: Message, destination: Destination, root: Path) -> Delivery
     if destination.kind == "fhir" and destination.url:
         secure = destination.url.startswith("https:")
         tls = mllp.client_tls(*tls_files(destination, root)) if secure else None
-        token = _token(destination, root)
+        token = token_of(destination, root)
         return fhir_server.deliver(
             message, destination.url, destination.fhir_version, destination.timeout_s, token, tls
         )
+    if destination.kind == "dicomweb":
+        return dicomweb.deliver(message, server_of(destination, root))
     if destination.kind == "sheet":
         return sheet.deliver(message, outgoing_folder(root, destination), daysheet.header())
     return folder.deliver(message, outgoing_folder(root, destination))

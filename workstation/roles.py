@@ -41,8 +41,8 @@ from workstation.worklist import recheck
 from workstation.worklist_orders import poll
 
 Say = Callable[[dict[str, Any]], None]
-# How often a receiver says what it has counted.
-_COUNTS_S = 2.0
+# How often a receiver says what it has counted and which series grew; with every instance would cost as much as they.
+_COUNTS_S = 0.5
 # How often a deliverer looks what has not been committed in time.
 _ASK_S = 30.0
 # What was received longer ago than this was filed by an earlier process.
@@ -80,17 +80,13 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
         hear(site, answer)
         say({"event": "committed", "instances": len(answer.committed), "failed": len(answer.failed)})
 
+    grown: set[str] = set()
+
     def kept(item: Kept) -> None:
         uid = item.instance.sop_instance_uid
-        say(
-            {
-                "event": "received",
-                "instance": uid,
-                "series": item.instance.series_uid,
-                "news": item.news,
-                **({"record": uid} if item.instance.sop_class_uid in REPORT_CLASSES else {}),
-            }
-        )
+        grown.add(item.instance.series_uid)
+        record = {"record": uid} if item.instance.sop_class_uid in REPORT_CLASSES else {}
+        say({"event": "received", "instance": uid, "news": item.news, **record})
 
     settings = config.receiver
     tls = None
@@ -112,6 +108,8 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
         say({"event": "ready"})
         last: dict[str, int] = {}
         while not events.stop.wait(_COUNTS_S):
+            while grown:
+                say({"event": "grew", "series": grown.pop()})
             now = {**receiver.counts, "associations_open": receiver.associations}
             if now != last:
                 say({"event": "counts", **now})
