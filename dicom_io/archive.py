@@ -5,11 +5,12 @@ A file is complete on the disk, under its final name and in the index before any
 
 import contextlib
 import errno
+import json
 import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,9 +22,9 @@ from pydicom.dataset import Dataset
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, delete, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from dicom_io.database import open_database
-from dicom_io.errors import InstanceConflict, NotFound, NotReadable
-from dicom_io.files import alive, copy_part10, flush, flush_folders, place
+from dicom_io.database import open_database, unflushed
+from dicom_io.errors import ClassMismatch, InstanceConflict, NotFound, NotReadable
+from dicom_io.files import alive, boot, copy_part10, flush, flush_folders, held_by, place
 from dicom_io.instance import Instance
 from dicom_io.scanning import batches, read_all
 from dicom_io.seal import file_digest
@@ -60,6 +61,22 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Shelved:
+    """An instance as the index lists it, for those who look after the archive. derived : it says so itself."""
+
+    sop_instance_uid: str
+    series_uid: str
+    study_uid: str
+    accession: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    path: Path
+    size: int
+    sha256: str
+    derived: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Coming:
     """A spooled file, its header and the digest of what it holds."""
 
@@ -73,70 +90,95 @@ class Archive:
 
     def __init__(self, root: Path, database: Engine | None = None) -> None:
         self.root = root
-        self._files = root / "instances"
+        self.files = root / "instances"
         self._quarantine = root / "quarantine"
         self._spool = root / "spool" / f"{os.getpid()}-{_LIFE}"
         self._database = database or open_database(root / "workstation.db")
         _METADATA.create_all(self._database)
+        self._rows = unflushed(self._database)
+        self._flushed: set[Path] = set()
 
     # Coming in
 
     def spool(self, write: Callable[[Path], object]) -> Path:
-        """A file in the spool, written by `write` and flushed to the disk; nothing is left behind if that fails."""
+        """A file in the spool, written by `write`; nothing is left behind if that fails."""
         self._spool.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(suffix=".part", dir=self._spool)
         os.close(handle)
         path = Path(name)
         try:
             write(path)
-            flush(path)
         except BaseException:
             path.unlink(missing_ok=True)
             raise
         return path
 
-    def admit(self, spooled: Path, expected_uid: str | None = None) -> Kept:
+    def admit(
+        self, spooled: Path, expected_uid: str | None = None, expected_class: str = "", digest: str | None = None
+    ) -> Kept:
         """Takes a spooled file over: checks it, gives it its name, indexes it. The spooled file is gone afterwards.
 
-        Raises NotReadable when it is no whole instance (or not `expected_uid`, when given), InstanceConflict when the
-        same UID is kept with other bytes; then the new file waits in quarantine. OSError when the disk or the index
-        takes no more.
+        expected_uid, expected_class : what was announced, if anything was. digest : of what was spooled, where the
+        caller knows it already.
+
+        Raises NotReadable when it is no whole instance (or not `expected_uid`), ClassMismatch when it is of another SOP
+        class, InstanceConflict when the same UID is kept with other bytes; then the new file waits in quarantine.
+        OSError when the disk or the index takes no more.
         """
         try:
             instance = read_instance(spooled)
+            if expected_uid is not None and instance.sop_instance_uid != expected_uid:
+                raise NotReadable(
+                    f"{spooled}: instance {instance.sop_instance_uid}, but was announced as {expected_uid}."
+                )
+            if expected_class and instance.sop_class_uid != expected_class:
+                raise ClassMismatch(
+                    f"The instance is of SOP class {instance.sop_class_uid}, but was announced as {expected_class}."
+                )
         except NotReadable as error:
             spooled.unlink(missing_ok=True)
             raise NotReadable(str(error).replace(f"{spooled}: ", "The instance is ")) from error
-        if expected_uid is not None and instance.sop_instance_uid != expected_uid:
+        except ClassMismatch:
             spooled.unlink(missing_ok=True)
-            raise NotReadable(
-                f"The data set is instance {instance.sop_instance_uid}, but was announced as {expected_uid}."
-            )
-        (outcome,) = self._take([_Coming(spooled, instance, file_digest(spooled, instance.transfer_syntax_uid))])
+            raise
+        digest = digest or file_digest(spooled, instance.transfer_syntax_uid)
+        (outcome,) = self._take([_Coming(spooled, instance, digest)])
         if isinstance(outcome, InstanceConflict):
             raise outcome
         return outcome
 
     def _take(self, coming: Sequence[_Coming]) -> list[Kept | InstanceConflict]:
-        """Names what was spooled, then indexes it: one flush of each folder and one transaction for all of it."""
+        """Names what was spooled, flushes it, then indexes it, with one flush of each folder and one transaction.
+
+        Flushed under its name: file systems that journal then write file and name at once, and the folder's flush finds
+        nothing left to do. A power cut before that may leave half a file with a name; it is in no index, and `place`
+        puts what comes again in its stead.
+        """
         outcomes: list[Kept | InstanceConflict] = []
         fresh: list[tuple[int, Path, dict[str, object]]] = []
         try:
             for one in coming:
                 uid = one.instance.sop_instance_uid
-                relative = Path(one.instance.study_uid) / one.instance.series_uid / f"{uid}.dcm"
-                target = self._files / relative
-                known = self._known_digest(uid)
-                held = known or place(one.spooled, target, one.digest)
-                if held != one.digest:
-                    outcomes.append(self._conflict(one.spooled, uid, one.digest))
-                    continue
+                relative = self._place_of(one.instance)
+                target = self.files / relative
+                known = None
+                if not place(one.spooled, target):
+                    known = self._known_digest(uid)
+                    held = known or held_by(target, one.spooled)
+                    if held != one.digest:
+                        outcomes.append(self._conflict(one.spooled, uid, one.digest))
+                        continue
                 if known is None:
-                    row = _row(one.instance, relative, target.stat().st_size, one.digest)
-                    fresh.append((len(outcomes), target, row))
+                    fresh.append(
+                        (len(outcomes), target, _row(one.instance, relative, target.stat().st_size, one.digest))
+                    )
                 outcomes.append(Kept(replace(one.instance, path=str(target)), "same" if known else "new"))
+            for _, target, _ in fresh:
+                flush(target)
             for folder in dict.fromkeys(target.parent for _, target, _ in fresh):
-                flush_folders(folder, self._files)
+                # Folders above it are flushed once: what else may be in them has been by whoever put it there.
+                flush_folders(folder, folder if folder in self._flushed else self.files)
+                self._flushed.add(folder)
             indexed = self._index([row for _, _, row in fresh]) if fresh else []
         except OperationalError as error:
             raise OSError(errno.EIO, f"the index cannot be written: {error.orig}") from error
@@ -214,6 +256,7 @@ class Archive:
             )
 
         spooled = self.spool(write)
+        flush(spooled)
         try:
             instance = header if as_it_was else read_instance(spooled)
             return _Coming(spooled, instance, file_digest(spooled, instance.transfer_syntax_uid))
@@ -262,18 +305,95 @@ class Archive:
             rows = connection.execute(columns.where(_INSTANCE.c.series_uid == series_uid)).all()
         return {row.sop_instance_uid: row.sha256 for row in rows}
 
-    def rebuild_index(self) -> int:
-        """The index anew from the files alone. Returns the number of instances."""
-        rows = []
-        for path in files_below(self._files) if self._files.exists() else ():
-            instance = read_instance(path)
-            held = file_digest(path, instance.transfer_syntax_uid)
-            rows.append(_row(instance, path.relative_to(self._files), path.stat().st_size, held))
+    def rebuild_index(self) -> Scan:
+        """The index anew from the files alone. Returns what is in it then, and the files that are no whole instance."""
+        rows, bad = self._rows_of(files_below(self.files) if self.files.exists() else ())
         with self._database.begin() as connection:
             connection.execute(delete(_INSTANCE))
             if rows:
                 connection.execute(insert(_INSTANCE), rows)
+        return Scan(self.all_series(), tuple(bad))
+
+    def after_power_cut(self) -> int:
+        """Indexes files that have no row: the index is not flushed with every instance, only the files are.
+
+        Looks only where the machine has been started since the last look. Returns how many rows were lacking.
+        """
+        mark, now = self.root / "index.boot", boot()
+        if now and mark.exists() and mark.read_text(encoding="ascii") == now:
+            return 0
+        with self._database.connect() as connection:
+            known = set(connection.execute(select(_INSTANCE.c.path)).scalars())
+        files = files_below(self.files) if self.files.exists() else ()
+        rows, _ = self._rows_of(f for f in files if f.relative_to(self.files).as_posix() not in known)
+        if rows:
+            self._index(rows)
+        self.root.mkdir(parents=True, exist_ok=True)
+        mark.write_text(now, encoding="ascii")
         return len(rows)
+
+    def shelved(self) -> tuple[Shelved, ...]:
+        """Every instance of the index, by UID."""
+        columns = _INSTANCE.c
+        query = select(
+            columns.sop_instance_uid, columns.series_uid, columns.study_uid, columns.accession, columns.sop_class_uid,
+            columns.path, columns.size, columns.sha256, columns.header,
+        ).order_by(columns.sop_instance_uid)  # fmt: skip
+        with self._database.connect() as connection:
+            rows = connection.execute(query).all()
+        found = []
+        for uid, series, study, accession, sop_class, path, size, held, header in rows:
+            read = json.loads(header)
+            derived = "DERIVED" in read["image_type"][:1]
+            syntax = read["transfer_syntax_uid"]
+            found.append(
+                Shelved(uid, series, study, accession, sop_class, syntax, self.files / path, size, held, derived)
+            )
+        return tuple(found)
+
+    def forget(self, uids: Collection[str]) -> None:
+        """Takes instances out of the index; their files stay where they are."""
+        with self._database.begin() as connection:
+            connection.execute(delete(_INSTANCE).where(_INSTANCE.c.sop_instance_uid.in_(uids)))
+
+    def exchange(self, uid: str, other: Path) -> Kept:
+        """Puts another file of the same UID in the place of the one that is kept, which goes into quarantine.
+
+        A crash in between leaves the new file without a row; `rebuild_index` gives it one. Raises NotFound.
+        """
+        kept = self.instance(uid)
+        old, held = Path(kept.path), self._known_digest(uid) or ""
+        new = self.spool(lambda path: shutil.copyfile(other, path))
+        os.link(old, self._quarantine / f"{uid}.{held[:12]}.dcm")
+        self.forget([uid])
+        old.unlink()
+        taken = self.admit(new, expected_uid=uid)
+        other.unlink()
+        return taken
+
+    def _rows_of(self, files: Iterable[Path]) -> tuple[list[dict[str, object]], list[Unreadable]]:
+        rows: dict[str, dict[str, object]] = {}
+        bad: list[Unreadable] = []
+        for batch in batches(files, _SCANNED):
+            for path, found in zip(batch, read_all(batch), strict=True):
+                if isinstance(found, Unreadable):
+                    bad.append(found)
+                    continue
+                uid, relative = found.sop_instance_uid, path.relative_to(self.files)
+                if relative != self._place_of(found):
+                    bad.append(
+                        Unreadable(str(path), f"{path}: its UIDs belong elsewhere; import it and remove it here.")
+                    )
+                elif uid in rows:
+                    bad.append(Unreadable(str(path), f"{path}: the same UID as {rows[uid]['path']}, which was taken."))
+                else:
+                    held = file_digest(path, found.transfer_syntax_uid)
+                    rows[uid] = _row(found, relative, path.stat().st_size, held)
+        return list(rows.values()), bad
+
+    @staticmethod
+    def _place_of(instance: Instance) -> Path:
+        return Path(instance.study_uid) / instance.series_uid / f"{instance.sop_instance_uid}.dcm"
 
     def _known_digest(self, uid: str) -> str | None:
         with self._database.connect() as connection:
@@ -283,7 +403,7 @@ class Archive:
 
     def _index(self, rows: Sequence[dict[str, object]]) -> list[str]:
         """Adds rows; returns the digests that are in the index then, which are others where somebody was faster."""
-        with contextlib.suppress(IntegrityError), self._database.begin() as connection:
+        with contextlib.suppress(IntegrityError), self._rows.begin() as connection:
             # Two associations may bring the same instance at once: the second finds the row there, which is success.
             connection.execute(insert(_INSTANCE), list(rows))
             return [str(row["sha256"]) for row in rows]
@@ -297,7 +417,7 @@ class Archive:
             rows = connection.execute(query.order_by(_INSTANCE.c.sop_instance_uid)).all()
         for path, header in rows:
             instance = _INSTANCES.validate_json(header)
-            object.__setattr__(instance, "path", f"{self._files}{os.sep}{path}")  # new, and nobody else's yet
+            object.__setattr__(instance, "path", f"{self.files}{os.sep}{path}")  # new, and nobody else's yet
             yield instance
 
 

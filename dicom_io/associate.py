@@ -1,9 +1,10 @@
 """Associations that we ask for: a peer, how it is reached, and how long anybody waits for it."""
 
 import socket
-import ssl
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from struct import pack
 from typing import Any
 
 from pynetdicom import AE, evt
@@ -11,6 +12,7 @@ from pynetdicom.presentation import build_context
 
 from dicom_io.capabilities import VERIFICATION
 from dicom_io.errors import NotOffered, PeerUnreachable
+from dicom_io.tls import Tls, client_context
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 
 # A larger PDU means fewer turns of the protocol loop; 16 KB is the default of most senders.
@@ -18,15 +20,6 @@ MAXIMUM_PDU = 1 << 18
 # Seconds to wait for a connection, for the answer to an association request, and for the next message on it. A PACS may
 # fetch from tape before it answers.
 CONNECT_S, ACCEPT_S, ANSWER_S = 15.0, 30.0, 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """PEM files: who signed the other side's certificate; our own certificate and key where it wants one."""
-
-    authority: str = ""
-    certificate: str = ""
-    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +50,10 @@ def associate(
 ) -> Any:
     """An established association of pynetdicom's. Raises PeerUnreachable, or its NotOffered for want of a service."""
     sockets: list[socket.socket] = []
+    try:
+        tls = None if peer.tls is None else (_Remembering(client_context(peer.tls), sockets), peer.host)
+    except OSError as error:
+        raise PeerUnreachable(f"{peer}: its TLS files cannot be used ({error}).") from error
     ae = make_ae(calling)
     association = ae.associate(
         peer.host,
@@ -64,17 +61,18 @@ def associate(
         contexts=contexts,
         ae_title=peer.ae_title,
         ext_neg=list(roles),
-        tls_args=None if peer.tls is None else (client_context(peer.tls, str(peer)), peer.host),
+        tls_args=tls,
         evt_handlers=[
             (evt.EVT_REQUESTED, lambda event: sockets.append(event.assoc.dul.socket.socket)),
             (evt.EVT_CONN_OPEN, prompt),
+            (evt.EVT_CONN_CLOSE, lambda _: _close(sockets)),
             *handlers,
         ],
     )
     if association.is_established:
+        association.sockets = sockets
         return association
-    for unused in sockets:  # pynetdicom forgets the socket of a refused connection without closing it
-        unused.close()
+    _close(sockets)
     if association.is_rejected:
         raise PeerUnreachable(f"{peer} rejected the association from {calling}; check both AE titles there.")
     if association.rejected_contexts:
@@ -85,9 +83,36 @@ def associate(
     )
 
 
+def drop(association: Any) -> None:
+    """Ends an association that broke. It may call itself established for a while yet."""
+    association.abort()
+    _close(association.sockets)
+
+
+def _close(sockets: list[socket.socket]) -> None:
+    """pynetdicom forgets the socket of a connection that was refused or reset without closing it."""
+    for unused in sockets:
+        unused.close()
+
+
+class _Remembering:
+    """A TLS context that remembers the sockets it makes."""
+
+    def __init__(self, context: Any, sockets: list[socket.socket]) -> None:
+        self._context, self._sockets = context, sockets
+
+    def wrap_socket(self, *args: Any, **more: Any) -> socket.socket:
+        self._sockets.append(self._context.wrap_socket(*args, **more))
+        return self._sockets[-1]
+
+
 def prompt(event: Any) -> None:
-    """Small PDUs go out at once: Nagle's algorithm and delayed acknowledgements together cost 40 ms an instance."""
-    event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    """Small PDUs go out at once: Nagle's algorithm and delayed acknowledgements together cost 40 ms an instance. And a
+    peer that takes nothing more is given up: pynetdicom itself would wait for ever. Source: socket(7)."""
+    transport = event.assoc.dul.socket.socket
+    transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if sys.platform != "win32":
+        transport.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, pack("ll", round(ANSWER_S), 0))
 
 
 def make_ae(ae_title: str) -> AE:
@@ -99,22 +124,3 @@ def make_ae(ae_title: str) -> AE:
     ae.connection_timeout, ae.acse_timeout = CONNECT_S, ACCEPT_S
     ae.dimse_timeout = ae.network_timeout = ANSWER_S
     return ae
-
-
-def client_context(tls: Tls, peer: str) -> ssl.SSLContext:
-    """TLS 1.2 or later with forward secrecy and authenticated ciphers; the peer's certificate is checked, and with it
-    its name. Source: PS3.15 B.12 (BCP 195 TLS Secure Transport Connection Profile). Raises PeerUnreachable."""
-    try:
-        context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=tls.authority or None)
-        if tls.certificate:
-            context.load_cert_chain(tls.certificate, tls.key)
-    except (OSError, ssl.SSLError) as error:
-        raise PeerUnreachable(f"{peer}: its TLS files cannot be used ({error}).") from error
-    return bcp195(context)
-
-
-def bcp195(context: ssl.SSLContext) -> ssl.SSLContext:
-    """`context` without what RFC 9325 (BCP 195) forbids."""
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM")
-    return context

@@ -9,11 +9,14 @@ from pathlib import Path
 from sqlalchemy import Engine, create_engine, event
 
 
-def open_database(place: Path | str) -> Engine:
+def open_database(place: Path | str, *, flushed: bool = True) -> Engine:
     """Open the database at a SQLite file path, or at an SQLAlchemy URL when `place` is a string with `://`.
 
     SQLite runs in WAL mode with full synchronisation: a committed transaction survives a power cut, and readers
     do not wait for the writer. Source: SQLite documentation, "Write-Ahead Logging" and `PRAGMA synchronous`.
+
+    flushed : without, a committed transaction survives the end of every process, and a power cut only may take the last
+    ones: for what can be made again from elsewhere.
     """
     if isinstance(place, str) and "://" in place:
         return create_engine(place)
@@ -25,8 +28,16 @@ def open_database(place: Path | str) -> Engine:
     def _durable(connection: object, _record: object) -> None:
         cursor = connection.cursor()  # type: ignore[attr-defined]
         cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA synchronous={'FULL' if flushed else 'NORMAL'}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
     return engine
+
+
+def unflushed(database: Engine) -> Engine:
+    """The same database for what can be made again; itself where it is no SQLite file."""
+    file = database.url.database
+    if database.dialect.name != "sqlite" or not file or file == ":memory:":
+        return database
+    return open_database(Path(file), flushed=False)

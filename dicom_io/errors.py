@@ -21,6 +21,10 @@ class InstanceConflict(DicomIOError):  # noqa: N818
     """An instance of this UID is kept already with other bytes. The first stays."""
 
 
+class ClassMismatch(DicomIOError):  # noqa: N818
+    """A data set of another SOP class than was announced."""
+
+
 class PortInUse(DicomIOError):  # noqa: N818
     """Somebody listens on the port already."""
 

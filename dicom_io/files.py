@@ -8,26 +8,42 @@ from pathlib import Path
 from pydicom import dcmread, dcmwrite
 from pydicom.dataset import FileDataset
 
+from dicom_io.errors import NotReadable
 from dicom_io.headers import read_instance
 from dicom_io.seal import file_digest
 
 
-def place(spooled: Path, target: Path, held: str) -> str:
-    """Gives the file its name unless that is taken; returns the digest of what is there then.
+def place(spooled: Path, target: Path) -> bool:
+    """Gives the file its name; False when that is taken.
 
-    A link, because it fails where a rename overwrites: of two that come at once, the first stays. What is there but
-    not in the index was left by a crash between the two, and is as good as new.
+    A link, because it fails where a rename overwrites: of two that come at once, the first stays.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.parent.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(spooled, target)
     except FileExistsError:
-        return file_digest(target, read_instance(target).transfer_syntax_uid)
+        return False
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP):
             raise
+        if target.exists():
+            return False
         spooled.replace(target)  # a file system without links
-    return held
+    return True
+
+
+def held_by(target: Path, spooled: Path) -> str:
+    """The digest of a named file that is in no index.
+
+    A crash between name and index left it, as good as new; but for half a file, which only a power cut leaves,
+    since a file gets its name when all of it is written. What was spooled takes the place of that.
+    """
+    try:
+        return file_digest(target, read_instance(target).transfer_syntax_uid)
+    except NotReadable:
+        spooled.replace(target)
+        return file_digest(target, read_instance(target).transfer_syntax_uid)
 
 
 def copy_part10(source: Path, target: Path) -> bool:
@@ -72,3 +88,11 @@ def alive(spool: str) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def boot() -> str:
+    """What is another word after every start of the machine; empty where nobody knows. Source: random(4)."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dicom_io.archive import Archive, Kept
-from dicom_io.errors import InstanceConflict, NotReadable
+from dicom_io.errors import ClassMismatch, InstanceConflict, NotReadable
 from dicom_io.uids import UidError, checked
 
 log = logging.getLogger(__name__)
@@ -16,21 +16,34 @@ DATA_SET_DOES_NOT_MATCH = 0xA900
 CANNOT_UNDERSTAND = 0xC000
 
 
-def keep(archive: Archive, uid: str, write: Callable[[Path], object]) -> tuple[int, Kept | None, str]:
+def keep(
+    archive: Archive,
+    uid: str,
+    write: Callable[[Path], object],
+    *,
+    expected_class: str = "",
+    digest: Callable[[], str] | None = None,
+    by: str = "a peer",
+) -> tuple[int, Kept | None, str]:
     """Spools what `write` writes and takes it into the archive: (status to answer, what is kept, why not).
 
-    uid : the SOP Instance UID that was announced.
+    uid, expected_class : what was announced. digest : asked after writing, the digest that the archive would compute.
+    by : who brings it, for the log.
     """
     try:
         checked(uid, "Affected SOP Instance UID")
-        return SUCCESS, archive.admit(archive.spool(write), expected_uid=uid), ""
+        spooled = archive.spool(write)
+        kept = archive.admit(
+            spooled, expected_uid=uid, expected_class=expected_class, digest=digest() if digest is not None else None
+        )
+        return SUCCESS, kept, ""
     except UidError as error:
-        log.warning("refused: %s", error)
+        log.warning("refused from %s: %s", by, error)
         return DATA_SET_DOES_NOT_MATCH, None, str(error)
-    except (InstanceConflict, NotReadable) as error:
-        log.warning("refused %s: %s", uid, error)
-        return DATA_SET_DOES_NOT_MATCH if isinstance(error, InstanceConflict) else CANNOT_UNDERSTAND, None, str(error)
+    except (InstanceConflict, ClassMismatch, NotReadable) as error:
+        log.warning("refused %s from %s: %s", uid, by, error)
+        return CANNOT_UNDERSTAND if isinstance(error, NotReadable) else DATA_SET_DOES_NOT_MATCH, None, str(error)
     except OSError as error:
         # Disk full, quota, read-only, for a file or for the index: the sender keeps its copy and tries again.
-        log.error("cannot keep %s: %s", uid, error)
+        log.error("cannot keep %s from %s: %s", uid, by, error.strerror or error)
         return OUT_OF_RESOURCES, None, f"cannot keep {uid}: {error.strerror or error}"

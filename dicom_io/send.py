@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from pynetdicom.presentation import build_context
 
-from dicom_io.associate import Peer, associate
+from dicom_io.associate import Peer, associate, drop
 from dicom_io.capabilities import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, NATIVE_SYNTAXES
 from dicom_io.decode import stored_pixels
 from dicom_io.errors import NotReadable, PeerUnreachable
@@ -65,17 +65,19 @@ class Sender:
             self._kinds = [*self._kinds, kind][-_MOST_CONTEXTS // 2 :]
             self._release()
         if self._association is None or not self._association.is_established:
+            self._release()
             self._association = associate(self._peer, self._calling, _contexts(self._kinds))
         sent = _send_one(self._association, instance)
         if sent.status is None and sent.detail == _BROKEN:
-            # It may call itself established for a while yet, and whoever sends on it then waits for the timeout.
-            self._association.abort()
+            drop(self._association)  # whoever sent on it would wait for the timeout
             self._association = None
         return sent
 
     def _release(self) -> None:
         if self._association is not None and self._association.is_established:
             self._association.release()
+        elif self._association is not None:
+            drop(self._association)
         self._association = None
 
 

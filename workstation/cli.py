@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from workstation import cli_charge, cli_desktop, cli_peers, cli_record
+from workstation import cli_charge, cli_desktop, cli_peers, cli_record, cli_storage
 from workstation.cli_shared import Json
 from workstation.cli_shared import ae_title as _ae_title
 from workstation.cli_shared import example as _example
@@ -34,6 +34,7 @@ app.add_typer(people_app, name="people")
 cli_desktop.add_to(app, people_app)
 cli_peers.add_to(app)
 cli_record.add_to(app)
+cli_storage.add_to(app)
 app.add_typer(charge_app, name="charge")
 app.add_typer(outbox_app, name="outbox")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, ConfigDict, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from dicom_io.banner import BurnIn
 from dicom_io.uids import derived
@@ -125,6 +125,38 @@ class Listener:
             raise ValueError("listener: certificate and key go together")
         if self.client_authority and not self.certificate:
             raise ValueError("listener: client_authority needs certificate and key as well")
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverSettings:
+    """How `serve` receives DICOM.
+
+    called : whether a caller has to call our AE title. callers : anybody, or peers alone, from their addresses.
+    max_associations : at once. max_instance_mb : the largest instance. min_free_mb : so much of the disk stays free.
+    request_s, idle_s, stall_s : seconds for the association request, between two messages, and within one.
+    processes : receiving ones; 0 for one a core, four at most. certificate, key, client_authority : PEM files; with the
+    first two it speaks TLS, and with the last a caller needs a certificate signed by it.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    called: Literal["any", "ours"] = "any"
+    callers: Literal["any", "peers"] = "any"
+    max_associations: Annotated[int, Field(ge=1, le=1000)] = 32
+    max_instance_mb: Annotated[int, Field(ge=1)] = 8192
+    min_free_mb: Annotated[int, Field(ge=0)] = 512
+    request_s: Annotated[float, Field(gt=0)] = 30.0
+    idle_s: Annotated[float, Field(gt=0)] = 600.0
+    stall_s: Annotated[float, Field(gt=0)] = 60.0
+    processes: Annotated[int, Field(ge=0, le=64)] = 0
+    certificate: str = ""
+    key: str = ""
+    client_authority: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("receiver: certificate and key go together")
+        if self.client_authority and not self.certificate:
+            raise ValueError("receiver: client_authority needs certificate and key as well")
 
 
 # What is stored beside pictures and SR: masks as segmentations and as surfaces (STL), windows and measurements as
@@ -277,6 +309,7 @@ class Config:
     share_limit: float = 0.2
     counted_modalities: tuple[Modality, ...] = ("CT", "MR")
     destinations: tuple[Destination, ...] = field(default=(_OUTGOING,))
+    receiver: ReceiverSettings = field(default=ReceiverSettings())
     listener: Listener | None = None
     reading: Reading = field(default=Reading())
     payers: dict[str, PayerRule] = field(default_factory=dict)

@@ -454,6 +454,10 @@ class Outbox:
         """Return every message with what has become of it, oldest first."""
         return self._entries(true())
 
+    def of_accession(self, accession: str) -> tuple[Entry, ...]:
+        """The messages of an accession, oldest first."""
+        return self._entries(_message.c.accession == accession)
+
     def queue_in(self, connection: Connection, messages: Iterable[Message], at: datetime) -> tuple[str, ...]:
         """Queue within a transaction of somebody else: the decision and what follows from it, or neither.
 

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Literal
 from filelock import FileLock
 from pydantic import ConfigDict, TypeAdapter
 
-from dicom_io.associate import Peer, Tls
+from dicom_io.associate import Peer
+from dicom_io.tls import Tls
 from workstation.charge.strict import STRICT, StrictError, read_strictly
 from workstation.config import AeTitle
 

@@ -79,8 +79,11 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     engine, recipes = choose("stored", site.config.engine), case.protocol.recipes
     pictures = []
     for number, recipe in enumerate(recipes):
-        pictures.append(draw(volume, recipe, engine=engine.for_recipe(recipe)))
-        progress(f"drawing {recipe.name}", (number + 1) / len(recipes))
+
+        def tell(part: float, number: int = number, name: str = recipe.name) -> None:
+            progress(f"drawing {name}", (number + part) / len(recipes))
+
+        pictures.append(draw(volume, recipe, engine=engine.for_recipe(recipe), progress=tell))
 
     datasets = derive(pictures, series, stamp, marks, multiframe=site.config.multiframe)
     drawn = products(pictures, datasets, stamp, region)

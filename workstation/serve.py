@@ -1,31 +1,36 @@
-"""Receiving, deciding and delivering until told to stop.
+"""Receiving, deciding and delivering until told to stop: processes that are started, watched, and started again.
 
-Receiving only keeps and answers. One thread decides what is due, another delivers what is queued: a dead receiver holds
-up neither what comes in nor what is decided.
+Receiving only keeps and answers: a dead PACS holds up neither what comes in nor what is decided, and no role holds up
+another by its own work or its end. The sockets are opened here, so that a caller finds somebody listening while a
+receiver is started again.
 """
 
+import json
+import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
-from collections import deque
-from collections.abc import Callable
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
-from datetime import datetime, timedelta
+from dataclasses import asdict, replace
 from typing import Any
 
-from dicom_io.archive import Kept
-from dicom_io.receive import Receiver
-from dicom_io.series import Instance
-from workstation.config import Listener
-from workstation.deliver import drain
-from workstation.listen import answering
-from workstation.outbox import DatabaseFailed
-from workstation.pipeline import file_new_records, file_record
-from workstation.report_sr import REPORT_CLASSES
-from workstation.settling import Settled, settle_due
+from dicom_io.receive import listen
+from workstation.roles import Told
 from workstation.site import Site
-from workstation.transports.mllp import MllpListener, server_tls
-from workstation.worklist import recheck
+from workstation.transports.mllp import listen as listen_for_hl7
+
+Tell = Callable[[dict[str, Any]], None]
+# A process that ends at once is started again after so long, doubled each time up to the maximum.
+_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
+# One that ran for so long before it ended did not end at once.
+_LASTED_S = 20.0
+# A receiver lets its associations end; then it is killed.
+_PATIENCE_S = 60.0
 
 
 def serve(
@@ -34,170 +39,186 @@ def serve(
     port: int | None,
     ae_title: str | None,
     interval_s: float,
-    tell: Callable[[dict[str, Any]], None],
+    tell: Tell,
     hl7_port: int | None = None,
 ) -> None:
     """Blocks until SIGTERM or SIGINT. `tell` gets a dict for everything that happens; UIDs, no patient data.
 
     hl7_port : where to listen for HL7, in place of the settings' port; 0 lets the system choose.
-    `idle` is told whenever everything that came in is decided and everything that can be delivered is.
 
     Raises PortInUse, MllpError.
     """
-    stop, work = threading.Event(), threading.Event()
-    records: deque[Instance] = deque()
-    told = threading.Lock()
-
-    def ended(*_: object) -> None:
-        stop.set()
-        work.set()
-
+    stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, ended)
+        signal.signal(number, lambda *_: stop.set())
+    telling = threading.Lock()
+    early: list[dict[str, Any]] | None = []
 
     def say(event: dict[str, Any]) -> None:
-        with told:
-            tell(event)
-
-    def kept(item: Kept) -> None:
-        say({"event": "received", "instance": item.instance.sop_instance_uid, "news": item.news})
-        if item.instance.sop_class_uid in REPORT_CLASSES:  # our record of a session is of one of them
-            records.append(item.instance)
-            work.set()
-
-    def heard(event: dict[str, str]) -> None:
-        say(event)
-        work.set()
-
-    def file_the_rest() -> None:
-        """What came while the signal did. Where the database fails, the next start does it."""
-        with suppress(DatabaseFailed):
-            while records:
-                file_record(records[0], site)
-                records.popleft()
+        """What happens before everybody is ready is told after that has been said."""
+        nonlocal early
+        with telling:
+            name = event["event"]
+            if early is not None and name not in ("listening", "ended", "stopped"):
+                early.append(event)
+                return
+            waiting = early or [] if name in ("listening", "stopped") else []
+            for one in [event, *waiting] if name == "listening" else [*waiting, event]:
+                tell(one)
+            if waiting or name == "listening":
+                early = None
 
     config = site.config
-    listener = config.listener
-    if hl7_port is not None:
-        listener = Listener(hl7_port) if listener is None else replace(listener, port=hl7_port)
+    title = ae_title or config.ae_title
+    hl7 = config.listener
     with ExitStack() as stack:
-        stack.callback(file_the_rest)  # once the receiver takes no more
-        receiver = stack.enter_context(
-            Receiver(
-                site.archive,
-                ae_title=ae_title or config.ae_title,
-                host=config.host if host is None else host,
-                port=config.port if port is None else port,
-                on_kept=kept,
-            )
+        dicom = stack.enter_context(
+            listen(config.host if host is None else host, config.port if port is None else port)
         )
-        ports: dict[str, Any] = {"port": receiver.port}
-        if listener is not None:
-            files = (str(site.root / name) if name else "" for name in _files(listener))
-            tls = server_tls(*files) if listener.certificate else None
-            address = (listener.host if host is None else host, listener.port)
-            ports["hl7_port"] = stack.enter_context(MllpListener(answering(site, heard), *address, tls)).port
+        hearing = None
+        if hl7 is not None or hl7_port is not None:
+            where = (hl7.host if hl7 is not None else "0.0.0.0") if host is None else host
+            at = hl7_port if hl7_port is not None else hl7.port if hl7 is not None else 0
+            hearing = stack.enter_context(listen_for_hl7(where, at))
+        count = config.receiver.processes or min(4, os.cpu_count() or 1)
+        told = Told("", str(site.root), title, interval_s, count)
+        decider = Process("decide", replace(told, role="decide"), hearing, say)
+        deliverer = Process("deliver", replace(told, role="deliver"), None, say)
+
+        def received(event: dict[str, Any]) -> None:
+            record = event.pop("record", "")
+            say(event)
+            if record:
+                decider.write(record)
+
+        def look_again() -> None:
+            decider.write("")  # it may have kept something and not said so
+
+        receivers = [
+            Process(f"receive {n}", replace(told, role="receive"), dicom, received, look_again) for n in range(count)
+        ]
+        everybody = [*receivers, decider, deliverer]
+        stack.callback(_end, receivers, [decider, deliverer])
+        for one in everybody:
+            one.start()
+        while not stop.is_set() and not all(one.ready.wait(0.05) for one in everybody):
+            pass
+        ports = {"port": dicom.getsockname()[1]}
+        if hearing is not None:
+            ports["hl7_port"] = hearing.getsockname()[1]
         say(
             {
                 "event": "listening",
-                "host": receiver.host,
+                "host": dicom.getsockname()[0],
                 **ports,
-                "ae_title": ae_title or config.ae_title,
+                "ae_title": title,
                 "root": str(site.root),
+                "processes": {one.name: one.pid for one in everybody},
             }
         )
-        deliverer = threading.Thread(target=_deliver, args=(site, stop, interval_s, say), name="deliver")
-        deliverer.start()
-        stack.callback(deliverer.join)
-        stack.callback(stop.set)
-        _decide(site, stop, work, records, interval_s, say)
+        stop.wait()
     say({"event": "stopped"})
 
 
-def _decide(
-    site: Site,
-    stop: threading.Event,
-    work: threading.Event,
-    records: deque[Instance],
-    interval_s: float,
-    say: Callable[[dict[str, Any]], None],
-) -> None:
-    def decided(settled: Settled) -> None:
-        say(
-            {
-                "event": "decided",
-                "accession": settled.record.accession,
-                "state": settled.state,
-                "reasons": [reason.code for reason in settled.decision.reasons],
-                "queued": len(settled.queued),
-            }
-        )
+class Process:
+    """A process of a role that is started again whenever it ends, until `end` is called.
 
-    def failed(accession: str, error: Exception) -> None:
-        # Its words may quote a value; its kind and the accession are enough to look.
-        say({"event": "undecided", "accession": accession, "detail": type(error).__name__})
+    counts : what it has said to have counted, those of its earlier lives included.
+    """
 
-    file_new_records(site)  # what an earlier run has kept and not filed
-    checked = site.clock()
-    while not stop.is_set():
-        work.clear()
-        try:
-            now = site.clock()
-            if recheck_between(checked, now, site.config.recheck_at):
-                say({"event": "rechecked", **recheck(site)})
-            checked = now
-            while records:
-                file_record(records[0], site)
-                records.popleft()
-            if settle_due(site, decided, failed) > 0:
-                continue
-        except DatabaseFailed as error:
-            # Locked, or the disk is full. Nothing is lost: what is due is due still.
-            say({"event": "undecided", "accession": "", "detail": type(error).__name__})
-        work.wait(interval_s)
+    def __init__(
+        self,
+        name: str,
+        told: Told,
+        inherits: socket.socket | None,
+        say: Tell,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name, self._on_end = name, on_end
+        self.ready = threading.Event()
+        self.counts: Counter[str] = Counter()
+        self._told, self._inherits, self._say = told, inherits, say
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._keep_running, name=name)
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs now, 0 for none."""
+        return self._process.pid if self._process is not None else 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def write(self, line: str) -> None:
+        """A line for the process; what one that is just dying misses, the next finds in the archive."""
+        with suppress(OSError, ValueError, AttributeError):
+            self._process.stdin.write(line + "\n")  # type: ignore[union-attr]
+            self._process.stdin.flush()  # type: ignore[union-attr]
+
+    def ask_to_end(self) -> None:
+        self._stopping.set()
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
+    def join(self, patience_s: float) -> None:
+        """Waits until it has ended; kills it when that takes too long."""
+        self._thread.join(patience_s)
+        if self._thread.is_alive() and self._process is not None:
+            self._process.kill()
+        self._thread.join()
+
+    def _keep_running(self) -> None:
+        pause_s = _PAUSE_S
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            code = self._run()
+            if self._stopping.is_set():
+                return
+            self._say({"event": "ended", "process": self.name, "code": code})
+            self._on_end()
+            pause_s = _PAUSE_S if time.monotonic() - started > _LASTED_S else min(2 * pause_s, _LONGEST_PAUSE_S)
+            self._stopping.wait(pause_s)
+
+    def _run(self) -> int:
+        """One life, from start to end; returns how it ended (a negative number is a signal)."""
+        handles = [self._inherits.fileno()] if self._inherits is not None else []
+        told = replace(self._told, socket=handles[0] if handles else -1)
+        with subprocess.Popen(
+            [sys.executable, "-m", "workstation.roles", json.dumps(asdict(told))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            pass_fds=handles,
+        ) as process:
+            self._process = process
+            if self._stopping.is_set():
+                process.terminate()
+            before, counted = Counter(self.counts), Counter[str]()
+            assert process.stdout is not None
+            for line in process.stdout:
+                if not line.endswith("\n"):
+                    continue  # cut short by a sudden end
+                event = json.loads(line)
+                if event["event"] == "ready":
+                    if self.ready.is_set():
+                        self._say({"event": "restarted", "process": self.name, "pid": process.pid})
+                    self.ready.set()
+                elif event["event"] == "counts":
+                    counted = Counter({name: n for name, n in event.items() if name != "event"})
+                    self.counts = before + counted
+                else:
+                    self._say(event)
+            with suppress(OSError):
+                process.stdin.close()  # type: ignore[union-attr]
+            return process.wait()
 
 
-def recheck_between(last: datetime, now: datetime, at: str) -> bool:
-    """Tell whether the time of day `at` (HH:MM; empty for never) has come between two looks at the clock."""
-    if not at:
-        return False
-    hour, minute = map(int, at.split(":"))
-    today = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    return any(last < moment <= now for moment in (today, today - timedelta(days=1)))
-
-
-def _deliver(
-    site: Site,
-    stop: threading.Event,
-    interval_s: float,
-    say: Callable[[dict[str, Any]], None],
-) -> None:
-    idle = True
-    while not stop.is_set():
-        try:
-            tried = drain(site, at_once=False)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next try may do, and nobody may miss it
-            say({"event": "undelivered", "detail": type(error).__name__})
-            stop.wait(interval_s)
-            continue
-        for message, delivery in tried:
-            say(
-                {
-                    "event": delivery.outcome,
-                    "destination": message.destination,
-                    "identity": message.identity,
-                    "detail": delivery.detail,
-                }
-            )
-        idle = idle and not tried
-        if not any(delivery.outcome == "acknowledged" for _, delivery in tried):
-            quiet = not site.casebook.due() and not site.outbox.pending()
-            if quiet and not idle:
-                say({"event": "idle"})
-            idle = quiet
-            # Short while there is something to do; `stop` ends either at once.
-            stop.wait(interval_s if quiet else min(interval_s, 0.2))
-
-
-def _files(listener: Listener) -> tuple[str, str, str]:
-    return listener.certificate, listener.key, listener.client_authority
+def _end(first: Sequence[Process], then: Sequence[Process]) -> None:
+    """Receivers end before those who work on what they received."""
+    for group in (first, then):
+        for one in group:
+            one.ask_to_end()
+        for one in group:
+            one.join(_PATIENCE_S)

@@ -38,6 +38,7 @@ def protocol_names() -> tuple[str, ...]:
 
 
 @cache
+@cache
 def load_protocol(name: str) -> Protocol:
     """The protocol of that name. Raises RecipeError for an unknown name or key."""
     if name not in protocol_names():

@@ -6,6 +6,7 @@ event loop included. Beside it VTK's FixedPoint mapper draws the same turning sc
 
 import argparse
 import os
+import resource
 import statistics
 import tempfile
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from render import View, VolumeRendering, Window, load_preset
@@ -57,6 +59,27 @@ def gesture(application: QApplication, viewer: Viewer, pane: str, act: Callable[
     return statistics.median(taken)
 
 
+class Stalls:
+    """The longest pause between two turns of the event loop."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self._longest = 0.0
+        self._timer = QTimer()
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._turn)
+        self._timer.start()
+
+    def _turn(self) -> None:
+        now = time.perf_counter()
+        self._longest = max(self._longest, now - self.began)
+        self.began = now
+
+    def longest_ms(self) -> float:
+        self._timer.stop()
+        return self._longest * 1000.0
+
+
 def scroll(viewer: Viewer, pane: SliceName, step_mm: float, n: int) -> None:
     viewer.do(edits.scrolled, pane, 1, step_mm, moving=True)
 
@@ -76,16 +99,23 @@ def main() -> None:
         window.show()
         until(application, lambda: bool(window.desk.studies.rows()))
         window.desk._choice()
+        window.desk.warming.join()  # a reader looks at the work list for as long
+        stalls = Stalls()
         began = time.perf_counter()
         window.open_series(window.desk.studies.rows()[0].series_uid)
-        until(application, lambda: window.viewer is not None and any(p.plane for p in window.viewer.panes.values()))
+        until(application, lambda: window.preview.plane is not None)
         first = time.perf_counter() - began
+        until(application, lambda: window.viewer is not None and any(p.plane for p in window.viewer.panes.values()))
+        panes = time.perf_counter() - began
         viewer = window.viewer
         assert viewer is not None
         until(application, viewer.is_settled)
         full = time.perf_counter() - began
         volume = viewer.session.volume
-        print(f"volume {volume.shape}: first picture {first:.2f} s after the double-click, all four full {full:.2f} s")
+        print(
+            f"volume {volume.shape}: first picture {first:.2f} s after the double-click, first pane {panes:.2f} s, "
+            f"all four full {full:.2f} s"
+        )
         rows, columns = viewer.panes["solid"].picture_size()
         step = min(volume.spacing_mm)
 
@@ -101,6 +131,17 @@ def main() -> None:
             ms = gesture(application, viewer, pane, partial(scroll, viewer, pane, step), options.times)
             print(f"scrolling {pane}: {ms:.1f} ms, {1000 / ms:.0f} planes a second")
         print(f"window change: {gesture(application, viewer, 'axial', windowed, options.times):.1f} ms")
+        stalls.began = time.perf_counter()
+        acts: list[Callable[[], object]] = [
+            lambda: window.capture(1), lambda: window.capture(36), lambda: viewer.do(edits.without_bone),
+            window.refresh_verdict, viewer.undo, window.worklist.refresh, lambda: window.tabs.setCurrentIndex(3),
+        ]  # fmt: skip
+        for act in acts:
+            act()
+            until(application, viewer.is_settled)
+        print(f"longest time that the window took no event: {stalls.longest_ms():.0f} ms")
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+        print(f"memory at its most: {peak:.0f} MB, the voxels are {volume.voxels.nbytes / 1e6:.0f} MB")
         if device():
             recipe = VolumeRendering(load_preset("ct_bone"), View(), rows=rows, columns=columns)
             renderer = peers.fixed_point(volume, recipe.transfer, step, (0.0, 1.0))

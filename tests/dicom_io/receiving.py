@@ -33,14 +33,14 @@ def _die_at(owner: Any, name: str, count: int, *, after: bool) -> None:
 def _half_written(count: int) -> None:
     real, calls = receive._write, []
 
-    def write(path: Any, event: Any) -> None:
-        real(path, event)
+    def write(path: Path, *how: Any) -> None:
+        real(path, *how)
         calls.append(path)
         if len(calls) == count:
-            os.truncate(path, Path(path).stat().st_size // 2)
+            os.truncate(path, path.stat().st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    receive._write = write
+    receive._write = write  # type: ignore[assignment]
 
 
 def main(folder: str, how: str = "", number: str = "0") -> None:

@@ -16,7 +16,7 @@ from render.presets import preset_names, windows
 from render.protocols import protocol_names
 from render.recipe import KINDS, read_recipe
 from workstation.cli import app
-from workstation.config import Config, Destination, Fees, Listener, Member, PayerRule, Reading
+from workstation.config import Config, Destination, Fees, Listener, Member, PayerRule, Reading, ReceiverSettings
 from workstation.papers import OnFile, Papers, Session, Statement
 from workstation.peers import KnownPeer
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 PAPERS = ROOT / "docs" / "papers.md"
-SETTINGS_KINDS = (Config, Destination, Listener, Reading, PayerRule, Member, Fees, KnownPeer)
+SETTINGS_KINDS = (Config, Destination, Listener, Reading, PayerRule, Member, Fees, KnownPeer, ReceiverSettings)
 
 
 def commands() -> dict[str, Any]:
@@ -68,7 +68,7 @@ def test_a_command_prints_json(name: str) -> None:
     assert "--json" in options, f"`workstation {name}` has no --json"
 
 
-@pytest.mark.parametrize("name", ["send", "run", "outbox send", "retrieve"])
+@pytest.mark.parametrize("name", ["send", "run", "outbox send", "retrieve", "storage prune"])
 def test_what_sends_has_a_dry_run(name: str) -> None:
     assert any("--dry-run" in parameter.opts for parameter in commands()[name].params)
 

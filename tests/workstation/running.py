@@ -1,6 +1,8 @@
 """`workstation serve` as a process of its own, on a port that the system chose."""
 
+import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -21,23 +23,28 @@ class Serving:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            self._command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+            self._command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
         )
         # A process that says nothing ends, and with it whoever waits for its next line.
-        self._limit = threading.Timer(self._limit_s, self._process.kill)
+        self._limit = threading.Timer(self._limit_s, self._kill_all)
         self._limit.start()
         listening = self.next()
         assert listening["event"] == "listening"
         self.port, self.ae_title = int(listening["port"]), str(listening["ae_title"])
         self.hl7_port = int(listening.get("hl7_port", 0))
+        self.processes: dict[str, int] = listening["processes"]
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._limit.cancel()
-        if self._process.poll() is None:
-            self._process.kill()
+        self._kill_all()
         self._process.communicate(timeout=30)
 
     def next(self, *names: str) -> dict[str, Any]:
@@ -63,9 +70,13 @@ class Serving:
         self._process.wait(timeout=120)
 
     def kill(self) -> None:
-        """End it without any warning, as a power cut would."""
-        self._process.kill()
+        """End it and its processes without any warning, as a power cut would."""
+        self._kill_all()
         self._process.wait(timeout=30)
+
+    def _kill_all(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def terminate(self) -> tuple[int, str]:
         """Ask it to stop; returns its exit status and its last event."""

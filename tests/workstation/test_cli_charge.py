@@ -15,7 +15,7 @@ from tests.workstation.ris import DAY, PEOPLE, WHOLE, Ris, Study, objects
 from tests.workstation.samples import DOCUMENTED
 from tests.workstation.test_day import write_settings
 from tests.workstation.test_imports import FEES, PTP, write
-from workstation.serve import recheck_between
+from workstation.roles import recheck_between
 
 FLAT = Study("ACC1", technique="mpr")
 BY = ("--by", "jd", "--why", "looked at it")

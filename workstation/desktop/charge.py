@@ -37,7 +37,7 @@ class ChargePanel(QWidget):
         self.note.setText(verdict.note)
         _emptied(self._items)
         for sentence, who, field in verdict.missing:
-            row, label = QHBoxLayout(), QLabel(f"{sentence}\nCan be supplied by: {who}")
+            row, label = QHBoxLayout(), QLabel(f"{sentence}\n{tr('Can be supplied by: {who}', who=tr(who))}")
             label.setWordWrap(True)
             row.addWidget(label, 1)
             if field:

@@ -11,13 +11,15 @@ from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person
 from dicom_io.report_sr import WrittenReport
 from render import Recipe
 from render.engine.choice import Choice, choose
-from render.protocols import Protocol
+from render.engine.cpu import warm
+from render.protocols import Protocol, load_protocol, protocol_names
 from render.recipe import canonical_json, digest
 from workstation.case import Case, CaseError, region_of
 from workstation.casebook import Record, Ruling
 from workstation.charge import Decision
 from workstation.charge.facts import Report
 from workstation.context import decide_case, site_policy
+from workstation.deliver import drain
 from workstation.desktop.measuring import recorded
 from workstation.desktop.session import Draft, Session, session_file
 from workstation.desktop.studies import TELLING, Opened, Studies
@@ -75,11 +77,15 @@ class Desk:
         # Asking for the graphics processor starts a process: while the work list is read, not before the first picture.
         self._asked: Choice | None = None
         self._asking = threading.Thread(target=self._ask, name="engine", daemon=True)
-        self._asking.start()
+        # Kernels come from the disk while the work list is read, before somebody waits for a picture.
+        self.warming = threading.Thread(target=_warm, name="kernels", daemon=True)
+        for thread in (self._asking, self.warming):
+            thread.start()
 
     def close(self) -> None:
         """Lets the databases go."""
         self._asking.join()
+        self.warming.join()
         self.site.papers.engine.dispose()
 
     def engine_for(self, recipe: Recipe) -> str:
@@ -102,7 +108,8 @@ class Desk:
             reasons = tuple((r["sentence"], r["resolver"], "") for r in ruling.content["explanations"])
             lines = ruling.content["lines"]
             charged = ", ".join(f"{'-'.join((x['code'], *x['modifiers']))} beside {x['base']}" for x in lines)
-            return Verdict(f"Delivered: {TELLING.get(ruling.state, ruling.state)} {charged}".strip(), reasons)
+            headline = f"Delivered: {TELLING.get(ruling.state, ruling.state)} {charged}".strip()
+            return Verdict(headline, reasons, self._sent(opened.series.first.accession))
         if not opened.session.screen.captures:
             return Verdict("Nothing to charge yet.", (("No picture is captured.", "technologist", "captures"),))
         try:
@@ -121,6 +128,30 @@ class Desk:
         if missing:
             return Verdict(f"Would be held: {len(missing)} missing.", missing, f"Then: {codes}" if codes else "")
         return Verdict(f"Will be charged when signed: {codes}", ())
+
+    def _sent(self, accession: str) -> str:
+        """What has become of the messages of an accession, a line each for charges, one for all pictures."""
+        entries = self.site.outbox.of_accession(accession)
+        lines = [
+            f"{e.message.kind} to {e.message.destination}: {e.state}{f', {e.last_detail}' if e.last_detail else ''}"
+            for e in entries
+            if e.message.concerns_money
+        ]
+        pictures = [e for e in entries if not e.message.concerns_money]
+        if pictures:
+            done = sum(e.state == "acknowledged" for e in pictures)
+            lines.append(f"{done} of {len(pictures)} images and records acknowledged")
+        return "\n".join(lines)
+
+    def send(self, tell: Progress = lambda what, part: None) -> str:
+        """Tries to deliver all that waits. Returns what came of it as a sentence; `serve` does it by itself where it
+        runs."""
+        tell("sending", 0.0)
+        tried = drain(self.site)
+        if not tried:
+            return "Nothing was waiting to be sent, or the server is sending it."
+        done = sum(delivery.outcome == "acknowledged" for _, delivery in tried)
+        return f"{done} of {len(tried)} messages acknowledged."
 
     def _ruling(self, opened: Opened) -> Ruling | None:
         """The decision that was made, as long as nothing was changed since it was delivered."""
@@ -148,7 +179,7 @@ class Desk:
         series, session, now = opened.series, opened.session, self.site.clock()
         region = region_of(self._region, "", series.first.body_part)
         physician = person if person is not None and person.role == "physician" else None
-        operator = person or Person("nobody", "Nobody", "automatic")
+        operator = session.operator or person or Person("nobody", "Nobody", "automatic")
         draft = session.draft
         images = (ImageReference("1.2", "1.2.3", "1.2.4"),)
         return Evidence(
@@ -200,7 +231,7 @@ class Desk:
             concurrent_supervision=draft.concurrent,
             independent_workstation_required=draft.required,
         )
-        worked = Worked(person, person, session.acts, statement)
+        worked = Worked(session.operator or person, person, session.acts, statement)
         taken = recorded(session.screen.measures, session.volume)
         case = Case(opened.series.uid, protocol, session.which, self._region, worked, measurements=taken)
         outcome = run(case, self.site, tell)
@@ -227,6 +258,13 @@ class Desk:
             tuple((fact, text) for fact, text in stated if text.strip()), key_images,
         )  # fmt: skip
         file_report(report, opened.series, case.session_uid, self.site)
+
+
+def _warm() -> None:
+    """What the first study would otherwise wait for."""
+    for name in protocol_names():
+        load_protocol(name)
+    warm()
 
 
 def _as_report(draft: Draft, patient_id: str) -> Report:

@@ -13,6 +13,7 @@ from render.geometry import Vector, vector
 from render.pick import first_seen, visible_from
 from render.recipe import Solid, VolumeRendering
 from workstation.desktop import edits
+from workstation.desktop.language import tr
 from workstation.desktop.pane import Pane
 from workstation.desktop.screen import (
     CUT_AWAY,
@@ -132,7 +133,7 @@ class Hands(QObject):
         row, column = pane.pixel(at)
         found = first_seen(volume, recipe, row, column)
         if found is None:
-            self._viewer.said.emit("There is nothing to be seen at that place.")
+            self._viewer.said.emit(tr("There is nothing to be seen at that place."))
         return found
 
     def _moved(self, name: PaneName, event: QMouseEvent) -> None:
@@ -251,7 +252,7 @@ class Hands(QObject):
         points, self.points = tuple(self.points), []
         kind: MeasureKind = self._viewer.tool  # type: ignore[assignment]
         if len(points) < (POINTS[kind] or 3) or len(set(points)) < 2:
-            self._viewer.said.emit("A measure needs places apart from each other; nothing was measured.")
+            self._viewer.said.emit(tr("A measure needs places apart from each other; nothing was measured."))
         else:
             view = self._viewer.session.screen.slice(plane_name(name)).view
             self._viewer.do(edits.measured, Measure(kind, points, view))
@@ -264,7 +265,7 @@ class Hands(QObject):
         places = tuple(place for place in map(pane.place, corners) if place is not None)
         pane.update()
         if len(places) < 3:
-            self._viewer.said.emit("Circle what is to go with the button held; nothing was cut.")
+            self._viewer.said.emit(tr("Circle what is to go with the button held; nothing was cut."))
             return
         rounded = tuple(vector(round(v, 3) for v in place) for place in places)
         view = self._viewer.session.screen.solid.view

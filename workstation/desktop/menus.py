@@ -43,6 +43,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("bone", "&3D", Viewer.toggle_bone),
     ("whole", "&3D", lambda v: v.do(edits.made_whole)),
 )
+_PANELS = ("panel_look", "panel_captures", "panel_measures", "panel_report", "panel_charge")
 _SIDES = ("anterior", "posterior", "left", "right", "head", "foot")
 _IN_BAR = {
     "undo": "Undo",
@@ -81,17 +82,21 @@ class Menus(QObject):
         self._add("capture_rotation", "&Study", partial(window.capture, 36))
         for side in _SIDES:
             self._add(f"view_{side}", "&3D", partial(window.with_viewer, partial(_see_from, View.parse(side))))
-        for name, menu, act in (
+        commands: tuple[tuple[str, str, Callable[[], object]], ...] = (
             ("worklist", "&Study", window.back_to_list),
             ("query", "&Study", window.query),
             ("take_in", "&Study", window.take_in_folder),
+            ("sign", "&Study", window.sign_and_deliver),
+            ("send", "&Study", window.send),
+            *((name, "&View", partial(window.show_panel, number)) for number, name in enumerate(_PANELS)),
             ("save_preset", "&3D", window.save_preset),
             ("stop_work", "&Study", window.stop_work),
             ("lock", "&Study", window.sign_in_or_lock),
             ("theme", "&View", window.other_theme),
             ("guide", "&Help", window.show_guide),
             ("help", "&Help", window.show_help),
-        ):
+        )
+        for name, menu, act in commands:
             self._add(name, menu, act)
         self.protocols = self._menus["&Study"].addMenu(tr("Protocol"))
         self.comparisons = self._menus["&View"].addMenu(tr("Compare with"))

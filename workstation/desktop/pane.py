@@ -16,6 +16,7 @@ from render.geometry import Plane, Vector, View, letters
 from render.measure import place_on
 from render.picture import Picture, to_rgb
 from render.recipe import CurvedReformat
+from workstation.desktop.language import tr
 from workstation.desktop.screen import PaneName, main_pane
 
 # Each plane in one colour, wherever it is drawn.
@@ -77,7 +78,7 @@ class Pane(QWidget):
         super().__init__()
         self.name: PaneName = name
         self.overlay = Overlay()
-        self.message = "Drawing …"
+        self.message = tr("Drawing …")
         self.full = False
         self.lasso: list[QPointF] = []
         self._image: QImage | None = None
@@ -88,7 +89,7 @@ class Pane(QWidget):
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(120, 120)
-        self.setAccessibleName(f"{name} pane")
+        self.setAccessibleName(tr("{name} pane", name=name))
 
     def show_picture(self, picture: Picture, full: bool, tint: NDArray[np.bool_] | None = None) -> None:
         rgb = np.ascontiguousarray(to_rgb(picture))

@@ -29,6 +29,8 @@ from workstation.desktop.viewer import Viewer
 
 _THUMB = 96
 _CROP_STEPS = 200
+STYLE_TITLES = ("Rendering", "MIP", "MinIP", "Average")
+CROP_TITLES = ("From right", "To left", "From anterior", "To posterior", "From foot", "To head")
 
 
 class LookPanel(QWidget):
@@ -40,8 +42,8 @@ class LookPanel(QWidget):
         self.presets, self.windows, self.styles = QComboBox(), QComboBox(), QComboBox()
         for window in windows_for(unit):
             self.windows.addItem(f"{window.title}{f'  ({window.key})' if window.key else ''}", window.name)
-        for style, title in zip(STYLES, ("Rendering", "MIP", "MinIP", "Average"), strict=True):
-            self.styles.addItem(title, style)
+        for style, title in zip(STYLES, STYLE_TITLES, strict=True):
+            self.styles.addItem(tr(title), style)
         self.presets.activated.connect(lambda: viewer.choose_preset(self.presets.currentData()))
         self.windows.activated.connect(lambda: viewer.choose_window(self.windows.currentData()))
         self.styles.activated.connect(lambda: viewer.do(edits.with_style, self.styles.currentData()))
@@ -85,15 +87,15 @@ class CropBox(QGroupBox):
         self._ends = [(min(c[axis] for c in corners), max(c[axis] for c in corners)) for axis in range(3)]
         self.sliders: list[QSlider] = []
         form = QFormLayout(self)
-        for title in ("From right", "To left", "From anterior", "To posterior", "From foot", "To head"):
+        for title in CROP_TITLES:
             slider = QSlider(Qt.Orientation.Horizontal)
             slider.setRange(0, _CROP_STEPS)
-            slider.setAccessibleName(f"Crop {title.lower()}")
+            slider.setAccessibleName(f"{tr('Crop')}: {tr(title)}")
             slider.sliderPressed.connect(viewer.session.begin)
             slider.sliderReleased.connect(self._released)
             slider.valueChanged.connect(self._moved)
             self.sliders.append(slider)
-            form.addRow(title, slider)
+            form.addRow(tr(title), slider)
         viewer.changed.connect(self.refresh)
         self.refresh()
 

@@ -17,6 +17,16 @@ from workstation.desktop.language import tr
 from workstation.desktop.session import CLINICAL_USES, Draft
 from workstation.desktop.viewer import Viewer
 
+# Fields of the report: key, title, hint, height in points.
+FIELDS: tuple[tuple[str, str, str, int], ...] = (
+    ("indication", "Indication", "", 54),
+    ("findings", "Findings, 3D findings included", "", 120),
+    ("impression", "Impression", "", 80),
+    ("necessity", "Medical necessity", "Why 3D was needed for this patient", 54),
+    ("utility", "Clinical utility", "What the 3D pictures contributed", 54),
+    ("workstation", "Independent workstation", "That the pictures were made on an independent workstation", 54),
+)
+ANSWERS: dict[str, bool | None] = {"not stated": None, "yes": True, "no": False}
 # Sentences to begin with, for each clinical use; a physician changes or deletes them.
 TEMPLATES: dict[str, dict[str, str]] = {
     "vascular": {
@@ -55,24 +65,17 @@ class ReportPanel(QScrollArea):
         self.use = QComboBox()
         self.use.addItem(tr("Template …"), None)
         for name in CLINICAL_USES:
-            self.use.addItem(name.capitalize(), name)
+            self.use.addItem(tr(name.capitalize()), name)
         self.use.activated.connect(self._template)
         form.addWidget(self.use)
         self.fields: dict[str, QPlainTextEdit] = {}
-        for key, title, hint, height in (
-            ("indication", "Indication", "", 54),
-            ("findings", "Findings, 3D findings included", "", 120),
-            ("impression", "Impression", "", 80),
-            ("necessity", "Medical necessity", "Why 3D was needed for this patient", 54),
-            ("utility", "Clinical utility", "What the 3D pictures contributed", 54),
-            ("workstation", "Independent workstation", "That the pictures were made on an independent workstation", 54),
-        ):
-            box = QGroupBox(title)
+        for key, title, hint, height in FIELDS:
+            box = QGroupBox(tr(title))
             edit = QPlainTextEdit()
-            edit.setPlaceholderText(hint)
+            edit.setPlaceholderText(tr(hint) if hint else "")
             edit.setTabChangesFocus(True)
             edit.setFixedHeight(height)
-            edit.setAccessibleName(title)
+            edit.setAccessibleName(tr(title))
             edit.textChanged.connect(lambda key=key, edit=edit: self._wrote(key, edit.toPlainText()))
             QVBoxLayout(box).addWidget(edit)
             self.fields[key] = edit
@@ -121,8 +124,8 @@ class ReportPanel(QScrollArea):
 
 def _asked(form: QVBoxLayout, question: str) -> QComboBox:
     box = QComboBox()
-    for title, value in (("not stated", None), ("yes", True), ("no", False)):
-        box.addItem(title, value)
+    for title, value in ANSWERS.items():
+        box.addItem(tr(title), value)
     box.setAccessibleName(question)
     row = QHBoxLayout()
     label = QLabel(question)

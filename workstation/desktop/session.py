@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from dicom_io.evidence import Person
 from render.volume import Volume
 from workstation.desktop.screen import Screen
 from workstation.journal import SupervisionAct
@@ -48,7 +49,7 @@ class Session:
     """One volume being read. `change` is the only way to another screen.
 
     file : where it is kept between crashes; None for nowhere. acts : what counts as directing the work, done by the
-    physician who is signed in.
+    physician who is signed in. operator : who captured the pictures last, None where nobody was signed in.
     """
 
     volume: Volume
@@ -58,6 +59,7 @@ class Session:
     draft: Draft = Draft()
     acts: tuple[SupervisionAct, ...] = ()
     file: Path | None = None
+    operator: Person | None = None
     _undo: list[Screen] = field(default_factory=list, repr=False)
     _redo: list[Screen] = field(default_factory=list, repr=False)
     _dragging: Screen | None = field(default=None, repr=False)
@@ -130,13 +132,19 @@ class Session:
             self.acts = (*self.acts, act)
             self.keep()
 
+    def captured_by(self, person: Person | None) -> None:
+        """Who works with the pictures: a technologist's work stays a technologist's, whoever signs it."""
+        if person is not None and person != self.operator:
+            self.operator = person
+            self.keep()
+
     def keep(self) -> None:
         """Writes the session to its file, whole or not at all."""
         if self.file is None:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         part = self.file.with_suffix(".part")
-        kept = _Kept(_FORM, self.series_uid, self.which, self.screen, self.draft, self.acts)
+        kept = _Kept(_FORM, self.series_uid, self.which, self.screen, self.draft, self.acts, self.operator)
         with part.open("wb") as stream:
             stream.write(_ADAPTER.dump_json(kept))
             stream.flush()
@@ -158,6 +166,7 @@ class _Kept:
     screen: Screen
     draft: Draft
     acts: tuple[SupervisionAct, ...]
+    operator: Person | None = None
 
 
 _ADAPTER = TypeAdapter(_Kept)
@@ -183,4 +192,4 @@ def recovered(file: Path, volume: Volume) -> Session | None:
         raise RecoveryError(
             f"{file}: not a session this version can read. It was left where it is; move it away to begin anew."
         ) from error
-    return Session(volume, kept.series_uid, kept.screen, kept.which, kept.draft, kept.acts, file)
+    return Session(volume, kept.series_uid, kept.screen, kept.which, kept.draft, kept.acts, file, kept.operator)

@@ -7,6 +7,7 @@ from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPol
 from PySide6.QtWidgets import QColorDialog, QWidget
 
 from workstation.desktop import edits
+from workstation.desktop.language import tr
 from workstation.desktop.viewer import Viewer
 
 _NEAR_PX = 9.0
@@ -32,8 +33,10 @@ class TransferEditor(QWidget):
         heights = np.log1p(counts.astype(np.float64))
         self._heights: NDArray[np.float64] = heights / max(float(heights.max()), 1e-9)
         self.setMinimumHeight(150)
-        self.setAccessibleName("Transfer function")
-        self.setToolTip("Drag a point. Double-click: colour of a point, or a new one. Right button: removes a point.")
+        self.setAccessibleName(tr("Transfer function"))
+        self.setToolTip(
+            tr("Drag a point. Double-click: colour of a point, or a new one. Right button: removes a point.")
+        )
         viewer.changed.connect(self.update)
 
     def place(self, number: int) -> QPointF:
@@ -102,6 +105,8 @@ class TransferEditor(QWidget):
             self._viewer.do(edits.point_added, *self._said(event.position()))
             return
         point = self._viewer.session.screen.solid.transfer.points[number]
-        colour = QColorDialog.getColor(QColor.fromRgbF(point.red, point.green, point.blue), self, "Colour of the point")
+        colour = QColorDialog.getColor(
+            QColor.fromRgbF(point.red, point.green, point.blue), self, tr("Colour of the point")
+        )
         if colour.isValid():
             self._viewer.do(edits.point_coloured, number, colour.redF(), colour.greenF(), colour.blueF())

@@ -15,6 +15,7 @@ from render.recipe import Recipe
 from workstation.desktop import edits
 from workstation.desktop.drawing import Drawer, Wish
 from workstation.desktop.hands import Hands
+from workstation.desktop.language import tr
 from workstation.desktop.looks import TABLE_ABOVE_HU, Looks, window_of, windows_for
 from workstation.desktop.measuring import Measuring, near
 from workstation.desktop.pane import CROP, PATH, Mark, Overlay, Pane, crosshair
@@ -163,9 +164,9 @@ class Viewer(QWidget):
         volume, recipe = self.volume_of(name), recipe_of(self.session.screen, name, *self.panes[name].picture_size())
         self._wanted[name] = recipe if volume is not None else None
         if volume is None:
-            self.panes[name].show_message("Opening what is compared …")
+            self.panes[name].show_message(tr("Opening what is compared …"))
         elif recipe is None:
-            self.panes[name].show_message("Click a path with the path tool, in any plane.")
+            self.panes[name].show_message(tr("Click a path with the path tool, in any plane."))
         else:
             tinted = self.measuring.shapes(self.session.screen.measures) if name in SLICES else ()
             self.drawer.ask(Wish(name, recipe, moving, volume, tinted))
@@ -198,7 +199,7 @@ class Viewer(QWidget):
         pane.show_overlay(Overlay(self._text(name), lines, marks))
 
     def _text(self, name: PaneName) -> tuple[str, ...]:
-        screen, said = self.session.screen, "compared" if name in OTHERS else ""
+        screen, said = self.session.screen, tr("compared") if name in OTHERS else ""
         window = f"C {screen.window.centre:g} W {screen.window.width:g}"
         if main_pane(name) == "solid":
             solid = screen.solid
@@ -327,17 +328,17 @@ class Viewer(QWidget):
             self.do(edits.rotated, 5.0 * steps, 0.0)
 
     def toggle_table(self) -> None:
-        if self._in_hounsfield("Table and holder are"):
+        if self._in_hounsfield(tr("Table and holder are known by Hounsfield units; this volume has none.")):
             above = self.session.screen.solid.body_above
             self.do(edits.without_table, None if above is not None else TABLE_ABOVE_HU)
 
     def toggle_bone(self) -> None:
-        if self._in_hounsfield("Bone is"):
+        if self._in_hounsfield(tr("Bone is known by Hounsfield units; this volume has none.")):
             self.do(edits.without_bone)
 
-    def _in_hounsfield(self, what: str) -> bool:
+    def _in_hounsfield(self, why_not: str) -> bool:
         if self.session.volume.unit != "HU":
-            self.said.emit(f"{what} known by Hounsfield units; this volume has none.")
+            self.said.emit(why_not)
         return self.session.volume.unit == "HU"
 
     def toggle_cine(self) -> None:
@@ -386,12 +387,12 @@ class Viewer(QWidget):
     def capture(self, frames: int = 1) -> None:
         pane = "solid" if frames > 1 else main_pane(self.under)
         if self.under in OTHERS:
-            self.said.emit("Pictures are captured of the study that is open, not of what it is compared with.")
+            self.said.emit(tr("Pictures are captured of the study that is open, not of what it is compared with."))
             return
         before = len(self.session.screen.captures)
         self.do(edits.captured, pane, 512, frames)
         if len(self.session.screen.captures) > before:
-            self.said.emit(f"Captured: {self.session.screen.captures[-1].recipe.name}")
+            self.said.emit(tr("Captured: {name}", name=self.session.screen.captures[-1].recipe.name))
 
 
 class _Apart(QWidget):

@@ -349,12 +349,14 @@ class MainWindow(QMainWindow):
     def capture(self, frames: int) -> None:
         if self.viewer is not None:
             self.viewer.capture(frames)
+            self.viewer.session.captured_by(self.person)
             self._acted("image_selection")
 
     def run_protocol(self, protocol: Protocol) -> None:
         """All pictures of a protocol into the tray; they are drawn when the study is signed."""
         if self.viewer is not None:
             self.viewer.do(edits.collected, protocol.recipes)
+            self.viewer.session.captured_by(self.person)
             self._acted("image_selection")
             count = len(protocol.recipes)
             self.say(tr("{title}: {count} pictures captured.", title=protocol.title, count=count))
@@ -428,8 +430,30 @@ class MainWindow(QMainWindow):
             self.charge.show_verdict(self.desk.verdict(opened, person))
             if self.guide is not None:
                 self.guide.refresh()
+            self.send()
 
         self.works.run(lambda tell: self.desk.deliver(opened, person, tell), done, tr("Signing and delivering"))
+
+    def send(self) -> None:
+        """Delivers what waits, beside the window."""
+
+        def done(said: object) -> None:
+            self.say(str(said))
+            if self.opened is not None:
+                self.charge.show_verdict(self.desk.verdict(self.opened, self.person))
+
+        self.works.run(self.desk.send, done, tr("Sending"))
+
+    def show_panel(self, number: int) -> None:
+        """A panel of the study, its first field ready for the keyboard."""
+        if self.opened is None:
+            return
+        self.dock.show()
+        self.tabs.setCurrentIndex(number)
+        panel = self.tabs.currentWidget()
+        first = self.report.fields["indication"] if panel is self.report and self.report is not None else panel
+        if first is not None:
+            first.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     # ------------------------------------------------------------------------------------------------ people
 

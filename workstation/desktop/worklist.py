@@ -33,6 +33,7 @@ from workstation.desktop.studies import STATES, Row
 _REFRESH_MS = 2000
 _COLUMNS = ("Patient", "ID", "Accession", "Date", "Modality", "Description", "Instances", "Others", "State")
 _NUMBERS = (6, 7)
+_SINCE: dict[str, int | None] = {"Every date": None, "Today": 0, "Last 7 days": 7, "Last 30 days": 30}
 _Index = QModelIndex | QPersistentModelIndex
 
 
@@ -101,6 +102,7 @@ class WorkList(QWidget):
         self.search.setPlaceholderText(tr("Search patient, accession, modality, description, state …"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._sorted.setFilterFixedString)
+        self.search.returnPressed.connect(lambda: self._open(self._sorted.index(0, 0)))
         self.table = QTableView()
         self.table.setModel(self._sorted)
         self.table.setSortingEnabled(True)
@@ -121,7 +123,7 @@ class WorkList(QWidget):
         self.modality.addItem(tr("Every modality"), "")
         for modality in ("CT", "MR", "US"):
             self.modality.addItem(modality, modality)
-        for title, days in (("Every date", None), ("Today", 0), ("Last 7 days", 7), ("Last 30 days", 30)):
+        for title, days in _SINCE.items():
             self.since.addItem(tr(title), days)
         for box in (self.state, self.modality, self.since):
             box.activated.connect(self._filtered)

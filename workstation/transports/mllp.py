@@ -205,11 +205,20 @@ def deliver(message: Message, host: str, port: int, timeout_s: float, tls: ssl.S
         return Delivery("failed", str(error))
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises MllpError."""
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        raise MllpError(f"{host} port {port}: {error.strerror or error}; choose another port.") from None
+
+
 class MllpListener:
     """A listener that answers every message with what `answer` returns.
 
     Use it as a context manager; `port` is the port it listens on. `answer` is given the message without its frame and
-    returns the acknowledgement without its frame; None where none is wanted, b"" to close the connection.
+    returns the acknowledgement without its frame; None where none is wanted, b"" to close the connection. `listening`
+    is a socket that listens already.
     """
 
     def __init__(
@@ -218,8 +227,10 @@ class MllpListener:
         host: str = "127.0.0.1",
         port: int = 0,
         tls: ssl.SSLContext | None = None,
+        listening: socket.socket | None = None,
     ) -> None:
         self._answer = answer
+        self._listening = listening
         self._address = (host, port)
         self._tls = tls
         self._lock = threading.Lock()
@@ -240,11 +251,7 @@ class MllpListener:
         """Called with every message, before it is answered."""
 
     def __enter__(self) -> Self:
-        try:
-            self._listener = socket.create_server(self._address)
-        except OSError as error:
-            host, port = self._address
-            raise MllpError(f"{host} port {port}: {error.strerror or error}; choose another port.") from None
+        self._listener = self._listening or listen(*self._address)
         self._acceptor = threading.Thread(target=self._accept, name="MLLP listener")
         self._acceptor.start()
         return self

@@ -1,0 +1,127 @@
+"""Looking after an archive: what it holds, whether it is whole, and what may go."""
+
+import shutil
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from dicom_io.archive import Archive, Shelved
+from dicom_io.capabilities import CLASS_BY_UID
+from dicom_io.errors import NotReadable
+from dicom_io.seal import file_digest
+from dicom_io.series import files_below
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What an archive holds, in numbers; sizes in bytes."""
+
+    studies: int
+    series: int
+    instances: int
+    size: int
+    quarantined: int
+    spooled: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is not as it should be, and what helps."""
+
+    path: str
+    words: str
+
+
+def status(archive: Archive) -> Status:
+    shelved = archive.shelved()
+    return Status(
+        studies=len({s.study_uid for s in shelved}),
+        series=len({s.series_uid for s in shelved}),
+        instances=len(shelved),
+        size=sum(s.size for s in shelved),
+        quarantined=len(list((archive.root / "quarantine").glob("*.dcm"))),
+        spooled=sum(1 for p in (archive.root / "spool").rglob("*") if p.is_file()),
+        free=shutil.disk_usage(archive.root).free,
+    )
+
+
+def verify(archive: Archive, progress: Progress | None = None) -> Iterator[Fault]:
+    """Reads every file and compares it with the index: missing, changed, cut short, or in no index."""
+    shelved = archive.shelved()
+
+    def look(one: Shelved) -> Fault | None:
+        try:
+            if one.path.stat().st_size != one.size:
+                return Fault(str(one.path), f"has {one.path.stat().st_size} bytes, not {one.size}; send it again")
+            if file_digest(one.path, one.transfer_syntax_uid) != one.sha256:
+                return Fault(str(one.path), "holds other bytes than were received; send it again")
+        except FileNotFoundError:
+            return Fault(str(one.path), "is in the index and not on the disk; send it again, then rebuild the index")
+        except (OSError, NotReadable) as error:
+            return Fault(str(one.path), f"cannot be read ({error})")
+        return None
+
+    with ThreadPoolExecutor(4) as pool:  # hashing releases the GIL
+        for count, fault in enumerate(pool.map(look, shelved), start=1):
+            if fault is not None:
+                yield fault
+            if progress is not None:
+                progress(count, len(shelved))
+    known = {one.path for one in shelved}
+    for file in files_below(archive.files) if archive.files.exists() else ():
+        if file not in known:
+            yield Fault(str(file), "is on the disk and not in the index; rebuild the index")
+
+
+def prunable(archive: Archive, before: datetime, held: Collection[str], held_uids: Collection[str]) -> list[Shelved]:
+    """Source images that came before a moment and that nobody needs any more, oldest first.
+
+    held : accessions, and study UIDs, that have to stay. held_uids : instances that have to stay. What we made, and
+    documents, always stay: they are small, and the record rests on them. A study goes as a whole or not at all.
+    """
+    by_study: dict[str, list[Shelved]] = {}
+    for one in archive.shelved():
+        by_study.setdefault(one.study_uid, []).append(one)
+    found = []
+    for study, members in by_study.items():
+        if study in held or any(
+            (m.accession in held and m.accession) or m.sop_instance_uid in held_uids for m in members
+        ):
+            continue
+        if any(m.path.exists() and m.path.stat().st_mtime >= before.timestamp() for m in members):
+            continue
+        found += [m for m in members if _is_source(m)]
+    return sorted(found, key=lambda one: (one.path.stat().st_mtime if one.path.exists() else 0.0, one.sop_instance_uid))
+
+
+def _is_source(one: Shelved) -> bool:
+    known = CLASS_BY_UID.get(one.sop_class_uid)
+    return known is not None and known.role == "source" and not one.derived
+
+
+def prune(archive: Archive, what: list[Shelved], progress: Progress | None = None) -> int:
+    """Removes instances, from the index first: a crash in between leaves files without a row, which `verify` names.
+
+    Returns the bytes that are free now.
+    """
+    freed = 0
+    for count, one in enumerate(what, start=1):
+        archive.forget([one.sop_instance_uid])
+        one.path.unlink(missing_ok=True)
+        freed += one.size
+        if progress is not None:
+            progress(count, len(what))
+    for folder in sorted({one.path.parent for one in what}, reverse=True):
+        _remove_empty(folder, archive.files)
+    return freed
+
+
+def _remove_empty(folder: Path, top: Path) -> None:
+    while folder != top and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent

@@ -1,0 +1,156 @@
+"""Receiving: us (every instance on the disk and in the index before it is answered) beside pynetdicom's storescp,
+DCMTK's storescp and Orthanc, with the same senders in one run: MB/s, instances/s, processor seconds per GB.
+
+`python -m tests.benchmarks.bench_node [--ct 200] [--mr 600] [--times 3]`. CT is 512 x 512, MR 256 x 256, both of 16
+bits, written for the purpose. Senders are DCMTK's storescu (one process for each association, PDUs of 128 KB, without
+Nagle's algorithm, which it leaves on by default) and, where given, our own. Medians; the order of the receivers changes
+with each turn. The disk's own speed is printed beside: writing and flushing the same files, one after the other.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from dicom_io.archive import Archive
+from dicom_io.associate import Peer
+from tests.dicom_io.synthetic import grid, image, save
+from tests.peers.servers import listening, orthanc, program
+
+RECEIVERS = ("workstation", "pynetdicom", "storescp", "Orthanc")
+
+
+def write(folder: Path, count: int, rows: int, name: str) -> int:
+    """A series of noise on a ramp, so that nobody gains by compression; returns its bytes."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(1)
+    size = 0
+    for k in range(count):
+        plane = random.integers(-1000, 3000, (rows, rows), dtype=np.int16)
+        size += save(image(plane, grid(), k, series=name), folder / f"{k:05}.dcm").stat().st_size
+    return size
+
+
+@contextlib.contextmanager
+def receiver(name: str, folder: Path) -> Iterator[tuple[Peer, int]]:
+    """(where it listens, its process) of one receiver with an empty store."""
+    if name == "Orthanc":
+        with orthanc(folder, MaximumStorageSize=0, OverwriteInstances=False) as server:
+            yield server.peer, _pid(server.peer.port)
+        return
+    folder.mkdir()
+    commands: dict[str, list[str]] = {
+        "workstation": [sys.executable, "-m", "tests.dicom_io.receiving", str(folder)],
+        "pynetdicom": [sys.executable, "-m", "pynetdicom", "storescp", "-od", str(folder), "--max-pdu", "0"],
+        "storescp": [program("storescp"), "--fork", "-od", str(folder), "--max-pdu", "131072", "+xa"],
+    }
+    if name == "workstation":
+        with subprocess.Popen(commands[name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                yield Peer("127.0.0.1", int(process.stdout.readline()), "WORKSTATION"), process.pid
+            finally:
+                process.communicate("end\n")
+        return
+    with listening(lambda ports: [*commands[name], str(ports[0])]) as (port,):
+        yield Peer("127.0.0.1", port, "ANY-SCP"), _pid(port)
+
+
+def _pid(port: int) -> int:
+    """The process that listens on a port. Source: proc(5)."""
+    lines = Path("/proc/net/tcp").read_text().splitlines() + Path("/proc/net/tcp6").read_text().splitlines()
+    inodes = {line.split()[9] for line in lines if line.split()[1].endswith(f":{port:04X}") and line.split()[3] == "0A"}
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            for handle in (process / "fd").iterdir():
+                if any(str(handle.readlink()) == f"socket:[{inode}]" for inode in inodes):
+                    return int(process.name)
+    raise AssertionError(f"nobody listens on {port}")
+
+
+def processor_s(pid: int) -> float:
+    """Processor time of a process and its ended children, in seconds. Source: proc(5)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def send(peer: Peer, parts: list[list[Path]]) -> None:
+    command = [program("storescu"), "-xv", "--max-pdu", "131072", "-aec", peer.ae_title, peer.host, str(peer.port)]
+    command[1:2] = []  # uncompressed is proposed by default
+    environment = {**os.environ, "TCP_NODELAY": "1"}
+    running = [
+        subprocess.Popen(
+            [*command, *map(str, part)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        )
+        for part in parts
+    ]
+    for process in running:
+        _, errors = process.communicate(timeout=600)
+        assert process.returncode == 0, errors.decode()[-500:]
+
+
+def disk(files: list[Path], folder: Path) -> float:
+    """Seconds to write and flush the files one after the other."""
+    folder.mkdir()
+    contents = [file.read_bytes() for file in files]
+    start = time.perf_counter()
+    for n, content in enumerate(contents):
+        with (folder / str(n)).open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--ct", type=int, default=200)
+    options.add_argument("--mr", type=int, default=600)
+    options.add_argument("--times", type=int, default=3)
+    options.add_argument("--only", choices=RECEIVERS, action="append")
+    given = options.parse_args()
+    names = given.only or list(RECEIVERS)
+    os.environ["TCP_NODELAY"] = "1"  # for all of DCMTK and Orthanc, at both ends
+    with tempfile.TemporaryDirectory() as temporary:
+        top = Path(temporary)
+        for kind, count, rows in (("CT 512", given.ct, 512), ("MR 256", given.mr, 256)):
+            folder = top / kind
+            size = write(folder, count, rows, kind)
+            files = sorted(folder.iterdir())
+            flushed = disk(files, top / "disk")
+            shutil.rmtree(top / "disk")
+            print(f"{kind}: {count} instances, {size / 1e6:.0f} MB; disk alone {size / 1e6 / flushed:.0f} MB/s")
+            for associations in (1, 4):
+                parts = [files[n::associations] for n in range(associations)]
+                took: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+                for turn in range(given.times):
+                    for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                        store = top / "store"
+                        with receiver(name, store) as (peer, pid):
+                            busy, start = processor_s(pid), time.perf_counter()
+                            send(peer, parts)
+                            took[name].append((time.perf_counter() - start, processor_s(pid) - busy))
+                        if name == "workstation":
+                            assert sum(len(s.instances) for s in Archive(store).all_series()) == count
+                        shutil.rmtree(store)
+                ours = statistics.median(t for t, _ in took["workstation"]) if "workstation" in took else 0.0
+                for name in names:
+                    seconds = statistics.median(t for t, _ in took[name])
+                    busy = statistics.median(b for _, b in took[name])
+                    ratio = f"we are {seconds / ours:5.2f} times as fast" if ours else ""
+                    speed = f"{size / 1e6 / seconds:6.0f} MB/s {count / seconds:6.0f} instances/s"
+                    work = f"{busy / (size / 1e9):6.1f} processor s/GB"
+                    print(f"  {associations} at once  {name:12} {speed} {work}   {ratio}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,255 @@
+"""What `serve` does, in three roles, each in processes of its own: receiving, deciding, delivering.
+
+A process of a role tells what happens in lines of JSON on its standard output, hears of SRs to file on its standard
+input (an empty line: look for some), and ends on SIGTERM, or when that input ends: whoever started it is gone then.
+"""
+
+import json
+import signal
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from dicom_io.archive import Archive, Kept
+from dicom_io.errors import NotFound
+from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
+from dicom_io.receive import Receiver
+from dicom_io.tls import Tls, server_context
+from workstation.admission import rules_of
+from workstation.config import Config, load_config
+from workstation.deliver import drain
+from workstation.listen import answering
+from workstation.outbox import DatabaseFailed
+from workstation.pipeline import file_new_records, file_record
+from workstation.report_sr import REPORT_CLASSES
+from workstation.settling import Settled, settle_due
+from workstation.site import Site, open_site
+from workstation.transports.mllp import MllpListener, server_tls
+from workstation.worklist import recheck
+
+Say = Callable[[dict[str, Any]], None]
+# How often a receiver says what it has counted.
+_COUNTS_S = 2.0
+# What was received longer ago than this was filed by an earlier process.
+_LOOK_BACK_S = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a process of a role is told on its command line; `socket` is a file handle that it inherits, or -1."""
+
+    role: str
+    root: str
+    ae_title: str
+    interval_s: float
+    processes: int
+    socket: int = -1
+
+
+class Events:
+    """Set when it is time to stop, and when there is something to do."""
+
+    def __init__(self) -> None:
+        self.stop, self.work = threading.Event(), threading.Event()
+
+    def end(self, *_: object) -> None:
+        self.stop.set()
+        self.work.set()
+
+
+def receive(root: Path, config: Config, told: Told, events: Events, say: Say) -> None:
+    """Receives on a socket that other processes may share."""
+
+    def kept(item: Kept) -> None:
+        uid = item.instance.sop_instance_uid
+        say(
+            {
+                "event": "received",
+                "instance": uid,
+                "news": item.news,
+                **({"record": uid} if item.instance.sop_class_uid in REPORT_CLASSES else {}),
+            }
+        )
+
+    settings = config.receiver
+    tls = None
+    if settings.certificate:
+        files = (settings.client_authority, settings.certificate, settings.key)
+        tls = server_context(Tls(*(str(root / name) if name else "" for name in files)))
+    receiver = Receiver(
+        Archive(root),
+        ae_title=told.ae_title,
+        on_kept=kept,
+        rules=rules_of(config, root, told.ae_title, told.processes),
+        tls=tls,
+        listening=socket.socket(fileno=told.socket),
+    )
+    with receiver:
+        say({"event": "ready"})
+        last: dict[str, int] = {}
+        while not events.stop.wait(_COUNTS_S):
+            now = {**receiver.counts, "associations_open": receiver.associations}
+            if now != last:
+                say({"event": "counts", **now})
+                last = now
+
+
+def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]) -> None:
+    """Files records and decides what is due, until told to stop; hears HL7 where the settings say so."""
+
+    def heard(event: dict[str, str]) -> None:
+        say(event)
+        events.work.set()
+
+    def decided(settled: Settled) -> None:
+        say(
+            {
+                "event": "decided",
+                "accession": settled.record.accession,
+                "state": settled.state,
+                "reasons": [reason.code for reason in settled.decision.reasons],
+                "queued": len(settled.queued),
+            }
+        )
+
+    def failed(accession: str, error: Exception) -> None:
+        # Its words may quote a value; its kind and the accession are enough to look.
+        say({"event": "undecided", "accession": accession, "detail": type(error).__name__})
+
+    def file_what_came() -> None:
+        while records:
+            if not records[0]:
+                look_again(site)
+            else:
+                with suppress(NotFound):
+                    file_record(site.archive.instance(records[0]), site)
+            records.popleft()
+
+    def file_the_rest() -> None:
+        """What came while the signal did. Where the database fails, the next start does it."""
+        with suppress(DatabaseFailed):
+            file_what_came()
+
+    listener = site.config.listener
+    with ExitStack() as stack:
+        stack.callback(file_the_rest)
+        if told.socket >= 0:
+            tls = None
+            if listener is not None and listener.certificate:
+                names = (listener.certificate, listener.key, listener.client_authority)
+                tls = server_tls(*(str(site.root / name) if name else "" for name in names))
+            hearing = socket.socket(fileno=told.socket)
+            stack.enter_context(MllpListener(answering(site, heard), tls=tls, listening=hearing))
+        look_again(site)
+        say({"event": "ready"})
+        checked = site.clock()
+        while not events.stop.is_set():
+            events.work.clear()
+            try:
+                now = site.clock()
+                if recheck_between(checked, now, site.config.recheck_at):
+                    say({"event": "rechecked", **recheck(site)})
+                checked = now
+                file_what_came()
+                if settle_due(site, decided, failed) > 0:
+                    continue
+            except DatabaseFailed as error:
+                # Locked, or the disk is full. Nothing is lost: what is due is due still.
+                say({"event": "undecided", "accession": "", "detail": type(error).__name__})
+            events.work.wait(told.interval_s)
+
+
+def look_again(site: Site) -> None:
+    """Files what was kept and not filed, because a process ended in between. A report that is filed twice changes
+    nothing: its accession is decided once more, by the same facts."""
+    file_new_records(site)
+    since = time.time() - _LOOK_BACK_S
+    for sop_class in sorted({*REPORT_CLASSES} - {COMPREHENSIVE_3D_SR}):
+        for report in site.archive.instances_of(sop_class):
+            with suppress(FileNotFoundError):
+                if Path(report.path).stat().st_mtime >= since:
+                    file_record(report, site)
+
+
+def recheck_between(last: datetime, now: datetime, at: str) -> bool:
+    """Tell whether the time of day `at` (HH:MM; empty for never) has come between two looks at the clock."""
+    if not at:
+        return False
+    hour, minute = map(int, at.split(":"))
+    today = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return any(last < moment <= now for moment in (today, today - timedelta(days=1)))
+
+
+def deliver(site: Site, told: Told, events: Events, say: Say) -> None:
+    """Delivers what is queued, until told to stop. `idle` is told whenever everything that came in is decided and
+    everything that can be delivered is."""
+    say({"event": "ready"})
+    idle = True
+    while not events.stop.is_set():
+        try:
+            tried = drain(site, at_once=False)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next try may do, and nobody may miss it
+            say({"event": "undelivered", "detail": type(error).__name__})
+            events.stop.wait(told.interval_s)
+            continue
+        for message, delivery in tried:
+            say(
+                {
+                    "event": delivery.outcome,
+                    "destination": message.destination,
+                    "identity": message.identity,
+                    "detail": delivery.detail,
+                }
+            )
+        idle = idle and not tried
+        if not any(delivery.outcome == "acknowledged" for _, delivery in tried):
+            quiet = not site.casebook.due() and not site.outbox.pending()
+            if quiet and not idle:
+                say({"event": "idle"})
+            idle = quiet
+            # Short while there is something to do; `stop` ends either at once.
+            events.stop.wait(told.interval_s if quiet else min(told.interval_s, 0.2))
+
+
+def main(text: str) -> None:
+    """A process of a role, from what it is told in JSON."""
+    told = Told(**json.loads(text))
+    events, records = Events(), deque[str]()
+    speaking = threading.Lock()
+
+    def say(event: dict[str, Any]) -> None:
+        with speaking:
+            try:
+                sys.stdout.write(json.dumps(event) + "\n")
+                sys.stdout.flush()
+            except BrokenPipeError:
+                events.end()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            records.append(line.strip())
+            events.work.set()
+        events.end()
+
+    signal.signal(signal.SIGTERM, events.end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal it comes to all; the supervisor says when
+    threading.Thread(target=listen, name="supervisor", daemon=True).start()
+    root = Path(told.root)
+    if told.role == "receive":
+        receive(root, load_config(root), told, events, say)
+    elif told.role == "decide":
+        decide(open_site(root), told, events, say, records)
+    else:
+        deliver(open_site(root), told, events, say)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
