@@ -19,7 +19,7 @@ from typing import Literal
 from pydantic import TypeAdapter
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, delete, insert, select
+from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, delete, func, insert, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from dicom_io.database import open_database, unflushed
@@ -284,6 +284,14 @@ class Archive:
 
     def all_series(self) -> tuple[Series, ...]:
         return group(self._select())
+
+    def counts(self, series_uids: Collection[str] | None = None) -> dict[str, int]:
+        """How many instances there are of each series, or of some."""
+        query = select(_INSTANCE.c.series_uid, func.count()).group_by(_INSTANCE.c.series_uid)
+        if series_uids is not None:
+            query = query.where(_INSTANCE.c.series_uid.in_(series_uids))
+        with self._database.connect() as connection:
+            return {uid: int(count) for uid, count in connection.execute(query)}
 
     def instance(self, uid: str) -> Instance:
         """Raises NotFound."""

@@ -91,11 +91,32 @@ NATIVE_SYNTAXES = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, DEFLATED, EXPLICI
 CLASS_BY_UID: dict[str, StorageClass] = {c.uid: c for c in STORAGE_CLASSES}
 
 VERIFICATION = "1.2.840.10008.1.1"
-# PS3.4 Tables C.6.2-1 and K.6-2.
+# PS3.4 Tables C.6.2-1, K.6-2 and J.3-1.
 STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
 STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
+STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceClass:
+    """A SOP class that is no storage class, and in which roles we speak it."""
+
+    uid: str
+    name: str
+    scu: bool
+    scp: bool
+
+
+SERVICE_CLASSES: tuple[ServiceClass, ...] = (
+    ServiceClass(VERIFICATION, "Verification", scu=True, scp=True),
+    ServiceClass(STORAGE_COMMITMENT, "Storage Commitment Push Model", scu=True, scp=True),
+    ServiceClass(STUDY_ROOT_FIND, "Study Root Query/Retrieve – FIND", scu=True, scp=False),
+    ServiceClass(STUDY_ROOT_MOVE, "Study Root Query/Retrieve – MOVE", scu=True, scp=False),
+    ServiceClass(STUDY_ROOT_GET, "Study Root Query/Retrieve – GET", scu=True, scp=False),
+    ServiceClass(MODALITY_WORKLIST_FIND, "Modality Worklist – FIND", scu=True, scp=False),
+)
 
 
 def class_name(uid: str) -> str:

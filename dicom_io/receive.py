@@ -386,5 +386,9 @@ def listen(host: str, port: int) -> socket.socket:
 def _contexts(services: Mapping[str, Service]) -> list[Any]:
     contexts = [build_context(c.uid, list(syntaxes_for(c))) for c in STORAGE_CLASSES]
     contexts.append(build_context(VERIFICATION, [EXPLICIT_LITTLE, IMPLICIT_LITTLE]))
-    contexts += [build_context(uid, [EXPLICIT_LITTLE, IMPLICIT_LITTLE]) for uid in services]
+    for uid in services:
+        context = build_context(uid, [EXPLICIT_LITTLE, IMPLICIT_LITTLE])
+        # Reports come from whoever provides the service, who then asks for the association. Source: PS3.7 D.3.3.4.
+        context.scu_role = context.scp_role = True
+        contexts.append(context)
     return contexts

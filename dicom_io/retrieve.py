@@ -14,6 +14,7 @@ from dicom_io.capabilities import (
     STORAGE_CLASSES,
     STUDY_ROOT_GET,
     STUDY_ROOT_MOVE,
+    StorageClass,
     syntaxes_for,
 )
 from dicom_io.errors import NotOffered, QueryFailed
@@ -179,21 +180,19 @@ def _progress_of(status: Dataset, before: _SubOperations, service: str, peer: Pe
 
 
 def _storage_contexts() -> list[Any]:
-    """Contexts in which a peer may send as it keeps: one for each kind of compression, and one for none.
+    return [build_context(c.uid, list(syntaxes)) for c in STORAGE_CLASSES for syntaxes in proposed_syntaxes(c)]
+
+
+def proposed_syntaxes(storage_class: StorageClass) -> list[tuple[str, ...]]:
+    """The transfer syntaxes of each context in which a peer may send a class, as it keeps it or uncompressed.
 
     A presentation context ends up with one transfer syntax, which the peer picks; so what must not be decompressed on
     the way has a context of its own. At most 127 fit beside the query's. Source: PS3.8 9.3.2.2.
     """
-    contexts = []
-    for storage_class in STORAGE_CLASSES:
-        contexts.append(build_context(storage_class.uid, PLAIN))
-        compressed = [s for s in syntaxes_for(storage_class) if s not in PLAIN]
-        if storage_class.role == "source":
-            lossless_first = [[s] for s in compressed if s in _KEPT_AS_THEY_ARE]
-            contexts += [build_context(storage_class.uid, one) for one in lossless_first]
-        elif storage_class.role == "derived":
-            contexts.append(build_context(storage_class.uid, compressed))
-    return contexts
+    compressed = tuple(s for s in syntaxes_for(storage_class) if s not in PLAIN)
+    if storage_class.role == "source":
+        return [tuple(PLAIN), *((s,) for s in compressed if s in _KEPT_AS_THEY_ARE)]
+    return [tuple(PLAIN), *([compressed] if storage_class.role == "derived" else [])]
 
 
 # JPEG-LS, JPEG 2000 and JPEG lossless, JPEG baseline and RLE: what archives keep images in.

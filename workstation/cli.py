@@ -33,8 +33,8 @@ people_app = typer.Typer(no_args_is_help=True, help="Who may sign in at the desk
 app.add_typer(people_app, name="people")
 cli_desktop.add_to(app, people_app)
 cli_peers.add_to(app)
-cli_record.add_to(app)
 cli_storage.add_to(app)
+cli_record.add_to(app)
 app.add_typer(charge_app, name="charge")
 app.add_typer(outbox_app, name="outbox")
 
@@ -120,7 +120,9 @@ def list_(as_json: Json = False) -> None:
     from dicom_io.archive import summary
     from workstation.site import open_site
 
-    rows = [summary(s) for s in open_site(_root).archive.all_series()]
+    site = open_site(_root)
+    revisions = site.arrivals.revisions()  # none for what was imported, and for what is still coming
+    rows = [{**summary(s), "revision": revisions.get(s.uid)} for s in site.archive.all_series()]
     columns = ["modality", "accession", "study_date", "instances", "description", "series_uid"]
     _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
 
@@ -586,6 +588,9 @@ def serve(
     hl7_port: Annotated[
         int | None, typer.Option(help="Where to listen for HL7; the settings' port by default.", min=0, max=65535)
     ] = None,
+    monitor_port: Annotated[
+        int | None, typer.Option(help="Where health and metrics are, on this machine alone.", min=0, max=65535)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Receive DICOM and HL7, decide, and deliver the outbox until SIGTERM or Ctrl-C."""
@@ -600,6 +605,7 @@ def serve(
         interval_s,
         lambda event: typer.echo(json.dumps(event) if as_json else " ".join(f"{k}={v}" for k, v in event.items())),
         hl7_port,
+        monitor_port,
     )
 
 

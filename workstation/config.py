@@ -1,11 +1,13 @@
 """The site's settings: one TOML file in the state folder, `config.toml`. Every key has a default; an unknown one is
 an error that names it."""
 
+import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 
@@ -40,6 +42,8 @@ class Destination:
     state folder or absolute; fhir needs url (a server) or folder.
     entities : whose charges it takes, all if empty: a hospital's biller the technical part, a practice's the other one.
     retry_s, retry_max_s : the pause after a failure, doubled with each further one up to the maximum, in seconds.
+    archived_when : what it takes that an image counts as archived (dicom): kept here, acknowledged by the destination,
+    or committed by it, for which it is asked (storage commitment), again after commitment_retry_s.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -69,8 +73,12 @@ class Destination:
     fhir_version: Literal["R4B", "R5"] = "R4B"
     url: str = ""
     token_file: str = ""
+    archived_when: Literal["kept", "acknowledged", "committed"] = "kept"
+    commitment_retry_s: Annotated[float, Field(gt=0)] = 3600.0
 
     def __post_init__(self) -> None:
+        if self.archived_when != "kept" and (self.kind != "dicom" or "images" not in self.takes):
+            raise ValueError(f"destination {self.name!r}: archived_when is for images that go to dicom")
         if self.kind in ("folder", "sheet") and not self.folder:
             raise ValueError(f"destination {self.name!r} of kind {self.kind} needs `folder`")
         if self.kind in ("dicom", "mllp") and not 0 < self.port < 65536:
@@ -134,6 +142,8 @@ class ReceiverSettings:
     called : whether a caller has to call our AE title. callers : anybody, or peers alone, from their addresses.
     max_associations : at once. max_instance_mb : the largest instance. min_free_mb : so much of the disk stays free.
     request_s, idle_s, stall_s : seconds for the association request, between two messages, and within one.
+    series_quiet_s : a series is complete when nothing has come for so long, or, where expected_from names a peer, when
+    there are as many instances as that peer says.
     processes : receiving ones; 0 for one a core, four at most. certificate, key, client_authority : PEM files; with the
     first two it speaks TLS, and with the last a caller needs a certificate signed by it.
     """
@@ -147,6 +157,8 @@ class ReceiverSettings:
     request_s: Annotated[float, Field(gt=0)] = 30.0
     idle_s: Annotated[float, Field(gt=0)] = 600.0
     stall_s: Annotated[float, Field(gt=0)] = 60.0
+    series_quiet_s: Annotated[float, Field(gt=0)] = 30.0
+    expected_from: str = ""
     processes: Annotated[int, Field(ge=0, le=64)] = 0
     certificate: str = ""
     key: str = ""
@@ -163,6 +175,24 @@ class ReceiverSettings:
 # presentation states, how views are made as volumetric presentation states, the pictures of a report as a key object
 # selection.
 StoredObject = Literal["segmentation", "surface", "presentation", "view", "key_objects"]
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistSettings:
+    """A modality worklist that orders are taken from.
+
+    peer : the name of who has it. modality, station_ae_title : only steps of these; any if empty. every_s : how often
+    it is asked. ahead : steps of today and later, else of today alone.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    peer: Text
+    modality: str = ""
+    station_ae_title: str = ""
+    every_s: Annotated[float, Field(ge=1)] = 300.0
+    ahead: bool = True
+
+
 # What a report can state, and no other paper can.
 ReportFact = Literal[
     "three_d_findings",
@@ -283,6 +313,7 @@ class Config:
     ae_title: AeTitle = "WORKSTATION"
     host: str = "0.0.0.0"  # a PACS on another machine has to reach the receiver
     port: int = 11112
+    monitor_port: int = 0
     station_name: str = "WS3D"
     institution: str = ""
     institution_code: str = ""
@@ -312,6 +343,7 @@ class Config:
     destinations: tuple[Destination, ...] = field(default=(_OUTGOING,))
     receiver: ReceiverSettings = field(default=ReceiverSettings())
     listener: Listener | None = None
+    worklist: WorklistSettings | None = None
     reading: Reading = field(default=Reading())
     payers: dict[str, PayerRule] = field(default_factory=dict)
     people: tuple[Member, ...] = ()
@@ -320,6 +352,8 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
             raise ValueError(f"port {self.port} is not one of 0 to 65535 (0 lets the system choose)")
+        if not 0 <= self.monitor_port < 65536:
+            raise ValueError(f"monitor_port {self.monitor_port} is not one of 1 to 65535 (0 for none)")
         if self.font_file is not None and not self.font_file.is_file():
             raise ValueError(f"font {self.font!r} is no file")
         names = [d.name for d in self.destinations]
@@ -349,12 +383,42 @@ class Config:
 _ADAPTER = TypeAdapter(Config)
 
 
-def load_config(root: Path) -> Config:
-    """`root/config.toml`, or the defaults when there is none. Raises ConfigError."""
+def load_config(root: Path, environment: Mapping[str, str] | None = None) -> Config:
+    """`root/config.toml`, or the defaults when there is none, with what the environment says instead.
+
+    environment : WORKSTATION_SET_KEY is the value of `key`, WORKSTATION_SET_RECEIVER__IDLE_S of `idle_s` in
+    `[receiver]`, as TOML has it, or plain text. Of this process by default.
+
+    Raises ConfigError.
+    """
     path = root / "config.toml"
-    if not path.exists():
-        return Config()
     try:
-        return read_strictly(_ADAPTER, tomllib.loads(path.read_text(encoding="utf-8")), "the settings")
-    except (StrictError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        said = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: {error}") from error
+    names = []
+    for name, text in sorted((os.environ if environment is None else environment).items()):
+        if name.startswith(_PREFIX):
+            names.append(name)
+            _set(said, name.removeprefix(_PREFIX).lower().split("__"), text, name)
+    where = ", ".join([str(path), *names]) if names else str(path)
+    try:
+        return read_strictly(_ADAPTER, said, "the settings") if said else Config()
+    except StrictError as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+_PREFIX = "WORKSTATION_SET_"
+
+
+def _set(said: dict[str, Any], keys: list[str], text: str, name: str) -> None:
+    *tables, key = keys
+    for table in tables:
+        inner = said.setdefault(table, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{name}: {table} is no table of settings.")
+        said = inner
+    try:
+        said[key] = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        said[key] = text  # plain text needs no quotes here

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from dicom_io.associate import Peer, echo
+from dicom_io.associate import echo
 from dicom_io.errors import DicomIOError
 from dicom_io.send import Sender
 from workstation import daysheet
 from workstation.config import Destination
 from workstation.outbox import Delivery, Entry, Message, backoff
+from workstation.reach import peer_of, tls_files
 from workstation.site import Site
 from workstation.transports import dicom, fhir_server, folder, mllp, sheet
 from workstation.transports.folder import FolderError
@@ -40,7 +41,7 @@ def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery]
                 return Delivery("failed", f"No destination {message.destination!r} in the settings any more.")
             if destination.kind == "dicom":
                 if destination.name not in senders:
-                    peer = Peer(destination.host, destination.port, destination.ae_title)
+                    peer = peer_of(destination, site.root)
                     senders[destination.name] = stack.enter_context(Sender(peer, site.config.ae_title))
                 return dicom.deliver(message, senders[destination.name])
             return _deliver(message, destination, site.root)
@@ -51,7 +52,11 @@ def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery]
                 return timedelta(0)
             return backoff(entry, destination.retry_s, destination.retry_max_s)
 
-        return site.outbox.drain(deliver, site.clock, pause)
+        tried = site.outbox.drain(deliver, site.clock, pause)
+    waited = {d.name for d in site.config.destinations if d.archived_when == "acknowledged"}
+    for accession in {m.accession for m, d in tried if d.outcome == "acknowledged" and m.destination in waited} - {""}:
+        site.casebook.touch(accession, "pictures acknowledged")
+    return tried
 
 
 def check(site: Site) -> list[dict[str, str]]:
@@ -70,14 +75,14 @@ def check(site: Site) -> list[dict[str, str]]:
 def _reach(destination: Destination, site: Site) -> str:
     root = site.root
     if destination.kind == "dicom":
-        echo(Peer(destination.host, destination.port, destination.ae_title), site.config.ae_title)
+        echo(peer_of(destination, site.root), site.config.ae_title)
         return "C-ECHO answered"
     if destination.kind == "mllp":
-        tls = mllp.client_tls(*_tls_files(destination, root)) if destination.tls else None
+        tls = mllp.client_tls(*tls_files(destination, root)) if destination.tls else None
         mllp.reach(destination.host, destination.port, destination.timeout_s, tls)
         return "connected, by TLS" if destination.tls else "connected"
     if destination.kind == "fhir" and destination.url:
-        tls = mllp.client_tls(*_tls_files(destination, root)) if destination.url.startswith("https:") else None
+        tls = mllp.client_tls(*tls_files(destination, root)) if destination.url.startswith("https:") else None
         return fhir_server.reach(
             destination.url, destination.fhir_version, destination.timeout_s, _token(destination, root), tls
         )
@@ -93,11 +98,11 @@ def _token(destination: Destination, root: Path) -> str:
 
 def _deliver(message: Message, destination: Destination, root: Path) -> Delivery:
     if destination.kind == "mllp":
-        tls = mllp.client_tls(*_tls_files(destination, root)) if destination.tls else None
+        tls = mllp.client_tls(*tls_files(destination, root)) if destination.tls else None
         return mllp.deliver(message, destination.host, destination.port, destination.timeout_s, tls)
     if destination.kind == "fhir" and destination.url:
         secure = destination.url.startswith("https:")
-        tls = mllp.client_tls(*_tls_files(destination, root)) if secure else None
+        tls = mllp.client_tls(*tls_files(destination, root)) if secure else None
         token = _token(destination, root)
         return fhir_server.deliver(
             message, destination.url, destination.fhir_version, destination.timeout_s, token, tls
@@ -105,12 +110,6 @@ def _deliver(message: Message, destination: Destination, root: Path) -> Delivery
     if destination.kind == "sheet":
         return sheet.deliver(message, outgoing_folder(root, destination), daysheet.header())
     return folder.deliver(message, outgoing_folder(root, destination))
-
-
-def _tls_files(destination: Destination, root: Path) -> tuple[str, str, str]:
-    names = (destination.certificate_authority, destination.certificate, destination.key)
-    authority, certificate, key = (str(root / name) if name else "" for name in names)
-    return authority, certificate, key
 
 
 def outgoing_folder(root: Path, destination: Destination) -> Path:

@@ -250,6 +250,14 @@ class Outbox:
                     "case again with the charges on file."
                 ) from None
 
+    def find(self, key: str) -> tuple[Entry, ...]:
+        """The entry of a key, if there is one."""
+        return tuple(self._entries(_message.c.key == key))
+
+    def waiting(self) -> tuple[Entry, ...]:
+        """Everything that is not done, oldest first, what waits for an operator included."""
+        return tuple(self._open())
+
     def pending(self) -> tuple[Message, ...]:
         """Return what is still to be delivered, oldest first."""
         return tuple(entry.message for entry in self._open() if entry.state != "operator")

@@ -1,7 +1,8 @@
 """What `serve` does, in three roles, each in processes of its own: receiving, deciding, delivering.
 
-A process of a role tells what happens in lines of JSON on its standard output, hears of SRs to file on its standard
-input (an empty line: look for some), and ends on SIGTERM, or when that input ends: whoever started it is gone then.
+A process of a role tells what happens in lines of JSON on its standard output, hears on its standard input of SRs to
+file (`record UID`) and of series that grow (`series UID`; an empty line: look for both), and ends on SIGTERM, or when
+that input ends: whoever started it is gone then.
 """
 
 import json
@@ -18,13 +19,16 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from dicom_io.archive import Archive, Kept
+from dicom_io import commitment
+from dicom_io.archive import Kept
+from dicom_io.capabilities import STORAGE_COMMITMENT
+from dicom_io.commitment import Committed
 from dicom_io.errors import NotFound
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
 from dicom_io.receive import Receiver
 from dicom_io.tls import Tls, server_context
 from workstation.admission import rules_of
-from workstation.config import Config, load_config
+from workstation.commit import ask_for_commitment, commitment_peers, hear
 from workstation.deliver import drain
 from workstation.listen import answering
 from workstation.outbox import DatabaseFailed
@@ -34,10 +38,13 @@ from workstation.settling import Settled, settle_due
 from workstation.site import Site, open_site
 from workstation.transports.mllp import MllpListener, server_tls
 from workstation.worklist import recheck
+from workstation.worklist_orders import poll
 
 Say = Callable[[dict[str, Any]], None]
 # How often a receiver says what it has counted.
 _COUNTS_S = 2.0
+# How often a deliverer looks what has not been committed in time.
+_ASK_S = 30.0
 # What was received longer ago than this was filed by an earlier process.
 _LOOK_BACK_S = 86400.0
 
@@ -65,8 +72,13 @@ class Events:
         self.work.set()
 
 
-def receive(root: Path, config: Config, told: Told, events: Events, say: Say) -> None:
-    """Receives on a socket that other processes may share."""
+def receive(site: Site, told: Told, events: Events, say: Say) -> None:
+    """Receives on a socket that other processes may share, and hears of storage commitment."""
+    root, config = site.root, site.config
+
+    def committed(answer: Committed) -> None:
+        hear(site, answer)
+        say({"event": "committed", "instances": len(answer.committed), "failed": len(answer.failed)})
 
     def kept(item: Kept) -> None:
         uid = item.instance.sop_instance_uid
@@ -74,6 +86,7 @@ def receive(root: Path, config: Config, told: Told, events: Events, say: Say) ->
             {
                 "event": "received",
                 "instance": uid,
+                "series": item.instance.series_uid,
                 "news": item.news,
                 **({"record": uid} if item.instance.sop_class_uid in REPORT_CLASSES else {}),
             }
@@ -85,10 +98,13 @@ def receive(root: Path, config: Config, told: Told, events: Events, say: Say) ->
         files = (settings.client_authority, settings.certificate, settings.key)
         tls = server_context(Tls(*(str(root / name) if name else "" for name in files)))
     receiver = Receiver(
-        Archive(root),
+        site.archive,
         ae_title=told.ae_title,
         on_kept=kept,
         rules=rules_of(config, root, told.ae_title, told.processes),
+        services={
+            STORAGE_COMMITMENT: commitment.service(site.archive, commitment_peers(site), committed, told.ae_title)
+        },
         tls=tls,
         listening=socket.socket(fileno=told.socket),
     )
@@ -124,14 +140,25 @@ def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]
         # Its words may quote a value; its kind and the accession are enough to look.
         say({"event": "undecided", "accession": accession, "detail": type(error).__name__})
 
+    arrivals = site.arrivals
+
     def file_what_came() -> None:
         while records:
-            if not records[0]:
-                look_again(site)
-            else:
+            what, _, uid = records[0].partition(" ")
+            if what == "series":
+                again = arrivals.came(uid, time.monotonic())
+                if again is not None:
+                    say({"event": "series reopened", "series": uid, "revision": again.revision + 1})
+            elif what == "record":
                 with suppress(NotFound):
-                    file_record(site.archive.instance(records[0]), site)
+                    file_record(site.archive.instance(uid), site)
+            else:
+                look_again(site)
+                arrivals.left_open(time.monotonic())
             records.popleft()
+        for done in arrivals.look(time.monotonic(), site.clock()):
+            how = {"instances": done.instances, "revision": done.revision}
+            say({"event": "series complete", "series": done.series_uid, **how})
 
     def file_the_rest() -> None:
         """What came while the signal did. Where the database fails, the next start does it."""
@@ -149,6 +176,14 @@ def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]
             hearing = socket.socket(fileno=told.socket)
             stack.enter_context(MllpListener(answering(site, heard), tls=tls, listening=hearing))
         look_again(site)
+        arrivals.left_open(time.monotonic())
+        if site.config.worklist is not None:
+            polling = threading.Thread(
+                target=_poll, args=(site, site.config.worklist.every_s, events, say), name="poll"
+            )
+            polling.start()
+            stack.callback(polling.join)
+            stack.callback(events.end)
         say({"event": "ready"})
         checked = site.clock()
         while not events.stop.is_set():
@@ -165,6 +200,18 @@ def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]
                 # Locked, or the disk is full. Nothing is lost: what is due is due still.
                 say({"event": "undecided", "accession": "", "detail": type(error).__name__})
             events.work.wait(told.interval_s)
+
+
+def _poll(site: Site, every_s: float, events: Events, say: Say) -> None:
+    """Takes orders from the worklist now and then; a peer that is slow holds up nothing else."""
+    while True:
+        try:
+            if poll(site, say):
+                events.work.set()
+        except DatabaseFailed as error:
+            say({"event": "worklist failed", "detail": type(error).__name__})
+        if events.stop.wait(every_s):
+            return
 
 
 def look_again(site: Site) -> None:
@@ -192,7 +239,7 @@ def deliver(site: Site, told: Told, events: Events, say: Say) -> None:
     """Delivers what is queued, until told to stop. `idle` is told whenever everything that came in is decided and
     everything that can be delivered is."""
     say({"event": "ready"})
-    idle = True
+    idle, look_at = True, 0.0
     while not events.stop.is_set():
         try:
             tried = drain(site, at_once=False)
@@ -209,6 +256,10 @@ def deliver(site: Site, told: Told, events: Events, say: Say) -> None:
                     "detail": delivery.detail,
                 }
             )
+        if tried or time.monotonic() >= look_at:
+            look_at = time.monotonic() + _ASK_S
+            with suppress(DatabaseFailed):
+                ask_for_commitment(site, say)
         idle = idle and not tried
         if not any(delivery.outcome == "acknowledged" for _, delivery in tried):
             quiet = not site.casebook.due() and not site.outbox.pending()
@@ -244,7 +295,7 @@ def main(text: str) -> None:
     threading.Thread(target=listen, name="supervisor", daemon=True).start()
     root = Path(told.root)
     if told.role == "receive":
-        receive(root, load_config(root), told, events, say)
+        receive(open_site(root), told, events, say)
     elif told.role == "decide":
         decide(open_site(root), told, events, say, records)
     else:

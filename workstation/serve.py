@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -20,15 +19,15 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from dicom_io.receive import listen
+from workstation.monitoring import health, metrics
 from workstation.roles import Told
 from workstation.site import Site
 from workstation.transports.mllp import listen as listen_for_hl7
+from workstation.transports.monitor import Monitor
 
 Tell = Callable[[dict[str, Any]], None]
-# A process that ends at once is started again after so long, doubled each time up to the maximum.
-_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
-# One that ran for so long before it ended did not end at once.
-_LASTED_S = 20.0
+# A process that ended is started again after so long; for one that was not even ready this is doubled each time.
+_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 # A receiver lets its associations end; then it is killed.
 _PATIENCE_S = 60.0
 
@@ -41,12 +40,14 @@ def serve(
     interval_s: float,
     tell: Tell,
     hl7_port: int | None = None,
+    monitor_port: int | None = None,
 ) -> None:
     """Blocks until SIGTERM or SIGINT. `tell` gets a dict for everything that happens; UIDs, no patient data.
 
-    hl7_port : where to listen for HL7, in place of the settings' port; 0 lets the system choose.
+    hl7_port, monitor_port : where to listen for HL7, and for those who watch us, in place of the settings' ports; 0
+    lets the system choose.
 
-    Raises PortInUse, MllpError.
+    Raises PortInUse, MllpError, OSError for the port of the monitor.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -89,7 +90,9 @@ def serve(
             record = event.pop("record", "")
             say(event)
             if record:
-                decider.write(record)
+                decider.write(f"record {record}")
+            if event["event"] == "received":
+                decider.write(f"series {event['series']}")
 
         def look_again() -> None:
             decider.write("")  # it may have kept something and not said so
@@ -98,14 +101,21 @@ def serve(
             Process(f"receive {n}", replace(told, role="receive"), dicom, received, look_again) for n in range(count)
         ]
         everybody = [*receivers, decider, deliverer]
+        ports = {"port": dicom.getsockname()[1]}
+        if hearing is not None:
+            ports["hl7_port"] = hearing.getsockname()[1]
+        if config.monitor_port or monitor_port is not None:
+            watched = Monitor(
+                config.monitor_port if monitor_port is None else monitor_port,
+                lambda: health(site, everybody),
+                lambda: metrics(site, everybody),
+            )
+            ports["monitor_port"] = stack.enter_context(watched).port
         stack.callback(_end, receivers, [decider, deliverer])
         for one in everybody:
             one.start()
         while not stop.is_set() and not all(one.ready.wait(0.05) for one in everybody):
             pass
-        ports = {"port": dicom.getsockname()[1]}
-        if hearing is not None:
-            ports["hl7_port"] = hearing.getsockname()[1]
         say(
             {
                 "event": "listening",
@@ -123,7 +133,7 @@ def serve(
 class Process:
     """A process of a role that is started again whenever it ends, until `end` is called.
 
-    counts : what it has said to have counted, those of its earlier lives included.
+    counts : what it has said to have counted, those of its earlier lives included. lives : how often it was started.
     """
 
     def __init__(
@@ -137,6 +147,7 @@ class Process:
         self.name, self._on_end = name, on_end
         self.ready = threading.Event()
         self.counts: Counter[str] = Counter()
+        self.lives = 0
         self._told, self._inherits, self._say = told, inherits, say
         self._stopping = threading.Event()
         self._process: subprocess.Popen[str] | None = None
@@ -146,6 +157,11 @@ class Process:
     def pid(self) -> int:
         """Of the process that runs now, 0 for none."""
         return self._process.pid if self._process is not None else 0
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs and has said that it is ready."""
+        return self.ready.is_set() and self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         self._thread.start()
@@ -171,17 +187,19 @@ class Process:
     def _keep_running(self) -> None:
         pause_s = _PAUSE_S
         while not self._stopping.is_set():
-            started = time.monotonic()
-            code = self._run()
+            self.lives += 1
+            code, was_ready = self._run()
+            self.ready.clear()
             if self._stopping.is_set():
                 return
             self._say({"event": "ended", "process": self.name, "code": code})
             self._on_end()
-            pause_s = _PAUSE_S if time.monotonic() - started > _LASTED_S else min(2 * pause_s, _LONGEST_PAUSE_S)
+            pause_s = _PAUSE_S if was_ready else min(2 * pause_s, _LONGEST_PAUSE_S)
             self._stopping.wait(pause_s)
 
-    def _run(self) -> int:
-        """One life, from start to end; returns how it ended (a negative number is a signal)."""
+    def _run(self) -> tuple[int, bool]:
+        """One life, from start to end; returns how it ended (a negative number is a signal) and if it was ready."""
+        was_ready = False
         handles = [self._inherits.fileno()] if self._inherits is not None else []
         told = replace(self._told, socket=handles[0] if handles else -1)
         with subprocess.Popen(
@@ -195,14 +213,16 @@ class Process:
             self._process = process
             if self._stopping.is_set():
                 process.terminate()
-            before, counted = Counter(self.counts), Counter[str]()
+            before = Counter({name: n for name, n in self.counts.items() if not name.endswith("_open")})
+            counted = Counter[str]()
             assert process.stdout is not None
             for line in process.stdout:
                 if not line.endswith("\n"):
                     continue  # cut short by a sudden end
                 event = json.loads(line)
                 if event["event"] == "ready":
-                    if self.ready.is_set():
+                    was_ready = True
+                    if self.lives > 1:
                         self._say({"event": "restarted", "process": self.name, "pid": process.pid})
                     self.ready.set()
                 elif event["event"] == "counts":
@@ -212,7 +232,7 @@ class Process:
                     self._say(event)
             with suppress(OSError):
                 process.stdin.close()  # type: ignore[union-attr]
-            return process.wait()
+            return process.wait(), was_ready
 
 
 def _end(first: Sequence[Process], then: Sequence[Process]) -> None:

@@ -16,6 +16,7 @@ from workstation.casebook import CaseState, Overtaken, Received, Record, Ruling,
 from workstation.charge import Decision, Facts, decide
 from workstation.charge.facts import PreviousCharge
 from workstation.charge.policy import Policy
+from workstation.commit import taken_over
 from workstation.config import Config
 from workstation.context import decide_case, site_policy
 from workstation.fold import Answered, File, Filed, Merges, fold, merges_of
@@ -228,7 +229,7 @@ def decide_record(
             site.archive.instance(image.sop_instance_uid)
         except NotFound:
             return False
-        return True
+        return all(taken_over(site, destination, image.sop_instance_uid) for destination in site.config.destinations)
 
     doubted = doubt(record.evidence, site.journal, site.config.device)
     decision, facts = decide_case(

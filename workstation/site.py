@@ -7,13 +7,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 from dicom_io.archive import Archive
+from dicom_io.arrivals import Arrivals
 from dicom_io.database import open_database
 from dicom_io.signatures import Signer, load_signer
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived
 from render.engine.cpu import ENGINE_VERSION
 from workstation.casebook import Casebook
+from workstation.commitments import Commitments
 from workstation.config import Config, load_config
+from workstation.expected import Expected
 from workstation.journal import Journal
 from workstation.outbox import Outbox
 from workstation.papers import PapersFile
@@ -28,7 +31,7 @@ def local_clock() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything a case needs beside itself. One database holds index, journal, papers, casebook and outbox."""
+    """Everything a case needs beside itself. One database holds all of its stores."""
 
     root: Path
     config: Config
@@ -37,6 +40,8 @@ class Site:
     papers: PapersFile
     outbox: Outbox
     casebook: Casebook
+    commitments: Commitments
+    arrivals: Arrivals
     clock: Clock
 
     def stamp(self, session_uid: str, at: datetime) -> Stamp:
@@ -69,14 +74,16 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
     root = root.absolute()
     settings = config or load_config(root)
     database = open_database(root / "workstation.db")
-    outbox = Outbox(database)
+    outbox, archive = Outbox(database), Archive(root, database)
     return Site(
         root=root,
         config=settings,
-        archive=Archive(root, database),
+        archive=archive,
         journal=Journal(database),
         papers=PapersFile(database),
         outbox=outbox,
         casebook=Casebook(database, outbox),
+        commitments=Commitments(database),
+        arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s, Expected(root, settings)),
         clock=clock,
     )

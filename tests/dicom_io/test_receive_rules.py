@@ -69,8 +69,11 @@ def test_the_called_title_is_checked_where_the_site_says_so(archive: Archive) ->
 def test_a_caller_is_known_by_title_and_address(
     archive: Archive, caller: Caller, let_in: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answered = contextlib.nullcontext() if let_in else pytest.raises(PeerUnreachable, match="rejected")
-    with Receiver(archive, rules=Rules(callers=(caller,))) as receiver, caplog.at_level(logging.WARNING), answered:
+    with (
+        Receiver(archive, rules=Rules(callers=(caller,))) as receiver,
+        caplog.at_level(logging.WARNING),
+        contextlib.nullcontext() if let_in else pytest.raises(PeerUnreachable, match="rejected"),
+    ):
         echo(peer(receiver), "MODALITY")
     # Once the receiver has stopped: it writes the line while the peer already reads its answer.
     assert ("association from 127.0.0.1 rejected" in caplog.text) == (not let_in)

@@ -16,7 +16,18 @@ from render.presets import preset_names, windows
 from render.protocols import protocol_names
 from render.recipe import KINDS, read_recipe
 from workstation.cli import app
-from workstation.config import Config, Destination, Fees, Listener, Member, PayerRule, Reading, ReceiverSettings
+from workstation.config import (
+    Config,
+    Destination,
+    Fees,
+    Listener,
+    Member,
+    PayerRule,
+    Reading,
+    ReceiverSettings,
+    WorklistSettings,
+)
+from workstation.conformance import statement
 from workstation.papers import OnFile, Papers, Session, Statement
 from workstation.peers import KnownPeer
 
@@ -24,7 +35,18 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 PAPERS = ROOT / "docs" / "papers.md"
-SETTINGS_KINDS = (Config, Destination, Listener, Reading, PayerRule, Member, Fees, KnownPeer, ReceiverSettings)
+SETTINGS_KINDS = (
+    Config,
+    Destination,
+    Listener,
+    Reading,
+    PayerRule,
+    Member,
+    Fees,
+    KnownPeer,
+    ReceiverSettings,
+    WorklistSettings,
+)
 
 
 def commands() -> dict[str, Any]:
@@ -71,6 +93,11 @@ def test_a_command_prints_json(name: str) -> None:
 @pytest.mark.parametrize("name", ["send", "run", "outbox send", "retrieve", "storage prune"])
 def test_what_sends_has_a_dry_run(name: str) -> None:
     assert any("--dry-run" in parameter.opts for parameter in commands()[name].params)
+
+
+def test_the_conformance_statement_is_what_the_tables_say() -> None:
+    """`python -m workstation.conformance > docs/conformance.md` writes it anew."""
+    assert (ROOT / "docs" / "conformance.md").read_text(encoding="utf-8") == statement()
 
 
 def test_the_readme_names_no_command_that_is_not_there() -> None:

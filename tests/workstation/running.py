@@ -37,6 +37,7 @@ class Serving:
         assert listening["event"] == "listening"
         self.port, self.ae_title = int(listening["port"]), str(listening["ae_title"])
         self.hl7_port = int(listening.get("hl7_port", 0))
+        self.monitor_port = int(listening.get("monitor_port", 0))
         self.processes: dict[str, int] = listening["processes"]
         return self
 

@@ -116,3 +116,26 @@ def test_the_device_uid_follows_from_the_station_unless_set() -> None:
     assert Config(station_name="A").device == Config(station_name="A").device
     assert Config(station_name="A").device != Config(station_name="B").device
     assert Config(device_uid="1.2.3").device == "1.2.3"
+
+
+def test_the_environment_takes_the_place_of_a_key(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('station_name = "A"\n[receiver]\nidle_s = 5.0\n')
+    said = {
+        "WORKSTATION_SET_STATION_NAME": "LAB 2",
+        "WORKSTATION_SET_PORT": "4006",
+        "WORKSTATION_SET_RECEIVER__CALLED": "ours",
+        "WORKSTATION_SET_RECEIVER__PROCESSES": "3",
+        "WORKSTATION_SET_ORDER_GROUNDS": '["ordered"]',
+        "WORKSTATION_ROOT": "elsewhere",
+    }
+    config = load_config(tmp_path, said)
+    assert (config.station_name, config.port, config.order_grounds) == ("LAB 2", 4006, ("ordered",))
+    assert (config.receiver.called, config.receiver.processes, config.receiver.idle_s) == ("ours", 3, 5.0)
+    assert load_config(tmp_path / "nowhere", said).port == 4006
+    for name, value, words in (
+        ("WORKSTATION_SET_COLOUR", "red", "WORKSTATION_SET_COLOUR.*colour"),
+        ("WORKSTATION_SET_PORT", "many", "WORKSTATION_SET_PORT.*port"),
+        ("WORKSTATION_SET_STATION_NAME__X", "1", "station_name is no table"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            load_config(tmp_path, {name: value})

@@ -1,8 +1,11 @@
 """DCMTK's storescu sends a series to `workstation serve`; it goes through the story and out, while serve runs."""
 
+import json
 import os
 import shutil
 import subprocess
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -23,16 +26,31 @@ def storescu(port: int, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
 
 
+def look(serving: Serving, path: str) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{serving.monitor_port}{path}", timeout=30) as answer:
+        return str(answer.read().decode())
+
+
 def test_from_storescu_to_the_outgoing_folder(command: Command, tmp_path: Path) -> None:
     root = tmp_path / "root"
-    with Serving(root, "--interval-s", "0.2") as serving:
+    root.mkdir()
+    (root / "config.toml").write_text("[receiver]\nseries_quiet_s = 0.5\n")
+    with Serving(root, "--interval-s", "0.2", "--monitor-port", "0") as serving:
         # -xt: propose JPEG-LS lossless, in which the sample is kept.
         sent = storescu(serving.port, "-xt")
         assert sent.returncode == 0, sent.stderr
         received = [serving.next("received") for _ in range(108)]
         assert {(event["event"], event["news"]) for event in received} == {("received", "new")}
+        complete = serving.next("series complete")
+        assert (complete["series"], complete["instances"], complete["revision"]) == (SERIES_UID, 108, 1)
         kept = {file.name: file.read_bytes() for file in (root / "instances").rglob("*.dcm")}
         assert len(kept) == 108
+        well = json.loads(look(serving, "/health"))
+        assert well["state"] == "well" and set(well["processes"].values()) == {"running"}
+        while "workstation_instances_received_total 108\n" not in (counted := look(serving, "/metrics")):
+            time.sleep(0.1)
+        assert "workstation_associations_rejected_total 0\n" in counted
+        assert 'workstation_process_up{process="decide"} 1\n' in counted
 
         ran = command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED, "--json")
         assert ran.code == 0, ran.err

@@ -5,9 +5,13 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
+from PySide6.QtGui import QAction, QCloseEvent, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
     QApplication,
+    QComboBox,
     QDockWidget,
     QFileDialog,
     QLabel,
@@ -493,7 +497,11 @@ class MainWindow(QMainWindow):
         self._idle.start()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
-        """Any key or move of the mouse says that somebody is there."""
+        """Any key or move of the mouse says that somebody is there. What a list, a box or a button does with a key goes
+        before what the key does elsewhere."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _its_own(watched, event):
+            event.accept()
+            return True
         if event.type() in _PRESENCE and self._idle.isActive():
             self._idle.start()
         return super().eventFilter(watched, event)
@@ -516,3 +524,13 @@ class MainWindow(QMainWindow):
         self.worklist.stop()
         self.desk.close()
         super().closeEvent(event)
+
+
+def _its_own(watched: QObject, event: QKeyEvent) -> bool:
+    """Whether a widget has a use of its own for a key: arrows and letters in lists, Space on a button."""
+    commanding = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
+    if event.modifiers() & commanding or Qt.Key.Key_F1 <= event.key() <= Qt.Key.Key_F35:
+        return False
+    if isinstance(watched, QAbstractButton):
+        return event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return)
+    return isinstance(watched, QComboBox | QAbstractItemView | QAbstractSlider) and event.key() != Qt.Key.Key_Escape

@@ -1,0 +1,188 @@
+"""Storage commitment, both ways: asking a peer whether it takes responsibility for instances, and answering that
+ourselves. Source: PS3.4 Annex J (Storage Commitment Push Model)."""
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+from pynetdicom.dsutils import decode
+from pynetdicom.presentation import build_context, build_role
+
+from dicom_io.archive import Archive
+from dicom_io.associate import Peer, associate
+from dicom_io.capabilities import EXPLICIT_LITTLE, IMPLICIT_LITTLE, STORAGE_COMMITMENT
+from dicom_io.commands import N_ACTION, N_EVENT_REPORT, PROCESSING_FAILURE, SUCCESS, UNRECOGNIZED_OPERATION
+from dicom_io.errors import DicomIOError, NotFound, NotOffered, NotReadable, QueryFailed
+from dicom_io.receive import Request, Service
+from dicom_io.series import read_instance
+from dicom_io.uids import UidError, checked
+from dicom_io.values import text
+
+log = logging.getLogger(__name__)
+
+# PS3.4 J.3: the one well-known instance of the service.
+_INSTANCE = "1.2.840.10008.1.20.1.1"
+_REQUEST, _ALL_COMMITTED, _SOME_FAILED = 1, 1, 2
+# PS3.3 C.14.1.1: failure reasons.
+_FAILURE, _NO_SUCH_INSTANCE, _CLASS_CONFLICT = 0x0110, 0x0112, 0x0119
+_SYNTAXES = [EXPLICIT_LITTLE, IMPLICIT_LITTLE]
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An instance by its class and UID."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a peer answered to a request. failed : instances with the reason (PS3.3 C.14.1.1)."""
+
+    transaction_uid: str
+    committed: tuple[Reference, ...]
+    failed: tuple[tuple[Reference, int], ...]
+
+
+def new_transaction() -> str:
+    """A transaction UID for a request: never used before. Source: PS3.5 B.2."""
+    return f"2.25.{uuid.uuid4().int}"
+
+
+def ask(peer: Peer, transaction_uid: str, references: Sequence[Reference], calling: str = "WORKSTATION") -> None:
+    """Asks a peer to commit (N-ACTION). It answers later, to our receiver, by N-EVENT-REPORT.
+
+    Raises PeerUnreachable, NotOffered, QueryFailed when it refuses the request.
+    """
+    ds = Dataset()
+    ds.TransactionUID = transaction_uid
+    ds.ReferencedSOPSequence = [_item(reference) for reference in references]
+    association = associate(peer, calling, [build_context(STORAGE_COMMITMENT, _SYNTAXES)])
+    try:
+        status, _ = association.send_n_action(ds, _REQUEST, STORAGE_COMMITMENT, _INSTANCE)
+    finally:
+        association.release()
+    if status.get("Status") != SUCCESS:
+        said = f"status 0x{int(status.Status):04X}" if "Status" in status else "no answer"
+        raise QueryFailed(f"{peer} does not take the request for storage commitment: {said}.")
+
+
+def report(peer: Peer, result: Committed, calling: str = "WORKSTATION") -> None:
+    """Tells a peer what became of its request (N-EVENT-REPORT). Raises PeerUnreachable, QueryFailed."""
+    ds = Dataset()
+    ds.TransactionUID = result.transaction_uid
+    if result.committed:
+        ds.ReferencedSOPSequence = [_item(reference) for reference in result.committed]
+    if result.failed:
+        ds.FailedSOPSequence = [_item(reference) for reference, _ in result.failed]
+        for item, (_, reason) in zip(ds.FailedSOPSequence, result.failed, strict=True):
+            item.FailureReason = reason
+    # The provider of the service asks for this association, and says so. Source: PS3.4 J.3.3 and PS3.7 D.3.3.4.
+    role = build_role(STORAGE_COMMITMENT, scu_role=False, scp_role=True)
+    association = associate(peer, calling, [build_context(STORAGE_COMMITMENT, _SYNTAXES)], [role])
+    try:
+        event = _SOME_FAILED if result.failed else _ALL_COMMITTED
+        status, _ = association.send_n_event_report(ds, event, STORAGE_COMMITMENT, _INSTANCE)
+    except ValueError as error:  # pynetdicom: the peer did not accept our role
+        raise NotOffered(f"{peer} takes no reports of storage commitment.") from error
+    finally:
+        association.release()
+    if status.get("Status") != SUCCESS:
+        raise QueryFailed(f"{peer} does not take our report of storage commitment.")
+
+
+def check(archive: Archive, transaction_uid: str, references: Sequence[Reference]) -> Committed:
+    """What we can answer for: instances that are in the index and whole on the disk."""
+    committed, failed = [], []
+    for reference in references:
+        try:
+            kept = archive.instance(reference.sop_instance_uid)
+            read_instance(Path(kept.path))
+        except (NotFound, UidError):
+            failed.append((reference, _NO_SUCH_INSTANCE))
+        except NotReadable:
+            failed.append((reference, _FAILURE))
+        else:
+            if kept.sop_class_uid == reference.sop_class_uid:
+                committed.append(reference)
+            else:
+                failed.append((reference, _CLASS_CONFLICT))
+    return Committed(transaction_uid, tuple(committed), tuple(failed))
+
+
+def service(
+    archive: Archive,
+    peer_of: Callable[[str], Peer | None],
+    heard: Callable[[Committed], None],
+    calling: str = "WORKSTATION",
+) -> Service:
+    """The service for a receiver: requests of others are checked and answered, answers to our own are heard.
+
+    peer_of : where to report to whoever calls by an AE title. heard : called before the report is acknowledged.
+    """
+
+    def serve(request: Request) -> Iterator[tuple[int, bytes]]:
+        ds = _decoded(request)
+        transaction = checked(text(ds, "TransactionUID"), "Transaction UID")
+        if request.command.field == N_EVENT_REPORT:
+            heard(
+                Committed(
+                    transaction,
+                    tuple(_references(ds, "ReferencedSOPSequence")),
+                    tuple(
+                        (reference, int(item.get("FailureReason") or _FAILURE))
+                        for reference, item in zip(
+                            _references(ds, "FailedSOPSequence"), ds.get("FailedSOPSequence") or (), strict=True
+                        )
+                    ),
+                )
+            )
+            yield SUCCESS, b""
+        elif request.command.field == N_ACTION and request.command.type_id == _REQUEST:
+            peer = peer_of(request.calling)
+            if peer is None:
+                log.warning("%s asks for storage commitment, but is no peer of ours", request.calling)
+                yield PROCESSING_FAILURE, b""
+                return
+            yield SUCCESS, b""
+            result = check(archive, transaction, list(_references(ds, "ReferencedSOPSequence")))
+            threading.Thread(target=_report, args=(peer, result, calling), name="commitment", daemon=True).start()
+        else:
+            yield UNRECOGNIZED_OPERATION, b""
+
+    return serve
+
+
+def _report(peer: Peer, result: Committed, calling: str) -> None:
+    """A peer that does not get it asks again, so once is enough."""
+    try:
+        report(peer, result, calling)
+    except DicomIOError as error:
+        log.warning("storage commitment %s was not reported: %s", result.transaction_uid, error)
+
+
+def _decoded(request: Request) -> Dataset:
+    implicit = request.context.transfer_syntax == IMPLICIT_LITTLE
+    ds: Dataset = decode(BytesIO(request.data_set), implicit, True)
+    return ds
+
+
+def _references(ds: Dataset, keyword: str) -> Iterator[Reference]:
+    for item in ds.get(keyword) or ():
+        yield Reference(
+            checked(text(item, "ReferencedSOPClassUID"), "Referenced SOP Class UID"),
+            checked(text(item, "ReferencedSOPInstanceUID"), "Referenced SOP Instance UID"),
+        )
+
+
+def _item(reference: Reference) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID = reference.sop_class_uid
+    item.ReferencedSOPInstanceUID = reference.sop_instance_uid
+    return item

@@ -1,0 +1,119 @@
+"""What destinations have taken responsibility for (storage commitment): requests and answers."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, delete, insert, select
+
+from dicom_io.commitment import Committed, Reference
+
+_metadata = MetaData()
+_asked = Table(
+    "commitment_asked",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("transaction_uid", Text, nullable=False, index=True),
+    Column("destination", Text, nullable=False),
+    Column("sop_instance_uid", Text, nullable=False, index=True),
+    Column("at", Text, nullable=False),
+)
+_answered = Table(
+    "commitment_answered",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("transaction_uid", Text, nullable=False, index=True),
+    Column("sop_instance_uid", Text, nullable=False, index=True),
+    Column("reason", Integer, nullable=False),  # 0: committed; else why not (PS3.3 C.14.1.1)
+    Column("at", Text, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an instance stands with a destination. reason : of the last answer, None without one, 0 for committed."""
+
+    asked_at: datetime
+    reason: int | None
+
+
+class Commitments:
+    """The commitments in a database opened with `dicom_io.database.open_database`. Its tables are made when missing."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        _metadata.create_all(engine)
+
+    def ask(self, destination: str, transaction_uid: str, references: Sequence[Reference], at: datetime) -> None:
+        """On file before the request goes out: its answer may come sooner than we hear that it was taken."""
+        rows = [
+            {
+                "transaction_uid": transaction_uid,
+                "destination": destination,
+                "sop_instance_uid": reference.sop_instance_uid,
+                "at": at.isoformat(),
+            }
+            for reference in references
+        ]
+        with self._engine.begin() as connection:
+            connection.execute(insert(_asked), rows)
+
+    def not_taken(self, transaction_uid: str) -> None:
+        """A request that the destination did not take was never made: it is due again."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(_asked).where(_asked.c.transaction_uid == transaction_uid))
+
+    def answer(self, answer: Committed, at: datetime) -> tuple[str, ...]:
+        """Files an answer; returns the instances that it is about. One to a request that was never made is nothing."""
+        uid = answer.transaction_uid
+        told = [(r.sop_instance_uid, 0) for r in answer.committed]
+        told += [(r.sop_instance_uid, reason) for r, reason in answer.failed]
+        with self._engine.begin() as connection:
+            wanted = set(
+                connection.execute(select(_asked.c.sop_instance_uid).where(_asked.c.transaction_uid == uid)).scalars()
+            )
+            rows = [
+                {"transaction_uid": uid, "sop_instance_uid": instance, "reason": reason, "at": at.isoformat()}
+                for instance, reason in told
+                if instance in wanted
+            ]
+            if rows:
+                connection.execute(insert(_answered), rows)
+        return tuple(str(row["sop_instance_uid"]) for row in rows)
+
+    def standing(self, destination: str, uids: Iterable[str]) -> dict[str, Standing]:
+        """Where instances stand; those that were never asked for are left out. Committed once is committed."""
+        found: dict[str, Standing] = {}
+        with self._engine.connect() as connection:
+            for uid in uids:
+                query = (
+                    select(_asked.c.at, _answered.c.reason)
+                    .join_from(
+                        _asked,
+                        _answered,
+                        (_asked.c.transaction_uid == _answered.c.transaction_uid)
+                        & (_asked.c.sop_instance_uid == _answered.c.sop_instance_uid),
+                        isouter=True,
+                    )
+                    .where((_asked.c.destination == destination) & (_asked.c.sop_instance_uid == uid))
+                    .order_by(_asked.c.place, _answered.c.place)
+                )
+                rows = connection.execute(query).all()
+                if rows:
+                    reason = 0 if any(row.reason == 0 for row in rows) else rows[-1].reason
+                    found[uid] = Standing(datetime.fromisoformat(rows[-1].at), reason)
+        return found
+
+    def committed(self, destination: str, uid: str) -> bool:
+        """Whether a destination has taken responsibility for an instance."""
+        standing = self.standing(destination, [uid]).get(uid)
+        return standing is not None and standing.reason == 0
+
+    def due(self, destination: str, uids: Sequence[str], now: datetime, again_after: timedelta) -> list[str]:
+        """Instances to ask for: never asked for, or so long ago without being committed."""
+        standing = self.standing(destination, uids)
+        return [
+            uid
+            for uid in uids
+            if uid not in standing or (standing[uid].reason != 0 and now - standing[uid].asked_at >= again_after)
+        ]

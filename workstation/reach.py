@@ -1,0 +1,20 @@
+"""Where a destination is reached, as the settings say: files are named relative to the state folder."""
+
+from pathlib import Path
+
+from dicom_io.associate import Peer
+from dicom_io.tls import Tls
+from workstation.config import Destination
+
+
+def tls_files(destination: Destination, root: Path) -> tuple[str, str, str]:
+    """(authority, certificate, key); empty where none is set."""
+    names = (destination.certificate_authority, destination.certificate, destination.key)
+    authority, certificate, key = (str(root / name) if name else "" for name in names)
+    return authority, certificate, key
+
+
+def peer_of(destination: Destination, root: Path) -> Peer:
+    """A destination of kind dicom as a peer."""
+    tls = Tls(*tls_files(destination, root)) if destination.tls else None
+    return Peer(destination.host, destination.port, destination.ae_title, tls)
