@@ -62,11 +62,17 @@ def gesture(application: QApplication, viewer: Viewer, pane: str, act: Callable[
     return statistics.median(taken)
 
 
-def repeated(folder: Path, count: int) -> Iterator[Dataset]:
-    """As many slices, at the series' own distance: its images over and over, under a series of their own."""
+def repeated(folder: Path, count: int, plain: bool) -> Iterator[Dataset]:
+    """As many slices, at the series' own distance: its images over and over, under a series of their own.
+
+    plain : uncompressed.
+    """
     files = sorted(
         (dcmread(file) for file in folder.glob("*")), key=lambda ds: float(ds.ImagePositionPatient[2])
     )  # fmt: skip
+    if plain:
+        for ds in files:
+            ds.decompress()
     step = float(files[1].ImagePositionPatient[2]) - float(files[0].ImagePositionPatient[2])
     for n in range(count):
         ds = copy.deepcopy(files[n % len(files)])
@@ -118,13 +124,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", nargs="?", type=Path, default=SAMPLE, help="folder with one CT series")
     parser.add_argument("--slices", type=int, default=0, help="so many, the series' own over and over")
+    parser.add_argument("--plain", action="store_true", help="those slices uncompressed")
     parser.add_argument("--times", type=int, default=20)
     options = parser.parse_args()
     application = QApplication([])
     with tempfile.TemporaryDirectory() as folder:
         site = open_site(Path(folder))
         if options.slices:
-            site.archive.keep(repeated(options.folder, options.slices))
+            site.archive.keep(repeated(options.folder, options.slices, options.plain))
         else:
             site.archive.import_files(options.folder)
         site.papers.engine.dispose()
