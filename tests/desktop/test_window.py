@@ -219,6 +219,8 @@ def test_signing_stores_what_was_on_screen_and_charges(
     assert isinstance(tray, Tray)
     tray.list.item(0).setCheckState(Qt.CheckState.Checked)
     assert [capture.key for capture in viewer.session.screen.captures] == [True, False]
+    assert window.report is not None
+    assert viewer.session.screen.captures[0].recipe.name in window.report.key_pictures.text()
     recipes = [capture.recipe for capture in viewer.session.screen.captures]
     plane, view = viewer.panes["axial"].plane, viewer.session.screen.axial.view
     assert plane is not None
