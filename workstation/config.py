@@ -195,6 +195,29 @@ class WorklistSettings:
     ahead: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """The audit trail (PS3.15 A.5).
+
+    file : in the state folder or absolute. host, port : an audit repository that gets it by syslog over TLS; none if
+    host is empty. certificate_authority, certificate, key : PEM files for that.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    file: Text = "audit.log"
+    host: str = ""
+    port: int = 6514
+    certificate_authority: str = ""
+    certificate: str = ""
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.port < 65536:
+            raise ValueError(f"audit: port {self.port} is not one of 1 to 65535")
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("audit: certificate and key go together")
+
+
 # What a report can state, and no other paper can.
 ReportFact = Literal[
     "three_d_findings",
@@ -346,6 +369,7 @@ class Config:
     receiver: ReceiverSettings = field(default=ReceiverSettings())
     listener: Listener | None = None
     worklist: WorklistSettings | None = None
+    audit: AuditSettings | None = None
     reading: Reading = field(default=Reading())
     payers: dict[str, PayerRule] = field(default_factory=dict)
     people: tuple[Member, ...] = ()

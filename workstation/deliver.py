@@ -11,7 +11,9 @@ from filelock import FileLock, Timeout
 from dicom_io.associate import echo
 from dicom_io.errors import DicomIOError
 from dicom_io.send import Sender
+from dicom_io.series import read_instance
 from workstation import daysheet
+from workstation.audit import Party, by_study, trail_of
 from workstation.config import Destination
 from workstation.outbox import Delivery, Entry, Message, backoff
 from workstation.reach import peer_of, server_of, tls_files, token_of
@@ -53,10 +55,24 @@ def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery]
             return backoff(entry, destination.retry_s, destination.retry_max_s)
 
         tried = site.outbox.drain(deliver, site.clock, pause)
+    _audit(site, [message for message, delivery in tried if delivery.outcome == "acknowledged"])
     waited = {d.name for d in site.config.destinations if d.archived_when == "acknowledged"}
     for accession in {m.accession for m, d in tried if d.outcome == "acknowledged" and m.destination in waited} - {""}:
         site.casebook.touch(accession, "pictures acknowledged")
     return tried
+
+
+def _audit(site: Site, delivered: list[Message]) -> None:
+    """What instances went to whom, study by study."""
+    trail = trail_of(site.config, site.root)
+    if trail.file is None:
+        return
+    for destination in site.config.destinations:
+        mine = [m for m in delivered if m.destination == destination.name and m.kind == "dicom" and m.path]
+        title = destination.ae_title if destination.kind == "dicom" else destination.name
+        for moved in by_study(read_instance(site.root / str(m.path)) for m in mine):
+            us, them = Party(site.config.ae_title, "", True), Party(title, destination.host, False)
+            trail.transferred(us, them, moved, site.clock())
 
 
 def check(site: Site) -> list[dict[str, str]]:

@@ -19,6 +19,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from dicom_io.receive import listen
+from workstation.audit import trail_of
 from workstation.monitoring import health, metrics
 from workstation.roles import Told
 from workstation.site import Site
@@ -69,7 +70,7 @@ def serve(
             if waiting or name == "listening":
                 early = None
 
-    config = site.config
+    config, trail = site.config, trail_of(site.config, site.root)
     title = ae_title or config.ae_title
     hl7 = config.listener
     with ExitStack() as stack:
@@ -127,7 +128,9 @@ def serve(
                 "processes": {one.name: one.pid for one in everybody},
             }
         )
+        trail.started(site.clock())
         stop.wait()
+        trail.started(site.clock(), stopped=True)
     say({"event": "stopped"})
 
 
