@@ -11,6 +11,7 @@ from dicom_io import functional as groups_of
 from dicom_io.evidence import ImageReference
 from dicom_io.evidence_sr import study_references
 from dicom_io.inherited import inherit
+from dicom_io.objects import inherit_laterality
 from dicom_io.uids import derived
 from render.picture import Picture
 from render.recipe import Reformat
@@ -84,7 +85,7 @@ def make_enhanced(
     shared.PixelMeasuresSequence = groups_of.measures(planes[0].pixel_spacing_mm, apart, thickness)
     shared.FrameAnatomySequence = groups_of.one(
         AnatomicRegionSequence=_REGIONS.get(str(source.get("BodyPartExamined") or ""), _SOMEWHERE).sequence(),
-        FrameLaterality=source.get("Laterality") if source.get("Laterality") in ("R", "L") else "U",
+        FrameLaterality=inherit_laterality(source),
     )
     intercept, slope, unit = rescale
     shared.PixelValueTransformationSequence = groups_of.one(

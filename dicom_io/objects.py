@@ -54,6 +54,12 @@ def body_part(ds: Dataset, source: Dataset) -> None:
         inherit(ds, source, "Laterality")
 
 
+def inherit_laterality(source: Dataset) -> str:
+    """R, L, or U for a part that has no side or whose side is not known. Source: PS3.3 C.11.25."""
+    side = str(source.get("Laterality") or "")
+    return side if side in ("R", "L") else "U"
+
+
 def equipment(ds: Dataset, stamp: Stamp) -> None:
     """General Equipment: this workstation made the instance. Source: PS3.3 C.7.5.1."""
     ds.Manufacturer = stamp.manufacturer

@@ -134,7 +134,8 @@ def _checked(ds: Dataset, item: Dataset, parameters: dict[int, Dataset]) -> Sign
     public, said = certificate.public_key(), parameters.get(int(item.MACIDNumber))
     algorithm = _HASHES.get(str(said.MACAlgorithm)) if said is not None else None
     holds = False
-    if isinstance(public, RSAPublicKey) and said is not None and algorithm is not None:
+    plain = said is not None and str(said.MACCalculationTransferSyntaxUID) == EXPLICIT_LITTLE
+    if isinstance(public, RSAPublicKey) and plain and said is not None and algorithm is not None:
         tags = said.DataElementsSigned
         listed = [int(tag) for tag in ([tags] if isinstance(tags, int) else tags)]
         # Signed is only what all of is signed: an element that was added says something that nobody signed.

@@ -10,6 +10,7 @@ from dicom_io.segmentation import segmentation
 from dicom_io.series import Series, read_dataset
 from dicom_io.stamp import Stamp
 from dicom_io.surface_object import surface_object
+from dicom_io.volumetric import volumetric_state
 from render.mask import Mask
 from render.picture import Picture
 from render.recipe import Recipe, Solid
@@ -38,13 +39,17 @@ def objects_beside(
             found += [] if segmented is None else [segmented]
         if "surface" in wanted:
             found += _surfaces(name, mask, volume, series, stamp, number)
-    if "presentation" in wanted:
-        source = read_dataset(series.first.path)
-        for number, (picture, product) in enumerate(zip(pictures, drawn, strict=True), start=1):
-            uids = {image.sop_instance_uid for image in product.images}
-            images = [ds for ds in datasets if ds.SOPInstanceUID in uids]
-            state = presentation_state(picture, images, measurements, source, stamp, number)
-            found += [] if state is None else [state]
+    source = read_dataset(series.first.path)
+    for number, (picture, product) in enumerate(zip(pictures, drawn, strict=True), start=1):
+        uids = {image.sop_instance_uid for image in product.images}
+        images = [ds for ds in datasets if ds.SOPInstanceUID in uids]
+        states = (
+            presentation_state(picture, images, measurements, source, stamp, number)
+            if "presentation" in wanted
+            else None,
+            volumetric_state(picture, images, series, stamp, number) if "view" in wanted else None,
+        )
+        found += [state for state in states if state is not None]
     return found
 
 

@@ -174,8 +174,9 @@ class ReceiverSettings:
 
 
 # What is stored beside pictures and SR: masks as segmentations and as surfaces (STL), windows and measurements as
-# presentation states, the pictures chosen for the report as a key object selection.
-StoredObject = Literal["segmentation", "surface", "presentation", "key_objects"]
+# presentation states, how views are made as volumetric presentation states, the pictures of a report as a key object
+# selection.
+StoredObject = Literal["segmentation", "surface", "presentation", "view", "key_objects"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from dicom_io.segmentation import segmentation
 from dicom_io.series import Series, read_dataset
 from dicom_io.stamp import Stamp
 from dicom_io.surface_object import surface_object
+from dicom_io.volumetric import volumetric_state
 from render import segment
 from render.draw import draw
 from render.geometry import Vector, View, point, vector
@@ -161,6 +162,9 @@ def _beside(
         state = presentation_state(picture, group, recorded.measurements, source, STAMP, number)
         if state is not None:
             found[f"presentation of {picture.recipe.name}"] = state
+        view = volumetric_state(picture, group, series, STAMP, number)
+        if view is not None:
+            found[f"view of {picture.recipe.name}"] = view
     return found
 
 

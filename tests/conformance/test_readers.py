@@ -22,7 +22,7 @@ from tests.conformance.objects import Made
 from tests.conformance.test_validators import made, saved
 from tests.peers.servers import orthanc, program, run
 
-NAMES = ["mr japanese", "ct careless", "us_enhanced_volume_phantom"]
+NAMES = ["mr japanese", "ct careless", "us awkward"]
 
 
 def everything(objects: Made) -> dict[str, Dataset]:
@@ -144,6 +144,41 @@ def test_a_surface_encloses_its_mask(name: str, tmp_path: Path) -> None:
     assert np.abs(np.linalg.norm(triangles["n"], axis=1) - 1.0).max() < 1e-4
     low, high = triangles["p"].reshape(-1, 3).min(axis=0), triangles["p"].reshape(-1, 3).max(axis=0)
     assert np.all(high - low > 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_view_says_where_every_pixel_is(name: str) -> None:
+    objects = made(name)
+    for picture in objects.pictures:
+        ds = objects.beside.get(f"view of {picture.recipe.name}")
+        if ds is None:
+            continue
+        rows, columns = picture.pixels.shape[1:3]
+        for row, column in ((0, 0), (rows - 1, 3), (11, columns - 1)):
+            if "MPRTopLeftHandCorner" in ds:
+                plane = picture.planes[len(picture.planes) // 2]
+                along = (column + 0.5) * ds.MPRViewWidth / columns, (row + 0.5) * ds.MPRViewHeight / rows
+                axes = ds.MPRViewWidthDirection, ds.MPRViewHeightDirection
+                where = np.array(ds.MPRTopLeftHandCorner) + sum(
+                    a * np.array(v) for a, v in zip(along, axes, strict=True)
+                )
+            else:
+                plane = picture.planes[0]
+                left, right, top, bottom, near, far = ds.RenderFieldOfView
+                eye, look, up = map(np.array, (ds.ViewpointPosition, ds.ViewpointLookAtPoint, ds.ViewpointUpDirection))
+                forward = (look - eye) / np.linalg.norm(look - eye)
+                x = left + (column + 0.5) * (right - left) / columns
+                y = top + (row + 0.5) * (bottom - top) / rows
+                where = look + x * np.cross(forward, up) + y * up
+                assert 0 < near < np.linalg.norm(look - eye) < far
+            assert tuple(where) == pytest.approx(plane.at(row, column), abs=1e-6)
+    palette = (
+        objects.beside["view of rendering"].VolumeStreamSequence[0].PresentationStateClassificationComponentSequence[0]
+    )
+    red = np.frombuffer(palette.RedPaletteColorLookupTableData, "<u2")
+    transfer = objects.pictures[4].recipe.transfer  # type: ignore[union-attr]
+    assert len(red) == palette.RedPaletteColorLookupTableDescriptor[0] == 4096
+    assert (red[0], red[-1]) == tuple(round(p.red * 65535) for p in (transfer.points[0], transfer.points[-1]))
 
 
 def _get(url: str) -> Any:

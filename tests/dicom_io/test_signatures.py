@@ -83,6 +83,13 @@ def test_it_holds_however_a_pacs_encodes_the_record(site: Identity, tmp_path: Pa
     assert found.at.startswith("20260302160000")
 
 
+def unsigned(ds: Dataset) -> Dataset:
+    plain = Dataset(ds)
+    for keyword in ("MACParametersSequence", "DigitalSignaturesSequence"):
+        plain.pop(keyword, None)
+    return plain
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(part=st.floats(0.0, 1.0, exclude_max=True), mask=st.integers(1, 255))
 def test_one_changed_byte_breaks_it(site: Identity, part: float, mask: int) -> None:
@@ -93,7 +100,7 @@ def test_one_changed_byte_breaks_it(site: Identity, part: float, mask: int) -> N
     try:
         ds = dcmread(io.BytesIO(bytes(data)))
         found = signatures(ds)
-        same = ds == before  # padding, which means nothing
+        same = unsigned(ds) == unsigned(before)  # padding, which means nothing, or in the signature itself
     except Exception:  # noqa: BLE001 - whatever pydicom and the certificate's parser say of a damaged object
         return
     assert same or not found or not all(one.holds for one in found) or found != signatures(before)
