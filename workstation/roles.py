@@ -44,7 +44,7 @@ from workstation.worklist_orders import poll
 
 Say = Callable[[dict[str, Any]], None]
 # How often a receiver says what it has counted and which series grew; with every instance would cost as much as they.
-_COUNTS_S = 0.5
+_COUNTS_S = 0.2
 # How often a deliverer looks what has not been committed in time.
 _ASK_S = 30.0
 # What was received longer ago than this was filed by an earlier process.
@@ -124,7 +124,7 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
                 say({"event": "grew", "series": grown.pop()})
             now = {**receiver.counts, "associations_open": receiver.associations}
             if now != last:
-                say({"event": "counts", **now})
+                say({"event": "counts", **now})  # and with it what was received
                 last = now
 
 
@@ -303,7 +303,9 @@ def main(text: str) -> None:
         with speaking:
             try:
                 sys.stdout.write(json.dumps(event) + "\n")
-                sys.stdout.flush()
+                # To wake somebody with every instance would cost as much as to receive it.
+                if event["event"] != "received":
+                    sys.stdout.flush()
             except BrokenPipeError:
                 events.end()
 
