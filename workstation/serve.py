@@ -48,8 +48,10 @@ def serve(
     hl7_port, monitor_port : where to listen for HL7, and for those who watch us, in place of the settings' ports; 0
     lets the system choose.
 
-    Raises PortInUse, MllpError, OSError for the port of the monitor.
+    Raises PortInUse, MllpError, OSError for the port of the monitor and on Windows.
     """
+    if sys.platform == "win32":
+        raise OSError("serve does not run on Windows yet: processes cannot inherit a listening socket there.")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
