@@ -123,7 +123,7 @@ def find_studies(
         NumberOfStudyRelatedInstances=None,
     )
     with _asking(peer, calling, STUDY_ROOT_FIND) as find:
-        found = [_study(ds) for ds in find(keys, limit)]
+        found = [study_of(ds) for ds in find(keys, limit)]
         if modality:
             # Modalities in Study is an optional key: a peer may answer as if it had not been asked for it.
             found = [s if s.modalities else replace(s, modalities=_modalities(find, s.study_uid)) for s in found]
@@ -131,7 +131,8 @@ def find_studies(
     return sorted(found, key=lambda s: (s.study_date, s.study_time, s.study_uid), reverse=True)
 
 
-def _study(ds: Dataset) -> FoundStudy:
+def study_of(ds: Dataset) -> FoundStudy:
+    """An answer at study level."""
     return FoundStudy(
         study_uid=text(ds, "StudyInstanceUID"),
         study_date=text(ds, "StudyDate"),
@@ -164,18 +165,7 @@ def find_series(peer: Peer, study_uid: str, calling: str = "WORKSTATION") -> lis
         BodyPartExamined="",
         NumberOfSeriesRelatedInstances=None,
     )
-    found = [
-        FoundSeries(
-            study_uid=study_uid,
-            series_uid=text(ds, "SeriesInstanceUID"),
-            modality=text(ds, "Modality"),
-            number=_count(ds, "SeriesNumber"),
-            description=text(ds, "SeriesDescription"),
-            body_part=text(ds, "BodyPartExamined"),
-            instances=_count(ds, "NumberOfSeriesRelatedInstances"),
-        )
-        for ds in _found(peer, calling, STUDY_ROOT_FIND, keys)
-    ]
+    found = [series_of(ds, study_uid) for ds in _found(peer, calling, STUDY_ROOT_FIND, keys)]
     return sorted(found, key=lambda s: (s.number or 0, s.series_uid))
 
 
@@ -189,17 +179,32 @@ def find_instances(peer: Peer, study_uid: str, series_uid: str, calling: str = "
         SOPClassUID="",
         InstanceNumber=None,
     )
-    found = [
-        FoundInstance(
-            study_uid=study_uid,
-            series_uid=series_uid,
-            sop_instance_uid=text(ds, "SOPInstanceUID"),
-            sop_class_uid=text(ds, "SOPClassUID"),
-            number=_count(ds, "InstanceNumber"),
-        )
-        for ds in _found(peer, calling, STUDY_ROOT_FIND, keys)
-    ]
+    found = [instance_of(ds, study_uid, series_uid) for ds in _found(peer, calling, STUDY_ROOT_FIND, keys)]
     return sorted(found, key=lambda i: (i.number or 0, i.sop_instance_uid))
+
+
+def series_of(ds: Dataset, study_uid: str) -> FoundSeries:
+    """An answer at series level."""
+    return FoundSeries(
+        study_uid=study_uid,
+        series_uid=text(ds, "SeriesInstanceUID"),
+        modality=text(ds, "Modality"),
+        number=_count(ds, "SeriesNumber"),
+        description=text(ds, "SeriesDescription"),
+        body_part=text(ds, "BodyPartExamined"),
+        instances=_count(ds, "NumberOfSeriesRelatedInstances"),
+    )
+
+
+def instance_of(ds: Dataset, study_uid: str, series_uid: str) -> FoundInstance:
+    """An answer at image level."""
+    return FoundInstance(
+        study_uid=study_uid,
+        series_uid=series_uid,
+        sop_instance_uid=text(ds, "SOPInstanceUID"),
+        sop_class_uid=text(ds, "SOPClassUID"),
+        number=_count(ds, "InstanceNumber"),
+    )
 
 
 def find_scheduled(

@@ -45,6 +45,7 @@ from dicom_io.commands import (
     read_command,
 )
 from dicom_io.errors import PortInUse
+from dicom_io.instance import Instance
 from dicom_io.keeping import OUT_OF_RESOURCES, keep
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 from dicom_io.upper_layer import ABORTED, Broken, Connection, Context, Ended, Rejection, Rules
@@ -66,6 +67,16 @@ class Request:
     data_set: bytes
     calling: str
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an association ended, for an audit. kept : what it brought, new or not. rejected : why it came to none."""
+
+    calling: str
+    address: str
+    kept: tuple[Instance, ...]
+    rejected: str = ""
 
 
 # Answers to a request: status, encoded data set or b"".
@@ -90,12 +101,14 @@ class Receiver:
         host: str = "127.0.0.1",
         port: int = 0,
         on_kept: Callable[[Kept], None] | None = None,
+        on_end: Callable[[Ending], None] | None = None,
         rules: Rules = Rules(),
         services: Mapping[str, Service] | None = None,
         tls: ssl.SSLContext | None = None,
         listening: socket.socket | None = None,
     ) -> None:
         self._archive, self._on_kept, self._rules, self._tls = archive, on_kept, rules, tls
+        self._on_end = on_end
         self._services = dict(services or {})
         self._supported = _contexts(self._services)
         self.ae_title = ae_title
@@ -173,13 +186,13 @@ class Receiver:
                 self._open.discard(threading.current_thread())
 
     def _converse(self, connection: Connection, peer: socket.socket, address: str) -> None:
-        farewell = ABORTED
+        farewell, kept, rejected = ABORTED, list[Instance](), ""
         try:
             connection.accept(self._supported, address, lambda: len(self._open) > self._rules.max_associations)
             self._count("associations_accepted")
-            self._messages(connection, peer, address)
+            self._messages(connection, peer, address, kept)
         except Rejection as rejection:
-            farewell = rejection.pdu
+            farewell, rejected = rejection.pdu, str(rejection)
             self._count("associations_rejected")
             log.warning("association from %s rejected: %s", address, rejection)
         except Ended as end:
@@ -189,6 +202,8 @@ class Receiver:
             farewell = broken.pdu if isinstance(broken, Broken) else ABORTED
             self._count("associations_aborted")
             log.warning("%s at %s: %s", connection.calling or "a peer", address, broken)
+        if self._on_end is not None and (kept or rejected):
+            self._on_end(Ending(connection.calling, address, tuple(kept), rejected))
         if farewell:
             try:
                 connection.send(farewell)
@@ -200,7 +215,7 @@ class Receiver:
             except (Broken, OSError, ValueError):
                 pass
 
-    def _messages(self, connection: Connection, peer: socket.socket, address: str) -> None:
+    def _messages(self, connection: Connection, peer: socket.socket, address: str, kept: list[Instance]) -> None:
         pieces = connection.pieces()
         while True:
             _acknowledge_at_once(peer)
@@ -211,7 +226,7 @@ class Receiver:
             command = read_command(data)
             connection.between = False
             if command.field == C_STORE and context.abstract_syntax in CLASS_BY_UID:
-                status, comment = self._store(command, context, context_id, pieces, address)
+                status, comment = self._store(command, context, context_id, pieces, address, kept)
                 connection.send_message(context_id, answer_to(command, status, comment))
             else:
                 self._other(connection, command, context, context_id, pieces, address)
@@ -255,6 +270,7 @@ class Receiver:
         context_id: int,
         pieces: Iterator[tuple[int, bool, bool, memoryview]],
         address: str,
+        brought: list[Instance],
     ) -> tuple[int, str]:
         """Spools the data set and takes it over: (status, words for the peer)."""
         if not command.has_data_set:
@@ -283,6 +299,8 @@ class Receiver:
         self._count("instances_received", "bytes_received", coming.size)
         if kept.news == "same":
             self._count("instances_repeated")
+        if self._on_end is not None:
+            brought.append(kept.instance)
         if self._on_kept is not None:
             self._on_kept(kept)
         return SUCCESS, ""

@@ -1,12 +1,14 @@
 """`workstation peers …`, `workstation query` and `workstation retrieve`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
 from workstation.cli_shared import Json, ae_title, example, progress_bar, root, show, table
 
 Name = Annotated[str, typer.Argument(metavar="PEER", help="The name of a peer, as `workstation peers list` shows it.")]
+
+_WAYS: dict[str, Literal["get", "move", "web"]] = {"get": "get", "move": "move", "web": "web"}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,7 +41,7 @@ def add(
     host: str,
     port: Annotated[int, typer.Argument(min=1, max=65535)],
     called: Annotated[str, typer.Option("-aec", help="Its AE title.", callback=ae_title)],
-    how: Annotated[str, typer.Option("--retrieve", help="How it gives what it has: get or move.")] = "get",
+    how: Annotated[str, typer.Option("--retrieve", help="How it gives what it has: get, move or web.")] = "get",
     address: Annotated[
         list[str] | None, typer.Option(help="From where it calls us, an address or a network; may be given again.")
     ] = None,
@@ -53,15 +55,15 @@ def add(
     """Add a peer, or change it."""
     from workstation.peers import KnownPeer, PeersError, add_peer
 
-    if how not in ("get", "move"):
-        raise typer.BadParameter(f"{how!r} is neither get nor move", param_hint="--retrieve")
+    if how not in _WAYS:
+        raise typer.BadParameter(f"{how!r} is not one of {', '.join(_WAYS)}", param_hint="--retrieve")
     try:
         peer = KnownPeer(
             name=name,
             host=host,
             port=port,
             ae_title=called,
-            retrieve="move" if how == "move" else "get",
+            retrieve=_WAYS[how],
             addresses=tuple(address or ()),
             url=url,
             tls=tls,
@@ -124,33 +126,28 @@ def query(
     """Ask a peer what it has (C-FIND): studies, the series of a study, the instances of a series, or its worklist."""
     from dataclasses import asdict
 
-    from dicom_io.query import find_instances, find_scheduled, find_series, find_studies
+    from dicom_io.query import find_scheduled
+    from workstation.asking import asked
     from workstation.config import load_config
-    from workstation.peers import find_peer
 
     if series and not study:
         raise typer.BadParameter("a series is looked for in its study; give --study too", param_hint="--series")
-    peer, calling = find_peer(root(), name).at(root()), load_config(root()).ae_title
+    calling = load_config(root()).ae_title
+    peer = asked(root(), name, calling)
     found: list[Any]
     if worklist:
         found = find_scheduled(
-            peer, calling, dates=dates, modality=modality, accession=accession, patient_id=patient_id
+            peer.known.at(root()), calling, dates=dates, modality=modality, accession=accession, patient_id=patient_id
         )
         columns = ["start_date", "start_time", "modality", "accession", "procedure_code", "procedure_description"]
     elif series:
-        found, columns = find_instances(peer, study, series, calling), ["number", "sop_instance_uid"]
+        found, columns = peer.instances(study, series), ["number", "sop_instance_uid"]
     elif study:
-        found = find_series(peer, study, calling)
+        found = peer.series(study)
         columns = ["number", "modality", "description", "instances", "series_uid"]
     else:
-        found = find_studies(
-            peer,
-            calling,
-            patient_id=patient_id,
-            patient_name=patient_name,
-            accession=accession,
-            dates=dates,
-            modality=modality,
+        found = peer.studies(
+            patient_id=patient_id, patient_name=patient_name, accession=accession, dates=dates, modality=modality
         )
         columns = ["study_date", "patient_id", "accession", "modalities", "description", "instances", "study_uid"]
     rows = [asdict(one) for one in found]
@@ -167,41 +164,30 @@ def retrieve(
     instance: Annotated[
         list[str] | None, typer.Option(metavar="UID", help="Only this instance of the one series; may be given again.")
     ] = None,
-    how: Annotated[str, typer.Option("--how", help="get or move, instead of what the peer's entry says.")] = "",
+    how: Annotated[str, typer.Option("--how", help="get, move or web, instead of what the peer's entry says.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Fetch nothing; list what would come.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fetch from a peer (C-GET, or C-MOVE to a running `serve`). Exit 1 when not all came."""
-    from dicom_io.query import find_series
-    from dicom_io.retrieve import retrieve as fetch
-    from workstation.peers import find_peer
+    from workstation.asking import asked
     from workstation.site import open_site
 
+    if how and how not in _WAYS:
+        raise typer.BadParameter(f"{how!r} is not one of {', '.join(_WAYS)}", param_hint="--how")
     site = open_site(root())
-    known = find_peer(root(), name)
-    peer, calling = known.at(root()), site.config.ae_title
-    if how not in ("", "get", "move"):
-        raise typer.BadParameter(f"{how!r} is neither get nor move", param_hint="--how")
+    peer = asked(root(), name, site.config.ae_title, _WAYS[how] if how else None)
     if dry_run:
-        wanted = [s for s in find_series(peer, study, calling) if not series or s.series_uid in series]
+        wanted = [s for s in peer.series(study) if not series or s.series_uid in series]
         rows = [{"series_uid": s.series_uid, "modality": s.modality, "instances": s.instances} for s in wanted]
-        show(
-            as_json,
-            rows,
-            table([[_cell(v) for v in row.values()] for row in rows], ["series", "modality", "instances"]),
-        )
+        columns = ["series", "modality", "instances"]
+        show(as_json, rows, table([[_cell(v) for v in row.values()] for row in rows], columns))
         return
     bar = progress_bar()
-    got = fetch(
-        peer,
-        site.archive,
-        study,
-        series or (),
-        instance or (),
-        calling=calling,
-        how="move" if (how or known.retrieve) == "move" else "get",
-        progress=lambda done, of: bar(f"{done} of {of} instances", done / of),
-    )
+
+    def progress(done: int, of: int) -> None:
+        bar(f"{done} of {of} instances", done / of)
+
+    got = peer.fetch(site.archive, study, series or (), instance or (), progress=progress)
     result = {
         "completed": got.completed,
         "failed": got.failed,

@@ -39,7 +39,7 @@ class Destination:
     """Where messages go. `takes` says which: images (with their SR), charges, or both.
 
     kind dicom needs host, port and ae_title; mllp needs host and port; folder and sheet need folder, relative to the
-    state folder or absolute; fhir needs url (a server) or folder.
+    state folder or absolute; fhir needs url (a server) or folder; dicomweb needs url (of the services, for STOW-RS).
     entities : whose charges it takes, all if empty: a hospital's biller the technical part, a practice's the other one.
     retry_s, retry_max_s : the pause after a failure, doubled with each further one up to the maximum, in seconds.
     archived_when : what it takes that an image counts as archived (dicom): kept here, acknowledged by the destination,
@@ -48,7 +48,7 @@ class Destination:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     name: str
-    kind: Literal["dicom", "mllp", "folder", "sheet", "fhir"]
+    kind: Literal["dicom", "dicomweb", "mllp", "folder", "sheet", "fhir"]
     takes: tuple[Literal["images", "charges"], ...]
     host: str = "127.0.0.1"
     port: int = 0
@@ -85,11 +85,13 @@ class Destination:
             raise ValueError(f"destination {self.name!r} of kind {self.kind} needs `port`")
         if self.kind == "fhir" and bool(self.url) == bool(self.folder):
             raise ValueError(f"destination {self.name!r} of kind fhir needs either `url` or `folder`")
+        if self.kind == "dicomweb" and not self.url:
+            raise ValueError(f"destination {self.name!r} of kind dicomweb needs `url`")
         if self.url and not re.match(r"https?://[^/]", self.url):
             raise ValueError(f"destination {self.name!r}: url {self.url!r} does not begin with http:// or https://")
         if "images" in self.takes and self.kind in ("mllp", "sheet", "fhir"):
             raise ValueError(f"destination {self.name!r}: images do not travel over {self.kind.upper()}")
-        if "charges" in self.takes and self.kind == "dicom":
+        if "charges" in self.takes and self.kind in ("dicom", "dicomweb"):
             raise ValueError(f"destination {self.name!r}: charges do not travel over DICOM")
         if not (0 <= self.retry_s <= self.retry_max_s):
             raise ValueError(f"destination {self.name!r}: retry_s has to lie between 0 and retry_max_s")
@@ -191,6 +193,29 @@ class WorklistSettings:
     station_ae_title: str = ""
     every_s: Annotated[float, Field(ge=1)] = 300.0
     ahead: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """The audit trail (PS3.15 A.5).
+
+    file : in the state folder or absolute. host, port : an audit repository that gets it by syslog over TLS; none if
+    host is empty. certificate_authority, certificate, key : PEM files for that.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    file: Text = "audit.log"
+    host: str = ""
+    port: int = 6514
+    certificate_authority: str = ""
+    certificate: str = ""
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.port < 65536:
+            raise ValueError(f"audit: port {self.port} is not one of 1 to 65535")
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("audit: certificate and key go together")
 
 
 # What a report can state, and no other paper can.
@@ -344,6 +369,7 @@ class Config:
     receiver: ReceiverSettings = field(default=ReceiverSettings())
     listener: Listener | None = None
     worklist: WorklistSettings | None = None
+    audit: AuditSettings | None = None
     reading: Reading = field(default=Reading())
     payers: dict[str, PayerRule] = field(default_factory=dict)
     people: tuple[Member, ...] = ()

@@ -11,12 +11,14 @@ from filelock import FileLock, Timeout
 from dicom_io.associate import echo
 from dicom_io.errors import DicomIOError
 from dicom_io.send import Sender
+from dicom_io.series import read_instance
 from workstation import daysheet
+from workstation.audit import Party, by_study, trail_of
 from workstation.config import Destination
 from workstation.outbox import Delivery, Entry, Message, backoff
-from workstation.reach import peer_of, tls_files
+from workstation.reach import peer_of, server_of, tls_files, token_of
 from workstation.site import Site
-from workstation.transports import dicom, fhir_server, folder, mllp, sheet
+from workstation.transports import dicom, dicomweb, fhir_server, folder, mllp, sheet
 from workstation.transports.folder import FolderError
 
 
@@ -53,10 +55,24 @@ def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery]
             return backoff(entry, destination.retry_s, destination.retry_max_s)
 
         tried = site.outbox.drain(deliver, site.clock, pause)
+    _audit(site, [message for message, delivery in tried if delivery.outcome == "acknowledged"])
     waited = {d.name for d in site.config.destinations if d.archived_when == "acknowledged"}
     for accession in {m.accession for m, d in tried if d.outcome == "acknowledged" and m.destination in waited} - {""}:
         site.casebook.touch(accession, "pictures acknowledged")
     return tried
+
+
+def _audit(site: Site, delivered: list[Message]) -> None:
+    """What instances went to whom, study by study."""
+    trail = trail_of(site.config, site.root)
+    if trail.file is None:
+        return
+    for destination in site.config.destinations:
+        mine = [m for m in delivered if m.destination == destination.name and m.kind == "dicom" and m.path]
+        title = destination.ae_title if destination.kind == "dicom" else destination.name
+        for moved in by_study(read_instance(site.root / str(m.path)) for m in mine):
+            us, them = Party(site.config.ae_title, "", True), Party(title, destination.host, False)
+            trail.transferred(us, them, moved, site.clock())
 
 
 def check(site: Site) -> list[dict[str, str]]:
@@ -77,6 +93,8 @@ def _reach(destination: Destination, site: Site) -> str:
     if destination.kind == "dicom":
         echo(peer_of(destination, site.root), site.config.ae_title)
         return "C-ECHO answered"
+    if destination.kind == "dicomweb":
+        return dicomweb.reach(server_of(destination, root))
     if destination.kind == "mllp":
         tls = mllp.client_tls(*tls_files(destination, root)) if destination.tls else None
         mllp.reach(destination.host, destination.port, destination.timeout_s, tls)
@@ -84,16 +102,12 @@ def _reach(destination: Destination, site: Site) -> str:
     if destination.kind == "fhir" and destination.url:
         tls = mllp.client_tls(*tls_files(destination, root)) if destination.url.startswith("https:") else None
         return fhir_server.reach(
-            destination.url, destination.fhir_version, destination.timeout_s, _token(destination, root), tls
+            destination.url, destination.fhir_version, destination.timeout_s, token_of(destination, root), tls
         )
     where = outgoing_folder(root, destination)
     if not (where.is_dir() and os.access(where, os.W_OK)):
         raise FolderError(f"{where}: not a folder that can be written; mount it, or correct the settings.")
     return "the folder can be written"
-
-
-def _token(destination: Destination, root: Path) -> str:
-    return (root / destination.token_file).read_text(encoding="ascii").strip() if destination.token_file else ""
 
 
 def _deliver(message: Message, destination: Destination, root: Path) -> Delivery:
@@ -103,10 +117,12 @@ def _deliver(message: Message, destination: Destination, root: Path) -> Delivery
     if destination.kind == "fhir" and destination.url:
         secure = destination.url.startswith("https:")
         tls = mllp.client_tls(*tls_files(destination, root)) if secure else None
-        token = _token(destination, root)
+        token = token_of(destination, root)
         return fhir_server.deliver(
             message, destination.url, destination.fhir_version, destination.timeout_s, token, tls
         )
+    if destination.kind == "dicomweb":
+        return dicomweb.deliver(message, server_of(destination, root))
     if destination.kind == "sheet":
         return sheet.deliver(message, outgoing_folder(root, destination), daysheet.header())
     return folder.deliver(message, outgoing_folder(root, destination))

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import os
+import re
 import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -12,9 +13,12 @@ from filelock import FileLock
 from pydantic import ConfigDict, TypeAdapter
 
 from dicom_io.associate import Peer
+from dicom_io.dicomweb import Server
 from dicom_io.tls import Tls
 from workstation.charge.strict import STRICT, StrictError, read_strictly
 from workstation.config import AeTitle
+
+Way = Literal["get", "move", "web"]
 
 
 class PeersError(ValueError):
@@ -25,7 +29,7 @@ class PeersError(ValueError):
 class KnownPeer:
     """A DICOM node by a name of our own.
 
-    retrieve : how it gives what it has; `move` needs our AE title and address in its settings.
+    retrieve : how it gives what it has; `move` needs our AE title and address in its settings, `web` needs `url` here.
     addresses : from where it calls us, addresses or networks; its `host` if empty. url : root of its DICOMweb services.
     tls : whether it is called by TLS. certificate_authority, certificate, key : PEM files, in the state folder or not.
     """
@@ -35,7 +39,7 @@ class KnownPeer:
     host: str
     port: int
     ae_title: AeTitle
-    retrieve: Literal["get", "move"] = "get"
+    retrieve: Way = "get"
     addresses: tuple[str, ...] = ()
     url: str = ""
     tls: bool = False
@@ -53,13 +57,24 @@ class KnownPeer:
                 ipaddress.ip_network(address, strict=False)
             except ValueError:
                 raise ValueError(f"peer {self.name!r}: {address!r} is no address or network, as 10.0.0.0/24") from None
+        if self.retrieve == "web" and not re.match(r"https?://[^/]", self.url):
+            raise ValueError(f'peer {self.name!r}: retrieve = "web" needs a url that begins with http:// or https://')
         if bool(self.certificate) != bool(self.key):
             raise ValueError(f"peer {self.name!r}: certificate and key go together")
 
+    def web(self, root: Path) -> Server:
+        """Where its DICOMweb services are."""
+        authority, certificate, key = self._files(root)
+        return Server(self.url, authority, certificate, key)
+
+    def _files(self, root: Path) -> tuple[str, str, str]:
+        names = (self.certificate_authority, self.certificate, self.key)
+        authority, certificate, key = (str(root / name) if name else "" for name in names)
+        return authority, certificate, key
+
     def at(self, root: Path) -> Peer:
         """Where to reach it; files named relative to the state folder `root`."""
-        files = (str(root / n) if n else "" for n in (self.certificate_authority, self.certificate, self.key))
-        return Peer(self.host, self.port, self.ae_title, Tls(*files) if self.tls else None)
+        return Peer(self.host, self.port, self.ae_title, Tls(*self._files(root)) if self.tls else None)
 
 
 @dataclass(frozen=True, slots=True)

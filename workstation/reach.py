@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from dicom_io.associate import Peer
+from dicom_io.dicomweb import Server
 from dicom_io.tls import Tls
 from workstation.config import Destination
 
@@ -18,3 +19,13 @@ def peer_of(destination: Destination, root: Path) -> Peer:
     """A destination of kind dicom as a peer."""
     tls = Tls(*tls_files(destination, root)) if destination.tls else None
     return Peer(destination.host, destination.port, destination.ae_title, tls)
+
+
+def server_of(destination: Destination, root: Path) -> Server:
+    """A destination of kind dicomweb as a server."""
+    return Server(destination.url, *tls_files(destination, root), token_of(destination, root))
+
+
+def token_of(destination: Destination, root: Path) -> str:
+    """The bearer token in the file that the settings name; empty where they name none. Raises OSError."""
+    return (root / destination.token_file).read_text(encoding="ascii").strip() if destination.token_file else ""

@@ -25,9 +25,10 @@ from dicom_io.capabilities import STORAGE_COMMITMENT
 from dicom_io.commitment import Committed
 from dicom_io.errors import NotFound
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
-from dicom_io.receive import Receiver
+from dicom_io.receive import Ending, Receiver
 from dicom_io.tls import Tls, server_context
 from workstation.admission import rules_of
+from workstation.audit import Party, by_study, trail_of
 from workstation.commit import ask_for_commitment, commitment_peers, hear
 from workstation.deliver import drain
 from workstation.listen import answering
@@ -36,13 +37,14 @@ from workstation.pipeline import file_new_records, file_record
 from workstation.report_sr import REPORT_CLASSES
 from workstation.settling import Settled, settle_due
 from workstation.site import Site, open_site
+from workstation.transports import syslog
 from workstation.transports.mllp import MllpListener, server_tls
 from workstation.worklist import recheck
 from workstation.worklist_orders import poll
 
 Say = Callable[[dict[str, Any]], None]
-# How often a receiver says what it has counted.
-_COUNTS_S = 2.0
+# How often a receiver says what it has counted and which series grew; with every instance would cost as much as they.
+_COUNTS_S = 0.5
 # How often a deliverer looks what has not been committed in time.
 _ASK_S = 30.0
 # What was received longer ago than this was filed by an earlier process.
@@ -80,17 +82,22 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
         hear(site, answer)
         say({"event": "committed", "instances": len(answer.committed), "failed": len(answer.failed)})
 
+    grown: set[str] = set()
+
     def kept(item: Kept) -> None:
         uid = item.instance.sop_instance_uid
-        say(
-            {
-                "event": "received",
-                "instance": uid,
-                "series": item.instance.series_uid,
-                "news": item.news,
-                **({"record": uid} if item.instance.sop_class_uid in REPORT_CLASSES else {}),
-            }
-        )
+        grown.add(item.instance.series_uid)
+        record = {"record": uid} if item.instance.sop_class_uid in REPORT_CLASSES else {}
+        say({"event": "received", "instance": uid, "news": item.news, **record})
+
+    trail = trail_of(config, root)
+
+    def ended(ending: Ending) -> None:
+        caller = Party(ending.calling, ending.address, True)
+        if ending.rejected:
+            trail.rejected(caller, ending.rejected, site.clock())
+        for moved in by_study(ending.kept):
+            trail.transferred(caller, Party(told.ae_title, "", False), moved, site.clock())
 
     settings = config.receiver
     tls = None
@@ -101,6 +108,7 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
         site.archive,
         ae_title=told.ae_title,
         on_kept=kept,
+        on_end=ended if trail.file is not None else None,
         rules=rules_of(config, root, told.ae_title, told.processes),
         services={
             STORAGE_COMMITMENT: commitment.service(site.archive, commitment_peers(site), committed, told.ae_title)
@@ -112,6 +120,8 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
         say({"event": "ready"})
         last: dict[str, int] = {}
         while not events.stop.wait(_COUNTS_S):
+            while grown:
+                say({"event": "grew", "series": grown.pop()})
             now = {**receiver.counts, "associations_open": receiver.associations}
             if now != last:
                 say({"event": "counts", **now})
@@ -260,6 +270,7 @@ def deliver(site: Site, told: Told, events: Events, say: Say) -> None:
             look_at = time.monotonic() + _ASK_S
             with suppress(DatabaseFailed):
                 ask_for_commitment(site, say)
+            _ship_audit(site, say)
         idle = idle and not tried
         if not any(delivery.outcome == "acknowledged" for _, delivery in tried):
             quiet = not site.casebook.due() and not site.outbox.pending()
@@ -268,6 +279,18 @@ def deliver(site: Site, told: Told, events: Events, say: Say) -> None:
             idle = quiet
             # Short while there is something to do; `stop` ends either at once.
             events.stop.wait(told.interval_s if quiet else min(told.interval_s, 0.2))
+
+
+def _ship_audit(site: Site, say: Say) -> None:
+    audit, trail = site.config.audit, trail_of(site.config, site.root)
+    if audit is None or not audit.host or trail.file is None:
+        return
+    names = (audit.certificate_authority, audit.certificate, audit.key)
+    tls = Tls(*(str(site.root / name) if name else "" for name in names))
+    try:
+        syslog.ship(trail.file, audit.host, audit.port, tls, site.config.station_name, site.clock())
+    except OSError as error:
+        say({"event": "audit not sent", "detail": getattr(error, "reason", None) or error.strerror or str(error)})
 
 
 def main(text: str) -> None:

@@ -19,6 +19,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from dicom_io.receive import listen
+from workstation.audit import trail_of
 from workstation.monitoring import health, metrics
 from workstation.roles import Told
 from workstation.site import Site
@@ -69,7 +70,7 @@ def serve(
             if waiting or name == "listening":
                 early = None
 
-    config = site.config
+    config, trail = site.config, trail_of(site.config, site.root)
     title = ae_title or config.ae_title
     hl7 = config.listener
     with ExitStack() as stack:
@@ -87,12 +88,13 @@ def serve(
         deliverer = Process("deliver", replace(told, role="deliver"), None, say)
 
         def received(event: dict[str, Any]) -> None:
+            if event["event"] == "grew":
+                decider.write(f"series {event['series']}")
+                return
             record = event.pop("record", "")
             say(event)
             if record:
                 decider.write(f"record {record}")
-            if event["event"] == "received":
-                decider.write(f"series {event['series']}")
 
         def look_again() -> None:
             decider.write("")  # it may have kept something and not said so
@@ -126,7 +128,9 @@ def serve(
                 "processes": {one.name: one.pid for one in everybody},
             }
         )
+        trail.started(site.clock())
         stop.wait()
+        trail.started(site.clock(), stopped=True)
     say({"event": "stopped"})
 
 

@@ -5,17 +5,20 @@ event loop included. Beside it VTK's FixedPoint mapper draws the same turning sc
 """
 
 import argparse
+import copy
 import os
 import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from pydicom import Dataset, dcmread
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
@@ -59,6 +62,26 @@ def gesture(application: QApplication, viewer: Viewer, pane: str, act: Callable[
     return statistics.median(taken)
 
 
+def repeated(folder: Path, count: int, plain: bool) -> Iterator[Dataset]:
+    """As many slices, at the series' own distance: its images over and over, under a series of their own.
+
+    plain : uncompressed.
+    """
+    files = sorted(
+        (dcmread(file) for file in folder.glob("*")), key=lambda ds: float(ds.ImagePositionPatient[2])
+    )  # fmt: skip
+    if plain:
+        for ds in files:
+            ds.decompress()
+    step = float(files[1].ImagePositionPatient[2]) - float(files[0].ImagePositionPatient[2])
+    for n in range(count):
+        ds = copy.deepcopy(files[n % len(files)])
+        ds.SeriesInstanceUID, ds.SOPInstanceUID, ds.InstanceNumber = "1.2.3", f"1.2.3.{n + 1}", n + 1
+        ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+        ds.ImagePositionPatient = [*files[0].ImagePositionPatient[:2], files[0].ImagePositionPatient[2] + n * step]
+        yield ds
+
+
 class Stalls:
     """The longest pause between two turns of the event loop."""
 
@@ -80,6 +103,19 @@ class Stalls:
         return self._longest * 1000.0
 
 
+def turning(renderer: Any, rows: int, columns: int, rate: float, times: int) -> float:
+    """Median ms of a frame of a turning VTK scene, after two frames in which its mapper finds its pace."""
+    window = offscreen_window(renderer, rows, columns)
+    window.SetDesiredUpdateRate(rate)
+    taken = []
+    for _ in range(times + 2):
+        began = time.perf_counter()
+        renderer.GetActiveCamera().Azimuth(3.0)
+        window.Render()
+        taken.append((time.perf_counter() - began) * 1000.0)
+    return statistics.median(taken[2:])
+
+
 def scroll(viewer: Viewer, pane: SliceName, step_mm: float, n: int) -> None:
     viewer.do(edits.scrolled, pane, 1, step_mm, moving=True)
 
@@ -87,12 +123,17 @@ def scroll(viewer: Viewer, pane: SliceName, step_mm: float, n: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", nargs="?", type=Path, default=SAMPLE, help="folder with one CT series")
+    parser.add_argument("--slices", type=int, default=0, help="so many, the series' own over and over")
+    parser.add_argument("--plain", action="store_true", help="those slices uncompressed")
     parser.add_argument("--times", type=int, default=20)
     options = parser.parse_args()
     application = QApplication([])
     with tempfile.TemporaryDirectory() as folder:
         site = open_site(Path(folder))
-        site.archive.import_files(options.folder)
+        if options.slices:
+            site.archive.keep(repeated(options.folder, options.slices, options.plain))
+        else:
+            site.archive.import_files(options.folder)
         site.papers.engine.dispose()
         window = make_window(Path(folder))
         window.resize(1500, 1100)
@@ -144,18 +185,18 @@ def main() -> None:
         print(f"memory at its most: {peak:.0f} MB, the voxels are {volume.voxels.nbytes / 1e6:.0f} MB")
         if device():
             recipe = VolumeRendering(load_preset("ct_bone"), View(), rows=rows, columns=columns)
-            renderer = peers.fixed_point(volume, recipe.transfer, step, (0.0, 1.0))
-            peers.camera(renderer, framing.planes(volume, recipe)[0], recipe.view, rows, columns)
-            mesa = offscreen_window(renderer, rows, columns)
-            mesa.Render()
-            taken = []
-            for _ in range(max(options.times // 2, 3)):
-                began = time.perf_counter()
-                renderer.GetActiveCamera().Azimuth(3.0)
-                mesa.Render()
-                taken.append((time.perf_counter() - began) * 1000.0)
-            theirs = statistics.median(taken)
-            print(f"VTK FixedPoint, the same scene turning: {theirs:.1f} ms; ratio {theirs / turn:.1f}")
+            mappers = {
+                "FixedPoint": peers.fixed_point(volume, recipe.transfer, step, (0.0, 1.0)),
+                f"GPU mapper on {device()}": peers.gpu(volume, recipe),
+            }
+            for name, renderer in mappers.items():
+                peers.camera(renderer, framing.planes(volume, recipe)[0], recipe.view, rows, columns)
+                # 0.001: every frame in full, as VTK draws what stands still. 20: its interactor's way of keeping up.
+                for rate in (0.001, 20.0):
+                    theirs = turning(renderer, rows, columns, rate, max(options.times // 2, 3))
+                    print(
+                        f"VTK {name}, turning at {rate:g} frames/s wanted: {theirs:.1f} ms; ratio {theirs / turn:.1f}"
+                    )
         window.close()
 
 

@@ -1,10 +1,12 @@
 """Receiving: us (every instance on the disk and in the index before it is answered) beside pynetdicom's storescp,
 DCMTK's storescp and Orthanc, with the same senders in one run: MB/s, instances/s, processor seconds per GB.
 
-`python -m tests.benchmarks.bench_node [--ct 200] [--mr 600] [--times 3]`. CT is 512 x 512, MR 256 x 256, both of 16
-bits, written for the purpose. Senders are DCMTK's storescu (one process for each association, PDUs of 128 KB, without
-Nagle's algorithm, which it leaves on by default) and, where given, our own. Medians; the order of the receivers changes
-with each turn. The disk's own speed is printed beside: writing and flushing the same files, one after the other.
+`python -m tests.benchmarks.bench_node [--ct 200] [--mr 400] [--times 3]`. CT is 512 x 512, MR 256 x 256, both of 16
+bits, written for the purpose. We are `workstation serve` as it is, with all of its processes. Senders are DCMTK's
+storescu, one process for each association, with PDUs of 128 KB. DCMTK and Orthanc wait for each other's delayed
+acknowledgements on a loopback unless TCP_NODELAY is set for both ends, which is done here; `--as-installed` measures
+without. Medians; the order of the receivers changes with each turn. Beside it, the disk's own speed: writing and
+flushing the same files, one after the other. None of the other three flushes what it acknowledges.
 """
 
 import argparse
@@ -15,7 +17,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +29,7 @@ from dicom_io.archive import Archive
 from dicom_io.associate import Peer
 from tests.dicom_io.synthetic import grid, image, save
 from tests.peers.servers import listening, orthanc, program
+from tests.workstation.running import Serving
 
 RECEIVERS = ("workstation", "pynetdicom", "storescp", "Orthanc")
 
@@ -49,17 +54,16 @@ def receiver(name: str, folder: Path) -> Iterator[tuple[Peer, int]]:
         return
     folder.mkdir()
     commands: dict[str, list[str]] = {
-        "workstation": [sys.executable, "-m", "tests.dicom_io.receiving", str(folder)],
         "pynetdicom": [sys.executable, "-m", "pynetdicom", "storescp", "-od", str(folder), "--max-pdu", "0"],
         "storescp": [program("storescp"), "--fork", "-od", str(folder), "--max-pdu", "131072", "+xa"],
     }
     if name == "workstation":
-        with subprocess.Popen(commands[name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            try:
-                yield Peer("127.0.0.1", int(process.stdout.readline()), "WORKSTATION"), process.pid
-            finally:
-                process.communicate("end\n")
+        with Serving(folder) as serving:
+            reader = threading.Thread(target=lambda: deque(serving.events(), maxlen=0))
+            reader.start()
+            yield Peer("127.0.0.1", serving.port, "WORKSTATION"), serving.pid
+            serving.ask_to_stop()
+            reader.join()
         return
     with listening(lambda ports: [*commands[name], str(ports[0])]) as (port,):
         yield Peer("127.0.0.1", port, "ANY-SCP"), _pid(port)
@@ -78,9 +82,14 @@ def _pid(port: int) -> int:
 
 
 def processor_s(pid: int) -> float:
-    """Processor time of a process and its ended children, in seconds. Source: proc(5)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    """Processor time of a process and its children, in seconds. Source: proc(5)."""
+    ticks = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            if int(process.name) == pid or int(fields[1]) == pid:
+                ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def send(peer: Peer, parts: list[list[Path]]) -> None:
@@ -116,10 +125,12 @@ def main() -> None:
     options.add_argument("--ct", type=int, default=200)
     options.add_argument("--mr", type=int, default=600)
     options.add_argument("--times", type=int, default=3)
+    options.add_argument("--as-installed", action="store_true", help="without TCP_NODELAY")
     options.add_argument("--only", choices=RECEIVERS, action="append")
     given = options.parse_args()
     names = given.only or list(RECEIVERS)
-    os.environ["TCP_NODELAY"] = "1"  # for all of DCMTK and Orthanc, at both ends
+    if not given.as_installed:
+        os.environ["TCP_NODELAY"] = "1"
     with tempfile.TemporaryDirectory() as temporary:
         top = Path(temporary)
         for kind, count, rows in (("CT 512", given.ct, 512), ("MR 256", given.mr, 256)):

@@ -7,20 +7,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from PySide6.QtCore import QPoint, QPointF, Qt
 from pytestqt.qtbot import QtBot
 
+from dicom_io.send import send
+from dicom_io.series import open_series
 from render import Bone, CurvedReformat, Piece, Scissors, draw
 from render.curved import length_mm
 from render.segment import region, volume_ml
 from tests.desktop.conftest import SAMPLE
 from tests.desktop.gestures import drag, move, wheel
-from workstation.desktop import edits
+from tests.dicom_io.synthetic import grid, ramp, write_series
+from tests.peers.servers import orthanc
+from workstation.desktop import dialogs, edits
 from workstation.desktop.looks import Looks
 from workstation.desktop.screen import PaneName, recipe_of
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
+from workstation.peers import KnownPeer, add_peer
 from workstation.site import open_site
 
 Settled = Callable[[Viewer], None]
@@ -287,3 +292,35 @@ def test_a_distance_of_the_mouse_is_one_of_the_patient(viewer: Viewer) -> None:
     a, b = pane.place(QPointF(100, 100)), pane.place(QPointF(100, 200))
     assert a is not None and b is not None
     assert math.dist(a, b) == pytest.approx(100 * pane.mm_per_point())
+
+
+def test_a_prior_is_found_on_another_node_and_fetched(
+    window: MainWindow, root: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    series = tmp_path / "prior"
+    write_series(series, ramp((6, 16, 16)), grid(), series="prior", change=_named)
+    with orthanc(tmp_path / "pacs") as pacs:
+        assert all(sent.accepted for sent in send(open_series(series)[0].instances, pacs.peer))
+        add_peer(root, KnownPeer("pacs", pacs.peer.host, pacs.peer.port, pacs.peer.ae_title))
+        dialog = dialogs.Query(window.desk, window.works, window)
+        qtbot.addWidget(dialog)
+        dialog.show()
+        qtbot.keyClicks(dialog.fields["patient_id"], "SAMPLE-CRANIUM")
+        qtbot.keyClick(dialog.fields["patient_id"], Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda: dialog.table.rowCount() == 1, timeout=30_000)
+        accession = dialog.table.item(0, 2)
+        assert accession is not None and accession.text() == "OLD-1"
+        qtbot.mouseClick(dialog.fetch, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: "6 instances retrieved" in dialog.said.text(), timeout=30_000)
+        dialog.fields["patient_id"].setText("NOBODY")
+        qtbot.mouseClick(dialog.search, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: dialog.said.text() == "0 studies.", timeout=30_000)
+    qtbot.mouseClick(dialog.search, Qt.MouseButton.LeftButton)  # nobody listens there any more
+    qtbot.waitUntil(lambda: "cannot be reached" in dialog.said.text(), timeout=30_000)
+    rows = window.desk.studies.rows()
+    assert [row.priors for row in rows] == [1, 1] and {row.accession for row in rows} == {"DEMO-0001", "OLD-1"}
+
+
+def _named(ds: Dataset, _: int) -> None:
+    ds.PatientID, ds.AccessionNumber, ds.StudyDate = "SAMPLE-CRANIUM", "OLD-1", "20200101"
+    ds.PatientName = "Cranium^Sample"

@@ -20,6 +20,7 @@ from render.picture import to_rgb
 from tests.desktop.conftest import DOCTOR, PASSWORD, SAMPLE, TECHNOLOGIST
 from tests.desktop.gestures import drag, move, wheel
 from workstation.desktop import dialogs, edits
+from workstation.desktop.app import start
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import CropBox, Tray
 from workstation.desktop.screen import PANES, Measure, PaneName, recipe_of
@@ -219,6 +220,8 @@ def test_signing_stores_what_was_on_screen_and_charges(
     assert isinstance(tray, Tray)
     tray.list.item(0).setCheckState(Qt.CheckState.Checked)
     assert [capture.key for capture in viewer.session.screen.captures] == [True, False]
+    assert window.report is not None
+    assert viewer.session.screen.captures[0].recipe.name in window.report.key_pictures.text()
     recipes = [capture.recipe for capture in viewer.session.screen.captures]
     plane, view = viewer.panes["axial"].plane, viewer.session.screen.axial.view
     assert plane is not None
@@ -391,3 +394,30 @@ def test_qt_gives_back_what_it_borrows(window: MainWindow) -> None:
     for _ in range(1000):
         window.update()
     assert sys.getrefcount(None) > before - 500
+
+
+def test_the_guide_ticks_what_was_done(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    window.show_guide()
+    assert window.guide is not None
+    assert window.guide.done == (False, True, *[False] * 8)
+    drag(qtbot, viewer.panes["solid"], (200, 200), (230, 200))
+    viewer.do(edits.thickened, "axial", 10.0)
+    window.guide.refresh()
+    assert window.guide.done[2] and window.guide.done[4]
+    viewer.undo()
+    window.guide.refresh()
+    assert window.guide.done[4]  # done once is done
+    assert window.guide.lines[4].text().startswith("✓")
+
+
+def test_a_demonstration_takes_its_folder_in_and_shows_the_guide(tmp_path: Path, qapp: QApplication) -> None:
+    def end() -> None:
+        (window,) = (w for w in qapp.topLevelWidgets() if isinstance(w, MainWindow) and w.isVisible())
+        if window.worklist.table.model().rowCount() == 0:
+            QTimer.singleShot(50, end)
+            return
+        assert window.guide is not None
+        window.close()
+
+    QTimer.singleShot(0, end)
+    assert start(tmp_path / "root", demo=SAMPLE / "ct_head") == 0

@@ -22,7 +22,20 @@ def make(folder: Path, name: str, authority: Certificate | None = None) -> Certi
     if openssl is None:
         pytest.skip("openssl is not installed")
     made = Certificate(str(folder / f"{name}.pem"), str(folder / f"{name}.key"))
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+    command = [
+        openssl,
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        f"/CN={name}",
+    ]
     command += ["-out", made.certificate, "-keyout", made.key]
     if authority is not None:
         command += ["-CA", authority.certificate, "-CAkey", authority.key, "-addext", "subjectAltName=IP:127.0.0.1"]

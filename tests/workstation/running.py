@@ -48,6 +48,11 @@ class Serving:
         self._kill_all()
         self._process.communicate(timeout=30)
 
+    @property
+    def pid(self) -> int:
+        """Of the process that watches the others."""
+        return self._process.pid
+
     def next(self, *names: str) -> dict[str, Any]:
         """The next event, of these names if any are given; waits for it. Fails when the process has ended."""
         assert self._process.stdout is not None and self._process.stderr is not None

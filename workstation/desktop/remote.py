@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from dicom_io.query import FoundStudy, find_studies
-from dicom_io.retrieve import retrieve
-from workstation.peers import PeersError, find_peer, load_peers
+from dicom_io.query import FoundStudy
+from workstation.asking import Asked
+from workstation.asking import asked as asked_peer
+from workstation.peers import PeersError, load_peers
 from workstation.people import readable
 from workstation.pipeline import Progress
 from workstation.site import Site
@@ -40,13 +41,11 @@ class Remote:
 
     def find(self, name: str, asked: dict[str, str]) -> tuple[Found, ...]:
         """Studies that match all that is asked, empty fields left out. Raises PeersError and what the query raises."""
-        peer = find_peer(self.site.root, name).at(self.site.root)
         given = {key: value for key, value in asked.items() if value}
-        return tuple(Found(study) for study in find_studies(peer, self.site.config.ae_title, **given))  # type: ignore[arg-type]
+        return tuple(Found(study) for study in self._peer(name).studies(**given))
 
     def fetch(self, name: str, found: Found, tell: Progress) -> str:
         """Brings a study into the archive. Returns what came of it as a sentence. Raises as `find`."""
-        known, config = find_peer(self.site.root, name), self.site.config
         stopped: list[BaseException] = []
 
         def progress(count: int, total: int) -> None:
@@ -55,17 +54,13 @@ class Remote:
             except Exception as stop:  # noqa: BLE001 - the peer is asked to stop first, then it goes on its way
                 stopped.append(stop)
 
-        done = retrieve(
-            known.at(self.site.root),
-            self.site.archive,
-            found.study.study_uid,
-            calling=config.ae_title,
-            how=known.retrieve,
-            move_to=config.ae_title,
-            progress=progress,
-            cancelled=lambda: bool(stopped),
+        done = self._peer(name).fetch(
+            self.site.archive, found.study.study_uid, progress=progress, cancelled=lambda: bool(stopped)
         )
         if stopped:
             raise stopped[0]
         wrong = f", {done.failed} failed: {'; '.join(done.problems)}" if done.failed else ""
         return f"{found.study.description or found.study.study_uid}: {done.completed} instances retrieved{wrong}."
+
+    def _peer(self, name: str) -> Asked:
+        return asked_peer(self.site.root, name, self.site.config.ae_title)

@@ -86,6 +86,9 @@ class ReportPanel(QScrollArea):
         )
         self.required.activated.connect(lambda: self._session.write(required=self.required.currentData()))
         self.concurrent.activated.connect(lambda: self._session.write(concurrent=self.concurrent.currentData()))
+        self.key_pictures = QLabel()
+        self.key_pictures.setWordWrap(True)
+        form.addWidget(self.key_pictures)
         self.sign = QPushButton(tr("Sign and deliver …"))
         self.sign.clicked.connect(self.signed)
         form.addWidget(self.sign)
@@ -96,6 +99,8 @@ class ReportPanel(QScrollArea):
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.show_draft(self._session.draft)
+        viewer.changed.connect(self._show_key_pictures)
+        self._show_key_pictures()
 
     def show_draft(self, draft: Draft) -> None:
         for key, edit in self.fields.items():
@@ -104,6 +109,11 @@ class ReportPanel(QScrollArea):
         self.use.setCurrentIndex(max(self.use.findData(draft.clinical_use), 0))
         self.required.setCurrentIndex(self.required.findData(draft.required))
         self.concurrent.setCurrentIndex(self.concurrent.findData(draft.concurrent))
+
+    def _show_key_pictures(self) -> None:
+        """What the report will refer to, as it is ticked among the captures."""
+        names = [capture.recipe.name for capture in self._session.screen.captures if capture.key]
+        self.key_pictures.setText(tr("Key pictures: {names}", names="; ".join(names)) if names else "")
 
     def allow_signing(self, why_not: str) -> None:
         """An empty reason allows it."""

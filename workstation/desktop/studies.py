@@ -105,6 +105,10 @@ class Studies:
         counted = (replace(row, priors=same[row.patient_id] - 1) if row.patient_id else row for row in found)
         return tuple(sorted(counted, key=lambda row: (row.date, row.series_uid), reverse=True))
 
+    def waiting(self) -> int:
+        """How many messages wait to be sent."""
+        return len(self.site.outbox.pending())
+
     def of_the_same_patient(self, series_uid: str) -> tuple[Row, ...]:
         """What a study can be compared with, itself first: its own phases, other series, and priors."""
         rows = self.rows()

@@ -73,7 +73,7 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(tr("3D workstation — not cleared for diagnosis"))
         self.pages = QStackedWidget()
         self.setCentralWidget(self.pages)
-        self.worklist = WorkList(desk.studies.rows)
+        self.worklist = WorkList(desk.studies.rows, desk.studies.waiting)
         self.worklist.opened.connect(self.open_series)
         self.worklist.dropped.connect(self.import_paths)
         self.preview = Pane("axial")
@@ -514,7 +514,7 @@ class MainWindow(QMainWindow):
 
     def say(self, sentence: str, bad: bool = False) -> None:
         """A sentence in place, never a box. A bad one stays until the next."""
-        self.statusBar().setStyleSheet("color: #e5806b;" if bad else "")
+        self.statusBar().setStyleSheet("QStatusBar { color: #e5806b; }" if bad else "")
         self.statusBar().showMessage(sentence, 0 if bad else 8000)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802

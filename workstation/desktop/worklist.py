@@ -92,9 +92,9 @@ class WorkList(QWidget):
     dropped = Signal(list)
     _arrived = Signal(object)
 
-    def __init__(self, rows: Callable[[], tuple[Row, ...]]) -> None:
+    def __init__(self, rows: Callable[[], tuple[Row, ...]], waiting: Callable[[], int] = lambda: 0) -> None:
         super().__init__()
-        self._rows, self._model = rows, _Model()
+        self._rows, self._waiting, self._model = rows, waiting, _Model()
         self._asking: threading.Thread | None = None
         self._arrived.connect(self._show_rows)
         self._sorted = _Filter(self._model, self)
@@ -146,18 +146,19 @@ class WorkList(QWidget):
 
     def refresh(self) -> None:
         """Shows the list as it is now."""
-        self._show_rows(self._rows())
+        self._show_rows((self._rows(), self._waiting()))
 
     def _look(self) -> None:
         """Asks for the list beside the window: an archive of years takes longer to read than a hand may wait."""
         if self.isVisible() and (self._asking is None or not self._asking.is_alive()):
             self._asking = threading.Thread(
-                target=lambda: self._arrived.emit(self._rows()), name="work list", daemon=True
+                target=lambda: self._arrived.emit((self._rows(), self._waiting())), name="work list", daemon=True
             )
             self._asking.start()
 
-    def _show_rows(self, rows: tuple[Row, ...]) -> None:
+    def _show_rows(self, found: tuple[tuple[Row, ...], int]) -> None:
         """Studies appear as they arrive; what is selected stays selected."""
+        rows, waiting = found
         chosen = self._chosen(self.table.currentIndex())
         self._model.show_rows(rows)
         count = len(self._model.rows)
@@ -165,6 +166,8 @@ class WorkList(QWidget):
             tr("{count} series. Double-click opens one.", count=count) if count else
             tr("No series yet. Send one by DICOM, or drop a folder here.")
         )  # fmt: skip
+        if waiting:
+            self.note.setText(f"{self.note.text()}  {tr('{count} messages wait to be sent.', count=waiting)}")
         if chosen is not None and not self.table.currentIndex().isValid():
             self.select(chosen.series_uid)
 

@@ -1,0 +1,149 @@
+"""The audit trail of `serve`: what is written, and that a repository gets all of it by syslog over TLS."""
+
+import base64
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from dicom_io.associate import Peer, echo
+from dicom_io.errors import PeerUnreachable
+from dicom_io.send import send
+from dicom_io.tls import Tls, server_context
+from tests.dicom_io.certificates import make
+from tests.dicom_io.synthetic import CT, grid, ramp, write_series
+from tests.workstation.running import Serving
+from workstation.audit import Moved, Party, Trail
+from workstation.peers import KnownPeer, add_peer
+from workstation.transports.syslog import ship
+
+AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
+
+
+class Repository:
+    """A syslog receiver over TLS that keeps what it is sent."""
+
+    def __init__(self, tls: Tls) -> None:
+        self._tls = server_context(tls)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listening.getsockname()[1])
+        self.messages: list[bytes] = []
+
+    @contextmanager
+    def running(self) -> Iterator["Repository"]:
+        thread = threading.Thread(target=self._accept, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._listening.shutdown(socket.SHUT_RDWR)
+            self._listening.close()
+            thread.join(10)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                plain, _ = self._listening.accept()
+            except OSError:
+                return
+            with plain, contextlib.suppress(ssl.SSLError):  # a sender that does not trust us
+                self._read(plain)
+
+    def _read(self, plain: socket.socket) -> None:
+        with self._tls.wrap_socket(plain, server_side=True) as wire:
+            data = b""
+            while more := wire.recv(65536):
+                data += more
+            while data:
+                length, _, rest = data.partition(b" ")
+                self.messages.append(rest[: int(length)])
+                data = rest[int(length) :]
+
+
+def events(lines: list[str]) -> list[tuple[str, str]]:
+    """(event, first participant's role) of each message; every one parses and has its parts in the schema's order."""
+    found = []
+    order = ["EventIdentification", "ActiveParticipant", "AuditSourceIdentification", "ParticipantObjectIdentification"]
+    for line in lines:
+        message = ET.fromstring(line)
+        places = [order.index(part.tag) for part in message]
+        assert places == sorted(places) and {0, 1, 2} <= set(places)
+        event, kind = message.find("EventIdentification/EventID"), message.find("EventIdentification/EventTypeCode")
+        assert event is not None
+        found.append((event.attrib["csd-code"], kind.attrib["csd-code"] if kind is not None else ""))
+    return found
+
+
+def test_serve_leaves_a_trail_and_ships_it(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    authority = make(root, "authority")
+    server = make(root, "server", authority)
+    sent = write_series(tmp_path / "sent", ramp((3, 8, 8)), grid()).instances
+    with Repository(Tls("", server.certificate, server.key)).running() as repository:
+        (root / "config.toml").write_text(
+            '[receiver]\ncallers = "peers"\n'
+            f'[audit]\nhost = "127.0.0.1"\nport = {repository.port}\ncertificate_authority = "authority.pem"\n'
+        )
+        add_peer(root, KnownPeer("ct", "127.0.0.1", 104, "MODALITY"))
+        with Serving(root, "--interval-s", "0.2") as serving:
+            there = Peer("127.0.0.1", serving.port, "WORKSTATION")
+            assert all(r.accepted for r in send(sent, there, "MODALITY"))
+            with pytest.raises(PeerUnreachable):
+                echo(there, "STRANGER")
+            assert serving.terminate() == (0, "stopped")
+        lines = (root / "audit.log").read_text(encoding="utf-8").splitlines()
+        assert sorted(events(lines)) == sorted(
+            [("110100", "110120"), ("110104", ""), ("110113", "110126"), ("110100", "110121")]
+        )
+        assert (root / "audit.log").stat().st_mode & 0o077 == 0
+        # Whatever had not gone out when it stopped goes out with the next start.
+        with Serving(root, "--interval-s", "0.2") as serving:
+            end = time.monotonic() + 30
+            while len(repository.messages) < 4 and time.monotonic() < end:
+                time.sleep(0.05)
+            serving.terminate()
+    shipped = [message.partition(b"\xef\xbb\xbf")[2].decode() for message in repository.messages]
+    assert shipped[:4] == lines
+    assert all(message.startswith(b"<85>1 2") and b" DICOM+RFC3881 - " in message for message in repository.messages)
+    transfer = next(line for line in lines if "110104" in line)
+    assert sent[0].study_uid in transfer and f'UID="{CT}" NumberOfInstances="3"' in transfer
+    assert 'UserID="MODALITY" UserIsRequestor="true" NetworkAccessPointID="127.0.0.1"' in transfer
+
+
+def test_hostile_text_stays_text(tmp_path: Path) -> None:
+    trail = Trail(tmp_path / "a.log", "WS")
+    evil = 'x"/><AuditMessage>\n&'
+    trail.transferred(Party(evil, "10.0.0.1", True), Party("B", "host", False), Moved("1.2", evil, evil, {CT: 1}), AT)
+    trail.rejected(Party(evil, "::1", True), evil, AT)
+    lines = (tmp_path / "a.log").read_text().splitlines()
+    assert [code for code, _ in events(lines)] == ["110104", "110113"]
+    detail = ET.fromstring(lines[1]).find("ParticipantObjectIdentification/ParticipantObjectDetail")
+    assert detail is not None and base64.b64decode(detail.attrib["value"]).decode() == evil
+
+
+def test_what_the_repository_does_not_take_waits(tmp_path: Path) -> None:
+    authority = make(tmp_path, "authority")
+    server = make(tmp_path, "server", authority)
+    trail = Trail(tmp_path / "a.log", "WS")
+    assert trail.file is not None
+    trail.started(AT)
+    repository = Repository(Tls("", server.certificate, server.key))
+    with repository.running():
+        with pytest.raises(OSError, match="certificate verify failed"):
+            ship(trail.file, "127.0.0.1", repository.port, Tls(make(tmp_path, "other").certificate), "WS", AT)
+        trail.started(AT, stopped=True)
+        assert ship(trail.file, "127.0.0.1", repository.port, Tls(authority.certificate), "WS", AT) == 2
+        assert ship(trail.file, "127.0.0.1", repository.port, Tls(authority.certificate), "WS", AT) == 0
+    assert len(repository.messages) == 2
+    trail.started(AT)
+    with pytest.raises(OSError, match="refused"):
+        ship(trail.file, "127.0.0.1", repository.port, Tls(authority.certificate), "WS", AT)

@@ -1,0 +1,191 @@
+"""The audit trail: who transferred, queried or served what, as DICOM audit messages. Source: PS3.15 A.5.
+
+Each message is one line of XML in a file that is only appended to and flushed. It names patients by ID, as the standard
+has it, so the file is as confidential as the archive is. `transports/syslog.py` sends it on.
+"""
+
+import base64
+import os
+import socket
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+from xml.etree import ElementTree as ET
+
+from dicom_io.instance import Instance
+from workstation.config import Config
+
+Outcome = Literal["0", "4", "8", "12"]  # PS3.15 Table A.5.2-1: success, minor, serious, major failure
+
+# PS3.16 CID 400 (events), CID 401 (event types), CID 402 (roles), CID 404 (media), all of DCM.
+_ACTIVITY, _TRANSFERRED, _QUERY, _ALERT = (
+    ("110100", "Application Activity"),
+    ("110104", "DICOM Instances Transferred"),
+    ("110112", "Query"),
+    ("110113", "Security Alert"),
+)
+_START, _STOP = ("110120", "Application Start"), ("110121", "Application Stop")
+_NODE_AUTHENTICATION = ("110126", "Node Authentication")
+_APPLICATION, _SOURCE, _DESTINATION = (
+    ("110150", "Application"),
+    ("110153", "Source Role ID"),
+    ("110152", "Destination Role ID"),
+)
+_STUDY_UID = ("110180", "Study Instance UID")
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A node: its AE title and where it is; `requestor` asked for what happened."""
+
+    ae_title: str
+    address: str
+    requestor: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Instances of a study that went from one node to another. classes : how many of each SOP class."""
+
+    study_uid: str
+    accession: str
+    patient_id: str
+    classes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """The audit trail of a site; `file` None where the settings want none."""
+
+    file: Path | None
+    station: str
+
+    def started(self, at: datetime, *, stopped: bool = False) -> None:
+        """Application Activity. Source: PS3.15 A.5.3.1."""
+        kind = _STOP if stopped else _START
+        message = self._message(_ACTIVITY, "E", at, kinds=[kind])
+        self._participant(message, f"workstation {os.getpid()}", socket.gethostname(), _APPLICATION, requestor=False)
+        self._write(message)
+
+    def transferred(self, source: Party, destination: Party, what: Moved, at: datetime, outcome: Outcome = "0") -> None:
+        """DICOM Instances Transferred, one message a study and association. Source: PS3.15 A.5.3.7."""
+        ours = "C" if source.requestor else "R"
+        message = self._message(_TRANSFERRED, ours, at, outcome)
+        for party, role in ((source, _SOURCE), (destination, _DESTINATION)):
+            self._participant(message, party.ae_title, party.address, role, requestor=party.requestor)
+        study = self._object(message, what.study_uid, "2", "3", _STUDY_UID)
+        description = ET.SubElement(study, "ParticipantObjectDescription")
+        if what.accession:
+            ET.SubElement(description, "Accession", Number=what.accession)
+        for uid, count in sorted(what.classes.items()):
+            ET.SubElement(description, "SOPClass", UID=uid, NumberOfInstances=str(count))
+        if what.patient_id:
+            self._object(message, what.patient_id, "1", "1", ("2", "Patient Number"), system="RFC-3881")
+        self._write(message)
+
+    def queried(self, source: Party, destination: Party, level: str, at: datetime) -> None:
+        """Query. What was asked for is left out: it names a patient who may not be theirs. Source: PS3.15 A.5.3.10."""
+        message = self._message(_QUERY, "E", at)
+        for party, role in ((source, _SOURCE), (destination, _DESTINATION)):
+            self._participant(message, party.ae_title, party.address, role, requestor=party.requestor)
+        self._object(message, level, "2", "3", ("110181", "SOP Class UID"))
+        self._write(message)
+
+    def rejected(self, caller: Party, why: str, at: datetime) -> None:
+        """Security Alert of a caller that was not let in. Source: PS3.15 A.5.3.11."""
+        message = self._message(_ALERT, "E", at, "4", [_NODE_AUTHENTICATION])
+        self._participant(message, caller.ae_title, caller.address, _SOURCE, requestor=True)
+        detail = self._object(message, self.station, "2", "13", ("110182", "Node ID"))
+        ET.SubElement(detail, "ParticipantObjectDetail", type="Alert Description", value=_base64(why))
+        self._write(message)
+
+    def _message(
+        self,
+        event: tuple[str, str],
+        action: str,
+        at: datetime,
+        outcome: Outcome = "0",
+        kinds: Iterable[tuple[str, str]] = (),
+    ) -> ET.Element:
+        message = ET.Element("AuditMessage")
+        when = at.isoformat(timespec="milliseconds")
+        identified = ET.SubElement(
+            message, "EventIdentification", EventActionCode=action, EventDateTime=when, EventOutcomeIndicator=outcome
+        )
+        _code(identified, "EventID", event)
+        for kind in kinds:
+            _code(identified, "EventTypeCode", kind)
+        return message
+
+    def _participant(
+        self, message: ET.Element, user: str, address: str, role: tuple[str, str], *, requestor: bool
+    ) -> None:
+        participant = ET.SubElement(message, "ActiveParticipant", UserID=user, UserIsRequestor=str(requestor).lower())
+        if address:
+            # PS3.15 Table A.5.2-1: 1 is a machine's name, 2 an IP address.
+            kind = "2" if address.replace(".", "").isdigit() or ":" in address else "1"
+            participant.set("NetworkAccessPointID", address)
+            participant.set("NetworkAccessPointTypeCode", kind)
+        _code(participant, "RoleIDCode", role)
+
+    def _object(
+        self,
+        message: ET.Element,
+        identity: str,
+        kind: str,
+        role: str,
+        identity_kind: tuple[str, str],
+        system: str = "DCM",
+    ) -> ET.Element:
+        found = ET.SubElement(
+            message,
+            "ParticipantObjectIdentification",
+            ParticipantObjectID=identity,
+            ParticipantObjectTypeCode=kind,
+            ParticipantObjectTypeCodeRole=role,
+        )
+        _code(found, "ParticipantObjectIDTypeCode", identity_kind, system)
+        ET.SubElement(found, "ParticipantObjectName").text = identity
+        return found
+
+    def _write(self, message: ET.Element) -> None:
+        if self.file is None:
+            return
+        # Between the participants and their objects. Source: PS3.15 A.5.1 (the schema is in order).
+        at = next((n for n, e in enumerate(message) if e.tag == "ParticipantObjectIdentification"), len(message))
+        message.insert(at, ET.Element("AuditSourceIdentification", AuditSourceID=self.station, code="4"))
+        line = ET.tostring(message, encoding="unicode").replace("\n", " ") + "\n"
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(handle, line.encode())  # one call, so that lines of several processes never mix
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def by_study(instances: Iterable[Instance]) -> list[Moved]:
+    """Instances of one transfer, study by study."""
+    studies: dict[str, list[Instance]] = {}
+    for instance in instances:
+        studies.setdefault(instance.study_uid, []).append(instance)
+    return [
+        Moved(uid, members[0].accession, members[0].patient_id, Counter(m.sop_class_uid for m in members))
+        for uid, members in studies.items()
+    ]
+
+
+def trail_of(config: Config, root: Path) -> Trail:
+    """The trail that the settings want."""
+    return Trail(root / config.audit.file if config.audit is not None else None, config.station_name)
+
+
+def _code(parent: ET.Element, name: str, code: tuple[str, str], system: str = "DCM") -> None:
+    ET.SubElement(parent, name, {"csd-code": code[0], "codeSystemName": system, "originalText": code[1]})
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode("ascii")
