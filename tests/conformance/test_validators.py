@@ -164,9 +164,9 @@ def test_states_surfaces_and_captures_are_what_the_tables_of_the_standard_say(na
     broken = copy.deepcopy(objects["view of MIP"])
     del broken.RenderProjection
     del broken.VolumetricPresentationInputSetSequence[0].PresentationInputType
-    broken.PatientPosition = "HFS"
+    broken.EchoTime = "1"
     assert by_the_tables(broken) == [
-        "PatientPosition is in no module",
+        "EchoTime is in no module",
         "RenderProjection (type 1)",
         "VolumetricPresentationInputSetSequence.PresentationInputType (type 1)",
     ]
