@@ -89,8 +89,9 @@ class Entry:
 
 
 def about(volume_digest: str, recipe_digest: str, words: str = "") -> str:
-    """What an event was done on, as its detail."""
-    return " ".join(filter(None, (words, f"volume {volume_digest}", f"recipe {recipe_digest}")))
+    """What an event was done on, as its detail; what is not known is left out."""
+    known = (words, volume_digest and f"volume {volume_digest}", recipe_digest and f"recipe {recipe_digest}")
+    return " ".join(filter(None, known))
 
 
 def recorded_as(sr_uid: str, digest: str) -> str:

@@ -193,11 +193,12 @@ def _journal(case: Case, site: Site, drawn: tuple[Product, ...]) -> tuple[tuple[
     """
     who, uid, now, journal = case.session, case.session_uid, site.clock(), site.journal
     recipes = hashlib.sha256("".join(product.recipe_digest for product in drawn).encode()).hexdigest()
-    detail = about(drawn[0].volume_digest if drawn else "", recipes, f"protocol {case.protocol.name}")
+    volume = drawn[0].volume_digest if drawn else ""
+    detail = about(volume, recipes, f"protocol {case.protocol.name}")
     last = [journal.record(uid, who.operator, "protocol_run", now, detail)]
     attestation = None
     if who.supervisor is not None:
-        last += [journal.record(uid, who.supervisor, kind, now) for kind in who.acts]
+        last += [journal.record(uid, who.supervisor, kind, now, about(volume, "")) for kind in who.acts]
         if who.attestation is not None:
             stated = who.attestation
             statement: EventKind = "attested_and_signed" if stated.signed else "attested"

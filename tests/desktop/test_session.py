@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dicom_io.evidence import Person
 from render import Box, Piece, Recipe, Reformat, View, Volume, Window, draw, load_preset
 from render.engine import framing
 from render.geometry import vector
@@ -225,11 +226,10 @@ def test_a_session_comes_back_from_its_file(tmp_path: Path) -> None:
     s.change(edits.captured, "solid")
     s.change(edits.measured, Measure("distance", ((0.0, 0.0, 0.0), (3.0, 4.0, 0.0)), View()))
     s.write(findings="Fracture of the frontal bone.", required=True)
-    s.acted("image_selection")
-    s.acted("image_selection")
+    s.captured_by(Person("T1", "Sample^Technologist", "technologist"))
     back = recovered(file, VOLUME)
     assert back is not None
-    assert (back.screen, back.draft, back.acts) == (s.screen, s.draft, ("image_selection",))
+    assert (back.screen, back.draft, back.operator) == (s.screen, s.draft, s.operator)
     assert back.draft == Draft(findings="Fracture of the frontal bone.", required=True)
     s.forget()
     assert recovered(file, VOLUME) is None

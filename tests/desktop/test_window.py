@@ -187,7 +187,7 @@ def test_only_a_physician_signs_and_the_panel_says_what_is_missing(
     assert window.person == DOCTOR
     viewer.under = "solid"
     viewer.capture()
-    window._acted("image_selection")
+    window.capture(1)
     missing = {field for _, _, field in verdict().missing}
     assert {"findings", "workstation", "necessity", "utility", "concurrent"} <= missing
     window.charge.fill.emit("utility")
@@ -255,7 +255,14 @@ def test_signing_stores_what_was_on_screen_and_charges(
         (report,) = site.archive.instances_of(BASIC_TEXT_SR)
         assert report.accession == "DEMO-0001"
         assert [ruling.state for ruling in site.casebook.newest()] == ["charged"]
-        kept = read_sr(dcmread(sr.path)).measurements
+        evidence = read_sr(dcmread(sr.path))
+        kept = evidence.measurements
+        done = [(act.person_id, act.kind) for act in evidence.acts if act.kind != "recorded"]
+        assert done[:3] == [("DR1", "opened"), ("DR1", "view_adjustment"), ("DR1", "image_selection")]
+        last = ["approval", "opened", "protocol_run", "attested_and_signed"]
+        assert done[-4:] == [("DR1", kind) for kind in last]
+        chosen = [act.detail for act in evidence.acts if act.kind == "image_selection"]
+        assert [detail.split()[-1] for detail in chosen] == [p.recipe_digest for p in evidence.products]
         assert [m.kind for m in kept] == ["distance", "ellipse", "volume"]
         assert f"{kept[0].quantities[0].value:.1f} mm" == said[0]
     finally:

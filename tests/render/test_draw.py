@@ -167,7 +167,11 @@ def test_cancel_between_tiles(volume: Volume) -> None:
 
         with pytest.raises(Cancelled, match="no picture was made"):
             draw(
-                volume, VolumeRendering(load_preset("ct_bone"), rows=400), threads=threads, progress=stop, cancel=cancel
+                volume,
+                VolumeRendering(load_preset("ct_bone"), rows=400 * threads**2),
+                threads=threads,
+                progress=stop,
+                cancel=cancel,
             )
         assert parts[-1] < 1.0
 

@@ -4,16 +4,18 @@ Knows no Qt. Delivery goes through the same pipeline as everything else.
 """
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from dicom_io.derived import technique
-from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product
+from dicom_io.evidence import Attestation, Evidence, ImageReference, Person, Product
 from dicom_io.report_sr import WrittenReport
 from render import Recipe
 from render.engine.choice import Choice, choose
 from render.engine.cpu import warm
 from render.protocols import Protocol, load_protocol, protocol_names
 from render.recipe import canonical_json, digest
+from render.settle import settled
 from workstation.case import Case, CaseError, region_of
 from workstation.casebook import Record, Ruling
 from workstation.charge import Decision
@@ -23,6 +25,7 @@ from workstation.deliver import drain
 from workstation.desktop.measuring import recorded
 from workstation.desktop.session import Draft, Session, session_file
 from workstation.desktop.studies import TELLING, Opened, Studies
+from workstation.journal import EventKind, about
 from workstation.papers import Session as Worked
 from workstation.papers import Statement
 from workstation.people import People
@@ -73,6 +76,7 @@ class Desk:
     def __init__(self, site: Site, people: People, region: str = "") -> None:
         self.site, self.people, self._region = site, people, region
         self.studies = Studies(site)
+        self._recorder = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._delivered: dict[tuple[str, int | None], str] = {}
         # Asking for the graphics processor starts a process: while the work list is read, not before the first picture.
         self._asked: Choice | None = None
@@ -82,8 +86,24 @@ class Desk:
         for thread in (self._asking, self.warming):
             thread.start()
 
+    def note(self, opened: Opened, person: Person | None, kind: EventKind, recipe: Recipe | None = None) -> None:
+        """Journals what somebody did, now and in this order, beside the window: it takes a look at all voxels once.
+
+        Nobody who is signed in does nothing that counts.
+        """
+        if person is None:
+            return
+        uid, at, volume = session_uid(opened, self._region), self.site.clock(), opened.session.volume
+        drawn = digest(settled(volume, recipe)) if recipe is not None else ""
+
+        def record() -> None:
+            self.site.journal.record(uid, person, kind, at, about(volume.digest, drawn))
+
+        self._recorder.submit(record)
+
     def close(self) -> None:
         """Lets the databases go."""
+        self._recorder.shutdown()
         self._asking.join()
         self.warming.join()
         self.site.papers.engine.dispose()
@@ -195,7 +215,7 @@ class Desk:
             independent=self.site.config.independent_workstation,
             operator=operator,
             supervisor=physician,
-            acts=tuple(Act(now, physician.id, physician.role, act) for act in session.acts) if physician else (),
+            acts=self.site.journal.acts(session_uid(opened, self._region)),
             attestation=Attestation(physician, now, "", draft.concurrent, draft.required) if physician else None,
             products=tuple(
                 Product(
@@ -219,10 +239,7 @@ class Desk:
         if why := why_not_signable(person, session):
             raise CaseError(why)
         recipes = tuple(capture.recipe for capture in session.screen.captures)
-        protocol = Protocol(
-            _PROTOCOL, "Captured at the desktop", draft.clinical_use or "", self._region, opened.series.modality,
-            session.volume.unit, "chosen by the reader", recipes,
-        )  # fmt: skip
+        protocol = _as_protocol(opened, self._region, recipes)
         statement = Statement(
             text="I supervised this 3D post-processing and chose the pictures."
             if draft.concurrent
@@ -231,7 +248,9 @@ class Desk:
             concurrent_supervision=draft.concurrent,
             independent_workstation_required=draft.required,
         )
-        worked = Worked(session.operator or person, person, session.acts, statement)
+        self.note(opened, person, "approval")
+        self._recorder.submit(lambda: None).result()  # what was done before is in the journal before the record is
+        worked = Worked(session.operator or person, person, (), statement)
         taken = recorded(session.screen.measures, session.volume)
         case = Case(opened.series.uid, protocol, session.which, self._region, worked, measurements=taken)
         outcome = run(case, self.site, tell)
@@ -258,6 +277,20 @@ class Desk:
             tuple((fact, text) for fact, text in stated if text.strip()), key_images,
         )  # fmt: skip
         file_report(report, opened.series, case.session_uid, self.site)
+
+
+def session_uid(opened: Opened, region: str) -> str:
+    """The session of a study's work, as it will be delivered."""
+    return Case(opened.series.uid, _as_protocol(opened, region, ()), opened.session.which, region).session_uid
+
+
+def _as_protocol(opened: Opened, region: str, recipes: tuple[Recipe, ...]) -> Protocol:
+    """What was captured, as a protocol to run."""
+    draft, unit = opened.session.draft, opened.session.volume.unit
+    return Protocol(
+        _PROTOCOL, "Captured at the desktop", draft.clinical_use or "", region, opened.series.modality, unit,
+        "chosen by the reader", recipes,
+    )  # fmt: skip
 
 
 def _warm() -> None:

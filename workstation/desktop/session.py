@@ -15,10 +15,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from dicom_io.evidence import Person
 from render.volume import Volume
 from workstation.desktop.screen import Screen
-from workstation.journal import SupervisionAct
 
 _KEPT = 500  # screens to go back to
-_FORM = 1
+_FORM = 2
 
 ClinicalUse = Literal["vascular", "oncology", "orthopaedics", "neurosurgery"]
 CLINICAL_USES: tuple[ClinicalUse, ...] = get_args(ClinicalUse)
@@ -48,8 +47,8 @@ class RecoveryError(ValueError):
 class Session:
     """One volume being read. `change` is the only way to another screen.
 
-    file : where it is kept between crashes; None for nowhere. acts : what counts as directing the work, done by the
-    physician who is signed in. operator : who captured the pictures last, None where nobody was signed in.
+    file : where it is kept between crashes; None for nowhere. operator : who captured the pictures last, None where
+    nobody was signed in. What people did is the journal's to know.
     """
 
     volume: Volume
@@ -57,7 +56,6 @@ class Session:
     screen: Screen
     which: int | None = None
     draft: Draft = Draft()
-    acts: tuple[SupervisionAct, ...] = ()
     file: Path | None = None
     operator: Person | None = None
     _undo: list[Screen] = field(default_factory=list, repr=False)
@@ -126,12 +124,6 @@ class Session:
             self.draft = after
             self.keep()
 
-    def acted(self, act: SupervisionAct) -> None:
-        """The physician did something that directs the work."""
-        if act not in self.acts:
-            self.acts = (*self.acts, act)
-            self.keep()
-
     def captured_by(self, person: Person | None) -> None:
         """Who works with the pictures: a technologist's work stays a technologist's, whoever signs it."""
         if person is not None and person != self.operator:
@@ -144,7 +136,7 @@ class Session:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         part = self.file.with_suffix(".part")
-        kept = _Kept(_FORM, self.series_uid, self.which, self.screen, self.draft, self.acts, self.operator)
+        kept = _Kept(_FORM, self.series_uid, self.which, self.screen, self.draft, self.operator)
         with part.open("wb") as stream:
             stream.write(_ADAPTER.dump_json(kept))
             stream.flush()
@@ -165,7 +157,6 @@ class _Kept:
     which: int | None
     screen: Screen
     draft: Draft
-    acts: tuple[SupervisionAct, ...]
     operator: Person | None = None
 
 
@@ -192,4 +183,4 @@ def recovered(file: Path, volume: Volume) -> Session | None:
         raise RecoveryError(
             f"{file}: not a session this version can read. It was left where it is; move it away to begin anew."
         ) from error
-    return Session(volume, kept.series_uid, kept.screen, kept.which, kept.draft, kept.acts, file, kept.operator)
+    return Session(volume, kept.series_uid, kept.screen, kept.which, kept.draft, file, kept.operator)

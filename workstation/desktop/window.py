@@ -24,7 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from dicom_io.evidence import Person
-from render import Picture, Protocol, RecipeError, Volume
+from render import Picture, Protocol, Recipe, RecipeError, Volume
 from workstation.desktop import dialogs, edits
 from workstation.desktop.beside import Tell, Works
 from workstation.desktop.charge import ChargePanel
@@ -37,12 +37,12 @@ from workstation.desktop.menus import Menus
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import LookPanel, Measures, Tray
 from workstation.desktop.report import ReportPanel
-from workstation.desktop.screen import Compared
+from workstation.desktop.screen import Compared, Screen, recipe_of
 from workstation.desktop.studies import Opened, Row
 from workstation.desktop.theme import Theme, style_sheet
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.worklist import WorkList
-from workstation.journal import SupervisionAct
+from workstation.journal import EventKind
 from workstation.people import readable
 
 _VERDICT_MS = 400  # after the last change
@@ -68,6 +68,7 @@ class MainWindow(QMainWindow):
         self.report: ReportPanel | None = None
         self.guide: Guide | None = None
         self.signed: bool = False
+        self._before: Screen | None = None  # the screen that the journal knows
         self.charge = ChargePanel()
         self._opening: tuple[str, int | None] | None = None
         self.setWindowTitle(tr("3D workstation — not cleared for diagnosis"))
@@ -239,6 +240,8 @@ class MainWindow(QMainWindow):
             box.activated.connect(self._verdict_timer.start)
         viewer.choose_tool("window")
         self.say(found.warning or tr("{title} is open.", title=found.title), bad=bool(found.warning))
+        self._before = found.session.screen
+        self._acted("opened")
         if found.session.screen.compared is not None:
             self._bring(found.session.screen.compared)
         self._changed()
@@ -352,16 +355,16 @@ class MainWindow(QMainWindow):
 
     def capture(self, frames: int) -> None:
         if self.viewer is not None:
+            before = len(self.viewer.session.screen.captures)
             self.viewer.capture(frames)
-            self.viewer.session.captured_by(self.person)
-            self._acted("image_selection")
+            self._captured(before)
 
     def run_protocol(self, protocol: Protocol) -> None:
         """All pictures of a protocol into the tray; they are drawn when the study is signed."""
         if self.viewer is not None:
+            before = len(self.viewer.session.screen.captures)
             self.viewer.do(edits.collected, protocol.recipes)
-            self.viewer.session.captured_by(self.person)
-            self._acted("image_selection")
+            self._captured(before)
             count = len(protocol.recipes)
             self.say(tr("{title}: {count} pictures captured.", title=protocol.title, count=count))
 
@@ -380,18 +383,35 @@ class MainWindow(QMainWindow):
             self.viewer.choose_preset(name)
             self.say(tr("Kept as {title}.", title=title))
 
-    def _acted(self, act: SupervisionAct) -> None:
-        if self.person is not None and self.person.role == "physician" and self.opened is not None:
-            self.opened.session.acted(act)
+    def _captured(self, before: int) -> None:
+        """Journals the pictures that are new in the tray: who chose them, of which view, cut in which way."""
+        if self.opened is None:
+            return
+        session = self.opened.session
+        if len(session.screen.captures) > before:
+            session.captured_by(self.person)
+        for capture in session.screen.captures[before:]:
+            if session.can_undo:
+                self._acted("view_adjustment", capture.recipe)
+            self._acted("image_selection", capture.recipe)
+
+    def _acted(self, act: EventKind, recipe: Recipe | None = None) -> None:
+        if self.opened is not None:
+            self.desk.note(self.opened, self.person, act, recipe)
 
     def _changed(self) -> None:
         if self.viewer is None:
             return
         session = self.viewer.session
-        if session.can_undo:
-            self._acted("view_adjustment")
-        if session.screen.solid.steps:
-            self._acted("mask_editing")
+        screen, before = session.screen, self._before
+        if before is not None:
+            if screen.solid.steps != before.solid.steps:
+                recipe = recipe_of(screen, "solid", 512, 512)
+                self._acted("mask_editing", recipe)
+            for gone in before.captures:
+                if gone.recipe not in [capture.recipe for capture in screen.captures]:
+                    self._acted("image_rejection", gone.recipe)
+        self._before = screen
         self.menus.actions["undo"].setEnabled(session.can_undo)
         self.menus.actions["redo"].setEnabled(session.can_redo)
         self._verdict_timer.start()
@@ -426,7 +446,6 @@ class MainWindow(QMainWindow):
                 self.lock()
             return
         opened, person = self.opened, self.person
-        self._acted("approval")
 
         def done(outcome: object) -> None:
             self.signed = True
@@ -469,6 +488,7 @@ class MainWindow(QMainWindow):
         if dialog.exec() and dialog.person is not None:
             self.person = dialog.person
             self._uncover()
+            self._acted("opened")  # a study that is open is open for who comes to it
         self._show_person()
         self._verdict_timer.start()
 
