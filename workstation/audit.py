@@ -20,13 +20,17 @@ from workstation.config import Config
 
 Outcome = Literal["0", "4", "8", "12"]  # PS3.15 Table A.5.2-1: success, minor, serious, major failure
 
+Action = Literal["C", "R", "U", "D"]  # create, read, update, delete
 # PS3.16 CID 400 (events), CID 401 (event types), CID 402 (roles), CID 404 (media), all of DCM.
-_ACTIVITY, _TRANSFERRED, _QUERY, _ALERT = (
+_ACTIVITY, _ACCESSED, _TRANSFERRED, _QUERY, _ALERT, _AUTHENTICATION = (
     ("110100", "Application Activity"),
+    ("110103", "DICOM Instances Accessed"),
     ("110104", "DICOM Instances Transferred"),
     ("110112", "Query"),
     ("110113", "Security Alert"),
+    ("110114", "User Authentication"),
 )
+_LOGIN, _LOGOUT = ("110122", "Login"), ("110123", "Logout")
 _START, _STOP = ("110120", "Application Start"), ("110121", "Application Stop")
 _NODE_AUTHENTICATION = ("110126", "Node Authentication")
 _APPLICATION, _SOURCE, _DESTINATION = (
@@ -76,14 +80,7 @@ class Trail:
         message = self._message(_TRANSFERRED, ours, at, outcome)
         for party, role in ((source, _SOURCE), (destination, _DESTINATION)):
             self._participant(message, party.ae_title, party.address, role, requestor=party.requestor)
-        study = self._object(message, what.study_uid, "2", "3", _STUDY_UID)
-        description = ET.SubElement(study, "ParticipantObjectDescription")
-        if what.accession:
-            ET.SubElement(description, "Accession", Number=what.accession)
-        for uid, count in sorted(what.classes.items()):
-            ET.SubElement(description, "SOPClass", UID=uid, NumberOfInstances=str(count))
-        if what.patient_id:
-            self._object(message, what.patient_id, "1", "1", ("2", "Patient Number"), system="RFC-3881")
+        self._study(message, what)
         self._write(message)
 
     def queried(self, source: Party, destination: Party, level: str, at: datetime) -> None:
@@ -92,6 +89,19 @@ class Trail:
         for party, role in ((source, _SOURCE), (destination, _DESTINATION)):
             self._participant(message, party.ae_title, party.address, role, requestor=party.requestor)
         self._object(message, level, "2", "3", ("110181", "SOP Class UID"))
+        self._write(message)
+
+    def authenticated(self, person_id: str, at: datetime, *, out: bool = False, outcome: Outcome = "0") -> None:
+        """Somebody signed in or out at this machine, or could not. Source: PS3.15 A.5.3.12."""
+        message = self._message(_AUTHENTICATION, "E", at, outcome, [_LOGOUT if out else _LOGIN])
+        self._participant(message, person_id, socket.gethostname(), None, requestor=True)
+        self._write(message)
+
+    def accessed(self, person_id: str, what: Moved, action: Action, at: datetime) -> None:
+        """DICOM Instances Accessed: somebody opened a study, or made and signed what is in it. PS3.15 A.5.3.6."""
+        message = self._message(_ACCESSED, action, at)
+        self._participant(message, person_id, socket.gethostname(), None, requestor=True)
+        self._study(message, what)
         self._write(message)
 
     def rejected(self, caller: Party, why: str, at: datetime) -> None:
@@ -120,8 +130,18 @@ class Trail:
             _code(identified, "EventTypeCode", kind)
         return message
 
+    def _study(self, message: ET.Element, what: Moved) -> None:
+        study = self._object(message, what.study_uid, "2", "3", _STUDY_UID)
+        description = ET.SubElement(study, "ParticipantObjectDescription")
+        if what.accession:
+            ET.SubElement(description, "Accession", Number=what.accession)
+        for uid, count in sorted(what.classes.items()):
+            ET.SubElement(description, "SOPClass", UID=uid, NumberOfInstances=str(count))
+        if what.patient_id:
+            self._object(message, what.patient_id, "1", "1", ("2", "Patient Number"), system="RFC-3881")
+
     def _participant(
-        self, message: ET.Element, user: str, address: str, role: tuple[str, str], *, requestor: bool
+        self, message: ET.Element, user: str, address: str, role: tuple[str, str] | None, *, requestor: bool
     ) -> None:
         participant = ET.SubElement(message, "ActiveParticipant", UserID=user, UserIsRequestor=str(requestor).lower())
         if address:
@@ -129,7 +149,8 @@ class Trail:
             kind = "2" if address.replace(".", "").isdigit() or ":" in address else "1"
             participant.set("NetworkAccessPointID", address)
             participant.set("NetworkAccessPointTypeCode", kind)
-        _code(participant, "RoleIDCode", role)
+        if role is not None:
+            _code(participant, "RoleIDCode", role)
 
     def _object(
         self,

@@ -20,7 +20,7 @@ from render.picture import to_rgb
 from tests.desktop.conftest import DOCTOR, PASSWORD, SAMPLE, TECHNOLOGIST
 from tests.desktop.gestures import drag, move, wheel
 from workstation.desktop import dialogs, edits
-from workstation.desktop.app import start
+from workstation.desktop.app import make_window, start
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import CropBox, Tray
 from workstation.desktop.screen import PANES, Measure, PaneName, recipe_of
@@ -359,6 +359,21 @@ def test_wrong_passwords_sign_nobody_in(window: MainWindow, qtbot: QtBot) -> Non
     dialog.accept()
     assert dialog.person is None and "ID or password is wrong" in dialog.error.text()
     assert dialog.password.text() == ""
+
+
+def test_who_signed_in_and_looked_stands_in_the_audit_trail(root: Path, qtbot: QtBot) -> None:
+    (root / "config.toml").write_text('[audit]\nfile = "audit.log"\n')
+    window = make_window(root)
+    qtbot.addWidget(window)
+    window.show()
+    sign_in(window)
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        window.open_series(window.desk.studies.rows()[0].series_uid)
+    window.lock()
+    window.close()
+    said = [line for line in (root / "audit.log").read_text().splitlines() if "DR1" in line]
+    assert [code in line for code, line in zip(("110122", "110103", "110123"), said, strict=True)] == [True] * 3
+    assert 'Number="DEMO-0001"' in said[1] and 'EventActionCode="R"' in said[1]
 
 
 def test_the_work_list_finds_and_takes_in(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:

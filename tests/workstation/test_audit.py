@@ -130,6 +130,23 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     assert detail is not None and base64.b64decode(detail.attrib["value"]).decode() == evil
 
 
+def test_who_came_looked_and_signed(tmp_path: Path) -> None:
+    trail, what = Trail(tmp_path / "a.log", "WS"), Moved("1.2", "ACC1", "P1", {CT: 3})
+    trail.authenticated("DR1", AT)
+    trail.authenticated("DR1", AT, outcome="4")
+    trail.accessed("DR1", what, "R", AT)
+    trail.accessed("DR1", what, "C", AT)
+    trail.authenticated("DR1", AT, out=True)
+    lines = (tmp_path / "a.log").read_text().splitlines()
+    codes = [("110114", "110122"), ("110114", "110122"), ("110103", ""), ("110103", ""), ("110114", "110123")]
+    assert events(lines) == codes
+    done = [ET.fromstring(line).find("EventIdentification") for line in lines]
+    assert [(e.attrib["EventActionCode"], e.attrib["EventOutcomeIndicator"]) for e in done if e is not None] == [
+        ("E", "0"), ("E", "4"), ("R", "0"), ("C", "0"), ("E", "0"),
+    ]  # fmt: skip
+    assert 'UserID="DR1"' in lines[2] and 'UID="' + CT in lines[2]
+
+
 def test_what_the_repository_does_not_take_waits(tmp_path: Path) -> None:
     authority = make(tmp_path, "authority")
     server = make(tmp_path, "server", authority)

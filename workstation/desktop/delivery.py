@@ -4,11 +4,13 @@ Knows no Qt. Delivery goes through the same pipeline as everything else.
 """
 
 import threading
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from dicom_io.derived import technique
 from dicom_io.evidence import Attestation, Evidence, ImageReference, Person, Product
+from dicom_io.instance import Instance
 from dicom_io.report_sr import WrittenReport
 from render import Recipe
 from render.engine.choice import Choice, choose
@@ -16,6 +18,7 @@ from render.engine.cpu import warm
 from render.protocols import Protocol, load_protocol, protocol_names
 from render.recipe import canonical_json, digest
 from render.settle import settled
+from workstation.audit import Action, by_study, trail_of
 from workstation.case import Case, CaseError, region_of
 from workstation.casebook import Record, Ruling
 from workstation.charge import Decision
@@ -35,6 +38,7 @@ from workstation.settling import file_of, own_charges, previous_of, read
 from workstation.site import Site
 
 _PROTOCOL = "desktop"
+NOBODY = "nobody signed in"
 # Which field of the desktop supplies what a reason asks for.
 _FIELDS: dict[str, str] = {
     "NO_RENDERING": "captures",
@@ -76,6 +80,7 @@ class Desk:
     def __init__(self, site: Site, people: People, region: str = "") -> None:
         self.site, self.people, self._region = site, people, region
         self.studies = Studies(site)
+        self._trail = trail_of(site.config, site.root)
         self._recorder = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._delivered: dict[tuple[str, int | None], str] = {}
         # Asking for the graphics processor starts a process: while the work list is read, not before the first picture.
@@ -100,6 +105,19 @@ class Desk:
             self.site.journal.record(uid, person, kind, at, about(volume.digest, drawn))
 
         self._recorder.submit(record)
+
+    def signed_in(self, person_id: str, *, out: bool = False, refused: bool = False) -> None:
+        """Leaves a trace of who came, went, or could not sign in."""
+        self._trail.authenticated(person_id, self.site.clock(), out=out, outcome="4" if refused else "0")
+
+    def opened_by(self, opened: Opened, person: Person | None) -> None:
+        """Leaves a trace of who looks at a study."""
+        self._accessed(opened, person, opened.series.instances, "R")
+
+    def _accessed(self, opened: Opened, person: Person | None, what: Iterable[Instance], action: Action) -> None:
+        who = person.id if person is not None else NOBODY
+        for study in by_study(what):
+            self._trail.accessed(who, study, action, self.site.clock())
 
     def close(self) -> None:
         """Lets the databases go."""
@@ -257,6 +275,7 @@ class Desk:
         keys = {capture.recipe.name for capture in session.screen.captures if capture.key}
         images = tuple(i for p in outcome.evidence.products if p.name in keys for i in p.images)
         self._file_report(opened, person, case, images)
+        self._accessed(opened, person, (*outcome.images, outcome.sr), "C")
         session.forget()
         known = self.site.casebook.sessions_by_sr()[outcome.sr.sop_instance_uid]
         self._delivered[opened.key] = known

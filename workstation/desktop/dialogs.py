@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -35,7 +35,9 @@ _TRIES = 3  # wrong signatures before the window is locked
 
 
 class SignIn(QDialog):
-    """person : who signed in."""
+    """person : who signed in. refused : the ID of who could not."""
+
+    refused = Signal(str)
 
     def __init__(self, people: People, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -62,6 +64,7 @@ class SignIn(QDialog):
         except PeopleError as error:
             self.error.setText(str(error))
             self.password.clear()
+            self.refused.emit(str(self.who.currentData()))
         else:
             super().accept()
 

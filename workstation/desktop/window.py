@@ -242,6 +242,7 @@ class MainWindow(QMainWindow):
         self.say(found.warning or tr("{title} is open.", title=found.title), bad=bool(found.warning))
         self._before = found.session.screen
         self._acted("opened")
+        self.desk.opened_by(found, self.person)
         if found.session.screen.compared is not None:
             self._bring(found.session.screen.compared)
         self._changed()
@@ -485,9 +486,13 @@ class MainWindow(QMainWindow):
         if self.person is not None:
             self.lock()
         dialog = dialogs.SignIn(self.desk.people, self)
+        dialog.refused.connect(lambda who: self.desk.signed_in(who, refused=True))
         if dialog.exec() and dialog.person is not None:
             self.person = dialog.person
+            self.desk.signed_in(self.person.id)
             self._uncover()
+            if self.opened is not None:
+                self.desk.opened_by(self.opened, self.person)
             self._acted("opened")  # a study that is open is open for who comes to it
         self._show_person()
         self._verdict_timer.start()
@@ -496,6 +501,7 @@ class MainWindow(QMainWindow):
         """Signs out and covers what is on the screen; the study stays open behind it."""
         if self.person is None:
             return
+        self.desk.signed_in(self.person.id, out=True)
         self.person = None
         self._show_person()
         if self.viewer is not None:
