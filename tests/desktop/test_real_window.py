@@ -191,8 +191,10 @@ def test_a_study_from_the_list_to_the_charge(display: str, tmp_path: Path) -> No
             reader.until(lambda: site.casebook.newest()[0].state == "charged", "nothing was charged")
             reader.until(lambda: all(e.done for e in site.outbox.list()), "not everything was sent")
         finally:
-            ImageGrab.grab(xdisplay=display).save(FOLDER / "real_window.png")
+            picture = ImageGrab.grab(xdisplay=display)
             process.kill()
+    FOLDER.mkdir(exist_ok=True)
+    picture.save(FOLDER / "real_window.png")
     (line,) = site.casebook.newest()[0].content["lines"]
     assert (line["code"], line["base"]) == ("76377", "70450")
     site.papers.engine.dispose()
