@@ -33,8 +33,8 @@ class Serving:
         # A process that says nothing ends, and with it whoever waits for its next line.
         self._limit = threading.Timer(self._limit_s, self._kill_all)
         self._limit.start()
-        listening = self.next()
-        assert listening["event"] == "listening"
+        # After a kill the process that decides may tell of what was left undone before the receivers listen.
+        listening = self.next("listening")
         self.port, self.ae_title = int(listening["port"]), str(listening["ae_title"])
         self.hl7_port = int(listening.get("hl7_port", 0))
         self.monitor_port = int(listening.get("monitor_port", 0))
