@@ -21,7 +21,7 @@ from dicom_io.uids import derived
 from render.geometry import GeometryError, affine_from, unit_vector
 from render.volume import Volume
 
-__all__ = ["Refused", "Slice", "Stack", "assemble", "build_volume", "find_stacks"]
+__all__ = ["Refused", "Slice", "Stack", "assemble", "build_volume", "find_stacks", "stacks_of"]
 
 Progress = Callable[[float], None]
 _TOGETHER = 16  # plain files that one task reads
@@ -37,18 +37,23 @@ def build_volume(
     Raises VolumeRefused with the reason when there is none, when a slice is missing, or when there are several and
     none was named; NotReadable when pixels cannot be decoded.
     """
-    found = find_stacks(series, bridge_gaps=bridge_gaps)
-    stacks = [s for s in found if isinstance(s, Stack)]
-    refused = [s for s in found if isinstance(s, Refused)]
-    if not stacks:
-        reasons = "; ".join(dict.fromkeys(r.reason for r in refused)) or "it holds no images"
-        raise VolumeRefused(f"Series {series.uid}: no volume was built: {reasons}")
+    stacks = stacks_of(series, bridge_gaps=bridge_gaps)
     if which is None and len(stacks) > 1:
         names = "; ".join(f"{n}: {s.label} ({len(s.slices)} slices)" for n, s in enumerate(stacks))
         raise VolumeRefused(f"Series {series.uid} holds {len(stacks)} volumes; say which: {names}.")
     if which is not None and not 0 <= which < len(stacks):
         raise VolumeRefused(f"Series {series.uid} has volumes 0 to {len(stacks) - 1}, not {which}.")
     return assemble(stacks[which or 0], progress)
+
+
+def stacks_of(series: Series, *, bridge_gaps: bool = False) -> list[Stack]:
+    """What the volumes of a series are made from, one or more. Raises VolumeRefused with the reasons for none."""
+    found = find_stacks(series, bridge_gaps=bridge_gaps)
+    stacks = [s for s in found if isinstance(s, Stack)]
+    if not stacks:
+        reasons = "; ".join(dict.fromkeys(r.reason for r in found if isinstance(r, Refused))) or "it holds no images"
+        raise VolumeRefused(f"Series {series.uid}: no volume was built: {reasons}")
+    return stacks
 
 
 def assemble(stack: Stack, progress: Progress | None = None) -> Volume:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from render.geometry import GeometryError, Vector, vector
+from render.geometry import GeometryError, Vector
 from render.recipe import CurvedReformat
 
 Points = NDArray[np.float64]
@@ -190,8 +190,3 @@ def _frames(middle: Points, tangents: Points, towards: Points) -> Points:
             mirrored = mirrored - over * (2.0 / square * float(_dot(over, mirrored)))
         found[n] = _unit(mirrored)
     return found
-
-
-def as_path(points: Points) -> tuple[Vector, ...]:
-    """(N, 3) as a recipe has it, to a micrometre."""
-    return tuple(vector(round(float(v), 3) for v in p) for p in points)

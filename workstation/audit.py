@@ -1,4 +1,4 @@
-"""The audit trail: who transferred, queried or served what, as DICOM audit messages. Source: PS3.15 A.5.
+"""The audit trail: who transferred, opened, signed or served what, as DICOM audit messages. Source: PS3.15 A.5.
 
 Each message is one line of XML in a file that is only appended to and flushed. It names patients by ID, as the standard
 has it, so the file is as confidential as the archive is. `transports/syslog.py` sends it on.
@@ -22,11 +22,10 @@ Outcome = Literal["0", "4", "8", "12"]  # PS3.15 Table A.5.2-1: success, minor, 
 
 Action = Literal["C", "R", "U", "D"]  # create, read, update, delete
 # PS3.16 CID 400 (events), CID 401 (event types), CID 402 (roles), CID 404 (media), all of DCM.
-_ACTIVITY, _ACCESSED, _TRANSFERRED, _QUERY, _ALERT, _AUTHENTICATION = (
+_ACTIVITY, _ACCESSED, _TRANSFERRED, _ALERT, _AUTHENTICATION = (
     ("110100", "Application Activity"),
     ("110103", "DICOM Instances Accessed"),
     ("110104", "DICOM Instances Transferred"),
-    ("110112", "Query"),
     ("110113", "Security Alert"),
     ("110114", "User Authentication"),
 )
@@ -81,14 +80,6 @@ class Trail:
         for party, role in ((source, _SOURCE), (destination, _DESTINATION)):
             self._participant(message, party.ae_title, party.address, role, requestor=party.requestor)
         self._study(message, what)
-        self._write(message)
-
-    def queried(self, source: Party, destination: Party, level: str, at: datetime) -> None:
-        """Query. What was asked for is left out: it names a patient who may not be theirs. Source: PS3.15 A.5.3.10."""
-        message = self._message(_QUERY, "E", at)
-        for party, role in ((source, _SOURCE), (destination, _DESTINATION)):
-            self._participant(message, party.ae_title, party.address, role, requestor=party.requestor)
-        self._object(message, level, "2", "3", ("110181", "SOP Class UID"))
         self._write(message)
 
     def authenticated(self, person_id: str, at: datetime, *, out: bool = False, outcome: Outcome = "0") -> None:

@@ -145,7 +145,7 @@ class Desk:
         if ruling is not None:
             reasons = tuple((r["sentence"], r["resolver"], "") for r in ruling.content["explanations"])
             lines = ruling.content["lines"]
-            charged = ", ".join(f"{'-'.join((x['code'], *x['modifiers']))} beside {x['base']}" for x in lines)
+            charged = ", ".join(_coded(x["code"], x["modifiers"], x["base"]) for x in lines)
             headline = f"Delivered: {TELLING.get(ruling.state, ruling.state)} {charged}".strip()
             return Verdict(headline, reasons, self._sent(opened.series.first.accession))
         if not opened.session.screen.captures:
@@ -160,7 +160,7 @@ class Desk:
             if reason.code not in _BY_SIGNING
         )
         lines_of = decision.lines or decision.proposed
-        codes = ", ".join(f"{'-'.join((x.code, *x.modifiers))} beside {x.base or 'no base yet'}" for x in lines_of)
+        codes = ", ".join(_coded(x.code, x.modifiers, x.base or "no base yet") for x in lines_of)
         if any(reason.severity == "deny" for reason in decision.reasons):
             return Verdict("Cannot be charged.", missing)
         if missing:
@@ -310,6 +310,11 @@ def _as_protocol(opened: Opened, region: str, recipes: tuple[Recipe, ...]) -> Pr
         _PROTOCOL, "Captured at the desktop", draft.clinical_use or "", region, opened.series.modality, unit,
         "chosen by the reader", recipes,
     )  # fmt: skip
+
+
+def _coded(code: str, modifiers: Iterable[str], base: str) -> str:
+    """A line of a charge as a coder says it."""
+    return f"{'-'.join((code, *modifiers))} beside {base}"
 
 
 def _warm() -> None:

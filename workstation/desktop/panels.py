@@ -40,6 +40,7 @@ class LookPanel(QWidget):
         super().__init__()
         self._viewer, unit = viewer, viewer.session.volume.unit
         self.presets, self.windows, self.styles = QComboBox(), QComboBox(), QComboBox()
+        self._listed_with = ""
         for window in windows_for(unit):
             self.windows.addItem(f"{window.title}{f'  ({window.key})' if window.key else ''}", window.name)
         for style, title in zip(STYLES, STYLE_TITLES, strict=True):
@@ -64,10 +65,11 @@ class LookPanel(QWidget):
 
     def refresh(self) -> None:
         solid, looks = self._viewer.session.screen.solid, self._viewer.looks
-        names = looks.presets_for(self._viewer.session.volume.unit)
-        if names != [self.presets.itemData(n) for n in range(self.presets.count())]:
+        if solid.transfer.name != self._listed_with:
+            # Another preset may be a new one; the files are not read for every move of a hand.
+            self._listed_with = solid.transfer.name
             self.presets.clear()
-            for name in names:
+            for name in looks.presets_for(self._viewer.session.volume.unit):
                 self.presets.addItem(looks.preset(name).title or name, name)
         self.presets.setCurrentIndex(self.presets.findData(solid.transfer.name))
         self.styles.setCurrentIndex(self.styles.findData(solid.style))

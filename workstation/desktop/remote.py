@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from dicom_io.query import FoundStudy
 from workstation.asking import Asked
 from workstation.asking import asked as asked_peer
+from workstation.desktop.studies import day
 from workstation.peers import PeersError, load_peers
 from workstation.people import readable
 from workstation.pipeline import Progress
@@ -20,10 +21,17 @@ class Found:
     @property
     def cells(self) -> tuple[str, ...]:
         s = self.study
-        date = f"{s.study_date[:4]}-{s.study_date[4:6]}-{s.study_date[6:]}" if len(s.study_date) == 8 else s.study_date
         count = "" if s.instances is None else str(s.instances)
         modalities = ", ".join(s.modalities)
-        return (readable(s.patient_name), s.patient_id, s.accession, date, modalities, s.description, count)
+        return (
+            readable(s.patient_name),
+            s.patient_id,
+            s.accession,
+            day(s.study_date),
+            modalities,
+            s.description,
+            count,
+        )
 
 
 @dataclass(frozen=True, slots=True)

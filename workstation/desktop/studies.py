@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from dicom_io.build_volume import assemble
+from dicom_io.build_volume import assemble, stacks_of
 from dicom_io.errors import NotReadable, VolumeRefused
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.series import Series, read_dataset
-from dicom_io.stacks import Refused, Stack, find_stacks
 from dicom_io.stamp import Stamp
 from render import Picture, Reformat, View, Volume, draw
 from render.geometry import cross, vector
@@ -27,6 +26,11 @@ OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
 TELLING: dict[str, str] = {"charged": "charged", "held": "held", "denied": "not billable"}
 STATES = ("received", "in work", "to sign", "held", "charged", "not billable")
 _PREVIEW_PX = 512
+
+
+def day(date: str) -> str:
+    """A DA as people write it; anything else as it is. Source: PS3.5 6.2."""
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 else date
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +58,19 @@ class Row:
     @property
     def day(self) -> str:
         """The study's date as people write it."""
-        return f"{self.date[:4]}-{self.date[4:6]}-{self.date[6:]}" if len(self.date) == 8 else self.date
+        return day(self.date)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A study on the screen. warning : what a reader has to know about its volume or its recovery."""
+    """A study on the screen. warning : what a reader has to know about its volume or its recovery. others : what it can
+    be compared with, itself first."""
 
     series: Series
     session: Session
     title: str
     warning: str = ""
+    others: tuple[Row, ...] = ()
 
     @property
     def key(self) -> tuple[str, int | None]:
@@ -149,13 +155,13 @@ class Studies:
         """Names of the volumes of a series, in their order. Raises VolumeRefused with the reason when it has none."""
         return tuple(
             f"{stack.label or 'the volume'}, {len(stack.slices)} slices"
-            for stack in _stacks(self.site.archive.series(series_uid))
+            for stack in stacks_of(self.site.archive.series(series_uid))
         )
 
     def preview(self, series_uid: str, which: int | None = None) -> Picture:
         """The middle image of a volume, in the time it takes to read it. Raises as `open`, and NotReadable."""
         series = self.site.archive.series(series_uid)
-        stack = _stacks(series)[which or 0]
+        stack = stacks_of(series)[which or 0]
         middle = max(len(stack.slices) // 2, 1)
         volume = assemble(replace(stack, slices=stack.slices[middle - 1 : middle + 1], uneven=""))
         screen = first_screen(volume, series.modality)
@@ -185,7 +191,7 @@ class Studies:
             screen = replace(first_screen(volume, series.modality), measures=self._measured(series, volume))
             session = Session(volume, series_uid, screen, which, file=file)
         title = f"{readable(self._header(series)[0])} — {series.modality} {series.description}"
-        return Opened(series, session, title, " ".join(warnings))
+        return Opened(series, session, title, " ".join(warnings), self.of_the_same_patient(series_uid))
 
     def _measured(self, series: Series, volume: Volume) -> tuple[Measure, ...]:
         """What the newest record of this volume holds of measures."""
@@ -219,17 +225,7 @@ class Studies:
         self, series_uid: str, which: int | None, progress: Callable[[float], None] | None
     ) -> tuple[Series, Volume]:
         series = self.site.archive.series(series_uid)
-        stacks = _stacks(series)
+        stacks = stacks_of(series)
         if which is None and len(stacks) > 1:
             raise VolumeRefused(f"Series {series_uid} holds {len(stacks)} volumes; say which.")
         return series, assemble(stacks[which or 0], progress)
-
-
-def _stacks(series: Series) -> list[Stack]:
-    """Raises VolumeRefused with the reasons when a series has no volume."""
-    found = find_stacks(series)
-    stacks = [stack for stack in found if isinstance(stack, Stack)]
-    if not stacks:
-        reasons = "; ".join(dict.fromkeys(r.reason for r in found if isinstance(r, Refused))) or "it holds no images"
-        raise VolumeRefused(f"Series {series.uid}: no volume was built: {reasons}")
-    return stacks

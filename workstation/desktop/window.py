@@ -263,7 +263,7 @@ class MainWindow(QMainWindow):
             act = partial(self.run_protocol, protocol)
             self.menus.protocols.addAction(protocol.title).triggered.connect(lambda _=False, act=act: act())
         self.menus.comparisons.addAction(tr("Nothing")).triggered.connect(lambda _=False: self.compare_no_more())
-        for row in self.desk.studies.of_the_same_patient(found.series.uid):
+        for row in found.others:
             title = f"{row.day}  {row.modality} {row.description}"
             if row.series_uid == found.series.uid:
                 title = tr("Another volume of this series")
@@ -409,9 +409,11 @@ class MainWindow(QMainWindow):
             if screen.solid.steps != before.solid.steps:
                 recipe = recipe_of(screen, "solid", 512, 512)
                 self._acted("mask_editing", recipe)
-            for gone in before.captures:
-                if gone.recipe not in [capture.recipe for capture in screen.captures]:
-                    self._acted("image_rejection", gone.recipe)
+            if screen.captures is not before.captures:
+                kept = {capture.recipe for capture in screen.captures}
+                for gone in before.captures:
+                    if gone.recipe not in kept:
+                        self._acted("image_rejection", gone.recipe)
         self._before = screen
         self.menus.actions["undo"].setEnabled(session.can_undo)
         self.menus.actions["redo"].setEnabled(session.can_redo)
