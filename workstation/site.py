@@ -84,6 +84,6 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         outbox=outbox,
         casebook=Casebook(database, outbox),
         commitments=Commitments(database),
-        arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s, Expected(root, settings)),
+        arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s, Expected(root, settings, clock)),
         clock=clock,
     )

@@ -20,6 +20,7 @@ from dicom_io.send import send
 from dicom_io.tls import Tls, server_context
 from tests.dicom_io.certificates import make
 from tests.dicom_io.synthetic import CT, grid, ramp, write_series
+from tests.workstation.audit_messages import checked
 from tests.workstation.running import Serving
 from workstation.audit import Moved, Party, Trail
 from workstation.peers import KnownPeer, add_peer
@@ -68,20 +69,6 @@ class Repository:
                 data = rest[int(length) :]
 
 
-def events(lines: list[str]) -> list[tuple[str, str]]:
-    """(event, first participant's role) of each message; every one parses and has its parts in the schema's order."""
-    found = []
-    order = ["EventIdentification", "ActiveParticipant", "AuditSourceIdentification", "ParticipantObjectIdentification"]
-    for line in lines:
-        message = ET.fromstring(line)
-        places = [order.index(part.tag) for part in message]
-        assert places == sorted(places) and {0, 1, 2} <= set(places)
-        event, kind = message.find("EventIdentification/EventID"), message.find("EventIdentification/EventTypeCode")
-        assert event is not None
-        found.append((event.attrib["csd-code"], kind.attrib["csd-code"] if kind is not None else ""))
-    return found
-
-
 def test_serve_leaves_a_trail_and_ships_it(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
@@ -101,7 +88,7 @@ def test_serve_leaves_a_trail_and_ships_it(tmp_path: Path) -> None:
                 echo(there, "STRANGER")
             assert serving.terminate() == (0, "stopped")
         lines = (root / "audit.log").read_text(encoding="utf-8").splitlines()
-        assert sorted(events(lines)) == sorted(
+        assert sorted(checked(lines)) == sorted(
             [("110100", "110120"), ("110104", ""), ("110113", "110126"), ("110100", "110121")]
         )
         assert (root / "audit.log").stat().st_mode & 0o077 == 0
@@ -125,7 +112,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     trail.transferred(Party(evil, "10.0.0.1", True), Party("B", "host", False), Moved("1.2", evil, evil, {CT: 1}), AT)
     trail.rejected(Party(evil, "::1", True), evil, AT)
     lines = (tmp_path / "a.log").read_text().splitlines()
-    assert [code for code, _ in events(lines)] == ["110104", "110113"]
+    assert [code for code, _ in checked(lines)] == ["110104", "110113"]
     detail = ET.fromstring(lines[1]).find("ParticipantObjectIdentification/ParticipantObjectDetail")
     assert detail is not None and base64.b64decode(detail.attrib["value"]).decode() == evil
 
@@ -139,7 +126,7 @@ def test_who_came_looked_and_signed(tmp_path: Path) -> None:
     trail.authenticated("DR1", AT, out=True)
     lines = (tmp_path / "a.log").read_text().splitlines()
     codes = [("110114", "110122"), ("110114", "110122"), ("110103", ""), ("110103", ""), ("110114", "110123")]
-    assert events(lines) == codes
+    assert checked(lines) == codes
     done = [ET.fromstring(line).find("EventIdentification") for line in lines]
     assert [(e.attrib["EventActionCode"], e.attrib["EventOutcomeIndicator"]) for e in done if e is not None] == [
         ("E", "0"), ("E", "4"), ("R", "0"), ("C", "0"), ("E", "0"),
