@@ -1,7 +1,8 @@
 """The audit trail: who asked for, transferred, opened, signed or changed what, as DICOM audit messages.
 
-Each message is one line of XML in a file that is only appended to and flushed. It names patients by ID, as the standard
-has it, so the file is as confidential as the archive is. `transports/syslog.py` sends it on. Source: PS3.15 A.5.
+Each message is one line of XML in a file that is only appended to and flushed (`audit_file`). It names patients by ID,
+as the standard has it, so the file is as confidential as the archive is. `transports/syslog.py` sends it on. Source:
+PS3.15 A.5.
 """
 
 import base64
@@ -17,6 +18,7 @@ from typing import Literal
 from xml.etree import ElementTree as ET
 
 from dicom_io.instance import Instance
+from workstation.audit_file import AuditFile
 from workstation.config import Config
 
 Outcome = Literal["0", "4", "8", "12"]  # PS3.15 Table A.5.2-1: success, minor, serious, major failure
@@ -88,7 +90,7 @@ class Question:
 class Trail:
     """The audit trail of a site; `file` None where the settings want none."""
 
-    file: Path | None
+    file: AuditFile | None
     station: str
 
     def started(self, at: datetime, *, stopped: bool = False) -> None:
@@ -195,9 +197,9 @@ class Trail:
 
     def _ends(self, message: ET.Element, source: Party, destination: Party, person_id: str) -> None:
         """Both nodes, and who had them do it: of several requestors a message names one. Source: PS3.15 A.5.2."""
+        asks = None if person_id else _SOURCE if source.requestor else _DESTINATION if destination.requestor else None
         for party, role in ((source, _SOURCE), (destination, _DESTINATION)):
-            requestor = party.requestor and not person_id
-            self._participant(message, party.ae_title, party.address, role, requestor=requestor)
+            self._participant(message, party.ae_title, party.address, role, requestor=role == asks)
         if person_id:
             self._participant(message, person_id, this_machine(), None, requestor=True)
 
@@ -249,13 +251,7 @@ class Trail:
             element.attrib.update({name: _UNWRITABLE.sub("\ufffd", value) for name, value in element.attrib.items()})
             element.text = _UNWRITABLE.sub("\ufffd", element.text) if element.text else None
         line = ET.tostring(message, encoding="unicode").replace("\n", " ") + "\n"
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(handle, line.encode())  # one call, so that lines of several processes never mix
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        self.file.append(line.encode())
 
 
 def this_machine() -> str:
@@ -276,7 +272,11 @@ def by_study(instances: Iterable[Instance]) -> list[Moved]:
 
 def trail_of(config: Config, root: Path) -> Trail:
     """The trail that the settings want."""
-    return Trail(root / config.audit.file if config.audit is not None else None, config.station_name)
+    audit = config.audit
+    if audit is None:
+        return Trail(None, config.station_name)
+    file = AuditFile(root / audit.file, audit.max_mb << 20, audit.keep_files, ships=bool(audit.host))
+    return Trail(file, config.station_name)
 
 
 def _code(parent: ET.Element, name: str, code: tuple[str, str], system: str = "DCM") -> None:
