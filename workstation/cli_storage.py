@@ -131,7 +131,7 @@ def release(name: Name, as_json: Json = False) -> None:
     from dicom_io.quarantine import release as let_in
     from workstation.site import open_site
 
-    kept = let_in(open_site(root()).archive, name).instance
+    kept = let_in(open_site(root()).archive, name)
     show(
         as_json,
         {"sop_instance_uid": kept.sop_instance_uid},
