@@ -20,7 +20,7 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 from sqlalchemy.exc import OperationalError
 
-from dicom_io import receive
+from dicom_io import dimse
 from dicom_io.archive import Archive, Kept
 from dicom_io.associate import Peer, echo
 from dicom_io.capabilities import EXPLICIT_LITTLE, IMPLICIT_LITTLE, STORAGE_CLASSES
@@ -180,7 +180,10 @@ def test_a_rejected_association_is_said(archive: Archive) -> None:
     try:
         port = server.server_address[1]
         echo(Peer("127.0.0.1", port, "PACS"))
-        with pytest.raises(PeerUnreachable, match="rejected the association from WORKSTATION; check both AE titles"):
+        with pytest.raises(
+            PeerUnreachable,
+            match="rejected the association from WORKSTATION: it does not answer to the called AE title 'WRONG'",
+        ):
             echo(Peer("127.0.0.1", port, "WRONG"))
     finally:
         server.shutdown()
@@ -198,7 +201,7 @@ def test_a_full_disk_is_answered_a700_and_the_next_send_succeeds(
 
     with Receiver(archive) as receiver, Sender(peer(receiver)) as sender:
         with monkeypatch.context() as patch:
-            patch.setattr(Archive if what == "index" else receive, "_index" if what == "index" else "_write", full)
+            patch.setattr(Archive if what == "index" else dimse, "_index" if what == "index" else "spool", full)
             answer = sender.send(instances[0])
         assert answer.status == 0xA700 and not answer.accepted
         assert files(archive, "spool") == [] and archive.all_series() == ()
