@@ -211,7 +211,7 @@ class Association:
                 if not answer.pending:
                     return
         except (Broken, Ended, BadCommand) as error:
-            self.abort(error.pdu if isinstance(error, Broken) else b"")
+            self.abort(ABORTED if isinstance(error, BadCommand) else error.pdu)
             raise ConnectionBroke(f"{self.peer}: the connection broke before it answered: it {error}.") from error
         except BaseException:
             self.abort()

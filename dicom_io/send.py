@@ -149,7 +149,7 @@ def _store(association: Association, instance: Instance, context_id: int, data: 
 
 def _converted(instance: Instance, syntax: str) -> bytes:
     """The data set in an uncompressed little endian transfer syntax, or in its own, with the values that it has."""
-    ds = pydicom.dcmread(instance.path)
+    ds = pydicom.dcmread(instance.path, force=True)  # which are old devices' files, without a preamble, too
     if syntax == instance.transfer_syntax_uid and syntax not in NATIVE_SYNTAXES:
         return encoded(ds, EXPLICIT_LITTLE)  # as all of the compressed ones are written (PS3.5 A.4)
     if instance.transfer_syntax_uid not in NATIVE_SYNTAXES and instance.samples == 1:
