@@ -1,7 +1,10 @@
 """The Storage SCU: an instance goes in the transfer syntax it is kept in, decompressed only where the peer needs it."""
 
 import os
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -80,24 +83,52 @@ def send(
     peer: Peer,
     calling: str = "WORKSTATION",
     progress: Callable[[Sent], None] | None = None,
+    associations: int = 1,
 ) -> list[Sent]:
-    """Sends instances one after the other; a result for each, in order.
+    """Sends instances, on so many associations at once; a result for each, in their order.
+
+    progress : called with each result as it comes, by one thread at a time. A peer that takes fewer associations gets
+    everything on those that it takes.
 
     Raises PeerUnreachable when no association comes about at first. When it breaks later and none comes about again,
     the rest is reported as not sent.
     """
-    results: list[Sent] = []
-    with Sender(peer, calling, list(dict.fromkeys(map(_kind, instances)))[: _MOST_CONTEXTS // 2]) as sender:
-        for instance in instances:
-            try:
-                results.append(sender.send(instance))
-            except PeerUnreachable as error:
-                if not results:
-                    raise
-                results.append(Sent(instance.sop_instance_uid, None, str(error)))
-            if progress is not None:
-                progress(results[-1])
-    return results
+    kinds = list(dict.fromkeys(map(_kind, instances)))[: _MOST_CONTEXTS // 2]
+    todo = deque(enumerate(instances))
+    results: dict[int, Sent] = {}
+    telling = threading.Lock()
+
+    def work(first: bool) -> None:
+        with Sender(peer, calling, kinds) as sender:
+            while todo:
+                try:
+                    number, instance = todo.popleft()
+                except IndexError:
+                    return  # another was faster
+                try:
+                    sent = sender.send(instance)
+                except PeerUnreachable as error:
+                    if not first:
+                        todo.appendleft((number, instance))
+                        return
+                    if not results:
+                        raise
+                    sent = Sent(instance.sop_instance_uid, None, str(error))
+                with telling:
+                    results[number] = sent
+                    if progress is not None:
+                        progress(sent)
+
+    with ThreadPoolExecutor(max(1, associations)) as pool:
+        others = [pool.submit(work, False) for _ in range(min(associations, len(instances)) - 1)]
+        try:
+            work(True)
+            for other in others:
+                other.result()
+            work(True)  # what another took and could not send
+        finally:
+            todo.clear()
+    return [results[number] for number in sorted(results)]
 
 
 def _kind(instance: Instance) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from pynetdicom.dsutils import encode
 from sqlalchemy.exc import OperationalError
 
 from dicom_io import dimse
+from dicom_io.accept import Rules
 from dicom_io.archive import Archive, Kept
 from dicom_io.associate import Peer, echo
 from dicom_io.capabilities import EXPLICIT_LITTLE, IMPLICIT_LITTLE, STORAGE_CLASSES
@@ -328,6 +329,25 @@ def test_a_file_gone_since_is_reported_and_the_rest_is_sent(instances: tuple[Ins
     with Receiver(archive) as receiver:
         results = send(instances[:3], peer(receiver))
     assert [r.accepted for r in results] == [True, False, True]
+
+
+@pytest.mark.parametrize("allowed", [1, 3])
+def test_several_associations_as_far_as_the_peer_takes_them(archive: Archive, tmp_path: Path, allowed: int) -> None:
+    sent = write_series(tmp_path / "many", ramp((24, 16, 16)), grid()).instances
+    told: list[str] = []
+    with Receiver(archive, rules=Rules(max_associations=allowed)) as receiver:
+        results = send(sent, peer(receiver), progress=lambda s: told.append(s.sop_instance_uid), associations=3)
+        assert receiver.counts["associations_accepted"] >= 1
+        assert receiver.counts["associations_rejected"] <= (2 if allowed == 1 else 0)
+    assert [r.sop_instance_uid for r in results] == [i.sop_instance_uid for i in sent]
+    assert all(r.accepted for r in results)
+    assert sorted(told) == sorted(i.sop_instance_uid for i in sent)
+    assert len(archive.all_series()[0].instances) == 24
+
+
+def test_several_associations_to_nobody_are_said(instances: tuple[Instance, ...]) -> None:
+    with nobody() as unreachable, pytest.raises(PeerUnreachable, match="nobody listens there"):
+        send(instances, unreachable, associations=4)
 
 
 def test_kinds_that_were_not_proposed_at_first(tmp_path: Path, archive: Archive) -> None:
