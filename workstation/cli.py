@@ -518,6 +518,7 @@ def send(
     port: Annotated[int, typer.Argument(min=1, max=65535)],
     calling: Annotated[str, typer.Option("-aet", help="Our AE title.", callback=_ae_title)] = "WORKSTATION",
     called: Annotated[str, typer.Option("-aec", help="The peer's AE title.", callback=_ae_title)] = "ANY-SCP",
+    associations: Annotated[int, typer.Option(min=1, max=16, help="So many at once.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; count the instances.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -530,7 +531,7 @@ def send(
     if dry_run:
         _show(as_json, {"instances": len(instances)}, f"{len(instances)} instances would be sent to {host}:{port}.")
         return
-    results = c_store(instances, Peer(host, port, called), calling)
+    results = c_store(instances, Peer(host, port, called), calling, associations=associations)
     refused = [f"{r.sop_instance_uid}: {r.detail}" for r in results if not r.accepted]
     result = {"accepted": len(results) - len(refused), "refused": refused}
     _show(as_json, result, "\n".join([f"{len(results) - len(refused)} instances accepted.", *refused]))

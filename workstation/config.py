@@ -44,6 +44,7 @@ class Destination:
     retry_s, retry_max_s : the pause after a failure, doubled with each further one up to the maximum, in seconds.
     archived_when : what it takes that an image counts as archived (dicom): kept here, acknowledged by the destination,
     or committed by it, for which it is asked (storage commitment), again after commitment_retry_s.
+    associations : how many images go there at once (dicom).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -75,6 +76,7 @@ class Destination:
     token_file: str = ""
     archived_when: Literal["kept", "acknowledged", "committed"] = "kept"
     commitment_retry_s: Annotated[float, Field(gt=0)] = 3600.0
+    associations: Annotated[int, Field(ge=1, le=16)] = 2
 
     def __post_init__(self) -> None:
         if self.archived_when != "kept" and (self.kind != "dicom" or "images" not in self.takes):

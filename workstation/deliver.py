@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from queue import SimpleQueue
 
 from filelock import FileLock, Timeout
 
@@ -33,7 +34,13 @@ def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery]
             stack.enter_context(FileLock(site.root / "outbox.lock", timeout=0))
         except Timeout:
             return ()
-        senders: dict[str, Sender] = {}
+        free: dict[str, SimpleQueue[Sender]] = {}
+        for destination in site.config.destinations:
+            if destination.kind == "dicom":
+                free[destination.name] = SimpleQueue()
+                for _ in range(destination.associations):
+                    sender = Sender(peer_of(destination, site.root), site.config.ae_title)
+                    free[destination.name].put(stack.enter_context(sender))
 
         def deliver(message: Message) -> Delivery:
             if message.path is not None:
@@ -42,10 +49,11 @@ def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery]
             if destination is None:
                 return Delivery("failed", f"No destination {message.destination!r} in the settings any more.")
             if destination.kind == "dicom":
-                if destination.name not in senders:
-                    peer = peer_of(destination, site.root)
-                    senders[destination.name] = stack.enter_context(Sender(peer, site.config.ae_title))
-                return dicom.deliver(message, senders[destination.name])
+                sender = free[destination.name].get()
+                try:
+                    return dicom.deliver(message, sender)
+                finally:
+                    free[destination.name].put(sender)
             return _deliver(message, destination, site.root)
 
         def pause(entry: Entry) -> timedelta:
@@ -54,7 +62,11 @@ def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery]
                 return timedelta(0)
             return backoff(entry, destination.retry_s, destination.retry_max_s)
 
-        tried = site.outbox.drain(deliver, site.clock, pause)
+        def side_by_side(message: Message) -> int:
+            destination = site.config.destination(message.destination)
+            return destination.associations if destination is not None and destination.kind == "dicom" else 1
+
+        tried = site.outbox.drain(deliver, site.clock, pause, side_by_side)
     _audit(site, [message for message, delivery in tried if delivery.outcome == "acknowledged"])
     waited = {d.name for d in site.config.destinations if d.archived_when == "acknowledged"}
     for accession in {m.accession for m, d in tried if d.outcome == "acknowledged" and m.destination in waited} - {""}:

@@ -8,10 +8,12 @@ a time.
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal, Self
 
 from sqlalchemy import (
@@ -50,6 +52,7 @@ State = Literal["queued", "retrying", "acknowledged", "operator", "withdrawn"]
 
 # A receiver that refuses three times waits for a person.
 TRIES = 3
+_MOST_AT_ONCE = 16
 
 _metadata = MetaData()
 _message = Table(
@@ -267,6 +270,7 @@ class Outbox:
         deliver: Callable[[Message], Delivery],
         clock: Callable[[], datetime],
         pause: Callable[[Entry], timedelta] = lambda entry: timedelta(0),
+        at_once: Callable[[Message], int] = lambda message: 1,
     ) -> tuple[tuple[Message, Delivery], ...]:
         """Try once to deliver everything pending, oldest first; return what was tried and how it ended.
 
@@ -276,26 +280,18 @@ class Outbox:
         message as it was.
 
         pause : how long to wait after the last attempt at a message, see `backoff`.
+        at_once : how many messages go to the destination of this one at a time, each on a thread; where that is more
+        than one, none of them waits for another.
         """
         tried: list[tuple[Message, Delivery]] = []
         waiting: set[tuple[str, str, str]] = set()
         down: set[str] = set()
         silent: dict[str, int] = defaultdict(int)
-        for entry in self._open():
-            message = entry.message
-            # Without an accession there is nothing to keep an order in.
-            turns = {(message.destination, "accession", message.accession or message.key)}
-            if message.account:
-                turns.add((message.destination, "account", message.account))
-            blocked = bool(turns & waiting) or message.destination in down
-            waiting |= turns
-            if blocked or entry.state == "operator":
-                continue
-            # A clock that was set back must not hold a message until it has caught up.
-            if entry.last_at is not None and timedelta(0) <= clock() - entry.last_at < pause(entry):
-                continue
+        under_way: dict[str, deque[tuple[Message, Future[Delivery]]]] = defaultdict(deque)
+
+        def ended(message: Message, result: Callable[[], Delivery]) -> Delivery:
             try:
-                delivery = deliver(message)
+                delivery = result()
             except OSError as error:
                 delivery = Delivery("failed", str(error))
                 down.add(message.destination)
@@ -305,8 +301,35 @@ class Outbox:
             silent[message.destination] = silent[message.destination] + 1 if delivery.outcome == "failed" else 0
             if silent[message.destination] >= TRIES:
                 down.add(message.destination)
-            if delivery.outcome == "acknowledged":
-                waiting -= turns
+            return delivery
+
+        with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
+            for entry in self._open():
+                message = entry.message
+                many = min(at_once(message), _MOST_AT_ONCE)
+                # Without an accession there is nothing to keep an order in.
+                own = message.accession if many == 1 else ""
+                turns = {(message.destination, "accession", own or message.key)}
+                if message.account:
+                    turns.add((message.destination, "account", message.account))
+                blocked = bool(turns & waiting) or message.destination in down
+                waiting |= turns
+                if blocked or entry.state == "operator":
+                    continue
+                # A clock that was set back must not hold a message until it has caught up.
+                if entry.last_at is not None and timedelta(0) <= clock() - entry.last_at < pause(entry):
+                    continue
+                if many > 1:
+                    going = under_way[message.destination]
+                    going.append((message, pool.submit(deliver, message)))
+                    if len(going) >= many:
+                        first, future = going.popleft()
+                        ended(first, future.result)
+                elif ended(message, partial(deliver, message)).outcome == "acknowledged":
+                    waiting -= turns
+            for going in under_way.values():
+                for message, future in going:
+                    ended(message, future.result)
         return tuple(tried)
 
     def answered_later(self, answer: Acknowledgement, at: datetime) -> str:
