@@ -13,7 +13,7 @@ from pydicom import dcmread
 from dicom_io import upkeep
 from dicom_io.archive import Archive
 from dicom_io.errors import InstanceConflict, NotFound
-from dicom_io.quarantine import differences, discard, finish_releases, quarantined, release
+from dicom_io.quarantine import compared, differences, discard, finish_releases, quarantined, release
 from dicom_io.uids import derived
 from tests.dicom_io.synthetic import grid, image, ramp
 
@@ -110,6 +110,24 @@ def test_a_release_that_is_killed_is_done_or_not(tmp_path: Path, study: str) -> 
     before, after = ("P-1", "P-2"), ("P-2", "P-1")
     assert states == sorted(states) and {*states} == {before, after} and states[-1] == after
     assert all(state_of(copy) == after for copy in again)
+
+
+def test_one_whose_other_has_gone_is_released_too(archive: Archive) -> None:
+    (aside,) = quarantined(archive)
+    going = [one for one in archive.shelved() if one.sop_instance_uid == aside.sop_instance_uid]
+    upkeep.prune(archive, going)
+    assert [how for _, how in compared(archive)] == ["alone"]
+    assert release(archive, aside.name).patient_id == "P-2"
+    assert quarantined(archive) == () and list(upkeep.verify(archive)) == []
+    assert sum(len(s.instances) for s in archive.all_series()) == 3
+
+
+def test_one_that_is_in_no_index_gives_way_and_is_not_lost(archive: Archive) -> None:
+    (aside,) = quarantined(archive)
+    archive.forget([aside.sop_instance_uid])  # as a power cut may leave it
+    assert release(archive, aside.name).patient_id == "P-2"
+    (other,) = quarantined(archive)
+    assert release(archive, other.name).patient_id == "P-1"
 
 
 def test_a_discarded_one_is_gone(archive: Archive) -> None:
