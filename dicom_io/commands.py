@@ -23,7 +23,7 @@ PROCESSING_FAILURE = 0x0110
 PENDING = (0xFF00, 0xFF01)
 
 _CLASS, _REQUESTED_CLASS, _FIELD, _ID, _ANSWERED = 0x0002, 0x0003, 0x0100, 0x0110, 0x0120
-_DESTINATION, _PRIORITY, _SET_TYPE, _STATUS, _COMMENT = 0x0600, 0x0700, 0x0800, 0x0900, 0x0902
+_DESTINATION, _PRIORITY, _SET_TYPE, _STATUS, _COMMENT, _ERROR = 0x0600, 0x0700, 0x0800, 0x0900, 0x0902, 0x0903
 _INSTANCE, _REQUESTED_INSTANCE, _EVENT, _ACTION = 0x1000, 0x1001, 0x1002, 0x1008
 _REMAINING, _COMPLETED, _FAILED, _WARNINGS = 0x1020, 0x1021, 0x1022, 0x1023
 _MEDIUM = 0x0000
@@ -37,7 +37,8 @@ class BadCommand(ValueError):  # noqa: N818 - reads as a sentence where it is ra
 class Command:
     """A request, or an answer to one; its UIDs are the affected or the requested ones, whichever the message has.
 
-    type_id : of an event or an action. comment : the peer's words for people. remaining, completed, failed, warnings :
+    type_id : of an event or an action. comment : the peer's words for people, error_id : its
+    number for what is wrong. remaining, completed, failed, warnings :
     sub-operations of C-GET and C-MOVE, None where it does not say. move_destination : AE title.
     """
 
@@ -49,6 +50,7 @@ class Command:
     type_id: int = 0
     status: int = 0
     comment: str = ""
+    error_id: int = 0
     remaining: int | None = None
     completed: int | None = None
     failed: int | None = None
@@ -92,6 +94,7 @@ def read_command(data: bytes | bytearray) -> Command:
             type_id=number(_EVENT, 0) or number(_ACTION, 0),
             status=number(_STATUS, 0),
             comment=found.get(_COMMENT, b"").decode("ascii", "replace").strip("\0 "),
+            error_id=number(_ERROR, 0),
             remaining=count(_REMAINING),
             completed=count(_COMPLETED),
             failed=count(_FAILED),

@@ -36,21 +36,22 @@ AeTitle = Annotated[str, AfterValidator(checked_ae_title)]
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where messages go. `takes` says which: images (with their SR), charges, or both.
+    """Where messages go. `takes` says which: images (with their SR), charges, or both; performed steps for mpps alone.
 
-    kind dicom needs host, port and ae_title; mllp needs host and port; folder and sheet need folder, relative to the
-    state folder or absolute; fhir needs url (a server) or folder; dicomweb needs url (of the services, for STOW-RS).
+    kinds dicom and mpps need host, port and ae_title; mllp needs host and port; folder and sheet need folder, relative
+    to the state folder or absolute; fhir needs url (a server) or folder; dicomweb needs url (of its services).
     entities : whose charges it takes, all if empty: a hospital's biller the technical part, a practice's the other one.
     retry_s, retry_max_s : the pause after a failure, doubled with each further one up to the maximum, in seconds.
     archived_when : what it takes that an image counts as archived (dicom): kept here, acknowledged by the destination,
     or committed by it, for which it is asked (storage commitment), again after commitment_retry_s.
-    associations : how many images go there at once (dicom).
+    associations : how many images go there at once (dicom). completed_when : the performed procedure step ends (mpps)
+    when its charge is decided, with the codes that are billed, or when the pictures and their record are kept.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     name: str
-    kind: Literal["dicom", "dicomweb", "mllp", "folder", "sheet", "fhir"]
-    takes: tuple[Literal["images", "charges"], ...]
+    kind: Literal["dicom", "dicomweb", "mpps", "mllp", "folder", "sheet", "fhir"]
+    takes: tuple[Literal["images", "charges", "steps"], ...]
     host: str = "127.0.0.1"
     port: int = 0
     ae_title: AeTitle = "ANY-SCP"
@@ -76,6 +77,7 @@ class Destination:
     token_file: str = ""
     archived_when: Literal["kept", "acknowledged", "committed"] = "kept"
     commitment_retry_s: Annotated[float, Field(gt=0)] = 3600.0
+    completed_when: Literal["charged", "recorded"] = "charged"
     associations: Annotated[int, Field(ge=1, le=16)] = 2
 
     def __post_init__(self) -> None:
@@ -83,7 +85,7 @@ class Destination:
             raise ValueError(f"destination {self.name!r}: archived_when is for images that go to dicom")
         if self.kind in ("folder", "sheet") and not self.folder:
             raise ValueError(f"destination {self.name!r} of kind {self.kind} needs `folder`")
-        if self.kind in ("dicom", "mllp") and not 0 < self.port < 65536:
+        if self.kind in ("dicom", "mpps", "mllp") and not 0 < self.port < 65536:
             raise ValueError(f"destination {self.name!r} of kind {self.kind} needs `port`")
         if self.kind == "fhir" and bool(self.url) == bool(self.folder):
             raise ValueError(f"destination {self.name!r} of kind fhir needs either `url` or `folder`")
@@ -91,6 +93,8 @@ class Destination:
             raise ValueError(f"destination {self.name!r} of kind dicomweb needs `url`")
         if self.url and not re.match(r"https?://[^/]", self.url):
             raise ValueError(f"destination {self.name!r}: url {self.url!r} does not begin with http:// or https://")
+        if ("steps" in self.takes) != (self.kind == "mpps") or (self.kind == "mpps" and len(self.takes) > 1):
+            raise ValueError(f'destination {self.name!r}: takes = ["steps"] goes with kind mpps, and neither without')
         if "images" in self.takes and self.kind in ("mllp", "sheet", "fhir"):
             raise ValueError(f"destination {self.name!r}: images do not travel over {self.kind.upper()}")
         if "charges" in self.takes and self.kind in ("dicom", "dicomweb"):

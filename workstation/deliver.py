@@ -19,7 +19,7 @@ from workstation.config import Destination
 from workstation.outbox import Delivery, Entry, Message, backoff
 from workstation.reach import peer_of, server_of, tls_files, token_of
 from workstation.site import Site
-from workstation.transports import dicom, dicomweb, fhir_server, folder, mllp, sheet
+from workstation.transports import dicom, dicomweb, fhir_server, folder, mllp, mpps, sheet
 from workstation.transports.folder import FolderError
 
 
@@ -54,7 +54,7 @@ def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery]
                     return dicom.deliver(message, sender)
                 finally:
                     free[destination.name].put(sender)
-            return _deliver(message, destination, site.root)
+            return _deliver(message, destination, site.root, site.config.ae_title)
 
         def pause(entry: Entry) -> timedelta:
             destination = site.config.destination(entry.message.destination)
@@ -102,7 +102,7 @@ def check(site: Site) -> list[dict[str, str]]:
 
 def _reach(destination: Destination, site: Site) -> str:
     root = site.root
-    if destination.kind == "dicom":
+    if destination.kind in ("dicom", "mpps"):
         echo(peer_of(destination, site.root), site.config.ae_title)
         return "C-ECHO answered"
     if destination.kind == "dicomweb":
@@ -122,7 +122,7 @@ def _reach(destination: Destination, site: Site) -> str:
     return "the folder can be written"
 
 
-def _deliver(message: Message, destination: Destination, root: Path) -> Delivery:
+def _deliver(message: Message, destination: Destination, root: Path, calling: str) -> Delivery:
     if destination.kind == "mllp":
         tls = mllp.client_tls(*tls_files(destination, root)) if destination.tls else None
         return mllp.deliver(message, destination.host, destination.port, destination.timeout_s, tls)
@@ -133,6 +133,8 @@ def _deliver(message: Message, destination: Destination, root: Path) -> Delivery
         return fhir_server.deliver(
             message, destination.url, destination.fhir_version, destination.timeout_s, token, tls
         )
+    if destination.kind == "mpps":
+        return mpps.deliver(message, peer_of(destination, root), calling)
     if destination.kind == "dicomweb":
         return dicomweb.deliver(message, server_of(destination, root))
     if destination.kind == "sheet":

@@ -43,7 +43,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from workstation.charge.facts import ChargeState, PreviousCharge
 from workstation.hl7 import Acknowledgement
 
-Kind = Literal["dicom", "hl7", "file", "row", "resource"]
+Kind = Literal["dicom", "step", "hl7", "file", "row", "resource"]
 # acknowledged: done. refused: the receiver could not take it now (AE, CE). rejected: it never will (AR, CR).
 # failed: no acknowledgement. requeued and withdrawn are an operator's. A refusal or rejection may come after the
 # acknowledgement, where a receiver first accepts a message and then looks at it (enhanced mode).

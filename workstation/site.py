@@ -21,6 +21,7 @@ from workstation.expected import Expected
 from workstation.journal import Journal
 from workstation.outbox import Outbox
 from workstation.papers import PapersFile
+from workstation.performed import performed_step
 
 Clock = Callable[[], datetime]
 
@@ -48,18 +49,28 @@ class Site:
     def stamp(self, session_uid: str, at: datetime) -> Stamp:
         config = self.config
         burned = () if config.burn_in == "none" else (f"burned in {config.burn_in}",)
+        told = any(destination.kind == "mpps" for destination in config.destinations)
+        step = performed_step(session_uid) if told else ""
         versions = (f"workstation {version('workstation')}", f"cpu engine {ENGINE_VERSION}")
         return Stamp(
             at=at,
             # All of it stands in every object: after an upgrade the same case makes other objects, not other bytes
             # under the same UIDs, which the archive would refuse.
             session=derived(
-                "made", session_uid, config.institution, config.station_name, config.device, *versions, *burned
+                "made",
+                session_uid,
+                config.institution,
+                config.station_name,
+                config.device,
+                *versions,
+                *burned,
+                *([step] if step else []),
             ),
             station_name=config.station_name,
             device_uid=config.device,
             software_versions=versions,
             institution=config.institution,
+            performed_step=step,
         )
 
 
