@@ -68,7 +68,7 @@ class Arrivals:
 
     def look(self, now_s: float, at: datetime) -> list[Completion]:
         """Series that are complete by now. now_s : of the clock that `came` was told; at : for the record."""
-        done = []
+        done, over = [], []
         counts = self._archive.counts(self._open) if self._open else {}
         for series_uid, since in list(self._open.items()):
             count, last = counts.get(series_uid, 0), self.last(series_uid)
@@ -76,7 +76,7 @@ class Arrivals:
                 wanted = self._expected(series_uid)
                 if wanted is None or count < wanted:
                     continue
-            del self._open[series_uid]
+            over.append(series_uid)
             if count and (last is None or last.instances != count):
                 done.append(Completion(series_uid, 1 if last is None else last.revision + 1, count, at))
         if done:
@@ -91,6 +91,8 @@ class Arrivals:
                     for one in done
                 ]
                 connection.execute(insert(_COMPLETION), rows)
+        for series_uid in over:  # not before it is noted: the disk may be full
+            del self._open[series_uid]
         return done
 
     def last(self, series_uid: str) -> Completion | None:

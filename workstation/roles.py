@@ -28,7 +28,7 @@ from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
 from dicom_io.receive import Ending, Receiver
 from dicom_io.tls import Tls, server_context
 from workstation.admission import rules_of
-from workstation.audit import Party, by_study, trail_of
+from workstation.audit import Party, by_study, late, trail_of
 from workstation.commit import ask_for_commitment, commitment_peers, hear
 from workstation.deliver import drain
 from workstation.listen import answering
@@ -94,10 +94,12 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
 
     def ended(ending: Ending) -> None:
         caller = Party(ending.calling, ending.address, True)
-        if ending.rejected:
-            trail.rejected(caller, ending.rejected, site.clock())
+        with late(say):
+            if ending.rejected:
+                trail.rejected(caller, ending.rejected, site.clock())
         for moved in by_study(ending.kept):
-            trail.transferred(caller, Party(told.ae_title, "", False), moved, site.clock())
+            with late(say):
+                trail.transferred(caller, Party(told.ae_title, "", False), moved, site.clock())
 
     settings = config.receiver
     tls = None
@@ -120,6 +122,9 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
         say({"event": "ready"})
         last: dict[str, int] = {}
         while not events.stop.wait(_COUNTS_S):
+            if trail.file is not None:
+                with suppress(OSError):
+                    trail.file.catch_up()
             while grown:
                 say({"event": "grew", "series": grown.pop()})
             now = {**receiver.counts, "associations_open": receiver.associations}
@@ -283,7 +288,11 @@ def deliver(site: Site, told: Told, events: Events, say: Say) -> None:
 
 def _ship_audit(site: Site, say: Say) -> None:
     audit, trail = site.config.audit, trail_of(site.config, site.root)
-    if audit is None or not audit.host or trail.file is None:
+    if audit is None or trail.file is None:
+        return
+    with late(say):
+        trail.file.catch_up()
+    if not audit.host:
         return
     names = (audit.certificate_authority, audit.certificate, audit.key)
     tls = Tls(*(str(site.root / name) if name else "" for name in names))
