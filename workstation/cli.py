@@ -457,7 +457,7 @@ def outbox_send(
     as_json: Json = False,
 ) -> None:
     """Try once to deliver everything that is due. Exit 1 when something is left."""
-    from workstation.deliver import drain
+    from workstation.deliver import deliver_all
     from workstation.site import open_site
 
     site = open_site(_root)
@@ -465,7 +465,7 @@ def outbox_send(
         due = len(site.outbox.pending())
         _show(as_json, {"due": due}, f"{due} messages are due.")
         return
-    tried = drain(site)
+    tried = deliver_all(site)
     problems = [f"{m.destination} {m.identity}: {d.detail}" for m, d in tried if d.outcome != "acknowledged"]
     done, left = len(tried) - len(problems), sum(not e.done for e in site.outbox.list())
     result = {"acknowledged": done, "left": left, "problems": problems}

@@ -24,7 +24,7 @@ from workstation.casebook import Record, Ruling
 from workstation.charge import Decision
 from workstation.charge.facts import Report
 from workstation.context import decide_case, site_policy
-from workstation.deliver import drain
+from workstation.deliver import deliver_all
 from workstation.desktop.measuring import recorded
 from workstation.desktop.session import Draft, Session, session_file
 from workstation.desktop.studies import TELLING, Opened, Studies
@@ -185,7 +185,7 @@ class Desk:
         """Tries to deliver all that waits. Returns what came of it as a sentence; `serve` does it by itself where it
         runs."""
         tell("sending", 0.0)
-        tried = drain(self.site)
+        tried = deliver_all(self.site)
         if not tried:
             return "Nothing was waiting to be sent, or the server is sending it."
         done = sum(delivery.outcome == "acknowledged" for _, delivery in tried)
