@@ -117,13 +117,15 @@ def import_(path: Path, as_json: Json = False) -> None:
 @_example("workstation list")
 def list_(as_json: Json = False) -> None:
     """List the series in the archive."""
-    from dicom_io.archive import summary
     from workstation.site import open_site
 
     site = open_site(_root)
     revisions = site.arrivals.revisions()  # none for what was imported, and for what is still coming
-    rows = [{**summary(s), "revision": revisions.get(s.uid)} for s in site.archive.all_series()]
     columns = ["modality", "accession", "study_date", "instances", "description", "series_uid"]
+    rows = [
+        {**{name: getattr(s, name) for name in (*columns, "study_uid")}, "revision": revisions.get(s.series_uid)}
+        for s in site.archive.summaries()
+    ]
     _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
 
 

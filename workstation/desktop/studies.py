@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from dicom_io.archive import Summary
 from dicom_io.build_volume import assemble, stacks_of
 from dicom_io.errors import NotReadable, VolumeRefused
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
@@ -83,6 +84,7 @@ class Studies:
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        self._summaries: dict[str, Summary] = {}
         self._headers: dict[str, tuple[str, str]] = {}
         self._states: dict[Path, tuple[int, str]] = {}
 
@@ -91,18 +93,17 @@ class Studies:
         decided = {r.accession: TELLING.get(r.state, r.state) for r in self.site.casebook.newest()}
         waiting = self._waiting()
         found: list[Row] = []
-        for series in self.site.archive.all_series():
-            first = series.first
-            if not first.is_image:
+        for series in self._series():
+            if not series.is_image:
                 continue
-            patient, manufacturer = self._header(series)
+            patient, manufacturer = self._header(series.series_uid, series.path)
             if manufacturer == OUR_NAME:
                 continue
-            state = decided.get(first.accession) or waiting.get(series.uid, "received")
+            state = decided.get(series.accession) or waiting.get(series.series_uid, "received")
             found.append(
                 Row(
-                    series.uid, patient, first.patient_id, first.accession, first.study_date,
-                    series.modality, series.description, len(series.instances), state,
+                    series.series_uid, patient, series.patient_id, series.accession, series.study_date,
+                    series.modality, series.description, series.instances, state,
                 )
             )  # fmt: skip
         same: dict[str, int] = {}
@@ -110,6 +111,14 @@ class Studies:
             same[row.patient_id] = same.get(row.patient_id, 0) + 1
         counted = (replace(row, priors=same[row.patient_id] - 1) if row.patient_id else row for row in found)
         return tuple(sorted(counted, key=lambda row: (row.date, row.series_uid), reverse=True))
+
+    def _series(self) -> list[Summary]:
+        """Every series. What has as many instances as when it was last looked at is not looked at again."""
+        counts, known = self.site.archive.counts(), self._summaries
+        grown = [uid for uid, count in counts.items() if uid not in known or known[uid].instances != count]
+        if grown:
+            known.update((s.series_uid, s) for s in self.site.archive.summaries(grown if known else None))
+        return [known[uid] for uid in counts if uid in known]
 
     def waiting(self) -> int:
         """How many messages wait to be sent."""
@@ -140,12 +149,12 @@ class Studies:
                 found[file.stem.split("-")[0]] = "in work"
         return found
 
-    def _header(self, series: Series) -> tuple[str, str]:
+    def _header(self, series_uid: str, path: str) -> tuple[str, str]:
         """(patient's name, manufacturer) of a series: the index has neither, so they are looked up once."""
-        if series.uid not in self._headers:
-            ds = read_dataset(series.first.path)
-            self._headers[series.uid] = (str(ds.get("PatientName") or ""), str(ds.get("Manufacturer") or ""))
-        return self._headers[series.uid]
+        if series_uid not in self._headers:
+            ds = read_dataset(path)
+            self._headers[series_uid] = (str(ds.get("PatientName") or ""), str(ds.get("Manufacturer") or ""))
+        return self._headers[series_uid]
 
     def take_in(self, path: Path) -> int:
         """Copies the DICOM files below a path into the archive. Returns how many instances were found."""
@@ -190,7 +199,7 @@ class Studies:
         if session is None:
             screen = replace(first_screen(volume, series.modality), measures=self._measured(series, volume))
             session = Session(volume, series_uid, screen, which, file=file)
-        title = f"{readable(self._header(series)[0])} — {series.modality} {series.description}"
+        title = f"{readable(self._header(series_uid, series.first.path)[0])} — {series.modality} {series.description}"
         return Opened(series, session, title, " ".join(warnings), self.of_the_same_patient(series_uid))
 
     def _measured(self, series: Series, volume: Volume) -> tuple[Measure, ...]:
