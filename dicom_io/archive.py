@@ -328,6 +328,12 @@ class Archive:
         with self._database.connect() as connection:
             return {uid: int(count) for uid, count in connection.execute(query)}
 
+    def series_of(self, study_uid: str) -> tuple[str, ...]:
+        """UIDs of the series of a study."""
+        query = select(_INSTANCE.c.series_uid).where(_INSTANCE.c.study_uid == study_uid).distinct()
+        with self._database.connect() as connection:
+            return tuple(sorted(connection.execute(query).scalars()))
+
     def summaries(self, series_uids: Collection[str] | None = None) -> tuple[Summary, ...]:
         """Every series, or some, by UID; read by the database, which is many times faster than `all_series`."""
         query = _summaries(self._database.dialect.name, series_uids)

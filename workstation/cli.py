@@ -2,6 +2,8 @@
 
 import json
 import sys
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,6 +102,7 @@ def import_(path: Path, as_json: Json = False) -> None:
         raise NothingFound(f"{path}: no such file or folder.")
     site, progress = open_site(_root), _progress()
     found = site.archive.import_files(path, lambda count: progress(f"reading file {count}", 0.0))
+    site.arrivals.whole([s.uid for s in found.series], site.clock())
     taken = sum(len(s.instances) for s in found.series)
     result = {
         "instances": taken,
@@ -120,12 +123,11 @@ def list_(as_json: Json = False) -> None:
     from workstation.site import open_site
 
     site = open_site(_root)
-    revisions = site.arrivals.revisions()  # none for what was imported, and for what is still coming
-    columns = ["modality", "accession", "study_date", "instances", "description", "series_uid"]
-    rows = [
-        {**{name: getattr(s, name) for name in (*columns, "study_uid")}, "revision": revisions.get(s.series_uid)}
-        for s in site.archive.summaries()
-    ]
+    found = site.archive.summaries()
+    standing = site.arrivals.standing(found, time.time())
+    of_series = ("modality", "accession", "study_date", "instances", "description", "series_uid", "study_uid")
+    rows = [{**{name: getattr(s, name) for name in of_series}, **asdict(standing[s.series_uid])} for s in found]
+    columns = ["modality", "accession", "study_date", "instances", "stage", "revision", "description", "series_uid"]
     _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
 
 

@@ -27,13 +27,19 @@ from PySide6.QtWidgets import (
 
 from workstation.desktop.beside import Watch
 from workstation.desktop.language import tr
-from workstation.desktop.studies import STATES, Row
+from workstation.desktop.studies import ARRIVALS, STATES, Row
 
 _REFRESH_MS = 2000
-_COLUMNS = ("Patient", "ID", "Accession", "Date", "Modality", "Description", "Instances", "Others", "State")
+_COLUMNS = ("Patient", "ID", "Accession", "Date", "Modality", "Description", "Instances", "Others", "Arrival", "State")
 _NUMBERS = (6, 7)
 _SINCE: dict[str, int | None] = {"Every date": None, "Today": 0, "Last 7 days": 7, "Last 30 days": 30}
 _Index = QModelIndex | QPersistentModelIndex
+
+
+def arrival_of(row: Row) -> str:
+    """How far a series is, and whether others of its study are still coming."""
+    said = tr(ARRIVALS[row.standing.stage], revision=row.standing.revision)
+    return f"{said}; {tr('study still arriving')}" if row.coming and row.standing.stage == "complete" else said
 
 
 class _Model(QAbstractTableModel):
@@ -55,7 +61,8 @@ class _Model(QAbstractTableModel):
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if role == Qt.ItemDataRole.DisplayRole:
-            return self.rows[index.row()].cells[index.column()]
+            row = self.rows[index.row()]
+            return (*row.cells, arrival_of(row), tr(row.state))[index.column()]
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() in _NUMBERS:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
