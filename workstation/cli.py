@@ -642,7 +642,7 @@ def doctor(as_json: Json = False) -> None:
 @_example("workstation warm")
 def warm(as_json: Json = False) -> None:
     """Compile the rendering kernels into the user's cache, so that the first picture does not wait."""
-    from render.engine.cpu import warm as compile_kernels
+    from render.engine.cpu.frames import warm as compile_kernels
 
     seconds = compile_kernels()
     _show(as_json, {"seconds": round(seconds, 1)}, f"Rendering kernels are compiled ({seconds:.1f} s).")
