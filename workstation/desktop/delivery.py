@@ -13,8 +13,8 @@ from dicom_io.evidence import Attestation, Evidence, ImageReference, Person, Pro
 from dicom_io.instance import Instance
 from dicom_io.report_sr import WrittenReport
 from render import Recipe
+from render.engine import cpu
 from render.engine.choice import Choice, choose
-from render.engine.cpu import warm
 from render.protocols import Protocol, load_protocol, protocol_names
 from render.recipe import canonical_json, digest
 from render.settle import settled
@@ -321,7 +321,7 @@ def _warm() -> None:
     """What the first study would otherwise wait for."""
     for name in protocol_names():
         load_protocol(name)
-    warm()
+    cpu.frames.warm()
 
 
 def _as_report(draft: Draft, patient_id: str) -> Report:
