@@ -213,12 +213,15 @@ class WorklistSettings:
 class AuditSettings:
     """The audit trail (PS3.15 A.5).
 
-    file : in the state folder or absolute. host, port : an audit repository that gets it by syslog over TLS; none if
-    host is empty. certificate_authority, certificate, key : PEM files for that.
+    file : in the state folder or absolute. max_mb : of one part of it. keep_files : how many older parts stay, 0 for
+    all; none goes before the repository has it. host, port : an audit repository that gets it by syslog over TLS; none
+    if host is empty. certificate_authority, certificate, key : PEM files for that.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     file: Text = "audit.log"
+    max_mb: Annotated[int, Field(ge=1)] = 64
+    keep_files: Annotated[int, Field(ge=0)] = 0
     host: str = ""
     port: int = 6514
     certificate_authority: str = ""

@@ -33,7 +33,7 @@ _STATUSES = (
     ("0x0000", "on the disk and in the index; also when it was there with the same content"),
     ("0xA700", "disk or index take no more, less space is left than is kept free, or the instance is too large"),
     ("0xA900", "another SOP class than announced, or a UID that is none"),
-    ("0xA900", "the UID of an instance that is kept with other content: the first stays, the new one is quarantined"),
+    ("0xA900", "the UID of an instance that is kept with other bytes: the first stays, the new one is quarantined"),
     ("0xC000", "no whole DICOM instance, or another SOP Instance UID than announced"),
     ("0x0122", "C-STORE on a context of another service"),
     ("0x0211", "a message that the service of the context does not have"),

@@ -106,7 +106,7 @@ def _audit(site: Site, delivered: list[Message]) -> None:
         title = destination.ae_title if destination.kind == "dicom" else destination.name
         for moved in by_study(read_instance(site.root / str(m.path)) for m in mine):
             us, them = Party(site.config.ae_title, "", True), Party(title, destination.host, False)
-            trail.transferred(us, them, moved, site.clock())
+            trail.transferred(us, them, moved, site.clock(), action="R")
 
 
 def check(site: Site) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from dicom_io.archive import Archive
 from dicom_io.arrivals import Arrivals
 from dicom_io.database import open_database
+from dicom_io.quarantine import finish_releases
 from dicom_io.signatures import Signer, load_signer
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived
@@ -86,6 +87,7 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
     settings = config or load_config(root)
     database = open_database(root / "workstation.db")
     outbox, archive = Outbox(database), Archive(root, database)
+    finish_releases(archive)
     return Site(
         root=root,
         config=settings,
@@ -95,6 +97,6 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         outbox=outbox,
         casebook=Casebook(database, outbox),
         commitments=Commitments(database),
-        arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s, Expected(root, settings)),
+        arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s, Expected(root, settings, clock)),
         clock=clock,
     )
