@@ -116,8 +116,8 @@ def retrieve(
         here = _here(archive, study_uid, series_uids, instance_uids)
         if here < ended.completed:
             problems.append(
-                f"{peer} says that it sent {ended.completed} instances to {calling}, and {here} of them are here: does it "
-                f"know the address and port of {calling}, and is that receiving?"
+                f"{peer} says that it sent {ended.completed} instances to {calling}, and {here} of them are here: does "
+                f"it know the address and port of {calling}, and is that receiving?"
             )
     # Of what came here we know better than a peer that was interrupted.
     completed = len(arrived) if how == "get" else ended.completed
