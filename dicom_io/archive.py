@@ -14,12 +14,28 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, delete, func, insert, select
+from sqlalchemy import (
+    JSON,
+    Column,
+    Engine,
+    Integer,
+    MetaData,
+    Select,
+    String,
+    Table,
+    Text,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    type_coerce,
+)
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from dicom_io.database import open_database, unflushed
@@ -74,6 +90,25 @@ class Shelved:
     size: int
     sha256: str
     derived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a list shows of a series: how many instances it has, and what the first of them says, whose path this is.
+
+    The first is that of `Series.first`.
+    """
+
+    series_uid: str
+    study_uid: str
+    patient_id: str
+    accession: str
+    modality: str
+    description: str
+    study_date: str
+    instances: int
+    is_image: bool
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +328,26 @@ class Archive:
         with self._database.connect() as connection:
             return {uid: int(count) for uid, count in connection.execute(query)}
 
+    def series_of(self, study_uid: str) -> tuple[str, ...]:
+        """UIDs of the series of a study."""
+        query = select(_INSTANCE.c.series_uid).where(_INSTANCE.c.study_uid == study_uid).distinct()
+        with self._database.connect() as connection:
+            return tuple(sorted(connection.execute(query).scalars()))
+
+    def summaries(self, series_uids: Collection[str] | None = None) -> tuple[Summary, ...]:
+        """Every series, or some, by UID; read by the database, which is many times faster than `all_series`."""
+        query = _summaries(self._database.dialect.name, series_uids)
+        with self._database.connect() as connection:
+            found = connection.execute(query).all()
+        return tuple(
+            Summary(
+                series, study, patient, accession, modality, description, day, count,
+                rows > 0 and columns > 0 and bool(pixels), f"{self.files}{os.sep}{path}",
+            )
+            for series, study, patient, accession, modality, description, day, count, rows, columns, pixels, path
+            in found
+        )  # fmt: skip
+
     def instance(self, uid: str) -> Instance:
         """Raises NotFound."""
         for instance in self._select(_INSTANCE.c.sop_instance_uid == checked(uid, "SOP Instance UID")):
@@ -432,6 +487,31 @@ class Archive:
             yield instance
 
 
+def _summaries(dialect: str, series_uids: Collection[str] | None) -> Select[Any]:
+    """Each series once, by its first instance, with how many there are."""
+    columns = _INSTANCE.c
+    # SQLite takes the text for what it is; others want to be told that it is JSON.
+    header = (type_coerce if dialect == "sqlite" else cast)(columns.header, JSON)
+    order = header["instance_number"].as_integer(), columns.sop_instance_uid
+    which = select(
+        columns.sop_instance_uid.label("uid"),
+        func.count().over(partition_by=columns.series_uid).label("instances"),
+        func.row_number().over(partition_by=columns.series_uid, order_by=order).label("place"),
+    )
+    if series_uids is not None:
+        which = which.where(columns.series_uid.in_(series_uids))
+    first = which.subquery()
+    described = [header[name].as_string() for name in ("modality", "series_description", "study_date")]
+    pixels = [header["rows"].as_integer(), header["columns"].as_integer(), header["pixel_keyword"].as_string()]
+    return (
+        select(columns.series_uid, columns.study_uid, header["patient_id"].as_string(), columns.accession)
+        .add_columns(*described, first.c.instances, *pixels, columns.path)
+        .join(first, first.c.uid == columns.sop_instance_uid)
+        .where(first.c.place == 1)
+        .order_by(columns.series_uid)
+    )
+
+
 def _row(instance: Instance, relative: Path, size: int, held: str) -> dict[str, object]:
     return {
         "sop_instance_uid": instance.sop_instance_uid,
@@ -443,18 +523,4 @@ def _row(instance: Instance, relative: Path, size: int, held: str) -> dict[str, 
         "size": size,
         "sha256": held,
         "header": _INSTANCES.dump_json(replace(instance, path="")).decode(),
-    }
-
-
-def summary(series: Series) -> dict[str, object]:
-    """What a list shows of a series."""
-    first = series.first
-    return {
-        "series_uid": series.uid,
-        "study_uid": first.study_uid,
-        "accession": first.accession,
-        "modality": series.modality,
-        "description": series.description,
-        "study_date": first.study_date,
-        "instances": len(series.instances),
     }

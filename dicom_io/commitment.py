@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 _INSTANCE = "1.2.840.10008.1.20.1.1"
 _REQUEST, _ALL_COMMITTED, _SOME_FAILED = 1, 1, 2
 # PS3.3 C.14.1.1: failure reasons.
-_FAILURE, _NO_SUCH_INSTANCE, _CLASS_CONFLICT = 0x0110, 0x0112, 0x0119
+_FAILURE, NO_SUCH_INSTANCE, _CLASS_CONFLICT = 0x0110, 0x0112, 0x0119
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def check(archive: Archive, transaction_uid: str, references: Sequence[Reference
             kept = archive.instance(reference.sop_instance_uid)
             read_instance(Path(kept.path))
         except (NotFound, UidError):
-            failed.append((reference, _NO_SUCH_INSTANCE))
+            failed.append((reference, NO_SUCH_INSTANCE))
         except NotReadable:
             failed.append((reference, _FAILURE))
         else:

@@ -112,9 +112,24 @@ def retrieve(
                     break
     except ConnectionBroke as error:
         raise QueryFailed(f"{error} What had come by then is kept.") from error
+    if how == "move" and move_to in ("", calling) and not stopped:
+        here = _here(archive, study_uid, series_uids, instance_uids)
+        if here < ended.completed:
+            problems.append(
+                f"{peer} says that it sent {ended.completed} instances to {calling}, and {here} of them are here: does "
+                f"it know the address and port of {calling}, and is that receiving?"
+            )
     # Of what came here we know better than a peer that was interrupted.
     completed = len(arrived) if how == "get" else ended.completed
     return Retrieved(completed, ended.failed, ended.warnings, stopped, tuple(problems))
+
+
+def _here(archive: Archive, study_uid: str, series_uids: Sequence[str], instance_uids: Sequence[str]) -> int:
+    """How many instances of what was asked for the archive holds. A receiver of ours answers the peer when an instance
+    is in the index, so all of them are there when the peer says that it is done."""
+    if instance_uids:
+        return len(set(instance_uids) & archive.digests(series_uids[0]).keys())
+    return sum(archive.counts(list(series_uids) or archive.series_of(study_uid)).values())
 
 
 def _request(study_uid: str, series_uid: str, instance_uids: Sequence[str]) -> Dataset:

@@ -65,7 +65,7 @@ def draw(
         pixels: Pixels = _by_vtk(volume, recipe, planes, progress, cancel)
         version, device = vtk.version(), vtk.device()
     else:
-        pixels = cpu.draw_frames(volume, recipe, planes, threads, progress, cancel, mask)
+        pixels = cpu.frames.draw_frames(volume, recipe, planes, threads, progress, cancel, mask)
         version, device = cpu.ENGINE_VERSION, ""
     pixels.setflags(write=False)
     provenance = Provenance(

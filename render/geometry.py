@@ -169,6 +169,13 @@ def _clean(value: float) -> float:
     return round(value, 12) + 0.0
 
 
+def _in_words(angle_deg: float) -> str:
+    """The size of an angle, to a millionth of a degree or six digits, without an exponent; empty for none."""
+    short = f"{abs(angle_deg):g}"
+    text = short if "e" not in short else f"{abs(angle_deg):.6f}".rstrip("0").rstrip(".")
+    return "" if text == "0" else text
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """Where the observer stands and looks from, towards the middle of what is drawn.
@@ -233,20 +240,20 @@ class View:
 
     @property
     def words(self) -> str:
-        """Patient terms, such that `View.parse(view.words) == view` to 0.1°."""
+        """Patient terms, such that `View.parse(view.words) == view` to 0.001°."""
         roll = ""
-        if self.roll_deg:
-            roll = f", rolled {abs(self.roll_deg):g} {'clockwise' if self.roll_deg > 0 else 'anticlockwise'}"
+        if rolled := _in_words(self.roll_deg):
+            roll = f", rolled {rolled} {'clockwise' if self.roll_deg > 0 else 'anticlockwise'}"
         if abs(self.elevation_deg) == 90.0 and self.azimuth_deg == 0.0:
             return ("head" if self.elevation_deg > 0 else "foot") + roll
         quarter = round(self.azimuth_deg / 90.0) % 4
         names = ("anterior", "left", "posterior", "right")
         turn = (self.azimuth_deg - quarter * 90.0 + 180.0) % 360.0 - 180.0
         words = names[quarter]
-        if abs(turn) > 1e-9:
-            words += f", {abs(turn):g} towards {names[(quarter + (1 if turn > 0 else -1)) % 4]}"
-        if self.elevation_deg:
-            words += f", {abs(self.elevation_deg):g} {'up' if self.elevation_deg > 0 else 'down'}"
+        if turned := _in_words(turn):
+            words += f", {turned} towards {names[(quarter + (1 if turn > 0 else -1)) % 4]}"
+        if tilted := _in_words(self.elevation_deg):
+            words += f", {tilted} {'up' if self.elevation_deg > 0 else 'down'}"
         return words + roll
 
     @property

@@ -61,20 +61,35 @@ class Statistics:
     samples: int
 
 
-def ellipse(corner: Vector, opposite: Vector, plane: Plane) -> tuple[Vector, ...]:
-    """The outline of the ellipse in the rectangle, along the rows and columns of `plane`, that two corners span."""
-    row0, column0 = place_on(plane, corner)
-    row1, column1 = place_on(plane, opposite)
-    half_r, half_c = (row1 - row0) / 2.0, (column1 - column0) / 2.0
-    depth = _depth(plane, corner)
-    outline = []
-    for n in range(_CORNERS):
-        turn = 2.0 * math.pi * n / _CORNERS
-        at = plane.at(
-            (row0 + row1) / 2.0 + half_r * math.sin(turn), (column0 + column1) / 2.0 + half_c * math.cos(turn)
-        )
-        outline.append(vector(a + depth * b for a, b in zip(at, plane.normal, strict=True)))
-    return tuple(outline)
+def axes(corner: Vector, opposite: Vector, view: View) -> tuple[Vector, ...]:
+    """Ends of the longer, then of the shorter axis of the ellipse in the rectangle, along rows and columns of a picture
+    seen from `view`, that two corners span."""
+    offset = [b - a for a, b in zip(corner, opposite, strict=True)]
+    centre = [a + b / 2.0 for a, b in zip(corner, offset, strict=True)]
+    # Both corners were set on one picture; what they differ by along the line of sight is rounding.
+    deep = sum(o * v for o, v in zip(offset, view.towards_observer, strict=True)) / 2.0
+    centre = [c - deep * v for c, v in zip(centre, view.towards_observer, strict=True)]
+    halves = []
+    for along in (view.right, view.up):
+        length = abs(sum(o * a for o, a in zip(offset, along, strict=True))) / 2.0
+        halves.append((length, along))
+    halves.sort(key=lambda half: -half[0])
+    return tuple(
+        vector(c + sign * length * a for c, a in zip(centre, along, strict=True))
+        for length, along in halves
+        for sign in (-1.0, 1.0)
+    )
+
+
+def ellipse(ends: Sequence[Vector]) -> tuple[Vector, ...]:
+    """The outline of an ellipse by the ends of its axes."""
+    a0, a1, b0, b1 = ends
+    centre = [(p + q) / 2.0 for p, q in zip(a0, a1, strict=True)]
+    u, v = ([(q - p) / 2.0 for p, q in zip(*pair, strict=True)] for pair in ((a0, a1), (b0, b1)))
+    turns = (2.0 * math.pi * n / _CORNERS for n in range(_CORNERS))
+    return tuple(
+        vector(c + math.cos(t) * p + math.sin(t) * q for c, p, q in zip(centre, u, v, strict=True)) for t in turns
+    )
 
 
 def place_on(plane: Plane, at_mm: Vector) -> tuple[float, float]:
@@ -85,10 +100,6 @@ def place_on(plane: Plane, at_mm: Vector) -> tuple[float, float]:
         for step in (plane.down_mm, plane.right_mm)
     )
     return row, column
-
-
-def _depth(plane: Plane, at_mm: Vector) -> float:
-    return sum(o * n for o, n in zip(_from(plane.origin_mm, at_mm), plane.normal, strict=True))
 
 
 def within(volume: Volume, outline: Sequence[Vector], view: View) -> Statistics:

@@ -7,8 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates  # type: ignore[import-untyped]
 
-from render.engine import framing
-from render.engine.cpu.body import without_table
+from render.engine import cpu, framing
 from render.geometry import Vector, direction, point, unit_vector, vector
 from render.recipe import Projection, Solid, VolumeRendering
 from render.segment import made
@@ -39,7 +38,7 @@ def first_seen(volume: Volume, recipe: Solid, row: float, column: float) -> Vect
     seen = _inside(volume, settled_recipe, at)
     if not seen.any():
         return None
-    shown = volume if settled_recipe.body_above is None else without_table(volume, settled_recipe.body_above)
+    shown = volume if settled_recipe.body_above is None else cpu.body.without_table(volume, settled_recipe.body_above)
     index = np.array(point(volume.to_index, start)) + along[:, None] * np.array(direction(volume.to_index, away))
     values = map_coordinates(shown.voxels, index[seen].T, output=np.float64, order=1, mode="nearest")
     number = _chosen(settled_recipe, values, step_mm)

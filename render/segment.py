@@ -10,8 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from render.engine.cpu import segments as kernels
-from render.engine.cpu.body import pieces_of, run_lengths
+from render.engine import cpu
 from render.engine.tiles import bands, run
 from render.geometry import Vector, cross, direction, point
 from render.mask import Mask
@@ -40,7 +39,7 @@ def made(volume: Volume, steps: tuple[MaskStep, ...]) -> Mask:
     labels = known[steps[:done]].labels.copy() if done else np.zeros(volume.shape, dtype=np.uint8)
     for step in steps[done:]:
         found, wanted = region(volume, step), 0 if step.outside else 1
-        _slices(volume, lambda k0, k1: kernels.label_voxels(found, wanted, step.label, k0, k1, labels))  # noqa: B023
+        _slices(volume, lambda k0, k1: cpu.segments.label_voxels(found, wanted, step.label, k0, k1, labels))  # noqa: B023
     mask = Mask(labels)
     with _lock:
         kept = _known.setdefault(volume, OrderedDict())
@@ -77,7 +76,7 @@ def _slices(volume: Volume, work: Callable[[int, int], None]) -> None:
 def _in_range(volume: Volume, low: float, high: float) -> Region:
     found = np.empty(volume.shape, dtype=np.uint8)
     ends = np.float32(low), np.float32(high)
-    _slices(volume, lambda k0, k1: kernels.within_range(volume.voxels, *ends, k0, k1, found))
+    _slices(volume, lambda k0, k1: cpu.segments.within_range(volume.voxels, *ends, k0, k1, found))
     return found
 
 
@@ -99,7 +98,7 @@ def _scissors(volume: Volume, step: Scissors) -> Region:
     found = np.empty(volume.shape, dtype=np.uint8)
 
     def some(k0: int, k1: int) -> None:
-        kernels.within_outline(corners, origin, k, j, i, k0, k1, np.empty(len(corners)), found)
+        cpu.segments.within_outline(corners, origin, k, j, i, k0, k1, np.empty(len(corners)), found)
 
     _slices(volume, some)
     return found
@@ -119,10 +118,10 @@ def _piece(volume: Volume, step: Piece) -> Region:
     if step.within_mm is not None:
         offset = [a - b for a, b in zip(point(volume.affine, (0, 0, 0)), step.seed_mm, strict=True)]
         start, (a, b, c), square = np.array(offset), map(np.array, _steps(volume)), step.within_mm * step.within_mm
-        _slices(volume, lambda k0, k1: kernels.beyond(start, a, b, c, square, k0, k1, allowed))
-    runs, pieces = pieces_of(allowed, np.float32(0.5))
+        _slices(volume, lambda k0, k1: cpu.segments.beyond(start, a, b, c, square, k0, k1, allowed))
+    runs, pieces = cpu.body.pieces_of(allowed, np.float32(0.5))
     here = (runs[:, 0] == k) & (runs[:, 1] == j) & (runs[:, 2] <= i) & (i < runs[:, 3])
-    kernels.fill_runs(runs, pieces != pieces[here][0], 0, allowed)
+    cpu.segments.fill_runs(runs, pieces != pieces[here][0], 0, allowed)
     return _spread(volume, allowed, allowed, True, (step.rim,) * 3)
 
 
@@ -131,7 +130,7 @@ def _spread(volume: Volume, marked: Region, allowed: Region, every: bool, times:
     spare = np.empty_like(marked) if any(times) else marked
     for axis in (2, 1, 0):
         for _ in range(times[axis]):
-            _slices(volume, lambda k0, k1: kernels.spread(allowed, every, marked, axis, k0, k1, spare))  # noqa: B023
+            _slices(volume, lambda k0, k1: cpu.segments.spread(allowed, every, marked, axis, k0, k1, spare))  # noqa: B023
             marked, spare = spare, marked
     return marked
 
@@ -141,14 +140,14 @@ def _said(at: Vector) -> str:
 
 
 def _bone(volume: Volume, step: Bone) -> Region:
-    runs, pieces = pieces_of(volume.voxels, np.float32(step.cortex))
+    runs, pieces = cpu.body.pieces_of(volume.voxels, np.float32(step.cortex))
     bone = np.zeros(volume.shape, dtype=np.uint8)
     if len(runs):
-        sizes = run_lengths(runs, pieces)
-        kernels.fill_runs(runs, (sizes * _voxel_mm3(volume) >= step.least_ml * 1000.0)[pieces], 1, bone)
+        sizes = cpu.body.run_lengths(runs, pieces)
+        cpu.segments.fill_runs(runs, (sizes * _voxel_mm3(volume) >= step.least_ml * 1000.0)[pieces], 1, bone)
     allowed = np.empty(volume.shape, dtype=np.uint8)
     ends = np.float32(step.marrow), np.float32(np.inf)
-    _slices(volume, lambda k0, k1: kernels.within_range(volume.voxels, *ends, k0, k1, allowed))
+    _slices(volume, lambda k0, k1: cpu.segments.within_range(volume.voxels, *ends, k0, k1, allowed))
     times = [math.floor(step.reach_mm / spacing + 1e-6) for spacing in volume.spacing_mm]
     bone = _spread(volume, bone, allowed, False, times)
     _, far_j, far_i = (math.floor(step.across_mm / spacing) for spacing in volume.spacing_mm)
@@ -156,12 +155,12 @@ def _bone(volume: Volume, step: Bone) -> Region:
 
     def surrounded(k0: int, k1: int) -> None:
         scratch = [np.empty(volume.shape[1:], dtype=np.int32) for _ in range(2)]
-        kernels.between(allowed, bone, far_j, far_i, k0, k1, *scratch, spare)  # type: ignore[call-arg]
+        cpu.segments.between(allowed, bone, far_j, far_i, k0, k1, *scratch, spare)  # type: ignore[call-arg]
 
     _slices(volume, surrounded)
     left = bone
-    _slices(volume, lambda k0, k1: kernels.left_over(allowed, spare, k0, k1, left))
-    runs, pieces = pieces_of(left, np.float32(0.5))
-    crumbs = run_lengths(runs, pieces) * _voxel_mm3(volume) < step.crumbs_ml * 1000.0
-    kernels.fill_runs(runs, crumbs[pieces], 1, spare)
+    _slices(volume, lambda k0, k1: cpu.segments.left_over(allowed, spare, k0, k1, left))
+    runs, pieces = cpu.body.pieces_of(left, np.float32(0.5))
+    crumbs = cpu.body.run_lengths(runs, pieces) * _voxel_mm3(volume) < step.crumbs_ml * 1000.0
+    cpu.segments.fill_runs(runs, crumbs[pieces], 1, spare)
     return spare

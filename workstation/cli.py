@@ -2,6 +2,8 @@
 
 import json
 import sys
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,6 +102,7 @@ def import_(path: Path, as_json: Json = False) -> None:
         raise NothingFound(f"{path}: no such file or folder.")
     site, progress = open_site(_root), _progress()
     found = site.archive.import_files(path, lambda count: progress(f"reading file {count}", 0.0))
+    site.arrivals.whole([s.uid for s in found.series], site.clock())
     taken = sum(len(s.instances) for s in found.series)
     result = {
         "instances": taken,
@@ -117,13 +120,14 @@ def import_(path: Path, as_json: Json = False) -> None:
 @_example("workstation list")
 def list_(as_json: Json = False) -> None:
     """List the series in the archive."""
-    from dicom_io.archive import summary
     from workstation.site import open_site
 
     site = open_site(_root)
-    revisions = site.arrivals.revisions()  # none for what was imported, and for what is still coming
-    rows = [{**summary(s), "revision": revisions.get(s.uid)} for s in site.archive.all_series()]
-    columns = ["modality", "accession", "study_date", "instances", "description", "series_uid"]
+    found = site.archive.summaries()
+    standing = site.arrivals.standing(found, time.time())
+    of_series = ("modality", "accession", "study_date", "instances", "description", "series_uid", "study_uid")
+    rows = [{**{name: getattr(s, name) for name in of_series}, **asdict(standing[s.series_uid])} for s in found]
+    columns = ["modality", "accession", "study_date", "instances", "stage", "revision", "description", "series_uid"]
     _show(as_json, rows, _table([[str(r[c]) for c in columns] for r in rows], columns))
 
 
@@ -457,7 +461,7 @@ def outbox_send(
     as_json: Json = False,
 ) -> None:
     """Try once to deliver everything that is due. Exit 1 when something is left."""
-    from workstation.deliver import drain
+    from workstation.deliver import deliver_all
     from workstation.site import open_site
 
     site = open_site(_root)
@@ -465,7 +469,7 @@ def outbox_send(
         due = len(site.outbox.pending())
         _show(as_json, {"due": due}, f"{due} messages are due.")
         return
-    tried = drain(site)
+    tried = deliver_all(site)
     problems = [f"{m.destination} {m.identity}: {d.detail}" for m, d in tried if d.outcome != "acknowledged"]
     done, left = len(tried) - len(problems), sum(not e.done for e in site.outbox.list())
     result = {"acknowledged": done, "left": left, "problems": problems}
@@ -639,7 +643,7 @@ def doctor(as_json: Json = False) -> None:
 @_example("workstation warm")
 def warm(as_json: Json = False) -> None:
     """Compile the rendering kernels into the user's cache, so that the first picture does not wait."""
-    from render.engine.cpu import warm as compile_kernels
+    from render.engine.cpu.frames import warm as compile_kernels
 
     seconds = compile_kernels()
     _show(as_json, {"seconds": round(seconds, 1)}, f"Rendering kernels are compiled ({seconds:.1f} s).")

@@ -190,6 +190,8 @@ def retrieve(
         bar(f"{done} of {of} instances", done / of)
 
     got = peer.fetch(site.archive, study, series or (), instance or (), progress=progress)
+    if got.whole and not instance:
+        site.arrivals.whole(series or site.archive.series_of(study), site.clock())
     result = {
         "completed": got.completed,
         "failed": got.failed,

@@ -42,8 +42,9 @@ class Destination:
     to the state folder or absolute; fhir needs url (a server) or folder; dicomweb needs url (of its services).
     entities : whose charges it takes, all if empty: a hospital's biller the technical part, a practice's the other one.
     retry_s, retry_max_s : the pause after a failure, doubled with each further one up to the maximum, in seconds.
-    archived_when : what it takes that an image counts as archived (dicom): kept here, acknowledged by the destination,
-    or committed by it, for which it is asked (storage commitment), again after commitment_retry_s.
+    archived_when : what it takes that an image counts as archived (dicom, dicomweb): kept here, acknowledged by the
+    destination, or committed by it, for which it is asked (storage commitment), again after commitment_retry_s;
+    `offered`: committed where it offers commitment, else acknowledged.
     associations : how many images go there at once (dicom). completed_when : the performed procedure step ends (mpps)
     when its charge is decided, with the codes that are billed, or when the pictures and their record are kept.
     """
@@ -75,14 +76,14 @@ class Destination:
     fhir_version: Literal["R4B", "R5"] = "R4B"
     url: str = ""
     token_file: str = ""
-    archived_when: Literal["kept", "acknowledged", "committed"] = "kept"
+    archived_when: Literal["offered", "kept", "acknowledged", "committed"] = "offered"
     commitment_retry_s: Annotated[float, Field(gt=0)] = 3600.0
     completed_when: Literal["charged", "recorded"] = "charged"
     associations: Annotated[int, Field(ge=1, le=16)] = 2
 
     def __post_init__(self) -> None:
-        if self.archived_when != "kept" and (self.kind != "dicom" or "images" not in self.takes):
-            raise ValueError(f"destination {self.name!r}: archived_when is for images that go to dicom")
+        if self.archived_when == "committed" and self.kind != "dicom":
+            raise ValueError(f"destination {self.name!r}: only a destination of kind dicom can be asked to commit")
         if self.kind in ("folder", "sheet") and not self.folder:
             raise ValueError(f"destination {self.name!r} of kind {self.kind} needs `folder`")
         if self.kind in ("dicom", "mpps", "mllp") and not 0 < self.port < 65536:
@@ -109,6 +110,13 @@ class Destination:
     def takes_charge(self, entity: Entity) -> bool:
         """Whether charges of this entity go there; all do where the settings name none."""
         return "charges" in self.takes and (not self.entities or entity in self.entities)
+
+    @property
+    def archiving(self) -> Literal["kept", "acknowledged", "committed", "offered"]:
+        """What it takes here that an image counts as archived: a folder or a biller archives nothing."""
+        if self.kind not in ("dicom", "dicomweb") or "images" not in self.takes:
+            return "kept"
+        return "acknowledged" if self.archived_when == "offered" and self.kind == "dicomweb" else self.archived_when
 
     @property
     def form(self) -> Form:

@@ -1,11 +1,13 @@
 """Draining the outbox: each message by the transport of its destination. A transport is added here."""
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -15,16 +17,34 @@ from dicom_io.send import Sender
 from dicom_io.series import read_instance
 from workstation import daysheet
 from workstation.audit import Party, by_study, late, trail_of
+from workstation.commit import ask_for_commitment
 from workstation.config import Destination
 from workstation.outbox import Delivery, Entry, Message, backoff
 from workstation.reach import peer_of, server_of, tls_files, token_of
+from workstation.settling import settle_due
 from workstation.site import Site
 from workstation.transports import dicom, dicomweb, fhir_server, folder, mllp, mpps, sheet
 from workstation.transports.folder import FolderError
 
 
-def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery], ...]:
+def deliver_all(site: Site) -> tuple[tuple[Message, Delivery], ...]:
+    """Delivers what is due, decides what rests on it, and delivers what follows from that, as `serve` does by itself.
+    Returns what was tried and how it ended."""
+    tried = drain(site)
+    while any(delivery.outcome == "acknowledged" for _, delivery in tried) and settle_due(site):
+        more = drain(site, at_once=False)
+        tried = (*tried, *more)
+        if not more:
+            break
+    return tried
+
+
+def drain(
+    site: Site, *, at_once: bool = True, tell: Callable[[dict[str, Any]], None] = lambda event: None
+) -> tuple[tuple[Message, Delivery], ...]:
     """Tries everything that is due once, oldest first. Returns what was tried and how it ended.
+
+    Destinations that are to commit are asked for what they have acknowledged; `tell` hears of that.
 
     at_once : also what has failed before and is to pause still, as a person who asks expects.
     One process at a time: while another one delivers, this one finds nothing to do.
@@ -67,10 +87,12 @@ def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery]
             return destination.associations if destination is not None and destination.kind == "dicom" else 1
 
         tried = site.outbox.drain(deliver, site.clock, pause, side_by_side)
-    waited = {d.name for d in site.config.destinations if d.archived_when == "acknowledged"}
+    _audit(site, [message for message, delivery in tried if delivery.outcome == "acknowledged"])
+    waited = {d.name for d in site.config.destinations if d.archiving in ("acknowledged", "offered")}
     for accession in {m.accession for m, d in tried if d.outcome == "acknowledged" and m.destination in waited} - {""}:
         site.casebook.touch(accession, "pictures acknowledged")
-    _audit(site, [message for message, delivery in tried if delivery.outcome == "acknowledged"])
+    if any(delivery.outcome == "acknowledged" for _, delivery in tried):
+        ask_for_commitment(site, tell)
     return tried
 
 

@@ -1,7 +1,6 @@
 """Measurements for the record: measured from what the record will say, so that whoever has it measures the same."""
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
@@ -10,14 +9,11 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from dicom_io.evidence import Measurement, MeasurementKind, Quantity, Unit
-from render.geometry import Vector, View, vector
-from render.measure import angle_deg, cobb_deg, distance_mm, within
+from render.geometry import Vector, View
+from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, within
 from render.segment import made, volume_ml
 from render.steps import MaskStep
 from render.volume import Volume
-
-# An ellipse as a polygon: its area is then exact to a thousandth.
-_CORNERS = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,7 @@ def measure(
     words = View(round(view.azimuth_deg, 3), round(view.elevation_deg, 3), round(view.roll_deg, 3)).words
     points = tuple(points_mm)
     if kind == "ellipse" and len(points) == 2:
-        points = _axes(points[0], points[1], View.parse(words))
+        points = axes(points[0], points[1], View.parse(words))
     nothing = (Quantity("length", 0.0, "mm"),)
     return again(
         Measurement(name, kind, points, words, volume.frame_of_reference, volume.digest, nothing, finding), volume
@@ -86,7 +82,7 @@ def again(measurement: Measurement, volume: Volume) -> Measurement:
 
 
 def _within(kind: MeasurementKind, points: Sequence[Vector], view: View, volume: Volume) -> tuple[Quantity, ...]:
-    found = within(volume, _outline(points) if kind == "ellipse" else points, view)
+    found = within(volume, ellipse(points) if kind == "ellipse" else points, view)
     unit: Unit = "[hnsf'U]" if volume.unit == "HU" else "1"
     return (
         Quantity("area", found.area_mm2, "mm2"),
@@ -94,34 +90,4 @@ def _within(kind: MeasurementKind, points: Sequence[Vector], view: View, volume:
         Quantity("deviation", found.deviation, unit),
         Quantity("least", found.least, unit),
         Quantity("greatest", found.greatest, unit),
-    )
-
-
-def _axes(corner: Vector, opposite: Vector, view: View) -> tuple[Vector, ...]:
-    """Ends of the longer, then of the shorter axis of the ellipse in that rectangle."""
-    offset = [b - a for a, b in zip(corner, opposite, strict=True)]
-    centre = [a + b / 2.0 for a, b in zip(corner, offset, strict=True)]
-    # Both corners were set on one picture; what they differ by along the line of sight is rounding.
-    deep = sum(o * v for o, v in zip(offset, view.towards_observer, strict=True)) / 2.0
-    centre = [c - deep * v for c, v in zip(centre, view.towards_observer, strict=True)]
-    halves = []
-    for along in (view.right, view.up):
-        length = abs(sum(o * a for o, a in zip(offset, along, strict=True))) / 2.0
-        halves.append((length, along))
-    halves.sort(key=lambda half: -half[0])
-    return tuple(
-        vector(c + sign * length * a for c, a in zip(centre, along, strict=True))
-        for length, along in halves
-        for sign in (-1.0, 1.0)
-    )
-
-
-def _outline(ends: Sequence[Vector]) -> tuple[Vector, ...]:
-    """The outline of an ellipse by the ends of its axes."""
-    a0, a1, b0, b1 = ends
-    centre = [(p + q) / 2.0 for p, q in zip(a0, a1, strict=True)]
-    u, v = ([(q - p) / 2.0 for p, q in zip(*pair, strict=True)] for pair in ((a0, a1), (b0, b1)))
-    turns = (2.0 * math.pi * n / _CORNERS for n in range(_CORNERS))
-    return tuple(
-        vector(c + math.cos(t) * p + math.sin(t) * q for c, p, q in zip(centre, u, v, strict=True)) for t in turns
     )

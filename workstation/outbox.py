@@ -354,6 +354,13 @@ class Outbox:
                 self._attempt(entry.message.key, at, Delivery(late, f"{delivery.detail} (later)"))
         return found[0].message.key
 
+    def lost(self, key: str, at: datetime, detail: str) -> None:
+        """Send again what the receiver acknowledged and has not got; after the third time it waits for an operator."""
+        for entry in self.find(key):
+            if entry.state == "acknowledged":
+                again = entry.tries < TRIES
+                self._attempt(key, at, Delivery("requeued" if again else "rejected", detail))
+
     def requeue(self, key: str, at: datetime, detail: str) -> None:
         """Let a message that waits for an operator be tried again, with the same bytes; `detail` says who and why.
 
@@ -484,6 +491,20 @@ class Outbox:
     def list(self) -> tuple[Entry, ...]:
         """Return every message with what has become of it, oldest first."""
         return self._entries(true())
+
+    def acknowledged(self, destination: str) -> tuple[str, ...]:
+        """The SOP Instance UIDs of all instances that a destination has acknowledged, oldest first."""
+        query = (
+            select(_message.c.identity, _attempt.c.outcome)
+            .join(_attempt, _attempt.c.message == _message.c.key)
+            .where(_message.c.destination == destination, _message.c.kind == "dicom")
+            .order_by(_message.c.place, _attempt.c.place)
+        )
+        outcomes: dict[str, list[str]] = defaultdict(list)
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                outcomes[row.identity].append(row.outcome)
+        return tuple(uid for uid, known in outcomes.items() if _state_of(known) == "acknowledged")
 
     def of_accession(self, accession: str) -> tuple[Entry, ...]:
         """The messages of an accession, oldest first."""

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from render.engine import framing
-from render.engine.cpu.body import without_table
+from render.engine import cpu, framing
 from render.engine.tiles import Cancelled
 from render.geometry import Affine, Plane, View
 from render.recipe import TransferFunction, VolumeRendering
@@ -82,7 +81,7 @@ def draw_frames(
     Raises Cancelled between two frames.
     """
     if recipe.body_above is not None:
-        volume = without_table(volume, recipe.body_above)
+        volume = cpu.body.without_table(volume, recipe.body_above)
     step_mm = recipe.step_voxels * min(volume.spacing_mm)
     renderer = scene(volume, recipe, step_mm)
     window = offscreen_window(renderer, recipe.rows, recipe.columns)

@@ -6,7 +6,8 @@ bits, written for the purpose. We are `workstation serve` as it is, with all of 
 storescu, one process for each association, with PDUs of 128 KB. DCMTK and Orthanc wait for each other's delayed
 acknowledgements on a loopback unless TCP_NODELAY is set for both ends, which is done here; `--as-installed` measures
 without. Medians; the order of the receivers changes with each turn. Beside it, the disk's own speed: writing and
-flushing the same files, one after the other. None of the other three flushes what it acknowledges.
+flushing the same files, one after the other. None of the other three flushes what it acknowledges; `storescp flushed`
+is DCMTK's made to flush each file when it closes it (`flushing.c`, where there is a C compiler).
 """
 
 import argparse
@@ -31,7 +32,7 @@ from tests.dicom_io.synthetic import grid, image, save
 from tests.peers.servers import listening, orthanc, program
 from tests.workstation.running import Serving
 
-RECEIVERS = ("workstation", "pynetdicom", "storescp", "Orthanc")
+RECEIVERS = ("workstation", "pynetdicom", "storescp", "storescp flushed", "Orthanc")
 
 
 def write(folder: Path, count: int, rows: int, name: str) -> int:
@@ -57,6 +58,8 @@ def receiver(name: str, folder: Path) -> Iterator[tuple[Peer, int]]:
         "pynetdicom": [sys.executable, "-m", "pynetdicom", "storescp", "-od", str(folder), "--max-pdu", "0"],
         "storescp": [program("storescp"), "--fork", "-od", str(folder), "--max-pdu", "131072", "+xa"],
     }
+    if name == "storescp flushed":
+        commands[name] = ["env", f"LD_PRELOAD={folder.parent / 'flushing.so'}", *commands["storescp"]]
     if name == "workstation":
         with Serving(folder) as serving:
             reader = threading.Thread(target=lambda: deque(serving.events(), maxlen=0))
@@ -129,10 +132,16 @@ def main() -> None:
     options.add_argument("--only", choices=RECEIVERS, action="append")
     given = options.parse_args()
     names = given.only or list(RECEIVERS)
+    compiler = shutil.which("cc")
+    if compiler is None:
+        names = [name for name in names if name != "storescp flushed"]
     if not given.as_installed:
         os.environ["TCP_NODELAY"] = "1"
     with tempfile.TemporaryDirectory() as temporary:
         top = Path(temporary)
+        if compiler is not None:
+            source = Path(__file__).with_name("flushing.c")
+            subprocess.run([compiler, "-shared", "-fPIC", "-o", top / "flushing.so", source, "-ldl"], check=True)
         for kind, count, rows in (("CT 512", given.ct, 512), ("MR 256", given.mr, 256)):
             folder = top / kind
             size = write(folder, count, rows, kind)
@@ -160,7 +169,7 @@ def main() -> None:
                     ratio = f"we are {seconds / ours:5.2f} times as fast" if ours else ""
                     speed = f"{size / 1e6 / seconds:6.0f} MB/s {count / seconds:6.0f} instances/s"
                     work = f"{busy / (size / 1e9):6.1f} processor s/GB"
-                    print(f"  {associations} at once  {name:12} {speed} {work}   {ratio}")
+                    print(f"  {associations} at once  {name:16} {speed} {work}   {ratio}")
 
 
 if __name__ == "__main__":

@@ -233,7 +233,7 @@ def main() -> None:
     vtk.vtkMultiThreader.SetGlobalMaximumNumberOfThreads(options.threads)
     vtk.vtkSMPTools.Initialize(options.threads)
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(options.threads)
-    print(f"kernels compiled or loaded in {cpu.warm():.2f} s")
+    print(f"kernels compiled or loaded in {cpu.frames.warm():.2f} s")
     volume = chest_sized(read_series(options.folder) if options.folder else synthetic())
     bench = Bench(volume, options.times, options.threads)
     print(f"volume {volume.shape}, {options.threads} threads, median of {options.times} turns")

@@ -20,7 +20,7 @@ def sentences() -> list[str]:
     found += [text for pair in keys.MOUSE for text in pair]
     found += [*menus._MENUS, *menus._IN_BAR.values(), *screen.LAYOUT_TITLES.values(), *worklist._COLUMNS]
     found += [tool.capitalize() for tool in viewer.TOOLS]
-    found += [*studies.STATES, *(step.text for step in guide.STEPS)]
+    found += [*studies.STATES, *studies.ARRIVALS.values(), *(step.text for step in guide.STEPS)]
     found += [text for _, title, hint, _ in report.FIELDS for text in (title, hint) if text]
     found += [*report.ANSWERS, *map(str.capitalize, session.CLINICAL_USES)]
     found += [*panels.STYLE_TITLES, *panels.CROP_TITLES, *worklist._SINCE]

@@ -16,7 +16,7 @@ from dicom_io.evidence import Person
 from render import Box, Piece, Recipe, Reformat, View, Volume, Window, draw, load_preset
 from render.engine import framing
 from render.geometry import vector
-from render.measure import angle_deg, cobb_deg, distance_mm, ellipse, place_on, within
+from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, place_on, within
 from render.recipe import canonical_json, read_recipe
 from tests.render.phantom import phantom
 from workstation.desktop import edits
@@ -301,7 +301,7 @@ def ramp() -> Volume:
 def test_an_ellipse_measures_its_area_and_the_values_in_it(words: str) -> None:
     volume, view = ramp(), View.parse(words)
     plane = framing.planes(volume, Reformat(Window(0, 100), view, rows=99, columns=99, pixel_mm=0.5))[0]
-    outline = ellipse(plane.at(29.0, 33.0), plane.at(69.0, 65.0), plane)
+    outline = ellipse(axes(plane.at(29.0, 33.0), plane.at(69.0, 65.0), view))
     found = within(volume, outline, view)
     assert found.area_mm2 == pytest.approx(math.pi * 10.0 * 8.0, rel=0.002)
     assert found.samples == pytest.approx(math.pi * 80.0, rel=0.05)

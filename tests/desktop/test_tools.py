@@ -318,6 +318,7 @@ def test_a_prior_is_found_on_another_node_and_fetched(
     qtbot.mouseClick(dialog.search, Qt.MouseButton.LeftButton)  # nobody listens there any more
     qtbot.waitUntil(lambda: "cannot be reached" in dialog.said.text(), timeout=30_000)
     rows = window.desk.studies.rows()
+    assert [row.standing.stage for row in rows if row.accession == "OLD-1"] == ["complete"]
     assert [row.priors for row in rows] == [1, 1] and {row.accession for row in rows} == {"DEMO-0001", "OLD-1"}
 
 

@@ -13,10 +13,11 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 from sqlalchemy import delete
+from sqlalchemy.dialects import postgresql
 
 from dicom_io import archive as module
 from dicom_io import files
-from dicom_io.archive import Archive
+from dicom_io.archive import Archive, Summary
 from dicom_io.capabilities import DEFLATED
 from dicom_io.errors import InstanceConflict, NotFound, NotReadable
 from dicom_io.scanning import read_all
@@ -440,3 +441,37 @@ def test_series_open_from_the_archive_as_from_a_folder(archive: Archive, tmp_pat
     (kept,), (loose,) = open_series(archive), open_series(tmp_path)
     assert kept.uid == loose.uid
     assert [i.sop_instance_uid for i in kept.instances] == [i.sop_instance_uid for i in loose.instances]
+
+
+def test_summaries_say_what_the_series_say(archive: Archive) -> None:
+    """By the database as by reading every header: of the lowest instance number, then UID, whatever the words are."""
+    first, mixed, bare = slices(4, "first"), slices(3, "mixed"), slices(1, "bare")
+    for ds, number in zip(first, (7, -2, 7, 12), strict=True):
+        ds.InstanceNumber = number
+        ds.PatientID, ds.SeriesDescription = f"P'{number}\"", f'Schädel "dünn", {number} / 2 %'
+    for ds in mixed[:1]:
+        del ds.PixelData, ds.Rows, ds.Columns
+        ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.66"
+    for ds in bare:
+        del ds.PatientID, ds.AccessionNumber, ds.StudyDate
+    archive.keep([*first, *mixed, *bare])
+    expected = [
+        Summary(
+            s.uid, s.first.study_uid, s.first.patient_id, s.first.accession, s.modality, s.description,
+            s.first.study_date, len(s.instances), s.first.is_image, s.first.path,
+        )
+        for s in archive.all_series()
+    ]  # fmt: skip
+    assert list(archive.summaries()) == expected
+    assert {s.series_uid: s.is_image for s in expected}[derived("mixed")] is False
+    assert "-2 / 2 %" in {s.series_uid: s.description for s in expected}[derived("first")]
+    assert archive.summaries([derived("bare"), "1.2.3"]) == tuple(
+        s for s in expected if s.series_uid == derived("bare")
+    )
+    assert archive.summaries([]) == ()
+
+
+def test_summaries_read_the_headers_of_other_databases_as_json() -> None:
+    """What is sent to PostgreSQL, whose operators do not take a text for JSON."""
+    said = str(module._summaries("postgresql", ["1.2.3"]).compile(dialect=postgresql.dialect()))  # type: ignore[no-untyped-call]
+    assert "CAST(instance.header AS JSON) ->> " in said and "JSON_EXTRACT" not in said

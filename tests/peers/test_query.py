@@ -124,11 +124,20 @@ def test_get_of_a_study_and_of_one_instance(pacs: Pacs, sent: list[Series], tmp_
 
 def test_move_has_them_sent_to_our_receiver(pacs: Pacs, sent: list[Series], tmp_path: Path) -> None:
     series = sent[2]
-    got = retrieve(pacs.peer, Archive(tmp_path), series.first.study_uid, [series.uid], how="move")
+    one = series.instances[0].sop_instance_uid
+    assert retrieve(pacs.peer, pacs.moved, series.first.study_uid, [series.uid], [one], how="move").whole
+    got = retrieve(pacs.peer, pacs.moved, series.first.study_uid, [series.uid], how="move")
     assert (got.completed, got.whole) == (10, True)
     assert [i.sop_instance_uid for i in pacs.moved.series(series.uid).instances] == [
         i.sop_instance_uid for i in series.instances
     ]
+
+
+def test_what_a_peer_sends_elsewhere_in_our_name_is_missed(pacs: Pacs, sent: list[Series], tmp_path: Path) -> None:
+    """It knows another address for our AE title than that of the machine that asks."""
+    got = retrieve(pacs.peer, Archive(tmp_path), sent[2].first.study_uid, [sent[2].uid], how="move")
+    assert not got.whole
+    assert "sent 10 instances to WORKSTATION, and 0 of them are here" in got.problems[0]
 
 
 def test_a_move_to_somebody_unknown_is_said(pacs: Pacs, sent: list[Series], tmp_path: Path) -> None:

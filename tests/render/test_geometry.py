@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from render import Box, GeometryError, Plane, View, Volume
@@ -14,17 +14,34 @@ from render.volume import Voxels
 angles = st.integers(0, 3599).map(lambda tenth: tenth / 10.0)
 elevations = st.integers(-900, 900).map(lambda tenth: tenth / 10.0)
 views = st.builds(View, angles, elevations)
+tiny = st.floats(-0.001, 0.001)
 steps = st.floats(0.2, 5.0)
 shears = st.floats(-0.6, 0.6)
 places = st.floats(-500.0, 500.0)
 
 
-@given(views)
+@given(st.builds(View, st.floats(0.0, 360.0) | tiny, st.floats(-90.0, 90.0) | tiny, st.floats(-180.0, 180.0) | tiny))
+@example(View(0.0, 0.00005, -0.00002))
+@example(View(1e-12, -1e-7, 1e-30))
+@example(View(89.99999999, 90.0, 179.9999999))
 def test_words_lead_back_to_the_view(view: View) -> None:
     again = View.parse(view.words)
-    assert again.elevation_deg == pytest.approx(view.elevation_deg, abs=1e-4)
-    gap = (again.azimuth_deg - view.azimuth_deg + 180.0) % 360.0 - 180.0
-    assert gap == pytest.approx(0.0, abs=0.1)
+    assert again.elevation_deg == pytest.approx(view.elevation_deg, abs=0.001)
+    for came, was in ((again.azimuth_deg, view.azimuth_deg), (again.roll_deg, view.roll_deg)):
+        assert (came - was + 180.0) % 360.0 - 180.0 == pytest.approx(0.0, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("view", "words"),
+    [
+        (View(0.0, 0.00005), "anterior, 0.00005 up"),
+        (View(0.000001, 0.0, -0.0000123), "anterior, 0.000001 towards left, rolled 0.000012 anticlockwise"),
+        (View(90.0, 1e-7, 1e-7), "left"),
+        (View(20.5, -33.123456), "anterior, 20.5 towards left, 33.1235 down"),
+    ],
+)
+def test_angles_are_said_without_exponents(view: View, words: str) -> None:
+    assert view.words == words
 
 
 @given(views)

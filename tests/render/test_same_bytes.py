@@ -40,7 +40,8 @@ def test_digests_are_the_golden_ones(threads: int) -> None:
 def test_warming_up_leaves_nothing_to_compile() -> None:
     """Every kind of picture runs on what `warm` compiled: the plain case and the one with everything, two dtypes."""
     script = (
-        "from render.engine.cpu import body, occlusion, project, reslice, sampling, shade, tables, warm\n"
+        "from render.engine.cpu import body, occlusion, project, reslice, sampling, shade, tables\n"
+        "from render.engine.cpu.frames import warm\n"
         "from tests.render import scenes\n"
         "def known():\n"
         "    found = {}\n"

@@ -113,6 +113,7 @@ class TestLooking:
         assert command("import", slices).code == 0
         assert command("list", "--json").json == before
         assert [(s["series_uid"], s["instances"], s["accession"]) for s in before] == [(SERIES_UID, 16, ACCESSION)]
+        assert {(s["stage"], s["revision"]) for s in before} == {("complete", 1)}
         assert SERIES_UID in command("list").out
 
     def test_an_empty_archive_lists_nothing(self, command: Command) -> None:
@@ -379,7 +380,7 @@ class TestSending:
     def test_an_unreachable_pacs_keeps_everything_queued(
         self, command: Command, ran: Any, tmp_path: Path, free_port: int
     ) -> None:
-        pacs = {"name": "pacs", "kind": "dicom", "takes": ["images"], "port": free_port}
+        pacs = {"name": "pacs", "kind": "dicom", "takes": ["images"], "port": free_port, "associations": 1}
         settings(tmp_path / "root", pacs)
         ran()
         sent = command("outbox", "send", "--json")

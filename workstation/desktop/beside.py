@@ -1,9 +1,9 @@
-"""Work beside the window: on threads of their own, told and stopped from it."""
+"""Work beside the window: on threads of their own, told and stopped from it; and what is asked there now and then."""
 
 import threading
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QProgressBar
 
 from workstation.desktop.language import tr
@@ -89,3 +89,58 @@ class Works(QObject):
         self._bar.show()
         self._bar.setFormat(what)
         self._bar.setValue(round(100 * part))
+
+
+class Watch(QObject):
+    """Asks the same question now and then, beside the window: an archive of years takes longer to read than a hand may
+    wait.
+
+    answered : what came of it. failed : why nothing did, as a sentence. wanted : whether anybody looks.
+    """
+
+    answered = Signal(object)
+    failed = Signal(str)
+    _ended = Signal()
+
+    def __init__(self, ask: Callable[[], object], every_ms: int, wanted: Callable[[], bool], parent: QObject) -> None:
+        super().__init__(parent)
+        self._ask, self._wanted = ask, wanted
+        self._asking: threading.Thread | None = None
+        self._again = False
+        self._ended.connect(self._next)
+        self._timer = QTimer(self)
+        self._timer.setInterval(every_ms)
+        self._timer.timeout.connect(self._look)
+        self._timer.start()
+
+    def now(self) -> None:
+        """Asks at once; once more after what is being asked already, which may have missed the news."""
+        if self._asking is not None:
+            self._again = True
+            return
+        self._asking = threading.Thread(target=self._run, name="watch", daemon=True)
+        self._asking.start()
+
+    def stop(self) -> None:
+        """Asks no more, and waits for what was asked."""
+        self._timer.stop()
+        self._ended.disconnect(self._next)
+        if self._asking is not None:
+            self._asking.join()
+
+    def _look(self) -> None:
+        if self._asking is None and self._wanted():
+            self.now()
+
+    def _run(self) -> None:
+        try:
+            self.answered.emit(self._ask())
+        except Exception as error:  # noqa: BLE001 - whatever it is, a person reads a sentence, and it is asked again
+            self.failed.emit(str(error))
+        self._ended.emit()
+
+    def _next(self) -> None:
+        self._asking = None
+        if self._again:
+            self._again = False
+            self.now()

@@ -13,8 +13,8 @@ from dicom_io.evidence import Attestation, Evidence, ImageReference, Person, Pro
 from dicom_io.instance import Instance
 from dicom_io.report_sr import WrittenReport
 from render import Recipe
+from render.engine import cpu
 from render.engine.choice import Choice, choose
-from render.engine.cpu import warm
 from render.protocols import Protocol, load_protocol, protocol_names
 from render.recipe import canonical_json, digest
 from render.settle import settled
@@ -24,7 +24,7 @@ from workstation.casebook import Record, Ruling
 from workstation.charge import Decision
 from workstation.charge.facts import Report
 from workstation.context import decide_case, site_policy
-from workstation.deliver import drain
+from workstation.deliver import deliver_all
 from workstation.desktop.measuring import recorded
 from workstation.desktop.remote import Remote
 from workstation.desktop.session import Draft, Session, session_file
@@ -189,7 +189,7 @@ class Desk:
         """Tries to deliver all that waits. Returns what came of it as a sentence; `serve` does it by itself where it
         runs."""
         tell("sending", 0.0)
-        tried = drain(self.site)
+        tried = deliver_all(self.site)
         if not tried:
             return "Nothing was waiting to be sent, or the server is sending it."
         done = sum(delivery.outcome == "acknowledged" for _, delivery in tried)
@@ -325,7 +325,7 @@ def _warm() -> None:
     """What the first study would otherwise wait for."""
     for name in protocol_names():
         load_protocol(name)
-    warm()
+    cpu.frames.warm()
 
 
 def _as_report(draft: Draft, patient_id: str) -> Report:

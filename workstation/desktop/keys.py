@@ -54,6 +54,7 @@ ACTIONS: dict[str, str] = {
     "view_foot": "3D from the foot",
     "lock": "Sign in or lock",
     "worklist": "Back to the work list",
+    "reload": "Reload the study: what came since it was opened",
     "query": "Query and retrieve",
     "take_in": "Take in a folder",
     "sign": "Sign and deliver",

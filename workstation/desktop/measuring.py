@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dicom_io.evidence import Measurement
 from render.geometry import Plane, Vector, View, affine_from, direction, point, vector
-from render.measure import Statistics, angle_deg, cobb_deg, distance_mm, ellipse, within
+from render.measure import Statistics, angle_deg, axes, cobb_deg, distance_mm, ellipse, within
 from render.segment import region, volume_ml
 from render.steps import Piece, StepError
 from render.volume import Volume
@@ -58,7 +58,7 @@ class Measuring:
         if measure.kind == "polygon":
             return measure.points_mm
         if measure.kind == "ellipse":
-            return ellipse(measure.points_mm[0], measure.points_mm[1], _plane_of(measure))
+            return ellipse(axes(measure.points_mm[0], measure.points_mm[1], measure.view))
         return ()
 
     def unfilled(self, measures: tuple[Measure, ...]) -> tuple[Measure, ...]:
@@ -156,12 +156,6 @@ def near(measure: Measure, plane: Plane, reach_mm: float) -> bool:
     n, o = plane.normal, plane.origin_mm
     deep = (abs(sum((p - q) * a for p, q, a in zip(at, o, n, strict=True))) for at in measure.points_mm)
     return max(deep) <= reach_mm
-
-
-def _plane_of(measure: Measure) -> Plane:
-    """The plane a measure was drawn on, a pixel a millimetre."""
-    x, y, z = measure.view.up
-    return Plane(measure.points_mm[0], measure.view.right, (-x, -y, -z))
 
 
 def _as_volume(volume: Volume, found: NDArray[np.uint8]) -> Volume:

@@ -84,6 +84,7 @@ class Menus(QObject):
             self._add(f"view_{side}", "&3D", partial(window.with_viewer, partial(_see_from, View.parse(side))))
         commands: tuple[tuple[str, str, Callable[[], object]], ...] = (
             ("worklist", "&Study", window.back_to_list),
+            ("reload", "&Study", window.reload),
             ("query", "&Study", window.query),
             ("take_in", "&Study", window.take_in_folder),
             ("sign", "&Study", window.sign_and_deliver),

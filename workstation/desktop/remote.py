@@ -72,6 +72,8 @@ class Remote:
         )
         if stopped:
             raise stopped[0]
+        if done.whole:
+            self.site.arrivals.whole(self.site.archive.series_of(found.study.study_uid), self.site.clock())
         wrong = f", {done.failed} failed: {'; '.join(done.problems)}" if done.failed else ""
         return f"{found.study.description or found.study.study_uid}: {done.completed} instances retrieved{wrong}."
 

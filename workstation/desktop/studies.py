@@ -1,11 +1,15 @@
 """The studies of the archive as a reader wants them: listed, opened, compared. Knows no Qt."""
 
 import json
+import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from dicom_io.archive import Summary
+from dicom_io.arrivals import Stage, Standing
 from dicom_io.build_volume import assemble, stacks_of
 from dicom_io.errors import NotReadable, VolumeRefused
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
@@ -25,6 +29,14 @@ OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
 # What a reader calls the state of a case.
 TELLING: dict[str, str] = {"charged": "charged", "held": "held", "denied": "not billable"}
 STATES = ("received", "in work", "to sign", "held", "charged", "not billable")
+# What a reader calls how far a series is.
+ARRIVALS: dict[Stage, str] = {
+    "arriving": "still arriving",
+    "complete": "complete, revision {revision}",
+    "reopened": "reopened, revision {revision}",
+    "unknown": "unknown",
+}
+_COMING = ("arriving", "reopened")
 _PREVIEW_PX = 512
 
 
@@ -35,9 +47,14 @@ def day(date: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A series of the work list. state : one of STATES. priors : how many other series of images the patient has."""
+    """A series of the work list.
+
+    state : one of STATES. standing : how far it is. priors : how many other series of images the patient has.
+    coming : how many other series of the study are still arriving.
+    """
 
     series_uid: str
+    study_uid: str
     patient: str
     patient_id: str
     accession: str
@@ -46,13 +63,15 @@ class Row:
     description: str
     instances: int
     state: str
+    standing: Standing
     priors: int = 0
+    coming: int = 0
 
     @property
     def cells(self) -> tuple[str, ...]:
         return (
             readable(self.patient), self.patient_id, self.accession, self.day, self.modality, self.description,
-            str(self.instances), str(self.priors or ""), self.state,
+            str(self.instances), str(self.priors or ""),
         )  # fmt: skip
 
     @property
@@ -78,11 +97,20 @@ class Opened:
         return (self.series.uid, self.session.which)
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What has become of a series since it was opened. more : instances that came, negative for those taken away."""
+
+    more: int
+    standing: Standing
+
+
 class Studies:
     """The archive's series of images, and their sessions."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        self._summaries: dict[str, Summary] = {}
         self._headers: dict[str, tuple[str, str]] = {}
         self._states: dict[Path, tuple[int, str]] = {}
 
@@ -91,25 +119,57 @@ class Studies:
         decided = {r.accession: TELLING.get(r.state, r.state) for r in self.site.casebook.newest()}
         waiting = self._waiting()
         found: list[Row] = []
-        for series in self.site.archive.all_series():
-            first = series.first
-            if not first.is_image:
+        listed = self._series()
+        standing = self.site.arrivals.standing(listed, time.time())
+        for series in listed:
+            if not series.is_image:
                 continue
-            patient, manufacturer = self._header(series)
+            patient, manufacturer = self._header(series.series_uid, series.path)
             if manufacturer == OUR_NAME:
                 continue
-            state = decided.get(first.accession) or waiting.get(series.uid, "received")
+            state = decided.get(series.accession) or waiting.get(series.series_uid, "received")
             found.append(
                 Row(
-                    series.uid, patient, first.patient_id, first.accession, first.study_date,
-                    series.modality, series.description, len(series.instances), state,
+                    series.series_uid, series.study_uid, patient, series.patient_id, series.accession,
+                    series.study_date, series.modality, series.description, series.instances, state,
+                    standing[series.series_uid],
                 )
             )  # fmt: skip
-        same: dict[str, int] = {}
-        for row in found:
-            same[row.patient_id] = same.get(row.patient_id, 0) + 1
-        counted = (replace(row, priors=same[row.patient_id] - 1) if row.patient_id else row for row in found)
+        same = Counter(row.patient_id for row in found if row.patient_id)
+        coming = Counter(row.study_uid for row in found if row.standing.stage in _COMING)
+        counted = (
+            replace(
+                row,
+                priors=max(same[row.patient_id] - 1, 0),
+                coming=coming[row.study_uid] - (row.standing.stage in _COMING),
+            )
+            for row in found
+        )
         return tuple(sorted(counted, key=lambda row: (row.date, row.series_uid), reverse=True))
+
+    def news(self, opened: Opened) -> News | None:
+        """What the archive has by now of a series that is on the screen; None where it is what is seen."""
+        summaries = self.site.archive.summaries([opened.series.uid])
+        more = sum(s.instances for s in summaries) - len(opened.series.instances)
+        if not summaries or not more:
+            return None
+        return News(more, self.site.arrivals.standing(summaries, time.time())[opened.series.uid])
+
+    def again(self, opened: Opened) -> int | None:
+        """Which volume of its series as it is now an open one is; None where the series makes other volumes by now."""
+        before, now = (
+            [stack.label for stack in stacks_of(series)]
+            for series in (opened.series, self.site.archive.series(opened.series.uid))
+        )
+        return opened.session.which if before == now else None
+
+    def _series(self) -> list[Summary]:
+        """Every series. What has as many instances as when it was last looked at is not looked at again."""
+        counts, known = self.site.archive.counts(), self._summaries
+        grown = [uid for uid, count in counts.items() if uid not in known or known[uid].instances != count]
+        if grown:
+            known.update((s.series_uid, s) for s in self.site.archive.summaries(grown if known else None))
+        return [known[uid] for uid in counts if uid in known]
 
     def waiting(self) -> int:
         """How many messages wait to be sent."""
@@ -140,16 +200,18 @@ class Studies:
                 found[file.stem.split("-")[0]] = "in work"
         return found
 
-    def _header(self, series: Series) -> tuple[str, str]:
+    def _header(self, series_uid: str, path: str) -> tuple[str, str]:
         """(patient's name, manufacturer) of a series: the index has neither, so they are looked up once."""
-        if series.uid not in self._headers:
-            ds = read_dataset(series.first.path)
-            self._headers[series.uid] = (str(ds.get("PatientName") or ""), str(ds.get("Manufacturer") or ""))
-        return self._headers[series.uid]
+        if series_uid not in self._headers:
+            ds = read_dataset(path)
+            self._headers[series_uid] = (str(ds.get("PatientName") or ""), str(ds.get("Manufacturer") or ""))
+        return self._headers[series_uid]
 
     def take_in(self, path: Path) -> int:
         """Copies the DICOM files below a path into the archive. Returns how many instances were found."""
-        return sum(len(series.instances) for series in self.site.archive.import_files(path).series)
+        found = self.site.archive.import_files(path).series
+        self.site.arrivals.whole([series.uid for series in found], self.site.clock())
+        return sum(len(series.instances) for series in found)
 
     def volumes(self, series_uid: str) -> tuple[str, ...]:
         """Names of the volumes of a series, in their order. Raises VolumeRefused with the reason when it has none."""
@@ -190,7 +252,10 @@ class Studies:
         if session is None:
             screen = replace(first_screen(volume, series.modality), measures=self._measured(series, volume))
             session = Session(volume, series_uid, screen, which, file=file)
-        title = f"{readable(self._header(series)[0])} — {series.modality} {series.description}"
+        standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), time.time())
+        if any(each.stage in _COMING for each in standing.values()):
+            warnings.append("The series is still arriving.")
+        title = f"{readable(self._header(series_uid, series.first.path)[0])} — {series.modality} {series.description}"
         return Opened(series, session, title, " ".join(warnings), self.of_the_same_patient(series_uid))
 
     def _measured(self, series: Series, volume: Volume) -> tuple[Measure, ...]:
@@ -226,6 +291,8 @@ class Studies:
     ) -> tuple[Series, Volume]:
         series = self.site.archive.series(series_uid)
         stacks = stacks_of(series)
+        if (which or 0) >= len(stacks):
+            raise VolumeRefused(f"Series {series_uid} has no volume {which} any more; open it from the work list.")
         if which is None and len(stacks) > 1:
             raise VolumeRefused(f"Series {series_uid} holds {len(stacks)} volumes; say which.")
         return series, assemble(stacks[which or 0], progress)

@@ -20,12 +20,14 @@ from PySide6.QtWidgets import (
     QPushButton,
     QStackedWidget,
     QTabWidget,
+    QVBoxLayout,
     QWidget,
 )
 
 from dicom_io.evidence import Person
 from render import Picture, Protocol, Recipe, RecipeError, Volume
 from workstation.desktop import dialogs, edits
+from workstation.desktop.arrival import ArrivalBar
 from workstation.desktop.beside import Tell, Works
 from workstation.desktop.charge import ChargePanel
 from workstation.desktop.delivery import Desk, why_not_signable
@@ -72,8 +74,15 @@ class MainWindow(QMainWindow):
         self.charge = ChargePanel()
         self._opening: tuple[str, int | None] | None = None
         self.setWindowTitle(tr("3D workstation — not cleared for diagnosis"))
-        self.pages = QStackedWidget()
-        self.setCentralWidget(self.pages)
+        self.pages, self.arrival = QStackedWidget(), ArrivalBar(desk.studies.news)
+        self.arrival.reload.connect(self.reload)
+        middle = QWidget()
+        stacked = QVBoxLayout(middle)
+        stacked.setContentsMargins(0, 0, 0, 0)
+        stacked.setSpacing(0)
+        stacked.addWidget(self.arrival)
+        stacked.addWidget(self.pages, 1)
+        self.setCentralWidget(middle)
         self.worklist = WorkList(desk.studies.rows, desk.studies.waiting)
         self.worklist.opened.connect(self.open_series)
         self.worklist.dropped.connect(self.import_paths)
@@ -153,19 +162,23 @@ class MainWindow(QMainWindow):
 
     # ------------------------------------------------------------------------------------------------ opening
 
-    def open_series(self, series_uid: str, which: int | None = None) -> None:
-        """Opens a volume: its middle image at once, the rest as it comes. Asks which where a series has several."""
+    def open_series(self, series_uid: str, which: int | None = None, before: Opened | None = None) -> None:
+        """Opens a volume: its middle image at once, the rest as it comes. Asks which where a series has several.
+
+        before : the study as it was opened, of which that volume is wanted again.
+        """
         if self._opening == (series_uid, which):
             return  # asked twice: one double-click too many
         self._opening = (series_uid, which)
 
         def work(tell: Tell) -> object:
+            chosen = self.desk.studies.again(before) if before is not None else which
             names = self.desk.studies.volumes(series_uid)
-            if which is None and len(names) > 1:
+            if chosen is None and len(names) > 1:
                 return names
             tell(tr("First picture"), 0.0)
-            self._previewed.emit(self.desk.studies.preview(series_uid, which))
-            return self.desk.studies.open(series_uid, which, tell)
+            self._previewed.emit(self.desk.studies.preview(series_uid, chosen))
+            return self.desk.studies.open(series_uid, chosen, tell)
 
         def done(found: object) -> None:
             self._opening = None
@@ -179,6 +192,15 @@ class MainWindow(QMainWindow):
 
         self.works.ended.connect(self._not_opening)
         self.works.run(work, done, tr("Opening"))
+
+    def reload(self) -> None:
+        """The open study anew, of what has come for it by now. What was done to it stays."""
+        if self.opened is None:
+            return
+        if self.works.busy:
+            self.say(tr("Something is still being done; reload when it has ended."), bad=True)
+            return
+        self.open_series(self.opened.series.uid, before=self.opened)
 
     def _not_opening(self) -> None:
         """Whatever became of it, the next double-click counts again."""
@@ -240,6 +262,7 @@ class MainWindow(QMainWindow):
             box.activated.connect(self._verdict_timer.start)
         viewer.choose_tool("window")
         self.say(found.warning or tr("{title} is open.", title=found.title), bad=bool(found.warning))
+        self.arrival.follow(found)
         self._before = found.session.screen
         self._acted("opened")
         self.desk.opened_by(found, self.person)
@@ -274,6 +297,7 @@ class MainWindow(QMainWindow):
         if self.viewer is None:
             return
         self.viewer.close_session()
+        self.arrival.follow(None)
         self.pages.setCurrentWidget(self.worklist)
         self.pages.removeWidget(self.viewer)
         while self.tabs.count():
@@ -508,7 +532,7 @@ class MainWindow(QMainWindow):
         self._show_person()
         if self.viewer is not None:
             self.viewer.dock_pane()
-        self.pages.hide()
+        self.centralWidget().hide()
         self.dock.hide()
         self.menus.cover(True)
         self.way_back.show()
@@ -516,7 +540,7 @@ class MainWindow(QMainWindow):
         self._idle.stop()
 
     def _uncover(self) -> None:
-        self.pages.show()
+        self.centralWidget().show()
         self.dock.setVisible(self.viewer is not None)
         self.menus.cover(False)
         self._changed()
@@ -550,6 +574,7 @@ class MainWindow(QMainWindow):
         self.settings.setValue("docks", self.saveState(_LAYOUT_VERSION))
         self.close_study()
         self.worklist.stop()
+        self.arrival.stop()
         self.desk.close()
         super().closeEvent(event)
 

@@ -1,6 +1,5 @@
 """The work list: the series in the archive as they arrive, with what has become of them."""
 
-import threading
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
@@ -11,7 +10,6 @@ from PySide6.QtCore import (
     QPersistentModelIndex,
     QSortFilterProxyModel,
     Qt,
-    QTimer,
     Signal,
 )
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
@@ -27,14 +25,21 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from workstation.desktop.beside import Watch
 from workstation.desktop.language import tr
-from workstation.desktop.studies import STATES, Row
+from workstation.desktop.studies import ARRIVALS, STATES, Row
 
 _REFRESH_MS = 2000
-_COLUMNS = ("Patient", "ID", "Accession", "Date", "Modality", "Description", "Instances", "Others", "State")
+_COLUMNS = ("Patient", "ID", "Accession", "Date", "Modality", "Description", "Instances", "Others", "Arrival", "State")
 _NUMBERS = (6, 7)
 _SINCE: dict[str, int | None] = {"Every date": None, "Today": 0, "Last 7 days": 7, "Last 30 days": 30}
 _Index = QModelIndex | QPersistentModelIndex
+
+
+def arrival_of(row: Row) -> str:
+    """How far a series is, and whether others of its study are still coming."""
+    said = tr(ARRIVALS[row.standing.stage], revision=row.standing.revision)
+    return f"{said}; {tr('study still arriving')}" if row.coming and row.standing.stage == "complete" else said
 
 
 class _Model(QAbstractTableModel):
@@ -56,7 +61,8 @@ class _Model(QAbstractTableModel):
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if role == Qt.ItemDataRole.DisplayRole:
-            return self.rows[index.row()].cells[index.column()]
+            row = self.rows[index.row()]
+            return (*row.cells, arrival_of(row), tr(row.state))[index.column()]
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() in _NUMBERS:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
@@ -90,13 +96,10 @@ class WorkList(QWidget):
 
     opened = Signal(str)
     dropped = Signal(list)
-    _arrived = Signal(object)
 
     def __init__(self, rows: Callable[[], tuple[Row, ...]], waiting: Callable[[], int] = lambda: 0) -> None:
         super().__init__()
-        self._rows, self._waiting, self._model = rows, waiting, _Model()
-        self._asking: threading.Thread | None = None
-        self._arrived.connect(self._show_rows)
+        self._model = _Model()
         self._sorted = _Filter(self._model, self)
         self.search = QLineEdit()
         self.search.setPlaceholderText(tr("Search patient, accession, modality, description, state …"))
@@ -129,7 +132,7 @@ class WorkList(QWidget):
             box.activated.connect(self._filtered)
         self.open_button = QPushButton(tr("Open"))
         self.open_button.clicked.connect(lambda: self._open(self.table.currentIndex()))
-        self.note = QLabel()
+        self.note = QLabel(tr("Reading the archive …"))
         top, layout = QHBoxLayout(), QVBoxLayout(self)
         top.addWidget(self.search, 1)
         for widget in (self.state, self.modality, self.since, self.open_button):
@@ -138,23 +141,14 @@ class WorkList(QWidget):
         layout.addWidget(self.table)
         layout.addWidget(self.note)
         self.setAcceptDrops(True)
-        self._timer = QTimer(self)
-        self._timer.setInterval(_REFRESH_MS)
-        self._timer.timeout.connect(self._look)
-        self._timer.start()
+        self._watch = Watch(lambda: (rows(), waiting()), _REFRESH_MS, self.isVisible, self)
+        self._watch.answered.connect(self._show_rows)
+        self._watch.failed.connect(lambda why: self.note.setText(tr("The list cannot be read: {why}", why=why)))
         self.refresh()
 
     def refresh(self) -> None:
-        """Shows the list as it is now."""
-        self._show_rows((self._rows(), self._waiting()))
-
-    def _look(self) -> None:
-        """Asks for the list beside the window: an archive of years takes longer to read than a hand may wait."""
-        if self.isVisible() and (self._asking is None or not self._asking.is_alive()):
-            self._asking = threading.Thread(
-                target=lambda: self._arrived.emit((self._rows(), self._waiting())), name="work list", daemon=True
-            )
-            self._asking.start()
+        """Asks for the list as it is now."""
+        self._watch.now()
 
     def _show_rows(self, found: tuple[tuple[Row, ...], int]) -> None:
         """Studies appear as they arrive; what is selected stays selected."""
@@ -180,9 +174,7 @@ class WorkList(QWidget):
 
     def stop(self) -> None:
         """Asks no more, and waits for what was asked."""
-        self._timer.stop()
-        if self._asking is not None:
-            self._asking.join()
+        self._watch.stop()
 
     def select(self, series_uid: str) -> bool:
         for number, row in enumerate(self._model.rows):

@@ -1,0 +1,378 @@
+"""Recipes as the kernels want them, on tiles of a picture.
+
+Rays are mapped through `Volume.to_index`, so that any affine, sheared ones too, needs no resampling.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render import curved
+from render.engine import framing
+from render.engine.cpu import reslice
+from render.engine.cpu.body import without_table
+from render.engine.cpu.bricks import Bricks, bricks
+from render.engine.cpu.occlusion import CELL_MM, arriving
+from render.engine.cpu.project import project_rows
+from render.engine.cpu.rays import PACKET
+from render.engine.cpu.shade import Light, Look, More, Rays, shade_rows
+from render.engine.cpu.simd import LANES
+from render.engine.tiles import Tile, bands, run
+from render.geometry import Plane, Vector, View, corners_mm, direction, point, unit_vector, vector
+from render.mask import Mask
+from render.picture import Pixels
+from render.recipe import (
+    Clip,
+    ControlPoint,
+    CurvedReformat,
+    Interpolation,
+    LabelRule,
+    Projection,
+    ProjectionMode,
+    Recipe,
+    Reformat,
+    Shading,
+    TransferFunction,
+    VolumeRendering,
+    Window,
+)
+from render.volume import Volume
+
+_MODES: dict[ProjectionMode, int] = {"mip": reslice.MIP, "minip": reslice.MINIP, "average": reslice.AVERAGE}
+_INTERPOLATIONS: dict[Interpolation, int] = {
+    "linear": reslice.LINEAR,
+    "nearest": reslice.NEAREST,
+    "cubic": reslice.CUBIC,
+}
+_EVERYWHERE_MM = 1e8
+
+Progress = Callable[[float], None]
+Floats = NDArray[np.float64]
+
+
+def draw_frames(
+    volume: Volume,
+    recipe: Recipe,
+    planes: Sequence[Plane],
+    threads: int | None = None,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+    mask: Mask | None = None,
+) -> Pixels:
+    """Pixels as `Picture.pixels` says, one frame for each plane of `framing.planes(volume, recipe)`, or in perspective
+    for each of its `pinholes`. mask : only where the recipe has rules for it.
+
+    Raises Cancelled when `cancel` was set before the last tile.
+    """
+    if isinstance(recipe, VolumeRendering | Projection) and recipe.body_above is not None:
+        volume = without_table(volume, recipe.body_above)
+    if isinstance(recipe, VolumeRendering):
+        return _volume_rendering(volume, recipe, planes, threads, progress, cancel, mask)
+    count = len(framing.views(recipe))
+    values = np.empty((count, recipe.rows, recipe.columns), dtype=volume.voxels.dtype)
+    if isinstance(recipe, Projection):
+        tiles = _projection(volume, recipe, planes, values, threads, mask)
+    elif isinstance(recipe, Reformat):
+        tiles = _reformat(volume, recipe, planes, values)
+    else:
+        tiles = _curved(volume, recipe, values)
+    run(tiles, threads, progress, cancel)
+    return values
+
+
+def _array(values: Sequence[float]) -> Floats:
+    return np.array(values, dtype=np.float64)
+
+
+def _in_both(volume: Volume, plane: Plane, ray_mm: Vector) -> tuple[Rays, Rays]:
+    """The plane's rays in index coordinates, and in LPS mm."""
+    to_index, lps = volume.to_index, (plane.origin_mm, plane.down_mm, plane.right_mm, ray_mm)
+    start = _array(point(to_index, plane.origin_mm))
+    return Rays(start, *(_array(direction(to_index, v)) for v in lps[1:])), Rays(*(_array(v) for v in lps))
+
+
+def _away(view: View, length_mm: float) -> Vector:
+    x, y, z = view.towards_observer
+    return (-x * length_mm, -y * length_mm, -z * length_mm)
+
+
+def _crop(recipe: VolumeRendering | Projection) -> tuple[Floats, Floats]:
+    if recipe.crop is None:
+        return _array([-_EVERYWHERE_MM] * 3), _array([_EVERYWHERE_MM] * 3)
+    return _array(recipe.crop.lower_mm), _array(recipe.crop.upper_mm)
+
+
+def _volume_rendering(
+    volume: Volume,
+    recipe: VolumeRendering,
+    planes: Sequence[Plane],
+    threads: int | None,
+    progress: Progress | None,
+    cancel: threading.Event | None,
+    mask: Mask | None,
+) -> NDArray[np.uint8]:
+    transfer, shading = recipe.transfer, recipe.transfer.shading
+    step_mm = recipe.step_voxels * min(volume.spacing_mm)
+    found = _bricks(volume, threads, recipe, mask)
+    table, distances = found.seen_through(transfer, step_mm)
+    lower_mm, upper_mm = _crop(recipe)
+    terms = shading or Shading()
+    gradient_range = np.array(transfer.gradient_opacity or (-1.0, -1.0), dtype=np.float32)
+    look = Look(
+        table.colours, table.opacities, table.edges, table.first, table.scale, table.span, gradient_range
+    )  # fmt: skip
+    views = framing.views(recipe)
+    out = np.empty((len(views), recipe.rows, recipe.columns, 3), dtype=np.uint8)
+    tiles: list[Tile] = []
+
+    def frame(number: int, index: Rays, lps: Rays, more: More | None) -> None:
+        light = Light(
+            terms=np.array([terms.ambient, terms.diffuse, terms.specular, shading is not None], dtype=np.float32),
+            squarings=terms.specular_power.bit_length() - 1,
+            towards=np.array(views[number].towards_observer, dtype=np.float32),
+            to_lps=np.ascontiguousarray(volume.to_index[:3, :3].T.astype(np.float32)),
+            background=np.array(recipe.background, dtype=np.float32),
+        )
+        fixed = (volume.voxels, distances, look, index, lps, lower_mm, upper_mm, light, more)
+        tiles.extend(_tiles(shade_rows, fixed, out[number]))
+
+    if recipe.projection == "perspective":
+        for number, pinhole in enumerate(framing.pinholes(volume, recipe)):
+            near, far = _distances(volume, recipe, pinhole.eye_mm)
+            span = (near / step_mm, far / step_mm)
+            frame(number, *_rays(volume, pinhole), _more(volume, recipe, found, threads, span, pinhole.eye_mm, step_mm))
+    else:
+        for number, (plane, view) in enumerate(zip(planes, views, strict=True)):
+            ray_mm = _away(view, step_mm)
+            extras = (recipe.clips, recipe.masking, recipe.light, recipe.depth_cue, recipe.ambient_occlusion)
+            plain = not any(extras)  # shadows go with a light
+            more = None if plain else _more(volume, recipe, found, threads, _drawn_depth(volume, recipe, plane, ray_mm))
+            frame(number, *_in_both(volume, plane, ray_mm), more)
+    run(tiles, threads, progress, cancel)
+    return out
+
+
+def _bricks(volume: Volume, threads: int | None, recipe: VolumeRendering | Projection, mask: Mask | None) -> Bricks:
+    found = bricks(volume, threads)
+    return found if mask is None else found.under(mask, recipe.masking)
+
+
+def _clips(recipe: VolumeRendering | Projection) -> Floats:
+    """(N, 4) normal and offset of each clip, in LPS."""
+    rows = []
+    for clip in recipe.clips:
+        x, y, z = unit_vector(clip.normal)
+        rows.append((x, y, z, x * clip.point_mm[0] + y * clip.point_mm[1] + z * clip.point_mm[2]))
+    return np.array(rows, dtype=np.float64).reshape(-1, 4)
+
+
+# How deep the face of a cut is, and the border of a mask, in steps of a voxel: the shading there is theirs.
+_RIND_VOXELS = 1.5
+
+
+def _more(
+    volume: Volume,
+    recipe: VolumeRendering,
+    found: Bricks,
+    threads: int | None,
+    span: tuple[float, float],
+    eye_mm: Vector | None = None,
+    pace_mm: float = 1.0,
+) -> More:
+    """span : first and last step of what is drawn, for the depth cue."""
+    eye = eye_mm or (0.0, 0.0, 0.0)
+    masked, labels, states, shown, tints = found.masking()
+    cells = None
+    if recipe.ambient_occlusion > 0.0 or recipe.shadows > 0.0:
+        cells = arriving(volume, recipe, found, threads)
+    per_voxel = [1.0 / edge for edge in cells.edges] if cells else [0.0] * 3
+    return More(
+        clips=_clips(recipe),
+        masked=masked,
+        labels=labels,
+        states=states,
+        shown=shown,
+        tints=tints,
+        pinhole=eye_mm is not None,
+        eye=_array(point(volume.to_index, eye)),
+        eye_mm=_array(eye),
+        pace_mm=pace_mm,
+        placed=recipe.light is not None,
+        lamp=np.array((recipe.light or recipe.view).towards_observer, dtype=np.float32),
+        cue=np.array([recipe.depth_cue, span[0], 1.0 / max(span[1] - span[0], 1e-6)], dtype=np.float32),
+        occlusion=np.array([recipe.ambient_occlusion, *per_voxel, CELL_MM], dtype=np.float32),
+        openness=cells.around if cells else _NO_CELLS,
+        shadow=np.float32(recipe.shadows),
+        lit=cells.direct if cells else _NO_CELLS,
+        rind=np.float32(_RIND_VOXELS / recipe.step_voxels),
+    )
+
+
+_NO_CELLS = np.ones((2, 2, 2), dtype=np.float32)
+
+
+def _rays(volume: Volume, pinhole: framing.Pinhole) -> tuple[Rays, Rays]:
+    """Rays from a point, directions all, in index coordinates and in LPS mm."""
+    to_index, lps = volume.to_index, (pinhole.forward_mm, pinhole.down_mm, pinhole.right_mm, (0.0, 0.0, 0.0))
+    return Rays(*(_array(direction(to_index, v)) for v in lps)), Rays(*(_array(v) for v in lps))
+
+
+def _distances(volume: Volume, recipe: VolumeRendering, eye_mm: Vector) -> tuple[float, float]:
+    """Nearest and farthest that what is drawn can be from the eye, in mm."""
+    (x, y, z), radius = framing.sphere(volume, recipe)
+    away = math.sqrt((x - eye_mm[0]) ** 2 + (y - eye_mm[1]) ** 2 + (z - eye_mm[2]) ** 2)
+    return max(away - radius, 0.0), away + radius
+
+
+def _drawn_depth(volume: Volume, recipe: VolumeRendering, plane: Plane, step_mm: Vector) -> tuple[float, float]:
+    """First and last step at which a ray can be in the volume and in the crop box."""
+    spans = [_span(corners, plane, step_mm) for corners in (_outer(volume), framing.drawn_corners(volume, recipe))]
+    return max(first for first, _ in spans), min(last for _, last in spans)
+
+
+def _outer(volume: Volume) -> list[Vector]:
+    return [vector(corner) for corner in corners_mm(volume.shape, volume.affine).tolist()]
+
+
+def _span(corners: Sequence[Vector], plane: Plane, step_mm: Vector) -> tuple[float, float]:
+    """Steps from the plane to the nearest and to the farthest of the corners."""
+    square = sum(v * v for v in step_mm)
+    steps = [
+        sum((c - o) * v for c, o, v in zip(corner, plane.origin_mm, step_mm, strict=True)) / square
+        for corner in corners
+    ]
+    return min(steps), max(steps)
+
+
+def _tiles(kernel: Callable[..., None], fixed: tuple[object, ...], out: Pixels, height: int = 16) -> list[Tile]:
+    """A kernel on bands of a picture; `fixed` is what comes before the rows and the picture."""
+    return [partial(kernel, *fixed, row0, row1, out) for row0, row1 in bands(out.shape[0], height)]
+
+
+def _whole(volume: Volume) -> bool:
+    """Whether pictures in the volume's unit are whole numbers, as its voxels are."""
+    return volume.voxels.dtype == np.int16
+
+
+def _outside(volume: Volume, window: Window) -> np.float32:
+    """The window's lower end, which shows as black; for integers the whole number at or below it."""
+    lower = window.centre - window.width / 2.0
+    if volume.voxels.dtype == np.int16:
+        lower = float(min(max(math.floor(lower), -32768), 32767))
+    return np.float32(lower)
+
+
+def _projection(
+    volume: Volume,
+    recipe: Projection,
+    planes: Sequence[Plane],
+    out: Pixels,
+    threads: int | None,
+    mask: Mask | None,
+) -> list[Tile]:
+    found = _bricks(volume, threads, recipe, mask)
+    masked, labels, states, shown, _ = found.masking()
+    more = (_clips(recipe), masked, labels, states, shown) if recipe.clips or recipe.masking else None
+    lower_mm, upper_mm = _crop(recipe)
+    step_mm = recipe.step_voxels * min(volume.spacing_mm)
+    half_slab = _EVERYWHERE_MM if recipe.slab_mm is None else recipe.slab_mm / 2.0
+    tiles: list[Tile] = []
+    lowest = recipe.mode == "minip"
+    bounds = (found.low, found.block_low) if lowest else (found.high, found.block_high)
+    sign = np.float32(-1.0 if lowest else 1.0)
+    for frame, (plane, view) in enumerate(zip(planes, framing.views(recipe), strict=True)):
+        index, lps = _in_both(volume, plane, _away(view, 1.0))
+        steps = [abs(float(v)) for v in index.step]
+        axis = steps.index(max(steps))
+        parts = max(1, math.ceil(1.0 / (steps[axis] * step_mm) - 1e-6))
+        fixed = (volume.voxels, *bounds, sign, recipe.mode == "average", index, lps, axis, parts)
+        rest = (lower_mm, upper_mm, half_slab, _outside(volume, recipe.window), _whole(volume), more)
+        tiles += [partial(_project, (*fixed, *rest), row0, row1, out[frame]) for row0, row1 in bands(recipe.rows)]
+    return tiles
+
+
+def _project(fixed: tuple[object, ...], row0: int, row1: int, out: Pixels) -> None:
+    hints = np.empty((-(-out.shape[1] // PACKET), LANES), dtype=np.float32)
+    project_rows(*fixed, hints, row0, row1, out)  # type: ignore[call-arg]
+
+
+def _reformat(volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: Pixels) -> list[Tile]:
+    samples, gap_mm = _samples(volume, recipe)
+    starts = np.empty((len(planes), 3), dtype=np.float64)
+    for number, plane in enumerate(planes):
+        index, _ = _in_both(volume, plane, _away(recipe.view, gap_mm))
+        starts[number] = index.start - index.step * ((samples - 1) / 2.0)
+    fixed = (volume.voxels, _MODES[recipe.mode], _INTERPOLATIONS[recipe.interpolation], starts)
+    down, right, through = (np.tile(step, (len(planes), 1)) for step in (index.down, index.right, index.step))
+    rest = (down, right, through, samples, _outside(volume, recipe.window), _whole(volume))
+    # Neighbouring planes read the same voxels: the same rows of some of them in turn, while those are in the cache.
+    return [
+        partial(reslice.reslice_rows, *fixed, *rest, *some, *rows, out)
+        for rows in bands(recipe.rows, 32)
+        for some in bands(len(planes), 64)
+    ]
+
+
+def _samples(volume: Volume, recipe: Reformat | CurvedReformat) -> tuple[int, float]:
+    """How many samples a slab takes through its thickness, and how far apart they are in mm."""
+    count = 1 if recipe.thickness_mm == 0.0 else max(2, math.ceil(recipe.thickness_mm / min(volume.spacing_mm)))
+    return count, recipe.thickness_mm / count
+
+
+def _curved(volume: Volume, recipe: CurvedReformat, out: Pixels) -> list[Tile]:
+    """Each row of a curved picture is a plane of one row to the kernel."""
+    samples, gap_mm = _samples(volume, recipe)
+    lines = [
+        np.concatenate(parts) for parts in zip(*((r.starts, r.right, r.away) for r in curved.rows(recipe)), strict=True)
+    ]
+    to_index = volume.to_index
+    right, through = (_mapped(to_index, lps) for lps in (lines[1], lines[2] * gap_mm))
+    starts = _mapped(to_index, lines[0], to_index[:3, 3]) - through * ((samples - 1) / 2.0)
+    starts = np.where(np.isnan(starts), _NOWHERE, starts)
+    fixed = (volume.voxels, _MODES[recipe.mode], _INTERPOLATIONS[recipe.interpolation], starts)
+    rest = (np.zeros_like(right), right, through, samples, _outside(volume, recipe.window), _whole(volume))
+    flat = out.reshape(-1, 1, recipe.columns)
+    lines_of = bands(len(flat), 16)
+    return [partial(reslice.reslice_rows, *fixed, *rest, *some, *row, flat) for some in lines_of for row in bands(1)]
+
+
+# An index far outside every volume: where a path has ended.
+_NOWHERE = -1e6
+
+
+def _mapped(affine: Floats, lps: Floats, offset: Floats | None = None) -> Floats:
+    """(N, 3) LPS mm to index coordinates, summed in a written order as `geometry.point` does."""
+    columns = [lps[:, 0] * row[0] + lps[:, 1] * row[1] + lps[:, 2] * row[2] for row in affine[:3]]
+    found = np.stack(columns, axis=1)
+    return np.ascontiguousarray(found if offset is None else found + offset)
+
+
+def warm() -> float:
+    """Compiles every kernel for both kinds of voxels, or loads it from the disk cache. Returns the seconds it took."""
+    began = time.perf_counter()
+    points = (ControlPoint(0.0, 1.0, 1.0, 1.0, 0.0), ControlPoint(1.0, 1.0, 1.0, 1.0, 1.0))
+    window = Window(0.0, 1.0)
+    transfer, clips = TransferFunction("warm", "1", points), (Clip((0.0, 0.0, 0.0), (0.0, 0.0, 1.0)),)
+    rules, mask = (LabelRule(0, "include"),), Mask(np.zeros((2, 2, 2), dtype=np.uint8))
+    recipes: list[Recipe] = [
+        VolumeRendering(transfer, rows=2, columns=2),
+        VolumeRendering(
+            transfer, rows=2, columns=2, clips=clips, masking=rules, light=View(), shadows=1.0, ambient_occlusion=1.0
+        ),
+        Projection("mip", window, rows=2, columns=2, body_above=0.0),
+        Projection("mip", window, rows=2, columns=2, clips=clips),
+        Reformat(window, rows=2, columns=2),
+    ]
+    grid = np.ones((2, 2, 2), dtype=np.int16)
+    for voxels in (grid, grid.astype(np.float32)):
+        volume = Volume(voxels, np.eye(4), "1")
+        for recipe in recipes:
+            ruled = isinstance(recipe, VolumeRendering) and bool(recipe.masking)
+            planes = framing.planes(volume, recipe)
+            draw_frames(volume, recipe, planes, threads=1, mask=mask if ruled else None)
+    return time.perf_counter() - began

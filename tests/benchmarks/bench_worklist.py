@@ -1,0 +1,65 @@
+"""How long the work list of an archive takes: `python -m tests.benchmarks.bench_worklist`.
+
+Small images under real headers, imported; then the rows that a desktop asks for, the first time (patients' names are
+looked up in the files once) and every time after. Beside it every header of the index read and grouped, which is what
+opening all of the archive's series takes.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtWidgets import QApplication
+
+from tests.dicom_io.synthetic import grid, ramp, write_series
+from workstation.desktop.app import make_window
+from workstation.desktop.studies import Studies
+from workstation.site import open_site
+
+
+def took_ms(act: Callable[[], object], times: int = 1) -> float:
+    """Median ms of an act."""
+    taken = []
+    for _ in range(times):
+        began = time.perf_counter()
+        act()
+        taken.append((time.perf_counter() - began) * 1000.0)
+    return statistics.median(taken)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--series", type=int, default=200)
+    parser.add_argument("--instances", type=int, default=100)
+    parser.add_argument("--times", type=int, default=15)
+    options = parser.parse_args()
+    application = QApplication([])
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "root"
+        site = open_site(root)
+        stored = ramp((options.instances, 16, 16))
+        for n in range(options.series):
+            write_series(Path(folder) / str(n), stored, grid(), series=f"series {n}")
+            site.archive.import_files(Path(folder) / str(n))
+        studies = Studies(site)
+        print(f"{options.series} series of {options.instances} instances")
+        print(f"rows, the first time: {took_ms(studies.rows):.0f} ms")
+        print(f"rows, every time after: {took_ms(studies.rows, options.times):.0f} ms")
+        print(f"every header of the index: {took_ms(site.archive.all_series, options.times):.0f} ms")
+        windows = []
+        print(f"the window made: {took_ms(lambda: windows.append(make_window(root))):.0f} ms")
+        for window in windows:
+            window.show()
+            while window.worklist.table.model().rowCount() < options.series:
+                application.processEvents()
+            window.close()
+
+
+if __name__ == "__main__":
+    main()
