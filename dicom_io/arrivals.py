@@ -91,16 +91,20 @@ class Arrivals:
         """Series that are complete by now. now_s : of the clock that `came` was told; at : for the record."""
         counts = self._archive.counts(self._open) if self._open else {}
         ended: dict[str, int] = {}
+        over: list[str] = []
         for series_uid, since in list(self._open.items()):
             count = counts.get(series_uid, 0)
             if now_s - since < self._quiet_s:
                 wanted = self._expected(series_uid)
                 if wanted is None or count < wanted:
                     continue
-            del self._open[series_uid]
+            over.append(series_uid)
             if count:
                 ended[series_uid] = count
-        return self._complete(ended, at)
+        done = self._complete(ended, at)
+        for series_uid in over:  # not before it is noted: the disk may be full
+            del self._open[series_uid]
+        return done
 
     def whole(self, series_uids: Collection[str], at: datetime) -> list[Completion]:
         """Series are complete because whoever brought them says so: an import has ended, a study was fetched."""

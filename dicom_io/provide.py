@@ -54,13 +54,17 @@ def archive_services(
 
     def get(request: Request) -> Iterator[Reply]:
         sent: list[Instance] = []
-        yield from _sending(archive, request, lambda instance: send_one(request.association, instance), sent)
-        given(request, sent)
+        try:
+            yield from _sending(archive, request, lambda instance: send_one(request.association, instance), sent)
+        finally:
+            given(request, sent)
 
     def move(request: Request) -> Iterator[Reply]:
         sent: list[Instance] = []
-        yield from _move(archive, peer_of, ae_title, request, sent)
-        given(request, sent)
+        try:
+            yield from _move(archive, peer_of, ae_title, request, sent)
+        finally:
+            given(request, sent)
 
     return {STUDY_ROOT_FIND: find, STUDY_ROOT_GET: get, STUDY_ROOT_MOVE: move}
 

@@ -10,11 +10,12 @@ import os
 import re
 import socket
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
 from dicom_io.instance import Instance
@@ -252,6 +253,16 @@ class Trail:
             element.text = _UNWRITABLE.sub("\ufffd", element.text) if element.text else None
         line = ET.tostring(message, encoding="unicode").replace("\n", " ") + "\n"
         self.file.append(line.encode())
+
+
+@contextmanager
+def late(tell: Callable[[dict[str, Any]], None] = lambda event: None) -> Iterator[None]:
+    """Around what has to go on when a message cannot be written now: that is told, and it is written later, by
+    `AuditFile.append` or `catch_up`."""
+    try:
+        yield
+    except OSError as error:
+        tell({"event": "audit late", "detail": error.strerror or type(error).__name__})
 
 
 def this_machine() -> str:

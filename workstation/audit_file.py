@@ -7,12 +7,17 @@
 
 import errno
 import os
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from filelock import FileLock
+
+# What this process could not write, by file. A bound, since a disk may be full for days.
+_LATE: dict[Path, deque[bytes]] = {}
+_MOST_LATE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +40,38 @@ class AuditFile:
     ships: bool = False
 
     def append(self, line: bytes) -> None:
-        """Writes and flushes a line, all of it or nothing. Raises OSError."""
+        """Writes and flushes a line, all of it or nothing.
+
+        Raises OSError, as when the disk is full; the line is late then, and written before the next one or by
+        `catch_up`.
+        """
+        _LATE.setdefault(self.path, deque(maxlen=_MOST_LATE)).append(line)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Writes what is late of this process, in its order. Raises OSError."""
+        late = _LATE.get(self.path)
+        if not late:
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._locked():
-            handle = self._open()
-            try:
-                size = _whole_lines(handle)
-                if size and size + len(line) > self.max_bytes and self._put_aside():
-                    os.close(handle)
-                    handle, size = self._open(), 0
-                if os.write(handle, line) < len(line):
-                    os.ftruncate(handle, size)
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-                os.fsync(handle)
-            finally:
+            while late:  # of other threads as well
+                self._write(late[0])
+                late.popleft()
+
+    def _write(self, line: bytes) -> None:
+        handle = self._open()
+        try:
+            size = _whole_lines(handle)
+            if size and size + len(line) > self.max_bytes and self._put_aside():
                 os.close(handle)
+                handle, size = self._open(), 0
+            if os.write(handle, line) < len(line):
+                os.ftruncate(handle, size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
     def unsent(self) -> list[Part]:
         """Parts that the repository does not have, oldest first; their streams are for the caller to close."""

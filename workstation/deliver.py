@@ -16,7 +16,7 @@ from dicom_io.errors import DicomIOError
 from dicom_io.send import Sender
 from dicom_io.series import read_instance
 from workstation import daysheet
-from workstation.audit import Party, by_study, trail_of
+from workstation.audit import Party, by_study, late, trail_of
 from workstation.commit import ask_for_commitment
 from workstation.config import Destination
 from workstation.outbox import Delivery, Entry, Message, backoff
@@ -87,10 +87,10 @@ def drain(
             return destination.associations if destination is not None and destination.kind == "dicom" else 1
 
         tried = site.outbox.drain(deliver, site.clock, pause, side_by_side)
-    _audit(site, [message for message, delivery in tried if delivery.outcome == "acknowledged"])
     waited = {d.name for d in site.config.destinations if d.archiving in ("acknowledged", "offered")}
     for accession in {m.accession for m, d in tried if d.outcome == "acknowledged" and m.destination in waited} - {""}:
         site.casebook.touch(accession, "pictures acknowledged")
+    _audit(site, [message for message, delivery in tried if delivery.outcome == "acknowledged"])
     if any(delivery.outcome == "acknowledged" for _, delivery in tried):
         ask_for_commitment(site, tell)
     return tried
@@ -106,7 +106,8 @@ def _audit(site: Site, delivered: list[Message]) -> None:
         title = destination.ae_title if destination.kind == "dicom" else destination.name
         for moved in by_study(read_instance(site.root / str(m.path)) for m in mine):
             us, them = Party(site.config.ae_title, "", True), Party(title, destination.host, False)
-            trail.transferred(us, them, moved, site.clock(), action="R")
+            with late():
+                trail.transferred(us, them, moved, site.clock(), action="R")
 
 
 def check(site: Site) -> list[dict[str, str]]:

@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from dicom_io.receive import listen
-from workstation.audit import trail_of
+from workstation.audit import late, trail_of
 from workstation.monitoring import health, metrics
 from workstation.roles import Told
 from workstation.site import Site
@@ -130,9 +130,11 @@ def serve(
                 "processes": {one.name: one.pid for one in everybody},
             }
         )
-        trail.started(site.clock())
+        with late(say):
+            trail.started(site.clock())
         stop.wait()
-        trail.started(site.clock(), stopped=True)
+        with late(say):
+            trail.started(site.clock(), stopped=True)
     say({"event": "stopped"})
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from dicom_io.tls import Tls
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -42,3 +44,17 @@ def make(folder: Path, name: str, authority: Certificate | None = None) -> Certi
         command += ["-addext", "basicConstraints=critical,CA:FALSE"]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
     return made
+
+
+def both_sides(folder: Path) -> Path:
+    """An authority, certificates of it for `ours` and `theirs`, and one of a `stranger` by an authority `elsewhere`."""
+    authority = make(folder, "authority")
+    for name in ("ours", "theirs"):
+        make(folder, name, authority)
+    make(folder, "stranger", make(folder, "elsewhere"))
+    return folder
+
+
+def shown(folder: Path, whose: str) -> Tls:
+    """What one side of `both_sides` shows the other, and whom it trusts."""
+    return Tls(str(folder / "authority.pem"), str(folder / f"{whose}.pem"), str(folder / f"{whose}.key"))

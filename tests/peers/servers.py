@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -143,3 +144,16 @@ def orthanc(folder: Path, our_port: int = 104, our_title: str = "WORKSTATION", *
     with listening(command, 2) as (port, web):
         url = f"http://127.0.0.1:{web}"
         yield Orthanc(Peer("127.0.0.1", port, "ORTHANC"), url, f"{url}/dicom-web")
+
+
+def orthanc_tls(certificates: Path, our_port: int) -> dict[str, Any]:
+    """Settings for Orthanc to speak TLS alone, in both roles with the certificate of `theirs`; it wants ours."""
+    us = {"AET": "WORKSTATION", "Host": "127.0.0.1", "Port": our_port, "UseDicomTls": True}
+    return {
+        "DicomTlsEnabled": True,
+        "DicomTlsCertificate": str(certificates / "theirs.pem"),
+        "DicomTlsPrivateKey": str(certificates / "theirs.key"),
+        "DicomTlsTrustedCertificates": str(certificates / "authority.pem"),
+        "DicomTlsRemoteCertificateRequired": True,
+        "DicomModalities": {"us": us},
+    }

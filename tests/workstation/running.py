@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,10 +23,12 @@ class Serving:
         self._command = [*command, "--host", "127.0.0.1", "--port", "0", "--json", *words]
 
     def __enter__(self) -> Self:
+        # A file: a pipe that nobody reads is full one day, and then everything that logs stands still.
+        self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             self._command,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._log,
             text=True,
             encoding="utf-8",
             start_new_session=True,
@@ -47,6 +50,12 @@ class Serving:
         self._limit.cancel()
         self._kill_all()
         self._process.communicate(timeout=30)
+        self._log.close()
+
+    def log(self) -> str:
+        """What its processes have logged so far."""
+        handle = self._log.fileno()  # they write where this handle stands, so it must not be moved
+        return os.pread(handle, os.fstat(handle).st_size, 0).decode(errors="replace")
 
     @property
     def pid(self) -> int:
@@ -55,10 +64,10 @@ class Serving:
 
     def next(self, *names: str) -> dict[str, Any]:
         """The next event, of these names if any are given; waits for it. Fails when the process has ended."""
-        assert self._process.stdout is not None and self._process.stderr is not None
+        assert self._process.stdout is not None
         while True:
             line = self._process.stdout.readline()
-            assert line, f"serve ended: {self._process.stderr.read()}"
+            assert line, f"serve ended: {self.log()}"
             event: dict[str, Any] = json.loads(line)
             if not names or event["event"] in names:
                 return event
@@ -87,6 +96,6 @@ class Serving:
     def terminate(self) -> tuple[int, str]:
         """Ask it to stop; returns its exit status and its last event."""
         self._process.send_signal(signal.SIGTERM)
-        out, err = self._process.communicate(timeout=30)
-        assert "Traceback" not in err, err
+        out, _ = self._process.communicate(timeout=30)
+        assert "Traceback" not in self.log(), self.log()
         return self._process.returncode, str(json.loads(out.splitlines()[-1])["event"])

@@ -90,7 +90,9 @@ def test_half_a_line_spoils_no_other(tmp_path: Path) -> None:
     assert written(tmp_path) == [b"whole\n", b"ha\n", b"next\n"]
 
 
-def test_a_disk_that_is_full_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_is_full_leaves_no_half_line_and_what_was_late_comes_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = AuditFile(tmp_path / "a.log")
     file.append(b"first\n")
     write = os.write
@@ -98,8 +100,12 @@ def test_a_disk_that_is_full_leaves_no_half_line(tmp_path: Path, monkeypatch: py
         patched.setattr(os, "write", lambda handle, data: write(handle, data[:3]))
         with pytest.raises(OSError, match="No space left"):
             file.append(b"second\n")
+        with pytest.raises(OSError, match="No space left"):
+            file.catch_up()
+    assert written(tmp_path) == [b"first\n"]
     file.append(b"third\n")
-    assert written(tmp_path) == [b"first\n", b"third\n"]
+    file.catch_up()
+    assert written(tmp_path) == [b"first\n", b"second\n", b"third\n"]
 
 
 def test_all_of_it_goes_out_once_and_in_order(tmp_path: Path) -> None:
