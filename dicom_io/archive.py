@@ -198,7 +198,7 @@ class Archive:
                 target = self.files / relative
                 known = None
                 if not place(one.spooled, target):
-                    known = self._known_digest(uid)
+                    known = self.known_digest(uid)
                     held = known or held_by(target, one.spooled)
                     if held != one.digest:
                         outcomes.append(self._conflict(one.spooled, uid, one.digest))
@@ -419,20 +419,22 @@ class Archive:
         with self._database.begin() as connection:
             connection.execute(delete(_INSTANCE).where(_INSTANCE.c.sop_instance_uid.in_(uids)))
 
-    def exchange(self, uid: str, other: Path) -> Kept:
-        """Puts another file of the same UID in the place of the one that is kept, which goes into quarantine.
+    def index_instead(self, instance: Instance, digest: str) -> Instance:
+        """Has an instance's row say what stands at its place now, whatever it said before."""
+        place = self.place_of(instance)
+        row = _row(instance, place.relative_to(self.files), place.stat().st_size, digest)
+        with self._database.begin() as connection:
+            connection.execute(delete(_INSTANCE).where(_INSTANCE.c.sop_instance_uid == instance.sop_instance_uid))
+            connection.execute(insert(_INSTANCE), row)
+        return replace(instance, path=str(place))
 
-        A crash in between leaves the new file without a row; `rebuild_index` gives it one. Raises NotFound.
-        """
-        kept = self.instance(uid)
-        old, held = Path(kept.path), self._known_digest(uid) or ""
-        new = self.spool(lambda path: shutil.copyfile(other, path))
-        os.link(old, self._quarantine / f"{uid}.{held[:12]}.dcm")
-        self.forget([uid])
-        old.unlink()
-        taken = self.admit(new, expected_uid=uid)
-        other.unlink()
-        return taken
+    def place_of(self, instance: Instance) -> Path:
+        """Where an instance of these UIDs is kept."""
+        return self.files / self._place_of(instance)
+
+    def relative(self, path: Path) -> str:
+        """A kept file's path as the index has it."""
+        return path.relative_to(self.files).as_posix()
 
     def _rows_of(self, files: Iterable[Path]) -> tuple[list[dict[str, object]], list[Unreadable]]:
         rows: dict[str, dict[str, object]] = {}
@@ -458,7 +460,8 @@ class Archive:
     def _place_of(instance: Instance) -> Path:
         return Path(instance.study_uid) / instance.series_uid / f"{instance.sop_instance_uid}.dcm"
 
-    def _known_digest(self, uid: str) -> str | None:
+    def known_digest(self, uid: str) -> str | None:
+        """`file_digest` of an instance as it was when it was kept; None when it is in no index."""
         with self._database.connect() as connection:
             return connection.execute(
                 select(_INSTANCE.c.sha256).where(_INSTANCE.c.sop_instance_uid == uid)
@@ -472,7 +475,7 @@ class Archive:
             return [str(row["sha256"]) for row in rows]
         if len(rows) > 1:
             return [held for row in rows for held in self._index([row])]
-        return [self._known_digest(str(rows[0]["sop_instance_uid"])) or ""]
+        return [self.known_digest(str(rows[0]["sop_instance_uid"])) or ""]
 
     def _select(self, *clauses: object) -> Iterator[Instance]:
         query = select(_INSTANCE.c.path, _INSTANCE.c.header).where(*clauses)  # type: ignore[arg-type]

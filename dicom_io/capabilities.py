@@ -97,6 +97,8 @@ STUDY_ROOT_MOVE = "1.2.840.10008.5.1.4.1.2.2.2"
 STUDY_ROOT_GET = "1.2.840.10008.5.1.4.1.2.2.3"
 MODALITY_WORKLIST_FIND = "1.2.840.10008.5.1.4.31"
 STORAGE_COMMITMENT = "1.2.840.10008.1.20.1"
+# PS3.4 F.7.3.
+PERFORMED_STEP = "1.2.840.10008.3.1.2.3.3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ SERVICE_CLASSES: tuple[ServiceClass, ...] = (
     ServiceClass(STUDY_ROOT_MOVE, "Study Root Query/Retrieve – MOVE", scu=True, scp=False),
     ServiceClass(STUDY_ROOT_GET, "Study Root Query/Retrieve – GET", scu=True, scp=False),
     ServiceClass(MODALITY_WORKLIST_FIND, "Modality Worklist – FIND", scu=True, scp=False),
+    ServiceClass(PERFORMED_STEP, "Modality Performed Procedure Step", scu=True, scp=False),
 )
 
 

@@ -9,7 +9,7 @@ from struct import pack, unpack, unpack_from
 
 # PS3.7 E.1: command fields; an answer's is the request's with the highest bit set.
 C_STORE, C_GET, C_FIND, C_MOVE, C_ECHO = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030
-N_EVENT_REPORT, N_ACTION, C_CANCEL = 0x0100, 0x0130, 0x0FFF
+N_EVENT_REPORT, N_SET, N_ACTION, N_CREATE, C_CANCEL = 0x0100, 0x0120, 0x0130, 0x0140, 0x0FFF
 ANSWER = 0x8000
 NO_DATA_SET = 0x0101
 
@@ -19,10 +19,14 @@ SOP_CLASS_NOT_SUPPORTED = 0x0122
 UNRECOGNIZED_OPERATION = 0x0211
 PROCESSING_FAILURE = 0x0110
 
-_CLASS, _FIELD, _ID, _ANSWERED, _SET_TYPE, _STATUS = 0x0002, 0x0100, 0x0110, 0x0120, 0x0800, 0x0900
-_REQUESTED_CLASS, _COMMENT, _INSTANCE, _REQUESTED_INSTANCE, _EVENT, _ACTION = (
-    0x0003, 0x0902, 0x1000, 0x1001, 0x1002, 0x1008,
-)  # fmt: skip
+# PS3.7 C.1: more answers follow (the second: an optional key is not supported).
+PENDING = (0xFF00, 0xFF01)
+
+_CLASS, _REQUESTED_CLASS, _FIELD, _ID, _ANSWERED = 0x0002, 0x0003, 0x0100, 0x0110, 0x0120
+_DESTINATION, _PRIORITY, _SET_TYPE, _STATUS, _COMMENT, _ERROR = 0x0600, 0x0700, 0x0800, 0x0900, 0x0902, 0x0903
+_INSTANCE, _REQUESTED_INSTANCE, _EVENT, _ACTION = 0x1000, 0x1001, 0x1002, 0x1008
+_REMAINING, _COMPLETED, _FAILED, _WARNINGS = 0x1020, 0x1021, 0x1022, 0x1023
+_MEDIUM = 0x0000
 
 
 class BadCommand(ValueError):  # noqa: N818 - reads as a sentence where it is raised
@@ -31,7 +35,12 @@ class BadCommand(ValueError):  # noqa: N818 - reads as a sentence where it is ra
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request, or an answer to one; its UIDs are the affected or the requested ones, whichever the message has."""
+    """A request, or an answer to one; its UIDs are the affected or the requested ones, whichever the message has.
+
+    type_id : of an event or an action. comment : the peer's words for people, error_id : its
+    number for what is wrong. remaining, completed, failed, warnings :
+    sub-operations of C-GET and C-MOVE, None where it does not say. move_destination : AE title.
+    """
 
     field: int
     message_id: int
@@ -40,6 +49,13 @@ class Command:
     sop_instance_uid: str = ""
     type_id: int = 0
     status: int = 0
+    comment: str = ""
+    error_id: int = 0
+    remaining: int | None = None
+    completed: int | None = None
+    failed: int | None = None
+    warnings: int | None = None
+    move_destination: str = ""
 
 
 def read_command(data: bytes | bytearray) -> Command:
@@ -49,9 +65,10 @@ def read_command(data: bytes | bytearray) -> Command:
     try:
         while at < len(data):
             group, element, length = unpack_from("<HHL", data, at)
-            if group != 0 or at + 8 + length > len(data):
-                raise BadCommand("an element of another group, or one that is longer than the command")
-            found[element] = bytes(data[at + 8 : at + 8 + length])
+            if at + 8 + length > len(data):
+                raise BadCommand("sent an element that is longer than its command")
+            if group == 0:  # Orthanc puts the list of what failed, which belongs into a data set, into a command
+                found[element] = bytes(data[at + 8 : at + 8 + length])
             at += 8 + length
 
         def number(element: int, default: int | None = None) -> int:
@@ -59,9 +76,12 @@ def read_command(data: bytes | bytearray) -> Command:
                 return default
             return int(unpack("<H", found[element])[0])
 
-        def uid(*elements: int) -> str:
+        def count(element: int) -> int | None:
+            return number(element) if found.get(element) else None
+
+        def text(*elements: int) -> str:
             value = next((found[e] for e in elements if e in found), b"")
-            return value.decode("ascii").rstrip("\0 ")
+            return value.decode("ascii").strip("\0 ")
 
         field = number(_FIELD)
         answer = field & ANSWER or field == C_CANCEL
@@ -69,33 +89,92 @@ def read_command(data: bytes | bytearray) -> Command:
             field=field,
             message_id=number(_ANSWERED if answer else _ID),
             has_data_set=number(_SET_TYPE) != NO_DATA_SET,
-            sop_class_uid=uid(_CLASS, _REQUESTED_CLASS),
-            sop_instance_uid=uid(_INSTANCE, _REQUESTED_INSTANCE),
+            sop_class_uid=text(_CLASS, _REQUESTED_CLASS),
+            sop_instance_uid=text(_INSTANCE, _REQUESTED_INSTANCE),
             type_id=number(_EVENT, 0) or number(_ACTION, 0),
             status=number(_STATUS, 0),
+            comment=found.get(_COMMENT, b"").decode("ascii", "replace").strip("\0 "),
+            error_id=number(_ERROR, 0),
+            remaining=count(_REMAINING),
+            completed=count(_COMPLETED),
+            failed=count(_FAILED),
+            warnings=count(_WARNINGS),
+            move_destination=text(_DESTINATION),
         )
     except (KeyError, StructError, UnicodeDecodeError) as error:
-        raise BadCommand(f"{type(error).__name__} {error}") from error
+        raise BadCommand(f"sent a command that cannot be read ({type(error).__name__} {error})") from error
 
 
-def answer_to(request: Command, status: int, comment: str = "", *, with_data_set: bool = False) -> bytes:
-    """The command set of an answer. comment : for people, at most 64 characters (PS3.7 C.4.2)."""
-    elements = [(_CLASS, _uid(request.sop_class_uid))] if request.sop_class_uid else []
-    elements += [
-        (_FIELD, pack("<H", request.field | ANSWER)),
-        (_ANSWERED, pack("<H", request.message_id)),
-        (_SET_TYPE, pack("<H", 1 if with_data_set else NO_DATA_SET)),
-        (_STATUS, pack("<H", status)),
-    ]
+def request(
+    field: int,
+    message_id: int,
+    sop_class_uid: str = "",
+    *,
+    sop_instance_uid: str = "",
+    type_id: int = 0,
+    move_destination: str = "",
+    with_data_set: bool = False,
+) -> bytes:
+    """The command set of a request; of C-CANCEL, `message_id` is that of the request that is to end."""
+    requested = field in (N_ACTION, N_SET)
+    elements = {_FIELD: _number(field), _SET_TYPE: _number(1 if with_data_set else NO_DATA_SET)}
+    elements[_ANSWERED if field == C_CANCEL else _ID] = _number(message_id)
+    if sop_class_uid:
+        elements[_REQUESTED_CLASS if requested else _CLASS] = _uid(sop_class_uid)
+    if field in (C_STORE, C_FIND, C_GET, C_MOVE):
+        elements[_PRIORITY] = _number(_MEDIUM)
+    if move_destination:
+        elements[_DESTINATION] = _text(move_destination)
+    if sop_instance_uid:
+        elements[_REQUESTED_INSTANCE if requested else _INSTANCE] = _uid(sop_instance_uid)
+    if type_id:
+        elements[_EVENT if field == N_EVENT_REPORT else _ACTION] = _number(type_id)
+    return _encoded(elements)
+
+
+def answer_to(
+    request: Command,
+    status: int,
+    comment: str = "",
+    *,
+    with_data_set: bool = False,
+    sub_operations: tuple[int, int, int, int] | None = None,
+) -> bytes:
+    """The command set of an answer.
+
+    comment : for people, at most 64 characters (PS3.7 C.4.2). sub_operations : remaining, completed, failed, warnings.
+    """
+    elements = {
+        _FIELD: _number(request.field | ANSWER),
+        _ANSWERED: _number(request.message_id),
+        _SET_TYPE: _number(1 if with_data_set else NO_DATA_SET),
+        _STATUS: _number(status),
+    }
+    if request.sop_class_uid:
+        elements[_CLASS] = _uid(request.sop_class_uid)
     if comment:
-        words = comment.encode("ascii", "replace")[:64]
-        elements.append((_COMMENT, words + b" " * (len(words) % 2)))
+        elements[_COMMENT] = _text(comment[:64])
     if request.sop_instance_uid and request.field != C_ECHO:
-        elements.append((_INSTANCE, _uid(request.sop_instance_uid)))
+        elements[_INSTANCE] = _uid(request.sop_instance_uid)
     if request.type_id:
-        elements.append((_EVENT if request.field == N_EVENT_REPORT else _ACTION, pack("<H", request.type_id)))
-    body = b"".join(pack("<HHL", 0, element, len(value)) + value for element, value in elements)
+        elements[_EVENT if request.field == N_EVENT_REPORT else _ACTION] = _number(request.type_id)
+    if sub_operations is not None:
+        elements |= {_REMAINING + n: _number(count) for n, count in enumerate(sub_operations)}
+    return _encoded(elements)
+
+
+def _encoded(elements: dict[int, bytes]) -> bytes:
+    body = b"".join(pack("<HHL", 0, element, len(value)) + value for element, value in sorted(elements.items()))
     return pack("<HHLL", 0, 0, 4, len(body)) + body
+
+
+def _number(value: int) -> bytes:
+    return pack("<H", value)
+
+
+def _text(words: str) -> bytes:
+    value = words.encode("ascii", "replace")
+    return value + b" " * (len(value) % 2)
 
 
 def _uid(text: str) -> bytes:

@@ -6,17 +6,15 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 from pydicom.dataset import Dataset
-from pynetdicom.dsutils import decode
-from pynetdicom.presentation import build_context, build_role
 
 from dicom_io.archive import Archive
-from dicom_io.associate import Peer, associate
-from dicom_io.capabilities import EXPLICIT_LITTLE, IMPLICIT_LITTLE, STORAGE_COMMITMENT
+from dicom_io.associate import Peer, Proposal, associate
+from dicom_io.capabilities import STORAGE_COMMITMENT
 from dicom_io.commands import N_ACTION, N_EVENT_REPORT, PROCESSING_FAILURE, SUCCESS, UNRECOGNIZED_OPERATION
+from dicom_io.dimse import decoded
 from dicom_io.errors import DicomIOError, NotFound, NotOffered, NotReadable, QueryFailed
 from dicom_io.receive import Request, Service
 from dicom_io.series import read_instance
@@ -29,8 +27,7 @@ log = logging.getLogger(__name__)
 _INSTANCE = "1.2.840.10008.1.20.1.1"
 _REQUEST, _ALL_COMMITTED, _SOME_FAILED = 1, 1, 2
 # PS3.3 C.14.1.1: failure reasons.
-_FAILURE, _NO_SUCH_INSTANCE, _CLASS_CONFLICT = 0x0110, 0x0112, 0x0119
-_SYNTAXES = [EXPLICIT_LITTLE, IMPLICIT_LITTLE]
+_FAILURE, NO_SUCH_INSTANCE, _CLASS_CONFLICT = 0x0110, 0x0112, 0x0119
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +60,12 @@ def ask(peer: Peer, transaction_uid: str, references: Sequence[Reference], calli
     ds = Dataset()
     ds.TransactionUID = transaction_uid
     ds.ReferencedSOPSequence = [_item(reference) for reference in references]
-    association = associate(peer, calling, [build_context(STORAGE_COMMITMENT, _SYNTAXES)])
-    try:
-        status, _ = association.send_n_action(ds, _REQUEST, STORAGE_COMMITMENT, _INSTANCE)
-    finally:
-        association.release()
-    if status.get("Status") != SUCCESS:
-        said = f"status 0x{int(status.Status):04X}" if "Status" in status else "no answer"
-        raise QueryFailed(f"{peer} does not take the request for storage commitment: {said}.")
+    with associate(peer, calling, [Proposal(STORAGE_COMMITMENT)]) as association:
+        answer = association.ask_once(
+            N_ACTION, STORAGE_COMMITMENT, sop_instance_uid=_INSTANCE, type_id=_REQUEST, data=ds
+        )
+    if answer.status != SUCCESS:
+        raise QueryFailed(f"{peer} does not take the request for storage commitment: {answer}.")
 
 
 def report(peer: Peer, result: Committed, calling: str = "WORKSTATION") -> None:
@@ -84,17 +79,15 @@ def report(peer: Peer, result: Committed, calling: str = "WORKSTATION") -> None:
         for item, (_, reason) in zip(ds.FailedSOPSequence, result.failed, strict=True):
             item.FailureReason = reason
     # The provider of the service asks for this association, and says so. Source: PS3.4 J.3.3 and PS3.7 D.3.3.4.
-    role = build_role(STORAGE_COMMITMENT, scu_role=False, scp_role=True)
-    association = associate(peer, calling, [build_context(STORAGE_COMMITMENT, _SYNTAXES)], [role])
-    try:
+    with associate(peer, calling, [Proposal(STORAGE_COMMITMENT, provides=True)]) as association:
+        if STORAGE_COMMITMENT not in association.provided:
+            raise NotOffered(f"{peer} takes no reports of storage commitment.")
         event = _SOME_FAILED if result.failed else _ALL_COMMITTED
-        status, _ = association.send_n_event_report(ds, event, STORAGE_COMMITMENT, _INSTANCE)
-    except ValueError as error:  # pynetdicom: the peer did not accept our role
-        raise NotOffered(f"{peer} takes no reports of storage commitment.") from error
-    finally:
-        association.release()
-    if status.get("Status") != SUCCESS:
-        raise QueryFailed(f"{peer} does not take our report of storage commitment.")
+        answer = association.ask_once(
+            N_EVENT_REPORT, STORAGE_COMMITMENT, sop_instance_uid=_INSTANCE, type_id=event, data=ds
+        )
+    if answer.status != SUCCESS:
+        raise QueryFailed(f"{peer} does not take our report of storage commitment: {answer}.")
 
 
 def check(archive: Archive, transaction_uid: str, references: Sequence[Reference]) -> Committed:
@@ -105,7 +98,7 @@ def check(archive: Archive, transaction_uid: str, references: Sequence[Reference
             kept = archive.instance(reference.sop_instance_uid)
             read_instance(Path(kept.path))
         except (NotFound, UidError):
-            failed.append((reference, _NO_SUCH_INSTANCE))
+            failed.append((reference, NO_SUCH_INSTANCE))
         except NotReadable:
             failed.append((reference, _FAILURE))
         else:
@@ -128,7 +121,7 @@ def service(
     """
 
     def serve(request: Request) -> Iterator[tuple[int, bytes]]:
-        ds = _decoded(request)
+        ds = decoded(request.data_set, request.context.transfer_syntax)
         transaction = checked(text(ds, "TransactionUID"), "Transaction UID")
         if request.command.field == N_EVENT_REPORT:
             heard(
@@ -165,12 +158,6 @@ def _report(peer: Peer, result: Committed, calling: str) -> None:
         report(peer, result, calling)
     except DicomIOError as error:
         log.warning("storage commitment %s was not reported: %s", result.transaction_uid, error)
-
-
-def _decoded(request: Request) -> Dataset:
-    implicit = request.context.transfer_syntax == IMPLICIT_LITTLE
-    ds: Dataset = decode(BytesIO(request.data_set), implicit, True)
-    return ds
 
 
 def _references(ds: Dataset, keyword: str) -> Iterator[Reference]:

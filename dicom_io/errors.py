@@ -37,5 +37,9 @@ class NotOffered(PeerUnreachable):
     """The peer takes the association, but none of the services that were asked for."""
 
 
+class ConnectionBroke(PeerUnreachable):
+    """An association broke or timed out before the peer answered; what it did with the request nobody knows."""
+
+
 class QueryFailed(DicomIOError):  # noqa: N818
     """A peer did not answer a query or a retrieval, or refused it; the message says how."""

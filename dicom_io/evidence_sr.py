@@ -17,7 +17,7 @@ from dicom_io import content as sr
 from dicom_io.errors import NotReadable
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, checked_role
 from dicom_io.measurement_sr import is_measurement, measurement_group, read_measurement
-from dicom_io.objects import new_object
+from dicom_io.objects import new_object, performed_step
 from dicom_io.seal import seal
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived
@@ -49,7 +49,7 @@ def sr_object(sop_class_uid: str, sop_instance_uid: str, source: Dataset, stamp:
     """An SR of ours without series, document and content yet: patient, study and equipment are those they all share."""
     ds = new_object(sop_class_uid, sop_instance_uid, source, stamp)
     ds.Modality = "SR"
-    ds.ReferencedPerformedProcedureStepSequence = Sequence()
+    ds.ReferencedPerformedProcedureStepSequence = performed_step(stamp)
     return ds
 
 

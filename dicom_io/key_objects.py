@@ -12,7 +12,7 @@ from dicom_io import codes as c
 from dicom_io import content as sr
 from dicom_io.evidence import ImageReference, Person
 from dicom_io.evidence_sr import study_references
-from dicom_io.objects import new_object, new_series
+from dicom_io.objects import new_object, new_series, performed_step
 from dicom_io.seal import seal
 from dicom_io.stamp import Stamp
 
@@ -30,7 +30,7 @@ def write_key_objects(
         raise ValueError("A key object selection needs an image.")
     ds = new_object(KEY_OBJECT_SELECTION, "", source, stamp)
     new_series(ds, "KO", 9902, "Key images", stamp, "key objects")
-    ds.ReferencedPerformedProcedureStepSequence = DicomSequence()
+    ds.ReferencedPerformedProcedureStepSequence = performed_step(stamp)
     ds.InstanceNumber = 1
     ds.ContentDate, ds.ContentTime = stamp.date, stamp.time
     ds.CurrentRequestedProcedureEvidenceSequence = DicomSequence([study_references(study_uid, images)])

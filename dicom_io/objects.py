@@ -4,7 +4,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 
 from dicom_io import codes
-from dicom_io.capabilities import EXPLICIT_LITTLE, LOSSY_SYNTAXES
+from dicom_io.capabilities import EXPLICIT_LITTLE, LOSSY_SYNTAXES, PERFORMED_STEP
 from dicom_io.inherited import copy_patient_and_study, inherit
 from dicom_io.series import Series
 from dicom_io.stamp import Stamp
@@ -34,7 +34,18 @@ def new_object(sop_class_uid: str, sop_instance_uid: str, source: Dataset, stamp
     ds.InstanceCreationDate, ds.InstanceCreationTime = stamp.date, stamp.time
     ds.CodingSchemeIdentificationSequence = codes.own_scheme()
     equipment(ds, stamp)
+    if stamp.performed_step:
+        ds.ReferencedPerformedProcedureStepSequence = performed_step(stamp)
     return ds
+
+
+def performed_step(stamp: Stamp) -> DicomSequence:
+    """The step that an object is of; no item where nobody is told of steps. Source: PS3.3 C.7.3.1, C.17.1."""
+    if not stamp.performed_step:
+        return DicomSequence()
+    step = Dataset()
+    step.ReferencedSOPClassUID, step.ReferencedSOPInstanceUID = PERFORMED_STEP, stamp.performed_step
+    return DicomSequence([step])
 
 
 def new_series(ds: Dataset, modality: str, number: int, description: str, stamp: Stamp, *identity: str) -> None:

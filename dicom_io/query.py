@@ -9,22 +9,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pynetdicom.presentation import build_context
 
-from dicom_io.associate import Peer, associate
-from dicom_io.capabilities import (
-    EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
-    MODALITY_WORKLIST_FIND,
-    STUDY_ROOT_FIND,
-)
-from dicom_io.errors import NotOffered, QueryFailed
+from dicom_io.associate import Peer, Proposal, associate
+from dicom_io.capabilities import MODALITY_WORKLIST_FIND, STUDY_ROOT_FIND
+from dicom_io.commands import C_FIND, SUCCESS
+from dicom_io.errors import ConnectionBroke, NotOffered, QueryFailed
 from dicom_io.uids import checked
 from dicom_io.values import first, many, text
 
-PENDING = (0xFF00, 0xFF01)
-SUCCESS, CANCELLED, SOME_FAILED = 0x0000, 0xFE00, 0xB000
-PLAIN = [EXPLICIT_LITTLE, IMPLICIT_LITTLE]
+# PS3.4 C.4.1.1.4: the peer stopped because we asked it to.
+CANCELLED = 0xFE00
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,41 +274,31 @@ def _keys(level: str, **keys: Any) -> Dataset:
 def _asking(peer: Peer, calling: str, model: str) -> Iterator[Callable[..., Iterator[Dataset]]]:
     """An association for queries: called with keys (and a limit), it yields what matches."""
     try:
-        association = associate(peer, calling, [build_context(model, PLAIN)])
+        association = associate(peer, calling, [Proposal(model)])
     except NotOffered as error:
         raise QueryFailed(f"{peer} does not offer this kind of query; ask its administrator.") from error
 
     def find(keys: Dataset, limit: int | None = None) -> Iterator[Dataset]:
         count = 0
-        for status, identifier in association.send_c_find(keys, model):
-            code = status_code(status, "C-FIND", peer)
-            if code in PENDING and identifier is not None and (limit is None or count < limit):
+        for answer in association.ask(C_FIND, model, data=keys):
+            if answer.pending and answer.data_set is not None and (limit is None or count < limit):
                 count += 1
-                yield identifier
+                yield answer.data_set
                 if count == limit:
-                    association.send_c_cancel(1, query_model=model)
-            elif code not in (*PENDING, SUCCESS, CANCELLED):
-                raise QueryFailed(f"{peer} refused C-FIND: {in_words(status)}")
+                    association.cancel()
+            elif not answer.pending and answer.status not in (SUCCESS, CANCELLED):
+                raise QueryFailed(f"{peer} refused C-FIND: {answer}.")
 
     try:
-        yield find
-    finally:
-        association.release()
+        with association:
+            yield find
+    except ConnectionBroke as error:
+        raise QueryFailed(str(error)) from error
 
 
 def _found(peer: Peer, calling: str, model: str, keys: Dataset) -> list[Dataset]:
     with _asking(peer, calling, model) as find:
         return list(find(keys))
-
-
-def status_code(status: Dataset, service: str, peer: Peer) -> int:
-    if "Status" not in status:
-        raise QueryFailed(f"{peer}: the connection broke or timed out before it answered {service}.")
-    return int(status.Status)
-
-
-def in_words(status: Dataset) -> str:
-    return f"status 0x{int(status.Status):04X} {status.get('ErrorComment', '')}".strip() + "."
 
 
 def _count(ds: Dataset, keyword: str) -> int | None:

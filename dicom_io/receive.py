@@ -5,7 +5,6 @@ A data set goes from the connection into the spool piece by piece, as it came; n
 
 import errno
 import logging
-import os
 import shutil
 import socket
 import ssl
@@ -14,14 +13,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
-from struct import pack
+from io import BytesIO
 from types import TracebackType
 from typing import Any
 
 from pynetdicom.presentation import build_context
 
+from dicom_io.accept import Rejection, Rules, accept
 from dicom_io.archive import Archive, Kept
 from dicom_io.capabilities import (
     CLASS_BY_UID,
@@ -44,17 +42,14 @@ from dicom_io.commands import (
     answer_to,
     read_command,
 )
+from dicom_io.dimse import Arriving, Pieces, half, take_over
 from dicom_io.errors import PortInUse
 from dicom_io.instance import Instance
-from dicom_io.keeping import OUT_OF_RESOURCES, keep
-from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
-from dicom_io.upper_layer import ABORTED, Broken, Connection, Context, Ended, Rejection, Rules
+from dicom_io.keeping import OUT_OF_RESOURCES
+from dicom_io.upper_layer import ABORTED, Broken, Connection, Context, Ended
 
 log = logging.getLogger(__name__)
 
-_LONGEST_COMMAND = 1 << 16
-# Of data sets that are answered and not kept: queries, storage commitment. 10,000 instances are about 1 MB.
-_LONGEST_REQUEST = 16 << 20
 _LOW_DISK_LOOK_S = 1.0
 
 
@@ -166,11 +161,10 @@ class Receiver:
     def _serve(self, peer: socket.socket, address: str) -> None:
         """One connection from its first byte to its last."""
         try:
-            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is not None:
                 peer.settimeout(self._rules.request_s)
                 peer = self._tls.wrap_socket(peer, server_side=True)
-            connection = Connection(peer, self._rules, self._stopping.is_set)
+            connection = Connection(peer, self._rules.waits, self._rules.max_pdu, self._stopping.is_set)
             self._converse(connection, peer, address)
         except OSError as error:
             # TLS did not come about, or the peer was gone at once.
@@ -187,10 +181,11 @@ class Receiver:
 
     def _converse(self, connection: Connection, peer: socket.socket, address: str) -> None:
         farewell, kept, rejected = ABORTED, list[Instance](), ""
+        full = lambda: len(self._open) > self._rules.max_associations  # noqa: E731
         try:
-            connection.accept(self._supported, address, lambda: len(self._open) > self._rules.max_associations)
+            accept(connection, self._supported, self._rules, address, full)
             self._count("associations_accepted")
-            self._messages(connection, peer, address, kept)
+            self._messages(connection, address, kept)
         except Rejection as rejection:
             farewell, rejected = rejection.pdu, str(rejection)
             self._count("associations_rejected")
@@ -215,11 +210,11 @@ class Receiver:
             except (Broken, OSError, ValueError):
                 pass
 
-    def _messages(self, connection: Connection, peer: socket.socket, address: str, kept: list[Instance]) -> None:
+    def _messages(self, connection: Connection, address: str, kept: list[Instance]) -> None:
         pieces = connection.pieces()
         while True:
-            _acknowledge_at_once(peer)
-            context_id, data = _half(pieces, command=True, most=_LONGEST_COMMAND)
+            connection.acknowledge_at_once()
+            context_id, data = half(pieces, command=True)
             context = connection.contexts.get(context_id)
             if context is None:
                 raise Broken(f"speaks of presentation context {context_id}, which was not accepted", 6)
@@ -238,12 +233,12 @@ class Receiver:
         command: Command,
         context: Context,
         context_id: int,
-        pieces: Iterator[tuple[int, bool, bool, memoryview]],
+        pieces: Pieces,
         address: str,
     ) -> None:
         data = b""
         if command.has_data_set:
-            _, data = _half(pieces, command=False, most=_LONGEST_REQUEST)
+            _, data = half(pieces, command=False)
         service = self._services.get(context.abstract_syntax)
         if command.field == C_CANCEL or command.field & 0x8000:
             return  # too late, or an answer to nothing
@@ -256,7 +251,7 @@ class Receiver:
             try:
                 for status, answer in service(Request(command, context, data, connection.calling, address)):
                     words = answer_to(command, status, with_data_set=bool(answer))
-                    connection.send_message(context_id, words, answer)
+                    connection.send_message(context_id, words, BytesIO(answer), len(answer))
             except (Broken, Ended):
                 raise
             except Exception:
@@ -268,31 +263,22 @@ class Receiver:
         command: Command,
         context: Context,
         context_id: int,
-        pieces: Iterator[tuple[int, bool, bool, memoryview]],
+        pieces: Pieces,
         address: str,
         brought: list[Instance],
     ) -> tuple[int, str]:
         """Spools the data set and takes it over: (status, words for the peer)."""
-        if not command.has_data_set:
-            raise BadCommand("C-STORE without a data set")
-        coming = _DataSet(pieces, context_id)
-        uid = command.sop_instance_uid
+        coming = Arriving(pieces, context_id)
         if self._free_bytes() < self._rules.min_free_bytes:
             coming.discard()
             self._count("instances_refused")
-            log.error("cannot keep %s: less than %d MB are free", uid, self._rules.min_free_bytes >> 20)
+            log.error(
+                "cannot keep %s: less than %d MB are free", command.sop_instance_uid, self._rules.min_free_bytes >> 20
+            )
             return OUT_OF_RESOURCES, "disk nearly full"
-        head = _head(command, context)
-        digest = sha256(context.transfer_syntax.encode())
-
-        def write(path: Path) -> None:
-            _write(path, head, coming, digest, self._rules.max_instance_bytes)
-
-        status, kept, why = keep(
-            self._archive, uid, write, expected_class=command.sop_class_uid, digest=digest.hexdigest, by=address
+        status, kept, why = take_over(
+            self._archive, command, context, coming, self._rules.max_instance_bytes, by=address
         )
-        # A peer that is answered before it has sent everything would take the rest of it for another message.
-        coming.discard()
         if kept is None:
             self._count("instances_refused")
             return status, "" if status == OUT_OF_RESOURCES else why.rpartition(": ")[2]
@@ -317,78 +303,6 @@ class Receiver:
             self.counts[name] += 1
             if sum_name:
                 self.counts[sum_name] += amount
-
-
-class _DataSet:
-    """The pieces of one data set; what is not taken is passed over."""
-
-    def __init__(self, pieces: Iterator[tuple[int, bool, bool, memoryview]], context_id: int) -> None:
-        self._pieces, self._context_id = pieces, context_id
-        self.size = 0
-        self.ended = False
-
-    def __iter__(self) -> Iterator[memoryview]:
-        while not self.ended:
-            context_id, command, last, some = next(self._pieces)
-            if command or context_id != self._context_id:
-                raise Broken("began another message within a data set", 2)
-            self.size += len(some)
-            self.ended = last
-            yield some
-
-    def discard(self) -> None:
-        for _ in self:
-            pass
-
-
-def _half(pieces: Iterator[tuple[int, bool, bool, memoryview]], *, command: bool, most: int) -> tuple[int, bytes]:
-    """The command or the data set of a message as a whole."""
-    data = bytearray()
-    for context_id, of_command, last, some in pieces:
-        if of_command != command:
-            raise Broken("sent the halves of a message out of turn", 2)
-        data += some
-        if len(data) > most:
-            raise Broken(f"sent more than {most} bytes for a message that is not kept", 0)
-        if last:
-            return context_id, bytes(data)
-    raise AssertionError("pieces never end")
-
-
-def _head(command: Command, context: Context) -> bytes:
-    """Preamble, prefix and file meta information. Source: PS3.10 7.1 (the elements), PS3.5 7.1.2 (their encoding)."""
-    texts = (
-        (0x0002, b"UI", command.sop_class_uid),
-        (0x0003, b"UI", command.sop_instance_uid),
-        (0x0010, b"UI", context.transfer_syntax),
-        (0x0012, b"UI", IMPLEMENTATION_CLASS_UID),
-        (0x0013, b"SH", IMPLEMENTATION_VERSION),
-    )
-    meta = bytearray(pack("<HH2sHL2s", 2, 1, b"OB", 0, 2, b"\0\1"))
-    for element, vr, text in texts:
-        value = text.encode("ascii")
-        value += (b" " if vr == b"SH" else b"\0") * (len(value) % 2)
-        meta += pack("<HH2sH", 2, element, vr, len(value)) + value
-    return b"\0" * 128 + b"DICM" + pack("<HH2sHL", 2, 0, b"UL", 4, len(meta)) + meta
-
-
-def _write(path: Path, head: bytes, coming: _DataSet, digest: Any, most: int) -> None:
-    """Writes what comes to `path`. Raises OSError, also where it is more than `most` bytes."""
-    with path.open("wb", buffering=0) as file:
-        file.write(head)
-        for some in coming:
-            if coming.size > most:
-                raise OSError(errno.EFBIG, f"more than {most >> 20} MB, the most that is taken")
-            digest.update(some)
-            while len(some):
-                some = some[os.write(file.fileno(), some) :]
-
-
-def _acknowledge_at_once(peer: socket.socket) -> None:
-    """After each answer of ours the kernel takes to delaying its acknowledgements, and senders that leave Nagle's
-    algorithm on (DCMTK's) wait 40 ms for one with every instance, unless it is asked again. Source: tcp(7)."""
-    if hasattr(socket, "TCP_QUICKACK"):
-        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -2,25 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydicom.dataset import Dataset
-from pynetdicom import evt
-from pynetdicom.presentation import build_context, build_role
 
 from dicom_io.archive import Archive, Kept
-from dicom_io.associate import Peer, associate
-from dicom_io.capabilities import (
-    STORAGE_CLASSES,
-    STUDY_ROOT_GET,
-    STUDY_ROOT_MOVE,
-    StorageClass,
-    syntaxes_for,
-)
-from dicom_io.errors import NotOffered, QueryFailed
-from dicom_io.keeping import keep
-from dicom_io.query import CANCELLED, PENDING, PLAIN, SOME_FAILED, SUCCESS, in_words, status_code
+from dicom_io.associate import PLAIN, Answer, Peer, Proposal, associate
+from dicom_io.capabilities import STORAGE_CLASSES, STUDY_ROOT_GET, STUDY_ROOT_MOVE, StorageClass, syntaxes_for
+from dicom_io.commands import C_GET, C_MOVE, C_STORE, SUCCESS, UNRECOGNIZED_OPERATION, Command, answer_to
+from dicom_io.dimse import Arriving, Pieces, half, take_over
+from dicom_io.errors import ConnectionBroke, NotOffered, QueryFailed
+from dicom_io.query import CANCELLED
 from dicom_io.uids import checked
+from dicom_io.upper_layer import Context
+
+# PS3.4 C.4.2.1.5: some of the sub-operations failed.
+_SOME_FAILED = 0xB000
+# Of a data set that comes by C-GET.
+_MOST_BYTES = 8 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,54 +64,54 @@ def retrieve(
     problems: list[str] = []
     arrived: set[str] = set()
 
-    def store(event: Any) -> int:
-        request = event.request
-        uid = str(request.AffectedSOPInstanceUID)
-        status, kept, why = keep(archive, uid, lambda path: path.write_bytes(event.encoded_dataset(include_meta=True)))
+    def store(command: Command, context: Context, context_id: int, pieces: Pieces) -> bytes:
+        if command.field != C_STORE:
+            if command.has_data_set:
+                half(pieces, command=False)
+            return answer_to(command, UNRECOGNIZED_OPERATION)
+        arriving = Arriving(pieces, context_id)
+        status, kept, why = take_over(archive, command, context, arriving, _MOST_BYTES, by=peer.ae_title)
         if kept is not None:
-            arrived.add(uid)
+            arrived.add(command.sop_instance_uid)
             if on_kept is not None:
                 on_kept(kept)
         if why:
             problems.append(why)
-        return status
+        return answer_to(command, status)
 
-    contexts, roles, handlers = [build_context(STUDY_ROOT_MOVE, PLAIN)], [], []
-    if how == "get":
-        contexts = [build_context(STUDY_ROOT_GET, PLAIN), *_storage_contexts()]
-        roles = [build_role(c.uid, scp_role=True) for c in STORAGE_CLASSES]
-        handlers = [(evt.EVT_C_STORE, store)]
-    model = STUDY_ROOT_GET if how == "get" else STUDY_ROOT_MOVE
+    field, model = (C_GET, STUDY_ROOT_GET) if how == "get" else (C_MOVE, STUDY_ROOT_MOVE)
     try:
-        association = associate(peer, calling, contexts, roles, handlers)
-        offered = any(c.abstract_syntax == model for c in association.accepted_contexts)
-    except NotOffered:
-        association, offered = None, False
+        association = associate(peer, calling, [Proposal(model), *(_storage_contexts() if how == "get" else [])])
+        if not association.accepted(model):
+            association.release()
+            raise NotOffered
+    except NotOffered as error:
+        other = "move" if how == "get" else "get"
+        raise QueryFailed(f"{peer} does not offer C-{how.upper()}; try C-{other.upper()}.") from error
     ended = _SubOperations()
     stopped = False
     try:
-        if not offered:
-            other = "move" if how == "get" else "get"
-            raise QueryFailed(f"{peer} does not offer C-{how.upper()}; try C-{other.upper()}.")
-        for identifier in wanted:
-            if how == "get":
-                answers = association.send_c_get(identifier, model)
-            else:
-                answers = association.send_c_move(identifier, move_to or calling, model)
-            before, now = ended, _SubOperations()
-            for status, _ in answers:
-                now = _progress_of(status, now, f"C-{how.upper()}", peer)
-                ended = before + now
-                if progress is not None and ended.total:
-                    progress(ended.done, ended.total)
-                if now.pending and not stopped and cancelled():
-                    stopped = True
-                    association.send_c_cancel(1, query_model=model)
-            if stopped:
-                break
-    finally:
-        if association is not None:
-            association.release()
+        with association:
+            for identifier in wanted:
+                before, now = ended, _SubOperations()
+                for answer in association.ask(
+                    field,
+                    model,
+                    move_destination=(move_to or calling) if how == "move" else "",
+                    data=identifier,
+                    on_request=store,
+                ):
+                    now = _progress_of(answer, now, f"C-{how.upper()}", peer)
+                    ended = before + now
+                    if progress is not None and ended.total:
+                        progress(ended.done, ended.total)
+                    if now.pending and not stopped and cancelled():
+                        stopped = True
+                        association.cancel()
+                if stopped:
+                    break
+    except ConnectionBroke as error:
+        raise QueryFailed(f"{error} What had come by then is kept.") from error
     # Of what came here we know better than a peer that was interrupted.
     completed = len(arrived) if how == "get" else ended.completed
     return Retrieved(completed, ended.failed, ended.warnings, stopped, tuple(problems))
@@ -160,27 +159,26 @@ class _SubOperations:
         return self.done + self.remaining
 
 
-def _progress_of(status: Dataset, before: _SubOperations, service: str, peer: Peer) -> _SubOperations:
-    code = status_code(status, service, peer)
-    pending = code in PENDING
-    refused = code not in (*PENDING, SUCCESS, CANCELLED, SOME_FAILED)
-    if refused and not before.done and not status.get("NumberOfFailedSuboperations"):
+def _progress_of(answer: Answer, before: _SubOperations, service: str, peer: Peer) -> _SubOperations:
+    said, code = answer.command, answer.status
+    refused = not answer.pending and code not in (SUCCESS, CANCELLED, _SOME_FAILED)
+    if refused and not before.done and not said.failed:
         # A failure after some have come still counts what went.
-        raise QueryFailed(f"{peer} refused {service}: {in_words(status)}")
-    if code in (SUCCESS, CANCELLED) and "NumberOfCompletedSuboperations" not in status:
+        raise QueryFailed(f"{peer} refused {service}: {answer}.")
+    if code in (SUCCESS, CANCELLED) and said.completed is None:
         rest = before.remaining if code == SUCCESS else 0
         return _SubOperations(0, before.completed + rest, before.failed, before.warnings)
     return _SubOperations(
-        remaining=int(status.get("NumberOfRemainingSuboperations") or 0) if pending else 0,
-        completed=int(status.get("NumberOfCompletedSuboperations") or 0),
-        failed=int(status.get("NumberOfFailedSuboperations") or 0),
-        warnings=int(status.get("NumberOfWarningSuboperations") or 0),
-        pending=pending,
+        remaining=said.remaining or 0 if answer.pending else 0,
+        completed=said.completed or 0,
+        failed=said.failed or 0,
+        warnings=said.warnings or 0,
+        pending=answer.pending,
     )
 
 
-def _storage_contexts() -> list[Any]:
-    return [build_context(c.uid, list(syntaxes)) for c in STORAGE_CLASSES for syntaxes in proposed_syntaxes(c)]
+def _storage_contexts() -> list[Proposal]:
+    return [Proposal(c.uid, syntaxes, provides=True) for c in STORAGE_CLASSES for syntaxes in proposed_syntaxes(c)]
 
 
 def proposed_syntaxes(storage_class: StorageClass) -> list[tuple[str, ...]]:
@@ -191,8 +189,8 @@ def proposed_syntaxes(storage_class: StorageClass) -> list[tuple[str, ...]]:
     """
     compressed = tuple(s for s in syntaxes_for(storage_class) if s not in PLAIN)
     if storage_class.role == "source":
-        return [tuple(PLAIN), *((s,) for s in compressed if s in _KEPT_AS_THEY_ARE)]
-    return [tuple(PLAIN), *([compressed] if storage_class.role == "derived" else [])]
+        return [PLAIN, *((s,) for s in compressed if s in _KEPT_AS_THEY_ARE)]
+    return [PLAIN, *([compressed] if storage_class.role == "derived" else [])]
 
 
 # JPEG-LS, JPEG 2000 and JPEG lossless, JPEG baseline and RLE: what archives keep images in.

@@ -1,28 +1,32 @@
 """The Storage SCU: an instance goes in the transfer syntax it is kept in, decompressed only where the peer needs it."""
 
+import os
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import BinaryIO
 
 import numpy as np
 import pydicom
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
-from pynetdicom.presentation import build_context
 
-from dicom_io.associate import Peer, associate, drop
-from dicom_io.capabilities import EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, NATIVE_SYNTAXES
+from dicom_io.associate import PLAIN, Answer, Association, Peer, Proposal, associate
+from dicom_io.capabilities import EXPLICIT_BIG, EXPLICIT_LITTLE, NATIVE_SYNTAXES
+from dicom_io.commands import C_STORE
 from dicom_io.decode import stored_pixels
-from dicom_io.errors import NotReadable, PeerUnreachable
+from dicom_io.dimse import encoded
+from dicom_io.elements import data_set_offset
+from dicom_io.errors import ConnectionBroke, NotReadable, PeerUnreachable
 from dicom_io.series import Instance
 
 # PS3.8 9.3.2.2: presentation context IDs are odd numbers from 1 to 255.
 _MOST_CONTEXTS = 128
-_BROKEN = "the connection broke or timed out before the peer answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Sender:
 
     def __init__(self, peer: Peer, calling: str = "WORKSTATION", kinds: Iterable[tuple[str, str]] = ()) -> None:
         self._peer, self._calling, self._kinds = peer, calling, list(kinds)
-        self._association: Any = None
+        self._association: Association | None = None
 
     def __enter__(self) -> "Sender":
         return self
@@ -64,20 +68,13 @@ class Sender:
             # Two contexts a kind, as it is and uncompressed; when they run out, forget the oldest.
             self._kinds = [*self._kinds, kind][-_MOST_CONTEXTS // 2 :]
             self._release()
-        if self._association is None or not self._association.is_established:
-            self._release()
+        if self._association is None or not self._association.open:
             self._association = associate(self._peer, self._calling, _contexts(self._kinds))
-        sent = _send_one(self._association, instance)
-        if sent.status is None and sent.detail == _BROKEN:
-            drop(self._association)  # whoever sent on it would wait for the timeout
-            self._association = None
-        return sent
+        return _send_one(self._association, instance)
 
     def _release(self) -> None:
-        if self._association is not None and self._association.is_established:
+        if self._association is not None:
             self._association.release()
-        elif self._association is not None:
-            drop(self._association)
         self._association = None
 
 
@@ -86,65 +83,106 @@ def send(
     peer: Peer,
     calling: str = "WORKSTATION",
     progress: Callable[[Sent], None] | None = None,
+    associations: int = 1,
 ) -> list[Sent]:
-    """Sends instances one after the other; a result for each, in order.
+    """Sends instances, on so many associations at once; a result for each, in their order.
+
+    progress : called with each result as it comes, by one thread at a time. A peer that takes fewer associations gets
+    everything on those that it takes.
 
     Raises PeerUnreachable when no association comes about at first. When it breaks later and none comes about again,
     the rest is reported as not sent.
     """
-    results: list[Sent] = []
-    with Sender(peer, calling, list(dict.fromkeys(map(_kind, instances)))[: _MOST_CONTEXTS // 2]) as sender:
-        for instance in instances:
-            try:
-                results.append(sender.send(instance))
-            except PeerUnreachable as error:
-                if not results:
-                    raise
-                results.append(Sent(instance.sop_instance_uid, None, str(error)))
-            if progress is not None:
-                progress(results[-1])
-    return results
+    kinds = list(dict.fromkeys(map(_kind, instances)))[: _MOST_CONTEXTS // 2]
+    todo = deque(enumerate(instances))
+    results: dict[int, Sent] = {}
+    telling = threading.Lock()
+
+    def work(first: bool) -> None:
+        with Sender(peer, calling, kinds) as sender:
+            while todo:
+                try:
+                    number, instance = todo.popleft()
+                except IndexError:
+                    return  # another was faster
+                try:
+                    sent = sender.send(instance)
+                except PeerUnreachable as error:
+                    if not first:
+                        todo.appendleft((number, instance))
+                        return
+                    if not results:
+                        raise
+                    sent = Sent(instance.sop_instance_uid, None, str(error))
+                with telling:
+                    results[number] = sent
+                    if progress is not None:
+                        progress(sent)
+
+    with ThreadPoolExecutor(max(1, associations)) as pool:
+        others = [pool.submit(work, False) for _ in range(min(associations, len(instances)) - 1)]
+        try:
+            work(True)
+            for other in others:
+                other.result()
+            work(True)  # what another took and could not send
+        finally:
+            todo.clear()
+    return [results[number] for number in sorted(results)]
 
 
 def _kind(instance: Instance) -> tuple[str, str]:
     return (instance.sop_class_uid, instance.transfer_syntax_uid)
 
 
-def _contexts(kinds: Iterable[tuple[str, str]]) -> list[Any]:
+def _contexts(kinds: Iterable[tuple[str, str]]) -> list[Proposal]:
     contexts = []
     for sop_class, syntax in kinds:
-        contexts.append(build_context(sop_class, syntax))
-        plain = [s for s in (EXPLICIT_LITTLE, IMPLICIT_LITTLE) if s != syntax]
-        contexts.append(build_context(sop_class, plain))
+        contexts.append(Proposal(sop_class, (syntax,)))
+        contexts.append(Proposal(sop_class, tuple(s for s in PLAIN if s != syntax)))
     return contexts
 
 
-def _send_one(association: Any, instance: Instance) -> Sent:
+def _send_one(association: Association, instance: Instance) -> Sent:
     uid = instance.sop_instance_uid
-    accepted = {
-        c.transfer_syntax[0] for c in association.accepted_contexts if c.abstract_syntax == instance.sop_class_uid
-    }
+    accepted = association.accepted(instance.sop_class_uid)
     if not accepted:
         return Sent(uid, None, "the peer does not take this kind of object")
+    as_it_is = accepted.get(instance.transfer_syntax_uid)
     try:
-        if instance.transfer_syntax_uid in accepted:
-            answer = association.send_c_store(Path(instance.path))
-        else:
-            syntax = EXPLICIT_LITTLE if EXPLICIT_LITTLE in accepted else IMPLICIT_LITTLE
-            answer = association.send_c_store(_plain(instance, syntax))
+        with Path(instance.path).open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            offset = data_set_offset(file.read(1 << 12))
+            if as_it_is is not None and offset:
+                file.seek(offset)
+                answer = _store(association, instance, as_it_is, file, size - offset)
+            else:
+                syntax = next(s for s in (instance.transfer_syntax_uid, *PLAIN) if s in accepted)
+                data = _converted(instance, syntax)
+                answer = _store(association, instance, accepted[syntax], BytesIO(data), len(data))
     except OSError as error:
-        return Sent(uid, None, f"{instance.path}: cannot be read ({error.strerror})")
-    except (NotReadable, ValueError, RuntimeError, AttributeError) as error:
+        return Sent(uid, None, f"{instance.path}: cannot be read ({error.strerror or error})")
+    except (ConnectionBroke, NotReadable, ValueError, RuntimeError, AttributeError) as error:
         return Sent(uid, None, str(error))
-    if "Status" not in answer:
-        return Sent(uid, None, _BROKEN)
-    status = int(answer.Status)
-    return Sent(uid, status, "" if status == 0 else f"status 0x{status:04X} {answer.get('ErrorComment', '')}".strip())
+    return Sent(uid, answer.status, "" if answer.status == 0 else str(answer))
 
 
-def _plain(instance: Instance, syntax: str) -> Dataset:
-    """The instance in an uncompressed little endian transfer syntax, with the values that it has."""
-    ds = pydicom.dcmread(instance.path)
+def _store(association: Association, instance: Instance, context_id: int, data: BinaryIO, size: int) -> Answer:
+    return association.ask_once(
+        C_STORE,
+        instance.sop_class_uid,
+        context_id=context_id,
+        sop_instance_uid=instance.sop_instance_uid,
+        data=data,
+        size=size,
+    )
+
+
+def _converted(instance: Instance, syntax: str) -> bytes:
+    """The data set in an uncompressed little endian transfer syntax, or in its own, with the values that it has."""
+    ds = pydicom.dcmread(instance.path, force=True)  # which are old devices' files, without a preamble, too
+    if syntax == instance.transfer_syntax_uid and syntax not in NATIVE_SYNTAXES:
+        return encoded(ds, EXPLICIT_LITTLE)  # as all of the compressed ones are written (PS3.5 A.4)
     if instance.transfer_syntax_uid not in NATIVE_SYNTAXES and instance.samples == 1:
         ds.PixelData = stored_pixels(instance)
         ds["PixelData"].VR = "OB" if instance.bits_allocated <= 8 else "OW"
@@ -155,13 +193,8 @@ def _plain(instance: Instance, syntax: str) -> Dataset:
         ds.decompress(generate_instance_uid=False)  # colour, which no volume has
     if instance.transfer_syntax_uid == EXPLICIT_BIG:
         ds.walk(_swap_bytes)
-    ds.file_meta.TransferSyntaxUID = UID(syntax)
-    written = BytesIO()
-    plain = Dataset(ds)  # knows nothing of the encoding that it was read in
-    plain.file_meta = ds.file_meta
-    plain.save_as(written, enforce_file_format=True)
-    written.seek(0)
-    return pydicom.dcmread(written)
+    # A data set that knows nothing of the encoding that it was read in.
+    return encoded(Dataset(ds), syntax)
 
 
 # Bytes of one word in the VRs that pydicom leaves as they are. Source: PS3.5 6.2 and 7.3 (byte ordering).

@@ -11,7 +11,8 @@ class Stamp:
     """Handed to every function that writes a record; none of them reads the clock or makes up a UID itself.
 
     at : with time zone. session : identity of the case; the same session gives the same UIDs again.
-    device_uid : this workstation's UID (Device UID, DCM 121012).
+    device_uid : this workstation's UID (Device UID, DCM 121012). performed_step : the UID of the performed procedure
+    step that a RIS is told of; empty where none is.
     """
 
     at: datetime
@@ -20,6 +21,7 @@ class Stamp:
     device_uid: str
     software_versions: tuple[str, ...]
     institution: str = ""
+    performed_step: str = ""
     manufacturer: str = "Independent 3D Workstation project"
     model_name: str = "Independent 3D Workstation"
 

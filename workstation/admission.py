@@ -4,7 +4,7 @@ import ipaddress
 import socket
 from pathlib import Path
 
-from dicom_io.upper_layer import Caller, Rules
+from dicom_io.accept import Caller, Rules
 from workstation.config import Config
 from workstation.peers import KnownPeer, load_peers
 

@@ -1,11 +1,13 @@
-"""The audit trail: who transferred, opened, signed or served what, as DICOM audit messages. Source: PS3.15 A.5.
+"""The audit trail: who asked for, transferred, opened, signed or changed what, as DICOM audit messages.
 
-Each message is one line of XML in a file that is only appended to and flushed. It names patients by ID, as the standard
-has it, so the file is as confidential as the archive is. `transports/syslog.py` sends it on.
+Each message is one line of XML in a file that is only appended to and flushed (`audit_file`). It names patients by ID,
+as the standard has it, so the file is as confidential as the archive is. `transports/syslog.py` sends it on. Source:
+PS3.15 A.5.
 """
 
 import base64
 import os
+import re
 import socket
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,28 +18,44 @@ from typing import Literal
 from xml.etree import ElementTree as ET
 
 from dicom_io.instance import Instance
+from workstation.audit_file import AuditFile
 from workstation.config import Config
 
 Outcome = Literal["0", "4", "8", "12"]  # PS3.15 Table A.5.2-1: success, minor, serious, major failure
 
 Action = Literal["C", "R", "U", "D"]  # create, read, update, delete
-# PS3.16 CID 400 (events), CID 401 (event types), CID 402 (roles), CID 404 (media), all of DCM.
-_ACTIVITY, _ACCESSED, _TRANSFERRED, _ALERT, _AUTHENTICATION = (
+# PS3.16 CID 400 (events), CID 401 (event types), CID 402 (roles), CID 403 (types of alerts), all of DCM.
+_ACTIVITY, _BEGINS, _ACCESSED, _TRANSFERRED, _QUERY, _ALERT, _AUTHENTICATION = (
     ("110100", "Application Activity"),
+    ("110102", "Begin Transferring DICOM Instances"),
     ("110103", "DICOM Instances Accessed"),
     ("110104", "DICOM Instances Transferred"),
+    ("110112", "Query"),
     ("110113", "Security Alert"),
     ("110114", "User Authentication"),
 )
 _LOGIN, _LOGOUT = ("110122", "Login"), ("110123", "Logout")
 _START, _STOP = ("110120", "Application Start"), ("110121", "Application Stop")
 _NODE_AUTHENTICATION = ("110126", "Node Authentication")
+_CHANGES = {
+    "peers": ("110128", "Network Configuration"),
+    "people": ("110137", "User Security Attributes Changed"),
+}
 _APPLICATION, _SOURCE, _DESTINATION = (
     ("110150", "Application"),
     ("110153", "Source Role ID"),
     ("110152", "Destination Role ID"),
 )
-_STUDY_UID = ("110180", "Study Instance UID")
+_STUDY_UID, _CLASS_UID, _NODE_ID = (
+    ("110180", "Study Instance UID"),
+    ("110181", "SOP Class UID"),
+    ("110182", "Node ID"),
+)
+_PATIENT_NUMBER, _USER_ID = ("2", "Patient Number"), ("11", "User Identifier")  # of RFC 3881
+# The standard wants the patient in each message about a study, also where nobody knows who it is.
+_NO_PATIENT = "<none>"
+# What XML 1.0 has no way to write, whatever a peer calls itself.
+_UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,38 +78,75 @@ class Moved:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """A query as a peer was sent it. identifier : the data set in `transfer_syntax`."""
+
+    sop_class_uid: str
+    identifier: bytes
+    transfer_syntax: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trail:
     """The audit trail of a site; `file` None where the settings want none."""
 
-    file: Path | None
+    file: AuditFile | None
     station: str
 
     def started(self, at: datetime, *, stopped: bool = False) -> None:
         """Application Activity. Source: PS3.15 A.5.3.1."""
         kind = _STOP if stopped else _START
         message = self._message(_ACTIVITY, "E", at, kinds=[kind])
-        self._participant(message, f"workstation {os.getpid()}", socket.gethostname(), _APPLICATION, requestor=False)
+        self._participant(message, f"workstation {os.getpid()}", this_machine(), _APPLICATION, requestor=False)
         self._write(message)
 
-    def transferred(self, source: Party, destination: Party, what: Moved, at: datetime, outcome: Outcome = "0") -> None:
-        """DICOM Instances Transferred, one message a study and association. Source: PS3.15 A.5.3.7."""
-        ours = "C" if source.requestor else "R"
-        message = self._message(_TRANSFERRED, ours, at, outcome)
-        for party, role in ((source, _SOURCE), (destination, _DESTINATION)):
-            self._participant(message, party.ae_title, party.address, role, requestor=party.requestor)
+    def queried(
+        self, asker: Party, asked: Party, what: Question, at: datetime, outcome: Outcome = "0", person_id: str = ""
+    ) -> None:
+        """Query, whatever came of it; the answers are no part of it. Source: PS3.15 A.5.3.10."""
+        message = self._message(_QUERY, "E", at, outcome)
+        self._ends(message, asker, asked, person_id)
+        query = self._object(message, what.sop_class_uid, "2", "3", _CLASS_UID, query=what.identifier)
+        _detail(query, "TransferSyntax", what.transfer_syntax)
+        self._write(message)
+
+    def begins(self, source: Party, destination: Party, what: Moved, at: datetime, person_id: str = "") -> None:
+        """Begin Transferring DICOM Instances. Source: PS3.15 A.5.3.3."""
+        message = self._message(_BEGINS, "E", at)
+        self._ends(message, source, destination, person_id)
+        self._study(message, what)
+        self._write(message)
+
+    def transferred(
+        self,
+        source: Party,
+        destination: Party,
+        what: Moved,
+        at: datetime,
+        outcome: Outcome = "0",
+        *,
+        action: Action = "C",
+        person_id: str = "",
+    ) -> None:
+        """DICOM Instances Transferred, one message a study and association. Source: PS3.15 A.5.3.7.
+
+        action : C where we received what we did not have; R where we had it, or sent it and cannot know.
+        """
+        message = self._message(_TRANSFERRED, action, at, outcome)
+        self._ends(message, source, destination, person_id)
         self._study(message, what)
         self._write(message)
 
     def authenticated(self, person_id: str, at: datetime, *, out: bool = False, outcome: Outcome = "0") -> None:
         """Somebody signed in or out at this machine, or could not. Source: PS3.15 A.5.3.12."""
         message = self._message(_AUTHENTICATION, "E", at, outcome, [_LOGOUT if out else _LOGIN])
-        self._participant(message, person_id, socket.gethostname(), None, requestor=True)
+        self._participant(message, person_id, this_machine(), None, requestor=True)
         self._write(message)
 
     def accessed(self, person_id: str, what: Moved, action: Action, at: datetime) -> None:
         """DICOM Instances Accessed: somebody opened a study, or made and signed what is in it. PS3.15 A.5.3.6."""
         message = self._message(_ACCESSED, action, at)
-        self._participant(message, person_id, socket.gethostname(), None, requestor=True)
+        self._participant(message, person_id, this_machine(), None, requestor=True)
         self._study(message, what)
         self._write(message)
 
@@ -99,8 +154,18 @@ class Trail:
         """Security Alert of a caller that was not let in. Source: PS3.15 A.5.3.11."""
         message = self._message(_ALERT, "E", at, "4", [_NODE_AUTHENTICATION])
         self._participant(message, caller.ae_title, caller.address, _SOURCE, requestor=True)
-        detail = self._object(message, self.station, "2", "13", ("110182", "Node ID"))
-        ET.SubElement(detail, "ParticipantObjectDetail", type="Alert Description", value=_base64(why))
+        _detail(self._object(message, self.station, "2", "13", _NODE_ID), "Alert Description", why)
+        self._write(message)
+
+    def changed(self, what: Literal["peers", "people"], name: str, words: str, account: str, at: datetime) -> None:
+        """Security Alert, for information: whom we work with, or who may sign in. Source: PS3.15 A.5.3.11.
+
+        name : the peer's or the person's. account : of this machine, which changed it.
+        """
+        message = self._message(_ALERT, "E", at, kinds=[_CHANGES[what]])
+        self._participant(message, account, this_machine(), None, requestor=True)
+        kind, system = (_NODE_ID, "DCM") if what == "peers" else (_USER_ID, "RFC-3881")
+        _detail(self._object(message, name, "2", "13", kind, system), "Alert Description", words)
         self._write(message)
 
     def _message(
@@ -128,8 +193,15 @@ class Trail:
             ET.SubElement(description, "Accession", Number=what.accession)
         for uid, count in sorted(what.classes.items()):
             ET.SubElement(description, "SOPClass", UID=uid, NumberOfInstances=str(count))
-        if what.patient_id:
-            self._object(message, what.patient_id, "1", "1", ("2", "Patient Number"), system="RFC-3881")
+        self._object(message, what.patient_id or _NO_PATIENT, "1", "1", _PATIENT_NUMBER, system="RFC-3881")
+
+    def _ends(self, message: ET.Element, source: Party, destination: Party, person_id: str) -> None:
+        """Both nodes, and who had them do it: of several requestors a message names one. Source: PS3.15 A.5.2."""
+        asks = None if person_id else _SOURCE if source.requestor else _DESTINATION if destination.requestor else None
+        for party, role in ((source, _SOURCE), (destination, _DESTINATION)):
+            self._participant(message, party.ae_title, party.address, role, requestor=role == asks)
+        if person_id:
+            self._participant(message, person_id, this_machine(), None, requestor=True)
 
     def _participant(
         self, message: ET.Element, user: str, address: str, role: tuple[str, str] | None, *, requestor: bool
@@ -151,6 +223,7 @@ class Trail:
         role: str,
         identity_kind: tuple[str, str],
         system: str = "DCM",
+        query: bytes | None = None,
     ) -> ET.Element:
         found = ET.SubElement(
             message,
@@ -160,7 +233,10 @@ class Trail:
             ParticipantObjectTypeCodeRole=role,
         )
         _code(found, "ParticipantObjectIDTypeCode", identity_kind, system)
-        ET.SubElement(found, "ParticipantObjectName").text = identity
+        if query is None:
+            ET.SubElement(found, "ParticipantObjectName").text = identity
+        else:
+            ET.SubElement(found, "ParticipantObjectQuery").text = base64.b64encode(query).decode("ascii")
         return found
 
     def _write(self, message: ET.Element) -> None:
@@ -168,15 +244,19 @@ class Trail:
             return
         # Between the participants and their objects. Source: PS3.15 A.5.1 (the schema is in order).
         at = next((n for n, e in enumerate(message) if e.tag == "ParticipantObjectIdentification"), len(message))
-        message.insert(at, ET.Element("AuditSourceIdentification", AuditSourceID=self.station, code="4"))
+        source = ET.Element("AuditSourceIdentification", AuditSourceID=self.station)
+        ET.SubElement(source, "AuditSourceTypeCode", {"csd-code": "4"})
+        message.insert(at, source)
+        for element in message.iter():
+            element.attrib.update({name: _UNWRITABLE.sub("\ufffd", value) for name, value in element.attrib.items()})
+            element.text = _UNWRITABLE.sub("\ufffd", element.text) if element.text else None
         line = ET.tostring(message, encoding="unicode").replace("\n", " ") + "\n"
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        try:
-            os.write(handle, line.encode())  # one call, so that lines of several processes never mix
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        self.file.append(line.encode())
+
+
+def this_machine() -> str:
+    """Its name, as every message has it. Source: PS3.15 A.5.2.4."""
+    return socket.gethostname()
 
 
 def by_study(instances: Iterable[Instance]) -> list[Moved]:
@@ -192,12 +272,17 @@ def by_study(instances: Iterable[Instance]) -> list[Moved]:
 
 def trail_of(config: Config, root: Path) -> Trail:
     """The trail that the settings want."""
-    return Trail(root / config.audit.file if config.audit is not None else None, config.station_name)
+    audit = config.audit
+    if audit is None:
+        return Trail(None, config.station_name)
+    file = AuditFile(root / audit.file, audit.max_mb << 20, audit.keep_files, ships=bool(audit.host))
+    return Trail(file, config.station_name)
 
 
 def _code(parent: ET.Element, name: str, code: tuple[str, str], system: str = "DCM") -> None:
     ET.SubElement(parent, name, {"csd-code": code[0], "codeSystemName": system, "originalText": code[1]})
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode("ascii")
+def _detail(parent: ET.Element, name: str, text: str) -> None:
+    value = base64.b64encode(text.encode(errors="replace")).decode("ascii")
+    ET.SubElement(parent, "ParticipantObjectDetail", type=name, value=value)

@@ -461,7 +461,7 @@ def outbox_send(
     as_json: Json = False,
 ) -> None:
     """Try once to deliver everything that is due. Exit 1 when something is left."""
-    from workstation.deliver import drain
+    from workstation.deliver import deliver_all
     from workstation.site import open_site
 
     site = open_site(_root)
@@ -469,7 +469,7 @@ def outbox_send(
         due = len(site.outbox.pending())
         _show(as_json, {"due": due}, f"{due} messages are due.")
         return
-    tried = drain(site)
+    tried = deliver_all(site)
     problems = [f"{m.destination} {m.identity}: {d.detail}" for m, d in tried if d.outcome != "acknowledged"]
     done, left = len(tried) - len(problems), sum(not e.done for e in site.outbox.list())
     result = {"acknowledged": done, "left": left, "problems": problems}
@@ -522,6 +522,7 @@ def send(
     port: Annotated[int, typer.Argument(min=1, max=65535)],
     calling: Annotated[str, typer.Option("-aet", help="Our AE title.", callback=_ae_title)] = "WORKSTATION",
     called: Annotated[str, typer.Option("-aec", help="The peer's AE title.", callback=_ae_title)] = "ANY-SCP",
+    associations: Annotated[int, typer.Option(min=1, max=16, help="So many at once.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; count the instances.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -534,7 +535,7 @@ def send(
     if dry_run:
         _show(as_json, {"instances": len(instances)}, f"{len(instances)} instances would be sent to {host}:{port}.")
         return
-    results = c_store(instances, Peer(host, port, called), calling)
+    results = c_store(instances, Peer(host, port, called), calling, associations=associations)
     refused = [f"{r.sop_instance_uid}: {r.detail}" for r in results if not r.accepted]
     result = {"accepted": len(results) - len(refused), "refused": refused}
     _show(as_json, result, "\n".join([f"{len(results) - len(refused)} instances accepted.", *refused]))

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from workstation.cli_shared import Json, example, root, show, table
+from workstation.cli_shared import Json, example, note_change, root, show, table
 
 Identity = Annotated[str, typer.Argument(metavar="ID", help="One word, e.g. the login name.")]
 
@@ -78,7 +78,9 @@ def add(
         person = Person(identity, name, checked_role(role))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    note = note_change("people", identity)
     people_of(root()).add(person, password, pin)
+    note(f"added or changed: {role}, {'with' if pin else 'without'} a PIN")
     show(as_json, {"id": identity, "role": role}, f"{identity} may sign in as {role}.")
 
 
@@ -87,7 +89,9 @@ def remove(identity: Identity, as_json: Json = False) -> None:
     """Take away somebody's sign-in. What they signed stays signed."""
     from workstation.people import people_of
 
+    note = note_change("people", identity)
     people_of(root()).remove(identity)
+    note("removed")
     show(as_json, {"removed": identity}, f"{identity} can no longer sign in.")
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from workstation.cli_shared import Json, ae_title, example, progress_bar, root, show, table
+from workstation.cli_shared import Json, account, ae_title, example, note_change, progress_bar, root, show, table
 
 Name = Annotated[str, typer.Argument(metavar="PEER", help="The name of a peer, as `workstation peers list` shows it.")]
 
@@ -73,7 +73,10 @@ def add(
         )
     except ValueError as error:
         raise PeersError(f"{error}.") from error
+    note = note_change("peers", name)
     add_peer(root(), peer)
+    where = f"{peer.at(root())}, retrieve by {peer.retrieve}, calls from {', '.join(peer.addresses) or peer.host}"
+    note(f"added or changed: {where}")
     show(as_json, {"name": name}, f"{name}: {peer.at(root())}.")
 
 
@@ -82,7 +85,9 @@ def remove(name: Name, as_json: Json = False) -> None:
     """Forget a peer."""
     from workstation.peers import remove_peer
 
+    note = note_change("peers", name)
     remove_peer(root(), name)
+    note("removed")
     show(as_json, {"name": name}, f"{name} is forgotten.")
 
 
@@ -126,19 +131,16 @@ def query(
     """Ask a peer what it has (C-FIND): studies, the series of a study, the instances of a series, or its worklist."""
     from dataclasses import asdict
 
-    from dicom_io.query import find_scheduled
     from workstation.asking import asked
     from workstation.config import load_config
+    from workstation.site import local_clock
 
     if series and not study:
         raise typer.BadParameter("a series is looked for in its study; give --study too", param_hint="--series")
-    calling = load_config(root()).ae_title
-    peer = asked(root(), name, calling)
+    peer = asked(root(), load_config(root()), name, local_clock, person_id=account())
     found: list[Any]
     if worklist:
-        found = find_scheduled(
-            peer.known.at(root()), calling, dates=dates, modality=modality, accession=accession, patient_id=patient_id
-        )
+        found = peer.scheduled(dates=dates, modality=modality, accession=accession, patient_id=patient_id)
         columns = ["start_date", "start_time", "modality", "accession", "procedure_code", "procedure_description"]
     elif series:
         found, columns = peer.instances(study, series), ["number", "sop_instance_uid"]
@@ -175,7 +177,7 @@ def retrieve(
     if how and how not in _WAYS:
         raise typer.BadParameter(f"{how!r} is not one of {', '.join(_WAYS)}", param_hint="--how")
     site = open_site(root())
-    peer = asked(root(), name, site.config.ae_title, _WAYS[how] if how else None)
+    peer = asked(root(), site.config, name, site.clock, way=_WAYS[how] if how else None, person_id=account())
     if dry_run:
         wanted = [s for s in peer.series(study) if not series or s.series_uid in series]
         rows = [{"series_uid": s.series_uid, "modality": s.modality, "instances": s.instances} for s in wanted]

@@ -1,10 +1,11 @@
 """What the modules of the command line share: the state folder, `--json`, examples in help, tables."""
 
+import getpass
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -40,6 +41,25 @@ def root() -> Path:
     from workstation import cli
 
     return cli._root
+
+
+def account() -> str:
+    """The account of this machine that runs the command, as the audit trail names it."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container may give its only account no name
+        return "unknown account"
+
+
+def note_change(what: Literal["peers", "people"], name: str) -> Callable[[str], None]:
+    """Reads the settings now, so that wrong ones stop a change before it is made; called with words, notes it in the
+    audit trail."""
+    from workstation.audit import trail_of
+    from workstation.config import load_config
+    from workstation.site import local_clock
+
+    trail = trail_of(load_config(root()), root())
+    return lambda words: trail.changed(what, name, words, account(), local_clock())
 
 
 def ae_title(text: str | None) -> str | None:

@@ -92,37 +92,62 @@ def prune(
 
 
 def _row(one: Any) -> dict[str, Any]:
+    from dicom_io.capabilities import TRANSFER_SYNTAXES
+
     return {
         "name": one.name,
         "came_at": one.came_at.isoformat(),
         "modality": one.modality,
         "accession": one.accession,
+        "transfer_syntax": TRANSFER_SYNTAXES.get(one.transfer_syntax_uid, one.transfer_syntax_uid),
         "series_uid": one.series_uid,
         "sop_instance_uid": one.sop_instance_uid,
         "size": one.size,
     }
 
 
-@example("workstation quarantine list")
-def list_quarantined(as_json: Json = False) -> None:
-    """List what came with the UID of a kept instance and other content."""
-    from dicom_io.quarantine import quarantined
+_COMPARED = {"same": "same content", "other": "other content", "alone": "none is kept"}
+
+
+@example("workstation quarantine list --compare")
+def list_quarantined(
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Say which hold the same content as the kept one, encoded otherwise.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List what came with the UID of a kept instance and other content, or the same in another transfer syntax."""
+    from dicom_io.quarantine import compared, quarantined
     from workstation.site import open_site
 
-    rows = [_row(one) for one in quarantined(open_site(root()).archive)]
-    columns = ["came_at", "modality", "accession", "size", "name"]
+    archive, bar = open_site(root()).archive, progress_bar()
+    columns = ["came_at", "modality", "accession", "size", "transfer_syntax", "name"]
+    if compare:
+        found = compared(archive, lambda done, of: bar(f"{done} of {of} compared", done / of))
+        rows = [{**_row(one), "compared": _COMPARED[how]} for one, how in found]
+        columns.insert(-1, "compared")
+    else:
+        rows = [_row(one) for one in quarantined(archive)]
     show(as_json, rows, table([[str(row[c]) for c in columns] for row in rows], columns))
 
 
 @example("workstation quarantine show 1.2.840.113619.2.1.5.0f3a9c21b4de")
 def show_quarantined(name: Name, as_json: Json = False) -> None:
     """Show in which attributes one differs from the instance that is kept, without their values."""
+    from dicom_io.capabilities import TRANSFER_SYNTAXES
     from dicom_io.quarantine import differences
     from workstation.site import open_site
 
     found = differences(open_site(root()).archive, name)
-    result = {**_row(found.quarantined), "attributes": list(found.keywords), "pixels_differ": found.pixels}
-    show(as_json, result, "\n".join(f"{key:17} {value}" for key, value in result.items()))
+    kept = found.kept_transfer_syntax_uid
+    result = {
+        **_row(found.quarantined),
+        "kept_transfer_syntax": TRANSFER_SYNTAXES.get(kept, kept),
+        "same_content": found.same,
+        "attributes": list(found.keywords),
+        "pixels_differ": found.pixels,
+    }
+    show(as_json, result, "\n".join(f"{key:20} {value}" for key, value in result.items()))
 
 
 @example("workstation quarantine release 1.2.840.113619.2.1.5.0f3a9c21b4de")
@@ -131,7 +156,7 @@ def release(name: Name, as_json: Json = False) -> None:
     from dicom_io.quarantine import release as let_in
     from workstation.site import open_site
 
-    kept = let_in(open_site(root()).archive, name).instance
+    kept = let_in(open_site(root()).archive, name)
     show(
         as_json,
         {"sop_instance_uid": kept.sop_instance_uid},
@@ -139,11 +164,28 @@ def release(name: Name, as_json: Json = False) -> None:
     )
 
 
-@example("workstation quarantine discard 1.2.840.113619.2.1.5.0f3a9c21b4de")
-def discard(name: Name, as_json: Json = False) -> None:
-    """Delete one for good."""
+@example("workstation quarantine discard --same --dry-run")
+def discard(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="As `workstation quarantine list` shows it.")] = "",
+    same: Annotated[
+        bool, typer.Option("--same", help="All that hold the same content as the kept one, encoded otherwise.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Delete nothing; say what would go.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete one for good, or all that hold nothing that is not kept."""
+    from dicom_io.quarantine import compared
     from dicom_io.quarantine import discard as delete
     from workstation.site import open_site
 
-    delete(open_site(root()).archive, name)
-    show(as_json, {"name": name}, f"{name} is deleted.")
+    if bool(name) == same:
+        raise typer.BadParameter("give a name, or --same", param_hint="NAME")
+    archive, bar = open_site(root()).archive, progress_bar()
+    going = [name]
+    if same:
+        found = compared(archive, lambda done, of: bar(f"{done} of {of} compared", done / of))
+        going = [one.name for one, how in found if how == "same"]
+    for one in () if dry_run else going:
+        delete(archive, one)
+    verb = "would be deleted" if dry_run else "is deleted" if name else "are deleted"
+    show(as_json, {"names": going, "deleted": not dry_run}, f"{name or len(going)} {verb}.")

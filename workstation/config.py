@@ -36,20 +36,23 @@ AeTitle = Annotated[str, AfterValidator(checked_ae_title)]
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where messages go. `takes` says which: images (with their SR), charges, or both.
+    """Where messages go. `takes` says which: images (with their SR), charges, or both; performed steps for mpps alone.
 
-    kind dicom needs host, port and ae_title; mllp needs host and port; folder and sheet need folder, relative to the
-    state folder or absolute; fhir needs url (a server) or folder; dicomweb needs url (of the services, for STOW-RS).
+    kinds dicom and mpps need host, port and ae_title; mllp needs host and port; folder and sheet need folder, relative
+    to the state folder or absolute; fhir needs url (a server) or folder; dicomweb needs url (of its services).
     entities : whose charges it takes, all if empty: a hospital's biller the technical part, a practice's the other one.
     retry_s, retry_max_s : the pause after a failure, doubled with each further one up to the maximum, in seconds.
-    archived_when : what it takes that an image counts as archived (dicom): kept here, acknowledged by the destination,
-    or committed by it, for which it is asked (storage commitment), again after commitment_retry_s.
+    archived_when : what it takes that an image counts as archived (dicom, dicomweb): kept here, acknowledged by the
+    destination, or committed by it, for which it is asked (storage commitment), again after commitment_retry_s;
+    `offered`: committed where it offers commitment, else acknowledged.
+    associations : how many images go there at once (dicom). completed_when : the performed procedure step ends (mpps)
+    when its charge is decided, with the codes that are billed, or when the pictures and their record are kept.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     name: str
-    kind: Literal["dicom", "dicomweb", "mllp", "folder", "sheet", "fhir"]
-    takes: tuple[Literal["images", "charges"], ...]
+    kind: Literal["dicom", "dicomweb", "mpps", "mllp", "folder", "sheet", "fhir"]
+    takes: tuple[Literal["images", "charges", "steps"], ...]
     host: str = "127.0.0.1"
     port: int = 0
     ae_title: AeTitle = "ANY-SCP"
@@ -73,15 +76,17 @@ class Destination:
     fhir_version: Literal["R4B", "R5"] = "R4B"
     url: str = ""
     token_file: str = ""
-    archived_when: Literal["kept", "acknowledged", "committed"] = "kept"
+    archived_when: Literal["offered", "kept", "acknowledged", "committed"] = "offered"
     commitment_retry_s: Annotated[float, Field(gt=0)] = 3600.0
+    completed_when: Literal["charged", "recorded"] = "charged"
+    associations: Annotated[int, Field(ge=1, le=16)] = 2
 
     def __post_init__(self) -> None:
-        if self.archived_when != "kept" and (self.kind != "dicom" or "images" not in self.takes):
-            raise ValueError(f"destination {self.name!r}: archived_when is for images that go to dicom")
+        if self.archived_when == "committed" and self.kind != "dicom":
+            raise ValueError(f"destination {self.name!r}: only a destination of kind dicom can be asked to commit")
         if self.kind in ("folder", "sheet") and not self.folder:
             raise ValueError(f"destination {self.name!r} of kind {self.kind} needs `folder`")
-        if self.kind in ("dicom", "mllp") and not 0 < self.port < 65536:
+        if self.kind in ("dicom", "mpps", "mllp") and not 0 < self.port < 65536:
             raise ValueError(f"destination {self.name!r} of kind {self.kind} needs `port`")
         if self.kind == "fhir" and bool(self.url) == bool(self.folder):
             raise ValueError(f"destination {self.name!r} of kind fhir needs either `url` or `folder`")
@@ -89,6 +94,8 @@ class Destination:
             raise ValueError(f"destination {self.name!r} of kind dicomweb needs `url`")
         if self.url and not re.match(r"https?://[^/]", self.url):
             raise ValueError(f"destination {self.name!r}: url {self.url!r} does not begin with http:// or https://")
+        if ("steps" in self.takes) != (self.kind == "mpps") or (self.kind == "mpps" and len(self.takes) > 1):
+            raise ValueError(f'destination {self.name!r}: takes = ["steps"] goes with kind mpps, and neither without')
         if "images" in self.takes and self.kind in ("mllp", "sheet", "fhir"):
             raise ValueError(f"destination {self.name!r}: images do not travel over {self.kind.upper()}")
         if "charges" in self.takes and self.kind in ("dicom", "dicomweb"):
@@ -103,6 +110,13 @@ class Destination:
     def takes_charge(self, entity: Entity) -> bool:
         """Whether charges of this entity go there; all do where the settings name none."""
         return "charges" in self.takes and (not self.entities or entity in self.entities)
+
+    @property
+    def archiving(self) -> Literal["kept", "acknowledged", "committed", "offered"]:
+        """What it takes here that an image counts as archived: a folder or a biller archives nothing."""
+        if self.kind not in ("dicom", "dicomweb") or "images" not in self.takes:
+            return "kept"
+        return "acknowledged" if self.archived_when == "offered" and self.kind == "dicomweb" else self.archived_when
 
     @property
     def form(self) -> Form:
@@ -199,12 +213,15 @@ class WorklistSettings:
 class AuditSettings:
     """The audit trail (PS3.15 A.5).
 
-    file : in the state folder or absolute. host, port : an audit repository that gets it by syslog over TLS; none if
-    host is empty. certificate_authority, certificate, key : PEM files for that.
+    file : in the state folder or absolute. max_mb : of one part of it. keep_files : how many older parts stay, 0 for
+    all; none goes before the repository has it. host, port : an audit repository that gets it by syslog over TLS; none
+    if host is empty. certificate_authority, certificate, key : PEM files for that.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     file: Text = "audit.log"
+    max_mb: Annotated[int, Field(ge=1)] = 64
+    keep_files: Annotated[int, Field(ge=0)] = 0
     host: str = ""
     port: int = 6514
     certificate_authority: str = ""

@@ -1,10 +1,13 @@
 """Draining the outbox: each message by the transport of its destination. A transport is added here."""
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -14,16 +17,34 @@ from dicom_io.send import Sender
 from dicom_io.series import read_instance
 from workstation import daysheet
 from workstation.audit import Party, by_study, trail_of
+from workstation.commit import ask_for_commitment
 from workstation.config import Destination
 from workstation.outbox import Delivery, Entry, Message, backoff
 from workstation.reach import peer_of, server_of, tls_files, token_of
+from workstation.settling import settle_due
 from workstation.site import Site
-from workstation.transports import dicom, dicomweb, fhir_server, folder, mllp, sheet
+from workstation.transports import dicom, dicomweb, fhir_server, folder, mllp, mpps, sheet
 from workstation.transports.folder import FolderError
 
 
-def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery], ...]:
+def deliver_all(site: Site) -> tuple[tuple[Message, Delivery], ...]:
+    """Delivers what is due, decides what rests on it, and delivers what follows from that, as `serve` does by itself.
+    Returns what was tried and how it ended."""
+    tried = drain(site)
+    while any(delivery.outcome == "acknowledged" for _, delivery in tried) and settle_due(site):
+        more = drain(site, at_once=False)
+        tried = (*tried, *more)
+        if not more:
+            break
+    return tried
+
+
+def drain(
+    site: Site, *, at_once: bool = True, tell: Callable[[dict[str, Any]], None] = lambda event: None
+) -> tuple[tuple[Message, Delivery], ...]:
     """Tries everything that is due once, oldest first. Returns what was tried and how it ended.
+
+    Destinations that are to commit are asked for what they have acknowledged; `tell` hears of that.
 
     at_once : also what has failed before and is to pause still, as a person who asks expects.
     One process at a time: while another one delivers, this one finds nothing to do.
@@ -33,7 +54,13 @@ def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery]
             stack.enter_context(FileLock(site.root / "outbox.lock", timeout=0))
         except Timeout:
             return ()
-        senders: dict[str, Sender] = {}
+        free: dict[str, SimpleQueue[Sender]] = {}
+        for destination in site.config.destinations:
+            if destination.kind == "dicom":
+                free[destination.name] = SimpleQueue()
+                for _ in range(destination.associations):
+                    sender = Sender(peer_of(destination, site.root), site.config.ae_title)
+                    free[destination.name].put(stack.enter_context(sender))
 
         def deliver(message: Message) -> Delivery:
             if message.path is not None:
@@ -42,11 +69,12 @@ def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery]
             if destination is None:
                 return Delivery("failed", f"No destination {message.destination!r} in the settings any more.")
             if destination.kind == "dicom":
-                if destination.name not in senders:
-                    peer = peer_of(destination, site.root)
-                    senders[destination.name] = stack.enter_context(Sender(peer, site.config.ae_title))
-                return dicom.deliver(message, senders[destination.name])
-            return _deliver(message, destination, site.root)
+                sender = free[destination.name].get()
+                try:
+                    return dicom.deliver(message, sender)
+                finally:
+                    free[destination.name].put(sender)
+            return _deliver(message, destination, site.root, site.config.ae_title)
 
         def pause(entry: Entry) -> timedelta:
             destination = site.config.destination(entry.message.destination)
@@ -54,11 +82,17 @@ def drain(site: Site, *, at_once: bool = True) -> tuple[tuple[Message, Delivery]
                 return timedelta(0)
             return backoff(entry, destination.retry_s, destination.retry_max_s)
 
-        tried = site.outbox.drain(deliver, site.clock, pause)
+        def side_by_side(message: Message) -> int:
+            destination = site.config.destination(message.destination)
+            return destination.associations if destination is not None and destination.kind == "dicom" else 1
+
+        tried = site.outbox.drain(deliver, site.clock, pause, side_by_side)
     _audit(site, [message for message, delivery in tried if delivery.outcome == "acknowledged"])
-    waited = {d.name for d in site.config.destinations if d.archived_when == "acknowledged"}
+    waited = {d.name for d in site.config.destinations if d.archiving in ("acknowledged", "offered")}
     for accession in {m.accession for m, d in tried if d.outcome == "acknowledged" and m.destination in waited} - {""}:
         site.casebook.touch(accession, "pictures acknowledged")
+    if any(delivery.outcome == "acknowledged" for _, delivery in tried):
+        ask_for_commitment(site, tell)
     return tried
 
 
@@ -72,7 +106,7 @@ def _audit(site: Site, delivered: list[Message]) -> None:
         title = destination.ae_title if destination.kind == "dicom" else destination.name
         for moved in by_study(read_instance(site.root / str(m.path)) for m in mine):
             us, them = Party(site.config.ae_title, "", True), Party(title, destination.host, False)
-            trail.transferred(us, them, moved, site.clock())
+            trail.transferred(us, them, moved, site.clock(), action="R")
 
 
 def check(site: Site) -> list[dict[str, str]]:
@@ -90,7 +124,7 @@ def check(site: Site) -> list[dict[str, str]]:
 
 def _reach(destination: Destination, site: Site) -> str:
     root = site.root
-    if destination.kind == "dicom":
+    if destination.kind in ("dicom", "mpps"):
         echo(peer_of(destination, site.root), site.config.ae_title)
         return "C-ECHO answered"
     if destination.kind == "dicomweb":
@@ -110,7 +144,7 @@ def _reach(destination: Destination, site: Site) -> str:
     return "the folder can be written"
 
 
-def _deliver(message: Message, destination: Destination, root: Path) -> Delivery:
+def _deliver(message: Message, destination: Destination, root: Path, calling: str) -> Delivery:
     if destination.kind == "mllp":
         tls = mllp.client_tls(*tls_files(destination, root)) if destination.tls else None
         return mllp.deliver(message, destination.host, destination.port, destination.timeout_s, tls)
@@ -121,6 +155,8 @@ def _deliver(message: Message, destination: Destination, root: Path) -> Delivery
         return fhir_server.deliver(
             message, destination.url, destination.fhir_version, destination.timeout_s, token, tls
         )
+    if destination.kind == "mpps":
+        return mpps.deliver(message, peer_of(destination, root), calling)
     if destination.kind == "dicomweb":
         return dicomweb.deliver(message, server_of(destination, root))
     if destination.kind == "sheet":

@@ -12,9 +12,9 @@ from dicom_io.receive import Receiver
 from render.protocols import load_protocol
 from workstation import pipeline, sheet, words
 from workstation.case import Case
-from workstation.charge import decision_to_json
+from workstation.charge import Decision, decision_to_json
 from workstation.config import Config, Destination
-from workstation.deliver import drain
+from workstation.deliver import deliver_all
 from workstation.hl7 import acknowledgement
 from workstation.papers import Papers, read_papers
 from workstation.site import Site, local_clock, open_site
@@ -77,16 +77,17 @@ def _case(folder: Path, data: Path, papers: Papers, tell: Callable[[str], None])
         for picture in made.pictures:
             tell(f"drawn     {picture.recipe.name}: {len(picture.pixels)} frames, sha256 {picture.digest[:16]}…")
         tell(f"stored    {len(made.images)} DICOM instances and the SR {made.sr.sop_instance_uid}")
-        tell("decided   " + words.decision(made.decision).replace("\n", "\n          "))
-
-        delivered = drain(site)
-        answers = [f"{m.destination}: {d.detail}" for m, d in delivered if d.outcome != "acknowledged"]
+        # A picture counts as archived when the PACS has it, so the decision follows the sending, and billing that.
+        delivered = deliver_all(site)
+        _, decision = pipeline.explain(made.sr, site)
         acknowledged = sum(d.outcome == "acknowledged" for _, d in delivered)
         kept = sum(len(s.instances) for s in pacs.all_series())
+        answers = [f"{m.destination}: {d.detail}" for m, d in delivered if d.outcome != "acknowledged"]
         tell(
             f"sent      {acknowledged} of {len(delivered)} messages acknowledged; "
             f"the stand-in PACS keeps {kept} instances"
         )
+        tell("decided   " + words.decision(decision).replace("\n", "\n          "))
         for message, delivery in delivered:
             if message.kind == "hl7":
                 tell(f"billing   DFT^P03 {message.identity}: {delivery.detail}")
@@ -100,12 +101,12 @@ def _case(folder: Path, data: Path, papers: Papers, tell: Callable[[str], None])
             "contact_sheet": str(overview),
             "sr": made.sr.path,
             "objects": [i.path for i in (*made.images, made.sr)],
-            "decision": decision_to_json(made.decision),
+            "decision": decision_to_json(decision),
             "acknowledged": acknowledged,
             "messages": len(delivered),
             "pacs_instances": kept,
             "billing_messages": [m.decode("utf-8") for m in billing.messages],
-            "summary": _summary(made),
+            "summary": _summary(decision),
         }
 
 
@@ -135,8 +136,7 @@ def _told(tell: Callable[[str], None]) -> Callable[[str, float], None]:
     return progress
 
 
-def _summary(made: pipeline.Outcome) -> str:
-    decision = made.decision
+def _summary(decision: Decision) -> str:
     if decision.disposition == "release":
         return "released, " + "; ".join(words.line(line) for line in decision.lines)
     reasons = "; ".join(f"{r.code} (can be resolved by: {r.resolver})" for r in decision.reasons)

@@ -1,20 +1,22 @@
 """How many instances a series will have, by what a peer says; asked beside the work, once for each series."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 from dicom_io.archive import Archive
 from dicom_io.errors import DicomIOError
-from dicom_io.query import find_series
+from workstation.asking import asked
 from workstation.config import Config
-from workstation.peers import PeersError, find_peer
+from workstation.peers import PeersError
 
 
 class Expected:
     """Called with a Series Instance UID: the number, or None while nobody knows it or nobody is asked."""
 
-    def __init__(self, root: Path, config: Config) -> None:
-        self._root, self._config = root, config
+    def __init__(self, root: Path, config: Config, clock: Callable[[], datetime]) -> None:
+        self._root, self._config, self._clock = root, config, clock
         self._asked: dict[str, Future[int | None]] = {}
         self._pool = ThreadPoolExecutor(1, "expected")
 
@@ -29,8 +31,8 @@ class Expected:
     def _ask(self, series_uid: str) -> int | None:
         try:
             study = Archive(self._root).series(series_uid).first.study_uid
-            peer = find_peer(self._root, self._config.receiver.expected_from).at(self._root)
-            found = [s for s in find_series(peer, study, self._config.ae_title) if s.series_uid == series_uid]
+            peer = asked(self._root, self._config, self._config.receiver.expected_from, self._clock)
+            found = [s for s in peer.series(study) if s.series_uid == series_uid]
         except (DicomIOError, PeersError):
             return None  # then the series has to be quiet
         return found[0].instances if found else None

@@ -8,10 +8,12 @@ a time.
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Literal, Self
 
 from sqlalchemy import (
@@ -41,7 +43,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from workstation.charge.facts import ChargeState, PreviousCharge
 from workstation.hl7 import Acknowledgement
 
-Kind = Literal["dicom", "hl7", "file", "row", "resource"]
+Kind = Literal["dicom", "step", "hl7", "file", "row", "resource"]
 # acknowledged: done. refused: the receiver could not take it now (AE, CE). rejected: it never will (AR, CR).
 # failed: no acknowledgement. requeued and withdrawn are an operator's. A refusal or rejection may come after the
 # acknowledgement, where a receiver first accepts a message and then looks at it (enhanced mode).
@@ -50,6 +52,7 @@ State = Literal["queued", "retrying", "acknowledged", "operator", "withdrawn"]
 
 # A receiver that refuses three times waits for a person.
 TRIES = 3
+_MOST_AT_ONCE = 16
 
 _metadata = MetaData()
 _message = Table(
@@ -267,6 +270,7 @@ class Outbox:
         deliver: Callable[[Message], Delivery],
         clock: Callable[[], datetime],
         pause: Callable[[Entry], timedelta] = lambda entry: timedelta(0),
+        at_once: Callable[[Message], int] = lambda message: 1,
     ) -> tuple[tuple[Message, Delivery], ...]:
         """Try once to deliver everything pending, oldest first; return what was tried and how it ended.
 
@@ -276,26 +280,18 @@ class Outbox:
         message as it was.
 
         pause : how long to wait after the last attempt at a message, see `backoff`.
+        at_once : how many messages go to the destination of this one at a time, each on a thread; where that is more
+        than one, none of them waits for another.
         """
         tried: list[tuple[Message, Delivery]] = []
         waiting: set[tuple[str, str, str]] = set()
         down: set[str] = set()
         silent: dict[str, int] = defaultdict(int)
-        for entry in self._open():
-            message = entry.message
-            # Without an accession there is nothing to keep an order in.
-            turns = {(message.destination, "accession", message.accession or message.key)}
-            if message.account:
-                turns.add((message.destination, "account", message.account))
-            blocked = bool(turns & waiting) or message.destination in down
-            waiting |= turns
-            if blocked or entry.state == "operator":
-                continue
-            # A clock that was set back must not hold a message until it has caught up.
-            if entry.last_at is not None and timedelta(0) <= clock() - entry.last_at < pause(entry):
-                continue
+        under_way: dict[str, deque[tuple[Message, Future[Delivery]]]] = defaultdict(deque)
+
+        def ended(message: Message, result: Callable[[], Delivery]) -> Delivery:
             try:
-                delivery = deliver(message)
+                delivery = result()
             except OSError as error:
                 delivery = Delivery("failed", str(error))
                 down.add(message.destination)
@@ -305,8 +301,35 @@ class Outbox:
             silent[message.destination] = silent[message.destination] + 1 if delivery.outcome == "failed" else 0
             if silent[message.destination] >= TRIES:
                 down.add(message.destination)
-            if delivery.outcome == "acknowledged":
-                waiting -= turns
+            return delivery
+
+        with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
+            for entry in self._open():
+                message = entry.message
+                many = min(at_once(message), _MOST_AT_ONCE)
+                # Without an accession there is nothing to keep an order in.
+                own = message.accession if many == 1 else ""
+                turns = {(message.destination, "accession", own or message.key)}
+                if message.account:
+                    turns.add((message.destination, "account", message.account))
+                blocked = bool(turns & waiting) or message.destination in down
+                waiting |= turns
+                if blocked or entry.state == "operator":
+                    continue
+                # A clock that was set back must not hold a message until it has caught up.
+                if entry.last_at is not None and timedelta(0) <= clock() - entry.last_at < pause(entry):
+                    continue
+                if many > 1:
+                    going = under_way[message.destination]
+                    going.append((message, pool.submit(deliver, message)))
+                    if len(going) >= many:
+                        first, future = going.popleft()
+                        ended(first, future.result)
+                elif ended(message, partial(deliver, message)).outcome == "acknowledged":
+                    waiting -= turns
+            for going in under_way.values():
+                for message, future in going:
+                    ended(message, future.result)
         return tuple(tried)
 
     def answered_later(self, answer: Acknowledgement, at: datetime) -> str:
@@ -330,6 +353,13 @@ class Outbox:
                 # Once accepted it is not sent again by itself: an error found later is for an operator.
                 self._attempt(entry.message.key, at, Delivery(late, f"{delivery.detail} (later)"))
         return found[0].message.key
+
+    def lost(self, key: str, at: datetime, detail: str) -> None:
+        """Send again what the receiver acknowledged and has not got; after the third time it waits for an operator."""
+        for entry in self.find(key):
+            if entry.state == "acknowledged":
+                again = entry.tries < TRIES
+                self._attempt(key, at, Delivery("requeued" if again else "rejected", detail))
 
     def requeue(self, key: str, at: datetime, detail: str) -> None:
         """Let a message that waits for an operator be tried again, with the same bytes; `detail` says who and why.
@@ -461,6 +491,20 @@ class Outbox:
     def list(self) -> tuple[Entry, ...]:
         """Return every message with what has become of it, oldest first."""
         return self._entries(true())
+
+    def acknowledged(self, destination: str) -> tuple[str, ...]:
+        """The SOP Instance UIDs of all instances that a destination has acknowledged, oldest first."""
+        query = (
+            select(_message.c.identity, _attempt.c.outcome)
+            .join(_attempt, _attempt.c.message == _message.c.key)
+            .where(_message.c.destination == destination, _message.c.kind == "dicom")
+            .order_by(_message.c.place, _attempt.c.place)
+        )
+        outcomes: dict[str, list[str]] = defaultdict(list)
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                outcomes[row.identity].append(row.outcome)
+        return tuple(uid for uid, known in outcomes.items() if _state_of(known) == "acknowledged")
 
     def of_accession(self, accession: str) -> tuple[Entry, ...]:
         """The messages of an accession, oldest first."""

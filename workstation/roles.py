@@ -252,7 +252,7 @@ def deliver(site: Site, told: Told, events: Events, say: Say) -> None:
     idle, look_at = True, 0.0
     while not events.stop.is_set():
         try:
-            tried = drain(site, at_once=False)
+            tried = drain(site, at_once=False, tell=say)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next try may do, and nobody may miss it
             say({"event": "undelivered", "detail": type(error).__name__})
             events.stop.wait(told.interval_s)
@@ -266,7 +266,7 @@ def deliver(site: Site, told: Told, events: Events, say: Say) -> None:
                     "detail": delivery.detail,
                 }
             )
-        if tried or time.monotonic() >= look_at:
+        if time.monotonic() >= look_at:
             look_at = time.monotonic() + _ASK_S
             with suppress(DatabaseFailed):
                 ask_for_commitment(site, say)

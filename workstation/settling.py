@@ -9,7 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dicom_io.errors import NotFound
+from pydicom.dataset import Dataset
+
+from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Evidence, ImageReference
 from dicom_io.series import read_dataset
 from workstation.casebook import CaseState, Overtaken, Received, Record, Ruling, Snapshot
@@ -24,6 +26,7 @@ from workstation.hl7 import Hl7Error
 from workstation.journal import doubt
 from workstation.outbox import Known, Message
 from workstation.overlay import overlaid
+from workstation.performed import source_of, step_messages
 from workstation.reconcile import day_of, ruling_of, step_of
 from workstation.report_sr import REPORT_CLASSES, read_report
 from workstation.site import Site
@@ -286,12 +289,27 @@ def _plan(view: View, site: Site, policy: Policy, cause: str) -> tuple[list[Sett
         )
         fresh += step.charged
         gone |= step.credited
-        settled.append(Settled(record, step.decision, step.state, file, step.messages, ()))
+        told = step_messages(
+            record,
+            step.decision,
+            step.state,
+            site.config,
+            lambda key: bool(site.outbox.find(key)),
+            lambda path=record.path: read_dataset(str(site.root / path)),  # type: ignore[misc]
+            lambda header: _source(header, site),
+        )
+        settled.append(Settled(record, step.decision, step.state, file, (*told, *step.messages), ()))
         rules = decide(replace(facts, previous_charges=()), policy) if facts is not None else decision
         ruling = ruling_of(view.snapshot, record, step, rules, facts, file, cause, site.clock())
         if ruling is not None:
             rulings.append(ruling)
     return settled, rulings
+
+
+def _source(header: Dataset, site: Site) -> Dataset | None:
+    with suppress(NotFound, NotReadable):
+        return read_dataset(site.archive.instance(source_of(header)).path)
+    return None
 
 
 def _processing_id(config: Config) -> str:

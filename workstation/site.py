@@ -9,6 +9,7 @@ from pathlib import Path
 from dicom_io.archive import Archive
 from dicom_io.arrivals import Arrivals
 from dicom_io.database import open_database
+from dicom_io.quarantine import finish_releases
 from dicom_io.signatures import Signer, load_signer
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived
@@ -20,6 +21,7 @@ from workstation.expected import Expected
 from workstation.journal import Journal
 from workstation.outbox import Outbox
 from workstation.papers import PapersFile
+from workstation.performed import performed_step
 
 Clock = Callable[[], datetime]
 
@@ -47,18 +49,28 @@ class Site:
     def stamp(self, session_uid: str, at: datetime) -> Stamp:
         config = self.config
         burned = () if config.burn_in == "none" else (f"burned in {config.burn_in}",)
+        told = any(destination.kind == "mpps" for destination in config.destinations)
+        step = performed_step(session_uid) if told else ""
         versions = (f"workstation {version('workstation')}", f"cpu engine {ENGINE_VERSION}")
         return Stamp(
             at=at,
             # All of it stands in every object: after an upgrade the same case makes other objects, not other bytes
             # under the same UIDs, which the archive would refuse.
             session=derived(
-                "made", session_uid, config.institution, config.station_name, config.device, *versions, *burned
+                "made",
+                session_uid,
+                config.institution,
+                config.station_name,
+                config.device,
+                *versions,
+                *burned,
+                *([step] if step else []),
             ),
             station_name=config.station_name,
             device_uid=config.device,
             software_versions=versions,
             institution=config.institution,
+            performed_step=step,
         )
 
 
@@ -75,6 +87,7 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
     settings = config or load_config(root)
     database = open_database(root / "workstation.db")
     outbox, archive = Outbox(database), Archive(root, database)
+    finish_releases(archive)
     return Site(
         root=root,
         config=settings,
@@ -84,6 +97,6 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         outbox=outbox,
         casebook=Casebook(database, outbox),
         commitments=Commitments(database),
-        arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s, Expected(root, settings)),
+        arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s, Expected(root, settings, clock)),
         clock=clock,
     )

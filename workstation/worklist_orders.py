@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from dicom_io.errors import DicomIOError
-from dicom_io.query import Scheduled, find_scheduled
+from dicom_io.query import Scheduled
+from workstation.asking import asked
 from workstation.hl7 import escape
 from workstation.listen import answering
-from workstation.peers import PeersError, find_peer
+from workstation.peers import PeersError
 from workstation.site import Site
 
 
@@ -26,10 +27,7 @@ def poll(site: Site, tell: Callable[[dict[str, Any]], None] = lambda event: None
         return 0
     day = site.clock().strftime("%Y%m%d")
     try:
-        peer = find_peer(site.root, settings.peer).at(site.root)
-        steps = find_scheduled(
-            peer,
-            site.config.ae_title,
+        steps = asked(site.root, site.config, settings.peer, site.clock).scheduled(
             dates=f"{day}-" if settings.ahead else day,
             modality=settings.modality,
             station_ae_title=settings.station_ae_title,

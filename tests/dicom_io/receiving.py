@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dicom_io import receive
+from dicom_io import dimse, receive
 from dicom_io.archive import Archive
 
 
@@ -31,7 +31,7 @@ def _die_at(owner: Any, name: str, count: int, *, after: bool) -> None:
 
 
 def _half_written(count: int) -> None:
-    real, calls = receive._write, []
+    real, calls = dimse.spool, []
 
     def write(path: Path, *how: Any) -> None:
         real(path, *how)
@@ -40,7 +40,7 @@ def _half_written(count: int) -> None:
             os.truncate(path, path.stat().st_size // 2)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    receive._write = write  # type: ignore[assignment]
+    dimse.spool = write  # type: ignore[assignment]
 
 
 def main(folder: str, how: str = "", number: str = "0") -> None:

@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 
-from dicom_io import receive
+from dicom_io import dimse
+from dicom_io.accept import Caller, Rules
 from dicom_io.archive import Archive
 from dicom_io.associate import Peer, echo
 from dicom_io.capabilities import EXPLICIT_LITTLE
@@ -27,7 +28,6 @@ from dicom_io.receive import Receiver
 from dicom_io.send import Sender, send
 from dicom_io.series import Instance, read_instance
 from dicom_io.tls import Tls, server_context
-from dicom_io.upper_layer import Caller, Rules
 from tests.dicom_io.certificates import make
 from tests.dicom_io.synthetic import CT, grid, ramp, write_series
 
@@ -283,7 +283,7 @@ def test_any_command(noise: bytes) -> None:
 def test_an_answer_reads_as_what_it_is() -> None:
     request = Command(0x0130, 9, True, "1.2.840.10008.1.20.1", "1.2.3", type_id=1)
     answer = read_command(answer_to(request, 0x0110, "no"))
-    assert answer == Command(0x8130, 9, False, request.sop_class_uid, request.sop_instance_uid, 1, 0x0110)
+    assert answer == Command(0x8130, 9, False, request.sop_class_uid, request.sop_instance_uid, 1, 0x0110, "no")
 
 
 @pytest.mark.parametrize("when", ["connected", "within a PDU", "within a data set", "between messages"])
@@ -339,7 +339,7 @@ def test_a_defect_of_ours_is_logged_and_answered_by_an_end(
 
     with Receiver(archive) as receiver:
         with monkeypatch.context() as patch:
-            patch.setattr(receive, "_write", defect)
+            patch.setattr(dimse, "spool", defect)
             assert not send(instances[:1], peer(receiver))[0].accepted
         assert "ended by a defect" in caplog.text
         assert send(instances, peer(receiver))[0].accepted

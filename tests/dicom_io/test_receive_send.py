@@ -20,7 +20,8 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 from sqlalchemy.exc import OperationalError
 
-from dicom_io import receive
+from dicom_io import dimse
+from dicom_io.accept import Rules
 from dicom_io.archive import Archive, Kept
 from dicom_io.associate import Peer, echo
 from dicom_io.capabilities import EXPLICIT_LITTLE, IMPLICIT_LITTLE, STORAGE_CLASSES
@@ -180,7 +181,10 @@ def test_a_rejected_association_is_said(archive: Archive) -> None:
     try:
         port = server.server_address[1]
         echo(Peer("127.0.0.1", port, "PACS"))
-        with pytest.raises(PeerUnreachable, match="rejected the association from WORKSTATION; check both AE titles"):
+        with pytest.raises(
+            PeerUnreachable,
+            match="rejected the association from WORKSTATION: it does not answer to the called AE title 'WRONG'",
+        ):
             echo(Peer("127.0.0.1", port, "WRONG"))
     finally:
         server.shutdown()
@@ -198,7 +202,7 @@ def test_a_full_disk_is_answered_a700_and_the_next_send_succeeds(
 
     with Receiver(archive) as receiver, Sender(peer(receiver)) as sender:
         with monkeypatch.context() as patch:
-            patch.setattr(Archive if what == "index" else receive, "_index" if what == "index" else "_write", full)
+            patch.setattr(Archive if what == "index" else dimse, "_index" if what == "index" else "spool", full)
             answer = sender.send(instances[0])
         assert answer.status == 0xA700 and not answer.accepted
         assert files(archive, "spool") == [] and archive.all_series() == ()
@@ -325,6 +329,25 @@ def test_a_file_gone_since_is_reported_and_the_rest_is_sent(instances: tuple[Ins
     with Receiver(archive) as receiver:
         results = send(instances[:3], peer(receiver))
     assert [r.accepted for r in results] == [True, False, True]
+
+
+@pytest.mark.parametrize("allowed", [1, 3])
+def test_several_associations_as_far_as_the_peer_takes_them(archive: Archive, tmp_path: Path, allowed: int) -> None:
+    sent = write_series(tmp_path / "many", ramp((24, 16, 16)), grid()).instances
+    told: list[str] = []
+    with Receiver(archive, rules=Rules(max_associations=allowed)) as receiver:
+        results = send(sent, peer(receiver), progress=lambda s: told.append(s.sop_instance_uid), associations=3)
+        assert receiver.counts["associations_accepted"] >= 1
+        assert receiver.counts["associations_rejected"] <= (2 if allowed == 1 else 0)
+    assert [r.sop_instance_uid for r in results] == [i.sop_instance_uid for i in sent]
+    assert all(r.accepted for r in results)
+    assert sorted(told) == sorted(i.sop_instance_uid for i in sent)
+    assert len(archive.all_series()[0].instances) == 24
+
+
+def test_several_associations_to_nobody_are_said(instances: tuple[Instance, ...]) -> None:
+    with nobody() as unreachable, pytest.raises(PeerUnreachable, match="nobody listens there"):
+        send(instances, unreachable, associations=4)
 
 
 def test_kinds_that_were_not_proposed_at_first(tmp_path: Path, archive: Archive) -> None:

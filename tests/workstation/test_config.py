@@ -82,7 +82,7 @@ def destination(**changes: object) -> str:
         ('ae_title = "SEVENTEEN LETTERS"', ["ae_title", "16"]),
         ('ae_title = "  "', ["ae_title"]),
         ('ae_title = "A\\\\B"', ["ae_title", "backslash"]),
-        (destination(kind="ftp"), ["destinations[0].kind", "dicom, dicomweb, mllp, folder"]),
+        (destination(kind="ftp"), ["destinations[0].kind", "dicom, dicomweb, mpps, mllp, folder"]),
         (destination(colour="red"), ["destinations[0].colour", "not known"]),
         (destination(takes=None), ["destinations[0].takes", "missing"]),
         (destination(takes=["everything"]), ["destinations[0].takes[0]", "images, charges"]),

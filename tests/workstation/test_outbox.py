@@ -1,5 +1,6 @@
 """The outbox: queued once, delivered in order, marked only when acknowledged, repaired by doing it again."""
 
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -125,6 +126,49 @@ class TestDrain:
         assert states(outbox) == ["retrying", "queued", "acknowledged", "acknowledged"]
         outbox.drain(accept, clock())
         assert states(outbox) == ["acknowledged"] * 4
+
+    def test_as_many_at_once_as_the_destination_takes(self, outbox: Outbox) -> None:
+        """Two have to be under way together, or the barrier breaks; a third never is."""
+        messages = [instance(f"1.2.{n}") for n in range(6)]
+        outbox.queue([*messages, charge_of()], AT)
+        together, now, most = threading.Barrier(2, timeout=20), [0], [0]
+        counting = threading.Lock()
+
+        def deliver(message: Message) -> Delivery:
+            with counting:
+                now[0] += 1
+                most[0] = max(most[0], now[0])
+            if message.kind == "dicom":
+                together.wait()
+            with counting:
+                now[0] -= 1
+            return Delivery("acknowledged", "0x0000")
+
+        tried = outbox.drain(deliver, clock(), at_once=lambda message: 2 if message.kind == "dicom" else 1)
+        assert {message for message, _ in tried} == {*messages, charge_of()}
+        assert states(outbox) == ["acknowledged"] * 7
+        assert most[0] in (2, 3)  # the charge goes elsewhere meanwhile
+
+    def test_side_by_side_one_that_is_refused_holds_up_no_other(self, outbox: Outbox) -> None:
+        outbox.queue([instance(f"1.2.{n}") for n in range(4)], AT)
+
+        def deliver(message: Message) -> Delivery:
+            return Delivery("rejected", "0x0122") if message.identity == "1.2.1" else Delivery("acknowledged", "0x0000")
+
+        outbox.drain(deliver, clock(), at_once=lambda message: 3)
+        assert states(outbox) == ["acknowledged", "operator", "acknowledged", "acknowledged"]
+
+    def test_side_by_side_an_unreachable_destination_is_left_alone_soon(self, outbox: Outbox) -> None:
+        outbox.queue([instance(f"1.2.{n}") for n in range(9)], AT)
+        tried: list[str] = []
+
+        def deliver(message: Message) -> Delivery:
+            tried.append(message.identity)
+            raise ConnectionRefusedError("PACS: connection refused")
+
+        outbox.drain(deliver, clock(), at_once=lambda message: 3)
+        assert 0 < len(tried) <= 3
+        assert sorted(states(outbox)) == ["queued"] * (9 - len(tried)) + ["retrying"] * len(tried)
 
     def test_three_refusals_wait_for_an_operator(self, outbox: Outbox) -> None:
         outbox.queue([charge_of()], AT)

@@ -47,7 +47,8 @@ from workstation.worklist import items
 
 SiteAt = Callable[..., Site]
 
-PACS = Destination("pacs", "dicom", ("images",), port=104, ae_title="PACS")
+# Nobody listens there: what is here counts as archived.
+PACS = Destination("pacs", "dicom", ("images",), port=104, ae_title="PACS", archived_when="kept")
 BILLING = Destination("billing", "mllp", ("charges",), port=2575)
 CONFIG = Config(destinations=(PACS, BILLING))
 OTHER_STATION = replace(CONFIG, station_name="OTHER")

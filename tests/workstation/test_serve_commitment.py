@@ -9,11 +9,14 @@ import pytest
 from dicom_io.archive import Archive
 from dicom_io.associate import Peer
 from dicom_io.capabilities import STORAGE_COMMITMENT
-from dicom_io.commitment import Committed, service
+from dicom_io.commitment import Committed, Reference, service
 from dicom_io.receive import Receiver
-from tests.workstation.conftest import Command
+from tests.workstation.conftest import Command, SiteAt
 from tests.workstation.running import Serving
 from tests.workstation.samples import CT_HEAD, DOCUMENTED, SERIES_UID
+from workstation.commit import ask_for_commitment, hear
+from workstation.config import load_config
+from workstation.deliver import drain
 
 DESTINATIONS = """
 [[destinations]]
@@ -32,8 +35,10 @@ folder = "outgoing"
 """
 
 
-@pytest.mark.parametrize("when", ["committed", "acknowledged"])
-def test_the_charge_follows_the_pictures(command: Command, tmp_path: Path, when: str) -> None:
+@pytest.mark.parametrize(
+    ("when", "offered"), [("committed", True), ("acknowledged", False), ("offered", True), ("offered", False)]
+)
+def test_the_charge_follows_the_pictures(command: Command, tmp_path: Path, when: str, offered: bool) -> None:
     root, pacs, peers = tmp_path / "root", Archive(tmp_path / "pacs"), dict[str, Peer]()
     known = threading.Event()
 
@@ -44,7 +49,8 @@ def test_the_charge_follows_the_pictures(command: Command, tmp_path: Path, when:
     def never(answer: Committed) -> None:
         raise AssertionError("the PACS asks nobody")
 
-    with Receiver(pacs, services={STORAGE_COMMITMENT: service(pacs, find, never, "PACS")}) as receiver:
+    services = {STORAGE_COMMITMENT: service(pacs, find, never, "PACS")} if offered else {}
+    with Receiver(pacs, services=services) as receiver:
         root.mkdir(exist_ok=True)
         (root / "config.toml").write_text(DESTINATIONS.format(port=receiver.port, when=when))
         folder = tmp_path / "in"
@@ -59,7 +65,7 @@ def test_the_charge_follows_the_pictures(command: Command, tmp_path: Path, when:
         with Serving(root, "--interval-s", "0.2", "--port", "0") as serving:
             peers["WORKSTATION"] = Peer("127.0.0.1", serving.port, "WORKSTATION")
             known.set()
-            if when == "committed":
+            if offered:
                 committed = serving.next("committed")
                 assert committed["failed"] == 0
             while (decided := serving.next("decided"))["state"] != "charged":
@@ -69,3 +75,59 @@ def test_the_charge_follows_the_pictures(command: Command, tmp_path: Path, when:
             assert serving.terminate() == (0, "stopped")
     assert [p.suffix for p in (root / "outgoing").iterdir()] == [".hl7"]
     assert sum(len(s.instances) for s in pacs.all_series()) == 5
+
+
+def test_what_the_pacs_has_not_got_is_sent_again_three_times_at_most(
+    command: Command, slices: Path, tmp_path: Path, site_at: SiteAt
+) -> None:
+    """It acknowledges an image, loses it, and says so when it is asked to commit."""
+    root, pacs = tmp_path / "root", Archive(tmp_path / "pacs")
+    with Receiver(pacs) as receiver:
+        root.mkdir()
+        (root / "config.toml").write_text(DESTINATIONS.format(port=receiver.port, when="committed"))
+        command("import", slices)
+        assert command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED).code == 0
+        site = site_at(root, load_config(root))
+        lost, *_ = [m for m in site.outbox.pending() if m.kind == "dicom"]
+        states = []
+        for turn in range(4):
+            drain(site)
+            (entry,) = site.outbox.find(lost.key)
+            states.append(entry.state)
+            reference = Reference("1.2.840.10008.5.1.4.1.1.7", lost.identity)
+            transaction = f"1.2.3.{turn}"
+            site.commitments.ask("pacs", transaction, [reference], site.clock())
+            hear(site, Committed(transaction, (), ((reference, 0x0112),)))
+            (entry,) = site.outbox.find(lost.key)
+            states.append(entry.state)
+        assert states == ["acknowledged", "retrying", "acknowledged", "retrying", "acknowledged"] + ["operator"] * 3
+        assert "has not got it" in entry.last_detail
+        # An answer to a request that nobody made, or with another reason, sends nothing.
+        other = next(m for m in site.outbox.list() if m.message.kind == "dicom" and m.message.key != lost.key)
+        reference = Reference("1.2.840.10008.5.1.4.1.1.7", other.message.identity)
+        hear(site, Committed("1.2.9", (), ((reference, 0x0112),)))
+        site.commitments.ask("pacs", "1.2.8", [reference], site.clock())
+        hear(site, Committed("1.2.8", (), ((reference, 0x0110),)))
+        assert site.outbox.find(other.message.key)[0].state == "acknowledged"
+
+
+def test_a_destination_that_offers_no_commitment_is_not_asked_with_every_picture(
+    command: Command, slices: Path, tmp_path: Path, site_at: SiteAt
+) -> None:
+    root, pacs = tmp_path / "root", Archive(tmp_path / "pacs")
+    with Receiver(pacs) as receiver:
+        root.mkdir()
+        (root / "config.toml").write_text(DESTINATIONS.format(port=receiver.port, when="offered"))
+        command("import", slices)
+        answer = command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED, "--json")
+        assert answer.json["decision"]["reasons"] == ["NOT_ARCHIVED"]
+        # Sending decides what rests on it, and sends what follows.
+        assert command("outbox", "send", "--json").json["left"] == 0
+        assert [p.suffix for p in (root / "outgoing").iterdir()] == [".hl7"]
+        site = site_at(root, load_config(root))
+        known = site.commitments.offers("pacs")
+        assert known is not None and not known[0]
+        asked = receiver.counts["associations_accepted"]
+        told: list[object] = []
+        assert ask_for_commitment(site, told.append) == 0
+        assert receiver.counts["associations_accepted"] == asked and told == []

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.dicom_io.synthetic import grid, ramp, write_series
+from tests.dicom_io.synthetic import JPEG_LS, grid, image, ramp, save, write_series
 from tests.workstation.conftest import Command
 from workstation.outbox import Delivery, Message
 from workstation.site import Site
@@ -58,3 +58,32 @@ def test_from_the_command_line(command: Command, old: Site, tmp_path: Path) -> N
     assert command("list", "--json").json == []
     assert command("quarantine", "list", "--json").json == []
     assert command("quarantine", "discard", "1.2.3").code == 1
+
+
+def test_the_same_in_another_transfer_syntax_is_told_and_removed(command: Command, tmp_path: Path) -> None:
+    made = [image(plane, grid(), k) for k, plane in enumerate(ramp((3, 32, 32)))]
+    (tmp_path / "again").mkdir()
+    for k, ds in enumerate(made):
+        save(ds, tmp_path / f"{k}.dcm")
+    for k, ds in enumerate(made):
+        if k == 2:
+            ds.PatientID = "P-2"
+        save(ds, tmp_path / "again" / f"{k}.dcm", JPEG_LS)
+    command("import", tmp_path / "0.dcm")
+    for k in (1, 2):
+        command("import", tmp_path / f"{k}.dcm")
+    assert command("import", tmp_path / "again").code == 1
+    listed = command("quarantine", "list", "--compare", "--json").json
+    assert sorted(row["compared"] for row in listed) == ["other content", "same content", "same content"]
+    assert {row["transfer_syntax"] for row in listed} == {"JPEG-LS Lossless"}
+    assert "compared" not in command("quarantine", "list", "--json").json[0]
+    (other,) = (row["name"] for row in listed if row["compared"] == "other content")
+    shown = [command("quarantine", "show", row["name"], "--json").json for row in listed]
+    assert [s["same_content"] for s in shown] == [row["name"] != other for row in listed]
+    assert {s["kept_transfer_syntax"] for s in shown} == {"Explicit VR Little Endian"}
+    would = command("quarantine", "discard", "--same", "--dry-run", "--json").json
+    assert len(would["names"]) == 2 and len(command("quarantine", "list", "--json").json) == 3
+    assert command("quarantine", "discard", "--same").out == "2 are deleted.\n"
+    assert [row["name"] for row in command("quarantine", "list", "--json").json] == [other]
+    assert command("quarantine", "discard").code == command("quarantine", "discard", other, "--same").code == 2
+    assert command("storage", "verify").code == 0

@@ -24,8 +24,9 @@ from workstation.casebook import Record, Ruling
 from workstation.charge import Decision
 from workstation.charge.facts import Report
 from workstation.context import decide_case, site_policy
-from workstation.deliver import drain
+from workstation.deliver import deliver_all
 from workstation.desktop.measuring import recorded
+from workstation.desktop.remote import Remote
 from workstation.desktop.session import Draft, Session, session_file
 from workstation.desktop.studies import TELLING, Opened, Studies
 from workstation.journal import EventKind, about
@@ -114,10 +115,13 @@ class Desk:
         """Leaves a trace of who looks at a study."""
         self._accessed(opened, person, opened.series.instances, "R")
 
+    def remote(self, person: Person | None) -> Remote:
+        """Other nodes, asked in somebody's name."""
+        return Remote(self.site, _named(person))
+
     def _accessed(self, opened: Opened, person: Person | None, what: Iterable[Instance], action: Action) -> None:
-        who = person.id if person is not None else NOBODY
         for study in by_study(what):
-            self._trail.accessed(who, study, action, self.site.clock())
+            self._trail.accessed(_named(person), study, action, self.site.clock())
 
     def close(self) -> None:
         """Lets the databases go."""
@@ -185,7 +189,7 @@ class Desk:
         """Tries to deliver all that waits. Returns what came of it as a sentence; `serve` does it by itself where it
         runs."""
         tell("sending", 0.0)
-        tried = drain(self.site)
+        tried = deliver_all(self.site)
         if not tried:
             return "Nothing was waiting to be sent, or the server is sending it."
         done = sum(delivery.outcome == "acknowledged" for _, delivery in tried)
@@ -334,3 +338,8 @@ def _as_report(draft: Draft, patient_id: str) -> Report:
         bool(draft.necessity.strip()),
         bool(draft.utility.strip()),
     )
+
+
+def _named(person: Person | None) -> str:
+    """Who it was, for the audit trail."""
+    return person.id if person is not None else NOBODY

@@ -25,7 +25,7 @@ from dicom_io.evidence import Person
 from workstation.desktop.beside import Tell, Works
 from workstation.desktop.keys import ACTIONS, MOUSE, Keys
 from workstation.desktop.language import tr
-from workstation.desktop.remote import Found, Remote
+from workstation.desktop.remote import Found
 from workstation.people import People, PeopleError, readable
 
 if TYPE_CHECKING:
@@ -151,13 +151,13 @@ class Named(QDialog):
 
 
 class Query(QDialog):
-    """Studies of other nodes, found by C-FIND and fetched by C-GET or C-MOVE."""
+    """Studies of other nodes, found by C-FIND and fetched by C-GET or C-MOVE, in the name of `person`."""
 
-    def __init__(self, desk: "Desk", works: Works, parent: QWidget | None = None) -> None:
+    def __init__(self, desk: "Desk", works: Works, parent: QWidget | None = None, person: Person | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Query and retrieve"))
         self.resize(900, 520)
-        self._remote, self._works = Remote(desk.site), works
+        self._remote, self._works = desk.remote(person), works
         self._found: tuple[Found, ...] = ()
         self.peer = QComboBox()
         self.fields = {

@@ -36,9 +36,10 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """The nodes that a site knows."""
+    """The nodes that a site knows. person_id : who asks them."""
 
     site: Site
+    person_id: str
 
     def peers(self) -> tuple[tuple[str, ...], str]:
         """(names, why there are none as a sentence)."""
@@ -63,7 +64,11 @@ class Remote:
                 stopped.append(stop)
 
         done = self._peer(name).fetch(
-            self.site.archive, found.study.study_uid, progress=progress, cancelled=lambda: bool(stopped)
+            self.site.archive,
+            found.study.study_uid,
+            patient_id=found.study.patient_id,
+            progress=progress,
+            cancelled=lambda: bool(stopped),
         )
         if stopped:
             raise stopped[0]
@@ -73,4 +78,5 @@ class Remote:
         return f"{found.study.description or found.study.study_uid}: {done.completed} instances retrieved{wrong}."
 
     def _peer(self, name: str) -> Asked:
-        return asked_peer(self.site.root, name, self.site.config.ae_title)
+        site = self.site
+        return asked_peer(site.root, site.config, name, site.clock, person_id=self.person_id)

@@ -229,7 +229,7 @@ class MainWindow(QMainWindow):
 
     def query(self) -> None:
         """Studies of other nodes."""
-        dialogs.Query(self.desk, self.works, self).exec()
+        dialogs.Query(self.desk, self.works, self, self.person).exec()
         self.worklist.refresh()
 
     def _show_study(self, found: Opened) -> None:
