@@ -164,10 +164,17 @@ def _matches(key: DataElement, header: Dataset) -> bool:
         or key.keyword in ("SpecificCharacterSet", "TimezoneOffsetFromUTC")
     ):
         return True
-    wanted, said = many(key.value), [str(v) for v in many(header.get(key.tag).value if key.tag in header else None)]
+    held = header.get(key.tag)
+    wanted, said = _values(key), _values(held) if held is not None else [""]
     if key.VR == "UI":
-        return any(str(uid) in said for uid in wanted)
-    return any(_is_like(str(one), value, key.VR) for one in wanted for value in said or [""])
+        return any(uid in said for uid in wanted)
+    return any(_is_like(one, value, key.VR) for one in wanted for value in said)
+
+
+def _values(element: DataElement) -> list[str]:
+    """Its values as text; one that is empty of an empty one."""
+    several = element.value if element.VM > 1 else [element.value]
+    return ["" if value is None else str(value) for value in several]
 
 
 def _is_like(wanted: str, value: str, vr: str) -> bool:
