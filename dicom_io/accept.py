@@ -87,7 +87,7 @@ class Rules:
 
 
 def accept(
-    connection: Connection, supported: Sequence[Any], rules: Rules, address: str, full: Callable[[], bool]
+    connection: Connection, supported: Sequence[Any], rules: Rules, address: str, *, full: Callable[[], bool]
 ) -> None:
     """Reads the association request of a peer and answers it. Raises Rejection, Broken, Ended.
 

@@ -90,14 +90,18 @@ class Arrivals:
     def look(self, now_s: float, at: datetime) -> list[Completion]:
         """Series that are complete by now. now_s : of the clock that `came` was told; at : for the record."""
         counts = self._archive.counts(self._open) if self._open else {}
+        ended: dict[str, int] = {}
         over: list[str] = []
         for series_uid, since in list(self._open.items()):
+            count = counts.get(series_uid, 0)
             if now_s - since < self._quiet_s:
                 wanted = self._expected(series_uid)
-                if wanted is None or counts.get(series_uid, 0) < wanted:
+                if wanted is None or count < wanted:
                     continue
             over.append(series_uid)
-        done = self._complete({uid: counts[uid] for uid in over if counts.get(uid)}, at)
+            if count:
+                ended[series_uid] = count
+        done = self._complete(ended, at)
         for series_uid in over:  # not before it is noted: the disk may be full
             del self._open[series_uid]
         return done

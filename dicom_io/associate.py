@@ -109,7 +109,7 @@ class Answer:
 
 
 # What is done with a request of the peer's while it is to answer ours: (command, its context, that one's ID, what comes
-# of its data set) → command set of the answer.
+# of its data set) → command set of the answer, or nothing.
 OnRequest = Callable[[Command, Context, int, Pieces], bytes]
 
 
@@ -117,11 +117,21 @@ class Association:
     """An established association. Use as a context manager: it is released at the end, and aborted after an error or
     where an answer is still due."""
 
-    def __init__(self, peer: Peer, transport: socket.socket, connection: Connection, provided: frozenset[str]) -> None:
-        """provided : the classes whose service the peer lets us provide."""
+    def __init__(
+        self,
+        peer: Peer,
+        transport: socket.socket,
+        connection: Connection,
+        provided: frozenset[str] = frozenset(),
+        pieces: Pieces | None = None,
+        on_request: OnRequest | None = None,
+    ) -> None:
+        """provided : the classes whose service the peer lets us provide. pieces : of the connection, where somebody has
+        begun to read them. on_request : for those that come while no other handler waits; by default none is known."""
         self.peer, self.provided = peer, provided
         self._socket, self._connection = transport, connection
-        self._pieces = connection.pieces()
+        self._pieces = pieces if pieces is not None else connection.pieces()
+        self._on_request = on_request or _not_here
         self._message_id = self._asked_in = 0
         self._due = False
         self.open = True
@@ -149,6 +159,7 @@ class Association:
         sop_instance_uid: str = "",
         type_id: int = 0,
         move_destination: str = "",
+        originator: tuple[str, int] | None = None,
         data: Dataset | BinaryIO | None = None,
         size: int = 0,
         on_request: OnRequest | None = None,
@@ -176,9 +187,10 @@ class Association:
             sop_instance_uid=sop_instance_uid,
             type_id=type_id,
             move_destination=move_destination,
+            originator=originator,
             with_data_set=size > 0,
         )
-        return self._answers(context_id, command, data, size, on_request or _not_here)
+        return self._answers(context_id, command, data, size, on_request or self._on_request)
 
     def ask_once(self, field: int, sop_class_uid: str, **more: Any) -> Answer:
         """`ask` for what has one answer."""
@@ -194,13 +206,8 @@ class Association:
             connection.send_message(context_id, command, data, size)
             while True:
                 connection.acknowledge_at_once()
-                came_in, words = half(self._pieces, command=True)
-                context = connection.contexts.get(came_in)
-                if context is None:
-                    raise Broken(f"speaks of presentation context {came_in}, which it did not accept", 6)
-                said = read_command(words)
+                said, context = self._message(on_request)
                 if not said.field & ANSWER:
-                    connection.send_message(came_in, on_request(said, context, came_in, self._pieces))
                     continue
                 if said.message_id != self._message_id:
                     raise Broken(f"answers message {said.message_id}, which nobody sent", 2)
@@ -216,6 +223,24 @@ class Association:
         except BaseException:
             self.abort()
             raise
+
+    def _message(self, on_request: OnRequest) -> tuple[Command, Context]:
+        """The next command; a request among them is dealt with."""
+        context_id, words = half(self._pieces, command=True)
+        context = self._connection.contexts.get(context_id)
+        if context is None:
+            raise Broken(f"speaks of presentation context {context_id}, which was not accepted", 6)
+        said = read_command(words)
+        if not said.field & ANSWER:
+            answer = on_request(said, context, context_id, self._pieces)
+            if answer:
+                self._connection.send_message(context_id, answer)
+        return said, context
+
+    def look(self) -> None:
+        """Deals with what the peer has asked meanwhile, without waiting for more. Raises Broken, Ended, BadCommand."""
+        while self._connection.waiting():
+            self._message(self._on_request)
 
     def cancel(self) -> None:
         """Asks the peer to stop answering what it was asked last (C-CANCEL, PS3.7 9.3.2.3); its last answer comes."""

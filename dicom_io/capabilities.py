@@ -114,9 +114,9 @@ class ServiceClass:
 SERVICE_CLASSES: tuple[ServiceClass, ...] = (
     ServiceClass(VERIFICATION, "Verification", scu=True, scp=True),
     ServiceClass(STORAGE_COMMITMENT, "Storage Commitment Push Model", scu=True, scp=True),
-    ServiceClass(STUDY_ROOT_FIND, "Study Root Query/Retrieve – FIND", scu=True, scp=False),
-    ServiceClass(STUDY_ROOT_MOVE, "Study Root Query/Retrieve – MOVE", scu=True, scp=False),
-    ServiceClass(STUDY_ROOT_GET, "Study Root Query/Retrieve – GET", scu=True, scp=False),
+    ServiceClass(STUDY_ROOT_FIND, "Study Root Query/Retrieve – FIND", scu=True, scp=True),
+    ServiceClass(STUDY_ROOT_MOVE, "Study Root Query/Retrieve – MOVE", scu=True, scp=True),
+    ServiceClass(STUDY_ROOT_GET, "Study Root Query/Retrieve – GET", scu=True, scp=True),
     ServiceClass(MODALITY_WORKLIST_FIND, "Modality Worklist – FIND", scu=True, scp=False),
     ServiceClass(PERFORMED_STEP, "Modality Performed Procedure Step", scu=True, scp=False),
 )

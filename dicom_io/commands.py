@@ -26,6 +26,7 @@ _CLASS, _REQUESTED_CLASS, _FIELD, _ID, _ANSWERED = 0x0002, 0x0003, 0x0100, 0x011
 _DESTINATION, _PRIORITY, _SET_TYPE, _STATUS, _COMMENT, _ERROR = 0x0600, 0x0700, 0x0800, 0x0900, 0x0902, 0x0903
 _INSTANCE, _REQUESTED_INSTANCE, _EVENT, _ACTION = 0x1000, 0x1001, 0x1002, 0x1008
 _REMAINING, _COMPLETED, _FAILED, _WARNINGS = 0x1020, 0x1021, 0x1022, 0x1023
+_ORIGINATOR, _ORIGINATOR_ID = 0x1030, 0x1031
 _MEDIUM = 0x0000
 
 
@@ -113,9 +114,13 @@ def request(
     sop_instance_uid: str = "",
     type_id: int = 0,
     move_destination: str = "",
+    originator: tuple[str, int] | None = None,
     with_data_set: bool = False,
 ) -> bytes:
-    """The command set of a request; of C-CANCEL, `message_id` is that of the request that is to end."""
+    """The command set of a request; of C-CANCEL, `message_id` is that of the request that is to end.
+
+    originator : AE title and message ID of the C-MOVE that a C-STORE is part of.
+    """
     requested = field in (N_ACTION, N_SET)
     elements = {_FIELD: _number(field), _SET_TYPE: _number(1 if with_data_set else NO_DATA_SET)}
     elements[_ANSWERED if field == C_CANCEL else _ID] = _number(message_id)
@@ -125,6 +130,8 @@ def request(
         elements[_PRIORITY] = _number(_MEDIUM)
     if move_destination:
         elements[_DESTINATION] = _text(move_destination)
+    if originator is not None:
+        elements[_ORIGINATOR], elements[_ORIGINATOR_ID] = _text(originator[0]), _number(originator[1])
     if sop_instance_uid:
         elements[_REQUESTED_INSTANCE if requested else _INSTANCE] = _uid(sop_instance_uid)
     if type_id:
@@ -138,11 +145,12 @@ def answer_to(
     comment: str = "",
     *,
     with_data_set: bool = False,
-    sub_operations: tuple[int, int, int, int] | None = None,
+    sub_operations: tuple[int | None, int, int, int] | None = None,
 ) -> bytes:
     """The command set of an answer.
 
-    comment : for people, at most 64 characters (PS3.7 C.4.2). sub_operations : remaining, completed, failed, warnings.
+    comment : for people, at most 64 characters (PS3.7 C.4.2). sub_operations : remaining (None in the
+    last answer), completed, failed, warnings.
     """
     elements = {
         _FIELD: _number(request.field | ANSWER),
@@ -159,7 +167,7 @@ def answer_to(
     if request.type_id:
         elements[_EVENT if request.field == N_EVENT_REPORT else _ACTION] = _number(request.type_id)
     if sub_operations is not None:
-        elements |= {_REMAINING + n: _number(count) for n, count in enumerate(sub_operations)}
+        elements |= {_REMAINING + n: _number(c) for n, c in enumerate(sub_operations) if c is not None}
     return _encoded(elements)
 
 

@@ -14,10 +14,9 @@ from dicom_io.archive import Archive
 from dicom_io.associate import Peer, Proposal, associate
 from dicom_io.capabilities import STORAGE_COMMITMENT
 from dicom_io.commands import N_ACTION, N_EVENT_REPORT, PROCESSING_FAILURE, SUCCESS, UNRECOGNIZED_OPERATION
-from dicom_io.dimse import decoded
 from dicom_io.errors import DicomIOError, NotFound, NotOffered, NotReadable, QueryFailed
-from dicom_io.receive import Request, Service
 from dicom_io.series import read_instance
+from dicom_io.services import Reply, Request, Service
 from dicom_io.uids import UidError, checked
 from dicom_io.values import text
 
@@ -120,8 +119,8 @@ def service(
     peer_of : where to report to whoever calls by an AE title. heard : called before the report is acknowledged.
     """
 
-    def serve(request: Request) -> Iterator[tuple[int, bytes]]:
-        ds = decoded(request.data_set, request.context.transfer_syntax)
+    def serve(request: Request) -> Iterator[Reply]:
+        ds = request.data_set
         transaction = checked(text(ds, "TransactionUID"), "Transaction UID")
         if request.command.field == N_EVENT_REPORT:
             heard(
@@ -136,18 +135,18 @@ def service(
                     ),
                 )
             )
-            yield SUCCESS, b""
+            yield Reply(SUCCESS)
         elif request.command.field == N_ACTION and request.command.type_id == _REQUEST:
             peer = peer_of(request.calling)
             if peer is None:
                 log.warning("%s asks for storage commitment, but is no peer of ours", request.calling)
-                yield PROCESSING_FAILURE, b""
+                yield Reply(PROCESSING_FAILURE)
                 return
-            yield SUCCESS, b""
+            yield Reply(SUCCESS)
             result = check(archive, transaction, list(_references(ds, "ReferencedSOPSequence")))
             threading.Thread(target=_report, args=(peer, result, calling), name="commitment", daemon=True).start()
         else:
-            yield UNRECOGNIZED_OPERATION, b""
+            yield Reply(UNRECOGNIZED_OPERATION)
 
     return serve
 

@@ -153,6 +153,14 @@ def study_references(study_uid: str, images: Iterable[ImageReference]) -> Datase
     return study
 
 
+def objects_in_order(evidence: Evidence) -> tuple[ImageReference, ...]:
+    """The other objects as the references name them: series by series, those of the pictures' series first. Their
+    digests stand in this order, for that is how they are read."""
+    images = [*evidence.sources, *(i for p in evidence.products for i in p.images), *evidence.objects]
+    series = list(dict.fromkeys(image.series_uid for image in images))
+    return tuple(sorted(evidence.objects, key=lambda each: series.index(each.series_uid)))
+
+
 def _references(ds: Dataset) -> dict[str, tuple[str, str]]:
     """Series and class of every instance of the evidence, by its UID."""
     return {
@@ -338,7 +346,7 @@ def _read_product(group: Dataset, series_of: dict[str, str]) -> Product:
 def _statements(evidence: Evidence) -> list[Dataset]:
     contains = "CONTAINS"
     found = [sr.code(contains, c.INDEPENDENT, _yes(evidence.independent))]
-    for name, images in ((c.SOURCE_DIGESTS, evidence.sources), (c.OBJECT_DIGESTS, evidence.objects)):
+    for name, images in ((c.SOURCE_DIGESTS, evidence.sources), (c.OBJECT_DIGESTS, objects_in_order(evidence))):
         digests = _digests(images)
         found += [sr.text(contains, name, digests)] if digests else []
     found += [sr.text(contains, c.ACT, _act_line(act)) for act in evidence.acts]

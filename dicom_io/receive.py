@@ -11,9 +11,8 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from io import BytesIO
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
@@ -30,6 +29,7 @@ from dicom_io.capabilities import (
     syntaxes_for,
 )
 from dicom_io.commands import (
+    ANSWER,
     C_CANCEL,
     C_ECHO,
     C_STORE,
@@ -43,25 +43,15 @@ from dicom_io.commands import (
     read_command,
 )
 from dicom_io.dimse import Arriving, Pieces, half, take_over
-from dicom_io.errors import PortInUse
+from dicom_io.errors import ConnectionBroke, PortInUse
 from dicom_io.instance import Instance
 from dicom_io.keeping import OUT_OF_RESOURCES
+from dicom_io.services import Service, serve
 from dicom_io.upper_layer import ABORTED, Broken, Connection, Context, Ended
 
 log = logging.getLogger(__name__)
 
 _LOW_DISK_LOOK_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A message for a service of ours. data_set : encoded in `context.transfer_syntax`. address : of the peer."""
-
-    command: Command
-    context: Context
-    data_set: bytes
-    calling: str
-    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +64,15 @@ class Ending:
     rejected: str = ""
 
 
-# Answers to a request: status, encoded data set or b"".
-Service = Callable[[Request], Iterator[tuple[int, bytes]]]
+@dataclass(slots=True)
+class _Talk:
+    """An association while it lasts. brought : the instances that came, where somebody wants to know."""
+
+    connection: Connection
+    wire: socket.socket
+    address: str
+    pieces: Pieces
+    brought: list[Instance] = field(default_factory=list)
 
 
 class Receiver:
@@ -165,7 +162,7 @@ class Receiver:
                 peer.settimeout(self._rules.request_s)
                 peer = self._tls.wrap_socket(peer, server_side=True)
             connection = Connection(peer, self._rules.waits, self._rules.max_pdu, self._stopping.is_set)
-            self._converse(connection, peer, address)
+            self._converse(_Talk(connection, peer, address, connection.pieces()))
         except OSError as error:
             # TLS did not come about, or the peer was gone at once.
             self._count("connections_failed")
@@ -179,13 +176,14 @@ class Receiver:
             with self._changed:
                 self._open.discard(threading.current_thread())
 
-    def _converse(self, connection: Connection, peer: socket.socket, address: str) -> None:
-        farewell, kept, rejected = ABORTED, list[Instance](), ""
-        full = lambda: len(self._open) > self._rules.max_associations  # noqa: E731
+    def _converse(self, talk: _Talk) -> None:
+        connection, address = talk.connection, talk.address
+        farewell, rejected = ABORTED, ""
         try:
-            accept(connection, self._supported, self._rules, address, full)
+            accept(connection, self._supported, self._rules, address, full=self._full)
             self._count("associations_accepted")
-            self._messages(connection, address, kept)
+            while True:
+                self._message(talk)
         except Rejection as rejection:
             farewell, rejected = rejection.pdu, str(rejection)
             self._count("associations_rejected")
@@ -197,88 +195,71 @@ class Receiver:
             farewell = broken.pdu if isinstance(broken, Broken) else ABORTED
             self._count("associations_aborted")
             log.warning("%s at %s: %s", connection.calling or "a peer", address, broken)
-        if self._on_end is not None and (kept or rejected):
-            self._on_end(Ending(connection.calling, address, tuple(kept), rejected))
+        if self._on_end is not None and (talk.brought or rejected):
+            self._on_end(Ending(connection.calling, address, tuple(talk.brought), rejected))
         if farewell:
             try:
                 connection.send(farewell)
                 # The peer closes (PS3.8 9.2, Sta13); closing first could take the last words from it.
-                peer.settimeout(1.0)
-                peer.shutdown(socket.SHUT_WR)
-                while peer.recv(1 << 16):
+                talk.wire.settimeout(1.0)
+                talk.wire.shutdown(socket.SHUT_WR)
+                while talk.wire.recv(1 << 16):
                     pass
             except (Broken, OSError, ValueError):
                 pass
 
-    def _messages(self, connection: Connection, address: str, kept: list[Instance]) -> None:
-        pieces = connection.pieces()
-        while True:
-            connection.acknowledge_at_once()
-            context_id, data = half(pieces, command=True)
-            context = connection.contexts.get(context_id)
-            if context is None:
-                raise Broken(f"speaks of presentation context {context_id}, which was not accepted", 6)
-            command = read_command(data)
-            connection.between = False
-            if command.field == C_STORE and context.abstract_syntax in CLASS_BY_UID:
-                status, comment = self._store(command, context, context_id, pieces, address, kept)
-                connection.send_message(context_id, answer_to(command, status, comment))
-            else:
-                self._other(connection, command, context, context_id, pieces, address)
-            connection.between = True
+    def _full(self) -> bool:
+        return len(self._open) > self._rules.max_associations
 
-    def _other(
-        self,
-        connection: Connection,
-        command: Command,
-        context: Context,
-        context_id: int,
-        pieces: Pieces,
-        address: str,
-    ) -> None:
-        data = b""
-        if command.has_data_set:
-            _, data = half(pieces, command=False)
+    def _message(self, talk: _Talk) -> None:
+        """The next message, and the answer to it."""
+        connection = talk.connection
+        connection.acknowledge_at_once()
+        context_id, data = half(talk.pieces, command=True)
+        context = connection.contexts.get(context_id)
+        if context is None:
+            raise Broken(f"speaks of presentation context {context_id}, which was not accepted", 6)
+        command = read_command(data)
+        connection.between = False
+        if command.field == C_STORE and context.abstract_syntax in CLASS_BY_UID:
+            status, comment = self._store(talk, command, context, context_id)
+            connection.send_message(context_id, answer_to(command, status, comment))
+        else:
+            self._other(talk, command, context, context_id)
+        connection.between = True
+
+    def _other(self, talk: _Talk, command: Command, context: Context, context_id: int) -> None:
+        data = half(talk.pieces, command=False)[1] if command.has_data_set else b""
         service = self._services.get(context.abstract_syntax)
-        if command.field == C_CANCEL or command.field & 0x8000:
+        if command.field == C_CANCEL or command.field & ANSWER:
             return  # too late, or an answer to nothing
         if command.field == C_ECHO and context.abstract_syntax == VERIFICATION:
-            connection.send_message(context_id, answer_to(command, SUCCESS))
+            talk.connection.send_message(context_id, answer_to(command, SUCCESS))
         elif service is None or command.field in (C_ECHO, C_STORE):
             status = UNRECOGNIZED_OPERATION if command.field != C_STORE else SOP_CLASS_NOT_SUPPORTED
-            connection.send_message(context_id, answer_to(command, status))
+            talk.connection.send_message(context_id, answer_to(command, status))
         else:
             try:
-                for status, answer in service(Request(command, context, data, connection.calling, address)):
-                    words = answer_to(command, status, with_data_set=bool(answer))
-                    connection.send_message(context_id, words, BytesIO(answer), len(answer))
-            except (Broken, Ended):
+                serve(service, talk.connection, talk.wire, talk.pieces, talk.address, command, context_id, data)
+            except ConnectionBroke as error:
+                raise Broken(f"broke off while it was served ({error})") from error
+            except (Broken, Ended, BadCommand):
                 raise
             except Exception:
-                log.exception("a request from %s at %s failed", connection.calling, address)
-                connection.send_message(context_id, answer_to(command, PROCESSING_FAILURE))
+                log.exception("a request from %s at %s failed", talk.connection.calling, talk.address)
+                talk.connection.send_message(context_id, answer_to(command, PROCESSING_FAILURE))
 
-    def _store(
-        self,
-        command: Command,
-        context: Context,
-        context_id: int,
-        pieces: Pieces,
-        address: str,
-        brought: list[Instance],
-    ) -> tuple[int, str]:
+    def _store(self, talk: _Talk, command: Command, context: Context, context_id: int) -> tuple[int, str]:
         """Spools the data set and takes it over: (status, words for the peer)."""
-        coming = Arriving(pieces, context_id)
+        coming = Arriving(talk.pieces, context_id)
+        uid = command.sop_instance_uid
         if self._free_bytes() < self._rules.min_free_bytes:
             coming.discard()
             self._count("instances_refused")
-            log.error(
-                "cannot keep %s: less than %d MB are free", command.sop_instance_uid, self._rules.min_free_bytes >> 20
-            )
+            log.error("cannot keep %s: less than %d MB are free", uid, self._rules.min_free_bytes >> 20)
             return OUT_OF_RESOURCES, "disk nearly full"
-        status, kept, why = take_over(
-            self._archive, command, context, coming, self._rules.max_instance_bytes, by=address
-        )
+        most = self._rules.max_instance_bytes
+        status, kept, why = take_over(self._archive, command, context, coming, most, by=talk.address)
         if kept is None:
             self._count("instances_refused")
             return status, "" if status == OUT_OF_RESOURCES else why.rpartition(": ")[2]
@@ -286,7 +267,7 @@ class Receiver:
         if kept.news == "same":
             self._count("instances_repeated")
         if self._on_end is not None:
-            brought.append(kept.instance)
+            talk.brought.append(kept.instance)
         if self._on_kept is not None:
             self._on_kept(kept)
         return SUCCESS, ""
@@ -317,6 +298,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 def _contexts(services: Mapping[str, Service]) -> list[Any]:
     contexts = [build_context(c.uid, list(syntaxes_for(c))) for c in STORAGE_CLASSES]
+    for context in contexts:
+        # Whoever fetches by C-GET is the provider of storage on the same association. Source: PS3.4 C.4.3.
+        context.scu_role = context.scp_role = True
     contexts.append(build_context(VERIFICATION, [EXPLICIT_LITTLE, IMPLICIT_LITTLE]))
     for uid in services:
         context = build_context(uid, [EXPLICIT_LITTLE, IMPLICIT_LITTLE])

@@ -61,8 +61,11 @@ class Sender:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._release()
 
-    def send(self, instance: Instance) -> Sent:
-        """One C-STORE, on a new association when the last one broke or lacks a presentation context."""
+    def send(self, instance: Instance, originator: tuple[str, int] | None = None) -> Sent:
+        """One C-STORE, on a new association when the last one broke or lacks a presentation context.
+
+        originator : AE title and message ID of the C-MOVE that it is part of.
+        """
         kind = _kind(instance)
         if kind not in self._kinds:
             # Two contexts a kind, as it is and uncompressed; when they run out, forget the oldest.
@@ -70,7 +73,7 @@ class Sender:
             self._release()
         if self._association is None or not self._association.open:
             self._association = associate(self._peer, self._calling, _contexts(self._kinds))
-        return _send_one(self._association, instance)
+        return send_one(self._association, instance, originator)
 
     def _release(self) -> None:
         if self._association is not None:
@@ -143,7 +146,8 @@ def _contexts(kinds: Iterable[tuple[str, str]]) -> list[Proposal]:
     return contexts
 
 
-def _send_one(association: Association, instance: Instance) -> Sent:
+def send_one(association: Association, instance: Instance, originator: tuple[str, int] | None = None) -> Sent:
+    """One C-STORE on an association, in a context that it has; never raises for what goes wrong."""
     uid = instance.sop_instance_uid
     accepted = association.accepted(instance.sop_class_uid)
     if not accepted:
@@ -155,11 +159,11 @@ def _send_one(association: Association, instance: Instance) -> Sent:
             offset = data_set_offset(file.read(1 << 12))
             if as_it_is is not None and offset:
                 file.seek(offset)
-                answer = _store(association, instance, as_it_is, file, size - offset)
+                answer = _store(association, instance, as_it_is, file, size - offset, originator)
             else:
                 syntax = next(s for s in (instance.transfer_syntax_uid, *PLAIN) if s in accepted)
                 data = _converted(instance, syntax)
-                answer = _store(association, instance, accepted[syntax], BytesIO(data), len(data))
+                answer = _store(association, instance, accepted[syntax], BytesIO(data), len(data), originator)
     except OSError as error:
         return Sent(uid, None, f"{instance.path}: cannot be read ({error.strerror or error})")
     except (ConnectionBroke, NotReadable, ValueError, RuntimeError, AttributeError) as error:
@@ -167,12 +171,20 @@ def _send_one(association: Association, instance: Instance) -> Sent:
     return Sent(uid, answer.status, "" if answer.status == 0 else str(answer))
 
 
-def _store(association: Association, instance: Instance, context_id: int, data: BinaryIO, size: int) -> Answer:
+def _store(
+    association: Association,
+    instance: Instance,
+    context_id: int,
+    data: BinaryIO,
+    size: int,
+    originator: tuple[str, int] | None,
+) -> Answer:
     return association.ask_once(
         C_STORE,
         instance.sop_class_uid,
         context_id=context_id,
         sop_instance_uid=instance.sop_instance_uid,
+        originator=originator,
         data=data,
         size=size,
     )

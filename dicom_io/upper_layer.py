@@ -5,7 +5,9 @@ read and written by pynetdicom; data PDUs, which carry the bulk, are taken apart
 reactor copies each several times, sleeps between two of them, and under load loses an answer to a request of ours.
 """
 
+import select
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -158,6 +160,12 @@ class Connection:
                     some = self._some(size)
                     size -= len(some)
                     yield context_id, command, last and not size, some
+
+    def waiting(self) -> bool:
+        """Whether the peer has sent something that was not read yet."""
+        if self._start < self._end or (isinstance(self._peer, ssl.SSLSocket) and self._peer.pending()):
+            return True
+        return bool(select.select([self._peer], [], [], 0)[0])
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
         """Raises Broken when the peer does not take it in time."""

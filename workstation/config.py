@@ -160,6 +160,7 @@ class ReceiverSettings:
     request_s, idle_s, stall_s : seconds for the association request, between two messages, and within one.
     series_quiet_s : a series is complete when nothing has come for so long, or, where expected_from names a peer, when
     there are as many instances as that peer says.
+    query : whether peers may ask what is here and fetch it (C-FIND, C-GET, C-MOVE).
     processes : receiving ones; 0 for one a core, four at most. certificate, key, client_authority : PEM files; with the
     first two it speaks TLS, and with the last a caller needs a certificate signed by it.
     """
@@ -175,6 +176,7 @@ class ReceiverSettings:
     stall_s: Annotated[float, Field(gt=0)] = 60.0
     series_quiet_s: Annotated[float, Field(gt=0)] = 30.0
     expected_from: str = ""
+    query: bool = False
     processes: Annotated[int, Field(ge=0, le=64)] = 0
     certificate: str = ""
     key: str = ""
@@ -185,6 +187,10 @@ class ReceiverSettings:
             raise ValueError("receiver: certificate and key go together")
         if self.client_authority and not self.certificate:
             raise ValueError("receiver: client_authority needs certificate and key as well")
+        if self.query and self.callers != "peers":
+            raise ValueError(
+                'receiver: query = true would give the archive to anybody who calls; set callers = "peers"'
+            )
 
 
 # What is stored beside pictures and SR: masks as segmentations and as surfaces (STL), windows and measurements as

@@ -87,10 +87,10 @@ def drain(
             return destination.associations if destination is not None and destination.kind == "dicom" else 1
 
         tried = site.outbox.drain(deliver, site.clock, pause, side_by_side)
-    _audit(site, [message for message, delivery in tried if delivery.outcome == "acknowledged"])
     waited = {d.name for d in site.config.destinations if d.archiving in ("acknowledged", "offered")}
     for accession in {m.accession for m, d in tried if d.outcome == "acknowledged" and m.destination in waited} - {""}:
         site.casebook.touch(accession, "pictures acknowledged")
+    _audit(site, [message for message, delivery in tried if delivery.outcome == "acknowledged"])
     if any(delivery.outcome == "acknowledged" for _, delivery in tried):
         ask_for_commitment(site, tell)
     return tried

@@ -16,7 +16,7 @@ from dicom_io.build_volume import build_volume
 from dicom_io.derived import derive, products
 from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Attestation, Evidence, ImageReference, Product
-from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
+from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, objects_in_order, read_sr, write_sr
 from dicom_io.seal import is_sealed
 from dicom_io.series import Instance, Series, read_dataset
 from dicom_io.signatures import sign
@@ -260,6 +260,7 @@ def _evidence(
 
 def _amending(recorded: Evidence, site: Site) -> Evidence:
     """The record with the one before it in its session. The same record again is the same, and amends what it did."""
+    recorded = replace(recorded, objects=objects_in_order(recorded))
     last = None
     for act in site.journal.acts(recorded.session_uid):
         if act.kind != "recorded":

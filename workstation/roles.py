@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,14 +21,18 @@ from typing import Any
 
 from dicom_io import commitment
 from dicom_io.archive import Kept
-from dicom_io.capabilities import STORAGE_COMMITMENT
+from dicom_io.capabilities import EXPLICIT_LITTLE, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from dicom_io.commitment import Committed
+from dicom_io.dimse import encoded
 from dicom_io.errors import NotFound
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
+from dicom_io.instance import Instance
+from dicom_io.provide import archive_services
 from dicom_io.receive import Ending, Receiver
+from dicom_io.services import Request
 from dicom_io.tls import Tls, server_context
 from workstation.admission import rules_of
-from workstation.audit import Party, by_study, late, trail_of
+from workstation.audit import Party, Question, by_study, late, trail_of
 from workstation.commit import ask_for_commitment, commitment_peers, hear
 from workstation.deliver import drain
 from workstation.listen import answering
@@ -101,7 +105,22 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
             with late(say):
                 trail.transferred(caller, Party(told.ae_title, "", False), moved, site.clock())
 
+    def asked(request: Request) -> None:
+        question = Question(STUDY_ROOT_FIND, encoded(request.data_set, EXPLICIT_LITTLE), EXPLICIT_LITTLE)
+        caller = Party(request.calling, request.address, True)
+        trail.queried(caller, Party(told.ae_title, "", False), question, site.clock())
+
+    def given(request: Request, instances: Sequence[Instance]) -> None:
+        title = request.command.move_destination or request.calling
+        us, them = Party(told.ae_title, "", False), Party(title, request.address, True)
+        for moved in by_study(instances):
+            trail.transferred(us, them, moved, site.clock(), action="R")
+
     settings = config.receiver
+    find_peer = commitment_peers(site)
+    services = {STORAGE_COMMITMENT: commitment.service(site.archive, find_peer, committed, told.ae_title)}
+    if settings.query:
+        services |= archive_services(site.archive, find_peer, told.ae_title, asked, given)
     tls = None
     if settings.certificate:
         files = (settings.client_authority, settings.certificate, settings.key)
@@ -112,9 +131,7 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
         on_kept=kept,
         on_end=ended if trail.file is not None else None,
         rules=rules_of(config, root, told.ae_title, told.processes),
-        services={
-            STORAGE_COMMITMENT: commitment.service(site.archive, commitment_peers(site), committed, told.ae_title)
-        },
+        services=services,
         tls=tls,
         listening=socket.socket(fileno=told.socket),
     )

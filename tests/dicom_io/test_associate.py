@@ -160,7 +160,7 @@ def _answering(reply: Callable[[Command], bytes], received: list[bytes]) -> Call
     ("reply", "words"),
     [
         (lambda c: value(1, 3, answer_to(Command(c.field, 77, False), 0)), "it answers message 77, which nobody sent"),
-        (lambda c: value(9, 3, answer_to(c, 0)), "it speaks of presentation context 9, which it did not accept"),
+        (lambda c: value(9, 3, answer_to(c, 0)), "it speaks of presentation context 9, which was not accepted"),
         (lambda c: value(1, 3, b"\0\0\0"), "it sent a command that cannot be read"),
         (lambda c: value(1, 3, pack("<HHL", 0, 0, 99)), "it sent an element that is longer than its command"),
         (lambda c: value(1, 2, b"xx"), "it sent the halves of a message out of turn"),

@@ -31,7 +31,7 @@ from dicom_io.evidence import (
     Role,
     Unit,
 )
-from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
+from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, objects_in_order, read_sr, write_sr
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived
 from tests.dicom_io.synthetic import grid, image, ramp
@@ -148,8 +148,17 @@ def as_file(ds: Dataset) -> bytes:
 @given(EVIDENCE)
 def test_what_is_written_is_read_again(evidence: Evidence) -> None:
     data = as_file(write_sr(evidence, source(), STAMP))
-    assert read_sr(dcmread(io.BytesIO(data))) == evidence
+    assert read_sr(dcmread(io.BytesIO(data))) == replace(evidence, objects=objects_in_order(evidence))
     assert as_file(write_sr(evidence, source(), STAMP)) == data
+
+
+def test_each_object_keeps_its_own_digest_whatever_their_order() -> None:
+    """References are written series by series; a digest that stays behind would belong to another object."""
+    series = ("2.25.7", "2.25.8", "2.25.7", "1.2.4")
+    objects = tuple(ImageReference("1.2.3", f"2.16.{n}", uid, f"{n:064}") for n, uid in enumerate(series))
+    found = read_sr(dcmread(io.BytesIO(as_file(write_sr(replace(simple(), objects=objects), source(), STAMP)))))
+    assert set(found.objects) == set(objects)
+    assert [o.sop_instance_uid for o in found.objects] == ["2.16.3", "2.16.0", "2.16.2", "2.16.1"]
 
 
 def simple() -> Evidence:

@@ -9,7 +9,7 @@ from render.engine.cpu import rays
 from render.engine.cpu.bricks import BLOCK_SHIFT, SHIFT
 from render.engine.cpu.jit import helper, kernel
 from render.engine.cpu.rays import FAR, PACKET
-from render.engine.cpu.sampling import HIDDEN, cell_of, linear_at, linear_in_cells, unmasked, within
+from render.engine.cpu.sampling import HIDDEN, cell_of, linear_at, linear_in_cells, unmasked_lanes, within
 from render.engine.cpu.simd import (
     LANES,
     bits,
@@ -19,7 +19,6 @@ from render.engine.cpu.simd import (
     greatest,
     least,
     load,
-    lowest,
     prefetch,
     real,
     reals,
@@ -131,7 +130,10 @@ def project_rows(
                     pk, pj, pi = within(zk + m * ek, top_k), within(zj + m * ej, top_j), within(zi + m * ei, top_i)
                     v, seen = linear_at(voxels, pk, pj, pi, active), active
                     if more is not None and more[1]:
-                        v, seen = _shown(voxels, more, pk, pj, pi, v, seen, seen, places, values, opened)
+                        v, is_open = unmasked_lanes(
+                            voxels, more[2], more[4], pk, pj, pi, v, seen, places, values, opened
+                        )
+                        seen = seen & is_open
                     sums = select(seen, sums + double(v), sums)
                     count = select(seen, count + 1.0, count)
                     m = m + 1.0
@@ -146,7 +148,10 @@ def project_rows(
                         pk, pj, pi = _place(zk + guess * ek, zj + guess * ej, zi + guess * ei, top_k, top_j, top_i)
                         v, seen = linear_at(voxels, pk, pj, pi, known), known
                         if more is not None and more[1]:
-                            v, seen = _shown(voxels, more, pk, pj, pi, v, seen, seen, places, values, opened)
+                            v, is_open = unmasked_lanes(
+                                voxels, more[2], more[4], pk, pj, pi, v, seen, places, values, opened
+                            )
+                            seen = seen & is_open
                         v = v * sign
                         better = seen & (v > best)
                         best, where = select(better, v, best), select(better, guess, where)
@@ -176,7 +181,10 @@ def project_rows(
                     v, seen = linear_in_cells(voxels, at, fk, fj, fi, useful), useful
                     if more is not None and more[1]:
                         mixed = seen & ((gather(more[3], brick, seen) & HIDDEN) > 0)
-                        v, seen = _shown(voxels, more, pk, pj, pi, v, seen, mixed, places, values, opened)
+                        v, is_open = unmasked_lanes(
+                            voxels, more[2], more[4], pk, pj, pi, v, mixed, places, values, opened
+                        )
+                        seen = seen & is_open
                     v = v * sign
                     better = seen & (v > best)
                     best, where = select(better, v, best), select(better, m, where)
@@ -205,34 +213,3 @@ def _ahead(p: Any, r: Any, brick: Any, block: Any, long: Any) -> Any:
     """Steps from p to the far edge, along one axis, of its brick, or of its block where `long`."""
     lower, edge = select(long, block << BLOCK_SHIFT, brick), select(long, wholes(1 << BLOCK_SHIFT), 1)
     return rays.to_edge(p, r, lower, lower + edge, SHIFT)
-
-
-@helper
-def _shown(
-    voxels: Any,
-    more: Any,
-    pk: Any,
-    pj: Any,
-    pi: Any,
-    v: Any,
-    seen: Any,
-    mixed: Any,
-    places: Any,
-    values: Any,
-    opened: Any,
-) -> Any:
-    """(values, which lanes count) after a look at the mask in the lanes `mixed`."""
-    todo = bits(mixed)
-    if todo != 0:
-        store(places, 0, pk)
-        store(places, LANES, pj)
-        store(places, 2 * LANES, pi)
-        store(values, 0, v)
-        opened[:] = 1
-        while todo != 0:
-            q = lowest(todo)
-            todo &= todo - 1
-            is_open, values[q] = unmasked(voxels, more[2], more[4], places[0, q], places[1, q], places[2, q], values[q])
-            opened[q] = 1 if is_open else 0
-        v, seen = load(values, 0), seen & (load(opened, 0) > 0)
-    return v, seen

@@ -9,7 +9,23 @@ from typing import Any
 import numpy as np
 
 from render.engine.cpu.jit import helper, kernel
-from render.engine.cpu.simd import across_rows, along_rows, cells, four_rows, greatest, least, real, totals, whole
+from render.engine.cpu.simd import (
+    LANES,
+    across_rows,
+    along_rows,
+    bits,
+    cells,
+    flags,
+    four_rows,
+    greatest,
+    least,
+    load,
+    lowest,
+    real,
+    store,
+    totals,
+    whole,
+)
 
 ZERO, HALF, ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
 _TWO, _THREE_HALVES, _FIVE_HALVES = np.float32(2.0), np.float32(1.5), np.float32(2.5)
@@ -287,6 +303,40 @@ def unmasked(voxels: Any, labels: Any, shown: Any, pk: float, pj: float, pi: flo
     if whole_weight < HALF:
         return False, v
     return True, weighted / whole_weight
+
+
+@helper
+def unmasked_lanes(
+    voxels: Any,
+    labels: Any,
+    shown: Any,
+    pk: Any,
+    pj: Any,
+    pi: Any,
+    v: Any,
+    mixed: Any,
+    places: Any,
+    values: Any,
+    opened: Any,
+) -> Any:
+    """(values, which lanes are shown) of a packet's samples, after a look at the mask in the lanes `mixed`.
+
+    places : (3, 16), values, opened : (16,) scratch.
+    """
+    is_open, todo = flags(True), bits(mixed)
+    if todo != 0:
+        store(places, 0, pk)
+        store(places, LANES, pj)
+        store(places, 2 * LANES, pi)
+        store(values, 0, v)
+        opened[:] = 1
+        while todo != 0:
+            q = lowest(todo)
+            todo &= todo - 1
+            lane_open, values[q] = unmasked(voxels, labels, shown, places[0, q], places[1, q], places[2, q], values[q])
+            opened[q] = 1 if lane_open else 0
+        v, is_open = load(values, 0), load(opened, 0) > 0
+    return v, is_open
 
 
 @kernel

@@ -32,6 +32,7 @@ from render.engine.cpu.sampling import (
     spline,
     tinted,
     unmasked,
+    unmasked_lanes,
     within,
 )
 from render.engine.cpu.simd import (
@@ -248,28 +249,14 @@ def shade_rows(
                 at = (k * nj + j) * ni + i
                 prefetch(voxels, at + ahead)
                 v = linear_in_cells(voxels, at, fk, fj, fi, full)
-                mixed = flags(False)
+                mixed, is_open = flags(False), flags(True)
                 if more is not None and more.masked:
                     states = gather(more.states, brick, full)
                     mixed = full & ((states & HIDDEN) > 0)
-                    if bits(mixed) != 0:
-                        store(places, 0, pk)
-                        store(places, LANES, pj)
-                        store(places, 2 * LANES, pi)
-                        store(v_, 0, v)
-                        todo = bits(mixed)
-                        open_[:] = 1
-                        while todo != 0:
-                            q = lowest(todo)
-                            todo &= todo - 1
-                            is_open, v_[q] = unmasked(
-                                voxels, more.labels, more.shown, places[0, q], places[1, q], places[2, q], v_[q]
-                            )
-                            open_[q] = 1 if is_open else 0
-                        v = load(v_, 0)
-                visible = full & (v >= look.span[0]) & (v <= look.span[1])
-                if more is not None and more.masked and bits(mixed) != 0:
-                    visible = visible & (load(open_, 0) > 0)
+                    v, is_open = unmasked_lanes(
+                        voxels, more.labels, more.shown, pk, pj, pi, v, mixed, places, v_, open_
+                    )
+                visible = full & is_open & (v >= look.span[0]) & (v <= look.span[1])
                 if bits(visible) == 0:
                     before = before & ~full
                 else:
