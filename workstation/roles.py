@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ from workstation.worklist import recheck
 from workstation.worklist_orders import poll
 
 Say = Callable[[dict[str, Any]], None]
-# How often a receiver says what it has counted and which series grew; with every instance would cost as much as they.
+# How often a receiver says what has come; to say it with every instance would cost as much as to receive it.
 _COUNTS_S = 0.2
 # How often a deliverer looks what has not been committed in time.
 _ASK_S = 30.0
@@ -86,13 +86,21 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
         hear(site, answer)
         say({"event": "committed", "instances": len(answer.committed), "failed": len(answer.failed)})
 
-    grown: set[str] = set()
+    came: dict[str, Counter[str]] = defaultdict(Counter)
+    counting = threading.Lock()
 
     def kept(item: Kept) -> None:
-        uid = item.instance.sop_instance_uid
-        grown.add(item.instance.series_uid)
-        record = {"record": uid} if item.instance.sop_class_uid in REPORT_CLASSES else {}
-        say({"event": "received", "instance": uid, "news": item.news, **record})
+        with counting:
+            came[item.instance.series_uid][item.news] += 1
+        if item.instance.sop_class_uid in REPORT_CLASSES:
+            say({"event": "record received", "instance": item.instance.sop_instance_uid})
+
+    def tell_what_came() -> None:
+        with counting:
+            since = dict(came)
+            came.clear()
+        for uid, news in since.items():
+            say({"event": "received", "series": uid, "instances": news.total(), "new": news["new"]})
 
     trail = trail_of(config, root)
 
@@ -142,12 +150,12 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
             if trail.file is not None:
                 with suppress(OSError):
                     trail.file.catch_up()
-            while grown:
-                say({"event": "grew", "series": grown.pop()})
+            tell_what_came()
             now = {**receiver.counts, "associations_open": receiver.associations}
             if now != last:
-                say({"event": "counts", **now})  # and with it what was received
+                say({"event": "counts", **now})
                 last = now
+    tell_what_came()
 
 
 def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]) -> None:
@@ -329,9 +337,7 @@ def main(text: str) -> None:
         with speaking:
             try:
                 sys.stdout.write(json.dumps(event) + "\n")
-                # To wake somebody with every instance would cost as much as to receive it.
-                if event["event"] != "received":
-                    sys.stdout.flush()
+                sys.stdout.flush()
             except BrokenPipeError:
                 events.end()
 

@@ -90,13 +90,11 @@ def serve(
         deliverer = Process("deliver", replace(told, role="deliver"), None, say)
 
         def received(event: dict[str, Any]) -> None:
-            if event["event"] == "grew":
-                decider.write(f"series {event['series']}")
-                return
-            record = event.pop("record", "")
             say(event)
-            if record:
-                decider.write(f"record {record}")
+            if event["event"] == "received":
+                decider.write(f"series {event['series']}")
+            elif event["event"] == "record received":
+                decider.write(f"record {event['instance']}")
 
         def look_again() -> None:
             decider.write("")  # it may have kept something and not said so

@@ -19,6 +19,7 @@ class Serving:
 
     def __init__(self, root: Path, *words: str, limit_s: float = 120) -> None:
         self._limit_s = limit_s
+        self._due = 0  # below zero: more have come than anybody waited for
         command = [sys.executable, "-m", "workstation", "--root", str(root), "serve"]
         self._command = [*command, "--host", "127.0.0.1", "--port", "0", "--json", *words]
 
@@ -71,6 +72,15 @@ class Serving:
             event: dict[str, Any] = json.loads(line)
             if not names or event["event"] in names:
                 return event
+
+    def received(self, count: int) -> int:
+        """Waits until so many more instances have come; returns how many of those told of meanwhile were new."""
+        new, self._due = 0, self._due + count
+        while self._due > 0:
+            event = self.next("received")
+            self._due -= event["instances"]
+            new += event["new"]
+        return new
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Every event until the process ends. A line that a sudden end cut short is none."""

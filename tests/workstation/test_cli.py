@@ -462,8 +462,7 @@ class TestServing:
             assert serving.ae_title == "WORKSTATION"
             answer = command("send", slices, "127.0.0.1", serving.port, "-aec", "WORKSTATION", "--json")
             assert answer.json["accepted"] == 16
-            received = [serving.next() for _ in range(16)]
-            assert {(e["event"], e["news"]) for e in received} == {("received", "new")}
+            assert serving.received(16) == 16
             assert serving.terminate() == (0, "stopped")
         assert command("list", "--json").json[0]["instances"] == 16
 

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,9 @@ from tests.dicom_io.synthetic import grid, ramp, write_series
 from tests.workstation.running import Serving
 
 
-def _until_accepted(instances: list[Instance], peer: Peer, acknowledged: set[str], failures: list[str]) -> None:
+def _until_accepted(
+    instances: list[Instance], peer: Peer, acknowledged: set[str], failures: list[str], then: Callable[[], None]
+) -> None:
     """Sends each until it is acknowledged, as a modality does that keeps what was not."""
     waiting = list(instances)
     while waiting:
@@ -29,6 +32,7 @@ def _until_accepted(instances: list[Instance], peer: Peer, acknowledged: set[str
                     sent = sender.send(instance)
                     if sent.accepted:
                         acknowledged.add(instance.sop_instance_uid)
+                        then()
                     else:
                         failures.append(sent.detail)
                         again.append(instance)
@@ -56,12 +60,22 @@ def test_every_process_is_killed_again_and_again(
     with Serving(root, "--interval-s", "0.2", limit_s=600) as serving:
         peer = Peer("127.0.0.1", serving.port, "WORKSTATION")
         shares = [list(series.instances)[n::4] for n in range(4)]
+        pids, changing = dict(serving.processes), threading.Lock()
+
+        def perhaps_kill() -> None:
+            """Every so many instances one process dies; receivers most often, since they are what is at stake."""
+            with changing:
+                if pids and chance.random() < kills / count:
+                    name = chance.choice([*pids, *(n for n in pids if n.startswith("receive"))])
+                    os.kill(pids[name], signal.SIGKILL)
+                    killed.append(pids.pop(name))
+
         senders = [
-            threading.Thread(target=_until_accepted, args=(share, peer, acknowledged, failures)) for share in shares
+            threading.Thread(target=_until_accepted, args=(share, peer, acknowledged, failures, perhaps_kill))
+            for share in shares
         ]
         for sender in senders:
             sender.start()
-        pids = dict(serving.processes)
 
         def end() -> None:
             for sender in senders:
@@ -71,16 +85,12 @@ def test_every_process_is_killed_again_and_again(
         ending = threading.Thread(target=end)
         ending.start()
         for event in serving.events():
-            if event["event"] == "restarted":
-                restarted += 1
-                pids[event["process"]] = int(event["pid"])
-            elif event["event"] == "ended":
-                pids.pop(event["process"], None)
-            # Every so many instances one process dies; receivers most often, since they are what is at stake.
-            elif event["event"] == "received" and chance.random() < kills / count:
-                name = chance.choice([*pids, *(n for n in pids if n.startswith("receive"))])
-                os.kill(pids[name], signal.SIGKILL)
-                killed.append(pids.pop(name))
+            with changing:
+                if event["event"] == "restarted":
+                    restarted += 1
+                    pids[event["process"]] = int(event["pid"])
+                elif event["event"] == "ended":
+                    pids.pop(event["process"], None)
         ending.join()
     archive = Archive(root)
     visible = {i.sop_instance_uid: i for s in archive.all_series() for i in s.instances}

@@ -52,13 +52,9 @@ def test_eight_senders_and_twenty_thousand_instances(tmp_path: Path, capsys: pyt
         start = time.perf_counter()
         senders = [subprocess.Popen([*command, str(tmp_path / "sent" / str(n))]) for n in range(SENDERS)]
         receivers = [pid for name, pid in serving.processes.items() if name.startswith("receive")]
-        early: list[float] = []
-        received = 0
-        while received < COUNT:
-            serving.next("received")
-            received += 1
-            if received == COUNT // 4:
-                early = [resident_mb(pid) for pid in receivers]
+        serving.received(COUNT // 4)
+        early = [resident_mb(pid) for pid in receivers]
+        serving.received(COUNT - COUNT // 4)
         took = time.perf_counter() - start
         late = [resident_mb(pid) for pid in receivers]
         assert [sender.wait(60) for sender in senders] == [0] * SENDERS

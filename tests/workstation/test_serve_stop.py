@@ -41,7 +41,7 @@ def test_an_sr_that_came_with_the_signal_is_filed(tmp_path: Path, handlers: None
             peer = Peer("127.0.0.1", event["port"], "WORKSTATION")
             senders.append(threading.Thread(target=send, args=(files, peer, "MODALITY")))
             senders[0].start()
-        elif event["event"] == "received" and event["instance"] == record:
+        elif event["event"] == "record received" and event["instance"] == record:
             # The signal comes before the loop has seen the record.
             os.kill(os.getpid(), signal.SIGTERM)
 
