@@ -77,7 +77,7 @@ def rebuild_index(as_json: Json = False) -> None:
 
 @example("workstation storage prune --keep-days 90 --dry-run")
 def prune(
-    keep_days: Annotated[float, typer.Option(help="What came within so many days stays.", min=0)],
+    keep_days: Annotated[float, typer.Option(help="What came within so many days stays.", min=0, max=36500)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; say what would go.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -186,7 +186,7 @@ def release(name: Name, as_json: Json = False) -> None:
 
 @example("workstation quarantine discard --same --dry-run")
 def discard(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="As `workstation quarantine list` shows it.")] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `workstation quarantine list` shows it.")] = "",
     same: Annotated[
         bool, typer.Option("--same", help="All that hold the same content as the kept one, encoded otherwise.")
     ] = False,
@@ -206,11 +206,12 @@ def discard(
     if same:
         found = compared(archive, lambda done, of: bar(f"{done} of {of} compared", done / of))
         going = [one.name for one, how in found if how == "same"]
-    for one in () if dry_run else going:
+    for one in going:
         known = []
         with suppress(NotReadable):  # half a file is nobody's
             known.append(header(archive, one))
-        delete(archive, one)
-        _note(site, known, "D")
+        if not dry_run:
+            delete(archive, one)
+            _note(site, known, "D")
     verb = "would be deleted" if dry_run else "is deleted" if name else "are deleted"
     show(as_json, {"names": going, "deleted": not dry_run}, f"{name or len(going)} {verb}.")
