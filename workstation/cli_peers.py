@@ -48,7 +48,12 @@ def add(
     ] = None,
     url: Annotated[str, typer.Option(help="Root of its DICOMweb services.")] = "",
     tls: Annotated[bool, typer.Option("--tls", help="Call it by TLS.")] = False,
-    authority: Annotated[str, typer.Option(help="PEM file of who signed its certificate; the system's if empty.")] = "",
+    authority: Annotated[
+        str,
+        typer.Option(
+            help="PEM file, in the state folder or absolute, of who signed its certificate; the system's if empty."
+        ),
+    ] = "",
     certificate: Annotated[str, typer.Option(help="PEM file of our own certificate, where it wants one.")] = "",
     key: Annotated[str, typer.Option(help="PEM file of its key.")] = "",
     as_json: Json = False,
@@ -57,6 +62,7 @@ def add(
     from dataclasses import asdict
 
     from workstation.peers import KnownPeer, PeersError, add_peer
+    from workstation.preflight import tls_of
 
     if how not in _WAYS:
         raise typer.BadParameter(f"{how!r} is not one of {', '.join(_WAYS)}", param_hint="--retrieve")
@@ -76,6 +82,8 @@ def add(
         )
     except ValueError as error:
         raise PeersError(f"{error}.") from error
+    for words in tls_of(root(), peer):
+        raise PeersError(f"{words} Names of files that are relative lie in the state folder {root()}.")
     note = note_change("peers", name)
     add_peer(root(), peer)
     where = f"{peer.at(root())}, retrieve by {peer.retrieve}, calls from {', '.join(peer.addresses) or peer.host}"

@@ -44,16 +44,31 @@ def status(as_json: Json = False) -> None:
     show(as_json, found, "\n".join(f"{name:12} {value}" for name, value in words.items()))
 
 
-@example("workstation storage verify")
-def verify(as_json: Json = False) -> None:
-    """Read every file and compare it with the index. Exit 1 when something is not as it should be."""
+@example("workstation storage verify --set-aside")
+def verify(
+    aside: Annotated[
+        bool,
+        typer.Option("--set-aside", help="Take what is damaged out of the archive, so that it can be sent again."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Read every file and compare it with the index. Exit 1 when something is not as it should be.
+
+    What is set aside lies in the folder `damaged` of the state folder.
+    """
+    from dicom_io.upkeep import set_aside
     from dicom_io.upkeep import verify as look
     from workstation.site import open_site
 
-    bar = progress_bar()
-    faults = list(look(open_site(root()).archive, lambda done, of: bar(f"{done} of {of} instances", done / of)))
-    rows = [{"path": fault.path, "fault": fault.words} for fault in faults]
-    show(as_json, rows, "\n".join(f"{f.path}: {f.words}." for f in faults) or "Every instance is as it was received.")
+    archive, bar = open_site(root()).archive, progress_bar()
+    faults = list(look(archive, lambda done, of: bar(f"{done} of {of} instances", done / of)))
+    moved = [fault for fault in faults if aside and fault.damaged]
+    for fault in moved:
+        set_aside(archive, fault)
+    rows = [{"path": fault.path, "fault": fault.words, "set_aside": fault in moved} for fault in faults]
+    text = [f"{f.path}: {f.words}." for f in faults] or ["Every instance is as it was received."]
+    text += [f"{len(moved)} are set aside in {archive.root / 'damaged'}; send them again."] if moved else []
+    show(as_json, rows, "\n".join(text))
     if faults:
         raise typer.Exit(1)
 

@@ -1,10 +1,11 @@
 """What the settings name and has to be there before `serve` starts: said at once, not by processes that end."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from dicom_io.tls import Tls, client_context, server_context
 from workstation.config import ConfigError
-from workstation.peers import load_peers
+from workstation.peers import KnownPeer, load_peers
 from workstation.site import Site
 
 
@@ -17,16 +18,14 @@ def check(site: Site) -> list[str]:
     for table, settings in (("receiver", config.receiver), ("listener", config.listener)):
         if settings is not None and settings.certificate:
             names = {key: getattr(settings, key) for key in ("client_authority", "certificate", "key")}
-            for words in _tls(site, table, names, called=True):
+            for words in _tls(site.root, table, names, called=True):
                 raise ConfigError(f"{site.root / 'config.toml'}: {words}")
     found: list[str] = []
     if config.audit is not None and config.audit.host:
         names = {key: getattr(config.audit, key) for key in ("certificate_authority", "certificate", "key")}
-        found += _tls(site, "audit", names, called=False)
+        found += _tls(site.root, "audit", names, called=False)
     for peer in load_peers(site.root):
-        if peer.tls:
-            names = {key: getattr(peer, key) for key in ("certificate_authority", "certificate", "key")}
-            found += _tls(site, f"peer {peer.name}", names, called=False)
+        found += tls_of(site.root, peer)
     known = {"", *(peer.name for peer in load_peers(site.root))}
     asked = {
         "receiver.expected_from": config.receiver.expected_from,
@@ -38,9 +37,15 @@ def check(site: Site) -> list[str]:
     return found
 
 
-def _tls(site: Site, table: str, names: dict[str, str], *, called: bool) -> Iterator[str]:
+def tls_of(root: Path, peer: KnownPeer) -> list[str]:
+    """What is wrong with the files by which a peer is called by TLS."""
+    names = {key: getattr(peer, key) for key in ("certificate_authority", "certificate", "key")}
+    return list(_tls(root, f"peer {peer.name}", names, called=False)) if any(names.values()) else []
+
+
+def _tls(root: Path, table: str, names: dict[str, str], *, called: bool) -> Iterator[str]:
     """What is wrong with files for TLS: authority, certificate and key, in this order."""
-    paths = {key: site.root / name for key, name in names.items() if name}
+    paths = {key: root / name for key, name in names.items() if name}
     missing = [f"{table}: {key}: {path} is no file." for key, path in paths.items() if not path.is_file()]
     yield from missing
     if missing:

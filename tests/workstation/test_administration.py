@@ -97,12 +97,49 @@ def test_what_a_peer_has_not_got(command: Command, root: Path, tmp_path: Path) -
         assert moved.code == 1 and "pacs believes WORKSTATION is" in moved.out
 
 
+def test_what_is_damaged_can_be_sent_again_once_it_is_set_aside(command: Command, root: Path, tmp_path: Path) -> None:
+    """Until then the index says that we have it, and so does the answer to whoever sends it."""
+    write_series(tmp_path / "in", ramp((5, 8, 8)), grid())
+    command("import", tmp_path / "in")
+    short, rotten, gone, whole, stray = sorted((root / "instances").rglob("*.dcm"))
+    good = {file: file.read_bytes() for file in (short, rotten, gone, whole, stray)}
+
+    def damage() -> None:
+        short.write_bytes(good[short][:-20])
+        rotten.write_bytes(good[rotten][:-1] + b"\x7f")
+        gone.unlink()
+
+    damage()
+    half = stray.with_name("1.2.3.dcm")
+    half.write_bytes(b"half")
+    assert command("import", tmp_path / "in").code == 0
+    found = command("storage", "verify", "--json")
+    assert found.code == 1 and {Path(row["path"]) for row in found.json} >= {short, rotten, half}
+    assert not any(row["set_aside"] for row in found.json)
+    assert command("storage", "verify", "--set-aside").code == 1
+    assert {file.name for file in (root / "damaged").iterdir()} == {short.name, rotten.name, half.name}
+    assert command("import", tmp_path / "in").code == 0
+    assert command("storage", "verify").code == 0
+    assert {file: file.read_bytes() for file in good} == good
+    # And a second time: what was set aside before stays.
+    damage()
+    assert command("storage", "verify", "--set-aside").code == 1
+    assert command("import", tmp_path / "in").code == 0 and command("storage", "verify").code == 0
+    assert len(list((root / "damaged").iterdir())) == 5
+
+
 def test_numbers_that_are_too_large_are_misuse(command: Command) -> None:
     assert command("storage", "prune", "--keep-days", "1e12").code == 2
 
 
 def test_a_dry_run_looks_whether_it_is_there(command: Command) -> None:
     assert command("quarantine", "discard", "1.2.3.0123456789ab", "--dry-run").code == 1
+
+
+def test_a_peer_whose_files_for_tls_are_not_there_is_not_added(command: Command, root: Path) -> None:
+    answer = command("peers", "add", "pacs", "10.0.0.5", 104, "-aec", "PACS", "--tls", "--authority", "ca.pem")
+    assert answer.code == 1 and f"{root / 'ca.pem'} is no file" in answer.err
+    assert command("peers", "list", "--json").json == []
 
 
 def test_peers_are_listed_with_where_they_call_from(command: Command) -> None:
