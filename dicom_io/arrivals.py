@@ -1,4 +1,5 @@
-"""Which series are complete: those that have been quiet for a while, or have as many instances as was to be expected.
+"""Which series are complete: those that have been quiet for a while, have as many instances as was to be expected, or
+are said to be by whoever brought them.
 
 Every time a series is complete is a revision of it; a late instance opens it again, and its next completion is the next
 revision. How many instances there are is in the index; here is only what was said. So one process decides, and every
@@ -74,10 +75,18 @@ class Arrivals:
         self._open: dict[str, float] = {}
 
     def came(self, series_uid: str, now_s: float) -> Completion | None:
-        """An instance of a series came. Returns its last completion where this opens it again."""
-        known = series_uid in self._open
+        """An instance of a series came. Returns its last completion where this opens it again.
+
+        What was there when it was complete opens nothing: it came a second time, or is told of only now.
+        """
+        if series_uid in self._open:
+            self._open[series_uid] = now_s
+            return None
+        last = self.last(series_uid)
+        if last is not None and self._archive.counts([series_uid]).get(series_uid) == last.instances:
+            return None
         self._open[series_uid] = now_s
-        return None if known else self.last(series_uid)
+        return last
 
     def left_open(self, now_s: float) -> None:
         """Takes up what an earlier process has followed: series with other numbers of instances than when complete."""
@@ -107,8 +116,12 @@ class Arrivals:
         return done
 
     def whole(self, series_uids: Collection[str], at: datetime) -> list[Completion]:
-        """Series are complete because whoever brought them says so: an import has ended, a study was fetched."""
-        return self._complete(self._archive.counts(series_uids), at)
+        """Series are complete because whoever brought them says so: an import has ended, a study was fetched, a sender
+        asks us to commit to what it has sent."""
+        done = self._complete(self._archive.counts(series_uids), at)
+        for series_uid in series_uids:
+            self._open.pop(series_uid, None)
+        return done
 
     def _complete(self, counts: Mapping[str, int], at: datetime) -> list[Completion]:
         """With so many instances; with as many as the last time it is no news."""

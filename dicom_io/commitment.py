@@ -89,9 +89,9 @@ def report(peer: Peer, result: Committed, calling: str = "WORKSTATION") -> None:
         raise QueryFailed(f"{peer} does not take our report of storage commitment: {answer}.")
 
 
-def check(archive: Archive, transaction_uid: str, references: Sequence[Reference]) -> Committed:
-    """What we can answer for: instances that are in the index and whole on the disk."""
-    committed, failed = [], []
+def check(archive: Archive, transaction_uid: str, references: Sequence[Reference]) -> tuple[Committed, frozenset[str]]:
+    """What we can answer for: instances that are in the index and whole on the disk; and the series they are of."""
+    committed, failed, series = [], [], set[str]()
     for reference in references:
         try:
             kept = archive.instance(reference.sop_instance_uid)
@@ -103,9 +103,10 @@ def check(archive: Archive, transaction_uid: str, references: Sequence[Reference
         else:
             if kept.sop_class_uid == reference.sop_class_uid:
                 committed.append(reference)
+                series.add(kept.series_uid)
             else:
                 failed.append((reference, _CLASS_CONFLICT))
-    return Committed(transaction_uid, tuple(committed), tuple(failed))
+    return Committed(transaction_uid, tuple(committed), tuple(failed)), frozenset(series)
 
 
 def service(
@@ -113,10 +114,13 @@ def service(
     peer_of: Callable[[str], Peer | None],
     heard: Callable[[Committed], None],
     calling: str = "WORKSTATION",
+    sent: Callable[[frozenset[str]], None] = lambda series_uids: None,
 ) -> Service:
     """The service for a receiver: requests of others are checked and answered, answers to our own are heard.
 
     peer_of : where to report to whoever calls by an AE title. heard : called before the report is acknowledged.
+    sent : called with the series of a request of which nothing failed: its sender lists what it has sent, and all of
+    that is here. Source: PS3.4 J.1.
     """
 
     def serve(request: Request) -> Iterator[Reply]:
@@ -143,7 +147,9 @@ def service(
                 yield Reply(PROCESSING_FAILURE)
                 return
             yield Reply(SUCCESS)
-            result = check(archive, transaction, list(_references(ds, "ReferencedSOPSequence")))
+            result, series = check(archive, transaction, list(_references(ds, "ReferencedSOPSequence")))
+            if not result.failed:
+                sent(series)
             threading.Thread(target=_report, args=(peer, result, calling), name="commitment", daemon=True).start()
         else:
             yield Reply(UNRECOGNIZED_OPERATION)

@@ -84,6 +84,11 @@ def quarantined(archive: Archive) -> tuple[Quarantined, ...]:
     return tuple(_describe(file) for file in files)
 
 
+def header(archive: Archive, name: str) -> Instance:
+    """What is known of one. Raises NotFound, NotReadable."""
+    return read_instance(_path(archive, name))
+
+
 def differences(archive: Archive, name: str) -> Differences:
     """Compares both, however each is encoded. Raises NotFound, also where none of its UID is kept, and NotReadable."""
     path = _path(archive, name)

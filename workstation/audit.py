@@ -26,11 +26,14 @@ Outcome = Literal["0", "4", "8", "12"]  # PS3.15 Table A.5.2-1: success, minor, 
 
 Action = Literal["C", "R", "U", "D"]  # create, read, update, delete
 # PS3.16 CID 400 (events), CID 401 (event types), CID 402 (roles), CID 403 (types of alerts), all of DCM.
-_ACTIVITY, _BEGINS, _ACCESSED, _TRANSFERRED, _QUERY, _ALERT, _AUTHENTICATION = (
+_ACTIVITY, _BEGINS, _ACCESSED, _TRANSFERRED, _DELETED, _EXPORT, _IMPORT, _QUERY, _ALERT, _AUTHENTICATION = (
     ("110100", "Application Activity"),
     ("110102", "Begin Transferring DICOM Instances"),
     ("110103", "DICOM Instances Accessed"),
     ("110104", "DICOM Instances Transferred"),
+    ("110105", "DICOM Study Deleted"),
+    ("110106", "Export"),
+    ("110107", "Import"),
     ("110112", "Query"),
     ("110113", "Security Alert"),
     ("110114", "User Authentication"),
@@ -47,6 +50,8 @@ _APPLICATION, _SOURCE, _DESTINATION = (
     ("110153", "Source Role ID"),
     ("110152", "Destination Role ID"),
 )
+_DESTINATION_MEDIA, _SOURCE_MEDIA = ("110154", "Destination Media"), ("110155", "Source Media")
+_URI = ("110037", "URI")  # of CID 405: what kind of media
 _STUDY_UID, _CLASS_UID, _NODE_ID = (
     ("110180", "Study Instance UID"),
     ("110181", "SOP Class UID"),
@@ -144,12 +149,24 @@ class Trail:
         self._participant(message, person_id, this_machine(), None, requestor=True)
         self._write(message)
 
-    def accessed(self, person_id: str, what: Moved, action: Action, at: datetime) -> None:
-        """DICOM Instances Accessed: somebody opened a study, or made and signed what is in it. PS3.15 A.5.3.6."""
-        message = self._message(_ACCESSED, action, at)
+    def accessed(
+        self, person_id: str, what: Moved, action: Action, at: datetime, outcome: Outcome = "0", *, whole: bool = False
+    ) -> None:
+        """DICOM Instances Accessed: somebody opened a study, made and signed what is in it, or removed some of it; all
+        of it with `whole`, which is DICOM Study Deleted. Source: PS3.15 A.5.3.6 and A.5.3.8.
+        """
+        message = self._message(_DELETED if whole and action == "D" else _ACCESSED, action, at, outcome)
         self._participant(message, person_id, this_machine(), None, requestor=True)
         self._study(message, what)
         self._write(message)
+
+    def exported(self, person_id: str, what: Moved, to: str, at: datetime, outcome: Outcome = "0") -> None:
+        """Export: somebody wrote what is of a study to a file of his own. to : its URI. Source: PS3.15 A.5.3.4."""
+        self._by_media(_EXPORT, "R", person_id, _SOURCE, to, _DESTINATION_MEDIA, what, at, outcome)
+
+    def imported(self, person_id: str, what: Moved, source: str, at: datetime, outcome: Outcome = "0") -> None:
+        """Import: somebody took a study in from a folder or a disc. source : its URI. Source: PS3.15 A.5.3.5."""
+        self._by_media(_IMPORT, "C", person_id, _DESTINATION, source, _SOURCE_MEDIA, what, at, outcome)
 
     def rejected(self, caller: Party, why: str, at: datetime) -> None:
         """Security Alert of a caller that was not let in. Source: PS3.15 A.5.3.11."""
@@ -186,6 +203,26 @@ class Trail:
         for kind in kinds:
             _code(identified, "EventTypeCode", kind)
         return message
+
+    def _by_media(
+        self,
+        event: tuple[str, str],
+        action: Action,
+        person_id: str,
+        role: tuple[str, str],
+        uri: str,
+        media: tuple[str, str],
+        what: Moved,
+        at: datetime,
+        outcome: Outcome,
+    ) -> None:
+        """Between the archive and a file: the person at one end, the file at the other."""
+        message = self._message(event, action, at, outcome)
+        self._participant(message, person_id, this_machine(), role, requestor=True)
+        self._participant(message, uri, "", media, requestor=False)
+        _code(ET.SubElement(message[-1], "MediaIdentifier"), "MediaType", _URI)
+        self._study(message, what)
+        self._write(message)
 
     def _study(self, message: ET.Element, what: Moved) -> None:
         study = self._object(message, what.study_uid, "2", "3", _STUDY_UID)
@@ -263,6 +300,17 @@ def late(tell: Callable[[dict[str, Any]], None] = lambda event: None) -> Iterato
         yield
     except OSError as error:
         tell({"event": "audit late", "detail": error.strerror or type(error).__name__})
+
+
+@contextmanager
+def whatever_comes(note: Callable[[Outcome], None]) -> Iterator[None]:
+    """Around what somebody does: notes afterwards how it ended, also where it failed half way."""
+    outcome: Outcome = "4"
+    try:
+        yield
+        outcome = "0"
+    finally:
+        note(outcome)
 
 
 def this_machine() -> str:

@@ -11,8 +11,10 @@ import typer
 
 from workstation import cli_charge, cli_desktop, cli_peers, cli_record, cli_storage
 from workstation.cli_shared import Json
+from workstation.cli_shared import account as _account
 from workstation.cli_shared import ae_title as _ae_title
 from workstation.cli_shared import example as _example
+from workstation.cli_shared import exporting as _exporting
 from workstation.cli_shared import progress_bar as _progress
 from workstation.cli_shared import show as _show
 from workstation.cli_shared import table as _table
@@ -97,12 +99,12 @@ def import_(path: Path, as_json: Json = False) -> None:
     """Copy every DICOM instance below PATH into the archive. Importing again changes nothing."""
     from workstation.inspection import NothingFound
     from workstation.site import open_site
+    from workstation.storage import take_in
 
     if not path.exists():
         raise NothingFound(f"{path}: no such file or folder.")
     site, progress = open_site(_root), _progress()
-    found = site.archive.import_files(path, lambda count: progress(f"reading file {count}", 0.0))
-    site.arrivals.whole([s.uid for s in found.series], site.clock())
+    found = take_in(site, path, _account(), lambda count: progress(f"reading file {count}", 0.0))
     taken = sum(len(s.instances) for s in found.series)
     result = {
         "instances": taken,
@@ -168,7 +170,8 @@ def render(
     rendering.check(files)
     progress = _progress()
     drawn = rendering.render(source, _root, rendering.Wanted(protocol, recipe, sources, volume, bridge_gaps), progress)
-    result = rendering.write(drawn, output, files, _root, progress)
+    with _exporting(drawn.series.instances, output):
+        result = rendering.write(drawn, output, files, _root, progress)
     text = [f"{len(drawn.pictures)} pictures, {len(result['files'])} files; overview: {result['contact_sheet']}"]
     _show(as_json, result, "\n".join([*text, *(f"warning: {w}" for w in result["warnings"])]))
 
@@ -187,8 +190,10 @@ def export(
     from workstation import inspection
     from workstation.export import export as write
 
-    built = build_volume(inspection.one_series(series, _root), volume, bridge_gaps=bridge_gaps)
-    write(built, output)
+    found = inspection.one_series(series, _root)
+    built = build_volume(found, volume, bridge_gaps=bridge_gaps)
+    with _exporting(found.instances, output):
+        write(built, output)
     text = [f"{output}: {' x '.join(map(str, built.shape))} voxels in {built.unit}"]
     result = {"file": str(output), **inspection.geometry(built)}
     _show(as_json, result, "\n".join([*text, *(f"warning: {w}" for w in built.warnings)]))

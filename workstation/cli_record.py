@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from workstation.cli_shared import Json, example, progress_bar, root, show, table
+from workstation.cli_shared import Json, example, exporting, progress_bar, root, show, table
 
 
 def add_to(app: typer.Typer) -> None:
@@ -77,12 +77,14 @@ def report(
 ) -> None:
     """Print an SR as PDF: patient, findings, key pictures, measurements, attestation, signatures, provenance."""
     from dicom_io.archive import Archive
+    from dicom_io.series import read_instance
     from workstation.gathering import key_pictures, report_for
     from workstation.inspection import sr_file
     from workstation.printed import print_report
     from workstation.verification import opened, signatures_of
 
-    _, header, evidence = opened(sr_file(sr, root()))
+    file = sr_file(sr, root())
+    _, header, evidence = opened(file)
     place = folder or Archive(root())
     told = report_for(evidence, place)
     shown = key_pictures(evidence, told.key_images if told else (), place)
@@ -91,6 +93,7 @@ def report(
         f"Certificate sha256 {one.fingerprint}."
         for one in signatures_of(header) or ()
     ]
-    print_report(evidence, header, told, shown, lines, output)
+    with exporting([read_instance(file)], output):
+        print_report(evidence, header, told, shown, lines, output)
     result = {"file": str(output), "pictures": [each.title for each in shown], "signed_report": told is not None}
     show(as_json, result, f"{output}: {len(shown)} pictures, {'with' if told else 'without'} a signed report")

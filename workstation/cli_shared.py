@@ -3,11 +3,15 @@
 import getpass
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from dicom_io.instance import Instance
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -60,6 +64,24 @@ def note_change(what: Literal["peers", "people"], name: str) -> Callable[[str], 
 
     trail = trail_of(load_config(root()), root())
     return lambda words: trail.changed(what, name, words, account(), local_clock())
+
+
+@contextmanager
+def exporting(what: Iterable["Instance"], to: Path) -> Iterator[None]:
+    """Around writing what is of these instances to a file or folder outside the archive, for the audit trail. Wrong
+    settings stop it before anything is written."""
+    from workstation.audit import Outcome, by_study, trail_of, whatever_comes
+    from workstation.config import load_config
+    from workstation.site import local_clock
+
+    trail, studies = trail_of(load_config(root()), root()), by_study(what)
+
+    def note(outcome: Outcome) -> None:
+        for study in studies:
+            trail.exported(account(), study, to.resolve().as_uri(), local_clock(), outcome)
+
+    with whatever_comes(note):
+        yield
 
 
 def ae_title(text: str | None) -> str | None:

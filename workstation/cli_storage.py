@@ -1,10 +1,16 @@
 """`workstation storage …` and `workstation quarantine …`."""
 
-from typing import Annotated, Any
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from workstation.cli_shared import Json, example, progress_bar, root, show, table
+from workstation.cli_shared import Json, account, example, progress_bar, root, show, table
+
+if TYPE_CHECKING:
+    from dicom_io.instance import Instance
+    from workstation.site import Site
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As `workstation quarantine list` shows it.")]
 
@@ -76,19 +82,27 @@ def prune(
     as_json: Json = False,
 ) -> None:
     """Remove old source images: never what an open case or a message on its way needs, and nothing that we made."""
-    from dicom_io.upkeep import prune as remove
     from workstation.site import open_site
     from workstation.storage import may_go
+    from workstation.storage import prune as remove
 
     site, bar = open_site(root()), progress_bar()
     found = may_go(site, keep_days)
     studies = sorted({one.study_uid for one in found})
     size = sum(one.size for one in found)
     if not dry_run:
-        remove(site.archive, found, lambda done, of: bar(f"{done} of {of} instances", done / of))
+        remove(site, found, account(), lambda done, of: bar(f"{done} of {of} instances", done / of))
     result = {"instances": len(found), "studies": studies, "bytes": size, "removed": not dry_run}
     verb = "would go" if dry_run else "are gone"
     show(as_json, result, f"{len(found)} instances of {len(studies)} studies {verb}, {size / 1e9:.2f} GB.")
+
+
+def _note(site: "Site", what: Iterable["Instance"], action: Literal["U", "D"]) -> None:
+    """In the audit trail, that somebody changed or deleted instances."""
+    from workstation.audit import by_study, trail_of
+
+    for study in by_study(what):
+        trail_of(site.config, site.root).accessed(account(), study, action, site.clock())
 
 
 def _row(one: Any) -> dict[str, Any]:
@@ -153,10 +167,16 @@ def show_quarantined(name: Name, as_json: Json = False) -> None:
 @example("workstation quarantine release 1.2.840.113619.2.1.5.0f3a9c21b4de")
 def release(name: Name, as_json: Json = False) -> None:
     """Keep this one instead: the instance that was kept so far goes into quarantine."""
+    from dicom_io.errors import NotFound
+    from dicom_io.quarantine import header
     from dicom_io.quarantine import release as let_in
     from workstation.site import open_site
 
-    kept = let_in(open_site(root()).archive, name)
+    site, touched = open_site(root()), []
+    with suppress(NotFound):
+        touched.append(site.archive.instance(header(site.archive, name).sop_instance_uid))
+    kept = let_in(site.archive, name)
+    _note(site, [*(i for i in touched if i.study_uid != kept.study_uid), kept], "U")
     show(
         as_json,
         {"sop_instance_uid": kept.sop_instance_uid},
@@ -174,18 +194,23 @@ def discard(
     as_json: Json = False,
 ) -> None:
     """Delete one for good, or all that hold nothing that is not kept."""
-    from dicom_io.quarantine import compared
+    from dicom_io.errors import NotReadable
+    from dicom_io.quarantine import compared, header
     from dicom_io.quarantine import discard as delete
     from workstation.site import open_site
 
     if bool(name) == same:
         raise typer.BadParameter("give a name, or --same", param_hint="NAME")
-    archive, bar = open_site(root()).archive, progress_bar()
-    going = [name]
+    site, bar = open_site(root()), progress_bar()
+    archive, going = site.archive, [name]
     if same:
         found = compared(archive, lambda done, of: bar(f"{done} of {of} compared", done / of))
         going = [one.name for one, how in found if how == "same"]
     for one in () if dry_run else going:
+        known = []
+        with suppress(NotReadable):  # half a file is nobody's
+            known.append(header(archive, one))
         delete(archive, one)
+        _note(site, known, "D")
     verb = "would be deleted" if dry_run else "is deleted" if name else "are deleted"
     show(as_json, {"names": going, "deleted": not dry_run}, f"{name or len(going)} {verb}.")

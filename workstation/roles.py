@@ -1,8 +1,8 @@
 """What `serve` does, in three roles, each in processes of its own: receiving, deciding, delivering.
 
 A process of a role tells what happens in lines of JSON on its standard output, hears on its standard input of SRs to
-file (`record UID`) and of series that grow (`series UID`; an empty line: look for both), and ends on SIGTERM, or when
-that input ends: whoever started it is gone then.
+file (`record UID`), of series that grow (`series UID`; an empty line: look for both) and of those whose sender asks us
+to commit to them (`whole UID`), and ends on SIGTERM, or when that input ends: whoever started it is gone then.
 """
 
 import json
@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +21,7 @@ from typing import Any
 
 from dicom_io import commitment
 from dicom_io.archive import Kept
+from dicom_io.arrivals import Completion
 from dicom_io.capabilities import EXPLICIT_LITTLE, STORAGE_COMMITMENT, STUDY_ROOT_FIND
 from dicom_io.commitment import Committed
 from dicom_io.dimse import encoded
@@ -88,6 +89,10 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
         hear(site, answer)
         say({"event": "committed", "instances": len(answer.committed), "failed": len(answer.failed)})
 
+    def sent(series_uids: Collection[str]) -> None:
+        for uid in sorted(series_uids):
+            say({"event": "commitment asked", "series": uid})
+
     came: dict[str, Counter[str]] = defaultdict(Counter)
     counting = threading.Lock()
 
@@ -130,7 +135,7 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
 
     settings = config.receiver
     find_peer = commitment_peers(site)
-    services = {STORAGE_COMMITMENT: commitment.service(site.archive, find_peer, committed, told.ae_title)}
+    services = {STORAGE_COMMITMENT: commitment.service(site.archive, find_peer, committed, told.ae_title, sent)}
     if settings.query:
         services |= archive_services(site.archive, find_peer, told.ae_title, asked, given)
     tls = None
@@ -186,6 +191,11 @@ def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]
 
     arrivals = site.arrivals
 
+    def complete(series: Iterable[Completion]) -> None:
+        for done in series:
+            how = {"instances": done.instances, "revision": done.revision}
+            say({"event": "series complete", "series": done.series_uid, **how})
+
     def file_what_came() -> None:
         while records:
             what, _, uid = records[0].partition(" ")
@@ -193,6 +203,8 @@ def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]
                 again = arrivals.came(uid, time.monotonic())
                 if again is not None:
                     say({"event": "series reopened", "series": uid, "revision": again.revision + 1})
+            elif what == "whole":
+                complete(arrivals.whole([uid], site.clock()))
             elif what == "record":
                 with suppress(NotFound):
                     file_record(site.archive.instance(uid), site)
@@ -200,9 +212,7 @@ def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]
                 look_again(site)
                 arrivals.left_open(time.monotonic())
             records.popleft()
-        for done in arrivals.look(time.monotonic(), site.clock()):
-            how = {"instances": done.instances, "revision": done.revision}
-            say({"event": "series complete", "series": done.series_uid, **how})
+        complete(arrivals.look(time.monotonic(), site.clock()))
 
     def file_the_rest() -> None:
         """What came while the signal did. Where the database fails, the next start does it."""

@@ -93,6 +93,8 @@ def serve(
             say(event)
             if event["event"] == "received":
                 decider.write(f"series {event['series']}")
+            elif event["event"] == "commitment asked":
+                decider.write(f"whole {event['series']}")
             elif event["event"] == "record received":
                 decider.write(f"record {event['instance']}")
 

@@ -15,11 +15,15 @@ from dicom_io.uids import derived
 from tests.desktop.conftest import DOCTOR, SAMPLE
 from tests.desktop.test_screens import keep
 from tests.dicom_io.synthetic import MR, grid, image, ramp
+from tests.workstation.audit_messages import checked
+from workstation.config import AuditSettings, Config
 from workstation.desktop.app import make_window
 from workstation.desktop.arrival import in_words
+from workstation.desktop.delivery import Desk
 from workstation.desktop.studies import News, Studies
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
+from workstation.people import People
 from workstation.site import Site, open_site
 
 FILES = sorted((SAMPLE / "ct_head").glob("*.dcm"))
@@ -179,11 +183,12 @@ def test_other_news(news: News, words: str) -> None:
 
 
 def test_what_a_desktop_takes_in_is_complete(tmp_path: Path) -> None:
-    site = open_site(tmp_path / "root")
-    studies = Studies(site)
+    site = open_site(tmp_path / "root", Config(audit=AuditSettings()))
+    desk = Desk(site, People(site.root))
     (tmp_path / "files").mkdir()
     for file in FILES[:2]:
         shutil.copy(file, tmp_path / "files")
-    assert studies.take_in(tmp_path / "files") == 2
-    assert [row.standing for row in studies.rows()] == [Standing("complete", 1)]
-    site.papers.engine.dispose()
+    assert desk.take_in(tmp_path / "files", None) == 2
+    assert [row.standing for row in desk.studies.rows()] == [Standing("complete", 1)]
+    assert checked((site.root / "audit.log").read_text().splitlines()) == [("110107", "")]
+    desk.close()

@@ -48,8 +48,8 @@ def test_a_late_instance_makes_another_revision(archive: Archive) -> None:
     assert bring(archive, arrivals, range(3, 5), 500.0) == [first, None]  # said once, not with each
     assert arrivals.look(530.0, AT) == [Completion(UID, 2, 5, AT)]
     assert arrivals.completions() == {UID: Completion(UID, 2, 5, AT)}
-    # The same instances once more open it and change nothing.
-    assert bring(archive, arrivals, range(2), 600.0)[0] == Completion(UID, 2, 5, AT)
+    # The same instances once more change nothing, so they do not open it.
+    assert bring(archive, arrivals, range(2), 600.0) == [None, None]
     assert arrivals.look(630.0, AT) == []
 
 
@@ -104,6 +104,18 @@ def test_what_nobody_follows_is_not_said_to_arrive_for_ever(archive: Archive) ->
     Path(series.path).unlink()
     Path(series.path).parent.rmdir()
     assert arrivals.standing([series], 0.0) == {UID: Standing("unknown", 0)}
+
+
+def test_what_is_said_to_be_whole_is_open_no_more(archive: Archive) -> None:
+    arrivals = follow(archive)
+    bring(archive, arrivals, range(3), 0.0)
+    (first,) = arrivals.whole([UID], AT)
+    # Whoever received them may say so after whoever heard that they are all: that is no news.
+    assert arrivals.came(UID, 1.0) is None
+    assert arrivals.look(1e6, AT) == []
+    # One that comes late opens it, though the quiet time of those before is not over.
+    assert bring(archive, arrivals, range(3, 4), 2.0) == [first]
+    assert arrivals.look(32.0, AT) == [Completion(UID, 2, 4, AT)]
 
 
 def test_whoever_brought_a_series_says_that_it_is_whole(archive: Archive) -> None:

@@ -10,6 +10,7 @@ from lxml import etree
 
 _SCHEMA = etree.RelaxNG(etree.parse(Path(__file__).with_name("audit_message.rng")))
 _SOURCE, _DESTINATION, _APPLICATION = "110153", "110152", "110150"
+_TO_MEDIA, _FROM_MEDIA = "110154", "110155"
 _STUDY, _PATIENT, _SOP_CLASS = "110180", "2", "110181"
 _MANY = 999
 
@@ -17,23 +18,28 @@ _MANY = 999
 @dataclass(frozen=True, slots=True)
 class Table:
     """What an event's table demands. types : event types of which one has to be there. roles, objects : how many, by
-    code of the role and of the kind of identifier; others may not be. details : that each object has to have."""
+    code of the role and of the kind of identifier; others may not be. details : that each object has to have. media :
+    the role whose participant says what kind of media it is."""
 
     actions: str
     types: frozenset[str] = frozenset()
     roles: dict[str, tuple[int, int]] = field(default_factory=dict)
     objects: dict[str, tuple[int, int]] = field(default_factory=dict)
     details: frozenset[str] = frozenset()
+    media: str = ""
 
 
 _BOTH_ENDS = {_SOURCE: (1, 1), _DESTINATION: (1, 1)}
 _STUDIES = {_STUDY: (1, _MANY), _PATIENT: (1, 1)}
-# PS3.15 A.5.3.1, A.5.3.3, A.5.3.6, A.5.3.7, A.5.3.10, A.5.3.11 (with CID 403) and A.5.3.12.
+# PS3.15 A.5.3.1, A.5.3.3 to A.5.3.8, A.5.3.10, A.5.3.11 (with CID 403) and A.5.3.12.
 TABLES = {
     "110100": Table("E", frozenset({"110120", "110121"}), {_APPLICATION: (1, 1)}),
     "110102": Table("E", roles=_BOTH_ENDS, objects=_STUDIES),
     "110103": Table("CRUD", objects=_STUDIES),
     "110104": Table("CRU", roles=_BOTH_ENDS, objects=_STUDIES),
+    "110105": Table("D", objects=_STUDIES),
+    "110106": Table("R", roles={_SOURCE: (1, 2), _TO_MEDIA: (1, 1)}, objects=_STUDIES, media=_TO_MEDIA),
+    "110107": Table("C", roles={_DESTINATION: (1, 2), _FROM_MEDIA: (1, 1)}, objects=_STUDIES, media=_FROM_MEDIA),
     "110112": Table("E", roles=_BOTH_ENDS, objects={_SOP_CLASS: (1, 1)}, details=frozenset({"TransferSyntax"})),
     "110113": Table(
         "E",
@@ -67,6 +73,12 @@ def faults(line: str) -> list[str]:
     people = message.findall("ActiveParticipant")
     if sum(one.get("UserIsRequestor") in ("true", "1") for one in people) > 1:
         found.append("several requestors")  # A.5.2, Table A.5.2-1
+    if table.media and not any(one.get("UserIsRequestor") in ("true", "1") for one in people):
+        found.append("no requestor")  # A.5.3.4, A.5.3.5
+    for one in people:
+        is_media = any(role.get("csd-code") == table.media for role in one.findall("RoleIDCode"))
+        if is_media != (one.find("MediaIdentifier") is not None):
+            found.append(f"participant {one.get('UserID')}: a kind of media where there is none, or none of a medium")
     objects = message.findall("ParticipantObjectIdentification")
     found += _counted("role", [r.get("csd-code") for p in people for r in p.findall("RoleIDCode")], table.roles)
     kinds = [one.find("ParticipantObjectIDTypeCode").get("csd-code") for one in objects]

@@ -209,7 +209,14 @@ KINDS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         }
     ),
     "authenticated": st.fixed_dictionaries({"person_id": TEXT, "out": st.booleans(), "outcome": st.just("4")}),
-    "accessed": st.fixed_dictionaries({"person_id": TEXT, "what": MOVED, "action": st.sampled_from("CRUD")}),
+    "accessed": st.fixed_dictionaries(
+        {
+            "person_id": TEXT, "what": MOVED, "action": st.sampled_from("CRUD"), "outcome": st.sampled_from("04"),
+            "whole": st.booleans(),
+        }
+    ),
+    "exported": st.fixed_dictionaries({"person_id": TEXT, "what": MOVED, "to": TEXT, "outcome": st.sampled_from("04")}),
+    "imported": st.fixed_dictionaries({"person_id": TEXT, "what": MOVED, "source": TEXT, "outcome": st.just("4")}),
     "rejected": st.fixed_dictionaries({"caller": PARTIES, "why": TEXT}),
     "changed": st.fixed_dictionaries(
         {"what": st.sampled_from(["peers", "people"]), "name": TEXT, "words": TEXT, "account": TEXT}
@@ -242,8 +249,9 @@ def test_a_message_that_is_not_as_it_should_be_is_found(tmp_path: Path) -> None:
     us, them = Party("US", "here", True), Party("THEM", "10.0.0.1", False)
     trail.transferred(us, them, what, AT)
     trail.queried(us, them, Question("1.2", b"\0", "1.2.840.10008.1.2.1"), AT)
-    transfer, query = file.path.read_text().splitlines()
-    assert not faults(transfer) and not faults(query)
+    trail.exported("DR1", what, "file:///tmp/a.pdf", AT)
+    transfer, query, export = file.path.read_text().splitlines()
+    assert not faults(transfer) and not faults(query) and not faults(export)
     spoiled = [
         transfer.replace("+00:00", ""),
         transfer.replace('EventOutcomeIndicator="0"', 'EventOutcomeIndicator="1"'),
@@ -262,6 +270,10 @@ def test_a_message_that_is_not_as_it_should_be_is_found(tmp_path: Path) -> None:
         query.replace("AA==", "A*=="),
         query.replace("110181", "110180"),
         query[:-1],
+        export.replace("MediaIdentifier", "Media"),
+        export.replace("110154", "110152"),
+        export.replace('UserIsRequestor="true"', 'UserIsRequestor="false"'),
+        export[: export.index("<MediaIdentifier>")] + export[export.index("</MediaIdentifier>") + 18 :],
     ]
     for line in spoiled:
-        assert line not in (transfer, query) and faults(line), line
+        assert line not in (transfer, query, export) and faults(line), line

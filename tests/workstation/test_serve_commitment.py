@@ -3,20 +3,24 @@
 import shutil
 import threading
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
 from dicom_io.archive import Archive
 from dicom_io.associate import Peer
 from dicom_io.capabilities import STORAGE_COMMITMENT
-from dicom_io.commitment import Committed, Reference, service
+from dicom_io.commitment import Committed, Reference, ask, service
 from dicom_io.receive import Receiver
+from dicom_io.send import send
+from tests.dicom_io.synthetic import grid, ramp, write_series
 from tests.workstation.conftest import Command, SiteAt
 from tests.workstation.running import Serving
 from tests.workstation.samples import CT_HEAD, DOCUMENTED, SERIES_UID
 from workstation.commit import ask_for_commitment, hear
 from workstation.config import load_config
 from workstation.deliver import drain
+from workstation.peers import KnownPeer, add_peer
 
 DESTINATIONS = """
 [[destinations]]
@@ -131,3 +135,48 @@ def test_a_destination_that_offers_no_commitment_is_not_asked_with_every_picture
         told: list[object] = []
         assert ask_for_commitment(site, told.append) == 0
         assert receiver.counts["associations_accepted"] == asked and told == []
+
+
+def test_what_a_sender_asks_us_to_commit_to_is_complete(tmp_path: Path) -> None:
+    """It lists what it has sent. While something of that is not here, nothing is complete by it."""
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "config.toml").write_text("[receiver]\nseries_quiet_s = 100000\n")
+    first = write_series(tmp_path / "first", ramp((4, 8, 8)), grid())
+    second = write_series(tmp_path / "second", ramp((2, 8, 8)), grid(), series="second")
+    sent = [Reference(i.sop_class_uid, i.sop_instance_uid) for s in (first, second) for i in s.instances]
+    answers = Queue[Committed]()
+
+    def nobody(title: str) -> Peer | None:
+        raise AssertionError("it is asked nothing")
+
+    services = {STORAGE_COMMITMENT: service(Archive(tmp_path / "theirs"), nobody, answers.put)}
+    with Receiver(Archive(tmp_path / "theirs"), services=services) as modality, Serving(root) as serving:
+        add_peer(root, KnownPeer("ct", "127.0.0.1", modality.port, "CT"))
+        us = Peer("127.0.0.1", serving.port, serving.ae_title)
+        assert all(r.accepted for r in send((*first.instances[:3], *second.instances), us, "CT"))
+        ask(us, "1.2.3.1", sent, "CT")
+        assert [r.sop_instance_uid for r, _ in answers.get(timeout=60).failed] == [first.instances[3].sop_instance_uid]
+        assert all(r.accepted for r in send(first.instances[3:], us, "CT"))
+        ask(us, "1.2.3.2", sent, "CT")
+        assert not answers.get(timeout=60).failed
+        complete = [serving.next("series complete", "series reopened") for _ in range(2)]
+        assert {(e["series"], e["instances"], e["revision"]) for e in complete} == {
+            (first.uid, 4, 1),
+            (second.uid, 2, 1),
+        }
+        # Asked again, as by a sender that missed our answer, it is no news; a late instance is.
+        ask(us, "1.2.3.3", sent, "CT")
+        assert not answers.get(timeout=60).failed
+        late = write_series(tmp_path / "late", ramp((5, 8, 8)), grid()).instances[4:]
+        assert late[0].series_uid == first.uid
+        assert all(r.accepted for r in send(late, us, "CT"))
+        assert serving.next("series complete", "series reopened") == {
+            "event": "series reopened",
+            "series": first.uid,
+            "revision": 2,
+        }
+        ask(us, "1.2.3.4", [Reference(i.sop_class_uid, i.sop_instance_uid) for i in late], "CT")
+        again = serving.next("series complete", "series reopened")
+        assert (again["series"], again["instances"], again["revision"]) == (first.uid, 5, 2)
+        assert serving.terminate() == (0, "stopped")

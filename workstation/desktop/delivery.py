@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from dicom_io.derived import technique
 from dicom_io.evidence import Attestation, Evidence, ImageReference, Person, Product
@@ -37,6 +38,7 @@ from workstation.pipeline import Progress, run
 from workstation.reporting import file_report
 from workstation.settling import file_of, own_charges, previous_of, read
 from workstation.site import Site
+from workstation.storage import take_in
 
 _PROTOCOL = "desktop"
 NOBODY = "nobody signed in"
@@ -118,6 +120,10 @@ class Desk:
     def remote(self, person: Person | None) -> Remote:
         """Other nodes, asked in somebody's name."""
         return Remote(self.site, _named(person))
+
+    def take_in(self, path: Path, person: Person | None) -> int:
+        """Copies the DICOM files below a path into the archive. Returns how many instances were found."""
+        return sum(len(series.instances) for series in take_in(self.site, path, _named(person)).series)
 
     def _accessed(self, opened: Opened, person: Person | None, what: Iterable[Instance], action: Action) -> None:
         for study in by_study(what):

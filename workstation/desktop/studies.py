@@ -207,12 +207,6 @@ class Studies:
             self._headers[series_uid] = (str(ds.get("PatientName") or ""), str(ds.get("Manufacturer") or ""))
         return self._headers[series_uid]
 
-    def take_in(self, path: Path) -> int:
-        """Copies the DICOM files below a path into the archive. Returns how many instances were found."""
-        found = self.site.archive.import_files(path).series
-        self.site.arrivals.whole([series.uid for series in found], self.site.clock())
-        return sum(len(series.instances) for series in found)
-
     def volumes(self, series_uid: str) -> tuple[str, ...]:
         """Names of the volumes of a series, in their order. Raises VolumeRefused with the reason when it has none."""
         return tuple(

@@ -220,7 +220,8 @@ class MainWindow(QMainWindow):
             self.say(said, bad=not count)
             self.worklist.refresh()
 
-        self.works.run(lambda tell: sum(self.desk.studies.take_in(Path(p)) for p in paths), done, tr("Taking in"))
+        desk, person = self.desk, self.person
+        self.works.run(lambda tell: sum(desk.take_in(Path(p), person) for p in paths), done, tr("Taking in"))
 
     def take_in_folder(self) -> None:
         folder = QFileDialog.getExistingDirectory(self, tr("Take in a folder of DICOM files"))
