@@ -22,6 +22,7 @@ bench: $(VENV)/.test-ready
 	$(BIN)/python -m tests.benchmarks.bench_charge
 	$(BIN)/python -m tests.benchmarks.bench_open sample_data/ct_head
 	$(BIN)/python -m tests.benchmarks.bench_node
+	$(BIN)/python -m tests.benchmarks.bench_send
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check

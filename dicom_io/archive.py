@@ -5,10 +5,10 @@ A file is complete on the disk, under its final name and in the index before any
 
 import contextlib
 import errno
+import itertools
 import json
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -64,6 +64,7 @@ _INSTANCE = Table(
 _INSTANCES = TypeAdapter(Instance)
 # A process number comes again, in a container with every start; this does not.
 _LIFE = uuid.uuid4().hex[:12]
+_SPOOLED = itertools.count()
 # Of an import: files whose headers are read together, files that are indexed together, and threads that copy them.
 _SCANNED, _BATCH, _COPIERS = 8192, 128, 4
 
@@ -136,11 +137,9 @@ class Archive:
     # Coming in
 
     def spool(self, write: Callable[[Path], object]) -> Path:
-        """A file in the spool, written by `write`; nothing is left behind if that fails."""
+        """A new file in the spool, made by `write`; nothing is left behind if that fails."""
         self._spool.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(suffix=".part", dir=self._spool)
-        os.close(handle)
-        path = Path(name)
+        path = self._spool / f"{os.getpid()}.{next(_SPOOLED)}.part"
         try:
             write(path)
         except BaseException:

@@ -4,6 +4,7 @@ Sources: PS3.8 Section 7 (service) and 9 (protocol), PS3.7 Section 7 (messages).
 """
 
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -243,8 +244,15 @@ class Association:
             self._message(self._on_request)
 
     def cancel(self) -> None:
-        """Asks the peer to stop answering what it was asked last (C-CANCEL, PS3.7 9.3.2.3); its last answer comes."""
-        self._connection.send_message(self._asked_in, request(C_CANCEL, self._message_id))
+        """Asks the peer to stop answering what it was asked last (C-CANCEL, PS3.7 9.3.2.3); its last answer comes.
+
+        Raises ConnectionBroke.
+        """
+        try:
+            self._connection.send_message(self._asked_in, request(C_CANCEL, self._message_id))
+        except Broken as error:
+            self.abort(b"")
+            raise ConnectionBroke(f"{self.peer}: the connection broke before it answered: it {error}.") from error
 
     def release(self) -> None:
         """Ends it, in good order where nothing is due; never fails."""
@@ -274,10 +282,8 @@ def associate(peer: Peer, calling: str, proposals: Sequence[Proposal]) -> Associ
 
     proposals : at most 128. Raises PeerUnreachable, or its NotOffered where the peer accepts none of them.
     """
-    tls = None
     try:
-        if peer.tls is not None:
-            tls = client_context(peer.tls)
+        tls = client_context(peer.tls) if peer.tls is not None else None
     except OSError as error:
         raise PeerUnreachable(f"{peer}: its TLS files cannot be used ({error}).") from error
     try:
@@ -286,22 +292,27 @@ def associate(peer: Peer, calling: str, proposals: Sequence[Proposal]) -> Associ
         raise PeerUnreachable(f"{peer} cannot be reached: {_why(error)}.") from error
     try:
         if tls is not None:
-            transport = tls.wrap_socket(transport, server_hostname=peer.host)
+            transport = _secured(transport, tls, peer)
         connection = Connection(transport, Waits(ACCEPT_S, ANSWER_S, STALL_S))
         return Association(peer, transport, connection, _negotiate(connection, peer, calling, proposals))
-    except OSError as error:
-        transport.close()
-        raise PeerUnreachable(
-            f"{peer} cannot be reached by TLS: {_why(error)}. Either it does not speak TLS on this port, or one side "
-            "does not trust the other's certificate."
-        ) from error
-    except (Broken, Ended) as error:
+    except (OSError, Broken, Ended) as error:
         transport.close()
         hint = "" if tls is not None else "; it may want TLS, or not know this address"
         raise PeerUnreachable(f"{peer} cannot be reached: it {error} instead of an association{hint}.") from error
     except BaseException:
         transport.close()
         raise
+
+
+def _secured(transport: socket.socket, tls: ssl.SSLContext, peer: Peer) -> socket.socket:
+    """Raises PeerUnreachable."""
+    try:
+        return tls.wrap_socket(transport, server_hostname=peer.host)
+    except OSError as error:
+        raise PeerUnreachable(
+            f"{peer} cannot be reached by TLS: {_why(error)}. Either it does not speak TLS on this port, or one side "
+            "does not trust the other's certificate."
+        ) from error
 
 
 def _negotiate(connection: Connection, peer: Peer, calling: str, proposals: Sequence[Proposal]) -> frozenset[str]:

@@ -112,14 +112,18 @@ def take_over(
 
 def spool(path: Path, head: bytes, arriving: Arriving, digest: Any, most_bytes: int) -> None:
     """Writes what comes to `path`. Raises OSError, also where it is more than `most_bytes`."""
-    with path.open("wb", buffering=0) as file:
-        file.write(head)
+    with path.open("xb", buffering=0) as file:
+        _write(file.fileno(), memoryview(head))
         for some in arriving:
             if arriving.size > most_bytes:
                 raise OSError(errno.EFBIG, f"more than {most_bytes >> 20} MB, the most that is taken")
             digest.update(some)
-            while len(some):
-                some = some[os.write(file.fileno(), some) :]
+            _write(file.fileno(), some)
+
+
+def _write(handle: int, data: memoryview) -> None:
+    while len(data):
+        data = data[os.write(handle, data) :]
 
 
 def _head(command: Command, context: Context) -> bytes:

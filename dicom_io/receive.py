@@ -44,7 +44,6 @@ from dicom_io.commands import (
 )
 from dicom_io.dimse import Arriving, Pieces, half, take_over
 from dicom_io.errors import ConnectionBroke, PortInUse
-from dicom_io.instance import Instance
 from dicom_io.keeping import OUT_OF_RESOURCES
 from dicom_io.services import Service, serve
 from dicom_io.upper_layer import ABORTED, Broken, Connection, Context, Ended
@@ -60,7 +59,7 @@ class Ending:
 
     calling: str
     address: str
-    kept: tuple[Instance, ...]
+    kept: tuple[Kept, ...]
     rejected: str = ""
 
 
@@ -72,7 +71,7 @@ class _Talk:
     wire: socket.socket
     address: str
     pieces: Pieces
-    brought: list[Instance] = field(default_factory=list)
+    brought: list[Kept] = field(default_factory=list)
 
 
 class Receiver:
@@ -253,7 +252,7 @@ class Receiver:
         """Spools the data set and takes it over: (status, words for the peer)."""
         coming = Arriving(talk.pieces, context_id)
         uid = command.sop_instance_uid
-        if self._free_bytes() < self._rules.min_free_bytes:
+        if not self._has_room():
             coming.discard()
             self._count("instances_refused")
             log.error("cannot keep %s: less than %d MB are free", uid, self._rules.min_free_bytes >> 20)
@@ -264,20 +263,23 @@ class Receiver:
             self._count("instances_refused")
             return status, "" if status == OUT_OF_RESOURCES else why.rpartition(": ")[2]
         self._count("instances_received", "bytes_received", coming.size)
+        self._free = (self._free[0], self._free[1] - coming.size)
         if kept.news == "same":
             self._count("instances_repeated")
         if self._on_end is not None:
-            talk.brought.append(kept.instance)
+            talk.brought.append(kept)
         if self._on_kept is not None:
             self._on_kept(kept)
         return SUCCESS, ""
 
-    def _free_bytes(self) -> int:
+    def _has_room(self) -> bool:
+        """Looks at the disk now and then, takes off what has come since, and looks again at what seems too little."""
         at, free = self._free
-        if time.monotonic() - at > _LOW_DISK_LOOK_S:
+        least = self._rules.min_free_bytes
+        if free < least or time.monotonic() - at > _LOW_DISK_LOOK_S:
             free = shutil.disk_usage(self._archive.root).free
             self._free = (time.monotonic(), free)
-        return free
+        return free >= least
 
     def _count(self, name: str, sum_name: str = "", amount: int = 0) -> None:
         with self._changed:

@@ -411,9 +411,12 @@ def outbox_list(
     waiting: Annotated[bool, typer.Option("--waiting", help="Only what waits for an operator.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List every message with its state, the number of tries and the last answer."""
+    """List every message with its state, the number of tries, the last answer, and whether it is archived there."""
+    from workstation.commit import archived_in_words
     from workstation.site import open_site
 
+    site = open_site(_root)
+    archived = archived_in_words(site)
     rows = [
         {
             "destination": e.message.destination,
@@ -423,12 +426,13 @@ def outbox_list(
             "state": e.state,
             "tries": e.tries,
             "answer": e.last_detail,
+            "archived": archived(e),
             "key": e.message.key,
         }
-        for e in open_site(_root).outbox.list()
+        for e in site.outbox.list()
         if not waiting or e.state == "operator"
     ]
-    columns = ["destination", "kind", "state", "tries", "accession", "identity", "answer"]
+    columns = ["destination", "kind", "state", "tries", "accession", "identity", "answer", "archived"]
     _show(as_json, rows, _table([[str(r[c])[:70] for c in columns] for r in rows], columns))
 
 
@@ -436,11 +440,18 @@ def outbox_list(
 @_example("workstation outbox show 3f0a…")
 def outbox_show(key: Key, as_json: Json = False) -> None:
     """Show a message as it is sent, and what it charges or credits. It holds patient data."""
+    from dicom_io.capabilities import EXPLICIT_LITTLE
+    from dicom_io.dimse import decoded
+    from workstation.commit import archived_in_words
     from workstation.site import open_site
 
-    entry = open_site(_root).outbox.entry(key)
+    site = open_site(_root)
+    entry = site.outbox.entry(key)
     message = entry.message
-    body = message.body.decode("utf-8", "replace").replace("\r", "\n").rstrip() if message.body is not None else ""
+    if message.kind == "step" and message.body is not None:
+        body = str(decoded(message.body, EXPLICIT_LITTLE))
+    else:
+        body = (message.body or b"").decode("utf-8", "replace").replace("\r", "\n").rstrip()
     result = {
         "key": key,
         "destination": message.destination,
@@ -450,6 +461,7 @@ def outbox_show(key: Key, as_json: Json = False) -> None:
         "tries": entry.tries,
         "queued_at": entry.queued_at.isoformat(),
         "answer": entry.last_detail,
+        "archived": archived_in_words(site)(entry),
         "charges": [charge.key for charge in message.charges],
         "credits": list(message.credits),
         "path": message.path or "",

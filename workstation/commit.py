@@ -8,7 +8,7 @@ from typing import Any
 from dicom_io.commitment import NO_SUCH_INSTANCE, Committed, Reference, ask, new_transaction
 from dicom_io.errors import DicomIOError, NotFound, NotOffered
 from workstation.config import Destination
-from workstation.outbox import Message
+from workstation.outbox import Entry, Message
 from workstation.peers import load_peers
 from workstation.reach import peer_of
 from workstation.site import Site
@@ -29,6 +29,32 @@ def taken_over(site: Site, destination: Destination, uid: str) -> bool:
         key = _message(destination, uid).key
         return any(entry.state == "acknowledged" for entry in site.outbox.find(key))
     return True
+
+
+def archived_in_words(site: Site) -> Callable[[Entry], str]:
+    """What is known of each message's being archived where it went; nothing for what no destination archives."""
+    known = {
+        d.name: (d.archiving, site.commitments.offers(d.name), site.commitments.standing(d.name))
+        for d in site.config.destinations
+        if d.archiving != "kept"
+    }
+
+    def words(entry: Entry) -> str:
+        if entry.message.destination not in known or entry.message.path is None:
+            return ""
+        wanted, offers, standings = known[entry.message.destination]
+        if entry.state != "acknowledged":
+            return "no"
+        if wanted == "acknowledged" or (wanted == "offered" and offers is not None and not offers[0]):
+            return "yes: acknowledged"
+        standing = standings.get(entry.message.identity)
+        if standing is None:
+            return "no: not asked to commit yet"
+        if standing.reason is None:
+            return f"no: asked to commit {standing.asked_at:%Y-%m-%d %H:%M}, no answer yet"
+        return "yes: committed" if standing.reason == 0 else f"no: not committed, reason 0x{standing.reason:04X}"
+
+    return words
 
 
 def ask_for_commitment(site: Site, tell: Callable[[dict[str, Any]], None] = lambda event: None) -> int:

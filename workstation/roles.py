@@ -33,7 +33,7 @@ from dicom_io.receive import Ending, Receiver
 from dicom_io.services import Request
 from dicom_io.tls import Tls, server_context
 from workstation.admission import rules_of
-from workstation.audit import Party, Question, by_study, late, trail_of
+from workstation.audit import Action, Party, Question, by_study, late, trail_of
 from workstation.commit import ask_for_commitment, commitment_peers, hear
 from workstation.deliver import drain
 from workstation.listen import answering
@@ -48,6 +48,8 @@ from workstation.worklist import recheck
 from workstation.worklist_orders import poll
 
 Say = Callable[[dict[str, Any]], None]
+# What an audit calls it that an instance came: it was created here, or read to be the one that was here.
+_ACTIONS: dict[str, Action] = {"new": "C", "same": "R"}
 # How often a receiver says what has come; to say it with every instance would cost as much as to receive it.
 _COUNTS_S = 0.2
 # How often a deliverer looks what has not been committed in time.
@@ -107,27 +109,29 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
         for uid, news in since.items():
             say({"event": "received", "series": uid, "instances": news.total(), "new": news["new"]})
 
-    trail = trail_of(config, root)
+    trail, us = trail_of(config, root), Party(told.ae_title, "", False)
 
     def ended(ending: Ending) -> None:
         caller = Party(ending.calling, ending.address, True)
         with late(say):
             if ending.rejected:
                 trail.rejected(caller, ending.rejected, site.clock())
-        for moved in by_study(ending.kept):
-            with late(say):
-                trail.transferred(caller, Party(told.ae_title, "", False), moved, site.clock())
+        for news, action in _ACTIONS.items():
+            for moved in by_study(kept.instance for kept in ending.kept if kept.news == news):
+                with late(say):
+                    trail.transferred(caller, us, moved, site.clock(), action=action)
 
     def asked(request: Request) -> None:
         question = Question(STUDY_ROOT_FIND, encoded(request.data_set, EXPLICIT_LITTLE), EXPLICIT_LITTLE)
         caller = Party(request.calling, request.address, True)
-        trail.queried(caller, Party(told.ae_title, "", False), question, site.clock())
+        with late(say):
+            trail.queried(caller, us, question, site.clock())
 
     def given(request: Request, instances: Sequence[Instance]) -> None:
         title = request.command.move_destination or request.calling
-        us, them = Party(told.ae_title, "", False), Party(title, request.address, True)
         for moved in by_study(instances):
-            trail.transferred(us, them, moved, site.clock(), action="R")
+            with late(say):
+                trail.transferred(us, Party(title, request.address, True), moved, site.clock(), action="R")
 
     settings = config.receiver
     find_peer = commitment_peers(site)

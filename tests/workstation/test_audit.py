@@ -17,8 +17,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dicom_io.archive import Archive
 from dicom_io.associate import Peer, echo
 from dicom_io.errors import PeerUnreachable
+from dicom_io.query import find_studies
+from dicom_io.retrieve import retrieve
 from dicom_io.send import send
 from dicom_io.tls import Tls, server_context
 from tests.dicom_io.certificates import make
@@ -108,6 +111,34 @@ def test_serve_leaves_a_trail_and_ships_it(tmp_path: Path) -> None:
     transfer = next(line for line in lines if "110104" in line)
     assert sent[0].study_uid in transfer and f'UID="{CT}" NumberOfInstances="3"' in transfer
     assert 'UserID="MODALITY" UserIsRequestor="true" NetworkAccessPointID="127.0.0.1"' in transfer
+
+
+def test_what_others_ask_and_fetch_and_what_comes_again_is_told(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "config.toml").write_text('[receiver]\ncallers = "peers"\nquery = true\n[audit]\n')
+    add_peer(root, KnownPeer("ct", "127.0.0.1", 104, "MODALITY"))
+    sent = write_series(tmp_path / "sent", ramp((3, 8, 8)), grid()).instances
+    with Serving(root, "--interval-s", "0.2") as serving:
+        there = Peer("127.0.0.1", serving.port, "WORKSTATION")
+        assert all(r.accepted for r in send(sent[:2], there, "MODALITY"))
+        assert all(r.accepted for r in send(sent, there, "MODALITY"))
+        assert len(find_studies(there, "MODALITY", study_uid=sent[0].study_uid)) == 1
+        assert retrieve(there, Archive(tmp_path / "got"), sent[0].study_uid, calling="MODALITY").completed == 3
+        assert serving.terminate() == (0, "stopped")
+    lines = (root / "audit.log").read_text(encoding="utf-8").splitlines()
+    # Three associations brought or fetched something, each from a thread of its own.
+    assert sorted(checked(lines)) == sorted(
+        [("110100", "110120"), *[("110104", "")] * 4, ("110112", ""), ("110100", "110121")]
+    )
+    moved = [line for line in lines if "110104" in line]
+    told = sorted(
+        (line.partition('EventActionCode="')[2][0], int(line.partition('NumberOfInstances="')[2].partition('"')[0]))
+        for line in moved
+    )
+    assert told == [("C", 1), ("C", 2), ("R", 2), ("R", 3)]
+    query = next(line for line in lines if "110112" in line)
+    assert 'UserID="MODALITY" UserIsRequestor="true" NetworkAccessPointID="127.0.0.1"' in query
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:

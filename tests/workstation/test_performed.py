@@ -203,6 +203,8 @@ def test_a_site_may_have_it_completed_with_the_record_and_then_nothing_is_billed
     assert step.PerformedProcedureStepStatus == "COMPLETED"
     assert "BillingProcedureStepSequence" not in step
     assert [what for what, _ in ris.heard] == ["create", "set"]
+    ended = next(m for m in steps(command) if m["identity"].endswith("ended"))
+    assert "Performed Procedure Step Status     CS: 'COMPLETED'" in command("outbox", "show", ended["key"]).out
 
 
 def test_answers_that_are_lost_and_a_ris_that_is_away(

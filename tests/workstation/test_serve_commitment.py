@@ -106,6 +106,9 @@ def test_what_the_pacs_has_not_got_is_sent_again_three_times_at_most(
             states.append(entry.state)
         assert states == ["acknowledged", "retrying", "acknowledged", "retrying", "acknowledged"] + ["operator"] * 3
         assert "has not got it" in entry.last_detail
+        listed = {row["identity"]: row["archived"] for row in command("outbox", "list", "--json").json}
+        assert listed[lost.identity] == "no"
+        assert set(listed.values()) == {"no", "no: not asked to commit yet"}
         # An answer to a request that nobody made, or with another reason, sends nothing.
         other = next(m for m in site.outbox.list() if m.message.kind == "dicom" and m.message.key != lost.key)
         reference = Reference("1.2.840.10008.5.1.4.1.1.7", other.message.identity)
@@ -128,6 +131,9 @@ def test_a_destination_that_offers_no_commitment_is_not_asked_with_every_picture
         # Sending decides what rests on it, and sends what follows.
         assert command("outbox", "send", "--json").json["left"] == 0
         assert [p.suffix for p in (root / "outgoing").iterdir()] == [".hl7"]
+        rows = command("outbox", "list", "--json").json
+        assert {row["archived"] for row in rows if row["kind"] == "dicom"} == {"yes: acknowledged"}
+        assert {row["archived"] for row in rows if row["kind"] != "dicom"} == {""}
         site = site_at(root, load_config(root))
         known = site.commitments.offers("pacs")
         assert known is not None and not known[0]
