@@ -5,6 +5,8 @@ from datetime import datetime
 
 from dicom_io.uids import derived
 
+MODEL_NAME = "Independent 3D Workstation"  # Manufacturer's Model Name in all that we make
+
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
@@ -23,7 +25,7 @@ class Stamp:
     institution: str = ""
     performed_step: str = ""
     manufacturer: str = "Independent 3D Workstation project"
-    model_name: str = "Independent 3D Workstation"
+    model_name: str = MODEL_NAME
 
     def uid(self, *parts: str) -> str:
         """A UID for one thing of this session, always the same for the same thing."""

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import pydicom
+from pydicom.errors import InvalidDicomError
+
 from dicom_io.archive import Archive, Shelved
 from dicom_io.capabilities import CLASS_BY_UID
 from dicom_io.errors import NotReadable
 from dicom_io.files import flush_folders
 from dicom_io.seal import file_digest
 from dicom_io.series import files_below, read_instance
+from dicom_io.stamp import MODEL_NAME
 
 Progress = Callable[[int, int], None]
 _AGAIN = "set it aside and send it again"
@@ -133,7 +137,17 @@ def prunable(archive: Archive, before: datetime, held: Collection[str], held_uid
 
 def _is_source(one: Shelved) -> bool:
     known = CLASS_BY_UID.get(one.sop_class_uid)
-    return known is not None and known.role == "source" and not one.derived
+    return known is not None and known.role == "source" and not (one.derived and _ours(one.path))
+
+
+def _ours(path: Path) -> bool:
+    """Whether a derived image is of our making; scanners derive too, and so does a PACS that compresses with loss.
+    One that cannot be read might be."""
+    try:
+        ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["ManufacturerModelName"])
+    except (OSError, InvalidDicomError):
+        return True
+    return str(ds.get("ManufacturerModelName")) == MODEL_NAME
 
 
 def prune(archive: Archive, what: list[Shelved], progress: Progress | None = None) -> int:

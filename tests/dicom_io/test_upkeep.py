@@ -14,6 +14,7 @@ from dicom_io import upkeep
 from dicom_io.archive import Archive
 from dicom_io.errors import InstanceConflict, NotFound
 from dicom_io.quarantine import compared, differences, discard, finish_releases, quarantined, release
+from dicom_io.stamp import MODEL_NAME
 from dicom_io.uids import derived
 from tests.dicom_io.synthetic import grid, image, ramp
 
@@ -171,7 +172,11 @@ def test_only_old_sources_that_nobody_holds_may_go(archive: Archive) -> None:
     study = series.first.study_uid
     made = image(ramp((1, 8, 8))[0], grid(), 0, series="ours")
     made.StudyInstanceUID, made.ImageType = study, ["DERIVED", "SECONDARY"]
+    made.ManufacturerModelName = MODEL_NAME
     (ours,) = archive.keep([made])
+    made = image(ramp((1, 8, 8))[0], grid(), 0, series="of the scanner")
+    made.StudyInstanceUID, made.ImageType = study, ["DERIVED", "SECONDARY"]
+    (theirs,) = archive.keep([made])
     before = now - timedelta(days=30)
     assert upkeep.prunable(archive, before, (), ()) == []  # all of it came today
     for file in (archive.root / "instances").rglob("*.dcm"):
@@ -179,7 +184,7 @@ def test_only_old_sources_that_nobody_holds_may_go(archive: Archive) -> None:
     assert upkeep.prunable(archive, before, {study}, ()) == []
     assert upkeep.prunable(archive, before, (), {series.first.sop_instance_uid}) == []
     going = upkeep.prunable(archive, before, (), ())
-    assert {g.sop_instance_uid for g in going} == {i.sop_instance_uid for i in series.instances}
+    assert {g.sop_instance_uid for g in going} == {i.sop_instance_uid for i in (*series.instances, theirs)}
     assert upkeep.prune(archive, going) == sum(g.size for g in going)
     assert [s.uid for s in archive.all_series()] == [ours.series_uid]
     assert list(upkeep.verify(archive)) == [] and not (archive.files / study / series.uid).exists()

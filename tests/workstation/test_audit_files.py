@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 
+from dicom_io.stamp import MODEL_NAME
 from tests.dicom_io.synthetic import CT, grid, image, ramp, save, write_series
 from tests.workstation.conftest import Answer, Command, SiteAt
 from tests.workstation.samples import DOCUMENTED, SERIES_UID
@@ -96,14 +97,14 @@ def test_wrong_settings_stop_it_before_anything_is_written(
 
 
 def test_what_is_pruned(command: Command, root: Path, tmp_path: Path) -> None:
-    """A study of which nothing is left is deleted; of one with a derived image the source images are."""
+    """A study of which nothing is left is deleted; of one with an image of ours the source images are."""
 
-    def last_is_derived(ds: Dataset, k: int) -> None:
+    def last_is_ours(ds: Dataset, k: int) -> None:
         if k == 3:
-            ds.ImageType = ["DERIVED", "SECONDARY", "AXIAL"]
+            ds.ImageType, ds.ManufacturerModelName = ["DERIVED", "SECONDARY", "AXIAL"], MODEL_NAME
 
     whole = write_series(tmp_path / "whole", ramp((3, 8, 8)), grid())
-    partly = write_series(tmp_path / "partly", ramp((4, 8, 8)), grid(), series="other", change=last_is_derived)
+    partly = write_series(tmp_path / "partly", ramp((4, 8, 8)), grid(), series="other", change=last_is_ours)
     for folder in ("whole", "partly"):
         command("import", tmp_path / folder)
     age(root)
