@@ -10,10 +10,12 @@ from pathlib import Path
 from dicom_io.archive import Archive, Shelved
 from dicom_io.capabilities import CLASS_BY_UID
 from dicom_io.errors import NotReadable
+from dicom_io.files import flush_folders
 from dicom_io.seal import file_digest
-from dicom_io.series import files_below
+from dicom_io.series import files_below, read_instance
 
 Progress = Callable[[int, int], None]
+_AGAIN = "set it aside and send it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +33,16 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that is not as it should be, and what helps."""
+    """Something that is not as it should be, and what helps.
+
+    sop_instance_uid : of its row in the index, empty where it has none. damaged : whether `set_aside` makes room for
+    what is sent again: until then a sender is told that we have it, as the index says.
+    """
 
     path: str
     words: str
+    sop_instance_uid: str = ""
+    damaged: bool = True
 
 
 def status(archive: Archive) -> Status:
@@ -57,14 +65,16 @@ def verify(archive: Archive, progress: Progress | None = None) -> Iterator[Fault
     def look(one: Shelved) -> Fault | None:
         try:
             if one.path.stat().st_size != one.size:
-                return Fault(str(one.path), f"has {one.path.stat().st_size} bytes, not {one.size}; send it again")
-            if file_digest(one.path, one.transfer_syntax_uid) != one.sha256:
-                return Fault(str(one.path), "holds other bytes than were received; send it again")
+                words = f"has {one.path.stat().st_size} bytes, not {one.size}; {_AGAIN}"
+            elif file_digest(one.path, one.transfer_syntax_uid) != one.sha256:
+                words = f"holds other bytes than were received; {_AGAIN}"
+            else:
+                return None
         except FileNotFoundError:
-            return Fault(str(one.path), "is in the index and not on the disk; send it again, then rebuild the index")
+            words = f"is in the index and not on the disk; {_AGAIN}"
         except (OSError, NotReadable) as error:
-            return Fault(str(one.path), f"cannot be read ({error})")
-        return None
+            words = f"cannot be read ({error}); {_AGAIN}"
+        return Fault(str(one.path), words, one.sop_instance_uid)
 
     with ThreadPoolExecutor(4) as pool:  # hashing releases the GIL
         for count, fault in enumerate(pool.map(look, shelved), start=1):
@@ -75,7 +85,29 @@ def verify(archive: Archive, progress: Progress | None = None) -> Iterator[Fault
     known = {one.path for one in shelved}
     for file in files_below(archive.files) if archive.files.exists() else ():
         if file not in known:
-            yield Fault(str(file), "is on the disk and not in the index; rebuild the index")
+            try:
+                read_instance(file)
+            except NotReadable:
+                yield Fault(str(file), f"is no whole instance, and not in the index; {_AGAIN}")
+            else:
+                yield Fault(str(file), "is on the disk and not in the index; rebuild the index", damaged=False)
+
+
+def set_aside(archive: Archive, fault: Fault) -> None:
+    """Takes what is damaged out of the archive, so that it is kept when it is sent again.
+
+    Its file goes into the folder `damaged`: what is left of it may be all that there is. It goes first, so that a crash
+    leaves a row without a file, and nothing that an index made anew would take for good.
+    """
+    path, folder = Path(fault.path), archive.root / "damaged"
+    if path.exists():
+        folder.mkdir(exist_ok=True)
+        taken = sum(1 for _ in folder.glob(f"{path.stem}*"))  # once before, and damaged again
+        path.replace(folder / (f"{path.stem}.{taken}{path.suffix}" if taken else path.name))
+        flush_folders(folder, archive.root)
+        flush_folders(path.parent, archive.files)
+    if fault.sop_instance_uid:
+        archive.forget([fault.sop_instance_uid])
 
 
 def prunable(archive: Archive, before: datetime, held: Collection[str], held_uids: Collection[str]) -> list[Shelved]:

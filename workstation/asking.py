@@ -1,11 +1,11 @@
-"""Asking a peer and fetching from it in the way that its entry names: DIMSE or DICOMweb, for whoever wants a study.
+"""Asking a peer, fetching from it in the way that its entry names (DIMSE or DICOMweb), and sending to it.
 
-Every question and every retrieval leaves its messages in the audit trail here, whoever asked and whatever came of it.
+Every question and every transfer leaves its messages in the audit trail here, whoever asked and whatever came of it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from dicom_io import dicomweb, query
 from dicom_io import retrieve as dimse
 from dicom_io.archive import Archive, Kept
 from dicom_io.capabilities import EXPLICIT_LITTLE, MODALITY_WORKLIST_FIND, STUDY_ROOT_FIND
+from dicom_io.instance import Instance
 from dicom_io.query import FoundInstance, FoundSeries, FoundStudy, Scheduled
 from dicom_io.retrieve import Retrieved
+from dicom_io.send import Sent, send
 from workstation.audit import Moved, Outcome, Party, Question, Trail, by_study, this_machine, trail_of
 from workstation.config import Config
-from workstation.peers import KnownPeer, Way, find_peer
+from workstation.peers import KnownPeer, PeersError, Way, find_peer
 
 # How the conditions of `dicom_io.query` are called in an identifier. Source: PS3.4 C.6.2.1, K.6.1.2.
 _KEYWORDS = {
@@ -113,6 +115,30 @@ class Asked:
             ended.append(done)
             return done
 
+    def give(
+        self, instances: Sequence[Instance], associations: int = 1, progress: Callable[[Sent], None] | None = None
+    ) -> list[Sent]:
+        """Sends instances by C-STORE, whatever the way in which it gives. Raises what `dicom_io.send` raises."""
+        us, them = self._us(), Party(self.known.ae_title, self.known.host, requestor=False)
+        for study in by_study(instances):
+            self.trail.begins(us, them, study, self.clock(), self.person_id)
+        taken: set[str] = set()
+
+        def note(sent: Sent) -> None:
+            if sent.accepted:
+                taken.add(sent.sop_instance_uid)
+            if progress is not None:
+                progress(sent)
+
+        try:
+            return send(instances, self.known.at(self.root), self.calling, note, associations)
+        finally:
+            went = {one.study_uid: one for one in by_study(i for i in instances if i.sop_instance_uid in taken)}
+            for study in by_study(instances):
+                moved = went.get(study.study_uid, replace(study, classes={}))
+                outcome: Outcome = "0" if moved == study else "4"
+                self.trail.transferred(us, them, moved, self.clock(), outcome, action="R", person_id=self.person_id)
+
     def _us(self) -> Party:
         return Party(self.calling, this_machine(), requestor=True)
 
@@ -163,8 +189,10 @@ def asked(
     way: Way | None = None,
     person_id: str = "",
 ) -> Asked:
-    """way : instead of what the peer's entry says. Raises PeersError."""
+    """way : instead of what the peer's entry says. Raises PeersError, also where that is DICOMweb and it has none."""
     known = find_peer(root, name)
+    if way == "web" and not known.url:
+        raise PeersError(f"Peer {name!r} has no url of DICOMweb services; `workstation peers add --url` gives it one.")
     return Asked(known, root, config.ae_title, way or known.retrieve, trail_of(config, root), clock, person_id)
 
 

@@ -532,35 +532,6 @@ def outbox_withdraw(key: Key, why: Why, as_json: Json = False) -> None:
 
 
 @app.command()
-@_example("workstation send sample_data/ct_head 127.0.0.1 11112 -aec WORKSTATION")
-def send(
-    path: Path,
-    host: str,
-    port: Annotated[int, typer.Argument(min=1, max=65535)],
-    calling: Annotated[str, typer.Option("-aet", help="Our AE title.", callback=_ae_title)] = "WORKSTATION",
-    called: Annotated[str, typer.Option("-aec", help="The peer's AE title.", callback=_ae_title)] = "ANY-SCP",
-    associations: Annotated[int, typer.Option(min=1, max=16, help="So many at once.")] = 1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; count the instances.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Send DICOM files by C-STORE. Exit 1 when one was not accepted."""
-    from dicom_io.associate import Peer
-    from dicom_io.send import send as c_store
-    from dicom_io.series import open_series
-
-    instances = [i for series in open_series(path) for i in series.instances]
-    if dry_run:
-        _show(as_json, {"instances": len(instances)}, f"{len(instances)} instances would be sent to {host}:{port}.")
-        return
-    results = c_store(instances, Peer(host, port, called), calling, associations=associations)
-    refused = [f"{r.sop_instance_uid}: {r.detail}" for r in results if not r.accepted]
-    result = {"accepted": len(results) - len(refused), "refused": refused}
-    _show(as_json, result, "\n".join([f"{len(results) - len(refused)} instances accepted.", *refused]))
-    if refused:
-        raise typer.Exit(1)
-
-
-@app.command()
 @_example("workstation presets")
 def presets(as_json: Json = False) -> None:
     """List the transfer-function presets and the windows, with unit, key and source."""
@@ -616,11 +587,15 @@ def serve(
     as_json: Json = False,
 ) -> None:
     """Receive DICOM and HL7, decide, and deliver the outbox until SIGTERM or Ctrl-C."""
+    from workstation import preflight
     from workstation.serve import serve as serve_until_stopped
     from workstation.site import open_site
 
+    site = open_site(_root)
+    for words in preflight.check(site):
+        typer.echo(f"warning: {words}", err=True)
     serve_until_stopped(
-        open_site(_root),
+        site,
         host,
         port,
         ae_title,

@@ -1,4 +1,4 @@
-"""`workstation peers …`, `workstation query` and `workstation retrieve`."""
+"""`workstation peers …`, `workstation query`, `workstation retrieve` and `workstation send`."""
 
 from typing import Annotated, Any, Literal
 
@@ -21,6 +21,7 @@ def add_to(app: typer.Typer) -> None:
     peers.command("echo")(echo)
     app.command()(query)
     app.command()(retrieve)
+    app.command()(send)
 
 
 @example("workstation peers list")
@@ -31,15 +32,15 @@ def list_peers(as_json: Json = False) -> None:
     from workstation.peers import load_peers
 
     rows = [asdict(peer) for peer in load_peers(root())]
-    columns = ["name", "ae_title", "host", "port", "retrieve", "tls", "url"]
-    show(as_json, rows, table([[str(row[c]) for c in columns] for row in rows], columns))
+    columns = ["name", "ae_title", "host", "port", "retrieve", "tls", "addresses", "url"]
+    show(as_json, rows, table([[_cell(row[c]) for c in columns] for row in rows], columns))
 
 
 @example("workstation peers add pacs 10.0.0.5 104 -aec ARCHIVE --retrieve move")
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="One word; a known one is changed.")],
-    host: str,
-    port: Annotated[int, typer.Argument(min=1, max=65535)],
+    host: Annotated[str, typer.Argument(metavar="HOST", help="Its name in the network, or its address.")],
+    port: Annotated[int, typer.Argument(metavar="PORT", min=1, max=65535)],
     called: Annotated[str, typer.Option("-aec", help="Its AE title.", callback=ae_title)],
     how: Annotated[str, typer.Option("--retrieve", help="How it gives what it has: get, move or web.")] = "get",
     address: Annotated[
@@ -47,13 +48,21 @@ def add(
     ] = None,
     url: Annotated[str, typer.Option(help="Root of its DICOMweb services.")] = "",
     tls: Annotated[bool, typer.Option("--tls", help="Call it by TLS.")] = False,
-    authority: Annotated[str, typer.Option(help="PEM file of who signed its certificate; the system's if empty.")] = "",
+    authority: Annotated[
+        str,
+        typer.Option(
+            help="PEM file, in the state folder or absolute, of who signed its certificate; the system's if empty."
+        ),
+    ] = "",
     certificate: Annotated[str, typer.Option(help="PEM file of our own certificate, where it wants one.")] = "",
     key: Annotated[str, typer.Option(help="PEM file of its key.")] = "",
     as_json: Json = False,
 ) -> None:
     """Add a peer, or change it."""
+    from dataclasses import asdict
+
     from workstation.peers import KnownPeer, PeersError, add_peer
+    from workstation.preflight import tls_of
 
     if how not in _WAYS:
         raise typer.BadParameter(f"{how!r} is not one of {', '.join(_WAYS)}", param_hint="--retrieve")
@@ -73,11 +82,13 @@ def add(
         )
     except ValueError as error:
         raise PeersError(f"{error}.") from error
+    for words in tls_of(root(), peer):
+        raise PeersError(f"{words} Names of files that are relative lie in the state folder {root()}.")
     note = note_change("peers", name)
     add_peer(root(), peer)
     where = f"{peer.at(root())}, retrieve by {peer.retrieve}, calls from {', '.join(peer.addresses) or peer.host}"
     note(f"added or changed: {where}")
-    show(as_json, {"name": name}, f"{name}: {peer.at(root())}.")
+    show(as_json, asdict(peer), f"{name}: {peer.at(root())}.")
 
 
 @example("workstation peers remove pacs")
@@ -93,7 +104,7 @@ def remove(name: Name, as_json: Json = False) -> None:
 
 @example("workstation peers echo pacs")
 def echo(
-    name: Annotated[str, typer.Argument(metavar="[PEER]", help="All peers if none is named.")] = "",
+    name: Annotated[str, typer.Argument(metavar="PEER", help="All peers if none is named.")] = "",
     as_json: Json = False,
 ) -> None:
     """Ask a peer, or every one, whether it is there (C-ECHO). Exit 1 when one is not."""
@@ -115,14 +126,38 @@ def echo(
         raise typer.Exit(1)
 
 
+def _dates(text: str) -> str:
+    """An option's value if it is a date or a range of dates as DICOM has them (PS3.5 6.2, DA); misuse otherwise."""
+    from datetime import datetime
+
+    days = [day for day in text.split("-") if day] if text.count("-") <= 1 else [text]
+    try:
+        for day in days:
+            datetime.strptime(day, "%Y%m%d")
+            if len(day) != 8:
+                raise ValueError
+    except ValueError:
+        days = []
+    if text and not days:
+        raise typer.BadParameter(f"{text!r} is neither YYYYMMDD nor a range of these, as 20260101-20260131, 20260101-")
+    return text
+
+
+def _upper(text: str) -> str:
+    """As code strings are written in DICOM (PS3.5 6.2, CS)."""
+    return text.upper()
+
+
 @example("workstation query pacs --patient-id 4711 --dates 20260101- --modality CT")
 def query(
     name: Name,
     patient_id: Annotated[str, typer.Option(help="The patient's ID.")] = "",
     patient_name: Annotated[str, typer.Option(help="Family^Given, with * and ? for what is not known.")] = "",
     accession: Annotated[str, typer.Option(help="The accession number.")] = "",
-    dates: Annotated[str, typer.Option(help="YYYYMMDD, or a range with a hyphen, open at either end.")] = "",
-    modality: Annotated[str, typer.Option(help="Only studies with this modality.")] = "",
+    dates: Annotated[
+        str, typer.Option(help="YYYYMMDD, or a range with a hyphen, open at either end.", callback=_dates)
+    ] = "",
+    modality: Annotated[str, typer.Option(help="Only studies with this modality.", callback=_upper)] = "",
     study: Annotated[str, typer.Option(metavar="UID", help="List the series of this study.")] = "",
     series: Annotated[str, typer.Option(metavar="UID", help="With --study: list the instances of this series.")] = "",
     worklist: Annotated[bool, typer.Option("--worklist", help="Ask for scheduled procedure steps instead.")] = False,
@@ -170,7 +205,8 @@ def retrieve(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Fetch nothing; list what would come.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Fetch from a peer (C-GET, or C-MOVE to a running `serve`). Exit 1 when not all came."""
+    """Fetch from a peer (C-GET, or C-MOVE to a running `serve`). Exit 1 when not all came, or there was nothing."""
+    from dicom_io.errors import NotFound
     from workstation.asking import asked
     from workstation.site import open_site
 
@@ -181,6 +217,8 @@ def retrieve(
     if dry_run:
         wanted = [s for s in peer.series(study) if not series or s.series_uid in series]
         rows = [{"series_uid": s.series_uid, "modality": s.modality, "instances": s.instances} for s in wanted]
+        if not wanted:
+            raise NotFound(_NOTHING.format(name=name, study=study))
         columns = ["series", "modality", "instances"]
         show(as_json, rows, table([[_cell(v) for v in row.values()] for row in rows], columns))
         return
@@ -190,6 +228,8 @@ def retrieve(
         bar(f"{done} of {of} instances", done / of)
 
     got = peer.fetch(site.archive, study, series or (), instance or (), progress=progress)
+    if got.whole and not got.completed:
+        raise NotFound(_NOTHING.format(name=name, study=study))
     if got.whole and not instance:
         site.arrivals.whole(series or site.archive.series_of(study), site.clock())
     result = {
@@ -198,12 +238,69 @@ def retrieve(
         "warnings": got.warnings,
         "problems": list(got.problems),
     }
-    show(as_json, result, "\n".join([f"{got.completed} instances came, {got.failed} did not.", *got.problems]))
+    text = [f"{got.completed} instances came, {got.failed} did not.", *got.problems]
+    if got.failed and peer.way == "move":
+        text.append(f"By C-MOVE they go where {name} believes {site.config.ae_title} is; `serve` has to run there.")
+    show(as_json, result, "\n".join(text))
     if not got.whole:
+        raise typer.Exit(1)
+
+
+_NOTHING = "{name} has nothing of that in study {study}; `workstation query {name} --study {study}` lists what it has."
+
+
+@example("workstation send sample_data/ct_head pacs")
+def send(
+    source: Annotated[str, typer.Argument(metavar="SERIES|PATH", help="A file, a folder or a Series Instance UID.")],
+    to: Annotated[str, typer.Argument(metavar="PEER|HOST", help="The name of a peer; or a host, with its port.")],
+    port: Annotated[int | None, typer.Argument(metavar="PORT", min=1, max=65535)] = None,
+    calling: Annotated[
+        str | None, typer.Option("-aet", help="Our AE title; the settings' by default.", callback=ae_title)
+    ] = None,
+    called: Annotated[
+        str | None, typer.Option("-aec", help="The AE title of a host; ANY-SCP by default.", callback=ae_title)
+    ] = None,
+    associations: Annotated[int, typer.Option(min=1, max=16, help="So many at once.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing; count the instances.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send DICOM instances by C-STORE to a peer, or to a host and port. Exit 1 when one was not accepted."""
+    from workstation.asking import Asked
+    from workstation.audit import trail_of
+    from workstation.config import load_config
+    from workstation.inspection import NothingFound, found_at
+    from workstation.peers import KnownPeer, find_peer
+    from workstation.site import local_clock
+
+    if port is None and called is not None:
+        raise typer.BadParameter("a peer has an AE title of its own; give host and port with -aec", param_hint="-aec")
+    config = load_config(root())
+    known = find_peer(root(), to) if port is None else KnownPeer("host", to, port, called or "ANY-SCP")
+    instances = [i for series in found_at(source, root()).series for i in series.instances]
+    if not instances:
+        raise NothingFound(f"{source}: no DICOM instance found.")
+    if dry_run:
+        text = f"{len(instances)} instances would be sent to {known.at(root())}."
+        show(as_json, {"instances": len(instances)}, text)
+        return
+    trail, bar, done = trail_of(config, root()), progress_bar(), iter(range(1, len(instances) + 1))
+    peer = Asked(known, root(), calling or config.ae_title, known.retrieve, trail, local_clock, account())
+
+    def progress(_: object) -> None:
+        count = next(done)
+        bar(f"{count} of {len(instances)} instances", count / len(instances))
+
+    results = peer.give(instances, associations, progress)
+    refused = [f"{r.sop_instance_uid}: {r.detail}" for r in results if not r.accepted]
+    result = {"accepted": len(results) - len(refused), "refused": refused}
+    show(as_json, result, "\n".join([f"{len(results) - len(refused)} instances accepted.", *refused]))
+    if refused:
         raise typer.Exit(1)
 
 
 def _cell(value: object) -> str:
     if isinstance(value, tuple):
         return "\\".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "" if value is None else str(value)

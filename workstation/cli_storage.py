@@ -44,16 +44,31 @@ def status(as_json: Json = False) -> None:
     show(as_json, found, "\n".join(f"{name:12} {value}" for name, value in words.items()))
 
 
-@example("workstation storage verify")
-def verify(as_json: Json = False) -> None:
-    """Read every file and compare it with the index. Exit 1 when something is not as it should be."""
+@example("workstation storage verify --set-aside")
+def verify(
+    aside: Annotated[
+        bool,
+        typer.Option("--set-aside", help="Take what is damaged out of the archive, so that it can be sent again."),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Read every file and compare it with the index. Exit 1 when something is not as it should be.
+
+    What is set aside lies in the folder `damaged` of the state folder.
+    """
+    from dicom_io.upkeep import set_aside
     from dicom_io.upkeep import verify as look
     from workstation.site import open_site
 
-    bar = progress_bar()
-    faults = list(look(open_site(root()).archive, lambda done, of: bar(f"{done} of {of} instances", done / of)))
-    rows = [{"path": fault.path, "fault": fault.words} for fault in faults]
-    show(as_json, rows, "\n".join(f"{f.path}: {f.words}." for f in faults) or "Every instance is as it was received.")
+    archive, bar = open_site(root()).archive, progress_bar()
+    faults = list(look(archive, lambda done, of: bar(f"{done} of {of} instances", done / of)))
+    moved = [fault for fault in faults if aside and fault.damaged]
+    for fault in moved:
+        set_aside(archive, fault)
+    rows = [{"path": fault.path, "fault": fault.words, "set_aside": fault in moved} for fault in faults]
+    text = [f"{f.path}: {f.words}." for f in faults] or ["Every instance is as it was received."]
+    text += [f"{len(moved)} are set aside in {archive.root / 'damaged'}; send them again."] if moved else []
+    show(as_json, rows, "\n".join(text))
     if faults:
         raise typer.Exit(1)
 
@@ -77,7 +92,7 @@ def rebuild_index(as_json: Json = False) -> None:
 
 @example("workstation storage prune --keep-days 90 --dry-run")
 def prune(
-    keep_days: Annotated[float, typer.Option(help="What came within so many days stays.", min=0)],
+    keep_days: Annotated[float, typer.Option(help="What came within so many days stays.", min=0, max=36500)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Remove nothing; say what would go.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -186,7 +201,7 @@ def release(name: Name, as_json: Json = False) -> None:
 
 @example("workstation quarantine discard --same --dry-run")
 def discard(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="As `workstation quarantine list` shows it.")] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `workstation quarantine list` shows it.")] = "",
     same: Annotated[
         bool, typer.Option("--same", help="All that hold the same content as the kept one, encoded otherwise.")
     ] = False,
@@ -206,11 +221,12 @@ def discard(
     if same:
         found = compared(archive, lambda done, of: bar(f"{done} of {of} compared", done / of))
         going = [one.name for one, how in found if how == "same"]
-    for one in () if dry_run else going:
+    for one in going:
         known = []
         with suppress(NotReadable):  # half a file is nobody's
             known.append(header(archive, one))
-        delete(archive, one)
-        _note(site, known, "D")
+        if not dry_run:
+            delete(archive, one)
+            _note(site, known, "D")
     verb = "would be deleted" if dry_run else "is deleted" if name else "are deleted"
     show(as_json, {"names": going, "deleted": not dry_run}, f"{name or len(going)} {verb}.")

@@ -443,8 +443,10 @@ def load_config(root: Path, environment: Mapping[str, str] | None = None) -> Con
     path = root / "config.toml"
     try:
         said = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: no TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: byte {error.start} is no UTF-8; save it as that.") from error
     names = []
     for name, text in sorted((os.environ if environment is None else environment).items()):
         if name.startswith(_PREFIX):

@@ -20,6 +20,7 @@ _COUNTS = {
     "associations_aborted": "Associations that broke, or that we aborted.",
     "connections_failed": "Connections on which no association request came, or no TLS.",
 }
+_WAITING = ("queued", "retrying", "operator")  # of `outbox.State`, those that are not done
 
 
 class Watched(Protocol):
@@ -85,11 +86,18 @@ def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
     free = float(shutil.disk_usage(site.root).free)
     found.append(Metric("workstation_disk_free_bytes", "gauge", "Space left on the disk of the archive.", {"": free}))
     try:
-        states = Counter((entry.message.destination, entry.state) for entry in site.outbox.waiting())
+        # Zeros are said as well: an alert cannot tell a number that is not there from a monitor that is not.
+        states = Counter({(d.name, state): 0 for d in site.config.destinations for state in _WAITING})
+        states.update((entry.message.destination, entry.state) for entry in site.outbox.waiting())
         due = len(site.casebook.due())
     except DatabaseFailed:
         return found
-    labels = {f'destination="{where}",state="{state}"': float(n) for (where, state), n in sorted(states.items())}
+    labels = {f'destination="{_quoted(to)}",state="{state}"': float(n) for (to, state), n in sorted(states.items())}
     found.append(Metric("workstation_outbox_messages", "gauge", "Messages that are not delivered yet.", labels))
     found.append(Metric("workstation_accessions_due", "gauge", "Accessions that are to be decided.", {"": float(due)}))
     return found
+
+
+def _quoted(text: str) -> str:
+    """A label's value. Source: Prometheus text exposition format 0.0.4."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -93,8 +93,8 @@ def destination(**changes: object) -> str:
         (destination(kind="mllp"), ["destinations[0]", "images do not travel over MLLP"]),
         (destination(takes=["charges"]), ["destinations[0]", "charges do not travel over DICOM"]),
         (f"{destination()}\n{destination()}", ["same name"]),
-        ("policy = ", ["Invalid value"]),
-        (b'station_name = "\xff"', ["utf-8"]),
+        ("policy = ", ["no TOML", "Invalid value"]),
+        (b'station_name = "\xff"', ["UTF-8"]),
     ],
 )
 def test_an_error_names_file_and_key(tmp_path: Path, text: str | bytes, words: list[str]) -> None:

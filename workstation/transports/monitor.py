@@ -21,7 +21,7 @@ class Metric:
     def text(self) -> str:
         lines = [f"# HELP {self.name} {self.help}", f"# TYPE {self.name} {self.kind}"]
         lines += [
-            f"{self.name}{'{' + labels + '}' if labels else ''} {value:g}" for labels, value in self.samples.items()
+            f"{self.name}{'{' + labels + '}' if labels else ''} {value:.17g}" for labels, value in self.samples.items()
         ]
         return "\n".join(lines) + "\n"
 
