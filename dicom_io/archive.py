@@ -40,7 +40,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from dicom_io.database import open_database, unflushed
 from dicom_io.errors import ClassMismatch, InstanceConflict, NotFound, NotReadable
-from dicom_io.files import alive, boot, copy_part10, flush, flush_folders, held_by, place
+from dicom_io.files import alive, boot, copy_part10, flush, flush_folders, held_by, names_with_files, place
 from dicom_io.instance import Instance
 from dicom_io.scanning import batches, read_all
 from dicom_io.seal import file_digest
@@ -132,6 +132,7 @@ class Archive:
         self._database = database or open_database(root / "workstation.db")
         _METADATA.create_all(self._database)
         self._rows = unflushed(self._database)
+        self._names_with_files = names_with_files(root)
         self._flushed: set[Path] = set()
 
     # Coming in
@@ -209,7 +210,7 @@ class Archive:
                 outcomes.append(Kept(replace(one.instance, path=str(target)), "same" if known else "new"))
             for _, target, _ in fresh:
                 flush(target)
-            for folder in dict.fromkeys(target.parent for _, target, _ in fresh):
+            for folder in dict.fromkeys(target.parent for _, target, _ in fresh if not self._names_with_files):
                 # Folders above it are flushed once: what else may be in them has been by whoever put it there.
                 flush_folders(folder, folder if folder in self._flushed else self.files)
                 self._flushed.add(folder)

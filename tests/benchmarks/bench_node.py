@@ -5,9 +5,10 @@ DCMTK's storescp and Orthanc, with the same senders in one run: MB/s, instances/
 bits, written for the purpose. We are `workstation serve` as it is, with all of its processes. Senders are DCMTK's
 storescu, one process for each association, with PDUs of 128 KB. DCMTK and Orthanc wait for each other's delayed
 acknowledgements on a loopback unless TCP_NODELAY is set for both ends, which is done here; `--as-installed` measures
-without. Medians; the order of the receivers changes with each turn. Beside it, the disk's own speed: writing and
-flushing the same files, one after the other. None of the other three flushes what it acknowledges; `storescp flushed`
-is DCMTK's made to flush each file when it closes it (`flushing.c`, where there is a C compiler).
+without. Medians; the order of the receivers changes with each turn, and nothing is deleted before the end: for a minute
+after many files are deleted, ext4 searches long for a place for each new one. Beside it, the disk's own speed: writing
+and flushing the same files, one after the other. None of the other three flushes what it acknowledges; `storescp
+flushed` is DCMTK's made to flush each file when it closes it (`flushing.c`, where there is a C compiler).
 """
 
 import argparse
@@ -146,22 +147,20 @@ def main() -> None:
             folder = top / kind
             size = write(folder, count, rows, kind)
             files = sorted(folder.iterdir())
-            flushed = disk(files, top / "disk")
-            shutil.rmtree(top / "disk")
+            flushed = disk(files, top / f"disk {kind}")
             print(f"{kind}: {count} instances, {size / 1e6:.0f} MB; disk alone {size / 1e6 / flushed:.0f} MB/s")
             for associations in (1, 4):
                 parts = [files[n::associations] for n in range(associations)]
                 took: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
                 for turn in range(given.times):
                     for name in names[turn % len(names) :] + names[: turn % len(names)]:
-                        store = top / "store"
+                        store = top / f"{kind} {associations} {turn} {name}"
                         with receiver(name, store) as (peer, pid):
                             busy, start = processor_s(pid), time.perf_counter()
                             send(peer, parts)
                             took[name].append((time.perf_counter() - start, processor_s(pid) - busy))
                         if name == "workstation":
                             assert sum(len(s.instances) for s in Archive(store).all_series()) == count
-                        shutil.rmtree(store)
                 ours = statistics.median(t for t, _ in took["workstation"]) if "workstation" in took else 0.0
                 for name in names:
                     seconds = statistics.median(t for t, _ in took[name])

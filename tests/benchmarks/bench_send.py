@@ -7,7 +7,6 @@ association each, and ours with four. TCP_NODELAY is set for DCMTK. Medians, in 
 
 import argparse
 import os
-import shutil
 import statistics
 import tempfile
 import time
@@ -62,11 +61,10 @@ def main() -> None:
             for turn in range(given.times):
                 names = list(senders)
                 for name in names[turn % len(names) :] + names[: turn % len(names)]:
-                    with receiver("storescp", top / "store") as (peer, _):
+                    with receiver("storescp", top / f"{kind} {turn} {name}") as (peer, _):
                         start = time.perf_counter()
                         senders[name](peer)
                         took[name].append(time.perf_counter() - start)
-                    shutil.rmtree(top / "store")
             print(f"{kind}: {count} instances, {size / 1e6:.0f} MB")
             fastest = statistics.median(took["workstation"])
             for name, times in took.items():
