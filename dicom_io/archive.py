@@ -203,6 +203,11 @@ class Archive:
                     if held != one.digest:
                         outcomes.append(self._conflict(one.spooled, uid, one.digest))
                         continue
+                    if known is not None and self._is_cut_short(uid, target):
+                        # Damaged since it was kept: what comes again takes its place, as if it came for the first time.
+                        one.spooled.replace(target)
+                        self.forget([uid])
+                        known = None
                 if known is None:
                     fresh.append(
                         (len(outcomes), target, _row(one.instance, relative, target.stat().st_size, one.digest))
@@ -466,6 +471,14 @@ class Archive:
             return connection.execute(
                 select(_INSTANCE.c.sha256).where(_INSTANCE.c.sop_instance_uid == uid)
             ).scalar_one_or_none()
+
+    def _is_cut_short(self, uid: str, target: Path) -> bool:
+        """Whether a kept file has another length than when it was kept. Its bytes are looked at by `upkeep.verify`."""
+        with self._database.connect() as connection:
+            size = connection.execute(
+                select(_INSTANCE.c.size).where(_INSTANCE.c.sop_instance_uid == uid)
+            ).scalar_one_or_none()
+        return size is not None and target.stat().st_size != size
 
     def _index(self, rows: Sequence[dict[str, object]]) -> list[str]:
         """Adds rows; returns the digests that are in the index then, which are others where somebody was faster."""

@@ -16,8 +16,8 @@ from dicom_io.query import CANCELLED
 from dicom_io.uids import checked
 from dicom_io.upper_layer import Context
 
-# PS3.4 C.4.2.1.5: some of the sub-operations failed.
-_SOME_FAILED = 0xB000
+# PS3.4 C.4.2.1.5: some of the sub-operations failed; the move destination is unknown.
+_SOME_FAILED, _DESTINATION_UNKNOWN = 0xB000, 0xA801
 # Of a data set that comes by C-GET.
 _MOST_BYTES = 8 << 30
 
@@ -179,6 +179,11 @@ def _progress_of(answer: Answer, before: _SubOperations, service: str, peer: Pee
     refused = not answer.pending and code not in (SUCCESS, CANCELLED, _SOME_FAILED)
     if refused and not before.done and not said.failed:
         # A failure after some have come still counts what went.
+        if code == _DESTINATION_UNKNOWN:
+            raise QueryFailed(
+                f"{peer} refused {service}: {answer}. It knows no address for the AE title that it is to send to; its "
+                "administrator enters that, with this machine's address and port."
+            )
         raise QueryFailed(f"{peer} refused {service}: {answer}.")
     if code in (SUCCESS, CANCELLED) and said.completed is None:
         rest = before.remaining if code == SUCCESS else 0

@@ -641,6 +641,12 @@ def warm(as_json: Json = False) -> None:
     _show(as_json, {"seconds": round(seconds, 1)}, f"Rendering kernels are compiled ({seconds:.1f} s).")
 
 
+_DAMAGED = (
+    " It is damaged. Stop everything that uses it and put its newest backup in its place. Without one, move it away and"
+    " run `workstation storage rebuild-index`: the index comes again from the files; journal, cases and outbox are gone."
+)
+
+
 def main() -> None:
     """Entry point: our own errors become one sentence and exit 1; a traceback is a defect of ours."""
     try:
@@ -650,7 +656,9 @@ def main() -> None:
 
         if isinstance(error, DatabaseFailed):
             # Without the statement and its values, which may be a patient's.
-            typer.echo(f"error: the database {_root / 'workstation.db'}: {error.orig}.", err=True)
+            said = str(error.orig)
+            advice = _DAMAGED if "not a database" in said or "malformed" in said else ""
+            typer.echo(f"error: the database {_root / 'workstation.db'}: {said}.{advice}", err=True)
         elif isinstance(error, _our_errors()):
             typer.echo(f"error: {error}", err=True)
         else:

@@ -85,6 +85,8 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
     """Opens (and makes, the first time) the state folder. Raises ConfigError for wrong settings."""
     root = root.absolute()
     settings = config or load_config(root)
+    # Patients' data: nobody else's to read, unless whoever makes the folder beforehand wants that.
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = open_database(root / "workstation.db")
     outbox, archive = Outbox(database), Archive(root, database)
     finish_releases(archive)

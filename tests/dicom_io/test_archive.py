@@ -208,6 +208,17 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert len(archive.all_series()) == 1
 
 
+def test_a_file_that_was_cut_since_is_mended_by_what_comes_again(archive: Archive, tmp_path: Path) -> None:
+    data = file_of(slices(1)[0], tmp_path)
+    kept = archive.admit(spooled(archive, data))
+    path = Path(kept.instance.path)
+    os.truncate(path, len(data) - 100)
+    assert archive.admit(spooled(archive, data)).news == "new"
+    assert path.read_bytes() == data
+    assert archive.admit(spooled(archive, data)).news == "same"
+    assert len(archive.all_series()[0].instances) == 1 and everything(archive)["spool"] == []
+
+
 def test_sweep_takes_what_the_dead_left_and_nothing_else(archive: Archive) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()

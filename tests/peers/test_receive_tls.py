@@ -6,6 +6,7 @@ import pytest
 
 from dicom_io.archive import Archive
 from dicom_io.associate import Peer, echo
+from dicom_io.errors import PeerUnreachable
 from dicom_io.receive import Receiver
 from dicom_io.send import send
 from dicom_io.tls import Tls, server_context
@@ -45,3 +46,11 @@ def test_we_send_to_storescp(tmp_path: Path, made: tuple[Certificate, Certificat
         echo(peer)
         assert all(r.accepted for r in send(sent.instances, peer))
     assert len(list((tmp_path / "theirs").iterdir())) == 4
+
+
+def test_a_tls_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    missing = str(tmp_path / "nowhere.pem")
+    with pytest.raises(PeerUnreachable, match=r"TLS files cannot be used.*nowhere\.pem"):
+        echo(Peer("127.0.0.1", 1, "PACS", Tls(authority=missing)))
+    with pytest.raises(OSError, match=r"nowhere\.pem"):
+        server_context(Tls(certificate=missing, key=missing))

@@ -672,3 +672,18 @@ class TestVolumes:
         assert command(*words).code == 1
         done = command(*words, "--bridge-gaps", "--json").json
         assert command("verify", done["sr"]["path"]).code == 0
+
+
+def test_a_damaged_database_is_said_with_what_to_do(command: Command, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "workstation.db").write_bytes(b"this is no database at all, however long it is" * 100)
+    answer = command("list")
+    assert answer.code == 1
+    assert "is damaged" in answer.err and "rebuild-index" in answer.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such permissions there")
+def test_the_state_folder_is_its_owners_alone(command: Command, tmp_path: Path) -> None:
+    command("list")
+    assert (tmp_path / "root").stat().st_mode & 0o077 == 0
