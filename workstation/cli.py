@@ -643,7 +643,7 @@ def warm(as_json: Json = False) -> None:
 
 _DAMAGED = (
     " It is damaged. Stop everything that uses it and put its newest backup in its place. Without one, move it away and"
-    " run `workstation storage rebuild-index`: the index comes again from the files; journal, cases and outbox are gone."
+    " run `workstation storage rebuild-index`: the index comes again from the files; cases and outbox are gone."
 )
 
 
