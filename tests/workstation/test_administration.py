@@ -98,8 +98,8 @@ def test_what_a_peer_has_not_got(command: Command, root: Path, tmp_path: Path) -
 
 
 def test_what_is_damaged_can_be_sent_again_once_it_is_set_aside(command: Command, root: Path, tmp_path: Path) -> None:
-    """What has another length is mended by what comes again. Of what has not, the index says that we have it, and so does
-    the answer to whoever sends it, until it is set aside."""
+    """What has another length is mended by what comes again. Of what has not, the index says that we have it, and so
+    does the answer to whoever sends it, until it is set aside."""
     write_series(tmp_path / "in", ramp((5, 8, 8)), grid())
     command("import", tmp_path / "in")
     short, rotten, gone, whole, stray = sorted((root / "instances").rglob("*.dcm"))
