@@ -208,7 +208,8 @@ def doubt(evidence: Evidence, journal: Journal, device_uid: str) -> str:
 
 def _entry(row: Any) -> Entry:
     act = Act(datetime.fromisoformat(row.at), row.person, row.role, row.kind, row.detail)
-    return Entry(row.number, act, row.hash)
+    # Python reads a time with any character between day and hour. One that we did not write so was changed.
+    return Entry(row.number, act, row.hash if act.at.isoformat() == row.at else "")
 
 
 def _chain_old_events(connection: Connection) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 from pydicom.dataset import Dataset
@@ -176,12 +176,15 @@ def test_one_changed_byte_is_found(
     shutil.rmtree(root.parent)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+)
 @given(
     column=st.sampled_from(["at", "person", "role", "kind", "detail", "hash"]),
     number=st.integers(0, 7),
     part=st.floats(0.0, 1.0, exclude_max=True),
 )
+@example(column="at", number=0, part=0.404)  # the T between day and hour
 def test_one_changed_character_of_the_journal_is_found(
     kept: Path, tmp_path_factory: pytest.TempPathFactory, site_at: SiteAt, column: str, number: int, part: float
 ) -> None:
