@@ -5,6 +5,7 @@ decided, the destination says. Once completed it can no longer change: later cor
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 
 from pydicom.dataset import Dataset
@@ -48,22 +49,17 @@ def step_messages(
     uid = performed_step(evidence.session_uid or record.session)
     times = [act.at for act in evidence.acts] or [record.at]
     read = cache(header)
-    messages = []
+    messages: list[Message] = []
 
     def tell(destination: str, what: str, make: Callable[[], Dataset]) -> None:
-        message = Message(destination, "step", f"{uid} {what}", evidence.accession, body=b"\0")
+        message = Message(destination, "step", f"{uid} {what}", evidence.accession)
         if not queued(message.key):
-            body = encoded(make(), EXPLICIT_LITTLE)
-            messages.append(Message(destination, "step", message.identity, evidence.accession, body=body))
+            messages.append(replace(message, body=encoded(make(), EXPLICIT_LITTLE)))
 
     for destination in config.destinations:
         if destination.kind != "mpps":
             continue
-        tell(
-            destination.name,
-            BEGUN,
-            lambda: begun(evidence, read(), source(read()), min(times), config.ae_title),
-        )
+        tell(destination.name, BEGUN, lambda: begun(evidence, read(), source(read()), min(times), config.ae_title))
         if destination.completed_when == "recorded" or state in ("charged", "denied"):
             tell(destination.name, ENDED, lambda: ended(evidence, _itself(record), max(times), _billed(decision)))
     return tuple(messages)
@@ -84,4 +80,4 @@ def _itself(record: Record) -> ImageReference:
 
 def _billed(decision: Decision) -> Sequence[tuple[str, str]]:
     codes = dict.fromkeys(line.code for line in decision.lines) if decision.disposition == "release" else ()
-    return [(code, _WORDS[code]) for code in codes]
+    return [(code, _WORDS.get(code, "3D post-processing")) for code in codes]
