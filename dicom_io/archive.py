@@ -5,6 +5,7 @@ A file is complete on the disk, under its final name and in the index before any
 
 import contextlib
 import errno
+import functools
 import itertools
 import json
 import os
@@ -132,8 +133,11 @@ class Archive:
         self._database = database or open_database(root / "workstation.db")
         _METADATA.create_all(self._database)
         self._rows = unflushed(self._database)
-        self._names_with_files = names_with_files(root)
         self._flushed: set[Path] = set()
+
+    @functools.cached_property
+    def _names_with_files(self) -> bool:
+        return names_with_files(self.root)
 
     # Coming in
 
@@ -198,12 +202,12 @@ class Archive:
                 target = self.files / relative
                 known = None
                 if not place(one.spooled, target):
-                    known = self.known_digest(uid)
+                    known, size = self._as_kept(uid)
                     held = known or held_by(target, one.spooled)
                     if held != one.digest:
                         outcomes.append(self._conflict(one.spooled, uid, one.digest))
                         continue
-                    if known is not None and self._is_cut_short(uid, target):
+                    if known is not None and target.stat().st_size != size:
                         # Damaged since it was kept: what comes again takes its place, as if it came for the first time.
                         one.spooled.replace(target)
                         self.forget([uid])
@@ -467,18 +471,14 @@ class Archive:
 
     def known_digest(self, uid: str) -> str | None:
         """`file_digest` of an instance as it was when it was kept; None when it is in no index."""
-        with self._database.connect() as connection:
-            return connection.execute(
-                select(_INSTANCE.c.sha256).where(_INSTANCE.c.sop_instance_uid == uid)
-            ).scalar_one_or_none()
+        return self._as_kept(uid)[0]
 
-    def _is_cut_short(self, uid: str, target: Path) -> bool:
-        """Whether a kept file has another length than when it was kept. Its bytes are looked at by `upkeep.verify`."""
+    def _as_kept(self, uid: str) -> tuple[str | None, int]:
+        """(digest, bytes of its file) of an instance as it was when it was kept; None when it is in no index."""
         with self._database.connect() as connection:
-            size = connection.execute(
-                select(_INSTANCE.c.size).where(_INSTANCE.c.sop_instance_uid == uid)
-            ).scalar_one_or_none()
-        return size is not None and target.stat().st_size != size
+            query = select(_INSTANCE.c.sha256, _INSTANCE.c.size).where(_INSTANCE.c.sop_instance_uid == uid)
+            row = connection.execute(query).first()
+        return (None, 0) if row is None else (row.sha256, row.size)
 
     def _index(self, rows: Sequence[dict[str, object]]) -> list[str]:
         """Adds rows; returns the digests that are in the index then, which are others where somebody was faster."""

@@ -16,7 +16,7 @@ from pynetdicom.pdu import A_ASSOCIATE_AC, A_ASSOCIATE_RQ
 from pynetdicom.pdu_primitives import A_ASSOCIATE, SCP_SCU_RoleSelectionNegotiation
 from pynetdicom.presentation import build_context, build_role
 
-from dicom_io.capabilities import EXPLICIT_LITTLE, IMPLICIT_LITTLE, VERIFICATION
+from dicom_io.capabilities import PLAIN, VERIFICATION
 from dicom_io.commands import (
     ANSWER,
     C_CANCEL,
@@ -50,8 +50,6 @@ from dicom_io.upper_layer import (
 # Seconds to wait for a connection, for the answer to an association request, for the next message on it (a PACS may
 # fetch from tape before it answers), and for a peer that has begun to send, or to take what it is sent.
 CONNECT_S, ACCEPT_S, ANSWER_S, STALL_S = 15.0, 30.0, 120.0, 60.0
-
-PLAIN = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
 
 # PS3.8 Table 9-21: (source, reason) of a rejection, for people.
 _REASONS = {
@@ -132,7 +130,7 @@ class Association:
         self.peer, self.provided = peer, provided
         self._socket, self._connection = transport, connection
         self._pieces = pieces if pieces is not None else connection.pieces()
-        self._on_request = on_request or _not_here
+        self._on_request = on_request or unexpected
         self._message_id = self._asked_in = 0
         self._due = False
         self.open = True
@@ -378,8 +376,8 @@ def echo(peer: Peer, calling: str = "WORKSTATION") -> None:
             raise PeerUnreachable(f"{peer} does not answer C-ECHO: {answer}.")
 
 
-def _not_here(command: Command, context: Context, context_id: int, pieces: Pieces) -> bytes:
-    """Answers a request that nobody expects on an association of ours."""
+def unexpected(command: Command, context: Context, context_id: int, pieces: Pieces) -> bytes:
+    """Answers a request that nobody expects: an `OnRequest`, and what others fall back on."""
     if command.has_data_set:
         half(pieces, command=False)
     return answer_to(command, UNRECOGNIZED_OPERATION)

@@ -55,6 +55,8 @@ IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
+# What every peer takes, and in what all but images goes.
+PLAIN = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
 
 # PS3.5 Section 10 and Annex A.4: name by UID, in the order in which we accept them.
 TRANSFER_SYNTAXES: dict[str, str] = {
@@ -131,5 +133,5 @@ def class_name(uid: str) -> str:
 def syntaxes_for(storage_class: StorageClass) -> tuple[str, ...]:
     """Transfer syntaxes we accept for a class: documents hold no pixels, so no image compression."""
     if storage_class.role == "document":
-        return (EXPLICIT_LITTLE, IMPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG)
+        return (*PLAIN, DEFLATED, EXPLICIT_BIG)
     return tuple(TRANSFER_SYNTAXES)

@@ -21,6 +21,9 @@ PROCESSING_FAILURE = 0x0110
 
 # PS3.7 C.1: more answers follow (the second: an optional key is not supported).
 PENDING = (0xFF00, 0xFF01)
+# PS3.4 C.4.1.1.4 and C.4.2.1.5: it stopped because it was asked to; some of the sub-operations failed; nobody knows
+# where the destination of a C-MOVE is.
+CANCELLED, SOME_FAILED, DESTINATION_UNKNOWN = 0xFE00, 0xB000, 0xA801
 
 _CLASS, _REQUESTED_CLASS, _FIELD, _ID, _ANSWERED = 0x0002, 0x0003, 0x0100, 0x0110, 0x0120
 _DESTINATION, _PRIORITY, _SET_TYPE, _STATUS, _COMMENT, _ERROR = 0x0600, 0x0700, 0x0800, 0x0900, 0x0902, 0x0903

@@ -15,7 +15,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.pixels import pixel_array
 
-from dicom_io.capabilities import EXPLICIT_LITTLE, IMPLICIT_LITTLE, NATIVE_SYNTAXES
+from dicom_io.capabilities import IMPLICIT_LITTLE, NATIVE_SYNTAXES, PLAIN
 from dicom_io.codecs import RLE
 from dicom_io.decode import open_pixels, stored_pixels
 from dicom_io.dimse import encoded
@@ -27,7 +27,6 @@ from dicom_io.instance import Instance
 _OF_THE_ENCODING = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00008, 0x7FE00009, 0x7FE00010, 0xFFFCFFFC})
 # How colours lie in the pixel data, which a codec may choose: settled by comparing the colours. PS3.5 8.2.
 _OF_COLOURS = frozenset({0x00280004, 0x00280006})
-_PLAIN = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE})
 
 
 def differing(one: Path, other: Path) -> tuple[tuple[int, ...], bool]:
@@ -82,7 +81,7 @@ def _same_pixels(one: Path, other: Path, every_bit: bool) -> bool:
     if (a.pixel_keyword, _shape(a)) != (b.pixel_keyword, _shape(b)):
         return False
     syntaxes = {a.transfer_syntax_uid, b.transfer_syntax_uid}
-    if not a.pixel_keyword or ((len(syntaxes) == 1 or syntaxes <= _PLAIN) and _raw(a) == _raw(b)):
+    if not a.pixel_keyword or ((len(syntaxes) == 1 or syntaxes <= set(PLAIN)) and _raw(a) == _raw(b)):
         return True
     try:
         if a.samples > 1:

@@ -87,12 +87,12 @@ def names_with_files(folder: Path) -> bool:
         mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
     except OSError:
         return False
-    depth, kind = 0, ""
+    folder, depth, kind = folder.resolve(), 0, ""
     for mount in mounts:
         before, _, after = mount.partition(" - ")
         at = Path(re.sub(r"\\(\d{3})", lambda escaped: chr(int(escaped[1], 8)), before.split()[4]))
         # Of those on one path the last is on top. Source: proc(5).
-        if len(at.parts) >= depth and folder.resolve().is_relative_to(at):
+        if len(at.parts) >= depth and folder.is_relative_to(at):
             depth, kind = len(at.parts), after.split()[0]
     return kind in ("ext4", "xfs")
 

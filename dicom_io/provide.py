@@ -1,5 +1,6 @@
 """Our archive as others see it: C-FIND, C-GET and C-MOVE by the Study Root model. Source: PS3.4 Annex C."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -11,18 +12,16 @@ from pydicom.dataset import Dataset
 from dicom_io.archive import Archive, Summary
 from dicom_io.associate import Peer
 from dicom_io.capabilities import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
-from dicom_io.commands import SUCCESS
+from dicom_io.commands import CANCELLED, DESTINATION_UNKNOWN, PENDING, SOME_FAILED, SUCCESS
 from dicom_io.errors import NotReadable, PeerUnreachable
 from dicom_io.instance import Instance
-from dicom_io.query import CANCELLED
 from dicom_io.send import Sender, Sent, send_one
 from dicom_io.series import read_dataset
 from dicom_io.services import Reply, Request, Service
 from dicom_io.values import many, text
 
 # PS3.4 C.4.1.1.4, C.4.2.1.5, C.4.3.1.4.
-_PENDING, _SOME_FAILED = 0xFF00, 0xB000
-_TOO_MANY, _DESTINATION_UNKNOWN, _DOES_NOT_MATCH = 0xA700, 0xA801, 0xA900
+_TOO_MANY, _DOES_NOT_MATCH = 0xA700, 0xA900
 # More answers than anybody reads.
 MOST_ANSWERS = 1000
 
@@ -80,7 +79,7 @@ def _find(archive: Archive, ae_title: str, request: Request) -> Iterator[Reply]:
             if number >= MOST_ANSWERS:
                 yield Reply(_TOO_MANY, comment=f"more than {MOST_ANSWERS} match; ask for fewer")
                 return
-            yield Reply(_PENDING, _answer(found, level, request.data_set, ae_title))
+            yield Reply(PENDING[0], _answer(found, level, request.data_set, ae_title))
     except _BadRequest as error:
         yield Reply(_DOES_NOT_MATCH, comment=str(error))
     else:
@@ -118,18 +117,21 @@ def _candidates(archive: Archive, level: Level, keys: Dataset) -> Iterator[Datas
                 if not wanted or instance.sop_instance_uid in wanted:
                     yield from _header(instance.path)
         return
-    summaries = [s for s in archive.summaries(known) if _may_match(s, keys)]
+    summaries = archive.summaries(known)
     if level == "SERIES":
         series = set(_uids(keys, "SeriesInstanceUID"))
         for one in summaries:
-            if not series or one.series_uid in series:
+            if _may_match(one, keys) and (not series or one.series_uid in series):
                 for header in _header(one.path):
                     header.NumberOfSeriesRelatedInstances = one.instances
                     yield header
         return
-    for study in sorted({s.study_uid for s in summaries}):
-        # All of its series, also those that do not match by themselves: the modality is one of the study's.
-        of_it = archive.summaries(archive.series_of(study))
+    by_study: dict[str, list[Summary]] = defaultdict(list)
+    for one in summaries:
+        by_study[one.study_uid].append(one)
+    for _, of_it in sorted(by_study.items()):
+        if not any(_may_match(one, keys) for one in of_it):
+            continue
         for header in _header(of_it[0].path):
             header.ModalitiesInStudy = sorted({s.modality for s in of_it} - {""})
             header.NumberOfStudyRelatedSeries = len(of_it)
@@ -225,7 +227,7 @@ def _move(
     peer = peer_of(request.command.move_destination)
     if peer is None:
         name = request.command.move_destination[:16]
-        yield Reply(_DESTINATION_UNKNOWN, comment=f"{name!r} is no peer of ours")
+        yield Reply(DESTINATION_UNKNOWN, comment=f"{name!r} is no peer of ours")
         return
     originator = (request.calling, request.command.message_id)
     with Sender(peer, ae_title) as sender:
@@ -267,8 +269,8 @@ def _sending(
             why = why or sent.detail
         left = len(instances) - number - 1
         if left:
-            yield Reply(_PENDING, sub_operations=(left, completed, len(failed), warnings))
-    status = SUCCESS if not failed and not warnings else _SOME_FAILED
+            yield Reply(PENDING[0], sub_operations=(left, completed, len(failed), warnings))
+    status = SUCCESS if not failed and not warnings else SOME_FAILED
     yield Reply(status, _list_of(failed), why, (None, completed, len(failed), warnings))
 
 

@@ -12,13 +12,10 @@ from pydicom.dataset import Dataset
 
 from dicom_io.associate import Peer, Proposal, associate
 from dicom_io.capabilities import MODALITY_WORKLIST_FIND, STUDY_ROOT_FIND
-from dicom_io.commands import C_FIND, SUCCESS
+from dicom_io.commands import C_FIND, CANCELLED, SUCCESS
 from dicom_io.errors import ConnectionBroke, NotOffered, QueryFailed
 from dicom_io.uids import checked
 from dicom_io.values import first, many, text
-
-# PS3.4 C.4.1.1.4: the peer stopped because we asked it to.
-CANCELLED = 0xFE00
 
 
 @dataclass(frozen=True, slots=True)

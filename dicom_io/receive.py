@@ -22,8 +22,7 @@ from dicom_io.accept import Rejection, Rules, accept
 from dicom_io.archive import Archive, Kept
 from dicom_io.capabilities import (
     CLASS_BY_UID,
-    EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
+    PLAIN,
     STORAGE_CLASSES,
     VERIFICATION,
     syntaxes_for,
@@ -303,9 +302,9 @@ def _contexts(services: Mapping[str, Service]) -> list[Any]:
     for context in contexts:
         # Whoever fetches by C-GET is the provider of storage on the same association. Source: PS3.4 C.4.3.
         context.scu_role = context.scp_role = True
-    contexts.append(build_context(VERIFICATION, [EXPLICIT_LITTLE, IMPLICIT_LITTLE]))
+    contexts.append(build_context(VERIFICATION, list(PLAIN)))
     for uid in services:
-        context = build_context(uid, [EXPLICIT_LITTLE, IMPLICIT_LITTLE])
+        context = build_context(uid, list(PLAIN))
         # Reports come from whoever provides the service, who then asks for the association. Source: PS3.7 D.3.3.4.
         context.scu_role = context.scp_role = True
         contexts.append(context)

@@ -7,17 +7,24 @@ from typing import Literal
 from pydicom.dataset import Dataset
 
 from dicom_io.archive import Archive, Kept
-from dicom_io.associate import PLAIN, Answer, Peer, Proposal, associate
-from dicom_io.capabilities import STORAGE_CLASSES, STUDY_ROOT_GET, STUDY_ROOT_MOVE, StorageClass, syntaxes_for
-from dicom_io.commands import C_GET, C_MOVE, C_STORE, SUCCESS, UNRECOGNIZED_OPERATION, Command, answer_to
-from dicom_io.dimse import Arriving, Pieces, half, take_over
+from dicom_io.associate import Answer, Peer, Proposal, associate, unexpected
+from dicom_io.capabilities import PLAIN, STORAGE_CLASSES, STUDY_ROOT_GET, STUDY_ROOT_MOVE, StorageClass, syntaxes_for
+from dicom_io.commands import (
+    C_GET,
+    C_MOVE,
+    C_STORE,
+    CANCELLED,
+    DESTINATION_UNKNOWN,
+    SOME_FAILED,
+    SUCCESS,
+    Command,
+    answer_to,
+)
+from dicom_io.dimse import Arriving, Pieces, take_over
 from dicom_io.errors import ConnectionBroke, NotOffered, QueryFailed
-from dicom_io.query import CANCELLED
 from dicom_io.uids import checked
 from dicom_io.upper_layer import Context
 
-# PS3.4 C.4.2.1.5: some of the sub-operations failed; the move destination is unknown.
-_SOME_FAILED, _DESTINATION_UNKNOWN = 0xB000, 0xA801
 # Of a data set that comes by C-GET.
 _MOST_BYTES = 8 << 30
 
@@ -66,9 +73,7 @@ def retrieve(
 
     def store(command: Command, context: Context, context_id: int, pieces: Pieces) -> bytes:
         if command.field != C_STORE:
-            if command.has_data_set:
-                half(pieces, command=False)
-            return answer_to(command, UNRECOGNIZED_OPERATION)
+            return unexpected(command, context, context_id, pieces)
         arriving = Arriving(pieces, context_id)
         status, kept, why = take_over(archive, command, context, arriving, _MOST_BYTES, by=peer.ae_title)
         if kept is not None:
@@ -176,10 +181,10 @@ class _SubOperations:
 
 def _progress_of(answer: Answer, before: _SubOperations, service: str, peer: Peer) -> _SubOperations:
     said, code = answer.command, answer.status
-    refused = not answer.pending and code not in (SUCCESS, CANCELLED, _SOME_FAILED)
+    refused = not answer.pending and code not in (SUCCESS, CANCELLED, SOME_FAILED)
     if refused and not before.done and not said.failed:
         # A failure after some have come still counts what went.
-        if code == _DESTINATION_UNKNOWN:
+        if code == DESTINATION_UNKNOWN:
             raise QueryFailed(
                 f"{peer} refused {service}: {answer}. It knows no address for the AE title that it is to send to; its "
                 "administrator enters that, with this machine's address and port."

@@ -16,8 +16,8 @@ import pydicom
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
-from dicom_io.associate import PLAIN, Answer, Association, Peer, Proposal, associate
-from dicom_io.capabilities import EXPLICIT_BIG, EXPLICIT_LITTLE, NATIVE_SYNTAXES
+from dicom_io.associate import Answer, Association, Peer, Proposal, associate
+from dicom_io.capabilities import EXPLICIT_BIG, EXPLICIT_LITTLE, NATIVE_SYNTAXES, PLAIN
 from dicom_io.commands import C_STORE
 from dicom_io.decode import stored_pixels
 from dicom_io.dimse import encoded

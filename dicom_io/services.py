@@ -8,9 +8,9 @@ from io import BytesIO
 
 from pydicom.dataset import Dataset
 
-from dicom_io.associate import Association, Peer
-from dicom_io.commands import C_CANCEL, UNRECOGNIZED_OPERATION, Command, answer_to
-from dicom_io.dimse import Pieces, decoded, encoded, half
+from dicom_io.associate import Association, Peer, unexpected
+from dicom_io.commands import C_CANCEL, Command, answer_to
+from dicom_io.dimse import Pieces, decoded, encoded
 from dicom_io.upper_layer import Connection, Context
 
 
@@ -57,9 +57,7 @@ def serve(
         if said.field == C_CANCEL:
             stop.set()
             return b""
-        if said.has_data_set:
-            half(rest, command=False)
-        return answer_to(said, UNRECOGNIZED_OPERATION)
+        return unexpected(said, context, context_id, rest)
 
     association = Association(
         Peer(address, 0, connection.calling), wire, connection, pieces=pieces, on_request=meanwhile

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 
 from dicom_io import dicomweb, query
 from dicom_io import retrieve as dimse
 from dicom_io.archive import Archive, Kept
 from dicom_io.capabilities import EXPLICIT_LITTLE, MODALITY_WORKLIST_FIND, STUDY_ROOT_FIND
+from dicom_io.dimse import encoded
 from dicom_io.instance import Instance
 from dicom_io.query import FoundInstance, FoundSeries, FoundStudy, Scheduled
 from dicom_io.retrieve import Retrieved
@@ -211,7 +210,4 @@ def _identifier(level: str, conditions: dict[str, Any]) -> bytes:
         ds.ScheduledProcedureStepSequence = [step]
     for name, value in given.items():
         setattr(ds, _KEYWORDS[name], value)
-    stream: Any = DicomBytesIO()
-    stream.is_little_endian, stream.is_implicit_VR = True, False
-    write_dataset(stream, ds)
-    return bytes(stream.getvalue())
+    return encoded(ds, EXPLICIT_LITTLE)

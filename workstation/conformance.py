@@ -11,8 +11,7 @@ from string import Template
 
 from dicom_io.associate import ACCEPT_S, ANSWER_S, CONNECT_S
 from dicom_io.capabilities import (
-    EXPLICIT_LITTLE,
-    IMPLICIT_LITTLE,
+    PLAIN,
     SERVICE_CLASSES,
     STORAGE_CLASSES,
     STUDY_ROOT_FIND,
@@ -101,7 +100,7 @@ def statement() -> str:
                 for words, members in _by_role()
             ],
         ),
-        plain=", ".join(TRANSFER_SYNTAXES[uid] for uid in (EXPLICIT_LITTLE, IMPLICIT_LITTLE)),
+        plain=", ".join(TRANSFER_SYNTAXES[uid] for uid in PLAIN),
         study_root=STUDY_ROOT_FIND,
         request_s=f"{limits.request_s:g}",
         idle_s=f"{limits.idle_s:g}",

@@ -6,7 +6,6 @@ decided, the destination says. Once completed it can no longer change: later cor
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
 
 from pydicom.dataset import Dataset
 
@@ -48,7 +47,6 @@ def step_messages(
     evidence = record.evidence
     uid = performed_step(evidence.session_uid or record.session)
     times = [act.at for act in evidence.acts] or [record.at]
-    read = cache(header)
     messages: list[Message] = []
 
     def tell(destination: str, what: str, make: Callable[[], Dataset]) -> None:
@@ -59,7 +57,7 @@ def step_messages(
     for destination in config.destinations:
         if destination.kind != "mpps":
             continue
-        tell(destination.name, BEGUN, lambda: begun(evidence, read(), source(read()), min(times), config.ae_title))
+        tell(destination.name, BEGUN, lambda: begun(evidence, header(), source(header()), min(times), config.ae_title))
         if destination.completed_when == "recorded" or state in ("charged", "denied"):
             tell(destination.name, ENDED, lambda: ended(evidence, _itself(record), max(times), _billed(decision)))
     return tuple(messages)

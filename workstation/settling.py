@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache, partial
 
 from pydicom.dataset import Dataset
 
@@ -274,6 +275,7 @@ def _plan(view: View, site: Site, policy: Policy, cause: str) -> tuple[list[Sett
         decision, facts, file = decide_record(record, view, site, policy, [*previous, *fresh])
         final = overlaid(decision, facts, session, view.known, view.snapshot.acts)
         acts = [act for act in view.snapshot.acts if act.session == session]
+        header = cache(partial(read_dataset, str(site.root / record.path)))
         step = step_of(
             record,
             final,
@@ -285,7 +287,7 @@ def _plan(view: View, site: Site, policy: Policy, cause: str) -> tuple[list[Sett
             view.snapshot.rulings.get(session),
             site.config,
             site.clock(),
-            lambda path=record.path: read_dataset(str(site.root / path)),  # type: ignore[misc]
+            header,
         )
         fresh += step.charged
         gone |= step.credited
@@ -295,7 +297,7 @@ def _plan(view: View, site: Site, policy: Policy, cause: str) -> tuple[list[Sett
             step.state,
             site.config,
             lambda key: bool(site.outbox.find(key)),
-            lambda path=record.path: read_dataset(str(site.root / path)),  # type: ignore[misc]
+            header,
             lambda header: _source(header, site),
         )
         settled.append(Settled(record, step.decision, step.state, file, (*told, *step.messages), ()))

@@ -14,7 +14,7 @@ from dicom_io.associate import Peer
 from dicom_io.capabilities import EXPLICIT_LITTLE, PERFORMED_STEP
 from dicom_io.dimse import encoded
 from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR
-from tests.conformance.validators import dciodvfy
+from tests.conformance.validators import dciodvfy, pixelmed
 from tests.workstation.conftest import Command
 from tests.workstation.samples import ACCESSION, DOCUMENTED, SERIES_UID, UTILITY_MISSING
 from workstation.config import ConfigError, Destination, load_config
@@ -254,12 +254,13 @@ def test_steps_go_to_mpps_alone(tmp_path: Path, kind: str, takes: str) -> None:
     assert Destination("ris", "mpps", ("steps",), port=104).completed_when == "charged"
 
 
-def test_dciodvfy_finds_no_error_in_objects_that_name_their_step(
+def test_validators_find_no_error_in_objects_that_name_their_step(
     command: Command, slices: Path, settings: Callable[..., None], tmp_path: Path
 ) -> None:
     settings(1)
     run(command, slices, DOCUMENTED)
     command("outbox", "send")
     made = list((tmp_path / "root/outgoing").glob("*.dcm"))
-    assert made
+    (record,) = (path for path in made if dcmread(path).SOPClassUID == COMPREHENSIVE_3D_SR)
+    assert pixelmed(record) == []
     assert {path.name: dciodvfy(path) for path in made} == {path.name: [] for path in made}

@@ -14,7 +14,7 @@ from dicom_io.commitment import Committed, Reference, ask, service
 from dicom_io.receive import Receiver
 from dicom_io.send import send
 from tests.dicom_io.synthetic import grid, ramp, write_series
-from tests.workstation.conftest import Command, SiteAt
+from tests.workstation.conftest import Answer, Command, SiteAt
 from tests.workstation.running import Serving
 from tests.workstation.samples import CT_HEAD, DOCUMENTED, SERIES_UID
 from workstation.commit import ask_for_commitment, hear
@@ -81,16 +81,23 @@ def test_the_charge_follows_the_pictures(command: Command, tmp_path: Path, when:
     assert sum(len(s.instances) for s in pacs.all_series()) == 5
 
 
+def run_for(pacs: Receiver, when: str, root: Path, command: Command, slices: Path) -> Answer:
+    """A documented case at a site whose pictures go to this PACS."""
+    root.mkdir()
+    (root / "config.toml").write_text(DESTINATIONS.format(port=pacs.port, when=when))
+    command("import", slices)
+    ran = command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED, "--json")
+    assert ran.code == 0, ran.err
+    return ran
+
+
 def test_what_the_pacs_has_not_got_is_sent_again_three_times_at_most(
     command: Command, slices: Path, tmp_path: Path, site_at: SiteAt
 ) -> None:
     """It acknowledges an image, loses it, and says so when it is asked to commit."""
     root, pacs = tmp_path / "root", Archive(tmp_path / "pacs")
     with Receiver(pacs) as receiver:
-        root.mkdir()
-        (root / "config.toml").write_text(DESTINATIONS.format(port=receiver.port, when="committed"))
-        command("import", slices)
-        assert command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED).code == 0
+        run_for(receiver, "committed", root, command, slices)
         site = site_at(root, load_config(root))
         lost, *_ = [m for m in site.outbox.pending() if m.kind == "dicom"]
         states = []
@@ -123,10 +130,7 @@ def test_a_destination_that_offers_no_commitment_is_not_asked_with_every_picture
 ) -> None:
     root, pacs = tmp_path / "root", Archive(tmp_path / "pacs")
     with Receiver(pacs) as receiver:
-        root.mkdir()
-        (root / "config.toml").write_text(DESTINATIONS.format(port=receiver.port, when="offered"))
-        command("import", slices)
-        answer = command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED, "--json")
+        answer = run_for(receiver, "offered", root, command, slices)
         assert answer.json["decision"]["reasons"] == ["NOT_ARCHIVED"]
         # Sending decides what rests on it, and sends what follows.
         assert command("outbox", "send", "--json").json["left"] == 0
