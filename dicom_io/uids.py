@@ -29,3 +29,8 @@ def derived(*parts: str) -> str:
     """The same UID for the same parts, for ever: a UUID from their sha256 under 2.25. Source: PS3.5 B.2."""
     digest = hashlib.sha256("\x1f".join(parts).encode()).digest()
     return f"2.25.{uuid.UUID(bytes=digest[:16], version=4).int}"
+
+
+def performed_step(session_uid: str) -> str:
+    """The SOP Instance UID of a session's step."""
+    return derived(session_uid, "performed step")

@@ -1,12 +1,13 @@
 """Pixels: volumes, recipes and the pictures drawn from them. Knows no DICOM, no network, no patient and no money."""
 
 from render.annotate import AnnotationError, annotated
-from render.batches import orthogonal, parallel, radial
 from render.draw import Cancelled, DrawError, draw
 from render.geometry import Box, GeometryError, Plane, View
 from render.mask import Mask
+from render.mask_steps import Bone, MaskStep, Piece, Scissors, StepError, Values
 from render.picture import Picture, Provenance, to_rgb
 from render.presets import load_preset, load_window, preset_names
+from render.progressive import coarser, refined
 from render.protocols import Protocol, load_protocol, protocol_names
 from render.recipe import (
     Clip,
@@ -24,8 +25,7 @@ from render.recipe import (
     Window,
     read_recipe,
 )
-from render.refine import coarser, refined
-from render.steps import Bone, MaskStep, Piece, Scissors, StepError, Values
+from render.reformat_sets import orthogonal, parallel, radial
 from render.volume import Volume
 
 __all__ = [

@@ -7,11 +7,11 @@ from render.engine import cpu, framing, vtk
 from render.engine.tiles import Cancelled
 from render.geometry import Plane
 from render.mask import Mask
+from render.mask_steps import StepError
 from render.picture import Picture, Pixels, Provenance
 from render.recipe import Recipe, Solid, VolumeRendering
+from render.resolve import settled
 from render.segment import made
-from render.settle import settled
-from render.steps import StepError
 from render.volume import Volume
 
 __all__ = ["ENGINES", "Cancelled", "DrawError", "draw"]

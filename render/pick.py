@@ -10,8 +10,8 @@ from scipy.ndimage import map_coordinates  # type: ignore[import-untyped]
 from render.engine import cpu, framing
 from render.geometry import Vector, direction, point, unit_vector, vector
 from render.recipe import Projection, Solid, VolumeRendering
+from render.resolve import settled
 from render.segment import made
-from render.settle import settled
 from render.volume import Volume
 
 Floats = NDArray[np.float64]

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from render.geometry import Box, GeometryError, Vector, View
-from render.steps import MaskStep
+from render.mask_steps import MaskStep
 
 ProjectionMode = Literal["mip", "minip", "average"]
 Interpolation = Literal["linear", "nearest", "cubic"]

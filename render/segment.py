@@ -14,7 +14,7 @@ from render.engine import cpu
 from render.engine.tiles import bands, run
 from render.geometry import Vector, cross, direction, point
 from render.mask import Mask
-from render.steps import Bone, MaskStep, Piece, Scissors, StepError
+from render.mask_steps import Bone, MaskStep, Piece, Scissors, StepError
 from render.volume import Volume
 
 __all__ = ["made", "region", "volume_ml"]

@@ -6,7 +6,7 @@ from dicom_io.evidence import Measurement
 from dicom_io.uids import derived
 from render.protocols import Protocol
 from workstation.charge.facts import Region
-from workstation.papers import UNATTENDED, Papers, Session
+from workstation.store.papers import UNATTENDED, Papers, Session
 
 
 class CaseError(ValueError):

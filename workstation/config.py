@@ -11,13 +11,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter
 
-from dicom_io.banner import BurnIn
+from dicom_io.objects.burn_in import BurnIn
+from dicom_io.objects.companions import StoredObject
 from dicom_io.uids import derived
 from render.engine.choice import EngineName
 from workstation.charge.facts import Entity, Modality, Site, Text
 from workstation.charge.policy import OrderGround, PolicyName
-from workstation.charge.strict import STRICT, StrictError, read_strictly
-from workstation.hl7 import CharacterSet, Form, Mode, Version
+from workstation.hl7.syntax import CharacterSet, Form, Mode, Version
+from workstation.strict import STRICT, StrictError, read_strictly
 
 
 class ConfigError(ValueError):
@@ -191,12 +192,6 @@ class ReceiverSettings:
             raise ValueError(
                 'receiver: query = true would give the archive to anybody who calls; set callers = "peers"'
             )
-
-
-# What is stored beside pictures and SR: masks as segmentations and as surfaces (STL), windows and measurements as
-# presentation states, how views are made as volumetric presentation states, the pictures of a report as a key object
-# selection.
-StoredObject = Literal["segmentation", "surface", "presentation", "view", "key_objects"]
 
 
 @dataclass(frozen=True, slots=True)

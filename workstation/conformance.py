@@ -9,7 +9,6 @@ from dataclasses import fields
 from pathlib import Path
 from string import Template
 
-from dicom_io.associate import ACCEPT_S, ANSWER_S, CONNECT_S
 from dicom_io.capabilities import (
     PLAIN,
     SERVICE_CLASSES,
@@ -19,15 +18,16 @@ from dicom_io.capabilities import (
     StorageClass,
     syntaxes_for,
 )
-from dicom_io.query import FoundInstance, FoundSeries, FoundStudy, Scheduled
-from dicom_io.retrieve import proposed_syntaxes
+from dicom_io.network.query import FoundInstance, FoundSeries, FoundStudy, Scheduled
+from dicom_io.network.requestor import ACCEPT_S, ANSWER_S, CONNECT_S
+from dicom_io.network.retrieve import proposed_syntaxes
+from dicom_io.network.upper_layer import MAXIMUM_PDU
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
-from dicom_io.upper_layer import MAXIMUM_PDU
 from workstation.config import ReceiverSettings
 
 _TEMPLATE = Path(__file__).with_name("conformance.template.md")
 _ROLES = {"source": "source of volumes", "derived": "derived picture", "document": "document"}
-# The statuses of `dicom_io.keeping` and `dicom_io.receive`: when each is answered.
+# The statuses of `dicom_io.network.incoming` and `dicom_io.network.receive`: when each is answered.
 _STATUSES = (
     ("0x0000", "on the disk and in the index; also when it was there with the same content"),
     ("0xA700", "disk or index take no more, less space is left than is kept free, or the instance is too large"),
@@ -37,7 +37,7 @@ _STATUSES = (
     ("0x0122", "C-STORE on a context of another service"),
     ("0x0211", "a message that the service of the context does not have"),
 )
-# What `dicom_io.accept` rejects: result, source, reason (PS3.8 Table 9-21).
+# What `dicom_io.network.acceptor` rejects: result, source, reason (PS3.8 Table 9-21).
 _REJECTIONS = (
     ("permanent, user", "3, calling AE title not recognized", "no peer, or not from its address (`callers`)"),
     ("permanent, user", "7, called AE title not recognized", "another one was called than ours (`called`)"),

@@ -7,34 +7,32 @@ import hashlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from pydicom import dcmread
 
-from dicom_io.banner import burned
-from dicom_io.build_volume import build_volume
-from dicom_io.derived import derive, products
 from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Attestation, Evidence, ImageReference, Product
-from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, objects_in_order, read_sr, write_sr
-from dicom_io.seal import is_sealed
-from dicom_io.series import Instance, Series, read_dataset
-from dicom_io.signatures import sign
+from dicom_io.files.series import Instance, Series, read_dataset
+from dicom_io.objects.burn_in import burned
+from dicom_io.objects.companions import objects_beside
+from dicom_io.objects.derived import derive, products
+from dicom_io.sr.evidence_sr import objects_in_order, read_sr, write_sr
+from dicom_io.sr.signatures import sign
 from dicom_io.stamp import Stamp
+from dicom_io.volumes import build_volume
 from render.draw import draw
 from render.engine.choice import choose
 from render.picture import Picture
-from workstation.address import address
-from workstation.beside import objects_beside
+from workstation.billing.address import address
+from workstation.billing.filing import record_of
+from workstation.billing.gather_facts import site_policy
+from workstation.billing.human_decisions import overlaid
+from workstation.billing.settle import Settled, decide_record, own_charges, previous_of, read, settle_accession
 from workstation.case import Case, CaseError, region_of
-from workstation.casebook import Record, slim
 from workstation.charge import Decision
-from workstation.context import site_policy
-from workstation.journal import Entry, EventKind, about, recorded_as, recorded_uid
-from workstation.outbox import Message
-from workstation.overlay import overlaid
-from workstation.settling import Settled, decide_record, own_charges, previous_of, read, settle_accession
 from workstation.site import Site, signer_of
+from workstation.store.journal import Entry, EventKind, about, recorded_as, recorded_uid
+from workstation.store.messages import Message
 
 # (what is being done, part done 0…1)
 Progress = Callable[[str, float], None]
@@ -132,58 +130,6 @@ def explain(sr: Instance, site: Site) -> tuple[Evidence, Decision]:
     policy = site_policy(site.config, site.root)
     decision, facts, _ = decide_record(record, view, site, policy, previous_of(others))
     return evidence, overlaid(decision, facts, record.session, view.known, view.snapshot.acts)
-
-
-def record_of(sr: Instance, site: Site) -> Record:
-    """The casebook's record of a stored SR. Its series is the same for all SRs of one session.
-
-    Raises NotReadable when it is no record of ours, or one that was changed.
-    """
-    ds = dcmread(sr.path)
-    evidence = slim(read_sr(ds))
-    if evidence.journal_head and not is_sealed(ds):
-        raise NotReadable(f"SR {sr.sop_instance_uid} was changed after it was made: its UID stands for other content.")
-    times = [act.at for act in evidence.acts] + ([evidence.attestation.at] if evidence.attestation else [])
-    at = max(times, default=site.clock())
-    path = Path(sr.path)
-    relative = path.relative_to(site.root).as_posix() if path.is_relative_to(site.root) else str(path)
-    return Record(evidence.sop_instance_uid, sr.series_uid, relative, at, evidence)
-
-
-def file_new_records(site: Site) -> int:
-    """Files every SR of ours in the archive that has no record yet. Returns how many: nothing rendered is forgotten."""
-    known = site.casebook.sessions_by_sr()
-    new = (sr for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR) if sr.sop_instance_uid not in known)
-    return sum(file_record(sr, site) for sr in new)
-
-
-def unfiled(site: Site) -> list[Instance]:
-    """The SRs of ours in the archive that have no record: sessions that nobody has decided."""
-    known = site.casebook.sessions_by_sr()
-    found = []
-    for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR):
-        if sr.sop_instance_uid not in known:
-            with suppress(NotReadable):  # somebody else's is no session of ours
-                record_of(sr, site)
-                found.append(sr)
-    return found
-
-
-def file_record(sr: Instance, site: Site) -> bool:
-    """Files a stored SR; its accession is due then. Returns whether it is one of ours.
-
-    Any other SR may be a report: then its accession is due as well.
-    """
-    try:
-        if sr.sop_class_uid == COMPREHENSIVE_3D_SR:
-            site.casebook.record(record_of(sr, site), f"SR {sr.sop_instance_uid}")
-            return True
-    except NotReadable:
-        # Somebody else's Comprehensive 3D SR is no session of ours.
-        pass
-    if sr.accession:
-        site.casebook.touch(sr.accession, f"report SR {sr.sop_instance_uid}")
-    return False
 
 
 def _journal(case: Case, site: Site, drawn: tuple[Product, ...]) -> tuple[tuple[Entry, ...], Attestation | None]:

@@ -7,21 +7,19 @@ from importlib.metadata import version
 from pathlib import Path
 
 from dicom_io.archive import Archive
-from dicom_io.arrivals import Arrivals
-from dicom_io.database import open_database
-from dicom_io.quarantine import finish_releases
-from dicom_io.signatures import Signer, load_signer
+from dicom_io.archive.arrivals import Arrivals
+from dicom_io.archive.database import open_database
+from dicom_io.archive.quarantine import finish_releases
+from dicom_io.sr.signatures import Signer, load_signer
 from dicom_io.stamp import Stamp
-from dicom_io.uids import derived
+from dicom_io.uids import derived, performed_step
 from render.engine.cpu import ENGINE_VERSION
-from workstation.casebook import Casebook
-from workstation.commitments import Commitments
 from workstation.config import Config, load_config
-from workstation.expected import Expected
-from workstation.journal import Journal
-from workstation.outbox import Outbox
-from workstation.papers import PapersFile
-from workstation.performed import performed_step
+from workstation.store.casebook import Casebook
+from workstation.store.commitments import Commitments
+from workstation.store.journal import Journal
+from workstation.store.outbox import Outbox
+from workstation.store.papers import PapersFile
 
 Clock = Callable[[], datetime]
 
@@ -99,6 +97,6 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         outbox=outbox,
         casebook=Casebook(database, outbox),
         commitments=Commitments(database),
-        arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s, Expected(root, settings, clock)),
+        arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s),
         clock=clock,
     )

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from dicom_io import upkeep
-from dicom_io.archive import Shelved
-from dicom_io.series import Scan
-from dicom_io.upkeep import Progress, prunable
-from workstation.audit import Moved, Outcome, by_study, trail_of, whatever_comes
+from dicom_io.archive import upkeep
+from dicom_io.archive.archive import Shelved
+from dicom_io.archive.upkeep import Progress, prunable
+from dicom_io.files.series import Scan
+from workstation.audit.trail import Moved, Outcome, by_study, trail_of, whatever_comes
 from workstation.site import Site
 
 

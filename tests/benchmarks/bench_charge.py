@@ -13,17 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.workstation.charge_strategies import CASES
-from tests.workstation.ris import Ris, Study, config
-from workstation.billed import Billed
-from workstation.casebook import Ruling
+from tests.workstation.charge.strategies import CASES
+from tests.workstation.orders.ris import Ris, Study, config
+from workstation.billing.charged_line import Billed
+from workstation.billing.dft import ChargeSubject, charge_message
+from workstation.billing.fhir import charge_item
+from workstation.billing.recheck import changed_decisions
+from workstation.billing.reconcile import DECIDED
+from workstation.billing.settle import settle_due
 from workstation.charge import Line, decide, decision_to_json, load_policy, read_facts
-from workstation.fhir import charge_item
-from workstation.hl7 import ChargeSubject, Form, Version, charge_message
-from workstation.recheck import DECIDED, changed_decisions
-from workstation.settling import settle_due
+from workstation.hl7.syntax import Form, Version
+from workstation.orders.statements import statements_of
 from workstation.site import open_site
-from workstation.statements import statements_of
+from workstation.store.casebook import Ruling
 
 AT = datetime(2026, 3, 2, 10, 15, tzinfo=UTC)
 LINE = Line("76377", ("26",), 1, "70486", "professional")
@@ -138,9 +140,9 @@ def open_cases(count: int) -> None:
 
 def accessions(count: int) -> None:
     """From messages on file to a charge in the outbox, durably: a whole accession each."""
-    from tests.workstation.ris import objects
-    from workstation.listen import answering
-    from workstation.pipeline import file_new_records
+    from tests.workstation.orders.ris import objects
+    from workstation.billing.filing import file_new_records
+    from workstation.orders.hl7_listener import answering
 
     with tempfile.TemporaryDirectory() as folder:
         site = open_site(Path(folder), config())

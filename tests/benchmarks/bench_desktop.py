@@ -26,9 +26,9 @@ from render import View, VolumeRendering, Window, load_preset
 from render.engine import framing
 from render.engine.vtk import device, offscreen_window
 from tests.render import peers
-from workstation.desktop import edits
 from workstation.desktop.app import make_window
-from workstation.desktop.screen import SLICES, SliceName
+from workstation.desktop.model import edits
+from workstation.desktop.model.screen import SLICES, SliceName
 from workstation.desktop.viewer import Viewer
 from workstation.site import open_site
 

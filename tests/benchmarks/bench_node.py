@@ -28,10 +28,10 @@ from pathlib import Path
 import numpy as np
 
 from dicom_io.archive import Archive
-from dicom_io.associate import Peer
+from dicom_io.network.requestor import Peer
 from tests.dicom_io.synthetic import grid, image, save
 from tests.peers.servers import listening, orthanc, program
-from tests.workstation.running import Serving
+from tests.workstation.serve.running import Serving
 
 RECEIVERS = ("workstation", "pynetdicom", "storescp", "storescp flushed", "Orthanc")
 

@@ -26,12 +26,12 @@ import SimpleITK as sitk  # noqa: N813
 from pydicom.dataset import Dataset
 
 from dicom_io.archive import Archive
-from dicom_io.build_volume import build_volume, find_stacks
 from dicom_io.capabilities import EXPLICIT_LITTLE
-from dicom_io.decode import stored_values
-from dicom_io.series import open_series
-from dicom_io.stacks import Stack
+from dicom_io.files.decode import stored_values
+from dicom_io.files.series import open_series
 from dicom_io.uids import derived
+from dicom_io.volumes.build import build_volume, find_stacks
+from dicom_io.volumes.stacks import Stack
 from tests.dicom_io.synthetic import J2K, JPEG_SV1, decimal, encapsulated, jpeg
 
 SYNTAXES = {"uncompressed": EXPLICIT_LITTLE, "JPEG lossless": JPEG_SV1, "JPEG 2000": J2K}

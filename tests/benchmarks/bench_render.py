@@ -20,8 +20,8 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 import vtk
 
-from dicom_io.build_volume import build_volume
-from dicom_io.series import open_series
+from dicom_io.files.series import open_series
+from dicom_io.volumes import build_volume
 from render import Projection, Reformat, View, Volume, VolumeRendering, Window, coarser, draw, load_preset
 from render.engine import cpu, framing
 from render.engine.cpu.bricks import Bricks

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from pynetdicom import AE
 
-from dicom_io.associate import Peer
-from dicom_io.send import send
-from dicom_io.series import Instance, read_instance
+from dicom_io.files.series import Instance, read_instance
+from dicom_io.network.requestor import Peer
+from dicom_io.network.send import send
 from tests.benchmarks.bench_node import receiver, write
 from tests.benchmarks.bench_node import send as storescu
 

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QApplication
 
 from tests.dicom_io.synthetic import grid, ramp, write_series
 from workstation.desktop.app import make_window
-from workstation.desktop.studies import Studies
+from workstation.desktop.model.studies import Studies
 from workstation.site import open_site
 
 

@@ -5,23 +5,24 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from pydicom.dataset import Dataset
 
-from dicom_io.banner import Burned
-from dicom_io.build_volume import build_volume
-from dicom_io.derived import derive, products
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Measurement, Person, Product
-from dicom_io.evidence_sr import write_sr
-from dicom_io.key_objects import write_key_objects
-from dicom_io.presentation import presentation_state
-from dicom_io.report_sr import WrittenReport, write_report
-from dicom_io.segmentation import segmentation
-from dicom_io.series import Series, read_dataset
+from dicom_io.files.series import Series, read_dataset
+from dicom_io.objects.burn_in import Burned
+from dicom_io.objects.derived import derive, products
+from dicom_io.objects.encapsulated_stl import surface_object
+from dicom_io.objects.presentation_state import presentation_state
+from dicom_io.objects.segmentation import segmentation
+from dicom_io.objects.volumetric_state import volumetric_state
+from dicom_io.sr.evidence_sr import write_sr
+from dicom_io.sr.key_objects import write_key_objects
+from dicom_io.sr.report_sr import WrittenReport, write_report
 from dicom_io.stamp import Stamp
-from dicom_io.surface_object import surface_object
-from dicom_io.volumetric import volumetric_state
+from dicom_io.volumes import build_volume
 from render import segment
 from render.draw import draw
 from render.geometry import Vector, View, point, vector
 from render.mask import Mask
+from render.mask_steps import MaskStep, Scissors, Values
 from render.picture import Picture
 from render.recipe import (
     ControlPoint,
@@ -34,10 +35,9 @@ from render.recipe import (
     VolumeRendering,
     Window,
 )
-from render.steps import MaskStep, Scissors, Values
 from render.surface import surface
 from render.volume import Volume
-from workstation.measures import measure, measure_mask
+from workstation.records.measurements import measure, measure_mask
 
 STAMP = Stamp(
     at=datetime(2026, 3, 2, 16, 5, 7, tzinfo=timezone(timedelta(hours=1))),

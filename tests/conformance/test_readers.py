@@ -12,9 +12,9 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from dicom_io.seal import is_sealed
-from dicom_io.send import send
-from dicom_io.series import read_instance
+from dicom_io.files.digests import is_sealed
+from dicom_io.files.series import read_instance
+from dicom_io.network.send import send
 from render.picture import window_8bit
 from render.recipe import Reformat
 from render.surface import surface, volume_mm3

@@ -12,9 +12,9 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from dicom_io.evidence_sr import read_sr
-from dicom_io.report_sr import stated_facts
-from dicom_io.series import Series, open_series
+from dicom_io.files.series import Series, open_series
+from dicom_io.sr.evidence_sr import read_sr
+from dicom_io.sr.report_sr import stated_facts
 from render.geometry import point
 from render.recipe import Reformat
 from tests.conformance.objects import Made, make

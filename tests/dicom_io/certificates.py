@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_io.tls import Tls
+from dicom_io.network.tls import Tls
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from dicom_io.build_volume import Stack
+from dicom_io.volumes.build import Stack
 from render.volume import Volume
 
 

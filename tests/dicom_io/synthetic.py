@@ -13,7 +13,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID
 
 from dicom_io.capabilities import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
-from dicom_io.series import Series, open_series
+from dicom_io.files.series import Series, open_series
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, derived
 from render.geometry import Affine, affine_from
 

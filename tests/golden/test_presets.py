@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dicom_io.build_volume import build_volume
-from dicom_io.series import open_series
+from dicom_io.files.series import open_series
+from dicom_io.volumes import build_volume
 from render import View, Volume, VolumeRendering, draw, load_preset, preset_names, to_rgb
 from render.engine.framing import outer_corners
 from render.geometry import Box, vector

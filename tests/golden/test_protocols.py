@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dicom_io.build_volume import build_volume
-from dicom_io.series import open_series
+from dicom_io.files.series import open_series
+from dicom_io.volumes import build_volume
 from render import Recipe, Reformat, Volume, draw, load_protocol, protocol_names, to_rgb
 from render.recipe import Solid
 from tests.dicom_io.real import SAMPLE, real_set
-from workstation import sheet
+from workstation.export import contact_sheet
 
 SERIES = {
     "ct_aneurysm": "ct_chest_iv_lidc0001_jls",
@@ -62,7 +62,7 @@ def test_every_protocol_is_meant_for_something() -> None:
 def test_every_picture_of_a_protocol_shows_something(name: str, tmp_path: Path) -> None:
     volume = volume_of(SERIES[name])
     pictures = [draw(volume, small(recipe)) for recipe in load_protocol(name).recipes]
-    sheet.contact_sheet(pictures, tmp_path / f"{name}.png")  # to be looked at
+    contact_sheet.contact_sheet(pictures, tmp_path / f"{name}.png")  # to be looked at
     for picture in pictures:
         shown = np.stack([to_rgb(picture, n) for n in range(len(picture.pixels))])
         assert shown.std() > 8.0, f"{name}: {picture.recipe.name!r} is nearly flat"

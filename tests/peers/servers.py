@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dicom_io.associate import Peer
+from dicom_io.network.requestor import Peer
 
 DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from dicom_io.archive import Archive
-from dicom_io.associate import Peer
 from dicom_io.capabilities import STORAGE_COMMITMENT
-from dicom_io.commitment import Committed, Reference, ask, new_transaction, service
 from dicom_io.errors import NotOffered
-from dicom_io.receive import Receiver
-from dicom_io.send import send
+from dicom_io.network.commitment import Committed, Reference, ask, new_transaction, service
+from dicom_io.network.receive import Receiver
+from dicom_io.network.requestor import Peer
+from dicom_io.network.send import send
 from tests.dicom_io.synthetic import CT, grid, ramp, write_series
 from tests.peers.servers import orthanc, storescp
 

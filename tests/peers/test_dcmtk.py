@@ -8,12 +8,12 @@ from PIL import Image
 from pydicom import dcmread
 
 from dicom_io.archive import Archive
-from dicom_io.associate import echo
-from dicom_io.build_volume import build_volume
 from dicom_io.capabilities import EXPLICIT_LITTLE
-from dicom_io.receive import Receiver
-from dicom_io.send import send
-from dicom_io.series import open_series
+from dicom_io.files.series import open_series
+from dicom_io.network.receive import Receiver
+from dicom_io.network.requestor import echo
+from dicom_io.network.send import send
+from dicom_io.volumes import build_volume
 from render.picture import window_8bit
 from render.recipe import Reformat
 from tests.conformance.objects import Made, make

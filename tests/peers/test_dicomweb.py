@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from dicom_io import query
 from dicom_io.archive import Archive
-from dicom_io.build_volume import build_volume
-from dicom_io.dicomweb import Server, find_instances, find_series, find_studies, retrieve, store
 from dicom_io.errors import PeerUnreachable, QueryFailed
-from dicom_io.series import Series, open_series
+from dicom_io.files.series import Series, open_series
+from dicom_io.network import query
+from dicom_io.network.dicomweb import Server, find_instances, find_series, find_studies, retrieve, store
+from dicom_io.volumes import build_volume
 from tests.dicom_io.real import SAMPLE
 from tests.dicom_io.synthetic import grid, ramp, write_series
 from tests.peers.servers import Orthanc, free_ports, orthanc

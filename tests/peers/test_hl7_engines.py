@@ -17,13 +17,14 @@ import pytest
 from hl7.mllp import open_hl7_connection, start_hl7_server
 
 from tests.workstation.desk import desk
-from tests.workstation.ris import Ris, Study, config
-from tests.workstation.test_hl7 import AT, LINE, SUBJECT
+from tests.workstation.hl7.test_syntax import AT, LINE, SUBJECT
+from tests.workstation.orders.ris import Ris, Study, config
+from workstation.billing.dft import charge_message
 from workstation.charge import Line
 from workstation.config import Destination
-from workstation.hl7 import Form, Version, charge_message
-from workstation.transports import mllp
-from workstation.transports.mllp import MllpListener
+from workstation.hl7 import mllp
+from workstation.hl7.mllp import MllpListener
+from workstation.hl7.syntax import Form, Version
 
 VERSIONS: tuple[Version, ...] = ("2.3", "2.3.1", "2.5.1")
 NODE = shutil.which("node")

@@ -11,14 +11,14 @@ from urllib.request import Request, urlopen
 import pytest
 
 from dicom_io.archive import Archive
-from dicom_io.associate import Peer, echo
 from dicom_io.errors import PeerUnreachable
-from dicom_io.query import find_instances, find_series, find_studies
-from dicom_io.receive import Receiver
-from dicom_io.retrieve import retrieve
-from dicom_io.send import send
-from dicom_io.series import Series
-from dicom_io.tls import Tls, server_context
+from dicom_io.files.series import Series
+from dicom_io.network.query import find_instances, find_series, find_studies
+from dicom_io.network.receive import Receiver
+from dicom_io.network.requestor import Peer, echo
+from dicom_io.network.retrieve import retrieve
+from dicom_io.network.send import send
+from dicom_io.network.tls import Tls, server_context
 from tests.dicom_io.certificates import both_sides, shown
 from tests.dicom_io.synthetic import grid, ramp, write_series
 from tests.peers.servers import orthanc, orthanc_tls

@@ -14,18 +14,18 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from dicom_io.archive import Archive
-from dicom_io.associate import Peer, Proposal, associate
 from dicom_io.capabilities import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
-from dicom_io.commands import C_FIND, C_GET, C_MOVE
 from dicom_io.errors import QueryFailed
-from dicom_io.instance import Instance
-from dicom_io.provide import archive_services
-from dicom_io.query import find_instances, find_series, find_studies
-from dicom_io.receive import Receiver
-from dicom_io.retrieve import retrieve
-from dicom_io.send import send
-from dicom_io.series import Series, open_series
-from dicom_io.services import Request
+from dicom_io.files.instance import Instance
+from dicom_io.files.series import Series, open_series
+from dicom_io.network.commands import C_FIND, C_GET, C_MOVE
+from dicom_io.network.provide import archive_services
+from dicom_io.network.query import find_instances, find_series, find_studies
+from dicom_io.network.receive import Receiver
+from dicom_io.network.requestor import Peer, Proposal, associate
+from dicom_io.network.retrieve import retrieve
+from dicom_io.network.send import send
+from dicom_io.network.services import Request
 from dicom_io.uids import derived
 from tests.dicom_io.real import SAMPLE
 from tests.dicom_io.synthetic import JPEG_LS, grid, ramp, write_series

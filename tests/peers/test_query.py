@@ -11,15 +11,15 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from dicom_io.archive import Archive
-from dicom_io.associate import Peer
-from dicom_io.build_volume import build_volume
 from dicom_io.errors import PeerUnreachable, QueryFailed
-from dicom_io.query import find_instances, find_scheduled, find_series, find_studies
-from dicom_io.receive import Receiver
-from dicom_io.retrieve import retrieve
-from dicom_io.send import send
-from dicom_io.series import Series, open_series
+from dicom_io.files.series import Series, open_series
+from dicom_io.network.query import find_instances, find_scheduled, find_series, find_studies
+from dicom_io.network.receive import Receiver
+from dicom_io.network.requestor import Peer
+from dicom_io.network.retrieve import retrieve
+from dicom_io.network.send import send
 from dicom_io.uids import UidError, derived
+from dicom_io.volumes import build_volume
 from tests.dicom_io.real import SAMPLE
 from tests.dicom_io.synthetic import grid, ramp, write_series
 from tests.peers.servers import dcmqrscp, listening, orthanc, program, run, storescp

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from dicom_io.archive import Archive
-from dicom_io.associate import Peer, echo
 from dicom_io.errors import PeerUnreachable
-from dicom_io.receive import Receiver
-from dicom_io.send import send
-from dicom_io.tls import Tls, server_context
+from dicom_io.network.receive import Receiver
+from dicom_io.network.requestor import Peer, echo
+from dicom_io.network.send import send
+from dicom_io.network.tls import Tls, server_context
 from tests.dicom_io.certificates import Certificate, make
 from tests.dicom_io.synthetic import grid, ramp, write_series
 from tests.peers.servers import listening, program, run

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dicom_io.build_volume import build_volume
-from dicom_io.series import open_series
+from dicom_io.files.series import open_series
+from dicom_io.volumes import build_volume
 from render import (
     Plane,
     Projection,

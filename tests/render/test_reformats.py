@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from render import GeometryError, Picture, RecipeError, Reformat, View, Volume, Window, draw, read_recipe
-from render.batches import orthogonal, parallel, radial
 from render.geometry import Plane, letters, unit_vector
 from render.recipe import canonical_json
+from render.reformat_sets import orthogonal, parallel, radial
 from tests.render import peers
 from tests.render.phantom import CENTRE_MM, GRIDS, phantom
 

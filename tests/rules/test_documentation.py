@@ -15,7 +15,7 @@ from typer.main import get_command
 from render.presets import preset_names, windows
 from render.protocols import protocol_names
 from render.recipe import KINDS, read_recipe
-from workstation.cli import app
+from workstation.cli.main import app
 from workstation.config import (
     Config,
     Destination,
@@ -28,8 +28,8 @@ from workstation.config import (
     WorklistSettings,
 )
 from workstation.conformance import statement
-from workstation.papers import OnFile, Papers, Session, Statement
-from workstation.peers import KnownPeer
+from workstation.peers.known import KnownPeer
+from workstation.store.papers import OnFile, Papers, Session, Statement
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

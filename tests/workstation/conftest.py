@@ -12,7 +12,7 @@ import pytest
 
 from render.protocols import Protocol
 from tests.workstation.samples import DOCUMENTED, SERIES_UID, SLICES, ticking, tiny_protocol
-from workstation import cli
+from workstation.cli import main
 from workstation.config import Config
 from workstation.site import Clock, Site, open_site
 
@@ -85,7 +85,7 @@ def command(
         monkeypatch.setattr(sys, "argv", line)
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            main.main()
         said = capsys.readouterr()
         assert "Traceback" not in said.err
         return Answer(int(end.value.code or 0), said.out, said.err)

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from tests.workstation.charge_strategies import RELEASING
-from tests.workstation.ris import WHOLE, Ris, Study, objects
+from tests.workstation.charge.strategies import RELEASING
+from tests.workstation.orders.ris import WHOLE, Ris, Study, objects
 from workstation.charge import decide, load_policy, read_facts
 
 # (accession, patient, account, code, modifiers, diagnoses): what billing is to have, once.

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.workstation.ris import Study, config, objects
+from tests.workstation.orders.ris import Study, config, objects
 from tests.workstation.samples import ticking
-from workstation.casebook import Ruling
+from workstation.billing.filing import file_new_records
+from workstation.billing.settle import settle_due
 from workstation.config import Config
-from workstation.deliver import drain
-from workstation.hl7 import parse_acknowledgement
-from workstation.hl7_in import read_message
-from workstation.listen import answering
-from workstation.pipeline import file_new_records
-from workstation.settling import settle_due
+from workstation.hl7.acknowledgement import parse_acknowledgement
+from workstation.hl7.reader import read_message
+from workstation.orders.hl7_listener import answering
 from workstation.site import Clock, Site, open_site
+from workstation.store.casebook import Ruling
+from workstation.transports.deliver import drain
 
 
 @dataclass(frozen=True)

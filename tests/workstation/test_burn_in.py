@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from pydicom.dataset import Dataset
 
-from dicom_io.evidence_sr import read_sr
+from dicom_io.sr.evidence_sr import read_sr
 from render.protocols import Protocol
 from render.recipe import canonical_json
 from tests.workstation.conftest import Command

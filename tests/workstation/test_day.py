@@ -17,18 +17,19 @@ from typing import Any
 import pytest
 from pydicom import dcmwrite
 
-from dicom_io.associate import Peer
-from dicom_io.send import send
-from dicom_io.series import read_instance
-from tests.workstation.billing import Billing
+from dicom_io.files.series import read_instance
+from dicom_io.network.requestor import Peer
+from dicom_io.network.send import send
+from tests.workstation.billing.billing_system import Billing
 from tests.workstation.day import Charge, Story, story
-from tests.workstation.ris import PEOPLE, READING
-from tests.workstation.running import Serving
-from workstation.deliver import drain
-from workstation.settling import settle_due
+from tests.workstation.orders.ris import PEOPLE, READING
+from tests.workstation.serve.running import Serving
+from workstation.billing.settle import settle_due
+from workstation.coder.acts import correct
+from workstation.coder.work_list import items
+from workstation.hl7 import mllp
 from workstation.site import Site, open_site
-from workstation.transports import mllp
-from workstation.worklist import correct, items
+from workstation.transports.deliver import drain
 
 
 def write_settings(root: Path, port: int, corrections: str = "automatic") -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dicom_io.evidence import Person
-from workstation.cli_desktop import write_launcher
+from workstation.cli.desktop import write_launcher
 from workstation.people import People, PeopleError, people_of
 
 DOCTOR = Person("DR1", "Sample^Radiologist", "physician")

@@ -11,11 +11,11 @@ import pytest
 from pydicom import dcmread
 
 from dicom_io.archive import Archive
-from dicom_io.build_volume import build_volume
 from dicom_io.errors import NotReadable
 from dicom_io.evidence import Act
-from dicom_io.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
-from dicom_io.series import read_dataset, read_instance
+from dicom_io.files.series import read_dataset, read_instance
+from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
+from dicom_io.volumes import build_volume
 from render.geometry import View
 from render.protocols import Protocol
 from tests.workstation.samples import (
@@ -29,21 +29,24 @@ from tests.workstation.samples import (
     ticking,
     tiny_protocol,
 )
-from workstation import casebook, outbox, pipeline, settling, words
+from workstation import pipeline
+from workstation.billing import filing, settle
+from workstation.billing.settle import settle_accession
 from workstation.case import Case, CaseError, session_of
-from workstation.casebook import Casebook
+from workstation.cli import words
+from workstation.coder.work_list import items
 from workstation.config import Config, Destination
-from workstation.deliver import drain
-from workstation.hl7 import acknowledgement
-from workstation.journal import Journal
-from workstation.measures import measure
-from workstation.outbox import Outbox
-from workstation.papers import UNATTENDED, read_papers
+from workstation.hl7.acknowledgement import acknowledgement
+from workstation.hl7.mllp import MllpReceiver
 from workstation.pipeline import Outcome
-from workstation.settling import settle_accession
+from workstation.records.measurements import measure
 from workstation.site import Site, open_site
-from workstation.transports.mllp import MllpReceiver
-from workstation.worklist import items
+from workstation.store import casebook, outbox
+from workstation.store.casebook import Casebook
+from workstation.store.journal import Journal
+from workstation.store.outbox import Outbox
+from workstation.store.papers import UNATTENDED, read_papers
+from workstation.transports.deliver import drain
 
 SiteAt = Callable[..., Site]
 
@@ -329,7 +332,7 @@ class TestTheSrAlone:
         site.archive.keep([foreign])
         assert len(site.archive.instances_of(COMPREHENSIVE_3D_SR)) == 2
         assert [(item.state, item.sr_uid) for item in items(site)] == [("queued", made.sr.sop_instance_uid)]
-        assert pipeline.file_new_records(site) == 0
+        assert filing.file_new_records(site) == 0
 
 
 class TestRunningAgain:
@@ -520,7 +523,7 @@ CRASHES = (
     (Archive, "keep", 2, "before"),
     (Archive, "keep", 2, "after"),
     (pipeline, "read_sr", 1, "before"),
-    (settling, "decide_case", 1, "before"),
+    (settle, "decide_case", 1, "before"),
     (Casebook, "commit", 1, "before"),
     (casebook, "_insert_record", 1, "before"),
     (pipeline, "address", 1, "before"),

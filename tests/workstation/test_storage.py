@@ -8,9 +8,9 @@ import pytest
 
 from tests.dicom_io.synthetic import JPEG_LS, grid, image, ramp, save, write_series
 from tests.workstation.conftest import Command
-from workstation.outbox import Delivery, Message
 from workstation.site import Site
 from workstation.storage import may_go
+from workstation.store.messages import Delivery, Message
 
 
 @pytest.fixture

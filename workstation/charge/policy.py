@@ -16,9 +16,10 @@ from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from workstation.strict import STRICT, IsoDate, StrictError, read_strictly
+
 from .codes import CodeTable, shipped_codes
 from .facts import Entity, Modality, Region, TechniqueName
-from .strict import STRICT, IsoDate, StrictError, read_strictly
 
 PolicyName = Literal["guide", "cpt"]
 TechniqueKind = Literal["volumetric", "projection", "reformat"]

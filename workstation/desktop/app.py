@@ -6,9 +6,9 @@ from pathlib import Path
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication
 
-from workstation.desktop.delivery import Desk
-from workstation.desktop.keys import load_keys
 from workstation.desktop.language import speak
+from workstation.desktop.model.desk import Desk
+from workstation.desktop.model.keys import load_keys
 from workstation.desktop.window import MainWindow
 from workstation.people import people_of
 from workstation.site import open_site

@@ -22,14 +22,14 @@ from PySide6.QtWidgets import (
 )
 
 from dicom_io.evidence import Person
-from workstation.desktop.beside import Tell, Works
-from workstation.desktop.keys import ACTIONS, MOUSE, Keys
+from workstation.desktop.background import Tell, Works
 from workstation.desktop.language import tr
-from workstation.desktop.remote import Found
+from workstation.desktop.model.keys import ACTIONS, MOUSE, Keys
+from workstation.desktop.model.remote import Found
 from workstation.people import People, PeopleError, readable
 
 if TYPE_CHECKING:
-    from workstation.desktop.delivery import Desk
+    from workstation.desktop.model.desk import Desk
 
 _TRIES = 3  # wrong signatures before the window is locked
 

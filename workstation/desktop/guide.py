@@ -2,58 +2,71 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDockWidget, QLabel, QVBoxLayout, QWidget
 
+from dicom_io.evidence import Person
 from render import View
 from workstation.desktop.language import tr
-from workstation.desktop.screen import Screen
+from workstation.desktop.model.keys import Keys
+from workstation.desktop.model.screen import Screen
+from workstation.desktop.model.session import Draft
 
-if TYPE_CHECKING:
-    from workstation.desktop.window import MainWindow
+
+class GuidedDesktop(Protocol):
+    """What the guide looks at. shown, draft : screen and report of the open study, None without one."""
+
+    person: Person | None
+    signed: bool
+
+    @property
+    def shown(self) -> Screen | None: ...
+    @property
+    def draft(self) -> Draft | None: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class GuideStep:
     """text : what to do, with the keys of this reader in {braces}. done : whether it has been done."""
 
     text: str
-    done: Callable[["MainWindow"], bool]
+    done: Callable[[GuidedDesktop], bool]
 
 
-def _screen(holds: Callable[[Screen], bool]) -> Callable[["MainWindow"], bool]:
-    return lambda window: window.viewer is not None and holds(window.viewer.session.screen)
+def _screen(holds: Callable[[Screen], bool]) -> Callable[[GuidedDesktop], bool]:
+    return lambda desktop: desktop.shown is not None and holds(desktop.shown)
 
 
-def _draft(name: str) -> Callable[["MainWindow"], bool]:
-    return lambda window: window.opened is not None and bool(getattr(window.opened.session.draft, name).strip())
+def _draft(name: str) -> Callable[[GuidedDesktop], bool]:
+    return lambda desktop: desktop.draft is not None and bool(getattr(desktop.draft, name).strip())
 
 
-STEPS: tuple[Step, ...] = (
-    Step("Sign in ({lock}), as a physician if you want to sign later.", lambda w: w.person is not None),
-    Step("Double-click a study in the work list.", lambda w: w.viewer is not None),
-    Step("Drag in the 3D pane: the patient turns.", _screen(lambda s: s.solid.view != View())),
-    Step("Press a number key: the window changes.", _screen(lambda s: (s.window.centre, s.window.width) != (50, 400))),
-    Step("Ctrl and wheel over a plane, or {slab_thicker}: a slab.", _screen(lambda s: s.axial.slab_mm
+STEPS: tuple[GuideStep, ...] = (
+    GuideStep("Sign in ({lock}), as a physician if you want to sign later.", lambda d: d.person is not None),
+    GuideStep("Double-click a study in the work list.", lambda d: d.shown is not None),
+    GuideStep("Drag in the 3D pane: the patient turns.", _screen(lambda s: s.solid.view != View())),
+    GuideStep("Press a number key: the window changes.",
+         _screen(lambda s: (s.window.centre, s.window.width) != (50, 400))),
+    GuideStep("Ctrl and wheel over a plane, or {slab_thicker}: a slab.", _screen(lambda s: s.axial.slab_mm
          + s.coronal.slab_mm + s.sagittal.slab_mm > 0)),
-    Step("{distance}, then two clicks in a plane: a distance.", _screen(lambda s: bool(s.measures))),
-    Step("{capture} over a pane: its picture goes into the tray. Tick it there for the report.",
+    GuideStep("{distance}, then two clicks in a plane: a distance.", _screen(lambda s: bool(s.measures))),
+    GuideStep("{capture} over a pane: its picture goes into the tray. Tick it there for the report.",
          _screen(lambda s: any(capture.key for capture in s.captures))),
-    Step("Write findings and why 3D was needed, on the Report tab.", _draft("findings")),
-    Step("Look at the Charge tab: what is missing has a button to its field.", _draft("utility")),
-    Step("Sign and deliver, on the Report tab.", lambda w: w.signed),
+    GuideStep("Write findings and why 3D was needed, on the Report tab.", _draft("findings")),
+    GuideStep("Look at the Charge tab: what is missing has a button to its field.", _draft("utility")),
+    GuideStep("Sign and deliver, on the Report tab.", lambda d: d.signed),
 )  # fmt: skip
 
 
 class Guide(QDockWidget):
     """The steps, with a tick before each that is done."""
 
-    def __init__(self, window: "MainWindow") -> None:
-        super().__init__(tr("Guide"), window)
+    def __init__(self, desktop: GuidedDesktop, keys: Keys, parent: QWidget) -> None:
+        super().__init__(tr("Guide"), parent)
         self.setObjectName("guide")
-        self._window = window
+        self._desktop, self._keys = desktop, keys
         self._done = [False] * len(STEPS)
         inner = QWidget()
         layout = QVBoxLayout(inner)
@@ -75,6 +88,6 @@ class Guide(QDockWidget):
     def refresh(self) -> None:
         """Ticks what has been done; what was done once stays ticked."""
         for number, (step, line) in enumerate(zip(STEPS, self.lines, strict=True)):
-            self._done[number] = self._done[number] or step.done(self._window)
-            said = tr(step.text, **self._window.keys.keys)
+            self._done[number] = self._done[number] or step.done(self._desktop)
+            said = tr(step.text, **self._keys.keys)
             line.setText(f"{'✓' if self._done[number] else '○'}  {said}")

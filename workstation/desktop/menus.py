@@ -1,22 +1,22 @@
-"""Menus and the tool bar: every command with its key. A command is added here, and its key in `keys.toml`."""
+"""Menus and the tool bar: every command with its key.
 
-from collections.abc import Callable
+A command of the panes is added to `_COMMANDS`, one of the window to `WINDOW_COMMANDS`; its title and key in
+`model/keys.py` and `model/keys.toml`.
+"""
+
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
-from PySide6.QtWidgets import QMenu, QToolBar
+from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar
 
 from render import View
-from workstation.desktop import edits
-from workstation.desktop.keys import ACTIONS
 from workstation.desktop.language import tr
-from workstation.desktop.screen import LAYOUT_TITLES
+from workstation.desktop.model import edits
+from workstation.desktop.model.keys import ACTIONS, Keys
+from workstation.desktop.model.screen import LAYOUT_TITLES
 from workstation.desktop.viewer import TOOLS, Viewer
-
-if TYPE_CHECKING:
-    from workstation.desktop.window import MainWindow
 
 _MENUS = ("&Study", "&Tools", "&Edit", "&View", "&3D", "&Help")
 # What a viewer does: name, menu, what.
@@ -43,7 +43,23 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("bone", "&3D", Viewer.toggle_bone),
     ("whole", "&3D", lambda v: v.do(edits.made_whole)),
 )
-_PANELS = ("panel_look", "panel_captures", "panel_measures", "panel_report", "panel_charge")
+PANELS = ("panel_look", "panel_captures", "panel_measures", "panel_report", "panel_charge")
+# What the window does: name and menu, in the order of the menus.
+WINDOW_COMMANDS: tuple[tuple[str, str], ...] = (
+    ("worklist", "&Study"),
+    ("reload", "&Study"),
+    ("query", "&Study"),
+    ("take_in", "&Study"),
+    ("sign", "&Study"),
+    ("send", "&Study"),
+    *((name, "&View") for name in PANELS),
+    ("save_preset", "&3D"),
+    ("stop_work", "&Study"),
+    ("lock", "&Study"),
+    ("theme", "&View"),
+    ("guide", "&Help"),
+    ("help", "&Help"),
+)
 _SIDES = ("anterior", "posterior", "left", "right", "head", "foot")
 _IN_BAR = {
     "undo": "Undo",
@@ -63,11 +79,20 @@ _IN_BAR = {
 
 
 class Menus(QObject):
-    """actions : by name, those of `keys.ACTIONS`. protocols, comparisons : menus that a study fills."""
+    """actions : by name, those of `keys.ACTIONS`. protocols, comparisons : menus that a study fills.
 
-    def __init__(self, window: "MainWindow") -> None:
+    with_viewer : runs a command of the panes where a study is open. commands : those of the window, by name.
+    """
+
+    def __init__(
+        self,
+        window: QMainWindow,
+        keys: Keys,
+        with_viewer: Callable[[Callable[[Viewer], object]], None],
+        commands: Mapping[str, Callable[[], object]],
+    ) -> None:
         super().__init__(window)
-        self._window = window
+        self._window, self._keys, self._with_viewer = window, keys, with_viewer
         self.actions: dict[str, QAction] = {}
         self._menus: dict[str, QMenu] = {name: window.menuBar().addMenu(tr(name)) for name in _MENUS}
         self.tools, self.bar = QToolBar(tr("Tools")), QToolBar(tr("Commands"))
@@ -77,47 +102,32 @@ class Menus(QObject):
         window.addToolBar(self.bar)
         self._add_tools()
         for name, menu, command in _COMMANDS:
-            self._add(name, menu, partial(window.with_viewer, command))
-        self._add("capture", "&Study", partial(window.capture, 1))
-        self._add("capture_rotation", "&Study", partial(window.capture, 36))
+            self._add(name, menu, partial(with_viewer, command))
+        for name in ("capture", "capture_rotation"):
+            self._add(name, "&Study", commands[name])
         for side in _SIDES:
-            self._add(f"view_{side}", "&3D", partial(window.with_viewer, partial(_see_from, View.parse(side))))
-        commands: tuple[tuple[str, str, Callable[[], object]], ...] = (
-            ("worklist", "&Study", window.back_to_list),
-            ("reload", "&Study", window.reload),
-            ("query", "&Study", window.query),
-            ("take_in", "&Study", window.take_in_folder),
-            ("sign", "&Study", window.sign_and_deliver),
-            ("send", "&Study", window.send),
-            *((name, "&View", partial(window.show_panel, number)) for number, name in enumerate(_PANELS)),
-            ("save_preset", "&3D", window.save_preset),
-            ("stop_work", "&Study", window.stop_work),
-            ("lock", "&Study", window.sign_in_or_lock),
-            ("theme", "&View", window.other_theme),
-            ("guide", "&Help", window.show_guide),
-            ("help", "&Help", window.show_help),
-        )
-        for name, menu, act in commands:
-            self._add(name, menu, act)
+            self._add(f"view_{side}", "&3D", partial(with_viewer, partial(_see_from, View.parse(side))))
+        for name, menu in WINDOW_COMMANDS:
+            self._add(name, menu, commands[name])
         self.protocols = self._menus["&Study"].addMenu(tr("Protocol"))
         self.comparisons = self._menus["&View"].addMenu(tr("Compare with"))
         layouts = self._menus["&View"].addMenu(tr("Layout"))
         for layout, title in LAYOUT_TITLES.items():
-            shown = partial(window.with_viewer, partial(_lay_out, layout))
+            shown = partial(with_viewer, partial(_lay_out, layout))
             layouts.addAction(tr(title)).triggered.connect(lambda _=False, act=shown: act())
         self.for_a_study(False)
 
     def _add_tools(self) -> None:
         group = QActionGroup(self)
         for tool in TOOLS:
-            action = self._add(tool, "&Tools", partial(self._window.with_viewer, partial(_choose, tool)))
+            action = self._add(tool, "&Tools", partial(self._with_viewer, partial(_choose, tool)))
             action.setText(tr(tool.capitalize()))
             action.setCheckable(True)
             group.addAction(action)
             self.tools.addAction(action)
 
     def _add(self, name: str, menu: str, act: Callable[[], object]) -> QAction:
-        title, key = tr(ACTIONS[name]), self._window.keys.keys[name]
+        title, key = tr(ACTIONS[name]), self._keys.keys[name]
         action = QAction(title, self._window)
         action.setShortcut(QKeySequence(key))
         action.setToolTip(f"{title}  ({key})")

@@ -17,7 +17,7 @@ from render.measure import place_on
 from render.picture import Picture, to_rgb
 from render.recipe import CurvedReformat
 from workstation.desktop.language import tr
-from workstation.desktop.screen import PaneName, main_pane
+from workstation.desktop.model.screen import PaneName, main_pane
 
 # Each plane in one colour, wherever it is drawn.
 COLOURS: dict[str, QColor] = {

@@ -20,11 +20,11 @@ from PySide6.QtWidgets import (
 from render.engine.framing import outer_corners
 from render.geometry import Box, vector
 from render.picture import Picture, to_rgb
-from workstation.desktop import edits
 from workstation.desktop.language import tr
-from workstation.desktop.looks import windows_for
-from workstation.desktop.screen import STYLES
-from workstation.desktop.transfer import TransferEditor
+from workstation.desktop.model import edits
+from workstation.desktop.model.looks import windows_for
+from workstation.desktop.model.screen import STYLES
+from workstation.desktop.transfer_editor import TransferEditor
 from workstation.desktop.viewer import Viewer
 
 _THUMB = 96

@@ -1,4 +1,4 @@
-"""The panes of a study: what they show, and the commands of menus and keys. What hands do in them is `hands.py`."""
+"""The panes of a study: what they show, and the commands of menus and keys. The mouse is `gestures.py`."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,14 +12,13 @@ from render.engine.framing import outer_corners
 from render.geometry import Box, Vector, point, vector
 from render.picture import Picture
 from render.recipe import Recipe
-from workstation.desktop import edits
-from workstation.desktop.drawing import Drawer, Wish
-from workstation.desktop.hands import Hands
+from workstation.desktop.drawer import Drawer, Wish
+from workstation.desktop.gestures import Gestures
 from workstation.desktop.language import tr
-from workstation.desktop.looks import TABLE_ABOVE_HU, Looks, window_of, windows_for
-from workstation.desktop.measuring import Measuring, near
-from workstation.desktop.pane import CROP, PATH, Mark, Overlay, Pane, crosshair
-from workstation.desktop.screen import (
+from workstation.desktop.model import edits
+from workstation.desktop.model.looks import TABLE_ABOVE_HU, Looks, window_of, windows_for
+from workstation.desktop.model.measuring import Measuring, near
+from workstation.desktop.model.screen import (
     LAYOUTS,
     MAIN,
     MODES,
@@ -37,7 +36,8 @@ from workstation.desktop.screen import (
     plane_name,
     recipe_of,
 )
-from workstation.desktop.session import Session
+from workstation.desktop.model.session import Session
+from workstation.desktop.pane import CROP, PATH, Mark, Overlay, Pane, crosshair
 
 TOOLS = (
     "window", "pan", "zoom", "crosshair", "tilt", "crop", "scissors", "piece", "path",
@@ -72,7 +72,7 @@ class Viewer(QWidget):
         self._laid_out: Layout | None = None
         self._elsewhere: PaneName | None = None
         self._apart: _Apart | None = None
-        self.hands = Hands(self, buttons)
+        self.gestures = Gestures(self, buttons, self)
         for pane in self.panes.values():
             pane.setParent(self)
             pane.resized.connect(lambda name: self._ask(name, moving=False))
@@ -218,8 +218,8 @@ class Viewer(QWidget):
             return ()
         reach = _NEAR_MM + edits.slab_of(self.session.screen, name) / 2.0
         marks = [self._mark(m) for m in self.session.screen.measures if near(m, plane, reach)]
-        if self.hands.points and name == self.under:
-            marks.append(Mark(tuple(self.hands.points), False, ""))
+        if self.gestures.points and name == self.under:
+            marks.append(Mark(tuple(self.gestures.points), False, ""))
         return tuple(marks)
 
     def _mark(self, measure: Measure) -> Mark:
@@ -264,6 +264,10 @@ class Viewer(QWidget):
 
     # ------------------------------------------------------------------------------------------------ commands
 
+    def say(self, sentence: str) -> None:
+        """A sentence for the status bar."""
+        self.said.emit(sentence)
+
     def do(self, edit: Callable[..., Screen], *arguments: Any, moving: bool = False) -> None:
         """The one way to another screen."""
         if self.session.change(edit, *arguments):
@@ -277,7 +281,7 @@ class Viewer(QWidget):
             self.said.emit(str(error))
 
     def choose_tool(self, tool: str) -> None:
-        self.tool, self.hands.points = tool, []
+        self.tool, self.gestures.points = tool, []
         self.chose_tool.emit(tool)
         for name in self.visible_panes():
             self.show_overlay(name)

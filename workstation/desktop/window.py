@@ -26,26 +26,28 @@ from PySide6.QtWidgets import (
 
 from dicom_io.evidence import Person
 from render import Picture, Protocol, Recipe, RecipeError, Volume
-from workstation.desktop import dialogs, edits
-from workstation.desktop.arrival import ArrivalBar
-from workstation.desktop.beside import Tell, Works
-from workstation.desktop.charge import ChargePanel
-from workstation.desktop.delivery import Desk, why_not_signable
+from workstation.desktop import dialogs
+from workstation.desktop.arrival_bar import ArrivalBar
+from workstation.desktop.background import Tell, Works
+from workstation.desktop.charge_panel import ChargePanel
 from workstation.desktop.guide import Guide
-from workstation.desktop.keys import Keys
 from workstation.desktop.language import tr
-from workstation.desktop.looks import Looks, protocols_for, windows_for
-from workstation.desktop.menus import Menus
+from workstation.desktop.menus import PANELS, Menus
+from workstation.desktop.model import edits
+from workstation.desktop.model.desk import Desk, why_not_signable
+from workstation.desktop.model.keys import Keys
+from workstation.desktop.model.looks import Looks, protocols_for, windows_for
+from workstation.desktop.model.screen import Compared, Screen, recipe_of
+from workstation.desktop.model.session import Draft
+from workstation.desktop.model.studies import Opened, Row
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import LookPanel, Measures, Tray
-from workstation.desktop.report import ReportPanel
-from workstation.desktop.screen import Compared, Screen, recipe_of
-from workstation.desktop.studies import Opened, Row
+from workstation.desktop.report_panel import ReportPanel
+from workstation.desktop.study_list import WorkList
 from workstation.desktop.theme import Theme, style_sheet
 from workstation.desktop.viewer import Viewer
-from workstation.desktop.worklist import WorkList
-from workstation.journal import EventKind
 from workstation.people import readable
+from workstation.store.journal import EventKind
 
 _VERDICT_MS = 400  # after the last change
 _LOCK_MS = 15 * 60 * 1000  # without a key or a move of the mouse
@@ -106,12 +108,32 @@ class MainWindow(QMainWindow):
         if application is not None:
             application.installEventFilter(self)
         self.charge.fill.connect(self._go_to_field)
-        self.menus = Menus(self)
+        self.menus = Menus(self, self.keys, self.with_viewer, self._commands())
         self._make_docks()
         self.set_theme("light" if settings.value("theme") == "light" else "dark")
         self._show_person()
         self.resize(1500, 950)
         self._restore()
+
+    def _commands(self) -> dict[str, Callable[[], object]]:
+        """What the window itself does, by the names of `menus.WINDOW_COMMANDS`."""
+        return {
+            "capture": partial(self.capture, 1),
+            "capture_rotation": partial(self.capture, 36),
+            "worklist": self.back_to_list,
+            "reload": self.reload,
+            "query": self.query,
+            "take_in": self.take_in_folder,
+            "sign": self.sign_and_deliver,
+            "send": self.send,
+            **{name: partial(self.show_panel, number) for number, name in enumerate(PANELS)},
+            "save_preset": self.save_preset,
+            "stop_work": self.stop_work,
+            "lock": self.sign_in_or_lock,
+            "theme": self.other_theme,
+            "guide": self.show_guide,
+            "help": self.show_help,
+        }
 
     def _timer(self, after_ms: int, act: Callable[[], None]) -> QTimer:
         timer = QTimer(self)
@@ -154,7 +176,7 @@ class MainWindow(QMainWindow):
     def show_guide(self) -> None:
         """The guide, or away with it."""
         if self.guide is None:
-            self.guide = Guide(self)
+            self.guide = Guide(self, self.keys, self)
             self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.guide)
         else:
             self.guide.setVisible(not self.guide.isVisible())
@@ -375,6 +397,16 @@ class MainWindow(QMainWindow):
         """A command of the study, where one is open."""
         if self.viewer is not None:
             command(self.viewer)
+
+    @property
+    def shown(self) -> Screen | None:
+        """Of the study on the screen."""
+        return self.viewer.session.screen if self.viewer is not None else None
+
+    @property
+    def draft(self) -> Draft | None:
+        """The report of the study on the screen."""
+        return self.opened.session.draft if self.opened is not None else None
 
     def stop_work(self) -> None:
         self.works.stop()

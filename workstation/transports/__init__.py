@@ -1,0 +1,1 @@
+"""The outbox drained: one file for each way out."""

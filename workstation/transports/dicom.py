@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from dicom_io.errors import NotReadable, PeerUnreachable
-from dicom_io.send import Sender
-from dicom_io.series import read_instance
-from workstation.outbox import Delivery, Message
+from dicom_io.files.series import read_instance
+from dicom_io.network.send import Sender
+from workstation.store.messages import Delivery, Message
 
 
 def deliver(message: Message, sender: Sender) -> Delivery:

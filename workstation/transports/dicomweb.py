@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from dicom_io.dicomweb import Server, find_studies, store
 from dicom_io.errors import NotReadable, PeerUnreachable, QueryFailed
-from dicom_io.series import read_instance
-from workstation.outbox import Delivery, Message
+from dicom_io.files.series import read_instance
+from dicom_io.network.dicomweb import Server, find_studies, store
+from workstation.store.messages import Delivery, Message
 
 
 def reach(server: Server) -> str:

@@ -8,7 +8,7 @@ import json
 import ssl
 from urllib.parse import urlsplit
 
-from workstation.outbox import Delivery, Message
+from workstation.store.messages import Delivery, Message
 
 # The server is busy or hindered and may take it later. Source: RFC 9110 15.5 and 15.6, RFC 6585.
 _LATER = {408, 409, 423, 425, 429, 500, 502, 503, 504}

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from workstation.outbox import Delivery, Message
+from workstation.store.messages import Delivery, Message
 
 
 class FolderError(OSError):

@@ -1,12 +1,12 @@
 """Delivery of performed procedure steps by N-CREATE and N-SET."""
 
-from dicom_io.associate import Peer
 from dicom_io.capabilities import EXPLICIT_LITTLE
-from dicom_io.dimse import decoded
 from dicom_io.errors import ConnectionBroke, PeerUnreachable
-from dicom_io.performed_step import create, update
-from workstation.outbox import Delivery, Message, Outcome
-from workstation.performed import BEGUN
+from dicom_io.files.encoding import decoded
+from dicom_io.network.mpps import create, update
+from dicom_io.network.requestor import Peer
+from workstation.billing.mpps import BEGUN
+from workstation.store.messages import Delivery, Message, Outcome
 
 _OUTCOMES: dict[str, Outcome] = {
     "taken": "acknowledged",

@@ -1,0 +1,539 @@
+"""The archive: Part 10 files in folders by study and series, and an SQL index that can be rebuilt from them.
+
+A file is complete on the disk, under its final name and in the index before anybody is told that it is kept.
+"""
+
+import contextlib
+import errno
+import functools
+import itertools
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset
+from sqlalchemy import (
+    JSON,
+    Column,
+    Engine,
+    Integer,
+    MetaData,
+    Select,
+    String,
+    Table,
+    Text,
+    cast,
+    delete,
+    func,
+    insert,
+    select,
+    type_coerce,
+)
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from dicom_io.archive.database import open_database, unflushed
+from dicom_io.archive.durable import alive, boot, copy_part10, flush, flush_folders, held_by, names_with_files, place
+from dicom_io.errors import ClassMismatch, InstanceConflict, NotFound, NotReadable
+from dicom_io.files.digests import file_digest
+from dicom_io.files.instance import Instance
+from dicom_io.files.scanning import batches, read_all
+from dicom_io.files.series import Scan, Series, Unreadable, files_below, group, read_instance
+from dicom_io.uids import checked
+
+_METADATA = MetaData()
+_INSTANCE = Table(
+    "instance",
+    _METADATA,
+    Column("sop_instance_uid", String(64), primary_key=True),
+    Column("series_uid", String(64), index=True, nullable=False),
+    Column("study_uid", String(64), index=True, nullable=False),
+    Column("accession", String(64), index=True, nullable=False),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("path", Text, nullable=False),  # relative to the archive's folder
+    Column("size", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),  # of transfer syntax and data set, without file meta information
+    Column("header", Text, nullable=False),  # the Instance as JSON
+)
+_INSTANCES = TypeAdapter(Instance)
+# A process number comes again, in a container with every start; this does not.
+_LIFE = uuid.uuid4().hex[:12]
+_SPOOLED = itertools.count()
+# Of an import: files whose headers are read together, files that are indexed together, and threads that copy them.
+_SCANNED, _BATCH, _COPIERS = 8192, 128, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An instance in the archive; `news` tells whether this call brought it."""
+
+    instance: Instance
+    news: Literal["new", "same"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """An instance as the index lists it, for those who look after the archive. derived : it says so itself."""
+
+    sop_instance_uid: str
+    series_uid: str
+    study_uid: str
+    accession: str
+    sop_class_uid: str
+    transfer_syntax_uid: str
+    path: Path
+    size: int
+    sha256: str
+    derived: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a list shows of a series: how many instances it has, and what the first of them says, whose path this is.
+
+    The first is that of `Series.first`.
+    """
+
+    series_uid: str
+    study_uid: str
+    patient_id: str
+    accession: str
+    modality: str
+    description: str
+    study_date: str
+    instances: int
+    is_image: bool
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """A spooled file, its header and the digest of what it holds."""
+
+    spooled: Path
+    instance: Instance
+    digest: str
+
+
+class Archive:
+    """Instances below `root/instances`, incoming files in `root/spool`, conflicting ones in `root/quarantine`."""
+
+    def __init__(self, root: Path, database: Engine | None = None) -> None:
+        self.root = root
+        self.files = root / "instances"
+        self._quarantine = root / "quarantine"
+        self._spool = root / "spool" / f"{os.getpid()}-{_LIFE}"
+        self._database = database or open_database(root / "workstation.db")
+        _METADATA.create_all(self._database)
+        self._rows = unflushed(self._database)
+        self._flushed: set[Path] = set()
+
+    @functools.cached_property
+    def _names_with_files(self) -> bool:
+        return names_with_files(self.root)
+
+    # Coming in
+
+    def spool(self, write: Callable[[Path], object]) -> Path:
+        """A new file in the spool, made by `write`; nothing is left behind if that fails."""
+        self._spool.mkdir(parents=True, exist_ok=True)
+        path = self._spool / f"{os.getpid()}.{next(_SPOOLED)}.part"
+        try:
+            write(path)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return path
+
+    def admit(
+        self, spooled: Path, expected_uid: str | None = None, expected_class: str = "", digest: str | None = None
+    ) -> Kept:
+        """Takes a spooled file over: checks it, gives it its name, indexes it. The spooled file is gone afterwards.
+
+        expected_uid, expected_class : what was announced, if anything was. digest : of what was spooled, where the
+        caller knows it already.
+
+        Raises NotReadable when it is no whole instance (or not `expected_uid`), ClassMismatch when it is of another SOP
+        class, InstanceConflict when the same UID is kept with other bytes; then the new file waits in quarantine.
+        OSError when the disk or the index takes no more.
+        """
+        try:
+            instance = read_instance(spooled)
+            if expected_uid is not None and instance.sop_instance_uid != expected_uid:
+                raise NotReadable(
+                    f"{spooled}: instance {instance.sop_instance_uid}, but was announced as {expected_uid}."
+                )
+            if expected_class and instance.sop_class_uid != expected_class:
+                raise ClassMismatch(
+                    f"The instance is of SOP class {instance.sop_class_uid}, but was announced as {expected_class}."
+                )
+        except NotReadable as error:
+            spooled.unlink(missing_ok=True)
+            raise NotReadable(str(error).replace(f"{spooled}: ", "The instance is ")) from error
+        except ClassMismatch:
+            spooled.unlink(missing_ok=True)
+            raise
+        digest = digest or file_digest(spooled, instance.transfer_syntax_uid)
+        (outcome,) = self._take([_Coming(spooled, instance, digest)])
+        if isinstance(outcome, InstanceConflict):
+            raise outcome
+        return outcome
+
+    def _take(self, coming: Sequence[_Coming]) -> list[Kept | InstanceConflict]:
+        """Names what was spooled, flushes it, then indexes it, with one flush of each folder and one transaction.
+
+        Flushed under its name: file systems that journal then write file and name at once, and the folder's flush finds
+        nothing left to do. A power cut before that may leave half a file with a name; it is in no index, and `place`
+        puts what comes again in its stead.
+        """
+        outcomes: list[Kept | InstanceConflict] = []
+        fresh: list[tuple[int, Path, dict[str, object]]] = []
+        try:
+            for one in coming:
+                uid = one.instance.sop_instance_uid
+                relative = self._place_of(one.instance)
+                target = self.files / relative
+                known = None
+                if not place(one.spooled, target):
+                    known, size = self._as_kept(uid)
+                    held = known or held_by(target, one.spooled)
+                    if held != one.digest:
+                        outcomes.append(self._conflict(one.spooled, uid, one.digest))
+                        continue
+                    if known is not None and target.stat().st_size != size:
+                        # Damaged since it was kept: what comes again takes its place, as if it came for the first time.
+                        one.spooled.replace(target)
+                        self.forget([uid])
+                        known = None
+                if known is None:
+                    fresh.append(
+                        (len(outcomes), target, _row(one.instance, relative, target.stat().st_size, one.digest))
+                    )
+                outcomes.append(Kept(replace(one.instance, path=str(target)), "same" if known else "new"))
+            for _, target, _ in fresh:
+                flush(target)
+            for folder in dict.fromkeys(target.parent for _, target, _ in fresh if not self._names_with_files):
+                # Folders above it are flushed once: what else may be in them has been by whoever put it there.
+                flush_folders(folder, folder if folder in self._flushed else self.files)
+                self._flushed.add(folder)
+            indexed = self._index([row for _, _, row in fresh]) if fresh else []
+        except OperationalError as error:
+            raise OSError(errno.EIO, f"the index cannot be written: {error.orig}") from error
+        finally:
+            for one in coming:
+                one.spooled.unlink(missing_ok=True)
+        for (n, target, row), held in zip(fresh, indexed, strict=True):
+            if held != row["sha256"]:  # another association was faster, and put it under another series
+                outcomes[n] = self._conflict(target, str(row["sop_instance_uid"]), str(row["sha256"]))
+        return outcomes
+
+    def _conflict(self, path: Path, uid: str, digest: str) -> InstanceConflict:
+        """Puts a file aside. It is in no index and in nobody's way there, and nothing that was sent is lost."""
+        self._quarantine.mkdir(parents=True, exist_ok=True)
+        path.replace(self._quarantine / f"{uid}.{digest[:12]}.dcm")
+        return InstanceConflict(
+            f"Instance {uid} is kept already with other content. The first one stays; the new one waits in "
+            f"{self._quarantine}."
+        )
+
+    def keep(self, datasets: Iterable[Dataset]) -> tuple[Instance, ...]:
+        """Writes data sets of our own making as Part 10 files. Keeping the same again changes nothing.
+
+        Raises InstanceConflict as `admit`.
+        """
+
+        def write_to(path: Path, ds: Dataset) -> None:
+            dcmwrite(path, ds, enforce_file_format=True)
+
+        return tuple(
+            self.admit(self.spool(lambda path, ds=ds: write_to(path, ds))).instance  # type: ignore[misc]
+            for ds in datasets
+        )
+
+    def import_files(self, path: Path, progress: Callable[[int], None] | None = None) -> Scan:
+        """Copies every DICOM instance below `path` into the archive; what cannot be taken is listed with the reason.
+
+        Headers are read as `scan` reads them; files are copied and flushed many at once, and indexed a batch at a time.
+        """
+        taken: dict[str, Instance] = {}
+        refused: list[Unreadable] = []
+        count = 0
+        with ThreadPoolExecutor(_COPIERS) as pool:
+            for files in batches(files_below(path), _SCANNED):
+                stats = [file.stat() for file in files]
+                for batch in batches(zip(files, stats, read_all(files), strict=True), _BATCH):
+                    copied = list(pool.map(self._copied, *zip(*batch, strict=True)))
+                    coming = [c for c in copied if isinstance(c, _Coming)]
+                    outcomes = iter(self._take(coming))
+                    for (file, _, _), one in zip(batch, copied, strict=True):
+                        outcome = one if isinstance(one, Unreadable) else next(outcomes)
+                        if isinstance(outcome, Kept):
+                            taken[outcome.instance.sop_instance_uid] = outcome.instance
+                        elif isinstance(outcome, Unreadable):
+                            refused.append(outcome)
+                        else:
+                            refused.append(Unreadable(str(file), str(outcome)))
+                        count += 1
+                        if progress is not None:
+                            progress(count)
+        return Scan(group(taken.values()), tuple(refused))
+
+    def _copied(self, file: Path, before: os.stat_result, header: Instance | Unreadable) -> "_Coming | Unreadable":
+        """`file` in the spool with its header; one that has changed since its header was read is read again."""
+        if isinstance(header, Unreadable):
+            return header
+        as_it_was = False
+
+        def write(to: Path) -> None:
+            nonlocal as_it_was
+            after = file.stat()
+            as_it_was = copy_part10(file, to) and (after.st_mtime_ns, after.st_size) == (
+                before.st_mtime_ns,
+                before.st_size,
+            )
+
+        spooled = self.spool(write)
+        flush(spooled)
+        try:
+            instance = header if as_it_was else read_instance(spooled)
+            return _Coming(spooled, instance, file_digest(spooled, instance.transfer_syntax_uid))
+        except NotReadable as error:
+            spooled.unlink(missing_ok=True)
+            return Unreadable(str(file), str(error).replace(str(spooled), str(file)))
+
+    def sweep(self) -> int:
+        """Removes what processes that died left in the spool (nobody was told that it was kept). Returns how many."""
+        removed = 0
+        for folder in (self.root / "spool").glob("*"):
+            if folder != self._spool and not alive(folder.name):
+                removed += sum(1 for _ in folder.iterdir())
+                shutil.rmtree(folder)
+        return removed
+
+    # Looking up
+
+    def series(self, uid: str) -> Series:
+        """Raises NotFound."""
+        instances = tuple(self._select(_INSTANCE.c.series_uid == checked(uid, "Series Instance UID")))
+        if not instances:
+            raise NotFound(f"Series {uid} is not in the archive {self.root}; `list` shows what is.")
+        return group(instances)[0]
+
+    def all_series(self) -> tuple[Series, ...]:
+        return group(self._select())
+
+    def counts(self, series_uids: Collection[str] | None = None) -> dict[str, int]:
+        """How many instances there are of each series, or of some."""
+        query = select(_INSTANCE.c.series_uid, func.count()).group_by(_INSTANCE.c.series_uid)
+        if series_uids is not None:
+            query = query.where(_INSTANCE.c.series_uid.in_(series_uids))
+        with self._database.connect() as connection:
+            return {uid: int(count) for uid, count in connection.execute(query)}
+
+    def series_of(self, study_uid: str) -> tuple[str, ...]:
+        """UIDs of the series of a study."""
+        query = select(_INSTANCE.c.series_uid).where(_INSTANCE.c.study_uid == study_uid).distinct()
+        with self._database.connect() as connection:
+            return tuple(sorted(connection.execute(query).scalars()))
+
+    def summaries(self, series_uids: Collection[str] | None = None) -> tuple[Summary, ...]:
+        """Every series, or some, by UID; read by the database, which is many times faster than `all_series`."""
+        query = _summaries(self._database.dialect.name, series_uids)
+        with self._database.connect() as connection:
+            found = connection.execute(query).all()
+        return tuple(
+            Summary(
+                series, study, patient, accession, modality, description, day, count,
+                rows > 0 and columns > 0 and bool(pixels), f"{self.files}{os.sep}{path}",
+            )
+            for series, study, patient, accession, modality, description, day, count, rows, columns, pixels, path
+            in found
+        )  # fmt: skip
+
+    def instance(self, uid: str) -> Instance:
+        """Raises NotFound."""
+        for instance in self._select(_INSTANCE.c.sop_instance_uid == checked(uid, "SOP Instance UID")):
+            return instance
+        raise NotFound(f"Instance {uid} is not in the archive {self.root}.")
+
+    def instances_of(self, sop_class_uid: str, accession: str | None = None) -> tuple[Instance, ...]:
+        """Every instance of a SOP class, of one accession if given."""
+        clauses = [_INSTANCE.c.sop_class_uid == sop_class_uid]
+        if accession is not None:
+            clauses.append(_INSTANCE.c.accession == accession)
+        return tuple(self._select(*clauses))
+
+    def digests(self, series_uid: str) -> dict[str, str]:
+        """`file_digest` of each instance of a series as it was when it was kept, by SOP Instance UID."""
+        columns = select(_INSTANCE.c.sop_instance_uid, _INSTANCE.c.sha256)
+        with self._database.connect() as connection:
+            rows = connection.execute(columns.where(_INSTANCE.c.series_uid == series_uid)).all()
+        return {row.sop_instance_uid: row.sha256 for row in rows}
+
+    def rebuild_index(self) -> Scan:
+        """The index anew from the files alone. Returns what is in it then, and the files that are no whole instance."""
+        rows, bad = self._rows_of(files_below(self.files) if self.files.exists() else ())
+        with self._database.begin() as connection:
+            connection.execute(delete(_INSTANCE))
+            if rows:
+                connection.execute(insert(_INSTANCE), rows)
+        return Scan(self.all_series(), tuple(bad))
+
+    def after_power_cut(self) -> int:
+        """Indexes files that have no row: the index is not flushed with every instance, only the files are.
+
+        Looks only where the machine has been started since the last look. Returns how many rows were lacking.
+        """
+        mark, now = self.root / "index.boot", boot()
+        if now and mark.exists() and mark.read_text(encoding="ascii") == now:
+            return 0
+        with self._database.connect() as connection:
+            known = set(connection.execute(select(_INSTANCE.c.path)).scalars())
+        files = files_below(self.files) if self.files.exists() else ()
+        rows, _ = self._rows_of(f for f in files if f.relative_to(self.files).as_posix() not in known)
+        if rows:
+            self._index(rows)
+        self.root.mkdir(parents=True, exist_ok=True)
+        mark.write_text(now, encoding="ascii")
+        return len(rows)
+
+    def shelved(self) -> tuple[Shelved, ...]:
+        """Every instance of the index, by UID."""
+        columns = _INSTANCE.c
+        query = select(
+            columns.sop_instance_uid, columns.series_uid, columns.study_uid, columns.accession, columns.sop_class_uid,
+            columns.path, columns.size, columns.sha256, columns.header,
+        ).order_by(columns.sop_instance_uid)  # fmt: skip
+        with self._database.connect() as connection:
+            rows = connection.execute(query).all()
+        found = []
+        for uid, series, study, accession, sop_class, path, size, held, header in rows:
+            read = json.loads(header)
+            derived = "DERIVED" in read["image_type"][:1]
+            syntax = read["transfer_syntax_uid"]
+            found.append(
+                Shelved(uid, series, study, accession, sop_class, syntax, self.files / path, size, held, derived)
+            )
+        return tuple(found)
+
+    def forget(self, uids: Collection[str]) -> None:
+        """Takes instances out of the index; their files stay where they are."""
+        with self._database.begin() as connection:
+            connection.execute(delete(_INSTANCE).where(_INSTANCE.c.sop_instance_uid.in_(uids)))
+
+    def index_instead(self, instance: Instance, digest: str) -> Instance:
+        """Has an instance's row say what stands at its place now, whatever it said before."""
+        place = self.place_of(instance)
+        row = _row(instance, place.relative_to(self.files), place.stat().st_size, digest)
+        with self._database.begin() as connection:
+            connection.execute(delete(_INSTANCE).where(_INSTANCE.c.sop_instance_uid == instance.sop_instance_uid))
+            connection.execute(insert(_INSTANCE), row)
+        return replace(instance, path=str(place))
+
+    def place_of(self, instance: Instance) -> Path:
+        """Where an instance of these UIDs is kept."""
+        return self.files / self._place_of(instance)
+
+    def relative(self, path: Path) -> str:
+        """A kept file's path as the index has it."""
+        return path.relative_to(self.files).as_posix()
+
+    def _rows_of(self, files: Iterable[Path]) -> tuple[list[dict[str, object]], list[Unreadable]]:
+        rows: dict[str, dict[str, object]] = {}
+        bad: list[Unreadable] = []
+        for batch in batches(files, _SCANNED):
+            for path, found in zip(batch, read_all(batch), strict=True):
+                if isinstance(found, Unreadable):
+                    bad.append(found)
+                    continue
+                uid, relative = found.sop_instance_uid, path.relative_to(self.files)
+                if relative != self._place_of(found):
+                    bad.append(
+                        Unreadable(str(path), f"{path}: its UIDs belong elsewhere; import it and remove it here.")
+                    )
+                elif uid in rows:
+                    bad.append(Unreadable(str(path), f"{path}: the same UID as {rows[uid]['path']}, which was taken."))
+                else:
+                    held = file_digest(path, found.transfer_syntax_uid)
+                    rows[uid] = _row(found, relative, path.stat().st_size, held)
+        return list(rows.values()), bad
+
+    @staticmethod
+    def _place_of(instance: Instance) -> Path:
+        return Path(instance.study_uid) / instance.series_uid / f"{instance.sop_instance_uid}.dcm"
+
+    def known_digest(self, uid: str) -> str | None:
+        """`file_digest` of an instance as it was when it was kept; None when it is in no index."""
+        return self._as_kept(uid)[0]
+
+    def _as_kept(self, uid: str) -> tuple[str | None, int]:
+        """(digest, bytes of its file) of an instance as it was when it was kept; None when it is in no index."""
+        with self._database.connect() as connection:
+            query = select(_INSTANCE.c.sha256, _INSTANCE.c.size).where(_INSTANCE.c.sop_instance_uid == uid)
+            row = connection.execute(query).first()
+        return (None, 0) if row is None else (row.sha256, row.size)
+
+    def _index(self, rows: Sequence[dict[str, object]]) -> list[str]:
+        """Adds rows; returns the digests that are in the index then, which are others where somebody was faster."""
+        with contextlib.suppress(IntegrityError), self._rows.begin() as connection:
+            # Two associations may bring the same instance at once: the second finds the row there, which is success.
+            connection.execute(insert(_INSTANCE), list(rows))
+            return [str(row["sha256"]) for row in rows]
+        if len(rows) > 1:
+            return [held for row in rows for held in self._index([row])]
+        return [self.known_digest(str(rows[0]["sop_instance_uid"])) or ""]
+
+    def _select(self, *clauses: object) -> Iterator[Instance]:
+        query = select(_INSTANCE.c.path, _INSTANCE.c.header).where(*clauses)  # type: ignore[arg-type]
+        with self._database.connect() as connection:
+            rows = connection.execute(query.order_by(_INSTANCE.c.sop_instance_uid)).all()
+        for path, header in rows:
+            instance = _INSTANCES.validate_json(header)
+            object.__setattr__(instance, "path", f"{self.files}{os.sep}{path}")  # new, and nobody else's yet
+            yield instance
+
+
+def _summaries(dialect: str, series_uids: Collection[str] | None) -> Select[Any]:
+    """Each series once, by its first instance, with how many there are."""
+    columns = _INSTANCE.c
+    # SQLite takes the text for what it is; others want to be told that it is JSON.
+    header = (type_coerce if dialect == "sqlite" else cast)(columns.header, JSON)
+    order = header["instance_number"].as_integer(), columns.sop_instance_uid
+    which = select(
+        columns.sop_instance_uid.label("uid"),
+        func.count().over(partition_by=columns.series_uid).label("instances"),
+        func.row_number().over(partition_by=columns.series_uid, order_by=order).label("place"),
+    )
+    if series_uids is not None:
+        which = which.where(columns.series_uid.in_(series_uids))
+    first = which.subquery()
+    described = [header[name].as_string() for name in ("modality", "series_description", "study_date")]
+    pixels = [header["rows"].as_integer(), header["columns"].as_integer(), header["pixel_keyword"].as_string()]
+    return (
+        select(columns.series_uid, columns.study_uid, header["patient_id"].as_string(), columns.accession)
+        .add_columns(*described, first.c.instances, *pixels, columns.path)
+        .join(first, first.c.uid == columns.sop_instance_uid)
+        .where(first.c.place == 1)
+        .order_by(columns.series_uid)
+    )
+
+
+def _row(instance: Instance, relative: Path, size: int, held: str) -> dict[str, object]:
+    return {
+        "sop_instance_uid": instance.sop_instance_uid,
+        "series_uid": instance.series_uid,
+        "study_uid": instance.study_uid,
+        "accession": instance.accession,
+        "sop_class_uid": instance.sop_class_uid,
+        "path": relative.as_posix(),
+        "size": size,
+        "sha256": held,
+        "header": _INSTANCES.dump_json(replace(instance, path="")).decode(),
+    }

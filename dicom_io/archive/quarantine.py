@@ -1,0 +1,221 @@
+"""Instances that came with the UID of another one: put aside by the archive, for a person to look at.
+
+Each is a file below the archive's `quarantine` folder, named after its UID and the start of its digest. While it is
+released, a file `.release` beside it says what it takes the place of: whatever cuts that short, whoever opens the site
+next goes through with it.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock
+from pydantic import TypeAdapter
+from pydicom.datadict import keyword_for_tag
+
+from dicom_io.archive.archive import Archive
+from dicom_io.archive.durable import flush, flush_folders, place
+from dicom_io.errors import NotFound, NotReadable
+from dicom_io.files.digests import file_digest
+from dicom_io.files.instance import Instance
+from dicom_io.files.same_content import differing
+from dicom_io.files.series import read_instance
+
+_NAME = re.compile(r"[0-9.]+\.[0-9a-f]{12}")
+_INTENT = ".release"
+# Beside the one that is kept: the same content, other content, or nothing of its UID is kept any more.
+Comparison = Literal["same", "other", "alone"]
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A file in quarantine. name : what it is asked for by. No patient data."""
+
+    name: str
+    sop_instance_uid: str
+    series_uid: str
+    accession: str
+    modality: str
+    transfer_syntax_uid: str
+    came_at: datetime
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """How it differs from the instance that is kept.
+
+    keywords : attributes whose values differ or that only one of the two has. pixels : whether the pixels differ once
+    they are decoded. kept_transfer_syntax_uid : of the one that is kept.
+    """
+
+    quarantined: Quarantined
+    keywords: tuple[str, ...]
+    pixels: bool
+    kept_transfer_syntax_uid: str
+
+    @property
+    def same(self) -> bool:
+        """Whether both hold the same content, encoded in two ways."""
+        return not (self.keywords or self.pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class _Release:
+    """What is to be done, by paths relative to the archive's: the file at `out` goes aside (none does if that is
+    empty), another one comes to `to`."""
+
+    out: str
+    out_digest: str
+    to: str
+    to_digest: str
+
+
+_RELEASES = TypeAdapter(_Release)
+
+
+def quarantined(archive: Archive) -> tuple[Quarantined, ...]:
+    """Everything in quarantine, oldest first."""
+    files = sorted((archive.root / "quarantine").glob("*.dcm"), key=lambda path: path.stat().st_mtime)
+    return tuple(_describe(file) for file in files)
+
+
+def header(archive: Archive, name: str) -> Instance:
+    """What is known of one. Raises NotFound, NotReadable."""
+    return read_instance(_path(archive, name))
+
+
+def differences(archive: Archive, name: str) -> Differences:
+    """Compares both, however each is encoded. Raises NotFound, also where none of its UID is kept, and NotReadable."""
+    path = _path(archive, name)
+    found = _describe(path)
+    kept = archive.instance(found.sop_instance_uid)
+    tags, pixels = differing(Path(kept.path), path)
+    keywords = tuple(keyword_for_tag(t) or f"({t >> 16:04X},{t & 0xFFFF:04X})" for t in tags)
+    return Differences(found, keywords, pixels, kept.transfer_syntax_uid)
+
+
+def compared(archive: Archive, progress: Progress | None = None) -> Iterator[tuple[Quarantined, Comparison]]:
+    """Everything in quarantine, oldest first, and what it is beside the one that is kept.
+
+    That takes a while: both are read and decoded. progress : called with how many are done, and how many there are.
+    """
+    found = quarantined(archive)
+    for count, one in enumerate(found, start=1):
+        try:
+            yield one, "same" if differences(archive, one.name).same else "other"
+        except NotFound:
+            yield one, "alone"
+        except NotReadable:
+            yield one, "other"
+        if progress is not None:
+            progress(count, len(found))
+
+
+def release(archive: Archive, name: str) -> Instance:
+    """Puts it in the place of the instance that is kept, which goes into quarantine. Returns what is kept now.
+
+    Where none is kept any more, it just becomes the one. A crash leaves it in quarantine, or released as soon as the
+    site is opened again. Raises NotFound.
+    """
+    finish_releases(archive)
+    with _locked(archive):
+        path = _path(archive, name)
+        coming = read_instance(path)
+        out, out_digest = _going(archive, coming)
+        release = _Release(
+            out=archive.relative(out) if out is not None else "",
+            out_digest=out_digest,
+            to=archive.relative(archive.place_of(coming)),
+            to_digest=file_digest(path, coming.transfer_syntax_uid),
+        )
+        spooled = archive.spool(lambda part: part.write_bytes(_RELEASES.dump_json(release)))
+        for file in (path, spooled):
+            flush(file)
+        intent = spooled.replace(path.with_suffix(_INTENT))
+        flush_folders(intent.parent, archive.root)
+        return _go_through(archive, intent)
+
+
+def _going(archive: Archive, coming: Instance) -> tuple[Path | None, str]:
+    """The file that has to give way, and its digest: the one that is kept, or one that is in no index."""
+    held = archive.known_digest(coming.sop_instance_uid)
+    if held is not None:
+        return Path(archive.instance(coming.sop_instance_uid).path), held
+    try:
+        stray = read_instance(archive.place_of(coming))
+    except NotReadable:
+        return None, ""  # nothing, or half a file that a power cut left
+    return Path(stray.path), file_digest(Path(stray.path), stray.transfer_syntax_uid)
+
+
+def finish_releases(archive: Archive) -> int:
+    """Goes through with releases whose process died. Returns how many that were."""
+    if not any((archive.root / "quarantine").glob(f"*{_INTENT}")):
+        return 0
+    with _locked(archive):
+        left = sorted((archive.root / "quarantine").glob(f"*{_INTENT}"))  # somebody else may just have done it
+        for intent in left:
+            _go_through(archive, intent)
+    return len(left)
+
+
+def _go_through(archive: Archive, intent: Path) -> Instance:
+    """All that follows from an intent; doing any of it again changes nothing.
+
+    Until it has its new row nobody finds the instance, and nobody ever finds one's file by the other's row. Whoever
+    brings either by network meanwhile finds its place taken.
+    """
+    release, coming = _RELEASES.validate_json(intent.read_bytes()), intent.with_suffix(".dcm")
+    uid = intent.name.removesuffix(_INTENT).rpartition(".")[0]
+    old, new = archive.files / release.out, archive.files / release.to
+    archive.forget([uid])
+    if coming.exists():
+        if release.out and old.exists():
+            place(old, intent.with_name(f"{uid}.{release.out_digest[:12]}.dcm"))
+            flush_folders(intent.parent, archive.root)
+        new.parent.mkdir(parents=True, exist_ok=True)
+        coming.replace(new)
+        flush_folders(new.parent, archive.files)
+    kept = archive.index_instead(read_instance(new), release.to_digest)
+    if release.out and old != new:
+        old.unlink(missing_ok=True)
+    intent.unlink()
+    return kept
+
+
+def discard(archive: Archive, name: str) -> None:
+    """Deletes it for good. Raises NotFound."""
+    finish_releases(archive)
+    with _locked(archive):
+        _path(archive, name).unlink()
+
+
+def _locked(archive: Archive) -> FileLock:
+    archive.root.mkdir(parents=True, exist_ok=True)
+    return FileLock(archive.root / "quarantine.lock")
+
+
+def _describe(path: Path) -> Quarantined:
+    instance, stat = read_instance(path), path.stat()
+    return Quarantined(
+        name=path.stem,
+        sop_instance_uid=instance.sop_instance_uid,
+        series_uid=instance.series_uid,
+        accession=instance.accession,
+        modality=instance.modality,
+        transfer_syntax_uid=instance.transfer_syntax_uid,
+        came_at=datetime.fromtimestamp(round(stat.st_mtime), UTC),
+        size=stat.st_size,
+    )
+
+
+def _path(archive: Archive, name: str) -> Path:
+    path = archive.root / "quarantine" / f"{name}.dcm"
+    if not _NAME.fullmatch(name) or not path.is_file():
+        raise NotFound(f"Nothing named {name[:100]!r} is in quarantine; `workstation quarantine list` shows what is.")
+    return path

@@ -1,0 +1,216 @@
+"""The image planes of an instance: where each one is, how its values are scaled, and what may set it apart."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataset import Dataset
+
+from dicom_io.files.instance import Frame
+from dicom_io.files.values import first, many, number, numbers, plain, private_numbers, text
+from render.geometry import cross, unit_vector
+
+# What may tell two frames at the same place apart, in the order in which it is tried: (name in words, attribute).
+_CLASSIC: tuple[tuple[str, str], ...] = (
+    ("echo time", "EchoTime"),
+    ("echo number", "EchoNumbers"),
+    ("b-value", "DiffusionBValue"),
+    ("inversion time", "InversionTime"),
+    ("flip angle", "FlipAngle"),
+    ("temporal position", "TemporalPositionIdentifier"),
+    ("cardiac phase", "NominalPercentageOfCardiacPhase"),
+    ("trigger time", "TriggerTime"),
+    ("respiratory phase", "NominalPercentageOfRespiratoryPhase"),
+    ("frame reference time", "FrameReferenceTime"),
+    ("contrast phase", "ContrastBolusAgentPhase"),
+    ("stack", "StackID"),
+    ("reconstruction kernel", "ConvolutionKernel"),
+    ("tube voltage", "KVP"),
+    ("irradiation event", "IrradiationEventUID"),
+    ("acquisition number", "AcquisitionNumber"),
+    ("acquisition time", "AcquisitionTime"),
+)
+# The same of an enhanced image: (name in words, attribute, functional group that holds it). Source: PS3.3 C.7.6.16.2,
+# C.8.13.5, C.8.15.3 and C.8.22.5.
+_ENHANCED: tuple[tuple[str, str, str], ...] = (
+    ("stack", "StackID", "FrameContentSequence"),
+    ("echo time", "EffectiveEchoTime", "MREchoSequence"),
+    ("b-value", "DiffusionBValue", "MRDiffusionSequence"),
+    ("diffusion", "DiffusionDirectionality", "MRDiffusionSequence"),
+    ("inversion time", "InversionTimes", "MRModifierSequence"),
+    ("flip angle", "FlipAngle", "MRTimingAndRelatedParametersSequence"),
+    ("labelling", "ASLContext", "MRArterialSpinLabelingSequence"),
+    ("temporal position", "TemporalPositionIndex", "FrameContentSequence"),
+    ("temporal offset", "TemporalPositionTimeOffset", "TemporalPositionSequence"),
+    ("cardiac phase", "NominalPercentageOfCardiacPhase", "CardiacSynchronizationSequence"),
+    ("cardiac trigger delay", "NominalCardiacTriggerDelayTime", "CardiacSynchronizationSequence"),
+    ("respiratory phase", "NominalPercentageOfRespiratoryPhase", "RespiratorySynchronizationSequence"),
+    ("contrast phase", "ContrastBolusAgentPhase", "ContrastBolusUsageSequence"),
+    ("reconstruction kernel", "ConvolutionKernel", "CTReconstructionSequence"),
+    ("tube voltage", "KVP", "CTXRayDetailsSequence"),
+    ("irradiation event", "IrradiationEventUID", "IrradiationEventIdentificationSequence"),
+    ("acquisition number", "FrameAcquisitionNumber", "FrameContentSequence"),
+)
+# Groups that carry a frame's image type. Source: PS3.3 C.8.13.5.1, C.8.15.3.1, C.8.22.5.1.
+_TYPE_GROUPS = ("CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence")
+# Private elements of the makers, where the standard attribute came late: (creator, group, element, how many numbers).
+# Sources: GE, Siemens and Philips DICOM conformance statements; the same that dcm2niix reads.
+_PRIVATE_B = (
+    ("SIEMENS MR HEADER", 0x0019, 0x0C, 1),
+    ("Philips Imaging DD 001", 0x2001, 0x03, 1),
+    ("GEMS_PARM_01", 0x0043, 0x39, 4),
+)
+_PRIVATE_DIRECTION = (("SIEMENS MR HEADER", 0x0019, 0x0E, 3),)
+# Dimensions that number the slices themselves.
+_PLACES = ("ImagePositionPatient", "InStackPositionNumber", "ImagePositionVolume", "SliceLocation")
+_NM_IMAGE = "1.2.840.10008.5.1.4.1.1.20"
+
+
+def frames_of(ds: Dataset, count: int) -> tuple[Frame, ...]:
+    """A frame for each of the `count` in the pixel data; fewer where functional groups are missing."""
+    per_frame = ds.get("PerFrameFunctionalGroupsSequence")
+    if per_frame:
+        shared = _macros(first(ds, "SharedFunctionalGroupsSequence"))
+        names = _dimensions(ds)
+        return tuple(_enhanced(shared | _macros(groups), names) for groups in list(per_frame)[:count])
+    if str(ds.get("SOPClassUID")) == _NM_IMAGE:
+        return tuple(_nuclear(ds, count))
+    return (_classic(ds),) * count
+
+
+def _classic(ds: Dataset) -> Frame:
+    types = [str(v).strip() for v in many(ds.get("ImageType"))]
+    traits = [("image type", "\\".join(types[2:]))] if types[2:] else []
+    for name, keyword in _CLASSIC:
+        value = ds.get(keyword)
+        if value is not None and plain(value):
+            traits.append((name, plain(value)))
+    if ds.get("Modality") == "MR":
+        traits += _private_diffusion(ds)
+    if types[:2]:
+        traits.append(("pixel data characteristics", "\\".join(types[:2])))
+    return Frame(
+        numbers(ds, "ImagePositionPatient", 3),  # type: ignore[arg-type]
+        numbers(ds, "ImageOrientationPatient", 6),  # type: ignore[arg-type]
+        numbers(ds, "PixelSpacing", 2),  # type: ignore[arg-type]
+        *_rescale(ds),
+        tuple(traits),
+    )
+
+
+def _private_diffusion(ds: Dataset) -> Iterator[tuple[str, str]]:
+    for creator, group, element, count in () if "DiffusionBValue" in ds else _PRIVATE_B:
+        found = private_numbers(ds, group, creator, element, count)
+        if found is not None:
+            yield ("b-value", f"{found[0] % 100000:g}")  # GE adds 10⁹ to say that it is one
+    direction = numbers(ds, "DiffusionGradientOrientation", 3)
+    for creator, group, element, count in _PRIVATE_DIRECTION:
+        direction = direction or private_numbers(ds, group, creator, element, count)
+    if direction is not None:
+        yield ("gradient direction", _direction(direction))
+
+
+def _direction(values: tuple[float, ...]) -> str:
+    return " ".join(f"{v:.4g}" for v in values)
+
+
+def _macros(groups: Dataset | None) -> dict[str, Dataset]:
+    """What functional groups there are, by keyword: a frame has few of the many that are looked for."""
+    found = {}
+    for tag in groups.keys() if groups is not None else ():
+        keyword = keyword_for_tag(tag)
+        item = first(groups, keyword) if keyword else None
+        if item:
+            found[keyword] = item
+    return found
+
+
+def _enhanced(macros: dict[str, Dataset], dimensions: tuple[str, ...]) -> Frame:
+    """A frame by its functional groups, its own before the shared ones. Source: PS3.3 C.7.6.16."""
+    macro = macros.get
+    traits: list[tuple[str, str]] = []
+    for keyword in _TYPE_GROUPS:
+        frame_type = macro(keyword)
+        if frame_type is not None:
+            traits.append(("image type", "\\".join(str(v) for v in many(frame_type.get("FrameType"))[2:])))
+            if text(frame_type, "ComplexImageComponent"):
+                traits.append(("component", text(frame_type, "ComplexImageComponent")))
+    for name, key, sequence in _ENHANCED:
+        holder = macro(sequence)
+        value = holder.get(key) if holder is not None else None
+        if value is not None and plain(value):
+            traits.append((name, plain(value)))
+    gradient = first(macro("MRDiffusionSequence"), "DiffusionGradientDirectionSequence")
+    direction = numbers(gradient, "DiffusionGradientOrientation", 3)
+    if direction is not None:
+        traits.append(("gradient direction", _direction(direction)))
+    # Whatever else the scanner counts: it says itself that the frames differ in it. Source: PS3.3 C.7.6.17.
+    index = many((macro("FrameContentSequence") or Dataset()).get("DimensionIndexValues"))
+    traits += [(f"dimension {name}", str(value)) for name, value in zip(dimensions, index, strict=False) if name]
+    # Enhanced US Volume says its planes in the frame of the volume. Source: PS3.3 C.8.24.
+    position = numbers(macro("PlanePositionSequence"), "ImagePositionPatient", 3) or numbers(
+        macro("PlanePositionVolumeSequence"), "ImagePositionVolume", 3
+    )
+    orientation = numbers(macro("PlaneOrientationSequence"), "ImageOrientationPatient", 6) or numbers(
+        macro("PlaneOrientationVolumeSequence"), "ImageOrientationVolume", 6
+    )
+    return Frame(
+        position,  # type: ignore[arg-type]
+        orientation,  # type: ignore[arg-type]
+        numbers(macro("PixelMeasuresSequence"), "PixelSpacing", 2),  # type: ignore[arg-type]
+        *_enhanced_rescale(macro("PixelValueTransformationSequence"), macro("RealWorldValueMappingSequence")),
+        tuple(traits),
+    )
+
+
+def _dimensions(ds: Dataset) -> tuple[str, ...]:
+    """Names of the dimensions in index order; empty for those that number slices. Source: PS3.3 C.7.6.17."""
+    names = []
+    for item in many(ds.get("DimensionIndexSequence")):
+        pointer = item.get("DimensionIndexPointer") if isinstance(item, Dataset) else None
+        keyword = keyword_for_tag(pointer) if pointer is not None else ""
+        label = text(item, "DimensionDescriptionLabel") if isinstance(item, Dataset) else ""
+        names.append("" if keyword in _PLACES else keyword or label or f"{pointer}")
+    return tuple(names)
+
+
+def _nuclear(ds: Dataset, count: int) -> Iterator[Frame]:
+    """Frames of a reconstructed NM image: slices follow the first along the normal, the sign of the spacing says
+    which way. Sources: PS3.3 C.8.4.8 (frame increment pointer), C.8.4.11 (detector), C.8.4.15 (reconstruction).
+    """
+    detector = first(ds, "DetectorInformationSequence")
+    position = numbers(detector, "ImagePositionPatient", 3) or numbers(ds, "ImagePositionPatient", 3)
+    orientation = numbers(detector, "ImageOrientationPatient", 6) or numbers(ds, "ImageOrientationPatient", 6)
+    spacing, distance = numbers(ds, "PixelSpacing", 2), number(ds, "SpacingBetweenSlices")
+    slices = many(ds.get("SliceVector"))
+    if position is None or orientation is None or distance is None or len(slices) != count:
+        yield from [Frame(None, None, spacing, *_rescale(ds))] * count  # type: ignore[arg-type]
+        return
+    step = distance * np.array(unit_vector(cross(orientation[:3], orientation[3:])))  # type: ignore[arg-type]
+    vectors = [
+        (name, many(ds.get(keyword)))
+        for name, keyword in (
+            ("energy window", "EnergyWindowVector"),
+            ("time slot", "TimeSlotVector"),
+            ("cardiac phase", "RRIntervalVector"),
+            ("phase", "PhaseVector"),
+        )
+    ]
+    for n in range(count):
+        x, y, z = (float(v) for v in np.array(position) + (int(slices[n]) - 1) * step)
+        traits = tuple((name, str(values[n])) for name, values in vectors if len(values) == count)
+        yield Frame((x, y, z), orientation, spacing, *_rescale(ds), traits)  # type: ignore[arg-type]
+
+
+def _rescale(ds: Dataset | None) -> tuple[float, float]:
+    """(slope, intercept); 1, 0 where the image has none. Source: PS3.3 C.11.1.1.2."""
+    slope, intercept = number(ds, "RescaleSlope"), number(ds, "RescaleIntercept")
+    return (slope if slope else 1.0, intercept if intercept is not None else 0.0)
+
+
+def _enhanced_rescale(transform: Dataset | None, mapping: Dataset | None) -> tuple[float, float]:
+    """The pixel value transformation, else a linear real world value mapping. Source: PS3.3 C.7.6.16.2.9 and .11."""
+    slope, intercept = number(mapping, "RealWorldValueSlope"), number(mapping, "RealWorldValueIntercept")
+    if transform is None and slope and intercept is not None:
+        return (slope, intercept)
+    return _rescale(transform)

@@ -1,0 +1,1 @@
+"""DIMSE and DICOMweb, both sides."""

@@ -1,0 +1,149 @@
+"""The post-processing as a performed procedure step: told to a peer when it has begun and when it has ended.
+
+Source: PS3.4 Annex F (Modality Performed Procedure Step SOP class; Table F.7.2-1 says what each message holds).
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Literal
+
+from pydicom.dataset import Dataset
+
+from dicom_io.capabilities import CLASS_BY_UID, PERFORMED_STEP
+from dicom_io.evidence import Evidence, ImageReference
+from dicom_io.files.values import first, text
+from dicom_io.network.commands import N_CREATE, N_SET
+from dicom_io.network.requestor import Peer, Proposal, associate
+
+# PS3.7 C.5.7: duplicate SOP instance; PS3.4 Table F.7.2-2: an ended step may no longer be updated (Error ID 0xA506).
+_THERE_ALREADY, _NOT_THERE, _MAY_NO_LONGER_BE_UPDATED = 0x0111, 0x0112, 0xA506
+
+Told = Literal["taken", "known already", "unknown there", "refused"]
+
+
+def begun(evidence: Evidence, header: Dataset, source: Dataset | None, started: datetime, ae_title: str) -> Dataset:
+    """The step in progress (N-CREATE).
+
+    header : a data set of the patient and study, as the record's. source : the header of a source image, for the
+    request that the images were made for; None where it is not known. ae_title : ours.
+    """
+    ds = Dataset()
+    for keyword in ("SpecificCharacterSet", "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyID"):
+        setattr(ds, keyword, header.get(keyword) or "")
+    if not ds.SpecificCharacterSet:
+        del ds.SpecificCharacterSet
+    if header.get("IssuerOfPatientID"):
+        ds.IssuerOfPatientID = header.IssuerOfPatientID
+    ds.ReferencedPatientSequence = []
+    ds.ScheduledStepAttributesSequence = [_scheduled(evidence, source)]
+    ds.PerformedProcedureStepID = f"3D{_digits(evidence)[-14:]}"
+    ds.PerformedStationAETitle = ae_title
+    ds.PerformedStationName, ds.PerformedLocation = evidence.station_name[:16], ""
+    ds.PerformedProcedureStepStartDate, ds.PerformedProcedureStepStartTime = _day(started), _time(started)
+    ds.PerformedProcedureStepEndDate = ds.PerformedProcedureStepEndTime = ""
+    ds.PerformedProcedureStepStatus = "IN PROGRESS"
+    ds.PerformedProcedureStepDescription = "3D post-processing"
+    ds.PerformedProcedureTypeDescription = ""
+    ds.ProcedureCodeSequence = []
+    ds.Modality = evidence.modality
+    ds.PerformedProtocolCodeSequence = []
+    ds.PerformedSeriesSequence = []
+    return ds
+
+
+def ended(evidence: Evidence, record: ImageReference, ended_at: datetime, billed: Sequence[tuple[str, str]]) -> Dataset:
+    """The step completed (N-SET): what it made, and what it is billed as.
+
+    record : the SR of it. billed : CPT codes with our own words for them; none where nothing is billed, or not yet.
+    """
+    ds = Dataset()
+    ds.SpecificCharacterSet = "ISO_IR 192"
+    ds.PerformedProcedureStepStatus = "COMPLETED"
+    ds.PerformedProcedureStepEndDate, ds.PerformedProcedureStepEndTime = _day(ended_at), _time(ended_at)
+    ds.PerformedProtocolCodeSequence = []
+    images = [*(image for product in evidence.products for image in product.images), *evidence.objects, record]
+    names = {image.series_uid: product.name for product in evidence.products for image in product.images}
+    ds.PerformedSeriesSequence = [
+        _series(uid, [i for i in images if i.series_uid == uid], names.get(uid, "3D record"), evidence)
+        for uid in dict.fromkeys(image.series_uid for image in images)
+    ]
+    if billed:
+        ds.BillingProcedureStepSequence = [_billing(code, words) for code, words in billed]
+    return ds
+
+
+def create(peer: Peer, uid: str, ds: Dataset, calling: str) -> tuple[Told, str]:
+    """N-CREATE: what became of it, and the peer's words. Raises PeerUnreachable."""
+    return _tell(peer, N_CREATE, uid, ds, calling)
+
+
+def update(peer: Peer, uid: str, ds: Dataset, calling: str) -> tuple[Told, str]:
+    """N-SET. Raises PeerUnreachable."""
+    return _tell(peer, N_SET, uid, ds, calling)
+
+
+def _tell(peer: Peer, field: int, uid: str, ds: Dataset, calling: str) -> tuple[Told, str]:
+    with associate(peer, calling, [Proposal(PERFORMED_STEP)]) as association:
+        answer = association.ask_once(field, PERFORMED_STEP, sop_instance_uid=uid, data=ds)
+    # Success, or a warning: the peer has it, perhaps with a value of its own (PS3.7 10.1.5.1.6).
+    if answer.status == 0 or answer.status >> 12 == 0xB or answer.status in (0x0001, 0x0107, 0x0116):
+        return "taken", str(answer)
+    if field == N_CREATE and answer.status == _THERE_ALREADY:
+        return "known already", str(answer)
+    if field == N_SET and answer.command.error_id == _MAY_NO_LONGER_BE_UPDATED:
+        return "known already", str(answer)
+    return "unknown there" if answer.status == _NOT_THERE else "refused", str(answer)
+
+
+def _scheduled(evidence: Evidence, source: Dataset | None) -> Dataset:
+    """The request that the step belongs to. Nobody scheduled the post-processing itself: it is one more step of the
+    request that the images were made for, which the standard leaves without a Scheduled Procedure Step ID."""
+    asked = first(source, "RequestAttributesSequence")
+    item = Dataset()
+    item.StudyInstanceUID = evidence.study_uid
+    item.ReferencedStudySequence = []
+    item.AccessionNumber = evidence.accession
+    item.RequestedProcedureID = text(asked, "RequestedProcedureID")
+    item.RequestedProcedureDescription = text(asked, "RequestedProcedureDescription")
+    item.ScheduledProcedureStepID = item.ScheduledProcedureStepDescription = ""
+    item.ScheduledProtocolCodeSequence = []
+    return item
+
+
+def _series(uid: str, made: Iterable[ImageReference], name: str, evidence: Evidence) -> Dataset:
+    item = Dataset()
+    item.SeriesInstanceUID = uid
+    item.SeriesDescription = item.ProtocolName = name[:64]
+    item.RetrieveAETitle = ""
+    item.PerformingPhysicianName = evidence.supervisor.name if evidence.supervisor else ""
+    item.OperatorsName = evidence.operator.name
+    item.ReferencedImageSequence, item.ReferencedNonImageCompositeSOPInstanceSequence = [], []
+    for reference in made:
+        known = CLASS_BY_UID.get(reference.sop_class_uid)
+        images = known is None or known.role != "document"
+        referenced = Dataset()
+        referenced.ReferencedSOPClassUID = reference.sop_class_uid
+        referenced.ReferencedSOPInstanceUID = reference.sop_instance_uid
+        (item.ReferencedImageSequence if images else item.ReferencedNonImageCompositeSOPInstanceSequence).append(
+            referenced
+        )
+    return item
+
+
+def _billing(code: str, words: str) -> Dataset:
+    """Source: PS3.3 Table 10-1 (code sequence macro), C.4.17; PS3.16 Table 8-1 (C4: CPT-4)."""
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, "C4", words
+    return item
+
+
+def _digits(evidence: Evidence) -> str:
+    return evidence.session_uid.replace(".", "") or evidence.sop_instance_uid.replace(".", "")
+
+
+def _day(at: datetime) -> str:
+    return at.strftime("%Y%m%d")
+
+
+def _time(at: datetime) -> str:
+    return at.strftime("%H%M%S")

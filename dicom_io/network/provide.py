@@ -1,0 +1,297 @@
+"""Our archive as others see it: C-FIND, C-GET and C-MOVE by the Study Root model. Source: PS3.4 Annex C."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+
+from dicom_io.archive.archive import Archive, Summary
+from dicom_io.capabilities import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
+from dicom_io.errors import NotReadable, PeerUnreachable
+from dicom_io.files.instance import Instance
+from dicom_io.files.series import read_dataset
+from dicom_io.files.values import many, text
+from dicom_io.network.commands import CANCELLED, DESTINATION_UNKNOWN, PENDING, SOME_FAILED, SUCCESS
+from dicom_io.network.requestor import Peer
+from dicom_io.network.send import Sender, Sent, send_one
+from dicom_io.network.services import Reply, Request, Service
+
+# PS3.4 C.4.1.1.4, C.4.2.1.5, C.4.3.1.4.
+_TOO_MANY, _DOES_NOT_MATCH = 0xA700, 0xA900
+# More answers than anybody reads.
+MOST_ANSWERS = 1000
+
+Level = Literal["STUDY", "SERIES", "IMAGE"]
+_UNIQUE: dict[Level, str] = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
+_RANGES = ("DA", "TM", "DT")
+
+
+class _BadRequest(Exception):  # noqa: N818 - reads as a sentence where it is raised
+    """An identifier that the model does not allow."""
+
+
+def archive_services(
+    archive: Archive,
+    peer_of: Callable[[str], Peer | None],
+    ae_title: str,
+    asked: Callable[[Request], None] = lambda request: None,
+    given: Callable[[Request, Sequence[Instance]], None] = lambda request, instances: None,
+) -> dict[str, Service]:
+    """The services for a receiver, by SOP class.
+
+    peer_of : where to send for whoever is named by an AE title as the destination of a C-MOVE. ae_title : ours.
+    asked : hears of every query. given : hears what was sent for a C-GET or C-MOVE.
+    """
+
+    def find(request: Request) -> Iterator[Reply]:
+        asked(request)
+        yield from _find(archive, ae_title, request)
+
+    def get(request: Request) -> Iterator[Reply]:
+        sent: list[Instance] = []
+        try:
+            yield from _sending(archive, request, lambda instance: send_one(request.association, instance), sent)
+        finally:
+            given(request, sent)
+
+    def move(request: Request) -> Iterator[Reply]:
+        sent: list[Instance] = []
+        try:
+            yield from _move(archive, peer_of, ae_title, request, sent)
+        finally:
+            given(request, sent)
+
+    return {STUDY_ROOT_FIND: find, STUDY_ROOT_GET: get, STUDY_ROOT_MOVE: move}
+
+
+def _find(archive: Archive, ae_title: str, request: Request) -> Iterator[Reply]:
+    try:
+        level = _level(request.data_set)
+        answers = _answers(archive, level, request.data_set)
+        for number, found in enumerate(answers):
+            if request.cancelled():
+                yield Reply(CANCELLED)
+                return
+            if number >= MOST_ANSWERS:
+                yield Reply(_TOO_MANY, comment=f"more than {MOST_ANSWERS} match; ask for fewer")
+                return
+            yield Reply(PENDING[0], _answer(found, level, request.data_set, ae_title))
+    except _BadRequest as error:
+        yield Reply(_DOES_NOT_MATCH, comment=str(error))
+    else:
+        yield Reply(SUCCESS)
+
+
+def _level(keys: Dataset) -> Level:
+    level = text(keys, "QueryRetrieveLevel")
+    if level not in _UNIQUE:
+        raise _BadRequest(f"query level {level[:16]!r} is none of STUDY, SERIES, IMAGE")
+    for above, keyword in _UNIQUE.items():
+        if above == level:
+            break
+        if len(many(keys.get(keyword))) != 1:
+            raise _BadRequest(f"level {level} needs one {keyword}")
+    return level
+
+
+def _answers(archive: Archive, level: Level, keys: Dataset) -> Iterator[Dataset]:
+    """Headers of what matches."""
+    for candidate in _candidates(archive, level, keys):
+        if all(_matches(element, candidate) for element in keys if element.keyword != "QueryRetrieveLevel"):
+            yield candidate
+
+
+def _candidates(archive: Archive, level: Level, keys: Dataset) -> Iterator[Dataset]:
+    """Headers of everything at a level, but for what the index says does not match."""
+    studies = _uids(keys, "StudyInstanceUID")
+    known = [uid for study in studies for uid in archive.series_of(study)] if studies else None
+    if level == "IMAGE":
+        series_uid = str(keys.SeriesInstanceUID)
+        if known is not None and series_uid in known:
+            wanted = set(_uids(keys, "SOPInstanceUID"))
+            for instance in archive.series(series_uid).instances:
+                if not wanted or instance.sop_instance_uid in wanted:
+                    yield from _header(instance.path)
+        return
+    summaries = archive.summaries(known)
+    if level == "SERIES":
+        series = set(_uids(keys, "SeriesInstanceUID"))
+        for one in summaries:
+            if _may_match(one, keys) and (not series or one.series_uid in series):
+                for header in _header(one.path):
+                    header.NumberOfSeriesRelatedInstances = one.instances
+                    yield header
+        return
+    by_study: dict[str, list[Summary]] = defaultdict(list)
+    for one in summaries:
+        by_study[one.study_uid].append(one)
+    for _, of_it in sorted(by_study.items()):
+        if not any(_may_match(one, keys) for one in of_it):
+            continue
+        for header in _header(of_it[0].path):
+            header.ModalitiesInStudy = sorted({s.modality for s in of_it} - {""})
+            header.NumberOfStudyRelatedSeries = len(of_it)
+            header.NumberOfStudyRelatedInstances = sum(s.instances for s in of_it)
+            yield header
+
+
+def _header(path: str) -> Iterator[Dataset]:
+    """The header of a file; nothing of one that has become unreadable."""
+    try:
+        yield read_dataset(Path(path))
+    except (NotReadable, OSError):
+        return
+
+
+def _may_match(summary: Summary, keys: Dataset) -> bool:
+    """By what the index knows, without opening a file."""
+    says = {"PatientID": summary.patient_id, "AccessionNumber": summary.accession, "StudyDate": summary.study_date}
+    for keyword, value in says.items():
+        wanted = text(keys, keyword)
+        if wanted and not _is_like(wanted, value, "DA" if keyword == "StudyDate" else "LO"):
+            return False
+    return True
+
+
+def _matches(key: DataElement, header: Dataset) -> bool:
+    """Source: PS3.4 C.2.2.2."""
+    if (
+        key.VR == "SQ"
+        or key.is_empty
+        or key.tag.group == 0
+        or key.keyword in ("SpecificCharacterSet", "TimezoneOffsetFromUTC")
+    ):
+        return True
+    held = header.get(key.tag)
+    wanted, said = _values(key), _values(held) if held is not None else [""]
+    if key.VR == "UI":
+        return any(uid in said for uid in wanted)
+    return any(_is_like(one, value, key.VR) for one in wanted for value in said)
+
+
+def _values(element: DataElement) -> list[str]:
+    """Its values as text; one that is empty of an empty one."""
+    several = element.value if element.VM > 1 else [element.value]
+    return ["" if value is None else str(value) for value in several]
+
+
+def _is_like(wanted: str, value: str, vr: str) -> bool:
+    wanted, value = wanted.strip(), value.strip()
+    if vr in _RANGES and "-" in wanted:
+        first, _, last = wanted.partition("-")
+        return bool(value) and (not first or value >= first) and (not last or value[: len(last)] <= last)
+    if vr == "PN":
+        # Caseless, and the ^ at the end that say nothing are no difference.
+        wanted, value = wanted.casefold().rstrip("^"), value.casefold().rstrip("^")
+    if "*" in wanted or "?" in wanted:
+        return fnmatchcase(value, wanted.replace("[", "[[]"))
+    return wanted == value
+
+
+def _answer(found: Dataset, level: Level, keys: Dataset, ae_title: str) -> Dataset:
+    """What was asked for, of a header; the unique keys and where to fetch it in any case."""
+    answer = Dataset()
+    if found.get("SpecificCharacterSet"):
+        answer.SpecificCharacterSet = found.SpecificCharacterSet
+    answer.QueryRetrieveLevel = level
+    answer.RetrieveAETitle = ae_title
+    for uid in _UNIQUE.values():
+        if uid in keys:
+            setattr(answer, uid, found.get(uid))
+    for element in keys:
+        if element.tag in answer or element.tag.group == 0 or not element.keyword:
+            continue
+        held = found.get(element.tag)
+        if held is not None and held.VR == element.VR:
+            answer.add_new(element.tag, element.VR, held.value)
+        else:
+            answer.add_new(element.tag, element.VR, [] if element.VR == "SQ" else None)
+    return answer
+
+
+def _uids(keys: Dataset, keyword: str) -> list[str]:
+    return [str(uid) for uid in many(keys.get(keyword))]
+
+
+def _move(
+    archive: Archive,
+    peer_of: Callable[[str], Peer | None],
+    ae_title: str,
+    request: Request,
+    done: list[Instance],
+) -> Iterator[Reply]:
+    peer = peer_of(request.command.move_destination)
+    if peer is None:
+        name = request.command.move_destination[:16]
+        yield Reply(DESTINATION_UNKNOWN, comment=f"{name!r} is no peer of ours")
+        return
+    originator = (request.calling, request.command.message_id)
+    with Sender(peer, ae_title) as sender:
+
+        def send(instance: Instance) -> Sent:
+            try:
+                return sender.send(instance, originator)
+            except PeerUnreachable as error:
+                return Sent(instance.sop_instance_uid, None, str(error))
+
+        yield from _sending(archive, request, send, done)
+
+
+def _sending(
+    archive: Archive, request: Request, send: Callable[[Instance], Sent], done: list[Instance]
+) -> Iterator[Reply]:
+    """Sends what is wanted and counts; what the peer has taken is in `done` then."""
+    try:
+        instances = _wanted(archive, request.data_set)
+    except _BadRequest as error:
+        yield Reply(_DOES_NOT_MATCH, comment=str(error))
+        return
+    completed, warnings, failed = 0, 0, list[str]()
+    why = ""
+    for number, instance in enumerate(instances):
+        if request.cancelled():
+            left = len(instances) - number
+            yield Reply(CANCELLED, _list_of(failed), "", (left, completed, len(failed), warnings))
+            return
+        sent = send(instance)
+        if sent.accepted:
+            done.append(instance)
+        if sent.status == 0:
+            completed += 1
+        elif sent.accepted:
+            warnings += 1
+        else:
+            failed.append(instance.sop_instance_uid)
+            why = why or sent.detail
+        left = len(instances) - number - 1
+        if left:
+            yield Reply(PENDING[0], sub_operations=(left, completed, len(failed), warnings))
+    status = SUCCESS if not failed and not warnings else SOME_FAILED
+    yield Reply(status, _list_of(failed), why, (None, completed, len(failed), warnings))
+
+
+def _wanted(archive: Archive, keys: Dataset) -> Sequence[Instance]:
+    """The instances that a retrieval is about. Raises _BadRequest."""
+    level = _level(keys)
+    uids = _uids(keys, _UNIQUE[level])
+    if not uids:
+        raise _BadRequest(f"level {level} needs a {_UNIQUE[level]}")
+    studies = _uids(keys, "StudyInstanceUID")
+    series: Iterable[str] = [uid for study in studies for uid in archive.series_of(study)]
+    if level != "STUDY":
+        named = set(_uids(keys, "SeriesInstanceUID"))
+        series = [uid for uid in series if uid in named]
+    instances = [i for uid in series for i in archive.series(uid).instances]
+    return [i for i in instances if i.sop_instance_uid in uids] if level == "IMAGE" else instances
+
+
+def _list_of(failed: Sequence[str]) -> Dataset | None:
+    if not failed:
+        return None
+    ds = Dataset()
+    ds.FailedSOPInstanceUIDList = list(failed)
+    return ds

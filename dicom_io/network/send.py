@@ -1,0 +1,221 @@
+"""The Storage SCU: an instance goes in the transfer syntax it is kept in, decompressed only where the peer needs it."""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+import numpy as np
+import pydicom
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+
+from dicom_io.capabilities import EXPLICIT_BIG, EXPLICIT_LITTLE, NATIVE_SYNTAXES, PLAIN
+from dicom_io.errors import ConnectionBroke, NotReadable, PeerUnreachable
+from dicom_io.files.decode import stored_pixels
+from dicom_io.files.elements import data_set_offset
+from dicom_io.files.encoding import encoded
+from dicom_io.files.series import Instance
+from dicom_io.network.commands import C_STORE
+from dicom_io.network.requestor import Answer, Association, Peer, Proposal, associate
+
+# PS3.8 9.3.2.2: presentation context IDs are odd numbers from 1 to 255.
+_MOST_CONTEXTS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of one instance. `status` is the C-STORE status, None when none came. Source: PS3.4 B.2.3."""
+
+    sop_instance_uid: str
+    status: int | None
+    detail: str
+
+    @property
+    def accepted(self) -> bool:
+        """Success, or a warning: the peer has it (PS3.7 C.2)."""
+        return self.status is not None and (self.status == 0 or self.status >> 12 == 0xB)
+
+
+class Sender:
+    """An association kept open for several instances. Use as a context manager.
+
+    kinds : (SOP class, transfer syntax) pairs to propose from the start; others are negotiated when they come.
+
+    Raises PeerUnreachable when no association comes about, also in `send`.
+    """
+
+    def __init__(self, peer: Peer, calling: str = "WORKSTATION", kinds: Iterable[tuple[str, str]] = ()) -> None:
+        self._peer, self._calling, self._kinds = peer, calling, list(kinds)
+        self._association: Association | None = None
+
+    def __enter__(self) -> "Sender":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._release()
+
+    def send(self, instance: Instance, originator: tuple[str, int] | None = None) -> Sent:
+        """One C-STORE, on a new association when the last one broke or lacks a presentation context.
+
+        originator : AE title and message ID of the C-MOVE that it is part of.
+        """
+        kind = _kind(instance)
+        if kind not in self._kinds:
+            # Two contexts a kind, as it is and uncompressed; when they run out, forget the oldest.
+            self._kinds = [*self._kinds, kind][-_MOST_CONTEXTS // 2 :]
+            self._release()
+        if self._association is None or not self._association.open:
+            self._association = associate(self._peer, self._calling, _contexts(self._kinds))
+        return send_one(self._association, instance, originator)
+
+    def _release(self) -> None:
+        if self._association is not None:
+            self._association.release()
+        self._association = None
+
+
+def send(
+    instances: Sequence[Instance],
+    peer: Peer,
+    calling: str = "WORKSTATION",
+    progress: Callable[[Sent], None] | None = None,
+    associations: int = 1,
+) -> list[Sent]:
+    """Sends instances, on so many associations at once; a result for each, in their order.
+
+    progress : called with each result as it comes, by one thread at a time. A peer that takes fewer associations gets
+    everything on those that it takes.
+
+    Raises PeerUnreachable when no association comes about at first. When it breaks later and none comes about again,
+    the rest is reported as not sent.
+    """
+    kinds = list(dict.fromkeys(map(_kind, instances)))[: _MOST_CONTEXTS // 2]
+    todo = deque(enumerate(instances))
+    results: dict[int, Sent] = {}
+    telling = threading.Lock()
+
+    def work(first: bool) -> None:
+        with Sender(peer, calling, kinds) as sender:
+            while todo:
+                try:
+                    number, instance = todo.popleft()
+                except IndexError:
+                    return  # another was faster
+                try:
+                    sent = sender.send(instance)
+                except PeerUnreachable as error:
+                    if not first:
+                        todo.appendleft((number, instance))
+                        return
+                    if not results:
+                        raise
+                    sent = Sent(instance.sop_instance_uid, None, str(error))
+                with telling:
+                    results[number] = sent
+                    if progress is not None:
+                        progress(sent)
+
+    with ThreadPoolExecutor(max(1, associations)) as pool:
+        others = [pool.submit(work, False) for _ in range(min(associations, len(instances)) - 1)]
+        try:
+            work(True)
+            for other in others:
+                other.result()
+            work(True)  # what another took and could not send
+        finally:
+            todo.clear()
+    return [results[number] for number in sorted(results)]
+
+
+def _kind(instance: Instance) -> tuple[str, str]:
+    return (instance.sop_class_uid, instance.transfer_syntax_uid)
+
+
+def _contexts(kinds: Iterable[tuple[str, str]]) -> list[Proposal]:
+    contexts = []
+    for sop_class, syntax in kinds:
+        contexts.append(Proposal(sop_class, (syntax,)))
+        contexts.append(Proposal(sop_class, tuple(s for s in PLAIN if s != syntax)))
+    return contexts
+
+
+def send_one(association: Association, instance: Instance, originator: tuple[str, int] | None = None) -> Sent:
+    """One C-STORE on an association, in a context that it has; never raises for what goes wrong."""
+    uid = instance.sop_instance_uid
+    accepted = association.accepted(instance.sop_class_uid)
+    if not accepted:
+        return Sent(uid, None, "the peer does not take this kind of object")
+    as_it_is = accepted.get(instance.transfer_syntax_uid)
+    try:
+        with Path(instance.path).open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            offset = data_set_offset(file.read(1 << 12))
+            if as_it_is is not None and offset:
+                file.seek(offset)
+                answer = _store(association, instance, as_it_is, file, size - offset, originator)
+            else:
+                syntax = next(s for s in (instance.transfer_syntax_uid, *PLAIN) if s in accepted)
+                data = _converted(instance, syntax)
+                answer = _store(association, instance, accepted[syntax], BytesIO(data), len(data), originator)
+    except OSError as error:
+        return Sent(uid, None, f"{instance.path}: cannot be read ({error.strerror or error})")
+    except (ConnectionBroke, NotReadable, ValueError, RuntimeError, AttributeError) as error:
+        return Sent(uid, None, str(error))
+    return Sent(uid, answer.status, "" if answer.status == 0 else str(answer))
+
+
+def _store(
+    association: Association,
+    instance: Instance,
+    context_id: int,
+    data: BinaryIO,
+    size: int,
+    originator: tuple[str, int] | None,
+) -> Answer:
+    return association.ask_once(
+        C_STORE,
+        instance.sop_class_uid,
+        context_id=context_id,
+        sop_instance_uid=instance.sop_instance_uid,
+        originator=originator,
+        data=data,
+        size=size,
+    )
+
+
+def _converted(instance: Instance, syntax: str) -> bytes:
+    """The data set in an uncompressed little endian transfer syntax, or in its own, with the values that it has."""
+    ds = pydicom.dcmread(instance.path, force=True)  # which are old devices' files, without a preamble, too
+    if syntax == instance.transfer_syntax_uid and syntax not in NATIVE_SYNTAXES:
+        return encoded(ds, EXPLICIT_LITTLE)  # as all of the compressed ones are written (PS3.5 A.4)
+    if instance.transfer_syntax_uid not in NATIVE_SYNTAXES and instance.samples == 1:
+        ds.PixelData = stored_pixels(instance)
+        ds["PixelData"].VR = "OB" if instance.bits_allocated <= 8 else "OW"
+        ds["PixelData"].is_undefined_length = False
+        for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+            ds.pop(keyword, None)
+    elif instance.transfer_syntax_uid not in NATIVE_SYNTAXES:
+        ds.decompress(generate_instance_uid=False)  # colour, which no volume has
+    if instance.transfer_syntax_uid == EXPLICIT_BIG:
+        ds.walk(_swap_bytes)
+    # A data set that knows nothing of the encoding that it was read in.
+    return encoded(Dataset(ds), syntax)
+
+
+# Bytes of one word in the VRs that pydicom leaves as they are. Source: PS3.5 6.2 and 7.3 (byte ordering).
+_WORDS = {"OW": 2, "OF": 4, "OL": 4, "OD": 8, "OV": 8}
+
+
+def _swap_bytes(ds: Dataset, element: DataElement) -> None:
+    width = _WORDS.get(element.VR)
+    if width and element.value:
+        if element.tag == 0x7FE00010 and ds.get("BitsAllocated") == 32:
+            width = 4
+        element.value = np.frombuffer(element.value, f">u{width}").astype(f"<u{width}").tobytes()

@@ -1,0 +1,78 @@
+"""What is answered beside C-STORE and C-ECHO: a service gets a request and yields its answers (PS3.7 Section 7)."""
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+
+from pydicom.dataset import Dataset
+
+from dicom_io.files.encoding import decoded, encoded
+from dicom_io.network.commands import C_CANCEL, Command, answer_to
+from dicom_io.network.dimse import Pieces
+from dicom_io.network.requestor import Association, Peer, unexpected
+from dicom_io.network.upper_layer import Connection, Context
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A message for a service of ours. address : of the peer. association : on which it came, to ask something of the
+    peer before the last answer. cancelled : whether the peer has asked to stop (C-CANCEL), as far as is known."""
+
+    command: Command
+    data_set: Dataset
+    calling: str
+    address: str
+    association: Association
+    cancelled: Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer to a request. sub_operations : of C-GET and C-MOVE, see `commands.answer_to`."""
+
+    status: int
+    data_set: Dataset | None = None
+    comment: str = ""
+    sub_operations: tuple[int | None, int, int, int] | None = None
+
+
+Service = Callable[[Request], Iterator[Reply]]
+
+
+def serve(
+    service: Service,
+    connection: Connection,
+    wire: socket.socket,
+    pieces: Pieces,
+    address: str,
+    command: Command,
+    context_id: int,
+    data: bytes,
+) -> None:
+    """Sends what a service answers. Raises Broken, Ended, BadCommand, ConnectionBroke, and what the service raises."""
+    stop = threading.Event()
+
+    def meanwhile(said: Command, context: Context, context_id: int, rest: Pieces) -> bytes:
+        if said.field == C_CANCEL:
+            stop.set()
+            return b""
+        return unexpected(said, context, context_id, rest)
+
+    association = Association(
+        Peer(address, 0, connection.calling), wire, connection, pieces=pieces, on_request=meanwhile
+    )
+
+    def cancelled() -> bool:
+        association.look()
+        return stop.is_set()
+
+    syntax = connection.contexts[context_id].transfer_syntax
+    request = Request(command, decoded(data, syntax), connection.calling, address, association, cancelled)
+    for reply in service(request):
+        answer = encoded(reply.data_set, syntax) if reply.data_set is not None else b""
+        words = answer_to(
+            command, reply.status, reply.comment, with_data_set=bool(answer), sub_operations=reply.sub_operations
+        )
+        connection.send_message(context_id, words, BytesIO(answer), len(answer))

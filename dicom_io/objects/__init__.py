@@ -1,0 +1,1 @@
+"""Images, masks and presentation states that we write."""

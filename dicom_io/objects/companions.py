@@ -1,0 +1,79 @@
+"""What is stored beside the pictures of a case: segmentations, surfaces and presentation states, as the site wants."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from pydicom.dataset import Dataset
+
+from dicom_io.evidence import Measurement, Product
+from dicom_io.files.series import Series, read_dataset
+from dicom_io.objects.encapsulated_stl import surface_object
+from dicom_io.objects.presentation_state import presentation_state
+from dicom_io.objects.segmentation import segmentation
+from dicom_io.objects.volumetric_state import volumetric_state
+from dicom_io.stamp import Stamp
+from render.mask import Mask
+from render.mask_steps import MaskStep
+from render.picture import Picture
+from render.recipe import Recipe, Solid
+from render.segment import made
+from render.surface import surface
+from render.volume import Volume
+
+# What is stored beside pictures and SR: masks as segmentations and as surfaces (STL), windows and measurements as
+# presentation states, how views are made as volumetric presentation states, the pictures of a report as a key object
+# selection.
+StoredObject = Literal["segmentation", "surface", "presentation", "view", "key_objects"]
+
+
+def objects_beside(
+    wanted: Sequence[StoredObject],
+    pictures: Sequence[Picture],
+    drawn: Sequence[Product],
+    datasets: Sequence[Dataset],
+    measurements: Sequence[Measurement],
+    volume: Volume,
+    series: Series,
+    stamp: Stamp,
+) -> list[Dataset]:
+    """The objects of a case. drawn, datasets : what `products` and `derive` made of the pictures."""
+    found: list[Dataset] = []
+    for number, (name, steps, mask) in enumerate(_masks(pictures, volume), start=1):
+        if "segmentation" in wanted:
+            segmented = segmentation(mask, steps, volume, series, stamp, number, name)
+            found += [] if segmented is None else [segmented]
+        if "surface" in wanted:
+            found += _surfaces(name, mask, volume, series, stamp, number)
+    source = read_dataset(series.first.path)
+    for number, (picture, product) in enumerate(zip(pictures, drawn, strict=True), start=1):
+        uids = {image.sop_instance_uid for image in product.images}
+        images = [ds for ds in datasets if ds.SOPInstanceUID in uids]
+        states = (
+            presentation_state(picture, images, measurements, source, stamp, number)
+            if "presentation" in wanted
+            else None,
+            volumetric_state(picture, images, series, stamp, number) if "view" in wanted else None,
+        )
+        found += [state for state in states if state is not None]
+    return found
+
+
+def _masks(pictures: Sequence[Picture], volume: Volume) -> Iterator[tuple[str, tuple[MaskStep, ...], Mask]]:
+    """Every mask that a picture was drawn with, once."""
+    known: set[tuple[MaskStep, ...]] = set()
+    for picture in pictures:
+        steps = _steps(picture.recipe)
+        if steps and steps not in known:
+            known.add(steps)
+            yield f"Mask of {picture.recipe.name or 'a picture'}", steps, made(volume, steps)
+
+
+def _steps(recipe: Recipe) -> tuple[MaskStep, ...]:
+    return recipe.segments if isinstance(recipe, Solid) else ()
+
+
+def _surfaces(name: str, mask: Mask, volume: Volume, series: Series, stamp: Stamp, number: int) -> Iterator[Dataset]:
+    for label in range(1, int(mask.labels.max(initial=0)) + 1):
+        shape = surface(mask, label, volume)
+        if shape is not None:
+            yield surface_object(shape, f"{name}, label {label}", volume, series, stamp, 300 * (number - 1) + label)

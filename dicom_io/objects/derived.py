@@ -1,0 +1,386 @@
+"""Pictures as DICOM instances that any PACS shows and that say how they were made.
+
+Reformats of CT and MR become derived CT and MR images with their own geometry; projections and renderings become
+secondary captures, rotations multi-frame ones. Captures may have their annotation burned in; CT and MR images never:
+they keep their values and their geometry, from which every viewer writes letters and scale itself.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
+
+from dicom_io import codes
+from dicom_io.capabilities import LOSSY_SYNTAXES
+from dicom_io.evidence import ImageReference, Product
+from dicom_io.files.series import Series, read_dataset
+from dicom_io.objects.burn_in import Burned
+from dicom_io.objects.common import body_part, contributing, decimal, lossy_history, new_object
+from dicom_io.objects.enhanced import ENHANCED_CT, ENHANCED_MR, make_enhanced
+from dicom_io.objects.inherit import inherit
+from dicom_io.stamp import Stamp
+from render.annotate import annotated
+from render.geometry import Plane, cross, letters
+from render.picture import Picture, window_8bit
+from render.recipe import Projection, Recipe, Reformat, VolumeRendering, canonical_json
+
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+GRAYSCALE_BYTE_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.2"
+TRUE_COLOR_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.4"
+
+# Acquisition facts that stay true of a reformat. Sources: PS3.3 C.8.2.1 (CT Image), C.8.3.1 (MR Image).
+_CT_KEPT = "KVP AcquisitionNumber ContrastBolusAgent ContrastBolusRoute PatientPosition".split()
+_MR_KEPT = (
+    "ScanningSequence SequenceVariant ScanOptions MRAcquisitionType RepetitionTime EchoTime EchoTrainLength "
+    "InversionTime MagneticFieldStrength FlipAngle SequenceName AcquisitionNumber ContrastBolusAgent "
+    "PatientPosition"
+).split()
+
+
+def technique(recipe: Recipe) -> str:
+    """The technique of a recipe in the words of the charge facts."""
+    if isinstance(recipe, VolumeRendering):
+        return "volume_rendering"
+    if isinstance(recipe, Projection):
+        return {"mip": "mip", "minip": "minip", "average": "average_ip"}[recipe.mode]
+    return "mpr" if isinstance(recipe, Reformat) else "curved_mpr"
+
+
+def derive(
+    pictures: Iterable[Picture],
+    series: Series,
+    stamp: Stamp,
+    burned: Burned | None = None,
+    *,
+    multiframe: bool = False,
+) -> list[Dataset]:
+    """DICOM instances of pictures: a series for each picture, an instance for each plane of a reformat.
+
+    multiframe : the planes of a reformat are the frames of one enhanced image.
+    burned : what is burned into captures, None for nothing. `Picture.digest` stays that of the pixels before it.
+    Same pictures, stamp and burned, same data sets, byte for byte, as long as fonts and Pillow are the same.
+    """
+    source = read_dataset(series.first.path)
+    datasets: list[Dataset] = []
+    for number, picture in enumerate(pictures, start=1):
+        recipe = picture.recipe
+        if isinstance(recipe, Reformat) and series.modality in ("CT", "MR"):
+            make = _enhanced if multiframe and not _untold_loss(series, source) else _reformat
+            datasets += make(picture, source, series, stamp, number)
+        else:
+            datasets.append(_capture(picture, source, series, stamp, number, burned))
+    return datasets
+
+
+def _untold_loss(series: Series, source: Dataset) -> bool:
+    """Lossy, and the source does not say how: an enhanced image would have to."""
+    lossy = any(i.lossy or i.transfer_syntax_uid in LOSSY_SYNTAXES for i in series.instances)
+    return lossy and not (source.get("LossyImageCompressionRatio") and source.get("LossyImageCompressionMethod"))
+
+
+def _common(
+    picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int, sop_class: str, instance: int
+) -> Dataset:
+    """Everything but the pixels. Sources: PS3.3 C.7.3.1, C.7.5.1, C.7.6.1, C.12.1."""
+    recipe = picture.recipe
+    kind = technique(recipe)
+    which = "frames" if sop_class in (ENHANCED_CT, ENHANCED_MR) else str(instance)
+    uid = stamp.uid("image", picture.provenance.recipe_digest, picture.digest, which)
+    ds = new_object(sop_class, uid, source, stamp)
+    ds.SeriesInstanceUID = _series_uid(picture, stamp)
+    ds.SeriesNumber = 9000 + number
+    ds.Modality = series.modality
+    ds.SeriesDate, ds.SeriesTime = stamp.date, stamp.time
+    ds.SeriesDescription = (recipe.name or codes.DERIVATIONS[kind].meaning)[:64]
+    body_part(ds, source)
+    ds.InstanceNumber = instance
+    ds.ContentDate, ds.ContentTime = stamp.date, stamp.time
+    for keyword in ("AcquisitionDate", "AcquisitionTime"):
+        inherit(ds, source, keyword)
+    ds.DerivationDescription = _description(picture)[:1024]
+    ds.DerivationCodeSequence = codes.DERIVATIONS[kind].sequence()
+    ds.SourceImageSequence = DicomSequence(_sources(picture, series))
+    ds.ContributingEquipmentSequence = contributing(source, stamp)
+    lossy_history(ds, source, series)
+    _says_who(ds, picture, source, series)
+    plane = picture.planes[instance - 1] if len(picture.planes) >= instance else None
+    # Type 2C: empty for curved and perspective pictures, whose rows and columns have no one direction.
+    ds.PatientOrientation = [letters(plane.right_mm), letters(plane.down_mm)] if plane is not None else ""
+    return ds
+
+
+# Body parts whose surface shows a face. From PS3.16 Table L-1 (Body Part Examined values).
+_WITH_FACE = frozenset("BRAIN EAR EYE FACE HEAD HEADNECK JAW MANDIBLE MAXILLA NOSE ORBIT SINUS SKULL WHOLEBODY".split())
+# Where skin and fat lie, and how opaque they must be to be seen: own choice, on the safe side.
+_SKIN_HU, _SEEN = (-400.0, 0.0), 0.05
+
+
+def _says_who(ds: Dataset, picture: Picture, source: Dataset, series: Series) -> None:
+    """Burned In Annotation and Recognizable Visual Features. Source: PS3.3 C.7.6.1 (General Image).
+
+    What the scanner burned in or could be recognised in the source is still there in what was made of it. A face is
+    recognised in a rendering of skin, and in MR of nearly every surface; where we do not know, nothing is said.
+    """
+    ds.BurnedInAnnotation = "YES" if source.get("BurnedInAnnotation") == "YES" else "NO"
+    inherit(ds, source, "RecognizableVisualFeatures")
+    recipe = picture.recipe
+    if isinstance(recipe, VolumeRendering) and str(source.get("BodyPartExamined") or "").upper() in _WITH_FACE:
+        points = recipe.transfer.points
+        opacity = np.interp(np.linspace(*_SKIN_HU, 41), [p.value for p in points], [p.opacity for p in points])
+        if series.modality == "MR" or (recipe.transfer.unit == "HU" and opacity.max() >= _SEEN):
+            ds.RecognizableVisualFeatures = "YES"
+
+
+def _description(picture: Picture) -> str:
+    p, recipe = picture.provenance, picture.recipe
+    device = f" on {p.device}" if p.device else ""
+    return (
+        f"{codes.DERIVATIONS[technique(recipe)].meaning}, seen from {recipe.view.words}; engine {p.engine} "
+        f"{p.engine_version}{device}; recipe sha256 {p.recipe_digest}; pixels sha256 {picture.digest}"
+    )
+
+
+def _sources(picture: Picture, series: Series) -> list[Dataset]:
+    """Source Image Sequence items. Source: PS3.3 C.7.6.1.1.4 (purpose of reference)."""
+    classes = {i.sop_instance_uid: i.sop_class_uid for i in series.instances}
+    items = []
+    for uid in picture.provenance.source_uids:
+        item = Dataset()
+        item.ReferencedSOPClassUID = classes[uid]
+        item.ReferencedSOPInstanceUID = uid
+        item.PurposeOfReferenceCodeSequence = codes.SOURCE_FOR_PROCESSING.sequence()
+        items.append(item)
+    return items
+
+
+def _reformat(picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int) -> list[Dataset]:
+    """One CT or MR image a plane. Sources: PS3.3 A.3 (CT), A.4 (MR), C.7.6.2 (Image Plane)."""
+    recipe = picture.recipe
+    assert isinstance(recipe, Reformat)
+    sop_class = CT_IMAGE if series.modality == "CT" else MR_IMAGE
+    stored, slope, intercept = _as_int16(picture.pixels)
+    datasets = []
+    for index, plane in enumerate(picture.planes):
+        ds = _common(picture, source, series, stamp, number, sop_class, index + 1)
+        # Value 3 of a CT image is AXIAL or LOCALIZER; MPR says what it is in value 4. PS3.3 C.8.2.1.1.1.
+        ds.ImageType = ["DERIVED", "SECONDARY", "AXIAL", "MPR"] if series.modality == "CT" else _MR_TYPE
+        for keyword in _CT_KEPT if series.modality == "CT" else _MR_KEPT:
+            inherit(ds, source, keyword)
+        ds.setdefault("PatientPosition", None)
+        if series.modality == "CT":
+            ds.setdefault("KVP", None)
+            ds.setdefault("AcquisitionNumber", None)
+        else:
+            _complete_mr(ds)
+        ds.FrameOfReferenceUID = picture.provenance.volume.frame_of_reference
+        ds.PositionReferenceIndicator = ""
+        _image_plane(ds, plane, picture, recipe)
+        _grey(ds, stored[index])
+        ds.RescaleIntercept, ds.RescaleSlope = f"{intercept:.10g}"[:16], f"{slope:.10g}"[:16]
+        ds.RescaleType = picture.unit if picture.unit != "1" else "US"
+        ds.WindowCenter, ds.WindowWidth = f"{recipe.window.centre:g}", f"{recipe.window.width:g}"
+        datasets.append(ds)
+    return datasets
+
+
+def _enhanced(picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int) -> list[Dataset]:
+    """One enhanced CT or MR image of all planes."""
+    sop_class = ENHANCED_CT if series.modality == "CT" else ENHANCED_MR
+    ds = _common(picture, source, series, stamp, number, sop_class, 1)
+    for keyword in ("Laterality", "PatientOrientation"):  # said of each frame
+        ds.pop(keyword, None)
+    ds.FrameOfReferenceUID = picture.provenance.volume.frame_of_reference
+    ds.PositionReferenceIndicator = ""
+    stored, slope, intercept = _as_int16(picture.pixels)
+    _grey(ds, stored)
+    rescale = (intercept, slope, picture.unit if picture.unit != "1" else "US")
+    make_enhanced(ds, picture, source, rescale, stamp.uid("dimensions", str(ds.SeriesInstanceUID)))
+    return [ds]
+
+
+_MR_TYPE = ["DERIVED", "SECONDARY", "MPR"]
+
+
+def _complete_mr(ds: Dataset) -> None:
+    """Type 1 and 2 attributes of the MR Image module that a source may lack. Source: PS3.3 C.8.3.1."""
+    if "InversionTime" in ds and "IR" not in (ds.get("ScanningSequence") or ()):
+        del ds.InversionTime  # 2C: present with IR alone
+    for keyword, fallback in (("ScanningSequence", "RM"), ("SequenceVariant", "NONE")):
+        if not ds.get(keyword):
+            setattr(ds, keyword, fallback)
+    for keyword in ("ScanOptions", "MRAcquisitionType", "RepetitionTime", "EchoTime", "EchoTrainLength"):
+        if keyword not in ds:
+            setattr(ds, keyword, None)
+
+
+def _image_plane(ds: Dataset, plane: Plane, picture: Picture, recipe: Reformat) -> None:
+    rows_mm, columns_mm = plane.pixel_spacing_mm
+    ds.PixelSpacing = [decimal(rows_mm), decimal(columns_mm)]
+    ds.ImageOrientationPatient = [
+        decimal(v) for v in (*(c / columns_mm for c in plane.right_mm), *(c / rows_mm for c in plane.down_mm))
+    ]
+    ds.ImagePositionPatient = [decimal(v) for v in plane.origin_mm]
+    ds.SliceThickness = decimal(recipe.thickness_mm) if recipe.thickness_mm > 0 else None
+    normal = cross(plane.right_mm, plane.down_mm)
+    area = rows_mm * columns_mm
+    ds.SliceLocation = decimal(sum(n * o for n, o in zip(normal, plane.origin_mm, strict=True)) / area)
+    if len(picture.planes) > 1:
+        a, b = picture.planes[0].origin_mm, picture.planes[1].origin_mm
+        ds.SpacingBetweenSlices = decimal(sum((y - x) ** 2 for x, y in zip(a, b, strict=True)) ** 0.5)
+
+
+def _as_int16(values: NDArray[np.generic]) -> tuple[NDArray[np.int16], float, float]:
+    """(stored, slope, intercept): exact for int16, 65,535 steps over the range of the whole picture for floats."""
+    if values.dtype == np.int16:
+        return np.asarray(values, dtype=np.int16), 1.0, 0.0
+    floats = np.asarray(values, dtype=np.float64)
+    low, high = float(floats.min()), float(floats.max())
+    slope = (high - low) / 65535.0 or 1.0
+    # The values that readers will compute with are those of the rounded decimal strings.
+    slope, intercept = float(f"{slope:.9e}"), float(f"{low + 32768.0 * slope:.9e}")
+    stored = np.clip(np.rint((floats - intercept) / slope), -32768, 32767)
+    return stored.astype(np.int16), slope, intercept
+
+
+def _capture(
+    picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int, burned: Burned | None
+) -> Dataset:
+    """A secondary capture, multi-frame for a rotation. Sources: PS3.3 A.8.1, A.8.3, A.8.5, C.8.6."""
+    frames = len(picture.pixels)
+    if isinstance(picture.recipe, VolumeRendering) or burned is not None:
+        sop_class = SECONDARY_CAPTURE if frames == 1 else TRUE_COLOR_CAPTURE
+    else:
+        sop_class = SECONDARY_CAPTURE if frames == 1 else GRAYSCALE_BYTE_CAPTURE
+    ds = _common(picture, source, series, stamp, number, sop_class, 1)
+    ds.ImageType = ["DERIVED", "SECONDARY", _TYPE_3.get(technique(picture.recipe), "OTHER")]
+    ds.ConversionType = "WSD"
+    ds.SecondaryCaptureDeviceManufacturer = stamp.manufacturer
+    ds.SecondaryCaptureDeviceManufacturerModelName = stamp.model_name
+    ds.SecondaryCaptureDeviceSoftwareVersions = list(stamp.software_versions)
+    ds.DateOfSecondaryCapture, ds.TimeOfSecondaryCapture = stamp.date, stamp.time
+    if picture.planes:
+        # Parallel projection: the scale holds everywhere in the picture. PS3.3 C.8.6.2 (SC Image).
+        ds.PixelSpacing = [decimal(v) for v in picture.planes[0].pixel_spacing_mm]
+        ds.PixelSpacingCalibrationType = "GEOMETRY"
+        ds.PixelSpacingCalibrationDescription = "parallel projection"
+    if burned is not None:
+        _burn_in(ds, picture, stamp, burned)
+    elif isinstance(picture.recipe, VolumeRendering):
+        _colour(ds, picture.pixels)
+    elif frames == 1:
+        window = picture.recipe.window
+        stored, slope, intercept = _as_int16(picture.pixels)
+        _grey(ds, stored[0])
+        ds.RescaleIntercept, ds.RescaleSlope = f"{intercept:.10g}"[:16], f"{slope:.10g}"[:16]
+        ds.RescaleType = picture.unit if picture.unit != "1" else "US"
+        ds.WindowCenter, ds.WindowWidth = f"{window.centre:g}", f"{window.width:g}"
+    else:
+        window = picture.recipe.window
+        _grey(ds, window_8bit(picture.pixels, window.centre, window.width))
+        ds.RescaleIntercept, ds.RescaleSlope, ds.RescaleType = "0", "1", "US"
+        ds.PresentationLUTShape = "IDENTITY"
+    if frames > 1:
+        ds.NumberOfFrames = frames
+        ds.FrameIncrementPointer = 0x00181063
+        ds.FrameTime = "100"
+    return ds
+
+
+def _burn_in(ds: Dataset, picture: Picture, stamp: Stamp, burned: Burned) -> None:
+    """Lossless RGB with the annotation in it. Said as the standard means it: YES where pixels tell who it is.
+
+    Source: PS3.3 C.7.6.1.1 ("sufficient burned in annotation to identify the patient and date").
+    """
+    frames = [annotated(picture, n, burned.banner, burned.font) for n in range(len(picture.pixels))]
+    pixels = np.stack(frames)
+    what = "patient, study, orientation, scale and view" if burned.banner else "orientation, scale and view"
+    ds.DerivationDescription = f"{ds.DerivationDescription} before {what} were burned in"[:1024]
+    if burned.banner:
+        ds.BurnedInAnnotation = "YES"
+    # Another font writes other pixels, and they are another instance.
+    ds.SOPInstanceUID = stamp.uid("image", str(ds.SOPInstanceUID), hashlib.sha256(pixels.tobytes()).hexdigest())
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    _colour(ds, pixels)
+
+
+_TYPE_3 = {
+    "volume_rendering": "VOLREN",
+    "mip": "MAX_IP",
+    "minip": "MIN_IP",
+    "average_ip": "AVERAGE",
+    "mpr": "MPR",
+    "curved_mpr": "MPR",
+}
+
+
+def _grey(ds: Dataset, stored: NDArray[np.generic]) -> None:
+    ds.SamplesPerPixel = 1
+    ds.PhotometricInterpretation = "MONOCHROME2"
+    ds.Rows, ds.Columns = stored.shape[-2:]
+    bits = stored.dtype.itemsize * 8
+    ds.BitsAllocated = ds.BitsStored = bits
+    ds.HighBit = bits - 1
+    ds.PixelRepresentation = int(stored.dtype.kind == "i")
+    _pixels(ds, stored)
+
+
+def _colour(ds: Dataset, pixels: NDArray[np.generic]) -> None:
+    ds.SamplesPerPixel = 3
+    ds.PhotometricInterpretation = "RGB"
+    ds.PlanarConfiguration = 0
+    ds.Rows, ds.Columns = pixels.shape[1:3]
+    ds.BitsAllocated = ds.BitsStored = 8
+    ds.HighBit = 7
+    ds.PixelRepresentation = 0
+    _pixels(ds, pixels)
+
+
+def _pixels(ds: Dataset, values: NDArray[np.generic]) -> None:
+    data = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"), copy=False).tobytes()
+    ds.PixelData = data + b"\0" * (len(data) % 2)
+    ds["PixelData"].VR = "OW" if values.dtype.itemsize == 2 else "OB"
+
+
+def _series_uid(picture: Picture, stamp: Stamp) -> str:
+    """Each picture has a series of its own, known by what was asked for and what came out."""
+    return stamp.uid("series", picture.provenance.recipe_digest, picture.digest)
+
+
+def products(
+    pictures: Sequence[Picture], datasets: Sequence[Dataset], stamp: Stamp, region: str
+) -> tuple[Product, ...]:
+    """The pictures as an SR records them, each with those of the `datasets` that `derive` made of it.
+
+    region : in the words of the charge facts.
+    """
+    return tuple(_product(picture, datasets, stamp, region) for picture in pictures)
+
+
+def _product(picture: Picture, datasets: Sequence[Dataset], stamp: Stamp, region: str) -> Product:
+    p, series_uid = picture.provenance, _series_uid(picture, stamp)
+    return Product(
+        technique=technique(p.recipe),
+        region=region,
+        purpose="diagnosis",
+        base_procedure="",
+        name=p.recipe.name,
+        recipe=canonical_json(p.recipe),
+        recipe_digest=p.recipe_digest,
+        pixel_digest=picture.digest,
+        volume_digest=p.volume_digest,
+        engine=p.engine,
+        engine_version=p.engine_version,
+        graphics_device=p.device,
+        performed_here=True,
+        images=tuple(
+            ImageReference(str(ds.SOPClassUID), str(ds.SOPInstanceUID), series_uid)
+            for ds in datasets
+            if ds.SeriesInstanceUID == series_uid
+        ),
+        warnings=p.warnings,
+    )

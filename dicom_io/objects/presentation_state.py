@@ -1,0 +1,164 @@
+"""How a grey picture is to be looked at: its window, and its measurements drawn on it, as a presentation state.
+
+Sources: PS3.3 A.33.1 (Grayscale Softcopy Presentation State IOD), C.10.4 to C.10.7, C.11.8 to C.11.11; PS3.4 N.
+"""
+
+import math
+from collections.abc import Sequence
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
+
+from dicom_io.evidence import Measurement
+from dicom_io.files.digests import seal
+from dicom_io.objects.common import body_part, decimal, new_object, new_series
+from dicom_io.stamp import Stamp
+from render.geometry import Plane, Vector
+from render.measure import place_on
+from render.picture import Picture
+from render.recipe import VolumeRendering
+
+GRAYSCALE_STATE = "1.2.840.10008.5.1.4.1.1.11.1"
+_LAYER = "MEASUREMENTS"
+_WORDS = {"length": "", "angle": "", "cobb_angle": "Cobb ", "area": "area ", "mean": "mean ", "deviation": "SD "}
+# UCUM as people write it.
+UNITS_IN_WORDS = {"deg": "°", "mm2": "mm²", "mm3": "mm³", "[hnsf'U]": "HU", "1": ""}
+
+
+def presentation_state(
+    picture: Picture,
+    images: Sequence[Dataset],
+    measurements: Sequence[Measurement],
+    source: Dataset,
+    stamp: Stamp,
+    number: int = 1,
+) -> Dataset | None:
+    """The state of the grey images that `derive` made of a picture; None for one in colour.
+
+    measurements : those that lie on one of its planes are drawn there. Same arguments, same bytes.
+    """
+    if isinstance(picture.recipe, VolumeRendering) or images[0].PhotometricInterpretation == "RGB":
+        return None
+    first, window = images[0], picture.recipe.window
+    ds = new_object(GRAYSCALE_STATE, "", source, stamp)
+    name = picture.recipe.name or "picture"
+    new_series(ds, "PR", 9600 + number, f"Presentation of {name}", stamp, "PR", str(first.SeriesInstanceUID))
+    body_part(ds, source)
+    ds.InstanceNumber = 1
+    ds.PresentationCreationDate, ds.PresentationCreationTime = stamp.date, stamp.time
+    ds.ContentLabel, ds.ContentDescription, ds.ContentCreatorName = "WINDOW", name[:64], None
+    series = Dataset()
+    series.SeriesInstanceUID = first.SeriesInstanceUID
+    series.ReferencedImageSequence = DicomSequence(_reference(image) for image in images)
+    ds.ReferencedSeriesSequence = DicomSequence([series])
+    # Without them the values of the images would be taken as they are stored. Source: PS3.3 C.11.1, PS3.4 N.2.1.
+    groups = first.get("SharedFunctionalGroupsSequence")
+    rescale = groups[0].PixelValueTransformationSequence[0] if groups else first
+    for keyword in ("RescaleIntercept", "RescaleSlope", "RescaleType"):
+        setattr(ds, keyword, rescale.get(keyword))
+    voi = Dataset()
+    stored = "FrameTime" in first and first.BitsAllocated == 8  # windowed already
+    voi.WindowCenter, voi.WindowWidth = ("128", "256") if stored else (f"{window.centre:g}", f"{window.width:g}")
+    ds.SoftcopyVOILUTSequence = DicomSequence([voi])
+    ds.PresentationLUTShape = "IDENTITY"
+    area = Dataset()
+    area.DisplayedAreaTopLeftHandCorner = [1, 1]
+    area.DisplayedAreaBottomRightHandCorner = [first.Columns, first.Rows]
+    area.PresentationSizeMode = "SCALE TO FIT"
+    if picture.planes:
+        area.PresentationPixelSpacing = [decimal(v) for v in picture.planes[0].pixel_spacing_mm]
+    else:
+        area.PresentationPixelAspectRatio = [1, 1]
+    ds.DisplayedAreaSelectionSequence = DicomSequence([area])
+    _annotate(ds, picture, images, measurements)
+    seal(ds)
+    return ds
+
+
+def _reference(image: Dataset, frame: int | None = None) -> Dataset:
+    ds = Dataset()
+    ds.ReferencedSOPClassUID, ds.ReferencedSOPInstanceUID = image.SOPClassUID, image.SOPInstanceUID
+    if frame is not None:
+        ds.ReferencedFrameNumber = frame
+    return ds
+
+
+def _annotate(ds: Dataset, picture: Picture, images: Sequence[Dataset], measurements: Sequence[Measurement]) -> None:
+    annotations, planes = [], picture.planes
+    near = max(0.5, math.dist(planes[0].origin_mm, planes[1].origin_mm) / 2.0) if len(planes) > 1 else 0.5
+    drawn: dict[int, list[Measurement]] = {}
+    for measurement in measurements:
+        if measurement.points_mm and planes:
+            # On one plane, and if it lies between two, on the nearer or the first.
+            number = min(range(len(planes)), key=lambda n: round(_depth(planes[n], measurement.points_mm), 6))
+            inside = _shows(planes[number], measurement.points_mm, images[0])
+            if inside and _depth(planes[number], measurement.points_mm) <= near + 1e-6:
+                drawn.setdefault(number, []).append(measurement)
+    for number, here in sorted(drawn.items()):
+        # An image for each plane, or all in one.
+        image = images[number if len(images) > 1 else 0]
+        reference = _reference(image, number + 1 if len(planes) > len(images) else None)
+        annotations.append(_annotation(reference, planes[number], here))
+    if annotations:
+        ds.GraphicAnnotationSequence = DicomSequence(annotations)
+        layer = Dataset()
+        layer.GraphicLayer, layer.GraphicLayerOrder = _LAYER, 1
+        ds.GraphicLayerSequence = DicomSequence([layer])
+
+
+def _depth(plane: Plane, points: Sequence[Vector]) -> float:
+    """How far from a plane the farthest of the points is, in mm."""
+    origin, normal = plane.origin_mm, plane.normal
+    return max(abs(sum((a - o) * n for a, o, n in zip(at, origin, normal, strict=True))) for at in points)
+
+
+def _shows(plane: Plane, points: Sequence[Vector], image: Dataset) -> bool:
+    places = [place_on(plane, at) for at in points]
+    return all(-0.5 <= row <= image.Rows - 0.5 and -0.5 <= column <= image.Columns - 0.5 for row, column in places)
+
+
+def _annotation(reference: Dataset, plane: Plane, measurements: Sequence[Measurement]) -> Dataset:
+    ds = Dataset()
+    ds.ReferencedImageSequence = DicomSequence([reference])
+    ds.GraphicLayer = _LAYER
+    graphics, texts = [], []
+    for measurement in measurements:
+        places = [_pixel(plane, at) for at in measurement.points_mm]
+        lines = [places]
+        if measurement.kind == "cobb":
+            lines = [places[:2], places[2:]]
+        elif measurement.kind == "polygon":
+            lines = [[*places, places[0]]]
+        graphics += [_graphic("ELLIPSE" if measurement.kind == "ellipse" else "POLYLINE", line) for line in lines]
+        text = Dataset()
+        text.AnchorPointAnnotationUnits = "PIXEL"
+        text.AnchorPoint, text.AnchorPointVisibility = list(places[-1]), "N"
+        text.UnformattedTextValue = in_words(measurement)
+        texts.append(text)
+    ds.GraphicObjectSequence, ds.TextObjectSequence = DicomSequence(graphics), DicomSequence(texts)
+    return ds
+
+
+def in_words(measurement: Measurement) -> str:
+    """The numbers of a measurement for people, a few of them, with the reader's words before them."""
+    said = [
+        f"{_WORDS[q.name]}{q.value:.1f} {UNITS_IN_WORDS.get(q.unit, q.unit)}".strip()
+        for q in measurement.quantities
+        if q.name in _WORDS
+    ]
+    return " ".join(filter(None, (measurement.finding, ", ".join(said)))) or measurement.name
+
+
+def _pixel(plane: Plane, at: Vector) -> tuple[float, float]:
+    """(column, row), the corner of the first pixel at 0, 0. Source: PS3.3 C.10.5.1.2."""
+    row, column = place_on(plane, at)
+    return column + 0.5, row + 0.5
+
+
+def _graphic(kind: str, places: Sequence[tuple[float, float]]) -> Dataset:
+    ds = Dataset()
+    ds.GraphicAnnotationUnits, ds.GraphicDimensions = "PIXEL", 2
+    ds.NumberOfGraphicPoints = len(places)
+    ds.GraphicData = [value for place in places for value in place]
+    ds.GraphicType, ds.GraphicFilled = kind, "N"
+    return ds

@@ -1,0 +1,130 @@
+"""A mask as a Segmentation object, binary, a frame for each slice that a segment reaches.
+
+Sources: PS3.3 A.51 (Segmentation IOD), C.8.20 (its modules), C.7.6.16, C.7.6.17 (multi-frame).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
+
+from dicom_io import codes
+from dicom_io.files.digests import seal
+from dicom_io.files.series import Series, read_dataset
+from dicom_io.objects import functional_groups as groups_of
+from dicom_io.objects.common import contributing, lossy_history, new_object, new_series
+from dicom_io.objects.inherit import inherit
+from dicom_io.stamp import Stamp
+from render.geometry import cross, point, unit_vector, vector
+from render.mask import Mask
+from render.mask_steps import Bone, MaskStep
+from render.volume import Volume
+
+SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+# Segment, then place.
+_DIMENSIONS = (
+    (0x0062000B, 0x0062000A, "Referenced Segment Number"),
+    (0x00200032, 0x00209113, "Image Position (Patient)"),
+)
+
+
+def segmentation(
+    mask: Mask,
+    steps: Sequence[MaskStep],
+    volume: Volume,
+    series: Series,
+    stamp: Stamp,
+    number: int = 1,
+    name: str = "Segmentation",
+) -> Dataset | None:
+    """The object of a mask on the grid of `volume`; None where no voxel has a label.
+
+    steps : how it was made. number : of the series, after those of pictures. Same arguments, same bytes.
+    """
+    labels = [int(label) for label in np.unique(mask.labels) if label]
+    if not labels:
+        return None
+    source = read_dataset(series.first.path)
+    ds = new_object(SEGMENTATION, "", source, stamp)
+    new_series(ds, "SEG", 9500 + number, name, stamp, "SEG", mask.digest)
+    inherit(ds, source, "BodyPartExamined")
+    ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = volume.frame_of_reference, ""
+    ds.InstanceNumber = 1
+    ds.ContentDate, ds.ContentTime = stamp.date, stamp.time
+    ds.ImageType = ["DERIVED", "PRIMARY"]
+    ds.ContentLabel, ds.ContentDescription, ds.ContentCreatorName = "SEGMENTATION", name[:64], None
+    ds.SegmentationType, ds.SegmentsOverlap = "BINARY", "NO"
+    lossy_history(ds, source, series)
+    inherit(ds, source, "RecognizableVisualFeatures")
+    ds.ContributingEquipmentSequence = contributing(source, stamp)
+    ds.SegmentSequence = DicomSequence(
+        _segment(place, label, steps, mask) for place, label in enumerate(labels, start=1)
+    )
+    groups_of.dimensions(ds, stamp.uid("dimensions", mask.digest), _DIMENSIONS)
+    _frames(ds, mask, labels, volume, series)
+    classes = {i.sop_instance_uid: i.sop_class_uid for i in series.instances}
+    ds.ReferencedSeriesSequence = groups_of.referenced_series(series.uid, [(u, classes[u]) for u in volume.source_uids])
+    seal(ds)
+    return ds
+
+
+def _segment(place: int, label: int, steps: Sequence[MaskStep], mask: Mask) -> Dataset:
+    """What is known of a segment: the steps that gave it its label tell whether it is bone."""
+    made_by = [step for step in steps if step.label == label]
+    bone = bool(made_by) and all(isinstance(step, Bone) for step in made_by)
+    ds = Dataset()
+    ds.SegmentNumber = place
+    ds.SegmentLabel = f"{'bone' if bone else 'label'} {label}"
+    ds.SegmentDescription = f"mask sha256 {mask.digest}"
+    ds.SegmentAlgorithmType = "SEMIAUTOMATIC"
+    ds.SegmentAlgorithmName = ", ".join(dict.fromkeys(step.kind for step in made_by))[:64] or "mask"
+    ds.SegmentedPropertyCategoryCodeSequence = (codes.ANATOMY if bone else codes.TISSUE).sequence()
+    ds.SegmentedPropertyTypeCodeSequence = (codes.BONE if bone else codes.TISSUE).sequence()
+    return ds
+
+
+def _frames(ds: Dataset, mask: Mask, labels: Sequence[int], volume: Volume, series: Series) -> None:
+    classes = {i.sop_instance_uid: i.sop_class_uid for i in series.instances}
+    # Where each slice of the volume is one instance, a frame says which; else all are named for all frames.
+    single = all(i.stored_frames == 1 for i in series.instances if i.sop_instance_uid in volume.source_uids)
+    own = volume.source_uids if single and len(volume.source_uids) == volume.shape[0] else ()
+    if not own:
+        ds.SourceImageSequence = DicomSequence(groups_of.source_item(uid, classes[uid]) for uid in volume.source_uids)
+    planes, per_frame = [], []
+    for place, label in enumerate(labels, start=1):
+        for k in range(volume.shape[0]):
+            plane = mask.labels[k] == label
+            if not plane.any():
+                continue
+            planes.append(plane)
+            frame = Dataset()
+            frame.FrameContentSequence = groups_of.one(DimensionIndexValues=[place, k + 1])
+            frame.PlanePositionSequence = groups_of.position(point(volume.affine, (k, 0, 0)))
+            frame.SegmentIdentificationSequence = groups_of.one(ReferencedSegmentNumber=place)
+            if own:
+                made_of = groups_of.source_item(own[k], classes[own[k]], preserved=True)
+                kind = codes.DERIVATIONS["segmentation_volumetry"]
+                frame.DerivationImageSequence = groups_of.derivation([made_of], kind)
+            per_frame.append(frame)
+    ds.NumberOfFrames = len(planes)
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "MONOCHROME2"
+    ds.Rows, ds.Columns = volume.shape[1:]
+    ds.BitsAllocated = ds.BitsStored = 1
+    ds.HighBit = ds.PixelRepresentation = 0
+    ds.SharedFunctionalGroupsSequence = DicomSequence([_plane_groups(volume)])
+    ds.PerFrameFunctionalGroupsSequence = DicomSequence(per_frame)
+    # One stream of bits over all frames, the first pixel in the lowest bit. Source: PS3.5 8.1.1.
+    packed = np.packbits(np.stack(planes).reshape(-1), bitorder="little").tobytes()
+    ds.PixelData = packed + b"\0" * (len(packed) % 2)
+    ds["PixelData"].VR = "OB"
+
+
+def _plane_groups(volume: Volume) -> Dataset:
+    k, j, i = (vector(step) for step in volume.affine[:3, :3].T)
+    normal = unit_vector(cross(i, j))
+    apart = abs(sum(a * b for a, b in zip(k, normal, strict=True)))
+    groups = Dataset()
+    groups.PlaneOrientationSequence = groups_of.orientation(i, j)
+    groups.PixelMeasuresSequence = groups_of.measures(volume.spacing_mm[1:], apart, apart)
+    return groups

@@ -1,0 +1,55 @@
+"""The pictures chosen for the report as a Key Object Selection by TID 2010.
+
+Sources: PS3.3 A.35.4 (Key Object Selection Document IOD), C.17.6; PS3.16 TID 2010.
+"""
+
+from collections.abc import Sequence
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
+
+from dicom_io import codes as c
+from dicom_io.evidence import ImageReference, Person
+from dicom_io.files.digests import seal
+from dicom_io.objects.common import new_object, new_series, performed_step, study_references
+from dicom_io.sr import content as sr
+from dicom_io.stamp import Stamp
+
+KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
+
+
+def write_key_objects(
+    images: Sequence[ImageReference], chosen_by: Person, source: Dataset, study_uid: str, stamp: Stamp
+) -> Dataset:
+    """The selection of one or more images. source : the header of a source instance, for patient and study.
+
+    Same arguments, same bytes, and the UID that follows from them. Raises ValueError without images.
+    """
+    if not images:
+        raise ValueError("A key object selection needs an image.")
+    ds = new_object(KEY_OBJECT_SELECTION, "", source, stamp)
+    new_series(ds, "KO", 9902, "Key images", stamp, "key objects")
+    ds.ReferencedPerformedProcedureStepSequence = performed_step(stamp)
+    ds.InstanceNumber = 1
+    ds.ContentDate, ds.ContentTime = stamp.date, stamp.time
+    ds.CurrentRequestedProcedureEvidenceSequence = DicomSequence([study_references(study_uid, images)])
+    relation = "HAS OBS CONTEXT"
+    root = sr.container(
+        "",
+        c.FOR_REPORT_ATTACHMENT,
+        sr.code(relation, c.OBSERVER_TYPE, c.PERSON),
+        sr.person_name(relation, c.PERSON_NAME, chosen_by.name),
+        sr.text("CONTAINS", c.KEY_OBJECT_DESCRIPTION, "Pictures chosen for the report"),
+        *(sr.image("CONTAINS", None, i.sop_class_uid, i.sop_instance_uid) for i in images),
+        template="2010",
+    )
+    for element in root:
+        ds.add(element)
+    seal(ds)
+    return ds
+
+
+def key_images(ds: Dataset) -> tuple[str, ...]:
+    """SOP Instance UIDs of the images of a selection, in their order."""
+    items = sr.children(ds, value_type="IMAGE")
+    return tuple(str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID) for item in items)

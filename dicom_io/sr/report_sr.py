@@ -1,0 +1,107 @@
+"""The physician's report as a Basic Text SR by TID 2000.
+
+Sources: PS3.16 TID 2000 (Basic Diagnostic Imaging Report), TID 2002 (Report Elements); PS3.3 A.35.1, C.17.2.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from dicom_io import codes as c
+from dicom_io.evidence import ImageReference, Person
+from dicom_io.objects.common import study_references
+from dicom_io.sr import content as sr
+from dicom_io.sr.evidence_sr import sr_object, verifying_observer
+from dicom_io.stamp import Stamp
+
+BASIC_TEXT_SR = "1.2.840.10008.5.1.4.1.1.88.11"
+# DT with offset. Source: PS3.5 6.2.
+DATE_TIME = "%Y%m%d%H%M%S%z"
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenReport:
+    """A report that its physician has signed. Texts may be empty and are left out then.
+
+    statements : what it states, by the words of the charge facts (`codes.REPORT_FACTS`), as written.
+    key_images : the pictures chosen for it.
+    """
+
+    physician: Person
+    signed_at: datetime
+    indication: str
+    findings: str
+    impression: str
+    statements: tuple[tuple[str, str], ...]
+    key_images: tuple[ImageReference, ...]
+
+
+def write_report(
+    report: WrittenReport, source: Dataset, study_uid: str, stamp: Stamp, predecessor: ImageReference | None = None
+) -> Dataset:
+    """The SR of a report, verified by its physician. source : the header of a source instance, for patient and study.
+    predecessor : the report that it amends.
+
+    The SOP Instance UID follows from what is written: another report is another instance. Same arguments, same bytes.
+    """
+    ds = sr_object(BASIC_TEXT_SR, stamp.uid("report", repr(report)), source, stamp)
+    ds.SeriesInstanceUID = report_series(stamp)
+    ds.SeriesNumber = 9901
+    ds.SeriesDescription = "Report"
+    ds.InstanceNumber = 1
+    ds.ContentDate, ds.ContentTime = report.signed_at.strftime("%Y%m%d"), report.signed_at.strftime("%H%M%S")
+    ds.CompletionFlag, ds.VerificationFlag = "COMPLETE", "VERIFIED"
+    ds.VerifyingObserverSequence = verifying_observer(
+        report.physician.name, report.signed_at.strftime(DATE_TIME), stamp
+    )
+    ds.PerformedProcedureCodeSequence = Sequence()
+    if predecessor is not None:
+        ds.PredecessorDocumentsSequence = Sequence([study_references(study_uid, [predecessor])])
+    if report.key_images:
+        ds.CurrentRequestedProcedureEvidenceSequence = Sequence([study_references(study_uid, report.key_images)])
+    for element in _root(report):
+        ds.add(element)
+    return ds
+
+
+def report_series(stamp: Stamp) -> str:
+    """Series Instance UID of all reports of a session."""
+    return stamp.uid("series", "report")
+
+
+def _root(report: WrittenReport) -> Dataset:
+    relation, physician = "HAS OBS CONTEXT", report.physician
+    sections = [
+        (c.INDICATIONS, [(c.INDICATIONS, report.indication)]),
+        (c.FINDINGS, [(c.FINDING, report.findings)]),
+        (c.IMPRESSIONS, [(c.IMPRESSION, report.impression)]),
+        (c.CONCLUSIONS, [(c.REPORT_FACTS[fact], text) for fact, text in report.statements]),
+    ]
+    containers = [
+        sr.container("CONTAINS", heading, *items)
+        for heading, texts in sections
+        if (items := [sr.text("CONTAINS", name, text) for name, text in texts if text.strip()])
+    ]
+    if report.key_images:
+        images = [sr.image("CONTAINS", None, i.sop_class_uid, i.sop_instance_uid) for i in report.key_images]
+        containers.append(sr.container("CONTAINS", c.KEY_IMAGES, *images))
+    return sr.container(
+        "",
+        c.DIAGNOSTIC_REPORT,
+        sr.code("HAS CONCEPT MOD", c.LANGUAGE, c.ENGLISH),
+        sr.code(relation, c.OBSERVER_TYPE, c.PERSON),
+        sr.person_name(relation, c.PERSON_NAME, physician.name),
+        sr.code(relation, c.PERSON_ORGANIZATION_ROLE, c.ROLES[physician.role]),
+        *containers,
+        template="2000",
+    )
+
+
+def stated_facts(ds: Dataset) -> frozenset[str]:
+    """The charge facts that a report of this kind states, by its coded statements."""
+    conclusions = sr.first(ds, c.CONCLUSIONS)
+    if conclusions is None:
+        return frozenset()
+    return frozenset(fact for fact, code in c.REPORT_FACTS.items() if sr.text_of(conclusions, code).strip())

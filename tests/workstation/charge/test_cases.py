@@ -1,0 +1,386 @@
+"""The acceptance cases, and combinations they do not show."""
+
+import copy
+from typing import Any
+
+import pytest
+
+from tests.workstation.charge.strategies import CASES, RELEASING, STUDY
+from workstation.charge import Policy, PolicyError, decide, decision_to_json, load_policy, read_facts
+from workstation.charge.reasons import RESOLVERS
+
+GUIDE, CPT = load_policy("guide"), load_policy("cpt")
+POLICIES = {"guide": GUIDE, "cpt": CPT}
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("case", CASES, ids=[str(case["id"]) for case in CASES])
+def test_acceptance_case(case: dict[str, Any], policy: Policy) -> None:
+    decision = decision_to_json(decide(read_facts(case["facts"]), policy))
+    expected = case["expect"][policy.name]
+    assert {key: decision[key] for key in expected} == expected
+
+
+def test_the_cases_give_every_reason_there_is() -> None:
+    seen = {
+        (reason.code, reason.severity)
+        for case in CASES
+        for policy in POLICIES.values()
+        for reason in decide(read_facts(case["facts"]), policy).reasons
+    }
+    assert seen == set(RESOLVERS)
+
+
+def base(code: str, status: str = "performed", study: str = STUDY) -> dict[str, Any]:
+    return {"code": code, "status": status, "study_instance_uid": study}
+
+
+def rendering(technique: str = "volume_rendering", region: str = "FACE", **changes: Any) -> dict[str, Any]:
+    plain = {"base_procedure": None, "performed_here": True, "archived": True, "purpose": "diagnosis"}
+    return {"technique": technique, "region": region, **plain, **changes}
+
+
+def charge(code: str, state: str = "sent", accession: str = "ACC1") -> dict[str, Any]:
+    return {"key": "K", "code": code, "accession": accession, "base": "70486", "state": state, "sr_uid": "1.2"}
+
+
+def outcome(policy: Policy = GUIDE, **changes: Any) -> dict[str, Any]:
+    """Decide on the releasing case with some keys changed; `report__status` means `report.status`."""
+    facts = copy.deepcopy(RELEASING)
+    for path, value in changes.items():
+        *parents, key = path.split("__")
+        place = facts
+        for parent in parents:
+            place = place[parent]
+        assert key in place
+        place[key] = value
+    return decision_to_json(decide(read_facts(facts), policy))
+
+
+def billed(decision: dict[str, Any], which: str = "lines") -> list[tuple[str, str]]:
+    return [(line["code"], line["base"]) for line in decision[which]]
+
+
+class TestHistory:
+    @pytest.mark.parametrize("state", ["queued", "sent", "acknowledged"])
+    def test_a_live_charge_is_not_repeated(self, state: str) -> None:
+        assert outcome(previous_charges=[charge("76377", state)])["reasons"] == ["DUPLICATE"]
+
+    @pytest.mark.parametrize("earlier", [charge("76377", "denied"), charge("76376", "credited")])
+    def test_a_dead_charge_does_not_block(self, earlier: dict[str, Any]) -> None:
+        assert outcome(previous_charges=[earlier])["disposition"] == "release"
+
+    def test_another_accession_does_not_block(self) -> None:
+        assert outcome(previous_charges=[charge("76377", accession="ACC2")])["disposition"] == "release"
+
+    @pytest.mark.parametrize("code", ["76376", "76377"])
+    def test_any_of_the_pair_holds_while_the_code_is_open(self, code: str) -> None:
+        decision = outcome(CPT, independent_workstation_required=None, previous_charges=[charge(code)])
+        assert decision["reasons"] == ["MUTUALLY_EXCLUSIVE", "IW_REQUIREMENT_UNSTATED"]
+        assert decision["proposed"] == []
+
+    def test_both_of_the_pair_deny_whatever_the_code(self) -> None:
+        earlier = [charge("76376"), charge("76377")]
+        assert outcome(CPT, independent_workstation_required=None, previous_charges=earlier)["reasons"] == ["DUPLICATE"]
+
+    def test_the_other_code_is_proposed_as_the_replacement(self) -> None:
+        decision = outcome(previous_charges=[charge("76376")])
+        assert billed(decision, "proposed") == [("76377", "70486")]
+
+    def test_the_pair_among_the_other_procedures_holds(self) -> None:
+        assert outcome(other_procedures=["76376"])["reasons"] == ["MUTUALLY_EXCLUSIVE"]
+
+
+class TestRenderings:
+    def test_what_was_not_made_here_counts_for_nothing(self) -> None:
+        foreign = rendering("mip", "LOWER_EXTREMITY", performed_here=False, archived=False, purpose="needle_mapping")
+        assert billed(outcome(renderings=[foreign, rendering()])) == [("76377", "70486")]
+
+    def test_one_needle_mapping_among_others_denies(self) -> None:
+        made = [rendering(), rendering(purpose="needle_mapping")]
+        assert outcome(renderings=made)["reasons"] == ["NEEDLE_MAPPING"]
+
+    def test_a_reformat_beside_a_projection_adds_nothing(self) -> None:
+        decision = outcome(renderings=[rendering("curved_mpr"), rendering("average_ip")])
+        assert (decision["work_tier"], billed(decision)) == ("T1", [("76376", "70486")])
+
+    def test_a_projection_on_a_device_that_is_not_independent_is_never_76377(self) -> None:
+        decision = outcome(CPT, renderings=[rendering("mip")], independent_workstation=False)
+        assert billed(decision) == [("76376", "70486")]
+
+    def test_cpt_wants_no_statement_for_volumetric_work_on_a_device_that_is_not_independent(self) -> None:
+        decision = outcome(CPT, independent_workstation=False, independent_workstation_required=None)
+        assert billed(decision) == [("76376", "70486")]
+
+    def test_no_workstation_statement_is_wanted_for_76376(self) -> None:
+        assert outcome(renderings=[rendering("mip")], report__workstation_statement=False)["disposition"] == "release"
+
+    def test_all_holds_are_listed(self) -> None:
+        decision = outcome(sr__verified=False, report__three_d_findings=False, report__clinical_utility=False)
+        assert decision["reasons"] == ["SR_NOT_VERIFIED", "NO_3D_INTERPRETATION", "UTILITY_MISSING"]
+
+    def test_all_denials_are_listed_and_no_hold(self) -> None:
+        decision = outcome(
+            renderings=[], base_procedures=[base("71275")], operator__role="automatic", sr__verified=False
+        )
+        assert decision["reasons"] == ["NO_RENDERING", "BASE_INCLUDES_3D", "NO_CONCURRENT_SUPERVISION"]
+
+
+class TestWords:
+    """Codes are for programs; a coder reads the sentence, and looks at the fact it names."""
+
+    def explained(self, code: str, policy: Policy = GUIDE, **changes: Any) -> tuple[str, str]:
+        found = next(each for each in outcome(policy, **changes)["explanations"] if each["code"] == code)
+        return found["sentence"], found["fact"]
+
+    def test_reformats_alone(self) -> None:
+        made = [rendering("mpr"), rendering("curved_mpr")]
+        sentence, fact = self.explained("TWO_D_ONLY", renderings=made)
+        assert sentence.endswith("; a coder has to look.")
+        assert fact == "renderings[0].technique, renderings[1].technique"
+        assert not self.explained("TWO_D_ONLY", CPT, renderings=made)[0].endswith("; a coder has to look.")
+
+    @pytest.mark.parametrize(
+        ("changes", "fact"),
+        [
+            ({"operator__role": "automatic"}, "operator.role"),
+            ({"supervision__concurrent": False}, "supervision.concurrent"),
+        ],
+    )
+    def test_no_supervision(self, changes: dict[str, Any], fact: str) -> None:
+        assert self.explained("NO_CONCURRENT_SUPERVISION", **changes)[1] == fact
+
+    @pytest.mark.parametrize(
+        ("status", "words"), [("none", "There is no report yet"), ("preliminary", "is preliminary")]
+    )
+    def test_a_report_that_is_not_final(self, status: str, words: str) -> None:
+        assert words in self.explained("REPORT_NOT_FINAL", report__status=status)[0]
+
+    def test_a_pet_base_is_not_of_another_modality(self) -> None:
+        changes = {
+            "study__modality": "PT",
+            "base_procedures": [base("78815"), base("70486")],
+            "renderings": [rendering(base_procedure="70486")],
+        }
+        assert self.explained("BASE_MODALITY_MISMATCH", GUIDE, **changes)[0].startswith("70486 is not")
+
+    def test_the_codes_at_fault_are_named_once(self) -> None:
+        bases = [base("70486", study="1.9"), base("70488", study="1.9"), base("70486", study="1.8")]
+        sentence, _ = self.explained("BASE_NOT_SAME_SESSION", base_procedures=bases)
+        assert sentence.startswith("70486 and 70488 was performed")
+
+
+class TestEntities:
+    @pytest.mark.parametrize(
+        ("entity", "lines"),
+        [
+            ("professional", [("professional", ["26"])]),
+            ("technical", [("technical", ["TC"])]),
+            ("global", [("global", [])]),
+            ("facility", [("facility", [])]),
+            ("split", [("technical", ["TC"]), ("professional", ["26"])]),
+        ],
+    )
+    def test_each_entity_claims_its_part(self, entity: str, lines: list[Any]) -> None:
+        decision = outcome(setting__entity=entity)
+        assert [(line["entity"], line["modifiers"]) for line in decision["lines"]] == lines
+        assert all(line["units"] == 1 for line in decision["lines"])
+
+    def test_a_sites_modifiers_take_the_place_of_ours(self) -> None:
+        policy = GUIDE.with_modifiers({"professional": ("26", "GC")})
+        decision = outcome(policy)
+        assert decision["lines"][0]["modifiers"] == ["26", "GC"]
+        assert decision["edition"] == "guide-2006+modifiers-professional26GC"
+        assert GUIDE.with_modifiers({}) is GUIDE
+        for wrong in (("1",), ("26",) * 5, ("x1",)):
+            with pytest.raises(PolicyError, match="at most four modifiers"):
+                GUIDE.with_modifiers({"professional": wrong})
+
+
+class TestLinks:
+    def test_an_eligible_base_goes_before_one_that_is_not(self) -> None:
+        decision = outcome(base_procedures=[base("79998"), base("70486")])
+        assert decision["reasons"] == ["BASE_UNCLASSIFIED"]
+        assert billed(decision, "proposed") == [("76377", "70486")]
+
+    def test_a_tie_goes_before_that(self) -> None:
+        made = [rendering(base_procedure="79998"), rendering(base_procedure="70486")]
+        decision = outcome(base_procedures=[base("79998"), base("70486")], renderings=made)
+        assert billed(decision, "proposed") == [("76377", "79998")]
+
+
+class TestReformatsAlone:
+    def test_where_they_are_never_charged_no_earlier_charge_is_repeated(self) -> None:
+        decision = outcome(CPT, renderings=[rendering("mpr")], previous_charges=[charge("76376")])
+        assert decision["reasons"] == ["TWO_D_ONLY"]
+
+    made = (rendering("mpr"), rendering("curved_mpr"))
+
+    def test_a_site_may_release_them_under_guide(self) -> None:
+        decision = outcome(GUIDE.with_reformats("release"), renderings=list(self.made))
+        assert billed(decision) == [("76376", "70486")]
+        assert decision["edition"] == "guide-2006+reformats-release"
+
+    def test_a_site_may_deny_them_under_guide(self) -> None:
+        assert outcome(GUIDE.with_reformats("deny"), renderings=list(self.made))["reasons"] == ["TWO_D_ONLY"]
+
+    def test_a_site_that_releases_them_still_needs_everything_else(self) -> None:
+        decision = outcome(GUIDE.with_reformats("release"), renderings=list(self.made), report__status="none")
+        assert decision["reasons"] == ["REPORT_NOT_FINAL"]
+
+
+class TestBases:
+    def test_scheduled_and_cancelled_bases_are_nothing(self) -> None:
+        bases = [base("71275", "scheduled"), base("36224", "cancelled", "1.2.3.4")]
+        assert outcome(base_procedures=bases)["reasons"] == ["BASE_MISSING"]
+        assert billed(outcome(base_procedures=[*bases, base("70486")])) == [("76377", "70486")]
+
+    @pytest.mark.parametrize(
+        ("second", "reason"),
+        [
+            (base("70554"), ["BASE_MODALITY_MISMATCH", "BASE_UNCLASSIFIED"]),
+            (base("71271"), ["BASE_UNCLASSIFIED"]),
+            (base("99999"), ["BASE_UNCLASSIFIED"]),
+            (base("72148"), ["BASE_MODALITY_MISMATCH"]),
+            (base("71250", study="1.2.3.4"), ["BASE_NOT_SAME_SESSION"]),
+            (base("71275"), ["BASE_INCLUDES_3D"]),
+            (base("31627"), ["INCLUDED_IN_PROCEDURE"]),
+            (base("34839"), ["BASE_UNCLASSIFIED", "INCLUSION_UNVERIFIED"]),
+        ],
+        ids=lambda value: value["code"] if isinstance(value, dict) else "+".join(value),
+    )
+    def test_one_wrong_base_among_several_is_found(self, second: dict[str, Any], reason: list[str]) -> None:
+        assert outcome(base_procedures=[base("70486"), second])["reasons"] == reason
+        assert outcome(base_procedures=[second, base("70486")])["reasons"] == reason
+
+    def test_an_including_base_is_set_aside_only_if_every_rendering_is_tied_elsewhere(self) -> None:
+        bases = [base("71275"), base("72192")]
+        tied, loose = rendering(base_procedure="72192", region="PELVIS"), rendering(region="PELVIS")
+        decision = outcome(base_procedures=bases, renderings=[tied, tied])
+        assert decision["reasons"] == ["PTP_REVIEW"]
+        assert billed(decision, "proposed") == [("76377", "72192")]
+        assert outcome(base_procedures=bases, renderings=[tied, loose])["reasons"] == ["BASE_INCLUDES_3D"]
+
+    @pytest.mark.parametrize("other", ["71271", "71275", "72190"])
+    def test_a_tie_to_a_base_that_is_not_eligible_saves_nothing(self, other: str) -> None:
+        decision = outcome(base_procedures=[base("71275"), base(other)], renderings=[rendering(base_procedure=other)])
+        assert decision["reasons"] == ["BASE_INCLUDES_3D"]
+
+    def test_an_inclusion_before_it_was_in_force_is_not_known(self) -> None:
+        assert outcome(base_procedures=[base("71275")], date_of_service="2012-12-31")["reasons"] == [
+            "BASE_UNCLASSIFIED"
+        ]
+
+    def test_a_tie_to_a_base_that_was_not_performed_holds(self) -> None:
+        decision = outcome(
+            base_procedures=[base("70486", "cancelled"), base("73700")],
+            renderings=[rendering(base_procedure="70486")],
+        )
+        assert decision["reasons"] == ["BASE_MISSING"]
+
+    def test_an_including_examination_filed_among_other_procedures_holds(self) -> None:
+        assert outcome(other_procedures=["71275"])["reasons"] == ["PTP_REVIEW"]
+
+    def test_pet_is_nuclear_medicine_to_the_table(self) -> None:
+        assert outcome(base_procedures=[base("78815")], study__modality="PT")["reasons"] == ["BASE_INCLUDES_3D"]
+
+
+class TestUnits:
+    @pytest.mark.parametrize(
+        ("regions", "groups"),
+        [
+            (("CSPINE", "TSPINE", "LSPINE"), 1),
+            (("LSPINE", "CSPINE", "TSPINE"), 1),
+            (("CSPINE", "LSPINE"), 2),
+            (("HEAD", "ORBIT"), 1),
+            (("FACE", "NECK", "HEAD"), 1),
+            (("CHEST", "PELVIS"), 2),
+            (("CHEST", "ABDOMEN_PELVIS"), 1),
+            (("CHEST", "ABDOMEN", "PELVIS"), 1),
+            (("HEART", "ABDOMEN"), 2),
+            (("HEART", "CHEST", "BREAST"), 1),
+            (("HEAD", "LOWER_EXTREMITY", "LSPINE"), 3),
+            (("UPPER_EXTREMITY", "EXTREMITY"), 2),
+        ],
+    )
+    def test_regions_group_by_contiguity(self, regions: tuple[str, ...], groups: int) -> None:
+        decision = outcome(renderings=[rendering(region=region) for region in regions])
+        if groups == 1:
+            assert [line["units"] for line in decision["lines"]] == [1]
+        else:
+            assert decision["reasons"] == ["NONCONTIGUOUS_REVIEW"]
+            assert [line["units"] for line in decision["proposed"]] == [1] * groups
+
+    def test_each_group_is_proposed_on_its_own_base(self) -> None:
+        bases = [base("73700"), base("70486")]
+        untied = [rendering(region="FACE"), rendering(region="LOWER_EXTREMITY")]
+        tied = [
+            rendering(region="FACE", base_procedure="70486"),
+            rendering(region="LOWER_EXTREMITY", base_procedure="73700"),
+        ]
+        expected = [("76377", "70486"), ("76377", "73700")]
+        assert billed(outcome(base_procedures=bases, renderings=untied), "proposed") == expected
+        assert billed(outcome(base_procedures=bases, renderings=tied), "proposed") == expected
+
+    def test_a_group_all_tied_to_one_base_is_linked_to_it(self) -> None:
+        bases = [base("70450"), base("72125")]
+        tied = rendering(region="CSPINE", base_procedure="72125")
+        loose = rendering(region="CSPINE")
+        assert billed(outcome(base_procedures=bases, renderings=[tied, tied])) == [("76377", "72125")]
+        assert billed(outcome(base_procedures=bases, renderings=[tied, loose])) == [("76377", "70450")]
+
+    def test_a_split_charge_of_two_groups_has_four_lines(self) -> None:
+        made = [rendering(region="FACE"), rendering(region="LOWER_EXTREMITY")]
+        bases = [base("70486"), base("73700")]
+        decision = outcome(base_procedures=bases, renderings=made, setting__entity="split")
+        assert [(line["base"], line["entity"], line["modifiers"]) for line in decision["proposed"]] == [
+            ("70486", "technical", ["TC"]),
+            ("70486", "professional", ["26"]),
+            ("73700", "technical", ["TC"]),
+            ("73700", "professional", ["26"]),
+        ]
+
+
+class TestPapers:
+    def test_without_an_edition_only_identity_is_judged(self) -> None:
+        decision = outcome(
+            date_of_service="2005-12-31", sr__verified=False, report__patient_id="PAT2", operator__role="automatic"
+        )
+        assert decision["reasons"] == ["PACK_NOT_EFFECTIVE", "SR_NOT_VERIFIED", "PATIENT_MISMATCH"]
+        assert (decision["work_tier"], decision["edition"], decision["proposed"]) == ("T2", None, [])
+
+    def test_no_report_belongs_to_nobody(self) -> None:
+        decision = outcome(report__status="none", report__patient_id=None)
+        assert decision["reasons"] == ["REPORT_NOT_FINAL"]
+        assert outcome(report__patient_id=None)["reasons"] == ["PATIENT_MISMATCH"]
+
+    def test_a_rationale_counts_in_a_hospital_only(self) -> None:
+        rationale: dict[str, Any] = {"order__three_d_ordered": False, "order__radiologist_rationale": True}
+        assert outcome(**rationale)["disposition"] == "release"
+        assert outcome(**rationale, setting__site="office")["reasons"] == ["ORDER_MISSING"]
+
+    def test_a_site_may_take_away_what_stands_for_an_order(self) -> None:
+        strict = GUIDE.with_order_grounds(["ordered"])
+        unordered: dict[str, Any] = {"order__three_d_ordered": False, "order__radiologist_rationale": True}
+        assert outcome(**unordered)["disposition"] == "release"
+        assert outcome(strict, **unordered)["reasons"] == ["ORDER_MISSING"]
+        assert outcome(strict)["edition"] == "guide-2006+order-ordered"
+        assert GUIDE.with_order_grounds(["urgent", "ordered", "rationale"]) is GUIDE
+
+    def test_one_covered_diagnosis_is_enough(self) -> None:
+        assert outcome(payer__covered_diagnoses=["S02"], diagnoses=["Z99", "S02.2XXA"])["disposition"] == "release"
+
+    def test_urgency_has_to_be_documented(self) -> None:
+        assert outcome(order__three_d_ordered=False, order__urgent=True)["reasons"] == ["ORDER_MISSING"]
+
+    @pytest.mark.parametrize(
+        ("covered", "disposition"),
+        [(["S02"], "release"), (["S022"], "release"), (["I71", "s02.2"], "release"), (["S03"], "hold"), ([], "hold")],
+    )
+    def test_diagnoses_match_by_prefix(self, covered: list[str], disposition: str) -> None:
+        assert outcome(payer__covered_diagnoses=covered)["disposition"] == disposition
+
+    def test_a_named_resident_without_acts_is_two_holds(self) -> None:
+        supervision = {"physician": {"id": "R1", "role": "resident"}, "concurrent": True, "acts": []}
+        decision = outcome(supervision=supervision)
+        assert decision["reasons"] == ["SUPERVISION_NOT_DOCUMENTED", "SUPERVISOR_NOT_QUALIFIED"]

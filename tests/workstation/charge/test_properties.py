@@ -1,0 +1,277 @@
+"""What must hold for every case, not only for the ones somebody thought of."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from typing import Any, get_args
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from tests.workstation.charge.strategies import (
+    CASES,
+    RELEASING,
+    any_facts,
+    days,
+    facts_of_every_kind,
+    near_release,
+    steady,
+)
+from workstation.charge import Decision, Facts, Line, Policy, decide, decision_to_json, load_policy, read_facts
+from workstation.charge.facts import BaseProcedure, PreviousCharge, facts_to_json
+from workstation.charge.reasons import RESOLVERS, Resolver
+
+GUIDE, CPT = load_policy("guide"), load_policy("cpt")
+policies = st.sampled_from([GUIDE, GUIDE.with_reformats("release"), GUIDE.with_reformats("deny"), CPT])
+
+
+def units(lines: tuple[Line, ...]) -> int:
+    return sum(line.units for line in lines)
+
+
+@steady
+@given(facts_of_every_kind)
+def test_facts_survive_json(facts: Facts) -> None:
+    assert read_facts(json.loads(json.dumps(facts_to_json(facts)))) == facts
+
+
+@steady
+@given(facts_of_every_kind, policies)
+def test_a_decision_is_whole(facts: Facts, policy: Policy) -> None:
+    decision = decide(facts, policy)
+    if decision.disposition == "release":
+        assert decision.lines
+        assert not decision.reasons
+        assert not decision.proposed
+    else:
+        assert decision.reasons
+        assert not decision.lines
+    if decision.disposition == "deny":
+        assert not decision.proposed
+    codes = [reason.code for reason in decision.reasons]
+    assert len(codes) == len(set(codes))
+    for reason in decision.reasons:
+        assert reason.severity == decision.disposition
+        assert reason.resolver == RESOLVERS[reason.code, reason.severity]
+        assert reason.resolver in get_args(Resolver)
+        assert reason.sentence.endswith(".")
+        assert reason.fact
+    for line in (*decision.lines, *decision.proposed):
+        assert line.units == 1
+        assert line.base in {base.code for base in facts.base_procedures if base.status == "performed"}
+
+
+@steady
+@given(facts_of_every_kind, policies)
+def test_the_two_codes_never_go_out_together(facts: Facts, policy: Policy) -> None:
+    decision = decide(facts, policy)
+    assert len({line.code for line in (*decision.lines, *decision.proposed)}) <= 1
+    again = [line.base for line in decision.lines if line.entity != "technical"]
+    assert len(again) == len(set(again))
+
+
+@steady
+@given(facts_of_every_kind, policies)
+def test_the_same_facts_give_the_same_decision(facts: Facts, policy: Policy) -> None:
+    first = decision_to_json(decide(facts, policy))
+    assert decision_to_json(decide(read_facts(facts_to_json(facts)), policy)) == first
+    assert json.loads(json.dumps(first)) == first
+
+
+INCLUSIONS: list[Callable[[Facts], Facts]] = [
+    lambda facts: replace(facts, other_procedures=(*facts.other_procedures, "31627")),
+    lambda facts: replace(facts, other_procedures=(*facts.other_procedures, "34839")),
+    lambda facts: replace(facts, base_procedures=(_including(facts), *facts.base_procedures)),
+    lambda facts: replace(facts, base_procedures=(*facts.base_procedures, _including(facts))),
+]
+
+
+def _including(facts: Facts) -> BaseProcedure:
+    return BaseProcedure("71275", "performed", facts.study_instance_uid)
+
+
+@steady
+@given(facts_of_every_kind, policies, st.sampled_from(INCLUSIONS))
+def test_an_inclusion_never_raises_billed_units(facts: Facts, policy: Policy, add: Callable[[Facts], Facts]) -> None:
+    assert units(decide(add(facts), policy).lines) <= units(decide(facts, policy).lines)
+
+
+# What can be taken away from a released case, as (path, value in its absence).
+REMOVALS: list[dict[str, Any]] = [
+    {"sr": {"verified": False}},
+    {"report": {"status": "none"}},
+    {"report": {"status": "preliminary"}},
+    {"report": {"patient_id": None}},
+    {"report": {"three_d_findings": False}},
+    {"report": {"medical_necessity": False}},
+    {"report": {"clinical_utility": False}},
+    {"supervision": {"physician": None}},
+    {"supervision": {"concurrent": None}},
+    {"supervision": {"acts": []}},
+    {"order": {"three_d_ordered": False, "radiologist_rationale": False, "urgent_documented": False}},
+    {"base_procedures": []},
+    {"renderings": []},
+]
+
+
+@steady
+@given(near_release(), policies, st.sampled_from(REMOVALS))
+def test_nothing_required_can_be_removed(facts: Facts, policy: Policy, removal: dict[str, Any]) -> None:
+    assume(decide(facts, policy).disposition == "release")
+    plain = facts_to_json(facts)
+    for key, value in removal.items():
+        plain[key] = {**plain[key], **value} if isinstance(value, dict) else value
+    assert decide(read_facts(plain), policy).disposition != "release"
+
+
+@steady
+@given(near_release(), policies, st.data())
+def test_nothing_conditionally_required_can_be_removed(facts: Facts, policy: Policy, data: st.DataObject) -> None:
+    decision = decide(facts, policy)
+    assume(decision.disposition == "release")
+    counted = [index for index, rendering in enumerate(facts.renderings) if rendering.performed_here]
+    chosen = data.draw(st.sampled_from(counted))
+    unarchived = list(facts.renderings)
+    unarchived[chosen] = replace(unarchived[chosen], archived=False)
+    gone = [
+        replace(facts, renderings=tuple(unarchived)),
+        replace(facts, renderings=tuple(replace(each, performed_here=False) for each in facts.renderings)),
+    ]
+    if decision.lines[0].code == "76377":
+        gone.append(replace(facts, report=replace(facts.report, workstation_statement=False)))
+        if policy is CPT:
+            gone.append(replace(facts, independent_workstation_required=None))
+    if facts.payer.prior_authorization_required:
+        gone.append(replace(facts, payer=replace(facts.payer, prior_authorization=None)))
+    if facts.payer.covered_diagnoses is not None:
+        gone.append(replace(facts, diagnoses=()))
+    for each in gone:
+        assert decide(each, policy).disposition != "release"
+
+
+@steady
+@given(near_release(), policies)
+def test_a_missing_paper_never_lowers_the_code(facts: Facts, policy: Policy) -> None:
+    decision = decide(facts, policy)
+    assume(decision.disposition == "release")
+    less = replace(facts, report=replace(facts.report, workstation_statement=False))
+    after = decide(less, policy)
+    assert (after.lines or after.proposed) == decision.lines
+
+
+@steady
+@given(facts_of_every_kind, st.sampled_from([GUIDE, CPT]), days)
+def test_a_newer_edition_never_reaches_back(facts: Facts, policy: Policy, begins: date) -> None:
+    assume(begins > policy.editions[-1].effective_from)
+    newest = replace(
+        policy.editions[-1],
+        name="made up",
+        effective_from=begins,
+        tomographic=frozenset({"XA"}),
+        review_modalities=frozenset(),
+        contiguous=frozenset(),
+        reformats="release",
+        projection=policy.editions[-1].volumetric,
+    )
+    extended = replace(policy, editions=(*policy.editions, newest))
+    if facts.date_of_service < begins:
+        assert decide(facts, extended) == decide(facts, policy)
+    else:
+        assert decide(facts, extended).edition == "made up"
+
+
+@steady
+@given(facts_of_every_kind)
+def test_cpt_never_releases_reformats_alone(facts: Facts) -> None:
+    flat = tuple(replace(each, technique="mpr") for each in facts.renderings)
+    assert decide(replace(facts, renderings=flat), CPT).disposition != "release"
+
+
+def _essence(decision: Decision) -> tuple[Any, ...]:
+    # Fact paths carry positions; the order of regions may change the order of lines.
+    lines = [sorted(map(repr, each)) for each in (decision.lines, decision.proposed)]
+    return decision.disposition, decision.work_tier, [reason.code for reason in decision.reasons], lines
+
+
+@steady
+@given(facts_of_every_kind, policies, st.randoms(use_true_random=False))
+def test_the_order_of_lists_does_not_matter(facts: Facts, policy: Policy, random: Any) -> None:
+    def shuffled(items: tuple[Any, ...]) -> tuple[Any, ...]:
+        return tuple(random.sample(items, len(items)))
+
+    other = replace(
+        facts,
+        renderings=shuffled(facts.renderings),
+        other_procedures=shuffled(facts.other_procedures),
+        diagnoses=shuffled(facts.diagnoses),
+        previous_charges=shuffled(facts.previous_charges),
+    )
+    assert _essence(decide(other, policy)) == _essence(decide(facts, policy))
+
+
+@steady
+@given(facts_of_every_kind, policies)
+def test_the_order_of_bases_only_chooses_the_base(facts: Facts, policy: Policy) -> None:
+    other = decide(replace(facts, base_procedures=facts.base_procedures[::-1]), policy)
+    this = decide(facts, policy)
+    assert other.disposition == this.disposition
+    assert [reason.code for reason in other.reasons] == [reason.code for reason in this.reasons]
+    assert [line.code for line in other.lines] == [line.code for line in this.lines]
+
+
+@steady
+@given(facts_of_every_kind, policies)
+def test_only_renderings_made_here_count(facts: Facts, policy: Policy) -> None:
+    counted = tuple(each for each in facts.renderings if each.performed_here)
+    assume(counted)
+    assert _essence(decide(replace(facts, renderings=counted), policy)) == _essence(decide(facts, policy))
+
+
+@steady
+@given(facts_of_every_kind, policies, st.sampled_from(["scheduled", "cancelled"]))
+def test_only_performed_bases_count(facts: Facts, policy: Policy, status: Any) -> None:
+    more = (BaseProcedure("71275", status, "1.9"), *facts.base_procedures)
+    assert _essence(decide(replace(facts, base_procedures=more), policy)) == _essence(decide(facts, policy))
+
+
+@steady
+@given(facts_of_every_kind, policies)
+def test_dead_and_foreign_charges_do_not_count(facts: Facts, policy: Policy) -> None:
+    live = tuple(
+        each
+        for each in facts.previous_charges
+        if each.accession == facts.accession and each.state not in ("denied", "credited")
+    )
+    assert _essence(decide(replace(facts, previous_charges=live), policy)) == _essence(decide(facts, policy))
+
+
+@steady
+@given(near_release(), policies, policies, st.sampled_from(["queued", "sent", "acknowledged"]))
+@example(read_facts(RELEASING), GUIDE, CPT, "queued")
+def test_a_released_charge_is_never_released_again(facts: Facts, policy: Policy, later: Policy, state: Any) -> None:
+    first = decide(facts, policy)
+    assume(first.disposition == "release")
+    charged = tuple(
+        PreviousCharge(f"K{index}", line.code, facts.accession, line.base, state, facts.sr.sop_instance_uid)
+        for index, line in enumerate(first.lines)
+    )
+    assert decide(replace(facts, previous_charges=charged), later).disposition != "release"
+    assert [each.code for each in decide(replace(facts, previous_charges=charged), policy).reasons] == ["DUPLICATE"]
+
+
+@steady
+@given(any_facts, policies)
+def test_the_tier_is_always_recorded(facts: Facts, policy: Policy) -> None:
+    made = {each.technique for each in facts.renderings if each.performed_here}
+    volumetric = {"volume_rendering", "surface_rendering", "segmentation_volumetry", "endoluminal"}
+    expected = "T2" if made & volumetric else "T1" if made else "none"
+    assert decide(facts, policy).work_tier == expected
+
+
+@pytest.mark.parametrize("policy", [GUIDE, CPT], ids=["guide", "cpt"])
+def test_sentences_name_no_patient(policy: Policy) -> None:
+    for case in CASES:
+        for reason in decide(read_facts(case["facts"]), policy).reasons:
+            assert "PAT" not in reason.sentence

@@ -1,0 +1,266 @@
+"""The work list, imports and reports by their commands: what they print, and how they end."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.workstation.charge.test_cms_imports import FEES, PTP, write
+from tests.workstation.conftest import Command
+from tests.workstation.desk import Desk, desk
+from tests.workstation.orders.ris import DAY, PEOPLE, WHOLE, Ris, Study, objects
+from tests.workstation.samples import DOCUMENTED
+from tests.workstation.test_day import write_settings
+from workstation.serve.deciding import recheck_between
+
+FLAT = Study("ACC1", technique="mpr")
+BY = ("--by", "jd", "--why", "looked at it")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The state folder that `command` uses, with settings and two cases: one held for a coder, one charged."""
+    root = tmp_path / "root"
+    write_settings(root, 1, "coder")
+    return root
+
+
+@pytest.fixture
+def two(root: Path) -> Iterator[Desk]:
+    from workstation.config import load_config
+
+    with desk(root, load_config(root)) as here:
+        for study in (FLAT, Study("ACC2", "P2", "A2", "V2")):
+            ris = Ris(study)
+            here.sr(study)
+            here.hear(ris.order(), ris.report())
+        yield here
+
+
+def test_list_and_its_filters(command: Command, two: Desk) -> None:
+    rows = command("charge", "list", "--json").json
+    assert [(row["accession"], row["state"], row["who"]) for row in rows] == [
+        ("ACC1", "held", "coder"),
+        ("ACC2", "queued", ""),
+    ]
+    assert rows[0]["reasons"] == "TWO_D_ONLY"
+    assert [row["accession"] for row in command("charge", "list", "--state", "queued", "--json").json] == ["ACC2"]
+    assert [row["accession"] for row in command("charge", "list", "--who", "coder", "--json").json] == ["ACC1"]
+    age = (datetime.now(DAY.tzinfo) - DAY).days
+    assert len(command("charge", "list", "--older-than", str(max(age - 2, 1)), "--json").json) == 2
+    assert command("charge", "list", "--older-than", str(age + 1), "--json").json == []
+    assert "TWO_D_ONLY" in command("charge", "list").out
+
+
+def test_a_session_that_nobody_has_decided_is_seen(command: Command, two: Desk) -> None:
+    two.site.archive.keep(objects(Study("ACC5")))
+    rows = command("charge", "list", "--state", "undecided", "--json").json
+    assert [(row["accession"], row["state"]) for row in rows] == [("ACC5", "undecided")]
+    assert len(command("charge", "list", "--json").json) == 3
+    assert command("charge", "recheck", "--json").json["forgotten"] == 1
+    assert command("charge", "list", "--state", "undecided", "--json").json == []
+
+
+def test_a_destination_that_is_not_there(command: Command, root: Path) -> None:
+    checked = command("outbox", "check", "--json")
+    assert checked.code == 1
+    (row,) = checked.json
+    assert (row["destination"], row["state"]) == ("billing", "not reached")
+    assert "check that the receiver is running" in row["answer"]
+
+
+def test_show_tells_the_whole_story(command: Command, two: Desk) -> None:
+    command("charge", "note", "ACC1", *BY)
+    seen = command("charge", "show", "ACC1", "--json").json
+    assert (seen["state"], seen["decision"]["reasons"]) == ("held", ["TWO_D_ONLY"])
+    assert [each["cause"].split()[0] for each in seen["history"]] == ["SR", "ORM^O01"]
+    assert seen["history"][1]["cause"] == "ORM^O01 RACC1-1; ORU^R01 RACC1-2"
+    assert [(a["person"], a["kind"], a["why"]) for a in seen["acts"]] == [("jd", "note", "looked at it")]
+    words = command("charge", "show", "ACC2").out
+    assert "report.status: none → final" in words
+    assert "76377-26 beside 70450: queued" in words
+
+
+def test_release_credit_and_reopen(command: Command, two: Desk) -> None:
+    released = command("charge", "release", "ACC1", *BY, "--json").json
+    assert (released["state"], len(released["queued"])) == ("charged", 1)
+    assert command("charge", "credit", "ACC1", *BY, "--json").json["state"] == "denied"
+    assert [row["state"] for row in command("charge", "list", "--json").json if row["accession"] == "ACC1"] == [
+        "credited"
+    ]
+    assert command("charge", "reopen", "ACC1", *BY, "--json").json["state"] == "held"
+    assert command("charge", "deny", "ACC1", *BY, "--json").json["decision"]["reasons"] == ["DENIED_BY_CODER"]
+
+
+def test_correct_after_a_changed_base(command: Command, two: Desk) -> None:
+    two.hear(Ris(Study("ACC2", "P2", "A2", "V2"), minute=30).order("70460", control="XO"))
+    assert "correction" in command("charge", "list").out
+    corrected = command("charge", "correct", "ACC2", *BY, "--json").json
+    assert (corrected["state"], len(corrected["queued"])) == ("charged", 2)
+    assert len(command("outbox", "list", "--json").json) == 3
+
+
+def test_answer_by_the_right_person(command: Command, two: Desk, tmp_path: Path) -> None:
+    study = replace(FLAT, accession="ACC3", patient="P3", account="A3", visit="V3", technique="mip")
+    ris = Ris(study)
+    two.sr(study)
+    two.hear(ris.order(), ris.report(text=WHOLE[:3]))
+    letter = write(tmp_path, "addendum.txt", "3D clarified it.")
+    fact = ("charge", "answer", "ACC3", "report.clinical_utility=true", "--document", letter)
+    refused = command(*fact, *BY)
+    assert refused.code == 1
+    assert "only a physician can state this; jd is a coder" in refused.err
+    answered = command(*fact, "--by", "DR1", "--why", "addendum", "--json").json
+    assert answered["state"] == "charged"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("release", "ACC2", *BY), "is charged, not held"),
+        (("deny", "ACC2", *BY), "use `workstation charge credit`"),
+        (("credit", "ACC1", *BY), "nothing to credit"),
+        (("correct", "ACC2", *BY), "no correction is due"),
+        (("reopen", "ACC1", *BY), "nothing was decided by hand"),
+        (("denied", "ACC2", *BY), "the payer cannot have seen it"),
+        (("release", "ACC1", "--by", "nobody", "--why", "x"), "Nobody of the settings' people"),
+        (("show", "ACC9"), "no case has this"),
+    ],
+)
+def test_what_is_refused_says_why(command: Command, two: Desk, words: tuple[str, ...], said: str) -> None:
+    answer = command("charge", *words)
+    assert (answer.code, answer.out) == (1, "")
+    assert said in answer.err
+
+
+def test_the_acts_need_a_name_and_a_reason(command: Command, two: Desk) -> None:
+    for verb in ("release", "deny", "credit", "correct", "reopen", "note", "denied"):
+        assert command("charge", verb, "ACC1").code == 2
+
+
+def test_recheck_and_unmatched(command: Command, two: Desk) -> None:
+    two.hear(Ris(Study("ACC9")).order())
+    two.answer(b"hello")
+    rows = command("charge", "unmatched", "--json").json
+    assert [(row["what"], row["accession"]) for row in rows] == [("unknown accession", "ACC9"), ("refused, none", "")]
+    assert command("charge", "recheck", "--json").json == {"forgotten": 0, "due": 0, "looked_at": 1, "changed": 0}
+    assert command("charge", "recheck", "--all", "--json").json["looked_at"] == 2
+
+
+def test_import_ncci_compares_then_takes_effect(command: Command, two: Desk, tmp_path: Path) -> None:
+    file = write(tmp_path, "ptp.txt", PTP)
+    compared = command("charge", "import-ncci", file)
+    assert "code 70450: eligible → includes_3d" in compared.out
+    assert "Nothing was changed" in compared.out
+    assert command("charge", "codes", "70450", "--json").json["class"] == "eligible"
+    accepted = command("charge", "import-ncci", file, "--accept", "--json").json
+    assert (accepted["in_force"], accepted["recheck"]["changed"]) == (True, 1)
+    known = command("charge", "codes", "70450", "--json").json
+    assert (known["class"], known["table"]) == ("includes_3d", "cms_edits.json")
+    assert two.case("ACC1").content["reasons"] == ["BASE_INCLUDES_3D"]
+    assert command("charge", "import-ncci", tmp_path / "none").code == 1
+    assert command("charge", "import-ncci", file, "--from", "soon").code == 2
+
+
+def test_import_fees_report_and_sheet(command: Command, two: Desk, tmp_path: Path) -> None:
+    assert (
+        command("charge", "import-fees", write(tmp_path, "PFALL26.txt", FEES), "--accept", "--json").json["kept"] == 2
+    )
+    files = ("--csv", tmp_path / "m.csv", "--page", tmp_path / "m.png")
+    found = command("charge", "report", "--month", "2026-03", *files, "--json").json
+    assert {row["accession"]: row["expected_low"] for row in found["cases"]} == {"ACC1": "150.00", "ACC2": "41.50"}
+    assert (tmp_path / "m.png").stat().st_size > 5000
+    assert "ACC2" in (tmp_path / "m.csv").read_text(encoding="utf-8")
+    assert "Month 2026-03: 2 cases" in command("charge", "report", "--month", "2026-03").out
+    assert command("charge", "report", "--month", "March").code == 1
+
+    written = command("charge", "sheet", "--day", "2026-03-02", "-o", tmp_path / "sheet.csv", "--json").json
+    assert written["rows"] == 1
+    with (tmp_path / "sheet.csv").open(encoding="utf-8", newline="") as file:
+        assert [row["accession"] for row in csv.DictReader(file)] == ["ACC2"]
+    assert command("charge", "sheet", "--day", "today", "-o", tmp_path / "x.csv").code == 2
+
+
+def test_the_audit_has_every_decision_and_act(command: Command, two: Desk, tmp_path: Path) -> None:
+    command("charge", "release", "ACC1", *BY)
+    file = tmp_path / "audit.jsonl"
+    assert command("charge", "audit", "-o", file, "--json").json["rows"] == 6
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert [row["what"] for row in rows].count("decision") == 5
+    (act,) = [row for row in rows if row["what"] == "release"]
+    assert (act["person"], act["role"], act["why"]) == ("jd", "coder", "looked at it")
+    assert rows[-1]["cause"] == "release by jd"
+    assert "Of^" not in file.read_text(encoding="utf-8")
+    assert command("charge", "audit", "-o", file, "--since", "2999-01-01", "--json").json["rows"] == 0
+
+
+def test_read_tells_what_a_message_states(command: Command, root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "report.hl7"
+    file.write_bytes(Ris(FLAT).report(text=WHOLE[:2]).replace(b"\r", b"\n"))
+    found = command("charge", "read", file, "--json").json
+    assert found["answer"] == "AA"
+    assert found["states"][0]["stated"] == ["three_d_findings", "workstation_statement"]
+    assert "stated: three_d_findings, workstation_statement" in command("charge", "read", file).out
+    file.write_bytes(b"\x0b" + Ris(FLAT).order() + b"\x1c\r")
+    words = command("charge", "read", file).out
+    assert "70450: performed" in words
+    assert "76377: performed, orders 3D" in words
+    file.write_bytes(Ris(FLAT).account(""))
+    assert "It states nothing that bears on a charge." in command("charge", "read", file).out
+    file.write_bytes(Ris(FLAT).order().replace(b"|P|2.5.1", b"|T|2.5.1"))
+    refused = command("charge", "read", file)
+    assert refused.code == 1
+    assert "It would be answered AR: MSH-11 is 'T'" in refused.out
+    assert command("charge", "read", tmp_path / "none").code == 1
+    file.write_text("hello", encoding="utf-8")
+    assert command("charge", "read", file, "--json").json["answer"] == "none"
+
+
+def test_the_outbox_shows_what_waits_and_gives_up(command: Command, two: Desk) -> None:
+    (row,) = command("outbox", "list", "--json").json
+    shown = command("outbox", "show", row["key"], "--json").json
+    assert shown["body"].startswith("MSH|")
+    assert len(shown["charges"]) == 1
+    assert "FT1|1|" in command("outbox", "show", row["key"]).out
+    assert command("outbox", "show", "nothing").code == 1
+    assert command("outbox", "list", "--waiting", "--json").json == []
+    from workstation.store.messages import Delivery
+
+    two.site.outbox.drain(lambda _: Delivery("rejected", "AR"), two.site.clock)
+    assert [each["key"] for each in command("outbox", "list", "--waiting", "--json").json] == [row["key"]]
+    assert command("outbox", "withdraw", row["key"], "--why", "by hand, op").code == 0
+    assert two.case("ACC2").content["reasons"] == ["CHARGE_TURNED_DOWN"]
+    assert "withdrawn: by hand, op" in two.case("ACC2").cause
+
+
+def test_a_site_may_believe_no_papers(command: Command, root: Path) -> None:
+    text = (root / "config.toml").read_text(encoding="utf-8")
+    (root / "config.toml").write_text(f"believe_papers = false\n{text}", encoding="utf-8")
+    refused = command("papers", DOCUMENTED)
+    assert refused.code == 1
+    assert "believe no papers from files" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("last", "now", "at", "expected"),
+    [
+        (DAY, DAY + timedelta(hours=1), "08:30", True),
+        (DAY, DAY + timedelta(hours=1), "09:30", False),
+        (DAY, DAY + timedelta(hours=1), "", False),
+        (DAY, DAY + timedelta(days=1), "02:30", True),
+        (DAY + timedelta(hours=15), DAY + timedelta(hours=17), "23:30", True),
+        (DAY + timedelta(minutes=30), DAY + timedelta(minutes=31), "08:30", False),
+    ],
+)
+def test_when_serve_rechecks(last: datetime, now: datetime, at: str, expected: bool) -> None:
+    assert recheck_between(last, now, at) is expected
+
+
+def test_the_people_of_the_settings_are_those_of_the_tests(root: Path) -> None:
+    from workstation.config import load_config
+
+    assert load_config(root).people == PEOPLE

@@ -1,0 +1,120 @@
+"""Money and measure of a month: sums, shares, ages, what was lost; as words, CSV and a page."""
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.workstation.charge.test_cms_imports import FEES, write
+from tests.workstation.desk import Desk, desk
+from tests.workstation.orders.ris import DAY, Ris, Study, objects
+from workstation.charge.cms_imports import import_fees
+from workstation.coder import month_report
+from workstation.coder.acts import credit
+from workstation.coder.expected_amount import GUIDE
+from workstation.coder.work_list import WorkError
+
+
+def study(number: int, **more: Any) -> Study:
+    return Study(f"ACC{number}", f"P{number}", f"A{number}", f"V{number}", **more)
+
+
+@pytest.fixture
+def month(tmp_path: Path) -> Iterator[Desk]:
+    """One charged, one credited, one held for 40 days, one denied, and eleven examinations without 3D."""
+    now = DAY
+    with desk(tmp_path, clock=lambda: now) as here:
+        for number, more in enumerate(({}, {}, {}, {"attended": False}), 1):
+            one = study(number, **more)
+            ris = Ris(one)
+            here.sr(one)
+            here.hear(ris.order(payer="OTHER" if number == 2 else "MCARE"))
+            if number != 3:
+                here.hear(ris.report())
+        credit(here.site, "ACC2", "jd", "wrong class")
+        for number in range(20, 31):
+            here.hear(Ris(study(number)).order(three_d=False))
+        now = DAY + timedelta(days=40)
+        yield here
+
+
+def sums(found: dict[str, Any], key: str, column: str) -> dict[str, tuple[int, int]]:
+    return {row[column]: (row["cases"], row["charged"]) for row in found[key]}
+
+
+def test_the_sums(month: Desk) -> None:
+    found = month_report.report(month.site, "2026-03")
+    assert sums(found, "states", "state") == {"queued": (1, 1), "credited": (1, 0), "held": (1, 0), "denied": (1, 0)}
+    assert sums(found, "by_physician", "physician") == {"DR1": (3, 1), "(none)": (1, 0)}
+    assert sums(found, "by_payer", "payer") == {"MCARE": (3, 1), "OTHER": (1, 0)}
+    assert sums(found, "by_technique", "techniques") == {"volume_rendering": (4, 1)}
+    assert sums(found, "by_reason", "reasons") == {
+        "CREDITED_BY_CODER": (1, 0),
+        "NO_CONCURRENT_SUPERVISION": (1, 0),
+        "REPORT_NOT_FINAL": (1, 0),
+    }
+    assert found["hold_ageing"] == {"up to 7 days": 0, "8 to 30 days": 0, "31 to 90 days": 1, "more than 90 days": 0}
+    assert found["lost"] == []
+
+
+def test_the_share_is_flagged_above_the_limit(month: Desk) -> None:
+    share = month_report.report(month.site, "2026-03")["share"]
+    assert share == {"with_3d": 4, "examinations": 15, "share": 0.2667, "limit": 0.2, "above_limit": True}
+    site = replace(month.site, config=replace(month.site.config, share_limit=0.3))
+    assert month_report.report(site, "2026-03")["share"]["above_limit"] is False
+
+
+def test_another_month_is_empty(month: Desk) -> None:
+    found = month_report.report(month.site, "2026-04")
+    assert (found["cases"], found["share"]["share"]) == ([], None)
+    assert "0 cases" in month_report.in_words(found)
+    for word in ("2026", "2026-13", "March"):
+        with pytest.raises(WorkError, match="not a month"):
+            month_report.report(month.site, word)
+
+
+def test_the_guides_estimate_until_there_is_a_fee_file(month: Desk, tmp_path: Path) -> None:
+    (charged,) = [row for row in month_report.report(month.site, "2026-03")["cases"] if row["state"] == "queued"]
+    assert (charged["expected_low"], charged["expected_high"], charged["basis"]) == ("150.00", "250.00", GUIDE)
+    import_fees(write(tmp_path, "PFALL26.txt", FEES), month.site.root, accept=True)
+    (charged,) = [row for row in month_report.report(month.site, "2026-03")["cases"] if row["state"] == "queued"]
+    assert (charged["expected_low"], charged["expected_high"], charged["basis"]) == ("41.50", "41.50", "PFALL26.txt")
+
+
+def test_what_may_have_been_lost(month: Desk) -> None:
+    picture, sr = objects(study(50))
+    month.site.archive.keep([picture, sr, objects(study(51))[0]])
+    lost = month_report.report(month.site, "2026-03")["lost"]
+    assert len(lost) == 3
+    assert lost[0].startswith(f"SR {sr.SOPInstanceUID}, accession ACC50: no decision")
+    assert next(line for line in lost if "accession ACC51" in line).endswith("1 3D images that no SR tells of")
+
+
+def test_as_words_csv_and_page(month: Desk, tmp_path: Path) -> None:
+    found = month_report.report(month.site, "2026-03")
+    words = month_report.in_words(found)
+    assert "3D with 4 of 15 CT and MR: 26.7% (ABOVE the limit of 20%)" in words
+    assert "Lost: nothing found." in words
+    month_report.write_csv(found, tmp_path / "march.csv")
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "march.csv").read_text(encoding="utf-8"))))
+    assert [row["accession"] for row in rows] == ["ACC1", "ACC2", "ACC3", "ACC4"]
+    for name in ("march.png", "march.pdf", "march.svg"):
+        month_report.write_page(found, tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 5000
+    with Image.open(tmp_path / "march.png") as page:
+        assert page.size == (1170, 830)
+        assert len(page.convert("RGB").getcolors(1 << 20) or []) > 10
+    with pytest.raises(WorkError, match=r"is a \.png, \.pdf or \.svg file"):
+        month_report.write_page(found, tmp_path / "march.bmp")
+
+
+def test_no_patient_is_in_it(month: Desk) -> None:
+    found = repr(month_report.report(month.site, "2026-03"))
+    assert "Of^" not in found
+    assert "'P1'" not in found

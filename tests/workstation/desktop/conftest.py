@@ -1,0 +1,75 @@
+"""A desktop over a state folder with the sample CT, in a window that only the test sees."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# Before Qt is loaded: a test needs no screen, and gets the same fonts and sizes everywhere.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from dicom_io.evidence import Person
+from workstation.desktop.app import make_window
+from workstation.desktop.viewer import Viewer
+from workstation.desktop.window import MainWindow
+from workstation.people import people_of
+from workstation.site import open_site
+from workstation.store.papers import read_papers
+
+SAMPLE = Path(__file__).parents[3] / "sample_data"
+PASSWORD = "correct horse"
+DOCTOR = Person("DR1", "Sample^Radiologist", "physician")
+TECHNOLOGIST = Person("T1", "Sample^Technologist", "technologist")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A state folder with the sample series, its order and base procedure on file, a physician and a technologist."""
+    site = open_site(tmp_path / "root")
+    site.archive.import_files(SAMPLE / "ct_head")
+    people = people_of(site.root)
+    for person in (DOCTOR, TECHNOLOGIST):
+        people.add(person, PASSWORD)
+    papers = read_papers(SAMPLE / "papers" / "documented.json")
+    assert papers.on_file is not None
+    site.papers.put(papers.accession, papers.on_file, site.clock())
+    site.papers.engine.dispose()
+    return site.root
+
+
+@pytest.fixture
+def window(root: Path, qtbot: QtBot) -> Iterator[MainWindow]:
+    made = make_window(root)
+    qtbot.addWidget(made)
+    made.resize(1400, 900)
+    made.show()
+    qtbot.waitUntil(lambda: made.worklist.table.model().rowCount() > 0, timeout=20_000)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def viewer(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer], None]) -> Viewer:
+    """The sample study, opened by a double-click in the work list, all panes full."""
+    row = window.worklist.table.model().index(0, 0)
+    at = window.worklist.table.visualRect(row).center()
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        qtbot.mouseClick(window.worklist.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+        qtbot.mouseDClick(window.worklist.table.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    assert window.viewer is not None
+    settled(window.viewer)
+    return window.viewer
+
+
+@pytest.fixture
+def settled(qtbot: QtBot) -> Callable[[Viewer], None]:
+    """Waits until every pane shows the full picture of the screen as it is."""
+
+    def wait(viewer: Viewer) -> None:
+        qtbot.waitUntil(viewer.is_settled, timeout=60_000)
+
+    return wait

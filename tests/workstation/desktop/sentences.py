@@ -1,0 +1,29 @@
+"""Every sentence of the window that can be in another language."""
+
+import ast
+from pathlib import Path
+
+from workstation.desktop import guide, menus, panels, report_panel, study_list, viewer
+from workstation.desktop.model import keys, screen, session, studies
+
+FOLDER = Path(keys.__file__).parent
+
+
+def sentences() -> list[str]:
+    """The literals given to `tr`, and those of the tables whose entries are."""
+    found: list[str] = []
+    for file in sorted(FOLDER.glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tr"
+            if named and isinstance(node, ast.Call):
+                found += [a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    found += keys.ACTIONS.values()
+    found += [text for pair in keys.MOUSE for text in pair]
+    found += [*menus._MENUS, *menus._IN_BAR.values(), *screen.LAYOUT_TITLES.values(), *study_list._COLUMNS]
+    found += [tool.capitalize() for tool in viewer.TOOLS]
+    found += [*studies.STATES, *studies.ARRIVALS.values(), *(step.text for step in guide.STEPS)]
+    found += [text for _, title, hint, _ in report_panel.FIELDS for text in (title, hint) if text]
+    found += [*report_panel.ANSWERS, *map(str.capitalize, session.CLINICAL_USES)]
+    found += [*panels.STYLE_TITLES, *panels.CROP_TITLES, *study_list._SINCE]
+    found += ["physician", "resident", "technologist", "coder", "Middle button", "Right button"]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,200 @@
+"""The command itself in a real window of an X server, with a real mouse and keyboard, and then killed."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import ImageGrab
+
+from dicom_io.volumes import build_volume
+from tests.workstation.desktop.conftest import DOCTOR, PASSWORD
+from tests.workstation.desktop.test_screens import FOLDER
+from tests.workstation.samples import CT_HEAD, SERIES_UID
+from workstation.desktop.model.screen import Screen
+from workstation.desktop.model.session import Draft, recovered, session_file
+from workstation.people import people_of
+from workstation.site import open_site
+from workstation.store.papers import read_papers
+
+ROOT = Path(__file__).parents[3]
+WIDTH, HEIGHT, LIMIT_S = 1500, 950, 90.0
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("Xvfb") and shutil.which("xdotool")), reason="Xvfb and xdotool are not installed"
+)
+
+
+@pytest.fixture
+def display() -> Iterator[str]:
+    """An X server of our own, on a number that it chooses."""
+    reading, writing = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-nolisten", "tcp"]
+    with subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL) as server:
+        os.close(writing)
+        with os.fdopen(reading) as number:
+            yield f":{number.readline().strip()}"
+        server.terminate()
+
+
+def xdotool(display: str, *words: str) -> str:
+    done = subprocess.run(
+        ["xdotool", *words], env={**os.environ, "DISPLAY": display}, capture_output=True, text=True, check=False,
+        timeout=30,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def test_open_turn_capture_and_survive_a_kill(display: str, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    site = open_site(root)
+    site.archive.import_files(CT_HEAD)
+    people_of(root).add(DOCTOR, PASSWORD)
+    volume = build_volume(site.archive.series(SERIES_UID))
+    file = session_file(root, SERIES_UID, None)
+    command = [sys.executable, "-m", "workstation", "--root", str(root), "desktop", SERIES_UID]
+    environment = {**os.environ, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            window = xdotool(display, "search", "--sync", "--onlyvisible", "--name", "3D workstation")
+            assert window
+            # The middle of the 3D pane, by where the panes are at this size.
+            x, y, deadline = WIDTH * 0.49, HEIGHT * 0.74, time.monotonic() + LIMIT_S
+            while not file.exists():
+                assert process.poll() is None and time.monotonic() < deadline, "nothing turned"
+                there = ("mousemove", str(x), str(y))
+                xdotool(
+                    display, *there, "mousedown", "1", "mousemove_relative", "--sync", "50", "0", "mouseup", "1", *there
+                )
+            session = recovered(file, volume)
+            assert session is not None
+            # To the right by 50 points, as often as it took; 0.4° each, and never up or down.
+            turned = -session.screen.solid.view.azimuth_deg % 360.0
+            assert turned > 0.0 and session.screen.solid.view.elevation_deg == 0.0
+            while not (session := recovered(file, volume)) or not session.screen.captures:
+                assert process.poll() is None and time.monotonic() < deadline, "nothing was captured"
+                xdotool(display, "mousemove", str(x), str(y), "key", "c")
+            captured = session.screen
+        finally:
+            process.kill()
+    back = recovered(file, volume)
+    assert back is not None and len(back.screen.captures) >= len(captured.captures)
+    assert back.screen.captures[0].recipe == captured.captures[0].recipe
+    site.papers.engine.dispose()
+
+
+class Reader:
+    """Somebody at a screen: mouse and keys, nothing else. What came of it is looked for in the state folder."""
+
+    def __init__(self, display: str, process: "subprocess.Popen[str]") -> None:
+        self._display, self._process = display, process
+        self._ends = time.monotonic() + LIMIT_S
+
+    def does(self, *words: str) -> str:
+        return xdotool(self._display, *words)
+
+    def until(self, holds: Callable[[], bool], what: str, act: Callable[[], object] = lambda: None) -> None:
+        """Acts until something holds."""
+        while not holds():
+            assert self._process.poll() is None and time.monotonic() < self._ends, what
+            act()
+
+    def sees(self, title: str) -> bool:
+        return bool(self.does("search", "--onlyvisible", "--name", f"^{title}( . .*)?$"))
+
+    def answers(self, title: str, text: str) -> None:
+        """Types into a dialog, once it is there, and sees it go."""
+        self.until(lambda: self.sees(title), f"no dialog {title}")
+        self.does("mousemove", str(WIDTH // 2), str(HEIGHT // 2), "type", "--delay", "5", text)
+        self.does("key", "Return")
+        self.until(lambda: not self.sees(title), f"dialog {title} stays")
+
+    def drags(self, start: tuple[float, float], by: tuple[int, int]) -> None:
+        at = ("mousemove", str(start[0]), str(start[1]))
+        way = ("mousemove_relative", "--sync", "--", str(by[0]), str(by[1]))
+        self.does(*at, "mousedown", "1", *way, "mouseup", "1")
+
+    def clicks(self, at: tuple[float, float]) -> None:
+        self.does("mousemove", str(at[0]), str(at[1]), "click", "1")
+
+    def presses(self, at: tuple[float, float], key: str) -> None:
+        self.does("mousemove", str(at[0]), str(at[1]), "key", key)
+
+
+def test_a_study_from_the_list_to_the_charge(display: str, tmp_path: Path) -> None:
+    """Open, rotate, window, slab, crop, measure, capture, report, sign, charge released: all by mouse and key."""
+    root = tmp_path / "root"
+    site = open_site(root)
+    site.archive.import_files(CT_HEAD)
+    people_of(root).add(DOCTOR, PASSWORD, "246810")
+    papers = read_papers(CT_HEAD.parent / "papers" / "documented.json")
+    assert papers.on_file is not None
+    site.papers.put(papers.accession, papers.on_file, site.clock())
+    volume = build_volume(site.archive.series(SERIES_UID))
+    file = session_file(root, SERIES_UID, None)
+
+    def screen() -> Screen:
+        session = recovered(file, volume)
+        assert session is not None
+        return session.screen
+
+    def draft() -> Draft:
+        session = recovered(file, volume)
+        assert session is not None
+        return session.draft
+
+    command = [sys.executable, "-m", "workstation", "--root", str(root), "desktop"]
+    environment = {**os.environ, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
+    solid, axial = (WIDTH * 0.6, HEIGHT * 0.72), (WIDTH * 0.22, HEIGHT * 0.28)
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        reader = Reader(display, process)
+        try:
+            assert reader.does("search", "--sync", "--onlyvisible", "--name", "3D workstation")
+            search = (WIDTH * 0.3, HEIGHT * 0.084)
+            reader.clicks(search)  # without a window manager, keys go to what was clicked
+            reader.until(lambda: reader.sees("Sign in"), "no sign-in", lambda: reader.presses(search, "ctrl+l"))
+            reader.answers("Sign in", PASSWORD)
+            reader.clicks(search)
+            reader.does("key", "Return")  # opens the first of the list
+            reader.until(file.exists, "nothing turned", lambda: reader.drags(solid, (50, 0)))
+            reader.until(lambda: screen().window.centre == 40.0, "no window", lambda: reader.presses(axial, "3"))
+            reader.until(lambda: screen().axial.slab_mm > 0.0, "no slab", lambda: reader.presses(axial, "plus"))
+            reader.presses(axial, "q")
+            tops = iter(range(60, HEIGHT // 3, 6))
+            reader.until(
+                lambda: screen().solid.crop is not None,
+                "no crop",
+                lambda: reader.drags((axial[0], next(tops)), (0, 40)),
+            )
+            reader.presses(axial, "d")
+
+            def measure() -> None:
+                reader.clicks((axial[0] - 40, axial[1]))
+                reader.clicks((axial[0] + 40, axial[1] + 20))
+
+            reader.until(lambda: bool(screen().measures), "no measure", measure)
+            reader.until(lambda: bool(screen().captures), "no capture", lambda: reader.presses(solid, "c"))
+            reader.presses(solid, "F6")
+            for text in ("Fracture", "Seen in 3D", "Fracture", "Planning", "Shows fragments", "Made on a workstation"):
+                reader.does("type", "--delay", "5", text)
+                reader.does("key", "Tab")
+            for _ in range(2):
+                reader.does("key", "Down", "key", "Tab")
+            reader.until(lambda: draft().required is True and draft().concurrent is True, "not attested")
+            assert draft().indication == "Fracture" and draft().workstation == "Made on a workstation"
+            reader.until(lambda: reader.sees("Sign"), "no signature", lambda: reader.does("key", "ctrl+Return"))
+            reader.answers("Sign", "246810")
+            reader.until(lambda: bool(site.casebook.newest()), "nothing was delivered")
+            reader.until(lambda: site.casebook.newest()[0].state == "charged", "nothing was charged")
+            reader.until(lambda: all(e.done for e in site.outbox.list()), "not everything was sent")
+        finally:
+            picture = ImageGrab.grab(xdisplay=display)
+            process.kill()
+    FOLDER.mkdir(exist_ok=True)
+    picture.save(FOLDER / "real_window.png")
+    (line,) = site.casebook.newest()[0].content["lines"]
+    assert (line["code"], line["base"]) == ("76377", "70450")
+    site.papers.engine.dispose()

@@ -1,0 +1,328 @@
+"""The tools that cut, follow and compare, by mouse and key."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import Dataset, dcmread
+from PySide6.QtCore import QPoint, QPointF, Qt
+from pytestqt.qtbot import QtBot
+
+from dicom_io.files.series import open_series
+from dicom_io.network.send import send
+from render import Bone, CurvedReformat, Piece, Scissors, draw
+from render.curved import length_mm
+from render.segment import region, volume_ml
+from tests.dicom_io.synthetic import grid, ramp, write_series
+from tests.peers.servers import orthanc
+from tests.workstation.desktop.conftest import SAMPLE
+from tests.workstation.desktop.gestures import drag, move, wheel
+from workstation.desktop import dialogs
+from workstation.desktop.model import edits
+from workstation.desktop.model.looks import Looks
+from workstation.desktop.model.screen import PaneName, recipe_of
+from workstation.desktop.viewer import Viewer
+from workstation.desktop.window import MainWindow
+from workstation.peers.known import KnownPeer, add_peer
+from workstation.site import open_site
+
+Settled = Callable[[Viewer], None]
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+
+
+def click(qtbot: QtBot, viewer: Viewer, name: str, x: int, y: int, modifiers: object = None) -> None:
+    held = modifiers if isinstance(modifiers, Qt.KeyboardModifier) else Qt.KeyboardModifier.NoModifier
+    qtbot.mouseClick(viewer.panes[name], Qt.MouseButton.LeftButton, held, QPoint(x, y))  # type: ignore[index]
+
+
+def seen_at(viewer: Viewer, x: int, y: int) -> bool:
+    """Whether the 3D pane shows something there."""
+    pane = viewer.panes["solid"]
+    assert pane._image is not None
+    row, column = pane.pixel(QPointF(x, y))
+    return pane._image.pixelColor(round(column), round(row)).lightness() > 40
+
+
+def test_scissors_take_away_what_was_circled_and_undo_brings_it_back(
+    viewer: Viewer, qtbot: QtBot, settled: Settled
+) -> None:
+    pane = viewer.panes["solid"]
+    x, y = pane.width() // 2, pane.height() // 2
+    assert seen_at(viewer, x, y)
+    viewer.choose_tool("scissors")
+    corners = [(x - 40, y - 40), (x + 40, y - 40), (x + 40, y + 40), (x - 40, y + 40)]
+    qtbot.mousePress(pane, Qt.MouseButton.LeftButton, pos=QPoint(*corners[0]))
+    for corner in (*corners[1:], corners[0]):
+        move(pane, QPoint(*corner))
+    qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton, pos=QPoint(*corners[0]))
+    (step,) = viewer.session.screen.solid.steps
+    assert isinstance(step, Scissors) and step.view == viewer.session.screen.solid.view
+    settled(viewer)
+    assert not seen_at(viewer, x, y)
+    viewer.capture()
+    recipe = viewer.session.screen.captures[0].recipe
+    viewer.undo()
+    viewer.undo()
+    settled(viewer)
+    assert seen_at(viewer, x, y) and not viewer.session.screen.solid.steps
+    viewer.redo()
+    viewer.redo()
+    assert viewer.session.screen.captures[0].recipe == recipe
+
+
+def test_a_click_takes_a_piece_away_and_shift_keeps_it_alone(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    pane = viewer.panes["solid"]
+    x, y = pane.width() // 2, pane.height() // 2
+    viewer.choose_tool("piece")
+    click(qtbot, viewer, "solid", x, y)
+    (gone,) = viewer.session.screen.solid.steps
+    assert isinstance(gone, Piece) and not gone.outside
+    settled(viewer)
+    assert not seen_at(viewer, x, y)
+    viewer.undo()
+    settled(viewer)
+    click(qtbot, viewer, "solid", x, y, SHIFT)
+    (kept,) = viewer.session.screen.solid.steps
+    assert isinstance(kept, Piece) and kept.outside
+    settled(viewer)
+    assert seen_at(viewer, x, y)
+    qtbot.keyClick(viewer.window(), Qt.Key.Key_Home, SHIFT)
+    assert viewer.session.screen.solid.steps == ()
+
+
+def test_bone_away_and_back(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    pane = viewer.panes["solid"]
+    x, y = pane.width() // 2, pane.height() // 2
+    qtbot.keyClick(viewer.window(), Qt.Key.Key_J)
+    assert list(viewer.session.screen.solid.steps) == [Bone()]
+    settled(viewer)
+    assert not seen_at(viewer, x, y)
+    qtbot.keyClick(viewer.window(), Qt.Key.Key_J)
+    assert list(viewer.session.screen.solid.steps) == []
+
+
+def test_a_click_in_3d_brings_the_crosshair_to_the_surface(viewer: Viewer, qtbot: QtBot) -> None:
+    viewer.choose_tool("crosshair")
+    pane = viewer.panes["solid"]
+    click(qtbot, viewer, "solid", pane.width() // 2, pane.height() // 2)
+    place = viewer.session.screen.cursor_mm
+    k, j, i = viewer.index_of(place)
+    around = viewer.session.volume.voxels[k - 2 : k + 3, j - 2 : j + 3, i - 2 : i + 3]
+    assert around.max() > 190  # bone begins to show there
+    on_widget = pane.on_widget(place)
+    assert (on_widget.x(), on_widget.y()) == pytest.approx((pane.width() // 2, pane.height() // 2), abs=2.0)
+
+
+def test_a_clicked_path_is_laid_flat_and_turned(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    viewer.choose_tool("path")
+    pane = viewer.panes["sagittal"]
+    for part in (0.3, 0.45, 0.6):
+        click(qtbot, viewer, "sagittal", round(pane.width() * 0.5), round(pane.height() * part))
+    path = viewer.session.screen.curve.path_mm
+    assert len(path) == 3
+    at = QPoint(round(pane.width() * 0.55), round(pane.height() * 0.7))
+    qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=at)
+    qtbot.mouseDClick(pane, Qt.MouseButton.LeftButton, pos=at)
+    assert viewer.session.screen.layout == "curved" and len(viewer.session.screen.curve.path_mm) == 4
+    settled(viewer)
+    curved = viewer.panes["curved"]
+    assert curved.isVisible() and curved._image is not None
+    assert curved.mm_per_point() * curved.height() == pytest.approx(
+        length_mm(viewer.session.screen.curve.path_mm), rel=0.01
+    )
+    wheel(curved, 2)
+    assert viewer.session.screen.curve.angle_deg == 10.0
+    viewer.under = "curved"
+    qtbot.keyClick(viewer.window(), Qt.Key.Key_F)
+    assert viewer.session.screen.curve.form == "stretched"
+    settled(viewer)
+    viewer.capture()
+    recipe = viewer.session.screen.captures[-1].recipe
+    assert isinstance(recipe, CurvedReformat) and recipe.path_mm == viewer.session.screen.curve.path_mm
+    qtbot.keyClick(viewer.window(), Qt.Key.Key_Delete)
+    assert len(viewer.session.screen.curve.path_mm) == 3
+    qtbot.keyClick(viewer.window(), Qt.Key.Key_N, SHIFT)
+    assert viewer.session.screen.curve.path_mm == ()
+
+
+def test_an_edge_of_the_crop_box_is_dragged_in_a_plane(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    viewer.choose_tool("crop")
+    pane = viewer.panes["axial"]
+    left = pane.on_widget((viewer.whole_box.upper_mm[0], *viewer.session.screen.cursor_mm[1:]))
+    start = (round(left.x()) - 2, pane.height() // 2)
+    drag(qtbot, pane, start, (start[0] - 60, start[1]))
+    crop = viewer.session.screen.solid.crop
+    assert crop is not None
+    moved = viewer.whole_box.upper_mm[0] - crop.upper_mm[0]
+    assert moved == pytest.approx(62 * pane.mm_per_point(), abs=3 * pane.mm_per_point())
+    assert crop.lower_mm == viewer.whole_box.lower_mm and crop.upper_mm[1:] == viewer.whole_box.upper_mm[1:]
+    viewer.undo()
+    assert viewer.session.screen.solid.crop is None
+    drag(qtbot, pane, (pane.width() // 2, pane.height() // 2), (pane.width() // 2 + 40, pane.height() // 2))
+    assert viewer.session.screen.solid.crop is None  # no edge was near
+    settled(viewer)
+
+
+def test_a_volume_is_filled_measured_and_tinted(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    viewer.choose_tool("volume")
+    pane = viewer.panes["axial"]
+    click(qtbot, viewer, "axial", pane.width() // 2, pane.height() // 2)
+    (measure,) = viewer.session.screen.measures
+    qtbot.waitUntil(lambda: "ml" in viewer.said_of(measure), timeout=30_000)
+    step = Piece(measure.points_mm[0], measure.low, measure.high, within_mm=60.0)
+    expected = volume_ml(viewer.session.volume, region(viewer.session.volume, step))
+    assert viewer.said_of(measure).startswith(f"{expected:.2f} ml")
+    qtbot.waitUntil(lambda: pane._tint is not None, timeout=30_000)
+    assert pane._tint is not None
+    row, column = pane.pixel(QPointF(pane.width() / 2, pane.height() / 2))
+    assert pane._tint.pixelColor(round(column), round(row)).alpha() > 0
+    viewer.do(edits.zoomed, "axial", 0.5)
+    settled(viewer)
+    click(qtbot, viewer, "axial", 2, 2)  # outside the volume
+    assert len(viewer.session.screen.measures) == 1
+
+
+def test_every_layout_shows_its_panes(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    for _ in range(8):
+        qtbot.keyClick(viewer.window(), Qt.Key.Key_L)
+        visible = {name for name, pane in viewer.panes.items() if pane.isVisible()}
+        assert visible == set(viewer.visible_panes())
+        settled(viewer)
+    assert viewer.session.screen.layout == "four"  # those for comparing need something to compare with
+
+
+def test_a_pane_in_a_window_of_its_own_comes_back(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    viewer.under = "solid"
+    qtbot.keyClick(viewer.window(), Qt.Key.Key_F11)
+    apart = viewer.panes["solid"].window()
+    assert apart is not viewer.window() and apart.isVisible()
+    viewer.do(edits.laid_out, "planes")
+    settled(viewer)
+    assert viewer.panes["solid"].isVisible() and viewer.panes["axial"].isVisible()
+    viewer.do(edits.rotated, 30.0, 0.0)
+    settled(viewer)
+    viewer.do(edits.laid_out, "four")
+    apart.close()
+    qtbot.waitUntil(lambda: viewer.panes["solid"].window() is viewer.window())
+    assert viewer.panes["solid"].window() is viewer.window() and viewer.panes["solid"].isVisible()
+    settled(viewer)
+
+
+def test_a_prior_beside_the_study_moves_with_it(
+    viewer: Viewer, window: MainWindow, root: Path, qtbot: QtBot, settled: Settled
+) -> None:
+    other = open_site(root)
+    for file in sorted((SAMPLE / "ct_head").glob("*.dcm")):
+        ds = dcmread(file)
+        ds.SeriesInstanceUID, ds.StudyInstanceUID = "1.2.3", "1.2.4"
+        ds.SOPInstanceUID = f"1.2.3.{ds.InstanceNumber}"
+        ds.StudyDate, ds.FrameOfReferenceUID = "20200101", "1.2.5"
+        ds.ImagePositionPatient = [a + b for a, b in zip(ds.ImagePositionPatient, (10, 20, 300), strict=True)]
+        ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+        other.archive.keep([ds])
+    other.papers.engine.dispose()
+    assert window.opened is not None
+    rows = window.desk.studies.of_the_same_patient(window.opened.series.uid)
+    assert [row.series_uid for row in rows][1:] == ["1.2.3"] and rows[0].priors == 1
+    window.compare(rows[1])
+    qtbot.waitUntil(lambda: viewer.session.screen.layout == "compare", timeout=30_000)
+    settled(viewer)
+    compared = viewer.session.screen.compared
+    assert compared is not None and compared.offset_mm == pytest.approx((10.0, 20.0, 300.0), abs=1e-3)
+
+    def same() -> bool:
+        drawn = []
+        names: tuple[PaneName, ...] = ("axial", "axial_other")
+        for name in names:
+            recipe, volume = recipe_of(viewer.session.screen, name, 128, 128), viewer.volume_of(name)
+            shown = recipe_of(viewer.session.screen, name, *viewer.panes[name].picture_size())
+            assert recipe is not None and volume is not None and viewer._shown[name] == shown
+            drawn.append(draw(volume, recipe).pixels.astype(int))
+        return int(np.abs(drawn[0] - drawn[1]).max()) <= 1 and bool(drawn[0].std() > 100)
+
+    assert same()  # the same head at the same places
+    wheel(viewer.panes["axial_other"], 5)
+    qtbot.waitUntil(lambda: viewer.session.can_undo)
+    settled(viewer)
+    assert same()  # and it scrolls with it
+    viewer.choose_tool("pan")
+    pane = viewer.panes["axial_other"]
+    qtbot.mousePress(pane, Qt.MouseButton.LeftButton, SHIFT, QPoint(100, 100))
+    move(pane, QPoint(130, 100))
+    qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton, SHIFT, QPoint(130, 100))
+    aligned = viewer.session.screen.compared
+    assert aligned is not None
+    assert aligned.offset_mm[0] == pytest.approx(10.0 - 30.0 * pane.mm_per_point(), abs=1e-3)
+    viewer.under = "axial_other"
+    viewer.capture()
+    assert viewer.session.screen.captures == ()  # a picture of another study would be recorded as of this one
+    left = viewer.session.screen
+    window.back_to_list()
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        window.open_series(left_series(window))
+    assert window.viewer is not None and window.viewer.session.screen == left
+    qtbot.waitUntil(lambda: window.viewer is not None and window.viewer.other is not None, timeout=30_000)
+    window.compare_no_more()
+    assert window.viewer.session.screen.compared is None and window.viewer.session.screen.layout == "four"
+
+
+def left_series(window: MainWindow) -> str:
+    """The series with a session."""
+    return next(row.series_uid for row in window.desk.studies.rows() if row.state == "in work")
+
+
+def test_a_look_is_kept_as_a_preset(viewer: Viewer, window: MainWindow, settled: Settled) -> None:
+    viewer.do(edits.shifted, 111.0)
+    transfer = viewer.session.screen.solid.transfer
+    name = window.looks.save("My skull", transfer)
+    assert Looks(window.looks.own).preset(name).title == "My skull"
+    assert replace(Looks(window.looks.own).preset(name).transfer, name=transfer.name) == transfer
+    viewer.choose_preset("ct_skin")
+    viewer.choose_preset(name)
+    assert replace(viewer.session.screen.solid.transfer, name="") == replace(transfer, name="")
+    names = [viewer.looks.preset(n).title for n in viewer.looks.presets_for("HU")]
+    assert "My skull" in names
+    settled(viewer)
+
+
+def test_a_distance_of_the_mouse_is_one_of_the_patient(viewer: Viewer) -> None:
+    pane = viewer.panes["coronal"]
+    a, b = pane.place(QPointF(100, 100)), pane.place(QPointF(100, 200))
+    assert a is not None and b is not None
+    assert math.dist(a, b) == pytest.approx(100 * pane.mm_per_point())
+
+
+def test_a_prior_is_found_on_another_node_and_fetched(
+    window: MainWindow, root: Path, qtbot: QtBot, tmp_path: Path
+) -> None:
+    series = tmp_path / "prior"
+    write_series(series, ramp((6, 16, 16)), grid(), series="prior", change=_named)
+    with orthanc(tmp_path / "pacs") as pacs:
+        assert all(sent.accepted for sent in send(open_series(series)[0].instances, pacs.peer))
+        add_peer(root, KnownPeer("pacs", pacs.peer.host, pacs.peer.port, pacs.peer.ae_title))
+        dialog = dialogs.Query(window.desk, window.works, window)
+        qtbot.addWidget(dialog)
+        dialog.show()
+        qtbot.keyClicks(dialog.fields["patient_id"], "SAMPLE-CRANIUM")
+        qtbot.keyClick(dialog.fields["patient_id"], Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda: dialog.table.rowCount() == 1, timeout=30_000)
+        accession = dialog.table.item(0, 2)
+        assert accession is not None and accession.text() == "OLD-1"
+        qtbot.mouseClick(dialog.fetch, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: "6 instances retrieved" in dialog.said.text(), timeout=30_000)
+        dialog.fields["patient_id"].setText("NOBODY")
+        qtbot.mouseClick(dialog.search, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: dialog.said.text() == "0 studies.", timeout=30_000)
+    qtbot.mouseClick(dialog.search, Qt.MouseButton.LeftButton)  # nobody listens there any more
+    qtbot.waitUntil(lambda: "cannot be reached" in dialog.said.text(), timeout=30_000)
+    rows = window.desk.studies.rows()
+    assert [row.standing.stage for row in rows if row.accession == "OLD-1"] == ["complete"]
+    assert [row.priors for row in rows] == [1, 1] and {row.accession for row in rows} == {"DEMO-0001", "OLD-1"}
+
+
+def _named(ds: Dataset, _: int) -> None:
+    ds.PatientID, ds.AccessionNumber, ds.StudyDate = "SAMPLE-CRANIUM", "OLD-1", "20200101"
+    ds.PatientName = "Cranium^Sample"

@@ -1,0 +1,110 @@
+"""Measurements for the record: their numbers rest on what is recorded and nothing else."""
+
+import io
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from pydicom import dcmread
+
+from dicom_io.evidence import Measurement
+from dicom_io.sr.evidence_sr import read_sr, write_sr
+from render.geometry import Vector, View, affine_from
+from render.mask_steps import Values
+from render.measure import within
+from render.volume import Volume
+from tests.dicom_io.sr.test_evidence_sr import STAMP, as_file, simple, source
+from workstation.records.measurements import DrawnKind, again, measure, measure_mask
+
+PLACE = st.floats(-25.0, 25.0)
+VIEWS = st.builds(View, st.floats(0, 360), st.floats(-90, 90), st.floats(-180, 180))
+
+
+def ball() -> Volume:
+    """(40, 40, 40) int16, 2 mm: 1000 HU within 20 mm of the origin."""
+    k, j, i = np.indices((40, 40, 40)) * 2.0 - 39.0
+    voxels = np.where(k * k + j * j + i * i < 400.0, 1000, 0).astype(np.int16)
+    affine = affine_from((-39.0, -39.0, -39.0), (0, 0, 2), (0, 2, 0), (2, 0, 0))
+    return Volume(voxels, affine, "HU", "1.2.3.4", ("1.2.3",))
+
+
+BALL = ball()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    kind=st.sampled_from(["distance", "angle", "cobb", "polygon", "ellipse"]),
+    corners=st.lists(st.tuples(PLACE, PLACE), min_size=4, max_size=4, unique=True),
+    view=VIEWS,
+)
+def test_who_has_the_record_measures_the_same(kind: DrawnKind, corners: list[tuple[float, float]], view: View) -> None:
+    count = {"distance": 2, "angle": 3, "cobb": 4, "polygon": 4, "ellipse": 2}[kind]
+    points: list[Vector] = []
+    for across, along in corners[:count]:
+        x, y, z = (across * r + along * u for r, u in zip(view.right, view.up, strict=True))
+        points.append((x, y, z))
+    try:
+        made = measure("it", kind, points, view, BALL)
+    except ValueError:
+        # Lines without length and outlines without inside measure nothing; see below.
+        assume(False)
+    sr = write_sr(replace(simple(), measurements=(made,)), source(), STAMP)
+    (read,) = read_sr(dcmread(io.BytesIO(as_file(sr)))).measurements
+    assert again(read, BALL) == read == made
+
+
+def numbers(measurement: Measurement) -> dict[str, float]:
+    return {q.name: q.value for q in measurement.quantities}
+
+
+def test_the_numbers_are_those_of_the_shape() -> None:
+    view = View.parse("anterior")
+    assert numbers(measure("d", "distance", ((0, 0, 0), (3, 4, 12)), view, BALL)) == {"length": 13.0}
+    angle = numbers(measure("a", "angle", ((1, 0, 0), (0, 0, 0), (0, 0, 1)), view, BALL))
+    assert angle == {"angle": pytest.approx(90.0)}
+    cobb = numbers(measure("c", "cobb", ((0, 0, 0), (1, 0, 0), (5, 0, 5), (4, 0, 6)), view, BALL))
+    assert cobb == {"cobb_angle": pytest.approx(45.0)}
+    ellipse = measure("e", "ellipse", ((-10, 0, 5), (10, 0, -5)), view, BALL)
+    found = numbers(ellipse)
+    assert found["area"] == pytest.approx(math.pi * 50.0, rel=2e-3)
+    assert (found["mean"], found["least"], found["greatest"]) == (1000.0, 1000.0, 1000.0)
+    assert {q.unit for q in ellipse.quantities[1:]} == {"[hnsf'U]"}
+    # The longer axis first, whichever way it lies.
+    a, b, c, d = ellipse.points_mm
+    assert math.dist(a, b) == pytest.approx(20.0) and math.dist(c, d) == pytest.approx(10.0)
+    square = ((-5, 0, -5), (5, 0, -5), (5, 0, 5), (-5, 0, 5))
+    polygon = numbers(measure("p", "polygon", square, view, BALL))
+    assert polygon["area"] == pytest.approx(100.0)
+    direct = within(BALL, square, view)
+    assert polygon["mean"] == direct.mean and polygon["deviation"] == direct.deviation
+
+
+def test_a_mask_is_as_large_as_its_voxels_even_in_a_sheared_volume() -> None:
+    sheared = replace(BALL, affine=affine_from((0, 0, 0), (0, 1, 2), (0, 2, 0), (2, 0, 0)))
+    steps = (Values(501.0, 2000.0, label=3),)
+    count = int((BALL.voxels > 500).sum())
+    for volume in (BALL, sheared):
+        assert numbers(measure_mask("m", steps, 3, volume)) == {"volume": pytest.approx(count * 8.0)}
+    assert count * 8.0 == pytest.approx(4 / 3 * math.pi * 20.0**3, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("kind", "points", "words"),
+    [
+        ("distance", ((0, 0, 0),), "a distance of 1 points"),
+        ("angle", ((0, 0, 0), (0, 0, 0), (1, 0, 0)), "no length"),
+        ("polygon", ((0, 0, 0), (1, 0, 0)), "a polygon of 2 points"),
+        ("distance", ((0, 0, 0), (math.nan, 0, 0)), "are no places"),
+    ],
+)
+def test_what_measures_nothing_is_refused(kind: DrawnKind, points: tuple[Vector, ...], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        measure("it", kind, points, View.parse("anterior"), BALL)
+
+
+def test_without_a_frame_of_reference_places_are_nowhere() -> None:
+    with pytest.raises(ValueError, match="nowhere"):
+        measure("d", "distance", ((0, 0, 0), (3, 4, 12)), View(), replace(BALL, frame_of_reference=""))

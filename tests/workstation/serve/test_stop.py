@@ -1,0 +1,51 @@
+"""Told to stop, `serve` files what it has acknowledged: nothing waits for a next start that may be far away."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dicom_io.files.series import read_instance
+from dicom_io.network.requestor import Peer
+from dicom_io.network.send import send
+from tests.workstation.orders.ris import Study, objects
+from workstation.serve.supervisor import serve
+from workstation.site import open_site
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """`serve` takes over the signals of the process; the test gives them back."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+def test_an_sr_that_came_with_the_signal_is_filed(tmp_path: Path, handlers: None) -> None:
+    site = open_site(tmp_path / "root")
+    files = []
+    for number, ds in enumerate(objects(Study("ACC1"))):
+        path = tmp_path / f"{number}.dcm"
+        ds.save_as(path, enforce_file_format=True)
+        files.append(read_instance(path))
+    record = files[1].sop_instance_uid
+    senders = []
+
+    def tell(event: dict[str, Any]) -> None:
+        if event["event"] == "listening":
+            peer = Peer("127.0.0.1", event["port"], "WORKSTATION")
+            senders.append(threading.Thread(target=send, args=(files, peer, "MODALITY")))
+            senders[0].start()
+        elif event["event"] == "record received" and event["instance"] == record:
+            # The signal comes before the loop has seen the record.
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    serve(site, "127.0.0.1", 0, None, 30.0, tell)
+    senders[0].join()
+    assert record in site.casebook.sessions_by_sr()
+    site.papers.engine.dispose()

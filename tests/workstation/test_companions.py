@@ -1,0 +1,125 @@
+"""What is stored beside the pictures: kept, recorded, sent, and the same when it is made again."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from dicom_io.evidence import Person
+from dicom_io.objects.companions import StoredObject
+from dicom_io.objects.encapsulated_stl import ENCAPSULATED_STL
+from dicom_io.objects.enhanced import ENHANCED_CT
+from dicom_io.objects.presentation_state import GRAYSCALE_STATE
+from dicom_io.objects.segmentation import SEGMENTATION
+from dicom_io.objects.volumetric_state import PLANAR_MPR_STATE, VOLUME_RENDERING_STATE
+from dicom_io.sr.evidence_sr import read_predecessor
+from dicom_io.sr.key_objects import KEY_OBJECT_SELECTION, key_images
+from dicom_io.sr.report_sr import BASIC_TEXT_SR, WrittenReport
+from dicom_io.volumes import build_volume
+from render.geometry import View
+from render.mask_steps import Bone
+from render.protocols import Protocol
+from render.recipe import LabelRule, VolumeRendering
+from tests.workstation.samples import AT, DOCUMENTED, SERIES_UID, tiny_protocol
+from workstation import pipeline
+from workstation.case import Case
+from workstation.config import Config, Destination
+from workstation.records.measurements import measure
+from workstation.records.verify import verify
+from workstation.signed_report import file_report
+from workstation.site import Site
+from workstation.store.papers import read_papers
+
+# Nobody listens there: what is here counts as archived.
+PACS = Destination("pacs", "dicom", ("images",), port=104, ae_title="PACS", archived_when="kept")
+BILLING = Destination("billing", "mllp", ("charges",), port=2575)
+ANNA = Person("meier", "Meier^Anna", "physician")
+
+
+def masked_protocol() -> Protocol:
+    """The tiny protocol, its rendering without bone."""
+    plain = tiny_protocol()
+    first = plain.recipes[0]
+    assert isinstance(first, VolumeRendering)
+    masked = replace(first, segments=(Bone(),), masking=(LabelRule(1, "exclude"),))
+    return replace(plain, recipes=(masked, *plain.recipes[1:]))
+
+
+def ran(site: Site, slices: Path) -> tuple[Case, pipeline.Outcome]:
+    site.archive.import_files(slices)
+    papers = read_papers(DOCUMENTED)
+    assert papers.session is not None and papers.on_file is not None
+    site.papers.put(papers.accession, papers.on_file, site.clock())
+    volume = build_volume(site.archive.series(SERIES_UID))
+    x, y, z = volume.centre_mm
+    measured = measure("distance 1", "distance", ((x - 20, y, z), (x + 22, y, z)), View.parse("foot"), volume)
+    case = Case(SERIES_UID, masked_protocol(), session=papers.session, measurements=(measured,))
+    return case, pipeline.run(case, site)
+
+
+@pytest.mark.parametrize(
+    ("stored", "classes"),
+    [
+        ((), []),
+        (("segmentation",), [SEGMENTATION]),
+        (("surface",), [ENCAPSULATED_STL]),
+        (("presentation",), [GRAYSCALE_STATE, GRAYSCALE_STATE]),
+        (("view",), [VOLUME_RENDERING_STATE, PLANAR_MPR_STATE]),
+        (("segmentation", "surface", "presentation"), [SEGMENTATION, ENCAPSULATED_STL, *[GRAYSCALE_STATE] * 2]),
+    ],
+)  # fmt: skip
+def test_what_the_site_wants_is_stored(
+    site_at: Callable[..., Site], tmp_path: Path, slices: Path, stored: tuple[StoredObject, ...], classes: list[str]
+) -> None:
+    site = site_at(tmp_path, Config(destinations=(PACS, BILLING), stored=stored))
+    case, made = ran(site, slices)
+    assert [image.sop_class_uid for image in made.evidence.objects] == classes
+    assert all(image.digest for image in made.evidence.objects)
+    sent = {message.identity for message in made.messages if message.kind == "dicom"}
+    assert {image.sop_instance_uid for image in made.evidence.objects} <= sent
+    assert made.decision.disposition == "release"
+    assert [c.what for c in verify(Path(made.sr.path), site) if c.agrees is not True] == ["signature"]
+    again = pipeline.run(case, site)
+    assert (again.sr, again.queued) == (made.sr, ())
+
+
+def test_a_stack_may_be_one_enhanced_image(site_at: Callable[..., Site], tmp_path: Path, slices: Path) -> None:
+    config = Config(destinations=(PACS, BILLING), stored=("presentation",), multiframe=True)
+    _, made = ran(site_at(tmp_path, config), slices)
+    (image,) = made.evidence.products[2].images
+    assert image.sop_class_uid == ENHANCED_CT
+    ds = dcmread(next(i.path for i in made.images if i.sop_instance_uid == image.sop_instance_uid))
+    assert ds.NumberOfFrames == 2
+    state = dcmread(made.images[-1].path)
+    (annotation,) = state.GraphicAnnotationSequence
+    assert annotation.ReferencedImageSequence[0].ReferencedFrameNumber in (1, 2)
+    assert annotation.TextObjectSequence[0].UnformattedTextValue == "42.0 mm"
+    assert made.decision.disposition == "release"
+
+
+def test_a_report_brings_the_selection_of_its_key_images(
+    site_at: Callable[..., Site], tmp_path: Path, slices: Path
+) -> None:
+    site = site_at(tmp_path, Config(destinations=(PACS, BILLING)))
+    case, made = ran(site, slices)
+    chosen = made.evidence.products[0].images
+    report = WrittenReport(ANNA, AT, "Trauma.", "A fracture.", "", (), chosen)
+    series = site.archive.series(SERIES_UID)
+    kept = file_report(report, series, case.session_uid, site)
+    assert [instance.sop_class_uid for instance in kept] == [BASIC_TEXT_SR, KEY_OBJECT_SELECTION]
+    assert key_images(dcmread(kept[1].path)) == tuple(image.sop_instance_uid for image in chosen)
+    waiting = {message.identity for message in site.outbox.pending()}
+    assert {instance.sop_instance_uid for instance in kept} <= waiting
+    # The same again is the same; another one is another.
+    assert file_report(replace(report, signed_at=site.clock()), series, case.session_uid, site) == kept
+    amended = file_report(replace(report, findings="None."), series, case.session_uid, site)
+    assert amended[0] != kept[0]
+    assert read_predecessor(dcmread(kept[0].path)) is None
+    before = read_predecessor(dcmread(amended[0].path))
+    assert before is not None and before.sop_instance_uid == kept[0].sop_instance_uid
+    kinds = [act.kind for act in site.journal.acts(case.session_uid)]
+    assert kinds.count("reported") == 2 and "image_selection" in kinds
+    (without,) = file_report(replace(report, key_images=()), series, case.session_uid, site)
+    assert without.sop_class_uid == BASIC_TEXT_SR

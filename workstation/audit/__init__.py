@@ -1,0 +1,1 @@
+"""Who did what, as PS3.15 messages."""

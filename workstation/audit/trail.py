@@ -1,0 +1,347 @@
+"""The audit trail: who asked for, transferred, opened, signed or changed what, as DICOM audit messages.
+
+Each message is one line of XML in a file that is only appended to and flushed (`audit_file`). It names patients by ID,
+as the standard has it, so the file is as confidential as the archive is. `transports/syslog.py` sends it on. Source:
+PS3.15 A.5.
+"""
+
+import base64
+import os
+import re
+import socket
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+from xml.etree import ElementTree as ET
+
+from dicom_io.files.instance import Instance
+from workstation.audit.file import AuditFile
+from workstation.config import Config
+
+Outcome = Literal["0", "4", "8", "12"]  # PS3.15 Table A.5.2-1: success, minor, serious, major failure
+
+Action = Literal["C", "R", "U", "D"]  # create, read, update, delete
+# PS3.16 CID 400 (events), CID 401 (event types), CID 402 (roles), CID 403 (types of alerts), all of DCM.
+_ACTIVITY, _BEGINS, _ACCESSED, _TRANSFERRED, _DELETED, _EXPORT, _IMPORT, _QUERY, _ALERT, _AUTHENTICATION = (
+    ("110100", "Application Activity"),
+    ("110102", "Begin Transferring DICOM Instances"),
+    ("110103", "DICOM Instances Accessed"),
+    ("110104", "DICOM Instances Transferred"),
+    ("110105", "DICOM Study Deleted"),
+    ("110106", "Export"),
+    ("110107", "Import"),
+    ("110112", "Query"),
+    ("110113", "Security Alert"),
+    ("110114", "User Authentication"),
+)
+_LOGIN, _LOGOUT = ("110122", "Login"), ("110123", "Logout")
+_START, _STOP = ("110120", "Application Start"), ("110121", "Application Stop")
+_NODE_AUTHENTICATION = ("110126", "Node Authentication")
+_CHANGES = {
+    "peers": ("110128", "Network Configuration"),
+    "people": ("110137", "User Security Attributes Changed"),
+}
+_APPLICATION, _SOURCE, _DESTINATION = (
+    ("110150", "Application"),
+    ("110153", "Source Role ID"),
+    ("110152", "Destination Role ID"),
+)
+_DESTINATION_MEDIA, _SOURCE_MEDIA = ("110154", "Destination Media"), ("110155", "Source Media")
+_URI = ("110037", "URI")  # of CID 405: what kind of media
+_STUDY_UID, _CLASS_UID, _NODE_ID = (
+    ("110180", "Study Instance UID"),
+    ("110181", "SOP Class UID"),
+    ("110182", "Node ID"),
+)
+_PATIENT_NUMBER, _USER_ID = ("2", "Patient Number"), ("11", "User Identifier")  # of RFC 3881
+# The standard wants the patient in each message about a study, also where nobody knows who it is.
+_NO_PATIENT = "<none>"
+# What XML 1.0 has no way to write, whatever a peer calls itself.
+_UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A node: its AE title and where it is; `requestor` asked for what happened."""
+
+    ae_title: str
+    address: str
+    requestor: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Instances of a study that went from one node to another. classes : how many of each SOP class."""
+
+    study_uid: str
+    accession: str
+    patient_id: str
+    classes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query as a peer was sent it. identifier : the data set in `transfer_syntax`."""
+
+    sop_class_uid: str
+    identifier: bytes
+    transfer_syntax: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """The audit trail of a site; `file` None where the settings want none."""
+
+    file: AuditFile | None
+    station: str
+
+    def started(self, at: datetime, *, stopped: bool = False) -> None:
+        """Application Activity. Source: PS3.15 A.5.3.1."""
+        kind = _STOP if stopped else _START
+        message = self._message(_ACTIVITY, "E", at, kinds=[kind])
+        self._participant(message, f"workstation {os.getpid()}", this_machine(), _APPLICATION, requestor=False)
+        self._write(message)
+
+    def queried(
+        self, asker: Party, asked: Party, what: Question, at: datetime, outcome: Outcome = "0", person_id: str = ""
+    ) -> None:
+        """Query, whatever came of it; the answers are no part of it. Source: PS3.15 A.5.3.10."""
+        message = self._message(_QUERY, "E", at, outcome)
+        self._ends(message, asker, asked, person_id)
+        query = self._object(message, what.sop_class_uid, "2", "3", _CLASS_UID, query=what.identifier)
+        _detail(query, "TransferSyntax", what.transfer_syntax)
+        self._write(message)
+
+    def begins(self, source: Party, destination: Party, what: Moved, at: datetime, person_id: str = "") -> None:
+        """Begin Transferring DICOM Instances. Source: PS3.15 A.5.3.3."""
+        message = self._message(_BEGINS, "E", at)
+        self._ends(message, source, destination, person_id)
+        self._study(message, what)
+        self._write(message)
+
+    def transferred(
+        self,
+        source: Party,
+        destination: Party,
+        what: Moved,
+        at: datetime,
+        outcome: Outcome = "0",
+        *,
+        action: Action = "C",
+        person_id: str = "",
+    ) -> None:
+        """DICOM Instances Transferred, one message a study and association. Source: PS3.15 A.5.3.7.
+
+        action : C where we received what we did not have; R where we had it, or sent it and cannot know.
+        """
+        message = self._message(_TRANSFERRED, action, at, outcome)
+        self._ends(message, source, destination, person_id)
+        self._study(message, what)
+        self._write(message)
+
+    def authenticated(self, person_id: str, at: datetime, *, out: bool = False, outcome: Outcome = "0") -> None:
+        """Somebody signed in or out at this machine, or could not. Source: PS3.15 A.5.3.12."""
+        message = self._message(_AUTHENTICATION, "E", at, outcome, [_LOGOUT if out else _LOGIN])
+        self._participant(message, person_id, this_machine(), None, requestor=True)
+        self._write(message)
+
+    def accessed(
+        self, person_id: str, what: Moved, action: Action, at: datetime, outcome: Outcome = "0", *, whole: bool = False
+    ) -> None:
+        """DICOM Instances Accessed: somebody opened a study, made and signed what is in it, or removed some of it; all
+        of it with `whole`, which is DICOM Study Deleted. Source: PS3.15 A.5.3.6 and A.5.3.8.
+        """
+        message = self._message(_DELETED if whole and action == "D" else _ACCESSED, action, at, outcome)
+        self._participant(message, person_id, this_machine(), None, requestor=True)
+        self._study(message, what)
+        self._write(message)
+
+    def exported(self, person_id: str, what: Moved, to: str, at: datetime, outcome: Outcome = "0") -> None:
+        """Export: somebody wrote what is of a study to a file of his own. to : its URI. Source: PS3.15 A.5.3.4."""
+        self._by_media(_EXPORT, "R", person_id, _SOURCE, to, _DESTINATION_MEDIA, what, at, outcome)
+
+    def imported(self, person_id: str, what: Moved, source: str, at: datetime, outcome: Outcome = "0") -> None:
+        """Import: somebody took a study in from a folder or a disc. source : its URI. Source: PS3.15 A.5.3.5."""
+        self._by_media(_IMPORT, "C", person_id, _DESTINATION, source, _SOURCE_MEDIA, what, at, outcome)
+
+    def rejected(self, caller: Party, why: str, at: datetime) -> None:
+        """Security Alert of a caller that was not let in. Source: PS3.15 A.5.3.11."""
+        message = self._message(_ALERT, "E", at, "4", [_NODE_AUTHENTICATION])
+        self._participant(message, caller.ae_title, caller.address, _SOURCE, requestor=True)
+        _detail(self._object(message, self.station, "2", "13", _NODE_ID), "Alert Description", why)
+        self._write(message)
+
+    def changed(self, what: Literal["peers", "people"], name: str, words: str, account: str, at: datetime) -> None:
+        """Security Alert, for information: whom we work with, or who may sign in. Source: PS3.15 A.5.3.11.
+
+        name : the peer's or the person's. account : of this machine, which changed it.
+        """
+        message = self._message(_ALERT, "E", at, kinds=[_CHANGES[what]])
+        self._participant(message, account, this_machine(), None, requestor=True)
+        kind, system = (_NODE_ID, "DCM") if what == "peers" else (_USER_ID, "RFC-3881")
+        _detail(self._object(message, name, "2", "13", kind, system), "Alert Description", words)
+        self._write(message)
+
+    def _message(
+        self,
+        event: tuple[str, str],
+        action: str,
+        at: datetime,
+        outcome: Outcome = "0",
+        kinds: Iterable[tuple[str, str]] = (),
+    ) -> ET.Element:
+        message = ET.Element("AuditMessage")
+        when = at.isoformat(timespec="milliseconds")
+        identified = ET.SubElement(
+            message, "EventIdentification", EventActionCode=action, EventDateTime=when, EventOutcomeIndicator=outcome
+        )
+        _code(identified, "EventID", event)
+        for kind in kinds:
+            _code(identified, "EventTypeCode", kind)
+        return message
+
+    def _by_media(
+        self,
+        event: tuple[str, str],
+        action: Action,
+        person_id: str,
+        role: tuple[str, str],
+        uri: str,
+        media: tuple[str, str],
+        what: Moved,
+        at: datetime,
+        outcome: Outcome,
+    ) -> None:
+        """Between the archive and a file: the person at one end, the file at the other."""
+        message = self._message(event, action, at, outcome)
+        self._participant(message, person_id, this_machine(), role, requestor=True)
+        self._participant(message, uri, "", media, requestor=False)
+        _code(ET.SubElement(message[-1], "MediaIdentifier"), "MediaType", _URI)
+        self._study(message, what)
+        self._write(message)
+
+    def _study(self, message: ET.Element, what: Moved) -> None:
+        study = self._object(message, what.study_uid, "2", "3", _STUDY_UID)
+        description = ET.SubElement(study, "ParticipantObjectDescription")
+        if what.accession:
+            ET.SubElement(description, "Accession", Number=what.accession)
+        for uid, count in sorted(what.classes.items()):
+            ET.SubElement(description, "SOPClass", UID=uid, NumberOfInstances=str(count))
+        self._object(message, what.patient_id or _NO_PATIENT, "1", "1", _PATIENT_NUMBER, system="RFC-3881")
+
+    def _ends(self, message: ET.Element, source: Party, destination: Party, person_id: str) -> None:
+        """Both nodes, and who had them do it: of several requestors a message names one. Source: PS3.15 A.5.2."""
+        asks = None if person_id else _SOURCE if source.requestor else _DESTINATION if destination.requestor else None
+        for party, role in ((source, _SOURCE), (destination, _DESTINATION)):
+            self._participant(message, party.ae_title, party.address, role, requestor=role == asks)
+        if person_id:
+            self._participant(message, person_id, this_machine(), None, requestor=True)
+
+    def _participant(
+        self, message: ET.Element, user: str, address: str, role: tuple[str, str] | None, *, requestor: bool
+    ) -> None:
+        participant = ET.SubElement(message, "ActiveParticipant", UserID=user, UserIsRequestor=str(requestor).lower())
+        if address:
+            # PS3.15 Table A.5.2-1: 1 is a machine's name, 2 an IP address.
+            kind = "2" if address.replace(".", "").isdigit() or ":" in address else "1"
+            participant.set("NetworkAccessPointID", address)
+            participant.set("NetworkAccessPointTypeCode", kind)
+        if role is not None:
+            _code(participant, "RoleIDCode", role)
+
+    def _object(
+        self,
+        message: ET.Element,
+        identity: str,
+        kind: str,
+        role: str,
+        identity_kind: tuple[str, str],
+        system: str = "DCM",
+        query: bytes | None = None,
+    ) -> ET.Element:
+        found = ET.SubElement(
+            message,
+            "ParticipantObjectIdentification",
+            ParticipantObjectID=identity,
+            ParticipantObjectTypeCode=kind,
+            ParticipantObjectTypeCodeRole=role,
+        )
+        _code(found, "ParticipantObjectIDTypeCode", identity_kind, system)
+        if query is None:
+            ET.SubElement(found, "ParticipantObjectName").text = identity
+        else:
+            ET.SubElement(found, "ParticipantObjectQuery").text = base64.b64encode(query).decode("ascii")
+        return found
+
+    def _write(self, message: ET.Element) -> None:
+        if self.file is None:
+            return
+        # Between the participants and their objects. Source: PS3.15 A.5.1 (the schema is in order).
+        at = next((n for n, e in enumerate(message) if e.tag == "ParticipantObjectIdentification"), len(message))
+        source = ET.Element("AuditSourceIdentification", AuditSourceID=self.station)
+        ET.SubElement(source, "AuditSourceTypeCode", {"csd-code": "4"})
+        message.insert(at, source)
+        for element in message.iter():
+            element.attrib.update({name: _UNWRITABLE.sub("\ufffd", value) for name, value in element.attrib.items()})
+            element.text = _UNWRITABLE.sub("\ufffd", element.text) if element.text else None
+        line = ET.tostring(message, encoding="unicode").replace("\n", " ") + "\n"
+        self.file.append(line.encode())
+
+
+@contextmanager
+def late(tell: Callable[[dict[str, Any]], None] = lambda event: None) -> Iterator[None]:
+    """Around what has to go on when a message cannot be written now: that is told, and it is written later, by
+    `AuditFile.append` or `catch_up`."""
+    try:
+        yield
+    except OSError as error:
+        tell({"event": "audit late", "detail": error.strerror or type(error).__name__})
+
+
+@contextmanager
+def whatever_comes(note: Callable[[Outcome], None]) -> Iterator[None]:
+    """Around what somebody does: notes afterwards how it ended, also where it failed half way."""
+    outcome: Outcome = "4"
+    try:
+        yield
+        outcome = "0"
+    finally:
+        note(outcome)
+
+
+def this_machine() -> str:
+    """Its name, as every message has it. Source: PS3.15 A.5.2.4."""
+    return socket.gethostname()
+
+
+def by_study(instances: Iterable[Instance]) -> list[Moved]:
+    """Instances of one transfer, study by study."""
+    studies: dict[str, list[Instance]] = {}
+    for instance in instances:
+        studies.setdefault(instance.study_uid, []).append(instance)
+    return [
+        Moved(uid, members[0].accession, members[0].patient_id, Counter(m.sop_class_uid for m in members))
+        for uid, members in studies.items()
+    ]
+
+
+def trail_of(config: Config, root: Path) -> Trail:
+    """The trail that the settings want."""
+    audit = config.audit
+    if audit is None:
+        return Trail(None, config.station_name)
+    file = AuditFile(root / audit.file, audit.max_mb << 20, audit.keep_files, ships=bool(audit.host))
+    return Trail(file, config.station_name)
+
+
+def _code(parent: ET.Element, name: str, code: tuple[str, str], system: str = "DCM") -> None:
+    ET.SubElement(parent, name, {"csd-code": code[0], "codeSystemName": system, "originalText": code[1]})
+
+
+def _detail(parent: ET.Element, name: str, text: str) -> None:
+    value = base64.b64encode(text.encode(errors="replace")).decode("ascii")
+    ET.SubElement(parent, "ParticipantObjectDetail", type=name, value=value)

@@ -1,0 +1,1 @@
+"""An accession decided, and its charges and credits written."""

@@ -1,0 +1,93 @@
+"""FHIR ChargeItem, R4B and R5: a charge as a resource, validated by `fhir.resources` before it leaves.
+
+`fhir.resources` is an optional dependency (`pip install 'workstation[fhir]'`); only destinations of kind fhir need it.
+Source: HL7 FHIR R4B and R5, resource ChargeItem.
+"""
+
+import json
+from datetime import datetime
+from importlib import import_module
+from typing import Any, Literal
+
+from workstation.billing.charged_line import Billed
+
+FhirVersion = Literal["R4B", "R5"]
+
+# Code systems by the addresses that FHIR (terminologies, external code systems) gives them.
+_CPT = "http://www.ama-assn.org/go/cpt"
+_ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
+_KEY = "urn:workstation:charge-key"
+_BASE = "urn:workstation:base-procedure"
+_ENTITY = "urn:workstation:charge-entity"
+
+
+class FhirError(ValueError):
+    """A resource cannot be built. The message says what is missing, and never whose it is."""
+
+
+def charge_item(
+    billed: Billed, version: FhirVersion, at: datetime, credit: bool, validate: bool = True
+) -> tuple[str, bytes]:
+    """Return the identity, `ChargeItem-ID-action`, and the resource as JSON.
+
+    The id is the charge's key in lower case, so that a PUT of the same again changes nothing. A credit is the same
+    resource as entered in error: it should not have been, and nothing of it is billed.
+
+    Raises
+    ------
+    FhirError
+        `fhir.resources` is not installed, or finds the resource not valid.
+    """
+    subject, line = billed.subject, billed.line
+    identifier = billed.key.lower()
+    item: dict[str, Any] = {
+        "resourceType": "ChargeItem",
+        "id": identifier,
+        "identifier": [{"system": _KEY, "value": billed.key}],
+        "status": "entered-in-error" if credit else "billable",
+        "code": {"coding": [{"system": _CPT, "code": line.code}]},
+        "subject": {"identifier": {"value": subject.patient_id}},
+        "occurrenceDateTime": subject.date_of_service.isoformat(),
+        "enteredDate": at.isoformat(),
+        "supportingInformation": [{"identifier": {"system": _BASE, "value": f"{subject.accession}/{line.base}"}}],
+        "note": [{"text": f"{_ENTITY}:{line.entity}; modifiers {' '.join(line.modifiers) or 'none'}"}],
+    }
+    # A modifier has no place of its own in ChargeItem: it is a further coding of the code, as in claims.
+    item["code"]["coding"] += [{"system": _CPT, "code": modifier} for modifier in line.modifiers]
+    quantity = {"value": line.units}
+    item["quantity"] = quantity
+    if subject.account_number:
+        item["account"] = [{"identifier": {"value": subject.account_number}}]
+    if subject.visit_number:
+        encounter = {"identifier": {"value": subject.visit_number}}
+        item["encounter" if version == "R5" else "context"] = encounter
+    if subject.performing_physician_id:
+        item["performer"] = [{"actor": {"identifier": {"value": subject.performing_physician_id}}}]
+    if subject.diagnoses:
+        reasons = [{"coding": [{"system": _ICD_10_CM, "code": code}]} for code in subject.diagnoses]
+        item["reason"] = reasons
+    service = {"identifier": {"system": "urn:dicom:uid", "value": f"urn:oid:{subject.study_instance_uid}"}}
+    item["service"] = [{"reference": service}] if version == "R5" else [service]
+    if validate:
+        _validate(item, version)
+    action = "credit" if credit else "charge"
+    body = json.dumps(item, ensure_ascii=False, sort_keys=True).encode()
+    return f"ChargeItem-{identifier}-{action}.json", body
+
+
+def _validate(item: dict[str, Any], version: FhirVersion) -> None:
+    name = "fhir.resources.chargeitem" if version == "R5" else "fhir.resources.R4B.chargeitem"
+    try:
+        model = import_module(name).ChargeItem
+    except ImportError:
+        raise FhirError(
+            "A destination of kind fhir needs the package fhir.resources; install workstation[fhir]."
+        ) from None
+    try:
+        model.model_validate(item)
+    except ValueError as error:
+        # Its words quote the values at fault, so only the places are told.
+        places = ", ".join(".".join(map(str, each["loc"])) for each in getattr(error, "errors", list)())
+        raise FhirError(
+            f"The ChargeItem is not valid FHIR {version} ({places or 'whole'}); nothing was built."
+        ) from None

@@ -1,0 +1,65 @@
+"""Records of ours that the archive holds, filed in the casebook, so that no session that was rendered is forgotten."""
+
+from contextlib import suppress
+from pathlib import Path
+
+from pydicom import dcmread
+
+from dicom_io.errors import NotReadable
+from dicom_io.files.digests import is_sealed
+from dicom_io.files.series import Instance
+from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
+from workstation.site import Site
+from workstation.store.casebook import Record, slim
+
+
+def record_of(sr: Instance, site: Site) -> Record:
+    """The casebook's record of a stored SR. Its series is the same for all SRs of one session.
+
+    Raises NotReadable when it is no record of ours, or one that was changed.
+    """
+    ds = dcmread(sr.path)
+    evidence = slim(read_sr(ds))
+    if evidence.journal_head and not is_sealed(ds):
+        raise NotReadable(f"SR {sr.sop_instance_uid} was changed after it was made: its UID stands for other content.")
+    times = [act.at for act in evidence.acts] + ([evidence.attestation.at] if evidence.attestation else [])
+    at = max(times, default=site.clock())
+    path = Path(sr.path)
+    relative = path.relative_to(site.root).as_posix() if path.is_relative_to(site.root) else str(path)
+    return Record(evidence.sop_instance_uid, sr.series_uid, relative, at, evidence)
+
+
+def file_new_records(site: Site) -> int:
+    """Files every SR of ours in the archive that has no record yet. Returns how many: nothing rendered is forgotten."""
+    known = site.casebook.sessions_by_sr()
+    new = (sr for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR) if sr.sop_instance_uid not in known)
+    return sum(file_record(sr, site) for sr in new)
+
+
+def unfiled(site: Site) -> list[Instance]:
+    """The SRs of ours in the archive that have no record: sessions that nobody has decided."""
+    known = site.casebook.sessions_by_sr()
+    found = []
+    for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR):
+        if sr.sop_instance_uid not in known:
+            with suppress(NotReadable):  # somebody else's is no session of ours
+                record_of(sr, site)
+                found.append(sr)
+    return found
+
+
+def file_record(sr: Instance, site: Site) -> bool:
+    """Files a stored SR; its accession is due then. Returns whether it is one of ours.
+
+    Any other SR may be a report: then its accession is due as well.
+    """
+    try:
+        if sr.sop_class_uid == COMPREHENSIVE_3D_SR:
+            site.casebook.record(record_of(sr, site), f"SR {sr.sop_instance_uid}")
+            return True
+    except NotReadable:
+        # Somebody else's Comprehensive 3D SR is no session of ours.
+        pass
+    if sr.accession:
+        site.casebook.touch(sr.accession, f"report SR {sr.sop_instance_uid}")
+    return False

@@ -1,0 +1,124 @@
+"""What people decided, laid over what the rules decide: pure.
+
+A coder may release a hold that is a matter of judgement, or deny it. A release answers the reasons it was given for, as
+they stood then: when the facts under a reason change, it has to be answered again. A charge that a receiver or a payer
+turned down is not sent again by itself.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from workstation.charge import Decision, Facts, Line, Reason, facts_to_json
+from workstation.store.casebook import Act
+from workstation.store.messages import Known
+
+# What a coder may decide. The others want a paper, a physician, a credit, or a charge by hand.
+RELEASABLE = frozenset(
+    {
+        "ANGIO_3D_REVIEW",
+        "TWO_D_ONLY",
+        "BASE_NOT_SAME_SESSION",
+        "BASE_MODALITY_MISMATCH",
+        "BASE_UNCLASSIFIED",
+        "PTP_REVIEW",
+        "INCLUSION_UNVERIFIED",
+        "NONCONTIGUOUS_REVIEW",
+        "DX_NOT_IN_POLICY",
+        "CHARGE_TURNED_DOWN",
+        "CREDITED_ELSEWHERE",
+    }
+)
+
+
+_DECISIVE = ("release", "deny", "reopen", "credit")
+
+
+def overlaid(
+    decision: Decision, facts: Facts | None, session: str, known: Sequence[Known], acts: Sequence[Act]
+) -> Decision:
+    """Return the decision on a session after what people did.
+
+    known, acts : the charges and the acts of the whole accession. What was turned down or taken back in one session
+    must not go out by itself in another one of the same accession.
+    """
+    decisive = {each.session: each for each in acts if each.kind in _DECISIVE}
+    last = decisive.pop(session, None)
+    if last is not None and last.kind in ("deny", "credit"):
+        code = "DENIED_BY_CODER" if last.kind == "deny" else "CREDITED_BY_CODER"
+        reason = Reason(code, f"{last.person}: {last.why}", "acts", "coder", "deny")
+        return replace(decision, disposition="deny", lines=(), proposed=(), reasons=(reason,))
+    if decision.disposition != "deny":
+        decision = _turned_down(decision, [each.charge.key for each in known if each.state == "denied"], decisive)
+    if decision.disposition != "hold" or last is None or last.kind != "release":
+        return decision
+    plain = facts_to_json(facts) if facts is not None else {}
+    answered = {(code, basis) for code, basis in last.detail["answered"]}
+    left = tuple(
+        reason
+        for reason in decision.reasons
+        if reason.code not in RELEASABLE or (reason.code, basis_of(reason, plain)) not in answered
+    )
+    if left:
+        return replace(decision, reasons=left)
+    return replace(decision, disposition="release", lines=_one_each(decision.proposed), proposed=(), reasons=())
+
+
+def _turned_down(decision: Decision, turned_down: Sequence[str], elsewhere: Mapping[str, Act]) -> Decision:
+    found: list[Reason] = []
+    if turned_down:
+        found.append(
+            Reason(
+                "CHARGE_TURNED_DOWN",
+                "A charge of this accession was withdrawn by an operator or denied by the payer; a coder has to decide "
+                "whether it is charged again.",
+                f"charge {', '.join(turned_down)}",
+                "coder",
+                "hold",
+            )
+        )
+    credited = [key for act in elsewhere.values() if act.kind == "credit" for key in act.detail["keys"]]
+    if credited:
+        found.append(
+            Reason(
+                "CREDITED_ELSEWHERE",
+                "A coder has credited the charge of another session of this accession; a coder has to decide whether "
+                "this one is charged in its place.",
+                f"charge {', '.join(credited)}",
+                "coder",
+                "hold",
+            )
+        )
+    return held(decision, *found)
+
+
+def held(decision: Decision, *reasons: Reason) -> Decision:
+    """Return the decision with further reasons to wait; a denial stands."""
+    if decision.disposition == "deny" or not reasons:
+        return decision
+    proposed = decision.lines or decision.proposed
+    return replace(decision, disposition="hold", lines=(), proposed=proposed, reasons=(*decision.reasons, *reasons))
+
+
+def basis_of(reason: Reason, facts: dict[str, Any]) -> str:
+    """Return the values that a reason rests on, as text; where its fact is no path into the facts, that itself."""
+    values = []
+    for path in reason.fact.split(", "):
+        try:
+            found: Any = facts
+            for step in re.findall(r"[a-z0-9_]+", path):
+                found = found[int(step) if step.isdigit() else step]
+        except (LookupError, TypeError, ValueError):
+            found = path
+        values.append(json.dumps(found, sort_keys=True))
+    return "; ".join(sorted(values))
+
+
+def _one_each(lines: Sequence[Line]) -> tuple[Line, ...]:
+    """One line for a base, code and entity: two would be one charge twice."""
+    found: dict[tuple[str, str, str], Line] = {}
+    for line in lines:
+        found.setdefault((line.base, line.code, line.entity), line)
+    return tuple(found.values())

@@ -1,0 +1,334 @@
+"""What is out at billing against what ought to be: pure.
+
+Nothing out and something due: it is charged. The same: nothing happens. Something else: what is out is a correction,
+which a coder makes, or the site's settings. So asking again is always harmless.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from dicom_io.evidence import Evidence
+from workstation.billing.address import charge_messages
+from workstation.billing.charged_line import Billed, read_billed
+from workstation.billing.dft import ChargeSubject
+from workstation.billing.fhir import FhirError
+from workstation.billing.human_decisions import held
+from workstation.charge import (
+    Decision,
+    Facts,
+    Line,
+    Reason,
+    decision_to_json,
+    facts_to_json,
+)
+from workstation.charge.facts import PreviousCharge, day_of
+from workstation.config import Config
+from workstation.hl7.syntax import Hl7Error
+from workstation.orders.on_file import File
+from workstation.store.casebook import Act, CaseState, Record, Ruling, Snapshot
+from workstation.store.messages import Known, Message
+
+# Out, or on its way out.
+LIVE = ("queued", "sent", "acknowledged")
+# What makes two decisions the same one. By which edition it was decided is recorded with it, and changes nothing.
+DECIDED = ("disposition", "reasons", "lines", "proposed")
+# These say that our own record or rules are wanting, not that the charge was wrong: no reason to take it back unasked.
+_OURS = {"FACT_MISSING", "NOT_ARCHIVED", "PACK_NOT_EFFECTIVE", "MESSAGE_NOT_BUILT", "JOURNAL_TAMPERED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What follows from a decision: messages to queue, and what is charged and credited by them.
+
+    decision : as it was given, or a hold where its message cannot be built. stale : keys of charges that are out, ought
+    not to be, and wait for a coder.
+    """
+
+    decision: Decision
+    state: CaseState
+    messages: tuple[Message, ...]
+    charged: tuple[PreviousCharge, ...]
+    credited: frozenset[str]
+    stale: tuple[str, ...]
+
+
+def step_of(
+    record: Record,
+    decision: Decision,
+    facts: Facts | None,
+    file: File,
+    own: Sequence[Known],
+    known: Sequence[Known],
+    acts: Sequence[Act],
+    last: Ruling | None,
+    config: Config,
+    now: datetime,
+    header: Callable[[], Dataset],
+) -> Step:
+    """Return what a decision on a case makes happen.
+
+    own, known : the charges of the case, and of the whole accession. acts : what people did to the case. last : its
+    newest ruling. header : the SR's data set, read only where a charge is built, for the patient's name.
+    """
+    live = [each for each in own if each.state in LIVE]
+    try:
+        wanted = _billed(record, decision.lines, file, known, config)
+        stale, missing = _difference(wanted, live)
+        credit = _creditable(stale, decision, facts, file, acts, last, config)
+        messages = _credits(credit, record, config, now)
+        left = [each for each in stale if each not in credit]
+        if not left and missing:
+            missing = _with_demographics(missing, file, header())
+            messages += charge_messages(missing, record.sr_uid, _signed_at(record.evidence), config)
+    except (Hl7Error, FhirError) as error:
+        state: CaseState = "correction" if live else "held"
+        return Step(_not_built(decision, str(error)), state, (), (), frozenset(), ())
+    charged = missing if not left else []
+    previous = tuple(
+        PreviousCharge(each.key, each.line.code, each.subject.accession, each.line.base, "queued", record.sr_uid)
+        for each in charged
+    )
+    if left:
+        state = "correction"
+    elif decision.disposition == "release":
+        state = "charged"
+    else:
+        state = "held" if decision.disposition == "hold" else "denied"
+    return Step(
+        decision,
+        state,
+        messages,
+        previous,
+        frozenset(each.charge.key for each in credit),
+        tuple(each.charge.key for each in left),
+    )
+
+
+def _difference(wanted: Sequence[Billed], live: Sequence[Known]) -> tuple[list[Known], list[Billed]]:
+    """What is out and ought not to be, and what ought to be and is not."""
+    missing = list(wanted)
+    stale = []
+    for known in live:
+        # A charge of an earlier version of this program does not say what it billed. It is believed by code and base.
+        essence = read_billed(known.charge.billed).essence if known.charge.billed else None
+        match = next(
+            (
+                each
+                for each in missing
+                if each.essence == essence
+                or (essence is None and (each.line.code, each.line.base) == (known.charge.code, known.charge.base))
+            ),
+            None,
+        )
+        if match is None:
+            stale.append(known)
+        else:
+            missing.remove(match)
+    return stale, missing
+
+
+def _creditable(
+    stale: Sequence[Known],
+    decision: Decision,
+    facts: Facts | None,
+    file: File,
+    acts: Sequence[Act],
+    last: Ruling | None,
+    config: Config,
+) -> list[Known]:
+    """Those that a coder has said to take back; all, where the site has it done without one and the facts changed."""
+    said = {key for act in acts if act.kind in ("credit", "correct") for key in act.detail["keys"]}
+    if (
+        config.corrections == "automatic"
+        and last is not None
+        and facts is not None
+        and not {reason.code for reason in decision.reasons} & _OURS
+        # A new edition or setting is no change of a fact: whether it reaches back to what is out is for a coder.
+        and _told(last.facts, last.content["account"]) != _told(json.dumps(_plain(facts)), file.papers.account_number)
+    ):
+        return list(stale)
+    return [known for known in stale if known.charge.key in said]
+
+
+def _told(facts: str, account: str) -> tuple[dict[str, Any], str]:
+    """What the owners of the facts have told, without what the site's settings say."""
+    found = json.loads(facts)
+    payer = found.get("payer", {})
+    return {
+        **{key: value for key, value in found.items() if key != "setting"},
+        "payer": [payer.get("id"), payer.get("prior_authorization")],
+    }, account
+
+
+def _credits(credit: Sequence[Known], record: Record, config: Config, now: datetime) -> tuple[Message, ...]:
+    groups: dict[tuple[ChargeSubject, int], list[Known]] = {}
+    for known in credit:
+        if not known.charge.billed:
+            raise Hl7Error(
+                f"Charge {known.charge.key} does not say what it billed; credit it by hand at billing and withdraw it."
+            )
+        billed = read_billed(known.charge.billed)
+        groups.setdefault((billed.subject, billed.occurrence), []).append(known)
+    messages: tuple[Message, ...] = ()
+    for group in groups.values():
+        billed_lines = [read_billed(known.charge.billed) for known in group]
+        messages += charge_messages(billed_lines, record.sr_uid, now, config, credit=True)
+    return messages
+
+
+def _not_built(decision: Decision, why: str) -> Decision:
+    return held(decision, Reason("MESSAGE_NOT_BUILT", why, "message", "technologist", "hold"))
+
+
+def ruling_of(
+    snapshot: Snapshot,
+    record: Record,
+    step: Step,
+    rules: Decision,
+    facts: Facts | None,
+    file: File,
+    cause: str,
+    now: datetime,
+) -> Ruling | None:
+    """The ruling to write down; None where nothing has changed since the last one.
+
+    rules : what the rules alone say of the case by itself, for `recheck.py`.
+    """
+    last = snapshot.rulings.get(record.session)
+    plain = _plain(facts) if facts is not None else {}
+    account = file.papers.account_number
+    changed = changes(json.loads(last.facts), plain) if last is not None else []
+    if last is not None and last.content["account"] != account:
+        changed.append(f"account: {last.content['account'] or '(none)'} → {account or '(none)'}")
+    content: dict[str, Any] = {
+        **decision_to_json(step.decision),
+        "rules": {key: decision_to_json(rules)[key] for key in DECIDED},
+        "queued": [message.key for message in step.messages],
+        "changed": changed,
+        "stale": list(step.stale),
+        "strangers": list(file.strangers),
+        "physician": record.evidence.supervisor.id if record.evidence.supervisor else "",
+        "techniques": sorted({product.technique for product in record.evidence.products}),
+        "payer": file.papers.payer.id,
+        "modality": record.evidence.modality,
+        "account": account,
+    }
+    same = last is not None and last.state == step.state and _core(last.content) == _core(content)
+    if last is not None and same and last.sr_uid == record.sr_uid and not step.messages and not changed:
+        return None
+    return Ruling(
+        accession=snapshot.accession,
+        session=record.session,
+        sr_uid=record.sr_uid,
+        at=now,
+        since=last.since if same and last is not None else now,
+        state=step.state,
+        cause="; ".join(filter(None, (cause, *snapshot.causes))) or "first decision",
+        content=content,
+        facts=json.dumps(plain, sort_keys=True),
+    )
+
+
+def _core(content: dict[str, Any]) -> tuple[Any, ...]:
+    keys = ("disposition", "reasons", "lines", "proposed", "edition", "stale")
+    return tuple(json.dumps(content.get(key), sort_keys=True) for key in keys)
+
+
+def _plain(facts: Facts) -> dict[str, Any]:
+    # Charges change with what we send, which is no change of what we were told.
+    return {key: value for key, value in facts_to_json(facts).items() if key != "previous_charges"}
+
+
+def changes(before: Any, after: Any, path: str = "") -> list[str]:
+    """Return what differs between two facts objects, one line a fact: `report.status: preliminary → final`."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        found: list[str] = []
+        for key in sorted({*before, *after}):
+            found += changes(before.get(key), after.get(key), f"{path}.{key}" if path else key)
+        return found
+    return [] if before == after else [f"{path}: {_short(before)} → {_short(after)}"]
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# What is billed
+
+
+def _billed(record: Record, lines: Sequence[Line], file: File, known: Sequence[Known], config: Config) -> list[Billed]:
+    """What the lines bill; still without the patient's name, which stands in the SR alone."""
+    if not lines:
+        return []
+    # Another time is another charge with another key, so that it leaves at all.
+    occurrence = 1 + max(_times(line, known) for line in lines)
+    subject = _subject(record, file, config)
+    return [Billed(line, subject, occurrence) for line in lines]
+
+
+def _times(line: Line, known: Sequence[Known]) -> int:
+    """How often this line was charged before, in whichever session of the accession."""
+    return sum(each.charge.code == line.code and each.charge.base == line.base for each in known)
+
+
+def _with_demographics(billed: Sequence[Billed], file: File, header: Dataset) -> list[Billed]:
+    name, birth_date, sex = _demographics(file, header)
+    known = sex if sex in ("M", "F", "O") else "U"
+    return [
+        replace(
+            each,
+            subject=replace(each.subject, patient_name=name, birth_date=birth_date, sex=known),  # type: ignore[arg-type]
+        )
+        for each in billed
+    ]
+
+
+def _signed_at(evidence: Evidence) -> datetime:
+    assert evidence.attestation is not None, "nothing is released without a signature"
+    return evidence.attestation.at
+
+
+def _subject(record: Record, file: File, config: Config) -> ChargeSubject:
+    evidence, papers = record.evidence, file.papers
+    physician = evidence.supervisor.id if evidence.supervisor else ""
+    return ChargeSubject(
+        patient_id=file.patient_id,
+        patient_name="",
+        birth_date=None,
+        sex="U",
+        account_number=papers.account_number,
+        visit_number=papers.visit_number,
+        accession=evidence.accession,
+        study_instance_uid=evidence.study_uid,
+        ordering_physician_id=papers.ordering_physician_id,
+        performing_physician_id=physician,
+        attending_physician_id=physician,
+        date_of_service=day_of(evidence.study_date) or _signed_at(evidence).date(),
+        diagnoses=papers.diagnoses,
+        sending_application=config.ae_title,
+        sending_facility=config.institution_code,
+        receiving_application="",
+        receiving_facility="",
+        department=config.department,
+        location=config.location,
+        place_of_service=config.place_of_service,
+    )
+
+
+def _demographics(file: File, source: Dataset) -> tuple[str, date | None, str]:
+    merged = file.demographics
+    if merged is not None:
+        # XPN is family^given^middle^suffix^prefix, DICOM's PN has the last two the other way round.
+        family, given, middle, suffix, prefix = (*merged.name.split("^"), "", "", "", "", "")[:5]
+        name = "^".join((family.split("&")[0], given, middle, prefix, suffix)).rstrip("^")
+        return name, day_of(merged.birth_date[:8]), merged.sex
+    return (
+        str(source.get("PatientName") or ""),
+        day_of(str(source.get("PatientBirthDate") or "")),
+        str(source.get("PatientSex") or "U"),
+    )

@@ -1,0 +1,318 @@
+"""Deciding an accession: what is on file becomes decisions, and decisions become messages, in one transaction.
+
+What follows from a decision stands in `reconcile.py`. Deciding again is always harmless, and a crash anywhere is
+repaired by deciding again.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache, partial
+
+from pydicom.dataset import Dataset
+
+from dicom_io.errors import NotFound, NotReadable
+from dicom_io.evidence import Evidence, ImageReference
+from dicom_io.files.series import read_dataset
+from workstation.billing.gather_facts import decide_case, site_policy
+from workstation.billing.human_decisions import overlaid
+from workstation.billing.mpps import source_of, step_messages
+from workstation.billing.reconcile import ruling_of, step_of
+from workstation.charge import Decision, Facts, decide
+from workstation.charge.facts import PreviousCharge, day_of
+from workstation.charge.policy import Policy
+from workstation.config import Config
+from workstation.hl7.syntax import Hl7Error
+from workstation.orders.on_file import Answered, File, Filed, Merges, fold, merges_of
+from workstation.orders.sr_reports import REPORT_CLASSES, read_report
+from workstation.orders.statements import Ordered, Refused, Reported, Stated, statements_of
+from workstation.peers.commitment import taken_over
+from workstation.site import Site
+from workstation.store.casebook import CaseState, Overtaken, Received, Record, Ruling, Snapshot
+from workstation.store.journal import doubt
+from workstation.store.messages import Known, Message
+
+# Two processes may decide an accession at once; each time one of them gets on.
+_ATTEMPTS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was decided for a case, and the messages that follow; queued : keys of those that were new.
+
+    state : what the case is now. record : the SR that counts. file : what is on file for it.
+    """
+
+    record: Record
+    decision: Decision
+    state: CaseState
+    file: File
+    messages: tuple[Message, ...]
+    queued: tuple[str, ...]
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the SR says."""
+        return self.record.evidence
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """An accession read and folded: what `settle_accession` decides on."""
+
+    snapshot: Snapshot
+    stated: tuple[Stated, ...]
+    merges: Merges
+    known: tuple[Known, ...]
+
+
+def settle_accession(
+    accession: str,
+    site: Site,
+    cause: str,
+    record: Record | None = None,
+    messages: Sequence[Message] = (),
+) -> list[Settled]:
+    """Decide every case of an accession and queue what follows, durable when this returns.
+
+    record : an SR that is not in the casebook yet; it is filed in the same transaction. messages : what else is to be
+    queued with the decision, before any charge. cause : why, for the casebook, beside what was due.
+
+    Raises OutboxError when a message is in the outbox with other content.
+    """
+    policy = site_policy(site.config, site.root)
+    for _ in range(_ATTEMPTS):
+        view = read(accession, site, record)
+        settled, rulings = _plan(view, site, policy, cause)
+        wanted = (*messages, *(message for each in settled for message in each.messages))
+        try:
+            queued = site.casebook.commit(view.snapshot, rulings, wanted, site.clock(), record)
+        except Overtaken:
+            continue
+        done = []
+        for each in settled:
+            own = (*messages, *each.messages) if record and each.record.session == record.session else each.messages
+            done.append(replace(each, messages=own, queued=tuple(m.key for m in own if m.key in queued)))
+        if len(done) > 1 and any(m.concerns_money for each in settled for m in each.messages):
+            # What one session has charged or credited, another session of the accession has to know.
+            settle_accession(accession, site, cause)
+        return done
+    raise Overtaken(f"Accession {accession} was decided by others {_ATTEMPTS} times over; try again.")
+
+
+def settle_due(
+    site: Site,
+    tell: Callable[[Settled], None] = lambda settled: None,
+    failed: Callable[[str, Exception], None] | None = None,
+) -> int:
+    """Decide every accession that is due. Returns how many were decided.
+
+    failed : is told of an accession that cannot be decided, which stays due; without it the error passes through.
+    """
+    done = 0
+    for accession in site.casebook.due():
+        try:
+            found = settle_accession(accession, site, "")
+        except Exception as error:
+            if failed is None:
+                raise
+            failed(accession, error)
+            continue
+        done += 1
+        for settled in found:
+            tell(settled)
+    return done
+
+
+def withdraw(site: Site, key: str, why: str) -> None:
+    """Give up a message that waits for an operator, and decide its accession anew.
+
+    Raises OutboxError when there is no such message, or it does not wait.
+    """
+    accession = site.outbox.entry(key).message.accession
+    # Due first: whatever happens after the message is withdrawn, it is decided on.
+    site.casebook.touch(accession, f"message {key[:12]} withdrawn: {why}")
+    site.outbox.withdraw(key, site.clock(), why)
+    settle_accession(accession, site, "")
+
+
+def read(accession: str, site: Site, record: Record | None = None) -> View:
+    """Read an accession with the messages, merges and charges that concern it."""
+    snapshot = site.casebook.read(accession)
+    if record is not None and all(each.sr_uid != record.sr_uid for each in snapshot.records):
+        snapshot = replace(snapshot, records=(*snapshot.records, record))
+    zone = site.clock().tzinfo
+    assert zone is not None, "a site's clock knows its offset"
+
+    def stated(received: Iterable[Received]) -> list[Stated]:
+        found: list[Stated] = []
+        for each in received:
+            # What was taken may have become unreadable by other settings. It is kept, and read again when they change.
+            with suppress(Refused, Hl7Error):
+                # A time without an offset is of the day on which it came, in summer as in winter.
+                here = each.at.tzinfo or zone
+                found += statements_of(each.body, site.config.reading, here, _processing_id(site.config))
+        return found
+
+    book = site.casebook
+    own = [
+        each
+        for each in stated(book.messages("accession", {accession}))
+        if isinstance(each.statement, Ordered | Reported) and each.statement.accession == accession
+    ]
+    ours = {each.sr_uid for each in snapshot.records}
+    for sop_class in REPORT_CLASSES if accession else ():
+        for instance in site.archive.instances_of(sop_class, accession):
+            report = None if instance.sop_instance_uid in ours else read_report(instance, site.config.reading, zone)
+            own += [report] if report is not None else []
+    orders = [each.statement for each in own if isinstance(each.statement, Ordered)]
+    papers = site.papers.get(accession)
+    visits = {o.visit for o in orders if o.visit} | ({papers.visit_number} if papers.visit_number else set())
+    updates = stated(book.messages("visit", visits))
+    patients = {s.statement.patient_id for s in (*own, *updates) if isinstance(s.statement, Ordered | Reported)}
+    patients |= {each.evidence.patient_id for each in snapshot.records}
+    patients |= {papers.report.patient_id} if papers.report.patient_id else set()
+    accounts = {o.account for o in orders if o.account} | {papers.account_number}
+    accounts |= {getattr(each.statement, "account", "") for each in updates}
+    merges = [*stated(book.merges("patient", patients)), *stated(book.merges("account", accounts))]
+    # A message of several accessions or merges comes with all of them, and from both sides.
+    once = {(each.digest, repr(each.statement)): each for each in merges}
+    return View(snapshot, (*own, *updates), merges_of(once.values()), site.outbox.charges(accession))
+
+
+def file_of(view: View, record: Record, site: Site, policy: Policy) -> File:
+    """What is on file for a case."""
+    snapshot = view.snapshot
+    newest = site.papers.newest(snapshot.accession)
+    answered = [
+        Answered(datetime.fromisoformat(act.detail["after"]), act.place, tuple(act.detail["facts"].items()))
+        for act in snapshot.acts
+        if act.kind == "answer" and act.session == record.session
+    ]
+    day = day_of(record.evidence.study_date)
+
+    def is_procedure(code: str) -> bool:
+        entry = policy.codes.lookup(code, day) if day else None
+        return entry is not None and entry.code_class == "procedure_includes_3d"
+
+    return fold(
+        record.evidence.patient_id,
+        record.evidence.study_uid,
+        view.stated,
+        view.merges,
+        [Filed(*newest)] if newest else [],
+        answered,
+        site.config.payers,
+        is_procedure,
+    )
+
+
+def counted(records: Sequence[Record]) -> dict[str, Record]:
+    """Return the record that counts of each session, oldest session first: verified before not, then the newest."""
+    found: dict[str, Record] = {}
+    for record in records:
+        best = found.get(record.session)
+        if best is None or _weight(record) > _weight(best):
+            found[record.session] = record
+    return found
+
+
+def _weight(record: Record) -> tuple[bool, datetime, str]:
+    return record.evidence.verified, record.at, record.sr_uid
+
+
+def decide_record(
+    record: Record, view: View, site: Site, policy: Policy, previous: Sequence[PreviousCharge]
+) -> tuple[Decision, Facts | None, File]:
+    """The rules' decision for a case. previous : the charges of the accession that are not its own."""
+    file = file_of(view, record, site, policy)
+
+    def archived(image: ImageReference) -> bool:
+        try:
+            site.archive.instance(image.sop_instance_uid)
+        except NotFound:
+            return False
+        return all(taken_over(site, destination, image.sop_instance_uid) for destination in site.config.destinations)
+
+    doubted = doubt(record.evidence, site.journal, site.config.device)
+    decision, facts = decide_case(
+        record.evidence, file.papers, previous, archived, site.config, policy, file.patient_id, file.required, doubted
+    )
+    return decision, facts, file
+
+
+def own_charges(view: View, session: str, records: Sequence[Record]) -> tuple[tuple[Known, ...], tuple[Known, ...]]:
+    """Return the charges of a session, and those of the accession that are not."""
+    uids = {record.sr_uid for record in records if record.session == session}
+    own = tuple(known for known in view.known if known.charge.sr_uid in uids)
+    return own, tuple(known for known in view.known if known.charge.sr_uid not in uids)
+
+
+def previous_of(others: Sequence[Known]) -> tuple[PreviousCharge, ...]:
+    """Return charges as the facts have them."""
+    return tuple(
+        PreviousCharge(c.key, c.code, c.accession, c.base, known.state, c.sr_uid)
+        for known in others
+        for c in (known.charge,)
+    )
+
+
+# The plan
+
+
+def _plan(view: View, site: Site, policy: Policy, cause: str) -> tuple[list[Settled], list[Ruling]]:
+    settled: list[Settled] = []
+    rulings: list[Ruling] = []
+    records = view.snapshot.records
+    fresh: list[PreviousCharge] = []
+    gone: set[str] = set()
+    for session, record in counted(records).items():
+        own, others = own_charges(view, session, records)
+        previous = [
+            replace(charge, state="credited") if charge.key in gone else charge for charge in previous_of(others)
+        ]
+        decision, facts, file = decide_record(record, view, site, policy, [*previous, *fresh])
+        final = overlaid(decision, facts, session, view.known, view.snapshot.acts)
+        acts = [act for act in view.snapshot.acts if act.session == session]
+        header = cache(partial(read_dataset, str(site.root / record.path)))
+        step = step_of(
+            record,
+            final,
+            facts,
+            file,
+            own,
+            view.known,
+            acts,
+            view.snapshot.rulings.get(session),
+            site.config,
+            site.clock(),
+            header,
+        )
+        fresh += step.charged
+        gone |= step.credited
+        told = step_messages(
+            record,
+            step.decision,
+            step.state,
+            site.config,
+            lambda key: bool(site.outbox.find(key)),
+            header,
+            lambda header: _source(header, site),
+        )
+        settled.append(Settled(record, step.decision, step.state, file, (*told, *step.messages), ()))
+        rules = decide(replace(facts, previous_charges=()), policy) if facts is not None else decision
+        ruling = ruling_of(view.snapshot, record, step, rules, facts, file, cause, site.clock())
+        if ruling is not None:
+            rulings.append(ruling)
+    return settled, rulings
+
+
+def _source(header: Dataset, site: Site) -> Dataset | None:
+    with suppress(NotFound, NotReadable):
+        return read_dataset(site.archive.instance(source_of(header)).path)
+    return None
+
+
+def _processing_id(config: Config) -> str:
+    return config.listener.processing_id if config.listener is not None else "P"

@@ -1,0 +1,78 @@
+"""The `workstation` command. Exit 0: done; 1: refused, with the reason on stderr; 2: misuse."""
+
+import sys
+
+import typer
+
+from workstation.cli import charge, desktop, outbox, peers, pictures, record, run, serve, storage
+from workstation.cli.shared import root, take_root
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="An independent 3D workstation: DICOM series to 3D pictures, a DICOM SR and the 76376 / 76377 charge.\n\n"
+    "Not cleared for diagnosis.",
+)
+app.callback()(take_root)
+# A file of verbs is added here; `--help` lists them in this order.
+for verbs in (pictures, run, record, charge, outbox, serve, peers, storage, desktop):
+    verbs.add_to(app)
+
+
+_DAMAGED = (
+    " It is damaged. Stop everything that uses it and put its newest backup in its place. Without one, move it away and"
+    " run `workstation storage rebuild-index`: the index comes again from the files; cases and outbox are gone."
+)
+
+
+def main() -> None:
+    """Entry point: our own errors become one sentence and exit 1; a traceback is a defect of ours."""
+    try:
+        app()
+    except Exception as error:
+        from workstation.store.outbox import DatabaseFailed
+
+        if isinstance(error, DatabaseFailed):
+            # Without the statement and its values, which may be a patient's.
+            said = str(error.orig)
+            advice = _DAMAGED if "not a database" in said or "malformed" in said else ""
+            typer.echo(f"error: the database {root() / 'workstation.db'}: {said}.{advice}", err=True)
+        elif isinstance(error, _our_errors()):
+            typer.echo(f"error: {error}", err=True)
+        else:
+            raise
+        sys.exit(1)
+
+
+def _our_errors() -> tuple[type[Exception], ...]:
+    """Every error whose message is meant for people. Looked up only when one comes: imports take time."""
+    from dicom_io.errors import DicomIOError
+    from dicom_io.uids import UidError
+    from render.annotate import AnnotationError
+    from render.draw import DrawError
+    from render.geometry import GeometryError
+    from render.recipe import RecipeError
+    from workstation.billing.fhir import FhirError
+    from workstation.case import CaseError
+    from workstation.charge import FactsError, PolicyError
+    from workstation.charge.cms import EditsError
+    from workstation.charge.codes import CodesError
+    from workstation.cli.demo import DemoError
+    from workstation.coder.work_list import WorkError
+    from workstation.config import ConfigError
+    from workstation.export.inspect import NothingFound
+    from workstation.export.movies import VideoError
+    from workstation.export.volume_files import ExportError
+    from workstation.hl7.syntax import Hl7Error
+    from workstation.peers.known import PeersError
+    from workstation.people import PeopleError
+    from workstation.store.messages import OutboxError
+    from workstation.store.papers import PapersError
+
+    return (
+        DicomIOError, UidError, AnnotationError, DrawError, GeometryError, RecipeError, CaseError, CodesError,
+        FactsError, PolicyError, ConfigError, DemoError, ExportError, Hl7Error, NothingFound, OutboxError, PapersError,
+        VideoError, OSError, EditsError, FhirError, PeopleError, PeersError, WorkError,
+    )  # fmt: skip

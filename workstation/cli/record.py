@@ -1,0 +1,100 @@
+"""The commands about a record: `verify`, `explain`, `report`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from workstation.cli.shared import Json, example, exporting, progress_bar, root, show
+from workstation.text_table import table
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(verify)
+    app.command()(explain)
+    app.command()(report)
+
+
+@example("workstation verify SR.dcm")
+def verify(
+    sr: Annotated[str, typer.Argument(metavar="SR", help="A 3D post-processing SR of ours: a file, or its UID.")],
+    archive: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The state folder whose archive and journal are asked.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the source images lie, instead of an archive.")
+    ] = None,
+    authority: Annotated[
+        Path | None, typer.Option(metavar="PEM", help="Certificate of who has to have certified the signature.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check what an SR says: seal, journal, sources, and every picture made again. Exit 0 only when all agree."""
+    from dataclasses import asdict
+
+    from dicom_io.sr.signatures import load_authority
+    from workstation.export.inspect import sr_file
+    from workstation.records.verify import verify as checks_of
+    from workstation.site import open_site
+
+    if archive and folder:
+        raise typer.BadParameter("say where the sources are: either --archive or --folder", param_hint="--folder")
+    place = archive.expanduser() if archive else root()
+    trusted = load_authority(authority) if authority else None
+    checks = list(checks_of(sr_file(sr, place), folder or open_site(place), progress_bar(), trusted))
+    said = {True: "agrees", False: "DIFFERENT", None: "not checked"}
+    text = table([[check.what, said[check.agrees], check.why] for check in checks], ["what", "result", "why"])
+    show(as_json, [asdict(check) for check in checks], text)
+    if any(check.agrees is False for check in checks):
+        raise typer.Exit(1)
+
+
+@example("workstation explain SR.dcm")
+def explain(
+    sr: Annotated[str, typer.Argument(metavar="SR", help="A 3D post-processing SR of ours: a file, or its UID.")],
+    as_json: Json = False,
+) -> None:
+    """Say in plain words how each picture of an SR came about, who did what, and who answers for it."""
+    from pydantic import TypeAdapter
+
+    from dicom_io.evidence import Evidence
+    from workstation.export.inspect import sr_file
+    from workstation.records.explain import explain as in_words
+    from workstation.records.verify import opened
+
+    _, _, evidence = opened(sr_file(sr, root()))
+    show(as_json, TypeAdapter(Evidence).dump_python(evidence, mode="json"), in_words(evidence))
+
+
+@example("workstation report SR.dcm -o report.pdf")
+def report(
+    sr: Annotated[str, typer.Argument(metavar="SR", help="A 3D post-processing SR of ours: a file, or its UID.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The PDF file.")],
+    folder: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where pictures and report lie, if not in the archive.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Print an SR as PDF: patient, findings, key pictures, measurements, attestation, signatures, provenance."""
+    from dicom_io.archive import Archive
+    from dicom_io.files.series import read_instance
+    from workstation.export.inspect import sr_file
+    from workstation.records.pdf import print_report
+    from workstation.records.pdf_contents import key_pictures, report_for
+    from workstation.records.verify import opened, signatures_of
+
+    file = sr_file(sr, root())
+    _, header, evidence = opened(file)
+    place = folder or Archive(root())
+    told = report_for(evidence, place)
+    shown = key_pictures(evidence, told.key_images if told else (), place)
+    lines = [
+        f"Digitally signed by {one.subject}, {one.at}; {'valid' if one.holds else 'NOT VALID: it was changed'}. "
+        f"Certificate sha256 {one.fingerprint}."
+        for one in signatures_of(header) or ()
+    ]
+    with exporting([read_instance(file)], output):
+        print_report(evidence, header, told, shown, lines, output)
+    result = {"file": str(output), "pictures": [each.title for each in shown], "signed_report": told is not None}
+    show(as_json, result, f"{output}: {len(shown)} pictures, {'with' if told else 'without'} a signed report")

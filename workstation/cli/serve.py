@@ -1,0 +1,57 @@
+"""`workstation serve` and `workstation doctor`."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from workstation.cli.shared import Json, ae_title, example, root, show
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(serve)
+    app.command()(doctor)
+
+
+@example("workstation serve --port 11112 -aet WORKSTATION")
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; the settings' by default.")] = None,
+    port: Annotated[int | None, typer.Option(help="0 lets the system choose.", min=0, max=65535)] = None,
+    ae_title: Annotated[str | None, typer.Option("-aet", help="Our AE title.", callback=ae_title)] = None,
+    interval_s: Annotated[float, typer.Option(help="Pause between two tries of the outbox.", min=0.1)] = 10.0,
+    hl7_port: Annotated[
+        int | None, typer.Option(help="Where to listen for HL7; the settings' port by default.", min=0, max=65535)
+    ] = None,
+    monitor_port: Annotated[
+        int | None, typer.Option(help="Where health and metrics are, on this machine alone.", min=0, max=65535)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Receive DICOM and HL7, decide, and deliver the outbox until SIGTERM or Ctrl-C."""
+    from workstation.serve import preflight
+    from workstation.serve.supervisor import serve as serve_until_stopped
+    from workstation.site import open_site
+
+    site = open_site(root())
+    for words in preflight.check(site):
+        typer.echo(f"warning: {words}", err=True)
+    serve_until_stopped(
+        site,
+        host,
+        port,
+        ae_title,
+        interval_s,
+        lambda event: typer.echo(json.dumps(event) if as_json else " ".join(f"{k}={v}" for k, v in event.items())),
+        hl7_port,
+        monitor_port,
+    )
+
+
+@example("workstation doctor")
+def doctor(as_json: Json = False) -> None:
+    """Show what this machine has (cores, memory, disk, OpenGL, peers) and what is missing."""
+    from workstation.cli.doctor import examine
+
+    found = examine(root())
+    show(as_json, found, "\n".join(f"{key:20} {value}" for key, value in found.items()))

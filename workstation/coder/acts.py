@@ -1,0 +1,245 @@
+"""What a person may do with a case, and who may: release, deny, credit, correct, answer, note.
+
+Everything that is done is written into the casebook with the person and the reason before anything follows from it.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from workstation.billing.human_decisions import RELEASABLE, basis_of
+from workstation.billing.reconcile import LIVE
+from workstation.billing.settle import Settled, read, settle_accession
+from workstation.charge import Reason
+from workstation.charge.cms_imports import units_allowed
+from workstation.coder.work_list import WorkError, find, member
+from workstation.config import Member
+from workstation.site import Site
+from workstation.store.casebook import Act, ActKind, Ruling
+from workstation.store.messages import Known
+from workstation.transports.folder import write_file
+
+Role = Literal["coder", "physician", "technologist", "compliance"]
+
+# Which answer a member of the staff may give, and what kind of value it is. What a physician states nobody else can:
+# what the report says, why 3D was done without an order, and whether an independent workstation was required. That a
+# physician supervised is stated in a signed SR, and by no answer at all.
+_BOOL, _WORD, _WORDS = "true or false", "one word", "words parted by commas"
+ANSWERS: dict[str, tuple[str, frozenset[Role]]] = {
+    "payer.prior_authorization": (_WORD, frozenset({"coder", "technologist"})),
+    "diagnoses": (_WORDS, frozenset({"coder"})),
+    "base_procedures": (_WORD, frozenset({"coder"})),
+    "order.three_d_ordered": (_BOOL, frozenset({"coder", "technologist"})),
+    "order.urgent_documented": (_BOOL, frozenset({"coder", "physician"})),
+    "order.radiologist_rationale": (_BOOL, frozenset({"physician"})),
+    "report.three_d_findings": (_BOOL, frozenset({"physician"})),
+    "report.workstation_statement": (_BOOL, frozenset({"physician"})),
+    "report.medical_necessity": (_BOOL, frozenset({"physician"})),
+    "report.clinical_utility": (_BOOL, frozenset({"physician"})),
+    "independent_workstation_required": (_BOOL, frozenset({"physician"})),
+}
+_MAY: dict[ActKind, frozenset[Role]] = {
+    "release": frozenset({"coder"}),
+    "deny": frozenset({"coder", "compliance"}),
+    "reopen": frozenset({"coder", "compliance"}),
+    "credit": frozenset({"coder", "compliance"}),
+    "correct": frozenset({"coder"}),
+    "note": frozenset({"coder", "compliance", "physician", "technologist"}),
+}
+_DOCUMENTS = "documents"
+
+
+def release(site: Site, word: str, by: str, why: str) -> list[Settled]:
+    """A coder releases a hold that is a matter of judgement; what is proposed is charged.
+
+    Raises WorkError when it is not held, or waits for something that a coder cannot decide.
+    """
+    who, ruling = _who(site, by, "release", why), _fresh(site, word)
+    content = ruling.content
+    if ruling.state != "held":
+        raise WorkError(f"{word}: the case is {ruling.state}, not held; there is nothing to release.")
+    beyond = [each for each in content["explanations"] if each["code"] not in RELEASABLE]
+    if beyond:
+        listed = "; ".join(f"{each['code']} (can be resolved by: {each['resolver']})" for each in beyond)
+        raise WorkError(f"{word}: a coder cannot decide {listed}. Nothing was released.")
+    if not content["proposed"]:
+        raise WorkError(f"{word}: it cannot be told what would be charged; nothing was released.")
+    _check_units(site, content["proposed"], ruling)
+    facts = json.loads(ruling.facts)
+    answered = [
+        [each["code"], basis_of(Reason(each["code"], "", each["fact"], "coder", "hold"), facts)]
+        for each in content["explanations"]
+    ]
+    earlier = _last_release(site, ruling)
+    return _do(site, ruling, who, "release", why, {"answered": [*earlier, *answered]})
+
+
+def deny(site: Site, word: str, by: str, why: str) -> list[Settled]:
+    """A coder decides that a held case is never charged.
+
+    Raises WorkError when a charge of it is out: that is credited.
+    """
+    who, ruling = _who(site, by, "deny", why), _fresh(site, word)
+    if ruling.state not in ("held", "denied"):
+        raise WorkError(f"{word}: a charge of this case is out; use `workstation charge credit`.")
+    return _do(site, ruling, who, "deny", why, {})
+
+
+def reopen(site: Site, word: str, by: str, why: str) -> list[Settled]:
+    """Take back what was decided by hand: the rules decide again.
+
+    Raises WorkError when nothing was decided by hand.
+    """
+    who, ruling = _who(site, by, "reopen", why), _fresh(site, word)
+    if not any(act.kind in ("release", "deny", "credit") for act in site.casebook.acts(ruling.session)):
+        raise WorkError(f"{word}: nothing was decided by hand; the rules decide already.")
+    return _do(site, ruling, who, "reopen", why, {})
+
+
+def answer(site: Site, word: str, by: str, why: str, stated: Sequence[str], document: Path) -> list[Settled]:
+    """Answer a hold with a document: facts as `path=value`, and the file that bears them out, which is kept.
+
+    Raises WorkError when this person may not state the fact, or the value cannot be.
+    """
+    who = member(site, by)
+    facts = dict(_fact(each, who) for each in stated)
+    if not facts:
+        raise WorkError("An answer states at least one fact, as path=value.")
+    _said(why)
+    ruling = _fresh(site, word)
+    try:
+        content = document.read_bytes()
+    except OSError as error:
+        raise WorkError(f"{document}: cannot be read ({error.strerror}); an answer needs its document.") from None
+    if not content:
+        raise WorkError(f"{document}: the file is empty; an answer needs its document.")
+    digest = hashlib.sha256(content).hexdigest()
+    folder = site.root / _DOCUMENTS
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder, f"{digest}{document.suffix}", content)
+    # The sender's clock may be ahead of ours; an answer is later than all that was known when it was given.
+    known = [each.stated_at for each in read(ruling.accession, site).stated]
+    after = max([site.clock(), *known]).isoformat()
+    detail = {"facts": facts, "document": document.name, "sha256": digest, "after": after}
+    return _do(site, ruling, who, "answer", why, detail)
+
+
+def credit(site: Site, word: str, by: str, why: str) -> list[Settled]:
+    """Take back every charge of a case that is out, and charge it no more until it is reopened.
+
+    Raises WorkError when nothing is out.
+    """
+    who, ruling = _who(site, by, "credit", why), _fresh(site, word)
+    keys = [known.charge.key for known in _own(site, ruling) if known.state in LIVE]
+    if not keys:
+        raise WorkError(f"{word}: no charge of this case is out; there is nothing to credit.")
+    return _do(site, ruling, who, "credit", why, {"keys": keys})
+
+
+def correct(site: Site, word: str, by: str, why: str) -> list[Settled]:
+    """Take back what is out and no longer borne by the facts, and charge what they bear now, if anything.
+
+    Raises WorkError when no correction is due.
+    """
+    who, ruling = _who(site, by, "correct", why), _fresh(site, word)
+    if ruling.state != "correction" or not ruling.content["stale"]:
+        raise WorkError(f"{word}: what is out is what the facts bear; no correction is due.")
+    return _do(site, ruling, who, "correct", why, {"keys": ruling.content["stale"]})
+
+
+def note(site: Site, word: str, by: str, why: str) -> list[Settled]:
+    """Write a note into the case. Nothing follows from it."""
+    who, ruling = _who(site, by, "note", why), _fresh(site, word)
+    return _do(site, ruling, who, "note", why, {})
+
+
+def payer_denied(site: Site, word: str, by: str, why: str) -> list[Settled]:
+    """Record that the payer turned the charges of a case down. A coder then decides whether it is charged again.
+
+    Raises WorkError when nothing is out.
+    """
+    who, ruling = _who(site, by, "release", why), _fresh(site, word)
+    out = [known for known in _own(site, ruling) if known.state in ("sent", "acknowledged")]
+    if not out:
+        raise WorkError(f"{word}: no charge of this case has been sent; the payer cannot have seen it.")
+    # Due first: whatever happens after the denial is recorded, it is decided on.
+    site.casebook.touch(ruling.accession, f"denied by the payer, {who.id}")
+    for known in out:
+        site.outbox.record_charge(known.charge.key, "denied", site.clock(), f"{who.id}: {why}")
+    return _do(site, ruling, who, "note", f"denied by the payer: {why}", {})
+
+
+def _who(site: Site, by: str, kind: ActKind, why: str) -> Member:
+    who = member(site, by)
+    if who.role not in _MAY[kind]:
+        raise WorkError(f"{by} is a {who.role}; to {kind} takes a {' or '.join(sorted(_MAY[kind]))}. Nothing was done.")
+    _said(why)
+    return who
+
+
+def _said(why: str) -> None:
+    if not why.strip():
+        raise WorkError("Say why; an act without a reason is not written down, and so not done.")
+
+
+def _fresh(site: Site, word: str) -> Ruling:
+    """The case as it is now, with everything decided that was due."""
+    ruling = find(site, word)
+    settle_accession(ruling.accession, site, "")
+    return site.casebook.newest_of(ruling.session) or ruling
+
+
+def _own(site: Site, ruling: Ruling) -> list[Known]:
+    uids = {record.sr_uid for record in site.casebook.records_of(ruling.session)}
+    return [known for known in site.outbox.charges(ruling.accession) if known.charge.sr_uid in uids]
+
+
+def _do(site: Site, ruling: Ruling, who: Member, kind: ActKind, why: str, detail: dict[str, Any]) -> list[Settled]:
+    site.casebook.act(ruling.session, ruling.accession, site.clock(), who.id, who.role, kind, why, detail)
+    settled = settle_accession(ruling.accession, site, "")
+    return [each for each in settled if each.record.session == ruling.session]
+
+
+def _last_release(site: Site, ruling: Ruling) -> list[list[str]]:
+    """What was answered before and still stands: a second release adds to the first."""
+    acts: tuple[Act, ...] = site.casebook.acts(ruling.session)
+    decisive = [act for act in acts if act.kind in ("release", "deny", "reopen", "credit")]
+    if not decisive or decisive[-1].kind != "release":
+        return []
+    found: list[list[str]] = decisive[-1].detail["answered"]
+    return found
+
+
+def _check_units(site: Site, lines: Sequence[dict[str, Any]], ruling: Ruling) -> None:
+    """No release goes over the units that the site's MUE file allows for a code on a day."""
+    day = json.loads(ruling.facts).get("date_of_service", "")
+    one_each = {(line["code"], line["base"], line["entity"]): line["units"] for line in lines}
+    for code in {line["code"] for line in lines}:
+        for entity in {line["entity"] for line in lines}:
+            units = sum(n for (c, _, e), n in one_each.items() if (c, e) == (code, entity))
+            most = units_allowed(site.root, code, day)
+            if most is not None and units > most:
+                raise WorkError(
+                    f"{units} units of {code} would be charged; the MUE file allows {most} on {day}. Nothing was done."
+                )
+
+
+def _fact(text: str, who: Member) -> tuple[str, Any]:
+    path, equals, value = text.partition("=")
+    if not equals or path not in ANSWERS:
+        raise WorkError(f"{path}: no answer states this; one of {', '.join(ANSWERS)}, as path=value.")
+    kind, roles = ANSWERS[path]
+    if who.role not in roles:
+        raise WorkError(
+            f"{path}: only a {' or '.join(sorted(roles))} can state this; {who.id} is a {who.role}. Nothing was filed."
+        )
+    if kind == _BOOL:
+        if value not in ("true", "false"):
+            raise WorkError(f"{path}: {value!r} is not true or false.")
+        return path, value == "true"
+    words = value.split(",") if kind == _WORDS else [value]
+    if not all(word and word == word.strip() and word.isprintable() and " " not in word for word in words):
+        raise WorkError(f"{path}: {value!r} is not {kind}.")
+    return path, words if kind == _WORDS else value

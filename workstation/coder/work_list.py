@@ -1,0 +1,112 @@
+"""The coder's work list: every case with its state, its reasons, its age and who can resolve it."""
+
+import getpass
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from workstation.billing.reconcile import LIVE
+from workstation.billing.settle import settle_accession
+from workstation.config import Member
+from workstation.site import Site
+from workstation.store.casebook import Ruling
+from workstation.store.messages import Known
+
+
+class WorkError(ValueError):
+    """An act that is refused. The message says who may do it, or what has to be there first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One case on the list.
+
+    state : held, denied, correction; of what is charged, queued, sent, acknowledged, operator or credited.
+    reasons : codes. who : who can resolve them. since : since when it has been so. age_days : whole days since then.
+    """
+
+    accession: str
+    session: str
+    sr_uid: str
+    state: str
+    code: str
+    reasons: tuple[str, ...]
+    who: tuple[str, ...]
+    since: datetime
+    age_days: int
+    ruling: Ruling
+
+
+def member(site: Site, identity: str) -> Member:
+    """Return the member of the staff, if the account that asks may act for them.
+
+    Raises WorkError when there is none, or another account than theirs asks.
+    """
+    found = next((each for each in site.config.people if each.id == identity), None)
+    if found is None:
+        raise WorkError(f"Nobody of the settings' people has the id {identity!r}; add them to config.toml.")
+    account = getpass.getuser()
+    if found.login and found.login != account:
+        raise WorkError(f"{identity} acts from the account {found.login!r}; this is {account!r}. Nothing was done.")
+    return found
+
+
+def items(site: Site) -> tuple[Item, ...]:
+    """Return every case, the oldest first."""
+    by_session: dict[str, list[Known]] = {}
+    sessions = site.casebook.sessions_by_sr()
+    for known in site.outbox.charges():
+        by_session.setdefault(sessions.get(known.charge.sr_uid, ""), []).append(known)
+    now = site.clock()
+    found = [_item(ruling, by_session.get(ruling.session, []), now) for ruling in site.casebook.newest()]
+    return tuple(sorted(found, key=lambda item: (item.since, item.accession, item.session)))
+
+
+def _item(ruling: Ruling, own: Sequence[Known], now: datetime) -> Item:
+    content = ruling.content
+    reasons = tuple(content["reasons"])
+    who = tuple(dict.fromkeys(each["resolver"] for each in content["explanations"]))
+    live = [known for known in own if known.state in LIVE]
+    state: str = ruling.state
+    lines = content["lines"] or content["proposed"]
+    if state == "charged" and live:
+        waits = any(known.message_state == "operator" for known in live)
+        state = "operator" if waits else live[-1].state
+        reasons, who = ((), ()) if not waits else (("MESSAGE_WAITS",), ("operator",))
+    elif state == "correction":
+        reasons, who = ("CORRECTION_DUE", *reasons), tuple(dict.fromkeys(("coder", *who)))
+    elif state == "denied" and "CREDITED_BY_CODER" in reasons:
+        state = "credited"
+    codes = dict.fromkeys([known.charge.code for known in live] or [line["code"] for line in lines])
+    return Item(
+        ruling.accession,
+        ruling.session,
+        ruling.sr_uid,
+        state,
+        ", ".join(codes),
+        reasons,
+        who,
+        ruling.since,
+        max((now - ruling.since).days, 0),
+        ruling,
+    )
+
+
+def find(site: Site, word: str) -> Ruling:
+    """Return the newest ruling of the one case that an accession, a session or an SR's UID names.
+
+    Raises WorkError when it names none, or several.
+    """
+    named = site.casebook.sessions(word)
+    if not named:
+        raise WorkError(f"{word}: no case has this accession, session or SR; `workstation charge list` shows all.")
+    if len(named) > 1:
+        listed = ", ".join(session for session, _ in named)
+        raise WorkError(f"{word}: there are {len(named)} cases; name one of the sessions {listed}.")
+    session, accession = named[0]
+    newest = site.casebook.newest_of(session)
+    if newest is None:
+        settle_accession(accession, site, "asked for")
+        newest = site.casebook.newest_of(session)
+    assert newest is not None, "a record that was settled has a ruling"
+    return newest

@@ -1,0 +1,341 @@
+"""What hands do in the panes: every gesture becomes an edit of the session's screen."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+from PySide6.QtCore import QObject, QPointF, Qt, QTimer
+from PySide6.QtGui import QMouseEvent
+
+from render import Piece, Scissors, Volume, Window
+from render.geometry import Box, Vector, vector
+from render.pick import first_seen, visible_from
+from render.recipe import Solid, VolumeRendering
+from workstation.desktop.language import tr
+from workstation.desktop.model import edits
+from workstation.desktop.model.measuring import Measuring
+from workstation.desktop.model.screen import (
+    CUT_AWAY,
+    OTHERS,
+    POINTS,
+    Measure,
+    MeasureKind,
+    PaneName,
+    Screen,
+    is_slice,
+    main_pane,
+    offset_of,
+    plane_name,
+    recipe_of,
+)
+from workstation.desktop.model.session import Session
+from workstation.desktop.pane import Pane
+
+_TURN_DEG = 0.4  # for each point of the mouse
+_STILL_MS = 120  # a wheel that has not moved for so long is still
+_SLAB_STEP_MM = 5.0
+_CURVE_STEP_DEG = 5.0
+_EDGE_PX = 12.0  # how near to an edge of the crop box a hand has it
+_LASSO_PX = 4.0  # between corners of what scissors cut
+_RIM_VOXELS = 1
+
+
+class EditedPanes(Protocol):
+    """What gestures need of the viewer: its panes, the tool in hand, and ways to edit the screen of its session.
+
+    under : the pane under the mouse. whole_box : the box that crops nothing away, LPS mm.
+    """
+
+    session: Session
+    measuring: Measuring
+    tool: str
+    under: PaneName
+    panes: dict[PaneName, Pane]
+
+    @property
+    def whole_box(self) -> Box: ...
+    def do(self, edit: Callable[..., Screen], *arguments: Any, moving: bool = False) -> None: ...
+    def try_to(self, edit: Callable[..., Screen], *arguments: Any) -> None: ...
+    def refresh(self, moving: bool = False) -> None: ...
+    def say(self, sentence: str) -> None: ...
+    def show_overlay(self, name: PaneName) -> None: ...
+    def one_or_four(self, name: PaneName | None = None) -> None: ...
+    def thicken(self, by_mm: float, name: PaneName | None = None) -> None: ...
+    def volume_of(self, name: PaneName) -> Volume | None: ...
+    def index_of(self, place_mm: Vector) -> tuple[int, int, int]: ...
+
+
+class Gestures(QObject):
+    """points : the places of a measure that is not finished, LPS mm."""
+
+    def __init__(self, viewer: EditedPanes, buttons: dict[str, str], parent: QObject) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._buttons = {Qt.MouseButton.MiddleButton: buttons["middle"], Qt.MouseButton.RightButton: buttons["right"]}
+        self.points: list[Vector] = []
+        self._drag: tuple[PaneName, str, QPointF] | None = None
+        self._edge: tuple[int, bool] | None = None
+        for pane in viewer.panes.values():
+            pane.pressed.connect(self._pressed)
+            pane.moved.connect(self._moved)
+            pane.released.connect(self._released)
+            pane.turned.connect(self._wheel)
+            pane.doubled.connect(self._doubled)
+        self._still = QTimer(self)
+        self._still.setSingleShot(True)
+        self._still.setInterval(_STILL_MS)
+        self._still.timeout.connect(self._settled)
+
+    # ------------------------------------------------------------------------------------------------ the mouse
+
+    def _pressed(self, name: PaneName, event: QMouseEvent) -> None:
+        viewer = self._viewer
+        viewer.under, pane = name, viewer.panes[name]
+        left = event.button() == Qt.MouseButton.LeftButton
+        what = viewer.tool if left else self._buttons.get(event.button(), viewer.tool)
+        if left and self._clicked(what, name, pane, event):
+            return
+        what = self._meant(what, name, event)
+        if what == "scissors":
+            pane.lasso = [event.position()]
+        elif what == "crop":
+            self._edge = self._edge_near(name, event.position())
+            if self._edge is None:
+                return
+        viewer.session.begin()
+        self._drag = (name, what, event.position())
+
+    def _clicked(self, what: str, name: PaneName, pane: Pane, event: QMouseEvent) -> bool:
+        """What a click does by itself. Returns whether that was all."""
+        shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        place = self._place(name, event.position())
+        if what in POINTS and is_slice(name):
+            if place is not None and name not in OTHERS:
+                self._add_point(name, place)
+            return True
+        if what == "path" and place is not None and name != "curved":
+            self._viewer.do(edits.path_added, place)
+            return True
+        if what == "piece" and place is not None and name not in OTHERS:
+            self._cut_piece(place, shift)
+            return True
+        if what == "crosshair" and place is not None:
+            self._viewer.do(edits.at_cursor, place)
+            return main_pane(name) == "solid"
+        return False
+
+    def _meant(self, what: str, name: PaneName, event: QMouseEvent) -> str:
+        """What a drag with a tool does in that pane."""
+        shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
+        if name in OTHERS and what == "pan" and shift:
+            return "align"
+        if name == "curved":
+            return "window" if what == "window" else "swivel"
+        if main_pane(name) == "solid" and (what not in ("pan", "zoom", "window", "scissors") or name in OTHERS):
+            return what if what in ("pan", "zoom") else "turn"
+        if name == "solid" and what == "window" and not shift:
+            return "turn"
+        return "pan" if what == "scissors" and name != "solid" else what
+
+    def _place(self, name: PaneName, at: QPointF) -> Vector | None:
+        """LPS mm in this volume of what is under the mouse; in 3D the surface that is seen."""
+        pane, screen = self._viewer.panes[name], self._viewer.session.screen
+        if is_slice(name):
+            place = pane.place(at)
+        elif main_pane(name) == "solid":
+            place = self._surface(name, at)
+        else:
+            return None
+        return None if place is None else _moved(place, offset_of(screen, name), -1.0)
+
+    def _surface(self, name: PaneName, at: QPointF) -> Vector | None:
+        pane, volume = self._viewer.panes[name], self._viewer.volume_of(name)
+        recipe = recipe_of(self._viewer.session.screen, name, pane.rows, pane.columns)
+        if volume is None or not isinstance(recipe, Solid):
+            return None
+        row, column = pane.pixel(at)
+        found = first_seen(volume, recipe, row, column)
+        if found is None:
+            self._viewer.say(tr("There is nothing to be seen at that place."))
+        return found
+
+    def _moved(self, name: PaneName, event: QMouseEvent) -> None:
+        if self._drag is None:
+            self._viewer.under = name
+            return
+        start, what, last = self._drag
+        at = event.position()
+        self._drag = (start, what, at)
+        self._dragged(start, what, last, at)
+
+    def _dragged(self, name: PaneName, what: str, last: QPointF, at: QPointF) -> None:
+        viewer, pane = self._viewer, self._viewer.panes[name]
+        dx, dy, mm = at.x() - last.x(), at.y() - last.y(), pane.mm_per_point()
+        if what == "turn":
+            viewer.do(edits.rotated, dx * _TURN_DEG, dy * _TURN_DEG, moving=True)
+        elif what == "swivel":
+            viewer.do(edits.curve_turned, dx * _TURN_DEG, moving=True)
+        elif what == "pan":
+            viewer.do(edits.panned, name, dx * mm, dy * mm, moving=True)
+        elif what == "align":
+            viewer.do(edits.other_moved, name, dx * mm, dy * mm, moving=True)
+        elif what == "zoom":
+            viewer.do(edits.zoomed, name, math.exp(-dy * 0.01), moving=True)
+        elif what == "window" and name == "solid":
+            viewer.do(edits.shifted, dy, moving=True)
+        elif what == "window":
+            self._drag_window(dx, dy)
+        elif what == "crosshair" and is_slice(name):
+            place = self._place(name, at)
+            if place is not None:
+                viewer.do(edits.at_cursor, place, moving=True)
+        elif what == "tilt" and is_slice(name) and pane.plane is not None:
+            self._drag_tilt(name, pane, last, at)
+        elif what == "scissors":
+            if math.hypot(at.x() - pane.lasso[-1].x(), at.y() - pane.lasso[-1].y()) >= _LASSO_PX:
+                pane.lasso.append(at)
+                pane.update()
+        elif what == "crop":
+            self._drag_crop(name, at)
+
+    def _drag_window(self, dx: float, dy: float) -> None:
+        window = self._viewer.session.screen.window
+        pace = max(window.width, 50.0) / 300.0
+        wider = Window(window.centre - dy * pace, max(window.width + dx * pace, 1.0))
+        self._viewer.do(edits.windowed, wider, moving=True)
+
+    def _drag_tilt(self, name: PaneName, pane: Pane, last: QPointF, at: QPointF) -> None:
+        screen = self._viewer.session.screen
+        centre = pane.on_widget(_moved(screen.cursor_mm, offset_of(screen, name), 1.0))
+        before = math.atan2(last.y() - centre.y(), last.x() - centre.x())
+        after = math.atan2(at.y() - centre.y(), at.x() - centre.x())
+        turn = (math.degrees(after - before) + 180.0) % 360.0 - 180.0
+        self._viewer.do(edits.tilted, plane_name(name), turn, moving=True)
+
+    def _released(self, name: PaneName, event: QMouseEvent) -> None:
+        if self._drag is None:
+            return
+        start, what, _ = self._drag
+        self._drag, self._edge = None, None
+        if what == "scissors":
+            self._cut_outline(self._viewer.panes[start], bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+        self._viewer.session.end()
+        self._viewer.refresh()
+
+    def _doubled(self, name: PaneName, event: QMouseEvent) -> None:
+        viewer = self._viewer
+        if viewer.tool == "polygon" and self.points and is_slice(name):
+            self._finish_measure(name)
+        elif viewer.tool == "path":
+            viewer.do(edits.laid_out, "curved")
+        elif viewer.tool not in POINTS:
+            viewer.one_or_four(name)
+
+    # ------------------------------------------------------------------------------------------------ the wheel
+
+    def _wheel(self, name: PaneName, delta: int, modifiers: Qt.KeyboardModifier) -> None:
+        steps, viewer = delta / 120.0, self._viewer
+        viewer.under = name
+        if modifiers & Qt.KeyboardModifier.ControlModifier and main_pane(name) != "solid":
+            viewer.thicken(steps * _SLAB_STEP_MM, name)
+        elif main_pane(name) == "solid":
+            self._glide(edits.zoomed, name, 1.1**steps)
+        elif name == "curved":
+            self._glide(edits.curve_turned, steps * _CURVE_STEP_DEG)
+        else:
+            self._glide(edits.scrolled, plane_name(name), -steps, min(viewer.session.volume.spacing_mm))
+
+    def _glide(self, edit: Callable[..., Screen], *arguments: Any) -> None:
+        """An edit by wheel: those that follow fast on each other are one step back."""
+        self._viewer.session.begin()
+        self._viewer.do(edit, *arguments, moving=True)
+        self._still.start()
+
+    def _settled(self) -> None:
+        if self._drag is None:
+            self._viewer.session.end()
+            self._viewer.refresh()
+
+    # ------------------------------------------------------------------------------------------------ measures
+
+    def _add_point(self, name: PaneName, place: Vector) -> None:
+        viewer = self._viewer
+        self.points.append(place)
+        kind: MeasureKind = viewer.tool  # type: ignore[assignment]
+        if kind == "volume":
+            self.points = []
+            view, width = viewer.session.screen.slice(plane_name(name)).view, viewer.session.screen.window.width
+            viewer.try_to(lambda s: edits.measured(s, viewer.measuring.seeded(place, view, width)))
+        elif len(self.points) == POINTS[kind]:
+            self._finish_measure(name)
+        else:
+            viewer.show_overlay(name)
+
+    def _finish_measure(self, name: PaneName) -> None:
+        points, self.points = tuple(self.points), []
+        kind: MeasureKind = self._viewer.tool  # type: ignore[assignment]
+        if len(points) < (POINTS[kind] or 3) or len(set(points)) < 2:
+            self._viewer.say(tr("A measure needs places apart from each other; nothing was measured."))
+        else:
+            view = self._viewer.session.screen.slice(plane_name(name)).view
+            self._viewer.do(edits.measured, Measure(kind, points, view))
+
+    # ------------------------------------------------------------------------------------------------ cutting
+
+    def _cut_outline(self, pane: Pane, keep: bool) -> None:
+        """Scissors: what was circled goes, or with Shift all the rest."""
+        corners, pane.lasso = pane.lasso, []
+        places = tuple(place for place in map(pane.place, corners) if place is not None)
+        pane.update()
+        if len(places) < 3:
+            self._viewer.say(tr("Circle what is to go with the button held; nothing was cut."))
+            return
+        rounded = tuple(vector(round(v, 3) for v in place) for place in places)
+        view = self._viewer.session.screen.solid.view
+        self._viewer.try_to(edits.cut_out, Scissors(rounded, view, CUT_AWAY, outside=keep))
+
+    def _cut_piece(self, place: Vector, keep: bool) -> None:
+        """What is seen and hangs together with a place goes, or with Shift all the rest."""
+        viewer = self._viewer
+        volume, screen = viewer.session.volume, viewer.session.screen
+        recipe = recipe_of(screen, "solid", 64, 64)
+        low = visible_from(recipe) if isinstance(recipe, VolumeRendering) else screen.window.centre
+        k, j, i = viewer.index_of(place)
+        value = float(volume.voxels[k, j, i])
+        # A click into something paler than what is seen means that.
+        low = min(low, value) if math.isfinite(low) else value
+        seed = vector(round(v, 3) for v in place)
+        step = Piece(seed, round(low - 0.5, 3), float(volume.voxels.max()), None, 0 if keep else _RIM_VOXELS, CUT_AWAY)
+        viewer.try_to(edits.cut_out, replace(step, outside=keep))
+
+    def _edge_near(self, name: PaneName, at: QPointF) -> tuple[int, bool] | None:
+        """(axis, whether the upper one) of the face of the crop box that is under the mouse in a plane."""
+        pane, viewer = self._viewer.panes[name], self._viewer
+        if not is_slice(name) or name in OTHERS or pane.plane is None:
+            return None
+        box = viewer.session.screen.solid.crop or viewer.whole_box
+        best: tuple[float, tuple[int, bool]] | None = None
+        for axis in range(3):
+            along = [0.0, 0.0, 0.0]
+            along[axis] = 1.0
+            if abs(sum(a * b for a, b in zip(along, pane.plane.normal, strict=True))) > 0.99:
+                continue  # the axis looks out of the picture
+            for upper, end in ((False, box.lower_mm[axis]), (True, box.upper_mm[axis])):
+                place = pane.place(at)
+                assert place is not None
+                beside = abs(place[axis] - end) / max(pane.mm_per_point(), 1e-9)
+                if beside <= _EDGE_PX and (best is None or beside < best[0]):
+                    best = (beside, (axis, upper))
+        return best[1] if best else None
+
+    def _drag_crop(self, name: PaneName, at: QPointF) -> None:
+        place = self._viewer.panes[name].place(at)
+        if place is not None and self._edge is not None:
+            axis, upper = self._edge
+            whole = self._viewer.whole_box
+            self._viewer.do(edits.crop_moved, whole, axis, upper, round(place[axis], 3), moving=True)
+
+
+def _moved(at: Vector, by: Vector, times: float) -> Vector:
+    return vector(a + times * b for a, b in zip(at, by, strict=True))

@@ -1,0 +1,351 @@
+"""What the desktop asks of the workstation: studies to open, the decision as it stands, signing and delivery.
+
+Knows no Qt. Delivery goes through the same pipeline as everything else.
+"""
+
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dicom_io.evidence import Attestation, Evidence, ImageReference, Person, Product
+from dicom_io.files.instance import Instance
+from dicom_io.objects.derived import technique
+from dicom_io.sr.report_sr import WrittenReport
+from render import Recipe
+from render.engine import cpu
+from render.engine.choice import Choice, choose
+from render.protocols import Protocol, load_protocol, protocol_names
+from render.recipe import canonical_json, digest
+from render.resolve import settled
+from workstation.audit.trail import Action, by_study, trail_of
+from workstation.billing.gather_facts import decide_case, site_policy
+from workstation.billing.settle import file_of, own_charges, previous_of, read
+from workstation.case import Case, CaseError, region_of
+from workstation.charge import Decision
+from workstation.charge.facts import Report
+from workstation.desktop.model.measuring import recorded
+from workstation.desktop.model.remote import Remote
+from workstation.desktop.model.session import Draft, Session, session_file
+from workstation.desktop.model.studies import TELLING, Opened, Studies
+from workstation.people import People
+from workstation.pipeline import Progress, run
+from workstation.signed_report import file_report
+from workstation.site import Site
+from workstation.storage import take_in
+from workstation.store.casebook import Record, Ruling
+from workstation.store.journal import EventKind, about
+from workstation.store.papers import Session as Worked
+from workstation.store.papers import Statement
+from workstation.transports.deliver import deliver_all
+
+_PROTOCOL = "desktop"
+NOBODY = "nobody signed in"
+# Which field of the desktop supplies what a reason asks for.
+_FIELDS: dict[str, str] = {
+    "NO_RENDERING": "captures",
+    "IW_REQUIREMENT_UNSTATED": "required",
+    "SUPERVISION_NOT_DOCUMENTED": "concurrent",
+    "NO_CONCURRENT_SUPERVISION": "concurrent",
+    "NO_3D_INTERPRETATION": "findings",
+    "WORKSTATION_STATEMENT_MISSING": "workstation",
+    "NECESSITY_MISSING": "necessity",
+    "UTILITY_MISSING": "utility",
+}
+# What signing itself brings about.
+_BY_SIGNING = {"SR_NOT_VERIFIED", "REPORT_NOT_FINAL", "NOT_ARCHIVED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision in words. missing : sentence, who can supply it, field of the desktop that does or ''."""
+
+    headline: str
+    missing: tuple[tuple[str, str, str], ...]
+    note: str = ""
+
+
+def why_not_signable(person: Person | None, session: Session) -> str:
+    """Why this person cannot sign now, as a sentence; empty when nothing is in the way."""
+    if person is None:
+        return "Nobody is signed in. A physician signs in to sign."
+    if person.role != "physician":
+        return f"Only a physician can sign and attest; {person.name.split('^')[0]} is signed in as {person.role}."
+    if not session.screen.captures:
+        return "No picture is captured yet; a report without pictures charges nothing."
+    return ""
+
+
+class Desk:
+    """The desktop's side of a site."""
+
+    def __init__(self, site: Site, people: People, region: str = "") -> None:
+        self.site, self.people, self._region = site, people, region
+        self.studies = Studies(site)
+        self._trail = trail_of(site.config, site.root)
+        self._recorder = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._delivered: dict[tuple[str, int | None], str] = {}
+        # Asking for the graphics processor starts a process: while the work list is read, not before the first picture.
+        self._asked: Choice | None = None
+        self._asking = threading.Thread(target=self._ask, name="engine", daemon=True)
+        # Kernels come from the disk while the work list is read, before somebody waits for a picture.
+        self.warming = threading.Thread(target=_warm, name="kernels", daemon=True)
+        for thread in (self._asking, self.warming):
+            thread.start()
+
+    def note(self, opened: Opened, person: Person | None, kind: EventKind, recipe: Recipe | None = None) -> None:
+        """Journals what somebody did, now and in this order, beside the window: it takes a look at all voxels once.
+
+        Nobody who is signed in does nothing that counts.
+        """
+        if person is None:
+            return
+        uid, at, volume = session_uid(opened, self._region), self.site.clock(), opened.session.volume
+        drawn = digest(settled(volume, recipe)) if recipe is not None else ""
+
+        def record() -> None:
+            self.site.journal.record(uid, person, kind, at, about(volume.digest, drawn))
+
+        self._recorder.submit(record)
+
+    def signed_in(self, person_id: str, *, out: bool = False, refused: bool = False) -> None:
+        """Leaves a trace of who came, went, or could not sign in."""
+        self._trail.authenticated(person_id, self.site.clock(), out=out, outcome="4" if refused else "0")
+
+    def opened_by(self, opened: Opened, person: Person | None) -> None:
+        """Leaves a trace of who looks at a study."""
+        self._accessed(opened, person, opened.series.instances, "R")
+
+    def remote(self, person: Person | None) -> Remote:
+        """Other nodes, asked in somebody's name."""
+        return Remote(self.site, _named(person))
+
+    def take_in(self, path: Path, person: Person | None) -> int:
+        """Copies the DICOM files below a path into the archive. Returns how many instances were found."""
+        return sum(len(series.instances) for series in take_in(self.site, path, _named(person)).series)
+
+    def _accessed(self, opened: Opened, person: Person | None, what: Iterable[Instance], action: Action) -> None:
+        for study in by_study(what):
+            self._trail.accessed(_named(person), study, action, self.site.clock())
+
+    def close(self) -> None:
+        """Lets the databases go."""
+        self._recorder.shutdown()
+        self._asking.join()
+        self.warming.join()
+        self.site.papers.engine.dispose()
+
+    def engine_for(self, recipe: Recipe) -> str:
+        """The engine for a pane: a graphics processor where there is one that draws this, else ours."""
+        return self._choice().for_recipe(recipe)
+
+    def _ask(self) -> None:
+        self._asked = choose("interactive", self.site.config.engine)
+
+    def _choice(self) -> Choice:
+        self._asking.join()
+        return self._asked or choose("stored", "cpu")
+
+    # ------------------------------------------------------------------------------------------------ the charge
+
+    def verdict(self, opened: Opened, person: Person | None) -> Verdict:
+        """The decision as it would be if the person signed now; after delivery, the one that was made."""
+        ruling = self._ruling(opened)
+        if ruling is not None:
+            reasons = tuple((r["sentence"], r["resolver"], "") for r in ruling.content["explanations"])
+            lines = ruling.content["lines"]
+            charged = ", ".join(_coded(x["code"], x["modifiers"], x["base"]) for x in lines)
+            headline = f"Delivered: {TELLING.get(ruling.state, ruling.state)} {charged}".strip()
+            return Verdict(headline, reasons, self._sent(opened.series.first.accession))
+        if not opened.session.screen.captures:
+            return Verdict("Nothing to charge yet.", (("No picture is captured.", "technologist", "captures"),))
+        try:
+            decision = self._decision(opened, person)
+        except CaseError as error:
+            return Verdict("The region is not known.", ((str(error), "technologist", ""),))
+        missing = tuple(
+            (reason.sentence, reason.resolver, _FIELDS.get(reason.code, ""))
+            for reason in decision.reasons
+            if reason.code not in _BY_SIGNING
+        )
+        lines_of = decision.lines or decision.proposed
+        codes = ", ".join(_coded(x.code, x.modifiers, x.base or "no base yet") for x in lines_of)
+        if any(reason.severity == "deny" for reason in decision.reasons):
+            return Verdict("Cannot be charged.", missing)
+        if missing:
+            return Verdict(f"Would be held: {len(missing)} missing.", missing, f"Then: {codes}" if codes else "")
+        return Verdict(f"Will be charged when signed: {codes}", ())
+
+    def _sent(self, accession: str) -> str:
+        """What has become of the messages of an accession, a line each for charges, one for all pictures."""
+        entries = self.site.outbox.of_accession(accession)
+        lines = [
+            f"{e.message.kind} to {e.message.destination}: {e.state}{f', {e.last_detail}' if e.last_detail else ''}"
+            for e in entries
+            if e.message.concerns_money
+        ]
+        pictures = [e for e in entries if not e.message.concerns_money]
+        if pictures:
+            done = sum(e.state == "acknowledged" for e in pictures)
+            lines.append(f"{done} of {len(pictures)} images and records acknowledged")
+        return "\n".join(lines)
+
+    def send(self, tell: Progress = lambda what, part: None) -> str:
+        """Tries to deliver all that waits. Returns what came of it as a sentence; `serve` does it by itself where it
+        runs."""
+        tell("sending", 0.0)
+        tried = deliver_all(self.site)
+        if not tried:
+            return "Nothing was waiting to be sent, or the server is sending it."
+        done = sum(delivery.outcome == "acknowledged" for _, delivery in tried)
+        return f"{done} of {len(tried)} messages acknowledged."
+
+    def _ruling(self, opened: Opened) -> Ruling | None:
+        """The decision that was made, as long as nothing was changed since it was delivered."""
+        session = self._delivered.get(opened.key)
+        if session is None or session_file(self.site.root, opened.series.uid, opened.session.which).exists():
+            return None
+        return self.site.casebook.newest_of(session)
+
+    def _decision(self, opened: Opened, person: Person | None) -> Decision:
+        evidence = self._evidence(opened, person)
+        record = Record(evidence.sop_instance_uid, "desktop", "", self.site.clock(), evidence)
+        policy = site_policy(self.site.config, self.site.root)
+        view = read(evidence.accession, self.site, record)
+        file = file_of(view, record, self.site, policy)
+        _, others = own_charges(view, record.session, [*view.snapshot.records, record])
+        papers = replace(file.papers, report=_as_report(opened.session.draft, file.patient_id))
+        decision, _ = decide_case(
+            evidence, papers, previous_of(others), lambda image: True, self.site.config, policy, file.patient_id,
+            file.required,
+        )  # fmt: skip
+        return decision
+
+    def _evidence(self, opened: Opened, person: Person | None) -> Evidence:
+        """The record as it would be: nothing of it is stored."""
+        series, session, now = opened.series, opened.session, self.site.clock()
+        region = region_of(self._region, "", series.first.body_part)
+        physician = person if person is not None and person.role == "physician" else None
+        operator = session.operator or person or Person("nobody", "Nobody", "automatic")
+        draft = session.draft
+        images = (ImageReference("1.2", "1.2.3", "1.2.4"),)
+        return Evidence(
+            sop_instance_uid="1.2.3.4",
+            verified_by=physician.name if physician else "",
+            patient_id=series.first.patient_id,
+            accession=series.first.accession,
+            study_uid=series.first.study_uid,
+            study_date=series.first.study_date,
+            modality=series.modality,
+            device_uid=self.site.config.device,
+            station_name=self.site.config.station_name,
+            independent=self.site.config.independent_workstation,
+            operator=operator,
+            supervisor=physician,
+            acts=self.site.journal.acts(session_uid(opened, self._region)),
+            attestation=Attestation(physician, now, "", draft.concurrent, draft.required) if physician else None,
+            products=tuple(
+                Product(
+                    technique(recipe), region, "diagnosis", "", recipe.name, canonical_json(recipe), digest(recipe),
+                    "", "", "cpu", "", "", True, images,
+                )
+                for recipe in (capture.recipe for capture in session.screen.captures)
+            ),
+            sources=(),
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------------------------------------ delivery
+
+    def deliver(self, opened: Opened, person: Person, tell: Progress = lambda what, part: None) -> str:
+        """Draws, stores and records what was captured, files the signed report, decides and queues. Returns what came
+        of it as a sentence. Doing it again stores and charges nothing twice.
+
+        Raises CaseError when this person cannot sign, and what the pipeline raises.
+        """
+        session, draft = opened.session, opened.session.draft
+        if why := why_not_signable(person, session):
+            raise CaseError(why)
+        recipes = tuple(capture.recipe for capture in session.screen.captures)
+        protocol = _as_protocol(opened, self._region, recipes)
+        statement = Statement(
+            text="I supervised this 3D post-processing and chose the pictures."
+            if draft.concurrent
+            else "I chose the pictures.",
+            signed=True,
+            concurrent_supervision=draft.concurrent,
+            independent_workstation_required=draft.required,
+        )
+        self.note(opened, person, "approval")
+        self._recorder.submit(lambda: None).result()  # what was done before is in the journal before the record is
+        worked = Worked(session.operator or person, person, (), statement)
+        taken = recorded(session.screen.measures, session.volume)
+        case = Case(opened.series.uid, protocol, session.which, self._region, worked, measurements=taken)
+        outcome = run(case, self.site, tell)
+        keys = {capture.recipe.name for capture in session.screen.captures if capture.key}
+        images = tuple(i for p in outcome.evidence.products if p.name in keys for i in p.images)
+        self._file_report(opened, person, case, images)
+        self._accessed(opened, person, (*outcome.images, outcome.sr), "C")
+        session.forget()
+        known = self.site.casebook.sessions_by_sr()[outcome.sr.sop_instance_uid]
+        self._delivered[opened.key] = known
+        ruling = self.site.casebook.newest_of(known)
+        state = TELLING.get(ruling.state, ruling.state) if ruling is not None else "recorded"
+        return f"Signed and delivered: {len(outcome.images)} images, {len(recipes)} pictures; {state}."
+
+    def _file_report(self, opened: Opened, person: Person, case: Case, key_images: tuple[ImageReference, ...]) -> None:
+        draft = opened.session.draft
+        stated = (
+            ("three_d_findings", draft.findings),
+            ("workstation_statement", draft.workstation),
+            ("medical_necessity", draft.necessity),
+            ("clinical_utility", draft.utility),
+        )
+        report = WrittenReport(
+            person, self.site.clock(), draft.indication, draft.findings, draft.impression,
+            tuple((fact, text) for fact, text in stated if text.strip()), key_images,
+        )  # fmt: skip
+        file_report(report, opened.series, case.session_uid, self.site)
+
+
+def session_uid(opened: Opened, region: str) -> str:
+    """The session of a study's work, as it will be delivered."""
+    return Case(opened.series.uid, _as_protocol(opened, region, ()), opened.session.which, region).session_uid
+
+
+def _as_protocol(opened: Opened, region: str, recipes: tuple[Recipe, ...]) -> Protocol:
+    """What was captured, as a protocol to run."""
+    draft, unit = opened.session.draft, opened.session.volume.unit
+    return Protocol(
+        _PROTOCOL, "Captured at the desktop", draft.clinical_use or "", region, opened.series.modality, unit,
+        "chosen by the reader", recipes,
+    )  # fmt: skip
+
+
+def _coded(code: str, modifiers: Iterable[str], base: str) -> str:
+    """A line of a charge as a coder says it."""
+    return f"{'-'.join((code, *modifiers))} beside {base}"
+
+
+def _warm() -> None:
+    """What the first study would otherwise wait for."""
+    for name in protocol_names():
+        load_protocol(name)
+    cpu.frames.warm()
+
+
+def _as_report(draft: Draft, patient_id: str) -> Report:
+    """The facts a report states once it is signed as it stands."""
+    return Report(
+        "final",
+        patient_id or None,
+        bool(draft.findings.strip()),
+        bool(draft.workstation.strip()),
+        bool(draft.necessity.strip()),
+        bool(draft.utility.strip()),
+    )
+
+
+def _named(person: Person | None) -> str:
+    """Who it was, for the audit trail."""
+    return person.id if person is not None else NOBODY

@@ -1,0 +1,132 @@
+"""Presets and windows for a volume, with their values in its unit; a reader's own presets beside those that ship.
+
+Knows no Qt.
+"""
+
+import json
+import re
+import tomllib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from render import (
+    Protocol,
+    RecipeError,
+    TransferFunction,
+    Volume,
+    VolumeRendering,
+    Window,
+    load_preset,
+    load_protocol,
+    load_window,
+    preset_names,
+    protocol_names,
+)
+from render.presets import NamedPreset, NamedWindow, named_preset, preset_from, windows
+from render.recipe import Reformat
+from render.resolve import settled
+from workstation.desktop.model.screen import Screen, opened
+
+TABLE_ABOVE_HU = -300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """The presets of a site. own : folder with TOML files as those in `render/presets`, made here or by hand."""
+
+    own: Path | None = None
+
+    def presets_for(self, unit: str) -> list[str]:
+        """Names of the presets that suit values in that unit, a reader's own after those that ship."""
+        names = [name for name in preset_names() if load_preset(name).unit in (unit, "range")]
+        return names + [name for name in self._own_names() if self.preset(name).transfer.unit in (unit, "range")]
+
+    def preset(self, name: str) -> NamedPreset:
+        """The preset of that name. Raises RecipeError, with the file's name for one of a reader's own."""
+        if name in preset_names() or self.own is None:
+            return named_preset(name)
+        file = self.own / f"{name}.toml"
+        try:
+            data = tomllib.loads(file.read_text(encoding="utf-8"))
+            return NamedPreset(data.get("title", name), data.get("source", ""), preset_from(name, data))
+        except (OSError, tomllib.TOMLDecodeError, RecipeError) as error:
+            raise RecipeError(f"{file}: {error}") from error
+
+    def transfer_of(self, volume: Volume, name: str) -> TransferFunction:
+        """A preset with values in the unit of the volume."""
+        recipe = settled(volume, VolumeRendering(self.preset(name).transfer))
+        assert isinstance(recipe, VolumeRendering)
+        return recipe.transfer
+
+    def save(self, title: str, transfer: TransferFunction) -> str:
+        """Keeps a transfer function as a preset. Returns its name. Raises RecipeError for a title that cannot be one,
+        or that of a preset that ships."""
+        name = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
+        if not name:
+            raise RecipeError(f"{title!r} has no letter or digit; a preset needs a name.")
+        if name in preset_names():
+            raise RecipeError(f"A preset called {name!r} ships with the program; choose another name.")
+        if self.own is None:
+            raise RecipeError("There is no folder for presets of your own.")
+        self.own.mkdir(parents=True, exist_ok=True)
+        part = self.own / f"{name}.part"
+        part.write_text(_as_toml(title, transfer), encoding="utf-8")
+        part.replace(self.own / f"{name}.toml")
+        return name
+
+    def _own_names(self) -> list[str]:
+        """Those that can be read; one that cannot must not take the others away."""
+        found = []
+        for file in sorted(self.own.glob("*.toml")) if self.own is not None else []:
+            try:
+                self.preset(file.stem)
+            except RecipeError:
+                continue
+            found.append(file.stem)
+        return found
+
+
+def _as_toml(title: str, transfer: TransferFunction) -> str:
+    """A preset file. JSON's strings and numbers are TOML's too."""
+    rows = ",\n".join(f"    {json.dumps([p.value, p.red, p.green, p.blue, p.opacity])}" for p in transfer.points)
+    lines = [
+        f"title = {json.dumps(title)}",
+        f"unit = {json.dumps(transfer.unit)}",
+        f'source = "A reader\'s own, from {transfer.name}"',
+        f"points = [\n{rows},\n]",
+        f"opacity_unit_mm = {transfer.opacity_unit_mm}",
+    ]
+    if transfer.shading is not None:
+        terms = ", ".join(f"{key} = {value}" for key, value in asdict(transfer.shading).items())
+        lines.append(f"shading = {{ {terms} }}")
+    if transfer.gradient_opacity is not None:
+        lines.append(f"gradient_opacity = {list(transfer.gradient_opacity)}")
+    return "\n".join(lines) + "\n"
+
+
+def windows_for(unit: str) -> list[NamedWindow]:
+    """Windows that suit values in that unit, those with a key first."""
+    return [window for window in windows() if window.unit in (unit, "range")]
+
+
+def window_of(volume: Volume, window: Window) -> Window:
+    """A window with values in the unit of the volume."""
+    recipe = settled(volume, Reformat(window))
+    assert isinstance(recipe, Reformat)
+    return recipe.window
+
+
+def protocols_for(volume: Volume, modality: str) -> list[Protocol]:
+    """Protocols that suit the volume, by title."""
+    found = [load_protocol(name) for name in protocol_names()]
+    fitting = (p for p in found if p.modality == modality and p.unit in (volume.unit, "range"))
+    return sorted(fitting, key=lambda protocol: protocol.title)
+
+
+def first_screen(volume: Volume, modality: str) -> Screen:
+    """The first screen, with window and preset that suit the modality."""
+    looks = Looks()
+    if volume.unit == "HU":
+        return opened(volume, Window(50.0, 400.0), looks.transfer_of(volume, "ct_bone"), TABLE_ABOVE_HU)
+    preset = "us_volume" if modality == "US" else "mr_default"
+    return opened(volume, window_of(volume, load_window("full")), looks.transfer_of(volume, preset))

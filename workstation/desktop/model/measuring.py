@@ -1,0 +1,170 @@
+"""What the measures of a screen come to, with their numbers in words. Knows no Qt."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dicom_io.evidence import Measurement
+from render.geometry import Plane, Vector, View, affine_from, direction, point, vector
+from render.mask_steps import Piece, StepError
+from render.measure import Statistics, angle_deg, axes, cobb_deg, distance_mm, ellipse, within
+from render.segment import region, volume_ml
+from render.volume import Volume
+from workstation.desktop.model.screen import Measure
+from workstation.records.measurements import measure as take
+from workstation.records.measurements import measure_mask
+
+# How far a volume reaches from its seed, and how much of the window's width its values may differ from the seed's.
+REACH_MM = 60.0
+_PART_OF_WINDOW = 0.15
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A volume that was measured. millilitres; mean, deviation : of its values. shape : where it is, as a volume of its
+    own with 0 outside and 1000 inside, to be drawn over the planes."""
+
+    millilitres: float
+    mean: float
+    deviation: float
+    shape: Volume
+
+
+@dataclass(slots=True)
+class Measuring:
+    """Measures of one volume. Outlines are measured when somebody asks; a volume takes long enough to be asked for
+    beside the window: `fill`."""
+
+    volume: Volume
+    _statistics: dict[Measure, Statistics | str] = field(default_factory=dict)
+    _filled: dict[Measure, Filled | str] = field(default_factory=dict)
+
+    def seeded(self, seed_mm: Vector, view: View, window_width: float) -> Measure:
+        """A volume about a seed: what is about as bright. Raises StepError for a seed outside the volume."""
+        k, j, i = (round(v) for v in point(self.volume.to_index, seed_mm))
+        if not all(0 <= at < n for at, n in zip((k, j, i), self.volume.shape, strict=True)):
+            raise StepError("There is no volume outside the volume; click into a structure.")
+        around = self.volume.voxels[
+            max(k - 1, 0) : k + 2, max(j - 1, 0) : j + 2, max(i - 1, 0) : i + 2
+        ]  # fmt: skip
+        value, spread = float(np.median(around)), window_width * _PART_OF_WINDOW
+        return Measure("volume", (seed_mm,), view, round(value - spread, 3), round(value + spread, 3))
+
+    def outline(self, measure: Measure) -> tuple[Vector, ...]:
+        """The corners of an outline; none for what is no outline."""
+        if measure.kind == "polygon":
+            return measure.points_mm
+        if measure.kind == "ellipse":
+            return ellipse(axes(measure.points_mm[0], measure.points_mm[1], measure.view))
+        return ()
+
+    def unfilled(self, measures: tuple[Measure, ...]) -> tuple[Measure, ...]:
+        """The volumes among measures that nobody has filled yet."""
+        return tuple(m for m in measures if m.kind == "volume" and m not in self._filled)
+
+    def fill(self, measure: Measure) -> None:
+        """Finds the extent of a volume."""
+        try:
+            step = Piece(measure.points_mm[0], measure.low, measure.high, within_mm=REACH_MM)
+            found = region(self.volume, step)
+        except StepError as error:
+            self._filled[measure] = str(error)
+            return
+        values = self.volume.voxels[found != 0].astype(np.float64)
+        self._filled[measure] = Filled(
+            volume_ml(self.volume, found), float(values.mean()), float(values.std()), _as_volume(self.volume, found)
+        )
+
+    def shapes(self, measures: tuple[Measure, ...]) -> tuple[Volume, ...]:
+        """Where the filled volumes among measures are."""
+        found = (self._filled.get(measure) for measure in measures)
+        return tuple(each.shape for each in found if isinstance(each, Filled))
+
+    def said_of(self, measure: Measure) -> str:
+        """A measure in words, its numbers with their unit."""
+        points, unit = measure.points_mm, self.volume.unit
+        try:
+            if measure.kind == "distance":
+                return f"{distance_mm(*points):.1f} mm"
+            if measure.kind == "angle":
+                return f"{angle_deg(*points):.1f}°"
+            if measure.kind == "cobb":
+                return f"Cobb {cobb_deg(*points):.1f}°"
+        except ValueError as error:
+            return str(error)
+        if measure.kind == "volume":
+            filled = self._filled.get(measure, "measuring …")
+            if isinstance(filled, str):
+                return filled
+            return f"{filled.millilitres:.2f} ml\n{filled.mean:.0f} ± {filled.deviation:.0f} {unit}"
+        found = self._outlined(measure)
+        if isinstance(found, str):
+            return found
+        return (
+            f"{found.area_mm2:.0f} mm²\n{found.mean:.0f} ± {found.deviation:.0f} {unit}\n"
+            f"{found.least:.0f} … {found.greatest:.0f} {unit}"
+        )
+
+    def _outlined(self, measure: Measure) -> Statistics | str:
+        if measure not in self._statistics:
+            try:
+                self._statistics[measure] = within(self.volume, self.outline(measure), measure.view)
+            except ValueError as error:
+                self._statistics[measure] = str(error)
+        return self._statistics[measure]
+
+
+def recorded(measures: Sequence[Measure], volume: Volume) -> tuple[Measurement, ...]:
+    """Measures as the record has them, numbered by kind; what measures nothing is left out."""
+    found: list[Measurement] = []
+    for measure in measures:
+        number = sum(m.kind == measure.kind for m in found) + 1
+        with suppress(ValueError):  # the reader has read why beside the measure
+            found.append(_recorded(measure, f"{measure.kind} {number}", volume))
+    return tuple(found)
+
+
+def _recorded(measure: Measure, name: str, volume: Volume) -> Measurement:
+    if measure.kind != "volume":
+        return take(name, measure.kind, measure.points_mm, measure.view, volume)
+    seed = ", ".join(f"{v:.1f}" for v in measure.points_mm[0])
+    said = f"values from {measure.low:g} to {measure.high:g} {volume.unit} that hang together with ({seed}) mm"
+    step = Piece(measure.points_mm[0], measure.low, measure.high, within_mm=REACH_MM)
+    return measure_mask(name, (step,), step.label, volume, said)
+
+
+def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
+    """Measures of a record, as a screen has them; a volume is a number there, and does not come back."""
+    found: list[Measure] = []
+    for m in measurements:
+        if m.kind == "ellipse":
+            a0, a1, b0, b1 = m.points_mm
+            centre = [(p + q) / 2.0 for p, q in zip(a0, a1, strict=True)]
+            half = [(q - p + s - r) / 2.0 for p, q, r, s in zip(a0, a1, b0, b1, strict=True)]
+            corners = tuple(vector(c + way * h for c, h in zip(centre, half, strict=True)) for way in (-1.0, 1.0))
+            found.append(Measure("ellipse", corners, View.parse(m.view)))
+        elif m.kind != "volume":
+            found.append(Measure(m.kind, m.points_mm, View.parse(m.view)))
+    return tuple(found)
+
+
+def near(measure: Measure, plane: Plane, reach_mm: float) -> bool:
+    """Whether all places of a measure are that close to a plane."""
+    n, o = plane.normal, plane.origin_mm
+    deep = (abs(sum((p - q) * a for p, q, a in zip(at, o, n, strict=True))) for at in measure.points_mm)
+    return max(deep) <= reach_mm
+
+
+def _as_volume(volume: Volume, found: NDArray[np.uint8]) -> Volume:
+    """A region cut out with a border of two voxels."""
+    spans = []
+    for axis in range(3):
+        held = np.flatnonzero(found.any(axis=tuple(other for other in range(3) if other != axis)))
+        spans.append((int(held[0]), int(held[-1]) + 1))
+    inner = tuple(slice(*span) for span in spans)
+    voxels = np.pad(found[inner].astype(np.int16) * np.int16(1000), 2)
+    columns = [direction(volume.affine, axis) for axis in ((1, 0, 0), (0, 1, 0), (0, 0, 1))]
+    return Volume(voxels, affine_from(point(volume.affine, [a - 2 for a, _ in spans]), *columns), volume.unit)

@@ -1,0 +1,82 @@
+"""Studies of other nodes: found and fetched. Knows no Qt."""
+
+from dataclasses import dataclass
+
+from dicom_io.network.query import FoundStudy
+from workstation.desktop.model.studies import day
+from workstation.peers.ask import Asked
+from workstation.peers.ask import asked as asked_peer
+from workstation.peers.known import PeersError, load_peers
+from workstation.people import readable
+from workstation.pipeline import Progress
+from workstation.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A study that a node has."""
+
+    study: FoundStudy
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        s = self.study
+        count = "" if s.instances is None else str(s.instances)
+        modalities = ", ".join(s.modalities)
+        return (
+            readable(s.patient_name),
+            s.patient_id,
+            s.accession,
+            day(s.study_date),
+            modalities,
+            s.description,
+            count,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """The nodes that a site knows. person_id : who asks them."""
+
+    site: Site
+    person_id: str
+
+    def peers(self) -> tuple[tuple[str, ...], str]:
+        """(names, why there are none as a sentence)."""
+        try:
+            return tuple(peer.name for peer in load_peers(self.site.root)), ""
+        except PeersError as error:
+            return (), str(error)
+
+    def find(self, name: str, asked: dict[str, str]) -> tuple[Found, ...]:
+        """Studies that match all that is asked, empty fields left out. Raises PeersError and what the query raises."""
+        given = {key: value for key, value in asked.items() if value}
+        return tuple(Found(study) for study in self._peer(name).studies(**given))
+
+    def fetch(self, name: str, found: Found, tell: Progress) -> str:
+        """Brings a study into the archive. Returns what came of it as a sentence. Raises as `find`."""
+        stopped: list[BaseException] = []
+
+        def progress(count: int, total: int) -> None:
+            try:
+                tell(f"retrieving {count} of {total}", count / total if total else 0.0)
+            except Exception as stop:  # noqa: BLE001 - the peer is asked to stop first, then it goes on its way
+                stopped.append(stop)
+
+        done = self._peer(name).fetch(
+            self.site.archive,
+            found.study.study_uid,
+            patient_id=found.study.patient_id,
+            progress=progress,
+            cancelled=lambda: bool(stopped),
+        )
+        if stopped:
+            raise stopped[0]
+        if done.whole:
+            self.site.arrivals.whole(self.site.archive.series_of(found.study.study_uid), self.site.clock())
+        wrong = f", {done.failed} failed: {'; '.join(done.problems)}" if done.failed else ""
+        return f"{found.study.description or found.study.study_uid}: {done.completed} instances retrieved{wrong}."
+
+    def _peer(self, name: str) -> Asked:
+        site = self.site
+        return asked_peer(site.root, site.config, name, site.clock, person_id=self.person_id)

@@ -1,0 +1,314 @@
+"""What is on the screen, as a value: every edit (`edits.py`) makes another one, so that undo is keeping the old ones.
+
+Knows no Qt. A pane's picture is `draw` of the recipe that `recipe_of` gives for it, and nothing else.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, cast, get_args
+
+from pydantic import ConfigDict
+
+from render.geometry import Box, Vector, View, vector
+from render.mask_steps import MaskStep
+from render.recipe import (
+    Clip,
+    CurvedReformat,
+    LabelRule,
+    Projection,
+    ProjectionMode,
+    Recipe,
+    Reformat,
+    TransferFunction,
+    VolumeRendering,
+)
+from render.recipe import Window as ValueWindow
+from render.volume import Volume
+
+SliceName = Literal["axial", "coronal", "sagittal"]
+MainName = Literal["axial", "coronal", "sagittal", "solid", "curved"]
+# The panes of the other volume show what the pane of the same name shows of this one.
+OtherName = Literal["axial_other", "coronal_other", "sagittal_other", "solid_other"]
+PaneName = MainName | OtherName
+Layout = Literal[
+    "four", "axial", "coronal", "sagittal", "solid", "large_solid", "planes", "curved", "compare", "compare_solid"
+]
+Style = Literal["rendering", "mip", "minip", "average"]
+CurveForm = Literal["straightened", "stretched"]
+MeasureKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume"]
+SLICES: tuple[SliceName, ...] = get_args(SliceName)
+MAIN: tuple[MainName, ...] = get_args(MainName)
+OTHERS: tuple[OtherName, ...] = get_args(OtherName)
+PANES: tuple[PaneName, ...] = (*MAIN, *OTHERS)
+STYLES: tuple[Style, ...] = get_args(Style)
+MODES: tuple[ProjectionMode, ...] = get_args(ProjectionMode)
+
+# Where each pane stands: row, column, rows, columns of a grid.
+LAYOUTS: dict[Layout, dict[PaneName, tuple[int, int, int, int]]] = {
+    "four": {"axial": (0, 0, 1, 1), "sagittal": (0, 1, 1, 1), "coronal": (1, 0, 1, 1), "solid": (1, 1, 1, 1)},
+    "axial": {"axial": (0, 0, 1, 1)},
+    "coronal": {"coronal": (0, 0, 1, 1)},
+    "sagittal": {"sagittal": (0, 0, 1, 1)},
+    "solid": {"solid": (0, 0, 1, 1)},
+    "large_solid": {"solid": (0, 0, 3, 3), "axial": (0, 3, 1, 1), "coronal": (1, 3, 1, 1), "sagittal": (2, 3, 1, 1)},
+    "planes": {"axial": (0, 0, 1, 1), "coronal": (0, 1, 1, 1), "sagittal": (0, 2, 1, 1)},
+    "curved": {
+        "axial": (0, 0, 1, 1),
+        "sagittal": (0, 1, 1, 1),
+        "coronal": (1, 0, 1, 1),
+        "solid": (1, 1, 1, 1),
+        "curved": (0, 2, 2, 1),
+    },
+    "compare": {
+        "axial": (0, 0, 1, 1),
+        "axial_other": (0, 1, 1, 1),
+        "coronal": (1, 0, 1, 1),
+        "coronal_other": (1, 1, 1, 1),
+    },
+    "compare_solid": {"solid": (0, 0, 1, 1), "solid_other": (0, 1, 1, 1)},
+}
+LAYOUT_TITLES: dict[Layout, str] = {
+    "four": "Four panes",
+    "axial": "Axial",
+    "coronal": "Coronal",
+    "sagittal": "Sagittal",
+    "solid": "3D",
+    "large_solid": "3D large, planes beside it",
+    "planes": "Three planes",
+    "curved": "Curved reformat",
+    "compare": "Comparison, planes",
+    "compare_solid": "Comparison, 3D",
+}
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+_VIEWS: dict[SliceName, View] = {
+    "axial": View.parse("foot"),
+    "coronal": View.parse("anterior"),
+    "sagittal": View.parse("left"),
+}
+# What the steps of a reader's mask mark is not drawn.
+CUT_AWAY = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A plane pane. centre_mm : LPS place in the middle of the pane; its plane goes through the crosshair.
+    height_mm : of the pane in the patient. slab_mm : 0 for the plane itself."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    view: View
+    centre_mm: Vector
+    height_mm: float
+    slab_mm: float = 0.0
+    mode: ProjectionMode = "mip"
+
+
+@dataclass(frozen=True, slots=True)
+class Solid:
+    """The 3D pane. crop, clips, body_above : as in `render.recipe.VolumeRendering`. steps : what was cut away."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    view: View
+    centre_mm: Vector
+    height_mm: float
+    transfer: TransferFunction
+    style: Style = "rendering"
+    crop: Box | None = None
+    clips: tuple[Clip, ...] = ()
+    body_above: float | None = None
+    steps: tuple[MaskStep, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The curved pane: as in `render.recipe.CurvedReformat`. path_mm : the places clicked, LPS."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    path_mm: tuple[Vector, ...] = ()
+    form: CurveForm = "straightened"
+    view: View = View()
+    angle_deg: float = 0.0
+    slab_mm: float = 0.0
+    mode: ProjectionMode = "mip"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """The other volume: its series, and which of the series' volumes. offset_mm : from a place of this volume to the
+    same place of the patient in the other one."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    series_uid: str
+    which: int | None = None
+    offset_mm: Vector = (0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """points_mm : two for a distance, three for an angle (vertex second), four for Cobb's (two lines), two corners for
+    an ellipse, three or more for a polygon, the seed of a volume. view : from which side it was drawn; an outline lies
+    in its plane. low, high : the values a volume hangs together by."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    kind: MeasureKind
+    points_mm: tuple[Vector, ...]
+    view: View
+    low: float = 0.0
+    high: float = 0.0
+
+
+# How many places each kind needs; None: as many as one likes, from three.
+POINTS: dict[MeasureKind, int | None] = {
+    "distance": 2,
+    "angle": 3,
+    "cobb": 4,
+    "ellipse": 2,
+    "polygon": None,
+    "volume": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A picture that was chosen: its recipe, which is drawn anew when it is kept. key : for the report."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    recipe: Recipe
+    key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """cursor_mm : the crosshair, LPS. window : of the planes and of projections."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    cursor_mm: Vector
+    window: ValueWindow
+    axial: Slice
+    coronal: Slice
+    sagittal: Slice
+    solid: Solid
+    layout: Layout = "four"
+    measures: tuple[Measure, ...] = ()
+    captures: tuple[Capture, ...] = ()
+    curve: Curve = Curve()
+    compared: Compared | None = None
+
+    def slice(self, name: SliceName) -> Slice:
+        found = getattr(self, name)
+        assert isinstance(found, Slice)
+        return found
+
+
+def opened(volume: Volume, window: ValueWindow, transfer: TransferFunction, body_above: float | None = None) -> Screen:
+    """The first screen: three planes through the middle, and the patient from the front."""
+    extents = [n * s for n, s in zip(volume.shape, volume.spacing_mm, strict=True)]
+    middle, height = volume.centre_mm, max(extents)
+    axial, coronal, sagittal = (Slice(_VIEWS[name], middle, height) for name in SLICES)
+    solid = Solid(View(), middle, math.hypot(*extents) * 0.8, transfer, body_above=body_above)
+    return Screen(middle, window, axial, coronal, sagittal, solid)
+
+
+def main_pane(pane: PaneName) -> MainName:
+    """The pane of this volume that a pane goes with: itself, or the one that the other volume's follows."""
+    return cast(MainName, pane.removesuffix("_other"))
+
+
+def is_slice(pane: PaneName) -> bool:
+    """Whether a pane shows a plane, of this volume or of the other."""
+    return main_pane(pane) in SLICES
+
+
+def plane_name(pane: PaneName) -> SliceName:
+    """The plane of a pane that `is_slice`."""
+    return cast(SliceName, main_pane(pane))
+
+
+def offset_of(screen: Screen, pane: PaneName) -> Vector:
+    """From a place of this volume to the same one in the volume that a pane shows."""
+    shown = screen.compared is not None and pane in OTHERS
+    return screen.compared.offset_mm if shown and screen.compared is not None else (0.0, 0.0, 0.0)
+
+
+def recipe_of(screen: Screen, pane: PaneName, rows: int, columns: int) -> Recipe | None:
+    """The recipe of what a pane shows, at that size; None for a curve that has no path yet."""
+    name = main_pane(pane)
+    if name == "curved":
+        return _curved_recipe(screen, rows, columns)
+    recipe = _solid_recipe(screen, rows, columns) if name == "solid" else _plane_recipe(screen, name, rows, columns)
+    return recipe if pane in MAIN else _in_other(recipe, offset_of(screen, pane))
+
+
+def _plane_recipe(screen: Screen, name: SliceName, rows: int, columns: int) -> Reformat:
+    plane = screen.slice(name)
+    return Reformat(
+        screen.window,
+        plane.view,
+        rows=rows,
+        columns=columns,
+        pixel_mm=plane.height_mm / rows,
+        centre_mm=through_cursor(screen, plane),
+        thickness_mm=plane.slab_mm,
+        mode=plane.mode,
+        name=name.capitalize() if plane.slab_mm == 0.0 else f"{name.capitalize()}, {plane.mode} {plane.slab_mm:g} mm",
+    )
+
+
+def _solid_recipe(screen: Screen, rows: int, columns: int) -> VolumeRendering | Projection:
+    s = screen.solid
+    shared: dict[str, Any] = {
+        "view": s.view,
+        "rows": rows,
+        "columns": columns,
+        "field_of_view_mm": s.height_mm,
+        "centre_mm": s.centre_mm,
+        "crop": s.crop,
+        "clips": s.clips,
+        "body_above": s.body_above,
+        "segments": s.steps,
+        "masking": (LabelRule(CUT_AWAY, "exclude"),) if s.steps else (),
+    }
+    if s.style == "rendering":
+        return VolumeRendering(s.transfer, **shared, name=f"{s.transfer.name.replace('_', ' ')}, {s.view.words}")
+    return Projection(s.style, screen.window, **shared, name=f"{s.style.upper()}, {s.view.words}")
+
+
+def _curved_recipe(screen: Screen, rows: int, columns: int) -> CurvedReformat | None:
+    c = screen.curve
+    if len(c.path_mm) < 2:
+        return None
+    turned = f", {c.angle_deg:g}°" if c.angle_deg and c.form == "straightened" else ""
+    return CurvedReformat(
+        screen.window,
+        c.path_mm,
+        c.form,
+        c.view,
+        c.angle_deg if c.form == "straightened" else 0.0,
+        rows=rows,
+        columns=columns,
+        thickness_mm=c.slab_mm,
+        mode=c.mode,
+        name=f"Curved, {c.form}{turned}",
+    )
+
+
+def _in_other(recipe: Reformat | VolumeRendering | Projection, offset: Vector) -> Recipe:
+    """The same part of the patient in the other volume. What was cut away by hand is of this volume alone."""
+
+    def moved(at: Vector) -> Vector:
+        return vector(a + b for a, b in zip(at, offset, strict=True))
+
+    assert recipe.centre_mm is not None
+    centre = moved(recipe.centre_mm)
+    if isinstance(recipe, Reformat):
+        return replace(recipe, centre_mm=centre)
+    crop = None if recipe.crop is None else Box(moved(recipe.crop.lower_mm), moved(recipe.crop.upper_mm))
+    clips = tuple(replace(clip, point_mm=moved(clip.point_mm)) for clip in recipe.clips)
+    return replace(recipe, centre_mm=centre, crop=crop, clips=clips, segments=(), masking=())
+
+
+def through_cursor(screen: Screen, plane: Slice) -> Vector:
+    """The middle of a plane pane, moved along the line of sight until its plane holds the crosshair."""
+    n = plane.view.towards_observer
+    depth = sum((c - m) * a for c, m, a in zip(screen.cursor_mm, plane.centre_mm, n, strict=True))
+    return vector(m + depth * a for m, a in zip(plane.centre_mm, n, strict=True))

@@ -1,0 +1,186 @@
+"""A reading session: the screen with its undo and redo, the report as far as it is written, and what was done.
+
+Knows no Qt. Every change is on the disk before the next one: a crash loses at most the last.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from dicom_io.evidence import Person
+from render.volume import Volume
+from workstation.desktop.model.screen import Screen
+
+_KEPT = 500  # screens to go back to
+_FORM = 2
+
+ClinicalUse = Literal["vascular", "oncology", "orthopaedics", "neurosurgery"]
+CLINICAL_USES: tuple[ClinicalUse, ...] = get_args(ClinicalUse)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The report as far as it is written. required : the physician on whether an independent workstation was needed."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    clinical_use: ClinicalUse | None = None
+    indication: str = ""
+    findings: str = ""
+    impression: str = ""
+    necessity: str = ""
+    utility: str = ""
+    workstation: str = ""
+    required: bool | None = None
+    concurrent: bool | None = None
+
+
+class RecoveryError(ValueError):
+    """A session file that cannot be read; the message names it and says what to do."""
+
+
+@dataclass(slots=True)
+class Session:
+    """One volume being read. `change` is the only way to another screen.
+
+    file : where it is kept between crashes; None for nowhere. operator : who captured the pictures last, None where
+    nobody was signed in. What people did is the journal's to know.
+    """
+
+    volume: Volume
+    series_uid: str
+    screen: Screen
+    which: int | None = None
+    draft: Draft = Draft()
+    file: Path | None = None
+    operator: Person | None = None
+    _undo: list[Screen] = field(default_factory=list, repr=False)
+    _redo: list[Screen] = field(default_factory=list, repr=False)
+    _dragging: Screen | None = field(default=None, repr=False)
+
+    def change(self, edit: Callable[..., Screen], *arguments: Any) -> bool:
+        """Makes the screen that `edit(screen, …)` gives. Returns whether it is another one.
+
+        Between `begin` and `end` all changes count as one, as a hand that drags means it.
+        """
+        after = edit(self.screen, *arguments)
+        if after == self.screen:
+            return False
+        if self._dragging is None:
+            self._remember(self.screen)
+        self.screen = after
+        if self._dragging is None:
+            self.keep()
+        return True
+
+    def begin(self) -> None:
+        """A drag begins."""
+        if self._dragging is None:
+            self._dragging = self.screen
+
+    def end(self) -> None:
+        """A drag ends: undo goes back to where it began."""
+        before, self._dragging = self._dragging, None
+        if before is not None and before != self.screen:
+            self._remember(before)
+            self.keep()
+
+    def _remember(self, screen: Screen) -> None:
+        self._undo.append(screen)
+        del self._undo[:-_KEPT]
+        self._redo.clear()
+
+    @property
+    def can_undo(self) -> bool:
+        return bool(self._undo)
+
+    @property
+    def can_redo(self) -> bool:
+        return bool(self._redo)
+
+    def undo(self) -> bool:
+        return self._step(self._undo, self._redo)
+
+    def redo(self) -> bool:
+        return self._step(self._redo, self._undo)
+
+    def _step(self, source: list[Screen], target: list[Screen]) -> bool:
+        self.end()
+        if not source:
+            return False
+        target.append(self.screen)
+        self.screen = source.pop()
+        self.keep()
+        return True
+
+    def write(self, **fields: Any) -> None:
+        """Changes the draft of the report."""
+        after = replace(self.draft, **fields)
+        if after != self.draft:
+            self.draft = after
+            self.keep()
+
+    def captured_by(self, person: Person | None) -> None:
+        """Who works with the pictures: a technologist's work stays a technologist's, whoever signs it."""
+        if person is not None and person != self.operator:
+            self.operator = person
+            self.keep()
+
+    def keep(self) -> None:
+        """Writes the session to its file, whole or not at all."""
+        if self.file is None:
+            return
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        part = self.file.with_suffix(".part")
+        kept = _Kept(_FORM, self.series_uid, self.which, self.screen, self.draft, self.operator)
+        with part.open("wb") as stream:
+            stream.write(_ADAPTER.dump_json(kept))
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(self.file)
+
+    def forget(self) -> None:
+        """Nothing is left to recover: the session was delivered or given up."""
+        if self.file is not None:
+            self.file.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    form: int
+    series_uid: str
+    which: int | None
+    screen: Screen
+    draft: Draft
+    operator: Person | None = None
+
+
+_ADAPTER = TypeAdapter(_Kept)
+
+
+def session_file(root: Path, series_uid: str, which: int | None) -> Path:
+    """Where the session of a series is kept. Series UIDs hold digits and dots only, checked on arrival."""
+    return root / "sessions" / f"{series_uid}{'' if which is None else f'-{which}'}.json"
+
+
+def recovered(file: Path, volume: Volume) -> Session | None:
+    """The session a file holds, without its undo; None where there is no file.
+
+    Raises RecoveryError for a file of another form or a damaged one.
+    """
+    try:
+        text = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    try:
+        kept = _ADAPTER.validate_json(text)
+    except (ValidationError, json.JSONDecodeError) as error:
+        raise RecoveryError(
+            f"{file}: not a session this version can read. It was left where it is; move it away to begin anew."
+        ) from error
+    return Session(volume, kept.series_uid, kept.screen, kept.which, kept.draft, file, kept.operator)

@@ -1,0 +1,292 @@
+"""The studies of the archive as a reader wants them: listed, opened, compared. Knows no Qt."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+from dicom_io.archive.archive import Summary
+from dicom_io.archive.arrivals import Stage, Standing
+from dicom_io.errors import NotReadable, VolumeRefused
+from dicom_io.files.series import Series, read_dataset
+from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
+from dicom_io.stamp import Stamp
+from dicom_io.volumes.build import assemble, stacks_of
+from render import Picture, Reformat, View, Volume, draw
+from render.geometry import cross, vector
+from workstation.desktop.model.looks import first_screen
+from workstation.desktop.model.measuring import restored
+from workstation.desktop.model.screen import Compared, Measure
+from workstation.desktop.model.session import RecoveryError, Session, recovered, session_file
+from workstation.people import readable
+from workstation.pipeline import Progress
+from workstation.site import Site
+
+OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
+# What a reader calls the state of a case.
+TELLING: dict[str, str] = {"charged": "charged", "held": "held", "denied": "not billable"}
+STATES = ("received", "in work", "to sign", "held", "charged", "not billable")
+# What a reader calls how far a series is.
+ARRIVALS: dict[Stage, str] = {
+    "arriving": "still arriving",
+    "complete": "complete, revision {revision}",
+    "reopened": "reopened, revision {revision}",
+    "unknown": "unknown",
+}
+_COMING = ("arriving", "reopened")
+_PREVIEW_PX = 512
+
+
+def day(date: str) -> str:
+    """A DA as people write it; anything else as it is. Source: PS3.5 6.2."""
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 else date
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A series of the work list.
+
+    state : one of STATES. standing : how far it is. priors : how many other series of images the patient has.
+    coming : how many other series of the study are still arriving.
+    """
+
+    series_uid: str
+    study_uid: str
+    patient: str
+    patient_id: str
+    accession: str
+    date: str
+    modality: str
+    description: str
+    instances: int
+    state: str
+    standing: Standing
+    priors: int = 0
+    coming: int = 0
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        return (
+            readable(self.patient), self.patient_id, self.accession, self.day, self.modality, self.description,
+            str(self.instances), str(self.priors or ""),
+        )  # fmt: skip
+
+    @property
+    def day(self) -> str:
+        """The study's date as people write it."""
+        return day(self.date)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A study on the screen. warning : what a reader has to know about its volume or its recovery. others : what it can
+    be compared with, itself first."""
+
+    series: Series
+    session: Session
+    title: str
+    warning: str = ""
+    others: tuple[Row, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, int | None]:
+        """Which volume of which series it is."""
+        return (self.series.uid, self.session.which)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What has become of a series since it was opened. more : instances that came, negative for those taken away."""
+
+    more: int
+    standing: Standing
+
+
+class Studies:
+    """The archive's series of images, and their sessions."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._summaries: dict[str, Summary] = {}
+        self._headers: dict[str, tuple[str, str]] = {}
+        self._states: dict[Path, tuple[int, str]] = {}
+
+    def rows(self) -> tuple[Row, ...]:
+        """Series of images, not those made here, newest study first."""
+        decided = {r.accession: TELLING.get(r.state, r.state) for r in self.site.casebook.newest()}
+        waiting = self._waiting()
+        found: list[Row] = []
+        listed = self._series()
+        standing = self.site.arrivals.standing(listed, time.time())
+        for series in listed:
+            if not series.is_image:
+                continue
+            patient, manufacturer = self._header(series.series_uid, series.path)
+            if manufacturer == OUR_NAME:
+                continue
+            state = decided.get(series.accession) or waiting.get(series.series_uid, "received")
+            found.append(
+                Row(
+                    series.series_uid, series.study_uid, patient, series.patient_id, series.accession,
+                    series.study_date, series.modality, series.description, series.instances, state,
+                    standing[series.series_uid],
+                )
+            )  # fmt: skip
+        same = Counter(row.patient_id for row in found if row.patient_id)
+        coming = Counter(row.study_uid for row in found if row.standing.stage in _COMING)
+        counted = (
+            replace(
+                row,
+                priors=max(same[row.patient_id] - 1, 0),
+                coming=coming[row.study_uid] - (row.standing.stage in _COMING),
+            )
+            for row in found
+        )
+        return tuple(sorted(counted, key=lambda row: (row.date, row.series_uid), reverse=True))
+
+    def news(self, opened: Opened) -> News | None:
+        """What the archive has by now of a series that is on the screen; None where it is what is seen."""
+        summaries = self.site.archive.summaries([opened.series.uid])
+        more = sum(s.instances for s in summaries) - len(opened.series.instances)
+        if not summaries or not more:
+            return None
+        return News(more, self.site.arrivals.standing(summaries, time.time())[opened.series.uid])
+
+    def again(self, opened: Opened) -> int | None:
+        """Which volume of its series as it is now an open one is; None where the series makes other volumes by now."""
+        before, now = (
+            [stack.label for stack in stacks_of(series)]
+            for series in (opened.series, self.site.archive.series(opened.series.uid))
+        )
+        return opened.session.which if before == now else None
+
+    def _series(self) -> list[Summary]:
+        """Every series. What has as many instances as when it was last looked at is not looked at again."""
+        counts, known = self.site.archive.counts(), self._summaries
+        grown = [uid for uid, count in counts.items() if uid not in known or known[uid].instances != count]
+        if grown:
+            known.update((s.series_uid, s) for s in self.site.archive.summaries(grown if known else None))
+        return [known[uid] for uid in counts if uid in known]
+
+    def waiting(self) -> int:
+        """How many messages wait to be sent."""
+        return len(self.site.outbox.pending())
+
+    def of_the_same_patient(self, series_uid: str) -> tuple[Row, ...]:
+        """What a study can be compared with, itself first: its own phases, other series, and priors."""
+        rows = self.rows()
+        this = next((row for row in rows if row.series_uid == series_uid), None)
+        if this is None:
+            return ()
+        others = (row for row in rows if row.patient_id == this.patient_id and row != this and this.patient_id)
+        return (this, *others)
+
+    def _waiting(self) -> dict[str, str]:
+        """By series, `to sign` where pictures are captured, else `in work`; a session file that is damaged is work."""
+        found: dict[str, str] = {}
+        for file in (self.site.root / "sessions").glob("*.json"):
+            try:
+                changed = file.stat().st_mtime_ns
+                known = self._states.get(file)
+                if known is None or known[0] != changed:
+                    kept = json.loads(file.read_bytes())
+                    known = (changed, "to sign" if kept["screen"]["captures"] else "in work")
+                    self._states[file] = known
+                found[file.stem.split("-")[0]] = known[1]
+            except (OSError, ValueError, KeyError, TypeError):
+                found[file.stem.split("-")[0]] = "in work"
+        return found
+
+    def _header(self, series_uid: str, path: str) -> tuple[str, str]:
+        """(patient's name, manufacturer) of a series: the index has neither, so they are looked up once."""
+        if series_uid not in self._headers:
+            ds = read_dataset(path)
+            self._headers[series_uid] = (str(ds.get("PatientName") or ""), str(ds.get("Manufacturer") or ""))
+        return self._headers[series_uid]
+
+    def volumes(self, series_uid: str) -> tuple[str, ...]:
+        """Names of the volumes of a series, in their order. Raises VolumeRefused with the reason when it has none."""
+        return tuple(
+            f"{stack.label or 'the volume'}, {len(stack.slices)} slices"
+            for stack in stacks_of(self.site.archive.series(series_uid))
+        )
+
+    def preview(self, series_uid: str, which: int | None = None) -> Picture:
+        """The middle image of a volume, in the time it takes to read it. Raises as `open`, and NotReadable."""
+        series = self.site.archive.series(series_uid)
+        stack = stacks_of(series)[which or 0]
+        middle = max(len(stack.slices) // 2, 1)
+        volume = assemble(replace(stack, slices=stack.slices[middle - 1 : middle + 1], uneven=""))
+        screen = first_screen(volume, series.modality)
+        right, down = (vector(volume.affine[:3, axis]) for axis in (2, 1))
+        view = View.facing([-v for v in cross(right, down)], [-v for v in down])
+        pixel = max(n * s for n, s in zip(volume.shape[1:], volume.spacing_mm[1:], strict=True)) / _PREVIEW_PX
+        return draw(
+            volume, Reformat(screen.window, view, rows=_PREVIEW_PX, columns=_PREVIEW_PX, pixel_mm=pixel, name="preview")
+        )
+
+    def open(self, series_uid: str, which: int | None = None, tell: Progress = lambda what, part: None) -> Opened:
+        """Builds the volume and the first screen, or the session as it was left.
+
+        Raises NotFound and VolumeRefused, each with a sentence that says why.
+        """
+        series, volume = self._built(series_uid, which, lambda part: tell("building the volume", part))
+        file = session_file(self.site.root, series_uid, which)
+        warnings = list(volume.warnings)
+        try:
+            session = recovered(file, volume)
+            if session is not None:
+                warnings.append("The session goes on where it was left.")
+        except RecoveryError as error:
+            session, file = None, file.with_suffix(".new.json")
+            warnings.append(str(error))
+        if session is None:
+            screen = replace(first_screen(volume, series.modality), measures=self._measured(series, volume))
+            session = Session(volume, series_uid, screen, which, file=file)
+        standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), time.time())
+        if any(each.stage in _COMING for each in standing.values()):
+            warnings.append("The series is still arriving.")
+        title = f"{readable(self._header(series_uid, series.first.path)[0])} — {series.modality} {series.description}"
+        return Opened(series, session, title, " ".join(warnings), self.of_the_same_patient(series_uid))
+
+    def _measured(self, series: Series, volume: Volume) -> tuple[Measure, ...]:
+        """What the newest record of this volume holds of measures."""
+        newest: tuple[datetime, tuple[Measure, ...]] | None = None
+        for sr in self.site.archive.instances_of(COMPREHENSIVE_3D_SR, series.first.accession):
+            try:
+                evidence = read_sr(read_dataset(sr.path))
+            except NotReadable:
+                continue  # another program's
+            mine = [m for m in evidence.measurements if m.volume_digest == volume.digest]
+            at = max((act.at for act in evidence.acts), default=None)
+            if mine and at is not None and (newest is None or at > newest[0]):
+                newest = (at, restored(mine))
+        return newest[1] if newest is not None else ()
+
+    def other(self, compared: Compared) -> Volume:
+        """The volume that is compared. Raises as `open`."""
+        return self._built(compared.series_uid, compared.which, None)[1]
+
+    def compared(self, opened: Opened, series_uid: str, which: int | None = None) -> tuple[Compared, Volume]:
+        """Another volume beside an open one: at the same places where both have one frame of reference, else with
+        their middles together, to be brought over each other by hand."""
+        other = self.other(Compared(series_uid, which))
+        this = opened.session.volume
+        if this.frame_of_reference and this.frame_of_reference == other.frame_of_reference:
+            return Compared(series_uid, which), other
+        offset = vector(round(b - a, 3) for a, b in zip(this.centre_mm, other.centre_mm, strict=True))
+        return Compared(series_uid, which, offset), other
+
+    def _built(
+        self, series_uid: str, which: int | None, progress: Callable[[float], None] | None
+    ) -> tuple[Series, Volume]:
+        series = self.site.archive.series(series_uid)
+        stacks = stacks_of(series)
+        if (which or 0) >= len(stacks):
+            raise VolumeRefused(f"Series {series_uid} has no volume {which} any more; open it from the work list.")
+        if which is None and len(stacks) > 1:
+            raise VolumeRefused(f"Series {series_uid} holds {len(stacks)} volumes; say which.")
+        return series, assemble(stacks[which or 0], progress)

@@ -1,0 +1,146 @@
+"""The structured report beside the panes, with sentences to begin with for each clinical use."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from workstation.desktop.language import tr
+from workstation.desktop.model.session import CLINICAL_USES, Draft
+from workstation.desktop.viewer import Viewer
+
+# Fields of the report: key, title, hint, height in points.
+FIELDS: tuple[tuple[str, str, str, int], ...] = (
+    ("indication", "Indication", "", 54),
+    ("findings", "Findings, 3D findings included", "", 120),
+    ("impression", "Impression", "", 80),
+    ("necessity", "Medical necessity", "Why 3D was needed for this patient", 54),
+    ("utility", "Clinical utility", "What the 3D pictures contributed", 54),
+    ("workstation", "Independent workstation", "That the pictures were made on an independent workstation", 54),
+)
+ANSWERS: dict[str, bool | None] = {"not stated": None, "yes": True, "no": False}
+# Sentences to begin with, for each clinical use; a physician changes or deletes them.
+TEMPLATES: dict[str, dict[str, str]] = {
+    "vascular": {
+        "indication": "Vascular question: aneurysm, stenosis or malformation of …",
+        "findings": "Course, calibre and branches …\nAneurysm: site, neck, diameter …\nStenosis: site, degree …",
+        "impression": "",
+    },
+    "oncology": {
+        "indication": "Tumour of …, staging or follow-up.",
+        "findings": "Mass: site, size in three planes, borders …\nRelation to vessels and organs …\nNodes …",
+        "impression": "",
+    },
+    "orthopaedics": {
+        "indication": "Injury of …, fracture or joint.",
+        "findings": "Fracture lines, fragments, displacement …\nJoint surfaces …\nAlignment …",
+        "impression": "",
+    },
+    "neurosurgery": {
+        "indication": "Planning or follow-up of surgery at …",
+        "findings": "Lesion: site, size …\nRelation to skull, vessels and eloquent areas …\nApproach …",
+        "impression": "",
+    },
+}
+
+
+class ReportPanel(QScrollArea):
+    """The structured report. signed : the physician wants to sign; sign is only for physicians."""
+
+    signed = Signal()
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._session = viewer.session
+        inner = QWidget()
+        form = QVBoxLayout(inner)
+        self.use = QComboBox()
+        self.use.addItem(tr("Template …"), None)
+        for name in CLINICAL_USES:
+            self.use.addItem(tr(name.capitalize()), name)
+        self.use.activated.connect(self._template)
+        form.addWidget(self.use)
+        self.fields: dict[str, QPlainTextEdit] = {}
+        for key, title, hint, height in FIELDS:
+            box = QGroupBox(tr(title))
+            edit = QPlainTextEdit()
+            edit.setPlaceholderText(tr(hint) if hint else "")
+            edit.setTabChangesFocus(True)
+            edit.setFixedHeight(height)
+            edit.setAccessibleName(tr(title))
+            edit.textChanged.connect(lambda key=key, edit=edit: self._wrote(key, edit.toPlainText()))
+            QVBoxLayout(box).addWidget(edit)
+            self.fields[key] = edit
+            form.addWidget(box)
+        self.required, self.concurrent = (
+            _asked(form, tr("An independent workstation was required")),
+            _asked(form, tr("I supervised the work while it was done")),
+        )
+        self.required.activated.connect(lambda: self._session.write(required=self.required.currentData()))
+        self.concurrent.activated.connect(lambda: self._session.write(concurrent=self.concurrent.currentData()))
+        self.key_pictures = QLabel()
+        self.key_pictures.setWordWrap(True)
+        form.addWidget(self.key_pictures)
+        self.sign = QPushButton(tr("Sign and deliver …"))
+        self.sign.clicked.connect(self.signed)
+        form.addWidget(self.sign)
+        self.why_not = QLabel()
+        self.why_not.setWordWrap(True)
+        form.addWidget(self.why_not)
+        self.setWidget(inner)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.show_draft(self._session.draft)
+        viewer.changed.connect(self._show_key_pictures)
+        self._show_key_pictures()
+
+    def show_draft(self, draft: Draft) -> None:
+        for key, edit in self.fields.items():
+            if edit.toPlainText() != getattr(draft, key):
+                edit.setPlainText(getattr(draft, key))
+        self.use.setCurrentIndex(max(self.use.findData(draft.clinical_use), 0))
+        self.required.setCurrentIndex(self.required.findData(draft.required))
+        self.concurrent.setCurrentIndex(self.concurrent.findData(draft.concurrent))
+
+    def _show_key_pictures(self) -> None:
+        """What the report will refer to, as it is ticked among the captures."""
+        names = [capture.recipe.name for capture in self._session.screen.captures if capture.key]
+        self.key_pictures.setText(tr("Key pictures: {names}", names="; ".join(names)) if names else "")
+
+    def allow_signing(self, why_not: str) -> None:
+        """An empty reason allows it."""
+        self.sign.setEnabled(not why_not)
+        self.why_not.setText(why_not)
+
+    def _wrote(self, key: str, text: str) -> None:
+        self._session.write(**{key: text})
+
+    def _template(self) -> None:
+        name = self.use.currentData()
+        self._session.write(clinical_use=name)
+        for key, text in TEMPLATES.get(name or "", {}).items():
+            # What somebody wrote is never written over.
+            if not self.fields[key].toPlainText().strip():
+                self.fields[key].setPlainText(text)
+
+
+def _asked(form: QVBoxLayout, question: str) -> QComboBox:
+    box = QComboBox()
+    for title, value in ANSWERS.items():
+        box.addItem(tr(title), value)
+    box.setAccessibleName(question)
+    row = QHBoxLayout()
+    label = QLabel(question)
+    label.setWordWrap(True)
+    row.addWidget(label, 1)
+    row.addWidget(box)
+    form.addLayout(row)
+    return box

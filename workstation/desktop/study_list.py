@@ -1,0 +1,200 @@
+"""The work list: the series in the archive as they arrive, with what has become of them."""
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QSortFilterProxyModel,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from workstation.desktop.background import Watch
+from workstation.desktop.language import tr
+from workstation.desktop.model.studies import ARRIVALS, STATES, Row
+
+_REFRESH_MS = 2000
+_COLUMNS = ("Patient", "ID", "Accession", "Date", "Modality", "Description", "Instances", "Others", "Arrival", "State")
+_NUMBERS = (6, 7)
+_SINCE: dict[str, int | None] = {"Every date": None, "Today": 0, "Last 7 days": 7, "Last 30 days": 30}
+_Index = QModelIndex | QPersistentModelIndex
+
+
+def arrival_of(row: Row) -> str:
+    """How far a series is, and whether others of its study are still coming."""
+    said = tr(ARRIVALS[row.standing.stage], revision=row.standing.revision)
+    return f"{said}; {tr('study still arriving')}" if row.coming and row.standing.stage == "complete" else said
+
+
+class _Model(QAbstractTableModel):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: tuple[Row, ...] = ()
+
+    def show_rows(self, rows: tuple[Row, ...]) -> None:
+        if rows != self.rows:
+            self.beginResetModel()
+            self.rows = rows
+            self.endResetModel()
+
+    def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008
+        return 0 if parent.isValid() else len(self.rows)
+
+    def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008
+        return len(_COLUMNS)
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if role == Qt.ItemDataRole.DisplayRole:
+            row = self.rows[index.row()]
+            return (*row.cells, arrival_of(row), tr(row.state))[index.column()]
+        if role == Qt.ItemDataRole.TextAlignmentRole and index.column() in _NUMBERS:
+            return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        return None
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:  # noqa: N802
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            return tr(_COLUMNS[section])
+        return None
+
+
+class _Filter(QSortFilterProxyModel):
+    """Rows that hold what is searched for, have the state that is asked for, and the day."""
+
+    def __init__(self, model: _Model, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._rows = model
+        self.setSourceModel(model)
+        self.setFilterKeyColumn(-1)
+        self.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self.state = self.modality = self.since = ""
+
+    def filterAcceptsRow(self, source_row: int, source_parent: _Index) -> bool:  # noqa: N802
+        row = self._rows.rows[source_row]
+        if (self.state and row.state != self.state) or (self.modality and row.modality != self.modality):
+            return False
+        return row.date >= self.since and super().filterAcceptsRow(source_row, source_parent)
+
+
+class WorkList(QWidget):
+    """opened : series UID. dropped : paths to import."""
+
+    opened = Signal(str)
+    dropped = Signal(list)
+
+    def __init__(self, rows: Callable[[], tuple[Row, ...]], waiting: Callable[[], int] = lambda: 0) -> None:
+        super().__init__()
+        self._model = _Model()
+        self._sorted = _Filter(self._model, self)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText(tr("Search patient, accession, modality, description, state …"))
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(self._sorted.setFilterFixedString)
+        self.search.returnPressed.connect(lambda: self._open(self._sorted.index(0, 0)))
+        self.table = QTableView()
+        self.table.setModel(self._sorted)
+        self.table.setSortingEnabled(True)
+        self.table.sortByColumn(3, Qt.SortOrder.DescendingOrder)
+        self.table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QTableView.SelectionMode.SingleSelection)
+        self.table.verticalHeader().hide()
+        self.table.horizontalHeader().setStretchLastSection(True)
+        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.table.doubleClicked.connect(self._open)
+        for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            shortcut = QShortcut(QKeySequence(key), self.table, context=Qt.ShortcutContext.WidgetShortcut)
+            shortcut.activated.connect(lambda: self._open(self.table.currentIndex()))
+        self.state, self.modality, self.since = QComboBox(), QComboBox(), QComboBox()
+        self.state.addItem(tr("Every state"), "")
+        for state in STATES:
+            self.state.addItem(tr(state), state)
+        self.modality.addItem(tr("Every modality"), "")
+        for modality in ("CT", "MR", "US"):
+            self.modality.addItem(modality, modality)
+        for title, days in _SINCE.items():
+            self.since.addItem(tr(title), days)
+        for box in (self.state, self.modality, self.since):
+            box.activated.connect(self._filtered)
+        self.open_button = QPushButton(tr("Open"))
+        self.open_button.clicked.connect(lambda: self._open(self.table.currentIndex()))
+        self.note = QLabel(tr("Reading the archive …"))
+        top, layout = QHBoxLayout(), QVBoxLayout(self)
+        top.addWidget(self.search, 1)
+        for widget in (self.state, self.modality, self.since, self.open_button):
+            top.addWidget(widget)
+        layout.addLayout(top)
+        layout.addWidget(self.table)
+        layout.addWidget(self.note)
+        self.setAcceptDrops(True)
+        self._watch = Watch(lambda: (rows(), waiting()), _REFRESH_MS, self.isVisible, self)
+        self._watch.answered.connect(self._show_rows)
+        self._watch.failed.connect(lambda why: self.note.setText(tr("The list cannot be read: {why}", why=why)))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Asks for the list as it is now."""
+        self._watch.now()
+
+    def _show_rows(self, found: tuple[tuple[Row, ...], int]) -> None:
+        """Studies appear as they arrive; what is selected stays selected."""
+        rows, waiting = found
+        chosen = self._chosen(self.table.currentIndex())
+        self._model.show_rows(rows)
+        count = len(self._model.rows)
+        self.note.setText(
+            tr("{count} series. Double-click opens one.", count=count) if count else
+            tr("No series yet. Send one by DICOM, or drop a folder here.")
+        )  # fmt: skip
+        if waiting:
+            self.note.setText(f"{self.note.text()}  {tr('{count} messages wait to be sent.', count=waiting)}")
+        if chosen is not None and not self.table.currentIndex().isValid():
+            self.select(chosen.series_uid)
+
+    def _filtered(self) -> None:
+        """The filters as they are chosen now."""
+        days = self.since.currentData()
+        self._sorted.state, self._sorted.modality = self.state.currentData(), self.modality.currentData()
+        self._sorted.since = "" if days is None else f"{date.today() - timedelta(days):%Y%m%d}"
+        self._sorted.invalidate()
+
+    def stop(self) -> None:
+        """Asks no more, and waits for what was asked."""
+        self._watch.stop()
+
+    def select(self, series_uid: str) -> bool:
+        for number, row in enumerate(self._model.rows):
+            if row.series_uid == series_uid:
+                self.table.setCurrentIndex(self._sorted.mapFromSource(self._model.index(number, 0)))
+                return True
+        return False
+
+    def _chosen(self, index: QModelIndex) -> Row | None:
+        source = self._sorted.mapToSource(index)
+        return self._model.rows[source.row()] if source.isValid() else None
+
+    def _open(self, index: QModelIndex) -> None:
+        row = self._chosen(index)
+        if row is not None:
+            self.opened.emit(row.series_uid)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:  # noqa: N802
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
+        self.dropped.emit([url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()])

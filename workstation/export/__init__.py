@@ -1,0 +1,1 @@
+"""Pictures and volumes as files for people."""

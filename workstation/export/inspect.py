@@ -1,0 +1,117 @@
+"""What `inspect` tells of a series: its volumes with their geometry, or why there is none."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dicom_io.archive import Archive
+from dicom_io.capabilities import TRANSFER_SYNTAXES
+from dicom_io.errors import NotReadable, VolumeRefused
+from dicom_io.files.series import Scan, Series, open_series, scan
+from dicom_io.volumes.build import Refused, Stack, assemble, find_stacks
+from render.volume import Volume
+from workstation.export.thumbnails import save_thumbnail
+
+
+class NothingFound(ValueError):  # noqa: N818
+    """No series where one was expected; the message says where."""
+
+
+def one_series(name: str, root: Path) -> Series:
+    """A series by UID from the archive in `root`, or the only one below a path."""
+    if not Path(name).exists():
+        return Archive(root).series(name)
+    found = open_series(Path(name))
+    volumes = [s for s in found if not all(isinstance(x, Refused) for x in find_stacks(s))] or found
+    if len(volumes) > 1:
+        listing = "; ".join(f"{s.uid} ({s.description or s.modality})" for s in volumes)
+        raise NothingFound(f"{name} holds {len(volumes)} series; import it and name one: {listing}.")
+    return volumes[0]
+
+
+def sr_file(name: str, root: Path) -> Path:
+    """The file of an SR: a path, or its SOP Instance UID in the archive in `root`. Raises NothingFound, NotFound."""
+    if Path(name).exists():
+        return Path(name)
+    if not name.replace(".", "").isdigit():
+        raise NothingFound(f"{name}: no such file, and no SOP Instance UID.")
+    return Path(Archive(root).instance(name).path)
+
+
+def found_at(name: str, root: Path) -> Scan:
+    """Everything below a path, or one series by its UID from the archive in `root`. Raises NothingFound, NotFound."""
+    found = scan(Path(name)) if Path(name).exists() else None
+    if found is None and ("/" in name or not name.replace(".", "").isdigit()):
+        raise NothingFound(f"{name}: no such file or folder, and no Series Instance UID.")
+    return found or Scan((Archive(root).series(name),), ())
+
+
+def describe(series: Series, *, bridge_gaps: bool = False, thumbnails: Path | None = None) -> dict[str, Any]:
+    """As printed by `inspect --json`. thumbnails : a folder that gets a PNG of each volume."""
+    parts = find_stacks(series, bridge_gaps=bridge_gaps)
+    volumes = [part for part in parts if isinstance(part, Stack)]
+    return {
+        "series_uid": series.uid,
+        "modality": series.modality,
+        "description": series.description,
+        "instances": len(series.instances),
+        "transfer_syntaxes": sorted(
+            {TRANSFER_SYNTAXES.get(i.transfer_syntax_uid, i.transfer_syntax_uid) for i in series.instances}
+        ),
+        "volumes": [
+            _describe(part, thumbnails and thumbnails / f"{series.uid}-{volumes.index(part)}.png")
+            if isinstance(part, Stack)
+            else {"label": part.label, "images": part.count, "refused": part.reason, "bridgeable": part.bridgeable}
+            for part in parts
+        ],
+    }
+
+
+def _describe(part: Stack, thumbnail: Path | None) -> dict[str, Any]:
+    try:
+        volume = assemble(part)
+        seen = {"label": part.label, "split_because": part.reason, **geometry(volume)}
+        return seen | {"thumbnail": str(save_thumbnail(volume, thumbnail))} if thumbnail else seen
+    except (NotReadable, VolumeRefused) as error:
+        return {"label": part.label, "images": len(part.slices), "refused": str(error), "bridgeable": False}
+
+
+def geometry(volume: Volume) -> dict[str, Any]:
+    """shape [K, J, I], spacing_mm [k, j, i], origin_mm LPS, direction: rows x, y, z; columns the unit steps i, j, k.
+
+    The column order of `direction` is that of ITK and NRRD readers, which count i first.
+    """
+    steps = volume.affine[:3, :3]
+    unit = steps / np.linalg.norm(steps, axis=0)
+    return {
+        "shape": list(volume.shape),
+        "spacing_mm": [round(v, 6) for v in volume.spacing_mm],
+        "origin_mm": [round(float(v), 6) for v in volume.affine[:3, 3]],
+        "direction": [[round(float(v), 9) for v in row[::-1]] for row in unit],
+        "unit": volume.unit,
+        "minimum": float(volume.voxels.min()),
+        "maximum": float(volume.voxels.max()),
+        "warnings": list(volume.warnings),
+    }
+
+
+def in_words(seen: dict[str, Any]) -> str:
+    lines = [f"{seen['modality']} {seen['description']!r}, {seen['instances']} instances, series {seen['series_uid']}"]
+    for reason in dict.fromkeys(v["split_because"] for v in seen["volumes"] if v.get("split_because")):
+        lines.append(f"  split: {reason}")
+    for volume in seen["volumes"]:
+        label = f"{volume['label']}: " if volume["label"] else ""
+        if "refused" in volume:
+            lines.append(f"  refused: {label}{volume['refused']} ({volume['images']} images)")
+            continue
+        shape = " x ".join(map(str, volume["shape"]))
+        spacing = " x ".join(f"{v:.4g}" for v in volume["spacing_mm"])
+        lines.append(
+            f"  volume: {label}{shape} voxels of {spacing} mm, "
+            f"{volume['minimum']:g} to {volume['maximum']:g} {volume['unit']}"
+        )
+        lines += [f"    warning: {w}" for w in volume["warnings"]]
+        if "thumbnail" in volume:
+            lines.append(f"    thumbnail: {volume['thumbnail']}")
+    return "\n".join(lines)

@@ -1,0 +1,362 @@
+"""HL7 over MLLP: send a message and wait for its acknowledgement; receive messages and answer them. TLS by option.
+
+Framing: 0x0B, the message, 0x1C 0x0D. Source: HL7 "Transport Specification: MLLP, Release 1". Acknowledgements in
+original and enhanced mode: HL7 v2.5.1 2.9.2 and 2.9.3.
+"""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from workstation.hl7.acknowledgement import (
+    Acknowledgement,
+    accept_of,
+    accept_wanted,
+    control_id_of,
+    parse_acknowledgement,
+    wants_application_answer,
+)
+from workstation.hl7.syntax import Hl7Error
+
+_START, _END = b"\x0b", b"\x1c\x0d"
+
+# An acknowledgement is a few hundred bytes, a message a few thousand. More is a peer that has lost its way.
+MAXIMUM_BYTES = 1 << 20
+
+# A client that opens a connection and says nothing must not hold a thread in its handshake.
+_HANDSHAKE_S = 30.0
+
+# Interface engines keep one or a few connections open. More is something that has gone wild.
+MOST_CONNECTIONS = 100
+
+
+class MllpError(OSError):
+    """The message was not acknowledged. Sending the same bytes again is safe."""
+
+
+class UnreachableError(MllpError):
+    """There is no connection: nothing was sent."""
+
+
+class NoAcknowledgementError(MllpError):
+    """The message was sent, wholly or in part, and no valid acknowledgement of it came back."""
+
+
+def frame(message: bytes) -> bytes:
+    """Return the message as it goes over the wire.
+
+    Raises
+    ------
+    MllpError
+        The message holds a byte that would end or begin a frame.
+    """
+    if _START in message or _END[:1] in message:
+        raise MllpError("The message holds 0x0B or 0x1C, which frame a message and cannot be in one; escape them.")
+    return _START + message + _END
+
+
+# Said here, since some systems' OpenSSL would speak older ones. Source: BCP 195 (RFC 9325, 3.1.1).
+_OLDEST = ssl.TLSVersion.TLSv1_2
+
+
+def client_tls(authority: str, certificate: str = "", key: str = "") -> ssl.SSLContext:
+    """Return how to speak TLS to a receiver: the PEM file of who signed its certificate (empty: the system's).
+
+    Raises
+    ------
+    MllpError
+        A file cannot be used.
+    """
+    try:
+        context = ssl.create_default_context(cafile=authority or None)
+        context.minimum_version = _OLDEST
+        if certificate:
+            context.load_cert_chain(certificate, key)
+    except OSError as error:
+        raise MllpError(f"TLS: {authority or certificate}: {error.strerror or error}; check the settings.") from None
+    return context
+
+
+def server_tls(certificate: str, key: str, client_authority: str = "") -> ssl.SSLContext:
+    """Return how to speak TLS to clients. `client_authority`: PEM file of who signs theirs, which they then need.
+
+    Raises
+    ------
+    MllpError
+        A file cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = _OLDEST
+    try:
+        context.load_cert_chain(certificate, key)
+        if client_authority:
+            context.load_verify_locations(client_authority)
+            context.verify_mode = ssl.CERT_REQUIRED
+    except OSError as error:
+        raise MllpError(f"TLS: {certificate}: {error.strerror or error}; check the listener's settings.") from None
+    return context
+
+
+def send(host: str, port: int, message: bytes, timeout_s: float, tls: ssl.SSLContext | None = None) -> Acknowledgement:
+    """Send one message and return its acknowledgement, positive or negative.
+
+    timeout_s : limit for the whole exchange, in seconds.
+    In enhanced mode, the accept acknowledgement comes first, and where the message wants it (MSH-16), the application
+    acknowledgement after it on the same connection. If that does not come in time, the acceptance stands: the receiver
+    has the message, and what it thinks of it comes later.
+
+    Raises
+    ------
+    UnreachableError
+        The connection was refused, timed out, or the host is not known.
+    NoAcknowledgementError
+        The peer closed, was silent, answered something else, or answered another message.
+    Hl7Error
+        `message` has no control id.
+    """
+    control_id = control_id_of(message)
+    framed = frame(message)
+    deadline = time.monotonic() + timeout_s
+    place = f"{host} port {port}"
+    connection = _connected(host, port, timeout_s, tls)
+    with connection:
+        try:
+            connection.settimeout(max(deadline - time.monotonic(), 0.001))
+            connection.sendall(framed)
+            frames = _Frames(connection)
+            first = _own(frames.next(deadline), control_id, place)
+            if not (first.code == "CA" and wants_application_answer(message)):
+                return first
+            try:
+                raw = frames.next(deadline)
+                later = _own(raw, control_id, place)
+                if raw is not None and accept_wanted(raw):
+                    connection.sendall(frame(accept_of(raw)))
+            except OSError:
+                return first
+            return later
+        except TimeoutError:
+            raise NoAcknowledgementError(f"{place}: no acknowledgement within {timeout_s:g} s.") from None
+        except NoAcknowledgementError:
+            raise
+        except MllpError as error:
+            raise NoAcknowledgementError(f"{place}: {error}") from None
+        except OSError as error:
+            raise NoAcknowledgementError(f"{place}: {error.strerror or error}; the connection broke.") from None
+
+
+def reach(host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None = None) -> None:
+    """Connect (and shake hands) and close again: nothing is sent.
+
+    Raises
+    ------
+    UnreachableError
+        There is no connection.
+    """
+    _connected(host, port, timeout_s, tls).close()
+
+
+def _connected(host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None) -> socket.socket:
+    place = f"{host} port {port}"
+    try:
+        connection = socket.create_connection((host, port), timeout=timeout_s)
+        return tls.wrap_socket(connection, server_hostname=host) if tls is not None else connection
+    except ssl.SSLError as error:
+        raise UnreachableError(f"{place}: TLS failed ({error.reason}); check the certificates.") from None
+    except TimeoutError:
+        raise UnreachableError(
+            f"{place}: no connection within {timeout_s:g} s; check the address and the network."
+        ) from None
+    except OSError as error:
+        raise UnreachableError(f"{place}: {error.strerror or error}; check that the receiver is running.") from None
+
+
+def _own(answer: bytes | None, control_id: str, place: str) -> Acknowledgement:
+    """The acknowledgement in an answer, if it is one and answers this message."""
+    if answer is None:
+        raise NoAcknowledgementError(f"{place}: the receiver closed the connection without an acknowledgement.")
+    try:
+        acknowledgement = parse_acknowledgement(answer)
+    except Hl7Error as error:
+        raise NoAcknowledgementError(f"{place}: {error}") from None
+    if acknowledgement.control_id != control_id:
+        raise NoAcknowledgementError(
+            f"{place}: the answer is to message {acknowledgement.control_id[:40]!r}, not to {control_id}; it "
+            "acknowledges nothing here."
+        )
+    return acknowledgement
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens. Raises MllpError."""
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        raise MllpError(f"{host} port {port}: {error.strerror or error}; choose another port.") from None
+
+
+class MllpListener:
+    """A listener that answers every message with what `answer` returns.
+
+    Use it as a context manager; `port` is the port it listens on. `answer` is given the message without its frame and
+    returns the acknowledgement without its frame; None where none is wanted, b"" to close the connection. `listening`
+    is a socket that listens already.
+    """
+
+    def __init__(
+        self,
+        answer: Callable[[bytes], bytes | None],
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        listening: socket.socket | None = None,
+    ) -> None:
+        self._answer = answer
+        self._listening = listening
+        self._address = (host, port)
+        self._tls = tls
+        self._lock = threading.Lock()
+        self._connections: dict[socket.socket, threading.Thread] = {}
+        self._closing = False
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    def wire(self, answer: bytes) -> bytes:
+        """Return an answer as it goes over the wire."""
+        return frame(answer)
+
+    def arrived(self, message: bytes) -> None:
+        """Called with every message, before it is answered."""
+
+    def __enter__(self) -> Self:
+        self._listener = self._listening or listen(*self._address)
+        self._acceptor = threading.Thread(target=self._accept, name="MLLP listener")
+        self._acceptor.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._closing = True
+            open_now = dict(self._connections)
+        # A listener is woken by a last connection, a connection by being shut: neither waits for a peer.
+        with socket.create_connection(self._listener.getsockname()):
+            self._acceptor.join()
+        self._listener.close()
+        for connection, thread in open_now.items():
+            _shut(connection)
+            thread.join()
+
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            with self._lock:
+                if self._closing or len(self._connections) >= MOST_CONNECTIONS:
+                    connection.close()
+                    if self._closing:
+                        return
+                    continue
+                thread = threading.Thread(target=self._serve, args=(connection,), name="MLLP connection")
+                self._connections[connection] = thread
+                thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        spoken = connection
+        try:
+            if self._tls is not None:
+                connection.settimeout(_HANDSHAKE_S)
+                # Not detached from the plain socket: that is what `__exit__` shuts.
+                spoken = self._tls.wrap_socket(connection.dup(), server_side=True)
+                spoken.settimeout(None)
+            frames = _Frames(spoken)
+            while (message := frames.next()) is not None:
+                self.arrived(message)
+                answer = self._answer(message)
+                if answer is None:
+                    continue
+                if not answer:
+                    return
+                spoken.sendall(self.wire(answer))
+        except OSError:
+            # The peer went away or sent no frame. There is nobody to tell; whoever sent it has no acknowledgement.
+            return
+        finally:
+            with self._lock:
+                self._connections.pop(connection, None)
+            if spoken is not connection:
+                spoken.close()
+            connection.close()
+
+
+class MllpReceiver(MllpListener):
+    """A listener that keeps every message it gets, before it answers, in memory: a stand-in for billing."""
+
+    def __init__(
+        self,
+        answer: Callable[[bytes], bytes | None],
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(answer, host, port, tls)
+        self._messages: list[bytes] = []
+
+    @property
+    def messages(self) -> list[bytes]:
+        """The messages received so far, oldest first."""
+        with self._lock:
+            return list(self._messages)
+
+    def arrived(self, message: bytes) -> None:
+        """Keeps it."""
+        with self._lock:
+            self._messages.append(message)
+
+
+class _Frames:
+    """The frames that come in over one connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._received = b""
+
+    def next(self, deadline: float | None = None) -> bytes | None:
+        """Return the next message without its frame, None when the peer closes before it begins one."""
+        while True:
+            if self._received and not self._received.startswith(_START):
+                raise MllpError(f"the peer sent {self._received[:8]!r}, which does not begin a frame.")
+            end = self._received.find(_END)
+            if end >= 0:
+                break
+            if len(self._received) > MAXIMUM_BYTES:
+                raise MllpError(f"the peer sent more than {MAXIMUM_BYTES} bytes without ending the message.")
+            if deadline is not None:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError
+                self._connection.settimeout(left)
+            chunk = self._connection.recv(4096)
+            if not chunk and not self._received:
+                return None
+            if not chunk:
+                raise MllpError("the peer closed the connection in the middle of a message.")
+            self._received += chunk
+        message, self._received = self._received[1:end], self._received[end + 2 :]
+        return message
+
+
+def _shut(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        # Already gone.
+        return

@@ -1,0 +1,172 @@
+"""HL7 v2 messages that come in, field by field: whatever the version, the delimiters and the character set."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+
+from workstation.hl7.syntax import Hl7Error, unescape
+
+# HL7 table 0211. What a sender leaves out or misspells is read as UTF-8 where it can be, else as ISO 8859-1, in which
+# no byte is without a character.
+_ENCODINGS = {
+    "ASCII": "ascii",
+    "8859/1": "iso-8859-1",
+    "8859/2": "iso-8859-2",
+    "8859/5": "iso-8859-5",
+    "8859/7": "iso-8859-7",
+    "8859/9": "iso-8859-9",
+    "8859/15": "iso-8859-15",
+    "UNICODE": "utf-8",
+    "UNICODE UTF-8": "utf-8",
+    "ISO IR87": "iso2022_jp",
+    "GB 18030-2000": "gb18030",
+    "BIG-5": "big5",
+}
+# HL7 v2.5.1 2.A.88 TS: YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]
+_TIME = re.compile(r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:\.(\d{1,6}))?([+-]\d{4})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One segment: its name and its fields as they were sent. Fields are numbered as in the standard."""
+
+    fields: tuple[str, ...]
+    component: str
+    repetition: str
+    subcomponent: str
+    escaping: str
+
+    @property
+    def name(self) -> str:
+        """The three letters."""
+        return self.fields[0]
+
+    def raw(self, number: int) -> str:
+        """Return a field as it was sent; empty where there is none."""
+        place = number - 1 if self.name == "MSH" else number
+        return self.fields[place] if place < len(self.fields) else ""
+
+    def repetitions(self, number: int) -> tuple[str, ...]:
+        """Return the repetitions of a field, as they were sent."""
+        found = self.raw(number)
+        return tuple(found.split(self.repetition)) if found and self.repetition else (found,) if found else ()
+
+    def text(self, number: int, component: int = 1, of: str | None = None) -> str:
+        """Return a component (its first subcomponent) of the field's first repetition, or of `of`, as plain text.
+
+        The two quotes that delete a value (HL7 v2.5.1 2.5.3) read as empty.
+        """
+        first = of if of is not None else next(iter(self.repetitions(number)), "")
+        parts = first.split(self.component) if self.component else [first]
+        if component > len(parts):
+            return ""
+        part = parts[component - 1]
+        plain = self._plain(part.split(self.subcomponent)[0] if self.subcomponent else part).strip()
+        return "" if plain == '""' else plain
+
+    def whole(self, number: int) -> str:
+        """Return a field of free text, its repetitions on lines of their own."""
+        return "\n".join(self._plain(each) for each in self.repetitions(number))
+
+    def _plain(self, part: str) -> str:
+        # Escape sequences name the standard delimiters whatever the sender's are.
+        standard = part if self.escaping == "\\" else part.replace(self.escaping, "\\") if self.escaping else part
+        # Formatted text breaks its lines with sequences of its own. HL7 v2.5.1 2.7.6.
+        return unescape(re.sub(r"\\\.(?:br|sp\+?\d*|ce)\\", "\n", standard))
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message that came in."""
+
+    segments: tuple[Segment, ...]
+
+    @property
+    def header(self) -> Segment:
+        """MSH."""
+        return self.segments[0]
+
+    @property
+    def kind(self) -> str:
+        """Message code and trigger event: `ORM^O01`."""
+        return f"{self.header.text(9, 1)}^{self.header.text(9, 2)}"
+
+    @property
+    def control_id(self) -> str:
+        """MSH-10."""
+        return self.header.text(10)
+
+    def first(self, name: str) -> Segment | None:
+        """Return the first segment of a name."""
+        return next(self.all(name), None)
+
+    def all(self, *names: str) -> Iterator[Segment]:
+        """Yield the segments of these names, in their order."""
+        return (segment for segment in self.segments if segment.name in names)
+
+    def groups(self, name: str) -> Iterator[Sequence[Segment]]:
+        """Yield each segment of a name with all that follow it until the next of that name."""
+        group: list[Segment] = []
+        for segment in self.segments:
+            if segment.name == name:
+                if group:
+                    yield group
+                group = [segment]
+            elif group:
+                group.append(segment)
+        if group:
+            yield group
+
+
+def read_message(body: bytes) -> Incoming:
+    """Read a message without its frame.
+
+    Raises
+    ------
+    Hl7Error
+        It has no MSH segment with delimiters.
+    """
+    head = body.lstrip(b"\r\n\xef\xbb\xbf")
+    if not (head.startswith(b"MSH") and len(head) > 8):
+        raise Hl7Error(f"What arrived begins with {head[:3]!r} and has no MSH segment; it is not an HL7 v2 message.")
+    separator = chr(head[3])
+    if separator.isalnum() or separator.isspace() or head[3] > 0x7F:
+        raise Hl7Error(f"What arrived has {separator!r} for a field separator; it is not an HL7 v2 message.")
+    text = _decoded(head, separator)
+    delimiters = text[4:].split(separator, 1)[0]
+    component, repetition, escaping, subcomponent = (*delimiters[:4], *("",) * max(0, 4 - len(delimiters)))
+    return Incoming(
+        tuple(
+            Segment(tuple(line.split(separator)), component, repetition, subcomponent, escaping)
+            for line in re.split(r"[\r\n]+", text)
+            if line.strip()
+        )
+    )
+
+
+def read_time(text: str, zone: tzinfo) -> datetime | None:
+    """Read an HL7 time to an aware one; `zone` is for those that name no offset. None when it is not a time."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        return None
+    year, month, day, hour, minute, second, fraction, offset = match.groups()
+    seconds = f"{year}{month or '01'}{day or '01'}{hour or '00'}{minute or '00'}{second or '00'}"
+    try:
+        at = datetime.strptime(seconds, "%Y%m%d%H%M%S").replace(microsecond=int((fraction or "0").ljust(6, "0")))
+        where = datetime.strptime(offset, "%z").tzinfo if offset else zone
+    except ValueError:
+        return None
+    return at.replace(tzinfo=where)
+
+
+def _decoded(body: bytes, separator: str) -> str:
+    first = body.split(b"\r", 1)[0].split(b"\n", 1)[0].split(separator.encode("latin-1"))
+    # The first repetition of MSH-18 is the default character set of the message.
+    named = first[17].decode("ascii", "replace").split("~")[0].strip().upper() if len(first) > 17 else ""
+    for encoding in (_ENCODINGS.get(named, "utf-8"), "utf-8"):
+        try:
+            return body.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return body.decode("iso-8859-1")

@@ -1,0 +1,1 @@
+"""What RIS, worklist and reports say of an accession."""

@@ -1,0 +1,72 @@
+"""Reports that are DICOM SRs: what a verified report in the archive states, by the same phrases as any other report.
+
+Source: PS3.16 TID 2000 (Basic Diagnostic Imaging Report), PS3.3 C.17.2 (SR Document General).
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import tzinfo
+from typing import cast
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from dicom_io.files.series import Instance
+from dicom_io.sr.report_sr import stated_facts
+from workstation.charge.facts import ReportStatus
+from workstation.config import Reading, ReportFact
+from workstation.hl7.reader import read_time
+from workstation.orders.statements import Reported, Stated, facts_in
+
+# Basic Text, Enhanced, Comprehensive and Comprehensive 3D SR. Source: PS3.4 B.5.
+REPORT_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.88.{number}" for number in ("11", "22", "33", "34"))
+_TEMPLATE = "2000"
+# Some titles of CID 7000 (LOINC), for reports that do not name their template: diagnostic imaging report, radiology
+# report, and those of CT, MR and ultrasound.
+_TITLES = frozenset({"18748-4", "11528-7", "18747-6", "18755-9", "18760-9", "18746-8"})
+
+
+def read_report(instance: Instance, reading: Reading, zone: tzinfo) -> Stated | None:
+    """What a report SR states; None for an SR that is no report, ours of the 3D session among them.
+
+    It is final when it is complete and verified, preliminary otherwise. Its time is that of its verification, else of
+    its content; `zone` is for times that name no offset.
+    """
+    ds = dcmread(instance.path)
+    if not _is_report(ds):
+        return None
+    verified = ds.get("VerificationFlag") == "VERIFIED" and ds.get("CompletionFlag") == "COMPLETE"
+    observers = list(ds.get("VerifyingObserverSequence") or [])
+    texts = [str(observers[0].get("VerificationDateTime") or "")] if verified and observers else []
+    texts.append(f"{ds.get('ContentDate') or ''}{ds.get('ContentTime') or ''}{ds.get('TimezoneOffsetFromUTC') or ''}")
+    at = next(filter(None, (read_time(text, zone) for text in texts)), None)
+    if at is None:
+        return None
+    status: ReportStatus = "final" if verified else "preliminary"
+    words = "\n\n".join(_words(ds))
+    said = Reported(
+        str(ds.get("AccessionNumber") or ""),
+        str(ds.get("PatientID") or ""),
+        status,
+        facts_in(words, reading) | frozenset(cast(ReportFact, fact) for fact in stated_facts(ds)),
+    )
+    digest = hashlib.sha256(instance.sop_instance_uid.encode()).hexdigest()
+    return Stated(at, digest, "report SR", instance.sop_instance_uid, said)
+
+
+def _is_report(ds: Dataset) -> bool:
+    if str(ds.get("SOPClassUID")) not in REPORT_CLASSES:
+        return False
+    template = list(ds.get("ContentTemplateSequence") or [])
+    if template:
+        return str(template[0].get("TemplateIdentifier")) == _TEMPLATE
+    title = list(ds.get("ConceptNameCodeSequence") or [])
+    return bool(title) and str(title[0].get("CodeValue")) in _TITLES
+
+
+def _words(ds: Dataset) -> Iterator[str]:
+    """Every text of the content tree, in its order."""
+    for item in ds.get("ContentSequence", ()):
+        if item.get("ValueType") == "TEXT":
+            yield str(item.get("TextValue") or "")
+        yield from _words(item)

@@ -1,0 +1,1 @@
+"""Other DICOM nodes: known, asked, sent to, committed."""

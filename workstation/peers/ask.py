@@ -1,0 +1,213 @@
+"""Asking a peer, fetching from it in the way that its entry names (DIMSE or DICOMweb), and sending to it.
+
+Every question and every transfer leaves its messages in the audit trail here, whoever asked and whatever came of it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+
+from dicom_io.archive.archive import Archive, Kept
+from dicom_io.capabilities import EXPLICIT_LITTLE, MODALITY_WORKLIST_FIND, STUDY_ROOT_FIND
+from dicom_io.files.encoding import encoded
+from dicom_io.files.instance import Instance
+from dicom_io.network import dicomweb, query
+from dicom_io.network import retrieve as dimse
+from dicom_io.network.query import FoundInstance, FoundSeries, FoundStudy, Scheduled
+from dicom_io.network.retrieve import Retrieved
+from dicom_io.network.send import Sent, send
+from workstation.audit.trail import Moved, Outcome, Party, Question, Trail, by_study, this_machine, trail_of
+from workstation.config import Config
+from workstation.peers.known import KnownPeer, PeersError, Way, find_peer
+
+# How the conditions of `dicom_io.network.query` are called in an identifier. Source: PS3.4 C.6.2.1, K.6.1.2.
+_KEYWORDS = {
+    "patient_id": "PatientID",
+    "patient_name": "PatientName",
+    "accession": "AccessionNumber",
+    "study_uid": "StudyInstanceUID",
+    "series_uid": "SeriesInstanceUID",
+    "dates": "StudyDate",
+    "modality": "ModalitiesInStudy",
+    "description": "StudyDescription",
+}
+_OF_THE_STEP = {
+    "dates": "ScheduledProcedureStepStartDate",
+    "modality": "Modality",
+    "station_ae_title": "ScheduledStationAETitle",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A peer of the site. All of its methods raise what `dicom_io.network.query` and `dicom_io.network.retrieve` raise.
+
+    person_id : who has us ask, for the audit trail; empty where it is nobody but ourselves.
+    """
+
+    known: KnownPeer
+    root: Path
+    calling: str
+    way: Way
+    trail: Trail
+    clock: Callable[[], datetime]
+    person_id: str = ""
+
+    def studies(self, **conditions: Any) -> list[FoundStudy]:
+        """conditions : those of `dicom_io.network.query.find_studies`; a description is none of DICOMweb's."""
+        with self._asking("STUDY", conditions):
+            if self.way == "web":
+                return dicomweb.find_studies(self.known.web(self.root), **conditions)
+            return query.find_studies(self.known.at(self.root), self.calling, **conditions)
+
+    def series(self, study_uid: str) -> list[FoundSeries]:
+        with self._asking("SERIES", {"study_uid": study_uid}):
+            if self.way == "web":
+                return dicomweb.find_series(self.known.web(self.root), study_uid)
+            return query.find_series(self.known.at(self.root), study_uid, self.calling)
+
+    def instances(self, study_uid: str, series_uid: str) -> list[FoundInstance]:
+        with self._asking("IMAGE", {"study_uid": study_uid, "series_uid": series_uid}):
+            if self.way == "web":
+                return dicomweb.find_instances(self.known.web(self.root), study_uid, series_uid)
+            return query.find_instances(self.known.at(self.root), study_uid, series_uid, self.calling)
+
+    def scheduled(self, **conditions: str) -> list[Scheduled]:
+        """Its modality worklist, by DIMSE alone. conditions : those of `dicom_io.network.query.find_scheduled`."""
+        with self._asking("", conditions):
+            return query.find_scheduled(self.known.at(self.root), self.calling, **conditions)
+
+    def fetch(
+        self,
+        archive: Archive,
+        study_uid: str,
+        series_uids: Sequence[str] = (),
+        instance_uids: Sequence[str] = (),
+        *,
+        patient_id: str = "",
+        progress: Callable[[int, int], None] | None = None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> Retrieved:
+        """Into the archive; by C-MOVE it comes to `serve`, which has to run. patient_id : where it is known already."""
+        wanted = (archive, study_uid, series_uids, instance_uids)
+        came: list[Kept] = []
+        with self._fetching(Moved(study_uid, "", patient_id, {}), came) as ended:
+            if self.way == "web":
+                done = dicomweb.retrieve(
+                    self.known.web(self.root), *wanted, progress=progress, cancelled=cancelled, on_kept=came.append
+                )
+            else:
+                done = dimse.retrieve(
+                    self.known.at(self.root),
+                    *wanted,
+                    calling=self.calling,
+                    how=self.way,
+                    progress=progress,
+                    cancelled=cancelled,
+                    on_kept=came.append,
+                )
+            ended.append(done)
+            return done
+
+    def give(
+        self, instances: Sequence[Instance], associations: int = 1, progress: Callable[[Sent], None] | None = None
+    ) -> list[Sent]:
+        """Sends instances by C-STORE, however it gives its own. Raises what `dicom_io.network.send` raises."""
+        us, them = self._us(), Party(self.known.ae_title, self.known.host, requestor=False)
+        for study in by_study(instances):
+            self.trail.begins(us, them, study, self.clock(), self.person_id)
+        taken: set[str] = set()
+
+        def note(sent: Sent) -> None:
+            if sent.accepted:
+                taken.add(sent.sop_instance_uid)
+            if progress is not None:
+                progress(sent)
+
+        try:
+            return send(instances, self.known.at(self.root), self.calling, note, associations)
+        finally:
+            went = {one.study_uid: one for one in by_study(i for i in instances if i.sop_instance_uid in taken)}
+            for study in by_study(instances):
+                moved = went.get(study.study_uid, replace(study, classes={}))
+                outcome: Outcome = "0" if moved == study else "4"
+                self.trail.transferred(us, them, moved, self.clock(), outcome, action="R", person_id=self.person_id)
+
+    def _us(self) -> Party:
+        return Party(self.calling, this_machine(), requestor=True)
+
+    def _them(self) -> Party:
+        name = self.known.url if self.way == "web" else self.known.ae_title
+        return Party(name, self.known.host, requestor=False)
+
+    @contextmanager
+    def _asking(self, level: str, conditions: dict[str, Any]) -> Iterator[None]:
+        """Leaves the question in the trail, also where it could not be put or was refused."""
+        question = Question(
+            STUDY_ROOT_FIND if level else MODALITY_WORKLIST_FIND, _identifier(level, conditions), EXPLICIT_LITTLE
+        )
+        outcome: Outcome = "4"
+        try:
+            yield
+            outcome = "0"
+        finally:
+            self.trail.queried(self._us(), self._them(), question, self.clock(), outcome, self.person_id)
+
+    @contextmanager
+    def _fetching(self, wanted: Moved, came: list[Kept]) -> Iterator[list[Retrieved]]:
+        """Leaves in the trail that a retrieval began, and what it brought; what failed as well.
+
+        What is moved comes to `serve`, which says itself what came; here only if it did not go well is told.
+        """
+        ends = (self._them(), self._us())
+        self.trail.begins(*ends, wanted, self.clock(), self.person_id)
+        ended: list[Retrieved] = []
+        try:
+            yield ended
+        finally:
+            outcome: Outcome = "0" if ended and ended[0].whole else "4"
+            brought = by_study(kept.instance for kept in came)
+            for moved in brought or ([] if outcome == "0" else [wanted]):
+                new = any(kept.news == "new" and kept.instance.study_uid == moved.study_uid for kept in came)
+                self.trail.transferred(
+                    *ends, moved, self.clock(), outcome, action="C" if new else "R", person_id=self.person_id
+                )
+
+
+def asked(
+    root: Path,
+    config: Config,
+    name: str,
+    clock: Callable[[], datetime],
+    *,
+    way: Way | None = None,
+    person_id: str = "",
+) -> Asked:
+    """way : instead of what the peer's entry says. Raises PeersError, also where that is DICOMweb and it has none."""
+    known = find_peer(root, name)
+    if way == "web" and not known.url:
+        raise PeersError(f"Peer {name!r} has no url of DICOMweb services; `workstation peers add --url` gives it one.")
+    return Asked(known, root, config.ae_title, way or known.retrieve, trail_of(config, root), clock, person_id)
+
+
+def _identifier(level: str, conditions: dict[str, Any]) -> bytes:
+    """The query as a data set: its level and what has to match, without what is only to be told."""
+    given = {name: str(value) for name, value in conditions.items() if value and name != "limit"}
+    ds = Dataset()
+    if any(not value.isascii() for value in given.values()):
+        ds.SpecificCharacterSet = "ISO_IR 192"
+    if level:
+        ds.QueryRetrieveLevel = level
+    else:
+        step = Dataset()
+        for name in given.keys() & _OF_THE_STEP.keys():
+            setattr(step, _OF_THE_STEP[name], given.pop(name))
+        ds.ScheduledProcedureStepSequence = [step]
+    for name, value in given.items():
+        setattr(ds, _KEYWORDS[name], value)
+    return encoded(ds, EXPLICIT_LITTLE)

@@ -1,0 +1,145 @@
+"""What destinations say of images that were sent to them: asking for commitment, and what counts as archived."""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from dicom_io.errors import DicomIOError, NotFound, NotOffered
+from dicom_io.network.commitment import NO_SUCH_INSTANCE, Committed, Reference, ask, new_transaction
+from workstation.config import Destination
+from workstation.peers.known import load_peers
+from workstation.peers.reach import peer_of
+from workstation.site import Site
+from workstation.store.messages import Entry, Message
+
+# Instances of one request: its answer comes in one message, and is looked up one by one by whoever gives it.
+_MOST = 500
+
+
+def taken_over(site: Site, destination: Destination, uid: str) -> bool:
+    """Whether a destination has an image as its settings want it to."""
+    wanted = destination.archiving
+    if wanted == "offered":
+        known = site.commitments.offers(destination.name)
+        wanted = "acknowledged" if known is not None and not known[0] else "committed"
+    if wanted == "committed":
+        return site.commitments.committed(destination.name, uid)
+    if wanted == "acknowledged":
+        key = _message(destination, uid).key
+        return any(entry.state == "acknowledged" for entry in site.outbox.find(key))
+    return True
+
+
+def archived_in_words(site: Site) -> Callable[[Entry], str]:
+    """What is known of each message's being archived where it went; nothing for what no destination archives."""
+    known = {
+        d.name: (d.archiving, site.commitments.offers(d.name), site.commitments.standing(d.name))
+        for d in site.config.destinations
+        if d.archiving != "kept"
+    }
+
+    def words(entry: Entry) -> str:
+        if entry.message.destination not in known or entry.message.path is None:
+            return ""
+        wanted, offers, standings = known[entry.message.destination]
+        if entry.state != "acknowledged":
+            return "no"
+        if wanted == "acknowledged" or (wanted == "offered" and offers is not None and not offers[0]):
+            return "yes: acknowledged"
+        standing = standings.get(entry.message.identity)
+        if standing is None:
+            return "no: not asked to commit yet"
+        if standing.reason is None:
+            return f"no: asked to commit {standing.asked_at:%Y-%m-%d %H:%M}, no answer yet"
+        return "yes: committed" if standing.reason == 0 else f"no: not committed, reason 0x{standing.reason:04X}"
+
+    return words
+
+
+def ask_for_commitment(site: Site, tell: Callable[[dict[str, Any]], None] = lambda event: None) -> int:
+    """Asks every destination that is to commit for what it has acknowledged. Returns for how many instances.
+
+    Where one turns out not to offer the service and need not, what it has acknowledged is archived by that.
+    """
+    count = 0
+    for destination in site.config.destinations:
+        if destination.archiving not in ("committed", "offered"):
+            continue
+        pause = timedelta(seconds=destination.commitment_retry_s)
+        known = site.commitments.offers(destination.name)
+        if known is not None and not known[0] and site.clock() - known[1] < pause:
+            continue
+        sent = site.outbox.acknowledged(destination.name)
+        due = site.commitments.due(destination.name, sent, site.clock(), pause)
+        for at in range(0, len(due), _MOST):
+            references = [r for uid in due[at : at + _MOST] for r in _reference(site, uid)]
+            transaction = new_transaction()
+            site.commitments.ask(destination.name, transaction, references, site.clock())
+            try:
+                ask(peer_of(destination, site.root), transaction, references, site.config.ae_title)
+                count += len(references)
+                if known is None or not known[0]:
+                    site.commitments.found(destination.name, site.clock(), offers=True)
+                tell({"event": "asked", "destination": destination.name, "instances": len(references)})
+            except DicomIOError as error:
+                site.commitments.not_taken(transaction)
+                if isinstance(error, NotOffered):
+                    site.commitments.found(destination.name, site.clock(), offers=False)
+                    _touch(site, due, f"{destination.name} offers no storage commitment")
+                if not (isinstance(error, NotOffered) and destination.archiving == "offered"):
+                    tell({"event": "not asked", "destination": destination.name, "detail": str(error)})
+                break
+    return count
+
+
+def _message(destination: Destination, uid: str) -> Message:
+    if destination.kind == "dicom":
+        return Message(destination.name, "dicom", uid, "")
+    return Message(destination.name, "file", f"{uid}.dcm", "")
+
+
+def _touch(site: Site, uids: Iterable[str], why: str) -> None:
+    """What rests on these instances is due for a decision."""
+    accessions = set()
+    for uid in uids:
+        with suppress(NotFound):
+            accessions.add(site.archive.instance(uid).accession)
+    for accession in sorted(accessions - {""}):
+        site.casebook.touch(accession, why)
+
+
+def _reference(site: Site, uid: str) -> list[Reference]:
+    try:
+        return [Reference(site.archive.instance(uid).sop_class_uid, uid)]
+    except NotFound:
+        return []
+
+
+def hear(site: Site, answer: Committed) -> None:
+    """Files a destination's answer; what rests on it is due then. What the destination says that it has not got, though
+    it acknowledged it, is sent again."""
+    about = site.commitments.answer(answer, site.clock())
+    destination = site.config.destination(site.commitments.asked_of(answer.transaction_uid))
+    _touch(site, about, f"storage commitment {answer.transaction_uid}")
+    for reference, reason in answer.failed:
+        uid = reference.sop_instance_uid
+        if destination is not None and reason == NO_SUCH_INSTANCE and uid in about:
+            said = f"storage commitment: the destination has not got it (0x{reason:04X})"
+            site.outbox.lost(_message(destination, uid).key, site.clock(), said)
+            site.commitments.forget(destination.name, uid)
+
+
+def commitment_peers(site: Site) -> Callable[[str], Any]:
+    """Where to report to whoever calls us by an AE title: peers, then destinations."""
+
+    def find(title: str) -> Any:
+        for known in load_peers(site.root):
+            if known.ae_title.strip() == title:
+                return known.at(site.root)
+        for destination in site.config.destinations:
+            if destination.kind == "dicom" and destination.ae_title.strip() == title:
+                return peer_of(destination, site.root)
+        return None
+
+    return find

@@ -1,0 +1,150 @@
+"""The DICOM nodes that this site works with: one TOML file in the state folder, written by `workstation peers`."""
+
+import ipaddress
+import json
+import os
+import re
+import tomllib
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from filelock import FileLock
+from pydantic import ConfigDict, TypeAdapter
+
+from dicom_io.network.dicomweb import Server
+from dicom_io.network.requestor import Peer
+from dicom_io.network.tls import Tls
+from workstation.config import AeTitle
+from workstation.strict import STRICT, StrictError, read_strictly
+
+Way = Literal["get", "move", "web"]
+
+
+class PeersError(ValueError):
+    """A peer that is not known or cannot be; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPeer:
+    """A DICOM node by a name of our own.
+
+    retrieve : how it gives what it has; `move` needs our AE title and address in its settings, `web` needs `url` here.
+    addresses : from where it calls us, addresses or networks; its `host` if empty. url : root of its DICOMweb services.
+    tls : whether it is called by TLS. certificate_authority, certificate, key : PEM files, in the state folder or not.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    name: str
+    host: str
+    port: int
+    ae_title: AeTitle
+    retrieve: Way = "get"
+    addresses: tuple[str, ...] = ()
+    url: str = ""
+    tls: bool = False
+    certificate_authority: str = ""
+    certificate: str = ""
+    key: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name or any(c.isspace() for c in self.name):
+            raise ValueError(f"peer {self.name!r}: a name is one word")
+        if not 0 < self.port < 65536:
+            raise ValueError(f"peer {self.name!r}: port {self.port} is not one of 1 to 65535")
+        for address in self.addresses:
+            try:
+                ipaddress.ip_network(address, strict=False)
+            except ValueError:
+                raise ValueError(f"peer {self.name!r}: {address!r} is no address or network, as 10.0.0.0/24") from None
+        if self.retrieve == "web" and not re.match(r"https?://[^/]", self.url):
+            raise ValueError(f'peer {self.name!r}: retrieve = "web" needs a url that begins with http:// or https://')
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError(f"peer {self.name!r}: certificate and key go together")
+
+    def web(self, root: Path) -> Server:
+        """Where its DICOMweb services are."""
+        authority, certificate, key = self._files(root)
+        return Server(self.url, authority, certificate, key)
+
+    def _files(self, root: Path) -> tuple[str, str, str]:
+        names = (self.certificate_authority, self.certificate, self.key)
+        authority, certificate, key = (str(root / name) if name else "" for name in names)
+        return authority, certificate, key
+
+    def at(self, root: Path) -> Peer:
+        """Where to reach it; files named relative to the state folder `root`."""
+        return Peer(self.host, self.port, self.ae_title, Tls(*self._files(root)) if self.tls else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    peers: tuple[KnownPeer, ...] = ()
+
+
+_ADAPTER = TypeAdapter(_File)
+
+
+def load_peers(root: Path) -> tuple[KnownPeer, ...]:
+    """Every peer, by name; none without the file. Raises PeersError."""
+    path = root / "peers.toml"
+    try:
+        found = read_strictly(_ADAPTER, tomllib.loads(path.read_text(encoding="utf-8")), "the peers").peers
+    except FileNotFoundError:
+        return ()
+    except (StrictError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise PeersError(f"{path}: {error}") from error
+    names = [peer.name for peer in found]
+    if len(set(names)) < len(names):
+        raise PeersError(f"{path}: two peers have the same name; nobody could tell which is meant.")
+    return tuple(sorted(found, key=lambda peer: peer.name))
+
+
+def find_peer(root: Path, name: str) -> KnownPeer:
+    """Raises PeersError, which lists the names that there are."""
+    known = load_peers(root)
+    for peer in known:
+        if peer.name == name:
+            return peer
+    names = ", ".join(peer.name for peer in known) or "none yet; `workstation peers add` adds one"
+    raise PeersError(f"No peer {name!r}. Peers: {names}.")
+
+
+def add_peer(root: Path, peer: KnownPeer) -> None:
+    """Adds a peer, or changes the one of that name."""
+    with _locked(root):
+        _write(root, [*(p for p in load_peers(root) if p.name != peer.name), peer])
+
+
+def remove_peer(root: Path, name: str) -> None:
+    """Raises PeersError when there is none of that name."""
+    with _locked(root):
+        find_peer(root, name)
+        _write(root, [p for p in load_peers(root) if p.name != name])
+
+
+def _locked(root: Path) -> FileLock:
+    root.mkdir(parents=True, exist_ok=True)
+    return FileLock(root / "peers.toml.lock")
+
+
+def _write(root: Path, peers: list[KnownPeer]) -> None:
+    blocks = [_block(peer) for peer in sorted(peers, key=lambda peer: peer.name)]
+    part = root / "peers.part"
+    with part.open("w", encoding="utf-8") as stream:
+        stream.write("# Written by `workstation peers`; docs/settings.md describes the keys.\n" + "".join(blocks))
+        stream.flush()
+        os.fsync(stream.fileno())
+    part.replace(root / "peers.toml")
+
+
+def _block(peer: KnownPeer) -> str:
+    plain = {field.name: field.default for field in fields(KnownPeer)}
+    said = {key: value for key, value in asdict(peer).items() if value != plain[key]}
+    return "\n[[peers]]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in said.items())
+
+
+def _value(value: Any) -> str:
+    # What JSON writes of text, numbers, truth and lists is TOML too, but for one character. Source: TOML 1.0.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

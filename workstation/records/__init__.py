@@ -1,0 +1,1 @@
+"""A stored SR read back: verified, drawn again, explained, printed."""

@@ -1,0 +1,126 @@
+"""What a printed report needs beside its SR: the physician's report, and the key pictures as they are stored."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from dicom_io.archive import Archive
+from dicom_io.codes import OWN_SCHEME, code_of
+from dicom_io.errors import NotFound
+from dicom_io.evidence import Evidence, ImageReference
+from dicom_io.files.series import Instance, scan
+from dicom_io.sr import content as sr
+from dicom_io.sr.report_sr import BASIC_TEXT_SR
+from render.picture import window_8bit
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A signed report. sections : heading and texts, in its order. key_images : SOP Instance UIDs."""
+
+    signed_by: str
+    signed_at: str
+    sections: tuple[tuple[str, tuple[str, ...]], ...]
+    key_images: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shown:
+    """A picture to print. pixels : (rows, columns, 3) uint8."""
+
+    title: str
+    pixels: NDArray[np.uint8]
+
+
+def report_for(evidence: Evidence, place: Path | Archive) -> Told | None:
+    """The newest signed report of the study, as the workstation writes them; None when there is none."""
+    if isinstance(place, Archive):
+        found = place.instances_of(BASIC_TEXT_SR, evidence.accession)
+    else:
+        found = tuple(_below(place, BASIC_TEXT_SR))
+    reports = [ds for ds in (dcmread(each.path) for each in found) if ds.get("StudyInstanceUID") == evidence.study_uid]
+    signed = [ds for ds in reports if ds.get("VerificationFlag") == "VERIFIED" and ds.get("VerifyingObserverSequence")]
+    if not signed:
+        return None
+    newest = max(signed, key=lambda ds: str(ds.VerifyingObserverSequence[0].VerificationDateTime))
+    observer = newest.VerifyingObserverSequence[0]
+    return Told(
+        str(observer.VerifyingObserverName),
+        str(observer.VerificationDateTime),
+        tuple(_sections(newest)),
+        tuple(_images(newest)),
+    )
+
+
+def _below(folder: Path, sop_class_uid: str) -> Iterator[Instance]:
+    for series in scan(folder).series:
+        yield from (instance for instance in series.instances if instance.sop_class_uid == sop_class_uid)
+
+
+def _sections(ds: Dataset) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for container in sr.children(ds, value_type="CONTAINER"):
+        texts = tuple(_text(item) for item in sr.children(container, value_type="TEXT"))
+        if texts:
+            yield str(container.ConceptNameCodeSequence[0].CodeMeaning), texts
+
+
+def _text(item: Dataset) -> str:
+    """With what it states where that is ours; a heading of the standard says it already."""
+    concept = code_of(item.ConceptNameCodeSequence[0])
+    return f"{concept.meaning}: {item.TextValue}" if concept.scheme == OWN_SCHEME else str(item.TextValue)
+
+
+def _images(ds: Dataset) -> Iterator[str]:
+    for container in sr.children(ds, value_type="CONTAINER"):
+        for item in sr.children(container, value_type="IMAGE"):
+            yield str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+
+
+def key_pictures(evidence: Evidence, chosen: Sequence[str], place: Path | Archive) -> tuple[Shown, ...]:
+    """One stored picture of each product that has key images; of every product where none were chosen.
+
+    A stack is shown by its middle one. What is not there is left out.
+    """
+    there = _instances(evidence, place)
+    shown = []
+    for product in evidence.products:
+        keys = [image for image in product.images if image.sop_instance_uid in chosen]
+        images: Sequence[ImageReference] = keys if chosen else product.images
+        paths = [there[image.sop_instance_uid].path for image in images if image.sop_instance_uid in there]
+        if paths:
+            shown.append(Shown(product.name, pixels_of(dcmread(paths[len(paths) // 2]))))
+    return tuple(shown)
+
+
+def _instances(evidence: Evidence, place: Path | Archive) -> dict[str, Instance]:
+    uids = {image.sop_instance_uid for product in evidence.products for image in product.images}
+    found: dict[str, Instance] = {}
+    if isinstance(place, Archive):
+        for uid in uids:
+            with suppress(NotFound):
+                found[uid] = place.instance(uid)
+    else:
+        found = {i.sop_instance_uid: i for series in scan(place).series for i in series.instances}
+    return {uid: found[uid] for uid in uids if uid in found}
+
+
+def pixels_of(ds: Dataset) -> NDArray[np.uint8]:
+    """(rows, columns, 3) uint8 of one of our images, the middle frame of several, as its window shows it."""
+    values = np.asarray(ds.pixel_array)
+    if int(ds.get("NumberOfFrames") or 1) > 1:
+        values = values[len(values) // 2]
+    if ds.SamplesPerPixel == 3:
+        return np.asarray(values, dtype=np.uint8)
+    groups = ds.get("SharedFunctionalGroupsSequence")
+    rescale = groups[0].PixelValueTransformationSequence[0] if groups else ds
+    voi = groups[0].FrameVOILUTSequence[0] if groups else ds
+    if "WindowCenter" in voi:
+        values = values.astype(np.float32) * float(rescale.RescaleSlope) + float(rescale.RescaleIntercept)
+        values = window_8bit(values, float(voi.WindowCenter), float(voi.WindowWidth))
+    return np.repeat(np.asarray(values, dtype=np.uint8)[..., None], 3, axis=-1)

@@ -1,0 +1,176 @@
+"""A recipe, a measurement and an act in plain words, for whoever has to understand how a picture came about."""
+
+from collections.abc import Iterator
+
+from dicom_io import codes
+from dicom_io.evidence import Act, Measurement, Quantity
+from dicom_io.objects.derived import technique
+from dicom_io.objects.presentation_state import UNITS_IN_WORDS
+from render.geometry import Vector
+from render.mask_steps import Bone, MaskStep, Piece, Scissors, Values
+from render.recipe import CurvedReformat, Projection, Recipe, Reformat, TransferFunction, VolumeRendering, Window
+
+_MODES = {"mip": "the greatest", "minip": "the least", "average": "the mean"}
+_ACTS = {
+    "opened": "opened the case",
+    "protocol_run": "had the pictures drawn",
+    "region_design": "chose the region",
+    "structure_selection": "chose the structures",
+    "image_selection": "chose pictures",
+    "image_rejection": "rejected a picture",
+    "view_adjustment": "adjusted a view",
+    "mask_editing": "edited a mask",
+    "monitoring": "watched over the work",
+    "approval": "approved the work",
+    "recorded": "kept the record",
+    "attested": "attested",
+    "attested_and_signed": "attested and signed",
+    "reported": "signed a report",
+}
+
+
+def act(done: Act) -> str:
+    """Who did what when, on one line."""
+    detail = f" ({done.detail})" if done.detail else ""
+    return f"{done.at:%Y-%m-%d %H:%M:%S %z} {done.person_id} ({done.role}) {_ACTS.get(done.kind, done.kind)}{detail}"
+
+
+def measurement(made: Measurement) -> str:
+    """What was measured where, on one line."""
+    finding = f", {made.finding}" if made.finding else ""
+    where = f"; at {', '.join(place(at) for at in made.points_mm)}" if made.points_mm else ""
+    seen = f", seen from {made.view}" if made.view else ""
+    return f"{made.name}{finding}: {', '.join(quantity(q) for q in made.quantities)}{where}{seen}"
+
+
+def quantity(found: Quantity) -> str:
+    """A number with its name and unit."""
+    name = {**codes.SIZES, **codes.STATISTICS}[found.name].meaning.lower()
+    return f"{name} {found.value:.1f} {UNITS_IN_WORDS.get(found.unit, found.unit)}".strip()
+
+
+def place(at: Vector) -> str:
+    """A place in the patient: how far to the left, the back and the head of the scanner's origin."""
+    return f"({at[0]:.1f}, {at[1]:.1f}, {at[2]:.1f}) mm"
+
+
+def recipe(drawn: Recipe) -> tuple[str, ...]:
+    """What was drawn and how, in sentences."""
+    return tuple(_sentences(drawn))
+
+
+def _sentences(drawn: Recipe) -> Iterator[str]:
+    kind = codes.DERIVATIONS[technique(drawn)].meaning
+    yield f"{kind}, seen from {drawn.view.words}, {drawn.columns} x {drawn.rows} pixels."
+    if isinstance(drawn, VolumeRendering):
+        yield from _rendering(drawn)
+    else:
+        yield f"Shown with {_window(drawn.window)}."
+    if isinstance(drawn, VolumeRendering | Projection):
+        yield from _solid(drawn)
+    elif isinstance(drawn, Reformat):
+        apart = f" {drawn.spacing_mm:g} mm apart" if drawn.spacing_mm and drawn.count > 1 else ""
+        yield f"{drawn.count} plane{'s' if drawn.count > 1 else ''}{apart}, {_through(drawn)}."
+    else:
+        yield from _curved(drawn)
+
+
+def _rendering(drawn: VolumeRendering) -> Iterator[str]:
+    if drawn.projection == "perspective":
+        inside = f" from inside the patient, at {place(drawn.eye_mm)}" if drawn.eye_mm else ""
+        yield f"In perspective{inside}, {drawn.field_of_view_deg:g} degrees from top to bottom: it has no scale."
+    yield _transfer(drawn.transfer)
+    if drawn.light is not None:
+        yield f"Lit from {drawn.light.words}."
+    darker = {
+        "the far end is darker": drawn.depth_cue,
+        "hollows are darker": drawn.ambient_occlusion,
+        "shadows fall": drawn.shadows,
+    }
+    said = [f"{words} ({part:g})" for words, part in darker.items() if part]
+    if said:
+        yield f"{', '.join(said)[:1].upper()}{', '.join(said)[1:]}."
+
+
+def _transfer(transfer: TransferFunction) -> str:
+    seen = [point for point in transfer.points if point.opacity > 0]
+    unit = "of the volume's range" if transfer.unit == "range" else transfer.unit
+    if not seen:
+        return f"Transfer function {transfer.name!r}: nothing is visible."
+    first = next((p.value for p, n in zip(transfer.points, transfer.points[1:], strict=False) if n.opacity > 0), None)
+    least = seen[0].value if first is None else first
+    strongest = max(seen, key=lambda point: point.opacity)
+    return (
+        f"Transfer function {transfer.name!r}: visible from {least:g} {unit}, most opaque at {strongest.value:g} "
+        f"{unit} ({strongest.opacity:g} for each {transfer.opacity_unit_mm:g} mm), by {len(transfer.points)} points."
+    )
+
+
+def _solid(drawn: VolumeRendering | Projection) -> Iterator[str]:
+    if drawn.rotation is not None:
+        turn = "round the patient" if drawn.rotation.axis == "head-foot" else "over the top"
+        yield f"A rotation of {drawn.rotation.frames} pictures over {drawn.rotation.arc_deg:g} degrees, {turn}."
+    if isinstance(drawn, Projection):
+        slab = f"a slab of {drawn.slab_mm:g} mm" if drawn.slab_mm else "the whole volume"
+        yield f"Each pixel shows {_MODES[drawn.mode]} value along its line of sight through {slab}."
+    if drawn.field_of_view_mm:
+        yield f"The picture is {drawn.field_of_view_mm:g} mm high in the patient."
+    if drawn.centre_mm:
+        yield f"Its middle is at {place(drawn.centre_mm)}."
+    if drawn.body_above is not None:
+        yield f"Table and holders are left out: what is denser than {drawn.body_above:g} and not part of the patient."
+    if drawn.crop is not None:
+        yield f"Cropped to the box from {place(drawn.crop.lower_mm)} to {place(drawn.crop.upper_mm)}."
+    for clip in drawn.clips:
+        yield f"Cut off by a plane through {place(clip.point_mm)}, on the side of {place(clip.normal)[:-3]}."
+    for number, step in enumerate(drawn.segments, start=1):
+        yield f"Mask, step {number}: {_step(step)}."
+    for rule in drawn.masking:
+        what = {"exclude": "is not drawn", "include": "alone is drawn", "tint": "has a colour of its own"}[rule.action]
+        yield f"Label {rule.label} of the mask {what}."
+
+
+def _step(step: MaskStep) -> str:
+    outside = "everything but " if step.outside else ""
+    if isinstance(step, Scissors):
+        found = (
+            f"what lies within an outline of {len(step.outline_mm)} corners drawn by hand, seen from {step.view.words}"
+        )
+    elif isinstance(step, Piece):
+        near = f", within {step.within_mm:g} mm" if step.within_mm else ""
+        found = f"the piece at {place(step.seed_mm)} of values from {step.low:g} to {step.high:g}{near}"
+    elif isinstance(step, Values):
+        found = f"all values from {step.low:g} to {step.high:g}"
+    else:
+        assert isinstance(step, Bone)
+        found = f"bone: pieces denser than {step.cortex:g}, and what is denser than {step.marrow:g} beside and in them"
+    return f"{outside}{found} becomes label {step.label}"
+
+
+def _curved(drawn: CurvedReformat) -> Iterator[str]:
+    turns = f", {drawn.count} pictures over half a turn about it" if drawn.count > 1 else ""
+    yield (
+        f"Along a path of {len(drawn.path_mm)} places from {place(drawn.path_mm[0])} to {place(drawn.path_mm[-1])}, "
+        f"{drawn.form}{turns}, {_through(drawn)}."
+    )
+
+
+def _through(drawn: Reformat | CurvedReformat) -> str:
+    pixel = f", {drawn.pixel_mm:g} mm a pixel" if drawn.pixel_mm else ""
+    thick = (
+        f"{_MODES[drawn.mode]} value through {drawn.thickness_mm:g} mm" if drawn.thickness_mm else "without thickness"
+    )
+    return f"{thick}, {drawn.interpolation} interpolation{pixel}"
+
+
+def _window(window: Window) -> str:
+    if window.relative:
+        return f"a window of {window.width:g} of the volume's range about {window.centre:g} of it"
+    return f"window centre {window.centre:g}, width {window.width:g}"
+
+
+def person_name(name: str) -> str:
+    """A name as people write it: `Meier^Anna^^Dr.` is Dr. Anna Meier. Source: PS3.5 6.2.1 (components of PN)."""
+    alphabetic = name.split("=")[0] or name
+    family, given, middle, prefix, suffix = (*alphabetic.split("^"), "", "", "", "", "")[:5]
+    return " ".join(part for part in (prefix, given, middle, family, suffix) if part)

@@ -1,0 +1,95 @@
+"""Making a recorded picture again from its SR and the sources, and telling whether it is the same."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dicom_io.archive import Archive
+from dicom_io.errors import NotFound
+from dicom_io.evidence import Evidence, Product
+from dicom_io.files.series import Series, scan
+from dicom_io.volumes.build import Stack, assemble, find_stacks
+from render.draw import draw
+from render.picture import Picture
+from render.recipe import read_recipe
+from render.volume import Volume
+
+
+@dataclass(frozen=True, slots=True)
+class Remade:
+    """A product of an SR, drawn again here. The digests are of the pixels: recorded, and now."""
+
+    product: Product
+    picture: Picture
+
+    @property
+    def same(self) -> bool:
+        return self.picture.digest == self.product.pixel_digest
+
+    @property
+    def difference(self) -> str:
+        """Why it may differ, in words; empty when it does not."""
+        made = self.picture.provenance
+        if self.same:
+            return ""
+        if made.device != self.product.graphics_device:
+            return f"recorded on {self.product.graphics_device or 'the cpu'}, this is {made.device or 'the cpu'}"
+        if (made.engine, made.engine_version) != (self.product.engine, self.product.engine_version):
+            return (
+                f"recorded with engine {self.product.engine} {self.product.engine_version}, "
+                f"this is {made.engine} {made.engine_version}"
+            )
+        return "same engine and version, other pixels: the record or the sources were changed"
+
+
+class Remaker:
+    """Makes a record's pictures again. Raises NotFound when the sources are not there."""
+
+    def __init__(self, evidence: Evidence, sources: Path | Archive) -> None:
+        self._series = recorded_series(evidence, sources)
+        self._volumes: dict[str, Volume] = {}
+
+    def picture(self, product: Product) -> Remade:
+        """Raises NotFound as `volume`, and RecipeError, DrawError and NotReadable."""
+        # A gap that was bridged then is bridged again; where nothing is missing both ways find the same stacks.
+        volume = self.volume(product.volume_digest, any("bridged" in warning for warning in product.warnings))
+        return Remade(product, draw(volume, read_recipe(product.recipe), engine=product.engine))
+
+    def volume(self, digest: str, bridged: bool = False) -> Volume:
+        """The volume of that digest. Raises NotFound when none of the series' volumes is it."""
+        if digest not in self._volumes:
+            for stack in find_stacks(self._series, bridge_gaps=bridged):
+                if isinstance(stack, Stack):
+                    volume = assemble(stack)
+                    self._volumes[volume.digest] = volume
+        if digest not in self._volumes:
+            raise NotFound(
+                f"No volume of series {self._series.uid} is the recorded one: a source instance was changed, or the "
+                "record was."
+            )
+        return self._volumes[digest]
+
+
+def remake(
+    evidence: Evidence, sources: Path | Archive, progress: Callable[[str, float], None] = lambda what, part: None
+) -> Iterator[Remade]:
+    """Draws every product of a record again, in order. Raises as `Remaker`."""
+    remaker = Remaker(evidence, sources)
+    for number, product in enumerate(evidence.products, start=1):
+        yield remaker.picture(product)
+        progress(f"drawing {product.name}", number / len(evidence.products))
+
+
+def recorded_series(evidence: Evidence, sources: Path | Archive) -> Series:
+    """The series the record was made from, with the recorded instances and no others. Raises NotFound."""
+    uid = evidence.sources[0].series_uid if evidence.sources else ""
+    if isinstance(sources, Archive):
+        series = sources.series(uid)
+    else:
+        series = next((s for s in scan(sources).series if s.uid == uid), Series(uid, ()))
+    recorded = {s.sop_instance_uid for s in evidence.sources}
+    found = tuple(i for i in series.instances if i.sop_instance_uid in recorded)
+    if len(found) < len(recorded):
+        place = sources.root if isinstance(sources, Archive) else sources
+        raise NotFound(f"{len(recorded) - len(found)} of {len(recorded)} source instances are not in {place}.")
+    return Series(uid, found)

@@ -1,0 +1,192 @@
+"""Whether a record holds: its seal, its journal, its sources, and every picture and measurement made again from it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.x509 import Certificate
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from dicom_io.archive import Archive
+from dicom_io.errors import DicomIOError, NotFound, NotReadable
+from dicom_io.evidence import Evidence, ImageReference, Measurement, Product
+from dicom_io.files.digests import file_digest, is_sealed, sealed_uid
+from dicom_io.files.series import Instance, read_instance, scan
+from dicom_io.sr.evidence_sr import read_sr
+from dicom_io.sr.signatures import Signature, issued_by, signatures
+from dicom_io.uids import UidError
+from render.recipe import digest, read_recipe
+from workstation.records.measurements import again
+from workstation.records.remake import Remaker
+from workstation.site import Site
+from workstation.store.journal import doubt, recorded_as
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at. agrees : None where it could not be. why : what was found, in words."""
+
+    what: str
+    agrees: bool | None
+    why: str = ""
+
+
+def verify(
+    sr: Path,
+    sources: Path | Site,
+    progress: Progress = lambda what, part: None,
+    authority: Certificate | None = None,
+) -> Iterator[Check]:
+    """Looks at everything that a record says, in order.
+
+    sources : where its images are; a site's own journal is asked as well. authority : who has to have signed the
+    certificates of signatures; without one they are taken as they are.
+
+    Raises NotReadable when it is no record of ours.
+    """
+    instance, ds, evidence = opened(sr)
+    yield _sealed(ds)
+    yield from _signatures(ds, evidence, sources, authority)
+    yield _journal(instance, evidence, sources)
+    place = sources.archive if isinstance(sources, Site) else sources
+    progress("reading the sources", 0.0)
+    yield _instances("sources", evidence.sources, place)
+    yield from _made_again(evidence, place, progress)
+    stored = [*(image for product in evidence.products for image in product.images), *evidence.objects]
+    yield _instances("stored objects", stored, place, needed=False)
+
+
+def opened(path: Path) -> tuple[Instance, Dataset, Evidence]:
+    """An SR of ours. Raises NotReadable, whatever is wrong with the file."""
+    instance = read_instance(path)
+    try:
+        ds = dcmread(path)
+        sealed_uid(ds)  # looks at every value of it
+    except Exception as error:
+        raise NotReadable(f"{path}: a damaged data set ({error}). Ask for it again.") from error
+    return instance, ds, read_sr(ds)
+
+
+def _sealed(ds: Dataset) -> Check:
+    if is_sealed(ds):
+        return Check("record", True, "its UID stands for its content")
+    why = "its UID does not stand for its content: it was changed, or made before records were sealed"
+    return Check("record", False, why)
+
+
+def _signatures(
+    ds: Dataset, evidence: Evidence, sources: Path | Site, authority: Certificate | None
+) -> Iterator[Check]:
+    found = signatures_of(ds)
+    for one in found or ():
+        if not one.holds:
+            yield Check("signature", False, f"of {one.subject}: the record is not as it was signed")
+        elif authority is not None and not issued_by(one.certificate, authority):
+            yield Check("signature", False, f"of {one.subject}, whom this authority has not certified")
+        else:
+            whom = "" if authority else f"; certificate sha256 {one.fingerprint}, which no authority was asked about"
+            yield Check("signature", True, f"of {one.subject}, {one.at}{whom}")
+    if found is None:
+        yield Check("signature", False, "it cannot be made out: the record was changed")
+    elif not found:
+        signs = isinstance(sources, Site) and sources.config.signing is not None
+        wanted = evidence.verified and (signs or authority is not None)
+        yield Check("signature", False if wanted else None, "none")
+
+
+def signatures_of(ds: Dataset) -> tuple[Signature, ...] | None:
+    """The signatures of an object; None where one cannot be made out."""
+    try:
+        return signatures(ds)
+    except Exception:  # noqa: BLE001 - a damaged certificate may be anything
+        return None
+
+
+def _journal(instance: Instance, evidence: Evidence, sources: Path | Site) -> Check:
+    if not isinstance(sources, Site):
+        return Check("journal", None, "not here; the acts in the record were not compared with it")
+    if evidence.device_uid != sources.config.device:
+        return Check("journal", None, f"on the device that made the record, {evidence.station_name}")
+    why = doubt(evidence, sources.journal, sources.config.device)
+    if why:
+        return Check("journal", False, why)
+    said = recorded_as(evidence.sop_instance_uid, file_digest(Path(instance.path), instance.transfer_syntax_uid))
+    if any(act.kind == "recorded" and act.detail == said for act in sources.journal.acts(evidence.session_uid)):
+        return Check("journal", True, f"{len(evidence.acts)} acts, and the record as it was kept")
+    return Check("journal", False, "it knows no record of these bytes")
+
+
+def _instances(what: str, recorded: Sequence[ImageReference], place: Path | Archive, needed: bool = True) -> Check:
+    """Whether instances are there, as they were when the record was made. Those not `needed` may be elsewhere."""
+    found = _found({image.series_uid for image in recorded}, place)
+    missing = [image for image in recorded if image.sop_instance_uid not in found]
+    there = [image for image in recorded if image.sop_instance_uid in found]
+    changed = [image for image in there if image.digest and image.digest != _digest_of(found[image.sop_instance_uid])]
+    unknown = [image for image in there if not image.digest]
+    if changed:
+        names = ", ".join(image.sop_instance_uid for image in changed[:3]) + (" …" if len(changed) > 3 else "")
+        return Check(what, False, f"{len(changed)} of {len(recorded)} were changed: {names}")
+    if missing and needed:
+        return Check(what, False, f"{len(missing)} of {len(recorded)} are not there")
+    if missing or unknown:
+        why = f"{len(missing)} of {len(recorded)} are not there, {len(unknown)} have no digest on record"
+        return Check(what, None, why)
+    return Check(what, True, f"{len(recorded)} as recorded")
+
+
+def _found(series_uids: set[str], place: Path | Archive) -> dict[str, Instance]:
+    found: list[Instance] = []
+    if isinstance(place, Archive):
+        for uid in series_uids:
+            with suppress(NotFound, UidError):
+                found += place.series(uid).instances
+    else:
+        found += [instance for series in scan(place).series for instance in series.instances]
+    return {instance.sop_instance_uid: instance for instance in found}
+
+
+def _digest_of(instance: Instance) -> str:
+    try:
+        return file_digest(Path(instance.path), instance.transfer_syntax_uid)
+    except OSError:
+        return ""  # gone since it was indexed
+
+
+def _made_again(evidence: Evidence, place: Path | Archive, progress: Progress) -> Iterator[Check]:
+    """Every picture and measurement; what cannot be made is said, and the others are made all the same."""
+    try:
+        remaker = Remaker(evidence, place)
+    except (NotFound, UidError) as error:
+        names = [f"picture {product.name}" for product in evidence.products]
+        names += [f"measurement {measurement.name}" for measurement in evidence.measurements]
+        yield from (Check(name, False, str(error)) for name in names)
+        return
+    for number, product in enumerate(evidence.products, start=1):
+        yield _picture(remaker, product)
+        progress(f"drawing {product.name}", number / len(evidence.products))
+    for measurement in evidence.measurements:
+        yield _measurement(remaker, measurement)
+
+
+def _picture(remaker: Remaker, product: Product) -> Check:
+    what = f"picture {product.name}"
+    try:
+        if digest(read_recipe(product.recipe)) != product.recipe_digest:
+            return Check(what, False, "the recipe is not the one of the recorded digest: the record was changed")
+        made = remaker.picture(product)
+    except (DicomIOError, ValueError) as error:
+        return Check(what, False, str(error))
+    return Check(what, made.same, made.difference or f"sha256 {made.picture.digest}")
+
+
+def _measurement(remaker: Remaker, measurement: Measurement) -> Check:
+    what = f"measurement {measurement.name}"
+    try:
+        same = again(measurement, remaker.volume(measurement.volume_digest)) == measurement
+    except (DicomIOError, ValueError) as error:
+        return Check(what, False, str(error))
+    return Check(what, same, "" if same else "measures something else now: the record or the sources were changed")

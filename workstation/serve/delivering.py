@@ -1,0 +1,68 @@
+"""The role `deliver`: drains the outbox and ships the audit trail."""
+
+import time
+from contextlib import suppress
+
+from dicom_io.network.tls import Tls
+from workstation.audit import syslog
+from workstation.audit.trail import late, trail_of
+from workstation.peers.commitment import ask_for_commitment
+from workstation.serve.role import Events, Say, Told
+from workstation.site import Site
+from workstation.store.outbox import DatabaseFailed
+from workstation.transports.deliver import drain
+
+# How often a deliverer looks what has not been committed in time.
+_ASK_S = 30.0
+
+
+def deliver(site: Site, told: Told, events: Events, say: Say) -> None:
+    """Delivers what is queued, until told to stop. `idle` is told whenever everything that came in is decided and
+    everything that can be delivered is."""
+    say({"event": "ready"})
+    idle, look_at = True, 0.0
+    while not events.stop.is_set():
+        try:
+            tried = drain(site, at_once=False, tell=say)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next try may do, and nobody may miss it
+            say({"event": "undelivered", "detail": type(error).__name__})
+            events.stop.wait(told.interval_s)
+            continue
+        for message, delivery in tried:
+            say(
+                {
+                    "event": delivery.outcome,
+                    "destination": message.destination,
+                    "identity": message.identity,
+                    "detail": delivery.detail,
+                }
+            )
+        if time.monotonic() >= look_at:
+            look_at = time.monotonic() + _ASK_S
+            with suppress(DatabaseFailed):
+                ask_for_commitment(site, say)
+            _ship_audit(site, say)
+        idle = idle and not tried
+        if not any(delivery.outcome == "acknowledged" for _, delivery in tried):
+            quiet = not site.casebook.due() and not site.outbox.pending()
+            if quiet and not idle:
+                say({"event": "idle"})
+            idle = quiet
+            # Short while there is something to do; `stop` ends either at once.
+            events.stop.wait(told.interval_s if quiet else min(told.interval_s, 0.2))
+
+
+def _ship_audit(site: Site, say: Say) -> None:
+    audit, trail = site.config.audit, trail_of(site.config, site.root)
+    if audit is None or trail.file is None:
+        return
+    with late(say):
+        trail.file.catch_up()
+    if not audit.host:
+        return
+    names = (audit.certificate_authority, audit.certificate, audit.key)
+    tls = Tls(*(str(site.root / name) if name else "" for name in names))
+    try:
+        syslog.ship(trail.file, audit.host, audit.port, tls, site.config.station_name, site.clock())
+    except OSError as error:
+        say({"event": "audit not sent", "detail": getattr(error, "reason", None) or error.strerror or str(error)})

@@ -1,0 +1,103 @@
+"""What the monitor of `serve` says: how the processes are, what the receivers counted, what waits to go out."""
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from workstation.serve.http import Metric
+from workstation.site import Site
+from workstation.store.outbox import DatabaseFailed
+
+# What receivers count (`dicom_io.network.receive`), and what it is.
+_COUNTS = {
+    "instances_received": "Instances that were acknowledged.",
+    "instances_repeated": "Of these, instances that were there already with the same content.",
+    "instances_refused": "Instances that were answered with a failure.",
+    "bytes_received": "Bytes of the data sets that were acknowledged.",
+    "associations_accepted": "Associations that were accepted.",
+    "associations_rejected": "Association requests that were turned down.",
+    "associations_aborted": "Associations that broke, or that we aborted.",
+    "connections_failed": "Connections on which no association request came, or no TLS.",
+}
+_WAITING = ("queued", "retrying", "operator")  # of `outbox.State`, those that are not done
+
+
+class Watched(Protocol):
+    """A process of `serve`."""
+
+    name: str
+    counts: Counter[str]
+    lives: int
+
+    @property
+    def running(self) -> bool: ...
+
+
+def health(site: Site, processes: Sequence[Watched]) -> tuple[bool, dict[str, Any]]:
+    """(whether all is well, in detail): every process runs, the disk has room, the database answers."""
+    free = shutil.disk_usage(site.root).free
+    room = free >= site.config.receiver.min_free_mb << 20
+    try:
+        waiting: int | None = sum(entry.state == "operator" for entry in site.outbox.waiting())
+    except DatabaseFailed:
+        waiting = None
+    well = all(one.running for one in processes) and room and waiting is not None
+    return well, {
+        "state": "well" if well else "not well",
+        "processes": {one.name: "running" if one.running else "down" for one in processes},
+        "disk_free_bytes": free,
+        "disk": "room" if room else "nearly full: nothing is received",
+        "database": "answers" if waiting is not None else "fails",
+        "messages_waiting_for_an_operator": waiting,
+    }
+
+
+def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
+    """Everything that is counted, as Prometheus reads it."""
+    total: Counter[str] = Counter()
+    for one in processes:
+        total.update(one.counts)
+    found = [
+        Metric(f"workstation_{name}_total", "counter", words, {"": float(total[name])})
+        for name, words in _COUNTS.items()
+    ]
+    found.append(
+        Metric(
+            "workstation_associations_open", "gauge", "Associations now open.", {"": float(total["associations_open"])}
+        )
+    )
+    found.append(
+        Metric(
+            "workstation_process_restarts_total",
+            "counter",
+            "How often a process was started again.",
+            {f'process="{one.name}"': float(max(0, one.lives - 1)) for one in processes},
+        )
+    )
+    found.append(
+        Metric(
+            "workstation_process_up",
+            "gauge",
+            "Whether a process runs.",
+            {f'process="{one.name}"': float(one.running) for one in processes},
+        )
+    )
+    free = float(shutil.disk_usage(site.root).free)
+    found.append(Metric("workstation_disk_free_bytes", "gauge", "Space left on the disk of the archive.", {"": free}))
+    try:
+        # Zeros are said as well: an alert cannot tell a number that is not there from a monitor that is not.
+        states = Counter({(d.name, state): 0 for d in site.config.destinations for state in _WAITING})
+        states.update((entry.message.destination, entry.state) for entry in site.outbox.waiting())
+        due = len(site.casebook.due())
+    except DatabaseFailed:
+        return found
+    labels = {f'destination="{_quoted(to)}",state="{state}"': float(n) for (to, state), n in sorted(states.items())}
+    found.append(Metric("workstation_outbox_messages", "gauge", "Messages that are not delivered yet.", labels))
+    found.append(Metric("workstation_accessions_due", "gauge", "Accessions that are to be decided.", {"": float(due)}))
+    return found
+
+
+def _quoted(text: str) -> str:
+    """A label's value. Source: Prometheus text exposition format 0.0.4."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,58 @@
+"""What the settings name and has to be there before `serve` starts: said at once, not by processes that end."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from dicom_io.network.tls import Tls, client_context, server_context
+from workstation.config import ConfigError
+from workstation.peers.known import KnownPeer, load_peers
+from workstation.site import Site
+
+
+def check(site: Site) -> list[str]:
+    """What will not work until somebody mends it, in sentences, though it holds up nothing else.
+
+    Raises ConfigError for what nobody could be served without: files for TLS that are not there or do not fit.
+    """
+    config = site.config
+    for table, settings in (("receiver", config.receiver), ("listener", config.listener)):
+        if settings is not None and settings.certificate:
+            names = {key: getattr(settings, key) for key in ("client_authority", "certificate", "key")}
+            for words in _tls(site.root, table, names, called=True):
+                raise ConfigError(f"{site.root / 'config.toml'}: {words}")
+    found: list[str] = []
+    if config.audit is not None and config.audit.host:
+        names = {key: getattr(config.audit, key) for key in ("certificate_authority", "certificate", "key")}
+        found += _tls(site.root, "audit", names, called=False)
+    for peer in load_peers(site.root):
+        found += tls_of(site.root, peer)
+    known = {"", *(peer.name for peer in load_peers(site.root))}
+    asked = {
+        "receiver.expected_from": config.receiver.expected_from,
+        "worklist.peer": config.worklist.peer if config.worklist is not None else "",
+    }
+    found += [
+        f"{key}: no peer {name!r}; `workstation peers add` adds it." for key, name in asked.items() if name not in known
+    ]
+    return found
+
+
+def tls_of(root: Path, peer: KnownPeer) -> list[str]:
+    """What is wrong with the files by which a peer is called by TLS."""
+    names = {key: getattr(peer, key) for key in ("certificate_authority", "certificate", "key")}
+    return list(_tls(root, f"peer {peer.name}", names, called=False)) if any(names.values()) else []
+
+
+def _tls(root: Path, table: str, names: dict[str, str], *, called: bool) -> Iterator[str]:
+    """What is wrong with files for TLS: authority, certificate and key, in this order."""
+    paths = {key: root / name for key, name in names.items() if name}
+    missing = [f"{table}: {key}: {path} is no file." for key, path in paths.items() if not path.is_file()]
+    yield from missing
+    if missing:
+        return
+    try:
+        tls = Tls(*(str(paths[key]) if key in paths else "" for key in names))
+        server_context(tls) if called else client_context(tls)
+    except OSError as error:
+        why = getattr(error, "reason", None) or error.strerror or str(error)
+        yield f"{table}: {', '.join(names.values())} cannot be used for TLS: {why}."

@@ -1,0 +1,116 @@
+"""The role `receive`: keeps what DICOM peers send, and answers what they ask."""
+
+import socket
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+
+from dicom_io.archive.archive import Kept
+from dicom_io.capabilities import EXPLICIT_LITTLE, STORAGE_COMMITMENT, STUDY_ROOT_FIND
+from dicom_io.files.encoding import encoded
+from dicom_io.files.instance import Instance
+from dicom_io.network import commitment
+from dicom_io.network.commitment import Committed
+from dicom_io.network.provide import archive_services
+from dicom_io.network.receive import Ending, Receiver
+from dicom_io.network.services import Request
+from dicom_io.network.tls import Tls, server_context
+from workstation.audit.trail import Action, Party, Question, by_study, late, trail_of
+from workstation.orders.sr_reports import REPORT_CLASSES
+from workstation.peers.commitment import commitment_peers, hear
+from workstation.serve.callers import rules_of
+from workstation.serve.role import Events, Say, Told
+from workstation.site import Site
+
+# What an audit calls it that an instance came: it was created here, or read to be the one that was here.
+_ACTIONS: dict[str, Action] = {"new": "C", "same": "R"}
+
+# How often a receiver says what has come; to say it with every instance would cost as much as to receive it.
+_COUNTS_S = 0.2
+
+
+def receive(site: Site, told: Told, events: Events, say: Say) -> None:
+    """Receives on a socket that other processes may share, and hears of storage commitment."""
+    root, config = site.root, site.config
+
+    def committed(answer: Committed) -> None:
+        hear(site, answer)
+        say({"event": "committed", "instances": len(answer.committed), "failed": len(answer.failed)})
+
+    def sent(series_uids: Collection[str]) -> None:
+        for uid in sorted(series_uids):
+            say({"event": "commitment asked", "series": uid})
+
+    came: dict[str, Counter[str]] = defaultdict(Counter)
+    counting = threading.Lock()
+
+    def kept(item: Kept) -> None:
+        with counting:
+            came[item.instance.series_uid][item.news] += 1
+        if item.instance.sop_class_uid in REPORT_CLASSES:
+            say({"event": "record received", "instance": item.instance.sop_instance_uid})
+
+    def tell_what_came() -> None:
+        with counting:
+            since = dict(came)
+            came.clear()
+        for uid, news in since.items():
+            say({"event": "received", "series": uid, "instances": news.total(), "new": news["new"]})
+
+    trail, us = trail_of(config, root), Party(told.ae_title, "", False)
+
+    def ended(ending: Ending) -> None:
+        caller = Party(ending.calling, ending.address, True)
+        with late(say):
+            if ending.rejected:
+                trail.rejected(caller, ending.rejected, site.clock())
+        for news, action in _ACTIONS.items():
+            for moved in by_study(kept.instance for kept in ending.kept if kept.news == news):
+                with late(say):
+                    trail.transferred(caller, us, moved, site.clock(), action=action)
+
+    def asked(request: Request) -> None:
+        question = Question(STUDY_ROOT_FIND, encoded(request.data_set, EXPLICIT_LITTLE), EXPLICIT_LITTLE)
+        caller = Party(request.calling, request.address, True)
+        with late(say):
+            trail.queried(caller, us, question, site.clock())
+
+    def given(request: Request, instances: Sequence[Instance]) -> None:
+        title = request.command.move_destination or request.calling
+        for moved in by_study(instances):
+            with late(say):
+                trail.transferred(us, Party(title, request.address, True), moved, site.clock(), action="R")
+
+    settings = config.receiver
+    find_peer = commitment_peers(site)
+    services = {STORAGE_COMMITMENT: commitment.service(site.archive, find_peer, committed, told.ae_title, sent)}
+    if settings.query:
+        services |= archive_services(site.archive, find_peer, told.ae_title, asked, given)
+    tls = None
+    if settings.certificate:
+        files = (settings.client_authority, settings.certificate, settings.key)
+        tls = server_context(Tls(*(str(root / name) if name else "" for name in files)))
+    receiver = Receiver(
+        site.archive,
+        ae_title=told.ae_title,
+        on_kept=kept,
+        on_end=ended if trail.file is not None else None,
+        rules=rules_of(config, root, told.ae_title, told.processes),
+        services=services,
+        tls=tls,
+        listening=socket.socket(fileno=told.socket),
+    )
+    with receiver:
+        say({"event": "ready"})
+        last: dict[str, int] = {}
+        while not events.stop.wait(_COUNTS_S):
+            if trail.file is not None:
+                with suppress(OSError):
+                    trail.file.catch_up()
+            tell_what_came()
+            now = {**receiver.counts, "associations_open": receiver.associations}
+            if now != last:
+                say({"event": "counts", **now})
+                last = now
+    tell_what_came()

@@ -1,0 +1,252 @@
+"""Receiving, deciding and delivering until told to stop: processes that are started, watched, and started again.
+
+Receiving only keeps and answers: a dead PACS holds up neither what comes in nor what is decided, and no role holds up
+another by its own work or its end. The sockets are opened here, so that a caller finds somebody listening while a
+receiver is started again.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, replace
+from typing import Any
+
+from dicom_io.network.receive import listen
+from workstation.audit.trail import late, trail_of
+from workstation.hl7.mllp import listen as listen_for_hl7
+from workstation.serve.health import health, metrics
+from workstation.serve.http import Monitor
+from workstation.serve.role import Told
+from workstation.site import Site
+
+Tell = Callable[[dict[str, Any]], None]
+# A process that ended is started again after so long; for one that was not even ready this is doubled each time.
+_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
+# A receiver lets its associations end; then it is killed.
+_PATIENCE_S = 60.0
+
+
+def serve(
+    site: Site,
+    host: str | None,
+    port: int | None,
+    ae_title: str | None,
+    interval_s: float,
+    tell: Tell,
+    hl7_port: int | None = None,
+    monitor_port: int | None = None,
+) -> None:
+    """Blocks until SIGTERM or SIGINT. `tell` gets a dict for everything that happens; UIDs, no patient data.
+
+    hl7_port, monitor_port : where to listen for HL7, and for those who watch us, in place of the settings' ports; 0
+    lets the system choose.
+
+    Raises PortInUse, MllpError, OSError for the port of the monitor and on Windows.
+    """
+    if sys.platform == "win32":
+        raise OSError("serve does not run on Windows yet: processes cannot inherit a listening socket there.")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    telling = threading.Lock()
+    early: list[dict[str, Any]] | None = []
+
+    def say(event: dict[str, Any]) -> None:
+        """What happens before everybody is ready is told after that has been said."""
+        nonlocal early
+        with telling:
+            name = event["event"]
+            if early is not None and name not in ("listening", "ended", "stopped"):
+                early.append(event)
+                return
+            waiting = early or [] if name in ("listening", "stopped") else []
+            for one in [event, *waiting] if name == "listening" else [*waiting, event]:
+                tell(one)
+            if waiting or name == "listening":
+                early = None
+
+    config, trail = site.config, trail_of(site.config, site.root)
+    title = ae_title or config.ae_title
+    hl7 = config.listener
+    with ExitStack() as stack:
+        dicom = stack.enter_context(
+            listen(config.host if host is None else host, config.port if port is None else port)
+        )
+        hearing = None
+        if hl7 is not None or hl7_port is not None:
+            where = (hl7.host if hl7 is not None else "0.0.0.0") if host is None else host
+            at = hl7_port if hl7_port is not None else hl7.port if hl7 is not None else 0
+            hearing = stack.enter_context(listen_for_hl7(where, at))
+        count = config.receiver.processes or min(4, os.cpu_count() or 1)
+        told = Told("", str(site.root), title, interval_s, count)
+        decider = Process("decide", replace(told, role="decide"), hearing, say)
+        deliverer = Process("deliver", replace(told, role="deliver"), None, say)
+
+        def received(event: dict[str, Any]) -> None:
+            say(event)
+            if event["event"] == "received":
+                decider.write(f"series {event['series']}")
+            elif event["event"] == "commitment asked":
+                decider.write(f"whole {event['series']}")
+            elif event["event"] == "record received":
+                decider.write(f"record {event['instance']}")
+
+        def look_again() -> None:
+            decider.write("")  # it may have kept something and not said so
+
+        receivers = [
+            Process(f"receive {n}", replace(told, role="receive"), dicom, received, look_again) for n in range(count)
+        ]
+        everybody = [*receivers, decider, deliverer]
+        ports = {"port": dicom.getsockname()[1]}
+        if hearing is not None:
+            ports["hl7_port"] = hearing.getsockname()[1]
+        if config.monitor_port or monitor_port is not None:
+            watched = Monitor(
+                config.monitor_port if monitor_port is None else monitor_port,
+                lambda: health(site, everybody),
+                lambda: metrics(site, everybody),
+            )
+            ports["monitor_port"] = stack.enter_context(watched).port
+        stack.callback(_end, receivers, [decider, deliverer])
+        for one in everybody:
+            one.start()
+        while not stop.is_set() and not all(one.ready.wait(0.05) for one in everybody):
+            pass
+        say(
+            {
+                "event": "listening",
+                "host": dicom.getsockname()[0],
+                **ports,
+                "ae_title": title,
+                "root": str(site.root),
+                "processes": {one.name: one.pid for one in everybody},
+            }
+        )
+        with late(say):
+            trail.started(site.clock())
+        stop.wait()
+        with late(say):
+            trail.started(site.clock(), stopped=True)
+    say({"event": "stopped"})
+
+
+class Process:
+    """A process of a role that is started again whenever it ends, until `end` is called.
+
+    counts : what it has said to have counted, those of its earlier lives included. lives : how often it was started.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        told: Told,
+        inherits: socket.socket | None,
+        say: Tell,
+        on_end: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name, self._on_end = name, on_end
+        self.ready = threading.Event()
+        self.counts: Counter[str] = Counter()
+        self.lives = 0
+        self._told, self._inherits, self._say = told, inherits, say
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[str] | None = None
+        self._thread = threading.Thread(target=self._keep_running, name=name)
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs now, 0 for none."""
+        return self._process.pid if self._process is not None else 0
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs and has said that it is ready."""
+        return self.ready.is_set() and self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def write(self, line: str) -> None:
+        """A line for the process; what one that is just dying misses, the next finds in the archive."""
+        with suppress(OSError, ValueError, AttributeError):
+            self._process.stdin.write(line + "\n")  # type: ignore[union-attr]
+            self._process.stdin.flush()  # type: ignore[union-attr]
+
+    def ask_to_end(self) -> None:
+        self._stopping.set()
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+
+    def join(self, patience_s: float) -> None:
+        """Waits until it has ended; kills it when that takes too long."""
+        self._thread.join(patience_s)
+        if self._thread.is_alive() and self._process is not None:
+            self._process.kill()
+        self._thread.join()
+
+    def _keep_running(self) -> None:
+        pause_s = _PAUSE_S
+        while not self._stopping.is_set():
+            self.lives += 1
+            code, was_ready = self._run()
+            self.ready.clear()
+            if self._stopping.is_set():
+                return
+            self._say({"event": "ended", "process": self.name, "code": code})
+            self._on_end()
+            pause_s = _PAUSE_S if was_ready else min(2 * pause_s, _LONGEST_PAUSE_S)
+            self._stopping.wait(pause_s)
+
+    def _run(self) -> tuple[int, bool]:
+        """One life, from start to end; returns how it ended (a negative number is a signal) and if it was ready."""
+        was_ready = False
+        handles = [self._inherits.fileno()] if self._inherits is not None else []
+        told = replace(self._told, socket=handles[0] if handles else -1)
+        with subprocess.Popen(
+            [sys.executable, "-m", "workstation.serve.worker", json.dumps(asdict(told))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            pass_fds=handles,
+        ) as process:
+            self._process = process
+            if self._stopping.is_set():
+                process.terminate()
+            before = Counter({name: n for name, n in self.counts.items() if not name.endswith("_open")})
+            counted = Counter[str]()
+            assert process.stdout is not None
+            for line in process.stdout:
+                if not line.endswith("\n"):
+                    continue  # cut short by a sudden end
+                event = json.loads(line)
+                if event["event"] == "ready":
+                    was_ready = True
+                    if self.lives > 1:
+                        self._say({"event": "restarted", "process": self.name, "pid": process.pid})
+                    self.ready.set()
+                elif event["event"] == "counts":
+                    counted = Counter({name: n for name, n in event.items() if name != "event"})
+                    self.counts = before + counted
+                else:
+                    self._say(event)
+            with suppress(OSError):
+                process.stdin.close()  # type: ignore[union-attr]
+            return process.wait(), was_ready
+
+
+def _end(first: Sequence[Process], then: Sequence[Process]) -> None:
+    """Receivers end before those who work on what they received."""
+    for group in (first, then):
+        for one in group:
+            one.ask_to_end()
+        for one in group:
+            one.join(_PATIENCE_S)

@@ -1,0 +1,56 @@
+"""What `serve` does, in three roles, each in processes of its own: receiving, deciding, delivering.
+
+A process of a role tells what happens in lines of JSON on its standard output, hears on its standard input of SRs to
+file (`record UID`), of series that grow (`series UID`; an empty line: look for both) and of those whose sender asks us
+to commit to them (`whole UID`), and ends on SIGTERM, or when that input ends: whoever started it is gone then.
+"""
+
+import json
+import signal
+import sys
+import threading
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from workstation.serve.deciding import decide
+from workstation.serve.delivering import deliver
+from workstation.serve.receiving import receive
+from workstation.serve.role import Events, Told
+from workstation.site import open_site
+
+
+def main(text: str) -> None:
+    """A process of a role, from what it is told in JSON."""
+    told = Told(**json.loads(text))
+    events, records = Events(), deque[str]()
+    speaking = threading.Lock()
+
+    def say(event: dict[str, Any]) -> None:
+        with speaking:
+            try:
+                sys.stdout.write(json.dumps(event) + "\n")
+                sys.stdout.flush()
+            except BrokenPipeError:
+                events.end()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            records.append(line.strip())
+            events.work.set()
+        events.end()
+
+    signal.signal(signal.SIGTERM, events.end)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal it comes to all; the supervisor says when
+    threading.Thread(target=listen, name="supervisor", daemon=True).start()
+    root = Path(told.root)
+    if told.role == "receive":
+        receive(open_site(root), told, events, say)
+    elif told.role == "decide":
+        decide(open_site(root), told, events, say, records)
+    else:
+        deliver(open_site(root), told, events, say)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,1 @@
+"""Every table of the state folder; SQL is nowhere else in `workstation`."""

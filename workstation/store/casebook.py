@@ -1,0 +1,583 @@
+"""The casebook: what came in, which cases there are, what was decided about each and why, and what people did.
+
+Append-only, but for the list of accessions that are due for a decision, from which they are struck when decided. A
+decision and the messages that follow from it are one transaction. Two processes that decide one accession at once are
+told apart by the decision's number: the second one's is taken, and it starts again from what is there then.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    delete,
+    func,
+    insert,
+    select,
+    true,
+)
+from sqlalchemy.exc import IntegrityError
+
+from dicom_io.evidence import Evidence
+from workstation.store.messages import Message, OutboxChangedError
+from workstation.store.outbox import Outbox
+
+_metadata = MetaData()
+_received = Table(
+    "received",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("at", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("control_id", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+# What a message is about: an accession, a visit, a patient or account (`value`) that has become another (`other`).
+_concern = Table(
+    "concern",
+    _metadata,
+    Column("message", Integer, nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("other", Text, nullable=False),
+    Index("concern_value", "kind", "value"),
+    Index("concern_other", "kind", "other"),
+)
+_refused = Table(
+    "refused",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("at", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+_due = Table(
+    "due",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("accession", Text, nullable=False, index=True),
+    Column("cause", Text, nullable=False),
+    # A place is never given twice, even when the newest row has been struck.
+    sqlite_autoincrement=True,
+)
+_record = Table(
+    "record",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("sr_uid", Text, nullable=False, unique=True),
+    Column("session", Text, nullable=False, index=True),
+    Column("accession", Text, nullable=False, index=True),
+    Column("patient_id", Text, nullable=False, index=True),
+    Column("path", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+)
+_decision = Table(
+    "decision",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("accession", Text, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("session", Text, nullable=False),
+    Column("sr_uid", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("since", Text, nullable=False),
+    Column("state", Text, nullable=False, index=True),
+    Column("cause", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("facts", Text, nullable=False),
+    UniqueConstraint("accession", "number"),
+    Index("decision_newest", "session", "place"),
+)
+_act = Table(
+    "act",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("session", Text, nullable=False, index=True),
+    Column("accession", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+# held: waits for somebody. denied: never charged, with the reason. charged: in the outbox, whatever became of it there.
+# correction: a charge is out that its facts no longer bear, and a coder has to take it back.
+CaseState = Literal["held", "denied", "charged", "correction"]
+ActKind = Literal["release", "deny", "reopen", "answer", "credit", "correct", "note"]
+_EVIDENCE = TypeAdapter(Evidence)
+
+
+class Overtaken(Exception):  # noqa: N818 - reads as a sentence where it is raised
+    """Somebody else decided this accession in between; read it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """What a message is about.
+
+    kind : `accession`; `patient` and `account` with what it has become in `other`; `visit` with its patient in `other`.
+    `of patient`, `of account` and `of visit` say whose an order or a report is.
+    """
+
+    kind: Literal["accession", "visit", "patient", "account", "of patient", "of account", "of visit"]
+    value: str
+    other: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message on file, as it was sent."""
+
+    place: int
+    at: datetime
+    kind: str
+    control_id: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An SR of ours that is to be charged. session : all SRs of one session have it, and only one of them counts.
+
+    evidence : what the SR says, without sources and recipes. path : where the SR lies, relative to the state folder.
+    """
+
+    sr_uid: str
+    session: str
+    path: str
+    at: datetime
+    evidence: Evidence
+
+    @property
+    def accession(self) -> str:
+        """The accession of its study."""
+        return self.evidence.accession
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What somebody of the staff did to a case, and why. detail : what it was about, JSON-ready."""
+
+    place: int
+    session: str
+    at: datetime
+    person: str
+    role: str
+    kind: ActKind
+    why: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """One decision on a case, as it stands in the casebook.
+
+    since : since when the case has been in this state for these reasons. cause : what made us decide again.
+    content : decision, changed facts and queued messages, JSON-ready. facts : what it was decided on, JSON text.
+    """
+
+    accession: str
+    session: str
+    sr_uid: str
+    at: datetime
+    since: datetime
+    state: CaseState
+    cause: str
+    content: dict[str, Any]
+    facts: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An accession as it is on file now. rulings : the newest one of each session. through : the last due place."""
+
+    accession: str
+    number: int
+    through: int
+    causes: tuple[str, ...]
+    records: tuple[Record, ...]
+    acts: tuple[Act, ...]
+    rulings: dict[str, Ruling]
+
+
+class Casebook:
+    """The casebook in a database of `dicom_io.archive.database.open_database`, the outbox's as well."""
+
+    def __init__(self, engine: Engine, outbox: Outbox) -> None:
+        self._engine = engine
+        self._outbox = outbox
+        _metadata.create_all(engine)
+
+    # Messages that come in
+
+    def receive(
+        self, body: bytes, kind: str, control_id: str, concerns: Sequence[Concern], at: datetime, cause: str
+    ) -> bool:
+        """File a message, durable when this returns; what it concerns is due. The same again: nothing, and False."""
+        row = {"digest": hashlib.sha256(body).hexdigest(), "at": at.isoformat(), "kind": kind, "body": body}
+        try:
+            with self._engine.begin() as connection:
+                place = connection.execute(insert(_received).values(control_id=control_id, **row)).inserted_primary_key
+                assert place is not None
+                for each in concerns:
+                    connection.execute(
+                        insert(_concern).values(message=place[0], kind=each.kind, value=each.value, other=each.other)
+                    )
+                for accession in self._touched(connection, concerns):
+                    connection.execute(insert(_due).values(accession=accession, cause=cause))
+        except IntegrityError:
+            with self._engine.connect() as connection:
+                if connection.execute(select(_received.c.place).filter_by(digest=row["digest"])).first() is None:
+                    raise
+            return False
+        return True
+
+    def refuse(self, body: bytes, answer: str, reason: str, at: datetime) -> None:
+        """Keep a message that was refused, with the reason."""
+        with self._engine.begin() as connection:
+            row = {"at": at.isoformat(), "answer": answer, "reason": reason, "body": body}
+            connection.execute(insert(_refused).values(row))
+
+    def refused(self) -> tuple[tuple[datetime, str, str], ...]:
+        """Return when which answer was given and why, oldest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                select(_refused.c.at, _refused.c.answer, _refused.c.reason).order_by(_refused.c.place)
+            ).all()
+        return tuple((datetime.fromisoformat(row.at), row.answer, row.reason) for row in rows)
+
+    def messages(self, kind: str, values: Collection[str]) -> tuple[Received, ...]:
+        """Return every message that concerns one of these values."""
+        if not values:
+            return ()
+        with self._engine.connect() as connection:
+            return self._messages(connection, kind, values)
+
+    def unmatched(self) -> tuple[tuple[Received, str], ...]:
+        """Return the messages of accessions that have no case, with the accession, oldest first."""
+        query = (
+            select(_received, _concern.c.value)
+            .join(_concern, _concern.c.message == _received.c.place)
+            .where(_concern.c.kind == "accession", _concern.c.value.not_in(select(_record.c.accession)))
+            .order_by(_received.c.place)
+        )
+        with self._engine.connect() as connection:
+            return tuple((_received_of(row), row.value) for row in connection.execute(query))
+
+    def all_messages(self, kinds: Collection[str]) -> Iterator[Received]:
+        """Yield every message of these kinds, oldest first."""
+        query = select(_received).where(_received.c.kind.in_(list(kinds))).order_by(_received.c.place)
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                yield _received_of(row)
+
+    # What is due
+
+    def touch(self, accession: str, cause: str) -> None:
+        """Have an accession decided again, whatever happens to this process."""
+        with self._engine.begin() as connection:
+            connection.execute(insert(_due).values(accession=accession, cause=cause))
+
+    def due(self) -> tuple[str, ...]:
+        """Return the accessions that are due, longest first."""
+        query = select(_due.c.accession, func.min(_due.c.place).label("first")).group_by(_due.c.accession)
+        with self._engine.connect() as connection:
+            return tuple(row.accession for row in connection.execute(query.order_by("first")))
+
+    # Cases
+
+    def sessions_by_sr(self) -> dict[str, str]:
+        """Return the session of every SR that has a record here, by the SR's UID."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(_record.c.sr_uid, _record.c.session)).all()
+        return {row.sr_uid: row.session for row in rows}
+
+    def record(self, record: Record, cause: str) -> None:
+        """File a record; its accession is due. Filed already: nothing."""
+        with suppress(IntegrityError), self._engine.begin() as connection:
+            _insert_record(connection, record)
+            connection.execute(insert(_due).values(accession=record.accession, cause=cause))
+
+    def read(self, accession: str) -> Snapshot:
+        """Return what is on file of an accession."""
+        with self._engine.connect() as connection:
+            due = connection.execute(
+                select(_due.c.place, _due.c.cause).where(_due.c.accession == accession).order_by(_due.c.place)
+            ).all()
+            number = connection.execute(
+                select(func.max(_decision.c.number)).where(_decision.c.accession == accession)
+            ).scalar()
+            records = connection.execute(
+                select(_record).where(_record.c.accession == accession).order_by(_record.c.place)
+            ).all()
+            acts = connection.execute(select(_act).where(_act.c.accession == accession).order_by(_act.c.place)).all()
+            newest = self._newest(connection, _decision.c.accession == accession)
+        return Snapshot(
+            accession=accession,
+            number=number or 0,
+            through=due[-1].place if due else 0,
+            causes=tuple(dict.fromkeys(row.cause for row in due)),
+            records=tuple(_record_of(row) for row in records),
+            acts=tuple(_act_of(row) for row in acts),
+            rulings={ruling.session: ruling for ruling in newest},
+        )
+
+    def commit(
+        self,
+        snapshot: Snapshot,
+        rulings: Sequence[Ruling],
+        messages: Iterable[Message],
+        at: datetime,
+        record: Record | None = None,
+    ) -> tuple[str, ...]:
+        """Write rulings and queue messages in one transaction; strike what was due. Return the keys that were new.
+
+        Raises
+        ------
+        Overtaken
+            Another process has decided this accession since the snapshot; nothing was written.
+        OutboxError
+            A message is in the outbox with other content; nothing was written.
+        """
+        try:
+            with self._engine.begin() as connection:
+                for step, ruling in enumerate(rulings, 1):
+                    connection.execute(insert(_decision).values(number=snapshot.number + step, **_row(ruling)))
+                if record is not None:
+                    there = select(_record.c.place).where(_record.c.sr_uid == record.sr_uid)
+                    if connection.execute(there).first() is None:
+                        _insert_record(connection, record)
+                queued = self._outbox.queue_in(connection, messages, at)
+                connection.execute(
+                    delete(_due).where(_due.c.accession == snapshot.accession, _due.c.place <= snapshot.through)
+                )
+        except (IntegrityError, OutboxChangedError) as error:
+            raise Overtaken(snapshot.accession) from error
+        return queued
+
+    def newest(self, states: Collection[str] | None = None) -> tuple[Ruling, ...]:
+        """Return the newest ruling of every case, of those in some states if given, oldest first."""
+        with self._engine.connect() as connection:
+            found = self._newest(connection, true())
+        return tuple(each for each in found if states is None or each.state in states)
+
+    def newest_of(self, session: str) -> Ruling | None:
+        """Return the newest ruling on a case, if there is one."""
+        query = select(_decision).where(_decision.c.session == session).order_by(_decision.c.place.desc()).limit(1)
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else _ruling_of(row)
+
+    def history(self, session: str) -> tuple[Ruling, ...]:
+        """Return every ruling on a case, oldest first."""
+        query = select(_decision).where(_decision.c.session == session).order_by(_decision.c.place)
+        with self._engine.connect() as connection:
+            return tuple(_ruling_of(row) for row in connection.execute(query))
+
+    def every_ruling(self) -> Iterator[Ruling]:
+        """Yield every ruling on every case, oldest first."""
+        with self._engine.connect() as connection:
+            for row in connection.execute(select(_decision).order_by(_decision.c.place)):
+                yield _ruling_of(row)
+
+    def sessions(self, word: str) -> tuple[tuple[str, str], ...]:
+        """Return (session, accession) of the cases that an accession, a session or an SR's UID names."""
+        named = (_record.c.accession == word) | (_record.c.session == word) | (_record.c.sr_uid == word)
+        query = select(_record.c.session, _record.c.accession).where(named).order_by(_record.c.place)
+        with self._engine.connect() as connection:
+            return tuple(dict.fromkeys((row.session, row.accession) for row in connection.execute(query)))
+
+    def records_of(self, session: str) -> tuple[Record, ...]:
+        """Return the records of a session, oldest first."""
+        query = select(_record).where(_record.c.session == session).order_by(_record.c.place)
+        with self._engine.connect() as connection:
+            return tuple(_record_of(row) for row in connection.execute(query))
+
+    def records(self) -> Iterator[Record]:
+        """Yield every record, oldest first."""
+        with self._engine.connect() as connection:
+            for row in connection.execute(select(_record).order_by(_record.c.place)):
+                yield _record_of(row)
+
+    # People
+
+    def act(
+        self,
+        session: str,
+        accession: str,
+        at: datetime,
+        person: str,
+        role: str,
+        kind: ActKind,
+        why: str,
+        detail: dict[str, Any],
+    ) -> None:
+        """Write down what somebody did; its accession is due. Durable when this returns."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                insert(_act).values(
+                    session=session,
+                    accession=accession,
+                    at=at.isoformat(),
+                    person=person,
+                    role=role,
+                    kind=kind,
+                    why=why,
+                    detail=json.dumps(detail, sort_keys=True),
+                )
+            )
+            connection.execute(insert(_due).values(accession=accession, cause=f"{kind} by {person}"))
+
+    def acts(self, session: str | None = None) -> tuple[Act, ...]:
+        """Return what people did to a case, or to all, oldest first."""
+        query = select(_act).where(true() if session is None else _act.c.session == session).order_by(_act.c.place)
+        with self._engine.connect() as connection:
+            return tuple(_act_of(row) for row in connection.execute(query))
+
+    # Within a transaction
+
+    def _touched(self, connection: Connection, concerns: Sequence[Concern]) -> Iterable[str]:
+        """The accessions that a message may change: its own, and those of the patients, accounts and visits in it."""
+        found: dict[str, None] = {}
+        for each in concerns:
+            if each.kind == "accession":
+                found[each.value] = None
+            if each.kind not in ("patient", "account", "visit"):
+                continue
+            values = {each.value}
+            if each.kind != "visit":
+                values |= self._linked(connection, each.kind, {each.value, each.other})
+            patients = values if each.kind == "patient" else {each.other} if each.kind == "visit" else set()
+            if patients:
+                rows = connection.execute(select(_record.c.accession).where(_record.c.patient_id.in_(patients)))
+                found |= dict.fromkeys(rows.scalars())
+            # Orders and reports say whose they are, and on which account and visit.
+            mine = select(_concern.c.message).where(_concern.c.kind == f"of {each.kind}", _concern.c.value.in_(values))
+            rows = connection.execute(
+                select(_concern.c.value).where(_concern.c.kind == "accession", _concern.c.message.in_(mine))
+            )
+            found |= dict.fromkeys(rows.scalars())
+        return found
+
+    def _linked(self, connection: Connection, kind: str, values: set[str]) -> set[str]:
+        """Everything that these have become, or that has become them."""
+        known: set[str] = set()
+        while values - known:
+            known |= values
+            either = _concern.c.value.in_(known) | _concern.c.other.in_(known)
+            rows = connection.execute(
+                select(_concern.c.value, _concern.c.other).where(_concern.c.kind == kind, either)
+            ).all()
+            values = known | {row.value for row in rows} | {row.other for row in rows}
+        return known
+
+    def _messages(self, connection: Connection, kind: str, values: Collection[str]) -> tuple[Received, ...]:
+        which = select(_concern.c.message).where(_concern.c.kind == kind, _concern.c.value.in_(list(values)))
+        query = select(_received).where(_received.c.place.in_(which)).order_by(_received.c.place)
+        return tuple(_received_of(row) for row in connection.execute(query))
+
+    def merges(self, kind: str, values: Iterable[str]) -> tuple[Received, ...]:
+        """Return the merges that lead on from these patients or accounts."""
+        known: set[str] = set()
+        ahead = {value for value in values if value}
+        found: dict[int, Received] = {}
+        with self._engine.connect() as connection:
+            while ahead - known:
+                known |= ahead
+                rows = connection.execute(
+                    select(_concern.c.other).where(_concern.c.kind == kind, _concern.c.value.in_(known))
+                )
+                found |= {each.place: each for each in self._messages(connection, kind, known)}
+                ahead = set(rows.scalars())
+        return tuple(found.values())
+
+    def _newest(self, connection: Connection, which: Any) -> tuple[Ruling, ...]:
+        last = select(func.max(_decision.c.place)).where(which).group_by(_decision.c.session)
+        query = select(_decision).where(_decision.c.place.in_(last)).order_by(_decision.c.place)
+        return tuple(_ruling_of(row) for row in connection.execute(query))
+
+
+def slim(evidence: Evidence) -> Evidence:
+    """Return the evidence without what no charge looks at: sources, measures, recipes, warnings. The SR has them."""
+    return replace(
+        evidence,
+        sources=(),
+        measurements=(),
+        products=tuple(replace(each, recipe="", warnings=()) for each in evidence.products),
+    )
+
+
+def _insert_record(connection: Connection, record: Record) -> None:
+    connection.execute(
+        insert(_record).values(
+            sr_uid=record.sr_uid,
+            session=record.session,
+            accession=record.accession,
+            patient_id=record.evidence.patient_id,
+            path=record.path,
+            at=record.at.isoformat(),
+            evidence=_EVIDENCE.dump_json(record.evidence).decode(),
+        )
+    )
+
+
+def _record_of(row: Any) -> Record:
+    evidence = _EVIDENCE.validate_json(row.evidence)
+    return Record(row.sr_uid, row.session, row.path, datetime.fromisoformat(row.at), evidence)
+
+
+def _received_of(row: Any) -> Received:
+    return Received(row.place, datetime.fromisoformat(row.at), row.kind, row.control_id, row.body)
+
+
+def _act_of(row: Any) -> Act:
+    at = datetime.fromisoformat(row.at)
+    return Act(row.place, row.session, at, row.person, row.role, row.kind, row.why, json.loads(row.detail))
+
+
+def _row(ruling: Ruling) -> dict[str, Any]:
+    return {
+        "accession": ruling.accession,
+        "session": ruling.session,
+        "sr_uid": ruling.sr_uid,
+        "at": ruling.at.isoformat(),
+        "since": ruling.since.isoformat(),
+        "state": ruling.state,
+        "cause": ruling.cause,
+        "content": json.dumps(ruling.content, sort_keys=True),
+        "facts": ruling.facts,
+    }
+
+
+def _ruling_of(row: Any) -> Ruling:
+    return Ruling(
+        row.accession,
+        row.session,
+        row.sr_uid,
+        datetime.fromisoformat(row.at),
+        datetime.fromisoformat(row.since),
+        row.state,
+        row.cause,
+        json.loads(row.content),
+        row.facts,
+    )

@@ -1,0 +1,154 @@
+"""What destinations have taken responsibility for (storage commitment): requests and answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, delete, insert, select
+
+from dicom_io.network.commitment import Committed, Reference
+
+_metadata = MetaData()
+_asked = Table(
+    "commitment_asked",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("transaction_uid", Text, nullable=False, index=True),
+    Column("destination", Text, nullable=False),
+    Column("sop_instance_uid", Text, nullable=False, index=True),
+    Column("at", Text, nullable=False),
+)
+_answered = Table(
+    "commitment_answered",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("transaction_uid", Text, nullable=False, index=True),
+    Column("sop_instance_uid", Text, nullable=False, index=True),
+    Column("reason", Integer, nullable=False),  # 0: committed; else why not (PS3.3 C.14.1.1)
+    Column("at", Text, nullable=False),
+)
+# Whether a destination offers the service: the newest row of each counts.
+_offers = Table(
+    "commitment_offered",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("destination", Text, nullable=False, index=True),
+    Column("offers", Integer, nullable=False),
+    Column("at", Text, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an instance stands with a destination. reason : of the last answer, None without one, 0 for committed."""
+
+    asked_at: datetime
+    reason: int | None
+
+
+class Commitments:
+    """The commitments in a database of `dicom_io.archive.database.open_database`. Its tables are made when missing."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        _metadata.create_all(engine)
+
+    def ask(self, destination: str, transaction_uid: str, references: Sequence[Reference], at: datetime) -> None:
+        """On file before the request goes out: its answer may come sooner than we hear that it was taken."""
+        rows = [
+            {
+                "transaction_uid": transaction_uid,
+                "destination": destination,
+                "sop_instance_uid": reference.sop_instance_uid,
+                "at": at.isoformat(),
+            }
+            for reference in references
+        ]
+        with self._engine.begin() as connection:
+            connection.execute(insert(_asked), rows)
+
+    def not_taken(self, transaction_uid: str) -> None:
+        """A request that the destination did not take was never made: it is due again."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(_asked).where(_asked.c.transaction_uid == transaction_uid))
+
+    def answer(self, answer: Committed, at: datetime) -> tuple[str, ...]:
+        """Files an answer; returns the instances that it is about. One to a request that was never made is nothing."""
+        uid = answer.transaction_uid
+        told = [(r.sop_instance_uid, 0) for r in answer.committed]
+        told += [(r.sop_instance_uid, reason) for r, reason in answer.failed]
+        with self._engine.begin() as connection:
+            wanted = set(
+                connection.execute(select(_asked.c.sop_instance_uid).where(_asked.c.transaction_uid == uid)).scalars()
+            )
+            rows = [
+                {"transaction_uid": uid, "sop_instance_uid": instance, "reason": reason, "at": at.isoformat()}
+                for instance, reason in told
+                if instance in wanted
+            ]
+            if rows:
+                connection.execute(insert(_answered), rows)
+        return tuple(str(row["sop_instance_uid"]) for row in rows)
+
+    def standing(self, destination: str, uid: str | None = None) -> dict[str, Standing]:
+        """Where one instance, or each, stands with a destination; those that were never asked for are left out.
+        Committed once is committed."""
+        query = (
+            select(_asked.c.sop_instance_uid, _asked.c.at, _answered.c.reason)
+            .join_from(
+                _asked,
+                _answered,
+                (_asked.c.transaction_uid == _answered.c.transaction_uid)
+                & (_asked.c.sop_instance_uid == _answered.c.sop_instance_uid),
+                isouter=True,
+            )
+            .where(_asked.c.destination == destination)
+            .order_by(_asked.c.place, _answered.c.place)
+        )
+        if uid is not None:
+            query = query.where(_asked.c.sop_instance_uid == uid)
+        found: dict[str, Standing] = {}
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                before = found.get(row.sop_instance_uid)
+                kept = before is not None and before.reason == 0
+                found[row.sop_instance_uid] = Standing(datetime.fromisoformat(row.at), 0 if kept else row.reason)
+        return found
+
+    def found(self, destination: str, at: datetime, *, offers: bool) -> None:
+        """Files whether a destination offers the service."""
+        with self._engine.begin() as connection:
+            connection.execute(insert(_offers), {"destination": destination, "offers": offers, "at": at.isoformat()})
+
+    def offers(self, destination: str) -> tuple[bool, datetime] | None:
+        """Whether a destination offers the service, as found when it was last asked; None when it never was."""
+        query = select(_offers).where(_offers.c.destination == destination).order_by(_offers.c.place.desc())
+        with self._engine.connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else (bool(row.offers), datetime.fromisoformat(row.at))
+
+    def forget(self, destination: str, uid: str) -> None:
+        """What is sent again was never asked for."""
+        which = (_asked.c.destination == destination) & (_asked.c.sop_instance_uid == uid)
+        with self._engine.begin() as connection:
+            connection.execute(delete(_asked).where(which))
+
+    def asked_of(self, transaction_uid: str) -> str:
+        """The destination of a request, empty for one that was never made."""
+        query = select(_asked.c.destination).where(_asked.c.transaction_uid == transaction_uid)
+        with self._engine.connect() as connection:
+            return str(connection.execute(query).scalar() or "")
+
+    def committed(self, destination: str, uid: str) -> bool:
+        """Whether a destination has taken responsibility for an instance."""
+        standing = self.standing(destination, uid).get(uid)
+        return standing is not None and standing.reason == 0
+
+    def due(self, destination: str, uids: Sequence[str], now: datetime, again_after: timedelta) -> list[str]:
+        """Instances to ask for: never asked for, or so long ago without being committed."""
+        standing = self.standing(destination)
+        return [
+            uid
+            for uid in uids
+            if uid not in standing or (standing[uid].reason != 0 and now - standing[uid].asked_at >= again_after)
+        ]

@@ -1,0 +1,231 @@
+"""The journal: who did what when in a session, on which volume and recipe. A supervision act exists because it stands
+here.
+
+Append-only and chained: each event's hash is over the one before it in its session, and the head of the chain goes into
+the SR. So an event that is changed, taken out, put in or moved afterwards is found out, in the journal as in the SR.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, get_args
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    insert,
+    inspect,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from dicom_io.evidence import Act, Evidence, Person
+
+_metadata = MetaData()
+_event = Table(
+    "event",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("session", Text, nullable=False, index=True),
+    Column("at", Text, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    # Younger than the first journals, where they are added and filled in.
+    Column("number", Integer),
+    Column("hash", Text),
+    # Running a case again must not make its acts look done twice.
+    UniqueConstraint("session", "person", "kind", "detail"),
+    # Two that append at once are told apart: the chain never forks.
+    Index("event_chain", "session", "number", unique=True),
+)
+# SQLite alone; elsewhere the chain has to do.
+_GUARDS = tuple(
+    f"CREATE TRIGGER IF NOT EXISTS event_no_{verb.lower()} BEFORE {verb} ON event "
+    "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+    for verb in ("UPDATE", "DELETE")
+)
+_ATTEMPTS = 50
+
+# What counts as directing the work (facts `supervision.acts`), as opposed to mere presence in the record.
+SupervisionAct = Literal[
+    "region_design",
+    "structure_selection",
+    "image_selection",
+    "view_adjustment",
+    "mask_editing",
+    "monitoring",
+    "approval",
+]
+SUPERVISION_ACTS: tuple[SupervisionAct, ...] = get_args(SupervisionAct)
+_Event = Literal["opened", "protocol_run", "image_rejection", "recorded", "attested", "attested_and_signed", "reported"]
+EventKind = SupervisionAct | _Event
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event as it stands in the chain. number : its place in its session, from 0. hash : sha256, hex."""
+
+    number: int
+    act: Act
+    hash: str
+
+    @property
+    def at(self) -> datetime:
+        """When it was recorded first."""
+        return self.act.at
+
+
+def about(volume_digest: str, recipe_digest: str, words: str = "") -> str:
+    """What an event was done on, as its detail; what is not known is left out."""
+    known = (words, volume_digest and f"volume {volume_digest}", recipe_digest and f"recipe {recipe_digest}")
+    return " ".join(filter(None, known))
+
+
+def recorded_as(sr_uid: str, digest: str) -> str:
+    """What the event of a kept record says. digest : `seal.file_digest` of it."""
+    return f"SR {sr_uid} sha256 {digest}"
+
+
+def recorded_uid(detail: str) -> str:
+    """The SR's UID in what `recorded_as` said."""
+    return detail.split()[1]
+
+
+def link(previous: str, session: str, number: int, act: Act) -> str:
+    """The hash of an event. previous : that of the one before it, empty for the first."""
+    words = [previous, session, number, act.at.isoformat(), act.person_id, act.role, act.kind, act.detail]
+    return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+def head_of(session: str, acts: Iterable[Act]) -> str:
+    """The head of the chain that these acts of a session make; empty for none."""
+    head = ""
+    for number, act in enumerate(acts):
+        head = link(head, session, number, act)
+    return head
+
+
+def first_break(session: str, entries: Sequence[Entry]) -> int | None:
+    """The number of the first event that is not the one that was recorded there, None where the chain holds."""
+    head = ""
+    for number, entry in enumerate(entries):
+        if entry.number != number or entry.hash != link(head, session, number, entry.act):
+            return number
+        head = entry.hash
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The journal in a database opened with `dicom_io.archive.database.open_database`."""
+
+    engine: Engine
+
+    def __post_init__(self) -> None:
+        with self.engine.begin() as connection:
+            if self.engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")  # two may open a journal at once
+            _chain_old_events(connection)
+            _metadata.create_all(connection)
+            for guard in _GUARDS if self.engine.dialect.name == "sqlite" else ():
+                connection.execute(text(guard))
+
+    def record(self, session: str, person: Person, kind: EventKind, at: datetime, detail: str = "") -> Entry:
+        """Adds an event, durable when this returns; recorded before: nothing. Returns it as it was recorded first.
+
+        at : with time zone, kept in whole seconds as records have it. detail : one line.
+        """
+        if at.tzinfo is None:
+            raise ValueError(f"Event {kind} at {at}: a time without its zone.")
+        act = Act(at.replace(microsecond=0), person.id, person.role, kind, " ".join(detail.split()))
+        row = {"session": session, "person": act.person_id, "kind": kind, "detail": act.detail}
+        for _ in range(_ATTEMPTS):
+            with self.engine.connect() as connection:
+                known = connection.execute(select(_event).filter_by(**row)).first()
+                if known is not None:
+                    return _entry(known)
+                chain = select(_event).filter_by(session=session).order_by(_event.c.number.desc()).limit(1)
+                last = connection.execute(chain).first()
+            number = 0 if last is None else last.number + 1
+            entry = Entry(number, act, link("" if last is None else last.hash, session, number, act))
+            values = {"at": act.at.isoformat(), "role": act.role, "number": number, "hash": entry.hash, **row}
+            try:
+                with self.engine.begin() as connection:
+                    connection.execute(insert(_event).values(values))
+                return entry
+            except IntegrityError:
+                continue  # somebody else was quicker
+        raise RuntimeError(f"Session {session}: others wrote into its journal {_ATTEMPTS} times over; try again.")
+
+    def entries(self, session: str) -> tuple[Entry, ...]:
+        """Every event of a session, in the order in which it was recorded."""
+        query = select(_event).where(_event.c.session == session).order_by(_event.c.number)
+        with self.engine.connect() as connection:
+            return tuple(_entry(row) for row in connection.execute(query))
+
+    def acts(self, session: str) -> tuple[Act, ...]:
+        """As `entries`, without the chain."""
+        return tuple(entry.act for entry in self.entries(session))
+
+
+def doubt(evidence: Evidence, journal: Journal, device_uid: str) -> str:
+    """Why the acts of a record cannot be believed, as a sentence; empty when they can.
+
+    The acts have to be those of the chain whose head the record names; on the device that made the record, they have to
+    stand in its journal as well. A record of before there were chains names none, and is believed.
+    """
+    session, acts = evidence.session_uid, evidence.acts
+    if not evidence.journal_head:
+        return ""
+    if head_of(session, acts) != evidence.journal_head:
+        return "The acts in the SR are not those that its journal was closed with: the SR was changed."
+    if evidence.device_uid != device_uid:
+        return ""
+    try:
+        entries = journal.entries(session)
+    except ValueError as error:
+        return f"The journal of session {session} cannot be read: it was changed ({error})."
+    broken = first_break(session, entries)
+    if broken is not None:
+        return f"Event {broken + 1} of the journal of session {session} is not what was recorded there: it was changed."
+    if tuple(entry.act for entry in entries[: len(acts)]) != acts:
+        return f"The journal of session {session} lacks events that the SR has: they were taken out."
+    return ""
+
+
+def _entry(row: Any) -> Entry:
+    act = Act(datetime.fromisoformat(row.at), row.person, row.role, row.kind, row.detail)
+    # Python reads a time with any character between day and hour. One that we did not write so was changed.
+    return Entry(row.number, act, row.hash if act.at.isoformat() == row.at else "")
+
+
+def _chain_old_events(connection: Connection) -> None:
+    """Chains the events of a journal that is older than chains, in the order in which they were recorded."""
+    seen = inspect(connection)
+    if not seen.has_table("event") or "hash" in {column["name"] for column in seen.get_columns("event")}:
+        return
+    connection.execute(text("ALTER TABLE event ADD COLUMN number INTEGER"))
+    connection.execute(text("ALTER TABLE event ADD COLUMN hash TEXT"))
+    heads: dict[str, tuple[int, str]] = {}
+    for row in connection.execute(select(_event).order_by(_event.c.place)).all():
+        number, head = heads.get(row.session, (0, ""))
+        act = _entry(row).act
+        head = link(head, row.session, number, act)
+        values = {"number": number, "hash": head}
+        connection.execute(update(_event).where(_event.c.place == row.place).values(values))
+        heads[row.session] = (number + 1, head)
+    for index in _event.indexes:
+        index.create(connection, checkfirst=True)

@@ -1,0 +1,575 @@
+"""The outbox: what has to leave this workstation, whether it has, and what was charged and credited.
+
+Append-only tables: `message` and `attempt`, `charge` and `credit`. A message's state is read from its attempts, the
+state of a charge from its messages. Queueing is one transaction and idempotent, and a message goes out with the bytes
+it was queued with however often it is tried, so a crash anywhere is repaired by doing the same again. Run one drain at
+a time.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Literal
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    exists,
+    func,
+    insert,
+    inspect,
+    select,
+    true,
+)
+from sqlalchemy import (
+    text as sql,
+)
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from workstation.charge.facts import ChargeState, PreviousCharge
+from workstation.hl7.acknowledgement import Acknowledgement
+from workstation.store.messages import Charge, Delivery, Entry, Known, Message, OutboxChangedError, OutboxError, State
+
+# A receiver that refuses three times waits for a person.
+TRIES = 3
+_MOST_AT_ONCE = 16
+
+_metadata = MetaData()
+_message = Table(
+    "message",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("destination", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("identity", Text, nullable=False),
+    Column("accession", Text, nullable=False),
+    Column("body", LargeBinary),
+    Column("path", Text),
+    Column("queued_at", Text, nullable=False),
+    Column("account", Text, nullable=False, server_default=""),
+)
+_attempt = Table(
+    "attempt",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("message", Text, ForeignKey("message.key"), nullable=False, index=True),
+    Column("at", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+_charge = Table(
+    "charge",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("message", Text, ForeignKey("message.key"), nullable=False),
+    Column("code", Text, nullable=False),
+    Column("accession", Text, nullable=False, index=True),
+    Column("base", Text, nullable=False),
+    Column("sr_uid", Text, nullable=False),
+    Column("billed", Text, nullable=False, server_default=""),
+)
+# A charge taken back by a message of ours. It is undone when that message is withdrawn.
+_credit = Table(
+    "credit",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("charge", Text, ForeignKey("charge.key"), nullable=False, index=True),
+    Column("message", Text, ForeignKey("message.key"), nullable=False),
+)
+# What is learnt of a charge after it went out: the payer's denial, our credit.
+_charge_event = Table(
+    "charge_event",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("charge", Text, ForeignKey("charge.key"), nullable=False, index=True),
+    Column("at", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+
+# What any store of the workstation raises when its database cannot be read or written.
+DatabaseFailed = DBAPIError
+
+
+class Outbox:
+    """The outbox in a database of `dicom_io.archive.database.open_database`. Its tables are made when missing."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        _metadata.create_all(engine)
+        _add_columns(engine)
+
+    def queue(self, messages: Iterable[Message], at: datetime) -> tuple[str, ...]:
+        """Queue all messages with their charges in one transaction, or none; return the keys that were new.
+
+        A message that is there already, with the same content, is left alone.
+
+        Raises
+        ------
+        OutboxError
+            A message is there with other content, has no content or two, or carries a charge that is there already.
+        """
+        wanted = tuple(messages)
+        try:
+            with self._engine.begin() as connection:
+                return self.queue_in(connection, wanted, at)
+        except IntegrityError:
+            # Another process queued one of them in between. Now it is there, and can be compared.
+            try:
+                with self._engine.begin() as connection:
+                    return self.queue_in(connection, wanted, at)
+            except IntegrityError:
+                raise OutboxError(
+                    "One of the charges is in the outbox already, in another message. Nothing was queued; decide the "
+                    "case again with the charges on file."
+                ) from None
+
+    def find(self, key: str) -> tuple[Entry, ...]:
+        """The entry of a key, if there is one."""
+        return tuple(self._entries(_message.c.key == key))
+
+    def waiting(self) -> tuple[Entry, ...]:
+        """Everything that is not done, oldest first, what waits for an operator included."""
+        return tuple(self._open())
+
+    def pending(self) -> tuple[Message, ...]:
+        """Return what is still to be delivered, oldest first."""
+        return tuple(entry.message for entry in self._open() if entry.state != "operator")
+
+    def drain(
+        self,
+        deliver: Callable[[Message], Delivery],
+        clock: Callable[[], datetime],
+        pause: Callable[[Entry], timedelta] = lambda entry: timedelta(0),
+        at_once: Callable[[Message], int] = lambda message: 1,
+    ) -> tuple[tuple[Message, Delivery], ...]:
+        """Try once to deliver everything pending, oldest first; return what was tried and how it ended.
+
+        A message waits while an earlier one of the same accession or of the same account to the same destination is not
+        done, so that no charge overtakes its evidence, and no charge its credit. An `OSError` from `deliver` is
+        recorded as `failed` and ends this destination's turn. Any other exception passes through, and leaves its
+        message as it was.
+
+        pause : how long to wait after the last attempt at a message, see `backoff`.
+        at_once : how many messages go to the destination of this one at a time, each on a thread; where that is more
+        than one, none of them waits for another.
+        """
+        tried: list[tuple[Message, Delivery]] = []
+        waiting: set[tuple[str, str, str]] = set()
+        down: set[str] = set()
+        silent: dict[str, int] = defaultdict(int)
+        under_way: dict[str, deque[tuple[Message, Future[Delivery]]]] = defaultdict(deque)
+
+        def ended(message: Message, result: Callable[[], Delivery]) -> Delivery:
+            try:
+                delivery = result()
+            except OSError as error:
+                delivery = Delivery("failed", str(error))
+                down.add(message.destination)
+            self._attempt(message.key, clock(), delivery)
+            tried.append((message, delivery))
+            # One that answers nothing three times over would cost its whole time limit for every message.
+            silent[message.destination] = silent[message.destination] + 1 if delivery.outcome == "failed" else 0
+            if silent[message.destination] >= TRIES:
+                down.add(message.destination)
+            return delivery
+
+        with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
+            for entry in self._open():
+                message = entry.message
+                many = min(at_once(message), _MOST_AT_ONCE)
+                # Without an accession there is nothing to keep an order in.
+                own = message.accession if many == 1 else ""
+                turns = {(message.destination, "accession", own or message.key)}
+                if message.account:
+                    turns.add((message.destination, "account", message.account))
+                blocked = bool(turns & waiting) or message.destination in down
+                waiting |= turns
+                if blocked or entry.state == "operator":
+                    continue
+                # A clock that was set back must not hold a message until it has caught up.
+                if entry.last_at is not None and timedelta(0) <= clock() - entry.last_at < pause(entry):
+                    continue
+                if many > 1:
+                    going = under_way[message.destination]
+                    going.append((message, pool.submit(deliver, message)))
+                    if len(going) >= many:
+                        first, future = going.popleft()
+                        ended(first, future.result)
+                elif ended(message, partial(deliver, message)).outcome == "acknowledged":
+                    waiting -= turns
+            for going in under_way.values():
+                for message, future in going:
+                    ended(message, future.result)
+        return tuple(tried)
+
+    def answered_later(self, answer: Acknowledgement, at: datetime) -> str:
+        """Record an acknowledgement that came on a way of its own (enhanced mode); return the message's key.
+
+        The same answer again changes nothing. An acceptance of what has been acknowledged changes nothing either.
+
+        Raises
+        ------
+        OutboxError
+            No HL7 message of the outbox has that control id.
+        """
+        found = self._entries((_message.c.kind == "hl7") & (_message.c.identity == answer.control_id))
+        if not found:
+            raise OutboxError(f"No message with control id {answer.control_id[:40]!r} is in the outbox.")
+        for entry in found:
+            delivery = Delivery.answered(entry.message, answer)
+            late = delivery.outcome if delivery.outcome == "acknowledged" else "rejected"
+            repeated = entry.last_detail == f"{delivery.detail} (later)"
+            if not repeated and not (late == "acknowledged" and entry.done):
+                # Once accepted it is not sent again by itself: an error found later is for an operator.
+                self._attempt(entry.message.key, at, Delivery(late, f"{delivery.detail} (later)"))
+        return found[0].message.key
+
+    def lost(self, key: str, at: datetime, detail: str) -> None:
+        """Send again what the receiver acknowledged and has not got; after the third time it waits for an operator."""
+        for entry in self.find(key):
+            if entry.state == "acknowledged":
+                again = entry.tries < TRIES
+                self._attempt(key, at, Delivery("requeued" if again else "rejected", detail))
+
+    def requeue(self, key: str, at: datetime, detail: str) -> None:
+        """Let a message that waits for an operator be tried again, with the same bytes; `detail` says who and why.
+
+        Raises
+        ------
+        OutboxError
+            There is no such message, or it does not wait for an operator.
+        """
+        self._operate(key, at, Delivery("requeued", detail))
+
+    def withdraw(self, key: str, at: datetime, detail: str) -> None:
+        """Give up a message that waits for an operator. Its charges count as denied, its credits as not made.
+
+        What was queued behind it for the same accession and destination because of a charge (its credit, the charge
+        that replaces it) has not been tried, and is withdrawn with it in the same transaction: it rests on a message
+        that the receiver never took.
+
+        Raises
+        ------
+        OutboxError
+            There is no such message, or it does not wait for an operator.
+        """
+        with self._engine.begin() as connection:
+            # Written first: the rest is then read under the lock of this transaction, and nothing comes in between.
+            row = {"message": key, "at": _stamp(at), "outcome": "withdrawn", "detail": detail}
+            entry = self._waiting(key)
+            connection.execute(insert(_attempt).values(row))
+            place = select(_message.c.place).where(_message.c.key == key).scalar_subquery()
+            later = (
+                (_message.c.accession == entry.message.accession)
+                & (_message.c.destination == entry.message.destination)
+                & (_message.c.place > place)
+            )
+            for each in self._entries_in(connection, later) if entry.message.concerns_money else ():
+                if each.state == "queued" and each.message.concerns_money:
+                    words = f"with {key}: {detail}"
+                    connection.execute(insert(_attempt).values({**row, "message": each.message.key, "detail": words}))
+
+    def record_charge(self, key: str, state: Literal["denied", "credited"], at: datetime, detail: str) -> None:
+        """Record that a charge was denied by the payer, or credited by us.
+
+        Raises
+        ------
+        OutboxError
+            There is no such charge.
+        """
+        with self._engine.begin() as connection:
+            if connection.execute(select(_charge.c.key).where(_charge.c.key == key)).first() is None:
+                raise OutboxError(f"There is no charge {key} in the outbox; check the key.")
+            row = {"charge": key, "at": _stamp(at), "state": state, "detail": detail}
+            connection.execute(insert(_charge_event).values(row))
+
+    def previous_charges(self, accession: str) -> tuple[PreviousCharge, ...]:
+        """Return every charge of an accession with its state, oldest first, as the charge facts want them."""
+        return tuple(
+            PreviousCharge(c.key, c.code, c.accession, c.base, known.state, c.sr_uid)
+            for known in self.charges(accession)
+            for c in (known.charge,)
+        )
+
+    def charges(self, accession: str | None = None) -> tuple[Known, ...]:
+        """Return every charge of an accession, or of all, with what has become of it, oldest first."""
+        with self._engine.connect() as connection:
+            return self.charges_in(connection, accession)
+
+    def charges_in(self, connection: Connection, accession: str | None = None) -> tuple[Known, ...]:
+        """Return the same as `charges`, as a transaction sees it."""
+        states: dict[State, ChargeState] = {
+            "queued": "queued",
+            # Tried, and perhaps arrived: a charge is out until somebody says that it is not.
+            "retrying": "sent",
+            "operator": "sent",
+            "acknowledged": "acknowledged",
+            "withdrawn": "denied",
+        }
+        which = true() if accession is None else _charge.c.accession == accession
+        query = select(_charge, _message.c.queued_at).join(_message, _message.c.key == _charge.c.message)
+        rows = connection.execute(query.where(which).order_by(_charge.c.place)).all()
+        if not rows:
+            return ()
+        credited = connection.execute(
+            select(_credit.c.charge, _credit.c.message).join(_charge, _charge.c.key == _credit.c.charge).where(which)
+        ).all()
+        events = connection.execute(
+            select(_charge_event.c.charge, _charge_event.c.state)
+            .join(_charge, _charge.c.key == _charge_event.c.charge)
+            .where(which)
+            .order_by(_charge_event.c.place)
+        ).all()
+        wanted = {row.message for row in (*rows, *credited)}
+        outcomes = self._outcomes(connection, wanted)
+        said = {event.charge: event.state for event in events}
+        back = {each.charge for each in credited if _state_of(outcomes[each.message]) != "withdrawn"}
+        return tuple(
+            Known(
+                Charge(row.key, row.code, row.accession, row.base, row.sr_uid, row.billed),
+                "credited" if row.key in back else said.get(row.key) or states[_state_of(outcomes[row.message])],
+                row.message,
+                _state_of(outcomes[row.message]),
+                datetime.fromisoformat(row.queued_at),
+            )
+            for row in rows
+        )
+
+    def _outcomes(self, connection: Connection, messages: set[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        keys = sorted(messages)
+        for start in range(0, len(keys), 500):  # SQLite takes a limited number of values in one statement
+            query = select(_attempt.c.message, _attempt.c.outcome).where(
+                _attempt.c.message.in_(keys[start : start + 500])
+            )
+            for row in connection.execute(query.order_by(_attempt.c.place)):
+                found[row.message].append(row.outcome)
+        return found
+
+    def entry(self, key: str) -> Entry:
+        """Return one message with what has become of it.
+
+        Raises
+        ------
+        OutboxError
+            There is no such message.
+        """
+        for entry in self._entries(_message.c.key == key):
+            return entry
+        raise OutboxError(f"There is no message {key} in the outbox; check the key.")
+
+    def list(self) -> tuple[Entry, ...]:
+        """Return every message with what has become of it, oldest first."""
+        return self._entries(true())
+
+    def acknowledged(self, destination: str) -> tuple[str, ...]:
+        """The SOP Instance UIDs of all instances that a destination has acknowledged, oldest first."""
+        query = (
+            select(_message.c.identity, _attempt.c.outcome)
+            .join(_attempt, _attempt.c.message == _message.c.key)
+            .where(_message.c.destination == destination, _message.c.kind == "dicom")
+            .order_by(_message.c.place, _attempt.c.place)
+        )
+        outcomes: dict[str, list[str]] = defaultdict(list)
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                outcomes[row.identity].append(row.outcome)
+        return tuple(uid for uid, known in outcomes.items() if _state_of(known) == "acknowledged")
+
+    def of_accession(self, accession: str) -> tuple[Entry, ...]:
+        """The messages of an accession, oldest first."""
+        return self._entries(_message.c.accession == accession)
+
+    def queue_in(self, connection: Connection, messages: Iterable[Message], at: datetime) -> tuple[str, ...]:
+        """Queue within a transaction of somebody else: the decision and what follows from it, or neither.
+
+        Raises
+        ------
+        OutboxError
+            As `queue`.
+        IntegrityError
+            Another process was faster, or a charge is there already.
+        """
+        added = []
+        for message in messages:
+            if (message.body is None) == (message.path is None):
+                raise OutboxError(f"{_name(message)} needs a body or a path, and not both. Nothing was queued.")
+            row = connection.execute(select(_message).where(_message.c.key == message.key)).first()
+            if row is None:
+                _insert(connection, message, _stamp(at))
+                added.append(message.key)
+            elif _read(connection, row) != message:
+                raise OutboxError(
+                    f"{_name(message)} is in the outbox already with other content, as {message.key}. Nothing was "
+                    "queued; other content needs another identity."
+                )
+        return tuple(added)
+
+    def _open(self) -> tuple[Entry, ...]:
+        """Return the messages that are not done, oldest first, without reading those that are."""
+        # The newest attempt tells: what was acknowledged may have been rejected later.
+        other = _attempt.alias()
+        newest = select(func.max(other.c.place)).where(other.c.message == _message.c.key).correlate(_message)
+        ended = _attempt.c.outcome.in_(("acknowledged", "withdrawn"))
+        return self._entries(~exists().where(_attempt.c.place == newest.scalar_subquery(), ended))
+
+    def _entries(self, which: ColumnElement[bool]) -> tuple[Entry, ...]:
+        """Return the messages for which a condition on the message table holds, oldest first."""
+        with self._engine.connect() as connection:
+            return self._entries_in(connection, which)
+
+    def _entries_in(self, connection: Connection, which: ColumnElement[bool]) -> tuple[Entry, ...]:
+        chosen = select(_message.c.key).where(which)
+        attempts: dict[str, list[Any]] = defaultdict(list)
+        query = select(_attempt).where(_attempt.c.message.in_(chosen)).order_by(_attempt.c.place)
+        for attempt in connection.execute(query):
+            attempts[attempt.message].append(attempt)
+        rows = connection.execute(select(_message).where(which).order_by(_message.c.place)).all()
+        return tuple(_entry(_read(connection, row), row.queued_at, attempts[row.key]) for row in rows)
+
+    def _attempt(self, key: str, at: datetime, delivery: Delivery) -> None:
+        row = {"message": key, "at": _stamp(at), "outcome": delivery.outcome, "detail": delivery.detail}
+        with self._engine.begin() as connection:
+            connection.execute(insert(_attempt).values(row))
+
+    def _operate(self, key: str, at: datetime, delivery: Delivery) -> None:
+        self._waiting(key)
+        self._attempt(key, at, delivery)
+
+    def _waiting(self, key: str) -> Entry:
+        entry = self.entry(key)
+        if entry.state != "operator":
+            raise OutboxError(f"Message {key} is {entry.state} and waits for nobody; it was left as it is.")
+        return entry
+
+
+def _insert(connection: Connection, message: Message, at: str) -> None:
+    connection.execute(
+        insert(_message).values(
+            key=message.key,
+            destination=message.destination,
+            kind=message.kind,
+            identity=message.identity,
+            accession=message.accession,
+            body=message.body,
+            path=message.path,
+            queued_at=at,
+            account=message.account,
+        )
+    )
+    for charge in message.charges:
+        connection.execute(insert(_charge).values(message=message.key, **asdict(charge)))
+    for key in message.credits:
+        carrier = connection.execute(select(_charge.c.message).where(_charge.c.key == key)).scalar()
+        if carrier is None:
+            raise OutboxError(f"There is no charge {key} in the outbox to credit; nothing was queued.")
+        gone = select(_attempt.c.place).where(_attempt.c.message == carrier, _attempt.c.outcome == "withdrawn")
+        if connection.execute(gone).first() is not None:
+            raise OutboxChangedError(f"Charge {key} was withdrawn and needs no credit; nothing was queued.")
+        connection.execute(insert(_credit).values(message=message.key, charge=key))
+
+
+def _read(connection: Connection, row: Row[tuple[object, ...]]) -> Message:
+    charges = connection.execute(
+        select(_charge.c.key, _charge.c.code, _charge.c.accession, _charge.c.base, _charge.c.sr_uid, _charge.c.billed)
+        .where(_charge.c.message == row.key)
+        .order_by(_charge.c.place)
+    )
+    credited = connection.execute(
+        select(_credit.c.charge).where(_credit.c.message == row.key).order_by(_credit.c.place)
+    )
+    return Message(
+        row.destination,
+        row.kind,
+        row.identity,
+        row.accession,
+        row.body,
+        row.path,
+        tuple(Charge(*charge) for charge in charges),
+        tuple(credited.scalars()),
+        row.account,
+    )
+
+
+def _entry(message: Message, queued_at: str, attempts: Sequence[Any]) -> Entry:
+    outcomes = [attempt.outcome for attempt in attempts]
+    return Entry(
+        message=message,
+        state=_state_of(outcomes),
+        queued_at=datetime.fromisoformat(queued_at),
+        tries=sum(outcome not in ("requeued", "withdrawn") for outcome in outcomes),
+        failures=_failures(outcomes),
+        last_at=datetime.fromisoformat(attempts[-1].at) if attempts else None,
+        last_detail=attempts[-1].detail if attempts else "",
+    )
+
+
+def _failures(outcomes: Sequence[str]) -> int:
+    count = 0
+    for outcome in outcomes:
+        count = count + 1 if outcome in ("failed", "refused") else 0
+    return count
+
+
+def _state_of(outcomes: Sequence[str]) -> State:
+    """Read the state from the outcomes of all attempts, oldest first."""
+    state: State = "queued"
+    refusals = 0
+    for outcome in outcomes:
+        if outcome == "withdrawn":
+            return "withdrawn"
+        if outcome == "acknowledged":
+            state = "acknowledged"
+        elif outcome == "rejected":
+            state = "operator"
+        elif outcome == "requeued":
+            state, refusals = "retrying", 0
+        elif state not in ("acknowledged", "operator"):
+            refusals += outcome == "refused"
+            state = "operator" if refusals >= TRIES else "retrying"
+    return state
+
+
+def backoff(entry: Entry, first_s: float, most_s: float) -> timedelta:
+    """Return the pause after an entry's failures: `first_s`, doubled with each further one, at most `most_s`."""
+    doublings = min(entry.failures - 1, 30)
+    return timedelta(seconds=min(first_s * 2**doublings, most_s) if entry.failures else 0.0)
+
+
+def _add_columns(engine: Engine) -> None:
+    """Bring tables of an earlier version up to date. Only columns with a default were ever added."""
+    for table in _metadata.sorted_tables:
+        there = {column["name"] for column in inspect(engine).get_columns(table.name)}
+        for column in table.columns:
+            if column.name not in there:
+                with engine.begin() as connection:
+                    kind = column.type.compile(engine.dialect)
+                    connection.execute(
+                        sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind} NOT NULL DEFAULT ''")
+                    )
+
+
+def _name(message: Message) -> str:
+    return f"The {message.kind} message {message.identity} to {message.destination}"
+
+
+def _stamp(at: datetime) -> str:
+    if at.utcoffset() is None:
+        raise OutboxError("A time without an offset from UTC says nothing to another machine; pass an aware datetime.")
+    return at.isoformat()

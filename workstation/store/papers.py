@@ -1,0 +1,154 @@
+"""Papers: what order, report and payer say about an accession, and who did and states what in a session.
+
+They arrive as a JSON file (`workstation papers FILE`, `workstation run --papers FILE`). What is on file for an
+accession is kept append-only; the newest counts.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import ConfigDict, StringConstraints, TypeAdapter
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert, select
+from sqlalchemy import Text as SqlText
+
+from dicom_io.evidence import Person
+from workstation.charge.facts import BaseProcedure, Order, Payer, Report, Text
+from workstation.store.journal import SupervisionAct
+from workstation.strict import STRICT, StrictError, read_strictly
+
+
+class PapersError(ValueError):
+    """A papers file that cannot be understood; the message names file and key."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnFile:
+    """What is on file for an accession. In the words of the charge facts; the rest identifies the visit."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    base_procedures: tuple[BaseProcedure, ...]
+    other_procedures: tuple[Text, ...]
+    order: Order
+    report: Report
+    payer: Payer
+    diagnoses: tuple[Text, ...]
+    account_number: str = ""
+    visit_number: str = ""
+    ordering_physician_id: str = ""
+
+
+# Nothing has arrived yet. This is a statement about our files, not about the patient: every rule then holds.
+NOTHING = OnFile(
+    base_procedures=(),
+    other_procedures=(),
+    order=Order(False, False, False, False),
+    report=Report("none", None, False, False, False, False),
+    payer=Payer("UNKNOWN", False, None, None),
+    diagnoses=(),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """The supervising physician's attestation; `signed` makes it the verification of the SR."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    text: Annotated[str, StringConstraints(pattern=r"\S")]
+    signed: bool
+    concurrent_supervision: bool | None = None
+    independent_workstation_required: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Who worked, who supervised, what the supervisor did, and what the supervisor attests."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    operator: Person
+    supervisor: Person | None = None
+    acts: tuple[SupervisionAct, ...] = ()
+    attestation: Statement | None = None
+
+    def __post_init__(self) -> None:
+        if self.attestation is not None and self.supervisor is None:
+            raise ValueError("an attestation needs a supervisor who makes it")
+        for person in filter(None, (self.operator, self.supervisor)):
+            # An SR without the name of who verified it is not a verified one. PS3.3 C.17.2, type 1.
+            if not person.name.strip("^ "):
+                raise ValueError(f"person {person.id!r} needs a name")
+
+
+# Nobody was there: what a machine renders on its own is never charged.
+UNATTENDED = Session(operator=Person("AUTO", "Unattended", "automatic"))
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """A papers file: the session, and what is on file for its accession."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    accession: str
+    session: Session | None = None
+    on_file: OnFile | None = None
+
+
+_PAPERS = TypeAdapter(Papers)
+_ON_FILE = TypeAdapter(OnFile)
+
+
+def read_papers(path: Path) -> Papers:
+    """Raises PapersError naming the key that is missing, unknown or wrong."""
+    try:
+        return read_strictly(_PAPERS, json.loads(path.read_text(encoding="utf-8")), "the papers")
+    except OSError as error:
+        raise PapersError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (StrictError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise PapersError(f"{path}: {error}") from error
+
+
+_metadata = MetaData()
+_papers = Table(
+    "papers",
+    _metadata,
+    Column("place", Integer, primary_key=True, autoincrement=True),
+    Column("accession", SqlText, nullable=False, index=True),
+    Column("at", SqlText, nullable=False),
+    Column("content", SqlText, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PapersFile:
+    """Everything on file, by accession, in a database opened with `dicom_io.archive.database.open_database`."""
+
+    engine: Engine
+
+    def __post_init__(self) -> None:
+        _metadata.create_all(self.engine)
+
+    def put(self, accession: str, papers: OnFile, at: datetime) -> None:
+        """Files papers; the same again changes nothing."""
+        if not accession:
+            raise PapersError("These papers name no accession, so nobody can tell which study they belong to.")
+        if self.get(accession) == papers:
+            return
+        content = _ON_FILE.dump_json(papers).decode()
+        with self.engine.begin() as connection:
+            connection.execute(insert(_papers).values(accession=accession, at=at.isoformat(), content=content))
+
+    def get(self, accession: str) -> OnFile:
+        """The newest papers of an accession, or NOTHING."""
+        newest = self.newest(accession)
+        return NOTHING if newest is None else newest[2]
+
+    def newest(self, accession: str) -> tuple[datetime, int, OnFile] | None:
+        """The newest papers of an accession with when they were filed and their place among all, or None."""
+        newest = select(_papers).where(_papers.c.accession == accession).order_by(_papers.c.place.desc())
+        with self.engine.connect() as connection:
+            row = connection.execute(newest.limit(1)).first()
+        if row is None:
+            return None
+        return datetime.fromisoformat(row.at), row.place, _ON_FILE.validate_json(row.content)
