@@ -17,112 +17,12 @@ from dicom_io.uids import derived
 from render.engine.choice import EngineName
 from workstation.charge.facts import Entity, Modality, Site, Text
 from workstation.charge.policy import OrderGround, PolicyName
-from workstation.hl7.syntax import CharacterSet, Form, Mode, Version
+from workstation.destinations import AeTitle, AnyDestination, FolderDestination
 from workstation.strict import STRICT, StrictError, read_strictly
 
 
 class ConfigError(ValueError):
     """A setting that cannot be; the message names file and key."""
-
-
-def checked_ae_title(text: str) -> str:
-    """`text` if it can be an AE title. Raises ValueError. Source: PS3.5 6.2 (VR AE)."""
-    if not (text.strip(" ") and len(text) <= 16 and all(" " <= c <= "~" and c != "\\" for c in text)):
-        raise ValueError("an AE title has 1 to 16 ASCII characters, not all blank and without backslash")
-    return text
-
-
-AeTitle = Annotated[str, AfterValidator(checked_ae_title)]
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where messages go. `takes` says which: images (with their SR), charges, or both; performed steps for mpps alone.
-
-    kinds dicom and mpps need host, port and ae_title; mllp needs host and port; folder and sheet need folder, relative
-    to the state folder or absolute; fhir needs url (a server) or folder; dicomweb needs url (of its services).
-    entities : whose charges it takes, all if empty: a hospital's biller the technical part, a practice's the other one.
-    retry_s, retry_max_s : the pause after a failure, doubled with each further one up to the maximum, in seconds.
-    archived_when : what it takes that an image counts as archived (dicom, dicomweb): kept here, acknowledged by the
-    destination, or committed by it, for which it is asked (storage commitment), again after commitment_retry_s;
-    `offered`: committed where it offers commitment, else acknowledged.
-    associations : how many images go there at once (dicom). completed_when : the performed procedure step ends (mpps)
-    when its charge is decided, with the codes that are billed, or when the pictures and their record are kept.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-    name: str
-    kind: Literal["dicom", "dicomweb", "mpps", "mllp", "folder", "sheet", "fhir"]
-    takes: tuple[Literal["images", "charges", "steps"], ...]
-    host: str = "127.0.0.1"
-    port: int = 0
-    ae_title: AeTitle = "ANY-SCP"
-    folder: str = ""
-    application: str = "BILLING"
-    facility: str = ""
-    timeout_s: float = 30.0
-    entities: tuple[Literal["professional", "technical", "global", "facility"], ...] = ()
-    version: Version = "2.5.1"
-    character_set: CharacterSet = "UNICODE UTF-8"
-    acknowledgement: Mode = "original"
-    credit_code: str = "CR"
-    processing_id: Literal["P", "T", "D"] = "P"
-    patient_id_issuer: str = ""
-    retry_s: float = 10.0
-    retry_max_s: float = 900.0
-    tls: bool = False
-    certificate_authority: str = ""
-    certificate: str = ""
-    key: str = ""
-    fhir_version: Literal["R4B", "R5"] = "R4B"
-    url: str = ""
-    token_file: str = ""
-    archived_when: Literal["offered", "kept", "acknowledged", "committed"] = "offered"
-    commitment_retry_s: Annotated[float, Field(gt=0)] = 3600.0
-    completed_when: Literal["charged", "recorded"] = "charged"
-    associations: Annotated[int, Field(ge=1, le=16)] = 2
-
-    def __post_init__(self) -> None:
-        if self.archived_when == "committed" and self.kind != "dicom":
-            raise ValueError(f"destination {self.name!r}: only a destination of kind dicom can be asked to commit")
-        if self.kind in ("folder", "sheet") and not self.folder:
-            raise ValueError(f"destination {self.name!r} of kind {self.kind} needs `folder`")
-        if self.kind in ("dicom", "mpps", "mllp") and not 0 < self.port < 65536:
-            raise ValueError(f"destination {self.name!r} of kind {self.kind} needs `port`")
-        if self.kind == "fhir" and bool(self.url) == bool(self.folder):
-            raise ValueError(f"destination {self.name!r} of kind fhir needs either `url` or `folder`")
-        if self.kind == "dicomweb" and not self.url:
-            raise ValueError(f"destination {self.name!r} of kind dicomweb needs `url`")
-        if self.url and not re.match(r"https?://[^/]", self.url):
-            raise ValueError(f"destination {self.name!r}: url {self.url!r} does not begin with http:// or https://")
-        if ("steps" in self.takes) != (self.kind == "mpps") or (self.kind == "mpps" and len(self.takes) > 1):
-            raise ValueError(f'destination {self.name!r}: takes = ["steps"] goes with kind mpps, and neither without')
-        if "images" in self.takes and self.kind in ("mllp", "sheet", "fhir"):
-            raise ValueError(f"destination {self.name!r}: images do not travel over {self.kind.upper()}")
-        if "charges" in self.takes and self.kind in ("dicom", "dicomweb"):
-            raise ValueError(f"destination {self.name!r}: charges do not travel over DICOM")
-        if not (0 <= self.retry_s <= self.retry_max_s):
-            raise ValueError(f"destination {self.name!r}: retry_s has to lie between 0 and retry_max_s")
-        if not 0 < len(self.credit_code) <= 8:
-            raise ValueError(f"destination {self.name!r}: credit_code has 1 to 8 characters")
-        if bool(self.certificate) != bool(self.key):
-            raise ValueError(f"destination {self.name!r}: certificate and key go together")
-
-    def takes_charge(self, entity: Entity) -> bool:
-        """Whether charges of this entity go there; all do where the settings name none."""
-        return "charges" in self.takes and (not self.entities or entity in self.entities)
-
-    @property
-    def archiving(self) -> Literal["kept", "acknowledged", "committed", "offered"]:
-        """What it takes here that an image counts as archived: a folder or a biller archives nothing."""
-        if self.kind not in ("dicom", "dicomweb") or "images" not in self.takes:
-            return "kept"
-        return "acknowledged" if self.archived_when == "offered" and self.kind == "dicomweb" else self.archived_when
-
-    @property
-    def form(self) -> Form:
-        """How its HL7 messages are written."""
-        return Form(self.version, self.character_set, self.acknowledgement, self.credit_code, self.processing_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,7 +235,7 @@ class Signing:
 
 
 # Without any setting nothing leaves the machine: what would be sent is written into the state folder.
-_OUTGOING = Destination(name="outgoing", kind="folder", takes=("images", "charges"), folder="outgoing")
+_OUTGOING = FolderDestination(name="outgoing", takes=("images", "charges"), folder="outgoing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,7 +283,7 @@ class Config:
     recheck_at: Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")] = ""
     share_limit: float = 0.2
     counted_modalities: tuple[Modality, ...] = ("CT", "MR")
-    destinations: tuple[Destination, ...] = field(default=(_OUTGOING,))
+    destinations: tuple[AnyDestination, ...] = field(default=(_OUTGOING,))
     receiver: ReceiverSettings = field(default=ReceiverSettings())
     listener: Listener | None = None
     worklist: WorklistSettings | None = None
@@ -420,7 +320,7 @@ class Config:
     def font_file(self) -> Path | None:
         return Path(self.font).expanduser() if self.font else None
 
-    def destination(self, name: str) -> Destination | None:
+    def destination(self, name: str) -> AnyDestination | None:
         return next((d for d in self.destinations if d.name == name), None)
 
 

@@ -47,7 +47,7 @@ class Site:
     def stamp(self, session_uid: str, at: datetime) -> Stamp:
         config = self.config
         burned = () if config.burn_in == "none" else (f"burned in {config.burn_in}",)
-        told = any(destination.kind == "mpps" for destination in config.destinations)
+        told = any("steps" in destination.takes for destination in config.destinations)
         step = performed_step(session_uid) if told else ""
         versions = (f"workstation {version('workstation')}", f"cpu engine {ENGINE_VERSION}")
         return Stamp(

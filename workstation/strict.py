@@ -44,7 +44,7 @@ def read_strictly(adapter: TypeAdapter[_Value], obj: object, whole: str) -> _Val
     try:
         return adapter.validate_json(text)
     except ValidationError as error:
-        raise StrictError("\n".join(_sentence(each, whole) for each in error.errors(include_url=False))) from None
+        raise StrictError("\n".join(_sentence(each, whole, obj) for each in error.errors(include_url=False))) from None
 
 
 def _plain(value: object) -> str:
@@ -64,12 +64,32 @@ _WANTED = {
 }
 
 
-def _sentence(detail: ErrorDetails, whole: str) -> str:
+def _path(steps: tuple[int | str, ...], obj: Any) -> str:
+    """Where in `obj` an error is, without what pydantic adds: the class that `kind` has chosen."""
+    path, here, chosen = "", obj, False
+    for step in steps:
+        # Once for a value: a destination of kind folder has a key of that name too.
+        if isinstance(here, dict) and here.get("kind") == step and not chosen:
+            chosen = True
+            continue
+        chosen = False
+        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+        try:
+            here = here[step]
+        except (LookupError, TypeError):
+            here = None
+    return path
+
+
+def _sentence(detail: ErrorDetails, whole: str, obj: object) -> str:
     kind, found = detail["type"], json.dumps(detail["input"], ensure_ascii=False)
     found = found if len(found) <= 60 else found[:57] + "..."
-    path = ""
-    for step in detail["loc"]:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+    path = _path(detail["loc"], obj)
+    if kind == "union_tag_invalid":
+        allowed = ", ".join(re.findall(r"'([^']*)'", detail["ctx"]["expected_tags"]))
+        return f"{path}.kind: {detail['ctx']['tag']!r} is not one of {allowed}"
+    if kind == "union_tag_not_found":
+        path, kind = f"{path}.kind", "missing"
     path = path or whole
     if kind == "missing":
         return f"{path}: this key is missing; nothing is assumed for it"

@@ -72,6 +72,15 @@ def ended(evidence: Evidence, record: ImageReference, ended_at: datetime, billed
     return ds
 
 
+def reach(peer: Peer, calling: str) -> None:
+    """Ask for an association for steps and end it: nothing is told. A RIS that takes steps need not answer C-ECHO.
+
+    Raises PeerUnreachable; NotOffered, which is one, where the peer takes no steps.
+    """
+    with associate(peer, calling, [Proposal(PERFORMED_STEP)]):
+        pass
+
+
 def create(peer: Peer, uid: str, ds: Dataset, calling: str) -> tuple[Told, str]:
     """N-CREATE: what became of it, and the peer's words. Raises PeerUnreachable."""
     return _tell(peer, N_CREATE, uid, ds, calling)

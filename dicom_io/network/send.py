@@ -59,7 +59,7 @@ class Sender:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._release()
+        self.close()
 
     def send(self, instance: Instance, originator: tuple[str, int] | None = None) -> Sent:
         """One C-STORE, on a new association when the last one broke or lacks a presentation context.
@@ -70,12 +70,13 @@ class Sender:
         if kind not in self._kinds:
             # Two contexts a kind, as it is and uncompressed; when they run out, forget the oldest.
             self._kinds = [*self._kinds, kind][-_MOST_CONTEXTS // 2 :]
-            self._release()
+            self.close()
         if self._association is None or not self._association.open:
             self._association = associate(self._peer, self._calling, _contexts(self._kinds))
         return send_one(self._association, instance, originator)
 
-    def _release(self) -> None:
+    def close(self) -> None:
+        """Ends the association, if there is one; `send` opens another."""
         if self._association is not None:
             self._association.release()
         self._association = None

@@ -2,7 +2,6 @@
 authenticated ciphers, certificates that are checked."""
 
 import errno
-import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +40,7 @@ def _there(tls: Tls) -> None:
     """Raises FileNotFoundError that names the file, which OpenSSL's does not."""
     for name in (tls.authority, tls.certificate, tls.key):
         if name and not Path(name).is_file():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+            raise FileNotFoundError(errno.ENOENT, "no such PEM file for TLS; check the settings", name)
 
 
 def _bcp195(context: ssl.SSLContext) -> ssl.SSLContext:

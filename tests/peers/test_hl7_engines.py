@@ -21,7 +21,7 @@ from tests.workstation.hl7.test_syntax import AT, LINE, SUBJECT
 from tests.workstation.orders.ris import Ris, Study, config
 from workstation.billing.dft import charge_message
 from workstation.charge import Line
-from workstation.config import Destination
+from workstation.destinations import MllpDestination
 from workstation.hl7 import mllp
 from workstation.hl7.mllp import MllpListener
 from workstation.hl7.syntax import Form, Version
@@ -124,7 +124,7 @@ def test_an_engine_as_ris_and_billing(tmp_path: Path) -> None:
     study = Study("ACC1")
     ris = Ris(study)
     with python_hl7() as engine:
-        where = Destination("billing", "mllp", ("charges",), port=engine.port)
+        where = MllpDestination(name="billing", takes=("charges",), port=engine.port)
         with desk(tmp_path, config(where)) as here, MllpListener(here.answer) as listener:
             here.sr(study)
             bodies = [ris.order(), ris.report(), ris.order()[:-5]]

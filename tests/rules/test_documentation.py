@@ -5,7 +5,7 @@ import subprocess
 import tomllib
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import typer
@@ -18,7 +18,6 @@ from render.recipe import KINDS, read_recipe
 from workstation.cli.main import app
 from workstation.config import (
     Config,
-    Destination,
     Fees,
     Listener,
     Member,
@@ -28,6 +27,7 @@ from workstation.config import (
     WorklistSettings,
 )
 from workstation.conformance import statement
+from workstation.destinations import AnyDestination
 from workstation.peers.known import KnownPeer
 from workstation.store.papers import OnFile, Papers, Session, Statement
 
@@ -37,7 +37,7 @@ SETTINGS = ROOT / "docs" / "settings.md"
 PAPERS = ROOT / "docs" / "papers.md"
 SETTINGS_KINDS = (
     Config,
-    Destination,
+    *get_args(get_args(AnyDestination)[0]),
     Listener,
     Reading,
     PayerRule,

@@ -25,7 +25,8 @@ from render.recipe import LabelRule, VolumeRendering
 from tests.workstation.samples import AT, DOCUMENTED, SERIES_UID, tiny_protocol
 from workstation import pipeline
 from workstation.case import Case
-from workstation.config import Config, Destination
+from workstation.config import Config
+from workstation.destinations import DicomDestination, MllpDestination
 from workstation.records.measurements import measure
 from workstation.records.verify import verify
 from workstation.signed_report import file_report
@@ -33,8 +34,8 @@ from workstation.site import Site
 from workstation.store.papers import read_papers
 
 # Nobody listens there: what is here counts as archived.
-PACS = Destination("pacs", "dicom", ("images",), port=104, ae_title="PACS", archived_when="kept")
-BILLING = Destination("billing", "mllp", ("charges",), port=2575)
+PACS = DicomDestination(name="pacs", takes=("images",), port=104, ae_title="PACS", archived_when="kept")
+BILLING = MllpDestination(name="billing", takes=("charges",), port=2575)
 ANNA = Person("meier", "Meier^Anna", "physician")
 
 

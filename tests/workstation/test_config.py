@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from workstation.config import Config, ConfigError, Destination, load_config
+from workstation.config import Config, ConfigError, load_config
+from workstation.destinations import DicomDestination, FolderDestination, MllpDestination
 
 
 def write(folder: Path, text: str | bytes) -> Path:
@@ -16,7 +17,9 @@ def write(folder: Path, text: str | bytes) -> Path:
 def test_without_a_file_nothing_leaves_the_machine(tmp_path: Path) -> None:
     config = load_config(tmp_path)
     assert config == Config()
-    assert [(d.kind, d.folder) for d in config.destinations] == [("folder", "outgoing")]
+    assert [(d.kind, isinstance(d, FolderDestination) and d.folder) for d in config.destinations] == [
+        ("folder", "outgoing")
+    ]
 
 
 def test_an_empty_file_is_the_same(tmp_path: Path) -> None:
@@ -58,8 +61,10 @@ def test_what_is_set_is_read(tmp_path: Path) -> None:
         )
     )
     assert (config.station_name, config.policy, config.entity, config.port) == ("3DLAB1", "cpt", "split", 0)
-    assert config.destination("pacs") == Destination("pacs", "dicom", ("images",), "10.0.0.5", 104, "ARCHIVE")
-    assert config.destination("billing") == Destination("billing", "mllp", ("charges",), port=2575, timeout_s=5.0)
+    pacs = DicomDestination(name="pacs", takes=("images",), host="10.0.0.5", port=104, ae_title="ARCHIVE")
+    assert config.destination("pacs") == pacs
+    billing = MllpDestination(name="billing", takes=("charges",), port=2575, timeout_s=5.0)
+    assert config.destination("billing") == billing
     assert config.destination("nobody") is None
 
 
@@ -86,12 +91,14 @@ def destination(**changes: object) -> str:
         (destination(colour="red"), ["destinations[0].colour", "not known"]),
         (destination(takes=None), ["destinations[0].takes", "missing"]),
         (destination(takes=["everything"]), ["destinations[0].takes[0]", "images, charges"]),
-        (destination(port=None), ["destinations[0]", "'a'", "`port`"]),
-        (destination(port=65536), ["destinations[0]", "'a'", "`port`"]),
+        (destination(port=None), ["destinations[0].port", "missing"]),
+        (destination(port=65536), ["destinations[0].port", "65535"]),
+        (destination(kind=None), ["destinations[0].kind", "missing"]),
+        (destination(folder="out"), ["destinations[0].folder", "not known"]),
         (destination(ae_title="SEVENTEEN LETTERS"), ["destinations[0].ae_title", "16"]),
-        (destination(kind="folder"), ["destinations[0]", "'a'", "`folder`"]),
-        (destination(kind="mllp"), ["destinations[0]", "images do not travel over MLLP"]),
-        (destination(takes=["charges"]), ["destinations[0]", "charges do not travel over DICOM"]),
+        (destination(kind="folder", port=None), ["destinations[0].folder", "missing"]),
+        (destination(kind="mllp"), ["destinations[0]", "images do not travel over mllp"]),
+        (destination(takes=["charges"]), ["destinations[0]", "charges do not travel over dicom"]),
         (f"{destination()}\n{destination()}", ["same name"]),
         ("policy = ", ["no TOML", "Invalid value"]),
         (b'station_name = "\xff"', ["UTF-8"]),

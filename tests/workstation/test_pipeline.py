@@ -35,7 +35,8 @@ from workstation.billing.settle import settle_accession
 from workstation.case import Case, CaseError, session_of
 from workstation.cli import words
 from workstation.coder.work_list import items
-from workstation.config import Config, Destination
+from workstation.config import Config
+from workstation.destinations import DicomDestination, FolderDestination, MllpDestination
 from workstation.hl7.acknowledgement import acknowledgement
 from workstation.hl7.mllp import MllpReceiver
 from workstation.pipeline import Outcome
@@ -51,8 +52,8 @@ from workstation.transports.deliver import drain
 SiteAt = Callable[..., Site]
 
 # Nobody listens there: what is here counts as archived.
-PACS = Destination("pacs", "dicom", ("images",), port=104, ae_title="PACS", archived_when="kept")
-BILLING = Destination("billing", "mllp", ("charges",), port=2575)
+PACS = DicomDestination(name="pacs", takes=("images",), port=104, ae_title="PACS", archived_when="kept")
+BILLING = MllpDestination(name="billing", takes=("charges",), port=2575)
 CONFIG = Config(destinations=(PACS, BILLING))
 OTHER_STATION = replace(CONFIG, station_name="OTHER")
 
@@ -208,7 +209,7 @@ class TestWhatIsDecidedAndQueued:
     def test_a_second_taker_gets_a_copy_and_no_charge_of_its_own(
         self, site_at: SiteAt, tmp_path: Path, slices: Path
     ) -> None:
-        copies = Destination("copies", "folder", ("charges",), folder="copies")
+        copies = FolderDestination(name="copies", takes=("charges",), folder="copies")
         site = site_at(tmp_path, Config(destinations=(BILLING, copies)))
         made = pipeline.run(case_of(site, slices, DOCUMENTED), site)
         assert [(m.destination, len(m.charges)) for m in made.messages] == [("billing", 1), ("copies", 0)]
@@ -477,8 +478,8 @@ class TestPapersThatComeLater:
         self, site_at: SiteAt, tmp_path: Path, slices: Path
     ) -> None:
         with MllpReceiver(lambda message: acknowledgement(message, "AA", at=AT)) as billing:
-            pictures = Destination("pictures", "folder", ("images",), folder="pictures")
-            charges = Destination("billing", "mllp", ("charges",), port=billing.port)
+            pictures = FolderDestination(name="pictures", takes=("images",), folder="pictures")
+            charges = MllpDestination(name="billing", takes=("charges",), port=billing.port)
             site = site_at(tmp_path, Config(destinations=(pictures, charges)))
             held = pipeline.run(case_of(site, slices, UTILITY_MISSING), site)
             assert {d.outcome for _, d in drain(site)} == {"acknowledged"}

@@ -1,16 +1,18 @@
 """Which messages a finished case makes: pure. What goes to whom stands in the settings' destinations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from dicom_io.evidence import Evidence
 from dicom_io.files.series import Instance
 from workstation.billing import day_sheet, fhir
 from workstation.billing.charged_line import Billed, for_receiver
 from workstation.billing.dft import charge_message
-from workstation.config import Config, Destination
+from workstation.config import Config
+from workstation.destinations import Destination, FhirDestination, FolderDestination, MllpDestination, SheetDestination
 from workstation.hl7.acknowledgement import control_id_of
 from workstation.hl7.syntax import Hl7Error
 from workstation.store.messages import Charge, Kind, Message
@@ -54,7 +56,9 @@ def charge_messages(
     carried: set[str] = set()
     for destination in config.destinations:
         taken = [each for each in billed if destination.takes_charge(each.line.entity)]
-        for kind, identity, body, part in _bodies(destination, taken, at, credit) if taken else ():
+        for kind, identity, body, part in (
+            CHARGE_BODIES[type(destination)](destination, taken, at, credit) if taken else ()
+        ):
             message = Message(
                 destination.name, kind, identity, subject.accession, body=body, account=subject.account_number
             )
@@ -80,26 +84,44 @@ def _with_charges(message: Message, billed: Sequence[Billed], sr_uid: str, credi
     return replace(message, charges=charges)
 
 
-def _bodies(
-    destination: Destination, billed: Sequence[Billed], at: datetime, credit: bool
-) -> list[tuple[Kind, str, bytes, Sequence[Billed]]]:
-    """What goes to a destination: one HL7 message for all lines, one row or resource for each."""
-    if destination.kind == "sheet":
-        return [("row", *day_sheet.row(each, credit), [each]) for each in billed]
-    if destination.kind == "fhir":
-        return [("resource", *fhir.charge_item(each, destination.fhir_version, at, credit), [each]) for each in billed]
+# Kind and identity of a message, its body, and what of the charges it carries.
+Body = tuple[Kind, str, bytes, Sequence[Billed]]
+
+
+def _hl7(
+    destination: MllpDestination | FolderDestination, billed: Sequence[Billed], at: datetime, credit: bool
+) -> list[Body]:
+    """One message for all lines; a folder gets it as a file."""
     subject = for_receiver(
         billed[0].subject, destination.application, destination.facility, destination.patient_id_issuer
     )
     lines = [each.line for each in billed]
     body = charge_message(lines, subject, at=at, occurrence=billed[0].occurrence, form=destination.form, credit=credit)
     control_id = control_id_of(body)
-    kind: Kind = "hl7" if destination.kind == "mllp" else "file"
-    return [(kind, control_id if kind == "hl7" else f"{control_id}.hl7", body, billed)]
+    if isinstance(destination, FolderDestination):
+        return [("file", f"{control_id}.hl7", body, billed)]
+    return [("hl7", control_id, body, billed)]
+
+
+def _rows(destination: SheetDestination, billed: Sequence[Billed], at: datetime, credit: bool) -> list[Body]:
+    """A row for each line."""
+    return [("row", *day_sheet.row(each, credit), [each]) for each in billed]
+
+
+def _resources(destination: FhirDestination, billed: Sequence[Billed], at: datetime, credit: bool) -> list[Body]:
+    """A ChargeItem for each line."""
+    return [("resource", *fhir.charge_item(each, destination.fhir_version, at, credit), [each]) for each in billed]
+
+
+# How charges, or credits, are written for each kind of destination that can take them.
+CHARGE_BODIES: Mapping[type[Destination], Callable[[Any, Sequence[Billed], datetime, bool], list[Body]]] = {
+    MllpDestination: _hl7,
+    FolderDestination: _hl7,
+    SheetDestination: _rows,
+    FhirDestination: _resources,
+}
 
 
 def _instance(destination: Destination, instance: Instance, accession: str, root: Path) -> Message:
-    kind: Kind = "dicom" if destination.kind == "dicom" else "file"
-    identity = instance.sop_instance_uid if kind == "dicom" else f"{instance.sop_instance_uid}.dcm"
     path = Path(instance.path).relative_to(root).as_posix()
-    return Message(destination.name, kind, identity, accession, path=path)
+    return Message(destination.name, *destination.image_message(instance.sop_instance_uid), accession, path=path)

@@ -17,6 +17,7 @@ from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR
 from dicom_io.uids import performed_step
 from workstation.charge import Decision
 from workstation.config import Config
+from workstation.destinations import MppsDestination
 from workstation.store.casebook import CaseState, Record
 from workstation.store.messages import Message
 
@@ -50,7 +51,7 @@ def step_messages(
             messages.append(replace(message, body=encoded(make(), EXPLICIT_LITTLE)))
 
     for destination in config.destinations:
-        if destination.kind != "mpps":
+        if not isinstance(destination, MppsDestination):
             continue
         tell(destination.name, BEGUN, lambda: begun(evidence, header(), source(header()), min(times), config.ae_title))
         if destination.completed_when == "recorded" or state in ("charged", "denied"):

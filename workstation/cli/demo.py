@@ -14,7 +14,8 @@ from workstation import pipeline
 from workstation.case import Case
 from workstation.charge import Decision, decision_to_json
 from workstation.cli import words
-from workstation.config import Config, Destination
+from workstation.config import Config
+from workstation.destinations import DicomDestination, MllpDestination
 from workstation.export import contact_sheet
 from workstation.hl7.acknowledgement import acknowledgement
 from workstation.hl7.mllp import MllpReceiver
@@ -61,8 +62,8 @@ def _case(folder: Path, data: Path, papers: Papers, tell: Callable[[str], None])
             institution="Sample Hospital",
             institution_code="SAMPLE",
             destinations=(
-                Destination("pacs", "dicom", ("images",), port=pacs_receiver.port, ae_title="PACS"),
-                Destination("billing", "mllp", ("charges",), port=billing.port),
+                DicomDestination(name="pacs", takes=("images",), port=pacs_receiver.port, ae_title="PACS"),
+                MllpDestination(name="billing", takes=("charges",), port=billing.port),
             ),
         )
         site = open_site(folder / "workstation", config)

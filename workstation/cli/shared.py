@@ -88,7 +88,7 @@ def exporting(what: Iterable["Instance"], to: Path) -> Iterator[None]:
 
 def ae_title(text: str | None) -> str | None:
     """An option's value if it can be an AE title; misuse otherwise."""
-    from workstation.config import checked_ae_title
+    from workstation.destinations import checked_ae_title
 
     try:
         return None if text is None else checked_ae_title(text)

@@ -59,48 +59,6 @@ def frame(message: bytes) -> bytes:
     return _START + message + _END
 
 
-# Said here, since some systems' OpenSSL would speak older ones. Source: BCP 195 (RFC 9325, 3.1.1).
-_OLDEST = ssl.TLSVersion.TLSv1_2
-
-
-def client_tls(authority: str, certificate: str = "", key: str = "") -> ssl.SSLContext:
-    """Return how to speak TLS to a receiver: the PEM file of who signed its certificate (empty: the system's).
-
-    Raises
-    ------
-    MllpError
-        A file cannot be used.
-    """
-    try:
-        context = ssl.create_default_context(cafile=authority or None)
-        context.minimum_version = _OLDEST
-        if certificate:
-            context.load_cert_chain(certificate, key)
-    except OSError as error:
-        raise MllpError(f"TLS: {authority or certificate}: {error.strerror or error}; check the settings.") from None
-    return context
-
-
-def server_tls(certificate: str, key: str, client_authority: str = "") -> ssl.SSLContext:
-    """Return how to speak TLS to clients. `client_authority`: PEM file of who signs theirs, which they then need.
-
-    Raises
-    ------
-    MllpError
-        A file cannot be used.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = _OLDEST
-    try:
-        context.load_cert_chain(certificate, key)
-        if client_authority:
-            context.load_verify_locations(client_authority)
-            context.verify_mode = ssl.CERT_REQUIRED
-    except OSError as error:
-        raise MllpError(f"TLS: {certificate}: {error.strerror or error}; check the listener's settings.") from None
-    return context
-
-
 def send(host: str, port: int, message: bytes, timeout_s: float, tls: ssl.SSLContext | None = None) -> Acknowledgement:
     """Send one message and return its acknowledgement, positive or negative.
 

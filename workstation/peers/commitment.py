@@ -7,7 +7,7 @@ from typing import Any
 
 from dicom_io.errors import DicomIOError, NotFound, NotOffered
 from dicom_io.network.commitment import NO_SUCH_INSTANCE, Committed, Reference, ask, new_transaction
-from workstation.config import Destination
+from workstation.destinations import Destination, DicomDestination
 from workstation.peers.known import load_peers
 from workstation.peers.reach import peer_of
 from workstation.site import Site
@@ -64,7 +64,7 @@ def ask_for_commitment(site: Site, tell: Callable[[dict[str, Any]], None] = lamb
     """
     count = 0
     for destination in site.config.destinations:
-        if destination.archiving not in ("committed", "offered"):
+        if not isinstance(destination, DicomDestination) or destination.archiving not in ("committed", "offered"):
             continue
         pause = timedelta(seconds=destination.commitment_retry_s)
         known = site.commitments.offers(destination.name)
@@ -94,9 +94,7 @@ def ask_for_commitment(site: Site, tell: Callable[[dict[str, Any]], None] = lamb
 
 
 def _message(destination: Destination, uid: str) -> Message:
-    if destination.kind == "dicom":
-        return Message(destination.name, "dicom", uid, "")
-    return Message(destination.name, "file", f"{uid}.dcm", "")
+    return Message(destination.name, *destination.image_message(uid), "")
 
 
 def _touch(site: Site, uids: Iterable[str], why: str) -> None:
@@ -138,7 +136,7 @@ def commitment_peers(site: Site) -> Callable[[str], Any]:
             if known.ae_title.strip() == title:
                 return known.at(site.root)
         for destination in site.config.destinations:
-            if destination.kind == "dicom" and destination.ae_title.strip() == title:
+            if isinstance(destination, DicomDestination) and destination.ae_title.strip() == title:
                 return peer_of(destination, site.root)
         return None
 

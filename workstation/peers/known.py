@@ -14,8 +14,8 @@ from pydantic import ConfigDict, TypeAdapter
 
 from dicom_io.network.dicomweb import Server
 from dicom_io.network.requestor import Peer
-from dicom_io.network.tls import Tls
-from workstation.config import AeTitle
+from workstation.certificates import tls_to_call
+from workstation.destinations import AeTitle
 from workstation.strict import STRICT, StrictError, read_strictly
 
 Way = Literal["get", "move", "web"]
@@ -64,17 +64,12 @@ class KnownPeer:
 
     def web(self, root: Path) -> Server:
         """Where its DICOMweb services are."""
-        authority, certificate, key = self._files(root)
-        return Server(self.url, authority, certificate, key)
-
-    def _files(self, root: Path) -> tuple[str, str, str]:
-        names = (self.certificate_authority, self.certificate, self.key)
-        authority, certificate, key = (str(root / name) if name else "" for name in names)
-        return authority, certificate, key
+        files = tls_to_call(self, root)
+        return Server(self.url, files.authority, files.certificate, files.key)
 
     def at(self, root: Path) -> Peer:
         """Where to reach it; files named relative to the state folder `root`."""
-        return Peer(self.host, self.port, self.ae_title, Tls(*self._files(root)) if self.tls else None)
+        return Peer(self.host, self.port, self.ae_title, tls_to_call(self, root) if self.tls else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,28 +4,22 @@ from pathlib import Path
 
 from dicom_io.network.dicomweb import Server
 from dicom_io.network.requestor import Peer
-from dicom_io.network.tls import Tls
-from workstation.config import Destination
+from workstation.certificates import tls_to_call
+from workstation.destinations import DicomDestination, DicomWebDestination, FhirDestination, MppsDestination
 
 
-def tls_files(destination: Destination, root: Path) -> tuple[str, str, str]:
-    """(authority, certificate, key); empty where none is set."""
-    names = (destination.certificate_authority, destination.certificate, destination.key)
-    authority, certificate, key = (str(root / name) if name else "" for name in names)
-    return authority, certificate, key
-
-
-def peer_of(destination: Destination, root: Path) -> Peer:
-    """A destination of kind dicom as a peer."""
-    tls = Tls(*tls_files(destination, root)) if destination.tls else None
+def peer_of(destination: DicomDestination | MppsDestination, root: Path) -> Peer:
+    """A destination that is called by DICOM, as a peer."""
+    tls = tls_to_call(destination, root) if destination.tls else None
     return Peer(destination.host, destination.port, destination.ae_title, tls)
 
 
-def server_of(destination: Destination, root: Path) -> Server:
-    """A destination of kind dicomweb as a server."""
-    return Server(destination.url, *tls_files(destination, root), token_of(destination, root))
+def server_of(destination: DicomWebDestination, root: Path) -> Server:
+    """A destination of kind dicomweb as a server. Raises OSError."""
+    files, token = tls_to_call(destination, root), token_of(destination, root)
+    return Server(destination.url, files.authority, files.certificate, files.key, token)
 
 
-def token_of(destination: Destination, root: Path) -> str:
+def token_of(destination: DicomWebDestination | FhirDestination, root: Path) -> str:
     """The bearer token in the file that the settings name; empty where they name none. Raises OSError."""
     return (root / destination.token_file).read_text(encoding="ascii").strip() if destination.token_file else ""

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from dicom_io.archive.arrivals import Completion
 from dicom_io.errors import NotFound
+from dicom_io.network.tls import server_context
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR
 from workstation.billing.filing import file_new_records, file_record
 from workstation.billing.recheck import recheck
 from workstation.billing.settle import Settled, settle_due
-from workstation.hl7.mllp import MllpListener, server_tls
+from workstation.certificates import tls_to_be_called
+from workstation.hl7.mllp import MllpListener
 from workstation.orders.hl7_listener import answering
 from workstation.orders.modality_worklist import poll
 from workstation.orders.sr_reports import REPORT_CLASSES
@@ -84,10 +86,8 @@ def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]
     with ExitStack() as stack:
         stack.callback(file_the_rest)
         if told.socket >= 0:
-            tls = None
-            if listener is not None and listener.certificate:
-                names = (listener.certificate, listener.key, listener.client_authority)
-                tls = server_tls(*(str(site.root / name) if name else "" for name in names))
+            files = tls_to_be_called(listener, site.root) if listener is not None else None
+            tls = server_context(files) if files is not None else None
             hearing = socket.socket(fileno=told.socket)
             stack.enter_context(MllpListener(answering(site, heard), tls=tls, listening=hearing))
         look_again(site)

@@ -3,9 +3,9 @@
 import time
 from contextlib import suppress
 
-from dicom_io.network.tls import Tls
 from workstation.audit import syslog
 from workstation.audit.trail import late, trail_of
+from workstation.certificates import tls_to_call
 from workstation.peers.commitment import ask_for_commitment
 from workstation.serve.role import Events, Say, Told
 from workstation.site import Site
@@ -60,8 +60,7 @@ def _ship_audit(site: Site, say: Say) -> None:
         trail.file.catch_up()
     if not audit.host:
         return
-    names = (audit.certificate_authority, audit.certificate, audit.key)
-    tls = Tls(*(str(site.root / name) if name else "" for name in names))
+    tls = tls_to_call(audit, site.root)
     try:
         syslog.ship(trail.file, audit.host, audit.port, tls, site.config.station_name, site.clock())
     except OSError as error:

@@ -15,8 +15,9 @@ from dicom_io.network.commitment import Committed
 from dicom_io.network.provide import archive_services
 from dicom_io.network.receive import Ending, Receiver
 from dicom_io.network.services import Request
-from dicom_io.network.tls import Tls, server_context
+from dicom_io.network.tls import server_context
 from workstation.audit.trail import Action, Party, Question, by_study, late, trail_of
+from workstation.certificates import tls_to_be_called
 from workstation.orders.sr_reports import REPORT_CLASSES
 from workstation.peers.commitment import commitment_peers, hear
 from workstation.serve.callers import rules_of
@@ -87,10 +88,7 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
     services = {STORAGE_COMMITMENT: commitment.service(site.archive, find_peer, committed, told.ae_title, sent)}
     if settings.query:
         services |= archive_services(site.archive, find_peer, told.ae_title, asked, given)
-    tls = None
-    if settings.certificate:
-        files = (settings.client_authority, settings.certificate, settings.key)
-        tls = server_context(Tls(*(str(root / name) if name else "" for name in files)))
+    files = tls_to_be_called(settings, root)
     receiver = Receiver(
         site.archive,
         ae_title=told.ae_title,
@@ -98,7 +96,7 @@ def receive(site: Site, told: Told, events: Events, say: Say) -> None:
         on_end=ended if trail.file is not None else None,
         rules=rules_of(config, root, told.ae_title, told.processes),
         services=services,
-        tls=tls,
+        tls=server_context(files) if files is not None else None,
         listening=socket.socket(fileno=told.socket),
     )
     with receiver:

@@ -1,4 +1,4 @@
-"""Delivery to a FHIR server: each ChargeItem is PUT under its own id, so that doing it again changes nothing.
+"""Charges to a FHIR server: each ChargeItem is PUT under its own id, so that doing it again changes nothing.
 
 Source: HL7 FHIR R4B and R5, RESTful API, update.
 """
@@ -8,7 +8,12 @@ import json
 import ssl
 from urllib.parse import urlsplit
 
+from dicom_io.network.tls import client_context
+from workstation.certificates import tls_to_call
+from workstation.destinations import FhirDestination
+from workstation.peers.reach import token_of
 from workstation.store.messages import Delivery, Message
+from workstation.transports.transport import Here
 
 # The server is busy or hindered and may take it later. Source: RFC 9110 15.5 and 15.6, RFC 6585.
 _LATER = {408, 409, 423, 425, 429, 500, 502, 503, 504}
@@ -22,40 +27,38 @@ class FhirServerError(OSError):
     """There is no answer from the server. Sending the same again is safe."""
 
 
-def deliver(
-    message: Message, url: str, version: str, timeout_s: float, token: str = "", tls: ssl.SSLContext | None = None
-) -> Delivery:
-    """PUT a resource of the outbox; use it in `Outbox.drain`.
+class FhirServerTransport:
+    """A request for each resource."""
 
-    200 and 201 are done. What the server may take later is tried three times, what it will never take waits for an
-    operator at once.
+    def __init__(self, destination: FhirDestination, here: Here) -> None:
+        self._destination, self._root = destination, here.root
 
-    Raises
-    ------
-    FhirServerError
-        There is no connection, or no answer; the outbox then leaves this destination alone for the rest of the drain.
-    """
-    assert message.body is not None  # a resource has a body
-    resource = json.loads(message.body)
-    place = f"{url.rstrip('/')}/{resource['resourceType']}/{resource['id']}"
-    status, words = _ask("PUT", place, version, timeout_s, message.body, token, tls)
-    if status in (200, 201):
-        return Delivery("acknowledged", words)
-    return Delivery("refused" if status in _LATER else "rejected", words)
+    def deliver(self, message: Message) -> Delivery:
+        """PUT a resource. 200 and 201 are done. What the server may take later is tried three times, what it will never
+        take waits for an operator at once."""
+        assert message.body is not None  # a resource has a body
+        resource = json.loads(message.body)
+        status, words = self._ask("PUT", f"{resource['resourceType']}/{resource['id']}", message.body)
+        if status in (200, 201):
+            return Delivery("acknowledged", words)
+        return Delivery("refused" if status in _LATER else "rejected", words)
 
+    def reach(self) -> str:
+        """Ask for its capabilities."""
+        status, words = self._ask("GET", "metadata", None)
+        if status != 200:
+            raise FhirServerError(f"{self._destination.url}/metadata: {words}; check the address and the token.")
+        return words
 
-def reach(url: str, version: str, timeout_s: float, token: str = "", tls: ssl.SSLContext | None = None) -> str:
-    """Ask a server for its capabilities; return what it answered. Nothing is sent.
+    def close(self) -> None:
+        """Nothing stays open between two resources."""
 
-    Raises
-    ------
-    FhirServerError
-        There is no answer, or none that a FHIR server gives.
-    """
-    status, words = _ask("GET", f"{url.rstrip('/')}/metadata", version, timeout_s, None, token, tls)
-    if status != 200:
-        raise FhirServerError(f"{url}/metadata: {words}; check the address and the token.")
-    return words
+    def _ask(self, method: str, path: str, body: bytes | None) -> tuple[int, str]:
+        to = self._destination
+        secure = to.url.startswith("https:")
+        tls = client_context(tls_to_call(to, self._root)) if secure else None
+        place, token = f"{to.url.rstrip('/')}/{path}", token_of(to, self._root)
+        return _ask(method, place, to.fhir_version, to.timeout_s, body, token, tls)
 
 
 def _ask(

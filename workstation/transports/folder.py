@@ -1,9 +1,11 @@
-"""Delivery into a folder that another system picks files up from."""
+"""Images and charges as files into a folder that another system picks them up from."""
 
 import os
 from pathlib import Path
 
+from workstation.destinations import FhirDestination, FolderDestination
 from workstation.store.messages import Delivery, Message
+from workstation.transports.transport import Here
 
 
 class FolderError(OSError):
@@ -51,17 +53,38 @@ def write_file(folder: Path, name: str, content: bytes) -> Path:
     return target
 
 
-def deliver(message: Message, folder: Path) -> Delivery:
-    """Deliver a message of the outbox as a file named by its identity; use it in `Outbox.drain`.
+def outgoing_folder(root: Path, folder: str) -> Path:
+    """Where a destination's files go; a folder in the state folder is made, one elsewhere has to be there (mounted)."""
+    found = root / folder
+    if found.is_relative_to(root):
+        found.mkdir(parents=True, exist_ok=True)
+    return found
 
-    Raises
-    ------
-    FolderError
-        The folder cannot be written; the outbox then leaves this destination alone for the rest of the drain.
-    """
-    content = message.body
-    if content is None:
-        assert message.path is not None  # the outbox holds a body or a path
-        content = Path(message.path).read_bytes()
-    target = write_file(folder, message.identity, content)
-    return Delivery("acknowledged", f"written as {target.name}")
+
+def reach_folder(folder: Path) -> str:
+    """How a folder answers. Raises FolderError where it cannot be written."""
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise FolderError(f"{folder}: not a folder that can be written; mount it, or correct the settings.")
+    return "the folder can be written"
+
+
+class FolderTransport:
+    """Each message becomes a file named by its identity, of what the message holds or points to."""
+
+    def __init__(self, destination: FolderDestination | FhirDestination, here: Here) -> None:
+        self._folder = outgoing_folder(here.root, destination.folder)
+
+    def deliver(self, message: Message) -> Delivery:
+        """Acknowledged is what lies there durably, now or since before."""
+        content = message.body
+        if content is None:
+            assert message.path is not None  # the outbox holds a body or a path
+            content = Path(message.path).read_bytes()
+        target = write_file(self._folder, message.identity, content)
+        return Delivery("acknowledged", f"written as {target.name}")
+
+    def reach(self) -> str:
+        return reach_folder(self._folder)
+
+    def close(self) -> None:
+        """Nothing stays open between two files."""

@@ -1,12 +1,14 @@
-"""Delivery of performed procedure steps by N-CREATE and N-SET."""
+"""Performed procedure steps to a RIS by N-CREATE and N-SET."""
 
 from dicom_io.capabilities import EXPLICIT_LITTLE
 from dicom_io.errors import ConnectionBroke, PeerUnreachable
 from dicom_io.files.encoding import decoded
-from dicom_io.network.mpps import create, update
-from dicom_io.network.requestor import Peer
+from dicom_io.network.mpps import create, reach, update
 from workstation.billing.mpps import BEGUN
+from workstation.destinations import MppsDestination
+from workstation.peers.reach import peer_of
 from workstation.store.messages import Delivery, Message, Outcome
+from workstation.transports.transport import Here
 
 _OUTCOMES: dict[str, Outcome] = {
     "taken": "acknowledged",
@@ -18,14 +20,28 @@ _OUTCOMES: dict[str, Outcome] = {
 }
 
 
-def deliver(message: Message, peer: Peer, calling: str) -> Delivery:
-    """Acknowledged is what the peer has taken, now or before. Raises OSError when it cannot be reached."""
-    assert message.body is not None, "a step is delivered from the outbox"
-    uid, _, what = message.identity.partition(" ")
-    try:
-        told, words = (create if what == BEGUN else update)(peer, uid, decoded(message.body, EXPLICIT_LITTLE), calling)
-    except ConnectionBroke as error:
-        return Delivery("failed", str(error))
-    except PeerUnreachable as error:
-        raise ConnectionError(str(error)) from error
-    return Delivery(_OUTCOMES[told], words if told == "taken" else f"{told}: {words}")
+class MppsTransport:
+    """An association for each message."""
+
+    def __init__(self, destination: MppsDestination, here: Here) -> None:
+        self._peer, self._ae_title = peer_of(destination, here.root), here.ae_title
+
+    def deliver(self, message: Message) -> Delivery:
+        """Acknowledged is what the peer has taken, now or before."""
+        assert message.body is not None, "a step is delivered from the outbox"
+        uid, _, what = message.identity.partition(" ")
+        tell = create if what == BEGUN else update
+        try:
+            answer, words = tell(self._peer, uid, decoded(message.body, EXPLICIT_LITTLE), self._ae_title)
+        except ConnectionBroke as error:
+            return Delivery("failed", str(error))
+        except PeerUnreachable as error:
+            raise ConnectionError(str(error)) from error
+        return Delivery(_OUTCOMES[answer], words if answer == "taken" else f"{answer}: {words}")
+
+    def reach(self) -> str:
+        reach(self._peer, self._ae_title)
+        return "takes performed procedure steps"
+
+    def close(self) -> None:
+        """Nothing stays open between two messages."""

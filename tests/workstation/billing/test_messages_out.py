@@ -26,17 +26,23 @@ from tests.workstation.charge.strategies import steady
 from tests.workstation.desk import desk
 from tests.workstation.hl7.test_syntax import AT, LINE, SUBJECT, segments
 from tests.workstation.orders.ris import Ris, Study, config
+from tests.workstation.transports.ways import to_fhir, to_sheet
 from workstation.billing import day_sheet, fhir
 from workstation.billing.charged_line import Billed, read_billed
 from workstation.billing.dft import charge_key, charge_message
 from workstation.billing.fhir import FhirError, charge_item
 from workstation.charge import Line
-from workstation.config import Destination
+from workstation.destinations import (
+    DicomDestination,
+    FhirDestination,
+    FolderDestination,
+    MllpDestination,
+    SheetDestination,
+)
 from workstation.hl7.acknowledgement import control_id_of
 from workstation.hl7.mllp import MllpReceiver
 from workstation.hl7.syntax import Form
 from workstation.store.messages import Message
-from workstation.transports import day_sheet as sheet_file
 from workstation.transports import fhir_server
 from workstation.transports.deliver import check
 
@@ -138,7 +144,7 @@ class TestFhir:
             charge_item(BILLED, "R5", AT, credit=False)
 
     def test_into_a_folder(self, tmp_path: Path) -> None:
-        where = Destination("fhir", "fhir", ("charges",), folder="fhir", fhir_version="R5")
+        where = FhirDestination(name="fhir", takes=("charges",), folder="fhir", fhir_version="R5")
         with desk(tmp_path, config(where, entity="split", corrections="automatic")) as here:
             ris = Ris(STUDY)
             here.sr(STUDY)
@@ -185,7 +191,7 @@ class TestFhirServer:
     def test_put_until_it_is_taken(self, tmp_path: Path) -> None:
         (tmp_path / "token").write_text("abc\n", encoding="ascii")
         with fhir_store([503, 201]) as (url, put):
-            where = Destination("fhir", "fhir", ("charges",), url=url, token_file="token")
+            where = FhirDestination(name="fhir", takes=("charges",), url=url, token_file="token")
             with desk(tmp_path, config(where)) as here:
                 ris = Ris(STUDY)
                 here.sr(STUDY)
@@ -206,7 +212,7 @@ class TestFhirServer:
     def test_what_the_server_says(self, status: int, outcome: str) -> None:
         name, body = charge_item(BILLED, "R4B", AT, credit=False)
         with fhir_store([status]) as (url, _):
-            delivery = fhir_server.deliver(Message("f", "resource", name, "ACC1", body=body), url, "R4B", 10)
+            delivery = to_fhir(Message("f", "resource", name, "ACC1", body=body), url)
         assert delivery.outcome == outcome
 
     def test_nobody_there(self) -> None:
@@ -214,7 +220,7 @@ class TestFhirServer:
         with fhir_store([]) as (url, _):
             pass
         with pytest.raises(fhir_server.FhirServerError, match="check that the server is running"):
-            fhir_server.deliver(Message("f", "resource", name, "ACC1", body=body), url, "R4B", 10)
+            to_fhir(Message("f", "resource", name, "ACC1", body=body), url)
 
 
 class TestReach:
@@ -225,11 +231,11 @@ class TestReach:
             Receiver(Archive(tmp_path / "pacs"), ae_title="PACS") as pacs,
         ):
             there = (
-                Destination("pacs", "dicom", ("images",), port=pacs.port, ae_title="PACS"),
-                Destination("billing", "mllp", ("charges",), port=billing.port),
-                Destination("fhir", "fhir", ("charges",), url=url),
-                Destination("sheet", "sheet", ("charges",), folder="sheets"),
-                Destination("gone", "folder", ("charges",), folder=str(tmp_path / "not mounted")),
+                DicomDestination(name="pacs", takes=("images",), port=pacs.port, ae_title="PACS"),
+                MllpDestination(name="billing", takes=("charges",), port=billing.port),
+                FhirDestination(name="fhir", takes=("charges",), url=url),
+                SheetDestination(name="sheet", takes=("charges",), folder="sheets"),
+                FolderDestination(name="gone", takes=("charges",), folder=str(tmp_path / "not mounted")),
             )
             with desk(tmp_path / "root", config(*there)) as here:
                 states = {row["destination"]: row["state"] for row in check(here.site)}
@@ -256,7 +262,7 @@ class TestDaySheet:
             name, row = day_sheet.row(each, credit)
             messages.append(Message("s", "row", name, "ACC1", body=row))
         for message in (*messages, *messages):
-            assert sheet_file.deliver(message, tmp_path, day_sheet.header()).outcome == "acknowledged"
+            assert to_sheet(message, tmp_path).outcome == "acknowledged"
         (file,) = tmp_path.iterdir()
         assert file.name == "charges-20260302.csv"
         rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))))
@@ -270,7 +276,7 @@ class TestDaySheet:
     def test_a_folder_that_is_not_there(self, tmp_path: Path) -> None:
         name, row = day_sheet.row(BILLED, credit=False)
         with pytest.raises(OSError, match="the row was not written"):
-            sheet_file.deliver(Message("s", "row", name, "ACC1", body=row), tmp_path / "none", day_sheet.header())
+            to_sheet(Message("s", "row", name, "ACC1", body=row), tmp_path / "none")
 
     def test_nothing_is_a_formula(self) -> None:
         evil = replace(SUBJECT, account_number='=HYPERLINK("x")', visit_number="@SUM(A1)", accession="+1")

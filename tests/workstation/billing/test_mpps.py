@@ -17,9 +17,10 @@ from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR
 from tests.conformance.validators import dciodvfy, pixelmed
 from tests.workstation.conftest import Command
 from tests.workstation.samples import ACCESSION, DOCUMENTED, SERIES_UID, UTILITY_MISSING
-from workstation.config import ConfigError, Destination, load_config
+from tests.workstation.transports.ways import by_mpps
+from workstation.config import ConfigError, load_config
+from workstation.destinations import MppsDestination
 from workstation.store.messages import Message
-from workstation.transports import mpps
 
 # PS3.4 Table F.7.2-1: what the user of the service sends, by type; in an ended step, what N-SET has to hold.
 CREATED_WITH_VALUE = (
@@ -233,12 +234,12 @@ def test_the_end_of_a_step_whose_answer_was_lost_is_known() -> None:
     ds.PerformedProcedureStepStatus = "COMPLETED"
     end = Message("ris", "step", f"{uid} ended", "A", body=encoded(ds, EXPLICIT_LITTLE))
     with listening(ris) as peer:
-        lost = mpps.deliver(end, peer, "WORKSTATION")
+        lost = by_mpps(end, peer.port, peer.ae_title)
         assert lost.outcome == "rejected" and lost.detail.startswith("unknown there: status 0x0112")
         ris.steps[uid] = Dataset()
         ris.steps[uid].PerformedProcedureStepStatus = "IN PROGRESS"
         for detail in ("status 0x0000", "known already: status 0x0110"):
-            told = mpps.deliver(end, peer, "WORKSTATION")
+            told = by_mpps(end, peer.port, peer.ae_title)
             assert (told.outcome, told.detail) == ("acknowledged", detail)
 
 
@@ -249,9 +250,9 @@ def test_steps_go_to_mpps_alone(tmp_path: Path, kind: str, takes: str) -> None:
     (tmp_path / "config.toml").write_text(
         f'[[destinations]]\nname = "ris"\nkind = "{kind}"\ntakes = {takes}\nport = 104\n'
     )
-    with pytest.raises(ConfigError, match="goes with kind mpps"):
+    with pytest.raises(ConfigError, match="do not travel over"):
         load_config(tmp_path)
-    assert Destination("ris", "mpps", ("steps",), port=104).completed_when == "charged"
+    assert MppsDestination(name="ris", takes=("steps",), port=104).completed_when == "charged"
 
 
 def test_validators_find_no_error_in_objects_that_name_their_step(

@@ -16,7 +16,7 @@ from tests.workstation.orders.ris import READING, WHOLE, Ris, Study, config
 from workstation.billing.recheck import recheck
 from workstation.billing.settle import settle_accession, settle_due
 from workstation.coder.work_list import items
-from workstation.config import Destination
+from workstation.destinations import FolderDestination, SheetDestination
 from workstation.orders.hl7_listener import answering
 from workstation.store.messages import Charge, Message
 
@@ -277,8 +277,8 @@ class TestCorrections:
         assert automatic.charges() == [("76377", "queued")]
 
     def test_a_second_receiver_hears_of_credits_too(self, tmp_path: Path) -> None:
-        first = Destination("out", "folder", ("charges",), folder="out")
-        copy = Destination("copy", "sheet", ("charges",), folder="sheets")
+        first = FolderDestination(name="out", takes=("charges",), folder="out")
+        copy = SheetDestination(name="copy", takes=("charges",), folder="sheets")
         ris = Ris(STUDY)
         with desk(tmp_path, config(first, copy, corrections="automatic")) as at_both:
             at_both.sr(STUDY)
@@ -319,9 +319,9 @@ class TestEarlierVersions:
 
 class TestDestinations:
     def test_each_part_goes_to_its_biller(self, tmp_path: Path) -> None:
-        hospital = Destination("hospital", "folder", ("charges",), folder="hospital", entities=("technical",))
-        practice = Destination("practice", "folder", ("charges",), folder="practice", entities=("professional",))
-        copies = Destination("copies", "sheet", ("charges",), folder="copies")
+        hospital = FolderDestination(name="hospital", takes=("charges",), folder="hospital", entities=("technical",))
+        practice = FolderDestination(name="practice", takes=("charges",), folder="practice", entities=("professional",))
+        copies = SheetDestination(name="copies", takes=("charges",), folder="copies")
         with desk(tmp_path, config(hospital, practice, copies, entity="split", corrections="automatic")) as here:
             ris = Ris(STUDY)
             here.sr(STUDY)
@@ -343,7 +343,7 @@ class TestDestinations:
             assert all(modifier in body and body.count(b"\rFT1|") == 1 for body in bodies)
 
     def test_a_charge_that_nobody_takes_is_not_lost(self, tmp_path: Path) -> None:
-        nobody = config(Destination("pacs", "folder", ("images",), folder="pacs"))
+        nobody = config(FolderDestination(name="pacs", takes=("images",), folder="pacs"))
         with desk(tmp_path, nobody) as here:
             ris = Ris(STUDY)
             here.sr(STUDY)

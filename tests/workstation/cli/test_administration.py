@@ -15,7 +15,8 @@ from tests.peers.servers import dcmqrscp
 from tests.workstation.audit.test_asking import BEGIN, TRANSFER, events, messages, outcome, who
 from tests.workstation.conftest import Command, SiteAt
 from workstation.cli.shared import account
-from workstation.config import AuditSettings, Config, ConfigError, Destination, Listener, ReceiverSettings
+from workstation.config import AuditSettings, Config, ConfigError, Listener, ReceiverSettings
+from workstation.destinations import FolderDestination
 from workstation.peers.known import KnownPeer, add_peer
 from workstation.serve import preflight
 from workstation.serve.health import metrics
@@ -193,7 +194,7 @@ class Ran:
 
 def test_the_monitor_rounds_nothing_and_says_zeros(tmp_path: Path, site_at: SiteAt) -> None:
     site = site_at(
-        tmp_path / "root", Config(destinations=(Destination('a "b"', "folder", ("charges",), folder="out"),))
+        tmp_path / "root", Config(destinations=(FolderDestination(name='a "b"', takes=("charges",), folder="out"),))
     )
     said = "".join(metric.text() for metric in metrics(site, [Ran()])).splitlines()
     assert "workstation_bytes_received_total 12345678901" in said

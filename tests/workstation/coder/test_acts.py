@@ -16,7 +16,8 @@ from workstation.billing.human_decisions import RELEASABLE
 from workstation.coder import acts, work_list
 from workstation.coder.acts import ANSWERS
 from workstation.coder.work_list import WorkError
-from workstation.config import Destination, Member
+from workstation.config import Member
+from workstation.destinations import FolderDestination
 
 STUDY = Study("ACC1")
 FLAT = replace(STUDY, technique="mpr")
@@ -55,7 +56,7 @@ class TestList:
             assert (item.who, item.age_days, item.since, item.code) == (("physician",), 9, DAY, "76377")
 
     def test_states_of_the_outbox_are_seen(self, tmp_path: Path) -> None:
-        folder = Destination("out", "folder", ("charges",), folder=str(tmp_path / "not there"))
+        folder = FolderDestination(name="out", takes=("charges",), folder=str(tmp_path / "not there"))
         with desk(tmp_path / "root", config(folder)) as here:
             charged(here)
             assert [item.state for item in work_list.items(here.site)] == ["queued"]

@@ -11,7 +11,8 @@ from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person
 from dicom_io.sr.evidence_sr import write_sr
 from dicom_io.stamp import Stamp
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, derived
-from workstation.config import Config, Destination, Listener, Member, PayerRule, Reading
+from workstation.config import Config, Listener, Member, PayerRule, Reading
+from workstation.destinations import Destination, FolderDestination
 from workstation.store.journal import SupervisionAct
 
 DAY = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -46,7 +47,7 @@ def config(*destinations: Destination, **more: Any) -> Config:
     return Config(
         **{
             "institution_code": "RAD",
-            "destinations": destinations or (Destination("out", "folder", ("charges",), folder="out"),),
+            "destinations": destinations or (FolderDestination(name="out", takes=("charges",), folder="out"),),
             "listener": Listener(0),
             "reading": READING,
             "people": PEOPLE,

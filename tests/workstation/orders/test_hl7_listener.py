@@ -14,15 +14,17 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from dicom_io.network.tls import Tls, client_context, server_context
 from tests.workstation.desk import Desk, desk
 from tests.workstation.hl7.test_syntax import AT
 from tests.workstation.orders.ris import Ris, Study, config
 from tests.workstation.serve.running import Serving
 from tests.workstation.test_day import opened, write_settings
-from workstation.config import Destination, Listener
+from workstation.config import Listener
+from workstation.destinations import MllpDestination
 from workstation.hl7 import mllp
 from workstation.hl7.acknowledgement import acknowledgement, parse_acknowledgement
-from workstation.hl7.mllp import MllpListener, MllpReceiver, UnreachableError, client_tls, server_tls
+from workstation.hl7.mllp import MllpListener, MllpReceiver, UnreachableError
 from workstation.hl7.reader import read_message
 from workstation.store.casebook import Casebook
 from workstation.store.messages import OutboxError
@@ -175,43 +177,42 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 class TestTls:
     def test_both_ways(self, at_desk: Desk, pki: Path) -> None:
-        tls = server_tls(str(pki / "server.pem"), str(pki / "server.key"))
+        tls = server_context(Tls("", str(pki / "server.pem"), str(pki / "server.key")))
         with MllpListener(at_desk.answer, tls=tls) as listener:
-            trusted = client_tls(str(pki / "server.pem"))
+            trusted = client_context(Tls(str(pki / "server.pem")))
             assert mllp.send(HOST, listener.port, Ris(STUDY).order(), 10, trusted).code == "AA"
             with pytest.raises(UnreachableError, match="TLS failed"):
-                mllp.send(HOST, listener.port, Ris(STUDY).order(), 10, client_tls(str(pki / "stranger.pem")))
+                mllp.send(HOST, listener.port, Ris(STUDY).order(), 10, client_context(Tls(str(pki / "stranger.pem"))))
             with pytest.raises(mllp.MllpError):
                 mllp.send(HOST, listener.port, Ris(STUDY).order(), 10)
             assert mllp.send(HOST, listener.port, Ris(STUDY).order(), 10, trusted).code == "AA"
 
     def test_a_client_needs_a_certificate_where_the_settings_say_so(self, at_desk: Desk, pki: Path) -> None:
         server, key = str(pki / "server.pem"), str(pki / "server.key")
-        with MllpListener(at_desk.answer, tls=server_tls(server, key, server)) as listener:
+        with MllpListener(at_desk.answer, tls=server_context(Tls(server, server, key))) as listener:
             with pytest.raises(mllp.MllpError):
-                mllp.send(HOST, listener.port, Ris(STUDY).order(), 10, client_tls(server))
-            named = client_tls(server, server, key)
+                mllp.send(HOST, listener.port, Ris(STUDY).order(), 10, client_context(Tls(server)))
+            named = client_context(Tls(server, server, key))
             assert mllp.send(HOST, listener.port, Ris(STUDY).order(), 10, named).code == "AA"
 
     def test_a_silent_client_does_not_hold_up_the_end(self, at_desk: Desk, pki: Path) -> None:
-        tls = server_tls(str(pki / "server.pem"), str(pki / "server.key"))
+        tls = server_context(Tls("", str(pki / "server.pem"), str(pki / "server.key")))
         with MllpListener(at_desk.answer, tls=tls) as listener:
             connection = socket.create_connection((HOST, listener.port), 10)
         connection.close()
 
-    def test_files_that_are_none(self, tmp_path: Path) -> None:
-        with pytest.raises(mllp.MllpError, match="check"):
-            server_tls("none.pem", "none.key")
-        with pytest.raises(mllp.MllpError, match="check"):
-            client_tls(str(tmp_path / "none.pem"))
+    def test_files_that_are_none(self) -> None:
+        with pytest.raises(OSError, match=r"check the settings.*none\.pem"):
+            server_context(Tls("", "none.pem", "none.key"))
+        with pytest.raises(OSError, match=r"check the settings.*none\.pem"):
+            client_context(Tls("none.pem"))
 
     def test_a_destination_with_tls(self, tmp_path: Path, pki: Path) -> None:
-        tls = server_tls(str(pki / "server.pem"), str(pki / "server.key"))
+        tls = server_context(Tls("", str(pki / "server.pem"), str(pki / "server.key")))
         with MllpReceiver(lambda message: acknowledgement(message, "AA", at=_now()), tls=tls) as billing:
-            where = Destination(
-                "billing",
-                "mllp",
-                ("charges",),
+            where = MllpDestination(
+                name="billing",
+                takes=("charges",),
                 port=billing.port,
                 tls=True,
                 certificate_authority=str(pki / "server.pem"),
@@ -247,10 +248,9 @@ class TestEnhancedModeOut:
             thread = threading.Thread(target=billing)
             thread.start()
             stack.callback(thread.join)
-            where = Destination(
-                "billing",
-                "mllp",
-                ("charges",),
+            where = MllpDestination(
+                name="billing",
+                takes=("charges",),
                 port=port,
                 acknowledgement=mode,
                 timeout_s=5,
@@ -283,7 +283,7 @@ class TestEnhancedModeOut:
         assert (header.text(15), header.text(16)) == (("AL", "AL") if mode == "enhanced" else ("AL", "NE"))
 
     def test_an_answer_that_comes_later_to_the_listener(self, tmp_path: Path) -> None:
-        where = Destination("out", "mllp", ("charges",), port=1, acknowledgement="enhanced")
+        where = MllpDestination(name="out", takes=("charges",), port=1, acknowledgement="enhanced")
         with desk(tmp_path, config(where)) as here:
             ris = Ris(STUDY)
             here.sr(STUDY)
@@ -320,7 +320,18 @@ def _now() -> datetime:
     return AT
 
 
-def test_tls_versions_are_not_old(pki: Path) -> None:
-    assert client_tls("").minimum_version >= ssl.TLSVersion.TLSv1_2
-    served = server_tls(str(pki / "server.pem"), str(pki / "server.key"))
-    assert served.minimum_version >= ssl.TLSVersion.TLSv1_2
+def test_hl7_speaks_tls_as_dicom_does(pki: Path) -> None:
+    """No old version and no cipher without forward secrecy and authentication. Source: BCP 195 (RFC 9325)."""
+    for context in (client_context(Tls()), server_context(Tls("", str(pki / "server.pem"), str(pki / "server.key")))):
+        assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
+        named = [each["name"] for each in context.get_ciphers() if each["protocol"] == "TLSv1.2"]
+        assert named and all("DHE" in name and ("GCM" in name or "CHACHA20" in name) for name in named)
+
+
+def test_a_receiver_with_old_ciphers_alone_is_not_spoken_to(pki: Path) -> None:
+    old = server_context(Tls("", str(pki / "server.pem"), str(pki / "server.key")))
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+    old.set_ciphers("AES128-SHA256")
+    with MllpReceiver(lambda message: b"", tls=old) as receiver, pytest.raises(UnreachableError, match="TLS failed"):
+        mllp.send(HOST, receiver.port, Ris(STUDY).order(), 10, client_context(Tls(str(pki / "server.pem"))))
+    assert receiver.messages == []

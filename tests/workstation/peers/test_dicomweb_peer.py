@@ -7,7 +7,8 @@ from dicom_io.network.dicomweb import Server, store
 from tests.dicom_io.synthetic import grid, image, ramp, write_series
 from tests.peers.servers import Orthanc, orthanc
 from tests.workstation.conftest import Command
-from workstation.config import Config, Destination
+from workstation.config import Config
+from workstation.destinations import DicomWebDestination
 from workstation.site import open_site
 from workstation.store.messages import Message
 from workstation.transports.deliver import check, drain
@@ -21,7 +22,7 @@ def test_a_peer_and_a_destination_that_speak_it(tmp_path: Path, command: Command
 
 
 def _both(theirs: Orthanc, series: Series, root: Path, command: Command) -> None:
-    web = Destination("web", "dicomweb", ("images",), url=theirs.dicomweb)
+    web = DicomWebDestination(name="web", takes=("images",), url=theirs.dicomweb)
     site = open_site(root, Config(destinations=(web,)))
     assert [row["state"] for row in check(site)] == ["reached"]
     (made,) = site.archive.keep([image(ramp((1, 8, 8))[0], grid(), 0, series="by STOW")])

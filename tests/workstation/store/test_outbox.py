@@ -11,12 +11,12 @@ import pytest
 
 from dicom_io.archive.database import open_database
 from tests.workstation.hl7.test_syntax import AT, LINE, SUBJECT
+from tests.workstation.transports.ways import by_mllp
 from workstation.billing.dft import charge_key, charge_message
 from workstation.hl7.acknowledgement import Acknowledgement, acknowledgement, control_id_of
 from workstation.hl7.mllp import MllpReceiver
 from workstation.store.messages import Charge, Delivery, Message, OutboxChangedError, OutboxError, State
 from workstation.store.outbox import Outbox, backoff
-from workstation.transports import mllp
 
 BODY = charge_message([LINE], SUBJECT, at=AT)
 CHARGE = Charge(charge_key(LINE, SUBJECT), "76377", "ACC1", "70486", "1.2.840.1")
@@ -239,14 +239,14 @@ class TestOverSockets:
         with MllpReceiver(lambda message: acknowledgement(message, "AA", at=AT)) as receiver:
 
             def killed(message: Message) -> Delivery:
-                mllp.deliver(message, "127.0.0.1", receiver.port, 5)
+                by_mllp(message, receiver.port)
                 raise KilledError
 
             with pytest.raises(KilledError):
                 outbox.drain(killed, clock())
             assert states(outbox) == ["queued"]
             outbox.queue([charge_of()], AT)
-            outbox.drain(lambda message: mllp.deliver(message, "127.0.0.1", receiver.port, 5), clock())
+            outbox.drain(lambda message: by_mllp(message, receiver.port), clock())
             assert states(outbox) == ["acknowledged"]
             assert receiver.messages == [BODY, BODY]
 
@@ -268,7 +268,7 @@ class TestOverSockets:
     ) -> None:
         outbox.queue([charge_of()], AT)
         with MllpReceiver(reply) as receiver:
-            outbox.drain(lambda message: mllp.deliver(message, "127.0.0.1", receiver.port, 5), clock())
+            outbox.drain(lambda message: by_mllp(message, receiver.port), clock())
             assert receiver.messages == [BODY]
         assert states(outbox) == [state]
 
@@ -276,7 +276,7 @@ class TestOverSockets:
         outbox.queue([charge_of()], AT)
         with MllpReceiver(lambda _: b"") as receiver:
             port = receiver.port
-        outbox.drain(lambda message: mllp.deliver(message, "127.0.0.1", port, 5), clock())
+        outbox.drain(lambda message: by_mllp(message, port), clock())
         assert outbox.pending() == (charge_of(),)
         assert f"127.0.0.1 port {port}: " in outbox.list()[0].last_detail
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.workstation.hl7.test_syntax import AT, LINE, SUBJECT
+from tests.workstation.transports.ways import by_mllp, to_folder
 from workstation.billing.dft import charge_message
 from workstation.hl7.acknowledgement import acknowledgement, control_id_of
 from workstation.hl7.mllp import (
@@ -20,7 +21,7 @@ from workstation.hl7.mllp import (
     send,
 )
 from workstation.store.messages import Delivery, Message
-from workstation.transports import folder, mllp
+from workstation.transports import folder
 
 MESSAGE = charge_message([LINE], SUBJECT, at=AT)
 HOST = "127.0.0.1"
@@ -145,13 +146,13 @@ def queued(body: bytes | None, path: str | None = None) -> Message:
 
 def test_delivery_over_mllp() -> None:
     with MllpReceiver(accept) as receiver:
-        assert mllp.deliver(queued(MESSAGE), HOST, receiver.port, 5) == Delivery("acknowledged", "AA")
-        assert mllp.deliver(queued(None, "x"), HOST, receiver.port, 5).outcome == "rejected"
+        assert by_mllp(queued(MESSAGE), receiver.port) == Delivery("acknowledged", "AA")
+        assert by_mllp(queued(None, "x"), receiver.port).outcome == "rejected"
     with MllpReceiver(lambda _: b"") as receiver:
         port = receiver.port
-        assert mllp.deliver(queued(MESSAGE), HOST, port, 5).outcome == "failed"
+        assert by_mllp(queued(MESSAGE), port).outcome == "failed"
     with pytest.raises(UnreachableError):
-        mllp.deliver(queued(MESSAGE), HOST, port, 5)
+        by_mllp(queued(MESSAGE), port)
 
 
 class TestFolder:
@@ -193,8 +194,8 @@ class TestFolder:
         stored.write_bytes(b"instance")
         out = tmp_path / "out"
         out.mkdir()
-        assert folder.deliver(Message("D", "file", "a.hl7", "ACC1", body=b"m"), out).outcome == "acknowledged"
-        assert folder.deliver(Message("D", "file", "1.2.dcm", "ACC1", path=str(stored)), out).detail == (
+        assert to_folder(Message("D", "file", "a.hl7", "ACC1", body=b"m"), out).outcome == "acknowledged"
+        assert to_folder(Message("D", "file", "1.2.dcm", "ACC1", path=str(stored)), out).detail == (
             "written as 1.2.dcm"
         )
         assert sorted((each.name, each.read_bytes()) for each in out.iterdir()) == [

@@ -1,0 +1,45 @@
+"""The PEM files that settings name, as TLS needs them: relative names are of the state folder.
+
+The context itself, and which ciphers it allows, is made in one place: `dicom_io.network.tls`.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+from dicom_io.network.tls import Tls
+
+
+class CallingFiles(Protocol):
+    """Settings of something that we call by TLS: who signed its certificate, and ours where it wants one."""
+
+    @property
+    def certificate_authority(self) -> str: ...
+    @property
+    def certificate(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+
+
+class CalledFiles(Protocol):
+    """Settings of something that is called by TLS: its certificate, and who signs those of its callers."""
+
+    @property
+    def client_authority(self) -> str: ...
+    @property
+    def certificate(self) -> str: ...
+    @property
+    def key(self) -> str: ...
+
+
+def tls_to_call(files: CallingFiles, root: Path) -> Tls:
+    """The files for calling. root : the state folder."""
+    return _in(root, files.certificate_authority, files.certificate, files.key)
+
+
+def tls_to_be_called(files: CalledFiles, root: Path) -> Tls | None:
+    """The files for being called; None where the settings name no certificate and calls are plain."""
+    return _in(root, files.client_authority, files.certificate, files.key) if files.certificate else None
+
+
+def _in(root: Path, *names: str) -> Tls:
+    return Tls(*(str(root / name) if name else "" for name in names))
