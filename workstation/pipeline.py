@@ -3,22 +3,18 @@
 Running the same case again keeps and queues nothing twice, so a crash at any line is repaired by running it again.
 """
 
-import hashlib
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pydicom import dcmread
 
-from dicom_io.errors import NotFound, NotReadable
-from dicom_io.evidence import Attestation, Evidence, ImageReference, Product
-from dicom_io.files.series import Instance, Series, read_dataset
+from dicom_io.evidence import Evidence, ImageReference
+from dicom_io.files.series import Instance, read_dataset
 from dicom_io.objects.burn_in import burned
 from dicom_io.objects.companions import objects_beside
 from dicom_io.objects.derived import derive, products
-from dicom_io.sr.evidence_sr import objects_in_order, read_sr, write_sr
+from dicom_io.sr.evidence_sr import read_sr, write_sr
 from dicom_io.sr.signatures import sign
-from dicom_io.stamp import Stamp
 from dicom_io.volumes import build_volume
 from render.draw import draw
 from render.engine.choice import choose
@@ -26,12 +22,12 @@ from render.picture import Picture
 from workstation.billing.address import address
 from workstation.billing.filing import record_of
 from workstation.billing.gather_facts import site_policy
-from workstation.billing.human_decisions import overlaid
-from workstation.billing.settle import Settled, decide_record, own_charges, previous_of, read, settle_accession
+from workstation.billing.settle import Settled, decide_record, read, settle_accession
 from workstation.case import Case, CaseError, region_of
 from workstation.charge import Decision
+from workstation.session_record import amending, evidence_of, journal_session, sources_of, with_digests
 from workstation.site import Site, signer_of
-from workstation.store.journal import Entry, EventKind, about, recorded_as, recorded_uid
+from workstation.store.journal import recorded_as
 from workstation.store.messages import Message
 
 # (what is being done, part done 0…1)
@@ -88,10 +84,12 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     beside = objects_beside(site.config.stored, pictures, drawn, datasets, case.measurements, volume, series, stamp)
     images = site.archive.keep([*datasets, *beside])
     progress("keeping the pictures", 1.0)
-    drawn = tuple(replace(product, images=_with_digests(site, product.images)) for product in drawn)
-    others = _with_digests(site, (ImageReference(d.SOPClassUID, d.SOPInstanceUID, d.SeriesInstanceUID) for d in beside))
-    entries, attestation = _journal(case, site, drawn)
-    recorded = _amending(_evidence(case, site, series, drawn, others, entries, attestation, stamp), site)
+    drawn = tuple(replace(product, images=with_digests(site, product.images)) for product in drawn)
+    others = with_digests(site, (ImageReference(d.SOPClassUID, d.SOPInstanceUID, d.SeriesInstanceUID) for d in beside))
+    entries, attestation = journal_session(case, site, drawn)
+    acts, head = tuple(entry.act for entry in entries), entries[-1].hash
+    sources = sources_of(series, site)
+    recorded = amending(evidence_of(case, site, series, drawn, others, acts, head, attestation, stamp, sources), site)
     record = write_sr(recorded, source, stamp)
     if signer is not None and recorded.verified:
         sign(record, signer, attestation.at if attestation else stamp.at)
@@ -125,105 +123,4 @@ def explain(sr: Instance, site: Site) -> tuple[Evidence, Decision]:
     evidence = read_sr(dcmread(sr.path))
     record = record_of(sr, site)
     view = read(record.accession, site, record)
-    records = [*view.snapshot.records, record]
-    _, others = own_charges(view, record.session, records)
-    policy = site_policy(site.config, site.root)
-    decision, facts, _ = decide_record(record, view, site, policy, previous_of(others))
-    return evidence, overlaid(decision, facts, record.session, view.known, view.snapshot.acts)
-
-
-def _journal(case: Case, site: Site, drawn: tuple[Product, ...]) -> tuple[tuple[Entry, ...], Attestation | None]:
-    """Journals what was drawn, and what the supervisor did and states. The journal's times count: again is the same.
-
-    Returns the journal up to the last of these events: what comes later is not what this record tells of.
-    """
-    who, uid, now, journal = case.session, case.session_uid, site.clock(), site.journal
-    recipes = hashlib.sha256("".join(product.recipe_digest for product in drawn).encode()).hexdigest()
-    volume = drawn[0].volume_digest if drawn else ""
-    detail = about(volume, recipes, f"protocol {case.protocol.name}")
-    last = [journal.record(uid, who.operator, "protocol_run", now, detail)]
-    attestation = None
-    if who.supervisor is not None:
-        last += [journal.record(uid, who.supervisor, kind, now, about(volume, "")) for kind in who.acts]
-        if who.attestation is not None:
-            stated = who.attestation
-            statement: EventKind = "attested_and_signed" if stated.signed else "attested"
-            # Another statement is another act with a time of its own; the same again is the same act.
-            words = hashlib.sha256(repr(stated).encode()).hexdigest()[:16]
-            last.append(journal.record(uid, who.supervisor, statement, now, f"statement {words}"))
-            attestation = Attestation(
-                who.supervisor,
-                last[-1].at,
-                stated.text,
-                stated.concurrent_supervision,
-                stated.independent_workstation_required,
-            )
-    through = max(entry.number for entry in last)
-    return journal.entries(uid)[: through + 1], attestation
-
-
-def _evidence(
-    case: Case,
-    site: Site,
-    series: Series,
-    drawn: tuple[Product, ...],
-    others: tuple[ImageReference, ...],
-    entries: tuple[Entry, ...],
-    attestation: Attestation | None,
-    stamp: Stamp,
-) -> Evidence:
-    """The record of the session, without a UID: that follows from its content when it is written."""
-    first, who = series.first, case.session
-    images = (instance for instance in series.instances if instance.is_image)
-    signed = who.attestation is not None and who.attestation.signed and who.supervisor is not None
-    # Verifying is the physician's signature; nobody else's makes an SR verified.
-    by_physician = signed and who.supervisor is not None and who.supervisor.role == "physician"
-    return Evidence(
-        sop_instance_uid="",
-        verified_by=who.supervisor.name if by_physician and who.supervisor else "",
-        patient_id=first.patient_id,
-        accession=first.accession,
-        study_uid=first.study_uid,
-        study_date=first.study_date,
-        modality=series.modality,
-        device_uid=stamp.device_uid,
-        station_name=stamp.station_name,
-        independent=site.config.independent_workstation,
-        operator=who.operator,
-        supervisor=who.supervisor,
-        acts=tuple(entry.act for entry in entries),
-        attestation=attestation,
-        products=drawn,
-        sources=_with_digests(
-            site, (ImageReference(i.sop_class_uid, i.sop_instance_uid, i.series_uid) for i in images)
-        ),
-        measurements=case.measurements,
-        session_uid=case.session_uid,
-        journal_head=entries[-1].hash,
-        objects=others,
-    )
-
-
-def _amending(recorded: Evidence, site: Site) -> Evidence:
-    """The record with the one before it in its session. The same record again is the same, and amends what it did."""
-    recorded = replace(recorded, objects=objects_in_order(recorded))
-    last = None
-    for act in site.journal.acts(recorded.session_uid):
-        if act.kind != "recorded":
-            continue
-        with suppress(NotFound, NotReadable):
-            earlier = site.archive.instance(recorded_uid(act.detail))
-            said = read_sr(dcmread(earlier.path))
-            if replace(said, sop_instance_uid="", predecessor=None) == recorded:
-                return replace(recorded, predecessor=said.predecessor)
-            last = ImageReference(earlier.sop_class_uid, earlier.sop_instance_uid, earlier.series_uid)
-    return replace(recorded, predecessor=last)
-
-
-def _with_digests(site: Site, images: Iterable[ImageReference]) -> tuple[ImageReference, ...]:
-    """With the digests of the archive, so that a later change is found."""
-    images = tuple(images)
-    known: dict[str, str] = {}
-    for series_uid in dict.fromkeys(image.series_uid for image in images):
-        known |= site.archive.digests(series_uid)
-    return tuple(replace(image, digest=known[image.sop_instance_uid]) for image in images)
+    return evidence, decide_record(record, view, site, site_policy(site.config, site.root)).decision

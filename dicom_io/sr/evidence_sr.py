@@ -33,7 +33,7 @@ def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
     Same arguments, same bytes.
     """
     ds = sr_object(COMPREHENSIVE_3D_SR, evidence.sop_instance_uid, source, stamp)
-    ds.SeriesInstanceUID = stamp.uid("series", "SR")
+    ds.SeriesInstanceUID = record_series(stamp)
     ds.SeriesNumber = 9900
     ds.SeriesDescription = "3D post-processing record"
     _document(ds, evidence, stamp)
@@ -43,6 +43,11 @@ def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
     if not evidence.sop_instance_uid:
         seal(ds)
     return ds
+
+
+def record_series(stamp: Stamp) -> str:
+    """The series that all records of a session are in."""
+    return stamp.uid("series", "SR")
 
 
 def sr_object(sop_class_uid: str, sop_instance_uid: str, source: Dataset, stamp: Stamp) -> Dataset:

@@ -8,10 +8,11 @@ from typing import Any
 
 from dicom_io.evidence import Evidence, ImageReference
 from workstation.billing.human_decisions import held
-from workstation.charge import Decision, Facts, FactsError, Policy, Reason, decide, load_policy, read_facts
+from workstation.charge import Decision, Facts, FactsError, Policy, decide, load_policy, read_facts
 from workstation.charge.cms_imports import with_edits
 from workstation.charge.codes import CodeTable
 from workstation.charge.facts import PreviousCharge
+from workstation.charge.reasons import hold
 from workstation.config import Config
 from workstation.store.journal import SUPERVISION_ACTS
 from workstation.store.papers import OnFile
@@ -53,12 +54,12 @@ def decide_case(
     doubt : why the record's acts cannot be believed, empty when they can; it holds.
     """
     why = f"{doubt} What the physician did rests on it; have the journal and the SR restored from their backups."
-    tampered = (Reason("JOURNAL_TAMPERED", why, "journal", "technologist", "hold"),) if doubt else ()
+    tampered = (hold("JOURNAL_TAMPERED", why, "journal"),) if doubt else ()
     try:
         facts = facts_of(evidence, papers, previous, archived, config, patient_id, required)
     except FactsError as error:
         reasons = tuple(
-            Reason("FACT_MISSING", f"The record is incomplete: {line}.", line.split(":")[0], "technologist", "hold")
+            hold("FACT_MISSING", f"The record is incomplete: {line}.", line.split(":")[0])
             for line in str(error).splitlines()
         )
         return Decision("hold", "none", (), (), (*reasons, *tampered), config.policy, None), None

@@ -12,26 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from workstation.charge import Decision, Facts, Line, Reason, facts_to_json
+from workstation.charge.reasons import RELEASABLE, deny, hold
 from workstation.store.casebook import Act
 from workstation.store.messages import Known
-
-# What a coder may decide. The others want a paper, a physician, a credit, or a charge by hand.
-RELEASABLE = frozenset(
-    {
-        "ANGIO_3D_REVIEW",
-        "TWO_D_ONLY",
-        "BASE_NOT_SAME_SESSION",
-        "BASE_MODALITY_MISMATCH",
-        "BASE_UNCLASSIFIED",
-        "PTP_REVIEW",
-        "INCLUSION_UNVERIFIED",
-        "NONCONTIGUOUS_REVIEW",
-        "DX_NOT_IN_POLICY",
-        "CHARGE_TURNED_DOWN",
-        "CREDITED_ELSEWHERE",
-    }
-)
-
 
 _DECISIVE = ("release", "deny", "reopen", "credit")
 
@@ -48,7 +31,7 @@ def overlaid(
     last = decisive.pop(session, None)
     if last is not None and last.kind in ("deny", "credit"):
         code = "DENIED_BY_CODER" if last.kind == "deny" else "CREDITED_BY_CODER"
-        reason = Reason(code, f"{last.person}: {last.why}", "acts", "coder", "deny")
+        reason = deny(code, f"{last.person}: {last.why}", "acts")
         return replace(decision, disposition="deny", lines=(), proposed=(), reasons=(reason,))
     if decision.disposition != "deny":
         decision = _turned_down(decision, [each.charge.key for each in known if each.state == "denied"], decisive)
@@ -59,7 +42,7 @@ def overlaid(
     left = tuple(
         reason
         for reason in decision.reasons
-        if reason.code not in RELEASABLE or (reason.code, basis_of(reason, plain)) not in answered
+        if reason.code not in RELEASABLE or (reason.code, basis_of(reason.fact, plain)) not in answered
     )
     if left:
         return replace(decision, reasons=left)
@@ -70,25 +53,21 @@ def _turned_down(decision: Decision, turned_down: Sequence[str], elsewhere: Mapp
     found: list[Reason] = []
     if turned_down:
         found.append(
-            Reason(
+            hold(
                 "CHARGE_TURNED_DOWN",
                 "A charge of this accession was withdrawn by an operator or denied by the payer; a coder has to decide "
                 "whether it is charged again.",
                 f"charge {', '.join(turned_down)}",
-                "coder",
-                "hold",
             )
         )
     credited = [key for act in elsewhere.values() if act.kind == "credit" for key in act.detail["keys"]]
     if credited:
         found.append(
-            Reason(
+            hold(
                 "CREDITED_ELSEWHERE",
                 "A coder has credited the charge of another session of this accession; a coder has to decide whether "
                 "this one is charged in its place.",
                 f"charge {', '.join(credited)}",
-                "coder",
-                "hold",
             )
         )
     return held(decision, *found)
@@ -102,10 +81,10 @@ def held(decision: Decision, *reasons: Reason) -> Decision:
     return replace(decision, disposition="hold", lines=(), proposed=proposed, reasons=(*decision.reasons, *reasons))
 
 
-def basis_of(reason: Reason, facts: dict[str, Any]) -> str:
-    """Return the values that a reason rests on, as text; where its fact is no path into the facts, that itself."""
+def basis_of(fact: str, facts: dict[str, Any]) -> str:
+    """Return the values that a reason rests on, as text; where its `fact` is no path into the facts, that itself."""
     values = []
-    for path in reason.fact.split(", "):
+    for path in fact.split(", "):
         try:
             found: Any = facts
             for step in re.findall(r"[a-z0-9_]+", path):

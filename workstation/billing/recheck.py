@@ -8,6 +8,7 @@ from workstation.billing.gather_facts import site_policy
 from workstation.billing.reconcile import DECIDED
 from workstation.billing.settle import settle_accession
 from workstation.charge import Decision, Policy, decide, decision_to_json, read_facts
+from workstation.charge.reasons import OURS
 from workstation.orders.sr_reports import REPORT_CLASSES
 from workstation.site import Site
 from workstation.store.casebook import Ruling
@@ -47,8 +48,7 @@ def recheck(site: Site, everything: bool = False) -> dict[str, int]:
     else:
         again = {ruling.accession for ruling, _ in changed_decisions(open_ones, policy)}
         # These rest on what no message tells of: our archive, our journal and our settings.
-        ours = {"NOT_ARCHIVED", "FACT_MISSING", "MESSAGE_NOT_BUILT", "JOURNAL_TAMPERED"}
-        again |= {each.accession for each in open_ones if ours & set(each.content["reasons"])}
+        again |= {each.accession for each in open_ones if OURS & set(each.content["reasons"])}
         # A report SR that came while nobody was there to see it.
         reported = {sr.accession for kind in REPORT_CLASSES for sr in site.archive.instances_of(kind)}
         again |= {e.accession for e in open_ones if "REPORT_NOT_FINAL" in e.content["reasons"]} & reported

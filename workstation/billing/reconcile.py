@@ -22,11 +22,11 @@ from workstation.charge import (
     Decision,
     Facts,
     Line,
-    Reason,
     decision_to_json,
     facts_to_json,
 )
 from workstation.charge.facts import PreviousCharge, day_of
+from workstation.charge.reasons import hold
 from workstation.config import Config
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.on_file import File
@@ -37,8 +37,6 @@ from workstation.store.messages import Known, Message
 LIVE = ("queued", "sent", "acknowledged")
 # What makes two decisions the same one. By which edition it was decided is recorded with it, and changes nothing.
 DECIDED = ("disposition", "reasons", "lines", "proposed")
-# These say that our own record or rules are wanting, not that the charge was wrong: no reason to take it back unasked.
-_OURS = {"FACT_MISSING", "NOT_ARCHIVED", "PACK_NOT_EFFECTIVE", "MESSAGE_NOT_BUILT", "JOURNAL_TAMPERED"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +145,7 @@ def _creditable(
         config.corrections == "automatic"
         and last is not None
         and facts is not None
-        and not {reason.code for reason in decision.reasons} & _OURS
+        and not any(reason.kind.ours for reason in decision.reasons)
         # A new edition or setting is no change of a fact: whether it reaches back to what is out is for a coder.
         and _told(last.facts, last.content["account"]) != _told(json.dumps(_plain(facts)), file.papers.account_number)
     ):
@@ -182,7 +180,7 @@ def _credits(credit: Sequence[Known], record: Record, config: Config, now: datet
 
 
 def _not_built(decision: Decision, why: str) -> Decision:
-    return held(decision, Reason("MESSAGE_NOT_BUILT", why, "message", "technologist", "hold"))
+    return held(decision, hold("MESSAGE_NOT_BUILT", why, "message"))
 
 
 def ruling_of(

@@ -4,7 +4,7 @@ What follows from a decision stands in `reconcile.py`. Deciding again is always 
 repaired by deciding again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,7 +20,7 @@ from workstation.billing.human_decisions import overlaid
 from workstation.billing.mpps import source_of, step_messages
 from workstation.billing.reconcile import ruling_of, step_of
 from workstation.charge import Decision, Facts, decide
-from workstation.charge.facts import PreviousCharge, day_of
+from workstation.charge.facts import PreviousCharge, Report, day_of
 from workstation.charge.policy import Policy
 from workstation.config import Config
 from workstation.hl7.syntax import Hl7Error
@@ -30,7 +30,7 @@ from workstation.orders.statements import Ordered, Refused, Reported, Stated, st
 from workstation.peers.commitment import taken_over
 from workstation.site import Site
 from workstation.store.casebook import CaseState, Overtaken, Received, Record, Ruling, Snapshot
-from workstation.store.journal import doubt
+from workstation.store.journal import doubt, doubt_of_chain
 from workstation.store.messages import Known, Message
 
 # Two processes may decide an accession at once; each time one of them gets on.
@@ -222,10 +222,34 @@ def _weight(record: Record) -> tuple[bool, datetime, str]:
     return record.evidence.verified, record.at, record.sr_uid
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a case comes to. facts : None where the record lacks what they want. file : what is on file for it.
+
+    rules : what the rules say. decision : the same with what people decided laid over it. own : the charges of its
+    session.
+    """
+
+    rules: Decision
+    decision: Decision
+    facts: Facts | None
+    file: File
+    own: tuple[Known, ...]
+
+
 def decide_record(
-    record: Record, view: View, site: Site, policy: Policy, previous: Sequence[PreviousCharge]
-) -> tuple[Decision, Facts | None, File]:
-    """The rules' decision for a case. previous : the charges of the accession that are not its own."""
+    record: Record,
+    view: View,
+    site: Site,
+    policy: Policy,
+    *,
+    fresh: Sequence[PreviousCharge] = (),
+    gone: Container[str] = (),
+) -> Decided:
+    """Decide a case of an accession by what is on file and what people did.
+
+    fresh : what other sessions of the accession are being charged now. gone : keys of charges that are being credited.
+    """
     file = file_of(view, record, site, policy)
 
     def archived(image: ImageReference) -> bool:
@@ -233,13 +257,59 @@ def decide_record(
             site.archive.instance(image.sop_instance_uid)
         except NotFound:
             return False
-        return all(taken_over(site, destination, image.sop_instance_uid) for destination in site.config.destinations)
+        return _taken_over(site, image.sop_instance_uid)
 
     doubted = doubt(record.evidence, site.journal, site.config.device)
-    decision, facts = decide_case(
-        record.evidence, file.papers, previous, archived, site.config, policy, file.patient_id, file.required, doubted
+    return _decided(record, view, site, policy, file, archived, doubted, fresh, gone)
+
+
+def preview(record: Record, report: Report, site: Site) -> Decision:
+    """Decide a record that is not kept yet as it would be decided if it were kept and the report filed now: by what is
+    on file, earlier charges, what people did, and the journal. Nothing is written.
+
+    Its pictures count as archived only where no destination has to say so first.
+    """
+    policy = site_policy(site.config, site.root)
+    view = read(record.accession, site, record)
+    file = file_of(view, record, site, policy)
+    file = replace(file, papers=replace(file.papers, report=replace(report, patient_id=file.patient_id or None)))
+    doubted = doubt_of_chain(site.journal, record.evidence.session_uid)
+    decided = _decided(
+        record, view, site, policy, file, lambda image: _taken_over(site, image.sop_instance_uid), doubted
     )
-    return decision, facts, file
+    return decided.decision
+
+
+def _decided(
+    record: Record,
+    view: View,
+    site: Site,
+    policy: Policy,
+    file: File,
+    archived: Callable[[ImageReference], bool],
+    doubted: str,
+    fresh: Sequence[PreviousCharge] = (),
+    gone: Container[str] = (),
+) -> Decided:
+    own, others = own_charges(view, record.session, view.snapshot.records)
+    previous = [replace(each, state="credited") if each.key in gone else each for each in previous_of(others)]
+    rules, facts = decide_case(
+        record.evidence,
+        file.papers,
+        [*previous, *fresh],
+        archived,
+        site.config,
+        policy,
+        file.patient_id,
+        file.required,
+        doubted,
+    )
+    decision = overlaid(rules, facts, record.session, view.known, view.snapshot.acts)
+    return Decided(rules, decision, facts, file, own)
+
+
+def _taken_over(site: Site, uid: str) -> bool:
+    return all(taken_over(site, destination, uid) for destination in site.config.destinations)
 
 
 def own_charges(view: View, session: str, records: Sequence[Record]) -> tuple[tuple[Known, ...], tuple[Known, ...]]:
@@ -268,20 +338,16 @@ def _plan(view: View, site: Site, policy: Policy, cause: str) -> tuple[list[Sett
     fresh: list[PreviousCharge] = []
     gone: set[str] = set()
     for session, record in counted(records).items():
-        own, others = own_charges(view, session, records)
-        previous = [
-            replace(charge, state="credited") if charge.key in gone else charge for charge in previous_of(others)
-        ]
-        decision, facts, file = decide_record(record, view, site, policy, [*previous, *fresh])
-        final = overlaid(decision, facts, session, view.known, view.snapshot.acts)
+        decided = decide_record(record, view, site, policy, fresh=fresh, gone=gone)
+        facts, file = decided.facts, decided.file
         acts = [act for act in view.snapshot.acts if act.session == session]
         header = cache(partial(read_dataset, str(site.root / record.path)))
         step = step_of(
             record,
-            final,
+            decided.decision,
             facts,
             file,
-            own,
+            decided.own,
             view.known,
             acts,
             view.snapshot.rulings.get(session),
@@ -301,7 +367,7 @@ def _plan(view: View, site: Site, policy: Policy, cause: str) -> tuple[list[Sett
             lambda header: _source(header, site),
         )
         settled.append(Settled(record, step.decision, step.state, file, (*told, *step.messages), ()))
-        rules = decide(replace(facts, previous_charges=()), policy) if facts is not None else decision
+        rules = decide(replace(facts, previous_charges=()), policy) if facts is not None else decided.rules
         ruling = ruling_of(view.snapshot, record, step, rules, facts, file, cause, site.clock())
         if ruling is not None:
             rulings.append(ruling)

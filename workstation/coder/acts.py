@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from workstation.billing.human_decisions import RELEASABLE, basis_of
+from workstation.billing.human_decisions import basis_of
 from workstation.billing.reconcile import LIVE
 from workstation.billing.settle import Settled, read, settle_accession
-from workstation.charge import Reason
 from workstation.charge.cms_imports import units_allowed
+from workstation.charge.reasons import RELEASABLE
 from workstation.coder.work_list import WorkError, find, member
 from workstation.config import Member
 from workstation.site import Site
@@ -68,10 +68,7 @@ def release(site: Site, word: str, by: str, why: str) -> list[Settled]:
         raise WorkError(f"{word}: it cannot be told what would be charged; nothing was released.")
     _check_units(site, content["proposed"], ruling)
     facts = json.loads(ruling.facts)
-    answered = [
-        [each["code"], basis_of(Reason(each["code"], "", each["fact"], "coder", "hold"), facts)]
-        for each in content["explanations"]
-    ]
+    answered = [[each["code"], basis_of(each["fact"], facts)] for each in content["explanations"]]
     earlier = _last_release(site, ruling)
     return _do(site, ruling, who, "release", why, {"answered": [*earlier, *answered]})
 

@@ -194,15 +194,20 @@ def doubt(evidence: Evidence, journal: Journal, device_uid: str) -> str:
         return "The acts in the SR are not those that its journal was closed with: the SR was changed."
     if evidence.device_uid != device_uid:
         return ""
+    broken = doubt_of_chain(journal, session)
+    if not broken and journal.acts(session)[: len(acts)] != acts:
+        return f"The journal of session {session} lacks events that the SR has: they were taken out."
+    return broken
+
+
+def doubt_of_chain(journal: Journal, session: str) -> str:
+    """Why the journal of a session itself cannot be believed, as a sentence; empty when it can."""
     try:
-        entries = journal.entries(session)
+        broken = first_break(session, journal.entries(session))
     except ValueError as error:
         return f"The journal of session {session} cannot be read: it was changed ({error})."
-    broken = first_break(session, entries)
     if broken is not None:
         return f"Event {broken + 1} of the journal of session {session} is not what was recorded there: it was changed."
-    if tuple(entry.act for entry in entries[: len(acts)]) != acts:
-        return f"The journal of session {session} lacks events that the SR has: they were taken out."
     return ""
 
 

@@ -21,7 +21,7 @@ from tests.workstation.charge.strategies import (
 )
 from workstation.charge import Decision, Facts, Line, Policy, decide, decision_to_json, load_policy, read_facts
 from workstation.charge.facts import BaseProcedure, PreviousCharge, facts_to_json
-from workstation.charge.reasons import RESOLVERS, Resolver
+from workstation.charge.reasons import REASONS, Resolver
 
 GUIDE, CPT = load_policy("guide"), load_policy("cpt")
 policies = st.sampled_from([GUIDE, GUIDE.with_reformats("release"), GUIDE.with_reformats("deny"), CPT])
@@ -54,7 +54,8 @@ def test_a_decision_is_whole(facts: Facts, policy: Policy) -> None:
     assert len(codes) == len(set(codes))
     for reason in decision.reasons:
         assert reason.severity == decision.disposition
-        assert reason.resolver == RESOLVERS[reason.code, reason.severity]
+        assert reason.kind in REASONS and reason.kind.rule
+        assert reason.resolver == reason.kind.resolver
         assert reason.resolver in get_args(Resolver)
         assert reason.sentence.endswith(".")
         assert reason.fact

@@ -7,21 +7,21 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
-from dicom_io.evidence import Attestation, Evidence, ImageReference, Person, Product
+from dicom_io.evidence import ImageReference, Person
 from dicom_io.files.instance import Instance
-from dicom_io.objects.derived import technique
+from dicom_io.sr.evidence_sr import record_series
 from dicom_io.sr.report_sr import WrittenReport
 from render import Recipe
 from render.engine import cpu
 from render.engine.choice import Choice, choose
 from render.protocols import Protocol, load_protocol, protocol_names
-from render.recipe import canonical_json, digest
+from render.recipe import digest
 from render.resolve import settled
 from workstation.audit.trail import Action, by_study, trail_of
-from workstation.billing.gather_facts import decide_case, site_policy
-from workstation.billing.settle import file_of, own_charges, previous_of, read
+from workstation.billing.settle import preview as preview_record
 from workstation.case import Case, CaseError, region_of
 from workstation.charge import Decision
 from workstation.charge.facts import Report
@@ -31,6 +31,7 @@ from workstation.desktop.model.session import Draft, Session, session_file
 from workstation.desktop.model.studies import TELLING, Opened, Studies
 from workstation.people import People
 from workstation.pipeline import Progress, run
+from workstation.session_record import evidence_as_if
 from workstation.signed_report import file_report
 from workstation.site import Site
 from workstation.storage import take_in
@@ -42,19 +43,9 @@ from workstation.transports.deliver import deliver_all
 
 _PROTOCOL = "desktop"
 NOBODY = "nobody signed in"
-# Which field of the desktop supplies what a reason asks for.
-_FIELDS: dict[str, str] = {
-    "NO_RENDERING": "captures",
-    "IW_REQUIREMENT_UNSTATED": "required",
-    "SUPERVISION_NOT_DOCUMENTED": "concurrent",
-    "NO_CONCURRENT_SUPERVISION": "concurrent",
-    "NO_3D_INTERPRETATION": "findings",
-    "WORKSTATION_STATEMENT_MISSING": "workstation",
-    "NECESSITY_MISSING": "necessity",
-    "UTILITY_MISSING": "utility",
-}
-# What signing itself brings about.
-_BY_SIGNING = {"SR_NOT_VERIFIED", "REPORT_NOT_FINAL", "NOT_ARCHIVED"}
+_NOBODY = Person("nobody", "Nobody", "automatic")
+# What signing itself brings about, so that nobody has to supply it.
+_BY_SIGNING = ("signature", "delivery")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +152,13 @@ class Desk:
         if not opened.session.screen.captures:
             return Verdict("Nothing to charge yet.", (("No picture is captured.", "technologist", "captures"),))
         try:
-            decision = self._decision(opened, person)
+            decision = self.preview(opened, person)
         except CaseError as error:
             return Verdict("The region is not known.", ((str(error), "technologist", ""),))
         missing = tuple(
-            (reason.sentence, reason.resolver, _FIELDS.get(reason.code, ""))
+            (reason.sentence, reason.resolver, str(reason.kind.field))
             for reason in decision.reasons
-            if reason.code not in _BY_SIGNING
+            if reason.kind.field not in _BY_SIGNING
         )
         lines_of = decision.lines or decision.proposed
         codes = ", ".join(_coded(x.code, x.modifiers, x.base or "no base yet") for x in lines_of)
@@ -175,6 +166,9 @@ class Desk:
             return Verdict("Cannot be charged.", missing)
         if missing:
             return Verdict(f"Would be held: {len(missing)} missing.", missing, f"Then: {codes}" if codes else "")
+        if any(reason.kind.field == "delivery" for reason in decision.reasons):
+            waits = ", ".join(d.name for d in self.site.config.destinations if d.archiving != "kept")
+            return Verdict(f"Will be charged when signed: {codes}", (), f"Once the pictures are archived: {waits}")
         return Verdict(f"Will be charged when signed: {codes}", ())
 
     def _sent(self, accession: str) -> str:
@@ -208,52 +202,36 @@ class Desk:
             return None
         return self.site.casebook.newest_of(session)
 
-    def _decision(self, opened: Opened, person: Person | None) -> Decision:
-        evidence = self._evidence(opened, person)
-        record = Record(evidence.sop_instance_uid, "desktop", "", self.site.clock(), evidence)
-        policy = site_policy(self.site.config, self.site.root)
-        view = read(evidence.accession, self.site, record)
-        file = file_of(view, record, self.site, policy)
-        _, others = own_charges(view, record.session, [*view.snapshot.records, record])
-        papers = replace(file.papers, report=_as_report(opened.session.draft, file.patient_id))
-        decision, _ = decide_case(
-            evidence, papers, previous_of(others), lambda image: True, self.site.config, policy, file.patient_id,
-            file.required,
-        )  # fmt: skip
-        return decision
-
-    def _evidence(self, opened: Opened, person: Person | None) -> Evidence:
-        """The record as it would be: nothing of it is stored."""
-        series, session, now = opened.series, opened.session, self.site.clock()
-        region = region_of(self._region, "", series.first.body_part)
+    def preview(self, opened: Opened, person: Person | None) -> Decision:
+        """As it would be if the person signed now: nothing is drawn or stored."""
         physician = person if person is not None and person.role == "physician" else None
-        operator = session.operator or person or Person("nobody", "Nobody", "automatic")
-        draft = session.draft
-        images = (ImageReference("1.2", "1.2.3", "1.2.4"),)
-        return Evidence(
-            sop_instance_uid="1.2.3.4",
-            verified_by=physician.name if physician else "",
-            patient_id=series.first.patient_id,
-            accession=series.first.accession,
-            study_uid=series.first.study_uid,
-            study_date=series.first.study_date,
-            modality=series.modality,
-            device_uid=self.site.config.device,
-            station_name=self.site.config.station_name,
-            independent=self.site.config.independent_workstation,
-            operator=operator,
-            supervisor=physician,
-            acts=self.site.journal.acts(session_uid(opened, self._region)),
-            attestation=Attestation(physician, now, "", draft.concurrent, draft.required) if physician else None,
-            products=tuple(
-                Product(
-                    technique(recipe), region, "diagnosis", "", recipe.name, canonical_json(recipe), digest(recipe),
-                    "", "", "cpu", "", "", True, images,
-                )
-                for recipe in (capture.recipe for capture in session.screen.captures)
-            ),
-            sources=(),
-        )  # fmt: skip
+        case, session = self._case(opened, person or _NOBODY, physician), opened.session
+        region = region_of(self._region, "", opened.series.first.body_part)
+        # Opening has journalled nothing where nobody signed in; a session begins with its first event.
+        evidence = evidence_as_if(case, self.site, opened.series, region, ("approval",))
+        series_uid = record_series(self.site.stamp(case.session_uid, self._begun(case)))
+        record = Record(evidence.sop_instance_uid, series_uid, "", self.site.clock(), evidence)
+        return preview_record(record, _as_report(session.draft), self.site)
+
+    def _begun(self, case: Case) -> datetime:
+        """When the session began, as its stamp has it."""
+        entries = self.site.journal.entries(case.session_uid)
+        return entries[0].at if entries else self.site.clock()
+
+    def _case(self, opened: Opened, person: Person, physician: Person | None) -> Case:
+        """What is on the desktop as a case to run, still without its measurements."""
+        session, draft = opened.session, opened.session.draft
+        recipes = tuple(capture.recipe for capture in session.screen.captures)
+        statement = Statement(
+            text="I supervised this 3D post-processing and chose the pictures."
+            if draft.concurrent
+            else "I chose the pictures.",
+            signed=True,
+            concurrent_supervision=draft.concurrent,
+            independent_workstation_required=draft.required,
+        )
+        worked = Worked(session.operator or person, physician, (), statement if physician is not None else None)
+        return Case(opened.series.uid, _as_protocol(opened, self._region, recipes), session.which, self._region, worked)
 
     # ------------------------------------------------------------------------------------------------ delivery
 
@@ -263,35 +241,25 @@ class Desk:
 
         Raises CaseError when this person cannot sign, and what the pipeline raises.
         """
-        session, draft = opened.session, opened.session.draft
+        session = opened.session
         if why := why_not_signable(person, session):
             raise CaseError(why)
-        recipes = tuple(capture.recipe for capture in session.screen.captures)
-        protocol = _as_protocol(opened, self._region, recipes)
-        statement = Statement(
-            text="I supervised this 3D post-processing and chose the pictures."
-            if draft.concurrent
-            else "I chose the pictures.",
-            signed=True,
-            concurrent_supervision=draft.concurrent,
-            independent_workstation_required=draft.required,
-        )
         self.note(opened, person, "approval")
         self._recorder.submit(lambda: None).result()  # what was done before is in the journal before the record is
-        worked = Worked(session.operator or person, person, (), statement)
         taken = recorded(session.screen.measures, session.volume)
-        case = Case(opened.series.uid, protocol, session.which, self._region, worked, measurements=taken)
+        case = replace(self._case(opened, person, person), measurements=taken)
         outcome = run(case, self.site, tell)
         keys = {capture.recipe.name for capture in session.screen.captures if capture.key}
         images = tuple(i for p in outcome.evidence.products if p.name in keys for i in p.images)
         self._file_report(opened, person, case, images)
         self._accessed(opened, person, (*outcome.images, outcome.sr), "C")
+        pictures = len(session.screen.captures)
         session.forget()
         known = self.site.casebook.sessions_by_sr()[outcome.sr.sop_instance_uid]
         self._delivered[opened.key] = known
         ruling = self.site.casebook.newest_of(known)
         state = TELLING.get(ruling.state, ruling.state) if ruling is not None else "recorded"
-        return f"Signed and delivered: {len(outcome.images)} images, {len(recipes)} pictures; {state}."
+        return f"Signed and delivered: {len(outcome.images)} images, {pictures} pictures; {state}."
 
     def _file_report(self, opened: Opened, person: Person, case: Case, key_images: tuple[ImageReference, ...]) -> None:
         draft = opened.session.draft
@@ -334,11 +302,11 @@ def _warm() -> None:
     cpu.frames.warm()
 
 
-def _as_report(draft: Draft, patient_id: str) -> Report:
-    """The facts a report states once it is signed as it stands."""
+def _as_report(draft: Draft) -> Report:
+    """The facts a report states once it is signed as it stands; its patient is the record's."""
     return Report(
         "final",
-        patient_id or None,
+        None,
         bool(draft.findings.strip()),
         bool(draft.workstation.strip()),
         bool(draft.necessity.strip()),
