@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from dicom_io.dates import da, dt, tm
 from dicom_io.uids import derived
 
 MODEL_NAME = "Independent 3D Workstation"  # Manufacturer's Model Name in all that we make
@@ -33,13 +34,13 @@ class Stamp:
 
     @property
     def date(self) -> str:
-        return self.at.strftime("%Y%m%d")
+        return da(self.at)
 
     @property
     def time(self) -> str:
-        return self.at.strftime("%H%M%S")
+        return tm(self.at)
 
     @property
     def date_time(self) -> str:
         """DT with offset. Source: PS3.5 6.2 (VR DT)."""
-        return self.at.strftime("%Y%m%d%H%M%S%z")
+        return dt(self.at)

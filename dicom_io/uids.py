@@ -4,6 +4,8 @@ import hashlib
 import re
 import uuid
 
+from dicom_io.errors import DicomIOError
+
 # PS3.5 9.1: components of digits without leading zeros, 64 characters at most.
 # Scanners do send leading zeros; they are harmless, so they are let through.
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
@@ -13,7 +15,7 @@ IMPLEMENTATION_CLASS_UID = "2.25.188434023837541126416283470613227358915"
 IMPLEMENTATION_VERSION = "WORKSTATION3D_01"
 
 
-class UidError(ValueError):
+class UidError(DicomIOError, ValueError):
     """A UID that cannot be one. The message quotes it."""
 
 

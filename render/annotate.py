@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 from render import fonts
 from render.curved import pixel_mm as curved_pixel_mm
 from render.engine.framing import views
+from render.errors import RenderError
 from render.geometry import Vector, View, letters
 from render.picture import Picture, to_rgb
 from render.recipe import CurvedReformat, Projection, Reformat, Solid, VolumeRendering
@@ -32,7 +33,7 @@ _LEAST_PX = 8
 _SCALES_MM = (200, 100, 50, 20, 10, 5, 2, 1)
 
 
-class AnnotationError(ValueError):
+class AnnotationError(RenderError):
     """A picture that cannot carry what should be written on it; the message says why and what to do."""
 
 

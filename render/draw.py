@@ -1,14 +1,16 @@
 """The one door to pictures: a volume and a recipe go in, a Picture comes out. Pure and repeatable."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from render.engine import cpu, framing, vtk
 from render.engine.tiles import Cancelled
+from render.errors import RenderError
 from render.geometry import Plane
 from render.mask import Mask
 from render.mask_steps import StepError
 from render.picture import Picture, Pixels, Provenance
+from render.progress import PartDone
 from render.recipe import Recipe, Solid, VolumeRendering
 from render.resolve import settled
 from render.segment import made
@@ -19,7 +21,7 @@ __all__ = ["ENGINES", "Cancelled", "DrawError", "draw"]
 ENGINES = ("cpu", "vtk")
 
 
-class DrawError(ValueError):
+class DrawError(RenderError):
     """A recipe that cannot be drawn from this volume; the message says why and what to do."""
 
 
@@ -30,7 +32,7 @@ def draw(
     mask: Mask | None = None,
     engine: str = "cpu",
     threads: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: PartDone | None = None,
     cancel: threading.Event | None = None,
 ) -> Picture:
     """Draws one recipe. What it leaves to the volume (`settled`) is put in first, and recorded.
@@ -84,7 +86,7 @@ def _by_vtk(
     volume: Volume,
     recipe: Recipe,
     planes: Sequence[Plane],
-    progress: Callable[[float], None] | None,
+    progress: PartDone | None,
     cancel: threading.Event | None,
 ) -> Pixels:
     """Raises DrawError for what the vtk engine does not draw, and where there is no graphics processor for it."""

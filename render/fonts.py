@@ -12,6 +12,8 @@ from pathlib import Path
 
 from PIL import ImageDraw, ImageFont, features
 
+from render.errors import RenderError
+
 Font = ImageFont.FreeTypeFont
 Runs = list[tuple[str, Font]]
 
@@ -28,7 +30,7 @@ _NOBODY = "\U0010ffff"
 _PROBE_PX = 24
 
 
-class FontError(ValueError):
+class FontError(RenderError):
     """Text that cannot be written with the fonts of this machine. The message never holds the text itself."""
 
 

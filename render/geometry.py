@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from render.errors import RenderError
+
 Vector = tuple[float, float, float]
 Affine = NDArray[np.float64]
 
 
-class GeometryError(ValueError):
+class GeometryError(RenderError):
     """A geometry that no scanner or reader means; the message says what was found."""
 
 

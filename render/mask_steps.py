@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict
 
+from render.errors import RenderError
 from render.geometry import Vector, View
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _MOST_CORNERS = 2000
 
 
-class StepError(ValueError):
+class StepError(RenderError):
     """A step that cannot be carried out; the message says why."""
 
 

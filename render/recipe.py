@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from render.errors import RenderError
 from render.geometry import Box, GeometryError, Vector, View
 from render.mask_steps import MaskStep
 
@@ -21,7 +22,7 @@ Interpolation = Literal["linear", "nearest", "cubic"]
 MaskAction = Literal["exclude", "include", "tint"]
 
 
-class RecipeError(ValueError):
+class RecipeError(RenderError):
     """A recipe, preset or protocol that cannot be understood; the message names the key and what is wrong."""
 
 

@@ -6,10 +6,11 @@ from dicom_io.evidence import Measurement
 from dicom_io.uids import derived
 from render.protocols import Protocol
 from workstation.charge.facts import Region
+from workstation.errors import WorkstationError
 from workstation.store.papers import UNATTENDED, Papers, Session
 
 
-class CaseError(ValueError):
+class CaseError(WorkstationError):
     """A case that cannot be started; the message says what to give."""
 
 

@@ -18,10 +18,11 @@ from render.engine.choice import EngineName
 from workstation.charge.facts import Entity, Modality, Site, Text
 from workstation.charge.policy import OrderGround, PolicyName
 from workstation.destinations import AeTitle, AnyDestination, FolderDestination
+from workstation.errors import WorkstationError
 from workstation.strict import STRICT, StrictError, read_strictly
 
 
-class ConfigError(ValueError):
+class ConfigError(WorkstationError):
     """A setting that cannot be; the message names file and key."""
 
 

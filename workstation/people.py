@@ -13,19 +13,15 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from filelock import FileLock
 
 from dicom_io.evidence import Person, checked_role
+from workstation.errors import WorkstationError
 
 _HASHER = PasswordHasher()
 LEAST_LENGTH = 8
 LEAST_DIGITS = 6
 
 
-class PeopleError(ValueError):
+class PeopleError(WorkstationError):
     """Somebody who is not known, a wrong password, or a file that cannot be read; the message says what to do."""
-
-
-def readable(name: str) -> str:
-    """A name as DICOM writes it (Family^Given^…), for people to read: Family, Given …"""
-    return name.replace("^", ", ", 1).replace("^", " ").strip(", ")
 
 
 @dataclass(frozen=True, slots=True)

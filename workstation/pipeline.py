@@ -3,7 +3,6 @@
 Running the same case again keeps and queues nothing twice, so a crash at any line is repaired by running it again.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from pydicom import dcmread
@@ -19,6 +18,7 @@ from dicom_io.volumes import build_volume
 from render.draw import draw
 from render.engine.choice import choose
 from render.picture import Picture
+from render.progress import Progress
 from workstation.billing.address import address
 from workstation.billing.filing import record_of
 from workstation.billing.gather_facts import site_policy
@@ -29,9 +29,6 @@ from workstation.session_record import amending, evidence_of, journal_session, s
 from workstation.site import Site, signer_of
 from workstation.store.journal import recorded_as
 from workstation.store.messages import Message
-
-# (what is being done, part done 0…1)
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from datetime import datetime
 
 from pydicom import dcmread
 
+from dicom_io.dates import time_of
 from dicom_io.errors import NotFound
 from dicom_io.evidence import ImageReference
 from dicom_io.files.series import Instance, Series, read_dataset
 from dicom_io.sr.key_objects import write_key_objects
-from dicom_io.sr.report_sr import DATE_TIME, WrittenReport, report_series, write_report
+from dicom_io.sr.report_sr import WrittenReport, report_series, write_report
 from dicom_io.sr.signatures import sign
 from dicom_io.stamp import Stamp
 from workstation.billing.address import address_documents
@@ -52,7 +53,7 @@ def _before(at: datetime, stamp: Stamp, site: Site) -> ImageReference | None:
     earlier: list[tuple[datetime, ImageReference]] = []
     with suppress(NotFound):
         for each in site.archive.series(report_series(stamp)).instances:
-            signed = datetime.strptime(dcmread(each.path).VerifyingObserverSequence[0].VerificationDateTime, DATE_TIME)
+            signed = time_of(dcmread(each.path).VerifyingObserverSequence[0].VerificationDateTime)
             reference = ImageReference(each.sop_class_uid, each.sop_instance_uid, each.series_uid)
             earlier += [(signed, reference)] if signed < at else []
     return max(earlier, key=lambda pair: (pair[0], pair[1].sop_instance_uid), default=(at, None))[1]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from dicom_io.archive import upkeep
 from dicom_io.archive.archive import Shelved
-from dicom_io.archive.upkeep import Progress, prunable
+from dicom_io.archive.upkeep import prunable
 from dicom_io.files.series import Scan
+from render.progress import CountDone
 from workstation.audit.trail import Moved, Outcome, by_study, trail_of, whatever_comes
 from workstation.site import Site
 
@@ -47,7 +48,7 @@ def may_go(site: Site, keep_days: float) -> list[Shelved]:
     return prunable(site.archive, before, (held | studies) - {""}, uids)
 
 
-def prune(site: Site, what: list[Shelved], person_id: str, progress: Progress) -> None:
+def prune(site: Site, what: list[Shelved], person_id: str, progress: CountDone) -> None:
     """Removes instances study by study, and leaves in the audit trail who had each go; oldest first.
 
     What cannot be removed stops it, and is noted as that.

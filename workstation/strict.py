@@ -8,6 +8,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from workstation.errors import WorkstationError
+
 # Set as `__pydantic_config__` of every dataclass that is read: no unknown key, and no 1 for true.
 STRICT = ConfigDict(extra="forbid", strict=True)
 
@@ -24,7 +26,7 @@ def _iso_date(found: Any) -> Any:
 IsoDate = Annotated[date, Field(strict=False), BeforeValidator(_iso_date)]
 
 
-class StrictError(ValueError):
+class StrictError(WorkstationError):
     """The value does not fit. The message has one line for every problem, each beginning with the full key path."""
 
 

@@ -6,7 +6,7 @@ next goes through with it.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,12 +23,12 @@ from dicom_io.files.digests import file_digest
 from dicom_io.files.instance import Instance
 from dicom_io.files.same_content import differing
 from dicom_io.files.series import read_instance
+from render.progress import CountDone
 
 _NAME = re.compile(r"[0-9.]+\.[0-9a-f]{12}")
 _INTENT = ".release"
 # Beside the one that is kept: the same content, other content, or nothing of its UID is kept any more.
 Comparison = Literal["same", "other", "alone"]
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def differences(archive: Archive, name: str) -> Differences:
     return Differences(found, keywords, pixels, kept.transfer_syntax_uid)
 
 
-def compared(archive: Archive, progress: Progress | None = None) -> Iterator[tuple[Quarantined, Comparison]]:
+def compared(archive: Archive, progress: CountDone | None = None) -> Iterator[tuple[Quarantined, Comparison]]:
     """Everything in quarantine, oldest first, and what it is beside the one that is kept.
 
     That takes a while: both are read and decoded. progress : called with how many are done, and how many there are.

@@ -1,7 +1,7 @@
 """Looking after an archive: what it holds, whether it is whole, and what may go."""
 
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,8 +17,8 @@ from dicom_io.errors import NotReadable
 from dicom_io.files.digests import file_digest
 from dicom_io.files.series import files_below, read_instance
 from dicom_io.stamp import MODEL_NAME
+from render.progress import CountDone
 
-Progress = Callable[[int, int], None]
 _AGAIN = "set it aside and send it again"
 
 
@@ -62,7 +62,7 @@ def status(archive: Archive) -> Status:
     )
 
 
-def verify(archive: Archive, progress: Progress | None = None) -> Iterator[Fault]:
+def verify(archive: Archive, progress: CountDone | None = None) -> Iterator[Fault]:
     """Reads every file and compares it with the index: missing, changed, cut short, or in no index."""
     shelved = archive.shelved()
 
@@ -150,7 +150,7 @@ def _ours(path: Path) -> bool:
     return str(ds.get("ManufacturerModelName")) == MODEL_NAME
 
 
-def prune(archive: Archive, what: list[Shelved], progress: Progress | None = None) -> int:
+def prune(archive: Archive, what: list[Shelved], progress: CountDone | None = None) -> int:
     """Removes instances, from the index first: a crash in between leaves files without a row, which `verify` names.
 
     Returns the bytes that are free now.

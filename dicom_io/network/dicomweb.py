@@ -18,6 +18,7 @@ from dicom_io.network.incoming import keep
 from dicom_io.network.query import FoundInstance, FoundSeries, FoundStudy, instance_of, series_of, study_of
 from dicom_io.network.retrieve import Retrieved
 from dicom_io.uids import checked
+from render.progress import CountDone
 
 # Whatever transfer syntax an instance is kept in. Source: PS3.18 8.7.3.3 (media types with a transfer syntax).
 _AS_KEPT = (("application/dicom", "*"),)
@@ -90,7 +91,7 @@ def retrieve(
     series_uids: Sequence[str] = (),
     instance_uids: Sequence[str] = (),
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: CountDone | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     on_kept: Callable[[Kept], None] | None = None,
 ) -> Retrieved:

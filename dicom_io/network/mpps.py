@@ -10,6 +10,7 @@ from typing import Literal
 from pydicom.dataset import Dataset
 
 from dicom_io.capabilities import CLASS_BY_UID, PERFORMED_STEP
+from dicom_io.dates import da, tm
 from dicom_io.evidence import Evidence, ImageReference
 from dicom_io.files.values import first, text
 from dicom_io.network.commands import N_CREATE, N_SET
@@ -39,7 +40,7 @@ def begun(evidence: Evidence, header: Dataset, source: Dataset | None, started: 
     ds.PerformedProcedureStepID = f"3D{_digits(evidence)[-14:]}"
     ds.PerformedStationAETitle = ae_title
     ds.PerformedStationName, ds.PerformedLocation = evidence.station_name[:16], ""
-    ds.PerformedProcedureStepStartDate, ds.PerformedProcedureStepStartTime = _day(started), _time(started)
+    ds.PerformedProcedureStepStartDate, ds.PerformedProcedureStepStartTime = da(started), tm(started)
     ds.PerformedProcedureStepEndDate = ds.PerformedProcedureStepEndTime = ""
     ds.PerformedProcedureStepStatus = "IN PROGRESS"
     ds.PerformedProcedureStepDescription = "3D post-processing"
@@ -59,7 +60,7 @@ def ended(evidence: Evidence, record: ImageReference, ended_at: datetime, billed
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"
     ds.PerformedProcedureStepStatus = "COMPLETED"
-    ds.PerformedProcedureStepEndDate, ds.PerformedProcedureStepEndTime = _day(ended_at), _time(ended_at)
+    ds.PerformedProcedureStepEndDate, ds.PerformedProcedureStepEndTime = da(ended_at), tm(ended_at)
     ds.PerformedProtocolCodeSequence = []
     images = [*(image for product in evidence.products for image in product.images), *evidence.objects, record]
     names = {image.series_uid: product.name for product in evidence.products for image in product.images}
@@ -148,11 +149,3 @@ def _billing(code: str, words: str) -> Dataset:
 
 def _digits(evidence: Evidence) -> str:
     return evidence.session_uid.replace(".", "") or evidence.sop_instance_uid.replace(".", "")
-
-
-def _day(at: datetime) -> str:
-    return at.strftime("%Y%m%d")
-
-
-def _time(at: datetime) -> str:
-    return at.strftime("%H%M%S")

@@ -24,6 +24,7 @@ from dicom_io.network.dimse import Arriving, Pieces, take_over
 from dicom_io.network.requestor import Answer, Peer, Proposal, associate, unexpected
 from dicom_io.network.upper_layer import Context
 from dicom_io.uids import checked
+from render.progress import CountDone
 
 # Of a data set that comes by C-GET.
 _MOST_BYTES = 8 << 30
@@ -54,7 +55,7 @@ def retrieve(
     calling: str = "WORKSTATION",
     how: Literal["get", "move"] = "get",
     move_to: str = "",
-    progress: Callable[[int, int], None] | None = None,
+    progress: CountDone | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     on_kept: Callable[[Kept], None] | None = None,
 ) -> Retrieved:

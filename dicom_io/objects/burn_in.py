@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from pydicom.dataset import Dataset
-from pydicom.valuerep import PersonName
 
 from dicom_io.errors import DicomIOError
+from dicom_io.person_names import groups_of
 from render import fonts
 
 # view: orientation, scale, window or preset, slab and view. patient: these, and who it is.
@@ -71,17 +71,9 @@ def banner(source: Dataset, font: Path | None = None) -> tuple[str, ...]:
 
 def _name(source: Dataset) -> str:
     """`Family, Given` and the same in the patient's own script. Source: PS3.5 6.2.1.1 (component groups of PN)."""
-    value = source.get("PatientName") or ""
-    name = value if isinstance(value, PersonName) else PersonName(str(value))
-    groups = []
-    for group in (name.alphabetic, name.ideographic):
-        family, *rest = (" ".join(part.split()) for part in str(group or "").split("^"))
-        given = " ".join(part for part in rest if part)
-        written = ", ".join(part for part in (family, given) if part)
-        if group == name.ideographic:
-            written = written.replace(", ", " ")
-        groups.append(written)
-    return "  ".join(dict.fromkeys(written for written in groups if written))
+    alphabetic, ideographic, _ = groups_of(str(source.get("PatientName") or ""))
+    written = (alphabetic.listed, ideographic.listed.replace(", ", " "))
+    return "  ".join(dict.fromkeys(filter(None, written)))
 
 
 def _text(source: Dataset, keyword: str) -> str:

@@ -7,12 +7,12 @@ Sources: PS3.16 TID 1500, 1501, 1001, 1600, 4019; PS3.3 A.35.13.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom_io import codes as c
+from dicom_io.dates import dt, time_of
 from dicom_io.errors import NotReadable
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, checked_role
 from dicom_io.files.digests import seal
@@ -23,7 +23,6 @@ from dicom_io.stamp import Stamp
 from dicom_io.uids import derived
 
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
-_DT = "%Y%m%d%H%M%S%z"
 
 
 def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
@@ -119,7 +118,7 @@ def _document(ds: Dataset, evidence: Evidence, stamp: Stamp) -> None:
     ds.VerificationFlag = "VERIFIED" if evidence.verified else "UNVERIFIED"
     ds.PerformedProcedureCodeSequence = Sequence()
     if evidence.verified:
-        signed = evidence.attestation.at.strftime(_DT) if evidence.attestation else stamp.date_time
+        signed = dt(evidence.attestation.at) if evidence.attestation else stamp.date_time
         ds.VerifyingObserverSequence = verifying_observer(evidence.verified_by, signed, stamp)
     if evidence.predecessor is not None:
         ds.PredecessorDocumentsSequence = Sequence([study_references(evidence.study_uid, [evidence.predecessor])])
@@ -345,7 +344,7 @@ def _statements(evidence: Evidence) -> list[Dataset]:
         found += [
             sr.text(contains, c.ATTESTATION_TEXT, stated.text),
             sr.text(contains, c.ATTESTED_BY, _person_line(stated.physician)),
-            sr.text(contains, c.ATTESTED_AT, stated.at.strftime(_DT)),
+            sr.text(contains, c.ATTESTED_AT, dt(stated.at)),
         ]
         for name, value in (
             (c.CONCURRENT, stated.concurrent_supervision),
@@ -357,12 +356,12 @@ def _statements(evidence: Evidence) -> list[Dataset]:
 
 
 def _act_line(act: Act) -> str:
-    return f"{act.at.strftime(_DT)} {act.person_id} {act.role} {act.kind} {act.detail}".rstrip()
+    return f"{dt(act.at)} {act.person_id} {act.role} {act.kind} {act.detail}".rstrip()
 
 
 def _read_act(line: str) -> Act:
     at, person_id, role, kind, *detail = line.split(" ", 4)
-    return Act(datetime.strptime(at, _DT), person_id, role, kind, detail[0] if detail else "")
+    return Act(time_of(at), person_id, role, kind, detail[0] if detail else "")
 
 
 def _person_line(person: Person) -> str:
@@ -381,7 +380,7 @@ def _read_attestation(statements: Dataset) -> Attestation | None:
         return None
     return Attestation(
         physician=physician,
-        at=datetime.strptime(sr.text_of(statements, c.ATTESTED_AT), _DT),
+        at=time_of(sr.text_of(statements, c.ATTESTED_AT)),
         text=sr.text_of(statements, c.ATTESTATION_TEXT),
         concurrent_supervision=_yes_no(statements, c.CONCURRENT),
         independent_workstation_required=_yes_no(statements, c.WORKSTATION_REQUIRED),

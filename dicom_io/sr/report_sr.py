@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom_io import codes as c
+from dicom_io.dates import da, dt, tm
 from dicom_io.evidence import ImageReference, Person
 from dicom_io.objects.common import study_references
 from dicom_io.sr import content as sr
@@ -18,7 +19,6 @@ from dicom_io.stamp import Stamp
 
 BASIC_TEXT_SR = "1.2.840.10008.5.1.4.1.1.88.11"
 # DT with offset. Source: PS3.5 6.2.
-DATE_TIME = "%Y%m%d%H%M%S%z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,9 @@ def write_report(
     ds.SeriesNumber = 9901
     ds.SeriesDescription = "Report"
     ds.InstanceNumber = 1
-    ds.ContentDate, ds.ContentTime = report.signed_at.strftime("%Y%m%d"), report.signed_at.strftime("%H%M%S")
+    ds.ContentDate, ds.ContentTime = da(report.signed_at), tm(report.signed_at)
     ds.CompletionFlag, ds.VerificationFlag = "COMPLETE", "VERIFIED"
-    ds.VerifyingObserverSequence = verifying_observer(
-        report.physician.name, report.signed_at.strftime(DATE_TIME), stamp
-    )
+    ds.VerifyingObserverSequence = verifying_observer(report.physician.name, dt(report.signed_at), stamp)
     ds.PerformedProcedureCodeSequence = Sequence()
     if predecessor is not None:
         ds.PredecessorDocumentsSequence = Sequence([study_references(study_uid, [predecessor])])

@@ -1,7 +1,6 @@
 """From slices to a volume: voxels, affine, unit and what had to be put right, or the reason why there is none."""
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -19,16 +18,16 @@ from dicom_io.uids import derived
 from dicom_io.volumes.spacing import regular_places
 from dicom_io.volumes.stacks import Refused, Slice, Stack, find_stacks, normal_of, positions_of
 from render.geometry import GeometryError, affine_from, unit_vector
+from render.progress import PartDone
 from render.volume import Volume
 
 __all__ = ["Refused", "Slice", "Stack", "assemble", "build_volume", "find_stacks", "stacks_of"]
 
-Progress = Callable[[float], None]
 _TOGETHER = 16  # plain files that one task reads
 
 
 def build_volume(
-    series: Series, which: int | None = None, progress: Progress | None = None, *, bridge_gaps: bool = False
+    series: Series, which: int | None = None, progress: PartDone | None = None, *, bridge_gaps: bool = False
 ) -> Volume:
     """The volume of a series; `which` picks one (0-based, in the order of `find_stacks`) where there are several.
 
@@ -56,7 +55,7 @@ def stacks_of(series: Series, *, bridge_gaps: bool = False) -> list[Stack]:
     return stacks
 
 
-def assemble(stack: Stack, progress: Progress | None = None) -> Volume:
+def assemble(stack: Stack, progress: PartDone | None = None) -> Volume:
     """Reads and rescales the pixels of a stack. Decodes on all cores; codecs release the GIL.
 
     Raises NotReadable when pixels cannot be decoded, VolumeRefused when they make no grid or do not fit the memory.
@@ -102,7 +101,7 @@ class _Filled:
     infinite: bool = False
 
 
-def _voxels(stack: Stack, progress: Progress | None) -> _Filled:
+def _voxels(stack: Stack, progress: PartDone | None) -> _Filled:
     # int16 wherever exact: whole slopes and intercepts, and values that fit once they are there.
     whole = all(s.frame.slope.is_integer() and s.frame.intercept.is_integer() for s in stack.slices)
     integers = whole and stack.slices[0].instance.pixel_keyword == "PixelData"
@@ -113,7 +112,7 @@ def _voxels(stack: Stack, progress: Progress | None) -> _Filled:
     return filled
 
 
-def _read(stack: Stack, dtype: type[np.generic], progress: Progress | None) -> _Filled | None:
+def _read(stack: Stack, dtype: type[np.generic], progress: PartDone | None) -> _Filled | None:
     """Rescaled values, or None when they do not fit `dtype`.
 
     Each task is one compressed file, several plain ones, or a run of frames of a file that has many: so all cores work

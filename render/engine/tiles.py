@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from render.progress import PartDone
+
 Tile = Callable[[], None]
 
 
@@ -20,7 +22,7 @@ def bands(rows: int, height: int = 16) -> list[tuple[int, int]]:
 def run(
     tiles: Sequence[Tile],
     threads: int | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: PartDone | None = None,
     cancel: threading.Event | None = None,
 ) -> None:
     """Runs every tile, on `threads` threads (None: one a processor), the caller's among them.

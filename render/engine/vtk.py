@@ -8,7 +8,7 @@ VTK is imported here and only when this engine is asked for; it takes a second.
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from render.engine import cpu, framing
 from render.engine.tiles import Cancelled
 from render.geometry import Affine, Plane, View
+from render.progress import PartDone
 from render.recipe import TransferFunction, VolumeRendering
 from render.volume import Volume
 
@@ -73,7 +74,7 @@ def draw_frames(
     volume: Volume,
     recipe: VolumeRendering,
     planes: Sequence[Plane],
-    progress: Callable[[float], None] | None = None,
+    progress: PartDone | None = None,
     cancel: threading.Event | None = None,
 ) -> NDArray[np.uint8]:
     """(F, rows, columns, 3) uint8. The same scene as the cpu engine's, within the tolerance that tests state.

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
+from dicom_io.person_names import groups_of
 from workstation.charge import Line
+from workstation.hl7.names import xpn_components
 from workstation.hl7.syntax import (
     FORM,
     Form,
@@ -199,10 +201,9 @@ def _check_subject(subject: ChargeSubject) -> None:
 def _patient(subject: ChargeSubject, version: Version) -> Mapping[int, str]:
     names = []
     # DICOM's groups are alphabetic, ideographic and phonetic; XPN-8 (table 4000) says which is which.
-    for group, representation in zip(subject.patient_name.split("="), "AIP", strict=False):
-        if group.strip("^ "):
-            family, given, middle, prefix, suffix = (*group.split("^"), "", "", "", "", "")[:5]
-            names.append(join_components(family, given, middle, suffix, prefix, "", "L", representation))
+    for group, representation in zip(groups_of(subject.patient_name), "AIP", strict=True):
+        if group:
+            names.append(join_components(*xpn_components(group), "", "L", representation))
     if version == "2.3":
         # There PID-5 does not repeat, and a name does not say how it is written.
         names = [name.rsplit("^", 1)[0] for name in names[:1]]

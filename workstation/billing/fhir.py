@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, Literal
 
 from workstation.billing.charged_line import Billed
+from workstation.errors import WorkstationError
 
 FhirVersion = Literal["R4B", "R5"]
 
@@ -21,7 +22,7 @@ _BASE = "urn:workstation:base-procedure"
 _ENTITY = "urn:workstation:charge-entity"
 
 
-class FhirError(ValueError):
+class FhirError(WorkstationError):
     """A resource cannot be built. The message says what is missing, and never whose it is."""
 
 

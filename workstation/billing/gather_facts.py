@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dicom_io.dates import day_of
 from dicom_io.evidence import Evidence, ImageReference
 from workstation.billing.human_decisions import held
 from workstation.charge import Decision, Facts, FactsError, Policy, decide, load_policy, read_facts
@@ -126,7 +126,5 @@ def facts_of(
 
 def _iso(date: str) -> str:
     """DICOM DA to ISO; anything else stays as it is and is refused as a fact."""
-    try:
-        return datetime.strptime(date, "%Y%m%d").date().isoformat()
-    except ValueError:
-        return date
+    day = day_of(date)
+    return day.isoformat() if day else date

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from dicom_io.dates import day_of
 from dicom_io.evidence import Evidence
 from workstation.billing.address import charge_messages
 from workstation.billing.charged_line import Billed, read_billed
@@ -25,9 +26,10 @@ from workstation.charge import (
     decision_to_json,
     facts_to_json,
 )
-from workstation.charge.facts import PreviousCharge, day_of
+from workstation.charge.facts import PreviousCharge
 from workstation.charge.reasons import hold
 from workstation.config import Config
+from workstation.hl7.names import pn_of_xpn
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.on_file import File
 from workstation.store.casebook import Act, CaseState, Record, Ruling, Snapshot
@@ -321,10 +323,7 @@ def _subject(record: Record, file: File, config: Config) -> ChargeSubject:
 def _demographics(file: File, source: Dataset) -> tuple[str, date | None, str]:
     merged = file.demographics
     if merged is not None:
-        # XPN is family^given^middle^suffix^prefix, DICOM's PN has the last two the other way round.
-        family, given, middle, suffix, prefix = (*merged.name.split("^"), "", "", "", "", "")[:5]
-        name = "^".join((family.split("&")[0], given, middle, prefix, suffix)).rstrip("^")
-        return name, day_of(merged.birth_date[:8]), merged.sex
+        return pn_of_xpn(merged.name), day_of(merged.birth_date[:8]), merged.sex
     return (
         str(source.get("PatientName") or ""),
         day_of(str(source.get("PatientBirthDate") or "")),

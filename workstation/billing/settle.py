@@ -12,6 +12,7 @@ from functools import cache, partial
 
 from pydicom.dataset import Dataset
 
+from dicom_io.dates import day_of
 from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Evidence, ImageReference
 from dicom_io.files.series import read_dataset
@@ -20,7 +21,7 @@ from workstation.billing.human_decisions import overlaid
 from workstation.billing.mpps import source_of, step_messages
 from workstation.billing.reconcile import ruling_of, step_of
 from workstation.charge import Decision, Facts, decide
-from workstation.charge.facts import PreviousCharge, Report, day_of
+from workstation.charge.facts import PreviousCharge, Report
 from workstation.charge.policy import Policy
 from workstation.config import Config
 from workstation.hl7.syntax import Hl7Error

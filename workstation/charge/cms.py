@@ -15,6 +15,8 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Literal
 
+from workstation.errors import WorkstationError
+
 from .codes import CodeClass, CodeEntry, CodeTable
 from .policy import INDEPENDENT_CODE, PLAIN_CODE
 
@@ -22,7 +24,7 @@ PAIR = (PLAIN_CODE, INDEPENDENT_CODE)
 _CODE = re.compile(r"[0-9A-Z][0-9]{3}[0-9A-Z]")
 
 
-class EditsError(ValueError):
+class EditsError(WorkstationError):
     """A CMS file that cannot be used. The message names the file, the line and what to do."""
 
 

@@ -14,6 +14,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal, cast, get_args
 
+from workstation.errors import WorkstationError
+
 from .facts import Modality, Region
 
 CodeClass = Literal["eligible", "includes_3d", "review", "procedure_includes_3d"]
@@ -22,7 +24,7 @@ _COLUMNS = ("code", "class", "modality", "region", "effective_from", "effective_
 _CODE = re.compile(r"[0-9A-Z][0-9]{3}[0-9A-Z]")
 
 
-class CodesError(ValueError):
+class CodesError(WorkstationError):
     """A code table is not usable. The message names the file, the line and the column."""
 
 

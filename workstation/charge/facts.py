@@ -6,11 +6,12 @@ that names the key, because a fact filled in by software is a fact nobody attest
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, StringConstraints, TypeAdapter
 
+from workstation.errors import WorkstationError
 from workstation.strict import STRICT, IsoDate, StrictError, read_strictly
 
 # Text without control characters and without blanks at either end: "76377 " must not hide a duplicate of "76377".
@@ -67,7 +68,7 @@ Entity = Literal["professional", "technical", "global", "facility", "split"]
 ChargeState = Literal["queued", "sent", "acknowledged", "denied", "credited"]
 
 
-class FactsError(ValueError):
+class FactsError(WorkstationError):
     """The facts object is not one. The message names every key at fault, by its full path."""
 
 
@@ -245,11 +246,3 @@ def facts_to_json(facts: Facts) -> dict[str, Any]:
     """Return `facts` as JSON-ready dicts and lists; `read_facts` of the result gives the same value."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(facts), default=date.isoformat))
     return plain
-
-
-def day_of(text: str) -> date | None:
-    """Return the date of a DICOM DA, None for anything else."""
-    try:
-        return datetime.strptime(text, "%Y%m%d").date()
-    except ValueError:
-        return None

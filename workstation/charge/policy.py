@@ -16,6 +16,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
+from workstation.errors import WorkstationError
 from workstation.strict import STRICT, IsoDate, StrictError, read_strictly
 
 from .codes import CodeTable, shipped_codes
@@ -34,7 +35,7 @@ PLAIN_CODE = "76376"
 INDEPENDENT_CODE = "76377"
 
 
-class PolicyError(ValueError):
+class PolicyError(WorkstationError):
     """A policy file, or what a site wants of it, is not valid. The message names the file and the key."""
 
 

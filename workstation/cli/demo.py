@@ -9,6 +9,7 @@ from typing import Any
 
 from dicom_io.archive import Archive
 from dicom_io.network.receive import Receiver
+from render.progress import Progress
 from render.protocols import load_protocol
 from workstation import pipeline
 from workstation.case import Case
@@ -16,6 +17,7 @@ from workstation.charge import Decision, decision_to_json
 from workstation.cli import words
 from workstation.config import Config
 from workstation.destinations import DicomDestination, MllpDestination
+from workstation.errors import WorkstationError
 from workstation.export import contact_sheet
 from workstation.hl7.acknowledgement import acknowledgement
 from workstation.hl7.mllp import MllpReceiver
@@ -32,7 +34,7 @@ _RUNS = (
 )
 
 
-class DemoError(ValueError):
+class DemoError(WorkstationError):
     """The demonstration cannot start; the message says why."""
 
 
@@ -127,7 +129,7 @@ def _receive(site: Site, folder: Path, tell: Callable[[str], None]) -> str:
     return series.uid
 
 
-def _told(tell: Callable[[str], None]) -> Callable[[str, float], None]:
+def _told(tell: Callable[[str], None]) -> Progress:
     said: list[str] = []
 
     def progress(what: str, part: float) -> None:

@@ -47,32 +47,9 @@ def main() -> None:
 
 
 def _our_errors() -> tuple[type[Exception], ...]:
-    """Every error whose message is meant for people. Looked up only when one comes: imports take time."""
+    """The roots of what is meant for people. Looked up only when one comes: imports take time."""
     from dicom_io.errors import DicomIOError
-    from dicom_io.uids import UidError
-    from render.annotate import AnnotationError
-    from render.draw import DrawError
-    from render.geometry import GeometryError
-    from render.recipe import RecipeError
-    from workstation.billing.fhir import FhirError
-    from workstation.case import CaseError
-    from workstation.charge import FactsError, PolicyError
-    from workstation.charge.cms import EditsError
-    from workstation.charge.codes import CodesError
-    from workstation.cli.demo import DemoError
-    from workstation.coder.work_list import WorkError
-    from workstation.config import ConfigError
-    from workstation.export.inspect import NothingFound
-    from workstation.export.movies import VideoError
-    from workstation.export.volume_files import ExportError
-    from workstation.hl7.syntax import Hl7Error
-    from workstation.peers.known import PeersError
-    from workstation.people import PeopleError
-    from workstation.store.messages import OutboxError
-    from workstation.store.papers import PapersError
+    from render.errors import RenderError
+    from workstation.errors import WorkstationError
 
-    return (
-        DicomIOError, UidError, AnnotationError, DrawError, GeometryError, RecipeError, CaseError, CodesError,
-        FactsError, PolicyError, ConfigError, DemoError, ExportError, Hl7Error, NothingFound, OutboxError, PapersError,
-        VideoError, OSError, EditsError, FhirError, PeopleError, PeersError, WorkError,
-    )  # fmt: skip
+    return DicomIOError, RenderError, WorkstationError, OSError

@@ -129,15 +129,10 @@ def echo(
 
 def _dates(text: str) -> str:
     """An option's value if it is a date or a range of dates as DICOM has them (PS3.5 6.2, DA); misuse otherwise."""
-    from datetime import datetime
+    from dicom_io.dates import day_of
 
     days = [day for day in text.split("-") if day] if text.count("-") <= 1 else [text]
-    try:
-        for day in days:
-            datetime.strptime(day, "%Y%m%d")
-            if len(day) != 8:
-                raise ValueError
-    except ValueError:
+    if any(len(day) != 8 or day_of(day) is None for day in days):
         days = []
     if text and not days:
         raise typer.BadParameter(f"{text!r} is neither YYYYMMDD nor a range of these, as 20260101-20260131, 20260101-")

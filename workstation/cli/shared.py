@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from render.progress import Progress
+
 if TYPE_CHECKING:
     from dicom_io.files.instance import Instance
 
@@ -96,7 +98,7 @@ def ae_title(text: str | None) -> str | None:
         raise typer.BadParameter(str(error)) from error
 
 
-def progress_bar() -> Callable[[str, float], None]:
+def progress_bar() -> Progress:
     """A bar on one line of stderr that is written over, only where a person looks at it."""
 
     ended = ""

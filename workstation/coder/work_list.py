@@ -8,12 +8,13 @@ from datetime import datetime
 from workstation.billing.reconcile import LIVE
 from workstation.billing.settle import settle_accession
 from workstation.config import Member
+from workstation.errors import WorkstationError
 from workstation.site import Site
 from workstation.store.casebook import Ruling
 from workstation.store.messages import Known
 
 
-class WorkError(ValueError):
+class WorkError(WorkstationError):
     """An act that is refused. The message says who may do it, or what has to be there first."""
 
 

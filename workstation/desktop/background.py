@@ -6,10 +6,10 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtWidgets import QProgressBar
 
+from render.progress import Progress
 from workstation.desktop.language import tr
 
 # Says what is being done and how much of it is done, 0…1; raises Stopped once somebody has asked for that.
-Tell = Callable[[str, float], None]
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
@@ -39,7 +39,7 @@ class Works(QObject):
     def busy(self) -> bool:
         return bool(self._running)
 
-    def run(self, work: Callable[[Tell], object], done: Callable[[object], None], what: str) -> None:
+    def run(self, work: Callable[[Progress], object], done: Callable[[object], None], what: str) -> None:
         """Runs work on a thread; `done` gets what it returned, in the window. Errors become sentences."""
         carrier, stop = _Carrier(self), threading.Event()
         self._running[carrier] = stop

@@ -22,11 +22,13 @@ from PySide6.QtWidgets import (
 )
 
 from dicom_io.evidence import Person
-from workstation.desktop.background import Tell, Works
+from dicom_io.person_names import listed
+from render.progress import Progress
+from workstation.desktop.background import Works
 from workstation.desktop.language import tr
 from workstation.desktop.model.keys import ACTIONS, MOUSE, Keys
 from workstation.desktop.model.remote import Found
-from workstation.people import People, PeopleError, readable
+from workstation.people import People, PeopleError
 
 if TYPE_CHECKING:
     from workstation.desktop.model.desk import Desk
@@ -48,7 +50,7 @@ class SignIn(QDialog):
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
         known = people.all()
         for person in known:
-            self.who.addItem(f"{readable(person.name)} ({tr(person.role)})", person.id)
+            self.who.addItem(f"{listed(person.name)} ({tr(person.role)})", person.id)
         if not known:
             self.error.setText(tr("Nobody is known yet. Add people with `workstation people add`."))
         form = QFormLayout(self)
@@ -86,7 +88,7 @@ class Sign(QDialog):
             tr(
                 "{name} signs the report and attests what it states about supervision and the workstation. The "
                 "captured pictures are drawn, stored and sent.",
-                name=readable(person.name),
+                name=listed(person.name),
             )
         )
         said.setWordWrap(True)
@@ -219,7 +221,7 @@ class Query(QDialog):
         chosen = sorted({index.row() for index in self.table.selectedIndexes()})
         peer, studies = self.peer.currentText(), [self._found[row] for row in chosen]
 
-        def work(tell: Tell) -> object:
+        def work(tell: Progress) -> object:
             return "\n".join(self._remote.fetch(peer, study, tell) for study in studies)
 
         self._works.run(work, lambda said: self.said.setText(str(said)), tr("Retrieving"))

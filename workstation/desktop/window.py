@@ -25,10 +25,12 @@ from PySide6.QtWidgets import (
 )
 
 from dicom_io.evidence import Person
+from dicom_io.person_names import listed
 from render import Picture, Protocol, Recipe, RecipeError, Volume
+from render.progress import Progress
 from workstation.desktop import dialogs
 from workstation.desktop.arrival_bar import ArrivalBar
-from workstation.desktop.background import Tell, Works
+from workstation.desktop.background import Works
 from workstation.desktop.charge_panel import ChargePanel
 from workstation.desktop.guide import Guide
 from workstation.desktop.language import tr
@@ -46,7 +48,6 @@ from workstation.desktop.report_panel import ReportPanel
 from workstation.desktop.study_list import WorkList
 from workstation.desktop.theme import Theme, style_sheet
 from workstation.desktop.viewer import Viewer
-from workstation.people import readable
 from workstation.store.journal import EventKind
 
 _VERDICT_MS = 400  # after the last change
@@ -193,7 +194,7 @@ class MainWindow(QMainWindow):
             return  # asked twice: one double-click too many
         self._opening = (series_uid, which)
 
-        def work(tell: Tell) -> object:
+        def work(tell: Progress) -> object:
             chosen = self.desk.studies.again(before) if before is not None else which
             names = self.desk.studies.volumes(series_uid)
             if chosen is None and len(names) > 1:
@@ -347,7 +348,7 @@ class MainWindow(QMainWindow):
         opened = self.opened
         itself = row.series_uid == opened.series.uid
 
-        def work(tell: Tell) -> object:
+        def work(tell: Progress) -> object:
             names = self.desk.studies.volumes(row.series_uid)
             if len(names) > 1:
                 return names
@@ -595,7 +596,7 @@ class MainWindow(QMainWindow):
         if self.person is None:
             self.who.setText(tr("Nobody is signed in"))
         else:
-            self.who.setText(f"{readable(self.person.name)} ({tr(self.person.role)})")
+            self.who.setText(f"{listed(self.person.name)} ({tr(self.person.role)})")
 
     def say(self, sentence: str, bad: bool = False) -> None:
         """A sentence in place, never a box. A bad one stays until the next."""

@@ -11,10 +11,11 @@ from dicom_io.errors import NotReadable, VolumeRefused
 from dicom_io.files.series import Scan, Series, open_series, scan
 from dicom_io.volumes.build import Refused, Stack, assemble, find_stacks
 from render.volume import Volume
+from workstation.errors import WorkstationError
 from workstation.export.thumbnails import save_thumbnail
 
 
-class NothingFound(ValueError):  # noqa: N818
+class NothingFound(WorkstationError):  # noqa: N818
     """No series where one was expected; the message says where."""
 
 

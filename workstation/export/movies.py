@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from workstation.errors import WorkstationError
+
 FRAMES_PER_S = 10
 # The first that the installed FFmpeg has. H.264 plays in every browser and office program, MPEG-4 part 2 in most.
 _ENCODERS = ("libx264", "libopenh264", "mpeg4")
@@ -16,7 +18,7 @@ _ENCODERS = ("libx264", "libopenh264", "mpeg4")
 Frame = NDArray[np.uint8]
 
 
-class VideoError(RuntimeError):
+class VideoError(WorkstationError):
     """MP4 was asked for and cannot be written here; the message says what to install."""
 
 

@@ -1,6 +1,5 @@
 """Drawing for people: pictures of a protocol, a recipe or a recorded SR, as files in a folder."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,13 @@ from render.annotate import annotated
 from render.draw import draw
 from render.engine.choice import choose
 from render.picture import Picture, to_rgb
+from render.progress import Progress
 from render.recipe import Recipe, RecipeError, read_recipe
 from workstation.config import load_config
 from workstation.export import contact_sheet, movies
 from workstation.export.inspect import one_series
 from workstation.records.remake import recorded_series, remake
 from workstation.site import open_site
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from render.volume import Volume
+from workstation.errors import WorkstationError
 
 
-class ExportError(ValueError):
+class ExportError(WorkstationError):
     """A volume that a format cannot hold, or a format there is not; the message says what to choose instead."""
 
 

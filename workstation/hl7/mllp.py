@@ -12,6 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from workstation.errors import DeliveryError
 from workstation.hl7.acknowledgement import (
     Acknowledgement,
     accept_of,
@@ -34,7 +35,7 @@ _HANDSHAKE_S = 30.0
 MOST_CONNECTIONS = 100
 
 
-class MllpError(OSError):
+class MllpError(DeliveryError):
     """The message was not acknowledged. Sending the same bytes again is safe."""
 
 

@@ -21,6 +21,8 @@ from hl7apy.consts import VALIDATION_LEVEL
 from hl7apy.exceptions import HL7apyException
 from hl7apy.parser import parse_message
 
+from workstation.errors import WorkstationError
+
 Version = Literal["2.3", "2.3.1", "2.5.1"]
 # MSH-18, table 0211, as each version spells it; and how the bytes are made. v2.3 and v2.3.1 know Unicode by one name.
 CharacterSet = Literal["UNICODE UTF-8", "8859/1", "ASCII"]
@@ -35,7 +37,7 @@ _ESCAPES = {"|": "F", "^": "S", "&": "T", "~": "R", "\\": "E"}
 _LETTERS = {letter: character for character, letter in _ESCAPES.items()}
 
 
-class Hl7Error(ValueError):
+class Hl7Error(WorkstationError):
     """A message cannot be built, or what arrived is not one. The message says which field, and never whose."""
 
 

@@ -11,9 +11,12 @@ from dataclasses import astuple
 from datetime import datetime
 from typing import Any
 
+from dicom_io.dates import da
 from dicom_io.errors import DicomIOError
 from dicom_io.network.query import Scheduled
-from workstation.hl7.syntax import escape
+from dicom_io.person_names import first_group
+from workstation.hl7.names import xpn_components
+from workstation.hl7.syntax import escape, join_components
 from workstation.orders.hl7_listener import answering
 from workstation.peers.ask import asked
 from workstation.peers.known import PeersError
@@ -25,7 +28,7 @@ def poll(site: Site, tell: Callable[[dict[str, Any]], None] = lambda event: None
     settings = site.config.worklist
     if settings is None:
         return 0
-    day = site.clock().strftime("%Y%m%d")
+    day = da(site.clock())
     try:
         steps = asked(site.root, site.config, settings.peer, site.clock).scheduled(
             dates=f"{day}-" if settings.ahead else day,
@@ -69,7 +72,7 @@ def order_message(step: Scheduled, number: str, control: str, at: datetime, site
 
     listener = site.config.listener
     application = listener.applications[0] if listener and listener.applications else "WORKLIST"
-    name = "^".join(escape(part) for part in step.patient_name.split("^"))
+    name = join_components(*xpn_components(first_group(step.patient_name)))
     code = f"{escape(step.procedure_code)}^{escape(step.procedure_description)}"
     header = ["^~\\&", escape(application), "", "", "", f"{at:%Y%m%d%H%M%S%z}", "", "ORM^O01", control]
     header += [listener.processing_id if listener else "P", "2.5.1", "", "", "", "", "", "UNICODE UTF-8"]

@@ -12,6 +12,7 @@ from typing import Literal
 
 from workstation.charge.facts import BaseStatus, ReportStatus
 from workstation.config import Reading, ReportFact
+from workstation.errors import WorkstationError
 from workstation.hl7.reader import Incoming, Segment, read_message, read_time
 
 # HL7 table 0119, order control: what takes an order back, whatever its status says.
@@ -32,7 +33,7 @@ HEARD = (*ORDERS, *RESULTS, *DOCUMENTS, *UPDATES)
 _YES = ("Y", "YES", "TRUE", "1")
 
 
-class Refused(ValueError):  # noqa: N818 - reads as a sentence where it is raised
+class Refused(WorkstationError):  # noqa: N818 - reads as a sentence where it is raised
     """A message that cannot be taken. `code` is the answer: AR where it never can be, AE where its content lacks."""
 
     def __init__(self, code: Literal["AE", "AR"], text: str) -> None:

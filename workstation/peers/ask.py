@@ -21,6 +21,7 @@ from dicom_io.network import retrieve as dimse
 from dicom_io.network.query import FoundInstance, FoundSeries, FoundStudy, Scheduled
 from dicom_io.network.retrieve import Retrieved
 from dicom_io.network.send import Sent, send
+from render.progress import CountDone
 from workstation.audit.trail import Moved, Outcome, Party, Question, Trail, by_study, this_machine, trail_of
 from workstation.config import Config
 from workstation.peers.known import KnownPeer, PeersError, Way, find_peer
@@ -90,7 +91,7 @@ class Asked:
         instance_uids: Sequence[str] = (),
         *,
         patient_id: str = "",
-        progress: Callable[[int, int], None] | None = None,
+        progress: CountDone | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Retrieved:
         """Into the archive; by C-MOVE it comes to `serve`, which has to run. patient_id : where it is known already."""

@@ -16,12 +16,13 @@ from dicom_io.network.dicomweb import Server
 from dicom_io.network.requestor import Peer
 from workstation.certificates import tls_to_call
 from workstation.destinations import AeTitle
+from workstation.errors import WorkstationError
 from workstation.strict import STRICT, StrictError, read_strictly
 
 Way = Literal["get", "move", "web"]
 
 
-class PeersError(ValueError):
+class PeersError(WorkstationError):
     """A peer that is not known or cannot be; the message says what to do."""
 
 

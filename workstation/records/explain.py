@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from dicom_io.evidence import Evidence, Product
+from dicom_io.person_names import spoken
 from render.recipe import read_recipe
 from workstation.records import plain_words
 
@@ -52,15 +53,15 @@ def sources(evidence: Evidence) -> str:
 def _people(evidence: Evidence) -> Iterator[str]:
     yield "Who answers for it"
     operator, supervisor, stated = evidence.operator, evidence.supervisor, evidence.attestation
-    yield f"  Worked by {plain_words.person_name(operator.name)} ({operator.role}, {operator.id})."
+    yield f"  Worked by {spoken(operator.name)} ({operator.role}, {operator.id})."
     if supervisor is None:
         yield "  Nobody is on record as supervising."
     else:
-        yield f"  Supervised by {plain_words.person_name(supervisor.name)} ({supervisor.role}, {supervisor.id})."
+        yield f"  Supervised by {spoken(supervisor.name)} ({supervisor.role}, {supervisor.id})."
     yield from (f"  {line}" for line in attestation(evidence))
     if stated is None:
         yield "  No attestation."
-    verified = f"Verified by {plain_words.person_name(evidence.verified_by)}." if evidence.verified else "Not verified."
+    verified = f"Verified by {spoken(evidence.verified_by)}." if evidence.verified else "Not verified."
     yield f"  {verified}"
 
 
@@ -71,7 +72,7 @@ def attestation(evidence: Evidence) -> tuple[str, ...]:
         return ()
     words = {True: "yes", False: "no", None: "not stated"}
     return (
-        f"{plain_words.person_name(stated.physician.name)} attested on {stated.at:%Y-%m-%d %H:%M:%S %z}: {stated.text}",
+        f"{spoken(stated.physician.name)} attested on {stated.at:%Y-%m-%d %H:%M:%S %z}: {stated.text}",
         f"Supervised concurrently: {words[stated.concurrent_supervision]}. An independent workstation was required: "
         f"{words[stated.independent_workstation_required]}.",
     )

@@ -34,6 +34,7 @@ from reportlab.platypus import Image as Picture
 
 from dicom_io.evidence import Evidence
 from dicom_io.objects.burn_in import banner
+from dicom_io.person_names import spoken
 from render import fonts
 from workstation.records import plain_words
 from workstation.records.explain import attestation, picture, sources
@@ -212,7 +213,7 @@ def _study(evidence: Evidence, header: Dataset) -> tuple[str, ...]:
     amends = f"It amends SR {evidence.predecessor.sop_instance_uid}." if evidence.predecessor else ""
     return (
         sources(evidence),
-        f"Made on workstation {evidence.station_name}, {made}, by {plain_words.person_name(evidence.operator.name)} "
+        f"Made on workstation {evidence.station_name}, {made}, by {spoken(evidence.operator.name)} "
         f"({evidence.operator.role}).",
         amends,
     )
@@ -276,11 +277,11 @@ def _signed(evidence: Evidence, header: Dataset, told: Told | None, signatures: 
         observer = header.VerifyingObserverSequence[0]
         where = str(observer.get("VerifyingOrganization") or "")
         at = _moment(str(observer.VerificationDateTime))
-        lines.append(f"Record verified by {plain_words.person_name(evidence.verified_by)}, {where}, on {at}.")
+        lines.append(f"Record verified by {spoken(evidence.verified_by)}, {where}, on {at}.")
     else:
         lines.append("The record is not verified by a physician.")
     if told is not None:
-        lines.append(f"Report signed by {plain_words.person_name(told.signed_by)} on {_moment(told.signed_at)}.")
+        lines.append(f"Report signed by {spoken(told.signed_by)} on {_moment(told.signed_at)}.")
     box = Table(
         [[_texts([*lines, *signatures], _BODY)]],
         colWidths=[_WIDTH - 2 * _MARGIN],

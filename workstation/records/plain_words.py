@@ -167,10 +167,3 @@ def _window(window: Window) -> str:
     if window.relative:
         return f"a window of {window.width:g} of the volume's range about {window.centre:g} of it"
     return f"window centre {window.centre:g}, width {window.width:g}"
-
-
-def person_name(name: str) -> str:
-    """A name as people write it: `Meier^Anna^^Dr.` is Dr. Anna Meier. Source: PS3.5 6.2.1 (components of PN)."""
-    alphabetic = name.split("=")[0] or name
-    family, given, middle, prefix, suffix = (*alphabetic.split("^"), "", "", "", "", "")[:5]
-    return " ".join(part for part in (prefix, given, middle, family, suffix) if part)

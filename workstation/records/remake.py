@@ -1,6 +1,6 @@
 """Making a recorded picture again from its SR and the sources, and telling whether it is the same."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from dicom_io.files.series import Series, scan
 from dicom_io.volumes.build import Stack, assemble, find_stacks
 from render.draw import draw
 from render.picture import Picture
+from render.progress import Progress
 from render.recipe import read_recipe
 from render.volume import Volume
 
@@ -71,7 +72,7 @@ class Remaker:
 
 
 def remake(
-    evidence: Evidence, sources: Path | Archive, progress: Callable[[str, float], None] = lambda what, part: None
+    evidence: Evidence, sources: Path | Archive, progress: Progress = lambda what, part: None
 ) -> Iterator[Remade]:
     """Draws every product of a record again, in order. Raises as `Remaker`."""
     remaker = Remaker(evidence, sources)

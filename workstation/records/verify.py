@@ -1,6 +1,6 @@
 """Whether a record holds: its seal, its journal, its sources, and every picture and measurement made again from it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,12 @@ from dicom_io.files.series import Instance, read_instance, scan
 from dicom_io.sr.evidence_sr import read_sr
 from dicom_io.sr.signatures import Signature, issued_by, signatures
 from dicom_io.uids import UidError
+from render.progress import Progress
 from render.recipe import digest, read_recipe
 from workstation.records.measurements import again
 from workstation.records.remake import Remaker
 from workstation.site import Site
 from workstation.store.journal import doubt, recorded_as
-
-Progress = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, slots=True)

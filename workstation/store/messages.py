@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal, Self
 
 from workstation.charge.facts import ChargeState
+from workstation.errors import WorkstationError
 from workstation.hl7.acknowledgement import Acknowledgement
 
 Kind = Literal["dicom", "step", "hl7", "file", "row", "resource"]
@@ -19,7 +20,7 @@ Outcome = Literal["acknowledged", "refused", "rejected", "failed", "requeued", "
 State = Literal["queued", "retrying", "acknowledged", "operator", "withdrawn"]
 
 
-class OutboxError(ValueError):
+class OutboxError(WorkstationError):
     """The outbox refuses. The message names the entry by key and says what to do."""
 
 

@@ -16,11 +16,12 @@ from sqlalchemy import Text as SqlText
 
 from dicom_io.evidence import Person
 from workstation.charge.facts import BaseProcedure, Order, Payer, Report, Text
+from workstation.errors import WorkstationError
 from workstation.store.journal import SupervisionAct
 from workstation.strict import STRICT, StrictError, read_strictly
 
 
-class PapersError(ValueError):
+class PapersError(WorkstationError):
     """A papers file that cannot be understood; the message names file and key."""
 
 

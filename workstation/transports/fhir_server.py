@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from dicom_io.network.tls import client_context
 from workstation.certificates import tls_to_call
 from workstation.destinations import FhirDestination
+from workstation.errors import DeliveryError
 from workstation.peers.reach import token_of
 from workstation.store.messages import Delivery, Message
 from workstation.transports.transport import Here
@@ -23,7 +24,7 @@ _LATER = {408, 409, 423, 425, 429, 500, 502, 503, 504}
 _NUMBERS = {"R4B": "4.3", "R5": "5.0"}
 
 
-class FhirServerError(OSError):
+class FhirServerError(DeliveryError):
     """There is no answer from the server. Sending the same again is safe."""
 
 

@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 from workstation.destinations import FhirDestination, FolderDestination
+from workstation.errors import DeliveryError
 from workstation.store.messages import Delivery, Message
 from workstation.transports.transport import Here
 
 
-class FolderError(OSError):
+class FolderError(DeliveryError):
     """The file was not delivered. The message says where and why."""
 
 

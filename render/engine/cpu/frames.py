@@ -26,6 +26,7 @@ from render.engine.tiles import Tile, bands, run
 from render.geometry import Plane, Vector, View, corners_mm, direction, point, unit_vector, vector
 from render.mask import Mask
 from render.picture import Pixels
+from render.progress import PartDone
 from render.recipe import (
     Clip,
     ControlPoint,
@@ -51,7 +52,6 @@ _INTERPOLATIONS: dict[Interpolation, int] = {
 }
 _EVERYWHERE_MM = 1e8
 
-Progress = Callable[[float], None]
 Floats = NDArray[np.float64]
 
 
@@ -60,7 +60,7 @@ def draw_frames(
     recipe: Recipe,
     planes: Sequence[Plane],
     threads: int | None = None,
-    progress: Progress | None = None,
+    progress: PartDone | None = None,
     cancel: threading.Event | None = None,
     mask: Mask | None = None,
 ) -> Pixels:
@@ -112,7 +112,7 @@ def _volume_rendering(
     recipe: VolumeRendering,
     planes: Sequence[Plane],
     threads: int | None,
-    progress: Progress | None,
+    progress: PartDone | None,
     cancel: threading.Event | None,
     mask: Mask | None,
 ) -> NDArray[np.uint8]:

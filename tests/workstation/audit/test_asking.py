@@ -18,6 +18,7 @@ from dicom_io.errors import DicomIOError
 from dicom_io.files.series import Series
 from dicom_io.network.receive import Receiver
 from dicom_io.network.send import send
+from render.progress import Progress
 from tests.dicom_io.synthetic import CT, grid, ramp, write_series
 from tests.peers.servers import dcmqrscp, free_ports
 from tests.workstation.audit.audit_messages import checked
@@ -27,7 +28,6 @@ from workstation.config import AuditSettings, Config, ReceiverSettings, Worklist
 from workstation.desktop.model.remote import Remote
 from workstation.orders.modality_worklist import poll
 from workstation.peers.known import KnownPeer, add_peer
-from workstation.pipeline import Progress
 from workstation.site import Site
 
 QUERY, BEGIN, TRANSFER = ("110112", ""), ("110102", ""), ("110104", "")

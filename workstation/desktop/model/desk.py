@@ -12,11 +12,13 @@ from pathlib import Path
 
 from dicom_io.evidence import ImageReference, Person
 from dicom_io.files.instance import Instance
+from dicom_io.person_names import first_group
 from dicom_io.sr.evidence_sr import record_series
 from dicom_io.sr.report_sr import WrittenReport
 from render import Recipe
 from render.engine import cpu
 from render.engine.choice import Choice, choose
+from render.progress import Progress
 from render.protocols import Protocol, load_protocol, protocol_names
 from render.recipe import digest
 from render.resolve import settled
@@ -30,7 +32,7 @@ from workstation.desktop.model.remote import Remote
 from workstation.desktop.model.session import Draft, Session, session_file
 from workstation.desktop.model.studies import TELLING, Opened, Studies
 from workstation.people import People
-from workstation.pipeline import Progress, run
+from workstation.pipeline import run
 from workstation.session_record import evidence_as_if
 from workstation.signed_report import file_report
 from workstation.site import Site
@@ -62,7 +64,7 @@ def why_not_signable(person: Person | None, session: Session) -> str:
     if person is None:
         return "Nobody is signed in. A physician signs in to sign."
     if person.role != "physician":
-        return f"Only a physician can sign and attest; {person.name.split('^')[0]} is signed in as {person.role}."
+        return f"Only a physician can sign and attest; {first_group(person.name).family} is signed in as {person.role}."
     if not session.screen.captures:
         return "No picture is captured yet; a report without pictures charges nothing."
     return ""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from workstation.errors import WorkstationError
+
 # What each action is called on the help page, in the order in which it stands there.
 ACTIONS: dict[str, str] = {
     "window": "Window: drag changes width and centre; in 3D, drag moves the transfer function",
@@ -79,7 +81,7 @@ MOUSE = (
 )
 
 
-class KeysError(ValueError):
+class KeysError(WorkstationError):
     """A keys file that cannot be understood; the message names the file and the key."""
 
 

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from dicom_io.network.query import FoundStudy
+from dicom_io.person_names import listed
+from render.progress import Progress
 from workstation.desktop.model.studies import day
 from workstation.peers.ask import Asked
 from workstation.peers.ask import asked as asked_peer
 from workstation.peers.known import PeersError, load_peers
-from workstation.people import readable
-from workstation.pipeline import Progress
 from workstation.site import Site
 
 
@@ -24,7 +24,7 @@ class Found:
         count = "" if s.instances is None else str(s.instances)
         modalities = ", ".join(s.modalities)
         return (
-            readable(s.patient_name),
+            listed(s.patient_name),
             s.patient_id,
             s.accession,
             day(s.study_date),

@@ -15,6 +15,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from dicom_io.evidence import Person
 from render.volume import Volume
 from workstation.desktop.model.screen import Screen
+from workstation.errors import WorkstationError
 
 _KEPT = 500  # screens to go back to
 _FORM = 2
@@ -39,7 +40,7 @@ class Draft:
     concurrent: bool | None = None
 
 
-class RecoveryError(ValueError):
+class RecoveryError(WorkstationError):
     """A session file that cannot be read; the message names it and says what to do."""
 
 

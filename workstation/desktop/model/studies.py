@@ -3,7 +3,6 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,17 +11,17 @@ from dicom_io.archive.archive import Summary
 from dicom_io.archive.arrivals import Stage, Standing
 from dicom_io.errors import NotReadable, VolumeRefused
 from dicom_io.files.series import Series, read_dataset
+from dicom_io.person_names import listed
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.stamp import Stamp
 from dicom_io.volumes.build import assemble, stacks_of
 from render import Picture, Reformat, View, Volume, draw
 from render.geometry import cross, vector
+from render.progress import PartDone, Progress
 from workstation.desktop.model.looks import first_screen
 from workstation.desktop.model.measuring import restored
 from workstation.desktop.model.screen import Compared, Measure
 from workstation.desktop.model.session import RecoveryError, Session, recovered, session_file
-from workstation.people import readable
-from workstation.pipeline import Progress
 from workstation.site import Site
 
 OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
@@ -70,7 +69,7 @@ class Row:
     @property
     def cells(self) -> tuple[str, ...]:
         return (
-            readable(self.patient), self.patient_id, self.accession, self.day, self.modality, self.description,
+            listed(self.patient), self.patient_id, self.accession, self.day, self.modality, self.description,
             str(self.instances), str(self.priors or ""),
         )  # fmt: skip
 
@@ -249,7 +248,7 @@ class Studies:
         standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), time.time())
         if any(each.stage in _COMING for each in standing.values()):
             warnings.append("The series is still arriving.")
-        title = f"{readable(self._header(series_uid, series.first.path)[0])} — {series.modality} {series.description}"
+        title = f"{listed(self._header(series_uid, series.first.path)[0])} — {series.modality} {series.description}"
         return Opened(series, session, title, " ".join(warnings), self.of_the_same_patient(series_uid))
 
     def _measured(self, series: Series, volume: Volume) -> tuple[Measure, ...]:
@@ -280,9 +279,7 @@ class Studies:
         offset = vector(round(b - a, 3) for a, b in zip(this.centre_mm, other.centre_mm, strict=True))
         return Compared(series_uid, which, offset), other
 
-    def _built(
-        self, series_uid: str, which: int | None, progress: Callable[[float], None] | None
-    ) -> tuple[Series, Volume]:
+    def _built(self, series_uid: str, which: int | None, progress: PartDone | None) -> tuple[Series, Volume]:
         series = self.site.archive.series(series_uid)
         stacks = stacks_of(series)
         if (which or 0) >= len(stacks):
