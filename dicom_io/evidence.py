@@ -10,7 +10,7 @@ from pydantic import ConfigDict
 
 from render.geometry import Vector, vector
 
-Role = Literal["physician", "resident", "technologist", "coder", "automatic"]
+Role = Literal["physician", "resident", "technologist", "coder", "compliance", "automatic"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,21 +202,6 @@ class PayerRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
-    """Somebody of the staff who may act on charges. login : the account of this machine that acts for them; empty for
-    any account."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-    id: Text
-    role: Literal["coder", "physician", "technologist", "compliance"]
-    login: str = ""
-
-    def __post_init__(self) -> None:
-        if any(c.isspace() for c in self.id):
-            raise ValueError(f"people: id {self.id!r} has to be one word")
-
-
-@dataclass(frozen=True, slots=True)
 class Fees:
     """Which rows of the fee file are ours: the Medicare contractor's number and its locality."""
 
@@ -291,7 +276,6 @@ class Config:
     audit: AuditSettings | None = None
     reading: Reading = field(default=Reading())
     payers: dict[str, PayerRule] = field(default_factory=dict)
-    people: tuple[Member, ...] = ()
     fees: Fees = field(default=Fees())
 
     def __post_init__(self) -> None:
@@ -304,9 +288,6 @@ class Config:
         names = [d.name for d in self.destinations]
         if len(set(names)) < len(names):
             raise ValueError("two destinations have the same name; a message would not know where it goes")
-        ids = [member.id for member in self.people]
-        if len(set(ids)) < len(ids):
-            raise ValueError("two of the people have the same id; nobody could tell who acted")
         if not 0 < self.share_limit <= 1:
             raise ValueError(f"share_limit {self.share_limit} is not a share between 0 and 1")
         if not self.order_grounds:
@@ -343,6 +324,8 @@ def load_config(root: Path, environment: Mapping[str, str] | None = None) -> Con
         raise ConfigError(f"{path}: no TOML: {error}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: byte {error.start} is no UTF-8; save it as that.") from error
+    if "people" in said:
+        raise ConfigError(f"{path}: {_people_moved(said['people'])}")
     names = []
     for name, text in sorted((os.environ if environment is None else environment).items()):
         if name.startswith(_PREFIX):
@@ -353,6 +336,22 @@ def load_config(root: Path, environment: Mapping[str, str] | None = None) -> Con
         return read_strictly(_ADAPTER, said, "the settings") if said else Config()
     except StrictError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _people_moved(people: Any) -> str:
+    """What to do with the people that settings of before 0.2 hold."""
+    known = [each for each in people if isinstance(each, dict)] if isinstance(people, list) else []
+    commands = [
+        f"workstation people add {each.get('id', 'ID')} --name 'Family^Given' --role {each.get('role', 'ROLE')}"
+        + (f" --login {each['login']}" if each.get("login") else "")
+        for each in known
+    ]
+    return "\n  ".join(
+        (
+            "people: they are in a register now, beside the settings. Take [[people]] out of the file and run",
+            *commands,
+        )
+    )
 
 
 _PREFIX = "WORKSTATION_SET_"

@@ -1,10 +1,13 @@
-"""Who may work here: people with a role and a password, and their signatures.
+"""The register of people: who may work here, in which role, and by what they are known.
 
-One JSON file in the state folder, readable by its owner alone; passwords are kept as argon2id hashes (RFC 9106).
+A person is known by a secret of their own, password or PIN, or by the accounts of this machine that are theirs. One
+JSON file in the state folder, readable by its owner alone; secrets are kept as argon2id hashes (RFC 9106).
 """
 
+import getpass
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,11 +29,26 @@ class PeopleError(WorkstationError):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A person and the hashes of the password and, where there is one, of the PIN to sign with."""
+    """A person of the register.
+
+    password, pin : their hashes; empty where the person has none. logins : the accounts of this machine that act for
+    them. npi : National Provider Identifier, empty where it is not known.
+    """
 
     person: Person
-    password: str
+    password: str = ""
     pin: str = ""
+    logins: tuple[str, ...] = ()
+    npi: str = ""
+
+    def opens(self, secret: str) -> bool:
+        """Whether it is the person's PIN or password."""
+        return any(kept and _matches(kept, secret) for kept in (self.pin, self.password))
+
+    @property
+    def can_act(self) -> bool:
+        """Whether there is anything to know the person by."""
+        return bool(self.password or self.pin or self.logins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +61,28 @@ class People:
         """Everybody, in the order of their IDs."""
         return tuple(account.person for _, account in sorted(self._read().items()))
 
-    def add(self, person: Person, password: str, pin: str = "") -> None:
-        """Adds somebody, or gives a new role, password or PIN. Raises PeopleError for one too short."""
-        if len(password) < LEAST_LENGTH:
-            raise PeopleError(f"The password has {len(password)} characters; {LEAST_LENGTH} are needed at least.")
+    def accounts(self) -> tuple[Account, ...]:
+        """Everybody with what they are known by, in the order of their IDs."""
+        return tuple(account for _, account in sorted(self._read().items()))
+
+    def add(self, person: Person, password: str = "", pin: str = "", logins: Sequence[str] = (), npi: str = "") -> None:
+        """Adds somebody, or puts what is given in the place of what was known.
+
+        Raises PeopleError for a secret that is too short, and for somebody who would have nothing to be known by.
+        """
         if person.role == "automatic":
             raise PeopleError("Role 'automatic' is for programs; people have another.")
+        if password and len(password) < LEAST_LENGTH:
+            raise PeopleError(f"The password has {len(password)} characters; {LEAST_LENGTH} are needed at least.")
         if pin and not (pin.isascii() and pin.isdigit() and len(pin) >= LEAST_DIGITS):
             raise PeopleError(f"A PIN has {LEAST_DIGITS} digits or more, and nothing else.")
+        if npi and not is_npi(npi):
+            raise PeopleError(f"{npi!r} is no NPI: ten digits, the last of which checks the others.")
+        hashed, hashed_pin = (_HASHER.hash(secret) if secret else "" for secret in (password, pin))
+        account = Account(person, hashed, hashed_pin, tuple(dict.fromkeys(filter(None, logins))), npi)
+        if not account.can_act:
+            raise PeopleError(f"{person.id} needs a password, a PIN or a login; without one they could do nothing.")
         with self._locked():
-            account = Account(person, _HASHER.hash(password), _HASHER.hash(pin) if pin else "")
             self._write({**self._read(), person.id: account})
 
     def remove(self, identity: str) -> None:
@@ -66,9 +96,10 @@ class People:
     def signed_in(self, identity: str, password: str) -> Person:
         """The person with that ID and password. Raises PeopleError, the same for an unknown ID and a wrong password."""
         account = self._read().get(identity)
-        # Somebody unknown takes as long as a wrong password.
-        right = _matches(account.password if account else _NOBODY, password)
-        if account is None or not right:
+        # Somebody unknown, or without a password, takes as long as a wrong password.
+        kept = account.password if account is not None else ""
+        right = _matches(kept or _NOBODY, password)
+        if account is None or not kept or not right:
             raise PeopleError("ID or password is wrong. Nobody was signed in.")
         return account.person
 
@@ -80,11 +111,33 @@ class People:
     def signature(self, identity: str, secret: str) -> Person:
         """The person whose PIN or password it is: somebody who is signed in signs. Raises PeopleError."""
         account = self._read().get(identity)
-        if account is None or not (
-            (account.pin and _matches(account.pin, secret)) or _matches(account.password, secret)
-        ):
+        if account is None or not account.opens(secret):
             raise PeopleError("PIN or password is wrong. Nothing was signed.")
         return account.person
+
+    def needs_secret(self, identity: str, login: str) -> bool:
+        """Whether somebody has to show PIN or password to act from an account of this machine. Raises PeopleError."""
+        return login not in self._known(identity).logins
+
+    def acting(self, identity: str, login: str, secret: str = "") -> Person:
+        """The person who acts from an account of this machine: theirs, or with their PIN or password.
+
+        Raises PeopleError when there is nobody of that ID, or nothing says that it is them.
+        """
+        account = self._known(identity)
+        if login in account.logins or (secret and account.opens(secret)):
+            return account.person
+        if secret:
+            raise PeopleError(f"PIN or password of {identity} is wrong. Nothing was done.")
+        ways = [f"the account {' or '.join(map(repr, account.logins))}"] if account.logins else []
+        ways += ["any with PIN or password"] if account.password or account.pin else []
+        raise PeopleError(f"{identity} acts from {', or '.join(ways)}; this is {login!r}. Nothing was done.")
+
+    def _known(self, identity: str) -> Account:
+        account = self._read().get(identity)
+        if account is None:
+            raise PeopleError(f"Nobody has the ID {identity!r}; `workstation people add` adds them.")
+        return account
 
     def _locked(self) -> FileLock:
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +148,11 @@ class People:
             rows = json.loads(self.file.read_text(encoding="utf-8"))
             return {
                 row["id"]: Account(
-                    Person(row["id"], row["name"], checked_role(row["role"])), row["password"], row.get("pin", "")
+                    Person(row["id"], row["name"], checked_role(row["role"])),
+                    row.get("password", ""),
+                    row.get("pin", ""),
+                    tuple(row.get("logins", ())),
+                    row.get("npi", ""),
                 )
                 for row in rows
             }
@@ -106,7 +163,8 @@ class People:
 
     def _write(self, accounts: dict[str, Account]) -> None:
         rows = [
-            {**asdict(a.person), "password": a.password, **({"pin": a.pin} if a.pin else {})} for a in accounts.values()
+            {**asdict(a.person), **{key: value for key, value in asdict(a).items() if key != "person" and value}}
+            for a in accounts.values()
         ]
         part = self.file.with_suffix(".part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -125,6 +183,32 @@ def _matches(kept: str, secret: str) -> bool:
 
 
 _NOBODY = _HASHER.hash("nobody has this password")
+
+
+def is_npi(text: str) -> bool:
+    """Whether it can be a National Provider Identifier: ten digits, by Luhn's formula behind the prefix 80840.
+
+    Source: CMS, Requirements for National Provider Identifier (NPI) and NPI Check Digit.
+    """
+    if not (len(text) == 10 and text.isascii() and text.isdigit()):
+        return False
+    doubled = [2 * int(d) if n % 2 else int(d) for n, d in enumerate(reversed("80840" + text))]
+    return sum(d - 9 if d > 9 else d for d in doubled) % 10 == 0
+
+
+def account() -> str:
+    """The account of this machine that runs the program, as the system knows it.
+
+    Not as the environment says: LOGNAME and its like are whatever the caller sets them to.
+    """
+    try:
+        import pwd
+    except ImportError:  # Windows
+        return getpass.getuser()
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a container may give its only account no name
+        return f"uid {os.getuid()}"
 
 
 def people_of(root: Path) -> People:

@@ -15,6 +15,7 @@ from dicom_io.stamp import Stamp
 from dicom_io.uids import derived, performed_step
 from render.engine.cpu import ENGINE_VERSION
 from workstation.config import Config, load_config
+from workstation.people import People, people_of
 from workstation.store.casebook import Casebook
 from workstation.store.commitments import Commitments
 from workstation.store.journal import Journal
@@ -42,6 +43,7 @@ class Site:
     casebook: Casebook
     commitments: Commitments
     arrivals: Arrivals
+    people: People
     clock: Clock
 
     def stamp(self, session_uid: str, at: datetime) -> Stamp:
@@ -98,5 +100,6 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         casebook=Casebook(database, outbox),
         commitments=Commitments(database),
         arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s),
+        people=people_of(root),
         clock=clock,
     )

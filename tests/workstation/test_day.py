@@ -22,7 +22,7 @@ from dicom_io.network.requestor import Peer
 from dicom_io.network.send import send
 from tests.workstation.billing.billing_system import Billing
 from tests.workstation.day import Charge, Story, story
-from tests.workstation.orders.ris import PEOPLE, READING
+from tests.workstation.orders.ris import JD, READING, enrol
 from tests.workstation.serve.running import Serving
 from workstation.billing.settle import settle_due
 from workstation.coder.acts import correct
@@ -36,7 +36,7 @@ def write_settings(root: Path, port: int, corrections: str = "automatic") -> Non
     """The same settings as `ris.config`, as a site would write them."""
     root.mkdir(parents=True)
     phrases = "\n".join(f"{fact} = {json.dumps(list(each))}" for fact, each in READING.phrases.items())
-    people = "".join(f'[[people]]\nid = "{m.id}"\nrole = "{m.role}"\n' for m in PEOPLE)
+    enrol(root)
     (root / "config.toml").write_text(
         f"""
 institution_code = "RAD"
@@ -58,7 +58,7 @@ observations = {{ 3DUTIL = "clinical_utility" }}
 {phrases}
 [payers.MCARE]
 plan = "medicare"
-{people}""",
+""",
         encoding="utf-8",
     )
 
@@ -159,7 +159,7 @@ def settle_to_the_end(root: Path, billing: Billing) -> int:
             operated += len(waiting)
             due = [item for item in items(site) if item.state == "correction"]
             for item in due:
-                correct(site, item.session, "jd", "the day's end")
+                correct(site, item.session, JD, "the day's end")
             if not (waiting or due or site.casebook.due() or site.outbox.pending()):
                 return operated
     pytest.fail("there is no end to it")

@@ -6,11 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from workstation.cli.shared import Json, example, root, show
+from workstation.cli.shared import Json, acting, example, root, show
 from workstation.text_table import table
 
 Case = Annotated[str, typer.Argument(metavar="CASE", help="An accession; or a session or SR UID where it has several.")]
-By = Annotated[str, typer.Option("--by", help="Who does this: an id of the settings' people.")]
+By = Annotated[str, typer.Option("--by", help="Who does this: an ID of `workstation people list`.")]
+PinFd = Annotated[
+    int | None,
+    typer.Option("--pin-fd", metavar="N", help="File descriptor to read their PIN or password from.", min=0),
+]
 Why = Annotated[str, typer.Option("--why", help="The reason; kept in the casebook.")]
 
 
@@ -124,59 +128,66 @@ def _done(settled: Any, as_json: bool) -> None:
 
 
 @example("workstation charge release DEMO-0001 --by jd --why 'separate session, see addendum'")
-def release(case: Case, by: By, why: Why, as_json: Json = False) -> None:
+def release(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Release a hold that is a matter of judgement; what is proposed is charged. Takes a coder."""
     from workstation.coder import acts
 
-    _done(acts.release(_site(), case, by, why), as_json)
+    site = _site()
+    _done(acts.release(site, case, acting(site, by, pin_fd), why), as_json)
 
 
 @example("workstation charge deny DEMO-0001 --by jd --why 'belongs to the base examination'")
-def deny(case: Case, by: By, why: Why, as_json: Json = False) -> None:
+def deny(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Decide that a held case is never charged. Takes a coder or compliance."""
     from workstation.coder import acts
 
-    _done(acts.deny(_site(), case, by, why), as_json)
+    site = _site()
+    _done(acts.deny(site, case, acting(site, by, pin_fd), why), as_json)
 
 
 @example("workstation charge reopen DEMO-0001 --by jd --why 'denied the wrong case'")
-def reopen(case: Case, by: By, why: Why, as_json: Json = False) -> None:
+def reopen(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Take back what was decided by hand; the rules decide again."""
     from workstation.coder import acts
 
-    _done(acts.reopen(_site(), case, by, why), as_json)
+    site = _site()
+    _done(acts.reopen(site, case, acting(site, by, pin_fd), why), as_json)
 
 
 @example("workstation charge credit DEMO-0001 --by jd --why 'wrong patient class'")
-def credit(case: Case, by: By, why: Why, as_json: Json = False) -> None:
+def credit(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Take back every charge of a case that is out. It is charged no more until it is reopened."""
     from workstation.coder import acts
 
-    _done(acts.credit(_site(), case, by, why), as_json)
+    site = _site()
+    _done(acts.credit(site, case, acting(site, by, pin_fd), why), as_json)
 
 
 @example("workstation charge correct DEMO-0001 --by jd --why 'base was changed'")
-def correct(case: Case, by: By, why: Why, as_json: Json = False) -> None:
+def correct(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Take back what is out and no longer borne by the facts, and charge what they bear now, if anything."""
     from workstation.coder import acts
 
-    _done(acts.correct(_site(), case, by, why), as_json)
+    site = _site()
+    _done(acts.correct(site, case, acting(site, by, pin_fd), why), as_json)
 
 
 @example("workstation charge note DEMO-0001 --by jd --why 'called the ordering physician'")
-def note(case: Case, by: By, why: Why, as_json: Json = False) -> None:
+def note(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Write a note into a case. Nothing follows from it."""
     from workstation.coder import acts
 
-    _done(acts.note(_site(), case, by, why), as_json)
+    site = _site()
+    _done(acts.note(site, case, acting(site, by, pin_fd), why), as_json)
 
 
 @example("workstation charge denied DEMO-0001 --by jd --why 'payer: not medically necessary'")
-def payer_denied(case: Case, by: By, why: Why, as_json: Json = False) -> None:
+def payer_denied(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Record that the payer turned a case's charges down; a coder then decides whether it is charged again."""
     from workstation.coder import acts
 
-    _done(acts.payer_denied(_site(), case, by, why), as_json)
+    site = _site()
+    _done(acts.payer_denied(site, case, acting(site, by, pin_fd), why), as_json)
 
 
 @example("workstation charge answer DEMO-0001 diagnoses=S02.2XXA --document letter.pdf --by jd --why 'came by fax'")
@@ -186,12 +197,14 @@ def answer(
     document: Annotated[Path, typer.Option(help="The document; a copy is kept with its digest.")],
     by: By,
     why: Why,
+    pin_fd: PinFd = None,
     as_json: Json = False,
 ) -> None:
     """Answer a hold with a document. What only a physician can state takes a physician."""
     from workstation.coder import acts
 
-    _done(acts.answer(_site(), case, by, why, facts, document), as_json)
+    site = _site()
+    _done(acts.answer(site, case, acting(site, by, pin_fd), why, facts, document), as_json)
 
 
 @example("workstation charge recheck")

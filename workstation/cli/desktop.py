@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,7 +15,7 @@ Identity = Annotated[str, typer.Argument(metavar="ID", help="One word, e.g. the 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command()(desktop)
-    people = typer.Typer(no_args_is_help=True, help="Who may sign in at the desktop.")
+    people = typer.Typer(no_args_is_help=True, help="The register: who may work here, and by what they are known.")
     app.add_typer(people, name="people")
     people.command("list")(list_people)
     people.command("add")(add)
@@ -49,31 +49,59 @@ def desktop(
 
 @example("workstation people list")
 def list_people(as_json: Json = False) -> None:
-    """List who may sign in at the desktop."""
+    """List who may work here, in which role, and what each is known by."""
     from workstation.people import people_of
 
-    rows = [{"id": p.id, "name": p.name, "role": p.role} for p in people_of(root()).all()]
-    show(as_json, rows, table([[*row.values()] for row in rows], ["id", "name", "role"]))
+    rows: list[dict[str, Any]] = [
+        {
+            "id": a.person.id,
+            "name": a.person.name,
+            "role": a.person.role,
+            "logins": list(a.logins),
+            "password": bool(a.password),
+            "pin": bool(a.pin),
+            "npi": a.npi,
+        }
+        for a in people_of(root()).accounts()
+    ]
+    text = [
+        [r["id"], r["name"], r["role"], ", ".join(r["logins"]), _known_by(r["password"], r["pin"]), r["npi"]]
+        for r in rows
+    ]
+    show(as_json, rows, table(text, ["id", "name", "role", "logins", "secret", "npi"]))
+
+
+def _known_by(password: bool, pin: bool) -> str:
+    return " and ".join(word for word, there in (("password", password), ("PIN", pin)) if there) or "none"
 
 
 @example("workstation people add DR1 --name 'Sample^Radiologist' --role physician")
 def add(
     identity: Identity,
     name: Annotated[str, typer.Option(help="As DICOM writes it: Family^Given.")],
-    role: Annotated[str, typer.Option(help="physician, resident, technologist or coder.")],
+    role: Annotated[str, typer.Option(help="physician, resident, technologist, coder or compliance.")],
     password: Annotated[
         str,
         typer.Option(
-            prompt=True, hide_input=True, confirmation_prompt=True, envvar="WORKSTATION_PASSWORD",
-            help="Asked for where it is not given; WORKSTATION_PASSWORD is for scripts.",
+            envvar="WORKSTATION_PASSWORD",
+            help="Asked for where neither it nor a login is given; WORKSTATION_PASSWORD is for scripts.",
         ),
-    ],
-    pin: Annotated[
-        str, typer.Option(envvar="WORKSTATION_PIN", help="Digits to sign reports with, in place of the password.")
     ] = "",
+    pin: Annotated[
+        str, typer.Option(envvar="WORKSTATION_PIN", help="Digits to sign and act with, in place of the password.")
+    ] = "",
+    login: Annotated[
+        list[str] | None,
+        typer.Option(help="An account of this machine that acts for them without a secret; may be given again."),
+    ] = None,
+    npi: Annotated[str, typer.Option(help="National Provider Identifier.")] = "",
     as_json: Json = False,
-) -> None:  # fmt: skip
-    """Add somebody who may sign in at the desktop, or give them a new password."""
+) -> None:
+    """Add somebody to the register, or put what is given in the place of what was known of them.
+
+    With a password they may sign in at the desktop. A PIN, the password or a login says that it is them where they sign
+    or act on a charge.
+    """
     from dicom_io.evidence import Person, checked_role
     from workstation.people import people_of
 
@@ -82,20 +110,23 @@ def add(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     note = note_change("people", identity)
-    people_of(root()).add(person, password, pin)
-    note(f"added or changed: {role}, {'with' if pin else 'without'} a PIN")
-    show(as_json, {"id": identity, "role": role}, f"{identity} may sign in as {role}.")
+    if not password and not login:
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    people_of(root()).add(person, password, pin, login or (), npi)
+    known = [word for word, there in (("a password", password), ("a PIN", pin), ("a login", login)) if there]
+    note(f"added or changed: {role}, with {', '.join(known)}")
+    show(as_json, {"id": identity, "role": role}, f"{identity} is in the register as {role}, with {', '.join(known)}.")
 
 
 @example("workstation people remove DR1")
 def remove(identity: Identity, as_json: Json = False) -> None:
-    """Take away somebody's sign-in. What they signed stays signed."""
+    """Take somebody out of the register. What they signed stays signed."""
     from workstation.people import people_of
 
     note = note_change("people", identity)
     people_of(root()).remove(identity)
     note("removed")
-    show(as_json, {"removed": identity}, f"{identity} can no longer sign in.")
+    show(as_json, {"removed": identity}, f"{identity} can no longer sign in or act.")
 
 
 def write_launcher(folder: Path, state: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,9 @@ import typer
 from render.progress import Progress
 
 if TYPE_CHECKING:
+    from dicom_io.evidence import Person
     from dicom_io.files.instance import Instance
+    from workstation.site import Site
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -53,10 +56,24 @@ def root() -> Path:
 
 def account() -> str:
     """The account of this machine that runs the command, as the audit trail names it."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container may give its only account no name
-        return "unknown account"
+    from workstation.people import account as of_this_machine
+
+    return of_this_machine()
+
+
+def acting(site: "Site", identity: str, secret_fd: int | None) -> "Person":
+    """The person of the register who acts by this command: from their own account, else with PIN or password, read from
+    a file descriptor or asked for where somebody sits at a terminal.
+
+    Raises PeopleError when nothing says that it is them.
+    """
+    secret = ""
+    if secret_fd is not None:
+        with os.fdopen(secret_fd, encoding="utf-8", closefd=False) as stream:
+            secret = stream.readline().rstrip("\r\n")
+    elif sys.stdin.isatty() and site.people.needs_secret(identity, account()):
+        secret = getpass.getpass(f"PIN or password of {identity}: ")
+    return site.people.acting(identity, account(), secret)
 
 
 def note_change(what: Literal["peers", "people"], name: str) -> Callable[[str], None]:

@@ -1,6 +1,7 @@
 """What a person may do with a case, and who may: release, deny, credit, correct, answer, note.
 
-Everything that is done is written into the casebook with the person and the reason before anything follows from it.
+That a person is who they say, the caller has made sure of (`people.People`); what they may do stands here. An act is
+written into the casebook with the person and the reason before anything follows from it.
 """
 
 import hashlib
@@ -9,13 +10,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from dicom_io.evidence import Person
 from workstation.billing.human_decisions import basis_of
 from workstation.billing.reconcile import LIVE
 from workstation.billing.settle import Settled, read, settle_accession
 from workstation.charge.cms_imports import units_allowed
 from workstation.charge.reasons import RELEASABLE
-from workstation.coder.work_list import WorkError, find, member
-from workstation.config import Member
+from workstation.coder.work_list import WorkError, find
 from workstation.site import Site
 from workstation.store.casebook import Act, ActKind, Ruling
 from workstation.store.messages import Known
@@ -51,12 +52,12 @@ _MAY: dict[ActKind, frozenset[Role]] = {
 _DOCUMENTS = "documents"
 
 
-def release(site: Site, word: str, by: str, why: str) -> list[Settled]:
+def release(site: Site, word: str, by: Person, why: str) -> list[Settled]:
     """A coder releases a hold that is a matter of judgement; what is proposed is charged.
 
     Raises WorkError when it is not held, or waits for something that a coder cannot decide.
     """
-    who, ruling = _who(site, by, "release", why), _fresh(site, word)
+    who, ruling = _may(by, "release", why), _fresh(site, word)
     content = ruling.content
     if ruling.state != "held":
         raise WorkError(f"{word}: the case is {ruling.state}, not held; there is nothing to release.")
@@ -73,35 +74,34 @@ def release(site: Site, word: str, by: str, why: str) -> list[Settled]:
     return _do(site, ruling, who, "release", why, {"answered": [*earlier, *answered]})
 
 
-def deny(site: Site, word: str, by: str, why: str) -> list[Settled]:
+def deny(site: Site, word: str, by: Person, why: str) -> list[Settled]:
     """A coder decides that a held case is never charged.
 
     Raises WorkError when a charge of it is out: that is credited.
     """
-    who, ruling = _who(site, by, "deny", why), _fresh(site, word)
+    who, ruling = _may(by, "deny", why), _fresh(site, word)
     if ruling.state not in ("held", "denied"):
         raise WorkError(f"{word}: a charge of this case is out; use `workstation charge credit`.")
     return _do(site, ruling, who, "deny", why, {})
 
 
-def reopen(site: Site, word: str, by: str, why: str) -> list[Settled]:
+def reopen(site: Site, word: str, by: Person, why: str) -> list[Settled]:
     """Take back what was decided by hand: the rules decide again.
 
     Raises WorkError when nothing was decided by hand.
     """
-    who, ruling = _who(site, by, "reopen", why), _fresh(site, word)
+    who, ruling = _may(by, "reopen", why), _fresh(site, word)
     if not any(act.kind in ("release", "deny", "credit") for act in site.casebook.acts(ruling.session)):
         raise WorkError(f"{word}: nothing was decided by hand; the rules decide already.")
     return _do(site, ruling, who, "reopen", why, {})
 
 
-def answer(site: Site, word: str, by: str, why: str, stated: Sequence[str], document: Path) -> list[Settled]:
+def answer(site: Site, word: str, by: Person, why: str, stated: Sequence[str], document: Path) -> list[Settled]:
     """Answer a hold with a document: facts as `path=value`, and the file that bears them out, which is kept.
 
     Raises WorkError when this person may not state the fact, or the value cannot be.
     """
-    who = member(site, by)
-    facts = dict(_fact(each, who) for each in stated)
+    facts = dict(_fact(each, by) for each in stated)
     if not facts:
         raise WorkError("An answer states at least one fact, as path=value.")
     _said(why)
@@ -120,44 +120,44 @@ def answer(site: Site, word: str, by: str, why: str, stated: Sequence[str], docu
     known = [each.stated_at for each in read(ruling.accession, site).stated]
     after = max([site.clock(), *known]).isoformat()
     detail = {"facts": facts, "document": document.name, "sha256": digest, "after": after}
-    return _do(site, ruling, who, "answer", why, detail)
+    return _do(site, ruling, by, "answer", why, detail)
 
 
-def credit(site: Site, word: str, by: str, why: str) -> list[Settled]:
+def credit(site: Site, word: str, by: Person, why: str) -> list[Settled]:
     """Take back every charge of a case that is out, and charge it no more until it is reopened.
 
     Raises WorkError when nothing is out.
     """
-    who, ruling = _who(site, by, "credit", why), _fresh(site, word)
+    who, ruling = _may(by, "credit", why), _fresh(site, word)
     keys = [known.charge.key for known in _own(site, ruling) if known.state in LIVE]
     if not keys:
         raise WorkError(f"{word}: no charge of this case is out; there is nothing to credit.")
     return _do(site, ruling, who, "credit", why, {"keys": keys})
 
 
-def correct(site: Site, word: str, by: str, why: str) -> list[Settled]:
+def correct(site: Site, word: str, by: Person, why: str) -> list[Settled]:
     """Take back what is out and no longer borne by the facts, and charge what they bear now, if anything.
 
     Raises WorkError when no correction is due.
     """
-    who, ruling = _who(site, by, "correct", why), _fresh(site, word)
+    who, ruling = _may(by, "correct", why), _fresh(site, word)
     if ruling.state != "correction" or not ruling.content["stale"]:
         raise WorkError(f"{word}: what is out is what the facts bear; no correction is due.")
     return _do(site, ruling, who, "correct", why, {"keys": ruling.content["stale"]})
 
 
-def note(site: Site, word: str, by: str, why: str) -> list[Settled]:
+def note(site: Site, word: str, by: Person, why: str) -> list[Settled]:
     """Write a note into the case. Nothing follows from it."""
-    who, ruling = _who(site, by, "note", why), _fresh(site, word)
+    who, ruling = _may(by, "note", why), _fresh(site, word)
     return _do(site, ruling, who, "note", why, {})
 
 
-def payer_denied(site: Site, word: str, by: str, why: str) -> list[Settled]:
+def payer_denied(site: Site, word: str, by: Person, why: str) -> list[Settled]:
     """Record that the payer turned the charges of a case down. A coder then decides whether it is charged again.
 
     Raises WorkError when nothing is out.
     """
-    who, ruling = _who(site, by, "release", why), _fresh(site, word)
+    who, ruling = _may(by, "release", why), _fresh(site, word)
     out = [known for known in _own(site, ruling) if known.state in ("sent", "acknowledged")]
     if not out:
         raise WorkError(f"{word}: no charge of this case has been sent; the payer cannot have seen it.")
@@ -168,10 +168,11 @@ def payer_denied(site: Site, word: str, by: str, why: str) -> list[Settled]:
     return _do(site, ruling, who, "note", f"denied by the payer: {why}", {})
 
 
-def _who(site: Site, by: str, kind: ActKind, why: str) -> Member:
-    who = member(site, by)
+def _may(who: Person, kind: ActKind, why: str) -> Person:
     if who.role not in _MAY[kind]:
-        raise WorkError(f"{by} is a {who.role}; to {kind} takes a {' or '.join(sorted(_MAY[kind]))}. Nothing was done.")
+        raise WorkError(
+            f"{who.id} is a {who.role}; to {kind} takes a {' or '.join(sorted(_MAY[kind]))}. Nothing was done."
+        )
     _said(why)
     return who
 
@@ -193,7 +194,7 @@ def _own(site: Site, ruling: Ruling) -> list[Known]:
     return [known for known in site.outbox.charges(ruling.accession) if known.charge.sr_uid in uids]
 
 
-def _do(site: Site, ruling: Ruling, who: Member, kind: ActKind, why: str, detail: dict[str, Any]) -> list[Settled]:
+def _do(site: Site, ruling: Ruling, who: Person, kind: ActKind, why: str, detail: dict[str, Any]) -> list[Settled]:
     site.casebook.act(ruling.session, ruling.accession, site.clock(), who.id, who.role, kind, why, detail)
     settled = settle_accession(ruling.accession, site, "")
     return [each for each in settled if each.record.session == ruling.session]
@@ -223,7 +224,7 @@ def _check_units(site: Site, lines: Sequence[dict[str, Any]], ruling: Ruling) ->
                 )
 
 
-def _fact(text: str, who: Member) -> tuple[str, Any]:
+def _fact(text: str, who: Person) -> tuple[str, Any]:
     path, equals, value = text.partition("=")
     if not equals or path not in ANSWERS:
         raise WorkError(f"{path}: no answer states this; one of {', '.join(ANSWERS)}, as path=value.")

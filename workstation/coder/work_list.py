@@ -1,13 +1,11 @@
 """The coder's work list: every case with its state, its reasons, its age and who can resolve it."""
 
-import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from workstation.billing.reconcile import LIVE
 from workstation.billing.settle import settle_accession
-from workstation.config import Member
 from workstation.errors import WorkstationError
 from workstation.site import Site
 from workstation.store.casebook import Ruling
@@ -36,20 +34,6 @@ class Item:
     since: datetime
     age_days: int
     ruling: Ruling
-
-
-def member(site: Site, identity: str) -> Member:
-    """Return the member of the staff, if the account that asks may act for them.
-
-    Raises WorkError when there is none, or another account than theirs asks.
-    """
-    found = next((each for each in site.config.people if each.id == identity), None)
-    if found is None:
-        raise WorkError(f"Nobody of the settings' people has the id {identity!r}; add them to config.toml.")
-    account = getpass.getuser()
-    if found.login and found.login != account:
-        raise WorkError(f"{identity} acts from the account {found.login!r}; this is {account!r}. Nothing was done.")
-    return found
 
 
 def items(site: Site) -> tuple[Item, ...]:

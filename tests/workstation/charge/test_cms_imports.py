@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.workstation.charge.strategies import facts_of_every_kind, steady
 from tests.workstation.desk import desk
-from tests.workstation.orders.ris import Ris, Study
+from tests.workstation.orders.ris import JD, Ris, Study
 from workstation.billing import recheck
 from workstation.charge import Facts, cms_imports, decide, load_policy
 from workstation.charge.cms import EditsError, PairEdit, entries_of, read_fees, read_pair_edits, read_unit_edits
@@ -206,7 +206,7 @@ class TestImport:
             file = write(tmp_path, "mue.csv", MUE.replace("76376,2,", "76376,0,"))
             import_edits(file, here.site.root, shipped_codes(), TODAY, date(2020, 1, 1), accept=True)
             with pytest.raises(WorkError, match="1 units of 76376 would be charged; the MUE file allows 0"):
-                acts.release(here.site, "ACC1", "jd", "why")
+                acts.release(here.site, "ACC1", JD, "why")
             assert here.charges() == []
 
     @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from tests.workstation.charge.test_cms_imports import FEES, PTP, write
 from tests.workstation.conftest import Command
 from tests.workstation.desk import Desk, desk
-from tests.workstation.orders.ris import DAY, PEOPLE, WHOLE, Ris, Study, objects
+from tests.workstation.orders.ris import DAY, JD, WHOLE, Ris, Study, objects
 from tests.workstation.samples import DOCUMENTED
 from tests.workstation.test_day import write_settings
 from workstation.serve.deciding import recheck_between
@@ -127,7 +127,7 @@ def test_answer_by_the_right_person(command: Command, two: Desk, tmp_path: Path)
         (("correct", "ACC2", *BY), "no correction is due"),
         (("reopen", "ACC1", *BY), "nothing was decided by hand"),
         (("denied", "ACC2", *BY), "the payer cannot have seen it"),
-        (("release", "ACC1", "--by", "nobody", "--why", "x"), "Nobody of the settings' people"),
+        (("release", "ACC1", "--by", "nobody", "--why", "x"), "Nobody has the ID 'nobody'"),
         (("show", "ACC9"), "no case has this"),
     ],
 )
@@ -260,7 +260,27 @@ def test_when_serve_rechecks(last: datetime, now: datetime, at: str, expected: b
     assert recheck_between(last, now, at) is expected
 
 
-def test_the_people_of_the_settings_are_those_of_the_tests(root: Path) -> None:
-    from workstation.config import load_config
+class TestWhoActs:
+    """`--by` is believed of the person's own account, or with their PIN or password."""
 
-    assert load_config(root).people == PEOPLE
+    def test_another_account_needs_the_secret(self, command: Command, two: Desk, tmp_path: Path) -> None:
+        two.site.people.add(JD, "correct horse", "246810", logins=["somebody-else"])
+        refused = command("charge", "release", "ACC1", *BY)
+        assert refused.code == 1
+        assert "jd acts from the account 'somebody-else', or any with PIN or password" in refused.err
+        for number, secret in enumerate(("246811", "", "246810", "correct horse")):
+            file = tmp_path / f"secret{number}"
+            file.write_text(f"{secret}\n")
+            with file.open() as stream:
+                done = command("charge", "note", "ACC1", *BY, "--pin-fd", stream.fileno())
+            assert done.code == (0 if number >= 2 else 1), secret
+        assert [act.person for act in two.site.casebook.acts()] == ["jd", "jd"]
+
+    def test_what_the_environment_says_is_not_believed(
+        self, command: Command, two: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        two.site.people.add(JD, logins=["somebody-else"])
+        for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+            monkeypatch.setenv(name, "somebody-else")
+        assert command("charge", "release", "ACC1", *BY).code == 1
+        assert two.site.casebook.acts() == ()

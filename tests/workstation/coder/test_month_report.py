@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.workstation.charge.test_cms_imports import FEES, write
 from tests.workstation.desk import Desk, desk
-from tests.workstation.orders.ris import DAY, Ris, Study, objects
+from tests.workstation.orders.ris import DAY, JD, Ris, Study, objects
 from workstation.charge.cms_imports import import_fees
 from workstation.coder import month_report
 from workstation.coder.acts import credit
@@ -37,7 +37,7 @@ def month(tmp_path: Path) -> Iterator[Desk]:
             here.hear(ris.order(payer="OTHER" if number == 2 else "MCARE"))
             if number != 3:
                 here.hear(ris.report())
-        credit(here.site, "ACC2", "jd", "wrong class")
+        credit(here.site, "ACC2", JD, "wrong class")
         for number in range(20, 31):
             here.hear(Ris(study(number)).order(three_d=False))
         now = DAY + timedelta(days=40)

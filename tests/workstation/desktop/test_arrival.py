@@ -23,7 +23,6 @@ from workstation.desktop.model.desk import Desk
 from workstation.desktop.model.studies import News, Studies
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
-from workstation.people import People
 from workstation.site import Site, open_site
 
 FILES = sorted((SAMPLE / "ct_head").glob("*.dcm"))
@@ -184,7 +183,7 @@ def test_other_news(news: News, words: str) -> None:
 
 def test_what_a_desktop_takes_in_is_complete(tmp_path: Path) -> None:
     site = open_site(tmp_path / "root", Config(audit=AuditSettings()))
-    desk = Desk(site, People(site.root))
+    desk = Desk(site)
     (tmp_path / "files").mkdir()
     for file in FILES[:2]:
         shutil.copy(file, tmp_path / "files")

@@ -13,19 +13,18 @@ from tests.workstation.samples import ACCESSION, DOCUMENTED, SERIES_UID, ticking
 from workstation.charge import Decision
 from workstation.charge.reasons import deny as denied_reason
 from workstation.coder import acts
-from workstation.config import Config, Member
+from workstation.config import Config
 from workstation.desktop.model import edits
 from workstation.desktop.model.desk import Desk
 from workstation.desktop.model.studies import Opened
 from workstation.destinations import AnyDestination, DicomDestination, FolderDestination
-from workstation.people import people_of
 from workstation.pipeline import explain
 from workstation.site import open_site
 from workstation.store.papers import read_papers
 
 DOCTOR = Person("DR1", "Sample^Radiologist", "physician")
 TECHNOLOGIST = Person("T1", "Sample^Technologist", "technologist")
-CODER = Member("jd", "coder")
+CODER = Person("jd", "Doe^Jane", "coder")
 WRITTEN = {
     "findings": "Fracture of the frontal bone.",
     "workstation": "Made on an independent workstation.",
@@ -62,14 +61,14 @@ def read_at(tmp_path: Path, slices: Path) -> Iterator[ReadAt]:
     desks: list[Desk] = []
 
     def read(*destinations: AnyDestination, **written: Any) -> Reading:
-        config = Config(destinations=destinations, people=(CODER,)) if destinations else Config(people=(CODER,))
+        config = Config(destinations=destinations) if destinations else Config()
         site = open_site(tmp_path / "root", config, ticking())
         if not desks:
             site.archive.import_files(slices)
             papers = read_papers(DOCUMENTED)
             assert papers.on_file is not None
             site.papers.put(papers.accession, papers.on_file, site.clock())
-        desk = Desk(site, people_of(site.root))
+        desk = Desk(site)
         desks.append(desk)
         opened = desk.studies.open(SERIES_UID, None)
         desk.opened_by(opened, DOCTOR)
@@ -135,7 +134,7 @@ def test_what_a_coder_decided_stands(read_at: ReadAt) -> None:
     reading = read_at()
     assert reading.sign().disposition == "release"
     site = reading.desk.site
-    acts.credit(site, ACCESSION, "jd", "wrong patient class")
+    acts.credit(site, ACCESSION, CODER, "wrong patient class")
     again = read_at(findings="Another fracture is seen.")
     promised = again.preview()
     assert promised.disposition == "deny"

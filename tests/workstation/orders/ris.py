@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -11,8 +12,9 @@ from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person
 from dicom_io.sr.evidence_sr import write_sr
 from dicom_io.stamp import Stamp
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, derived
-from workstation.config import Config, Listener, Member, PayerRule, Reading
+from workstation.config import Config, Listener, PayerRule, Reading
 from workstation.destinations import Destination, FolderDestination
+from workstation.people import account, people_of
 from workstation.store.journal import SupervisionAct
 
 DAY = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
@@ -39,7 +41,17 @@ WHOLE = (
     "3D was necessary to plan the approach.",
     "3D clarified the course of the fracture.",
 )
-PEOPLE = (Member("jd", "coder"), Member("DR1", "physician"), Member("T1", "technologist"), Member("co", "compliance"))
+JD = Person("jd", "Doe^Jane", "coder")
+DR1 = Person("DR1", "Sample^Radiologist", "physician")
+T1 = Person("T1", "Sample^Technologist", "technologist")
+CO = Person("co", "Doe^John", "compliance")
+PEOPLE = (JD, DR1, T1, CO)
+
+
+def enrol(root: Path) -> None:
+    """They are in the register of a state folder, and act from the account that runs the tests."""
+    for person in PEOPLE:
+        people_of(root).add(person, logins=[account()])
 
 
 def config(*destinations: Destination, **more: Any) -> Config:
@@ -50,7 +62,6 @@ def config(*destinations: Destination, **more: Any) -> Config:
             "destinations": destinations or (FolderDestination(name="out", takes=("charges",), folder="out"),),
             "listener": Listener(0),
             "reading": READING,
-            "people": PEOPLE,
             "payers": {"STRICT": PayerRule(prior_authorization_required=True), "MCARE": PayerRule(plan="medicare")},
             **more,
         }

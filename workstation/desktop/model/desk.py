@@ -31,7 +31,6 @@ from workstation.desktop.model.measuring import recorded
 from workstation.desktop.model.remote import Remote
 from workstation.desktop.model.session import Draft, Session, session_file
 from workstation.desktop.model.studies import TELLING, Opened, Studies
-from workstation.people import People
 from workstation.pipeline import run
 from workstation.session_record import evidence_as_if
 from workstation.signed_report import file_report
@@ -73,8 +72,8 @@ def why_not_signable(person: Person | None, session: Session) -> str:
 class Desk:
     """The desktop's side of a site."""
 
-    def __init__(self, site: Site, people: People, region: str = "") -> None:
-        self.site, self.people, self._region = site, people, region
+    def __init__(self, site: Site, region: str = "") -> None:
+        self.site, self.people, self._region = site, site.people, region
         self.studies = Studies(site)
         self._trail = trail_of(site.config, site.root)
         self._recorder = ThreadPoolExecutor(1, thread_name_prefix="journal")
