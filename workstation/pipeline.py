@@ -5,14 +5,12 @@ Running the same case again keeps and queues nothing twice, so a crash at any li
 
 from dataclasses import dataclass, replace
 
-from pydicom import dcmread
-
 from dicom_io.evidence import Evidence, ImageReference
 from dicom_io.files.series import Instance, read_dataset
 from dicom_io.objects.burn_in import burned
 from dicom_io.objects.companions import objects_beside
 from dicom_io.objects.derived import derive, products
-from dicom_io.sr.evidence_sr import read_sr, write_sr
+from dicom_io.sr.evidence_sr import write_sr
 from dicom_io.sr.signatures import sign
 from dicom_io.volumes import build_volume
 from render.draw import draw
@@ -20,13 +18,14 @@ from render.engine.choice import choose
 from render.picture import Picture
 from render.progress import Progress
 from workstation.billing.address import address
-from workstation.billing.filing import record_of
+from workstation.billing.filing import read_record
 from workstation.billing.gather_facts import site_policy
 from workstation.billing.settle import Settled, decide_record, read, settle_accession
 from workstation.case import Case, CaseError, region_of
 from workstation.charge import Decision
 from workstation.session_record import amending, evidence_of, journal_session, sources_of, with_digests
 from workstation.site import Site, signer_of
+from workstation.store.casebook import Record
 from workstation.store.journal import recorded_as
 from workstation.store.messages import Message
 
@@ -87,29 +86,27 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     acts, head = tuple(entry.act for entry in entries), entries[-1].hash
     sources = sources_of(series, site)
     recorded = amending(evidence_of(case, site, series, drawn, others, acts, head, attestation, stamp, sources), site)
-    record = write_sr(recorded, source, stamp)
+    document = write_sr(recorded, source, stamp)
     if signer is not None and recorded.verified:
-        sign(record, signer, attestation.at if attestation else stamp.at)
-    sr = site.archive.keep([record])[0]
+        sign(document, signer, attestation.at if attestation else stamp.at)
+    sr = site.archive.keep([document])[0]
     said = recorded_as(sr.sop_instance_uid, site.archive.digests(sr.series_uid)[sr.sop_instance_uid])
     journal.record(uid, case.session.operator, "recorded", site.clock(), said)
     progress("keeping the record", 1.0)
 
-    settled = settle(sr, site)  # from here on: only what the SR says
-    evidence = read_sr(dcmread(sr.path))
+    record, evidence = read_record(sr, site)  # from here on: only what the SR says
+    settled = settle(sr, record, evidence, site)
     return Outcome(tuple(pictures), images, sr, evidence, settled.decision, settled.messages, settled.queued)
 
 
-def settle(sr: Instance, site: Site) -> Settled:
+def settle(sr: Instance, record: Record, evidence: Evidence, site: Site) -> Settled:
     """Decides a stored SR with what is on file now, and queues what follows. Again is harmless.
 
-    Raises NotReadable when it is no record of ours, NotFound when its images are gone.
+    Raises NotFound when its images are gone.
     """
-    record = record_of(sr, site)
-    evidence = record.evidence
     made = [*(image for product in evidence.products for image in product.images), *evidence.objects]
     images = [site.archive.instance(each.sop_instance_uid) for each in made]
-    messages = address(images, sr, record.evidence, site.config, site.root)
+    messages = address(images, sr, evidence, site.config, site.root)
     settled = settle_accession(record.accession, site, "", record, messages)
     return next(each for each in settled if each.record.session == record.session)
 
@@ -117,7 +114,6 @@ def settle(sr: Instance, site: Site) -> Settled:
 def explain(sr: Instance, site: Site) -> tuple[Evidence, Decision]:
     """The decision for a stored SR with what is on file now, and what people decided. Its session's own charges do not
     count as earlier ones."""
-    evidence = read_sr(dcmread(sr.path))
-    record = record_of(sr, site)
+    record, evidence = read_record(sr, site)
     view = read(record.accession, site, record)
     return evidence, decide_record(record, view, site, site_policy(site.config, site.root)).decision

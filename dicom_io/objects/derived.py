@@ -42,6 +42,19 @@ _MR_KEPT = (
 ).split()
 
 
+# Image Type value 3 of each technique. Sources: PS3.3 C.8.16.1.3 (volumetric types), C.8.6 has none of its own.
+IMAGE_TYPES = {
+    "volume_rendering": "VOLREN",
+    "mip": "MAX_IP",
+    "minip": "MIN_IP",
+    "average_ip": "AVERAGE",
+    "mpr": "MPR",
+    "curved_mpr": "MPR",
+}
+# What pictures that are no planes of the patient are stored as: colour renderings, projections, rotations of either.
+CAPTURE_CLASSES = (SECONDARY_CAPTURE, TRUE_COLOR_CAPTURE, GRAYSCALE_BYTE_CAPTURE)
+
+
 def technique(recipe: Recipe) -> str:
     """The technique of a recipe in the words of the charge facts."""
     if isinstance(recipe, VolumeRendering):
@@ -257,7 +270,7 @@ def _capture(
     else:
         sop_class = SECONDARY_CAPTURE if frames == 1 else GRAYSCALE_BYTE_CAPTURE
     ds = _common(picture, source, series, stamp, number, sop_class, 1)
-    ds.ImageType = ["DERIVED", "SECONDARY", _TYPE_3.get(technique(picture.recipe), "OTHER")]
+    ds.ImageType = ["DERIVED", "SECONDARY", IMAGE_TYPES.get(technique(picture.recipe), "OTHER")]
     ds.ConversionType = "WSD"
     ds.SecondaryCaptureDeviceManufacturer = stamp.manufacturer
     ds.SecondaryCaptureDeviceManufacturerModelName = stamp.model_name
@@ -306,16 +319,6 @@ def _burn_in(ds: Dataset, picture: Picture, stamp: Stamp, burned: Burned) -> Non
     ds.SOPInstanceUID = stamp.uid("image", str(ds.SOPInstanceUID), hashlib.sha256(pixels.tobytes()).hexdigest())
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     _colour(ds, pixels)
-
-
-_TYPE_3 = {
-    "volume_rendering": "VOLREN",
-    "mip": "MAX_IP",
-    "minip": "MIN_IP",
-    "average_ip": "AVERAGE",
-    "mpr": "MPR",
-    "curved_mpr": "MPR",
-}
 
 
 def _grey(ds: Dataset, stored: NDArray[np.generic]) -> None:

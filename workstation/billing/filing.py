@@ -6,6 +6,7 @@ from pathlib import Path
 from pydicom import dcmread
 
 from dicom_io.errors import NotReadable
+from dicom_io.evidence import Evidence
 from dicom_io.files.digests import is_sealed
 from dicom_io.files.series import Instance
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
@@ -13,20 +14,21 @@ from workstation.site import Site
 from workstation.store.casebook import Record, slim
 
 
-def record_of(sr: Instance, site: Site) -> Record:
-    """The casebook's record of a stored SR. Its series is the same for all SRs of one session.
+def read_record(sr: Instance, site: Site) -> tuple[Record, Evidence]:
+    """The casebook's record of a stored SR, and all that the SR says, read once. Its series is the same for all SRs of
+    one session.
 
     Raises NotReadable when it is no record of ours, or one that was changed.
     """
     ds = dcmread(sr.path)
-    evidence = slim(read_sr(ds))
+    evidence = read_sr(ds)
     if evidence.journal_head and not is_sealed(ds):
         raise NotReadable(f"SR {sr.sop_instance_uid} was changed after it was made: its UID stands for other content.")
     times = [act.at for act in evidence.acts] + ([evidence.attestation.at] if evidence.attestation else [])
     at = max(times, default=site.clock())
     path = Path(sr.path)
     relative = path.relative_to(site.root).as_posix() if path.is_relative_to(site.root) else str(path)
-    return Record(evidence.sop_instance_uid, sr.series_uid, relative, at, evidence)
+    return Record(evidence.sop_instance_uid, sr.series_uid, relative, at, slim(evidence)), evidence
 
 
 def file_new_records(site: Site) -> int:
@@ -43,7 +45,7 @@ def unfiled(site: Site) -> list[Instance]:
     for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR):
         if sr.sop_instance_uid not in known:
             with suppress(NotReadable):  # somebody else's is no session of ours
-                record_of(sr, site)
+                read_record(sr, site)
                 found.append(sr)
     return found
 
@@ -55,7 +57,7 @@ def file_record(sr: Instance, site: Site) -> bool:
     """
     try:
         if sr.sop_class_uid == COMPREHENSIVE_3D_SR:
-            site.casebook.record(record_of(sr, site), f"SR {sr.sop_instance_uid}")
+            site.casebook.record(read_record(sr, site)[0], f"SR {sr.sop_instance_uid}")
             return True
     except NotReadable:
         # Somebody else's Comprehensive 3D SR is no session of ours.

@@ -30,11 +30,15 @@ def verify(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check what an SR says: seal, journal, sources, and every picture made again. Exit 0 only when all agree."""
+    """Check what an SR says: seal, journal, sources, and every picture made again.
+
+    Exit 0 only when its sources are as they were, every picture was made again, and nothing differs.
+    """
     from dataclasses import asdict
 
     from dicom_io.sr.signatures import load_authority
     from workstation.export.inspect import sr_file
+    from workstation.records.verify import holds
     from workstation.records.verify import verify as checks_of
     from workstation.site import open_site
 
@@ -44,9 +48,12 @@ def verify(
     trusted = load_authority(authority) if authority else None
     checks = list(checks_of(sr_file(sr, place), folder or open_site(place), progress_bar(), trusted))
     said = {True: "agrees", False: "DIFFERENT", None: "not checked"}
+    verified = holds(checks)
     text = table([[check.what, said[check.agrees], check.why] for check in checks], ["what", "result", "why"])
+    if not verified and all(check.agrees is not False for check in checks):
+        text += "\nNot verified: no picture could be made again from sources that are known to be unchanged."
     show(as_json, [asdict(check) for check in checks], text)
-    if any(check.agrees is False for check in checks):
+    if not verified:
         raise typer.Exit(1)
 
 

@@ -1,6 +1,5 @@
 """The commands of the story: `import`, `list`, `run`, `papers`, `demo`."""
 
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -52,7 +51,7 @@ def list_(as_json: Json = False) -> None:
 
     site = open_site(root())
     found = site.archive.summaries()
-    standing = site.arrivals.standing(found, time.time())
+    standing = site.arrivals.standing(found, site.clock().timestamp())
     of_series = ("modality", "accession", "study_date", "instances", "description", "series_uid", "study_uid")
     rows = [{**{name: getattr(s, name) for name in of_series}, **asdict(standing[s.series_uid])} for s in found]
     columns = ["modality", "accession", "study_date", "instances", "stage", "revision", "description", "series_uid"]

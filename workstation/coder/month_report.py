@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from dicom_io.objects.derived import CAPTURE_CLASSES, IMAGE_TYPES
 from workstation.billing.day_sheet import csv_line
 from workstation.billing.filing import unfiled
 from workstation.billing.gather_facts import site_policy
@@ -20,11 +21,10 @@ from workstation.config import Config
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.statements import ORDERS, Ordered, Refused, statements_of
 from workstation.site import Site
+from workstation.text_table import table
 
-# Secondary captures, single and multi-frame true colour: what renderings are stored as. Source: PS3.4 B.5.
-_CAPTURES = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.4")
-# Image Type value 3 or 4 that says so. Source: PS3.3 C.8.16.1.4 and, by habit, the scanners' own 3D packages.
-_THREE_D = {"VOLUME", "VOLREN", "3D", "3DVR", "VRT", "SSD", "MIP", "MPR"}
+# Image Type value 3 or 4 that says so: our own, and by habit those of the scanners' 3D packages.
+_THREE_D = {*IMAGE_TYPES.values(), "VOLUME", "3D", "3DVR", "VRT", "SSD", "MIP"}
 _AGES = ((7, "up to 7 days"), (30, "8 to 30 days"), (90, "31 to 90 days"))
 
 
@@ -81,7 +81,7 @@ def lost(site: Site) -> list[str]:
         for image in product.images
     }
     studies: Counter[tuple[str, str]] = Counter()
-    for sop_class in _CAPTURES:
+    for sop_class in CAPTURE_CLASSES:
         for image in site.archive.instances_of(sop_class):
             if image.sop_instance_uid not in told and _THREE_D & {word.upper() for word in image.image_type}:
                 studies[image.accession, image.study_uid] += 1
@@ -208,8 +208,6 @@ def write_csv(found: Mapping[str, Any], path: Path) -> None:
 
 def in_words(found: Mapping[str, Any]) -> str:
     """Return a month for people."""
-    from workstation.text_table import table
-
     lines = [f"Month {found['month']}: {len(found['cases'])} cases"]
     for title, key, column in (
         ("State", "states", "state"),

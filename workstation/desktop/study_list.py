@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from dicom_io.dates import da
 from workstation.desktop.background import Watch
 from workstation.desktop.language import tr
 from workstation.desktop.model.studies import ARRIVALS, STATES, Row
@@ -92,13 +93,16 @@ class _Filter(QSortFilterProxyModel):
 
 
 class WorkList(QWidget):
-    """opened : series UID. dropped : paths to import."""
+    """opened : series UID. dropped : paths to import. today : for filters by age."""
 
     opened = Signal(str)
     dropped = Signal(list)
 
-    def __init__(self, rows: Callable[[], tuple[Row, ...]], waiting: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self, rows: Callable[[], tuple[Row, ...]], waiting: Callable[[], int], today: Callable[[], date]
+    ) -> None:
         super().__init__()
+        self._today = today
         self._model = _Model()
         self._sorted = _Filter(self._model, self)
         self.search = QLineEdit()
@@ -169,7 +173,7 @@ class WorkList(QWidget):
         """The filters as they are chosen now."""
         days = self.since.currentData()
         self._sorted.state, self._sorted.modality = self.state.currentData(), self.modality.currentData()
-        self._sorted.since = "" if days is None else f"{date.today() - timedelta(days):%Y%m%d}"
+        self._sorted.since = "" if days is None else da(self._today() - timedelta(days))
         self._sorted.invalidate()
 
     def stop(self) -> None:

@@ -86,7 +86,7 @@ class MainWindow(QMainWindow):
         stacked.addWidget(self.arrival)
         stacked.addWidget(self.pages, 1)
         self.setCentralWidget(middle)
-        self.worklist = WorkList(desk.studies.rows, desk.studies.waiting)
+        self.worklist = WorkList(desk.studies.rows, desk.studies.waiting, lambda: desk.site.clock().date())
         self.worklist.opened.connect(self.open_series)
         self.worklist.dropped.connect(self.import_paths)
         self.preview = Pane("axial")

@@ -24,6 +24,9 @@ from workstation.records.remake import Remaker
 from workstation.site import Site
 from workstation.store.journal import doubt, recorded_as
 
+# How checks are called, where somebody looks for them.
+SOURCES, PICTURE = "sources", "picture "
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -53,10 +56,21 @@ def verify(
     yield _journal(instance, evidence, sources)
     place = sources.archive if isinstance(sources, Site) else sources
     progress("reading the sources", 0.0)
-    yield _instances("sources", evidence.sources, place)
+    yield _instances(SOURCES, evidence.sources, place)
     yield from _made_again(evidence, place, progress)
     stored = [*(image for product in evidence.products for image in product.images), *evidence.objects]
     yield _instances("stored objects", stored, place, needed=False)
+
+
+def holds(checks: Sequence[Check]) -> bool:
+    """Whether a record was verified: its sources are as they were, every picture was made again, and nothing differs.
+
+    What is not here to be compared (a journal of another device, images that were stored elsewhere) stays unsaid; a
+    record of which no picture could be made again is not verified, however little speaks against it.
+    """
+    core = [check for check in checks if check.what == SOURCES or check.what.startswith(PICTURE)]
+    pictures = [check for check in core if check.what != SOURCES]
+    return bool(pictures) and all(check.agrees for check in core) and all(check.agrees is not False for check in checks)
 
 
 def opened(path: Path) -> tuple[Instance, Dataset, Evidence]:
@@ -160,7 +174,7 @@ def _made_again(evidence: Evidence, place: Path | Archive, progress: Progress) -
     try:
         remaker = Remaker(evidence, place)
     except (NotFound, UidError) as error:
-        names = [f"picture {product.name}" for product in evidence.products]
+        names = [f"{PICTURE}{product.name}" for product in evidence.products]
         names += [f"measurement {measurement.name}" for measurement in evidence.measurements]
         yield from (Check(name, False, str(error)) for name in names)
         return
@@ -172,7 +186,7 @@ def _made_again(evidence: Evidence, place: Path | Archive, progress: Progress) -
 
 
 def _picture(remaker: Remaker, product: Product) -> Check:
-    what = f"picture {product.name}"
+    what = f"{PICTURE}{product.name}"
     try:
         if digest(read_recipe(product.recipe)) != product.recipe_digest:
             return Check(what, False, "the recipe is not the one of the recorded digest: the record was changed")

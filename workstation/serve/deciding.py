@@ -133,7 +133,7 @@ def look_again(site: Site) -> None:
     """Files what was kept and not filed, because a process ended in between. A report that is filed twice changes
     nothing: its accession is decided once more, by the same facts."""
     file_new_records(site)
-    since = time.time() - _LOOK_BACK_S
+    since = site.clock().timestamp() - _LOOK_BACK_S
     for sop_class in sorted({*REPORT_CLASSES} - {COMPREHENSIVE_3D_SR}):
         for report in site.archive.instances_of(sop_class):
             with suppress(FileNotFoundError):

@@ -11,9 +11,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from dicom_io.objects.derived import derive
+from dicom_io.volumes import build_volume
+from render import Projection, VolumeRendering, draw
+from render.recipe import Rotation
 from tests.workstation.charge.test_cms_imports import FEES, write
 from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import DAY, JD, Ris, Study, objects
+from tests.workstation.samples import SERIES_UID, tiny_protocol
 from workstation.charge.cms_imports import import_fees
 from workstation.coder import month_report
 from workstation.coder.acts import credit
@@ -94,6 +99,26 @@ def test_what_may_have_been_lost(month: Desk) -> None:
     assert len(lost) == 3
     assert lost[0].startswith(f"SR {sr.SOPInstanceUID}, accession ACC50: no decision")
     assert next(line for line in lost if "accession ACC51" in line).endswith("1 3D images that no SR tells of")
+
+
+def test_every_kind_of_picture_of_ours_is_looked_for(month: Desk, slices: Path) -> None:
+    """What the writer makes of a volume rendering, a MIP, and rotations of both; none of them is told of by an SR."""
+    month.site.archive.import_files(slices)
+    series = month.site.archive.series(SERIES_UID)
+    volume = build_volume(series)
+    bone, mip, _ = tiny_protocol().recipes
+    assert isinstance(bone, VolumeRendering) and isinstance(mip, Projection)
+    recipes = (
+        bone,
+        mip,
+        replace(bone, name="Bone, rotation", rotation=Rotation(3)),
+        replace(mip, name="MIP, rotation", rotation=Rotation(3)),
+    )
+    pictures = [draw(volume, recipe) for recipe in recipes]
+    stored = derive(pictures, series, month.site.stamp("1.2.3", DAY), None)
+    month.site.archive.keep(stored)
+    (line,) = [each for each in month_report.lost(month.site) if series.first.study_uid in each]
+    assert line.endswith(f"{len(recipes)} 3D images that no SR tells of")
 
 
 def test_as_words_csv_and_page(month: Desk, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from tests.workstation.samples import DOCUMENTED, SERIES_UID, tiny_protocol
 from workstation import pipeline
 from workstation.case import Case
 from workstation.records.measurements import measure, measure_mask
-from workstation.records.verify import Check, verify
+from workstation.records.verify import Check, holds, opened, verify
 from workstation.site import Site
 from workstation.store.papers import read_papers
 
@@ -80,6 +80,27 @@ def test_everything_is_looked_at(made: tuple[Site, Path], slices: Path) -> None:
     unseen = {"signature", "journal", "stored objects"}
     assert [c for c in elsewhere if c.what not in unseen] == [c for c in checks if c.what not in unseen]
     assert {c.what for c in elsewhere if c.agrees is None} == unseen
+
+
+def test_a_record_of_which_nothing_could_be_checked_is_not_verified(
+    command: Command, made: tuple[Site, Path], slices: Path, tmp_path: Path
+) -> None:
+    """Sealed, and nothing differs; but there is no picture to be made again, or no digest to compare sources with."""
+    site, sr = made
+    _, ds, evidence = opened(sr)
+    nothing = replace(evidence, sop_instance_uid="", products=(), measurements=(), objects=())
+    unknown = replace(evidence, sop_instance_uid="", sources=tuple(replace(s, digest="") for s in evidence.sources))
+    for number, changed in enumerate((nothing, unknown)):
+        stamp = site.stamp(evidence.session_uid, evidence.acts[0].at)
+        file = tmp_path / f"{number}.dcm"
+        write_sr(changed, ds, stamp).save_as(file, enforce_file_format=True)
+        checks = list(verify(file, slices))
+        assert failed(checks) == []
+        assert not holds(checks)
+        answer = command("verify", file, "--folder", slices)
+        assert answer.code == 1
+        assert "Not verified" in answer.out
+    assert holds(list(verify(sr, slices)))
 
 
 def test_the_command_says_so(command: Command, sr: Path, slices: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The studies of the archive as a reader wants them: listed, opened, compared. Knows no Qt."""
 
 import json
-import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -119,7 +118,7 @@ class Studies:
         waiting = self._waiting()
         found: list[Row] = []
         listed = self._series()
-        standing = self.site.arrivals.standing(listed, time.time())
+        standing = self.site.arrivals.standing(listed, self.site.clock().timestamp())
         for series in listed:
             if not series.is_image:
                 continue
@@ -152,7 +151,7 @@ class Studies:
         more = sum(s.instances for s in summaries) - len(opened.series.instances)
         if not summaries or not more:
             return None
-        return News(more, self.site.arrivals.standing(summaries, time.time())[opened.series.uid])
+        return News(more, self.site.arrivals.standing(summaries, self.site.clock().timestamp())[opened.series.uid])
 
     def again(self, opened: Opened) -> int | None:
         """Which volume of its series as it is now an open one is; None where the series makes other volumes by now."""
@@ -245,7 +244,7 @@ class Studies:
         if session is None:
             screen = replace(first_screen(volume, series.modality), measures=self._measured(series, volume))
             session = Session(volume, series_uid, screen, which, file=file)
-        standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), time.time())
+        standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), self.site.clock().timestamp())
         if any(each.stage in _COMING for each in standing.values()):
             warnings.append("The series is still arriving.")
         title = f"{listed(self._header(series_uid, series.first.path)[0])} — {series.modality} {series.description}"
