@@ -7,7 +7,7 @@ UIDs from PS3.6 Annex A; storage classes from PS3.4 Annex B.5.
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["source", "derived", "document"]
+StorageRole = Literal["source", "derived", "document"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class StorageClass:
 
     uid: str
     name: str
-    role: Role
+    role: StorageRole
 
 
 # PS3.4 Table B.5-1

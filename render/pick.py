@@ -38,7 +38,11 @@ def first_seen(volume: Volume, recipe: Solid, row: float, column: float) -> Vect
     seen = _inside(volume, settled_recipe, at)
     if not seen.any():
         return None
-    shown = volume if settled_recipe.body_above is None else cpu.body.without_table(volume, settled_recipe.body_above)
+    shown = (
+        volume
+        if settled_recipe.body_above is None
+        else cpu.body.voxels_without_table(volume, settled_recipe.body_above)
+    )
     index = np.array(point(volume.to_index, start)) + along[:, None] * np.array(direction(volume.to_index, away))
     values = map_coordinates(shown.voxels, index[seen].T, output=np.float64, order=1, mode="nearest")
     number = _chosen(settled_recipe, values, step_mm)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.engine import cpu
-from render.engine.tiles import bands, run
+from render.engine.tiles import bands, run_tiles
 from render.geometry import Vector, cross, direction, point
 from render.mask import Mask
 from render.mask_steps import Bone, MaskStep, Piece, Scissors, StepError
@@ -19,7 +19,7 @@ from render.volume import Volume
 
 __all__ = ["made", "region", "volume_ml"]
 
-Region = NDArray[np.uint8]
+VoxelMask = NDArray[np.uint8]
 _REMEMBERED = 3
 _known: "weakref.WeakKeyDictionary[Volume, OrderedDict[tuple[MaskStep, ...], Mask]]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
@@ -49,7 +49,7 @@ def made(volume: Volume, steps: tuple[MaskStep, ...]) -> Mask:
     return mask
 
 
-def region(volume: Volume, step: MaskStep) -> Region:
+def region(volume: Volume, step: MaskStep) -> VoxelMask:
     """(K, J, I) uint8, 1 for the voxels a step speaks of, whatever it then does with them. Raises as `made`."""
     if isinstance(step, Scissors):
         return _scissors(volume, step)
@@ -58,7 +58,7 @@ def region(volume: Volume, step: MaskStep) -> Region:
     return _bone(volume, step) if isinstance(step, Bone) else _in_range(volume, step.low, step.high)
 
 
-def volume_ml(volume: Volume, found: Region) -> float:
+def volume_ml(volume: Volume, found: VoxelMask) -> float:
     """How much room the voxels of a region take up, in millilitres: their number times the size of one."""
     return int(np.count_nonzero(found)) * _voxel_mm3(volume) / 1000.0
 
@@ -70,10 +70,10 @@ def _voxel_mm3(volume: Volume) -> float:
 
 
 def _slices(volume: Volume, work: Callable[[int, int], None]) -> None:
-    run([partial(work, *some) for some in bands(volume.shape[0], 8)])
+    run_tiles([partial(work, *some) for some in bands(volume.shape[0], 8)])
 
 
-def _in_range(volume: Volume, low: float, high: float) -> Region:
+def _in_range(volume: Volume, low: float, high: float) -> VoxelMask:
     found = np.empty(volume.shape, dtype=np.uint8)
     ends = np.float32(low), np.float32(high)
     _slices(volume, lambda k0, k1: cpu.segments.within_range(volume.voxels, *ends, k0, k1, found))
@@ -85,7 +85,7 @@ def _steps(volume: Volume) -> Iterable[Vector]:
     return (direction(volume.affine, axis) for axis in ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
 
 
-def _scissors(volume: Volume, step: Scissors) -> Region:
+def _scissors(volume: Volume, step: Scissors) -> VoxelMask:
     right, up = step.view.right, step.view.up
 
     def seen(at: Vector) -> tuple[float, float]:
@@ -104,7 +104,7 @@ def _scissors(volume: Volume, step: Scissors) -> Region:
     return found
 
 
-def _piece(volume: Volume, step: Piece) -> Region:
+def _piece(volume: Volume, step: Piece) -> VoxelMask:
     k, j, i = (round(v) for v in point(volume.to_index, step.seed_mm))
     if not all(0 <= at < n for at, n in zip((k, j, i), volume.shape, strict=True)):
         raise StepError(f"The seed at {_said(step.seed_mm)} mm is outside the volume. Nothing was marked.")
@@ -125,7 +125,7 @@ def _piece(volume: Volume, step: Piece) -> Region:
     return _spread(volume, allowed, allowed, True, (step.rim,) * 3)
 
 
-def _spread(volume: Volume, marked: Region, allowed: Region, every: bool, times: Sequence[int]) -> Region:
+def _spread(volume: Volume, marked: VoxelMask, allowed: VoxelMask, every: bool, times: Sequence[int]) -> VoxelMask:
     """`marked` grown so many times along k, j and i, where it is allowed or everywhere."""
     spare = np.empty_like(marked) if any(times) else marked
     for axis in (2, 1, 0):
@@ -139,7 +139,7 @@ def _said(at: Vector) -> str:
     return ", ".join(f"{v:.1f}" for v in at)
 
 
-def _bone(volume: Volume, step: Bone) -> Region:
+def _bone(volume: Volume, step: Bone) -> VoxelMask:
     runs, pieces = cpu.body.pieces_of(volume.voxels, np.float32(step.cortex))
     bone = np.zeros(volume.shape, dtype=np.uint8)
     if len(runs):

@@ -7,7 +7,7 @@ from dicom_io.uids import derived
 from render.protocols import Protocol
 from workstation.charge.facts import Region
 from workstation.errors import WorkstationError
-from workstation.store.papers import UNATTENDED, Papers, Session
+from workstation.store.papers import UNATTENDED, Papers, WorkedSession
 
 
 class CaseError(WorkstationError):
@@ -61,7 +61,7 @@ def region_of(*words: str) -> Region:
     raise CaseError(f"The body region is not known; say it with --region (one of {', '.join(REGIONS)}).")
 
 
-def session_of(papers: Papers | None, accession: str) -> Session:
+def session_of(papers: Papers | None, accession: str) -> WorkedSession:
     """The session that papers tell of, for a series of `accession`; without papers nobody was there.
 
     Raises CaseError when they belong to another accession: an attestation speaks of one study and no other.
@@ -85,7 +85,7 @@ class Case:
     protocol: Protocol
     which: int | None = None
     region: str = ""
-    session: Session = UNATTENDED
+    session: WorkedSession = UNATTENDED
     bridge_gaps: bool = False
     measurements: tuple[Measurement, ...] = ()
 

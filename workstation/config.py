@@ -15,7 +15,7 @@ from dicom_io.objects.burn_in import BurnIn
 from dicom_io.objects.companions import StoredObject
 from dicom_io.uids import derived
 from render.engine.choice import EngineName
-from workstation.charge.facts import Entity, Modality, Site, Text
+from workstation.charge.facts import Entity, Modality, SiteKind, Text
 from workstation.charge.policy import OrderGround, PolicyName
 from workstation.destinations import AeTitle, AnyDestination, FolderDestination
 from workstation.errors import WorkstationError
@@ -257,7 +257,7 @@ class Config:
     signing: Signing | None = None
     policy: PolicyName = "guide"
     reformat_only: Literal["hold", "release", "deny"] = "hold"
-    site: Site = "hospital"
+    site: SiteKind = "hospital"
     entity: Entity = "professional"
     order_grounds: tuple[OrderGround, ...] = ("ordered", "rationale", "urgent")
     modifiers: dict[Entity, tuple[Text, ...]] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from render.progress import Progress
 from workstation.billing.address import address
 from workstation.billing.filing import read_record
 from workstation.billing.gather_facts import site_policy
-from workstation.billing.settle import Settled, decide_record, read, settle_accession
+from workstation.billing.settle import SettledCase, decide_record, read, settle_accession
 from workstation.case import Case, CaseError, region_of
 from workstation.charge import Decision
 from workstation.session_record import amending, evidence_of, journal_session, sources_of, with_digests
@@ -31,7 +31,7 @@ from workstation.store.messages import Message
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CaseRun:
     """What running a case made. queued : keys of the messages that were new in the outbox."""
 
     pictures: tuple[Picture, ...]
@@ -43,7 +43,7 @@ class Outcome:
     queued: tuple[str, ...]
 
 
-def run(case: Case, site: Site, progress: Progress = lambda what, part: None) -> Outcome:
+def run(case: Case, site: Site, progress: Progress = lambda what, part: None) -> CaseRun:
     """Raises NotFound, VolumeRefused, DrawError, CaseError, BannerError, SigningError and what the stores raise.
 
     Whatever was kept stays.
@@ -96,10 +96,10 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
 
     record, evidence = read_record(sr, site)  # from here on: only what the SR says
     settled = settle(sr, record, evidence, site)
-    return Outcome(tuple(pictures), images, sr, evidence, settled.decision, settled.messages, settled.queued)
+    return CaseRun(tuple(pictures), images, sr, evidence, settled.decision, settled.messages, settled.queued)
 
 
-def settle(sr: Instance, record: Record, evidence: Evidence, site: Site) -> Settled:
+def settle(sr: Instance, record: Record, evidence: Evidence, site: Site) -> SettledCase:
     """Decides a stored SR with what is on file now, and queues what follows. Again is harmless.
 
     Raises NotFound when its images are gone.

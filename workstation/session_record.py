@@ -20,8 +20,8 @@ from dicom_io.stamp import Stamp
 from render.recipe import Recipe, canonical_json, digest
 from workstation.case import Case
 from workstation.site import Site
-from workstation.store.journal import Entry, EventKind, about, recorded_uid
-from workstation.store.papers import Session
+from workstation.store.journal import EventKind, JournalEvent, about, recorded_uid
+from workstation.store.papers import WorkedSession
 
 
 def evidence_of(
@@ -66,7 +66,7 @@ def evidence_of(
     )
 
 
-def _verifying(who: Session) -> str:
+def _verifying(who: WorkedSession) -> str:
     """Verifying is the physician's signature; nobody else's makes an SR verified."""
     signed = who.attestation is not None and who.attestation.signed
     if not signed or who.supervisor is None or who.supervisor.role != "physician":
@@ -74,7 +74,7 @@ def _verifying(who: Session) -> str:
     return who.supervisor.name
 
 
-def attested_by(who: Session, at: datetime) -> Attestation | None:
+def attested_by(who: WorkedSession, at: datetime) -> Attestation | None:
     """What the supervisor attests, at that time; None where nobody attests anything."""
     if who.supervisor is None or who.attestation is None:
         return None
@@ -84,12 +84,14 @@ def attested_by(who: Session, at: datetime) -> Attestation | None:
     )
 
 
-def statement_kind(who: Session) -> EventKind:
+def statement_kind(who: WorkedSession) -> EventKind:
     """The act that attesting is."""
     return "attested_and_signed" if who.attestation is not None and who.attestation.signed else "attested"
 
 
-def journal_session(case: Case, site: Site, drawn: tuple[Product, ...]) -> tuple[tuple[Entry, ...], Attestation | None]:
+def journal_session(
+    case: Case, site: Site, drawn: tuple[Product, ...]
+) -> tuple[tuple[JournalEvent, ...], Attestation | None]:
     """Journals what was drawn, and what the supervisor did and states. The journal's times count: again is the same.
 
     Returns the journal up to the last of these events: what comes later is not what this record tells of.

@@ -10,7 +10,7 @@ from dicom_io.archive.archive import Shelved
 from dicom_io.archive.upkeep import prunable
 from dicom_io.files.series import Scan
 from render.progress import CountDone
-from workstation.audit.trail import Moved, Outcome, by_study, trail_of, whatever_comes
+from workstation.audit.trail import AuditOutcome, Moved, by_study, trail_of, whatever_comes
 from workstation.site import Site
 
 
@@ -64,7 +64,9 @@ def prune(site: Site, what: list[Shelved], person_id: str, progress: CountDone) 
         series = sorted({one.series_uid for one in going})
         (study,) = by_study(i for s in series for i in archive.series(s).instances if i.sop_instance_uid in uids)
 
-        def note(outcome: Outcome, uid: str = uid, study: Moved = study, whole: bool = kept[uid] == len(going)) -> None:
+        def note(
+            outcome: AuditOutcome, uid: str = uid, study: Moved = study, whole: bool = kept[uid] == len(going)
+        ) -> None:
             trail.accessed(person_id, study, "D", site.clock(), outcome, whole=whole)
 
         def tell(n: int, _: int, before: int = done) -> None:

@@ -45,7 +45,7 @@ _DECIDED_WITHIN_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SeriesProgress:
     """How far a series is.
 
     stage : `reopened` when more has come since it was complete; `unknown` when nobody has said that it is complete and
@@ -145,7 +145,7 @@ class Arrivals:
                 connection.execute(insert(_COMPLETION), rows)
         return done
 
-    def standing(self, series: Iterable[Summary], now_s: float) -> dict[str, Standing]:
+    def standing(self, series: Iterable[Summary], now_s: float) -> dict[str, SeriesProgress]:
         """How far each series is, whatever process follows them. now_s : since the epoch, as files have their times."""
         completions, found = self.completions(), {}
         for one in series:
@@ -153,11 +153,11 @@ class Arrivals:
             if last is not None:
                 whole = last.instances == one.instances
                 stage: Stage = "complete" if whole else "reopened"
-                found[one.series_uid] = Standing(stage, last.revision if whole else last.revision + 1)
+                found[one.series_uid] = SeriesProgress(stage, last.revision if whole else last.revision + 1)
             elif now_s - _changed_s(Path(one.path).parent) <= self._quiet_s + _DECIDED_WITHIN_S:
-                found[one.series_uid] = Standing("arriving", 1)
+                found[one.series_uid] = SeriesProgress("arriving", 1)
             else:
-                found[one.series_uid] = Standing("unknown", 0)
+                found[one.series_uid] = SeriesProgress("unknown", 0)
         return found
 
     def last(self, series_uid: str) -> Completion | None:

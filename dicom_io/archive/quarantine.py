@@ -84,7 +84,7 @@ def quarantined(archive: Archive) -> tuple[Quarantined, ...]:
     return tuple(_describe(file) for file in files)
 
 
-def header(archive: Archive, name: str) -> Instance:
+def header_of(archive: Archive, name: str) -> Instance:
     """What is known of one. Raises NotFound, NotReadable."""
     return read_instance(_path(archive, name))
 

@@ -51,10 +51,10 @@ def read_all(files: Sequence[Path], *, few: int = _FEW, helpers: int | None = No
     return found
 
 
-Item = TypeVar("Item")
+Scanned = TypeVar("Scanned")
 
 
-def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def batches(items: Iterable[Scanned], size: int) -> Iterator[list[Scanned]]:
     """Lists of `size` items, the last one shorter; itertools has this from Python 3.12 on."""
     left = iter(items)
     while batch := list(islice(left, size)):

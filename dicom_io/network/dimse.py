@@ -41,7 +41,7 @@ def half(pieces: Pieces, *, command: bool) -> tuple[int, bytes]:
 
 
 @dataclass(slots=True)
-class Arriving:
+class ArrivingDataSet:
     """The pieces of one data set; what is not taken is passed over."""
 
     pieces: Pieces
@@ -64,7 +64,7 @@ class Arriving:
 
 
 def take_over(
-    archive: Archive, command: Command, context: Context, arriving: Arriving, most_bytes: int, by: str
+    archive: Archive, command: Command, context: Context, arriving: ArrivingDataSet, most_bytes: int, by: str
 ) -> tuple[int, Kept | None, str]:
     """Answers a C-STORE by keeping its data set as it came: (status, what is kept, why not).
 
@@ -91,7 +91,7 @@ def take_over(
     return found
 
 
-def spool(path: Path, head: bytes, arriving: Arriving, digest: Any, most_bytes: int) -> None:
+def spool(path: Path, head: bytes, arriving: ArrivingDataSet, digest: Any, most_bytes: int) -> None:
     """Writes what comes to `path`. Raises OSError, also where it is more than `most_bytes`."""
     with path.open("xb", buffering=0) as file:
         _write(file.fileno(), memoryview(head))

@@ -19,7 +19,7 @@ from dicom_io.network.requestor import Peer, Proposal, associate
 # PS3.7 C.5.7: duplicate SOP instance; PS3.4 Table F.7.2-2: an ended step may no longer be updated (Error ID 0xA506).
 _THERE_ALREADY, _NOT_THERE, _MAY_NO_LONGER_BE_UPDATED = 0x0111, 0x0112, 0xA506
 
-Told = Literal["taken", "known already", "unknown there", "refused"]
+StepAnswer = Literal["taken", "known already", "unknown there", "refused"]
 
 
 def begun(evidence: Evidence, header: Dataset, source: Dataset | None, started: datetime, ae_title: str) -> Dataset:
@@ -82,17 +82,17 @@ def reach(peer: Peer, calling: str) -> None:
         pass
 
 
-def create(peer: Peer, uid: str, ds: Dataset, calling: str) -> tuple[Told, str]:
+def create(peer: Peer, uid: str, ds: Dataset, calling: str) -> tuple[StepAnswer, str]:
     """N-CREATE: what became of it, and the peer's words. Raises PeerUnreachable."""
     return _tell(peer, N_CREATE, uid, ds, calling)
 
 
-def update(peer: Peer, uid: str, ds: Dataset, calling: str) -> tuple[Told, str]:
+def update(peer: Peer, uid: str, ds: Dataset, calling: str) -> tuple[StepAnswer, str]:
     """N-SET. Raises PeerUnreachable."""
     return _tell(peer, N_SET, uid, ds, calling)
 
 
-def _tell(peer: Peer, field: int, uid: str, ds: Dataset, calling: str) -> tuple[Told, str]:
+def _tell(peer: Peer, field: int, uid: str, ds: Dataset, calling: str) -> tuple[StepAnswer, str]:
     with associate(peer, calling, [Proposal(PERFORMED_STEP)]) as association:
         answer = association.ask_once(field, PERFORMED_STEP, sop_instance_uid=uid, data=ds)
     # Success, or a warning: the peer has it, perhaps with a value of its own (PS3.7 10.1.5.1.6).

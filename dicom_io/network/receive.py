@@ -42,7 +42,7 @@ from dicom_io.network.commands import (
     answer_to,
     read_command,
 )
-from dicom_io.network.dimse import Arriving, Pieces, half, take_over
+from dicom_io.network.dimse import ArrivingDataSet, Pieces, half, take_over
 from dicom_io.network.incoming import OUT_OF_RESOURCES
 from dicom_io.network.services import Service, serve
 from dicom_io.network.upper_layer import ABORTED, Broken, Connection, Context, Ended
@@ -108,7 +108,7 @@ class Receiver:
         self._free = (0.0, 0)
         archive.sweep()
         archive.after_power_cut()
-        self._listening = listening or listen(host, port)
+        self._listening = listening or listen_for_dicom(host, port)
         self.host = host
         self.port: int = self._listening.getsockname()[1]
         self._stopping = threading.Event()
@@ -249,7 +249,7 @@ class Receiver:
 
     def _store(self, talk: _Talk, command: Command, context: Context, context_id: int) -> tuple[int, str]:
         """Spools the data set and takes it over: (status, words for the peer)."""
-        coming = Arriving(talk.pieces, context_id)
+        coming = ArrivingDataSet(talk.pieces, context_id)
         uid = command.sop_instance_uid
         if not self._has_room():
             coming.discard()
@@ -287,7 +287,7 @@ class Receiver:
                 self.counts[sum_name] += amount
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen_for_dicom(host: str, port: int) -> socket.socket:
     """A socket that listens. Raises PortInUse."""
     try:
         return socket.create_server((host, port), backlog=128)

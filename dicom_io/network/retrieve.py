@@ -20,7 +20,7 @@ from dicom_io.network.commands import (
     Command,
     answer_to,
 )
-from dicom_io.network.dimse import Arriving, Pieces, take_over
+from dicom_io.network.dimse import ArrivingDataSet, Pieces, take_over
 from dicom_io.network.requestor import Answer, Peer, Proposal, associate, unexpected
 from dicom_io.network.upper_layer import Context
 from dicom_io.uids import checked
@@ -75,7 +75,7 @@ def retrieve(
     def store(command: Command, context: Context, context_id: int, pieces: Pieces) -> bytes:
         if command.field != C_STORE:
             return unexpected(command, context, context_id, pieces)
-        arriving = Arriving(pieces, context_id)
+        arriving = ArrivingDataSet(pieces, context_id)
         status, kept, why = take_over(archive, command, context, arriving, _MOST_BYTES, by=peer.ae_title)
         if kept is not None:
             arrived.add(command.sop_instance_uid)

@@ -38,11 +38,11 @@ def new_object(sop_class_uid: str, sop_instance_uid: str, source: Dataset, stamp
     ds.CodingSchemeIdentificationSequence = codes.own_scheme()
     equipment(ds, stamp)
     if stamp.performed_step:
-        ds.ReferencedPerformedProcedureStepSequence = performed_step(stamp)
+        ds.ReferencedPerformedProcedureStepSequence = step_reference(stamp)
     return ds
 
 
-def performed_step(stamp: Stamp) -> DicomSequence:
+def step_reference(stamp: Stamp) -> DicomSequence:
     """The step that an object is of; no item where nobody is told of steps. Source: PS3.3 C.7.3.1, C.17.1."""
     if not stamp.performed_step:
         return DicomSequence()

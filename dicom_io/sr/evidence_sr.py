@@ -16,7 +16,7 @@ from dicom_io.dates import dt, time_of
 from dicom_io.errors import NotReadable
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, checked_role
 from dicom_io.files.digests import seal
-from dicom_io.objects.common import new_object, performed_step, study_references
+from dicom_io.objects.common import new_object, step_reference, study_references
 from dicom_io.sr import content as sr
 from dicom_io.sr.measurement_sr import is_measurement, measurement_group, read_measurement
 from dicom_io.stamp import Stamp
@@ -53,7 +53,7 @@ def sr_object(sop_class_uid: str, sop_instance_uid: str, source: Dataset, stamp:
     """An SR of ours without series, document and content yet: patient, study and equipment are those they all share."""
     ds = new_object(sop_class_uid, sop_instance_uid, source, stamp)
     ds.Modality = "SR"
-    ds.ReferencedPerformedProcedureStepSequence = performed_step(stamp)
+    ds.ReferencedPerformedProcedureStepSequence = step_reference(stamp)
     return ds
 
 

@@ -11,7 +11,7 @@ from pydicom.sequence import Sequence as DicomSequence
 from dicom_io import codes as c
 from dicom_io.evidence import ImageReference, Person
 from dicom_io.files.digests import seal
-from dicom_io.objects.common import new_object, new_series, performed_step, study_references
+from dicom_io.objects.common import new_object, new_series, step_reference, study_references
 from dicom_io.sr import content as sr
 from dicom_io.stamp import Stamp
 
@@ -29,7 +29,7 @@ def write_key_objects(
         raise ValueError("A key object selection needs an image.")
     ds = new_object(KEY_OBJECT_SELECTION, "", source, stamp)
     new_series(ds, "KO", 9902, "Key images", stamp, "key objects")
-    ds.ReferencedPerformedProcedureStepSequence = performed_step(stamp)
+    ds.ReferencedPerformedProcedureStepSequence = step_reference(stamp)
     ds.InstanceNumber = 1
     ds.ContentDate, ds.ContentTime = stamp.date, stamp.time
     ds.CurrentRequestedProcedureEvidenceSequence = DicomSequence([study_references(study_uid, images)])

@@ -16,12 +16,12 @@ from dicom_io.files.scanning import batches
 from dicom_io.files.series import Series
 from dicom_io.uids import derived
 from dicom_io.volumes.spacing import regular_places
-from dicom_io.volumes.stacks import Refused, Slice, Stack, find_stacks, normal_of, positions_of
+from dicom_io.volumes.stacks import RefusedImages, Slice, Stack, find_stacks, normal_of, positions_of
 from render.geometry import GeometryError, affine_from, unit_vector
 from render.progress import PartDone
 from render.volume import Volume
 
-__all__ = ["Refused", "Slice", "Stack", "assemble", "build_volume", "find_stacks", "stacks_of"]
+__all__ = ["RefusedImages", "Slice", "Stack", "assemble", "build_volume", "find_stacks", "stacks_of"]
 
 _TOGETHER = 16  # plain files that one task reads
 
@@ -50,7 +50,9 @@ def stacks_of(series: Series, *, bridge_gaps: bool = False) -> list[Stack]:
     found = find_stacks(series, bridge_gaps=bridge_gaps)
     stacks = [s for s in found if isinstance(s, Stack)]
     if not stacks:
-        reasons = "; ".join(dict.fromkeys(r.reason for r in found if isinstance(r, Refused))) or "it holds no images"
+        reasons = (
+            "; ".join(dict.fromkeys(r.reason for r in found if isinstance(r, RefusedImages))) or "it holds no images"
+        )
         raise VolumeRefused(f"Series {series.uid}: no volume was built: {reasons}")
     return stacks
 

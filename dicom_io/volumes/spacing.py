@@ -16,7 +16,7 @@ _AROUND = 3
 # Slices nearer to each other than this part of the mean step are two passes over the same place, not a spacing.
 _LEAST = 0.1
 
-Kind = Literal["even", "uneven", "gap", "double", "crooked"]
+SpacingKind = Literal["even", "uneven", "gap", "double", "crooked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Spacing:
     expected : what a gap should have been, with the tolerance. more : in how many places, if in several.
     """
 
-    kind: Kind
+    kind: SpacingKind
     at: int = 0
     words: str = ""
     expected: str = ""

@@ -51,7 +51,7 @@ class Stack:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedImages:
     """Images of a series that make no volume, and why. bridgeable : they would, if their gaps were bridged."""
 
     count: int
@@ -60,13 +60,13 @@ class Refused:
     bridgeable: bool = False
 
 
-def find_stacks(series: Series, *, bridge_gaps: bool = False) -> tuple[Stack | Refused, ...]:
+def find_stacks(series: Series, *, bridge_gaps: bool = False) -> tuple[Stack | RefusedImages, ...]:
     """The volumes a series holds by geometry, and what of it cannot be one.
 
     bridge_gaps : slices that are missing are interpolated from their neighbours, with a warning in the volume.
     """
     slices: list[Slice] = []
-    found: list[Stack | Refused] = []
+    found: list[Stack | RefusedImages] = []
     unfit: Counter[str] = Counter()
     for instance in series.instances:
         reason = _why_no_source(instance)
@@ -74,7 +74,7 @@ def find_stacks(series: Series, *, bridge_gaps: bool = False) -> tuple[Stack | R
             unfit[reason] += 1
             continue
         slices += [Slice(instance, index) for index in range(len(instance.frames))]
-    found += [Refused(count, "", reason) for reason, count in unfit.items()]
+    found += [RefusedImages(count, "", reason) for reason, count in unfit.items()]
     groups = _by_grid(slices)
     for group in groups:
         label = _describe(group) if len(groups) > 1 else ""
@@ -151,7 +151,7 @@ def _describe(group: Sequence[Slice]) -> str:
     return f"{name} {rows} x {columns} at {spacing[0]:.3g} mm"
 
 
-def _split(group: list[Slice], label: str, why: str, bridge_gaps: bool) -> list[Stack | Refused]:
+def _split(group: list[Slice], label: str, why: str, bridge_gaps: bool) -> list[Stack | RefusedImages]:
     """A group in one grid may still hold several volumes: split by the first trait that sets them apart."""
     duplicates = _duplicates(group)
     for name in _trait_names(group):
@@ -167,7 +167,7 @@ def _split(group: list[Slice], label: str, why: str, bridge_gaps: bool) -> list[
             reason = f"images that differ in {name} lie between each other"
         else:
             continue
-        found: list[Stack | Refused] = []
+        found: list[Stack | RefusedImages] = []
         for value in sorted(parts, key=_natural):
             found += _split(
                 parts[value],
@@ -184,7 +184,7 @@ def _split(group: list[Slice], label: str, why: str, bridge_gaps: bool) -> list[
         why = "; ".join(filter(None, (why, f"{reason}, and instance numbers count one volume after the other")))
         return [_checked(run, _joined(label, _numbers_of(run)), why, bridge_gaps) for run in runs]
     return [
-        Refused(
+        RefusedImages(
             len(group),
             label,
             f"{reason} and nothing known sets the images apart; they were not mixed into one volume.",
@@ -269,10 +269,10 @@ def _spacing(group: Sequence[Slice]) -> Spacing:
     return spacing_of(positions_of(group)[order], np.array(normal_of(group[0])))
 
 
-def _checked(group: list[Slice], label: str, why: str, bridge_gaps: bool) -> Stack | Refused:
+def _checked(group: list[Slice], label: str, why: str, bridge_gaps: bool) -> Stack | RefusedImages:
     """Slices at different places: one volume if they lie on a straight line without gaps."""
     if len(group) < 2:
-        return Refused(1, label, "a single image is no volume (a localizer, scout or reformat).")
+        return RefusedImages(1, label, "a single image is no volume (a localizer, scout or reformat).")
     order = np.argsort(_along(group), kind="stable")
     slices = tuple(group[n] for n in order)
     spacing = _spacing(slices)
@@ -280,12 +280,12 @@ def _checked(group: list[Slice], label: str, why: str, bridge_gaps: bool) -> Sta
     if spacing.kind == "even":
         return stack
     if spacing.kind == "crooked":
-        return Refused(len(group), label, f"the slices do not lie on a straight line ({spacing.words}).")
+        return RefusedImages(len(group), label, f"the slices do not lie on a straight line ({spacing.words}).")
     if spacing.kind == "double":
         reason = (
             f"the slices are {spacing.words} apart in turn, as two passes over the same place are; they were not mixed."
         )
-        return Refused(len(group), label, reason)
+        return RefusedImages(len(group), label, reason)
     a, b = slices[spacing.at].instance, slices[spacing.at + 1].instance
     where = f"between instances {a.instance_number} and {b.instance_number}"
     if a is b:
@@ -296,7 +296,7 @@ def _checked(group: list[Slice], label: str, why: str, bridge_gaps: bool) -> Sta
         return replace(
             stack, uneven=f"Slices are missing ({spacing.words} {where}{spacing.more}); the gaps were bridged"
         )
-    return Refused(
+    return RefusedImages(
         len(group),
         label,
         f"gap of {spacing.words} {where}, expected {spacing.expected}{spacing.more}. Ask the modality to send the "

@@ -12,7 +12,7 @@ from render.engine import vtk
 from render.recipe import Recipe, VolumeRendering
 
 EngineName = Literal["cpu", "vtk"]
-Purpose = Literal["stored", "interactive"]
+DrawingPurpose = Literal["stored", "interactive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Choice:
         return self.engine
 
 
-def choose(purpose: Purpose, wish: EngineName = "cpu", device: Callable[[], str] = vtk.device) -> Choice:
+def choose(purpose: DrawingPurpose, wish: EngineName = "cpu", device: Callable[[], str] = vtk.device) -> Choice:
     """wish : what the settings say of stored pictures; interaction does not ask.
 
     device : gives the name of the OpenGL renderer; called only where it matters, because asking starts a process.

@@ -19,7 +19,7 @@ def bands(rows: int, height: int = 16) -> list[tuple[int, int]]:
     return [(row, min(row + height, rows)) for row in range(0, rows, height)]
 
 
-def run(
+def run_tiles(
     tiles: Sequence[Tile],
     threads: int | None = None,
     progress: PartDone | None = None,

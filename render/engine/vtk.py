@@ -82,7 +82,7 @@ def draw_frames(
     Raises Cancelled between two frames.
     """
     if recipe.body_above is not None:
-        volume = cpu.body.without_table(volume, recipe.body_above)
+        volume = cpu.body.voxels_without_table(volume, recipe.body_above)
     step_mm = recipe.step_voxels * min(volume.spacing_mm)
     renderer = scene(volume, recipe, step_mm)
     window = offscreen_window(renderer, recipe.rows, recipe.columns)

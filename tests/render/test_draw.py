@@ -23,7 +23,7 @@ from render import (
     load_preset,
 )
 from render.engine import cpu
-from render.engine.cpu.body import without_table
+from render.engine.cpu.body import voxels_without_table
 from render.engine.cpu.bricks import bricks
 from render.geometry import point
 from render.picture import to_rgb
@@ -132,7 +132,7 @@ def test_the_table_is_left_out_and_the_nodule_kept() -> None:
     voxels[10:13, 18:21, 20:23] = 60  # nodule in the lung, joined to nothing
     voxels[:, 40:41, 8:40] = 500  # table, farther from the trunk than its blurred border
     volume = Volume(voxels, np.diag([1.0, 1.0, 1.0, 1.0])[[2, 1, 0, 3]], "HU")
-    cleared = without_table(volume, -300.0)
+    cleared = voxels_without_table(volume, -300.0)
     assert (cleared.voxels[:, 38:44] == -1000).all()
     np.testing.assert_array_equal(cleared.voxels[:, :38], voxels[:, :38])
     recipe = Projection(

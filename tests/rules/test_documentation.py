@@ -28,7 +28,7 @@ from workstation.config import (
 from workstation.conformance import statement
 from workstation.destinations import AnyDestination
 from workstation.peers.known import KnownPeer
-from workstation.store.papers import OnFile, Papers, Session, Statement
+from workstation.store.papers import OnFile, Papers, SupervisorStatement, WorkedSession
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -113,7 +113,9 @@ def test_a_setting_is_documented(key: str) -> None:
     assert f"`{key}`" in SETTINGS.read_text(encoding="utf-8"), f"docs/settings.md does not name `{key}`"
 
 
-@pytest.mark.parametrize("key", sorted({f.name for kind in (Papers, Session, Statement, OnFile) for f in fields(kind)}))
+@pytest.mark.parametrize(
+    "key", sorted({f.name for kind in (Papers, WorkedSession, SupervisorStatement, OnFile) for f in fields(kind)})
+)
 def test_a_key_of_the_papers_is_documented(key: str) -> None:
     assert re.search(rf"`(session\.)?{key}`", PAPERS.read_text(encoding="utf-8")), f"docs/papers.md lacks `{key}`"
 

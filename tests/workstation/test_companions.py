@@ -48,7 +48,7 @@ def masked_protocol() -> Protocol:
     return replace(plain, recipes=(masked, *plain.recipes[1:]))
 
 
-def ran(site: Site, slices: Path) -> tuple[Case, pipeline.Outcome]:
+def ran(site: Site, slices: Path) -> tuple[Case, pipeline.CaseRun]:
     site.archive.import_files(slices)
     papers = read_papers(DOCUMENTED)
     assert papers.session is not None and papers.on_file is not None

@@ -26,7 +26,7 @@ from tests.workstation.orders.ris import JD, READING, enrol
 from tests.workstation.serve.running import Serving
 from workstation.billing.settle import settle_due
 from workstation.coder.acts import correct
-from workstation.coder.work_list import items
+from workstation.coder.work_list import work_items
 from workstation.hl7 import mllp
 from workstation.site import Site, open_site
 from workstation.transports.deliver import drain
@@ -157,7 +157,7 @@ def settle_to_the_end(root: Path, billing: Billing) -> int:
             for entry in waiting:
                 site.outbox.requeue(entry.message.key, site.clock(), "operator: try again")
             operated += len(waiting)
-            due = [item for item in items(site) if item.state == "correction"]
+            due = [item for item in work_items(site) if item.state == "correction"]
             for item in due:
                 correct(site, item.session, JD, "the day's end")
             if not (waiting or due or site.casebook.due() or site.outbox.pending()):

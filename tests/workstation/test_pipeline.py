@@ -34,12 +34,12 @@ from workstation.billing import filing, settle
 from workstation.billing.settle import settle_accession
 from workstation.case import Case, CaseError, session_of
 from workstation.cli import words
-from workstation.coder.work_list import items
+from workstation.coder.work_list import work_items
 from workstation.config import Config
 from workstation.destinations import DicomDestination, FolderDestination, MllpDestination
 from workstation.hl7.acknowledgement import acknowledgement
 from workstation.hl7.mllp import MllpReceiver
-from workstation.pipeline import Outcome
+from workstation.pipeline import CaseRun
 from workstation.records.measurements import measure
 from workstation.site import Site, open_site
 from workstation.store import casebook, outbox
@@ -69,11 +69,11 @@ def case_of(site: Site, source: Path, papers: Path | None, protocol: Protocol | 
     return Case(uid, protocol or tiny_protocol(), session=session, **more)
 
 
-def codes(made: Outcome) -> list[str]:
+def codes(made: CaseRun) -> list[str]:
     return [reason.code for reason in made.decision.reasons]
 
 
-def kinds(made: Outcome) -> list[str]:
+def kinds(made: CaseRun) -> list[str]:
     return [message.kind for message in made.messages]
 
 
@@ -332,7 +332,7 @@ class TestTheSrAlone:
         foreign.ContentSequence = foreign.ContentSequence[:1]
         site.archive.keep([foreign])
         assert len(site.archive.instances_of(COMPREHENSIVE_3D_SR)) == 2
-        assert [(item.state, item.sr_uid) for item in items(site)] == [("queued", made.sr.sop_instance_uid)]
+        assert [(item.state, item.sr_uid) for item in work_items(site)] == [("queued", made.sr.sop_instance_uid)]
         assert filing.file_new_records(site) == 0
 
 
@@ -470,9 +470,9 @@ class TestPapersThatComeLater:
         evidence, decision = pipeline.explain(made.sr, site)
         assert evidence == made.evidence
         assert decision.disposition == "release"
-        assert [item.state for item in items(site)] == ["held"]
+        assert [item.state for item in work_items(site)] == ["held"]
         assert settle_accession(ACCESSION, site, "papers")[0].state == "charged"
-        assert [item.state for item in items(site)] == ["queued"]
+        assert [item.state for item in work_items(site)] == ["queued"]
 
     def test_running_the_held_case_again_sends_the_charge_once(
         self, site_at: SiteAt, tmp_path: Path, slices: Path
@@ -499,7 +499,7 @@ class TestPapersThatComeLater:
             assert drain(site) == ()
             assert len(billing.messages) == 1
         assert [(c.code, c.state) for c in site.outbox.previous_charges(ACCESSION)] == [("76377", "acknowledged")]
-        assert [item.state for item in items(site)] == ["acknowledged"]
+        assert [item.state for item in work_items(site)] == ["acknowledged"]
 
 
 class Crash(Exception):  # noqa: N818

@@ -34,7 +34,7 @@ def ship(file: AuditFile, host: str, port: int, tls: Tls, station: str, at: date
                 client_context(tls).wrap_socket(plain, server_hostname=host) as wire,
             ):
                 for line in lines:
-                    wire.sendall(frame(line, station, at))
+                    wire.sendall(octet_counted(line, station, at))
                 with suppress(ssl.SSLError):
                     wire.unwrap()  # says goodbye and waits for an answer: it has read everything
             file.sent(part.number, part.begin + sum(len(line) + 1 for line in lines))
@@ -42,7 +42,7 @@ def ship(file: AuditFile, host: str, port: int, tls: Tls, station: str, at: date
     return count
 
 
-def frame(line: bytes, station: str, at: datetime) -> bytes:
+def octet_counted(line: bytes, station: str, at: datetime) -> bytes:
     """One message with its length before it."""
     name = "".join(c for c in station if "!" <= c <= "~")[:48] or "-"
     header = f"<{_PRIORITY}>1 {at.isoformat(timespec='seconds')} {socket.gethostname()} {name} {os.getpid()} "

@@ -22,7 +22,7 @@ from dicom_io.files.instance import Instance
 from workstation.audit.file import AuditFile
 from workstation.config import Config
 
-Outcome = Literal["0", "4", "8", "12"]  # PS3.15 Table A.5.2-1: success, minor, serious, major failure
+AuditOutcome = Literal["0", "4", "8", "12"]  # PS3.15 Table A.5.2-1: success, minor, serious, major failure
 
 Action = Literal["C", "R", "U", "D"]  # create, read, update, delete
 # PS3.16 CID 400 (events), CID 401 (event types), CID 402 (roles), CID 403 (types of alerts), all of DCM.
@@ -107,7 +107,7 @@ class Trail:
         self._write(message)
 
     def queried(
-        self, asker: Party, asked: Party, what: Question, at: datetime, outcome: Outcome = "0", person_id: str = ""
+        self, asker: Party, asked: Party, what: Question, at: datetime, outcome: AuditOutcome = "0", person_id: str = ""
     ) -> None:
         """Query, whatever came of it; the answers are no part of it. Source: PS3.15 A.5.3.10."""
         message = self._message(_QUERY, "E", at, outcome)
@@ -129,7 +129,7 @@ class Trail:
         destination: Party,
         what: Moved,
         at: datetime,
-        outcome: Outcome = "0",
+        outcome: AuditOutcome = "0",
         *,
         action: Action = "C",
         person_id: str = "",
@@ -143,14 +143,21 @@ class Trail:
         self._study(message, what)
         self._write(message)
 
-    def authenticated(self, person_id: str, at: datetime, *, out: bool = False, outcome: Outcome = "0") -> None:
+    def authenticated(self, person_id: str, at: datetime, *, out: bool = False, outcome: AuditOutcome = "0") -> None:
         """Somebody signed in or out at this machine, or could not. Source: PS3.15 A.5.3.12."""
         message = self._message(_AUTHENTICATION, "E", at, outcome, [_LOGOUT if out else _LOGIN])
         self._participant(message, person_id, this_machine(), None, requestor=True)
         self._write(message)
 
     def accessed(
-        self, person_id: str, what: Moved, action: Action, at: datetime, outcome: Outcome = "0", *, whole: bool = False
+        self,
+        person_id: str,
+        what: Moved,
+        action: Action,
+        at: datetime,
+        outcome: AuditOutcome = "0",
+        *,
+        whole: bool = False,
     ) -> None:
         """DICOM Instances Accessed: somebody opened a study, made and signed what is in it, or removed some of it; all
         of it with `whole`, which is DICOM Study Deleted. Source: PS3.15 A.5.3.6 and A.5.3.8.
@@ -160,11 +167,11 @@ class Trail:
         self._study(message, what)
         self._write(message)
 
-    def exported(self, person_id: str, what: Moved, to: str, at: datetime, outcome: Outcome = "0") -> None:
+    def exported(self, person_id: str, what: Moved, to: str, at: datetime, outcome: AuditOutcome = "0") -> None:
         """Export: somebody wrote what is of a study to a file of his own. to : its URI. Source: PS3.15 A.5.3.4."""
         self._by_media(_EXPORT, "R", person_id, _SOURCE, to, _DESTINATION_MEDIA, what, at, outcome)
 
-    def imported(self, person_id: str, what: Moved, source: str, at: datetime, outcome: Outcome = "0") -> None:
+    def imported(self, person_id: str, what: Moved, source: str, at: datetime, outcome: AuditOutcome = "0") -> None:
         """Import: somebody took a study in from a folder or a disc. source : its URI. Source: PS3.15 A.5.3.5."""
         self._by_media(_IMPORT, "C", person_id, _DESTINATION, source, _SOURCE_MEDIA, what, at, outcome)
 
@@ -191,7 +198,7 @@ class Trail:
         event: tuple[str, str],
         action: str,
         at: datetime,
-        outcome: Outcome = "0",
+        outcome: AuditOutcome = "0",
         kinds: Iterable[tuple[str, str]] = (),
     ) -> ET.Element:
         message = ET.Element("AuditMessage")
@@ -214,7 +221,7 @@ class Trail:
         media: tuple[str, str],
         what: Moved,
         at: datetime,
-        outcome: Outcome,
+        outcome: AuditOutcome,
     ) -> None:
         """Between the archive and a file: the person at one end, the file at the other."""
         message = self._message(event, action, at, outcome)
@@ -303,9 +310,9 @@ def late(tell: Callable[[dict[str, Any]], None] = lambda event: None) -> Iterato
 
 
 @contextmanager
-def whatever_comes(note: Callable[[Outcome], None]) -> Iterator[None]:
+def whatever_comes(note: Callable[[AuditOutcome], None]) -> Iterator[None]:
     """Around what somebody does: notes afterwards how it ended, also where it failed half way."""
-    outcome: Outcome = "4"
+    outcome: AuditOutcome = "4"
     try:
         yield
         outcome = "0"

@@ -15,7 +15,7 @@ from workstation.config import Config
 from workstation.destinations import Destination, FhirDestination, FolderDestination, MllpDestination, SheetDestination
 from workstation.hl7.acknowledgement import control_id_of
 from workstation.hl7.syntax import Hl7Error
-from workstation.store.messages import Charge, Kind, Message
+from workstation.store.messages import Charge, Message, MessageKind
 
 
 def address(
@@ -85,7 +85,7 @@ def _with_charges(message: Message, billed: Sequence[Billed], sr_uid: str, credi
 
 
 # Kind and identity of a message, its body, and what of the charges it carries.
-Body = tuple[Kind, str, bytes, Sequence[Billed]]
+Body = tuple[MessageKind, str, bytes, Sequence[Billed]]
 
 
 def _hl7(

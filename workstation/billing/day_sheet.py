@@ -52,7 +52,7 @@ def row(billed: Billed, credit: bool) -> tuple[str, bytes]:
     return f"{name}/{billed.key}-{action}", csv_line(values)
 
 
-def header() -> bytes:
+def header_line() -> bytes:
     """Return the first line of a sheet."""
     return csv_line(COLUMNS)
 
@@ -80,4 +80,4 @@ def sheet(charges: Iterable[Known], day: date) -> tuple[bytes, int]:
             rows.append(row(billed, credit=False)[1])
             if known.state == "credited":
                 rows.append(row(billed, credit=True)[1])
-    return header() + b"".join(rows), len(rows)
+    return header_line() + b"".join(rows), len(rows)

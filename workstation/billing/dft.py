@@ -13,7 +13,7 @@ from workstation.hl7.syntax import (
     Form,
     Hl7Error,
     Version,
-    checked,
+    checked_message,
     day_text,
     escape,
     fitted,
@@ -142,7 +142,7 @@ def charge_message(
     header = header_of(parties, at, kind, control_id, form)
     # Before v2.5 the event was said here as well; EVN-1 is required in v2.3.
     event = {1: "P03" if form.version != "2.5.1" else "", 2: time_text(at)}
-    return checked([header, segment_of("EVN", event), *segments], form)
+    return checked_message([header, segment_of("EVN", event), *segments], form)
 
 
 def _transaction(

@@ -13,14 +13,14 @@ from typing import Any
 
 from workstation.charge import Decision, Facts, Line, Reason, facts_to_json
 from workstation.charge.reasons import RELEASABLE, deny, hold
-from workstation.store.casebook import Act
+from workstation.store.casebook import CaseAct
 from workstation.store.messages import Known
 
 _DECISIVE = ("release", "deny", "reopen", "credit")
 
 
 def overlaid(
-    decision: Decision, facts: Facts | None, session: str, known: Sequence[Known], acts: Sequence[Act]
+    decision: Decision, facts: Facts | None, session: str, known: Sequence[Known], acts: Sequence[CaseAct]
 ) -> Decision:
     """Return the decision on a session after what people did.
 
@@ -49,7 +49,7 @@ def overlaid(
     return replace(decision, disposition="release", lines=_one_each(decision.proposed), proposed=(), reasons=())
 
 
-def _turned_down(decision: Decision, turned_down: Sequence[str], elsewhere: Mapping[str, Act]) -> Decision:
+def _turned_down(decision: Decision, turned_down: Sequence[str], elsewhere: Mapping[str, CaseAct]) -> Decision:
     found: list[Reason] = []
     if turned_down:
         found.append(

@@ -31,8 +31,8 @@ from workstation.charge.reasons import hold
 from workstation.config import Config
 from workstation.hl7.names import pn_of_xpn
 from workstation.hl7.syntax import Hl7Error
-from workstation.orders.on_file import File
-from workstation.store.casebook import Act, CaseState, Record, Ruling, Snapshot
+from workstation.orders.on_file import CaseOnFile
+from workstation.store.casebook import CaseAct, CaseState, Record, Ruling, Snapshot
 from workstation.store.messages import Known, Message
 
 # Out, or on its way out.
@@ -42,7 +42,7 @@ DECIDED = ("disposition", "reasons", "lines", "proposed")
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ChargeStep:
     """What follows from a decision: messages to queue, and what is charged and credited by them.
 
     decision : as it was given, or a hold where its message cannot be built. stale : keys of charges that are out, ought
@@ -61,15 +61,15 @@ def step_of(
     record: Record,
     decision: Decision,
     facts: Facts | None,
-    file: File,
+    file: CaseOnFile,
     own: Sequence[Known],
     known: Sequence[Known],
-    acts: Sequence[Act],
+    acts: Sequence[CaseAct],
     last: Ruling | None,
     config: Config,
     now: datetime,
     header: Callable[[], Dataset],
-) -> Step:
+) -> ChargeStep:
     """Return what a decision on a case makes happen.
 
     own, known : the charges of the case, and of the whole accession. acts : what people did to the case. last : its
@@ -87,7 +87,7 @@ def step_of(
             messages += charge_messages(missing, record.sr_uid, _signed_at(record.evidence), config)
     except (Hl7Error, FhirError) as error:
         state: CaseState = "correction" if live else "held"
-        return Step(_not_built(decision, str(error)), state, (), (), frozenset(), ())
+        return ChargeStep(_not_built(decision, str(error)), state, (), (), frozenset(), ())
     charged = missing if not left else []
     previous = tuple(
         PreviousCharge(each.key, each.line.code, each.subject.accession, each.line.base, "queued", record.sr_uid)
@@ -99,7 +99,7 @@ def step_of(
         state = "charged"
     else:
         state = "held" if decision.disposition == "hold" else "denied"
-    return Step(
+    return ChargeStep(
         decision,
         state,
         messages,
@@ -136,8 +136,8 @@ def _creditable(
     stale: Sequence[Known],
     decision: Decision,
     facts: Facts | None,
-    file: File,
-    acts: Sequence[Act],
+    file: CaseOnFile,
+    acts: Sequence[CaseAct],
     last: Ruling | None,
     config: Config,
 ) -> list[Known]:
@@ -188,10 +188,10 @@ def _not_built(decision: Decision, why: str) -> Decision:
 def ruling_of(
     snapshot: Snapshot,
     record: Record,
-    step: Step,
+    step: ChargeStep,
     rules: Decision,
     facts: Facts | None,
-    file: File,
+    file: CaseOnFile,
     cause: str,
     now: datetime,
 ) -> Ruling | None:
@@ -261,7 +261,9 @@ def _short(value: Any) -> str:
 # What is billed
 
 
-def _billed(record: Record, lines: Sequence[Line], file: File, known: Sequence[Known], config: Config) -> list[Billed]:
+def _billed(
+    record: Record, lines: Sequence[Line], file: CaseOnFile, known: Sequence[Known], config: Config
+) -> list[Billed]:
     """What the lines bill; still without the patient's name, which stands in the SR alone."""
     if not lines:
         return []
@@ -276,7 +278,7 @@ def _times(line: Line, known: Sequence[Known]) -> int:
     return sum(each.charge.code == line.code and each.charge.base == line.base for each in known)
 
 
-def _with_demographics(billed: Sequence[Billed], file: File, header: Dataset) -> list[Billed]:
+def _with_demographics(billed: Sequence[Billed], file: CaseOnFile, header: Dataset) -> list[Billed]:
     name, birth_date, sex = _demographics(file, header)
     known = sex if sex in ("M", "F", "O") else "U"
     return [
@@ -293,7 +295,7 @@ def _signed_at(evidence: Evidence) -> datetime:
     return evidence.attestation.at
 
 
-def _subject(record: Record, file: File, config: Config) -> ChargeSubject:
+def _subject(record: Record, file: CaseOnFile, config: Config) -> ChargeSubject:
     evidence, papers = record.evidence, file.papers
     physician = evidence.supervisor.id if evidence.supervisor else ""
     return ChargeSubject(
@@ -320,7 +322,7 @@ def _subject(record: Record, file: File, config: Config) -> ChargeSubject:
     )
 
 
-def _demographics(file: File, source: Dataset) -> tuple[str, date | None, str]:
+def _demographics(file: CaseOnFile, source: Dataset) -> tuple[str, date | None, str]:
     merged = file.demographics
     if merged is not None:
         return pn_of_xpn(merged.name), day_of(merged.birth_date[:8]), merged.sex

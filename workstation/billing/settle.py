@@ -25,9 +25,9 @@ from workstation.charge.facts import PreviousCharge, Report
 from workstation.charge.policy import Policy
 from workstation.config import Config
 from workstation.hl7.syntax import Hl7Error
-from workstation.orders.on_file import Answered, File, Filed, Merges, fold, merges_of
+from workstation.orders.on_file import Answered, CaseOnFile, Filed, Merges, case_on_file, merges_of
 from workstation.orders.sr_reports import REPORT_CLASSES, read_report
-from workstation.orders.statements import Ordered, Refused, Reported, Stated, statements_of
+from workstation.orders.statements import MessageRefused, Ordered, Reported, Stated, statements_of
 from workstation.peers.commitment import taken_over
 from workstation.site import Site
 from workstation.store.casebook import CaseState, Overtaken, Received, Record, Ruling, Snapshot
@@ -39,7 +39,7 @@ _ATTEMPTS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class SettledCase:
     """What was decided for a case, and the messages that follow; queued : keys of those that were new.
 
     state : what the case is now. record : the SR that counts. file : what is on file for it.
@@ -48,7 +48,7 @@ class Settled:
     record: Record
     decision: Decision
     state: CaseState
-    file: File
+    file: CaseOnFile
     messages: tuple[Message, ...]
     queued: tuple[str, ...]
 
@@ -59,7 +59,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class AccessionOnFile:
     """An accession read and folded: what `settle_accession` decides on."""
 
     snapshot: Snapshot
@@ -74,7 +74,7 @@ def settle_accession(
     cause: str,
     record: Record | None = None,
     messages: Sequence[Message] = (),
-) -> list[Settled]:
+) -> list[SettledCase]:
     """Decide every case of an accession and queue what follows, durable when this returns.
 
     record : an SR that is not in the casebook yet; it is filed in the same transaction. messages : what else is to be
@@ -104,7 +104,7 @@ def settle_accession(
 
 def settle_due(
     site: Site,
-    tell: Callable[[Settled], None] = lambda settled: None,
+    tell: Callable[[SettledCase], None] = lambda settled: None,
     failed: Callable[[str, Exception], None] | None = None,
 ) -> int:
     """Decide every accession that is due. Returns how many were decided.
@@ -138,7 +138,7 @@ def withdraw(site: Site, key: str, why: str) -> None:
     settle_accession(accession, site, "")
 
 
-def read(accession: str, site: Site, record: Record | None = None) -> View:
+def read(accession: str, site: Site, record: Record | None = None) -> AccessionOnFile:
     """Read an accession with the messages, merges and charges that concern it."""
     snapshot = site.casebook.read(accession)
     if record is not None and all(each.sr_uid != record.sr_uid for each in snapshot.records):
@@ -150,7 +150,7 @@ def read(accession: str, site: Site, record: Record | None = None) -> View:
         found: list[Stated] = []
         for each in received:
             # What was taken may have become unreadable by other settings. It is kept, and read again when they change.
-            with suppress(Refused, Hl7Error):
+            with suppress(MessageRefused, Hl7Error):
                 # A time without an offset is of the day on which it came, in summer as in winter.
                 here = each.at.tzinfo or zone
                 found += statements_of(each.body, site.config.reading, here, _processing_id(site.config))
@@ -179,10 +179,10 @@ def read(accession: str, site: Site, record: Record | None = None) -> View:
     merges = [*stated(book.merges("patient", patients)), *stated(book.merges("account", accounts))]
     # A message of several accessions or merges comes with all of them, and from both sides.
     once = {(each.digest, repr(each.statement)): each for each in merges}
-    return View(snapshot, (*own, *updates), merges_of(once.values()), site.outbox.charges(accession))
+    return AccessionOnFile(snapshot, (*own, *updates), merges_of(once.values()), site.outbox.charges(accession))
 
 
-def file_of(view: View, record: Record, site: Site, policy: Policy) -> File:
+def file_of(view: AccessionOnFile, record: Record, site: Site, policy: Policy) -> CaseOnFile:
     """What is on file for a case."""
     snapshot = view.snapshot
     newest = site.papers.newest(snapshot.accession)
@@ -197,7 +197,7 @@ def file_of(view: View, record: Record, site: Site, policy: Policy) -> File:
         entry = policy.codes.lookup(code, day) if day else None
         return entry is not None and entry.code_class == "procedure_includes_3d"
 
-    return fold(
+    return case_on_file(
         record.evidence.patient_id,
         record.evidence.study_uid,
         view.stated,
@@ -224,7 +224,7 @@ def _weight(record: Record) -> tuple[bool, datetime, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
+class DecidedRecord:
     """What a case comes to. facts : None where the record lacks what they want. file : what is on file for it.
 
     rules : what the rules say. decision : the same with what people decided laid over it. own : the charges of its
@@ -234,19 +234,19 @@ class Decided:
     rules: Decision
     decision: Decision
     facts: Facts | None
-    file: File
+    file: CaseOnFile
     own: tuple[Known, ...]
 
 
 def decide_record(
     record: Record,
-    view: View,
+    view: AccessionOnFile,
     site: Site,
     policy: Policy,
     *,
     fresh: Sequence[PreviousCharge] = (),
     gone: Container[str] = (),
-) -> Decided:
+) -> DecidedRecord:
     """Decide a case of an accession by what is on file and what people did.
 
     fresh : what other sessions of the accession are being charged now. gone : keys of charges that are being credited.
@@ -283,15 +283,15 @@ def preview(record: Record, report: Report, site: Site) -> Decision:
 
 def _decided(
     record: Record,
-    view: View,
+    view: AccessionOnFile,
     site: Site,
     policy: Policy,
-    file: File,
+    file: CaseOnFile,
     archived: Callable[[ImageReference], bool],
     doubted: str,
     fresh: Sequence[PreviousCharge] = (),
     gone: Container[str] = (),
-) -> Decided:
+) -> DecidedRecord:
     own, others = own_charges(view, record.session, view.snapshot.records)
     previous = [replace(each, state="credited") if each.key in gone else each for each in previous_of(others)]
     rules, facts = decide_case(
@@ -306,14 +306,16 @@ def _decided(
         doubted,
     )
     decision = overlaid(rules, facts, record.session, view.known, view.snapshot.acts)
-    return Decided(rules, decision, facts, file, own)
+    return DecidedRecord(rules, decision, facts, file, own)
 
 
 def _taken_over(site: Site, uid: str) -> bool:
     return all(taken_over(site, destination, uid) for destination in site.config.destinations)
 
 
-def own_charges(view: View, session: str, records: Sequence[Record]) -> tuple[tuple[Known, ...], tuple[Known, ...]]:
+def own_charges(
+    view: AccessionOnFile, session: str, records: Sequence[Record]
+) -> tuple[tuple[Known, ...], tuple[Known, ...]]:
     """Return the charges of a session, and those of the accession that are not."""
     uids = {record.sr_uid for record in records if record.session == session}
     own = tuple(known for known in view.known if known.charge.sr_uid in uids)
@@ -332,8 +334,8 @@ def previous_of(others: Sequence[Known]) -> tuple[PreviousCharge, ...]:
 # The plan
 
 
-def _plan(view: View, site: Site, policy: Policy, cause: str) -> tuple[list[Settled], list[Ruling]]:
-    settled: list[Settled] = []
+def _plan(view: AccessionOnFile, site: Site, policy: Policy, cause: str) -> tuple[list[SettledCase], list[Ruling]]:
+    settled: list[SettledCase] = []
     rulings: list[Ruling] = []
     records = view.snapshot.records
     fresh: list[PreviousCharge] = []
@@ -367,7 +369,7 @@ def _plan(view: View, site: Site, policy: Policy, cause: str) -> tuple[list[Sett
             header,
             lambda header: _source(header, site),
         )
-        settled.append(Settled(record, step.decision, step.state, file, (*told, *step.messages), ()))
+        settled.append(SettledCase(record, step.decision, step.state, file, (*told, *step.messages), ()))
         rules = decide(replace(facts, previous_charges=()), policy) if facts is not None else decided.rules
         ruling = ruling_of(view.snapshot, record, step, rules, facts, file, cause, site.clock())
         if ruling is not None:

@@ -63,7 +63,7 @@ BaseStatus = Literal["performed", "scheduled", "cancelled"]
 SupervisorRole = Literal["physician", "resident", "technologist", "coder"]
 OperatorRole = Literal["physician", "technologist", "automatic"]
 ReportStatus = Literal["final", "preliminary", "none"]
-Site = Literal["hospital", "office"]
+SiteKind = Literal["hospital", "office"]
 Entity = Literal["professional", "technical", "global", "facility", "split"]
 ChargeState = Literal["queued", "sent", "acknowledged", "denied", "credited"]
 
@@ -170,7 +170,7 @@ class Setting:
     """Where the work was done and which part of the fee is claimed."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
-    site: Site
+    site: SiteKind
     entity: Entity
 
 

@@ -9,13 +9,15 @@ import typer
 from workstation.cli.shared import Json, acting, example, root, show
 from workstation.text_table import table
 
-Case = Annotated[str, typer.Argument(metavar="CASE", help="An accession; or a session or SR UID where it has several.")]
-By = Annotated[str, typer.Option("--by", help="Who does this: an ID of `workstation people list`.")]
+CaseArgument = Annotated[
+    str, typer.Argument(metavar="CASE", help="An accession; or a session or SR UID where it has several.")
+]
+ByOption = Annotated[str, typer.Option("--by", help="Who does this: an ID of `workstation people list`.")]
 PinFd = Annotated[
     int | None,
     typer.Option("--pin-fd", metavar="N", help="File descriptor to read their PIN or password from.", min=0),
 ]
-Why = Annotated[str, typer.Option("--why", help="The reason; kept in the casebook.")]
+WhyOption = Annotated[str, typer.Option("--why", help="The reason; kept in the casebook.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -76,7 +78,7 @@ def list_(
             "sr_uid": item.sr_uid,
             "session": item.session,
         }
-        for item in work_list.items(site)
+        for item in work_list.work_items(site)
         if (not state or item.state == state)
         and (not who or who in item.who)
         and (not older_than or item.age_days > older_than)
@@ -102,7 +104,7 @@ def list_(
 
 
 @example("workstation charge show DEMO-0001")
-def show_case(case: Case, as_json: Json = False) -> None:
+def show_case(case: CaseArgument, as_json: Json = False) -> None:
     """Show a case: what is decided now and why, every earlier decision with what changed it, charges and acts."""
     from workstation.coder import case_view, work_list
 
@@ -128,7 +130,7 @@ def _done(settled: Any, as_json: bool) -> None:
 
 
 @example("workstation charge release DEMO-0001 --by jd --why 'separate session, see addendum'")
-def release(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = False) -> None:
+def release(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Release a hold that is a matter of judgement; what is proposed is charged. Takes a coder."""
     from workstation.coder import acts
 
@@ -137,7 +139,7 @@ def release(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = 
 
 
 @example("workstation charge deny DEMO-0001 --by jd --why 'belongs to the base examination'")
-def deny(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = False) -> None:
+def deny(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Decide that a held case is never charged. Takes a coder or compliance."""
     from workstation.coder import acts
 
@@ -146,7 +148,7 @@ def deny(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = Fal
 
 
 @example("workstation charge reopen DEMO-0001 --by jd --why 'denied the wrong case'")
-def reopen(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = False) -> None:
+def reopen(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Take back what was decided by hand; the rules decide again."""
     from workstation.coder import acts
 
@@ -155,7 +157,7 @@ def reopen(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = F
 
 
 @example("workstation charge credit DEMO-0001 --by jd --why 'wrong patient class'")
-def credit(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = False) -> None:
+def credit(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Take back every charge of a case that is out. It is charged no more until it is reopened."""
     from workstation.coder import acts
 
@@ -164,7 +166,7 @@ def credit(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = F
 
 
 @example("workstation charge correct DEMO-0001 --by jd --why 'base was changed'")
-def correct(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = False) -> None:
+def correct(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Take back what is out and no longer borne by the facts, and charge what they bear now, if anything."""
     from workstation.coder import acts
 
@@ -173,7 +175,7 @@ def correct(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = 
 
 
 @example("workstation charge note DEMO-0001 --by jd --why 'called the ordering physician'")
-def note(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = False) -> None:
+def note(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Write a note into a case. Nothing follows from it."""
     from workstation.coder import acts
 
@@ -182,7 +184,7 @@ def note(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = Fal
 
 
 @example("workstation charge denied DEMO-0001 --by jd --why 'payer: not medically necessary'")
-def payer_denied(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Json = False) -> None:
+def payer_denied(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Record that the payer turned a case's charges down; a coder then decides whether it is charged again."""
     from workstation.coder import acts
 
@@ -192,11 +194,11 @@ def payer_denied(case: Case, by: By, why: Why, pin_fd: PinFd = None, as_json: Js
 
 @example("workstation charge answer DEMO-0001 diagnoses=S02.2XXA --document letter.pdf --by jd --why 'came by fax'")
 def answer(
-    case: Case,
+    case: CaseArgument,
     facts: Annotated[list[str], typer.Argument(metavar="FACT=VALUE", help="What the document states.")],
     document: Annotated[Path, typer.Option(help="The document; a copy is kept with its digest.")],
-    by: By,
-    why: Why,
+    by: ByOption,
+    why: WhyOption,
     pin_fd: PinFd = None,
     as_json: Json = False,
 ) -> None:

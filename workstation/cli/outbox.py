@@ -7,9 +7,11 @@ import typer
 from workstation.cli.shared import Json, example, root, show
 from workstation.text_table import table
 
-Key = Annotated[str, typer.Argument(metavar="KEY", help="The key of a message, as `outbox list --json` shows it.")]
+KeyArgument = Annotated[
+    str, typer.Argument(metavar="KEY", help="The key of a message, as `outbox list --json` shows it.")
+]
 
-Why = Annotated[str, typer.Option("--why", help="Who does this and why; kept with the message.")]
+OperatorWhyOption = Annotated[str, typer.Option("--why", help="Who does this and why; kept with the message.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
     outbox.command("list")(list_messages)
     outbox.command("show")(show_message)
     outbox.command("send")(send)
-    outbox.command("check")(check)
+    outbox.command("check")(reach_destinations)
     outbox.command("retry")(retry)
     outbox.command("withdraw")(withdraw)
 
@@ -55,7 +57,7 @@ def list_messages(
 
 
 @example("workstation outbox show 3f0a…")
-def show_message(key: Key, as_json: Json = False) -> None:
+def show_message(key: KeyArgument, as_json: Json = False) -> None:
     """Show a message as it is sent, and what it charges or credits. It holds patient data."""
     from dicom_io.capabilities import EXPLICIT_LITTLE
     from dicom_io.files.encoding import decoded
@@ -112,12 +114,12 @@ def send(
 
 
 @example("workstation outbox check")
-def check(as_json: Json = False) -> None:
+def reach_destinations(as_json: Json = False) -> None:
     """Try to reach every destination of the settings, sending nothing. Exit 1 when one is not reached."""
     from workstation.site import open_site
-    from workstation.transports.deliver import check
+    from workstation.transports.deliver import reach_destinations
 
-    rows = check(open_site(root()))
+    rows = reach_destinations(open_site(root()))
     columns = ["destination", "kind", "state", "answer"]
     show(as_json, rows, table([[r[c] for c in columns] for r in rows], columns))
     if any(row["state"] != "reached" for row in rows):
@@ -125,7 +127,7 @@ def check(as_json: Json = False) -> None:
 
 
 @example("workstation outbox retry 3f0a… --why 'billing mended its interface, jd'")
-def retry(key: Key, why: Why, as_json: Json = False) -> None:
+def retry(key: KeyArgument, why: OperatorWhyOption, as_json: Json = False) -> None:
     """Let a message that waits for an operator be tried again, with the same bytes."""
     from workstation.site import open_site
 
@@ -135,7 +137,7 @@ def retry(key: Key, why: Why, as_json: Json = False) -> None:
 
 
 @example("workstation outbox withdraw 3f0a… --why 'sent by hand, jd'")
-def withdraw(key: Key, why: Why, as_json: Json = False) -> None:
+def withdraw(key: KeyArgument, why: OperatorWhyOption, as_json: Json = False) -> None:
     """Give up a message that waits for an operator. Its charge counts as turned down; a coder decides what then."""
     from workstation.billing.settle import withdraw
     from workstation.site import open_site

@@ -7,7 +7,9 @@ import typer
 from workstation.cli.shared import Json, account, ae_title, example, note_change, progress_bar, root, show
 from workstation.text_table import table
 
-Name = Annotated[str, typer.Argument(metavar="PEER", help="The name of a peer, as `workstation peers list` shows it.")]
+PeerArgument = Annotated[
+    str, typer.Argument(metavar="PEER", help="The name of a peer, as `workstation peers list` shows it.")
+]
 
 _WAYS: dict[str, Literal["get", "move", "web"]] = {"get": "get", "move": "move", "web": "web"}
 
@@ -63,7 +65,7 @@ def add(
     from dataclasses import asdict
 
     from workstation.peers.known import KnownPeer, PeersError, add_peer
-    from workstation.serve.preflight import tls_of
+    from workstation.serve.preflight import tls_faults_of
 
     if how not in _WAYS:
         raise typer.BadParameter(f"{how!r} is not one of {', '.join(_WAYS)}", param_hint="--retrieve")
@@ -83,7 +85,7 @@ def add(
         )
     except ValueError as error:
         raise PeersError(f"{error}.") from error
-    for words in tls_of(root(), peer):
+    for words in tls_faults_of(root(), peer):
         raise PeersError(f"{words} Names of files that are relative lie in the state folder {root()}.")
     note = note_change("peers", name)
     add_peer(root(), peer)
@@ -93,7 +95,7 @@ def add(
 
 
 @example("workstation peers remove pacs")
-def remove(name: Name, as_json: Json = False) -> None:
+def remove(name: PeerArgument, as_json: Json = False) -> None:
     """Forget a peer."""
     from workstation.peers.known import remove_peer
 
@@ -146,7 +148,7 @@ def _upper(text: str) -> str:
 
 @example("workstation query pacs --patient-id 4711 --dates 20260101- --modality CT")
 def query(
-    name: Name,
+    name: PeerArgument,
     patient_id: Annotated[str, typer.Option(help="The patient's ID.")] = "",
     patient_name: Annotated[str, typer.Option(help="Family^Given, with * and ? for what is not known.")] = "",
     accession: Annotated[str, typer.Option(help="The accession number.")] = "",
@@ -163,12 +165,12 @@ def query(
     from dataclasses import asdict
 
     from workstation.config import load_config
-    from workstation.peers.ask import asked
+    from workstation.peers.ask import questions_to
     from workstation.site import local_clock
 
     if series and not study:
         raise typer.BadParameter("a series is looked for in its study; give --study too", param_hint="--series")
-    peer = asked(root(), load_config(root()), name, local_clock, person_id=account())
+    peer = questions_to(root(), load_config(root()), name, local_clock, person_id=account())
     found: list[Any]
     if worklist:
         found = peer.scheduled(dates=dates, modality=modality, accession=accession, patient_id=patient_id)
@@ -189,7 +191,7 @@ def query(
 
 @example("workstation retrieve pacs 1.2.840.113619.2.1 --series 1.2.840.113619.2.1.3")
 def retrieve(
-    name: Name,
+    name: PeerArgument,
     study: Annotated[str, typer.Argument(metavar="STUDY", help="The Study Instance UID.")],
     series: Annotated[
         list[str] | None, typer.Option(metavar="UID", help="Only this series; may be given again.")
@@ -203,13 +205,13 @@ def retrieve(
 ) -> None:
     """Fetch from a peer (C-GET, or C-MOVE to a running `serve`). Exit 1 when not all came, or there was nothing."""
     from dicom_io.errors import NotFound
-    from workstation.peers.ask import asked
+    from workstation.peers.ask import questions_to
     from workstation.site import open_site
 
     if how and how not in _WAYS:
         raise typer.BadParameter(f"{how!r} is not one of {', '.join(_WAYS)}", param_hint="--how")
     site = open_site(root())
-    peer = asked(root(), site.config, name, site.clock, way=_WAYS[how] if how else None, person_id=account())
+    peer = questions_to(root(), site.config, name, site.clock, way=_WAYS[how] if how else None, person_id=account())
     if dry_run:
         wanted = [s for s in peer.series(study) if not series or s.series_uid in series]
         rows = [{"series_uid": s.series_uid, "modality": s.modality, "instances": s.instances} for s in wanted]
@@ -264,7 +266,7 @@ def send(
     from workstation.audit.trail import trail_of
     from workstation.config import load_config
     from workstation.export.inspect import NothingFound, found_at
-    from workstation.peers.ask import Asked
+    from workstation.peers.ask import PeerQuestions
     from workstation.peers.known import KnownPeer, find_peer
     from workstation.site import local_clock
 
@@ -280,7 +282,7 @@ def send(
         show(as_json, {"instances": len(instances)}, text)
         return
     trail, bar, done = trail_of(config, root()), progress_bar(), iter(range(1, len(instances) + 1))
-    peer = Asked(known, root(), calling or config.ae_title, known.retrieve, trail, local_clock, account())
+    peer = PeerQuestions(known, root(), calling or config.ae_title, known.retrieve, trail, local_clock, account())
 
     def progress(_: object) -> None:
         count = next(done)

@@ -91,11 +91,11 @@ def render(
 
     if (not render_files.is_sr(source) or protocol) and bool(protocol) == (recipe is not None):
         raise typer.BadParameter("say what to draw: either --protocol NAME or --recipe FILE", param_hint="--protocol")
-    files = render_files.Files(annotate, banner, gif, mp4, dicom, _burn_in(burn_in))
-    render_files.check(files)
+    files = render_files.FilesWanted(annotate, banner, gif, mp4, dicom, _burn_in(burn_in))
+    render_files.check_can_write(files)
     progress = progress_bar()
     drawn = render_files.render(
-        source, root(), render_files.Wanted(protocol, recipe, sources, volume, bridge_gaps), progress
+        source, root(), render_files.PicturesWanted(protocol, recipe, sources, volume, bridge_gaps), progress
     )
     with exporting(drawn.series.instances, output):
         result = render_files.write(drawn, output, files, root(), progress)

@@ -68,9 +68,9 @@ def explain(
     from dicom_io.evidence import Evidence
     from workstation.export.inspect import sr_file
     from workstation.records.explain import explain as in_words
-    from workstation.records.verify import opened
+    from workstation.records.verify import open_record
 
-    _, _, evidence = opened(sr_file(sr, root()))
+    _, _, evidence = open_record(sr_file(sr, root()))
     show(as_json, TypeAdapter(Evidence).dump_python(evidence, mode="json"), in_words(evidence))
 
 
@@ -89,10 +89,10 @@ def report(
     from workstation.export.inspect import sr_file
     from workstation.records.pdf import print_report
     from workstation.records.pdf_contents import key_pictures, report_for
-    from workstation.records.verify import opened, signatures_of
+    from workstation.records.verify import open_record, signatures_of
 
     file = sr_file(sr, root())
-    _, header, evidence = opened(file)
+    _, header, evidence = open_record(file)
     place = folder or Archive(root())
     told = report_for(evidence, place)
     shown = key_pictures(evidence, told.key_images if told else (), place)

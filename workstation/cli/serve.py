@@ -34,7 +34,7 @@ def serve(
     from workstation.site import open_site
 
     site = open_site(root())
-    for words in preflight.check(site):
+    for words in preflight.check_settings(site):
         typer.echo(f"warning: {words}", err=True)
     serve_until_stopped(
         site,

@@ -91,13 +91,13 @@ def note_change(what: Literal["peers", "people"], name: str) -> Callable[[str], 
 def exporting(what: Iterable["Instance"], to: Path) -> Iterator[None]:
     """Around writing what is of these instances to a file or folder outside the archive, for the audit trail. Wrong
     settings stop it before anything is written."""
-    from workstation.audit.trail import Outcome, by_study, trail_of, whatever_comes
+    from workstation.audit.trail import AuditOutcome, by_study, trail_of, whatever_comes
     from workstation.config import load_config
     from workstation.site import local_clock
 
     trail, studies = trail_of(load_config(root()), root()), by_study(what)
 
-    def note(outcome: Outcome) -> None:
+    def note(outcome: AuditOutcome) -> None:
         for study in studies:
             trail.exported(account(), study, to.resolve().as_uri(), local_clock(), outcome)
 

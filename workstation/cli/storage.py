@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dicom_io.files.instance import Instance
     from workstation.site import Site
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="As `workstation quarantine list` shows it.")]
+QuarantinedArgument = Annotated[str, typer.Argument(metavar="NAME", help="As `workstation quarantine list` shows it.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -162,7 +162,7 @@ def list_quarantined(
 
 
 @example("workstation quarantine show 1.2.840.113619.2.1.5.0f3a9c21b4de")
-def show_quarantined(name: Name, as_json: Json = False) -> None:
+def show_quarantined(name: QuarantinedArgument, as_json: Json = False) -> None:
     """Show in which attributes one differs from the instance that is kept, without their values."""
     from dicom_io.archive.quarantine import differences
     from dicom_io.capabilities import TRANSFER_SYNTAXES
@@ -181,16 +181,16 @@ def show_quarantined(name: Name, as_json: Json = False) -> None:
 
 
 @example("workstation quarantine release 1.2.840.113619.2.1.5.0f3a9c21b4de")
-def release(name: Name, as_json: Json = False) -> None:
+def release(name: QuarantinedArgument, as_json: Json = False) -> None:
     """Keep this one instead: the instance that was kept so far goes into quarantine."""
-    from dicom_io.archive.quarantine import header
+    from dicom_io.archive.quarantine import header_of
     from dicom_io.archive.quarantine import release as let_in
     from dicom_io.errors import NotFound
     from workstation.site import open_site
 
     site, touched = open_site(root()), []
     with suppress(NotFound):
-        touched.append(site.archive.instance(header(site.archive, name).sop_instance_uid))
+        touched.append(site.archive.instance(header_of(site.archive, name).sop_instance_uid))
     kept = let_in(site.archive, name)
     _note(site, [*(i for i in touched if i.study_uid != kept.study_uid), kept], "U")
     show(
@@ -210,7 +210,7 @@ def discard(
     as_json: Json = False,
 ) -> None:
     """Delete one for good, or all that hold nothing that is not kept."""
-    from dicom_io.archive.quarantine import compared, header
+    from dicom_io.archive.quarantine import compared, header_of
     from dicom_io.archive.quarantine import discard as delete
     from dicom_io.errors import NotReadable
     from workstation.site import open_site
@@ -225,7 +225,7 @@ def discard(
     for one in going:
         known = []
         with suppress(NotReadable):  # half a file is nobody's
-            known.append(header(archive, one))
+            known.append(header_of(archive, one))
         if not dry_run:
             delete(archive, one)
             _note(site, known, "D")

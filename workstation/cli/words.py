@@ -6,7 +6,7 @@ from dicom_io.evidence import Evidence
 from render.engine.choice import choose
 from workstation.case import Case
 from workstation.charge import Decision, Line, decision_to_json
-from workstation.pipeline import Outcome
+from workstation.pipeline import CaseRun
 from workstation.site import Site
 
 
@@ -49,7 +49,7 @@ def evidence(recorded: Evidence) -> str:
     return "\n".join(lines)
 
 
-def outcome(made: Outcome) -> str:
+def outcome(made: CaseRun) -> str:
     lines = [
         f"{len(made.pictures)} pictures drawn and kept as {len(made.images)} instances.",
         f"SR {made.sr.sop_instance_uid} ({'verified' if made.evidence.verified else 'not verified'}): {made.sr.path}",
@@ -60,7 +60,7 @@ def outcome(made: Outcome) -> str:
     return "\n".join(lines)
 
 
-def outcome_json(made: Outcome) -> dict[str, Any]:
+def outcome_json(made: CaseRun) -> dict[str, Any]:
     return {
         "pictures": [{"name": p.recipe.name, "digest": p.digest, "frames": len(p.pixels)} for p in made.pictures],
         "images": [i.sop_instance_uid for i in made.images],

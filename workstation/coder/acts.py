@@ -13,22 +13,22 @@ from typing import Any, Literal
 from dicom_io.evidence import Person
 from workstation.billing.human_decisions import basis_of
 from workstation.billing.reconcile import LIVE
-from workstation.billing.settle import Settled, read, settle_accession
+from workstation.billing.settle import SettledCase, read, settle_accession
 from workstation.charge.cms_imports import units_allowed
 from workstation.charge.reasons import RELEASABLE
 from workstation.coder.work_list import WorkError, find
 from workstation.site import Site
-from workstation.store.casebook import Act, ActKind, Ruling
+from workstation.store.casebook import CaseAct, CaseActKind, Ruling
 from workstation.store.messages import Known
 from workstation.transports.folder import write_file
 
-Role = Literal["coder", "physician", "technologist", "compliance"]
+ActingRole = Literal["coder", "physician", "technologist", "compliance"]
 
 # Which answer a member of the staff may give, and what kind of value it is. What a physician states nobody else can:
 # what the report says, why 3D was done without an order, and whether an independent workstation was required. That a
 # physician supervised is stated in a signed SR, and by no answer at all.
 _BOOL, _WORD, _WORDS = "true or false", "one word", "words parted by commas"
-ANSWERS: dict[str, tuple[str, frozenset[Role]]] = {
+ANSWERS: dict[str, tuple[str, frozenset[ActingRole]]] = {
     "payer.prior_authorization": (_WORD, frozenset({"coder", "technologist"})),
     "diagnoses": (_WORDS, frozenset({"coder"})),
     "base_procedures": (_WORD, frozenset({"coder"})),
@@ -41,7 +41,7 @@ ANSWERS: dict[str, tuple[str, frozenset[Role]]] = {
     "report.clinical_utility": (_BOOL, frozenset({"physician"})),
     "independent_workstation_required": (_BOOL, frozenset({"physician"})),
 }
-_MAY: dict[ActKind, frozenset[Role]] = {
+_MAY: dict[CaseActKind, frozenset[ActingRole]] = {
     "release": frozenset({"coder"}),
     "deny": frozenset({"coder", "compliance"}),
     "reopen": frozenset({"coder", "compliance"}),
@@ -52,7 +52,7 @@ _MAY: dict[ActKind, frozenset[Role]] = {
 _DOCUMENTS = "documents"
 
 
-def release(site: Site, word: str, by: Person, why: str) -> list[Settled]:
+def release(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
     """A coder releases a hold that is a matter of judgement; what is proposed is charged.
 
     Raises WorkError when it is not held, or waits for something that a coder cannot decide.
@@ -74,7 +74,7 @@ def release(site: Site, word: str, by: Person, why: str) -> list[Settled]:
     return _do(site, ruling, who, "release", why, {"answered": [*earlier, *answered]})
 
 
-def deny(site: Site, word: str, by: Person, why: str) -> list[Settled]:
+def deny(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
     """A coder decides that a held case is never charged.
 
     Raises WorkError when a charge of it is out: that is credited.
@@ -85,7 +85,7 @@ def deny(site: Site, word: str, by: Person, why: str) -> list[Settled]:
     return _do(site, ruling, who, "deny", why, {})
 
 
-def reopen(site: Site, word: str, by: Person, why: str) -> list[Settled]:
+def reopen(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
     """Take back what was decided by hand: the rules decide again.
 
     Raises WorkError when nothing was decided by hand.
@@ -96,7 +96,7 @@ def reopen(site: Site, word: str, by: Person, why: str) -> list[Settled]:
     return _do(site, ruling, who, "reopen", why, {})
 
 
-def answer(site: Site, word: str, by: Person, why: str, stated: Sequence[str], document: Path) -> list[Settled]:
+def answer(site: Site, word: str, by: Person, why: str, stated: Sequence[str], document: Path) -> list[SettledCase]:
     """Answer a hold with a document: facts as `path=value`, and the file that bears them out, which is kept.
 
     Raises WorkError when this person may not state the fact, or the value cannot be.
@@ -123,7 +123,7 @@ def answer(site: Site, word: str, by: Person, why: str, stated: Sequence[str], d
     return _do(site, ruling, by, "answer", why, detail)
 
 
-def credit(site: Site, word: str, by: Person, why: str) -> list[Settled]:
+def credit(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
     """Take back every charge of a case that is out, and charge it no more until it is reopened.
 
     Raises WorkError when nothing is out.
@@ -135,7 +135,7 @@ def credit(site: Site, word: str, by: Person, why: str) -> list[Settled]:
     return _do(site, ruling, who, "credit", why, {"keys": keys})
 
 
-def correct(site: Site, word: str, by: Person, why: str) -> list[Settled]:
+def correct(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
     """Take back what is out and no longer borne by the facts, and charge what they bear now, if anything.
 
     Raises WorkError when no correction is due.
@@ -146,13 +146,13 @@ def correct(site: Site, word: str, by: Person, why: str) -> list[Settled]:
     return _do(site, ruling, who, "correct", why, {"keys": ruling.content["stale"]})
 
 
-def note(site: Site, word: str, by: Person, why: str) -> list[Settled]:
+def note(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
     """Write a note into the case. Nothing follows from it."""
     who, ruling = _may(by, "note", why), _fresh(site, word)
     return _do(site, ruling, who, "note", why, {})
 
 
-def payer_denied(site: Site, word: str, by: Person, why: str) -> list[Settled]:
+def payer_denied(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
     """Record that the payer turned the charges of a case down. A coder then decides whether it is charged again.
 
     Raises WorkError when nothing is out.
@@ -168,7 +168,7 @@ def payer_denied(site: Site, word: str, by: Person, why: str) -> list[Settled]:
     return _do(site, ruling, who, "note", f"denied by the payer: {why}", {})
 
 
-def _may(who: Person, kind: ActKind, why: str) -> Person:
+def _may(who: Person, kind: CaseActKind, why: str) -> Person:
     if who.role not in _MAY[kind]:
         raise WorkError(
             f"{who.id} is a {who.role}; to {kind} takes a {' or '.join(sorted(_MAY[kind]))}. Nothing was done."
@@ -194,7 +194,9 @@ def _own(site: Site, ruling: Ruling) -> list[Known]:
     return [known for known in site.outbox.charges(ruling.accession) if known.charge.sr_uid in uids]
 
 
-def _do(site: Site, ruling: Ruling, who: Person, kind: ActKind, why: str, detail: dict[str, Any]) -> list[Settled]:
+def _do(
+    site: Site, ruling: Ruling, who: Person, kind: CaseActKind, why: str, detail: dict[str, Any]
+) -> list[SettledCase]:
     site.casebook.act(ruling.session, ruling.accession, site.clock(), who.id, who.role, kind, why, detail)
     settled = settle_accession(ruling.accession, site, "")
     return [each for each in settled if each.record.session == ruling.session]
@@ -202,7 +204,7 @@ def _do(site: Site, ruling: Ruling, who: Person, kind: ActKind, why: str, detail
 
 def _last_release(site: Site, ruling: Ruling) -> list[list[str]]:
     """What was answered before and still stands: a second release adds to the first."""
-    acts: tuple[Act, ...] = site.casebook.acts(ruling.session)
+    acts: tuple[CaseAct, ...] = site.casebook.acts(ruling.session)
     decisive = [act for act in acts if act.kind in ("release", "deny", "reopen", "credit")]
     if not decisive or decisive[-1].kind != "release":
         return []

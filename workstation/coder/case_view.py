@@ -8,7 +8,7 @@ from typing import Any
 from workstation.billing.charged_line import read_billed
 from workstation.coder.work_list import WorkError
 from workstation.hl7.syntax import Hl7Error
-from workstation.orders.statements import Refused, statements_of
+from workstation.orders.statements import MessageRefused, statements_of
 from workstation.site import Site
 from workstation.store.casebook import Ruling
 
@@ -148,7 +148,7 @@ def stated(site: Site, path: Path) -> dict[str, Any]:
     processing_id = site.config.listener.processing_id if site.config.listener else "P"
     try:
         found = statements_of(body, site.config.reading, zone, processing_id)
-    except Refused as refused:
+    except MessageRefused as refused:
         return {"answer": refused.code, "reason": str(refused), "states": []}
     except Hl7Error as error:
         return {"answer": "none", "reason": str(error), "states": []}

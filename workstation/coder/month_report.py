@@ -15,11 +15,11 @@ from workstation.billing.day_sheet import csv_line
 from workstation.billing.filing import unfiled
 from workstation.billing.gather_facts import site_policy
 from workstation.charge.cms_imports import imported_fees
-from workstation.coder.expected_amount import Expected, expected
-from workstation.coder.work_list import Item, WorkError, items
+from workstation.coder.expected_amount import ExpectedAmount, expected_amount
+from workstation.coder.work_list import WorkError, WorkItem, work_items
 from workstation.config import Config
 from workstation.hl7.syntax import Hl7Error
-from workstation.orders.statements import ORDERS, Ordered, Refused, statements_of
+from workstation.orders.statements import ORDERS, MessageRefused, Ordered, statements_of
 from workstation.site import Site
 from workstation.text_table import table
 
@@ -37,13 +37,15 @@ def report(site: Site, month: str) -> dict[str, Any]:
         raise WorkError(f"{month!r} is not a month written as YYYY-MM.")
     fees, config = imported_fees(site.root), site.config
     rows: list[dict[str, Any]] = []
-    for item in items(site):
+    for item in work_items(site):
         day = _day(item)
         if day is None or not day.isoformat().startswith(month):
             continue
         content = item.ruling.content
         lines = content["lines"] or content["proposed"]
-        money = expected(lines, content["payer"], day, config.site, fees.fees, fees.source, config.fees, config.payers)
+        money = expected_amount(
+            lines, content["payer"], day, config.site, fees.fees, fees.source, config.fees, config.payers
+        )
         rows.append(_row(item, day, money))
     three_d = {r["accession"] for r in rows if r["modality"] in config.counted_modalities and r["techniques"]}
     examined = three_d | _performed(site, month)
@@ -92,7 +94,7 @@ def lost(site: Site) -> list[str]:
     return found
 
 
-def _row(item: Item, day: date, money: Expected | None) -> dict[str, Any]:
+def _row(item: WorkItem, day: date, money: ExpectedAmount | None) -> dict[str, Any]:
     content = item.ruling.content
     return {
         "accession": item.accession,
@@ -155,7 +157,7 @@ def _performed(site: Site, month: str) -> set[str]:
     assert zone is not None, "a site's clock knows its offset"
     found: set[str] = set()
     for received in site.casebook.all_messages(ORDERS):
-        with suppress(Refused, Hl7Error):
+        with suppress(MessageRefused, Hl7Error):
             for stated in statements_of(received.body, config.reading, zone, _processing_id(config)):
                 said = stated.statement
                 day = stated.stated_at.date()
@@ -172,7 +174,7 @@ def _processing_id(config: Config) -> str:
     return config.listener.processing_id if config.listener is not None else "P"
 
 
-def _day(item: Item) -> date | None:
+def _day(item: WorkItem) -> date | None:
     text = json.loads(item.ruling.facts).get("date_of_service", "")
     try:
         return date.fromisoformat(text)

@@ -17,7 +17,7 @@ class WorkError(WorkstationError):
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class WorkItem:
     """One case on the list.
 
     state : held, denied, correction; of what is charged, queued, sent, acknowledged, operator or credited.
@@ -36,7 +36,7 @@ class Item:
     ruling: Ruling
 
 
-def items(site: Site) -> tuple[Item, ...]:
+def work_items(site: Site) -> tuple[WorkItem, ...]:
     """Return every case, the oldest first."""
     by_session: dict[str, list[Known]] = {}
     sessions = site.casebook.sessions_by_sr()
@@ -47,7 +47,7 @@ def items(site: Site) -> tuple[Item, ...]:
     return tuple(sorted(found, key=lambda item: (item.since, item.accession, item.session)))
 
 
-def _item(ruling: Ruling, own: Sequence[Known], now: datetime) -> Item:
+def _item(ruling: Ruling, own: Sequence[Known], now: datetime) -> WorkItem:
     content = ruling.content
     reasons = tuple(content["reasons"])
     who = tuple(dict.fromkeys(each["resolver"] for each in content["explanations"]))
@@ -63,7 +63,7 @@ def _item(ruling: Ruling, own: Sequence[Known], now: datetime) -> Item:
     elif state == "denied" and "CREDITED_BY_CODER" in reasons:
         state = "credited"
     codes = dict.fromkeys([known.charge.code for known in live] or [line["code"] for line in lines])
-    return Item(
+    return WorkItem(
         ruling.accession,
         ruling.session,
         ruling.sr_uid,

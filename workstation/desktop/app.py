@@ -7,7 +7,7 @@ from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import QApplication
 
 from workstation.desktop.language import speak
-from workstation.desktop.model.desk import Desk
+from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.keys import load_keys
 from workstation.desktop.window import MainWindow
 from workstation.site import open_site
@@ -17,7 +17,7 @@ def make_window(root: Path, region: str = "") -> MainWindow:
     """The main window over a state folder. Raises ConfigError, KeysError."""
     site = open_site(root)
     settings = QSettings(str(root / "desktop.ini"), QSettings.Format.IniFormat)
-    return MainWindow(Desk(site, region), load_keys(root / "keys.toml"), settings)
+    return MainWindow(ReadingDesk(site, region), load_keys(root / "keys.toml"), settings)
 
 
 def start(root: Path, study: str = "", region: str = "", language: str = "en", demo: Path | None = None) -> int:

@@ -31,7 +31,7 @@ from workstation.desktop.model.remote import Found
 from workstation.people import People, PeopleError
 
 if TYPE_CHECKING:
-    from workstation.desktop.model.desk import Desk
+    from workstation.desktop.model.desk import ReadingDesk
 
 _TRIES = 3  # wrong signatures before the window is locked
 
@@ -155,7 +155,9 @@ class Named(QDialog):
 class Query(QDialog):
     """Studies of other nodes, found by C-FIND and fetched by C-GET or C-MOVE, in the name of `person`."""
 
-    def __init__(self, desk: "Desk", works: Works, parent: QWidget | None = None, person: Person | None = None) -> None:
+    def __init__(
+        self, desk: "ReadingDesk", works: Works, parent: QWidget | None = None, person: Person | None = None
+    ) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Query and retrieve"))
         self.resize(900, 520)

@@ -21,7 +21,7 @@ _TINT = Window(500.0, 1000.0)  # volumes to tint are 0 outside and 1000 inside
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PictureRequest:
     """What a pane wants to show. moving : a hand still moves, and a coarse picture will do. volume : what it is drawn
     from. tinted : volumes that are laid over a plane."""
 
@@ -44,7 +44,7 @@ class Drawer(QObject):
     def __init__(self, volume: Volume, engine: Callable[[Recipe], str] = lambda recipe: "cpu") -> None:
         super().__init__()
         self._volume, self._engine = volume, engine
-        self._wishes: dict[PaneName, Wish] = {}
+        self._wishes: dict[PaneName, PictureRequest] = {}
         self._small: dict[str, Recipe] = {}
         self._errands: list[Callable[[], None]] = []
         self._cancel: dict[PaneName, threading.Event] = {}
@@ -53,7 +53,7 @@ class Drawer(QObject):
         self._thread = threading.Thread(target=self._work, name="panes", daemon=True)
         self._thread.start()
 
-    def ask(self, wish: Wish) -> None:
+    def ask(self, wish: PictureRequest) -> None:
         with self._changed:
             # Asked again, a pane comes last: the others have waited longer.
             self._wishes.pop(wish.pane, None)
@@ -104,7 +104,7 @@ class Drawer(QObject):
             elif small is not None and recipe is not None:
                 self._draw_small(small, recipe)
 
-    def _serve(self, wish: Wish, cancel: threading.Event) -> None:
+    def _serve(self, wish: PictureRequest, cancel: threading.Event) -> None:
         try:
             self._draw(wish, cancel)
         except Cancelled:
@@ -114,7 +114,7 @@ class Drawer(QObject):
         with self._changed:
             self._cancel.pop(wish.pane, None)
 
-    def _draw(self, wish: Wish, cancel: threading.Event) -> None:
+    def _draw(self, wish: PictureRequest, cancel: threading.Event) -> None:
         plane = not isinstance(wish.recipe, Solid) and wish.recipe.thickness_mm == 0.0
         if not plane:
             coarse = coarser(wish.volume, wish.recipe, _COARSE)
@@ -134,7 +134,7 @@ class Drawer(QObject):
         self.small.emit(name, picture)
 
 
-def _tint(wish: Wish) -> NDArray[np.bool_] | None:
+def _tint(wish: PictureRequest) -> NDArray[np.bool_] | None:
     """(rows, columns) where tinted volumes are cut by a plane."""
     if not wish.tinted or not isinstance(wish.recipe, Reformat):
         return None

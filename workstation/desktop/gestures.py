@@ -29,7 +29,7 @@ from workstation.desktop.model.screen import (
     plane_name,
     recipe_of,
 )
-from workstation.desktop.model.session import Session
+from workstation.desktop.model.session import ReadingSession
 from workstation.desktop.pane import Pane
 
 _TURN_DEG = 0.4  # for each point of the mouse
@@ -47,7 +47,7 @@ class EditedPanes(Protocol):
     under : the pane under the mouse. whole_box : the box that crops nothing away, LPS mm.
     """
 
-    session: Session
+    session: ReadingSession
     measuring: Measuring
     tool: str
     under: PaneName

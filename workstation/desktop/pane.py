@@ -36,7 +36,7 @@ _SCALES_MM = (200, 100, 50, 20, 10, 5, 2, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CrosshairLine:
     """A crosshair line: through a place, along a direction, in the colour of the plane it stands for."""
 
     through_mm: Vector
@@ -45,7 +45,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class MeasureMark:
     """A measure over the picture. outline : whether the points are one. text : beside the last point."""
 
     points_mm: tuple[Vector, ...]
@@ -59,8 +59,8 @@ class Overlay:
     """What lies over a picture. text : lines, upper left. view : of the orientation cube, None for none."""
 
     text: tuple[str, ...] = ()
-    lines: tuple[Line, ...] = ()
-    marks: tuple[Mark, ...] = ()
+    lines: tuple[CrosshairLine, ...] = ()
+    marks: tuple[MeasureMark, ...] = ()
     view: View | None = None
 
 
@@ -171,7 +171,7 @@ class Pane(QWidget):
         painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
         painter.end()
 
-    def _paint_line(self, painter: QPainter, line: Line) -> None:
+    def _paint_line(self, painter: QPainter, line: CrosshairLine) -> None:
         long = 4000.0
         a, b = (
             self.on_widget(
@@ -191,7 +191,7 @@ class Pane(QWidget):
         painter.drawLine(a, middle - gap)
         painter.drawLine(middle + gap, b)
 
-    def _paint_mark(self, painter: QPainter, mark: Mark) -> None:
+    def _paint_mark(self, painter: QPainter, mark: MeasureMark) -> None:
         places = [self.on_widget(p) for p in mark.points_mm]
         painter.setPen(QPen(mark.colour, 1.5))
         if mark.outline:
@@ -273,14 +273,14 @@ class Pane(QWidget):
         self.resized.emit(self.name)
 
 
-def crosshair(cursor_mm: Vector, others: Sequence[tuple[str, Vector]], plane: Plane) -> tuple[Line, ...]:
+def crosshair(cursor_mm: Vector, others: Sequence[tuple[str, Vector]], plane: Plane) -> tuple[CrosshairLine, ...]:
     """Where the other planes (name, normal) cut this one, through the crosshair."""
     lines = []
     n = plane.normal
     for name, m in others:
         along = (n[1] * m[2] - n[2] * m[1], n[2] * m[0] - n[0] * m[2], n[0] * m[1] - n[1] * m[0])
         if sum(v * v for v in along) > 1e-9:
-            lines.append(Line(cursor_mm, along, COLOURS[name]))
+            lines.append(CrosshairLine(cursor_mm, along, COLOURS[name]))
     return tuple(lines)
 
 

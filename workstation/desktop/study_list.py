@@ -92,7 +92,7 @@ class _Filter(QSortFilterProxyModel):
         return row.date >= self.since and super().filterAcceptsRow(source_row, source_parent)
 
 
-class WorkList(QWidget):
+class StudyList(QWidget):
     """opened : series UID. dropped : paths to import. today : for filters by age."""
 
     opened = Signal(str)

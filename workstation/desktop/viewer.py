@@ -12,7 +12,7 @@ from render.engine.framing import outer_corners
 from render.geometry import Box, Vector, point, vector
 from render.picture import Picture
 from render.recipe import Recipe
-from workstation.desktop.drawer import Drawer, Wish
+from workstation.desktop.drawer import Drawer, PictureRequest
 from workstation.desktop.gestures import Gestures
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits
@@ -36,8 +36,8 @@ from workstation.desktop.model.screen import (
     plane_name,
     recipe_of,
 )
-from workstation.desktop.model.session import Session
-from workstation.desktop.pane import CROP, PATH, Mark, Overlay, Pane, crosshair
+from workstation.desktop.model.session import ReadingSession
+from workstation.desktop.pane import CROP, PATH, MeasureMark, Overlay, Pane, crosshair
 
 TOOLS = (
     "window", "pan", "zoom", "crosshair", "tilt", "crop", "scissors", "piece", "path",
@@ -55,7 +55,7 @@ class Viewer(QWidget):
     said = Signal(str)
 
     def __init__(
-        self, session: Session, engine: Callable[[Recipe], str], buttons: dict[str, str], looks: Looks
+        self, session: ReadingSession, engine: Callable[[Recipe], str], buttons: dict[str, str], looks: Looks
     ) -> None:
         super().__init__()
         self.session, self.tool, self.looks = session, "window", looks
@@ -169,7 +169,7 @@ class Viewer(QWidget):
             self.panes[name].show_message(tr("Click a path with the path tool, in any plane."))
         else:
             tinted = self.measuring.shapes(self.session.screen.measures) if name in SLICES else ()
-            self.drawer.ask(Wish(name, recipe, moving, volume, tinted))
+            self.drawer.ask(PictureRequest(name, recipe, moving, volume, tinted))
 
     def is_settled(self) -> bool:
         """Whether every pane shows the full picture of the screen as it is."""
@@ -212,29 +212,29 @@ class Viewer(QWidget):
 
     # ------------------------------------------------------------------------------------------------ measures
 
-    def _marks(self, name: PaneName) -> tuple[Mark, ...]:
+    def _marks(self, name: PaneName) -> tuple[MeasureMark, ...]:
         plane = self.panes[name].plane
         if plane is None:
             return ()
         reach = _NEAR_MM + edits.slab_of(self.session.screen, name) / 2.0
         marks = [self._mark(m) for m in self.session.screen.measures if near(m, plane, reach)]
         if self.gestures.points and name == self.under:
-            marks.append(Mark(tuple(self.gestures.points), False, ""))
+            marks.append(MeasureMark(tuple(self.gestures.points), False, ""))
         return tuple(marks)
 
-    def _mark(self, measure: Measure) -> Mark:
+    def _mark(self, measure: Measure) -> MeasureMark:
         outline = self.measuring.outline(measure)
-        return Mark(outline or measure.points_mm, bool(outline), self.said_of(measure))
+        return MeasureMark(outline or measure.points_mm, bool(outline), self.said_of(measure))
 
     def said_of(self, measure: Measure) -> str:
         """A measure in words, its numbers with their unit."""
         return self.measuring.said_of(measure)
 
-    def _path_marks(self) -> tuple[Mark, ...]:
+    def _path_marks(self) -> tuple[MeasureMark, ...]:
         path = self.session.screen.curve.path_mm
-        return (Mark(path, False, "", PATH),) if path else ()
+        return (MeasureMark(path, False, "", PATH),) if path else ()
 
-    def _crop_marks(self, name: PaneName) -> tuple[Mark, ...]:
+    def _crop_marks(self, name: PaneName) -> tuple[MeasureMark, ...]:
         """The outline of the crop box, of its section that is most nearly in the plane."""
         crop, plane = self.session.screen.solid.crop, self.panes[name].plane
         if plane is None or (crop is None and self.tool != "crop"):
@@ -247,7 +247,7 @@ class Viewer(QWidget):
             ((x0, y0, z), (x1, y0, z), (x1, y1, z), (x0, y1, z)),
         )
         axis = max(range(3), key=lambda n: abs(plane.normal[n]))
-        return (Mark(sections[axis], True, "", CROP),)
+        return (MeasureMark(sections[axis], True, "", CROP),)
 
     @property
     def whole_box(self) -> Box:
@@ -421,6 +421,6 @@ def _rounded(view: View) -> View:
     return View(round(view.azimuth_deg, 1), round(view.elevation_deg, 1), round(view.roll_deg, 1))
 
 
-def _inside(session: Session) -> bool:
+def _inside(session: ReadingSession) -> bool:
     index = point(session.volume.to_index, session.screen.cursor_mm)
     return all(-1.0 <= i <= n for i, n in zip(index, session.volume.shape, strict=True))

@@ -36,7 +36,7 @@ from workstation.desktop.guide import Guide
 from workstation.desktop.language import tr
 from workstation.desktop.menus import PANELS, Menus
 from workstation.desktop.model import edits
-from workstation.desktop.model.desk import Desk, why_not_signable
+from workstation.desktop.model.desk import ReadingDesk, why_not_signable
 from workstation.desktop.model.keys import Keys
 from workstation.desktop.model.looks import Looks, protocols_for, windows_for
 from workstation.desktop.model.screen import Compared, Screen, recipe_of
@@ -45,7 +45,7 @@ from workstation.desktop.model.studies import Opened, Row
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import LookPanel, Measures, Tray
 from workstation.desktop.report_panel import ReportPanel
-from workstation.desktop.study_list import WorkList
+from workstation.desktop.study_list import StudyList
 from workstation.desktop.theme import Theme, style_sheet
 from workstation.desktop.viewer import Viewer
 from workstation.store.journal import EventKind
@@ -63,7 +63,7 @@ class MainWindow(QMainWindow):
     ready = Signal()  # a study shows its first screen
     _previewed = Signal(object)
 
-    def __init__(self, desk: Desk, keys: Keys, settings: QSettings) -> None:
+    def __init__(self, desk: ReadingDesk, keys: Keys, settings: QSettings) -> None:
         super().__init__()
         self.desk, self.keys, self.settings = desk, keys, settings
         self.looks = Looks(desk.site.root / "presets")
@@ -86,7 +86,7 @@ class MainWindow(QMainWindow):
         stacked.addWidget(self.arrival)
         stacked.addWidget(self.pages, 1)
         self.setCentralWidget(middle)
-        self.worklist = WorkList(desk.studies.rows, desk.studies.waiting, lambda: desk.site.clock().date())
+        self.worklist = StudyList(desk.studies.rows, desk.studies.waiting, lambda: desk.site.clock().date())
         self.worklist.opened.connect(self.open_series)
         self.worklist.dropped.connect(self.import_paths)
         self.preview = Pane("axial")

@@ -9,7 +9,7 @@ from dicom_io.archive import Archive
 from dicom_io.capabilities import TRANSFER_SYNTAXES
 from dicom_io.errors import NotReadable, VolumeRefused
 from dicom_io.files.series import Scan, Series, open_series, scan
-from dicom_io.volumes.build import Refused, Stack, assemble, find_stacks
+from dicom_io.volumes.build import RefusedImages, Stack, assemble, find_stacks
 from render.volume import Volume
 from workstation.errors import WorkstationError
 from workstation.export.thumbnails import save_thumbnail
@@ -24,7 +24,7 @@ def one_series(name: str, root: Path) -> Series:
     if not Path(name).exists():
         return Archive(root).series(name)
     found = open_series(Path(name))
-    volumes = [s for s in found if not all(isinstance(x, Refused) for x in find_stacks(s))] or found
+    volumes = [s for s in found if not all(isinstance(x, RefusedImages) for x in find_stacks(s))] or found
     if len(volumes) > 1:
         listing = "; ".join(f"{s.uid} ({s.description or s.modality})" for s in volumes)
         raise NothingFound(f"{name} holds {len(volumes)} series; import it and name one: {listing}.")

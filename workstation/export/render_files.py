@@ -29,7 +29,7 @@ from workstation.site import open_site
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PicturesWanted:
     """What to draw: a protocol or a recipe; neither draws the pictures that an SR records.
 
     which : the volume of the series where it holds several. sources : where those of an SR lie, if not in the archive.
@@ -44,7 +44,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class FilesWanted:
     """What to write beside PNG files and the contact sheet.
 
     annotate : letters, cube, scale and view on PNG, GIF and MP4. banner : patient and study too; the files then say who
@@ -68,7 +68,7 @@ class Drawn:
     warnings: tuple[str, ...]
 
 
-def render(source: str, root: Path, wanted: Wanted, progress: Progress) -> Drawn:
+def render(source: str, root: Path, wanted: PicturesWanted, progress: Progress) -> Drawn:
     """Draws what is wanted of a folder, a file, a series of the archive or the sources of an SR.
 
     Raises RecipeError, NotFound, VolumeRefused, DrawError.
@@ -94,13 +94,13 @@ def render(source: str, root: Path, wanted: Wanted, progress: Progress) -> Drawn
     return Drawn(tuple(drawn), series, volume.warnings)
 
 
-def check(files: Files) -> None:
+def check_can_write(files: FilesWanted) -> None:
     """Before anything is drawn: whether it can be written here. Raises VideoError."""
     if files.mp4:
         movies.encoder()
 
 
-def write(drawn: Drawn, output: Path, files: Files, root: Path, progress: Progress) -> dict[str, Any]:
+def write(drawn: Drawn, output: Path, files: FilesWanted, root: Path, progress: Progress) -> dict[str, Any]:
     """PNG files and a contact sheet, and what else is asked for. Returns what was written.
 
     Raises BannerError for a patient whose name cannot be written, VideoError.
@@ -146,7 +146,7 @@ def is_sr(source: str) -> bool:
         return False
 
 
-def _recipes(wanted: Wanted) -> tuple[Recipe, ...]:
+def _recipes(wanted: PicturesWanted) -> tuple[Recipe, ...]:
     if wanted.protocol:
         return protocols.load_protocol(wanted.protocol).recipes
     if wanted.recipe is None:

@@ -4,7 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, cast, get_args
 
-from workstation.hl7.syntax import Hl7Error, encoded, escape, field_at, msh, segment_of, short_digest, split, unescape
+from workstation.hl7.syntax import (
+    Hl7Error,
+    encoded_segments,
+    escape,
+    field_at,
+    msh,
+    segment_of,
+    short_digest,
+    split,
+    unescape,
+)
 
 # HL7 table 0008, acknowledgement code: original mode, then enhanced mode.
 AcknowledgementCode = Literal["AA", "AE", "AR", "CA", "CE", "CR"]
@@ -40,7 +50,7 @@ def acknowledgement(message: bytes, code: AcknowledgementCode, text: str = "", *
         segment_of("MSA", {1: code, 2: escape(control_id), 3: escape(text)}),
     ]
     # Not checked: it repeats what the sender wrote, and a sender with a long name has a right to an answer too.
-    return encoded(segments)
+    return encoded_segments(segments)
 
 
 def control_id_of(message: bytes) -> str:
@@ -81,7 +91,7 @@ def accept_of(message: bytes) -> bytes:
         10: "P",
         11: field_at(header, 12),
     }
-    return encoded([segment_of("MSH", {**fields, **own}), segment_of("MSA", {1: "CA", 2: escape(control_id)})])
+    return encoded_segments([segment_of("MSH", {**fields, **own}), segment_of("MSA", {1: "CA", 2: escape(control_id)})])
 
 
 def parse_acknowledgement(message: bytes) -> Acknowledgement:

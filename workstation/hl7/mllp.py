@@ -150,7 +150,7 @@ def _own(answer: bytes | None, control_id: str, place: str) -> Acknowledgement:
     return acknowledgement
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen_for_hl7(host: str, port: int) -> socket.socket:
     """A socket that listens. Raises MllpError."""
     try:
         return socket.create_server((host, port))
@@ -196,7 +196,7 @@ class MllpListener:
         """Called with every message, before it is answered."""
 
     def __enter__(self) -> Self:
-        self._listener = self._listening or listen(*self._address)
+        self._listener = self._listening or listen_for_hl7(*self._address)
         self._acceptor = threading.Thread(target=self._accept, name="MLLP listener")
         self._acceptor.start()
         return self

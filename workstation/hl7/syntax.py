@@ -134,8 +134,8 @@ def fitted(text: str, character_set: CharacterSet) -> str:
     return "".join(map(fit, text))
 
 
-def checked(segments: Sequence[str], form: Form) -> bytes:
-    message = encoded(segments, _ENCODINGS[form.character_set])
+def checked_message(segments: Sequence[str], form: Form) -> bytes:
+    message = encoded_segments(segments, _ENCODINGS[form.character_set])
     try:
         text = message.decode(_ENCODINGS[form.character_set])
         parse_message(text, validation_level=VALIDATION_LEVEL.STRICT).validate()
@@ -147,7 +147,7 @@ def checked(segments: Sequence[str], form: Form) -> bytes:
     return message
 
 
-def encoded(segments: Sequence[str], encoding: str = "utf-8") -> bytes:
+def encoded_segments(segments: Sequence[str], encoding: str = "utf-8") -> bytes:
     try:
         return "".join(f"{segment}\r" for segment in segments).encode(encoding)
     except UnicodeEncodeError:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from workstation.hl7.acknowledgement import Acknowledgement, AcknowledgementCode, acknowledgement, parse_acknowledgement
 from workstation.hl7.reader import Incoming, read_message
 from workstation.hl7.syntax import Hl7Error
-from workstation.orders.statements import Merged, Ordered, Refused, Reported, Stated, Updated, statements_of
+from workstation.orders.statements import Merged, MessageRefused, Ordered, Reported, Stated, Updated, statements_of
 from workstation.site import Site
 from workstation.store.casebook import Concern
 from workstation.store.messages import OutboxError
@@ -49,14 +49,14 @@ def _taken(message: bytes, incoming: Incoming, site: Site) -> tuple[Acknowledgem
     try:
         heard = listener.applications if listener else ()
         if heard and incoming.header.text(3) not in heard:
-            raise Refused(
+            raise MessageRefused(
                 "AR", f"MSH-3 {incoming.header.text(3)[:20]!r} is not a sending application that is heard here."
             )
         stated = statements_of(message, site.config.reading, zone, listener.processing_id if listener else "P")
         new = site.casebook.receive(
             message, incoming.kind, incoming.control_id, _concerns(stated), site.clock(), _name(incoming)
         )
-    except Refused as refused:
+    except MessageRefused as refused:
         return _kept(message, refused.code, str(refused), site)
     except Hl7Error as error:
         return _kept(message, "AR", str(error), site)

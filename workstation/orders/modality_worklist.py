@@ -18,7 +18,7 @@ from dicom_io.person_names import first_group
 from workstation.hl7.names import xpn_components
 from workstation.hl7.syntax import escape, join_components
 from workstation.orders.hl7_listener import answering
-from workstation.peers.ask import asked
+from workstation.peers.ask import questions_to
 from workstation.peers.known import PeersError
 from workstation.site import Site
 
@@ -30,7 +30,7 @@ def poll(site: Site, tell: Callable[[dict[str, Any]], None] = lambda event: None
         return 0
     day = da(site.clock())
     try:
-        steps = asked(site.root, site.config, settings.peer, site.clock).scheduled(
+        steps = questions_to(site.root, site.config, settings.peer, site.clock).scheduled(
             dates=f"{day}-" if settings.ahead else day,
             modality=settings.modality,
             station_ae_title=settings.station_ae_title,

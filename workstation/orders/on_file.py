@@ -41,7 +41,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class CaseOnFile:
     """What is on file for a case.
 
     patient_id : the patient's identifier after all merges. required : the physician's later word on the requirement of
@@ -104,7 +104,7 @@ def _followed(
     return seen[-1], way[-1][1] if way else None
 
 
-def fold(
+def case_on_file(
     own_patient: str,
     study_uid: str,
     stated: Sequence[Stated],
@@ -113,7 +113,7 @@ def fold(
     answered: Sequence[Answered] = (),
     payers: Mapping[str, PayerRule] | None = None,
     is_procedure: Callable[[str], bool] = lambda code: False,
-) -> File:
+) -> CaseOnFile:
     """Return what is on file for a case of the patient and study of its SR.
 
     stated : the statements of its accession and, for accounts, of its visit. is_procedure : tells whether a code is of
@@ -154,7 +154,9 @@ def fold(
         account_number=merges.account(papers.account_number),
         report=replace(papers.report, patient_id=_merged(papers.report.patient_id, merges)),
     )
-    return File(papers, patient, state.required, demographics if patient != own_patient else None, tuple(strangers))
+    return CaseOnFile(
+        papers, patient, state.required, demographics if patient != own_patient else None, tuple(strangers)
+    )
 
 
 def _merged(identifier: str | None, merges: Merges) -> str | None:

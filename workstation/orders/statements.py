@@ -33,7 +33,7 @@ HEARD = (*ORDERS, *RESULTS, *DOCUMENTS, *UPDATES)
 _YES = ("Y", "YES", "TRUE", "1")
 
 
-class Refused(WorkstationError):  # noqa: N818 - reads as a sentence where it is raised
+class MessageRefused(WorkstationError):  # noqa: N818 - reads as a sentence where it is raised
     """A message that cannot be taken. `code` is the answer: AR where it never can be, AE where its content lacks."""
 
     def __init__(self, code: Literal["AE", "AR"], text: str) -> None:
@@ -108,7 +108,7 @@ class Updated:
     account: str
 
 
-Statement = Ordered | Reported | Merged | Updated
+HeardStatement = Ordered | Reported | Merged | Updated
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Stated:
     digest: str
     kind: str
     control_id: str
-    statement: Statement
+    statement: HeardStatement
 
     @property
     def order(self) -> tuple[datetime, str]:
@@ -144,25 +144,25 @@ def statements_of(body: bytes, reading: Reading, zone: tzinfo, processing_id: st
     ------
     Hl7Error
         It is no HL7 message at all.
-    Refused
+    MessageRefused
         It is one that we cannot use; the words say which field and what to do, and never whose it is.
     """
     message = read_message(body)
     header = message.header
     if not message.control_id:
-        raise Refused("AR", "MSH-10 is empty, so no answer could be told to be to this message.")
+        raise MessageRefused("AR", "MSH-10 is empty, so no answer could be told to be to this message.")
     if message.kind not in HEARD:
-        raise Refused("AR", f"MSH-9 {message.kind[:20]} is not heard here; send {', '.join(HEARD)}.")
+        raise MessageRefused("AR", f"MSH-9 {message.kind[:20]} is not heard here; send {', '.join(HEARD)}.")
     if header.text(11) != processing_id:
-        raise Refused("AR", f"MSH-11 is {header.text(11)[:3]!r}; this listener takes {processing_id!r} only.")
+        raise MessageRefused("AR", f"MSH-11 is {header.text(11)[:3]!r}; this listener takes {processing_id!r} only.")
     at = read_time(header.text(7), zone)
     if at is None:
-        raise Refused("AE", "MSH-7 is no time, so it cannot be told whether this message is the newer one.")
+        raise MessageRefused("AE", "MSH-7 is no time, so it cannot be told whether this message is the newer one.")
     digest = hashlib.sha256(body).hexdigest()
     return tuple(Stated(at, digest, message.kind, message.control_id, each) for each in _statements(message, reading))
 
 
-def _statements(message: Incoming, reading: Reading) -> Sequence[Statement]:
+def _statements(message: Incoming, reading: Reading) -> Sequence[HeardStatement]:
     if message.kind == "ADT^A40":
         return _merges(message)
     if message.kind == "ADT^A08":
@@ -181,7 +181,7 @@ def _statements(message: Incoming, reading: Reading) -> Sequence[Statement]:
 def _patient_id(message: Incoming) -> str:
     found = _identifier(message.first("PID"), 3)
     if not found:
-        raise Refused("AE", "PID-3 is empty; nothing is filed without a patient's identifier.")
+        raise MessageRefused("AE", "PID-3 is empty; nothing is filed without a patient's identifier.")
     return found
 
 
@@ -194,23 +194,23 @@ def _identifier(segment: Segment | None, number: int) -> str:
     return segment.text(number, 1, of=next(iter([*typed, *repeated]), ""))
 
 
-def _merges(message: Incoming) -> list[Statement]:
-    found: list[Statement] = []
+def _merges(message: Incoming) -> list[HeardStatement]:
+    found: list[HeardStatement] = []
     for group in message.groups("PID"):
         pid = group[0]
         mrg = next((segment for segment in group if segment.name == "MRG"), None)
         prior, survivor = _identifier(mrg, 1), _identifier(pid, 3)
         if mrg is None or not prior or not survivor:
-            raise Refused("AE", "A merge needs the survivor in PID-3 and the prior identifier in MRG-1.")
+            raise MessageRefused("AE", "A merge needs the survivor in PID-3 and the prior identifier in MRG-1.")
         name = pid.repetitions(5)
         demographics = Demographics(name[0] if name else "", pid.text(7), pid.text(8))
         found.append(Merged(prior, survivor, mrg.text(3), pid.text(18), demographics))
     if not found:
-        raise Refused("AE", "PID is missing; a merge needs the surviving patient.")
+        raise MessageRefused("AE", "PID is missing; a merge needs the surviving patient.")
     return found
 
 
-def _updates(message: Incoming) -> list[Statement]:
+def _updates(message: Incoming) -> list[HeardStatement]:
     pid, pv1 = message.first("PID"), message.first("PV1")
     patient = _patient_id(message)
     account = pid.text(18) if pid else ""
@@ -222,7 +222,7 @@ def _updates(message: Incoming) -> list[Statement]:
 # Orders
 
 
-def _orders(message: Incoming, patient: str, reading: Reading) -> list[Statement]:
+def _orders(message: Incoming, patient: str, reading: Reading) -> list[HeardStatement]:
     pid, pv1 = message.first("PID"), message.first("PV1")
     zds, ipc = message.first("ZDS"), message.first("IPC")
     # IHE RAD TF-2: the Study Instance UID travels in ZDS-1, in imaging orders (OMI) in IPC-3.
@@ -231,7 +231,7 @@ def _orders(message: Incoming, patient: str, reading: Reading) -> list[Statement
     by_accession: dict[str, list[tuple[OrderItem, bool | None, str]]] = {}
     orders = list(message.groups("ORC"))
     if not orders:
-        raise Refused("AE", "There is no ORC segment, so there is no order.")
+        raise MessageRefused("AE", "There is no ORC segment, so there is no order.")
     for order in orders:
         orc = order[0]
         procedures: list[Segment | None] = [segment for segment in order if segment.name == "OBR"]
@@ -239,7 +239,7 @@ def _orders(message: Incoming, patient: str, reading: Reading) -> list[Statement
             own_ipc = next((segment for segment in order if segment.name == "IPC"), ipc)
             accession = _accession(obr, orc, own_ipc, reading)
             if obr is None or not obr.text(4):
-                raise Refused("AE", "OBR-4 is empty; an order without a procedure says nothing of a charge.")
+                raise MessageRefused("AE", "OBR-4 is empty; an order without a procedure says nothing of a charge.")
             local = obr.text(4)
             code = reading.procedure_codes.get(local, local)
             item = OrderItem(
@@ -278,7 +278,9 @@ def _accession(obr: Segment | None, orc: Segment, ipc: Segment | None, reading: 
         segment = segments[name]
         if segment is not None and segment.text(int(number)):
             return segment.text(int(number))
-    raise Refused("AE", f"No accession in {', '.join(reading.accession_fields)}; it could never be matched to a study.")
+    raise MessageRefused(
+        "AE", f"No accession in {', '.join(reading.accession_fields)}; it could never be matched to a study."
+    )
 
 
 def _status(orc: Segment, reading: Reading) -> BaseStatus:
@@ -306,11 +308,11 @@ def _diagnoses(message: Incoming) -> tuple[str, ...]:
 # Reports
 
 
-def _reports(message: Incoming, patient: str, reading: Reading) -> list[Statement]:
+def _reports(message: Incoming, patient: str, reading: Reading) -> list[HeardStatement]:
     found: dict[str, Reported] = {}
     groups = list(message.groups("OBR"))
     if not groups:
-        raise Refused("AE", "There is no OBR segment, so nothing was reported.")
+        raise MessageRefused("AE", "There is no OBR segment, so nothing was reported.")
     # ORC stands before its OBR, so it is not in the group; most results have at most one.
     orc = message.first("ORC")
     for group in groups:
@@ -332,11 +334,11 @@ def _reports(message: Incoming, patient: str, reading: Reading) -> list[Statemen
     return list(found.values())
 
 
-def _document(message: Incoming, reading: Reading) -> Statement:
+def _document(message: Incoming, reading: Reading) -> HeardStatement:
     patient = _patient_id(message)
     txa = message.first("TXA")
     if txa is None:
-        raise Refused("AE", "TXA is missing, so it cannot be told whether the document is signed.")
+        raise MessageRefused("AE", "TXA is missing, so it cannot be told whether the document is signed.")
     obr, orc = message.first("OBR"), message.first("ORC")
     # TXA-15 is the filler's order number, TXA-14 the placer's. Only v2.6 lets OBR and ORC travel with a document.
     accession = ""
@@ -345,7 +347,7 @@ def _document(message: Incoming, reading: Reading) -> Statement:
         accession = _accession(obr, orc or empty, None, reading)
     accession = accession or txa.text(15) or txa.text(14)
     if not accession:
-        raise Refused("AE", "No accession in TXA-15, TXA-14 or OBR; it could never be matched to a study.")
+        raise MessageRefused("AE", "No accession in TXA-15, TXA-14 or OBR; it could never be matched to a study.")
     status: ReportStatus = _DOCUMENT.get(txa.text(17), "preliminary")
     if message.kind == "MDM^T11" or txa.text(19) in ("CA", "OB", "UN"):  # table 0273: no longer available
         status = "none"

@@ -22,7 +22,7 @@ from dicom_io.network.query import FoundInstance, FoundSeries, FoundStudy, Sched
 from dicom_io.network.retrieve import Retrieved
 from dicom_io.network.send import Sent, send
 from render.progress import CountDone
-from workstation.audit.trail import Moved, Outcome, Party, Question, Trail, by_study, this_machine, trail_of
+from workstation.audit.trail import AuditOutcome, Moved, Party, Question, Trail, by_study, this_machine, trail_of
 from workstation.config import Config
 from workstation.peers.known import KnownPeer, PeersError, Way, find_peer
 
@@ -45,7 +45,7 @@ _OF_THE_STEP = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PeerQuestions:
     """A peer of the site. All of its methods raise what `dicom_io.network.query` and `dicom_io.network.retrieve` raise.
 
     person_id : who has us ask, for the audit trail; empty where it is nobody but ourselves.
@@ -136,7 +136,7 @@ class Asked:
             went = {one.study_uid: one for one in by_study(i for i in instances if i.sop_instance_uid in taken)}
             for study in by_study(instances):
                 moved = went.get(study.study_uid, replace(study, classes={}))
-                outcome: Outcome = "0" if moved == study else "4"
+                outcome: AuditOutcome = "0" if moved == study else "4"
                 self.trail.transferred(us, them, moved, self.clock(), outcome, action="R", person_id=self.person_id)
 
     def _us(self) -> Party:
@@ -152,7 +152,7 @@ class Asked:
         question = Question(
             STUDY_ROOT_FIND if level else MODALITY_WORKLIST_FIND, _identifier(level, conditions), EXPLICIT_LITTLE
         )
-        outcome: Outcome = "4"
+        outcome: AuditOutcome = "4"
         try:
             yield
             outcome = "0"
@@ -171,7 +171,7 @@ class Asked:
         try:
             yield ended
         finally:
-            outcome: Outcome = "0" if ended and ended[0].whole else "4"
+            outcome: AuditOutcome = "0" if ended and ended[0].whole else "4"
             brought = by_study(kept.instance for kept in came)
             for moved in brought or ([] if outcome == "0" else [wanted]):
                 new = any(kept.news == "new" and kept.instance.study_uid == moved.study_uid for kept in came)
@@ -180,7 +180,7 @@ class Asked:
                 )
 
 
-def asked(
+def questions_to(
     root: Path,
     config: Config,
     name: str,
@@ -188,12 +188,12 @@ def asked(
     *,
     way: Way | None = None,
     person_id: str = "",
-) -> Asked:
+) -> PeerQuestions:
     """way : instead of what the peer's entry says. Raises PeersError, also where that is DICOMweb and it has none."""
     known = find_peer(root, name)
     if way == "web" and not known.url:
         raise PeersError(f"Peer {name!r} has no url of DICOMweb services; `workstation peers add --url` gives it one.")
-    return Asked(known, root, config.ae_title, way or known.retrieve, trail_of(config, root), clock, person_id)
+    return PeerQuestions(known, root, config.ae_title, way or known.retrieve, trail_of(config, root), clock, person_id)
 
 
 def _identifier(level: str, conditions: dict[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from workstation.destinations import Destination, DicomDestination
 from workstation.peers.known import load_peers
 from workstation.peers.reach import peer_of
 from workstation.site import Site
-from workstation.store.messages import Entry, Message
+from workstation.store.messages import Message, QueuedMessage
 
 # Instances of one request: its answer comes in one message, and is looked up one by one by whoever gives it.
 _MOST = 500
@@ -31,7 +31,7 @@ def taken_over(site: Site, destination: Destination, uid: str) -> bool:
     return True
 
 
-def archived_in_words(site: Site) -> Callable[[Entry], str]:
+def archived_in_words(site: Site) -> Callable[[QueuedMessage], str]:
     """What is known of each message's being archived where it went; nothing for what no destination archives."""
     known = {
         d.name: (d.archiving, site.commitments.offers(d.name), site.commitments.standing(d.name))
@@ -39,7 +39,7 @@ def archived_in_words(site: Site) -> Callable[[Entry], str]:
         if d.archiving != "kept"
     }
 
-    def words(entry: Entry) -> str:
+    def words(entry: QueuedMessage) -> str:
         if entry.message.destination not in known or entry.message.path is None:
             return ""
         wanted, offers, standings = known[entry.message.destination]

@@ -38,7 +38,7 @@ from dicom_io.person_names import spoken
 from render import fonts
 from workstation.records import plain_words
 from workstation.records.explain import attestation, picture, sources
-from workstation.records.pdf_contents import Shown, Told
+from workstation.records.pdf_contents import Shown, SignedReport
 
 _WIDTH, _HEIGHT = A4
 _MARGIN, _TOP, _BOTTOM = 18 * mm, 34 * mm, 20 * mm
@@ -59,7 +59,7 @@ _HEAD = ParagraphStyle(
 def print_report(
     evidence: Evidence,
     header: Dataset,
-    told: Told | None,
+    told: SignedReport | None,
     shown: Sequence[Shown],
     signatures: Sequence[str],
     path: Path,
@@ -219,7 +219,7 @@ def _study(evidence: Evidence, header: Dataset) -> tuple[str, ...]:
     )
 
 
-def _told(told: Told | None) -> list[Flowable]:
+def _told(told: SignedReport | None) -> list[Flowable]:
     if told is None:
         return [Paragraph("Findings", _HEAD), Paragraph("No signed report of this study is on file.", _BODY)]
     found: list[Flowable] = []
@@ -271,7 +271,9 @@ def _table(rows: Sequence[Sequence[Any]], widths: Sequence[float]) -> Table:
     return Table(rows, colWidths=widths, style=TableStyle([*lines, ("LEFTPADDING", (0, 0), (0, -1), 0)]))
 
 
-def _signed(evidence: Evidence, header: Dataset, told: Told | None, signatures: Sequence[str]) -> list[Flowable]:
+def _signed(
+    evidence: Evidence, header: Dataset, told: SignedReport | None, signatures: Sequence[str]
+) -> list[Flowable]:
     lines = list(attestation(evidence)) or ["No attestation is on record."]
     if evidence.verified:
         observer = header.VerifyingObserverSequence[0]

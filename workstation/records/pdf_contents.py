@@ -21,7 +21,7 @@ from render.picture import window_8bit
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SignedReport:
     """A signed report. sections : heading and texts, in its order. key_images : SOP Instance UIDs."""
 
     signed_by: str
@@ -38,7 +38,7 @@ class Shown:
     pixels: NDArray[np.uint8]
 
 
-def report_for(evidence: Evidence, place: Path | Archive) -> Told | None:
+def report_for(evidence: Evidence, place: Path | Archive) -> SignedReport | None:
     """The newest signed report of the study, as the workstation writes them; None when there is none."""
     if isinstance(place, Archive):
         found = place.instances_of(BASIC_TEXT_SR, evidence.accession)
@@ -50,7 +50,7 @@ def report_for(evidence: Evidence, place: Path | Archive) -> Told | None:
         return None
     newest = max(signed, key=lambda ds: str(ds.VerifyingObserverSequence[0].VerificationDateTime))
     observer = newest.VerifyingObserverSequence[0]
-    return Told(
+    return SignedReport(
         str(observer.VerifyingObserverName),
         str(observer.VerificationDateTime),
         tuple(_sections(newest)),

@@ -50,7 +50,7 @@ def verify(
 
     Raises NotReadable when it is no record of ours.
     """
-    instance, ds, evidence = opened(sr)
+    instance, ds, evidence = open_record(sr)
     yield _sealed(ds)
     yield from _signatures(ds, evidence, sources, authority)
     yield _journal(instance, evidence, sources)
@@ -73,7 +73,7 @@ def holds(checks: Sequence[Check]) -> bool:
     return bool(pictures) and all(check.agrees for check in core) and all(check.agrees is not False for check in checks)
 
 
-def opened(path: Path) -> tuple[Instance, Dataset, Evidence]:
+def open_record(path: Path) -> tuple[Instance, Dataset, Evidence]:
     """An SR of ours. Raises NotReadable, whatever is wrong with the file."""
     instance = read_instance(path)
     try:

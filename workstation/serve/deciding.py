@@ -1,4 +1,4 @@
-"""The role `decide`: files records, decides what is due, and hears HL7 where the settings say so."""
+"""The role `run_decider`: files records, decides what is due, and hears HL7 where the settings say so."""
 
 import socket
 import threading
@@ -15,14 +15,14 @@ from dicom_io.network.tls import server_context
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR
 from workstation.billing.filing import file_new_records, file_record
 from workstation.billing.recheck import recheck
-from workstation.billing.settle import Settled, settle_due
+from workstation.billing.settle import SettledCase, settle_due
 from workstation.certificates import tls_to_be_called
 from workstation.hl7.mllp import MllpListener
 from workstation.orders.hl7_listener import answering
 from workstation.orders.modality_worklist import poll
 from workstation.orders.sr_reports import REPORT_CLASSES
 from workstation.serve.expected_counts import ExpectedCounts
-from workstation.serve.role import Events, Say, Told
+from workstation.serve.role import TellEvent, WorkerSettings, WorkerSignals
 from workstation.site import Site
 from workstation.store.outbox import DatabaseFailed
 
@@ -30,14 +30,14 @@ from workstation.store.outbox import DatabaseFailed
 _LOOK_BACK_S = 86400.0
 
 
-def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]) -> None:
+def run_decider(site: Site, told: WorkerSettings, events: WorkerSignals, say: TellEvent, records: deque[str]) -> None:
     """Files records and decides what is due, until told to stop; hears HL7 where the settings say so."""
 
     def heard(event: dict[str, str]) -> None:
         say(event)
         events.work.set()
 
-    def decided(settled: Settled) -> None:
+    def decided(settled: SettledCase) -> None:
         say(
             {
                 "event": "decided",
@@ -117,7 +117,7 @@ def decide(site: Site, told: Told, events: Events, say: Say, records: deque[str]
             events.work.wait(told.interval_s)
 
 
-def _poll(site: Site, every_s: float, events: Events, say: Say) -> None:
+def _poll(site: Site, every_s: float, events: WorkerSignals, say: TellEvent) -> None:
     """Takes orders from the worklist now and then; a peer that is slow holds up nothing else."""
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The role `deliver`: drains the outbox and ships the audit trail."""
+"""The role `run_deliverer`: drains the outbox and ships the audit trail."""
 
 import time
 from contextlib import suppress
@@ -7,7 +7,7 @@ from workstation.audit import syslog
 from workstation.audit.trail import late, trail_of
 from workstation.certificates import tls_to_call
 from workstation.peers.commitment import ask_for_commitment
-from workstation.serve.role import Events, Say, Told
+from workstation.serve.role import TellEvent, WorkerSettings, WorkerSignals
 from workstation.site import Site
 from workstation.store.outbox import DatabaseFailed
 from workstation.transports.deliver import drain
@@ -16,7 +16,7 @@ from workstation.transports.deliver import drain
 _ASK_S = 30.0
 
 
-def deliver(site: Site, told: Told, events: Events, say: Say) -> None:
+def run_deliverer(site: Site, told: WorkerSettings, events: WorkerSignals, say: TellEvent) -> None:
     """Delivers what is queued, until told to stop. `idle` is told whenever everything that came in is decided and
     everything that can be delivered is."""
     say({"event": "ready"})
@@ -52,7 +52,7 @@ def deliver(site: Site, told: Told, events: Events, say: Say) -> None:
             events.stop.wait(told.interval_s if quiet else min(told.interval_s, 0.2))
 
 
-def _ship_audit(site: Site, say: Say) -> None:
+def _ship_audit(site: Site, say: TellEvent) -> None:
     audit, trail = site.config.audit, trail_of(site.config, site.root)
     if audit is None or trail.file is None:
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 from dicom_io.archive import Archive
 from dicom_io.errors import DicomIOError
 from workstation.config import Config
-from workstation.peers.ask import asked
+from workstation.peers.ask import questions_to
 from workstation.peers.known import PeersError
 
 
@@ -23,15 +23,15 @@ class ExpectedCounts:
     def __call__(self, series_uid: str) -> int | None:
         if not self._config.receiver.expected_from:
             return None
-        asked = self._asked.get(series_uid)
-        if asked is None:
-            asked = self._asked[series_uid] = self._pool.submit(self._ask, series_uid)
-        return asked.result() if asked.done() else None
+        questions_to = self._asked.get(series_uid)
+        if questions_to is None:
+            questions_to = self._asked[series_uid] = self._pool.submit(self._ask, series_uid)
+        return questions_to.result() if questions_to.done() else None
 
     def _ask(self, series_uid: str) -> int | None:
         try:
             study = Archive(self._root).series(series_uid).first.study_uid
-            peer = asked(self._root, self._config, self._config.receiver.expected_from, self._clock)
+            peer = questions_to(self._root, self._config, self._config.receiver.expected_from, self._clock)
             found = [s for s in peer.series(study) if s.series_uid == series_uid]
         except (DicomIOError, PeersError):
             return None  # then the series has to be quiet

@@ -9,7 +9,7 @@ from workstation.peers.known import KnownPeer, load_peers
 from workstation.site import Site
 
 
-def check(site: Site) -> list[str]:
+def check_settings(site: Site) -> list[str]:
     """What will not work until somebody mends it, in sentences, though it holds up nothing else.
 
     Raises ConfigError for what nobody could be served without: files for TLS that are not there or do not fit.
@@ -25,7 +25,7 @@ def check(site: Site) -> list[str]:
         names = {key: getattr(config.audit, key) for key in ("certificate_authority", "certificate", "key")}
         found += _tls(site.root, "audit", names, called=False)
     for peer in load_peers(site.root):
-        found += tls_of(site.root, peer)
+        found += tls_faults_of(site.root, peer)
     known = {"", *(peer.name for peer in load_peers(site.root))}
     asked = {
         "receiver.expected_from": config.receiver.expected_from,
@@ -37,7 +37,7 @@ def check(site: Site) -> list[str]:
     return found
 
 
-def tls_of(root: Path, peer: KnownPeer) -> list[str]:
+def tls_faults_of(root: Path, peer: KnownPeer) -> list[str]:
     """What is wrong with the files by which a peer is called by TLS."""
     names = {key: getattr(peer, key) for key in ("certificate_authority", "certificate", "key")}
     return list(_tls(root, f"peer {peer.name}", names, called=False)) if any(names.values()) else []

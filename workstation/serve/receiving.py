@@ -1,4 +1,4 @@
-"""The role `receive`: keeps what DICOM peers send, and answers what they ask."""
+"""The role `run_receiver`: keeps what DICOM peers send, and answers what they ask."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ from workstation.certificates import tls_to_be_called
 from workstation.orders.sr_reports import REPORT_CLASSES
 from workstation.peers.commitment import commitment_peers, hear
 from workstation.serve.callers import rules_of
-from workstation.serve.role import Events, Say, Told
+from workstation.serve.role import TellEvent, WorkerSettings, WorkerSignals
 from workstation.site import Site
 
 # What an audit calls it that an instance came: it was created here, or read to be the one that was here.
@@ -31,7 +31,7 @@ _ACTIONS: dict[str, Action] = {"new": "C", "same": "R"}
 _COUNTS_S = 0.2
 
 
-def receive(site: Site, told: Told, events: Events, say: Say) -> None:
+def run_receiver(site: Site, told: WorkerSettings, events: WorkerSignals, say: TellEvent) -> None:
     """Receives on a socket that other processes may share, and hears of storage commitment."""
     root, config = site.root, site.config
 

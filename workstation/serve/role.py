@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-Say = Callable[[dict[str, Any]], None]
+TellEvent = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class WorkerSettings:
     """What a process of a role is told on its command line; `socket` is a file handle that it inherits, or -1."""
 
     role: str
@@ -20,7 +20,7 @@ class Told:
     socket: int = -1
 
 
-class Events:
+class WorkerSignals:
     """Set when it is time to stop, and when there is something to do."""
 
     def __init__(self) -> None:

@@ -18,15 +18,15 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
 from typing import Any
 
-from dicom_io.network.receive import listen
+from dicom_io.network.receive import listen_for_dicom
 from workstation.audit.trail import late, trail_of
-from workstation.hl7.mllp import listen as listen_for_hl7
+from workstation.hl7.mllp import listen_for_hl7
 from workstation.serve.health import health, metrics
 from workstation.serve.http import Monitor
-from workstation.serve.role import Told
+from workstation.serve.role import WorkerSettings
 from workstation.site import Site
 
-Tell = Callable[[dict[str, Any]], None]
+TellEvent = Callable[[dict[str, Any]], None]
 # A process that ended is started again after so long; for one that was not even ready this is doubled each time.
 _PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 # A receiver lets its associations end; then it is killed.
@@ -39,7 +39,7 @@ def serve(
     port: int | None,
     ae_title: str | None,
     interval_s: float,
-    tell: Tell,
+    tell: TellEvent,
     hl7_port: int | None = None,
     monitor_port: int | None = None,
 ) -> None:
@@ -77,7 +77,7 @@ def serve(
     hl7 = config.listener
     with ExitStack() as stack:
         dicom = stack.enter_context(
-            listen(config.host if host is None else host, config.port if port is None else port)
+            listen_for_dicom(config.host if host is None else host, config.port if port is None else port)
         )
         hearing = None
         if hl7 is not None or hl7_port is not None:
@@ -85,7 +85,7 @@ def serve(
             at = hl7_port if hl7_port is not None else hl7.port if hl7 is not None else 0
             hearing = stack.enter_context(listen_for_hl7(where, at))
         count = config.receiver.processes or min(4, os.cpu_count() or 1)
-        told = Told("", str(site.root), title, interval_s, count)
+        told = WorkerSettings("", str(site.root), title, interval_s, count)
         decider = Process("decide", replace(told, role="decide"), hearing, say)
         deliverer = Process("deliver", replace(told, role="deliver"), None, say)
 
@@ -147,9 +147,9 @@ class Process:
     def __init__(
         self,
         name: str,
-        told: Told,
+        told: WorkerSettings,
         inherits: socket.socket | None,
-        say: Tell,
+        say: TellEvent,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self.name, self._on_end = name, on_end

@@ -13,17 +13,17 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from workstation.serve.deciding import decide
-from workstation.serve.delivering import deliver
-from workstation.serve.receiving import receive
-from workstation.serve.role import Events, Told
+from workstation.serve.deciding import run_decider
+from workstation.serve.delivering import run_deliverer
+from workstation.serve.receiving import run_receiver
+from workstation.serve.role import WorkerSettings, WorkerSignals
 from workstation.site import open_site
 
 
 def main(text: str) -> None:
     """A process of a role, from what it is told in JSON."""
-    told = Told(**json.loads(text))
-    events, records = Events(), deque[str]()
+    told = WorkerSettings(**json.loads(text))
+    events, records = WorkerSignals(), deque[str]()
     speaking = threading.Lock()
 
     def say(event: dict[str, Any]) -> None:
@@ -45,11 +45,11 @@ def main(text: str) -> None:
     threading.Thread(target=listen, name="supervisor", daemon=True).start()
     root = Path(told.root)
     if told.role == "receive":
-        receive(open_site(root), told, events, say)
+        run_receiver(open_site(root), told, events, say)
     elif told.role == "decide":
-        decide(open_site(root), told, events, say, records)
+        run_decider(open_site(root), told, events, say, records)
     else:
-        deliver(open_site(root), told, events, say)
+        run_deliverer(open_site(root), told, events, say)
 
 
 if __name__ == "__main__":

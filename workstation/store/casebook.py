@@ -123,7 +123,7 @@ _act = Table(
 # held: waits for somebody. denied: never charged, with the reason. charged: in the outbox, whatever became of it there.
 # correction: a charge is out that its facts no longer bear, and a coder has to take it back.
 CaseState = Literal["held", "denied", "charged", "correction"]
-ActKind = Literal["release", "deny", "reopen", "answer", "credit", "correct", "note"]
+CaseActKind = Literal["release", "deny", "reopen", "answer", "credit", "correct", "note"]
 _EVIDENCE = TypeAdapter(Evidence)
 
 
@@ -175,7 +175,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class CaseAct:
     """What somebody of the staff did to a case, and why. detail : what it was about, JSON-ready."""
 
     place: int
@@ -183,7 +183,7 @@ class Act:
     at: datetime
     person: str
     role: str
-    kind: ActKind
+    kind: CaseActKind
     why: str
     detail: dict[str, Any]
 
@@ -216,7 +216,7 @@ class Snapshot:
     through: int
     causes: tuple[str, ...]
     records: tuple[Record, ...]
-    acts: tuple[Act, ...]
+    acts: tuple[CaseAct, ...]
     rulings: dict[str, Ruling]
 
 
@@ -428,7 +428,7 @@ class Casebook:
         at: datetime,
         person: str,
         role: str,
-        kind: ActKind,
+        kind: CaseActKind,
         why: str,
         detail: dict[str, Any],
     ) -> None:
@@ -448,7 +448,7 @@ class Casebook:
             )
             connection.execute(insert(_due).values(accession=accession, cause=f"{kind} by {person}"))
 
-    def acts(self, session: str | None = None) -> tuple[Act, ...]:
+    def acts(self, session: str | None = None) -> tuple[CaseAct, ...]:
         """Return what people did to a case, or to all, oldest first."""
         query = select(_act).where(true() if session is None else _act.c.session == session).order_by(_act.c.place)
         with self._engine.connect() as connection:
@@ -550,9 +550,9 @@ def _received_of(row: Any) -> Received:
     return Received(row.place, datetime.fromisoformat(row.at), row.kind, row.control_id, row.body)
 
 
-def _act_of(row: Any) -> Act:
+def _act_of(row: Any) -> CaseAct:
     at = datetime.fromisoformat(row.at)
-    return Act(row.place, row.session, at, row.person, row.role, row.kind, row.why, json.loads(row.detail))
+    return CaseAct(row.place, row.session, at, row.person, row.role, row.kind, row.why, json.loads(row.detail))
 
 
 def _row(ruling: Ruling) -> dict[str, Any]:

@@ -39,7 +39,7 @@ _offers = Table(
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CommitmentState:
     """Where an instance stands with a destination. reason : of the last answer, None without one, 0 for committed."""
 
     asked_at: datetime
@@ -90,7 +90,7 @@ class Commitments:
                 connection.execute(insert(_answered), rows)
         return tuple(str(row["sop_instance_uid"]) for row in rows)
 
-    def standing(self, destination: str, uid: str | None = None) -> dict[str, Standing]:
+    def standing(self, destination: str, uid: str | None = None) -> dict[str, CommitmentState]:
         """Where one instance, or each, stands with a destination; those that were never asked for are left out.
         Committed once is committed."""
         query = (
@@ -107,12 +107,12 @@ class Commitments:
         )
         if uid is not None:
             query = query.where(_asked.c.sop_instance_uid == uid)
-        found: dict[str, Standing] = {}
+        found: dict[str, CommitmentState] = {}
         with self._engine.connect() as connection:
             for row in connection.execute(query):
                 before = found.get(row.sop_instance_uid)
                 kept = before is not None and before.reason == 0
-                found[row.sop_instance_uid] = Standing(datetime.fromisoformat(row.at), 0 if kept else row.reason)
+                found[row.sop_instance_uid] = CommitmentState(datetime.fromisoformat(row.at), 0 if kept else row.reason)
         return found
 
     def found(self, destination: str, at: datetime, *, offers: bool) -> None:

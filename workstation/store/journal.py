@@ -75,7 +75,7 @@ EventKind = SupervisionAct | _Event
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEvent:
     """An event as it stands in the chain. number : its place in its session, from 0. hash : sha256, hex."""
 
     number: int
@@ -118,7 +118,7 @@ def head_of(session: str, acts: Iterable[Act]) -> str:
     return head
 
 
-def first_break(session: str, entries: Sequence[Entry]) -> int | None:
+def first_break(session: str, entries: Sequence[JournalEvent]) -> int | None:
     """The number of the first event that is not the one that was recorded there, None where the chain holds."""
     head = ""
     for number, entry in enumerate(entries):
@@ -143,7 +143,7 @@ class Journal:
             for guard in _GUARDS if self.engine.dialect.name == "sqlite" else ():
                 connection.execute(text(guard))
 
-    def record(self, session: str, person: Person, kind: EventKind, at: datetime, detail: str = "") -> Entry:
+    def record(self, session: str, person: Person, kind: EventKind, at: datetime, detail: str = "") -> JournalEvent:
         """Adds an event, durable when this returns; recorded before: nothing. Returns it as it was recorded first.
 
         at : with time zone, kept in whole seconds as records have it. detail : one line.
@@ -160,7 +160,7 @@ class Journal:
                 chain = select(_event).filter_by(session=session).order_by(_event.c.number.desc()).limit(1)
                 last = connection.execute(chain).first()
             number = 0 if last is None else last.number + 1
-            entry = Entry(number, act, link("" if last is None else last.hash, session, number, act))
+            entry = JournalEvent(number, act, link("" if last is None else last.hash, session, number, act))
             values = {"at": act.at.isoformat(), "role": act.role, "number": number, "hash": entry.hash, **row}
             try:
                 with self.engine.begin() as connection:
@@ -170,7 +170,7 @@ class Journal:
                 continue  # somebody else was quicker
         raise RuntimeError(f"Session {session}: others wrote into its journal {_ATTEMPTS} times over; try again.")
 
-    def entries(self, session: str) -> tuple[Entry, ...]:
+    def entries(self, session: str) -> tuple[JournalEvent, ...]:
         """Every event of a session, in the order in which it was recorded."""
         query = select(_event).where(_event.c.session == session).order_by(_event.c.number)
         with self.engine.connect() as connection:
@@ -211,10 +211,10 @@ def doubt_of_chain(journal: Journal, session: str) -> str:
     return ""
 
 
-def _entry(row: Any) -> Entry:
+def _entry(row: Any) -> JournalEvent:
     act = Act(datetime.fromisoformat(row.at), row.person, row.role, row.kind, row.detail)
     # Python reads a time with any character between day and hour. One that we did not write so was changed.
-    return Entry(row.number, act, row.hash if act.at.isoformat() == row.at else "")
+    return JournalEvent(row.number, act, row.hash if act.at.isoformat() == row.at else "")
 
 
 def _chain_old_events(connection: Connection) -> None:

@@ -10,12 +10,12 @@ from workstation.charge.facts import ChargeState
 from workstation.errors import WorkstationError
 from workstation.hl7.acknowledgement import Acknowledgement
 
-Kind = Literal["dicom", "step", "hl7", "file", "row", "resource"]
+MessageKind = Literal["dicom", "step", "hl7", "file", "row", "resource"]
 
 # acknowledged: done. refused: the receiver could not take it now (AE, CE). rejected: it never will (AR, CR).
 # failed: no acknowledgement. requeued and withdrawn are an operator's. A refusal or rejection may come after the
 # acknowledgement, where a receiver first accepts a message and then looks at it (enhanced mode).
-Outcome = Literal["acknowledged", "refused", "rejected", "failed", "requeued", "withdrawn"]
+DeliveryOutcome = Literal["acknowledged", "refused", "rejected", "failed", "requeued", "withdrawn"]
 
 State = Literal["queued", "retrying", "acknowledged", "operator", "withdrawn"]
 
@@ -68,7 +68,7 @@ class Message:
     """
 
     destination: str
-    kind: Kind
+    kind: MessageKind
     identity: str
     accession: str
     body: bytes | None = None
@@ -93,7 +93,7 @@ class Message:
 class Delivery:
     """How one attempt ended, in a word and in a sentence."""
 
-    outcome: Outcome
+    outcome: DeliveryOutcome
     detail: str
 
     @classmethod
@@ -101,12 +101,12 @@ class Delivery:
         """Read a receiver's answer. One to another message acknowledges nothing."""
         if answer.control_id != message.identity:
             return cls("failed", f"The answer is to {answer.control_id[:40]!r}, not to {message.identity}.")
-        outcomes: dict[str, Outcome] = {"A": "acknowledged", "E": "refused", "R": "rejected"}
+        outcomes: dict[str, DeliveryOutcome] = {"A": "acknowledged", "E": "refused", "R": "rejected"}
         return cls(outcomes[answer.code[1]], f"{answer.code} {answer.text}".rstrip())
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class QueuedMessage:
     """A message with what has become of it: state, number of attempts, and the last attempt's time and words.
 
     failures : how many attempts have failed in a row, of any kind, since it was queued or requeued.

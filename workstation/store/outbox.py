@@ -40,7 +40,16 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from workstation.charge.facts import ChargeState, PreviousCharge
 from workstation.hl7.acknowledgement import Acknowledgement
-from workstation.store.messages import Charge, Delivery, Entry, Known, Message, OutboxChangedError, OutboxError, State
+from workstation.store.messages import (
+    Charge,
+    Delivery,
+    Known,
+    Message,
+    OutboxChangedError,
+    OutboxError,
+    QueuedMessage,
+    State,
+)
 
 # A receiver that refuses three times waits for a person.
 TRIES = 3
@@ -139,11 +148,11 @@ class Outbox:
                     "case again with the charges on file."
                 ) from None
 
-    def find(self, key: str) -> tuple[Entry, ...]:
+    def find(self, key: str) -> tuple[QueuedMessage, ...]:
         """The entry of a key, if there is one."""
         return tuple(self._entries(_message.c.key == key))
 
-    def waiting(self) -> tuple[Entry, ...]:
+    def waiting(self) -> tuple[QueuedMessage, ...]:
         """Everything that is not done, oldest first, what waits for an operator included."""
         return tuple(self._open())
 
@@ -155,7 +164,7 @@ class Outbox:
         self,
         deliver: Callable[[Message], Delivery],
         clock: Callable[[], datetime],
-        pause: Callable[[Entry], timedelta] = lambda entry: timedelta(0),
+        pause: Callable[[QueuedMessage], timedelta] = lambda entry: timedelta(0),
         at_once: Callable[[Message], int] = lambda message: 1,
     ) -> tuple[tuple[Message, Delivery], ...]:
         """Try once to deliver everything pending, oldest first; return what was tried and how it ended.
@@ -362,7 +371,7 @@ class Outbox:
                 found[row.message].append(row.outcome)
         return found
 
-    def entry(self, key: str) -> Entry:
+    def entry(self, key: str) -> QueuedMessage:
         """Return one message with what has become of it.
 
         Raises
@@ -374,7 +383,7 @@ class Outbox:
             return entry
         raise OutboxError(f"There is no message {key} in the outbox; check the key.")
 
-    def list(self) -> tuple[Entry, ...]:
+    def list(self) -> tuple[QueuedMessage, ...]:
         """Return every message with what has become of it, oldest first."""
         return self._entries(true())
 
@@ -392,7 +401,7 @@ class Outbox:
                 outcomes[row.identity].append(row.outcome)
         return tuple(uid for uid, known in outcomes.items() if _state_of(known) == "acknowledged")
 
-    def of_accession(self, accession: str) -> tuple[Entry, ...]:
+    def of_accession(self, accession: str) -> tuple[QueuedMessage, ...]:
         """The messages of an accession, oldest first."""
         return self._entries(_message.c.accession == accession)
 
@@ -421,7 +430,7 @@ class Outbox:
                 )
         return tuple(added)
 
-    def _open(self) -> tuple[Entry, ...]:
+    def _open(self) -> tuple[QueuedMessage, ...]:
         """Return the messages that are not done, oldest first, without reading those that are."""
         # The newest attempt tells: what was acknowledged may have been rejected later.
         other = _attempt.alias()
@@ -429,12 +438,12 @@ class Outbox:
         ended = _attempt.c.outcome.in_(("acknowledged", "withdrawn"))
         return self._entries(~exists().where(_attempt.c.place == newest.scalar_subquery(), ended))
 
-    def _entries(self, which: ColumnElement[bool]) -> tuple[Entry, ...]:
+    def _entries(self, which: ColumnElement[bool]) -> tuple[QueuedMessage, ...]:
         """Return the messages for which a condition on the message table holds, oldest first."""
         with self._engine.connect() as connection:
             return self._entries_in(connection, which)
 
-    def _entries_in(self, connection: Connection, which: ColumnElement[bool]) -> tuple[Entry, ...]:
+    def _entries_in(self, connection: Connection, which: ColumnElement[bool]) -> tuple[QueuedMessage, ...]:
         chosen = select(_message.c.key).where(which)
         attempts: dict[str, list[Any]] = defaultdict(list)
         query = select(_attempt).where(_attempt.c.message.in_(chosen)).order_by(_attempt.c.place)
@@ -452,7 +461,7 @@ class Outbox:
         self._waiting(key)
         self._attempt(key, at, delivery)
 
-    def _waiting(self, key: str) -> Entry:
+    def _waiting(self, key: str) -> QueuedMessage:
         entry = self.entry(key)
         if entry.state != "operator":
             raise OutboxError(f"Message {key} is {entry.state} and waits for nobody; it was left as it is.")
@@ -507,9 +516,9 @@ def _read(connection: Connection, row: Row[tuple[object, ...]]) -> Message:
     )
 
 
-def _entry(message: Message, queued_at: str, attempts: Sequence[Any]) -> Entry:
+def _entry(message: Message, queued_at: str, attempts: Sequence[Any]) -> QueuedMessage:
     outcomes = [attempt.outcome for attempt in attempts]
-    return Entry(
+    return QueuedMessage(
         message=message,
         state=_state_of(outcomes),
         queued_at=datetime.fromisoformat(queued_at),
@@ -546,7 +555,7 @@ def _state_of(outcomes: Sequence[str]) -> State:
     return state
 
 
-def backoff(entry: Entry, first_s: float, most_s: float) -> timedelta:
+def backoff(entry: QueuedMessage, first_s: float, most_s: float) -> timedelta:
     """Return the pause after an entry's failures: `first_s`, doubled with each further one, at most `most_s`."""
     doublings = min(entry.failures - 1, 30)
     return timedelta(seconds=min(first_s * 2**doublings, most_s) if entry.failures else 0.0)

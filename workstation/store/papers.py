@@ -53,7 +53,7 @@ NOTHING = OnFile(
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
+class SupervisorStatement:
     """The supervising physician's attestation; `signed` makes it the verification of the SR."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -64,14 +64,14 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class WorkedSession:
     """Who worked, who supervised, what the supervisor did, and what the supervisor attests."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     operator: Person
     supervisor: Person | None = None
     acts: tuple[SupervisionAct, ...] = ()
-    attestation: Statement | None = None
+    attestation: SupervisorStatement | None = None
 
     def __post_init__(self) -> None:
         if self.attestation is not None and self.supervisor is None:
@@ -83,7 +83,7 @@ class Session:
 
 
 # Nobody was there: what a machine renders on its own is never charged.
-UNATTENDED = Session(operator=Person("AUTO", "Unattended", "automatic"))
+UNATTENDED = WorkedSession(operator=Person("AUTO", "Unattended", "automatic"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Papers:
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     accession: str
-    session: Session | None = None
+    session: WorkedSession | None = None
     on_file: OnFile | None = None
 
 

@@ -2,17 +2,17 @@
 
 import os
 
-from workstation.billing.day_sheet import header
+from workstation.billing.day_sheet import header_line
 from workstation.destinations import SheetDestination
 from workstation.store.messages import Delivery, Message
 from workstation.transports.folder import FolderError, outgoing_folder, reach_folder
-from workstation.transports.transport import Here
+from workstation.transports.transport import OwnSide
 
 
 class SheetTransport:
     """Each message adds a row to the sheet that its identity names (`FILE.csv/KEY-action`)."""
 
-    def __init__(self, destination: SheetDestination, here: Here) -> None:
+    def __init__(self, destination: SheetDestination, here: OwnSide) -> None:
         self._folder = outgoing_folder(here.root, destination.folder)
 
     def deliver(self, message: Message) -> Delivery:
@@ -25,7 +25,7 @@ class SheetTransport:
         target = self._folder / name
         part = self._folder / f".{name}.{os.getpid()}.part"
         try:
-            before = target.read_bytes() if target.exists() else header()
+            before = target.read_bytes() if target.exists() else header_line()
             if message.body in before.splitlines(keepends=True):
                 return Delivery("acknowledged", f"in {name} already")
             try:

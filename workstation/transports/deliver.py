@@ -25,7 +25,7 @@ from workstation.destinations import (
 )
 from workstation.peers.commitment import ask_for_commitment
 from workstation.site import Site
-from workstation.store.messages import Delivery, Entry, Message
+from workstation.store.messages import Delivery, Message, QueuedMessage
 from workstation.store.outbox import backoff
 from workstation.transports.day_sheet import SheetTransport
 from workstation.transports.dicom import DicomTransport
@@ -34,15 +34,15 @@ from workstation.transports.fhir_server import FhirServerTransport
 from workstation.transports.folder import FolderTransport
 from workstation.transports.mllp import MllpTransport
 from workstation.transports.mpps import MppsTransport
-from workstation.transports.transport import Here, Transport
+from workstation.transports.transport import OwnSide, Transport
 
 
-def _fhir(destination: FhirDestination, here: Here) -> Transport:
+def _fhir(destination: FhirDestination, here: OwnSide) -> Transport:
     return FhirServerTransport(destination, here) if destination.url else FolderTransport(destination, here)
 
 
 # How each kind of destination is reached.
-TRANSPORTS: Mapping[type[Destination], Callable[[Any, Here], Transport]] = {
+TRANSPORTS: Mapping[type[Destination], Callable[[Any, OwnSide], Transport]] = {
     DicomDestination: DicomTransport,
     DicomWebDestination: DicomWebTransport,
     MppsDestination: MppsTransport,
@@ -53,7 +53,7 @@ TRANSPORTS: Mapping[type[Destination], Callable[[Any, Here], Transport]] = {
 }
 
 
-def transport_of(destination: Destination, here: Here) -> Transport:
+def transport_of(destination: Destination, here: OwnSide) -> Transport:
     """A way out to a destination, for the caller to close. Raises OSError where its folder cannot be made."""
     return TRANSPORTS[type(destination)](destination, here)
 
@@ -80,7 +80,7 @@ def drain(
     at_once : also what has failed before and is to pause still, as a person who asks expects.
     One process at a time: while another one delivers, this one finds nothing to do.
     """
-    here = Here(site.root, site.config.ae_title)
+    here = OwnSide(site.root, site.config.ae_title)
     with ExitStack() as stack:
         try:
             stack.enter_context(FileLock(site.root / "outbox.lock", timeout=0))
@@ -104,7 +104,7 @@ def drain(
             finally:
                 free[destination.name].put(transport)
 
-        def pause(entry: Entry) -> timedelta:
+        def pause(entry: QueuedMessage) -> timedelta:
             destination = site.config.destination(entry.message.destination)
             if at_once or destination is None:
                 return timedelta(0)
@@ -139,9 +139,9 @@ def _audit(site: Site, delivered: list[Message]) -> None:
                 trail.transferred(us, them, moved, site.clock(), action="R")
 
 
-def check(site: Site) -> list[dict[str, str]]:
+def reach_destinations(site: Site) -> list[dict[str, str]]:
     """Tries to reach every destination, sending nothing: C-ECHO, a connection, a folder that can be written."""
-    here, found = Here(site.root, site.config.ae_title), []
+    here, found = OwnSide(site.root, site.config.ae_title), []
     for destination in site.config.destinations:
         try:
             with closing(transport_of(destination, here)) as transport:

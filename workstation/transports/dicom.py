@@ -9,13 +9,13 @@ from dicom_io.network.send import Sender
 from workstation.destinations import DicomDestination
 from workstation.peers.reach import peer_of
 from workstation.store.messages import Delivery, Message
-from workstation.transports.transport import Here
+from workstation.transports.transport import OwnSide
 
 
 class DicomTransport:
     """One association, opened with the first image and kept open for those that follow."""
 
-    def __init__(self, destination: DicomDestination, here: Here) -> None:
+    def __init__(self, destination: DicomDestination, here: OwnSide) -> None:
         self._peer, self._ae_title = peer_of(destination, here.root), here.ae_title
         self._sender = Sender(self._peer, self._ae_title)
 

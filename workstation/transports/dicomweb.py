@@ -8,13 +8,13 @@ from dicom_io.network.dicomweb import find_studies, store
 from workstation.destinations import DicomWebDestination
 from workstation.peers.reach import server_of
 from workstation.store.messages import Delivery, Message
-from workstation.transports.transport import Here
+from workstation.transports.transport import OwnSide
 
 
 class DicomWebTransport:
     """A request for each image."""
 
-    def __init__(self, destination: DicomWebDestination, here: Here) -> None:
+    def __init__(self, destination: DicomWebDestination, here: OwnSide) -> None:
         self._destination, self._root = destination, here.root
 
     def deliver(self, message: Message) -> Delivery:

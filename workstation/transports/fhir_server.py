@@ -14,7 +14,7 @@ from workstation.destinations import FhirDestination
 from workstation.errors import DeliveryError
 from workstation.peers.reach import token_of
 from workstation.store.messages import Delivery, Message
-from workstation.transports.transport import Here
+from workstation.transports.transport import OwnSide
 
 # The server is busy or hindered and may take it later. Source: RFC 9110 15.5 and 15.6, RFC 6585.
 _LATER = {408, 409, 423, 425, 429, 500, 502, 503, 504}
@@ -31,7 +31,7 @@ class FhirServerError(DeliveryError):
 class FhirServerTransport:
     """A request for each resource."""
 
-    def __init__(self, destination: FhirDestination, here: Here) -> None:
+    def __init__(self, destination: FhirDestination, here: OwnSide) -> None:
         self._destination, self._root = destination, here.root
 
     def deliver(self, message: Message) -> Delivery:

@@ -6,7 +6,7 @@ from pathlib import Path
 from workstation.destinations import FhirDestination, FolderDestination
 from workstation.errors import DeliveryError
 from workstation.store.messages import Delivery, Message
-from workstation.transports.transport import Here
+from workstation.transports.transport import OwnSide
 
 
 class FolderError(DeliveryError):
@@ -72,7 +72,7 @@ def reach_folder(folder: Path) -> str:
 class FolderTransport:
     """Each message becomes a file named by its identity, of what the message holds or points to."""
 
-    def __init__(self, destination: FolderDestination | FhirDestination, here: Here) -> None:
+    def __init__(self, destination: FolderDestination | FhirDestination, here: OwnSide) -> None:
         self._folder = outgoing_folder(here.root, destination.folder)
 
     def deliver(self, message: Message) -> Delivery:

@@ -7,13 +7,13 @@ from workstation.certificates import tls_to_call
 from workstation.destinations import MllpDestination
 from workstation.hl7 import mllp
 from workstation.store.messages import Delivery, Message
-from workstation.transports.transport import Here
+from workstation.transports.transport import OwnSide
 
 
 class MllpTransport:
     """A connection for each message, as billing systems expect it."""
 
-    def __init__(self, destination: MllpDestination, here: Here) -> None:
+    def __init__(self, destination: MllpDestination, here: OwnSide) -> None:
         self._destination, self._root = destination, here.root
 
     def deliver(self, message: Message) -> Delivery:

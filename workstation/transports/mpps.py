@@ -7,10 +7,10 @@ from dicom_io.network.mpps import create, reach, update
 from workstation.billing.mpps import BEGUN
 from workstation.destinations import MppsDestination
 from workstation.peers.reach import peer_of
-from workstation.store.messages import Delivery, Message, Outcome
-from workstation.transports.transport import Here
+from workstation.store.messages import Delivery, DeliveryOutcome, Message
+from workstation.transports.transport import OwnSide
 
-_OUTCOMES: dict[str, Outcome] = {
+_OUTCOMES: dict[str, DeliveryOutcome] = {
     "taken": "acknowledged",
     # An earlier try arrived, and its answer was lost.
     "known already": "acknowledged",
@@ -23,7 +23,7 @@ _OUTCOMES: dict[str, Outcome] = {
 class MppsTransport:
     """An association for each message."""
 
-    def __init__(self, destination: MppsDestination, here: Here) -> None:
+    def __init__(self, destination: MppsDestination, here: OwnSide) -> None:
         self._peer, self._ae_title = peer_of(destination, here.root), here.ae_title
 
     def deliver(self, message: Message) -> Delivery:

@@ -8,7 +8,7 @@ from workstation.store.messages import Delivery, Message
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class OwnSide:
     """What a transport has to know of this side. root : the state folder. ae_title : ours, where DICOM is spoken."""
 
     root: Path
@@ -18,7 +18,7 @@ class Here:
 class Transport(Protocol):
     """One way out. One thread at a time uses it; what it has opened it keeps open until `close`.
 
-    Made with the settings of its destination and a `Here`. What its messages hold stands in `billing.address`.
+    Made with the settings of its destination and a `OwnSide`. What its messages hold stands in `billing.address`.
     """
 
     def deliver(self, message: Message) -> Delivery:

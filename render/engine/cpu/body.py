@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.engine.cpu.jit import kernel
-from render.engine.tiles import bands, run
+from render.engine.tiles import bands, run_tiles
 from render.volume import Volume
 
 # A piece of a tenth of the largest is a limb, not a table top: tables are thin shells about foam lighter than fat.
@@ -21,7 +21,7 @@ _BORDER = 2
 _REMEMBERED = 2
 
 
-def without_table(volume: Volume, above: float) -> Volume:
+def voxels_without_table(volume: Volume, above: float) -> Volume:
     """The volume with pieces above `above` cleared that are neither large nor inside the patient.
 
     Pieces are voxels joined by faces. Kept are those of a tenth of the largest or more, and small ones that lie
@@ -58,7 +58,7 @@ def _cleared(volume: Volume, above: float) -> Volume:
     def copied(first: int, last: int) -> None:
         out[first:last] = voxels[first:last]
 
-    run([partial(copied, *some) for some in bands(voxels.shape[0])])
+    run_tiles([partial(copied, *some) for some in bands(voxels.shape[0])])
     body_clear(runs, kept, _BORDER, voxels.min(), voxels, out)
     return replace(volume, voxels=out)
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from render.engine.cpu.jit import kernel
 from render.engine.cpu.sampling import HIDDEN, SHOWN, TINTED
-from render.engine.cpu.tables import Table, entry, table
-from render.engine.tiles import bands, run
+from render.engine.cpu.tables import Table, entry, transfer_table
+from render.engine.tiles import bands, run_tiles
 from render.mask import Mask
 from render.recipe import LabelRule, TransferFunction
 from render.volume import Volume
@@ -173,7 +173,7 @@ class Segments:
             elif rule.colour is not None:
                 self.tints[rule.label] = (*rule.colour, 1.0)
         self.states = padded(shape)
-        run([lambda b=b: self._layers(*b) for b in bands(shape[0], _LAYERS)])  # type: ignore[misc]
+        run_tiles([lambda b=b: self._layers(*b) for b in bands(shape[0], _LAYERS)])  # type: ignore[misc]
 
     def _layers(self, b0: int, b1: int) -> None:
         brick_states(self.labels, self.shown, self.tints, b0, b1, self.states)
@@ -206,7 +206,7 @@ class Bricks:
             small, great = np.empty((2, volume.shape[2]), dtype=volume.voxels.dtype)
             brick_ranges(volume.voxels, ends, small, great, b0, b1, low, high)
 
-        run([lambda b=b: layers(*b) for b in bands(shape[0], _LAYERS)], threads)  # type: ignore[misc]
+        run_tiles([lambda b=b: layers(*b) for b in bands(shape[0], _LAYERS)], threads)  # type: ignore[misc]
         return cls(low, high)
 
     def under(self, mask: Mask, rules: tuple[LabelRule, ...]) -> "Bricks":
@@ -226,7 +226,7 @@ class Bricks:
         return made
 
     def masking(self) -> tuple[bool, NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
-        """masked, labels, states, shown, tints, as `shade.More` has them."""
+        """The mask as `shade.OptionalParts` has it."""
         if self.segments is None:
             return False, _NO_LABELS, _NO_STATES, _ALL_SHOWN, _NO_TINTS
         return True, self.segments.labels, self.segments.states, self.segments.shown, self.segments.tints
@@ -238,14 +238,14 @@ class Bricks:
             if key in self._tables:
                 self._tables.move_to_end(key)
                 return self._tables[key]
-        made = table(transfer, step_mm)
+        made = transfer_table(transfer, step_mm)
         shape = self.low.shape
         seen, distances = np.empty(shape, dtype=np.uint8), padded(shape)
 
         def layers(b0: int, b1: int) -> None:
             seen_bricks(self.low, self.high, made.first, made.scale, made.visible, b0, b1, seen)
 
-        run([lambda b=b: layers(*b) for b in bands(shape[0], _LAYERS)])  # type: ignore[misc]
+        run_tiles([lambda b=b: layers(*b) for b in bands(shape[0], _LAYERS)])  # type: ignore[misc]
         brick_distances(seen, np.empty(shape, dtype=np.uint8), distances)
         with self._lock:
             self._tables[key] = (made, distances)

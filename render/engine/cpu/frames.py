@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from render import curved
 from render.engine import framing
 from render.engine.cpu import reslice
-from render.engine.cpu.body import without_table
+from render.engine.cpu.body import voxels_without_table
 from render.engine.cpu.bricks import Bricks, bricks
 from render.engine.cpu.occlusion import CELL_MM, arriving
 from render.engine.cpu.project import project_rows
 from render.engine.cpu.rays import PACKET
-from render.engine.cpu.shade import Light, Look, More, Rays, shade_rows
+from render.engine.cpu.shade import Light, OptionalParts, RayGrid, TransferTables, shade_rows
 from render.engine.cpu.simd import LANES
-from render.engine.tiles import Tile, bands, run
+from render.engine.tiles import Tile, bands, run_tiles
 from render.geometry import Plane, Vector, View, corners_mm, direction, point, unit_vector, vector
 from render.mask import Mask
 from render.picture import Pixels
@@ -70,7 +70,7 @@ def draw_frames(
     Raises Cancelled when `cancel` was set before the last tile.
     """
     if isinstance(recipe, VolumeRendering | Projection) and recipe.body_above is not None:
-        volume = without_table(volume, recipe.body_above)
+        volume = voxels_without_table(volume, recipe.body_above)
     if isinstance(recipe, VolumeRendering):
         return _volume_rendering(volume, recipe, planes, threads, progress, cancel, mask)
     count = len(framing.views(recipe))
@@ -81,7 +81,7 @@ def draw_frames(
         tiles = _reformat(volume, recipe, planes, values)
     else:
         tiles = _curved(volume, recipe, values)
-    run(tiles, threads, progress, cancel)
+    run_tiles(tiles, threads, progress, cancel)
     return values
 
 
@@ -89,11 +89,11 @@ def _array(values: Sequence[float]) -> Floats:
     return np.array(values, dtype=np.float64)
 
 
-def _in_both(volume: Volume, plane: Plane, ray_mm: Vector) -> tuple[Rays, Rays]:
+def _in_both(volume: Volume, plane: Plane, ray_mm: Vector) -> tuple[RayGrid, RayGrid]:
     """The plane's rays in index coordinates, and in LPS mm."""
     to_index, lps = volume.to_index, (plane.origin_mm, plane.down_mm, plane.right_mm, ray_mm)
     start = _array(point(to_index, plane.origin_mm))
-    return Rays(start, *(_array(direction(to_index, v)) for v in lps[1:])), Rays(*(_array(v) for v in lps))
+    return RayGrid(start, *(_array(direction(to_index, v)) for v in lps[1:])), RayGrid(*(_array(v) for v in lps))
 
 
 def _away(view: View, length_mm: float) -> Vector:
@@ -123,14 +123,14 @@ def _volume_rendering(
     lower_mm, upper_mm = _crop(recipe)
     terms = shading or Shading()
     gradient_range = np.array(transfer.gradient_opacity or (-1.0, -1.0), dtype=np.float32)
-    look = Look(
+    look = TransferTables(
         table.colours, table.opacities, table.edges, table.first, table.scale, table.span, gradient_range
     )  # fmt: skip
     views = framing.views(recipe)
     out = np.empty((len(views), recipe.rows, recipe.columns, 3), dtype=np.uint8)
     tiles: list[Tile] = []
 
-    def frame(number: int, index: Rays, lps: Rays, more: More | None) -> None:
+    def frame(number: int, index: RayGrid, lps: RayGrid, more: OptionalParts | None) -> None:
         light = Light(
             terms=np.array([terms.ambient, terms.diffuse, terms.specular, shading is not None], dtype=np.float32),
             squarings=terms.specular_power.bit_length() - 1,
@@ -153,7 +153,7 @@ def _volume_rendering(
             plain = not any(extras)  # shadows go with a light
             more = None if plain else _more(volume, recipe, found, threads, _drawn_depth(volume, recipe, plane, ray_mm))
             frame(number, *_in_both(volume, plane, ray_mm), more)
-    run(tiles, threads, progress, cancel)
+    run_tiles(tiles, threads, progress, cancel)
     return out
 
 
@@ -183,7 +183,7 @@ def _more(
     span: tuple[float, float],
     eye_mm: Vector | None = None,
     pace_mm: float = 1.0,
-) -> More:
+) -> OptionalParts:
     """span : first and last step of what is drawn, for the depth cue."""
     eye = eye_mm or (0.0, 0.0, 0.0)
     masked, labels, states, shown, tints = found.masking()
@@ -191,35 +191,35 @@ def _more(
     if recipe.ambient_occlusion > 0.0 or recipe.shadows > 0.0:
         cells = arriving(volume, recipe, found, threads)
     per_voxel = [1.0 / edge for edge in cells.edges] if cells else [0.0] * 3
-    return More(
+    return OptionalParts(
         clips=_clips(recipe),
-        masked=masked,
-        labels=labels,
-        states=states,
-        shown=shown,
-        tints=tints,
-        pinhole=eye_mm is not None,
-        eye=_array(point(volume.to_index, eye)),
+        has_mask=masked,
+        mask_labels=labels,
+        brick_states=states,
+        label_is_drawn=shown,
+        label_tints=tints,
+        is_perspective=eye_mm is not None,
+        eye_index=_array(point(volume.to_index, eye)),
         eye_mm=_array(eye),
-        pace_mm=pace_mm,
-        placed=recipe.light is not None,
-        lamp=np.array((recipe.light or recipe.view).towards_observer, dtype=np.float32),
-        cue=np.array([recipe.depth_cue, span[0], 1.0 / max(span[1] - span[0], 1e-6)], dtype=np.float32),
-        occlusion=np.array([recipe.ambient_occlusion, *per_voxel, CELL_MM], dtype=np.float32),
-        openness=cells.around if cells else _NO_CELLS,
-        shadow=np.float32(recipe.shadows),
-        lit=cells.direct if cells else _NO_CELLS,
-        rind=np.float32(_RIND_VOXELS / recipe.step_voxels),
+        sample_distance_mm=pace_mm,
+        light_is_placed=recipe.light is not None,
+        towards_light=np.array((recipe.light or recipe.view).towards_observer, dtype=np.float32),
+        depth_cue=np.array([recipe.depth_cue, span[0], 1.0 / max(span[1] - span[0], 1e-6)], dtype=np.float32),
+        occlusion_terms=np.array([recipe.ambient_occlusion, *per_voxel, CELL_MM], dtype=np.float32),
+        cell_openness=cells.around if cells else _NO_CELLS,
+        shadow_strength=np.float32(recipe.shadows),
+        cell_lit=cells.direct if cells else _NO_CELLS,
+        border_steps=np.float32(_RIND_VOXELS / recipe.step_voxels),
     )
 
 
 _NO_CELLS = np.ones((2, 2, 2), dtype=np.float32)
 
 
-def _rays(volume: Volume, pinhole: framing.Pinhole) -> tuple[Rays, Rays]:
+def _rays(volume: Volume, pinhole: framing.Pinhole) -> tuple[RayGrid, RayGrid]:
     """Rays from a point, directions all, in index coordinates and in LPS mm."""
     to_index, lps = volume.to_index, (pinhole.forward_mm, pinhole.down_mm, pinhole.right_mm, (0.0, 0.0, 0.0))
-    return Rays(*(_array(direction(to_index, v)) for v in lps)), Rays(*(_array(v) for v in lps))
+    return RayGrid(*(_array(direction(to_index, v)) for v in lps)), RayGrid(*(_array(v) for v in lps))
 
 
 def _distances(volume: Volume, recipe: VolumeRendering, eye_mm: Vector) -> tuple[float, float]:

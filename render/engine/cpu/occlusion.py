@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from render.engine.cpu.bricks import Bricks
 from render.engine.cpu.jit import kernel
 from render.engine.cpu.sampling import ONE, ZERO
-from render.engine.cpu.tables import entry, table
-from render.engine.tiles import run
+from render.engine.cpu.tables import entry, transfer_table
+from render.engine.tiles import run_tiles
 from render.geometry import View, direction, unit_vector
 from render.recipe import VolumeRendering
 from render.volume import Volume
@@ -33,7 +33,7 @@ _LAMP_DEG = 6.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Arriving:
+class ArrivingLight:
     """around, direct : (CK, CJ, CI) float32 shares of light, see `cell_openness` and `cell_lit`; of one cell where the
     recipe does not ask for it. edges : voxels along k, j, i of a cell."""
 
@@ -42,7 +42,7 @@ class Arriving:
     edges: tuple[int, int, int]
 
 
-def arriving(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int | None) -> Arriving:
+def arriving(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int | None) -> ArrivingLight:
     """For what the recipe leaves of the volume: its mask, clips and crop box keep light out of nothing they removed.
 
     The last ones are kept as long as the volume lives.
@@ -63,18 +63,20 @@ def arriving(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: in
     return made
 
 
-_known: "weakref.WeakKeyDictionary[Volume, OrderedDict[tuple[object, ...], Arriving]]" = weakref.WeakKeyDictionary()
+_known: "weakref.WeakKeyDictionary[Volume, OrderedDict[tuple[object, ...], ArrivingLight]]" = (
+    weakref.WeakKeyDictionary()
+)
 _lock = threading.Lock()
 _ALL = np.ones((2, 2, 2), dtype=np.float32)
 
 
-def _made(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int | None) -> Arriving:
+def _made(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int | None) -> ArrivingLight:
     k, j, i = (max(1, round(CELL_MM / spacing)) for spacing in volume.spacing_mm)
     edges = (k, j, i)
     # Two cells at least, so that there is something to interpolate between.
     shape = tuple(max(2, -(-n // edge)) for n, edge in zip(volume.shape, edges, strict=True))
     opacities = np.zeros(shape, dtype=np.float32)
-    seen = table(recipe.transfer, CELL_MM)
+    seen = transfer_table(recipe.transfer, CELL_MM)
     masked, labels, _, shown, _ = found.masking()
     steps = np.array(edges, dtype=np.int64)
 
@@ -84,7 +86,7 @@ def _made(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int |
         )
 
     def of_layers(work: Callable[[int], None]) -> None:
-        run([partial(work, c) for c in range(shape[0])], threads)
+        run_tiles([partial(work, c) for c in range(shape[0])], threads)
 
     of_layers(opacity)
     _clear(volume, recipe, edges, opacities)
@@ -95,7 +97,7 @@ def _made(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int |
     if recipe.shadows > 0.0 and recipe.light is not None:
         direct, ways = np.empty(shape, dtype=np.float32), _lamp_ways(volume, recipe.light, edges)
         of_layers(lambda c: cell_lit(opacities, ways, c, c + 1, direct))
-    return Arriving(around, direct, edges)
+    return ArrivingLight(around, direct, edges)
 
 
 def _lamp_ways(volume: Volume, light: View, edges: tuple[int, int, int]) -> NDArray[np.float32]:
@@ -150,7 +152,7 @@ def cell_opacities(
 ) -> None:
     """Mean opacity of the voxels of each cell, layers c0…c1−1. edges : voxels along k, j, i of a cell.
 
-    out : (CK, CJ, CI) float32. table, first, scale : as in `shade.Look`, opacity for the width of a cell.
+    out : (CK, CJ, CI) float32. table, first, scale : as in `shade.TransferTables`, opacity for the width of a cell.
     """
     nk, nj, ni = voxels.shape
     size = table.shape[0]

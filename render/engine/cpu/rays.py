@@ -76,7 +76,7 @@ def clip_planes(clips: Any, o: Any, d: Any, t0: Any, t1: Any) -> Any:
 
 
 @helper
-def inverse(d: Any) -> Any:
+def reciprocal(d: Any) -> Any:
     """1 / d, and a great number where a ray does not move along this axis: it never leaves there."""
     flat = size(d) < FLAT
     return select(flat, 1e18, reals(1.0) / select(flat, 1.0, d))
@@ -84,7 +84,7 @@ def inverse(d: Any) -> Any:
 
 @helper
 def to_edge(p: Any, r: Any, lower: Any, upper: Any, shift: int) -> Any:
-    """Steps from p to the edge of [lower, upper] · 2^shift that the ray points to; r is `inverse` of its step."""
+    """Steps from p to the edge of [lower, upper] · 2^shift that the ray points to; r is `reciprocal` of its step."""
     return (real(select(r > 0.0, upper, lower) << shift) - p) * r
 
 

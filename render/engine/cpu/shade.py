@@ -66,25 +66,25 @@ _queue, _queue_marks = scratch(types.float32, 8, _QUEUE), scratch(types.int32, 4
 _AHEAD = 6.0  # steps between a sample and the one whose voxels are asked for
 
 
-class Look(NamedTuple):
-    """How values show.
+class TransferTables(NamedTuple):
+    """How values show: the transfer function as tables.
 
     colours : (N, 4) float32 red, green, blue, opacity per step. opacities : (N,), the last of them. Entry 0 stands for
-    value `first`, `scale` entries per unit. edges : (2, N) float32, for each entry the value at which something is
-    seen first when values fall from there, and when they rise. span : (2,) values outside have no opacity.
-    gradient_range : low, high; both < 0 for none.
+    first_value; there are entries_per_unit of them for each unit of the volume. first_seen : (2, N) float32, for each
+    entry the value at which something is seen first when values fall from there, and when they rise.
+    visible_range : (2,) values outside have no opacity. gradient_range : low, high; both < 0 for none.
     """
 
     colours: Any
     opacities: Any
-    edges: Any
-    first: Any
-    scale: Any
-    span: Any
+    first_seen: Any
+    first_value: Any
+    entries_per_unit: Any
+    visible_range: Any
     gradient_range: Any
 
 
-class Rays(NamedTuple):
+class RayGrid(NamedTuple):
     """start, down, right, step : (3,) float64 pixel (0, 0) and the steps to the next row, column and sample. In
     perspective start, down and right are directions from the eye, and step is not used."""
 
@@ -106,47 +106,47 @@ class Light(NamedTuple):
     background: Any
 
 
-class More(NamedTuple):
-    """What most pictures do without.
+class OptionalParts(NamedTuple):
+    """What most pictures do without: clips, masks, perspective, a placed light, depth cueing, occlusion and shadows.
 
     clips : (N, 4) float64, see `rays.clip_planes`.
-    masked, labels, states, shown, tints : whether there is a mask; (K, J, I) uint8; `brick_states`; (256,) uint8
-        whether a label is drawn; (256, 4) float32 red, green, blue, 1 where a label has a tint.
-    pinhole, eye, eye_mm, pace_mm : whether rays start at one point, where in index and LPS coordinates, and the
-        distance between samples.
-    placed, lamp : whether the light is not the observer's, (3,) float32 unit LPS vector towards it.
-    cue : (3,) float32 strength, first step, 1 / number of steps over which it grows.
-    occlusion : (5,) float32 strength, cells per voxel along k, j, i, width of a cell in mm.
-    openness : (CK, CJ, CI) float32, see `cell_openness`, asked one cell before the surface; before a flat one 0.6
+    has_mask, mask_labels, brick_states, label_is_drawn, label_tints : whether there is a mask; (K, J, I) uint8;
+        `brick_states`; (256,) uint8; (256, 4) float32 red, green, blue, 1 where a label has a tint.
+    is_perspective, eye_index, eye_mm, sample_distance_mm : whether rays start at one point, where in index and LPS
+        coordinates, and the distance between samples.
+    light_is_placed, towards_light : whether the light is not the observer's, (3,) float32 unit LPS vector.
+    depth_cue : (3,) float32 strength, first step, 1 / number of steps over which it grows.
+    occlusion_terms : (5,) float32 strength, cells per voxel along k, j, i, width of a cell in mm.
+    cell_openness : (CK, CJ, CI) float32, see `cell_openness`, asked one cell before the surface; before a flat one 0.6
         of the light arrives.
-    shadow : strength of shadows, 0…1. lit : (CK, CJ, CI) float32 share of the light that arrives at each cell.
-    rind : how many steps behind a cut or a mask's border the shading is theirs.
+    shadow_strength : 0…1. cell_lit : (CK, CJ, CI) float32 share of the light that arrives at each cell.
+    border_steps : how many steps behind a cut or a mask's border the shading is theirs.
     """
 
     clips: Any
-    masked: Any
-    labels: Any
-    states: Any
-    shown: Any
-    tints: Any
-    pinhole: Any
-    eye: Any
+    has_mask: Any
+    mask_labels: Any
+    brick_states: Any
+    label_is_drawn: Any
+    label_tints: Any
+    is_perspective: Any
+    eye_index: Any
     eye_mm: Any
-    pace_mm: Any
-    placed: Any
-    lamp: Any
-    cue: Any
-    occlusion: Any
-    openness: Any
-    shadow: Any
-    lit: Any
-    rind: Any
+    sample_distance_mm: Any
+    light_is_placed: Any
+    towards_light: Any
+    depth_cue: Any
+    occlusion_terms: Any
+    cell_openness: Any
+    shadow_strength: Any
+    cell_lit: Any
+    border_steps: Any
 
 
 @helper
 def _entry(v: Any, look: Any) -> Any:
     """The table's entries for values; beyond the ends, and for NaN, the end."""
-    return whole(within((v - look.first) * look.scale + HALF, look.opacities.shape[0] - 1))
+    return whole(within((v - look.first_value) * look.entries_per_unit + HALF, look.opacities.shape[0] - 1))
 
 
 @helper
@@ -171,9 +171,9 @@ def shade_rows(
 ) -> None:
     """Rows row0…row1−1 of one shaded picture.
 
-    distances : `brick_distances`. look : Look. ray, ray_mm : Rays in index coordinates and in LPS mm; samples lie on
+    distances : `brick_distances`. look : TransferTables. ray, ray_mm : RayGrid in index coordinates and in LPS mm; samples lie on
     planes that face the observer. lower_mm, upper_mm : the crop box. light : Light. more : None, which numba then
-    compiles without a trace of the rest, or More. out : (rows, columns, 3) uint8.
+    compiles without a trace of the rest, or OptionalParts. out : (rows, columns, 3) uint8.
     """
     nk, nj, ni = voxels.shape
     bricks_j, bricks_i = distances.shape[1], distances.shape[2]
@@ -196,20 +196,20 @@ def shade_rows(
             o = rays.origin(ray.start, ray.down, ray.right, row, column)
             o_mm = rays.origin(ray_mm.start, ray_mm.down, ray_mm.right, row, column)
             t0, t1 = reals(-FAR), select(rays.inside_picture(row1, out.shape[1], row, column), FAR, reals(-2.0 * FAR))
-            if more is not None and more.pinhole:
+            if more is not None and more.is_perspective:
                 length = root(o_mm[0] * o_mm[0] + o_mm[1] * o_mm[1] + o_mm[2] * o_mm[2])
-                pace = reals(more.pace_mm) / length
+                pace = reals(more.sample_distance_mm) / length
                 d = (o[0] * pace, o[1] * pace, o[2] * pace)
                 d_mm = (o_mm[0] * pace, o_mm[1] * pace, o_mm[2] * pace)
                 store(towards, 0, reals(0.0) - o_mm[0] / length)
                 store(towards, LANES, reals(0.0) - o_mm[1] / length)
                 store(towards, 2 * LANES, reals(0.0) - o_mm[2] / length)
-                o = (reals(more.eye[0]), reals(more.eye[1]), reals(more.eye[2]))
+                o = (reals(more.eye_index[0]), reals(more.eye_index[1]), reals(more.eye_index[2]))
                 o_mm = (reals(more.eye_mm[0]), reals(more.eye_mm[1]), reals(more.eye_mm[2]))
                 t0 = reals(0.0)
             dk, dj, di = d
             ok, oj, oi = o
-            rk, rj, ri = rays.inverse(dk), rays.inverse(dj), rays.inverse(di)
+            rk, rj, ri = rays.reciprocal(dk), rays.reciprocal(dj), rays.reciprocal(di)
             t0, t1 = rays.clip_box(o, d, (0.0, 0.0, 0.0), (top_k, top_j, top_i), t0, t1)
             t0, t1 = rays.clip_box(o_mm, d_mm, lower_mm, upper_mm, t0, t1)
             t = rays.ceiling(t0)
@@ -250,13 +250,13 @@ def shade_rows(
                 prefetch(voxels, at + ahead)
                 v = linear_in_cells(voxels, at, fk, fj, fi, full)
                 mixed, is_open = flags(False), flags(True)
-                if more is not None and more.masked:
-                    states = gather(more.states, brick, full)
+                if more is not None and more.has_mask:
+                    states = gather(more.brick_states, brick, full)
                     mixed = full & ((states & HIDDEN) > 0)
                     v, is_open = unmasked_lanes(
-                        voxels, more.labels, more.shown, pk, pj, pi, v, mixed, places, v_, open_
+                        voxels, more.mask_labels, more.label_is_drawn, pk, pj, pi, v, mixed, places, v_, open_
                     )
-                visible = full & is_open & (v >= look.span[0]) & (v <= look.span[1])
+                visible = full & is_open & (v >= look.visible_range[0]) & (v <= look.visible_range[1])
                 if bits(visible) == 0:
                     before = before & ~full
                 else:
@@ -268,7 +268,7 @@ def shade_rows(
                         # A surface lies within the last step. Sampling starts there, or else the planes of samples
                         # would show on it like the rings of a tree.
                         fresh = visible & ~before & (t - 1.0 >= t0)
-                        if more is not None and more.masked and bits(fresh & mixed) != 0:
+                        if more is not None and more.has_mask and bits(fresh & mixed) != 0:
                             store(here_, 0, t)
                             store(entries, 0, found)
                             _to_border(voxels, look, more, o, d, t, bits(fresh & mixed), here_, entries, veil_)
@@ -281,7 +281,7 @@ def shade_rows(
                                 sk, sj, si = _place(o, d, t - 1.0, top_k, top_j, top_i)
                                 last = select(unknown, linear_at(voxels, sk, sj, si, unknown), last)
                             rises = whole(v > last)
-                            edge = gather(look.edges, _entry(last, look) + rises * look.opacities.shape[0], fresh)
+                            edge = gather(look.first_seen, _entry(last, look) + rises * look.opacities.shape[0], fresh)
                             # False position, as if the values were straight between two samples. A sample stands
                             # for half a step either way, so the first one is half a step behind the edge; where
                             # there is nothing left to see there, it is the one that was seen.
@@ -314,8 +314,8 @@ def shade_rows(
                             which[0, queued], which[1, queued] = entries[q], q
                             if more is not None:
                                 seen[3, queued] = here_[q]
-                                which[2, queued] = cut_[q] if here_[q] - t0_[q] <= more.rind else -1
-                                which[3, queued] = 1 if here_[q] - veil_[q] <= more.rind else 0
+                                which[2, queued] = cut_[q] if here_[q] - t0_[q] <= more.border_steps else -1
+                                which[3, queued] = 1 if here_[q] - veil_[q] <= more.border_steps else 0
                             queued += 1
                         through = select(visible, through * (reals(1.0) - opacity), through)
                         active = active & (through > ONE - _OPAQUE)
@@ -377,8 +377,8 @@ def _to_border(
             pk = ends[0, q] + middle * ends[3, q]
             pj = ends[1, q] + middle * ends[4, q]
             pi = ends[2, q] + middle * ends[5, q]
-            is_open, v = unmasked(voxels, more.labels, more.shown, pk, pj, pi, linear(voxels, pk, pj, pi))
-            at = entry(v, look.first, look.scale, count)
+            is_open, v = unmasked(voxels, more.mask_labels, more.label_is_drawn, pk, pj, pi, linear(voxels, pk, pj, pi))
+            at = entry(v, look.first_value, look.entries_per_unit, count)
             if is_open and look.opacities[at] > ZERO:
                 found, entries[q] = middle, at
             else:
@@ -387,7 +387,7 @@ def _to_border(
         pk = ends[0, q] + clear * ends[3, q]
         pj = ends[1, q] + clear * ends[4, q]
         pi = ends[2, q] + clear * ends[5, q]
-        is_open, _ = unmasked(voxels, more.labels, more.shown, pk, pj, pi, ZERO)
+        is_open, _ = unmasked(voxels, more.mask_labels, more.label_is_drawn, pk, pj, pi, ZERO)
         if not is_open:
             veil[q] = found
 
@@ -488,14 +488,14 @@ def _shade_queue(
             gather(look.colours, entries + 1, here),
             gather(look.colours, entries + 2, here),
         )
-        if more is not None and more.masked:
+        if more is not None and more.has_mask:
             store(colour, 0, r)
             store(colour, LANES, g)
             store(colour, 2 * LANES, b)
             for n in range(number):
                 q = first + n
                 colour[0, n], colour[1, n], colour[2, n] = tinted(
-                    more.labels, more.shown, more.tints, seen[0, q], seen[1, q], seen[2, q],
+                    more.mask_labels, more.label_is_drawn, more.label_tints, seen[0, q], seen[1, q], seen[2, q],
                     colour[0, n], colour[1, n], colour[2, n],
                 )  # fmt: skip
             r, g, b = load(colour, 0), load(colour, LANES), load(colour, 2 * LANES)
@@ -522,8 +522,8 @@ def _shade_queue(
                 gx, gy, gz = _in_lps(light.to_lps, (gx, gy, gz))
             tx, ty, tz = load(ways, 0), load(ways, LANES), load(ways, 2 * LANES)
             steepness = root(gx * gx + gy * gy + gz * gz)
-            if more is not None and more.placed:
-                facing, shine = _lit(gx, gy, gz, steepness, tx, ty, tz, more.lamp)
+            if more is not None and more.light_is_placed:
+                facing, shine = _lit(gx, gy, gz, steepness, tx, ty, tz, more.towards_light)
             else:
                 # Headlight: the half vector is the line of sight too; one cosine serves both terms.
                 facing = size(gx * tx + gy * ty + gz * tz) / select(steepness > ZERO, steepness, ONE)
@@ -542,7 +542,9 @@ def _shade_queue(
         weight = load(seen, 4 * _QUEUE + first)
         if more is not None:
             depth = load(seen, 3 * _QUEUE + first)
-            weight = weight * (reals(1.0) - within((depth - more.cue[1]) * more.cue[2], ONE) * more.cue[0])
+            weight = weight * (
+                reals(1.0) - within((depth - more.depth_cue[1]) * more.depth_cue[2], ONE) * more.depth_cue[0]
+            )
         store(colour, 0, weight * r)
         store(colour, LANES, weight * g)
         store(colour, 2 * LANES, weight * b)
@@ -572,33 +574,33 @@ def _lit(gx: Any, gy: Any, gz: Any, steepness: Any, tx: Any, ty: Any, tz: Any, l
 @kernel
 def _mask_slope(light: Any, more: Any, pk: float, pj: float, pi: float) -> Any:
     """As `_slope`, of the mask."""
-    k, fk = cell(pk, more.labels.shape[0])
-    j, fj = cell(pj, more.labels.shape[1])
-    i, fi = cell(pi, more.labels.shape[2])
-    return _in_lps(light.to_lps, mask_gradient(more.labels, more.shown, k, j, i, fk, fj, fi))
+    k, fk = cell(pk, more.mask_labels.shape[0])
+    j, fj = cell(pj, more.mask_labels.shape[1])
+    i, fi = cell(pi, more.mask_labels.shape[2])
+    return _in_lps(light.to_lps, mask_gradient(more.mask_labels, more.label_is_drawn, k, j, i, fk, fj, fi))
 
 
 @kernel
 def _arriving(light: Any, more: Any, seen: Any, q: int, towards: Any, lane: int) -> Any:
     """Shares of the light that arrive at entry q of the queue: from all around, and from the lamp; asked one cell off
     the surface on the observer's side."""
-    if more.occlusion[0] <= ZERO and more.shadow <= ZERO:
+    if more.occlusion_terms[0] <= ZERO and more.shadow_strength <= ZERO:
         return ONE, ONE
     gx, gy, gz = seen[5, q], seen[6, q], seen[7, q]
     steepness = np.sqrt(gx * gx + gy * gy + gz * gz)
     if steepness <= ZERO:
         return ONE, ONE
     faces = gx * towards[0, lane] + gy * towards[1, lane] + gz * towards[2, lane] >= ZERO
-    way = (more.occlusion[4] if faces else -more.occlusion[4]) / steepness
+    way = (more.occlusion_terms[4] if faces else -more.occlusion_terms[4]) / steepness
     gx, gy, gz = gx * way, gy * way, gz * way
     # In index coordinates by the transpose of to_lps, then in those of the cells.
     m = light.to_lps
-    ck = (seen[0, q] + (m[0, 0] * gx + m[1, 0] * gy + m[2, 0] * gz) + HALF) * more.occlusion[1] - HALF
-    cj = (seen[1, q] + (m[0, 1] * gx + m[1, 1] * gy + m[2, 1] * gz) + HALF) * more.occlusion[2] - HALF
-    ci = (seen[2, q] + (m[0, 2] * gx + m[1, 2] * gy + m[2, 2] * gz) + HALF) * more.occlusion[3] - HALF
+    ck = (seen[0, q] + (m[0, 0] * gx + m[1, 0] * gy + m[2, 0] * gz) + HALF) * more.occlusion_terms[1] - HALF
+    cj = (seen[1, q] + (m[0, 1] * gx + m[1, 1] * gy + m[2, 1] * gz) + HALF) * more.occlusion_terms[2] - HALF
+    ci = (seen[2, q] + (m[0, 2] * gx + m[1, 2] * gy + m[2, 2] * gz) + HALF) * more.occlusion_terms[3] - HALF
     around, direct = ONE, ONE
-    if more.occlusion[0] > ZERO:
-        around -= more.occlusion[0] * (ONE - min(linear(more.openness, ck, cj, ci) * _OPEN, ONE))
-    if more.shadow > ZERO:
-        direct -= more.shadow * (ONE - linear(more.lit, ck, cj, ci))
+    if more.occlusion_terms[0] > ZERO:
+        around -= more.occlusion_terms[0] * (ONE - min(linear(more.cell_openness, ck, cj, ci) * _OPEN, ONE))
+    if more.shadow_strength > ZERO:
+        direct -= more.shadow_strength * (ONE - linear(more.cell_lit, ck, cj, ci))
     return around, direct

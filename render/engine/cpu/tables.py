@@ -29,7 +29,7 @@ class Table:
     scale: np.float32
 
 
-def table(transfer: TransferFunction, step_mm: float) -> Table:
+def transfer_table(transfer: TransferFunction, step_mm: float) -> Table:
     """The transfer function for samples `step_mm` apart.
 
     Opacity of a step is 1 − (1 − a)^(step / unit). Source: Lacroute 1995, 'Fast volume rendering using a shear-warp

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dicom_io.archive import Archive
-from dicom_io.archive.arrivals import Arrivals, Completion, Standing
+from dicom_io.archive.arrivals import Arrivals, Completion, SeriesProgress
 from dicom_io.archive.database import open_database
 from dicom_io.uids import derived
 from tests.dicom_io.synthetic import grid, image, ramp
@@ -73,7 +73,7 @@ def test_the_next_process_takes_up_what_was_open(archive: Archive) -> None:
     assert last.look(9000.0, AT) == []
 
 
-def standing(archive: Archive, arrivals: Arrivals, now_s: float) -> Standing:
+def standing(archive: Archive, arrivals: Arrivals, now_s: float) -> SeriesProgress:
     """As another process sees it, at a time after the last instance came."""
     (series,) = archive.summaries()
     folder = Path(series.path).parent
@@ -84,26 +84,26 @@ def standing(archive: Archive, arrivals: Arrivals, now_s: float) -> Standing:
 def test_another_process_sees_how_far_a_series_is(archive: Archive) -> None:
     decider, looker = follow(archive), follow(archive)
     bring(archive, decider, range(3), 0.0)
-    assert standing(archive, looker, 5.0) == Standing("arriving", 1)
+    assert standing(archive, looker, 5.0) == SeriesProgress("arriving", 1)
     decider.look(30.0, AT)
-    assert standing(archive, looker, 31.0) == Standing("complete", 1)
-    assert standing(archive, looker, 1e6) == Standing("complete", 1)
+    assert standing(archive, looker, 31.0) == SeriesProgress("complete", 1)
+    assert standing(archive, looker, 1e6) == SeriesProgress("complete", 1)
     bring(archive, decider, range(3, 5), 500.0)
-    assert standing(archive, looker, 1.0) == Standing("reopened", 2)
-    assert standing(archive, looker, 1e6) == Standing("reopened", 2)
+    assert standing(archive, looker, 1.0) == SeriesProgress("reopened", 2)
+    assert standing(archive, looker, 1e6) == SeriesProgress("reopened", 2)
     decider.look(530.0, AT)
-    assert standing(archive, looker, 31.0) == Standing("complete", 2)
+    assert standing(archive, looker, 31.0) == SeriesProgress("complete", 2)
 
 
 def test_what_nobody_follows_is_not_said_to_arrive_for_ever(archive: Archive) -> None:
     arrivals = follow(archive)
     archive.keep([image(ramp((1, 8, 8))[0], grid(), 0)])
-    assert standing(archive, arrivals, 59.0) == Standing("arriving", 1)
-    assert standing(archive, arrivals, 61.0) == Standing("unknown", 0)
+    assert standing(archive, arrivals, 59.0) == SeriesProgress("arriving", 1)
+    assert standing(archive, arrivals, 61.0) == SeriesProgress("unknown", 0)
     (series,) = archive.summaries()
     Path(series.path).unlink()
     Path(series.path).parent.rmdir()
-    assert arrivals.standing([series], 0.0) == {UID: Standing("unknown", 0)}
+    assert arrivals.standing([series], 0.0) == {UID: SeriesProgress("unknown", 0)}
 
 
 def test_what_is_said_to_be_whole_is_open_no_more(archive: Archive) -> None:
@@ -124,7 +124,7 @@ def test_whoever_brought_a_series_says_that_it_is_whole(archive: Archive) -> Non
     assert archive.series_of(derived("series", "study")) == (UID,)
     assert arrivals.whole([UID, "1.2.3"], AT) == [Completion(UID, 1, 3, AT)]
     assert arrivals.whole([UID], AT) == []  # the same again is no revision
-    assert standing(archive, arrivals, 1.0) == Standing("complete", 1)
+    assert standing(archive, arrivals, 1.0) == SeriesProgress("complete", 1)
     again = follow(archive)
     again.left_open(0.0)
     assert again.look(1e6, AT) == []

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 from dicom_io.errors import NotReadable, VolumeRefused
 from dicom_io.files.series import Series, open_series
 from dicom_io.uids import derived
-from dicom_io.volumes.build import Refused, Stack, assemble, build_volume, find_stacks
+from dicom_io.volumes.build import RefusedImages, Stack, assemble, build_volume, find_stacks
 from render.geometry import Affine, point
 from render.volume import Volume
 from tests.dicom_io.synthetic import (
@@ -290,7 +290,7 @@ def test_a_localizer_beside_the_volume_does_not_stop_it(tmp_path: Path) -> None:
 
     series = write_series(tmp_path, ramp((1, 5, 6)), grid(rotation(0, 1.57, 0)), names=["scout"], change=scout)
     assert build_volume(series).shape == (4, 5, 6)
-    assert [s.reason for s in find_stacks(series) if isinstance(s, Refused)] == [
+    assert [s.reason for s in find_stacks(series) if isinstance(s, RefusedImages)] == [
         "a single image is no volume (a localizer, scout or reformat)."
     ]
 

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 
 from dicom_io.errors import VolumeRefused
 from dicom_io.files.series import open_series
-from dicom_io.volumes.build import Refused, Stack, build_volume, find_stacks
+from dicom_io.volumes.build import RefusedImages, Stack, build_volume, find_stacks
 from tests.dicom_io.synthetic import MR, grid, image, ramp, rotation, save, write_series
 
 
@@ -91,7 +91,7 @@ def test_a_cine_loop_of_ultrasound_is_refused_by_name(tmp_path: Path) -> None:
         build_volume(open_series(tmp_path)[0])
 
 
-def apart(folder: Path, change: Any) -> list[Stack | Refused]:
+def apart(folder: Path, change: Any) -> list[Stack | RefusedImages]:
     """What becomes of two images at each of four places, told apart by `change(ds, turn)`."""
 
     def both(ds: Dataset, k: int) -> None:
@@ -155,7 +155,7 @@ def test_what_sets_two_volumes_apart_is_their_name(tmp_path: Path, change: Any, 
 
 def test_the_same_echo_written_in_two_ways_is_the_same(tmp_path: Path) -> None:
     (refused,) = apart(tmp_path, of("EchoTime", "5.19", "5.190"))
-    assert isinstance(refused, Refused) and "imaged more than once" in refused.reason
+    assert isinstance(refused, RefusedImages) and "imaged more than once" in refused.reason
 
 
 def test_a_dimension_of_the_scanners_own_sets_frames_apart(tmp_path: Path) -> None:

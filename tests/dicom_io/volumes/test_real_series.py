@@ -15,7 +15,7 @@ from pydicom import dcmread
 from dicom_io.errors import NotReadable
 from dicom_io.files.decode import stored_values
 from dicom_io.files.series import Series, open_series, read_instance, scan
-from dicom_io.volumes.build import Refused, Stack, assemble, find_stacks
+from dicom_io.volumes.build import RefusedImages, Stack, assemble, find_stacks
 from render.geometry import cross, point
 from render.volume import Volume
 from tests.dicom_io.readers import by_dcm2niix, by_itk, same_places
@@ -113,7 +113,7 @@ def test_what_is_built_and_what_is_refused(name: str, part: str, volumes: list[F
             # Never left-handed by accident: (i, j, k) is right-handed in LPS.
             i, j, k = (volume.affine[:3, c] for c in (2, 1, 0))
             assert float(np.array(cross(tuple(i), tuple(j))) @ k) > 0
-    reasons = [s.reason for s in found if isinstance(s, Refused)]
+    reasons = [s.reason for s in found if isinstance(s, RefusedImages)]
     assert len(reasons) == len(refusals)
     for words in refusals:
         assert any(words in reason for reason in reasons), reasons

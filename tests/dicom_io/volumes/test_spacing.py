@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from dicom_io.errors import VolumeRefused
 from dicom_io.files.series import Series, open_series
-from dicom_io.volumes.build import Refused, Stack, build_volume, find_stacks
+from dicom_io.volumes.build import RefusedImages, Stack, build_volume, find_stacks
 from dicom_io.volumes.spacing import regular_places, spacing_of
 from render.geometry import Affine, point
 from tests.dicom_io.synthetic import MR, Change, decimal, grid, ramp, rotation, write_series
@@ -109,7 +109,7 @@ def test_a_gap_is_bridged_only_when_asked(tmp_path: Path) -> None:
     with pytest.raises(VolumeRefused, match=r"gap of 4 mm between instances 4 and 6.*--bridge-gaps"):
         build_volume(series)
     (refused,) = find_stacks(series)
-    assert isinstance(refused, Refused) and refused.bridgeable
+    assert isinstance(refused, RefusedImages) and refused.bridgeable
     volume = build_volume(series, bridge_gaps=True)
     np.testing.assert_array_equal(volume.voxels, ramp((9, 4, 4)) * np.int16(3))
     assert any("Slices are missing (4 mm between instances 4 and 6)" in w and "bridged" in w for w in volume.warnings)

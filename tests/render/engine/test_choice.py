@@ -3,7 +3,7 @@
 import pytest
 
 from render import Clip, Projection, VolumeRendering, Window, load_preset
-from render.engine.choice import EngineName, Purpose, choose
+from render.engine.choice import DrawingPurpose, EngineName, choose
 
 CARD, SOFTWARE = "NVIDIA H200/PCIe/SSE2", "llvmpipe (LLVM 15.0.6, 256 bits)"
 
@@ -21,7 +21,7 @@ CARD, SOFTWARE = "NVIDIA H200/PCIe/SSE2", "llvmpipe (LLVM 15.0.6, 256 bits)"
     ],
 )
 def test_the_choice_and_its_reason(
-    purpose: Purpose, wish: EngineName, device: str, engine: EngineName, reason: str
+    purpose: DrawingPurpose, wish: EngineName, device: str, engine: EngineName, reason: str
 ) -> None:
     choice = choose(purpose, wish, lambda: device)
     assert choice.engine == engine

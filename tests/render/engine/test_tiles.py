@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from render.engine.tiles import Cancelled, bands, run
+from render.engine.tiles import Cancelled, bands, run_tiles
 
 
 @given(count=st.integers(0, 40), threads=st.integers(1, 5))
@@ -20,7 +20,7 @@ def test_every_tile_runs_once_and_progress_ends_at_one(count: int, threads: int)
         said.append(part)
         where.add(threading.current_thread().name)
 
-    run([lambda n=n: done.append(n) for n in range(count)], threads, progress)  # type: ignore[misc]
+    run_tiles([lambda n=n: done.append(n) for n in range(count)], threads, progress)  # type: ignore[misc]
     assert sorted(done) == list(range(count))
     assert said == sorted(said) and said[-1] == 1.0
     assert where == {threading.current_thread().name}
@@ -35,7 +35,7 @@ def test_an_error_in_a_tile_comes_out_and_stops_the_rest(threads: int) -> None:
 
     tiles = [broken, *(lambda n=n: done.append(n) for n in range(1000))]
     with pytest.raises(ZeroDivisionError):
-        run(tiles, threads)
+        run_tiles(tiles, threads)
     assert len(done) < 1000
 
 
@@ -48,7 +48,7 @@ def test_cancelled_between_two_tiles(threads: int) -> None:
         cancel.set()
 
     with pytest.raises(Cancelled):
-        run([tile] * 100, threads, cancel=cancel)
+        run_tiles([tile] * 100, threads, cancel=cancel)
     assert 1 <= len(done) <= threads
 
 

@@ -44,7 +44,7 @@ from workstation.hl7.mllp import MllpReceiver
 from workstation.hl7.syntax import Form
 from workstation.store.messages import Message
 from workstation.transports import fhir_server
-from workstation.transports.deliver import check
+from workstation.transports.deliver import reach_destinations
 
 STUDY = Study("ACC1")
 BILLED = Billed(LINE, SUBJECT, 1)
@@ -238,7 +238,7 @@ class TestReach:
                 FolderDestination(name="gone", takes=("charges",), folder=str(tmp_path / "not mounted")),
             )
             with desk(tmp_path / "root", config(*there)) as here:
-                states = {row["destination"]: row["state"] for row in check(here.site)}
+                states = {row["destination"]: row["state"] for row in reach_destinations(here.site)}
             assert states == {
                 "pacs": "reached",
                 "billing": "reached",
@@ -249,7 +249,7 @@ class TestReach:
             assert put == []
             assert billing.messages == []
         with desk(tmp_path / "root", config(*there[:3])) as here:
-            found = check(here.site)
+            found = reach_destinations(here.site)
         assert {row["state"] for row in found} == {"not reached"}
         assert all("check" in row["answer"] or row["kind"] == "dicom" for row in found)
 
@@ -291,7 +291,7 @@ class TestDaySheet:
             here.hear(ris.report("X", ()))
             content, count = day_sheet.sheet(here.site.outbox.charges(), date(2026, 3, 2))
             assert (count, content.count(b",charge,"), content.count(b",credit,")) == (2, 1, 1)
-            assert day_sheet.sheet(here.site.outbox.charges(), date(2026, 3, 3)) == (day_sheet.header(), 0)
+            assert day_sheet.sheet(here.site.outbox.charges(), date(2026, 3, 3)) == (day_sheet.header_line(), 0)
 
 
 @steady

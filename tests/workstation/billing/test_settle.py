@@ -15,7 +15,7 @@ from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import READING, WHOLE, Ris, Study, config
 from workstation.billing.recheck import recheck
 from workstation.billing.settle import settle_accession, settle_due
-from workstation.coder.work_list import items
+from workstation.coder.work_list import work_items
 from workstation.destinations import FolderDestination, SheetDestination
 from workstation.orders.hl7_listener import answering
 from workstation.store.messages import Charge, Message
@@ -130,7 +130,7 @@ class TestFactsFromTheirOwners:
         at_desk.sr(STUDY)
         at_desk.sr(replace(STUDY, session="two"))
         at_desk.hear(ris.order(), ris.report())
-        assert sorted(each.state for each in items(at_desk.site)) == ["denied", "queued"]
+        assert sorted(each.state for each in work_items(at_desk.site)) == ["denied", "queued"]
         assert at_desk.charges() == [("76377", "queued")]
 
     def test_a_message_that_cannot_be_built_holds_and_says_why(self, at_desk: Desk) -> None:
@@ -241,7 +241,7 @@ class TestCorrections:
         at_desk.sr(STUDY)
         at_desk.hear(ris.order(), ris.report())
         at_desk.hear(ris.report("X", ()))
-        (item,) = items(at_desk.site)
+        (item,) = work_items(at_desk.site)
         assert (item.state, item.reasons) == ("correction", ("CORRECTION_DUE", "REPORT_NOT_FINAL"))
         assert item.who == ("coder", "physician")
         assert at_desk.charges() == [("76377", "queued")]

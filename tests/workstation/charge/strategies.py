@@ -99,7 +99,7 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
         urgent=st.booleans(),
         urgent_documented=st.booleans(),
     ),
-    "setting": st.builds(f.Setting, site=_one_of(f.Site), entity=_one_of(f.Entity)),
+    "setting": st.builds(f.Setting, site=_one_of(f.SiteKind), entity=_one_of(f.Entity)),
     "payer": st.builds(
         f.Payer,
         id=texts,

@@ -18,7 +18,7 @@ from workstation.charge.cms import EditsError, PairEdit, entries_of, read_fees, 
 from workstation.charge.cms_imports import import_edits, import_fees, imported, units_allowed, with_edits
 from workstation.charge.codes import shipped_codes
 from workstation.coder import acts
-from workstation.coder.expected_amount import GUIDE, expected
+from workstation.coder.expected_amount import GUIDE, expected_amount
 from workstation.coder.work_list import WorkError
 from workstation.config import Fees, PayerRule
 
@@ -254,7 +254,7 @@ class TestFees:
         def of(
             payer: str, day: date = TODAY, ours: Fees | None = None, site: str = "hospital"
         ) -> tuple[Decimal, Decimal, str]:
-            found = expected(professional, payer, day, site, fees, "PFALL26.txt", ours or Fees(), payers)  # type: ignore[arg-type]
+            found = expected_amount(professional, payer, day, site, fees, "PFALL26.txt", ours or Fees(), payers)  # type: ignore[arg-type]
             assert found is not None
             return found.low, found.high, found.basis
 
@@ -263,7 +263,7 @@ class TestFees:
         assert of("MCARE", date(2025, 3, 2)) == (Decimal(150), Decimal(250), GUIDE)
         assert of("MCARE", ours=Fees(locality="99"))[2] == GUIDE
         assert of("OTHER") == (Decimal(200), Decimal(400), GUIDE)
-        assert expected([], "MCARE", TODAY, "hospital", fees, "x", Fees(), payers) is None
+        assert expected_amount([], "MCARE", TODAY, "hospital", fees, "x", Fees(), payers) is None
 
 
 @steady

@@ -160,12 +160,12 @@ def test_files_for_tls_that_do_not_do_stop_serve(command: Command, root: Path, t
         (ReceiverSettings(certificate=one.certificate, key=other.key), "receiver: .* cannot be used for TLS"),
     ):
         with pytest.raises(ConfigError, match=words):
-            preflight.check(site_at(root, Config(receiver=settings)))
+            preflight.check_settings(site_at(root, Config(receiver=settings)))
     listening = Listener(2575, certificate=one.certificate, key=one.key, client_authority=nowhere)
     with pytest.raises(ConfigError, match=r"listener: client_authority: .*nowhere.pem is no file"):
-        preflight.check(site_at(root, Config(listener=listening)))
+        preflight.check_settings(site_at(root, Config(listener=listening)))
     good = ReceiverSettings(certificate=one.certificate, key=one.key)
-    assert preflight.check(site_at(root, Config(receiver=good))) == []
+    assert preflight.check_settings(site_at(root, Config(receiver=good))) == []
 
     (root / "config.toml").write_text(f'[receiver]\ncertificate = "{nowhere}"\nkey = "{nowhere}"\n')
     answer = command("serve", "--port", "0")
@@ -176,7 +176,7 @@ def test_what_holds_up_nothing_is_a_warning(root: Path, tmp_path: Path, site_at:
     add_peer(root, KnownPeer("pacs", "10.0.0.5", 104, "PACS", tls=True, certificate_authority="none.pem"))
     audit = AuditSettings(host="10.0.0.6", certificate_authority="gone.pem")
     site = site_at(root, Config(receiver=ReceiverSettings(expected_from="ris"), audit=audit))
-    assert preflight.check(site) == [
+    assert preflight.check_settings(site) == [
         f"audit: certificate_authority: {root / 'gone.pem'} is no file.",
         f"peer pacs: certificate_authority: {root / 'none.pem'} is no file.",
         "receiver.expected_from: no peer 'ris'; `workstation peers add` adds it.",

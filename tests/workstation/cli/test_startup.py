@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workstation.serve.role import Told
+from workstation.serve.role import WorkerSettings
 from workstation.site import open_site
 
 # Runs a program with its arguments, then says which of these it has loaded.
@@ -54,7 +54,9 @@ def test_a_command_that_draws_nothing_does_not(words: list[str], tmp_path: Path)
 def test_no_process_of_serve_does(role: str, tmp_path: Path) -> None:
     open_site(tmp_path).papers.engine.dispose()
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        told = Told(role, str(tmp_path), "WORKSTATION", 0.1, 1, listening.fileno() if role == "receive" else -1)
+        told = WorkerSettings(
+            role, str(tmp_path), "WORKSTATION", 0.1, 1, listening.fileno() if role == "receive" else -1
+        )
         assert loaded("workstation.serve.worker", json.dumps(asdict(told)), inherits=(listening.fileno(),)) == ""
 
 

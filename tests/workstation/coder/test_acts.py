@@ -49,7 +49,7 @@ class TestList:
             here.sr(STUDY)
             here.hear(Ris(STUDY).order())
             now = DAY + timedelta(days=9, hours=3)
-            (item,) = work_list.items(here.site)
+            (item,) = work_list.work_items(here.site)
             assert (item.accession, item.state, item.reasons) == ("ACC1", "held", ("REPORT_NOT_FINAL",))
             assert (item.who, item.age_days, item.since, item.code) == (("physician",), 9, DAY, "76377")
 
@@ -57,12 +57,12 @@ class TestList:
         folder = FolderDestination(name="out", takes=("charges",), folder=str(tmp_path / "not there"))
         with desk(tmp_path / "root", config(folder)) as here:
             charged(here)
-            assert [item.state for item in work_list.items(here.site)] == ["queued"]
+            assert [item.state for item in work_list.work_items(here.site)] == ["queued"]
             here.deliver()
-            assert [item.state for item in work_list.items(here.site)] == ["sent"]
+            assert [item.state for item in work_list.work_items(here.site)] == ["sent"]
             (tmp_path / "not there").mkdir()
             here.deliver()
-            assert [item.state for item in work_list.items(here.site)] == ["acknowledged"]
+            assert [item.state for item in work_list.work_items(here.site)] == ["acknowledged"]
 
 
 class TestRelease:
@@ -149,7 +149,7 @@ class TestCredit:
         at_desk.deliver()
         acts.credit(at_desk.site, "ACC1", JD, "wrong class")
         assert at_desk.charges() == [("76377", "credited")]
-        assert [item.state for item in work_list.items(at_desk.site)] == ["credited"]
+        assert [item.state for item in work_list.work_items(at_desk.site)] == ["credited"]
         at_desk.hear(ris.report(), ris.order())
         recheck.recheck(at_desk.site, everything=True)
         assert at_desk.charges() == [("76377", "credited")]
@@ -209,15 +209,15 @@ class TestTwoSessions:
     def both(self, here: Desk) -> None:
         charged(here)
         here.sr(replace(STUDY, session="two"))
-        assert sorted(item.state for item in work_list.items(here.site)) == ["denied", "queued"]
+        assert sorted(item.state for item in work_list.work_items(here.site)) == ["denied", "queued"]
 
     def first(self, here: Desk) -> str:
-        return next(item.session for item in work_list.items(here.site) if item.state == "queued")
+        return next(item.session for item in work_list.work_items(here.site) if item.state == "queued")
 
     def test_a_credit(self, at_desk: Desk) -> None:
         self.both(at_desk)
         acts.credit(at_desk.site, self.first(at_desk), JD, "wrong session")
-        found = {item.reasons: item for item in work_list.items(at_desk.site)}
+        found = {item.reasons: item for item in work_list.work_items(at_desk.site)}
         assert set(found) == {("CREDITED_BY_CODER",), ("CREDITED_ELSEWHERE",)}
         assert at_desk.charges() == [("76377", "credited")]
         acts.release(at_desk.site, found["CREDITED_ELSEWHERE",].session, JD, "this is the one")
@@ -231,7 +231,7 @@ class TestTwoSessions:
         at_desk.site.outbox.drain(lambda _: Delivery("rejected", "AR"), at_desk.site.clock)
         (entry,) = at_desk.site.outbox.list()
         withdraw(at_desk.site, entry.message.key, "sent by hand, op")
-        assert {item.reasons for item in work_list.items(at_desk.site)} == {("CHARGE_TURNED_DOWN",)}
+        assert {item.reasons for item in work_list.work_items(at_desk.site)} == {("CHARGE_TURNED_DOWN",)}
         assert at_desk.charges() == [("76377", "denied")]
 
     def test_an_accession_of_two_cases_has_to_be_named_by_session(self, at_desk: Desk) -> None:
@@ -332,7 +332,7 @@ class TestRecheck:
         from tests.workstation.orders.ris import objects
 
         at_desk.site.archive.keep(objects(STUDY))
-        assert work_list.items(at_desk.site) == ()
+        assert work_list.work_items(at_desk.site) == ()
         assert recheck.recheck(at_desk.site)["forgotten"] == 1
         assert at_desk.state[0] == "held"
 

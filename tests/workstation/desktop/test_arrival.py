@@ -9,7 +9,7 @@ from pydicom import dcmread
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from dicom_io.archive.arrivals import Arrivals, Standing
+from dicom_io.archive.arrivals import Arrivals, SeriesProgress
 from dicom_io.errors import VolumeRefused
 from dicom_io.uids import derived
 from tests.dicom_io.synthetic import MR, grid, image, ramp
@@ -19,7 +19,7 @@ from tests.workstation.desktop.test_screens import keep
 from workstation.config import AuditSettings, Config
 from workstation.desktop.app import make_window
 from workstation.desktop.arrival_bar import in_words
-from workstation.desktop.model.desk import Desk
+from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.studies import News, Studies
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
@@ -173,8 +173,8 @@ def test_the_same_volume_is_opened_again_or_it_is_asked_which(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("news", "words"),
     [
-        (News(-3, Standing("reopened", 2)), "3 instances of this series have been taken out of the archive."),
-        (News(1, Standing("unknown", 0)), "1 more instances of this series have come."),
+        (News(-3, SeriesProgress("reopened", 2)), "3 instances of this series have been taken out of the archive."),
+        (News(1, SeriesProgress("unknown", 0)), "1 more instances of this series have come."),
     ],
 )
 def test_other_news(news: News, words: str) -> None:
@@ -183,11 +183,11 @@ def test_other_news(news: News, words: str) -> None:
 
 def test_what_a_desktop_takes_in_is_complete(tmp_path: Path) -> None:
     site = open_site(tmp_path / "root", Config(audit=AuditSettings()))
-    desk = Desk(site)
+    desk = ReadingDesk(site)
     (tmp_path / "files").mkdir()
     for file in FILES[:2]:
         shutil.copy(file, tmp_path / "files")
     assert desk.take_in(tmp_path / "files", None) == 2
-    assert [row.standing for row in desk.studies.rows()] == [Standing("complete", 1)]
+    assert [row.standing for row in desk.studies.rows()] == [SeriesProgress("complete", 1)]
     assert checked((site.root / "audit.log").read_text().splitlines()) == [("110107", "")]
     desk.close()

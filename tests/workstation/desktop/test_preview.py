@@ -15,7 +15,7 @@ from workstation.charge.reasons import deny as denied_reason
 from workstation.coder import acts
 from workstation.config import Config
 from workstation.desktop.model import edits
-from workstation.desktop.model.desk import Desk
+from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.studies import Opened
 from workstation.destinations import AnyDestination, DicomDestination, FolderDestination
 from workstation.pipeline import explain
@@ -39,7 +39,7 @@ WRITTEN = {
 class Reading:
     """A study on a desk, with three small pictures captured."""
 
-    desk: Desk
+    desk: ReadingDesk
     opened: Opened
 
     def preview(self, person: Person | None = DOCTOR) -> Decision:
@@ -58,7 +58,7 @@ ReadAt = Callable[..., Reading]
 
 @pytest.fixture
 def read_at(tmp_path: Path, slices: Path) -> Iterator[ReadAt]:
-    desks: list[Desk] = []
+    desks: list[ReadingDesk] = []
 
     def read(*destinations: AnyDestination, **written: Any) -> Reading:
         config = Config(destinations=destinations) if destinations else Config()
@@ -68,7 +68,7 @@ def read_at(tmp_path: Path, slices: Path) -> Iterator[ReadAt]:
             papers = read_papers(DOCUMENTED)
             assert papers.on_file is not None
             site.papers.put(papers.accession, papers.on_file, site.clock())
-        desk = Desk(site)
+        desk = ReadingDesk(site)
         desks.append(desk)
         opened = desk.studies.open(SERIES_UID, None)
         desk.opened_by(opened, DOCTOR)

@@ -20,13 +20,23 @@ from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, plac
 from render.recipe import canonical_json, read_recipe
 from tests.render.phantom import phantom
 from workstation.desktop.model import edits
-from workstation.desktop.model.screen import LAYOUTS, PANES, SLICES, STYLES, Compared, Measure, PaneName, Screen, opened
+from workstation.desktop.model.screen import (
+    LAYOUTS,
+    PANES,
+    SLICES,
+    STYLES,
+    Compared,
+    Measure,
+    PaneName,
+    Screen,
+    opening_screen,
+)
 from workstation.desktop.model.screen import recipe_of as recipe_or_none
-from workstation.desktop.model.session import Draft, RecoveryError, Session, recovered
+from workstation.desktop.model.session import Draft, ReadingSession, RecoveryError, recovered
 
 ROOT = Path(__file__).parents[3]
 VOLUME = phantom("oblique")
-FIRST = opened(VOLUME, Window(40.0, 400.0), load_preset("ct_bone"))
+FIRST = opening_screen(VOLUME, Window(40.0, 400.0), load_preset("ct_bone"))
 _mm = st.floats(-80.0, 80.0)
 _place = st.tuples(_mm, _mm, _mm)
 WHOLE = Box((-90.0, -90.0, 150.0), (90.0, 90.0, 350.0))
@@ -70,8 +80,8 @@ def recipe_of(screen: Screen, pane: PaneName, rows: int, columns: int) -> Recipe
     return found
 
 
-def session(file: Path | None = None) -> Session:
-    return Session(VOLUME, "1.2.3", FIRST, file=file)
+def session(file: Path | None = None) -> ReadingSession:
+    return ReadingSession(VOLUME, "1.2.3", FIRST, file=file)
 
 
 @given(st.lists(st.one_of(_edit, st.sampled_from(["undo", "redo"])), max_size=25))

@@ -10,7 +10,7 @@ from tests.workstation.charge.strategies import steady
 from tests.workstation.orders.ris import DAY, READING, WHOLE, Ris, Study
 from workstation.charge.facts import BaseProcedure, Order, Payer, Report
 from workstation.config import PayerRule
-from workstation.orders.on_file import Answered, File, Filed, Merges, fold, merges_of
+from workstation.orders.on_file import Answered, CaseOnFile, Filed, Merges, case_on_file, merges_of
 from workstation.orders.statements import Demographics, Merged, Stated, statements_of
 from workstation.store.papers import OnFile
 
@@ -31,8 +31,8 @@ def stated(*bodies: bytes) -> list[Stated]:
     return [each for body in bodies for each in statements_of(body, READING, UTC)]
 
 
-def folded(*bodies: bytes, merges: Merges = NONE, **more: Any) -> File:
-    return fold("P1", STUDY.uid, stated(*bodies), merges, **more)
+def folded(*bodies: bytes, merges: Merges = NONE, **more: Any) -> CaseOnFile:
+    return case_on_file("P1", STUDY.uid, stated(*bodies), merges, **more)
 
 
 def at(hours: float) -> datetime:

@@ -12,7 +12,16 @@ from tests.workstation.orders.ris import READING, WHOLE, Ris, Study
 from workstation.config import Reading
 from workstation.hl7.reader import read_message, read_time
 from workstation.hl7.syntax import Hl7Error
-from workstation.orders.statements import Merged, Ordered, Refused, Reported, Stated, Updated, facts_in, statements_of
+from workstation.orders.statements import (
+    Merged,
+    MessageRefused,
+    Ordered,
+    Reported,
+    Stated,
+    Updated,
+    facts_in,
+    statements_of,
+)
 
 STUDY = Study("ACC1")
 
@@ -155,7 +164,7 @@ def broken(old: str, new: str, body: bytes | None = None) -> bytes:
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_refused(body: bytes, code: str, words: str) -> None:
-    with pytest.raises(Refused, match=words.replace("^", r"\^")) as refused:
+    with pytest.raises(MessageRefused, match=words.replace("^", r"\^")) as refused:
         stated(body)
     assert refused.value.code == code
     # The words go back to the sender and into a log.
@@ -214,5 +223,5 @@ def test_no_bytes_break_it(noise: bytes) -> None:
     for body in (noise, b"MSH|^~\\&|" + noise, Ris(STUDY).order()[:200] + noise):
         try:
             stated(body)
-        except (Hl7Error, Refused):
+        except (Hl7Error, MessageRefused):
             continue

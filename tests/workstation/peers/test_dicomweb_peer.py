@@ -11,7 +11,7 @@ from workstation.config import Config
 from workstation.destinations import DicomWebDestination
 from workstation.site import open_site
 from workstation.store.messages import Message
-from workstation.transports.deliver import check, drain
+from workstation.transports.deliver import drain, reach_destinations
 
 
 def test_a_peer_and_a_destination_that_speak_it(tmp_path: Path, command: Command) -> None:
@@ -24,7 +24,7 @@ def test_a_peer_and_a_destination_that_speak_it(tmp_path: Path, command: Command
 def _both(theirs: Orthanc, series: Series, root: Path, command: Command) -> None:
     web = DicomWebDestination(name="web", takes=("images",), url=theirs.dicomweb)
     site = open_site(root, Config(destinations=(web,)))
-    assert [row["state"] for row in check(site)] == ["reached"]
+    assert [row["state"] for row in reach_destinations(site)] == ["reached"]
     (made,) = site.archive.keep([image(ramp((1, 8, 8))[0], grid(), 0, series="by STOW")])
     path = str(Path(made.path).relative_to(root))
     site.outbox.queue([Message("web", "dicom", made.sop_instance_uid, "A-1", path=path)], site.clock())

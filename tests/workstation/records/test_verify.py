@@ -28,7 +28,7 @@ from tests.workstation.samples import DOCUMENTED, SERIES_UID, tiny_protocol
 from workstation import pipeline
 from workstation.case import Case
 from workstation.records.measurements import measure, measure_mask
-from workstation.records.verify import Check, holds, opened, verify
+from workstation.records.verify import Check, holds, open_record, verify
 from workstation.site import Site
 from workstation.store.papers import read_papers
 
@@ -87,7 +87,7 @@ def test_a_record_of_which_nothing_could_be_checked_is_not_verified(
 ) -> None:
     """Sealed, and nothing differs; but there is no picture to be made again, or no digest to compare sources with."""
     site, sr = made
-    _, ds, evidence = opened(sr)
+    _, ds, evidence = open_record(sr)
     nothing = replace(evidence, sop_instance_uid="", products=(), measurements=(), objects=())
     unknown = replace(evidence, sop_instance_uid="", sources=tuple(replace(s, digest="") for s in evidence.sources))
     for number, changed in enumerate((nothing, unknown)):

@@ -36,7 +36,7 @@ from workstation.hl7.acknowledgement import acknowledgement
 from workstation.hl7.mllp import MllpReceiver
 from workstation.store.messages import Message
 from workstation.transports.deliver import TRANSPORTS, transport_of
-from workstation.transports.transport import Here
+from workstation.transports.transport import OwnSide
 
 KINDS: tuple[type[Destination], ...] = get_args(get_args(AnyDestination)[0])
 BILLED = Billed(LINE, SUBJECT, 1)
@@ -125,8 +125,8 @@ def message_for(destination: Destination) -> Message:
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Here:
-    return Here(tmp_path / "root", "WORKSTATION")
+def here(tmp_path: Path) -> OwnSide:
+    return OwnSide(tmp_path / "root", "WORKSTATION")
 
 
 def test_every_kind_of_the_settings_has_a_transport_and_is_tried() -> None:
@@ -141,7 +141,7 @@ def test_what_takes_charges_has_a_form_for_them(kind: type[Destination]) -> None
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_message_is_taken_and_the_same_again_changes_nothing(way: str, tmp_path: Path, here: Here) -> None:
+def test_a_message_is_taken_and_the_same_again_changes_nothing(way: str, tmp_path: Path, here: OwnSide) -> None:
     with WAYS[way](tmp_path) as opened, closing(transport_of(opened.destination, here)) as transport:
         message = message_for(opened.destination)
         assert transport.deliver(message).outcome == "acknowledged"
@@ -152,14 +152,14 @@ def test_a_message_is_taken_and_the_same_again_changes_nothing(way: str, tmp_pat
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_reaching_sends_nothing(way: str, tmp_path: Path, here: Here) -> None:
+def test_reaching_sends_nothing(way: str, tmp_path: Path, here: OwnSide) -> None:
     with WAYS[way](tmp_path) as opened, closing(transport_of(opened.destination, here)) as transport:
         assert transport.reach()
         assert not opened.taken()
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_receiver_that_is_gone_raises_and_says_what_to_check(way: str, tmp_path: Path, here: Here) -> None:
+def test_a_receiver_that_is_gone_raises_and_says_what_to_check(way: str, tmp_path: Path, here: OwnSide) -> None:
     with WAYS[way](tmp_path) as opened:
         destination = opened.destination
     message = message_for(destination)

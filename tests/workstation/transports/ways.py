@@ -15,10 +15,10 @@ from workstation.transports.fhir_server import FhirServerTransport
 from workstation.transports.folder import FolderTransport
 from workstation.transports.mllp import MllpTransport
 from workstation.transports.mpps import MppsTransport
-from workstation.transports.transport import Here
+from workstation.transports.transport import OwnSide
 
 HOST = "127.0.0.1"
-HERE = Here(Path("/nowhere"), "WORKSTATION")
+HERE = OwnSide(Path("/nowhere"), "WORKSTATION")
 
 
 def by_mllp(message: Message, port: int) -> Delivery:

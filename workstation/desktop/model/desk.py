@@ -29,7 +29,7 @@ from workstation.charge import Decision
 from workstation.charge.facts import Report
 from workstation.desktop.model.measuring import recorded
 from workstation.desktop.model.remote import Remote
-from workstation.desktop.model.session import Draft, Session, session_file
+from workstation.desktop.model.session import Draft, ReadingSession, session_file
 from workstation.desktop.model.studies import TELLING, Opened, Studies
 from workstation.pipeline import run
 from workstation.session_record import evidence_as_if
@@ -38,8 +38,8 @@ from workstation.site import Site
 from workstation.storage import take_in
 from workstation.store.casebook import Record, Ruling
 from workstation.store.journal import EventKind, about
-from workstation.store.papers import Session as Worked
-from workstation.store.papers import Statement
+from workstation.store.papers import SupervisorStatement
+from workstation.store.papers import WorkedSession as Worked
 from workstation.transports.deliver import deliver_all
 
 _PROTOCOL = "desktop"
@@ -58,7 +58,7 @@ class Verdict:
     note: str = ""
 
 
-def why_not_signable(person: Person | None, session: Session) -> str:
+def why_not_signable(person: Person | None, session: ReadingSession) -> str:
     """Why this person cannot sign now, as a sentence; empty when nothing is in the way."""
     if person is None:
         return "Nobody is signed in. A physician signs in to sign."
@@ -69,7 +69,7 @@ def why_not_signable(person: Person | None, session: Session) -> str:
     return ""
 
 
-class Desk:
+class ReadingDesk:
     """The desktop's side of a site."""
 
     def __init__(self, site: Site, region: str = "") -> None:
@@ -223,7 +223,7 @@ class Desk:
         """What is on the desktop as a case to run, still without its measurements."""
         session, draft = opened.session, opened.session.draft
         recipes = tuple(capture.recipe for capture in session.screen.captures)
-        statement = Statement(
+        statement = SupervisorStatement(
             text="I supervised this 3D post-processing and chose the pictures."
             if draft.concurrent
             else "I chose the pictures.",

@@ -19,9 +19,9 @@ from workstation.desktop.model.screen import (
     Measure,
     PaneName,
     Screen,
-    Slice,
     SliceName,
-    Solid,
+    SlicePane,
+    SolidPane,
     Style,
     is_slice,
     main_pane,
@@ -58,7 +58,7 @@ def panned(screen: Screen, pane: PaneName, right_mm: float, down_mm: float) -> S
     return _with_slice(screen, plane_name(pane), replace(plane, centre_mm=_pushed(plane, right_mm, down_mm)))
 
 
-def _pushed(pane: Slice | Solid, right_mm: float, down_mm: float) -> Vector:
+def _pushed(pane: SlicePane | SolidPane, right_mm: float, down_mm: float) -> Vector:
     right, up = pane.view.right, pane.view.up
     return vector(c - right_mm * r + down_mm * u for c, r, u in zip(pane.centre_mm, right, up, strict=True))
 
@@ -75,7 +75,7 @@ def zoomed(screen: Screen, pane: PaneName, factor: float) -> Screen:
     return _with_slice(screen, plane_name(pane), replace(plane, height_mm=height))
 
 
-def _with_slice(screen: Screen, name: SliceName, plane: Slice) -> Screen:
+def _with_slice(screen: Screen, name: SliceName, plane: SlicePane) -> Screen:
     if name == "axial":
         return replace(screen, axial=plane)
     return replace(screen, coronal=plane) if name == "coronal" else replace(screen, sagittal=plane)

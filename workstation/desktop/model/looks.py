@@ -25,7 +25,7 @@ from render import (
 from render.presets import NamedPreset, NamedWindow, named_preset, preset_from, windows
 from render.recipe import Reformat
 from render.resolve import settled
-from workstation.desktop.model.screen import Screen, opened
+from workstation.desktop.model.screen import Screen, opening_screen
 
 TABLE_ABOVE_HU = -300.0
 
@@ -127,6 +127,6 @@ def first_screen(volume: Volume, modality: str) -> Screen:
     """The first screen, with window and preset that suit the modality."""
     looks = Looks()
     if volume.unit == "HU":
-        return opened(volume, Window(50.0, 400.0), looks.transfer_of(volume, "ct_bone"), TABLE_ABOVE_HU)
+        return opening_screen(volume, Window(50.0, 400.0), looks.transfer_of(volume, "ct_bone"), TABLE_ABOVE_HU)
     preset = "us_volume" if modality == "US" else "mr_default"
-    return opened(volume, window_of(volume, load_window("full")), looks.transfer_of(volume, preset))
+    return opening_screen(volume, window_of(volume, load_window("full")), looks.transfer_of(volume, preset))

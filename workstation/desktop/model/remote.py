@@ -6,8 +6,8 @@ from dicom_io.network.query import FoundStudy
 from dicom_io.person_names import listed
 from render.progress import Progress
 from workstation.desktop.model.studies import day
-from workstation.peers.ask import Asked
-from workstation.peers.ask import asked as asked_peer
+from workstation.peers.ask import PeerQuestions
+from workstation.peers.ask import questions_to as asked_peer
 from workstation.peers.known import PeersError, load_peers
 from workstation.site import Site
 
@@ -77,6 +77,6 @@ class Remote:
         wrong = f", {done.failed} failed: {'; '.join(done.problems)}" if done.failed else ""
         return f"{found.study.description or found.study.study_uid}: {done.completed} instances retrieved{wrong}."
 
-    def _peer(self, name: str) -> Asked:
+    def _peer(self, name: str) -> PeerQuestions:
         site = self.site
         return asked_peer(site.root, site.config, name, site.clock, person_id=self.person_id)

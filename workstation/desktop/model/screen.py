@@ -91,7 +91,7 @@ CUT_AWAY = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class SlicePane:
     """A plane pane. centre_mm : LPS place in the middle of the pane; its plane goes through the crosshair.
     height_mm : of the pane in the patient. slab_mm : 0 for the plane itself."""
 
@@ -104,7 +104,7 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True)
-class Solid:
+class SolidPane:
     """The 3D pane. crop, clips, body_above : as in `render.recipe.VolumeRendering`. steps : what was cut away."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -184,28 +184,30 @@ class Screen:
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     cursor_mm: Vector
     window: ValueWindow
-    axial: Slice
-    coronal: Slice
-    sagittal: Slice
-    solid: Solid
+    axial: SlicePane
+    coronal: SlicePane
+    sagittal: SlicePane
+    solid: SolidPane
     layout: Layout = "four"
     measures: tuple[Measure, ...] = ()
     captures: tuple[Capture, ...] = ()
     curve: Curve = Curve()
     compared: Compared | None = None
 
-    def slice(self, name: SliceName) -> Slice:
+    def slice(self, name: SliceName) -> SlicePane:
         found = getattr(self, name)
-        assert isinstance(found, Slice)
+        assert isinstance(found, SlicePane)
         return found
 
 
-def opened(volume: Volume, window: ValueWindow, transfer: TransferFunction, body_above: float | None = None) -> Screen:
+def opening_screen(
+    volume: Volume, window: ValueWindow, transfer: TransferFunction, body_above: float | None = None
+) -> Screen:
     """The first screen: three planes through the middle, and the patient from the front."""
     extents = [n * s for n, s in zip(volume.shape, volume.spacing_mm, strict=True)]
     middle, height = volume.centre_mm, max(extents)
-    axial, coronal, sagittal = (Slice(_VIEWS[name], middle, height) for name in SLICES)
-    solid = Solid(View(), middle, math.hypot(*extents) * 0.8, transfer, body_above=body_above)
+    axial, coronal, sagittal = (SlicePane(_VIEWS[name], middle, height) for name in SLICES)
+    solid = SolidPane(View(), middle, math.hypot(*extents) * 0.8, transfer, body_above=body_above)
     return Screen(middle, window, axial, coronal, sagittal, solid)
 
 
@@ -307,7 +309,7 @@ def _in_other(recipe: Reformat | VolumeRendering | Projection, offset: Vector) -
     return replace(recipe, centre_mm=centre, crop=crop, clips=clips, segments=(), masking=())
 
 
-def through_cursor(screen: Screen, plane: Slice) -> Vector:
+def through_cursor(screen: Screen, plane: SlicePane) -> Vector:
     """The middle of a plane pane, moved along the line of sight until its plane holds the crosshair."""
     n = plane.view.towards_observer
     depth = sum((c - m) * a for c, m, a in zip(screen.cursor_mm, plane.centre_mm, n, strict=True))

@@ -45,7 +45,7 @@ class RecoveryError(WorkstationError):
 
 
 @dataclass(slots=True)
-class Session:
+class ReadingSession:
     """One volume being read. `change` is the only way to another screen.
 
     file : where it is kept between crashes; None for nowhere. operator : who captured the pictures last, None where
@@ -169,7 +169,7 @@ def session_file(root: Path, series_uid: str, which: int | None) -> Path:
     return root / "sessions" / f"{series_uid}{'' if which is None else f'-{which}'}.json"
 
 
-def recovered(file: Path, volume: Volume) -> Session | None:
+def recovered(file: Path, volume: Volume) -> ReadingSession | None:
     """The session a file holds, without its undo; None where there is no file.
 
     Raises RecoveryError for a file of another form or a damaged one.
@@ -184,4 +184,4 @@ def recovered(file: Path, volume: Volume) -> Session | None:
         raise RecoveryError(
             f"{file}: not a session this version can read. It was left where it is; move it away to begin anew."
         ) from error
-    return Session(volume, kept.series_uid, kept.screen, kept.which, kept.draft, file, kept.operator)
+    return ReadingSession(volume, kept.series_uid, kept.screen, kept.which, kept.draft, file, kept.operator)

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from dicom_io.archive.archive import Summary
-from dicom_io.archive.arrivals import Stage, Standing
+from dicom_io.archive.arrivals import SeriesProgress, Stage
 from dicom_io.errors import NotReadable, VolumeRefused
 from dicom_io.files.series import Series, read_dataset
 from dicom_io.person_names import listed
@@ -20,7 +20,7 @@ from render.progress import PartDone, Progress
 from workstation.desktop.model.looks import first_screen
 from workstation.desktop.model.measuring import restored
 from workstation.desktop.model.screen import Compared, Measure
-from workstation.desktop.model.session import RecoveryError, Session, recovered, session_file
+from workstation.desktop.model.session import ReadingSession, RecoveryError, recovered, session_file
 from workstation.site import Site
 
 OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
@@ -61,7 +61,7 @@ class Row:
     description: str
     instances: int
     state: str
-    standing: Standing
+    standing: SeriesProgress
     priors: int = 0
     coming: int = 0
 
@@ -84,7 +84,7 @@ class Opened:
     be compared with, itself first."""
 
     series: Series
-    session: Session
+    session: ReadingSession
     title: str
     warning: str = ""
     others: tuple[Row, ...] = ()
@@ -100,7 +100,7 @@ class News:
     """What has become of a series since it was opened. more : instances that came, negative for those taken away."""
 
     more: int
-    standing: Standing
+    standing: SeriesProgress
 
 
 class Studies:
@@ -243,7 +243,7 @@ class Studies:
             warnings.append(str(error))
         if session is None:
             screen = replace(first_screen(volume, series.modality), measures=self._measured(series, volume))
-            session = Session(volume, series_uid, screen, which, file=file)
+            session = ReadingSession(volume, series_uid, screen, which, file=file)
         standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), self.site.clock().timestamp())
         if any(each.stage in _COMING for each in standing.values()):
             warnings.append("The series is still arriving.")
