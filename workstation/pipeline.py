@@ -25,7 +25,7 @@ from workstation.case import Case, CaseError, region_of
 from workstation.charge import Decision
 from workstation.session_record import amending, evidence_of, journal_session, sources_of, with_digests
 from workstation.site import Site, signer_of
-from workstation.store.casebook import Record
+from workstation.store.cases import Record
 from workstation.store.journal import recorded_as
 from workstation.store.messages import Message
 

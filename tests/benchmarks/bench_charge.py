@@ -25,7 +25,7 @@ from workstation.charge import Line, decide, decision_to_json, load_policy, read
 from workstation.hl7.syntax import Form, Version
 from workstation.orders.statements import statements_of
 from workstation.site import open_site
-from workstation.store.casebook import Ruling
+from workstation.store.cases import Ruling
 
 AT = datetime(2026, 3, 2, 10, 15, tzinfo=UTC)
 LINE = Line("76377", ("26",), 1, "70486", "professional")

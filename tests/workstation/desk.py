@@ -15,7 +15,7 @@ from workstation.hl7.acknowledgement import parse_acknowledgement
 from workstation.hl7.reader import read_message
 from workstation.orders.hl7_listener import answering
 from workstation.site import Clock, Site, open_site
-from workstation.store.casebook import Ruling
+from workstation.store.cases import Ruling
 from workstation.transports.deliver import drain
 
 

@@ -11,6 +11,7 @@ from tests.workstation.conftest import Command
 from workstation.site import Site
 from workstation.storage import may_go
 from workstation.store.messages import Delivery, Message
+from workstation.transports.order import deliver_pending
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_what_a_message_needs_stays_until_it_is_acknowledged(old: Site, by: str)
     old.outbox.queue([Message("pacs", "dicom", uid, "A-1" if by == "accession" else "", path="x")], old.clock())
     assert may_go(old, 30) == []
     (entry,) = old.outbox.list()
-    old.outbox.drain(lambda _: Delivery("acknowledged", "0x0000"), old.clock)
+    deliver_pending(old.outbox, lambda _: Delivery("acknowledged", "0x0000"), old.clock)
     assert entry.message.identity == uid and len(may_go(old, 30)) == 3
 
 

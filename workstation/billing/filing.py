@@ -11,7 +11,7 @@ from dicom_io.files.digests import is_sealed
 from dicom_io.files.series import Instance
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from workstation.site import Site
-from workstation.store.casebook import Record, slim
+from workstation.store.cases import Record, slim
 
 
 def read_record(sr: Instance, site: Site) -> tuple[Record, Evidence]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from workstation.charge import Decision, Facts, Line, Reason, facts_to_json
 from workstation.charge.reasons import RELEASABLE, deny, hold
-from workstation.store.casebook import CaseAct
+from workstation.store.cases import CaseAct
 from workstation.store.messages import Known
 
 _DECISIVE = ("release", "deny", "reopen", "credit")

@@ -18,7 +18,7 @@ from dicom_io.uids import performed_step
 from workstation.charge import Decision
 from workstation.config import Config
 from workstation.destinations import MppsDestination
-from workstation.store.casebook import CaseState, Record
+from workstation.store.cases import CaseState, Record
 from workstation.store.messages import Message
 
 BEGUN, ENDED = "begun", "ended"

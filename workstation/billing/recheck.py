@@ -11,7 +11,7 @@ from workstation.charge import Decision, Policy, decide, decision_to_json, read_
 from workstation.charge.reasons import OURS
 from workstation.orders.sr_reports import REPORT_CLASSES
 from workstation.site import Site
-from workstation.store.casebook import Ruling
+from workstation.store.cases import Ruling
 
 
 def changed_decisions(rulings: Iterable[Ruling], policy: Policy) -> Iterator[tuple[Ruling, Decision]]:

@@ -32,7 +32,7 @@ from workstation.config import Config
 from workstation.hl7.names import pn_of_xpn
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.on_file import CaseOnFile
-from workstation.store.casebook import CaseAct, CaseState, Record, Ruling, Snapshot
+from workstation.store.cases import CaseAct, CaseState, Record, Ruling, Snapshot
 from workstation.store.messages import Known, Message
 
 # Out, or on its way out.

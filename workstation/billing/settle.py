@@ -30,7 +30,7 @@ from workstation.orders.sr_reports import REPORT_CLASSES, read_report
 from workstation.orders.statements import MessageRefused, Ordered, Reported, Stated, statements_of
 from workstation.peers.commitment import taken_over
 from workstation.site import Site
-from workstation.store.casebook import CaseState, Overtaken, Received, Record, Ruling, Snapshot
+from workstation.store.cases import CaseState, Overtaken, Received, Record, Ruling, Snapshot
 from workstation.store.journal import doubt, doubt_of_chain
 from workstation.store.messages import Known, Message
 

@@ -54,6 +54,13 @@ def root() -> Path:
     return _root
 
 
+def open_here() -> "Site":
+    """The site of the state folder that `--root` named."""
+    from workstation.site import open_site
+
+    return open_site(_root)
+
+
 def account() -> str:
     """The account of this machine that runs the command, as the audit trail names it."""
     from workstation.people import account as of_this_machine

@@ -18,7 +18,7 @@ from workstation.charge.cms_imports import units_allowed
 from workstation.charge.reasons import RELEASABLE
 from workstation.coder.work_list import WorkError, find
 from workstation.site import Site
-from workstation.store.casebook import CaseAct, CaseActKind, Ruling
+from workstation.store.cases import CaseAct, CaseActKind, Ruling
 from workstation.store.messages import Known
 from workstation.transports.folder import write_file
 

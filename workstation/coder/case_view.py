@@ -10,7 +10,7 @@ from workstation.coder.work_list import WorkError
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.statements import MessageRefused, statements_of
 from workstation.site import Site
-from workstation.store.casebook import Ruling
+from workstation.store.cases import Ruling
 
 
 def view(site: Site, ruling: Ruling) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from workstation.billing.reconcile import LIVE
 from workstation.billing.settle import settle_accession
 from workstation.errors import WorkstationError
 from workstation.site import Site
-from workstation.store.casebook import Ruling
+from workstation.store.cases import Ruling
 from workstation.store.messages import Known
 
 

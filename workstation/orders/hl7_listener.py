@@ -7,7 +7,7 @@ from workstation.hl7.reader import Incoming, read_message
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.statements import Merged, MessageRefused, Ordered, Reported, Stated, Updated, statements_of
 from workstation.site import Site
-from workstation.store.casebook import Concern
+from workstation.store.cases import Concern
 from workstation.store.messages import OutboxError
 from workstation.store.outbox import DatabaseFailed
 

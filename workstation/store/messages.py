@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Self
@@ -124,3 +125,34 @@ class QueuedMessage:
     def done(self) -> bool:
         """Whether nothing more is to be done about it."""
         return self.state in ("acknowledged", "withdrawn")
+
+
+# A receiver that refuses three times waits for a person.
+TRIES = 3
+
+
+def failures_of(outcomes: Sequence[str]) -> int:
+    """How many of the attempts since the last success or order of an operator have failed."""
+    count = 0
+    for outcome in outcomes:
+        count = count + 1 if outcome in ("failed", "refused") else 0
+    return count
+
+
+def state_of(outcomes: Sequence[str]) -> State:
+    """Read the state from the outcomes of all attempts, oldest first."""
+    state: State = "queued"
+    refusals = 0
+    for outcome in outcomes:
+        if outcome == "withdrawn":
+            return "withdrawn"
+        if outcome == "acknowledged":
+            state = "acknowledged"
+        elif outcome == "rejected":
+            state = "operator"
+        elif outcome == "requeued":
+            state, refusals = "retrying", 0
+        elif state not in ("acknowledged", "operator"):
+            refusals += outcome == "refused"
+            state = "operator" if refusals >= TRIES else "retrying"
+    return state

@@ -2,16 +2,13 @@
 
 Append-only tables: `message` and `attempt`, `charge` and `credit`. A message's state is read from its attempts, the
 state of a charge from its messages. Queueing is one transaction and idempotent, and a message goes out with the bytes
-it was queued with however often it is tried, so a crash anywhere is repaired by doing the same again. Run one drain at
-a time.
+it was queued with however often it is tried, so a crash anywhere is repaired by doing the same again.
 """
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -41,6 +38,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from workstation.charge.facts import ChargeState, PreviousCharge
 from workstation.hl7.acknowledgement import Acknowledgement
 from workstation.store.messages import (
+    TRIES,
     Charge,
     Delivery,
     Known,
@@ -49,11 +47,9 @@ from workstation.store.messages import (
     OutboxError,
     QueuedMessage,
     State,
+    failures_of,
+    state_of,
 )
-
-# A receiver that refuses three times waits for a person.
-TRIES = 3
-_MOST_AT_ONCE = 16
 
 _metadata = MetaData()
 _message = Table(
@@ -154,78 +150,11 @@ class Outbox:
 
     def waiting(self) -> tuple[QueuedMessage, ...]:
         """Everything that is not done, oldest first, what waits for an operator included."""
-        return tuple(self._open())
+        return tuple(self.open_messages())
 
     def pending(self) -> tuple[Message, ...]:
         """Return what is still to be delivered, oldest first."""
-        return tuple(entry.message for entry in self._open() if entry.state != "operator")
-
-    def drain(
-        self,
-        deliver: Callable[[Message], Delivery],
-        clock: Callable[[], datetime],
-        pause: Callable[[QueuedMessage], timedelta] = lambda entry: timedelta(0),
-        at_once: Callable[[Message], int] = lambda message: 1,
-    ) -> tuple[tuple[Message, Delivery], ...]:
-        """Try once to deliver everything pending, oldest first; return what was tried and how it ended.
-
-        A message waits while an earlier one of the same accession or of the same account to the same destination is not
-        done, so that no charge overtakes its evidence, and no charge its credit. An `OSError` from `deliver` is
-        recorded as `failed` and ends this destination's turn. Any other exception passes through, and leaves its
-        message as it was.
-
-        pause : how long to wait after the last attempt at a message, see `backoff`.
-        at_once : how many messages go to the destination of this one at a time, each on a thread; where that is more
-        than one, none of them waits for another.
-        """
-        tried: list[tuple[Message, Delivery]] = []
-        waiting: set[tuple[str, str, str]] = set()
-        down: set[str] = set()
-        silent: dict[str, int] = defaultdict(int)
-        under_way: dict[str, deque[tuple[Message, Future[Delivery]]]] = defaultdict(deque)
-
-        def ended(message: Message, result: Callable[[], Delivery]) -> Delivery:
-            try:
-                delivery = result()
-            except OSError as error:
-                delivery = Delivery("failed", str(error))
-                down.add(message.destination)
-            self._attempt(message.key, clock(), delivery)
-            tried.append((message, delivery))
-            # One that answers nothing three times over would cost its whole time limit for every message.
-            silent[message.destination] = silent[message.destination] + 1 if delivery.outcome == "failed" else 0
-            if silent[message.destination] >= TRIES:
-                down.add(message.destination)
-            return delivery
-
-        with ThreadPoolExecutor(_MOST_AT_ONCE) as pool:
-            for entry in self._open():
-                message = entry.message
-                many = min(at_once(message), _MOST_AT_ONCE)
-                # Without an accession there is nothing to keep an order in.
-                own = message.accession if many == 1 else ""
-                turns = {(message.destination, "accession", own or message.key)}
-                if message.account:
-                    turns.add((message.destination, "account", message.account))
-                blocked = bool(turns & waiting) or message.destination in down
-                waiting |= turns
-                if blocked or entry.state == "operator":
-                    continue
-                # A clock that was set back must not hold a message until it has caught up.
-                if entry.last_at is not None and timedelta(0) <= clock() - entry.last_at < pause(entry):
-                    continue
-                if many > 1:
-                    going = under_way[message.destination]
-                    going.append((message, pool.submit(deliver, message)))
-                    if len(going) >= many:
-                        first, future = going.popleft()
-                        ended(first, future.result)
-                elif ended(message, partial(deliver, message)).outcome == "acknowledged":
-                    waiting -= turns
-            for going in under_way.values():
-                for message, future in going:
-                    ended(message, future.result)
-        return tuple(tried)
+        return tuple(entry.message for entry in self.open_messages() if entry.state != "operator")
 
     def answered_later(self, answer: Acknowledgement, at: datetime) -> str:
         """Record an acknowledgement that came on a way of its own (enhanced mode); return the message's key.
@@ -246,7 +175,7 @@ class Outbox:
             repeated = entry.last_detail == f"{delivery.detail} (later)"
             if not repeated and not (late == "acknowledged" and entry.done):
                 # Once accepted it is not sent again by itself: an error found later is for an operator.
-                self._attempt(entry.message.key, at, Delivery(late, f"{delivery.detail} (later)"))
+                self.attempted(entry.message.key, at, Delivery(late, f"{delivery.detail} (later)"))
         return found[0].message.key
 
     def lost(self, key: str, at: datetime, detail: str) -> None:
@@ -254,7 +183,7 @@ class Outbox:
         for entry in self.find(key):
             if entry.state == "acknowledged":
                 again = entry.tries < TRIES
-                self._attempt(key, at, Delivery("requeued" if again else "rejected", detail))
+                self.attempted(key, at, Delivery("requeued" if again else "rejected", detail))
 
     def requeue(self, key: str, at: datetime, detail: str) -> None:
         """Let a message that waits for an operator be tried again, with the same bytes; `detail` says who and why.
@@ -348,13 +277,13 @@ class Outbox:
         wanted = {row.message for row in (*rows, *credited)}
         outcomes = self._outcomes(connection, wanted)
         said = {event.charge: event.state for event in events}
-        back = {each.charge for each in credited if _state_of(outcomes[each.message]) != "withdrawn"}
+        back = {each.charge for each in credited if state_of(outcomes[each.message]) != "withdrawn"}
         return tuple(
             Known(
                 Charge(row.key, row.code, row.accession, row.base, row.sr_uid, row.billed),
-                "credited" if row.key in back else said.get(row.key) or states[_state_of(outcomes[row.message])],
+                "credited" if row.key in back else said.get(row.key) or states[state_of(outcomes[row.message])],
                 row.message,
-                _state_of(outcomes[row.message]),
+                state_of(outcomes[row.message]),
                 datetime.fromisoformat(row.queued_at),
             )
             for row in rows
@@ -399,7 +328,7 @@ class Outbox:
         with self._engine.connect() as connection:
             for row in connection.execute(query):
                 outcomes[row.identity].append(row.outcome)
-        return tuple(uid for uid, known in outcomes.items() if _state_of(known) == "acknowledged")
+        return tuple(uid for uid, known in outcomes.items() if state_of(known) == "acknowledged")
 
     def of_accession(self, accession: str) -> tuple[QueuedMessage, ...]:
         """The messages of an accession, oldest first."""
@@ -430,7 +359,7 @@ class Outbox:
                 )
         return tuple(added)
 
-    def _open(self) -> tuple[QueuedMessage, ...]:
+    def open_messages(self) -> tuple[QueuedMessage, ...]:
         """Return the messages that are not done, oldest first, without reading those that are."""
         # The newest attempt tells: what was acknowledged may have been rejected later.
         other = _attempt.alias()
@@ -452,14 +381,15 @@ class Outbox:
         rows = connection.execute(select(_message).where(which).order_by(_message.c.place)).all()
         return tuple(_entry(_read(connection, row), row.queued_at, attempts[row.key]) for row in rows)
 
-    def _attempt(self, key: str, at: datetime, delivery: Delivery) -> None:
+    def attempted(self, key: str, at: datetime, delivery: Delivery) -> None:
+        """Record how an attempt at a message ended."""
         row = {"message": key, "at": _stamp(at), "outcome": delivery.outcome, "detail": delivery.detail}
         with self._engine.begin() as connection:
             connection.execute(insert(_attempt).values(row))
 
     def _operate(self, key: str, at: datetime, delivery: Delivery) -> None:
         self._waiting(key)
-        self._attempt(key, at, delivery)
+        self.attempted(key, at, delivery)
 
     def _waiting(self, key: str) -> QueuedMessage:
         entry = self.entry(key)
@@ -520,45 +450,13 @@ def _entry(message: Message, queued_at: str, attempts: Sequence[Any]) -> QueuedM
     outcomes = [attempt.outcome for attempt in attempts]
     return QueuedMessage(
         message=message,
-        state=_state_of(outcomes),
+        state=state_of(outcomes),
         queued_at=datetime.fromisoformat(queued_at),
         tries=sum(outcome not in ("requeued", "withdrawn") for outcome in outcomes),
-        failures=_failures(outcomes),
+        failures=failures_of(outcomes),
         last_at=datetime.fromisoformat(attempts[-1].at) if attempts else None,
         last_detail=attempts[-1].detail if attempts else "",
     )
-
-
-def _failures(outcomes: Sequence[str]) -> int:
-    count = 0
-    for outcome in outcomes:
-        count = count + 1 if outcome in ("failed", "refused") else 0
-    return count
-
-
-def _state_of(outcomes: Sequence[str]) -> State:
-    """Read the state from the outcomes of all attempts, oldest first."""
-    state: State = "queued"
-    refusals = 0
-    for outcome in outcomes:
-        if outcome == "withdrawn":
-            return "withdrawn"
-        if outcome == "acknowledged":
-            state = "acknowledged"
-        elif outcome == "rejected":
-            state = "operator"
-        elif outcome == "requeued":
-            state, refusals = "retrying", 0
-        elif state not in ("acknowledged", "operator"):
-            refusals += outcome == "refused"
-            state = "operator" if refusals >= TRIES else "retrying"
-    return state
-
-
-def backoff(entry: QueuedMessage, first_s: float, most_s: float) -> timedelta:
-    """Return the pause after an entry's failures: `first_s`, doubled with each further one, at most `most_s`."""
-    doublings = min(entry.failures - 1, 30)
-    return timedelta(seconds=min(first_s * 2**doublings, most_s) if entry.failures else 0.0)
 
 
 def _add_columns(engine: Engine) -> None:

@@ -26,7 +26,6 @@ from workstation.destinations import (
 from workstation.peers.commitment import ask_for_commitment
 from workstation.site import Site
 from workstation.store.messages import Delivery, Message, QueuedMessage
-from workstation.store.outbox import backoff
 from workstation.transports.day_sheet import SheetTransport
 from workstation.transports.dicom import DicomTransport
 from workstation.transports.dicomweb import DicomWebTransport
@@ -34,6 +33,7 @@ from workstation.transports.fhir_server import FhirServerTransport
 from workstation.transports.folder import FolderTransport
 from workstation.transports.mllp import MllpTransport
 from workstation.transports.mpps import MppsTransport
+from workstation.transports.order import backoff, deliver_pending
 from workstation.transports.transport import OwnSide, Transport
 
 
@@ -114,7 +114,7 @@ def drain(
             destination = site.config.destination(message.destination)
             return destination.at_once if destination is not None else 1
 
-        tried = site.outbox.drain(deliver, site.clock, pause, side_by_side)
+        tried = deliver_pending(site.outbox, deliver, site.clock, pause, side_by_side)
     waited = {d.name for d in site.config.destinations if d.archiving in ("acknowledged", "offered")}
     for accession in {m.accession for m, d in tried if d.outcome == "acknowledged" and m.destination in waited} - {""}:
         site.casebook.touch(accession, "pictures acknowledged")

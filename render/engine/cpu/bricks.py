@@ -226,7 +226,7 @@ class Bricks:
         return made
 
     def masking(self) -> tuple[bool, NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
-        """The mask as `shade.OptionalParts` has it."""
+        """The mask as `kernel_records.OptionalParts` has it."""
         if self.segments is None:
             return False, _NO_LABELS, _NO_STATES, _ALL_SHOWN, _NO_TINTS
         return True, self.segments.labels, self.segments.states, self.segments.shown, self.segments.tints

@@ -17,10 +17,11 @@ from render.engine import framing
 from render.engine.cpu import reslice
 from render.engine.cpu.body import voxels_without_table
 from render.engine.cpu.bricks import Bricks, bricks
+from render.engine.cpu.kernel_records import Light, OptionalParts, RayGrid, TransferTables
 from render.engine.cpu.occlusion import CELL_MM, arriving
 from render.engine.cpu.project import project_rows
 from render.engine.cpu.rays import PACKET
-from render.engine.cpu.shade import Light, OptionalParts, RayGrid, TransferTables, shade_rows
+from render.engine.cpu.shade import shade_rows
 from render.engine.cpu.simd import LANES
 from render.engine.tiles import Tile, bands, run_tiles
 from render.geometry import Plane, Vector, View, corners_mm, direction, point, unit_vector, vector

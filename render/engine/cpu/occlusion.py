@@ -152,7 +152,7 @@ def cell_opacities(
 ) -> None:
     """Mean opacity of the voxels of each cell, layers c0…c1−1. edges : voxels along k, j, i of a cell.
 
-    out : (CK, CJ, CI) float32. table, first, scale : as in `shade.TransferTables`, opacity for the width of a cell.
+    out : (CK, CJ, CI) float32. table, first, scale : as `kernel_records.TransferTables` has them, for a cell.
     """
     nk, nj, ni = voxels.shape
     size = table.shape[0]

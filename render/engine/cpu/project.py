@@ -70,11 +70,11 @@ def project_rows(
     bounds, block_bounds : (BK, BJ, BI) float32 of bricks and of blocks of bricks: their greatest values for a maximum,
         with sign +1, or their least ones for a minimum, with sign −1.
     average : the mean instead; bounds are then not used.
-    ray, ray_mm : `shade.RayGrid`; step is that of 1 mm along the ray away from the observer.
+    ray, ray_mm : `kernel_records.RayGrid`; step is that of 1 mm along the ray away from the observer.
     axis : the index axis the rays run along most steeply. Samples lie on its slices and `parts` − 1 evenly between
         two of them, so that a ray along an axis meets every voxel in its way exactly.
     half_slab : in mm, 0 at the centre plane. outside : written where a ray meets no voxel. integer : out is int16.
-    more : None, or (clips, masked, labels, states, shown): see `shade.OptionalParts`.
+    more : None, or (clips, masked, labels, states, shown): see `kernel_records.OptionalParts`.
     hints : (packets, 16) float32 scratch, a row for each four columns.
     """
     nk, nj, ni = voxels.shape

@@ -16,6 +16,7 @@ from tests.workstation.orders.ris import DAY, JD, WHOLE, Ris, Study, objects
 from tests.workstation.samples import DOCUMENTED
 from tests.workstation.test_day import write_settings
 from workstation.serve.deciding import recheck_between
+from workstation.transports.order import deliver_pending
 
 FLAT = Study("ACC1", technique="mpr")
 BY = ("--by", "jd", "--why", "looked at it")
@@ -230,7 +231,7 @@ def test_the_outbox_shows_what_waits_and_gives_up(command: Command, two: Desk) -
     assert command("outbox", "list", "--waiting", "--json").json == []
     from workstation.store.messages import Delivery
 
-    two.site.outbox.drain(lambda _: Delivery("rejected", "AR"), two.site.clock)
+    deliver_pending(two.site.outbox, lambda _: Delivery("rejected", "AR"), two.site.clock)
     assert [each["key"] for each in command("outbox", "list", "--waiting", "--json").json] == [row["key"]]
     assert command("outbox", "withdraw", row["key"], "--why", "by hand, op").code == 0
     assert two.case("ACC2").content["reasons"] == ["CHARGE_TURNED_DOWN"]

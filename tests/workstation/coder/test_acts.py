@@ -16,6 +16,7 @@ from workstation.coder import acts, work_list
 from workstation.coder.acts import ANSWERS
 from workstation.coder.work_list import WorkError
 from workstation.destinations import FolderDestination
+from workstation.transports.order import deliver_pending
 
 STUDY = Study("ACC1")
 FLAT = replace(STUDY, technique="mpr")
@@ -196,7 +197,7 @@ class TestCredit:
         (entry,) = at_desk.site.outbox.list()
         from workstation.store.messages import Delivery
 
-        at_desk.site.outbox.drain(lambda _: Delivery("rejected", "AR"), at_desk.site.clock)
+        deliver_pending(at_desk.site.outbox, lambda _: Delivery("rejected", "AR"), at_desk.site.clock)
         at_desk.site.outbox.withdraw(entry.message.key, at_desk.site.clock(), "sent by hand, op")
         at_desk.hear(ris.report())
         assert at_desk.state == ("held", ["CHARGE_TURNED_DOWN"])
@@ -228,7 +229,7 @@ class TestTwoSessions:
         from workstation.store.messages import Delivery
 
         self.both(at_desk)
-        at_desk.site.outbox.drain(lambda _: Delivery("rejected", "AR"), at_desk.site.clock)
+        deliver_pending(at_desk.site.outbox, lambda _: Delivery("rejected", "AR"), at_desk.site.clock)
         (entry,) = at_desk.site.outbox.list()
         withdraw(at_desk.site, entry.message.key, "sent by hand, op")
         assert {item.reasons for item in work_list.work_items(at_desk.site)} == {("CHARGE_TURNED_DOWN",)}

@@ -28,6 +28,7 @@ from workstation.hl7.mllp import MllpListener, MllpReceiver, UnreachableError
 from workstation.hl7.reader import read_message
 from workstation.store.casebook import Casebook
 from workstation.store.messages import OutboxError
+from workstation.transports.order import deliver_pending
 
 STUDY = Study("ACC1")
 HOST = "127.0.0.1"
@@ -292,7 +293,7 @@ class TestEnhancedModeOut:
             assert message.body is not None
             from workstation.store.messages import Delivery
 
-            here.site.outbox.drain(lambda _: Delivery("acknowledged", "CA"), here.site.clock)
+            deliver_pending(here.site.outbox, lambda _: Delivery("acknowledged", "CA"), here.site.clock)
             # Good news changes nothing, bad news is for an operator, the same again is nothing new.
             assert here.answer(acknowledgement(message.body, "AA", at=_now())) is None
             assert here.site.outbox.list()[0].state == "acknowledged"

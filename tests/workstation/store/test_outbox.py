@@ -16,7 +16,8 @@ from workstation.billing.dft import charge_key, charge_message
 from workstation.hl7.acknowledgement import Acknowledgement, acknowledgement, control_id_of
 from workstation.hl7.mllp import MllpReceiver
 from workstation.store.messages import Charge, Delivery, Message, OutboxChangedError, OutboxError, State
-from workstation.store.outbox import Outbox, backoff
+from workstation.store.outbox import Outbox
+from workstation.transports.order import backoff, deliver_pending
 
 BODY = charge_message([LINE], SUBJECT, at=AT)
 CHARGE = Charge(charge_key(LINE, SUBJECT), "76377", "ACC1", "70486", "1.2.840.1")
@@ -98,9 +99,9 @@ class TestDrain:
     def test_everything_goes_out_in_order_once(self, outbox: Outbox) -> None:
         messages = [instance("1.2.1"), instance("1.2.2"), charge_of()]
         outbox.queue(messages, AT)
-        assert [message for message, _ in outbox.drain(accept, clock())] == messages
+        assert [message for message, _ in deliver_pending(outbox, accept, clock())] == messages
         assert states(outbox) == ["acknowledged"] * 3
-        assert outbox.drain(accept, clock()) == ()
+        assert deliver_pending(outbox, accept, clock()) == ()
         assert outbox.list()[0].last_at == AT + timedelta(seconds=1)
 
     def test_a_charge_waits_for_its_evidence(self, outbox: Outbox) -> None:
@@ -114,10 +115,10 @@ class TestDrain:
             delivered.append(message)
             return Delivery("refused", "full") if message.kind == "dicom" else Delivery("acknowledged", "AA")
 
-        outbox.drain(refuse_instances, clock())
+        deliver_pending(outbox, refuse_instances, clock())
         assert delivered == [first, other, elsewhere]
         assert states(outbox) == ["retrying", "queued", "acknowledged", "acknowledged"]
-        outbox.drain(accept, clock())
+        deliver_pending(outbox, accept, clock())
         assert states(outbox) == ["acknowledged"] * 4
 
     def test_as_many_at_once_as_the_destination_takes(self, outbox: Outbox) -> None:
@@ -137,7 +138,7 @@ class TestDrain:
                 now[0] -= 1
             return Delivery("acknowledged", "0x0000")
 
-        tried = outbox.drain(deliver, clock(), at_once=lambda message: 2 if message.kind == "dicom" else 1)
+        tried = deliver_pending(outbox, deliver, clock(), at_once=lambda message: 2 if message.kind == "dicom" else 1)
         assert {message for message, _ in tried} == {*messages, charge_of()}
         assert states(outbox) == ["acknowledged"] * 7
         assert most[0] in (2, 3)  # the charge goes elsewhere meanwhile
@@ -148,7 +149,7 @@ class TestDrain:
         def deliver(message: Message) -> Delivery:
             return Delivery("rejected", "0x0122") if message.identity == "1.2.1" else Delivery("acknowledged", "0x0000")
 
-        outbox.drain(deliver, clock(), at_once=lambda message: 3)
+        deliver_pending(outbox, deliver, clock(), at_once=lambda message: 3)
         assert states(outbox) == ["acknowledged", "operator", "acknowledged", "acknowledged"]
 
     def test_side_by_side_an_unreachable_destination_is_left_alone_soon(self, outbox: Outbox) -> None:
@@ -159,7 +160,7 @@ class TestDrain:
             tried.append(message.identity)
             raise ConnectionRefusedError("PACS: connection refused")
 
-        outbox.drain(deliver, clock(), at_once=lambda message: 3)
+        deliver_pending(outbox, deliver, clock(), at_once=lambda message: 3)
         assert 0 < len(tried) <= 3
         assert sorted(states(outbox)) == ["queued"] * (9 - len(tried)) + ["retrying"] * len(tried)
 
@@ -167,7 +168,7 @@ class TestDrain:
         outbox.queue([charge_of()], AT)
         seen = []
         for _ in range(5):
-            outbox.drain(lambda message: Delivery.answered(message, answer("AE", message)), clock())
+            deliver_pending(outbox, lambda message: Delivery.answered(message, answer("AE", message)), clock())
             seen += states(outbox)
         assert seen == ["retrying", "retrying", "operator", "operator", "operator"]
         assert outbox.list()[0].tries == 3
@@ -175,23 +176,23 @@ class TestDrain:
 
     def test_a_rejection_waits_for_an_operator_at_once(self, outbox: Outbox) -> None:
         outbox.queue([charge_of(), Message("BILLING", "hl7", "C2", "ACC1", body=b"later")], AT)
-        outbox.drain(lambda message: Delivery.answered(message, answer("CR", message)), clock())
+        deliver_pending(outbox, lambda message: Delivery.answered(message, answer("CR", message)), clock())
         assert states(outbox) == ["operator", "queued"]
-        assert outbox.drain(accept, clock()) == ()
+        assert deliver_pending(outbox, accept, clock()) == ()
 
     def test_an_operator_lets_it_go_again(self, outbox: Outbox) -> None:
         outbox.queue([charge_of()], AT)
-        outbox.drain(lambda _: Delivery("rejected", "AR"), clock())
+        deliver_pending(outbox, lambda _: Delivery("rejected", "AR"), clock())
         outbox.requeue(charge_of().key, AT, "OP1: receiver corrected")
         assert states(outbox) == ["retrying"]
-        assert outbox.drain(accept, clock()) == ((charge_of(), Delivery("acknowledged", "AA")),)
+        assert deliver_pending(outbox, accept, clock()) == ((charge_of(), Delivery("acknowledged", "AA")),)
 
     def test_an_operator_gives_it_up(self, outbox: Outbox) -> None:
         outbox.queue([charge_of(), Message("BILLING", "hl7", "C2", "ACC1", body=b"later")], AT)
-        outbox.drain(lambda _: Delivery("rejected", "AR"), clock())
+        deliver_pending(outbox, lambda _: Delivery("rejected", "AR"), clock())
         outbox.withdraw(charge_of().key, AT, "OP1: wrong visit")
         assert [charge.state for charge in outbox.previous_charges("ACC1")] == ["denied"]
-        outbox.drain(accept, clock())
+        deliver_pending(outbox, accept, clock())
         assert states(outbox) == ["withdrawn", "acknowledged"]
 
     def test_an_operator_touches_only_what_waits(self, outbox: Outbox) -> None:
@@ -211,17 +212,17 @@ class TestDrain:
                 raise ConnectionRefusedError("PACS: connection refused")
             return Delivery("acknowledged", "AA")
 
-        outbox.drain(deliver, clock())
+        deliver_pending(outbox, deliver, clock())
         assert tried == ["1.2.1", control_id_of(BODY)]
         assert states(outbox) == ["retrying", "queued", "acknowledged"]
         assert outbox.list()[0].last_detail == "PACS: connection refused"
         for _ in range(5):
-            outbox.drain(deliver, clock())
+            deliver_pending(outbox, deliver, clock())
         assert states(outbox) == ["retrying", "queued", "acknowledged"]
 
     def test_an_answer_to_another_message_acknowledges_nothing(self, outbox: Outbox) -> None:
         outbox.queue([charge_of()], AT)
-        outbox.drain(lambda m: Delivery.answered(m, Acknowledgement("AA", "SOMEBODYELSES", "")), clock())
+        deliver_pending(outbox, lambda m: Delivery.answered(m, Acknowledgement("AA", "SOMEBODYELSES", "")), clock())
         assert states(outbox) == ["retrying"]
         assert outbox.list()[0].last_detail == f"The answer is to 'SOMEBODYELSES', not to {control_id_of(BODY)}."
 
@@ -243,10 +244,10 @@ class TestOverSockets:
                 raise KilledError
 
             with pytest.raises(KilledError):
-                outbox.drain(killed, clock())
+                deliver_pending(outbox, killed, clock())
             assert states(outbox) == ["queued"]
             outbox.queue([charge_of()], AT)
-            outbox.drain(lambda message: by_mllp(message, receiver.port), clock())
+            deliver_pending(outbox, lambda message: by_mllp(message, receiver.port), clock())
             assert states(outbox) == ["acknowledged"]
             assert receiver.messages == [BODY, BODY]
 
@@ -268,7 +269,7 @@ class TestOverSockets:
     ) -> None:
         outbox.queue([charge_of()], AT)
         with MllpReceiver(reply) as receiver:
-            outbox.drain(lambda message: by_mllp(message, receiver.port), clock())
+            deliver_pending(outbox, lambda message: by_mllp(message, receiver.port), clock())
             assert receiver.messages == [BODY]
         assert states(outbox) == [state]
 
@@ -276,7 +277,7 @@ class TestOverSockets:
         outbox.queue([charge_of()], AT)
         with MllpReceiver(lambda _: b"") as receiver:
             port = receiver.port
-        outbox.drain(lambda message: by_mllp(message, port), clock())
+        deliver_pending(outbox, lambda message: by_mllp(message, port), clock())
         assert outbox.pending() == (charge_of(),)
         assert f"127.0.0.1 port {port}: " in outbox.list()[0].last_detail
 
@@ -288,9 +289,9 @@ class TestCharges:
 
         outbox.queue([charge_of()], AT)
         assert state() == ["queued"]
-        outbox.drain(lambda _: Delivery("failed", "no answer"), clock())
+        deliver_pending(outbox, lambda _: Delivery("failed", "no answer"), clock())
         assert state() == ["sent"]
-        outbox.drain(accept, clock())
+        deliver_pending(outbox, accept, clock())
         assert state() == ["acknowledged"]
         outbox.record_charge(CHARGE.key, "denied", AT, "payer: not covered")
         assert state() == ["denied"]
@@ -311,12 +312,12 @@ class TestCharges:
 
     def test_a_rejected_charge_still_counts_as_out(self, outbox: Outbox) -> None:
         outbox.queue([charge_of()], AT)
-        outbox.drain(lambda _: Delivery("rejected", "AR"), clock())
+        deliver_pending(outbox, lambda _: Delivery("rejected", "AR"), clock())
         assert [charge.state for charge in outbox.previous_charges("ACC1")] == ["sent"]
 
     def test_a_credited_charge_can_go_out_again(self, outbox: Outbox) -> None:
         outbox.queue([charge_of()], AT)
-        outbox.drain(accept, clock())
+        deliver_pending(outbox, accept, clock())
         outbox.record_charge(CHARGE.key, "credited", datetime(2026, 3, 3, tzinfo=UTC), "credited")
         body = charge_message([LINE], SUBJECT, at=AT, occurrence=2)
         again = Charge(charge_key(LINE, SUBJECT, occurrence=2), "76377", "ACC1", "70486", "1.2.840.1")
@@ -335,8 +336,11 @@ class TestPauses:
         tried: list[int] = []
         for second in range(200):
             now[0] = AT + timedelta(seconds=second)
-            if outbox.drain(
-                lambda _: Delivery("failed", "silence"), lambda: now[0], lambda entry: backoff(entry, 10.0, 60.0)
+            if deliver_pending(
+                outbox,
+                lambda _: Delivery("failed", "silence"),
+                lambda: now[0],
+                lambda entry: backoff(entry, 10.0, 60.0),
             ):
                 tried.append(second)
         assert tried == [0, 10, 30, 70, 130, 190]
@@ -344,27 +348,29 @@ class TestPauses:
 
     def test_a_clock_that_was_set_back_holds_nothing(self, outbox: Outbox) -> None:
         outbox.queue([charge_of()], AT)
-        outbox.drain(lambda _: Delivery("failed", "silence"), lambda: AT)
+        deliver_pending(outbox, lambda _: Delivery("failed", "silence"), lambda: AT)
         earlier = AT - timedelta(days=1)
-        assert outbox.drain(accept, lambda: earlier, lambda entry: backoff(entry, 900.0, 900.0))
+        assert deliver_pending(outbox, accept, lambda: earlier, lambda entry: backoff(entry, 900.0, 900.0))
 
     def test_a_message_that_pauses_keeps_its_place(self, outbox: Outbox) -> None:
         outbox.queue([charge_of(), Message("BILLING", "hl7", "C2", "ACC1", body=b"later")], AT)
-        outbox.drain(lambda _: Delivery("failed", "silence"), lambda: AT)
-        assert outbox.drain(accept, lambda: AT, lambda entry: backoff(entry, 10.0, 10.0)) == ()
+        deliver_pending(outbox, lambda _: Delivery("failed", "silence"), lambda: AT)
+        assert deliver_pending(outbox, accept, lambda: AT, lambda entry: backoff(entry, 10.0, 10.0)) == ()
 
     def test_an_operators_retry_is_at_once(self, outbox: Outbox) -> None:
         outbox.queue([charge_of()], AT)
         for _ in range(3):
-            outbox.drain(lambda _: Delivery("refused", "AE"), lambda: AT)
+            deliver_pending(outbox, lambda _: Delivery("refused", "AE"), lambda: AT)
         outbox.requeue(charge_of().key, AT, "mended")
-        assert outbox.drain(accept, lambda: AT, lambda entry: backoff(entry, 900.0, 900.0))
+        assert deliver_pending(outbox, accept, lambda: AT, lambda entry: backoff(entry, 900.0, 900.0))
 
     def test_one_that_says_nothing_is_left_alone_after_three(self, outbox: Outbox) -> None:
         outbox.queue([Message("SILENT", "hl7", f"C{n}", f"ACC{n}", body=b"x") for n in range(10)], AT)
         outbox.queue([charge_of()], AT)
-        tried = outbox.drain(
-            lambda m: Delivery("failed", "") if m.destination == "SILENT" else Delivery("acknowledged", ""), clock()
+        tried = deliver_pending(
+            outbox,
+            lambda m: Delivery("failed", "") if m.destination == "SILENT" else Delivery("acknowledged", ""),
+            clock(),
         )
         assert [m.destination for m, _ in tried] == ["SILENT"] * 3 + ["BILLING"]
 
@@ -377,16 +383,18 @@ class TestAccounts:
     def test_messages_of_an_account_keep_their_order(self, outbox: Outbox) -> None:
         first, second, other = hl7("C1", "ACC1", "A1"), hl7("C2", "ACC2", "A1"), hl7("C3", "ACC3", "A2")
         outbox.queue([first, second, other], AT)
-        tried = outbox.drain(
-            lambda m: Delivery("refused", "AE") if m.identity == "C1" else Delivery("acknowledged", "AA"), clock()
+        tried = deliver_pending(
+            outbox,
+            lambda m: Delivery("refused", "AE") if m.identity == "C1" else Delivery("acknowledged", "AA"),
+            clock(),
         )
         assert [m.identity for m, _ in tried] == ["C1", "C3"]
-        outbox.drain(accept, clock())
+        deliver_pending(outbox, accept, clock())
         assert states(outbox) == ["acknowledged"] * 3
 
     def test_an_accession_whose_account_changed_still_keeps_its_order(self, outbox: Outbox) -> None:
         outbox.queue([hl7("C1", "ACC1", "A1"), hl7("C2", "ACC1", "A2"), hl7("C3", "ACC2", "A2")], AT)
-        tried = outbox.drain(lambda m: Delivery("refused", "AE"), clock())
+        tried = deliver_pending(outbox, lambda m: Delivery("refused", "AE"), clock())
         assert [m.identity for m, _ in tried] == ["C1"]
 
 
@@ -411,7 +419,7 @@ class TestCredits:
     def test_what_rests_on_a_withdrawn_charge_is_withdrawn_with_it(self, outbox: Outbox) -> None:
         charge, credit, again = self.messages()
         outbox.queue([charge], AT)
-        outbox.drain(lambda _: Delivery("rejected", "AR"), clock())
+        deliver_pending(outbox, lambda _: Delivery("rejected", "AR"), clock())
         outbox.queue([credit, again, instance("1.2.9")], AT)
         outbox.withdraw(charge.key, AT, "never taken, op")
         assert states(outbox) == ["withdrawn", "withdrawn", "withdrawn", "queued"]
@@ -421,16 +429,16 @@ class TestCredits:
     def test_a_withdrawn_credit_leaves_the_charge_out(self, outbox: Outbox) -> None:
         charge, credit, again = self.messages()
         outbox.queue([charge], AT)
-        outbox.drain(accept, clock())
+        deliver_pending(outbox, accept, clock())
         outbox.queue([credit, again], AT)
-        outbox.drain(lambda _: Delivery("rejected", "AR"), clock())
+        deliver_pending(outbox, lambda _: Delivery("rejected", "AR"), clock())
         outbox.withdraw(credit.key, AT, "billing will not, op")
         assert [c.state for c in outbox.previous_charges("ACC1")] == ["acknowledged", "denied"]
 
     def test_a_withdrawn_charge_is_not_credited(self, outbox: Outbox) -> None:
         charge, credit, _ = self.messages()
         outbox.queue([charge], AT)
-        outbox.drain(lambda _: Delivery("rejected", "AR"), clock())
+        deliver_pending(outbox, lambda _: Delivery("rejected", "AR"), clock())
         outbox.withdraw(charge.key, AT, "never taken, op")
         with pytest.raises(OutboxChangedError, match="needs no credit"):
             outbox.queue([credit], AT)

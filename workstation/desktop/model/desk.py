@@ -36,7 +36,7 @@ from workstation.session_record import evidence_as_if
 from workstation.signed_report import file_report
 from workstation.site import Site
 from workstation.storage import take_in
-from workstation.store.casebook import Record, Ruling
+from workstation.store.cases import Record, Ruling
 from workstation.store.journal import EventKind, about
 from workstation.store.papers import SupervisorStatement
 from workstation.store.papers import WorkedSession as Worked
