@@ -35,16 +35,16 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name it with PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo-ready: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.demo-ready: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
 	@echo "Installing the workstation into $(VENV) …"
-	$(PIP) install -c constraints.txt -e .
+	$(PIP) install -c .ci/constraints.txt -e .
 	$(BIN)/workstation warm
 	touch $@
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
 	.ci/system-packages test
 	@echo "Installing what the tests need …"
-	$(PIP) install -c constraints.txt -e '.[test]'
+	$(PIP) install -c .ci/constraints.txt -e '.[test]'
 	touch $@
 
 clean:

@@ -145,7 +145,9 @@ _NO_PAPERS = (
 @example("workstation demo -o demo-output")
 def demo(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR")] = Path("demo-output"),
-    data: Annotated[Path, typer.Option(help="The folder of sample data.")] = Path("sample_data"),
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The folder of sample data, where it is not the one we came with.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The whole story on the sample CT, once documented and once with a statement missing."""

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from workstation import DISTRIBUTION
+
 FRAMES_PER_S = 10
 # The first that the installed FFmpeg has. H.264 plays in every browser and office program, MPEG-4 part 2 in most.
 _ENCODERS = ("libx264", "libopenh264", "mpeg4")
@@ -27,13 +29,13 @@ def encoder() -> str:
     except ImportError as error:
         raise VideoError(
             f"MP4 files need the package `av`, which cannot be loaded here ({error}). Nothing was drawn; install it "
-            "with pip install 'workstation[video]', or ask for GIF."
+            f"with pip install '{DISTRIBUTION}[video]', or ask for GIF."
         ) from error
     found = next((name for name in _ENCODERS if name in av.codecs_available), None)
     if found is None:
         raise VideoError(
             f"The installed `av` {av.__version__} has none of the encoders {', '.join(_ENCODERS)}. Nothing was drawn; "
-            "install the wheel with pip install --force-reinstall 'workstation[video]', or ask for GIF."
+            "install its wheel with pip install --force-reinstall av, or ask for GIF."
         )
     return found
 
