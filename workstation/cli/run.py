@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 @example("workstation import /media/cd")
-def import_(path: Path, as_json: Json = False) -> None:
+def import_(path: Annotated[Path, typer.Argument(help="A file or a folder.")], as_json: Json = False) -> None:
     """Copy every DICOM instance below PATH into the archive. Importing again changes nothing."""
     from workstation.export.inspect import NothingFound
     from workstation.site import open_site
@@ -106,7 +106,10 @@ def run(
 
 
 @example("workstation papers sample_data/papers/documented.json")
-def papers(file: Path, as_json: Json = False) -> None:
+def papers(
+    file: Annotated[Path, typer.Argument(help="A papers file with an `on_file` part: docs/papers.md.")],
+    as_json: Json = False,
+) -> None:
     """Put on file what order, report and payer say about an accession, and decide its recorded cases anew."""
     from workstation.billing.filing import file_new_records
     from workstation.billing.settle import settle_accession
@@ -144,9 +147,12 @@ _NO_PAPERS = (
 
 @example("workstation demo -o demo-output")
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR")] = Path("demo-output"),
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where everything goes.")] = Path(
+        "demo-output"
+    ),
     data: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The folder of sample data, where it is not the one we came with.")
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder of sample data, where it is not the one we came with."),
     ] = None,
     as_json: Json = False,
 ) -> None:
