@@ -12,9 +12,9 @@ demo: $(VENV)/.demo-ready
 
 # A state folder of its own: the sample patient is nobody's to find among real ones.
 desktop: $(VENV)/.desktop-ready
-	@WORKSTATION_PASSWORD=sample $(BIN)/workstation --root demo-desktop people add DR1 \
+	@WORKSTATION_PASSWORD=radiology $(BIN)/workstation --root demo-desktop people add DR1 \
 		--name 'Sample^Radiologist' --role physician >/dev/null
-	@echo "Sign in as DR1 with the password: sample"
+	@echo "Sign in as DR1 with the password: radiology"
 	$(BIN)/workstation --root demo-desktop desktop --demo sample_data/ct_head
 
 test: $(VENV)/.test-ready lint
