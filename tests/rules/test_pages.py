@@ -47,6 +47,8 @@ def installed_by(text: str) -> Iterator[str]:
         for word in words:
             bare = word.strip("'\"").rstrip(",:)")
             bare = bare.rstrip(".") or bare  # the end of a sentence, but not the checkout itself
+            if word.startswith("#"):
+                break  # a remark
             if word in _WITH_A_VALUE:
                 next(words, None)
             elif not word.startswith("-"):
@@ -89,6 +91,7 @@ def test_nobody_is_told_to_install_what_is_not_ours() -> None:
         (f"pip install '{DISTRIBUTION}[video]', or ask for GIF", []),
         ("f\"pip install '{DISTRIBUTION}[video]'\"", []),
         (f"pip install '{DISTRIBUTION}' 'leftpad'", ["leftpad"]),
+        (f"pip install '{DISTRIBUTION}[video]'  # adds films", []),
         ("pip install --force-reinstall av, or ask for GIF", []),
         ("pip install dist/radiology_3d_workstation-0.2.0-py3-none-any.whl", []),
     ],

@@ -62,7 +62,7 @@ def list_(as_json: Json = False) -> None:
 @example("workstation run 1.2.840.113619.2.1 --protocol ct_head_trauma --papers papers.json")
 def run(
     series: Annotated[str, typer.Argument(metavar="SERIES", help="A Series Instance UID in the archive.")],
-    protocol: Annotated[str, typer.Option(help="See `workstation protocols`.")],
+    protocol: Annotated[str, typer.Option(help="Its name, from the list that `protocols` prints.")],
     papers: Annotated[
         Path | None, typer.Option(help="JSON file: who worked, supervised and attests; order and report.")
     ] = None,
