@@ -3,10 +3,10 @@
 import ast
 from pathlib import Path
 
-from workstation.desktop import guide, menus, panels, report_panel, study_list, viewer
+from workstation.desktop import guide, language, menus, panels, report_panel, study_list, viewer
 from workstation.desktop.model import keys, screen, session, studies
 
-FOLDER = Path(keys.__file__).parent
+FOLDER = Path(language.__file__).parent
 
 
 def sentences() -> list[str]:
