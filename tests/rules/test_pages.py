@@ -150,16 +150,19 @@ def test_the_top_level_holds_nothing_else() -> None:
 
 # Links and paths
 
-# Names that stand for the reader's own, and what only exists once something was run.
+# Names that stand for the reader's own.
 _PLACEHOLDERS = ("NAME", "FILE", "TITLE")
-_MADE = ("golden-differences/", ".venv/", "demo-output/")
 
 
 def paths_named(text: str) -> set[str]:
-    """What stands in backticks and looks like a path of the checkout, and files without a folder where one was named
-    just before: `dicom_io/files/` (`headers.py` …)."""
+    """What looks like a path of the checkout, and what stands in parentheses after a folder: `files/` (`headers.py`)."""
     tops = "|".join(sorted(TOP | {r"\.ci"}, key=len, reverse=True))
-    return set(re.findall(rf"(?<![\w/.-])((?:{tops})/[\w./-]*\w/?)", text))
+    inside = {
+        folder + name
+        for folder, names in re.findall(r"`([\w/]+/)`\s*\(([^)]*)\)", text)
+        for name in re.findall(r"`(\w+(?:\.\w+|/))`", names)
+    }
+    return inside | set(re.findall(rf"(?<![\w/.-])((?:{tops})/[\w./-]*\w/?)", text))
 
 
 def test_every_path_of_contributing_exists() -> None:
