@@ -155,7 +155,7 @@ _PLACEHOLDERS = ("NAME", "FILE", "TITLE")
 
 
 def paths_named(text: str) -> set[str]:
-    """What looks like a path of the checkout, and what stands in parentheses after a folder: `files/` (`headers.py`)."""
+    """What looks like a path of the checkout, and what is in parentheses after a folder: `files/` (`headers.py`)."""
     tops = "|".join(sorted(TOP | {r"\.ci"}, key=len, reverse=True))
     inside = {
         folder + name
