@@ -3,6 +3,7 @@
 `python -m workstation.cli.commands_page` prints it; `docs/commands.md` is its output.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -128,7 +129,12 @@ def _explained(parameter: Any) -> str:
         *(["May be given several times."] if option and parameter.multiple else []),
         *([f"Or `{parameter.envvar}`."] if parameter.envvar else []),
     ]
-    return " ".join([*([_sentence(parameter.help)] if parameter.help else []), *more])
+    return " ".join([*([_linked(_sentence(parameter.help))] if parameter.help else []), *more])
+
+
+def _linked(text: str) -> str:
+    """Other commands that a help text names, as links to their sections."""
+    return re.sub(r"`workstation ([a-z][a-z -]*)`", lambda found: f"[{found[1]}](#{_anchor(found[1])})", text)
 
 
 def _sentence(text: str) -> str:
