@@ -26,6 +26,8 @@ _HEADINGS = {
     "desktop": "The desktop and its people",
 }
 _EXAMPLE = "Example: "
+_PROGRAM = "workstation"
+_NAMED = re.compile(rf"`{_PROGRAM} ([a-z][a-z -]*)`")
 
 _INTRODUCTION = """# Commands
 
@@ -134,7 +136,7 @@ def _explained(parameter: Any) -> str:
 
 def _linked(text: str) -> str:
     """Other commands that a help text names, as links to their sections."""
-    return re.sub(r"`workstation ([a-z][a-z -]*)`", lambda found: f"[{found[1]}](#{_anchor(found[1])})", text)
+    return _NAMED.sub(lambda found: f"[{found[1]}](#{_anchor(found[1])})", text)
 
 
 def _sentence(text: str) -> str:
