@@ -1,14 +1,21 @@
-# Two commands do everything: `make demo` and `make test`. Each does its own set-up.
+# Two commands do everything: `make demo` and `make test`. `make desktop` shows the window. Each does its own set-up.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: demo test check-all bench lint clean
+.PHONY: demo desktop test check-all bench lint clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/workstation demo -o demo-output
+
+# A state folder of its own: the sample patient is nobody's to find among real ones.
+desktop: $(VENV)/.desktop-ready
+	@WORKSTATION_PASSWORD=radiology $(BIN)/workstation --root demo-desktop people add DR1 \
+		--name 'Sample^Radiologist' --role physician >/dev/null
+	@echo "Sign in as DR1 with the password: radiology"
+	$(BIN)/workstation --root demo-desktop desktop --demo sample_data/ct_head
 
 test: $(VENV)/.test-ready lint
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
@@ -35,18 +42,24 @@ $(VENV)/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; name it with PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo-ready: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/.demo-ready: pyproject.toml .ci/constraints.txt | $(VENV)/bin/python
 	@echo "Installing the workstation into $(VENV) …"
-	$(PIP) install -c constraints.txt -e .
+	$(PIP) install -c .ci/constraints.txt -e .
 	$(BIN)/workstation warm
+	touch $@
+
+$(VENV)/.desktop-ready: $(VENV)/.demo-ready
+	.ci/system-packages desktop
+	@echo "Installing what the desktop needs …"
+	$(PIP) install -c .ci/constraints.txt -e '.[desktop]'
 	touch $@
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
 	.ci/system-packages test
 	@echo "Installing what the tests need …"
-	$(PIP) install -c constraints.txt -e '.[test]'
+	$(PIP) install -c .ci/constraints.txt -e '.[test]'
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-output build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) demo-output demo-desktop build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

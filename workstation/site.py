@@ -14,6 +14,7 @@ from dicom_io.sr.signatures import Signer, load_signer
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived, performed_step
 from render.engine.cpu import ENGINE_VERSION
+from workstation import DISTRIBUTION
 from workstation.config import Config, load_config
 from workstation.people import People, people_of
 from workstation.store.casebook import Casebook
@@ -51,7 +52,7 @@ class Site:
         burned = () if config.burn_in == "none" else (f"burned in {config.burn_in}",)
         told = any("steps" in destination.takes for destination in config.destinations)
         step = performed_step(session_uid) if told else ""
-        versions = (f"workstation {version('workstation')}", f"cpu engine {ENGINE_VERSION}")
+        versions = (f"workstation {version(DISTRIBUTION)}", f"cpu engine {ENGINE_VERSION}")
         return Stamp(
             at=at,
             # All of it stands in every object: after an upgrade the same case makes other objects, not other bytes

@@ -155,7 +155,7 @@ def _speaking(server: Server) -> Iterator[Any]:
         from requests.exceptions import HTTPError, RequestException
     except ImportError as error:
         raise NotOffered(
-            f"DICOMweb needs the extra `dicomweb` ({error}): pip install 'workstation[dicomweb]'."
+            f"DICOMweb needs the extra `dicomweb` ({error}): pip install 'radiology-3d-workstation[dicomweb]'."
         ) from error
     with Session() as session:
         session.verify = server.authority or True

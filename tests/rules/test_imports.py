@@ -128,7 +128,7 @@ def test_every_contract_has_a_plant() -> None:
 
 def test_every_package_is_installed_and_under_contract() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    assert settings["tool"]["setuptools"]["packages"]["find"]["include"] == [f"{name}*" for name in PACKAGES]
+    assert set(settings["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]) == set(PACKAGES)
     assert set(settings["tool"]["importlinter"]["root_packages"]) == set(PACKAGES)
     for package in PACKAGES:
         folders = {file.parent for file in (ROOT / package).rglob("*.py")}

@@ -1,6 +1,6 @@
 """FHIR ChargeItem, R4B and R5: a charge as a resource, validated by `fhir.resources` before it leaves.
 
-`fhir.resources` is an optional dependency (`pip install 'workstation[fhir]'`); only destinations of kind fhir need it.
+`fhir.resources` is an optional dependency (the extra `fhir`); only destinations of kind fhir need it.
 Source: HL7 FHIR R4B and R5, resource ChargeItem.
 """
 

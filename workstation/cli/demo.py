@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from dicom_io.archive import Archive
 from dicom_io.network.receive import Receiver
 from render.progress import Progress
 from render.protocols import load_protocol
-from workstation import pipeline
+from workstation import DISTRIBUTION, pipeline
 from workstation.case import Case
 from workstation.charge import Decision, decision_to_json
 from workstation.cli import words
@@ -38,8 +39,28 @@ class DemoError(WorkstationError):
     """The demonstration cannot start; the message says why."""
 
 
-def demo(output: Path, data: Path, tell: Callable[[str], None]) -> dict[str, Any]:
-    """Runs both cases into `output` (made anew) and tells what happens. Returns the same for programs."""
+def sample_data() -> Path:
+    """The folder of sample data: the checkout's, else the one that was installed with the program (`pyproject.toml`,
+    shared-data). Raises DemoError."""
+    checkout = Path(__file__).parents[2]
+    places = [checkout / "sample_data"] if (checkout / "pyproject.toml").is_file() else []
+    installed = (file for file in files(DISTRIBUTION) or () if file.match("sample_data/ct_head/SOURCE.md"))
+    places += [Path(str(file.locate())).resolve().parents[1] for file in installed]
+    for place in places:
+        if (place / "ct_head").is_dir():
+            return place
+    raise DemoError(
+        "The sample series is not installed here. It is the folder `sample_data` of a checkout and of the source "
+        f"distribution of {DISTRIBUTION}: name it with --data."
+    )
+
+
+def demo(output: Path, data: Path | None, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Runs both cases into `output` (made anew) and tells what happens. Returns the same for programs.
+
+    data : the folder of sample data; None for the one that came with the program.
+    """
+    data = data or sample_data()
     if not (data / "ct_head").is_dir():
         raise DemoError(f"{data / 'ct_head'}: the sample series is not there; name the folder with --data.")
     _fresh(output)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from workstation import DISTRIBUTION
 from workstation.cli.shared import Json, example, note_change, root, show
 from workstation.text_table import table
 
@@ -41,7 +42,7 @@ def desktop(
         from workstation.desktop.app import start
     except ImportError as error:
         typer.echo(
-            f"error: The desktop needs PySide6 ({error}). Install it: pip install 'workstation[desktop]'.", err=True
+            f"error: The desktop needs PySide6 ({error}). Install it: pip install '{DISTRIBUTION}[desktop]'.", err=True
         )
         raise typer.Exit(1) from error
     raise typer.Exit(start(root(), study, region, language, demo))

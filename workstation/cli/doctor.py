@@ -9,6 +9,7 @@ from typing import Any
 
 from render.engine.choice import EngineName, choose
 from render.engine.vtk import device, is_hardware
+from workstation import DISTRIBUTION
 from workstation.config import ConfigError, load_config
 from workstation.export.movies import VideoError, encoder
 
@@ -23,7 +24,7 @@ def examine(root: Path) -> dict[str, Any]:
     here = Path(sys.executable).parent
     peers = {p: bool(shutil.which(p) or shutil.which(p, path=str(here))) for p in _PEERS}
     return {
-        "workstation": version("workstation"),
+        "workstation": version(DISTRIBUTION),
         "python": sys.version.split()[0],
         "cores": os.cpu_count(),
         "memory_gib": _memory_gib(),
@@ -56,7 +57,7 @@ def _video() -> str:
     try:
         return f"av {_version('av')}, {encoder()}"
     except VideoError:
-        return "not installed (render --mp4 needs it: pip install 'workstation[video]')"
+        return f"not installed (render --mp4 needs it: pip install '{DISTRIBUTION}[video]')"
 
 
 def _version(package: str) -> str:

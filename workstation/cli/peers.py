@@ -43,7 +43,7 @@ def list_peers(as_json: Json = False) -> None:
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="One word; a known one is changed.")],
     host: Annotated[str, typer.Argument(metavar="HOST", help="Its name in the network, or its address.")],
-    port: Annotated[int, typer.Argument(metavar="PORT", min=1, max=65535)],
+    port: Annotated[int, typer.Argument(metavar="PORT", min=1, max=65535, help="The port that it listens on.")],
     called: Annotated[str, typer.Option("-aec", help="Its AE title.", callback=ae_title)],
     how: Annotated[str, typer.Option("--retrieve", help="How it gives what it has: get, move or web.")] = "get",
     address: Annotated[
@@ -251,7 +251,9 @@ _NOTHING = "{name} has nothing of that in study {study}; `workstation query {nam
 def send(
     source: Annotated[str, typer.Argument(metavar="SERIES|PATH", help="A file, a folder or a Series Instance UID.")],
     to: Annotated[str, typer.Argument(metavar="PEER|HOST", help="The name of a peer; or a host, with its port.")],
-    port: Annotated[int | None, typer.Argument(metavar="PORT", min=1, max=65535)] = None,
+    port: Annotated[
+        int | None, typer.Argument(metavar="PORT", min=1, max=65535, help="Of a host; a peer has its own.")
+    ] = None,
     calling: Annotated[
         str | None, typer.Option("-aet", help="Our AE title; the settings' by default.", callback=ae_title)
     ] = None,

@@ -65,7 +65,9 @@ def render(
         str, typer.Argument(metavar="SERIES|PATH", help="A Series Instance UID, a file or folder, or an SR of ours.")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go.")],
-    protocol: Annotated[str, typer.Option(help="See `workstation protocols`. For an SR: instead of its own.")] = "",
+    protocol: Annotated[
+        str, typer.Option(help="Its name, from the list that `protocols` prints. For an SR: instead of its own.")
+    ] = "",
     recipe: Annotated[Path | None, typer.Option(help="A JSON file with one recipe, instead of a protocol.")] = None,
     sources: Annotated[
         Path | None, typer.Option(help="For an SR: where its sources lie, if not in the archive.")

@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 @example("workstation import /media/cd")
-def import_(path: Path, as_json: Json = False) -> None:
+def import_(path: Annotated[Path, typer.Argument(help="A file or a folder.")], as_json: Json = False) -> None:
     """Copy every DICOM instance below PATH into the archive. Importing again changes nothing."""
     from workstation.export.inspect import NothingFound
     from workstation.site import open_site
@@ -61,7 +61,7 @@ def list_(as_json: Json = False) -> None:
 @example("workstation run 1.2.840.113619.2.1 --protocol ct_head_trauma --papers papers.json")
 def run(
     series: Annotated[str, typer.Argument(metavar="SERIES", help="A Series Instance UID in the archive.")],
-    protocol: Annotated[str, typer.Option(help="See `workstation protocols`.")],
+    protocol: Annotated[str, typer.Option(help="Its name, from the list that `protocols` prints.")],
     papers: Annotated[
         Path | None, typer.Option(help="JSON file: who worked, supervised and attests; order and report.")
     ] = None,
@@ -105,7 +105,10 @@ def run(
 
 
 @example("workstation papers sample_data/papers/documented.json")
-def papers(file: Path, as_json: Json = False) -> None:
+def papers(
+    file: Annotated[Path, typer.Argument(help="A papers file with an `on_file` part: docs/papers.md.")],
+    as_json: Json = False,
+) -> None:
     """Put on file what order, report and payer say about an accession, and decide its recorded cases anew."""
     from workstation.billing.filing import file_new_records
     from workstation.billing.settle import settle_accession
@@ -143,8 +146,13 @@ _NO_PAPERS = (
 
 @example("workstation demo -o demo-output")
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR")] = Path("demo-output"),
-    data: Annotated[Path, typer.Option(help="The folder of sample data.")] = Path("sample_data"),
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where everything goes.")] = Path(
+        "demo-output"
+    ),
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder of sample data, where it is not the one we came with."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The whole story on the sample CT, once documented and once with a statement missing."""

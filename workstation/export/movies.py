@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from workstation import DISTRIBUTION
 from workstation.errors import WorkstationError
 
 FRAMES_PER_S = 10
@@ -29,13 +30,13 @@ def encoder() -> str:
     except ImportError as error:
         raise VideoError(
             f"MP4 files need the package `av`, which cannot be loaded here ({error}). Nothing was drawn; install it "
-            "with pip install 'workstation[video]', or ask for GIF."
+            f"with pip install '{DISTRIBUTION}[video]', or ask for GIF."
         ) from error
     found = next((name for name in _ENCODERS if name in av.codecs_available), None)
     if found is None:
         raise VideoError(
             f"The installed `av` {av.__version__} has none of the encoders {', '.join(_ENCODERS)}. Nothing was drawn; "
-            "install the wheel with pip install --force-reinstall 'workstation[video]', or ask for GIF."
+            "install its wheel with pip install --force-reinstall av, or ask for GIF."
         )
     return found
 

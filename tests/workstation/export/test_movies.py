@@ -51,9 +51,9 @@ def test_without_the_package_nothing_is_drawn(
     monkeypatch.setitem(sys.modules, "av", None)
     answer = command("render", slices, "--protocol", "tiny", "--mp4", "-o", tmp_path / "out")
     assert answer.code == 1
-    assert "pip install 'workstation[video]'" in answer.err
+    assert "pip install 'radiology-3d-workstation[video]'" in answer.err
     assert not (tmp_path / "out").exists()
-    assert "pip install 'workstation[video]'" in command("doctor").out
+    assert "pip install 'radiology-3d-workstation[video]'" in command("doctor").out
 
 
 def test_every_picture_of_several_frames_gets_its_film(command: Command, slices: Path, tmp_path: Path) -> None:

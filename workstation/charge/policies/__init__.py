@@ -1,0 +1,1 @@
+"""The charge policies, and their editions by date of service."""
