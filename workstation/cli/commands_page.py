@@ -19,6 +19,7 @@ _HEADINGS = {
     "run": "The story of a case",
     "record": "Records",
     "charge": "Charges: the coder's work",
+    "charge_rules": "Charges: what the rules say",
     "outbox": "The outbox",
     "serve": "Services and this machine",
     "peers": "Peers: other DICOM nodes",

@@ -12,14 +12,14 @@ from render import fonts
 from render.engine.framing import views
 from render.geometry import letters
 from render.picture import Picture, to_rgb
+from workstation.export.movies import RgbFrame
 
 _TILE, _CAPTION = 320, 22
 
 # (rows, columns, 3) uint8 RGB
-Frame = NDArray[np.uint8]
 
 
-def save_pngs(number: int, picture: Picture, folder: Path, frames: Sequence[Frame] | None = None) -> list[Path]:
+def save_pngs(number: int, picture: Picture, folder: Path, frames: Sequence[RgbFrame] | None = None) -> list[Path]:
     """The frames of the picture of that number as PNG files, in order; plain where none are given."""
     if frames is None:
         frames = [to_rgb(picture, frame) for frame in range(len(picture.pixels))]

@@ -16,7 +16,7 @@ FRAMES_PER_S = 10
 # The first that the installed FFmpeg has. H.264 plays in every browser and office program, MPEG-4 part 2 in most.
 _ENCODERS = ("libx264", "libopenh264", "mpeg4")
 
-Frame = NDArray[np.uint8]
+RgbFrame = NDArray[np.uint8]
 
 
 class VideoError(WorkstationError):
@@ -41,14 +41,14 @@ def encoder() -> str:
     return found
 
 
-def save_gif(frames: Sequence[Frame], path: Path) -> Path:
+def save_gif(frames: Sequence[RgbFrame], path: Path) -> Path:
     """An endless animation. frames : (rows, columns, 3) uint8 RGB each, all of one size."""
     first, *rest = (Image.fromarray(frame) for frame in frames)
     first.save(path, save_all=True, append_images=rest, duration=1000 // FRAMES_PER_S, loop=0)
     return path
 
 
-def save_mp4(frames: Iterable[Frame], path: Path) -> Path:
+def save_mp4(frames: Iterable[RgbFrame], path: Path) -> Path:
     """H.264 in an MP4 file, for looking at: lossy, while the PNG and DICOM files are not.
 
     frames : (rows, columns, 3) uint8 RGB each, all of one size; an odd size gets a black row or column, because the
@@ -75,7 +75,7 @@ def save_mp4(frames: Iterable[Frame], path: Path) -> Path:
     return path
 
 
-def _even(frames: Iterable[Frame], rows: int, columns: int) -> Iterator[Frame]:
+def _even(frames: Iterable[RgbFrame], rows: int, columns: int) -> Iterator[RgbFrame]:
     for frame in frames:
         more = ((0, rows - frame.shape[0]), (0, columns - frame.shape[1]), (0, 0))
         yield np.ascontiguousarray(np.pad(frame, more))

@@ -23,10 +23,9 @@ from workstation.audit.trail import late, trail_of
 from workstation.hl7.mllp import listen_for_hl7
 from workstation.serve.health import health, metrics
 from workstation.serve.http import Monitor
-from workstation.serve.role import WorkerSettings
+from workstation.serve.role import TellEvent, WorkerSettings
 from workstation.site import Site
 
-TellEvent = Callable[[dict[str, Any]], None]
 # A process that ended is started again after so long; for one that was not even ready this is doubled each time.
 _PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 # A receiver lets its associations end; then it is killed.
