@@ -19,13 +19,13 @@ LARGEST = 400
 LONG = {
     "dicom_io/archive/archive.py": "keeping a file and indexing it are one transaction, repaired by one set of rules",
     "render/recipe.py": "the language of recipes: every kind, its checks and its canonical form are read together",
-    "render/engine/cpu/shade.py": "one kernel and its parts; numba compiles them as one, and they share their packets",
+    "render/engine/cpu/shade.py": "one kernel and its parts; numba compiles them as one, and packets are shared",
     "render/engine/cpu/simd.py": "the vector operations, one after another; a table rather than a text",
-    "workstation/charge/rules.py": "the contract's rules in its order, one function each, for an auditor to read in one go",
+    "workstation/charge/rules.py": "the contract's rules in its order, one function each, to be read in one go",
     "workstation/desktop/viewer.py": "the panes as one widget: every command of a menu or key that changes the screen",
     "workstation/desktop/window.py": "the main window: Qt wants its slots, docks and dialogs in one object",
     "workstation/store/casebook.py": "one store: its tables, and the transactions that read and write them together",
-    "workstation/store/outbox.py": "one store: the state of a charge is read from its messages, theirs from their attempts",
+    "workstation/store/outbox.py": "one store: a charge follows from its messages, these from their attempts",
 }
 
 

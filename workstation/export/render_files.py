@@ -108,7 +108,7 @@ def write(drawn: Drawn, output: Path, files: FilesWanted, root: Path, progress: 
     config, pictures = load_config(root), drawn.pictures
     lines = banner(read_dataset(drawn.series.first.path), config.font_file) if files.banner else ()
 
-    def dressed(picture: Picture, frame: int) -> contact_sheet.RgbFrame:
+    def dressed(picture: Picture, frame: int) -> movies.RgbFrame:
         if files.annotate or files.banner:
             return annotated(picture, frame, lines, config.font_file)
         return to_rgb(picture, frame)
