@@ -29,8 +29,9 @@ def identity(
     bits: int = 2048,
     curve: bool = False,
     password: bytes = b"",
+    valid: tuple[datetime, datetime] = (datetime(2020, 1, 1, tzinfo=UTC), datetime(2120, 1, 1, tzinfo=UTC)),
 ) -> Identity:
-    """One who signs, certified by `issuer` or by itself."""
+    """One who signs, certified by `issuer` or by itself. valid : from when to when."""
     key = ec.generate_private_key(ec.SECP256R1()) if curve else rsa.generate_private_key(65537, bits)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     by = issuer.certificate.subject if issuer else subject
@@ -40,8 +41,8 @@ def identity(
         .issuer_name(by)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
-        .not_valid_after(datetime(2120, 1, 1, tzinfo=UTC))
+        .not_valid_before(valid[0])
+        .not_valid_after(valid[1])
         .add_extension(x509.BasicConstraints(issuer is None, None), critical=True)
         .sign(issuer.key if issuer else key, hashes.SHA256())
     )

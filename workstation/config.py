@@ -220,6 +220,30 @@ class Signing:
     key: Text
 
 
+@dataclass(frozen=True, slots=True)
+class Sister:
+    """A workstation whose signed records are believed as our own are.
+
+    device_uid : its Device UID. certificate : PEM file of the certificate that it signs with; or authority and subject:
+    PEM file of who issued it, and its subject as RFC 4514 writes it. people : IDs of those who may verify records
+    there; empty for anybody whom it calls a physician.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    name: Text
+    device_uid: Text
+    certificate: str = ""
+    authority: str = ""
+    subject: str = ""
+    people: tuple[Text, ...] = ()
+
+    def __post_init__(self) -> None:
+        if bool(self.certificate) == bool(self.authority):
+            raise ValueError(f"trust {self.name!r} needs either `certificate` or `authority`")
+        if bool(self.authority) != bool(self.subject):
+            raise ValueError(f"trust {self.name!r}: `authority` and `subject` go together")
+
+
 # Without any setting nothing leaves the machine: what would be sent is written into the state folder.
 _OUTGOING = FolderDestination(name="outgoing", takes=("images", "charges"), folder="outgoing")
 
@@ -235,7 +259,8 @@ class Config:
     decides every open case again, HH:MM; empty for never. share_limit : share of CT and MR with 3D above which a
     report flags. stored : what is stored beside pictures and SR. multiframe : a stack of reformats is one enhanced
     image instead of many classic ones. send_unverified : whether an SR that no physician has verified
-    goes out as well. signing : with what verified ones are signed; None: not at all.
+    goes out as well. signing : with what verified ones are signed; None: not at all. trust : sister workstations whose
+    signed records are believed.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -255,6 +280,7 @@ class Config:
     multiframe: bool = False
     send_unverified: bool = False
     signing: Signing | None = None
+    trust: tuple[Sister, ...] = ()
     policy: PolicyName = "guide"
     reformat_only: Literal["hold", "release", "deny"] = "hold"
     site: SiteKind = "hospital"
@@ -290,6 +316,8 @@ class Config:
             raise ValueError("two destinations have the same name; a message would not know where it goes")
         if not 0 < self.share_limit <= 1:
             raise ValueError(f"share_limit {self.share_limit} is not a share between 0 and 1")
+        if self.device in (devices := [each.device_uid for each in self.trust]) or len(set(devices)) < len(devices):
+            raise ValueError("trust names this device, or one device twice; nobody could tell whose record it is")
         if not self.order_grounds:
             raise ValueError("order_grounds is empty; every charge would wait for an order that cannot come")
 

@@ -4,7 +4,7 @@ Sources: PS3.15 C.2 (Creator RSA Digital Signature Profile); PS3.3 C.12.1.1.3 (M
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
@@ -36,6 +36,7 @@ _UNSIGNED = frozenset((0x00080001, 0x4FFE0001, 0xFFFAFFFA))
 _UNSIGNED_OF_ITEM = frozenset((0x04000115, 0x04000120, 0x04000305, 0x04000310))
 _ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _LEAST_BITS = 2048
+_CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 class SigningError(DicomIOError):
@@ -122,6 +123,24 @@ def issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> boo
     except (InvalidSignature, TypeError, ValueError):
         return certificate == authority
     return True
+
+
+def signed_at(signature: Signature) -> datetime | None:
+    """When it was made, as it says itself; None where it says nothing readable. Source: PS3.5 6.2 (DT)."""
+    text = signature.at
+    for form in ("%Y%m%d%H%M%S.%f%z", "%Y%m%d%H%M%S%z"):
+        try:
+            return datetime.strptime(text, form)
+        except ValueError:
+            continue
+    return None
+
+
+def valid_at(signature: Signature, now: datetime) -> bool:
+    """Whether a signature was made while its certificate was valid, which it still is, and not at a time to come."""
+    at, certificate = signed_at(signature), signature.certificate
+    first, last = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    return at is not None and first <= at <= last and first <= now <= last and at <= now + _CLOCKS_DIFFER
 
 
 def fingerprint(certificate: x509.Certificate) -> str:

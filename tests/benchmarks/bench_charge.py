@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.workstation.charge.strategies import CASES
-from tests.workstation.orders.ris import Ris, Study, config
+from tests.workstation.orders.ris import Ris, Study, config, journalled
 from workstation.billing.charged_line import Billed
 from workstation.billing.dft import ChargeSubject, charge_message
 from workstation.billing.fhir import charge_item
@@ -140,7 +140,6 @@ def open_cases(count: int) -> None:
 
 def accessions(count: int) -> None:
     """From messages on file to a charge in the outbox, durably: a whole accession each."""
-    from tests.workstation.orders.ris import objects
     from workstation.billing.filing import file_new_records
     from workstation.orders.hl7_listener import answering
 
@@ -150,7 +149,7 @@ def accessions(count: int) -> None:
         bodies = []
         for number in range(count):
             study = Study(f"ACC{number}", patient=f"P{number}", account=f"A{number}", visit=f"V{number}")
-            site.archive.keep(objects(study))
+            site.archive.keep(journalled(study, site.journal))
             ris = Ris(study)
             bodies += [ris.order(), ris.report()]
         timed("messages taken, durable before the answer", len(bodies), lambda: [answer(body) for body in bodies])

@@ -30,13 +30,17 @@ _TECHNIQUES = ("volume_rendering", "surface_rendering", "mip", "endoluminal", "m
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One study: what it sends, in the order in which it happened, and the charge that it ends with, if any."""
+    """One study: what it sends, in the order in which it happened, and the charge that it ends with, if any.
+
+    signed : the study as it was signed first, and last; the journal of the device that made it knows both records.
+    """
 
     name: str
     study: Study
     messages: tuple[bytes, ...]
     instances: tuple[Dataset, ...]
     charge: Charge | None
+    signed: tuple[Study, ...]
 
 
 @dataclass
@@ -289,4 +293,4 @@ def story(number: int, rng: random.Random) -> Story:
         instances += objects(final)[1:]
     ris, end = Ris(study), _End(final, study.patient, study.account, study.base)
     tell(ris, end)
-    return Story(tell.__name__.strip("_"), study, tuple(ris.sent), tuple(instances), reference(end))
+    return Story(tell.__name__.strip("_"), study, tuple(ris.sent), tuple(instances), reference(end), (study, final))

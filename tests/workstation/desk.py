@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.workstation.orders.ris import Study, config, objects
+from tests.workstation.orders.ris import Study, config, journalled
 from tests.workstation.samples import ticking
 from workstation.billing.filing import file_new_records
 from workstation.billing.settle import settle_due
@@ -28,7 +28,7 @@ class Desk:
 
     def sr(self, study: Study) -> None:
         """An SR and its picture are in the archive, and decided."""
-        self.site.archive.keep(objects(study))
+        self.site.archive.keep(journalled(study, self.site.journal))
         file_new_records(self.site)
         settle_due(self.site)
 

@@ -22,7 +22,7 @@ from dicom_io.network.requestor import Peer
 from dicom_io.network.send import send
 from tests.workstation.billing.billing_system import Billing
 from tests.workstation.day import Charge, Story, story
-from tests.workstation.orders.ris import JD, READING, enrol
+from tests.workstation.orders.ris import JD, READING, enrol, journalled
 from tests.workstation.serve.running import Serving
 from workstation.billing.settle import settle_due
 from workstation.coder.acts import correct
@@ -40,6 +40,7 @@ def write_settings(root: Path, port: int, corrections: str = "automatic") -> Non
     (root / "config.toml").write_text(
         f"""
 institution_code = "RAD"
+device_uid = "2.25.1"
 corrections = "{corrections}"
 [[destinations]]
 name = "billing"
@@ -187,6 +188,10 @@ def simulate(count: int, kills: int, seed: int, tmp_path: Path, corrections: str
 
     with Billing(seed) as billing:
         write_settings(root, billing.port, corrections)
+        with opened(root) as site:
+            for each_story in stories:
+                for study in each_story.signed:
+                    journalled(study, site.journal)
         ward = Ward(root)
         ward.start()
         try:

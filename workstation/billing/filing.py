@@ -7,9 +7,9 @@ from pydicom import dcmread
 
 from dicom_io.errors import NotReadable
 from dicom_io.evidence import Evidence
-from dicom_io.files.digests import is_sealed
 from dicom_io.files.series import Instance
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
+from workstation.billing.belief import why_not_believed
 from workstation.site import Site
 from workstation.store.cases import Record, slim
 
@@ -18,12 +18,13 @@ def read_record(sr: Instance, site: Site) -> tuple[Record, Evidence]:
     """The casebook's record of a stored SR, and all that the SR says, read once. Its series is the same for all SRs of
     one session.
 
-    Raises NotReadable when it is no record of ours, or one that was changed.
+    Raises NotReadable when it is no record of ours, with the reason: see `belief`.
     """
     ds = dcmread(sr.path)
     evidence = read_sr(ds)
-    if evidence.journal_head and not is_sealed(ds):
-        raise NotReadable(f"SR {sr.sop_instance_uid} was changed after it was made: its UID stands for other content.")
+    why = why_not_believed(ds, evidence, site)
+    if why:
+        raise NotReadable(why)
     times = [act.at for act in evidence.acts] + ([evidence.attestation.at] if evidence.attestation else [])
     at = max(times, default=site.clock())
     path = Path(sr.path)
@@ -47,6 +48,19 @@ def unfiled(site: Site) -> list[Instance]:
             with suppress(NotReadable):  # somebody else's is no session of ours
                 read_record(sr, site)
                 found.append(sr)
+    return found
+
+
+def documents(site: Site) -> list[tuple[Instance, str]]:
+    """The Comprehensive 3D SRs in the archive that are no sessions of ours, each with why not."""
+    known = site.casebook.sessions_by_sr()
+    found = []
+    for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR):
+        if sr.sop_instance_uid not in known:
+            try:
+                read_record(sr, site)
+            except NotReadable as error:
+                found.append((sr, str(error)))
     return found
 
 

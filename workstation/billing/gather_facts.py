@@ -47,16 +47,17 @@ def decide_case(
     patient_id: str | None = None,
     required: bool | None = None,
     doubt: str = "",
+    here: bool = True,
 ) -> tuple[Decision, Facts | None]:
     """The decision for a session, with the facts it rests on.
 
     What the facts cannot even name (no accession, an unknown role) holds as well; then there are no facts.
-    doubt : why the record's acts cannot be believed, empty when they can; it holds.
+    doubt : why the record's acts cannot be believed, empty when they can; it holds. here : as `facts_of`.
     """
     why = f"{doubt} What the physician did rests on it; have the journal and the SR restored from their backups."
     tampered = (hold("JOURNAL_TAMPERED", why, "journal"),) if doubt else ()
     try:
-        facts = facts_of(evidence, papers, previous, archived, config, patient_id, required)
+        facts = facts_of(evidence, papers, previous, archived, config, patient_id, required, here)
     except FactsError as error:
         reasons = tuple(
             hold("FACT_MISSING", f"The record is incomplete: {line}.", line.split(":")[0])
@@ -74,11 +75,13 @@ def facts_of(
     config: Config,
     patient_id: str | None = None,
     required: bool | None = None,
+    here: bool = True,
 ) -> Facts:
     """The facts of a session.
 
     patient_id : what the SR's patient has become by merges. required : the physician's word on the requirement of an
-    independent workstation where it is later than the SR.
+    independent workstation where it is later than the SR. here : whether the work counts as done by this site, which is
+    concluded (`belief.made_by_us`) and never read from the SR.
 
     Raises FactsError naming what the record lacks.
     """
@@ -98,7 +101,7 @@ def facts_of(
                 "technique": p.technique,
                 "region": p.region,
                 "base_procedure": p.base_procedure or None,
-                "performed_here": p.performed_here,
+                "performed_here": here,
                 "archived": bool(p.images) and all(archived(image) for image in p.images),
                 "purpose": p.purpose,
             }

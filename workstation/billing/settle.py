@@ -16,6 +16,7 @@ from dicom_io.dates import day_of
 from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Evidence, ImageReference
 from dicom_io.files.series import read_dataset
+from workstation.billing.belief import made_by_us
 from workstation.billing.gather_facts import decide_case, site_policy
 from workstation.billing.human_decisions import overlaid
 from workstation.billing.mpps import source_of, step_messages
@@ -304,6 +305,7 @@ def _decided(
         file.patient_id,
         file.required,
         doubted,
+        made_by_us(record.evidence, site),
     )
     decision = overlaid(rules, facts, record.session, view.known, view.snapshot.acts)
     return DecidedRecord(rules, decision, facts, file, own)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from workstation.billing.charged_line import read_billed
+from workstation.billing.filing import documents
 from workstation.coder.work_list import WorkError
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.statements import MessageRefused, statements_of
@@ -201,6 +202,16 @@ def unmatched(site: Site) -> list[dict[str, str]]:
             }
             for message in ruling.content["strangers"]
         ]
+    rows += [
+        {
+            "what": "record that is not believed",
+            "at": "",
+            "message": f"SR {sr.sop_instance_uid}",
+            "accession": sr.accession,
+            "why": why,
+        }
+        for sr, why in documents(site)
+    ]
     rows += [
         {"what": f"refused, {answer}", "at": at.isoformat(), "message": "", "accession": "", "why": reason}
         for at, answer, reason in site.casebook.refused()

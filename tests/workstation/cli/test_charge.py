@@ -12,7 +12,7 @@ import pytest
 from tests.workstation.charge.test_cms_imports import FEES, PTP, write
 from tests.workstation.conftest import Command
 from tests.workstation.desk import Desk, desk
-from tests.workstation.orders.ris import DAY, JD, WHOLE, Ris, Study, objects
+from tests.workstation.orders.ris import DAY, JD, WHOLE, Ris, Study, journalled
 from tests.workstation.samples import DOCUMENTED
 from tests.workstation.test_day import write_settings
 from workstation.serve.deciding import recheck_between
@@ -58,7 +58,7 @@ def test_list_and_its_filters(command: Command, two: Desk) -> None:
 
 
 def test_a_session_that_nobody_has_decided_is_seen(command: Command, two: Desk) -> None:
-    two.site.archive.keep(objects(Study("ACC5")))
+    two.site.archive.keep(journalled(Study("ACC5"), two.site.journal))
     rows = command("charge", "list", "--state", "undecided", "--json").json
     assert [(row["accession"], row["state"]) for row in rows] == [("ACC5", "undecided")]
     assert len(command("charge", "list", "--json").json) == 3

@@ -9,7 +9,7 @@ import pytest
 
 from dicom_io.evidence import Person
 from tests.workstation.desk import Desk, desk
-from tests.workstation.orders.ris import CO, DAY, DR1, JD, T1, WHOLE, Ris, Study, config
+from tests.workstation.orders.ris import CO, DAY, DR1, JD, T1, WHOLE, Ris, Study, config, journalled
 from workstation.billing import recheck
 from workstation.charge.reasons import REASONS
 from workstation.coder import acts, work_list
@@ -330,19 +330,17 @@ class TestAnswer:
 
 class TestRecheck:
     def test_a_session_that_was_forgotten_is_found(self, at_desk: Desk) -> None:
-        from tests.workstation.orders.ris import objects
 
-        at_desk.site.archive.keep(objects(STUDY))
+        at_desk.site.archive.keep(journalled(STUDY, at_desk.site.journal))
         assert work_list.work_items(at_desk.site) == ()
         assert recheck.recheck(at_desk.site)["forgotten"] == 1
         assert at_desk.state[0] == "held"
 
     def test_pictures_that_come_later_are_seen(self, at_desk: Desk) -> None:
-        from tests.workstation.orders.ris import objects
         from workstation.billing.filing import file_new_records
 
         ris = Ris(STUDY)
-        picture, sr = objects(STUDY)
+        picture, sr = journalled(STUDY, at_desk.site.journal)
         at_desk.site.archive.keep([sr])
         file_new_records(at_desk.site)
         at_desk.hear(ris.order(), ris.report())

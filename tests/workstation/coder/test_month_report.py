@@ -17,7 +17,7 @@ from render import Projection, VolumeRendering, draw
 from render.recipe import Rotation
 from tests.workstation.charge.test_cms_imports import FEES, write
 from tests.workstation.desk import Desk, desk
-from tests.workstation.orders.ris import DAY, JD, Ris, Study, objects
+from tests.workstation.orders.ris import DAY, JD, Ris, Study, journalled, objects
 from tests.workstation.samples import SERIES_UID, tiny_protocol
 from workstation.charge.cms_imports import import_fees
 from workstation.coder import month_report
@@ -93,7 +93,7 @@ def test_the_guides_estimate_until_there_is_a_fee_file(month: Desk, tmp_path: Pa
 
 
 def test_what_may_have_been_lost(month: Desk) -> None:
-    picture, sr = objects(study(50))
+    picture, sr = journalled(study(50), month.site.journal)
     month.site.archive.keep([picture, sr, objects(study(51))[0]])
     lost = month_report.report(month.site, "2026-03")["lost"]
     assert len(lost) == 3

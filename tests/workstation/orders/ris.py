@@ -1,6 +1,6 @@
 """A RIS and a 3D session of our own making: HL7 messages as sites send them, and small SRs with one picture."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from dicom_io.uids import IMPLEMENTATION_CLASS_UID, derived
 from workstation.config import Config, Listener, PayerRule, Reading
 from workstation.destinations import Destination, FolderDestination
 from workstation.people import account, people_of
-from workstation.store.journal import SupervisionAct
+from workstation.store.journal import Journal, SupervisionAct, head_of, recorded_as
 
 DAY = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -59,6 +59,7 @@ def config(*destinations: Destination, **more: Any) -> Config:
     return Config(
         **{
             "institution_code": "RAD",
+            "device_uid": "2.25.1",
             "destinations": destinations or (FolderDestination(name="out", takes=("charges",), folder="out"),),
             "listener": Listener(0),
             "reading": READING,
@@ -99,9 +100,25 @@ def objects(study: Study) -> list[Dataset]:
     stamp = Stamp(DAY, derived(study.accession, study.session), "WS3D", "2.25.1", ("test 1",))
     picture = _picture(source, stamp)
     image = ImageReference(SECONDARY_CAPTURE, str(picture.SOPInstanceUID), str(picture.SeriesInstanceUID))
-    record = evidence(study, (image,))
-    record = replace(record, sop_instance_uid=stamp.uid("SR", str(study.signed), str(study.signed_after_min)))
-    return [picture, write_sr(record, source, stamp)]
+    return [picture, write_sr(evidence(study, (image,)), source, stamp)]
+
+
+def journalled(study: Study, journal: Journal) -> list[Dataset]:
+    """`objects`, as the journal of the device that made them knows them: the session's acts, and its record."""
+    picture, sr = objects(study)
+    session = derived("session", study.accession, study.session)
+    for person, act in _acts(study):
+        journal.record(session, person, act.kind, act.at, act.detail)  # type: ignore[arg-type]
+    journal.record(session, TECHNOLOGIST, "recorded", DAY, recorded_as(str(sr.SOPInstanceUID), "0" * 64))
+    return [picture, sr]
+
+
+def _acts(study: Study) -> list[tuple[Person, Act]]:
+    worked = TECHNOLOGIST if study.attended else MACHINE
+    done = [(worked, Act(DAY, worked.id, worked.role, "protocol_run"))]
+    if study.attended:
+        done += [(PHYSICIAN, Act(DAY, PHYSICIAN.id, PHYSICIAN.role, kind)) for kind in study.acts]
+    return done
 
 
 def evidence(study: Study, images: tuple[ImageReference, ...]) -> Evidence:
@@ -111,7 +128,7 @@ def evidence(study: Study, images: tuple[ImageReference, ...]) -> Evidence:
         study.technique, study.region, "diagnosis", "", "Bone", "{}", "0" * 64, "1" * 64, "2" * 64, "cpu", "1", "",
         True, images,
     )  # fmt: skip
-    acts = tuple(Act(DAY, PHYSICIAN.id, PHYSICIAN.role, kind) for kind in study.acts)
+    acts, session = tuple(act for _, act in _acts(study)), derived("session", study.accession, study.session)
     return Evidence(
         sop_instance_uid="",
         verified_by=PHYSICIAN.name if study.attended and study.signed else "",
@@ -125,10 +142,12 @@ def evidence(study: Study, images: tuple[ImageReference, ...]) -> Evidence:
         independent=True,
         operator=TECHNOLOGIST if study.attended else MACHINE,
         supervisor=PHYSICIAN if study.attended else None,
-        acts=acts if study.attended else (),
+        acts=acts,
         attestation=Attestation(PHYSICIAN, at, "I supervised.", True, study.required) if study.attended else None,
         products=(product,),
         sources=images,
+        session_uid=session,
+        journal_head=head_of(session, acts),
     )
 
 

@@ -16,7 +16,7 @@ from dicom_io.network.requestor import Peer
 from dicom_io.network.send import send
 from dicom_io.sr import content as sr
 from tests.workstation.desk import Desk, desk
-from tests.workstation.orders.ris import READING, WHOLE, Ris, Study, objects
+from tests.workstation.orders.ris import READING, WHOLE, Ris, Study, journalled
 from tests.workstation.serve.running import Serving
 from tests.workstation.test_day import opened, write_settings
 from workstation.billing import recheck
@@ -108,7 +108,7 @@ def test_another_document_is_no_report(at_desk: Desk) -> None:
     template.TemplateIdentifier = "1500"
     (instance,) = at_desk.site.archive.keep([report(ContentTemplateSequence=Sequence([template]))])
     assert read_report(instance, READING, UTC) is None
-    ours = at_desk.site.archive.keep(objects(STUDY))[1]
+    ours = at_desk.site.archive.keep(journalled(STUDY, at_desk.site.journal))[1]
     assert read_report(ours, READING, UTC) is None
 
 
@@ -125,7 +125,9 @@ def test_serve_takes_it_by_c_store(tmp_path: Path) -> None:
     root = tmp_path / "root"
     write_settings(root, 1)
     files = []
-    for number, ds in enumerate((*objects(STUDY), report())):
+    with opened(root) as site:
+        made = (*journalled(STUDY, site.journal), report())
+    for number, ds in enumerate(made):
         path = tmp_path / f"{number}.dcm"
         ds.save_as(path, enforce_file_format=True)
         files.append(read_instance(path))
