@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.workstation.orders.ris import Study, config, journalled
+from tests.workstation.orders.ris import DAY, Study, config, journalled
 from tests.workstation.samples import ticking
 from workstation.billing.filing import file_new_records
 from workstation.billing.settle import settle_due
@@ -24,7 +25,7 @@ class Desk:
     """Use with `desk(...)`."""
 
     site: Site
-    answer: Callable[[bytes], bytes | None]
+    answer: Callable[..., bytes | None]
 
     def sr(self, study: Study) -> None:
         """An SR and its picture are in the archive, and decided."""
@@ -77,7 +78,7 @@ class Desk:
 @contextmanager
 def desk(root: Path, settings: Config | None = None, clock: Clock | None = None, **more: Any) -> Iterator[Desk]:
     """A desk over a state folder; its database is closed at the end."""
-    site = open_site(root, settings or config(**more), clock or ticking())
+    site = open_site(root, settings or config(**more), clock or ticking(DAY + timedelta(hours=12)))
     try:
         yield Desk(site, answering(site))
     finally:

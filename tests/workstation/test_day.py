@@ -52,6 +52,9 @@ retry_s = 0.01
 retry_max_s = 0.05
 [listener]
 port = 0
+[[listener.senders]]
+application = "RIS"
+may = ["orders", "reports", "merges"]
 [reading]
 procedure_codes = {{ CTH = "70450", 3D = "76377" }}
 observations = {{ 3DUTIL = "clinical_utility" }}

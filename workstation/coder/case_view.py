@@ -141,7 +141,8 @@ def stated(site: Site, path: Path) -> dict[str, Any]:
     """
     try:
         # An editor ends lines its own way, and adds one at the end; MLLP's frame may still be around it.
-        body = path.read_bytes().strip(b"\x0b\x1c\r\n") + b"\r"
+        body = path.read_bytes().strip(b"\x0b\x1c\r\n")
+        body += b"\r" if b"\r" in body else b"\n"
     except OSError as error:
         raise WorkError(f"{path}: cannot be read ({error.strerror}).") from None
     zone = site.clock().tzinfo

@@ -9,8 +9,12 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+
+from cryptography import x509
 
 from workstation.errors import DeliveryError
 from workstation.hl7.acknowledgement import (
@@ -25,8 +29,10 @@ from workstation.hl7.syntax import Hl7Error
 
 _START, _END = b"\x0b", b"\x1c\x0d"
 
-# An acknowledgement is a few hundred bytes, a message a few thousand. More is a peer that has lost its way.
+# An acknowledgement is a few hundred bytes. More is a peer that has lost its way.
 MAXIMUM_BYTES = 1 << 20
+# Enough for any header; and how much of a message that is too long is taken in so that its sender reads the answer.
+_BEGINNING_BYTES, _PASSED_OVER_BYTES = 4096, 1 << 30
 
 # A client that opens a connection and says nothing must not hold a thread in its handshake.
 _HANDSHAKE_S = 30.0
@@ -41,6 +47,14 @@ class MllpError(DeliveryError):
 
 class UnreachableError(MllpError):
     """There is no connection: nothing was sent."""
+
+
+class TooLongError(MllpError):
+    """A message is longer than is taken. beginning : its first bytes, for an answer."""
+
+    def __init__(self, beginning: bytes, maximum_bytes: int) -> None:
+        super().__init__(f"the peer sent more than {maximum_bytes} bytes without ending the message.")
+        self.beginning = beginning
 
 
 class NoAcknowledgementError(MllpError):
@@ -158,23 +172,38 @@ def listen_for_hl7(host: str, port: int) -> socket.socket:
         raise MllpError(f"{host} port {port}: {error.strerror or error}; choose another port.") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent a message, as the connection knows it: address, and subject of the client certificate (RFC 4514), empty
+    where there is none."""
+
+    address: str
+    subject: str = ""
+
+
 class MllpListener:
     """A listener that answers every message with what `answer` returns.
 
     Use it as a context manager; `port` is the port it listens on. `answer` is given the message without its frame and
-    returns the acknowledgement without its frame; None where none is wanted, b"" to close the connection. `listening`
-    is a socket that listens already.
+    its caller, and returns the acknowledgement without its frame; None where none is wanted, b"" to close the
+    connection. `listening` is a socket that listens already. maximum_bytes : of a message; `too_long` answers one that
+    is longer, given its beginning. `broken` is told, in words, why a connection was closed that somebody else broke.
     """
 
     def __init__(
         self,
-        answer: Callable[[bytes], bytes | None],
+        answer: Callable[[bytes, Caller], bytes | None],
         host: str = "127.0.0.1",
         port: int = 0,
         tls: ssl.SSLContext | None = None,
         listening: socket.socket | None = None,
+        *,
+        maximum_bytes: int = MAXIMUM_BYTES,
+        too_long: Callable[[bytes, Caller], bytes] = lambda beginning, caller: b"",
+        broken: Callable[[str, Caller], None] = lambda why, caller: None,
     ) -> None:
-        self._answer = answer
+        self._answer, self._too_long, self._broken = answer, too_long, broken
+        self._maximum_bytes = maximum_bytes
         self._listening = listening
         self._address = (host, port)
         self._tls = tls
@@ -230,23 +259,34 @@ class MllpListener:
 
     def _serve(self, connection: socket.socket) -> None:
         spoken = connection
+        caller = Caller(str(connection.getpeername()[0])) if _connected_still(connection) else Caller("")
         try:
             if self._tls is not None:
                 connection.settimeout(_HANDSHAKE_S)
                 # Not detached from the plain socket: that is what `__exit__` shuts.
                 spoken = self._tls.wrap_socket(connection.dup(), server_side=True)
                 spoken.settimeout(None)
-            frames = _Frames(spoken)
+                caller = Caller(caller.address, _subject(spoken))
+            frames = _Frames(spoken, self._maximum_bytes)
             while (message := frames.next()) is not None:
                 self.arrived(message)
-                answer = self._answer(message)
+                answer = self._answer(message, caller)
                 if answer is None:
                     continue
                 if not answer:
                     return
                 spoken.sendall(self.wire(answer))
+        except TooLongError as error:
+            answer = self._too_long(error.beginning, caller)
+            with suppress(OSError):
+                if answer:
+                    spoken.sendall(self.wire(answer))
+                # What is still on its way would make the peer's system drop the answer unread.
+                frames.pass_over(_PASSED_OVER_BYTES)
+        except MllpError as error:
+            self._broken(str(error), caller)
         except OSError:
-            # The peer went away or sent no frame. There is nobody to tell; whoever sent it has no acknowledgement.
+            # The peer went away. There is nobody to tell; whoever sent it has no acknowledgement.
             return
         finally:
             with self._lock:
@@ -254,6 +294,20 @@ class MllpListener:
             if spoken is not connection:
                 spoken.close()
             connection.close()
+
+
+def _connected_still(connection: socket.socket) -> bool:
+    try:
+        connection.getpeername()
+    except OSError:
+        return False
+    return True
+
+
+def _subject(spoken: ssl.SSLSocket) -> str:
+    """The subject of the client's certificate; empty where it showed none."""
+    der = spoken.getpeercert(binary_form=True)
+    return x509.load_der_x509_certificate(der).subject.rfc4514_string() if der else ""
 
 
 class MllpReceiver(MllpListener):
@@ -266,7 +320,7 @@ class MllpReceiver(MllpListener):
         port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(answer, host, port, tls)
+        super().__init__(lambda message, caller: answer(message), host, port, tls)
         self._messages: list[bytes] = []
 
     @property
@@ -282,35 +336,51 @@ class MllpReceiver(MllpListener):
 
 
 class _Frames:
-    """The frames that come in over one connection."""
+    """The frames that come in over one connection. CR and LF between two of them are passed over, as some engines end
+    their frames with one more."""
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._received = b""
+    def __init__(self, connection: socket.socket, maximum_bytes: int = MAXIMUM_BYTES) -> None:
+        self._connection, self._maximum_bytes = connection, maximum_bytes
+        self._received = bytearray()
 
     def next(self, deadline: float | None = None) -> bytes | None:
         """Return the next message without its frame, None when the peer closes before it begins one."""
+        looked = 0
         while True:
+            if not looked:
+                del self._received[: len(self._received) - len(self._received.lstrip(b"\r\n"))]
             if self._received and not self._received.startswith(_START):
-                raise MllpError(f"the peer sent {self._received[:8]!r}, which does not begin a frame.")
-            end = self._received.find(_END)
+                raise MllpError(f"the peer sent {bytes(self._received[:8])!r}, which does not begin a frame.")
+            end = self._received.find(_END, max(looked - 1, 0))
             if end >= 0:
                 break
-            if len(self._received) > MAXIMUM_BYTES:
-                raise MllpError(f"the peer sent more than {MAXIMUM_BYTES} bytes without ending the message.")
+            looked = len(self._received)
+            if looked > self._maximum_bytes:
+                raise TooLongError(bytes(self._received[1:_BEGINNING_BYTES]), self._maximum_bytes)
             if deadline is not None:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise TimeoutError
                 self._connection.settimeout(left)
-            chunk = self._connection.recv(4096)
+            chunk = self._connection.recv(1 << 16)
             if not chunk and not self._received:
                 return None
             if not chunk:
                 raise MllpError("the peer closed the connection in the middle of a message.")
             self._received += chunk
-        message, self._received = self._received[1:end], self._received[end + 2 :]
+        message = bytes(self._received[1:end])
+        del self._received[: end + 2]
         return message
+
+    def pass_over(self, most: int) -> None:
+        """Take in and forget what is still coming of a frame, up to so many bytes."""
+        self._connection.settimeout(_HANDSHAKE_S)
+        passed, tail = 0, bytes(self._received[-1:])
+        self._received.clear()
+        while passed < most and (chunk := self._connection.recv(1 << 16)):
+            if _END in tail + chunk:
+                return
+            passed, tail = passed + len(chunk), chunk[-1:]
 
 
 def _shut(connection: socket.socket) -> None:

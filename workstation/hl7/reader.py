@@ -23,6 +23,8 @@ _ENCODINGS = {
     "GB 18030-2000": "gb18030",
     "BIG-5": "big5",
 }
+# What begins and ends files and batches of messages. Source: HL7 v2.5.1 2.10.3.
+_ENVELOPES = (b"FHS", b"BHS", b"BTS", b"FTS")
 # HL7 v2.5.1 2.A.88 TS: YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]
 _TIME = re.compile(r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:\.(\d{1,6}))?([+-]\d{4})?")
 
@@ -119,15 +121,48 @@ class Incoming:
             yield group
 
 
+def first_message(body: bytes) -> bytes:
+    """Return the first message of a body that holds several: from its MSH to the next one or the end of the batch."""
+    kept: list[bytes] = []
+    for line in _ends(body).split(body):
+        name = line.lstrip(b"\n")[:3]
+        if name in _ENVELOPES or (kept and name == b"MSH"):
+            if kept:
+                break
+        elif kept or name == b"MSH":
+            kept.append(line)
+    return b"\r".join(kept)
+
+
+def _ends(body: bytes) -> re.Pattern[bytes]:
+    """What ends a segment: CR (HL7 v2.5.1 2.5.1), with the line feed that some writers put behind it. A line feed alone
+    is text; only a body without any CR, a file as editors write them, has its segments ended by line feeds."""
+    return re.compile(rb"\r\n?" if b"\r" in body else rb"\n")
+
+
+def _whole(body: bytes) -> None:
+    """Raises Hl7Error for a body that holds anything but one message: whose report is whose could not be told."""
+    names = [line.lstrip(b"\n\xef\xbb\xbf")[:3] for line in _ends(body).split(body)]
+    envelope = next((name.decode("ascii") for name in names if name in _ENVELOPES), "")
+    if envelope:
+        raise Hl7Error(
+            f"This is a batch (it has {envelope}); batches are not taken. Send each message in a frame of its own."
+        )
+    count = names.count(b"MSH")
+    if count > 1:
+        raise Hl7Error(f"This holds {count} messages (MSH) where one is taken; send each in a frame of its own.")
+
+
 def read_message(body: bytes) -> Incoming:
     """Read a message without its frame.
 
     Raises
     ------
     Hl7Error
-        It has no MSH segment with delimiters.
+        It has no MSH segment with delimiters, or it is more than one message.
     """
     head = body.lstrip(b"\r\n\xef\xbb\xbf")
+    _whole(head)
     if not (head.startswith(b"MSH") and len(head) > 8):
         raise Hl7Error(f"What arrived begins with {head[:3]!r} and has no MSH segment; it is not an HL7 v2 message.")
     separator = chr(head[3])
@@ -139,7 +174,7 @@ def read_message(body: bytes) -> Incoming:
     return Incoming(
         tuple(
             Segment(tuple(line.split(separator)), component, repetition, subcomponent, escaping)
-            for line in re.split(r"[\r\n]+", text)
+            for line in re.split(r"\r\n?" if "\r" in text else r"\n", text)
             if line.strip()
         )
     )
@@ -161,7 +196,7 @@ def read_time(text: str, zone: tzinfo) -> datetime | None:
 
 
 def _decoded(body: bytes, separator: str) -> str:
-    first = body.split(b"\r", 1)[0].split(b"\n", 1)[0].split(separator.encode("latin-1"))
+    first = _ends(body).split(body, 1)[0].split(separator.encode("latin-1"))
     # The first repetition of MSH-18 is the default character set of the message.
     named = first[17].decode("ascii", "replace").split("~")[0].strip().upper() if len(first) > 17 else ""
     for encoding in (_ENCODINGS.get(named, "utf-8"), "utf-8"):

@@ -1,34 +1,59 @@
 """Answering RIS and HIS: a message is answered AA only once it is on the disk."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
 
+from workstation.config import Heard, Sender
 from workstation.hl7.acknowledgement import Acknowledgement, AcknowledgementCode, acknowledgement, parse_acknowledgement
-from workstation.hl7.reader import Incoming, read_message
+from workstation.hl7.mllp import Caller
+from workstation.hl7.reader import Incoming, first_message, read_message, read_time
 from workstation.hl7.syntax import Hl7Error
-from workstation.orders.statements import Merged, MessageRefused, Ordered, Reported, Stated, Updated, statements_of
+from workstation.orders.statements import (
+    DOCUMENTS,
+    ORDERS,
+    RESULTS,
+    UPDATES,
+    Merged,
+    MessageRefused,
+    Ordered,
+    Reported,
+    Stated,
+    Updated,
+    statements_of,
+)
 from workstation.site import Site
 from workstation.store.cases import Concern
 from workstation.store.messages import OutboxError
 from workstation.store.outbox import DatabaseFailed
 
+# What kinds of messages say, as settings name it. An ACK that nobody may send is refused as a kind that is not heard.
+_SAYS: dict[str, Heard] = {
+    **dict.fromkeys(ORDERS, "orders"),
+    **dict.fromkeys((*RESULTS, *DOCUMENTS), "reports"),
+    **dict.fromkeys(UPDATES, "merges"),
+}
+# A clock that is so much ahead of ours is wrong, or somebody wants to have the last word for ever.
+_CLOCKS_DIFFER = timedelta(minutes=10)
+THIS_MACHINE = Caller("127.0.0.1")
+_OURSELVES = Sender("WORKLIST", ("orders",))
+
 # What happens, for the log: identifiers of messages, never of patients.
 Tell = Callable[[dict[str, str]], None]
 
 
-def answering(site: Site, tell: Tell = lambda event: None) -> Callable[[bytes], bytes | None]:
-    """Return what an `MllpListener` answers with. It is called from several threads at once."""
+def answering(site: Site, tell: Tell = lambda event: None) -> Callable[..., bytes | None]:
+    """Return what an `MllpListener` answers with, of a message and its caller. It is called from several threads."""
 
-    def answer(message: bytes) -> bytes | None:
+    def answer(message: bytes, caller: Caller = THIS_MACHINE) -> bytes | None:
         try:
             incoming = read_message(message)
         except Hl7Error as error:
-            # There is nobody to answer to: no control id, no sender. The connection is closed.
-            site.casebook.refuse(message[:1000], "none", str(error), site.clock())
-            tell({"event": "refused", "message": "", "answer": "none", "detail": str(error)})
-            return b""
-        if incoming.header.text(9) == "ACK":
+            return _unread(message, str(error), site, tell)
+        sender = _sender(incoming, caller, site)
+        if incoming.header.text(9) == "ACK" and sender is not None and "acknowledgements" in sender.may:
             return _late(message, incoming, site, tell)
-        code, text = _taken(message, incoming, site)
+        code, text = _taken(message, incoming, sender, site)
         tell(
             {
                 "event": "taken" if code == "AA" else "refused",
@@ -42,16 +67,72 @@ def answering(site: Site, tell: Tell = lambda event: None) -> Callable[[bytes], 
     return answer
 
 
-def _taken(message: bytes, incoming: Incoming, site: Site) -> tuple[AcknowledgementCode, str]:
+def file_own_order(message: bytes, site: Site) -> AcknowledgementCode:
+    """Files an order that this program has written from a worklist, as one that came in."""
+    return _taken(message, read_message(message), _OURSELVES, site)[0]
+
+
+def refusing_too_long(site: Site, tell: Tell = lambda event: None) -> Callable[[bytes, Caller], bytes]:
+    """Return what an `MllpListener` answers to the beginning of a message that is longer than is taken."""
+    limit = site.config.listener.max_message_mb if site.config.listener is not None else 16
+
+    def answer(beginning: bytes, caller: Caller = THIS_MACHINE) -> bytes:
+        why = f"The message is longer than {limit} MB, the most that is taken; send the report without its document."
+        return _unread(beginning, why, site, tell)
+
+    return answer
+
+
+def _unread(message: bytes, why: str, site: Site, tell: Tell) -> bytes:
+    """Refuse what cannot be read as one message. It is answered where a header tells to whom, else the connection is
+    closed; either way it is written down."""
+    first = first_message(message)
+    try:
+        answer = acknowledgement(first, "AR", why, at=site.clock()) if first else b""
+    except (Hl7Error, LookupError, ValueError):
+        answer = b""
+    code = "AR" if answer else "none"
+    with suppress(DatabaseFailed):
+        site.casebook.refuse(message[:1000], code, why, site.clock())
+    tell({"event": "refused", "message": "", "answer": code, "detail": why})
+    return answer
+
+
+def _sender(incoming: Incoming, caller: Caller, site: Site) -> Sender | None:
+    """The sender of the settings that a message comes from: by name, and from where and with what it calls."""
+    listener, header = site.config.listener, incoming.header
+    for sender in listener.senders if listener is not None else ():
+        named = header.text(3) == sender.application and sender.facility in ("", header.text(4))
+        if named and sender.calls_from(caller.address) and sender.subject in ("", caller.subject):
+            return sender
+    return None
+
+
+def _check_may(incoming: Incoming, sender: Sender | None, site: Site) -> None:
+    """Raises MessageRefused for a sender that is not named, what it may not say, and a time to come."""
+    header, now = incoming.header, site.clock()
+    if sender is None:
+        who = f"{header.text(3)[:20]!r} at {header.text(4)[:20]!r}"
+        raise MessageRefused(
+            "AR",
+            f"MSH-3 and MSH-4 {who}: no sender that is heard here, or not from where it calls.",
+        )
+    what = _SAYS.get(incoming.kind)
+    if what is not None and what not in sender.may:
+        raise MessageRefused("AR", f"{incoming.kind} of {sender.application}: it may say {', '.join(sender.may)} only.")
+    assert now.tzinfo is not None, "a site's clock knows its offset"
+    at = read_time(header.text(7), now.tzinfo)
+    if at is not None and at > now + _CLOCKS_DIFFER:
+        ahead = int((at - now).total_seconds() // 60)
+        raise MessageRefused("AE", f"MSH-7 is {ahead} minutes ahead of the clock here; set it right and send again.")
+
+
+def _taken(message: bytes, incoming: Incoming, sender: Sender | None, site: Site) -> tuple[AcknowledgementCode, str]:
     listener = site.config.listener
     zone = site.clock().tzinfo
     assert zone is not None, "a site's clock knows its offset"
     try:
-        heard = listener.applications if listener else ()
-        if heard and incoming.header.text(3) not in heard:
-            raise MessageRefused(
-                "AR", f"MSH-3 {incoming.header.text(3)[:20]!r} is not a sending application that is heard here."
-            )
+        _check_may(incoming, sender, site)
         stated = statements_of(message, site.config.reading, zone, listener.processing_id if listener else "P")
         new = site.casebook.receive(
             message, incoming.kind, incoming.control_id, _concerns(stated), site.clock(), _name(incoming)

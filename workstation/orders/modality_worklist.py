@@ -17,7 +17,7 @@ from dicom_io.network.query import Scheduled
 from dicom_io.person_names import first_group
 from workstation.hl7.names import xpn_components
 from workstation.hl7.syntax import escape, join_components
-from workstation.orders.hl7_listener import answering
+from workstation.orders.hl7_listener import file_own_order
 from workstation.peers.ask import questions_to
 from workstation.peers.known import PeersError
 from workstation.site import Site
@@ -46,7 +46,7 @@ def poll(site: Site, tell: Callable[[dict[str, Any]], None] = lambda event: None
 
 def file_orders(site: Site, steps: Sequence[Scheduled]) -> int:
     """Files the steps that say something new. One without accession, patient ID or code can be matched to nothing."""
-    answer, count = answering(site), 0
+    count = 0
     procedures = {(step.accession, step.requested_procedure_id) for step in steps}
     several = {accession for accession, n in Counter(accession for accession, _ in procedures).items() if n > 1}
     for step in steps:
@@ -56,8 +56,7 @@ def file_orders(site: Site, steps: Sequence[Scheduled]) -> int:
         known = {message.control_id for message in site.casebook.messages("accession", {step.accession})}
         if control not in known:
             number = step.requested_procedure_id if step.accession in several else step.accession
-            answer(order_message(step, number, control, site.clock(), site))
-            count += 1
+            count += file_own_order(order_message(step, number, control, site.clock(), site), site) == "AA"
     return count
 
 
@@ -71,7 +70,7 @@ def order_message(step: Scheduled, number: str, control: str, at: datetime, site
         return "|".join([name, *(fields.get(n, "") for n in range(1, max(fields) + 1))])
 
     listener = site.config.listener
-    application = listener.applications[0] if listener and listener.applications else "WORKLIST"
+    application = "WORKLIST"
     name = join_components(*xpn_components(first_group(step.patient_name)))
     code = f"{escape(step.procedure_code)}^{escape(step.procedure_description)}"
     header = ["^~\\&", escape(application), "", "", "", f"{at:%Y%m%d%H%M%S%z}", "", "ORM^O01", control]

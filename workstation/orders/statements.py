@@ -313,12 +313,10 @@ def _reports(message: Incoming, patient: str, reading: Reading) -> list[HeardSta
     groups = list(message.groups("OBR"))
     if not groups:
         raise MessageRefused("AE", "There is no OBR segment, so nothing was reported.")
-    # ORC stands before its OBR, so it is not in the group; most results have at most one.
-    orc = message.first("ORC")
+    orders = _orders_of_results(message)
     for group in groups:
         obr = group[0]
-        empty = Segment(("ORC",), "^", "~", "&", "\\")
-        accession = _accession(obr, orc or empty, None, reading)
+        accession = _accession(obr, orders[id(obr)], None, reading)
         status = _RESULT.get(obr.text(25), "preliminary")
         if not obr.text(25):
             results = {segment.text(11) for segment in group if segment.name == "OBX"}
@@ -332,6 +330,23 @@ def _reports(message: Incoming, patient: str, reading: Reading) -> list[HeardSta
             status = status if earlier.status == "final" else earlier.status
         found[accession] = Reported(accession, patient, status, stated)
     return list(found.values())
+
+
+def _orders_of_results(message: Incoming) -> dict[int, Segment]:
+    """The ORC that each OBR belongs to, by the identity of the OBR: the one just before it; where there is one ORC
+    alone, that. Source: HL7 v2.5.1 7.3.1 (ORDER_OBSERVATION)."""
+    empty = Segment(("ORC",), "^", "~", "&", "\\")
+    several = sum(1 for _ in message.all("ORC")) > 1
+    found: dict[int, Segment] = {}
+    current = empty
+    for segment in message.all("ORC", "OBR"):
+        if segment.name == "ORC":
+            current = segment
+        else:
+            found[id(segment)] = current
+            if several:
+                current = empty
+    return found
 
 
 def _document(message: Incoming, reading: Reading) -> HeardStatement:
@@ -360,13 +375,22 @@ def _observed(message: Incoming, reading: Reading) -> frozenset[ReportFact]:
     return frozenset(
         reading.observations[obx.text(3)]
         for obx in message.all("OBX")
-        if obx.text(3) in reading.observations and obx.text(5).upper() in _YES
+        if _stands(obx) and obx.text(3) in reading.observations and obx.text(5).upper() in _YES
     )
+
+
+def _stands(segment: Segment) -> bool:
+    """Whether an observation says anything: not one that is deleted, wrong, not asked for, pending, or cannot be had.
+
+    Source: HL7 v2.5.1 table 0085 (OBX-11).
+    """
+    return segment.name != "OBX" or segment.text(11) not in ("D", "W", "X", "N", "I")
 
 
 def _spoken(message: Incoming, reading: Reading, names: tuple[str, ...]) -> frozenset[ReportFact]:
     """The facts that phrases in free text state."""
-    text = "\n".join(segment.whole(3 if segment.name == "NTE" else 5) for segment in message.all(*names))
+    standing = [segment for segment in message.all(*names) if _stands(segment)]
+    text = "\n".join(segment.whole(3 if segment.name == "NTE" else 5) for segment in standing)
     return facts_in(text, reading)
 
 

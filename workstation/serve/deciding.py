@@ -18,7 +18,7 @@ from workstation.billing.recheck import recheck
 from workstation.billing.settle import SettledCase, settle_due
 from workstation.certificates import tls_to_be_called
 from workstation.hl7.mllp import MllpListener
-from workstation.orders.hl7_listener import answering
+from workstation.orders.hl7_listener import answering, refusing_too_long
 from workstation.orders.modality_worklist import poll
 from workstation.orders.sr_reports import REPORT_CLASSES
 from workstation.serve.expected_counts import ExpectedCounts
@@ -89,7 +89,19 @@ def run_decider(site: Site, told: WorkerSettings, events: WorkerSignals, say: Te
             files = tls_to_be_called(listener, site.root) if listener is not None else None
             tls = server_context(files) if files is not None else None
             hearing = socket.socket(fileno=told.socket)
-            stack.enter_context(MllpListener(answering(site, heard), tls=tls, listening=hearing))
+            limit = listener.max_message_mb if listener is not None else 16
+            stack.enter_context(
+                MllpListener(
+                    answering(site, heard),
+                    tls=tls,
+                    listening=hearing,
+                    maximum_bytes=limit << 20,
+                    too_long=refusing_too_long(site, heard),
+                    broken=lambda why, caller: heard(
+                        {"event": "refused", "message": "", "answer": "none", "detail": f"{caller.address}: {why}"}
+                    ),
+                )
+            )
         look_again(site)
         arrivals.left_open(time.monotonic())
         if site.config.worklist is not None:

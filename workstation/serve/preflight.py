@@ -20,6 +20,11 @@ def check_settings(site: Site) -> list[str]:
             names = {key: getattr(settings, key) for key in ("client_authority", "certificate", "key")}
             for words in _tls(site.root, table, names, called=True):
                 raise ConfigError(f"{site.root / 'config.toml'}: {words}")
+    if config.listener is not None and not config.listener.senders:
+        raise ConfigError(
+            f"{site.root / 'config.toml'}: listener: no senders. Whoever calls could order, report and merge patients, "
+            "and so make charges; name each system that is heard as [[listener.senders]]: application and may."
+        )
     found: list[str] = []
     if config.audit is not None and config.audit.host:
         names = {key: getattr(config.audit, key) for key in ("certificate_authority", "certificate", "key")}

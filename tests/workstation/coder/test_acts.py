@@ -45,14 +45,14 @@ def charged(here: Desk, study: Study = STUDY) -> Ris:
 
 class TestList:
     def test_it_says_state_reason_age_and_who(self, tmp_path: Path) -> None:
-        now = DAY
+        now = first = DAY + timedelta(hours=12)
         with desk(tmp_path, clock=lambda: now) as here:
             here.sr(STUDY)
             here.hear(Ris(STUDY).order())
-            now = DAY + timedelta(days=9, hours=3)
+            now = first + timedelta(days=9, hours=3)
             (item,) = work_list.work_items(here.site)
             assert (item.accession, item.state, item.reasons) == ("ACC1", "held", ("REPORT_NOT_FINAL",))
-            assert (item.who, item.age_days, item.since, item.code) == (("physician",), 9, DAY, "76377")
+            assert (item.who, item.age_days, item.since, item.code) == (("physician",), 9, first, "76377")
 
     def test_states_of_the_outbox_are_seen(self, tmp_path: Path) -> None:
         folder = FolderDestination(name="out", takes=("charges",), folder=str(tmp_path / "not there"))

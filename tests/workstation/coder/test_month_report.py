@@ -33,7 +33,7 @@ def study(number: int, **more: Any) -> Study:
 @pytest.fixture
 def month(tmp_path: Path) -> Iterator[Desk]:
     """One charged, one credited, one held for 40 days, one denied, and eleven examinations without 3D."""
-    now = DAY
+    now = DAY + timedelta(hours=12)
     with desk(tmp_path, clock=lambda: now) as here:
         for number, more in enumerate(({}, {}, {}, {"attended": False}), 1):
             one = study(number, **more)
@@ -45,7 +45,7 @@ def month(tmp_path: Path) -> Iterator[Desk]:
         credit(here.site, "ACC2", JD, "wrong class")
         for number in range(20, 31):
             here.hear(Ris(study(number)).order(three_d=False))
-        now = DAY + timedelta(days=40)
+        now = DAY + timedelta(days=40, hours=12)
         yield here
 
 

@@ -20,7 +20,6 @@ from tests.workstation.hl7.test_syntax import AT
 from tests.workstation.orders.ris import Ris, Study, config
 from tests.workstation.serve.running import Serving
 from tests.workstation.test_day import opened, write_settings
-from workstation.config import Listener
 from workstation.destinations import MllpDestination
 from workstation.hl7 import mllp
 from workstation.hl7.acknowledgement import acknowledgement, parse_acknowledgement
@@ -73,11 +72,6 @@ class TestAnswers:
         code, words = answer(at_desk, Ris(STUDY).order())
         assert code == "AE"
         assert "send it again" in words
-
-    def test_only_applications_that_are_heard(self, tmp_path: Path) -> None:
-        with desk(tmp_path, listener=Listener(0, applications=("LIS",))) as here:
-            code, words = answer(here, Ris(STUDY).order())
-            assert (code, "MSH-3 'RIS'" in words) == ("AR", True)
 
     @pytest.mark.parametrize(
         ("accept", "application", "good", "bad"),
