@@ -12,7 +12,7 @@ import pytest
 from dicom_io.files.series import read_instance
 from dicom_io.network.requestor import Peer
 from dicom_io.network.send import send
-from tests.workstation.orders.ris import Study, config, journalled
+from tests.workstation.orders.ris import Study, journalled
 from workstation.serve.supervisor import serve
 from workstation.site import open_site
 
@@ -27,7 +27,9 @@ def handlers() -> Iterator[None]:
 
 
 def test_an_sr_that_came_with_the_signal_is_filed(tmp_path: Path, handlers: None) -> None:
-    site = open_site(tmp_path / "root", config())
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "config.toml").write_text('device_uid = "2.25.1"\n')
+    site = open_site(tmp_path / "root")
     files = []
     for number, ds in enumerate(journalled(Study("ACC1"), site.journal)):
         path = tmp_path / f"{number}.dcm"
