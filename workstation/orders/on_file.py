@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, get_args
 
-from workstation.charge.facts import BaseProcedure, Order, Payer, Report
+from workstation.charge.facts import BaseProcedure, BaseStatus, Order, Payer, Report
 from workstation.config import PayerRule, ReportFact
 from workstation.orders.statements import Demographics, Merged, Ordered, OrderItem, Reported, Stated, Updated
 from workstation.store.papers import NOTHING, OnFile
@@ -168,7 +168,9 @@ class _State:
 
     def __init__(self, is_procedure: Callable[[str], bool], study_uid: str, payers: Mapping[str, PayerRule]) -> None:
         self._papers = NOTHING
-        self._items: dict[str, OrderItem] = {}
+        # By number and code: several procedures may be ordered under one number.
+        self._items: dict[tuple[str, str], OrderItem] = {}
+        self._before_cancelled: dict[tuple[str, str], BaseStatus | None] = {}
         self._spoken: frozenset[str] = frozenset()
         self._documented = False
         self._is_procedure = is_procedure
@@ -183,7 +185,8 @@ class _State:
 
     def order(self, said: Ordered) -> None:
         papers, order = self._papers, self._papers.order
-        self._items |= {item.number: item for item in said.items}
+        for item in said.items:
+            self._take(item)
         self._documented = self._documented or bool(said.urgent_documented)
         payer = papers.payer
         if said.payer is not None and said.payer != payer.id:
@@ -201,6 +204,29 @@ class _State:
                 papers.ordering_physician_id if said.ordering_physician is None else said.ordering_physician
             ),
         )
+
+    def _take(self, item: OrderItem) -> None:
+        """One item of an order: a new one, or what became of one. What it does not say stays as it was."""
+        key = (item.number, item.code)
+        of_number = [
+            each for each, old in self._items.items() if each[0] == item.number and old.three_d == item.three_d
+        ]
+        known = self._items.get(key)
+        if known is None and item.changes:
+            for each in of_number:
+                known = self._items.pop(each)
+        elif known is None and item.status == "cancelled":
+            for each in of_number:  # an order is cancelled by its number, whatever the message calls its procedure
+                self._take(replace(self._items[each], status="cancelled"))
+            if of_number:
+                return
+        status = item.status if item.status is not None else known.status if known is not None else "scheduled"
+        if item.restores and key in self._before_cancelled:
+            status = self._before_cancelled.pop(key)
+        elif status == "cancelled" and known is not None and known.status != "cancelled":
+            self._before_cancelled[key] = known.status
+        study = item.study_uid or (known.study_uid if known is not None else "")
+        self._items[key] = replace(item, status=status, study_uid=study)
 
     def report(self, said: Reported, patient: str) -> None:
         none = said.status == "none"
@@ -224,7 +250,7 @@ class _State:
                 self._papers = replace(self._papers, diagnoses=tuple(value))
             elif path == "base_procedures":
                 # A coder's finding stands beside what orders say, whatever becomes of those.
-                self._items[f"answer {value}"] = OrderItem("", value, "performed", self._study, False)
+                self._items["answer", value] = OrderItem("", value, "performed", self._study, False)
             else:
                 self._papers = replace(self._papers, **{table: replace(getattr(self._papers, table), **{key: value})})
 
@@ -232,7 +258,7 @@ class _State:
         papers = self._papers
         items = list(self._items.values())
         bases = [
-            BaseProcedure(item.code, item.status, item.study_uid or self._study)
+            BaseProcedure(item.code, item.status or "scheduled", item.study_uid or self._study)
             for item in items
             if not item.three_d and not self._is_procedure(item.code)
         ]

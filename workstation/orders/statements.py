@@ -3,6 +3,7 @@
 A statement holds only what its message says. What was not said is None or empty, and changes nothing on file.
 """
 
+import base64
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,8 @@ from workstation.hl7.reader import Incoming, Segment, read_message, read_time
 _CANCELLED_BY = ("CA", "OC", "CR", "DC", "OD", "DR", "RP", "RQ")
 # HL7 table 0038, order status.
 _CANCELLED = ("CA", "DC", "RP")
+# Order control codes of a change, and of a cancellation that could not be done. Source: HL7 v2.5.1 table 0119.
+_CHANGED_BY, _NOT_CANCELLED_BY = ("XO", "XX", "XR", "RU", "RO"), ("UC", "UD", "UX")
 # HL7 table 0123, result status; and table 0085 where only OBX-11 tells.
 _RESULT: dict[str, ReportStatus] = {"F": "final", "C": "final", "X": "none", "D": "none", "W": "none"}
 # HL7 table 0271, document completion status: authenticated and legally authenticated documents are signed.
@@ -43,13 +46,20 @@ class MessageRefused(WorkstationError):  # noqa: N818 - reads as a sentence wher
 
 @dataclass(frozen=True, slots=True)
 class OrderItem:
-    """One ordered examination. number : what makes it the same order in the next message. three_d : it orders 3D."""
+    """One ordered examination.
+
+    number : what makes it the same order in the next message; several procedures may share one. status : None where the
+    message says none, which changes nothing. three_d : it orders 3D. changes : it is put in the place of what was
+    ordered under the number (ORC-1 XO). restores : a cancellation could not be done, so that what was stands (UC).
+    """
 
     number: str
     code: str
-    status: BaseStatus
+    status: BaseStatus | None
     study_uid: str
     three_d: bool
+    changes: bool = False
+    restores: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +258,8 @@ def _orders(message: Incoming, patient: str, reading: Reading) -> list[HeardStat
                 status=_status(orc, reading),
                 study_uid=(own_ipc.text(3) if own_ipc else "") or everywhere,
                 three_d=code in reading.three_d_codes or local in reading.three_d_codes,
+                changes=orc.text(1) in _CHANGED_BY,
+                restores=orc.text(1) in _NOT_CANCELLED_BY,
             )
             physician = orc.text(12) or obr.text(16)
             by_accession.setdefault(accession, []).append((item, _urgent(order, obr, reading), physician))
@@ -283,9 +295,11 @@ def _accession(obr: Segment | None, orc: Segment, ipc: Segment | None, reading: 
     )
 
 
-def _status(orc: Segment, reading: Reading) -> BaseStatus:
+def _status(orc: Segment, reading: Reading) -> BaseStatus | None:
     if orc.text(1) in _CANCELLED_BY or orc.text(5) in _CANCELLED:
         return "cancelled"
+    if not orc.text(5):
+        return None
     return "performed" if orc.text(5) in reading.performed else "scheduled"
 
 
@@ -379,6 +393,21 @@ def _observed(message: Incoming, reading: Reading) -> frozenset[ReportFact]:
     )
 
 
+def _value(obx: Segment) -> str:
+    """The free text of an observation. Of encapsulated data (ED) it is the text that is in it, plain or in Base64; a
+    document that is no text (PDF) says nothing here. Source: HL7 v2.5.1 2.A.24."""
+    if obx.text(2) != "ED":
+        return obx.whole(5)
+    if obx.text(5, 2).upper() != "TEXT":
+        return ""
+    if obx.text(5, 4).upper() != "BASE64":
+        return obx.text(5, 5)
+    try:
+        return base64.b64decode(obx.text(5, 5), validate=True).decode("utf-8", "replace")
+    except ValueError:
+        return ""
+
+
 def _stands(segment: Segment) -> bool:
     """Whether an observation says anything: not one that is deleted, wrong, not asked for, pending, or cannot be had.
 
@@ -390,7 +419,7 @@ def _stands(segment: Segment) -> bool:
 def _spoken(message: Incoming, reading: Reading, names: tuple[str, ...]) -> frozenset[ReportFact]:
     """The facts that phrases in free text state."""
     standing = [segment for segment in message.all(*names) if _stands(segment)]
-    text = "\n".join(segment.whole(3 if segment.name == "NTE" else 5) for segment in standing)
+    text = "\n".join(segment.whole(3) if segment.name == "NTE" else _value(segment) for segment in standing)
     return facts_in(text, reading)
 
 

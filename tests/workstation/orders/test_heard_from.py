@@ -1,5 +1,6 @@
 """Who is heard and what they may say; and that one frame is one message of one patient."""
 
+import json
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
@@ -261,3 +262,63 @@ class TestText:
         assert set(reports) == {"ACC1", "ACC2"}
         assert "three_d_findings" not in reports["ACC1"]
         assert "three_d_findings" in reports["ACC2"]
+
+    @pytest.mark.parametrize("name", ["ed_text.hl7", "ed_A.hl7"])
+    def test_text_in_encapsulated_data_counts(self, site: Desk, name: str) -> None:
+        (report,) = stated(name, site)
+        assert {"three_d_findings", "workstation_statement"} <= report.stated
+
+
+# The study of the failing inputs, whose procedures the site names CTHEAD and 3DRENDER.
+SAMPLE = Study("DEMO-0001", "SAMPLE-CRANIUM")
+SHARED = Study("ACC1", "P1")
+
+
+class TestOrders:
+    def on_file(self, here: Desk, study: Study, *names: str) -> tuple[list[tuple[str, str]], bool]:
+        """Base procedures with their status, and whether 3D is ordered, after these messages."""
+        here.sr(study)
+        assert here.hear(*map(read, names)) == ["AA"] * len(names)
+        from workstation.billing.gather_facts import site_policy
+        from workstation.billing.settle import file_of
+        from workstation.billing.settle import read as read_accession
+
+        view = read_accession(study.accession, here.site)
+        papers = file_of(
+            view, view.snapshot.records[0], here.site, site_policy(here.site.config, here.site.root)
+        ).papers
+        return [(base.code, base.status) for base in papers.base_procedures], papers.order.three_d_ordered
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ("orm_same_orc3.hl7",),
+            ("orm_one_orc_two_obr.hl7",),
+            ("orm_two_msgs_a.hl7", "orm_two_msgs_b.hl7"),
+            ("orm_two_msgs_b.hl7", "orm_two_msgs_a.hl7"),
+        ],
+        ids=str,
+    )
+    def test_several_procedures_of_one_number_all_stand(self, site: Desk, names: tuple[str, ...]) -> None:
+        assert self.on_file(site, SHARED, *names) == ([("70450", "performed")], True)
+
+    @pytest.mark.parametrize(
+        ("more", "status"),
+        [
+            (("xo_no_status.hl7",), "performed"),
+            (("unable_to_cancel_1.hl7",), "cancelled"),
+            (("unable_to_cancel_1.hl7", "unable_to_cancel_2.hl7"), "performed"),
+        ],
+        ids=str,
+    )
+    def test_what_a_message_does_not_say_stays(self, site: Desk, more: tuple[str, ...], status: str) -> None:
+        bases, _ = self.on_file(site, SAMPLE, "order_ok.hl7", "report_ok.hl7", *more)
+        assert bases == [("70450", status)]
+
+    def test_a_change_puts_one_procedure_in_the_place_of_another(self, tmp_path: Path) -> None:
+        with desk(tmp_path / "root") as here:
+            ris = Ris(STUDY)
+            here.sr(STUDY)
+            here.hear(ris.order(), ris.order("70460", control="XO"), ris.report())
+            facts = json.loads(here.case().facts)
+            assert [base["code"] for base in facts["base_procedures"]] == ["70460"]
