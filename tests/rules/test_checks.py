@@ -79,7 +79,9 @@ def test_what_is_there_is_no_problem(text: str) -> None:
 
 
 def test_where_a_mention_stands_and_what_it_says() -> None:
-    text = "# Head\n\nA\n`workstation list`\n\n    $ workstation run 1 \\\n      --protocol 'a b' &\n    $ workstation warm"
+    text = (
+        "# Head\n\nA\n`workstation list`\n\n    $ workstation run 1 \\\n    --protocol 'a b' &\n    $ workstation warm"
+    )
     assert [(one.line, *one.words) for one in mentions(text)] == [
         (4, "list"),
         (6, "run", "1", "--protocol", "a b"),

@@ -13,19 +13,19 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from dicom_io.archive import Archive
+from dicom_io.archive import Archive, archive, durable, quarantine
 from dicom_io.archive.quarantine import finish_releases, release
 
-OURS = ("archive.py", "quarantine.py", "files.py")
+OURS = {module.__file__ for module in (archive, durable, quarantine)}
 
 
 def act(root: Path, name: str, what: str, line: int) -> None:
     """Release or finish, and die before the given line."""
-    archive, count = Archive(root), 0
+    opened, count = Archive(root), 0
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal count
-        if not frame.f_code.co_filename.endswith(OURS):
+        if frame.f_code.co_filename not in OURS:
             return None
         if event == "line":
             if count == line:
@@ -35,9 +35,9 @@ def act(root: Path, name: str, what: str, line: int) -> None:
 
     sys.settrace(trace)
     if what == "release":
-        release(archive, name)
+        release(opened, name)
     else:
-        finish_releases(archive)
+        finish_releases(opened)
 
 
 def main(folder: Path, name: str, what: str) -> int:
