@@ -3,11 +3,13 @@
 import os
 import re
 from collections.abc import Generator
-from typing import Any
+from typing import TypeVar
 
 import pytest
 
-# WORKSTATION_TEST_STRICT=1 turns a test that skips into one that fails. What may skip all the same: the reason, and why.
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+# WORKSTATION_TEST_STRICT=1 makes a test that skips fail. What may skip all the same: the reason, and why.
 _MAY_SKIP = (
     (r"only root on Linux may mount a file system", "CI may run as somebody else"),
     (r"\w[\w.]* is not permitted here", "a container may lack the right to mount, even for root"),
@@ -36,7 +38,7 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
     return _strictly((yield))
 
 
-def _strictly(report: Any) -> Any:
+def _strictly(report: Report) -> Report:
     """A report of something that was skipped, as a failure where that counts as one."""
     if os.environ.get("WORKSTATION_TEST_STRICT") == "1" and report.skipped and not hasattr(report, "wasxfail"):
         reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
