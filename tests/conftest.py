@@ -15,7 +15,6 @@ _MAY_SKIP = (
     (r"\w[\w.]* is not permitted here", "a container may lack the right to mount, even for root"),
     (r"the tree has no history", "an archive of the tree has none, and what it holds was checked where it was made"),
     (r"no such permissions there|serve does not run there", "Windows"),
-    (r"kills processes that were forked", "Windows"),
     (r"resident memory is read from Linux's /proc", "macOS and Windows"),
 )
 # Sets of public series: a machine that names the folder where they are says that it has them.
