@@ -55,7 +55,7 @@ def killed(folder: Path, name: str, act: str) -> list[Path]:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     lines, copies = map(int, done.stdout.split())
-    assert lines > 100
+    assert lines > copies
     return [folder.with_name(f"{folder.name}-{n}") for n in range(copies)]
 
 
