@@ -7,7 +7,7 @@ leads nowhere then, and neither does a program that is started.
 """
 
 import ast
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from io import BytesIO
 from pathlib import Path
@@ -86,7 +86,7 @@ class Reach:
         module, nodes = self._bodies[one]
         names = self._names[module] | _imported(nodes)
         found: set[str] = set()
-        for node in (inner for outer in nodes for inner in ast.walk(outer)):
+        for node in _without_annotations(nodes):
             if isinstance(node, ast.Name) and node.id in names:
                 found |= self._known(names[node.id])
             elif isinstance(node, ast.Attribute) and (dotted := _dotted(node, names)):
@@ -112,6 +112,16 @@ class Reach:
         module, _, last = name.rpartition(".")
         handed_on = self._names.get(module, {}).get(last)
         return self._known(handed_on, seen | {name}) if handed_on and handed_on not in seen | {name} else set()
+
+
+def _without_annotations(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """All nodes of a text but those that only say what type something has."""
+    for node in nodes:
+        yield node
+        for field, value in ast.iter_fields(node):
+            if field not in ("annotation", "returns"):
+                children = value if isinstance(value, list) else [value]
+                yield from _without_annotations(child for child in children if isinstance(child, ast.AST))
 
 
 def _imported(nodes: Iterable[ast.stmt]) -> Names:

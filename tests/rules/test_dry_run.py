@@ -16,7 +16,7 @@ COMMAND = get_command(app)
 
 # Functions by which instances and messages leave this machine or come to it, and by which instances are deleted.
 SENDING = (
-    r"workstation\.transports\.\w+\.(_?deliver\w*|drain)",
+    r"workstation\.transports\.\w+\.(\w+\.)?(_?deliver\w*|drain)",
     r"workstation\.hl7\.mllp\.send",
     r"workstation\.peers\.ask\.Asked\.(give|fetch)",
     r"workstation\.pipeline\.run",

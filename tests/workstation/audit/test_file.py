@@ -23,7 +23,7 @@ AT = datetime(2026, 3, 2, 10, tzinfo=UTC)
 WRITER = """
 import sys
 from pathlib import Path
-from workstation.audit_file import AuditFile
+from workstation.audit.file import AuditFile
 file = AuditFile(Path(sys.argv[1]), max_bytes=int(sys.argv[2]))
 n = 0
 while n < int(sys.argv[4]):

@@ -154,7 +154,7 @@ def program_of(mutant: Mutant | None) -> ModuleType:
     package = ModuleType(_PACKAGE)
     package.__path__ = []
     sys.modules[_PACKAGE] = package
-    for name in ("facts", "policy", "codes", "reasons", "strict"):
+    for name in ("facts", "policy", "codes", "reasons"):
         sys.modules[f"{_PACKAGE}.{name}"] = importlib.import_module(f"workstation.charge.{name}")
     for name in CHANGED:
         own = mutant is not None and mutant.module == name

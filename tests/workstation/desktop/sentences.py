@@ -6,13 +6,13 @@ from pathlib import Path
 from workstation.desktop import guide, menus, panels, report_panel, study_list, viewer
 from workstation.desktop.model import keys, screen, session, studies
 
-FOLDER = Path(keys.__file__).parent
+FOLDER = Path(guide.__file__).parent
 
 
 def sentences() -> list[str]:
     """The literals given to `tr`, and those of the tables whose entries are."""
     found: list[str] = []
-    for file in sorted(FOLDER.glob("*.py")):
+    for file in sorted(FOLDER.rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             named = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "tr"
             if named and isinstance(node, ast.Call):

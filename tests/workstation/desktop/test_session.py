@@ -240,7 +240,7 @@ def test_a_killed_process_loses_at_most_the_last_action(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path\n"
         "from tests.workstation.desktop.test_session import session\n"
-        "from workstation.desktop import edits\n"
+        "from workstation.desktop.model import edits\n"
         "s = session(Path(sys.argv[1]))\n"
         "while True:\n"
         "    s.change(edits.rotated, 1.0, 0.0)\n"

@@ -100,7 +100,7 @@ def test_it_holds_in_another_process_with_one_core(sr: Path, slices: Path, tmp_p
     if cache == "fresh":
         environment |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), "NUMBA_CACHE_DIR": str(tmp_path / "numba")}
     core = min(os.sched_getaffinity(0))
-    code = f"import os, sys; os.sched_setaffinity(0, {{{core}}}); from workstation.cli import main; main()"
+    code = f"import os, sys; os.sched_setaffinity(0, {{{core}}}); from workstation.cli.main import main; main()"
     words = ["--root", str(tmp_path / "there"), "verify", str(sr), "--folder", str(slices), "--json"]
     done = subprocess.run(
         [sys.executable, "-c", code, *words],

@@ -196,9 +196,9 @@ def test_many_hands_write_one_chain(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from dicom_io.database import open_database
+from dicom_io.archive.database import open_database
 from tests.workstation.store.test_journal import ANNA, AT, SESSION
-from workstation.journal import Journal
+from workstation.store.journal import Journal
 journal = Journal(open_database(Path(sys.argv[1])))
 for number in range(100000):
     print(journal.record(SESSION, ANNA, "monitoring", AT, str(number)).number, flush=True)
