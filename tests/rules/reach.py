@@ -2,8 +2,9 @@
 
 A function leads to every function that its text names, called there or handed on: by its own name, by an imported one,
 or as an attribute of `self` or of an imported module. Where it calls `something.name(…)`, it leads to every method of
-that name, because the text does not say what something is: so it may lead too far. A name that Python's own types have
-leads nowhere then, and neither does a program that is started.
+that name in what its room may import, because the text does not say what something is: so it may lead too far. Where
+Python's own types have that name too, only to those of classes that its module names. A program that is started is not
+followed.
 """
 
 import ast
@@ -17,7 +18,7 @@ from threading import Thread
 Names = dict[str, str]
 # Methods that making an object, or a `with` around it, calls without their name.
 _AT_ONCE = ("__init__", "__post_init__", "__enter__", "__exit__")
-# Methods of what Python brings: a call of one says nothing about ours of that name.
+# Methods of what Python brings.
 _COMMON = {
     name for kind in (str, bytes, list, dict, set, Path, datetime, BytesIO, Thread, socket) for name in dir(kind)
 }
@@ -96,8 +97,13 @@ class Reach:
             elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 called = node.func.attr
                 of_self = isinstance(node.func.value, ast.Name) and node.func.value.id == "self"
-                if called not in _COMMON and not (of_self and self._own(one, called)):
-                    found |= self._methods.get(called, set())
+                if of_self and self._own(one, called):
+                    continue
+                methods = {each for each in self._methods.get(called, set()) if _may_lead(module, each)}
+                if called in _COMMON:
+                    classes = {known for name in names.values() for known in self._known(name)}
+                    methods = {method for method in methods if method.rpartition(".")[0] in classes}
+                found |= methods
         return found - {one}
 
     def _own(self, one: str, attribute: str) -> set[str]:
@@ -112,6 +118,13 @@ class Reach:
         module, _, last = name.rpartition(".")
         handed_on = self._names.get(module, {}).get(last)
         return self._known(handed_on, seen | {name}) if handed_on and handed_on not in seen | {name} else set()
+
+
+def _may_lead(module: str, method: str) -> bool:
+    """Imports run down, so objects of rooms above are not known by their methods. They hand functions down."""
+    if module.startswith("dicom_io."):
+        return method.startswith("dicom_io.")
+    return module.startswith("workstation.desktop.") or not method.startswith("workstation.desktop.")
 
 
 def _without_annotations(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:

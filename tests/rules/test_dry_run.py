@@ -20,7 +20,7 @@ SENDING = (
     r"workstation\.hl7\.mllp\.send",
     r"workstation\.peers\.ask\.Asked\.(give|fetch)",
     r"workstation\.pipeline\.run",
-    r"dicom_io\.network\.send\.(send|send_one|Sender)",
+    r"dicom_io\.network\.send\.(send|send_one|Sender\.send)",
     r"dicom_io\.network\.retrieve\.retrieve",
     r"dicom_io\.network\.dicomweb\.(retrieve|store)",
 )
@@ -71,6 +71,7 @@ PLANTS = (
     ("from workstation.transports import deliver", "deliver.deliver_all(site)", "deliver_all"),
     ("from workstation.peers.ask import asked", "asked(root, config, peer, clock).give([])", "Asked.give"),
     ("from dicom_io.network import send", "[*map(send.send_one, [])]", "send_one"),
+    ("from dicom_io.network.send import Sender", "with Sender(peer) as s: s.send(instance)", "Sender.send"),
     ("from workstation import storage", "table = {'x': storage.prune}; table['x'](site, [])", "storage.prune"),
     ("from dicom_io.archive.quarantine import discard", "hand_on(discard)", "quarantine.discard"),
     ("from workstation.cli.storage import discard", "discard(peer)", "quarantine.discard"),
