@@ -1,8 +1,10 @@
-"""The one flag of golden pictures (see tests/golden/compare.py), and the switch that lets no peer be missing."""
+"""The one flag of golden pictures (see tests/golden/compare.py), the switch that lets no peer be missing, and the order
+of the files."""
 
 import os
 import re
 from collections.abc import Generator
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -19,6 +21,33 @@ _MAY_SKIP = (
 )
 # Sets of public series: a machine that names the folder where they are says that it has them.
 _DATA_SET = r"test data set '\w+' is not in"
+
+
+# Files that take longest, in that order. A worker is given whole files, and one that comes last is waited for by all.
+# Nothing else depends on it; `--no-loadscope-reorder` has xdist keep it.
+LONG = (
+    "conformance/test_validators.py",
+    "render/engine/test_same_bytes.py",
+    "workstation/cli/test_demo.py",
+    "workstation/test_pipeline.py",
+    "workstation/serve/test_commitment.py",
+    "workstation/cli/test_cli.py",
+    "workstation/serve/test_disk_full.py",
+    "workstation/billing/test_settle.py",
+    "workstation/records/test_verify.py",
+    "workstation/test_day.py",
+    "workstation/audit/test_trail.py",
+    "workstation/desktop/test_window.py",
+    "workstation/desktop/test_real_window.py",
+    "dicom_io/sr/test_evidence_sr.py",
+    "workstation/serve/test_faults.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    rank = {here / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path, len(LONG)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

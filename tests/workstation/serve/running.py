@@ -15,10 +15,16 @@ from typing import Any, Self
 
 
 class Serving:
-    """Use as a context manager; the process is listening inside, and gone afterwards."""
+    """Use as a context manager; the process is listening inside, and gone afterwards.
 
-    def __init__(self, root: Path, *words: str, limit_s: float = 120) -> None:
+    receivers : how many processes receive, where the settings do not say; each takes a second to start.
+    """
+
+    def __init__(self, root: Path, *words: str, limit_s: float = 120, receivers: int = 1) -> None:
         self._limit_s = limit_s
+        settings = root / "config.toml"
+        said = settings.exists() and "processes" in settings.read_text(encoding="utf-8")
+        self._environment = {} if said else {"WORKSTATION_SET_RECEIVER__PROCESSES": str(receivers)}
         self._due = 0  # below zero: more have come than anybody waited for
         command = [sys.executable, "-m", "workstation", "--root", str(root), "serve"]
         self._command = [*command, "--host", "127.0.0.1", "--port", "0", "--json", *words]
@@ -33,6 +39,7 @@ class Serving:
             text=True,
             encoding="utf-8",
             start_new_session=True,
+            env={**os.environ, **self._environment},
         )
         # A process that says nothing ends, and with it whoever waits for its next line.
         self._limit = threading.Timer(self._limit_s, self._kill_all)

@@ -35,7 +35,8 @@ def test_from_storescu_to_the_outgoing_folder(command: Command, tmp_path: Path) 
     root = tmp_path / "root"
     root.mkdir()
     (root / "config.toml").write_text("[receiver]\nseries_quiet_s = 0.5\n")
-    with Serving(root, "--interval-s", "0.2", "--monitor-port", "0") as serving:
+    # As many processes receive as by default: one a core, four at most.
+    with Serving(root, "--interval-s", "0.2", "--monitor-port", "0", receivers=0) as serving:
         # -xt: propose JPEG-LS lossless, in which the sample is kept.
         sent = storescu(serving.port, "-xt")
         assert sent.returncode == 0, sent.stderr

@@ -1,8 +1,10 @@
-"""WORKSTATION_TEST_STRICT=1: a test that skips because something is missing fails."""
+"""What tests/conftest.py does. With WORKSTATION_TEST_STRICT=1 a test that skips because something is missing fails."""
 
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import LONG
 
 pytest_plugins = ["pytester"]
 
@@ -112,3 +114,8 @@ def test_a_series_may_be_absent_where_no_folder_is_named(
     assert outcomes(suite) == {"skipped": 1}
     monkeypatch.setenv("WORKSTATION_TEST_DATA", "/somewhere")
     assert outcomes(suite) == {"failed": 1}
+
+
+def test_the_files_that_come_first_are_there() -> None:
+    """A name that has gone stale would put its file last again."""
+    assert [name for name in LONG if not (Path(__file__).parents[1] / name).is_file()] == []
