@@ -38,7 +38,11 @@ def undocumented(page: str, kind: type, where: str = "") -> list[str]:
             found.append(f"nothing is about [{place}], which {one.__name__} is read from")
         spans = " ".join(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", part, flags=re.DOTALL)))
         for field in fields(one):
-            said = f"`{field.name}`" in part if not place else re.search(rf"(?<!\w){field.name}(?!\w)", spans)
+            said = (
+                re.search(rf"`(\[\[?)?{field.name}[`.\]]", part)
+                if not place
+                else re.search(rf"(?<!\w){field.name}(?!\w)", spans)
+            )
             if part and not said:
                 found.append(
                     f"{one.__name__}.{field.name} is not named" + (f" in the part about [{place}]" if place else "")
@@ -46,12 +50,13 @@ def undocumented(page: str, kind: type, where: str = "") -> list[str]:
     return found
 
 
-_BEGINS = r"(?:\A|Each |\. )`\[\[?{}(?:\.\w+)?\]\]?`"
+_BEGINS = r"(?:\A|Each |\. |\()`\[\[?{}(?:\.\w+)?\]\]?`"
 
 
 def part_about(page: str, table: str) -> str:
     """The part of the page about a table of settings: from the paragraph that begins with `[table]`, or that has
-    "Each `[[table]]`", up to the next heading or table of settings; without one, the row that explains the key."""
+    "Each `[[table]]`" or "(`[[table]]`)", up to the next heading or table of settings; without one, the row that
+    explains the key."""
     parts, within = [], False
     for block in re.split(r"\n\s*\n", page):
         if re.search(_BEGINS.format(table), block):

@@ -18,7 +18,7 @@ COMMAND = get_command(app)
 SENDING = (
     r"workstation\.transports\.\w+\.(\w+\.)?(_?deliver\w*|drain)",
     r"workstation\.hl7\.mllp\.send",
-    r"workstation\.peers\.ask\.Asked\.(give|fetch)",
+    r"workstation\.peers\.ask\.\w+\.(give|fetch)",
     r"workstation\.pipeline\.run",
     r"dicom_io\.network\.send\.(send|send_one|Sender\.send)",
     r"dicom_io\.network\.retrieve\.retrieve",
@@ -69,7 +69,7 @@ def test_what_sends_or_deletes_has_a_dry_run(reach: Reach, name: str) -> None:
 PLANTS = (
     ("import typer", "from workstation.transports.deliver import deliver_all as go; go(site)", "deliver_all"),
     ("from workstation.transports import deliver", "deliver.deliver_all(site)", "deliver_all"),
-    ("from workstation.peers.ask import asked", "asked(root, config, peer, clock).give([])", "Asked.give"),
+    ("from workstation.peers import ask", "ask.peer(root, config, name, clock).give([])", ".give"),
     ("from dicom_io.network import send", "[*map(send.send_one, [])]", "send_one"),
     ("from dicom_io.network.send import Sender", "with Sender(peer) as s: s.send(instance)", "Sender.send"),
     ("from workstation import storage", "table = {'x': storage.prune}; table['x'](site, [])", "storage.prune"),
