@@ -173,7 +173,7 @@ def committed() -> list[Path]:
         [*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
         capture_output=True,
-        timeout=30,
+        timeout=120,
         check=True,
     ).stdout
     return [ROOT / name for name in listing.decode().split("\0") if name and (ROOT / name).is_file()]

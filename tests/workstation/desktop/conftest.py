@@ -54,7 +54,7 @@ def window(root: Path, qtbot: QtBot) -> Iterator[MainWindow]:
     qtbot.addWidget(made)
     made.resize(1400, 900)
     made.show()
-    qtbot.waitUntil(lambda: made.worklist.table.model().rowCount() > 0, timeout=20_000)
+    qtbot.waitUntil(lambda: made.worklist.table.model().rowCount() > 0, timeout=60_000)
     yield made
     made.close()
 

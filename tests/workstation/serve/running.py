@@ -20,7 +20,7 @@ class Serving:
     receivers : how many processes receive, where the settings do not say; each takes a second to start.
     """
 
-    def __init__(self, root: Path, *words: str, limit_s: float = 120, receivers: int = 1) -> None:
+    def __init__(self, root: Path, *words: str, limit_s: float = 300, receivers: int = 1) -> None:
         self._limit_s = limit_s
         settings = root / "config.toml"
         said = settings.exists() and "processes" in settings.read_text(encoding="utf-8")
@@ -57,7 +57,7 @@ class Serving:
     ) -> None:
         self._limit.cancel()
         self._kill_all()
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=120)
         self._log.close()
 
     def log(self) -> str:
@@ -104,7 +104,7 @@ class Serving:
     def kill(self) -> None:
         """End it and its processes without any warning, as a power cut would."""
         self._kill_all()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=120)
 
     def _kill_all(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -113,6 +113,6 @@ class Serving:
     def terminate(self) -> tuple[int, str]:
         """Ask it to stop; returns its exit status and its last event."""
         self._process.send_signal(signal.SIGTERM)
-        out, _ = self._process.communicate(timeout=30)
+        out, _ = self._process.communicate(timeout=120)
         assert "Traceback" not in self.log(), self.log()
         return self._process.returncode, str(json.loads(out.splitlines()[-1])["event"])
