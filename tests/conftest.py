@@ -1,9 +1,77 @@
-"""The one flag of golden pictures; see tests/golden/compare.py."""
+"""The one flag of golden pictures (see tests/golden/compare.py), the switch that lets no peer be missing, and the order
+of the files."""
+
+import os
+import re
+from collections.abc import Generator
+from pathlib import Path
+from typing import TypeVar
 
 import pytest
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+# WORKSTATION_TEST_STRICT=1 makes a test that skips fail. What may skip all the same: the reason, and why.
+_MAY_SKIP = (
+    (r"only root on Linux may mount a file system", "CI may run as somebody else"),
+    (r"\w[\w.]* is not permitted here", "a container may lack the right to mount, even for root"),
+    (r"the tree has no history", "an archive of the tree has none, and what it holds was checked where it was made"),
+    (r"no such permissions there|serve does not run there", "Windows"),
+    (r"resident memory is read from Linux's /proc", "macOS and Windows"),
+)
+# Sets of public series: a machine that names the folder where they are says that it has them.
+_DATA_SET = r"test data set '\w+' is not in"
+
+
+# Files that take longest, in that order. A worker is given whole files, and one that comes last is waited for by all.
+# Nothing else depends on it; `--no-loadscope-reorder` has xdist keep it.
+LONG = (
+    "conformance/test_validators.py",
+    "render/engine/test_same_bytes.py",
+    "workstation/cli/test_demo.py",
+    "workstation/test_pipeline.py",
+    "workstation/serve/test_commitment.py",
+    "workstation/cli/test_cli.py",
+    "workstation/serve/test_disk_full.py",
+    "workstation/billing/test_settle.py",
+    "workstation/records/test_verify.py",
+    "workstation/test_day.py",
+    "workstation/audit/test_trail.py",
+    "workstation/desktop/test_window.py",
+    "workstation/desktop/test_real_window.py",
+    "dicom_io/sr/test_evidence_sr.py",
+    "workstation/serve/test_faults.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    rank = {here / name: number for number, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path, len(LONG)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--new-goldens", action="store_true", help="Write the golden pictures anew instead of comparing with them."
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return _strictly((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _strictly((yield))
+
+
+def _strictly(report: Report) -> Report:
+    """A report of something that was skipped, as a failure where that counts as one."""
+    if os.environ.get("WORKSTATION_TEST_STRICT") == "1" and report.skipped and not hasattr(report, "wasxfail"):
+        reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        allowed = [pattern for pattern, _ in _MAY_SKIP]
+        allowed += [] if os.environ.get("WORKSTATION_TEST_DATA") else [_DATA_SET]
+        if not any(re.match(f"(?:Skipped: )?(?:{pattern})", reason) for pattern in allowed):
+            report.outcome, report.longrepr = "failed", f"not run, and WORKSTATION_TEST_STRICT is set: {reason}"
+    return report

@@ -32,7 +32,7 @@ Heard = Literal["orders", "reports", "merges", "acknowledgements"]
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class HL7Sender:
     """A system that HL7 messages are heard from.
 
     application, facility : its MSH-3 and MSH-4; any facility if empty. addresses : from where it calls, addresses or
@@ -82,7 +82,7 @@ class Listener:
     certificate: str = ""
     key: str = ""
     client_authority: str = ""
-    senders: tuple[Sender, ...] = ()
+    senders: tuple[HL7Sender, ...] = ()
     max_message_mb: Annotated[int, Field(ge=1, le=1024)] = 16
     processing_id: Literal["P", "T", "D"] = "P"
 

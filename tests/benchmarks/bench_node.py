@@ -62,7 +62,7 @@ def receiver(name: str, folder: Path) -> Iterator[tuple[Peer, int]]:
     if name == "storescp flushed":
         commands[name] = ["env", f"LD_PRELOAD={folder.parent / 'flushing.so'}", *commands["storescp"]]
     if name == "workstation":
-        with Serving(folder) as serving:
+        with Serving(folder, receivers=0) as serving:
             reader = threading.Thread(target=lambda: deque(serving.events(), maxlen=0))
             reader.start()
             yield Peer("127.0.0.1", serving.port, "WORKSTATION"), serving.pid

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,10 @@ def worthless_codes(ds: Dataset, k: int) -> None:
 def _series(name: str, folder: Path) -> Series:
     affine = grid(rotation(0.3, -0.2, 0.1), (3.0, 1.5, 1.6))
     if name == "ct sample":
-        return open_series(SAMPLE)[0]
+        folder.mkdir(exist_ok=True)
+        for file in sorted(SAMPLE.glob("*.dcm"))[40:64]:  # the demonstration has all of it looked at
+            shutil.copy(file, folder)
+        return open_series(folder)[0]
     if name == "ct careless":
         return write_series(folder, scene(), affine, sop_class=CT, change=careless)
     if name == "ct worthless codes":

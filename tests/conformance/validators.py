@@ -1,20 +1,16 @@
 """The two independent validators, as functions from a file to the errors they find in it."""
 
+import atexit
 import functools
 import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
-
-_PIXELMED = Path("/usr/share/java/pixelmed.jar")
-# Java stops long XPath expressions by default; the SR templates are long ones.
-# A short run is over sooner with the quick compiler alone.
-_OPTIONS = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
-_OPTIONS += [f"-Djdk.xml.xpath{name}Limit=0" for name in ("TotalOp", "ExprGrp", "ExprOp")]
 
 
 def dciodvfy(path: Path) -> list[str]:
@@ -32,19 +28,48 @@ def dciodvfy(path: Path) -> list[str]:
 
 def pixelmed(path: Path) -> list[str]:
     """Errors of PixelMed's SR validator. Skips where it or Java is not installed."""
-    if shutil.which("java") is None or not _PIXELMED.exists():
+    pytest.importorskip("jpype")
+    from tests.conformance.pixelmed import JAR
+
+    if shutil.which("java") is None or not Path(JAR).exists():
         pytest.skip("PixelMed's SR validator is not installed (Debian package pixelmed-apps)")
-    done = subprocess.run(
-        ["java", *_OPTIONS, "-cp", str(_PIXELMED), "com.pixelmed.validate.DicomSRValidator", str(path)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    lines = (done.stdout + done.stderr).splitlines()
+    lines = _Validator.of_this_process().validate(path).splitlines()
     # What it says when it has gone through; without that, silence would look like success.
     assert any("Root Template Validation Complete" in line for line in lines), "\n".join(lines)
     return [line for line in lines if "Error" in line or "Exception" in line]
+
+
+class _Validator:
+    """PixelMed's validator in a process of its own, which ends with this one."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, str(Path(__file__).with_name("pixelmed.py"))]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._one_at_a_time = threading.Lock()
+        atexit.register(self._end)
+
+    @staticmethod
+    @functools.cache
+    def of_this_process() -> "_Validator":
+        return _Validator()
+
+    def validate(self, path: Path) -> str:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with self._one_at_a_time:
+            limit = threading.Timer(300, self._process.kill)
+            limit.start()
+            try:
+                self._process.stdin.write(f"{path}\n")
+                self._process.stdin.flush()
+                answer = self._process.stdout.readline()
+            finally:
+                limit.cancel()
+        assert answer, f"PixelMed's validator ended over {path}"
+        return str(json.loads(answer))
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
 
 
 def by_the_tables(ds: Dataset) -> list[str]:

@@ -58,7 +58,7 @@ def listening(command: Callable[[Sequence[int]], Sequence[str | Path]], ports: i
             finally:
                 process.terminate()
                 try:
-                    process.wait(15)
+                    process.wait(60)
                 except subprocess.TimeoutExpired:
                     process.kill()
     pytest.fail(f"{command(chosen)[0]} did not start on any of five free ports")
@@ -66,7 +66,7 @@ def listening(command: Callable[[Sequence[int]], Sequence[str | Path]], ports: i
 
 def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:
     """Connects again and again until somebody listens; False when the process has ended (somebody took the port)."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while time.monotonic() < end and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -32,7 +32,7 @@ class Heard:
         self._came.set()
 
     def one(self) -> Committed:
-        assert self._came.wait(30), "no answer came"
+        assert self._came.wait(120), "no answer came"
         self._came.clear()
         return self.answers.pop()
 
@@ -61,7 +61,7 @@ def test_orthanc_commits_to_us_and_we_to_orthanc(tmp_path: Path) -> None:
         wanted = [{"SOPClassUID": r.sop_class_uid, "SOPInstanceUID": r.sop_instance_uid} for r in references]
         made = _rest(f"{theirs.url}/modalities/us/storage-commitment", {"DicomInstances": wanted})
         there = _rest(f"{theirs.url}{made['Path']}")
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while there["Status"] == "Pending" and time.monotonic() < end:
             time.sleep(0.05)
             there = _rest(f"{theirs.url}{made['Path']}")

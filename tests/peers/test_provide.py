@@ -252,7 +252,7 @@ def test_who_asked_and_what_was_given_is_told(both: tuple[Ours, Orthanc], tmp_pa
     (request,) = ours.asked
     assert (request.calling, request.address, request.data_set.AccessionNumber) == ("ASKER", "127.0.0.1", "ACC-2")
     retrieve(ours.peer, Archive(tmp_path), derived("two"), calling="ASKER")
-    end = time.monotonic() + 20  # it is told once the last answer is out, which the peer may read first
+    end = time.monotonic() + 60  # it is told once the last answer is out, which the peer may read first
     while not ours.given:
         assert time.monotonic() < end
     assert ours.given == [("ASKER", 2)]

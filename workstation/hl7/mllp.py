@@ -173,7 +173,7 @@ def listen_for_hl7(host: str, port: int) -> socket.socket:
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class HL7Caller:
     """Who sent a message, as the connection knows it: address, and subject of the client certificate (RFC 4514), empty
     where there is none."""
 
@@ -192,15 +192,15 @@ class MllpListener:
 
     def __init__(
         self,
-        answer: Callable[[bytes, Caller], bytes | None],
+        answer: Callable[[bytes, HL7Caller], bytes | None],
         host: str = "127.0.0.1",
         port: int = 0,
         tls: ssl.SSLContext | None = None,
         listening: socket.socket | None = None,
         *,
         maximum_bytes: int = MAXIMUM_BYTES,
-        too_long: Callable[[bytes, Caller], bytes] = lambda beginning, caller: b"",
-        broken: Callable[[str, Caller], None] = lambda why, caller: None,
+        too_long: Callable[[bytes, HL7Caller], bytes] = lambda beginning, caller: b"",
+        broken: Callable[[str, HL7Caller], None] = lambda why, caller: None,
     ) -> None:
         self._answer, self._too_long, self._broken = answer, too_long, broken
         self._maximum_bytes = maximum_bytes
@@ -259,14 +259,14 @@ class MllpListener:
 
     def _serve(self, connection: socket.socket) -> None:
         spoken = connection
-        caller = Caller(str(connection.getpeername()[0])) if _connected_still(connection) else Caller("")
+        caller = HL7Caller(str(connection.getpeername()[0])) if _connected_still(connection) else HL7Caller("")
         try:
             if self._tls is not None:
                 connection.settimeout(_HANDSHAKE_S)
                 # Not detached from the plain socket: that is what `__exit__` shuts.
                 spoken = self._tls.wrap_socket(connection.dup(), server_side=True)
                 spoken.settimeout(None)
-                caller = Caller(caller.address, _subject(spoken))
+                caller = HL7Caller(caller.address, _subject(spoken))
             frames = _Frames(spoken, self._maximum_bytes)
             while (message := frames.next()) is not None:
                 self.arrived(message)

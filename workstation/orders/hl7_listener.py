@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from workstation.config import Heard, Sender
+from workstation.config import Heard, HL7Sender
 from workstation.hl7.acknowledgement import Acknowledgement, AcknowledgementCode, acknowledgement, parse_acknowledgement
-from workstation.hl7.mllp import Caller
+from workstation.hl7.mllp import HL7Caller
 from workstation.hl7.reader import Incoming, first_message, read_message, read_time
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.statements import (
@@ -35,8 +35,8 @@ _SAYS: dict[str, Heard] = {
 }
 # A clock that is so much ahead of ours is wrong, or somebody wants to have the last word for ever.
 _CLOCKS_DIFFER = timedelta(minutes=10)
-THIS_MACHINE = Caller("127.0.0.1")
-_OURSELVES = Sender("WORKLIST", ("orders",))
+THIS_MACHINE = HL7Caller("127.0.0.1")
+_OURSELVES = HL7Sender("WORKLIST", ("orders",))
 
 # What happens, for the log: identifiers of messages, never of patients.
 Tell = Callable[[dict[str, str]], None]
@@ -45,7 +45,7 @@ Tell = Callable[[dict[str, str]], None]
 def answering(site: Site, tell: Tell = lambda event: None) -> Callable[..., bytes | None]:
     """Return what an `MllpListener` answers with, of a message and its caller. It is called from several threads."""
 
-    def answer(message: bytes, caller: Caller = THIS_MACHINE) -> bytes | None:
+    def answer(message: bytes, caller: HL7Caller = THIS_MACHINE) -> bytes | None:
         try:
             incoming = read_message(message)
         except Hl7Error as error:
@@ -72,11 +72,11 @@ def file_own_order(message: bytes, site: Site) -> AcknowledgementCode:
     return _taken(message, read_message(message), _OURSELVES, site)[0]
 
 
-def refusing_too_long(site: Site, tell: Tell = lambda event: None) -> Callable[[bytes, Caller], bytes]:
+def refusing_too_long(site: Site, tell: Tell = lambda event: None) -> Callable[[bytes, HL7Caller], bytes]:
     """Return what an `MllpListener` answers to the beginning of a message that is longer than is taken."""
     limit = site.config.listener.max_message_mb if site.config.listener is not None else 16
 
-    def answer(beginning: bytes, caller: Caller = THIS_MACHINE) -> bytes:
+    def answer(beginning: bytes, caller: HL7Caller = THIS_MACHINE) -> bytes:
         why = f"The message is longer than {limit} MB, the most that is taken; send the report without its document."
         return _unread(beginning, why, site, tell)
 
@@ -98,7 +98,7 @@ def _unread(message: bytes, why: str, site: Site, tell: Tell) -> bytes:
     return answer
 
 
-def _sender(incoming: Incoming, caller: Caller, site: Site) -> Sender | None:
+def _sender(incoming: Incoming, caller: HL7Caller, site: Site) -> HL7Sender | None:
     """The sender of the settings that a message comes from: by name, and from where and with what it calls."""
     listener, header = site.config.listener, incoming.header
     for sender in listener.senders if listener is not None else ():
@@ -108,7 +108,7 @@ def _sender(incoming: Incoming, caller: Caller, site: Site) -> Sender | None:
     return None
 
 
-def _check_may(incoming: Incoming, sender: Sender | None, site: Site) -> None:
+def _check_may(incoming: Incoming, sender: HL7Sender | None, site: Site) -> None:
     """Raises MessageRefused for a sender that is not named, what it may not say, and a time to come."""
     header, now = incoming.header, site.clock()
     if sender is None:
@@ -127,7 +127,7 @@ def _check_may(incoming: Incoming, sender: Sender | None, site: Site) -> None:
         raise MessageRefused("AE", f"MSH-7 is {ahead} minutes ahead of the clock here; set it right and send again.")
 
 
-def _taken(message: bytes, incoming: Incoming, sender: Sender | None, site: Site) -> tuple[AcknowledgementCode, str]:
+def _taken(message: bytes, incoming: Incoming, sender: HL7Sender | None, site: Site) -> tuple[AcknowledgementCode, str]:
     listener = site.config.listener
     zone = site.clock().tzinfo
     assert zone is not None, "a site's clock knows its offset"

@@ -50,12 +50,13 @@ def test_a_released_one_changes_places_and_back(archive: Archive) -> None:
 
 
 def killed(folder: Path, name: str, act: str) -> list[Path]:
-    """A copy of the archive for each line of ours, in which it was killed just before that line; in the last it was
-    not."""
+    """A copy of the archive for each state that a kill before a line of ours leaves; the last one was not killed."""
     command = [sys.executable, str(Path(__file__).with_name("releasing.py")), str(folder), name, act]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    return [folder.with_name(f"{folder.name}-{n}") for n in range(int(done.stdout))]
+    lines, copies = map(int, done.stdout.split())
+    assert lines > copies
+    return [folder.with_name(f"{folder.name}-{n}") for n in range(copies)]
 
 
 def contents(root: Path) -> Counter[str]:
@@ -84,7 +85,6 @@ def state_of(root: Path) -> tuple[str, str]:
     return kept.patient_id, str(other)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills processes that were forked")
 @pytest.mark.parametrize("study", ["the same", "another"])
 def test_a_release_that_is_killed_is_done_or_not(tmp_path: Path, study: str) -> None:
     archive = Archive(tmp_path / "archive")
@@ -97,14 +97,14 @@ def test_a_release_that_is_killed_is_done_or_not(tmp_path: Path, study: str) -> 
         archive.keep(made[1:2])
     (aside,) = quarantined(archive)
     copies = killed(archive.root, aside.name, "release")
-    assert len(copies) > 20
+    assert len(copies) >= 8
     for copy in copies:
         assert contents(copy) == Counter(("P-1", "P-2"))  # also as it was left, and no row tells of another file
         assert {f.words for f in upkeep.verify(Archive(copy))} <= {
             "is on the disk and not in the index; rebuild the index"
         }
     begun = [copy for copy in copies if list((copy / "quarantine").glob("*.release"))]
-    assert len(begun) > 10
+    assert len(begun) >= 5
     again = killed(begun[0], aside.name, "finish") if study == "another" else []  # whoever goes through with it
     states = [state_of(copy) for copy in copies]
     before, after = ("P-1", "P-2"), ("P-2", "P-1")

@@ -92,7 +92,7 @@ def test_one_association_too_many_waits_for_another_to_end(archive: Archive, ins
 
 def _eventually(done: Any) -> None:
     """The peer's end of a release is some microseconds later than ours."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not done():
         assert time.monotonic() < end
         time.sleep(0.005)
@@ -160,7 +160,7 @@ def _exactly(wire: socket.socket, count: int) -> bytes:
 @contextlib.contextmanager
 def raw(receiver: Receiver) -> Iterator[socket.socket]:
     """An association for CT, without anybody's library."""
-    with socket.create_connection(("127.0.0.1", receiver.port), timeout=20) as wire:
+    with socket.create_connection(("127.0.0.1", receiver.port), timeout=60) as wire:
         wire.sendall(_request())
         assert _read_pdu(wire)[0] == 2
         yield wire
@@ -253,7 +253,7 @@ def test_nonsense_aborts_that_association_alone(
 @given(noise=st.binary(max_size=300), associated=st.booleans())
 def test_any_bytes(hostile: Receiver, noise: bytes, associated: bool) -> None:
     """Whatever comes, the receiver answers somebody else afterwards, and no thread or file stays behind."""
-    with socket.create_connection(("127.0.0.1", hostile.port), timeout=20) as wire:
+    with socket.create_connection(("127.0.0.1", hostile.port), timeout=60) as wire:
         if associated:
             wire.sendall(_request())
             assert _read_pdu(wire)[0] == 2
@@ -288,11 +288,11 @@ def test_an_answer_reads_as_what_it_is() -> None:
 
 @pytest.mark.parametrize("when", ["connected", "within a PDU", "within a data set", "between messages"])
 def test_a_peer_that_stalls_is_let_go(archive: Archive, instances: tuple[Instance, ...], when: str) -> None:
-    rules = Rules(request_s=0.3, stall_s=0.3, idle_s=0.3)
+    rules = Rules(request_s=1.0, stall_s=1.0, idle_s=1.0)
     with Receiver(archive, rules=rules) as receiver:
         with contextlib.ExitStack() as stack:
             if when == "connected":
-                wire = stack.enter_context(socket.create_connection(("127.0.0.1", receiver.port), timeout=20))
+                wire = stack.enter_context(socket.create_connection(("127.0.0.1", receiver.port), timeout=60))
             else:
                 wire = stack.enter_context(raw(receiver))
             if when == "within a PDU":
@@ -302,7 +302,8 @@ def test_a_peer_that_stalls_is_let_go(archive: Archive, instances: tuple[Instanc
                 wire.sendall(_value(3, _announce(instances[0].sop_instance_uid)) + _value(0, data[:500]))
             assert _read_pdu(wire)[0] == 7
         _eventually(lambda: receiver.associations == 0)
-        assert send(instances, peer(receiver))[0].accepted
+        # On a busy machine our own sender may stall for a second too.
+        _eventually(lambda: send(instances, peer(receiver))[0].accepted)
     assert list((archive.root / "spool").rglob("*.part")) == []
 
 

@@ -83,6 +83,11 @@ def test_it_holds_however_a_pacs_encodes_the_record(site: Identity, tmp_path: Pa
     assert found.at.startswith("20260302160000")
 
 
+@pytest.fixture(scope="module")
+def signed_file(site: Identity) -> bytes:
+    return as_file(signed(site))
+
+
 def unsigned(ds: Dataset) -> Dataset:
     plain = Dataset(ds)
     for keyword in ("MACParametersSequence", "DigitalSignaturesSequence"):
@@ -92,8 +97,8 @@ def unsigned(ds: Dataset) -> Dataset:
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(part=st.floats(0.0, 1.0, exclude_max=True), mask=st.integers(1, 255))
-def test_one_changed_byte_breaks_it(site: Identity, part: float, mask: int) -> None:
-    data = bytearray(as_file(signed(site)))
+def test_one_changed_byte_breaks_it(signed_file: bytes, part: float, mask: int) -> None:
+    data = bytearray(signed_file)
     start = 144 + int.from_bytes(data[140:144], "little")
     before = dcmread(io.BytesIO(bytes(data)))
     data[start + int(part * (len(data) - start))] ^= mask

@@ -163,7 +163,7 @@ from tests.render.phantom import phantom
 
 small = phantom("axial")
 volume = Volume(np.tile(small.voxels, (3, 2, 2)), small.affine, "HU")
-recipe = VolumeRendering(load_preset("ct_bone"), rows=64, columns=64, rotation=Rotation(2))
+recipe = VolumeRendering(load_preset("ct_bone"), rows=16, columns=16, rotation=Rotation(2))
 planes = framing.planes(volume, recipe)
 
 def drawn(times):

@@ -1,6 +1,7 @@
 """A desktop over a state folder with the sample CT, in a window that only the test sees."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,9 +28,15 @@ TECHNOLOGIST = Person("T1", "Sample^Technologist", "technologist")
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(filled: Path, tmp_path: Path) -> Path:
     """A state folder with the sample series, its order and base procedure on file, a physician and a technologist."""
-    site = open_site(tmp_path / "root")
+    return shutil.copytree(filled, tmp_path / "root")
+
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What each test gets a copy of: filling it takes much longer."""
+    site = open_site(tmp_path_factory.mktemp("filled") / "root")
     site.archive.import_files(SAMPLE / "ct_head")
     people = people_of(site.root)
     for person in (DOCTOR, TECHNOLOGIST):
@@ -47,7 +54,7 @@ def window(root: Path, qtbot: QtBot) -> Iterator[MainWindow]:
     qtbot.addWidget(made)
     made.resize(1400, 900)
     made.show()
-    qtbot.waitUntil(lambda: made.worklist.table.model().rowCount() > 0, timeout=20_000)
+    qtbot.waitUntil(lambda: made.worklist.table.model().rowCount() > 0, timeout=60_000)
     yield made
     made.close()
 

@@ -81,7 +81,7 @@ def test_the_work_list_says_how_far_series_are(window: MainWindow, node: Node, q
         def now() -> list[str]:
             return sorted(str(model.index(row, 8).data()) for row in range(model.rowCount()))
 
-        qtbot.waitUntil(lambda: now() == sorted(lines), timeout=20_000)
+        qtbot.waitUntil(lambda: now() == sorted(lines), timeout=60_000)
 
     assert model.headerData(8, Qt.Orientation.Horizontal) == "Arrival"
     says("still arriving")
@@ -102,7 +102,7 @@ def test_an_open_study_says_what_came_and_has_it_when_asked(
     window: MainWindow, node: Node, qtbot: QtBot, settled: Callable[[Viewer], None]
 ) -> None:
     def says(words: str) -> None:
-        qtbot.waitUntil(lambda: window.arrival.isVisible() and words in window.arrival.said.text(), timeout=20_000)
+        qtbot.waitUntil(lambda: window.arrival.isVisible() and words in window.arrival.said.text(), timeout=60_000)
 
     node.is_quiet()
     series = node.site.archive.summaries()[0].series_uid

@@ -22,7 +22,7 @@ from workstation.site import open_site
 from workstation.store.papers import read_papers
 
 ROOT = Path(__file__).parents[3]
-WIDTH, HEIGHT, LIMIT_S = 1500, 950, 90.0
+WIDTH, HEIGHT, LIMIT_S = 1500, 950, 300.0
 pytestmark = pytest.mark.skipif(
     not (shutil.which("Xvfb") and shutil.which("xdotool")), reason="Xvfb and xdotool are not installed"
 )
@@ -43,7 +43,7 @@ def display() -> Iterator[str]:
 def xdotool(display: str, *words: str) -> str:
     done = subprocess.run(
         ["xdotool", *words], env={**os.environ, "DISPLAY": display}, capture_output=True, text=True, check=False,
-        timeout=30,
+        timeout=LIMIT_S,
     )  # fmt: skip
     return done.stdout.strip()
 

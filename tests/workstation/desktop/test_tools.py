@@ -171,11 +171,11 @@ def test_a_volume_is_filled_measured_and_tinted(viewer: Viewer, qtbot: QtBot, se
     pane = viewer.panes["axial"]
     click(qtbot, viewer, "axial", pane.width() // 2, pane.height() // 2)
     (measure,) = viewer.session.screen.measures
-    qtbot.waitUntil(lambda: "ml" in viewer.said_of(measure), timeout=30_000)
+    qtbot.waitUntil(lambda: "ml" in viewer.said_of(measure), timeout=60_000)
     step = Piece(measure.points_mm[0], measure.low, measure.high, within_mm=60.0)
     expected = volume_ml(viewer.session.volume, region(viewer.session.volume, step))
     assert viewer.said_of(measure).startswith(f"{expected:.2f} ml")
-    qtbot.waitUntil(lambda: pane._tint is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: pane._tint is not None, timeout=60_000)
     assert pane._tint is not None
     row, column = pane.pixel(QPointF(pane.width() / 2, pane.height() / 2))
     assert pane._tint.pixelColor(round(column), round(row)).alpha() > 0
@@ -228,7 +228,7 @@ def test_a_prior_beside_the_study_moves_with_it(
     rows = window.desk.studies.of_the_same_patient(window.opened.series.uid)
     assert [row.series_uid for row in rows][1:] == ["1.2.3"] and rows[0].priors == 1
     window.compare(rows[1])
-    qtbot.waitUntil(lambda: viewer.session.screen.layout == "compare", timeout=30_000)
+    qtbot.waitUntil(lambda: viewer.session.screen.layout == "compare", timeout=60_000)
     settled(viewer)
     compared = viewer.session.screen.compared
     assert compared is not None and compared.offset_mm == pytest.approx((10.0, 20.0, 300.0), abs=1e-3)
@@ -264,7 +264,7 @@ def test_a_prior_beside_the_study_moves_with_it(
     with qtbot.waitSignal(window.ready, timeout=60_000):
         window.open_series(left_series(window))
     assert window.viewer is not None and window.viewer.session.screen == left
-    qtbot.waitUntil(lambda: window.viewer is not None and window.viewer.other is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: window.viewer is not None and window.viewer.other is not None, timeout=60_000)
     window.compare_no_more()
     assert window.viewer.session.screen.compared is None and window.viewer.session.screen.layout == "four"
 
@@ -308,16 +308,16 @@ def test_a_prior_is_found_on_another_node_and_fetched(
         dialog.show()
         qtbot.keyClicks(dialog.fields["patient_id"], "SAMPLE-CRANIUM")
         qtbot.keyClick(dialog.fields["patient_id"], Qt.Key.Key_Return)
-        qtbot.waitUntil(lambda: dialog.table.rowCount() == 1, timeout=30_000)
+        qtbot.waitUntil(lambda: dialog.table.rowCount() == 1, timeout=60_000)
         accession = dialog.table.item(0, 2)
         assert accession is not None and accession.text() == "OLD-1"
         qtbot.mouseClick(dialog.fetch, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: "6 instances retrieved" in dialog.said.text(), timeout=30_000)
+        qtbot.waitUntil(lambda: "6 instances retrieved" in dialog.said.text(), timeout=60_000)
         dialog.fields["patient_id"].setText("NOBODY")
         qtbot.mouseClick(dialog.search, Qt.MouseButton.LeftButton)
-        qtbot.waitUntil(lambda: dialog.said.text() == "0 studies.", timeout=30_000)
+        qtbot.waitUntil(lambda: dialog.said.text() == "0 studies.", timeout=60_000)
     qtbot.mouseClick(dialog.search, Qt.MouseButton.LeftButton)  # nobody listens there any more
-    qtbot.waitUntil(lambda: "cannot be reached" in dialog.said.text(), timeout=30_000)
+    qtbot.waitUntil(lambda: "cannot be reached" in dialog.said.text(), timeout=60_000)
     rows = window.desk.studies.rows()
     assert [row.standing.stage for row in rows if row.accession == "OLD-1"] == ["complete"]
     assert [row.priors for row in rows] == [1, 1] and {row.accession for row in rows} == {"DEMO-0001", "OLD-1"}

@@ -385,7 +385,7 @@ def test_the_work_list_finds_and_takes_in(window: MainWindow, qtbot: QtBot, tmp_
     window.worklist.search.setText("demo-0001")
     assert model.rowCount() == 1
     window.import_paths([str(tmp_path / "nothing")])
-    qtbot.waitUntil(lambda: "no DICOM file" in window.statusBar().currentMessage(), timeout=20_000)
+    qtbot.waitUntil(lambda: "no DICOM file" in window.statusBar().currentMessage(), timeout=60_000)
 
 
 def test_the_work_list_shows_what_arrives_by_itself(window: MainWindow, root: Path, qtbot: QtBot) -> None:
@@ -398,7 +398,7 @@ def test_the_work_list_shows_what_arrives_by_itself(window: MainWindow, root: Pa
         ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
         other.archive.keep([ds])
     other.papers.engine.dispose()
-    qtbot.waitUntil(lambda: model.rowCount() == 2, timeout=20_000)
+    qtbot.waitUntil(lambda: model.rowCount() == 2, timeout=60_000)
 
 
 def test_help_shows_every_key(window: MainWindow, qtbot: QtBot) -> None:

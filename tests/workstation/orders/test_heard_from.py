@@ -15,10 +15,10 @@ from tests.workstation.conftest import Command
 from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import DAY, WHOLE, Ris, Study, config
 from tests.workstation.samples import ticking
-from workstation.config import ConfigError, Heard, Listener, Sender, load_config
+from workstation.config import ConfigError, Heard, HL7Sender, Listener, load_config
 from workstation.hl7 import mllp
 from workstation.hl7.acknowledgement import parse_acknowledgement
-from workstation.hl7.mllp import Caller, MllpListener, frame
+from workstation.hl7.mllp import HL7Caller, MllpListener, frame
 from workstation.hl7.reader import read_message
 from workstation.orders.hl7_listener import answering, refusing_too_long
 from workstation.orders.statements import Reported, statements_of
@@ -34,11 +34,11 @@ def read(name: str) -> bytes:
     return (FAILING / name).read_bytes()
 
 
-def heard(tmp_path: Path, *senders: Sender, **more: Any) -> Any:
+def heard(tmp_path: Path, *senders: HL7Sender, **more: Any) -> Any:
     return desk(tmp_path / "root", config(listener=Listener(0, senders=senders, **more)))
 
 
-def said(here: Desk, body: bytes, caller: Caller = Caller(HOST)) -> tuple[str, str]:  # noqa: B008
+def said(here: Desk, body: bytes, caller: HL7Caller = HL7Caller(HOST)) -> tuple[str, str]:  # noqa: B008
     answer = here.answer(body, caller)
     assert answer
     found = parse_acknowledgement(answer)
@@ -47,7 +47,7 @@ def said(here: Desk, body: bytes, caller: Caller = Caller(HOST)) -> tuple[str, s
 
 class TestSenders:
     def test_nobody_that_is_not_named(self, tmp_path: Path) -> None:
-        with heard(tmp_path, Sender("LIS", ALL)) as here:
+        with heard(tmp_path, HL7Sender("LIS", ALL)) as here:
             code, words = said(here, Ris(STUDY).order())
             assert code == "AR" and "no sender that is heard here" in words
             ((_, answer, reason),) = here.site.casebook.refused()
@@ -56,19 +56,21 @@ class TestSenders:
     @pytest.mark.parametrize(
         ("sender", "caller", "taken"),
         [
-            (Sender("RIS", ALL, facility="HOSPITAL"), Caller(HOST), True),
-            (Sender("RIS", ALL, facility="OTHER"), Caller(HOST), False),
-            (Sender("RIS", ALL, addresses=("10.0.0.0/8",)), Caller("10.1.2.3"), True),
-            (Sender("RIS", ALL, addresses=("10.0.0.0/8",)), Caller("11.1.2.3"), False),
-            (Sender("RIS", ALL, addresses=("::1",)), Caller("::1"), True),
-            (Sender("RIS", ALL, addresses=("10.0.0.0/8",)), Caller("no address"), False),
-            (Sender("RIS", ALL, subject="CN=ris"), Caller(HOST, "CN=ris"), True),
-            (Sender("RIS", ALL, subject="CN=ris"), Caller(HOST, "CN=other"), False),
-            (Sender("RIS", ALL, subject="CN=ris"), Caller(HOST), False),
+            (HL7Sender("RIS", ALL, facility="HOSPITAL"), HL7Caller(HOST), True),
+            (HL7Sender("RIS", ALL, facility="OTHER"), HL7Caller(HOST), False),
+            (HL7Sender("RIS", ALL, addresses=("10.0.0.0/8",)), HL7Caller("10.1.2.3"), True),
+            (HL7Sender("RIS", ALL, addresses=("10.0.0.0/8",)), HL7Caller("11.1.2.3"), False),
+            (HL7Sender("RIS", ALL, addresses=("::1",)), HL7Caller("::1"), True),
+            (HL7Sender("RIS", ALL, addresses=("10.0.0.0/8",)), HL7Caller("no address"), False),
+            (HL7Sender("RIS", ALL, subject="CN=ris"), HL7Caller(HOST, "CN=ris"), True),
+            (HL7Sender("RIS", ALL, subject="CN=ris"), HL7Caller(HOST, "CN=other"), False),
+            (HL7Sender("RIS", ALL, subject="CN=ris"), HL7Caller(HOST), False),
         ],
         ids=str,
     )
-    def test_by_name_address_and_certificate(self, tmp_path: Path, sender: Sender, caller: Caller, taken: bool) -> None:
+    def test_by_name_address_and_certificate(
+        self, tmp_path: Path, sender: HL7Sender, caller: HL7Caller, taken: bool
+    ) -> None:
         with heard(tmp_path, sender) as here:
             assert (said(here, Ris(STUDY).order(), caller)[0] == "AA") is taken
 
@@ -76,7 +78,7 @@ class TestSenders:
     def test_each_says_only_what_it_may(self, tmp_path: Path, may: Any) -> None:
         ris = Ris(STUDY)
         bodies = {"orders": ris.order(), "reports": ris.report(), "merges": ris.merge("P9")}
-        with heard(tmp_path, Sender("RIS", may)) as here:
+        with heard(tmp_path, HL7Sender("RIS", may)) as here:
             for what, body in bodies.items():
                 code, words = said(here, body)
                 assert code == ("AA" if what in may else "AR")
@@ -85,16 +87,16 @@ class TestSenders:
     def test_the_first_that_fits_counts_and_no_two_rights_add_up(self, tmp_path: Path) -> None:
         """Two senders of one application tell by where they call from: neither borrows the other's right."""
         senders = (
-            Sender("RIS", ("orders",), addresses=("10.0.0.1",)),
-            Sender("RIS", ("reports",), addresses=("10.0.0.2",)),
+            HL7Sender("RIS", ("orders",), addresses=("10.0.0.1",)),
+            HL7Sender("RIS", ("reports",), addresses=("10.0.0.2",)),
         )
         with heard(tmp_path, *senders) as here:
-            assert said(here, Ris(STUDY).report(), Caller("10.0.0.1"))[0] == "AR"
-            assert said(here, Ris(STUDY).report(), Caller("10.0.0.2"))[0] == "AA"
+            assert said(here, Ris(STUDY).report(), HL7Caller("10.0.0.1"))[0] == "AR"
+            assert said(here, Ris(STUDY).report(), HL7Caller("10.0.0.2"))[0] == "AA"
 
     def test_an_answer_to_a_charge_needs_the_right_to_answer(self, tmp_path: Path) -> None:
         ack = b"MSH|^~\\&|BILLING|X|WORKSTATION|RAD|20260302120000||ACK^P03|A1|P|2.5.1\rMSA|AA|NOBODYS\r"
-        with heard(tmp_path, Sender("BILLING", ("orders",))) as here:
+        with heard(tmp_path, HL7Sender("BILLING", ("orders",))) as here:
             assert said(here, ack)[0] == "AR"
             assert here.site.casebook.refused() != ()
 
@@ -135,7 +137,7 @@ class TestSenders:
     def test_the_certificate_of_the_connection_counts(self, tmp_path: Path) -> None:
         authority = make(tmp_path, "authority")
         ours, ris, stranger = (make(tmp_path, name, authority) for name in ("ours", "ris", "stranger"))
-        with heard(tmp_path, Sender("RIS", ALL, subject="CN=ris")) as here:
+        with heard(tmp_path, HL7Sender("RIS", ALL, subject="CN=ris")) as here:
             tls = server_context(Tls(authority.certificate, ours.certificate, ours.key))
             with MllpListener(here.answer, tls=tls) as listener:
                 for who, code in ((ris, "AA"), (stranger, "AR")):
@@ -147,7 +149,7 @@ class TestSenders:
 class TestOneMessageAFrame:
     @pytest.mark.parametrize(("name", "words"), [("two_msh.hl7", "2 messages"), ("batch.hl7", "batch")])
     def test_more_is_answered_with_its_reason_and_filed_nowhere(self, tmp_path: Path, name: str, words: str) -> None:
-        with heard(tmp_path, Sender("RIS", ALL)) as here:
+        with heard(tmp_path, HL7Sender("RIS", ALL)) as here:
             code, text = said(here, read(name))
             assert code == "AR" and words in text
             assert list(here.site.casebook.unmatched()) == []
@@ -155,7 +157,7 @@ class TestOneMessageAFrame:
 
     def test_what_was_taken_by_an_earlier_version_counts_no_more(self, tmp_path: Path) -> None:
         """A frame of two messages that was filed under the first patient is not read again."""
-        with heard(tmp_path, Sender("RIS", ALL)) as here:
+        with heard(tmp_path, HL7Sender("RIS", ALL)) as here:
             ris = Ris(STUDY)
             here.sr(STUDY)
             here.hear(ris.order())
@@ -170,7 +172,7 @@ class TestOneMessageAFrame:
     def listener(self, tmp_path: Path) -> Iterator[tuple[MllpListener, Desk, list[dict[str, str]]]]:
         events: list[dict[str, str]] = []
         with (
-            heard(tmp_path, Sender("RIS", ALL), max_message_mb=1) as here,
+            heard(tmp_path, HL7Sender("RIS", ALL), max_message_mb=1) as here,
             MllpListener(
                 answering(here.site, events.append),
                 maximum_bytes=1 << 20,
@@ -214,7 +216,7 @@ class TestOneMessageAFrame:
 
     def test_a_large_one_within_it_is_taken(self, tmp_path: Path) -> None:
         with (
-            heard(tmp_path, Sender("RIS", ALL)) as here,
+            heard(tmp_path, HL7Sender("RIS", ALL)) as here,
             MllpListener(here.answer, maximum_bytes=16 << 20) as listening,
         ):
             large = Ris(STUDY).report(text=("x" * 200,) * 50_000)

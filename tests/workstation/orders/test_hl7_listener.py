@@ -248,7 +248,7 @@ class TestEnhancedModeOut:
                 takes=("charges",),
                 port=port,
                 acknowledgement=mode,
-                timeout_s=5,
+                timeout_s=30,
             )
             with desk(root, config(where)) as here:
                 ris = Ris(STUDY)

@@ -15,10 +15,16 @@ from typing import Any, Self
 
 
 class Serving:
-    """Use as a context manager; the process is listening inside, and gone afterwards."""
+    """Use as a context manager; the process is listening inside, and gone afterwards.
 
-    def __init__(self, root: Path, *words: str, limit_s: float = 120) -> None:
+    receivers : how many processes receive, where the settings do not say; each takes a second to start.
+    """
+
+    def __init__(self, root: Path, *words: str, limit_s: float = 300, receivers: int = 1) -> None:
         self._limit_s = limit_s
+        settings = root / "config.toml"
+        said = settings.exists() and "processes" in settings.read_text(encoding="utf-8")
+        self._environment = {} if said else {"WORKSTATION_SET_RECEIVER__PROCESSES": str(receivers)}
         self._due = 0  # below zero: more have come than anybody waited for
         command = [sys.executable, "-m", "workstation", "--root", str(root), "serve"]
         self._command = [*command, "--host", "127.0.0.1", "--port", "0", "--json", *words]
@@ -33,6 +39,7 @@ class Serving:
             text=True,
             encoding="utf-8",
             start_new_session=True,
+            env={**os.environ, **self._environment},
         )
         # A process that says nothing ends, and with it whoever waits for its next line.
         self._limit = threading.Timer(self._limit_s, self._kill_all)
@@ -50,7 +57,7 @@ class Serving:
     ) -> None:
         self._limit.cancel()
         self._kill_all()
-        self._process.communicate(timeout=30)
+        self._process.communicate(timeout=120)
         self._log.close()
 
     def log(self) -> str:
@@ -97,7 +104,7 @@ class Serving:
     def kill(self) -> None:
         """End it and its processes without any warning, as a power cut would."""
         self._kill_all()
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=120)
 
     def _kill_all(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -106,6 +113,6 @@ class Serving:
     def terminate(self) -> tuple[int, str]:
         """Ask it to stop; returns its exit status and its last event."""
         self._process.send_signal(signal.SIGTERM)
-        out, _ = self._process.communicate(timeout=30)
+        out, _ = self._process.communicate(timeout=120)
         assert "Traceback" not in self.log(), self.log()
         return self._process.returncode, str(json.loads(out.splitlines()[-1])["event"])

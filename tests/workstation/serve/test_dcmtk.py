@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,13 +36,23 @@ def test_from_storescu_to_the_outgoing_folder(command: Command, tmp_path: Path) 
     root = tmp_path / "root"
     root.mkdir()
     (root / "config.toml").write_text("[receiver]\nseries_quiet_s = 0.5\n")
-    with Serving(root, "--interval-s", "0.2", "--monitor-port", "0") as serving:
+    # As many processes receive as by default: one a core, four at most.
+    words = ("--interval-s", "0.2", "--monitor-port", "0", "-aet", "OTHER")
+    with Serving(root, *words, receivers=0) as serving:
+        # The called AE title is not held against a sender: many are set up wrongly, and images must not be lost.
+        assert serving.ae_title == "OTHER"
         # -xt: propose JPEG-LS lossless, in which the sample is kept.
         sent = storescu(serving.port, "-xt")
         assert sent.returncode == 0, sent.stderr
-        assert serving.received(108) == 108
-        complete = serving.next("series complete")
-        assert (complete["series"], complete["instances"], complete["revision"]) == (SERIES_UID, 108, 1)
+        new, complete = 0, dict[str, Any](instances=0)
+        # Two processes tell of it, and a sender that is held up for half a second has it completed early, and again.
+        while new < 108 or complete["instances"] < 108:
+            event = serving.next("received", "series complete")
+            if event["event"] == "received":
+                new += event["new"]
+            else:
+                complete = event
+        assert (complete["series"], complete["instances"], new) == (SERIES_UID, 108, 108)
         kept = {file.name: file.read_bytes() for file in (root / "instances").rglob("*.dcm")}
         assert len(kept) == 108
         well = json.loads(look(serving, "/health"))
@@ -67,11 +78,3 @@ def test_from_storescu_to_the_outgoing_folder(command: Command, tmp_path: Path) 
     assert written == {event["identity"] for event in delivered}
     assert sorted(Path(name).suffix for name in written) == [".dcm"] * 5 + [".hl7"]
     assert {state["state"] for state in command("outbox", "list", "--json").json} == {"acknowledged"}
-
-
-def test_a_sender_that_calls_somebody_else(tmp_path: Path) -> None:
-    """The called AE title is not held against a sender: many are set up wrongly, and images must not be lost."""
-    with Serving(tmp_path / "root", "-aet", "OTHER") as serving:
-        assert serving.ae_title == "OTHER"
-        assert storescu(serving.port, "-xt").returncode == 0
-        assert serving.terminate()[0] == 0

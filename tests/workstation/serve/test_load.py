@@ -47,7 +47,7 @@ def test_eight_senders_and_twenty_thousand_instances(tmp_path: Path, capsys: pyt
     for sender in range(SENDERS):
         write(tmp_path / "sent" / str(sender), sender)
     root = tmp_path / "root"
-    with Serving(root, limit_s=900) as serving:
+    with Serving(root, limit_s=900, receivers=0) as serving:
         command = [dcmsend, "-q", "--decompress-never", "+sd", "+r", "127.0.0.1", str(serving.port)]
         start = time.perf_counter()
         senders = [subprocess.Popen([*command, str(tmp_path / "sent" / str(n))]) for n in range(SENDERS)]

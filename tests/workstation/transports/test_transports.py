@@ -54,7 +54,7 @@ def test_sending_again_sends_the_same_bytes() -> None:
 
 
 def test_one_connection_carries_many_messages() -> None:
-    with MllpReceiver(accept) as receiver, socket.create_connection((HOST, receiver.port), timeout=5) as connection:
+    with MllpReceiver(accept) as receiver, socket.create_connection((HOST, receiver.port), timeout=30) as connection:
         connection.sendall(frame(MESSAGE) + frame(MESSAGE))
         answers = b""
         while answers.count(b"\x1c\x0d") < 2:
@@ -133,7 +133,7 @@ def test_a_message_that_would_break_its_frame_is_not_sent() -> None:
 
 def test_a_receiver_stops_with_connections_open() -> None:
     with MllpReceiver(accept) as receiver:
-        connection = socket.create_connection((HOST, receiver.port), timeout=5)
+        connection = socket.create_connection((HOST, receiver.port), timeout=30)
         connection.sendall(frame(MESSAGE))
         assert connection.recv(4096)
     with connection:
