@@ -12,7 +12,7 @@ from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person
 from dicom_io.sr.evidence_sr import write_sr
 from dicom_io.stamp import Stamp
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, derived
-from workstation.config import Config, Listener, PayerRule, Reading, Sender
+from workstation.config import Config, Listener, PayerRule, Reading, HL7Sender
 from workstation.destinations import Destination, FolderDestination
 from workstation.people import account, people_of
 from workstation.store.journal import Journal, SupervisionAct, head_of, recorded_as
@@ -42,7 +42,7 @@ WHOLE = (
     "3D clarified the course of the fracture.",
 )
 # The RIS of the tests may say everything; billing answers on a way of its own.
-SENDERS = (Sender("RIS", ("orders", "reports", "merges")), Sender("BILLING", ("acknowledgements",)))
+SENDERS = (HL7Sender("RIS", ("orders", "reports", "merges")), HL7Sender("BILLING", ("acknowledgements",)))
 JD = Person("jd", "Doe^Jane", "coder")
 DR1 = Person("DR1", "Sample^Radiologist", "physician")
 T1 = Person("T1", "Sample^Technologist", "technologist")
