@@ -1,6 +1,6 @@
 """DICOMweb as a client: QIDO-RS, WADO-RS and STOW-RS, by dicomweb-client (the extra `dicomweb`). Source: PS3.18.
 
-Finds give what C-FIND gives (`dicom_io.network.query`), retrieval what C-GET gives (`dicom_io.network.retrieve`).
+Queries return what C-FIND returns (`dicom_io.network.query`), retrieval what C-GET does (`dicom_io.network.retrieve`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,13 +20,14 @@ from dicom_io.network.retrieve import Retrieved
 from dicom_io.uids import checked
 from render.progress import CountDone
 
-# Whatever transfer syntax an instance is kept in. Source: PS3.18 8.7.3.3 (media types with a transfer syntax).
+# Any transfer syntax, so that the server does not convert. Source: PS3.18 8.7.3.3 (media types with a transfer syntax).
 _AS_KEPT = (("application/dicom", "*"),)
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The root of a server's DICOMweb services. authority : PEM file of who signed its certificate. token : bearer."""
+    """A DICOMweb server. url : root of its services. authority : PEM file of the CA of its certificate. token : bearer
+    token."""
 
     url: str
     authority: str = ""
@@ -134,7 +135,7 @@ def _instances(
 
 
 def store(server: Server, files: Sequence[Path]) -> dict[str, str]:
-    """Sends Part 10 files. Returns, by SOP Instance UID, why one was not taken; empty when all were.
+    """Sends Part 10 files. Returns why the server refused a file, by SOP Instance UID; empty when it took all.
 
     Raises PeerUnreachable, QueryFailed.
     """
@@ -148,7 +149,7 @@ def store(server: Server, files: Sequence[Path]) -> dict[str, str]:
 
 @contextmanager
 def _speaking(server: Server) -> Iterator[Any]:
-    """A client, whose errors are in our words."""
+    """Yields a client; turns its errors into ours."""
     try:
         from dicomweb_client.api import DICOMwebClient
         from requests import Session
