@@ -1,4 +1,4 @@
-"""Rotations and stacks as moving pictures: GIF, which shows everywhere, and MP4 (H.264), which has all colours."""
+"""Writes rotations and stacks as GIF, which every program shows, and as MP4 (H.264), which has all colours."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -20,11 +20,11 @@ Frame = NDArray[np.uint8]
 
 
 class VideoError(WorkstationError):
-    """MP4 was asked for and cannot be written here; the message says what to install."""
+    """MP4 cannot be written on this machine; the message says what to install."""
 
 
 def encoder() -> str:
-    """The name of the encoder that MP4 files are written with. Raises VideoError when there is none."""
+    """Returns the name of the encoder for MP4 files. Raises VideoError when there is none."""
     try:
         import av
     except ImportError as error:
@@ -42,14 +42,14 @@ def encoder() -> str:
 
 
 def save_gif(frames: Sequence[Frame], path: Path) -> Path:
-    """An endless animation. frames : (rows, columns, 3) uint8 RGB each, all of one size."""
+    """Writes an endless animation. frames : (rows, columns, 3) uint8 RGB each, all of one size."""
     first, *rest = (Image.fromarray(frame) for frame in frames)
     first.save(path, save_all=True, append_images=rest, duration=1000 // FRAMES_PER_S, loop=0)
     return path
 
 
 def save_mp4(frames: Iterable[Frame], path: Path) -> Path:
-    """H.264 in an MP4 file, for looking at: lossy, while the PNG and DICOM files are not.
+    """Writes H.264 in an MP4 file, for viewing only: it is lossy, while the PNG and DICOM files are not.
 
     frames : (rows, columns, 3) uint8 RGB each, all of one size; an odd size gets a black row or column, because the
         colours have half the resolution (4:2:0, the one that every player knows).

@@ -236,10 +236,10 @@ class ReadingDesk:
     # ------------------------------------------------------------------------------------------------ delivery
 
     def deliver(self, opened: Opened, person: Person, tell: Progress = lambda what, part: None) -> str:
-        """Draws, stores and records what was captured, files the signed report, decides and queues. Returns what came
-        of it as a sentence. Doing it again stores and charges nothing twice.
+        """Draws, stores and records the captures, files the signed report, decides and queues. Returns the result as a
+        sentence. A second delivery stores and charges nothing twice.
 
-        Raises CaseError when this person cannot sign, and what the pipeline raises.
+        Raises CaseError when this person cannot sign, and the errors of the pipeline.
         """
         session = opened.session
         if why := why_not_signable(person, session):

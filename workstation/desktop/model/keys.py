@@ -94,7 +94,10 @@ class Keys:
 
 
 def load_keys(own: Path | None = None) -> Keys:
-    """Reads the keys, overridden by a reader's own file. Raises KeysError for an unknown action or button, or a key used twice."""
+    """Reads the keys, overridden by a reader's own file.
+
+    Raises KeysError for an unknown action or button, or a key used twice.
+    """
     base = tomllib.loads((files(__package__) / "keys.toml").read_text(encoding="utf-8"))
     keys, buttons = dict(base["keys"]), dict(base["buttons"])
     if own is not None and own.exists():

@@ -1,7 +1,4 @@
-"""Presets and windows for a volume, with their values in its unit; a reader's own presets beside those that ship.
-
-Knows no Qt.
-"""
+"""Presets and windows for a volume, with values in its unit: those that ship, and a reader's own. Knows no Qt."""
 
 import json
 import re
