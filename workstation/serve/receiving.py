@@ -1,4 +1,4 @@
-"""The role `run_receiver`: keeps what DICOM peers send, and answers what they ask."""
+"""The role `run_receiver`: keeps the instances that DICOM peers send, and answers their queries."""
 
 import socket
 import threading
@@ -24,15 +24,15 @@ from workstation.serve.callers import rules_of
 from workstation.serve.role import TellEvent, WorkerSettings, WorkerSignals
 from workstation.site import Site
 
-# What an audit calls it that an instance came: it was created here, or read to be the one that was here.
+# The audit action for a received instance: created if it is new, read if it was here already.
 _ACTIONS: dict[str, Action] = {"new": "C", "same": "R"}
 
-# How often a receiver says what has come; to say it with every instance would cost as much as to receive it.
+# How often a receiver reports arrivals; a report for every instance would cost as much as receiving it.
 _COUNTS_S = 0.2
 
 
 def run_receiver(site: Site, told: WorkerSettings, events: WorkerSignals, say: TellEvent) -> None:
-    """Receives on a socket that other processes may share, and hears of storage commitment."""
+    """Receives on a socket that other processes may share, and serves storage commitment and queries."""
     root, config = site.root, site.config
 
     def committed(answer: Committed) -> None:
