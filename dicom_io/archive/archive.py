@@ -220,7 +220,7 @@ class Archive:
             for _, target, _ in fresh:
                 flush(target)
             for folder in dict.fromkeys(target.parent for _, target, _ in fresh if not self._names_with_files):
-                # Parent folders need file flush only: whoever adds another entry to them flushes that file.
+                # Parent folders need one flush only: a process that adds another entry flushes it itself.
                 flush_folders(folder, folder if folder in self._flushed else self.files)
                 self._flushed.add(folder)
             indexed = self._index([row for _, _, row in fresh]) if fresh else []
@@ -230,7 +230,7 @@ class Archive:
             for file in coming:
                 file.spooled.unlink(missing_ok=True)
         for (n, target, row), held in zip(fresh, indexed, strict=True):
-            if held != row["sha256"]:  # another association indexed this UID first, with other content
+            if held != row["sha256"]:  # another association indexed this UID first, in another series
                 outcomes[n] = self._conflict(target, str(row["sop_instance_uid"]), str(row["sha256"]))
         return outcomes
 
@@ -503,7 +503,7 @@ class Archive:
 
 
 def _summaries(dialect: str, series_uids: Collection[str] | None) -> Select[Any]:
-    """The query for one row a series: its firsts instance, and how many instances it has."""
+    """The query for one row a series: its first instance, and how many instances it has."""
     columns = _INSTANCE.c
     # SQLite reads JSON from a text column; other databases need a cast.
     header = (type_coerce if dialect == "sqlite" else cast)(columns.header, JSON)

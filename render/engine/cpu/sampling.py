@@ -246,7 +246,7 @@ def gradient_at_border(voxels: Any, k: int, j: int, i: int, fk: Any, fj: Any, fi
 
 @kernel
 def _catmull_rom(f: Any) -> Any:
-    """Returns the weights of the four voxels around at fraction f. Source: Catmull and Rom 1974; Keys 1981, a = −1/2."""
+    """Returns the weights of the four voxels around at fraction f. Source: Catmull and Rom 1974; Keys 1981, a = −½."""
     g = ONE - f
     a, d = -HALF * f * g * g, -HALF * g * f * f
     b = ONE - f * f * (_FIVE_HALVES - _THREE_HALVES * f)
