@@ -58,12 +58,12 @@ def annotated(
         _cube(draw, view, (image.width - 3 * size, image.height - 5 * size), 1.6 * size, size)
     if picture.planes:
         _scale_bar(draw, picture.planes[frame].pixel_spacing_mm[1], image.size, size)
-    said = [part for line in description(picture, frame) for part in _wrapped(line, image.width - size, size)]
-    for number, line in enumerate(said):
+    lines = [part for line in description(picture, frame) for part in _wrapped(line, image.width - size, size)]
+    for number, line in enumerate(lines):
         _text(draw, line, (size // 2, size // 2 + number * (size + 2)), _TEXT, size)
     if banner:
-        taken = max(fonts.length(fonts.nearly(line, size)) for line in said)
-        _banner(draw, banner, font, image.size, taken, len(said), size)
+        taken = max(fonts.length(fonts.nearly(line, size)) for line in lines)
+        _banner(draw, banner, font, image.size, taken, len(lines), size)
     return np.asarray(image, dtype=np.uint8)
 
 

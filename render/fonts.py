@@ -62,7 +62,8 @@ def runs(text: str, size_px: int, own: Path | None = None) -> Runs:
             "fonts-noto-core), or name one in the setting `font`."
         )
     return [
-        ("".join(letters), _load(str(path), size_px)) for path, letters in groupby(text, key=lambda one: chosen[one])
+        ("".join(letters), _load(str(path), size_px))
+        for path, letters in groupby(text, key=lambda letter: chosen[letter])
     ]
 
 

@@ -161,10 +161,10 @@ def _check_masking(recipe: Any) -> None:
     """Raises RecipeError for rules that contradict each other, or a mask that is made and not used."""
     if recipe.segments and not recipe.masking:
         raise RecipeError("segments without masking: say what to do with the labels they make.")
-    said: dict[int, list[str]] = {}
+    actions_by_label: dict[int, list[str]] = {}
     for rule in recipe.masking:
-        said.setdefault(rule.label, []).append(rule.action)
-    for label, actions in said.items():
+        actions_by_label.setdefault(rule.label, []).append(rule.action)
+    for label, actions in actions_by_label.items():
         if sorted(actions) not in (["exclude"], ["include"], ["tint"], ["include", "tint"]):
             raise RecipeError(f"Label {label}: {' and '.join(actions)} contradict each other.")
 

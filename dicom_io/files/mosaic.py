@@ -94,12 +94,12 @@ def _check(series_header: object, centre: np.ndarray, step: np.ndarray, count: i
 
     Raises NotUnfolded.
     """
-    said: dict[int, dict[bytes, float]] = {}
+    centres: dict[int, dict[bytes, float]] = {}
     for slice_number, axis, value in _POSITION.findall(series_header if isinstance(series_header, bytes) else b""):
-        said.setdefault(int(slice_number), {})[axis] = float(value)
-    if len(said) != count:
+        centres.setdefault(int(slice_number), {})[axis] = float(value)
+    if len(centres) != count:
         return  # an older or stripped header; the image header alone has to do
-    places = np.array([[p.get(axis, 0.0) for axis in (b"Sag", b"Cor", b"Tra")] for p in said.values()])
+    places = np.array([[p.get(axis, 0.0) for axis in (b"Sag", b"Cor", b"Tra")] for p in centres.values()])
     for n in (0, count - 1):
         off = float(np.linalg.norm(places - (centre + n * step), axis=1).min())
         if off > max(0.5, _AGREEMENT * float(np.linalg.norm(step))):

@@ -62,7 +62,7 @@ def find_studies(
     wanted = {name: value for name, value in conditions.items() if value}
     with _speaking(server) as client:
         found = client.search_for_studies(search_filters=wanted, limit=limit, fields=["StudyDescription"])
-        studies = [study_of(Dataset.from_json(one)) for one in found]
+        studies = [study_of(Dataset.from_json(answer)) for answer in found]
     return sorted(studies, key=lambda s: (s.study_date, s.study_time, s.study_uid), reverse=True)
 
 
@@ -71,7 +71,7 @@ def find_series(server: Server, study_uid: str) -> list[FoundSeries]:
     checked(study_uid, "Study Instance UID")
     with _speaking(server) as client:
         found = client.search_for_series(study_uid, fields=["SeriesDescription", "BodyPartExamined"])
-        series = [series_of(Dataset.from_json(one), study_uid) for one in found]
+        series = [series_of(Dataset.from_json(answer), study_uid) for answer in found]
     return sorted(series, key=lambda s: (s.number or 0, s.series_uid))
 
 
@@ -81,7 +81,7 @@ def find_instances(server: Server, study_uid: str, series_uid: str) -> list[Foun
     checked(series_uid, "Series Instance UID")
     with _speaking(server) as client:
         found = client.search_for_instances(study_uid, series_uid)
-        instances = [instance_of(Dataset.from_json(one), study_uid, series_uid) for one in found]
+        instances = [instance_of(Dataset.from_json(answer), study_uid, series_uid) for answer in found]
     return sorted(instances, key=lambda i: (i.number or 0, i.sop_instance_uid))
 
 

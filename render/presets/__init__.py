@@ -82,9 +82,9 @@ def preset_from(name: str, data: dict[str, Any]) -> TransferFunction:
 
 def load_window(name: str) -> Window:
     """Returns the window of that name. Raises RecipeError for an unknown name or key."""
-    found = next((one.window for one in windows() if one.name == name), None)
+    found = next((named.window for named in windows() if named.name == name), None)
     if found is None:
-        raise RecipeError(f"Window {name!r} is not known; there are {', '.join(one.name for one in windows())}.")
+        raise RecipeError(f"Window {name!r} is not known; there are {', '.join(named.name for named in windows())}.")
     return found
 
 
@@ -102,10 +102,10 @@ def windows_from(data: dict[str, Any]) -> tuple[NamedWindow, ...]:
         check_keys(f"Window {name!r}", fields, _WINDOW_KEYS, _WINDOW_OPTIONS)
         window = Window(float(fields["centre"]), float(fields["width"]), relative=fields["unit"] == "range")
         key = str(fields.get("key", ""))
-        if taken := next((one.name for one in found if key and one.key == key), None):
+        if taken := next((named.name for named in found if key and named.key == key), None):
             raise RecipeError(f"Window {name!r}: key {key!r} is that of {taken!r}.")
         found.append(NamedWindow(name, fields["title"], fields["unit"], key, fields["source"], window))
-    return tuple(sorted(found, key=lambda one: (not one.key, one.key)))
+    return tuple(sorted(found, key=lambda named: (not named.key, named.key)))
 
 
 def check_keys(what: str, data: dict[str, Any], needed: set[str], allowed: set[str]) -> None:

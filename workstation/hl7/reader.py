@@ -67,7 +67,7 @@ class Segment:
 
     def whole(self, number: int) -> str:
         """Returns a field of free text, each repetition on a line of its own."""
-        return "\n".join(self._plain(each) for each in self.repetitions(number))
+        return "\n".join(self._plain(repetition) for repetition in self.repetitions(number))
 
     def _plain(self, part: str) -> str:
         # The letters of escape sequences do not depend on the sender's delimiters; only the escape character does.

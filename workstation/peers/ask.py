@@ -133,9 +133,9 @@ class PeerQuestions:
         try:
             return send(instances, self.known.at(self.root), self.calling, note, associations)
         finally:
-            went = {one.study_uid: one for one in by_study(i for i in instances if i.sop_instance_uid in taken)}
+            sent_studies = {s.study_uid: s for s in by_study(i for i in instances if i.sop_instance_uid in taken)}
             for study in by_study(instances):
-                moved = went.get(study.study_uid, replace(study, classes={}))
+                moved = sent_studies.get(study.study_uid, replace(study, classes={}))
                 outcome: AuditOutcome = "0" if moved == study else "4"
                 self.trail.transferred(us, them, moved, self.clock(), outcome, action="R", person_id=self.person_id)
 

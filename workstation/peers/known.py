@@ -137,8 +137,8 @@ def _write(root: Path, peers: list[KnownPeer]) -> None:
 
 def _block(peer: KnownPeer) -> str:
     plain = {field.name: field.default for field in fields(KnownPeer)}
-    said = {key: value for key, value in asdict(peer).items() if value != plain[key]}
-    return "\n[[peers]]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in said.items())
+    given_values = {key: value for key, value in asdict(peer).items() if value != plain[key]}
+    return "\n[[peers]]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in given_values.items())
 
 
 def _value(value: Any) -> str:

@@ -33,7 +33,7 @@ def _lines(evidence: Evidence) -> Iterator[str]:
     if evidence.measurements:
         yield ""
         yield "Measurements, in the patient (mm to the left, to the back and to the head of the scanner's origin)"
-        yield from (f"  {plain_words.measurement(each)}" for each in evidence.measurements)
+        yield from (f"  {plain_words.measurement(measurement)}" for measurement in evidence.measurements)
     if evidence.objects:
         yield ""
         yield f"Stored beside the pictures: {len(evidence.objects)} segmentations, surfaces or presentation states."

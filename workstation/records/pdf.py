@@ -231,14 +231,16 @@ def _report_sections(report: SignedReport | None) -> list[Flowable]:
 
 def _pictures(shown: Sequence[Shown]) -> list[Flowable]:
     if not shown:
-        return [Paragraph("Pictures", _HEAD), Paragraph("No picture of the record is on file here.", _BODY)]
+        return [Paragraph("Pictures", _HEAD), Paragraph("No shown_picture of the record is on file here.", _BODY)]
     cells = []
-    for each in shown:
+    for shown_picture in shown:
         buffer = io.BytesIO()
-        Image.fromarray(each.pixels).save(buffer, "PNG")
-        rows, columns = each.pixels.shape[:2]
+        Image.fromarray(shown_picture.pixels).save(buffer, "PNG")
+        rows, columns = shown_picture.pixels.shape[:2]
         scale = _SHOWN_MM * mm / max(rows, columns)
-        cells.append([Picture(buffer, columns * scale, rows * scale, hAlign="LEFT"), _text(each.title, _SMALL)])
+        cells.append(
+            [Picture(buffer, columns * scale, rows * scale, hAlign="LEFT"), _text(shown_picture.title, _SMALL)]
+        )
     rows_of = [cells[n : n + 2] for n in range(0, len(cells), 2)]
     tables = [
         Table(
@@ -256,11 +258,11 @@ def _measurements(evidence: Evidence) -> list[Flowable]:
         return []
     rows = [
         [
-            _text(each.name, _BODY),
-            _text(each.finding, _BODY) if each.finding else "",
-            _text(", ".join(plain_words.quantity(q) for q in each.quantities), _BODY),
+            _text(measurement.name, _BODY),
+            _text(measurement.finding, _BODY) if measurement.finding else "",
+            _text(", ".join(plain_words.quantity(q) for q in measurement.quantities), _BODY),
         ]
-        for each in evidence.measurements
+        for measurement in evidence.measurements
     ]
     width = _WIDTH - 2 * _MARGIN
     return [KeepTogether([Paragraph("Measurements", _HEAD), _table(rows, [0.2 * width, 0.3 * width, 0.5 * width])])]

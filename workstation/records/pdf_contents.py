@@ -44,7 +44,9 @@ def report_for(evidence: Evidence, place: Path | Archive) -> SignedReport | None
         found = place.instances_of(BASIC_TEXT_SR, evidence.accession)
     else:
         found = tuple(_below(place, BASIC_TEXT_SR))
-    reports = [ds for ds in (dcmread(each.path) for each in found) if ds.get("StudyInstanceUID") == evidence.study_uid]
+    reports = [
+        ds for ds in (dcmread(instance.path) for instance in found) if ds.get("StudyInstanceUID") == evidence.study_uid
+    ]
     signed = [ds for ds in reports if ds.get("VerificationFlag") == "VERIFIED" and ds.get("VerifyingObserverSequence")]
     if not signed:
         return None

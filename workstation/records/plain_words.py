@@ -87,9 +87,9 @@ def _rendering(drawn: VolumeRendering) -> Iterator[str]:
         "hollows are darker": drawn.ambient_occlusion,
         "shadows fall": drawn.shadows,
     }
-    said = [f"{words} ({part:g})" for words, part in darker.items() if part]
-    if said:
-        yield f"{', '.join(said)[:1].upper()}{', '.join(said)[1:]}."
+    effects = [f"{words} ({part:g})" for words, part in darker.items() if part]
+    if effects:
+        yield f"{', '.join(effects)[:1].upper()}{', '.join(effects)[1:]}."
 
 
 def _transfer(transfer: TransferFunction) -> str:

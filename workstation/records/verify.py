@@ -95,14 +95,16 @@ def _signatures(
     ds: Dataset, evidence: Evidence, sources: Path | Site, authority: Certificate | None
 ) -> Iterator[Check]:
     found = signatures_of(ds)
-    for one in found or ():
-        if not one.holds:
-            yield Check("signature", False, f"of {one.subject}: the record is not as it was signed")
-        elif authority is not None and not issued_by(one.certificate, authority):
-            yield Check("signature", False, f"of {one.subject}, whom this authority has not certified")
+    for signature in found or ():
+        if not signature.holds:
+            yield Check("signature", False, f"of {signature.subject}: the record is not as it was signed")
+        elif authority is not None and not issued_by(signature.certificate, authority):
+            yield Check("signature", False, f"of {signature.subject}, whom this authority has not certified")
         else:
-            whom = "" if authority else f"; certificate sha256 {one.fingerprint}, which no authority was asked about"
-            yield Check("signature", True, f"of {one.subject}, {one.at}{whom}")
+            whom = (
+                "" if authority else f"; certificate sha256 {signature.fingerprint}, which no authority was asked about"
+            )
+            yield Check("signature", True, f"of {signature.subject}, {signature.at}{whom}")
     if found is None:
         yield Check("signature", False, "it cannot be made out: the record was changed")
     elif not found:
@@ -127,8 +129,10 @@ def _journal(instance: Instance, evidence: Evidence, sources: Path | Site) -> Ch
     why = doubt(evidence, sources.journal, sources.config.device)
     if why:
         return Check("journal", False, why)
-    said = recorded_as(evidence.sop_instance_uid, file_digest(Path(instance.path), instance.transfer_syntax_uid))
-    if any(act.kind == "recorded" and act.detail == said for act in sources.journal.acts(evidence.session_uid)):
+    event_detail = recorded_as(
+        evidence.sop_instance_uid, file_digest(Path(instance.path), instance.transfer_syntax_uid)
+    )
+    if any(act.kind == "recorded" and act.detail == event_detail for act in sources.journal.acts(evidence.session_uid)):
         return Check("journal", True, f"{len(evidence.acts)} acts, and the record as it was kept")
     return Check("journal", False, "it knows no record of these bytes")
 

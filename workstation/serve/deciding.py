@@ -30,7 +30,7 @@ from workstation.store.outbox import DatabaseFailed
 _LOOK_BACK_S = 86400.0
 
 
-def run_decider(site: Site, told: WorkerSettings, events: WorkerSignals, say: TellEvent, records: deque[str]) -> None:
+def run_decider(site: Site, worker: WorkerSettings, events: WorkerSignals, say: TellEvent, records: deque[str]) -> None:
     """Files records and decides due accessions until told to stop; receives HL7 if the settings say so."""
 
     def heard(event: dict[str, str]) -> None:
@@ -85,10 +85,10 @@ def run_decider(site: Site, told: WorkerSettings, events: WorkerSignals, say: Te
     listener = site.config.listener
     with ExitStack() as stack:
         stack.callback(file_the_rest)
-        if told.socket >= 0:
+        if worker.socket >= 0:
             files = tls_to_be_called(listener, site.root) if listener is not None else None
             tls = server_context(files) if files is not None else None
-            hearing = socket.socket(fileno=told.socket)
+            hearing = socket.socket(fileno=worker.socket)
             stack.enter_context(MllpListener(answering(site, heard), tls=tls, listening=hearing))
         look_again(site)
         arrivals.left_open(time.monotonic())
@@ -114,7 +114,7 @@ def run_decider(site: Site, told: WorkerSettings, events: WorkerSignals, say: Te
             except DatabaseFailed as error:
                 # Locked, or the disk is full. Nothing is lost: the accessions stay due.
                 say({"event": "undecided", "accession": "", "detail": type(error).__name__})
-            events.work.wait(told.interval_s)
+            events.work.wait(worker.interval_s)
 
 
 def _poll(site: Site, every_s: float, events: WorkerSignals, say: TellEvent) -> None:

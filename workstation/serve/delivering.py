@@ -16,7 +16,7 @@ from workstation.transports.deliver import drain
 _ASK_S = 30.0
 
 
-def run_deliverer(site: Site, told: WorkerSettings, events: WorkerSignals, say: TellEvent) -> None:
+def run_deliverer(site: Site, worker: WorkerSettings, events: WorkerSignals, say: TellEvent) -> None:
     """Delivers queued messages until told to stop. Reports `idle` when every accession is decided and every message
     that can be delivered is."""
     say({"event": "ready"})
@@ -26,7 +26,7 @@ def run_deliverer(site: Site, told: WorkerSettings, events: WorkerSignals, say: 
             tried = drain(site, at_once=False, tell=say)
         except Exception as error:  # noqa: BLE001 - any error is reported, and the next try may succeed
             say({"event": "undelivered", "detail": type(error).__name__})
-            events.stop.wait(told.interval_s)
+            events.stop.wait(worker.interval_s)
             continue
         for message, delivery in tried:
             say(
@@ -49,7 +49,7 @@ def run_deliverer(site: Site, told: WorkerSettings, events: WorkerSignals, say: 
                 say({"event": "idle"})
             idle = quiet
             # A short wait while there is work; `stop` ends either wait at once.
-            events.stop.wait(told.interval_s if quiet else min(told.interval_s, 0.2))
+            events.stop.wait(worker.interval_s if quiet else min(worker.interval_s, 0.2))
 
 
 def _ship_audit(site: Site, say: TellEvent) -> None:

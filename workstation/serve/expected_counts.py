@@ -23,10 +23,10 @@ class ExpectedCounts:
     def __call__(self, series_uid: str) -> int | None:
         if not self._config.receiver.expected_from:
             return None
-        questions_to = self._asked.get(series_uid)
-        if questions_to is None:
-            questions_to = self._asked[series_uid] = self._pool.submit(self._ask, series_uid)
-        return questions_to.result() if questions_to.done() else None
+        answer = self._asked.get(series_uid)
+        if answer is None:
+            answer = self._asked[series_uid] = self._pool.submit(self._ask, series_uid)
+        return answer.result() if answer.done() else None
 
     def _ask(self, series_uid: str) -> int | None:
         try:

@@ -42,10 +42,10 @@ def health(site: Site, processes: Sequence[Watched]) -> tuple[bool, dict[str, An
         waiting: int | None = sum(entry.state == "operator" for entry in site.outbox.waiting())
     except DatabaseFailed:
         waiting = None
-    well = all(one.running for one in processes) and room and waiting is not None
+    well = all(process.running for process in processes) and room and waiting is not None
     return well, {
         "state": "well" if well else "not well",
-        "processes": {one.name: "running" if one.running else "down" for one in processes},
+        "processes": {process.name: "running" if process.running else "down" for process in processes},
         "disk_free_bytes": free,
         "disk": "room" if room else "nearly full: nothing is received",
         "database": "answers" if waiting is not None else "fails",
@@ -56,8 +56,8 @@ def health(site: Site, processes: Sequence[Watched]) -> tuple[bool, dict[str, An
 def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
     """Returns all counts as Prometheus metrics."""
     total: Counter[str] = Counter()
-    for one in processes:
-        total.update(one.counts)
+    for process in processes:
+        total.update(process.counts)
     found = [
         Metric(f"workstation_{name}_total", "counter", words, {"": float(total[name])})
         for name, words in _COUNTS.items()
@@ -72,7 +72,7 @@ def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
             "workstation_process_restarts_total",
             "counter",
             "How often a process was started again.",
-            {f'process="{one.name}"': float(max(0, one.lives - 1)) for one in processes},
+            {f'process="{process.name}"': float(max(0, process.lives - 1)) for process in processes},
         )
     )
     found.append(
@@ -80,7 +80,7 @@ def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
             "workstation_process_up",
             "gauge",
             "Whether a process runs.",
-            {f'process="{one.name}"': float(one.running) for one in processes},
+            {f'process="{process.name}"': float(process.running) for process in processes},
         )
     )
     free = float(shutil.disk_usage(site.root).free)

@@ -83,9 +83,9 @@ def serve(
             at = hl7_port if hl7_port is not None else hl7.port if hl7 is not None else 0
             hearing = stack.enter_context(listen_for_hl7(where, at))
         count = config.receiver.processes or min(4, os.cpu_count() or 1)
-        told = WorkerSettings("", str(site.root), title, interval_s, count)
-        decider = Process("decide", replace(told, role="decide"), hearing, say)
-        deliverer = Process("deliver", replace(told, role="deliver"), None, say)
+        worker = WorkerSettings("", str(site.root), title, interval_s, count)
+        decider = Process("decide", replace(worker, role="decide"), hearing, say)
+        deliverer = Process("deliver", replace(worker, role="deliver"), None, say)
 
         def received(event: dict[str, Any]) -> None:
             say(event)
@@ -100,7 +100,7 @@ def serve(
             decider.write("")  # it may have kept an instance without reporting it
 
         receivers = [
-            Process(f"receive {n}", replace(told, role="receive"), dicom, received, look_again) for n in range(count)
+            Process(f"receive {n}", replace(worker, role="receive"), dicom, received, look_again) for n in range(count)
         ]
         processes = [*receivers, decider, deliverer]
         ports = {"port": dicom.getsockname()[1]}
@@ -145,7 +145,7 @@ class Process:
     def __init__(
         self,
         name: str,
-        told: WorkerSettings,
+        worker: WorkerSettings,
         inherits: socket.socket | None,
         say: TellEvent,
         on_end: Callable[[], None] = lambda: None,
@@ -154,7 +154,7 @@ class Process:
         self.ready = threading.Event()
         self.counts: Counter[str] = Counter()
         self.lives = 0
-        self._told, self._inherits, self._say = told, inherits, say
+        self._worker, self._inherits, self._say = worker, inherits, say
         self._stopping = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self._thread = threading.Thread(target=self._keep_running, name=name)
@@ -208,9 +208,9 @@ class Process:
         """Runs the process once. Returns its exit status (negative for a signal) and whether it was ready."""
         was_ready = False
         handles = [self._inherits.fileno()] if self._inherits is not None else []
-        told = replace(self._told, socket=handles[0] if handles else -1)
+        worker = replace(self._worker, socket=handles[0] if handles else -1)
         with subprocess.Popen(
-            [sys.executable, "-m", "workstation.serve.worker", json.dumps(asdict(told))],
+            [sys.executable, "-m", "workstation.serve.worker", json.dumps(asdict(worker))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -245,7 +245,7 @@ class Process:
 def _end(first: Sequence[Process], then: Sequence[Process]) -> None:
     """Ends the receivers before the processes that work on the received instances."""
     for group in (first, then):
-        for one in group:
-            one.ask_to_end()
-        for one in group:
-            one.join(_PATIENCE_S)
+        for process in group:
+            process.ask_to_end()
+        for process in group:
+            process.join(_PATIENCE_S)

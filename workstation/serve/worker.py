@@ -22,7 +22,7 @@ from workstation.site import open_site
 
 def main(text: str) -> None:
     """Runs a worker. text : its WorkerSettings as JSON."""
-    told = WorkerSettings(**json.loads(text))
+    worker = WorkerSettings(**json.loads(text))
     events, records = WorkerSignals(), deque[str]()
     speaking = threading.Lock()
 
@@ -43,13 +43,13 @@ def main(text: str) -> None:
     signal.signal(signal.SIGTERM, events.end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the supervisor stops them
     threading.Thread(target=listen, name="supervisor", daemon=True).start()
-    root = Path(told.root)
-    if told.role == "receive":
-        run_receiver(open_site(root), told, events, say)
-    elif told.role == "decide":
-        run_decider(open_site(root), told, events, say, records)
+    root = Path(worker.root)
+    if worker.role == "receive":
+        run_receiver(open_site(root), worker, events, say)
+    elif worker.role == "decide":
+        run_decider(open_site(root), worker, events, say, records)
     else:
-        run_deliverer(open_site(root), told, events, say)
+        run_deliverer(open_site(root), worker, events, say)
 
 
 if __name__ == "__main__":

@@ -143,9 +143,11 @@ class Casebook:
             with self._engine.begin() as connection:
                 place = connection.execute(insert(_received).values(control_id=control_id, **row)).inserted_primary_key
                 assert place is not None
-                for each in concerns:
+                for concern in concerns:
                     connection.execute(
-                        insert(_concern).values(message=place[0], kind=each.kind, value=each.value, other=each.other)
+                        insert(_concern).values(
+                            message=place[0], kind=concern.kind, value=concern.value, other=concern.other
+                        )
                     )
                 for accession in self._touched(connection, concerns):
                     connection.execute(insert(_due).values(accession=accession, cause=cause))
@@ -279,7 +281,7 @@ class Casebook:
         """Returns the newest ruling of every case, or of the cases in some states, oldest first."""
         with self._engine.connect() as connection:
             found = self._newest(connection, true())
-        return tuple(each for each in found if states is None or each.state in states)
+        return tuple(ruling for ruling in found if states is None or ruling.state in states)
 
     def newest_of(self, session: str) -> Ruling | None:
         """Returns the newest ruling on a case, if there is one."""
@@ -359,20 +361,22 @@ class Casebook:
     def _touched(self, connection: Connection, concerns: Sequence[Concern]) -> Iterable[str]:
         """Returns the accessions that a message may change: its own, and those of its patients, accounts and visits."""
         found: dict[str, None] = {}
-        for each in concerns:
-            if each.kind == "accession":
-                found[each.value] = None
-            if each.kind not in ("patient", "account", "visit"):
+        for concern in concerns:
+            if concern.kind == "accession":
+                found[concern.value] = None
+            if concern.kind not in ("patient", "account", "visit"):
                 continue
-            values = {each.value}
-            if each.kind != "visit":
-                values |= self._linked(connection, each.kind, {each.value, each.other})
-            patients = values if each.kind == "patient" else {each.other} if each.kind == "visit" else set()
+            values = {concern.value}
+            if concern.kind != "visit":
+                values |= self._linked(connection, concern.kind, {concern.value, concern.other})
+            patients = values if concern.kind == "patient" else {concern.other} if concern.kind == "visit" else set()
             if patients:
                 rows = connection.execute(select(_record.c.accession).where(_record.c.patient_id.in_(patients)))
                 found |= dict.fromkeys(rows.scalars())
             # Orders and reports name their patient, account and visit.
-            mine = select(_concern.c.message).where(_concern.c.kind == f"of {each.kind}", _concern.c.value.in_(values))
+            mine = select(_concern.c.message).where(
+                _concern.c.kind == f"of {concern.kind}", _concern.c.value.in_(values)
+            )
             rows = connection.execute(
                 select(_concern.c.value).where(_concern.c.kind == "accession", _concern.c.message.in_(mine))
             )
@@ -407,7 +411,7 @@ class Casebook:
                 rows = connection.execute(
                     select(_concern.c.other).where(_concern.c.kind == kind, _concern.c.value.in_(known))
                 )
-                found |= {each.place: each for each in self._messages(connection, kind, known)}
+                found |= {message.place: message for message in self._messages(connection, kind, known)}
                 ahead = set(rows.scalars())
         return tuple(found.values())
 

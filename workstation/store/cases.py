@@ -112,5 +112,5 @@ def slim(evidence: Evidence) -> Evidence:
         evidence,
         sources=(),
         measurements=(),
-        products=tuple(replace(each, recipe="", warnings=()) for each in evidence.products),
+        products=tuple(replace(product, recipe="", warnings=()) for product in evidence.products),
     )

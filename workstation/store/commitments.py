@@ -75,15 +75,15 @@ class Commitments:
     def answer(self, answer: Committed, at: datetime) -> tuple[str, ...]:
         """Files an answer and returns its instances. Ignores an answer to a request that was never made."""
         uid = answer.transaction_uid
-        told = [(r.sop_instance_uid, 0) for r in answer.committed]
-        told += [(r.sop_instance_uid, reason) for r, reason in answer.failed]
+        results = [(r.sop_instance_uid, 0) for r in answer.committed]
+        results += [(r.sop_instance_uid, reason) for r, reason in answer.failed]
         with self._engine.begin() as connection:
             wanted = set(
                 connection.execute(select(_asked.c.sop_instance_uid).where(_asked.c.transaction_uid == uid)).scalars()
             )
             rows = [
                 {"transaction_uid": uid, "sop_instance_uid": instance, "reason": reason, "at": at.isoformat()}
-                for instance, reason in told
+                for instance, reason in results
                 if instance in wanted
             ]
             if rows:

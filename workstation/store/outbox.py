@@ -207,10 +207,12 @@ class Outbox:
                 & (_message.c.destination == entry.message.destination)
                 & (_message.c.place > place)
             )
-            for each in self._entries_in(connection, later) if entry.message.concerns_money else ():
-                if each.state == "queued" and each.message.concerns_money:
+            for later_entry in self._entries_in(connection, later) if entry.message.concerns_money else ():
+                if later_entry.state == "queued" and later_entry.message.concerns_money:
                     words = f"with {key}: {detail}"
-                    connection.execute(insert(_attempt).values({**row, "message": each.message.key, "detail": words}))
+                    connection.execute(
+                        insert(_attempt).values({**row, "message": later_entry.message.key, "detail": words})
+                    )
 
     def record_charge(self, key: str, state: Literal["denied", "credited"], at: datetime, detail: str) -> None:
         """Records that a charge was denied by the payer, or credited by us.
@@ -262,12 +264,14 @@ class Outbox:
         ).all()
         wanted = {row.message for row in (*rows, *credited)}
         outcomes = self._outcomes(connection, wanted)
-        said = {event.charge: event.state for event in events}
-        back = {each.charge for each in credited if state_of(outcomes[each.message]) != "withdrawn"}
+        events_by_charge = {event.charge: event.state for event in events}
+        back = {credit.charge for credit in credited if state_of(outcomes[credit.message]) != "withdrawn"}
         return tuple(
             Known(
                 Charge(row.key, row.code, row.accession, row.base, row.sr_uid, row.billed),
-                "credited" if row.key in back else said.get(row.key) or states[state_of(outcomes[row.message])],
+                "credited"
+                if row.key in back
+                else events_by_charge.get(row.key) or states[state_of(outcomes[row.message])],
                 row.message,
                 state_of(outcomes[row.message]),
                 datetime.fromisoformat(row.queued_at),

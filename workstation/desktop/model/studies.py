@@ -176,11 +176,11 @@ class Studies:
     def of_the_same_patient(self, series_uid: str) -> tuple[Row, ...]:
         """Lists the series a study can be compared with, itself first: its own phases, other series, and priors."""
         rows = self.rows()
-        this = next((row for row in rows if row.series_uid == series_uid), None)
-        if this is None:
+        own_row = next((row for row in rows if row.series_uid == series_uid), None)
+        if own_row is None:
             return ()
-        others = (row for row in rows if row.patient_id == this.patient_id and row != this and this.patient_id)
-        return (this, *others)
+        others = (row for row in rows if row.patient_id == own_row.patient_id and row != own_row and own_row.patient_id)
+        return (own_row, *others)
 
     def _waiting(self) -> dict[str, str]:
         """Returns by series `to sign` where pictures are captured, else `in work`, also for a damaged session file."""
@@ -213,7 +213,8 @@ class Studies:
         )
 
     def preview(self, series_uid: str, which: int | None = None) -> Picture:
-        """Returns the middle image of a volume, reading only that one. Raises as `open`, and NotReadable."""
+        """Returns the middle image of a volume, reading only the slices around it. Raises as `open`, and
+        NotReadable."""
         series = self.site.archive.series(series_uid)
         stack = stacks_of(series)[which or 0]
         middle = max(len(stack.slices) // 2, 1)
@@ -258,10 +259,10 @@ class Studies:
                 evidence = read_sr(read_dataset(sr.path))
             except NotReadable:
                 continue  # another program's
-            mine = [m for m in evidence.measurements if m.volume_digest == volume.digest]
+            of_this_volume = [m for m in evidence.measurements if m.volume_digest == volume.digest]
             at = max((act.at for act in evidence.acts), default=None)
-            if mine and at is not None and (newest is None or at > newest[0]):
-                newest = (at, restored(mine))
+            if of_this_volume and at is not None and (newest is None or at > newest[0]):
+                newest = (at, restored(of_this_volume))
         return newest[1] if newest is not None else ()
 
     def other(self, compared: Compared) -> Volume:
@@ -272,10 +273,10 @@ class Studies:
         """Returns another volume for comparison with an open one: without offset where both share a frame of reference,
         else with their middles together, to be aligned by hand."""
         other = self.other(Compared(series_uid, which))
-        this = opened.session.volume
-        if this.frame_of_reference and this.frame_of_reference == other.frame_of_reference:
+        own_volume = opened.session.volume
+        if own_volume.frame_of_reference and own_volume.frame_of_reference == other.frame_of_reference:
             return Compared(series_uid, which), other
-        offset = vector(round(b - a, 3) for a, b in zip(this.centre_mm, other.centre_mm, strict=True))
+        offset = vector(round(b - a, 3) for a, b in zip(own_volume.centre_mm, other.centre_mm, strict=True))
         return Compared(series_uid, which, offset), other
 
     def _built(self, series_uid: str, which: int | None, progress: PartDone | None) -> tuple[Series, Volume]:
