@@ -2,6 +2,6 @@
 
 from pydicom import config
 
-# What scanners write breaks value rules every day. We check what a volume or a charge rests on ourselves and say so
-# in our own words; a warning per wrong value on stderr helps nobody. What we write ourselves is checked strictly.
+# Scanners break value rules every day, and a warning on stderr for each wrong value helps nobody. So we check the
+# values that a volume or a charge rests on ourselves, with our own messages. Our own objects are checked strictly.
 config.settings.reading_validation_mode = config.IGNORE

@@ -1,6 +1,6 @@
-"""What we receive, open and send: SOP classes × transfer syntaxes.
+"""The SOP classes and transfer syntaxes that we receive, open and send.
 
-The one table behind the receiver's presentation contexts, the sender's and the conformance statement.
+The receiver, the sender and the conformance statement all take them from this table.
 UIDs from PS3.6 Annex A; storage classes from PS3.4 Annex B.5.
 """
 
@@ -12,7 +12,7 @@ StorageRole = Literal["source", "derived", "document"]
 
 @dataclass(frozen=True, slots=True)
 class StorageClass:
-    """A storage SOP class and what it is to us: a source of volumes, a derived picture, or a document."""
+    """A storage SOP class. role : a source of volumes, a derived picture, or a document."""
 
     uid: str
     name: str
@@ -55,7 +55,7 @@ IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 DEFLATED = "1.2.840.10008.1.2.1.99"
 EXPLICIT_BIG = "1.2.840.10008.1.2.2"
-# What every peer takes, and in what all but images goes.
+# Every peer takes these; documents are sent in them.
 PLAIN = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
 
 # PS3.5 Section 10 and Annex A.4: name by UID, in the order in which we accept them.
@@ -78,7 +78,7 @@ TRANSFER_SYNTAXES: dict[str, str] = {
     "1.2.840.10008.1.2.5": "RLE Lossless",
 }
 
-# PS3.5 A.4: lossy by nature or by permission; the source's own lossy flag is read besides.
+# PS3.5 A.4: syntaxes that always or possibly lose information; the image's own lossy flag is read as well.
 LOSSY_SYNTAXES = frozenset(
     {
         "1.2.840.10008.1.2.4.50",
@@ -105,7 +105,7 @@ PERFORMED_STEP = "1.2.840.10008.3.1.2.3.3"
 
 @dataclass(frozen=True, slots=True)
 class ServiceClass:
-    """A SOP class that is no storage class, and in which roles we speak it."""
+    """A SOP class that is no storage class, and the roles in which we support it."""
 
     uid: str
     name: str
@@ -125,13 +125,13 @@ SERVICE_CLASSES: tuple[ServiceClass, ...] = (
 
 
 def class_name(uid: str) -> str:
-    """A storage class in words, or its UID when it is none of ours."""
+    """Returns the name of a storage class, or the UID when the table lacks it."""
     known = CLASS_BY_UID.get(uid)
     return known.name if known else uid
 
 
 def syntaxes_for(storage_class: StorageClass) -> tuple[str, ...]:
-    """Transfer syntaxes we accept for a class: documents hold no pixels, so no image compression."""
+    """Returns the transfer syntaxes that we accept for a class; none with image compression for documents."""
     if storage_class.role == "document":
         return (*PLAIN, DEFLATED, EXPLICIT_BIG)
     return tuple(TRANSFER_SYNTAXES)

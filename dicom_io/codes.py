@@ -1,7 +1,7 @@
-"""Every coded concept this project writes or reads, with its source.
+"""Every coded concept that this project writes or reads, with its source.
 
-DCM: PS3.16 Annex D. SCT: SNOMED CT as used in PS3.16. 99WS3D: this project's own scheme, for what no standard scheme
-has a concept for; it is declared in the Coding Scheme Identification Sequence of every object that uses it.
+DCM: PS3.16 Annex D. SCT: SNOMED CT as used in PS3.16. 99WS3D: this project's own scheme, for concepts that no standard
+scheme has; every object that uses it declares it in its Coding Scheme Identification Sequence.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Code:
     meaning: str
 
     def item(self) -> Dataset:
-        """Code Sequence item; values over 16 characters go to Long Code Value. Source: PS3.3 Table 8.8-1."""
+        """Returns a Code Sequence item; values over 16 characters go to Long Code Value. Source: PS3.3 Table 8.8-1."""
         ds = Dataset()
         if len(self.value) > 16:
             ds.LongCodeValue = self.value
@@ -33,7 +33,7 @@ class Code:
         return Sequence([self.item()])
 
     def matches(self, ds: Dataset) -> bool:
-        """Equal value and scheme; meanings may differ between languages and editions."""
+        """Whether value and scheme are equal; meanings may differ between languages and editions."""
         return (ds.get("CodeValue") or ds.get("LongCodeValue"), ds.get("CodingSchemeDesignator")) == (
             self.value,
             self.scheme,
@@ -41,7 +41,7 @@ class Code:
 
 
 def code_of(ds: Dataset) -> Code:
-    """The Code of a code sequence item."""
+    """Returns the Code of a code sequence item."""
     return Code(
         str(ds.get("CodeValue") or ds.get("LongCodeValue") or ""),
         str(ds.get("CodingSchemeDesignator") or ""),
@@ -52,7 +52,7 @@ def code_of(ds: Dataset) -> Code:
 OWN_SCHEME = "99WS3D"
 OWN_SCHEME_UID = "2.25.29817466358290551274905463187290345511"
 
-# Technique, in the words of the charge facts, to derivation. DCM codes: PS3.16 CID 7203.
+# Derivation by technique, named as in the charge facts. DCM codes: PS3.16 CID 7203.
 # The standard has no concept for an average intensity projection or endoluminal view: own codes.
 DERIVATIONS: dict[str, Code] = {
     "volume_rendering": Code("113074", "DCM", "Volume rendering"),
@@ -130,7 +130,7 @@ MODALITIES: dict[str, Code] = {
 }
 OTHER_MODALITY = Code("OT", "DCM", "Other Modality")
 
-# PS3.16 CID 7150 (segmentation property categories) and 7166, 7191 (types): what a mask's steps tell of it.
+# PS3.16 CID 7150 (segmentation property categories) and 7166, 7191 (types): as far as a mask's steps tell them.
 ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
 TISSUE = Code("85756007", "SCT", "Tissue")
 BONE = Code("272673000", "SCT", "Bone")
@@ -142,7 +142,7 @@ KEY_OBJECT_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
 YES = Code("373066001", "SCT", "Yes")
 NO = Code("373067005", "SCT", "No")
 
-# Own concepts: what the record of a 3D picture needs and PS3.16 has no word for.
+# Own concepts: the record of a 3D picture needs them, and PS3.16 has none.
 SOURCE_VOLUME_DIGEST = Code("volume_digest", OWN_SCHEME, "SHA-256 of source volume")
 SOURCE_DIGESTS = Code("source_digests", OWN_SCHEME, "SHA-256 of the image library's instances, in its order")
 OBJECT_DIGESTS = Code("object_digests", OWN_SCHEME, "SHA-256 of the other instances of the evidence, in their order")
@@ -166,7 +166,7 @@ ATTESTATION_TEXT = Code("attestation", OWN_SCHEME, "Attestation")
 CONCURRENT = Code("concurrent", OWN_SCHEME, "Concurrent supervision")
 WORKSTATION_REQUIRED = Code("ws_required", OWN_SCHEME, "Independent workstation required")
 
-# Measurements: PS3.16 TID 1501, 1410, 300, 1419. How each is made has no code in a context group but for Cobb's.
+# Measurements: PS3.16 TID 1501, 1410, 300, 1419. Of the methods, only Cobb's has a code in a context group.
 MEASUREMENT_METHOD = Code("370129005", "SCT", "Measurement Method")
 IMAGE_REGION = Code("111030", "DCM", "Image Region")
 DERIVATION = Code("121401", "DCM", "Derivation")
@@ -215,7 +215,7 @@ IMPRESSIONS = Code("121072", "DCM", "Impressions")
 IMPRESSION = Code("121073", "DCM", "Impression")
 CONCLUSIONS = Code("121076", "DCM", "Conclusions")
 KEY_IMAGES = Code("121180", "DCM", "Key Images")
-# What a 3D report has to state, in the words of the charge facts.
+# The statements that a 3D report has to make, named as in the charge facts.
 REPORT_FACTS: dict[str, Code] = {
     "three_d_findings": Code("three_d_findings", OWN_SCHEME, "Findings of the 3D pictures"),
     "workstation_statement": Code("ws_statement", OWN_SCHEME, "Statement of the independent workstation"),
@@ -225,7 +225,7 @@ REPORT_FACTS: dict[str, Code] = {
 
 
 def own_scheme() -> Sequence:
-    """Coding Scheme Identification Sequence for 99WS3D. Source: PS3.3 C.12.1 (SOP Common)."""
+    """Returns the Coding Scheme Identification Sequence for 99WS3D. Source: PS3.3 C.12.1 (SOP Common)."""
     ds = Dataset()
     ds.CodingSchemeDesignator = OWN_SCHEME
     ds.CodingSchemeUID = OWN_SCHEME_UID

@@ -6,7 +6,7 @@ _DA, _TM, _DT = "%Y%m%d", "%H%M%S", "%Y%m%d%H%M%S%z"
 
 
 def day_of(text: str) -> date | None:
-    """A DA as a date; None for text that is none."""
+    """Reads a DA; None for text that is no date."""
     try:
         return datetime.strptime(text, _DA).date()
     except ValueError:
@@ -14,20 +14,20 @@ def day_of(text: str) -> date | None:
 
 
 def da(day: date) -> str:
-    """A date, or the day of a time, as DA."""
+    """Writes a date, or the day of a time, as DA."""
     return day.strftime(_DA)
 
 
 def tm(at: datetime) -> str:
-    """The time of day as TM, in whole seconds."""
+    """Writes the time of day as TM, in whole seconds."""
     return at.strftime(_TM)
 
 
 def dt(at: datetime) -> str:
-    """A time with its offset as DT, in whole seconds."""
+    """Writes a time with its offset as DT, in whole seconds."""
     return at.strftime(_DT)
 
 
 def time_of(text: str) -> datetime:
-    """A DT with offset, as `dt` writes it. Raises ValueError."""
+    """Reads a DT with offset, as `dt` writes it. Raises ValueError."""
     return datetime.strptime(text, _DT)

@@ -1,4 +1,4 @@
-"""What may go wrong with DICOM, in one tree. Messages say what was found, where, and what to do."""
+"""The errors of this package, in one tree. Messages say what was found, where, and what to do."""
 
 
 class DicomIOError(Exception):
@@ -6,7 +6,7 @@ class DicomIOError(Exception):
 
 
 class NotReadable(DicomIOError):  # noqa: N818 - reads as a sentence where it is raised
-    """A file that is not DICOM, is cut short, or lacks what every instance must have."""
+    """A file is not DICOM, is cut short, or lacks an attribute that every instance must have."""
 
 
 class VolumeRefused(DicomIOError):  # noqa: N818
@@ -18,27 +18,27 @@ class NotFound(DicomIOError):  # noqa: N818
 
 
 class InstanceConflict(DicomIOError):  # noqa: N818
-    """An instance of this UID is kept already with other bytes. The first stays."""
+    """The archive already keeps an instance of this UID with other bytes; that one stays."""
 
 
 class ClassMismatch(DicomIOError):  # noqa: N818
-    """A data set of another SOP class than was announced."""
+    """A data set is of another SOP class than the sender announced."""
 
 
 class PortInUse(DicomIOError):  # noqa: N818
-    """Somebody listens on the port already."""
+    """Another program listens on the port already."""
 
 
 class PeerUnreachable(DicomIOError):  # noqa: N818
-    """No association with the peer; the message says why."""
+    """No association with the peer was possible; the message says why."""
 
 
 class NotOffered(PeerUnreachable):
-    """The peer takes the association, but none of the services that were asked for."""
+    """The peer accepts the association, but none of the services that we need."""
 
 
 class ConnectionBroke(PeerUnreachable):
-    """An association broke or timed out before the peer answered; what it did with the request nobody knows."""
+    """An association broke or timed out before the peer answered; it may or may not have carried out the request."""
 
 
 class QueryFailed(DicomIOError):  # noqa: N818

@@ -1,4 +1,4 @@
-"""Evidence: all that a charge, an auditor and the re-making of a picture may know. It travels in a DICOM SR."""
+"""Evidence: all that charging, auditing and re-making a picture may rest on. It travels in a DICOM SR."""
 
 import math
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ Role = Literal["physician", "resident", "technologist", "coder", "compliance", "
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who acted. id : one word. name : as DICOM writes it, Family^Given (PS3.5 6.2.1)."""
+    """A person who acted. id : one word. name : as DICOM writes it, Family^Given (PS3.5 6.2.1)."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     id: str
@@ -28,7 +28,7 @@ class Person:
 
 
 def checked_role(word: str) -> Role:
-    """Raises ValueError for a role there is not."""
+    """Returns `word` as a role. Raises ValueError when there is no such role."""
     if word not in get_args(Role):
         raise ValueError(f"Role {word!r} is not one of {', '.join(get_args(Role))}.")
     return cast(Role, word)
@@ -47,7 +47,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Attestation:
-    """What the supervising physician states about the session. None stands for 'not stated'."""
+    """The supervising physician's statements about the session; None means 'not stated'."""
 
     physician: Person
     at: datetime
@@ -58,7 +58,7 @@ class Attestation:
 
 @dataclass(frozen=True, slots=True)
 class ImageReference:
-    """A stored instance of a product or a source. digest : `seal.file_digest` of it, empty where it is not known."""
+    """A stored instance of a product or a source. digest : its `digests.file_digest`, empty where it is not known."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -70,7 +70,7 @@ class ImageReference:
 class Product:
     """One drawn recipe and the instances it was stored as.
 
-    technique, region, purpose, base_procedure : in the words of the charge facts; base_procedure may be empty.
+    technique, region, purpose, base_procedure : named as in the charge facts; base_procedure may be empty.
     recipe : canonical JSON. recipe_digest, pixel_digest, volume_digest : sha256, hex.
     """
 
@@ -99,7 +99,7 @@ MeasurementKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "vo
 QuantityName = Literal["length", "angle", "cobb_angle", "area", "volume", "mean", "deviation", "least", "greatest"]
 # UCUM: [hnsf'U] is the Hounsfield unit, 1 no unit at all.
 Unit = Literal["mm", "deg", "mm2", "mm3", "[hnsf'U]", "1"]
-# How many places each kind has; None: three or more.
+# How many points each kind has; None: three or more.
 PLACES: dict[MeasurementKind, int | None] = {
     "distance": 2,
     "angle": 3,
@@ -125,15 +125,15 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What was measured in patient space.
+    """A measurement in patient space.
 
-    name : what it is called in the record, e.g. `distance 1`; `finding` in the reader's words, may be empty.
+    name : its name in the record, e.g. `distance 1`. finding : in the reader's words, may be empty.
     points_mm : LPS mm, rounded to the single precision that an SR keeps. The ends of a distance; an angle's vertex
         second; the ends of Cobb's first line, then of the second; the ends of an ellipse's longer axis, then of the
         shorter; the corners of a polygon, the first not repeated; none for a volume.
     view : from which side an outline was drawn, in words of `render.geometry.View`; empty for a volume.
     frame_of_reference : UID; empty only where there are no points.
-    volume_digest : of the volume that it was measured in. steps : how the mask of a volume is made, JSON, else empty.
+    volume_digest : of the volume that it was measured in. steps : for a volume, how its mask is made, as JSON.
     Source: PS3.3 C.18.9 (3D Spatial Coordinates).
     """
 
@@ -163,13 +163,13 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A finalised session as its SR tells it.
+    """A finalised session as its SR records it.
 
     verified_by : name of the verifying physician, empty when the SR is not verified.
     device_uid, independent : the workstation, and whether it is independent of the scanner.
-    objects : what was stored beside pictures: segmentations, presentation states, surfaces.
+    objects : the objects stored beside the pictures: segmentations, presentation states, surfaces.
     predecessor : the record that this one amends.
-    session_uid, journal_head : whose acts these are in the journal, and the hash of the last of them; empty in records
+    session_uid, journal_head : the session of these acts in the journal, and the hash of the last act; empty in records
         from before journals were chained.
     """
 
@@ -200,5 +200,5 @@ class Evidence:
         return bool(self.verified_by)
 
     def signed(self, name: str) -> "Evidence":
-        """The same session, verified by the named physician."""
+        """Returns the same session, verified by the named physician."""
         return replace(self, verified_by=name)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class NameGroup:
-    """One way in which a name is written: its five components as they stand."""
+    """A name in one script: its five components, unchanged."""
 
     family: str = ""
     given: str = ""
@@ -18,47 +18,47 @@ class NameGroup:
 
     @property
     def listed(self) -> str:
-        """As lists have it: `Meier, Anna`."""
+        """The name for lists: `Meier, Anna`."""
         rest = _joined(self.given, self.middle, self.prefix, self.suffix)
         return ", ".join(part for part in (_joined(self.family), rest) if part)
 
     @property
     def spoken(self) -> str:
-        """As people say it: `Dr. Anna Meier`."""
+        """The name for sentences: `Dr. Anna Meier`."""
         return _joined(self.prefix, self.given, self.middle, self.family, self.suffix)
 
     @property
     def pn(self) -> str:
-        """As DICOM writes it, without the `^` at the end that say nothing."""
+        """The name as DICOM writes it, without empty `^` at the end."""
         return "^".join((self.family, self.given, self.middle, self.prefix, self.suffix)).rstrip("^")
 
 
 def group_of(text: str) -> NameGroup:
-    """A component group, `family^given^middle^prefix^suffix`."""
+    """Reads a component group, `family^given^middle^prefix^suffix`."""
     return NameGroup(*(*text.split("^"), "", "", "", "", "")[:5])
 
 
 def _joined(*parts: str) -> str:
-    """Parted by one blank, whatever blanks they hold."""
+    """Joins parts with single blanks; other blanks in them go."""
     return " ".join(" ".join(parts).split())
 
 
 def groups_of(pn: str) -> tuple[NameGroup, NameGroup, NameGroup]:
-    """The alphabetic, ideographic and phonetic group of a PN. Source: PS3.5 6.2.1.1."""
+    """Returns the alphabetic, ideographic and phonetic group of a PN. Source: PS3.5 6.2.1.1."""
     alphabetic, ideographic, phonetic = (*pn.split("="), "", "", "")[:3]
     return group_of(alphabetic), group_of(ideographic), group_of(phonetic)
 
 
 def first_group(pn: str) -> NameGroup:
-    """The group to show where there is room for one: the alphabetic one, else what there is."""
+    """Returns the group to show where there is room for one: the alphabetic one, else the first that there is."""
     return next(filter(None, groups_of(pn)), NameGroup())
 
 
 def listed(pn: str) -> str:
-    """A name for lists: `Meier, Anna`."""
+    """Returns a name for lists: `Meier, Anna`."""
     return first_group(pn).listed
 
 
 def spoken(pn: str) -> str:
-    """A name for sentences: `Dr. Anna Meier`."""
+    """Returns a name for sentences: `Dr. Anna Meier`."""
     return first_group(pn).spoken

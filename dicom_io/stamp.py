@@ -1,4 +1,4 @@
-"""When, where and by what: the only way a clock, a station or a version enters the records."""
+"""Time, station and software version of a record: the only way that these enter the records."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +11,11 @@ MODEL_NAME = "Independent 3D Workstation"  # Manufacturer's Model Name in all th
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Handed to every function that writes a record; none of them reads the clock or makes up a UID itself.
+    """Time, session and station, given to every function that writes a record: none reads the clock or invents a UID.
 
     at : with time zone. session : identity of the case; the same session gives the same UIDs again.
     device_uid : this workstation's UID (Device UID, DCM 121012). performed_step : the UID of the performed procedure
-    step that a RIS is told of; empty where none is.
+    step that is reported to a RIS; empty where none is.
     """
 
     at: datetime
@@ -29,7 +29,7 @@ class Stamp:
     model_name: str = MODEL_NAME
 
     def uid(self, *parts: str) -> str:
-        """A UID for one thing of this session, always the same for the same thing."""
+        """Returns the UID of an object of this session; the same `parts` give the same UID."""
         return derived(self.session, *parts)
 
     @property

@@ -1,6 +1,6 @@
-"""What a reader needs on a picture: orientation letters and cube, scale bar, view, window or preset, slab.
+"""Annotation of a picture: orientation letters and cube, scale bar, view, window or preset, slab.
 
-Annotation is drawn on a copy of the RGB picture; the pixels that are digested and re-made never carry it.
+It is drawn on a copy of the RGB picture; the pixels that are digested and re-made never carry it.
 """
 
 from collections.abc import Sequence
@@ -34,16 +34,16 @@ _SCALES_MM = (200, 100, 50, 20, 10, 5, 2, 1)
 
 
 class AnnotationError(RenderError):
-    """A picture that cannot carry what should be written on it; the message says why and what to do."""
+    """The annotation does not fit on a picture; the message says why and what to do."""
 
 
 def annotated(
     picture: Picture, frame: int = 0, banner: Sequence[str] = (), font: Path | None = None
 ) -> NDArray[np.uint8]:
-    """(rows, columns, 3) uint8: the frame with its annotation.
+    """Returns (rows, columns, 3) uint8: the frame with its annotation.
 
-    banner : lines for the upper right corner, e.g. patient and study; they are the caller's to protect.
-    font : a font file that is asked first for their letters.
+    banner : lines for the upper right corner, e.g. patient and study; the caller protects them.
+    font : a font file to try first for their letters.
 
     Raises FontError when the banner cannot be written as it is, AnnotationError when the picture is too small for it.
     """
@@ -51,24 +51,24 @@ def annotated(
     draw = ImageDraw.Draw(image)
     view = views(picture.recipe)[frame]
     size = max(9, min(image.size) // 36)
-    if isinstance(picture.recipe, CurvedReformat):  # no side of it is one side of the patient
+    if isinstance(picture.recipe, CurvedReformat):  # its edges are no sides of the patient
         _scale_bar(draw, curved_pixel_mm(picture.recipe), image.size, size)
     else:
         _edge_letters(draw, view, image.size, size)
         _cube(draw, view, (image.width - 3 * size, image.height - 5 * size), 1.6 * size, size)
     if picture.planes:
         _scale_bar(draw, picture.planes[frame].pixel_spacing_mm[1], image.size, size)
-    said = [part for line in description(picture, frame) for part in _wrapped(line, image.width - size, size)]
-    for number, line in enumerate(said):
+    lines = [part for line in description(picture, frame) for part in _wrapped(line, image.width - size, size)]
+    for number, line in enumerate(lines):
         _text(draw, line, (size // 2, size // 2 + number * (size + 2)), _TEXT, size)
     if banner:
-        taken = max(fonts.length(fonts.nearly(line, size)) for line in said)
-        _banner(draw, banner, font, image.size, taken, len(said), size)
+        taken = max(fonts.length(fonts.nearly(line, size)) for line in lines)
+        _banner(draw, banner, font, image.size, taken, len(lines), size)
     return np.asarray(image, dtype=np.uint8)
 
 
 def _wrapped(line: str, width: int, size: int) -> list[str]:
-    """A line broken after commas so that each part is at most `width` pixels wide, as far as commas allow."""
+    """Breaks a line after commas so that each part is at most `width` pixels wide, as far as commas allow."""
     parts: list[str] = []
     for piece in line.split(", "):
         if parts and fonts.length(fonts.nearly(f"{parts[-1]}, {piece}", size)) <= width:
@@ -87,7 +87,8 @@ def _banner(
     taken_lines: int,
     size: int,
 ) -> None:
-    """Lines that end at the right edge, below those on the left (`taken` pixels wide) where both do not fit in a row.
+    """Writes lines that end at the right edge, below those on the left (`taken` pixels wide) where both do not fit in a
+    row.
 
     A line too long for the picture is written smaller, never shortened: half a name is another name.
     """
@@ -106,14 +107,14 @@ def _banner(
 
 
 def description(picture: Picture, frame: int = 0) -> list[str]:
-    """Name, view, and what the values were shown with; no patient data."""
+    """Returns name, view, and window or preset as lines; no patient data."""
     recipe = picture.recipe
     count = len(picture.pixels)
     lines = [recipe.name or recipe.kind.replace("_", " ")]
     if count > 1:
         lines[0] += f" {frame + 1}/{count}"
     view = views(recipe)[frame]
-    # A tenth of a degree is what a reader can use; turned and radial views have more digits than that.
+    # Readers need no more than a tenth of a degree; turned and radial views have more digits.
     view = View(round(view.azimuth_deg, 1), round(view.elevation_deg, 1), round(view.roll_deg, 1))
     lines.append(recipe.form if isinstance(recipe, CurvedReformat) else f"seen from {view.words}")
     if isinstance(recipe, VolumeRendering):
@@ -147,7 +148,7 @@ def _edge_letters(draw: ImageDraw.ImageDraw, view: View, size_px: tuple[int, int
 
 
 def _scale_bar(draw: ImageDraw.ImageDraw, pixel_mm: float, size_px: tuple[int, int], size: int) -> None:
-    """The longest round length that takes at most a quarter of the picture's width."""
+    """Draws the scale bar: the longest round length that takes at most a quarter of the picture's width."""
     width, height = size_px
     length = next((mm for mm in _SCALES_MM if mm / pixel_mm <= width / 4), None)
     if length is None:
@@ -173,7 +174,7 @@ class Face:
 
 
 def cube(view: View) -> list[Face]:
-    """A cube that turns with the patient; each visible face carries the letter of the side that faces the reader."""
+    """Returns the visible faces of a cube that turns with the patient, each with the letter of its side."""
     right, down, toward = view.right, tuple(-v for v in view.up), view.towards_observer
 
     def on_picture(at: Sequence[float]) -> tuple[float, float]:
@@ -212,5 +213,5 @@ def _cube(draw: ImageDraw.ImageDraw, view: View, centre: tuple[float, float], ha
 def _text(
     draw: ImageDraw.ImageDraw, text: str, at: tuple[float, float], colour: tuple[int, int, int], size: int
 ) -> None:
-    """Light text with a dark edge: readable on bone and on air."""
+    """Writes light text with a dark edge, readable on bone and on air."""
     fonts.write(draw, at, fonts.nearly(text, size), colour, _SHADOW)

@@ -1,4 +1,4 @@
-"""Curved reformats: where each row of a picture along a path lies in the patient.
+"""Curved reformats: the place in the patient of each row of a picture along a path.
 
 Sources: Kanitsar et al. 2002, 'CPR: curved planar reformation' (stretched and straightened); Wang et al. 2008,
 'Computation of rotation minimizing frames' (double reflection); Catmull and Rom 1974, with centripetal parameters
@@ -17,16 +17,16 @@ from render.geometry import GeometryError, Vector
 from render.recipe import CurvedReformat
 
 Points = NDArray[np.float64]
-_FINE_MM = 0.25  # between places at which the length along a path is taken
-_LEAST_ACROSS_MM = 1.0  # a path that is shorter than this seen along `across` has no picture
+_FINE_MM = 0.25  # distance of the points at which the length along a path is measured
+_LEAST_ACROSS_MM = 1.0  # a path that is shorter than this down the picture cannot be drawn
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
     """The rows of one picture, from top to bottom, all in LPS mm.
 
-    starts : (rows, 3) middle of the leftmost pixel, not a number where the path has ended. right, away : (rows, 3)
-    steps of a pixel to the right, and of a millimetre away from the observer.
+    starts : (rows, 3) middle of the leftmost pixel, NaN beyond the end of the path. right, away : (rows, 3) steps of a
+    pixel to the right, and of a millimetre away from the observer.
     """
 
     starts: Points
@@ -35,11 +35,11 @@ class Rows:
 
 
 def along(path_mm: tuple[Vector, ...]) -> Points:
-    """(N, 3) LPS mm, close together on a smooth curve through all points of a path, the first and the last included."""
+    """Returns (N, 3) LPS mm, close together on a smooth curve through all points of a path, from first to last."""
     points = np.array(path_mm, dtype=np.float64)
     ends = (2.0 * points[0] - points[1], 2.0 * points[-1] - points[-2])
     padded = np.concatenate([ends[0][None], points, ends[1][None]])
-    # Square roots are exact everywhere, powers are not.
+    # Square roots give the same bits on every machine, powers do not.
     knots = [np.sqrt(_length(b - a)) for a, b in pairwise(padded)]
     pieces = []
     for n in range(len(points) - 1):
@@ -50,7 +50,7 @@ def along(path_mm: tuple[Vector, ...]) -> Points:
 
 
 def _segment(p: Points, knots: list[Any], part: Points) -> Points:
-    """Places between p[1] and p[2] by the pyramid of Barry and Goldman 1988."""
+    """Returns points between p[1] and p[2] by the pyramid of Barry and Goldman 1988."""
     t0, t1 = 0.0, float(knots[0])
     t2 = t1 + float(knots[1])
     t3 = t2 + float(knots[2])
@@ -72,13 +72,13 @@ def _dot(a: Points, b: Points) -> Points:
 
 
 def length_mm(path_mm: tuple[Vector, ...]) -> float:
-    """How long the smooth curve through a path is."""
+    """Returns the length of the smooth curve through a path."""
     fine = along(path_mm)
     return float(_measured(_length(fine[1:] - fine[:-1]))[-1])
 
 
 def places(path_mm: tuple[Vector, ...], distances_mm: Points) -> tuple[Points, Points]:
-    """((N, 3) LPS mm, (N, 3) unit tangents) at distances from the beginning, along the smooth curve."""
+    """Returns ((N, 3) LPS mm, (N, 3) unit tangents) at distances from the beginning, along the smooth curve."""
     fine = along(path_mm)
     return _at(fine, _measured(_length(fine[1:] - fine[:-1])), distances_mm)
 
@@ -97,14 +97,14 @@ def _at(fine: Points, measured: Points, wanted: Points) -> tuple[Points, Points]
 
 
 def pixel_mm(recipe: CurvedReformat) -> float:
-    """Side of a pixel: as said, else such that the path goes from the first row to the last."""
+    """Returns the side of a pixel: the recipe's, else such that the path goes from the first row to the last."""
     if recipe.pixel_mm is not None:
         return recipe.pixel_mm
     return round(float(_measured_path(recipe)[1][-1]) / max(recipe.rows - 1, 1), 9)
 
 
 def rows(recipe: CurvedReformat) -> tuple[Rows, ...]:
-    """One a picture of the recipe.
+    """Returns the Rows of each picture of the recipe.
 
     Raises GeometryError for a path along the line of sight, or along the rows of a stretched picture.
     """
@@ -116,7 +116,7 @@ def rows(recipe: CurvedReformat) -> tuple[Rows, ...]:
     half = (recipe.columns - 1) / 2.0 * side
     if recipe.form == "stretched":
         right = np.tile(np.array(recipe.view.right), (recipe.rows, 1))
-        # All rows begin on one plane across the path, so that what bends to the side is seen to.
+        # All rows begin on one plane across the path, so that a bend to the side shows as one.
         across = _dot(fine, np.array(recipe.view.right))
         left = (float(across.min()) + float(across.max())) / 2.0 - half
         starts = middle + right * (left - _dot(middle, right))[:, None]
@@ -135,7 +135,7 @@ def rows(recipe: CurvedReformat) -> tuple[Rows, ...]:
 
 
 def _measured_path(recipe: CurvedReformat) -> tuple[Points, Points]:
-    """The smooth curve, and how far down the picture each of its places is in mm."""
+    """Returns the smooth curve, and how far down the picture each of its points is in mm."""
     fine = along(recipe.path_mm)
     steps = fine[1:] - fine[:-1]
     if recipe.form == "stretched":
@@ -166,7 +166,7 @@ def _crossed(a: Points, b: Points) -> Points:
 
 
 def _frames(middle: Points, tangents: Points, towards: Points) -> Points:
-    """(rows, 3) unit vectors to the right of each row, which turn about the path as little as can be.
+    """Returns (rows, 3) unit vectors to the right of each row, which turn about the path as little as possible.
 
     At the beginning the observer stands as near to `towards` as a path that runs down the picture allows.
     """
@@ -179,7 +179,7 @@ def _frames(middle: Points, tangents: Points, towards: Points) -> Points:
     for n in range(1, len(middle)):
         step = middle[n] - middle[n - 1]
         square = float(_dot(step, step))
-        if not square > 1e-18:  # the path has ended: not a number, or no step
+        if not square > 1e-18:  # the path has ended: NaN, or no step
             found[n:] = found[n - 1]
             break
         mirrored = found[n - 1] - step * (2.0 / square * float(_dot(step, found[n - 1])))

@@ -1,4 +1,4 @@
-"""The one door to pictures: a volume and a recipe go in, a Picture comes out. Pure and repeatable."""
+"""The one way to make a picture: a volume and a recipe go in, a Picture comes out. Pure and repeatable."""
 
 import threading
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ ENGINES = ("cpu", "vtk")
 
 
 class DrawError(RenderError):
-    """A recipe that cannot be drawn from this volume; the message says why and what to do."""
+    """A recipe cannot be drawn from this volume; the message says why and what to do."""
 
 
 def draw(
@@ -35,18 +35,17 @@ def draw(
     progress: PartDone | None = None,
     cancel: threading.Event | None = None,
 ) -> Picture:
-    """Draws one recipe. What it leaves to the volume (`settled`) is put in first, and recorded.
+    """Draws one recipe. Values that it leaves to the volume are filled in first (`settled`), and recorded.
 
     Every frame of a rotation and every plane of a stack is a frame of the one picture.
 
     engine : `cpu`, the same bytes everywhere, or `vtk`, volume renderings on a graphics processor.
-    mask : the segments that the recipe's `masking` speaks of, where its `segments` do not make one; a recipe without
-        rules does not look at it.
+    mask : the labels for the recipe's `masking`, where its `segments` make none; a recipe without rules ignores it.
     threads : None takes one for each processor; the pixels do not depend on it.
     progress : called on this thread with the part done, 0…1.
     cancel : once set, drawing stops between two tiles.
 
-    Raises DrawError when the recipe does not suit the volume or the engine is unknown, Cancelled when given up.
+    Raises DrawError when the recipe does not suit the volume or the engine is unknown, Cancelled after `cancel`.
     """
     if engine not in ENGINES:
         raise DrawError(f"Engine {engine!r} is not known; there is {', '.join(ENGINES)}.")
@@ -89,7 +88,8 @@ def _by_vtk(
     progress: PartDone | None,
     cancel: threading.Event | None,
 ) -> Pixels:
-    """Raises DrawError for what the vtk engine does not draw, and where there is no graphics processor for it."""
+    """Draws with the vtk engine. Raises DrawError for recipes that it does not support, and without a graphics
+    processor."""
     if not isinstance(recipe, VolumeRendering):
         raise DrawError(f"The vtk engine draws volume renderings, not a {recipe.kind}; draw it with the cpu engine.")
     if missing := vtk.cannot(recipe):
@@ -101,8 +101,8 @@ def _by_vtk(
 
 
 def _needed(volume: Volume, recipe: Recipe, mask: Mask | None) -> Mask | None:
-    """The mask when the recipe has rules for it. Raises DrawError when it is missing, of another grid, or cannot be
-    made as the recipe says."""
+    """Returns the mask if the recipe has rules for it. Raises DrawError when it is missing, of another grid, or cannot
+    be made from the recipe's steps."""
     if not isinstance(recipe, Solid) or not recipe.masking:
         return None
     if recipe.segments:

@@ -1,4 +1,4 @@
-"""What may go wrong with pictures, in one tree. Messages say what was found, where, and what to do."""
+"""The errors of this package, in one tree. Messages say what was found, where, and what to do."""
 
 
 class RenderError(ValueError):

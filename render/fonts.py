@@ -1,7 +1,7 @@
-"""Fonts for what is written on pictures: one that has the glyphs, or a refusal that says which are missing.
+"""Fonts for text on pictures: finds one with all the glyphs, or refuses and names the missing scripts.
 
-Pillow brings a Latin font. Everything else is looked for among the fonts of this machine, so that a name in any script
-is written as it is, and never as a row of empty boxes.
+Pillow brings a Latin font. For other scripts the fonts of this machine are searched, so that a name is written in its
+own script and never as a row of empty boxes.
 """
 
 import sys
@@ -17,34 +17,34 @@ from render.errors import RenderError
 Font = ImageFont.FreeTypeFont
 Runs = list[tuple[str, Font]]
 
-# What these systems call their folders of fonts.
+# The font folders of each system.
 _FOLDERS = {
     "linux": ("/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts"),
     "darwin": ("/System/Library/Fonts", "/Library/Fonts", "~/Library/Fonts"),
     "win32": ("C:/Windows/Fonts", "~/AppData/Local/Microsoft/Windows/Fonts"),
 }
-# Looked through in this order, then all others: plain, wide in scripts, and on most machines.
+# Searched first, in this order: plain fonts with many scripts, found on most machines.
 _FIRST = ("DejaVuSans.ttf", "NotoSans-Regular", "NotoSansCJK-Regular", "NotoSans", "LiberationSans-Regular", "Arial")
-# A code point that no font has: its picture is that of a missing glyph. Source: Unicode 23.7 (Noncharacters).
-_NOBODY = "\U0010ffff"
+# A code point that no font has: it is drawn as the glyph for a missing one. Source: Unicode 23.7 (Noncharacters).
+_NO_GLYPH = "\U0010ffff"
 _PROBE_PX = 24
 
 
 class FontError(RenderError):
-    """Text that cannot be written with the fonts of this machine. The message never holds the text itself."""
+    """The fonts of this machine cannot write a text. The message never holds the text itself."""
 
 
 def runs(text: str, size_px: int, own: Path | None = None) -> Runs:
-    """The text cut into pieces, each with a font that has all of its glyphs.
+    """Divides the text into pieces, each with a font that has all of its glyphs.
 
-    own : a font file that is asked first; None looks only where the system keeps its fonts.
+    own : a font file to try first; None searches only the system's fonts.
 
-    Raises FontError, naming scripts and not letters, when glyphs are missing or the script's joining and direction
-    cannot be done here.
+    Raises FontError, which names scripts and not letters, when glyphs are missing or this machine cannot join the
+    script's letters or write in its direction.
     """
     _check_layout(text)
     letters = tuple(dict.fromkeys(text))
-    # One font for all of it where there is one: it looks better, and words from right to left keep their order.
+    # One font for the whole text if possible: it looks better, and words from right to left keep their order.
     for path in ("", *_elsewhere(own)):
         if all(_has(path, letter) for letter in letters):
             return [(text, _load(path, size_px))]
@@ -62,12 +62,13 @@ def runs(text: str, size_px: int, own: Path | None = None) -> Runs:
             "fonts-noto-core), or name one in the setting `font`."
         )
     return [
-        ("".join(letters), _load(str(path), size_px)) for path, letters in groupby(text, key=lambda one: chosen[one])
+        ("".join(letters), _load(str(path), size_px))
+        for path, letters in groupby(text, key=lambda letter: chosen[letter])
     ]
 
 
 def nearly(text: str, size_px: int) -> Runs:
-    """As `runs`, for what names nobody: a machine without fonts writes it in plain letters, and nothing is refused."""
+    """As `runs`, for texts without a person's name: missing glyphs are replaced by plain letters, never refused."""
     try:
         return runs(text, size_px)
     except FontError:
@@ -75,7 +76,7 @@ def nearly(text: str, size_px: int) -> Runs:
 
 
 def length(pieces: Runs) -> float:
-    """Width in pixels."""
+    """Returns the width in pixels."""
     return sum(font.getlength(text) for text, font in pieces)
 
 
@@ -95,9 +96,9 @@ def write(
 
 
 def _check_layout(text: str) -> None:
-    """Raises FontError for scripts whose letters join or run from the right, where Pillow has no Raqm to lay them out.
+    """Raises FontError for scripts with joined letters or from right to left, where Pillow lacks Raqm to lay them out.
 
-    Without it such a name would be written backwards and unjoined.
+    Without Raqm such a name would be written backwards and unjoined.
     """
     joins = any(unicodedata.category(letter) in ("Mn", "Mc") for letter in text)
     if (joins or _runs_left(text)) and not (features.check("raqm") and features.check("fribidi")):
@@ -108,7 +109,7 @@ def _check_layout(text: str) -> None:
 
 
 def _script(letter: str) -> str:
-    """The first word of the character's Unicode name, which is its script: CJK, HANGUL, ARABIC …"""
+    """Returns the first word of the character's Unicode name, which is its script: CJK, HANGUL, ARABIC …"""
     return unicodedata.name(letter, "UNNAMED").split()[0]
 
 
@@ -126,11 +127,11 @@ def _has(path: str, letter: str) -> bool:
         return True
     try:
         font = _load(path, _PROBE_PX)
-        drawn, nobody = font.getmask(letter), font.getmask(_NOBODY)
+        drawn, missing = font.getmask(letter), font.getmask(_NO_GLYPH)
     except (OSError, ValueError):
-        return False  # no font after all, or one that FreeType cannot scale
-    # An empty picture is no glyph either: marks that combine have one of their own.
-    return drawn.getbbox() is not None and (drawn.size, bytes(drawn)) != (nobody.size, bytes(nobody))
+        return False  # not a font, or one that FreeType cannot scale
+    # An empty picture means no glyph: even combining marks have one of their own.
+    return drawn.getbbox() is not None and (drawn.size, bytes(drawn)) != (missing.size, bytes(missing))
 
 
 @cache
@@ -144,7 +145,7 @@ def _load(path: str, size_px: int) -> Font:
 
 @cache
 def _files() -> tuple[str, ...]:
-    """The font files of this machine, the likely ones first, upright and regular before bold and italic."""
+    """Lists the font files of this machine, likely ones first, upright and regular before bold and italic."""
     found = [
         path
         for folder in _FOLDERS.get(sys.platform, _FOLDERS["linux"])

@@ -19,17 +19,17 @@ Affine = NDArray[np.float64]
 
 
 class GeometryError(RenderError):
-    """A geometry that no scanner or reader means; the message says what was found."""
+    """A geometry is impossible or meaningless; the message says what was found."""
 
 
 def vector(values: Any) -> Vector:
-    """A plain tuple of three Python floats from any sequence of three numbers."""
+    """Makes a tuple of three Python floats from any sequence of three numbers."""
     x, y, z = (float(v) for v in values)
     return (x, y, z)
 
 
 def unit_vector(values: Any) -> Vector:
-    """`values` scaled to length 1. Raises GeometryError for a zero vector."""
+    """Scales `values` to length 1. Raises GeometryError for a zero vector."""
     a = np.asarray(values, dtype=np.float64)
     length = math.sqrt(float(a[0] * a[0] + a[1] * a[1] + a[2] * a[2]))
     if length < 1e-12:
@@ -42,7 +42,8 @@ def cross(a: Vector, b: Vector) -> Vector:
 
 
 def affine_from(origin_mm: Any, k_step_mm: Any, j_step_mm: Any, i_step_mm: Any) -> Affine:
-    """(4, 4) float64 mapping homogeneous (k, j, i) to LPS mm, from the origin and one step along each index."""
+    """Makes the (4, 4) float64 map of homogeneous (k, j, i) to LPS mm, from the origin and one step along each
+    index."""
     affine = np.eye(4, dtype=np.float64)
     affine[:3, 0], affine[:3, 1], affine[:3, 2] = k_step_mm, j_step_mm, i_step_mm
     affine[:3, 3] = origin_mm
@@ -50,18 +51,18 @@ def affine_from(origin_mm: Any, k_step_mm: Any, j_step_mm: Any, i_step_mm: Any) 
 
 
 def corners_mm(shape: tuple[int, int, int], affine: Affine) -> NDArray[np.float64]:
-    """(8, 3) LPS mm of the outermost voxel centres of a (K, J, I) grid."""
+    """Returns (8, 3) LPS mm of the outermost voxel centres of a (K, J, I) grid."""
     k, j, i = (n - 1.0 for n in shape)
     index = [(a, b, c) for a in (0.0, k) for b in (0.0, j) for c in (0.0, i)]
     return np.array([point(affine, at) for at in index], dtype=np.float64)
 
 
-# BLAS and LAPACK pick their code by processor and then round differently in the last bit, which a picture's digest
-# would show. So what pictures depend on is multiplied and inverted here, in an order that is written down.
+# BLAS and LAPACK choose code by processor, which changes the last bit, and with it a picture's digest. So the matrices
+# that pictures depend on are multiplied and inverted here, in a fixed order of operations.
 
 
 def point(affine: Affine, at: Any) -> Vector:
-    """`affine` (4, 4) applied to the three numbers of `at`: index to LPS mm, or back with the inverse."""
+    """Applies `affine` (4, 4) to the three numbers of `at`: index to LPS mm, or back with the inverse."""
     a, b, c = (float(v) for v in at)
     rows = affine.tolist()
     x, y, z = (row[0] * a + row[1] * b + row[2] * c + row[3] for row in rows[:3])
@@ -69,7 +70,7 @@ def point(affine: Affine, at: Any) -> Vector:
 
 
 def direction(affine: Affine, along: Any) -> Vector:
-    """`affine` (4, 4) applied to a step: as `point`, without the origin."""
+    """Applies `affine` (4, 4) to a step: as `point`, without the origin."""
     a, b, c = (float(v) for v in along)
     rows = affine.tolist()
     x, y, z = (row[0] * a + row[1] * b + row[2] * c for row in rows[:3])
@@ -77,7 +78,7 @@ def direction(affine: Affine, along: Any) -> Vector:
 
 
 def inverse(affine: Affine) -> Affine:
-    """(4, 4) float64 inverse of an affine whose last row is (0, 0, 0, 1), by cofactors.
+    """Returns the (4, 4) float64 inverse of an affine whose last row is (0, 0, 0, 1), by cofactors.
 
     Raises GeometryError when there is none.
     """
@@ -140,7 +141,7 @@ _ENDS = (("L", "R"), ("P", "A"), ("H", "F"))
 
 
 def letters(direction: Any) -> str:
-    """Patient Orientation letters of a direction, nearest axis first: `L`, `AH`, `PLF` …
+    """Returns the Patient Orientation letters of a direction, nearest axis first: `L`, `AH`, `PLF` …
 
     Components below sin(10°) are left out. Source: PS3.3 C.7.6.1.1.1.
     """
@@ -172,7 +173,7 @@ def _clean(value: float) -> float:
 
 
 def _in_words(angle_deg: float) -> str:
-    """The size of an angle, to a millionth of a degree or six digits, without an exponent; empty for none."""
+    """Writes the size of an angle, to a millionth of a degree or six digits, without an exponent; empty for 0."""
     short = f"{abs(angle_deg):g}"
     text = short if "e" not in short else f"{abs(angle_deg):.6f}".rstrip("0").rstrip(".")
     return "" if text == "0" else text
@@ -180,7 +181,7 @@ def _in_words(angle_deg: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Where the observer stands and looks from, towards the middle of what is drawn.
+    """The direction from which the observer looks towards the middle of the drawn volume.
 
     azimuth_deg : around the head-foot axis; 0 anterior, 90 patient's left, 180 posterior, 270 right.
     elevation_deg : towards the head; −90 looks from the feet (the radiological axial view, anterior up).
@@ -194,14 +195,14 @@ class View:
     def __post_init__(self) -> None:
         if not -90.0 <= self.elevation_deg <= 90.0:
             raise GeometryError(f"Elevation {self.elevation_deg}° is outside −90…90°.")
-        # Twice: of a tiny negative number the remainder rounds up to 360 itself.
+        # Twice: for a tiny negative number the first remainder rounds up to 360 itself.
         object.__setattr__(self, "azimuth_deg", float(self.azimuth_deg) % 360.0 % 360.0)
         object.__setattr__(self, "elevation_deg", float(self.elevation_deg))
         object.__setattr__(self, "roll_deg", (float(self.roll_deg) + 180.0) % 360.0 - 180.0)
 
     @classmethod
     def parse(cls, words: str) -> "View":
-        """From patient terms: `anterior`, `anterior, 20 towards left, 10 up`, `left, 15 down, rolled 5 clockwise`.
+        """Reads patient terms: `anterior`, `anterior, 20 towards left, 10 up`, `left, 15 down, rolled 5 clockwise`.
 
         Raises GeometryError with the accepted form when the words are not understood.
         """
@@ -227,7 +228,7 @@ class View:
 
     @classmethod
     def facing(cls, towards_observer: Any, up: Any) -> "View":
-        """The view from that side of the patient, with `up` (any LPS direction but that one) on top of the picture.
+        """Returns the view from that side of the patient, with `up` (any LPS direction but that one) on top.
 
         Angles are rounded to a millionth of a degree. Raises GeometryError when the two are parallel.
         """
@@ -242,7 +243,7 @@ class View:
 
     @property
     def words(self) -> str:
-        """Patient terms, such that `View.parse(view.words) == view` to 0.001°."""
+        """The view in patient terms, such that `View.parse(view.words) == view` to 0.001°."""
         roll = ""
         if rolled := _in_words(self.roll_deg):
             roll = f", rolled {rolled} {'clockwise' if self.roll_deg > 0 else 'anticlockwise'}"
@@ -292,13 +293,13 @@ class View:
         return (_clean(right[0]), _clean(right[1]), _clean(right[2]))
 
     def turned(self, azimuth_deg: float) -> "View":
-        """The same height, walked round the patient by `azimuth_deg` towards the patient's left."""
+        """Returns the view at the same elevation, moved around the patient by `azimuth_deg` towards the left."""
         return View(self.azimuth_deg + azimuth_deg, self.elevation_deg, self.roll_deg)
 
     def tumbled(self, angle_deg: float) -> "View":
-        """Walked over the top of the picture by `angle_deg`: about the horizontal of this view.
+        """Returns the view moved over the top of the picture by `angle_deg`, about the horizontal of this view.
 
-        Beyond the head or the foot the patient is seen upside down, which the roll says.
+        Beyond the head or the foot the patient is seen upside down; the roll says so.
         """
         c, s = _clean(math.cos(math.radians(angle_deg))), _clean(math.sin(math.radians(angle_deg)))
         pairs = list(zip(self.towards_observer, self.up, strict=True))

@@ -11,8 +11,8 @@ from render.geometry import GeometryError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mask:
-    """labels : (K, J, I) uint8, read-only, on the grid of the volume it goes with; what a label means is the caller's,
-    0 by custom what belongs to no segment.
+    """A mask. labels : (K, J, I) uint8, read-only, on the grid of its volume. The caller gives labels their meaning; by
+    custom, 0 is no segment.
 
     Raises GeometryError for a wrong shape or dtype.
     """

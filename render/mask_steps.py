@@ -1,4 +1,4 @@
-"""Steps that make a mask: what was cut away by hand, in the patient, so that it can be cut again from the record.
+"""Steps that make a mask, such as cuts by hand, in patient space, so that the record can repeat them.
 
 They are part of a recipe; `render.segment.made` carries them out.
 """
@@ -17,14 +17,14 @@ _MOST_CORNERS = 2000
 
 
 class StepError(RenderError):
-    """A step that cannot be carried out; the message says why."""
+    """A step cannot be carried out; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scissors:
     """All voxels that the observer of `view` sees, in parallel projection, within a closed outline of LPS mm corners.
 
-    label : what they become. outside : the others become it instead.
+    label : they get this label. outside : all other voxels get it instead.
     """
 
     __pydantic_config__ = _STRICT
@@ -42,10 +42,10 @@ class Scissors:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The voxels from `low` to `high`, in the volume's unit, that hang together by faces with the one at `seed_mm`.
+    """The voxels from `low` to `high`, in the volume's unit, that are connected by faces with the one at `seed_mm`.
 
-    within_mm : only those as near to the seed as that; None for all. rim : how many voxels around them go with them;
-    a picture lies between voxels, and without its rim what is cut away leaves a thin shell.
+    within_mm : only those within this distance of the seed; None for all. rim : this many voxels around them are
+    included; samples lie between voxels, so a piece cut away without its rim leaves a thin shell.
     """
 
     __pydantic_config__ = _STRICT
@@ -89,11 +89,11 @@ class Values:
 class Bone:
     """Bone in CT, by its density and its cortex. In the volume's unit, HU.
 
-    What is denser than `cortex` in pieces of at least `least_ml` is bone; so is what is denser than `marrow` within
-    `reach_mm` of it, and what is as dense as that and has bone on all four sides within `across_mm` in its slice: the
-    inside of a vertebra. Pieces denser than `marrow` and smaller than `crumbs_ml` that are left over go with it.
-    A beginning, to go on by hand: bone without a dense cortex stays, vessels brighter than `cortex` go, and those that
-    touch bone lose `reach_mm`. Values: own choice, tried on chests with contrast.
+    Bone is: pieces denser than `cortex` of at least `least_ml`; voxels denser than `marrow` within `reach_mm` of them;
+    voxels denser than `marrow` with bone on all four sides within `across_mm` in their slice (the inside of a
+    vertebra); and remaining pieces denser than `marrow` and smaller than `crumbs_ml`.
+    It is a start, to be corrected by hand: it misses bone without a dense cortex, and takes vessels brighter than
+    `cortex` and up to `reach_mm` of vessels that touch bone. Values: own choice, tried on chests with contrast.
     """
 
     __pydantic_config__ = _STRICT

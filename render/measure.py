@@ -1,6 +1,6 @@
-"""Measures in patient space: lengths, angles, and what the values of a volume are within an outline.
+"""Measurements in patient space: lengths, angles, and statistics of a volume's values within an outline.
 
-All places are LPS mm. Nothing here is a matter of pixels, so a measure holds in every picture of the patient.
+All points are LPS mm. No measurement depends on pixels, so it holds in every picture of the patient.
 """
 
 import math
@@ -15,23 +15,23 @@ from render.geometry import Plane, Vector, View, vector
 from render.recipe import Reformat, Window
 from render.volume import Volume
 
-# An ellipse as a polygon: its area is then exact to a thousandth.
+# Corners of the polygon for an ellipse: its area is then exact to a thousandth.
 _CORNERS = 96
 
 
 def distance_mm(a: Vector, b: Vector) -> float:
-    """Length of the straight line from a to b."""
+    """Returns the length of the straight line from a to b."""
     return math.dist(a, b)
 
 
 def angle_deg(a: Vector, vertex: Vector, b: Vector) -> float:
-    """Angle at `vertex` between the lines to a and to b, 0…180. Raises ValueError when one of them has no length."""
+    """Returns the angle at `vertex` between the lines to a and b, 0…180. Raises ValueError when one has no length."""
     return _between(_from(vertex, a), _from(vertex, b))
 
 
 def cobb_deg(a: Vector, b: Vector, c: Vector, d: Vector) -> float:
-    """Angle between the lines ab and cd as lines, 0…90, however they were drawn. Source: Cobb 1948, 'Outline for the
-    study of scoliosis'. Raises ValueError when one of them has no length."""
+    """Returns the angle between the lines ab and cd, 0…90, whatever their direction. Source: Cobb 1948, 'Outline for
+    the study of scoliosis'. Raises ValueError when one has no length."""
     angle = _between(_from(a, b), _from(c, d))
     return min(angle, 180.0 - angle)
 
@@ -44,14 +44,14 @@ def _between(u: Vector, v: Vector) -> float:
     lengths = math.hypot(*u) * math.hypot(*v)
     if lengths < 1e-12:
         raise ValueError("An angle between lines of which one has no length.")
-    # Not the arc cosine, which knows nothing of small angles.
+    # Not the arc cosine, which is inexact for small angles.
     across = (u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0])
     return math.degrees(math.atan2(math.hypot(*across), u[0] * v[0] + u[1] * v[1] + u[2] * v[2]))
 
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """area_mm2 of an outline, and the values of the volume within it, in its unit. samples : how many there were."""
+    """The area of an outline in mm², and statistics of the volume's values within it, in its unit. samples : count."""
 
     area_mm2: float
     mean: float
@@ -62,11 +62,11 @@ class Statistics:
 
 
 def axes(corner: Vector, opposite: Vector, view: View) -> tuple[Vector, ...]:
-    """Ends of the longer, then of the shorter axis of the ellipse in the rectangle, along rows and columns of a picture
-    seen from `view`, that two corners span."""
+    """Returns the ends of the longer, then of the shorter axis of the ellipse in the rectangle that two corners span
+    along rows and columns of a picture seen from `view`."""
     offset = [b - a for a, b in zip(corner, opposite, strict=True)]
     centre = [a + b / 2.0 for a, b in zip(corner, offset, strict=True)]
-    # Both corners were set on one picture; what they differ by along the line of sight is rounding.
+    # Both corners were set on one picture, so a difference along the line of sight is rounding.
     deep = sum(o * v for o, v in zip(offset, view.towards_observer, strict=True)) / 2.0
     centre = [c - deep * v for c, v in zip(centre, view.towards_observer, strict=True)]
     halves = []
@@ -82,7 +82,7 @@ def axes(corner: Vector, opposite: Vector, view: View) -> tuple[Vector, ...]:
 
 
 def ellipse(ends: Sequence[Vector]) -> tuple[Vector, ...]:
-    """The outline of an ellipse by the ends of its axes."""
+    """Returns the outline of an ellipse from the ends of its axes."""
     a0, a1, b0, b1 = ends
     centre = [(p + q) / 2.0 for p, q in zip(a0, a1, strict=True)]
     u, v = ([(q - p) / 2.0 for p, q in zip(*pair, strict=True)] for pair in ((a0, a1), (b0, b1)))
@@ -93,7 +93,7 @@ def ellipse(ends: Sequence[Vector]) -> tuple[Vector, ...]:
 
 
 def place_on(plane: Plane, at_mm: Vector) -> tuple[float, float]:
-    """(row, column) of the place on a plane that is nearest to `at_mm`."""
+    """Returns (row, column) of the point on a plane that is nearest to `at_mm`."""
     offset = _from(plane.origin_mm, at_mm)
     row, column = (
         sum(o * s for o, s in zip(offset, step, strict=True)) / sum(s * s for s in step)
@@ -103,7 +103,7 @@ def place_on(plane: Plane, at_mm: Vector) -> tuple[float, float]:
 
 
 def within(volume: Volume, outline: Sequence[Vector], view: View) -> Statistics:
-    """What the volume measures within a flat outline, seen from `view`; the plane goes through its first corner.
+    """Returns statistics within a flat outline, seen from `view`; the plane goes through its first corner.
 
     Values are sampled at the smallest voxel spacing. Raises ValueError for an outline of fewer than three corners or
     one that holds no sample.
@@ -140,5 +140,5 @@ def within(volume: Volume, outline: Sequence[Vector], view: View) -> Statistics:
 
 
 def _area(x: Sequence[float], y: Sequence[float]) -> float:
-    """Of a polygon, by the shoelace formula."""
+    """Returns the area of a polygon, by the shoelace formula."""
     return abs(sum(x[n - 1] * y[n] - x[n] * y[n - 1] for n in range(len(x)))) / 2.0

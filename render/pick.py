@@ -1,4 +1,4 @@
-"""What is under the mouse in a picture of the whole: the place in the patient that one pixel shows."""
+"""The point in the patient that one pixel of a rendering or projection shows."""
 
 import math
 from itertools import pairwise
@@ -15,14 +15,15 @@ from render.segment import made
 from render.volume import Volume
 
 Floats = NDArray[np.float64]
-_OPAQUE = 0.5  # what is seen is where half of the light has been taken
+_OPAQUE = 0.5  # the visible surface is where half of the light is absorbed
 
 
 def first_seen(volume: Volume, recipe: Solid, row: float, column: float) -> Vector | None:
-    """LPS mm of what (row, column) of a parallel picture shows; None where there is nothing, and in perspective.
+    """Returns the point, LPS mm, that (row, column) of a parallel picture shows; None where it shows nothing, and in
+    perspective.
 
-    For a rendering the place at which its opacity passes a half, or else grows most; for a maximum or a minimum the
-    place of that value; for an average the middle of the volume along the line of sight.
+    For a rendering it is where the opacity passes a half, or else grows most; for a maximum or minimum where that value
+    is; for an average the middle of the volume along the line of sight.
     """
     settled_recipe = settled(volume, recipe)
     assert isinstance(settled_recipe, Solid)
@@ -69,7 +70,7 @@ def _chosen(recipe: Solid, values: Floats, step_mm: float) -> int | None:
 
 
 def _inside(volume: Volume, recipe: Solid, at: Floats) -> NDArray[np.bool_]:
-    """(N,) whether places are in the volume and neither cropped, clipped nor masked away."""
+    """Returns (N,) bool: whether points are in the volume and not cropped, clipped or masked away."""
     rows = volume.to_index
     index = at @ rows[:3, :3].T + rows[:3, 3]
     nearest = np.rint(index).astype(np.int64)
@@ -91,7 +92,7 @@ def _inside(volume: Volume, recipe: Solid, at: Floats) -> NDArray[np.bool_]:
 
 
 def visible_from(recipe: VolumeRendering, opacity: float = 0.02) -> float:
-    """The least value that a rendering shows with at least that opacity per mm; infinite where there is none."""
+    """Returns the least value that a rendering shows with at least that opacity per mm; infinite where none is."""
     points = recipe.transfer.points
     if points[0].opacity >= opacity:
         return points[0].value

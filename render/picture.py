@@ -1,4 +1,4 @@
-"""What `draw` returns: pixels, where they are in the patient, and how they came about."""
+"""The result of `draw`: pixels, their place in the patient, and how they were made."""
 
 import hashlib
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ Pixels = NDArray[np.uint8] | NDArray[np.int16] | NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """How a picture was made: all that is needed to make it again from the same sources.
+    """How a picture was made: enough to make it again from the same sources.
 
     engine, engine_version : e.g. `cpu`, `0.2.0`; `device` names the GPU for the vtk engine, else empty.
-    volume : what was drawn; its digest takes a look at all voxels and is made when somebody asks, not before the
-        first picture.
-    mask_digest : `Mask.digest` where the recipe's `masking` asked for one, else empty.
+    volume : the drawn volume; its digest reads all voxels, so it is computed when first used, not before the first
+        picture.
+    mask_digest : `Mask.digest` where the recipe's `masking` needs a mask, else empty.
     """
 
     recipe: Recipe
@@ -32,7 +32,7 @@ class Provenance:
 
     @property
     def volume_digest(self) -> str:
-        """`Volume.digest`."""
+        """`Volume.digest` of the volume."""
         return self.volume.digest
 
     @property
@@ -42,7 +42,7 @@ class Provenance:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What the builder of the volume had to put right."""
+        """The warnings from building the volume."""
         return self.volume.warnings
 
     @property
@@ -73,7 +73,7 @@ class Picture:
 
     @property
     def digest(self) -> str:
-        """sha256 of shape, type (little endian) and bytes of the pixels."""
+        """The sha256 of shape, type (little endian) and bytes of the pixels."""
         pixels = np.ascontiguousarray(self.pixels)
         h = hashlib.sha256(f"{pixels.shape} {pixels.dtype.str}".encode())
         h.update(pixels.data)
@@ -81,7 +81,7 @@ class Picture:
 
 
 def to_rgb(picture: Picture, frame: int = 0) -> NDArray[np.uint8]:
-    """(rows, columns, 3) uint8 for a screen or a PNG; values go through the recipe's window.
+    """Returns (rows, columns, 3) uint8 for a screen or a PNG; values go through the recipe's window.
 
     Source: PS3.3 C.11.2.1.2.1 (LINEAR VOI LUT function).
     """
@@ -92,7 +92,7 @@ def to_rgb(picture: Picture, frame: int = 0) -> NDArray[np.uint8]:
 
 
 def window_8bit(values: Pixels, centre: float, width: float) -> NDArray[np.uint8]:
-    """Values through a LINEAR window to 0…255. Source: PS3.3 C.11.2.1.2.1."""
+    """Maps values through a LINEAR window to 0…255. Source: PS3.3 C.11.2.1.2.1."""
     span = max(width - 1.0, 1e-6)
     scaled = ((values.astype(np.float64) - (centre - 0.5)) / span + 0.5) * 255.0
     return np.asarray(np.clip(np.rint(scaled), 0, 255), dtype=np.uint8)

@@ -1,10 +1,10 @@
-"""How long work tells how far it is."""
+"""Callbacks for the progress of long work."""
 
 from collections.abc import Callable
 
-# Called with the part that is done, from 0 to 1: what does one thing.
+# For one piece of work: called with the part that is done, from 0 to 1.
 PartDone = Callable[[float], None]
-# Called with what is being done, in words, and the part of it that is done: what does several things one after another.
+# For several pieces in turn: called with the current one in words, and the part of it that is done.
 Progress = Callable[[str, float], None]
-# Called with how many are done, and how many there are: what counts instances.
+# For counted work: called with how many are done, and how many there are.
 CountDone = Callable[[int, int], None]

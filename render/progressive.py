@@ -1,7 +1,7 @@
-"""Coarse pictures first: what a screen shows while a hand still moves, and until the full picture is there.
+"""Coarse pictures for the screen, while the mouse moves and until the full picture is there.
 
-A coarse picture is the same recipe with fewer pixels over the same part of the patient. It is never stored: what is
-kept is drawn from the recipe itself.
+A coarse picture is the same recipe with fewer pixels over the same part of the patient. It is never stored: stored
+pictures are drawn from the recipe itself.
 """
 
 import threading
@@ -18,7 +18,7 @@ from render.volume import Volume
 
 
 def coarser(volume: Volume, recipe: Recipe, factor: int) -> Recipe:
-    """The recipe with about 1 / factor of the rows and columns, over the same part of the patient.
+    """Returns the recipe with about 1 / factor of the rows and columns, over the same part of the patient.
 
     Raises ValueError for a factor below 1.
     """
@@ -47,9 +47,9 @@ def refined(
     threads: int | None = None,
     cancel: threading.Event | None = None,
 ) -> Iterator[Picture]:
-    """The picture from coarse to full: one for each factor, then the same as `draw` returns.
+    """Yields the picture from coarse to full: one for each factor, then the one that `draw` returns.
 
-    Raises what `draw` raises, Cancelled as soon as `cancel` is set, so that a hand that moves on is not kept waiting.
+    Raises the errors of `draw`; Cancelled as soon as `cancel` is set, so that the next mouse move need not wait.
     """
     for factor in (*factors, 1):
         yield draw(volume, coarser(volume, recipe, factor), mask=mask, engine=engine, threads=threads, cancel=cancel)

@@ -1,7 +1,7 @@
-"""What to draw: recipes, their canonical JSON and their digest.
+"""Recipes, which say what to draw; their canonical JSON and their digest.
 
-A recipe holds everything a picture depends on beside the voxels, presets included by value, so that a recipe read
-back from a DICOM SR years later draws the same picture even if the preset files have changed since.
+A recipe holds everything that a picture depends on besides the voxels, presets by value. So a recipe read back from a
+DICOM SR years later draws the same picture, even if the preset files have changed since.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ MaskAction = Literal["exclude", "include", "tint"]
 
 
 class RecipeError(RenderError):
-    """A recipe, preset or protocol that cannot be understood; the message names the key and what is wrong."""
+    """A recipe, preset or protocol is invalid; the message names the key and the error."""
 
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -31,7 +31,7 @@ _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 @dataclass(frozen=True, slots=True)
 class ControlPoint:
-    """One point of a transfer function: `value` in the unit of the preset, colour 0…1 and opacity 0…1 per mm."""
+    """One point of a transfer function. value : in the unit of the preset. Colour 0…1 and opacity 0…1 per mm."""
 
     __pydantic_config__ = _STRICT
     value: float
@@ -48,8 +48,8 @@ class ControlPoint:
 
 @dataclass(frozen=True, slots=True)
 class Shading:
-    """Phong terms with a headlight. `specular_power` is a power of two, so that it can be computed exactly alike
-    everywhere by repeated squaring. Source: Levoy 1988, 'Display of surfaces from volume data'."""
+    """Phong terms with a headlight. specular_power : a power of two, so that repeated squaring gives the same bits
+    everywhere. Source: Levoy 1988, 'Display of surfaces from volume data'."""
 
     __pydantic_config__ = _STRICT
     ambient: float = 0.25
@@ -60,7 +60,7 @@ class Shading:
 
 @dataclass(frozen=True, slots=True)
 class TransferFunction:
-    """Value to colour and opacity, linear between points, constant beyond the first and the last.
+    """Maps values to colour and opacity, linearly between points, constant beyond the first and the last.
 
     unit : that of the volume it is for, e.g. `HU`; `range` when values are fractions of the volume's own range.
     points : ascending by value; opacity is per `opacity_unit_mm` of path.
@@ -85,8 +85,8 @@ class TransferFunction:
 class Window:
     """Window centre and width in the unit of the volume. Source: PS3.3 C.11.2.1.2.1 (LINEAR).
 
-    relative : centre and width are fractions of the volume's own range instead, for MR and ultrasound, whose values
-    have no scale; `settled` puts in the numbers before a picture is drawn.
+    relative : centre and width are fractions of the volume's own range, for MR and ultrasound, whose values have no
+    fixed scale; `settled` replaces them by values before a picture is drawn.
     """
 
     __pydantic_config__ = _STRICT
@@ -105,8 +105,8 @@ class Window:
 class Rotation:
     """`frames` pictures, evenly spread over `arc_deg`, the first at the view.
 
-    axis : `head-foot` walks round the patient towards the left; `across` goes over the top, about the horizontal of
-        the first picture (a tumble).
+    axis : `head-foot` moves the observer around the patient towards the left; `across` over the top, about the
+        horizontal of the first picture (a tumble).
     """
 
     __pydantic_config__ = _STRICT
@@ -121,7 +121,7 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """An oblique plane that cuts away: what lies on the side `normal` points to is not drawn.
+    """An oblique cutting plane: the side that `normal` points to is not drawn.
 
     point_mm : LPS mm, any point of the plane. normal : LPS direction of any length.
     """
@@ -137,9 +137,9 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class LabelRule:
-    """What to do with the voxels of one label of the mask.
+    """How to draw the voxels of one label of the mask.
 
-    exclude : they are not drawn. include : only they, and those of other included labels, are drawn.
+    exclude : they are not drawn. include : only they and those of other included labels are drawn.
     tint : they take `colour` (red, green, blue 0…1) instead of the transfer function's; opacity and shading stay.
     """
 
@@ -158,19 +158,19 @@ class LabelRule:
 
 
 def _check_masking(recipe: Any) -> None:
-    """Raises RecipeError for rules that contradict each other, or a mask that is made and not looked at."""
+    """Raises RecipeError for rules that contradict each other, or a mask that is made and not used."""
     if recipe.segments and not recipe.masking:
         raise RecipeError("segments without masking: say what to do with the labels they make.")
-    said: dict[int, list[str]] = {}
+    actions_by_label: dict[int, list[str]] = {}
     for rule in recipe.masking:
-        said.setdefault(rule.label, []).append(rule.action)
-    for label, actions in said.items():
+        actions_by_label.setdefault(rule.label, []).append(rule.action)
+    for label, actions in actions_by_label.items():
         if sorted(actions) not in (["exclude"], ["include"], ["tint"], ["include", "tint"]):
             raise RecipeError(f"Label {label}: {' and '.join(actions)} contradict each other.")
 
 
 def _check_sizes(recipe: Any) -> None:
-    """Raises RecipeError for a size no picture can have; every recipe checks itself when it is made."""
+    """Raises RecipeError for an impossible size; every recipe checks itself when it is made."""
     if not (1 <= recipe.rows <= 8192 and 1 <= recipe.columns <= 8192):
         raise RecipeError(f"Picture of {recipe.rows} x {recipe.columns} pixels; 1 to 8192 each way are possible.")
     if not 0.1 <= getattr(recipe, "step_voxels", 1.0) <= 4.0:
@@ -194,19 +194,19 @@ class VolumeRendering:
     field_of_view_mm : height of the picture in the patient; None fits the volume (or the crop box).
     centre_mm : LPS mm in the middle of the picture; None is the middle of the volume (or of the crop box).
     body_above : in the volume's unit, e.g. −300 HU. Connected pieces above it that are neither large nor inside the
-        patient are left out, so that the table and the head holder hide nothing; None draws everything.
+        patient are not drawn, so that the table and the head holder hide nothing; None draws everything.
     step_voxels : distance between samples along a ray as a fraction of the smallest voxel spacing.
-    clips : planes that cut away, the crop box beside them. A cut face is shaded by its plane.
-    segments : how its mask is made, step by step; () where `draw` is given one. masking : what to do with its labels.
+    clips : cutting planes, in addition to the crop box. A cut face is shaded by its plane.
+    segments : the steps that make its mask; () where the caller gives one to `draw`. masking : rules for its labels.
     projection : perspective pictures have no scale, hence no `field_of_view_mm` and no planes. `eye_mm` is then the
         observer's place in LPS mm, inside the patient for an endoluminal view, looking along `view`; None stands back
-        from `centre_mm` until all is in sight. `field_of_view_deg` is the angle from top to bottom, 1…150. A rotation
-        walks round the centre, or turns on the spot where `eye_mm` is said.
-    light : where the light stands, in patient terms; None is at the observer.
-    depth_cue : 0…1, how much darker the far end of what is drawn is than its near end.
-    ambient_occlusion : 0…1, how much darker folds and hollows are, where little light from around arrives. Takes a
-        look at all voxels for each new transfer function, mask, clip and crop.
-    shadows : 0…1, how dark the soft shadows are that the placed light throws.
+        from `centre_mm` until everything is in sight. `field_of_view_deg` is the angle from top to bottom, 1…150. A
+        rotation goes around the centre, or turns on the spot where `eye_mm` is given.
+    light : the direction of the light, in patient terms; None is the observer's.
+    depth_cue : 0…1, how much darker the far end of the drawn part is than its near end.
+    ambient_occlusion : 0…1, how much darker folds and hollows are, where little light from around arrives. Reads all
+        voxels for each new transfer function, mask, clip and crop.
+    shadows : 0…1, how dark the soft shadows of the placed light are.
     """
 
     __pydantic_config__ = _STRICT
@@ -266,9 +266,9 @@ class VolumeRendering:
 class Projection:
     """Maximum, minimum or average along parallel rays, through the whole volume or a slab about `centre_mm`.
 
-    slab_mm : thickness along the line of sight, None for all. Values stay in the unit of the volume; outside the
-    volume they are `window`'s lower end, so that nothing there can be mistaken for tissue. body_above, clips,
-    masking, segments : as in VolumeRendering, but values have no colour to tint.
+    slab_mm : thickness along the line of sight, None for the whole volume. Values stay in the unit of the volume;
+    outside it they are the lower end of `window`, so that no pixel there looks like tissue. body_above, clips, masking,
+    segments : as in VolumeRendering, but without tint.
     """
 
     __pydantic_config__ = _STRICT
@@ -301,10 +301,10 @@ class Projection:
 class Reformat:
     """A stack of `count` parallel planes, `spacing_mm` apart, seen from `view`, the middle one through `centre_mm`.
 
-    The first plane is the one nearest to the observer. thickness_mm 0 samples the plane itself; more combines
-    samples through that thickness by `mode`. interpolation : linear from eight voxels, nearest, or cubic, the
-    Catmull-Rom spline through 64: sharper, but it overshoots beside steep edges.
-    spacing_mm None takes the smallest voxel spacing. pixel_mm None likewise.
+    The first plane is the one nearest to the observer. thickness_mm : 0 samples the plane itself; more combines samples
+    through that thickness by `mode`. interpolation : linear from eight voxels, nearest, or cubic, the Catmull-Rom
+    spline through 64: sharper, but it overshoots beside steep edges. spacing_mm, pixel_mm : None takes the smallest
+    voxel spacing.
     """
 
     __pydantic_config__ = _STRICT
@@ -330,11 +330,11 @@ class Reformat:
 class CurvedReformat:
     """The surface along a path through the patient, laid flat: the path runs from the top of the picture to its bottom.
 
-    path_mm : LPS mm, 2 to 1000 places; a smooth curve goes through all of them. form : `straightened` shows the path as
-    a straight line in the middle, across it what lies at right angles; `stretched` keeps the direction of the rows,
-    that of `view`'s right, and with it how the path bends to the side. Lengths along the path are true in both. view :
-    at the beginning of a straightened path, where the observer stands.
-    angle_deg : turns a straightened picture about the path. count : pictures, evenly over half a turn about it.
+    path_mm : LPS mm, 2 to 1000 points; a smooth curve goes through all of them. form : `straightened` shows the path as
+    a straight line in the middle and, in each row, the tissue at right angles to it; in `stretched` all rows run to the
+    right of `view`, so bends of the path to the side show. Lengths along the path are true in both. view : for a
+    straightened path, the observer's direction at its beginning.
+    angle_deg : turns a straightened picture about the path. count : number of pictures, evenly over half a turn.
     pixel_mm : None makes the path as long as the picture. thickness_mm, mode, interpolation : as in `Reformat`.
     """
 
@@ -367,8 +367,8 @@ class CurvedReformat:
             )
 
 
-# Keys younger than the first stored recipes, with their defaults: left out of the canonical JSON there, so that the
-# digests of recipes that do not use them hold.
+# Keys added after the first recipes were stored, with their defaults. A key with its default is left out of the
+# canonical JSON, so that the digests of recipes that do not use it stay the same.
 _LATER_KEYS: dict[str, Any] = {
     "body_above": None,
     "relative": False,
@@ -391,7 +391,7 @@ KINDS: tuple[type[Recipe], ...] = get_args(Recipe)
 
 
 def canonical_json(recipe: Recipe) -> str:
-    """The recipe as JSON with sorted keys and no spaces; equal recipes give equal text, whole numbers included."""
+    """Writes a recipe as JSON with sorted keys and no spaces; equal recipes give equal text, whole numbers included."""
     return json.dumps(_plain(asdict(recipe)), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
@@ -406,7 +406,7 @@ def _plain(value: Any) -> Any:
 
 
 def digest(recipe: Recipe) -> str:
-    """sha256 (hex) of the canonical JSON."""
+    """Returns the sha256 (hex) of the canonical JSON."""
     return hashlib.sha256(canonical_json(recipe).encode()).hexdigest()
 
 
@@ -414,9 +414,9 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {}
 
 
 def read_recipe(data: str | dict[str, Any]) -> Recipe:
-    """A recipe from its JSON text or from a mapping of the same keys; `view` and `light` may also be words.
+    """Reads a recipe from its JSON text or from a mapping of the same keys; `view` and `light` may also be words.
 
-    Raises RecipeError naming the key for anything missing, unknown or out of range.
+    Raises RecipeError that names a key which is missing, unknown or out of range.
     """
     fields = dict(json.loads(data)) if isinstance(data, str) else dict(data)
     for key in ("view", "light"):
@@ -440,7 +440,7 @@ def read_recipe(data: str | dict[str, Any]) -> Recipe:
 
 
 def frames(recipe: Recipe) -> tuple[Recipe, ...]:
-    """The single pictures a rotation consists of; a recipe without rotation is itself alone."""
+    """Returns the recipes of a rotation's single pictures; for a recipe without rotation, itself alone."""
     if not isinstance(recipe, Solid) or recipe.rotation is None:
         return (recipe,)
     # A full turn must not draw its first picture twice; a partial arc includes both ends.

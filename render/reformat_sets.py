@@ -1,6 +1,6 @@
-"""Many reformats at once: the three orthogonal stacks, a stack in any direction, planes about an axis.
+"""Sets of reformats: the three orthogonal stacks, a stack in any direction, planes about an axis.
 
-Each takes a `Reformat` to be like (window, thickness, mode, pixel size …) and returns plain recipes to hand to `draw`.
+Each function takes a `Reformat` as template (window, thickness, mode, pixel size …) and returns recipes for `draw`.
 """
 
 import math
@@ -11,12 +11,12 @@ from render.geometry import Vector, View, cross, unit_vector, vector
 from render.recipe import RecipeError, Reformat
 from render.volume import Volume
 
-# As a radiologist reads them. Sources: PS3.3 C.7.6.1.1.1 (letters), usual hanging of CT and MR.
+# The views in which radiologists read them. Sources: PS3.3 C.7.6.1.1.1 (letters), usual hanging of CT and MR.
 _ORTHOGONAL = (("Axial", "foot"), ("Coronal", "anterior"), ("Sagittal", "left"))
 
 
 def orthogonal(volume: Volume, like: Reformat) -> tuple[Reformat, ...]:
-    """Axial, coronal and sagittal stacks of the whole volume."""
+    """Returns axial, coronal and sagittal stacks of the whole volume."""
     return tuple(
         parallel(volume, replace(like, view=View.parse(side), name=f"{like.name} {name}".strip()))
         for name, side in _ORTHOGONAL
@@ -24,9 +24,10 @@ def orthogonal(volume: Volume, like: Reformat) -> tuple[Reformat, ...]:
 
 
 def parallel(volume: Volume, like: Reformat) -> Reformat:
-    """The stack in the direction of `like.view` that just holds the volume, or all of it about `like.centre_mm`.
+    """Returns the stack in the direction of `like.view` that just holds the volume, centred on `like.centre_mm` if
+    given.
 
-    Distance and pixel size are as `like` says, the smallest voxel spacing where it leaves them open.
+    Distance and pixel size are those of `like`, else the smallest voxel spacing.
     Raises RecipeError when that takes more planes or pixels than a recipe can have.
     """
     smallest = min(volume.spacing_mm)
@@ -48,9 +49,9 @@ def parallel(volume: Volume, like: Reformat) -> Reformat:
 
 
 def radial(like: Reformat, axis: Vector, planes: int, arc_deg: float = 180.0) -> tuple[Reformat, ...]:
-    """`planes` recipes of one plane each, all through `axis` (an LPS direction) at `like.centre_mm`.
+    """Returns `planes` recipes of one plane each, all through `axis` (an LPS direction) at `like.centre_mm`.
 
-    The first faces the observer of `like.view` as far as the axis allows, each next one is turned by
+    The first faces the observer of `like.view` as far as the axis allows; each next one is turned by
     `arc_deg` / `planes` about the axis (right-handed). The axis is upright in all of them.
     Raises RecipeError for no planes, or when `like.view` looks along the axis.
     """
@@ -76,7 +77,7 @@ def radial(like: Reformat, axis: Vector, planes: int, arc_deg: float = 180.0) ->
 
 
 def _cells(length: float) -> int:
-    """How many cells hold a length; a millionth more than a whole number is that number."""
+    """Returns how many cells hold a length; up to a millionth more than a whole number counts as that number."""
     return max(1, math.ceil(length - 1e-6))
 
 

@@ -1,6 +1,6 @@
-"""Recipes that leave their scale to the volume, for MR and ultrasound: made absolute before anything is drawn.
+"""Makes relative recipes, for MR and ultrasound, absolute: fills in values from the volume's range before drawing.
 
-A picture's provenance holds the settled recipe, so that it can be made again without asking the volume's range.
+A picture's provenance holds the settled recipe, so that it can be made again without the volume's range.
 """
 
 import weakref
@@ -12,13 +12,13 @@ from render.recipe import Recipe, TransferFunction, VolumeRendering, Window
 from render.volume import Volume
 
 RANGE = "range"
-# Air is most of a picture's edge and a few hot voxels are most of its scale: both are left outside.
+# Much of a volume is air, and a few very bright voxels would stretch the scale: both lie outside these fractions.
 _LOW, _HIGH = 0.02, 0.997
 _known: "weakref.WeakKeyDictionary[Volume, tuple[float, float]]" = weakref.WeakKeyDictionary()
 
 
 def value_range(volume: Volume) -> tuple[float, float]:
-    """The values that 2 % and 99.7 % of the voxels lie at or below; exact, so the same everywhere."""
+    """Returns the values that 2 % and 99.7 % of the voxels do not exceed; exact, so the same everywhere."""
     found = _known.get(volume)
     if found is None:
         values = volume.voxels.reshape(-1)
@@ -29,7 +29,7 @@ def value_range(volume: Volume) -> tuple[float, float]:
 
 
 def settled(volume: Volume, recipe: Recipe) -> Recipe:
-    """The same recipe with every value in the unit of the volume."""
+    """Returns the same recipe with every value in the unit of the volume."""
     if isinstance(recipe, VolumeRendering):
         if recipe.transfer.unit != RANGE:
             return recipe

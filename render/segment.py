@@ -26,8 +26,8 @@ _lock = threading.Lock()
 
 
 def made(volume: Volume, steps: tuple[MaskStep, ...]) -> Mask:
-    """The mask after all steps, each over the ones before; labels are 0 where none has been. The last ones are kept,
-    so that one step more takes one step.
+    """Makes the mask: each step overwrites the ones before; labels are 0 where no step has set one. The last masks are
+    cached, so that an additional step costs one step.
 
     Raises StepError for a piece whose seed is outside the volume or not within its values.
     """
@@ -50,7 +50,8 @@ def made(volume: Volume, steps: tuple[MaskStep, ...]) -> Mask:
 
 
 def region(volume: Volume, step: MaskStep) -> VoxelMask:
-    """(K, J, I) uint8, 1 for the voxels a step speaks of, whatever it then does with them. Raises as `made`."""
+    """Returns (K, J, I) uint8, 1 for the voxels that a step selects, before `label` and `outside`. Raises as
+    `made`."""
     if isinstance(step, Scissors):
         return _scissors(volume, step)
     if isinstance(step, Piece):
@@ -59,7 +60,7 @@ def region(volume: Volume, step: MaskStep) -> VoxelMask:
 
 
 def volume_ml(volume: Volume, found: VoxelMask) -> float:
-    """How much room the voxels of a region take up, in millilitres: their number times the size of one."""
+    """Returns the volume of a region's voxels in millilitres: their number times the size of one."""
     return int(np.count_nonzero(found)) * _voxel_mm3(volume) / 1000.0
 
 
@@ -81,7 +82,7 @@ def _in_range(volume: Volume, low: float, high: float) -> VoxelMask:
 
 
 def _steps(volume: Volume) -> Iterable[Vector]:
-    """What one step along k, j and i is in LPS mm."""
+    """Returns one step along k, j and i in LPS mm."""
     return (direction(volume.affine, axis) for axis in ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
 
 
@@ -97,21 +98,21 @@ def _scissors(volume: Volume, step: Scissors) -> VoxelMask:
     k, j, i = (np.array(seen(step)) for step in _steps(volume))
     found = np.empty(volume.shape, dtype=np.uint8)
 
-    def some(k0: int, k1: int) -> None:
+    def fill(k0: int, k1: int) -> None:
         cpu.segments.within_outline(corners, origin, k, j, i, k0, k1, np.empty(len(corners)), found)
 
-    _slices(volume, some)
+    _slices(volume, fill)
     return found
 
 
 def _piece(volume: Volume, step: Piece) -> VoxelMask:
     k, j, i = (round(v) for v in point(volume.to_index, step.seed_mm))
     if not all(0 <= at < n for at, n in zip((k, j, i), volume.shape, strict=True)):
-        raise StepError(f"The seed at {_said(step.seed_mm)} mm is outside the volume. Nothing was marked.")
+        raise StepError(f"The seed at {_place_in_words(step.seed_mm)} mm is outside the volume. Nothing was marked.")
     value = float(volume.voxels[k, j, i])
     if not step.low <= value <= step.high:
         raise StepError(
-            f"The value at {_said(step.seed_mm)} mm is {value:g} {volume.unit}, not from {step.low:g} to "
+            f"The value at {_place_in_words(step.seed_mm)} mm is {value:g} {volume.unit}, not from {step.low:g} to "
             f"{step.high:g}. Nothing was marked; click into the structure, or widen the range."
         )
     allowed = _in_range(volume, step.low, step.high)
@@ -126,7 +127,7 @@ def _piece(volume: Volume, step: Piece) -> VoxelMask:
 
 
 def _spread(volume: Volume, marked: VoxelMask, allowed: VoxelMask, every: bool, times: Sequence[int]) -> VoxelMask:
-    """`marked` grown so many times along k, j and i, where it is allowed or everywhere."""
+    """Grows `marked` by `times` voxels along k, j and i, where it is allowed or everywhere."""
     spare = np.empty_like(marked) if any(times) else marked
     for axis in (2, 1, 0):
         for _ in range(times[axis]):
@@ -135,7 +136,7 @@ def _spread(volume: Volume, marked: VoxelMask, allowed: VoxelMask, every: bool, 
     return marked
 
 
-def _said(at: Vector) -> str:
+def _place_in_words(at: Vector) -> str:
     return ", ".join(f"{v:.1f}" for v in at)
 
 

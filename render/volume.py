@@ -1,4 +1,4 @@
-"""A volume: voxels, where they are in the patient, and what they measure."""
+"""A volume: voxels, their place in the patient, and their unit."""
 
 import hashlib
 import math
@@ -19,11 +19,11 @@ class Volume:
     voxels : (K, J, I) int16 or float32, read-only, k from slice to slice, j down a column, i along a row.
     affine : (4, 4) float64. Maps homogeneous (k, j, i) voxel indices to LPS mm, voxel centres. May be sheared
         (gantry tilt). Source: PS3.3 C.7.6.2.1.1.
-    unit : what a value measures, e.g. `HU`; `1` when nothing is known.
-    frame_of_reference : Frame of Reference UID (0020,0052), one of its series where the source has none; empty for a
-        volume that comes from no series.
-    source_uids : SOP Instance UIDs the voxels came from, in k order.
-    warnings : what the builder had to put right, in sentences; carried into provenance.
+    unit : of a value, e.g. `HU`; `1` when it is not known.
+    frame_of_reference : Frame of Reference UID (0020,0052), derived from the series where the source has none; empty
+        for a volume that comes from no series.
+    source_uids : SOP Instance UIDs of the voxels' sources, in k order.
+    warnings : faults of the source that were corrected, in sentences; carried into provenance.
 
     Raises GeometryError for a wrong shape or dtype, or an affine that cannot be inverted.
     """
@@ -59,25 +59,25 @@ class Volume:
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Length of one step along k, j, i in mm."""
-        # Not math.hypot: its last bit differs between Python versions, and steps along rays are taken from this.
+        """The length of one step along k, j, i in mm."""
+        # Not math.hypot: its last bit differs between Python versions, and the steps along rays depend on it.
         k, j, i = (math.sqrt(x * x + y * y + z * z) for x, y, z in self.affine[:3, :3].T.tolist())
         return (k, j, i)
 
     @property
     def centre_mm(self) -> tuple[float, float, float]:
-        """LPS mm of the middle of the grid."""
+        """The middle of the grid, LPS mm."""
         middle = tuple((n - 1) / 2.0 for n in self.shape)
         return point(self.affine, middle)
 
     @property
     def to_index(self) -> Affine:
-        """(4, 4) float64, LPS mm to (k, j, i): the inverse of `affine`."""
+        """The (4, 4) float64 map of LPS mm to (k, j, i): the inverse of `affine`."""
         return inverse(self.affine)
 
     @property
     def digest(self) -> str:
-        """sha256 of grid, affine, unit and voxels: two volumes with the same digest draw the same pictures."""
+        """The sha256 of grid, affine, unit and voxels: volumes with the same digest give the same pictures."""
         if not self._digest:
             h = hashlib.sha256(f"{self.shape} {self.voxels.dtype.str} {self.unit}".encode())
             h.update(self.affine.tobytes())

@@ -1,6 +1,6 @@
 """The archive: Part 10 files in folders by study and series, and an SQL index that can be rebuilt from them.
 
-A file is complete on the disk, under its final name and in the index before anybody is told that it is kept.
+A file is complete on the disk, under its final name and in the index before a caller or a peer learns that it is kept.
 """
 
 import contextlib
@@ -63,16 +63,16 @@ _INSTANCE = Table(
     Column("header", Text, nullable=False),  # the Instance as JSON
 )
 _INSTANCES = TypeAdapter(Instance)
-# A process number comes again, in a container with every start; this does not.
+# A process ID is used again, in a container after every start; this word is not.
 _LIFE = uuid.uuid4().hex[:12]
 _SPOOLED = itertools.count()
-# Of an import: files whose headers are read together, files that are indexed together, and threads that copy them.
+# For an import: how many headers are read at a time, how many files are indexed at a time, how many threads copy.
 _SCANNED, _BATCH, _COPIERS = 8192, 128, 4
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An instance in the archive; `news` tells whether this call brought it."""
+    """An instance in the archive. news : `new` when this call added it, `same` when it was there already."""
 
     instance: Instance
     news: Literal["new", "same"]
@@ -80,7 +80,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Shelved:
-    """An instance as the index lists it, for those who look after the archive. derived : it says so itself."""
+    """An instance as the index lists it, for the upkeep of the archive. derived : its Image Type says DERIVED."""
 
     sop_instance_uid: str
     series_uid: str
@@ -96,9 +96,9 @@ class Shelved:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a list shows of a series: how many instances it has, and what the first of them says, whose path this is.
+    """One line of a series list: how many instances the series has, and the header values and path of the first.
 
-    The first is that of `Series.first`.
+    The first instance is the one that `Series.first` gives.
     """
 
     series_uid: str
@@ -114,8 +114,8 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class _Coming:
-    """A spooled file, its header and the digest of what it holds."""
+class _SpooledFile:
+    """A file in the spool, its header and the digest of its content."""
 
     spooled: Path
     instance: Instance
@@ -139,10 +139,10 @@ class Archive:
     def _names_with_files(self) -> bool:
         return names_with_files(self.root)
 
-    # Coming in
+    # Adding
 
     def spool(self, write: Callable[[Path], object]) -> Path:
-        """A new file in the spool, made by `write`; nothing is left behind if that fails."""
+        """Has `write` make a new file in the spool and returns its path; a failure leaves no file behind."""
         self._spool.mkdir(parents=True, exist_ok=True)
         path = self._spool / f"{os.getpid()}.{next(_SPOOLED)}.part"
         try:
@@ -155,14 +155,14 @@ class Archive:
     def admit(
         self, spooled: Path, expected_uid: str | None = None, expected_class: str = "", digest: str | None = None
     ) -> Kept:
-        """Takes a spooled file over: checks it, gives it its name, indexes it. The spooled file is gone afterwards.
+        """Moves a spooled file into the archive: checks it, names it, indexes it. The spooled file is gone afterwards.
 
-        expected_uid, expected_class : what was announced, if anything was. digest : of what was spooled, where the
+        expected_uid, expected_class : as the sender announced them, if it did. digest : of the spooled file, where the
         caller knows it already.
 
-        Raises NotReadable when it is no whole instance (or not `expected_uid`), ClassMismatch when it is of another SOP
-        class, InstanceConflict when the same UID is kept with other bytes; then the new file waits in quarantine.
-        OSError when the disk or the index takes no more.
+        Raises NotReadable when the file is no whole instance (or not `expected_uid`), ClassMismatch when it is of
+        another SOP class, InstanceConflict when the same UID is kept with other bytes (the new file then waits in
+        quarantine), OSError when the disk or the index cannot be written.
         """
         try:
             instance = read_instance(spooled)
@@ -181,61 +181,61 @@ class Archive:
             spooled.unlink(missing_ok=True)
             raise
         digest = digest or file_digest(spooled, instance.transfer_syntax_uid)
-        (outcome,) = self._take([_Coming(spooled, instance, digest)])
+        (outcome,) = self._take([_SpooledFile(spooled, instance, digest)])
         if isinstance(outcome, InstanceConflict):
             raise outcome
         return outcome
 
-    def _take(self, coming: Sequence[_Coming]) -> list[Kept | InstanceConflict]:
-        """Names what was spooled, flushes it, then indexes it, with one flush of each folder and one transaction.
+    def _take(self, coming: Sequence[_SpooledFile]) -> list[Kept | InstanceConflict]:
+        """Names the spooled files, flushes and indexes them, with one flush of each folder and one transaction.
 
-        Flushed under its name: file systems that journal then write file and name at once, and the folder's flush finds
-        nothing left to do. A power cut before that may leave half a file with a name; it is in no index, and `place`
-        puts what comes again in its stead.
+        A file is flushed under its final name: a journaling file system then writes file and name together, and the
+        flush of the folder has nothing left to do. A power cut before that may leave half a file with a name. No index
+        has it, and `place` replaces it when the instance is sent again.
         """
         outcomes: list[Kept | InstanceConflict] = []
         fresh: list[tuple[int, Path, dict[str, object]]] = []
         try:
-            for one in coming:
-                uid = one.instance.sop_instance_uid
-                relative = self._place_of(one.instance)
+            for file in coming:
+                uid = file.instance.sop_instance_uid
+                relative = self._place_of(file.instance)
                 target = self.files / relative
                 known = None
-                if not place(one.spooled, target):
+                if not place(file.spooled, target):
                     known, size = self._as_kept(uid)
-                    held = known or held_by(target, one.spooled)
-                    if held != one.digest:
-                        outcomes.append(self._conflict(one.spooled, uid, one.digest))
+                    held = known or held_by(target, file.spooled)
+                    if held != file.digest:
+                        outcomes.append(self._conflict(file.spooled, uid, file.digest))
                         continue
                     if known is not None and target.stat().st_size != size:
-                        # Damaged since it was kept: what comes again takes its place, as if it came for the first time.
-                        one.spooled.replace(target)
+                        # The kept file was damaged: the new file replaces it, as if it came for the first time.
+                        file.spooled.replace(target)
                         self.forget([uid])
                         known = None
                 if known is None:
                     fresh.append(
-                        (len(outcomes), target, _row(one.instance, relative, target.stat().st_size, one.digest))
+                        (len(outcomes), target, _row(file.instance, relative, target.stat().st_size, file.digest))
                     )
-                outcomes.append(Kept(replace(one.instance, path=str(target)), "same" if known else "new"))
+                outcomes.append(Kept(replace(file.instance, path=str(target)), "same" if known else "new"))
             for _, target, _ in fresh:
                 flush(target)
             for folder in dict.fromkeys(target.parent for _, target, _ in fresh if not self._names_with_files):
-                # Folders above it are flushed once: what else may be in them has been by whoever put it there.
+                # Parent folders need one flush only: a process that adds another entry flushes it itself.
                 flush_folders(folder, folder if folder in self._flushed else self.files)
                 self._flushed.add(folder)
             indexed = self._index([row for _, _, row in fresh]) if fresh else []
         except OperationalError as error:
             raise OSError(errno.EIO, f"the index cannot be written: {error.orig}") from error
         finally:
-            for one in coming:
-                one.spooled.unlink(missing_ok=True)
+            for file in coming:
+                file.spooled.unlink(missing_ok=True)
         for (n, target, row), held in zip(fresh, indexed, strict=True):
-            if held != row["sha256"]:  # another association was faster, and put it under another series
+            if held != row["sha256"]:  # another association indexed this UID first, in another series
                 outcomes[n] = self._conflict(target, str(row["sop_instance_uid"]), str(row["sha256"]))
         return outcomes
 
     def _conflict(self, path: Path, uid: str, digest: str) -> InstanceConflict:
-        """Puts a file aside. It is in no index and in nobody's way there, and nothing that was sent is lost."""
+        """Moves a file into quarantine, outside the index, so that nothing that was sent is lost."""
         self._quarantine.mkdir(parents=True, exist_ok=True)
         path.replace(self._quarantine / f"{uid}.{digest[:12]}.dcm")
         return InstanceConflict(
@@ -244,9 +244,9 @@ class Archive:
         )
 
     def keep(self, datasets: Iterable[Dataset]) -> tuple[Instance, ...]:
-        """Writes data sets of our own making as Part 10 files. Keeping the same again changes nothing.
+        """Writes our own data sets as Part 10 files. Keeping the same data set again changes nothing.
 
-        Raises InstanceConflict as `admit`.
+        Raises InstanceConflict as `admit` does.
         """
 
         def write_to(path: Path, ds: Dataset) -> None:
@@ -258,9 +258,9 @@ class Archive:
         )
 
     def import_files(self, path: Path, progress: Callable[[int], None] | None = None) -> Scan:
-        """Copies every DICOM instance below `path` into the archive; what cannot be taken is listed with the reason.
+        """Copies every DICOM instance below `path` into the archive; lists each file it cannot take, with the reason.
 
-        Headers are read as `scan` reads them; files are copied and flushed many at once, and indexed a batch at a time.
+        Headers are read as `scan` reads them; files are copied and flushed in parallel, and indexed in batches.
         """
         taken: dict[str, Instance] = {}
         refused: list[Unreadable] = []
@@ -270,10 +270,10 @@ class Archive:
                 stats = [file.stat() for file in files]
                 for batch in batches(zip(files, stats, read_all(files), strict=True), _BATCH):
                     copied = list(pool.map(self._copied, *zip(*batch, strict=True)))
-                    coming = [c for c in copied if isinstance(c, _Coming)]
+                    coming = [c for c in copied if isinstance(c, _SpooledFile)]
                     outcomes = iter(self._take(coming))
-                    for (file, _, _), one in zip(batch, copied, strict=True):
-                        outcome = one if isinstance(one, Unreadable) else next(outcomes)
+                    for (file, _, _), copy in zip(batch, copied, strict=True):
+                        outcome = copy if isinstance(copy, Unreadable) else next(outcomes)
                         if isinstance(outcome, Kept):
                             taken[outcome.instance.sop_instance_uid] = outcome.instance
                         elif isinstance(outcome, Unreadable):
@@ -285,16 +285,16 @@ class Archive:
                             progress(count)
         return Scan(group(taken.values()), tuple(refused))
 
-    def _copied(self, file: Path, before: os.stat_result, header: Instance | Unreadable) -> "_Coming | Unreadable":
-        """`file` in the spool with its header; one that has changed since its header was read is read again."""
+    def _copied(self, file: Path, before: os.stat_result, header: Instance | Unreadable) -> "_SpooledFile | Unreadable":
+        """Copies `file` into the spool. Its header is read again if the file has changed since it was read."""
         if isinstance(header, Unreadable):
             return header
-        as_it_was = False
+        unchanged = False
 
         def write(to: Path) -> None:
-            nonlocal as_it_was
+            nonlocal unchanged
             after = file.stat()
-            as_it_was = copy_part10(file, to) and (after.st_mtime_ns, after.st_size) == (
+            unchanged = copy_part10(file, to) and (after.st_mtime_ns, after.st_size) == (
                 before.st_mtime_ns,
                 before.st_size,
             )
@@ -302,14 +302,14 @@ class Archive:
         spooled = self.spool(write)
         flush(spooled)
         try:
-            instance = header if as_it_was else read_instance(spooled)
-            return _Coming(spooled, instance, file_digest(spooled, instance.transfer_syntax_uid))
+            instance = header if unchanged else read_instance(spooled)
+            return _SpooledFile(spooled, instance, file_digest(spooled, instance.transfer_syntax_uid))
         except NotReadable as error:
             spooled.unlink(missing_ok=True)
             return Unreadable(str(file), str(error).replace(str(spooled), str(file)))
 
     def sweep(self) -> int:
-        """Removes what processes that died left in the spool (nobody was told that it was kept). Returns how many."""
+        """Removes spooled files of processes that died; no sender was told that they are kept. Returns how many."""
         removed = 0
         for folder in (self.root / "spool").glob("*"):
             if folder != self._spool and not alive(folder.name):
@@ -320,7 +320,7 @@ class Archive:
     # Looking up
 
     def series(self, uid: str) -> Series:
-        """Raises NotFound."""
+        """Returns a series. Raises NotFound."""
         instances = tuple(self._select(_INSTANCE.c.series_uid == checked(uid, "Series Instance UID")))
         if not instances:
             raise NotFound(f"Series {uid} is not in the archive {self.root}; `list` shows what is.")
@@ -330,7 +330,7 @@ class Archive:
         return group(self._select())
 
     def counts(self, series_uids: Collection[str] | None = None) -> dict[str, int]:
-        """How many instances there are of each series, or of some."""
+        """Counts the instances of each series, or of the named ones."""
         query = select(_INSTANCE.c.series_uid, func.count()).group_by(_INSTANCE.c.series_uid)
         if series_uids is not None:
             query = query.where(_INSTANCE.c.series_uid.in_(series_uids))
@@ -338,13 +338,13 @@ class Archive:
             return {uid: int(count) for uid, count in connection.execute(query)}
 
     def series_of(self, study_uid: str) -> tuple[str, ...]:
-        """UIDs of the series of a study."""
+        """Returns the UIDs of the series of a study."""
         query = select(_INSTANCE.c.series_uid).where(_INSTANCE.c.study_uid == study_uid).distinct()
         with self._database.connect() as connection:
             return tuple(sorted(connection.execute(query).scalars()))
 
     def summaries(self, series_uids: Collection[str] | None = None) -> tuple[Summary, ...]:
-        """Every series, or some, by UID; read by the database, which is many times faster than `all_series`."""
+        """Lists every series, or the named ones, by UID. The database reads them, much faster than `all_series`."""
         query = _summaries(self._database.dialect.name, series_uids)
         with self._database.connect() as connection:
             found = connection.execute(query).all()
@@ -358,27 +358,27 @@ class Archive:
         )  # fmt: skip
 
     def instance(self, uid: str) -> Instance:
-        """Raises NotFound."""
+        """Returns an instance. Raises NotFound."""
         for instance in self._select(_INSTANCE.c.sop_instance_uid == checked(uid, "SOP Instance UID")):
             return instance
         raise NotFound(f"Instance {uid} is not in the archive {self.root}.")
 
     def instances_of(self, sop_class_uid: str, accession: str | None = None) -> tuple[Instance, ...]:
-        """Every instance of a SOP class, of one accession if given."""
+        """Returns every instance of a SOP class, only of one accession if given."""
         clauses = [_INSTANCE.c.sop_class_uid == sop_class_uid]
         if accession is not None:
             clauses.append(_INSTANCE.c.accession == accession)
         return tuple(self._select(*clauses))
 
     def digests(self, series_uid: str) -> dict[str, str]:
-        """`file_digest` of each instance of a series as it was when it was kept, by SOP Instance UID."""
+        """Returns the `file_digest` that each instance of a series had when it was kept, by SOP Instance UID."""
         columns = select(_INSTANCE.c.sop_instance_uid, _INSTANCE.c.sha256)
         with self._database.connect() as connection:
             rows = connection.execute(columns.where(_INSTANCE.c.series_uid == series_uid)).all()
         return {row.sop_instance_uid: row.sha256 for row in rows}
 
     def rebuild_index(self) -> Scan:
-        """The index anew from the files alone. Returns what is in it then, and the files that are no whole instance."""
+        """Makes the index anew from the files alone. Returns its series, and the files that are no whole instance."""
         rows, bad = self._rows_of(files_below(self.files) if self.files.exists() else ())
         with self._database.begin() as connection:
             connection.execute(delete(_INSTANCE))
@@ -387,9 +387,9 @@ class Archive:
         return Scan(self.all_series(), tuple(bad))
 
     def after_power_cut(self) -> int:
-        """Indexes files that have no row: the index is not flushed with every instance, only the files are.
+        """Indexes files that have no row: only the files are flushed with every instance, the index is not.
 
-        Looks only where the machine has been started since the last look. Returns how many rows were lacking.
+        Does so only when the machine was started since the last call. Returns how many rows were missing.
         """
         mark, now = self.root / "index.boot", boot()
         if now and mark.exists() and mark.read_text(encoding="ascii") == now:
@@ -405,7 +405,7 @@ class Archive:
         return len(rows)
 
     def shelved(self) -> tuple[Shelved, ...]:
-        """Every instance of the index, by UID."""
+        """Lists every instance of the index, by UID."""
         columns = _INSTANCE.c
         query = select(
             columns.sop_instance_uid, columns.series_uid, columns.study_uid, columns.accession, columns.sop_class_uid,
@@ -424,12 +424,12 @@ class Archive:
         return tuple(found)
 
     def forget(self, uids: Collection[str]) -> None:
-        """Takes instances out of the index; their files stay where they are."""
+        """Removes instances from the index; their files stay where they are."""
         with self._database.begin() as connection:
             connection.execute(delete(_INSTANCE).where(_INSTANCE.c.sop_instance_uid.in_(uids)))
 
     def index_instead(self, instance: Instance, digest: str) -> Instance:
-        """Has an instance's row say what stands at its place now, whatever it said before."""
+        """Replaces an instance's row by one for the file that is at its place now."""
         place = self.place_of(instance)
         row = _row(instance, place.relative_to(self.files), place.stat().st_size, digest)
         with self._database.begin() as connection:
@@ -438,11 +438,11 @@ class Archive:
         return replace(instance, path=str(place))
 
     def place_of(self, instance: Instance) -> Path:
-        """Where an instance of these UIDs is kept."""
+        """Returns the path under which the archive keeps an instance with these UIDs."""
         return self.files / self._place_of(instance)
 
     def relative(self, path: Path) -> str:
-        """A kept file's path as the index has it."""
+        """Returns a kept file's path as the index stores it."""
         return path.relative_to(self.files).as_posix()
 
     def _rows_of(self, files: Iterable[Path]) -> tuple[list[dict[str, object]], list[Unreadable]]:
@@ -470,20 +470,20 @@ class Archive:
         return Path(instance.study_uid) / instance.series_uid / f"{instance.sop_instance_uid}.dcm"
 
     def known_digest(self, uid: str) -> str | None:
-        """`file_digest` of an instance as it was when it was kept; None when it is in no index."""
+        """Returns the `file_digest` that an instance had when it was kept; None when the index does not have it."""
         return self._as_kept(uid)[0]
 
     def _as_kept(self, uid: str) -> tuple[str | None, int]:
-        """(digest, bytes of its file) of an instance as it was when it was kept; None when it is in no index."""
+        """Returns (digest, file size in bytes) of an instance when it was kept; (None, 0) when the index lacks it."""
         with self._database.connect() as connection:
             query = select(_INSTANCE.c.sha256, _INSTANCE.c.size).where(_INSTANCE.c.sop_instance_uid == uid)
             row = connection.execute(query).first()
         return (None, 0) if row is None else (row.sha256, row.size)
 
     def _index(self, rows: Sequence[dict[str, object]]) -> list[str]:
-        """Adds rows; returns the digests that are in the index then, which are others where somebody was faster."""
+        """Adds rows. Returns the digest the index has for each: another process's where that one was faster."""
         with contextlib.suppress(IntegrityError), self._rows.begin() as connection:
-            # Two associations may bring the same instance at once: the second finds the row there, which is success.
+            # Two associations may bring the same instance at once: for the second, a row that is there is success.
             connection.execute(insert(_INSTANCE), list(rows))
             return [str(row["sha256"]) for row in rows]
         if len(rows) > 1:
@@ -496,31 +496,33 @@ class Archive:
             rows = connection.execute(query.order_by(_INSTANCE.c.sop_instance_uid)).all()
         for path, header in rows:
             instance = _INSTANCES.validate_json(header)
-            object.__setattr__(instance, "path", f"{self.files}{os.sep}{path}")  # new, and nobody else's yet
+            object.__setattr__(
+                instance, "path", f"{self.files}{os.sep}{path}"
+            )  # frozen, but new and not yet handed out
             yield instance
 
 
 def _summaries(dialect: str, series_uids: Collection[str] | None) -> Select[Any]:
-    """Each series once, by its first instance, with how many there are."""
+    """The query for one row a series: its first instance, and how many instances it has."""
     columns = _INSTANCE.c
-    # SQLite takes the text for what it is; others want to be told that it is JSON.
+    # SQLite reads JSON from a text column; other databases need a cast.
     header = (type_coerce if dialect == "sqlite" else cast)(columns.header, JSON)
     order = header["instance_number"].as_integer(), columns.sop_instance_uid
-    which = select(
+    numbered = select(
         columns.sop_instance_uid.label("uid"),
         func.count().over(partition_by=columns.series_uid).label("instances"),
         func.row_number().over(partition_by=columns.series_uid, order_by=order).label("place"),
     )
     if series_uids is not None:
-        which = which.where(columns.series_uid.in_(series_uids))
-    first = which.subquery()
+        numbered = numbered.where(columns.series_uid.in_(series_uids))
+    firsts = numbered.subquery()
     described = [header[name].as_string() for name in ("modality", "series_description", "study_date")]
     pixels = [header["rows"].as_integer(), header["columns"].as_integer(), header["pixel_keyword"].as_string()]
     return (
         select(columns.series_uid, columns.study_uid, header["patient_id"].as_string(), columns.accession)
-        .add_columns(*described, first.c.instances, *pixels, columns.path)
-        .join(first, first.c.uid == columns.sop_instance_uid)
-        .where(first.c.place == 1)
+        .add_columns(*described, firsts.c.instances, *pixels, columns.path)
+        .join(firsts, firsts.c.uid == columns.sop_instance_uid)
+        .where(firsts.c.place == 1)
         .order_by(columns.series_uid)
     )
 

@@ -1,9 +1,8 @@
-"""Which series are complete: those that have been quiet for a while, have as many instances as was to be expected, or
-are said to be by whoever brought them.
+"""Which series are complete: no instance came for a while, as many came as were expected, or the sender said so.
 
-Every time a series is complete is a revision of it; a late instance opens it again, and its next completion is the next
-revision. How many instances there are is in the index; here is only what was said. So one process decides, and every
-process sees how far a series is.
+Each completion of a series is a revision. A late instance reopens the series, and its next completion is the next
+revision. The archive's index counts the instances; the table here stores only the completions. So one process decides,
+and every process sees how far a series is.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -40,7 +39,7 @@ class Completion:
 
 Stage = Literal["arriving", "complete", "reopened", "unknown"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
-# Whoever decides looks now and then: so long after the quiet time, nobody is there to decide.
+# The deciding process looks every few seconds: if it has not decided this long after the quiet time, it is not running.
 _DECIDED_WITHIN_S = 30.0
 
 
@@ -48,8 +47,8 @@ _DECIDED_WITHIN_S = 30.0
 class SeriesProgress:
     """How far a series is.
 
-    stage : `reopened` when more has come since it was complete; `unknown` when nobody has said that it is complete and
-    nothing comes any more. revision : the one that is complete or arriving, 0 where that is unknown.
+    stage : `reopened` when instances have come since it was complete; `unknown` when none come any more and no process
+    has declared it complete. revision : the one that is complete or arriving; 0 when unknown.
     """
 
     stage: Stage
@@ -57,9 +56,9 @@ class SeriesProgress:
 
 
 class Arrivals:
-    """Follows the series that instances come for. `look` is to be called now and then; nothing runs by itself.
+    """Follows the series that are arriving. Nothing runs by itself: the caller calls `look` every few seconds.
 
-    quiet_s : a series is complete when no instance has come for so long.
+    quiet_s : a series is complete when no instance has come for this long.
     """
 
     def __init__(self, archive: Archive, database: Engine, quiet_s: float) -> None:
@@ -68,9 +67,9 @@ class Arrivals:
         self._open: dict[str, float] = {}
 
     def came(self, series_uid: str, now_s: float) -> Completion | None:
-        """An instance of a series came. Returns its last completion where this opens it again.
+        """Notes that an instance of a series came. Returns the series' last completion if this reopens it.
 
-        What was there when it was complete opens nothing: it came a second time, or is told of only now.
+        An instance that was there at the completion reopens nothing: it was sent twice, or its notice came late.
         """
         if series_uid in self._open:
             self._open[series_uid] = now_s
@@ -82,7 +81,7 @@ class Arrivals:
         return last
 
     def left_open(self, now_s: float) -> None:
-        """Takes up what an earlier process has followed: series with other numbers of instances than when complete."""
+        """Takes over from an earlier process: follows every series whose instance count is not that of a completion."""
         completions = self.completions()
         for series_uid, count in self._archive.counts().items():
             last = completions.get(series_uid)
@@ -92,38 +91,38 @@ class Arrivals:
     def look(
         self, now_s: float, at: datetime, expected: Callable[[str], int | None] = lambda series_uid: None
     ) -> list[Completion]:
-        """Series that are complete by now.
+        """Returns the series that have become complete.
 
-        now_s : of the clock that `came` was told. at : for the record. expected : how many instances a series will
-        have, by its Series Instance UID; None while nobody knows.
+        now_s : by the same clock as for `came`. at : time of the completion, for the record. expected : how many
+        instances a series will have, by its Series Instance UID; None while that is not known.
         """
         counts = self._archive.counts(self._open) if self._open else {}
         ended: dict[str, int] = {}
-        over: list[str] = []
+        finished: list[str] = []
         for series_uid, since in list(self._open.items()):
             count = counts.get(series_uid, 0)
             if now_s - since < self._quiet_s:
-                wanted = expected(series_uid)
-                if wanted is None or count < wanted:
+                expected_count = expected(series_uid)
+                if expected_count is None or count < expected_count:
                     continue
-            over.append(series_uid)
+            finished.append(series_uid)
             if count:
                 ended[series_uid] = count
         done = self._complete(ended, at)
-        for series_uid in over:  # not before it is noted: the disk may be full
+        for series_uid in finished:  # only after they are stored: the disk may be full
             del self._open[series_uid]
         return done
 
     def whole(self, series_uids: Collection[str], at: datetime) -> list[Completion]:
-        """Series are complete because whoever brought them says so: an import has ended, a study was fetched, a sender
-        asks us to commit to what it has sent."""
+        """Marks series as complete on the sender's word: an import has ended, a study was fetched, or a sender asks
+        us to commit to what it has sent."""
         done = self._complete(self._archive.counts(series_uids), at)
         for series_uid in series_uids:
             self._open.pop(series_uid, None)
         return done
 
     def _complete(self, counts: Mapping[str, int], at: datetime) -> list[Completion]:
-        """With so many instances; with as many as the last time it is no news."""
+        """Stores a completion for each series whose instance count differs from that of its last completion."""
         if not counts:
             return []
         completions, done = self.completions(counts), []
@@ -134,38 +133,38 @@ class Arrivals:
         if done:
             rows = [
                 {
-                    "series_uid": one.series_uid,
-                    "revision": one.revision,
-                    "instances": one.instances,
-                    "at": one.at.isoformat(),
+                    "series_uid": completion.series_uid,
+                    "revision": completion.revision,
+                    "instances": completion.instances,
+                    "at": completion.at.isoformat(),
                 }
-                for one in done
+                for completion in done
             ]
             with self._database.begin() as connection:
                 connection.execute(insert(_COMPLETION), rows)
         return done
 
     def standing(self, series: Iterable[Summary], now_s: float) -> dict[str, SeriesProgress]:
-        """How far each series is, whatever process follows them. now_s : since the epoch, as files have their times."""
+        """Tells how far each series is, whichever process follows it. now_s : since the epoch, as file times are."""
         completions, found = self.completions(), {}
-        for one in series:
-            last = completions.get(one.series_uid)
+        for summary in series:
+            last = completions.get(summary.series_uid)
             if last is not None:
-                whole = last.instances == one.instances
+                whole = last.instances == summary.instances
                 stage: Stage = "complete" if whole else "reopened"
-                found[one.series_uid] = SeriesProgress(stage, last.revision if whole else last.revision + 1)
-            elif now_s - _changed_s(Path(one.path).parent) <= self._quiet_s + _DECIDED_WITHIN_S:
-                found[one.series_uid] = SeriesProgress("arriving", 1)
+                found[summary.series_uid] = SeriesProgress(stage, last.revision if whole else last.revision + 1)
+            elif now_s - _changed_s(Path(summary.path).parent) <= self._quiet_s + _DECIDED_WITHIN_S:
+                found[summary.series_uid] = SeriesProgress("arriving", 1)
             else:
-                found[one.series_uid] = SeriesProgress("unknown", 0)
+                found[summary.series_uid] = SeriesProgress("unknown", 0)
         return found
 
     def last(self, series_uid: str) -> Completion | None:
-        """The last time a series was complete."""
+        """Returns the last completion of a series."""
         return self.completions([series_uid]).get(series_uid)
 
     def completions(self, series_uids: Collection[str] | None = None) -> dict[str, Completion]:
-        """The last time that each series was complete, or some; only those that ever were."""
+        """Returns the last completion of each series, or of the named ones; series without one are left out."""
         last = select(func.max(_COMPLETION.c.place)).group_by(_COMPLETION.c.series_uid)
         if series_uids is not None:
             last = last.where(_COMPLETION.c.series_uid.in_(series_uids))
@@ -179,7 +178,7 @@ class Arrivals:
 
 
 def _changed_s(folder: Path) -> float:
-    """When something was last put into a folder, since the epoch; long ago where there is none."""
+    """Returns when a folder last changed, in seconds since the epoch; minus infinity where there is no folder."""
     try:
         return folder.stat().st_mtime
     except OSError:

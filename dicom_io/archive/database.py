@@ -1,7 +1,7 @@
-"""One way to open the store's database: SQLite beside the files by default, PostgreSQL by URL.
+"""The one way to open the store's database: SQLite beside the files by default, PostgreSQL by URL.
 
-Every durable table of the project (archive index, journal, outbox, papers) is opened through here, so that
-"committed" means "on the disk" everywhere.
+Every durable table of the project (archive index, journal, outbox, papers) is opened here, so that "committed" means
+"on the disk" everywhere.
 """
 
 from pathlib import Path
@@ -10,13 +10,13 @@ from sqlalchemy import Engine, create_engine, event
 
 
 def open_database(place: Path | str, *, flushed: bool = True) -> Engine:
-    """Open the database at a SQLite file path, or at an SQLAlchemy URL when `place` is a string with `://`.
+    """Opens the database at a SQLite file path, or at an SQLAlchemy URL when `place` is a string with `://`.
 
     SQLite runs in WAL mode with full synchronisation: a committed transaction survives a power cut, and readers
     do not wait for the writer. Source: SQLite documentation, "Write-Ahead Logging" and `PRAGMA synchronous`.
 
-    flushed : without, a committed transaction survives the end of every process, and a power cut only may take the last
-    ones: for what can be made again from elsewhere.
+    flushed : if False, a committed transaction survives a crash of the process, but a power cut may lose the latest
+    ones. That is enough for data that can be made again from elsewhere.
     """
     if isinstance(place, str) and "://" in place:
         return create_engine(place)
@@ -36,7 +36,8 @@ def open_database(place: Path | str, *, flushed: bool = True) -> Engine:
 
 
 def unflushed(database: Engine) -> Engine:
-    """The same database for what can be made again; itself where it is no SQLite file."""
+    """Returns the same database without a flush at each commit, for data that can be made again; `database` itself
+    where it is no SQLite file."""
     file = database.url.database
     if database.dialect.name != "sqlite" or not file or file == ":memory:":
         return database

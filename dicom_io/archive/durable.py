@@ -1,4 +1,4 @@
-"""What it takes that a file is whole, has its name and is still there after a power cut."""
+"""Files that are whole, have their name and are still there after a power cut."""
 
 import errno
 import os
@@ -15,9 +15,9 @@ from dicom_io.files.headers import read_instance
 
 
 def place(spooled: Path, target: Path) -> bool:
-    """Gives the file its name; False when that is taken.
+    """Gives a spooled file its name. Returns False when the name is taken.
 
-    A link, because it fails where a rename overwrites: of two that come at once, the first stays.
+    It makes a link, which fails where a rename would overwrite: of two files at once, the first stays.
     """
     if not target.parent.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -35,10 +35,10 @@ def place(spooled: Path, target: Path) -> bool:
 
 
 def held_by(target: Path, spooled: Path) -> str:
-    """The digest of a named file that is in no index.
+    """Returns the digest of a named file that the index lacks.
 
-    A crash between name and index left it, as good as new; but for half a file, which only a power cut leaves,
-    since a file gets its name when all of it is written. What was spooled takes the place of that.
+    A crash between naming and indexing leaves such a file, and it is whole: a file is named after all of it is written.
+    Only a power cut leaves half a file; the spooled one then replaces it.
     """
     try:
         return file_digest(target, read_instance(target).transfer_syntax_uid)
@@ -48,7 +48,7 @@ def held_by(target: Path, spooled: Path) -> str:
 
 
 def copy_part10(source: Path, target: Path) -> bool:
-    """Byte for byte where the file is Part 10 already, which is True; else with the preamble and file meta it lacks."""
+    """Copies a file: byte for byte, returning True, where it is Part 10; else with preamble and file meta added."""
     with source.open("rb") as file:
         prefixed = file.read(132)[128:] == b"DICM"
     if prefixed:
@@ -65,7 +65,7 @@ def flush(path: Path) -> None:
 
 
 def flush_folders(folder: Path, top: Path) -> None:
-    """A new name is durable only once its folder is; source: fsync(2)."""
+    """Flushes `folder` and its parents up to `top`: a new name is durable only once its folder is. Source: fsync(2)."""
     while True:
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -78,8 +78,8 @@ def flush_folders(folder: Path, top: Path) -> None:
 
 
 def names_with_files(folder: Path) -> bool:
-    """Whether flushing a file writes its name, too: link(2) changes file and folder in one transaction there, and the
-    file's fsync waits for it. Everywhere else a folder is flushed for its names, which asks the disk a second time.
+    """Whether flushing a file on this file system also writes its name: link(2) changes file and folder in one
+    transaction, and the file's fsync waits for it. Elsewhere the folder needs a flush of its own, a second disk access.
 
     Source: fs/ext4/namei.c and fs/xfs/xfs_inode.c of Linux (`ext4_link`, `xfs_link`).
     """
@@ -91,14 +91,15 @@ def names_with_files(folder: Path) -> bool:
     for mount in mounts:
         before, _, after = mount.partition(" - ")
         at = Path(re.sub(r"\\(\d{3})", lambda escaped: chr(int(escaped[1], 8)), before.split()[4]))
-        # Of those on one path the last is on top. Source: proc(5).
+        # Of several mounts on one path the last is on top. Source: proc(5).
         if len(at.parts) >= depth and folder.is_relative_to(at):
             depth, kind = len(at.parts), after.split()[0]
     return kind in ("ext4", "xfs")
 
 
 def alive(spool: str) -> bool:
-    """Whether the process that a spool folder is named after still runs; this process is not its earlier life."""
+    """Whether the process that a spool folder is named after still runs. An earlier process with this process's ID
+    does not."""
     pid = spool.partition("-")[0]
     if not pid.isdigit() or int(pid) == os.getpid():
         return not pid.isdigit()
@@ -112,7 +113,7 @@ def alive(spool: str) -> bool:
 
 
 def boot() -> str:
-    """What is another word after every start of the machine; empty where nobody knows. Source: random(4)."""
+    """Returns a word that changes with every start of the machine; empty where there is none. Source: random(4)."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

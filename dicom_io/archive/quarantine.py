@@ -1,8 +1,9 @@
-"""Instances that came with the UID of another one: put aside by the archive, for a person to look at.
+"""Instances that came with the UID of another instance: the archive puts them aside for a person to look at.
 
-Each is a file below the archive's `quarantine` folder, named after its UID and the start of its digest. While it is
-released, a file `.release` beside it says what it takes the place of: whatever cuts that short, whoever opens the site
-next goes through with it.
+
+Each is a file below the archive's `quarantine` folder, named after its UID and the start of its digest. While one is
+being released, a file `.release` beside it names the file that it replaces. If a crash interrupts the release, the next
+process that opens the site completes it.
 """
 
 import re
@@ -27,13 +28,13 @@ from render.progress import CountDone
 
 _NAME = re.compile(r"[0-9.]+\.[0-9a-f]{12}")
 _INTENT = ".release"
-# Beside the one that is kept: the same content, other content, or nothing of its UID is kept any more.
+# Compared with the kept instance: the same content, other content, or no instance of this UID is kept any more.
 Comparison = Literal["same", "other", "alone"]
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """A file in quarantine. name : what it is asked for by. No patient data."""
+    """A file in quarantine, without patient data. name : the one that the functions here take."""
 
     name: str
     sop_instance_uid: str
@@ -47,10 +48,10 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """How it differs from the instance that is kept.
+    """How a file in quarantine differs from the instance that is kept.
 
-    keywords : attributes whose values differ or that only one of the two has. pixels : whether the pixels differ once
-    they are decoded. kept_transfer_syntax_uid : of the one that is kept.
+    keywords : attributes whose values differ or that only one of the two has. pixels : whether the decoded pixels
+    differ. kept_transfer_syntax_uid : of the kept instance.
     """
 
     quarantined: Quarantined
@@ -66,8 +67,8 @@ class Differences:
 
 @dataclass(frozen=True, slots=True)
 class _Release:
-    """What is to be done, by paths relative to the archive's: the file at `out` goes aside (none does if that is
-    empty), another one comes to `to`."""
+    """A release that is under way: the file at `out` goes into quarantine (none if empty), the released one comes to
+    `to`. Paths are relative to the archive's files."""
 
     out: str
     out_digest: str
@@ -79,18 +80,21 @@ _RELEASES = TypeAdapter(_Release)
 
 
 def quarantined(archive: Archive) -> tuple[Quarantined, ...]:
-    """Everything in quarantine, oldest first."""
+    """Lists everything in quarantine, oldest first."""
     files = sorted((archive.root / "quarantine").glob("*.dcm"), key=lambda path: path.stat().st_mtime)
     return tuple(_describe(file) for file in files)
 
 
 def header_of(archive: Archive, name: str) -> Instance:
-    """What is known of one. Raises NotFound, NotReadable."""
+    """Returns the header of a file in quarantine. Raises NotFound, NotReadable."""
     return read_instance(_path(archive, name))
 
 
 def differences(archive: Archive, name: str) -> Differences:
-    """Compares both, however each is encoded. Raises NotFound, also where none of its UID is kept, and NotReadable."""
+    """Compares a file in quarantine with the kept instance, however each is encoded.
+
+    Raises NotFound, also when no instance of this UID is kept, and NotReadable.
+    """
     path = _path(archive, name)
     found = _describe(path)
     kept = archive.instance(found.sop_instance_uid)
@@ -100,33 +104,33 @@ def differences(archive: Archive, name: str) -> Differences:
 
 
 def compared(archive: Archive, progress: CountDone | None = None) -> Iterator[tuple[Quarantined, Comparison]]:
-    """Everything in quarantine, oldest first, and what it is beside the one that is kept.
+    """Yields everything in quarantine, oldest first, with how it compares with the kept instance.
 
-    That takes a while: both are read and decoded. progress : called with how many are done, and how many there are.
+    Slow: both files are read and decoded. progress : called with how many are done, and how many there are.
     """
     found = quarantined(archive)
-    for count, one in enumerate(found, start=1):
+    for count, quarantined_file in enumerate(found, start=1):
         try:
-            yield one, "same" if differences(archive, one.name).same else "other"
+            yield quarantined_file, "same" if differences(archive, quarantined_file.name).same else "other"
         except NotFound:
-            yield one, "alone"
+            yield quarantined_file, "alone"
         except NotReadable:
-            yield one, "other"
+            yield quarantined_file, "other"
         if progress is not None:
             progress(count, len(found))
 
 
 def release(archive: Archive, name: str) -> Instance:
-    """Puts it in the place of the instance that is kept, which goes into quarantine. Returns what is kept now.
+    """Replaces the kept instance by a file in quarantine; the replaced one goes into quarantine. Returns the new one.
 
-    Where none is kept any more, it just becomes the one. A crash leaves it in quarantine, or released as soon as the
-    site is opened again. Raises NotFound.
+    Where none is kept any more, the file simply becomes the kept one. After a crash it is still in quarantine, or its
+    release is completed when the site is next opened. Raises NotFound.
     """
     finish_releases(archive)
     with _locked(archive):
         path = _path(archive, name)
         coming = read_instance(path)
-        out, out_digest = _going(archive, coming)
+        out, out_digest = _replaced_file(archive, coming)
         release = _Release(
             out=archive.relative(out) if out is not None else "",
             out_digest=out_digest,
@@ -138,11 +142,11 @@ def release(archive: Archive, name: str) -> Instance:
             flush(file)
         intent = spooled.replace(path.with_suffix(_INTENT))
         flush_folders(intent.parent, archive.root)
-        return _go_through(archive, intent)
+        return _carry_out(archive, intent)
 
 
-def _going(archive: Archive, coming: Instance) -> tuple[Path | None, str]:
-    """The file that has to give way, and its digest: the one that is kept, or one that is in no index."""
+def _replaced_file(archive: Archive, coming: Instance) -> tuple[Path | None, str]:
+    """Returns the file that has to give way, and its digest: the kept one, or one that the index lacks."""
     held = archive.known_digest(coming.sop_instance_uid)
     if held is not None:
         return Path(archive.instance(coming.sop_instance_uid).path), held
@@ -154,21 +158,21 @@ def _going(archive: Archive, coming: Instance) -> tuple[Path | None, str]:
 
 
 def finish_releases(archive: Archive) -> int:
-    """Goes through with releases whose process died. Returns how many that were."""
+    """Completes releases whose process died. Returns how many there were."""
     if not any((archive.root / "quarantine").glob(f"*{_INTENT}")):
         return 0
     with _locked(archive):
-        left = sorted((archive.root / "quarantine").glob(f"*{_INTENT}"))  # somebody else may just have done it
+        left = sorted((archive.root / "quarantine").glob(f"*{_INTENT}"))  # another process may just have done it
         for intent in left:
-            _go_through(archive, intent)
+            _carry_out(archive, intent)
     return len(left)
 
 
-def _go_through(archive: Archive, intent: Path) -> Instance:
-    """All that follows from an intent; doing any of it again changes nothing.
+def _carry_out(archive: Archive, intent: Path) -> Instance:
+    """Carries out a release from its `.release` file; repeating any step changes nothing.
 
-    Until it has its new row nobody finds the instance, and nobody ever finds one's file by the other's row. Whoever
-    brings either by network meanwhile finds its place taken.
+    The index lacks the instance until its new row is there, so no row ever leads to the other file. A peer that sends
+    either file meanwhile finds the place taken.
     """
     release, coming = _RELEASES.validate_json(intent.read_bytes()), intent.with_suffix(".dcm")
     uid = intent.name.removesuffix(_INTENT).rpartition(".")[0]
@@ -189,7 +193,7 @@ def _go_through(archive: Archive, intent: Path) -> Instance:
 
 
 def discard(archive: Archive, name: str) -> None:
-    """Deletes it for good. Raises NotFound."""
+    """Deletes a file in quarantine for good. Raises NotFound."""
     finish_releases(archive)
     with _locked(archive):
         _path(archive, name).unlink()

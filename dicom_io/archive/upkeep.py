@@ -1,4 +1,4 @@
-"""Looking after an archive: what it holds, whether it is whole, and what may go."""
+"""Upkeep of an archive: how much it holds, whether it is whole, and which instances may be removed."""
 
 import shutil
 from collections.abc import Collection, Iterator
@@ -24,7 +24,7 @@ _AGAIN = "set it aside and send it again"
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What an archive holds, in numbers; sizes in bytes."""
+    """How much an archive holds; sizes in bytes."""
 
     studies: int
     series: int
@@ -37,10 +37,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something that is not as it should be, and what helps.
+    """A file or index row that is wrong, and what to do about it.
 
-    sop_instance_uid : of its row in the index, empty where it has none. damaged : whether `set_aside` makes room for
-    what is sent again: until then a sender is told that we have it, as the index says.
+    sop_instance_uid : of its row in the index, empty where it has none. damaged : the file has to be sent again, and
+    `set_aside` makes room for it; until then a sender is told that we have it, as the index says.
     """
 
     path: str
@@ -66,11 +66,11 @@ def verify(archive: Archive, progress: CountDone | None = None) -> Iterator[Faul
     """Reads every file and compares it with the index: missing, changed, cut short, or in no index."""
     shelved = archive.shelved()
 
-    def look(one: Shelved) -> Fault | None:
+    def fault_of(instance: Shelved) -> Fault | None:
         try:
-            if one.path.stat().st_size != one.size:
-                words = f"has {one.path.stat().st_size} bytes, not {one.size}; {_AGAIN}"
-            elif file_digest(one.path, one.transfer_syntax_uid) != one.sha256:
+            if instance.path.stat().st_size != instance.size:
+                words = f"has {instance.path.stat().st_size} bytes, not {instance.size}; {_AGAIN}"
+            elif file_digest(instance.path, instance.transfer_syntax_uid) != instance.sha256:
                 words = f"holds other bytes than were received; {_AGAIN}"
             else:
                 return None
@@ -78,15 +78,15 @@ def verify(archive: Archive, progress: CountDone | None = None) -> Iterator[Faul
             words = f"is in the index and not on the disk; {_AGAIN}"
         except (OSError, NotReadable) as error:
             words = f"cannot be read ({error}); {_AGAIN}"
-        return Fault(str(one.path), words, one.sop_instance_uid)
+        return Fault(str(instance.path), words, instance.sop_instance_uid)
 
     with ThreadPoolExecutor(4) as pool:  # hashing releases the GIL
-        for count, fault in enumerate(pool.map(look, shelved), start=1):
+        for count, fault in enumerate(pool.map(fault_of, shelved), start=1):
             if fault is not None:
                 yield fault
             if progress is not None:
                 progress(count, len(shelved))
-    known = {one.path for one in shelved}
+    known = {instance.path for instance in shelved}
     for file in files_below(archive.files) if archive.files.exists() else ():
         if file not in known:
             try:
@@ -98,10 +98,10 @@ def verify(archive: Archive, progress: CountDone | None = None) -> Iterator[Faul
 
 
 def set_aside(archive: Archive, fault: Fault) -> None:
-    """Takes what is damaged out of the archive, so that it is kept when it is sent again.
+    """Takes a damaged instance out of the archive, so that it is kept when it is sent again.
 
-    Its file goes into the folder `damaged`: what is left of it may be all that there is. It goes first, so that a crash
-    leaves a row without a file, and nothing that an index made anew would take for good.
+    Its file moves into the folder `damaged`, as it may be the only copy. The file moves before its row goes: a crash in
+    between leaves a row without a file, and not a damaged file that a rebuilt index would list as whole.
     """
     path, folder = Path(fault.path), archive.root / "damaged"
     if path.exists():
@@ -115,14 +115,14 @@ def set_aside(archive: Archive, fault: Fault) -> None:
 
 
 def prunable(archive: Archive, before: datetime, held: Collection[str], held_uids: Collection[str]) -> list[Shelved]:
-    """Source images that came before a moment and that nobody needs any more, oldest first.
+    """Lists the source images that came before a time and are no longer needed, oldest first.
 
-    held : accessions, and study UIDs, that have to stay. held_uids : instances that have to stay. What we made, and
-    documents, always stay: they are small, and the record rests on them. A study goes as a whole or not at all.
+    held : accessions, and study UIDs, that have to stay. held_uids : instances that have to stay. Our own objects and
+    documents always stay: they are small, and the record rests on them. A study goes as a whole or not at all.
     """
     by_study: dict[str, list[Shelved]] = {}
-    for one in archive.shelved():
-        by_study.setdefault(one.study_uid, []).append(one)
+    for instance in archive.shelved():
+        by_study.setdefault(instance.study_uid, []).append(instance)
     found = []
     for study, members in by_study.items():
         if study in held or any(
@@ -132,17 +132,25 @@ def prunable(archive: Archive, before: datetime, held: Collection[str], held_uid
         if any(m.path.exists() and m.path.stat().st_mtime >= before.timestamp() for m in members):
             continue
         found += [m for m in members if _is_source(m)]
-    return sorted(found, key=lambda one: (one.path.stat().st_mtime if one.path.exists() else 0.0, one.sop_instance_uid))
+    return sorted(
+        found,
+        key=lambda instance: (
+            instance.path.stat().st_mtime if instance.path.exists() else 0.0,
+            instance.sop_instance_uid,
+        ),
+    )
 
 
-def _is_source(one: Shelved) -> bool:
-    known = CLASS_BY_UID.get(one.sop_class_uid)
-    return known is not None and known.role == "source" and not (one.derived and _ours(one.path))
+def _is_source(instance: Shelved) -> bool:
+    storage_class = CLASS_BY_UID.get(instance.sop_class_uid)
+    return (
+        storage_class is not None and storage_class.role == "source" and not (instance.derived and _ours(instance.path))
+    )
 
 
 def _ours(path: Path) -> bool:
-    """Whether a derived image is of our making; scanners derive too, and so does a PACS that compresses with loss.
-    One that cannot be read might be."""
+    """Whether this workstation made a derived image; scanners derive too, and so does a PACS that compresses with
+    loss. An image that cannot be read might be ours, so it counts as ours."""
     try:
         ds = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["ManufacturerModelName"])
     except (OSError, InvalidDicomError):
@@ -150,19 +158,19 @@ def _ours(path: Path) -> bool:
     return str(ds.get("ManufacturerModelName")) == MODEL_NAME
 
 
-def prune(archive: Archive, what: list[Shelved], progress: CountDone | None = None) -> int:
+def prune(archive: Archive, instances: list[Shelved], progress: CountDone | None = None) -> int:
     """Removes instances, from the index first: a crash in between leaves files without a row, which `verify` names.
 
     Returns the bytes that are free now.
     """
     freed = 0
-    for count, one in enumerate(what, start=1):
-        archive.forget([one.sop_instance_uid])
-        one.path.unlink(missing_ok=True)
-        freed += one.size
+    for count, instance in enumerate(instances, start=1):
+        archive.forget([instance.sop_instance_uid])
+        instance.path.unlink(missing_ok=True)
+        freed += instance.size
         if progress is not None:
-            progress(count, len(what))
-    for folder in sorted({one.path.parent for one in what}, reverse=True):
+            progress(count, len(instances))
+    for folder in sorted({instance.path.parent for instance in instances}, reverse=True):
         _remove_empty(folder, archive.files)
     return freed
 

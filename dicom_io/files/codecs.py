@@ -1,4 +1,4 @@
-"""One compressed frame to an array. Every decoder here lets other threads run and answers damage with an error.
+"""Decodes one compressed frame into an array. Every decoder here releases the GIL and raises an error for damage.
 
 Which library, and why no other: docs/decisions/0040-one-decoder.md.
 """
@@ -33,9 +33,9 @@ _DECODERS: dict[str, Decoder] = {
 
 
 def decode(frame: bytes, instance: Instance) -> NDArray[Any]:
-    """(rows, columns) integers as the stream holds them; their sign and unused bits are the caller's to settle.
+    """Returns (rows, columns) integers as the stream holds them; the caller corrects their sign and unused bits.
 
-    Raises NotReadable for a stream of another size than the header, and whatever a decoder raises for damage.
+    Raises NotReadable for a stream of another size than the header; for damage, any exception of the decoder's.
     """
     size = (instance.rows, instance.columns)
     if instance.transfer_syntax_uid == RLE:
@@ -43,7 +43,7 @@ def decode(frame: bytes, instance: Instance) -> NDArray[Any]:
     decoder = _DECODERS.get(instance.transfer_syntax_uid)
     if decoder is None:
         raise ValueError("no decoder for this transfer syntax")
-    # Decoders believe their stream: a flipped bit there makes them reserve gigabytes and work for minutes.
+    # Decoders trust the size in the stream: one flipped bit there makes them reserve gigabytes and work for minutes.
     found = _stream_size(frame)
     if found is None:
         raise ValueError("the stream does not begin as its transfer syntax says")
@@ -52,7 +52,7 @@ def decode(frame: bytes, instance: Instance) -> NDArray[Any]:
             f"Instance {instance.sop_instance_uid}: the compressed stream says {found[0]} x {found[1]} pixels, the "
             f"header {instance.rows} x {instance.columns}. Ask the sender for it again."
         )
-    # libjpeg fills up a stream that breaks off with grey and says nothing; the other decoders do say so.
+    # libjpeg silently fills a truncated stream up with grey; the other decoders report it.
     if decoder is imagecodecs.jpeg8_decode and b"\xff\xd9" not in frame.rstrip(b"\0")[-16:]:
         raise ValueError("the stream breaks off without its end marker")
     values: NDArray[Any] = decoder(frame)
@@ -62,7 +62,7 @@ def decode(frame: bytes, instance: Instance) -> NDArray[Any]:
 
 
 def _stream_size(frame: bytes) -> tuple[int, int] | None:
-    """(rows, columns) that a JPEG, JPEG-LS or JPEG 2000 stream says; None where none is said.
+    """Returns the (rows, columns) that a JPEG, JPEG-LS or JPEG 2000 stream states; None where it states none.
 
     Sources: ISO 15444-1 A.5.1 (SIZ follows SOC), ISO 10918-1 B.2.2 (SOF), ISO 14495-1 C.2.2 (SOF55).
     """
@@ -84,7 +84,7 @@ def _stream_size(frame: bytes) -> tuple[int, int] | None:
 
 
 def _rle(frame: bytes, instance: Instance) -> NDArray[Any]:
-    """PackBits segments, one for each byte of a value, the most significant first. Source: PS3.5 G.3 to G.5."""
+    """Decodes PackBits segments, one for each byte of a value, the most significant first. Source: PS3.5 G.3 to G.5."""
     width = instance.bits_allocated // 8
     count, *starts = unpack("<16L", frame[:64])
     if instance.bits_allocated % 8 or width not in (1, 2, 4) or count != width:

@@ -1,4 +1,4 @@
-"""Stored pixel values of an instance, whatever the transfer syntax: as a whole, or frame by frame from many threads."""
+"""Stored pixel values of an instance in any transfer syntax: all at once, or frame by frame from many threads."""
 
 import sys
 from collections.abc import Callable
@@ -29,12 +29,12 @@ from dicom_io.files.instance import Instance
 _INTEGERS = {8: ("u1", "i1"), 16: ("u2", "i2"), 32: ("u4", "i4")}
 _FLOATS = {"FloatPixelData": (32, "f4"), "DoubleFloatPixelData": (64, "f8")}
 
-# A frame's stored values by its number; may be called from several threads at once.
+# Returns a frame's stored values by its number; several threads may call it at once.
 Reader = Callable[[int], NDArray[Any]]
 
 
 def stored_values(instance: Instance) -> NDArray[Any]:
-    """(F, rows, columns) stored values as integers (or floats for float pixel data), before rescale.
+    """Returns (F, rows, columns) stored values as integers (or floats for float pixel data), before rescale.
 
     Unused high bits are cleared or sign-extended. Source: PS3.5 8.1.1 and 8.2.
 
@@ -45,32 +45,33 @@ def stored_values(instance: Instance) -> NDArray[Any]:
 
 
 def stored_pixels(instance: Instance) -> bytes:
-    """The pixel data of a compressed instance as native little endian would have it, of an even length.
+    """Returns the pixel data of a compressed instance as native little endian, padded to an even length.
 
-    A mosaic stays one. Raises NotReadable. Source: PS3.5 8.2 and A.2.
+    A mosaic is not unfolded. Raises NotReadable. Source: PS3.5 8.2 and A.2.
     """
-    read: Reader = _said(instance, lambda: _whole(instance))
+    read: Reader = _with_our_errors(instance, lambda: _whole(instance))
 
-    def one(n: int) -> bytes:
+    def frame_bytes(n: int) -> bytes:
         frame = read(n)
         return bytes(frame.astype(frame.dtype.newbyteorder("<"), copy=False).tobytes())
 
-    data = b"".join(_said(instance, partial(one, n)) for n in range(instance.stored_frames))
+    data = b"".join(_with_our_errors(instance, partial(frame_bytes, n)) for n in range(instance.stored_frames))
     return data + b"\0" * (len(data) % 2)
 
 
 def open_pixels(instance: Instance) -> Reader:
-    """Finds the frames of an instance in its file; each call of what is returned reads and decodes one of them.
+    """Finds the frames of an instance in its file; each call of the returned reader reads and decodes one of them.
 
-    Raises NotReadable, now or when a frame is read.
+    Raises NotReadable, here or when a frame is read.
     """
-    read = _said(instance, lambda: _open(instance))
-    return lambda n: _said(instance, lambda: read(n))
+    read = _with_our_errors(instance, lambda: _open(instance))
+    return lambda n: _with_our_errors(instance, lambda: read(n))
 
 
 def read_into(instance: Instance, n: int, target: NDArray[np.int16]) -> NDArray[Any] | None:
-    """Frame `n` of plain 16-bit pixel data, read straight into the memory of `target` (rows, columns) and shown as what
-    it holds; None for every other encoding, which `open_pixels` reads. Most series are this, and a copy less is time.
+    """Reads frame `n` of plain 16-bit pixel data straight into the memory of `target` (rows, columns), and returns that
+    memory with the type of the stored values. Most series are encoded so, and this saves a copy. Returns None for every
+    other encoding, which `open_pixels` reads.
 
     Raises NotReadable.
     """
@@ -87,14 +88,14 @@ def read_into(instance: Instance, n: int, target: NDArray[np.int16]) -> NDArray[
             raise _short(instance, got)
         return _significant(target.view(_INTEGERS[16][instance.signed]), instance)
 
-    values: NDArray[Any] = _said(instance, read)
+    values: NDArray[Any] = _with_our_errors(instance, read)
     return values
 
 
-def _said(instance: Instance, act: Callable[[], Any]) -> Any:
-    """What `act` returns, with every error in our words."""
+def _with_our_errors(instance: Instance, read: Callable[[], Any]) -> Any:
+    """Returns the result of `read`; turns every error into NotReadable with our message."""
     try:
-        return act()
+        return read()
     except NotReadable:
         raise
     except OSError as error:
@@ -124,7 +125,7 @@ def _open(instance: Instance) -> Reader:
 
 
 def _whole(instance: Instance) -> Reader:
-    """Frames of (rows, columns) as they are in the file."""
+    """Returns a reader of frames of (rows, columns) as they are in the file; a mosaic is one frame."""
     if instance.transfer_syntax_uid == DEFLATED:
         ds = pydicom.dcmread(instance.path)
         data = bytes(ds[instance.pixel_keyword].value)
@@ -139,14 +140,14 @@ def _whole(instance: Instance) -> Reader:
 
 
 def _reach(instance: Instance, n: int) -> slice:
-    """Where frame `n` of native pixel data is, in bytes from its start; with packed bits it may begin within one."""
+    """Returns where frame `n` of native pixel data is, in bytes from its start; packed bits may begin within a byte."""
     bits = instance.rows * instance.columns * instance.bits_allocated
     return slice(n * bits // 8, ((n + 1) * bits + 7) // 8)
 
 
 def _bytes_at(instance: Instance, place: slice) -> NDArray[np.uint8]:
     length = place.stop - place.start
-    # A packed word in big endian is read whole.
+    # Big endian words with packed bits are read whole.
     with Path(instance.path).open("rb") as file:
         file.seek(instance.pixel_offset + place.start)
         data = np.fromfile(file, np.uint8, length)
@@ -184,8 +185,8 @@ def _native(data: bytes | NDArray[np.uint8], instance: Instance) -> NDArray[Any]
 
 
 def _packed(data: NDArray[np.uint8], instance: Instance) -> NDArray[np.uint16]:
-    """Two values of 12 bits in three bytes, the first in the low bits. Source: PS3.5 D.1 (the least significant bit of
-    a pixel cell follows the most significant one of the cell before)."""
+    """Unpacks two values of 12 bits from three bytes, the first in the low bits. Source: PS3.5 D.1 (the least
+    significant bit of a pixel cell follows the most significant one of the cell before)."""
     if instance.transfer_syntax_uid == EXPLICIT_BIG:
         raise NotReadable(
             f"Instance {instance.sop_instance_uid}: 12 bits packed in big endian words. Ask for little endian."
@@ -203,9 +204,9 @@ def _packed(data: NDArray[np.uint8], instance: Instance) -> NDArray[np.uint16]:
 
 
 def _fragments(data: bytes, count: int) -> list[bytes]:
-    """The frames in encapsulated pixel data that begins with the offset table's item. Source: PS3.5 A.4.
+    """Returns the frames of encapsulated pixel data that begins with the offset table's item. Source: PS3.5 A.4.
 
-    Where there is a fragment for each frame (and with an extended offset table there is), the tables say nothing new.
+    With one fragment for each frame (always so with an extended offset table), the tables are not needed.
     """
     items: list[bytes] = []
     at = 0
@@ -230,15 +231,15 @@ def _fragments(data: bytes, count: int) -> list[bytes]:
 
 
 def _as_header_says(values: NDArray[Any], instance: Instance) -> NDArray[Any]:
-    """A decoder's integers in the width and sign of the header, bit for bit: a stream may tell its sign otherwise."""
+    """Returns a decoder's integers in the header's width and sign, bit for bit: the stream's sign may differ."""
     code = _INTEGERS[8 if instance.bits_allocated <= 8 else 16 if instance.bits_allocated <= 16 else 32]
     unsigned = values.astype(code[0], copy=False)
     return unsigned.view(code[1]) if instance.signed else unsigned
 
 
 def _significant(values: NDArray[Any], instance: Instance) -> NDArray[Any]:
-    """Overlays in unused bits, missing sign extension and values in the high bits are things of the past that still
-    arrive. Source: PS3.5 8.1.1."""
+    """Removes overlays from unused bits, shifts values from the high bits and extends the sign: old encodings that
+    still arrive. Source: PS3.5 8.1.1."""
     if values.dtype.kind not in "iu":
         return values
     width = values.dtype.itemsize * 8

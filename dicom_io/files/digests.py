@@ -1,4 +1,4 @@
-"""Digests that show whether an object was changed: of a file's data set, and of a record's content in its own UID."""
+"""Digests that show whether an object was changed: of a file's data set, and of a record's content, kept in its UID."""
 
 import copy
 import hashlib
@@ -11,12 +11,13 @@ from pydicom.filewriter import write_dataset
 
 from dicom_io.uids import derived
 
-# Added to an object that is made already. Source: PS3.3 C.12.1.1.3 (MAC Parameters), C.12.1.1.4 (Digital Signatures).
+# Added after an object was sealed. Source: PS3.3 C.12.1.1.3 (MAC Parameters), C.12.1.1.4 (Digital Signatures).
 _SIGNATURES = ("MACParametersSequence", "DigitalSignaturesSequence")
 
 
 def file_digest(path: Path, transfer_syntax_uid: str) -> str:
-    """sha256 of transfer syntax and data set. File meta information says who wrote the file, not what it is."""
+    """Returns the sha256 of transfer syntax and data set; file meta information is left out, as each writer has its
+    own."""
     h = hashlib.sha256(transfer_syntax_uid.encode())
     with path.open("rb") as file:
         head = file.read(144)
@@ -29,18 +30,18 @@ def file_digest(path: Path, transfer_syntax_uid: str) -> str:
 
 
 def seal(ds: Dataset) -> None:
-    """Gives an object the SOP Instance UID that stands for all the rest of it."""
+    """Gives an object the SOP Instance UID that follows from all its other content."""
     ds.SOPInstanceUID = sealed_uid(ds)
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
 
 
 def is_sealed(ds: Dataset) -> bool:
-    """Whether an object is as it was when it was sealed. However it is encoded now: a PACS may have encoded it anew."""
+    """Whether an object is unchanged since it was sealed, in whatever encoding: a PACS may have re-encoded it."""
     return bool(ds.get("SOPInstanceUID") == sealed_uid(ds))
 
 
 def sealed_uid(ds: Dataset) -> str:
-    """The UID that follows from the content of a data set: of all but its own UID, file meta and signatures."""
+    """Returns the UID that follows from a data set's content: all but its own UID, file meta and signatures."""
     plain = Dataset()
     for element in copy.deepcopy(ds):
         if element.keyword not in ("SOPInstanceUID", *_SIGNATURES):
@@ -54,7 +55,7 @@ def sealed_uid(ds: Dataset) -> str:
 
 
 def _defined_lengths(ds: Dataset) -> None:
-    """Sequences may be written in two ways that mean the same. Source: PS3.5 7.5.1."""
+    """Gives all sequences a defined length: they may be written in two ways that mean the same. Source: PS3.5 7.5.1."""
     for element in ds:
         if element.VR == "SQ":
             element.is_undefined_length = False

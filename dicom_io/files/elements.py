@@ -1,9 +1,9 @@
-"""The elements of a little endian Part 10 file up to its pixels, quickly: what most files are.
+"""A fast reader for the elements before the pixels of a little endian Part 10 file, as most files are.
 
-pydicom reads everything a DICOM file may be, and takes a third of a millisecond for the 100 elements of a CT header
-before one of them is asked for. Here only lengths are followed, in one piece of memory, and values stay bytes until
-somebody asks. Whatever is not plain (no preamble, big endian, deflated, sequences that have to be looked into, lengths
-that lead out of the file, tags that do not ascend) is left to pydicom, whose word on it counts.
+pydicom reads every kind of DICOM file, and takes a third of a millisecond for the 100 elements of a CT header before
+any value is used. This reader only follows lengths through one block of memory; a value stays bytes until it is used.
+It leaves every file that is not plain (no preamble, big endian, deflated, unusual sequences, lengths that lead out of
+the file, tags that do not ascend) to pydicom, whose result counts.
 """
 
 import functools
@@ -20,13 +20,13 @@ from pydicom.tag import BaseTag
 
 from dicom_io.capabilities import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
 
-# The first of the three tags that hold pixels; a group length and offset tables may stand before it.
+# The first of the three tags that hold pixels; a group length and offset tables may come before it.
 _PIXELS = 0x7FE00008
 # VRs whose length has four bytes, after two that are reserved. Source: PS3.5 7.1.2.
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-# Sequences of undefined length that have to be looked into; the others are passed over.
+# The sequences that we read, so one of undefined length needs pydicom; others are skipped.
 _WANTED = frozenset(
     tag_for_keyword(keyword)
     for keyword in (
@@ -40,11 +40,11 @@ _TEXT = frozenset(("AE", "AS", "CS", "DA", "DT", "LO", "SH", "TM", "UI"))
 
 
 class NotPlain(ValueError):  # noqa: N818
-    """A file that pydicom has to read."""
+    """The file is not plain, so pydicom has to read it."""
 
 
 class Header(Dataset):  # type: ignore[misc]
-    """A data set whose `get` turns plain values into Python without the detours that rarer ones need."""
+    """A data set whose `get` converts plain values directly; pydicom converts the rarer ones."""
 
     def get(self, key: Any, default: Any = None) -> Any:
         raw = self._dict.get(_tag(key)) if isinstance(key, str) else None
@@ -73,7 +73,7 @@ def _vr(tag: BaseTag) -> str:
 
 
 def _plain(vr: str, value: bytes) -> Any:
-    """Raises NotPlain or ValueError for what pydicom should turn. Source: PS3.5 6.2."""
+    """Converts a value. Raises NotPlain or ValueError for one that pydicom should convert. Source: PS3.5 6.2."""
     if vr in ("US", "US or SS") and len(value) == 2:
         return value[0] | value[1] << 8
     if vr in ("DS", "IS"):
@@ -87,7 +87,7 @@ def _plain(vr: str, value: bytes) -> Any:
 
 
 def read_header(file: FileIO) -> tuple[Header, int, int, int]:
-    """(header, tag that follows it, offset and length of that tag's value) of a plain file.
+    """Returns (header, tag that follows it, offset and length of that tag's value) of a plain file.
 
     The tag is 0 at the end of the file; length −1 is undefined. Raises NotPlain.
     """
@@ -105,15 +105,15 @@ def read_header(file: FileIO) -> tuple[Header, int, int, int]:
 
 
 def data_set_offset(beginning: bytes) -> int:
-    """Where the data set begins in a file with these first bytes; 0 where its meta information does not say. Source:
-    PS3.10 7.1."""
+    """Returns the offset of the data set in a file with these first bytes; 0 where its meta information does not say.
+    Source: PS3.10 7.1."""
     if beginning[128:138] != b"DICM\2\0\0\0UL" or len(beginning) < 144:
         return 0
     return 144 + int(unpack_from("<L", beginning, 140)[0])
 
 
 class _More(Exception):  # noqa: N818
-    """The header goes on behind what was read."""
+    """The header is longer than the part that was read."""
 
 
 def _parse(data: bytes, size: int) -> tuple[Header, int, int, int]:
@@ -136,7 +136,8 @@ def _parse(data: bytes, size: int) -> tuple[Header, int, int, int]:
 def _elements(
     data: bytes, at: int, implicit: bool, found: dict[BaseTag, Any], end: int, size: int
 ) -> tuple[int, int, int, int]:
-    """Collects elements until a tag of `end` or beyond: (its place, itself, its value's place, its value's length)."""
+    """Collects elements up to the first tag at or beyond `end`. Returns (offset of that tag, the tag, offset of its
+    value, length of its value)."""
     last, limit = -1, len(data)
     while True:
         if at + 12 > limit:
@@ -144,7 +145,7 @@ def _elements(
                 return at, 0, at, 0
             raise _More
         if end == _BEHIND_META and unpack_from("<H", data, at)[0] > 2:
-            return at, 0, at, 0  # the data set begins, whose elements may be written in another way
+            return at, 0, at, 0  # the data set begins; its encoding may differ
         tag, vr, start, length = _head(data, at, implicit)
         if tag >= end:
             return at, tag, start, -1 if length == _UNDEFINED else length
@@ -164,7 +165,7 @@ def _elements(
 
 
 def _head(data: bytes, at: int, implicit: bool) -> tuple[int, str | None, int, int]:
-    """(tag, VR, place of the value, length). Source: PS3.5 7.1.2 and 7.1.3."""
+    """Returns (tag, VR, offset of the value, length). Source: PS3.5 7.1.2 and 7.1.3."""
     if implicit:
         group, element, length = unpack_from("<HHL", data, at)
         return group << 16 | element, None, at + 8, length
@@ -177,7 +178,7 @@ def _head(data: bytes, at: int, implicit: bool) -> tuple[int, str | None, int, i
 
 
 def _behind(data: bytes, at: int, implicit: bool, depth: int = 0) -> int:
-    """Where the elements after a sequence of undefined length begin. Source: PS3.5 7.5."""
+    """Returns the offset of the element after a sequence of undefined length. Source: PS3.5 7.5."""
     if depth > 20:
         raise NotPlain
     while True:

@@ -9,13 +9,13 @@ from dicom_io.capabilities import IMPLICIT_LITTLE
 
 
 def decoded(data: bytes, transfer_syntax: str) -> Dataset:
-    """A data set that came in a little endian transfer syntax."""
+    """Decodes a data set in a little endian transfer syntax."""
     ds: Dataset = decode(BytesIO(data), transfer_syntax == IMPLICIT_LITTLE, True)
     return ds
 
 
 def encoded(ds: Dataset, transfer_syntax: str) -> bytes:
-    """A data set as it goes in a little endian transfer syntax. Raises ValueError for values that cannot be written."""
+    """Encodes a data set in a little endian transfer syntax. Raises ValueError for values that cannot be written."""
     data = encode(ds, transfer_syntax == IMPLICIT_LITTLE, True)
     if data is None:
         raise ValueError("a value in the data set cannot be written as its VR wants")

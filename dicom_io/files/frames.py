@@ -1,4 +1,4 @@
-"""The image planes of an instance: where each one is, how its values are scaled, and what may set it apart."""
+"""The image planes of an instance: position, scaling of values, and the traits that may set a frame apart."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from dicom_io.files.instance import Frame
 from dicom_io.files.values import first, many, number, numbers, plain, private_numbers, text
 from render.geometry import cross, unit_vector
 
-# What may tell two frames at the same place apart, in the order in which it is tried: (name in words, attribute).
+# Traits that may tell two frames at the same place apart, in the order of trial: (name in words, attribute).
 _CLASSIC: tuple[tuple[str, str], ...] = (
     ("echo time", "EchoTime"),
     ("echo number", "EchoNumbers"),
@@ -30,7 +30,7 @@ _CLASSIC: tuple[tuple[str, str], ...] = (
     ("acquisition number", "AcquisitionNumber"),
     ("acquisition time", "AcquisitionTime"),
 )
-# The same of an enhanced image: (name in words, attribute, functional group that holds it). Source: PS3.3 C.7.6.16.2,
+# The same for an enhanced image: (name in words, attribute, functional group that holds it). Source: PS3.3 C.7.6.16.2,
 # C.8.13.5, C.8.15.3 and C.8.22.5.
 _ENHANCED: tuple[tuple[str, str, str], ...] = (
     ("stack", "StackID", "FrameContentSequence"),
@@ -53,21 +53,21 @@ _ENHANCED: tuple[tuple[str, str, str], ...] = (
 )
 # Groups that carry a frame's image type. Source: PS3.3 C.8.13.5.1, C.8.15.3.1, C.8.22.5.1.
 _TYPE_GROUPS = ("CTImageFrameTypeSequence", "MRImageFrameTypeSequence", "PETFrameTypeSequence")
-# Private elements of the makers, where the standard attribute came late: (creator, group, element, how many numbers).
-# Sources: GE, Siemens and Philips DICOM conformance statements; the same that dcm2niix reads.
+# Vendors' private b-values, from before the standard attribute existed: (creator, group, element, how many numbers).
+# Sources: GE, Siemens and Philips DICOM conformance statements; dcm2niix reads the same elements.
 _PRIVATE_B = (
     ("SIEMENS MR HEADER", 0x0019, 0x0C, 1),
     ("Philips Imaging DD 001", 0x2001, 0x03, 1),
     ("GEMS_PARM_01", 0x0043, 0x39, 4),
 )
 _PRIVATE_DIRECTION = (("SIEMENS MR HEADER", 0x0019, 0x0E, 3),)
-# Dimensions that number the slices themselves.
+# Dimensions that merely number the slices.
 _PLACES = ("ImagePositionPatient", "InStackPositionNumber", "ImagePositionVolume", "SliceLocation")
 _NM_IMAGE = "1.2.840.10008.5.1.4.1.1.20"
 
 
 def frames_of(ds: Dataset, count: int) -> tuple[Frame, ...]:
-    """A frame for each of the `count` in the pixel data; fewer where functional groups are missing."""
+    """Returns a Frame for each of the `count` frames of the pixel data; fewer where functional groups are missing."""
     per_frame = ds.get("PerFrameFunctionalGroupsSequence")
     if per_frame:
         shared = _macros(first(ds, "SharedFunctionalGroupsSequence"))
@@ -115,7 +115,7 @@ def _direction(values: tuple[float, ...]) -> str:
 
 
 def _macros(groups: Dataset | None) -> dict[str, Dataset]:
-    """What functional groups there are, by keyword: a frame has few of the many that are looked for."""
+    """Returns the functional groups that are present, by keyword: a frame has few of the many that we look for."""
     found = {}
     for tag in groups.keys() if groups is not None else ():
         keyword = keyword_for_tag(tag)
@@ -126,7 +126,7 @@ def _macros(groups: Dataset | None) -> dict[str, Dataset]:
 
 
 def _enhanced(macros: dict[str, Dataset], dimensions: tuple[str, ...]) -> Frame:
-    """A frame by its functional groups, its own before the shared ones. Source: PS3.3 C.7.6.16."""
+    """Reads a frame from its functional groups, its own before the shared ones. Source: PS3.3 C.7.6.16."""
     macro = macros.get
     traits: list[tuple[str, str]] = []
     for keyword in _TYPE_GROUPS:
@@ -144,10 +144,10 @@ def _enhanced(macros: dict[str, Dataset], dimensions: tuple[str, ...]) -> Frame:
     direction = numbers(gradient, "DiffusionGradientOrientation", 3)
     if direction is not None:
         traits.append(("gradient direction", _direction(direction)))
-    # Whatever else the scanner counts: it says itself that the frames differ in it. Source: PS3.3 C.7.6.17.
+    # The scanner's own dimensions: it says itself that frames differ in them. Source: PS3.3 C.7.6.17.
     index = many((macro("FrameContentSequence") or Dataset()).get("DimensionIndexValues"))
     traits += [(f"dimension {name}", str(value)) for name, value in zip(dimensions, index, strict=False) if name]
-    # Enhanced US Volume says its planes in the frame of the volume. Source: PS3.3 C.8.24.
+    # Enhanced US Volume gives its planes in the coordinates of the volume. Source: PS3.3 C.8.24.
     position = numbers(macro("PlanePositionSequence"), "ImagePositionPatient", 3) or numbers(
         macro("PlanePositionVolumeSequence"), "ImagePositionVolume", 3
     )
@@ -164,7 +164,8 @@ def _enhanced(macros: dict[str, Dataset], dimensions: tuple[str, ...]) -> Frame:
 
 
 def _dimensions(ds: Dataset) -> tuple[str, ...]:
-    """Names of the dimensions in index order; empty for those that number slices. Source: PS3.3 C.7.6.17."""
+    """Returns the names of the dimensions in index order, empty for those that number slices. Source: PS3.3
+    C.7.6.17."""
     names = []
     for item in many(ds.get("DimensionIndexSequence")):
         pointer = item.get("DimensionIndexPointer") if isinstance(item, Dataset) else None
@@ -175,8 +176,10 @@ def _dimensions(ds: Dataset) -> tuple[str, ...]:
 
 
 def _nuclear(ds: Dataset, count: int) -> Iterator[Frame]:
-    """Frames of a reconstructed NM image: slices follow the first along the normal, the sign of the spacing says
-    which way. Sources: PS3.3 C.8.4.8 (frame increment pointer), C.8.4.11 (detector), C.8.4.15 (reconstruction).
+    """Yields the frames of a reconstructed NM image: slices follow the first along the normal, in the direction that
+    the sign of the spacing gives.
+
+    Sources: PS3.3 C.8.4.8 (frame increment pointer), C.8.4.11 (detector), C.8.4.15 (reconstruction).
     """
     detector = first(ds, "DetectorInformationSequence")
     position = numbers(detector, "ImagePositionPatient", 3) or numbers(ds, "ImagePositionPatient", 3)
@@ -203,13 +206,14 @@ def _nuclear(ds: Dataset, count: int) -> Iterator[Frame]:
 
 
 def _rescale(ds: Dataset | None) -> tuple[float, float]:
-    """(slope, intercept); 1, 0 where the image has none. Source: PS3.3 C.11.1.1.2."""
+    """Returns (slope, intercept); 1, 0 where the image has none. Source: PS3.3 C.11.1.1.2."""
     slope, intercept = number(ds, "RescaleSlope"), number(ds, "RescaleIntercept")
     return (slope if slope else 1.0, intercept if intercept is not None else 0.0)
 
 
 def _enhanced_rescale(transform: Dataset | None, mapping: Dataset | None) -> tuple[float, float]:
-    """The pixel value transformation, else a linear real world value mapping. Source: PS3.3 C.7.6.16.2.9 and .11."""
+    """Returns (slope, intercept) of the pixel value transformation, else of a linear real world value mapping.
+    Source: PS3.3 C.7.6.16.2.9 and .11."""
     slope, intercept = number(mapping, "RealWorldValueSlope"), number(mapping, "RealWorldValueIntercept")
     if transform is None and slope and intercept is not None:
         return (slope, intercept)

@@ -1,4 +1,4 @@
-"""One file's header as an `Instance`: everything but the pixels, and where those begin."""
+"""Reads one file's header into an `Instance`: everything but the pixels, and the offset where they begin."""
 
 import io
 import os
@@ -24,20 +24,20 @@ _DIRECTORY = "1.2.840.10008.1.3.10"
 
 
 def read_instance(path: Path) -> Instance:
-    """The header of one file.
+    """Reads the header of one file.
 
-    Raises NotReadable, with the reason in words, for anything that is no whole DICOM instance.
+    Raises NotReadable with the reason for a file that is not a whole DICOM instance.
     """
     return _quickly(path) or _read(path)[0]
 
 
 def read_dataset(path: Path | str) -> FileDataset:
-    """The data set without pixels, for copying patient and study modules. Raises NotReadable."""
+    """Reads the data set without pixels, for copying patient and study modules. Raises NotReadable."""
     return _read(Path(path))[1]
 
 
 def _quickly(path: Path) -> Instance | None:
-    """A plain file's header without pydicom's parser; None for every file that is not plain or not right."""
+    """Reads a plain file's header without pydicom's parser; None for a file that is not plain or is damaged."""
     try:
         with FileIO(path) as file:
             ds, tag, offset, length = read_header(file)
@@ -48,12 +48,12 @@ def _quickly(path: Path) -> Instance | None:
             elif length < 0:
                 _check_items(file, offset, size, path)
             return _instance(path, ds, offset, length, keyword, size, _behind_pixels(file, ds, offset, length))
-    except Exception:  # noqa: BLE001 - whatever it is, pydicom's parser says it in words that we know
+    except Exception:  # noqa: BLE001 - pydicom's parser reads it next and reports any fault in a known way
         return None
 
 
 def _behind_pixels(file: FileIO | io.BufferedReader, ds: Dataset, offset: int, length: int) -> bytes:
-    """The first bytes after the pixel data of an ultrasound image, where private volumes begin."""
+    """Reads the first bytes after the pixel data of an ultrasound image, where private volumes begin."""
     if offset < 0 or length < 0 or ds.get("Modality") not in ("US", "IVUS"):
         return b""
     file.seek(offset + length)
@@ -87,9 +87,9 @@ def _read(path: Path) -> tuple[Instance, FileDataset]:
 
 
 class _Watched(io.BufferedReader):
-    """A file that knows whether more was asked of it than it holds: pydicom takes a data set that breaks off as whole.
+    """A file that notes reads beyond its end, because pydicom accepts a truncated data set as whole.
 
-    One read that finds nothing is the end of the file; part of what was asked for, or a second such read, is not.
+    One read that returns nothing is the normal end; a second one, or one that returns too few bytes, means truncation.
     """
 
     _part = False
@@ -108,7 +108,7 @@ class _Watched(io.BufferedReader):
 
 
 def _without_preamble(file: Any, path: Path) -> FileDataset:
-    """Old exports begin right with group 0002 or 0008; anything else is not DICOM."""
+    """Reads a file without preamble: old exports begin with group 0002 or 0008; anything else is not DICOM."""
     start = file.read(4)
     file.seek(0)
     if start[:2] not in (b"\x02\x00", b"\x08\x00") or start[3:] != b"\x00":
@@ -120,8 +120,8 @@ _PIXELS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009: "D
 
 
 def _pixel_place(file: Any, ds: FileDataset) -> tuple[int, int, str]:
-    """(offset, length, keyword) of the pixel value; length −1 is undefined (encapsulated); (−1, −1, "") none or
-    deflated.
+    """Returns (offset, length, keyword) of the pixel value; length −1 is undefined (encapsulated); (−1, −1, "") none
+    or deflated.
 
     pydicom leaves the file at the pixel element's tag. Source: PS3.5 7.1.2 and 7.1.3 (data element encoding).
     """
@@ -145,9 +145,9 @@ def _pixel_place(file: Any, ds: FileDataset) -> tuple[int, int, str]:
 
 
 def _check_items(file: Any, offset: int, size: int, path: Path) -> None:
-    """Encapsulated pixel data is a chain of items with a delimiter at the end. Source: PS3.5 A.4 and 7.5.
+    """Follows the items of encapsulated pixel data to the delimiter at the end. Source: PS3.5 A.4 and 7.5.
 
-    Raises NotReadable where the chain breaks off.
+    Raises NotReadable where the chain of items breaks off.
     """
     while offset + 8 <= size:
         file.seek(offset)
@@ -167,14 +167,14 @@ def _instance(path: Path, ds: Dataset, offset: int, length: int, keyword: str, s
     rows, columns, bits = int(ds.get("Rows") or 0), int(ds.get("Columns") or 0), int(ds.get("BitsAllocated") or 0)
     described = bool(bits and rows)
     if described and not keyword and syntax == DEFLATED:
-        # Deflated: nobody has looked so far. Float pixel data has no Pixel Representation. Source: PS3.3 C.7.6.24.
+        # Deflated: its pixels are not located yet. Float pixels have no Pixel Representation. Source: PS3.3 C.7.6.24.
         floats = bits >= 32 and "PixelRepresentation" not in ds
         keyword = ("FloatPixelData" if bits == 32 else "DoubleFloatPixelData") if floats else "PixelData"
     known = CLASS_BY_UID.get(str(ds.get("SOPClassUID")))
     if known is not None and known.role != "document" and not described:
         raise NotReadable(f"{path}: a {known.name} without pixels; it may be cut short. Ask for it again.")
     count = int(ds.get("NumberOfFrames") or 1)
-    # Before any list of frames is made: how many can be in a file. Deflating saves 1031 of 1032 bytes at best.
+    # Checked before a list of frames is made: how many fit in a file. Deflating saves 1031 of 1032 bytes at best.
     most = size if syntax in NATIVE_SYNTAXES else size // 8  # a compressed frame begins with an item of 8 bytes
     if syntax == DEFLATED:
         most = size * 1032 // max(1, rows * columns)
@@ -227,7 +227,7 @@ def _instance(path: Path, ds: Dataset, offset: int, length: int, keyword: str, s
 
 
 def _planes(ds: Dataset, count: int, behind: bytes) -> tuple[tuple[Frame, ...], int, str]:
-    """(frames, tiles along a side of a mosaic, why no volume can be made of them)."""
+    """Returns (frames, tiles along a side of a mosaic, why no volume can be made of them)."""
     frames, refusal = frames_of(ds, count), _refusal(ds, count, behind)
     if len(frames) < count:
         refusal = f"functional groups for {len(frames)} of its {count} frames only; nobody knows where the others are."
@@ -241,7 +241,7 @@ def _planes(ds: Dataset, count: int, behind: bytes) -> tuple[tuple[Frame, ...], 
 
 
 def _refusal(ds: Dataset, count: int, behind: bytes) -> str:
-    """What makes stored values no voxels, or hides where they are."""
+    """Returns why the stored values are not voxels or have no known place; empty when they are fine."""
     maker = _private_ultrasound(ds, behind)
     if maker:
         return f"a private 3D ultrasound format ({maker}); ask the scanner for Enhanced US Volume (export as DICOM 3D)."
@@ -267,7 +267,8 @@ _PRIVATE_ULTRASOUND = (
 
 
 def _private_ultrasound(ds: Dataset, behind: bytes) -> str:
-    """Whose private format it is. `behind` : the first bytes after the pixel data, where group 7FE1 begins."""
+    """Returns the maker of a private ultrasound format, or nothing. behind : the first bytes after the pixel data,
+    where group 7FE1 begins."""
     if ds.get("Modality") not in ("US", "IVUS") or first(ds, "SharedFunctionalGroupsSequence") is not None:
         return ""
     for group_number, creator, maker in _PRIVATE_ULTRASOUND:
@@ -282,7 +283,7 @@ def _private_ultrasound(ds: Dataset, behind: bytes) -> str:
 
 
 def _padding(ds: Dataset, keyword: str) -> tuple[float, float] | None:
-    """Stored values that mean 'no image here', as a range. Source: PS3.3 C.7.5.1.1.2 and C.7.6.24.1.1."""
+    """Returns the range of stored values that mean 'no image here'. Source: PS3.3 C.7.5.1.1.2 and C.7.6.24.1.1."""
     prefix = {"FloatPixelData": "Float", "DoubleFloatPixelData": "DoubleFloat"}.get(keyword, "")
     value = _plain_number(ds, f"{prefix}PixelPaddingValue")
     if value is None:
@@ -290,7 +291,7 @@ def _padding(ds: Dataset, keyword: str) -> tuple[float, float] | None:
     limit = _plain_number(ds, f"{prefix}PixelPaddingRangeLimit")
     a, b = value, value if limit is None else limit
     if not prefix and int(ds.get("PixelRepresentation") or 0) == 1:
-        # Written as unsigned (63536 for −2000) by many: the bits count, not the value representation.
+        # Many scanners write it as unsigned (63536 for −2000): the bits count, not the value representation.
         bits = int(ds.get("BitsAllocated") or 16)
         a, b = (v - (1 << bits) if v >= 1 << (bits - 1) else v for v in (a, b))
     return (min(a, b), max(a, b))
@@ -307,19 +308,19 @@ def _plain_number(ds: Dataset, keyword: str) -> float | None:
 
 
 def _unit(ds: Dataset) -> str:
-    """What rescaled values measure, as the image says; empty where it says nothing.
+    """Returns what rescaled values measure, as the image says; empty where it does not say.
 
-    CT without a word means Hounsfield only where it has a rescale. Sources: PS3.3 C.8.2.1, C.11.1.1.2, C.8.9.1 (PET
+    A CT that does not say means Hounsfield only if it has a rescale. Sources: PS3.3 C.8.2.1, C.11.1.1.2, C.8.9.1 (PET
     Units), C.7.6.16.2.11 (real world value mapping of a parametric map).
     """
     shared = first(ds, "SharedFunctionalGroupsSequence")
     transform = first(shared, "PixelValueTransformationSequence")
-    said = text(ds, "RescaleType") or text(transform, "RescaleType")
-    if said:
-        return said
+    stated = text(ds, "RescaleType") or text(transform, "RescaleType")
+    if stated:
+        return stated
     if text(ds, "Modality") == "CT":
-        own = first(ds, "PerFrameFunctionalGroupsSequence")
-        holder = transform or first(own, "PixelValueTransformationSequence") or ds
+        frame_groups = first(ds, "PerFrameFunctionalGroupsSequence")
+        holder = transform or first(frame_groups, "PixelValueTransformationSequence") or ds
         return "" if number(holder, "RescaleIntercept") is not None else "US"
     if text(ds, "Units") and ds.get("Modality") in ("PT", "NM"):
         return text(ds, "Units")

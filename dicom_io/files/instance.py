@@ -1,6 +1,6 @@
-"""What is known of a stored instance without its pixels; the archive keeps it in its index.
+"""The header of a stored instance, without its pixels; the archive keeps it in its index.
 
-A classic image has one `Frame`, an enhanced multi-frame image has many, and so has a Siemens mosaic once unfolded.
+A classic image has one `Frame`; an enhanced multi-frame image and an unfolded Siemens mosaic have many.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Frame:
 
     position_mm : LPS mm of the centre of the first pixel. orientation : row then column direction cosines.
     spacing_mm : (row spacing, column spacing). Source: PS3.3 C.7.6.2.1.1 and C.7.6.16.2.
-    traits : what may set this frame apart from one at the same place, as (name, value) pairs.
+    traits : (name, value) pairs that may set this frame apart from another at the same place.
     """
 
     position_mm: Triple | None
@@ -29,12 +29,12 @@ class Frame:
 class Instance:
     """A stored SOP instance without its pixels; `pixel_offset` says where in `path` they begin (−1: parse first).
 
-    rows, columns : of the stored pixel matrix, which a mosaic shares out among its frames.
+    rows, columns : of the stored pixel matrix, which a mosaic divides among its frames.
     pixel_length : in bytes; −1 for encapsulated pixel data, whose items follow from `pixel_offset` on.
     padding : lowest and highest stored value that mean 'no image here'. rescale_type : what rescaled values measure.
     high_bit : −1 where the header says nothing, which is bits_stored − 1. Source: PS3.5 8.1.1.
     mosaic : tiles along each side of a Siemens mosaic, 0 for every other image.
-    refusal : why no volume can be made of it whatever its geometry, as far as the header says; else empty.
+    refusal : why no volume can be made of it, whatever its geometry; empty where the header shows no such reason.
     """
 
     path: str
@@ -77,11 +77,11 @@ class Instance:
 
     @property
     def plane(self) -> tuple[int, int]:
-        """(rows, columns) of one frame."""
+        """The (rows, columns) of one frame."""
         tiles = self.mosaic or 1
         return (self.rows // tiles, self.columns // tiles)
 
     @property
     def stored_frames(self) -> int:
-        """Frames in the pixel data: one for a mosaic, whatever it holds."""
+        """The number of frames in the pixel data: one for a mosaic, however many slices it holds."""
         return 1 if self.mosaic else len(self.frames)

@@ -1,8 +1,8 @@
 """Siemens mosaics: one image whose tiles are the slices of a volume, left to right and top to bottom.
 
-The image's own position is that of a plane as large as the whole mosaic, centred where the first slice is. How many
-slices there are and which way they follow each other is told only by the scanner's private header. Where the protocol
-in that header says where each slice lies, the slices unfolded here must lie there, or the mosaic is refused.
+The image's own position is that of a plane as large as the whole mosaic, centred where the first slice is. Only the
+scanner's private header tells how many slices there are and in which direction they follow each other. Where the
+protocol in that header gives the place of each slice, the unfolded slices must lie there, or the mosaic is refused.
 
 Sources: Siemens' CSA header as described by NiBabel ("Siemens format DICOM with CSA header") and its mosaic geometry
 ("DICOM mosaic images"); checked against dcm2niix in tests.
@@ -22,7 +22,7 @@ from dicom_io.files.instance import Frame
 from dicom_io.files.values import many, number, private, private_numbers
 from render.geometry import cross, unit_vector
 
-# A tile's centre may be this part of the slice distance off the place that the protocol says.
+# A tile's centre may be off the protocol's place by this fraction of the slice distance.
 _AGREEMENT = 0.1
 _POSITION = re.compile(rb"sSliceArray\.asSlice\[(\d+)\]\.sPosition\.d(Sag|Cor|Tra)\s*=\s*([-+.\deE]+)")
 
@@ -36,7 +36,7 @@ def is_mosaic(ds: Dataset) -> bool:
 
 
 def unfold(ds: Dataset, whole: Frame) -> tuple[int, tuple[Frame, ...]]:
-    """(tiles along each side, a frame for each slice) of a mosaic whose own frame is `whole`.
+    """Returns (tiles along each side, a frame for each slice) of a mosaic whose own frame is `whole`.
 
     Raises NotUnfolded.
     """
@@ -64,7 +64,7 @@ def unfold(ds: Dataset, whole: Frame) -> tuple[int, tuple[Frame, ...]]:
     centre = start + down * tile_rows / 2 + along * tile_columns / 2
     _check(private(ds, 0x0029, "SIEMENS CSA HEADER", 0x20), centre, step, count)
 
-    # A mosaic is a volume by itself, whatever else is known of it.
+    # Every mosaic is a volume by itself, so these traits set it apart from all others.
     own = (("mosaic", str(ds.get("InstanceNumber") or "")), ("mosaic instance", str(ds.get("SOPInstanceUID") or "")))
 
     def placed(n: int) -> Frame:
@@ -90,13 +90,16 @@ def _numbers(header: Mapping[str, tuple[str, ...]], name: str, count: int) -> tu
 
 
 def _check(series_header: object, centre: np.ndarray, step: np.ndarray, count: int) -> None:
-    """Where the protocol says the slice centres, ours are the same places. Its own order may be another."""
-    said: dict[int, dict[bytes, float]] = {}
+    """Checks that our slice centres are those of the protocol, if it gives them; its order may differ.
+
+    Raises NotUnfolded.
+    """
+    centres: dict[int, dict[bytes, float]] = {}
     for slice_number, axis, value in _POSITION.findall(series_header if isinstance(series_header, bytes) else b""):
-        said.setdefault(int(slice_number), {})[axis] = float(value)
-    if len(said) != count:
+        centres.setdefault(int(slice_number), {})[axis] = float(value)
+    if len(centres) != count:
         return  # an older or stripped header; the image header alone has to do
-    places = np.array([[p.get(axis, 0.0) for axis in (b"Sag", b"Cor", b"Tra")] for p in said.values()])
+    places = np.array([[p.get(axis, 0.0) for axis in (b"Sag", b"Cor", b"Tra")] for p in centres.values()])
     for n in (0, count - 1):
         off = float(np.linalg.norm(places - (centre + n * step), axis=1).min())
         if off > max(0.5, _AGREEMENT * float(np.linalg.norm(step))):
@@ -104,7 +107,7 @@ def _check(series_header: object, centre: np.ndarray, step: np.ndarray, count: i
 
 
 def csa(data: object) -> dict[str, tuple[str, ...]]:
-    """The named values of a CSA header (both versions); empty when it is none or is damaged.
+    """Returns the named values of a CSA header (both versions); empty when it is none or is damaged.
 
     Source: NiBabel, "Siemens format DICOM with CSA header": tags of 84 bytes, then their items with 16 bytes each
     before a value that is padded to a multiple of four.

@@ -1,8 +1,8 @@
-"""Whether two files hold the same content, however each is encoded: compared when somebody asks, never while receiving.
+"""Whether two files hold the same content, however each is encoded: compared on request, never while receiving.
 
-The elements have to be equal in value, and the pixels once they are decoded; what tells of the encoding alone does not
-count. Where that cannot be found out (a stream that cannot be decoded, private values of which one file does not know
-the kind), they are taken to differ.
+The values of the elements and the decoded pixels have to be equal; elements that only describe the encoding do not
+count. Files that cannot be compared (a stream cannot be decoded, or one file lacks the VR of a private value) are taken
+to differ.
 """
 
 from io import FileIO
@@ -23,14 +23,14 @@ from dicom_io.files.encoding import encoded
 from dicom_io.files.headers import read_dataset, read_instance
 from dicom_io.files.instance import Instance
 
-# Pixels are compared by themselves; tables of their fragments and padding are of the encoding. PS3.5 A.4, PS3.10 7.2.
+# Pixels are compared separately; fragment tables and padding belong to the encoding. PS3.5 A.4, PS3.10 7.2.
 _OF_THE_ENCODING = frozenset({0x7FE00001, 0x7FE00002, 0x7FE00003, 0x7FE00008, 0x7FE00009, 0x7FE00010, 0xFFFCFFFC})
-# How colours lie in the pixel data, which a codec may choose: settled by comparing the colours. PS3.5 8.2.
+# How colours are laid out in the pixel data, which a codec may choose: the colours themselves are compared. PS3.5 8.2.
 _OF_COLOURS = frozenset({0x00280004, 0x00280006})
 
 
 def differing(one: Path, other: Path) -> tuple[tuple[int, ...], bool]:
-    """(tags whose values differ or that one of the two alone has, whether the pixels differ). Raises NotReadable."""
+    """Returns (tags that differ or that only one file has, whether the pixels differ). Raises NotReadable."""
     ours, theirs = read_dataset(one), read_dataset(other)
     pixels = not _same_pixels(one, other, _embedded(ours) or _embedded(theirs))
     settled = _OF_COLOURS if not pixels and read_instance(one).samples > 1 else frozenset()
@@ -46,7 +46,7 @@ def _same_element(ours: Dataset, theirs: Dataset, tag: int) -> bool:
         return len(one.value) == len(other.value) and all(map(_same_items, one.value, other.value))
     if one.VR == other.VR:
         return bool(one.value == other.value)
-    # Implicit VR does not say what a private value is.
+    # A file in implicit VR does not give the VR of a private value.
     if one.VR == "UN":
         return bool(one.value == _bytes_of(other, theirs))
     return other.VR == "UN" and bool(other.value == _bytes_of(one, ours))
@@ -58,7 +58,7 @@ def _same_items(one: Dataset, other: Dataset) -> bool:
 
 
 def _bytes_of(element: DataElement, ds: Dataset) -> bytes | None:
-    """The value of an element of `ds` as Implicit VR Little Endian has it; None where it cannot be written."""
+    """Returns the value of an element of `ds` in Implicit VR Little Endian; None where it cannot be written."""
     alone = Dataset()
     if "SpecificCharacterSet" in ds:
         alone.SpecificCharacterSet = ds.SpecificCharacterSet
@@ -71,7 +71,7 @@ def _bytes_of(element: DataElement, ds: Dataset) -> bytes | None:
 
 
 def _embedded(ds: Dataset) -> bool:
-    """Whether overlays stand in bits of the pixels that are not theirs. Source: PS3.3 C.9.2, retired."""
+    """Whether overlays are stored in unused bits of the pixels. Source: PS3.3 C.9.2, retired."""
     overlays = (element for element in ds if 0x6000 <= element.tag.group <= 0x60FF)
     return any(element.tag.element == 0x0102 and element.value for element in overlays)
 
@@ -85,7 +85,7 @@ def _same_pixels(one: Path, other: Path, every_bit: bool) -> bool:
         return True
     try:
         if a.samples > 1:
-            # Only what needs no codec: docs/decisions/0040-one-decoder.md.
+            # Only encodings that need no codec: docs/decisions/0040-one-decoder.md.
             return syntaxes <= {*NATIVE_SYNTAXES, RLE} and np.array_equal(_colours(one), _colours(other))
         if every_bit:
             return stored_pixels(a) == stored_pixels(b)
@@ -101,7 +101,7 @@ def _shape(instance: Instance) -> tuple[int, ...]:
 
 
 def _raw(instance: Instance) -> bytes:
-    """The pixel data as the file has them, to its end where they are in fragments; nothing where it is deflated."""
+    """Reads the pixel data as stored, to the end of the file where they are in fragments; nothing where deflated."""
     with FileIO(instance.path) as file:
         file.seek(max(0, instance.pixel_offset))
         return file.read(instance.pixel_length)

@@ -1,8 +1,7 @@
-"""Many headers at once: in this process while they are few, in one process for each core when they are many.
+"""Reads many headers: a few in this process alone, many in one process for each core.
 
-Parsing a header is the interpreter's work, so threads would wait for each other. The helpers are plain child processes
-that run this module, not `multiprocessing`: that would run the caller's own script again, which surprises whoever calls
-this from one.
+Parsing a header holds the GIL, so threads would wait for each other. The helpers are plain child processes that run
+this module; `multiprocessing` would run the caller's own script again, which no caller expects.
 """
 
 import os
@@ -20,7 +19,7 @@ from dicom_io.errors import NotReadable
 from dicom_io.files.headers import read_instance
 from dicom_io.files.instance import Instance
 
-# A helper takes half a second to start, in which this process reads some 2500 headers.
+# A helper takes half a second to start; meanwhile this process reads some 2500 headers.
 _FEW = 4000
 
 
@@ -33,19 +32,19 @@ class Unreadable:
 
 
 def read_all(files: Sequence[Path], *, few: int = _FEW, helpers: int | None = None) -> list[Instance | Unreadable]:
-    """The header of each file, or why it has none, in the order of `files`.
+    """Reads the header of each file, or the reason why it cannot be read, in the order of `files`.
 
-    few : so many are read in this process alone. helpers : child processes beside it; as many as there are further
-    cores by default.
+    few : up to so many are read in this process alone. helpers : child processes; by default one for each further
+    core.
     """
     count = (os.cpu_count() or 1) - 1 if helpers is None else helpers
     if len(files) <= few or count < 1:
         return [_read(f) for f in files]
     share = -(-len(files) // (count + 1))
-    own, *others = (files[at : at + share] for at in range(0, len(files), share))
-    with ThreadPoolExecutor(len(others) or 1) as pool:
-        elsewhere = [pool.submit(_ask, part) for part in others]
-        found = [_read(f) for f in own]
+    own_share, *helper_shares = (files[at : at + share] for at in range(0, len(files), share))
+    with ThreadPoolExecutor(len(helper_shares) or 1) as pool:
+        elsewhere = [pool.submit(_ask, part) for part in helper_shares]
+        found = [_read(f) for f in own_share]
         for part in elsewhere:
             found += part.result()
     return found
@@ -55,7 +54,7 @@ Scanned = TypeVar("Scanned")
 
 
 def batches(items: Iterable[Scanned], size: int) -> Iterator[list[Scanned]]:
-    """Lists of `size` items, the last one shorter; itertools has this from Python 3.12 on."""
+    """Yields lists of `size` items, the last one shorter; itertools has this from Python 3.12 on."""
     left = iter(items)
     while batch := list(islice(left, size)):
         yield batch
@@ -69,7 +68,7 @@ def _read(file: Path) -> Instance | Unreadable:
 
 
 def _ask(files: Sequence[Path]) -> list[Instance | Unreadable]:
-    """A helper's answer; what a helper fails to answer is read here."""
+    """Has a helper read the headers; reads them here if it fails."""
     try:
         answer = subprocess.run(
             [sys.executable, "-m", "dicom_io.files.scanning"],
@@ -90,7 +89,7 @@ def _helper() -> None:
 
 
 if __name__ == "__main__":
-    # Under its own name, so that what it answers with is of the classes that the asker knows.
+    # Imported by name, not as `__main__`, so that the pickled classes are those that the parent process knows.
     from dicom_io.files import scanning
 
     scanning._helper()

@@ -1,4 +1,4 @@
-"""Series, and how they are found below a path."""
+"""Series, and the search for them below a path."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Instances of one Series Instance UID, in no particular order that anything may rely on."""
+    """Instances of one Series Instance UID; no caller may rely on their order."""
 
     uid: str
     instances: tuple[Instance, ...]
@@ -44,7 +44,7 @@ class Series:
 
     @property
     def first(self) -> Instance:
-        """Of the lowest instance number: whose patient and study modules are copied to derived objects."""
+        """The one of the lowest instance number; derived objects copy its patient and study modules."""
         return min(self.instances, key=lambda i: (i.instance_number, i.sop_instance_uid))
 
 
@@ -52,7 +52,7 @@ class Series:
 class Scan:
     """Everything found below a path.
 
-    repeated : files that say they are an instance which another file is too; the one whose path comes first was taken.
+    repeated : files with the UID of another file; of each such set the first path was taken.
     """
 
     series: tuple[Series, ...]
@@ -61,15 +61,15 @@ class Scan:
 
 
 class Shelf(Protocol):
-    """Whatever keeps series; the archive does."""
+    """A place that keeps series, such as the archive."""
 
     def all_series(self) -> tuple[Series, ...]: ...
 
 
 def open_series(place: Path | Shelf) -> list[Series]:
-    """Every series in a file, below a folder, or in an archive, by UID. Files that are not DICOM are passed over.
+    """Returns every series in a file, below a folder, or in an archive, by UID. Skips files that are not DICOM.
 
-    Raises NotReadable when there is nothing readable at all, naming the first reason.
+    Raises NotReadable with the first reason when nothing at all can be read.
     """
     if not isinstance(place, Path):
         return list(place.all_series())
@@ -81,7 +81,7 @@ def open_series(place: Path | Shelf) -> list[Series]:
 
 
 def scan(path: Path) -> Scan:
-    """Reads every header below `path`, many at once; never raises for the content of a file.
+    """Reads every header below `path`, in parallel; never raises for the content of a file.
 
     Raises NotReadable when there is no such path.
     """
@@ -97,13 +97,13 @@ def scan(path: Path) -> Scan:
         taken = instances.setdefault(found.sop_instance_uid, found)
         if taken is not found:
             same = replace(taken, path=found.path) == found
-            what = "a copy of" if same else "another file that says it is the instance of"
-            repeated.append(Unreadable(found.path, f"{found.path}: {what} {taken.path}, which was taken."))
+            relation = "a copy of" if same else "another file that says it is the instance of"
+            repeated.append(Unreadable(found.path, f"{found.path}: {relation} {taken.path}, which was taken."))
     return Scan(group(instances.values()), tuple(unreadable), tuple(repeated))
 
 
 def files_below(path: Path) -> Iterator[Path]:
-    """Files to look at, in a fixed order; DICOMDIR lists the others and is no image itself."""
+    """Yields the files below `path` in a fixed order, without DICOMDIR, which only lists the others."""
     if path.is_file() and path.name.upper() == "DICOMDIR":
         path = path.parent
     if path.is_file():
@@ -117,7 +117,7 @@ def files_below(path: Path) -> Iterator[Path]:
 
 
 def group(instances: Iterable[Instance]) -> tuple[Series, ...]:
-    """Instances by Series Instance UID, sorted, so that the order of files changes nothing."""
+    """Groups instances by Series Instance UID, sorted, so that the order of files does not matter."""
     by_uid: dict[str, list[Instance]] = {}
     for instance in instances:
         by_uid.setdefault(instance.series_uid, []).append(instance)

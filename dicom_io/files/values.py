@@ -1,4 +1,4 @@
-"""Attributes as scanners send them: missing, empty, of the wrong kind, or private. Nothing here raises for them."""
+"""Reads attributes as scanners send them: missing, empty, malformed or private. No function here raises for them."""
 
 import math
 from collections.abc import Iterable
@@ -21,21 +21,21 @@ def integer(ds: Dataset, keyword: str) -> int:
 
 
 def many(value: Any) -> tuple[Any, ...]:
-    """Of no value, one or several: a tuple."""
+    """Returns no value, one value or several as a tuple."""
     if value is None or value == "":
         return ()
     return (value,) if isinstance(value, str | bytes) or not hasattr(value, "__iter__") else tuple(value)
 
 
 def first(ds: Dataset | None, keyword: str) -> Dataset | None:
-    """The first item of a sequence, None where there is none."""
+    """Returns the first item of a sequence, None where there is none."""
     sequence = ds.get(keyword) if ds is not None else None
     item = sequence[0] if sequence and not isinstance(sequence, str | bytes) else None
     return item if isinstance(item, Dataset) else None
 
 
 def numbers(ds: Dataset | None, keyword: str, count: int) -> tuple[float, ...] | None:
-    """`count` finite numbers, or None when the attribute is missing, empty or malformed."""
+    """Returns `count` finite numbers, or None when the attribute is missing, empty or malformed."""
     return _checked(many(ds.get(keyword)), count) if ds is not None else None
 
 
@@ -53,7 +53,7 @@ def _checked(values: Iterable[Any], count: int, limit: float = 1e9) -> tuple[flo
 
 
 def private(ds: Dataset, group: int, creator: str, element: int) -> Any:
-    """The value of a private attribute, None where its creator reserved no block. Source: PS3.5 7.8.1."""
+    """Returns the value of a private attribute, None where its creator reserved no block. Source: PS3.5 7.8.1."""
     try:
         return ds.private_block(group, creator)[element].value
     except (KeyError, ValueError):
@@ -61,7 +61,7 @@ def private(ds: Dataset, group: int, creator: str, element: int) -> Any:
 
 
 def private_numbers(ds: Dataset, group: int, creator: str, element: int, count: int) -> tuple[float, ...] | None:
-    """`count` numbers of a private attribute, also where implicit VR left it as bytes (FD, FL or text)."""
+    """Returns `count` numbers of a private attribute, even where implicit VR left it as bytes (FD, FL or text)."""
     value = private(ds, group, creator, element)
     if isinstance(value, bytes):
         for size, code in ((8, "d"), (4, "f")):
@@ -70,11 +70,11 @@ def private_numbers(ds: Dataset, group: int, creator: str, element: int, count: 
                 if all(math.isfinite(v) and (v == 0 or 1e-6 < abs(v) < 1e6) for v in found):
                     return found
         value = value.decode("ascii", "replace").strip("\0 ").split("\\")
-    return _checked(many(value), count, limit=1e10)  # GE's b-values are 10⁹ and something
+    return _checked(many(value), count, limit=1e10)  # GE adds 10⁹ to its b-values
 
 
 def plain(value: Any) -> str:
-    """A value as a trait: numbers in one way of writing, so that 5.19 and 5.190 are the same echo."""
+    """Writes a value as a trait: numbers in one format, so that 5.19 and 5.190 are the same echo time."""
     words = [str(v).strip() for v in many(value)]
     try:
         return "\\".join(f"{float(w):.12g}" for w in words)

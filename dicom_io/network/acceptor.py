@@ -1,4 +1,4 @@
-"""Who is let in: an association request of a peer, weighed by the rules of the site and answered.
+"""Answers a peer's association request: accepts or rejects it by the rules of the site.
 
 Source: PS3.8 Section 9 and Annex D. The PDUs are read and written by pynetdicom.
 """
@@ -29,7 +29,7 @@ from dicom_io.network.upper_layer import (
 
 
 class Rejection(Exception):  # noqa: N818 - reads as a sentence where it is raised
-    """A request that is turned down: result, source and reason (PS3.8 Table 9-21), and why in words."""
+    """An association request is rejected: result, source and reason (PS3.8 Table 9-21), and the reason in words."""
 
     def __init__(self, result: int, source: int, reason: int, words: str) -> None:
         super().__init__(words)
@@ -38,7 +38,7 @@ class Rejection(Exception):  # noqa: N818 - reads as a sentence where it is rais
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who may call: an AE title, from certain addresses or networks."""
+    """A peer that may call us: its AE title, and the networks from which it may call."""
 
     ae_title: str
     networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
@@ -46,13 +46,13 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Who is let in, and what is borne from them.
+    """Which peers may open an association, and how much they may send and how long they may take.
 
-    called : the AE title that has to be called; any if empty. callers : who may call; None for anybody.
-    max_associations : so many at once. max_pdu : bytes of a PDU that we take. max_instance_bytes : of a data set.
-    min_free_bytes : so much stays free on the disk.
-    request_s : from connecting to the association request. idle_s : between two messages. stall_s : for a PDU that has
-    begun, and for one that we send.
+    called : the AE title that a peer has to call; any if empty. callers : the peers that may call; None for any.
+    max_associations : the most at once. max_pdu : the longest PDU that we take, in bytes. max_instance_bytes : the
+    longest data set. min_free_bytes : stays free on the disk.
+    request_s : longest wait from the connection to the association request. idle_s : between two messages. stall_s :
+    for the rest of a PDU that has begun, and for the peer to take one that we send.
     """
 
     called: str = ""
@@ -70,7 +70,7 @@ class Rules:
         return Waits(self.request_s, self.idle_s, self.stall_s)
 
     def admit(self, request: A_ASSOCIATE, address: str) -> None:
-        """Raises Rejection."""
+        """Checks called and calling AE title and address. Raises Rejection."""
         calling, called = str(request.calling_ae_title).strip(), str(request.called_ae_title).strip()
         if self.called and called != self.called:
             raise Rejection(1, 1, 7, f"called AE title {called!r} is not ours")
@@ -91,7 +91,7 @@ def accept(
 ) -> None:
     """Reads the association request of a peer and answers it. Raises Rejection, Broken, Ended.
 
-    supported : contexts of pynetdicom's. full : whether as many associations are open as may be.
+    supported : pynetdicom contexts. full : whether the most associations allowed are open already.
     """
     kind, data = connection.opening("sent no association request")
     if kind == ABORT:
@@ -105,7 +105,7 @@ def accept(
         connection.calling = str(request.calling_ae_title).strip()
         version = int(pdu.protocol_version)
         name = str(request.application_context_name)
-    except Exception as error:  # whatever pynetdicom makes of nonsense
+    except Exception as error:  # pynetdicom raises many kinds for malformed bytes
         raise Broken(f"sent an association request that cannot be read ({type(error).__name__})", 6) from error
     if not version & 1:
         raise Rejection(1, 2, 2, f"protocol version {version} is unknown")

@@ -1,4 +1,4 @@
-"""Command sets, the first half of every DIMSE message; always implicit little endian (PS3.7 6.3.1).
+"""Command sets: the first half of every DIMSE message, always implicit little endian (PS3.7 6.3.1).
 
 Sources: PS3.7 Annex E (elements), 9.3 and 10.3 (messages), Annex C (statuses).
 """
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from struct import error as StructError  # noqa: N812 - a class, in spite of its name
 from struct import pack, unpack, unpack_from
 
-# PS3.7 E.1: command fields; an answer's is the request's with the highest bit set.
+# PS3.7 E.1: command fields; that of an answer is the request's with the highest bit set.
 C_STORE, C_GET, C_FIND, C_MOVE, C_ECHO = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030
 N_EVENT_REPORT, N_SET, N_ACTION, N_CREATE, C_CANCEL = 0x0100, 0x0120, 0x0130, 0x0140, 0x0FFF
 ANSWER = 0x8000
 NO_DATA_SET = 0x0101
 
-# PS3.7 C.5: what any service may answer.
+# PS3.7 C.5: statuses of any service.
 SUCCESS = 0x0000
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 UNRECOGNIZED_OPERATION = 0x0211
@@ -21,8 +21,8 @@ PROCESSING_FAILURE = 0x0110
 
 # PS3.7 C.1: more answers follow (the second: an optional key is not supported).
 PENDING = (0xFF00, 0xFF01)
-# PS3.4 C.4.1.1.4 and C.4.2.1.5: it stopped because it was asked to; some of the sub-operations failed; nobody knows
-# where the destination of a C-MOVE is.
+# PS3.4 C.4.1.1.4 and C.4.2.1.5: stopped on request; some of the sub-operations failed; the destination of a C-MOVE is
+# unknown.
 CANCELLED, SOME_FAILED, DESTINATION_UNKNOWN = 0xFE00, 0xB000, 0xA801
 
 _CLASS, _REQUESTED_CLASS, _FIELD, _ID, _ANSWERED = 0x0002, 0x0003, 0x0100, 0x0110, 0x0120
@@ -34,16 +34,16 @@ _MEDIUM = 0x0000
 
 
 class BadCommand(ValueError):  # noqa: N818 - reads as a sentence where it is raised
-    """Bytes that are no command set."""
+    """The bytes are no valid command set."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A request, or an answer to one; its UIDs are the affected or the requested ones, whichever the message has.
+    """A request or an answer; its UIDs are the affected or the requested ones, whichever the message has.
 
-    type_id : of an event or an action. comment : the peer's words for people, error_id : its
-    number for what is wrong. remaining, completed, failed, warnings :
-    sub-operations of C-GET and C-MOVE, None where it does not say. move_destination : AE title.
+    type_id : of an event or an action. comment : the peer's text for people. error_id : the peer's number for the
+    error. remaining, completed, failed, warnings : sub-operations of C-GET and C-MOVE, None where the peer does not
+    say. move_destination : AE title.
     """
 
     field: int
@@ -63,7 +63,7 @@ class Command:
 
 
 def read_command(data: bytes | bytearray) -> Command:
-    """Raises BadCommand."""
+    """Decodes a command set. Raises BadCommand."""
     found: dict[int, bytes] = {}
     at = 0
     try:
@@ -71,7 +71,7 @@ def read_command(data: bytes | bytearray) -> Command:
             group, element, length = unpack_from("<HHL", data, at)
             if at + 8 + length > len(data):
                 raise BadCommand("sent an element that is longer than its command")
-            if group == 0:  # Orthanc puts the list of what failed, which belongs into a data set, into a command
+            if group == 0:  # Orthanc puts the list of failed instances, which belongs into a data set, into the command
                 found[element] = bytes(data[at + 8 : at + 8 + length])
             at += 8 + length
 
@@ -120,7 +120,7 @@ def request(
     originator: tuple[str, int] | None = None,
     with_data_set: bool = False,
 ) -> bytes:
-    """The command set of a request; of C-CANCEL, `message_id` is that of the request that is to end.
+    """Encodes the command set of a request. For C-CANCEL, `message_id` is that of the request to cancel.
 
     originator : AE title and message ID of the C-MOVE that a C-STORE is part of.
     """
@@ -150,10 +150,10 @@ def answer_to(
     with_data_set: bool = False,
     sub_operations: tuple[int | None, int, int, int] | None = None,
 ) -> bytes:
-    """The command set of an answer.
+    """Encodes the command set of an answer.
 
-    comment : for people, at most 64 characters (PS3.7 C.4.2). sub_operations : remaining (None in the
-    last answer), completed, failed, warnings.
+    comment : for people, at most 64 characters (PS3.7 C.4.2). sub_operations : remaining (None in the last answer),
+    completed, failed, warnings.
     """
     elements = {
         _FIELD: _number(request.field | ANSWER),

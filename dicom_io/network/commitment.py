@@ -1,5 +1,7 @@
-"""Storage commitment, both ways: asking a peer whether it takes responsibility for instances, and answering that
-ourselves. Source: PS3.4 Annex J (Storage Commitment Push Model)."""
+"""Storage commitment, both roles: asks a peer to take responsibility for instances, and answers such requests.
+
+Source: PS3.4 Annex J (Storage Commitment Push Model).
+"""
 
 import logging
 import threading
@@ -31,7 +33,7 @@ _FAILURE, NO_SUCH_INSTANCE, _CLASS_CONFLICT = 0x0110, 0x0112, 0x0119
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """An instance by its class and UID."""
+    """An instance, named by its class and UID."""
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -39,7 +41,7 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a peer answered to a request. failed : instances with the reason (PS3.3 C.14.1.1)."""
+    """The result of a commitment request. failed : instances with the reason (PS3.3 C.14.1.1)."""
 
     transaction_uid: str
     committed: tuple[Reference, ...]
@@ -47,14 +49,14 @@ class Committed:
 
 
 def new_transaction() -> str:
-    """A transaction UID for a request: never used before. Source: PS3.5 B.2."""
+    """Makes a new transaction UID for a request. Source: PS3.5 B.2."""
     return f"2.25.{uuid.uuid4().int}"
 
 
 def ask(peer: Peer, transaction_uid: str, references: Sequence[Reference], calling: str = "WORKSTATION") -> None:
     """Asks a peer to commit (N-ACTION). It answers later, to our receiver, by N-EVENT-REPORT.
 
-    Raises PeerUnreachable, NotOffered, QueryFailed when it refuses the request.
+    Raises PeerUnreachable, NotOffered; QueryFailed when the peer refuses the request.
     """
     ds = Dataset()
     ds.TransactionUID = transaction_uid
@@ -68,7 +70,7 @@ def ask(peer: Peer, transaction_uid: str, references: Sequence[Reference], calli
 
 
 def report(peer: Peer, result: Committed, calling: str = "WORKSTATION") -> None:
-    """Tells a peer what became of its request (N-EVENT-REPORT). Raises PeerUnreachable, QueryFailed."""
+    """Reports the result of a peer's request to it (N-EVENT-REPORT). Raises PeerUnreachable, QueryFailed."""
     ds = Dataset()
     ds.TransactionUID = result.transaction_uid
     if result.committed:
@@ -77,7 +79,8 @@ def report(peer: Peer, result: Committed, calling: str = "WORKSTATION") -> None:
         ds.FailedSOPSequence = [_item(reference) for reference, _ in result.failed]
         for item, (_, reason) in zip(ds.FailedSOPSequence, result.failed, strict=True):
             item.FailureReason = reason
-    # The provider of the service asks for this association, and says so. Source: PS3.4 J.3.3 and PS3.7 D.3.3.4.
+    # The provider of the service opens this association, so it proposes the SCP role. Source: PS3.4 J.3.3 and PS3.7
+    # D.3.3.4.
     with associate(peer, calling, [Proposal(STORAGE_COMMITMENT, provides=True)]) as association:
         if STORAGE_COMMITMENT not in association.provided:
             raise NotOffered(f"{peer} takes no reports of storage commitment.")
@@ -90,7 +93,7 @@ def report(peer: Peer, result: Committed, calling: str = "WORKSTATION") -> None:
 
 
 def check(archive: Archive, transaction_uid: str, references: Sequence[Reference]) -> tuple[Committed, frozenset[str]]:
-    """What we can answer for: instances that are in the index and whole on the disk; and the series they are of."""
+    """Checks that instances are in the index and whole on the disk. Returns the result, and the series they are of."""
     committed, failed, series = [], [], set[str]()
     for reference in references:
         try:
@@ -116,11 +119,11 @@ def service(
     calling: str = "WORKSTATION",
     sent: Callable[[frozenset[str]], None] = lambda series_uids: None,
 ) -> Service:
-    """The service for a receiver: requests of others are checked and answered, answers to our own are heard.
+    """Makes the service for a receiver: it checks and answers peers' requests, and takes the answers to our own.
 
-    peer_of : where to report to whoever calls by an AE title. heard : called before the report is acknowledged.
-    sent : called with the series of a request of which nothing failed: its sender lists what it has sent, and all of
-    that is here. Source: PS3.4 J.1.
+    peer_of : the peer to report to, by its AE title. heard : called with an answer to ours, before it is acknowledged.
+    sent : called with the series of a request without failures: the sender lists what it has sent, and all of it is
+    here. Source: PS3.4 J.1.
     """
 
     def serve(request: Request) -> Iterator[Reply]:
@@ -158,7 +161,7 @@ def service(
 
 
 def _report(peer: Peer, result: Committed, calling: str) -> None:
-    """A peer that does not get it asks again, so once is enough."""
+    """Reports once; a peer that does not get the report asks again."""
     try:
         report(peer, result, calling)
     except DicomIOError as error:

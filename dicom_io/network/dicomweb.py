@@ -1,6 +1,6 @@
 """DICOMweb as a client: QIDO-RS, WADO-RS and STOW-RS, by dicomweb-client (the extra `dicomweb`). Source: PS3.18.
 
-Finds give what C-FIND gives (`dicom_io.network.query`), retrieval what C-GET gives (`dicom_io.network.retrieve`).
+Queries return what C-FIND returns (`dicom_io.network.query`), retrieval what C-GET does (`dicom_io.network.retrieve`).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,13 +20,14 @@ from dicom_io.network.retrieve import Retrieved
 from dicom_io.uids import checked
 from render.progress import CountDone
 
-# Whatever transfer syntax an instance is kept in. Source: PS3.18 8.7.3.3 (media types with a transfer syntax).
+# Any transfer syntax, so that the server does not convert. Source: PS3.18 8.7.3.3 (media types with a transfer syntax).
 _AS_KEPT = (("application/dicom", "*"),)
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The root of a server's DICOMweb services. authority : PEM file of who signed its certificate. token : bearer."""
+    """A DICOMweb server. url : root of its services. authority : PEM file of the CA of its certificate. token : bearer
+    token."""
 
     url: str
     authority: str = ""
@@ -61,7 +62,7 @@ def find_studies(
     wanted = {name: value for name, value in conditions.items() if value}
     with _speaking(server) as client:
         found = client.search_for_studies(search_filters=wanted, limit=limit, fields=["StudyDescription"])
-        studies = [study_of(Dataset.from_json(one)) for one in found]
+        studies = [study_of(Dataset.from_json(answer)) for answer in found]
     return sorted(studies, key=lambda s: (s.study_date, s.study_time, s.study_uid), reverse=True)
 
 
@@ -70,7 +71,7 @@ def find_series(server: Server, study_uid: str) -> list[FoundSeries]:
     checked(study_uid, "Study Instance UID")
     with _speaking(server) as client:
         found = client.search_for_series(study_uid, fields=["SeriesDescription", "BodyPartExamined"])
-        series = [series_of(Dataset.from_json(one), study_uid) for one in found]
+        series = [series_of(Dataset.from_json(answer), study_uid) for answer in found]
     return sorted(series, key=lambda s: (s.number or 0, s.series_uid))
 
 
@@ -80,7 +81,7 @@ def find_instances(server: Server, study_uid: str, series_uid: str) -> list[Foun
     checked(series_uid, "Series Instance UID")
     with _speaking(server) as client:
         found = client.search_for_instances(study_uid, series_uid)
-        instances = [instance_of(Dataset.from_json(one), study_uid, series_uid) for one in found]
+        instances = [instance_of(Dataset.from_json(answer), study_uid, series_uid) for answer in found]
     return sorted(instances, key=lambda i: (i.number or 0, i.sop_instance_uid))
 
 
@@ -134,7 +135,7 @@ def _instances(
 
 
 def store(server: Server, files: Sequence[Path]) -> dict[str, str]:
-    """Sends Part 10 files. Returns, by SOP Instance UID, why one was not taken; empty when all were.
+    """Sends Part 10 files. Returns why the server refused a file, by SOP Instance UID; empty when it took all.
 
     Raises PeerUnreachable, QueryFailed.
     """
@@ -148,7 +149,7 @@ def store(server: Server, files: Sequence[Path]) -> dict[str, str]:
 
 @contextmanager
 def _speaking(server: Server) -> Iterator[Any]:
-    """A client, whose errors are in our words."""
+    """Yields a client; turns its errors into ours."""
     try:
         from dicomweb_client.api import DICOMwebClient
         from requests import Session

@@ -1,4 +1,4 @@
-"""DIMSE messages on an association: a command set, and a data set as a whole or piece by piece into a file.
+"""DIMSE messages on an association: a command set, and a data set, read whole or piece by piece into a file.
 
 Sources: PS3.7 6.3 (messages), PS3.10 7.1 (files).
 """
@@ -21,12 +21,12 @@ from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 Pieces = Iterator[tuple[int, bool, bool, memoryview]]
 
 LONGEST_COMMAND = 1 << 16
-# Of data sets that are not kept in a file: queries, their answers, storage commitment. 10,000 instances are about 1 MB.
+# The longest data set that is read into memory: queries, answers, storage commitment. 10,000 instances are about 1 MB.
 LONGEST_DATA_SET = 16 << 20
 
 
 def half(pieces: Pieces, *, command: bool) -> tuple[int, bytes]:
-    """(context ID, the command or the data set of a message as a whole). Raises Broken, Ended."""
+    """Reads one half of a message. Returns (context ID, the command or the data set). Raises Broken, Ended."""
     most = LONGEST_COMMAND if command else LONGEST_DATA_SET
     data = bytearray()
     for context_id, of_command, last, some in pieces:
@@ -42,7 +42,7 @@ def half(pieces: Pieces, *, command: bool) -> tuple[int, bytes]:
 
 @dataclass(slots=True)
 class ArrivingDataSet:
-    """The pieces of one data set; what is not taken is passed over."""
+    """The pieces of one data set as they arrive; `discard` skips the rest."""
 
     pieces: Pieces
     context_id: int
@@ -66,9 +66,9 @@ class ArrivingDataSet:
 def take_over(
     archive: Archive, command: Command, context: Context, arriving: ArrivingDataSet, most_bytes: int, by: str
 ) -> tuple[int, Kept | None, str]:
-    """Answers a C-STORE by keeping its data set as it came: (status, what is kept, why not).
+    """Keeps the data set of a C-STORE, unchanged. Returns (status to answer, the kept instance, or why not).
 
-    most_bytes : a longer data set is not kept. by : who brings it, for the log. Raises Broken, Ended, BadCommand.
+    most_bytes : a longer data set is not kept. by : the sender, for the log. Raises Broken, Ended, BadCommand.
     """
     if not command.has_data_set:
         raise BadCommand("sent C-STORE without a data set")
@@ -86,13 +86,13 @@ def take_over(
         digest=digest.hexdigest,
         by=by,
     )
-    # A peer that is answered before it has sent everything would take the rest of it for another message.
+    # Before the answer, the data set is read to its end: a rest would be taken for another message.
     arriving.discard()
     return found
 
 
 def spool(path: Path, head: bytes, arriving: ArrivingDataSet, digest: Any, most_bytes: int) -> None:
-    """Writes what comes to `path`. Raises OSError, also where it is more than `most_bytes`."""
+    """Writes an arriving data set to `path`. Raises OSError, also when it is longer than `most_bytes`."""
     with path.open("xb", buffering=0) as file:
         _write(file.fileno(), memoryview(head))
         for some in arriving:
@@ -108,7 +108,7 @@ def _write(handle: int, data: memoryview) -> None:
 
 
 def _head(command: Command, context: Context) -> bytes:
-    """Preamble, prefix and file meta information. Source: PS3.10 7.1 (the elements), PS3.5 7.1.2 (their encoding)."""
+    """Encodes preamble, prefix and file meta information. Source: PS3.10 7.1 (elements), PS3.5 7.1.2 (encoding)."""
     texts = (
         (0x0002, b"UI", command.sop_class_uid),
         (0x0003, b"UI", command.sop_instance_uid),

@@ -1,4 +1,5 @@
-"""What to answer for an instance that a peer brings, by whatever service. Statuses from PS3.4 Table B.2-1 (C-STORE)."""
+"""Keeps an instance that a peer sends by any service, and tells the status to answer. Statuses from PS3.4 Table B.2-1
+(C-STORE)."""
 
 import logging
 from collections.abc import Callable
@@ -25,10 +26,11 @@ def keep(
     digest: Callable[[], str] | None = None,
     by: str = "a peer",
 ) -> tuple[int, Kept | None, str]:
-    """Spools what `write` writes and takes it into the archive: (status to answer, what is kept, why not).
+    """Spools the file that `write` writes and takes it into the archive. Returns (status to answer, the kept instance,
+    or why not).
 
-    uid, expected_class : what was announced. digest : asked after writing, the digest that the archive would compute.
-    by : who brings it, for the log.
+    uid, expected_class : as announced. digest : called after writing, for the digest that the archive would compute.
+    by : the sender, for the log.
     """
     try:
         checked(uid, "Affected SOP Instance UID")

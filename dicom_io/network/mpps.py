@@ -1,4 +1,4 @@
-"""The post-processing as a performed procedure step: told to a peer when it has begun and when it has ended.
+"""The post-processing as a performed procedure step: reported to a peer when it begins and when it ends.
 
 Source: PS3.4 Annex F (Modality Performed Procedure Step SOP class; Table F.7.2-1 says what each message holds).
 """
@@ -23,10 +23,10 @@ StepAnswer = Literal["taken", "known already", "unknown there", "refused"]
 
 
 def begun(evidence: Evidence, header: Dataset, source: Dataset | None, started: datetime, ae_title: str) -> Dataset:
-    """The step in progress (N-CREATE).
+    """Makes the data set of the step in progress (N-CREATE).
 
-    header : a data set of the patient and study, as the record's. source : the header of a source image, for the
-    request that the images were made for; None where it is not known. ae_title : ours.
+    header : a data set with patient and study, such as the record. source : the header of a source image, which names
+    the request for the images; None where it is not known. ae_title : ours.
     """
     ds = Dataset()
     for keyword in ("SpecificCharacterSet", "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyID"):
@@ -53,9 +53,9 @@ def begun(evidence: Evidence, header: Dataset, source: Dataset | None, started: 
 
 
 def ended(evidence: Evidence, record: ImageReference, ended_at: datetime, billed: Sequence[tuple[str, str]]) -> Dataset:
-    """The step completed (N-SET): what it made, and what it is billed as.
+    """Makes the data set of the completed step (N-SET): the objects that it made, and the codes it is billed as.
 
-    record : the SR of it. billed : CPT codes with our own words for them; none where nothing is billed, or not yet.
+    record : its SR. billed : CPT codes with our own words for them; empty where nothing is billed, or not yet.
     """
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"
@@ -74,28 +74,28 @@ def ended(evidence: Evidence, record: ImageReference, ended_at: datetime, billed
 
 
 def reach(peer: Peer, calling: str) -> None:
-    """Ask for an association for steps and end it: nothing is told. A RIS that takes steps need not answer C-ECHO.
+    """Opens an association for steps and ends it, as a test: a RIS that takes steps need not answer C-ECHO.
 
-    Raises PeerUnreachable; NotOffered, which is one, where the peer takes no steps.
+    Raises PeerUnreachable; its NotOffered where the peer takes no steps.
     """
     with associate(peer, calling, [Proposal(PERFORMED_STEP)]):
         pass
 
 
 def create(peer: Peer, uid: str, ds: Dataset, calling: str) -> tuple[StepAnswer, str]:
-    """N-CREATE: what became of it, and the peer's words. Raises PeerUnreachable."""
-    return _tell(peer, N_CREATE, uid, ds, calling)
+    """Sends N-CREATE. Returns the outcome and the peer's comment. Raises PeerUnreachable."""
+    return _send(peer, N_CREATE, uid, ds, calling)
 
 
 def update(peer: Peer, uid: str, ds: Dataset, calling: str) -> tuple[StepAnswer, str]:
-    """N-SET. Raises PeerUnreachable."""
-    return _tell(peer, N_SET, uid, ds, calling)
+    """Sends N-SET. Returns the outcome and the peer's comment. Raises PeerUnreachable."""
+    return _send(peer, N_SET, uid, ds, calling)
 
 
-def _tell(peer: Peer, field: int, uid: str, ds: Dataset, calling: str) -> tuple[StepAnswer, str]:
+def _send(peer: Peer, field: int, uid: str, ds: Dataset, calling: str) -> tuple[StepAnswer, str]:
     with associate(peer, calling, [Proposal(PERFORMED_STEP)]) as association:
         answer = association.ask_once(field, PERFORMED_STEP, sop_instance_uid=uid, data=ds)
-    # Success, or a warning: the peer has it, perhaps with a value of its own (PS3.7 10.1.5.1.6).
+    # Success, or a warning: the peer has stored the step, perhaps with a changed value (PS3.7 10.1.5.1.6).
     if answer.status == 0 or answer.status >> 12 == 0xB or answer.status in (0x0001, 0x0107, 0x0116):
         return "taken", str(answer)
     if field == N_CREATE and answer.status == _THERE_ALREADY:
@@ -106,8 +106,8 @@ def _tell(peer: Peer, field: int, uid: str, ds: Dataset, calling: str) -> tuple[
 
 
 def _scheduled(evidence: Evidence, source: Dataset | None) -> Dataset:
-    """The request that the step belongs to. Nobody scheduled the post-processing itself: it is one more step of the
-    request that the images were made for, which the standard leaves without a Scheduled Procedure Step ID."""
+    """Returns the request that the step belongs to. The post-processing itself was not scheduled: it is one more step
+    of the request for the images, and the standard leaves such a step without a Scheduled Procedure Step ID."""
     asked = first(source, "RequestAttributesSequence")
     item = Dataset()
     item.StudyInstanceUID = evidence.study_uid
@@ -141,7 +141,8 @@ def _series(uid: str, made: Iterable[ImageReference], name: str, evidence: Evide
 
 
 def _billing(code: str, words: str) -> Dataset:
-    """Source: PS3.3 Table 10-1 (code sequence macro), C.4.17; PS3.16 Table 8-1 (C4: CPT-4)."""
+    """Returns a billing code item. Source: PS3.3 Table 10-1 (code sequence macro), C.4.17; PS3.16 Table 8-1 (C4:
+    CPT-4)."""
     item = Dataset()
     item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, "C4", words
     return item

@@ -1,4 +1,7 @@
-"""Our archive as others see it: C-FIND, C-GET and C-MOVE by the Study Root model. Source: PS3.4 Annex C."""
+"""Answers peers' queries and retrievals from our archive: C-FIND, C-GET and C-MOVE by the Study Root model.
+
+Source: PS3.4 Annex C.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +25,7 @@ from dicom_io.network.services import Reply, Request, Service
 
 # PS3.4 C.4.1.1.4, C.4.2.1.5, C.4.3.1.4.
 _TOO_MANY, _DOES_NOT_MATCH = 0xA700, 0xA900
-# More answers than anybody reads.
+# Nobody reads more answers than this.
 MOST_ANSWERS = 1000
 
 Level = Literal["STUDY", "SERIES", "IMAGE"]
@@ -31,7 +34,7 @@ _RANGES = ("DA", "TM", "DT")
 
 
 class _BadRequest(Exception):  # noqa: N818 - reads as a sentence where it is raised
-    """An identifier that the model does not allow."""
+    """The identifier of a request is not allowed by the model."""
 
 
 def archive_services(
@@ -41,10 +44,10 @@ def archive_services(
     asked: Callable[[Request], None] = lambda request: None,
     given: Callable[[Request, Sequence[Instance]], None] = lambda request, instances: None,
 ) -> dict[str, Service]:
-    """The services for a receiver, by SOP class.
+    """Makes the services for a receiver, by SOP class.
 
-    peer_of : where to send for whoever is named by an AE title as the destination of a C-MOVE. ae_title : ours.
-    asked : hears of every query. given : hears what was sent for a C-GET or C-MOVE.
+    peer_of : the peer of an AE title that is the destination of a C-MOVE. ae_title : ours. asked : called with every
+    query. given : called with the instances that a C-GET or C-MOVE has sent.
     """
 
     def find(request: Request) -> Iterator[Reply]:
@@ -99,14 +102,14 @@ def _level(keys: Dataset) -> Level:
 
 
 def _answers(archive: Archive, level: Level, keys: Dataset) -> Iterator[Dataset]:
-    """Headers of what matches."""
+    """Yields the headers that match."""
     for candidate in _candidates(archive, level, keys):
         if all(_matches(element, candidate) for element in keys if element.keyword != "QueryRetrieveLevel"):
             yield candidate
 
 
 def _candidates(archive: Archive, level: Level, keys: Dataset) -> Iterator[Dataset]:
-    """Headers of everything at a level, but for what the index says does not match."""
+    """Yields the headers of everything at a level, except entries that the index already rules out."""
     studies = _uids(keys, "StudyInstanceUID")
     known = [uid for study in studies for uid in archive.series_of(study)] if studies else None
     if level == "IMAGE":
@@ -140,7 +143,7 @@ def _candidates(archive: Archive, level: Level, keys: Dataset) -> Iterator[Datas
 
 
 def _header(path: str) -> Iterator[Dataset]:
-    """The header of a file; nothing of one that has become unreadable."""
+    """Yields the header of a file; nothing for one that has become unreadable."""
     try:
         yield read_dataset(Path(path))
     except (NotReadable, OSError):
@@ -148,7 +151,7 @@ def _header(path: str) -> Iterator[Dataset]:
 
 
 def _may_match(summary: Summary, keys: Dataset) -> bool:
-    """By what the index knows, without opening a file."""
+    """Whether the index leaves a match possible; opens no file."""
     says = {"PatientID": summary.patient_id, "AccessionNumber": summary.accession, "StudyDate": summary.study_date}
     for keyword, value in says.items():
         wanted = text(keys, keyword)
@@ -158,7 +161,7 @@ def _may_match(summary: Summary, keys: Dataset) -> bool:
 
 
 def _matches(key: DataElement, header: Dataset) -> bool:
-    """Source: PS3.4 C.2.2.2."""
+    """Whether a header matches a key. Source: PS3.4 C.2.2.2."""
     if (
         key.VR == "SQ"
         or key.is_empty
@@ -174,7 +177,7 @@ def _matches(key: DataElement, header: Dataset) -> bool:
 
 
 def _values(element: DataElement) -> list[str]:
-    """Its values as text; one that is empty of an empty one."""
+    """Returns the element's values as text; one empty text for an empty element."""
     several = element.value if element.VM > 1 else [element.value]
     return ["" if value is None else str(value) for value in several]
 
@@ -185,7 +188,7 @@ def _is_like(wanted: str, value: str, vr: str) -> bool:
         first, _, last = wanted.partition("-")
         return bool(value) and (not first or value >= first) and (not last or value[: len(last)] <= last)
     if vr == "PN":
-        # Caseless, and the ^ at the end that say nothing are no difference.
+        # Case and empty ^ at the end do not matter.
         wanted, value = wanted.casefold().rstrip("^"), value.casefold().rstrip("^")
     if "*" in wanted or "?" in wanted:
         return fnmatchcase(value, wanted.replace("[", "[[]"))
@@ -193,7 +196,7 @@ def _is_like(wanted: str, value: str, vr: str) -> bool:
 
 
 def _answer(found: Dataset, level: Level, keys: Dataset, ae_title: str) -> Dataset:
-    """What was asked for, of a header; the unique keys and where to fetch it in any case."""
+    """Returns the requested attributes of a header, with its unique keys and our AE title for retrieval."""
     answer = Dataset()
     if found.get("SpecificCharacterSet"):
         answer.SpecificCharacterSet = found.SpecificCharacterSet
@@ -244,7 +247,7 @@ def _move(
 def _sending(
     archive: Archive, request: Request, send: Callable[[Instance], Sent], done: list[Instance]
 ) -> Iterator[Reply]:
-    """Sends what is wanted and counts; what the peer has taken is in `done` then."""
+    """Sends the requested instances and yields the counts; adds each one that the peer has taken to `done`."""
     try:
         instances = _wanted(archive, request.data_set)
     except _BadRequest as error:
@@ -275,7 +278,7 @@ def _sending(
 
 
 def _wanted(archive: Archive, keys: Dataset) -> Sequence[Instance]:
-    """The instances that a retrieval is about. Raises _BadRequest."""
+    """Returns the instances that a retrieval asks for. Raises _BadRequest."""
     level = _level(keys)
     uids = _uids(keys, _UNIQUE[level])
     if not uids:

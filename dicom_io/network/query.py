@@ -1,4 +1,4 @@
-"""Asking a peer what it has: C-FIND by the Study Root model, and its modality worklist.
+"""Queries a peer: C-FIND by the Study Root model, and its modality worklist.
 
 Sources: PS3.4 Annex C (query/retrieve) and Annex K (modality worklist).
 """
@@ -20,7 +20,7 @@ from dicom_io.uids import checked
 
 @dataclass(frozen=True, slots=True)
 class FoundStudy:
-    """A study as a peer lists it. Empty, or None for a number, where it does not say. Source: PS3.4 C.6.2.1.2."""
+    """A study as a peer lists it. Values that it does not give are empty; numbers None. Source: PS3.4 C.6.2.1.2."""
 
     study_uid: str
     study_date: str
@@ -93,9 +93,10 @@ def find_studies(
     description: str = "",
     limit: int = 500,
 ) -> list[FoundStudy]:
-    """Studies that match; empty conditions match everything, `*` and `?` are wildcards where the standard has them.
+    """Finds the studies that match. Empty conditions match everything; `*` and `?` are wildcards where the standard
+    has them.
 
-    dates : YYYYMMDD, or a range with a hyphen, open at either end. limit : ask the peer to stop after so many.
+    dates : YYYYMMDD, or a range with a hyphen, open at either end. limit : asks the peer to stop after so many.
 
     Raises PeerUnreachable, QueryFailed.
     """
@@ -123,7 +124,7 @@ def find_studies(
 
 
 def study_of(ds: Dataset) -> FoundStudy:
-    """An answer at study level."""
+    """Reads an answer at study level."""
     return FoundStudy(
         study_uid=text(ds, "StudyInstanceUID"),
         study_date=text(ds, "StudyDate"),
@@ -145,7 +146,7 @@ def _modalities(find: Callable[..., Iterator[Dataset]], study_uid: str) -> tuple
 
 
 def find_series(peer: Peer, study_uid: str, calling: str = "WORKSTATION") -> list[FoundSeries]:
-    """The series of a study, by number. Raises PeerUnreachable, QueryFailed, UidError."""
+    """Finds the series of a study, sorted by number. Raises PeerUnreachable, QueryFailed, UidError."""
     keys = _keys(
         "SERIES",
         StudyInstanceUID=checked(study_uid, "Study Instance UID"),
@@ -161,7 +162,7 @@ def find_series(peer: Peer, study_uid: str, calling: str = "WORKSTATION") -> lis
 
 
 def find_instances(peer: Peer, study_uid: str, series_uid: str, calling: str = "WORKSTATION") -> list[FoundInstance]:
-    """The instances of a series, by number. Raises PeerUnreachable, QueryFailed, UidError."""
+    """Finds the instances of a series, sorted by number. Raises PeerUnreachable, QueryFailed, UidError."""
     keys = _keys(
         "IMAGE",
         StudyInstanceUID=checked(study_uid, "Study Instance UID"),
@@ -175,7 +176,7 @@ def find_instances(peer: Peer, study_uid: str, series_uid: str, calling: str = "
 
 
 def series_of(ds: Dataset, study_uid: str) -> FoundSeries:
-    """An answer at series level."""
+    """Reads an answer at series level."""
     return FoundSeries(
         study_uid=study_uid,
         series_uid=text(ds, "SeriesInstanceUID"),
@@ -188,7 +189,7 @@ def series_of(ds: Dataset, study_uid: str) -> FoundSeries:
 
 
 def instance_of(ds: Dataset, study_uid: str, series_uid: str) -> FoundInstance:
-    """An answer at image level."""
+    """Reads an answer at image level."""
     return FoundInstance(
         study_uid=study_uid,
         series_uid=series_uid,
@@ -208,7 +209,7 @@ def find_scheduled(
     accession: str = "",
     patient_id: str = "",
 ) -> list[Scheduled]:
-    """Scheduled procedure steps of a modality worklist. Raises PeerUnreachable, QueryFailed."""
+    """Finds the scheduled procedure steps of a modality worklist. Raises PeerUnreachable, QueryFailed."""
     step = Dataset()
     step.ScheduledStationAETitle = station_ae_title
     step.ScheduledProcedureStepStartDate = dates
@@ -269,7 +270,7 @@ def _keys(level: str, **keys: Any) -> Dataset:
 
 @contextmanager
 def _asking(peer: Peer, calling: str, model: str) -> Iterator[Callable[..., Iterator[Dataset]]]:
-    """An association for queries: called with keys (and a limit), it yields what matches."""
+    """Opens an association for queries. Yields a function of keys (and a limit) that yields the matches."""
     try:
         association = associate(peer, calling, [Proposal(model)])
     except NotOffered as error:

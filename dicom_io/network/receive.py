@@ -1,6 +1,6 @@
-"""The Storage SCP: an instance is on the disk and in the index before it is answered 0x0000.
+"""The Storage SCP: it answers 0x0000 only when the instance is on the disk and in the index.
 
-A data set goes from the connection into the spool piece by piece, as it came; nothing is decoded or decompressed here.
+It writes a data set from the connection into the spool piece by piece, unchanged: nothing is decoded or decompressed.
 """
 
 import errno
@@ -54,7 +54,8 @@ _LOW_DISK_LOOK_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How an association ended, for an audit. kept : what it brought, new or not. rejected : why it came to none."""
+    """How an association ended, for the audit. kept : the instances received, new or not. rejected : why it was
+    rejected, else empty."""
 
     calling: str
     address: str
@@ -64,7 +65,7 @@ class Ending:
 
 @dataclass(slots=True)
 class _Talk:
-    """An association while it lasts. brought : the instances that came, where somebody wants to know."""
+    """An open association. brought : the instances received so far, where `on_end` asks for them."""
 
     connection: Connection
     wire: socket.socket
@@ -74,11 +75,10 @@ class _Talk:
 
 
 class Receiver:
-    """Listens until stopped. Use as a context manager; `port` is the real one when 0 was asked for.
+    """Listens until stopped. Use as a context manager; `port` is the port in use, also when 0 was asked for.
 
-    services : what is answered beside C-STORE and C-ECHO, by SOP class. tls : the context of a server; without it
-    nothing is encrypted. listening : a socket that listens already, to be shared with other processes.
-    counts : what has happened so far, by name.
+    services : the services besides C-STORE and C-ECHO, by SOP class. tls : a server context; None means no encryption.
+    listening : a listening socket to share with other processes. counts : events so far, by name.
 
     Raises PortInUse.
     """
@@ -116,7 +116,7 @@ class Receiver:
         self._acceptor.start()
 
     def stop(self, patience_s: float = 30.0) -> None:
-        """Ends listening and lets running associations end; one that has begun nothing is told so after a second."""
+        """Stops listening and lets open associations end; after a second, idle ones are aborted."""
         self._stopping.set()
         self._acceptor.join()
         self._listening.close()
@@ -132,7 +132,7 @@ class Receiver:
 
     @property
     def associations(self) -> int:
-        """How many are open."""
+        """How many associations are open."""
         return len(self._open)
 
     def _accept(self) -> None:
@@ -154,7 +154,7 @@ class Receiver:
             thread.start()
 
     def _serve(self, peer: socket.socket, address: str) -> None:
-        """One connection from its first byte to its last."""
+        """Serves one connection from its first byte to its last."""
         try:
             if self._tls is not None:
                 peer.settimeout(self._rules.request_s)
@@ -162,11 +162,11 @@ class Receiver:
             connection = Connection(peer, self._rules.waits, self._rules.max_pdu, self._stopping.is_set)
             self._converse(_Talk(connection, peer, address, connection.pieces()))
         except OSError as error:
-            # TLS did not come about, or the peer was gone at once.
+            # The TLS handshake failed, or the peer closed at once.
             self._count("connections_failed")
             log.warning("connection from %s failed: %s", address, getattr(error, "reason", None) or error.strerror)
         except Exception:
-            # A defect of ours; the peer sees the connection break and sends again.
+            # A defect of ours: the peer sees the connection break and sends again.
             self._count("associations_aborted")
             log.exception("the association from %s ended by a defect", address)
         finally:
@@ -198,7 +198,7 @@ class Receiver:
         if farewell:
             try:
                 connection.send(farewell)
-                # The peer closes (PS3.8 9.2, Sta13); closing first could take the last words from it.
+                # The peer closes (PS3.8 9.2, Sta13); if we closed first, it might lose our last PDU.
                 talk.wire.settimeout(1.0)
                 talk.wire.shutdown(socket.SHUT_WR)
                 while talk.wire.recv(1 << 16):
@@ -210,7 +210,7 @@ class Receiver:
         return len(self._open) > self._rules.max_associations
 
     def _message(self, talk: _Talk) -> None:
-        """The next message, and the answer to it."""
+        """Reads the next message and answers it."""
         connection = talk.connection
         connection.acknowledge_at_once()
         context_id, data = half(talk.pieces, command=True)
@@ -223,10 +223,10 @@ class Receiver:
             status, comment = self._store(talk, command, context, context_id)
             connection.send_message(context_id, answer_to(command, status, comment))
         else:
-            self._other(talk, command, context, context_id)
+            self._other_service(talk, command, context, context_id)
         connection.between = True
 
-    def _other(self, talk: _Talk, command: Command, context: Context, context_id: int) -> None:
+    def _other_service(self, talk: _Talk, command: Command, context: Context, context_id: int) -> None:
         data = half(talk.pieces, command=False)[1] if command.has_data_set else b""
         service = self._services.get(context.abstract_syntax)
         if command.field == C_CANCEL or command.field & ANSWER:
@@ -248,7 +248,7 @@ class Receiver:
                 talk.connection.send_message(context_id, answer_to(command, PROCESSING_FAILURE))
 
     def _store(self, talk: _Talk, command: Command, context: Context, context_id: int) -> tuple[int, str]:
-        """Spools the data set and takes it over: (status, words for the peer)."""
+        """Spools the data set and archives it. Returns (status, comment for the peer)."""
         coming = ArrivingDataSet(talk.pieces, context_id)
         uid = command.sop_instance_uid
         if not self._has_room():
@@ -272,7 +272,8 @@ class Receiver:
         return SUCCESS, ""
 
     def _has_room(self) -> bool:
-        """Looks at the disk now and then, takes off what has come since, and looks again at what seems too little."""
+        """Whether enough disk is free. Looks at the disk now and then, subtracts what has come since, and looks again
+        before it says no."""
         at, free = self._free
         least = self._rules.min_free_bytes
         if free < least or time.monotonic() - at > _LOW_DISK_LOOK_S:
@@ -288,7 +289,7 @@ class Receiver:
 
 
 def listen_for_dicom(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises PortInUse."""
+    """Opens a listening socket. Raises PortInUse."""
     try:
         return socket.create_server((host, port), backlog=128)
     except OSError as error:
@@ -300,12 +301,12 @@ def listen_for_dicom(host: str, port: int) -> socket.socket:
 def _contexts(services: Mapping[str, Service]) -> list[Any]:
     contexts = [build_context(c.uid, list(syntaxes_for(c))) for c in STORAGE_CLASSES]
     for context in contexts:
-        # Whoever fetches by C-GET is the provider of storage on the same association. Source: PS3.4 C.4.3.
+        # A peer that fetches by C-GET is the Storage SCP on the same association. Source: PS3.4 C.4.3.
         context.scu_role = context.scp_role = True
     contexts.append(build_context(VERIFICATION, list(PLAIN)))
     for uid in services:
         context = build_context(uid, list(PLAIN))
-        # Reports come from whoever provides the service, who then asks for the association. Source: PS3.7 D.3.3.4.
+        # A report comes from the SCP of the service, which opens the association for it. Source: PS3.7 D.3.3.4.
         context.scu_role = context.scp_role = True
         contexts.append(context)
     return contexts

@@ -1,4 +1,4 @@
-"""Associations that we ask for: a peer, how it is reached, what it is asked and how long anybody waits for it.
+"""Associations that we open: a peer's address, the requests to it, and how long we wait for its answers.
 
 Sources: PS3.8 Section 7 (service) and 9 (protocol), PS3.7 Section 7 (messages).
 """
@@ -49,7 +49,7 @@ from dicom_io.network.upper_layer import (
 )
 
 # Seconds to wait for a connection, for the answer to an association request, for the next message on it (a PACS may
-# fetch from tape before it answers), and for a peer that has begun to send, or to take what it is sent.
+# fetch from tape before it answers), and for the rest of a PDU that the peer sends or takes.
 CONNECT_S, ACCEPT_S, ANSWER_S, STALL_S = 15.0, 30.0, 120.0, 60.0
 
 # PS3.8 Table 9-21: (source, reason) of a rejection, for people.
@@ -67,7 +67,7 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A DICOM node: where it listens and its AE title; with `tls` only by TLS."""
+    """A DICOM node: its address and its AE title. tls : if given, it is called by TLS only."""
 
     host: str
     port: int
@@ -80,7 +80,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A presentation context that we propose. provides : we provide its service, which otherwise the peer does
+    """A presentation context that we propose. provides : we are the SCP of its service; by default the peer is
     (SCP/SCU role selection, PS3.7 D.3.3.4)."""
 
     abstract_syntax: str
@@ -90,7 +90,7 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One of a peer's answers to a request; `data_set` None if there was none."""
+    """One of a peer's answers to a request. data_set : None if the answer has none."""
 
     command: Command
     data_set: Dataset | None
@@ -101,21 +101,21 @@ class Answer:
 
     @property
     def pending(self) -> bool:
-        """More answers follow."""
+        """Whether more answers follow."""
         return self.status in PENDING
 
     def __str__(self) -> str:
         return f"status 0x{self.status:04X} {self.command.comment}".strip()
 
 
-# What is done with a request of the peer's while it is to answer ours: (command, its context, that one's ID, what comes
-# of its data set) → command set of the answer, or nothing.
+# Handles a peer's request that comes before its answer to ours: (command, context, context ID, pieces of the data set)
+# → command set of the answer, or nothing.
 OnRequest = Callable[[Command, Context, int, Pieces], bytes]
 
 
 class Association:
-    """An established association. Use as a context manager: it is released at the end, and aborted after an error or
-    where an answer is still due."""
+    """An established association. Use as a context manager: it is released at the end, or aborted after an error or
+    when an answer is still due."""
 
     def __init__(
         self,
@@ -126,8 +126,9 @@ class Association:
         pieces: Pieces | None = None,
         on_request: OnRequest | None = None,
     ) -> None:
-        """provided : the classes whose service the peer lets us provide. pieces : of the connection, where somebody has
-        begun to read them. on_request : for those that come while no other handler waits; by default none is known."""
+        """provided : the SOP classes for which the peer accepts us as SCP. pieces : of the connection, where the caller
+        has begun to read them. on_request : handles requests for which no other handler waits; by default it answers
+        that the operation is unknown."""
         self.peer, self.provided = peer, provided
         self._socket, self._connection = transport, connection
         self._pieces = pieces if pieces is not None else connection.pieces()
@@ -146,7 +147,7 @@ class Association:
             self.abort()
 
     def accepted(self, abstract_syntax: str) -> dict[str, int]:
-        """IDs of the contexts in which the peer takes this, by transfer syntax."""
+        """Returns the IDs of the contexts that the peer has accepted for a syntax, by transfer syntax."""
         contexts = self._connection.contexts
         return {c.transfer_syntax: i for i, c in contexts.items() if c.abstract_syntax == abstract_syntax}
 
@@ -164,12 +165,12 @@ class Association:
         size: int = 0,
         on_request: OnRequest | None = None,
     ) -> Iterator[Answer]:
-        """Sends a request, whose service is `sop_class_uid`, and yields its answers to the last one.
+        """Sends a request to the service `sop_class_uid` and yields its answers to the last one.
 
-        context_id : in which to send it; any that the peer has accepted for the class if 0. type_id : of an action or
-        an event. data : the data set, or `size` bytes of a file in which it is encoded as the context has it.
+        context_id : the context to use; 0 for any that the peer has accepted for the class. type_id : of an action or
+        an event. data : the data set, or `size` bytes of a file that holds it encoded as the context wants.
 
-        Raises NotOffered, ConnectionBroke (the association is of no use then), OSError or ValueError of `data`.
+        Raises NotOffered; ConnectionBroke, after which the association is unusable; OSError or ValueError of `data`.
         """
         if not context_id:
             found = self.accepted(sop_class_uid)
@@ -193,7 +194,7 @@ class Association:
         return self._answers(context_id, command, data, size, on_request or self._on_request)
 
     def ask_once(self, field: int, sop_class_uid: str, **more: Any) -> Answer:
-        """`ask` for what has one answer."""
+        """Sends a request that has one answer; see `ask`."""
         (answer,) = self.ask(field, sop_class_uid, **more)
         return answer
 
@@ -206,13 +207,13 @@ class Association:
             connection.send_message(context_id, command, data, size)
             while True:
                 connection.acknowledge_at_once()
-                said, context = self._message(on_request)
-                if not said.field & ANSWER:
+                command_read, context = self._message(on_request)
+                if not command_read.field & ANSWER:
                     continue
-                if said.message_id != self._message_id:
-                    raise Broken(f"answers message {said.message_id}, which nobody sent", 2)
-                came = half(self._pieces, command=False)[1] if said.has_data_set else b""
-                answer = Answer(said, decoded(came, context.transfer_syntax) if came else None)
+                if command_read.message_id != self._message_id:
+                    raise Broken(f"answers message {command_read.message_id}, which nobody sent", 2)
+                data_read = half(self._pieces, command=False)[1] if command_read.has_data_set else b""
+                answer = Answer(command_read, decoded(data_read, context.transfer_syntax) if data_read else None)
                 self._due = answer.pending
                 yield answer
                 if not answer.pending:
@@ -225,25 +226,26 @@ class Association:
             raise
 
     def _message(self, on_request: OnRequest) -> tuple[Command, Context]:
-        """The next command; a request among them is dealt with."""
-        context_id, words = half(self._pieces, command=True)
+        """Reads the next command; a request from the peer is answered here too."""
+        context_id, encoded_command = half(self._pieces, command=True)
         context = self._connection.contexts.get(context_id)
         if context is None:
             raise Broken(f"speaks of presentation context {context_id}, which was not accepted", 6)
-        said = read_command(words)
-        if not said.field & ANSWER:
-            answer = on_request(said, context, context_id, self._pieces)
+        command = read_command(encoded_command)
+        if not command.field & ANSWER:
+            answer = on_request(command, context, context_id, self._pieces)
             if answer:
                 self._connection.send_message(context_id, answer)
-        return said, context
+        return command, context
 
     def look(self) -> None:
-        """Deals with what the peer has asked meanwhile, without waiting for more. Raises Broken, Ended, BadCommand."""
+        """Answers requests that the peer has sent meanwhile; does not wait for more. Raises Broken, Ended,
+        BadCommand."""
         while self._connection.waiting():
             self._message(self._on_request)
 
     def cancel(self) -> None:
-        """Asks the peer to stop answering what it was asked last (C-CANCEL, PS3.7 9.3.2.3); its last answer comes.
+        """Asks the peer to stop answering the last request (C-CANCEL, PS3.7 9.3.2.3); one last answer still comes.
 
         Raises ConnectionBroke.
         """
@@ -254,7 +256,7 @@ class Association:
             raise ConnectionBroke(f"{self.peer}: the connection broke before it answered: it {error}.") from error
 
     def release(self) -> None:
-        """Ends it, in good order where nothing is due; never fails."""
+        """Ends the association, by a release unless an answer is due; never fails."""
         if self._due:
             self.abort()
         if self.open:
@@ -262,7 +264,7 @@ class Association:
             self._close()
 
     def abort(self, words: bytes = ABORTED) -> None:
-        """Ends it at once."""
+        """Aborts the association."""
         if self.open:
             try:
                 if words:
@@ -277,9 +279,9 @@ class Association:
 
 
 def associate(peer: Peer, calling: str, proposals: Sequence[Proposal]) -> Association:
-    """An association with a peer, which is called by its AE title from `calling`.
+    """Opens an association with a peer. calling : our AE title. proposals : at most 128.
 
-    proposals : at most 128. Raises PeerUnreachable, or its NotOffered where the peer accepts none of them.
+    Raises PeerUnreachable, or its NotOffered where the peer accepts none of the proposals.
     """
     try:
         tls = client_context(peer.tls) if peer.tls is not None else None
@@ -304,7 +306,7 @@ def associate(peer: Peer, calling: str, proposals: Sequence[Proposal]) -> Associ
 
 
 def _secured(transport: socket.socket, tls: ssl.SSLContext, peer: Peer) -> socket.socket:
-    """Raises PeerUnreachable."""
+    """Makes the TLS handshake. Raises PeerUnreachable."""
     try:
         return tls.wrap_socket(transport, server_hostname=peer.host)
     except OSError as error:
@@ -315,7 +317,7 @@ def _secured(transport: socket.socket, tls: ssl.SSLContext, peer: Peer) -> socke
 
 
 def _negotiate(connection: Connection, peer: Peer, calling: str, proposals: Sequence[Proposal]) -> frozenset[str]:
-    """The classes whose service we may provide. Raises PeerUnreachable, Broken, Ended."""
+    """Negotiates. Returns the SOP classes for which we may be SCP. Raises PeerUnreachable, Broken, Ended."""
     contexts = [build_context(p.abstract_syntax, list(p.transfer_syntaxes)) for p in proposals]
     for number, context in enumerate(contexts):
         context.context_id = 2 * number + 1  # odd numbers from 1 to 255 (PS3.8 9.3.2.2)
@@ -351,7 +353,7 @@ def _negotiate(connection: Connection, peer: Peer, calling: str, proposals: Sequ
             for c in contexts
             if c.context_id in taken
         }
-    except Exception as error:  # whatever pynetdicom makes of nonsense
+    except Exception as error:  # pynetdicom raises many kinds for malformed bytes
         raise Broken(f"sent what is no answer ({type(error).__name__})") from error
     connection.agree(agreed, said.user_information)
     if not agreed:
@@ -370,7 +372,7 @@ def _why(error: OSError) -> str:
 
 
 def echo(peer: Peer, calling: str = "WORKSTATION") -> None:
-    """C-ECHO. Raises PeerUnreachable, ConnectionBroke."""
+    """Sends C-ECHO. Raises PeerUnreachable, ConnectionBroke."""
     with associate(peer, calling, [Proposal(VERIFICATION)]) as association:
         answer = association.ask_once(C_ECHO, VERIFICATION)
         if answer.status != SUCCESS:
@@ -378,7 +380,7 @@ def echo(peer: Peer, calling: str = "WORKSTATION") -> None:
 
 
 def unexpected(command: Command, context: Context, context_id: int, pieces: Pieces) -> bytes:
-    """Answers a request that nobody expects: an `OnRequest`, and what others fall back on."""
+    """Answers an unexpected request: the default `OnRequest`, which other handlers fall back on."""
     if command.has_data_set:
         half(pieces, command=False)
     return answer_to(command, UNRECOGNIZED_OPERATION)

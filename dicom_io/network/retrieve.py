@@ -1,4 +1,4 @@
-"""Fetching from a peer: C-GET and C-MOVE by the Study Root model. Source: PS3.4 Annex C."""
+"""Fetches from a peer: C-GET and C-MOVE by the Study Root model. Source: PS3.4 Annex C."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ from dicom_io.network.upper_layer import Context
 from dicom_io.uids import checked
 from render.progress import CountDone
 
-# Of a data set that comes by C-GET.
+# The longest data set that we take by C-GET.
 _MOST_BYTES = 8 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieved:
-    """How a retrieval ended, in instances. problems : what the peer or the archive said, for people."""
+    """The result of a retrieval, in instances. problems : messages of the peer or the archive, for people."""
 
     completed: int
     failed: int
@@ -62,9 +62,9 @@ def retrieve(
     """Fetches a study, some of its series, or instances of one series (then name that series alone).
 
     how : `get` brings the instances on this association into `archive`; `move` has the peer send them to `move_to`
-    (our own AE title if empty), where a receiver has to listen that the peer knows.
-    progress : called with instances done and instances in all as far as the peer has said.
-    cancelled : asked with every answer; when it says so, the peer is asked to stop.
+    (our own AE title if empty), a receiver that the peer must know.
+    progress : called with instances done and instances in all, as far as the peer has told.
+    cancelled : called with every answer; when true, the peer is asked to stop.
 
     Raises PeerUnreachable, QueryFailed (also when `how` is not offered), UidError.
     """
@@ -125,14 +125,14 @@ def retrieve(
                 f"{peer} says that it sent {ended.completed} instances to {calling}, and {here} of them are here: does "
                 f"it know the address and port of {calling}, and is that receiving?"
             )
-    # Of what came here we know better than a peer that was interrupted.
+    # Our own count of arrived instances is more reliable than that of an interrupted peer.
     completed = len(arrived) if how == "get" else ended.completed
     return Retrieved(completed, ended.failed, ended.warnings, stopped, tuple(problems))
 
 
 def _here(archive: Archive, study_uid: str, series_uids: Sequence[str], instance_uids: Sequence[str]) -> int:
-    """How many instances of what was asked for the archive holds. A receiver of ours answers the peer when an instance
-    is in the index, so all of them are there when the peer says that it is done."""
+    """Counts the requested instances that the archive holds. Our receiver answers the peer only when an instance is in
+    the index, so all of them are there when the peer says that it is done."""
     if instance_uids:
         return len(set(instance_uids) & archive.digests(series_uids[0]).keys())
     return sum(archive.counts(list(series_uids) or archive.series_of(study_uid)).values())
@@ -154,7 +154,7 @@ def _request(study_uid: str, series_uid: str, instance_uids: Sequence[str]) -> D
 
 @dataclass(frozen=True, slots=True)
 class _SubOperations:
-    """Counts of the last answer. Source: PS3.7 9.1.3.1 (C-GET) and 9.1.4.1 (C-MOVE)."""
+    """The counts of sub-operations in the last answer. Source: PS3.7 9.1.3.1 (C-GET) and 9.1.4.1 (C-MOVE)."""
 
     remaining: int = 0
     completed: int = 0
@@ -181,24 +181,24 @@ class _SubOperations:
 
 
 def _progress_of(answer: Answer, before: _SubOperations, service: str, peer: Peer) -> _SubOperations:
-    said, code = answer.command, answer.status
+    command, code = answer.command, answer.status
     refused = not answer.pending and code not in (SUCCESS, CANCELLED, SOME_FAILED)
-    if refused and not before.done and not said.failed:
-        # A failure after some have come still counts what went.
+    if refused and not before.done and not command.failed:
+        # A failure after some instances have come still reports their counts.
         if code == DESTINATION_UNKNOWN:
             raise QueryFailed(
                 f"{peer} refused {service}: {answer}. It knows no address for the AE title that it is to send to; its "
                 "administrator enters that, with this machine's address and port."
             )
         raise QueryFailed(f"{peer} refused {service}: {answer}.")
-    if code in (SUCCESS, CANCELLED) and said.completed is None:
+    if code in (SUCCESS, CANCELLED) and command.completed is None:
         rest = before.remaining if code == SUCCESS else 0
         return _SubOperations(0, before.completed + rest, before.failed, before.warnings)
     return _SubOperations(
-        remaining=said.remaining or 0 if answer.pending else 0,
-        completed=said.completed or 0,
-        failed=said.failed or 0,
-        warnings=said.warnings or 0,
+        remaining=command.remaining or 0 if answer.pending else 0,
+        completed=command.completed or 0,
+        failed=command.failed or 0,
+        warnings=command.warnings or 0,
         pending=answer.pending,
     )
 
@@ -208,10 +208,10 @@ def _storage_contexts() -> list[Proposal]:
 
 
 def proposed_syntaxes(storage_class: StorageClass) -> list[tuple[str, ...]]:
-    """The transfer syntaxes of each context in which a peer may send a class, as it keeps it or uncompressed.
+    """Returns the transfer syntaxes of each context in which a peer may send a class, as it keeps it or uncompressed.
 
-    A presentation context ends up with one transfer syntax, which the peer picks; so what must not be decompressed on
-    the way has a context of its own. At most 127 fit beside the query's. Source: PS3.8 9.3.2.2.
+    The peer picks one transfer syntax for each context, so a compressed syntax that must not be decompressed on the way
+    needs a context of its own. At most 127 contexts fit besides the query's. Source: PS3.8 9.3.2.2.
     """
     compressed = tuple(s for s in syntaxes_for(storage_class) if s not in PLAIN)
     if storage_class.role == "source":
@@ -219,7 +219,7 @@ def proposed_syntaxes(storage_class: StorageClass) -> list[tuple[str, ...]]:
     return [PLAIN, *([compressed] if storage_class.role == "derived" else [])]
 
 
-# JPEG-LS, JPEG 2000 and JPEG lossless, JPEG baseline and RLE: what archives keep images in.
+# JPEG-LS, JPEG 2000 and JPEG lossless, JPEG baseline and RLE: the usual syntaxes of archives.
 _KEPT_AS_THEY_ARE = frozenset(
     {
         "1.2.840.10008.1.2.4.80",

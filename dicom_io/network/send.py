@@ -1,4 +1,4 @@
-"""The Storage SCU: an instance goes in the transfer syntax it is kept in, decompressed only where the peer needs it."""
+"""The Storage SCU: sends an instance in the transfer syntax it is kept in; decompresses only if the peer needs it."""
 
 import os
 import threading
@@ -31,7 +31,7 @@ _MOST_CONTEXTS = 128
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of one instance. `status` is the C-STORE status, None when none came. Source: PS3.4 B.2.3."""
+    """The result of sending one instance. status : of C-STORE, None when no answer came. Source: PS3.4 B.2.3."""
 
     sop_instance_uid: str
     status: int | None
@@ -39,16 +39,16 @@ class Sent:
 
     @property
     def accepted(self) -> bool:
-        """Success, or a warning: the peer has it (PS3.7 C.2)."""
+        """Whether the peer has stored the instance: success or a warning (PS3.7 C.2)."""
         return self.status is not None and (self.status == 0 or self.status >> 12 == 0xB)
 
 
 class Sender:
     """An association kept open for several instances. Use as a context manager.
 
-    kinds : (SOP class, transfer syntax) pairs to propose from the start; others are negotiated when they come.
+    kinds : (SOP class, transfer syntax) pairs to propose from the start; others are negotiated when needed.
 
-    Raises PeerUnreachable when no association comes about, also in `send`.
+    Raises PeerUnreachable when no association can be opened, also in `send`.
     """
 
     def __init__(self, peer: Peer, calling: str = "WORKSTATION", kinds: Iterable[tuple[str, str]] = ()) -> None:
@@ -62,13 +62,13 @@ class Sender:
         self.close()
 
     def send(self, instance: Instance, originator: tuple[str, int] | None = None) -> Sent:
-        """One C-STORE, on a new association when the last one broke or lacks a presentation context.
+        """Sends one C-STORE, on a new association when the last one broke or lacks a presentation context.
 
-        originator : AE title and message ID of the C-MOVE that it is part of.
+        originator : AE title and message ID of the C-MOVE that it belongs to.
         """
         kind = _kind(instance)
         if kind not in self._kinds:
-            # Two contexts a kind, as it is and uncompressed; when they run out, forget the oldest.
+            # Each kind takes two contexts, as kept and uncompressed; when they run out, the oldest kind is dropped.
             self._kinds = [*self._kinds, kind][-_MOST_CONTEXTS // 2 :]
             self.close()
         if self._association is None or not self._association.open:
@@ -89,13 +89,13 @@ def send(
     progress: Callable[[Sent], None] | None = None,
     associations: int = 1,
 ) -> list[Sent]:
-    """Sends instances, on so many associations at once; a result for each, in their order.
+    """Sends instances on `associations` associations at once. Returns a result for each, in their order.
 
-    progress : called with each result as it comes, by one thread at a time. A peer that takes fewer associations gets
-    everything on those that it takes.
+    progress : called with each result as it comes, by one thread at a time. A peer that accepts fewer associations gets
+    everything on those.
 
-    Raises PeerUnreachable when no association comes about at first. When it breaks later and none comes about again,
-    the rest is reported as not sent.
+    Raises PeerUnreachable when the first association cannot be opened. When one breaks later and none can be opened
+    again, the remaining instances are reported as not sent.
     """
     kinds = list(dict.fromkeys(map(_kind, instances)))[: _MOST_CONTEXTS // 2]
     todo = deque(enumerate(instances))
@@ -108,7 +108,7 @@ def send(
                 try:
                     number, instance = todo.popleft()
                 except IndexError:
-                    return  # another was faster
+                    return  # another thread took the last instance
                 try:
                     sent = sender.send(instance)
                 except PeerUnreachable as error:
@@ -129,7 +129,7 @@ def send(
             work(True)
             for other in others:
                 other.result()
-            work(True)  # what another took and could not send
+            work(True)  # instances that another thread took and could not send
         finally:
             todo.clear()
     return [results[number] for number in sorted(results)]
@@ -148,7 +148,7 @@ def _contexts(kinds: Iterable[tuple[str, str]]) -> list[Proposal]:
 
 
 def send_one(association: Association, instance: Instance, originator: tuple[str, int] | None = None) -> Sent:
-    """One C-STORE on an association, in a context that it has; never raises for what goes wrong."""
+    """Sends one C-STORE in a context that the association has; never raises, the result tells a failure."""
     uid = instance.sop_instance_uid
     accepted = association.accepted(instance.sop_class_uid)
     if not accepted:
@@ -192,10 +192,10 @@ def _store(
 
 
 def _converted(instance: Instance, syntax: str) -> bytes:
-    """The data set in an uncompressed little endian transfer syntax, or in its own, with the values that it has."""
-    ds = pydicom.dcmread(instance.path, force=True)  # which are old devices' files, without a preamble, too
+    """Encodes the data set in an uncompressed little endian transfer syntax, or in its own; no value changes."""
+    ds = pydicom.dcmread(instance.path, force=True)  # force: old devices' files have no preamble
     if syntax == instance.transfer_syntax_uid and syntax not in NATIVE_SYNTAXES:
-        return encoded(ds, EXPLICIT_LITTLE)  # as all of the compressed ones are written (PS3.5 A.4)
+        return encoded(ds, EXPLICIT_LITTLE)  # as all compressed syntaxes are (PS3.5 A.4)
     if instance.transfer_syntax_uid not in NATIVE_SYNTAXES and instance.samples == 1:
         ds.PixelData = stored_pixels(instance)
         ds["PixelData"].VR = "OB" if instance.bits_allocated <= 8 else "OW"
@@ -203,10 +203,10 @@ def _converted(instance: Instance, syntax: str) -> bytes:
         for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
             ds.pop(keyword, None)
     elif instance.transfer_syntax_uid not in NATIVE_SYNTAXES:
-        ds.decompress(generate_instance_uid=False)  # colour, which no volume has
+        ds.decompress(generate_instance_uid=False)  # a colour image, which `stored_pixels` does not read
     if instance.transfer_syntax_uid == EXPLICIT_BIG:
         ds.walk(_swap_bytes)
-    # A data set that knows nothing of the encoding that it was read in.
+    # A copy, which does not remember the encoding that it was read in.
     return encoded(Dataset(ds), syntax)
 
 

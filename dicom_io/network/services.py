@@ -1,4 +1,4 @@
-"""What is answered beside C-STORE and C-ECHO: a service gets a request and yields its answers (PS3.7 Section 7)."""
+"""Services besides C-STORE and C-ECHO: a service gets a request and yields its answers (PS3.7 Section 7)."""
 
 import socket
 import threading
@@ -17,8 +17,8 @@ from dicom_io.network.upper_layer import Connection, Context
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A message for a service of ours. address : of the peer. association : on which it came, to ask something of the
-    peer before the last answer. cancelled : whether the peer has asked to stop (C-CANCEL), as far as is known."""
+    """A peer's request to a service of ours. address : of the peer. association : on which it came, to ask the peer
+    something before the last answer. cancelled : whether the peer has asked us to stop (C-CANCEL) so far."""
 
     command: Command
     data_set: Dataset
@@ -51,17 +51,17 @@ def serve(
     context_id: int,
     data: bytes,
 ) -> None:
-    """Sends what a service answers. Raises Broken, Ended, BadCommand, ConnectionBroke, and what the service raises."""
+    """Sends a service's answers. Raises Broken, Ended, BadCommand, ConnectionBroke, and the service's own errors."""
     stop = threading.Event()
 
-    def meanwhile(said: Command, context: Context, context_id: int, rest: Pieces) -> bytes:
-        if said.field == C_CANCEL:
+    def on_peer_request(peer_command: Command, context: Context, context_id: int, peer_pieces: Pieces) -> bytes:
+        if peer_command.field == C_CANCEL:
             stop.set()
             return b""
-        return unexpected(said, context, context_id, rest)
+        return unexpected(peer_command, context, context_id, peer_pieces)
 
     association = Association(
-        Peer(address, 0, connection.calling), wire, connection, pieces=pieces, on_request=meanwhile
+        Peer(address, 0, connection.calling), wire, connection, pieces=pieces, on_request=on_peer_request
     )
 
     def cancelled() -> bool:
@@ -72,7 +72,7 @@ def serve(
     request = Request(command, decoded(data, syntax), connection.calling, address, association, cancelled)
     for reply in service(request):
         answer = encoded(reply.data_set, syntax) if reply.data_set is not None else b""
-        words = answer_to(
+        reply_command = answer_to(
             command, reply.status, reply.comment, with_data_set=bool(answer), sub_operations=reply.sub_operations
         )
-        connection.send_message(context_id, words, BytesIO(answer), len(answer))
+        connection.send_message(context_id, reply_command, BytesIO(answer), len(answer))

@@ -1,5 +1,5 @@
-"""TLS as PS3.15 B.12 wants it (BCP 195 TLS Secure Transport Connection Profile): 1.2 or later, forward secrecy,
-authenticated ciphers, certificates that are checked."""
+"""TLS as PS3.15 B.12 requires it (BCP 195 TLS Secure Transport Connection Profile): 1.2 or later, forward secrecy,
+authenticated ciphers, checked certificates."""
 
 import errno
 import ssl
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """PEM files: who signed the other side's certificate; our own certificate and key where it wants one."""
+    """PEM files. authority : the CA of the other side's certificate. certificate, key : our own, where it wants one."""
 
     authority: str = ""
     certificate: str = ""
@@ -17,8 +17,8 @@ class Tls:
 
 
 def client_context(tls: Tls) -> ssl.SSLContext:
-    """For calling. The peer's certificate is checked, and with it its name. Raises OSError (SSLError is one)."""
-    _there(tls)
+    """Makes a context for calling; it checks the peer's certificate and name. Raises OSError (SSLError is one)."""
+    _check_files(tls)
     context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=tls.authority or None)
     if tls.certificate:
         context.load_cert_chain(tls.certificate, tls.key)
@@ -26,8 +26,8 @@ def client_context(tls: Tls) -> ssl.SSLContext:
 
 
 def server_context(tls: Tls) -> ssl.SSLContext:
-    """For being called; with an authority, a caller needs a certificate that it signed. Raises OSError."""
-    _there(tls)
+    """Makes a context for being called; with an authority, it demands a certificate signed by it. Raises OSError."""
+    _check_files(tls)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tls.certificate, tls.key)
     if tls.authority:
@@ -36,15 +36,15 @@ def server_context(tls: Tls) -> ssl.SSLContext:
     return _bcp195(context)
 
 
-def _there(tls: Tls) -> None:
-    """Raises FileNotFoundError that names the file, which OpenSSL's does not."""
+def _check_files(tls: Tls) -> None:
+    """Checks that the files exist. Raises FileNotFoundError with the file's name, which OpenSSL leaves out."""
     for name in (tls.authority, tls.certificate, tls.key):
         if name and not Path(name).is_file():
             raise FileNotFoundError(errno.ENOENT, "no such PEM file for TLS; check the settings", name)
 
 
 def _bcp195(context: ssl.SSLContext) -> ssl.SSLContext:
-    """`context` without what RFC 9325 (BCP 195) forbids."""
+    """Removes from `context` what RFC 9325 (BCP 195) forbids."""
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM")
     return context

@@ -1,8 +1,8 @@
 """The DICOM upper layer on a blocking socket, for either side: PDUs, and messages piece by piece as they come.
 
-Source: PS3.8 Section 9 (upper layer protocol for TCP/IP). What opens an association is in `accept` and `associate`,
-read and written by pynetdicom; data PDUs, which carry the bulk, are taken apart and put together here: pynetdicom's
-reactor copies each several times, sleeps between two of them, and under load loses an answer to a request of ours.
+Source: PS3.8 Section 9 (upper layer protocol for TCP/IP). `acceptor` and `requestor` open an association, with PDUs
+that pynetdicom reads and writes. Data PDUs, which carry the bulk, are read and written here: pynetdicom's reactor
+copies each several times, sleeps between two of them, and under load loses an answer to a request of ours.
 """
 
 import select
@@ -27,19 +27,19 @@ from dicom_io.uids import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION
 RQ, AC, RJ, _DATA, _RELEASE_RQ, _RELEASE_RP, ABORT = range(1, 8)
 # PS3.8 A.2.1.
 APPLICATION_CONTEXT = "1.2.840.10008.3.1.1.1"
-# A larger PDU means fewer turns of the protocol; 16 KB is the default of most senders. None that we send is longer,
-# whatever the peer would take.
+# A larger PDU means fewer round trips; 16 KB is the default of most senders. We send none longer than this, even if
+# the peer would take it.
 MAXIMUM_PDU = 1 << 18
 _SHORTEST = 1024
 # An association request with all 128 contexts and every transfer syntax is a tenth of this.
 _LONGEST_OPENING = 1 << 20
 _BUFFER = 1 << 20
-# How often a wait looks whether it has lasted too long, or we are about to stop.
+# How often a wait checks whether it has lasted too long or we are about to stop.
 _TICK_S = 1.0
 
 
 class Broken(Exception):  # noqa: N818 - reads as a sentence where it is raised
-    """The association cannot go on; the message says why. `abort` : what the peer is told (PS3.8 Table 9-26)."""
+    """The association cannot go on; the message says why. abort : the reason for the peer (PS3.8 Table 9-26)."""
 
     def __init__(self, words: str, abort: int | None = None) -> None:
         super().__init__(words)
@@ -48,7 +48,7 @@ class Broken(Exception):  # noqa: N818 - reads as a sentence where it is raised
 
 
 class Ended(Exception):  # noqa: N818
-    """The peer released or aborted the association, or went away between two messages."""
+    """The peer released or aborted the association, or closed it between two messages."""
 
     def __init__(self, words: str, answer: bytes = b"") -> None:
         super().__init__(words)
@@ -61,10 +61,10 @@ ABORTED = pack(">BxLxxBB", ABORT, 4, 2, 0)
 
 @dataclass(frozen=True, slots=True)
 class Waits:
-    """How long a peer is waited for, in seconds.
+    """How long we wait for a peer, in seconds.
 
-    opening_s : for a request for an association, or the answer to ours. idle_s : for the next message, or an answer.
-    stall_s : for a PDU that has begun, and for one that we send.
+    opening_s : for an association request, or the answer to ours. idle_s : for the next message, or an answer.
+    stall_s : for the rest of a PDU that has begun, and for the peer to take one that we send.
     """
 
     opening_s: float
@@ -81,7 +81,7 @@ class Context:
 
 
 def about_us(max_pdu: int) -> list[Any]:
-    """What we say of ourselves when an association opens: the longest PDU that we take, and who made us."""
+    """Returns the user information that we send when an association opens: our longest PDU and our implementation."""
     length, uid = MaximumLengthNotification(), ImplementationClassUIDNotification()
     name = ImplementationVersionNameNotification()
     length.maximum_length_received = max_pdu
@@ -91,13 +91,13 @@ def about_us(max_pdu: int) -> list[Any]:
 
 
 class Connection:
-    """A connection with a peer. Every wait has an end."""
+    """A connection with a peer; every wait on it has a limit."""
 
     def __init__(
         self, peer: socket.socket, waits: Waits, max_pdu: int = MAXIMUM_PDU, leaving: Callable[[], bool] = lambda: False
     ) -> None:
-        """max_pdu : bytes of a PDU that we take. leaving : whether we are about to stop; a peer that has begun nothing
-        is then told so."""
+        """max_pdu : the longest PDU that we take, in bytes. leaving : whether we are about to stop; an idle peer's
+        association is then aborted."""
         self._peer, self._waits, self._leaving = peer, waits, leaving
         self.max_pdu = max_pdu
         peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -110,11 +110,11 @@ class Connection:
         self._longest_sent = MAXIMUM_PDU
         self.contexts: dict[int, Context] = {}
         self.calling = ""
-        # Whether the peer owes us nothing: no message has begun.
+        # Whether we are between two messages: the peer may hang up without an error.
         self.between = True
 
     def opening(self, silence: str) -> tuple[int, bytes]:
-        """The PDU that opens an association or answers that: its type and itself. Raises Broken."""
+        """Reads the association request or the answer to ours. Returns (PDU type, PDU). Raises Broken."""
         self._deadline = time.monotonic() + self._waits.opening_s
         kind, length = self._header(silence)
         if not 4 <= length <= _LONGEST_OPENING:
@@ -122,14 +122,14 @@ class Connection:
         return kind, pack(">BxL", kind, length) + self._take(length)
 
     def agree(self, contexts: dict[int, Context], user_information: list[Any]) -> None:
-        """The association is open, with these contexts and with what the peer says of itself."""
+        """Notes that the association is open, with its contexts and the peer's user information."""
         theirs = next((i.maximum_length_received for i in user_information if _is_length(i)), 0)
         self._longest_sent = max(_SHORTEST, min(theirs or MAXIMUM_PDU, MAXIMUM_PDU))
         self.contexts = contexts
 
     def pieces(self) -> Iterator[tuple[int, bool, bool, memoryview]]:
-        """(context ID, of a command, last of its half, some bytes) as they come, for ever. Bytes may be empty, and are
-        valid until the next piece is asked for. Source: PS3.8 9.3.5 and Annex E.
+        """Yields (context ID, whether of a command, whether the last of its half, bytes) as they come, without end. The
+        bytes may be empty, and are valid until the next piece is read. Source: PS3.8 9.3.5 and Annex E.
 
         Raises Ended, Broken.
         """
@@ -162,13 +162,13 @@ class Connection:
                     yield context_id, command, last and not size, some
 
     def waiting(self) -> bool:
-        """Whether the peer has sent something that was not read yet."""
+        """Whether the peer has sent bytes that are not read yet."""
         if self._start < self._end or (isinstance(self._peer, ssl.SSLSocket) and self._peer.pending()):
             return True
         return bool(select.select([self._peer], [], [], 0)[0])
 
     def send(self, data: bytes | bytearray | memoryview) -> None:
-        """Raises Broken when the peer does not take it in time."""
+        """Sends bytes. Raises Broken when the peer does not take them in time."""
         self._peer.settimeout(self._waits.stall_s)
         try:
             self._peer.sendall(data)
@@ -177,9 +177,9 @@ class Connection:
             raise Broken(f"does not take what it is sent ({error})") from error
 
     def send_message(self, context_id: int, command: bytes, data: BinaryIO | None = None, size: int = 0) -> None:
-        """A command set and, if there is one, a data set: `size` bytes of `data` from where it stands.
+        """Sends a command set and, if given, a data set: `size` bytes of `data` from its current position.
 
-        Raises Broken, and OSError when `data` cannot be read or ends before.
+        Raises Broken, and OSError when `data` cannot be read or ends too early.
         """
         most = self._longest_sent - 6
         needed = min(_BUFFER, len(command) + size + 12 * (2 + len(command) // most + size // most))
@@ -191,7 +191,7 @@ class Connection:
         self.send(memoryview(self._out)[:at])
 
     def _lay_out(self, at: int, context_id: int, flag: int, source: BinaryIO | BytesIO, size: int) -> int:
-        """Lays PDUs out in the buffer from `at` on, and sends it whenever it is full; returns where it ends."""
+        """Writes PDUs into the buffer from `at` on and sends it whenever it is full. Returns the end of the rest."""
         most = self._longest_sent - 6
         out = memoryview(self._out)
         while size:
@@ -211,14 +211,14 @@ class Connection:
         return at
 
     def release(self) -> None:
-        """Ends an association on which nothing is under way (PS3.8 7.2); never fails, whatever the peer does."""
+        """Releases an association on which no message is under way (PS3.8 7.2); never fails, whatever the peer does."""
         try:
             self.send(pack(">BxLxxxx", _RELEASE_RQ, 4))
             self._deadline = time.monotonic() + self._waits.opening_s
             while True:
                 kind, length = self._header("does not answer a release")
                 if kind == _RELEASE_RQ:
-                    self.send(RELEASED)  # both at once
+                    self.send(RELEASED)  # both sides asked for the release at once
                 if kind in (_RELEASE_RP, ABORT):
                     break
                 while length:
@@ -227,8 +227,8 @@ class Connection:
             pass
 
     def acknowledge_at_once(self) -> None:
-        """After each message of ours the kernel takes to delaying its acknowledgements, and peers that leave Nagle's
-        algorithm on (DCMTK's) wait 40 ms for one with every message, unless it is asked again. Source: tcp(7)."""
+        """Asks the kernel to acknowledge at once. After each message of ours it goes back to delayed acknowledgements,
+        and peers with Nagle's algorithm on (DCMTK's) then wait 40 ms with every message. Source: tcp(7)."""
         if hasattr(socket, "TCP_QUICKACK"):
             try:
                 self._peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
@@ -240,7 +240,7 @@ class Connection:
         return int(kind), int(length)
 
     def _take(self, count: int, silence: str = "stopped within a PDU") -> bytes:
-        """So many bytes, few enough to fit the buffer."""
+        """Reads exactly `count` bytes, which must fit the buffer."""
         while self._end - self._start < count:
             if self._start and self._start + count > _BUFFER:
                 held = self._end - self._start
@@ -252,7 +252,7 @@ class Connection:
         return data
 
     def _some(self, most: int) -> memoryview:
-        """What is there of the next `most` bytes, at least one."""
+        """Returns the bytes that are there of the next `most`, at least one."""
         if self._start == self._end:
             self._fill("stopped within a PDU")
         end = min(self._end, self._start + most)

@@ -1,6 +1,6 @@
-"""What is burned into a stored picture, and whose it is: patient and study as lines of text.
+"""The text burned into a stored picture: patient and study as lines.
 
-The lines go onto DICOM images and nowhere else of their own accord: not into logs, not into errors.
+The lines are meant for DICOM images only; no log and no error message may hold them.
 """
 
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ from dicom_io.errors import DicomIOError
 from dicom_io.person_names import groups_of
 from render import fonts
 
-# view: orientation, scale, window or preset, slab and view. patient: these, and who it is.
+# view: orientation, scale, window or preset, slab and view. patient: the same, with patient and study.
 BurnIn = Literal["none", "view", "patient"]
 BURN_IN: tuple[BurnIn, ...] = get_args(BurnIn)
-_SIZE_PX = 14  # any: what matters here is whether the glyphs are there
+_SIZE_PX = 14  # any size will do: only the existence of the glyphs is checked here
 
 
 class BannerError(DicomIOError):
-    """Patient or study that cannot be written on a picture; the message names the attribute, never its value."""
+    """Patient or study cannot be written on a picture; the message names the attribute, never its value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Burned:
-    """What to burn into the pixels of captures.
+    """The annotation to burn into the pixels of captures.
 
-    banner : patient and study; empty where only the view is burned in. font : a font file that is asked first.
+    banner : patient and study; empty where only the view is burned in. font : a font file to try first.
     """
 
     banner: tuple[str, ...] = ()
@@ -35,17 +35,17 @@ class Burned:
 
 
 def burned(choice: BurnIn, source: Dataset, font: Path | None = None) -> Burned | None:
-    """What a choice means for a source instance; None for nothing. Raises BannerError."""
+    """Returns the annotation that a choice means for a source instance; None for no annotation. Raises BannerError."""
     if choice == "none":
         return None
     return Burned(banner(source, font) if choice == "patient" else (), font)
 
 
 def banner(source: Dataset, font: Path | None = None) -> tuple[str, ...]:
-    """Name, identity, study: what Burned In Annotation YES stands for. Source: PS3.3 C.7.6.1.1.
+    """Returns name, patient ID and study as lines: they make Burned In Annotation YES. Source: PS3.3 C.7.6.1.1.
 
-    Attributes without a value are left out. Raises BannerError when there is nothing that says who it is, and when a
-    value has characters that no font of this machine can write.
+    Attributes without a value are left out. Raises BannerError when neither name nor ID is given, and when a value has
+    characters that no font of this machine can write.
     """
     if not (str(source.get("PatientName") or "").strip("^= ") or str(source.get("PatientID") or "").strip()):
         raise BannerError(
@@ -70,14 +70,14 @@ def banner(source: Dataset, font: Path | None = None) -> tuple[str, ...]:
 
 
 def _name(source: Dataset) -> str:
-    """`Family, Given` and the same in the patient's own script. Source: PS3.5 6.2.1.1 (component groups of PN)."""
+    """Returns `Family, Given`, then the same in the patient's own script. Source: PS3.5 6.2.1.1 (component groups)."""
     alphabetic, ideographic, _ = groups_of(str(source.get("PatientName") or ""))
     written = (alphabetic.listed, ideographic.listed.replace(", ", " "))
     return "  ".join(dict.fromkeys(filter(None, written)))
 
 
 def _text(source: Dataset, keyword: str) -> str:
-    """A value on one line, without the padding and the control characters that some systems send."""
+    """Returns a value on one line, without the padding and control characters that some systems send."""
     return " ".join("".join(c for c in str(source.get(keyword) or "") if c.isprintable() or c.isspace()).split())
 
 
@@ -87,7 +87,7 @@ def _titled(title: str, source: Dataset, keyword: str) -> str:
 
 
 def _date(source: Dataset, keyword: str) -> str:
-    """YYYY-MM-DD. What is no date is shown as it is: a reader has to see what the study says."""
+    """Returns YYYY-MM-DD. A malformed date is shown unchanged: a reader has to see what the study says."""
     value = _text(source, keyword)
     return f"{value[:4]}-{value[4:6]}-{value[6:8]}" if len(value) == 8 and value.isdigit() else value
 

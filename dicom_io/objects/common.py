@@ -1,4 +1,4 @@
-"""What every object of ours begins with: whose it is, who made it, and from what."""
+"""The modules that every object of ours begins with: patient and study, this workstation, and the sources."""
 
 from collections.abc import Iterable
 
@@ -23,7 +23,7 @@ _UNPAIRED = frozenset(
 
 
 def new_object(sop_class_uid: str, sop_instance_uid: str, source: Dataset, stamp: Stamp) -> Dataset:
-    """An object without series and content yet: patient and study of the source, and this workstation.
+    """Makes an object with the patient and study of the source and this workstation, still without series and content.
 
     Sources: PS3.3 C.7.1, C.7.2, C.7.5.1, C.12.1.
     """
@@ -43,7 +43,8 @@ def new_object(sop_class_uid: str, sop_instance_uid: str, source: Dataset, stamp
 
 
 def step_reference(stamp: Stamp) -> DicomSequence:
-    """The step that an object is of; no item where nobody is told of steps. Source: PS3.3 C.7.3.1, C.17.1."""
+    """Refers to the performed procedure step of an object; no item where steps are not reported. Source: PS3.3 C.7.3.1,
+    C.17.1."""
     if not stamp.performed_step:
         return DicomSequence()
     step = Dataset()
@@ -52,7 +53,8 @@ def step_reference(stamp: Stamp) -> DicomSequence:
 
 
 def new_series(ds: Dataset, modality: str, number: int, description: str, stamp: Stamp, *identity: str) -> None:
-    """The series of an object. identity : what tells it from other series of the session. Source: PS3.3 C.7.3.1."""
+    """Puts an object into a new series. identity : words that set it apart from other series of the session. Source:
+    PS3.3 C.7.3.1."""
     ds.Modality = modality
     ds.SeriesInstanceUID = stamp.uid("series", *identity)
     ds.SeriesNumber = number
@@ -61,7 +63,7 @@ def new_series(ds: Dataset, modality: str, number: int, description: str, stamp:
 
 
 def body_part(ds: Dataset, source: Dataset) -> None:
-    """Body Part Examined and Laterality. Source: PS3.3 C.7.3.1."""
+    """Sets Body Part Examined and Laterality. Source: PS3.3 C.7.3.1."""
     inherit(ds, source, "BodyPartExamined")
     if ds.get("BodyPartExamined") not in _UNPAIRED:  # type 2C: empty where the side is not known
         ds.Laterality = ""
@@ -69,13 +71,13 @@ def body_part(ds: Dataset, source: Dataset) -> None:
 
 
 def inherit_laterality(source: Dataset) -> str:
-    """R, L, or U for a part that has no side or whose side is not known. Source: PS3.3 C.11.25."""
+    """Returns R, L, or U for a body part without a side or of unknown side. Source: PS3.3 C.11.25."""
     side = str(source.get("Laterality") or "")
     return side if side in ("R", "L") else "U"
 
 
 def equipment(ds: Dataset, stamp: Stamp) -> None:
-    """General Equipment: this workstation made the instance. Source: PS3.3 C.7.5.1."""
+    """Sets General Equipment: this workstation made the instance. Source: PS3.3 C.7.5.1."""
     ds.Manufacturer = stamp.manufacturer
     ds.ManufacturerModelName = stamp.model_name
     ds.DeviceUID = stamp.device_uid
@@ -87,7 +89,10 @@ def equipment(ds: Dataset, stamp: Stamp) -> None:
 
 
 def contributing(source: Dataset, stamp: Stamp) -> DicomSequence:
-    """Who acquired and who processed. Source: PS3.3 C.12.1.1.5 (Contributing Equipment Sequence)."""
+    """Names the devices that acquired and processed the images.
+
+    Source: PS3.3 C.12.1.1.5 (Contributing Equipment Sequence).
+    """
     scanner, ours = Dataset(), Dataset()
     scanner.PurposeOfReferenceCodeSequence = codes.ACQUISITION_EQUIPMENT.sequence()
     scanner.Manufacturer = source.get("Manufacturer") or "unknown"
@@ -102,7 +107,7 @@ def contributing(source: Dataset, stamp: Stamp) -> DicomSequence:
 
 
 def lossy_history(ds: Dataset, source: Dataset, series: Series) -> None:
-    """Once lossy, always lossy. Source: PS3.3 C.7.6.1.1.5."""
+    """Copies the lossy history of the source: once lossy, always lossy. Source: PS3.3 C.7.6.1.1.5."""
     lossy = any(i.lossy or i.transfer_syntax_uid in LOSSY_SYNTAXES for i in series.instances)
     ds.LossyImageCompression = "01" if lossy else "00"
     for keyword in ("LossyImageCompressionRatio", "LossyImageCompressionMethod"):
@@ -111,7 +116,7 @@ def lossy_history(ds: Dataset, source: Dataset, series: Series) -> None:
 
 
 def decimal(value: float) -> str:
-    """A decimal string of at most 16 characters. Source: PS3.5 6.2 (VR DS)."""
+    """Writes a decimal string of at most 16 characters. Source: PS3.5 6.2 (VR DS). Raises ValueError."""
     for digits in range(12, 0, -1):
         text = f"{round(value, 9) + 0.0:.{digits}g}"
         if len(text) <= 16:
@@ -120,7 +125,7 @@ def decimal(value: float) -> str:
 
 
 def study_references(study_uid: str, images: Iterable[ImageReference]) -> Dataset:
-    """Hierarchical SOP Instance Reference. Source: PS3.3 C.17.2.1."""
+    """Makes a Hierarchical SOP Instance Reference. Source: PS3.3 C.17.2.1."""
     by_series: dict[str, dict[str, str]] = {}
     for image in images:
         by_series.setdefault(image.series_uid, {})[image.sop_instance_uid] = image.sop_class_uid

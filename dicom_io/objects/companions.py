@@ -1,4 +1,4 @@
-"""What is stored beside the pictures of a case: segmentations, surfaces and presentation states, as the site wants."""
+"""Objects stored beside the pictures of a case, as the site chooses: segmentations, surfaces, presentation states."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -20,8 +20,8 @@ from render.segment import made
 from render.surface import surface
 from render.volume import Volume
 
-# What is stored beside pictures and SR: masks as segmentations and as surfaces (STL), windows and measurements as
-# presentation states, how views are made as volumetric presentation states, the pictures of a report as a key object
+# Objects stored beside pictures and SR: masks as segmentations and as surfaces (STL), windows and measurements as
+# presentation states, the making of views as volumetric presentation states, the pictures of a report as a key object
 # selection.
 StoredObject = Literal["segmentation", "surface", "presentation", "view", "key_objects"]
 
@@ -36,7 +36,7 @@ def objects_beside(
     series: Series,
     stamp: Stamp,
 ) -> list[Dataset]:
-    """The objects of a case. drawn, datasets : what `products` and `derive` made of the pictures."""
+    """Makes the objects of a case. drawn, datasets : the results of `products` and `derive` for the pictures."""
     found: list[Dataset] = []
     for number, (name, steps, mask) in enumerate(_masks(pictures, volume), start=1):
         if "segmentation" in wanted:
@@ -59,7 +59,7 @@ def objects_beside(
 
 
 def _masks(pictures: Sequence[Picture], volume: Volume) -> Iterator[tuple[str, tuple[MaskStep, ...], Mask]]:
-    """Every mask that a picture was drawn with, once."""
+    """Yields every mask that a picture was drawn with, once."""
     known: set[tuple[MaskStep, ...]] = set()
     for picture in pictures:
         steps = _steps(picture.recipe)

@@ -1,8 +1,8 @@
-"""Pictures as DICOM instances that any PACS shows and that say how they were made.
+"""Pictures as DICOM instances, which any PACS shows and which state how they were made.
 
 Reformats of CT and MR become derived CT and MR images with their own geometry; projections and renderings become
-secondary captures, rotations multi-frame ones. Captures may have their annotation burned in; CT and MR images never:
-they keep their values and their geometry, from which every viewer writes letters and scale itself.
+secondary captures, rotations multi-frame ones. Annotation may be burned into captures, never into CT and MR images:
+from their values and geometry every viewer writes letters and scale itself.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 GRAYSCALE_BYTE_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.2"
 TRUE_COLOR_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.4"
 
-# Acquisition facts that stay true of a reformat. Sources: PS3.3 C.8.2.1 (CT Image), C.8.3.1 (MR Image).
+# Acquisition attributes that remain true for a reformat. Sources: PS3.3 C.8.2.1 (CT Image), C.8.3.1 (MR Image).
 _CT_KEPT = "KVP AcquisitionNumber ContrastBolusAgent ContrastBolusRoute PatientPosition".split()
 _MR_KEPT = (
     "ScanningSequence SequenceVariant ScanOptions MRAcquisitionType RepetitionTime EchoTime EchoTrainLength "
@@ -51,12 +51,12 @@ IMAGE_TYPES = {
     "mpr": "MPR",
     "curved_mpr": "MPR",
 }
-# What pictures that are no planes of the patient are stored as: colour renderings, projections, rotations of either.
+# Classes for pictures that are no planes of the patient: colour renderings, projections, rotations of either.
 CAPTURE_CLASSES = (SECONDARY_CAPTURE, TRUE_COLOR_CAPTURE, GRAYSCALE_BYTE_CAPTURE)
 
 
 def technique(recipe: Recipe) -> str:
-    """The technique of a recipe in the words of the charge facts."""
+    """Returns the technique of a recipe, named as in the charge facts."""
     if isinstance(recipe, VolumeRendering):
         return "volume_rendering"
     if isinstance(recipe, Projection):
@@ -72,11 +72,11 @@ def derive(
     *,
     multiframe: bool = False,
 ) -> list[Dataset]:
-    """DICOM instances of pictures: a series for each picture, an instance for each plane of a reformat.
+    """Makes DICOM instances of pictures: a series for each picture, an instance for each plane of a reformat.
 
-    multiframe : the planes of a reformat are the frames of one enhanced image.
-    burned : what is burned into captures, None for nothing. `Picture.digest` stays that of the pixels before it.
-    Same pictures, stamp and burned, same data sets, byte for byte, as long as fonts and Pillow are the same.
+    multiframe : the planes of a reformat become the frames of one enhanced image.
+    burned : the annotation for captures, None for none. `Picture.digest` stays that of the pixels without it.
+    The same pictures, stamp and burned give the same data sets, byte for byte, with the same fonts and Pillow.
     """
     source = read_dataset(series.first.path)
     datasets: list[Dataset] = []
@@ -91,7 +91,7 @@ def derive(
 
 
 def _untold_loss(series: Series, source: Dataset) -> bool:
-    """Lossy, and the source does not say how: an enhanced image would have to."""
+    """Whether the series is lossy and the source does not say how, which an enhanced image would have to."""
     lossy = any(i.lossy or i.transfer_syntax_uid in LOSSY_SYNTAXES for i in series.instances)
     return lossy and not (source.get("LossyImageCompressionRatio") and source.get("LossyImageCompressionMethod"))
 
@@ -99,7 +99,7 @@ def _untold_loss(series: Series, source: Dataset) -> bool:
 def _common(
     picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int, sop_class: str, instance: int
 ) -> Dataset:
-    """Everything but the pixels. Sources: PS3.3 C.7.3.1, C.7.5.1, C.7.6.1, C.12.1."""
+    """Makes everything but the pixels. Sources: PS3.3 C.7.3.1, C.7.5.1, C.7.6.1, C.12.1."""
     recipe = picture.recipe
     kind = technique(recipe)
     which = "frames" if sop_class in (ENHANCED_CT, ENHANCED_MR) else str(instance)
@@ -122,22 +122,22 @@ def _common(
     lossy_history(ds, source, series)
     _says_who(ds, picture, source, series)
     plane = picture.planes[instance - 1] if len(picture.planes) >= instance else None
-    # Type 2C: empty for curved and perspective pictures, whose rows and columns have no one direction.
+    # Type 2C: empty for curved and perspective pictures, whose rows and columns have no single direction.
     ds.PatientOrientation = [letters(plane.right_mm), letters(plane.down_mm)] if plane is not None else ""
     return ds
 
 
 # Body parts whose surface shows a face. From PS3.16 Table L-1 (Body Part Examined values).
 _WITH_FACE = frozenset("BRAIN EAR EYE FACE HEAD HEADNECK JAW MANDIBLE MAXILLA NOSE ORBIT SINUS SKULL WHOLEBODY".split())
-# Where skin and fat lie, and how opaque they must be to be seen: own choice, on the safe side.
+# The values of skin and fat, and the opacity from which they count as visible: own choice, on the safe side.
 _SKIN_HU, _SEEN = (-400.0, 0.0), 0.05
 
 
 def _says_who(ds: Dataset, picture: Picture, source: Dataset, series: Series) -> None:
-    """Burned In Annotation and Recognizable Visual Features. Source: PS3.3 C.7.6.1 (General Image).
+    """Sets Burned In Annotation and Recognizable Visual Features. Source: PS3.3 C.7.6.1 (General Image).
 
-    What the scanner burned in or could be recognised in the source is still there in what was made of it. A face is
-    recognised in a rendering of skin, and in MR of nearly every surface; where we do not know, nothing is said.
+    If the source has either, so has every picture made from it. A face is recognisable in a rendering of skin, and in
+    MR of nearly every surface; where we do not know, the attribute is left out.
     """
     ds.BurnedInAnnotation = "YES" if source.get("BurnedInAnnotation") == "YES" else "NO"
     inherit(ds, source, "RecognizableVisualFeatures")
@@ -159,7 +159,7 @@ def _description(picture: Picture) -> str:
 
 
 def _sources(picture: Picture, series: Series) -> list[Dataset]:
-    """Source Image Sequence items. Source: PS3.3 C.7.6.1.1.4 (purpose of reference)."""
+    """Makes the Source Image Sequence items. Source: PS3.3 C.7.6.1.1.4 (purpose of reference)."""
     classes = {i.sop_instance_uid: i.sop_class_uid for i in series.instances}
     items = []
     for uid in picture.provenance.source_uids:
@@ -172,7 +172,7 @@ def _sources(picture: Picture, series: Series) -> list[Dataset]:
 
 
 def _reformat(picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int) -> list[Dataset]:
-    """One CT or MR image a plane. Sources: PS3.3 A.3 (CT), A.4 (MR), C.7.6.2 (Image Plane)."""
+    """Makes one CT or MR image for each plane. Sources: PS3.3 A.3 (CT), A.4 (MR), C.7.6.2 (Image Plane)."""
     recipe = picture.recipe
     assert isinstance(recipe, Reformat)
     sop_class = CT_IMAGE if series.modality == "CT" else MR_IMAGE
@@ -180,7 +180,7 @@ def _reformat(picture: Picture, source: Dataset, series: Series, stamp: Stamp, n
     datasets = []
     for index, plane in enumerate(picture.planes):
         ds = _common(picture, source, series, stamp, number, sop_class, index + 1)
-        # Value 3 of a CT image is AXIAL or LOCALIZER; MPR says what it is in value 4. PS3.3 C.8.2.1.1.1.
+        # Value 3 of a CT image can only be AXIAL or LOCALIZER, so MPR stands in value 4. PS3.3 C.8.2.1.1.1.
         ds.ImageType = ["DERIVED", "SECONDARY", "AXIAL", "MPR"] if series.modality == "CT" else _MR_TYPE
         for keyword in _CT_KEPT if series.modality == "CT" else _MR_KEPT:
             inherit(ds, source, keyword)
@@ -202,10 +202,10 @@ def _reformat(picture: Picture, source: Dataset, series: Series, stamp: Stamp, n
 
 
 def _enhanced(picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int) -> list[Dataset]:
-    """One enhanced CT or MR image of all planes."""
+    """Makes one enhanced CT or MR image of all planes."""
     sop_class = ENHANCED_CT if series.modality == "CT" else ENHANCED_MR
     ds = _common(picture, source, series, stamp, number, sop_class, 1)
-    for keyword in ("Laterality", "PatientOrientation"):  # said of each frame
+    for keyword in ("Laterality", "PatientOrientation"):  # given for each frame
         ds.pop(keyword, None)
     ds.FrameOfReferenceUID = picture.provenance.volume.frame_of_reference
     ds.PositionReferenceIndicator = ""
@@ -220,7 +220,7 @@ _MR_TYPE = ["DERIVED", "SECONDARY", "MPR"]
 
 
 def _complete_mr(ds: Dataset) -> None:
-    """Type 1 and 2 attributes of the MR Image module that a source may lack. Source: PS3.3 C.8.3.1."""
+    """Adds type 1 and 2 attributes of the MR Image module that a source may lack. Source: PS3.3 C.8.3.1."""
     if "InversionTime" in ds and "IR" not in (ds.get("ScanningSequence") or ()):
         del ds.InversionTime  # 2C: present with IR alone
     for keyword, fallback in (("ScanningSequence", "RM"), ("SequenceVariant", "NONE")):
@@ -248,13 +248,14 @@ def _image_plane(ds: Dataset, plane: Plane, picture: Picture, recipe: Reformat) 
 
 
 def _as_int16(values: NDArray[np.generic]) -> tuple[NDArray[np.int16], float, float]:
-    """(stored, slope, intercept): exact for int16, 65,535 steps over the range of the whole picture for floats."""
+    """Returns (stored, slope, intercept): exact for int16, 65,535 steps over the range of the whole picture for
+    floats."""
     if values.dtype == np.int16:
         return np.asarray(values, dtype=np.int16), 1.0, 0.0
     floats = np.asarray(values, dtype=np.float64)
     low, high = float(floats.min()), float(floats.max())
     slope = (high - low) / 65535.0 or 1.0
-    # The values that readers will compute with are those of the rounded decimal strings.
+    # Readers compute with the rounded decimal strings, so we do too.
     slope, intercept = float(f"{slope:.9e}"), float(f"{low + 32768.0 * slope:.9e}")
     stored = np.clip(np.rint((floats - intercept) / slope), -32768, 32767)
     return stored.astype(np.int16), slope, intercept
@@ -263,7 +264,7 @@ def _as_int16(values: NDArray[np.generic]) -> tuple[NDArray[np.int16], float, fl
 def _capture(
     picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int, burned: Burned | None
 ) -> Dataset:
-    """A secondary capture, multi-frame for a rotation. Sources: PS3.3 A.8.1, A.8.3, A.8.5, C.8.6."""
+    """Makes a secondary capture, multi-frame for a rotation. Sources: PS3.3 A.8.1, A.8.3, A.8.5, C.8.6."""
     frames = len(picture.pixels)
     if isinstance(picture.recipe, VolumeRendering) or burned is not None:
         sop_class = SECONDARY_CAPTURE if frames == 1 else TRUE_COLOR_CAPTURE
@@ -305,7 +306,7 @@ def _capture(
 
 
 def _burn_in(ds: Dataset, picture: Picture, stamp: Stamp, burned: Burned) -> None:
-    """Lossless RGB with the annotation in it. Said as the standard means it: YES where pixels tell who it is.
+    """Writes lossless RGB pixels with the annotation. Burned In Annotation is YES where they identify the patient.
 
     Source: PS3.3 C.7.6.1.1 ("sufficient burned in annotation to identify the patient and date").
     """
@@ -315,7 +316,7 @@ def _burn_in(ds: Dataset, picture: Picture, stamp: Stamp, burned: Burned) -> Non
     ds.DerivationDescription = f"{ds.DerivationDescription} before {what} were burned in"[:1024]
     if burned.banner:
         ds.BurnedInAnnotation = "YES"
-    # Another font writes other pixels, and they are another instance.
+    # Another font makes other pixels, so the UID follows from them.
     ds.SOPInstanceUID = stamp.uid("image", str(ds.SOPInstanceUID), hashlib.sha256(pixels.tobytes()).hexdigest())
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     _colour(ds, pixels)
@@ -350,16 +351,16 @@ def _pixels(ds: Dataset, values: NDArray[np.generic]) -> None:
 
 
 def _series_uid(picture: Picture, stamp: Stamp) -> str:
-    """Each picture has a series of its own, known by what was asked for and what came out."""
+    """Returns the UID of a picture's own series; it follows from the recipe and the pixels."""
     return stamp.uid("series", picture.provenance.recipe_digest, picture.digest)
 
 
 def products(
     pictures: Sequence[Picture], datasets: Sequence[Dataset], stamp: Stamp, region: str
 ) -> tuple[Product, ...]:
-    """The pictures as an SR records them, each with those of the `datasets` that `derive` made of it.
+    """Describes the pictures for the SR, each with its own of the `datasets` that `derive` made.
 
-    region : in the words of the charge facts.
+    region : named as in the charge facts.
     """
     return tuple(_product(picture, datasets, stamp, region) for picture in pictures)
 

@@ -22,9 +22,9 @@ ENCAPSULATED_STL = "1.2.840.10008.5.1.4.1.1.104.3"
 def surface_object(
     found: Surface, title: str, volume: Volume, series: Series, stamp: Stamp, number: int = 1
 ) -> Dataset:
-    """The object of a surface in the volume's frame of reference. title : what it is of. number : of the series.
+    """Makes the object of a surface in the volume's frame of reference. title : what it shows. number : of the series.
 
-    Same arguments, same bytes.
+    The same arguments give the same bytes.
     """
     source = read_dataset(series.first.path)
     data = as_stl(found)

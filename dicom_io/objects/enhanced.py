@@ -1,4 +1,4 @@
-"""A stack of reformats as one enhanced multi-frame CT or MR image, for sites that want it so.
+"""A stack of reformats as one enhanced multi-frame CT or MR image, for sites that choose it.
 
 Sources: PS3.3 A.38 (Enhanced CT), A.36 (Enhanced MR), C.8.15.2, C.8.13.1, C.7.6.16.
 """
@@ -44,14 +44,14 @@ _REGIONS: dict[str, codes.Code] = {
     "ANKLE": codes.Code("70258002", "SCT", "Ankle"),
     "FOOT": codes.Code("56459004", "SCT", "Foot"),
 }
-# Where the source does not say what it shows, this is true of it.
+# For a source that names no body part: this is always true.
 _SOMEWHERE = codes.Code("38266002", "SCT", "Entire body")
 
 
 def make_enhanced(
     ds: Dataset, picture: Picture, source: Dataset, rescale: tuple[float, float, str], dimensions_uid: str
 ) -> None:
-    """Turns an object that has its pixels, all planes of a picture, into an enhanced image.
+    """Turns an object with the pixels of all planes of a picture into an enhanced image.
 
     rescale : intercept, slope and type of the stored values.
     """
@@ -105,7 +105,7 @@ def make_enhanced(
         frame_type[0].ComplexImageComponent, frame_type[0].AcquisitionContrast = "MAGNITUDE", "UNKNOWN"
         shared.MRImageFrameTypeSequence = frame_type
     if ct:
-        # Where the source names no event, its series stands for one.
+        # Where the source names no irradiation event, its series counts as one.
         event = source.get("IrradiationEventUID") or derived("irradiation event", str(source.SeriesInstanceUID))
         shared.IrradiationEventIdentificationSequence = groups_of.one(IrradiationEventUID=event)
     shared.DerivationImageSequence = groups_of.derivation(sources, kind)

@@ -1,4 +1,4 @@
-"""Functional groups of multi-frame objects: what is said of each frame. Source: PS3.3 C.7.6.16."""
+"""Functional groups: the attributes of each frame of a multi-frame object. Source: PS3.3 C.7.6.16."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,7 +11,7 @@ from render.geometry import Vector, unit_vector
 
 
 def one(**values: object) -> DicomSequence:
-    """A sequence of one item with these attributes."""
+    """Makes a sequence of one item with these attributes."""
     item = Dataset()
     for keyword, value in values.items():
         setattr(item, keyword, value)
@@ -19,13 +19,13 @@ def one(**values: object) -> DicomSequence:
 
 
 def orientation(right: Vector, down: Vector) -> DicomSequence:
-    """Plane Orientation Sequence. right, down : LPS directions of any length. Source: C.7.6.16.2.4."""
+    """Makes a Plane Orientation Sequence. right, down : LPS directions of any length. Source: C.7.6.16.2.4."""
     directions = (*unit_vector(right), *unit_vector(down))
     return one(ImageOrientationPatient=[decimal(v) for v in directions])
 
 
 def measures(spacing_mm: tuple[float, float], apart_mm: float | None, thickness_mm: float) -> DicomSequence:
-    """Pixel Measures Sequence. spacing_mm : between rows, between columns. Source: C.7.6.16.2.1."""
+    """Makes a Pixel Measures Sequence. spacing_mm : between rows, between columns. Source: C.7.6.16.2.1."""
     found = one(PixelSpacing=[decimal(v) for v in spacing_mm], SliceThickness=decimal(thickness_mm))
     if apart_mm is not None:
         found[0].SpacingBetweenSlices = decimal(apart_mm)
@@ -33,12 +33,13 @@ def measures(spacing_mm: tuple[float, float], apart_mm: float | None, thickness_
 
 
 def position(at_mm: Vector) -> DicomSequence:
-    """Plane Position Sequence. Source: C.7.6.16.2.3."""
+    """Makes a Plane Position Sequence. Source: C.7.6.16.2.3."""
     return one(ImagePositionPatient=[decimal(v) for v in at_mm])
 
 
 def dimensions(ds: Dataset, uid: str, indices: Iterable[tuple[int, int, str]]) -> None:
-    """Dimension Organization and Index. indices : pointer, functional group and words of each. Source: C.7.6.17."""
+    """Adds Dimension Organization and Index. indices : pointer, functional group and label of each. Source:
+    C.7.6.17."""
     ds.DimensionOrganizationSequence = one(DimensionOrganizationUID=uid)
     ds.DimensionIndexSequence = DicomSequence(
         one(
@@ -52,7 +53,7 @@ def dimensions(ds: Dataset, uid: str, indices: Iterable[tuple[int, int, str]]) -
 
 
 def source_item(uid: str, sop_class_uid: str, *, preserved: bool = False) -> Dataset:
-    """Source Image Sequence item. preserved : a pixel is where it was. Source: C.7.6.16.2.6."""
+    """Makes a Source Image Sequence item. preserved : pixels keep their places. Source: C.7.6.16.2.6."""
     source = Dataset()
     source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID = sop_class_uid, uid
     source.PurposeOfReferenceCodeSequence = codes.SOURCE_FOR_PROCESSING.sequence()
@@ -62,11 +63,11 @@ def source_item(uid: str, sop_class_uid: str, *, preserved: bool = False) -> Dat
 
 
 def derivation(sources: Sequence[Dataset], kind: codes.Code) -> DicomSequence:
-    """Derivation Image Sequence."""
+    """Makes a Derivation Image Sequence."""
     return one(SourceImageSequence=DicomSequence(sources), DerivationCodeSequence=kind.sequence())
 
 
 def referenced_series(series_uid: str, instances: Iterable[tuple[str, str]]) -> DicomSequence:
-    """Referenced Series Sequence of instances, each with its class. Source: C.12.2 (Common Instance Reference)."""
+    """Makes a Referenced Series Sequence of (UID, class) pairs. Source: C.12.2 (Common Instance Reference)."""
     items = (one(ReferencedSOPClassUID=kind, ReferencedSOPInstanceUID=uid)[0] for uid, kind in instances)
     return one(SeriesInstanceUID=series_uid, ReferencedInstanceSequence=DicomSequence(items))

@@ -1,7 +1,7 @@
-"""What our objects take over from a source instance: as it is where it is valid, and left out where it is not.
+"""Copies attributes from a source instance into our objects: valid values unchanged, invalid ones not at all.
 
 Scanners send attributes that break the standard's rules every day. Copied, they would make our own object invalid, and
-a strict archive would refuse it for somebody else's mistake. What identifies patient and study is never changed.
+a strict archive would refuse it for the scanner's mistake. Attributes that identify patient and study never change.
 """
 
 from typing import Any
@@ -22,12 +22,12 @@ PATIENT_AND_STUDY = (
     "IssuerOfAccessionNumberSequence StudyDescription ProcedureCodeSequence ReferencedStudySequence "
     "PhysiciansOfRecord PatientAge PatientSize PatientWeight LongitudinalTemporalInformationModified"
 ).split()
-# What is type 2 in those modules has to be there even when the source left it out.
+# Type 2 attributes of those modules, present even when the source left them out.
 _TYPE_2 = (
     "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime ReferringPhysicianName StudyID "
     "AccessionNumber"
 ).split()
-# Value representations that are checked. Texts and UIDs are not: a name too long is still the patient's name.
+# Value representations that are checked. Texts and UIDs are not: a name that is too long is still the patient's name.
 _CHECKED_VR = frozenset("AS CS DA DS IS TM".split())
 # Enumerated values: PS3.3 C.7.1.1 (Patient's Sex), C.12.1.1.3, C.7.3.1 (Laterality), C.7.1.3 (Identity Removed),
 # C.7.6.1 (Recognizable Visual Features).
@@ -38,7 +38,7 @@ _ENUMERATED = {
     "RecognizableVisualFeatures": ("YES", "NO"),
     "LongitudinalTemporalInformationModified": ("UNMODIFIED", "MODIFIED", "REMOVED"),
 }
-# Type 1 attributes of the items of sequences that hold no codes: PS3.3 C.7.1.1, Table 10-17, Table 10-11.
+# Type 1 attributes of items in sequences without codes: PS3.3 C.7.1.1, Table 10-17, Table 10-11.
 _ITEM_NEEDS = {
     "OtherPatientIDsSequence": ("PatientID", "TypeOfPatientID"),
     "ReferencedStudySequence": ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID"),
@@ -46,7 +46,7 @@ _ITEM_NEEDS = {
 
 
 def copy_patient_and_study(source: Dataset) -> Dataset:
-    """A new data set with the source's patient and study modules, in UTF-8 whatever the source's character set."""
+    """Makes a data set with the source's patient and study modules, in UTF-8 whatever the source's character set."""
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"
     for keyword in PATIENT_AND_STUDY:
@@ -62,7 +62,7 @@ def copy_patient_and_study(source: Dataset) -> Dataset:
 
 
 def inherit(ds: Dataset, source: Dataset, keyword: str) -> None:
-    """Copies one attribute if the source has it and it is valid; an invalid value is as good as none."""
+    """Copies one attribute if the source has it and it is valid; an invalid value counts as missing."""
     element = _element(source, keyword)
     if element is None:
         return
@@ -74,7 +74,7 @@ def inherit(ds: Dataset, source: Dataset, keyword: str) -> None:
         return
     values = _values(element.value)
     if vr == "PN":
-        # Names keep the bytes of their old character set inside: take the text, so that they are encoded anew.
+        # Names keep the bytes of their old character set: taking the text encodes them anew.
         values = [str(v) for v in values]
     elif vr in _CHECKED_VR and not all(_valid(vr, keyword, v) for v in values):
         return
@@ -82,7 +82,7 @@ def inherit(ds: Dataset, source: Dataset, keyword: str) -> None:
 
 
 def _element(source: Dataset, keyword: str) -> DataElement | None:
-    """The element, or None where there is none or its value cannot be made out: pydicom raises when it is looked at."""
+    """Returns the element; None where it is missing or unreadable: pydicom raises when it is accessed."""
     if keyword not in source:
         return None
     try:
@@ -109,7 +109,8 @@ def _valid(vr: str, keyword: str, value: Any) -> bool:
 
 
 def _valid_item(item: Dataset, keyword: str) -> bool:
-    """A code needs a value of 16 characters at most, its scheme and its meaning. Source: PS3.3 Table 8.8-1."""
+    """Whether an item has its type 1 attributes; a code needs a value of 16 characters at most, its scheme and its
+    meaning. Source: PS3.3 Table 8.8-1."""
     if keyword in _ITEM_NEEDS:
         return all(item.get(needed) for needed in _ITEM_NEEDS[keyword])
     if not keyword.endswith("CodeSequence"):

@@ -1,4 +1,4 @@
-"""How a grey picture is to be looked at: its window, and its measurements drawn on it, as a presentation state.
+"""A presentation state for a grey picture: its window, and its measurements drawn on it.
 
 Sources: PS3.3 A.33.1 (Grayscale Softcopy Presentation State IOD), C.10.4 to C.10.7, C.11.8 to C.11.11; PS3.4 N.
 """
@@ -21,7 +21,7 @@ from render.recipe import VolumeRendering
 GRAYSCALE_STATE = "1.2.840.10008.5.1.4.1.1.11.1"
 _LAYER = "MEASUREMENTS"
 _WORDS = {"length": "", "angle": "", "cobb_angle": "Cobb ", "area": "area ", "mean": "mean ", "deviation": "SD "}
-# UCUM as people write it.
+# UCUM units as people write them.
 UNITS_IN_WORDS = {"deg": "°", "mm2": "mm²", "mm3": "mm³", "[hnsf'U]": "HU", "1": ""}
 
 
@@ -33,9 +33,9 @@ def presentation_state(
     stamp: Stamp,
     number: int = 1,
 ) -> Dataset | None:
-    """The state of the grey images that `derive` made of a picture; None for one in colour.
+    """Makes the state of the grey images that `derive` made of a picture; None for one in colour.
 
-    measurements : those that lie on one of its planes are drawn there. Same arguments, same bytes.
+    measurements : those on one of its planes are drawn there. The same arguments give the same bytes.
     """
     if isinstance(picture.recipe, VolumeRendering) or images[0].PhotometricInterpretation == "RGB":
         return None
@@ -51,7 +51,7 @@ def presentation_state(
     series.SeriesInstanceUID = first.SeriesInstanceUID
     series.ReferencedImageSequence = DicomSequence(_reference(image) for image in images)
     ds.ReferencedSeriesSequence = DicomSequence([series])
-    # Without them the values of the images would be taken as they are stored. Source: PS3.3 C.11.1, PS3.4 N.2.1.
+    # Without slope and intercept a viewer would use the stored values. Source: PS3.3 C.11.1, PS3.4 N.2.1.
     groups = first.get("SharedFunctionalGroupsSequence")
     rescale = groups[0].PixelValueTransformationSequence[0] if groups else first
     for keyword in ("RescaleIntercept", "RescaleSlope", "RescaleType"):
@@ -89,13 +89,13 @@ def _annotate(ds: Dataset, picture: Picture, images: Sequence[Dataset], measurem
     drawn: dict[int, list[Measurement]] = {}
     for measurement in measurements:
         if measurement.points_mm and planes:
-            # On one plane, and if it lies between two, on the nearer or the first.
+            # Drawn on the nearest plane; of two equally near ones, on the first.
             number = min(range(len(planes)), key=lambda n: round(_depth(planes[n], measurement.points_mm), 6))
             inside = _shows(planes[number], measurement.points_mm, images[0])
             if inside and _depth(planes[number], measurement.points_mm) <= near + 1e-6:
                 drawn.setdefault(number, []).append(measurement)
     for number, here in sorted(drawn.items()):
-        # An image for each plane, or all in one.
+        # One image for each plane, or one image with all planes.
         image = images[number if len(images) > 1 else 0]
         reference = _reference(image, number + 1 if len(planes) > len(images) else None)
         annotations.append(_annotation(reference, planes[number], here))
@@ -107,7 +107,7 @@ def _annotate(ds: Dataset, picture: Picture, images: Sequence[Dataset], measurem
 
 
 def _depth(plane: Plane, points: Sequence[Vector]) -> float:
-    """How far from a plane the farthest of the points is, in mm."""
+    """Returns the distance in mm from a plane to the farthest of the points."""
     origin, normal = plane.origin_mm, plane.normal
     return max(abs(sum((a - o) * n for a, o, n in zip(at, origin, normal, strict=True))) for at in points)
 
@@ -140,7 +140,7 @@ def _annotation(reference: Dataset, plane: Plane, measurements: Sequence[Measure
 
 
 def in_words(measurement: Measurement) -> str:
-    """The numbers of a measurement for people, a few of them, with the reader's words before them."""
+    """Returns the main numbers of a measurement as text for people, after the reader's words."""
     said = [
         f"{_WORDS[q.name]}{q.value:.1f} {UNITS_IN_WORDS.get(q.unit, q.unit)}".strip()
         for q in measurement.quantities
@@ -150,7 +150,7 @@ def in_words(measurement: Measurement) -> str:
 
 
 def _pixel(plane: Plane, at: Vector) -> tuple[float, float]:
-    """(column, row), the corner of the first pixel at 0, 0. Source: PS3.3 C.10.5.1.2."""
+    """Returns (column, row), with the corner of the first pixel at 0, 0. Source: PS3.3 C.10.5.1.2."""
     row, column = place_on(plane, at)
     return column + 0.5, row + 0.5
 

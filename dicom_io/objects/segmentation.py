@@ -1,4 +1,4 @@
-"""A mask as a Segmentation object, binary, a frame for each slice that a segment reaches.
+"""A mask as a binary Segmentation object, with a frame for each slice of each segment.
 
 Sources: PS3.3 A.51 (Segmentation IOD), C.8.20 (its modules), C.7.6.16, C.7.6.17 (multi-frame).
 """
@@ -22,7 +22,7 @@ from render.mask_steps import Bone, MaskStep
 from render.volume import Volume
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
-# Segment, then place.
+# Frames are ordered by segment, then by position.
 _DIMENSIONS = (
     (0x0062000B, 0x0062000A, "Referenced Segment Number"),
     (0x00200032, 0x00209113, "Image Position (Patient)"),
@@ -38,9 +38,10 @@ def segmentation(
     number: int = 1,
     name: str = "Segmentation",
 ) -> Dataset | None:
-    """The object of a mask on the grid of `volume`; None where no voxel has a label.
+    """Makes the object of a mask on the grid of `volume`; None where no voxel has a label.
 
-    steps : how it was made. number : of the series, after those of pictures. Same arguments, same bytes.
+    steps : how the mask was made. number : of the series, after those of pictures. The same arguments give the same
+    bytes.
     """
     labels = [int(label) for label in np.unique(mask.labels) if label]
     if not labels:
@@ -70,7 +71,7 @@ def segmentation(
 
 
 def _segment(place: int, label: int, steps: Sequence[MaskStep], mask: Mask) -> Dataset:
-    """What is known of a segment: the steps that gave it its label tell whether it is bone."""
+    """Describes a segment: the steps that gave it its label tell whether it is bone."""
     made_by = [step for step in steps if step.label == label]
     bone = bool(made_by) and all(isinstance(step, Bone) for step in made_by)
     ds = Dataset()
@@ -86,7 +87,7 @@ def _segment(place: int, label: int, steps: Sequence[MaskStep], mask: Mask) -> D
 
 def _frames(ds: Dataset, mask: Mask, labels: Sequence[int], volume: Volume, series: Series) -> None:
     classes = {i.sop_instance_uid: i.sop_class_uid for i in series.instances}
-    # Where each slice of the volume is one instance, a frame says which; else all are named for all frames.
+    # Where each slice of the volume is one instance, a frame names its own; else every frame names all instances.
     single = all(i.stored_frames == 1 for i in series.instances if i.sop_instance_uid in volume.source_uids)
     own = volume.source_uids if single and len(volume.source_uids) == volume.shape[0] else ()
     if not own:

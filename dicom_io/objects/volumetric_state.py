@@ -1,7 +1,7 @@
-"""How a view of a volume is to be made, for workstations that make it themselves: volumetric presentation states.
+"""Volumetric presentation states: they tell another workstation how to draw a view of a volume.
 
-They say what the standard has words for. What it has none for (which pieces are table, a gradient's opacity, occlusion)
-makes another picture there; masks, averages and perspective are not said at all. The SR says all of it.
+They hold what the standard can express. Without the rest (table removal, gradient opacity, occlusion) another
+workstation draws a different picture; masks, averages and perspective are not expressed at all. The SR holds all of it.
 Sources: PS3.3 A.80 (Volumetric Presentation State IODs), C.11.22 to C.11.32; PS3.4 FF.2.
 """
 
@@ -27,16 +27,18 @@ PLANAR_MPR_STATE = "1.2.840.10008.5.1.4.1.1.11.6"
 VOLUME_RENDERING_STATE = "1.2.840.10008.5.1.4.1.1.11.9"
 _METHODS = {"mip": "MAXIMUM_IP", "minip": "MINIMUM_IP", "average": "AVERAGE_IP"}
 _ENTRIES = 4096
-# From when the profile is, for the same bytes every time: bytes 24 to 35 of an ICC profile. Source: ICC.1 7.2.
+# The creation date in an ICC profile, bytes 24 to 35, fixed so that the bytes are always the same. Source: ICC.1 7.2.
 _PROFILE_DATE = slice(24, 36)
 
 
 def volumetric_state(
     picture: Picture, images: Sequence[Dataset], series: Series, stamp: Stamp, number: int = 1
 ) -> Dataset | None:
-    """The state of a reformat (its middle plane), rendering or projection (its first view); None for what none can say.
+    """Makes the state of a reformat (its middle plane), rendering or projection (its first view); None for a picture
+    that no state can express.
 
-    images : what `derive` made of the picture, to which it refers as how the view looks. Same arguments, same bytes.
+    images : the instances that `derive` made of the picture; the state refers to them as the look of the view. The same
+    arguments give the same bytes.
     """
     recipe = picture.recipe
     if not isinstance(recipe, Reformat | Projection | VolumeRendering) or not picture.planes:
@@ -82,7 +84,7 @@ def _classes(picture: Picture, series: Series) -> list[tuple[str, str]]:
 
 
 def _inputs(ds: Dataset, picture: Picture, series: Series, set_uid: str) -> None:
-    """One volume, cropped as the recipe says. Sources: PS3.3 C.11.23, C.11.24."""
+    """Adds one volume as input, cropped as in the recipe. Sources: PS3.3 C.11.23, C.11.24."""
     recipe = picture.recipe
     images = (
         groups_of.one(ReferencedSOPClassUID=kind, ReferencedSOPInstanceUID=uid)[0]
@@ -116,7 +118,7 @@ def _inputs(ds: Dataset, picture: Picture, series: Series, set_uid: str) -> None
 
 
 def _window(picture: Picture) -> tuple[float, float]:
-    """Centre and width of what goes into the next step: the window, or all that a transfer function tells apart."""
+    """Returns centre and width of the window, or of the range of values that a transfer function distinguishes."""
     recipe = picture.recipe
     if isinstance(recipe, VolumeRendering):
         values = [point.value for point in recipe.transfer.points]
@@ -125,7 +127,8 @@ def _window(picture: Picture) -> tuple[float, float]:
 
 
 def _cuts(recipe: Solid) -> list[tuple[Vector, Vector]]:
-    """Planes by a point and the direction in which everything is cut away: the crop box's sides, and the clips."""
+    """Returns the cropping planes, the sides of the crop box and the clips, each by a point and the direction that is
+    cut away."""
     planes = [(clip.point_mm, unit_vector(clip.normal)) for clip in recipe.clips]
     if recipe.crop is not None:
         for axis in range(3):
@@ -136,19 +139,20 @@ def _cuts(recipe: Solid) -> list[tuple[Vector, Vector]]:
 
 
 def _cut(at: Vector, normal: Vector) -> Dataset:
-    """Source: PS3.3 C.11.24 (Oblique Cropping Plane Sequence): Ax + By + Cz + D = 0, and the way out."""
+    """Makes a cropping plane, Ax + By + Cz + D = 0 with the normal pointing outwards. Source: PS3.3 C.11.24 (Oblique
+    Cropping Plane Sequence)."""
     distance = -sum(a * n for a, n in zip(at, normal, strict=True))
     return groups_of.one(Plane=[*normal, distance], PlaneNormal=list(normal))[0]
 
 
 def _corner(plane: Plane) -> Vector:
-    """The outer corner of the first pixel."""
+    """Returns the outer corner of the first pixel."""
     x, y, z = (o - r / 2.0 - d / 2.0 for o, r, d in zip(plane.origin_mm, plane.right_mm, plane.down_mm, strict=True))
     return (x, y, z)
 
 
 def _size_mm(picture: Picture, plane: Plane) -> tuple[float, float]:
-    """Width and height."""
+    """Returns width and height in mm."""
     down, right = plane.pixel_spacing_mm
     rows, columns = picture.pixels.shape[1:3]
     return columns * right, rows * down
@@ -174,7 +178,7 @@ def _view(ds: Dataset, picture: Picture, recipe: Projection | VolumeRendering) -
     width, height = _size_mm(picture, plane)
     rows, columns = picture.pixels.shape[1:3]
     middle = plane.at((rows - 1) / 2.0, (columns - 1) / 2.0)
-    # Far enough that all of the volume lies before the observer, wherever the picture's middle is in it.
+    # Far enough that the whole volume lies in front of the observer, wherever in it the picture's middle is.
     reach = math.hypot(*(n * s for n, s in zip(volume.shape, volume.spacing_mm, strict=True)))
     slab = getattr(recipe, "slab_mm", None) or 2.0 * reach - 2.0
     ds.RenderingMethod = "VOLUME_RENDERED" if isinstance(recipe, VolumeRendering) else _METHODS[recipe.mode]
@@ -206,7 +210,7 @@ def _view(ds: Dataset, picture: Picture, recipe: Projection | VolumeRendering) -
 
 
 def _palette(component: Dataset, transfer: TransferFunction, step_mm: float) -> None:
-    """Colour and opacity of a sample as palettes over the window, 16 bits. Source: PS3.3 C.7.9, C.11.27.1."""
+    """Writes colour and opacity of a sample as 16-bit palettes over the window. Source: PS3.3 C.7.9, C.11.27.1."""
     points = transfer.points
     at = np.linspace(points[0].value, points[-1].value, _ENTRIES)
     values = [point.value for point in points]
@@ -225,7 +229,7 @@ def _words(values: NDArray[np.float64]) -> bytes:
 
 
 def _shading(ds: Dataset, recipe: VolumeRendering, plane: Plane) -> None:
-    """None where the transfer function has none: an unshaded rendering. Light travels away from where it stands."""
+    """Adds the shading; nothing for an unshaded rendering. The light's direction points away from its position."""
     shading = recipe.transfer.shading
     if shading is None:
         return
@@ -234,7 +238,7 @@ def _shading(ds: Dataset, recipe: VolumeRendering, plane: Plane) -> None:
     ds.AmbientReflectionIntensity = min(shading.ambient, 1.0)
     ds.DiffuseReflectionIntensity = min(shading.diffuse, 1.0)
     ds.SpecularReflectionIntensity = min(shading.specular, 1.0)
-    ds.Shininess = math.log2(shading.specular_power) / 6.0  # of the powers that a recipe can have
+    ds.Shininess = math.log2(shading.specular_power) / 6.0  # 0…1 over the powers that a recipe can have
     ds.LightDirection = list(away)
 
 

@@ -1,1 +1,1 @@
-"""Documents, and their signatures."""
+"""Structured reports and their digital signatures."""

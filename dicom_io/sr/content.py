@@ -1,4 +1,4 @@
-"""SR content items: making them and finding them. Source: PS3.3 C.17.3 (SR Document Content)."""
+"""Makes and finds SR content items. Source: PS3.3 C.17.3 (SR Document Content)."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,7 +11,7 @@ from render.geometry import Vector
 
 
 def item(relationship: str, value_type: str, name: Code | None, *children: Dataset) -> Dataset:
-    """A content item without a value yet."""
+    """Makes a content item, still without a value."""
     ds = Dataset()
     if relationship:
         ds.RelationshipType = relationship
@@ -24,7 +24,7 @@ def item(relationship: str, value_type: str, name: Code | None, *children: Datas
 
 
 def container(relationship: str, name: Code, *children: Dataset, template: str = "") -> Dataset:
-    """CONTAINER, SEPARATE; `template` is a TID of PS3.16 that it follows (PS3.3 C.18.8)."""
+    """Makes a CONTAINER, SEPARATE. template : the TID of PS3.16 that it follows (PS3.3 C.18.8)."""
     ds = item(relationship, "CONTAINER", name, *children)
     ds.ContinuityOfContent = "SEPARATE"
     if template:
@@ -60,7 +60,7 @@ def person_name(relationship: str, name: Code, value: str) -> Dataset:
 
 
 def date_time(relationship: str, name: Code, value: str) -> Dataset:
-    """`value` is a DT with offset."""
+    """Makes a DATETIME. value : DT with offset."""
     ds = item(relationship, "DATETIME", name)
     ds.DateTime = value
     return ds
@@ -76,7 +76,8 @@ def image(relationship: str, name: Code | None, sop_class_uid: str, sop_instance
 
 
 def number(relationship: str, name: Code, value: float, unit: Code, *children: Dataset) -> Dataset:
-    """A NUM; beside its 16 characters the value stands in full as a double. Source: PS3.3 C.18.1."""
+    """Makes a NUM; besides the decimal string of 16 characters it holds the exact value as a double. Source: PS3.3
+    C.18.1."""
     measured = Dataset()
     measured.NumericValue = format_number_as_ds(value)
     measured.FloatingPointValue = value
@@ -89,7 +90,7 @@ def number(relationship: str, name: Code, value: float, unit: Code, *children: D
 def places(
     relationship: str, name: Code | None, graphic: str, points_mm: Iterable[Vector], frame_of_reference: str
 ) -> Dataset:
-    """A SCOORD3D of LPS mm. graphic : POLYLINE, POLYGON, ELLIPSE … Source: PS3.3 C.18.9."""
+    """Makes a SCOORD3D in LPS mm. graphic : POLYLINE, POLYGON, ELLIPSE … Source: PS3.3 C.18.9."""
     ds = item(relationship, "SCOORD3D", name)
     ds.GraphicData = [value for point in points_mm for value in point]
     ds.GraphicType = graphic
@@ -98,7 +99,7 @@ def places(
 
 
 def children(ds: Dataset, name: Code | None = None, value_type: str = "") -> Iterator[Dataset]:
-    """Content items right below `ds`, of a concept and value type if given."""
+    """Yields the content items directly below `ds`, of a concept and value type if given."""
     for child in ds.get("ContentSequence", ()):
         if value_type and child.get("ValueType") != value_type:
             continue
@@ -114,7 +115,7 @@ def first(ds: Dataset, name: Code, value_type: str = "") -> Dataset | None:
 
 
 def text_of(ds: Dataset, name: Code) -> str:
-    """The text, person name, UID or date-time of the first child of a concept; empty when there is none."""
+    """Returns the text, person name, UID or date-time of the first child of a concept; empty when there is none."""
     found = first(ds, name)
     if found is None:
         return ""
@@ -125,6 +126,6 @@ def text_of(ds: Dataset, name: Code) -> str:
 
 
 def code_value(ds: Dataset, name: Code) -> Code | None:
-    """The coded value of the first child of a concept."""
+    """Returns the coded value of the first child of a concept."""
     found = first(ds, name, "CODE")
     return code_of(found.ConceptCodeSequence[0]) if found is not None else None

@@ -1,7 +1,7 @@
-"""Evidence to a Comprehensive 3D SR (TID 1500) and back: `read_sr(write_sr(x)) == x`.
+"""Writes evidence to a Comprehensive 3D SR (TID 1500) and reads it back: `read_sr(write_sr(x)) == x`.
 
 One measurement group (TID 1501) for each product holds technique, algorithm with version and the whole recipe
-(TID 4019), digests and the stored instances; who did and stated what stands under Qualitative Evaluations.
+(TID 4019), digests and the stored instances; acts and statements of people stand under Qualitative Evaluations.
 Sources: PS3.16 TID 1500, 1501, 1001, 1600, 4019; PS3.3 A.35.13.
 """
 
@@ -26,10 +26,10 @@ COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
 
 
 def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
-    """The SR of a session. `source` is the header of a source instance, for patient and study modules.
+    """Writes the SR of a session. source : the header of a source instance, for patient and study modules.
 
-    The SOP Instance UID is that of the evidence; where it has none, the one that stands for the content (`seal`).
-    Same arguments, same bytes.
+    The SOP Instance UID is that of the evidence; where it has none, the one that follows from the content (`seal`).
+    The same arguments give the same bytes.
     """
     ds = sr_object(COMPREHENSIVE_3D_SR, evidence.sop_instance_uid, source, stamp)
     ds.SeriesInstanceUID = record_series(stamp)
@@ -45,12 +45,12 @@ def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
 
 
 def record_series(stamp: Stamp) -> str:
-    """The series that all records of a session are in."""
+    """Returns the UID of the series of all records of a session."""
     return stamp.uid("series", "SR")
 
 
 def sr_object(sop_class_uid: str, sop_instance_uid: str, source: Dataset, stamp: Stamp) -> Dataset:
-    """An SR of ours without series, document and content yet: patient, study and equipment are those they all share."""
+    """Makes an SR with patient, study and equipment, which all our SRs share, still without series and content."""
     ds = new_object(sop_class_uid, sop_instance_uid, source, stamp)
     ds.Modality = "SR"
     ds.ReferencedPerformedProcedureStepSequence = step_reference(stamp)
@@ -58,9 +58,9 @@ def sr_object(sop_class_uid: str, sop_instance_uid: str, source: Dataset, stamp:
 
 
 def read_sr(ds: Dataset) -> Evidence:
-    """Evidence of an SR of ours. Nothing else about the session is ever looked at.
+    """Reads the evidence from an SR of ours; no other source about the session is used.
 
-    Raises NotReadable when it is another kind of document, or one of ours that is damaged.
+    Raises NotReadable when it is another kind of document, or a damaged SR of ours.
     """
     try:
         return _read(ds)
@@ -111,7 +111,7 @@ def _read(ds: Dataset) -> Evidence:
 
 
 def _document(ds: Dataset, evidence: Evidence, stamp: Stamp) -> None:
-    """SR Document General. Source: PS3.3 C.17.2."""
+    """Sets SR Document General. Source: PS3.3 C.17.2."""
     ds.InstanceNumber = 1
     ds.ContentDate, ds.ContentTime = stamp.date, stamp.time
     ds.CompletionFlag = "COMPLETE"
@@ -127,7 +127,7 @@ def _document(ds: Dataset, evidence: Evidence, stamp: Stamp) -> None:
 
 
 def verifying_observer(name: str, signed: str, stamp: Stamp) -> Sequence:
-    """Verifying Observer Sequence; signed : DT with offset. Source: PS3.3 C.17.2."""
+    """Makes a Verifying Observer Sequence. signed : DT with offset. Source: PS3.3 C.17.2."""
     observer = Dataset()
     observer.VerifyingObserverName = name
     observer.VerifyingObserverIdentificationCodeSequence = Sequence()
@@ -137,15 +137,15 @@ def verifying_observer(name: str, signed: str, stamp: Stamp) -> Sequence:
 
 
 def objects_in_order(evidence: Evidence) -> tuple[ImageReference, ...]:
-    """The other objects as the references name them: series by series, those of the pictures' series first. Their
-    digests stand in this order, for that is how they are read."""
+    """Returns the other objects in the order of the references: by series, the pictures' series first. Their digests
+    are written in this order, because they are read in it."""
     images = [*evidence.sources, *(i for p in evidence.products for i in p.images), *evidence.objects]
     series = list(dict.fromkeys(image.series_uid for image in images))
-    return tuple(sorted(evidence.objects, key=lambda each: series.index(each.series_uid)))
+    return tuple(sorted(evidence.objects, key=lambda image: series.index(image.series_uid)))
 
 
 def _references(ds: Dataset) -> dict[str, tuple[str, str]]:
-    """Series and class of every instance of the evidence, by its UID."""
+    """Returns series and class of every instance that the SR refers to, by its UID."""
     return {
         str(referenced.ReferencedSOPInstanceUID): (str(series.SeriesInstanceUID), str(referenced.ReferencedSOPClassUID))
         for study in ds.get("CurrentRequestedProcedureEvidenceSequence", ())
@@ -155,7 +155,7 @@ def _references(ds: Dataset) -> dict[str, tuple[str, str]]:
 
 
 def read_predecessor(ds: Dataset) -> ImageReference | None:
-    """The document that a document amends. Source: PS3.3 C.17.2 (Predecessor Documents Sequence)."""
+    """Returns the document that this one amends. Source: PS3.3 C.17.2 (Predecessor Documents Sequence)."""
     for study in ds.get("PredecessorDocumentsSequence", ()):
         series = study.ReferencedSeriesSequence[0]
         document = series.ReferencedSOPSequence[0]
@@ -166,7 +166,7 @@ def read_predecessor(ds: Dataset) -> ImageReference | None:
 
 
 def _others(ds: Dataset, sources: Iterable[ImageReference], products: Iterable[Product]) -> Iterable[ImageReference]:
-    """What the evidence names beside sources and pictures."""
+    """Yields the instances that the evidence names besides sources and pictures."""
     known = {image.sop_instance_uid for image in (*sources, *(i for p in products for i in p.images))}
     for uid, (series_uid, sop_class_uid) in _references(ds).items():
         if uid not in known:
@@ -195,7 +195,7 @@ def _root(evidence: Evidence, stamp: Stamp) -> Dataset:
 
 
 def _observers(evidence: Evidence, stamp: Stamp) -> list[Dataset]:
-    """The operator, then this device. Source: PS3.16 TID 1002, 1003, 1004."""
+    """Makes the observers: the operator, then this device. Source: PS3.16 TID 1002, 1003, 1004."""
     relation, operator = "HAS OBS CONTEXT", evidence.operator
     return [
         sr.code(relation, c.OBSERVER_TYPE, c.PERSON),
@@ -240,7 +240,7 @@ def _reference(entry: Dataset, series_of: dict[str, str]) -> ImageReference:
 
 
 def _digests(images: Iterable[ImageReference]) -> str:
-    """A word for each, a dash where none is known; nothing where none is known of any."""
+    """Joins the digests of images, a dash for an unknown one; empty where none is known."""
     words = [image.digest or "-" for image in images]
     return " ".join(words) if set(words) - {"-"} else ""
 
@@ -255,7 +255,7 @@ def _with_digests(images: Iterable[ImageReference], digests: str) -> tuple[Image
 
 
 def _groups(evidence: Evidence) -> Iterable[Dataset]:
-    """A measurement group for each product, then one for each measurement."""
+    """Yields a measurement group for each product, then one for each measurement."""
     yield from (_product(product, evidence) for product in evidence.products)
     for number, measurement in enumerate(evidence.measurements, start=1):
         places = derived("measurement", measurement.volume_digest, str(number), repr(measurement.points_mm))
@@ -263,7 +263,7 @@ def _groups(evidence: Evidence) -> Iterable[Dataset]:
 
 
 def _product(product: Product, evidence: Evidence) -> Dataset:
-    """A measurement group (TID 1501). Details that the template has no row for are qualitative evaluations in it."""
+    """Makes a measurement group (TID 1501). Details without a row in the template become qualitative evaluations."""
     contains = "CONTAINS"
     rows = [
         sr.text("HAS OBS CONTEXT", c.TRACKING_IDENTIFIER, product.name),
@@ -323,7 +323,7 @@ def _read_product(group: Dataset, series_of: dict[str, str]) -> Product:
     )
 
 
-# Who did and stated what
+# Acts and statements of people
 
 
 def _statements(evidence: Evidence) -> list[Dataset]:

@@ -21,9 +21,9 @@ KEY_OBJECT_SELECTION = "1.2.840.10008.5.1.4.1.1.88.59"
 def write_key_objects(
     images: Sequence[ImageReference], chosen_by: Person, source: Dataset, study_uid: str, stamp: Stamp
 ) -> Dataset:
-    """The selection of one or more images. source : the header of a source instance, for patient and study.
+    """Writes the selection of one or more images. source : the header of a source instance, for patient and study.
 
-    Same arguments, same bytes, and the UID that follows from them. Raises ValueError without images.
+    The same arguments give the same bytes and UID. Raises ValueError without images.
     """
     if not images:
         raise ValueError("A key object selection needs an image.")
@@ -50,6 +50,6 @@ def write_key_objects(
 
 
 def key_images(ds: Dataset) -> tuple[str, ...]:
-    """SOP Instance UIDs of the images of a selection, in their order."""
+    """Returns the SOP Instance UIDs of the images of a selection, in their order."""
     items = sr.children(ds, value_type="IMAGE")
     return tuple(str(item.ReferencedSOPSequence[0].ReferencedSOPInstanceUID) for item in items)

@@ -1,7 +1,7 @@
-"""Measurements as measurement groups of the SR, and back.
+"""Writes measurements as measurement groups of the SR, and reads them back.
 
-Outlines are planar regions of interest (TID 1410), the rest are measurement groups (TID 1501); every number rests on
-its place in patient space. The measurement method says which kind it is, and sets these groups apart from products.
+Outlines are planar regions of interest (TID 1410), the rest are measurement groups (TID 1501); every number refers to
+its place in patient space. The measurement method names the kind, and sets these groups apart from products.
 Sources: PS3.16 TID 1410, 1501, 300, 320, 1419; PS3.3 C.18.9 (SCOORD3D).
 """
 
@@ -20,7 +20,7 @@ _OUTLINES = {"ellipse": "ELLIPSE", "polygon": "POLYGON"}
 
 
 def measurement_group(measurement: Measurement, tracking_uid: str) -> Dataset:
-    """The measurement group of a measurement."""
+    """Makes the measurement group of a measurement."""
     kind, contains = measurement.kind, "CONTAINS"
     outline = kind in _OUTLINES
     rows = [
@@ -52,7 +52,7 @@ def _concept(quantity: Quantity) -> c.Code:
 
 
 def _places(relationship: str, name: c.Code | None, measurement: Measurement) -> list[Dataset]:
-    """The points as graphics: Cobb's are two lines, a polygon is closed by its first corner."""
+    """Makes graphics of the points: two lines for Cobb's angle, a polygon closed by its first corner."""
     points, frame = measurement.points_mm, measurement.frame_of_reference
     lines: tuple[tuple[Vector, ...], ...] = (points,) if points else ()
     if measurement.kind == "cobb":
@@ -64,12 +64,13 @@ def _places(relationship: str, name: c.Code | None, measurement: Measurement) ->
 
 
 def is_measurement(group: Dataset) -> bool:
-    """Whether a measurement group is one of these, and not a product."""
+    """Whether a measurement group holds a measurement, not a product."""
     return sr.first(group, c.MEASUREMENT_METHOD) is not None
 
 
 def read_measurement(group: Dataset) -> Measurement:
-    """Raises NotReadable for a method or a number of unknown kind, and what the type raises for too few points."""
+    """Reads a measurement. Raises NotReadable for a method or a number of unknown kind, ValueError for a wrong number
+    of points."""
     method = sr.code_value(group, c.MEASUREMENT_METHOD)
     kind = next((kind for kind, code in c.MEASURE_METHODS.items() if method and code.value == method.value), None)
     if kind is None:

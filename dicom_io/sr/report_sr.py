@@ -23,9 +23,9 @@ BASIC_TEXT_SR = "1.2.840.10008.5.1.4.1.1.88.11"
 
 @dataclass(frozen=True, slots=True)
 class WrittenReport:
-    """A report that its physician has signed. Texts may be empty and are left out then.
+    """A report that its physician has signed. Empty texts are left out.
 
-    statements : what it states, by the words of the charge facts (`codes.REPORT_FACTS`), as written.
+    statements : its statements as written, by the names of the charge facts (`codes.REPORT_FACTS`).
     key_images : the pictures chosen for it.
     """
 
@@ -41,10 +41,11 @@ class WrittenReport:
 def write_report(
     report: WrittenReport, source: Dataset, study_uid: str, stamp: Stamp, predecessor: ImageReference | None = None
 ) -> Dataset:
-    """The SR of a report, verified by its physician. source : the header of a source instance, for patient and study.
-    predecessor : the report that it amends.
+    """Writes the SR of a report, verified by its physician.
 
-    The SOP Instance UID follows from what is written: another report is another instance. Same arguments, same bytes.
+    source : the header of a source instance, for patient and study. predecessor : the report that it amends.
+    The SOP Instance UID follows from the content: another report is another instance. The same arguments give the same
+    bytes.
     """
     ds = sr_object(BASIC_TEXT_SR, stamp.uid("report", repr(report)), source, stamp)
     ds.SeriesInstanceUID = report_series(stamp)
@@ -65,7 +66,7 @@ def write_report(
 
 
 def report_series(stamp: Stamp) -> str:
-    """Series Instance UID of all reports of a session."""
+    """Returns the Series Instance UID of all reports of a session."""
     return stamp.uid("series", "report")
 
 
@@ -98,7 +99,7 @@ def _root(report: WrittenReport) -> Dataset:
 
 
 def stated_facts(ds: Dataset) -> frozenset[str]:
-    """The charge facts that a report of this kind states, by its coded statements."""
+    """Returns the charge facts that a report of ours states, by its coded statements."""
     conclusions = sr.first(ds, c.CONCLUSIONS)
     if conclusions is None:
         return frozenset()

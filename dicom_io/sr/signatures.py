@@ -1,4 +1,4 @@
-"""Digital signatures in an object: by the Creator RSA profile, with the site's key, over all that it says.
+"""Digital signatures in an object: by the Creator RSA profile, with the site's key, over its whole content.
 
 Sources: PS3.15 C.2 (Creator RSA Digital Signature Profile); PS3.3 C.12.1.1.3 (MAC Parameters, Digital Signatures).
 """
@@ -30,9 +30,9 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
     "SHA384": hashes.SHA384(),
     "SHA512": hashes.SHA512(),
 }
-# Not signed: the signatures themselves, and what may change with the way of encoding. Source: PS3.3 C.12.1.1.3.1.1.
+# Not signed: the signatures themselves, and elements that may change with the encoding. Source: PS3.3 C.12.1.1.3.1.1.
 _UNSIGNED = frozenset((0x00080001, 0x4FFE0001, 0xFFFAFFFA))
-# Of a signature's own item everything is signed but these.
+# The elements of a signature's own item that are not signed.
 _UNSIGNED_OF_ITEM = frozenset((0x04000115, 0x04000120, 0x04000305, 0x04000310))
 _ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _LEAST_BITS = 2048
@@ -40,7 +40,7 @@ _CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 class SigningError(DicomIOError):
-    """A key or certificate that cannot sign; the message says why."""
+    """A key or certificate cannot sign; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature found in an object. holds : whether the object is as it was signed. at : as the signature says it."""
+    """A signature found in an object. holds : whether the object is unchanged since. at : the signature's own time."""
 
     holds: bool
     subject: str
@@ -63,7 +63,7 @@ class Signature:
 
 
 def load_signer(certificate: Path, key: Path) -> Signer:
-    """Reads PEM files. Raises SigningError when they are none, do not belong together, or the key is too short."""
+    """Reads PEM files. Raises SigningError when they are malformed, do not belong together, or the key is too short."""
     try:
         loaded = x509.load_pem_x509_certificate(certificate.read_bytes())
         private = load_pem_private_key(key.read_bytes(), None)
@@ -80,7 +80,7 @@ def load_signer(certificate: Path, key: Path) -> Signer:
 
 
 def load_authority(certificate: Path) -> x509.Certificate:
-    """Reads a PEM file. Raises SigningError when it is none."""
+    """Reads a PEM file. Raises SigningError when it holds no certificate."""
     try:
         return x509.load_pem_x509_certificate(certificate.read_bytes())
     except (OSError, ValueError) as error:
@@ -88,10 +88,9 @@ def load_authority(certificate: Path) -> x509.Certificate:
 
 
 def sign(ds: Dataset, signer: Signer, at: datetime) -> None:
-    """Adds a signature over all of an object but its file meta information. at : with time zone.
+    """Adds a signature over an object without its file meta information. at : with time zone.
 
-    The same object, key and time make the same signature. Whoever changes a value breaks it; a PACS that encodes the
-    object in another transfer syntax does not.
+    The same object, key and time make the same signature. A changed value breaks it; another transfer syntax does not.
     """
     tags = [int(element.tag) for element in ds if int(element.tag) not in _UNSIGNED]
     parameters, item = Dataset(), Dataset()
@@ -111,13 +110,13 @@ def sign(ds: Dataset, signer: Signer, at: datetime) -> None:
 
 
 def signatures(ds: Dataset) -> tuple[Signature, ...]:
-    """Every signature of an object, checked. Raises ValueError for one that cannot be made out."""
+    """Returns every signature of an object, checked. Raises ValueError for one that cannot be read."""
     parameters = {int(p.MACIDNumber): p for p in ds.get("MACParametersSequence", ())}
     return tuple(_checked(ds, item, parameters) for item in ds.get("DigitalSignaturesSequence", ()))
 
 
 def issued_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    """Whether an authority has signed a certificate, or is it."""
+    """Whether an authority has signed a certificate, or is that certificate itself."""
     try:
         certificate.verify_directly_issued_by(authority)
     except (InvalidSignature, TypeError, ValueError):
@@ -144,25 +143,25 @@ def valid_at(signature: Signature, now: datetime) -> bool:
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
-    """sha256 of a certificate, hex."""
+    """Returns the sha256 of a certificate, hex."""
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def _checked(ds: Dataset, item: Dataset, parameters: dict[int, Dataset]) -> Signature:
     certificate = x509.load_der_x509_certificate(_certificate(bytes(item.CertificateOfSigner)))
-    public, said = certificate.public_key(), parameters.get(int(item.MACIDNumber))
-    algorithm = _HASHES.get(str(said.MACAlgorithm)) if said is not None else None
+    public, mac_parameters = certificate.public_key(), parameters.get(int(item.MACIDNumber))
+    algorithm = _HASHES.get(str(mac_parameters.MACAlgorithm)) if mac_parameters is not None else None
     holds = False
-    plain = said is not None and str(said.MACCalculationTransferSyntaxUID) == EXPLICIT_LITTLE
-    if isinstance(public, RSAPublicKey) and plain and said is not None and algorithm is not None:
-        tags = said.DataElementsSigned
+    plain = mac_parameters is not None and str(mac_parameters.MACCalculationTransferSyntaxUID) == EXPLICIT_LITTLE
+    if isinstance(public, RSAPublicKey) and plain and mac_parameters is not None and algorithm is not None:
+        tags = mac_parameters.DataElementsSigned
         listed = [int(tag) for tag in ([tags] if isinstance(tags, int) else tags)]
-        # Signed is only what all of is signed: an element that was added says something that nobody signed.
-        whole = set(listed) == {int(element.tag) for element in ds if int(element.tag) not in _UNSIGNED}
+        # The signature must cover every element: one that was added later would pass as signed.
+        covers_all = set(listed) == {int(element.tag) for element in ds if int(element.tag) not in _UNSIGNED}
         value = bytes(item.Signature)[: public.key_size // 8]
         try:
             public.verify(value, _signed_bytes(ds, listed, item), PKCS1v15(), algorithm)
-            holds = whole
+            holds = covers_all
         except (InvalidSignature, KeyError):
             holds = False
     subject = certificate.subject.rfc4514_string()
@@ -170,7 +169,7 @@ def _checked(ds: Dataset, item: Dataset, parameters: dict[int, Dataset]) -> Sign
 
 
 def _certificate(data: bytes) -> bytes:
-    """DER without the byte that made its length even."""
+    """Returns the DER without the padding byte."""
     if len(data) > 4 and data[:2] == b"\x30\x82":
         return data[: 4 + int.from_bytes(data[2:4], "big")]
     return data
@@ -181,9 +180,10 @@ def _even(data: bytes) -> bytes:
 
 
 def _signed_bytes(ds: Dataset, tags: list[int], item: Dataset) -> bytes:
-    """What is signed: elements in explicit VR little endian, then the signature's own item.
+    """Returns the signed bytes: the elements in explicit VR little endian, then the signature's own item.
 
-    Sequences and items may be written in two ways, so they have no lengths here, and items no end: only sequences have.
+    Sequences and items may be encoded in two ways, so their lengths are left out; of the delimiters only those of
+    sequences are kept.
     Source: PS3.3 C.12.1.1.3.1.1.
     """
     encodings = convert_encodings(ds.get("SpecificCharacterSet", "ISO_IR 6"))

@@ -1,4 +1,4 @@
-"""Slices to a volume, or the reason why not."""
+"""Builds a volume from slices, or gives the reason why not."""
 
 from dicom_io.volumes.build import build_volume
 

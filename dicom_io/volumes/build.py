@@ -1,4 +1,4 @@
-"""From slices to a volume: voxels, affine, unit and what had to be put right, or the reason why there is none."""
+"""Builds a volume from slices: voxels, affine, unit and warnings; or refuses with the reason."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -23,18 +23,18 @@ from render.volume import Volume
 
 __all__ = ["RefusedImages", "Slice", "Stack", "assemble", "build_volume", "find_stacks", "stacks_of"]
 
-_TOGETHER = 16  # plain files that one task reads
+_TOGETHER = 16  # uncompressed files that one task reads
 
 
 def build_volume(
     series: Series, which: int | None = None, progress: PartDone | None = None, *, bridge_gaps: bool = False
 ) -> Volume:
-    """The volume of a series; `which` picks one (0-based, in the order of `find_stacks`) where there are several.
+    """Builds the volume of a series. which : the number of one (from 0, in the order of `find_stacks`) of several.
 
     bridge_gaps : missing slices are interpolated from their neighbours; the volume's warnings say so.
 
-    Raises VolumeRefused with the reason when there is none, when a slice is missing, or when there are several and
-    none was named; NotReadable when pixels cannot be decoded.
+    Raises VolumeRefused with the reason when there is no volume, when a slice is missing, or when there are several and
+    `which` is None; NotReadable when pixels cannot be decoded.
     """
     stacks = stacks_of(series, bridge_gaps=bridge_gaps)
     if which is None and len(stacks) > 1:
@@ -46,7 +46,8 @@ def build_volume(
 
 
 def stacks_of(series: Series, *, bridge_gaps: bool = False) -> list[Stack]:
-    """What the volumes of a series are made from, one or more. Raises VolumeRefused with the reasons for none."""
+    """Returns the stacks of slices of a series, one for each volume. Raises VolumeRefused when there is none, with the
+    reasons."""
     found = find_stacks(series, bridge_gaps=bridge_gaps)
     stacks = [s for s in found if isinstance(s, Stack)]
     if not stacks:
@@ -58,9 +59,10 @@ def stacks_of(series: Series, *, bridge_gaps: bool = False) -> list[Stack]:
 
 
 def assemble(stack: Stack, progress: PartDone | None = None) -> Volume:
-    """Reads and rescales the pixels of a stack. Decodes on all cores; codecs release the GIL.
+    """Reads and rescales the pixels of a stack, on all cores: codecs release the GIL.
 
-    Raises NotReadable when pixels cannot be decoded, VolumeRefused when they make no grid or do not fit the memory.
+    Raises NotReadable when pixels cannot be decoded, VolumeRefused when the slices make no grid or do not fit into
+    memory.
     """
     first = stack.slices[0].instance
     rows, columns = first.plane
@@ -95,8 +97,8 @@ def assemble(stack: Stack, progress: PartDone | None = None) -> Volume:
 
 @dataclass(frozen=True, slots=True)
 class _Filled:
-    """voxels : (K, rows, columns). rounded : float32 does not hold some values exactly. infinite : some were no numbers
-    (NaN, infinities) and became the lowest true one of their slice."""
+    """Rescaled voxels. voxels : (K, rows, columns). rounded : float32 does not hold some values exactly. infinite : NaN
+    or infinite values were replaced by the lowest finite one of their slice."""
 
     voxels: NDArray[Any]
     rounded: bool = False
@@ -104,7 +106,7 @@ class _Filled:
 
 
 def _voxels(stack: Stack, progress: PartDone | None) -> _Filled:
-    # int16 wherever exact: whole slopes and intercepts, and values that fit once they are there.
+    # int16 wherever it is exact: with whole slopes and intercepts, if the rescaled values fit.
     whole = all(s.frame.slope.is_integer() and s.frame.intercept.is_integer() for s in stack.slices)
     integers = whole and stack.slices[0].instance.pixel_keyword == "PixelData"
     filled = _read(stack, np.int16, progress) if integers else None
@@ -115,10 +117,10 @@ def _voxels(stack: Stack, progress: PartDone | None) -> _Filled:
 
 
 def _read(stack: Stack, dtype: type[np.generic], progress: PartDone | None) -> _Filled | None:
-    """Rescaled values, or None when they do not fit `dtype`.
+    """Returns rescaled values, or None when they do not fit `dtype`.
 
-    Each task is one compressed file, several plain ones, or a run of frames of a file that has many: so all cores work
-    on any of them, and what takes a tenth of a millisecond is not handed over alone.
+    A task is one compressed file, several uncompressed ones, or a run of frames of a multi-frame file: so all cores
+    have work for any series, and reads of a tenth of a millisecond are not tasks of their own.
     """
     rows, columns = stack.slices[0].instance.plane
     voxels: NDArray[Any] = np.empty((len(stack.slices), rows, columns), dtype=dtype)
@@ -129,7 +131,7 @@ def _read(stack: Stack, dtype: type[np.generic], progress: PartDone | None) -> _
     workers = os.cpu_count() or 1
 
     def fill(members: list[int], read: Reader | None = None) -> list[_Outcome]:
-        """Slices of one instance, of which `read` reads frames if given, or of several."""
+        """Fills slices: of one instance, whose frames `read` reads, or without `read` of several."""
         outcomes, opened = [], ""
         for k in members:
             item = stack.slices[k]
@@ -177,14 +179,14 @@ class _Outcome:
 
 
 def _fill_slice(target: NDArray[Any], values: NDArray[Any], item: Slice) -> _Outcome:
-    """Rescales one slice into its place, which may be where its stored values are. Source: PS3.3 C.11.1.1.2."""
+    """Rescales one slice into `target`, which may share memory with its stored values. Source: PS3.3 C.11.1.1.2."""
     slope, intercept = item.frame.slope, item.frame.intercept
     outcome, padded = _Outcome(), _padded(values, item.instance)
     if target.dtype == np.int16:
         possible = _possible(values, item.instance)
         if not _fits(*possible, slope, intercept) and not _fits(values.min(), values.max(), slope, intercept):
             return _Outcome(fits=False)
-        # Modulo 2^16, as sums and products are, the stored values may be anything: the result is known to fit.
+        # The result is known to fit, so intermediate values may overflow: sums and products are exact modulo 2^16.
         short = values.astype(np.int16) if values.dtype.itemsize != 2 else values.view(np.int16)
         if int(slope) == 1:
             np.add(short, _modulo(intercept), out=target)
@@ -197,7 +199,7 @@ def _fill_slice(target: NDArray[Any], values: NDArray[Any], item: Slice) -> _Out
         if not finite.all():
             rescaled[~finite] = rescaled[finite].min() if finite.any() else 0.0
         target[...] = rescaled
-        # Only where whole numbers or float64 were stored is there something to lose beyond what a scale loses anyway.
+        # Only stored integers and float64 can lose digits beyond those that the rescale loses anyway.
         low, high = values.min(), values.max()
         exact = values.dtype.kind in "iu" and slope.is_integer() and intercept.is_integer()
         lost = (exact and max(abs(float(low)), abs(float(high))) * abs(slope) + abs(intercept) > 2**24) or (
@@ -205,14 +207,14 @@ def _fill_slice(target: NDArray[Any], values: NDArray[Any], item: Slice) -> _Out
         )
         outcome = _Outcome(rounded=lost, infinite=not bool(finite.all()))
     if padded is not None:
-        # Padding must not be drawn: it gets the slice's lowest true value, in CT the air around the patient.
+        # Padding must not be drawn: it gets the slice's lowest real value, or air where the slice is all padding.
         air = -1024 if item.instance.modality == "CT" else 0
         target[padded] = air if padded.all() else target[~padded].min()
     return outcome
 
 
 def _possible(values: NDArray[Any], instance: Instance) -> tuple[int, int]:
-    """The lowest and highest value that the stored bits can hold: for 12 bits nobody has to look."""
+    """Returns the lowest and highest value that the stored bits can hold; for 12 bits without a look at the pixels."""
     bits = min(instance.bits_stored, values.dtype.itemsize * 8)
     return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if values.dtype.kind == "i" else (0, (1 << bits) - 1)
 
@@ -227,7 +229,7 @@ def _modulo(value: float) -> np.int16:
 
 
 def _padded(values: NDArray[Any], instance: Instance) -> NDArray[np.bool_] | None:
-    """Where there is padding; None where there is none."""
+    """Returns a mask of the padding; None where there is none."""
     if instance.padding is None:
         return None
     low, high = instance.padding
@@ -239,7 +241,7 @@ def _padded(values: NDArray[Any], instance: Instance) -> NDArray[np.bool_] | Non
 
 
 def _evened(voxels: NDArray[Any], stack: Stack) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """(voxels, affine) on even places along the slices, linear between the two slices around each.
+    """Resamples to even spacing along the slices, linearly between neighbours. Returns (voxels, affine).
 
     int16 stays int16, rounded to the nearest: half a Hounsfield unit is far below any noise.
     """
@@ -258,7 +260,8 @@ def _evened(voxels: NDArray[Any], stack: Stack) -> tuple[NDArray[Any], NDArray[n
 
 
 def _affine(stack: Stack) -> NDArray[np.float64]:
-    """Columns: step to the next slice (sheared when the gantry is tilted), down a column, along a row."""
+    """Returns the affine. Columns: step to the next slice (sheared when the gantry is tilted), down a column, along a
+    row, position of the first voxel."""
     positions = positions_of(stack.slices)
     frame = stack.slices[0].frame
     assert frame.orientation and frame.spacing_mm
@@ -268,7 +271,8 @@ def _affine(stack: Stack) -> NDArray[np.float64]:
 
 
 def _unit(instance: Instance) -> str:
-    """Hounsfield where CT says so or says nothing; otherwise what the image says. Source: PS3.3 C.11.1.1.2."""
+    """Returns the unit: HU where a CT says so or says nothing; otherwise as the image says. Source: PS3.3
+    C.11.1.1.2."""
     if instance.rescale_type in ("", "US"):  # US: unspecified
         return "HU" if instance.modality == "CT" and not instance.rescale_type else "1"
     return instance.rescale_type

@@ -1,4 +1,4 @@
-"""How slices follow each other along their normal: even, uneven, with a gap, in two passes, or not on a line."""
+"""The spacing of slices along their normal: even, uneven, with a gap, in two passes, or not on a line."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 # A slice may be this far from where the line through all slices puts it: 3 % of the slice distance, as position is
 # often written with two or three decimals, but never less than 0.03 mm.
 _PLACE_TOLERANCE = 0.03
-# A step this much longer than the usual one around it is a slice that is missing, not another spacing.
+# A step this much longer than the usual one around it means a missing slice, not another spacing.
 _GAP = 1.5
-# The usual step at a place is that of so many steps before and after it.
+# The usual step at a place is taken from this many steps before and after it.
 _AROUND = 3
 # Slices nearer to each other than this part of the mean step are two passes over the same place, not a spacing.
 _LEAST = 0.1
@@ -21,9 +21,8 @@ SpacingKind = Literal["even", "uneven", "gap", "double", "crooked"]
 
 @dataclass(frozen=True, slots=True)
 class Spacing:
-    """at : the step (0 is that from the first slice to the second) where a gap is. words : the lengths found.
-
-    expected : what a gap should have been, with the tolerance. more : in how many places, if in several.
+    """The kind of spacing. at : the step with a gap (0 is that from the first slice to the second). words : the lengths
+    found. expected : the length without a gap, with the tolerance. more : how many gaps, if several.
     """
 
     kind: SpacingKind
@@ -34,7 +33,7 @@ class Spacing:
 
 
 def spacing_of(positions: NDArray[np.float64], normal: NDArray[np.float64]) -> Spacing:
-    """positions : (K, 3) LPS mm in ascending order along `normal`, K at least 2."""
+    """Finds the spacing. positions : (K, 3) LPS mm in ascending order along `normal`, K at least 2."""
     along = positions @ normal
     steps = np.diff(along)
     usual = float(np.median(steps))
@@ -65,7 +64,7 @@ def spacing_of(positions: NDArray[np.float64], normal: NDArray[np.float64]) -> S
 
 
 def _two_in_turn(along: NDArray[np.float64]) -> bool:
-    """Whether every other slice follows evenly though all together do not: two passes, a little apart."""
+    """Whether every second slice is evenly spaced but all together are not: two passes, a little apart."""
     if len(along) < 8:
         return False
     steps = np.diff(along)
@@ -81,15 +80,16 @@ def _gaps(steps: NDArray[np.float64]) -> list[int]:
 
 
 def _usual_at(steps: NDArray[np.float64], n: int) -> float:
-    """The lower median of the steps around one. Where the spacing changes for good, half of them have the new one."""
+    """Returns the lower median of the steps around step `n`. Where the spacing changes for good, half of them are
+    new."""
     around = np.sort(steps[max(0, n - _AROUND) : n + _AROUND + 1])
     return float(around[(len(around) - 1) // 2])
 
 
 def regular_places(along: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Ascending places from the first to the last of `along`, as far apart as its nearest slices, evenly.
+    """Returns even places from the first to the last of `along`, as far apart as its nearest slices.
 
-    Not finer than a quarter of the usual step, so that one odd slice does not multiply the volume.
+    Not closer than a quarter of the usual step, so that one odd slice does not multiply the volume.
     """
     steps = np.diff(along)
     step = max(float(steps.min()), float(np.median(steps)) / 4)

@@ -1,4 +1,4 @@
-"""Which frames of a series belong to one volume, and where they lie; or the reason why they make none.
+"""Sorts the frames of a series into volumes by their place, or gives the reason why they make none.
 
 Geometry comes from Image Position and Image Orientation alone, never from file order, instance number or slice
 location. Source: PS3.3 C.7.6.2.1.1. No pixels are read here.
@@ -19,7 +19,7 @@ from dicom_io.volumes.spacing import Spacing, spacing_of
 from render.geometry import cross, unit_vector
 
 _ORIENTATION_TOLERANCE = 1e-3
-# Traits that no two slices of one volume may differ in: images that differ so show other things, wherever they lie.
+# Traits that must be equal in all slices of a volume: images that differ in them have different content.
 _CONTENT = ("image type", "component", "echo time", "echo number", "b-value", "inversion time", "flip angle",
             "contrast phase", "labelling", "reconstruction kernel", "tube voltage")  # fmt: skip
 
@@ -41,7 +41,7 @@ class Stack:
     """Slices of one volume in ascending order along their normal (row × column).
 
     label : what sets it apart from the other volumes of its series. reason : why the series was split, in a sentence.
-    uneven : what the spacing is where it is not even and the slices have to be resampled; empty where it is.
+    uneven : the spacing in words where it is uneven, so that the slices have to be resampled; else empty.
     """
 
     slices: tuple[Slice, ...]
@@ -52,7 +52,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class RefusedImages:
-    """Images of a series that make no volume, and why. bridgeable : they would, if their gaps were bridged."""
+    """Images of a series that make no volume, and why. bridgeable : they would make one if their gaps were bridged."""
 
     count: int
     label: str
@@ -61,9 +61,9 @@ class RefusedImages:
 
 
 def find_stacks(series: Series, *, bridge_gaps: bool = False) -> tuple[Stack | RefusedImages, ...]:
-    """The volumes a series holds by geometry, and what of it cannot be one.
+    """Returns the volumes that a series holds by its geometry, and the images that make none.
 
-    bridge_gaps : slices that are missing are interpolated from their neighbours, with a warning in the volume.
+    bridge_gaps : missing slices are interpolated from their neighbours, with a warning in the volume.
     """
     slices: list[Slice] = []
     found: list[Stack | RefusedImages] = []
@@ -84,7 +84,7 @@ def find_stacks(series: Series, *, bridge_gaps: bool = False) -> tuple[Stack | R
 
 
 def _why_no_source(instance: Instance) -> str:
-    """A reason why an instance cannot be part of a volume, or nothing."""
+    """Returns the reason why an instance cannot be part of a volume, or nothing."""
     known = CLASS_BY_UID.get(instance.sop_class_uid)
     name = class_name(instance.sop_class_uid)
     if instance.refusal:
@@ -112,14 +112,14 @@ def _why_no_source(instance: Instance) -> str:
 
 
 def _perpendicular(orientation: Sequence[float]) -> bool:
-    """Row and column directions of length 1 at a right angle, to 1 %. Source: PS3.3 C.7.6.2.1.1."""
+    """Whether row and column directions have length 1 and a right angle, to 1 %. Source: PS3.3 C.7.6.2.1.1."""
     row, column = np.array(orientation[:3]), np.array(orientation[3:])
     lengths = abs(float(row @ row) - 1.0) < 0.02 and abs(float(column @ column) - 1.0) < 0.02
     return lengths and abs(float(row @ column)) < 0.01
 
 
 def _by_grid(slices: list[Slice]) -> list[list[Slice]]:
-    """Groups of equal orientation, matrix and pixel spacing; all members can lie in one grid."""
+    """Groups slices by orientation, matrix and pixel spacing, so that each group can lie in one grid."""
     groups: list[list[Slice]] = []
     for item in slices:
         for group in groups:
@@ -152,13 +152,13 @@ def _describe(group: Sequence[Slice]) -> str:
 
 
 def _split(group: list[Slice], label: str, why: str, bridge_gaps: bool) -> list[Stack | RefusedImages]:
-    """A group in one grid may still hold several volumes: split by the first trait that sets them apart."""
+    """Splits a group in one grid, which may hold several volumes, by the first trait that sets them apart."""
     duplicates = _duplicates(group)
     for name in _trait_names(group):
         parts: dict[str, list[Slice]] = {}
         for item in group:
             parts.setdefault(dict(item.frame.traits).get(name, ""), []).append(item)
-        # A trait that merely numbers the slices (acquisition time) leaves one slice a part: it sets nothing apart.
+        # A trait that merely numbers the slices (acquisition time) leaves one slice in each part: it is no use.
         if len(parts) < 2 or max(len(p) for p in parts.values()) < 2:
             continue
         if duplicates and _resolves(parts, duplicates):
@@ -193,23 +193,23 @@ def _split(group: list[Slice], label: str, why: str, bridge_gaps: bool) -> list[
 
 
 def _interleaved(parts: dict[str, list[Slice]]) -> bool:
-    """Whether the parts reach into each other along the normal; parts that follow each other may be one volume."""
+    """Whether the parts overlap along the normal; parts that follow each other may be one volume."""
     reaches = sorted((float(p.min()), float(p.max())) for p in map(_along, parts.values()))
     return any(later[0] < earlier[1] for earlier, later in pairwise(reaches))
 
 
 def _sets_apart(name: str, group: list[Slice], parts: dict[str, list[Slice]]) -> bool:
-    """Parts that show other things, or that are even each for itself where all together are not."""
+    """Whether a trait marks different content, or each part is evenly spaced while all together are not."""
     if min(len(p) for p in parts.values()) < 2 or not all(_spacing(p).kind == "even" for p in parts.values()):
         return False
     return name in _CONTENT or _spacing(group).kind != "even"
 
 
 def _runs(group: list[Slice], places: int) -> list[list[Slice]]:
-    """Runs of `places` instance numbers, one after the other, each of which images every place once; else nothing.
+    """Returns consecutive runs of `places` instance numbers, each of which images every place once; else nothing.
 
-    So some scanners number a series of several volumes that no attribute tells apart. Anything less regular is no
-    ground to stand on: an image more or less in one run would shift all that follow.
+    Some scanners number several volumes of a series in this way, with no attribute to tell them apart. A less regular
+    numbering is not used: one image more or less in a run would shift all that follow.
     """
     ordered = sorted(group, key=lambda item: item.instance.instance_number)
     numbers = [item.instance.instance_number for item in ordered]
@@ -253,24 +253,24 @@ def positions_of(slices: Sequence[Slice]) -> NDArray[np.float64]:
 
 
 def _along(slices: Sequence[Slice]) -> NDArray[np.float64]:
-    """Distance of each slice along the common normal in mm."""
+    """Returns the distance of each slice along the common normal in mm."""
     return np.asarray(positions_of(slices) @ np.array(normal_of(slices[0])), dtype=np.float64)
 
 
 def _duplicates(group: Sequence[Slice]) -> int:
-    """Slices that lie where another one lies already (within 0.01 mm)."""
+    """Counts the slices that lie where another one lies already (within 0.01 mm)."""
     places = np.sort(_along(group))
     return int((np.diff(places) < 0.01).sum())
 
 
 def _spacing(group: Sequence[Slice]) -> Spacing:
-    """How the slices follow each other. group : at least two slices at different places, in any order."""
+    """Returns the spacing of the slices. group : at least two slices at different places, in any order."""
     order = np.argsort(_along(group), kind="stable")
     return spacing_of(positions_of(group)[order], np.array(normal_of(group[0])))
 
 
 def _checked(group: list[Slice], label: str, why: str, bridge_gaps: bool) -> Stack | RefusedImages:
-    """Slices at different places: one volume if they lie on a straight line without gaps."""
+    """Makes a stack of slices at different places if they lie on a straight line without gaps."""
     if len(group) < 2:
         return RefusedImages(1, label, "a single image is no volume (a localizer, scout or reformat).")
     order = np.argsort(_along(group), kind="stable")

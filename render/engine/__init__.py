@@ -1,1 +1,1 @@
-"""Engines: what turns a volume and a recipe into pixels. `render.draw` is the door to them."""
+"""Engines: they turn a volume and a recipe into pixels. Callers go through `render.draw`."""

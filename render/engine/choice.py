@@ -1,7 +1,7 @@
-"""Which engine draws, and why. Asked once; the answer goes with every picture into its record.
+"""Chooses the engine once, with the reason; the choice is recorded with every picture.
 
-Stored pictures are drawn by the cpu engine, whose bytes are the same everywhere, unless a site asks for vtk. What moves
-under the mouse is drawn by a graphics processor where there is one. Software OpenGL counts as none.
+The cpu engine draws stored pictures, as its bytes are the same everywhere, unless a site asks for vtk. A graphics
+processor, where there is one, draws pictures that follow the mouse. Software OpenGL does not count as one.
 """
 
 from collections.abc import Callable
@@ -17,22 +17,22 @@ DrawingPurpose = Literal["stored", "interactive"]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """engine : for the recipes it can draw. why : a sentence for people."""
+    """The chosen engine. engine : for the recipes that it can draw. why : a sentence for people."""
 
     engine: EngineName
     why: str
 
     def for_recipe(self, recipe: Recipe) -> EngineName:
-        """The engine of one recipe: the vtk engine draws volume renderings, and not all of them."""
+        """Returns the engine for one recipe: the vtk engine draws only volume renderings, and not all of them."""
         if self.engine == "vtk" and (not isinstance(recipe, VolumeRendering) or vtk.cannot(recipe)):
             return "cpu"
         return self.engine
 
 
 def choose(purpose: DrawingPurpose, wish: EngineName = "cpu", device: Callable[[], str] = vtk.device) -> Choice:
-    """wish : what the settings say of stored pictures; interaction does not ask.
+    """Chooses an engine. wish : the setting for stored pictures; ignored for interaction.
 
-    device : gives the name of the OpenGL renderer; called only where it matters, because asking starts a process.
+    device : returns the name of the OpenGL renderer; called only if needed, because it starts a process.
     """
     if purpose == "stored" and wish == "cpu":
         return Choice("cpu", "stored pictures have the same bytes on every machine (setting `engine` can say vtk)")

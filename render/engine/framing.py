@@ -1,4 +1,4 @@
-"""Where a recipe's pictures lie in the patient. Every engine draws on these planes and no others."""
+"""The planes of a recipe's pictures in the patient; every engine draws on these and no others."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from render.volume import Volume
 
 
 def planes(volume: Volume, recipe: Recipe) -> tuple[Plane, ...]:
-    """One plane a frame, in the order of the frames, none for perspective and along a curve; see `Picture.planes`."""
+    """Returns one plane for each frame, in order; none for perspective and curved pictures. See `Picture.planes`."""
     if isinstance(recipe, Reformat):
         return _stack(volume, recipe)
     if isinstance(recipe, CurvedReformat) or (
@@ -26,7 +26,7 @@ def planes(volume: Volume, recipe: Recipe) -> tuple[Plane, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Pinhole:
-    """Where the rays of a perspective picture start, and where they go.
+    """The rays of a perspective picture: start and directions.
 
     eye_mm : LPS mm of the observer. forward_mm : step from there to pixel (row 0, column 0) of a picture one
         millimetre away; right_mm, down_mm : steps to its next column, to its next row.
@@ -39,7 +39,7 @@ class Pinhole:
 
 
 def pinholes(volume: Volume, recipe: VolumeRendering) -> tuple[Pinhole, ...]:
-    """One a frame of a perspective picture, in the order of the frames."""
+    """Returns one Pinhole for each frame of a perspective picture, in order."""
     # The last bits of sine and tangent differ between C libraries.
     half = round(math.tan(math.radians((recipe.field_of_view_deg or 0.0) / 2.0)), 12)
     pixel = 2.0 * half / recipe.rows
@@ -57,26 +57,26 @@ def pinholes(volume: Volume, recipe: VolumeRendering) -> tuple[Pinhole, ...]:
 
 
 def sphere(volume: Volume, recipe: VolumeRendering) -> tuple[Vector, float]:
-    """(centre in LPS mm, radius in mm) of a sphere about the middle of the picture that holds all that is drawn."""
+    """Returns (centre in LPS mm, radius in mm) of a sphere around the picture's middle that holds all that is drawn."""
     centre = centre_mm(volume, recipe)
     offsets = [_moved(corner, centre, -1.0) for corner in drawn_corners(volume, recipe)]
     return centre, math.sqrt(max(_dot(offset, offset) for offset in offsets))
 
 
 def drawn_corners(volume: Volume, recipe: VolumeRendering | Projection) -> list[Vector]:
-    """LPS mm of the eight corners of the crop box, or of the volume to the outer faces of its voxels."""
+    """Returns the eight corners, LPS mm, of the crop box, else of the volume to the outer faces of its voxels."""
     return _box_corners(recipe.crop) if recipe.crop is not None else outer_corners(volume)
 
 
 def views(recipe: Recipe) -> tuple[View, ...]:
-    """The view of each frame."""
+    """Returns the view of each frame."""
     if isinstance(recipe, Reformat | CurvedReformat):
         return (recipe.view,) * recipe.count
     return tuple(frame.view for frame in frames(recipe))
 
 
 def centre_mm(volume: Volume, recipe: VolumeRendering | Projection | Reformat) -> Vector:
-    """LPS mm in the middle of the picture: as said, else of the crop box, else of the volume."""
+    """Returns the middle of the picture in LPS mm: the recipe's, else of the crop box, else of the volume."""
     if recipe.centre_mm is not None:
         return recipe.centre_mm
     crop = None if isinstance(recipe, Reformat) else recipe.crop
@@ -110,7 +110,8 @@ def _stack(volume: Volume, recipe: Reformat) -> tuple[Plane, ...]:
 
 
 def _fit_mm(volume: Volume, recipe: VolumeRendering | Projection, centre: Vector, view: View) -> float:
-    """Height of a picture that just holds the crop box, or the volume to the outer faces of its voxels."""
+    """Returns the height of a picture that just holds the crop box, else the volume to the outer faces of its
+    voxels."""
     offsets = [_moved(corner, centre, -1.0) for corner in drawn_corners(volume, recipe)]
     half_height = max(abs(_dot(offset, view.up)) for offset in offsets)
     half_width = max(abs(_dot(offset, view.right)) for offset in offsets)
@@ -118,7 +119,7 @@ def _fit_mm(volume: Volume, recipe: VolumeRendering | Projection, centre: Vector
 
 
 def outer_corners(volume: Volume) -> list[Vector]:
-    """LPS mm of the eight corners of the volume, to the outer faces of its voxels."""
+    """Returns the eight corners of the volume, LPS mm, to the outer faces of its voxels."""
     k, j, i = (n - 0.5 for n in volume.shape)
     return [point(volume.affine, (a, b, c)) for a in (-0.5, k) for b in (-0.5, j) for c in (-0.5, i)]
 

@@ -1,4 +1,4 @@
-"""Work cut in tiles: run on a few threads, reported and given up between two of them."""
+"""Work divided into tiles, run on a few threads; progress and cancelling happen between two tiles."""
 
 import os
 import threading
@@ -11,11 +11,11 @@ Tile = Callable[[], None]
 
 
 class Cancelled(Exception):  # noqa: N818  (it is no error)
-    """Drawing was given up because the caller asked for it; no picture was made."""
+    """The caller cancelled the drawing; no picture was made."""
 
 
 def bands(rows: int, height: int = 16) -> list[tuple[int, int]]:
-    """(first, past the last) row of each band. The cut never depends on the number of threads."""
+    """Returns (first, past the last) row of each band. The bands never depend on the number of threads."""
     return [(row, min(row + height, rows)) for row in range(0, rows, height)]
 
 
@@ -25,21 +25,21 @@ def run_tiles(
     progress: PartDone | None = None,
     cancel: threading.Event | None = None,
 ) -> None:
-    """Runs every tile, on `threads` threads (None: one a processor), the caller's among them.
+    """Runs every tile on `threads` threads (None: one for each processor), the caller's included.
 
     progress : called on the caller's thread with the part done, 0…1, never decreasing, last with 1.
-    Raises Cancelled once `cancel` is set, after the tiles then running have ended; whatever a tile raises.
+    Raises Cancelled once `cancel` is set and the running tiles have ended, and any error of a tile.
     """
     count = max(1, min(threads if threads is not None else len(os.sched_getaffinity(0)), len(tiles)))
     waiting, done = iter(tiles), [0] * count
     turn, stop = threading.Lock(), threading.Event()
 
     def work(worker: int) -> None:
-        """Takes tiles until there are none; a plain loop, because a future for each tile costs more than a tile."""
+        """Takes tiles until none is left; a plain loop, because a future for each tile costs more than a tile."""
         try:
             while True:
                 if stop.is_set():
-                    return  # another thread's tile has failed, and its error is what comes out
+                    return  # a tile of another thread has failed, and its error will be raised
                 if cancel is not None and cancel.is_set():
                     raise Cancelled("Drawing was cancelled; no picture was made.")
                 with turn:

@@ -1,8 +1,8 @@
-"""Volume renderings by vtkGPUVolumeRayCastMapper, where there is a graphics processor to run it.
+"""Volume renderings by vtkGPUVolumeRayCastMapper, on machines with a graphics processor.
 
-Software OpenGL counts as none: it is many times slower than the cpu engine. Never a direction matrix in the image: GPU
-mappers draw nothing for a left-handed one. Spacing is in the image, everything else in the actor's UserMatrix.
-VTK is imported here and only when this engine is asked for; it takes a second.
+Software OpenGL does not count as one: it is many times slower than the cpu engine. Never set a direction matrix on the
+image: GPU mappers draw nothing for a left-handed one. Spacing is in the image, everything else in the actor's
+UserMatrix. VTK is imported only when this engine is used; that takes a second.
 """
 
 import subprocess
@@ -25,7 +25,7 @@ from render.volume import Volume
 _SOFTWARE = ("llvmpipe", "softpipe", "swiftshader", "swrast", "software")
 
 
-# Asked in a process of its own: without any OpenGL library VTK does not fail, it crashes.
+# Run in a process of its own: without any OpenGL library VTK does not fail, it crashes.
 _ASK = (
     "import vtk; w = vtk.vtkRenderWindow(); w.SetOffScreenRendering(1); w.SetSize(8, 8); w.Render(); "
     "print(w.ReportCapabilities())"
@@ -34,7 +34,7 @@ _ASK = (
 
 @cache
 def device() -> str:
-    """The name of the OpenGL renderer of this machine, empty when there is none."""
+    """Returns the name of this machine's OpenGL renderer, empty when there is none."""
     try:
         answer = subprocess.run([sys.executable, "-c", _ASK], capture_output=True, text=True, timeout=60, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -57,7 +57,7 @@ def version() -> str:
 
 
 def cannot(recipe: VolumeRendering) -> list[str]:
-    """What a recipe asks for that this engine does not draw; empty when it draws all of it."""
+    """Returns the features of a recipe that this engine does not support; empty when it supports all."""
     asked = {
         "clip planes": bool(recipe.clips),
         "masks": bool(recipe.masking),
@@ -77,7 +77,7 @@ def draw_frames(
     progress: PartDone | None = None,
     cancel: threading.Event | None = None,
 ) -> NDArray[np.uint8]:
-    """(F, rows, columns, 3) uint8. The same scene as the cpu engine's, within the tolerance that tests state.
+    """Draws (F, rows, columns, 3) uint8: the same scene as the cpu engine, within the tolerance that the tests state.
 
     Raises Cancelled between two frames.
     """
@@ -96,7 +96,7 @@ def draw_frames(
             if progress is not None:
                 progress((number + 1) / len(planes))
     finally:
-        # Textures live on the card until the window lets them go; the window until its renderer does.
+        # Textures stay on the card until the window releases them, and the window until its renderer does.
         renderer.RemoveAllViewProps()
         window.RemoveRenderer(renderer)
         window.Finalize()
@@ -104,9 +104,9 @@ def draw_frames(
 
 
 def image_and_matrix(volume: Volume) -> tuple[Any, Any]:
-    """vtkImageData with spacing alone, and the vtkMatrix4x4 from its coordinates to LPS mm.
+    """Returns vtkImageData with spacing alone, and the vtkMatrix4x4 from its coordinates to LPS mm.
 
-    A left-handed grid is turned round along k, because shading would be inside out.
+    A left-handed grid is reversed along k, because its shading would be inside out.
     """
     import vtk
     from vtk.util import numpy_support
@@ -135,7 +135,7 @@ def _reversed_k(volume: Volume) -> Affine:
 
 
 def scene(volume: Volume, recipe: VolumeRendering, step_mm: float) -> Any:
-    """A vtkRenderer with the volume as the recipe shows it, samples step_mm apart; the camera is still to be set."""
+    """Makes a vtkRenderer with the volume as the recipe shows it, samples step_mm apart; it sets no camera."""
     import vtk
 
     image, matrix = image_and_matrix(volume)
@@ -196,7 +196,7 @@ def _property(transfer: TransferFunction) -> Any:
 
 
 def offscreen_window(renderer: Any, rows: int, columns: int) -> Any:
-    """A vtkRenderWindow that nobody sees, with one sample a pixel."""
+    """Makes an off-screen vtkRenderWindow with one sample for each pixel."""
     import vtk
 
     window = vtk.vtkRenderWindow()
@@ -208,7 +208,7 @@ def offscreen_window(renderer: Any, rows: int, columns: int) -> Any:
 
 
 def _look(renderer: Any, volume: Volume, plane: Plane, view: View, rows: int, columns: int) -> None:
-    """Parallel projection that looks at the plane from the view, with all of the volume before it."""
+    """Sets the camera: parallel projection onto the plane from the view, with the whole volume in front of it."""
     far = sum(n * s for n, s in zip(volume.shape, volume.spacing_mm, strict=True))
     centre = np.array(plane.at((rows - 1) / 2.0, (columns - 1) / 2.0))
     away = far + float(np.linalg.norm(centre - np.array(volume.centre_mm)))
@@ -222,7 +222,7 @@ def _look(renderer: Any, volume: Volume, plane: Plane, view: View, rows: int, co
 
 
 def grab(window: Any) -> NDArray[np.uint8]:
-    """(rows, columns, 3) uint8, the top row first."""
+    """Reads a window's pixels: (rows, columns, 3) uint8, the top row first."""
     import vtk
     from vtk.util import numpy_support
 

@@ -1,6 +1,6 @@
 """Transfer functions and windows by name, from the TOML files beside this module.
 
-A preset is only a start: recipes hold its values, not its name, so that editing a file changes no stored picture.
+A recipe holds a preset's values, not its name, so that editing a file changes no stored picture.
 """
 
 import tomllib
@@ -33,7 +33,7 @@ class NamedWindow:
 
 @dataclass(frozen=True, slots=True)
 class NamedPreset:
-    """A transfer function with its title and where its values come from."""
+    """A transfer function with its title and the source of its values."""
 
     title: str
     source: str
@@ -41,14 +41,14 @@ class NamedPreset:
 
 
 def preset_names() -> tuple[str, ...]:
-    """Names of the transfer functions, in alphabetical order."""
+    """Returns the names of the transfer functions, in alphabetical order."""
     names = (entry.name.removesuffix(".toml") for entry in files(__name__).iterdir() if entry.name.endswith(".toml"))
     return tuple(sorted(name for name in names if name != _WINDOWS))
 
 
 @cache
 def named_preset(name: str) -> NamedPreset:
-    """The preset of that name. Raises RecipeError for an unknown name or key."""
+    """Returns the preset of that name. Raises RecipeError for an unknown name or key."""
     if name not in preset_names():
         raise RecipeError(f"Preset {name!r} is not known; there are {', '.join(preset_names())}.")
     data = tomllib.loads((files(__name__) / f"{name}.toml").read_text(encoding="utf-8"))
@@ -56,14 +56,14 @@ def named_preset(name: str) -> NamedPreset:
 
 
 def load_preset(name: str) -> TransferFunction:
-    """The transfer function of that name. Raises RecipeError for an unknown name or key."""
+    """Returns the transfer function of that name. Raises RecipeError for an unknown name or key."""
     return named_preset(name).transfer
 
 
 def preset_from(name: str, data: dict[str, Any]) -> TransferFunction:
-    """A transfer function from the keys of a preset file.
+    """Makes a transfer function from the keys of a preset file.
 
-    points : lists of value, red, green, blue, opacity. Raises RecipeError naming the key that is wrong.
+    points : lists of value, red, green, blue, opacity. Raises RecipeError that names the wrong key.
     """
     check_keys(f"Preset {name!r}", data, _PRESET_KEYS, _PRESET_OPTIONS)
     options: dict[str, Any] = {key: data[key] for key in _PRESET_OPTIONS & data.keys()}
@@ -81,34 +81,36 @@ def preset_from(name: str, data: dict[str, Any]) -> TransferFunction:
 
 
 def load_window(name: str) -> Window:
-    """The window of that name. Raises RecipeError for an unknown name or key."""
-    found = next((one.window for one in windows() if one.name == name), None)
+    """Returns the window of that name. Raises RecipeError for an unknown name or key."""
+    found = next((named.window for named in windows() if named.name == name), None)
     if found is None:
-        raise RecipeError(f"Window {name!r} is not known; there are {', '.join(one.name for one in windows())}.")
+        raise RecipeError(f"Window {name!r} is not known; there are {', '.join(named.name for named in windows())}.")
     return found
 
 
 @cache
 def windows() -> tuple[NamedWindow, ...]:
-    """All windows, those with a key first, in its order. Raises RecipeError for an unknown key of the file."""
+    """Returns all windows, first those with a keyboard key, by key. Raises RecipeError for an unknown key of the
+    file."""
     return windows_from(tomllib.loads((files(__name__) / f"{_WINDOWS}.toml").read_text(encoding="utf-8")))
 
 
 def windows_from(data: dict[str, Any]) -> tuple[NamedWindow, ...]:
-    """Windows from the tables of a file. Raises RecipeError naming the window and what is wrong with it."""
+    """Makes windows from the tables of a file. Raises RecipeError that names the window and the error."""
     found: list[NamedWindow] = []
     for name, fields in data.items():
         check_keys(f"Window {name!r}", fields, _WINDOW_KEYS, _WINDOW_OPTIONS)
         window = Window(float(fields["centre"]), float(fields["width"]), relative=fields["unit"] == "range")
         key = str(fields.get("key", ""))
-        if taken := next((one.name for one in found if key and one.key == key), None):
+        if taken := next((named.name for named in found if key and named.key == key), None):
             raise RecipeError(f"Window {name!r}: key {key!r} is that of {taken!r}.")
         found.append(NamedWindow(name, fields["title"], fields["unit"], key, fields["source"], window))
-    return tuple(sorted(found, key=lambda one: (not one.key, one.key)))
+    return tuple(sorted(found, key=lambda named: (not named.key, named.key)))
 
 
 def check_keys(what: str, data: dict[str, Any], needed: set[str], allowed: set[str]) -> None:
-    """Raises RecipeError naming what is missing or unknown among the keys of a data file."""
+    """Checks the keys of a data file. what : the file or entry, for the message. Raises RecipeError that names missing
+    or unknown keys."""
     if missing := sorted(needed - data.keys()):
         raise RecipeError(f"{what}: {', '.join(missing)} missing.")
     if unknown := sorted(data.keys() - needed - allowed):

@@ -1,7 +1,7 @@
 """Protocols: named lists of recipes for a clinical question, from the TOML files beside this module.
 
-A recipe in a protocol file may say `preset` (a transfer function) and `window` by name; both are put in by value when
-the protocol is loaded.
+A recipe in a protocol file may give `preset` (a transfer function) and `window` by name; loading the protocol replaces
+both by their values.
 """
 
 import tomllib
@@ -18,8 +18,8 @@ _KEYS = {"title", "clinical_use", "region", "modality", "unit", "source", "recip
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """name : the file's. clinical_use : the question it answers. region : body region in words. modality : `CT` …
-    unit : what the volume must measure. source : where the choice of pictures comes from."""
+    """A named list of recipes. name : of the file. clinical_use : the question it answers. region : body region in
+    words. modality : `CT` … unit : of the volumes it is for. source : of the choice of pictures."""
 
     name: str
     title: str
@@ -32,7 +32,7 @@ class Protocol:
 
 
 def protocol_names() -> tuple[str, ...]:
-    """Names of the protocols, in alphabetical order."""
+    """Returns the names of the protocols, in alphabetical order."""
     names = (entry.name for entry in files(__name__).iterdir())
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
@@ -40,14 +40,15 @@ def protocol_names() -> tuple[str, ...]:
 @cache
 @cache
 def load_protocol(name: str) -> Protocol:
-    """The protocol of that name. Raises RecipeError for an unknown name or key."""
+    """Returns the protocol of that name. Raises RecipeError for an unknown name or key."""
     if name not in protocol_names():
         raise RecipeError(f"Protocol {name!r} is not known; there are {', '.join(protocol_names())}.")
     return protocol_from(name, tomllib.loads((files(__name__) / f"{name}.toml").read_text(encoding="utf-8")))
 
 
 def protocol_from(name: str, data: dict[str, Any]) -> Protocol:
-    """A protocol from the keys of a protocol file. Raises RecipeError naming the recipe and the key that is wrong."""
+    """Makes a protocol from the keys of a protocol file. Raises RecipeError that names the recipe and the wrong
+    key."""
     check_keys(f"Protocol {name!r}", data, _KEYS, set())
     recipes = []
     for number, fields in enumerate(data["recipes"], 1):

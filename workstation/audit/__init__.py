@@ -1,1 +1,1 @@
-"""Who did what, as PS3.15 messages."""
+"""The audit trail: who did what, as PS3.15 messages."""

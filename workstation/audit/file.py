@@ -1,8 +1,8 @@
-"""The audit file: lines that several processes append, in parts of a bounded size, and how far a repository has them.
+"""The audit file: lines appended by several processes, in parts of a bounded size, with a mark of what was shipped.
 
-`audit.log` is written to; when it is long it is put aside as `audit.log.000001`, the next time as `audit.log.000002`.
-`audit.log.sent` says up to which part and byte the repository has them. Whoever writes, puts aside or removes holds
-`audit.log.lock`, which the system takes from a process that dies.
+Lines go to `audit.log`. When it is full it is renamed to `audit.log.000001`, the next one to `audit.log.000002`.
+`audit.log.sent` holds the part and byte up to which the repository has the lines. A process that writes, renames or
+removes holds `audit.log.lock`, which the system releases when the process dies.
 """
 
 import errno
@@ -15,14 +15,14 @@ from typing import BinaryIO
 
 from filelock import FileLock
 
-# What this process could not write, by file. A bound, since a disk may be full for days.
+# Lines that this process could not write yet, by file. Bounded, since a disk may be full for days.
 _LATE: dict[Path, deque[bytes]] = {}
 _MOST_LATE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part with something in it that has not been sent, from `begin`; open, whatever it is called by now."""
+    """A part with unsent lines from byte `begin`. stream : open, so a later renaming does not matter."""
 
     number: int
     begin: int
@@ -31,8 +31,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class AuditFile:
-    """max_bytes : of a part. keep : how many parts that were put aside stay, 0 for all; with `ships` none goes before
-    the repository has it."""
+    """The audit file. max_bytes : of a part. keep : number of full parts to keep, 0 for all. ships : with it, no part
+    is removed before the repository has it."""
 
     path: Path
     max_bytes: int = 64 << 20
@@ -40,22 +40,22 @@ class AuditFile:
     ships: bool = False
 
     def append(self, line: bytes) -> None:
-        """Writes and flushes a line, all of it or nothing.
+        """Writes and flushes a line, whole or not at all.
 
-        Raises OSError, as when the disk is full; the line is late then, and written before the next one or by
+        Raises OSError, for example when the disk is full; the line is then kept, and written before the next one or by
         `catch_up`.
         """
         _LATE.setdefault(self.path, deque(maxlen=_MOST_LATE)).append(line)
         self.catch_up()
 
     def catch_up(self) -> None:
-        """Writes what is late of this process, in its order. Raises OSError."""
+        """Writes the late lines of this process, in their order. Raises OSError."""
         late = _LATE.get(self.path)
         if not late:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._locked():
-            while late:  # of other threads as well
+            while late:  # those of other threads as well
                 self._write(late[0])
                 late.popleft()
 
@@ -74,7 +74,7 @@ class AuditFile:
             os.close(handle)
 
     def unsent(self) -> list[Part]:
-        """Parts that the repository does not have, oldest first; their streams are for the caller to close."""
+        """Returns the parts that the repository does not have, oldest first; the caller closes their streams."""
         if not self.path.parent.exists():
             return []
         with self._locked():
@@ -89,7 +89,7 @@ class AuditFile:
                     continue
                 stream = path.open("rb")
                 stream.seek(max(0, begin - 1))
-                # A mark beyond the end, or within a line, is none of this file: better twice than never.
+                # A mark beyond the end or within a line is wrong: sending lines twice is better than losing them.
                 if begin and stream.read(1) != b"\n":
                     begin = stream.seek(0)
                 found.append(Part(n, begin, stream))
@@ -101,43 +101,44 @@ class AuditFile:
             aside = self._aside(number)
             if aside.exists() and aside.stat().st_size <= offset:
                 number, offset = number + 1, 0
-            mark = self._beside(".sent")
-            part = self._beside(".sent.part")
+            mark = self._path_with(".sent")
+            part = self._path_with(".sent.part")
             part.write_text(f"{number} {offset}", encoding="ascii")
             part.replace(mark)
             self._remove_oldest()
 
     def _locked(self) -> FileLock:
-        return FileLock(self._beside(".lock"), poll_interval=0.005)
+        return FileLock(self._path_with(".lock"), poll_interval=0.005)
 
     def _open(self) -> int:
         return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def _beside(self, suffix: str) -> Path:
+    def _path_with(self, suffix: str) -> Path:
         return self.path.with_name(self.path.name + suffix)
 
     def _aside(self, number: int) -> Path:
-        return self._beside(f".{number:06}")
+        return self._path_with(f".{number:06}")
 
     def _older(self) -> list[tuple[int, Path]]:
-        """Parts that were put aside, oldest first."""
+        """Returns the full parts, oldest first."""
         name = self.path.name + "."
         found = [path for path in self.path.parent.glob(f"{name}*") if path.name.removeprefix(name).isdecimal()]
         return sorted((int(path.name.removeprefix(name)), path) for path in found)
 
     def _number(self) -> int:
-        """Of the part that is written to: it keeps it when it is put aside."""
+        """Returns the number of the current part, which it keeps when it is renamed."""
         return max([1 + n for n, _ in self._older()[-1:]] + [self._mark()[0], 1])
 
     def _mark(self) -> tuple[int, int]:
         try:
-            number, offset = map(int, self._beside(".sent").read_text(encoding="ascii").split())
+            number, offset = map(int, self._path_with(".sent").read_text(encoding="ascii").split())
         except (FileNotFoundError, ValueError):
             return 0, 0
         return number, offset
 
     def _put_aside(self) -> bool:
-        """False on a system where a file that somebody reads cannot be renamed; the next line tries again."""
+        """Renames the full part. Returns False where a file that is open cannot be renamed; the next line tries
+        again."""
         with suppress(PermissionError):
             self.path.rename(self._aside(self._number()))
             self._remove_oldest()
@@ -152,7 +153,7 @@ class AuditFile:
 
 
 def _whole_lines(handle: int) -> int:
-    """Ends a line that a process left unfinished when it died. Returns the size."""
+    """Ends a line that a dead process left unfinished. Returns the size."""
     size = os.fstat(handle).st_size
     if size:
         os.lseek(handle, size - 1, os.SEEK_SET)

@@ -1,4 +1,7 @@
-"""Audit messages to a repository: syslog over TLS. Sources: RFC 5424 (message), RFC 5425 (frames), PS3.15 A.6."""
+"""Ships audit messages to a repository by syslog over TLS.
+
+Sources: RFC 5424 (message), RFC 5425 (frames), PS3.15 A.6.
+"""
 
 import os
 import socket
@@ -14,9 +17,9 @@ _PRIORITY = 10 * 8 + 5
 
 
 def ship(file: AuditFile, host: str, port: int, tls: Tls, station: str, at: datetime, timeout_s: float = 15.0) -> int:
-    """Sends what the file holds and has not been sent, in its order; returns how many messages.
+    """Sends the unsent lines of the file, in order. Returns the number of messages.
 
-    How far it came is noted after each part: a message may come twice, and none is lost.
+    The mark moves after each part, so a message may arrive twice, and none is lost.
 
     Raises OSError when the repository cannot be reached or does not take it.
     """
@@ -26,7 +29,7 @@ def ship(file: AuditFile, host: str, port: int, tls: Tls, station: str, at: date
         for part in parts:
             stack.callback(part.stream.close)
         for part in parts:
-            lines = part.stream.read().split(b"\n")[:-1]  # what follows the last end of a line is still being written
+            lines = part.stream.read().split(b"\n")[:-1]  # the text after the last line end is still being written
             if not lines:
                 continue
             with (
@@ -36,14 +39,14 @@ def ship(file: AuditFile, host: str, port: int, tls: Tls, station: str, at: date
                 for line in lines:
                     wire.sendall(octet_counted(line, station, at))
                 with suppress(ssl.SSLError):
-                    wire.unwrap()  # says goodbye and waits for an answer: it has read everything
+                    wire.unwrap()  # waits for the peer's close_notify: then it has read everything
             file.sent(part.number, part.begin + sum(len(line) + 1 for line in lines))
             count += len(lines)
     return count
 
 
 def octet_counted(line: bytes, station: str, at: datetime) -> bytes:
-    """One message with its length before it."""
+    """Returns one message with its length in front."""
     name = "".join(c for c in station if "!" <= c <= "~")[:48] or "-"
     header = f"<{_PRIORITY}>1 {at.isoformat(timespec='seconds')} {socket.gethostname()} {name} {os.getpid()} "
     message = header.encode() + b"DICOM+RFC3881 - \xef\xbb\xbf" + line

@@ -1,8 +1,7 @@
-"""The audit trail: who asked for, transferred, opened, signed or changed what, as DICOM audit messages.
+"""The audit trail: who queried, transferred, opened, signed or changed what, as DICOM audit messages.
 
-Each message is one line of XML in a file that is only appended to and flushed (`audit_file`). It names patients by ID,
-as the standard has it, so the file is as confidential as the archive is. `transports/syslog.py` sends it on. Source:
-PS3.15 A.5.
+Each message is one line of XML in an append-only file, flushed at once (`file.py`). It names patients by ID, as the
+standard wants, so the file is as confidential as the archive. `syslog.py` sends it on. Source: PS3.15 A.5.
 """
 
 import base64
@@ -58,15 +57,15 @@ _STUDY_UID, _CLASS_UID, _NODE_ID = (
     ("110182", "Node ID"),
 )
 _PATIENT_NUMBER, _USER_ID = ("2", "Patient Number"), ("11", "User Identifier")  # of RFC 3881
-# The standard wants the patient in each message about a study, also where nobody knows who it is.
+# The standard wants a patient in each message about a study, even where the patient is unknown.
 _NO_PATIENT = "<none>"
-# What XML 1.0 has no way to write, whatever a peer calls itself.
+# Characters that XML 1.0 cannot hold; a peer's name may contain them.
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A node: its AE title and where it is; `requestor` asked for what happened."""
+    """A node in a message. requestor : whether it asked for the act."""
 
     ae_title: str
     address: str
@@ -75,7 +74,7 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """Instances of a study that went from one node to another. classes : how many of each SOP class."""
+    """Instances of a study that were transferred or accessed. classes : number of each SOP class."""
 
     study_uid: str
     accession: str
@@ -85,7 +84,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A query as a peer was sent it. identifier : the data set in `transfer_syntax`."""
+    """A query as it was sent. identifier : the data set in `transfer_syntax`."""
 
     sop_class_uid: str
     identifier: bytes
@@ -94,13 +93,13 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """The audit trail of a site; `file` None where the settings want none."""
+    """The audit trail of a site. file : None where the settings want no trail."""
 
     file: AuditFile | None
     station: str
 
     def started(self, at: datetime, *, stopped: bool = False) -> None:
-        """Application Activity. Source: PS3.15 A.5.3.1."""
+        """Writes Application Activity. Source: PS3.15 A.5.3.1."""
         kind = _STOP if stopped else _START
         message = self._message(_ACTIVITY, "E", at, kinds=[kind])
         self._participant(message, f"workstation {os.getpid()}", this_machine(), _APPLICATION, requestor=False)
@@ -109,7 +108,7 @@ class Trail:
     def queried(
         self, asker: Party, asked: Party, what: Question, at: datetime, outcome: AuditOutcome = "0", person_id: str = ""
     ) -> None:
-        """Query, whatever came of it; the answers are no part of it. Source: PS3.15 A.5.3.10."""
+        """Writes Query, whatever its outcome and without the answers. Source: PS3.15 A.5.3.10."""
         message = self._message(_QUERY, "E", at, outcome)
         self._ends(message, asker, asked, person_id)
         query = self._object(message, what.sop_class_uid, "2", "3", _CLASS_UID, query=what.identifier)
@@ -117,7 +116,7 @@ class Trail:
         self._write(message)
 
     def begins(self, source: Party, destination: Party, what: Moved, at: datetime, person_id: str = "") -> None:
-        """Begin Transferring DICOM Instances. Source: PS3.15 A.5.3.3."""
+        """Writes Begin Transferring DICOM Instances. Source: PS3.15 A.5.3.3."""
         message = self._message(_BEGINS, "E", at)
         self._ends(message, source, destination, person_id)
         self._study(message, what)
@@ -134,9 +133,9 @@ class Trail:
         action: Action = "C",
         person_id: str = "",
     ) -> None:
-        """DICOM Instances Transferred, one message a study and association. Source: PS3.15 A.5.3.7.
+        """Writes DICOM Instances Transferred, one message for each study and association. Source: PS3.15 A.5.3.7.
 
-        action : C where we received what we did not have; R where we had it, or sent it and cannot know.
+        action : C where we received new instances; R where we had them, or sent them and cannot know.
         """
         message = self._message(_TRANSFERRED, action, at, outcome)
         self._ends(message, source, destination, person_id)
@@ -144,7 +143,8 @@ class Trail:
         self._write(message)
 
     def authenticated(self, person_id: str, at: datetime, *, out: bool = False, outcome: AuditOutcome = "0") -> None:
-        """Somebody signed in or out at this machine, or could not. Source: PS3.15 A.5.3.12."""
+        """Writes User Authentication: a person signed in or out at this machine, or could not. Source: PS3.15
+        A.5.3.12."""
         message = self._message(_AUTHENTICATION, "E", at, outcome, [_LOGOUT if out else _LOGIN])
         self._participant(message, person_id, this_machine(), None, requestor=True)
         self._write(message)
@@ -159,8 +159,8 @@ class Trail:
         *,
         whole: bool = False,
     ) -> None:
-        """DICOM Instances Accessed: somebody opened a study, made and signed what is in it, or removed some of it; all
-        of it with `whole`, which is DICOM Study Deleted. Source: PS3.15 A.5.3.6 and A.5.3.8.
+        """Writes DICOM Instances Accessed: a person opened a study, made and signed objects in it, or removed some of
+        it. whole : the study was removed as a whole, which is DICOM Study Deleted. Source: PS3.15 A.5.3.6 and A.5.3.8.
         """
         message = self._message(_DELETED if whole and action == "D" else _ACCESSED, action, at, outcome)
         self._participant(message, person_id, this_machine(), None, requestor=True)
@@ -168,24 +168,25 @@ class Trail:
         self._write(message)
 
     def exported(self, person_id: str, what: Moved, to: str, at: datetime, outcome: AuditOutcome = "0") -> None:
-        """Export: somebody wrote what is of a study to a file of his own. to : its URI. Source: PS3.15 A.5.3.4."""
+        """Writes Export: a person wrote data of a study to a file. to : its URI. Source: PS3.15 A.5.3.4."""
         self._by_media(_EXPORT, "R", person_id, _SOURCE, to, _DESTINATION_MEDIA, what, at, outcome)
 
     def imported(self, person_id: str, what: Moved, source: str, at: datetime, outcome: AuditOutcome = "0") -> None:
-        """Import: somebody took a study in from a folder or a disc. source : its URI. Source: PS3.15 A.5.3.5."""
+        """Writes Import: a person imported a study from a folder or disc. source : its URI. Source: PS3.15 A.5.3.5."""
         self._by_media(_IMPORT, "C", person_id, _DESTINATION, source, _SOURCE_MEDIA, what, at, outcome)
 
     def rejected(self, caller: Party, why: str, at: datetime) -> None:
-        """Security Alert of a caller that was not let in. Source: PS3.15 A.5.3.11."""
+        """Writes a Security Alert about a caller that was rejected. Source: PS3.15 A.5.3.11."""
         message = self._message(_ALERT, "E", at, "4", [_NODE_AUTHENTICATION])
         self._participant(message, caller.ae_title, caller.address, _SOURCE, requestor=True)
         _detail(self._object(message, self.station, "2", "13", _NODE_ID), "Alert Description", why)
         self._write(message)
 
     def changed(self, what: Literal["peers", "people"], name: str, words: str, account: str, at: datetime) -> None:
-        """Security Alert, for information: whom we work with, or who may sign in. Source: PS3.15 A.5.3.11.
+        """Writes a Security Alert, for information: the list of peers or of people was changed. Source: PS3.15
+        A.5.3.11.
 
-        name : the peer's or the person's. account : of this machine, which changed it.
+        name : of the peer or person. account : the account of this machine that made the change.
         """
         message = self._message(_ALERT, "E", at, kinds=[_CHANGES[what]])
         self._participant(message, account, this_machine(), None, requestor=True)
@@ -223,7 +224,7 @@ class Trail:
         at: datetime,
         outcome: AuditOutcome,
     ) -> None:
-        """Between the archive and a file: the person at one end, the file at the other."""
+        """Writes an export or import, with the person as one participant and the file as the other."""
         message = self._message(event, action, at, outcome)
         self._participant(message, person_id, this_machine(), role, requestor=True)
         self._participant(message, uri, "", media, requestor=False)
@@ -241,7 +242,7 @@ class Trail:
         self._object(message, what.patient_id or _NO_PATIENT, "1", "1", _PATIENT_NUMBER, system="RFC-3881")
 
     def _ends(self, message: ET.Element, source: Party, destination: Party, person_id: str) -> None:
-        """Both nodes, and who had them do it: of several requestors a message names one. Source: PS3.15 A.5.2."""
+        """Adds both nodes and the person who asked; of several requestors a message names one. Source: PS3.15 A.5.2."""
         asks = None if person_id else _SOURCE if source.requestor else _DESTINATION if destination.requestor else None
         for party, role in ((source, _SOURCE), (destination, _DESTINATION)):
             self._participant(message, party.ae_title, party.address, role, requestor=role == asks)
@@ -287,7 +288,7 @@ class Trail:
     def _write(self, message: ET.Element) -> None:
         if self.file is None:
             return
-        # Between the participants and their objects. Source: PS3.15 A.5.1 (the schema is in order).
+        # Inserted between participants and objects, as the schema has an order. Source: PS3.15 A.5.1.
         at = next((n for n, e in enumerate(message) if e.tag == "ParticipantObjectIdentification"), len(message))
         source = ET.Element("AuditSourceIdentification", AuditSourceID=self.station)
         ET.SubElement(source, "AuditSourceTypeCode", {"csd-code": "4"})
@@ -301,8 +302,8 @@ class Trail:
 
 @contextmanager
 def late(tell: Callable[[dict[str, Any]], None] = lambda event: None) -> Iterator[None]:
-    """Around what has to go on when a message cannot be written now: that is told, and it is written later, by
-    `AuditFile.append` or `catch_up`."""
+    """Lets work go on when an audit message cannot be written now: reports that through `tell`; `AuditFile.append` or
+    `catch_up` writes the message later."""
     try:
         yield
     except OSError as error:
@@ -311,7 +312,7 @@ def late(tell: Callable[[dict[str, Any]], None] = lambda event: None) -> Iterato
 
 @contextmanager
 def whatever_comes(note: Callable[[AuditOutcome], None]) -> Iterator[None]:
-    """Around what somebody does: notes afterwards how it ended, also where it failed half way."""
+    """Runs an act and then notes its outcome, also when it fails half way."""
     outcome: AuditOutcome = "4"
     try:
         yield
@@ -321,12 +322,12 @@ def whatever_comes(note: Callable[[AuditOutcome], None]) -> Iterator[None]:
 
 
 def this_machine() -> str:
-    """Its name, as every message has it. Source: PS3.15 A.5.2.4."""
+    """Returns this machine's name, as every message gives it. Source: PS3.15 A.5.2.4."""
     return socket.gethostname()
 
 
 def by_study(instances: Iterable[Instance]) -> list[Moved]:
-    """Instances of one transfer, study by study."""
+    """Groups the instances of one transfer by study."""
     studies: dict[str, list[Instance]] = {}
     for instance in instances:
         studies.setdefault(instance.study_uid, []).append(instance)
@@ -337,7 +338,7 @@ def by_study(instances: Iterable[Instance]) -> list[Moved]:
 
 
 def trail_of(config: Config, root: Path) -> Trail:
-    """The trail that the settings want."""
+    """Makes the trail that the settings want."""
     audit = config.audit
     if audit is None:
         return Trail(None, config.station_name)

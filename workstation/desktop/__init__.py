@@ -1,4 +1,4 @@
 """The radiologist's desktop. Its model knows no Qt: `screen`, `edits`, `session`, `studies`, `desk` …."""
 
-# Before Qt: PySide's import hook looks into modules that are half loaded, which pydantic's lazy ones do not bear.
+# Imported before Qt: PySide's import hook inspects half-loaded modules, which breaks pydantic's lazy ones.
 from pydantic import StringConstraints as StringConstraints

@@ -14,17 +14,17 @@ from workstation.site import open_site
 
 
 def make_window(root: Path, region: str = "") -> MainWindow:
-    """The main window over a state folder. Raises ConfigError, KeysError."""
+    """Makes the main window over a state folder. Raises ConfigError, KeysError."""
     site = open_site(root)
     settings = QSettings(str(root / "desktop.ini"), QSettings.Format.IniFormat)
     return MainWindow(ReadingDesk(site, region), load_keys(root / "keys.toml"), settings)
 
 
 def start(root: Path, study: str = "", region: str = "", language: str = "en", demo: Path | None = None) -> int:
-    """Shows the window until it is closed. study : a series UID to open at once. demo : a folder to take in, and the
-    guide beside it.
+    """Shows the window until it is closed. study : a series UID to open at once. demo : a folder to import; the guide
+    is then shown too.
 
-    Raises ValueError for a language there is not.
+    Raises ValueError for an unknown language.
     """
     application = QApplication.instance() or QApplication(sys.argv[:1])
     application.setApplicationName("workstation")

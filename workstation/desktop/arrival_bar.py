@@ -1,4 +1,4 @@
-"""What has come for a series since it was opened, said on the window, with a way to have it on the screen."""
+"""A bar that reports instances that have come since the series was opened, with a button to reload it."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ _REFRESH_MS = 2000
 
 
 class ArrivalBar(QFrame):
-    """A line above the study; not there while the screen shows what the archive has."""
+    """A line above the study; hidden while the screen shows everything that the archive has."""
 
     reload = Signal()
 
@@ -38,12 +38,12 @@ class ArrivalBar(QFrame):
         self._watch.answered.connect(self._show)
 
     def follow(self, opened: Opened | None) -> None:
-        """Watches another study, or none."""
+        """Watches another study; None watches none."""
         self._opened, self._put_off, self._news = opened, None, None
         self.hide()
 
     def stop(self) -> None:
-        """Asks no more, and waits for what was asked."""
+        """Stops asking, and waits for the running question."""
         self._watch.stop()
 
     def _look(self) -> tuple[Opened | None, News | None]:
@@ -60,13 +60,13 @@ class ArrivalBar(QFrame):
         self.setVisible(news is not None and news != self._put_off)
 
     def _later(self) -> None:
-        """Until there is other news."""
+        """Hides the bar until there is other news."""
         self._put_off = self._news
         self.hide()
 
 
 def in_words(news: News) -> str:
-    """A sentence for the reader."""
+    """Returns the news as a sentence for the reader."""
     count, revision = news.more, news.standing.revision
     if count < 0:
         return tr("{count} instances of this series have been taken out of the archive.", count=-count)

@@ -1,4 +1,4 @@
-"""Work beside the window: on threads of their own, told and stopped from it; and what is asked there now and then."""
+"""Background work for the window: jobs on threads, with progress and a stop button, and questions asked repeatedly."""
 
 import threading
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from PySide6.QtWidgets import QProgressBar
 from render.progress import Progress
 from workstation.desktop.language import tr
 
-# Says what is being done and how much of it is done, 0…1; raises Stopped once somebody has asked for that.
+# Takes the current step in words and the part of it that is done, 0…1; raises Stopped after `Works.stop`.
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
-    """Somebody stopped the work. What was kept so far stays, and doing it again goes on from there."""
+    """The user stopped the work. Results kept so far stay, and doing it again continues from there."""
 
 
 class _Carrier(QObject):
-    """From the thread to the window."""
+    """Signals from the thread to the window."""
 
     done = Signal(object)
     failed = Signal(str)
@@ -25,7 +25,7 @@ class _Carrier(QObject):
 
 
 class Works(QObject):
-    """said : a sentence, and whether it is bad news. ended : a work has ended, however."""
+    """Runs jobs on threads. said : a sentence, and whether it is bad news. ended : a job has ended, well or not."""
 
     said = Signal(str, bool)
     ended = Signal()
@@ -40,7 +40,7 @@ class Works(QObject):
         return bool(self._running)
 
     def run(self, work: Callable[[Progress], object], done: Callable[[object], None], what: str) -> None:
-        """Runs work on a thread; `done` gets what it returned, in the window. Errors become sentences."""
+        """Runs a job on a thread; `done` gets its result, on the window's thread. Errors become sentences."""
         carrier, stop = _Carrier(self), threading.Event()
         self._running[carrier] = stop
 
@@ -72,7 +72,7 @@ class Works(QObject):
                 found = work(tell)
             except Stopped:
                 carrier.failed.emit(tr("{what}: stopped. What was done so far stays; do it again to go on.", what=what))
-            except Exception as error:  # noqa: BLE001 - whatever it is, a person reads a sentence and goes on
+            except Exception as error:  # noqa: BLE001 - any error becomes a sentence, and the user goes on
                 carrier.failed.emit(f"{what}: {error}")
             else:
                 carrier.done.emit(found)
@@ -81,7 +81,7 @@ class Works(QObject):
         threading.Thread(target=run, name="beside", daemon=True).start()
 
     def stop(self) -> None:
-        """Stops all works at their next step."""
+        """Stops all jobs at their next step."""
         for stop in self._running.values():
             stop.set()
 
@@ -92,10 +92,9 @@ class Works(QObject):
 
 
 class Watch(QObject):
-    """Asks the same question now and then, beside the window: an archive of years takes longer to read than a hand may
-    wait.
+    """Asks the same question repeatedly, on a thread: a large archive takes too long to read on the window's thread.
 
-    answered : what came of it. failed : why nothing did, as a sentence. wanted : whether anybody looks.
+    answered : the answer. failed : the error as a sentence. wanted : whether the answer is on view now.
     """
 
     answered = Signal(object)
@@ -114,7 +113,7 @@ class Watch(QObject):
         self._timer.start()
 
     def now(self) -> None:
-        """Asks at once; once more after what is being asked already, which may have missed the news."""
+        """Asks at once. If a question is running, asks once more after it, as it may have missed the news."""
         if self._asking is not None:
             self._again = True
             return
@@ -122,7 +121,7 @@ class Watch(QObject):
         self._asking.start()
 
     def stop(self) -> None:
-        """Asks no more, and waits for what was asked."""
+        """Stops asking, and waits for the running question."""
         self._timer.stop()
         self._ended.disconnect(self._next)
         if self._asking is not None:
@@ -135,7 +134,7 @@ class Watch(QObject):
     def _run(self) -> None:
         try:
             self.answered.emit(self._ask())
-        except Exception as error:  # noqa: BLE001 - whatever it is, a person reads a sentence, and it is asked again
+        except Exception as error:  # noqa: BLE001 - any error becomes a sentence, and the question is asked again
             self.failed.emit(str(error))
         self._ended.emit()
 

@@ -1,4 +1,4 @@
-"""The decision about the charge as it stands, beside the panes."""
+"""The current decision about the charge, in a panel beside the panes."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from workstation.desktop.model.desk import Verdict
 
 
 class ChargePanel(QWidget):
-    """The decision as it stands, with a button to the field that fills what is missing. fill : the field's name."""
+    """The current decision, with a button to each field that is still to be filled. fill : the field's name."""
 
     fill = Signal(str)
 

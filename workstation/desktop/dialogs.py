@@ -37,7 +37,7 @@ _TRIES = 3  # wrong signatures before the window is locked
 
 
 class SignIn(QDialog):
-    """person : who signed in. refused : the ID of who could not."""
+    """Signs a person in. person : who signed in. refused : the ID of a person who could not."""
 
     refused = Signal(str)
 
@@ -72,9 +72,9 @@ class SignIn(QDialog):
 
 
 class Sign(QDialog):
-    """The physician's signature: password or PIN once more, over a sentence that says what is signed.
+    """The physician's signature: password or PIN once more, below a sentence that says what is signed.
 
-    refused : it was wrong too often.
+    refused : whether it was wrong too often.
     """
 
     def __init__(self, people: People, person: Person, parent: QWidget | None = None) -> None:
@@ -114,7 +114,7 @@ class Sign(QDialog):
 
 
 class Choose(QDialog):
-    """One of several by name."""
+    """A choice of one of several names."""
 
     def __init__(self, title: str, names: Sequence[str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -129,13 +129,13 @@ class Choose(QDialog):
 
     @staticmethod
     def ask(title: str, names: Sequence[str], parent: QWidget) -> int | None:
-        """The number of the one chosen; None for none."""
+        """Returns the number of the chosen name; None when none was chosen."""
         dialog = Choose(title, names, parent)
         return dialog.list.currentRow() if dialog.exec() else None
 
 
 class Named(QDialog):
-    """A name."""
+    """Asks for a name."""
 
     def __init__(self, title: str, what: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -147,13 +147,13 @@ class Named(QDialog):
 
     @staticmethod
     def ask(title: str, what: str, parent: QWidget) -> str:
-        """The name; empty for none."""
+        """Returns the name; empty when none was given."""
         dialog = Named(title, what, parent)
         return dialog.name.text().strip() if dialog.exec() else ""
 
 
 class Query(QDialog):
-    """Studies of other nodes, found by C-FIND and fetched by C-GET or C-MOVE, in the name of `person`."""
+    """Finds studies of other nodes by C-FIND and fetches them by C-GET or C-MOVE, in the name of `person`."""
 
     def __init__(
         self, desk: "ReadingDesk", works: Works, parent: QWidget | None = None, person: Person | None = None
@@ -219,7 +219,7 @@ class Query(QDialog):
         self.said.setText(tr("{count} studies.", count=len(found)))
 
     def retrieve(self) -> None:
-        """Fetches the studies that are selected."""
+        """Fetches the selected studies."""
         chosen = sorted({index.row() for index in self.table.selectedIndexes()})
         peer, studies = self.peer.currentText(), [self._found[row] for row in chosen]
 
@@ -233,7 +233,7 @@ class Query(QDialog):
 
 
 class Help(QDialog):
-    """Keys and mouse, as they are set."""
+    """The help page: keys and mouse as they are set."""
 
     def __init__(self, keys: Keys, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -1,4 +1,4 @@
-"""What hands do in the panes: every gesture becomes an edit of the session's screen."""
+"""Mouse gestures in the panes: each becomes an edit of the session's screen."""
 
 import math
 from collections.abc import Callable
@@ -33,16 +33,16 @@ from workstation.desktop.model.session import ReadingSession
 from workstation.desktop.pane import Pane
 
 _TURN_DEG = 0.4  # for each point of the mouse
-_STILL_MS = 120  # a wheel that has not moved for so long is still
+_STILL_MS = 120  # the wheel has stopped when it has not moved for this long
 _SLAB_STEP_MM = 5.0
 _CURVE_STEP_DEG = 5.0
-_EDGE_PX = 12.0  # how near to an edge of the crop box a hand has it
-_LASSO_PX = 4.0  # between corners of what scissors cut
+_EDGE_PX = 12.0  # the mouse grabs an edge of the crop box within this distance
+_LASSO_PX = 4.0  # distance between corners of the scissors' outline
 _RIM_VOXELS = 1
 
 
 class EditedPanes(Protocol):
-    """What gestures need of the viewer: its panes, the tool in hand, and ways to edit the screen of its session.
+    """The part of the viewer that gestures use: its panes, the current tool, and ways to edit the session's screen.
 
     under : the pane under the mouse. whole_box : the box that crops nothing away, LPS mm.
     """
@@ -67,7 +67,7 @@ class EditedPanes(Protocol):
 
 
 class Gestures(QObject):
-    """points : the places of a measure that is not finished, LPS mm."""
+    """Turns mouse events into edits. points : of an unfinished measure, LPS mm."""
 
     def __init__(self, viewer: EditedPanes, buttons: dict[str, str], parent: QObject) -> None:
         super().__init__(parent)
@@ -106,40 +106,40 @@ class Gestures(QObject):
         viewer.session.begin()
         self._drag = (name, what, event.position())
 
-    def _clicked(self, what: str, name: PaneName, pane: Pane, event: QMouseEvent) -> bool:
-        """What a click does by itself. Returns whether that was all."""
+    def _clicked(self, tool: str, name: PaneName, pane: Pane, event: QMouseEvent) -> bool:
+        """Does what the tool does on a click. Returns whether no drag can follow."""
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         place = self._place(name, event.position())
-        if what in POINTS and is_slice(name):
+        if tool in POINTS and is_slice(name):
             if place is not None and name not in OTHERS:
                 self._add_point(name, place)
             return True
-        if what == "path" and place is not None and name != "curved":
+        if tool == "path" and place is not None and name != "curved":
             self._viewer.do(edits.path_added, place)
             return True
-        if what == "piece" and place is not None and name not in OTHERS:
+        if tool == "piece" and place is not None and name not in OTHERS:
             self._cut_piece(place, shift)
             return True
-        if what == "crosshair" and place is not None:
+        if tool == "crosshair" and place is not None:
             self._viewer.do(edits.at_cursor, place)
             return main_pane(name) == "solid"
         return False
 
-    def _meant(self, what: str, name: PaneName, event: QMouseEvent) -> str:
-        """What a drag with a tool does in that pane."""
+    def _meant(self, tool: str, name: PaneName, event: QMouseEvent) -> str:
+        """Returns what a drag with a tool does in that pane."""
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-        if name in OTHERS and what == "pan" and shift:
+        if name in OTHERS and tool == "pan" and shift:
             return "align"
         if name == "curved":
-            return "window" if what == "window" else "swivel"
-        if main_pane(name) == "solid" and (what not in ("pan", "zoom", "window", "scissors") or name in OTHERS):
-            return what if what in ("pan", "zoom") else "turn"
-        if name == "solid" and what == "window" and not shift:
+            return "window" if tool == "window" else "swivel"
+        if main_pane(name) == "solid" and (tool not in ("pan", "zoom", "window", "scissors") or name in OTHERS):
+            return tool if tool in ("pan", "zoom") else "turn"
+        if name == "solid" and tool == "window" and not shift:
             return "turn"
-        return "pan" if what == "scissors" and name != "solid" else what
+        return "pan" if tool == "scissors" and name != "solid" else tool
 
     def _place(self, name: PaneName, at: QPointF) -> Vector | None:
-        """LPS mm in this volume of what is under the mouse; in 3D the surface that is seen."""
+        """Returns the point under the mouse, LPS mm in this volume; in 3D on the visible surface."""
         pane, screen = self._viewer.panes[name], self._viewer.session.screen
         if is_slice(name):
             place = pane.place(at)
@@ -169,34 +169,34 @@ class Gestures(QObject):
         self._drag = (start, what, at)
         self._dragged(start, what, last, at)
 
-    def _dragged(self, name: PaneName, what: str, last: QPointF, at: QPointF) -> None:
+    def _dragged(self, name: PaneName, action: str, last: QPointF, at: QPointF) -> None:
         viewer, pane = self._viewer, self._viewer.panes[name]
         dx, dy, mm = at.x() - last.x(), at.y() - last.y(), pane.mm_per_point()
-        if what == "turn":
+        if action == "turn":
             viewer.do(edits.rotated, dx * _TURN_DEG, dy * _TURN_DEG, moving=True)
-        elif what == "swivel":
+        elif action == "swivel":
             viewer.do(edits.curve_turned, dx * _TURN_DEG, moving=True)
-        elif what == "pan":
+        elif action == "pan":
             viewer.do(edits.panned, name, dx * mm, dy * mm, moving=True)
-        elif what == "align":
+        elif action == "align":
             viewer.do(edits.other_moved, name, dx * mm, dy * mm, moving=True)
-        elif what == "zoom":
+        elif action == "zoom":
             viewer.do(edits.zoomed, name, math.exp(-dy * 0.01), moving=True)
-        elif what == "window" and name == "solid":
+        elif action == "window" and name == "solid":
             viewer.do(edits.shifted, dy, moving=True)
-        elif what == "window":
+        elif action == "window":
             self._drag_window(dx, dy)
-        elif what == "crosshair" and is_slice(name):
+        elif action == "crosshair" and is_slice(name):
             place = self._place(name, at)
             if place is not None:
                 viewer.do(edits.at_cursor, place, moving=True)
-        elif what == "tilt" and is_slice(name) and pane.plane is not None:
+        elif action == "tilt" and is_slice(name) and pane.plane is not None:
             self._drag_tilt(name, pane, last, at)
-        elif what == "scissors":
+        elif action == "scissors":
             if math.hypot(at.x() - pane.lasso[-1].x(), at.y() - pane.lasso[-1].y()) >= _LASSO_PX:
                 pane.lasso.append(at)
                 pane.update()
-        elif what == "crop":
+        elif action == "crop":
             self._drag_crop(name, at)
 
     def _drag_window(self, dx: float, dy: float) -> None:
@@ -247,7 +247,7 @@ class Gestures(QObject):
             self._glide(edits.scrolled, plane_name(name), -steps, min(viewer.session.volume.spacing_mm))
 
     def _glide(self, edit: Callable[..., Screen], *arguments: Any) -> None:
-        """An edit by wheel: those that follow fast on each other are one step back."""
+        """Makes an edit by wheel; edits in quick succession are one step to undo."""
         self._viewer.session.begin()
         self._viewer.do(edit, *arguments, moving=True)
         self._still.start()
@@ -284,7 +284,7 @@ class Gestures(QObject):
     # ------------------------------------------------------------------------------------------------ cutting
 
     def _cut_outline(self, pane: Pane, keep: bool) -> None:
-        """Scissors: what was circled goes, or with Shift all the rest."""
+        """Scissors: cuts away the circled part, or all the rest with `keep`."""
         corners, pane.lasso = pane.lasso, []
         places = tuple(place for place in map(pane.place, corners) if place is not None)
         pane.update()
@@ -296,21 +296,21 @@ class Gestures(QObject):
         self._viewer.try_to(edits.cut_out, Scissors(rounded, view, CUT_AWAY, outside=keep))
 
     def _cut_piece(self, place: Vector, keep: bool) -> None:
-        """What is seen and hangs together with a place goes, or with Shift all the rest."""
+        """Cuts away the visible piece that is connected with a point, or all the rest with `keep`."""
         viewer = self._viewer
         volume, screen = viewer.session.volume, viewer.session.screen
         recipe = recipe_of(screen, "solid", 64, 64)
         low = visible_from(recipe) if isinstance(recipe, VolumeRendering) else screen.window.centre
         k, j, i = viewer.index_of(place)
         value = float(volume.voxels[k, j, i])
-        # A click into something paler than what is seen means that.
+        # A click on a value below the visible ones selects down to that value.
         low = min(low, value) if math.isfinite(low) else value
         seed = vector(round(v, 3) for v in place)
         step = Piece(seed, round(low - 0.5, 3), float(volume.voxels.max()), None, 0 if keep else _RIM_VOXELS, CUT_AWAY)
         viewer.try_to(edits.cut_out, replace(step, outside=keep))
 
     def _edge_near(self, name: PaneName, at: QPointF) -> tuple[int, bool] | None:
-        """(axis, whether the upper one) of the face of the crop box that is under the mouse in a plane."""
+        """Returns (axis, whether the upper one) of the crop box's face that is under the mouse in a plane."""
         pane, viewer = self._viewer.panes[name], self._viewer
         if not is_slice(name) or name in OTHERS or pane.plane is None:
             return None
@@ -320,7 +320,7 @@ class Gestures(QObject):
             along = [0.0, 0.0, 0.0]
             along[axis] = 1.0
             if abs(sum(a * b for a, b in zip(along, pane.plane.normal, strict=True))) > 0.99:
-                continue  # the axis looks out of the picture
+                continue  # the axis is along the line of sight
             for upper, end in ((False, box.lower_mm[axis]), (True, box.upper_mm[axis])):
                 place = pane.place(at)
                 assert place is not None

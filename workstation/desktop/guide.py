@@ -1,4 +1,4 @@
-"""A guide through a first study: each step is ticked when it has been done, whichever way."""
+"""A guide through a first study: a step is ticked when it is done, in whatever way."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from workstation.desktop.model.session import Draft
 
 
 class GuidedDesktop(Protocol):
-    """What the guide looks at. shown, draft : screen and report of the open study, None without one."""
+    """The part of the desktop that the guide reads. shown, draft : screen and report of the open study, or None."""
 
     person: Person | None
     signed: bool
@@ -29,7 +29,7 @@ class GuidedDesktop(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class GuideStep:
-    """text : what to do, with the keys of this reader in {braces}. done : whether it has been done."""
+    """A step of the guide. text : what to do, with keys as {names of actions}. done : whether it is done."""
 
     text: str
     done: Callable[[GuidedDesktop], bool]
@@ -86,7 +86,7 @@ class Guide(QDockWidget):
         return tuple(self._done)
 
     def refresh(self) -> None:
-        """Ticks what has been done; what was done once stays ticked."""
+        """Ticks the steps that are done; a ticked step stays ticked."""
         for number, (step, line) in enumerate(zip(STEPS, self.lines, strict=True)):
             self._done[number] = self._done[number] or step.done(self._desktop)
             said = tr(step.text, **self._keys.keys)

@@ -1,6 +1,6 @@
 """The language of the window: English in the source, others as data in `languages/*.toml`.
 
-A sentence is looked up as a whole, with its {places} in it; what has no translation stays English.
+A sentence is looked up as a whole, with its {places}; without a translation it stays English.
 """
 
 import tomllib
@@ -12,13 +12,13 @@ _CONTEXT = "workstation"
 
 
 def tr(text: str, **values: object) -> str:
-    """The text in the language of the window, values put into its {places}."""
+    """Returns the text in the language of the window, with values in its {places}."""
     said = QCoreApplication.translate(_CONTEXT, text) or text
     return said.format_map(values) if values else said
 
 
 def languages() -> list[str]:
-    """Names of the languages there are, English among them."""
+    """Returns the names of the languages, English included."""
     found = (entry.name for entry in (files(__package__) / "languages").iterdir())
     return ["en", *sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))]
 
@@ -38,9 +38,9 @@ class Catalogue(QTranslator):
 
 
 def speak(language: str) -> Catalogue | None:
-    """Installs a language in the application; None for English. Raises ValueError for one there is not.
+    """Installs a language in the application; returns None for English. Raises ValueError for an unknown language.
 
-    Widgets take it up when they are made, so it comes before the first window.
+    Widgets read it when they are made, so call this before the first window.
     """
     if language == "en":
         return None

@@ -1,7 +1,7 @@
 """Menus and the tool bar: every command with its key.
 
-A command of the panes is added to `_COMMANDS`, one of the window to `WINDOW_COMMANDS`; its title and key in
-`model/keys.py` and `model/keys.toml`.
+To add a command: of the panes in `_COMMANDS`, of the window in `WINDOW_COMMANDS`; its title and key in `model/keys.py`
+and `model/keys.toml`.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ from workstation.desktop.model.screen import LAYOUT_TITLES
 from workstation.desktop.viewer import TOOLS, Viewer
 
 _MENUS = ("&Study", "&Tools", "&Edit", "&View", "&3D", "&Help")
-# What a viewer does: name, menu, what.
+# Commands of the viewer: name, menu, function.
 _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("undo", "&Edit", Viewer.undo),
     ("redo", "&Edit", Viewer.redo),
@@ -44,7 +44,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("whole", "&3D", lambda v: v.do(edits.made_whole)),
 )
 PANELS = ("panel_look", "panel_captures", "panel_measures", "panel_report", "panel_charge")
-# What the window does: name and menu, in the order of the menus.
+# Commands of the window: name and menu, in the order of the menus.
 WINDOW_COMMANDS: tuple[tuple[str, str], ...] = (
     ("worklist", "&Study"),
     ("reload", "&Study"),
@@ -79,7 +79,7 @@ _IN_BAR = {
 
 
 class Menus(QObject):
-    """actions : by name, those of `keys.ACTIONS`. protocols, comparisons : menus that a study fills.
+    """The menus. actions : by name, those of `keys.ACTIONS`. protocols, comparisons : menus that a study fills.
 
     with_viewer : runs a command of the panes where a study is open. commands : those of the window, by name.
     """
@@ -131,7 +131,7 @@ class Menus(QObject):
         action = QAction(title, self._window)
         action.setShortcut(QKeySequence(key))
         action.setToolTip(f"{title}  ({key})")
-        # Letters are text while somebody writes, so they count in the panes and nowhere else.
+        # Letters are text in an input field, so as shortcuts they count in the panes only.
         action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
         action.triggered.connect(lambda _=False: act())
         self._window.addAction(action)
@@ -143,7 +143,7 @@ class Menus(QObject):
         return action
 
     def for_a_study(self, there_is_one: bool) -> None:
-        """Menus that go with an open study."""
+        """Enables or disables the menus that need an open study."""
         if not there_is_one:
             self.protocols.clear()
             self.comparisons.clear()
@@ -152,7 +152,7 @@ class Menus(QObject):
         self.comparisons.setEnabled(there_is_one)
 
     def cover(self, covered: bool) -> None:
-        """Nothing but signing in is left while nobody is signed in after a lock."""
+        """Disables everything but signing in while the window is locked."""
         self.bar.setEnabled(not covered)
         self.tools.setEnabled(not covered)
         self._window.menuBar().setEnabled(not covered)

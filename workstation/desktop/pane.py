@@ -1,4 +1,4 @@
-"""A pane: paints the last picture it was given and what lies over it. It decides nothing."""
+"""A pane: paints the last picture that it was given, and the overlay. It decides nothing."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from render.recipe import CurvedReformat
 from workstation.desktop.language import tr
 from workstation.desktop.model.screen import PaneName, main_pane
 
-# Each plane in one colour, wherever it is drawn.
+# The colour of each plane, the same in every pane.
 COLOURS: dict[str, QColor] = {
     "axial": QColor(230, 90, 80),
     "coronal": QColor(90, 200, 110),
@@ -37,7 +37,7 @@ _SCALES_MM = (200, 100, 50, 20, 10, 5, 2, 1)
 
 @dataclass(frozen=True, slots=True)
 class CrosshairLine:
-    """A crosshair line: through a place, along a direction, in the colour of the plane it stands for."""
+    """A crosshair line: through a point, along a direction, in the colour of the plane that it marks."""
 
     through_mm: Vector
     along: Vector
@@ -56,7 +56,7 @@ class MeasureMark:
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """What lies over a picture. text : lines, upper left. view : of the orientation cube, None for none."""
+    """The overlay of a picture. text : lines, upper left. view : of the orientation cube, None for none."""
 
     text: tuple[str, ...] = ()
     lines: tuple[CrosshairLine, ...] = ()
@@ -65,7 +65,7 @@ class Overlay:
 
 
 class Pane(QWidget):
-    """Signals carry the pane's name first. pressed, moved, released : the mouse event, and where in the patient."""
+    """A pane. Signals carry its name first. pressed, moved, released : the mouse event."""
 
     pressed = Signal(str, object)
     moved = Signal(str, object)
@@ -94,7 +94,7 @@ class Pane(QWidget):
     def show_picture(self, picture: Picture, full: bool, tint: NDArray[np.bool_] | None = None) -> None:
         rgb = np.ascontiguousarray(to_rgb(picture))
         self.rows, self.columns = rgb.shape[:2]
-        # A copy of its own: Qt would look at numpy's memory after numpy let go of it.
+        # A copy, because Qt would read numpy's memory after numpy has freed it.
         self._image = QImage(rgb.data, self.columns, self.rows, 3 * self.columns, QImage.Format.Format_RGB888).copy()
         self._tint = None if tint is None else _painted(tint)
         self.plane = picture.planes[0] if picture.planes else None
@@ -114,25 +114,25 @@ class Pane(QWidget):
         self.update()
 
     def picture_size(self) -> tuple[int, int]:
-        """(rows, columns) of a full picture here, in device pixels."""
+        """Returns (rows, columns) of a full picture here, in device pixels."""
         ratio = self.devicePixelRatioF()
         rows, columns = max(1, round(self.height() * ratio)), max(1, round(self.width() * ratio))
         shrink = min(1.0, _MOST_PX / max(rows, columns))
         return max(1, round(rows * shrink)), max(1, round(columns * shrink))
 
     def place(self, at: QPointF) -> Vector | None:
-        """LPS mm on the picture's plane under a place of the widget."""
+        """Returns the point on the picture's plane, LPS mm, under a position of the widget."""
         if self.plane is None:
             return None
         return self.plane.at(*self.pixel(at))
 
     def pixel(self, at: QPointF) -> tuple[float, float]:
-        """(row, column) of the picture under a place of the widget."""
+        """Returns (row, column) of the picture under a position of the widget."""
         row = at.y() / max(self.height(), 1) * self.rows - 0.5
         return row, at.x() / max(self.width(), 1) * self.columns - 0.5
 
     def on_widget(self, place_mm: Vector) -> QPointF:
-        """Where a place of the patient is on the widget."""
+        """Returns the position of a point of the patient on the widget."""
         assert self.plane is not None
         row, column = place_on(self.plane, place_mm)
         return QPointF((column + 0.5) / self.columns * self.width(), (row + 0.5) / self.rows * self.height())
@@ -187,7 +187,7 @@ class Pane(QWidget):
         middle = self.on_widget(line.through_mm)
         length = max(math.hypot(b.x() - a.x(), b.y() - a.y()), 1e-9)
         gap = QPointF((b.x() - a.x()) / length * 14.0, (b.y() - a.y()) / length * 14.0)
-        # Open in the middle, so that what it points at is seen.
+        # Open in the middle, so that it does not cover the point.
         painter.drawLine(a, middle - gap)
         painter.drawLine(middle + gap, b)
 
@@ -241,7 +241,7 @@ class Pane(QWidget):
 
     @staticmethod
     def _write(painter: QPainter, at: QPointF, text: str, colour: QColor) -> None:
-        """Light text with a dark edge: readable on bone and on air."""
+        """Writes light text with a dark edge, readable on bone and on air."""
         painter.setPen(_SHADOW)
         for x, y in ((-1, 0), (1, 0), (0, -1), (0, 1)):
             painter.drawText(at + QPointF(x, y), text)
@@ -274,7 +274,7 @@ class Pane(QWidget):
 
 
 def crosshair(cursor_mm: Vector, others: Sequence[tuple[str, Vector]], plane: Plane) -> tuple[CrosshairLine, ...]:
-    """Where the other planes (name, normal) cut this one, through the crosshair."""
+    """Returns the lines where the other planes (name, normal) cut this one, through the crosshair."""
     lines = []
     n = plane.normal
     for name, m in others:
@@ -285,7 +285,7 @@ def crosshair(cursor_mm: Vector, others: Sequence[tuple[str, Vector]], plane: Pl
 
 
 def _painted(tint: NDArray[np.bool_]) -> QImage:
-    """(rows, columns) as a picture that is clear where nothing is tinted."""
+    """Makes a picture of (rows, columns) bool that is transparent where nothing is tinted."""
     rgba = np.zeros((*tint.shape, 4), dtype=np.uint8)
     rgba[tint] = _TINT
     rows, columns = tint.shape

@@ -1,4 +1,4 @@
-"""What stands beside the panes: looks, captured pictures, measures, the report and the charge."""
+"""The panels beside the panes: looks, captured pictures, measures, the report and the charge."""
 
 import numpy as np
 from PySide6.QtCore import QSize, Qt
@@ -34,7 +34,7 @@ CROP_TITLES = ("From right", "To left", "From anterior", "To posterior", "From f
 
 
 class LookPanel(QWidget):
-    """Presets, windows, slabs: what a reader changes most, with names."""
+    """Presets, windows and slabs by name: the settings that a reader changes most."""
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class LookPanel(QWidget):
     def refresh(self) -> None:
         solid, looks = self._viewer.session.screen.solid, self._viewer.looks
         if solid.transfer.name != self._listed_with:
-            # Another preset may be a new one; the files are not read for every move of a hand.
+            # The preset has changed and may be new, so the files are read again; not at every mouse move.
             self._listed_with = solid.transfer.name
             self.presets.clear()
             for name in looks.presets_for(self._viewer.session.volume.unit):
@@ -80,7 +80,7 @@ class LookPanel(QWidget):
 
 
 class CropBox(QGroupBox):
-    """What of the patient the 3D pane shows: two ends along each axis of the patient."""
+    """The crop box of the 3D pane: two ends along each axis of the patient."""
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__(tr("Crop"))
@@ -112,7 +112,7 @@ class CropBox(QGroupBox):
 
     def _moved(self) -> None:
         parts = [slider.value() / _CROP_STEPS for slider in self.sliders]
-        # The two ends never meet: a box without inside shows nothing and cannot be undone by eye.
+        # The two ends never meet: an empty box shows nothing, so the reader could not see how to undo it.
         if any(parts[2 * axis + 1] - parts[2 * axis] < 0.02 for axis in range(3)):
             self.refresh()
             return
@@ -171,7 +171,7 @@ class Tray(QWidget):
         self.remove.setEnabled(bool(captures))
 
     def _drawn(self, name: str, picture: Picture) -> None:
-        """A small picture has come."""
+        """Shows a small picture that was drawn."""
         self._icons[name] = QIcon(QPixmap.fromImage(image_of(picture)))
         for item in self.list.findItems(name, Qt.MatchFlag.MatchExactly):
             item.setIcon(self._icons[name])
@@ -188,7 +188,7 @@ class Tray(QWidget):
 
 
 class Measures(QWidget):
-    """Every measure with its numbers; one that is chosen brings its plane."""
+    """The list of measures with their numbers; choosing one shows its plane."""
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ FIELDS: tuple[tuple[str, str, str, int], ...] = (
     ("workstation", "Independent workstation", "That the pictures were made on an independent workstation", 54),
 )
 ANSWERS: dict[str, bool | None] = {"not stated": None, "yes": True, "no": False}
-# Sentences to begin with, for each clinical use; a physician changes or deletes them.
+# Template sentences for each clinical use; the physician changes or deletes them.
 TEMPLATES: dict[str, dict[str, str]] = {
     "vascular": {
         "indication": "Vascular question: aneurysm, stenosis or malformation of …",
@@ -111,12 +111,12 @@ class ReportPanel(QScrollArea):
         self.concurrent.setCurrentIndex(self.concurrent.findData(draft.concurrent))
 
     def _show_key_pictures(self) -> None:
-        """What the report will refer to, as it is ticked among the captures."""
+        """Lists the captures ticked for the report."""
         names = [capture.recipe.name for capture in self._session.screen.captures if capture.key]
         self.key_pictures.setText(tr("Key pictures: {names}", names="; ".join(names)) if names else "")
 
     def allow_signing(self, why_not: str) -> None:
-        """An empty reason allows it."""
+        """Allows or forbids signing. why_not : the reason against it; empty allows it."""
         self.sign.setEnabled(not why_not)
         self.why_not.setText(why_not)
 
@@ -127,7 +127,7 @@ class ReportPanel(QScrollArea):
         name = self.use.currentData()
         self._session.write(clinical_use=name)
         for key, text in TEMPLATES.get(name or "", {}).items():
-            # What somebody wrote is never written over.
+            # A template never overwrites text that was written.
             if not self.fields[key].toPlainText().strip():
                 self.fields[key].setPlainText(text)
 

@@ -1,4 +1,4 @@
-"""The work list: the series in the archive as they arrive, with what has become of them."""
+"""The work list: the series in the archive as they arrive, with their state."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -38,7 +38,7 @@ _Index = QModelIndex | QPersistentModelIndex
 
 
 def arrival_of(row: Row) -> str:
-    """How far a series is, and whether others of its study are still coming."""
+    """Returns the stage of a series in words, and whether others of its study are still arriving."""
     said = tr(ARRIVALS[row.standing.stage], revision=row.standing.revision)
     return f"{said}; {tr('study still arriving')}" if row.coming and row.standing.stage == "complete" else said
 
@@ -75,7 +75,7 @@ class _Model(QAbstractTableModel):
 
 
 class _Filter(QSortFilterProxyModel):
-    """Rows that hold what is searched for, have the state that is asked for, and the day."""
+    """Filters rows by searched text, state and day."""
 
     def __init__(self, model: _Model, parent: QWidget) -> None:
         super().__init__(parent)
@@ -93,7 +93,7 @@ class _Filter(QSortFilterProxyModel):
 
 
 class StudyList(QWidget):
-    """opened : series UID. dropped : paths to import. today : for filters by age."""
+    """The work list's widget. opened : series UID. dropped : paths to import. today : for filters by age."""
 
     opened = Signal(str)
     dropped = Signal(list)
@@ -151,11 +151,11 @@ class StudyList(QWidget):
         self.refresh()
 
     def refresh(self) -> None:
-        """Asks for the list as it is now."""
+        """Reads the list again."""
         self._watch.now()
 
     def _show_rows(self, found: tuple[tuple[Row, ...], int]) -> None:
-        """Studies appear as they arrive; what is selected stays selected."""
+        """Shows the rows; the selected series stays selected."""
         rows, waiting = found
         chosen = self._chosen(self.table.currentIndex())
         self._model.show_rows(rows)
@@ -170,14 +170,14 @@ class StudyList(QWidget):
             self.select(chosen.series_uid)
 
     def _filtered(self) -> None:
-        """The filters as they are chosen now."""
+        """Applies the chosen filters."""
         days = self.since.currentData()
         self._sorted.state, self._sorted.modality = self.state.currentData(), self.modality.currentData()
         self._sorted.since = "" if days is None else da(self._today() - timedelta(days))
         self._sorted.invalidate()
 
     def stop(self) -> None:
-        """Asks no more, and waits for what was asked."""
+        """Stops asking, and waits for the running question."""
         self._watch.stop()
 
     def select(self, series_uid: str) -> bool:

@@ -13,7 +13,7 @@ _COLOURS: dict[Theme, dict[str, str]] = {
 
 
 def style_sheet(theme: Theme) -> str:
-    """Qt style sheet of a theme."""
+    """Returns the Qt style sheet of a theme."""
     text = (files(__package__) / "theme.qss").read_text(encoding="utf-8")
     for name, colour in _COLOURS[theme].items():
         text = text.replace(f"@{name}", colour)

@@ -16,8 +16,8 @@ _BINS = 200
 
 
 class TransferEditor(QWidget):
-    """Values from left to right, opacity upwards. A double-click on a point chooses its colour, elsewhere it adds one;
-    the right button removes."""
+    """The editor: values from left to right, opacity upwards. A double-click on a point chooses its colour, elsewhere
+    it adds one; the right button removes one."""
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class TransferEditor(QWidget):
         viewer.changed.connect(self.update)
 
     def place(self, number: int) -> QPointF:
-        """Where a point of the function is on the widget."""
+        """Returns the position of a point of the function on the widget."""
         point = self._viewer.session.screen.solid.transfer.points[number]
         part = (point.value - self._low) / (self._high - self._low)
         inner = self._inner()
@@ -50,7 +50,7 @@ class TransferEditor(QWidget):
         return QRectF(self.rect()).adjusted(_EDGE_PX, _EDGE_PX, -_EDGE_PX, -_EDGE_PX)
 
     def _said(self, at: QPointF) -> tuple[float, float]:
-        """(value, opacity) under a place of the widget."""
+        """Returns (value, opacity) under a position of the widget."""
         inner = self._inner()
         value = self._low + (at.x() - inner.left()) / max(inner.width(), 1.0) * (self._high - self._low)
         return value, (inner.bottom() - at.y()) / max(inner.height(), 1.0)

@@ -1,4 +1,4 @@
-"""The panes of a study: what they show, and the commands of menus and keys. The mouse is `gestures.py`."""
+"""The panes of a study: what they show, and the commands of menus and keys. `gestures.py` handles the mouse."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,7 +48,8 @@ _CINE_MS = 80
 
 
 class Viewer(QWidget):
-    """changed : the screen is another one. chose_tool : its name. said : a sentence for the status bar."""
+    """The panes. changed : the screen has changed. chose_tool : the tool's name. said : a sentence for the status
+    bar."""
 
     changed = Signal()
     chose_tool = Signal(str)
@@ -97,7 +98,7 @@ class Viewer(QWidget):
         return found if self._elsewhere is None or self._elsewhere in found else (*found, self._elsewhere)
 
     def refresh(self, moving: bool = False) -> None:
-        """Asks for the pictures of the screen as it is now."""
+        """Asks for the pictures of the current screen."""
         self._lay_out()
         for name in self.visible_panes():
             self._ask(name, moving)
@@ -126,7 +127,7 @@ class Viewer(QWidget):
         self._grid.activate()  # now: pictures are asked for in the sizes that panes will have
 
     def undock_pane(self, name: PaneName) -> QWidget:
-        """A pane in a window of its own, for another monitor. Closing it brings the pane back."""
+        """Moves a pane into a window of its own, for another monitor. Closing that brings the pane back."""
         self.dock_pane()
         self._elsewhere, pane = name, self.panes[name]
         self._grid.removeWidget(pane)
@@ -139,7 +140,7 @@ class Viewer(QWidget):
         return self._apart
 
     def dock_pane(self) -> None:
-        """Every pane back where the layout has it."""
+        """Moves every pane back to its place in the layout."""
         if self._elsewhere is None or self._apart is None:
             return
         pane, self._elsewhere = self.panes[self._elsewhere], None
@@ -151,7 +152,7 @@ class Viewer(QWidget):
         self.refresh()
 
     def compare_with(self, other: Volume | None) -> None:
-        """The volume beside this one, as the screen says which; None for none."""
+        """Sets the volume that the screen compares with; None for none."""
         self.other = other
         self.refresh()
 
@@ -172,7 +173,7 @@ class Viewer(QWidget):
             self.drawer.ask(PictureRequest(name, recipe, moving, volume, tinted))
 
     def is_settled(self) -> bool:
-        """Whether every pane shows the full picture of the screen as it is."""
+        """Whether every pane shows the full picture of the current screen."""
         wanted = {name: self._wanted.get(name) for name in self.visible_panes()}
         return all(recipe is None or self._shown.get(name) == recipe for name, recipe in wanted.items())
 
@@ -182,7 +183,7 @@ class Viewer(QWidget):
         self.show_overlay(name)
 
     def show_overlay(self, name: PaneName) -> None:
-        """What lies over a pane, as it is now."""
+        """Updates the overlay of a pane."""
         pane, screen = self.panes[name], self.session.screen
         if name == "curved":
             pane.show_overlay(Overlay(self._text(name)))
@@ -227,7 +228,7 @@ class Viewer(QWidget):
         return MeasureMark(outline or measure.points_mm, bool(outline), self.said_of(measure))
 
     def said_of(self, measure: Measure) -> str:
-        """A measure in words, its numbers with their unit."""
+        """Returns a measure in words, its numbers with their unit."""
         return self.measuring.said_of(measure)
 
     def _path_marks(self) -> tuple[MeasureMark, ...]:
@@ -235,7 +236,7 @@ class Viewer(QWidget):
         return (MeasureMark(path, False, "", PATH),) if path else ()
 
     def _crop_marks(self, name: PaneName) -> tuple[MeasureMark, ...]:
-        """The outline of the crop box, of its section that is most nearly in the plane."""
+        """Returns the outline of the crop box: of its section that is most nearly in the plane."""
         crop, plane = self.session.screen.solid.crop, self.panes[name].plane
         if plane is None or (crop is None and self.tool != "crop"):
             return ()
@@ -251,13 +252,13 @@ class Viewer(QWidget):
 
     @property
     def whole_box(self) -> Box:
-        """The box that crops nothing away."""
+        """The box that crops nothing."""
         corners = outer_corners(self.session.volume)
         ends = [(min(c[axis] for c in corners), max(c[axis] for c in corners)) for axis in range(3)]
         return Box(vector(low for low, _ in ends), vector(high for _, high in ends))
 
     def index_of(self, place_mm: Vector) -> tuple[int, int, int]:
-        """(k, j, i) of the voxel nearest to a place, within the volume."""
+        """Returns (k, j, i) of the voxel of the volume that is nearest to a point."""
         at = zip(point(self.session.volume.to_index, place_mm), self.session.volume.shape, strict=True)
         k, j, i = (min(max(round(v), 0), n - 1) for v, n in at)
         return (k, j, i)
@@ -265,16 +266,16 @@ class Viewer(QWidget):
     # ------------------------------------------------------------------------------------------------ commands
 
     def say(self, sentence: str) -> None:
-        """A sentence for the status bar."""
+        """Shows a sentence in the status bar."""
         self.said.emit(sentence)
 
     def do(self, edit: Callable[..., Screen], *arguments: Any, moving: bool = False) -> None:
-        """The one way to another screen."""
+        """Makes an edit; every change of the screen goes through here."""
         if self.session.change(edit, *arguments):
             self.refresh(moving)
 
     def try_to(self, edit: Callable[..., Screen], *arguments: Any) -> None:
-        """An edit that may be refused: the sentence says why, and the screen stays."""
+        """Makes an edit that may be refused: then the status bar says why, and the screen stays."""
         try:
             self.do(edit, *arguments)
         except StepError as error:
@@ -305,7 +306,7 @@ class Viewer(QWidget):
         self.do(edits.with_style, STYLES[(STYLES.index(style) + 1) % len(STYLES)])
 
     def next_form(self) -> None:
-        """The curved picture straightened, or stretched and seen as the 3D pane is."""
+        """Switches the curved picture between straightened, and stretched with the view of the 3D pane."""
         straight = self.session.screen.curve.form == "straightened"
         view = _rounded(self.session.screen.solid.view)
         self.do(edits.curve_formed, "stretched" if straight else "straightened", view)
@@ -382,7 +383,7 @@ class Viewer(QWidget):
         )
 
     def delete_last(self) -> None:
-        """The last place of the path while one is clicked, else the last measure."""
+        """Deletes the last point of the path while one is being clicked, else the last measure."""
         if self.tool == "path" and self.session.screen.curve.path_mm:
             self.do(edits.path_shortened)
         elif self.session.screen.measures:
@@ -400,7 +401,7 @@ class Viewer(QWidget):
 
 
 class _Apart(QWidget):
-    """A window of its own for one pane."""
+    """A separate window for one pane."""
 
     closed = Signal()
 
@@ -413,7 +414,7 @@ class _Apart(QWidget):
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802
         super().closeEvent(event)
-        # Afterwards: a window must not go away while it is being closed.
+        # Emitted later: a window must not be deleted while it is being closed.
         QTimer.singleShot(0, self.closed.emit)
 
 

@@ -50,15 +50,15 @@ from workstation.desktop.theme import Theme, style_sheet
 from workstation.desktop.viewer import Viewer
 from workstation.store.journal import EventKind
 
-_VERDICT_MS = 400  # after the last change
-_LOCK_MS = 15 * 60 * 1000  # without a key or a move of the mouse
+_VERDICT_MS = 400  # wait after the last change
+_LOCK_MS = 15 * 60 * 1000  # locks after this time without a key or mouse move
 _PRESENCE = {QEvent.Type.KeyPress, QEvent.Type.MouseMove, QEvent.Type.MouseButtonPress, QEvent.Type.Wheel}
-_LAYOUT_VERSION = 1  # of the docks; another one forgets how they stood
+_LAYOUT_VERSION = 1  # of the docks; saved positions of another version are ignored
 
 
 class MainWindow(QMainWindow):
-    """desk : the model of what a desktop can do. person : who is signed in, None for nobody. signed : whether the study
-    on the screen has been signed here."""
+    """The main window. desk : the model. person : who is signed in, or None. signed : whether the study on the screen
+    has been signed here."""
 
     ready = Signal()  # a study shows its first screen
     _previewed = Signal(object)
@@ -73,7 +73,7 @@ class MainWindow(QMainWindow):
         self.report: ReportPanel | None = None
         self.guide: Guide | None = None
         self.signed: bool = False
-        self._before: Screen | None = None  # the screen that the journal knows
+        self._before: Screen | None = None  # the last screen whose captures were journalled
         self.charge = ChargePanel()
         self._opening: tuple[str, int | None] | None = None
         self.setWindowTitle(tr("3D workstation — not cleared for diagnosis"))
@@ -117,7 +117,7 @@ class MainWindow(QMainWindow):
         self._restore()
 
     def _commands(self) -> dict[str, Callable[[], object]]:
-        """What the window itself does, by the names of `menus.WINDOW_COMMANDS`."""
+        """Returns the window's commands by the names of `menus.WINDOW_COMMANDS`."""
         return {
             "capture": partial(self.capture, 1),
             "capture_rotation": partial(self.capture, 36),
@@ -153,7 +153,7 @@ class MainWindow(QMainWindow):
         self.dock.hide()
 
     def _restore(self) -> None:
-        """Window, docks and tool bars as they stood, on the monitors where they were."""
+        """Restores positions and monitors of window, docks and tool bars."""
         for name, restore in (
             ("geometry", self.restoreGeometry),
             ("docks", lambda state: self.restoreState(state, _LAYOUT_VERSION)),
@@ -161,7 +161,7 @@ class MainWindow(QMainWindow):
             kept = self.settings.value(name)
             if isinstance(kept, QByteArray):
                 restore(kept)
-        self.dock.hide()  # it comes with a study
+        self.dock.hide()  # shown with a study
 
     def set_theme(self, theme: Theme) -> None:
         self.theme: Theme = theme
@@ -175,7 +175,7 @@ class MainWindow(QMainWindow):
         dialogs.Help(self.keys, self).exec()
 
     def show_guide(self) -> None:
-        """The guide, or away with it."""
+        """Shows or hides the guide."""
         if self.guide is None:
             self.guide = Guide(self, self.keys, self)
             self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.guide)
@@ -186,12 +186,12 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------------------------------------ opening
 
     def open_series(self, series_uid: str, which: int | None = None, before: Opened | None = None) -> None:
-        """Opens a volume: its middle image at once, the rest as it comes. Asks which where a series has several.
+        """Opens a volume, its middle image first. Asks which one where a series has several.
 
-        before : the study as it was opened, of which that volume is wanted again.
+        before : on reload, the study as it was opened; its volume is opened again.
         """
         if self._opening == (series_uid, which):
-            return  # asked twice: one double-click too many
+            return  # a second double-click
         self._opening = (series_uid, which)
 
         def work(tell: Progress) -> object:
@@ -217,7 +217,7 @@ class MainWindow(QMainWindow):
         self.works.run(work, done, tr("Opening"))
 
     def reload(self) -> None:
-        """The open study anew, of what has come for it by now. What was done to it stays."""
+        """Opens the open study again with all instances that have come; its session stays."""
         if self.opened is None:
             return
         if self.works.busy:
@@ -226,7 +226,7 @@ class MainWindow(QMainWindow):
         self.open_series(self.opened.series.uid, before=self.opened)
 
     def _not_opening(self) -> None:
-        """Whatever became of it, the next double-click counts again."""
+        """Notes that opening has ended, well or not, so the next double-click counts again."""
         self.works.ended.disconnect(self._not_opening)
         self._opening = None
         if self.pages.currentWidget() is self.preview:
@@ -252,7 +252,7 @@ class MainWindow(QMainWindow):
             self.import_paths([folder])
 
     def query(self) -> None:
-        """Studies of other nodes."""
+        """Shows the query dialog."""
         dialogs.Query(self.desk, self.works, self, self.person).exec()
         self.worklist.refresh()
 
@@ -304,7 +304,7 @@ class MainWindow(QMainWindow):
                 viewer.addAction(action)
 
     def _offer(self, found: Opened) -> None:
-        """Protocols and comparisons of a study."""
+        """Fills the menus with the protocols and comparisons of a study."""
         self.menus.for_a_study(True)
         for protocol in protocols_for(found.session.volume, found.series.modality):
             act = partial(self.run_protocol, protocol)
@@ -335,14 +335,14 @@ class MainWindow(QMainWindow):
         self.dock.hide()
 
     def back_to_list(self) -> None:
-        """What was done stays in the session's file and comes back with the study."""
+        """Closes the study; its session file keeps the work, which comes back with the study."""
         self.close_study()
         self.worklist.refresh()
 
     # ------------------------------------------------------------------------------------------------ comparing
 
     def compare(self, row: Row) -> None:
-        """A series beside the open one; asks which of its volumes where it has several."""
+        """Shows a series beside the open one; asks for the volume where it has several."""
         if self.opened is None:
             return
         opened = self.opened
@@ -377,7 +377,7 @@ class MainWindow(QMainWindow):
             self.viewer.compare_with(volume)
 
     def _bring(self, compared: Compared) -> None:
-        """What a recovered session was compared with."""
+        """Loads the volume that a recovered session was compared with."""
         opened = self.opened
 
         def done(volume: object) -> None:
@@ -395,18 +395,18 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------------------------------------ work
 
     def with_viewer(self, command: Callable[[Viewer], object]) -> None:
-        """A command of the study, where one is open."""
+        """Runs a command of the panes if a study is open."""
         if self.viewer is not None:
             command(self.viewer)
 
     @property
     def shown(self) -> Screen | None:
-        """Of the study on the screen."""
+        """The screen of the open study."""
         return self.viewer.session.screen if self.viewer is not None else None
 
     @property
     def draft(self) -> Draft | None:
-        """The report of the study on the screen."""
+        """The report of the open study."""
         return self.opened.session.draft if self.opened is not None else None
 
     def stop_work(self) -> None:
@@ -419,7 +419,7 @@ class MainWindow(QMainWindow):
             self._captured(before)
 
     def run_protocol(self, protocol: Protocol) -> None:
-        """All pictures of a protocol into the tray; they are drawn when the study is signed."""
+        """Puts all pictures of a protocol into the tray; they are drawn when the study is signed."""
         if self.viewer is not None:
             before = len(self.viewer.session.screen.captures)
             self.viewer.do(edits.collected, protocol.recipes)
@@ -428,7 +428,7 @@ class MainWindow(QMainWindow):
             self.say(tr("{title}: {count} pictures captured.", title=protocol.title, count=count))
 
     def save_preset(self) -> None:
-        """The look of the 3D pane under a name of its own."""
+        """Saves the transfer function of the 3D pane as a preset."""
         if self.viewer is None:
             return
         title = dialogs.Named.ask(tr("Keep this look"), tr("Name of the preset"), self)
@@ -443,7 +443,7 @@ class MainWindow(QMainWindow):
             self.say(tr("Kept as {title}.", title=title))
 
     def _captured(self, before: int) -> None:
-        """Journals the pictures that are new in the tray: who chose them, of which view, cut in which way."""
+        """Journals the new pictures in the tray, with the person who chose them, and their view and cuts."""
         if self.opened is None:
             return
         session = self.opened.session
@@ -478,7 +478,7 @@ class MainWindow(QMainWindow):
         self._verdict_timer.start()
 
     def refresh_verdict(self) -> None:
-        """The decision as it would be now."""
+        """Shows the decision as if the study were signed now."""
         if self.opened is None or self.report is None:
             return
         self.report.allow_signing(why_not_signable(self.person, self.opened.session))
@@ -519,7 +519,7 @@ class MainWindow(QMainWindow):
         self.works.run(lambda tell: self.desk.deliver(opened, person, tell), done, tr("Signing and delivering"))
 
     def send(self) -> None:
-        """Delivers what waits, beside the window."""
+        """Delivers the waiting messages in the background."""
 
         def done(said: object) -> None:
             self.say(str(said))
@@ -529,7 +529,7 @@ class MainWindow(QMainWindow):
         self.works.run(self.desk.send, done, tr("Sending"))
 
     def show_panel(self, number: int) -> None:
-        """A panel of the study, its first field ready for the keyboard."""
+        """Shows a panel of the study, its first field ready for the keyboard."""
         if self.opened is None:
             return
         self.dock.show()
@@ -542,7 +542,7 @@ class MainWindow(QMainWindow):
     # ------------------------------------------------------------------------------------------------ people
 
     def sign_in_or_lock(self) -> None:
-        """Signs somebody in. Who is signed in is signed out first, and nothing of a patient is seen in between."""
+        """Signs a person in. Signs the current one out first, and hides all patient data in between."""
         if self.person is not None:
             self.lock()
         dialog = dialogs.SignIn(self.desk.people, self)
@@ -553,12 +553,12 @@ class MainWindow(QMainWindow):
             self._uncover()
             if self.opened is not None:
                 self.desk.opened_by(self.opened, self.person)
-            self._acted("opened")  # a study that is open is open for who comes to it
+            self._acted("opened")  # the open study counts as opened by the new person
         self._show_person()
         self._verdict_timer.start()
 
     def lock(self) -> None:
-        """Signs out and covers what is on the screen; the study stays open behind it."""
+        """Signs out and covers the screen; the study stays open behind the cover."""
         if self.person is None:
             return
         self.desk.signed_in(self.person.id, out=True)
@@ -583,8 +583,8 @@ class MainWindow(QMainWindow):
         self._idle.start()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
-        """Any key or move of the mouse says that somebody is there. What a list, a box or a button does with a key goes
-        before what the key does elsewhere."""
+        """Restarts the lock timer at any key or mouse move. A key that a list, a box or a button uses goes to it before
+        the shortcuts."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _its_own(watched, event):
             event.accept()
             return True
@@ -599,7 +599,7 @@ class MainWindow(QMainWindow):
             self.who.setText(f"{listed(self.person.name)} ({tr(self.person.role)})")
 
     def say(self, sentence: str, bad: bool = False) -> None:
-        """A sentence in place, never a box. A bad one stays until the next."""
+        """Shows a sentence in the window, never in a dialog. A bad one stays until the next."""
         self.statusBar().setStyleSheet("QStatusBar { color: #e5806b; }" if bad else "")
         self.statusBar().showMessage(sentence, 0 if bad else 8000)
 
@@ -614,7 +614,7 @@ class MainWindow(QMainWindow):
 
 
 def _its_own(watched: QObject, event: QKeyEvent) -> bool:
-    """Whether a widget has a use of its own for a key: arrows and letters in lists, Space on a button."""
+    """Whether a widget uses a key itself: arrows and letters in lists, Space on a button."""
     commanding = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
     if event.modifiers() & commanding or Qt.Key.Key_F1 <= event.key() <= Qt.Key.Key_F35:
         return False

@@ -1,4 +1,4 @@
-"""Pictures for people: PNG files, and one contact sheet with names and orientation letters."""
+"""Writes pictures as PNG files, and a contact sheet with names and orientation letters."""
 
 import re
 from collections.abc import Sequence
@@ -33,13 +33,13 @@ def save_pngs(number: int, picture: Picture, folder: Path, frames: Sequence[RgbF
 
 
 def stem(number: int, picture: Picture) -> str:
-    """The start of the names of a picture's files."""
+    """Returns the beginning of the file names of a picture."""
     name = re.sub(r"[^a-z0-9]+", "-", picture.recipe.name.lower()).strip("-")
     return f"{number:02d}-{name or picture.recipe.kind}"
 
 
 def contact_sheet(pictures: Sequence[Picture], path: Path, columns: int = 4) -> Path:
-    """One PNG with a tile a picture; of a rotation or stack the middle frame."""
+    """Writes one PNG with a tile for each picture; of a rotation or stack the middle frame."""
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
     sheet = Image.new("RGB", (columns * _TILE, rows * (_TILE + _CAPTION)), (16, 16, 16))
@@ -59,7 +59,7 @@ def contact_sheet(pictures: Sequence[Picture], path: Path, columns: int = 4) -> 
 
 
 def _shortened(name: str, count: str) -> fonts.Runs:
-    """A title that ends within its tile."""
+    """Shortens a title to fit its tile."""
     title = fonts.nearly(name + count, 13)
     while name and fonts.length(title) > _TILE - 12:
         name = name[:-1]
@@ -68,8 +68,8 @@ def _shortened(name: str, count: str) -> fonts.Runs:
 
 
 def _letters(draw: ImageDraw.ImageDraw, picture: Picture, frame: int, x: int, y: int) -> None:
-    """Orientation at the edges of a tile: which way the patient lies."""
-    view = views(picture.recipe)[frame]  # a perspective picture has no plane, but a view
+    """Draws the orientation letters at the edges of a tile."""
+    view = views(picture.recipe)[frame]  # not the plane, which a perspective picture lacks
     left, down = [-v for v in view.right], [-v for v in view.up]
     middle, end = _TILE // 2 - 6, _TILE - 24
     for at, direction in (
@@ -82,7 +82,7 @@ def _letters(draw: ImageDraw.ImageDraw, picture: Picture, frame: int, x: int, y:
 
 
 def _square(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Black bars so that no picture is stretched."""
+    """Pads a picture with black bars to a square."""
     rows, columns = pixels.shape[:2]
     size = max(rows, columns)
     square = np.zeros((size, size, 3), dtype=np.uint8)

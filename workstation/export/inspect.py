@@ -1,4 +1,4 @@
-"""What `inspect` tells of a series: its volumes with their geometry, or why there is none."""
+"""Describes a series for `inspect`: its volumes with their geometry, or why there is none."""
 
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,11 @@ from workstation.export.thumbnails import save_thumbnail
 
 
 class NothingFound(WorkstationError):  # noqa: N818
-    """No series where one was expected; the message says where."""
+    """There is no series where one was expected; the message says where."""
 
 
 def one_series(name: str, root: Path) -> Series:
-    """A series by UID from the archive in `root`, or the only one below a path."""
+    """Returns a series by UID from the archive in `root`, or the only one below a path."""
     if not Path(name).exists():
         return Archive(root).series(name)
     found = open_series(Path(name))
@@ -32,7 +32,10 @@ def one_series(name: str, root: Path) -> Series:
 
 
 def sr_file(name: str, root: Path) -> Path:
-    """The file of an SR: a path, or its SOP Instance UID in the archive in `root`. Raises NothingFound, NotFound."""
+    """Returns the file of an SR, named by its path or by its SOP Instance UID in the archive in `root`.
+
+    Raises NothingFound, NotFound.
+    """
     if Path(name).exists():
         return Path(name)
     if not name.replace(".", "").isdigit():
@@ -41,7 +44,7 @@ def sr_file(name: str, root: Path) -> Path:
 
 
 def found_at(name: str, root: Path) -> Scan:
-    """Everything below a path, or one series by its UID from the archive in `root`. Raises NothingFound, NotFound."""
+    """Scans a path, or returns one series by its UID from the archive in `root`. Raises NothingFound, NotFound."""
     found = scan(Path(name)) if Path(name).exists() else None
     if found is None and ("/" in name or not name.replace(".", "").isdigit()):
         raise NothingFound(f"{name}: no such file or folder, and no Series Instance UID.")
@@ -49,7 +52,7 @@ def found_at(name: str, root: Path) -> Scan:
 
 
 def describe(series: Series, *, bridge_gaps: bool = False, thumbnails: Path | None = None) -> dict[str, Any]:
-    """As printed by `inspect --json`. thumbnails : a folder that gets a PNG of each volume."""
+    """Describes a series, as `inspect --json` prints it. thumbnails : a folder that gets a PNG of each volume."""
     parts = find_stacks(series, bridge_gaps=bridge_gaps)
     volumes = [part for part in parts if isinstance(part, Stack)]
     return {
@@ -79,7 +82,7 @@ def _describe(part: Stack, thumbnail: Path | None) -> dict[str, Any]:
 
 
 def geometry(volume: Volume) -> dict[str, Any]:
-    """shape [K, J, I], spacing_mm [k, j, i], origin_mm LPS, direction: rows x, y, z; columns the unit steps i, j, k.
+    """Returns shape [K, J, I], spacing_mm [k, j, i], origin_mm LPS, direction: rows x, y, z, columns unit step i, j, k.
 
     The column order of `direction` is that of ITK and NRRD readers, which count i first.
     """

@@ -1,4 +1,4 @@
-"""Rotations and stacks as moving pictures: GIF, which shows everywhere, and MP4 (H.264), which has all colours."""
+"""Writes rotations and stacks as GIF, which every program shows, and as MP4 (H.264), which has all colours."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -20,11 +20,11 @@ RgbFrame = NDArray[np.uint8]
 
 
 class VideoError(WorkstationError):
-    """MP4 was asked for and cannot be written here; the message says what to install."""
+    """MP4 cannot be written on this machine; the message says what to install."""
 
 
 def encoder() -> str:
-    """The name of the encoder that MP4 files are written with. Raises VideoError when there is none."""
+    """Returns the name of the encoder for MP4 files. Raises VideoError when there is none."""
     try:
         import av
     except ImportError as error:

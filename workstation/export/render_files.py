@@ -1,4 +1,4 @@
-"""Drawing for people: pictures of a protocol, a recipe or a recorded SR, as files in a folder."""
+"""Draws the pictures of a protocol, a recipe or a recorded SR as files in a folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +30,9 @@ from workstation.site import open_site
 
 @dataclass(frozen=True, slots=True)
 class PicturesWanted:
-    """What to draw: a protocol or a recipe; neither draws the pictures that an SR records.
+    """The pictures to draw: of a protocol or a recipe; without either, those that an SR records.
 
-    which : the volume of the series where it holds several. sources : where those of an SR lie, if not in the archive.
+    which : number of the volume in a series with several. sources : folder of an SR's images, if not the archive.
     bridge_gaps : missing slices are interpolated, with a warning.
     """
 
@@ -45,10 +45,10 @@ class PicturesWanted:
 
 @dataclass(frozen=True, slots=True)
 class FilesWanted:
-    """What to write beside PNG files and the contact sheet.
+    """The files to write besides PNG files and the contact sheet.
 
-    annotate : letters, cube, scale and view on PNG, GIF and MP4. banner : patient and study too; the files then say who
-    it is. burn_in : for the DICOM files; None does what the settings say.
+    annotate : letters, cube, scale and view on PNG, GIF and MP4. banner : patient and study too, so that the files
+    identify the patient. burn_in : for the DICOM files; None takes the setting.
     """
 
     annotate: bool = False
@@ -69,7 +69,7 @@ class Drawn:
 
 
 def render(source: str, root: Path, wanted: PicturesWanted, progress: Progress) -> Drawn:
-    """Draws what is wanted of a folder, a file, a series of the archive or the sources of an SR.
+    """Draws the wanted pictures from a folder, a file, a series of the archive or the sources of an SR.
 
     Raises RecipeError, NotFound, VolumeRefused, DrawError.
     """
@@ -95,13 +95,13 @@ def render(source: str, root: Path, wanted: PicturesWanted, progress: Progress) 
 
 
 def check_can_write(files: FilesWanted) -> None:
-    """Before anything is drawn: whether it can be written here. Raises VideoError."""
+    """Checks, before anything is drawn, that this machine can write the files. Raises VideoError."""
     if files.mp4:
         movies.encoder()
 
 
 def write(drawn: Drawn, output: Path, files: FilesWanted, root: Path, progress: Progress) -> dict[str, Any]:
-    """PNG files and a contact sheet, and what else is asked for. Returns what was written.
+    """Writes PNG files, a contact sheet and the other wanted files. Returns a list of them.
 
     Raises BannerError for a patient whose name cannot be written, VideoError.
     """
@@ -115,8 +115,8 @@ def write(drawn: Drawn, output: Path, files: FilesWanted, root: Path, progress: 
 
     written: list[Path] = []
     for number, picture in enumerate(pictures, start=1):
-        # Each frame is dressed once, for all files that show it.
-        frames = [dressed(picture, frame) for frame in range(len(picture.pixels))]
+        # Each frame is annotated once, for all files that show it.
+        frames = [annotated_frame(picture, frame) for frame in range(len(picture.pixels))]
         written += contact_sheet.save_pngs(number, picture, output, frames)
         moving = output / contact_sheet.stem(number, picture)
         if len(frames) > 1 and files.gif:
@@ -158,7 +158,7 @@ def _recipes(wanted: PicturesWanted) -> tuple[Recipe, ...]:
 
 
 def _save_dicom(drawn: Drawn, output: Path, root: Path, burn_in: BurnIn, progress: Progress) -> list[Path]:
-    """The objects that `run` would store. Their UIDs belong to this output alone: it is no case."""
+    """Writes the objects that `run` would store, but with UIDs of this output alone, as it is no case."""
     site = open_site(root)
     marks = burned(burn_in, read_dataset(drawn.series.first.path), site.config.font_file)
     digests = (p.digest for p in drawn.pictures)

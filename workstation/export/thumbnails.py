@@ -1,4 +1,4 @@
-"""A small picture of a volume: its middle planes as a radiologist hangs them, axial, coronal, sagittal."""
+"""A small picture of a volume: its middle planes in the usual order, axial, coronal, sagittal."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from render.volume import Volume
 _SIZE_PX = 256
 # Seen from the feet, from the front, and from the patient's left.
 _VIEWS = ("foot", "anterior", "left")
-# Values beyond these parts of the sorted voxels are shown black and white; a few of either are noise or metal.
+# Voxels beyond these percentiles are shown black or white; the few extreme ones are noise or metal.
 _PARTS = (1.0, 99.5)
 _SAMPLES = 200_000
 
 
 def save_thumbnail(volume: Volume, path: Path) -> Path:
-    """Three planes side by side as one PNG, with orientation letters and without a word of the patient."""
+    """Writes three planes side by side as one PNG, with orientation letters and no patient data."""
     window = _window(volume)
     corners = np.array(corners_mm(volume.shape, volume.affine))
     pixel_mm = float(np.ptp(corners, axis=0).max()) * 1.05 / _SIZE_PX
@@ -34,7 +34,7 @@ def save_thumbnail(volume: Volume, path: Path) -> Path:
 
 
 def _window(volume: Volume) -> Window:
-    """Of CT the usual one for soft tissue; of everything else what most voxels lie in."""
+    """Returns the soft tissue window for CT, else the range of most voxels."""
     if volume.unit == "HU":
         return Window(40.0, 400.0)
     every = max(1, volume.voxels.size // _SAMPLES)

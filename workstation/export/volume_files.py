@@ -1,4 +1,4 @@
-"""A volume as one file with its geometry, for Slicer, ITK-SNAP and whatever else reads NRRD, MetaImage or NIfTI."""
+"""Writes a volume as one file with its geometry, for Slicer, ITK-SNAP and other readers of NRRD, MetaImage or NIfTI."""
 
 import gzip
 import os
@@ -15,11 +15,11 @@ from workstation.errors import WorkstationError
 
 
 class ExportError(WorkstationError):
-    """A volume that a format cannot hold, or a format there is not; the message says what to choose instead."""
+    """A format cannot hold the volume, or is unknown; the message says what to choose instead."""
 
 
 def export(volume: Volume, path: Path) -> Path:
-    """Writes the volume in the format of the file's ending; nothing half-written is left behind.
+    """Writes the volume in the format of the file's ending, whole or not at all.
 
     Raises ExportError, OSError.
     """
@@ -39,7 +39,7 @@ def export(volume: Volume, path: Path) -> Path:
 
 
 def _raw(volume: Volume) -> bytes:
-    """Voxels with i fastest, little endian."""
+    """Returns the voxels with i fastest, little endian."""
     return np.ascontiguousarray(volume.voxels, dtype=volume.voxels.dtype.newbyteorder("<")).tobytes()
 
 
@@ -48,7 +48,8 @@ def _vector(values: object) -> str:
 
 
 def _nrrd(volume: Volume) -> bytes:
-    """Source: 'Definition of NRRD File Format', teem.sourceforge.net/nrrd/format.html. Sheared grids are allowed."""
+    """Writes NRRD, which allows sheared grids. Source: 'Definition of NRRD File Format',
+    teem.sourceforge.net/nrrd/format.html."""
     k, j, i = volume.shape
     steps = [volume.affine[:3, axis] for axis in (2, 1, 0)]
     header = [
@@ -67,7 +68,8 @@ def _nrrd(volume: Volume) -> bytes:
 
 
 def _mha(volume: Volume) -> bytes:
-    """Source: MetaIO documentation (ITK). Axes are unit vectors at right angles: a tilted gantry does not fit."""
+    """Writes MetaImage. Its axes are unit vectors at right angles, so a tilted gantry does not fit. Source: MetaIO
+    documentation (ITK). Raises ExportError."""
     k, j, i = volume.shape
     unit = volume.affine[:3, :3] / np.array(volume.spacing_mm)
     if np.abs(unit.T @ unit - np.eye(3)).max() > 1e-4:
@@ -92,7 +94,7 @@ def _mha(volume: Volume) -> bytes:
 
 
 def _nifti(volume: Volume) -> bytes:
-    """NIfTI-1 with an sform in RAS mm. Source: nifti1.h (NIMH), which also says what each of the 348 bytes is."""
+    """Writes NIfTI-1 with an sform in RAS mm. Source: nifti1.h (NIMH), which also defines each of the 348 bytes."""
     k, j, i = volume.shape
     short = volume.voxels.dtype == np.int16
     ras = np.diag([-1.0, -1.0, 1.0, 1.0]) @ volume.affine

@@ -1,1 +1,1 @@
-"""HL7 v2 as a language, and its wire."""
+"""HL7 v2: reading and writing messages, and sending them over MLLP."""

@@ -1,4 +1,7 @@
-"""The answer to an HL7 message, built and read: MSA in original and enhanced mode. Source: HL7 v2.5.1 2.9.2, 2.9.3."""
+"""Writes and reads acknowledgements of HL7 messages: MSA in original and enhanced mode.
+
+Source: HL7 v2.5.1 2.9.2, 2.9.3.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,7 +25,8 @@ AcknowledgementCode = Literal["AA", "AE", "AR", "CA", "CE", "CR"]
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """What a receiver answered: MSA-1, MSA-2 (the control id it answers to), and its words, if any."""
+    """A receiver's answer. code : MSA-1. control_id : MSA-2, of the message answered. text : for people, may be
+    empty."""
 
     code: AcknowledgementCode
     control_id: str
@@ -30,12 +34,9 @@ class Acknowledgement:
 
 
 def acknowledgement(message: bytes, code: AcknowledgementCode, text: str = "", *, at: datetime) -> bytes:
-    """Build the answer to `message`: ACK with its control id in MSA-2, sender and receiver exchanged, in its version.
+    """Writes the answer to `message`: ACK in its version, with its control id in MSA-2, sender and receiver exchanged.
 
-    Raises
-    ------
-    Hl7Error
-        `message` has no header to answer to.
+    Raises Hl7Error when `message` has no header.
     """
     header = split(message)[0]
     trigger = field_at(header, 9).split("^")[1:2]
@@ -49,18 +50,12 @@ def acknowledgement(message: bytes, code: AcknowledgementCode, text: str = "", *
         msh(parties, at, kind, own_id, field_at(header, 11).split("^")[0] or "P", version),
         segment_of("MSA", {1: code, 2: escape(control_id), 3: escape(text)}),
     ]
-    # Not checked: it repeats what the sender wrote, and a sender with a long name has a right to an answer too.
+    # Not validated: it repeats the sender's own values, and a sender with too long a name needs an answer too.
     return encoded_segments(segments)
 
 
 def control_id_of(message: bytes) -> str:
-    """Return MSH-10 of a message.
-
-    Raises
-    ------
-    Hl7Error
-        `message` has no header, or no control id in it.
-    """
+    """Returns MSH-10 of a message. Raises Hl7Error when it has no header, or no control id in it."""
     found = unescape(field_at(split(message)[0], 10))
     if not found:
         raise Hl7Error("The message has no control id in MSH-10, so no answer could be told to be its own.")
@@ -68,17 +63,17 @@ def control_id_of(message: bytes) -> str:
 
 
 def accept_wanted(message: bytes) -> bool:
-    """Tell whether a message wants to be told that it has been accepted (MSH-15: always, or on success)."""
+    """Whether a message wants an accept acknowledgement (MSH-15: always, or on success)."""
     return field_at(split(message)[0], 15) in ("AL", "SU")
 
 
 def wants_application_answer(message: bytes) -> bool:
-    """Tell whether a message in enhanced mode wants an application acknowledgement (MSH-16) beside its acceptance."""
+    """Whether a message in enhanced mode wants an application acknowledgement too (MSH-16)."""
     return field_at(split(message)[0], 16) in ("AL", "ER", "SU")
 
 
 def accept_of(message: bytes) -> bytes:
-    """Build the accept acknowledgement of an application acknowledgement, at the time that stands in it."""
+    """Writes the accept acknowledgement of an application acknowledgement, with the time of that message."""
     header = split(message)[0]
     parties = tuple(unescape(field_at(header, field)) for field in (5, 6, 3, 4))
     fields = dict(zip((2, 3, 4, 5), map(escape, parties), strict=True))
@@ -95,14 +90,11 @@ def accept_of(message: bytes) -> bytes:
 
 
 def parse_acknowledgement(message: bytes) -> Acknowledgement:
-    """Read an acknowledgement of any HL7 v2 version. Its words are MSA-3, else ERR-8 or ERR-7.
+    """Reads an acknowledgement of any HL7 v2 version. Its text is MSA-3, else ERR-8 or ERR-7.
 
-    Receivers are not held to the letter of their version: only MSH, MSA-1 and MSA-2 have to be there.
+    It need not be valid in its version: only MSH, MSA-1 and MSA-2 are required.
 
-    Raises
-    ------
-    Hl7Error
-        It is not an acknowledgement. Then nothing has been acknowledged.
+    Raises Hl7Error when it is no acknowledgement; then nothing was acknowledged.
     """
     segments = split(message)
     msa = next((segment for segment in segments if segment[0] == "MSA"), None)

@@ -1,4 +1,4 @@
-"""HL7 over MLLP: send a message and wait for its acknowledgement; receive messages and answer them. TLS by option.
+"""HL7 over MLLP: sends a message and waits for its acknowledgement; receives messages and answers them. TLS by option.
 
 Framing: 0x0B, the message, 0x1C 0x0D. Source: HL7 "Transport Specification: MLLP, Release 1". Acknowledgements in
 original and enhanced mode: HL7 v2.5.1 2.9.2 and 2.9.3.
@@ -34,10 +34,10 @@ MAXIMUM_BYTES = 1 << 20
 # Enough for any header; and how much of a message that is too long is taken in so that its sender reads the answer.
 _BEGINNING_BYTES, _PASSED_OVER_BYTES = 4096, 1 << 30
 
-# A client that opens a connection and says nothing must not hold a thread in its handshake.
+# A client that opens a connection and sends nothing must not hold a thread in its handshake.
 _HANDSHAKE_S = 30.0
 
-# Interface engines keep one or a few connections open. More is something that has gone wild.
+# Interface engines keep one or a few connections open. A peer that opens more is faulty.
 MOST_CONNECTIONS = 100
 
 
@@ -46,7 +46,7 @@ class MllpError(DeliveryError):
 
 
 class UnreachableError(MllpError):
-    """There is no connection: nothing was sent."""
+    """No connection was made, so nothing was sent."""
 
 
 class TooLongError(MllpError):
@@ -58,38 +58,27 @@ class TooLongError(MllpError):
 
 
 class NoAcknowledgementError(MllpError):
-    """The message was sent, wholly or in part, and no valid acknowledgement of it came back."""
+    """The message was sent, wholly or in part, but no valid acknowledgement came back."""
 
 
 def frame(message: bytes) -> bytes:
-    """Return the message as it goes over the wire.
-
-    Raises
-    ------
-    MllpError
-        The message holds a byte that would end or begin a frame.
-    """
+    """Returns the message in its frame. Raises MllpError when it holds a byte that would begin or end a frame."""
     if _START in message or _END[:1] in message:
         raise MllpError("The message holds 0x0B or 0x1C, which frame a message and cannot be in one; escape them.")
     return _START + message + _END
 
 
 def send(host: str, port: int, message: bytes, timeout_s: float, tls: ssl.SSLContext | None = None) -> Acknowledgement:
-    """Send one message and return its acknowledgement, positive or negative.
+    """Sends one message and returns its acknowledgement, positive or negative.
 
     timeout_s : limit for the whole exchange, in seconds.
-    In enhanced mode, the accept acknowledgement comes first, and where the message wants it (MSH-16), the application
-    acknowledgement after it on the same connection. If that does not come in time, the acceptance stands: the receiver
-    has the message, and what it thinks of it comes later.
+    In enhanced mode, the accept acknowledgement comes first and, if the message wants it (MSH-16), the application
+    acknowledgement after it on the same connection. If that does not come in time, the acceptance is returned: the
+    receiver has the message, and its application acknowledgement comes later.
 
-    Raises
-    ------
-    UnreachableError
-        The connection was refused, timed out, or the host is not known.
-    NoAcknowledgementError
-        The peer closed, was silent, answered something else, or answered another message.
-    Hl7Error
-        `message` has no control id.
+    Raises UnreachableError when the connection is refused or times out or the host is unknown, NoAcknowledgementError
+    when the peer closes, is silent, or answers something else or another message, Hl7Error when `message` has no
+    control id.
     """
     control_id = control_id_of(message)
     framed = frame(message)
@@ -101,12 +90,12 @@ def send(host: str, port: int, message: bytes, timeout_s: float, tls: ssl.SSLCon
             connection.settimeout(max(deadline - time.monotonic(), 0.001))
             connection.sendall(framed)
             frames = _Frames(connection)
-            first = _own(frames.next(deadline), control_id, place)
+            first = _acknowledgement_of(frames.next(deadline), control_id, place)
             if not (first.code == "CA" and wants_application_answer(message)):
                 return first
             try:
                 raw = frames.next(deadline)
-                later = _own(raw, control_id, place)
+                later = _acknowledgement_of(raw, control_id, place)
                 if raw is not None and accept_wanted(raw):
                     connection.sendall(frame(accept_of(raw)))
             except OSError:
@@ -123,13 +112,7 @@ def send(host: str, port: int, message: bytes, timeout_s: float, tls: ssl.SSLCon
 
 
 def reach(host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None = None) -> None:
-    """Connect (and shake hands) and close again: nothing is sent.
-
-    Raises
-    ------
-    UnreachableError
-        There is no connection.
-    """
+    """Connects, with the TLS handshake, and closes again; sends no message. Raises UnreachableError."""
     _connected(host, port, timeout_s, tls).close()
 
 
@@ -148,8 +131,8 @@ def _connected(host: str, port: int, timeout_s: float, tls: ssl.SSLContext | Non
         raise UnreachableError(f"{place}: {error.strerror or error}; check that the receiver is running.") from None
 
 
-def _own(answer: bytes | None, control_id: str, place: str) -> Acknowledgement:
-    """The acknowledgement in an answer, if it is one and answers this message."""
+def _acknowledgement_of(answer: bytes | None, control_id: str, place: str) -> Acknowledgement:
+    """Reads the acknowledgement of this message from an answer. Raises NoAcknowledgementError for any other answer."""
     if answer is None:
         raise NoAcknowledgementError(f"{place}: the receiver closed the connection without an acknowledgement.")
     try:
@@ -165,7 +148,7 @@ def _own(answer: bytes | None, control_id: str, place: str) -> Acknowledgement:
 
 
 def listen_for_hl7(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises MllpError."""
+    """Opens a listening socket. Raises MllpError."""
     try:
         return socket.create_server((host, port))
     except OSError as error:
@@ -213,12 +196,12 @@ class MllpListener:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port that it listens on."""
         port: int = self._listener.getsockname()[1]
         return port
 
     def wire(self, answer: bytes) -> bytes:
-        """Return an answer as it goes over the wire."""
+        """Returns an answer in its frame."""
         return frame(answer)
 
     def arrived(self, message: bytes) -> None:
@@ -236,7 +219,7 @@ class MllpListener:
         with self._lock:
             self._closing = True
             open_now = dict(self._connections)
-        # A listener is woken by a last connection, a connection by being shut: neither waits for a peer.
+        # A last connection wakes the listener, and shutting a socket wakes its connection: neither waits for a peer.
         with socket.create_connection(self._listener.getsockname()):
             self._acceptor.join()
         self._listener.close()
@@ -263,7 +246,7 @@ class MllpListener:
         try:
             if self._tls is not None:
                 connection.settimeout(_HANDSHAKE_S)
-                # Not detached from the plain socket: that is what `__exit__` shuts.
+                # A duplicate, because `__exit__` shuts the plain socket.
                 spoken = self._tls.wrap_socket(connection.dup(), server_side=True)
                 spoken.settimeout(None)
                 caller = HL7Caller(caller.address, _subject(spoken))
@@ -311,7 +294,7 @@ def _subject(spoken: ssl.SSLSocket) -> str:
 
 
 class MllpReceiver(MllpListener):
-    """A listener that keeps every message it gets, before it answers, in memory: a stand-in for billing."""
+    """A listener that keeps every message in memory before it answers: a stand-in for billing."""
 
     def __init__(
         self,
@@ -330,7 +313,7 @@ class MllpReceiver(MllpListener):
             return list(self._messages)
 
     def arrived(self, message: bytes) -> None:
-        """Keeps it."""
+        """Keeps the message."""
         with self._lock:
             self._messages.append(message)
 
@@ -387,5 +370,5 @@ def _shut(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        # Already gone.
+        # The connection is closed already.
         return

@@ -1,4 +1,4 @@
-"""HL7 v2 messages that come in, field by field: whatever the version, the delimiters and the character set."""
+"""Reads received HL7 v2 messages field by field, of any version and with any delimiters and character set."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,8 +7,8 @@ from datetime import datetime, tzinfo
 
 from workstation.hl7.syntax import Hl7Error, unescape
 
-# HL7 table 0211. What a sender leaves out or misspells is read as UTF-8 where it can be, else as ISO 8859-1, in which
-# no byte is without a character.
+# HL7 table 0211. Without a known name, text is read as UTF-8 if that works, else as ISO 8859-1, in which every byte is
+# a character.
 _ENCODINGS = {
     "ASCII": "ascii",
     "8859/1": "iso-8859-1",
@@ -31,7 +31,7 @@ _TIME = re.compile(r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:\.(\d{1,6}))?(
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment: its name and its fields as they were sent. Fields are numbered as in the standard."""
+    """One segment: its name and its fields, unchanged. Fields are numbered as in the standard."""
 
     fields: tuple[str, ...]
     component: str
@@ -41,23 +41,23 @@ class Segment:
 
     @property
     def name(self) -> str:
-        """The three letters."""
+        """The segment's name of three letters."""
         return self.fields[0]
 
     def raw(self, number: int) -> str:
-        """Return a field as it was sent; empty where there is none."""
+        """Returns a field unchanged; empty where there is none."""
         place = number - 1 if self.name == "MSH" else number
         return self.fields[place] if place < len(self.fields) else ""
 
     def repetitions(self, number: int) -> tuple[str, ...]:
-        """Return the repetitions of a field, as they were sent."""
+        """Returns the repetitions of a field, unchanged."""
         found = self.raw(number)
         return tuple(found.split(self.repetition)) if found and self.repetition else (found,) if found else ()
 
     def text(self, number: int, component: int = 1, of: str | None = None) -> str:
-        """Return a component (its first subcomponent) of the field's first repetition, or of `of`, as plain text.
+        """Returns a component (its first subcomponent) of the field's first repetition, or of `of`, as plain text.
 
-        The two quotes that delete a value (HL7 v2.5.1 2.5.3) read as empty.
+        Two double quotes, which delete a value (HL7 v2.5.1 2.5.3), read as empty.
         """
         first = of if of is not None else next(iter(self.repetitions(number)), "")
         parts = first.split(self.component) if self.component else [first]
@@ -68,25 +68,25 @@ class Segment:
         return "" if plain == '""' else plain
 
     def whole(self, number: int) -> str:
-        """Return a field of free text, its repetitions on lines of their own."""
-        return "\n".join(self._plain(each) for each in self.repetitions(number))
+        """Returns a field of free text, each repetition on a line of its own."""
+        return "\n".join(self._plain(repetition) for repetition in self.repetitions(number))
 
     def _plain(self, part: str) -> str:
-        # Escape sequences name the standard delimiters whatever the sender's are.
+        # The letters of escape sequences do not depend on the sender's delimiters; only the escape character does.
         standard = part if self.escaping == "\\" else part.replace(self.escaping, "\\") if self.escaping else part
-        # Formatted text breaks its lines with sequences of its own. HL7 v2.5.1 2.7.6.
+        # Formatted text has its own sequences for line breaks. HL7 v2.5.1 2.7.6.
         return unescape(re.sub(r"\\\.(?:br|sp\+?\d*|ce)\\", "\n", standard))
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message that came in."""
+    """A received message."""
 
     segments: tuple[Segment, ...]
 
     @property
     def header(self) -> Segment:
-        """MSH."""
+        """The MSH segment."""
         return self.segments[0]
 
     @property
@@ -100,15 +100,15 @@ class Incoming:
         return self.header.text(10)
 
     def first(self, name: str) -> Segment | None:
-        """Return the first segment of a name."""
+        """Returns the first segment of a name, None where there is none."""
         return next(self.all(name), None)
 
     def all(self, *names: str) -> Iterator[Segment]:
-        """Yield the segments of these names, in their order."""
+        """Yields the segments of these names, in their order."""
         return (segment for segment in self.segments if segment.name in names)
 
     def groups(self, name: str) -> Iterator[Sequence[Segment]]:
-        """Yield each segment of a name with all that follow it until the next of that name."""
+        """Yields each segment of a name with all that follow it until the next of that name."""
         group: list[Segment] = []
         for segment in self.segments:
             if segment.name == name:
@@ -181,7 +181,7 @@ def read_message(body: bytes) -> Incoming:
 
 
 def read_time(text: str, zone: tzinfo) -> datetime | None:
-    """Read an HL7 time to an aware one; `zone` is for those that name no offset. None when it is not a time."""
+    """Reads an HL7 time as an aware datetime; None when it is no time. zone : for times without offset."""
     match = _TIME.fullmatch(text)
     if match is None:
         return None

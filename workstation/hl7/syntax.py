@@ -1,8 +1,7 @@
 """HL7 v2: the charge message DFT^P03 in versions 2.3, 2.3.1 and 2.5.1, and acknowledgements both ways.
 
-Messages are written field by field from the tables below and then read back by hl7apy's strict validation: what leaves
-this module is valid or it does not leave. Times are arguments, and identifiers are computed from content, so the same
-charge gives the same bytes whenever it is built.
+Messages are written field by field and then validated strictly by hl7apy, so this module only returns valid messages.
+Times are arguments and identifiers follow from the content, so the same charge always gives the same bytes.
 Source: HL7 v2.5.1 chapter 2 (control, 2.7 escape sequences, 2.15 segments), 3 (PID, PV1), 6 (DFT^P03, FT1, DG1), and
 the same chapters of v2.3 and v2.3.1 where they differ.
 """
@@ -24,7 +23,7 @@ from hl7apy.parser import parse_message
 from workstation.errors import WorkstationError
 
 Version = Literal["2.3", "2.3.1", "2.5.1"]
-# MSH-18, table 0211, as each version spells it; and how the bytes are made. v2.3 and v2.3.1 know Unicode by one name.
+# MSH-18, table 0211, as each version spells it, and the encoding of the bytes. v2.3 and v2.3.1 have one Unicode name.
 CharacterSet = Literal["UNICODE UTF-8", "8859/1", "ASCII"]
 _ENCODINGS: dict[CharacterSet, str] = {"UNICODE UTF-8": "utf-8", "8859/1": "iso-8859-1", "ASCII": "ascii"}
 # original: one answer, AA, AE or AR. accept: enhanced mode, only the accept acknowledgement is wanted (MSH-15 AL,
@@ -32,22 +31,22 @@ _ENCODINGS: dict[CharacterSet, str] = {"UNICODE UTF-8": "utf-8", "8859/1": "iso-
 Mode = Literal["original", "accept", "enhanced"]
 _MODES: dict[Mode, tuple[str, str]] = {"original": ("", ""), "accept": ("AL", "NE"), "enhanced": ("AL", "AL")}
 
-# HL7 v2.5.1 2.7.1: the delimiters have letters of their own; other characters go as hexadecimal.
+# HL7 v2.5.1 2.7.1: each delimiter has an escape letter; other characters are escaped in hexadecimal.
 _ESCAPES = {"|": "F", "^": "S", "&": "T", "~": "R", "\\": "E"}
 _LETTERS = {letter: character for character, letter in _ESCAPES.items()}
 
 
 class Hl7Error(WorkstationError):
-    """A message cannot be built, or what arrived is not one. The message says which field, and never whose."""
+    """A message cannot be built or read. The error names the field, and never the patient."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a destination wants its messages.
+    """The form in which a destination wants its messages.
 
     credit_code : FT1-6 of a credit (table 0017: CR; receivers with tables of their own use other codes).
     character_set : MSH-18 (table 0211). Characters that it lacks lose their accents, or become a question mark.
-    mode : whether one answer is wanted or enhanced mode (MSH-15, MSH-16).
+    mode : original mode with one answer, or enhanced mode (MSH-15, MSH-16).
     """
 
     version: Version = "2.5.1"
@@ -61,12 +60,12 @@ FORM = Form()
 
 
 def escape(text: str) -> str:
-    """Return `text` with delimiters and control characters escaped, so that it is data wherever it stands."""
+    """Returns `text` with delimiters and control characters escaped, so that it is plain data in any field."""
     return "".join(_escaped(character) for character in text)
 
 
 def unescape(text: str) -> str:
-    """Undo `escape`, and read any `\\X..\\` sequence as UTF-8. Sequences without a character (`\\H\\`) are dropped."""
+    """Undoes `escape`, and reads any `\\X..\\` sequence as UTF-8. Drops sequences without a character (`\\H\\`)."""
 
     def character(match: re.Match[str]) -> str:
         sequence = match[1]
@@ -95,7 +94,7 @@ def msh(
     extra: Mapping[int, str] | None = None,
 ) -> str:
     fields = dict(zip((2, 3, 4, 5), map(escape, parties), strict=True))
-    # MSH-1 is the separator itself, so every field stands one place before its number.
+    # MSH-1 is the separator itself, so every field is at the index before its number.
     rest = {1: r"^~\&", 6: time_text(at), 8: kind, 9: escape(control_id), 10: processing_id, 11: version}
     return segment_of("MSH", {**fields, **rest, **(extra if extra is not None else {17: "UNICODE UTF-8"})})
 
@@ -116,7 +115,7 @@ def _escaped(character: str) -> str:
 
 
 def fitted(text: str, character_set: CharacterSet) -> str:
-    """`text` in the characters of the set: accents go where the letter stays, anything else becomes `?`."""
+    """Fits `text` to the character set: drops accents if the letter is in it; any other character becomes `?`."""
     encoding = _ENCODINGS[character_set]
 
     def fit(character: str) -> str:
@@ -127,7 +126,7 @@ def fitted(text: str, character_set: CharacterSet) -> str:
                     attempt.encode(encoding)
                 except UnicodeEncodeError:
                     continue
-                # What a decomposition brings may be a delimiter (a full-width bar), which it was not.
+                # Decomposing may yield a delimiter (from a full-width bar), which has to be escaped.
                 return attempt if attempt == character else escape(attempt)
         return "?"
 
@@ -140,7 +139,7 @@ def checked_message(segments: Sequence[str], form: Form) -> bytes:
         text = message.decode(_ENCODINGS[form.character_set])
         parse_message(text, validation_level=VALIDATION_LEVEL.STRICT).validate()
     except HL7apyException as error:
-        # Its words may quote the value at fault, which may be a name.
+        # hl7apy's message may quote the wrong value, which may be a name.
         raise Hl7Error(
             f"The message is not valid HL7 v{form.version} ({type(error).__name__}); nothing was built."
         ) from None
@@ -155,7 +154,7 @@ def encoded_segments(segments: Sequence[str], encoding: str = "utf-8") -> bytes:
 
 
 def split(message: bytes) -> list[list[str]]:
-    # Only words can suffer from a receiver that answers in another character set, never codes and control ids.
+    # If a receiver answers in another character set, only its text suffers, never codes and control ids.
     text = message.decode("utf-8", "replace").lstrip("\r\n\ufeff")
     if not (text.startswith("MSH") and len(text) > 8):
         raise Hl7Error(f"What arrived begins with {text[:3]!r} and has no MSH segment; it is not an HL7 v2 message.")

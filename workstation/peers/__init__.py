@@ -1,1 +1,1 @@
-"""Other DICOM nodes: known, asked, sent to, committed."""
+"""Other DICOM nodes: the list of them, queries, transfers and storage commitment."""

@@ -1,6 +1,6 @@
-"""Asking a peer, fetching from it in the way that its entry names (DIMSE or DICOMweb), and sending to it.
+"""Queries a peer, fetches from it by the way that its entry names (DIMSE or DICOMweb), and sends to it.
 
-Every question and every transfer leaves its messages in the audit trail here, whoever asked and whatever came of it.
+Every query and every transfer writes its audit messages here, whoever asked and whatever the outcome.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,7 +26,7 @@ from workstation.audit.trail import AuditOutcome, Moved, Party, Question, Trail,
 from workstation.config import Config
 from workstation.peers.known import KnownPeer, PeersError, Way, find_peer
 
-# How the conditions of `dicom_io.network.query` are called in an identifier. Source: PS3.4 C.6.2.1, K.6.1.2.
+# The attribute of each condition of `dicom_io.network.query` in an identifier. Source: PS3.4 C.6.2.1, K.6.1.2.
 _KEYWORDS = {
     "patient_id": "PatientID",
     "patient_name": "PatientName",
@@ -46,9 +46,9 @@ _OF_THE_STEP = {
 
 @dataclass(frozen=True, slots=True)
 class PeerQuestions:
-    """A peer of the site. All of its methods raise what `dicom_io.network.query` and `dicom_io.network.retrieve` raise.
+    """A peer of the site. Its methods raise the errors of `dicom_io.network.query` and `dicom_io.network.retrieve`.
 
-    person_id : who has us ask, for the audit trail; empty where it is nobody but ourselves.
+    person_id : who asked for it, for the audit trail; empty where the workstation acts by itself.
     """
 
     known: KnownPeer
@@ -60,7 +60,7 @@ class PeerQuestions:
     person_id: str = ""
 
     def studies(self, **conditions: Any) -> list[FoundStudy]:
-        """conditions : those of `dicom_io.network.query.find_studies`; a description is none of DICOMweb's."""
+        """Finds studies. conditions : those of `dicom_io.network.query.find_studies`; DICOMweb has no description."""
         with self._asking("STUDY", conditions):
             if self.way == "web":
                 return dicomweb.find_studies(self.known.web(self.root), **conditions)
@@ -79,7 +79,7 @@ class PeerQuestions:
             return query.find_instances(self.known.at(self.root), study_uid, series_uid, self.calling)
 
     def scheduled(self, **conditions: str) -> list[Scheduled]:
-        """Its modality worklist, by DIMSE alone. conditions : those of `dicom_io.network.query.find_scheduled`."""
+        """Queries its modality worklist, by DIMSE only. conditions : as `dicom_io.network.query.find_scheduled`."""
         with self._asking("", conditions):
             return query.find_scheduled(self.known.at(self.root), self.calling, **conditions)
 
@@ -94,13 +94,13 @@ class PeerQuestions:
         progress: CountDone | None = None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> Retrieved:
-        """Into the archive; by C-MOVE it comes to `serve`, which has to run. patient_id : where it is known already."""
+        """Fetches into the archive; by C-MOVE to `serve`, which must run. patient_id : if known, for the audit."""
         wanted = (archive, study_uid, series_uids, instance_uids)
-        came: list[Kept] = []
-        with self._fetching(Moved(study_uid, "", patient_id, {}), came) as ended:
+        arrived: list[Kept] = []
+        with self._fetching(Moved(study_uid, "", patient_id, {}), arrived) as ended:
             if self.way == "web":
                 done = dicomweb.retrieve(
-                    self.known.web(self.root), *wanted, progress=progress, cancelled=cancelled, on_kept=came.append
+                    self.known.web(self.root), *wanted, progress=progress, cancelled=cancelled, on_kept=arrived.append
                 )
             else:
                 done = dimse.retrieve(
@@ -110,7 +110,7 @@ class PeerQuestions:
                     how=self.way,
                     progress=progress,
                     cancelled=cancelled,
-                    on_kept=came.append,
+                    on_kept=arrived.append,
                 )
             ended.append(done)
             return done
@@ -118,7 +118,7 @@ class PeerQuestions:
     def give(
         self, instances: Sequence[Instance], associations: int = 1, progress: Callable[[Sent], None] | None = None
     ) -> list[Sent]:
-        """Sends instances by C-STORE, however it gives its own. Raises what `dicom_io.network.send` raises."""
+        """Sends instances by C-STORE, whatever its way of retrieval. Raises the errors of `dicom_io.network.send`."""
         us, them = self._us(), Party(self.known.ae_title, self.known.host, requestor=False)
         for study in by_study(instances):
             self.trail.begins(us, them, study, self.clock(), self.person_id)
@@ -133,9 +133,9 @@ class PeerQuestions:
         try:
             return send(instances, self.known.at(self.root), self.calling, note, associations)
         finally:
-            went = {one.study_uid: one for one in by_study(i for i in instances if i.sop_instance_uid in taken)}
+            sent_studies = {s.study_uid: s for s in by_study(i for i in instances if i.sop_instance_uid in taken)}
             for study in by_study(instances):
-                moved = went.get(study.study_uid, replace(study, classes={}))
+                moved = sent_studies.get(study.study_uid, replace(study, classes={}))
                 outcome: AuditOutcome = "0" if moved == study else "4"
                 self.trail.transferred(us, them, moved, self.clock(), outcome, action="R", person_id=self.person_id)
 
@@ -148,7 +148,7 @@ class PeerQuestions:
 
     @contextmanager
     def _asking(self, level: str, conditions: dict[str, Any]) -> Iterator[None]:
-        """Leaves the question in the trail, also where it could not be put or was refused."""
+        """Writes the query to the audit trail, even if it could not be sent or was refused."""
         question = Question(
             STUDY_ROOT_FIND if level else MODALITY_WORKLIST_FIND, _identifier(level, conditions), EXPLICIT_LITTLE
         )
@@ -160,10 +160,10 @@ class PeerQuestions:
             self.trail.queried(self._us(), self._them(), question, self.clock(), outcome, self.person_id)
 
     @contextmanager
-    def _fetching(self, wanted: Moved, came: list[Kept]) -> Iterator[list[Retrieved]]:
-        """Leaves in the trail that a retrieval began, and what it brought; what failed as well.
+    def _fetching(self, wanted: Moved, arrived: list[Kept]) -> Iterator[list[Retrieved]]:
+        """Writes to the audit trail that a retrieval began and which instances it brought, or that it failed.
 
-        What is moved comes to `serve`, which says itself what came; here only if it did not go well is told.
+        After a C-MOVE, `serve` receives the instances and writes them; here only a failure is written.
         """
         ends = (self._them(), self._us())
         self.trail.begins(*ends, wanted, self.clock(), self.person_id)
@@ -172,9 +172,9 @@ class PeerQuestions:
             yield ended
         finally:
             outcome: AuditOutcome = "0" if ended and ended[0].whole else "4"
-            brought = by_study(kept.instance for kept in came)
+            brought = by_study(kept.instance for kept in arrived)
             for moved in brought or ([] if outcome == "0" else [wanted]):
-                new = any(kept.news == "new" and kept.instance.study_uid == moved.study_uid for kept in came)
+                new = any(kept.news == "new" and kept.instance.study_uid == moved.study_uid for kept in arrived)
                 self.trail.transferred(
                     *ends, moved, self.clock(), outcome, action="C" if new else "R", person_id=self.person_id
                 )
@@ -189,7 +189,8 @@ def questions_to(
     way: Way | None = None,
     person_id: str = "",
 ) -> PeerQuestions:
-    """way : instead of what the peer's entry says. Raises PeersError, also where that is DICOMweb and it has none."""
+    """Makes the questions to a peer. way : overrides that of the peer's entry. Raises PeersError, also for DICOMweb
+    without a url."""
     known = find_peer(root, name)
     if way == "web" and not known.url:
         raise PeersError(f"Peer {name!r} has no url of DICOMweb services; `workstation peers add --url` gives it one.")
@@ -197,7 +198,7 @@ def questions_to(
 
 
 def _identifier(level: str, conditions: dict[str, Any]) -> bytes:
-    """The query as a data set: its level and what has to match, without what is only to be told."""
+    """Encodes the query as a data set: its level and its conditions, without keys that only ask for a value."""
     given = {name: str(value) for name, value in conditions.items() if value and name != "limit"}
     ds = Dataset()
     if any(not value.isascii() for value in given.values()):

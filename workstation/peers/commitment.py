@@ -1,4 +1,4 @@
-"""What destinations say of images that were sent to them: asking for commitment, and what counts as archived."""
+"""Asks destinations to commit to the images sent to them, and decides which images count as archived."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -13,12 +13,12 @@ from workstation.peers.reach import peer_of
 from workstation.site import Site
 from workstation.store.messages import Message, QueuedMessage
 
-# Instances of one request: its answer comes in one message, and is looked up one by one by whoever gives it.
+# The most instances in one request: the answer comes in one message, and the destination checks them one by one.
 _MOST = 500
 
 
 def taken_over(site: Site, destination: Destination, uid: str) -> bool:
-    """Whether a destination has an image as its settings want it to."""
+    """Whether an image counts as archived at a destination, by the setting `archiving`."""
     wanted = destination.archiving
     if wanted == "offered":
         known = site.commitments.offers(destination.name)
@@ -32,7 +32,7 @@ def taken_over(site: Site, destination: Destination, uid: str) -> bool:
 
 
 def archived_in_words(site: Site) -> Callable[[QueuedMessage], str]:
-    """What is known of each message's being archived where it went; nothing for what no destination archives."""
+    """Returns a function that says whether a message's instance is archived; empty where the setting asks nothing."""
     known = {
         d.name: (d.archiving, site.commitments.offers(d.name), site.commitments.standing(d.name))
         for d in site.config.destinations
@@ -58,9 +58,10 @@ def archived_in_words(site: Site) -> Callable[[QueuedMessage], str]:
 
 
 def ask_for_commitment(site: Site, tell: Callable[[dict[str, Any]], None] = lambda event: None) -> int:
-    """Asks every destination that is to commit for what it has acknowledged. Returns for how many instances.
+    """Asks each destination to commit to the instances it has acknowledged, where the settings want it. Returns how
+    many instances.
 
-    Where one turns out not to offer the service and need not, what it has acknowledged is archived by that.
+    Where one does not offer the service and the setting allows that, its acknowledgement counts as archived.
     """
     count = 0
     for destination in site.config.destinations:
@@ -98,7 +99,7 @@ def _message(destination: Destination, uid: str) -> Message:
 
 
 def _touch(site: Site, uids: Iterable[str], why: str) -> None:
-    """What rests on these instances is due for a decision."""
+    """Makes the accessions of these instances due for a decision."""
     accessions = set()
     for uid in uids:
         with suppress(NotFound):
@@ -115,21 +116,21 @@ def _reference(site: Site, uid: str) -> list[Reference]:
 
 
 def hear(site: Site, answer: Committed) -> None:
-    """Files a destination's answer; what rests on it is due then. What the destination says that it has not got, though
-    it acknowledged it, is sent again."""
+    """Files a destination's answer and makes the accessions due. An instance that it acknowledged but does not have is
+    sent again."""
     about = site.commitments.answer(answer, site.clock())
     destination = site.config.destination(site.commitments.asked_of(answer.transaction_uid))
     _touch(site, about, f"storage commitment {answer.transaction_uid}")
     for reference, reason in answer.failed:
         uid = reference.sop_instance_uid
         if destination is not None and reason == NO_SUCH_INSTANCE and uid in about:
-            said = f"storage commitment: the destination has not got it (0x{reason:04X})"
-            site.outbox.lost(_message(destination, uid).key, site.clock(), said)
+            detail = f"storage commitment: the destination has not got it (0x{reason:04X})"
+            site.outbox.lost(_message(destination, uid).key, site.clock(), detail)
             site.commitments.forget(destination.name, uid)
 
 
 def commitment_peers(site: Site) -> Callable[[str], Any]:
-    """Where to report to whoever calls us by an AE title: peers, then destinations."""
+    """Returns a function that finds the node to report to by its AE title: among peers, then destinations."""
 
     def find(title: str) -> Any:
         for known in load_peers(site.root):

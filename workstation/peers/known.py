@@ -23,15 +23,15 @@ Way = Literal["get", "move", "web"]
 
 
 class PeersError(WorkstationError):
-    """A peer that is not known or cannot be; the message says what to do."""
+    """A peer is unknown or its entry is invalid; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class KnownPeer:
     """A DICOM node by a name of our own.
 
-    retrieve : how it gives what it has; `move` needs our AE title and address in its settings, `web` needs `url` here.
-    addresses : from where it calls us, addresses or networks; its `host` if empty. url : root of its DICOMweb services.
+    retrieve : how we fetch from it; `move` needs our AE title and address in its settings, `web` needs `url` here.
+    addresses : addresses or networks from which it calls us; its `host` if empty. url : root of its DICOMweb services.
     tls : whether it is called by TLS. certificate_authority, certificate, key : PEM files, in the state folder or not.
     """
 
@@ -64,12 +64,12 @@ class KnownPeer:
             raise ValueError(f"peer {self.name!r}: certificate and key go together")
 
     def web(self, root: Path) -> Server:
-        """Where its DICOMweb services are."""
+        """Returns it as a DICOMweb server."""
         files = tls_to_call(self, root)
         return Server(self.url, files.authority, files.certificate, files.key)
 
     def at(self, root: Path) -> Peer:
-        """Where to reach it; files named relative to the state folder `root`."""
+        """Returns it as a DICOM node. root : the state folder, for files that are named relative to it."""
         return Peer(self.host, self.port, self.ae_title, tls_to_call(self, root) if self.tls else None)
 
 
@@ -83,7 +83,7 @@ _ADAPTER = TypeAdapter(_File)
 
 
 def load_peers(root: Path) -> tuple[KnownPeer, ...]:
-    """Every peer, by name; none without the file. Raises PeersError."""
+    """Reads every peer, by name; none without the file. Raises PeersError."""
     path = root / "peers.toml"
     try:
         found = read_strictly(_ADAPTER, tomllib.loads(path.read_text(encoding="utf-8")), "the peers").peers
@@ -98,7 +98,7 @@ def load_peers(root: Path) -> tuple[KnownPeer, ...]:
 
 
 def find_peer(root: Path, name: str) -> KnownPeer:
-    """Raises PeersError, which lists the names that there are."""
+    """Returns the peer of that name. Raises PeersError, which lists the known names."""
     known = load_peers(root)
     for peer in known:
         if peer.name == name:
@@ -114,7 +114,7 @@ def add_peer(root: Path, peer: KnownPeer) -> None:
 
 
 def remove_peer(root: Path, name: str) -> None:
-    """Raises PeersError when there is none of that name."""
+    """Removes a peer. Raises PeersError when there is none of that name."""
     with _locked(root):
         find_peer(root, name)
         _write(root, [p for p in load_peers(root) if p.name != name])
@@ -137,10 +137,10 @@ def _write(root: Path, peers: list[KnownPeer]) -> None:
 
 def _block(peer: KnownPeer) -> str:
     plain = {field.name: field.default for field in fields(KnownPeer)}
-    said = {key: value for key, value in asdict(peer).items() if value != plain[key]}
-    return "\n[[peers]]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in said.items())
+    given_values = {key: value for key, value in asdict(peer).items() if value != plain[key]}
+    return "\n[[peers]]\n" + "".join(f"{key} = {_value(value)}\n" for key, value in given_values.items())
 
 
 def _value(value: Any) -> str:
-    # What JSON writes of text, numbers, truth and lists is TOML too, but for one character. Source: TOML 1.0.
+    # JSON's strings, numbers, booleans and lists are valid TOML, but for one character. Source: TOML 1.0.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

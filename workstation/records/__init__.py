@@ -1,1 +1,1 @@
-"""A stored SR read back: verified, drawn again, explained, printed."""
+"""Reads a stored SR back: verifies, draws again, explains and prints it."""

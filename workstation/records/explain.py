@@ -1,4 +1,4 @@
-"""A record in plain words, for an auditor: how each picture came about, who did what, and who answers for it."""
+"""Explains a record in plain words, for an auditor: how each picture was made, who did what, who is responsible."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from workstation.records import plain_words
 
 
 def explain(evidence: Evidence) -> str:
-    """Everything that a record says. It names persons who acted, and the patient by identifier alone."""
+    """Returns a record in plain words. It names the persons who acted, and the patient by ID only."""
     return "\n".join(_lines(evidence))
 
 
@@ -33,7 +33,7 @@ def _lines(evidence: Evidence) -> Iterator[str]:
     if evidence.measurements:
         yield ""
         yield "Measurements, in the patient (mm to the left, to the back and to the head of the scanner's origin)"
-        yield from (f"  {plain_words.measurement(each)}" for each in evidence.measurements)
+        yield from (f"  {plain_words.measurement(measurement)}" for measurement in evidence.measurements)
     if evidence.objects:
         yield ""
         yield f"Stored beside the pictures: {len(evidence.objects)} segmentations, surfaces or presentation states."
@@ -45,7 +45,7 @@ def _lines(evidence: Evidence) -> Iterator[str]:
 
 
 def sources(evidence: Evidence) -> str:
-    """From how many images of which series it was made."""
+    """Returns from how many images of which series the record was made."""
     series = ", ".join(dict.fromkeys(image.series_uid for image in evidence.sources))
     return f"From {len(evidence.sources)} {evidence.modality} images of series {series or '(none)'}."
 
@@ -66,7 +66,7 @@ def _people(evidence: Evidence) -> Iterator[str]:
 
 
 def attestation(evidence: Evidence) -> tuple[str, ...]:
-    """What the physician attests, when, and what of it is said yes or no to; empty without an attestation."""
+    """Returns the physician's attestation, its time, and its yes or no answers; empty without an attestation."""
     stated = evidence.attestation
     if stated is None:
         return ()
@@ -79,7 +79,7 @@ def attestation(evidence: Evidence) -> tuple[str, ...]:
 
 
 def picture(product: Product) -> tuple[str, ...]:
-    """How a picture was made, in sentences."""
+    """Returns how a picture was made, in sentences."""
     device = f" on {product.graphics_device}" if product.graphics_device else ""
     here = "" if product.performed_here else " It was not drawn on this workstation."
     count = len(product.images)

@@ -1,4 +1,4 @@
-"""Measurements for the record: measured from what the record will say, so that whoever has it measures the same."""
+"""Measurements for the record, computed from the recorded values alone, so that every reader gets the same numbers."""
 
 import json
 from collections.abc import Sequence
@@ -31,14 +31,14 @@ DrawnKind = Literal["distance", "angle", "cobb", "ellipse", "polygon"]
 def measure(
     name: str, kind: DrawnKind, points_mm: Sequence[Vector], view: View, volume: Volume, finding: str = ""
 ) -> Measurement:
-    """What was drawn, with its numbers.
+    """Measures a drawn distance, angle or outline.
 
     points_mm : as in `Measurement`; an ellipse may also be given by two opposite corners of the rectangle around it,
-    whose sides run along the picture. view : of the picture it was drawn on.
+    whose sides run along the picture. view : of the picture that it was drawn on.
 
     Raises ValueError for points that measure nothing: too few, or all in one place.
     """
-    # Thousandths of a degree: what words can say.
+    # Rounded to thousandths of a degree, the precision of a view in words.
     words = View(round(view.azimuth_deg, 3), round(view.elevation_deg, 3), round(view.roll_deg, 3)).words
     points = tuple(points_mm)
     if kind == "ellipse" and len(points) == 2:
@@ -50,7 +50,7 @@ def measure(
 
 
 def measure_mask(name: str, steps: tuple[MaskStep, ...], label: int, volume: Volume, finding: str = "") -> Measurement:
-    """The volume of one label of the mask that these steps make: its voxels, each counted whole.
+    """Measures the volume of one label of the mask that these steps make, in whole voxels.
 
     Raises StepError as `render.segment.made` does.
     """
@@ -60,7 +60,7 @@ def measure_mask(name: str, steps: tuple[MaskStep, ...], label: int, volume: Vol
 
 
 def again(measurement: Measurement, volume: Volume) -> Measurement:
-    """The same measurement, its numbers measured now.
+    """Measures a recorded measurement again.
 
     Raises ValueError as `measure` and `measure_mask` do.
     """

@@ -1,5 +1,5 @@
-"""A session as a PDF: banner, report, key pictures, measurements, attestation, signatures, and how each picture came
-about. The same record and pictures give the same bytes."""
+"""Prints a session as a PDF: banner, report, key pictures, measurements, attestation, signatures, and how each picture
+was made. The same record and pictures give the same bytes."""
 
 import io
 import re
@@ -44,7 +44,7 @@ _WIDTH, _HEIGHT = A4
 _MARGIN, _TOP, _BOTTOM = 18 * mm, 34 * mm, 20 * mm
 _INK, _FAINT, _LINE = colors.HexColor("#1a1d21"), colors.HexColor("#5b636d"), colors.HexColor("#c4cad1")
 _FACES = {"Sans": "DejaVuSans.ttf", "Sans-Bold": "DejaVuSans-Bold.ttf"}
-# Pixels a point, for what is drawn because the fonts of the PDF lack it.
+# Pixels for each point, for text drawn as a picture because the PDF's fonts lack its letters.
 _FINE = 4
 _SHOWN_MM = 83.0
 
@@ -59,14 +59,14 @@ _HEAD = ParagraphStyle(
 def print_report(
     evidence: Evidence,
     header: Dataset,
-    told: SignedReport | None,
+    report: SignedReport | None,
     shown: Sequence[Shown],
     signatures: Sequence[str],
     path: Path,
 ) -> None:
-    """Writes the PDF. header : the SR, for patient and study. signatures : on digital signatures, a line each.
+    """Writes the PDF. header : the SR, for patient and study. signatures : a line on each digital signature.
 
-    Raises BannerError when nothing says whose it is, or its name cannot be written.
+    Raises BannerError when the SR has neither patient name nor ID, or the name cannot be written.
     """
     who = banner(header)
     for name, file in _FACES.items():
@@ -74,10 +74,10 @@ def print_report(
     story = [
         Paragraph("Report of 3D post-processing", _TITLE),
         *_texts(_study(evidence, header), _BODY),
-        *_told(told),
+        *_report_sections(report),
         *_pictures(shown),
         *_measurements(evidence),
-        *_signed(evidence, header, told, signatures),
+        *_signed(evidence, header, report, signatures),
         *_how(evidence),
         *_acts(evidence),
     ]
@@ -93,7 +93,7 @@ def print_report(
 
 
 class _Numbered(Canvas):  # type: ignore[misc]
-    """Pages that know how many they are: what stands around them is drawn when all are there."""
+    """A canvas that draws header and footer at the end, when the number of pages is known."""
 
     def __init__(self, frame: Callable[[Canvas, int, int], None], *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -118,7 +118,7 @@ def _frame(who: Sequence[str], header: Dataset, evidence: Evidence, canvas: Canv
     for line, size in zip(who, (11, *[8] * len(who)), strict=False):
         _write(canvas, _MARGIN, y, line, size, bold=size > 8)
         y -= size * 1.32
-    # From the right: where, and of what.
+    # On the right: institution and workstation.
     where = [str(header.get("InstitutionName") or ""), f"Workstation {evidence.station_name}"]
     for place, line in enumerate(filter(None, where)):
         image = _drawn(line, 8)
@@ -154,7 +154,7 @@ def _covered(text: str) -> bool:
 
 
 def _drawn(text: str, size: float) -> Image.Image | None:
-    """A line of text as a picture; None where the PDF's own font has all of it."""
+    """Draws a line of text as a picture; None where the PDF's own font has all letters."""
     if _covered(text):
         return None
     pieces = fonts.nearly(text, round(size * _FINE))
@@ -164,7 +164,7 @@ def _drawn(text: str, size: float) -> Image.Image | None:
 
 
 def _text(text: str, style: ParagraphStyle) -> Flowable:
-    """A paragraph; where the PDF's font lacks letters, they are drawn with their lines."""
+    """Makes a paragraph; as pictures of lines where the PDF's font lacks letters."""
     if _covered(text):
         return Paragraph(_escaped(text), style)
     rows = []
@@ -180,7 +180,7 @@ def _text(text: str, style: ParagraphStyle) -> Flowable:
 
 
 def _wrapped(text: str, size: float, width: float) -> Iterator[str]:
-    """Lines no wider than that, in points, broken between words; between letters where words have no gaps."""
+    """Yields lines of at most `width` points, broken between words; between letters where words have no spaces."""
     for paragraph in text.splitlines():
         line, used = "", 0.0
         for word in re.findall(r"[\x21-\u2fff]+\s*|.", paragraph):
@@ -219,11 +219,11 @@ def _study(evidence: Evidence, header: Dataset) -> tuple[str, ...]:
     )
 
 
-def _told(told: SignedReport | None) -> list[Flowable]:
-    if told is None:
+def _report_sections(report: SignedReport | None) -> list[Flowable]:
+    if report is None:
         return [Paragraph("Findings", _HEAD), Paragraph("No signed report of this study is on file.", _BODY)]
     found: list[Flowable] = []
-    for heading, texts in told.sections:
+    for heading, texts in report.sections:
         first, *more = _texts(texts, _BODY) or [Spacer(0, 0)]
         found += [KeepTogether([Paragraph(_escaped(heading), _HEAD), first]), *more]
     return found
@@ -231,14 +231,16 @@ def _told(told: SignedReport | None) -> list[Flowable]:
 
 def _pictures(shown: Sequence[Shown]) -> list[Flowable]:
     if not shown:
-        return [Paragraph("Pictures", _HEAD), Paragraph("No picture of the record is on file here.", _BODY)]
+        return [Paragraph("Pictures", _HEAD), Paragraph("No shown_picture of the record is on file here.", _BODY)]
     cells = []
-    for each in shown:
+    for shown_picture in shown:
         buffer = io.BytesIO()
-        Image.fromarray(each.pixels).save(buffer, "PNG")
-        rows, columns = each.pixels.shape[:2]
+        Image.fromarray(shown_picture.pixels).save(buffer, "PNG")
+        rows, columns = shown_picture.pixels.shape[:2]
         scale = _SHOWN_MM * mm / max(rows, columns)
-        cells.append([Picture(buffer, columns * scale, rows * scale, hAlign="LEFT"), _text(each.title, _SMALL)])
+        cells.append(
+            [Picture(buffer, columns * scale, rows * scale, hAlign="LEFT"), _text(shown_picture.title, _SMALL)]
+        )
     rows_of = [cells[n : n + 2] for n in range(0, len(cells), 2)]
     tables = [
         Table(
@@ -256,11 +258,11 @@ def _measurements(evidence: Evidence) -> list[Flowable]:
         return []
     rows = [
         [
-            _text(each.name, _BODY),
-            _text(each.finding, _BODY) if each.finding else "",
-            _text(", ".join(plain_words.quantity(q) for q in each.quantities), _BODY),
+            _text(measurement.name, _BODY),
+            _text(measurement.finding, _BODY) if measurement.finding else "",
+            _text(", ".join(plain_words.quantity(q) for q in measurement.quantities), _BODY),
         ]
-        for each in evidence.measurements
+        for measurement in evidence.measurements
     ]
     width = _WIDTH - 2 * _MARGIN
     return [KeepTogether([Paragraph("Measurements", _HEAD), _table(rows, [0.2 * width, 0.3 * width, 0.5 * width])])]
@@ -272,7 +274,7 @@ def _table(rows: Sequence[Sequence[Any]], widths: Sequence[float]) -> Table:
 
 
 def _signed(
-    evidence: Evidence, header: Dataset, told: SignedReport | None, signatures: Sequence[str]
+    evidence: Evidence, header: Dataset, report: SignedReport | None, signatures: Sequence[str]
 ) -> list[Flowable]:
     lines = list(attestation(evidence)) or ["No attestation is on record."]
     if evidence.verified:
@@ -282,8 +284,8 @@ def _signed(
         lines.append(f"Record verified by {spoken(evidence.verified_by)}, {where}, on {at}.")
     else:
         lines.append("The record is not verified by a physician.")
-    if told is not None:
-        lines.append(f"Report signed by {spoken(told.signed_by)} on {_moment(told.signed_at)}.")
+    if report is not None:
+        lines.append(f"Report signed by {spoken(report.signed_by)} on {_moment(report.signed_at)}.")
     box = Table(
         [[_texts([*lines, *signatures], _BODY)]],
         colWidths=[_WIDTH - 2 * _MARGIN],
@@ -307,5 +309,5 @@ def _acts(evidence: Evidence) -> list[Flowable]:
 
 
 def _moment(text: str) -> str:
-    """A DT as people read it. Source: PS3.5 6.2."""
+    """Writes a DT for people. Source: PS3.5 6.2."""
     return f"{text[:4]}-{text[4:6]}-{text[6:8]} {text[8:10]}:{text[10:12]}:{text[12:14]} {text[14:]}".strip()

@@ -1,4 +1,4 @@
-"""What a printed report needs beside its SR: the physician's report, and the key pictures as they are stored."""
+"""Collects the contents of a printed report besides its SR: the physician's report, and the stored key pictures."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -39,12 +39,14 @@ class Shown:
 
 
 def report_for(evidence: Evidence, place: Path | Archive) -> SignedReport | None:
-    """The newest signed report of the study, as the workstation writes them; None when there is none."""
+    """Returns the newest signed report of the study that the workstation wrote; None when there is none."""
     if isinstance(place, Archive):
         found = place.instances_of(BASIC_TEXT_SR, evidence.accession)
     else:
         found = tuple(_below(place, BASIC_TEXT_SR))
-    reports = [ds for ds in (dcmread(each.path) for each in found) if ds.get("StudyInstanceUID") == evidence.study_uid]
+    reports = [
+        ds for ds in (dcmread(instance.path) for instance in found) if ds.get("StudyInstanceUID") == evidence.study_uid
+    ]
     signed = [ds for ds in reports if ds.get("VerificationFlag") == "VERIFIED" and ds.get("VerifyingObserverSequence")]
     if not signed:
         return None
@@ -71,7 +73,7 @@ def _sections(ds: Dataset) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _text(item: Dataset) -> str:
-    """With what it states where that is ours; a heading of the standard says it already."""
+    """Returns a text; one of our own concepts with its meaning in front, which a standard heading already gives."""
     concept = code_of(item.ConceptNameCodeSequence[0])
     return f"{concept.meaning}: {item.TextValue}" if concept.scheme == OWN_SCHEME else str(item.TextValue)
 
@@ -83,9 +85,9 @@ def _images(ds: Dataset) -> Iterator[str]:
 
 
 def key_pictures(evidence: Evidence, chosen: Sequence[str], place: Path | Archive) -> tuple[Shown, ...]:
-    """One stored picture of each product that has key images; of every product where none were chosen.
+    """Returns one stored picture of each product with key images; of every product where none were chosen.
 
-    A stack is shown by its middle one. What is not there is left out.
+    Of a stack it is the middle one. Pictures that are not there are left out.
     """
     there = _instances(evidence, place)
     shown = []
@@ -111,7 +113,7 @@ def _instances(evidence: Evidence, place: Path | Archive) -> dict[str, Instance]
 
 
 def pixels_of(ds: Dataset) -> NDArray[np.uint8]:
-    """(rows, columns, 3) uint8 of one of our images, the middle frame of several, as its window shows it."""
+    """Returns (rows, columns, 3) uint8 of one of our images, through its window; of several frames the middle one."""
     values = np.asarray(ds.pixel_array)
     if int(ds.get("NumberOfFrames") or 1) > 1:
         values = values[len(values) // 2]

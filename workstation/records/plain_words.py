@@ -1,4 +1,4 @@
-"""A recipe, a measurement and an act in plain words, for whoever has to understand how a picture came about."""
+"""Puts recipes, measurements and acts into plain words, for readers who ask how a picture was made."""
 
 from collections.abc import Iterator
 
@@ -30,13 +30,13 @@ _ACTS = {
 
 
 def act(done: Act) -> str:
-    """Who did what when, on one line."""
+    """Returns who did what when, on one line."""
     detail = f" ({done.detail})" if done.detail else ""
     return f"{done.at:%Y-%m-%d %H:%M:%S %z} {done.person_id} ({done.role}) {_ACTS.get(done.kind, done.kind)}{detail}"
 
 
 def measurement(made: Measurement) -> str:
-    """What was measured where, on one line."""
+    """Returns what was measured where, on one line."""
     finding = f", {made.finding}" if made.finding else ""
     where = f"; at {', '.join(place(at) for at in made.points_mm)}" if made.points_mm else ""
     seen = f", seen from {made.view}" if made.view else ""
@@ -44,18 +44,18 @@ def measurement(made: Measurement) -> str:
 
 
 def quantity(found: Quantity) -> str:
-    """A number with its name and unit."""
+    """Returns a number with its name and unit."""
     name = {**codes.SIZES, **codes.STATISTICS}[found.name].meaning.lower()
     return f"{name} {found.value:.1f} {UNITS_IN_WORDS.get(found.unit, found.unit)}".strip()
 
 
 def place(at: Vector) -> str:
-    """A place in the patient: how far to the left, the back and the head of the scanner's origin."""
+    """Returns a point in the patient: mm to the left, the back and the head of the scanner's origin."""
     return f"({at[0]:.1f}, {at[1]:.1f}, {at[2]:.1f}) mm"
 
 
 def recipe(drawn: Recipe) -> tuple[str, ...]:
-    """What was drawn and how, in sentences."""
+    """Returns what was drawn and how, in sentences."""
     return tuple(_sentences(drawn))
 
 
@@ -87,9 +87,9 @@ def _rendering(drawn: VolumeRendering) -> Iterator[str]:
         "hollows are darker": drawn.ambient_occlusion,
         "shadows fall": drawn.shadows,
     }
-    said = [f"{words} ({part:g})" for words, part in darker.items() if part]
-    if said:
-        yield f"{', '.join(said)[:1].upper()}{', '.join(said)[1:]}."
+    effects = [f"{words} ({part:g})" for words, part in darker.items() if part]
+    if effects:
+        yield f"{', '.join(effects)[:1].upper()}{', '.join(effects)[1:]}."
 
 
 def _transfer(transfer: TransferFunction) -> str:

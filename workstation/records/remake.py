@@ -1,4 +1,4 @@
-"""Making a recorded picture again from its SR and the sources, and telling whether it is the same."""
+"""Makes a recorded picture again from its SR and the sources, and compares the two."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Remade:
 
     @property
     def difference(self) -> str:
-        """Why it may differ, in words; empty when it does not."""
+        """Why the pictures may differ, in words; empty when they are the same."""
         made = self.picture.provenance
         if self.same:
             return ""
@@ -51,13 +51,13 @@ class Remaker:
         self._volumes: dict[str, Volume] = {}
 
     def picture(self, product: Product) -> Remade:
-        """Raises NotFound as `volume`, and RecipeError, DrawError and NotReadable."""
-        # A gap that was bridged then is bridged again; where nothing is missing both ways find the same stacks.
+        """Draws a product again. Raises NotFound as `volume`, and RecipeError, DrawError and NotReadable."""
+        # A gap that was bridged then is bridged again; without gaps both ways find the same stacks.
         volume = self.volume(product.volume_digest, any("bridged" in warning for warning in product.warnings))
         return Remade(product, draw(volume, read_recipe(product.recipe), engine=product.engine))
 
     def volume(self, digest: str, bridged: bool = False) -> Volume:
-        """The volume of that digest. Raises NotFound when none of the series' volumes is it."""
+        """Builds the volume with that digest. Raises NotFound when no volume of the series has it."""
         if digest not in self._volumes:
             for stack in find_stacks(self._series, bridge_gaps=bridged):
                 if isinstance(stack, Stack):
@@ -82,7 +82,7 @@ def remake(
 
 
 def recorded_series(evidence: Evidence, sources: Path | Archive) -> Series:
-    """The series the record was made from, with the recorded instances and no others. Raises NotFound."""
+    """Returns the series that the record was made from, with only the recorded instances. Raises NotFound."""
     uid = evidence.sources[0].series_uid if evidence.sources else ""
     if isinstance(sources, Archive):
         series = sources.series(uid)

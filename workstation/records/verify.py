@@ -1,4 +1,4 @@
-"""Whether a record holds: its seal, its journal, its sources, and every picture and measurement made again from it."""
+"""Verifies a record: its seal, its journal, its sources, and every picture and measurement, made again from it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -24,13 +24,13 @@ from workstation.records.remake import Remaker
 from workstation.site import Site
 from workstation.store.journal import doubt, recorded_as
 
-# How checks are called, where somebody looks for them.
+# Names of checks that other modules look for.
 SOURCES, PICTURE = "sources", "picture "
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at. agrees : None where it could not be. why : what was found, in words."""
+    """The result of one check. agrees : None where it could not be made. why : the finding in words."""
 
     what: str
     agrees: bool | None
@@ -43,10 +43,10 @@ def verify(
     progress: Progress = lambda what, part: None,
     authority: Certificate | None = None,
 ) -> Iterator[Check]:
-    """Looks at everything that a record says, in order.
+    """Checks everything that a record states, in order.
 
-    sources : where its images are; a site's own journal is asked as well. authority : who has to have signed the
-    certificates of signatures; without one they are taken as they are.
+    sources : where its images are; with a site, its journal is compared as well. authority : must have signed the
+    certificates of signatures; without one, any certificate is accepted.
 
     Raises NotReadable when it is no record of ours.
     """
@@ -63,10 +63,10 @@ def verify(
 
 
 def holds(checks: Sequence[Check]) -> bool:
-    """Whether a record was verified: its sources are as they were, every picture was made again, and nothing differs.
+    """Whether a record is verified: its sources are unchanged, every picture was made again, and nothing differs.
 
-    What is not here to be compared (a journal of another device, images that were stored elsewhere) stays unsaid; a
-    record of which no picture could be made again is not verified, however little speaks against it.
+    Checks that cannot be made here (a journal of another device, images stored elsewhere) do not count against it. But
+    a record of which no picture could be made again is not verified, even if nothing speaks against it.
     """
     core = [check for check in checks if check.what == SOURCES or check.what.startswith(PICTURE)]
     pictures = [check for check in core if check.what != SOURCES]
@@ -74,11 +74,11 @@ def holds(checks: Sequence[Check]) -> bool:
 
 
 def open_record(path: Path) -> tuple[Instance, Dataset, Evidence]:
-    """An SR of ours. Raises NotReadable, whatever is wrong with the file."""
+    """Opens an SR of ours. Raises NotReadable for any fault of the file."""
     instance = read_instance(path)
     try:
         ds = dcmread(path)
-        sealed_uid(ds)  # looks at every value of it
+        sealed_uid(ds)  # reads every value, so damage shows here
     except Exception as error:
         raise NotReadable(f"{path}: a damaged data set ({error}). Ask for it again.") from error
     return instance, ds, read_sr(ds)
@@ -95,14 +95,16 @@ def _signatures(
     ds: Dataset, evidence: Evidence, sources: Path | Site, authority: Certificate | None
 ) -> Iterator[Check]:
     found = signatures_of(ds)
-    for one in found or ():
-        if not one.holds:
-            yield Check("signature", False, f"of {one.subject}: the record is not as it was signed")
-        elif authority is not None and not issued_by(one.certificate, authority):
-            yield Check("signature", False, f"of {one.subject}, whom this authority has not certified")
+    for signature in found or ():
+        if not signature.holds:
+            yield Check("signature", False, f"of {signature.subject}: the record is not as it was signed")
+        elif authority is not None and not issued_by(signature.certificate, authority):
+            yield Check("signature", False, f"of {signature.subject}, whom this authority has not certified")
         else:
-            whom = "" if authority else f"; certificate sha256 {one.fingerprint}, which no authority was asked about"
-            yield Check("signature", True, f"of {one.subject}, {one.at}{whom}")
+            whom = (
+                "" if authority else f"; certificate sha256 {signature.fingerprint}, which no authority was asked about"
+            )
+            yield Check("signature", True, f"of {signature.subject}, {signature.at}{whom}")
     if found is None:
         yield Check("signature", False, "it cannot be made out: the record was changed")
     elif not found:
@@ -112,10 +114,10 @@ def _signatures(
 
 
 def signatures_of(ds: Dataset) -> tuple[Signature, ...] | None:
-    """The signatures of an object; None where one cannot be made out."""
+    """Returns the signatures of an object; None where one cannot be read."""
     try:
         return signatures(ds)
-    except Exception:  # noqa: BLE001 - a damaged certificate may be anything
+    except Exception:  # noqa: BLE001 - a damaged certificate may raise anything
         return None
 
 
@@ -127,14 +129,17 @@ def _journal(instance: Instance, evidence: Evidence, sources: Path | Site) -> Ch
     why = doubt(evidence, sources.journal, sources.config.device)
     if why:
         return Check("journal", False, why)
-    said = recorded_as(evidence.sop_instance_uid, file_digest(Path(instance.path), instance.transfer_syntax_uid))
-    if any(act.kind == "recorded" and act.detail == said for act in sources.journal.acts(evidence.session_uid)):
+    event_detail = recorded_as(
+        evidence.sop_instance_uid, file_digest(Path(instance.path), instance.transfer_syntax_uid)
+    )
+    if any(act.kind == "recorded" and act.detail == event_detail for act in sources.journal.acts(evidence.session_uid)):
         return Check("journal", True, f"{len(evidence.acts)} acts, and the record as it was kept")
     return Check("journal", False, "it knows no record of these bytes")
 
 
 def _instances(what: str, recorded: Sequence[ImageReference], place: Path | Archive, needed: bool = True) -> Check:
-    """Whether instances are there, as they were when the record was made. Those not `needed` may be elsewhere."""
+    """Checks that instances are there and unchanged since the record was made. needed : False if they may be stored
+    elsewhere."""
     found = _found({image.series_uid for image in recorded}, place)
     missing = [image for image in recorded if image.sop_instance_uid not in found]
     there = [image for image in recorded if image.sop_instance_uid in found]
@@ -170,7 +175,7 @@ def _digest_of(instance: Instance) -> str:
 
 
 def _made_again(evidence: Evidence, place: Path | Archive, progress: Progress) -> Iterator[Check]:
-    """Every picture and measurement; what cannot be made is said, and the others are made all the same."""
+    """Makes every picture and measurement again and compares them; a failure is reported and the rest continues."""
     try:
         remaker = Remaker(evidence, place)
     except (NotFound, UidError) as error:

@@ -1,1 +1,1 @@
-"""The processes that keep running."""
+"""The long-running processes of `serve`."""

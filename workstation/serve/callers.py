@@ -1,4 +1,4 @@
-"""Who may send to us and how much, from the settings and the list of peers."""
+"""The receiver's rules, from the settings and the list of peers: who may send to us, and how much."""
 
 import ipaddress
 import socket
@@ -10,7 +10,7 @@ from workstation.peers.known import KnownPeer, load_peers
 
 
 def rules_of(config: Config, root: Path, ae_title: str, processes: int = 1) -> Rules:
-    """The rules for each of so many receiving processes. Raises PeersError."""
+    """Makes the rules for each of `processes` receiving processes. Raises PeersError."""
     settings = config.receiver
     callers = None
     if settings.callers == "peers":
@@ -33,5 +33,5 @@ def _networks(peer: KnownPeer) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Ne
     try:
         found = {str(item[4][0]) for item in socket.getaddrinfo(peer.host, None)}
     except OSError:
-        return ()  # a name that nobody knows lets nobody in
+        return ()  # an unknown host name admits no caller
     return tuple(ipaddress.ip_network(address.partition("%")[0]) for address in sorted(found))

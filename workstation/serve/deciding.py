@@ -1,4 +1,4 @@
-"""The role `run_decider`: files records, decides what is due, and hears HL7 where the settings say so."""
+"""The role `run_decider`: files records, decides due accessions, and receives HL7 if the settings say so."""
 
 import socket
 import threading
@@ -26,12 +26,12 @@ from workstation.serve.role import TellEvent, WorkerSettings, WorkerSignals
 from workstation.site import Site
 from workstation.store.outbox import DatabaseFailed
 
-# What was received longer ago than this was filed by an earlier process.
+# Records received longer ago than this were filed by an earlier process.
 _LOOK_BACK_S = 86400.0
 
 
-def run_decider(site: Site, told: WorkerSettings, events: WorkerSignals, say: TellEvent, records: deque[str]) -> None:
-    """Files records and decides what is due, until told to stop; hears HL7 where the settings say so."""
+def run_decider(site: Site, worker: WorkerSettings, events: WorkerSignals, say: TellEvent, records: deque[str]) -> None:
+    """Files records and decides due accessions until told to stop; receives HL7 if the settings say so."""
 
     def heard(event: dict[str, str]) -> None:
         say(event)
@@ -49,26 +49,26 @@ def run_decider(site: Site, told: WorkerSettings, events: WorkerSignals, say: Te
         )
 
     def failed(accession: str, error: Exception) -> None:
-        # Its words may quote a value; its kind and the accession are enough to look.
+        # The error's text may quote patient data; its type and the accession are enough to find it.
         say({"event": "undecided", "accession": accession, "detail": type(error).__name__})
 
     arrivals, expected = site.arrivals, ExpectedCounts(site.root, site.config, site.clock)
 
     def complete(series: Iterable[Completion]) -> None:
-        for done in series:
-            how = {"instances": done.instances, "revision": done.revision}
-            say({"event": "series complete", "series": done.series_uid, **how})
+        for completion in series:
+            how = {"instances": completion.instances, "revision": completion.revision}
+            say({"event": "series complete", "series": completion.series_uid, **how})
 
-    def file_what_came() -> None:
+    def file_arrivals() -> None:
         while records:
-            what, _, uid = records[0].partition(" ")
-            if what == "series":
-                again = arrivals.came(uid, time.monotonic())
-                if again is not None:
-                    say({"event": "series reopened", "series": uid, "revision": again.revision + 1})
-            elif what == "whole":
+            word, _, uid = records[0].partition(" ")
+            if word == "series":
+                last_completion = arrivals.came(uid, time.monotonic())
+                if last_completion is not None:
+                    say({"event": "series reopened", "series": uid, "revision": last_completion.revision + 1})
+            elif word == "whole":
                 complete(arrivals.whole([uid], site.clock()))
-            elif what == "record":
+            elif word == "record":
                 with suppress(NotFound):
                     file_record(site.archive.instance(uid), site)
             else:
@@ -78,14 +78,14 @@ def run_decider(site: Site, told: WorkerSettings, events: WorkerSignals, say: Te
         complete(arrivals.look(time.monotonic(), site.clock(), expected))
 
     def file_the_rest() -> None:
-        """What came while the signal did. Where the database fails, the next start does it."""
+        """Files records that came while the process was told to stop. If the database fails, the next start does."""
         with suppress(DatabaseFailed):
-            file_what_came()
+            file_arrivals()
 
     listener = site.config.listener
     with ExitStack() as stack:
         stack.callback(file_the_rest)
-        if told.socket >= 0:
+        if worker.socket >= 0:
             files = tls_to_be_called(listener, site.root) if listener is not None else None
             tls = server_context(files) if files is not None else None
             hearing = socket.socket(fileno=told.socket)
@@ -120,17 +120,17 @@ def run_decider(site: Site, told: WorkerSettings, events: WorkerSignals, say: Te
                 if recheck_between(checked, now, site.config.recheck_at):
                     say({"event": "rechecked", **recheck(site)})
                 checked = now
-                file_what_came()
+                file_arrivals()
                 if settle_due(site, decided, failed) > 0:
                     continue
             except DatabaseFailed as error:
-                # Locked, or the disk is full. Nothing is lost: what is due is due still.
+                # Locked, or the disk is full. Nothing is lost: the accessions stay due.
                 say({"event": "undecided", "accession": "", "detail": type(error).__name__})
-            events.work.wait(told.interval_s)
+            events.work.wait(worker.interval_s)
 
 
 def _poll(site: Site, every_s: float, events: WorkerSignals, say: TellEvent) -> None:
-    """Takes orders from the worklist now and then; a peer that is slow holds up nothing else."""
+    """Polls the worklist for orders, on a thread, so that a slow peer delays nothing else."""
     while True:
         try:
             if poll(site, say):
@@ -142,8 +142,8 @@ def _poll(site: Site, every_s: float, events: WorkerSignals, say: TellEvent) -> 
 
 
 def look_again(site: Site) -> None:
-    """Files what was kept and not filed, because a process ended in between. A report that is filed twice changes
-    nothing: its accession is decided once more, by the same facts."""
+    """Files records that were kept but not filed, because a process ended in between. A report that is filed twice
+    changes nothing: its accession is decided again from the same facts."""
     file_new_records(site)
     since = site.clock().timestamp() - _LOOK_BACK_S
     for sop_class in sorted({*REPORT_CLASSES} - {COMPREHENSIVE_3D_SR}):
@@ -154,7 +154,7 @@ def look_again(site: Site) -> None:
 
 
 def recheck_between(last: datetime, now: datetime, at: str) -> bool:
-    """Tell whether the time of day `at` (HH:MM; empty for never) has come between two looks at the clock."""
+    """Whether the time of day `at` (HH:MM; empty for never) lies between two looks at the clock."""
     if not at:
         return False
     hour, minute = map(int, at.split(":"))

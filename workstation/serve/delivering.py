@@ -12,21 +12,21 @@ from workstation.site import Site
 from workstation.store.outbox import DatabaseFailed
 from workstation.transports.deliver import drain
 
-# How often a deliverer looks what has not been committed in time.
+# How often a deliverer looks for instances that were not committed in time.
 _ASK_S = 30.0
 
 
-def run_deliverer(site: Site, told: WorkerSettings, events: WorkerSignals, say: TellEvent) -> None:
-    """Delivers what is queued, until told to stop. `idle` is told whenever everything that came in is decided and
-    everything that can be delivered is."""
+def run_deliverer(site: Site, worker: WorkerSettings, events: WorkerSignals, say: TellEvent) -> None:
+    """Delivers queued messages until told to stop. Reports `idle` when every accession is decided and every message
+    that can be delivered is."""
     say({"event": "ready"})
     idle, look_at = True, 0.0
     while not events.stop.is_set():
         try:
             tried = drain(site, at_once=False, tell=say)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next try may do, and nobody may miss it
+        except Exception as error:  # noqa: BLE001 - any error is reported, and the next try may succeed
             say({"event": "undelivered", "detail": type(error).__name__})
-            events.stop.wait(told.interval_s)
+            events.stop.wait(worker.interval_s)
             continue
         for message, delivery in tried:
             say(
@@ -48,8 +48,8 @@ def run_deliverer(site: Site, told: WorkerSettings, events: WorkerSignals, say: 
             if quiet and not idle:
                 say({"event": "idle"})
             idle = quiet
-            # Short while there is something to do; `stop` ends either at once.
-            events.stop.wait(told.interval_s if quiet else min(told.interval_s, 0.2))
+            # A short wait while there is work; `stop` ends either wait at once.
+            events.stop.wait(worker.interval_s if quiet else min(worker.interval_s, 0.2))
 
 
 def _ship_audit(site: Site, say: TellEvent) -> None:

@@ -1,4 +1,4 @@
-"""How many instances a series will have, by what a peer says; asked beside the work, once for each series."""
+"""Asks a peer how many instances a series will have, in the background, once for each series."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,7 +13,7 @@ from workstation.peers.known import PeersError
 
 
 class ExpectedCounts:
-    """Called with a Series Instance UID: the number, or None while nobody knows it or nobody is asked."""
+    """Called with a Series Instance UID, returns the number; None while it is unknown, or where no peer is asked."""
 
     def __init__(self, root: Path, config: Config, clock: Callable[[], datetime]) -> None:
         self._root, self._config, self._clock = root, config, clock
@@ -23,10 +23,10 @@ class ExpectedCounts:
     def __call__(self, series_uid: str) -> int | None:
         if not self._config.receiver.expected_from:
             return None
-        questions_to = self._asked.get(series_uid)
-        if questions_to is None:
-            questions_to = self._asked[series_uid] = self._pool.submit(self._ask, series_uid)
-        return questions_to.result() if questions_to.done() else None
+        answer = self._asked.get(series_uid)
+        if answer is None:
+            answer = self._asked[series_uid] = self._pool.submit(self._ask, series_uid)
+        return answer.result() if answer.done() else None
 
     def _ask(self, series_uid: str) -> int | None:
         try:
@@ -34,5 +34,5 @@ class ExpectedCounts:
             peer = questions_to(self._root, self._config, self._config.receiver.expected_from, self._clock)
             found = [s for s in peer.series(study) if s.series_uid == series_uid]
         except (DicomIOError, PeersError):
-            return None  # then the series has to be quiet
+            return None  # then the series is complete after the quiet time
         return found[0].instances if found else None

@@ -1,4 +1,4 @@
-"""What the monitor of `serve` says: how the processes are, what the receivers counted, what waits to go out."""
+"""The data for the monitor of `serve`: state of the processes, counts of the receivers, waiting messages."""
 
 import shutil
 from collections import Counter
@@ -9,7 +9,7 @@ from workstation.serve.http import Metric
 from workstation.site import Site
 from workstation.store.outbox import DatabaseFailed
 
-# What receivers count (`dicom_io.network.receive`), and what it is.
+# The receivers' counts (`dicom_io.network.receive`), each with its description.
 _COUNTS = {
     "instances_received": "Instances that were acknowledged.",
     "instances_repeated": "Of these, instances that were there already with the same content.",
@@ -20,7 +20,7 @@ _COUNTS = {
     "associations_aborted": "Associations that broke, or that we aborted.",
     "connections_failed": "Connections on which no association request came, or no TLS.",
 }
-_WAITING = ("queued", "retrying", "operator")  # of `outbox.State`, those that are not done
+_WAITING = ("queued", "retrying", "operator")  # the values of `messages.State` that are not done
 
 
 class Watched(Protocol):
@@ -35,17 +35,17 @@ class Watched(Protocol):
 
 
 def health(site: Site, processes: Sequence[Watched]) -> tuple[bool, dict[str, Any]]:
-    """(whether all is well, in detail): every process runs, the disk has room, the database answers."""
+    """Returns (whether all is well, details): every process runs, the disk has room, the database answers."""
     free = shutil.disk_usage(site.root).free
     room = free >= site.config.receiver.min_free_mb << 20
     try:
         waiting: int | None = sum(entry.state == "operator" for entry in site.outbox.waiting())
     except DatabaseFailed:
         waiting = None
-    well = all(one.running for one in processes) and room and waiting is not None
+    well = all(process.running for process in processes) and room and waiting is not None
     return well, {
         "state": "well" if well else "not well",
-        "processes": {one.name: "running" if one.running else "down" for one in processes},
+        "processes": {process.name: "running" if process.running else "down" for process in processes},
         "disk_free_bytes": free,
         "disk": "room" if room else "nearly full: nothing is received",
         "database": "answers" if waiting is not None else "fails",
@@ -54,10 +54,10 @@ def health(site: Site, processes: Sequence[Watched]) -> tuple[bool, dict[str, An
 
 
 def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
-    """Everything that is counted, as Prometheus reads it."""
+    """Returns all counts as Prometheus metrics."""
     total: Counter[str] = Counter()
-    for one in processes:
-        total.update(one.counts)
+    for process in processes:
+        total.update(process.counts)
     found = [
         Metric(f"workstation_{name}_total", "counter", words, {"": float(total[name])})
         for name, words in _COUNTS.items()
@@ -72,7 +72,7 @@ def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
             "workstation_process_restarts_total",
             "counter",
             "How often a process was started again.",
-            {f'process="{one.name}"': float(max(0, one.lives - 1)) for one in processes},
+            {f'process="{process.name}"': float(max(0, process.lives - 1)) for process in processes},
         )
     )
     found.append(
@@ -80,13 +80,13 @@ def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
             "workstation_process_up",
             "gauge",
             "Whether a process runs.",
-            {f'process="{one.name}"': float(one.running) for one in processes},
+            {f'process="{process.name}"': float(process.running) for process in processes},
         )
     )
     free = float(shutil.disk_usage(site.root).free)
     found.append(Metric("workstation_disk_free_bytes", "gauge", "Space left on the disk of the archive.", {"": free}))
     try:
-        # Zeros are said as well: an alert cannot tell a number that is not there from a monitor that is not.
+        # Zeros are reported as well: an alert cannot tell a missing number from a missing monitor.
         states = Counter({(d.name, state): 0 for d in site.config.destinations for state in _WAITING})
         states.update((entry.message.destination, entry.state) for entry in site.outbox.waiting())
         due = len(site.casebook.due())
@@ -99,5 +99,5 @@ def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
 
 
 def _quoted(text: str) -> str:
-    """A label's value. Source: Prometheus text exposition format 0.0.4."""
+    """Quotes a label's value. Source: Prometheus text exposition format 0.0.4."""
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,4 +1,4 @@
-"""Health and metrics over HTTP, for this machine alone. Source: Prometheus text exposition format 0.0.4."""
+"""Health and metrics over HTTP, for this machine only. Source: Prometheus text exposition format 0.0.4."""
 
 import json
 import threading
@@ -27,9 +27,9 @@ class Metric:
 
 
 class Monitor:
-    """Answers GET /health (200, or 503 where something is not well) and GET /metrics. Use as a context manager.
+    """Answers GET /health (200, or 503 if not all is well) and GET /metrics. Use as a context manager.
 
-    health : (whether all is well, what to say as JSON). metrics : asked with every request.
+    health : returns (whether all is well, details for JSON). metrics : called with every request.
 
     Raises OSError when the port is taken.
     """
@@ -60,7 +60,7 @@ class Monitor:
                 self.wfile.write(body)
 
             def log_message(self, *_: Any) -> None:
-                """Nothing: a line for every look would hide the others."""
+                """Logs nothing: a line for every request would hide the others."""
 
         Handler.timeout = 10
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)

@@ -1,4 +1,4 @@
-"""What the settings name and has to be there before `serve` starts: said at once, not by processes that end."""
+"""Checks before `serve` starts that the files named in the settings are there, so that faults are reported at once."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +10,9 @@ from workstation.site import Site
 
 
 def check_settings(site: Site) -> list[str]:
-    """What will not work until somebody mends it, in sentences, though it holds up nothing else.
+    """Returns faults that do not prevent the start, as sentences: each affects only its own part.
 
-    Raises ConfigError for what nobody could be served without: files for TLS that are not there or do not fit.
+    Raises ConfigError for faults that do: TLS files of our own that are missing or do not fit together.
     """
     config = site.config
     for table, settings in (("receiver", config.receiver), ("listener", config.listener)):
@@ -43,13 +43,13 @@ def check_settings(site: Site) -> list[str]:
 
 
 def tls_faults_of(root: Path, peer: KnownPeer) -> list[str]:
-    """What is wrong with the files by which a peer is called by TLS."""
+    """Returns the faults of the TLS files for calling a peer."""
     names = {key: getattr(peer, key) for key in ("certificate_authority", "certificate", "key")}
     return list(_tls(root, f"peer {peer.name}", names, called=False)) if any(names.values()) else []
 
 
 def _tls(root: Path, table: str, names: dict[str, str], *, called: bool) -> Iterator[str]:
-    """What is wrong with files for TLS: authority, certificate and key, in this order."""
+    """Yields the faults of TLS files: authority, certificate and key, in this order."""
     paths = {key: root / name for key, name in names.items() if name}
     missing = [f"{table}: {key}: {path} is no file." for key, path in paths.items() if not path.is_file()]
     yield from missing

@@ -1,4 +1,4 @@
-"""The role `run_receiver`: keeps what DICOM peers send, and answers what they ask."""
+"""The role `run_receiver`: keeps the instances that DICOM peers send, and answers their queries."""
 
 import socket
 import threading
@@ -24,15 +24,15 @@ from workstation.serve.callers import rules_of
 from workstation.serve.role import TellEvent, WorkerSettings, WorkerSignals
 from workstation.site import Site
 
-# What an audit calls it that an instance came: it was created here, or read to be the one that was here.
+# The audit action for a received instance: created if it is new, read if it was here already.
 _ACTIONS: dict[str, Action] = {"new": "C", "same": "R"}
 
-# How often a receiver says what has come; to say it with every instance would cost as much as to receive it.
+# How often a receiver reports arrivals; a report for every instance would cost as much as receiving it.
 _COUNTS_S = 0.2
 
 
-def run_receiver(site: Site, told: WorkerSettings, events: WorkerSignals, say: TellEvent) -> None:
-    """Receives on a socket that other processes may share, and hears of storage commitment."""
+def run_receiver(site: Site, worker: WorkerSettings, events: WorkerSignals, say: TellEvent) -> None:
+    """Receives on a socket that other processes may share, and serves storage commitment and queries."""
     root, config = site.root, site.config
 
     def committed(answer: Committed) -> None:
@@ -59,7 +59,7 @@ def run_receiver(site: Site, told: WorkerSettings, events: WorkerSignals, say: T
         for uid, news in since.items():
             say({"event": "received", "series": uid, "instances": news.total(), "new": news["new"]})
 
-    trail, us = trail_of(config, root), Party(told.ae_title, "", False)
+    trail, us = trail_of(config, root), Party(worker.ae_title, "", False)
 
     def ended(ending: Ending) -> None:
         caller = Party(ending.calling, ending.address, True)
@@ -85,19 +85,19 @@ def run_receiver(site: Site, told: WorkerSettings, events: WorkerSignals, say: T
 
     settings = config.receiver
     find_peer = commitment_peers(site)
-    services = {STORAGE_COMMITMENT: commitment.service(site.archive, find_peer, committed, told.ae_title, sent)}
+    services = {STORAGE_COMMITMENT: commitment.service(site.archive, find_peer, committed, worker.ae_title, sent)}
     if settings.query:
-        services |= archive_services(site.archive, find_peer, told.ae_title, asked, given)
+        services |= archive_services(site.archive, find_peer, worker.ae_title, asked, given)
     files = tls_to_be_called(settings, root)
     receiver = Receiver(
         site.archive,
-        ae_title=told.ae_title,
+        ae_title=worker.ae_title,
         on_kept=kept,
         on_end=ended if trail.file is not None else None,
-        rules=rules_of(config, root, told.ae_title, told.processes),
+        rules=rules_of(config, root, worker.ae_title, worker.processes),
         services=services,
         tls=server_context(files) if files is not None else None,
-        listening=socket.socket(fileno=told.socket),
+        listening=socket.socket(fileno=worker.socket),
     )
     with receiver:
         say({"event": "ready"})

@@ -1,4 +1,4 @@
-"""What a process of a role is told, and how it is told to stop."""
+"""The settings of a worker process, and the signals that wake or stop it."""
 
 import threading
 from collections.abc import Callable
@@ -10,7 +10,7 @@ TellEvent = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """What a process of a role is told on its command line; `socket` is a file handle that it inherits, or -1."""
+    """The settings of a worker process, from its command line. socket : an inherited file handle, or -1."""
 
     role: str
     root: str
@@ -21,7 +21,7 @@ class WorkerSettings:
 
 
 class WorkerSignals:
-    """Set when it is time to stop, and when there is something to do."""
+    """Events: one is set to stop the process, the other when there is work."""
 
     def __init__(self) -> None:
         self.stop, self.work = threading.Event(), threading.Event()

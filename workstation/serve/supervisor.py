@@ -1,8 +1,7 @@
-"""Receiving, deciding and delivering until told to stop: processes that are started, watched, and started again.
+"""Starts, watches and restarts the processes that receive, decide and deliver, until told to stop.
 
-Receiving only keeps and answers: a dead PACS holds up neither what comes in nor what is decided, and no role holds up
-another by its own work or its end. The sockets are opened here, so that a caller finds somebody listening while a
-receiver is started again.
+Receiving only keeps and answers, so a dead PACS delays neither receiving nor deciding, and no role delays another. The
+sockets are opened here, so that a peer can still connect while a receiver restarts.
 """
 
 import json
@@ -28,7 +27,7 @@ from workstation.site import Site
 
 # A process that ended is started again after so long; for one that was not even ready this is doubled each time.
 _PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
-# A receiver lets its associations end; then it is killed.
+# How long a receiver may let its associations end before it is killed.
 _PATIENCE_S = 60.0
 
 
@@ -42,10 +41,9 @@ def serve(
     hl7_port: int | None = None,
     monitor_port: int | None = None,
 ) -> None:
-    """Blocks until SIGTERM or SIGINT. `tell` gets a dict for everything that happens; UIDs, no patient data.
+    """Blocks until SIGTERM or SIGINT. tell : called with a dict for every event, with UIDs and no patient data.
 
-    hl7_port, monitor_port : where to listen for HL7, and for those who watch us, in place of the settings' ports; 0
-    lets the system choose.
+    hl7_port, monitor_port : the ports for HL7 and for the monitor, in place of the settings'; 0 lets the system choose.
 
     Raises PortInUse, MllpError, OSError for the port of the monitor and on Windows.
     """
@@ -58,7 +56,7 @@ def serve(
     early: list[dict[str, Any]] | None = []
 
     def say(event: dict[str, Any]) -> None:
-        """What happens before everybody is ready is told after that has been said."""
+        """Holds events back until `listening` is reported."""
         nonlocal early
         with telling:
             name = event["event"]
@@ -66,8 +64,8 @@ def serve(
                 early.append(event)
                 return
             waiting = early or [] if name in ("listening", "stopped") else []
-            for one in [event, *waiting] if name == "listening" else [*waiting, event]:
-                tell(one)
+            for held_event in [event, *waiting] if name == "listening" else [*waiting, event]:
+                tell(held_event)
             if waiting or name == "listening":
                 early = None
 
@@ -84,9 +82,9 @@ def serve(
             at = hl7_port if hl7_port is not None else hl7.port if hl7 is not None else 0
             hearing = stack.enter_context(listen_for_hl7(where, at))
         count = config.receiver.processes or min(4, os.cpu_count() or 1)
-        told = WorkerSettings("", str(site.root), title, interval_s, count)
-        decider = Process("decide", replace(told, role="decide"), hearing, say)
-        deliverer = Process("deliver", replace(told, role="deliver"), None, say)
+        worker = WorkerSettings("", str(site.root), title, interval_s, count)
+        decider = Process("decide", replace(worker, role="decide"), hearing, say)
+        deliverer = Process("deliver", replace(worker, role="deliver"), None, say)
 
         def received(event: dict[str, Any]) -> None:
             say(event)
@@ -98,26 +96,26 @@ def serve(
                 decider.write(f"record {event['instance']}")
 
         def look_again() -> None:
-            decider.write("")  # it may have kept something and not said so
+            decider.write("")  # it may have kept an instance without reporting it
 
         receivers = [
-            Process(f"receive {n}", replace(told, role="receive"), dicom, received, look_again) for n in range(count)
+            Process(f"receive {n}", replace(worker, role="receive"), dicom, received, look_again) for n in range(count)
         ]
-        everybody = [*receivers, decider, deliverer]
+        processes = [*receivers, decider, deliverer]
         ports = {"port": dicom.getsockname()[1]}
         if hearing is not None:
             ports["hl7_port"] = hearing.getsockname()[1]
         if config.monitor_port or monitor_port is not None:
             watched = Monitor(
                 config.monitor_port if monitor_port is None else monitor_port,
-                lambda: health(site, everybody),
-                lambda: metrics(site, everybody),
+                lambda: health(site, processes),
+                lambda: metrics(site, processes),
             )
             ports["monitor_port"] = stack.enter_context(watched).port
         stack.callback(_end, receivers, [decider, deliverer])
-        for one in everybody:
-            one.start()
-        while not stop.is_set() and not all(one.ready.wait(0.05) for one in everybody):
+        for process in processes:
+            process.start()
+        while not stop.is_set() and not all(process.ready.wait(0.05) for process in processes):
             pass
         say(
             {
@@ -126,7 +124,7 @@ def serve(
                 **ports,
                 "ae_title": title,
                 "root": str(site.root),
-                "processes": {one.name: one.pid for one in everybody},
+                "processes": {process.name: process.pid for process in processes},
             }
         )
         with late(say):
@@ -138,15 +136,15 @@ def serve(
 
 
 class Process:
-    """A process of a role that is started again whenever it ends, until `end` is called.
+    """A worker process that is restarted whenever it ends, until `ask_to_end` is called.
 
-    counts : what it has said to have counted, those of its earlier lives included. lives : how often it was started.
+    counts : the counts that it has reported, over all its lives. lives : how often it was started.
     """
 
     def __init__(
         self,
         name: str,
-        told: WorkerSettings,
+        worker: WorkerSettings,
         inherits: socket.socket | None,
         say: TellEvent,
         on_end: Callable[[], None] = lambda: None,
@@ -155,26 +153,27 @@ class Process:
         self.ready = threading.Event()
         self.counts: Counter[str] = Counter()
         self.lives = 0
-        self._told, self._inherits, self._say = told, inherits, say
+        self._worker, self._inherits, self._say = worker, inherits, say
         self._stopping = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self._thread = threading.Thread(target=self._keep_running, name=name)
 
     @property
     def pid(self) -> int:
-        """Of the process that runs now, 0 for none."""
+        """The ID of the process that runs now, 0 for none."""
         return self._process.pid if self._process is not None else 0
 
     @property
     def running(self) -> bool:
-        """Whether it runs and has said that it is ready."""
+        """Whether it runs and has reported that it is ready."""
         return self.ready.is_set() and self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
         self._thread.start()
 
     def write(self, line: str) -> None:
-        """A line for the process; what one that is just dying misses, the next finds in the archive."""
+        """Sends a line to the process. If a dying process misses it, the next one finds the instance in the
+        archive."""
         with suppress(OSError, ValueError, AttributeError):
             self._process.stdin.write(line + "\n")  # type: ignore[union-attr]
             self._process.stdin.flush()  # type: ignore[union-attr]
@@ -185,7 +184,7 @@ class Process:
             self._process.terminate()
 
     def join(self, patience_s: float) -> None:
-        """Waits until it has ended; kills it when that takes too long."""
+        """Waits until the process has ended; kills it when that takes too long."""
         self._thread.join(patience_s)
         if self._thread.is_alive() and self._process is not None:
             self._process.kill()
@@ -205,12 +204,12 @@ class Process:
             self._stopping.wait(pause_s)
 
     def _run(self) -> tuple[int, bool]:
-        """One life, from start to end; returns how it ended (a negative number is a signal) and if it was ready."""
+        """Runs the process once. Returns its exit status (negative for a signal) and whether it was ready."""
         was_ready = False
         handles = [self._inherits.fileno()] if self._inherits is not None else []
-        told = replace(self._told, socket=handles[0] if handles else -1)
+        worker = replace(self._worker, socket=handles[0] if handles else -1)
         with subprocess.Popen(
-            [sys.executable, "-m", "workstation.serve.worker", json.dumps(asdict(told))],
+            [sys.executable, "-m", "workstation.serve.worker", json.dumps(asdict(worker))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -225,7 +224,7 @@ class Process:
             assert process.stdout is not None
             for line in process.stdout:
                 if not line.endswith("\n"):
-                    continue  # cut short by a sudden end
+                    continue  # a line cut short by a sudden end
                 event = json.loads(line)
                 if event["event"] == "ready":
                     was_ready = True
@@ -243,9 +242,9 @@ class Process:
 
 
 def _end(first: Sequence[Process], then: Sequence[Process]) -> None:
-    """Receivers end before those who work on what they received."""
+    """Ends the receivers before the processes that work on the received instances."""
     for group in (first, then):
-        for one in group:
-            one.ask_to_end()
-        for one in group:
-            one.join(_PATIENCE_S)
+        for process in group:
+            process.ask_to_end()
+        for process in group:
+            process.join(_PATIENCE_S)

@@ -1,8 +1,8 @@
-"""What `serve` does, in three roles, each in processes of its own: receiving, deciding, delivering.
+"""The worker processes of `serve`, in three roles: receiving, deciding, delivering.
 
-A process of a role tells what happens in lines of JSON on its standard output, hears on its standard input of SRs to
-file (`record UID`), of series that grow (`series UID`; an empty line: look for both) and of those whose sender asks us
-to commit to them (`whole UID`), and ends on SIGTERM, or when that input ends: whoever started it is gone then.
+A worker reports events as lines of JSON on its standard output. On its standard input it gets `record UID` for an SR to
+file, `series UID` for a series that grows (an empty line: look for both), and `whole UID` for a series whose sender
+asks us to commit to it. It ends on SIGTERM, or when its input ends, because its supervisor is gone then.
 """
 
 import json
@@ -21,8 +21,8 @@ from workstation.site import open_site
 
 
 def main(text: str) -> None:
-    """A process of a role, from what it is told in JSON."""
-    told = WorkerSettings(**json.loads(text))
+    """Runs a worker. text : its WorkerSettings as JSON."""
+    worker = WorkerSettings(**json.loads(text))
     events, records = WorkerSignals(), deque[str]()
     speaking = threading.Lock()
 
@@ -41,15 +41,15 @@ def main(text: str) -> None:
         events.end()
 
     signal.signal(signal.SIGTERM, events.end)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from a terminal it comes to all; the supervisor says when
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the supervisor stops them
     threading.Thread(target=listen, name="supervisor", daemon=True).start()
-    root = Path(told.root)
-    if told.role == "receive":
-        run_receiver(open_site(root), told, events, say)
-    elif told.role == "decide":
-        run_decider(open_site(root), told, events, say, records)
+    root = Path(worker.root)
+    if worker.role == "receive":
+        run_receiver(open_site(root), worker, events, say)
+    elif worker.role == "decide":
+        run_decider(open_site(root), worker, events, say, records)
     else:
-        run_deliverer(open_site(root), told, events, say)
+        run_deliverer(open_site(root), worker, events, say)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""Every table of the state folder; SQL is nowhere else in `workstation`."""
+"""Every table of the state folder; no other room of `workstation` uses SQL."""

@@ -1,8 +1,8 @@
-"""The casebook: what came in, which cases there are, what was decided about each and why, and what people did.
+"""The casebook: received messages, cases, decisions with their reasons, and acts of people.
 
-Append-only, but for the list of accessions that are due for a decision, from which they are struck when decided. A
-decision and the messages that follow from it are one transaction. Two processes that decide one accession at once are
-told apart by the decision's number: the second one's is taken, and it starts again from what is there then.
+Append-only, except for the list of accessions that are due for a decision: they are struck when decided. A decision and
+the messages that follow from it are one transaction. When two processes decide one accession at once, the second finds
+its decision number taken and starts again from the new state.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ _received = Table(
     Column("control_id", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
-# What a message is about: an accession, a visit, a patient or account (`value`) that has become another (`other`).
+# The subject of a message: an accession, a visit, or a patient or account (`value`) that has become another (`other`).
 _concern = Table(
     "concern",
     _metadata,
@@ -74,7 +74,7 @@ _due = Table(
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("accession", Text, nullable=False, index=True),
     Column("cause", Text, nullable=False),
-    # A place is never given twice, even when the newest row has been struck.
+    # A place is never used twice, even when the newest row was struck.
     sqlite_autoincrement=True,
 )
 _record = Table(
@@ -131,20 +131,23 @@ class Casebook:
         self._outbox = outbox
         _metadata.create_all(engine)
 
-    # Messages that come in
+    # Received messages
 
     def receive(
         self, body: bytes, kind: str, control_id: str, concerns: Sequence[Concern], at: datetime, cause: str
     ) -> bool:
-        """File a message, durable when this returns; what it concerns is due. The same again: nothing, and False."""
+        """Files a message, durable when this returns, and makes its accessions due. Returns False if it was filed
+        already; then nothing changes."""
         row = {"digest": hashlib.sha256(body).hexdigest(), "at": at.isoformat(), "kind": kind, "body": body}
         try:
             with self._engine.begin() as connection:
                 place = connection.execute(insert(_received).values(control_id=control_id, **row)).inserted_primary_key
                 assert place is not None
-                for each in concerns:
+                for concern in concerns:
                     connection.execute(
-                        insert(_concern).values(message=place[0], kind=each.kind, value=each.value, other=each.other)
+                        insert(_concern).values(
+                            message=place[0], kind=concern.kind, value=concern.value, other=concern.other
+                        )
                     )
                 for accession in self._touched(connection, concerns):
                     connection.execute(insert(_due).values(accession=accession, cause=cause))
@@ -156,13 +159,13 @@ class Casebook:
         return True
 
     def refuse(self, body: bytes, answer: str, reason: str, at: datetime) -> None:
-        """Keep a message that was refused, with the reason."""
+        """Keeps a refused message, with the reason."""
         with self._engine.begin() as connection:
             row = {"at": at.isoformat(), "answer": answer, "reason": reason, "body": body}
             connection.execute(insert(_refused).values(row))
 
     def refused(self) -> tuple[tuple[datetime, str, str], ...]:
-        """Return when which answer was given and why, oldest first."""
+        """Returns (time, answer, reason) of refused messages, oldest first."""
         with self._engine.connect() as connection:
             rows = connection.execute(
                 select(_refused.c.at, _refused.c.answer, _refused.c.reason).order_by(_refused.c.place)
@@ -170,14 +173,14 @@ class Casebook:
         return tuple((datetime.fromisoformat(row.at), row.answer, row.reason) for row in rows)
 
     def messages(self, kind: str, values: Collection[str]) -> tuple[Received, ...]:
-        """Return every message that concerns one of these values."""
+        """Returns every message that concerns one of these values."""
         if not values:
             return ()
         with self._engine.connect() as connection:
             return self._messages(connection, kind, values)
 
     def unmatched(self) -> tuple[tuple[Received, str], ...]:
-        """Return the messages of accessions that have no case, with the accession, oldest first."""
+        """Returns the messages of accessions that have no case, with the accession, oldest first."""
         query = (
             select(_received, _concern.c.value)
             .join(_concern, _concern.c.message == _received.c.place)
@@ -188,21 +191,21 @@ class Casebook:
             return tuple((_received_of(row), row.value) for row in connection.execute(query))
 
     def all_messages(self, kinds: Collection[str]) -> Iterator[Received]:
-        """Yield every message of these kinds, oldest first."""
+        """Yields every message of these kinds, oldest first."""
         query = select(_received).where(_received.c.kind.in_(list(kinds))).order_by(_received.c.place)
         with self._engine.connect() as connection:
             for row in connection.execute(query):
                 yield _received_of(row)
 
-    # What is due
+    # Due accessions
 
     def touch(self, accession: str, cause: str) -> None:
-        """Have an accession decided again, whatever happens to this process."""
+        """Makes an accession due for a decision, durably: it is decided even if this process dies."""
         with self._engine.begin() as connection:
             connection.execute(insert(_due).values(accession=accession, cause=cause))
 
     def due(self) -> tuple[str, ...]:
-        """Return the accessions that are due, longest first."""
+        """Returns the due accessions, longest due first."""
         query = select(_due.c.accession, func.min(_due.c.place).label("first")).group_by(_due.c.accession)
         with self._engine.connect() as connection:
             return tuple(row.accession for row in connection.execute(query.order_by("first")))
@@ -210,19 +213,19 @@ class Casebook:
     # Cases
 
     def sessions_by_sr(self) -> dict[str, str]:
-        """Return the session of every SR that has a record here, by the SR's UID."""
+        """Returns the session of every SR that has a record here, by the SR's UID."""
         with self._engine.connect() as connection:
             rows = connection.execute(select(_record.c.sr_uid, _record.c.session)).all()
         return {row.sr_uid: row.session for row in rows}
 
     def record(self, record: Record, cause: str) -> None:
-        """File a record; its accession is due. Filed already: nothing."""
+        """Files a record and makes its accession due. A record that is filed already changes nothing."""
         with suppress(IntegrityError), self._engine.begin() as connection:
             _insert_record(connection, record)
             connection.execute(insert(_due).values(accession=record.accession, cause=cause))
 
     def read(self, accession: str) -> Snapshot:
-        """Return what is on file of an accession."""
+        """Returns everything on file for an accession."""
         with self._engine.connect() as connection:
             due = connection.execute(
                 select(_due.c.place, _due.c.cause).where(_due.c.accession == accession).order_by(_due.c.place)
@@ -253,14 +256,10 @@ class Casebook:
         at: datetime,
         record: Record | None = None,
     ) -> tuple[str, ...]:
-        """Write rulings and queue messages in one transaction; strike what was due. Return the keys that were new.
+        """Writes rulings, queues messages and strikes the accession, in one transaction. Returns the new keys.
 
-        Raises
-        ------
-        Overtaken
-            Another process has decided this accession since the snapshot; nothing was written.
-        OutboxError
-            A message is in the outbox with other content; nothing was written.
+        Raises Overtaken when another process has decided this accession since the snapshot, OutboxError when a message
+        is in the outbox with other content; in both cases nothing was written.
         """
         try:
             with self._engine.begin() as connection:
@@ -279,45 +278,45 @@ class Casebook:
         return queued
 
     def newest(self, states: Collection[str] | None = None) -> tuple[Ruling, ...]:
-        """Return the newest ruling of every case, of those in some states if given, oldest first."""
+        """Returns the newest ruling of every case, or of the cases in some states, oldest first."""
         with self._engine.connect() as connection:
             found = self._newest(connection, true())
-        return tuple(each for each in found if states is None or each.state in states)
+        return tuple(ruling for ruling in found if states is None or ruling.state in states)
 
     def newest_of(self, session: str) -> Ruling | None:
-        """Return the newest ruling on a case, if there is one."""
+        """Returns the newest ruling on a case, if there is one."""
         query = select(_decision).where(_decision.c.session == session).order_by(_decision.c.place.desc()).limit(1)
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
         return None if row is None else _ruling_of(row)
 
     def history(self, session: str) -> tuple[Ruling, ...]:
-        """Return every ruling on a case, oldest first."""
+        """Returns every ruling on a case, oldest first."""
         query = select(_decision).where(_decision.c.session == session).order_by(_decision.c.place)
         with self._engine.connect() as connection:
             return tuple(_ruling_of(row) for row in connection.execute(query))
 
     def every_ruling(self) -> Iterator[Ruling]:
-        """Yield every ruling on every case, oldest first."""
+        """Yields every ruling on every case, oldest first."""
         with self._engine.connect() as connection:
             for row in connection.execute(select(_decision).order_by(_decision.c.place)):
                 yield _ruling_of(row)
 
     def sessions(self, word: str) -> tuple[tuple[str, str], ...]:
-        """Return (session, accession) of the cases that an accession, a session or an SR's UID names."""
+        """Returns (session, accession) of the cases that an accession, a session or an SR's UID names."""
         named = (_record.c.accession == word) | (_record.c.session == word) | (_record.c.sr_uid == word)
         query = select(_record.c.session, _record.c.accession).where(named).order_by(_record.c.place)
         with self._engine.connect() as connection:
             return tuple(dict.fromkeys((row.session, row.accession) for row in connection.execute(query)))
 
     def records_of(self, session: str) -> tuple[Record, ...]:
-        """Return the records of a session, oldest first."""
+        """Returns the records of a session, oldest first."""
         query = select(_record).where(_record.c.session == session).order_by(_record.c.place)
         with self._engine.connect() as connection:
             return tuple(_record_of(row) for row in connection.execute(query))
 
     def records(self) -> Iterator[Record]:
-        """Yield every record, oldest first."""
+        """Yields every record, oldest first."""
         with self._engine.connect() as connection:
             for row in connection.execute(select(_record).order_by(_record.c.place)):
                 yield _record_of(row)
@@ -335,7 +334,7 @@ class Casebook:
         why: str,
         detail: dict[str, Any],
     ) -> None:
-        """Write down what somebody did; its accession is due. Durable when this returns."""
+        """Files a person's act and makes its accession due. Durable when this returns."""
         with self._engine.begin() as connection:
             connection.execute(
                 insert(_act).values(
@@ -352,7 +351,7 @@ class Casebook:
             connection.execute(insert(_due).values(accession=accession, cause=f"{kind} by {person}"))
 
     def acts(self, session: str | None = None) -> tuple[CaseAct, ...]:
-        """Return what people did to a case, or to all, oldest first."""
+        """Returns people's acts on a case, or on all, oldest first."""
         query = select(_act).where(true() if session is None else _act.c.session == session).order_by(_act.c.place)
         with self._engine.connect() as connection:
             return tuple(_act_of(row) for row in connection.execute(query))
@@ -360,22 +359,24 @@ class Casebook:
     # Within a transaction
 
     def _touched(self, connection: Connection, concerns: Sequence[Concern]) -> Iterable[str]:
-        """The accessions that a message may change: its own, and those of the patients, accounts and visits in it."""
+        """Returns the accessions that a message may change: its own, and those of its patients, accounts and visits."""
         found: dict[str, None] = {}
-        for each in concerns:
-            if each.kind == "accession":
-                found[each.value] = None
-            if each.kind not in ("patient", "account", "visit"):
+        for concern in concerns:
+            if concern.kind == "accession":
+                found[concern.value] = None
+            if concern.kind not in ("patient", "account", "visit"):
                 continue
-            values = {each.value}
-            if each.kind != "visit":
-                values |= self._linked(connection, each.kind, {each.value, each.other})
-            patients = values if each.kind == "patient" else {each.other} if each.kind == "visit" else set()
+            values = {concern.value}
+            if concern.kind != "visit":
+                values |= self._linked(connection, concern.kind, {concern.value, concern.other})
+            patients = values if concern.kind == "patient" else {concern.other} if concern.kind == "visit" else set()
             if patients:
                 rows = connection.execute(select(_record.c.accession).where(_record.c.patient_id.in_(patients)))
                 found |= dict.fromkeys(rows.scalars())
-            # Orders and reports say whose they are, and on which account and visit.
-            mine = select(_concern.c.message).where(_concern.c.kind == f"of {each.kind}", _concern.c.value.in_(values))
+            # Orders and reports name their patient, account and visit.
+            mine = select(_concern.c.message).where(
+                _concern.c.kind == f"of {concern.kind}", _concern.c.value.in_(values)
+            )
             rows = connection.execute(
                 select(_concern.c.value).where(_concern.c.kind == "accession", _concern.c.message.in_(mine))
             )
@@ -383,7 +384,7 @@ class Casebook:
         return found
 
     def _linked(self, connection: Connection, kind: str, values: set[str]) -> set[str]:
-        """Everything that these have become, or that has become them."""
+        """Returns all patients or accounts that are linked with these by merges, in either direction."""
         known: set[str] = set()
         while values - known:
             known |= values
@@ -400,7 +401,7 @@ class Casebook:
         return tuple(_received_of(row) for row in connection.execute(query))
 
     def merges(self, kind: str, values: Iterable[str]) -> tuple[Received, ...]:
-        """Return the merges that lead on from these patients or accounts."""
+        """Returns the merges that lead on from these patients or accounts."""
         known: set[str] = set()
         ahead = {value for value in values if value}
         found: dict[int, Received] = {}
@@ -410,7 +411,7 @@ class Casebook:
                 rows = connection.execute(
                     select(_concern.c.other).where(_concern.c.kind == kind, _concern.c.value.in_(known))
                 )
-                found |= {each.place: each for each in self._messages(connection, kind, known)}
+                found |= {message.place: message for message in self._messages(connection, kind, known)}
                 ahead = set(rows.scalars())
         return tuple(found.values())
 

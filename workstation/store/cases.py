@@ -1,4 +1,4 @@
-"""What the casebook holds: records, messages, acts and rulings as values."""
+"""The values that the casebook holds: records, messages, acts and rulings."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -6,23 +6,23 @@ from typing import Any, Literal
 
 from dicom_io.evidence import Evidence
 
-# held: waits for somebody. denied: never charged, with the reason. charged: in the outbox, whatever became of it there.
-# correction: a charge is out that its facts no longer bear, and a coder has to take it back.
+# held: waits for a person. denied: never charged, with the reason. charged: in the outbox, whatever its state there.
+# correction: a charge was sent that its facts no longer support, and a coder has to take it back.
 CaseState = Literal["held", "denied", "charged", "correction"]
 
 CaseActKind = Literal["release", "deny", "reopen", "answer", "credit", "correct", "note"]
 
 
 class Overtaken(Exception):  # noqa: N818 - reads as a sentence where it is raised
-    """Somebody else decided this accession in between; read it again."""
+    """Another process has decided this accession in between; read it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Concern:
-    """What a message is about.
+    """A subject of a message.
 
-    kind : `accession`; `patient` and `account` with what it has become in `other`; `visit` with its patient in `other`.
-    `of patient`, `of account` and `of visit` say whose an order or a report is.
+    kind : `accession`; `patient` and `account`, with the one it was merged into in `other`; `visit`, with its patient
+    in `other`. `of patient`, `of account` and `of visit` name the patient, account and visit of an order or report.
     """
 
     kind: Literal["accession", "visit", "patient", "account", "of patient", "of account", "of visit"]
@@ -32,7 +32,7 @@ class Concern:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message on file, as it was sent."""
+    """A received message on file, unchanged."""
 
     place: int
     at: datetime
@@ -43,9 +43,9 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An SR of ours that is to be charged. session : all SRs of one session have it, and only one of them counts.
+    """An SR of ours that is to be charged. session : shared by all SRs of one session, of which only one counts.
 
-    evidence : what the SR says, without sources and recipes. path : where the SR lies, relative to the state folder.
+    evidence : of the SR, without sources and recipes. path : of the SR, relative to the state folder.
     """
 
     sr_uid: str
@@ -56,13 +56,13 @@ class Record:
 
     @property
     def accession(self) -> str:
-        """The accession of its study."""
+        """The accession of the record's study."""
         return self.evidence.accession
 
 
 @dataclass(frozen=True, slots=True)
 class CaseAct:
-    """What somebody of the staff did to a case, and why. detail : what it was about, JSON-ready."""
+    """A staff member's act on a case, with the reason. detail : its object, JSON-ready."""
 
     place: int
     session: str
@@ -78,8 +78,8 @@ class CaseAct:
 class Ruling:
     """One decision on a case, as it stands in the casebook.
 
-    since : since when the case has been in this state for these reasons. cause : what made us decide again.
-    content : decision, changed facts and queued messages, JSON-ready. facts : what it was decided on, JSON text.
+    since : when the case entered this state for these reasons. cause : why the case was decided again.
+    content : decision, changed facts and queued messages, JSON-ready. facts : the facts of the decision, JSON text.
     """
 
     accession: str
@@ -95,7 +95,7 @@ class Ruling:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An accession as it is on file now. rulings : the newest one of each session. through : the last due place."""
+    """Everything on file for an accession now. rulings : the newest of each session. through : the last due place."""
 
     accession: str
     number: int
@@ -107,10 +107,10 @@ class Snapshot:
 
 
 def slim(evidence: Evidence) -> Evidence:
-    """Return the evidence without what no charge looks at: sources, measures, recipes, warnings. The SR has them."""
+    """Returns the evidence without sources, measures, recipes and warnings: no charge needs them; the SR has them."""
     return replace(
         evidence,
         sources=(),
         measurements=(),
-        products=tuple(replace(each, recipe="", warnings=()) for each in evidence.products),
+        products=tuple(replace(product, recipe="", warnings=()) for product in evidence.products),
     )

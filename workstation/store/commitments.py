@@ -1,4 +1,4 @@
-"""What destinations have taken responsibility for (storage commitment): requests and answers."""
+"""Storage commitment by destinations: our requests and their answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ _offers = Table(
 
 @dataclass(frozen=True, slots=True)
 class CommitmentState:
-    """Where an instance stands with a destination. reason : of the last answer, None without one, 0 for committed."""
+    """The state of an instance at a destination. reason : of the last answer, None without one, 0 for committed."""
 
     asked_at: datetime
     reason: int | None
@@ -54,7 +54,7 @@ class Commitments:
         _metadata.create_all(engine)
 
     def ask(self, destination: str, transaction_uid: str, references: Sequence[Reference], at: datetime) -> None:
-        """On file before the request goes out: its answer may come sooner than we hear that it was taken."""
+        """Files a request; called before it is sent, as its answer may come before the peer acknowledges it."""
         rows = [
             {
                 "transaction_uid": transaction_uid,
@@ -68,22 +68,22 @@ class Commitments:
             connection.execute(insert(_asked), rows)
 
     def not_taken(self, transaction_uid: str) -> None:
-        """A request that the destination did not take was never made: it is due again."""
+        """Removes a request that the destination did not take; its instances are due again."""
         with self._engine.begin() as connection:
             connection.execute(delete(_asked).where(_asked.c.transaction_uid == transaction_uid))
 
     def answer(self, answer: Committed, at: datetime) -> tuple[str, ...]:
-        """Files an answer; returns the instances that it is about. One to a request that was never made is nothing."""
+        """Files an answer and returns its instances. Ignores an answer to a request that was never made."""
         uid = answer.transaction_uid
-        told = [(r.sop_instance_uid, 0) for r in answer.committed]
-        told += [(r.sop_instance_uid, reason) for r, reason in answer.failed]
+        results = [(r.sop_instance_uid, 0) for r in answer.committed]
+        results += [(r.sop_instance_uid, reason) for r, reason in answer.failed]
         with self._engine.begin() as connection:
             wanted = set(
                 connection.execute(select(_asked.c.sop_instance_uid).where(_asked.c.transaction_uid == uid)).scalars()
             )
             rows = [
                 {"transaction_uid": uid, "sop_instance_uid": instance, "reason": reason, "at": at.isoformat()}
-                for instance, reason in told
+                for instance, reason in results
                 if instance in wanted
             ]
             if rows:
@@ -91,8 +91,8 @@ class Commitments:
         return tuple(str(row["sop_instance_uid"]) for row in rows)
 
     def standing(self, destination: str, uid: str | None = None) -> dict[str, CommitmentState]:
-        """Where one instance, or each, stands with a destination; those that were never asked for are left out.
-        Committed once is committed."""
+        """Returns the state of one instance, or of each, at a destination, without those never asked for. An instance
+        that was once committed stays committed."""
         query = (
             select(_asked.c.sop_instance_uid, _asked.c.at, _answered.c.reason)
             .join_from(
@@ -116,25 +116,25 @@ class Commitments:
         return found
 
     def found(self, destination: str, at: datetime, *, offers: bool) -> None:
-        """Files whether a destination offers the service."""
+        """Files whether a destination was found to offer the service."""
         with self._engine.begin() as connection:
             connection.execute(insert(_offers), {"destination": destination, "offers": offers, "at": at.isoformat()})
 
     def offers(self, destination: str) -> tuple[bool, datetime] | None:
-        """Whether a destination offers the service, as found when it was last asked; None when it never was."""
+        """Returns whether a destination offers the service, and when that was found; None when it was never asked."""
         query = select(_offers).where(_offers.c.destination == destination).order_by(_offers.c.place.desc())
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
         return None if row is None else (bool(row.offers), datetime.fromisoformat(row.at))
 
     def forget(self, destination: str, uid: str) -> None:
-        """What is sent again was never asked for."""
+        """Removes the requests for an instance that is sent again."""
         which = (_asked.c.destination == destination) & (_asked.c.sop_instance_uid == uid)
         with self._engine.begin() as connection:
             connection.execute(delete(_asked).where(which))
 
     def asked_of(self, transaction_uid: str) -> str:
-        """The destination of a request, empty for one that was never made."""
+        """Returns the destination of a request, empty for one that was never made."""
         query = select(_asked.c.destination).where(_asked.c.transaction_uid == transaction_uid)
         with self._engine.connect() as connection:
             return str(connection.execute(query).scalar() or "")
@@ -145,7 +145,7 @@ class Commitments:
         return standing is not None and standing.reason == 0
 
     def due(self, destination: str, uids: Sequence[str], now: datetime, again_after: timedelta) -> list[str]:
-        """Instances to ask for: never asked for, or so long ago without being committed."""
+        """Returns the instances to ask for: never asked for, or asked `again_after` ago and not committed."""
         standing = self.standing(destination)
         return [
             uid

@@ -1,8 +1,8 @@
-"""The journal: who did what when in a session, on which volume and recipe. A supervision act exists because it stands
-here.
+"""The journal: who did what when in a session, on which volume and recipe. Only acts in the journal count as
+supervision.
 
-Append-only and chained: each event's hash is over the one before it in its session, and the head of the chain goes into
-the SR. So an event that is changed, taken out, put in or moved afterwards is found out, in the journal as in the SR.
+Append-only and chained: each event's hash covers the one before it in its session, and the head of the chain goes into
+the SR. So an event that is changed, removed, inserted or moved afterwards is detected, in the journal and in the SR.
 """
 
 import hashlib
@@ -43,15 +43,15 @@ _event = Table(
     Column("role", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("detail", Text, nullable=False),
-    # Younger than the first journals, where they are added and filled in.
+    # Added later; in older journals these columns are added and filled in.
     Column("number", Integer),
     Column("hash", Text),
-    # Running a case again must not make its acts look done twice.
+    # Running a case again must not record its acts twice.
     UniqueConstraint("session", "person", "kind", "detail"),
-    # Two that append at once are told apart: the chain never forks.
+    # Of two processes that append at once, one fails: the chain never forks.
     Index("event_chain", "session", "number", unique=True),
 )
-# SQLite alone; elsewhere the chain has to do.
+# For SQLite only; other databases rely on the chain.
 _GUARDS = tuple(
     f"CREATE TRIGGER IF NOT EXISTS event_no_{verb.lower()} BEFORE {verb} ON event "
     "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
@@ -59,7 +59,7 @@ _GUARDS = tuple(
 )
 _ATTEMPTS = 50
 
-# What counts as directing the work (facts `supervision.acts`), as opposed to mere presence in the record.
+# The acts that count as directing the work (facts `supervision.acts`), in contrast to mere presence.
 SupervisionAct = Literal[
     "region_design",
     "structure_selection",
@@ -84,34 +84,34 @@ class JournalEvent:
 
     @property
     def at(self) -> datetime:
-        """When it was recorded first."""
+        """When the event was first recorded."""
         return self.act.at
 
 
 def about(volume_digest: str, recipe_digest: str, words: str = "") -> str:
-    """What an event was done on, as its detail; what is not known is left out."""
+    """Writes the detail of an event: the volume and recipe it was done on, if known, and words."""
     known = (words, volume_digest and f"volume {volume_digest}", recipe_digest and f"recipe {recipe_digest}")
     return " ".join(filter(None, known))
 
 
 def recorded_as(sr_uid: str, digest: str) -> str:
-    """What the event of a kept record says. digest : `seal.file_digest` of it."""
+    """Writes the detail of the event for a kept record. digest : its `digests.file_digest`."""
     return f"SR {sr_uid} sha256 {digest}"
 
 
 def recorded_uid(detail: str) -> str:
-    """The SR's UID in what `recorded_as` said."""
+    """Reads the SR's UID from a detail of `recorded_as`."""
     return detail.split()[1]
 
 
 def link(previous: str, session: str, number: int, act: Act) -> str:
-    """The hash of an event. previous : that of the one before it, empty for the first."""
+    """Returns the hash of an event. previous : the hash of the one before it, empty for the first."""
     words = [previous, session, number, act.at.isoformat(), act.person_id, act.role, act.kind, act.detail]
     return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
 def head_of(session: str, acts: Iterable[Act]) -> str:
-    """The head of the chain that these acts of a session make; empty for none."""
+    """Returns the head of the chain of these acts of a session; empty for none."""
     head = ""
     for number, act in enumerate(acts):
         head = link(head, session, number, act)
@@ -119,7 +119,7 @@ def head_of(session: str, acts: Iterable[Act]) -> str:
 
 
 def first_break(session: str, entries: Sequence[JournalEvent]) -> int | None:
-    """The number of the first event that is not the one that was recorded there, None where the chain holds."""
+    """Returns the number of the first event that is not the recorded one, None where the chain holds."""
     head = ""
     for number, entry in enumerate(entries):
         if entry.number != number or entry.hash != link(head, session, number, entry.act):
@@ -137,16 +137,16 @@ class Journal:
     def __post_init__(self) -> None:
         with self.engine.begin() as connection:
             if self.engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")  # two may open a journal at once
+                connection.exec_driver_sql("BEGIN IMMEDIATE")  # two processes may open a journal at once
             _chain_old_events(connection)
             _metadata.create_all(connection)
             for guard in _GUARDS if self.engine.dialect.name == "sqlite" else ():
                 connection.execute(text(guard))
 
     def record(self, session: str, person: Person, kind: EventKind, at: datetime, detail: str = "") -> JournalEvent:
-        """Adds an event, durable when this returns; recorded before: nothing. Returns it as it was recorded first.
+        """Adds an event, durable when this returns. Returns it as first recorded: recording it again changes nothing.
 
-        at : with time zone, kept in whole seconds as records have it. detail : one line.
+        at : with time zone, stored in whole seconds as in records. detail : one line.
         """
         if at.tzinfo is None:
             raise ValueError(f"Event {kind} at {at}: a time without its zone.")
@@ -167,25 +167,25 @@ class Journal:
                     connection.execute(insert(_event).values(values))
                 return entry
             except IntegrityError:
-                continue  # somebody else was quicker
+                continue  # another process was quicker
         raise RuntimeError(f"Session {session}: others wrote into its journal {_ATTEMPTS} times over; try again.")
 
     def entries(self, session: str) -> tuple[JournalEvent, ...]:
-        """Every event of a session, in the order in which it was recorded."""
+        """Returns every event of a session, in the order of recording."""
         query = select(_event).where(_event.c.session == session).order_by(_event.c.number)
         with self.engine.connect() as connection:
             return tuple(_entry(row) for row in connection.execute(query))
 
     def acts(self, session: str) -> tuple[Act, ...]:
-        """As `entries`, without the chain."""
+        """Returns the acts of `entries`, without the chain."""
         return tuple(entry.act for entry in self.entries(session))
 
 
 def doubt(evidence: Evidence, journal: Journal, device_uid: str) -> str:
-    """Why the acts of a record cannot be believed, as a sentence; empty when they can.
+    """Returns why the acts of a record cannot be believed, as a sentence; empty when they can.
 
-    The acts have to be those of the chain whose head the record names; on the device that made the record, they have to
-    stand in its journal as well. A record of before there were chains names none, and is believed.
+    The acts must be those of the chain whose head the record names; on the device that made the record, they must be in
+    its journal as well. A record from before journals were chained names no head, and is believed.
     """
     session, acts = evidence.session_uid, evidence.acts
     if not evidence.journal_head:
@@ -201,7 +201,7 @@ def doubt(evidence: Evidence, journal: Journal, device_uid: str) -> str:
 
 
 def doubt_of_chain(journal: Journal, session: str) -> str:
-    """Why the journal of a session itself cannot be believed, as a sentence; empty when it can."""
+    """Returns why the journal of a session itself cannot be believed, as a sentence; empty when it can."""
     try:
         broken = first_break(session, journal.entries(session))
     except ValueError as error:
@@ -213,12 +213,12 @@ def doubt_of_chain(journal: Journal, session: str) -> str:
 
 def _entry(row: Any) -> JournalEvent:
     act = Act(datetime.fromisoformat(row.at), row.person, row.role, row.kind, row.detail)
-    # Python reads a time with any character between day and hour. One that we did not write so was changed.
+    # Python accepts any character between day and hour. A time in another form than ours was changed.
     return JournalEvent(row.number, act, row.hash if act.at.isoformat() == row.at else "")
 
 
 def _chain_old_events(connection: Connection) -> None:
-    """Chains the events of a journal that is older than chains, in the order in which they were recorded."""
+    """Chains the events of a journal from before chains, in the order of recording."""
     seen = inspect(connection)
     if not seen.has_table("event") or "hash" in {column["name"] for column in seen.get_columns("event")}:
         return

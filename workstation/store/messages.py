@@ -1,4 +1,4 @@
-"""What the outbox holds: a message, what it charges or credits, and how its delivery ended."""
+"""The values that the outbox holds: messages, their charges and credits, and the results of delivery."""
 
 import hashlib
 import json
@@ -14,26 +14,26 @@ from workstation.hl7.acknowledgement import Acknowledgement
 MessageKind = Literal["dicom", "step", "hl7", "file", "row", "resource"]
 
 # acknowledged: done. refused: the receiver could not take it now (AE, CE). rejected: it never will (AR, CR).
-# failed: no acknowledgement. requeued and withdrawn are an operator's. A refusal or rejection may come after the
-# acknowledgement, where a receiver first accepts a message and then looks at it (enhanced mode).
+# failed: no acknowledgement. requeued and withdrawn: by an operator. A refusal or rejection may come after the
+# acknowledgement, where a receiver first accepts a message and then reads it (enhanced mode).
 DeliveryOutcome = Literal["acknowledged", "refused", "rejected", "failed", "requeued", "withdrawn"]
 
 State = Literal["queued", "retrying", "acknowledged", "operator", "withdrawn"]
 
 
 class OutboxError(WorkstationError):
-    """The outbox refuses. The message names the entry by key and says what to do."""
+    """The outbox refuses a request. The message names the entry by key and says what to do."""
 
 
 class OutboxChangedError(OutboxError):
-    """What was to be credited has been withdrawn in between; nothing was queued. Decide again."""
+    """The charge to be credited was withdrawn in between; nothing was queued. Decide again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Charge:
     """A charge that a message carries: its persistent key (FT1-2), code, accession, base, and the SR it rests on.
 
-    billed : everything the message says of it, as text, to be credited word for word: `billing.charged_line`.
+    billed : its whole content in the message, as text, to be credited word for word: `billing.charged_line`.
     """
 
     key: str
@@ -46,9 +46,10 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A charge of the outbox with what has become of it.
+    """A charge of the outbox with its state.
 
-    state : as the charge facts say it. message : the key of the message that carries it; message_state : that one's.
+    state : in the words of the charge facts. message : key of the message that carries it. message_state : of that
+    message.
     """
 
     charge: Charge
@@ -60,12 +61,12 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing to deliver.
+    """A message to deliver.
 
-    destination : the name of a configured destination. identity : what makes it this thing and no other, which is the
-    control id of an HL7 message, the SOP Instance UID of an instance, the name of a file. Either `body` holds the
-    bytes or `path` says where the stored instance lies, as its owner reads it (here: from the state folder).
-    credits : the keys of charges that it takes back. account : the patient's account, in whose order it is sent.
+    destination : the name of a configured destination. identity : the control id of an HL7 message, the SOP Instance
+    UID of an instance, the name of a file. Either `body` holds the bytes, or `path` is that of the stored instance,
+    relative to the state folder. credits : the keys of charges that it takes back. account : the patient's account;
+    messages of one account are sent in order.
     """
 
     destination: str
@@ -80,26 +81,26 @@ class Message:
 
     @property
     def key(self) -> str:
-        """The sha256, in hexadecimal, of the JSON list [destination, kind, identity]."""
+        """The sha256, in hexadecimal, of the JSON list [destination, kind, identity]; names the message."""
         content = json.dumps([self.destination, self.kind, self.identity]).encode("ascii")
         return hashlib.sha256(content).hexdigest()
 
     @property
     def concerns_money(self) -> bool:
-        """Whether it charges or credits."""
+        """Whether the message charges or credits."""
         return bool(self.charges or self.credits)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How one attempt ended, in a word and in a sentence."""
+    """The result of one attempt, as a word and as a sentence."""
 
     outcome: DeliveryOutcome
     detail: str
 
     @classmethod
     def answered(cls, message: Message, answer: Acknowledgement) -> Self:
-        """Read a receiver's answer. One to another message acknowledges nothing."""
+        """Reads a receiver's answer; an answer to another message acknowledges nothing."""
         if answer.control_id != message.identity:
             return cls("failed", f"The answer is to {answer.control_id[:40]!r}, not to {message.identity}.")
         outcomes: dict[str, DeliveryOutcome] = {"A": "acknowledged", "E": "refused", "R": "rejected"}
@@ -108,9 +109,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class QueuedMessage:
-    """A message with what has become of it: state, number of attempts, and the last attempt's time and words.
+    """A message with its state, the number of attempts, and time and detail of the last one.
 
-    failures : how many attempts have failed in a row, of any kind, since it was queued or requeued.
+    failures : number of attempts in a row that failed in any way, since it was queued or requeued.
     """
 
     message: Message
@@ -123,16 +124,16 @@ class QueuedMessage:
 
     @property
     def done(self) -> bool:
-        """Whether nothing more is to be done about it."""
+        """Whether the message needs no more work."""
         return self.state in ("acknowledged", "withdrawn")
 
 
-# A receiver that refuses three times waits for a person.
+# After this many refusals in a row, a message waits for a person.
 TRIES = 3
 
 
 def failures_of(outcomes: Sequence[str]) -> int:
-    """How many of the attempts since the last success or order of an operator have failed."""
+    """Counts the failed attempts since the last success or act of an operator."""
     count = 0
     for outcome in outcomes:
         count = count + 1 if outcome in ("failed", "refused") else 0
@@ -140,7 +141,7 @@ def failures_of(outcomes: Sequence[str]) -> int:
 
 
 def state_of(outcomes: Sequence[str]) -> State:
-    """Read the state from the outcomes of all attempts, oldest first."""
+    """Derives the state from the outcomes of all attempts, oldest first."""
     state: State = "queued"
     refusals = 0
     for outcome in outcomes:

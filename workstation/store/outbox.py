@@ -1,8 +1,8 @@
-"""The outbox: what has to leave this workstation, whether it has, and what was charged and credited.
+"""The outbox: messages that have to leave this workstation, their delivery, and their charges and credits.
 
-Append-only tables: `message` and `attempt`, `charge` and `credit`. A message's state is read from its attempts, the
-state of a charge from its messages. Queueing is one transaction and idempotent, and a message goes out with the bytes
-it was queued with however often it is tried, so a crash anywhere is repaired by doing the same again.
+Append-only tables: `message` and `attempt`, `charge` and `credit`. A message's state follows from its attempts, the
+state of a charge from its messages. Queueing is one transaction and idempotent, and every attempt sends the bytes that
+were queued, so any crash is repaired by doing the same again.
 """
 
 from collections import defaultdict
@@ -87,7 +87,7 @@ _charge = Table(
     Column("sr_uid", Text, nullable=False),
     Column("billed", Text, nullable=False, server_default=""),
 )
-# A charge taken back by a message of ours. It is undone when that message is withdrawn.
+# A charge taken back by a message of ours. Withdrawing that message undoes the credit.
 _credit = Table(
     "credit",
     _metadata,
@@ -95,7 +95,7 @@ _credit = Table(
     Column("charge", Text, ForeignKey("charge.key"), nullable=False, index=True),
     Column("message", Text, ForeignKey("message.key"), nullable=False),
 )
-# What is learnt of a charge after it went out: the payer's denial, our credit.
+# Events of a charge after it was sent: the payer's denial, our credit.
 _charge_event = Table(
     "charge_event",
     _metadata,
@@ -107,7 +107,7 @@ _charge_event = Table(
 )
 
 
-# What any store of the workstation raises when its database cannot be read or written.
+# The error of every store of the workstation when its database cannot be read or written.
 DatabaseFailed = DBAPIError
 
 
@@ -120,21 +120,19 @@ class Outbox:
         _add_columns(engine)
 
     def queue(self, messages: Iterable[Message], at: datetime) -> tuple[str, ...]:
-        """Queue all messages with their charges in one transaction, or none; return the keys that were new.
+        """Queues all messages with their charges in one transaction, or none. Returns the new keys.
 
-        A message that is there already, with the same content, is left alone.
+        A message that is there already with the same content stays as it is.
 
-        Raises
-        ------
-        OutboxError
-            A message is there with other content, has no content or two, or carries a charge that is there already.
+        Raises OutboxError when a message is there with other content, has neither or both of body and path, or carries
+        a charge that is there already.
         """
         wanted = tuple(messages)
         try:
             with self._engine.begin() as connection:
                 return self.queue_in(connection, wanted, at)
         except IntegrityError:
-            # Another process queued one of them in between. Now it is there, and can be compared.
+            # Another process queued one of them in between; now it can be compared.
             try:
                 with self._engine.begin() as connection:
                     return self.queue_in(connection, wanted, at)
@@ -145,26 +143,23 @@ class Outbox:
                 ) from None
 
     def find(self, key: str) -> tuple[QueuedMessage, ...]:
-        """The entry of a key, if there is one."""
+        """Returns the entry of a key, if there is one."""
         return tuple(self._entries(_message.c.key == key))
 
     def waiting(self) -> tuple[QueuedMessage, ...]:
-        """Everything that is not done, oldest first, what waits for an operator included."""
+        """Returns all messages that are not done, oldest first, including those that wait for an operator."""
         return tuple(self.open_messages())
 
     def pending(self) -> tuple[Message, ...]:
-        """Return what is still to be delivered, oldest first."""
+        """Returns the messages that are still to be delivered, oldest first."""
         return tuple(entry.message for entry in self.open_messages() if entry.state != "operator")
 
     def answered_later(self, answer: Acknowledgement, at: datetime) -> str:
-        """Record an acknowledgement that came on a way of its own (enhanced mode); return the message's key.
+        """Records an acknowledgement that came on a connection of its own (enhanced mode). Returns the message's key.
 
-        The same answer again changes nothing. An acceptance of what has been acknowledged changes nothing either.
+        The same answer again changes nothing, nor does an acceptance of an acknowledged message.
 
-        Raises
-        ------
-        OutboxError
-            No HL7 message of the outbox has that control id.
+        Raises OutboxError when no HL7 message of the outbox has that control id.
         """
         found = self._entries((_message.c.kind == "hl7") & (_message.c.identity == answer.control_id))
         if not found:
@@ -174,41 +169,35 @@ class Outbox:
             late = delivery.outcome if delivery.outcome == "acknowledged" else "rejected"
             repeated = entry.last_detail == f"{delivery.detail} (later)"
             if not repeated and not (late == "acknowledged" and entry.done):
-                # Once accepted it is not sent again by itself: an error found later is for an operator.
+                # An accepted message is not sent again automatically: a later error is for an operator.
                 self.attempted(entry.message.key, at, Delivery(late, f"{delivery.detail} (later)"))
         return found[0].message.key
 
     def lost(self, key: str, at: datetime, detail: str) -> None:
-        """Send again what the receiver acknowledged and has not got; after the third time it waits for an operator."""
+        """Requeues a message that the receiver acknowledged but does not have; the third time, for an operator."""
         for entry in self.find(key):
             if entry.state == "acknowledged":
                 again = entry.tries < TRIES
                 self.attempted(key, at, Delivery("requeued" if again else "rejected", detail))
 
     def requeue(self, key: str, at: datetime, detail: str) -> None:
-        """Let a message that waits for an operator be tried again, with the same bytes; `detail` says who and why.
+        """Lets a message that waits for an operator be tried again, with the same bytes. detail : who and why.
 
-        Raises
-        ------
-        OutboxError
-            There is no such message, or it does not wait for an operator.
+        Raises OutboxError when there is no such message, or it does not wait for an operator.
         """
         self._operate(key, at, Delivery("requeued", detail))
 
     def withdraw(self, key: str, at: datetime, detail: str) -> None:
-        """Give up a message that waits for an operator. Its charges count as denied, its credits as not made.
+        """Withdraws a message that waits for an operator. Its charges count as denied, its credits as not made.
 
-        What was queued behind it for the same accession and destination because of a charge (its credit, the charge
-        that replaces it) has not been tried, and is withdrawn with it in the same transaction: it rests on a message
-        that the receiver never took.
+        Charge messages queued behind it for the same accession and destination (its credit, the charge that replaces
+        it) have not been tried and are withdrawn in the same transaction: they build on a message that the receiver
+        never took.
 
-        Raises
-        ------
-        OutboxError
-            There is no such message, or it does not wait for an operator.
+        Raises OutboxError when there is no such message, or it does not wait for an operator.
         """
         with self._engine.begin() as connection:
-            # Written first: the rest is then read under the lock of this transaction, and nothing comes in between.
+            # Written first, so that the rest is read under the lock of this transaction.
             row = {"message": key, "at": _stamp(at), "outcome": "withdrawn", "detail": detail}
             entry = self._waiting(key)
             connection.execute(insert(_attempt).values(row))
@@ -218,18 +207,17 @@ class Outbox:
                 & (_message.c.destination == entry.message.destination)
                 & (_message.c.place > place)
             )
-            for each in self._entries_in(connection, later) if entry.message.concerns_money else ():
-                if each.state == "queued" and each.message.concerns_money:
+            for later_entry in self._entries_in(connection, later) if entry.message.concerns_money else ():
+                if later_entry.state == "queued" and later_entry.message.concerns_money:
                     words = f"with {key}: {detail}"
-                    connection.execute(insert(_attempt).values({**row, "message": each.message.key, "detail": words}))
+                    connection.execute(
+                        insert(_attempt).values({**row, "message": later_entry.message.key, "detail": words})
+                    )
 
     def record_charge(self, key: str, state: Literal["denied", "credited"], at: datetime, detail: str) -> None:
-        """Record that a charge was denied by the payer, or credited by us.
+        """Records that a charge was denied by the payer, or credited by us.
 
-        Raises
-        ------
-        OutboxError
-            There is no such charge.
+        Raises OutboxError when there is no such charge.
         """
         with self._engine.begin() as connection:
             if connection.execute(select(_charge.c.key).where(_charge.c.key == key)).first() is None:
@@ -238,7 +226,7 @@ class Outbox:
             connection.execute(insert(_charge_event).values(row))
 
     def previous_charges(self, accession: str) -> tuple[PreviousCharge, ...]:
-        """Return every charge of an accession with its state, oldest first, as the charge facts want them."""
+        """Returns every charge of an accession with its state, oldest first, in the form of the charge facts."""
         return tuple(
             PreviousCharge(c.key, c.code, c.accession, c.base, known.state, c.sr_uid)
             for known in self.charges(accession)
@@ -246,15 +234,15 @@ class Outbox:
         )
 
     def charges(self, accession: str | None = None) -> tuple[Known, ...]:
-        """Return every charge of an accession, or of all, with what has become of it, oldest first."""
+        """Returns every charge of an accession, or of all, with its state, oldest first."""
         with self._engine.connect() as connection:
             return self.charges_in(connection, accession)
 
     def charges_in(self, connection: Connection, accession: str | None = None) -> tuple[Known, ...]:
-        """Return the same as `charges`, as a transaction sees it."""
+        """Returns the same as `charges`, within a transaction."""
         states: dict[State, ChargeState] = {
             "queued": "queued",
-            # Tried, and perhaps arrived: a charge is out until somebody says that it is not.
+            # Tried, and perhaps arrived: a charge counts as sent until an operator withdraws it.
             "retrying": "sent",
             "operator": "sent",
             "acknowledged": "acknowledged",
@@ -276,12 +264,14 @@ class Outbox:
         ).all()
         wanted = {row.message for row in (*rows, *credited)}
         outcomes = self._outcomes(connection, wanted)
-        said = {event.charge: event.state for event in events}
-        back = {each.charge for each in credited if state_of(outcomes[each.message]) != "withdrawn"}
+        events_by_charge = {event.charge: event.state for event in events}
+        back = {credit.charge for credit in credited if state_of(outcomes[credit.message]) != "withdrawn"}
         return tuple(
             Known(
                 Charge(row.key, row.code, row.accession, row.base, row.sr_uid, row.billed),
-                "credited" if row.key in back else said.get(row.key) or states[state_of(outcomes[row.message])],
+                "credited"
+                if row.key in back
+                else events_by_charge.get(row.key) or states[state_of(outcomes[row.message])],
                 row.message,
                 state_of(outcomes[row.message]),
                 datetime.fromisoformat(row.queued_at),
@@ -301,23 +291,17 @@ class Outbox:
         return found
 
     def entry(self, key: str) -> QueuedMessage:
-        """Return one message with what has become of it.
-
-        Raises
-        ------
-        OutboxError
-            There is no such message.
-        """
+        """Returns one message with its state. Raises OutboxError when there is no such message."""
         for entry in self._entries(_message.c.key == key):
             return entry
         raise OutboxError(f"There is no message {key} in the outbox; check the key.")
 
     def list(self) -> tuple[QueuedMessage, ...]:
-        """Return every message with what has become of it, oldest first."""
+        """Returns every message with its state, oldest first."""
         return self._entries(true())
 
     def acknowledged(self, destination: str) -> tuple[str, ...]:
-        """The SOP Instance UIDs of all instances that a destination has acknowledged, oldest first."""
+        """Returns the SOP Instance UIDs of all instances that a destination has acknowledged, oldest first."""
         query = (
             select(_message.c.identity, _attempt.c.outcome)
             .join(_attempt, _attempt.c.message == _message.c.key)
@@ -331,18 +315,13 @@ class Outbox:
         return tuple(uid for uid, known in outcomes.items() if state_of(known) == "acknowledged")
 
     def of_accession(self, accession: str) -> tuple[QueuedMessage, ...]:
-        """The messages of an accession, oldest first."""
+        """Returns the messages of an accession, oldest first."""
         return self._entries(_message.c.accession == accession)
 
     def queue_in(self, connection: Connection, messages: Iterable[Message], at: datetime) -> tuple[str, ...]:
-        """Queue within a transaction of somebody else: the decision and what follows from it, or neither.
+        """Queues within the caller's transaction: the decision and its messages, or neither.
 
-        Raises
-        ------
-        OutboxError
-            As `queue`.
-        IntegrityError
-            Another process was faster, or a charge is there already.
+        Raises OutboxError as `queue`, IntegrityError when another process was faster or a charge is there already.
         """
         added = []
         for message in messages:
@@ -360,15 +339,15 @@ class Outbox:
         return tuple(added)
 
     def open_messages(self) -> tuple[QueuedMessage, ...]:
-        """Return the messages that are not done, oldest first, without reading those that are."""
-        # The newest attempt tells: what was acknowledged may have been rejected later.
+        """Returns the messages that are not done, oldest first, without reading the done ones."""
+        # Only the newest attempt counts: an acknowledged message may be rejected later.
         other = _attempt.alias()
         newest = select(func.max(other.c.place)).where(other.c.message == _message.c.key).correlate(_message)
         ended = _attempt.c.outcome.in_(("acknowledged", "withdrawn"))
         return self._entries(~exists().where(_attempt.c.place == newest.scalar_subquery(), ended))
 
     def _entries(self, which: ColumnElement[bool]) -> tuple[QueuedMessage, ...]:
-        """Return the messages for which a condition on the message table holds, oldest first."""
+        """Returns the messages for which a condition on the message table holds, oldest first."""
         with self._engine.connect() as connection:
             return self._entries_in(connection, which)
 
@@ -382,7 +361,7 @@ class Outbox:
         return tuple(_entry(_read(connection, row), row.queued_at, attempts[row.key]) for row in rows)
 
     def attempted(self, key: str, at: datetime, delivery: Delivery) -> None:
-        """Record how an attempt at a message ended."""
+        """Records the result of an attempt at a message."""
         row = {"message": key, "at": _stamp(at), "outcome": delivery.outcome, "detail": delivery.detail}
         with self._engine.begin() as connection:
             connection.execute(insert(_attempt).values(row))
@@ -460,7 +439,7 @@ def _entry(message: Message, queued_at: str, attempts: Sequence[Any]) -> QueuedM
 
 
 def _add_columns(engine: Engine) -> None:
-    """Bring tables of an earlier version up to date. Only columns with a default were ever added."""
+    """Updates tables of an earlier version. Versions so far only added columns with a default."""
     for table in _metadata.sorted_tables:
         there = {column["name"] for column in inspect(engine).get_columns(table.name)}
         for column in table.columns:

@@ -1,7 +1,7 @@
-"""Papers: what order, report and payer say about an accession, and who did and states what in a session.
+"""Papers: order, report and payer data of an accession, and the people, acts and statements of a session.
 
-They arrive as a JSON file (`workstation papers FILE`, `workstation run --papers FILE`). What is on file for an
-accession is kept append-only; the newest counts.
+They arrive as a JSON file (`workstation papers FILE`, `workstation run --papers FILE`). The file of an accession is
+append-only; the newest papers count.
 """
 
 import json
@@ -22,12 +22,12 @@ from workstation.strict import STRICT, StrictError, read_strictly
 
 
 class PapersError(WorkstationError):
-    """A papers file that cannot be understood; the message names file and key."""
+    """A papers file is invalid; the message names file and key."""
 
 
 @dataclass(frozen=True, slots=True)
 class OnFile:
-    """What is on file for an accession. In the words of the charge facts; the rest identifies the visit."""
+    """The papers of an accession, in the words of the charge facts; the last three fields identify the visit."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     base_procedures: tuple[BaseProcedure, ...]
@@ -41,7 +41,7 @@ class OnFile:
     ordering_physician_id: str = ""
 
 
-# Nothing has arrived yet. This is a statement about our files, not about the patient: every rule then holds.
+# No papers have arrived yet. This describes our files, not the patient, so every rule holds the case.
 NOTHING = OnFile(
     base_procedures=(),
     other_procedures=(),
@@ -54,7 +54,7 @@ NOTHING = OnFile(
 
 @dataclass(frozen=True, slots=True)
 class SupervisorStatement:
-    """The supervising physician's attestation; `signed` makes it the verification of the SR."""
+    """The supervising physician's attestation. signed : whether it verifies the SR."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     text: Annotated[str, StringConstraints(pattern=r"\S")]
@@ -65,7 +65,7 @@ class SupervisorStatement:
 
 @dataclass(frozen=True, slots=True)
 class WorkedSession:
-    """Who worked, who supervised, what the supervisor did, and what the supervisor attests."""
+    """The operator and the supervisor of a session, with the supervisor's acts and attestation."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     operator: Person
@@ -77,12 +77,12 @@ class WorkedSession:
         if self.attestation is not None and self.supervisor is None:
             raise ValueError("an attestation needs a supervisor who makes it")
         for person in filter(None, (self.operator, self.supervisor)):
-            # An SR without the name of who verified it is not a verified one. PS3.3 C.17.2, type 1.
+            # A verified SR needs the name of its verifier. PS3.3 C.17.2, type 1.
             if not person.name.strip("^ "):
                 raise ValueError(f"person {person.id!r} needs a name")
 
 
-# Nobody was there: what a machine renders on its own is never charged.
+# No person was there; pictures that a machine makes on its own are never charged.
 UNATTENDED = WorkedSession(operator=Person("AUTO", "Unattended", "automatic"))
 
 
@@ -101,7 +101,7 @@ _ON_FILE = TypeAdapter(OnFile)
 
 
 def read_papers(path: Path) -> Papers:
-    """Raises PapersError naming the key that is missing, unknown or wrong."""
+    """Reads a papers file. Raises PapersError that names the missing, unknown or wrong key."""
     try:
         return read_strictly(_PAPERS, json.loads(path.read_text(encoding="utf-8")), "the papers")
     except OSError as error:
@@ -123,7 +123,7 @@ _papers = Table(
 
 @dataclass(frozen=True, slots=True)
 class PapersFile:
-    """Everything on file, by accession, in a database opened with `dicom_io.archive.database.open_database`."""
+    """The papers of all accessions, in a database opened with `dicom_io.archive.database.open_database`."""
 
     engine: Engine
 
@@ -131,7 +131,7 @@ class PapersFile:
         _metadata.create_all(self.engine)
 
     def put(self, accession: str, papers: OnFile, at: datetime) -> None:
-        """Files papers; the same again changes nothing."""
+        """Files papers; filing the same again changes nothing."""
         if not accession:
             raise PapersError("These papers name no accession, so nobody can tell which study they belong to.")
         if self.get(accession) == papers:
@@ -141,12 +141,12 @@ class PapersFile:
             connection.execute(insert(_papers).values(accession=accession, at=at.isoformat(), content=content))
 
     def get(self, accession: str) -> OnFile:
-        """The newest papers of an accession, or NOTHING."""
+        """Returns the newest papers of an accession, or NOTHING."""
         newest = self.newest(accession)
         return NOTHING if newest is None else newest[2]
 
     def newest(self, accession: str) -> tuple[datetime, int, OnFile] | None:
-        """The newest papers of an accession with when they were filed and their place among all, or None."""
+        """Returns (time of filing, place among all, newest papers) of an accession, or None."""
         newest = select(_papers).where(_papers.c.accession == accession).order_by(_papers.c.place.desc())
         with self.engine.connect() as connection:
             row = connection.execute(newest.limit(1)).first()

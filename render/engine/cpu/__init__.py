@@ -1,7 +1,7 @@
 """The cpu engine: our own kernels on tiles of a picture. Same volume, recipe and version: same bytes, everywhere.
 
-Its modules are loaded when one is first asked for (`cpu.frames`), and the compiler of the kernels with them: what draws
-nothing does not wait for it. Source: PEP 562.
+Its modules, and with them the compiler of the kernels, are imported at first use (`cpu.frames`), so that a program that
+draws nothing does not wait for them. Source: PEP 562.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The patient without the table: which connected pieces of a volume are drawn when a recipe says `body_above`."""
+"""Removes the table: chooses the connected pieces of a volume to draw when a recipe has `body_above`."""
 
 import threading
 import weakref
@@ -16,17 +16,17 @@ from render.volume import Volume
 
 # A piece of a tenth of the largest is a limb, not a table top: tables are thin shells about foam lighter than fat.
 LARGE_PART = 0.1
-# Voxels about a piece left out that are cleared with it: its blurred border.
+# The border of a removed piece, in voxels, which is cleared too because it is blurred.
 _BORDER = 2
 _REMEMBERED = 2
 
 
 def voxels_without_table(volume: Volume, above: float) -> Volume:
-    """The volume with pieces above `above` cleared that are neither large nor inside the patient.
+    """Returns the volume without the pieces above `above` that are neither large nor inside the patient.
 
-    Pieces are voxels joined by faces. Kept are those of a tenth of the largest or more, and small ones that lie
-    between parts of the large ones on all four sides within their slice: a nodule in the lung, a septum in a sinus.
-    Cleared voxels take the volume's least value. Kept as long as the volume lives.
+    Pieces are voxels joined by faces. It keeps those of at least a tenth of the largest, and small ones with parts of
+    large ones on all four sides within their slice: a nodule in the lung, a septum in a sinus.
+    Cleared voxels take the volume's least value. The result is cached as long as the volume lives.
     """
     with _lock:
         known = _known.setdefault(volume, OrderedDict())
@@ -64,8 +64,8 @@ def _cleared(volume: Volume, above: float) -> Volume:
 
 
 def pieces_of(voxels: NDArray[np.generic], above: np.float32) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """((N, 4) runs of voxels above a value, as `body_runs` has them; (N,) the first run of the piece each belongs to,
-    pieces being joined by faces)."""
+    """Returns ((N, 4) runs of voxels above a value, see `body_runs`; (N,) for each run the first run of its piece).
+    Pieces are joined by faces."""
     count = body_runs(voxels, above, np.empty((0, 4), dtype=np.int32))
     runs, pieces = np.empty((count, 4), dtype=np.int32), np.empty(count, dtype=np.int64)
     body_runs(voxels, above, runs)
@@ -77,7 +77,8 @@ def pieces_of(voxels: NDArray[np.generic], above: np.float32) -> tuple[NDArray[n
 def run_lengths(
     runs: NDArray[np.int32], pieces: NDArray[np.int64], counted: NDArray[np.bool_] | None = None
 ) -> NDArray[np.int64]:
-    """(N,) how many voxels the runs that count have, at the first run of their piece, and 0 elsewhere."""
+    """Returns (N,) the number of voxels of each piece at its first run, and 0 elsewhere. counted : the runs to count,
+    None for all."""
     lengths = (runs[:, 3] - runs[:, 2]).astype(np.int64)
     total = np.zeros(len(runs), dtype=np.int64)
     np.add.at(total, pieces, lengths if counted is None else np.where(counted, lengths, 0))
@@ -85,7 +86,7 @@ def run_lengths(
 
 
 def _surrounded(shape: tuple[int, int, int], runs: NDArray[np.int32], large: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(N,) whether the middle of each run has large pieces on all four sides within its slice."""
+    """Returns (N,) bool: whether the middle of each run has large pieces on all four sides within its slice."""
     nk, nj, ni = shape
     first_i, last_i = np.full((nk, nj), ni), np.full((nk, nj), -1)
     first_j, last_j = np.full((nk, ni), nj), np.full((nk, ni), -1)
@@ -97,8 +98,8 @@ def _surrounded(shape: tuple[int, int, int], runs: NDArray[np.int32], large: NDA
 
 @kernel
 def body_runs(voxels: Any, above: Any, runs: Any) -> int:
-    """Runs of values greater than `above` along i. runs : (N, 4) int32 rows of k, j, first i, past the last i, filled
-    in that order; pass (0, 4) to only count them. Returns their number."""
+    """Finds the runs of values greater than `above` along i and returns their number. runs : (N, 4) int32 rows of k, j,
+    first i, past the last i, filled in that order; pass (0, 4) to only count them."""
     nk, nj, ni = voxels.shape
     count = 0
     for k in range(nk):
@@ -122,8 +123,8 @@ def body_runs(voxels: Any, above: Any, runs: Any) -> int:
 
 @kernel
 def body_reach(runs: Any, large: Any, first_i: Any, last_i: Any, first_j: Any, last_j: Any) -> None:
-    """How far the large pieces reach along each line of a slice. first_i, last_i : (K, J) int64; first_j, last_j :
-    (K, I), filled beforehand with what nothing reaches."""
+    """Finds the extent of the large pieces along each line of a slice. first_i, last_i : (K, J) int64; first_j,
+    last_j : (K, I), filled beforehand with values beyond any extent."""
     for n in range(runs.shape[0]):
         if not large[n]:
             continue

@@ -1,4 +1,4 @@
-"""What lets rays leap: the range of values in each brick of a volume, and where a transfer function shows nothing."""
+"""Bricks, over which rays leap: the range of values in each, and where a transfer function shows nothing."""
 
 import math
 import threading
@@ -19,26 +19,26 @@ from render.volume import Volume
 
 BRICK, SHIFT = 4, 2  # cells along the edge of a brick
 BLOCK, BLOCK_SHIFT = 8, 3  # bricks along the edge of a block
-_FARTHEST = 15  # bricks: longer leaps are rare
+_FARTHEST = 15  # the longest leap in bricks; longer ones are rare
 _FAR = np.float32(3.0e38)
-# Together with the ranges they stay below a tenth of the voxels' bytes.
+# How many tables and masks are cached: with the ranges they take less than a tenth of the voxels' bytes.
 _REMEMBERED, _MASKS_REMEMBERED = 3, 2
-_LAYERS = 4  # of bricks, in one piece of work
+_LAYERS = 4  # layers of bricks in one task
 
 Bytes = NDArray[np.uint8]
 Singles = NDArray[np.float32]
 
 
 def padded(shape: tuple[int, ...]) -> Bytes:
-    """Bytes of that shape, with the three behind them that `simd.gather` may read."""
+    """Makes zeroed bytes of a shape, with three more after them, which `simd.gather` may read."""
     count = math.prod(shape)
     return np.zeros(count + 3, dtype=np.uint8)[:count].reshape(shape)
 
 
 @kernel
 def brick_ranges(voxels: Any, ends: Any, small: Any, great: Any, b0: int, b1: int, low: Singles, high: Singles) -> None:
-    """Least and greatest value of brick layers b0…b1−1. A brick of 4 cells an edge has 5 voxels, so that every
-    interpolated value in it lies between the two. NaN is passed over.
+    """Finds least and greatest value of each brick of layers b0…b1−1. A brick has 4 cells along an edge, so 5 voxels,
+    so that every interpolated value in it lies between the two. NaN is ignored.
 
     ends : (2,) of the voxels' type, greatest and least value there is. small, great : (I,) likewise, scratch.
     low, high : (BK, BJ, BI) float32.
@@ -46,7 +46,7 @@ def brick_ranges(voxels: Any, ends: Any, small: Any, great: Any, b0: int, b1: in
     nk, nj, ni = voxels.shape
     for bk in range(b0, b1):
         for bj in range(low.shape[1]):
-            # All rows of the bricks onto one, which is done on vectors, then along it.
+            # First all rows of the bricks are combined into one, on vectors, then the bricks along it.
             small[:], great[:] = ends[0], ends[1]
             for k in range(bk * BRICK, min(bk * BRICK + BRICK + 1, nk)):
                 for j in range(bj * BRICK, min(bj * BRICK + BRICK + 1, nj)):
@@ -63,7 +63,7 @@ def brick_ranges(voxels: Any, ends: Any, small: Any, great: Any, b0: int, b1: in
 
 @kernel
 def block_ranges(low: Singles, high: Singles, block_low: Singles, block_high: Singles) -> None:
-    """Least and greatest value of blocks of bricks, from those of the bricks."""
+    """Finds least and greatest value of blocks of bricks, from those of the bricks."""
     block_low[:], block_high[:] = _FAR, -_FAR
     for k in range(low.shape[0]):
         for j in range(low.shape[1]):
@@ -75,7 +75,8 @@ def block_ranges(low: Singles, high: Singles, block_low: Singles, block_high: Si
 
 @kernel
 def brick_states(labels: Any, shown: Any, tints: Any, b0: int, b1: int, out: Any) -> None:
-    """What the labels of each brick of layers b0…b1−1 hold: the sum of SHOWN, HIDDEN, TINTED. out : (BK, BJ, BI)."""
+    """Writes the state of each brick of layers b0…b1−1 under a mask: the sum of SHOWN, HIDDEN, TINTED, by its labels.
+    out : (BK, BJ, BI)."""
     nk, nj, ni = labels.shape
     for bk in range(b0, b1):
         for bj in range(out.shape[1]):
@@ -96,7 +97,7 @@ def brick_states(labels: Any, shown: Any, tints: Any, b0: int, b1: int, out: Any
 
 @kernel
 def seen_bricks(low: Singles, high: Singles, first: Any, scale: Any, visible: Any, b0: int, b1: int, out: Any) -> None:
-    """1 for the bricks of layers b0…b1−1 in which something may be seen, else 0. out : (BK, BJ, BI) uint8.
+    """Writes 1 for the bricks of layers b0…b1−1 in which something may be visible, else 0. out : (BK, BJ, BI) uint8.
 
     visible : (N + 1,) int64, how many of the table's entries before each have any opacity.
     """
@@ -111,10 +112,10 @@ def seen_bricks(low: Singles, high: Singles, first: Any, scale: Any, visible: An
 
 @kernel
 def brick_distances(seen: Any, grown: Any, out: Any) -> None:
-    """Chebyshev distance, in bricks, to the nearest brick in which something may be seen; 0 is such a brick.
+    """Writes the Chebyshev distance, in bricks, to the nearest brick in which something may be visible; 0 for itself.
 
-    seen : (BK, BJ, BI) uint8 of `seen_bricks`, destroyed; grown : scratch of that shape. out : likewise, at most
-    _FARTHEST. What is seen grows by a brick all around, and every brick counts how often it was still outside.
+    seen : (BK, BJ, BI) uint8 of `seen_bricks`, destroyed. grown : scratch of that shape. out : likewise, at most
+    _FARTHEST. The visible region grows by a brick all around, and every brick counts how often it was still outside.
     """
     nk, nj, ni = seen.shape
     out[:] = 0
@@ -145,7 +146,7 @@ def brick_distances(seen: Any, grown: Any, out: Any) -> None:
                     seen[k, j, i] = grown[k, j, i]
 
 
-# Read-only as a mask's labels are: to numba that is another type, which would be compiled for once more.
+# Read-only like a mask's labels: a writable array is another type to numba, so the kernels would compile once more.
 _NO_LABELS, _NO_STATES = np.zeros((1, 1, 1), dtype=np.uint8), padded((1, 1, 1))
 _NO_LABELS.setflags(write=False)
 _ALL_SHOWN = np.ones(256, dtype=np.uint8)
@@ -153,9 +154,9 @@ _NO_TINTS = np.zeros((256, 4), dtype=np.float32)
 
 
 class Segments:
-    """A mask under rules, as the kernels want it.
+    """A mask with its rules, in the form for the kernels.
 
-    key : what they were made from. labels : (K, J, I) uint8. states : (BK, BJ, BI) uint8, see `brick_states`.
+    key : the mask and rules. labels : (K, J, I) uint8. states : (BK, BJ, BI) uint8, see `brick_states`.
     shown : (256,) uint8, 1 for a label that is drawn. tints : (256, 4) float32 red, green, blue, 1 for a label with a
     tint.
     """
@@ -180,9 +181,9 @@ class Segments:
 
 
 class Bricks:
-    """Ranges of a volume's bricks, low and high (BK, BJ, BI) float32, and of blocks of bricks; the tables last used.
+    """The ranges of a volume's bricks, low and high (BK, BJ, BI) float32, and of blocks of bricks; caches tables.
 
-    Under a mask, a brick without any voxel shown has the empty range, and `segments` says what the others hold.
+    Under a mask, a brick without a shown voxel has the empty range, and `segments` holds the state of the others.
     """
 
     def __init__(self, low: NDArray[np.float32], high: NDArray[np.float32], segments: Segments | None = None) -> None:
@@ -210,7 +211,7 @@ class Bricks:
         return cls(low, high)
 
     def under(self, mask: Mask, rules: tuple[LabelRule, ...]) -> "Bricks":
-        """The same bricks when the rules are applied to the mask; the last ones are kept."""
+        """Returns the bricks under a mask with rules; the last ones are cached."""
         key = (mask.digest, rules)
         with self._lock:
             if key in self._masked:
@@ -226,13 +227,13 @@ class Bricks:
         return made
 
     def masking(self) -> tuple[bool, NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float32]]:
-        """The mask as `kernel_records.OptionalParts` has it."""
+        """Returns the mask in the form of `kernel_records.OptionalParts`."""
         if self.segments is None:
             return False, _NO_LABELS, _NO_STATES, _ALL_SHOWN, _NO_TINTS
         return True, self.segments.labels, self.segments.states, self.segments.shown, self.segments.tints
 
     def seen_through(self, transfer: TransferFunction, step_mm: float) -> tuple[Table, NDArray[np.uint8]]:
-        """The table, and (BK, BJ, BI) uint8 how many bricks away something may be seen; 0: in this one."""
+        """Returns the table, and (BK, BJ, BI) uint8 the distance in bricks to where something may be visible."""
         key = (transfer, step_mm)
         with self._lock:
             if key in self._tables:
@@ -254,7 +255,7 @@ class Bricks:
         return made, distances
 
     def forget(self) -> None:
-        """Drops the tables, so that the next picture asks the ranges again."""
+        """Drops the tables, so that the next picture computes them from the ranges again."""
         with self._lock:
             self._tables.clear()
             self._masked.clear()
@@ -265,7 +266,7 @@ _lock = threading.Lock()
 
 
 def bricks(volume: Volume, threads: int | None = None) -> Bricks:
-    """The bricks of this volume object, made at first use and kept as long as the volume lives."""
+    """Returns the bricks of this volume object, made at first use and cached as long as the volume lives."""
     with _lock:
         found = _known.get(volume)
     if found is None:

@@ -1,6 +1,6 @@
-"""Recipes as the kernels want them, on tiles of a picture.
+"""Runs the kernels for a recipe, on tiles of a picture.
 
-Rays are mapped through `Volume.to_index`, so that any affine, sheared ones too, needs no resampling.
+Rays are mapped through `Volume.to_index`, so no affine, not even a sheared one, needs resampling.
 """
 
 import math
@@ -65,8 +65,8 @@ def draw_frames(
     cancel: threading.Event | None = None,
     mask: Mask | None = None,
 ) -> Pixels:
-    """Pixels as `Picture.pixels` says, one frame for each plane of `framing.planes(volume, recipe)`, or in perspective
-    for each of its `pinholes`. mask : only where the recipe has rules for it.
+    """Draws the pixels of `Picture.pixels`, one frame for each plane of `framing.planes(volume, recipe)`, or in
+    perspective for each of its `pinholes`. mask : only where the recipe has rules for it.
 
     Raises Cancelled when `cancel` was set before the last tile.
     """
@@ -91,7 +91,7 @@ def _array(values: Sequence[float]) -> Floats:
 
 
 def _in_both(volume: Volume, plane: Plane, ray_mm: Vector) -> tuple[RayGrid, RayGrid]:
-    """The plane's rays in index coordinates, and in LPS mm."""
+    """Returns the plane's rays in index coordinates, and in LPS mm."""
     to_index, lps = volume.to_index, (plane.origin_mm, plane.down_mm, plane.right_mm, ray_mm)
     start = _array(point(to_index, plane.origin_mm))
     return RayGrid(start, *(_array(direction(to_index, v)) for v in lps[1:])), RayGrid(*(_array(v) for v in lps))
@@ -164,7 +164,7 @@ def _bricks(volume: Volume, threads: int | None, recipe: VolumeRendering | Proje
 
 
 def _clips(recipe: VolumeRendering | Projection) -> Floats:
-    """(N, 4) normal and offset of each clip, in LPS."""
+    """Returns (N, 4) normal and offset of each clip, in LPS."""
     rows = []
     for clip in recipe.clips:
         x, y, z = unit_vector(clip.normal)
@@ -172,7 +172,7 @@ def _clips(recipe: VolumeRendering | Projection) -> Floats:
     return np.array(rows, dtype=np.float64).reshape(-1, 4)
 
 
-# How deep the face of a cut is, and the border of a mask, in steps of a voxel: the shading there is theirs.
+# The depth, in steps of a voxel, in which samples behind a cut or a mask's border take their shading from it.
 _RIND_VOXELS = 1.5
 
 
@@ -185,7 +185,7 @@ def _more(
     eye_mm: Vector | None = None,
     pace_mm: float = 1.0,
 ) -> OptionalParts:
-    """span : first and last step of what is drawn, for the depth cue."""
+    """Makes the optional parts of a recipe. span : first and last drawn step, for the depth cue."""
     eye = eye_mm or (0.0, 0.0, 0.0)
     masked, labels, states, shown, tints = found.masking()
     cells = None
@@ -218,20 +218,20 @@ _NO_CELLS = np.ones((2, 2, 2), dtype=np.float32)
 
 
 def _rays(volume: Volume, pinhole: framing.Pinhole) -> tuple[RayGrid, RayGrid]:
-    """Rays from a point, directions all, in index coordinates and in LPS mm."""
+    """Returns the rays of a pinhole, all as directions, in index coordinates and in LPS mm."""
     to_index, lps = volume.to_index, (pinhole.forward_mm, pinhole.down_mm, pinhole.right_mm, (0.0, 0.0, 0.0))
     return RayGrid(*(_array(direction(to_index, v)) for v in lps)), RayGrid(*(_array(v) for v in lps))
 
 
 def _distances(volume: Volume, recipe: VolumeRendering, eye_mm: Vector) -> tuple[float, float]:
-    """Nearest and farthest that what is drawn can be from the eye, in mm."""
+    """Returns the nearest and farthest distance from the eye, in mm, of anything that is drawn."""
     (x, y, z), radius = framing.sphere(volume, recipe)
     away = math.sqrt((x - eye_mm[0]) ** 2 + (y - eye_mm[1]) ** 2 + (z - eye_mm[2]) ** 2)
     return max(away - radius, 0.0), away + radius
 
 
 def _drawn_depth(volume: Volume, recipe: VolumeRendering, plane: Plane, step_mm: Vector) -> tuple[float, float]:
-    """First and last step at which a ray can be in the volume and in the crop box."""
+    """Returns the first and last step at which a ray can be in the volume and in the crop box."""
     spans = [_span(corners, plane, step_mm) for corners in (_outer(volume), framing.drawn_corners(volume, recipe))]
     return max(first for first, _ in spans), min(last for _, last in spans)
 
@@ -241,7 +241,7 @@ def _outer(volume: Volume) -> list[Vector]:
 
 
 def _span(corners: Sequence[Vector], plane: Plane, step_mm: Vector) -> tuple[float, float]:
-    """Steps from the plane to the nearest and to the farthest of the corners."""
+    """Returns the steps from the plane to the nearest and to the farthest of the corners."""
     square = sum(v * v for v in step_mm)
     steps = [
         sum((c - o) * v for c, o, v in zip(corner, plane.origin_mm, step_mm, strict=True)) / square
@@ -251,17 +251,17 @@ def _span(corners: Sequence[Vector], plane: Plane, step_mm: Vector) -> tuple[flo
 
 
 def _tiles(kernel: Callable[..., None], fixed: tuple[object, ...], out: Pixels, height: int = 16) -> list[Tile]:
-    """A kernel on bands of a picture; `fixed` is what comes before the rows and the picture."""
+    """Makes tiles that run a kernel on bands of a picture. fixed : the arguments before the rows and the picture."""
     return [partial(kernel, *fixed, row0, row1, out) for row0, row1 in bands(out.shape[0], height)]
 
 
 def _whole(volume: Volume) -> bool:
-    """Whether pictures in the volume's unit are whole numbers, as its voxels are."""
+    """Whether the volume's voxels, and so the values of its pictures, are integers."""
     return volume.voxels.dtype == np.int16
 
 
 def _outside(volume: Volume, window: Window) -> np.float32:
-    """The window's lower end, which shows as black; for integers the whole number at or below it."""
+    """Returns the window's lower end, which shows as black; for integers the whole number at or below it."""
     lower = window.centre - window.width / 2.0
     if volume.voxels.dtype == np.int16:
         lower = float(min(max(math.floor(lower), -32768), 32767))
@@ -311,7 +311,7 @@ def _reformat(volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: Pi
     fixed = (volume.voxels, _MODES[recipe.mode], _INTERPOLATIONS[recipe.interpolation], starts)
     down, right, through = (np.tile(step, (len(planes), 1)) for step in (index.down, index.right, index.step))
     rest = (down, right, through, samples, _outside(volume, recipe.window), _whole(volume))
-    # Neighbouring planes read the same voxels: the same rows of some of them in turn, while those are in the cache.
+    # Neighbouring planes read the same voxels, so the same rows of several planes follow each other, for the cache.
     return [
         partial(reslice.reslice_rows, *fixed, *rest, *some, *rows, out)
         for rows in bands(recipe.rows, 32)
@@ -320,13 +320,13 @@ def _reformat(volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: Pi
 
 
 def _samples(volume: Volume, recipe: Reformat | CurvedReformat) -> tuple[int, float]:
-    """How many samples a slab takes through its thickness, and how far apart they are in mm."""
+    """Returns the number of samples through a slab's thickness, and their distance in mm."""
     count = 1 if recipe.thickness_mm == 0.0 else max(2, math.ceil(recipe.thickness_mm / min(volume.spacing_mm)))
     return count, recipe.thickness_mm / count
 
 
 def _curved(volume: Volume, recipe: CurvedReformat, out: Pixels) -> list[Tile]:
-    """Each row of a curved picture is a plane of one row to the kernel."""
+    """Draws each row of a curved picture as a plane of one row."""
     samples, gap_mm = _samples(volume, recipe)
     lines = [
         np.concatenate(parts) for parts in zip(*((r.starts, r.right, r.away) for r in curved.rows(recipe)), strict=True)
@@ -347,7 +347,7 @@ _NOWHERE = -1e6
 
 
 def _mapped(affine: Floats, lps: Floats, offset: Floats | None = None) -> Floats:
-    """(N, 3) LPS mm to index coordinates, summed in a written order as `geometry.point` does."""
+    """Maps (N, 3) LPS mm to index coordinates, summed in a fixed order as in `geometry.point`."""
     columns = [lps[:, 0] * row[0] + lps[:, 1] * row[1] + lps[:, 2] * row[2] for row in affine[:3]]
     found = np.stack(columns, axis=1)
     return np.ascontiguousarray(found if offset is None else found + offset)

@@ -1,4 +1,4 @@
-"""The one way a kernel is compiled, so that the promise of equal bytes is kept in one place.
+"""The one way to compile a kernel, so that one place ensures equal bytes on every machine.
 
 No fastmath flag at all: `contract` would fuse a multiplication and an addition where the processor can, `reassoc`
 would let the vector width decide the order of a sum. Without them LLVM keeps IEEE 754 order for every operation, and
@@ -20,11 +20,11 @@ _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": F
 
 
 def cache_folder() -> Path | None:
-    """Where compiled kernels are kept: in the user's cache folder, in a read-only home in the temporary folder, and
-    nowhere (None: each process compiles for itself) when neither can be written. NUMBA_CACHE_DIR goes before both.
+    """Returns the folder of compiled kernels: in the user's cache folder, or with a read-only home in the temporary
+    folder; None when neither can be written (each process then compiles for itself). NUMBA_CACHE_DIR overrides both.
 
-    The folder's name is the digest of every source file of the kernels, because numba itself looks only at the file a
-    kernel is in and would miss a changed helper elsewhere.
+    The folder's name is the digest of every source file of the kernels, because numba checks only the file of the
+    kernel itself and would miss a changed helper elsewhere.
     """
     if named := os.environ.get("NUMBA_CACHE_DIR"):
         return Path(named)
@@ -32,7 +32,7 @@ def cache_folder() -> Path | None:
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     name = Path("workstation") / f"kernels-{digest.hexdigest()[:16]}"
-    # Someone else's folder in a shared temporary folder must not be trusted: compiled code is run.
+    # Another user's folder in a shared temporary folder must not be trusted: we run the compiled code in it.
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
     for folder in (_user_cache() / name, Path(tempfile.gettempdir()) / f"workstation-{user}" / name.name):
         if _ours(folder):
@@ -49,14 +49,14 @@ def _user_cache() -> Path:
 
 
 def _ours(folder: Path) -> bool:
-    """Whether the folder exists or can be made, is this user's alone to write, and takes a file."""
+    """Whether the folder exists or can be made, only this user may write to it, and a file can be written."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
             return False
         with tempfile.TemporaryFile(dir=folder):
             return True
-    except (OSError, RuntimeError):  # RuntimeError: no home folder is known
+    except (OSError, RuntimeError):  # RuntimeError: the home folder is unknown
         return False
 
 
@@ -66,14 +66,14 @@ if CACHE is not None:
 
 
 def kernel(function: _F) -> _F:
-    """Compiled, cached on disk, and run without the interpreter lock.
+    """Compiles a kernel, caches it on disk, and runs it without the GIL.
 
-    A kernel allocates nothing, it is given what it fills (or has `simd.scratch`): with allocation numba would count
-    references, atomically, for every array that is passed on in the innermost loops.
+    A kernel allocates nothing: it fills its arguments or `simd.scratch`. With allocation, numba would count references,
+    atomically, for every array that is passed on in the innermost loops.
     """
     return cast(_F, numba.njit(cache=CACHE is not None, **_OPTIONS)(function))
 
 
 def helper(function: _F) -> _F:
-    """Compiled into each kernel that calls it."""
+    """Compiles a function into each kernel that calls it."""
     return cast(_F, numba.njit(forceinline=True, **_OPTIONS)(function))

@@ -1,14 +1,14 @@
-"""What the shading kernels are handed, field by field: numba compiles a NamedTuple to its fields."""
+"""The arguments of the shading kernels as NamedTuples, which numba compiles to their fields."""
 
 from typing import Any, NamedTuple
 
 
 class TransferTables(NamedTuple):
-    """How values show: the transfer function as tables.
+    """The transfer function as tables.
 
-    colours : (N, 4) float32 red, green, blue, opacity per step. opacities : (N,), the last of them. Entry 0 stands for
-    first_value; there are entries_per_unit of them for each unit of the volume. first_seen : (2, N) float32, for each
-    entry the value at which something is seen first when values fall from there, and when they rise.
+    colours : (N, 4) float32 red, green, blue, opacity per step. opacities : (N,), that column alone. Entry 0 is for
+    first_value; there are entries_per_unit entries for each unit of the volume. first_seen : (2, N) float32, for each
+    entry the first visible value when values fall from there, and when they rise.
     visible_range : (2,) values outside have no opacity. gradient_range : low, high; both < 0 for none.
     """
 
@@ -22,8 +22,8 @@ class TransferTables(NamedTuple):
 
 
 class RayGrid(NamedTuple):
-    """start, down, right, step : (3,) float64 pixel (0, 0) and the steps to the next row, column and sample. In
-    perspective start, down and right are directions from the eye, and step is not used."""
+    """The rays of a picture. start, down, right, step : (3,) float64 pixel (0, 0) and the steps to the next row, column
+    and sample. In perspective, start, down and right are directions from the eye, and step is not used."""
 
     start: Any
     down: Any
@@ -32,9 +32,9 @@ class RayGrid(NamedTuple):
 
 
 class Light(NamedTuple):
-    """terms : (4,) float32 ambient, diffuse, specular, shaded or not (1 or 0). squarings : of the cosine, for the
-    specular power. towards : (3,) float32 unit LPS vector to the observer, where the light is too. to_lps : (3, 3)
-    inverse transpose of the affine, index gradient to unit/mm. background : (3,)."""
+    """The headlight. terms : (4,) float32 ambient, diffuse, specular, shaded or not (1 or 0). squarings : number of
+    squarings of the cosine, for the specular power. towards : (3,) float32 unit LPS vector to the observer and light.
+    to_lps : (3, 3) inverse transpose of the affine, index gradient to unit/mm. background : (3,)."""
 
     terms: Any
     squarings: Any
@@ -44,20 +44,20 @@ class Light(NamedTuple):
 
 
 class OptionalParts(NamedTuple):
-    """What most pictures do without: clips, masks, perspective, a placed light, depth cueing, occlusion and shadows.
+    """Features that most pictures lack: clips, masks, perspective, a placed light, depth cueing, occlusion and shadows.
 
     clips : (N, 4) float64, see `rays.clip_planes`.
     has_mask, mask_labels, brick_states, label_is_drawn, label_tints : whether there is a mask; (K, J, I) uint8;
         `brick_states`; (256,) uint8; (256, 4) float32 red, green, blue, 1 where a label has a tint.
-    is_perspective, eye_index, eye_mm, sample_distance_mm : whether rays start at one point, where in index and LPS
+    is_perspective, eye_index, eye_mm, sample_distance_mm : whether rays start at one point, that point in index and LPS
         coordinates, and the distance between samples.
     light_is_placed, towards_light : whether the light is not the observer's, (3,) float32 unit LPS vector.
     depth_cue : (3,) float32 strength, first step, 1 / number of steps over which it grows.
     occlusion_terms : (5,) float32 strength, cells per voxel along k, j, i, width of a cell in mm.
-    cell_openness : (CK, CJ, CI) float32, see `cell_openness`, asked one cell before the surface; before a flat one 0.6
-        of the light arrives.
+    cell_openness : (CK, CJ, CI) float32, see `cell_openness`, read one cell in front of the surface; in front of a flat
+        surface 0.6 of the light arrives.
     shadow_strength : 0…1. cell_lit : (CK, CJ, CI) float32 share of the light that arrives at each cell.
-    border_steps : how many steps behind a cut or a mask's border the shading is theirs.
+    border_steps : number of steps behind a cut or a mask's border that take their shading from it.
     """
 
     clips: Any

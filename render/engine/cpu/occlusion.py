@@ -1,5 +1,5 @@
-"""Occlusion and shadows: how much light arrives at each cell of a coarse grid over the volume, from all around and from
-the lamp."""
+"""Occlusion and shadows: the share of light that arrives at each cell of a coarse grid over the volume, from all around
+and from the lamp."""
 
 import math
 import threading
@@ -22,7 +22,7 @@ from render.geometry import View, direction, unit_vector
 from render.recipe import VolumeRendering
 from render.volume import Volume
 
-# Cells about as wide as the folds and seams that occlusion is to show; light comes from this far.
+# The width of a cell, about that of the folds that occlusion should show, and how many cells far light comes from.
 CELL_MM, _REACH = 2.5, 8
 _REMEMBERED = 2
 _FAINT, _WAYS = np.float32(0.004), np.float32(26.0)
@@ -34,8 +34,8 @@ _LAMP_DEG = 6.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArrivingLight:
-    """around, direct : (CK, CJ, CI) float32 shares of light, see `cell_openness` and `cell_lit`; of one cell where the
-    recipe does not ask for it. edges : voxels along k, j, i of a cell."""
+    """The light at each cell. around, direct : (CK, CJ, CI) float32 shares, see `cell_openness` and `cell_lit`; a
+    single cell where the recipe does not need them. edges : voxels along k, j, i of a cell."""
 
     around: NDArray[np.float32]
     direct: NDArray[np.float32]
@@ -43,9 +43,9 @@ class ArrivingLight:
 
 
 def arriving(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int | None) -> ArrivingLight:
-    """For what the recipe leaves of the volume: its mask, clips and crop box keep light out of nothing they removed.
+    """Returns the light in the volume that the recipe leaves: tissue removed by mask, clips or crop casts no shadow.
 
-    The last ones are kept as long as the volume lives.
+    The last results are cached as long as the volume lives.
     """
     segments = found.segments
     left = (recipe.clips, recipe.crop, None if segments is None else segments.key)
@@ -101,7 +101,7 @@ def _made(volume: Volume, recipe: VolumeRendering, found: Bricks, threads: int |
 
 
 def _lamp_ways(volume: Volume, light: View, edges: tuple[int, int, int]) -> NDArray[np.float32]:
-    """(5, 3) steps of about a cell towards the middle and the rim of the lamp, in cells along k, j, i."""
+    """Returns (5, 3) steps of about a cell towards the middle and the rim of the lamp, in cells along k, j, i."""
     rim = [(0.0, 0.0), (_LAMP_DEG, 0.0), (-_LAMP_DEG, 0.0), (0.0, _LAMP_DEG), (0.0, -_LAMP_DEG)]
     ways = []
     for aside, up in rim:
@@ -150,9 +150,9 @@ def cell_opacities(
     c1: int,
     out: Any,
 ) -> None:
-    """Mean opacity of the voxels of each cell, layers c0…c1−1. edges : voxels along k, j, i of a cell.
+    """Writes the mean opacity of the voxels of each cell, layers c0…c1−1. edges : voxels along k, j, i of a cell.
 
-    out : (CK, CJ, CI) float32. table, first, scale : as `kernel_records.TransferTables` has them, for a cell.
+    out : (CK, CJ, CI) float32. table, first, scale : as in `kernel_records.TransferTables`, for a cell.
     """
     nk, nj, ni = voxels.shape
     size = table.shape[0]
@@ -172,8 +172,9 @@ def cell_opacities(
 
 @kernel
 def cell_openness(opacities: Any, reach: int, c0: int, c1: int, out: Any) -> None:
-    """Share of light that arrives at each cell from all around, layers c0…c1−1: the mean over the 26 directions to
-    the neighbours of what `reach` cells that way let through. Outside the grid nothing is in the way."""
+    """Writes the share of light that arrives at each cell from all around, layers c0…c1−1: the mean, over the 26
+    directions to the neighbours, of the light that `reach` cells in that direction let through. Outside the grid
+    nothing absorbs light."""
     nk, nj, ni = opacities.shape
     for k in range(c0, c1):
         for j in range(nj):
@@ -196,8 +197,8 @@ def cell_openness(opacities: Any, reach: int, c0: int, c1: int, out: Any) -> Non
 
 @kernel
 def cell_lit(opacities: Any, ways: Any, c0: int, c1: int, out: Any) -> None:
-    """Share of the lamp's light that arrives at each cell, layers c0…c1−1: the mean over `ways` of what the cells on
-    the way to it let through, the first one left out, which is the surface's own.
+    """Writes the share of the lamp's light that arrives at each cell, layers c0…c1−1: the mean over `ways` of the light
+    that the cells on the way let through, without the first one, which is the surface's own.
 
     ways : (N, 3) float32 steps of at most one cell. out : (CK, CJ, CI) float32.
     """

@@ -31,7 +31,7 @@ from render.engine.cpu.simd import (
 
 _NONE = np.float32(-3.0e38)
 _BORDER = 1e-3  # how far, in samples, rounding may push the end of a slab past a sample
-_ROUNDER = np.float32(1.5 * 2.0**23)  # float32 near it hold whole numbers only
+_ROUNDER = np.float32(1.5 * 2.0**23)  # float32 values near it are whole numbers only
 _AHEAD = 6.0
 _lane, _lane_triples = scratch(types.float32, LANES), scratch(types.float32, 3, LANES)
 _lane_marks, _three_places = scratch(types.int32, LANES), scratch(types.float64, 3, 3)
@@ -39,7 +39,7 @@ _lane_marks, _three_places = scratch(types.int32, LANES), scratch(types.float64,
 
 @helper
 def rounded(v: Any) -> Any:
-    """Whole numbers half to even (exact below 2²²: what int16 can hold)."""
+    """Rounds to whole numbers, half to even (exact below 2²², so for all of int16)."""
     return (v + _ROUNDER) - _ROUNDER
 
 
@@ -65,7 +65,7 @@ def project_rows(
     row1: Any,
     out: Any,
 ) -> None:
-    """Rows row0…row1−1 of a projection.
+    """Draws rows row0…row1−1 of a projection.
 
     bounds, block_bounds : (BK, BJ, BI) float32 of bricks and of blocks of bricks: their greatest values for a maximum,
         with sign +1, or their least ones for a minimum, with sign −1.
@@ -97,7 +97,7 @@ def project_rows(
         zero[2, n] = ray.right[n] - ray.right[axis] / along * ray.step[n]
     zero[:, axis] = 0.0
     packets = (out.shape[1] + PACKET - 1) // PACKET
-    # Samples where the packet above found its extreme: likely near ours, and known first, bricks can be passed over.
+    # The samples where the packet above found its extreme: ours is likely near. Found first, it lets us skip bricks.
     hints[:] = -FAR
     line, places, values, opened = _lane(), _lane_triples(), _lane(), _lane_marks()
     for row in range(row0, row1, PACKET):
@@ -119,7 +119,7 @@ def project_rows(
             c0, c1 = least(c0, c1), greatest(c0, c1)
             m = rays.ceiling(greatest(c0, 0.0) * parts - _BORDER)
             last = real(whole(greatest(least(c1, length - 1.0) * parts + _BORDER, -1.0)))
-            # A slab thinner than the distance between samples, or half a voxel of border: its middle stands for it.
+            # A slab thinner than the distance between samples, or half a voxel of border, is sampled in its middle.
             thin = met & (m > last)
             m, last = select(thin, (c0 + c1) * (0.5 * parts), m), select(thin, FAR, last)
             zk, zj, zi = rays.origin(zero[0], zero[1], zero[2], row, column)
@@ -165,7 +165,7 @@ def project_rows(
                     useless = active & (gather(bounds, brick, active) * sign <= best)
                     useful = active & ~useless
                     if bits(useless) != 0:
-                        # Past the brick, or past the whole block that it is in: most of a ray is a few long leaps.
+                        # Leap past the brick, or past the whole block around it: most of a ray is a few long leaps.
                         ck, cj, ci = bk >> BLOCK_SHIFT, bj >> BLOCK_SHIFT, bi >> BLOCK_SHIFT
                         block = (ck * block_bounds.shape[1] + cj) * block_bounds.shape[2] + ci
                         long = useless & (gather(block_bounds, block, useless) * sign <= best)
@@ -210,6 +210,6 @@ def _place(pk: Any, pj: Any, pi: Any, top_k: float, top_j: float, top_i: float) 
 
 @helper
 def _ahead(p: Any, r: Any, brick: Any, block: Any, long: Any) -> Any:
-    """Steps from p to the far edge, along one axis, of its brick, or of its block where `long`."""
+    """Returns the steps from p to the far edge, along one axis, of its brick, or of its block where `long`."""
     lower, edge = select(long, block << BLOCK_SHIFT, brick), select(long, wholes(1 << BLOCK_SHIFT), 1)
     return rays.to_edge(p, r, lower, lower + edge, SHIFT)

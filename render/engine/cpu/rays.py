@@ -1,4 +1,4 @@
-"""Packets of rays: where sixteen neighbouring rays start and which part of each is drawn.
+"""Packets of sixteen neighbouring rays: where they start, and the part of each that is drawn.
 
 A packet is a square of 4 x 4 pixels, lane 4·row + column. Its vectors are float32: a place within a volume of 2048
 voxels an edge is then known to 0.0001 voxel.
@@ -13,12 +13,12 @@ from render.engine.cpu.simd import greatest, lanes, least, real, reals, select, 
 
 PACKET = 4  # pixels along the edge of a packet
 FAR = np.float32(1e9)
-FLAT = 1e-12  # a step below it goes nowhere along its axis
+FLAT = 1e-12  # a smaller step counts as no movement along its axis
 
 
 @helper
 def origin(start: Any, down: Any, right: Any, row: int, column: int) -> Any:
-    """start + row·down + column·right, three vectors, for the packet whose first pixel is (row, column)."""
+    """Returns start + row·down + column·right, three vectors, for the packet whose first pixel is (row, column)."""
     n = lanes()
     r, c = real(n >> 2), real(n & 3)
     return (
@@ -30,14 +30,14 @@ def origin(start: Any, down: Any, right: Any, row: int, column: int) -> Any:
 
 @helper
 def inside_picture(rows: int, columns: int, row: int, column: int) -> Any:
-    """Which pixels of a packet the picture has."""
+    """Returns which pixels of a packet are in the picture."""
     n = lanes()
     return ((n >> 2) < rows - row) & ((n & 3) < columns - column)
 
 
 @helper
 def _clip(o: Any, d: Any, lower: float, upper: float, t0: Any, t1: Any) -> Any:
-    """The part of [t0, t1] where o + t·d lies in [lower, upper]; empty when t0 > t1."""
+    """Returns the part of [t0, t1] where o + t·d lies in [lower, upper]; empty when t0 > t1."""
     flat = size(d) < FLAT
     step = select(flat, 1.0, d)
     a, b = (reals(lower) - o) / step, (reals(upper) - o) / step
@@ -49,7 +49,7 @@ def _clip(o: Any, d: Any, lower: float, upper: float, t0: Any, t1: Any) -> Any:
 
 @helper
 def clip_box(o: Any, d: Any, lower: Any, upper: Any, t0: Any, t1: Any) -> Any:
-    """The part of [t0, t1] in which the rays are in a box."""
+    """Returns the part of [t0, t1] in which the rays are in a box."""
     t0, t1 = _clip(o[0], d[0], lower[0], upper[0], t0, t1)
     t0, t1 = _clip(o[1], d[1], lower[1], upper[1], t0, t1)
     return _clip(o[2], d[2], lower[2], upper[2], t0, t1)
@@ -57,9 +57,9 @@ def clip_box(o: Any, d: Any, lower: Any, upper: Any, t0: Any, t1: Any) -> Any:
 
 @helper
 def clip_planes(clips: Any, o: Any, d: Any, t0: Any, t1: Any) -> Any:
-    """The part of [t0, t1] that no clip takes away, and the clip that cuts its beginning, −1 for none.
+    """Returns the part of [t0, t1] that no clip removes, and the clip that cuts its beginning, −1 for none.
 
-    clips : (N, 4) float64, normal and offset in LPS mm: what lies at normal · p > offset is taken away.
+    clips : (N, 4) float64, normal and offset in LPS mm; points p with normal · p > offset are removed.
     """
     cut = wholes(-1)
     for n in range(clips.shape[0]):
@@ -77,25 +77,26 @@ def clip_planes(clips: Any, o: Any, d: Any, t0: Any, t1: Any) -> Any:
 
 @helper
 def reciprocal(d: Any) -> Any:
-    """1 / d, and a great number where a ray does not move along this axis: it never leaves there."""
+    """Returns 1 / d, and a large number where a ray does not move along this axis and so never leaves there."""
     flat = size(d) < FLAT
     return select(flat, 1e18, reals(1.0) / select(flat, 1.0, d))
 
 
 @helper
 def to_edge(p: Any, r: Any, lower: Any, upper: Any, shift: int) -> Any:
-    """Steps from p to the edge of [lower, upper] · 2^shift that the ray points to; r is `reciprocal` of its step."""
+    """Returns the steps from p to the edge of [lower, upper] · 2^shift that the ray points to. r : `reciprocal` of its
+    step."""
     return (real(select(r > 0.0, upper, lower) << shift) - p) * r
 
 
 @helper
 def whole_steps(e: Any) -> Any:
-    """Whole steps in e, at least 0."""
+    """Returns the whole steps in e, at least 0."""
     return real(whole(least(greatest(e, 0.0), 1e6)))
 
 
 @helper
 def ceiling(t: Any) -> Any:
-    """The least whole number at or above t, for |t| up to a million."""
+    """Returns the least whole number at or above t, for |t| up to a million."""
     down = real(whole(least(greatest(t, -1e6), 1e6)))
     return select(down < t, down + 1.0, down)

@@ -33,16 +33,16 @@ _LEAST, _GREATEST = np.float32(-32768.0), np.float32(32767.0)
 _FAR = np.float32(3.0e38)
 # Within half a voxel of the outermost voxel centres the border is repeated; rounding may push a pixel this far out.
 _REACH = 0.5 + 1e-5
-_AHEAD = 28.0  # pixels between a sample and the one whose voxels are asked for
+_AHEAD = 28.0  # pixels between a sample and the one whose voxels are prefetched
 _lane = scratch(types.float32, LANES)
 
 
 @helper
 def _axis(p: float, offsets: Any, n: int) -> Any:
-    """(first voxel, fraction, whether inside) of sixteen places p + offsets along an axis of n voxels.
+    """Returns (first voxel, fraction, whether inside) of sixteen places p + offsets along an axis of n voxels.
 
-    The whole part of p is set apart before anything becomes a float32, so that places are as exact at voxel 2000 as
-    they are at voxel 0.
+    The whole part of p is split off before any value becomes a float32, so places at voxel 2000 are as exact as at
+    voxel 0.
     """
     base = int(np.floor(p))
     at = offsets + (p - base)
@@ -72,12 +72,12 @@ def reslice_rows(
     row1: Any,
     out: Any,
 ) -> None:
-    """Rows row0…row1−1 of planes plane0…plane1−1, each of them `samples` planes combined by mode.
+    """Draws rows row0…row1−1 of planes plane0…plane1−1, each combined from `samples` planes by mode.
 
     starts : (P, 3) float64 index coordinates of pixel (0, 0) of each plane, in the first of its samples; down, right,
     through : (P, 3) the steps to the next row, column and sample. out : (P, rows, columns) int16 if `integer`, else
     float32.
-    Beyond the outermost voxels a sample is outside and does not count, and a pixel without any sample is `outside`.
+    Beyond the outermost voxels a sample does not count; a pixel without any sample gets the value `outside`.
     """
     nk, nj, ni = voxels.shape
     columns = out.shape[2]

@@ -1,7 +1,7 @@
 """Values, gradients and colours at places between the voxels.
 
 Coordinates are voxel indices in (k, j, i) order, voxel centres at whole numbers. Values are float32. A packet is
-sixteen of them in vectors; what is done for one place alone is in plain numbers.
+sixteen places in vectors; functions for one place take plain numbers.
 """
 
 from typing import Any
@@ -39,20 +39,20 @@ SHOWN, HIDDEN, TINTED = 1, 2, 4
 
 @helper
 def within(v: Any, top: Any) -> Any:
-    """v, but at least 0 and at most top; 0 for NaN."""
+    """Limits v to 0…top; 0 for NaN."""
     return least(greatest(v, ZERO), top)
 
 
 @helper
 def cell_of(p: Any, n: int) -> Any:
-    """(first voxel, fraction) of the cells that hold p of an axis of n voxels; p lies between 0 and n − 1."""
+    """Returns (first voxel, fraction) of the cells that hold p, on an axis of n voxels; p lies in 0…n − 1."""
     first = least(whole(p), n - 2)
     return first, p - real(first)
 
 
 @helper
 def linear_in_cells(voxels: Any, at: Any, fk: Any, fj: Any, fi: Any, m: Any) -> Any:
-    """Trilinear values where m: in the cells whose first voxels have the flat indices `at`."""
+    """Returns trilinear values where m: in the cells whose first voxels have the flat indices `at`."""
     row = voxels.shape[2]
     a, a_next, b, b_next, c, c_next, e, e_next = cells(voxels, at, row, voxels.shape[1] * row, m)
     a = a + (a_next - a) * fi
@@ -66,7 +66,7 @@ def linear_in_cells(voxels: Any, at: Any, fk: Any, fj: Any, fi: Any, m: Any) -> 
 
 @helper
 def linear_at(voxels: Any, pk: Any, pj: Any, pi: Any, m: Any) -> Any:
-    """Trilinear values at places within the grid, where m."""
+    """Returns trilinear values at places within the grid, where m."""
     nk, nj, ni = voxels.shape
     k, fk = cell_of(pk, nk)
     j, fj = cell_of(pj, nj)
@@ -79,7 +79,8 @@ def linear_at(voxels: Any, pk: Any, pj: Any, pi: Any, m: Any) -> Any:
 
 @helper
 def cell(p: float, n: int) -> Any:
-    """(first voxel, fraction) of the cell that holds coordinate p of an axis of n voxels; outside, the border."""
+    """Returns (first voxel, fraction) of the cell that holds coordinate p, on an axis of n voxels; outside, of the
+    border."""
     if p <= 0.0:
         return 0, ZERO
     c = int(p)
@@ -90,7 +91,7 @@ def cell(p: float, n: int) -> Any:
 
 @kernel
 def linear(voxels: Any, pk: float, pj: float, pi: float) -> Any:
-    """Trilinear value at a place."""
+    """Returns the trilinear value at a place."""
     k, fk = cell(pk, voxels.shape[0])
     j, fj = cell(pj, voxels.shape[1])
     i, fi = cell(pi, voxels.shape[2])
@@ -111,7 +112,7 @@ def linear(voxels: Any, pk: float, pj: float, pi: float) -> Any:
 
 @kernel
 def nearest(voxels: Any, pk: float, pj: float, pi: float) -> Any:
-    """Value of the voxel nearest to a place."""
+    """Returns the value of the voxel nearest to a place."""
     k = min(max(int(np.floor(pk + 0.5)), 0), voxels.shape[0] - 1)
     j = min(max(int(np.floor(pj + 0.5)), 0), voxels.shape[1] - 1)
     i = min(max(int(np.floor(pi + 0.5)), 0), voxels.shape[2] - 1)
@@ -120,7 +121,7 @@ def nearest(voxels: Any, pk: float, pj: float, pi: float) -> Any:
 
 @kernel
 def _four(c: int, n: int) -> Any:
-    """The four voxels around a cell whose first is c; the border is repeated."""
+    """Returns the four voxels around a cell whose first is c; the border is repeated."""
     return np.uintp(max(c - 1, 0)), np.uintp(c), np.uintp(c + 1), np.uintp(min(c + 2, n - 1))
 
 
@@ -132,8 +133,8 @@ def _whole_rows(n: int, i: int) -> bool:
 
 @helper
 def _slices(voxels: Any, k: int, j: int, i: int) -> Any:
-    """The 64 voxels around a cell of `_whole_rows`: four vectors along k, see `four_rows`. Along k and j the border is
-    repeated."""
+    """Returns the 64 voxels around a cell of `_whole_rows`: four vectors along k, see `four_rows`. Along k and j the
+    border is repeated."""
     nk, nj, ni = voxels.shape
     layer = nj * ni
     at = k * layer + i - 1
@@ -173,7 +174,8 @@ _CJ0, _CJ1, _CJ2, _CJ3 = _catmull_j
 
 @helper
 def spline(f: Any) -> Any:
-    """Weights of a cubic B-spline at fraction f for the four voxels around, then the weights of its derivative."""
+    """Returns the weights of a cubic B-spline at fraction f for the four voxels around, then those of its
+    derivative."""
     g = ONE - f
     a, d = g * g * g * _SIXTH, f * f * f * _SIXTH
     b = _TWO_THIRDS - f * f * (ONE - HALF * f)
@@ -186,8 +188,8 @@ def spline(f: Any) -> Any:
 
 @helper
 def gradient(voxels: Any, k: int, j: int, i: int, fk: Any, fj: Any, fi: Any) -> Any:
-    """Gradient per voxel step along k, j, i, of the cubic B-spline through the 64 voxels around: smooth from cell to
-    cell, so that slices do not show as steps in the shading. Source: Sigg and Hadwiger 2005."""
+    """Returns the gradient per voxel step along k, j, i, of the cubic B-spline through the 64 voxels around. It is
+    smooth from cell to cell, so slices do not show as steps in the shading. Source: Sigg and Hadwiger 2005."""
     if not _whole_rows(voxels.shape[2], i):
         return gradient_at_border(voxels, k, j, i, fk, fj, fi)
     wk, sk = spline(fk)
@@ -196,7 +198,8 @@ def gradient(voxels: Any, k: int, j: int, i: int, fk: Any, fj: Any, fi: Any) -> 
 
 @helper
 def _slope_of(slices: Any, wk: Any, sk: Any, fj: Any, fi: Any) -> Any:
-    """The gradient from the 64 voxels around, four vectors along k. wk, sk : `spline` of the fraction along k."""
+    """Returns the gradient from the 64 voxels around, four vectors along k. wk, sk : `spline` of the fraction along
+    k."""
     wi = _WI0() + (_WI1() + (_WI2() + _WI3() * fi) * fi) * fi
     wj = _WJ0() + (_WJ1() + (_WJ2() + _WJ3() * fj) * fj) * fj
     si = _SI0() + (_SI1() + _SI2() * fi) * fi
@@ -207,7 +210,7 @@ def _slope_of(slices: Any, wk: Any, sk: Any, fj: Any, fi: Any) -> Any:
 
 @helper
 def gradient_from(voxels: Any, at: Any, row: int, layer: int, wk: Any, sk: Any, fj: Any, fi: Any) -> Any:
-    """`gradient` where all 64 voxels exist: the first of them has the flat index `at`, wk and sk are `spline(fk)`."""
+    """Returns `gradient` where all 64 voxels exist. at : flat index of the first. wk, sk : `spline(fk)`."""
     a = four_rows(voxels, at, at + row, at + 2 * row, at + 3 * row)
     at += layer
     b = four_rows(voxels, at, at + row, at + 2 * row, at + 3 * row)
@@ -219,7 +222,7 @@ def gradient_from(voxels: Any, at: Any, row: int, layer: int, wk: Any, sk: Any, 
 
 @kernel
 def gradient_at_border(voxels: Any, k: int, j: int, i: int, fk: Any, fj: Any, fi: Any) -> Any:
-    """`gradient` where the border is repeated."""
+    """Returns `gradient` where the border is repeated."""
     wk, sk = spline(fk)
     wj, sj = spline(fj)
     wi, si = spline(fi)
@@ -243,7 +246,7 @@ def gradient_at_border(voxels: Any, k: int, j: int, i: int, fk: Any, fj: Any, fi
 
 @kernel
 def _catmull_rom(f: Any) -> Any:
-    """Weights of the four voxels around at fraction f. Source: Catmull and Rom 1974; Keys 1981, with a = −1/2."""
+    """Returns the weights of the four voxels around at fraction f. Source: Catmull and Rom 1974; Keys 1981, a = −½."""
     g = ONE - f
     a, d = -HALF * f * g * g, -HALF * g * f * f
     b = ONE - f * f * (_FIVE_HALVES - _THREE_HALVES * f)
@@ -253,7 +256,7 @@ def _catmull_rom(f: Any) -> Any:
 
 @helper
 def cubic(voxels: Any, pk: float, pj: float, pi: float) -> Any:
-    """Value at a place of the Catmull-Rom cubic through the 64 voxels around."""
+    """Returns the value at a place of the Catmull-Rom cubic through the 64 voxels around."""
     k, fk = cell(pk, voxels.shape[0])
     j, fj = cell(pj, voxels.shape[1])
     i, fi = cell(pi, voxels.shape[2])
@@ -282,10 +285,10 @@ def _cubic_at_border(voxels: Any, k: int, j: int, i: int, fk: Any, fj: Any, fi: 
 
 @kernel
 def unmasked(voxels: Any, labels: Any, shown: Any, pk: float, pj: float, pi: float, v: Any) -> Any:
-    """(whether a sample at a place is shown, its value from shown voxels alone); v is its value from all eight.
+    """Returns (whether a sample at a place is shown, its value from shown voxels alone). v : its value from all eight.
 
-    Shown is where shown voxels have half of the trilinear weight or more: so a label of a single voxel does not
-    vanish, and values of what is hidden do not seep over its border.
+    A sample is shown if shown voxels have at least half of the trilinear weight. So a label of a single voxel does not
+    vanish, and values of hidden voxels do not leak across the border.
     """
     k, fk = cell(pk, voxels.shape[0])
     j, fj = cell(pj, voxels.shape[1])
@@ -319,7 +322,7 @@ def unmasked_lanes(
     values: Any,
     opened: Any,
 ) -> Any:
-    """(values, which lanes are shown) of a packet's samples, after a look at the mask in the lanes `mixed`.
+    """Returns (values, which lanes are shown) of a packet's samples, with the mask applied in the lanes `mixed`.
 
     places : (3, 16), values, opened : (16,) scratch.
     """
@@ -343,7 +346,8 @@ def unmasked_lanes(
 def tinted(
     labels: Any, shown: Any, tints: Any, pk: float, pj: float, pi: float, red: Any, green: Any, blue: Any
 ) -> Any:
-    """The colour at a place: that of the tinted voxels around it and the given one of the others, by trilinear weight.
+    """Returns the colour at a place: the tints of tinted voxels around it and the given colour for the others, by
+    trilinear weight.
 
     tints : (256, 4) float32 red, green, blue, 1 where a label has a tint.
     """
@@ -368,7 +372,7 @@ def tinted(
 
 @kernel
 def mask_gradient(labels: Any, shown: Any, k: int, j: int, i: int, fk: Any, fj: Any, fi: Any) -> Any:
-    """As `gradient`, of the mask: 1 where a voxel is shown, else 0."""
+    """Returns the `gradient` of the mask, with 1 for a shown voxel, else 0."""
     wk, sk = spline(fk)
     wj, sj = spline(fj)
     wi, si = spline(fi)

@@ -11,9 +11,10 @@ from render.engine.cpu.jit import kernel
 def within_outline(
     corners: Any, start: Any, step_k: Any, step_j: Any, step_i: Any, k0: int, k1: int, crossings: Any, out: Any
 ) -> None:
-    """1 in slices k0…k1−1 where a voxel's middle, seen on a plane, lies within an outline (even-odd), else 0.
+    """Writes 1 in slices k0…k1−1 where a voxel's middle, projected onto a plane, lies within an outline (even-odd),
+    else 0.
 
-    corners : (N, 2) float64 on the plane; start, step_k, step_j, step_i : (2,) where voxel (0, 0, 0) is seen, and the
+    corners : (N, 2) float64 on the plane. start, step_k, step_j, step_i : (2,) projection of voxel (0, 0, 0), and the
     steps from voxel to voxel. crossings : (N,) float64, scratch. out : (K, J, I) uint8.
     """
     count = corners.shape[0]
@@ -23,7 +24,7 @@ def within_outline(
         for j in range(nj):
             u = start[0] + k * step_k[0] + j * step_j[0]
             v = start[1] + k * step_k[1] + j * step_j[1]
-            # Where the line of voxels crosses the outline, counted in voxels; seen end on it is one place.
+            # Where the line of voxels crosses the outline, counted in voxels; a line seen end-on is one point.
             du, dv = (step_i[0], step_i[1]) if along > 1e-18 else (1.0, 0.0)
             square = du * du + dv * dv
             found = 0
@@ -59,7 +60,7 @@ def within_outline(
 
 @kernel
 def within_range(voxels: Any, low: Any, high: Any, k0: int, k1: int, out: Any) -> None:
-    """1 for the voxels of slices k0…k1−1 from low to high, both included, else 0."""
+    """Writes 1 for the voxels of slices k0…k1−1 from low to high, both included, else 0."""
     for k in range(k0, k1):
         for j in range(voxels.shape[1]):
             for i in range(voxels.shape[2]):
@@ -69,8 +70,8 @@ def within_range(voxels: Any, low: Any, high: Any, k0: int, k1: int, out: Any) -
 
 @kernel
 def beyond(start: Any, step_k: Any, step_j: Any, step_i: Any, square: Any, k0: int, k1: int, out: Any) -> None:
-    """0 for the voxels of slices k0…k1−1 farther from a place than the root of `square`; start : (3,) from it to voxel
-    (0, 0, 0) in mm, and the steps."""
+    """Writes 0 for the voxels of slices k0…k1−1 farther from a point than the root of `square`. start : (3,) from that
+    point to voxel (0, 0, 0) in mm. step_k, step_j, step_i : (3,) from voxel to voxel in mm."""
     for k in range(k0, k1):
         for j in range(out.shape[1]):
             x = start[0] + k * step_k[0] + j * step_j[0]
@@ -84,7 +85,7 @@ def beyond(start: Any, step_k: Any, step_j: Any, step_i: Any, square: Any, k0: i
 
 @kernel
 def fill_runs(runs: Any, chosen: Any, value: Any, out: Any) -> None:
-    """Writes a value to the chosen runs; runs : (N, 4) as `body.body_runs` makes them, chosen : (N,) bool."""
+    """Writes a value to the chosen runs. runs : (N, 4), see `body.body_runs`. chosen : (N,) bool."""
     for n in range(runs.shape[0]):
         if chosen[n]:
             for i in range(runs[n, 2], runs[n, 3]):
@@ -93,7 +94,7 @@ def fill_runs(runs: Any, chosen: Any, value: Any, out: Any) -> None:
 
 @kernel
 def spread(allowed: Any, every: Any, marked: Any, axis: int, k0: int, k1: int, out: Any) -> None:
-    """`marked`, and the allowed voxels of slices k0…k1−1 next to it along an axis; all are where `every` says so."""
+    """Writes `marked` grown by one voxel along an axis in slices k0…k1−1, into allowed voxels, or any if `every`."""
     nk, nj, ni = marked.shape
     for k in range(k0, k1):
         for j in range(nj):
@@ -113,10 +114,10 @@ def spread(allowed: Any, every: Any, marked: Any, axis: int, k0: int, k1: int, o
 def between(
     allowed: Any, marked: Any, far_j: Any, far_i: Any, k0: int, k1: int, last: Any, below: Any, out: Any
 ) -> None:
-    """1 for marked voxels and for the allowed ones that have a marked one on all four sides of their slice.
+    """Writes 1 for marked voxels and for allowed ones with a marked voxel on all four sides within their slice.
 
-    far_j, far_i : how many voxels off it may be. last, below : (J, I) int32, scratch: the marked voxel last seen above,
-    and the next one below.
+    far_j, far_i : the greatest distance to it in voxels. last, below : (J, I) int32, scratch: the last marked voxel
+    above, and the next one below.
     """
     nj, ni = marked.shape[1], marked.shape[2]
     nowhere = -(1 << 20)
@@ -145,7 +146,7 @@ def between(
 
 @kernel
 def left_over(allowed: Any, marked: Any, k0: int, k1: int, out: Any) -> None:
-    """1 for the allowed voxels of slices k0…k1−1 that are not marked, else 0."""
+    """Writes 1 for the allowed voxels of slices k0…k1−1 that are not marked, else 0."""
     for k in range(k0, k1):
         for j in range(out.shape[1]):
             for i in range(out.shape[2]):
@@ -154,7 +155,7 @@ def left_over(allowed: Any, marked: Any, k0: int, k1: int, out: Any) -> None:
 
 @kernel
 def label_voxels(region: Any, wanted: Any, label: Any, k0: int, k1: int, labels: Any) -> None:
-    """Writes a label where the region is as wanted."""
+    """Writes a label where the region has the value `wanted`."""
     for k in range(k0, k1):
         for j in range(region.shape[1]):
             for i in range(region.shape[2]):

@@ -3,8 +3,8 @@
 Sources: Levoy 1988, 'Display of surfaces from volume data' (compositing, shading); Zuiderveld, Koning and Viergever
 1992, 'Acceleration of ray-casting using 3D distance transforms' (leaping over empty bricks).
 
-A packet walks in step: lanes in empty bricks leap, the others take a sample. What they see is queued with its weight
-and shaded sixteen at a time, whichever lanes it came from, because few lanes see something at the same step.
+A packet moves step by step: lanes in empty bricks leap, the others take a sample. Visible samples are queued with their
+weights and shaded sixteen at a time, whichever lanes they came from, because few lanes see something at the same step.
 """
 
 from typing import Any
@@ -63,12 +63,12 @@ _lane, _lane_triples = scratch(types.float32, LANES), scratch(types.float32, 3, 
 _lane_pairs, _lane_eights = scratch(types.float32, 2, LANES), scratch(types.float32, 8, LANES)
 _lane_sixes, _lane_marks = scratch(types.float32, 6, LANES), scratch(types.int32, LANES)
 _queue, _queue_marks = scratch(types.float32, 8, _QUEUE), scratch(types.int32, 4, _QUEUE)
-_AHEAD = 6.0  # steps between a sample and the one whose voxels are asked for
+_AHEAD = 6.0  # steps between a sample and the one whose voxels are prefetched
 
 
 @helper
 def _entry(v: Any, look: Any) -> Any:
-    """The table's entries for values; beyond the ends, and for NaN, the end."""
+    """Returns the table's entries for values; beyond the ends, and for NaN, the end."""
     return whole(within((v - look.first_value) * look.entries_per_unit + HALF, look.opacities.shape[0] - 1))
 
 
@@ -92,11 +92,11 @@ def shade_rows(
     row1: Any,
     out: Any,
 ) -> None:
-    """Rows row0…row1−1 of one shaded picture.
+    """Draws rows row0…row1−1 of one shaded picture.
 
     distances : `brick_distances`. look : TransferTables. ray, ray_mm : RayGrid by index and by LPS mm; samples lie on
-    planes that face the observer. lower_mm, upper_mm : the crop box. light : Light. more : None, which numba then
-    compiles without a trace of the rest, or OptionalParts. out : (rows, columns, 3) uint8.
+    planes that face the observer. lower_mm, upper_mm : the crop box. light : Light. more : OptionalParts, or None, for
+    which numba compiles the kernel without them. out : (rows, columns, 3) uint8.
     """
     nk, nj, ni = voxels.shape
     bricks_j, bricks_i = distances.shape[1], distances.shape[2]
@@ -105,12 +105,12 @@ def shade_rows(
     d = (reals(ray.step[0]), reals(ray.step[1]), reals(ray.step[2]))
     d_mm = (reals(ray_mm.step[0]), reals(ray_mm.step[1]), reals(ray_mm.step[2]))
     ahead = (int(_AHEAD * ray.step[0]) * nj + int(_AHEAD * ray.step[1])) * ni + int(_AHEAD * ray.step[2])
-    # A lane's numbers, for what is done lane by lane.
+    # Scratch for work that is done lane by lane.
     places, towards, rgb, weights, opacities = _lane_triples(), _lane_triples(), _lane_triples(), _lane(), _lane()
     # The queue: place along k, j, i, step, weight, gradient; the table's entry, lane, clip, under a mask's border.
     seen, which, entries = _queue(), _queue_marks(), _lane_marks()
     if more is not None:
-        # values, whether shown, where the mask last uncovered something, first step, clip that cuts there
+        # Values, whether shown, step where the mask last began to show, first step, clip that cuts there.
         v_, open_, veil_, here_, t0_, cut_ = _lane(), _lane_marks(), _lane(), _lane(), _lane(), _lane_marks()
     for n in range(LANES):
         towards[0, n], towards[1, n], towards[2, n] = light.towards[0], light.towards[1], light.towards[2]
@@ -138,7 +138,7 @@ def shade_rows(
             t = rays.ceiling(t0)
             if more is not None:
                 t0, t1, cut = rays.clip_planes(more.clips, o_mm, d_mm, t0, t1)
-                # A cut face is sampled on the plane itself, else it would show the planes of samples.
+                # A cut face is sampled on the cutting plane itself, else the planes of samples would show on it.
                 t = select(cut >= 0, t0, rays.ceiling(t0))
                 store(t0_, 0, t0)
                 store(cut_, 0, cut)
@@ -146,7 +146,7 @@ def shade_rows(
             rgb[:] = ZERO
             queued = 0
             through, last = reals(1.0), reals(0.0)
-            # Whether the sample before was seen, and whether `last` is its value.
+            # Whether the sample before was visible, and whether `last` is its value.
             before, known = flags(False), flags(False)
             active = t <= t1
             while bits(active) != 0:
@@ -188,8 +188,8 @@ def shade_rows(
                     visible = visible & (opacity > ZERO)
                     before = before & (visible | ~full)
                     if bits(visible) != 0:
-                        # A surface lies within the last step. Sampling starts there, or else the planes of samples
-                        # would show on it like the rings of a tree.
+                        # A surface lies within the last step. Sampling starts on it, else the planes of samples would
+                        # show on it like the rings of a tree.
                         fresh = visible & ~before & (t - 1.0 >= t0)
                         if more is not None and more.has_mask and bits(fresh & mixed) != 0:
                             store(here_, 0, t)
@@ -205,9 +205,9 @@ def shade_rows(
                                 last = select(unknown, linear_at(voxels, sk, sj, si, unknown), last)
                             rises = whole(v > last)
                             edge = gather(look.first_seen, _entry(last, look) + rises * look.opacities.shape[0], fresh)
-                            # False position, as if the values were straight between two samples. A sample stands
-                            # for half a step either way, so the first one is half a step behind the edge; where
-                            # there is nothing left to see there, it is the one that was seen.
+                            # False position: values are taken as linear between two samples. A sample stands for half a
+                            # step either way, so the first one lies half a step behind the edge; if nothing is visible
+                            # there, the visible sample is used.
                             part = within((edge - last) / (v - last), ONE)
                             inner = (t - 1.0) + (part + HALF)
                             pk, pj, pi = _place(o, d, inner, top_k, top_j, top_i)
@@ -255,13 +255,13 @@ def shade_rows(
 
 @helper
 def _place(o: Any, d: Any, t: Any, top_k: float, top_j: float, top_i: float) -> Any:
-    """Places on the rays, within the grid."""
+    """Returns places on the rays, limited to the grid."""
     return within(o[0] + t * d[0], top_k), within(o[1] + t * d[1], top_j), within(o[2] + t * d[2], top_i)
 
 
 @helper
 def _blend_in(rgb: Any, through: Any, background: Any, row: int, column: int, row1: int, out: Any) -> None:
-    """Writes a packet's colours, over the background where light comes through."""
+    """Writes a packet's colours, blended with the background where light comes through."""
     for c in range(3):
         store(rgb, c * LANES, load(rgb, c * LANES) + through * background[c])
     for q in range(LANES):
@@ -283,8 +283,8 @@ def _to_border(
     entries: Any,
     veil: Any,
 ) -> None:
-    """Where, within the step before t, what a mask shows begins, to a sixteenth of a step: the mask may begin there or
-    the values may, so the step is halved. Fills here, entries, and veil where it is the mask."""
+    """Finds where the visible part under a mask begins within the step before t, to a sixteenth of a step, by halving:
+    the mask may begin there, or the visible values may. Fills here, entries, and veil where it is the mask."""
     ends, steps = _lane_sixes(), _lane()
     for axis in range(3):
         store(ends, axis * LANES, o[axis])
@@ -317,7 +317,7 @@ def _to_border(
 
 @helper
 def _slope(voxels: Any, pk: Any, pj: Any, pi: Any) -> Any:
-    """Gradient at a place within the grid, in unit per voxel along k, j, i."""
+    """Returns the gradient at a place within the grid, in unit per voxel along k, j, i."""
     nk, nj, ni = voxels.shape
     k, j, i = min(int(pk), nk - 2), min(int(pj), nj - 2), min(int(pi), ni - 2)
     return gradient(voxels, k, j, i, pk - np.float32(k), pj - np.float32(j), pi - np.float32(i))
@@ -325,7 +325,7 @@ def _slope(voxels: Any, pk: Any, pj: Any, pi: Any) -> Any:
 
 @kernel
 def _slopes(voxels: Any, seen: Any, first: int, number: int) -> None:
-    """`_slope` for entries of the queue, into its rows 5 to 7. What can be done for sixteen at once is."""
+    """Computes `_slope` for entries of the queue, into its rows 5 to 7; sixteen at once where possible."""
     nk, nj, ni = voxels.shape
     row, layer = ni, nj * ni
     starts, fractions, weights = _lane_marks(), _lane_pairs(), _lane_eights()
@@ -353,7 +353,7 @@ def _slopes(voxels: Any, seen: Any, first: int, number: int) -> None:
 
 @helper
 def _in_lps(to_lps: Any, g: Any) -> Any:
-    """A gradient in unit/mm along LPS, of one place or of sixteen."""
+    """Returns a gradient in unit/mm along LPS, of one place or of sixteen."""
     return (
         g[0] * to_lps[0, 0] + g[1] * to_lps[0, 1] + g[2] * to_lps[0, 2],
         g[0] * to_lps[1, 0] + g[1] * to_lps[1, 1] + g[2] * to_lps[1, 2],
@@ -363,7 +363,7 @@ def _in_lps(to_lps: Any, g: Any) -> Any:
 
 @kernel
 def _fade(voxels: Any, look: Any, light: Any, places: Any, todo: int, opacities: Any, seen: Any, queued: int) -> None:
-    """Scales opacities by the gradient. The places and the gradients stay in the queue, for those that follow there."""
+    """Scales opacities by the gradient. Places and gradients stay in the queue, for shading."""
     lane, number, factors = todo, 0, _lane()
     while lane != 0:
         q = lowest(lane)
@@ -399,7 +399,7 @@ def _shade_queue(
     faded: bool,
     rgb: Any,
 ) -> None:
-    """Shades what is in the queue and adds it to the lanes it came from, in the order in which it was seen."""
+    """Shades the samples in the queue and adds them to their lanes, in the order of sampling."""
     shaded = light.terms[3] > ZERO
     colour, ways, shares, shadows = _lane_triples(), _lane_triples(), _lane(), _lane()
     for first in range(0, count, LANES):
@@ -429,7 +429,7 @@ def _shade_queue(
                 q, lane = first + n, which[1, first + n]
                 if more is not None:
                     seen[5, q], seen[6, q], seen[7, q] = _in_lps(light.to_lps, (seen[5, q], seen[6, q], seen[7, q]))
-                    # On a face that a plane or a mask has cut, the tissue's own gradient is mere noise.
+                    # On a face that a plane or a mask has cut, the tissue's own gradient is only noise.
                     if which[2, q] >= 0:
                         clip = which[2, q]
                         seen[5, q], seen[6, q] = np.float32(more.clips[clip, 0]), np.float32(more.clips[clip, 1])
@@ -448,7 +448,7 @@ def _shade_queue(
             if more is not None and more.light_is_placed:
                 facing, shine = _lit(gx, gy, gz, steepness, tx, ty, tz, more.towards_light)
             else:
-                # Headlight: the half vector is the line of sight too; one cosine serves both terms.
+                # With a headlight the half vector is the line of sight, so one cosine serves both terms.
                 facing = size(gx * tx + gy * ty + gz * tz) / select(steepness > ZERO, steepness, ONE)
                 shine = facing
             for _ in range(light.squarings):
@@ -479,7 +479,7 @@ def _shade_queue(
 
 @helper
 def _lit(gx: Any, gy: Any, gz: Any, steepness: Any, tx: Any, ty: Any, tz: Any, lamp: Any) -> Any:
-    """Cosines of the side of a surface that the observer sees: with the light, and with the half vector; 0 if behind.
+    """Returns the cosines of the surface's visible side with the light, and with the half vector; 0 if behind.
 
     Source: Blinn 1977, 'Models of light reflection for computer synthesized pictures' (half vector).
     """
@@ -496,7 +496,7 @@ def _lit(gx: Any, gy: Any, gz: Any, steepness: Any, tx: Any, ty: Any, tz: Any, l
 
 @kernel
 def _mask_slope(light: Any, more: Any, pk: float, pj: float, pi: float) -> Any:
-    """As `_slope`, of the mask."""
+    """Returns the `_slope` of the mask."""
     k, fk = cell(pk, more.mask_labels.shape[0])
     j, fj = cell(pj, more.mask_labels.shape[1])
     i, fi = cell(pi, more.mask_labels.shape[2])
@@ -505,8 +505,8 @@ def _mask_slope(light: Any, more: Any, pk: float, pj: float, pi: float) -> Any:
 
 @kernel
 def _arriving(light: Any, more: Any, seen: Any, q: int, towards: Any, lane: int) -> Any:
-    """Shares of the light that arrive at entry q of the queue: from all around, and from the lamp; asked one cell off
-    the surface on the observer's side."""
+    """Returns the shares of light that arrive at entry q of the queue, from all around and from the lamp; read one cell
+    in front of the surface, on the observer's side."""
     if more.occlusion_terms[0] <= ZERO and more.shadow_strength <= ZERO:
         return ONE, ONE
     gx, gy, gz = seen[5, q], seen[6, q], seen[7, q]
@@ -516,7 +516,7 @@ def _arriving(light: Any, more: Any, seen: Any, q: int, towards: Any, lane: int)
     faces = gx * towards[0, lane] + gy * towards[1, lane] + gz * towards[2, lane] >= ZERO
     way = (more.occlusion_terms[4] if faces else -more.occlusion_terms[4]) / steepness
     gx, gy, gz = gx * way, gy * way, gz * way
-    # In index coordinates by the transpose of to_lps, then in those of the cells.
+    # To index coordinates by the transpose of to_lps, then to those of the cells.
     m = light.to_lps
     ck = (seen[0, q] + (m[0, 0] * gx + m[1, 0] * gy + m[2, 0] * gz) + HALF) * more.occlusion_terms[1] - HALF
     cj = (seen[1, q] + (m[0, 1] * gx + m[1, 1] * gy + m[2, 1] * gz) + HALF) * more.occlusion_terms[2] - HALF

@@ -1,9 +1,9 @@
 """Vectors of sixteen numbers for kernels: one lane a ray, or one lane a pixel.
 
-Numba has no word for them, LLVM has. A `Vec` has the usual operators, with another `Vec` of its kind or with a plain
+Numba has no vector type, LLVM has. A `Vec` has the usual operators, with another `Vec` of its kind or with a plain
 number, which then stands in every lane; comparisons give a mask. A processor with narrower vectors does the same in
-several instructions, one without gathers loads lane by lane: the results are those of IEEE 754 lane by lane on all of
-them, so nothing here can change a byte of a picture.
+several instructions, one without gathers loads lane by lane. Each lane follows IEEE 754 on all of them, so the
+processor cannot change a byte of a picture.
 """
 
 import math
@@ -56,7 +56,8 @@ REAL, DOUBLE, WHOLE, MASK = (Vec(t) for t in (types.float32, types.float64, type
 
 
 def _operation(function: Callable[..., Any]) -> Any:
-    """`function` gives the result's type and the code that makes it, from the arguments' types."""
+    """Registers an operation. function : returns the type of the result and the code for it, from the arguments'
+    types."""
     return _intrinsic(function)
 
 
@@ -69,7 +70,7 @@ def _shuffled(builder: Any, a: Any, order: Sequence[int], b: Any = None) -> Any:
 
 
 def _spread(context: Any, builder: Any, value: Any, given: Any, kind: Vec) -> Any:
-    """The argument as a vector of this kind: as it is, or a number in every lane."""
+    """Returns the argument as a vector of this kind: unchanged, or a number in every lane."""
     if isinstance(given, Vec):
         if given != kind:
             raise TypeError(f"{given} with {kind}: convert one of them first")
@@ -87,7 +88,7 @@ def _llvm_function(builder: Any, name: str, result: Any, arguments: Sequence[Any
 
 
 def _two(build: Callable[[Any, Vec, Any, Any], Any], result: Vec | None = None) -> Any:
-    """An operation on two vectors of one kind, or a vector and a number."""
+    """Makes an operation on two vectors of one kind, or a vector and a number."""
 
     @_operation
     def operation(typing_context: Any, a: Any, b: Any) -> Any:
@@ -106,7 +107,7 @@ def _two(build: Callable[[Any, Vec, Any, Any], Any], result: Vec | None = None) 
 
 
 def _operator(symbol: Any, operation: Any) -> None:
-    """Lets an operator of the language mean the operation where a vector takes part."""
+    """Binds a Python operator to the operation, for vectors."""
 
     def implementation(a: Any, b: Any) -> Any:
         return (lambda a, b: operation(a, b)) if isinstance(a, Vec) or isinstance(b, Vec) else None
@@ -115,7 +116,7 @@ def _operator(symbol: Any, operation: Any) -> None:
 
 
 def _overload(symbol: Any, implementation: Any) -> None:
-    implementation.__annotations__ = {}  # numba wants the same signature as that of what is returned
+    implementation.__annotations__ = {}  # numba requires the same signature as the returned function's
     overload(symbol)(implementation)
 
 
@@ -147,7 +148,7 @@ for _symbol, _sign in (
 ):
     _operator(_symbol, _two(lambda builder, kind, x, y, s=_sign: _compared(builder, kind, s, x, y), MASK))  # type: ignore[misc]
 
-# The second where one of them is NaN.
+# Where an argument is NaN, the second one is returned.
 least = _two(lambda builder, kind, x, y: builder.select(_compared(builder, kind, "<", x, y), x, y))
 greatest = _two(lambda builder, kind, x, y: builder.select(_compared(builder, kind, ">", x, y), x, y))
 
@@ -166,7 +167,7 @@ _overload(operator.invert, _inverted)
 
 @_operation
 def select(typing_context: Any, m: Any, a: Any, b: Any) -> Any:
-    """a where m, else b; one of them a vector."""
+    """Returns a where m, else b; at least one of them is a vector."""
     kind = a if isinstance(a, Vec) else b
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -177,7 +178,7 @@ def select(typing_context: Any, m: Any, a: Any, b: Any) -> Any:
 
 
 def _one(name: str) -> Any:
-    """An LLVM function of one float32 vector."""
+    """Makes an operation of an LLVM function of one float32 vector."""
 
     @_operation
     def operation(typing_context: Any, a: Any) -> Any:
@@ -211,13 +212,13 @@ reals, wholes, doubles, flags = (_filled(kind) for kind in (REAL, WHOLE, DOUBLE,
 
 @_operation
 def lanes(typing_context: Any) -> Any:
-    """0, 1, … 15."""
+    """Returns 0, 1, … 15."""
     return WHOLE(), lambda context, builder, signature, arguments: _constant(range(LANES))
 
 
 @_operation
 def real(typing_context: Any, a: Any) -> Any:
-    """As float32, rounded to nearest."""
+    """Converts to float32, rounded to nearest."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return (builder.fptrunc if a == DOUBLE else builder.sitofp)(arguments[0], REAL.llvm)
@@ -227,13 +228,13 @@ def real(typing_context: Any, a: Any) -> Any:
 
 @_operation
 def double(typing_context: Any, a: Any) -> Any:
-    """float32 as float64."""
+    """Converts float32 to float64."""
     return DOUBLE(a), lambda context, builder, signature, arguments: builder.fpext(arguments[0], DOUBLE.llvm)
 
 
 @_operation
 def whole(typing_context: Any, a: Any) -> Any:
-    """As int32: float32 towards zero (must fit: anything else is undefined), a mask as 0 and 1."""
+    """Converts to int32: float32 towards zero (undefined if it does not fit), a mask to 0 and 1."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return (builder.zext if a == MASK else builder.fptosi)(arguments[0], WHOLE.llvm)
@@ -243,7 +244,7 @@ def whole(typing_context: Any, a: Any) -> Any:
 
 @_operation
 def bits(typing_context: Any, m: Any) -> Any:
-    """A mask as an integer, lane n in bit n."""
+    """Returns a mask as an integer, lane n in bit n."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.zext(builder.bitcast(arguments[0], ir.IntType(LANES)), ir.IntType(64))
@@ -253,7 +254,7 @@ def bits(typing_context: Any, m: Any) -> Any:
 
 @_operation
 def lowest(typing_context: Any, number: Any) -> Any:
-    """Place of the lowest bit of an integer that is not 0."""
+    """Returns the position of the lowest set bit of an integer that is not 0."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         wide, flag = ir.IntType(64), ir.IntType(1)
@@ -265,7 +266,7 @@ def lowest(typing_context: Any, number: Any) -> Any:
 
 @_operation
 def totals(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
-    """Sums of the lanes of three vectors, halves onto each other, then quarters: the same order everywhere."""
+    """Returns the sums of the lanes of three vectors, by halves, then quarters: the same order everywhere."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         found = list(arguments)
@@ -295,7 +296,7 @@ def _data(context: Any, builder: Any, kind: Any, array: Any) -> Any:
 
 @_operation
 def load(typing_context: Any, array: Any, at: Any) -> Any:
-    """Sixteen elements of a C-contiguous array from flat index `at` on."""
+    """Loads sixteen elements of a C-contiguous array from flat index `at` on."""
     kind = Vec(array.dtype)
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -320,7 +321,7 @@ def store(typing_context: Any, array: Any, at: Any, value: Any) -> Any:
 
 
 def scratch(dtype: Any, *shape: int) -> Any:
-    """A function that gives a kernel an array of zeros on its own stack, of numba type `dtype`, for its own use."""
+    """Makes a function that gives a kernel an array of zeros on its stack, of numba type `dtype`."""
     count = math.prod(shape)
 
     @_operation
@@ -355,10 +356,10 @@ _NAMES = {"i8": "i8", "i16": "i16", "i32": "i32", "float": "f32"}
 
 
 def _gathered(builder: Any, data: Any, step: Any, at: Any, m: Any, kind: Any, align: int) -> Any:
-    """Elements of LLVM type `kind` from data + at · step where m, 0 elsewhere."""
+    """Gathers elements of LLVM type `kind` from data + at · step where m, 0 elsewhere."""
     wide = builder.sext(at, ir.VectorType(ir.IntType(64), LANES))
     places = builder.gep(builder.bitcast(data, ir.PointerType(step)), [wide], source_etype=step)
-    places.type = ir.VectorType(ir.PointerType(), LANES)  # llvmlite knows no vector of places yet, LLVM does
+    places.type = ir.VectorType(ir.PointerType(), LANES)  # llvmlite has no vectors of pointers yet, LLVM has
     found = ir.VectorType(kind, LANES)
     function = _llvm_function(
         builder,
@@ -371,15 +372,15 @@ def _gathered(builder: Any, data: Any, step: Any, at: Any, m: Any, kind: Any, al
 
 @_operation
 def gather(typing_context: Any, array: Any, at: Any, m: Any) -> Any:
-    """Elements at flat indices `at` where m, 0 elsewhere. float32, or uint8, then as int32: three bytes beyond the
-    last one asked for are read with it, and must be there (`padded`)."""
+    """Gathers elements at flat indices `at` where m, 0 elsewhere. float32, or uint8 as int32: three bytes after each
+    are read with it, so the array needs three more at its end (`padded`)."""
     single = array.dtype == types.float32
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = _data(context, builder, signature.args[0], arguments[0])
         if single:
             return _gathered(builder, data, ir.FloatType(), arguments[1], arguments[2], ir.FloatType(), 4)
-        # Four bytes and a mask: gathers of single bytes there are none.
+        # Four bytes are read and three masked away: there is no gather of single bytes.
         found = _gathered(builder, data, ir.IntType(8), arguments[1], arguments[2], ir.IntType(32), 1)
         return builder.and_(found, ir.Constant(WHOLE.llvm, [255] * LANES))
 
@@ -388,10 +389,10 @@ def gather(typing_context: Any, array: Any, at: Any, m: Any) -> Any:
 
 @_operation
 def cells(typing_context: Any, voxels: Any, at: Any, row: Any, layer: Any, m: Any) -> Any:
-    """The eight voxels of cells as float32 vectors: those at flat index `at` and one further, then both again a row, a
-    layer, a layer and a row further. int16 or float32. Where not m, those of the first cell of all.
+    """Loads the eight voxels of cells as float32 vectors: those at flat index `at` and the next, then the same two one
+    row, one layer, and one layer and one row further. int16 or float32. Where not m, those of the volume's first cell.
 
-    Single loads, two voxels each: gather instructions, where there are any, take three times as long.
+    It uses single loads of two voxels each: gather instructions, where they exist, take three times as long.
     """
     short = voxels.dtype == types.int16
     both = ir.IntType(32) if short else ir.IntType(64)
@@ -416,7 +417,7 @@ def cells(typing_context: Any, voxels: Any, at: Any, row: Any, layer: Any, m: An
                 loaded[n] = builder.insert_element(loaded[n], pair, ir.Constant(_INDEX, lane))
         found = []
         for pairs in loaded:
-            # x86-64 is little endian: the first is in the low half.
+            # x86-64 is little endian: the first voxel is in the low half.
             if short:
                 half = ir.Constant(wide, [16] * LANES)
                 for v in (builder.ashr(builder.shl(pairs, half), half), builder.ashr(pairs, half)):
@@ -431,7 +432,7 @@ def cells(typing_context: Any, voxels: Any, at: Any, row: Any, layer: Any, m: An
 
 @_operation
 def four_rows(typing_context: Any, voxels: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
-    """Four voxels each from the flat indices a, b, c, d on, as float32: lane 4·row + place. int16 or float32."""
+    """Loads four voxels each from the flat indices a, b, c, d on, as float32: lane 4·row + place. int16 or float32."""
     short = voxels.dtype == types.int16
     four = ir.VectorType(ir.IntType(16) if short else ir.FloatType(), 4)
 
@@ -450,7 +451,7 @@ def four_rows(typing_context: Any, voxels: Any, a: Any, b: Any, c: Any, d: Any) 
 
 
 def _pattern(values: Sequence[float]) -> Any:
-    """A constant vector."""
+    """Makes a constant vector."""
 
     @_operation
     def operation(typing_context: Any) -> Any:
@@ -460,18 +461,18 @@ def _pattern(values: Sequence[float]) -> Any:
 
 
 def along_rows(values: Sequence[float]) -> Any:
-    """The constant vector of four numbers, the same in each of the four rows of `four_rows`."""
+    """Makes a constant vector of four numbers, the same in each of the four rows of `four_rows`."""
     return _pattern([values[n % 4] for n in range(LANES)])
 
 
 def across_rows(values: Sequence[float]) -> Any:
-    """The constant vector of four numbers, one for each of the four rows of `four_rows`."""
+    """Makes a constant vector of four numbers, one for each of the four rows of `four_rows`."""
     return _pattern([values[n // 4] for n in range(LANES)])
 
 
 @_operation
 def prefetch(typing_context: Any, array: Any, at: Any) -> Any:
-    """Asks for the cache lines of the elements at the flat indices in the corner lanes of a 4 x 4 packet and between;
+    """Prefetches the cache lines of the elements at the flat indices in the corner lanes of a 4 x 4 packet and between;
     an index outside the array does no harm."""
 
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Transfer functions as tables, made outside the kernels, which need no power function then."""
+"""Transfer functions as tables, made outside the kernels, so that these need no power function."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +14,11 @@ ENTRIES = 4096
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """colours : (N, 4) float32 red, green, blue, opacity of one step. Entry n stands for first + n / scale.
+    """A transfer function. colours : (N, 4) float32 red, green, blue, opacity of one step. Entry n is for the value
+    first + n / scale.
 
     span : (2,) float32; values below the first and above the second have no opacity.
-    visible : (N + 1,) int64, how many entries before each have any opacity, to ask about a range in one subtraction.
+    visible : (N + 1,) int64, number of entries before each with any opacity, so that one subtraction tests a range.
     """
 
     colours: NDArray[np.float32]
@@ -30,7 +31,7 @@ class Table:
 
 
 def transfer_table(transfer: TransferFunction, step_mm: float) -> Table:
-    """The transfer function for samples `step_mm` apart.
+    """Makes the table of a transfer function for samples `step_mm` apart.
 
     Opacity of a step is 1 − (1 − a)^(step / unit). Source: Lacroute 1995, 'Fast volume rendering using a shear-warp
     factorization', section 3.1. Powers are rounded to nine digits because libraries differ beyond fifteen.
@@ -59,7 +60,7 @@ def transfer_table(transfer: TransferFunction, step_mm: float) -> Table:
 
 
 def _edges(opacities: NDArray[np.float32], first: float, scale: float) -> NDArray[np.float32]:
-    """Half an entry before the nearest one with any opacity: below each entry, and above it."""
+    """Returns the values half an entry before the nearest entry with any opacity: below each entry, and above it."""
     shown, entries = np.flatnonzero(opacities > 0.0), np.arange(len(opacities))
     if shown.size == 0:
         return np.zeros((2, len(opacities)), dtype=np.float32)
@@ -69,7 +70,8 @@ def _edges(opacities: NDArray[np.float32], first: float, scale: float) -> NDArra
 
 
 def _span(opacities: NDArray[np.float32], first: float, scale: float) -> NDArray[np.float32]:
-    """An entry to spare at either end; no limit where the end of the table shows, since it stands for all beyond."""
+    """Returns the visible range, with a spare entry at either end; no limit where the end of the table is visible,
+    since it stands for all values beyond."""
     shown = np.flatnonzero(opacities > 0.0)
     if shown.size == 0:
         return np.array([np.inf, -np.inf], dtype=np.float32)
@@ -80,7 +82,7 @@ def _span(opacities: NDArray[np.float32], first: float, scale: float) -> NDArray
 
 @kernel
 def entry(v: Any, first: Any, scale: Any, count: int) -> int:
-    """The table's entry for a value; beyond the ends, and for NaN, the end."""
+    """Returns the table's entry for a value; beyond the ends, and for NaN, the end."""
     x = (v - first) * scale + np.float32(0.5)
     if x >= np.float32(count - 1):
         return count - 1

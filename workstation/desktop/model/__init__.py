@@ -1,1 +1,1 @@
-"""What the screen is, without Qt."""
+"""The model of the screen, without Qt."""

@@ -1,6 +1,6 @@
-"""What the desktop asks of the workstation: studies to open, the decision as it stands, signing and delivery.
+"""The desktop's access to the workstation: studies, the current decision, signing and delivery.
 
-Knows no Qt. Delivery goes through the same pipeline as everything else.
+Knows no Qt. Delivery goes through the same pipeline as every other case.
 """
 
 import threading
@@ -45,13 +45,13 @@ from workstation.transports.deliver import deliver_all
 _PROTOCOL = "desktop"
 NOBODY = "nobody signed in"
 _NOBODY = Person("nobody", "Nobody", "automatic")
-# What signing itself brings about, so that nobody has to supply it.
+# Missing facts that signing itself supplies.
 _BY_SIGNING = ("signature", "delivery")
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The decision in words. missing : sentence, who can supply it, field of the desktop that does or ''."""
+    """The decision in words. missing : sentence, who can supply it, the field of the desktop for it or ''."""
 
     headline: str
     missing: tuple[tuple[str, str, str], ...]
@@ -59,7 +59,7 @@ class Verdict:
 
 
 def why_not_signable(person: Person | None, session: ReadingSession) -> str:
-    """Why this person cannot sign now, as a sentence; empty when nothing is in the way."""
+    """Returns why this person cannot sign now, as a sentence; empty when signing is possible."""
     if person is None:
         return "Nobody is signed in. A physician signs in to sign."
     if person.role != "physician":
@@ -78,18 +78,18 @@ class ReadingDesk:
         self._trail = trail_of(site.config, site.root)
         self._recorder = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._delivered: dict[tuple[str, int | None], str] = {}
-        # Asking for the graphics processor starts a process: while the work list is read, not before the first picture.
+        # Finding the graphics processor starts a process: done while the work list loads, not before the first picture.
         self._asked: Choice | None = None
         self._asking = threading.Thread(target=self._ask, name="engine", daemon=True)
-        # Kernels come from the disk while the work list is read, before somebody waits for a picture.
+        # Kernels are loaded from disk while the work list loads, so that the first picture need not wait.
         self.warming = threading.Thread(target=_warm, name="kernels", daemon=True)
         for thread in (self._asking, self.warming):
             thread.start()
 
     def note(self, opened: Opened, person: Person | None, kind: EventKind, recipe: Recipe | None = None) -> None:
-        """Journals what somebody did, now and in this order, beside the window: it takes a look at all voxels once.
+        """Journals an act of a signed-in person; acts without one are not recorded.
 
-        Nobody who is signed in does nothing that counts.
+        The time is taken now; a thread records the acts in order, because the first digest reads all voxels.
         """
         if person is None:
             return
@@ -102,15 +102,15 @@ class ReadingDesk:
         self._recorder.submit(record)
 
     def signed_in(self, person_id: str, *, out: bool = False, refused: bool = False) -> None:
-        """Leaves a trace of who came, went, or could not sign in."""
+        """Writes to the audit trail who signed in or out, or could not sign in."""
         self._trail.authenticated(person_id, self.site.clock(), out=out, outcome="4" if refused else "0")
 
     def opened_by(self, opened: Opened, person: Person | None) -> None:
-        """Leaves a trace of who looks at a study."""
+        """Writes to the audit trail who opened a study."""
         self._accessed(opened, person, opened.series.instances, "R")
 
     def remote(self, person: Person | None) -> Remote:
-        """Other nodes, asked in somebody's name."""
+        """Returns the other nodes, to be queried in a person's name."""
         return Remote(self.site, _named(person))
 
     def take_in(self, path: Path, person: Person | None) -> int:
@@ -122,14 +122,14 @@ class ReadingDesk:
             self._trail.accessed(_named(person), study, action, self.site.clock())
 
     def close(self) -> None:
-        """Lets the databases go."""
+        """Closes the databases."""
         self._recorder.shutdown()
         self._asking.join()
         self.warming.join()
         self.site.papers.engine.dispose()
 
     def engine_for(self, recipe: Recipe) -> str:
-        """The engine for a pane: a graphics processor where there is one that draws this, else ours."""
+        """Returns the engine for a pane: vtk where a graphics processor can draw this, else cpu."""
         return self._choice().for_recipe(recipe)
 
     def _ask(self) -> None:
@@ -142,7 +142,7 @@ class ReadingDesk:
     # ------------------------------------------------------------------------------------------------ the charge
 
     def verdict(self, opened: Opened, person: Person | None) -> Verdict:
-        """The decision as it would be if the person signed now; after delivery, the one that was made."""
+        """Returns the decision as if the person signed now; after delivery, the one that was made."""
         ruling = self._ruling(opened)
         if ruling is not None:
             reasons = tuple((r["sentence"], r["resolver"], "") for r in ruling.content["explanations"])
@@ -173,7 +173,7 @@ class ReadingDesk:
         return Verdict(f"Will be charged when signed: {codes}", ())
 
     def _sent(self, accession: str) -> str:
-        """What has become of the messages of an accession, a line each for charges, one for all pictures."""
+        """Returns the state of an accession's messages: one line for each charge, one for all pictures."""
         entries = self.site.outbox.of_accession(accession)
         lines = [
             f"{e.message.kind} to {e.message.destination}: {e.state}{f', {e.last_detail}' if e.last_detail else ''}"
@@ -187,8 +187,7 @@ class ReadingDesk:
         return "\n".join(lines)
 
     def send(self, tell: Progress = lambda what, part: None) -> str:
-        """Tries to deliver all that waits. Returns what came of it as a sentence; `serve` does it by itself where it
-        runs."""
+        """Tries to deliver every waiting message. Returns the result as a sentence. `serve` delivers by itself."""
         tell("sending", 0.0)
         tried = deliver_all(self.site)
         if not tried:
@@ -197,30 +196,30 @@ class ReadingDesk:
         return f"{done} of {len(tried)} messages acknowledged."
 
     def _ruling(self, opened: Opened) -> Ruling | None:
-        """The decision that was made, as long as nothing was changed since it was delivered."""
+        """Returns the decision that was made, if nothing has changed since delivery."""
         session = self._delivered.get(opened.key)
         if session is None or session_file(self.site.root, opened.series.uid, opened.session.which).exists():
             return None
         return self.site.casebook.newest_of(session)
 
     def preview(self, opened: Opened, person: Person | None) -> Decision:
-        """As it would be if the person signed now: nothing is drawn or stored."""
+        """Decides as if the person signed now; draws and stores nothing."""
         physician = person if person is not None and person.role == "physician" else None
         case, session = self._case(opened, person or _NOBODY, physician), opened.session
         region = region_of(self._region, "", opened.series.first.body_part)
-        # Opening has journalled nothing where nobody signed in; a session begins with its first event.
+        # Without a signed-in person, opening journals nothing; a session begins with its first event.
         evidence = evidence_as_if(case, self.site, opened.series, region, ("approval",))
         series_uid = record_series(self.site.stamp(case.session_uid, self._begun(case)))
         record = Record(evidence.sop_instance_uid, series_uid, "", self.site.clock(), evidence)
         return preview_record(record, _as_report(session.draft), self.site)
 
     def _begun(self, case: Case) -> datetime:
-        """When the session began, as its stamp has it."""
+        """Returns the time for the session's stamp: when it began."""
         entries = self.site.journal.entries(case.session_uid)
         return entries[0].at if entries else self.site.clock()
 
     def _case(self, opened: Opened, person: Person, physician: Person | None) -> Case:
-        """What is on the desktop as a case to run, still without its measurements."""
+        """Makes a case to run from the desktop's state, still without measurements."""
         session, draft = opened.session, opened.session.draft
         recipes = tuple(capture.recipe for capture in session.screen.captures)
         statement = SupervisorStatement(
@@ -237,16 +236,16 @@ class ReadingDesk:
     # ------------------------------------------------------------------------------------------------ delivery
 
     def deliver(self, opened: Opened, person: Person, tell: Progress = lambda what, part: None) -> str:
-        """Draws, stores and records what was captured, files the signed report, decides and queues. Returns what came
-        of it as a sentence. Doing it again stores and charges nothing twice.
+        """Draws, stores and records the captures, files the signed report, decides and queues. Returns the result as a
+        sentence. A second delivery stores and charges nothing twice.
 
-        Raises CaseError when this person cannot sign, and what the pipeline raises.
+        Raises CaseError when this person cannot sign, and the errors of the pipeline.
         """
         session = opened.session
         if why := why_not_signable(person, session):
             raise CaseError(why)
         self.note(opened, person, "approval")
-        self._recorder.submit(lambda: None).result()  # what was done before is in the journal before the record is
+        self._recorder.submit(lambda: None).result()  # all earlier acts are in the journal before the record is made
         taken = recorded(session.screen.measures, session.volume)
         case = replace(self._case(opened, person, person), measurements=taken)
         outcome = run(case, self.site, tell)
@@ -278,12 +277,12 @@ class ReadingDesk:
 
 
 def session_uid(opened: Opened, region: str) -> str:
-    """The session of a study's work, as it will be delivered."""
+    """Returns the UID of the session as which the work on a study will be delivered."""
     return Case(opened.series.uid, _as_protocol(opened, region, ()), opened.session.which, region).session_uid
 
 
 def _as_protocol(opened: Opened, region: str, recipes: tuple[Recipe, ...]) -> Protocol:
-    """What was captured, as a protocol to run."""
+    """Makes a protocol of the captures."""
     draft, unit = opened.session.draft, opened.session.volume.unit
     return Protocol(
         _PROTOCOL, "Captured at the desktop", draft.clinical_use or "", region, opened.series.modality, unit,
@@ -292,19 +291,19 @@ def _as_protocol(opened: Opened, region: str, recipes: tuple[Recipe, ...]) -> Pr
 
 
 def _coded(code: str, modifiers: Iterable[str], base: str) -> str:
-    """A line of a charge as a coder says it."""
+    """Writes a line of a charge as coders do."""
     return f"{'-'.join((code, *modifiers))} beside {base}"
 
 
 def _warm() -> None:
-    """What the first study would otherwise wait for."""
+    """Loads the kernels, for which the first study would otherwise wait."""
     for name in protocol_names():
         load_protocol(name)
     cpu.frames.warm()
 
 
 def _as_report(draft: Draft) -> Report:
-    """The facts a report states once it is signed as it stands; its patient is the record's."""
+    """Returns the facts that the draft will state once signed; its patient is the record's."""
     return Report(
         "final",
         None,
@@ -316,5 +315,5 @@ def _as_report(draft: Draft) -> Report:
 
 
 def _named(person: Person | None) -> str:
-    """Who it was, for the audit trail."""
+    """Returns the person's ID for the audit trail."""
     return person.id if person is not None else NOBODY

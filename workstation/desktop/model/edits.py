@@ -1,4 +1,4 @@
-"""Edits of a screen: each returns another one, or the same where nothing changes. Knows no Qt."""
+"""Edits of a screen: each returns a new screen, or the same one where nothing changes. Knows no Qt."""
 
 import math
 from collections.abc import Sequence
@@ -29,17 +29,17 @@ from workstation.desktop.model.screen import (
     recipe_of,
 )
 
-# Smaller than any structure and larger than any patient: what zoom stops at.
+# The limits of zoom: smaller than any structure, larger than any patient.
 _LEAST_MM, _MOST_MM = 5.0, 3000.0
 
 
 def at_cursor(screen: Screen, place_mm: Vector) -> Screen:
-    """The crosshair elsewhere: all planes follow."""
+    """Moves the crosshair; all planes follow."""
     return replace(screen, cursor_mm=vector(place_mm))
 
 
 def scrolled(screen: Screen, pane: SliceName, steps: float, step_mm: float) -> Screen:
-    """The plane of a pane further from (steps > 0) or nearer to the observer."""
+    """Moves the plane of a pane away from the observer (steps > 0) or towards it."""
     n = screen.slice(pane).view.towards_observer
     return at_cursor(screen, vector(c - steps * step_mm * a for c, a in zip(screen.cursor_mm, n, strict=True)))
 
@@ -49,11 +49,11 @@ def windowed(screen: Screen, window: ValueWindow) -> Screen:
 
 
 def panned(screen: Screen, pane: PaneName, right_mm: float, down_mm: float) -> Screen:
-    """The picture of a pane pushed to the right and down: its middle moves the other way."""
+    """Moves the picture of a pane to the right and down: its middle moves the other way."""
     if main_pane(pane) == "solid":
         return replace(screen, solid=replace(screen.solid, centre_mm=_pushed(screen.solid, right_mm, down_mm)))
     if not is_slice(pane):
-        return screen  # a curved picture shows all of its path
+        return screen  # a curved picture always shows its whole path
     plane = screen.slice(plane_name(pane))
     return _with_slice(screen, plane_name(pane), replace(plane, centre_mm=_pushed(plane, right_mm, down_mm)))
 
@@ -64,7 +64,7 @@ def _pushed(pane: SlicePane | SolidPane, right_mm: float, down_mm: float) -> Vec
 
 
 def zoomed(screen: Screen, pane: PaneName, factor: float) -> Screen:
-    """factor above 1: nearer."""
+    """Zooms a pane. factor : above 1 magnifies."""
     if main_pane(pane) == "solid":
         height = min(max(screen.solid.height_mm / factor, _LEAST_MM), _MOST_MM)
         return replace(screen, solid=replace(screen.solid, height_mm=height))
@@ -82,7 +82,7 @@ def _with_slice(screen: Screen, name: SliceName, plane: SlicePane) -> Screen:
 
 
 def rotated(screen: Screen, right_deg: float, down_deg: float) -> Screen:
-    """The patient in the 3D pane turned: what faces the observer moves to the right and down."""
+    """Turns the patient in the 3D pane: the side that faces the observer moves to the right and down."""
     view = screen.solid.view
     elevation = min(max(view.elevation_deg + down_deg, -90.0), 90.0)
     turned = View(view.azimuth_deg - right_deg, elevation, view.roll_deg)
@@ -94,7 +94,7 @@ def seen_from(screen: Screen, view: View) -> Screen:
 
 
 def tilted(screen: Screen, pane: SliceName, clockwise_deg: float) -> Screen:
-    """The crosshair of a pane turned: the two other planes turn with it about this pane's line of sight."""
+    """Turns the crosshair of a pane: the two other planes turn about this pane's line of sight."""
     axis = tuple(-v for v in screen.slice(pane).view.towards_observer)
     for name in SLICES:
         if name != pane:
@@ -105,7 +105,7 @@ def tilted(screen: Screen, pane: SliceName, clockwise_deg: float) -> Screen:
 
 
 def _turned(v: Vector, axis: tuple[float, ...], degrees: float) -> Vector:
-    """v turned about a unit axis, right-handed. Source: Rodrigues 1840."""
+    """Turns v about a unit axis, right-handed. Source: Rodrigues 1840."""
     a = vector(axis)
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     along = sum(p * q for p, q in zip(a, v, strict=True)) * (1.0 - c)
@@ -113,7 +113,7 @@ def _turned(v: Vector, axis: tuple[float, ...], degrees: float) -> Vector:
 
 
 def thickened(screen: Screen, pane: PaneName, slab_mm: float) -> Screen:
-    """The slab of a plane or of the curved pane; the 3D pane has none."""
+    """Sets the slab of a plane or of the curved pane; the 3D pane has none."""
     slab = min(max(slab_mm, 0.0), 500.0)
     if is_slice(pane):
         return _with_slice(screen, plane_name(pane), replace(screen.slice(plane_name(pane)), slab_mm=slab))
@@ -121,14 +121,14 @@ def thickened(screen: Screen, pane: PaneName, slab_mm: float) -> Screen:
 
 
 def slab_of(screen: Screen, pane: PaneName) -> float:
-    """mm of the slab of a pane; 0 where it has none."""
+    """Returns the slab of a pane in mm; 0 where it has none."""
     if is_slice(pane):
         return screen.slice(plane_name(pane)).slab_mm
     return screen.curve.slab_mm if pane == "curved" else 0.0
 
 
 def mode_of(screen: Screen, pane: PaneName) -> ProjectionMode:
-    """How the slab of a plane or of the curved pane is made."""
+    """Returns how the slab of a plane or of the curved pane is combined."""
     return screen.slice(plane_name(pane)).mode if is_slice(pane) else screen.curve.mode
 
 
@@ -143,14 +143,14 @@ def with_transfer(screen: Screen, transfer: TransferFunction) -> Screen:
 
 
 def shifted(screen: Screen, by: float) -> Screen:
-    """The transfer function moved along the values, as a window is: more or less shows."""
+    """Moves the transfer function along the values, like a window's centre."""
     transfer = screen.solid.transfer
     points = tuple(replace(point, value=point.value + by) for point in transfer.points)
     return with_transfer(screen, replace(transfer, points=points))
 
 
 def point_moved(screen: Screen, number: int, value: float, opacity: float) -> Screen:
-    """A point of the transfer function elsewhere, but never past its neighbours."""
+    """Moves a point of the transfer function, but never past its neighbours."""
     points = list(screen.solid.transfer.points)
     lowest = points[number - 1].value if number > 0 else -math.inf
     highest = points[number + 1].value if number + 1 < len(points) else math.inf
@@ -166,7 +166,7 @@ def point_coloured(screen: Screen, number: int, red: float, green: float, blue: 
 
 
 def point_added(screen: Screen, value: float, opacity: float) -> Screen:
-    """A new point, in the colour that the function has there."""
+    """Adds a point, in the colour that the function has there."""
     points = list(screen.solid.transfer.points)
     number = sum(point.value <= value for point in points)
     near = [points[max(number - 1, 0)], points[min(number, len(points) - 1)]]
@@ -180,7 +180,7 @@ def point_added(screen: Screen, value: float, opacity: float) -> Screen:
 
 
 def point_removed(screen: Screen, number: int) -> Screen:
-    """One point less; two stay."""
+    """Removes a point; at least two stay."""
     points = list(screen.solid.transfer.points)
     if len(points) > 2:
         del points[number]
@@ -200,7 +200,7 @@ def cropped(screen: Screen, crop: Box | None) -> Screen:
 
 
 def cut(screen: Screen) -> Screen:
-    """Clips away what lies between the observer and the crosshair; once more takes all clips off again."""
+    """Clips away everything between the observer and the crosshair; when clipped already, removes all clips."""
     if screen.solid.clips:
         return replace(screen, solid=replace(screen.solid, clips=()))
     clip = Clip(screen.cursor_mm, screen.solid.view.towards_observer)
@@ -208,8 +208,8 @@ def cut(screen: Screen) -> Screen:
 
 
 def crop_moved(screen: Screen, whole: Box, axis: int, upper: bool, at_mm: float) -> Screen:
-    """One face of the crop box elsewhere, but never past the opposite one. whole : the box that crops nothing away;
-    back at it the box is gone."""
+    """Moves one face of the crop box, but never past the opposite one. whole : the box that crops nothing; a crop box
+    as large as it is removed."""
     box, ends = screen.solid.crop or whole, (whole.lower_mm[axis], whole.upper_mm[axis])
     least = (ends[1] - ends[0]) * 0.02
     lower, upper_mm = list(box.lower_mm), list(box.upper_mm)
@@ -222,24 +222,24 @@ def crop_moved(screen: Screen, whole: Box, axis: int, upper: bool, at_mm: float)
 
 
 def cut_out(screen: Screen, step: MaskStep) -> Screen:
-    """One thing more cut away from the 3D pane."""
+    """Adds a step that cuts something from the 3D pane."""
     return replace(screen, solid=replace(screen.solid, steps=(*screen.solid.steps, step)))
 
 
 def made_whole(screen: Screen) -> Screen:
-    """All that was cut away is back: pieces, scissors, bone, clips and crop."""
+    """Brings back everything that was cut away: pieces, scissors, bone, clips and crop."""
     return replace(screen, solid=replace(screen.solid, steps=(), clips=(), crop=None))
 
 
 def without_bone(screen: Screen) -> Screen:
-    """Bone away, and back. Unlike other steps it can be taken back from between them."""
+    """Removes bone, or brings it back. Unlike other steps it can be undone when others followed."""
     others = tuple(step for step in screen.solid.steps if not isinstance(step, Bone))
     steps = others if len(others) < len(screen.solid.steps) else (*others, Bone())
     return replace(screen, solid=replace(screen.solid, steps=steps))
 
 
 def path_added(screen: Screen, place_mm: Vector) -> Screen:
-    """One place more at the end of the path; the same place twice is one."""
+    """Adds a point at the end of the path; the same point twice counts once."""
     path = screen.curve.path_mm
     if path and math.dist(path[-1], place_mm) < 0.5:
         return screen
@@ -248,7 +248,7 @@ def path_added(screen: Screen, place_mm: Vector) -> Screen:
 
 
 def path_shortened(screen: Screen) -> Screen:
-    """Without the last place of the path."""
+    """Removes the last point of the path."""
     return replace(screen, curve=replace(screen.curve, path_mm=screen.curve.path_mm[:-1]))
 
 
@@ -257,18 +257,18 @@ def path_cleared(screen: Screen) -> Screen:
 
 
 def curve_turned(screen: Screen, by_deg: float) -> Screen:
-    """A straightened picture turned about its path."""
+    """Turns a straightened picture about its path."""
     angle = (screen.curve.angle_deg + by_deg + 180.0) % 360.0 - 180.0
     return replace(screen, curve=replace(screen.curve, angle_deg=angle))
 
 
 def curve_formed(screen: Screen, form: CurveForm, view: View | None = None) -> Screen:
-    """Straightened, or stretched and seen from a side."""
+    """Sets the form of the curved picture: straightened, or stretched and seen from a side."""
     return replace(screen, curve=replace(screen.curve, form=form, view=view or screen.curve.view))
 
 
 def compared_with(screen: Screen, compared: Compared) -> Screen:
-    """Another volume beside this one."""
+    """Shows another volume beside this one."""
     return replace(screen, compared=compared, layout="compare")
 
 
@@ -278,7 +278,7 @@ def compared_no_more(screen: Screen) -> Screen:
 
 
 def other_moved(screen: Screen, pane: PaneName, right_mm: float, down_mm: float) -> Screen:
-    """The other volume pushed to the right and down under the crosshair, to bring it over this one."""
+    """Moves the other volume to the right and down under the crosshair, to align it with this one."""
     if screen.compared is None:
         return screen
     view = screen.slice(plane_name(pane)).view if is_slice(pane) else screen.solid.view
@@ -293,14 +293,14 @@ def without_table(screen: Screen, above: float | None) -> Screen:
 
 
 def laid_out(screen: Screen, layout: Layout) -> Screen:
-    """Another layout; one for a comparison needs something to compare with."""
+    """Sets the layout; a comparison layout needs another volume."""
     if layout.startswith("compare") and screen.compared is None:
         return screen
     return replace(screen, layout=layout)
 
 
 def next_layout(screen: Screen) -> Screen:
-    """The one after it of those that can be shown."""
+    """Sets the next layout that can be shown."""
     names = [name for name in LAYOUTS if screen.compared is not None or not name.startswith("compare")]
     return laid_out(screen, names[(names.index(screen.layout) + 1) % len(names)])
 
@@ -314,7 +314,7 @@ def unmeasured(screen: Screen, number: int) -> Screen:
 
 
 def captured(screen: Screen, pane: PaneName, pixels: int = 512, frames: int = 1) -> Screen:
-    """The picture of a pane into the tray, square, under a name of its own; of the 3D pane also as a rotation."""
+    """Puts the picture of a pane into the tray, square, under a unique name; of the 3D pane also as a rotation."""
     recipe = recipe_of(screen, main_pane(pane), pixels, pixels)
     if recipe is None:
         return screen
@@ -324,7 +324,7 @@ def captured(screen: Screen, pane: PaneName, pixels: int = 512, frames: int = 1)
 
 
 def collected(screen: Screen, recipes: Sequence[Recipe]) -> Screen:
-    """Recipes into the tray, each under a name of its own: those of a protocol, for one."""
+    """Puts recipes into the tray, such as those of a protocol, each under a unique name."""
     captures = list(screen.captures)
     for recipe in recipes:
         taken = {capture.recipe.name for capture in captures}
@@ -340,7 +340,7 @@ def uncaptured(screen: Screen, number: int) -> Screen:
 
 
 def chosen(screen: Screen, number: int, key: bool) -> Screen:
-    """A captured picture chosen for the report, or not."""
+    """Chooses a captured picture for the report, or not."""
     captures = list(screen.captures)
     captures[number] = replace(captures[number], key=key)
     return replace(screen, captures=tuple(captures))

@@ -1,4 +1,4 @@
-"""Which key does what: from `keys.toml` beside this file, with a reader's own on top. Knows no Qt."""
+"""The key of each action: from `keys.toml` beside this file, overridden by a reader's own file. Knows no Qt."""
 
 import tomllib
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from workstation.errors import WorkstationError
 
-# What each action is called on the help page, in the order in which it stands there.
+# The name of each action on the help page, in its order.
 ACTIONS: dict[str, str] = {
     "window": "Window: drag changes width and centre; in 3D, drag moves the transfer function",
     "pan": "Pan",
@@ -82,19 +82,22 @@ MOUSE = (
 
 
 class KeysError(WorkstationError):
-    """A keys file that cannot be understood; the message names the file and the key."""
+    """A keys file is invalid; the message names the file and the key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """keys : action to key. buttons : `middle` and `right` to what they do."""
+    """Keys and mouse buttons. keys : key by action. buttons : action of `middle` and `right`."""
 
     keys: dict[str, str]
     buttons: dict[str, str]
 
 
 def load_keys(own: Path | None = None) -> Keys:
-    """The keys, a reader's own file on top. Raises KeysError for an unknown action or button, or a key used twice."""
+    """Reads the keys, overridden by a reader's own file.
+
+    Raises KeysError for an unknown action or button, or a key used twice.
+    """
     base = tomllib.loads((files(__package__) / "keys.toml").read_text(encoding="utf-8"))
     keys, buttons = dict(base["keys"]), dict(base["buttons"])
     if own is not None and own.exists():

@@ -1,7 +1,4 @@
-"""Presets and windows for a volume, with their values in its unit; a reader's own presets beside those that ship.
-
-Knows no Qt.
-"""
+"""Presets and windows for a volume, with values in its unit: those that ship, and a reader's own. Knows no Qt."""
 
 import json
 import re
@@ -32,17 +29,17 @@ TABLE_ABOVE_HU = -300.0
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """The presets of a site. own : folder with TOML files as those in `render/presets`, made here or by hand."""
+    """The presets of a site. own : folder of TOML files like those in `render/presets`, made here or by hand."""
 
     own: Path | None = None
 
     def presets_for(self, unit: str) -> list[str]:
-        """Names of the presets that suit values in that unit, a reader's own after those that ship."""
+        """Returns the names of the presets for values in that unit: those that ship, then a reader's own."""
         names = [name for name in preset_names() if load_preset(name).unit in (unit, "range")]
         return names + [name for name in self._own_names() if self.preset(name).transfer.unit in (unit, "range")]
 
     def preset(self, name: str) -> NamedPreset:
-        """The preset of that name. Raises RecipeError, with the file's name for one of a reader's own."""
+        """Returns the preset of that name. Raises RecipeError, with the file's name for a reader's own preset."""
         if name in preset_names() or self.own is None:
             return named_preset(name)
         file = self.own / f"{name}.toml"
@@ -53,14 +50,14 @@ class Looks:
             raise RecipeError(f"{file}: {error}") from error
 
     def transfer_of(self, volume: Volume, name: str) -> TransferFunction:
-        """A preset with values in the unit of the volume."""
+        """Returns a preset with values in the unit of the volume."""
         recipe = settled(volume, VolumeRendering(self.preset(name).transfer))
         assert isinstance(recipe, VolumeRendering)
         return recipe.transfer
 
     def save(self, title: str, transfer: TransferFunction) -> str:
-        """Keeps a transfer function as a preset. Returns its name. Raises RecipeError for a title that cannot be one,
-        or that of a preset that ships."""
+        """Saves a transfer function as a preset. Returns its name. Raises RecipeError for a title without letter or
+        digit, or with the name of a preset that ships."""
         name = re.sub(r"[^a-z0-9]+", "_", title.lower()).strip("_")
         if not name:
             raise RecipeError(f"{title!r} has no letter or digit; a preset needs a name.")
@@ -75,7 +72,7 @@ class Looks:
         return name
 
     def _own_names(self) -> list[str]:
-        """Those that can be read; one that cannot must not take the others away."""
+        """Returns the names of the readable ones: one damaged file must not hide the others."""
         found = []
         for file in sorted(self.own.glob("*.toml")) if self.own is not None else []:
             try:
@@ -87,7 +84,7 @@ class Looks:
 
 
 def _as_toml(title: str, transfer: TransferFunction) -> str:
-    """A preset file. JSON's strings and numbers are TOML's too."""
+    """Writes a preset file. Strings and numbers of JSON are valid TOML too."""
     rows = ",\n".join(f"    {json.dumps([p.value, p.red, p.green, p.blue, p.opacity])}" for p in transfer.points)
     lines = [
         f"title = {json.dumps(title)}",
@@ -105,26 +102,26 @@ def _as_toml(title: str, transfer: TransferFunction) -> str:
 
 
 def windows_for(unit: str) -> list[NamedWindow]:
-    """Windows that suit values in that unit, those with a key first."""
+    """Returns the windows for values in that unit, those with a key first."""
     return [window for window in windows() if window.unit in (unit, "range")]
 
 
 def window_of(volume: Volume, window: Window) -> Window:
-    """A window with values in the unit of the volume."""
+    """Returns a window with values in the unit of the volume."""
     recipe = settled(volume, Reformat(window))
     assert isinstance(recipe, Reformat)
     return recipe.window
 
 
 def protocols_for(volume: Volume, modality: str) -> list[Protocol]:
-    """Protocols that suit the volume, by title."""
+    """Returns the protocols that suit the volume, by title."""
     found = [load_protocol(name) for name in protocol_names()]
     fitting = (p for p in found if p.modality == modality and p.unit in (volume.unit, "range"))
     return sorted(fitting, key=lambda protocol: protocol.title)
 
 
 def first_screen(volume: Volume, modality: str) -> Screen:
-    """The first screen, with window and preset that suit the modality."""
+    """Returns the first screen, with window and preset for the modality."""
     looks = Looks()
     if volume.unit == "HU":
         return opening_screen(volume, Window(50.0, 400.0), looks.transfer_of(volume, "ct_bone"), TABLE_ABOVE_HU)

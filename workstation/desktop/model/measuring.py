@@ -1,4 +1,4 @@
-"""What the measures of a screen come to, with their numbers in words. Knows no Qt."""
+"""Computes the numbers of a screen's measures, and writes them in words. Knows no Qt."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -17,15 +17,16 @@ from workstation.desktop.model.screen import Measure
 from workstation.records.measurements import measure as take
 from workstation.records.measurements import measure_mask
 
-# How far a volume reaches from its seed, and how much of the window's width its values may differ from the seed's.
+# Limits of a volume: its distance from the seed, and the difference of its values from the seed's as a part of the
+# window's width.
 REACH_MM = 60.0
 _PART_OF_WINDOW = 0.15
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """A volume that was measured. millilitres; mean, deviation : of its values. shape : where it is, as a volume of its
-    own with 0 outside and 1000 inside, to be drawn over the planes."""
+    """A measured volume. mean, deviation : of its values. shape : its extent as a Volume with 0 outside and 1000
+    inside, to be drawn over the planes."""
 
     millilitres: float
     mean: float
@@ -35,15 +36,15 @@ class Filled:
 
 @dataclass(slots=True)
 class Measuring:
-    """Measures of one volume. Outlines are measured when somebody asks; a volume takes long enough to be asked for
-    beside the window: `fill`."""
+    """Measures of one volume. Outlines are measured on demand; volumes take longer, so `fill` is for a thread."""
 
     volume: Volume
     _statistics: dict[Measure, Statistics | str] = field(default_factory=dict)
     _filled: dict[Measure, Filled | str] = field(default_factory=dict)
 
     def seeded(self, seed_mm: Vector, view: View, window_width: float) -> Measure:
-        """A volume about a seed: what is about as bright. Raises StepError for a seed outside the volume."""
+        """Makes a volume measure around a seed: connected voxels of similar brightness. Raises StepError for a seed
+        outside the volume."""
         k, j, i = (round(v) for v in point(self.volume.to_index, seed_mm))
         if not all(0 <= at < n for at, n in zip((k, j, i), self.volume.shape, strict=True)):
             raise StepError("There is no volume outside the volume; click into a structure.")
@@ -54,7 +55,7 @@ class Measuring:
         return Measure("volume", (seed_mm,), view, round(value - spread, 3), round(value + spread, 3))
 
     def outline(self, measure: Measure) -> tuple[Vector, ...]:
-        """The corners of an outline; none for what is no outline."""
+        """Returns the corners of an outline; none for other measures."""
         if measure.kind == "polygon":
             return measure.points_mm
         if measure.kind == "ellipse":
@@ -62,7 +63,7 @@ class Measuring:
         return ()
 
     def unfilled(self, measures: tuple[Measure, ...]) -> tuple[Measure, ...]:
-        """The volumes among measures that nobody has filled yet."""
+        """Returns the volumes among measures that are not filled yet."""
         return tuple(m for m in measures if m.kind == "volume" and m not in self._filled)
 
     def fill(self, measure: Measure) -> None:
@@ -79,12 +80,12 @@ class Measuring:
         )
 
     def shapes(self, measures: tuple[Measure, ...]) -> tuple[Volume, ...]:
-        """Where the filled volumes among measures are."""
+        """Returns the shapes of the filled volumes among measures."""
         found = (self._filled.get(measure) for measure in measures)
         return tuple(each.shape for each in found if isinstance(each, Filled))
 
     def said_of(self, measure: Measure) -> str:
-        """A measure in words, its numbers with their unit."""
+        """Returns a measure in words, its numbers with their unit."""
         points, unit = measure.points_mm, self.volume.unit
         try:
             if measure.kind == "distance":
@@ -118,11 +119,11 @@ class Measuring:
 
 
 def recorded(measures: Sequence[Measure], volume: Volume) -> tuple[Measurement, ...]:
-    """Measures as the record has them, numbered by kind; what measures nothing is left out."""
+    """Returns measures for the record, numbered by kind; those without a result are left out."""
     found: list[Measurement] = []
     for measure in measures:
         number = sum(m.kind == measure.kind for m in found) + 1
-        with suppress(ValueError):  # the reader has read why beside the measure
+        with suppress(ValueError):  # the reader sees the reason beside the measure
             found.append(_recorded(measure, f"{measure.kind} {number}", volume))
     return tuple(found)
 
@@ -137,7 +138,7 @@ def _recorded(measure: Measure, name: str, volume: Volume) -> Measurement:
 
 
 def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
-    """Measures of a record, as a screen has them; a volume is a number there, and does not come back."""
+    """Returns the measures of a record for a screen, without volumes: the record cannot restore those."""
     found: list[Measure] = []
     for m in measurements:
         if m.kind == "ellipse":
@@ -152,14 +153,14 @@ def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
 
 
 def near(measure: Measure, plane: Plane, reach_mm: float) -> bool:
-    """Whether all places of a measure are that close to a plane."""
+    """Whether all points of a measure are within `reach_mm` of a plane."""
     n, o = plane.normal, plane.origin_mm
     deep = (abs(sum((p - q) * a for p, q, a in zip(at, o, n, strict=True))) for at in measure.points_mm)
     return max(deep) <= reach_mm
 
 
 def _as_volume(volume: Volume, found: NDArray[np.uint8]) -> Volume:
-    """A region cut out with a border of two voxels."""
+    """Cuts out a region with a border of two voxels."""
     spans = []
     for axis in range(3):
         held = np.flatnonzero(found.any(axis=tuple(other for other in range(3) if other != axis)))

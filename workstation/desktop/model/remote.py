@@ -1,4 +1,4 @@
-"""Studies of other nodes: found and fetched. Knows no Qt."""
+"""Finds and fetches studies of other nodes. Knows no Qt."""
 
 from dataclasses import dataclass
 
@@ -36,31 +36,31 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """The nodes that a site knows. person_id : who asks them."""
+    """The nodes that a site knows. person_id : in whose name they are queried."""
 
     site: Site
     person_id: str
 
     def peers(self) -> tuple[tuple[str, ...], str]:
-        """(names, why there are none as a sentence)."""
+        """Returns (names, why there are none as a sentence)."""
         try:
             return tuple(peer.name for peer in load_peers(self.site.root)), ""
         except PeersError as error:
             return (), str(error)
 
     def find(self, name: str, asked: dict[str, str]) -> tuple[Found, ...]:
-        """Studies that match all that is asked, empty fields left out. Raises PeersError and what the query raises."""
+        """Finds studies that match all conditions that are not empty. Raises PeersError and the query's errors."""
         given = {key: value for key, value in asked.items() if value}
         return tuple(Found(study) for study in self._peer(name).studies(**given))
 
     def fetch(self, name: str, found: Found, tell: Progress) -> str:
-        """Brings a study into the archive. Returns what came of it as a sentence. Raises as `find`."""
+        """Fetches a study into the archive. Returns the result as a sentence. Raises as `find`."""
         stopped: list[BaseException] = []
 
         def progress(count: int, total: int) -> None:
             try:
                 tell(f"retrieving {count} of {total}", count / total if total else 0.0)
-            except Exception as stop:  # noqa: BLE001 - the peer is asked to stop first, then it goes on its way
+            except Exception as stop:  # noqa: BLE001 - raised again below, after the peer was asked to stop
                 stopped.append(stop)
 
         done = self._peer(name).fetch(

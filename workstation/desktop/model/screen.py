@@ -1,4 +1,4 @@
-"""What is on the screen, as a value: every edit (`edits.py`) makes another one, so that undo is keeping the old ones.
+"""The screen as a value: every edit (`edits.py`) makes a new one, so undo only has to keep the old ones.
 
 Knows no Qt. A pane's picture is `draw` of the recipe that `recipe_of` gives for it, and nothing else.
 """
@@ -27,7 +27,7 @@ from render.volume import Volume
 
 SliceName = Literal["axial", "coronal", "sagittal"]
 MainName = Literal["axial", "coronal", "sagittal", "solid", "curved"]
-# The panes of the other volume show what the pane of the same name shows of this one.
+# The panes of the compared volume; each shows the view of the pane of the same name.
 OtherName = Literal["axial_other", "coronal_other", "sagittal_other", "solid_other"]
 PaneName = MainName | OtherName
 Layout = Literal[
@@ -43,7 +43,7 @@ PANES: tuple[PaneName, ...] = (*MAIN, *OTHERS)
 STYLES: tuple[Style, ...] = get_args(Style)
 MODES: tuple[ProjectionMode, ...] = get_args(ProjectionMode)
 
-# Where each pane stands: row, column, rows, columns of a grid.
+# The place of each pane: row, column, rows, columns of a grid.
 LAYOUTS: dict[Layout, dict[PaneName, tuple[int, int, int, int]]] = {
     "four": {"axial": (0, 0, 1, 1), "sagittal": (0, 1, 1, 1), "coronal": (1, 0, 1, 1), "solid": (1, 1, 1, 1)},
     "axial": {"axial": (0, 0, 1, 1)},
@@ -86,13 +86,13 @@ _VIEWS: dict[SliceName, View] = {
     "coronal": View.parse("anterior"),
     "sagittal": View.parse("left"),
 }
-# What the steps of a reader's mask mark is not drawn.
+# The mask label for voxels that a reader has cut away; they are not drawn.
 CUT_AWAY = 1
 
 
 @dataclass(frozen=True, slots=True)
 class SlicePane:
-    """A plane pane. centre_mm : LPS place in the middle of the pane; its plane goes through the crosshair.
+    """A plane pane. centre_mm : the point in the middle of the pane, LPS; the plane itself goes through the crosshair.
     height_mm : of the pane in the patient. slab_mm : 0 for the plane itself."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
@@ -105,7 +105,7 @@ class SlicePane:
 
 @dataclass(frozen=True, slots=True)
 class SolidPane:
-    """The 3D pane. crop, clips, body_above : as in `render.recipe.VolumeRendering`. steps : what was cut away."""
+    """The 3D pane. crop, clips, body_above : as in `render.recipe.VolumeRendering`. steps : the cuts."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     view: View
@@ -134,8 +134,8 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The other volume: its series, and which of the series' volumes. offset_mm : from a place of this volume to the
-    same place of the patient in the other one."""
+    """The compared volume. which : its number in the series. offset_mm : from a point in this volume to the same point
+    of the patient in the other one."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     series_uid: str
@@ -145,9 +145,9 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """points_mm : two for a distance, three for an angle (vertex second), four for Cobb's (two lines), two corners for
-    an ellipse, three or more for a polygon, the seed of a volume. view : from which side it was drawn; an outline lies
-    in its plane. low, high : the values a volume hangs together by."""
+    """A measure. points_mm : two for a distance, three for an angle (vertex second), four for Cobb's (two lines), two
+    corners for an ellipse, three or more for a polygon, the seed of a volume. view : of the pane it was drawn in; an
+    outline lies in its plane. low, high : the range of values of a volume."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     kind: MeasureKind
@@ -157,7 +157,7 @@ class Measure:
     high: float = 0.0
 
 
-# How many places each kind needs; None: as many as one likes, from three.
+# How many points each kind needs; None: three or more.
 POINTS: dict[MeasureKind, int | None] = {
     "distance": 2,
     "angle": 3,
@@ -170,7 +170,7 @@ POINTS: dict[MeasureKind, int | None] = {
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """A picture that was chosen: its recipe, which is drawn anew when it is kept. key : for the report."""
+    """A captured picture: its recipe, which is drawn anew for storing. key : chosen for the report."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     recipe: Recipe
@@ -179,7 +179,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """cursor_mm : the crosshair, LPS. window : of the planes and of projections."""
+    """Everything on the screen. cursor_mm : the crosshair, LPS. window : of the planes and of projections."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     cursor_mm: Vector
@@ -203,7 +203,7 @@ class Screen:
 def opening_screen(
     volume: Volume, window: ValueWindow, transfer: TransferFunction, body_above: float | None = None
 ) -> Screen:
-    """The first screen: three planes through the middle, and the patient from the front."""
+    """Returns the first screen: three planes through the middle, and the patient from the front."""
     extents = [n * s for n, s in zip(volume.shape, volume.spacing_mm, strict=True)]
     middle, height = volume.centre_mm, max(extents)
     axial, coronal, sagittal = (SlicePane(_VIEWS[name], middle, height) for name in SLICES)
@@ -212,28 +212,28 @@ def opening_screen(
 
 
 def main_pane(pane: PaneName) -> MainName:
-    """The pane of this volume that a pane goes with: itself, or the one that the other volume's follows."""
+    """Returns the pane of this volume that a pane follows; for a pane of this volume, itself."""
     return cast(MainName, pane.removesuffix("_other"))
 
 
 def is_slice(pane: PaneName) -> bool:
-    """Whether a pane shows a plane, of this volume or of the other."""
+    """Whether a pane shows a plane, of either volume."""
     return main_pane(pane) in SLICES
 
 
 def plane_name(pane: PaneName) -> SliceName:
-    """The plane of a pane that `is_slice`."""
+    """Returns the plane of a pane for which `is_slice` is true."""
     return cast(SliceName, main_pane(pane))
 
 
 def offset_of(screen: Screen, pane: PaneName) -> Vector:
-    """From a place of this volume to the same one in the volume that a pane shows."""
+    """Returns the offset from a point in this volume to the same point in the volume that a pane shows."""
     shown = screen.compared is not None and pane in OTHERS
     return screen.compared.offset_mm if shown and screen.compared is not None else (0.0, 0.0, 0.0)
 
 
 def recipe_of(screen: Screen, pane: PaneName, rows: int, columns: int) -> Recipe | None:
-    """The recipe of what a pane shows, at that size; None for a curve that has no path yet."""
+    """Returns the recipe of a pane at a size; None for a curve that has no path yet."""
     name = main_pane(pane)
     if name == "curved":
         return _curved_recipe(screen, rows, columns)
@@ -295,7 +295,7 @@ def _curved_recipe(screen: Screen, rows: int, columns: int) -> CurvedReformat | 
 
 
 def _in_other(recipe: Reformat | VolumeRendering | Projection, offset: Vector) -> Recipe:
-    """The same part of the patient in the other volume. What was cut away by hand is of this volume alone."""
+    """Returns the recipe for the same part of the patient in the other volume, without cuts by hand."""
 
     def moved(at: Vector) -> Vector:
         return vector(a + b for a, b in zip(at, offset, strict=True))
@@ -310,7 +310,7 @@ def _in_other(recipe: Reformat | VolumeRendering | Projection, offset: Vector) -
 
 
 def through_cursor(screen: Screen, plane: SlicePane) -> Vector:
-    """The middle of a plane pane, moved along the line of sight until its plane holds the crosshair."""
+    """Returns the middle of a plane pane, moved along the line of sight into the plane of the crosshair."""
     n = plane.view.towards_observer
     depth = sum((c - m) * a for c, m, a in zip(screen.cursor_mm, plane.centre_mm, n, strict=True))
     return vector(m + depth * a for m, a in zip(plane.centre_mm, n, strict=True))

@@ -1,4 +1,4 @@
-"""A reading session: the screen with its undo and redo, the report as far as it is written, and what was done.
+"""A reading session: the screen with its undo and redo, and the draft of the report.
 
 Knows no Qt. Every change is on the disk before the next one: a crash loses at most the last.
 """
@@ -26,7 +26,7 @@ CLINICAL_USES: tuple[ClinicalUse, ...] = get_args(ClinicalUse)
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The report as far as it is written. required : the physician on whether an independent workstation was needed."""
+    """The draft of the report. required : the physician's answer whether an independent workstation was needed."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     clinical_use: ClinicalUse | None = None
@@ -41,15 +41,15 @@ class Draft:
 
 
 class RecoveryError(WorkstationError):
-    """A session file that cannot be read; the message names it and says what to do."""
+    """A session file cannot be read; the message names it and says what to do."""
 
 
 @dataclass(slots=True)
 class ReadingSession:
-    """One volume being read. `change` is the only way to another screen.
+    """One volume being read. Only `change` sets another screen.
 
-    file : where it is kept between crashes; None for nowhere. operator : who captured the pictures last, None where
-    nobody was signed in. What people did is the journal's to know.
+    file : the session's file, for recovery after a crash; None for none. operator : who captured the pictures last,
+    None if no person was signed in. Acts of people are in the journal, not here.
     """
 
     volume: Volume
@@ -64,9 +64,9 @@ class ReadingSession:
     _dragging: Screen | None = field(default=None, repr=False)
 
     def change(self, edit: Callable[..., Screen], *arguments: Any) -> bool:
-        """Makes the screen that `edit(screen, …)` gives. Returns whether it is another one.
+        """Sets the screen to `edit(screen, …)`. Returns whether it has changed.
 
-        Between `begin` and `end` all changes count as one, as a hand that drags means it.
+        All changes between `begin` and `end`, such as those of a drag, are one step to undo.
         """
         after = edit(self.screen, *arguments)
         if after == self.screen:
@@ -79,12 +79,12 @@ class ReadingSession:
         return True
 
     def begin(self) -> None:
-        """A drag begins."""
+        """Begins a drag."""
         if self._dragging is None:
             self._dragging = self.screen
 
     def end(self) -> None:
-        """A drag ends: undo goes back to where it began."""
+        """Ends a drag: undo goes back to its beginning."""
         before, self._dragging = self._dragging, None
         if before is not None and before != self.screen:
             self._remember(before)
@@ -126,7 +126,7 @@ class ReadingSession:
             self.keep()
 
     def captured_by(self, person: Person | None) -> None:
-        """Who works with the pictures: a technologist's work stays a technologist's, whoever signs it."""
+        """Notes who captured the pictures: the operator stays the operator, whoever signs."""
         if person is not None and person != self.operator:
             self.operator = person
             self.keep()
@@ -145,7 +145,7 @@ class ReadingSession:
         part.replace(self.file)
 
     def forget(self) -> None:
-        """Nothing is left to recover: the session was delivered or given up."""
+        """Removes the session's file after it was delivered or given up."""
         if self.file is not None:
             self.file.unlink(missing_ok=True)
 
@@ -165,14 +165,14 @@ _ADAPTER = TypeAdapter(_Kept)
 
 
 def session_file(root: Path, series_uid: str, which: int | None) -> Path:
-    """Where the session of a series is kept. Series UIDs hold digits and dots only, checked on arrival."""
+    """Returns the path of a session's file. Series UIDs hold digits and dots only, checked on arrival."""
     return root / "sessions" / f"{series_uid}{'' if which is None else f'-{which}'}.json"
 
 
 def recovered(file: Path, volume: Volume) -> ReadingSession | None:
-    """The session a file holds, without its undo; None where there is no file.
+    """Reads a session from its file, without its undo; None where there is no file.
 
-    Raises RecoveryError for a file of another form or a damaged one.
+    Raises RecoveryError for a file of another version or a damaged one.
     """
     try:
         text = file.read_bytes()

@@ -1,4 +1,4 @@
-"""The studies of the archive as a reader wants them: listed, opened, compared. Knows no Qt."""
+"""Lists, opens and compares the studies of the archive. Knows no Qt."""
 
 import json
 from collections import Counter
@@ -24,10 +24,10 @@ from workstation.desktop.model.session import ReadingSession, RecoveryError, rec
 from workstation.site import Site
 
 OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
-# What a reader calls the state of a case.
+# The state of a case in the reader's words.
 TELLING: dict[str, str] = {"charged": "charged", "held": "held", "denied": "not billable"}
 STATES = ("received", "in work", "to sign", "held", "charged", "not billable")
-# What a reader calls how far a series is.
+# The stage of a series in the reader's words.
 ARRIVALS: dict[Stage, str] = {
     "arriving": "still arriving",
     "complete": "complete, revision {revision}",
@@ -39,7 +39,7 @@ _PREVIEW_PX = 512
 
 
 def day(date: str) -> str:
-    """A DA as people write it; anything else as it is. Source: PS3.5 6.2."""
+    """Writes a DA as people do; any other text stays unchanged. Source: PS3.5 6.2."""
     return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 else date
 
 
@@ -47,8 +47,8 @@ def day(date: str) -> str:
 class Row:
     """A series of the work list.
 
-    state : one of STATES. standing : how far it is. priors : how many other series of images the patient has.
-    coming : how many other series of the study are still arriving.
+    state : one of STATES. standing : how far it has arrived. priors : number of the patient's other image series.
+    coming : number of other series of the study that are still arriving.
     """
 
     series_uid: str
@@ -74,14 +74,14 @@ class Row:
 
     @property
     def day(self) -> str:
-        """The study's date as people write it."""
+        """Returns the study's date as people write it."""
         return day(self.date)
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A study on the screen. warning : what a reader has to know about its volume or its recovery. others : what it can
-    be compared with, itself first."""
+    """A study on the screen. warning : for the reader, about its volume or its recovery. others : series it can be
+    compared with, itself first."""
 
     series: Series
     session: ReadingSession
@@ -91,13 +91,13 @@ class Opened:
 
     @property
     def key(self) -> tuple[str, int | None]:
-        """Which volume of which series it is."""
+        """The series and the number of the volume in it."""
         return (self.series.uid, self.session.which)
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What has become of a series since it was opened. more : instances that came, negative for those taken away."""
+    """Changes of a series since it was opened. more : number of new instances, negative for removed ones."""
 
     more: int
     standing: SeriesProgress
@@ -113,7 +113,7 @@ class Studies:
         self._states: dict[Path, tuple[int, str]] = {}
 
     def rows(self) -> tuple[Row, ...]:
-        """Series of images, not those made here, newest study first."""
+        """Lists image series, newest study first, without those made here."""
         decided = {r.accession: TELLING.get(r.state, r.state) for r in self.site.casebook.newest()}
         waiting = self._waiting()
         found: list[Row] = []
@@ -146,7 +146,7 @@ class Studies:
         return tuple(sorted(counted, key=lambda row: (row.date, row.series_uid), reverse=True))
 
     def news(self, opened: Opened) -> News | None:
-        """What the archive has by now of a series that is on the screen; None where it is what is seen."""
+        """Returns the changes of an open series in the archive; None when the screen shows all of it."""
         summaries = self.site.archive.summaries([opened.series.uid])
         more = sum(s.instances for s in summaries) - len(opened.series.instances)
         if not summaries or not more:
@@ -154,7 +154,7 @@ class Studies:
         return News(more, self.site.arrivals.standing(summaries, self.site.clock().timestamp())[opened.series.uid])
 
     def again(self, opened: Opened) -> int | None:
-        """Which volume of its series as it is now an open one is; None where the series makes other volumes by now."""
+        """Returns the number of an open volume in its series as it is now; None when the series makes other volumes."""
         before, now = (
             [stack.label for stack in stacks_of(series)]
             for series in (opened.series, self.site.archive.series(opened.series.uid))
@@ -162,7 +162,7 @@ class Studies:
         return opened.session.which if before == now else None
 
     def _series(self) -> list[Summary]:
-        """Every series. What has as many instances as when it was last looked at is not looked at again."""
+        """Lists every series; reads again only those whose number of instances has changed."""
         counts, known = self.site.archive.counts(), self._summaries
         grown = [uid for uid, count in counts.items() if uid not in known or known[uid].instances != count]
         if grown:
@@ -170,20 +170,20 @@ class Studies:
         return [known[uid] for uid in counts if uid in known]
 
     def waiting(self) -> int:
-        """How many messages wait to be sent."""
+        """Counts the messages that wait to be sent."""
         return len(self.site.outbox.pending())
 
     def of_the_same_patient(self, series_uid: str) -> tuple[Row, ...]:
-        """What a study can be compared with, itself first: its own phases, other series, and priors."""
+        """Lists the series a study can be compared with, itself first: its own phases, other series, and priors."""
         rows = self.rows()
-        this = next((row for row in rows if row.series_uid == series_uid), None)
-        if this is None:
+        own_row = next((row for row in rows if row.series_uid == series_uid), None)
+        if own_row is None:
             return ()
-        others = (row for row in rows if row.patient_id == this.patient_id and row != this and this.patient_id)
-        return (this, *others)
+        others = (row for row in rows if row.patient_id == own_row.patient_id and row != own_row and own_row.patient_id)
+        return (own_row, *others)
 
     def _waiting(self) -> dict[str, str]:
-        """By series, `to sign` where pictures are captured, else `in work`; a session file that is damaged is work."""
+        """Returns by series `to sign` where pictures are captured, else `in work`, also for a damaged session file."""
         found: dict[str, str] = {}
         for file in (self.site.root / "sessions").glob("*.json"):
             try:
@@ -199,21 +199,22 @@ class Studies:
         return found
 
     def _header(self, series_uid: str, path: str) -> tuple[str, str]:
-        """(patient's name, manufacturer) of a series: the index has neither, so they are looked up once."""
+        """Returns (patient's name, manufacturer) of a series; read once from a file, as the index lacks them."""
         if series_uid not in self._headers:
             ds = read_dataset(path)
             self._headers[series_uid] = (str(ds.get("PatientName") or ""), str(ds.get("Manufacturer") or ""))
         return self._headers[series_uid]
 
     def volumes(self, series_uid: str) -> tuple[str, ...]:
-        """Names of the volumes of a series, in their order. Raises VolumeRefused with the reason when it has none."""
+        """Returns the names of a series' volumes, in order. Raises VolumeRefused with the reason when it has none."""
         return tuple(
             f"{stack.label or 'the volume'}, {len(stack.slices)} slices"
             for stack in stacks_of(self.site.archive.series(series_uid))
         )
 
     def preview(self, series_uid: str, which: int | None = None) -> Picture:
-        """The middle image of a volume, in the time it takes to read it. Raises as `open`, and NotReadable."""
+        """Returns the middle image of a volume, reading only the slices around it. Raises as `open`, and
+        NotReadable."""
         series = self.site.archive.series(series_uid)
         stack = stacks_of(series)[which or 0]
         middle = max(len(stack.slices) // 2, 1)
@@ -227,9 +228,9 @@ class Studies:
         )
 
     def open(self, series_uid: str, which: int | None = None, tell: Progress = lambda what, part: None) -> Opened:
-        """Builds the volume and the first screen, or the session as it was left.
+        """Builds the volume with the first screen, or the screen that its session was left with.
 
-        Raises NotFound and VolumeRefused, each with a sentence that says why.
+        Raises NotFound and VolumeRefused, each with the reason as a sentence.
         """
         series, volume = self._built(series_uid, which, lambda part: tell("building the volume", part))
         file = session_file(self.site.root, series_uid, which)
@@ -251,31 +252,31 @@ class Studies:
         return Opened(series, session, title, " ".join(warnings), self.of_the_same_patient(series_uid))
 
     def _measured(self, series: Series, volume: Volume) -> tuple[Measure, ...]:
-        """What the newest record of this volume holds of measures."""
+        """Returns the measures in the newest record of this volume."""
         newest: tuple[datetime, tuple[Measure, ...]] | None = None
         for sr in self.site.archive.instances_of(COMPREHENSIVE_3D_SR, series.first.accession):
             try:
                 evidence = read_sr(read_dataset(sr.path))
             except NotReadable:
                 continue  # another program's
-            mine = [m for m in evidence.measurements if m.volume_digest == volume.digest]
+            of_this_volume = [m for m in evidence.measurements if m.volume_digest == volume.digest]
             at = max((act.at for act in evidence.acts), default=None)
-            if mine and at is not None and (newest is None or at > newest[0]):
-                newest = (at, restored(mine))
+            if of_this_volume and at is not None and (newest is None or at > newest[0]):
+                newest = (at, restored(of_this_volume))
         return newest[1] if newest is not None else ()
 
     def other(self, compared: Compared) -> Volume:
-        """The volume that is compared. Raises as `open`."""
+        """Builds the compared volume. Raises as `open`."""
         return self._built(compared.series_uid, compared.which, None)[1]
 
     def compared(self, opened: Opened, series_uid: str, which: int | None = None) -> tuple[Compared, Volume]:
-        """Another volume beside an open one: at the same places where both have one frame of reference, else with
-        their middles together, to be brought over each other by hand."""
+        """Returns another volume for comparison with an open one: without offset where both share a frame of reference,
+        else with their middles together, to be aligned by hand."""
         other = self.other(Compared(series_uid, which))
-        this = opened.session.volume
-        if this.frame_of_reference and this.frame_of_reference == other.frame_of_reference:
+        own_volume = opened.session.volume
+        if own_volume.frame_of_reference and own_volume.frame_of_reference == other.frame_of_reference:
             return Compared(series_uid, which), other
-        offset = vector(round(b - a, 3) for a, b in zip(this.centre_mm, other.centre_mm, strict=True))
+        offset = vector(round(b - a, 3) for a, b in zip(own_volume.centre_mm, other.centre_mm, strict=True))
         return Compared(series_uid, which, offset), other
 
     def _built(self, series_uid: str, which: int | None, progress: PartDone | None) -> tuple[Series, Volume]:
