@@ -1,7 +1,6 @@
 """The site's settings: one TOML file in the state folder, `config.toml`. Every key has a default; an unknown one is
 an error that names it."""
 
-import ipaddress
 import os
 import re
 import tomllib
@@ -20,79 +19,12 @@ from workstation.charge.facts import Entity, Modality, SiteKind, Text
 from workstation.charge.policy import OrderGround, PolicyName
 from workstation.destinations import AeTitle, AnyDestination, FolderDestination
 from workstation.errors import WorkstationError
+from workstation.listening import Listener
 from workstation.strict import STRICT, StrictError, read_strictly
 
 
 class ConfigError(WorkstationError):
     """A setting that cannot be; the message names file and key."""
-
-
-# What a sender of HL7 may say.
-Heard = Literal["orders", "reports", "merges", "acknowledgements"]
-
-
-@dataclass(frozen=True, slots=True)
-class HL7Sender:
-    """A system that HL7 messages are heard from.
-
-    application, facility : its MSH-3 and MSH-4; any facility if empty. addresses : from where it calls, addresses or
-    networks; any if empty. subject : of its client certificate, as RFC 4514 writes it; any if empty. may : what it may
-    say. `acknowledgements` are answers to charges of ours that come on a way of their own.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-    application: Text
-    may: Annotated[tuple[Heard, ...], Field(min_length=1)]
-    facility: str = ""
-    addresses: tuple[str, ...] = ()
-    subject: str = ""
-
-    def __post_init__(self) -> None:
-        for address in self.addresses:
-            try:
-                ipaddress.ip_network(address, strict=False)
-            except ValueError:
-                raise ValueError(
-                    f"sender {self.application!r}: {address!r} is no address or network, as 10.0.0.0/24"
-                ) from None
-
-    def calls_from(self, address: str) -> bool:
-        """Whether it may call from an address."""
-        if not self.addresses:
-            return True
-        try:
-            here = ipaddress.ip_address(address)
-        except ValueError:
-            return False
-        return any(here in ipaddress.ip_network(each, strict=False) for each in self.addresses)
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """Where orders, reports and patient updates come in by HL7 v2 over MLLP.
-
-    port : 0 lets the system choose. certificate, key : PEM files; with them the listener speaks TLS. client_authority :
-    PEM file of who may have signed the client's certificate; with it a client needs one.
-    senders : who is heard; without any the listener does not start. max_message_mb : the longest message, in megabytes.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-    port: int
-    host: str = "0.0.0.0"
-    certificate: str = ""
-    key: str = ""
-    client_authority: str = ""
-    senders: tuple[HL7Sender, ...] = ()
-    max_message_mb: Annotated[int, Field(ge=1, le=1024)] = 16
-    processing_id: Literal["P", "T", "D"] = "P"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.port < 65536:
-            raise ValueError(f"listener: port {self.port} is not one of 0 to 65535 (0 lets the system choose)")
-        if bool(self.certificate) != bool(self.key):
-            raise ValueError("listener: certificate and key go together")
-        if self.client_authority and not self.certificate:
-            raise ValueError("listener: client_authority needs certificate and key as well")
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,7 @@ def write(drawn: Drawn, output: Path, files: FilesWanted, root: Path, progress: 
     written: list[Path] = []
     for number, picture in enumerate(pictures, start=1):
         # Each frame is annotated once, for all files that show it.
-        frames = [annotated_frame(picture, frame) for frame in range(len(picture.pixels))]
+        frames = [dressed(picture, frame) for frame in range(len(picture.pixels))]
         written += contact_sheet.save_pngs(number, picture, output, frames)
         moving = output / contact_sheet.stem(number, picture)
         if len(frames) > 1 and files.gif:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
-from workstation.config import Heard, HL7Sender
 from workstation.hl7.acknowledgement import Acknowledgement, AcknowledgementCode, acknowledgement, parse_acknowledgement
 from workstation.hl7.mllp import HL7Caller
 from workstation.hl7.reader import Incoming, first_message, read_message, read_time
 from workstation.hl7.syntax import Hl7Error
+from workstation.listening import Heard, HL7Sender
 from workstation.orders.statements import (
     DOCUMENTS,
     ORDERS,

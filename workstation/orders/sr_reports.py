@@ -16,7 +16,8 @@ from dicom_io.sr.report_sr import stated_facts
 from workstation.charge.facts import ReportStatus
 from workstation.config import Reading, ReportFact
 from workstation.hl7.reader import read_time
-from workstation.orders.statements import Reported, Stated, facts_in
+from workstation.orders.report_text import facts_in
+from workstation.orders.statements import Reported, Stated
 
 # Basic Text, Enhanced, Comprehensive and Comprehensive 3D SR. Source: PS3.4 B.5.
 REPORT_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.88.{number}" for number in ("11", "22", "33", "34"))

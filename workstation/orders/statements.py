@@ -3,7 +3,6 @@
 A statement holds only what its message says. What was not said is None or empty, and changes nothing on file.
 """
 
-import base64
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ from workstation.charge.facts import BaseStatus, ReportStatus
 from workstation.config import Reading, ReportFact
 from workstation.errors import WorkstationError
 from workstation.hl7.reader import Incoming, Segment, read_message, read_time
+from workstation.orders.report_text import coded_facts, spoken_facts
 
 # HL7 table 0119, order control: what takes an order back, whatever its status says.
 _CANCELLED_BY = ("CA", "OC", "CR", "DC", "OD", "DR", "RP", "RQ")
@@ -32,8 +32,6 @@ RESULTS = ("ORU^R01",)
 DOCUMENTS = ("MDM^T02", "MDM^T04", "MDM^T06", "MDM^T08", "MDM^T10", "MDM^T11")
 UPDATES = ("ADT^A08", "ADT^A40")
 HEARD = (*ORDERS, *RESULTS, *DOCUMENTS, *UPDATES)
-# HL7 table 0085 and 0136: what says yes in an observation.
-_YES = ("Y", "YES", "TRUE", "1")
 
 
 class MessageRefused(WorkstationError):  # noqa: N818 - reads as a sentence where it is raised
@@ -263,7 +261,7 @@ def _orders(message: Incoming, patient: str, reading: Reading) -> list[HeardStat
             )
             physician = orc.text(12) or obr.text(16)
             by_accession.setdefault(accession, []).append((item, _urgent(order, obr, reading), physician))
-    documented = _observed(message, reading) | _spoken(message, reading, ("NTE",))
+    documented = coded_facts(message, reading) | spoken_facts(message, reading, ("NTE",))
     diagnoses = _diagnoses(message)
     return [
         Ordered(
@@ -336,7 +334,7 @@ def _reports(message: Incoming, patient: str, reading: Reading) -> list[HeardSta
             results = {segment.text(11) for segment in group if segment.name == "OBX"}
             status = "final" if results and results <= {"F", "C", "U"} else "preliminary"
         part = Incoming((message.header, *group))
-        stated = _observed(part, reading) | _spoken(part, reading, ("OBX", "NTE"))
+        stated = coded_facts(part, reading) | spoken_facts(part, reading, ("OBX", "NTE"))
         earlier = found.get(accession)
         if earlier is not None:
             # Several results of one accession are one report: signed when all are, saying what any says.
@@ -380,61 +378,5 @@ def _document(message: Incoming, reading: Reading) -> HeardStatement:
     status: ReportStatus = _DOCUMENT.get(txa.text(17), "preliminary")
     if message.kind == "MDM^T11" or txa.text(19) in ("CA", "OB", "UN"):  # table 0273: no longer available
         status = "none"
-    stated = _observed(message, reading) | _spoken(message, reading, ("OBX", "NTE"))
+    stated = coded_facts(message, reading) | spoken_facts(message, reading, ("OBX", "NTE"))
     return Reported(accession, patient, status, stated)
-
-
-def _observed(message: Incoming, reading: Reading) -> frozenset[ReportFact]:
-    """The facts that coded observations state."""
-    return frozenset(
-        reading.observations[obx.text(3)]
-        for obx in message.all("OBX")
-        if _stands(obx) and obx.text(3) in reading.observations and obx.text(5).upper() in _YES
-    )
-
-
-def _value(obx: Segment) -> str:
-    """The free text of an observation. Of encapsulated data (ED) it is the text that is in it, plain or in Base64; a
-    document that is no text (PDF) says nothing here. Source: HL7 v2.5.1 2.A.24."""
-    if obx.text(2) != "ED":
-        return obx.whole(5)
-    if obx.text(5, 2).upper() != "TEXT":
-        return ""
-    if obx.text(5, 4).upper() != "BASE64":
-        return obx.text(5, 5)
-    try:
-        return base64.b64decode(obx.text(5, 5), validate=True).decode("utf-8", "replace")
-    except ValueError:
-        return ""
-
-
-def _stands(segment: Segment) -> bool:
-    """Whether an observation says anything: not one that is deleted, wrong, not asked for, pending, or cannot be had.
-
-    Source: HL7 v2.5.1 table 0085 (OBX-11).
-    """
-    return segment.name != "OBX" or segment.text(11) not in ("D", "W", "X", "N", "I")
-
-
-def _spoken(message: Incoming, reading: Reading, names: tuple[str, ...]) -> frozenset[ReportFact]:
-    """The facts that phrases in free text state."""
-    standing = [segment for segment in message.all(*names) if _stands(segment)]
-    text = "\n".join(segment.whole(3) if segment.name == "NTE" else _value(segment) for segment in standing)
-    return facts_in(text, reading)
-
-
-def facts_in(text: str, reading: Reading) -> frozenset[ReportFact]:
-    """Return what a text states by the site's phrases. A sentence that negates states nothing.
-
-    A sentence ends at a full stop, a question or exclamation mark, a semicolon or an empty line; a phrase may run over
-    the end of a line.
-    """
-    found: set[ReportFact] = set()
-    for sentence in re.split(r"[.!?;](?:\s|$)|\n\s*\n", text):
-        plain = re.sub(r"\s+", " ", sentence).strip()
-        if not plain or re.search(reading.negations, plain, re.IGNORECASE):
-            continue
-        for fact, phrases in reading.phrases.items():
-            if any(re.search(phrase, plain, re.IGNORECASE) for phrase in phrases):
-                found.add(fact)
-    return frozenset(found)

@@ -88,7 +88,7 @@ def run_decider(site: Site, worker: WorkerSettings, events: WorkerSignals, say: 
         if worker.socket >= 0:
             files = tls_to_be_called(listener, site.root) if listener is not None else None
             tls = server_context(files) if files is not None else None
-            hearing = socket.socket(fileno=told.socket)
+            hearing = socket.socket(fileno=worker.socket)
             limit = listener.max_message_mb if listener is not None else 16
             stack.enter_context(
                 MllpListener(

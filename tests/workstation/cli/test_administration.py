@@ -15,8 +15,9 @@ from tests.peers.servers import dcmqrscp
 from tests.workstation.audit.test_asking import BEGIN, TRANSFER, events, messages, outcome, who
 from tests.workstation.conftest import Command, SiteAt
 from workstation.cli.shared import account
-from workstation.config import AuditSettings, Config, ConfigError, Listener, ReceiverSettings
+from workstation.config import AuditSettings, Config, ConfigError, ReceiverSettings
 from workstation.destinations import FolderDestination
+from workstation.listening import Listener
 from workstation.peers.known import KnownPeer, add_peer
 from workstation.serve import preflight
 from workstation.serve.health import metrics

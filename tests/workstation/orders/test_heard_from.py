@@ -15,11 +15,12 @@ from tests.workstation.conftest import Command
 from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import DAY, WHOLE, Ris, Study, config
 from tests.workstation.samples import ticking
-from workstation.config import ConfigError, Heard, HL7Sender, Listener, load_config
+from workstation.config import ConfigError, load_config
 from workstation.hl7 import mllp
 from workstation.hl7.acknowledgement import parse_acknowledgement
 from workstation.hl7.mllp import HL7Caller, MllpListener, frame
 from workstation.hl7.reader import read_message
+from workstation.listening import Heard, HL7Sender, Listener
 from workstation.orders.hl7_listener import answering, refusing_too_long
 from workstation.orders.statements import Reported, statements_of
 from workstation.serve.preflight import check_settings

@@ -12,6 +12,7 @@ from tests.workstation.orders.ris import READING, WHOLE, Ris, Study
 from workstation.config import Reading
 from workstation.hl7.reader import read_message, read_time
 from workstation.hl7.syntax import Hl7Error
+from workstation.orders.report_text import facts_in
 from workstation.orders.statements import (
     Merged,
     MessageRefused,
@@ -19,7 +20,6 @@ from workstation.orders.statements import (
     Reported,
     Stated,
     Updated,
-    facts_in,
     statements_of,
 )
 
