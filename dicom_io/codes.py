@@ -108,6 +108,7 @@ ROLES: dict[str, Code] = {
     "resident": Code("121086", "DCM", "Resident"),
     "technologist": Code("121083", "DCM", "Technologist"),
     "coder": Code("coder", OWN_SCHEME, "Coder"),
+    "compliance": Code("compliance", OWN_SCHEME, "Compliance officer"),
     "automatic": Code("automatic", OWN_SCHEME, "Automatic, no person"),
 }
 # PS3.16 CID 7453 (performing roles)
