@@ -4,9 +4,11 @@ Every durable table of the project (archive index, journal, outbox, papers) is o
 "on the disk" everywhere.
 """
 
+import weakref
 from pathlib import Path
 
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 
 def open_database(place: Path | str, *, flushed: bool = True) -> Engine:
@@ -24,15 +26,29 @@ def open_database(place: Path | str, *, flushed: bool = True) -> Engine:
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
 
+    open_ones: list[DBAPIConnection] = []
+
     @event.listens_for(engine, "connect")
-    def _durable(connection: object, _record: object) -> None:
-        cursor = connection.cursor()  # type: ignore[attr-defined]
+    def _durable(connection: DBAPIConnection, _record: object) -> None:
+        open_ones.append(connection)
+        cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute(f"PRAGMA synchronous={'FULL' if flushed else 'NORMAL'}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
+    @event.listens_for(engine, "close")
+    def _closed(connection: DBAPIConnection, _record: object) -> None:
+        open_ones.remove(connection)
+
+    # A database that nobody holds any more is closed. Only let go, SQLite's connections warn since Python 3.13.
+    weakref.finalize(engine, _close_all, open_ones)
     return engine
+
+
+def _close_all(connections: list[DBAPIConnection]) -> None:
+    for connection in connections:
+        connection.close()
 
 
 def unflushed(database: Engine) -> Engine:
