@@ -1,7 +1,7 @@
 """Where messages go: one settings class for each kind of destination, and nothing of how they get there.
 
-A kind is added here, in `transports/` (how it is delivered and reached) and, where it wants charges in a form of its
-own, in `billing/address.py`.
+A kind is added here, in `transports/` (how it is delivered and reached) and, where it takes charges, in
+`billing/address.py`.
 """
 
 import re
@@ -73,7 +73,7 @@ class Destination:
 
     def takes_charge(self, entity: Entity) -> bool:
         """Whether charges of this entity go there."""
-        return False
+        return "charges" in self.takes
 
     @property
     def archiving(self) -> Archiving:
@@ -103,7 +103,7 @@ class _TakesCharges(Destination):
     entities: tuple[Literal["professional", "technical", "global", "facility"], ...] = ()
 
     def takes_charge(self, entity: Entity) -> bool:
-        return "charges" in self.takes and (not self.entities or entity in self.entities)
+        return super().takes_charge(entity) and (not self.entities or entity in self.entities)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicom_io.archive import Archive
-from dicom_io.capabilities import IMPLICIT_LITTLE, STUDY_ROOT_FIND, VERIFICATION
+from dicom_io.capabilities import IMPLICIT_LITTLE, STORAGE_CLASSES, STUDY_ROOT_FIND, VERIFICATION
 from dicom_io.errors import ConnectionBroke, NotOffered, PeerUnreachable, QueryFailed
 from dicom_io.network import requestor as asking
 from dicom_io.network.commands import C_ECHO, C_FIND, N_EVENT_REPORT, Command, answer_to, read_command, request
@@ -21,6 +21,7 @@ from dicom_io.network.dimse import half
 from dicom_io.network.query import find_studies
 from dicom_io.network.receive import Receiver
 from dicom_io.network.requestor import Peer, Proposal, associate, echo
+from dicom_io.network.retrieve import proposed_syntaxes
 from dicom_io.network.send import Sender, send
 from dicom_io.network.upper_layer import MAXIMUM_PDU, Connection, Waits
 from tests.dicom_io.synthetic import grid, ramp, write_series
@@ -291,6 +292,11 @@ def test_a_message_arrives_as_it_was_sent_in_pdus_that_the_peer_takes(command: b
         assert half(pieces, command=True) == (3, command)
         assert half(pieces, command=False) == (3, b"xy" + data)
         thread.join()
+
+
+def test_every_storage_class_fits_into_one_association() -> None:
+    """Presentation context IDs are the odd numbers of a byte, and the query has one of them (PS3.8 9.3.2.2)."""
+    assert sum(len(proposed_syntaxes(each)) for each in STORAGE_CLASSES) <= 127
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:
