@@ -1,4 +1,4 @@
-"""The PEM files that settings name, as TLS needs them: relative names are of the state folder.
+"""The PEM files that settings name: which go together, and as TLS needs them. Relative names are of the state folder.
 
 The context itself, and which ciphers it allows, is made in one place: `dicom_io.network.tls`.
 """
@@ -43,3 +43,11 @@ def tls_to_be_called(files: CalledFiles, root: Path) -> Tls | None:
 
 def _in(root: Path, *names: str) -> Tls:
     return Tls(*(str(root / name) if name else "" for name in names))
+
+
+def check_named_together(who: str, certificate: str, key: str, client_authority: str = "") -> None:
+    """Raises ValueError where settings name one file and not the other that it needs. who : whose settings they are."""
+    if bool(certificate) != bool(key):
+        raise ValueError(f"{who}: certificate and key go together")
+    if client_authority and not certificate:
+        raise ValueError(f"{who}: client_authority needs certificate and key as well")

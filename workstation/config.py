@@ -15,6 +15,7 @@ from dicom_io.objects.burn_in import BurnIn
 from dicom_io.objects.companions import StoredObject
 from dicom_io.uids import derived
 from render.engine.choice import EngineName
+from workstation.certificates import check_named_together
 from workstation.charge.facts import Entity, Modality, SiteKind, Text
 from workstation.charge.policy import OrderGround, PolicyName
 from workstation.destinations import AeTitle, AnyDestination, FolderDestination
@@ -59,10 +60,7 @@ class ReceiverSettings:
     client_authority: str = ""
 
     def __post_init__(self) -> None:
-        if bool(self.certificate) != bool(self.key):
-            raise ValueError("receiver: certificate and key go together")
-        if self.client_authority and not self.certificate:
-            raise ValueError("receiver: client_authority needs certificate and key as well")
+        check_named_together("receiver", self.certificate, self.key, self.client_authority)
         if self.query and self.callers != "peers":
             raise ValueError(
                 'receiver: query = true would give the archive to anybody who calls; set callers = "peers"'
@@ -107,8 +105,7 @@ class AuditSettings:
     def __post_init__(self) -> None:
         if not 0 < self.port < 65536:
             raise ValueError(f"audit: port {self.port} is not one of 1 to 65535")
-        if bool(self.certificate) != bool(self.key):
-            raise ValueError("audit: certificate and key go together")
+        check_named_together("audit", self.certificate, self.key)
 
 
 # What a report can state, and no other paper can.

@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from workstation.certificates import check_named_together
 from workstation.charge.facts import Entity
 from workstation.hl7.syntax import CharacterSet, Form, Mode, Version
 from workstation.strict import STRICT
@@ -117,8 +118,7 @@ class _Certificates(Destination):
 
     def __post_init__(self) -> None:
         Destination.__post_init__(self)
-        if bool(self.certificate) != bool(self.key):
-            raise ValueError(f"destination {self.name!r}: certificate and key go together")
+        check_named_together(f"destination {self.name!r}", self.certificate, self.key)
 
 
 @dataclass(frozen=True, kw_only=True)

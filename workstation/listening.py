@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
+from workstation.certificates import check_named_together
 from workstation.charge.facts import Text
 from workstation.strict import STRICT
 
@@ -71,7 +72,4 @@ class Listener:
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
             raise ValueError(f"listener: port {self.port} is not one of 0 to 65535 (0 lets the system choose)")
-        if bool(self.certificate) != bool(self.key):
-            raise ValueError("listener: certificate and key go together")
-        if self.client_authority and not self.certificate:
-            raise ValueError("listener: client_authority needs certificate and key as well")
+        check_named_together("listener", self.certificate, self.key, self.client_authority)

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter
 
 from dicom_io.network.dicomweb import Server
 from dicom_io.network.requestor import Peer
-from workstation.certificates import tls_to_call
+from workstation.certificates import check_named_together, tls_to_call
 from workstation.destinations import AeTitle
 from workstation.errors import WorkstationError
 from workstation.strict import STRICT, StrictError, read_strictly
@@ -60,8 +60,7 @@ class KnownPeer:
                 raise ValueError(f"peer {self.name!r}: {address!r} is no address or network, as 10.0.0.0/24") from None
         if self.retrieve == "web" and not re.match(r"https?://[^/]", self.url):
             raise ValueError(f'peer {self.name!r}: retrieve = "web" needs a url that begins with http:// or https://')
-        if bool(self.certificate) != bool(self.key):
-            raise ValueError(f"peer {self.name!r}: certificate and key go together")
+        check_named_together(f"peer {self.name!r}", self.certificate, self.key)
 
     def web(self, root: Path) -> Server:
         """Returns it as a DICOMweb server."""
