@@ -8,6 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from argon2 import PasswordHasher
+
+from workstation import people
+
+# Hashes that take 64 MB and a fifth of a second each are for thieves; those that tests make are made cheaply.
+people._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 

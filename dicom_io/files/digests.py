@@ -1,6 +1,5 @@
 """Digests that show whether an object was changed: of a file's data set, and of a record's content, kept in its UID."""
 
-import copy
 import hashlib
 from io import BytesIO
 from pathlib import Path
@@ -41,12 +40,15 @@ def is_sealed(ds: Dataset) -> bool:
 
 
 def sealed_uid(ds: Dataset) -> str:
-    """Returns the UID that follows from a data set's content: all but its own UID, file meta and signatures."""
+    """Returns the UID that follows from a data set's content: all but its own UID, file meta and signatures.
+
+    The sequences of `ds` get defined lengths on the way: how they are written, not what they hold.
+    """
     plain = Dataset()
-    for element in copy.deepcopy(ds):
+    for element in ds:
         if element.keyword not in ("SOPInstanceUID", *_SIGNATURES):
             plain.add(element)
-    _defined_lengths(plain)
+    _define_lengths(plain)
     buffer = BytesIO()
     file = DicomIO(buffer)
     file.is_little_endian, file.is_implicit_VR = True, False
@@ -54,11 +56,11 @@ def sealed_uid(ds: Dataset) -> str:
     return derived("sealed", hashlib.sha256(buffer.getvalue()).hexdigest())
 
 
-def _defined_lengths(ds: Dataset) -> None:
+def _define_lengths(ds: Dataset) -> None:
     """Gives all sequences a defined length: they may be written in two ways that mean the same. Source: PS3.5 7.5.1."""
     for element in ds:
         if element.VR == "SQ":
             element.is_undefined_length = False
             for item in element.value:
                 item.is_undefined_length_sequence_item = False
-                _defined_lengths(item)
+                _define_lengths(item)

@@ -5,8 +5,10 @@ import shlex
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 
 from dicom_io.evidence import Person
+from workstation import people as people_module
 from workstation.cli.desktop import write_launcher
 from workstation.config import ConfigError, load_config
 from workstation.people import People, PeopleError, account, is_npi, people_of
@@ -24,6 +26,11 @@ def test_only_the_right_password_signs_in(tmp_path: Path) -> None:
     for identity, password in (("DR1", "battery staple"), ("DR1", ""), ("DR2", "correct horse"), ("", "")):
         with pytest.raises(PeopleError, match="ID or password is wrong"):
             people.signed_in(identity, password)
+
+
+def test_somebody_unknown_takes_as_long_as_a_wrong_password() -> None:
+    # As long as the parameters are those of the hashes that are made: see what the literal is compared with.
+    assert not PasswordHasher().check_needs_rehash(people_module._NOBODY)
 
 
 def test_the_file_tells_no_password_and_is_its_owners(tmp_path: Path) -> None:
