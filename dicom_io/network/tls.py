@@ -47,4 +47,7 @@ def _bcp195(context: ssl.SSLContext) -> ssl.SSLContext:
     """Removes from `context` what RFC 9325 (BCP 195) forbids."""
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM")
+    # Python 3.13 began to refuse authorities that lack a key usage, as those of many hospitals do. A newer Python shall
+    # not cut a site off from its PACS: certificates are checked alike on all versions.
+    context.verify_flags = ssl.VERIFY_X509_TRUSTED_FIRST
     return context
