@@ -1,8 +1,8 @@
 """A case: one series, one protocol, and who works on it. Its session UID ties everything made for it together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dicom_io.evidence import Measurement
+from dicom_io.evidence import Measurement, Person
 from dicom_io.uids import derived
 from render.protocols import Protocol
 from workstation.charge.facts import Region
@@ -61,10 +61,14 @@ def region_of(*words: str) -> Region:
     raise CaseError(f"The body region is not known; say it with --region (one of {', '.join(REGIONS)}).")
 
 
-def session_of(papers: Papers | None, accession: str) -> WorkedSession:
+def session_of(papers: Papers | None, accession: str, signer: Person | None = None) -> WorkedSession:
     """The session that papers tell of, for a series of `accession`; without papers nobody was there.
 
-    Raises CaseError when they belong to another accession: an attestation speaks of one study and no other.
+    signer : the supervisor, as the register of people knows them, who has just shown their secret and signs. Without
+    them an attestation stays unsigned, whatever the file says: a file signs nothing.
+
+    Raises CaseError when the papers belong to another accession: an attestation speaks of one study and no other. And
+    when the signer is not the supervisor whom they name.
     """
     if papers is None:
         return UNATTENDED
@@ -73,7 +77,15 @@ def session_of(papers: Papers | None, accession: str) -> WorkedSession:
             f"The papers are for accession {papers.accession!r}, the series is of accession {accession!r}. Nothing was "
             "done; give the papers of this series."
         )
-    return papers.session or UNATTENDED
+    session = papers.session or UNATTENDED
+    if session.attestation is None:
+        return session
+    if signer is None:
+        return replace(session, attestation=replace(session.attestation, signed=False))
+    if session.supervisor is None or session.supervisor.id != signer.id:
+        raise CaseError(f"{signer.id} signs, and the papers name another supervisor. Nothing was done.")
+    # Name and role are the register's.
+    return replace(session, supervisor=signer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,7 +262,7 @@ class Config:
     department: str = ""
     location: str = ""
     corrections: Literal["coder", "automatic"] = "coder"
-    believe_papers: bool = True
+    believe_papers: bool = False
     recheck_at: Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")] = ""
     share_limit: float = 0.2
     counted_modalities: tuple[Modality, ...] = ("CT", "MR")

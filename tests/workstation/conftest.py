@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from render.protocols import Protocol
-from tests.workstation.samples import DOCUMENTED, SERIES_UID, SLICES, ticking, tiny_protocol
+from tests.workstation.samples import DOCUMENTED, SERIES_UID, SLICES, pin_of_the_supervisor, ticking, tiny_protocol
 from workstation.cli import main
 from workstation.config import Config
 from workstation.site import Clock, Site, open_site
@@ -74,7 +74,11 @@ SiteAt = Callable[..., Site]
 def command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny: Protocol
 ) -> Command:
-    """`workstation --root tmp_path/root ...` through its entry point, in this process, with the protocol `tiny` too."""
+    """`workstation --root tmp_path/root ...` through its entry point, in this process, with the protocol `tiny` too.
+
+    Papers files are believed, and where a run's papers ask for a signature, their supervisor types a PIN.
+    """
+    monkeypatch.setenv("WORKSTATION_SET_BELIEVE_PAPERS", "true")
     from render import protocols
 
     load = protocols.load_protocol
@@ -83,6 +87,9 @@ def command(
     def run(*words: object, root: Path | None = None) -> Answer:
         line = ["workstation", "--root", str(root or tmp_path / "root"), *map(str, words)]
         monkeypatch.setattr(sys, "argv", line)
+        if words[0] == "run" and "--papers" in words and "--pin-fd" not in words:
+            pin = pin_of_the_supervisor(Path(str(words[words.index("--papers") + 1])), Path(line[2]))
+            line += [] if pin is None else ["--pin-fd", str(pin)]
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
             main.main()

@@ -1,13 +1,17 @@
 """What the tests of the workstation share: where the sample data are, a small protocol, papers, a clock."""
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from dicom_io.evidence import Person
 from render.protocols import Protocol, protocol_from
+from workstation.people import people_of
+from workstation.store.papers import Papers, PapersError, read_papers
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "sample_data"
@@ -67,3 +71,24 @@ def papers_with(folder: Path, source: Path = DOCUMENTED, **changes: object) -> P
     file = folder / f"papers-{len(list(folder.glob('papers-*')))}.json"
     file.write_text(json.dumps(papers), encoding="utf-8")
     return file
+
+
+def signer_in(papers: Papers | None) -> Person | None:
+    """The supervisor of papers, who shows their secret."""
+    return papers.session.supervisor if papers is not None and papers.session is not None else None
+
+
+def pin_of_the_supervisor(papers: Path, root: Path) -> int | None:
+    """A file descriptor with the PIN of the papers' supervisor, who is in the register of `root` then; None for papers
+    without one."""
+    try:
+        supervisor = signer_in(read_papers(papers))
+    except PapersError:
+        return None
+    if supervisor is None or supervisor.role == "automatic":
+        return None
+    people_of(root).add(supervisor, pin="246810")
+    reading, writing = os.pipe()
+    os.write(writing, b"246810\n")
+    os.close(writing)
+    return reading

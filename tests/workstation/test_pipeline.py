@@ -12,7 +12,7 @@ from pydicom import dcmread
 
 from dicom_io.archive import Archive
 from dicom_io.errors import NotReadable
-from dicom_io.evidence import Act
+from dicom_io.evidence import Act, Person
 from dicom_io.files.series import read_dataset, read_instance
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr, write_sr
 from dicom_io.volumes import build_volume
@@ -27,6 +27,7 @@ from tests.workstation.samples import (
     SERIES_UID,
     UTILITY_MISSING,
     papers_with,
+    signer_in,
     ticking,
     tiny_protocol,
 )
@@ -64,7 +65,7 @@ def case_of(site: Site, source: Path, papers: Path | None, protocol: Protocol | 
     imported = site.archive.import_files(source)
     uid = imported.series[0].uid
     given = read_papers(papers) if papers else None
-    session = session_of(given, site.archive.series(uid).first.accession)
+    session = session_of(given, site.archive.series(uid).first.accession, signer_in(given))
     if given and given.on_file:
         site.papers.put(given.accession, given.on_file, site.clock())
     return Case(uid, protocol or tiny_protocol(), session=session, **more)
@@ -218,10 +219,27 @@ class TestWhatIsDecidedAndQueued:
 
     def test_papers_of_another_accession_are_refused(self) -> None:
         papers = read_papers(DOCUMENTED)
-        assert session_of(papers, ACCESSION) == papers.session
+        assert session_of(papers, ACCESSION, signer_in(papers)) == papers.session
         assert session_of(None, "ANY") == UNATTENDED
         with pytest.raises(CaseError, match=r"for accession 'DEMO-0001', the series is of accession 'OTHER'"):
             session_of(papers, "OTHER")
+
+    def test_a_file_signs_nothing(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
+        papers = read_papers(DOCUMENTED)
+        assert papers.session is not None and papers.session.attestation is not None
+        assert papers.session.attestation.signed, "it asks for a signature"
+        unsigned = session_of(papers, ACCESSION)
+        assert unsigned.attestation is not None and not unsigned.attestation.signed
+        site = site_at(tmp_path, CONFIG)
+        made = pipeline.run(replace(case_of(site, slices, DOCUMENTED), session=unsigned), site)
+        assert not made.evidence.verified and made.decision.disposition == "hold" and "SR_NOT_VERIFIED" in codes(made)
+
+    def test_who_signs_is_the_supervisor_as_the_register_has_them(self) -> None:
+        papers = read_papers(DOCUMENTED)
+        with pytest.raises(CaseError, match=r"DR9 signs, and the papers name another supervisor"):
+            session_of(papers, ACCESSION, Person("DR9", "Other^Physician", "physician"))
+        resident = Person("DR1", "Sample^Radiologist", "resident")
+        assert session_of(papers, ACCESSION, resident).supervisor == resident
 
 
 class TestTheJournal:

@@ -1,5 +1,6 @@
 """The demonstration: the whole story on the sample CT, with stand-ins for PACS and billing on this machine."""
 
+import secrets
 import shutil
 import subprocess
 import sys
@@ -9,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from dicom_io.archive import Archive
+from dicom_io.evidence import Person
 from dicom_io.network.receive import Receiver
 from render.progress import Progress
 from render.protocols import load_protocol
 from workstation import DISTRIBUTION, pipeline
-from workstation.case import Case
+from workstation.case import Case, session_of
 from workstation.charge import Decision, decision_to_json
 from workstation.cli import words
 from workstation.config import Config
@@ -88,13 +90,15 @@ def _case(folder: Path, data: Path, papers: Papers, tell: Callable[[str], None])
                 DicomDestination(name="pacs", takes=("images",), port=pacs_receiver.port, ae_title="PACS"),
                 MllpDestination(name="billing", takes=("charges",), port=billing.port),
             ),
+            believe_papers=True,  # what order and report say comes from a file here, and from HL7 elsewhere
         )
         site = open_site(folder / "workstation", config)
         series_uid = _receive(site, data / "ct_head", tell)
         assert papers.session is not None and papers.on_file is not None, "both demo papers have both parts"
         site.papers.put(papers.accession, papers.on_file, site.clock())
 
-        case = Case(series_uid, load_protocol(PROTOCOL), session=papers.session)
+        session = session_of(papers, papers.accession, _signed(papers, site))
+        case = Case(series_uid, load_protocol(PROTOCOL), session=session)
         made = pipeline.run(case, site, _told(tell))
         pngs = []
         for number, picture in enumerate(made.pictures, start=1):
@@ -134,6 +138,14 @@ def _case(folder: Path, data: Path, papers: Papers, tell: Callable[[str], None])
             "billing_messages": [m.decode("utf-8") for m in billing.messages],
             "summary": _summary(decision),
         }
+
+
+def _signed(papers: Papers, site: Site) -> Person:
+    """The supervisor, put into the register with a PIN that nobody else knows, and signing with it."""
+    assert papers.session is not None and papers.session.supervisor is not None, "both demo papers name one"
+    pin = f"{secrets.randbelow(10**8):08}"
+    site.people.add(papers.session.supervisor, pin=pin)
+    return site.people.signature(papers.session.supervisor.id, pin)
 
 
 def _receive(site: Site, folder: Path, tell: Callable[[str], None]) -> str:

@@ -1,14 +1,20 @@
 """The commands of the story: `import`, `list`, `run`, `papers`, `demo`."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workstation.cli.pictures import BridgeGaps, _burn_in
-from workstation.cli.shared import Json, account, example, progress_bar, root, show
+from workstation.cli.shared import Json, account, example, progress_bar, root, show, signing
 from workstation.text_table import table
+
+if TYPE_CHECKING:
+    from dicom_io.evidence import Person
+    from workstation.site import Site
+    from workstation.store.papers import Papers
 
 
 def add_to(app: typer.Typer) -> None:
@@ -69,12 +75,17 @@ def run(
     bridge_gaps: BridgeGaps = False,
     region: Annotated[str, typer.Option(help="Body region as billed, where neither protocol nor series says it.")] = "",
     burn_in: Annotated[str, typer.Option(help="none, view or patient: burned into captures. Default: settings.")] = "",
+    pin_fd: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="File descriptor to read the supervisor's PIN or password from.", min=0),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do nothing; say what would be drawn and sent.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run the whole story on a series: pictures, DICOM objects, SR, decision, messages in the outbox.
 
-    Without --papers nobody is on record, and unattended work is never charged.
+    Without --papers nobody is on record, and unattended work is never charged. Papers that are to be signed ask their
+    supervisor, a person of the register, for PIN or password; without it the SR is not verified, and the case waits.
     """
     from dataclasses import replace
 
@@ -89,7 +100,10 @@ def run(
     if choice is not None:
         site = replace(site, config=replace(site.config, burn_in=choice))
     given = read_papers(papers) if papers else None
-    session = session_of(given, site.archive.series(series).first.accession)
+    accession = site.archive.series(series).first.accession
+    unsigned = session_of(given, accession)
+    signer = None if dry_run or given is None else _signer(given, site, pin_fd)
+    session = unsigned if signer is None else session_of(given, accession, signer)
     case = Case(series, load_protocol(protocol), volume, region, session, bridge_gaps)
     if dry_run:
         plan = words.plan(case, site)
@@ -102,6 +116,21 @@ def run(
         site.papers.put(given.accession, given.on_file, site.clock())
     outcome = pipeline.run(case, site, progress_bar())
     show(as_json, words.outcome_json(outcome), words.outcome(outcome))
+
+
+def _signer(given: "Papers", site: "Site", pin_fd: int | None) -> "Person | None":
+    """The supervisor, where the papers are to be signed and the secret was shown; None for an unsigned run.
+
+    Raises PeopleError for a wrong secret, or somebody who is not in the register.
+    """
+    session = given.session
+    if session is None or session.supervisor is None or session.attestation is None or not session.attestation.signed:
+        return None
+    if pin_fd is None and not sys.stdin.isatty():
+        name = session.supervisor.id
+        typer.echo(f"{name} is asked to sign and showed no secret (--pin-fd): the SR is not verified.", err=True)
+        return None
+    return signing(site, session.supervisor.id, pin_fd)
 
 
 @example("workstation papers sample_data/papers/documented.json")

@@ -74,13 +74,26 @@ def acting(site: "Site", identity: str, secret_fd: int | None) -> "Person":
 
     Raises PeopleError when nothing says that it is them.
     """
-    secret = ""
-    if secret_fd is not None:
-        with os.fdopen(secret_fd, encoding="utf-8", closefd=False) as stream:
-            secret = stream.readline().rstrip("\r\n")
-    elif sys.stdin.isatty() and site.people.needs_secret(identity, account()):
-        secret = getpass.getpass(f"PIN or password of {identity}: ")
-    return site.people.acting(identity, account(), secret)
+    asks = sys.stdin.isatty() and site.people.needs_secret(identity, account())
+    return site.people.acting(
+        identity, account(), _secret(identity, secret_fd) if asks or secret_fd is not None else ""
+    )
+
+
+def signing(site: "Site", identity: str, secret_fd: int | None) -> "Person":
+    """The person of the register who signs by this command, with PIN or password, read from a file descriptor or asked
+    for. An account of this machine is not enough to sign.
+
+    Raises PeopleError when nobody has that ID, or the secret is wrong.
+    """
+    return site.people.signature(identity, _secret(identity, secret_fd))
+
+
+def _secret(identity: str, secret_fd: int | None) -> str:
+    if secret_fd is None:
+        return getpass.getpass(f"PIN or password of {identity}: ")
+    with os.fdopen(secret_fd, encoding="utf-8", closefd=False) as stream:
+        return stream.readline().rstrip("\r\n")
 
 
 def note_change(what: Literal["peers", "people"], name: str) -> Callable[[str], None]:

@@ -54,7 +54,8 @@ NOTHING = OnFile(
 
 @dataclass(frozen=True, slots=True)
 class SupervisorStatement:
-    """The supervising physician's attestation. signed : whether it verifies the SR."""
+    """The supervising physician's attestation. signed : whether it verifies the SR; in a papers file, that it is to be
+    signed (`case.session_of`)."""
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     text: Annotated[str, StringConstraints(pattern=r"\S")]

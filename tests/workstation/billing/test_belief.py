@@ -19,7 +19,7 @@ from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, write_sr
 from dicom_io.sr.signatures import Signer, sign
 from tests.signing import Identity, identity
 from tests.workstation.conftest import Command, SiteAt
-from tests.workstation.samples import AT, DOCUMENTED, papers_with, ticking, tiny_protocol
+from tests.workstation.samples import AT, DOCUMENTED, papers_with, signer_in, ticking, tiny_protocol
 from workstation import pipeline
 from workstation.billing import filing
 from workstation.billing.recheck import recheck
@@ -81,7 +81,7 @@ def record_at(site: Site, slices: Path, papers: Path) -> Recorded:
     assert given.on_file is not None
     for accession in (given.accession, VICTIM):
         site.papers.put(accession, given.on_file, site.clock())
-    session = session_of(given, site.archive.series(uid).first.accession)
+    session = session_of(given, site.archive.series(uid).first.accession, signer_in(given))
     return Recorded(site, pipeline.run(Case(uid, tiny_protocol(), session=session), site))
 
 
