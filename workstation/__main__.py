@@ -1,5 +1,6 @@
 """`python -m workstation`."""
 
-from workstation.cli.main import main
+if __name__ == "__main__":
+    from workstation.cli.main import main
 
-main()
+    main()

@@ -30,7 +30,14 @@ from workstation.store.outbox import DatabaseFailed
 _LOOK_BACK_S = 86400.0
 
 
-def run_decider(site: Site, worker: WorkerSettings, events: WorkerSignals, say: TellEvent, records: deque[str]) -> None:
+def run_decider(
+    site: Site,
+    worker: WorkerSettings,
+    events: WorkerSignals,
+    say: TellEvent,
+    records: deque[str],
+    hearing: socket.socket | None,
+) -> None:
     """Files records and decides due accessions until told to stop; receives HL7 if the settings say so."""
 
     def heard(event: dict[str, str]) -> None:
@@ -85,10 +92,9 @@ def run_decider(site: Site, worker: WorkerSettings, events: WorkerSignals, say: 
     listener = site.config.listener
     with ExitStack() as stack:
         stack.callback(file_the_rest)
-        if worker.socket >= 0:
+        if hearing is not None:
             files = tls_to_be_called(listener, site.root) if listener is not None else None
             tls = server_context(files) if files is not None else None
-            hearing = socket.socket(fileno=worker.socket)
             limit = listener.max_message_mb if listener is not None else 16
             stack.enter_context(
                 MllpListener(

@@ -31,7 +31,9 @@ _ACTIONS: dict[str, Action] = {"new": "C", "same": "R"}
 _COUNTS_S = 0.2
 
 
-def run_receiver(site: Site, worker: WorkerSettings, events: WorkerSignals, say: TellEvent) -> None:
+def run_receiver(
+    site: Site, worker: WorkerSettings, events: WorkerSignals, say: TellEvent, listening: socket.socket
+) -> None:
     """Receives on a socket that other processes may share, and serves storage commitment and queries."""
     root, config = site.root, site.config
 
@@ -97,7 +99,7 @@ def run_receiver(site: Site, worker: WorkerSettings, events: WorkerSignals, say:
         rules=rules_of(config, root, worker.ae_title, worker.processes),
         services=services,
         tls=server_context(files) if files is not None else None,
-        listening=socket.socket(fileno=worker.socket),
+        listening=listening,
     )
     with receiver:
         say({"event": "ready"})

@@ -10,14 +10,13 @@ TellEvent = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
-    """The settings of a worker process, from its command line. socket : an inherited file handle, or -1."""
+    """The settings of a worker process."""
 
     role: str
     root: str
     ae_title: str
     interval_s: float
     processes: int
-    socket: int = -1
 
 
 class WorkerSignals:

@@ -5,17 +5,19 @@ sockets are opened here, so that a peer can still connect while a receiver resta
 """
 
 import json
+import multiprocessing
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import replace
+from functools import cache
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
 
 from dicom_io.network.receive import listen_for_dicom
 from workstation.audit.trail import late, trail_of
@@ -23,7 +25,11 @@ from workstation.hl7.mllp import listen_for_hl7
 from workstation.serve.health import health, metrics
 from workstation.serve.http import Monitor
 from workstation.serve.role import TellEvent, WorkerSettings
+from workstation.serve.worker import work
 from workstation.site import Site
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext  # which Windows lacks
 
 # A process that ended is started again after so long; for one that was not even ready this is doubled each time.
 _PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
@@ -138,7 +144,8 @@ def serve(
 class Process:
     """A worker process that is restarted whenever it ends, until `ask_to_end` is called.
 
-    counts : the counts that it has reported, over all its lives. lives : how often it was started.
+    counts : the counts that it has reported, over all its lives. lives : how often it was started. pid : the ID of the
+    process that runs now or ran last, 0 before the first.
     """
 
     def __init__(
@@ -155,40 +162,42 @@ class Process:
         self.lives = 0
         self._worker, self._inherits, self._say = worker, inherits, say
         self._stopping = threading.Event()
-        self._process: subprocess.Popen[str] | None = None
+        self._commands: Connection | None = None
+        # Two locks: whoever writes may wait for a process that does not read, and that one can still be killed.
+        self._writing, self._alive = threading.Lock(), threading.Lock()
+        self.pid = 0
         self._thread = threading.Thread(target=self._keep_running, name=name)
-
-    @property
-    def pid(self) -> int:
-        """The ID of the process that runs now, 0 for none."""
-        return self._process.pid if self._process is not None else 0
 
     @property
     def running(self) -> bool:
         """Whether it runs and has reported that it is ready."""
-        return self.ready.is_set() and self._process is not None and self._process.poll() is None
+        return self.ready.is_set()
 
     def start(self) -> None:
         self._thread.start()
 
-    def write(self, line: str) -> None:
-        """Sends a line to the process. If a dying process misses it, the next one finds the instance in the
+    def write(self, command: str) -> None:
+        """Sends a command to the process. If a dying process misses it, the next one finds the instance in the
         archive."""
-        with suppress(OSError, ValueError, AttributeError):
-            self._process.stdin.write(line + "\n")  # type: ignore[union-attr]
-            self._process.stdin.flush()  # type: ignore[union-attr]
+        with self._writing, suppress(OSError):
+            if self._commands is not None:
+                self._commands.send_bytes(command.encode())
 
     def ask_to_end(self) -> None:
         self._stopping.set()
-        if self._process is not None and self._process.poll() is None:
-            self._process.terminate()
+        self._signal(signal.SIGTERM)
 
     def join(self, patience_s: float) -> None:
         """Waits until the process has ended; kills it when that takes too long."""
         self._thread.join(patience_s)
-        if self._thread.is_alive() and self._process is not None:
-            self._process.kill()
+        if self._thread.is_alive():
+            self._signal(signal.SIGKILL)
         self._thread.join()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with self._alive, suppress(ProcessLookupError):
+            if self._commands is not None:
+                os.kill(self.pid, number)
 
     def _keep_running(self) -> None:
         pause_s = _PAUSE_S
@@ -206,39 +215,47 @@ class Process:
     def _run(self) -> tuple[int, bool]:
         """Runs the process once. Returns its exit status (negative for a signal) and whether it was ready."""
         was_ready = False
-        handles = [self._inherits.fileno()] if self._inherits is not None else []
-        worker = replace(self._worker, socket=handles[0] if handles else -1)
-        with subprocess.Popen(
-            [sys.executable, "-m", "workstation.serve.worker", json.dumps(asdict(worker))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            pass_fds=handles,
-        ) as process:
-            self._process = process
-            if self._stopping.is_set():
-                process.terminate()
-            before = Counter({name: n for name, n in self.counts.items() if not name.endswith("_open")})
-            counted = Counter[str]()
-            assert process.stdout is not None
-            for line in process.stdout:
-                if not line.endswith("\n"):
-                    continue  # a line cut short by a sudden end
-                event = json.loads(line)
+        heard, commands = multiprocessing.Pipe(duplex=False)
+        told, events = multiprocessing.Pipe(duplex=False)
+        process = _fork_server().Process(target=work, args=(self.name, self._worker, self._inherits, heard, events))
+        process.start()
+        heard.close()
+        events.close()
+        with self._alive:
+            self._commands, self.pid = commands, process.pid or 0
+        if self._stopping.is_set():
+            self._signal(signal.SIGTERM)
+        before = Counter({name: n for name, n in self.counts.items() if not name.endswith("_open")})
+        # Its end of the pipe is closed by its death alone, whatever becomes of the process that forked it.
+        with told, suppress(EOFError, OSError):
+            while True:
+                event = json.loads(told.recv_bytes())
                 if event["event"] == "ready":
                     was_ready = True
                     if self.lives > 1:
-                        self._say({"event": "restarted", "process": self.name, "pid": process.pid})
+                        self._say({"event": "restarted", "process": self.name, "pid": self.pid})
                     self.ready.set()
                 elif event["event"] == "counts":
-                    counted = Counter({name: n for name, n in event.items() if name != "event"})
-                    self.counts = before + counted
+                    self.counts = before + Counter({name: n for name, n in event.items() if name != "event"})
                 else:
                     self._say(event)
-            with suppress(OSError):
-                process.stdin.close()  # type: ignore[union-attr]
-            return process.wait(), was_ready
+        with self._alive:
+            self._commands = None
+        with self._writing:
+            commands.close()
+        process.join()
+        code = process.exitcode
+        process.close()
+        return code if code is not None else -1, was_ready
+
+
+@cache
+def _fork_server() -> "ForkServerContext":
+    """Where workers are forked from: a process that has loaded their modules and does nothing else. So each starts at
+    once, and they share that memory; the supervisor itself has threads, and is not to be forked."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["workstation.serve.worker"])
+    return context
 
 
 def _end(first: Sequence[Process], then: Sequence[Process]) -> None:

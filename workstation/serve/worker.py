@@ -1,15 +1,17 @@
 """The worker processes of `serve`, in three roles: receiving, deciding, delivering.
 
-A worker reports events as lines of JSON on its standard output. On its standard input it gets `record UID` for an SR to
-file, `series UID` for a series that grows (an empty line: look for both), and `whole UID` for a series whose sender
-asks us to commit to it. It ends on SIGTERM, or when its input ends, because its supervisor is gone then.
+A worker tells events and takes commands over two pipes to its supervisor, as messages of JSON. The commands:
+`record UID` for an SR to file, `series UID` for a series that grows (an empty one: look for both), and `whole UID` for
+a series whose sender asks us to commit to it. It ends on SIGTERM, or when its commands end, because its supervisor is
+gone then.
 """
 
 import json
 import signal
-import sys
+import socket
 import threading
 from collections import deque
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +22,45 @@ from workstation.serve.role import WorkerSettings, WorkerSignals
 from workstation.site import open_site
 
 
-def main(text: str) -> None:
-    """Runs a worker. text : its WorkerSettings as JSON."""
-    worker = WorkerSettings(**json.loads(text))
+def work(
+    name: str, worker: WorkerSettings, inherits: socket.socket | None, commands: Connection, told: Connection
+) -> None:
+    """Runs a worker. name : as the system's list of processes shows it. inherits : the socket that it listens on."""
+    _show(name)
     events, records = WorkerSignals(), deque[str]()
     speaking = threading.Lock()
 
     def say(event: dict[str, Any]) -> None:
         with speaking:
             try:
-                sys.stdout.write(json.dumps(event) + "\n")
-                sys.stdout.flush()
+                told.send_bytes(json.dumps(event).encode())
             except BrokenPipeError:
                 events.end()
 
     def listen() -> None:
-        for line in sys.stdin:
-            records.append(line.strip())
-            events.work.set()
-        events.end()
+        try:
+            while True:
+                records.append(commands.recv_bytes().decode())
+                events.work.set()
+        except (EOFError, OSError):
+            events.end()
 
     signal.signal(signal.SIGTERM, events.end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the supervisor stops them
     threading.Thread(target=listen, name="supervisor", daemon=True).start()
-    root = Path(worker.root)
+    site = open_site(Path(worker.root))
     if worker.role == "receive":
-        run_receiver(open_site(root), worker, events, say)
+        assert inherits is not None, "a receiver is given the socket"
+        run_receiver(site, worker, events, say, inherits)
     elif worker.role == "decide":
-        run_decider(open_site(root), worker, events, say, records)
+        run_decider(site, worker, events, say, records, inherits)
     else:
-        run_deliverer(open_site(root), worker, events, say)
+        run_deliverer(site, worker, events, say)
 
 
-if __name__ == "__main__":
-    main(sys.argv[1])
+def _show(name: str) -> None:
+    """Gives the process its name, of which Linux keeps 15 characters; elsewhere it stays as it is."""
+    try:
+        Path("/proc/self/comm").write_text(f"ws {name}"[:15], encoding="ascii")
+    except OSError:
+        return

@@ -1,15 +1,12 @@
 """What draws nothing does not wait for what draws: kernels and their compiler are loaded with the first picture."""
 
 import json
-import socket
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from workstation.serve.role import WorkerSettings
 from workstation.site import open_site
 
 # Runs a program with its arguments, once for each line of them, and says each time which of these are loaded by then.
@@ -25,11 +22,11 @@ for words in json.loads(sys.argv[1]):
 """
 
 
-def loaded(*words: str, inherits: tuple[int, ...] = ()) -> str:
-    return loaded_by([list(words)], inherits)[0]
+def loaded(*words: str) -> str:
+    return loaded_by([list(words)])[0]
 
 
-def loaded_by(lines: list[list[str]], inherits: tuple[int, ...] = ()) -> list[str]:
+def loaded_by(lines: list[list[str]]) -> list[str]:
     """What a process has loaded after each of these; its standard input is at its end from the first."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, json.dumps(lines)],
@@ -38,7 +35,6 @@ def loaded_by(lines: list[list[str]], inherits: tuple[int, ...] = ()) -> list[st
         text=True,
         timeout=120,
         check=True,
-        pass_fds=inherits,
     )
     said = done.stderr.split("\n")[:-1]
     assert len(said) == len(lines), done.stderr
@@ -55,15 +51,28 @@ def test_a_command_that_draws_nothing_does_not(tmp_path: Path) -> None:
     assert dict(zip(commands, found, strict=True)) == dict.fromkeys(commands, "")
 
 
+# A worker whose supervisor is gone from the first, as one that ends at once.
+WORKER = """
+import multiprocessing, socket, sys
+from workstation.serve.role import WorkerSettings
+from workstation.serve.worker import work
+heard, commands = multiprocessing.Pipe(duplex=False)
+commands.close()
+told, events = multiprocessing.Pipe(duplex=False)
+with socket.create_server(("127.0.0.1", 0)) as listening:
+    work("worker", WorkerSettings(sys.argv[1], sys.argv[2], "WORKSTATION", 0.1, 1), listening, heard, events)
+print(",".join(n for n in ("numba", "llvmlite", "vtk", "vtkmodules") if n in sys.modules))
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="serve does not run there")
 @pytest.mark.parametrize("role", ["receive", "decide", "deliver"])
 def test_no_process_of_serve_does(role: str, tmp_path: Path) -> None:
     open_site(tmp_path).papers.engine.dispose()
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        told = WorkerSettings(
-            role, str(tmp_path), "WORKSTATION", 0.1, 1, listening.fileno() if role == "receive" else -1
-        )
-        assert loaded("workstation.serve.worker", json.dumps(asdict(told)), inherits=(listening.fileno(),)) == ""
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER, role, str(tmp_path)], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout == "\n"
 
 
 def test_serve_itself_does_not() -> None:

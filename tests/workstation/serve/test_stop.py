@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,37 @@ from dicom_io.files.series import read_instance
 from dicom_io.network.requestor import Peer
 from dicom_io.network.send import send
 from tests.workstation.orders.ris import Study, journalled
+from tests.workstation.serve.running import Serving
 from workstation.serve.supervisor import serve
 from workstation.site import open_site
+
+
+def test_everything_is_told_to_stop_at_once(tmp_path: Path) -> None:
+    """As systemd tells all processes of a service, the one that others are forked from as well."""
+    with Serving(tmp_path / "root") as serving:
+        os.killpg(serving.pid, signal.SIGTERM)
+        assert [event["event"] for event in serving.events()][-1:] == ["stopped"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/comm").exists(), reason="processes are found in Linux's /proc")
+def test_the_one_that_others_are_forked_from_may_die(tmp_path: Path) -> None:
+    with Serving(tmp_path / "root") as serving:
+        names = {Path(f"/proc/{pid}/comm").read_text().strip() for pid in serving.processes.values()}
+        assert names == {"ws receive 0", "ws decide", "ws deliver"}
+        makers = {parent(pid) for pid in serving.processes.values()}
+        assert len(makers) == 1 and makers != {serving.pid}
+        os.kill(makers.pop(), signal.SIGKILL)
+        os.kill(serving.processes["receive 0"], signal.SIGKILL)
+        again = serving.next("ended", "restarted")
+        assert again["event"] == "ended" and again["process"] == "receive 0"
+        assert serving.next("ended", "restarted")["event"] == "restarted"
+        with socket.create_connection(("127.0.0.1", serving.port), 10):
+            pass
+        assert serving.terminate() == (0, "stopped")
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 @pytest.fixture
