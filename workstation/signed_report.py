@@ -1,6 +1,5 @@
 """Filing a signed report: its SR, the key images it chose, and what follows for the charge."""
 
-import hashlib
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -12,12 +11,13 @@ from dicom_io.errors import NotFound
 from dicom_io.evidence import ImageReference
 from dicom_io.files.series import Instance, Series, read_dataset
 from dicom_io.sr.key_objects import write_key_objects
-from dicom_io.sr.report_sr import WrittenReport, report_series, write_report
+from dicom_io.sr.report_sr import WrittenReport, report_series, words_of, write_report
 from dicom_io.sr.signatures import sign
 from dicom_io.stamp import Stamp
 from workstation.billing.address import address_documents
 from workstation.billing.settle import settle_due
 from workstation.site import Site, signer_of
+from workstation.store.journal import recorded_as, reported_as
 
 
 def file_report(report: WrittenReport, series: Series, session_uid: str, site: Site) -> tuple[Instance, ...]:
@@ -29,10 +29,7 @@ def file_report(report: WrittenReport, series: Series, session_uid: str, site: S
     first, journal, author = series.first, site.journal, report.physician
     for image in report.key_images:
         journal.record(session_uid, author, "image_selection", site.clock(), f"image {image.sop_instance_uid}")
-    written = (report.indication, report.findings, report.impression, report.statements)
-    chosen = [image.sop_instance_uid for image in report.key_images]
-    words = hashlib.sha256(repr((written, chosen)).encode()).hexdigest()[:16]
-    at = journal.record(session_uid, author, "reported", site.clock(), f"report {words}").at
+    at = journal.record(session_uid, author, "reported", site.clock(), reported_as(words_of(report))).at
     stamp, source = site.stamp(session_uid, at), read_dataset(first.path)
     signed = replace(report, signed_at=at)
     signer = signer_of(site.config)
@@ -42,7 +39,10 @@ def file_report(report: WrittenReport, series: Series, session_uid: str, site: S
     if report.key_images and "key_objects" in site.config.stored:
         objects.append(write_key_objects(report.key_images, author, source, first.study_uid, stamp))
     kept = site.archive.keep(objects)
-    site.casebook.touch(first.accession, f"report SR {kept[0].sop_instance_uid}")
+    uid = kept[0].sop_instance_uid
+    digest = site.archive.digests(kept[0].series_uid)[uid]
+    journal.record(session_uid, author, "recorded", site.clock(), recorded_as(uid, digest))
+    site.casebook.touch(first.accession, f"report SR {uid}")
     site.outbox.queue(address_documents(kept, first.accession, site.config, site.root), site.clock())
     settle_due(site)
     return kept

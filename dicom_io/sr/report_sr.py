@@ -3,6 +3,7 @@
 Sources: PS3.16 TID 2000 (Basic Diagnostic Imaging Report), TID 2002 (Report Elements); PS3.3 A.35.1, C.17.2.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -96,6 +97,34 @@ def _root(report: WrittenReport) -> Dataset:
         *containers,
         template="2000",
     )
+
+
+def words_of(report: WrittenReport) -> str:
+    """Returns a digest of what a report says and shows, whenever it was signed."""
+    chosen = [image.sop_instance_uid for image in report.key_images]
+    return _words(report.indication, report.findings, report.impression, report.statements, chosen)
+
+
+def words_in(ds: Dataset) -> str:
+    """Returns the same digest of a report's SR. Texts that end in spaces are written without them, and differ."""
+    sections = ((c.INDICATIONS, c.INDICATIONS), (c.FINDINGS, c.FINDING), (c.IMPRESSIONS, c.IMPRESSION))
+    indication, findings, impression = (
+        sr.text_of(heading, name) if (heading := sr.first(ds, title)) else "" for title, name in sections
+    )
+    stated = sr.first(ds, c.CONCLUSIONS)
+    facts = {} if stated is None else {fact: sr.text_of(stated, code) for fact, code in c.REPORT_FACTS.items()}
+    keys = sr.first(ds, c.KEY_IMAGES)
+    chosen = (
+        [] if keys is None else [str(i.ReferencedSOPSequence[0].ReferencedSOPInstanceUID) for i in sr.children(keys)]
+    )
+    written = tuple((fact, text) for fact, text in facts.items() if text)
+    return _words(indication, findings, impression, written, chosen)
+
+
+def _words(
+    indication: str, findings: str, impression: str, statements: tuple[tuple[str, str], ...], chosen: list[str]
+) -> str:
+    return hashlib.sha256(repr(((indication, findings, impression, statements), chosen)).encode()).hexdigest()[:16]
 
 
 def stated_facts(ds: Dataset) -> frozenset[str]:

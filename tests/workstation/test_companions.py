@@ -8,6 +8,7 @@ import pytest
 from pydicom import dcmread
 
 from dicom_io.evidence import Person
+from dicom_io.files.series import Instance
 from dicom_io.objects.companions import StoredObject
 from dicom_io.objects.encapsulated_stl import ENCAPSULATED_STL
 from dicom_io.objects.enhanced import ENHANCED_CT
@@ -24,6 +25,7 @@ from render.protocols import Protocol
 from render.recipe import LabelRule, VolumeRendering
 from tests.workstation.samples import AT, DOCUMENTED, SERIES_UID, tiny_protocol
 from workstation import pipeline
+from workstation.billing.belief import why_no_report
 from workstation.case import Case
 from workstation.config import Config
 from workstation.destinations import DicomDestination, MllpDestination
@@ -31,6 +33,7 @@ from workstation.records.measurements import measure
 from workstation.records.verify import verify
 from workstation.signed_report import file_report
 from workstation.site import Site
+from workstation.store.journal import Journal
 from workstation.store.papers import read_papers
 
 # Nobody listens there: what is here counts as archived.
@@ -100,6 +103,29 @@ def test_a_stack_may_be_one_enhanced_image(site_at: Callable[..., Site], tmp_pat
     assert made.decision.disposition == "release"
 
 
+def believed(report: Instance, session: str, site: Site) -> bool:
+    return not why_no_report(dcmread(report.path), report, {session}, site)
+
+
+def test_a_report_from_before_the_journal_noted_its_sr_is_known_by_its_words(
+    site_at: Callable[..., Site], tmp_path: Path, slices: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = site_at(tmp_path, Config(destinations=(PACS, BILLING)))
+    case, made = ran(site, slices)
+    stated = (("three_d_findings", "A fracture."), ("clinical_utility", "Plates were chosen."))
+    report = WrittenReport(ANNA, AT, "", "Two lines.\nOf findings.", "", stated, made.evidence.products[0].images)
+    kept = file_report(report, site.archive.series(SERIES_UID), case.session_uid, site)[0]
+    assert believed(kept, case.session_uid, site)
+    monkeypatch.setattr(Journal, "digest_of", lambda journal, uid: "")
+    assert believed(kept, case.session_uid, site)
+    assert not believed(kept, "1.2.3", site), "said in another session"
+    other = dcmread(kept.path)
+    other.ContentSequence[4].ContentSequence[0].TextValue = "No findings."
+    assert "Two lines." not in str(other)
+    other.save_as(kept.path)
+    assert not believed(kept, case.session_uid, site)
+
+
 def test_a_report_brings_the_selection_of_its_key_images(
     site_at: Callable[..., Site], tmp_path: Path, slices: Path
 ) -> None:
@@ -123,4 +149,5 @@ def test_a_report_brings_the_selection_of_its_key_images(
     kinds = [act.kind for act in site.journal.acts(case.session_uid)]
     assert kinds.count("reported") == 2 and "image_selection" in kinds
     (without,) = file_report(replace(report, key_images=()), series, case.session_uid, site)
+    assert believed(without, case.session_uid, site)
     assert without.sop_class_uid == BASIC_TEXT_SR

@@ -9,7 +9,8 @@ from dicom_io.errors import NotReadable
 from dicom_io.evidence import Evidence
 from dicom_io.files.series import Instance
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
-from workstation.billing.belief import why_not_believed
+from workstation.billing.belief import why_no_report, why_not_believed
+from workstation.orders.sr_reports import REPORT_CLASSES, report_in
 from workstation.site import Site
 from workstation.store.cases import Record, slim
 
@@ -52,15 +53,26 @@ def unfiled(site: Site) -> list[Instance]:
 
 
 def documents(site: Site) -> list[tuple[Instance, str]]:
-    """The Comprehensive 3D SRs in the archive that are no sessions of ours, each with why not."""
+    """The Comprehensive 3D SRs in the archive that are no sessions of ours, and the reports that are not believed, each
+    with why not."""
     known = site.casebook.sessions_by_sr()
-    found = []
+    found: list[tuple[Instance, str]] = []
     for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR):
         if sr.sop_instance_uid not in known:
             try:
                 read_record(sr, site)
             except NotReadable as error:
                 found.append((sr, str(error)))
+    sessions: dict[str, set[str]] = {}
+    for record in site.casebook.records():
+        sessions.setdefault(record.accession, set()).add(record.evidence.session_uid)
+    for sop_class in REPORT_CLASSES:
+        for instance in site.archive.instances_of(sop_class):
+            ds = None if instance.sop_instance_uid in known else report_in(instance)
+            why = "" if ds is None else why_no_report(ds, instance, sessions.get(instance.accession, ()), site)
+            if why:
+                found = [each for each in found if each[0].sop_instance_uid != instance.sop_instance_uid]
+                found.append((instance, why))
     return found
 
 

@@ -16,7 +16,7 @@ from dicom_io.dates import day_of
 from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Evidence, ImageReference
 from dicom_io.files.series import read_dataset
-from workstation.billing.belief import made_by_us
+from workstation.billing.belief import made_by_us, why_no_report
 from workstation.billing.gather_facts import decide_case, site_policy
 from workstation.billing.human_decisions import overlaid
 from workstation.billing.mpps import source_of, step_messages
@@ -27,7 +27,7 @@ from workstation.charge.policy import Policy
 from workstation.config import Config
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.on_file import Answered, CaseOnFile, Filed, Merges, case_on_file, merges_of
-from workstation.orders.sr_reports import REPORT_CLASSES, read_report
+from workstation.orders.sr_reports import REPORT_CLASSES, read_report, report_in
 from workstation.orders.statements import MessageRefused, Ordered, Reported, Stated, statements_of
 from workstation.peers.commitment import taken_over
 from workstation.site import Site
@@ -164,10 +164,13 @@ def read(accession: str, site: Site, record: Record | None = None) -> AccessionO
         if isinstance(each.statement, Ordered | Reported) and each.statement.accession == accession
     ]
     ours = {each.sr_uid for each in snapshot.records}
+    sessions = {each.evidence.session_uid for each in snapshot.records}
     for sop_class in REPORT_CLASSES if accession else ():
         for instance in site.archive.instances_of(sop_class, accession):
-            report = None if instance.sop_instance_uid in ours else read_report(instance, site.config.reading, zone)
-            own += [report] if report is not None else []
+            ds = None if instance.sop_instance_uid in ours else report_in(instance)
+            if ds is not None and not why_no_report(ds, instance, sessions, site):
+                report = read_report(ds, site.config.reading, zone)
+                own += [report] if report is not None else []
     orders = [each.statement for each in own if isinstance(each.statement, Ordered)]
     papers = site.papers.get(accession)
     visits = {o.visit for o in orders if o.visit} | ({papers.visit_number} if papers.visit_number else set())

@@ -205,7 +205,7 @@ def unmatched(site: Site) -> list[dict[str, str]]:
         ]
     rows += [
         {
-            "what": "record that is not believed",
+            "what": "SR that is not believed",
             "at": "",
             "message": f"SR {sr.sop_instance_uid}",
             "accession": sr.accession,

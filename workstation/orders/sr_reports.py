@@ -27,15 +27,18 @@ _TEMPLATE = "2000"
 _TITLES = frozenset({"18748-4", "11528-7", "18747-6", "18755-9", "18760-9", "18746-8"})
 
 
-def read_report(instance: Instance, reading: Reading, zone: tzinfo) -> Stated | None:
-    """What a report SR states; None for an SR that is no report, ours of the 3D session among them.
+def report_in(instance: Instance) -> Dataset | None:
+    """The data set of an SR that is a report; None for another one, ours of the 3D session among them."""
+    ds = dcmread(instance.path)
+    return ds if _is_report(ds) else None
+
+
+def read_report(ds: Dataset, reading: Reading, zone: tzinfo) -> Stated | None:
+    """What a report SR states; None where it tells no time. Whether it is believed, `belief` knows.
 
     It is final when it is complete and verified, preliminary otherwise. Its time is that of its verification, else of
     its content; `zone` is for times that name no offset.
     """
-    ds = dcmread(instance.path)
-    if not _is_report(ds):
-        return None
     verified = ds.get("VerificationFlag") == "VERIFIED" and ds.get("CompletionFlag") == "COMPLETE"
     observers = list(ds.get("VerifyingObserverSequence") or [])
     texts = [str(observers[0].get("VerificationDateTime") or "")] if verified and observers else []
@@ -51,8 +54,8 @@ def read_report(instance: Instance, reading: Reading, zone: tzinfo) -> Stated | 
         status,
         facts_in(words, reading) | frozenset(cast(ReportFact, fact) for fact in stated_facts(ds)),
     )
-    digest = hashlib.sha256(instance.sop_instance_uid.encode()).hexdigest()
-    return Stated(at, digest, "report SR", instance.sop_instance_uid, said)
+    uid = str(ds.SOPInstanceUID)
+    return Stated(at, hashlib.sha256(uid.encode()).hexdigest(), "report SR", uid, said)
 
 
 def _is_report(ds: Dataset) -> bool:

@@ -104,6 +104,11 @@ def recorded_uid(detail: str) -> str:
     return detail.split()[1]
 
 
+def reported_as(words: str) -> str:
+    """Writes the detail of the event for a signed report. words : `report_sr.words_of`."""
+    return f"report {words}"
+
+
 def link(previous: str, session: str, number: int, act: Act) -> str:
     """Returns the hash of an event. previous : the hash of the one before it, empty for the first."""
     words = [previous, session, number, act.at.isoformat(), act.person_id, act.role, act.kind, act.detail]
@@ -175,6 +180,16 @@ class Journal:
         query = select(_event).where(_event.c.session == session).order_by(_event.c.number)
         with self.engine.connect() as connection:
             return tuple(_entry(row) for row in connection.execute(query))
+
+    def digest_of(self, sr_uid: str) -> str:
+        """Returns the digest under which an SR was recorded in any session; empty for one that never was."""
+        said = _event.c.detail.startswith(recorded_as(sr_uid, ""), autoescape=True)
+        query = (
+            select(_event.c.detail).where(_event.c.kind == "recorded", said).order_by(_event.c.place.desc()).limit(1)
+        )
+        with self.engine.connect() as connection:
+            detail = connection.execute(query).scalar()
+        return str(detail).split()[-1] if detail else ""
 
     def acts(self, session: str) -> tuple[Act, ...]:
         """Returns the acts of `entries`, without the chain."""

@@ -118,7 +118,7 @@ def test_a_forged_record_is_a_document_and_no_case(recorded: Recorded, how: str)
     with pytest.raises(NotReadable, match=forged.sop_instance_uid):
         pipeline.explain(forged, recorded.site)
     # It is listed, with the reason, where a coder looks for what belongs to no case.
-    (row,) = [row for row in unmatched(recorded.site) if row["what"] == "record that is not believed"]
+    (row,) = [row for row in unmatched(recorded.site) if row["what"] == "SR that is not believed"]
     assert forged.sop_instance_uid in row["message"] and row["accession"] == VICTIM and row["why"]
 
 
@@ -172,7 +172,7 @@ class TestBackups:
             for table in ("record", "decision"):
                 connection.execute(text(f"DELETE FROM {table}"))
         assert filing.file_new_records(site) == 0
-        (row,) = [row for row in unmatched(site) if row["what"] == "record that is not believed"]
+        (row,) = [row for row in unmatched(site) if row["what"] == "SR that is not believed"]
         assert "restore the journal's backup" in row["why"]
 
     def test_a_record_that_is_filed_already_is_held_when_its_journal_is_gone(self, recorded: Recorded) -> None:

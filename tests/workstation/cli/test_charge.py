@@ -238,9 +238,10 @@ def test_the_outbox_shows_what_waits_and_gives_up(command: Command, two: Desk) -
     assert "withdrawn: by hand, op" in two.case("ACC2").cause
 
 
-def test_a_site_may_believe_no_papers(command: Command, root: Path) -> None:
-    text = (root / "config.toml").read_text(encoding="utf-8")
-    (root / "config.toml").write_text(f"believe_papers = false\n{text}", encoding="utf-8")
+def test_papers_are_believed_only_where_the_settings_say_so(
+    command: Command, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("WORKSTATION_SET_BELIEVE_PAPERS")
     refused = command("papers", DOCUMENTED)
     assert refused.code == 1
     assert "believe no papers from files" in refused.err
