@@ -1,7 +1,8 @@
 """The register of people: who may work here, in which role, and by what they are known.
 
-A person is known by a secret of their own, password or PIN, or by the accounts of this machine that are theirs. One
-JSON file in the state folder, readable by its owner alone; secrets are kept as argon2id hashes (RFC 9106).
+A person is known by a secret of their own, password or PIN, or by the accounts of this machine that are theirs. The
+register is a table of the state folder's database, chained like acts and decisions: an entry that was made or changed
+by hand lets nobody act. Secrets are kept as argon2id hashes (RFC 9106).
 """
 
 import getpass
@@ -9,14 +10,17 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from filelock import FileLock
 
+from dicom_io.archive.database import open_database
 from dicom_io.evidence import Person, checked_role
 from workstation.errors import WorkstationError
+from workstation.store.register import Register
 
 _HASHER = PasswordHasher()
 # Somebody whom nobody knows takes as long as a wrong password: a hash as `_HASHER` makes them, of no password in use.
@@ -57,7 +61,7 @@ class Account:
 class People:
     """The people of a state folder."""
 
-    file: Path
+    register: Register
 
     def all(self) -> tuple[Person, ...]:
         """Everybody, in the order of their IDs."""
@@ -84,20 +88,17 @@ class People:
         account = Account(person, hashed, hashed_pin, tuple(dict.fromkeys(filter(None, logins))), npi)
         if not account.can_act:
             raise PeopleError(f"{person.id} needs a password, a PIN or a login; without one they could do nothing.")
-        with self._locked():
-            self._write({**self._read(), person.id: account})
+        self._put(account)
 
     def remove(self, identity: str) -> None:
         """Raises PeopleError when there is nobody of that ID."""
-        with self._locked():
-            accounts = self._read()
-            if accounts.pop(identity, None) is None:
-                raise PeopleError(f"Nobody has the ID {identity!r}.")
-            self._write(accounts)
+        if identity not in self._read():
+            raise PeopleError(f"Nobody has the ID {identity!r}.")
+        self.register.put(identity, None, datetime.now(UTC))
 
     def signed_in(self, identity: str, password: str) -> Person:
         """The person with that ID and password. Raises PeopleError, the same for an unknown ID and a wrong password."""
-        account = self._read().get(identity)
+        account = self._believed(identity)
         # Somebody unknown, or without a password, takes as long as a wrong password.
         kept = account.password if account is not None else ""
         right = _matches(kept or _NOBODY, password)
@@ -112,7 +113,7 @@ class People:
 
     def signature(self, identity: str, secret: str) -> Person:
         """The person whose PIN or password it is: somebody who is signed in signs. Raises PeopleError."""
-        account = self._read().get(identity)
+        account = self._believed(identity)
         if account is None or not account.opens(secret):
             raise PeopleError("PIN or password is wrong. Nothing was signed.")
         return account.person
@@ -135,46 +136,43 @@ class People:
         ways += ["any with PIN or password"] if account.password or account.pin else []
         raise PeopleError(f"{identity} acts from {', or '.join(ways)}; this is {login!r}. Nothing was done.")
 
-    def _known(self, identity: str) -> Account:
+    def _believed(self, identity: str) -> Account | None:
+        """What is known of somebody, None for nobody. Raises PeopleError where it was written by hand."""
         account = self._read().get(identity)
+        why = self.register.doubt(identity)
+        if why:
+            raise PeopleError(
+                f"{why} Nothing was done; an administrator enters {identity} anew with `workstation people add`."
+            )
+        return account
+
+    def _known(self, identity: str) -> Account:
+        account = self._believed(identity)
         if account is None:
             raise PeopleError(f"Nobody has the ID {identity!r}; `workstation people add` adds them.")
         return account
 
-    def _locked(self) -> FileLock:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        return FileLock(f"{self.file}.lock")
-
     def _read(self) -> dict[str, Account]:
         try:
-            rows = json.loads(self.file.read_text(encoding="utf-8"))
-            return {
-                row["id"]: Account(
-                    Person(row["id"], row["name"], checked_role(row["role"])),
-                    row.get("password", ""),
-                    row.get("pin", ""),
-                    tuple(row.get("logins", ())),
-                    row.get("npi", ""),
-                )
-                for row in rows
-            }
-        except FileNotFoundError:
-            return {}
+            return {identity: _account(row) for identity, row in self.register.newest().items()}
         except (ValueError, KeyError, TypeError) as error:
-            raise PeopleError(f"{self.file} cannot be read: {error}. Put a copy from before back.") from error
+            raise PeopleError(
+                f"The register of people cannot be read: {error}. Put a copy from before back."
+            ) from error
 
-    def _write(self, accounts: dict[str, Account]) -> None:
-        rows = [
-            {**asdict(a.person), **{key: value for key, value in asdict(a).items() if key != "person" and value}}
-            for a in accounts.values()
-        ]
-        part = self.file.with_suffix(".part")
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(rows, stream, indent=2, ensure_ascii=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(self.file)
+    def _put(self, account: Account) -> None:
+        known = {key: value for key, value in asdict(account).items() if key != "person" and value}
+        self.register.put(account.person.id, {**asdict(account.person), **known}, datetime.now(UTC))
+
+
+def _account(row: dict[str, Any]) -> Account:
+    return Account(
+        Person(row["id"], row["name"], checked_role(row["role"])),
+        row.get("password", ""),
+        row.get("pin", ""),
+        tuple(row.get("logins", ())),
+        row.get("npi", ""),
+    )
 
 
 def _matches(kept: str, secret: str) -> bool:
@@ -210,6 +208,20 @@ def account() -> str:
         return f"uid {os.getuid()}"
 
 
+def people_in(register: Register, root: Path) -> People:
+    """The people of a state folder. Where nobody is in the register yet, those of a `people.json`, as it was kept
+    before, are entered first. Raises PeopleError when that file cannot be read."""
+    people, file = People(register), root / "people.json"
+    if file.is_file() and people.register.untouched:
+        try:
+            for row in json.loads(file.read_text(encoding="utf-8")):
+                people._put(_account(row))
+        except (ValueError, KeyError, TypeError) as error:
+            raise PeopleError(f"{file} cannot be read: {error}. Put a copy from before back.") from error
+        file.replace(file.with_name("people.json.entered"))
+    return people
+
+
 def people_of(root: Path) -> People:
     """The people of a state folder."""
-    return People(root / "people.json")
+    return people_in(Register(open_database(root / "workstation.db")), root)

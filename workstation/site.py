@@ -16,12 +16,14 @@ from dicom_io.uids import derived, performed_step
 from render.engine.cpu import ENGINE_VERSION
 from workstation import DISTRIBUTION
 from workstation.config import Config, load_config
-from workstation.people import People, people_of
+from workstation.people import People, people_in
 from workstation.store.casebook import Casebook
 from workstation.store.commitments import Commitments
 from workstation.store.journal import Journal
+from workstation.store.ledger import Ledger
 from workstation.store.outbox import Outbox
 from workstation.store.papers import PapersFile
+from workstation.store.register import Register
 
 Clock = Callable[[], datetime]
 
@@ -39,6 +41,7 @@ class Site:
     config: Config
     archive: Archive
     journal: Journal
+    ledger: Ledger
     papers: PapersFile
     outbox: Outbox
     casebook: Casebook
@@ -96,11 +99,12 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         config=settings,
         archive=archive,
         journal=Journal(database),
+        ledger=Ledger(database),
         papers=PapersFile(database),
         outbox=outbox,
         casebook=Casebook(database, outbox),
         commitments=Commitments(database),
         arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s),
-        people=people_of(root),
+        people=people_in(Register(database), root),
         clock=clock,
     )

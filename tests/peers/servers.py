@@ -2,9 +2,11 @@
 
 import contextlib
 import json
+import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -157,3 +159,38 @@ def orthanc_tls(certificates: Path, our_port: int) -> dict[str, Any]:
         "DicomTlsRemoteCertificateRequired": True,
         "DicomModalities": {"us": us},
     }
+
+
+@contextlib.contextmanager
+def postgresql(folder: Path) -> Iterator[str]:
+    """A PostgreSQL server of its own, heard on a socket in a folder alone; yields its SQLAlchemy URL."""
+    pytest.importorskip("psycopg", reason="psycopg is not installed")
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not programs:
+        pytest.skip("initdb is not installed (Debian package postgresql)")
+    root = os.getuid() == 0  # whom PostgreSQL refuses to run as
+    as_user: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if root else {}
+    # A socket's path may have 107 characters, and its folder has to be reached by that user.
+    with tempfile.TemporaryDirectory(prefix="pg") as place:
+        if root:
+            shutil.chown(place, "postgres", "postgres")
+        data, binaries = Path(place) / "data", programs[-1].parent
+        how: dict[str, Any] = {"cwd": place, "check": True, "capture_output": True, "timeout": 120, **as_user}
+        subprocess.run([binaries / "initdb", "-D", data, "-A", "trust", "-U", "tester", "--no-sync"], **how)
+        options = f"-c listen_addresses='' -c fsync=off -k {place}"
+        start: list[str | Path] = [
+            binaries / "pg_ctl",
+            "-D",
+            data,
+            "-w",
+            "-l",
+            Path(place) / "log",
+            "-o",
+            options,
+            "start",
+        ]
+        subprocess.run(start, **{**how, "capture_output": False, "stdout": subprocess.DEVNULL})
+        try:
+            yield f"postgresql+psycopg://tester@/postgres?host={place}"
+        finally:
+            subprocess.run([binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **how)

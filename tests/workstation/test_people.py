@@ -2,10 +2,12 @@
 
 import json
 import shlex
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
+from sqlalchemy import text
 
 from dicom_io.evidence import Person
 from workstation import people as people_module
@@ -33,11 +35,11 @@ def test_somebody_unknown_takes_as_long_as_a_wrong_password() -> None:
     assert not PasswordHasher().check_needs_rehash(people_module._NOBODY)
 
 
-def test_the_file_tells_no_password_and_is_its_owners(tmp_path: Path) -> None:
+def test_the_register_tells_no_password(tmp_path: Path) -> None:
     people = people_of(tmp_path)
     people.add(DOCTOR, "correct horse")
-    assert "correct horse" not in people.file.read_text() and "argon2id" in people.file.read_text()
-    assert people.file.stat().st_mode & 0o077 == 0
+    kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"correct horse" not in kept and b"argon2id" in kept
 
 
 def test_a_new_password_replaces_the_old_one_and_people_leave(tmp_path: Path) -> None:
@@ -54,15 +56,15 @@ def test_a_new_password_replaces_the_old_one_and_people_leave(tmp_path: Path) ->
         people.signed_in("DR1", "another horse")
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '[{"id": "a"}]', '[{"id": "a", "name": "n", "role": "king"}]'])
-def test_a_damaged_file_is_named(text: str, tmp_path: Path) -> None:
-    (tmp_path / "people.json").write_text(text)
+@pytest.mark.parametrize("written", ["{", "[1]", '[{"id": "a"}]', '[{"id": "a", "name": "n", "role": "king"}]'])
+def test_a_damaged_file_is_named(written: str, tmp_path: Path) -> None:
+    (tmp_path / "people.json").write_text(written)
     with pytest.raises(PeopleError, match=r"people\.json cannot be read"):
         people_of(tmp_path).signed_in("a", "b")
 
 
 def test_short_passwords_and_programs_are_refused(tmp_path: Path) -> None:
-    people = People(tmp_path / "people.json")
+    people = people_of(tmp_path)
     with pytest.raises(PeopleError, match="7 characters; 8 are needed"):
         people.add(DOCTOR, "1234567")
     with pytest.raises(PeopleError, match="for programs"):
@@ -136,13 +138,56 @@ def test_npi_check_digit(npi: str, right: bool, tmp_path: Path) -> None:
             people_of(tmp_path).add(DOCTOR, "correct horse", npi=npi)
 
 
-def test_a_register_of_before_logins_is_read(tmp_path: Path) -> None:
+def test_a_register_that_was_a_file_is_entered_once(tmp_path: Path) -> None:
+    file = tmp_path / "people.json"
+    hashed = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("correct horse")
+    file.write_text(json.dumps([{**asdict(DOCTOR), "password": hashed}]), encoding="utf-8")
     people = people_of(tmp_path)
-    people.add(DOCTOR, "correct horse", "246810")
-    rows = json.loads(people.file.read_text())
-    assert set(rows[0]) == {"id", "name", "role", "password", "pin"}
-    assert people.accounts()[0].logins == ()
-    assert people.signed_in("DR1", "correct horse") == people.signature("DR1", "246810") == DOCTOR
+    assert people.signed_in("DR1", "correct horse") == DOCTOR
+    assert people.accounts()[0].logins == () and not file.exists()
+    # Whoever puts such a file there later gets nowhere with it.
+    file.write_text(json.dumps([{**asdict(CODER), "password": hashed}]), encoding="utf-8")
+    assert people_of(tmp_path).all() == (DOCTOR,)
+
+
+def by_hand(people: People, *statements: str) -> None:
+    with people.register.engine.begin() as connection:
+        for verb in ("update", "delete"):
+            connection.execute(text(f"DROP TRIGGER person_no_{verb}"))
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE person SET content = replace(content, 'coder', 'physician')", "was changed by hand"),
+        ("DELETE FROM person WHERE place = 2", "was removed by hand"),
+        ("INSERT INTO person (person, at, content) SELECT person, at, content FROM person", "was put in by hand"),
+        ("INSERT INTO person (person, at, content) SELECT 'jd2', at, content FROM person", "was put in by hand"),
+        ("UPDATE person SET person = 'jd2'", "was"),
+    ],
+)
+def test_who_is_written_in_by_hand_does_nothing(statement: str, words: str, tmp_path: Path) -> None:
+    people = people_of(tmp_path)
+    people.add(CODER, "another horse")
+    people.add(CODER, "correct horse")
+    by_hand(people, statement)
+    who = "jd2" if "jd2" in statement else "jd"
+    for act in (people.signed_in, people.signature, lambda who, secret: people.acting(who, "x", secret)):
+        with pytest.raises(PeopleError, match=words):
+            act(who, "correct horse")
+    people.add(replace(CODER, id=who), "right horse now")
+    assert people.signed_in(who, "right horse now").role == "coder"
+
+
+def test_somebody_who_left_is_not_let_in_again_by_hand(tmp_path: Path) -> None:
+    people = people_of(tmp_path)
+    people.add(CODER, "correct horse")
+    people.remove("jd")
+    by_hand(people, "DELETE FROM person WHERE content = ''")
+    with pytest.raises(PeopleError, match="was removed by hand"):
+        people.signed_in("jd", "correct horse")
 
 
 def test_people_of_older_settings_are_told_where_they_belong(tmp_path: Path) -> None:

@@ -264,7 +264,7 @@ def decide_record(
             return False
         return _taken_over(site, image.sop_instance_uid)
 
-    doubted = doubt(record.evidence, site.journal, site.config.device)
+    doubted = doubt(record.evidence, site.journal, site.config.device) or _changed_by_hand(record, site)
     return _decided(record, view, site, policy, file, archived, doubted, fresh, gone)
 
 
@@ -278,7 +278,7 @@ def preview(record: Record, report: Report, site: Site) -> Decision:
     view = read(record.accession, site, record)
     file = file_of(view, record, site, policy)
     file = replace(file, papers=replace(file.papers, report=replace(report, patient_id=file.patient_id or None)))
-    doubted = doubt_of_chain(site.journal, record.evidence.session_uid)
+    doubted = doubt_of_chain(site.journal, record.evidence.session_uid) or _changed_by_hand(record, site)
     decided = _decided(
         record, view, site, policy, file, lambda image: _taken_over(site, image.sop_instance_uid), doubted
     )
@@ -312,6 +312,11 @@ def _decided(
     )
     decision = overlaid(rules, facts, record.session, view.known, view.snapshot.acts)
     return DecidedRecord(rules, decision, facts, file, own)
+
+
+def _changed_by_hand(record: Record, site: Site) -> str:
+    """Whether somebody wrote into the database what people and this workstation did on the case."""
+    return site.ledger.doubt({record.accession, record.evidence.session_uid} - {""})
 
 
 def _taken_over(site: Site, uid: str) -> bool:

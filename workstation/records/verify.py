@@ -54,6 +54,7 @@ def verify(
     yield _sealed(ds)
     yield from _signatures(ds, evidence, sources, authority)
     yield _journal(instance, evidence, sources)
+    yield from _ledger(sources)
     place = sources.archive if isinstance(sources, Site) else sources
     progress("reading the sources", 0.0)
     yield _instances(SOURCES, evidence.sources, place)
@@ -135,6 +136,16 @@ def _journal(instance: Instance, evidence: Evidence, sources: Path | Site) -> Ch
     if any(act.kind == "recorded" and act.detail == event_detail for act in sources.journal.acts(evidence.session_uid)):
         return Check("journal", True, f"{len(evidence.acts)} acts, and the record as it was kept")
     return Check("journal", False, "it knows no record of these bytes")
+
+
+def _ledger(sources: Path | Site) -> Iterator[Check]:
+    """What people and the workstation decided here, on this case and all others."""
+    if isinstance(sources, Site):
+        faults = list(sources.ledger.faults(sources.outbox.heads()))
+        more = f" And {len(faults) - 1} more." if len(faults) > 1 else ""
+        yield (
+            Check("ledger", False, faults[0] + more) if faults else Check("ledger", True, "every row as it was written")
+        )
 
 
 def _instances(what: str, recorded: Sequence[ImageReference], place: Path | Archive, needed: bool = True) -> Check:

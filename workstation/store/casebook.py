@@ -34,6 +34,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dicom_io.evidence import Evidence
 from workstation.store.cases import CaseAct, CaseActKind, Concern, Overtaken, Received, Record, Ruling, Snapshot
+from workstation.store.ledger import enter, open_ledger
 from workstation.store.messages import Message, OutboxChangedError
 from workstation.store.outbox import Outbox
 
@@ -129,7 +130,9 @@ class Casebook:
     def __init__(self, engine: Engine, outbox: Outbox) -> None:
         self._engine = engine
         self._outbox = outbox
-        _metadata.create_all(engine)
+        with engine.begin() as connection:
+            _metadata.create_all(connection)
+            open_ledger(connection)
 
     # Received messages
 
@@ -264,7 +267,8 @@ class Casebook:
         try:
             with self._engine.begin() as connection:
                 for step, ruling in enumerate(rulings, 1):
-                    connection.execute(insert(_decision).values(number=snapshot.number + step, **_row(ruling)))
+                    row = {"number": snapshot.number + step, **_row(ruling)}
+                    _append(connection, _decision, row)
                 if record is not None:
                     there = select(_record.c.place).where(_record.c.sr_uid == record.sr_uid)
                     if connection.execute(there).first() is None:
@@ -336,18 +340,17 @@ class Casebook:
     ) -> None:
         """Files a person's act and makes its accession due. Durable when this returns."""
         with self._engine.begin() as connection:
-            connection.execute(
-                insert(_act).values(
-                    session=session,
-                    accession=accession,
-                    at=at.isoformat(),
-                    person=person,
-                    role=role,
-                    kind=kind,
-                    why=why,
-                    detail=json.dumps(detail, sort_keys=True),
-                )
-            )
+            row = {
+                "session": session,
+                "accession": accession,
+                "at": at.isoformat(),
+                "person": person,
+                "role": role,
+                "kind": kind,
+                "why": why,
+                "detail": json.dumps(detail, sort_keys=True),
+            }
+            _append(connection, _act, row)
             connection.execute(insert(_due).values(accession=accession, cause=f"{kind} by {person}"))
 
     def acts(self, session: str | None = None) -> tuple[CaseAct, ...]:
@@ -433,6 +436,13 @@ def _insert_record(connection: Connection, record: Record) -> None:
             evidence=_EVIDENCE.dump_json(record.evidence).decode(),
         )
     )
+
+
+def _append(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+    """Writes a row with its entry in the ledger."""
+    place = connection.execute(insert(table).values(row)).inserted_primary_key
+    assert place is not None
+    enter(connection, table.name, place[0])
 
 
 def _record_of(row: Any) -> Record:

@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from dicom_io.evidence import Act, Evidence, Person
+from workstation.store.ledger import enter, open_ledger
 
 _metadata = MetaData()
 _event = Table(
@@ -50,12 +51,6 @@ _event = Table(
     UniqueConstraint("session", "person", "kind", "detail"),
     # Of two processes that append at once, one fails: the chain never forks.
     Index("event_chain", "session", "number", unique=True),
-)
-# For SQLite only; other databases rely on the chain.
-_GUARDS = tuple(
-    f"CREATE TRIGGER IF NOT EXISTS event_no_{verb.lower()} BEFORE {verb} ON event "
-    "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
-    for verb in ("UPDATE", "DELETE")
 )
 _ATTEMPTS = 50
 
@@ -145,8 +140,7 @@ class Journal:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")  # two processes may open a journal at once
             _chain_old_events(connection)
             _metadata.create_all(connection)
-            for guard in _GUARDS if self.engine.dialect.name == "sqlite" else ():
-                connection.execute(text(guard))
+            open_ledger(connection)
 
     def record(self, session: str, person: Person, kind: EventKind, at: datetime, detail: str = "") -> JournalEvent:
         """Adds an event, durable when this returns. Returns it as first recorded: recording it again changes nothing.
@@ -169,7 +163,9 @@ class Journal:
             values = {"at": act.at.isoformat(), "role": act.role, "number": number, "hash": entry.hash, **row}
             try:
                 with self.engine.begin() as connection:
-                    connection.execute(insert(_event).values(values))
+                    place = connection.execute(insert(_event).values(values)).inserted_primary_key
+                    assert place is not None
+                    enter(connection, "event", place[0])
                 return entry
             except IntegrityError:
                 continue  # another process was quicker

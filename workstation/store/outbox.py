@@ -37,6 +37,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from workstation.charge.facts import ChargeState, PreviousCharge
 from workstation.hl7.acknowledgement import Acknowledgement
+from workstation.store.ledger import guard, head_in, open_ledger
 from workstation.store.messages import (
     TRIES,
     Charge,
@@ -65,6 +66,8 @@ _message = Table(
     Column("path", Text),
     Column("queued_at", Text, nullable=False),
     Column("account", Text, nullable=False, server_default=""),
+    # The newest hash of the ledger when the message was queued; empty where that was before there was one.
+    Column("head", Text, nullable=False, server_default=""),
 )
 _attempt = Table(
     "attempt",
@@ -118,6 +121,10 @@ class Outbox:
         self._engine = engine
         _metadata.create_all(engine)
         _add_columns(engine)
+        with engine.begin() as connection:
+            open_ledger(connection)
+            for table in _metadata.sorted_tables:
+                guard(connection, table.name)
 
     def queue(self, messages: Iterable[Message], at: datetime) -> tuple[str, ...]:
         """Queues all messages with their charges in one transaction, or none. Returns the new keys.
@@ -300,6 +307,11 @@ class Outbox:
         """Returns every message with its state, oldest first."""
         return self._entries(true())
 
+    def heads(self) -> frozenset[str]:
+        """Returns the heads of the ledger that messages were queued with."""
+        with self._engine.connect() as connection:
+            return frozenset(connection.execute(select(_message.c.head).where(_message.c.head != "")).scalars())
+
     def acknowledged(self, destination: str) -> tuple[str, ...]:
         """Returns the SOP Instance UIDs of all instances that a destination has acknowledged, oldest first."""
         query = (
@@ -389,6 +401,7 @@ def _insert(connection: Connection, message: Message, at: str) -> None:
             path=message.path,
             queued_at=at,
             account=message.account,
+            head=head_in(connection),
         )
     )
     for charge in message.charges:

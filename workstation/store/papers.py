@@ -18,6 +18,7 @@ from dicom_io.evidence import Person
 from workstation.charge.facts import BaseProcedure, Order, Payer, Report, Text
 from workstation.errors import WorkstationError
 from workstation.store.journal import SupervisionAct
+from workstation.store.ledger import enter, open_ledger
 from workstation.strict import STRICT, StrictError, read_strictly
 
 
@@ -129,7 +130,9 @@ class PapersFile:
     engine: Engine
 
     def __post_init__(self) -> None:
-        _metadata.create_all(self.engine)
+        with self.engine.begin() as connection:
+            _metadata.create_all(connection)
+            open_ledger(connection)
 
     def put(self, accession: str, papers: OnFile, at: datetime) -> None:
         """Files papers; filing the same again changes nothing."""
@@ -139,7 +142,10 @@ class PapersFile:
             return
         content = _ON_FILE.dump_json(papers).decode()
         with self.engine.begin() as connection:
-            connection.execute(insert(_papers).values(accession=accession, at=at.isoformat(), content=content))
+            row = {"accession": accession, "at": at.isoformat(), "content": content}
+            place = connection.execute(insert(_papers).values(row)).inserted_primary_key
+            assert place is not None
+            enter(connection, "papers", place[0])
 
     def get(self, accession: str) -> OnFile:
         """Returns the newest papers of an accession, or NOTHING."""

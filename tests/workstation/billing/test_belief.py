@@ -169,6 +169,7 @@ class TestBackups:
         with site.journal.engine.begin() as connection:
             connection.execute(text("DROP TRIGGER event_no_delete"))
             connection.execute(text("DELETE FROM event"))
+            connection.execute(text("DROP TRIGGER decision_no_delete"))
             for table in ("record", "decision"):
                 connection.execute(text(f"DELETE FROM {table}"))
         assert filing.file_new_records(site) == 0

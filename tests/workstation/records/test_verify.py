@@ -68,6 +68,7 @@ def test_everything_is_looked_at(made: tuple[Site, Path], slices: Path) -> None:
         ("record", True),
         ("signature", None),
         ("journal", True),
+        ("ledger", True),
         ("sources", True),
         ("picture Bone", True),
         ("picture MIP", True),
