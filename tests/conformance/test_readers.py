@@ -1,6 +1,7 @@
 """What others make of our objects: DCMTK, GDCM, SimpleITK, highdicom, and Orthanc as the PACS that serves them."""
 
 import json
+import sqlite3
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -80,7 +81,18 @@ def test_simpleitk_finds_an_enhanced_stack_where_the_planes_are(name: str, tmp_p
 
 
 @pytest.mark.parametrize("name", [*NAMES, "ct sample"])
-def test_highdicom_finds_the_mask_in_the_segmentation(name: str, tmp_path: Path) -> None:
+def test_highdicom_finds_the_mask_in_the_segmentation(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    # It indexes frames in databases in memory that it never closes, of which Python warns since 3.13.
+    connect = sqlite3.connect
+
+    def connected(*words: Any, **more: Any) -> sqlite3.Connection:
+        connection = connect(*words, **more)
+        request.addfinalizer(connection.close)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connected)
     seg = pytest.importorskip("highdicom.seg")
     objects = made(name)
     read = seg.segread(str(saved(objects.beside["segmentation"], tmp_path)))
