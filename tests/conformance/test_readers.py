@@ -4,6 +4,7 @@ import json
 import sqlite3
 import subprocess
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def test_highdicom_finds_the_mask_in_the_segmentation(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     # It indexes frames in databases in memory that it never closes, of which Python warns since 3.13.
-    connect = sqlite3.connect
+    connect: Callable[..., sqlite3.Connection] = sqlite3.connect
 
     def connected(*words: Any, **more: Any) -> sqlite3.Connection:
         connection = connect(*words, **more)

@@ -40,7 +40,10 @@ class PythonHl7:
         self.port = 0
 
     async def _serve(self, started: threading.Event, stop: asyncio.Event) -> None:
+        answering: list[Any] = []
+
         async def receive(reader: Any, writer: Any) -> None:
+            answering.append(asyncio.current_task())
             while not writer.is_closing():
                 try:
                     message = await reader.readmessage()
@@ -50,11 +53,13 @@ class PythonHl7:
                 writer.writemessage(message.create_ack("AA"))
                 await writer.drain()
             writer.close()
+            await writer.wait_closed()
 
         async with await start_hl7_server(receive, host="127.0.0.1", port=0, encoding="utf-8") as server:
             self.port = server.sockets[0].getsockname()[1]
             started.set()
             await stop.wait()
+        await asyncio.gather(*answering)
 
 
 @contextmanager
