@@ -20,6 +20,7 @@ from workstation.charge.facts import Entity, Modality, SiteKind, Text
 from workstation.charge.policy import OrderGround, PolicyName
 from workstation.destinations import AeTitle, AnyDestination, FolderDestination
 from workstation.errors import WorkstationError
+from workstation.hl7.character_sets import CHARACTER_SETS
 from workstation.listening import Listener
 from workstation.strict import STRICT, StrictError, read_strictly
 
@@ -141,6 +142,8 @@ class Reading:
     0027) that are urgent. procedure_codes : local codes (OBR-4.1) to procedure codes. three_d_codes : what orders 3D.
     phrases : regular expressions, without regard to case, that state a fact in a report's text; one in a sentence with
     a word of `negations` states nothing. observations : OBX-3.1 to the fact that its value Y, YES, TRUE or 1 states.
+    character_set : how text is read where MSH-18 is empty, unknown or wrong; a name of table 0211, SHIFT JIS or
+    WINDOWS-1252.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -157,6 +160,11 @@ class Reading:
     phrases: dict[ReportFact, tuple[Pattern, ...]] = field(default_factory=dict)
     negations: Pattern = r"\b(no|not|without|never|neither|none|cannot|un(necessary|available|interpretable))\b"
     observations: dict[str, ReportFact] = field(default_factory=dict)
+    character_set: str = ""
+
+    def __post_init__(self) -> None:
+        if self.character_set not in ("", *CHARACTER_SETS):
+            raise ValueError(f"character_set {self.character_set!r} is not one of {', '.join(CHARACTER_SETS)}")
 
 
 @dataclass(frozen=True, slots=True)

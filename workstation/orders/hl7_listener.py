@@ -47,7 +47,7 @@ def answering(site: Site, tell: Tell = lambda event: None) -> Callable[..., byte
 
     def answer(message: bytes, caller: HL7Caller = THIS_MACHINE) -> bytes | None:
         try:
-            incoming = read_message(message)
+            incoming = read_message(message, site.config.reading.character_set)
         except Hl7Error as error:
             return _unread(message, str(error), site, tell)
         sender = _sender(incoming, caller, site)

@@ -155,7 +155,7 @@ def statements_of(body: bytes, reading: Reading, zone: tzinfo, processing_id: st
     MessageRefused
         It is one that we cannot use; the words say which field and what to do, and never whose it is.
     """
-    message = read_message(body)
+    message = read_message(body, reading.character_set)
     header = message.header
     if not message.control_id:
         raise MessageRefused("AR", "MSH-10 is empty, so no answer could be told to be to this message.")
@@ -347,7 +347,7 @@ def _reports(message: Incoming, patient: str, reading: Reading) -> list[HeardSta
 def _orders_of_results(message: Incoming) -> dict[int, Segment]:
     """The ORC that each OBR belongs to, by the identity of the OBR: the one just before it; where there is one ORC
     alone, that. Source: HL7 v2.5.1 7.3.1 (ORDER_OBSERVATION)."""
-    empty = Segment(("ORC",), "^", "~", "&", "\\")
+    empty = Segment(("ORC",))
     several = sum(1 for _ in message.all("ORC")) > 1
     found: dict[int, Segment] = {}
     current = empty
@@ -370,7 +370,7 @@ def _document(message: Incoming, reading: Reading) -> HeardStatement:
     # TXA-15 is the filler's order number, TXA-14 the placer's. Only v2.6 lets OBR and ORC travel with a document.
     accession = ""
     if obr is not None or orc is not None:
-        empty = Segment(("ORC",), "^", "~", "&", "\\")
+        empty = Segment(("ORC",))
         accession = _accession(obr, orc or empty, None, reading)
     accession = accession or txa.text(15) or txa.text(14)
     if not accession:
