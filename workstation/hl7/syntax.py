@@ -35,6 +35,7 @@ _MODES: dict[Mode, tuple[str, str]] = {"original": ("", ""), "accept": ("AL", "N
 
 # HL7 v2.5.1 2.7.1: each delimiter has an escape letter; other characters are escaped in hexadecimal.
 _ESCAPES = {"|": "F", "^": "S", "&": "T", "~": "R", "\\": "E"}
+_DELIMITERS: Mapping[str, str] = MappingProxyType({letter: character for character, letter in _ESCAPES.items()})
 # HL7 v2.5.1 2.7: delimiters and highlighting, hexadecimal, other character sets, local sequences, formatting. Anything
 # else between two escape characters is text, such as the path of a file: it must not swallow words.
 _SEQUENCE = (
@@ -85,7 +86,7 @@ def unescape(
     text: str,
     decode: Callable[[bytes], str] = lambda found: found.decode("utf-8", "replace"),
     escaping: str = "\\",
-    delimiters: Mapping[str, str] = MappingProxyType({letter: character for character, letter in _ESCAPES.items()}),
+    delimiters: Mapping[str, str] = _DELIMITERS,
 ) -> str:
     r"""Undoes `escape`, and lays out what formatting sequences ask for: a line end or a space, never nothing.
 
