@@ -205,11 +205,10 @@ def file_of(view: AccessionOnFile, record: Record, site: Site, policy: Policy) -
         entry = policy.codes.lookup(code, day) if day else None
         return entry is not None and entry.code_class == "procedure_includes_3d"
 
-    reading = site.config.reading
-    evidence = record.evidence
+    reading, evidence = site.config.reading, record.evidence
     return case_on_file(
         PatientIdentifier(evidence.patient_id, authority_of(evidence.patient_id_issuer, "", reading)),
-        record.evidence.study_uid,
+        evidence.study_uid,
         view.stated,
         view.merges,
         [Filed(*newest)] if newest else [],

@@ -134,14 +134,11 @@ def _encapsulated(obx: Segment, value: str) -> str:
 def _decoded(obx: Segment, data: str, how: str, named: str) -> str:
     if how in ("", "A"):
         return data
+    if how not in ("BASE64", "HEX"):
+        raise _UnreadError(f"{named} in the unknown encoding {how[:20]!r}.")
     packed = re.sub(r"\s+", "", data)
     try:
-        if how == "BASE64":
-            content = base64.b64decode(packed, validate=True)
-        elif how == "HEX":
-            content = bytes.fromhex(packed)
-        else:
-            raise _UnreadError(f"{named} in the unknown encoding {how[:20]!r}.")
+        content = base64.b64decode(packed, validate=True) if how == "BASE64" else bytes.fromhex(packed)
     except ValueError:
         raise _UnreadError(f"{named} whose {how} is damaged.") from None
     if content.startswith(b"%PDF"):

@@ -11,8 +11,8 @@ from tests.workstation.charge.strategies import steady
 from tests.workstation.orders.ris import READING, WHOLE, Ris, Study
 from workstation.hl7.reader import read_message, read_time
 from workstation.hl7.syntax import Hl7Error
-from workstation.orders.sentences import facts_in
 from workstation.orders.patients import PatientIdentifier
+from workstation.orders.sentences import facts_in
 from workstation.orders.stated import Merged, MessageRefused, Ordered, Reported, Stated, Updated
 from workstation.orders.statements import statements_of
 from workstation.reading import Reading
