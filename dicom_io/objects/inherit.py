@@ -17,7 +17,8 @@ from pydicom.valuerep import validate_value
 # Copied as they are. Sources: PS3.3 C.7.1.1 (Patient), C.7.2.1 (General Study), C.7.2.2 (Patient Study).
 PATIENT_AND_STUDY = (
     "PatientName PatientID IssuerOfPatientID IssuerOfPatientIDQualifiersSequence PatientBirthDate PatientBirthTime "
-    "PatientSex OtherPatientIDsSequence EthnicGroup PatientComments PatientIdentityRemoved DeidentificationMethod DeidentificationMethodCodeSequence "
+    "PatientSex OtherPatientIDsSequence "
+    "EthnicGroup PatientComments PatientIdentityRemoved DeidentificationMethod DeidentificationMethodCodeSequence "
     "StudyInstanceUID StudyDate StudyTime ReferringPhysicianName StudyID AccessionNumber "
     "IssuerOfAccessionNumberSequence StudyDescription ProcedureCodeSequence ReferencedStudySequence "
     "PhysiciansOfRecord PatientAge PatientSize PatientWeight LongitudinalTemporalInformationModified"

@@ -11,7 +11,8 @@ from tests.peers.servers import listening, program, run
 from tests.peers.test_query import WORKLIST
 from workstation.config import Config, WorklistSettings
 from workstation.orders.modality_worklist import file_orders, order_message, poll
-from workstation.orders.statements import Ordered, statements_of
+from workstation.orders.stated import Ordered
+from workstation.orders.statements import statements_of
 from workstation.peers.known import KnownPeer, add_peer
 from workstation.site import Site
 
