@@ -173,6 +173,10 @@ def stated(site: Site, path: Path) -> dict[str, Any]:
     return {"answer": "AA", "reason": "", "states": states}
 
 
+# What is said of a report only where there is something to say.
+_SAID_ALONE = ("unread", "addendum", "document", "parent", "sentences")
+
+
 def stated_in_words(found: dict[str, Any]) -> str:
     """Return what a message states for people."""
     if found["answer"] != "AA":
@@ -181,7 +185,7 @@ def stated_in_words(found: dict[str, Any]) -> str:
     for each in found["states"]:
         lines.append(f"{each['kind']}, {each['at']}")
         for key, value in each.items():
-            if key in ("kind", "at") or value is None:
+            if key in ("kind", "at") or value is None or (key in _SAID_ALONE and not value):
                 continue
             if key == "sentences":
                 lines += [f"  {_verdict(each)}: {each['text']}" for each in value]
@@ -193,8 +197,9 @@ def stated_in_words(found: dict[str, Any]) -> str:
 
 
 def _verdict(sentence: dict[str, Any]) -> str:
-    fact = sentence["fact"] or "nothing"
-    return f"counts as {fact}" if sentence["counts"] else f"does not count as {fact}, {sentence['why_not']}"
+    if sentence["counts"]:
+        return f"counts as {sentence['fact']}"
+    return f"does not count{' as ' + sentence['fact'] if sentence['fact'] else ''}, {sentence['why_not']}"
 
 
 def unmatched(site: Site) -> list[dict[str, str]]:

@@ -78,14 +78,14 @@ def _why_not(plain: str, match: re.Match[str], fact: ReportFact, template: bool,
     if template:
         return "a template that was not filled in"
     if found := re.search(reading.elsewhere, plain, re.IGNORECASE):
-        return f"it repeats what another report says ({found[0]!r})"
+        return f"it repeats what another report says ({found.group()!r})"
     rest = plain[match.end() :]
     if fact == "three_d_findings":
         # That something is not there is a finding: "3D images show no fracture".
         rest = re.sub(reading.negative_findings, "", rest, flags=re.IGNORECASE)
     for part in (plain[: match.end()], rest):
         if negation := re.search(reading.negations, part, re.IGNORECASE):
-            return f"it is negated ({negation[0]!r})"
+            return f"it is negated ({negation.group()!r})"
     if found := re.search(reading.conditions, plain, re.IGNORECASE):
-        return f"it is a condition or a wish ({found[0]!r})"
+        return f"it is a condition or a wish ({found.group()!r})"
     return ""

@@ -14,7 +14,14 @@ from dicom_io.sr.evidence_sr import read_sr
 from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import READING, Ris, Study, config, objects
 from workstation.config import load_config
-from workstation.orders.patients import PatientIdentifier, authority_of, identifier_of_object
+from workstation.hl7.reader import Segment
+from workstation.orders.patients import (
+    PatientIdentifier,
+    authority_of,
+    identifier_of_object,
+    identifiers_in,
+    survivor_of,
+)
 
 FAILING = Path(__file__).with_name("failing")
 SAMPLE, STUDY = Study("DEMO-0001", "SAMPLE-CRANIUM"), Study("ACC1")
@@ -132,3 +139,25 @@ class TestNames:
         assert one.same(one) and one.same(any_) and any_.same(other)
         assert not one.same(other) and not one.same(PatientIdentifier("2", "A"))
         assert (one.text, any_.text) == ("1^^^A", "1")
+
+
+class TestFields:
+    def found(self, field: str) -> list[str]:
+        return [each.text for each in identifiers_in(Segment(("PID", "1", "", field)), 3, OURS)]
+
+    def test_every_repetition_that_is_of_a_person_medical_record_numbers_first(self) -> None:
+        field = "1^^^A^PI~2^^^A&1.2&ISO^MR~3^^^A^AN~4^^^&1.2&ISO~^^^A^MR~5^^^^MRT~6^^^^PT~7^^^^PN~8^^^^U~1^^^A^PI"
+        assert self.found(field) == ["2^^^A", "1^^^A", "4^^^1.2", "5^^^HOSP", "6^^^HOSP", "7^^^HOSP", "8^^^HOSP"]
+
+    def test_a_message_with_other_numbers_alone_is_taken_by_those(self) -> None:
+        assert self.found("3^^^A^AN~4^^^B^SS") == ["3^^^A", "4^^^B"]
+
+    def test_no_number(self) -> None:
+        assert self.found("") == self.found("^^^A^MR") == []
+        assert identifiers_in(None, 3, OURS) == ()
+
+    def test_a_prior_number_becomes_that_of_its_authority(self) -> None:
+        prior, ours, other = PatientIdentifier("1", "A"), PatientIdentifier("2", "A"), PatientIdentifier("3", "B")
+        assert survivor_of(prior, (other, ours)) == ours
+        assert survivor_of(PatientIdentifier("1", "C"), (other, ours)) == other
+        assert survivor_of(prior, ()) is None

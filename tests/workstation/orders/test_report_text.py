@@ -116,6 +116,21 @@ class TestRtf:
     @pytest.mark.parametrize(
         ("document", "words"),
         [
+            (r"{\rtf1 a\v b\v0 c\v d\plain e}", "ace"),
+            (r"{\rtf1\uc2 \u65??b{\uc0\u66 c}\u67\'41\'42d}", "AbBcCd"),
+            (r"{\rtf1{\*\unknown a}b\*c}", "b"),
+            (r"{\rtf1\ansicpg65001 \'c3\'a9}", "é"),
+            (r"{\rtf1\ansicpg1251 \'e9{\f9 \'e9}}", "йй"),
+            ("{\\rtf1 a\r\nb\\\nc\\~d\\_e\\-f}", "ab\nc d-ef"),
+            ("{\\rtf1 a}b", "a"),
+        ],
+    )
+    def test_of_each_kind(self, document: str, words: str) -> None:
+        assert rtf_text(document) == words
+
+    @pytest.mark.parametrize(
+        ("document", "words"),
+        [
             ("plain", "does not begin"),
             (RTF[:-1], "cut off"),
             (r"{\rtf1\ansicpg1252 \'81}", "no character of code page 1252"),

@@ -88,6 +88,27 @@ def test_near_sentences_of_other_facts(text: str, why: str) -> None:
     assert not sentence.counts and why in sentence.why_not
 
 
+def test_one_way_of_saying_it_is_enough() -> None:
+    reading = Reading(phrases={"three_d_findings": ("renderings show", "3D images show")})
+    (sentence,) = sentences_in("3D images show x, no fracture, renderings show y", reading)
+    assert sentence.counts
+    (sentence,) = sentences_in("It is not that renderings show it, if 3D images show it", reading)
+    assert sentence.why_not == "it is negated ('not')"
+
+
+def test_a_blank_spoils_its_own_sentence_alone() -> None:
+    assert facts_in("[ ]. 3D images show a fracture. [ ]", READING) == {"three_d_findings"}
+
+
+def test_the_reason_quotes_the_word() -> None:
+    for text, why in (
+        ("Per outside report 3D images show it", "it repeats what another report says ('Per outside')"),
+        ("3D images show it if wanted", "it is a condition or a wish ('if')"),
+        ("3D images show nothing", "it is negated ('nothing')"),
+    ):
+        assert [each.why_not for each in sentences_in(text, READING)] == [why]
+
+
 def test_a_negative_finding_is_a_finding_and_no_necessity() -> None:
     text = "3D imaging was necessary with no fracture."
     assert facts_in(text, READING) == frozenset()
@@ -111,7 +132,7 @@ def test_the_command_shows_which_sentences_count_and_which_nearly_do(tmp_path: P
     assert "counts as three_d_findings: 3D images show a fracture." not in found.err
     for line in (
         "  counts as three_d_findings: 3D images show a fracture",
-        "  does not count as nothing",
+        "  does not count, none of the phrases is in it: 3D was not necessary to plan",
         "  does not count as clinical_utility, it is a condition or a wish",
     ):
         assert line in found.out, found.out
