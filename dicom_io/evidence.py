@@ -169,6 +169,7 @@ class Evidence:
     device_uid, independent : the workstation, and whether it is independent of the scanner.
     objects : the objects stored beside the pictures: segmentations, presentation states, surfaces.
     predecessor : the record that this one amends.
+    patient_id_issuer : Issuer of Patient ID (0010,0021), else the universal one (0010,0024); empty where none is named.
     session_uid, journal_head : the session of these acts in the journal, and the hash of the last act; empty in records
         from before journals were chained.
     """
@@ -194,6 +195,7 @@ class Evidence:
     journal_head: str = ""
     objects: tuple[ImageReference, ...] = ()
     predecessor: ImageReference | None = None
+    patient_id_issuer: str = ""
 
     @property
     def verified(self) -> bool:

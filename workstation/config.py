@@ -2,14 +2,13 @@
 an error that names it."""
 
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
 
 from dicom_io.objects.burn_in import BurnIn
 from dicom_io.objects.companions import StoredObject
@@ -21,6 +20,7 @@ from workstation.charge.policy import OrderGround, PolicyName
 from workstation.destinations import AeTitle, AnyDestination, FolderDestination
 from workstation.errors import WorkstationError
 from workstation.listening import Listener
+from workstation.reading import Reading
 from workstation.strict import STRICT, StrictError, read_strictly
 
 
@@ -106,57 +106,6 @@ class AuditSettings:
         if not 0 < self.port < 65536:
             raise ValueError(f"audit: port {self.port} is not one of 1 to 65535")
         check_named_together("audit", self.certificate, self.key)
-
-
-# What a report can state, and no other paper can.
-ReportFact = Literal[
-    "three_d_findings",
-    "workstation_statement",
-    "medical_necessity",
-    "clinical_utility",
-    "radiologist_rationale",
-    "urgent_documented",
-]
-
-
-def _checked_pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"not a regular expression: {error}") from None
-    if re.search(text, "", re.IGNORECASE):
-        raise ValueError("this regular expression is found in an empty report")
-    return text
-
-
-Pattern = Annotated[str, AfterValidator(_checked_pattern)]
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How the messages of this site's RIS are read.
-
-    accession_fields : where an accession stands, the first one that is filled counts. performed : values of ORC-5
-    (table 0038) that say that an examination has been performed. urgent : priorities (OBR-27.6, TQ1-9, OBR-5; table
-    0027) that are urgent. procedure_codes : local codes (OBR-4.1) to procedure codes. three_d_codes : what orders 3D.
-    phrases : regular expressions, without regard to case, that state a fact in a report's text; one in a sentence with
-    a word of `negations` states nothing. observations : OBX-3.1 to the fact that its value Y, YES, TRUE or 1 states.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-    accession_fields: tuple[Literal["IPC-1", "OBR-18", "OBR-19", "OBR-3", "OBR-2", "ORC-3", "ORC-2"], ...] = (
-        "IPC-1",
-        "OBR-18",
-        "OBR-3",
-        "ORC-3",
-    )
-    performed: tuple[Text, ...] = ("CM",)
-    urgent: tuple[Text, ...] = ("S", "STAT", "A", "ASAP")
-    procedure_codes: dict[str, Text] = field(default_factory=dict)
-    three_d_codes: tuple[Text, ...] = ("76376", "76377")
-    phrases: dict[ReportFact, tuple[Pattern, ...]] = field(default_factory=dict)
-    negations: Pattern = r"\b(no|not|without|never|neither|none|cannot|un(necessary|available|interpretable))\b"
-    observations: dict[str, ReportFact] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from pydicom.valuerep import validate_value
 
 # Copied as they are. Sources: PS3.3 C.7.1.1 (Patient), C.7.2.1 (General Study), C.7.2.2 (Patient Study).
 PATIENT_AND_STUDY = (
-    "PatientName PatientID IssuerOfPatientID PatientBirthDate PatientBirthTime PatientSex OtherPatientIDsSequence "
+    "PatientName PatientID IssuerOfPatientID IssuerOfPatientIDQualifiersSequence PatientBirthDate PatientBirthTime "
+    "PatientSex OtherPatientIDsSequence "
     "EthnicGroup PatientComments PatientIdentityRemoved DeidentificationMethod DeidentificationMethodCodeSequence "
     "StudyInstanceUID StudyDate StudyTime ReferringPhysicianName StudyID AccessionNumber "
     "IssuerOfAccessionNumberSequence StudyDescription ProcedureCodeSequence ReferencedStudySequence "
@@ -43,6 +44,14 @@ _ITEM_NEEDS = {
     "OtherPatientIDsSequence": ("PatientID", "TypeOfPatientID"),
     "ReferencedStudySequence": ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID"),
 }
+
+
+def issuer_of_patient_id(ds: Dataset) -> str:
+    """Returns who assigned the Patient ID: Issuer of Patient ID (0010,0021), else the Universal Entity ID of its
+    qualifiers (0010,0024); empty where neither is named. Source: PS3.3 C.7.1.1, Table 10-18."""
+    qualifiers = list(ds.get("IssuerOfPatientIDQualifiersSequence") or [])
+    universal = qualifiers[0].get("UniversalEntityID") if qualifiers else None
+    return str(ds.get("IssuerOfPatientID") or universal or "")
 
 
 def copy_patient_and_study(source: Dataset) -> Dataset:

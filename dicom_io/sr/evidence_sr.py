@@ -17,6 +17,7 @@ from dicom_io.errors import NotReadable
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, checked_role
 from dicom_io.files.digests import seal
 from dicom_io.objects.common import new_object, step_reference, study_references
+from dicom_io.objects.inherit import issuer_of_patient_id
 from dicom_io.sr import content as sr
 from dicom_io.sr.measurement_sr import is_measurement, measurement_group, read_measurement
 from dicom_io.stamp import Stamp
@@ -86,6 +87,7 @@ def _read(ds: Dataset) -> Evidence:
         sop_instance_uid=str(ds.SOPInstanceUID),
         verified_by=str(ds.VerifyingObserverSequence[0].VerifyingObserverName) if verified else "",
         patient_id=str(ds.get("PatientID") or ""),
+        patient_id_issuer=issuer_of_patient_id(ds),
         accession=str(ds.get("AccessionNumber") or ""),
         study_uid=str(ds.StudyInstanceUID),
         study_date=str(ds.get("StudyDate") or ""),

@@ -12,12 +12,14 @@ from workstation.charge import Decision, Facts, FactsError, Policy, decide, load
 from workstation.charge.cms_imports import with_edits
 from workstation.charge.codes import CodeTable
 from workstation.charge.facts import PreviousCharge
-from workstation.charge.reasons import hold
+from workstation.charge.reasons import Reason, hold
 from workstation.config import Config
 from workstation.store.journal import SUPERVISION_ACTS
 from workstation.store.papers import OnFile
 
 SITE_CODES = "site_codes.csv"
+# What a report lacks that a part of it which could not be read may say.
+_OF_REPORT_TEXT = ("NO_3D_INTERPRETATION", "WORKSTATION_STATEMENT_MISSING", "NECESSITY_MISSING", "UTILITY_MISSING")
 
 
 def site_policy(config: Config, root: Path) -> Policy:
@@ -48,11 +50,13 @@ def decide_case(
     required: bool | None = None,
     doubt: str = "",
     here: bool = True,
+    unread: Sequence[str] = (),
 ) -> tuple[Decision, Facts | None]:
     """The decision for a session, with the facts it rests on.
 
     What the facts cannot even name (no accession, an unknown role) holds as well; then there are no facts.
     doubt : why the record's acts cannot be believed, empty when they can; it holds. here : as `facts_of`.
+    unread : parts of the report that could not be read; they hold where the report lacks what the charge needs.
     """
     why = f"{doubt} What the physician did rests on it; have the journal and the SR restored from their backups."
     tampered = (hold("JOURNAL_TAMPERED", why, "journal"),) if doubt else ()
@@ -64,7 +68,19 @@ def decide_case(
             for line in str(error).splitlines()
         )
         return Decision("hold", "none", (), (), (*reasons, *tampered), config.policy, None), None
-    return held(decide(facts, policy), *tampered), facts
+    decision = decide(facts, policy)
+    return held(decision, *_unread(decision, unread), *tampered), facts
+
+
+def _unread(decision: Decision, unread: Sequence[str]) -> tuple[Reason, ...]:
+    """That what the report lacks may stand where nobody could read it."""
+    if not unread or not any(reason.code in _OF_REPORT_TEXT for reason in decision.reasons):
+        return ()
+    why = (
+        f"Part of the report could not be read ({'; '.join(unread[:3])}) and may say what is missing; have it sent as "
+        "text, or have the physician answer."
+    )
+    return (hold("REPORT_UNREAD", why, "report"),)
 
 
 def facts_of(

@@ -219,7 +219,9 @@ def ruling_of(
         "account": account,
     }
     same = last is not None and last.state == step.state and _core(last.content) == _core(content)
-    if last is not None and same and last.sr_uid == record.sr_uid and not step.messages and not changed:
+    # A message of another patient changes nothing but the list of those, which people look at.
+    listed = last is not None and last.content["strangers"] == content["strangers"]
+    if last is not None and same and listed and last.sr_uid == record.sr_uid and not step.messages and not changed:
         return None
     return Ruling(
         accession=snapshot.accession,

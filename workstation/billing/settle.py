@@ -26,9 +26,12 @@ from workstation.charge.facts import PreviousCharge, Report
 from workstation.charge.policy import Policy
 from workstation.config import Config
 from workstation.hl7.syntax import Hl7Error
-from workstation.orders.on_file import Answered, CaseOnFile, Filed, Merges, case_on_file, merges_of
+from workstation.orders.merges import Merges, merges_of
+from workstation.orders.on_file import Answered, CaseOnFile, Filed, case_on_file
+from workstation.orders.patients import PatientIdentifier, authority_of
 from workstation.orders.sr_reports import REPORT_CLASSES, read_report, report_in
-from workstation.orders.statements import MessageRefused, Ordered, Reported, Stated, statements_of
+from workstation.orders.stated import MessageRefused, Ordered, Reported, Stated
+from workstation.orders.statements import statements_of
 from workstation.peers.commitment import taken_over
 from workstation.site import Site
 from workstation.store.cases import CaseState, Overtaken, Received, Record, Ruling, Snapshot
@@ -175,7 +178,8 @@ def read(accession: str, site: Site, record: Record | None = None) -> AccessionO
     papers = site.papers.get(accession)
     visits = {o.visit for o in orders if o.visit} | ({papers.visit_number} if papers.visit_number else set())
     updates = stated(book.messages("visit", visits))
-    patients = {s.statement.patient_id for s in (*own, *updates) if isinstance(s.statement, Ordered | Reported)}
+    named = [each.statement.patients for each in own if isinstance(each.statement, Ordered | Reported)]
+    patients = {identifier.number for patients in named for identifier in patients}
     patients |= {each.evidence.patient_id for each in snapshot.records}
     patients |= {papers.report.patient_id} if papers.report.patient_id else set()
     accounts = {o.account for o in orders if o.account} | {papers.account_number}
@@ -201,15 +205,17 @@ def file_of(view: AccessionOnFile, record: Record, site: Site, policy: Policy) -
         entry = policy.codes.lookup(code, day) if day else None
         return entry is not None and entry.code_class == "procedure_includes_3d"
 
+    reading, evidence = site.config.reading, record.evidence
     return case_on_file(
-        record.evidence.patient_id,
-        record.evidence.study_uid,
+        PatientIdentifier(evidence.patient_id, authority_of(evidence.patient_id_issuer, "", reading)),
+        evidence.study_uid,
         view.stated,
         view.merges,
         [Filed(*newest)] if newest else [],
         answered,
         site.config.payers,
         is_procedure,
+        reading.assigning_authority,
     )
 
 
@@ -309,6 +315,7 @@ def _decided(
         file.required,
         doubted,
         made_by_us(record.evidence, site),
+        file.unread,
     )
     decision = overlaid(rules, facts, record.session, view.known, view.snapshot.acts)
     return DecidedRecord(rules, decision, facts, file, own)

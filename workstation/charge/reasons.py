@@ -72,6 +72,7 @@ REASONS: tuple[ReasonKind, ...] = (
     # Given by what surrounds the rules: the record that the facts are read from, people, and the messages.
     ReasonKind("FACT_MISSING", "hold", "technologist", ours=True, rule=False),
     ReasonKind("JOURNAL_TAMPERED", "hold", "technologist", ours=True, rule=False),
+    ReasonKind("REPORT_UNREAD", "hold", "physician", rule=False),
     ReasonKind("CHARGE_TURNED_DOWN", "hold", "coder", releasable=True, rule=False),
     ReasonKind("CREDITED_ELSEWHERE", "hold", "coder", releasable=True, rule=False),
     ReasonKind("DENIED_BY_CODER", "deny", "coder", rule=False),

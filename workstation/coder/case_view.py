@@ -9,7 +9,9 @@ from workstation.billing.charged_line import read_billed
 from workstation.billing.filing import documents
 from workstation.coder.work_list import WorkError
 from workstation.hl7.syntax import Hl7Error
-from workstation.orders.statements import MessageRefused, statements_of
+from workstation.orders.patients import PatientIdentifier
+from workstation.orders.stated import MessageRefused
+from workstation.orders.statements import statements_of
 from workstation.site import Site
 from workstation.store.cases import Ruling
 
@@ -158,9 +160,21 @@ def stated(site: Site, path: Path) -> dict[str, Any]:
     for each in found:
         said = asdict(each.statement)
         said.pop("demographics", None)
-        plain = {key: sorted(value) if isinstance(value, frozenset) else value for key, value in said.items()}
+        plain: dict[str, Any] = {
+            key: sorted(value) if isinstance(value, frozenset) else value for key, value in said.items()
+        }
+        for key in ("prior", "survivor"):
+            plain |= {key: PatientIdentifier(**plain[key]).text} if key in plain else {}
+        if "patients" in plain:
+            plain["patients"] = [PatientIdentifier(**each).text for each in plain["patients"]]
+        if "sentences" in plain:
+            plain["sentences"] = [{**each, "counts": not each["why_not"]} for each in plain["sentences"]]
         states.append({"kind": type(each.statement).__name__.lower(), "at": each.stated_at.isoformat(), **plain})
     return {"answer": "AA", "reason": "", "states": states}
+
+
+# What is said of a report only where there is something to say.
+_SAID_ALONE = ("unread", "addendum", "document", "parent", "sentences")
 
 
 def stated_in_words(found: dict[str, Any]) -> str:
@@ -171,13 +185,21 @@ def stated_in_words(found: dict[str, Any]) -> str:
     for each in found["states"]:
         lines.append(f"{each['kind']}, {each['at']}")
         for key, value in each.items():
-            if key in ("kind", "at") or value is None:
+            if key in ("kind", "at") or value is None or (key in _SAID_ALONE and not value):
                 continue
-            if key == "items":
+            if key == "sentences":
+                lines += [f"  {_verdict(each)}: {each['text']}" for each in value]
+            elif key == "items":
                 lines += [f"  {i['code']}: {i['status']}{', orders 3D' if i['three_d'] else ''}" for i in value]
             else:
                 lines.append(f"  {key}: {', '.join(map(str, value)) if isinstance(value, list | tuple) else value}")
     return "\n".join(lines)
+
+
+def _verdict(sentence: dict[str, Any]) -> str:
+    if sentence["counts"]:
+        return f"counts as {sentence['fact']}"
+    return f"does not count{' as ' + sentence['fact'] if sentence['fact'] else ''}, {sentence['why_not']}"
 
 
 def unmatched(site: Site) -> list[dict[str, str]]:

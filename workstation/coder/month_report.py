@@ -19,7 +19,8 @@ from workstation.coder.expected_amount import ExpectedAmount, expected_amount
 from workstation.coder.work_list import WorkError, WorkItem, work_items
 from workstation.config import Config
 from workstation.hl7.syntax import Hl7Error
-from workstation.orders.statements import ORDERS, MessageRefused, Ordered, statements_of
+from workstation.orders.stated import MessageRefused, Ordered
+from workstation.orders.statements import ORDERS, statements_of
 from workstation.site import Site
 from workstation.text_table import table
 

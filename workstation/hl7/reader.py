@@ -5,24 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 
-from workstation.hl7.syntax import Hl7Error, unescape
+from workstation.hl7.character_sets import UTF_8, TextEncoding, encoding_named
+from workstation.hl7.syntax import Hl7Error, switch_in, unescape
 
-# HL7 table 0211. Without a known name, text is read as UTF-8 if that works, else as ISO 8859-1, in which every byte is
-# a character.
-_ENCODINGS = {
-    "ASCII": "ascii",
-    "8859/1": "iso-8859-1",
-    "8859/2": "iso-8859-2",
-    "8859/5": "iso-8859-5",
-    "8859/7": "iso-8859-7",
-    "8859/9": "iso-8859-9",
-    "8859/15": "iso-8859-15",
-    "UNICODE": "utf-8",
-    "UNICODE UTF-8": "utf-8",
-    "ISO IR87": "iso2022_jp",
-    "GB 18030-2000": "gb18030",
-    "BIG-5": "big5",
-}
 # What begins and ends files and batches of messages. Source: HL7 v2.5.1 2.10.3.
 _ENVELOPES = (b"FHS", b"BHS", b"BTS", b"FTS")
 # HL7 v2.5.1 2.A.88 TS: YYYY[MM[DD[HH[MM[SS[.S[S[S[S]]]]]]]]][+/-ZZZZ]
@@ -30,14 +15,39 @@ _TIME = re.compile(r"(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:\.(\d{1,6}))?(
 
 
 @dataclass(frozen=True, slots=True)
+class Delimiters:
+    """Separators and escape character of a message (MSH-1, MSH-2); those that it leaves out are empty."""
+
+    field: str = "|"
+    component: str = "^"
+    repetition: str = "~"
+    escaping: str = "\\"
+    subcomponent: str = "&"
+
+    @property
+    def by_letter(self) -> dict[str, str]:
+        """By the letter of their escape sequence. Source: HL7 v2.5.1 2.7.1."""
+        return dict(zip("FSRET", self.in_order, strict=True))
+
+    @property
+    def in_order(self) -> tuple[str, ...]:
+        """As MSH has them."""
+        return self.field, self.component, self.repetition, self.escaping, self.subcomponent
+
+
+STANDARD = Delimiters()
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
-    """One segment: its name and its fields, unchanged. Fields are numbered as in the standard."""
+    """One segment: its name and its fields, unchanged. Fields are numbered as in the standard.
+
+    encoding : of the message, for what is escaped in hexadecimal or encapsulated.
+    """
 
     fields: tuple[str, ...]
-    component: str
-    repetition: str
-    subcomponent: str
-    escaping: str
+    delimiters: Delimiters = STANDARD
+    encoding: TextEncoding = UTF_8
 
     @property
     def name(self) -> str:
@@ -51,31 +61,40 @@ class Segment:
 
     def repetitions(self, number: int) -> tuple[str, ...]:
         """Returns the repetitions of a field, unchanged."""
-        found = self.raw(number)
-        return tuple(found.split(self.repetition)) if found and self.repetition else (found,) if found else ()
+        found, separator = self.raw(number), self.delimiters.repetition
+        return tuple(found.split(separator)) if found and separator else (found,) if found else ()
 
-    def text(self, number: int, component: int = 1, of: str | None = None) -> str:
-        """Returns a component (its first subcomponent) of the field's first repetition, or of `of`, as plain text.
+    def components(self, of: str, most: int = -1) -> list[str]:
+        """Returns the components of a field or repetition, unchanged; the last of `most` keeps its separators."""
+        return of.split(self.delimiters.component, most - 1 if most > 0 else -1) if self.delimiters.component else [of]
+
+    def text(self, number: int, component: int = 1, of: str | None = None, subcomponent: int = 1) -> str:
+        """Returns a subcomponent of a component of the field's first repetition, or of `of`, as plain text.
 
         Two double quotes, which delete a value (HL7 v2.5.1 2.5.3), read as empty.
         """
         first = of if of is not None else next(iter(self.repetitions(number)), "")
-        parts = first.split(self.component) if self.component else [first]
+        parts = self.components(first)
         if component > len(parts):
             return ""
-        part = parts[component - 1]
-        plain = self._plain(part.split(self.subcomponent)[0] if self.subcomponent else part).strip()
+        part, separator = parts[component - 1], self.delimiters.subcomponent
+        pieces = part.split(separator) if separator else [part]
+        plain = self.plain(pieces[subcomponent - 1]).strip() if subcomponent <= len(pieces) else ""
         return "" if plain == '""' else plain
 
     def whole(self, number: int) -> str:
         """Returns a field of free text, each repetition on a line of its own."""
-        return "\n".join(self._plain(repetition) for repetition in self.repetitions(number))
+        return "\n".join(self.plain(repetition) for repetition in self.repetitions(number))
 
-    def _plain(self, part: str) -> str:
-        # The letters of escape sequences do not depend on the sender's delimiters; only the escape character does.
-        standard = part if self.escaping == "\\" else part.replace(self.escaping, "\\") if self.escaping else part
-        # Formatted text has its own sequences for line breaks. HL7 v2.5.1 2.7.6.
-        return unescape(re.sub(r"\\\.(?:br|sp\+?\d*|ce)\\", "\n", standard))
+    def plain(self, part: str) -> str:
+        """Returns a part of a field without its escape sequences."""
+        return unescape(part, self._hexadecimal, self.delimiters.escaping, self.delimiters.by_letter)
+
+    def _hexadecimal(self, found: bytes) -> str:
+        try:
+            return self.encoding.decode(found).replace("\0", "")
+        except (UnicodeDecodeError, Hl7Error):
+            return found.decode("ascii", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,13 +172,16 @@ def _whole(body: bytes) -> None:
         raise Hl7Error(f"This holds {count} messages (MSH) where one is taken; send each in a frame of its own.")
 
 
-def read_message(body: bytes) -> Incoming:
+def read_message(body: bytes, character_set: str = "") -> Incoming:
     """Read a message without its frame.
+
+    character_set : how text is read where MSH-18 is empty, unknown or wrong (`CHARACTER_SETS`); where this is empty
+    too, a message without MSH-18 is UTF-8 if that works, else ISO 8859-1, in which every byte is a character.
 
     Raises
     ------
     Hl7Error
-        It has no MSH segment with delimiters, or it is more than one message.
+        It has no MSH segment with delimiters, it is more than one message, or its characters cannot be told.
     """
     head = body.lstrip(b"\r\n\xef\xbb\xbf")
     _whole(head)
@@ -168,16 +190,26 @@ def read_message(body: bytes) -> Incoming:
     separator = chr(head[3])
     if separator.isalnum() or separator.isspace() or head[3] > 0x7F:
         raise Hl7Error(f"What arrived has {separator!r} for a field separator; it is not an HL7 v2 message.")
-    text = _decoded(head, separator)
-    delimiters = text[4:].split(separator, 1)[0]
-    component, repetition, escaping, subcomponent = (*delimiters[:4], *("",) * max(0, 4 - len(delimiters)))
+    fields = _ends(head).split(head, 1)[0].decode("latin-1").split(separator)
+    delimiters = _delimiters(separator, fields[1])
+    named = fields[17] if len(fields) > 17 else ""
+    # The message begins in the set of the first repetition; the others are switched to. HL7 v2.5.1 2.14.9.18.
+    named = (named.split(delimiters.repetition)[0] if delimiters.repetition else named).strip()
+    text, encoding = _decoded(head, named if named != '""' else "", character_set, delimiters.escaping)
     return Incoming(
         tuple(
-            Segment(tuple(line.split(separator)), component, repetition, subcomponent, escaping)
+            Segment(tuple(line.split(separator)), delimiters, encoding)
             for line in re.split(r"\r\n?" if "\r" in text else r"\n", text)
             if line.strip()
         )
     )
+
+
+def _delimiters(separator: str, characters: str) -> Delimiters:
+    """The delimiters of MSH-2. A letter, a figure or what is beyond ASCII could not be told from text: it is none."""
+    usable = [each if each.isascii() and not each.isalnum() and each != separator else "" for each in characters[:4]]
+    component, repetition, escaping, subcomponent = (*usable, *("",) * (4 - len(usable)))
+    return Delimiters(separator, component, repetition, escaping, subcomponent)
 
 
 def read_time(text: str, zone: tzinfo) -> datetime | None:
@@ -195,13 +227,40 @@ def read_time(text: str, zone: tzinfo) -> datetime | None:
     return at.replace(tzinfo=where)
 
 
-def _decoded(body: bytes, separator: str) -> str:
-    first = _ends(body).split(body, 1)[0].split(separator.encode("latin-1"))
-    # The first repetition of MSH-18 is the default character set of the message.
-    named = first[17].decode("ascii", "replace").split("~")[0].strip().upper() if len(first) > 17 else ""
-    for encoding in (_ENCODINGS.get(named, "utf-8"), "utf-8"):
+def _decoded(body: bytes, named: str, otherwise: str, escaping: str) -> tuple[str, TextEncoding]:
+    wrong = ""
+    for encoding in _encodings(body, named, otherwise):
         try:
-            return body.decode(encoding)
-        except UnicodeDecodeError:
+            text = encoding.decode(body, escaping)
+        except UnicodeDecodeError as error:
+            wrong = wrong or f"MSH-18 is {named}, but the byte {_byte(error)} is no character of it"
             continue
-    return body.decode("iso-8859-1")
+        switch = switch_in(text, escaping)
+        if switch:
+            raise Hl7Error(
+                f"The text switches to another character set ({switch}), which a message in {encoding.name} cannot do; "
+                "have the sender name its sets in MSH-18."
+            )
+        return text, encoding
+    raise Hl7Error(f"{wrong}; have the sender name its set, or say in `reading.character_set` how its text is read.")
+
+
+def _byte(error: UnicodeDecodeError) -> str:
+    """The byte that could not be decoded, for people."""
+    return f"0x{error.object[error.start]:02X}"
+
+
+def _encodings(body: bytes, named: str, otherwise: str) -> list[TextEncoding]:
+    """What to decode by, one after another."""
+    other = [encoding_named(otherwise)] if otherwise else []
+    if named:
+        try:
+            return [encoding_named(named), *other]
+        except Hl7Error:
+            if not other:
+                raise
+    if other:
+        return other
+    # Without a name it is ASCII, which may switch; what is more than ASCII has to be guessed.
+    switching = [TextEncoding("ASCII")] if b"\x1b" in body and body.isascii() else []
+    return [*switching, UTF_8, TextEncoding("8859/1")]

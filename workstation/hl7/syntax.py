@@ -11,9 +11,11 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
+from types import MappingProxyType
 from typing import Literal
 
 from hl7apy.consts import VALIDATION_LEVEL
@@ -33,7 +35,15 @@ _MODES: dict[Mode, tuple[str, str]] = {"original": ("", ""), "accept": ("AL", "N
 
 # HL7 v2.5.1 2.7.1: each delimiter has an escape letter; other characters are escaped in hexadecimal.
 _ESCAPES = {"|": "F", "^": "S", "&": "T", "~": "R", "\\": "E"}
-_LETTERS = {letter: character for character, letter in _ESCAPES.items()}
+_DELIMITERS: Mapping[str, str] = MappingProxyType({letter: character for character, letter in _ESCAPES.items()})
+# HL7 v2.5.1 2.7: delimiters and highlighting, hexadecimal, other character sets, local sequences, formatting. Anything
+# else between two escape characters is text, such as the path of a file: it must not swallow words.
+_SEQUENCE = (
+    r"(?:[EFNHPRST]|X(?:[0-9A-Fa-f]{2})+|C[0-9A-Fa-f]{4}|M[0-9A-Fa-f]{4}(?:[0-9A-Fa-f]{2})?"
+    r"|Z\w{0,20}|\.[A-Za-z]{2} *[-+]?\d{0,4})"
+)
+# HL7 v2.5.1 2.7.6: what ends a line. The others (.fi, .nf, .in, .ti, .sk) lay out, and part words.
+_LINE_ENDS = (".br", ".sp", ".ce")
 
 
 class Hl7Error(WorkstationError):
@@ -64,16 +74,56 @@ def escape(text: str) -> str:
     return "".join(_escaped(character) for character in text)
 
 
-def unescape(text: str) -> str:
-    """Undoes `escape`, and reads any `\\X..\\` sequence as UTF-8. Drops sequences without a character (`\\H\\`)."""
+@cache
+def _sequences(escaping: str) -> re.Pattern[str]:
+    """Escape sequences, hexadecimal ones that follow each other in one match: their bytes may be one character."""
+    mark = re.escape(escaping)
+    run = f"(?:{mark}X(?:[0-9A-Fa-f]{{2}})+{mark})+"
+    return re.compile(f"({run})|{mark}({_SEQUENCE}){mark}")
+
+
+def unescape(
+    text: str,
+    decode: Callable[[bytes], str] = lambda found: found.decode("utf-8", "replace"),
+    escaping: str = "\\",
+    delimiters: Mapping[str, str] = _DELIMITERS,
+) -> str:
+    r"""Undoes `escape`, and lays out what formatting sequences ask for: a line end or a space, never nothing.
+
+    decode : of the bytes of `\X..\`, which are in the message's character set. delimiters : the message's own, by their
+    escape letter. Highlighting (`\H\`, `\N\`) has no text; a local sequence (`\Z..\`) parts words.
+
+    Source: HL7 v2.5.1 2.7.
+    """
 
     def character(match: re.Match[str]) -> str:
-        sequence = match[1]
-        if re.fullmatch(r"X(?:[0-9A-Fa-f]{2})+", sequence):
-            return bytes.fromhex(sequence[1:]).decode("utf-8", "replace")
-        return _LETTERS.get(sequence, "")
+        if match[1]:
+            return decode(bytes.fromhex(re.sub(f"{re.escape(escaping)}X?", "", match[1])))
+        sequence = match[2]
+        if sequence[0] == ".":
+            lines = int(re.sub(r"\D", "", sequence) or 1) if sequence[:3].lower() == ".sp" else 1
+            return "\n" * min(max(lines, 1), 3) if sequence[:3].lower() in _LINE_ENDS else " "
+        return delimiters.get(sequence, "" if sequence in "HNP" else " ")
 
-    return re.sub(r"\\([^\\]*)\\", character, text)
+    return _sequences(escaping).sub(character, text) if escaping else text
+
+
+def switches_as_bytes(body: bytes, escaping: str) -> bytes:
+    r"""Returns a message with the designations that `\Cxxyy\` and `\Mxxyyzz\` stand for. Source: HL7 v2.5.1 2.7.3."""
+    if not escaping:
+        return body
+    mark = re.escape(escaping).encode("latin-1")
+
+    def designation(match: re.Match[bytes]) -> bytes:
+        return b"\x1b" + bytes.fromhex(match[1][1:].decode("ascii")) if match[1][:1] in b"CM" else match[0]
+
+    return re.sub(mark + b"(" + _SEQUENCE.encode("ascii") + b")" + mark, designation, body)
+
+
+def switch_in(text: str, escaping: str) -> str:
+    """Returns the first sequence of decoded text that switches the character set; empty where none does."""
+    found = (match[2] or "" for match in _sequences(escaping).finditer(text)) if escaping else ()
+    return next((sequence for sequence in found if sequence[:1] in ("C", "M")), "")
 
 
 def header_of(parties: Sequence[str], at: datetime, kind: str, control_id: str, form: Form) -> str:

@@ -9,17 +9,12 @@ from workstation.hl7.mllp import HL7Caller
 from workstation.hl7.reader import Incoming, first_message, read_message, read_time
 from workstation.hl7.syntax import Hl7Error
 from workstation.listening import Heard, HL7Sender
+from workstation.orders.stated import Merged, MessageRefused, Ordered, Reported, Stated, Updated
 from workstation.orders.statements import (
     DOCUMENTS,
     ORDERS,
     RESULTS,
     UPDATES,
-    Merged,
-    MessageRefused,
-    Ordered,
-    Reported,
-    Stated,
-    Updated,
     statements_of,
 )
 from workstation.site import Site
@@ -47,7 +42,7 @@ def answering(site: Site, tell: Tell = lambda event: None) -> Callable[..., byte
 
     def answer(message: bytes, caller: HL7Caller = THIS_MACHINE) -> bytes | None:
         try:
-            incoming = read_message(message)
+            incoming = read_message(message, site.config.reading.character_set)
         except Hl7Error as error:
             return _unread(message, str(error), site, tell)
         sender = _sender(incoming, caller, site)
@@ -159,22 +154,22 @@ def _kept(message: bytes, code: AcknowledgementCode, reason: str, site: Site) ->
 
 
 def _concerns(stated: Sequence[Stated]) -> list[Concern]:
-    """What a message is about, so that what it changes is found."""
+    """What a message is about, so that what it changes is found. Patients by their numbers alone: which of them are
+    the same is told from what the messages state, by the settings of the day."""
     found: dict[Concern, None] = {}
-    for each in stated:
-        said = each.statement
+    for said in (each.statement for each in stated):
         if isinstance(said, Ordered | Reported):
             found[Concern("accession", said.accession)] = None
-            found[Concern("of patient", said.patient_id)] = None
+            found |= {Concern("of patient", each.number): None for each in said.patients}
         if isinstance(said, Ordered):
             found |= {Concern("of account", said.account): None} if said.account else {}
             found |= {Concern("of visit", said.visit): None} if said.visit else {}
         elif isinstance(said, Merged):
-            found[Concern("patient", said.prior, said.survivor)] = None
+            found[Concern("patient", said.prior.number, said.survivor.number)] = None
             if said.prior_account and said.account:
                 found[Concern("account", said.prior_account, said.account)] = None
         elif isinstance(said, Updated):
-            found[Concern("visit", said.visit, said.patient_id)] = None
+            found |= {Concern("visit", said.visit, each.number): None for each in said.patients}
     return list(found)
 
 

@@ -4,19 +4,21 @@ Everything is put in the order of its own time (MSH-7 of a message, filing or ac
 arrival. So messages that come late, twice or in any order leave the same on file.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
-from workstation.charge.facts import BaseProcedure, BaseStatus, Order, Payer, Report
-from workstation.config import PayerRule, ReportFact
-from workstation.orders.statements import Demographics, Merged, Ordered, OrderItem, Reported, Stated, Updated
+from workstation.charge.facts import BaseProcedure, BaseStatus, Order, Payer
+from workstation.config import PayerRule
+from workstation.orders.merges import Merges
+from workstation.orders.patients import PatientIdentifier
+from workstation.orders.report_on_file import ReportOnFile
+from workstation.orders.stated import Demographics, Ordered, OrderItem, Reported, Stated, Updated
 from workstation.store.papers import NOTHING, OnFile
 
-# The facts of a report that stand under `report`; the others of a report's facts stand under `order`.
-_IN_REPORT = ("three_d_findings", "workstation_statement", "medical_necessity", "clinical_utility")
-_IN_ORDER = tuple(fact for fact in get_args(ReportFact) if fact not in _IN_REPORT)
+# The authority of a number that messages of one accession give to several; no authority is called so.
+_SEVERAL = "(several)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class CaseOnFile:
 
     patient_id : the patient's identifier after all merges. required : the physician's later word on the requirement of
     an independent workstation, None where the SR's stands. demographics : of the survivor of a merge.
-    strangers : messages of this accession that are of another patient, and count for nothing.
+    strangers : messages of this accession that are of another patient, and count for nothing. unread : parts of the
+    report that could not be read as text.
     """
 
     papers: OnFile
@@ -54,58 +57,11 @@ class CaseOnFile:
     required: bool | None
     demographics: Demographics | None
     strangers: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Merges:
-    """Which identifier of a patient, and which account, has become which."""
-
-    patients: Mapping[str, tuple[Stated, Merged]]
-    accounts: Mapping[str, tuple[Stated, Merged]]
-
-    def patient(self, identifier: str) -> tuple[str, Demographics | None]:
-        """Return the identifier that counts now, with the demographics of its merge if there was one."""
-        survivor, merge = _followed(identifier, self.patients, lambda merged: merged.survivor)
-        return survivor, merge.demographics if merge and merge.demographics.name else None
-
-    def account(self, number: str) -> str:
-        """Return the account that counts now."""
-        return _followed(number, self.accounts, lambda merged: merged.account)[0]
-
-
-def merges_of(stated: Iterable[Stated]) -> Merges:
-    """Return the merges among the statements; for a prior identifier the newest counts."""
-    patients: dict[str, tuple[Stated, Merged]] = {}
-    accounts: dict[str, tuple[Stated, Merged]] = {}
-    for each in sorted(stated, key=lambda one: one.order):
-        merge = each.statement
-        if isinstance(merge, Merged):
-            if merge.prior != merge.survivor:
-                patients[merge.prior] = each, merge
-            if merge.prior_account and merge.account and merge.prior_account != merge.account:
-                accounts[merge.prior_account] = each, merge
-    return Merges(patients, accounts)
-
-
-def _followed(
-    start: str, table: Mapping[str, tuple[Stated, Merged]], target: Callable[[Merged], str]
-) -> tuple[str, Merged | None]:
-    way: list[tuple[Stated, Merged]] = []
-    seen = [start]
-    while seen[-1] in table:
-        way.append(table[seen[-1]])
-        now = target(way[-1][1])
-        if now in seen:
-            # Merged there and back: the newest of the circle says who is left.
-            circle = way[seen.index(now) :]
-            newest = max(circle, key=lambda step: step[0].order)[1]
-            return target(newest), newest
-        seen.append(now)
-    return seen[-1], way[-1][1] if way else None
+    unread: tuple[str, ...] = ()
 
 
 def case_on_file(
-    own_patient: str,
+    own: PatientIdentifier,
     study_uid: str,
     stated: Sequence[Stated],
     merges: Merges,
@@ -113,13 +69,24 @@ def case_on_file(
     answered: Sequence[Answered] = (),
     payers: Mapping[str, PayerRule] | None = None,
     is_procedure: Callable[[str], bool] = lambda code: False,
+    authority: str = "",
 ) -> CaseOnFile:
     """Return what is on file for a case of the patient and study of its SR.
 
-    stated : the statements of its accession and, for accounts, of its visit. is_procedure : tells whether a code is of
-    a procedure rather than of an imaging base.
+    own : the patient of the SR. stated : the statements of its accession and, for accounts, of its visit.
+    is_procedure : tells whether a code is of a procedure rather than of an imaging base. authority : whose the numbers
+    in papers files are.
     """
-    patient, demographics = merges.patient(own_patient)
+    own = _with_authority(own, stated)
+    patient, demographics = merges.patient(own)
+
+    def name_of(identifiers: Sequence[PatientIdentifier]) -> str:
+        """The case's patient by number; anybody else by what tells them apart."""
+        now = [merges.patient(each)[0] for each in identifiers]
+        if any(each.same(patient) for each in now):
+            return patient.number
+        return next((each.text if each.number == patient.number else each.number for each in now), "")
+
     events: list[tuple[datetime, int, str, Stated | Filed | Answered]] = [
         *((each.stated_at, 1, each.order[1], each) for each in stated),
         *((each.at, 0, f"{each.place:020}", each) for each in filed),
@@ -130,37 +97,57 @@ def case_on_file(
     strangers: list[str] = []
     for _, _, _, event in events:
         if isinstance(event, Filed):
-            state.file(event.papers)
+            reported = event.papers.report
+            of = name_of([PatientIdentifier(reported.patient_id, authority)]) if reported.patient_id else None
+            state.file(replace(event.papers, report=replace(reported, patient_id=of)))
         elif isinstance(event, Answered):
             state.answer(dict(event.facts))
         elif isinstance(event.statement, Ordered):
-            if merges.patient(event.statement.patient_id)[0] != patient:
+            if name_of(event.statement.patients) != patient.number:
                 strangers.append(event.source)
             else:
                 state.order(event.statement)
         elif isinstance(event.statement, Reported):
             # A report of another patient is kept in: identity is the first of the rules, and it has to see it.
-            state.report(event.statement, merges.patient(event.statement.patient_id)[0])
+            state.report(event.statement, name_of(event.statement.patients))
     papers = state.papers()
     # Accounts belong to a visit, which an order may name only after its account has changed.
     for _, _, _, event in events:
         if isinstance(event, Stated) and isinstance(event.statement, Updated):
             update = event.statement
-            known = merges.patient(update.patient_id)[0] == patient
+            known = name_of(update.patients) == patient.number
             if known and papers.visit_number and update.visit == papers.visit_number:
                 papers = replace(papers, account_number=update.account)
-    papers = replace(
-        papers,
-        account_number=merges.account(papers.account_number),
-        report=replace(papers.report, patient_id=_merged(papers.report.patient_id, merges)),
-    )
+    papers = replace(papers, account_number=merges.account(papers.account_number))
     return CaseOnFile(
-        papers, patient, state.required, demographics if patient != own_patient else None, tuple(strangers)
+        papers,
+        patient.number,
+        state.required,
+        demographics if not patient.same(own) else None,
+        tuple(strangers),
+        state.unread,
     )
 
 
-def _merged(identifier: str | None, merges: Merges) -> str | None:
-    return None if identifier is None else merges.patient(identifier)[0]
+def _with_authority(own: PatientIdentifier, stated: Sequence[Stated]) -> PatientIdentifier:
+    """The patient of an SR that names no issuer, with the authority that all messages of the accession give the number.
+
+    Where they give it different ones, the number is of several people and nobody can tell which: then it is nobody's.
+    """
+    if own.authority:
+        return own
+    named = [each.statement.patients for each in stated if isinstance(each.statement, Ordered | Reported)]
+    of_number = [[each for each in patients if each.number == own.number] for patients in named]
+    sets = [
+        {each.authority for each in patients if each.authority} for patients in (of_number if any(of_number) else named)
+    ]
+    sets = [each for each in sets if each]
+    if not sets:
+        return own
+    common = set.intersection(*sets)
+    if common:
+        return replace(own, authority=min(common))
+    return replace(own, authority=_SEVERAL) if any(of_number) else own
 
 
 class _State:
@@ -171,7 +158,7 @@ class _State:
         # By number and code: several procedures may be ordered under one number.
         self._items: dict[tuple[str, str], OrderItem] = {}
         self._before_cancelled: dict[tuple[str, str], BaseStatus | None] = {}
-        self._spoken: frozenset[str] = frozenset()
+        self._report = ReportOnFile()
         self._documented = False
         self._is_procedure = is_procedure
         self._study = study_uid
@@ -181,7 +168,7 @@ class _State:
     def file(self, papers: OnFile) -> None:
         """A papers file says all, so it puts all that came before aside."""
         self._papers, self._items = papers, {}
-        self._spoken, self._documented = frozenset(), False
+        self._report, self._documented = ReportOnFile.of_papers(papers.report), False
 
     def order(self, said: Ordered) -> None:
         papers, order = self._papers, self._papers.order
@@ -229,17 +216,13 @@ class _State:
         self._items[key] = replace(item, status=status, study_uid=study)
 
     def report(self, said: Reported, patient: str) -> None:
-        none = said.status == "none"
-        self._papers = replace(
-            self._papers,
-            report=Report(
-                said.status,
-                None if none else patient,
-                **{fact: fact in said.stated and not none for fact in _IN_REPORT},
-            ),
-        )
-        # A draft is nobody's word yet.
-        self._spoken = frozenset(said.stated) & frozenset(_IN_ORDER) if said.status == "final" else frozenset()
+        self._report = self._report.with_newer(said, patient)
+        self._papers = replace(self._papers, report=self._report.as_fact())
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Parts of the report that stands which could not be read."""
+        return self._report.unread
 
     def answer(self, facts: Mapping[str, Any]) -> None:
         for path, value in facts.items():
@@ -267,7 +250,7 @@ class _State:
             for item in items
             if not item.three_d and item.status == "performed" and self._is_procedure(item.code)
         ]
-        order = papers.order
+        order, spoken = papers.order, self._report.spoken
         payer = papers.payer
         rule = self._payers.get(payer.id)
         if rule is not None:
@@ -283,9 +266,11 @@ class _State:
             order=Order(
                 three_d_ordered=order.three_d_ordered
                 or any(item.three_d and item.status != "cancelled" for item in items),
-                radiologist_rationale=order.radiologist_rationale or "radiologist_rationale" in self._spoken,
+                radiologist_rationale=order.radiologist_rationale or "radiologist_rationale" in spoken,
                 urgent=order.urgent,
-                urgent_documented=(order.urgent_documented or self._documented or "urgent_documented" in self._spoken),
+                urgent_documented=(
+                    order.urgent_documented or self._documented or "urgent_documented" in self._report.spoken
+                ),
             ),
             payer=payer,
         )

@@ -14,10 +14,11 @@ from pydicom.dataset import Dataset
 from dicom_io.files.series import Instance
 from dicom_io.sr.report_sr import stated_facts
 from workstation.charge.facts import ReportStatus
-from workstation.config import Reading, ReportFact
 from workstation.hl7.reader import read_time
-from workstation.orders.report_text import facts_in
-from workstation.orders.statements import Reported, Stated
+from workstation.orders.patients import identifier_of_object
+from workstation.orders.sentences import facts_in
+from workstation.orders.stated import Reported, Stated
+from workstation.reading import Reading, ReportFact
 
 # Basic Text, Enhanced, Comprehensive and Comprehensive 3D SR. Source: PS3.4 B.5.
 REPORT_CLASSES = tuple(f"1.2.840.10008.5.1.4.1.1.88.{number}" for number in ("11", "22", "33", "34"))
@@ -50,7 +51,7 @@ def read_report(ds: Dataset, reading: Reading, zone: tzinfo) -> Stated | None:
     words = "\n\n".join(_words(ds))
     said = Reported(
         str(ds.get("AccessionNumber") or ""),
-        str(ds.get("PatientID") or ""),
+        (identifier_of_object(ds, reading),),
         status,
         facts_in(words, reading) | frozenset(cast(ReportFact, fact) for fact in stated_facts(ds)),
     )

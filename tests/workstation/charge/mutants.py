@@ -47,9 +47,9 @@ class Mutant:
         return f"{self.module}: {self.what}"
 
 
-def mutants(module: str) -> Iterator[Mutant]:
+def mutants(module: str, folder: Path = FOLDER) -> Iterator[Mutant]:
     """Every mutant of a module. Words for people and type annotations are left alone: no decision rests on them."""
-    tree = ast.parse((FOLDER / f"{module}.py").read_text(encoding="utf-8"))
+    tree = ast.parse((folder / f"{module}.py").read_text(encoding="utf-8"))
     for path, node in _nodes(tree, ()):
         for change, what in _changes(node):
             changed = copy.deepcopy(tree)

@@ -209,7 +209,7 @@ def test_an_acknowledgement_goes_back_to_the_sender() -> None:
         (b"\r\nMSH|^~\\&|\r\nMSA|AE|C1\r\nERR|||207|E||||full", Acknowledgement("AE", "C1", "full")),
         (b"MSH#*~!&#\rMSA#AA#C1#a!S!b", Acknowledgement("AA", "C1", "a^b")),
         (b"MSH|^~\\&|\rMSA|AA|C1|gr\xfc\xdfe", Acknowledgement("AA", "C1", "gr��e")),
-        (b"MSH|^~\\&|\rMSA|AA|C1|a\\X0D0A\\b\\.br\\c\\XC3BC\\", Acknowledgement("AA", "C1", "a\r\nbcü")),
+        (b"MSH|^~\\&|\rMSA|AA|C1|a\\X0D0A\\b\\.br\\c\\XC3BC\\", Acknowledgement("AA", "C1", "a\r\nb\ncü")),
     ],
 )
 def test_acknowledgements_of_all_kinds_are_read(message: bytes, expected: Acknowledgement) -> None:

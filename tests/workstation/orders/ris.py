@@ -12,10 +12,11 @@ from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person
 from dicom_io.sr.evidence_sr import write_sr
 from dicom_io.stamp import Stamp
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, derived
-from workstation.config import Config, PayerRule, Reading
+from workstation.config import Config, PayerRule
 from workstation.destinations import Destination, FolderDestination
 from workstation.listening import HL7Sender, Listener
 from workstation.people import account, people_of
+from workstation.reading import Reading
 from workstation.store.journal import Journal, SupervisionAct, head_of, recorded_as
 
 DAY = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)

@@ -22,7 +22,8 @@ from workstation.hl7.mllp import HL7Caller, MllpListener, frame
 from workstation.hl7.reader import read_message
 from workstation.listening import Heard, HL7Sender, Listener
 from workstation.orders.hl7_listener import answering, refusing_too_long
-from workstation.orders.statements import Reported, statements_of
+from workstation.orders.stated import Reported
+from workstation.orders.statements import statements_of
 from workstation.serve.preflight import check_settings
 
 FAILING = Path(__file__).with_name("failing")

@@ -11,7 +11,8 @@ from tests.peers.servers import listening, program, run
 from tests.peers.test_query import WORKLIST
 from workstation.config import Config, WorklistSettings
 from workstation.orders.modality_worklist import file_orders, order_message, poll
-from workstation.orders.statements import Ordered, statements_of
+from workstation.orders.stated import Ordered
+from workstation.orders.statements import statements_of
 from workstation.peers.known import KnownPeer, add_peer
 from workstation.site import Site
 
@@ -37,7 +38,7 @@ def test_a_step_is_an_order_once(tmp_path: Path, site_at: Callable[..., Site]) -
     assert file_orders(site, [STEP]) == 1
     (order,) = stated(site, "ACC-7")
     (item,) = order.items
-    assert (order.patient_id, item.code, item.status, item.study_uid) == ("P-7", "70450", "scheduled", "1.2.3")
+    assert (order.patients[0].number, item.code, item.status, item.study_uid) == ("P-7", "70450", "scheduled", "1.2.3")
     assert site.casebook.due() == ("ACC-7",) and site.casebook.refused() == ()
     assert file_orders(site, [STEP]) == 0
     assert file_orders(site, [replace(STEP, procedure_code="70496")]) == 1

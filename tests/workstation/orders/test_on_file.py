@@ -10,8 +10,11 @@ from tests.workstation.charge.strategies import steady
 from tests.workstation.orders.ris import DAY, READING, WHOLE, Ris, Study
 from workstation.charge.facts import BaseProcedure, Order, Payer, Report
 from workstation.config import PayerRule
-from workstation.orders.on_file import Answered, CaseOnFile, Filed, Merges, case_on_file, merges_of
-from workstation.orders.statements import Demographics, Merged, Stated, statements_of
+from workstation.orders.merges import Merges, merges_of
+from workstation.orders.on_file import Answered, CaseOnFile, Filed, case_on_file
+from workstation.orders.patients import PatientIdentifier
+from workstation.orders.stated import Demographics, Merged, Stated
+from workstation.orders.statements import statements_of
 from workstation.store.papers import OnFile
 
 STUDY = Study("ACC1")
@@ -32,7 +35,7 @@ def stated(*bodies: bytes) -> list[Stated]:
 
 
 def folded(*bodies: bytes, merges: Merges = NONE, **more: Any) -> CaseOnFile:
-    return case_on_file("P1", STUDY.uid, stated(*bodies), merges, **more)
+    return case_on_file(PatientIdentifier("P1"), STUDY.uid, stated(*bodies), merges, **more)
 
 
 def at(hours: float) -> datetime:
@@ -40,9 +43,8 @@ def at(hours: float) -> datetime:
 
 
 def merge(prior: str, survivor: str, minute: int) -> Stated:
-    return Stated(
-        at(minute / 60), str(minute), "ADT^A40", "C", Merged(prior, survivor, "", "", Demographics("", "", ""))
-    )
+    both = PatientIdentifier(prior), PatientIdentifier(survivor)
+    return Stated(at(minute / 60), str(minute), "ADT^A40", "C", Merged(*both, "", "", Demographics("", "", "")))
 
 
 class TestTime:
@@ -127,12 +129,12 @@ class TestOrders:
 class TestMerges:
     def test_a_chain(self) -> None:
         found = merges_of([merge("A", "B", 2), merge("B", "C", 1)])
-        assert [found.patient(each)[0] for each in "ABCD"] == ["C", "C", "C", "D"]
+        assert [found.patient(PatientIdentifier(each))[0].number for each in "ABCD"] == ["C", "C", "C", "D"]
 
     def test_there_and_back_ends_with_the_newest(self) -> None:
         for order in (1, -1):
             found = merges_of([merge("A", "B", 1), merge("B", "A", 2)][::order])
-            assert [found.patient(each)[0] for each in "AB"] == ["A", "A"]
+            assert [found.patient(PatientIdentifier(each))[0].number for each in "AB"] == ["A", "A"]
 
     def test_a_patient_merged_into_itself_is_nothing(self) -> None:
         assert merges_of([merge("A", "A", 1)]).patients == {}
@@ -144,5 +146,5 @@ class TestMerges:
         found = merges_of(merges)
         assert merges_of(merges[::-1]) == found
         for each in "ABCDE":
-            end = found.patient(each)[0]
+            end = found.patient(PatientIdentifier(each))[0]
             assert found.patient(end)[0] == end

@@ -84,7 +84,7 @@ def test_it_states_what_its_texts_do() -> None:
     assert stated is not None
     assert stated.stated_at == datetime(2026, 3, 2, 13, 1, tzinfo=UTC)
     said = stated.statement
-    assert (said.accession, said.patient_id, said.status, len(said.stated)) == ("ACC1", "P1", "final", 4)  # type: ignore[union-attr]
+    assert (said.accession, said.patients[0].number, said.status, len(said.stated)) == ("ACC1", "P1", "final", 4)  # type: ignore[union-attr]
 
 
 def test_a_verified_report_decides_the_case(at_desk: Desk) -> None:

@@ -9,19 +9,13 @@ from hypothesis import strategies as st
 
 from tests.workstation.charge.strategies import steady
 from tests.workstation.orders.ris import READING, WHOLE, Ris, Study
-from workstation.config import Reading
 from workstation.hl7.reader import read_message, read_time
 from workstation.hl7.syntax import Hl7Error
-from workstation.orders.report_text import facts_in
-from workstation.orders.statements import (
-    Merged,
-    MessageRefused,
-    Ordered,
-    Reported,
-    Stated,
-    Updated,
-    statements_of,
-)
+from workstation.orders.patients import PatientIdentifier
+from workstation.orders.sentences import facts_in
+from workstation.orders.stated import Merged, MessageRefused, Ordered, Reported, Stated, Updated
+from workstation.orders.statements import statements_of
+from workstation.reading import Reading
 
 STUDY = Study("ACC1")
 
@@ -38,7 +32,7 @@ def one(body: bytes, reading: Reading = READING) -> Any:
 def test_an_order_says_what_is_ordered() -> None:
     said = one(Ris(STUDY).order("CTH", payer="STRICT", authorization="PA1", priority="S"))
     assert isinstance(said, Ordered)
-    assert (said.accession, said.patient_id, said.account, said.visit) == ("ACC1", "P1", "A1", "V1")
+    assert (said.accession, said.patients[0].number, said.account, said.visit) == ("ACC1", "P1", "A1", "V1")
     base, three_d = said.items
     assert (base.code, base.status, base.study_uid, base.three_d) == ("70450", "performed", STUDY.uid, False)
     assert (three_d.code, three_d.three_d) == ("76377", True)
@@ -125,16 +119,21 @@ def test_a_negation_ends_with_its_sentence() -> None:
 )
 def test_a_document_is_a_report(kind: str, completion: str, expected: str) -> None:
     said = one(Ris(STUDY).document(kind, completion))
-    assert (said.accession, said.status, said.patient_id) == ("ACC1", expected, "P1")
+    assert (said.accession, said.status, said.patients[0].number) == ("ACC1", expected, "P1")
     assert "clinical_utility" in said.stated
 
 
 def test_patients_and_accounts_change() -> None:
     merged = one(Ris(STUDY).merge("P2", account="A2", prior_account="A1"))
     assert isinstance(merged, Merged)
-    assert (merged.prior, merged.survivor, merged.prior_account, merged.account) == ("P1", "P2", "A1", "A2")
+    assert (merged.prior.number, merged.survivor.number, merged.prior_account, merged.account) == (
+        "P1",
+        "P2",
+        "A1",
+        "A2",
+    )
     assert merged.demographics.name == "Of^P2"
-    assert one(Ris(STUDY).account("A3")) == Updated("P1", "V1", "A3")
+    assert one(Ris(STUDY).account("A3")) == Updated((PatientIdentifier("P1"),), "V1", "A3")
 
 
 def test_an_update_of_an_address_states_nothing() -> None:
