@@ -33,7 +33,8 @@ class ReceiverSettings:
     """How `serve` receives DICOM.
 
     called : whether a caller has to call our AE title. callers : anybody, or peers alone, from their addresses.
-    max_associations : at once. max_instance_mb : the largest instance. min_free_mb : so much of the disk stays free.
+    max_associations : at once. max_associations_per_address : at once from one address; 0 for three quarters of them.
+    max_instance_mb : the largest instance. min_free_mb : so much of the disk stays free.
     request_s, idle_s, stall_s : seconds for the association request, between two messages, and within one.
     series_quiet_s : a series is complete when nothing has come for so long, or, where expected_from names a peer, when
     there are as many instances as that peer says.
@@ -46,6 +47,7 @@ class ReceiverSettings:
     called: Literal["any", "ours"] = "any"
     callers: Literal["any", "peers"] = "any"
     max_associations: Annotated[int, Field(ge=1, le=1000)] = 32
+    max_associations_per_address: Annotated[int, Field(ge=0, le=1000)] = 0
     max_instance_mb: Annotated[int, Field(ge=1)] = 8192
     min_free_mb: Annotated[int, Field(ge=0)] = 512
     request_s: Annotated[float, Field(gt=0)] = 30.0

@@ -2,6 +2,7 @@
 
 import io
 import os
+import zlib
 from io import FileIO
 from pathlib import Path
 from struct import error as StructError  # noqa: N812 - a class, in spite of its name
@@ -10,6 +11,7 @@ from typing import Any
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.filereader import _read_file_meta_info, read_preamble
 
 from dicom_io.capabilities import CLASS_BY_UID, DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, NATIVE_SYNTAXES
 from dicom_io.errors import NotReadable
@@ -63,6 +65,7 @@ def _behind_pixels(file: FileIO | io.BufferedReader, ds: Dataset, offset: int, l
 def _read(path: Path) -> tuple[Instance, FileDataset]:
     try:
         with _Watched(FileIO(path)) as file:
+            _check_inflation(file, path)
             try:
                 ds = pydicom.dcmread(file, stop_before_pixels=True)
             except pydicom.errors.InvalidDicomError:
@@ -86,16 +89,51 @@ def _read(path: Path) -> tuple[Instance, FileDataset]:
         raise NotReadable(f"{path}: not a readable DICOM instance ({type(error).__name__}: {error}).") from error
 
 
+def _check_inflation(file: "_Watched", path: Path) -> None:
+    """Inflates a deflated data set piece by piece and forgets it. Raises NotReadable when there is more of it than may
+    be held in memory. Source: PS3.5 A.5; a megabyte inflates to a gigabyte at most."""
+    try:
+        read_preamble(file, force=False)
+        meta = _read_file_meta_info(file)
+    except pydicom.errors.InvalidDicomError:
+        meta = None
+    if meta is not None and meta.get("TransferSyntaxUID") == DEFLATED:
+        inflating, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        while data := file.read(1 << 16):
+            while data:
+                size += len(inflating.decompress(data, 1 << 20))
+                data = inflating.unconsumed_tail
+                if size > _MOST_HELD_BYTES:
+                    raise NotReadable(
+                        f"{path}: deflated, and inflates to more than {_MOST_HELD_BYTES >> 20} MB. Have it sent "
+                        "uncompressed if it is right."
+                    )
+    file.begin_again()
+
+
 class _Watched(io.BufferedReader):
-    """A file that notes reads beyond its end, because pydicom accepts a truncated data set as whole.
+    """A file that notes reads beyond its end, because pydicom accepts a truncated data set as whole, and that gives no
+    more than may be held in memory.
 
     One read that returns nothing is the normal end; a second one, or one that returns too few bytes, means truncation.
     """
 
     _part = False
     _misses = 0
+    _held = 0
+
+    def begin_again(self) -> None:
+        """Goes back to the beginning, as if nothing had been read."""
+        self.seek(0)
+        self._part, self._misses, self._held = False, 0, 0
 
     def read(self, size: int | None = -1, /) -> bytes:
+        self._held += max(0, size or 0)
+        if self._held > _MOST_HELD_BYTES:
+            raise NotReadable(
+                f"{self.name}: more than {_MOST_HELD_BYTES >> 20} MB beside the pixel data. Have the sender say what "
+                "they are for; nothing of it was kept."
+            )
         data = super().read(size)
         if size is not None and len(data) < size:
             self._part |= bool(data)
@@ -116,6 +154,8 @@ def _without_preamble(file: Any, path: Path) -> FileDataset:
     return pydicom.dcmread(file, stop_before_pixels=True, force=True)
 
 
+# So much of a data set is held in memory beside its pixels: more than any header, mesh or document of the field.
+_MOST_HELD_BYTES = 256 << 20
 _PIXELS = {0x7FE00010: "PixelData", 0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData"}
 
 

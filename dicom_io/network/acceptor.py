@@ -49,8 +49,8 @@ class Rules:
     """Which peers may open an association, and how much they may send and how long they may take.
 
     called : the AE title that a peer has to call; any if empty. callers : the peers that may call; None for any.
-    max_associations : the most at once. max_pdu : the longest PDU that we take, in bytes. max_instance_bytes : the
-    longest data set. min_free_bytes : stays free on the disk.
+    max_associations : the most at once. max_of_one : the most at once from one address. max_pdu : the longest PDU that
+    we take, in bytes. max_instance_bytes : the longest data set. min_free_bytes : stays free on the disk.
     request_s : longest wait from the connection to the association request. idle_s : between two messages. stall_s :
     for the rest of a PDU that has begun, and for the peer to take one that we send.
     """
@@ -58,6 +58,7 @@ class Rules:
     called: str = ""
     callers: tuple[Caller, ...] | None = None
     max_associations: int = 32
+    max_of_one: int = 24
     max_pdu: int = MAXIMUM_PDU
     max_instance_bytes: int = 8 << 30
     min_free_bytes: int = 512 << 20
@@ -87,11 +88,12 @@ class Rules:
 
 
 def accept(
-    connection: Connection, supported: Sequence[Any], rules: Rules, address: str, *, full: Callable[[], bool]
+    connection: Connection, supported: Sequence[Any], rules: Rules, address: str, *, full: Callable[[], str]
 ) -> None:
     """Reads the association request of a peer and answers it. Raises Rejection, Broken, Ended.
 
-    supported : pynetdicom contexts. full : whether the most associations allowed are open already.
+    supported : pynetdicom contexts. full : called when it would be accepted; why there is no room for it,
+    empty where there is.
     """
     kind, data = connection.opening("sent no association request")
     if kind == ABORT:
@@ -112,8 +114,8 @@ def accept(
     if name != APPLICATION_CONTEXT:
         raise Rejection(1, 1, 2, f"application context {name[:64]!r} is unknown")
     rules.admit(request, address)
-    if full():
-        raise Rejection(2, 3, 2, f"{rules.max_associations} associations are open already")
+    if why := full():
+        raise Rejection(2, 3, 2, f"no room for the association: {why}")
     connection.send(_accepted(connection, request, supported))
 
 

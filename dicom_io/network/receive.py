@@ -42,6 +42,7 @@ from dicom_io.network.commands import (
     answer_to,
     read_command,
 )
+from dicom_io.network.crowd import Crowd
 from dicom_io.network.dimse import ArrivingDataSet, Pieces, half, take_over
 from dicom_io.network.incoming import OUT_OF_RESOURCES
 from dicom_io.network.services import Service, serve
@@ -65,11 +66,13 @@ class Ending:
 
 @dataclass(slots=True)
 class _Talk:
-    """An open association. brought : the instances received so far, where `on_end` asks for them."""
+    """A connection, with an association when one was accepted. number : its number in the crowd. brought : the
+    instances received so far, where `on_end` asks for them."""
 
     connection: Connection
     wire: socket.socket
     address: str
+    number: int
     pieces: Pieces
     brought: list[Kept] = field(default_factory=list)
 
@@ -104,6 +107,7 @@ class Receiver:
         self.ae_title = ae_title
         self.counts: Counter[str] = Counter()
         self._open: set[threading.Thread] = set()
+        self._crowd = Crowd(rules.max_associations, rules.max_of_one)
         self._changed = threading.Lock()
         self._free = (0.0, 0)
         archive.sweep()
@@ -133,12 +137,12 @@ class Receiver:
     @property
     def associations(self) -> int:
         """How many associations are open."""
-        return len(self._open)
+        return self._crowd.in_use
 
     def _accept(self) -> None:
         self._listening.settimeout(0.1)
         while not self._stopping.is_set():
-            if len(self._open) >= self._rules.max_associations:
+            if self._crowd.in_use >= self._rules.max_associations:
                 self._stopping.wait(0.2)  # a process that shares the socket may have room
             try:
                 peer, address = self._listening.accept()
@@ -148,19 +152,21 @@ class Receiver:
                 log.warning("a connection was not accepted: %s", error.strerror)
                 self._stopping.wait(0.1)
                 continue
-            thread = threading.Thread(target=self._serve, args=(peer, str(address[0])), name="association", daemon=True)
+            where = str(address[0])
+            words = (peer, where, self._crowd.came(peer, where))
+            thread = threading.Thread(target=self._serve, args=words, name="association", daemon=True)
             with self._changed:
                 self._open.add(thread)
             thread.start()
 
-    def _serve(self, peer: socket.socket, address: str) -> None:
+    def _serve(self, peer: socket.socket, address: str, number: int) -> None:
         """Serves one connection from its first byte to its last."""
         try:
             if self._tls is not None:
                 peer.settimeout(self._rules.request_s)
                 peer = self._tls.wrap_socket(peer, server_side=True)
             connection = Connection(peer, self._rules.waits, self._rules.max_pdu, self._stopping.is_set)
-            self._converse(_Talk(connection, peer, address, connection.pieces()))
+            self._converse(_Talk(connection, peer, address, number, connection.pieces()))
         except OSError as error:
             # The TLS handshake failed, or the peer closed at once.
             self._count("connections_failed")
@@ -171,6 +177,7 @@ class Receiver:
             log.exception("the association from %s ended by a defect", address)
         finally:
             peer.close()
+            self._crowd.left(number)
             with self._changed:
                 self._open.discard(threading.current_thread())
 
@@ -178,7 +185,13 @@ class Receiver:
         connection, address = talk.connection, talk.address
         farewell, rejected = ABORTED, ""
         try:
-            accept(connection, self._supported, self._rules, address, full=self._full)
+            accept(
+                connection,
+                self._supported,
+                self._rules,
+                address,
+                full=lambda: self._crowd.spoke(talk.number, address),
+            )
             self._count("associations_accepted")
             while True:
                 self._message(talk)
@@ -205,9 +218,6 @@ class Receiver:
                     pass
             except (Broken, OSError, ValueError):
                 pass
-
-    def _full(self) -> bool:
-        return len(self._open) > self._rules.max_associations
 
     def _message(self, talk: _Talk) -> None:
         """Reads the next message and answers it."""

@@ -16,6 +16,7 @@ from typing import Self
 
 from cryptography import x509
 
+from dicom_io.network.crowd import Crowd
 from workstation.errors import DeliveryError
 from workstation.hl7.acknowledgement import (
     Acknowledgement,
@@ -37,7 +38,7 @@ _BEGINNING_BYTES, _PASSED_OVER_BYTES = 4096, 1 << 30
 # A client that opens a connection and sends nothing must not hold a thread in its handshake.
 _HANDSHAKE_S = 30.0
 
-# Interface engines keep one or a few connections open. A peer that opens more is faulty.
+# Interface engines keep one or a few connections open. One address may use three quarters of these at once.
 MOST_CONNECTIONS = 100
 
 
@@ -192,6 +193,7 @@ class MllpListener:
         self._tls = tls
         self._lock = threading.Lock()
         self._connections: dict[socket.socket, threading.Thread] = {}
+        self._crowd = Crowd(MOST_CONNECTIONS, 3 * MOST_CONNECTIONS // 4)
         self._closing = False
 
     @property
@@ -229,18 +231,17 @@ class MllpListener:
 
     def _accept(self) -> None:
         while True:
-            connection, _ = self._listener.accept()
+            connection, where = self._listener.accept()
             with self._lock:
-                if self._closing or len(self._connections) >= MOST_CONNECTIONS:
+                if self._closing:
                     connection.close()
-                    if self._closing:
-                        return
-                    continue
-                thread = threading.Thread(target=self._serve, args=(connection,), name="MLLP connection")
+                    return
+                number = self._crowd.came(connection, str(where[0]))
+                thread = threading.Thread(target=self._serve, args=(connection, number), name="MLLP connection")
                 self._connections[connection] = thread
                 thread.start()
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _serve(self, connection: socket.socket, number: int) -> None:
         spoken = connection
         caller = HL7Caller(str(connection.getpeername()[0])) if _connected_still(connection) else HL7Caller("")
         try:
@@ -251,7 +252,12 @@ class MllpListener:
                 spoken.settimeout(None)
                 caller = HL7Caller(caller.address, _subject(spoken))
             frames = _Frames(spoken, self._maximum_bytes)
+            said = False
             while (message := frames.next()) is not None:
+                if not said and (why := self._crowd.spoke(number, caller.address)):
+                    self._broken(f"of the connections {why}; it was closed.", caller)
+                    return
+                said = True
                 self.arrived(message)
                 answer = self._answer(message, caller)
                 if answer is None:
@@ -272,6 +278,7 @@ class MllpListener:
             # The peer went away. There is nobody to tell; whoever sent it has no acknowledgement.
             return
         finally:
+            self._crowd.left(number)
             with self._lock:
                 self._connections.pop(connection, None)
             if spoken is not connection:

@@ -19,6 +19,7 @@ def rules_of(config: Config, root: Path, ae_title: str, processes: int = 1) -> R
         called=ae_title if settings.called == "ours" else "",
         callers=callers,
         max_associations=-(-settings.max_associations // processes),
+        max_of_one=-(-(settings.max_associations_per_address or 3 * settings.max_associations // 4 or 1) // processes),
         max_instance_bytes=settings.max_instance_mb << 20,
         min_free_bytes=settings.min_free_mb << 20,
         request_s=settings.request_s,

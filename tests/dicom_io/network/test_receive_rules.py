@@ -24,6 +24,7 @@ from dicom_io.files.series import Instance, read_instance
 from dicom_io.network import dimse
 from dicom_io.network.acceptor import Caller, Rules
 from dicom_io.network.commands import BadCommand, Command, answer_to, read_command
+from dicom_io.network.crowd import Crowd
 from dicom_io.network.receive import Receiver
 from dicom_io.network.requestor import Peer, echo
 from dicom_io.network.send import Sender, send
@@ -88,6 +89,63 @@ def test_one_association_too_many_waits_for_another_to_end(archive: Archive, ins
             assert sender.send(instances[1]).accepted
         _eventually(lambda: receiver.associations == 0)
         echo(peer(receiver))
+
+
+def test_one_address_leaves_room_for_others(
+    archive: Archive, instances: tuple[Instance, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Receiver(archive, rules=Rules(max_associations=4, max_of_one=1)) as receiver, Sender(peer(receiver)) as sender:
+        assert sender.send(instances[0]).accepted
+        with pytest.raises(PeerUnreachable, match="rejected"):
+            echo(peer(receiver))
+        connect = socket.create_connection
+        monkeypatch.setattr(socket, "create_connection", lambda to, s: connect(to, s, ("127.0.0.2", 0)))
+        echo(peer(receiver))
+        assert receiver.counts["associations_rejected"] == 1
+
+
+@pytest.mark.parametrize("others", ["127.0.0.1", "127.0.0.2"])
+def test_silent_connections_shut_nobody_out(archive: Archive, instances: tuple[Instance, ...], others: str) -> None:
+    with Receiver(archive, rules=Rules(max_associations=4)) as receiver, contextlib.ExitStack() as stack:
+        with Sender(peer(receiver)) as sender:
+            assert sender.send(instances[0]).accepted
+            silent = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", receiver.port), 30, (others, 0)))
+                for _ in range(40)
+            ]
+            echo(peer(receiver))
+            assert sender.send(instances[1]).accepted, "whoever sends goes on sending"
+        for connection in silent[:36]:
+            assert connection.recv(1) == b"", "the oldest were shut"
+        silent[-1].settimeout(0.01)
+        with pytest.raises(TimeoutError):
+            silent[-1].recv(1)
+
+
+def test_whoever_holds_most_is_shut_first() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, contextlib.ExitStack() as stack:
+        crowd, theirs, numbers = Crowd(4, 2), {}, {}
+        for number, address in enumerate(("a", "b", "b", "b", "c", "c"), 1):
+            theirs[number] = stack.enter_context(socket.create_connection(listening.getsockname(), 30))
+            own = stack.enter_context(listening.accept()[0])
+            numbers[number] = crowd.came(own, address)
+        assert crowd.silent == 4
+        assert [n for n, each in theirs.items() if _is_shut(each)] == [2, 3], "b's first two"
+        assert crowd.spoke(numbers[5], "c") == "" and crowd.spoke(numbers[6], "c") == ""
+        assert crowd.spoke(9, "c") == "2 from this address are open already"
+        assert crowd.spoke(numbers[1], "a") == crowd.spoke(numbers[4], "b") == ""
+        assert crowd.spoke(9, "d") == "4 are open already"
+        for number in numbers.values():
+            crowd.left(number)
+        assert (crowd.in_use, crowd.silent) == (0, 0)
+
+
+def _is_shut(connection: socket.socket) -> bool:
+    connection.settimeout(0.2)
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
 
 
 def _eventually(done: Any) -> None:
