@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.workstation.charge.strategies import CASES, RELEASING, STUDY
+from tests.workstation.charge.strategies import CASES, FIRST_CASES, RELEASING, STUDY
 from workstation.charge import Policy, PolicyError, decide, decision_to_json, load_policy, read_facts
 from workstation.charge.reasons import REASONS
 
@@ -17,6 +17,14 @@ POLICIES = {"guide": GUIDE, "cpt": CPT}
 @pytest.mark.parametrize("case", CASES, ids=[str(case["id"]) for case in CASES])
 def test_acceptance_case(case: dict[str, Any], policy: Policy) -> None:
     decision = decision_to_json(decide(read_facts(case["facts"]), policy))
+    expected = case["expect"][policy.name]
+    assert {key: decision[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("case", FIRST_CASES, ids=[str(case["id"]) for case in FIRST_CASES])
+def test_facts_of_the_first_edition_decide_as_they_did(case: dict[str, Any], policy: Policy) -> None:
+    decision = decision_to_json(decide(read_facts(case["facts"], 1), policy))
     expected = case["expect"][policy.name]
     assert {key: decision[key] for key in expected} == expected
 
@@ -36,12 +44,15 @@ def base(code: str, status: str = "performed", study: str = STUDY) -> dict[str, 
 
 
 def rendering(technique: str = "volume_rendering", region: str = "FACE", **changes: Any) -> dict[str, Any]:
-    plain = {"base_procedure": None, "performed_here": True, "archived": True, "purpose": "diagnosis"}
-    return {"technique": technique, "region": region, **plain, **changes}
+    plain = {"laterality": None, "base_procedure": None, "performed_here": True, "prepared": False, "archived": True}
+    return {"technique": technique, "region": region, **plain, "purpose": "diagnosis", **changes}
 
 
-def charge(code: str, state: str = "sent", accession: str = "ACC1") -> dict[str, Any]:
-    return {"key": "K", "code": code, "accession": accession, "base": "70486", "state": state, "sr_uid": "1.2"}
+def charge(code: str, state: str = "sent", accession: str = "ACC1", *regions: str, **changes: Any) -> dict[str, Any]:
+    """A charge of the face on the same day, unless something else is said."""
+    plain = {"key": "K", "base": "70486", "sr_uid": "1.2", "date_of_service": "2026-03-02"}
+    known = {"code": code, "accession": accession, "state": state, "regions": list(regions or ["FACE"])}
+    return {**plain, **known, **changes}
 
 
 def outcome(policy: Policy = GUIDE, **changes: Any) -> dict[str, Any]:
