@@ -7,6 +7,7 @@ Sources: PS3.16 TID 1500, 1501, 1001, 1600, 4019; PS3.3 A.35.13.
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import cast, get_args
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -14,7 +15,7 @@ from pydicom.sequence import Sequence
 from dicom_io import codes as c
 from dicom_io.dates import dt, time_of
 from dicom_io.errors import NotReadable
-from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, checked_role
+from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, Side, checked_role
 from dicom_io.files.digests import seal
 from dicom_io.objects.common import new_object, step_reference, study_references
 from dicom_io.sr import content as sr
@@ -278,12 +279,15 @@ def _product(product: Product, evidence: Evidence) -> Dataset:
         sr.text("HAS CONCEPT MOD", c.ALGORITHM_PARAMETERS, product.recipe),
         *(sr.image(contains, c.SOURCE_IMAGE, i.sop_class_uid, i.sop_instance_uid) for i in product.images),
         sr.code(contains, c.PERFORMED_HERE, _yes(product.performed_here)),
+        # Only where it is so: the bytes of records without it stay as they were.
+        *([sr.code(contains, c.PREPARED, _yes(True))] if product.prepared else []),
     ]
     for name, value in (
         (c.RECIPE_DIGEST, product.recipe_digest),
         (c.PIXEL_DIGEST, product.pixel_digest),
         (c.SOURCE_VOLUME_DIGEST, product.volume_digest),
         (c.REGION, product.region),
+        (c.LATERALITY, product.laterality),
         (c.PURPOSE, product.purpose),
         (c.BASE_PROCEDURE, product.base_procedure),
         (c.RENDERING_DEVICE, product.graphics_device),
@@ -320,7 +324,15 @@ def _read_product(group: Dataset, series_of: dict[str, str]) -> Product:
             sr.text_of(group, c.IMAGE_DIGESTS),
         ),
         warnings=tuple(str(w.TextValue) for w in sr.children(group, c.WARNING)),
+        laterality=_side(sr.text_of(group, c.LATERALITY)),
+        prepared=_yes_no(group, c.PREPARED) is True,
     )
+
+
+def _side(word: str) -> Side:
+    if word not in get_args(Side):
+        raise NotReadable(f"The SR holds a product of side {word!r}, which is neither L nor R.")
+    return cast(Side, word)
 
 
 # Acts and statements of people

@@ -7,7 +7,7 @@ repaired by deciding again.
 from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache, partial
 
 from pydicom.dataset import Dataset
@@ -17,10 +17,11 @@ from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Evidence, ImageReference
 from dicom_io.files.series import read_dataset
 from workstation.billing.belief import made_by_us, why_no_report
+from workstation.billing.charged_line import read_billed
 from workstation.billing.gather_facts import decide_case, site_policy
 from workstation.billing.human_decisions import overlaid
 from workstation.billing.mpps import source_of, step_messages
-from workstation.billing.reconcile import ruling_of, step_of
+from workstation.billing.reconcile import LIVE, regions_of, ruling_of, step_of
 from workstation.charge import Decision, Facts, decide
 from workstation.charge.facts import PreviousCharge, Report
 from workstation.charge.policy import Policy
@@ -61,12 +62,18 @@ class SettledCase:
 
 @dataclass(frozen=True, slots=True)
 class AccessionOnFile:
-    """An accession read and folded: what `settle_accession` decides on."""
+    """An accession read and folded: what `settle_accession` decides on.
+
+    known : its charges. patients : the records of its patients, under whichever accession; all_known : the charges of
+    all of these, oldest first.
+    """
 
     snapshot: Snapshot
     stated: tuple[Stated, ...]
     merges: Merges
     known: tuple[Known, ...]
+    patients: tuple[Record, ...]
+    all_known: tuple[Known, ...]
 
 
 def settle_accession(
@@ -96,6 +103,8 @@ def settle_accession(
         for each in settled:
             own = (*messages, *each.messages) if record and each.record.session == record.session else each.messages
             done.append(replace(each, messages=own, queued=tuple(m.key for m in own if m.key in queued)))
+        if any(m.key in queued and m.concerns_money for each in settled for m in each.messages):
+            touch_same_day(view, site)
         if len(done) > 1 and any(m.concerns_money for each in settled for m in each.messages):
             # What one session has charged or credited, another session of the accession has to know.
             settle_accession(accession, site, cause)
@@ -136,7 +145,17 @@ def withdraw(site: Site, key: str, why: str) -> None:
     # Due first: whatever happens after the message is withdrawn, it is decided on.
     site.casebook.touch(accession, f"message {key[:12]} withdrawn: {why}")
     site.outbox.withdraw(key, site.clock(), why)
+    touch_same_day(read(accession, site), site)
     settle_accession(accession, site, "")
+
+
+def touch_same_day(view: AccessionOnFile, site: Site) -> None:
+    """Have the patient's other accessions of the day decided again: what is charged or taken back here bears on them."""
+    accession = view.snapshot.accession
+    days = {each.evidence.study_date for each in view.snapshot.records}
+    others = {each.accession for each in view.patients if each.evidence.study_date in days} - {accession}
+    for other in sorted(others):
+        site.casebook.touch(other, f"charges of accession {accession}")
 
 
 def read(accession: str, site: Site, record: Record | None = None) -> AccessionOnFile:
@@ -180,10 +199,20 @@ def read(accession: str, site: Site, record: Record | None = None) -> AccessionO
     patients |= {papers.report.patient_id} if papers.report.patient_id else set()
     accounts = {o.account for o in orders if o.account} | {papers.account_number}
     accounts |= {getattr(each.statement, "account", "") for each in updates}
+    linked = book.records_of_patients(patients)
+    patients |= {each.evidence.patient_id for each in linked}
     merges = [*stated(book.merges("patient", patients)), *stated(book.merges("account", accounts))]
     # A message of several accessions or merges comes with all of them, and from both sides.
     once = {(each.digest, repr(each.statement)): each for each in merges}
-    return AccessionOnFile(snapshot, (*own, *updates), merges_of(once.values()), site.outbox.charges(accession))
+    charges = site.outbox.charges(accession, *{each.accession for each in linked})
+    return AccessionOnFile(
+        snapshot=snapshot,
+        stated=(*own, *updates),
+        merges=merges_of(once.values()),
+        known=tuple(each for each in charges if each.charge.accession == accession),
+        patients=linked,
+        all_known=charges,
+    )
 
 
 def file_of(view: AccessionOnFile, record: Record, site: Site, policy: Policy) -> CaseOnFile:
@@ -296,12 +325,17 @@ def _decided(
     fresh: Sequence[PreviousCharge] = (),
     gone: Container[str] = (),
 ) -> DecidedRecord:
-    own, others = own_charges(view, record.session, view.snapshot.records)
-    previous = [replace(each, state="credited") if each.key in gone else each for each in previous_of(others)]
+    own = own_charges(view, record.session)
+    previous = [
+        replace(each, state="credited") if each.key in gone else each
+        for each in previous_of(view, record, own, file.patient_id)
+    ]
+    # A session that is charged is not held by what is charged after it.
+    later = any(known.state in LIVE for known in own)
     rules, facts = decide_case(
         record.evidence,
         file.papers,
-        [*previous, *fresh],
+        previous if later else [*previous, *fresh],
         archived,
         site.config,
         policy,
@@ -318,21 +352,47 @@ def _taken_over(site: Site, uid: str) -> bool:
     return all(taken_over(site, destination, uid) for destination in site.config.destinations)
 
 
-def own_charges(
-    view: AccessionOnFile, session: str, records: Sequence[Record]
-) -> tuple[tuple[Known, ...], tuple[Known, ...]]:
-    """Return the charges of a session, and those of the accession that are not."""
-    uids = {record.sr_uid for record in records if record.session == session}
-    own = tuple(known for known in view.known if known.charge.sr_uid in uids)
-    return own, tuple(known for known in view.known if known.charge.sr_uid not in uids)
+def own_charges(view: AccessionOnFile, session: str) -> tuple[Known, ...]:
+    """Return the charges of a session, oldest first."""
+    uids = {record.sr_uid for record in view.snapshot.records if record.session == session}
+    return tuple(known for known in view.known if known.charge.sr_uid in uids)
 
 
-def previous_of(others: Sequence[Known]) -> tuple[PreviousCharge, ...]:
-    """Return charges as the facts have them."""
-    return tuple(
-        PreviousCharge(c.key, c.code, c.accession, c.base, known.state, c.sr_uid)
-        for known in others
-        for c in (known.charge,)
+def previous_of(
+    view: AccessionOnFile, record: Record, own: Sequence[Known], patient: str
+) -> tuple[PreviousCharge, ...]:
+    """Return the earlier charges of a case's patient as the facts have them, whatever their accession.
+
+    own : the charges of its session. While one is out, what was charged after the first of them is no earlier charge.
+    """
+    records = {each.sr_uid: each for each in (*view.patients, *view.snapshot.records)}
+    found: list[PreviousCharge] = []
+    for known in view.all_known:
+        if known in own:
+            if any(each.state in LIVE for each in own):
+                break
+            continue
+        charged = records.get(known.charge.sr_uid)
+        whose = view.merges.patient(charged.evidence.patient_id)[0] if charged else ""
+        if known.charge.accession == record.accession or whose == patient:
+            found.append(_previous(known, charged, record))
+    return tuple(found)
+
+
+def _previous(known: Known, charged: Record | None, record: Record) -> PreviousCharge:
+    """A charge as the facts have it. What no record tells is taken for the worst: the same day, regions unknown."""
+    day = read_billed(known.charge.billed).subject.date_of_service if known.charge.billed else None
+    day = day or day_of((charged or record).evidence.study_date)
+    charge = known.charge
+    return PreviousCharge(
+        key=charge.key,
+        code=charge.code,
+        accession=charge.accession,
+        base=charge.base,
+        state=known.state,
+        sr_uid=charge.sr_uid,
+        date_of_service=day or date.min,
+        regions=regions_of(charged) if charged is not None else (),
     )
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from dicom_io.evidence import Evidence
+from workstation.charge.facts import Contract
 
 # held: waits for a person. denied: never charged, with the reason. charged: in the outbox, whatever its state there.
 # correction: a charge was sent that its facts no longer support, and a coder has to take it back.
@@ -91,6 +92,12 @@ class Ruling:
     cause: str
     content: dict[str, Any]
     facts: str
+
+    @property
+    def contract(self) -> Contract:
+        """The edition of the charge contract that its facts were written down under; before the second none is named."""
+        found: Contract = self.content.get("contract", 1)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
