@@ -74,8 +74,8 @@ class Product:
     """One drawn recipe and the instances it was stored as.
 
     technique, region, purpose, base_procedure : named as in the charge facts; base_procedure may be empty.
-    laterality : L or R, empty where the region has no side or the images do not tell it. prepared : made unattended, and
-    not adjusted by a person since.
+    laterality : empty where the region has no side, or the images do not tell it. prepared : made unattended, and not
+    adjusted by a person since.
     recipe : canonical JSON. recipe_digest, pixel_digest, volume_digest : sha256, hex.
     """
 

@@ -260,7 +260,7 @@ def _plain(facts: Facts) -> dict[str, Any]:
 
 
 def _comparable(facts: Facts | None, last: Ruling) -> dict[str, Any]:
-    """The facts with the keys that those of the last ruling have: what a new edition asks for is no change of a fact."""
+    """The facts with the keys that the last ruling's have: what a new edition asks for is no change of a fact."""
     plain = _plain(facts) if facts is not None else {}
     return plain if last.contract == 2 else as_first_edition(plain)
 

@@ -150,7 +150,7 @@ def withdraw(site: Site, key: str, why: str) -> None:
 
 
 def touch_same_day(view: AccessionOnFile, site: Site) -> None:
-    """Have the patient's other accessions of the day decided again: what is charged or taken back here bears on them."""
+    """Have the patient's other accessions of the day decided again: charges and credits here bear on them."""
     accession = view.snapshot.accession
     days = {each.evidence.study_date for each in view.snapshot.records}
     others = {each.accession for each in view.patients if each.evidence.study_date in days} - {accession}

@@ -81,6 +81,8 @@ Contract = Literal[1, 2]
 ReportStatus = Literal["final", "preliminary", "none"]
 SiteKind = Literal["hospital", "office"]
 Entity = Literal["professional", "technical", "global", "facility", "split"]
+# What a kind of site may not claim: a hospital's facility bills the technical part itself.
+NOT_FOR_SITE: dict[SiteKind, tuple[Entity, ...]] = {"hospital": ("technical", "global", "split"), "office": ()}
 ChargeState = Literal["queued", "sent", "acknowledged", "denied", "credited"]
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 
 from .codes import CodeEntry
-from .facts import Contract, Entity, Facts, PreviousCharge, Region, SiteKind
+from .facts import NOT_FOR_SITE, Contract, Facts, PreviousCharge, Region
 from .policy import INDEPENDENT_CODE, PLAIN_CODE
 from .reasons import Reason, deny, hold
 from .work import PerformedBase, Work, contiguous_groups, touch
@@ -18,8 +18,6 @@ Rule = Callable[[Work], Iterator[Reason]]
 # A charge in one of these states is out, or on its way out.
 _LIVE = ("queued", "sent", "acknowledged")
 _PAIR = (PLAIN_CODE, INDEPENDENT_CODE)
-# What each kind of site may not claim: a hospital's facility bills the technical part itself.
-_NOT_FOR_SITE: dict[SiteKind, tuple[Entity, ...]] = {"hospital": ("technical", "global", "split"), "office": ()}
 
 
 def identity(facts: Facts) -> Iterator[Reason]:
@@ -446,7 +444,7 @@ def contiguity(work: Work) -> Iterator[Reason]:
 def entity(work: Work) -> Iterator[Reason]:
     """Rule 14: the part claimed is one that this kind of site may claim. What each part bills stands in `lines.py`."""
     setting = work.facts.setting
-    if setting.entity in _NOT_FOR_SITE[setting.site]:
+    if setting.entity in NOT_FOR_SITE[setting.site]:
         yield hold(
             "ENTITY_NOT_FOR_SITE",
             f"At a hospital the facility bills its own part; entity {setting.entity} may not. Correct the settings.",

@@ -95,7 +95,7 @@ class Ruling:
 
     @property
     def contract(self) -> Contract:
-        """The edition of the charge contract that its facts were written down under; before the second none is named."""
+        """The edition of the charge contract that its facts follow. Rulings from before the second name none."""
         found: Contract = self.content.get("contract", 1)
         return found
 

@@ -567,6 +567,12 @@ class TestUnits:
             assert f"{region} R" in decision["explanations"][0]["sentence"]
             assert "renderings[1].laterality" in decision["explanations"][0]["fact"]
 
+    def test_one_side_is_enough_to_be_named(self) -> None:
+        made = [rendering(region="FACE"), rendering(region="LOWER_EXTREMITY", laterality="L")]
+        (found,) = outcome(renderings=made, base_procedures=[base("70486"), base("73700")])["explanations"]
+        assert "FACE and LOWER_EXTREMITY L;" in found["sentence"]
+        assert found["fact"].endswith("renderings[0].laterality, renderings[1].laterality")
+
     def test_without_a_side_none_is_named(self) -> None:
         made = [rendering(region="FACE"), rendering(region="LOWER_EXTREMITY")]
         (found,) = outcome(renderings=made, base_procedures=[base("70486"), base("73700")])["explanations"]

@@ -288,7 +288,7 @@ def test_editions_are_chosen_by_date_of_service(name: Any) -> None:
         ('treatment = "hold"', 'treatment = "wait"', "x.toml: edition[0].reformat.treatment: 'wait' is not one of"),
         ('modalities = "2006"', 'modalities = "1999"', "x.toml: edition guide-2006 wants modalities '1999'"),
         ("effective_from = 2006-01-01", "", "x.toml: edition[0].effective_from: this key is missing"),
-        ("contract = 2", "contract = 3", "x.toml: edition[1].contract: "),
+        ("contract = 2", "contract = 3", "x.toml: edition[1].contract: 3 is not one of 1, 2"),
         ("contract = 1", "", "x.toml: edition[0].contract: this key is missing"),
         ("[[edition]]", "[[edition]", "x.toml: this is not TOML"),
     ],

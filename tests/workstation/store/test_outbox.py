@@ -298,9 +298,10 @@ class TestCharges:
         outbox.record_charge(CHARGE.key, "credited", AT, "credited")
         assert state() == ["credited"]
 
-    def test_it_is_what_the_facts_want(self, outbox: Outbox) -> None:
+    def test_it_is_found_by_its_accession(self, outbox: Outbox) -> None:
         outbox.queue([charge_of()], AT)
-        (charge,) = outbox.charges("ACC1")
+        (known,) = outbox.charges("ACC1")
+        charge = known.charge
         assert (charge.key, charge.code, charge.accession, charge.base, charge.sr_uid) == (
             CHARGE.key,
             "76377",
@@ -309,6 +310,7 @@ class TestCharges:
             "1.2.840.1",
         )
         assert outbox.charges("ACC2") == ()
+        assert outbox.charges("ACC2", "ACC1") == outbox.charges() == (known,)
 
     def test_a_rejected_charge_still_counts_as_out(self, outbox: Outbox) -> None:
         outbox.queue([charge_of()], AT)
