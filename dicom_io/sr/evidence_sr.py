@@ -7,7 +7,6 @@ Sources: PS3.16 TID 1500, 1501, 1001, 1600, 4019; PS3.3 A.35.13.
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import cast, get_args
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
@@ -23,6 +22,7 @@ from dicom_io.sr.measurement_sr import is_measurement, measurement_group, read_m
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived
 
+_SIDES: dict[str, Side] = {"": "", "L": "L", "R": "R"}
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
 
 
@@ -37,8 +37,7 @@ def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
     ds.SeriesNumber = 9900
     ds.SeriesDescription = "3D post-processing record"
     _document(ds, evidence, stamp)
-    root = _root(evidence, stamp)
-    for element in root:
+    for element in _root(evidence, stamp):
         ds.add(element)
     if not evidence.sop_instance_uid:
         seal(ds)
@@ -279,8 +278,7 @@ def _product(product: Product, evidence: Evidence) -> Dataset:
         sr.text("HAS CONCEPT MOD", c.ALGORITHM_PARAMETERS, product.recipe),
         *(sr.image(contains, c.SOURCE_IMAGE, i.sop_class_uid, i.sop_instance_uid) for i in product.images),
         sr.code(contains, c.PERFORMED_HERE, _yes(product.performed_here)),
-        # Only where it is so: the bytes of records without it stay as they were.
-        *([sr.code(contains, c.PREPARED, _yes(True))] if product.prepared else []),
+        *([sr.code(contains, c.PREPARED, c.YES)] if product.prepared else []),
     ]
     for name, value in (
         (c.RECIPE_DIGEST, product.recipe_digest),
@@ -324,15 +322,9 @@ def _read_product(group: Dataset, series_of: dict[str, str]) -> Product:
             sr.text_of(group, c.IMAGE_DIGESTS),
         ),
         warnings=tuple(str(w.TextValue) for w in sr.children(group, c.WARNING)),
-        laterality=_side(sr.text_of(group, c.LATERALITY)),
+        laterality=_SIDES[sr.text_of(group, c.LATERALITY)],
         prepared=_yes_no(group, c.PREPARED) is True,
     )
-
-
-def _side(word: str) -> Side:
-    if word not in get_args(Side):
-        raise NotReadable(f"The SR holds a product of side {word!r}, which is neither L nor R.")
-    return cast(Side, word)
 
 
 # Acts and statements of people
@@ -405,6 +397,4 @@ def _yes(value: bool) -> c.Code:
 
 def _yes_no(ds: Dataset, name: c.Code) -> bool | None:
     value = sr.code_value(ds, name)
-    if value is None:
-        return None
-    return value.value == c.YES.value
+    return None if value is None else value.value == c.YES.value

@@ -97,7 +97,7 @@ def messages(count: int) -> None:
 
 
 def open_cases(count: int) -> None:
-    """`count` cases in a casebook that are held, decided again under a new edition that releases one in as many as there are cases."""
+    """`count` cases in a casebook that are held, decided again under a new edition that releases a few of them."""
     policy = load_policy("guide")
     plain: list[dict[str, Any]] = []
     for case in CASES:
@@ -110,7 +110,15 @@ def open_cases(count: int) -> None:
     def rulings() -> list[Ruling]:
         return [
             Ruling(
-                f"ACC{n}", f"S{n}", f"SR{n}", AT, AT, "held", "bench", plain[n % len(plain)], json.dumps(plain[n % len(plain)]["facts"])
+                f"ACC{n}",
+                f"S{n}",
+                f"SR{n}",
+                AT,
+                AT,
+                "held",
+                "bench",
+                plain[n % len(plain)],
+                json.dumps(plain[n % len(plain)]["facts"]),
             )
             for n in range(count)
         ]

@@ -206,6 +206,7 @@ class TestWhatIsDecidedAndQueued:
             pipeline.run(case, site)
         made = pipeline.run(replace(case, region="HEAD"), site)
         assert {product.region for product in made.evidence.products} == {"HEAD"}
+        assert {(product.laterality, product.prepared) for product in made.evidence.products} == {("", False)}
         assert made.decision.disposition == "release"
 
     def test_a_second_taker_gets_a_copy_and_no_charge_of_its_own(

@@ -7,7 +7,7 @@ repaired by deciding again.
 from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from functools import cache, partial
 
 from pydicom.dataset import Dataset
@@ -17,11 +17,11 @@ from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Evidence, ImageReference
 from dicom_io.files.series import read_dataset
 from workstation.billing.belief import made_by_us, why_no_report
-from workstation.billing.charged_line import read_billed
+from workstation.billing.earlier_charges import earlier_charges, own_charges
 from workstation.billing.gather_facts import decide_case, site_policy
 from workstation.billing.human_decisions import overlaid
 from workstation.billing.mpps import source_of, step_messages
-from workstation.billing.reconcile import LIVE, regions_of, ruling_of, step_of
+from workstation.billing.reconcile import LIVE, ruling_of, step_of
 from workstation.charge import Decision, Facts, decide
 from workstation.charge.facts import PreviousCharge, Report
 from workstation.charge.policy import Policy
@@ -32,7 +32,7 @@ from workstation.orders.sr_reports import REPORT_CLASSES, read_report, report_in
 from workstation.orders.statements import MessageRefused, Ordered, Reported, Stated, statements_of
 from workstation.peers.commitment import taken_over
 from workstation.site import Site
-from workstation.store.cases import CaseState, Overtaken, Received, Record, Ruling, Snapshot
+from workstation.store.cases import CaseState, Overtaken, Received, Record, Ruling, Snapshot, counted
 from workstation.store.journal import doubt, doubt_of_chain
 from workstation.store.messages import Known, Message
 
@@ -242,20 +242,6 @@ def file_of(view: AccessionOnFile, record: Record, site: Site, policy: Policy) -
     )
 
 
-def counted(records: Sequence[Record]) -> dict[str, Record]:
-    """Return the record that counts of each session, oldest session first: verified before not, then the newest."""
-    found: dict[str, Record] = {}
-    for record in records:
-        best = found.get(record.session)
-        if best is None or _weight(record) > _weight(best):
-            found[record.session] = record
-    return found
-
-
-def _weight(record: Record) -> tuple[bool, datetime, str]:
-    return record.evidence.verified, record.at, record.sr_uid
-
-
 @dataclass(frozen=True, slots=True)
 class DecidedRecord:
     """What a case comes to. facts : None where the record lacks what they want. file : what is on file for it.
@@ -325,10 +311,12 @@ def _decided(
     fresh: Sequence[PreviousCharge] = (),
     gone: Container[str] = (),
 ) -> DecidedRecord:
-    own = own_charges(view, record.session)
+    own = own_charges(view.known, view.snapshot.records, record.session)
     previous = [
         replace(each, state="credited") if each.key in gone else each
-        for each in previous_of(view, record, own, file.patient_id)
+        for each in earlier_charges(
+            view.all_known, own, (*view.patients, *view.snapshot.records), view.merges, record, file.patient_id
+        )
     ]
     # A session that is charged is not held by what is charged after it.
     later = any(known.state in LIVE for known in own)
@@ -350,50 +338,6 @@ def _decided(
 
 def _taken_over(site: Site, uid: str) -> bool:
     return all(taken_over(site, destination, uid) for destination in site.config.destinations)
-
-
-def own_charges(view: AccessionOnFile, session: str) -> tuple[Known, ...]:
-    """Return the charges of a session, oldest first."""
-    uids = {record.sr_uid for record in view.snapshot.records if record.session == session}
-    return tuple(known for known in view.known if known.charge.sr_uid in uids)
-
-
-def previous_of(
-    view: AccessionOnFile, record: Record, own: Sequence[Known], patient: str
-) -> tuple[PreviousCharge, ...]:
-    """Return the earlier charges of a case's patient as the facts have them, whatever their accession.
-
-    own : the charges of its session. While one is out, what was charged after the first of them is no earlier charge.
-    """
-    records = {each.sr_uid: each for each in (*view.patients, *view.snapshot.records)}
-    found: list[PreviousCharge] = []
-    for known in view.all_known:
-        if known in own:
-            if any(each.state in LIVE for each in own):
-                break
-            continue
-        charged = records.get(known.charge.sr_uid)
-        whose = view.merges.patient(charged.evidence.patient_id)[0] if charged else ""
-        if known.charge.accession == record.accession or whose == patient:
-            found.append(_previous(known, charged, record))
-    return tuple(found)
-
-
-def _previous(known: Known, charged: Record | None, record: Record) -> PreviousCharge:
-    """A charge as the facts have it. What no record tells is taken for the worst: the same day, regions unknown."""
-    day = read_billed(known.charge.billed).subject.date_of_service if known.charge.billed else None
-    day = day or day_of((charged or record).evidence.study_date)
-    charge = known.charge
-    return PreviousCharge(
-        key=charge.key,
-        code=charge.code,
-        accession=charge.accession,
-        base=charge.base,
-        state=known.state,
-        sr_uid=charge.sr_uid,
-        date_of_service=day or date.min,
-        regions=regions_of(charged) if charged is not None else (),
-    )
 
 
 # The plan

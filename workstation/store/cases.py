@@ -1,5 +1,6 @@
 """The values that the casebook holds: records, messages, acts and rulings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -121,3 +122,17 @@ def slim(evidence: Evidence) -> Evidence:
         measurements=(),
         products=tuple(replace(product, recipe="", warnings=()) for product in evidence.products),
     )
+
+
+def counted(records: Sequence[Record]) -> dict[str, Record]:
+    """Return the record that counts of each session, oldest session first: verified before not, then the newest."""
+    found: dict[str, Record] = {}
+    for record in records:
+        best = found.get(record.session)
+        if best is None or _weight(record) > _weight(best):
+            found[record.session] = record
+    return found
+
+
+def _weight(record: Record) -> tuple[bool, datetime, str]:
+    return record.evidence.verified, record.at, record.sr_uid
