@@ -105,6 +105,7 @@ QUALITATIVE_EVALUATIONS = Code("C0034375", "UMLS", "Qualitative Evaluations")
 # PS3.16 CID 7452 (organizational roles). Coder and automatic are ours.
 ROLES: dict[str, Code] = {
     "physician": Code("121081", "DCM", "Physician"),
+    "qualified_professional": Code("qualified_professional", OWN_SCHEME, "Qualified health care professional"),
     "resident": Code("121086", "DCM", "Resident"),
     "technologist": Code("121083", "DCM", "Technologist"),
     "coder": Code("coder", OWN_SCHEME, "Coder"),
@@ -153,6 +154,8 @@ RECIPE_DIGEST = Code("recipe_digest", OWN_SCHEME, "SHA-256 of recipe")
 PERFORMED_HERE = Code("performed_here", OWN_SCHEME, "Rendered on this workstation")
 PURPOSE = Code("purpose", OWN_SCHEME, "Purpose of rendering")
 REGION = Code("region", OWN_SCHEME, "Anatomic region as billed")
+LATERALITY = Code("laterality", OWN_SCHEME, "Side of the region, L or R")
+PREPARED = Code("prepared", OWN_SCHEME, "Made unattended and not adjusted since")
 BASE_PROCEDURE = Code("base_procedure", OWN_SCHEME, "Base procedure of this rendering")
 RENDERING_DEVICE = Code("rendering_device", OWN_SCHEME, "Graphics device")
 WARNING = Code("warning", OWN_SCHEME, "Warning about the source volume")

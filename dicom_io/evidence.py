@@ -10,7 +10,10 @@ from pydantic import ConfigDict
 
 from render.geometry import Vector, vector
 
-Role = Literal["physician", "resident", "technologist", "coder", "compliance", "automatic"]
+Role = Literal["physician", "qualified_professional", "resident", "technologist", "coder", "compliance", "automatic"]
+
+# Of a region that has two; empty where it has none or it is not known.
+Side = Literal["L", "R", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class Product:
     """One drawn recipe and the instances it was stored as.
 
     technique, region, purpose, base_procedure : named as in the charge facts; base_procedure may be empty.
+    laterality : empty where the region has no side, or the images do not tell it. prepared : made unattended, and not
+    adjusted by a person since.
     recipe : canonical JSON. recipe_digest, pixel_digest, volume_digest : sha256, hex.
     """
 
@@ -89,6 +94,8 @@ class Product:
     performed_here: bool
     images: tuple[ImageReference, ...]
     warnings: tuple[str, ...] = ()
+    laterality: Side = ""
+    prepared: bool = False
 
     def __post_init__(self) -> None:
         if not self.name:

@@ -1,8 +1,11 @@
 """A case: one series, one protocol, and who works on it. Its session UID ties everything made for it together."""
 
 from dataclasses import dataclass, replace
+from typing import cast
 
-from dicom_io.evidence import Measurement, Person
+from pydicom.dataset import Dataset
+
+from dicom_io.evidence import Measurement, Person, Side
 from dicom_io.uids import derived
 from render.protocols import Protocol
 from workstation.charge.facts import Region
@@ -46,6 +49,7 @@ _REGIONS: dict[str, Region] = {
     "ARM": "UPPER_EXTREMITY",
     "EXTREMITY": "EXTREMITY",
 }
+_TWO_SIDED = ("ORBIT", "BREAST", "UPPER_EXTREMITY", "LOWER_EXTREMITY", "EXTREMITY")
 REGIONS: tuple[str, ...] = tuple(dict.fromkeys(_REGIONS.values()))
 
 
@@ -59,6 +63,19 @@ def region_of(*words: str) -> Region:
         if region is not None:
             return region
     raise CaseError(f"The body region is not known; say it with --region (one of {', '.join(REGIONS)}).")
+
+
+def laterality_of(source: Dataset, region: str) -> Side:
+    """The side of a region that has two, as an image of the series tells it. Source: PS3.3 C.7.3.1, C.7.6.16.2.8."""
+    if region not in _TWO_SIDED:
+        return ""
+    shared = source.get("SharedFunctionalGroupsSequence") or [Dataset()]
+    anatomy = shared[0].get("FrameAnatomySequence") or [Dataset()]
+    words = (source.get("Laterality"), source.get("ImageLaterality"), anatomy[0].get("FrameLaterality"))
+    for word in words:
+        if word in ("L", "R"):
+            return cast(Side, word)
+    return ""
 
 
 def session_of(papers: Papers | None, accession: str, signer: Person | None = None) -> WorkedSession:

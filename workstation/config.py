@@ -15,7 +15,7 @@ from dicom_io.objects.companions import StoredObject
 from dicom_io.uids import derived
 from render.engine.choice import EngineName
 from workstation.certificates import check_named_together
-from workstation.charge.facts import Entity, Modality, SiteKind, Text
+from workstation.charge.facts import NOT_FOR_SITE, Entity, Modality, SiteKind, Text
 from workstation.charge.policy import OrderGround, PolicyName
 from workstation.destinations import AeTitle, AnyDestination, FolderDestination
 from workstation.errors import WorkstationError
@@ -240,6 +240,11 @@ class Config:
             raise ValueError(f"share_limit {self.share_limit} is not a share between 0 and 1")
         if self.device in (devices := [each.device_uid for each in self.trust]) or len(set(devices)) < len(devices):
             raise ValueError("trust names this device, or one device twice; nobody could tell whose record it is")
+        if self.entity in NOT_FOR_SITE[self.site]:
+            raise ValueError(
+                f"entity {self.entity!r} is not for site {self.site!r}, whose facility bills its part; set entity to "
+                "professional or facility, or site to office"
+            )
         if not self.order_grounds:
             raise ValueError("order_grounds is empty; every charge would wait for an order that cannot come")
 

@@ -21,7 +21,7 @@ from workstation.billing.address import address
 from workstation.billing.filing import read_record
 from workstation.billing.gather_facts import site_policy
 from workstation.billing.settle import SettledCase, decide_record, read, settle_accession
-from workstation.case import Case, CaseError, region_of
+from workstation.case import Case, CaseError, laterality_of, region_of
 from workstation.charge import Decision
 from workstation.session_record import amending, evidence_of, journal_session, sources_of, with_digests
 from workstation.site import Site, signer_of
@@ -56,6 +56,7 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     region = region_of(case.region, case.protocol.region, series.first.body_part)
 
     source = read_dataset(series.first.path)
+    laterality = laterality_of(source, region)
     # Before the work: both may be refused.
     marks, signer = burned(site.config.burn_in, source, site.config.font_file), signer_of(site.config)
 
@@ -76,7 +77,7 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
         pictures.append(draw(volume, recipe, engine=engine.for_recipe(recipe), progress=tell))
 
     datasets = derive(pictures, series, stamp, marks, multiframe=site.config.multiframe)
-    drawn = products(pictures, datasets, stamp, region)
+    drawn = products(pictures, datasets, stamp, region, laterality)
     beside = objects_beside(site.config.stored, pictures, drawn, datasets, case.measurements, volume, series, stamp)
     images = site.archive.keep([*datasets, *beside])
     progress("keeping the pictures", 1.0)

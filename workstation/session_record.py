@@ -12,13 +12,13 @@ from datetime import datetime
 from pydicom import dcmread
 
 from dicom_io.errors import NotFound, NotReadable
-from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Product
-from dicom_io.files.series import Series
+from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Product, Side
+from dicom_io.files.series import Series, read_dataset
 from dicom_io.objects.derived import technique
 from dicom_io.sr.evidence_sr import objects_in_order, read_sr
 from dicom_io.stamp import Stamp
 from render.recipe import Recipe, canonical_json, digest
-from workstation.case import Case
+from workstation.case import Case, laterality_of
 from workstation.site import Site
 from workstation.store.journal import EventKind, JournalEvent, about, recorded_uid
 from workstation.store.papers import WorkedSession
@@ -154,13 +154,14 @@ def evidence_as_if(case: Case, site: Site, series: Series, region: str, adds: tu
     if who.supervisor is not None:
         coming = (*adds, statement_kind(who)) if who.attestation is not None else adds
         acts += tuple(Act(now, who.supervisor.id, who.supervisor.role, kind, "") for kind in coming)
-    drawn = tuple(_as_if_drawn(recipe, region) for recipe in case.protocol.recipes)
+    side = laterality_of(read_dataset(series.first.path), region)
+    drawn = tuple(_as_if_drawn(recipe, region, side) for recipe in case.protocol.recipes)
     stamp = site.stamp(uid, now)
     evidence = evidence_of(case, site, series, drawn, (), acts, "", attested_by(who, now), stamp, ())
     return replace(evidence, sop_instance_uid=stamp.uid("as if"))
 
 
-def _as_if_drawn(recipe: Recipe, region: str) -> Product:
+def _as_if_drawn(recipe: Recipe, region: str, laterality: Side) -> Product:
     # Where the pictures will lie nobody knows yet; that there will be one is what counts.
     images = (ImageReference("1.2", "1.2.3", "1.2.4"),)
     return Product(
@@ -178,4 +179,5 @@ def _as_if_drawn(recipe: Recipe, region: str) -> Product:
         graphics_device="",
         performed_here=True,
         images=images,
+        laterality=laterality,
     )

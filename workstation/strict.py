@@ -98,7 +98,7 @@ def _sentence(detail: ErrorDetails, whole: str, obj: object) -> str:
     if kind == "unexpected_keyword_argument":
         return f"{path}: this key is not known; remove it or correct its spelling"
     if kind == "literal_error":
-        allowed = ", ".join(re.findall(r"'([^']*)'", detail["ctx"]["expected"]))
+        allowed = ", ".join(re.findall(r"[^', ]+", detail["ctx"]["expected"].replace(" or ", ", ")))
         value = f"'{detail['input']}'" if isinstance(detail["input"], str) else found
         return f"{path}: {value} is not one of {allowed}"
     if kind == "string_pattern_mismatch":

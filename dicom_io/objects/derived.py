@@ -15,7 +15,7 @@ from pydicom.sequence import Sequence as DicomSequence
 
 from dicom_io import codes
 from dicom_io.capabilities import LOSSY_SYNTAXES
-from dicom_io.evidence import ImageReference, Product
+from dicom_io.evidence import ImageReference, Product, Side
 from dicom_io.files.series import Series, read_dataset
 from dicom_io.objects.burn_in import Burned
 from dicom_io.objects.common import body_part, contributing, decimal, lossy_history, new_object
@@ -356,16 +356,16 @@ def _series_uid(picture: Picture, stamp: Stamp) -> str:
 
 
 def products(
-    pictures: Sequence[Picture], datasets: Sequence[Dataset], stamp: Stamp, region: str
+    pictures: Sequence[Picture], datasets: Sequence[Dataset], stamp: Stamp, region: str, laterality: Side = ""
 ) -> tuple[Product, ...]:
     """Describes the pictures for the SR, each with its own of the `datasets` that `derive` made.
 
-    region : named as in the charge facts.
+    region, laterality : named as in the charge facts; no laterality where the region has no side, or it is not known.
     """
-    return tuple(_product(picture, datasets, stamp, region) for picture in pictures)
+    return tuple(_product(picture, datasets, stamp, region, laterality) for picture in pictures)
 
 
-def _product(picture: Picture, datasets: Sequence[Dataset], stamp: Stamp, region: str) -> Product:
+def _product(picture: Picture, datasets: Sequence[Dataset], stamp: Stamp, region: str, laterality: Side) -> Product:
     p, series_uid = picture.provenance, _series_uid(picture, stamp)
     return Product(
         technique=technique(p.recipe),
@@ -387,4 +387,5 @@ def _product(picture: Picture, datasets: Sequence[Dataset], stamp: Stamp, region
             if ds.SeriesInstanceUID == series_uid
         ),
         warnings=p.warnings,
+        laterality=laterality,
     )

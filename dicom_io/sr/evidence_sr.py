@@ -14,7 +14,7 @@ from pydicom.sequence import Sequence
 from dicom_io import codes as c
 from dicom_io.dates import dt, time_of
 from dicom_io.errors import NotReadable
-from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, checked_role
+from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, Side, checked_role
 from dicom_io.files.digests import seal
 from dicom_io.objects.common import new_object, step_reference, study_references
 from dicom_io.objects.inherit import issuer_of_patient_id
@@ -23,6 +23,7 @@ from dicom_io.sr.measurement_sr import is_measurement, measurement_group, read_m
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived
 
+_SIDES: dict[str, Side] = {"": "", "L": "L", "R": "R"}
 COMPREHENSIVE_3D_SR = "1.2.840.10008.5.1.4.1.1.88.34"
 
 
@@ -37,8 +38,7 @@ def write_sr(evidence: Evidence, source: Dataset, stamp: Stamp) -> Dataset:
     ds.SeriesNumber = 9900
     ds.SeriesDescription = "3D post-processing record"
     _document(ds, evidence, stamp)
-    root = _root(evidence, stamp)
-    for element in root:
+    for element in _root(evidence, stamp):
         ds.add(element)
     if not evidence.sop_instance_uid:
         seal(ds)
@@ -280,12 +280,14 @@ def _product(product: Product, evidence: Evidence) -> Dataset:
         sr.text("HAS CONCEPT MOD", c.ALGORITHM_PARAMETERS, product.recipe),
         *(sr.image(contains, c.SOURCE_IMAGE, i.sop_class_uid, i.sop_instance_uid) for i in product.images),
         sr.code(contains, c.PERFORMED_HERE, _yes(product.performed_here)),
+        *([sr.code(contains, c.PREPARED, c.YES)] if product.prepared else []),
     ]
     for name, value in (
         (c.RECIPE_DIGEST, product.recipe_digest),
         (c.PIXEL_DIGEST, product.pixel_digest),
         (c.SOURCE_VOLUME_DIGEST, product.volume_digest),
         (c.REGION, product.region),
+        (c.LATERALITY, product.laterality),
         (c.PURPOSE, product.purpose),
         (c.BASE_PROCEDURE, product.base_procedure),
         (c.RENDERING_DEVICE, product.graphics_device),
@@ -322,6 +324,8 @@ def _read_product(group: Dataset, series_of: dict[str, str]) -> Product:
             sr.text_of(group, c.IMAGE_DIGESTS),
         ),
         warnings=tuple(str(w.TextValue) for w in sr.children(group, c.WARNING)),
+        laterality=_SIDES[sr.text_of(group, c.LATERALITY)],
+        prepared=_yes_no(group, c.PREPARED) is True,
     )
 
 
@@ -395,6 +399,4 @@ def _yes(value: bool) -> c.Code:
 
 def _yes_no(ds: Dataset, name: c.Code) -> bool | None:
     value = sr.code_value(ds, name)
-    if value is None:
-        return None
-    return value.value == c.YES.value
+    return None if value is None else value.value == c.YES.value

@@ -65,7 +65,7 @@ def decisions(count: int) -> None:
         for number in range(count):
             decide(facts[number % len(facts)], policies[number % 2])
 
-    timed("decisions (the 64 cases under both policies in turn)", count, work)
+    timed(f"decisions (the {len(CASES)} cases under both policies in turn)", count, work)
     plain = [case["facts"] for case in CASES]
     timed("facts read from JSON", count // 4, lambda: [read_facts(plain[n % len(plain)]) for n in range(count // 4)])
 
@@ -97,20 +97,28 @@ def messages(count: int) -> None:
 
 
 def open_cases(count: int) -> None:
-    """`count` cases in a casebook that are held, decided again under a new edition that releases one in 64 of them."""
+    """`count` cases in a casebook that are held, decided again under a new edition that releases a few of them."""
     policy = load_policy("guide")
     plain: list[dict[str, Any]] = []
     for case in CASES:
         facts = {**case["facts"], "previous_charges": []}
         made = decision_to_json(decide(read_facts(facts), policy))
-        plain.append({"facts": facts, "rules": {key: made[key] for key in DECIDED}, **made})
+        plain.append({"facts": facts, "rules": {key: made[key] for key in DECIDED}, **made, "contract": 2})
     newest = replace(policy.editions[-1], name="new", reformats="release")
     changed = replace(policy, editions=(newest,))
 
     def rulings() -> list[Ruling]:
         return [
             Ruling(
-                f"ACC{n}", f"S{n}", f"SR{n}", AT, AT, "held", "bench", plain[n % 64], json.dumps(plain[n % 64]["facts"])
+                f"ACC{n}",
+                f"S{n}",
+                f"SR{n}",
+                AT,
+                AT,
+                "held",
+                "bench",
+                plain[n % len(plain)],
+                json.dumps(plain[n % len(plain)]["facts"]),
             )
             for n in range(count)
         ]

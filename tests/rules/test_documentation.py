@@ -193,6 +193,9 @@ def test_nothing_private_or_licensed_is_committed() -> None:
 
 
 def test_no_code_table_has_descriptors() -> None:
-    table = (ROOT / "workstation" / "charge" / "base_codes.csv").read_text(encoding="utf-8").splitlines()
-    header = next(line for line in table if line and not line.startswith("#"))
-    assert not {"descriptor", "description", "title", "meaning"} & set(header.lower().split(","))
+    tables = sorted((ROOT / "workstation" / "charge").glob("*.csv"))
+    assert [table.name for table in tables] == ["base_codes.csv", "base_codes_first_edition.csv"]
+    for table in tables:
+        lines = table.read_text(encoding="utf-8").splitlines()
+        header = next(line for line in lines if line and not line.startswith("#"))
+        assert not {"descriptor", "description", "title", "meaning"} & set(header.lower().split(","))

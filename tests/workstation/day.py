@@ -88,8 +88,10 @@ def _facts(end: _End) -> dict[str, Any]:
             {
                 "technique": study.technique,
                 "region": study.region,
+                "laterality": None,
                 "base_procedure": None,
                 "performed_here": True,
+                "prepared": False,
                 "archived": True,
                 "purpose": "diagnosis",
             }

@@ -56,7 +56,7 @@ class Desk:
 
     def charges(self, accession: str = "ACC1") -> list[tuple[str, str]]:
         """Code and state of every charge, oldest first."""
-        return [(c.code, c.state) for c in self.site.outbox.previous_charges(accession)]
+        return [(known.charge.code, known.state) for known in self.site.outbox.charges(accession)]
 
     def sent(self) -> list[tuple[str, str, str, str, str]]:
         """FT1-6, FT1-7, FT1-2, PID-3 and PID-18 of all that was queued for billing, oldest first."""

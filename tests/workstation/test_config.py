@@ -42,6 +42,7 @@ def test_what_is_set_is_read(tmp_path: Path) -> None:
             """
             station_name = "3DLAB1"
             policy = "cpt"
+            site = "office"
             entity = "split"
             port = 0
             [[destinations]]
@@ -80,6 +81,9 @@ def destination(**changes: object) -> str:
         ('colour = "red"', ["colour", "not known"]),
         ('policy = "mine"', ["policy", "'mine' is not one of guide, cpt"]),
         ('entity = "everybody"', ["entity", "professional, technical"]),
+        ('entity = "split"', ["entity 'split' is not for site 'hospital'", "set entity to professional or facility"]),
+        ('site = "hospital"\nentity = "global"', ["entity 'global'"]),
+        ('entity = "technical"', ["entity 'technical'"]),
         ('reformat_only = "maybe"', ["reformat_only", "hold, release, deny"]),
         ("independent_workstation = 1", ["independent_workstation", "true or false"]),
         ('port = "11112"', ["port"]),

@@ -97,7 +97,7 @@ def state(site: Site, case: Case) -> dict[str, Any]:
         "acts": site.journal.acts(case.session_uid),
         "papers": site.papers.get(ACCESSION),
         "outbox": [(entry.message, entry.state) for entry in site.outbox.list()],
-        "charges": site.outbox.previous_charges(ACCESSION),
+        "charges": site.outbox.charges(ACCESSION),
     }
 
 
@@ -140,7 +140,7 @@ class TestWhatIsDecidedAndQueued:
         assert [(r.code, r.resolver) for r in made.decision.reasons] == [("UTILITY_MISSING", "physician")]
         assert [line.code for line in made.decision.proposed] == ["76377"]
         assert kinds(made) == ["dicom"] * 5
-        assert site.outbox.previous_charges(ACCESSION) == ()
+        assert site.outbox.charges(ACCESSION) == ()
 
     def test_unattended_is_denied_and_its_sr_stays(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
         site = site_at(tmp_path, CONFIG)
@@ -206,6 +206,7 @@ class TestWhatIsDecidedAndQueued:
             pipeline.run(case, site)
         made = pipeline.run(replace(case, region="HEAD"), site)
         assert {product.region for product in made.evidence.products} == {"HEAD"}
+        assert {(product.laterality, product.prepared) for product in made.evidence.products} == {("", False)}
         assert made.decision.disposition == "release"
 
     def test_a_second_taker_gets_a_copy_and_no_charge_of_its_own(
@@ -215,7 +216,7 @@ class TestWhatIsDecidedAndQueued:
         site = site_at(tmp_path, Config(destinations=(BILLING, copies)))
         made = pipeline.run(case_of(site, slices, DOCUMENTED), site)
         assert [(m.destination, len(m.charges)) for m in made.messages] == [("billing", 1), ("copies", 0)]
-        assert len(site.outbox.previous_charges(ACCESSION)) == 1
+        assert len(site.outbox.charges(ACCESSION)) == 1
 
     def test_papers_of_another_accession_are_refused(self) -> None:
         papers = read_papers(DOCUMENTED)
@@ -377,7 +378,7 @@ class TestRunningAgain:
         assert (again.images, again.sr, again.evidence) == (first.images, first.sr, first.evidence)
         # The charge is out, and it is the one that the facts bear: there is nothing more to send.
         assert again.decision == first.decision
-        assert [c.state for c in site.outbox.previous_charges(ACCESSION)] == ["queued"]
+        assert [c.state for c in site.outbox.charges(ACCESSION)] == ["queued"]
         assert pipeline.explain(again.sr, site)[1] == first.decision
 
     def test_in_another_process_on_another_day(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> None:
@@ -485,7 +486,7 @@ class TestRunningAgain:
         again = pipeline.run(case, site)
         assert again.decision.disposition == "release"
         assert [m.kind for m in again.messages if m.key in again.queued] == ["hl7"]
-        assert [c.state for c in site.outbox.previous_charges(ACCESSION)] == ["credited", "queued"]
+        assert [c.state for c in site.outbox.charges(ACCESSION)] == ["credited", "queued"]
 
 
 class TestPapersThatComeLater:
@@ -527,7 +528,7 @@ class TestPapersThatComeLater:
             assert pipeline.run(case, site).queued == ()
             assert drain(site) == ()
             assert len(billing.messages) == 1
-        assert [(c.code, c.state) for c in site.outbox.previous_charges(ACCESSION)] == [("76377", "acknowledged")]
+        assert [(c.charge.code, c.state) for c in site.outbox.charges(ACCESSION)] == [("76377", "acknowledged")]
         assert [item.state for item in work_items(site)] == ["acknowledged"]
 
 

@@ -116,8 +116,10 @@ def facts_of(
             {
                 "technique": p.technique,
                 "region": p.region,
+                "laterality": p.laterality or None,
                 "base_procedure": p.base_procedure or None,
                 "performed_here": here,
+                "prepared": p.prepared,
                 "archived": bool(p.images) and all(archived(image) for image in p.images),
                 "purpose": p.purpose,
             }

@@ -23,7 +23,7 @@ def changed_decisions(rulings: Iterable[Ruling], policy: Policy) -> Iterator[tup
     for ruling in rulings:
         if ruling.facts == "{}":
             continue
-        decision = decide(read_facts({**json.loads(ruling.facts), "previous_charges": []}), policy)
+        decision = decide(read_facts({**json.loads(ruling.facts), "previous_charges": []}, ruling.contract), policy)
         made = decision_to_json(decision)
         if any(made[key] != ruling.content["rules"][key] for key in DECIDED):
             yield ruling, decision

@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, cast
 
 from pydicom.dataset import Dataset
 
@@ -26,7 +26,7 @@ from workstation.charge import (
     decision_to_json,
     facts_to_json,
 )
-from workstation.charge.facts import PreviousCharge
+from workstation.charge.facts import PreviousCharge, Region, as_first_edition
 from workstation.charge.reasons import hold
 from workstation.config import Config
 from workstation.hl7.names import pn_of_xpn
@@ -90,7 +90,16 @@ def step_of(
         return ChargeStep(_not_built(decision, str(error)), state, (), (), frozenset(), ())
     charged = missing if not left else []
     previous = tuple(
-        PreviousCharge(each.key, each.line.code, each.subject.accession, each.line.base, "queued", record.sr_uid)
+        PreviousCharge(
+            key=each.key,
+            code=each.line.code,
+            accession=each.subject.accession,
+            base=each.line.base,
+            state="queued",
+            sr_uid=record.sr_uid,
+            date_of_service=each.subject.date_of_service,
+            regions=regions_of(record),
+        )
         for each in charged
     )
     if left:
@@ -107,6 +116,11 @@ def step_of(
         frozenset(each.charge.key for each in credit),
         tuple(each.charge.key for each in left),
     )
+
+
+def regions_of(record: Record) -> tuple[Region, ...]:
+    """Return the regions that a record's charges are for."""
+    return cast(tuple[Region, ...], tuple(dict.fromkeys(product.region for product in record.evidence.products)))
 
 
 def _difference(wanted: Sequence[Billed], live: Sequence[Known]) -> tuple[list[Known], list[Billed]]:
@@ -149,15 +163,15 @@ def _creditable(
         and facts is not None
         and not any(reason.kind.ours for reason in decision.reasons)
         # A new edition or setting is no change of a fact: whether it reaches back to what is out is for a coder.
-        and _told(last.facts, last.content["account"]) != _told(json.dumps(_plain(facts)), file.papers.account_number)
+        and _told(json.loads(last.facts), last.content["account"])
+        != _told(_comparable(facts, last), file.papers.account_number)
     ):
         return list(stale)
     return [known for known in stale if known.charge.key in said]
 
 
-def _told(facts: str, account: str) -> tuple[dict[str, Any], str]:
+def _told(found: dict[str, Any], account: str) -> tuple[dict[str, Any], str]:
     """What the owners of the facts have told, without what the site's settings say."""
-    found = json.loads(facts)
     payer = found.get("payer", {})
     return {
         **{key: value for key, value in found.items() if key != "setting"},
@@ -202,7 +216,7 @@ def ruling_of(
     last = snapshot.rulings.get(record.session)
     plain = _plain(facts) if facts is not None else {}
     account = file.papers.account_number
-    changed = changes(json.loads(last.facts), plain) if last is not None else []
+    changed = changes(json.loads(last.facts), _comparable(facts, last)) if last is not None else []
     if last is not None and last.content["account"] != account:
         changed.append(f"account: {last.content['account'] or '(none)'} → {account or '(none)'}")
     content: dict[str, Any] = {
@@ -217,6 +231,7 @@ def ruling_of(
         "payer": file.papers.payer.id,
         "modality": record.evidence.modality,
         "account": account,
+        "contract": facts.contract if facts is not None else 2,
     }
     same = last is not None and last.state == step.state and _core(last.content) == _core(content)
     # A message of another patient changes nothing but the list of those, which people look at.
@@ -244,6 +259,12 @@ def _core(content: dict[str, Any]) -> tuple[Any, ...]:
 def _plain(facts: Facts) -> dict[str, Any]:
     # Charges change with what we send, which is no change of what we were told.
     return {key: value for key, value in facts_to_json(facts).items() if key != "previous_charges"}
+
+
+def _comparable(facts: Facts | None, last: Ruling) -> dict[str, Any]:
+    """The facts with the keys that the last ruling's have: what a new edition asks for is no change of a fact."""
+    plain = _plain(facts) if facts is not None else {}
+    return plain if last.contract == 2 else as_first_edition(plain)
 
 
 def changes(before: Any, after: Any, path: str = "") -> list[str]:

@@ -17,10 +17,11 @@ from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Evidence, ImageReference
 from dicom_io.files.series import read_dataset
 from workstation.billing.belief import made_by_us, why_no_report
+from workstation.billing.earlier_charges import earlier_charges, own_charges
 from workstation.billing.gather_facts import decide_case, site_policy
 from workstation.billing.human_decisions import overlaid
 from workstation.billing.mpps import source_of, step_messages
-from workstation.billing.reconcile import ruling_of, step_of
+from workstation.billing.reconcile import LIVE, ruling_of, step_of
 from workstation.charge import Decision, Facts, decide
 from workstation.charge.facts import PreviousCharge, Report
 from workstation.charge.policy import Policy
@@ -34,7 +35,7 @@ from workstation.orders.stated import MessageRefused, Ordered, Reported, Stated
 from workstation.orders.statements import statements_of
 from workstation.peers.commitment import taken_over
 from workstation.site import Site
-from workstation.store.cases import CaseState, Overtaken, Received, Record, Ruling, Snapshot
+from workstation.store.cases import CaseState, Overtaken, Received, Record, Ruling, Snapshot, counted
 from workstation.store.journal import doubt, doubt_of_chain
 from workstation.store.messages import Known, Message
 
@@ -64,12 +65,18 @@ class SettledCase:
 
 @dataclass(frozen=True, slots=True)
 class AccessionOnFile:
-    """An accession read and folded: what `settle_accession` decides on."""
+    """An accession read and folded: what `settle_accession` decides on.
+
+    known : its charges. patients : the records of its patients, under whichever accession; all_known : the charges of
+    all of these, oldest first.
+    """
 
     snapshot: Snapshot
     stated: tuple[Stated, ...]
     merges: Merges
     known: tuple[Known, ...]
+    patients: tuple[Record, ...]
+    all_known: tuple[Known, ...]
 
 
 def settle_accession(
@@ -99,6 +106,8 @@ def settle_accession(
         for each in settled:
             own = (*messages, *each.messages) if record and each.record.session == record.session else each.messages
             done.append(replace(each, messages=own, queued=tuple(m.key for m in own if m.key in queued)))
+        if any(m.key in queued and m.concerns_money for each in settled for m in each.messages):
+            touch_same_day(view, site)
         if len(done) > 1 and any(m.concerns_money for each in settled for m in each.messages):
             # What one session has charged or credited, another session of the accession has to know.
             settle_accession(accession, site, cause)
@@ -139,7 +148,17 @@ def withdraw(site: Site, key: str, why: str) -> None:
     # Due first: whatever happens after the message is withdrawn, it is decided on.
     site.casebook.touch(accession, f"message {key[:12]} withdrawn: {why}")
     site.outbox.withdraw(key, site.clock(), why)
+    touch_same_day(read(accession, site), site)
     settle_accession(accession, site, "")
+
+
+def touch_same_day(view: AccessionOnFile, site: Site) -> None:
+    """Have the patient's other accessions of the day decided again: charges and credits here bear on them."""
+    accession = view.snapshot.accession
+    days = {each.evidence.study_date for each in view.snapshot.records}
+    others = {each.accession for each in view.patients if each.evidence.study_date in days} - {accession}
+    for other in sorted(others):
+        site.casebook.touch(other, f"charges of accession {accession}")
 
 
 def read(accession: str, site: Site, record: Record | None = None) -> AccessionOnFile:
@@ -184,10 +203,20 @@ def read(accession: str, site: Site, record: Record | None = None) -> AccessionO
     patients |= {papers.report.patient_id} if papers.report.patient_id else set()
     accounts = {o.account for o in orders if o.account} | {papers.account_number}
     accounts |= {getattr(each.statement, "account", "") for each in updates}
+    linked = book.records_of_patients(patients)
+    patients |= {each.evidence.patient_id for each in linked}
     merges = [*stated(book.merges("patient", patients)), *stated(book.merges("account", accounts))]
     # A message of several accessions or merges comes with all of them, and from both sides.
     once = {(each.digest, repr(each.statement)): each for each in merges}
-    return AccessionOnFile(snapshot, (*own, *updates), merges_of(once.values()), site.outbox.charges(accession))
+    charges = site.outbox.charges(accession, *{each.accession for each in linked})
+    return AccessionOnFile(
+        snapshot=snapshot,
+        stated=(*own, *updates),
+        merges=merges_of(once.values()),
+        known=tuple(each for each in charges if each.charge.accession == accession),
+        patients=linked,
+        all_known=charges,
+    )
 
 
 def file_of(view: AccessionOnFile, record: Record, site: Site, policy: Policy) -> CaseOnFile:
@@ -217,20 +246,6 @@ def file_of(view: AccessionOnFile, record: Record, site: Site, policy: Policy) -
         is_procedure,
         reading.assigning_authority,
     )
-
-
-def counted(records: Sequence[Record]) -> dict[str, Record]:
-    """Return the record that counts of each session, oldest session first: verified before not, then the newest."""
-    found: dict[str, Record] = {}
-    for record in records:
-        best = found.get(record.session)
-        if best is None or _weight(record) > _weight(best):
-            found[record.session] = record
-    return found
-
-
-def _weight(record: Record) -> tuple[bool, datetime, str]:
-    return record.evidence.verified, record.at, record.sr_uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,12 +317,19 @@ def _decided(
     fresh: Sequence[PreviousCharge] = (),
     gone: Container[str] = (),
 ) -> DecidedRecord:
-    own, others = own_charges(view, record.session, view.snapshot.records)
-    previous = [replace(each, state="credited") if each.key in gone else each for each in previous_of(others)]
+    own = own_charges(view.known, view.snapshot.records, record.session)
+    previous = [
+        replace(each, state="credited") if each.key in gone else each
+        for each in earlier_charges(
+            view.all_known, own, (*view.patients, *view.snapshot.records), view.merges, record, file.patient_id
+        )
+    ]
+    # A session that is charged is not held by what is charged after it.
+    later = any(known.state in LIVE for known in own)
     rules, facts = decide_case(
         record.evidence,
         file.papers,
-        [*previous, *fresh],
+        previous if later else [*previous, *fresh],
         archived,
         site.config,
         policy,
@@ -328,24 +350,6 @@ def _changed_by_hand(record: Record, site: Site) -> str:
 
 def _taken_over(site: Site, uid: str) -> bool:
     return all(taken_over(site, destination, uid) for destination in site.config.destinations)
-
-
-def own_charges(
-    view: AccessionOnFile, session: str, records: Sequence[Record]
-) -> tuple[tuple[Known, ...], tuple[Known, ...]]:
-    """Return the charges of a session, and those of the accession that are not."""
-    uids = {record.sr_uid for record in records if record.session == session}
-    own = tuple(known for known in view.known if known.charge.sr_uid in uids)
-    return own, tuple(known for known in view.known if known.charge.sr_uid not in uids)
-
-
-def previous_of(others: Sequence[Known]) -> tuple[PreviousCharge, ...]:
-    """Return charges as the facts have them."""
-    return tuple(
-        PreviousCharge(c.key, c.code, c.accession, c.base, known.state, c.sr_uid)
-        for known in others
-        for c in (known.charge,)
-    )
 
 
 # The plan

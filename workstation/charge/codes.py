@@ -1,13 +1,14 @@
 """Procedure code numbers and what each means for a 3D charge, by date of service.
 
 The table is data (`base_codes.csv`): numbers only, because descriptors are licensed text. A site adds rows in a file
-of its own, in the same columns; it never edits ours.
+of its own, in the same columns; it never edits ours. Facts of the first edition of the contract are decided by the
+table as it was then (`base_codes_first_edition.csv`).
 """
 
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from importlib import resources
@@ -16,7 +17,7 @@ from typing import Literal, cast, get_args
 
 from workstation.errors import WorkstationError
 
-from .facts import Modality, Region
+from .facts import Contract, Modality, Region
 
 CodeClass = Literal["eligible", "includes_3d", "review", "procedure_includes_3d"]
 
@@ -63,22 +64,27 @@ class CodeEntry:
 @dataclass(frozen=True, slots=True)
 class CodeTable:
     """The rows in force. At most one row speaks of a code on a day, except that an edit of CMS that the site has
-    imported goes before a site's row, and that before ours."""
+    imported goes before a site's row, and that before ours.
+
+    first_edition : our rows as they were under the first edition of the contract.
+    """
 
     entries: tuple[CodeEntry, ...]
     site_entries: tuple[CodeEntry, ...] = ()
     imported_entries: tuple[CodeEntry, ...] = ()
+    first_edition: tuple[CodeEntry, ...] = ()
 
-    def lookup(self, code: str, day: date) -> CodeEntry | None:
-        """Return the row for `code` on `day`, or None where no list has it."""
-        for entry in (*self.imported_entries, *self.site_entries, *self.entries):
+    def lookup(self, code: str, day: date, contract: Contract = 2) -> CodeEntry | None:
+        """Return the row for `code` on `day` under an edition of the contract, or None where no list has it."""
+        ours = self.entries if contract == 2 else self.first_edition
+        for entry in (*self.imported_entries, *self.site_entries, *ours):
             if entry.covers(code, day):
                 return entry
         return None
 
     def with_imported(self, entries: tuple[CodeEntry, ...]) -> "CodeTable":
         """Return a copy that also has rows made from edits of CMS (see `edits.py`)."""
-        return CodeTable(self.entries, self.site_entries, entries)
+        return replace(self, imported_entries=entries)
 
     def with_site_rows(self, path: Path) -> "CodeTable":
         """Return a copy that also has the rows of a site's file (UTF-8 CSV, the columns of `base_codes.csv`).
@@ -99,15 +105,17 @@ class CodeTable:
                         f"{path.name}: {row.first} is listed as {row.code_class}, but the shipped table has it as "
                         f"{ours.code_class}, verified. Remove the row; a correction belongs in a new release."
                     )
-        return CodeTable(self.entries, added, self.imported_entries)
+        return replace(self, site_entries=added)
 
 
 @cache
 def shipped_codes() -> CodeTable:
     """Return the table shipped with this package."""
-    name = "base_codes.csv"
-    text = (resources.files(__package__) / name).read_text(encoding="utf-8")
-    return CodeTable(read_code_rows(text, name))
+    return CodeTable(_shipped("base_codes.csv"), first_edition=_shipped("base_codes_first_edition.csv"))
+
+
+def _shipped(name: str) -> tuple[CodeEntry, ...]:
+    return read_code_rows((resources.files(__package__) / name).read_text(encoding="utf-8"), name)
 
 
 def read_code_rows(text: str, name: str) -> tuple[CodeEntry, ...]:

@@ -7,7 +7,7 @@ from .facts import Facts
 from .lines import Line, lines_of
 from .policy import Policy, PolicyName
 from .reasons import Reason
-from .rules import RULES, identity, no_edition
+from .rules import identity, no_edition, rules_of
 from .work import WorkTier, work_of, work_tier
 
 Disposition = Literal["release", "hold", "deny"]
@@ -35,13 +35,13 @@ class Decision:
 def decide(facts: Facts, policy: Policy) -> Decision:
     """Decide one charge. Deny beats hold beats release."""
     tier = work_tier(facts, policy)
-    edition = policy.edition_on(facts.date_of_service)
+    edition = policy.edition_on(facts.date_of_service, facts.contract)
     if edition is None:
         # Nothing but identity can be judged without rules, and a denial is a judgement.
         reasons = (no_edition(facts), *identity(facts))
         return Decision("hold", tier, (), (), reasons, policy.name, None)
     work = work_of(facts, policy, edition)
-    found = [*identity(facts), *(reason for rule in RULES for reason in rule(work))]
+    found = [*identity(facts), *(reason for rule in rules_of(facts.contract) for reason in rule(work))]
     denials = tuple(reason for reason in found if reason.severity == "deny")
     if denials:
         return Decision("deny", tier, (), (), denials, policy.name, edition.name)

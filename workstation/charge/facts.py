@@ -2,6 +2,9 @@
 
 Nothing here has a default. A key that is missing, a key nobody knows and a value outside its list are each an error
 that names the key, because a fact filled in by software is a fact nobody attested.
+
+The contract has had two editions. Facts that were written down under the first lack keys of the second: they are read
+as such (`read_facts(obj, 1)`), decided by its rules and written back as they were.
 """
 
 import json
@@ -60,11 +63,26 @@ TechniqueName = Literal[
 ]
 Purpose = Literal["diagnosis", "planning", "needle_mapping"]
 BaseStatus = Literal["performed", "scheduled", "cancelled"]
-SupervisorRole = Literal["physician", "resident", "technologist", "coder"]
-OperatorRole = Literal["physician", "technologist", "automatic"]
+SupervisorRole = Literal["physician", "qualified_professional", "resident", "technologist", "coder"]
+OperatorRole = Literal["physician", "qualified_professional", "technologist", "automatic"]
+# What a physician does who directs the work, in contrast to mere presence.
+SupervisionAct = Literal[
+    "region_design",
+    "structure_selection",
+    "image_selection",
+    "view_adjustment",
+    "mask_editing",
+    "monitoring",
+    "approval",
+]
+Laterality = Literal["L", "R"]
+# Editions of the contract: which keys facts have, and which rules decide them.
+Contract = Literal[1, 2]
 ReportStatus = Literal["final", "preliminary", "none"]
 SiteKind = Literal["hospital", "office"]
 Entity = Literal["professional", "technical", "global", "facility", "split"]
+# What a kind of site may not claim: a hospital's facility bills the technical part itself.
+NOT_FOR_SITE: dict[SiteKind, tuple[Entity, ...]] = {"hospital": ("technical", "global", "split"), "office": ()}
 ChargeState = Literal["queued", "sent", "acknowledged", "denied", "credited"]
 
 
@@ -102,13 +120,19 @@ class BaseProcedure:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """One product: technique, region, the base code it is tied to (or None), where it was made, kept, and why."""
+    """One product: technique, region and side, the base code it is tied to (or None), where it was made, kept, and why.
+
+    laterality : None where there is no side, or it is not known. prepared : made unattended, and not adjusted by a
+    person since.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     technique: TechniqueName
     region: Region
+    laterality: Laterality | None
     base_procedure: Text | None
     performed_here: bool
+    prepared: bool
     archived: bool
     purpose: Purpose
 
@@ -129,7 +153,7 @@ class Supervision:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     physician: Supervisor | None
     concurrent: bool | None
-    acts: tuple[Text, ...]
+    acts: tuple[SupervisionAct, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +211,10 @@ class Payer:
 
 @dataclass(frozen=True, slots=True)
 class PreviousCharge:
-    """A charge already queued or sent, with its state."""
+    """A charge of this patient that was queued before, under whichever accession, with its state.
+
+    regions : those it was charged for; none where no record tells.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     key: Text
@@ -196,12 +223,18 @@ class PreviousCharge:
     base: Text
     state: ChargeState
     sr_uid: Text
+    date_of_service: IsoDate
+    regions: tuple[Region, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything a charge decision may rest on. `read_facts` builds it from JSON, `facts_to_json` writes it back."""
+    """Everything a charge decision may rest on. `read_facts` builds it from JSON, `facts_to_json` writes it back.
 
+    contract : the edition of the contract under which they were written down.
+    """
+
+    contract: ClassVar[Contract] = 2
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     sr: StructuredReport
     patient_id: Text
@@ -224,11 +257,24 @@ class Facts:
     previous_charges: tuple[PreviousCharge, ...]
 
 
-_FACTS = TypeAdapter(Facts)
+@dataclass(frozen=True, slots=True)
+class FirstEditionFacts(Facts):
+    """Facts that were written down under the first edition of the contract.
+
+    What that edition did not ask for is filled in, so that one set of rules can read both; its rules look at none of
+    it, and it is not written back.
+    """
+
+    contract: ClassVar[Contract] = 1
 
 
-def read_facts(obj: object) -> Facts:
+_FACTS: dict[Contract, TypeAdapter[Facts]] = {1: TypeAdapter(FirstEditionFacts), 2: TypeAdapter(Facts)}
+
+
+def read_facts(obj: object, contract: Contract = 2) -> Facts:
     """Read one facts object as parsed from JSON (`json.loads`).
+
+    contract : the edition under which it was written down. What the second brought is an unknown key to the first.
 
     Raises
     ------
@@ -237,12 +283,48 @@ def read_facts(obj: object) -> Facts:
         `report.status: 'finall' is not one of final, preliminary, none`.
     """
     try:
-        return read_strictly(_FACTS, obj, "facts")
+        return read_strictly(_FACTS[contract], obj if contract == 2 else _completed(obj), "facts")
     except StrictError as error:
         raise FactsError(str(error)) from None
 
 
 def facts_to_json(facts: Facts) -> dict[str, Any]:
-    """Return `facts` as JSON-ready dicts and lists; `read_facts` of the result gives the same value."""
+    """Return `facts` as JSON-ready dicts and lists; `read_facts` of the result under their contract gives them back."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(facts), default=date.isoformat))
-    return plain
+    return plain if facts.contract == 2 else as_first_edition(plain)
+
+
+# What the second edition of the contract asks for beyond the first, by the list it stands in.
+_SINCE_SECOND: dict[str, tuple[str, ...]] = {
+    "renderings": ("laterality", "prepared"),
+    "previous_charges": ("date_of_service", "regions"),
+}
+
+
+def as_first_edition(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return facts in JSON without what the first edition did not ask for: to write them back, or to compare."""
+    kept = {
+        table: [{key: value for key, value in row.items() if key not in new} for row in plain[table]]
+        for table, new in _SINCE_SECOND.items()
+        if table in plain
+    }
+    return {**plain, **kept}
+
+
+def _completed(obj: Any) -> Any:
+    """Facts of the first edition with what it did not ask for. What else is wrong with them the reader says."""
+    if not isinstance(obj, dict):
+        return obj
+    filled: dict[str, dict[str, Any]] = {
+        "renderings": {"laterality": None, "prepared": False},
+        "previous_charges": {"date_of_service": obj.get("date_of_service"), "regions": []},
+    }
+    for table, new in filled.items():
+        rows = obj.get(table)
+        if isinstance(rows, list):
+            for index, row in enumerate(rows):
+                for key in new:
+                    if isinstance(row, dict) and key in row:
+                        raise StrictError(f"{table}[{index}].{key}: this key is not known under the first edition")
+            obj = {**obj, table: [{**new, **row} if isinstance(row, dict) else row for row in rows]}
+    return obj

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from .facts import Entity, Region
-from .work import PerformedBase, Work, contiguous_groups
+from .facts import Entity
+from .work import Area, PerformedBase, Work, area_of, contiguous_groups
 
 # What each entity claims, as (entity of the line, modifiers). A hospital's facility line carries no TC.
 _PARTS: dict[Entity, tuple[tuple[Entity, tuple[str, ...]], ...]] = {
@@ -34,7 +34,7 @@ def lines_of(work: Work) -> tuple[Line, ...]:
     if len(work.codes) != 1:
         return ()
     lines: list[Line] = []
-    groups = contiguous_groups((rendering.region for _, rendering in work.counted), work.edition)
+    groups = contiguous_groups(work)
     for group in groups:
         base = _base_of(group, work, alone=len(groups) == 1)
         if base is None:
@@ -45,14 +45,18 @@ def lines_of(work: Work) -> tuple[Line, ...]:
     return tuple(lines)
 
 
-def _base_of(group: list[Region], work: Work, alone: bool) -> PerformedBase | None:
+def _base_of(group: list[Area], work: Work, alone: bool) -> PerformedBase | None:
     """The first base, or the first of those that all renderings of the group are tied to."""
     # While a hold is open there may be no eligible base; then the line is proposed on what was performed.
     able = [base for base in work.bases if not base.includes_3d]
-    ties = {rendering.base_procedure for _, rendering in work.counted if rendering.region in group}
+    regions = {region for region, _ in group}
+    made = [each for _, each in work.counted if each.region in regions]
+    # One whose side is not known counts for either.
+    made = [each for each in made if area_of(each) in group or each.laterality is None]
+    ties = {rendering.base_procedure for rendering in made}
     if ties <= {base.code for base in able}:
         return next(base for base in able if base.code in ties)
     able = [base for base in able if base.eligible] or able
     if not alone:
-        able = [base for base in able if base.entry and base.entry.region in group] or able
+        able = [base for base in able if base.entry and base.entry.region in regions] or able
     return able[0] if able else None

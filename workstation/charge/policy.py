@@ -20,7 +20,7 @@ from workstation.errors import WorkstationError
 from workstation.strict import STRICT, IsoDate, StrictError, read_strictly
 
 from .codes import CodeTable, shipped_codes
-from .facts import Entity, Modality, Region, TechniqueName
+from .facts import Contract, Entity, Modality, Region, TechniqueName
 
 PolicyName = Literal["guide", "cpt"]
 TechniqueKind = Literal["volumetric", "projection", "reformat"]
@@ -50,14 +50,20 @@ class Technique:
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """One edition of a policy, in force from `effective_from` to `effective_to` (last day; None: until the next)."""
+    """One edition of a policy, in force from `effective_from` to `effective_to` (last day; None: until the next).
+
+    contract : the edition of the contract whose facts it decides. review_modalities : those whose 3D a coder judges, by
+    other rules; other_modalities : tomographic ones that the policy does not name.
+    """
 
     name: str
+    contract: Contract
     effective_from: date
     effective_to: date | None
     source: str
     tomographic: frozenset[Modality]
     review_modalities: frozenset[Modality]
+    other_modalities: frozenset[Modality]
     contiguous: frozenset[frozenset[Region]]
     volumetric: Technique
     projection: Technique
@@ -66,7 +72,7 @@ class Edition:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A named policy: its editions, oldest first, the kind of every technique, and the code table."""
+    """A named policy: its editions, oldest first under each contract, the kind of every technique, the code table."""
 
     name: PolicyName
     source: str
@@ -77,9 +83,12 @@ class Policy:
     order_grounds: tuple[OrderGround, ...] = get_args(OrderGround)
     modifiers: tuple[tuple[Entity, tuple[str, ...]], ...] = ()
 
-    def edition_on(self, day: date) -> Edition | None:
-        """Return the edition for a date of service: the last one to begin by then, if it has not ended."""
-        begun = [edition for edition in self.editions if edition.effective_from <= day]
+    def edition_on(self, day: date, contract: Contract = 2) -> Edition | None:
+        """Return the edition for a date of service: the last one to begin by then, if it has not ended.
+
+        contract : the edition of the contract under which the facts were written down.
+        """
+        begun = [each for each in self.editions if each.contract == contract and each.effective_from <= day]
         if not begun:
             return None
         last = begun[-1]
@@ -184,7 +193,9 @@ def read_policy(text: str, common_text: str, name: str) -> Policy:
     if sorted(technique for technique, _ in kinds) != sorted(get_args(TechniqueName)):
         raise PolicyError("common.toml: techniques: every technique must be listed once, under one kind.")
     editions = tuple(_edition(each, common, name) for each in file.edition)
-    for older, newer in pairwise(editions):
+    for older, newer in pairwise(sorted(editions, key=lambda each: each.contract)):
+        if newer.contract != older.contract:
+            continue
         if newer.effective_from <= older.effective_from:
             raise PolicyError(f"{name}: edition {newer.name} does not begin after {older.name}; list the oldest first.")
         if older.effective_to is not None and older.effective_to >= newer.effective_from:
@@ -209,6 +220,7 @@ class _Modalities:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     tomographic: list[Modality]
     review: list[Modality]
+    other: list[Modality]
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +248,7 @@ class _Reformat:
 class _EditionFile:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     name: _Words
+    contract: Contract
     effective_from: IsoDate
     source: _Words
     modalities: str
@@ -278,11 +291,13 @@ def _edition(file: _EditionFile, common: _CommonFile, name: str) -> Edition:
     modalities = common.modalities[file.modalities]
     return Edition(
         name=file.name,
+        contract=file.contract,
         effective_from=file.effective_from,
         effective_to=file.effective_to,
         source=file.source,
         tomographic=frozenset(modalities.tomographic),
         review_modalities=frozenset(modalities.review),
+        other_modalities=frozenset(modalities.other),
         contiguous=frozenset(frozenset(pair) for pair in common.contiguity[file.contiguity].pairs),
         volumetric=file.volumetric,
         projection=file.projection,

@@ -1,18 +1,23 @@
 """The charge rules, one small function each: what it finds wrong with the work, as holds and denials.
 
-The numbers are those of the site charge rules. Every function looks at the whole case and gives each reason once,
-however many facts bear it out; none of them knows what the others found. `decide.py` weighs the findings.
+The numbers are those of the second edition of the contract; facts that were written down under the first are decided
+by those of the rules that it had. Every function looks at the whole case and gives each reason once, however many facts
+bear it out; none of them knows what the others found. `decide.py` weighs the findings.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
-from .facts import Facts
+from .codes import CodeEntry
+from .facts import NOT_FOR_SITE, Contract, Facts, PreviousCharge, Region
 from .policy import INDEPENDENT_CODE, PLAIN_CODE
 from .reasons import Reason, deny, hold
-from .work import PerformedBase, Work, contiguous_groups
+from .work import PerformedBase, Work, contiguous_groups, touch
 
+Rule = Callable[[Work], Iterator[Reason]]
 # A charge in one of these states is out, or on its way out.
 _LIVE = ("queued", "sent", "acknowledged")
+_PAIR = (PLAIN_CODE, INDEPENDENT_CODE)
 
 
 def identity(facts: Facts) -> Iterator[Reason]:
@@ -41,18 +46,13 @@ def no_edition(facts: Facts) -> Reason:
 
 
 def history(work: Work) -> Iterator[Reason]:
-    """Rule 2: nothing is charged twice for an accession, and the two codes exclude each other."""
-    pair = (PLAIN_CODE, INDEPENDENT_CODE)
-    live = {
-        charge.code: index
-        for index, charge in enumerate(work.facts.previous_charges)
-        if charge.accession == work.facts.accession and charge.state in _LIVE and charge.code in pair
-    }
+    """Rule 2: the same work is not charged twice under an accession, and the two codes exclude each other."""
+    live = {charge.code: index for index, charge in _live(work) if _own(charge, work) and _same_work(charge, work)}
     if work.codes and all(code in live for code in work.codes):
         code = work.codes[0]
         yield deny(
             "DUPLICATE",
-            f"{code} is already charged for this accession.",
+            f"{code} is already charged for this work under this accession.",
             f"previous_charges[{live[code]}]",
         )
     elif live and work.codes:
@@ -63,11 +63,28 @@ def history(work: Work) -> Iterator[Reason]:
             "it is to be replaced.",
             f"previous_charges[{index}]",
         )
-    elif any(code in pair for code in work.facts.other_procedures) and work.codes:
+    elif any(code in _PAIR for code in work.facts.other_procedures) and work.codes:
         yield hold(
             "MUTUALLY_EXCLUSIVE",
             "A 3D rendering code is already among the procedures of this session; remove it, or do not charge again.",
             "other_procedures",
+        )
+
+
+def same_day(work: Work) -> Iterator[Reason]:
+    """Rule 2: contiguous areas are one unit, whatever accession of the same day they are filed under."""
+    found = [
+        charge
+        for _, charge in _live(work)
+        if not _own(charge, work) and charge.date_of_service == work.facts.date_of_service and _same_work(charge, work)
+    ]
+    if found and work.codes:
+        yield hold(
+            "SAME_DAY_REVIEW",
+            f"{_words(charge.code for charge in found)} is already charged for the same day under accession "
+            f"{_words(charge.accession for charge in found)}, for an area that touches this one; a coder has to decide "
+            "whether it is a second unit.",
+            _charges(found),
         )
 
 
@@ -103,6 +120,12 @@ def modality(work: Work) -> Iterator[Reason]:
             f"3D from modality {found} is charged by other rules; a coder has to look.",
             "study.modality",
         )
+    elif found in work.edition.other_modalities:
+        yield hold(
+            "OTHER_MODALITY_REVIEW",
+            f"The policy names other modalities than {found}; a coder has to look.",
+            "study.modality",
+        )
     elif found not in work.edition.tomographic:
         yield deny(
             "NOT_TOMOGRAPHIC",
@@ -131,7 +154,7 @@ def technique(work: Work) -> Iterator[Reason]:
 
 def base_performed(work: Work) -> Iterator[Reason]:
     """Rule 7: a base was performed, and every rendering that is tied to one is tied to one that was."""
-    codes = {base.code for base in work.bases}
+    codes = {base.code for base in work.bases} | work.elsewhere
     astray = [index for index, each in work.counted if each.base_procedure and each.base_procedure not in codes]
     if not work.bases:
         yield hold(
@@ -148,13 +171,20 @@ def base_performed(work: Work) -> Iterator[Reason]:
 
 
 def base_session(work: Work) -> Iterator[Reason]:
-    """Rule 7: the base was performed in this study."""
+    """Rule 7: the base was performed in this study, and no rendering is tied to one of another."""
     other = [base for base in work.bases if not base.same_study]
+    tied = [index for index, each in work.counted if each.base_procedure in work.elsewhere]
     if other:
         yield hold(
             "BASE_NOT_SAME_SESSION",
             f"{_list(other)} was performed in another study than the one rendered; a coder has to look.",
             _paths("base_procedures", (base.index for base in other), "study_instance_uid"),
+        )
+    elif tied:
+        yield hold(
+            "BASE_NOT_SAME_SESSION",
+            "A rendering is tied to a base examination of another study than the one rendered; a coder has to look.",
+            _paths("renderings", tied, "base_procedure"),
         )
 
 
@@ -172,8 +202,8 @@ def base_modality(work: Work) -> Iterator[Reason]:
 
 def base_class(work: Work) -> Iterator[Reason]:
     """Rule 7: what the base is must be known. A row nobody has verified is not knowledge."""
-    # No angiography base can be in the lists, so a coder who reviews the modality reviews the base with it.
-    excused = work.facts.study.modality in work.edition.review_modalities
+    # A coder who reviews the modality reviews with it a base that can be in no list.
+    excused = work.facts.study.modality in work.edition.review_modalities | work.edition.other_modalities
     unclear = [
         base
         for base in work.bases
@@ -198,7 +228,7 @@ def base_inclusion(work: Work) -> Iterator[Reason]:
     misfiled = [
         index
         for index, code in enumerate(work.facts.other_procedures)
-        if (entry := work.policy.codes.lookup(code, work.facts.date_of_service)) and entry.code_class == "includes_3d"
+        if (entry := _entry(code, work)) and entry.code_class == "includes_3d"
     ]
     if including and not tied:
         yield deny(
@@ -219,6 +249,24 @@ def base_inclusion(work: Work) -> Iterator[Reason]:
         )
 
 
+def base_region(work: Work) -> Iterator[Reason]:
+    """Rule 7: what was rendered lies in its base, or next to it."""
+    astray = [
+        index
+        for index, rendering in work.counted
+        if (regions := _base_regions(rendering.base_procedure, work))
+        and not any(_near(rendering.region, region, work) for region in regions)
+    ]
+    if astray:
+        names = _words(work.facts.renderings[index].region for index in astray)
+        yield hold(
+            "REGION_MISMATCH",
+            f"{names} was rendered, which is neither in the base examination nor next to it; correct the order or "
+            "the link.",
+            _paths("renderings", astray, "region"),
+        )
+
+
 def procedure_inclusion(work: Work) -> Iterator[Reason]:
     """Rule 8: a procedure of the session that includes 3D takes the rendering with it, in whichever list it came."""
     listed = [
@@ -228,7 +276,7 @@ def procedure_inclusion(work: Work) -> Iterator[Reason]:
     verified: dict[str, str] = {}
     believed: dict[str, str] = {}
     for path, code in listed:
-        entry = work.policy.codes.lookup(code, work.facts.date_of_service)
+        entry = _entry(code, work)
         if entry and entry.code_class == "procedure_includes_3d":
             (verified if entry.verified else believed)[path] = code
     if verified:
@@ -243,6 +291,23 @@ def procedure_inclusion(work: Work) -> Iterator[Reason]:
             f"{' and '.join(believed.values())} of the same session is believed to include 3D rendering; a coder has "
             "to verify that.",
             ", ".join(believed),
+        )
+
+
+def procedure_class(work: Work) -> Iterator[Reason]:
+    """Rule 8: what a procedure of the session is must be known where its code may stand for 3D work."""
+    unclear = [
+        index
+        for index, code in enumerate(work.facts.other_procedures)
+        if _may_include_3d(code) and _entry(code, work) is None
+    ]
+    if unclear:
+        codes = _words(work.facts.other_procedures[index] for index in unclear)
+        yield hold(
+            "PROCEDURE_UNCLASSIFIED",
+            f"Whether {codes} of the same session includes 3D rendering is not settled in the code table on the date "
+            "of service; a coder has to classify it.",
+            ", ".join(f"other_procedures[{index}]" for index in unclear),
         )
 
 
@@ -270,8 +335,18 @@ def supervision(work: Work) -> Iterator[Reason]:
     if found.physician is not None and found.physician.role != "physician":
         yield hold(
             "SUPERVISOR_NOT_QUALIFIED",
-            f"The person named as supervisor is a {found.physician.role}; it takes a physician.",
+            f"The person named as supervisor is a {found.physician.role.replace('_', ' ')}; it takes a physician.",
             "supervision.physician.role",
+        )
+
+
+def prepared(work: Work) -> Iterator[Reason]:
+    """Rule 9: what came out unattended is a proposal until somebody works on it."""
+    if work.counted and all(rendering.prepared for _, rendering in work.counted):
+        yield hold(
+            "PREPARED_UNCHANGED",
+            "Every rendering is as it was prepared unattended; a physician has to adjust one, or draw it anew.",
+            _paths("renderings", [index for index, _ in work.counted], "prepared"),
         )
 
 
@@ -343,14 +418,37 @@ def order(work: Work) -> Iterator[Reason]:
 
 
 def contiguity(work: Work) -> Iterator[Reason]:
-    """Rule 13: one unit for contiguous regions; more than one waits for a coder."""
-    groups = contiguous_groups((rendering.region for _, rendering in work.counted), work.edition)
+    """Rules 2 and 13: one unit for contiguous regions of an accession; more than one waits for a coder."""
+    groups = contiguous_groups(work)
+    others = [charge for _, charge in _live(work) if _own(charge, work) and not _same_work(charge, work)]
+    found: list[str] = []
+    facts: list[str] = []
     if len(groups) > 1:
-        names = " and ".join(", ".join(group) for group in groups)
+        names = " and ".join(", ".join(_area(region, side) for region, side in group) for group in groups)
+        found.append(f"The regions rendered are not contiguous: {names}")
+        facts.append(_paths("renderings", [index for index, _ in work.counted], "region"))
+        if any(side for group in groups for _, side in group):
+            facts.append(_paths("renderings", [index for index, _ in work.counted], "laterality"))
+    if others and work.codes:
+        names = ", ".join(dict.fromkeys(region for charge in others for region in charge.regions))
+        found.append(f"Other work of this accession, {names}, is already charged")
+        facts.append(_charges(others))
+    if found:
         yield hold(
             "NONCONTIGUOUS_REVIEW",
-            f"The regions rendered are not contiguous: {names}; a coder has to decide on the units.",
-            _paths("renderings", [index for index, _ in work.counted], "region"),
+            f"{'. '.join(found)}; a coder has to decide on the units.",
+            ", ".join(facts),
+        )
+
+
+def entity(work: Work) -> Iterator[Reason]:
+    """Rule 14: the part claimed is one that this kind of site may claim. What each part bills stands in `lines.py`."""
+    setting = work.facts.setting
+    if setting.entity in NOT_FOR_SITE[setting.site]:
+        yield hold(
+            "ENTITY_NOT_FOR_SITE",
+            f"At a hospital the facility bills its own part; entity {setting.entity} may not. Correct the settings.",
+            "setting.entity",
         )
 
 
@@ -373,9 +471,10 @@ def payer(work: Work) -> Iterator[Reason]:
             )
 
 
-# In the order of the rules; identity comes before them. Rule 14, the entity, can find nothing wrong: see `lines.py`.
-RULES: tuple[Callable[[Work], Iterator[Reason]], ...] = (
+# In the order of the rules; identity comes before them.
+_RULES: tuple[Rule, ...] = (
     history,
+    same_day,
     rendering_made_here,
     purpose,
     modality,
@@ -385,14 +484,82 @@ RULES: tuple[Callable[[Work], Iterator[Reason]], ...] = (
     base_modality,
     base_class,
     base_inclusion,
+    base_region,
     procedure_inclusion,
+    procedure_class,
     supervision,
+    prepared,
     archived,
     report,
     order,
     contiguity,
+    entity,
     payer,
 )
+# The first edition of the contract had none of these.
+_SINCE_SECOND: tuple[Rule, ...] = (same_day, base_region, procedure_class, entity)
+
+
+def rules_of(contract: Contract) -> tuple[Rule, ...]:
+    """Return the rules of an edition of the contract, in their order, without identity."""
+    return tuple(rule for rule in _RULES if contract == 2 or rule not in _SINCE_SECOND)
+
+
+def _may_include_3d(code: str) -> bool:
+    """Whether it is a Category III code, or one of the radiology section that is none of the pair."""
+    if re.fullmatch(r"[0-9]{4}T", code):
+        return True
+    return bool(re.fullmatch(r"[0-9]{5}", code)) and "70010" <= code <= "79999" and code not in _PAIR
+
+
+def _entry(code: str, work: Work) -> CodeEntry | None:
+    return work.policy.codes.lookup(code, work.facts.date_of_service, work.facts.contract)
+
+
+# Charges that went out before
+
+
+def _live(work: Work) -> Iterator[tuple[int, PreviousCharge]]:
+    """Those of the pair that are out, with their index."""
+    for index, charge in enumerate(work.facts.previous_charges):
+        if charge.state in _LIVE and charge.code in _PAIR:
+            yield index, charge
+
+
+def _own(charge: PreviousCharge, work: Work) -> bool:
+    return charge.accession == work.facts.accession
+
+
+def _same_work(charge: PreviousCharge, work: Work) -> bool:
+    """Whether it may be for the same work: its regions touch ours, or no record tells them."""
+    ours = {rendering.region for _, rendering in work.counted}
+    touching = any(touch(one, other, work.edition) for one in charge.regions for other in ours)
+    return touching or not charge.regions
+
+
+def _charges(charges: Iterable[PreviousCharge]) -> str:
+    # By key: their place in the list changes with every charge of the patient.
+    return ", ".join(f"previous_charges[key={charge.key}]" for charge in sorted(charges, key=lambda one: one.key))
+
+
+# Regions
+
+
+def _base_regions(tie: str | None, work: Work) -> set[Region]:
+    """The regions of the base that a rendering is tied to, else of all of this study; empty where one is not known."""
+    bases = [base for base in work.bases if (base.code == tie if tie is not None else base.same_study)]
+    regions = [base.entry.region if base.entry else None for base in bases]
+    return {region for region in regions if region is not None} if None not in regions else set()
+
+
+def _near(rendered: Region, base: Region, work: Work) -> bool:
+    pair = {rendered, base}
+    either = "EXTREMITY" in pair and pair & {"UPPER_EXTREMITY", "LOWER_EXTREMITY"}
+    return bool(either) or touch(rendered, base, work.edition)
+
+
+def _area(region: Region, side: str | None) -> str:
+    return f"{region} {side}" if side else region
 
 
 def _fits(base: str | None, study: str) -> bool:
@@ -406,7 +573,11 @@ def _icd(code: str) -> str:
 
 
 def _list(bases: Iterable[PerformedBase]) -> str:
-    return " and ".join(dict.fromkeys(base.code for base in bases))
+    return _words(base.code for base in bases)
+
+
+def _words(names: Iterable[str]) -> str:
+    return " and ".join(dict.fromkeys(names))
 
 
 def _paths(table: str, indices: Iterable[int], key: str) -> str:

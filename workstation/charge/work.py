@@ -1,14 +1,17 @@
 """The work a case claims, as the rules see it: counted renderings, possible codes, bases with their table rows."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from .codes import CodeEntry
-from .facts import BaseProcedure, Facts, Region, Rendering
+from .facts import BaseProcedure, Facts, Laterality, Region, Rendering
 from .policy import INDEPENDENT_CODE, PLAIN_CODE, Edition, Policy, Technique, TechniqueKind
 
 WorkTier = Literal["T2", "T1", "none"]
+# A region, and the side of it where the two sides are far apart.
+Area = tuple[Region, Laterality | None]
+# Both orbits, and both breasts, lie side by side.
+_TWO_SIDES = ("UPPER_EXTREMITY", "LOWER_EXTREMITY", "EXTREMITY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,9 @@ class Work:
     counted : the renderings made here, with their index in `renderings`; no other rendering counts for anything.
     kind : the highest kind of technique among them, None when there are none.
     codes : what the technique rule can still give. Empty: nothing; two: the physician's statement decides.
-    bases : the performed base procedures, in their order.
+    bases : the performed base procedures that count, in their order: those of this study, all where none is. Under the
+    first edition of the contract all count.
+    elsewhere : codes performed in another study alone, which count for nothing beside a base of this one.
     """
 
     facts: Facts
@@ -54,6 +59,7 @@ class Work:
     kind: TechniqueKind | None
     codes: tuple[str, ...]
     bases: tuple[PerformedBase, ...]
+    elsewhere: frozenset[str]
 
     @property
     def requirement_unstated(self) -> bool:
@@ -65,17 +71,20 @@ class Work:
 def work_of(facts: Facts, policy: Policy, edition: Edition) -> Work:
     """Read the work out of the facts under one edition."""
     kind = kind_of(facts, policy)
-    bases = tuple(
+    performed = tuple(
         PerformedBase(
             base,
             index,
-            policy.codes.lookup(base.code, facts.date_of_service),
+            policy.codes.lookup(base.code, facts.date_of_service, facts.contract),
             base.study_instance_uid == facts.study_instance_uid,
         )
         for index, base in enumerate(facts.base_procedures)
         if base.status == "performed"
     )
-    return Work(facts, policy, edition, _counted(facts), kind, _codes(facts, edition, kind), bases)
+    here = tuple(base for base in performed if base.same_study)
+    bases = here if here and facts.contract == 2 else performed
+    elsewhere = frozenset(base.code for base in performed) - {base.code for base in bases}
+    return Work(facts, policy, edition, _counted(facts), kind, _codes(facts, edition, kind), bases, elsewhere)
 
 
 def kind_of(facts: Facts, policy: Policy) -> TechniqueKind | None:
@@ -91,16 +100,31 @@ def work_tier(facts: Facts, policy: Policy) -> WorkTier:
     return "none" if kind is None else "T2" if kind == "volumetric" else "T1"
 
 
-def contiguous_groups(regions: Iterable[Region], edition: Edition) -> list[list[Region]]:
-    """Split regions into groups that are connected through contiguous pairs, in order of first appearance."""
-    left = list(dict.fromkeys(regions))
-    groups: list[list[Region]] = []
+def area_of(rendering: Rendering) -> Area:
+    """Return what was rendered, with the side where the two sides are not one area."""
+    return rendering.region, rendering.laterality if rendering.region in _TWO_SIDES else None
+
+
+def touch(one: Region, other: Region, edition: Edition) -> bool:
+    """Tell whether two regions are the same or contiguous."""
+    return one == other or frozenset((one, other)) in edition.contiguous
+
+
+def contiguous_groups(work: Work) -> list[list[Area]]:
+    """Split the areas rendered into groups connected through contiguous regions, in order of first appearance.
+
+    A rendering of unknown side adds no area to those of the same region whose side is known.
+    """
+    areas = list(dict.fromkeys(area_of(rendering) for _, rendering in work.counted))
+    sided = {region for region, side in areas if side is not None}
+    left = [(region, side) for region, side in areas if side is not None or region not in sided]
+    groups: list[list[Area]] = []
     while left:
         group = [left.pop(0)]
         for member in group:  # grows while it is walked
-            near = [region for region in left if frozenset((member, region)) in edition.contiguous]
+            near = [area for area in left if frozenset((member[0], area[0])) in work.edition.contiguous]
             group += near
-            left = [region for region in left if region not in near]
+            left = [area for area in left if area not in near]
         groups.append(group)
     return groups
 

@@ -80,7 +80,9 @@ def _known_by(password: bool, pin: bool) -> str:
 def add(
     identity: Identity,
     name: Annotated[str, typer.Option(help="As DICOM writes it: Family^Given.")],
-    role: Annotated[str, typer.Option(help="physician, resident, technologist, coder or compliance.")],
+    role: Annotated[
+        str, typer.Option(help="physician, qualified_professional, resident, technologist, coder or compliance.")
+    ],
     password: Annotated[
         str,
         typer.Option(

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from dicom_io.evidence import Person
 from workstation.billing.human_decisions import basis_of
 from workstation.billing.reconcile import LIVE
-from workstation.billing.settle import SettledCase, read, settle_accession
+from workstation.billing.settle import SettledCase, read, settle_accession, touch_same_day
 from workstation.charge.cms_imports import units_allowed
 from workstation.charge.reasons import RELEASABLE
 from workstation.coder.work_list import WorkError, find
@@ -165,6 +165,7 @@ def payer_denied(site: Site, word: str, by: Person, why: str) -> list[SettledCas
     site.casebook.touch(ruling.accession, f"denied by the payer, {who.id}")
     for known in out:
         site.outbox.record_charge(known.charge.key, "denied", site.clock(), f"{who.id}: {why}")
+    touch_same_day(read(ruling.accession, site), site)
     return _do(site, ruling, who, "note", f"denied by the payer: {why}", {})
 
 

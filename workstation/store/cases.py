@@ -1,10 +1,12 @@
 """The values that the casebook holds: records, messages, acts and rulings."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from dicom_io.evidence import Evidence
+from workstation.charge.facts import Contract
 
 # held: waits for a person. denied: never charged, with the reason. charged: in the outbox, whatever its state there.
 # correction: a charge was sent that its facts no longer support, and a coder has to take it back.
@@ -92,6 +94,12 @@ class Ruling:
     content: dict[str, Any]
     facts: str
 
+    @property
+    def contract(self) -> Contract:
+        """The edition of the charge contract that its facts follow. Rulings from before the second name none."""
+        found: Contract = self.content.get("contract", 1)
+        return found
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -114,3 +122,17 @@ def slim(evidence: Evidence) -> Evidence:
         measurements=(),
         products=tuple(replace(product, recipe="", warnings=()) for product in evidence.products),
     )
+
+
+def counted(records: Sequence[Record]) -> dict[str, Record]:
+    """Return the record that counts of each session, oldest session first: verified before not, then the newest."""
+    found: dict[str, Record] = {}
+    for record in records:
+        best = found.get(record.session)
+        if best is None or _weight(record) > _weight(best):
+            found[record.session] = record
+    return found
+
+
+def _weight(record: Record) -> tuple[bool, datetime, str]:
+    return record.evidence.verified, record.at, record.sr_uid

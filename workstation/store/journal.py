@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from dicom_io.evidence import Act, Evidence, Person
+from workstation.charge.facts import SupervisionAct
 from workstation.store.ledger import enter, open_ledger
 
 _metadata = MetaData()
@@ -54,16 +55,7 @@ _event = Table(
 )
 _ATTEMPTS = 50
 
-# The acts that count as directing the work (facts `supervision.acts`), in contrast to mere presence.
-SupervisionAct = Literal[
-    "region_design",
-    "structure_selection",
-    "image_selection",
-    "view_adjustment",
-    "mask_editing",
-    "monitoring",
-    "approval",
-]
+# The acts that count as directing the work.
 SUPERVISION_ACTS: tuple[SupervisionAct, ...] = get_args(SupervisionAct)
 _Event = Literal["opened", "protocol_run", "image_rejection", "recorded", "attested", "attested_and_signed", "reported"]
 EventKind = SupervisionAct | _Event

@@ -35,7 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from workstation.charge.facts import ChargeState, PreviousCharge
+from workstation.charge.facts import ChargeState
 from workstation.hl7.acknowledgement import Acknowledgement
 from workstation.store.ledger import guard, head_in, open_ledger
 from workstation.store.messages import (
@@ -232,20 +232,12 @@ class Outbox:
             row = {"charge": key, "at": _stamp(at), "state": state, "detail": detail}
             connection.execute(insert(_charge_event).values(row))
 
-    def previous_charges(self, accession: str) -> tuple[PreviousCharge, ...]:
-        """Returns every charge of an accession with its state, oldest first, in the form of the charge facts."""
-        return tuple(
-            PreviousCharge(c.key, c.code, c.accession, c.base, known.state, c.sr_uid)
-            for known in self.charges(accession)
-            for c in (known.charge,)
-        )
-
-    def charges(self, accession: str | None = None) -> tuple[Known, ...]:
-        """Returns every charge of an accession, or of all, with its state, oldest first."""
+    def charges(self, *accessions: str) -> tuple[Known, ...]:
+        """Returns every charge of these accessions, or of all where none is named, with its state, oldest first."""
         with self._engine.connect() as connection:
-            return self.charges_in(connection, accession)
+            return self.charges_in(connection, *accessions)
 
-    def charges_in(self, connection: Connection, accession: str | None = None) -> tuple[Known, ...]:
+    def charges_in(self, connection: Connection, *accessions: str) -> tuple[Known, ...]:
         """Returns the same as `charges`, within a transaction."""
         states: dict[State, ChargeState] = {
             "queued": "queued",
@@ -255,7 +247,7 @@ class Outbox:
             "acknowledged": "acknowledged",
             "withdrawn": "denied",
         }
-        which = true() if accession is None else _charge.c.accession == accession
+        which = _charge.c.accession.in_(accessions) if accessions else true()
         query = select(_charge, _message.c.queued_at).join(_message, _message.c.key == _charge.c.message)
         rows = connection.execute(query.where(which).order_by(_charge.c.place)).all()
         if not rows:

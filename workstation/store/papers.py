@@ -15,9 +15,8 @@ from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert, select
 from sqlalchemy import Text as SqlText
 
 from dicom_io.evidence import Person
-from workstation.charge.facts import BaseProcedure, Order, Payer, Report, Text
+from workstation.charge.facts import BaseProcedure, Order, Payer, Report, SupervisionAct, Text
 from workstation.errors import WorkstationError
-from workstation.store.journal import SupervisionAct
 from workstation.store.ledger import enter, open_ledger
 from workstation.strict import STRICT, StrictError, read_strictly
 

@@ -29,6 +29,7 @@ from dicom_io.evidence import (
     Quantity,
     QuantityName,
     Role,
+    Side,
     Unit,
 )
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, objects_in_order, read_sr, write_sr
@@ -75,6 +76,8 @@ PRODUCTS = st.builds(
     performed_here=st.booleans(),
     images=IMAGES,
     warnings=st.lists(WORDS, max_size=3).map(tuple),
+    laterality=st.sampled_from(get_args(Side)),
+    prepared=st.booleans(),
 )
 POINTS = st.tuples(*[st.floats(-1e4, 1e4, allow_subnormal=False)] * 3)
 
@@ -172,6 +175,27 @@ def simple() -> Evidence:
         "1.2.9", "", "P-1", "A-1", study, "20260302", "CT", "2.25.1", "WS", True, anna, anna,
         (Act(at, "meier", "physician", "opened"),), Attestation(anna, at, "", True, None), (product,), references,
     )  # fmt: skip
+
+
+def test_side_and_preparation_are_written_only_where_there_is_something_to_say() -> None:
+    """Records from before they were known keep their bytes, and are read as without a side and as worked on."""
+
+    def groups(product: Product) -> list[str]:
+        sr = write_sr(replace(simple(), products=(product,)), source(), STAMP)
+        found = [item for item in sr.iterall() if item.keyword == "CodeValue"]
+        return [str(item.value) for item in found if item.value in ("laterality", "prepared")]
+
+    plain = simple().products[0]
+    assert groups(plain) == []
+    assert groups(replace(plain, laterality="L", prepared=True)) == ["prepared", "laterality"]
+
+
+def test_a_side_that_is_none_is_refused() -> None:
+    sr = write_sr(replace(simple(), products=(replace(simple().products[0], laterality="L"),)), source(), STAMP)
+    (side,) = [item for item in sr.iterall() if item.keyword == "TextValue" and item.value == "L"]
+    side.value = "B"
+    with pytest.raises(NotReadable, match="damaged 3D post-processing record"):
+        read_sr(sr)
 
 
 def test_a_very_long_recipe_and_lines_survive() -> None:

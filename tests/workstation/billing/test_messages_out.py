@@ -145,7 +145,7 @@ class TestFhir:
 
     def test_into_a_folder(self, tmp_path: Path) -> None:
         where = FhirDestination(name="fhir", takes=("charges",), folder="fhir", fhir_version="R5")
-        with desk(tmp_path, config(where, entity="split", corrections="automatic")) as here:
+        with desk(tmp_path, config(where, site="office", entity="split", corrections="automatic")) as here:
             ris = Ris(STUDY)
             here.sr(STUDY)
             here.hear(ris.order(), ris.report())

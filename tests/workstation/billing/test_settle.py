@@ -256,7 +256,7 @@ class TestCorrections:
             before.sr(STUDY)
             before.hear(ris.order(), ris.report())
             assert before.charges() == [("76377", "queued")]
-        with desk(tmp_path, corrections="automatic", entity="technical") as after:
+        with desk(tmp_path, corrections="automatic", entity="facility") as after:
             recheck(after.site, everything=True)
             assert after.state == ("correction", [])
             assert after.charges() == [("76377", "queued")]
@@ -322,7 +322,9 @@ class TestDestinations:
         hospital = FolderDestination(name="hospital", takes=("charges",), folder="hospital", entities=("technical",))
         practice = FolderDestination(name="practice", takes=("charges",), folder="practice", entities=("professional",))
         copies = SheetDestination(name="copies", takes=("charges",), folder="copies")
-        with desk(tmp_path, config(hospital, practice, copies, entity="split", corrections="automatic")) as here:
+        with desk(
+            tmp_path, config(hospital, practice, copies, site="office", entity="split", corrections="automatic")
+        ) as here:
             ris = Ris(STUDY)
             here.sr(STUDY)
             here.hear(ris.order(), ris.report())

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from workstation.charge import facts as f
 
-CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "cases.json").read_text(encoding="utf-8"))
+
+def _cases(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((Path(__file__).parent / name).read_text(encoding="utf-8"))
+    return found
+
+
+# The acceptance cases of the contract, and those of its first edition, whose facts lack what came with the second.
+CASES, FIRST_CASES = _cases("cases.json"), _cases("cases_first_edition.json")
 RELEASING: dict[str, Any] = CASES[0]["facts"]
 
 # A busy machine is slow, which says nothing about the rules.
@@ -19,7 +26,21 @@ steady = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 STUDY, OTHER_STUDY = RELEASING["study_instance_uid"], "1.2.3.4"
 # Eligible, including, unclassified, unverified and unlisted codes, and one that is a procedure.
-CODES = ("70486", "71260", "72192", "73700", "72148", "76856", "71275", "78815", "70554", "36224", "31627", "34839")
+CODES = (
+    "70486",
+    "71260",
+    "72192",
+    "73700",
+    "72148",
+    "76856",
+    "71275",
+    "78815",
+    "70554",
+    "36224",
+    "31627",
+    "34839",
+    "0944T",
+)
 
 texts = st.text(st.characters(exclude_categories=("C", "Z")), min_size=1, max_size=12)
 codes = st.one_of(st.sampled_from(CODES), texts)
@@ -40,8 +61,10 @@ renderings = st.builds(
     f.Rendering,
     technique=_one_of(f.TechniqueName),
     region=_one_of(f.Region),
+    laterality=st.sampled_from([None, "L", "R"]),
     base_procedure=st.one_of(st.none(), codes),
     performed_here=st.booleans(),
+    prepared=st.booleans(),
     archived=st.booleans(),
     purpose=_one_of(f.Purpose),
 )
@@ -53,6 +76,8 @@ previous_charges = st.builds(
     base=codes,
     state=_one_of(f.ChargeState),
     sr_uid=texts,
+    date_of_service=st.one_of(st.just(date.fromisoformat(RELEASING["date_of_service"])), days),
+    regions=st.lists(_one_of(f.Region), max_size=2).map(tuple),
 )
 
 
@@ -68,7 +93,7 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
     "date_of_service": days,
     "study": st.builds(
         f.Study,
-        modality=st.one_of(st.sampled_from(["CT", "MR", "US", "NM", "PT", "XA"]), _one_of(f.Modality)),
+        modality=st.one_of(st.sampled_from(["CT", "MR", "US", "NM", "PT", "MG", "XA"]), _one_of(f.Modality)),
         region=_one_of(f.Region),
     ),
     "base_procedures": _many(bases),
@@ -80,7 +105,7 @@ PARTS: dict[str, st.SearchStrategy[Any]] = {
         f.Supervision,
         physician=st.one_of(st.none(), st.builds(f.Supervisor, id=texts, role=_one_of(f.SupervisorRole))),
         concurrent=st.sampled_from([True, False, None]),
-        acts=_many(texts),
+        acts=_many(_one_of(f.SupervisionAct)),
     ),
     "operator": st.builds(f.Operator, id=texts, role=_one_of(f.OperatorRole)),
     "report": st.builds(
@@ -125,3 +150,5 @@ def near_release(draw: st.DrawFn) -> f.Facts:
 
 
 facts_of_every_kind = st.one_of(any_facts, near_release())
+# The same as they were written down under the first edition.
+first_edition_facts = facts_of_every_kind.map(lambda facts: f.read_facts(f.as_first_edition(f.facts_to_json(facts)), 1))

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.workstation.charge.strategies import CASES, RELEASING, STUDY
+from tests.workstation.charge.strategies import CASES, FIRST_CASES, RELEASING, STUDY
 from workstation.charge import Policy, PolicyError, decide, decision_to_json, load_policy, read_facts
+from workstation.charge.facts import as_first_edition
 from workstation.charge.reasons import REASONS
 
 GUIDE, CPT = load_policy("guide"), load_policy("cpt")
@@ -17,6 +18,14 @@ POLICIES = {"guide": GUIDE, "cpt": CPT}
 @pytest.mark.parametrize("case", CASES, ids=[str(case["id"]) for case in CASES])
 def test_acceptance_case(case: dict[str, Any], policy: Policy) -> None:
     decision = decision_to_json(decide(read_facts(case["facts"]), policy))
+    expected = case["expect"][policy.name]
+    assert {key: decision[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES)
+@pytest.mark.parametrize("case", FIRST_CASES, ids=[str(case["id"]) for case in FIRST_CASES])
+def test_facts_of_the_first_edition_decide_as_they_did(case: dict[str, Any], policy: Policy) -> None:
+    decision = decision_to_json(decide(read_facts(case["facts"], 1), policy))
     expected = case["expect"][policy.name]
     assert {key: decision[key] for key in expected} == expected
 
@@ -36,12 +45,15 @@ def base(code: str, status: str = "performed", study: str = STUDY) -> dict[str, 
 
 
 def rendering(technique: str = "volume_rendering", region: str = "FACE", **changes: Any) -> dict[str, Any]:
-    plain = {"base_procedure": None, "performed_here": True, "archived": True, "purpose": "diagnosis"}
-    return {"technique": technique, "region": region, **plain, **changes}
+    plain = {"laterality": None, "base_procedure": None, "performed_here": True, "prepared": False, "archived": True}
+    return {"technique": technique, "region": region, **plain, "purpose": "diagnosis", **changes}
 
 
-def charge(code: str, state: str = "sent", accession: str = "ACC1") -> dict[str, Any]:
-    return {"key": "K", "code": code, "accession": accession, "base": "70486", "state": state, "sr_uid": "1.2"}
+def charge(code: str, state: str = "sent", accession: str = "ACC1", *regions: str, **changes: Any) -> dict[str, Any]:
+    """A charge of the face on the same day, unless something else is said."""
+    plain = {"key": "K", "base": "70486", "sr_uid": "1.2", "date_of_service": "2026-03-02"}
+    known = {"code": code, "accession": accession, "state": state, "regions": list(regions or ["FACE"])}
+    return {**plain, **known, **changes}
 
 
 def outcome(policy: Policy = GUIDE, **changes: Any) -> dict[str, Any]:
@@ -57,6 +69,12 @@ def outcome(policy: Policy = GUIDE, **changes: Any) -> dict[str, Any]:
     return decision_to_json(decide(read_facts(facts), policy))
 
 
+def first_outcome(policy: Policy = GUIDE, **changes: Any) -> dict[str, Any]:
+    """Decide the same as facts that were written down under the first edition of the contract."""
+    facts = as_first_edition({**copy.deepcopy(RELEASING), **changes})
+    return decision_to_json(decide(read_facts(facts, 1), policy))
+
+
 def billed(decision: dict[str, Any], which: str = "lines") -> list[tuple[str, str]]:
     return [(line["code"], line["base"]) for line in decision[which]]
 
@@ -70,8 +88,70 @@ class TestHistory:
     def test_a_dead_charge_does_not_block(self, earlier: dict[str, Any]) -> None:
         assert outcome(previous_charges=[earlier])["disposition"] == "release"
 
-    def test_another_accession_does_not_block(self) -> None:
-        assert outcome(previous_charges=[charge("76377", accession="ACC2")])["disposition"] == "release"
+    def test_a_charge_of_the_same_accession_touches_by_its_regions(self) -> None:
+        assert outcome(previous_charges=[charge("76377", "sent", "ACC1", "NECK")])["reasons"] == ["DUPLICATE"]
+        assert outcome(previous_charges=[charge("76376", "sent", "ACC1", "NECK")])["reasons"] == ["MUTUALLY_EXCLUSIVE"]
+        for code in ("76376", "76377"):
+            decision = outcome(previous_charges=[charge(code, "sent", "ACC1", "CHEST")])
+            assert decision["reasons"] == ["NONCONTIGUOUS_REVIEW"]
+            assert billed(decision, "proposed") == [("76377", "70486")]
+
+    def test_one_region_that_touches_is_enough(self) -> None:
+        earlier = charge("76377", "sent", "ACC1", "PELVIS", "HEAD")
+        assert outcome(previous_charges=[earlier])["reasons"] == ["DUPLICATE"]
+        made = [rendering(region="FACE"), rendering(region="CHEST")]
+        earlier = charge("76377", "sent", "ACC1", "CHEST")
+        assert outcome(renderings=made, previous_charges=[earlier])["reasons"] == ["DUPLICATE"]
+
+    @pytest.mark.parametrize(("accession", "reason"), [("ACC1", "DUPLICATE"), ("ACC9", "SAME_DAY_REVIEW")])
+    def test_a_charge_of_unknown_regions_touches_everything(self, accession: str, reason: str) -> None:
+        earlier = {**charge("76377", "sent", accession), "regions": []}
+        assert outcome(previous_charges=[earlier])["reasons"] == [reason]
+
+    @pytest.mark.parametrize("state", ["queued", "sent", "acknowledged"])
+    @pytest.mark.parametrize("code", ["76376", "76377"])
+    def test_a_touching_charge_of_the_day_under_another_accession_waits(self, code: str, state: str) -> None:
+        decision = outcome(previous_charges=[charge(code, state, "ACC9", "NECK")])
+        assert decision["reasons"] == ["SAME_DAY_REVIEW"]
+        assert billed(decision, "proposed") == [("76377", "70486")]
+
+    @pytest.mark.parametrize(
+        "earlier",
+        [
+            charge("76377", "denied", "ACC9"),
+            charge("76377", "credited", "ACC9"),
+            charge("70486", "sent", "ACC9"),
+            charge("76377", "sent", "ACC9", "CHEST"),
+            charge("76377", "sent", "ACC9", date_of_service="2026-03-01"),
+            charge("76377", "sent", "ACC9", date_of_service="2026-03-03"),
+        ],
+    )
+    def test_any_other_charge_under_another_accession_does_not_matter(self, earlier: dict[str, Any]) -> None:
+        assert outcome(previous_charges=[earlier])["disposition"] == "release"
+
+    @pytest.mark.parametrize("earlier", [charge("70486"), charge("76377", "denied", "ACC1", "CHEST")])
+    def test_what_is_no_live_charge_of_the_pair_is_no_other_work(self, earlier: dict[str, Any]) -> None:
+        earlier = {**earlier, "regions": ["CHEST"]}
+        assert outcome(previous_charges=[earlier])["disposition"] == "release"
+
+    def test_reviews_of_earlier_charges_rest_on_their_keys(self) -> None:
+        earlier = [charge("76377", "sent", "ACC9", key=key) for key in ("K2", "K1")]
+        (found,) = outcome(previous_charges=earlier)["explanations"]
+        assert found["fact"] == "previous_charges[key=K1], previous_charges[key=K2]"
+        earlier = [charge("76377", "sent", "ACC1", "CHEST"), charge("76376", "sent", "ACC1", "CHEST", "PELVIS")]
+        (found,) = outcome(previous_charges=earlier)["explanations"]
+        assert "Other work of this accession, CHEST, PELVIS, is" in found["sentence"]
+        assert found["fact"] == "previous_charges[key=K], previous_charges[key=K]"
+
+    def test_where_nothing_can_be_charged_no_earlier_charge_is_reviewed(self) -> None:
+        for accession in ("ACC1", "ACC9"):
+            earlier = [charge("76376", "sent", accession, "CHEST" if accession == "ACC1" else "FACE")]
+            decision = outcome(GUIDE.with_reformats("deny"), renderings=[rendering("mpr")], previous_charges=earlier)
+            assert decision["reasons"] == ["TWO_D_ONLY"]
+
+    def test_the_first_edition_knew_the_accession_alone(self) -> None:
+        assert first_outcome(previous_charges=[charge("76377", "sent", "ACC9")])["disposition"] == "release"
+        assert first_outcome(previous_charges=[charge("76377")])["reasons"] == ["DUPLICATE"]
 
     @pytest.mark.parametrize("code", ["76376", "76377"])
     def test_any_of_the_pair_holds_while_the_code_is_open(self, code: str) -> None:
@@ -182,15 +262,27 @@ class TestEntities:
         ],
     )
     def test_each_entity_claims_its_part(self, entity: str, lines: list[Any]) -> None:
-        decision = outcome(setting__entity=entity)
+        decision = outcome(setting__entity=entity, setting__site="office")
         assert [(line["entity"], line["modifiers"]) for line in decision["lines"]] == lines
         assert all(line["units"] == 1 for line in decision["lines"])
+
+    @pytest.mark.parametrize("entity", ["technical", "global", "split"])
+    def test_what_a_hospital_does_not_bill_is_proposed_and_waits(self, entity: str) -> None:
+        decision = outcome(setting__entity=entity)
+        assert decision["reasons"] == ["ENTITY_NOT_FOR_SITE"]
+        assert decision["proposed"] == outcome(setting__entity=entity, setting__site="office")["lines"]
+        first = first_outcome(setting={"site": "hospital", "entity": entity})
+        assert first["disposition"] == "release"
+
+    @pytest.mark.parametrize("entity", ["professional", "facility"])
+    def test_what_a_hospital_bills(self, entity: str) -> None:
+        assert outcome(setting__entity=entity)["disposition"] == "release"
 
     def test_a_sites_modifiers_take_the_place_of_ours(self) -> None:
         policy = GUIDE.with_modifiers({"professional": ("26", "GC")})
         decision = outcome(policy)
         assert decision["lines"][0]["modifiers"] == ["26", "GC"]
-        assert decision["edition"] == "guide-2006+modifiers-professional26GC"
+        assert decision["edition"] == "guide-2006.2+modifiers-professional26GC"
         assert GUIDE.with_modifiers({}) is GUIDE
         for wrong in (("1",), ("26",) * 5, ("x1",)):
             with pytest.raises(PolicyError, match="at most four modifiers"):
@@ -219,7 +311,7 @@ class TestReformatsAlone:
     def test_a_site_may_release_them_under_guide(self) -> None:
         decision = outcome(GUIDE.with_reformats("release"), renderings=list(self.made))
         assert billed(decision) == [("76376", "70486")]
-        assert decision["edition"] == "guide-2006+reformats-release"
+        assert decision["edition"] == "guide-2006.2+reformats-release"
 
     def test_a_site_may_deny_them_under_guide(self) -> None:
         assert outcome(GUIDE.with_reformats("deny"), renderings=list(self.made))["reasons"] == ["TWO_D_ONLY"]
@@ -242,7 +334,6 @@ class TestBases:
             (base("71271"), ["BASE_UNCLASSIFIED"]),
             (base("99999"), ["BASE_UNCLASSIFIED"]),
             (base("72148"), ["BASE_MODALITY_MISMATCH"]),
-            (base("71250", study="1.2.3.4"), ["BASE_NOT_SAME_SESSION"]),
             (base("71275"), ["BASE_INCLUDES_3D"]),
             (base("31627"), ["INCLUDED_IN_PROCEDURE"]),
             (base("34839"), ["BASE_UNCLASSIFIED", "INCLUSION_UNVERIFIED"]),
@@ -252,6 +343,85 @@ class TestBases:
     def test_one_wrong_base_among_several_is_found(self, second: dict[str, Any], reason: list[str]) -> None:
         assert outcome(base_procedures=[base("70486"), second])["reasons"] == reason
         assert outcome(base_procedures=[second, base("70486")])["reasons"] == reason
+
+    @pytest.mark.parametrize("code", ["71250", "71275", "72148", "99999", "31627", "34839"])
+    def test_a_base_of_another_study_beside_one_of_this_counts_for_nothing(self, code: str) -> None:
+        other = base(code, study="1.2.3.4")
+        for bases in ([base("70486"), other], [other, base("70486")]):
+            assert billed(outcome(base_procedures=bases)) == [("76377", "70486")]
+
+    def test_without_one_of_this_study_it_is_judged(self) -> None:
+        other = base("71275", study="1.2.3.4")
+        assert outcome(base_procedures=[other])["reasons"] == ["BASE_INCLUDES_3D"]
+        assert outcome(base_procedures=[base("70486", study="1.2.3.4")])["reasons"] == ["BASE_NOT_SAME_SESSION"]
+
+    def test_a_tie_to_a_base_of_another_study_holds(self) -> None:
+        bases = [base("70486"), base("70490", study="1.2.3.4")]
+        made = [rendering(), rendering(base_procedure="70490")]
+        decision = outcome(base_procedures=bases, renderings=made)
+        assert decision["reasons"] == ["BASE_NOT_SAME_SESSION"]
+        assert decision["explanations"][0]["fact"] == "renderings[1].base_procedure"
+        assert billed(decision, "proposed") == [("76377", "70486")]
+
+    def test_a_code_of_both_studies_is_of_this_one(self) -> None:
+        bases = [base("70486", study="1.2.3.4"), base("70486")]
+        assert outcome(base_procedures=bases, renderings=[rendering(base_procedure="70486")])["reasons"] == []
+
+    def test_the_first_edition_held_for_any_base_of_another_study(self) -> None:
+        bases = [base("70486"), base("71250", study="1.2.3.4")]
+        assert first_outcome(base_procedures=bases)["reasons"] == ["BASE_NOT_SAME_SESSION"]
+
+    def test_the_first_edition_has_its_own_code_table(self) -> None:
+        changes: dict[str, Any] = {"date_of_service": "2015-06-01", "other_procedures": ["0159T"]}
+        assert outcome(**changes)["reasons"] == ["INCLUDED_IN_PROCEDURE"]
+        assert first_outcome(**changes)["disposition"] == "release"
+        early: dict[str, Any] = {"date_of_service": "2010-06-01", "base_procedures": [base("74176")]}
+        made = [rendering(region="ABDOMEN")]
+        assert outcome(**early, renderings=made)["reasons"] == ["BASE_UNCLASSIFIED"]
+        assert first_outcome(**early, renderings=made)["disposition"] == "release"
+
+    @pytest.mark.parametrize(
+        ("region", "code", "fits"),
+        [
+            ("FACE", "70486", True),
+            ("NECK", "70486", True),
+            ("CSPINE", "70486", False),
+            ("CHEST", "70486", False),
+            ("LOWER_EXTREMITY", "73700", True),
+            ("EXTREMITY", "73700", True),
+            ("UPPER_EXTREMITY", "73700", False),
+            ("EXTREMITY", "73200", True),
+            ("EXTREMITY", "70486", False),
+        ],
+    )
+    def test_what_is_rendered_lies_in_its_base_or_next_to_it(self, region: str, code: str, fits: bool) -> None:
+        decision = outcome(base_procedures=[base(code)], renderings=[rendering(region=region)])
+        assert decision["reasons"] == ([] if fits else ["REGION_MISMATCH"])
+        tied = [rendering(region=region, base_procedure=code)]
+        assert outcome(base_procedures=[base(code)], renderings=tied)["reasons"] == decision["reasons"]
+        assert first_outcome(base_procedures=[base(code)], renderings=tied)["disposition"] == "release"
+
+    def test_untied_it_may_lie_in_any_base_of_this_study(self) -> None:
+        bases = [base("73700"), base("70486")]
+        assert outcome(base_procedures=bases)["disposition"] == "release"
+        bases = [base("73700"), base("70486", study="1.2.3.4")]
+        assert outcome(base_procedures=bases)["reasons"] == ["REGION_MISMATCH"]
+
+    def test_a_tie_says_which_base_it_has_to_lie_in(self) -> None:
+        bases = [base("73700"), base("70486")]
+        made = [rendering(base_procedure="73700"), rendering(), rendering(region="HEART", base_procedure="70486")]
+        decision = outcome(base_procedures=bases, renderings=made)
+        assert decision["reasons"] == ["REGION_MISMATCH", "NONCONTIGUOUS_REVIEW"]
+        assert decision["explanations"][0]["fact"] == "renderings[0].region, renderings[2].region"
+        assert decision["explanations"][0]["sentence"].startswith("FACE and HEART was rendered")
+
+    def test_where_the_region_of_a_base_is_not_known_nothing_is_said_of_it(self) -> None:
+        assert outcome(base_procedures=[base("99999")])["reasons"] == ["BASE_UNCLASSIFIED"]
+        assert outcome(base_procedures=[base("73700"), base("99999")])["reasons"] == ["BASE_UNCLASSIFIED"]
+
+    def test_a_rendering_made_elsewhere_lies_where_it_likes(self) -> None:
+        made = [rendering(), rendering(region="PELVIS", performed_here=False)]
+        assert outcome(renderings=made)["disposition"] == "release"
 
     def test_an_including_base_is_set_aside_only_if_every_rendering_is_tied_elsewhere(self) -> None:
         bases = [base("71275"), base("72192")]
@@ -285,6 +455,71 @@ class TestBases:
         assert outcome(base_procedures=[base("78815")], study__modality="PT")["reasons"] == ["BASE_INCLUDES_3D"]
 
 
+class TestProcedures:
+    @pytest.mark.parametrize(
+        ("code", "reasons"),
+        [
+            ("0944T", ["PROCEDURE_UNCLASSIFIED"]),
+            ("70009", []),
+            ("70010", ["PROCEDURE_UNCLASSIFIED"]),
+            ("79999", ["PROCEDURE_UNCLASSIFIED"]),
+            ("80000", []),
+            ("99213", []),
+            ("0944", []),
+            ("0944t", []),
+            ("09440T", []),
+            ("7100A", []),
+            ("710000", []),
+            ("0944F", []),
+            ("A9579", []),
+            ("70486", []),
+            ("76376", ["MUTUALLY_EXCLUSIVE"]),
+            ("76377", ["MUTUALLY_EXCLUSIVE"]),
+            ("0559T", ["INCLUSION_UNVERIFIED"]),
+        ],
+    )
+    def test_an_unlisted_code_that_may_include_3d_waits(self, code: str, reasons: list[str]) -> None:
+        assert outcome(other_procedures=[code])["reasons"] == reasons
+
+    def test_they_are_named(self) -> None:
+        (found,) = outcome(other_procedures=["99213", "0944T", "79999", "0944T"])["explanations"]
+        assert found["sentence"].startswith("Whether 0944T and 79999 of the same session")
+        assert found["fact"] == "other_procedures[1], other_procedures[2], other_procedures[3]"
+
+    def test_what_is_listed_later_is_not_known_yet(self) -> None:
+        earlier = outcome(other_procedures=["0559T"], date_of_service="2019-06-30")
+        assert earlier["reasons"] == ["PROCEDURE_UNCLASSIFIED"]
+
+    def test_the_first_edition_did_not_ask(self) -> None:
+        assert first_outcome(other_procedures=["0944T"])["disposition"] == "release"
+
+
+class TestModalities:
+    @pytest.mark.parametrize("modality", ["NM", "PT", "MG"])
+    def test_what_the_guide_does_not_name_waits_for_a_coder(self, modality: str) -> None:
+        bases = [base("79999")]
+        assert outcome(GUIDE, study__modality=modality, base_procedures=bases)["reasons"] == ["OTHER_MODALITY_REVIEW"]
+        assert outcome(CPT, study__modality=modality, base_procedures=bases)["reasons"] == ["BASE_UNCLASSIFIED"]
+        first = first_outcome(study={"modality": modality, "region": "FACE"}, base_procedures=bases)
+        assert first["reasons"] == ["BASE_UNCLASSIFIED"]
+
+    def test_a_base_that_is_listed_as_unclear_stays_unclear(self) -> None:
+        found = outcome(study__modality="PT", base_procedures=[base("70554")])["reasons"]
+        assert found == ["OTHER_MODALITY_REVIEW", "BASE_MODALITY_MISMATCH", "BASE_UNCLASSIFIED"]
+
+
+class TestPrepared:
+    def test_only_what_was_made_here_counts(self) -> None:
+        made = [rendering(prepared=True), rendering(performed_here=False)]
+        decision = outcome(renderings=made)
+        assert decision["reasons"] == ["PREPARED_UNCHANGED"]
+        assert decision["explanations"][0]["fact"] == "renderings[0].prepared"
+        assert decision["explanations"][0]["resolver"] == "physician"
+
+    def test_nothing_rendered_is_nothing_prepared(self) -> None:
+        assert outcome(renderings=[rendering(performed_here=False)])["reasons"] == ["NOT_PERFORMED_HERE"]
+
+
 class TestUnits:
     @pytest.mark.parametrize(
         ("regions", "groups"),
@@ -305,11 +540,54 @@ class TestUnits:
     )
     def test_regions_group_by_contiguity(self, regions: tuple[str, ...], groups: int) -> None:
         decision = outcome(renderings=[rendering(region=region) for region in regions])
-        if groups == 1:
-            assert [line["units"] for line in decision["lines"]] == [1]
+        assert ("NONCONTIGUOUS_REVIEW" in decision["reasons"]) is (groups > 1)
+        # Where a region lies far from the base, that holds as well.
+        assert [line["units"] for line in decision["lines"] or decision["proposed"]] == [1] * groups
+
+    @pytest.mark.parametrize(
+        ("sides", "groups"),
+        [
+            ("LR", 2), ("RL", 2), ("LL", 1), ("R", 1), ("-L", 1), ("L-", 1), ("L-R", 2), ("-LR", 2), ("--", 1),
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize(
+        ("region", "code"),
+        [("LOWER_EXTREMITY", "73700"), ("UPPER_EXTREMITY", "73200"), ("EXTREMITY", "73700"),
+         ("ORBIT", "70480"), ("BREAST", "71250")],
+    )  # fmt: skip
+    def test_two_limbs_are_two_areas(self, region: str, code: str, sides: str, groups: int) -> None:
+        made = [rendering(region=region, laterality=None if side == "-" else side) for side in sides]
+        decision = outcome(renderings=made, base_procedures=[base(code)])
+        if groups == 1 or region in ("ORBIT", "BREAST"):
+            assert billed(decision) == [("76377", code)]
         else:
             assert decision["reasons"] == ["NONCONTIGUOUS_REVIEW"]
-            assert [line["units"] for line in decision["proposed"]] == [1] * groups
+            assert billed(decision, "proposed") == [("76377", code)] * 2
+            assert f"{region} L" in decision["explanations"][0]["sentence"]
+            assert f"{region} R" in decision["explanations"][0]["sentence"]
+            assert "renderings[1].laterality" in decision["explanations"][0]["fact"]
+
+    def test_one_side_is_enough_to_be_named(self) -> None:
+        made = [rendering(region="FACE"), rendering(region="LOWER_EXTREMITY", laterality="L")]
+        (found,) = outcome(renderings=made, base_procedures=[base("70486"), base("73700")])["explanations"]
+        assert "FACE and LOWER_EXTREMITY L;" in found["sentence"]
+        assert found["fact"].endswith("renderings[0].laterality, renderings[1].laterality")
+
+    def test_without_a_side_none_is_named(self) -> None:
+        made = [rendering(region="FACE"), rendering(region="LOWER_EXTREMITY")]
+        (found,) = outcome(renderings=made, base_procedures=[base("70486"), base("73700")])["explanations"]
+        assert "FACE and LOWER_EXTREMITY;" in found["sentence"]
+        assert found["fact"] == "renderings[0].region, renderings[1].region"
+
+    def test_each_side_is_proposed_on_the_base_it_is_tied_to(self) -> None:
+        bases = [base("73700"), base("73721"), base("73702")]
+        left = rendering(region="LOWER_EXTREMITY", laterality="L", base_procedure="73702")
+        right = rendering(region="LOWER_EXTREMITY", laterality="R", base_procedure="73700")
+        unknown = rendering(region="LOWER_EXTREMITY", base_procedure="73702")
+        expected = [("76377", "73702"), ("76377", "73700")]
+        assert billed(outcome(renderings=[left, right], base_procedures=bases), "proposed") == expected
+        made = [left, right, unknown]
+        assert billed(outcome(renderings=made, base_procedures=bases), "proposed") == expected
 
     def test_each_group_is_proposed_on_its_own_base(self) -> None:
         bases = [base("73700"), base("70486")]
@@ -364,7 +642,7 @@ class TestPapers:
         unordered: dict[str, Any] = {"order__three_d_ordered": False, "order__radiologist_rationale": True}
         assert outcome(**unordered)["disposition"] == "release"
         assert outcome(strict, **unordered)["reasons"] == ["ORDER_MISSING"]
-        assert outcome(strict)["edition"] == "guide-2006+order-ordered"
+        assert outcome(strict)["edition"] == "guide-2006.2+order-ordered"
         assert GUIDE.with_order_grounds(["urgent", "ordered", "rationale"]) is GUIDE
 
     def test_one_covered_diagnosis_is_enough(self) -> None:
@@ -379,6 +657,16 @@ class TestPapers:
     )
     def test_diagnoses_match_by_prefix(self, covered: list[str], disposition: str) -> None:
         assert outcome(payer__covered_diagnoses=covered)["disposition"] == disposition
+
+    @pytest.mark.parametrize("role", ["qualified_professional", "resident", "technologist", "coder"])
+    def test_only_a_physician_supervises(self, role: str) -> None:
+        decision = outcome(supervision__physician={"id": "P1", "role": role})
+        assert decision["reasons"] == ["SUPERVISOR_NOT_QUALIFIED"]
+        assert role.replace("_", " ") in decision["explanations"][0]["sentence"]
+
+    @pytest.mark.parametrize("role", ["physician", "qualified_professional", "technologist"])
+    def test_whoever_makes_the_renderings_may_be_supervised(self, role: str) -> None:
+        assert outcome(operator__role=role)["disposition"] == "release"
 
     def test_a_named_resident_without_acts_is_two_holds(self) -> None:
         supervision = {"physician": {"id": "R1", "role": "resident"}, "concurrent": True, "acts": []}

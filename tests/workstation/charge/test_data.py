@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.workstation.charge.strategies import RELEASING
+from tests.workstation.charge.strategies import FIRST_CASES, RELEASING
 from workstation.charge import FactsError, PolicyError, decide, load_policy, read_facts
 from workstation.charge.codes import CodesError, read_code_rows, shipped_codes
+from workstation.charge.facts import as_first_edition, facts_to_json
 from workstation.charge.policy import read_policy
 
 DAY = date(2026, 3, 2)
@@ -66,6 +67,15 @@ def test_a_missing_key_is_named(path: tuple[Any, ...]) -> None:
         (("date_of_service",), "20260302", 'date_of_service: "20260302": not a date written as YYYY-MM-DD'),
         (("date_of_service",), 20260302, "date_of_service: 20260302: not a date written as YYYY-MM-DD"),
         (("patient_id",), 7, "patient_id: found 7, expected text"),
+        (("renderings", 0, "laterality"), "B", "renderings[0].laterality: 'B' is not one of L, R"),
+        (("renderings", 0, "prepared"), None, "renderings[0].prepared: found null, expected true or false"),
+        (
+            ("supervision", "acts"),
+            ["coffee"],
+            "supervision.acts[0]: 'coffee' is not one of region_design, structure_selection, image_selection, "
+            "view_adjustment, mask_editing, monitoring, approval",
+        ),
+        (("contract",), 1, "contract: this key is not known; remove it or correct its spelling"),
     ],
     ids=lambda value: value if isinstance(value, str) and " " not in value else "",
 )
@@ -73,6 +83,60 @@ def test_a_wrong_value_is_named(path: tuple[Any, ...], value: Any, sentence: str
     with pytest.raises(FactsError) as caught:
         read_facts(changed(path, value))
     assert str(caught.value) == sentence
+
+
+PREVIOUS = {
+    "key": "K1", "code": "76377", "accession": "ACC1", "base": "70486", "state": "sent", "sr_uid": "1.2.3",
+    "date_of_service": "2026-03-02", "regions": ["FACE"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", list(PREVIOUS))
+def test_a_missing_key_of_an_earlier_charge_is_named(key: str) -> None:
+    earlier = {name: value for name, value in PREVIOUS.items() if name != key}
+    assert read_facts({**RELEASING, "previous_charges": [PREVIOUS]})
+    with pytest.raises(FactsError, match=rf"^previous_charges\[0\]\.{key}: this key is missing"):
+        read_facts({**RELEASING, "previous_charges": [earlier]})
+
+
+class TestFirstEdition:
+    """Facts that were written down before the second edition of the contract."""
+
+    def test_its_facts_are_no_facts_of_the_second(self) -> None:
+        first = FIRST_CASES[0]["facts"]
+        with pytest.raises(FactsError, match=r"renderings\[0\]\.laterality: this key is missing"):
+            read_facts(first)
+        assert facts_to_json(read_facts(first, 1)) == first
+
+    @pytest.mark.parametrize(
+        ("table", "key"),
+        [("renderings", "laterality"), ("renderings", "prepared")]
+        + [("previous_charges", key) for key in ("date_of_service", "regions")],
+    )
+    def test_what_came_later_is_not_known_to_it(self, table: str, key: str) -> None:
+        second = {**RELEASING, "previous_charges": [PREVIOUS]}
+        first = as_first_edition(second)
+        assert key not in first[table][0]
+        assert key in second[table][0]
+        first[table][0][key] = second[table][0][key]
+        with pytest.raises(FactsError, match=rf"^{table}\[0\]\.{key}: this key is not known"):
+            read_facts(first, 1)
+
+    @pytest.mark.parametrize("path", list(paths(FIRST_CASES[0]["facts"])), ids=spelled)
+    def test_a_missing_key_is_named(self, path: tuple[Any, ...]) -> None:
+        facts = copy.deepcopy(FIRST_CASES[0]["facts"])
+        place = facts
+        for step in path[:-1]:
+            place = place[step]
+        del place[path[-1]]
+        with pytest.raises(FactsError, match=r"this key is missing") as caught:
+            read_facts(facts, 1)
+        assert str(caught.value).startswith(spelled(path) + ": ")
+
+    @pytest.mark.parametrize("value", [None, [], 3, {"renderings": 3}, {"renderings": [3]}])
+    def test_what_is_no_facts_object_is_refused(self, value: object) -> None:
+        with pytest.raises(FactsError):
+            read_facts(value, 1)
 
 
 def test_every_problem_is_listed() -> None:
@@ -95,7 +159,7 @@ def test_what_is_no_facts_object_is_refused(value: object) -> None:
 
 
 def test_no_code_descriptor_is_shipped() -> None:
-    for entry in shipped_codes().entries:
+    for entry in (*shipped_codes().entries, *shipped_codes().first_edition):
         assert len(entry.basis.split()) <= 6
     assert set(HEADER.strip().split(",")).isdisjoint({"descriptor", "description", "name"})
 
@@ -104,6 +168,9 @@ def test_no_code_descriptor_is_shipped() -> None:
     ("code", "day", "code_class"),
     [
         ("70486", DAY, "eligible"),
+        ("0159T", date(2012, 12, 31), None),
+        ("0159T", date(2018, 12, 31), "procedure_includes_3d"),
+        ("0159T", date(2019, 1, 1), None),
         ("70486", date(2005, 12, 31), None),
         ("71275", date(2012, 12, 31), None),
         ("71275", date(2013, 1, 1), "includes_3d"),
@@ -163,9 +230,10 @@ def test_a_site_adds_rows_and_settles_open_ones(tmp_path: Path) -> None:
         HEADER + "99001,eligible,CT,FACE,2020-01-01,,site,yes\n71271,eligible,CT,CHEST,2020-01-01,,site,yes\n"
     )
     table = shipped_codes().with_site_rows(site)
-    for code in ("99001", "71271"):
+    for code, region in (("99001", "FACE"), ("71271", "CHEST")):
         facts = copy.deepcopy(RELEASING)
         facts["base_procedures"][0]["code"] = code
+        facts["renderings"][0]["region"] = region
         assert decide(read_facts(facts), load_policy("guide")).disposition == "hold"
         assert decide(read_facts(facts), load_policy("guide").with_codes(table)).disposition == "release"
 
@@ -196,13 +264,16 @@ def test_editions_are_chosen_by_date_of_service(name: Any) -> None:
     policy = load_policy(name)
     assert policy.edition_on(date(2005, 12, 31)) is None
     first = policy.edition_on(date(2006, 1, 1))
-    assert first is policy.editions[0]
-    ended = replace(policy.editions[0], effective_to=date(2009, 12, 31))
-    second = replace(policy.editions[0], name="second", effective_from=date(2011, 1, 1))
-    both = replace(policy, editions=(ended, second))
+    assert first is policy.editions[1]
+    ended = replace(first, effective_to=date(2009, 12, 31))
+    second = replace(first, name="second", effective_from=date(2011, 1, 1))
+    both = replace(policy, editions=(policy.editions[0], ended, second))
     assert both.edition_on(date(2009, 12, 31)) is ended
     assert both.edition_on(date(2010, 6, 1)) is None
     assert both.edition_on(date(2011, 1, 1)) is second
+    # Facts of the first edition of the contract have their own.
+    assert {both.edition_on(date(year, 6, 1), 1) for year in (2006, 2010, 2026)} == {policy.editions[0]}
+    assert policy.edition_on(date(2005, 12, 31), 1) is None
 
 
 @pytest.mark.parametrize(
@@ -217,6 +288,8 @@ def test_editions_are_chosen_by_date_of_service(name: Any) -> None:
         ('treatment = "hold"', 'treatment = "wait"', "x.toml: edition[0].reformat.treatment: 'wait' is not one of"),
         ('modalities = "2006"', 'modalities = "1999"', "x.toml: edition guide-2006 wants modalities '1999'"),
         ("effective_from = 2006-01-01", "", "x.toml: edition[0].effective_from: this key is missing"),
+        ("contract = 2", "contract = 3", "x.toml: edition[1].contract: 3 is not one of 1, 2"),
+        ("contract = 1", "", "x.toml: edition[0].contract: this key is missing"),
         ("[[edition]]", "[[edition]", "x.toml: this is not TOML"),
     ],
 )
@@ -230,14 +303,15 @@ def test_a_wrong_policy_file_is_named(old: str, new: str, sentence: str) -> None
 
 def test_editions_follow_one_another() -> None:
     text = _file("guide.toml")
-    second = text[text.index("[[edition]]") :]
-    with pytest.raises(PolicyError, match=r"does not begin after guide-2006"):
+    second = text[text.rindex("[[edition]]") :]
+    with pytest.raises(PolicyError, match=r"does not begin after guide-2006\.2"):
         read_policy(text + "\n" + second, _file("common.toml"), "x.toml")
-    later = second.replace("guide-2006", "guide-2030").replace("2006-01-01", "2030-01-01")
+    later = second.replace("guide-2006.2", "guide-2030").replace("2006-01-01", "2030-01-01")
     policy = read_policy(text + "\n" + later, _file("common.toml"), "x.toml")
-    assert [edition.name for edition in policy.editions] == ["guide-2006", "guide-2030"]
+    assert [edition.name for edition in policy.editions] == ["guide-2006", "guide-2006.2", "guide-2030"]
     ending = text.replace("effective_from = 2006-01-01", "effective_from = 2006-01-01\neffective_to = 2030-01-01")
-    with pytest.raises(PolicyError, match=r"ends after guide-2030 begins"):
+    assert read_policy(ending, _file("common.toml"), "x.toml").editions[1].effective_to == date(2030, 1, 1)
+    with pytest.raises(PolicyError, match=r"edition guide-2006\.2 ends after guide-2030 begins"):
         read_policy(ending + "\n" + later, _file("common.toml"), "x.toml")
 
 

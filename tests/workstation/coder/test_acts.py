@@ -357,7 +357,7 @@ class TestRecheck:
             assert recheck.recheck(here.site)["changed"] == 1
             assert here.state[0] == "charged"
             assert here.case().cause == "re-check"
-            assert here.case().content["edition"] == "guide-2006+reformats-release"
+            assert here.case().content["edition"] == "guide-2006.2+reformats-release"
 
 
 ACTS: dict[str, Callable[[Desk], object]] = {

@@ -12,12 +12,13 @@ from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person
 from dicom_io.sr.evidence_sr import write_sr
 from dicom_io.stamp import Stamp
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, derived
+from workstation.charge.facts import SupervisionAct
 from workstation.config import Config, PayerRule
 from workstation.destinations import Destination, FolderDestination
 from workstation.listening import HL7Sender, Listener
 from workstation.people import account, people_of
 from workstation.reading import Reading
-from workstation.store.journal import Journal, SupervisionAct, head_of, recorded_as
+from workstation.store.journal import Journal, head_of, recorded_as
 
 DAY = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
