@@ -1,13 +1,13 @@
 """What was charged for a patient before, under whichever accession, as the charge facts have it: pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
 from dicom_io.dates import day_of
 from workstation.billing.charged_line import read_billed
 from workstation.billing.reconcile import LIVE, regions_of
 from workstation.charge.facts import PreviousCharge
-from workstation.orders.on_file import Merges
+from workstation.orders.patients import PatientIdentifier
 from workstation.store.cases import Record
 from workstation.store.messages import Known
 
@@ -22,15 +22,14 @@ def earlier_charges(
     known: Sequence[Known],
     own: Sequence[Known],
     records: Iterable[Record],
-    merges: Merges,
     record: Record,
-    patient: str,
+    patient_of: Callable[[Record], PatientIdentifier],
 ) -> tuple[PreviousCharge, ...]:
     """Return the earlier charges of a case.
 
     known : charges, oldest first, among them all of its accession and its patient. own : those of its session; while
     one is out, what was charged after the first of them is no earlier charge. records : those that charges rest on.
-    patient : whose case it is after merges.
+    patient_of : whose record it is after merges.
     """
     by_uid = {each.sr_uid: each for each in records}
     found: list[PreviousCharge] = []
@@ -40,8 +39,8 @@ def earlier_charges(
                 break
             continue
         charged = by_uid.get(each.charge.sr_uid)
-        whose = merges.patient(charged.evidence.patient_id)[0] if charged else ""
-        if each.charge.accession == record.accession or whose == patient:
+        theirs = charged is not None and patient_of(charged).same(patient_of(record))
+        if each.charge.accession == record.accession or theirs:
             found.append(_as_fact(each, charged, record))
     return tuple(found)
 

@@ -234,18 +234,23 @@ def file_of(view: AccessionOnFile, record: Record, site: Site, policy: Policy) -
         entry = policy.codes.lookup(code, day) if day else None
         return entry is not None and entry.code_class == "procedure_includes_3d"
 
-    reading, evidence = site.config.reading, record.evidence
     return case_on_file(
-        PatientIdentifier(evidence.patient_id, authority_of(evidence.patient_id_issuer, "", reading)),
-        evidence.study_uid,
+        _identifier(record, site),
+        record.evidence.study_uid,
         view.stated,
         view.merges,
         [Filed(*newest)] if newest else [],
         answered,
         site.config.payers,
         is_procedure,
-        reading.assigning_authority,
+        site.config.reading.assigning_authority,
     )
+
+
+def _identifier(record: Record, site: Site) -> PatientIdentifier:
+    """The patient of a record, before merges."""
+    evidence = record.evidence
+    return PatientIdentifier(evidence.patient_id, authority_of(evidence.patient_id_issuer, "", site.config.reading))
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +326,11 @@ def _decided(
     previous = [
         replace(each, state="credited") if each.key in gone else each
         for each in earlier_charges(
-            view.all_known, own, (*view.patients, *view.snapshot.records), view.merges, record, file.patient_id
+            view.all_known,
+            own,
+            (*view.patients, *view.snapshot.records),
+            record,
+            lambda each: view.merges.patient(_identifier(each, site))[0],
         )
     ]
     # A session that is charged is not held by what is charged after it.
