@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import JD, Ris, Study
+from workstation.store.ledger import Ledger
 from workstation.billing.recheck import changed_decisions, recheck
 from workstation.billing.settle import settle_accession, settle_due
 from workstation.charge import load_policy, read_facts
@@ -136,8 +137,10 @@ class TestOneAccession:
 
 
 def as_of_the_first_edition(here: Desk) -> None:
-    """The rulings as a workstation from before the second edition of the contract wrote them down."""
+    """The rulings as a workstation from before the second edition of the contract wrote them down; it had no ledger."""
     with here.site.papers.engine.begin() as connection:
+        connection.execute(text("DROP TRIGGER decision_no_update"))
+        connection.execute(text("DROP TABLE ledger"))
         for place, content, facts in connection.execute(text("SELECT place, content, facts FROM decision")).all():
             said = {key: value for key, value in json.loads(content).items() if key != "contract"}
             known = as_first_edition(json.loads(facts))
@@ -145,6 +148,7 @@ def as_of_the_first_edition(here: Desk) -> None:
                 text("UPDATE decision SET content = :content, facts = :facts WHERE place = :place"),
                 {"content": json.dumps(said), "facts": json.dumps(known), "place": place},
             )
+    Ledger(here.site.papers.engine)
 
 
 class TestFirstEdition:
