@@ -472,7 +472,7 @@ def payer(work: Work) -> Iterator[Reason]:
 
 
 # In the order of the rules; identity comes before them.
-_RULES: tuple[Rule, ...] = (
+RULES: tuple[Rule, ...] = (
     history,
     same_day,
     rendering_made_here,
@@ -502,7 +502,7 @@ _SINCE_SECOND: tuple[Rule, ...] = (same_day, base_region, procedure_class, entit
 
 def rules_of(contract: Contract) -> tuple[Rule, ...]:
     """Return the rules of an edition of the contract, in their order, without identity."""
-    return tuple(rule for rule in _RULES if contract == 2 or rule not in _SINCE_SECOND)
+    return tuple(rule for rule in RULES if contract == 2 or rule not in _SINCE_SECOND)
 
 
 def _may_include_3d(code: str) -> bool:

@@ -153,6 +153,7 @@ def policies(as_json: Json = False) -> None:
             "policy": name,
             "used": name == used,
             "edition": e.name,
+            "contract": e.contract,
             "from": e.effective_from.isoformat(),
             "to": e.effective_to.isoformat() if e.effective_to else "",
             "source": e.source,
@@ -160,7 +161,7 @@ def policies(as_json: Json = False) -> None:
         for name in get_args(PolicyName)
         for e in (own if name == used else load_policy(name)).editions
     ]
-    columns = ["policy", "used", "edition", "from", "to", "source"]
+    columns = ["policy", "used", "edition", "contract", "from", "to", "source"]
     show(as_json, rows, table([[str(r[c]) for c in columns] for r in rows], columns))
 
 

@@ -330,7 +330,7 @@ class Casebook:
     def records_of_patients(self, patients: Collection[str]) -> tuple[Record, ...]:
         """Returns the records of these patients and of those that merges link with them, whatever their accession."""
         with self._engine.connect() as connection:
-            linked = self._linked(connection, "patient", set(patients))
+            linked = self._linked(connection, "patient", set(patients) - {""})
             query = select(_record).where(_record.c.patient_id.in_(linked)).order_by(_record.c.place)
             return tuple(_record_of(row) for row in connection.execute(query))
 

@@ -266,7 +266,7 @@ class TestCodes:
         rows = command("charge", "policies", "--json").json
         assert {r["policy"] for r in rows} == {"guide", "cpt"}
         assert all(r["edition"] and r["from"] and r["source"] for r in rows)
-        assert [r["policy"] for r in rows if r["used"]] == ["guide"]
+        assert [(r["policy"], r["contract"]) for r in rows if r["used"]] == [("guide", 1), ("guide", 2)]
 
     @pytest.mark.parametrize(
         ("code", "day", "known", "verified"),
