@@ -10,12 +10,12 @@ from sqlalchemy import text
 
 from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import JD, Ris, Study
-from workstation.store.ledger import Ledger
 from workstation.billing.recheck import changed_decisions, recheck
 from workstation.billing.settle import settle_accession, settle_due
 from workstation.charge import load_policy, read_facts
 from workstation.charge.facts import as_first_edition
 from workstation.coder import acts
+from workstation.store.ledger import Ledger
 
 HEAD = Study("ACC1")
 # The US files each base under an accession of its own.
