@@ -1,6 +1,8 @@
 """A site: the state folder with its settings and stores, the clock, and the versions. Made once, handed down."""
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -85,12 +87,23 @@ def signer_of(config: Config) -> Signer | None:
     return load_signer(Path(config.signing.certificate).expanduser(), Path(config.signing.key).expanduser())
 
 
+def open_to_others(root: Path) -> str:
+    """Returns, as a sentence, that other accounts of this machine can read the state folder; empty when they cannot.
+    Windows has no such permissions."""
+    if os.name == "nt" or not root.exists() or not root.stat().st_mode & 0o077:
+        return ""
+    return f"{root} is open to other accounts of this machine; its owner closes it with `chmod 700 {root}`."
+
+
 def open_site(root: Path, config: Config | None = None, clock: Clock = local_clock) -> Site:
     """Opens (and makes, the first time) the state folder. Raises ConfigError for wrong settings."""
     root = root.absolute()
     settings = config or load_config(root)
-    # Patients' data: nobody else's to read, unless whoever makes the folder beforehand wants that.
+    # Patients' data, and who may act here: nobody else's to read, whoever made the folder.
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if open_to_others(root):
+        with suppress(PermissionError):  # it is somebody else's; `serve` and `doctor` say so
+            root.chmod(0o700)
     database = open_database(root / "workstation.db")
     outbox, archive = Outbox(database), Archive(root, database)
     finish_releases(archive)

@@ -3,11 +3,9 @@
 from contextlib import suppress
 from pathlib import Path
 
-from pydicom import dcmread
-
 from dicom_io.errors import NotReadable
 from dicom_io.evidence import Evidence
-from dicom_io.files.series import Instance
+from dicom_io.files.series import Instance, read_dataset
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from workstation.billing.belief import why_no_report, why_not_believed
 from workstation.orders.sr_reports import REPORT_CLASSES, report_in
@@ -19,9 +17,9 @@ def read_record(sr: Instance, site: Site) -> tuple[Record, Evidence]:
     """The casebook's record of a stored SR, and all that the SR says, read once. Its series is the same for all SRs of
     one session.
 
-    Raises NotReadable when it is no record of ours, with the reason: see `belief`.
+    Raises NotReadable when it is no record of ours, with the reason: see `belief`; and when its file is gone.
     """
-    ds = dcmread(sr.path)
+    ds = read_dataset(sr.path)
     evidence = read_sr(ds)
     why = why_not_believed(ds, evidence, site)
     if why:
@@ -68,8 +66,11 @@ def documents(site: Site) -> list[tuple[Instance, str]]:
         sessions.setdefault(record.accession, set()).add(record.evidence.session_uid)
     for sop_class in REPORT_CLASSES:
         for instance in site.archive.instances_of(sop_class):
-            ds = None if instance.sop_instance_uid in known else report_in(instance)
-            why = "" if ds is None else why_no_report(ds, instance, sessions.get(instance.accession, ()), site)
+            try:
+                ds = None if instance.sop_instance_uid in known else report_in(instance)
+                why = "" if ds is None else why_no_report(ds, instance, sessions.get(instance.accession, ()), site)
+            except NotReadable as error:
+                why = str(error)
             if why:
                 found = [each for each in found if each[0].sop_instance_uid != instance.sop_instance_uid]
                 found.append((instance, why))

@@ -13,6 +13,7 @@ from typing import Any, cast
 from pydicom.dataset import Dataset
 
 from dicom_io.dates import day_of
+from dicom_io.errors import NotReadable
 from dicom_io.evidence import Evidence
 from workstation.billing.address import charge_messages
 from workstation.billing.charged_line import Billed, read_billed
@@ -85,7 +86,7 @@ def step_of(
         if not left and missing:
             missing = _with_demographics(missing, file, header())
             messages += charge_messages(missing, record.sr_uid, _signed_at(record.evidence), config)
-    except (Hl7Error, FhirError) as error:
+    except (Hl7Error, FhirError, NotReadable) as error:
         state: CaseState = "correction" if live else "held"
         return ChargeStep(_not_built(decision, str(error)), state, (), (), frozenset(), ())
     charged = missing if not left else []

@@ -189,10 +189,12 @@ def read(accession: str, site: Site, record: Record | None = None) -> AccessionO
     sessions = {each.evidence.session_uid for each in snapshot.records}
     for sop_class in REPORT_CLASSES if accession else ():
         for instance in site.archive.instances_of(sop_class, accession):
-            ds = None if instance.sop_instance_uid in ours else report_in(instance)
-            if ds is not None and not why_no_report(ds, instance, sessions, site):
-                report = read_report(ds, site.config.reading, zone)
-                own += [report] if report is not None else []
+            # One whose file is gone states nothing; `charge unmatched` says so.
+            with suppress(NotReadable):
+                ds = None if instance.sop_instance_uid in ours else report_in(instance)
+                if ds is not None and not why_no_report(ds, instance, sessions, site):
+                    report = read_report(ds, site.config.reading, zone)
+                    own += [report] if report is not None else []
     orders = [each.statement for each in own if isinstance(each.statement, Ordered)]
     papers = site.papers.get(accession)
     visits = {o.visit for o in orders if o.visit} | ({papers.visit_number} if papers.visit_number else set())

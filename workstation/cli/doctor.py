@@ -12,6 +12,7 @@ from render.engine.vtk import device, is_hardware
 from workstation import DISTRIBUTION
 from workstation.config import ConfigError, load_config
 from workstation.export.movies import VideoError, encoder
+from workstation.site import open_to_others
 
 _PEERS = ("storescu", "storescp", "dciodvfy", "DicomSRValidator", "Orthanc", "dcm2niix")
 
@@ -29,6 +30,7 @@ def examine(root: Path) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gib": _memory_gib(),
         "state_folder": str(root),
+        "state_folder_is": open_to_others(root) or "its owner's alone",
         "disk_free_gib": round(shutil.disk_usage(existing).free / 2**30, 1),
         "opengl": opengl or "none (not needed: the cpu engine draws without)",
         "hardware_gpu": is_hardware(opengl),

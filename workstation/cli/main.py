@@ -1,5 +1,6 @@
 """The `workstation` command. Exit 0: done; 1: refused, with the reason on stderr; 2: misuse."""
 
+import os
 import sys
 
 import typer
@@ -29,6 +30,8 @@ _DAMAGED = (
 
 def main() -> None:
     """Entry point: our own errors become one sentence and exit 1; a traceback is a defect of ours."""
+    # What is written is nobody else's to read, but for folders that others fetch from (`transports.folder`).
+    former = os.umask(0o077)
     try:
         app()
     except Exception as error:
@@ -44,6 +47,8 @@ def main() -> None:
         else:
             raise
         sys.exit(1)
+    finally:
+        os.umask(former)
 
 
 def _our_errors() -> tuple[type[Exception], ...]:

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from datetime import tzinfo
 from typing import cast
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from dicom_io.files.series import Instance
+from dicom_io.files.series import Instance, read_dataset
 from dicom_io.sr.report_sr import stated_facts
 from workstation.charge.facts import ReportStatus
 from workstation.hl7.reader import read_time
@@ -29,8 +28,11 @@ _TITLES = frozenset({"18748-4", "11528-7", "18747-6", "18755-9", "18760-9", "187
 
 
 def report_in(instance: Instance) -> Dataset | None:
-    """The data set of an SR that is a report; None for another one, ours of the 3D session among them."""
-    ds = dcmread(instance.path)
+    """The data set of an SR that is a report; None for another one, ours of the 3D session among them.
+
+    Raises NotReadable when its file is gone or damaged.
+    """
+    ds = read_dataset(instance.path)
     return ds if _is_report(ds) else None
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from dicom_io.network.tls import Tls, client_context, server_context
 from workstation.config import ConfigError
 from workstation.peers.known import KnownPeer, load_peers
-from workstation.site import Site
+from workstation.site import Site, open_to_others
 
 
 def check_settings(site: Site) -> list[str]:
@@ -25,7 +25,7 @@ def check_settings(site: Site) -> list[str]:
             f"{site.root / 'config.toml'}: listener: no senders. Whoever calls could order, report and merge patients, "
             "and so make charges; name each system that is heard as [[listener.senders]]: application and may."
         )
-    found: list[str] = []
+    found = [words] if (words := open_to_others(site.root)) else []
     if config.audit is not None and config.audit.host:
         names = {key: getattr(config.audit, key) for key in ("certificate_authority", "certificate", "key")}
         found += _tls(site.root, "audit", names, called=False)

@@ -35,6 +35,9 @@ def write_file(folder: Path, name: str, content: bytes) -> Path:
             raise FolderError(f"{target} is there with other content; it was left as it is. Move it or rename yours.")
         try:
             with part.open("wb") as file:
+                if hasattr(os, "fchmod"):
+                    # Whoever may read the folder fetches from it, and may read the file.
+                    os.fchmod(file.fileno(), 0o600 | (folder.stat().st_mode & 0o044))
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())

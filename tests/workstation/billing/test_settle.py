@@ -11,10 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR
 from tests.workstation.desk import Desk, desk
-from tests.workstation.orders.ris import READING, WHOLE, Ris, Study, config
+from tests.workstation.orders.ris import READING, WHOLE, Ris, Study, config, journalled
+from workstation.billing.filing import documents, file_new_records
 from workstation.billing.recheck import recheck
 from workstation.billing.settle import settle_accession, settle_due
+from workstation.coder.case_view import unmatched
 from workstation.coder.work_list import work_items
 from workstation.destinations import FolderDestination, SheetDestination
 from workstation.orders.hl7_listener import answering
@@ -494,3 +497,23 @@ def test_two_processes_at_once_decide_once(tmp_path: Path) -> None:
             assert not failed
         assert one.charges() == [("76377", "credited"), ("76377", "credited"), ("76377", "queued")]
         assert [kind for kind, *_ in one.sent()] == ["CG", "CR", "CG", "CR", "CG"]
+
+
+def test_a_file_that_is_gone_stops_no_other_case(tmp_path: Path) -> None:
+    with desk(tmp_path) as here:
+        for accession in ("ACC1", "ACC2"):
+            here.sr(Study(accession))
+        here.site.archive.keep(journalled(Study("ACC3"), here.site.journal))
+        for sr in here.site.archive.instances_of(COMPREHENSIVE_3D_SR):
+            if sr.accession != "ACC2":
+                Path(sr.path).unlink()
+        assert file_new_records(here.site) == 0
+        ((sr, why),) = documents(here.site)
+        assert sr.accession == "ACC3" and "cannot be read" in why
+        for accession in ("ACC1", "ACC2"):
+            here.hear(Ris(Study(accession)).order(), Ris(Study(accession)).report())
+        assert here.case("ACC2").state == "charged"
+        assert here.case("ACC1").state == "held"
+        assert here.case("ACC1").content["reasons"] == ["MESSAGE_NOT_BUILT"]
+        assert {row["accession"] for row in unmatched(here.site)} == {"ACC3"}
+        assert recheck(here.site)["checked"] == 2

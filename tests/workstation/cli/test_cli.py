@@ -30,6 +30,8 @@ from tests.workstation.samples import (
 from tests.workstation.serve.running import Serving
 from workstation.hl7.acknowledgement import acknowledgement
 from workstation.hl7.mllp import MllpReceiver
+from workstation.site import open_to_others
+from workstation.transports.folder import write_file
 
 FACTS = json.loads((Path(__file__).parents[1] / "charge" / "cases.json").read_text(encoding="utf-8"))[0]["facts"]
 
@@ -687,3 +689,23 @@ def test_a_damaged_database_is_said_with_what_to_do(command: Command, tmp_path: 
 def test_the_state_folder_is_its_owners_alone(command: Command, tmp_path: Path) -> None:
     command("list")
     assert (tmp_path / "root").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such permissions there")
+def test_a_state_folder_that_was_open_is_closed(command: Command, tmp_path: Path, slices: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    root.chmod(0o755)
+    assert command("doctor", "--json").json["state_folder_is"] == f"{open_to_others(root)}" != ""
+    command("import", slices)
+    assert open_to_others(root) == ""
+    assert not [path for path in root.rglob("*") if path.stat().st_mode & 0o077]
+    assert command("doctor", "--json").json["state_folder_is"] == "its owner's alone"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such permissions there")
+def test_a_file_for_others_to_fetch_can_be_read_by_them(tmp_path: Path) -> None:
+    for mode, expected in ((0o750, 0o640), (0o755, 0o644), (0o700, 0o600)):
+        tmp_path.chmod(mode)
+        file = write_file(tmp_path, f"{mode}.hl7", b"MSH")
+        assert file.stat().st_mode & 0o777 == expected
