@@ -17,10 +17,11 @@ from render.draw import draw
 from render.engine.choice import choose
 from render.picture import Picture
 from render.progress import Progress
+from workstation.billing.accession import read
 from workstation.billing.address import address
 from workstation.billing.filing import read_record
 from workstation.billing.gather_facts import site_policy
-from workstation.billing.settle import SettledCase, decide_record, read, settle_accession
+from workstation.billing.settle import SettledCase, decide_record, settle_accession
 from workstation.case import Case, CaseError, laterality_of, region_of
 from workstation.charge import Decision
 from workstation.session_record import amending, evidence_of, journal_session, sources_of, with_digests

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dicom_io.evidence import Person
+from workstation.billing.accession import read
 from workstation.billing.human_decisions import basis_of
 from workstation.billing.reconcile import LIVE
-from workstation.billing.settle import SettledCase, read, settle_accession, touch_same_day
+from workstation.billing.settle import SettledCase, settle_accession, touch_same_day
 from workstation.charge.cms_imports import units_allowed
 from workstation.charge.reasons import RELEASABLE
 from workstation.coder.work_list import WorkError, find

@@ -283,9 +283,9 @@ class TestOrders:
         """Base procedures with their status, and whether 3D is ordered, after these messages."""
         here.sr(study)
         assert here.hear(*map(read, names)) == ["AA"] * len(names)
+        from workstation.billing.accession import file_of
+        from workstation.billing.accession import read as read_accession
         from workstation.billing.gather_facts import site_policy
-        from workstation.billing.settle import file_of
-        from workstation.billing.settle import read as read_accession
 
         view = read_accession(study.accession, here.site)
         papers = file_of(
