@@ -114,13 +114,15 @@ class AuditSettings:
 class PayerRule:
     """What a payer demands. covered_diagnoses : ICD-10 prefixes; leave it out where the payer does not limit them.
 
-    plan : whose estimate stands in for a fee that no fee file has: medicare or private.
+    plan : whose estimate stands in for a fee that no fee file has: medicare or private. modifiers : its own ones, which
+    a coder may add at release.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     prior_authorization_required: bool = False
     covered_diagnoses: tuple[Text, ...] | None = None
     plan: Literal["medicare", "private"] = "private"
+    modifiers: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2}$")], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +216,7 @@ class Config:
     location: str = ""
     corrections: Literal["coder", "automatic"] = "coder"
     believe_papers: bool = False
-    recheck_at: Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")] = ""
+    recheck_at: Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")] = "02:30"
     share_limit: float = 0.2
     counted_modalities: tuple[Modality, ...] = ("CT", "MR")
     destinations: tuple[AnyDestination, ...] = field(default=(_OUTGOING,))

@@ -35,9 +35,13 @@ def overlaid(
         return replace(decision, disposition="deny", lines=(), proposed=(), reasons=(reason,))
     if decision.disposition != "deny":
         decision = _turned_down(decision, [each.charge.key for each in known if each.state == "denied"], decisive)
-    if decision.disposition != "hold" or last is None or last.kind != "release":
+    if last is None or last.kind != "release":
         return decision
     plain = facts_to_json(facts) if facts is not None else {}
+    if decision.disposition == "release":
+        return replace(decision, lines=tuple(_as_chosen(line, last.detail, plain) for line in decision.lines))
+    if decision.disposition != "hold":
+        return decision
     answered = {(code, basis) for code, basis in last.detail["answered"]}
     left = tuple(
         reason
@@ -46,7 +50,16 @@ def overlaid(
     )
     if left:
         return replace(decision, reasons=left)
-    return replace(decision, disposition="release", lines=_one_each(decision.proposed), proposed=(), reasons=())
+    lines = tuple(_as_chosen(line, last.detail, plain) for line in _one_each(decision.proposed))
+    return replace(decision, disposition="release", lines=lines, proposed=(), reasons=())
+
+
+def _as_chosen(line: Line, detail: Mapping[str, Any], facts: Mapping[str, Any]) -> Line:
+    """A line with the further modifiers that the coder chose at release, and the base while it is performed."""
+    added = tuple(each for each in detail.get("modifiers", ()) if each not in line.modifiers)
+    performed = {each["code"] for each in facts.get("base_procedures", ()) if each["status"] == "performed"}
+    base = detail["base"] if detail.get("base") in performed else line.base
+    return replace(line, modifiers=(*line.modifiers, *added), base=base)
 
 
 def _turned_down(decision: Decision, turned_down: Sequence[str], elsewhere: Mapping[str, CaseAct]) -> Decision:

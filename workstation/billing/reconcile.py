@@ -83,6 +83,14 @@ def step_of(
         credit = _creditable(stale, decision, facts, file, acts, last, config)
         messages = _credits(credit, record, config, now)
         left = [each for each in stale if each not in credit]
+        # What the payer turned down still stands as a debit. It is taken back before it is charged anew, and where a
+        # coder writes it off.
+        standing = [each for each in own if each.stands_at_billing]
+        written_off = {key for act in acts if act.kind == "credit" for key in act.detail["keys"]}
+        again = bool(not left and missing)
+        turned_down = [each for each in standing if again or each.charge.key in written_off]
+        messages += _credits(turned_down, record, config, now)
+        credit = [*credit, *turned_down]
         if not left and missing:
             missing = _with_demographics(missing, file, header())
             messages += charge_messages(missing, record.sr_uid, _signed_at(record.evidence), config)

@@ -119,12 +119,25 @@ def _done(settled: Any, as_json: bool) -> None:
 
 
 @example("workstation charge release DEMO-0001 --by jd --why 'separate session, see addendum'")
-def release(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = None, as_json: Json = False) -> None:
-    """Release a hold that is a matter of judgement; what is proposed is charged. Takes a coder."""
+def release(
+    case: CaseArgument,
+    by: ByOption,
+    why: WhyOption,
+    modifier: Annotated[
+        list[str] | None, typer.Option(help="Add a modifier to each line: 59, XE, XS, XP, XU, 76, 77 … Repeatable.")
+    ] = None,
+    base: Annotated[str, typer.Option(help="Link to this performed base procedure, not to the proposed one.")] = "",
+    pin_fd: PinFd = None,
+    as_json: Json = False,
+) -> None:
+    """Release a hold that is a matter of judgement; what is proposed is charged. Takes a coder.
+
+    A charge that the payer has denied is taken back with it, so that billing never has two.
+    """
     from workstation.coder import acts
 
     site = open_here()
-    _done(acts.release(site, case, acting(site, by, pin_fd), why), as_json)
+    _done(acts.release(site, case, acting(site, by, pin_fd), why, modifier or (), base), as_json)
 
 
 @example("workstation charge deny DEMO-0001 --by jd --why 'belongs to the base examination'")

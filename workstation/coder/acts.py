@@ -51,12 +51,22 @@ _MAY: dict[CaseActKind, frozenset[ActingRole]] = {
     "note": frozenset({"coder", "compliance", "physician", "technologist"}),
 }
 _DOCUMENTS = "documents"
+# Modifiers that a coder may add to what is released: distinct services, repeats, sides, and notices to the patient.
+# Those of the component (26, TC) come from the settings. Source: CMS, NCCI Policy Manual, chapter I; MLN1783722.
+RELEASE_MODIFIERS = ("59", "XE", "XS", "XP", "XU", "76", "77", "LT", "RT", "GA", "GX", "GY", "GZ")
 
 
-def release(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
+def release(
+    site: Site, word: str, by: Person, why: str, modifiers: Sequence[str] = (), base: str = ""
+) -> list[SettledCase]:
     """A coder releases a hold that is a matter of judgement; what is proposed is charged.
 
-    Raises WorkError when it is not held, or waits for something that a coder cannot decide.
+    What the payer has denied before is taken back by the same release, so that billing never has two debits.
+    modifiers : further ones for each line, behind those of the component. base : the performed base procedure to link
+    to, in the place of the proposed one.
+
+    Raises WorkError when it is not held, waits for something that a coder cannot decide, or is released with a modifier
+    or base that it cannot have.
     """
     who, ruling = _may(by, "release", why), _fresh(site, word)
     content = ruling.content
@@ -72,7 +82,31 @@ def release(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
     facts = json.loads(ruling.facts)
     answered = [[each["code"], basis_of(each["fact"], facts)] for each in content["explanations"]]
     earlier = _last_release(site, ruling)
-    return _do(site, ruling, who, "release", why, {"answered": [*earlier, *answered]})
+    chosen = {"modifiers": list(_modifiers(site, modifiers, facts)), "base": _base(base, facts)}
+    said = {key: value for key, value in chosen.items() if value}
+    return _do(site, ruling, who, "release", why, {"answered": [*earlier, *answered], **said})
+
+
+def _modifiers(site: Site, wanted: Sequence[str], facts: dict[str, Any]) -> tuple[str, ...]:
+    payer = site.config.payers.get(facts.get("payer", {}).get("id", ""))
+    known = (*RELEASE_MODIFIERS, *(payer.modifiers if payer is not None else ()))
+    for modifier in wanted:
+        if modifier not in known:
+            raise WorkError(
+                f"{modifier!r} is no modifier that a release adds: {', '.join(known)}. A payer's own ones go into "
+                "[payers.ID] of the settings. Nothing was released."
+            )
+    return tuple(dict.fromkeys(wanted))
+
+
+def _base(wanted: str, facts: dict[str, Any]) -> str:
+    performed = [each["code"] for each in facts.get("base_procedures", ()) if each["status"] == "performed"]
+    if wanted and wanted not in performed:
+        raise WorkError(
+            f"{wanted} is no performed base procedure of this case ({', '.join(performed) or 'it has none'}). Nothing "
+            "was released."
+        )
+    return wanted
 
 
 def deny(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
@@ -125,12 +159,13 @@ def answer(site: Site, word: str, by: Person, why: str, stated: Sequence[str], d
 
 
 def credit(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
-    """Take back every charge of a case that is out, and charge it no more until it is reopened.
+    """Take back every charge of a case that is out, and charge it no more until it is reopened. What the payer denied
+    is written off in this way.
 
     Raises WorkError when nothing is out.
     """
     who, ruling = _may(by, "credit", why), _fresh(site, word)
-    keys = [known.charge.key for known in _own(site, ruling) if known.state in LIVE]
+    keys = [known.charge.key for known in _own(site, ruling) if known.state in LIVE or known.stands_at_billing]
     if not keys:
         raise WorkError(f"{word}: no charge of this case is out; there is nothing to credit.")
     return _do(site, ruling, who, "credit", why, {"keys": keys})

@@ -58,6 +58,11 @@ class Known:
     message_state: "State"
     queued_at: datetime
 
+    @property
+    def stands_at_billing(self) -> bool:
+        """Whether billing still has it as a debit although it is turned down: a payer's denial takes nothing back."""
+        return self.state == "denied" and self.message_state != "withdrawn"
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

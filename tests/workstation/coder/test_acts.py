@@ -182,8 +182,42 @@ class TestCredit:
         assert at_desk.state == ("held", ["CHARGE_TURNED_DOWN"])
         recheck.recheck(at_desk.site, everything=True)
         assert at_desk.charges() == [("76377", "denied")]
-        acts.release(at_desk.site, "ACC1", JD, "appeal won")
-        assert at_desk.charges() == [("76377", "denied"), ("76377", "queued")]
+        acts.release(at_desk.site, "ACC1", JD, "appeal won", ["XU", "76"])
+        assert at_desk.charges() == [("76377", "credited"), ("76377", "queued")]
+        at_desk.deliver()
+        sent = at_desk.sent()
+        assert [kind for kind, *_ in sent] == ["CG", "CR", "CG"], "never two debits"
+        assert modifiers(at_desk) == [["26"], ["26"], ["26", "XU", "76"]]
+        recheck.recheck(at_desk.site, everything=True)
+        assert at_desk.state == ("charged", []) and len(at_desk.charges()) == 2
+
+    def test_what_the_payer_denied_is_written_off(self, at_desk: Desk) -> None:
+        charged(at_desk)
+        at_desk.deliver()
+        acts.payer_denied(at_desk.site, "ACC1", JD, "CO-50")
+        acts.credit(at_desk.site, "ACC1", JD, "written off")
+        assert at_desk.charges() == [("76377", "credited")]
+        at_desk.deliver()
+        assert [kind for kind, *_ in at_desk.sent()] == ["CG", "CR"]
+        assert at_desk.state == ("denied", ["CREDITED_BY_CODER"])
+
+    def test_a_denial_that_stands_leaves_the_debit_to_billing(self, at_desk: Desk) -> None:
+        charged(at_desk)
+        at_desk.deliver()
+        acts.payer_denied(at_desk.site, "ACC1", JD, "CO-50")
+        acts.deny(at_desk.site, "ACC1", JD, "not worth an appeal")
+        assert at_desk.charges() == [("76377", "denied")] and [kind for kind, *_ in at_desk.sent()] == ["CG"]
+
+    def test_a_release_with_another_base(self, at_desk: Desk) -> None:
+        charged(at_desk)
+        at_desk.deliver()
+        acts.payer_denied(at_desk.site, "ACC1", JD, "CO-50")
+        for chosen in ({"base": "70496"}, {"modifiers": ["99"]}, {"modifiers": ["26"]}):
+            with pytest.raises(WorkError, match="Nothing was released"):
+                acts.release(at_desk.site, "ACC1", JD, "appeal won", **chosen)
+        at_desk.hear(Ris(STUDY).order("70460"))
+        acts.release(at_desk.site, "ACC1", JD, "appeal won", base="70460")
+        assert [line["base"] for line in at_desk.case().content["lines"]] == ["70460"]
 
     def test_a_turned_down_charge_that_the_rules_deny_stays_denied(self, at_desk: Desk) -> None:
         ris = charged(at_desk)
@@ -397,3 +431,10 @@ def test_an_act_that_was_written_down_happens_after_a_crash(kind: str, tmp_path:
         assert here.state == whole.state
         assert here.charges() == whole.charges()
         assert len(here.site.casebook.acts()) == 1
+
+
+def modifiers(here: Desk) -> list[list[str]]:
+    """The modifiers (FT1-26) of what was sent, oldest first."""
+    bodies = [entry.message.body or b"" for entry in here.site.outbox.list()]
+    rows = [line.split("|") for body in bodies for line in body.decode().split("\r") if line.startswith("FT1|")]
+    return [row[26].split("~") for row in rows]
