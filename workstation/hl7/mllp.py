@@ -236,14 +236,14 @@ class MllpListener:
                 if self._closing:
                     connection.close()
                     return
-                number = self._crowd.came(connection, str(where[0]))
-                thread = threading.Thread(target=self._serve, args=(connection, number), name="MLLP connection")
+                caller = HL7Caller(str(where[0]))
+                words = (connection, caller, self._crowd.came(connection, caller.address))
+                thread = threading.Thread(target=self._serve, args=words, name="MLLP connection")
                 self._connections[connection] = thread
                 thread.start()
 
-    def _serve(self, connection: socket.socket, number: int) -> None:
+    def _serve(self, connection: socket.socket, caller: HL7Caller, number: int) -> None:
         spoken = connection
-        caller = HL7Caller(str(connection.getpeername()[0])) if _connected_still(connection) else HL7Caller("")
         try:
             if self._tls is not None:
                 connection.settimeout(_HANDSHAKE_S)
@@ -284,14 +284,6 @@ class MllpListener:
             if spoken is not connection:
                 spoken.close()
             connection.close()
-
-
-def _connected_still(connection: socket.socket) -> bool:
-    try:
-        connection.getpeername()
-    except OSError:
-        return False
-    return True
 
 
 def _subject(spoken: ssl.SSLSocket) -> str:
