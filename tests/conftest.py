@@ -40,14 +40,20 @@ LONG = (
     "workstation/cli/test_cli.py",
     "workstation/serve/test_disk_full.py",
     "workstation/billing/test_settle.py",
-    "workstation/records/test_verify.py",
     "workstation/test_day.py",
+    "workstation/billing/test_belief.py",
+    "workstation/records/test_verify.py",
     "workstation/audit/test_trail.py",
     "workstation/desktop/test_window.py",
     "workstation/desktop/test_real_window.py",
     "dicom_io/sr/test_evidence_sr.py",
     "workstation/serve/test_faults.py",
 )
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores: a quarter of the time tests wait for other processes."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
