@@ -51,6 +51,7 @@ LONG = (
 )
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than cores: a quarter of the time tests wait for other processes."""
     return (os.cpu_count() or 1) + 1
