@@ -100,6 +100,8 @@ def run(
     if choice is not None:
         site = replace(site, config=replace(site.config, burn_in=choice))
     given = read_papers(papers) if papers else None
+    if given and given.on_file and not dry_run and not site.config.believe_papers:
+        raise PapersError(_NO_PAPERS)
     accession = site.archive.series(series).first.accession
     unsigned = session_of(given, accession)
     signer = None if dry_run or given is None else _signer(given, site, pin_fd)
@@ -110,8 +112,6 @@ def run(
         show(as_json, plan, "\n".join(f"{key}: {value}" for key, value in plan.items()))
         return
     if papers and given and given.on_file:
-        if not site.config.believe_papers:
-            raise PapersError(_NO_PAPERS)
         site.casebook.touch(given.accession, f"papers {papers.name}")
         site.papers.put(given.accession, given.on_file, site.clock())
     outcome = pipeline.run(case, site, progress_bar())
