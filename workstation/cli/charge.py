@@ -50,9 +50,10 @@ def list_(
     older_than: Annotated[int, typer.Option(metavar="DAYS", help="Only what has been so for longer.", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
-    """List every recorded 3D session with its charge: sent, held (since when, who can resolve it) or denied."""
+    """List every recorded 3D session with its charge: sent, held (since when, who can resolve it) or not billable."""
     from workstation.billing.filing import unfiled
     from workstation.coder import work_list
+    from workstation.store.cases import STATE_WORDS
 
     site = open_here()
     rows = [
@@ -89,7 +90,8 @@ def list_(
             for sr in unfiled(site)
         ]
     columns = ["accession", "state", "code", "reasons", "who", "age_days", "sr_uid"]
-    show(as_json, rows, table([[str(r[c]) for c in columns] for r in rows], columns))
+    told = [{**row, "state": STATE_WORDS.get(str(row["state"]), row["state"])} for row in rows]
+    show(as_json, rows, table([[str(r[c]) for c in columns] for r in told], columns))
 
 
 @example("workstation charge show DEMO-0001")
@@ -213,7 +215,9 @@ def answer(
 
 @example("workstation charge recheck")
 def recheck(
-    everything: Annotated[bool, typer.Option("--all", help="Also what is charged or denied; reads all again.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what is charged or not billable; reads all again.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Decide what is due and every open case again. Run it nightly."""

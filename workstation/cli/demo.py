@@ -178,7 +178,7 @@ def _summary(decision: Decision) -> str:
     if decision.disposition == "release":
         return "released, " + "; ".join(words.line(line) for line in decision.lines)
     reasons = "; ".join(f"{r.code} (can be resolved by: {r.resolver})" for r in decision.reasons)
-    return f"{'held' if decision.disposition == 'hold' else 'denied'}, {reasons}"
+    return f"{'held' if decision.disposition == 'hold' else 'not billable'}, {reasons}"
 
 
 def _fresh(output: Path) -> None:

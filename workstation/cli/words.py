@@ -18,7 +18,7 @@ def line(charge: Line) -> str:
 
 def decision(made: Decision) -> str:
     """The decision with every reason, who can resolve it, and what would go out then."""
-    headline = {"release": "RELEASED", "hold": "HELD", "deny": "DENIED"}[made.disposition]
+    headline = {"release": "RELEASED", "hold": "HELD", "deny": "NOT BILLABLE"}[made.disposition]
     lines = [f"{headline}, work tier {made.work_tier}, policy {made.policy} {made.edition or '(no edition)'}"]
     lines += [f"  charge: {line(item)}" for item in made.lines]
     for reason in made.reasons:

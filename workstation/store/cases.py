@@ -12,6 +12,9 @@ from workstation.charge.facts import Contract
 # correction: a charge was sent that its facts no longer support, and a coder has to take it back.
 CaseState = Literal["held", "denied", "charged", "correction"]
 
+# How people are told of a state, where its word is not enough: "denied" is what a payer says.
+STATE_WORDS: dict[str, str] = {"denied": "not billable"}
+
 CaseActKind = Literal["release", "deny", "reopen", "answer", "credit", "correct", "note"]
 
 

@@ -313,7 +313,7 @@ class TestDeciding:
     def test_in_words(self, command: Command, tmp_path: Path) -> None:
         answer = command("charge", "decide", facts_file(tmp_path, {**FACTS, "accession": "A", "renderings": []}))
         assert answer.code == 0
-        assert "DENIED" in answer.out
+        assert "NOT BILLABLE" in answer.out
         assert "NO_RENDERING" in answer.out
 
     @pytest.mark.parametrize(

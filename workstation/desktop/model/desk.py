@@ -30,13 +30,13 @@ from workstation.charge.facts import Report
 from workstation.desktop.model.measuring import recorded
 from workstation.desktop.model.remote import Remote
 from workstation.desktop.model.session import Draft, ReadingSession, session_file
-from workstation.desktop.model.studies import TELLING, Opened, Studies
+from workstation.desktop.model.studies import Opened, Studies
 from workstation.pipeline import run
 from workstation.session_record import evidence_as_if
 from workstation.signed_report import file_report
 from workstation.site import Site
 from workstation.storage import take_in
-from workstation.store.cases import Record, Ruling
+from workstation.store.cases import STATE_WORDS, Record, Ruling
 from workstation.store.journal import EventKind, about
 from workstation.store.papers import SupervisorStatement
 from workstation.store.papers import WorkedSession as Worked
@@ -148,7 +148,7 @@ class ReadingDesk:
             reasons = tuple((r["sentence"], r["resolver"], "") for r in ruling.content["explanations"])
             lines = ruling.content["lines"]
             charged = ", ".join(_coded(x["code"], x["modifiers"], x["base"]) for x in lines)
-            headline = f"Delivered: {TELLING.get(ruling.state, ruling.state)} {charged}".strip()
+            headline = f"Delivered: {STATE_WORDS.get(ruling.state, ruling.state)} {charged}".strip()
             return Verdict(headline, reasons, self._sent(opened.series.first.accession))
         if not opened.session.screen.captures:
             return Verdict("Nothing to charge yet.", (("No picture is captured.", "technologist", "captures"),))
@@ -258,7 +258,7 @@ class ReadingDesk:
         known = self.site.casebook.sessions_by_sr()[outcome.sr.sop_instance_uid]
         self._delivered[opened.key] = known
         ruling = self.site.casebook.newest_of(known)
-        state = TELLING.get(ruling.state, ruling.state) if ruling is not None else "recorded"
+        state = STATE_WORDS.get(ruling.state, ruling.state) if ruling is not None else "recorded"
         return f"Signed and delivered: {len(outcome.images)} images, {pictures} pictures; {state}."
 
     def _file_report(self, opened: Opened, person: Person, case: Case, key_images: tuple[ImageReference, ...]) -> None:

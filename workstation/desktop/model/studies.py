@@ -22,10 +22,9 @@ from workstation.desktop.model.measuring import restored
 from workstation.desktop.model.screen import Compared, Measure
 from workstation.desktop.model.session import ReadingSession, RecoveryError, recovered, session_file
 from workstation.site import Site
+from workstation.store.cases import STATE_WORDS
 
 OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
-# The state of a case in the reader's words.
-TELLING: dict[str, str] = {"charged": "charged", "held": "held", "denied": "not billable"}
 STATES = ("received", "in work", "to sign", "held", "charged", "not billable")
 # The stage of a series in the reader's words.
 ARRIVALS: dict[Stage, str] = {
@@ -114,7 +113,7 @@ class Studies:
 
     def rows(self) -> tuple[Row, ...]:
         """Lists image series, newest study first, without those made here."""
-        decided = {r.accession: TELLING.get(r.state, r.state) for r in self.site.casebook.newest()}
+        decided = {r.accession: STATE_WORDS.get(r.state, r.state) for r in self.site.casebook.newest()}
         waiting = self._waiting()
         found: list[Row] = []
         listed = self._series()
