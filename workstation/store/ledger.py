@@ -62,14 +62,25 @@ def digest_of(row: Any) -> str:
 
 def open_ledger(connection: Connection) -> None:
     """Makes the ledger when it is missing and enters the rows that are there; makes the tables refuse changes."""
-    fresh = not inspect(connection).has_table("ledger")
-    _metadata.create_all(connection)
-    there = [kind for kind in _SUBJECTS if inspect(connection).has_table(kind)]
-    for kind in ("ledger", *there):
-        guard(connection, kind)
+    known = _known(connection)
+    fresh = "ledger" not in known
+    if fresh:
+        _metadata.create_all(connection)
+    there = [kind for kind in _SUBJECTS if kind in known]
+    guard(connection, "ledger", *there)
     for kind in there if fresh else ():
         for row in connection.execute(text(f"SELECT * FROM {kind} ORDER BY place")).all():
             _enter(connection, kind, row)
+
+
+def _known(connection: Connection) -> set[str]:
+    """The names of all tables and triggers: every store asks when it is opened, so by one statement."""
+    if connection.dialect.name == "sqlite":
+        return set(connection.execute(text("SELECT name FROM sqlite_master")).scalars())
+    named = set(inspect(connection).get_table_names())
+    if connection.dialect.name == "postgresql":
+        named |= set(connection.execute(text("SELECT tgname FROM pg_trigger")).scalars())
+    return named
 
 
 def enter(connection: Connection, kind: str, place: int) -> None:
@@ -83,26 +94,25 @@ def head_in(connection: Connection) -> str:
     return str(connection.execute(newest).scalar() or "")
 
 
-def guard(connection: Connection, table: str) -> None:
-    """Has the database refuse changes and removals in an append-only table.
+def guard(connection: Connection, *tables: str) -> None:
+    """Has the database refuse changes and removals in append-only tables.
 
     PostgreSQL refuses them to its own user as well: whoever wants to change a row has to grant it to themselves first.
     """
-    if connection.dialect.name == "sqlite":
-        for verb in ("UPDATE", "DELETE"):
-            connection.execute(
-                text(
-                    f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
-                    f"BEGIN SELECT RAISE(ABORT, 'the {_SPOKEN.get(table, table)} is append-only'); END"
-                )
-            )
-    elif connection.dialect.name == "postgresql":
-        named = text("SELECT count(*) FROM pg_trigger WHERE tgname IN (:changes, :truncation)")
-        names = {"changes": f"{table}_no_change", "truncation": f"{table}_no_truncate"}
-        if connection.execute(named, names).scalar() == len(names):
-            return
-        for statement in _POSTGRESQL_GUARDS:
-            connection.execute(text(statement.format(table=table)))
+    known = _known(connection)
+    for table in tables:
+        if connection.dialect.name == "sqlite":
+            for verb in ("UPDATE", "DELETE"):
+                if f"{table}_no_{verb.lower()}" not in known:
+                    connection.execute(
+                        text(
+                            f"CREATE TRIGGER IF NOT EXISTS {table}_no_{verb.lower()} BEFORE {verb} ON {table} "
+                            f"BEGIN SELECT RAISE(ABORT, 'the {_SPOKEN.get(table, table)} is append-only'); END"
+                        )
+                    )
+        elif connection.dialect.name == "postgresql" and not {f"{table}_no_change", f"{table}_no_truncate"} <= known:
+            for statement in _POSTGRESQL_GUARDS:
+                connection.execute(text(statement.format(table=table)))
 
 
 _SPOKEN = {"event": "journal"}

@@ -123,8 +123,7 @@ class Outbox:
         _add_columns(engine)
         with engine.begin() as connection:
             open_ledger(connection)
-            for table in _metadata.sorted_tables:
-                guard(connection, table.name)
+            guard(connection, *(table.name for table in _metadata.sorted_tables))
 
     def queue(self, messages: Iterable[Message], at: datetime) -> tuple[str, ...]:
         """Queues all messages with their charges in one transaction, or none. Returns the new keys.
