@@ -255,7 +255,7 @@ class TestFees:
             payer: str, day: date = TODAY, ours: Fees | None = None, site: str = "hospital"
         ) -> tuple[Decimal, Decimal, str] | None:
             found = expected_amount(professional, payer, day, site, fees, "PFALL26.txt", ours or Fees(), payers)  # type: ignore[arg-type]
-            return found and (found.low, found.high, found.basis)
+            return None if found is None else (found.low, found.high, found.basis)
 
         assert of("MCARE") == (Decimal("41.50"), Decimal("41.50"), "PFALL26.txt")
         assert of("MCARE", site="office") == (Decimal("41.98"), Decimal("41.98"), "PFALL26.txt")

@@ -80,7 +80,7 @@ MONTHS = {
 def test_no_text_lies_over_another_or_off_the_paper(name: str) -> None:
     for figure in (month_page.first_page(MONTHS[name]), *month_page.further_pages(MONTHS[name])):
         boxes = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
-        assert len(boxes) > 20
+        assert len(boxes) > 5
         for text, box in boxes:
             assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= figure.bbox.x1 and box.y1 <= figure.bbox.y1, text
         for (one, first), (other, second) in combinations(boxes, 2):
