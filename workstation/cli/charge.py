@@ -248,14 +248,14 @@ def report(
     page: Annotated[Path | None, typer.Option(help="Also a plotted page: .png, .pdf or .svg.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Money and measure of a month: by physician, payer, technique and reason; share with 3D; ageing; lost charges."""
-    from workstation.coder import month_report
+    """A month: money charged, held, lost; by physician, payer, technique, reason; rate of 3D; age of holds."""
+    from workstation.coder import month_page, month_report
 
     found = month_report.report(open_here(), month)
     if csv is not None:
         month_report.write_csv(found, csv)
     if page is not None:
-        month_report.write_page(found, page)
+        month_page.write_page(found, page)
     show(as_json, found, month_report.in_words(found))
 
 

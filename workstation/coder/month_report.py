@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import date
@@ -10,12 +10,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from dicom_io.objects.derived import CAPTURE_CLASSES, IMAGE_TYPES
 from workstation.billing.day_sheet import csv_line
-from workstation.billing.filing import unfiled
 from workstation.billing.gather_facts import site_policy
 from workstation.charge.cms_imports import imported_fees
-from workstation.coder.expected_amount import ExpectedAmount, expected_amount
+from workstation.coder import lost_work
+from workstation.coder.expected_amount import NOT_KNOWN, ExpectedAmount, expected_amount
 from workstation.coder.work_list import WorkError, WorkItem, work_items
 from workstation.config import Config
 from workstation.hl7.syntax import Hl7Error
@@ -24,8 +23,8 @@ from workstation.orders.statements import ORDERS, statements_of
 from workstation.site import Site
 from workstation.text_table import table
 
-# Image Type value 3 or 4 that says so: our own, and by habit those of the scanners' 3D packages.
-_THREE_D = {*IMAGE_TYPES.values(), "VOLUME", "3D", "3DVR", "VRT", "SSD", "MIP"}
+# What the states of the work list mean for the money; a case that is neither of these waits, and is held.
+_CHARGED = ("queued", "sent", "acknowledged", "operator")
 _AGES = ((7, "up to 7 days"), (30, "8 to 30 days"), (90, "31 to 90 days"))
 
 
@@ -37,70 +36,93 @@ def report(site: Site, month: str) -> dict[str, Any]:
     if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", month):
         raise WorkError(f"{month!r} is not a month written as YYYY-MM.")
     fees, config = imported_fees(site.root), site.config
+    policy = site_policy(config, site.root)
     rows: list[dict[str, Any]] = []
     for item in work_items(site):
         day = _day(item)
         if day is None or not day.isoformat().startswith(month):
             continue
         content = item.ruling.content
+        outcome = _outcome(item)
         lines = content["lines"] or content["proposed"]
+        if outcome == "lost":
+            lines = lost_work.lines_of_lost(item.ruling, policy)
+        elif outcome == "not chargeable":
+            lines = []
         money = expected_amount(
             lines, content["payer"], day, config.site, fees.fees, fees.source, config.fees, config.payers
         )
-        rows.append(_row(item, day, money))
-    three_d = {r["accession"] for r in rows if r["modality"] in config.counted_modalities and r["techniques"]}
-    examined = three_d | _performed(site, month)
-    share = len(three_d) / len(examined) if examined else None
+        rows.append(_row(item, day, outcome, money))
+    lost = [*lost_work.of_cases(rows), *lost_work.undecided(site, month)]
     return {
         "month": month,
         "cases": rows,
+        "money": {
+            "charged": _total(row for row in rows if row["outcome"] == "charged"),
+            "held": _total(row for row in rows if row["outcome"] == "held"),
+            "lost": _total(lost),
+        },
+        "not_chargeable": sum(row["outcome"] == "not chargeable" for row in rows),
         "states": _sums(rows, "state"),
         "by_physician": _sums(rows, "physician"),
         "by_payer": _sums(rows, "payer"),
         "by_technique": _sums(rows, "techniques"),
         "by_reason": _sums(rows, "reasons"),
-        "share": {
-            "with_3d": len(three_d),
-            "examinations": len(examined),
-            "share": None if share is None else round(share, 4),
-            "limit": config.share_limit,
-            "above_limit": share is not None and share > config.share_limit,
-        },
+        "share": _shares(rows, _performed(site, month), config),
         "hold_ageing": _ageing(rows),
-        "lost": lost(site),
+        "lost": lost,
     }
 
 
-def lost(site: Site) -> list[str]:
-    """Return what was rendered and has no decision: SRs without a case, and 3D images that no SR tells of."""
-    found = [
-        f"SR {sr.sop_instance_uid}, accession {sr.accession or '(none)'}: no decision; run `charge recheck`"
-        for sr in unfiled(site)
-    ]
-    told = {
-        image.sop_instance_uid
-        for record in site.casebook.records()
-        for product in record.evidence.products
-        for image in product.images
+def _outcome(item: WorkItem) -> str:
+    if item.state in _CHARGED:
+        return "charged"
+    if item.state in ("denied", "credited"):
+        return "lost" if lost_work.is_lost(item.state, item.reasons) else "not chargeable"
+    return "held"
+
+
+def _shares(rows: Iterable[Mapping[str, Any]], performed: Mapping[str, set[str]], config: Config) -> dict[str, Any]:
+    """The rate of 3D, over all counted modalities and for each; by accession, however many sessions one has."""
+    three_d: dict[str, set[str]] = defaultdict(set)
+    for row in rows:
+        if row["modality"] in config.counted_modalities and row["techniques"]:
+            three_d[row["modality"]].add(row["accession"])
+
+    def share(modalities: Iterable[str]) -> dict[str, Any]:
+        with_3d = set().union(*(three_d[each] for each in modalities))
+        examined = with_3d.union(*(performed.get(each, set()) for each in modalities))
+        rate = len(with_3d) / len(examined) if examined else None
+        return {
+            "with_3d": len(with_3d),
+            "examinations": len(examined),
+            "share": None if rate is None else round(rate, 4),
+            "limit": config.share_limit,
+            "above_limit": rate is not None and rate > config.share_limit,
+        }
+
+    counted = config.counted_modalities
+    return {**share(counted), "by_modality": {each: share((each,)) for each in counted}}
+
+
+def _total(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Cases, their money, and how many there are whose amount is not known, which is in no sum."""
+    listed = list(rows)
+    return {
+        "cases": len(listed),
+        "expected_low": f"{sum((Decimal(row['expected_low'] or 0) for row in listed), Decimal(0)):.2f}",
+        "expected_high": f"{sum((Decimal(row['expected_high'] or 0) for row in listed), Decimal(0)):.2f}",
+        "unknown": sum(not row["expected_low"] and row.get("outcome") != "not chargeable" for row in listed),
     }
-    studies: Counter[tuple[str, str]] = Counter()
-    for sop_class in CAPTURE_CLASSES:
-        for image in site.archive.instances_of(sop_class):
-            if image.sop_instance_uid not in told and _THREE_D & {word.upper() for word in image.image_type}:
-                studies[image.accession, image.study_uid] += 1
-    found += [
-        f"study {study}, accession {accession or '(none)'}: {count} 3D images that no SR tells of"
-        for (accession, study), count in sorted(studies.items())
-    ]
-    return found
 
 
-def _row(item: WorkItem, day: date, money: ExpectedAmount | None) -> dict[str, Any]:
+def _row(item: WorkItem, day: date, outcome: str, money: ExpectedAmount | None) -> dict[str, Any]:
     content = item.ruling.content
     return {
         "accession": item.accession,
         "date_of_service": day.isoformat(),
         "state": item.state,
+        "outcome": outcome,
         "code": item.code,
         "physician": content["physician"] or "(none)",
         "payer": content["payer"],
@@ -110,34 +132,19 @@ def _row(item: WorkItem, day: date, money: ExpectedAmount | None) -> dict[str, A
         "age_days": item.age_days,
         "expected_low": f"{money.low:.2f}" if money else "",
         "expected_high": f"{money.high:.2f}" if money else "",
-        "basis": money.basis if money else "",
+        "basis": money.basis if money else "" if outcome == "not chargeable" else NOT_KNOWN,
     }
 
 
 def _sums(rows: Iterable[Mapping[str, Any]], key: str) -> list[dict[str, Any]]:
     """Cases and money by one column. A case with several values counts under each of them."""
-    counts: Counter[str] = Counter()
-    charged: Counter[str] = Counter()
-    money: dict[str, tuple[Decimal, Decimal]] = {}
+    listed: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for row in rows:
-        values = row[key] if isinstance(row[key], list) else [row[key]]
-        for value in values:
-            counts[value] += 1
-            charged[value] += row["state"] in ("queued", "sent", "acknowledged", "operator")
-            low, high = money.get(value, (Decimal(0), Decimal(0)))
-            money[value] = (
-                low + Decimal(row["expected_low"] or 0),
-                high + Decimal(row["expected_high"] or 0),
-            )
+        for value in row[key] if isinstance(row[key], list) else [row[key]]:
+            listed[value].append(row)
     return [
-        {
-            key: value,
-            "cases": count,
-            "charged": charged[value],
-            "expected_low": f"{money[value][0]:.2f}",
-            "expected_high": f"{money[value][1]:.2f}",
-        }
-        for value, count in sorted(counts.items(), key=lambda each: (-each[1], each[0]))
+        {key: value, "charged": sum(row["outcome"] == "charged" for row in own), **_total(own)}
+        for value, own in sorted(listed.items(), key=lambda each: (-len(each[1]), each[0]))
     ]
 
 
@@ -150,13 +157,13 @@ def _ageing(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return found
 
 
-def _performed(site: Site, month: str) -> set[str]:
-    """The accessions whose orders say that a CT or MR was performed in the month, as far as messages tell."""
+def _performed(site: Site, month: str) -> dict[str, set[str]]:
+    """By counted modality, the accessions whose orders say that it was performed in the month, as messages tell."""
     config: Config = site.config
     policy = site_policy(config, site.root)
     zone = site.clock().tzinfo
     assert zone is not None, "a site's clock knows its offset"
-    found: set[str] = set()
+    found: dict[str, set[str]] = defaultdict(set)
     for received in site.casebook.all_messages(ORDERS):
         with suppress(MessageRefused, Hl7Error):
             for stated in statements_of(received.body, config.reading, zone, _processing_id(config)):
@@ -167,7 +174,7 @@ def _performed(site: Site, month: str) -> set[str]:
                 for item in said.items:
                     entry = policy.codes.lookup(item.code, day)
                     if item.status == "performed" and entry and entry.modality in config.counted_modalities:
-                        found.add(said.accession)
+                        found[entry.modality].add(said.accession)
     return found
 
 
@@ -187,6 +194,7 @@ _CASE_COLUMNS = (
     "accession",
     "date_of_service",
     "state",
+    "outcome",
     "code",
     "physician",
     "payer",
@@ -209,9 +217,39 @@ def write_csv(found: Mapping[str, Any], path: Path) -> None:
     path.write_bytes(b"".join(lines))
 
 
+def dollars(row: Mapping[str, Any]) -> str:
+    """Return an expected amount for people: one amount or a range, or that it is not known."""
+    low, high = row["expected_low"], row["expected_high"]
+    if not low or (row.get("unknown") and not Decimal(high)):
+        return NOT_KNOWN
+    return f"{Decimal(low):,.2f}" if low == high else f"{Decimal(low):,.2f} to {Decimal(high):,.2f}"
+
+
+def limit_in_words(found: Mapping[str, Any]) -> list[str]:
+    """Return what is flagged and at which value, and whether this month is: one line for all, one by modality."""
+    share = found["share"]
+    counted = " and ".join(share["by_modality"])
+    lines = [
+        f"Flagged: 3D with more than {share['limit']:.0%} of {counted} (share_limit of the settings). "
+        f"This month: {_rate(share)}."
+    ]
+    parts = [f"{name} {_rate(each)}" for name, each in share["by_modality"].items()]
+    return [*lines, f"By modality: {'; '.join(parts)}."] if len(parts) > 1 else lines
+
+
+def _rate(share: Mapping[str, Any]) -> str:
+    if share["share"] is None:
+        return "none on file"
+    flag = "ABOVE the limit" if share["above_limit"] else "within the limit"
+    return f"{share['with_3d']} of {share['examinations']}, {share['share']:.1%}, {flag}"
+
+
 def in_words(found: Mapping[str, Any]) -> str:
     """Return a month for people."""
-    lines = [f"Month {found['month']}: {len(found['cases'])} cases"]
+    lines = [f"Month {found['month']}: {len(found['cases'])} cases", ""]
+    money = [[name, str(each["cases"]), dollars(each), str(each["unknown"])] for name, each in found["money"].items()]
+    lines.append(table(money, ["Money", "cases", "expected dollars", "amount not known"]))
+    lines.append(f"Not chargeable by the rules, and so not lost: {found['not_chargeable']} cases")
     for title, key, column in (
         ("State", "states", "state"),
         ("Physician", "by_physician", "physician"),
@@ -221,61 +259,17 @@ def in_words(found: Mapping[str, Any]) -> str:
     ):
         if found[key]:
             rows = [
-                [str(r[column]), str(r["cases"]), str(r["charged"]), f"{r['expected_low']} to {r['expected_high']}"]
+                [str(r[column]), *(str(r[c]) for c in ("cases", "charged")), dollars(r), str(r["unknown"])]
                 for r in found[key]
             ]
-            lines += ["", table(rows, [title, "cases", "charged", "expected dollars"])]
-    bases = sorted({row["basis"] for row in found["cases"] if row["basis"]})
-    lines += ["", f"Expected amounts: {', '.join(bases) or 'none'}."]
-    share = found["share"]
-    if share["share"] is not None:
-        flag = "ABOVE the limit of" if share["above_limit"] else "limit"
-        lines.append(
-            f"3D with {share['with_3d']} of {share['examinations']} CT and MR: {share['share']:.1%} "
-            f"({flag} {share['limit']:.0%})"
-        )
+            lines += ["", table(rows, [title, "cases", "charged", "expected dollars", "amount not known"])]
+    bases = sorted({row["basis"] for row in found["cases"]} - {"", NOT_KNOWN})
+    lines += ["", f"Expected amounts: {', '.join(bases) or 'none'}.", *limit_in_words(found)]
     lines.append("Holds: " + ", ".join(f"{count} {name}" for name, count in found["hold_ageing"].items()))
-    lines += [f"LOST? {each}" for each in found["lost"]] or ["Lost: nothing found."]
+    if not found["lost"]:
+        return "\n".join([*lines, "Lost: nothing found."])
+    rows = [
+        [r["accession"], r["date_of_service"], " ".join(r["techniques"]), dollars(r), r["why"]] for r in found["lost"]
+    ]
+    lines += ["", table(rows, ["Lost", "date", "technique", "expected dollars", "why"])]
     return "\n".join(lines)
-
-
-def write_page(found: Mapping[str, Any], path: Path) -> None:
-    """Plot a month on one page; the kind of file follows from the name: .png, .pdf or .svg.
-
-    Raises WorkError for another kind.
-    """
-    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise WorkError(f"{path}: a page is a .png, .pdf or .svg file.")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11.7, 8.3), layout="constrained")  # A4, inches
-    FigureCanvasAgg(figure)
-    share = found["share"]
-    words = "no CT or MR on file" if share["share"] is None else f"3D with {share['share']:.1%} of CT and MR"
-    above = ", ABOVE the limit" if share["above_limit"] else ""
-    figure.suptitle(f"3D charges, {found['month']}: {len(found['cases'])} cases; {words}{above}")
-    axes = figure.subplots(2, 3).ravel()
-    for axis, (title, key, column) in zip(
-        axes,
-        (
-            ("State", "states", "state"),
-            ("Physician", "by_physician", "physician"),
-            ("Payer", "by_payer", "payer"),
-            ("Technique", "by_technique", "techniques"),
-            ("Reason", "by_reason", "reasons"),
-        ),
-        strict=False,
-    ):
-        rows = found[key][:10][::-1]
-        names = [str(row[column]) for row in rows]
-        axis.barh(names, [row["cases"] for row in rows], color="0.75", label="cases")
-        axis.barh(names, [row["charged"] for row in rows], color="tab:blue", label="charged", height=0.4)
-        axis.set_title(title)
-        axis.tick_params(axis="y", labelsize=7)
-    axes[0].legend(fontsize=7)
-    ageing = found["hold_ageing"]
-    axes[5].bar(list(ageing), list(ageing.values()), color="tab:orange")
-    axes[5].set_title("Age of holds")
-    axes[5].tick_params(axis="x", labelsize=6)
-    figure.savefig(path)

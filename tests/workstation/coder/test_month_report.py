@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -20,9 +21,9 @@ from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import DAY, JD, Ris, Study, journalled, objects
 from tests.workstation.samples import SERIES_UID, tiny_protocol
 from workstation.charge.cms_imports import import_fees
-from workstation.coder import month_report
+from workstation.coder import lost_work, month_page, month_report
 from workstation.coder.acts import credit
-from workstation.coder.expected_amount import GUIDE
+from workstation.coder.expected_amount import NOT_KNOWN
 from workstation.coder.work_list import WorkError
 
 
@@ -65,14 +66,24 @@ def test_the_sums(month: Desk) -> None:
         "REPORT_NOT_FINAL": (1, 0),
     }
     assert found["hold_ageing"] == {"up to 7 days": 0, "8 to 30 days": 0, "31 to 90 days": 1, "more than 90 days": 0}
-    assert found["lost"] == []
+    outcomes = {row["accession"]: row["outcome"] for row in found["cases"]}
+    assert outcomes == {"ACC1": "charged", "ACC2": "lost", "ACC3": "held", "ACC4": "lost"}
 
 
 def test_the_share_is_flagged_above_the_limit(month: Desk) -> None:
     share = month_report.report(month.site, "2026-03")["share"]
+    by_modality = share.pop("by_modality")
     assert share == {"with_3d": 4, "examinations": 15, "share": 0.2667, "limit": 0.2, "above_limit": True}
+    assert by_modality["CT"] == share
+    assert by_modality["MR"] == {**share, "with_3d": 0, "examinations": 0, "share": None, "above_limit": False}
     site = replace(month.site, config=replace(month.site.config, share_limit=0.3))
-    assert month_report.report(site, "2026-03")["share"]["above_limit"] is False
+    found = month_report.report(site, "2026-03")
+    assert found["share"]["above_limit"] is False
+    assert month_report.limit_in_words(found) == [
+        "Flagged: 3D with more than 30% of CT and MR (share_limit of the settings). "
+        "This month: 4 of 15, 26.7%, within the limit.",
+        "By modality: CT 4 of 15, 26.7%, within the limit; MR none on file.",
+    ]
 
 
 def test_another_month_is_empty(month: Desk) -> None:
@@ -84,21 +95,69 @@ def test_another_month_is_empty(month: Desk) -> None:
             month_report.report(month.site, word)
 
 
-def test_the_guides_estimate_until_there_is_a_fee_file(month: Desk, tmp_path: Path) -> None:
-    (charged,) = [row for row in month_report.report(month.site, "2026-03")["cases"] if row["state"] == "queued"]
-    assert (charged["expected_low"], charged["expected_high"], charged["basis"]) == ("150.00", "250.00", GUIDE)
+def test_not_known_until_there_is_a_fee_file(month: Desk, tmp_path: Path) -> None:
+    """The site bills the professional component, for which the guide has no range."""
+
+    def charged() -> tuple[str, str, str]:
+        (row,) = [row for row in month_report.report(month.site, "2026-03")["cases"] if row["state"] == "queued"]
+        return row["expected_low"], row["expected_high"], row["basis"]
+
+    assert charged() == ("", "", NOT_KNOWN)
     import_fees(write(tmp_path, "PFALL26.txt", FEES), month.site.root, accept=True)
-    (charged,) = [row for row in month_report.report(month.site, "2026-03")["cases"] if row["state"] == "queued"]
-    assert (charged["expected_low"], charged["expected_high"], charged["basis"]) == ("41.50", "41.50", "PFALL26.txt")
+    assert charged() == ("41.50", "41.50", "PFALL26.txt")
 
 
-def test_what_may_have_been_lost(month: Desk) -> None:
+def total(cases: int, amount: str, unknown: int) -> dict[str, Any]:
+    return {"cases": cases, "expected_low": amount, "expected_high": amount, "unknown": unknown}
+
+
+def test_money_is_charged_held_and_lost(month: Desk, tmp_path: Path) -> None:
+    money = month_report.report(month.site, "2026-03")["money"]
+    assert money == {"charged": total(1, "0.00", 1), "held": total(1, "0.00", 1), "lost": total(2, "0.00", 2)}
+    import_fees(write(tmp_path, "PFALL26.txt", FEES), month.site.root, accept=True)
+    month.site.archive.keep(journalled(study(50), month.site.journal))
+    found = month_report.report(month.site, "2026-03")
+    # ACC2 is of a payer whose fees nobody knows; of the SR that nobody has decided, nobody knows what it bears.
+    assert found["money"] == {
+        "charged": total(1, "41.50", 0),
+        "held": total(1, "41.50", 0),
+        "lost": total(3, "41.50", 2),
+    }
+    words = month_report.in_words(found)
+    assert re.search(r"lost +3 +41\.50 +2\n", words)
+    assert re.search(r"OTHER +1 +0 +not known +1\n", words)
+
+
+def test_the_lost_work_is_listed(month: Desk, tmp_path: Path) -> None:
+    import_fees(write(tmp_path, "PFALL26.txt", FEES), month.site.root, accept=True)
+    lost = month_report.report(month.site, "2026-03")["lost"]
+    assert [(row["accession"], row["techniques"], row["why"], row["expected_low"]) for row in lost] == [
+        ("ACC2", ["volume_rendering"], "CREDITED_BY_CODER", ""),
+        ("ACC4", ["volume_rendering"], "NO_CONCURRENT_SUPERVISION", "41.50"),
+    ]
+
+
+def test_what_no_rule_allows_is_not_lost() -> None:
+    assert lost_work.is_lost("denied", ("NO_CONCURRENT_SUPERVISION",))
+    assert lost_work.is_lost("denied", ("DENIED_BY_CODER",))
+    assert not lost_work.is_lost("denied", ("NO_CONCURRENT_SUPERVISION", "BASE_INCLUDES_3D"))
+    assert not lost_work.is_lost("denied", ("DUPLICATE",))
+    assert not lost_work.is_lost("held", ("REPORT_NOT_FINAL",))
+
+
+def test_what_has_no_decision_is_lost(month: Desk) -> None:
     picture, sr = journalled(study(50), month.site.journal)
     month.site.archive.keep([picture, sr, objects(study(51))[0]])
-    lost = month_report.report(month.site, "2026-03")["lost"]
-    assert len(lost) == 3
-    assert lost[0].startswith(f"SR {sr.SOPInstanceUID}, accession ACC50: no decision")
-    assert next(line for line in lost if "accession ACC51" in line).endswith("1 3D images that no SR tells of")
+    lost = lost_work.undecided(month.site, "2026-03")
+    # The picture of the SR is no second loss.
+    assert [(row["accession"], row["techniques"]) for row in lost] == [
+        ("ACC50", ["volume_rendering"]),
+        ("ACC51", lost[1]["techniques"]),
+    ]
+    assert lost[0]["why"] == f"SR {sr.SOPInstanceUID} has no decision: run `charge recheck`"
+    assert lost[1]["why"].startswith("1 3D images of study ")
+    assert {row["basis"] for row in lost} == {NOT_KNOWN}
+    assert lost_work.undecided(month.site, "2026-04") == []
 
 
 def test_every_kind_of_picture_of_ours_is_looked_for(month: Desk, slices: Path) -> None:
@@ -117,26 +176,31 @@ def test_every_kind_of_picture_of_ours_is_looked_for(month: Desk, slices: Path) 
     pictures = [draw(volume, recipe) for recipe in recipes]
     stored = derive(pictures, series, month.site.stamp("1.2.3", DAY), None)
     month.site.archive.keep(stored)
-    (line,) = [each for each in month_report.lost(month.site) if series.first.study_uid in each]
-    assert line.endswith(f"{len(recipes)} 3D images that no SR tells of")
+    day = series.first.study_date
+    rows = lost_work.undecided(month.site, f"{day[:4]}-{day[4:6]}" if day else "2026-03")
+    (row,) = [row for row in rows if series.first.study_uid in row["why"]]
+    assert row["why"] == f"{len(recipes)} 3D images of study {series.first.study_uid} that no SR tells of"
+    assert row["techniques"] == ["mip", "volume_rendering"]
 
 
 def test_as_words_csv_and_page(month: Desk, tmp_path: Path) -> None:
     found = month_report.report(month.site, "2026-03")
     words = month_report.in_words(found)
-    assert "3D with 4 of 15 CT and MR: 26.7% (ABOVE the limit of 20%)" in words
-    assert "Lost: nothing found." in words
+    assert (
+        "3D with more than 20% of CT and MR (share_limit of the settings). This month: 4 of 15, 26.7%, ABOVE" in words
+    )
+    assert "Lost: nothing found." in month_report.in_words(month_report.report(month.site, "2026-04"))
     month_report.write_csv(found, tmp_path / "march.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "march.csv").read_text(encoding="utf-8"))))
     assert [row["accession"] for row in rows] == ["ACC1", "ACC2", "ACC3", "ACC4"]
     for name in ("march.png", "march.pdf", "march.svg"):
-        month_report.write_page(found, tmp_path / name)
+        month_page.write_page(found, tmp_path / name)
         assert (tmp_path / name).stat().st_size > 5000
     with Image.open(tmp_path / "march.png") as page:
-        assert page.size == (1170, 830)
+        assert page.size == (1755, 1245)
         assert len(page.convert("RGB").getcolors(1 << 20) or []) > 10
     with pytest.raises(WorkError, match=r"is a \.png, \.pdf or \.svg file"):
-        month_report.write_page(found, tmp_path / "march.bmp")
+        month_page.write_page(found, tmp_path / "march.bmp")
 
 
 def test_no_patient_is_in_it(month: Desk) -> None:
