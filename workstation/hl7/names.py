@@ -1,6 +1,6 @@
 """Converts person names between DICOM and HL7: PN has prefix before suffix, XPN suffix before prefix; and physicians.
 
-Sources: PS3.5 6.2.1 (PN); HL7 v2.5.1 2.A.88 (XPN), 2.A.86 (XCN), 2.A.36 (HD).
+Sources: PS3.5 6.2.1 (PN); HL7 v2.5.1 2.A.88 (XPN), 2.A.86 (XCN), 2.A.33 (HD).
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def xcn_of(physician: Physician, issuer: str = "") -> str:
         return _xcn(physician, physician.npi, "&".join(NPI_AUTHORITY), "NPI")
     authority = physician.authority or issuer
     if len(escape(authority.split("&")[0])) > _LONGEST_AUTHORITY:
-        authority = ""  # HD.1 holds no more (HL7 v2.5.1 2.A.36), and half of a name is another one
+        authority = ""  # HD.1 holds no more (HL7 v2.5.1 2.A.33), and half of a name is another one
     return _xcn(physician, physician.id, authority, "")
 
 
