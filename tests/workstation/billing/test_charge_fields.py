@@ -1,4 +1,4 @@
-"""What each field of a charge says and where it comes from: times, the visit, physicians, insurance, the site's codes."""
+"""What each field of a charge says and where it comes from: times, visit, physicians, insurance, the site's codes."""
 
 import json
 from dataclasses import replace
@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 from fhir.resources.chargeitem import ChargeItem as ChargeItemR5
 from fhir.resources.R4B.chargeitem import ChargeItem as ChargeItemR4B
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from dicom_io.evidence import Person
+from tests.workstation.charge.strategies import steady
 from tests.workstation.desk import Desk, desk
 from tests.workstation.hl7.test_syntax import AT, LINE, SUBJECT, segments
 from tests.workstation.orders.ris import Ris, Study, config
@@ -25,6 +29,7 @@ from workstation.hl7.reader import read_time
 from workstation.hl7.syntax import Form, Version
 
 STUDY = Study("ACC1")
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 VERSIONS: tuple[Version, ...] = ("2.3", "2.3.1", "2.5.1")
 NPI = "1234567893"
 BY_NPI = "NPI&2.16.840.1.113883.4.6&ISO"
@@ -35,8 +40,8 @@ BEFORE = (
     '"occurrence": 1, "subject": {"accession": "ACC1", "account_number": "A77", "attending_physician_id": "DR3", '
     '"birth_date": "1970-01-31", "date_of_service": "2026-03-02", "department": "RAD", "diagnoses": ["S02.2XXA"], '
     '"location": "CT1", "ordering_physician_id": "DR2", "patient_class": "O", "patient_id": "PAT1", '
-    '"patient_id_issuer": "", "patient_name": "Adams^John", "performing_physician_id": "DR1", "place_of_service": "22", '
-    '"receiving_application": "", "receiving_facility": "", "sending_application": "WORKSTATION", '
+    '"patient_id_issuer": "", "patient_name": "Adams^John", "performing_physician_id": "DR1", '
+    '"place_of_service": "22", "receiving_application": "", "receiving_facility": "", "sending_application": "WORKSTATION", '
     '"sending_facility": "RADIOLOGY", "sex": "M", "study_instance_uid": "1.2.3.4", "visit_number": "V9"}}'
 )
 
@@ -153,6 +158,14 @@ class TestPhysicians:
         assert charge[21] == "DR2^Order^Er^^^^^^HIS^L"
         assert charge[24] == ""
 
+    @steady
+    @given(texts, texts, texts, st.sampled_from(VERSIONS))
+    def test_any_name_is_valid(self, name: str, identifier: str, authority: str, version: Version) -> None:
+        known = Physician(identifier, name, authority, NPI)
+        subject = replace(SUBJECT, ordering_physician_id=identifier, ordering=known, performing=known, attending=known)
+        body = charge_message([LINE], subject, at=AT, form=Form(version))
+        assert body.count(b"\r") == 7
+
     def test_from_register_and_order(self, tmp_path: Path) -> None:
         with desk(tmp_path) as here:
             here.site.people.add(Person("DR1", "Sample^Radiologist", "physician"), pin="739184", npi=NPI)
@@ -258,7 +271,7 @@ class TestFhirDetails:
         form = FhirForm({"patient": "urn:oid:1.2.3", "visit": "urn:oid:1.2.4"}, True, "extension")
         item = model.model_validate_json(charge_item(Billed(LINE, subject, 1), version, AT, False, form=form)[1])
         assert (item.subject.identifier.system, item.subject.identifier.value) == ("urn:oid:1.2.3", "PAT1")
-        assert item.account[0].identifier.system is None if version == "R5" else True
+        assert (item.account[0].identifier.system, item.account[0].identifier.value) == (None, "A77")
         assert (item.context if version == "R4B" else item.encounter).identifier.system == "urn:oid:1.2.4"
         actor = item.performer[0].actor
         assert (actor.identifier.system, actor.identifier.value) == ("http://hl7.org/fhir/sid/us-npi", NPI)
@@ -287,16 +300,14 @@ class TestFhirDetails:
         assert item["bodysite"] == [{"text": "HEAD"}]
 
     def test_a_system_is_a_uri(self) -> None:
-        from pydantic import TypeAdapter, ValidationError
+        def read(systems: dict[str, str]) -> FhirDestination:
+            row = {"name": "f", "takes": ["charges"], "folder": "f", "identifier_systems": systems}
+            return TypeAdapter(FhirDestination).validate_json(json.dumps(row))
 
-        read = TypeAdapter(FhirDestination).validate_python
-        row = {"name": "f", "takes": ("charges",), "folder": "f"}
-        assert read({**row, "identifier_systems": {"patient": "urn:oid:1.2"}}).form.systems == {
-            "patient": "urn:oid:1.2"
-        }
+        assert read({"patient": "urn:oid:1.2"}).form.systems == {"patient": "urn:oid:1.2"}
         for wrong in ({"patient": "hospital"}, {"nobody": "urn:oid:1.2"}):
             with pytest.raises(ValidationError):
-                read({**row, "identifier_systems": wrong})
+                read(wrong)
 
 
 def test_two_lines_have_their_own_codes() -> None:
