@@ -1,6 +1,7 @@
 """What each field of a charge says and where it comes from: times, visit, physicians, insurance, the site's codes."""
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -41,7 +42,8 @@ BEFORE = (
     '"birth_date": "1970-01-31", "date_of_service": "2026-03-02", "department": "RAD", "diagnoses": ["S02.2XXA"], '
     '"location": "CT1", "ordering_physician_id": "DR2", "patient_class": "O", "patient_id": "PAT1", '
     '"patient_id_issuer": "", "patient_name": "Adams^John", "performing_physician_id": "DR1", '
-    '"place_of_service": "22", "receiving_application": "", "receiving_facility": "", "sending_application": "WORKSTATION", '
+    '"place_of_service": "22", "receiving_application": "", "receiving_facility": "", '
+    '"sending_application": "WORKSTATION", '
     '"sending_facility": "RADIOLOGY", "sex": "M", "study_instance_uid": "1.2.3.4", "visit_number": "V9"}}'
 )
 
@@ -315,3 +317,48 @@ def test_two_lines_have_their_own_codes() -> None:
     codes = [SiteCodes("T1", "0350"), SiteCodes()]
     found = segments(charge_message([technical, LINE], SUBJECT, at=AT, form=Form(local_codes=True), codes=codes))
     assert [charge[7] for charge in found["FT1"]] == ["T1^^L", "76377^^C4"]
+
+
+# The page
+
+PAGE = (Path(__file__).parents[3] / "docs" / "messages.md").read_text(encoding="utf-8")
+FIELDS = {
+    each for row in re.findall(r"^\| ((?:[A-Z0-9]{3}-\d+(?:, )?)+) \|", PAGE, re.MULTILINE) for each in row.split(", ")
+}
+
+
+def whole(version: Version, *, credit: bool = False) -> bytes:
+    """A message with every field that can be filled."""
+    physician = Physician("DR1", "Sample^Ray", "HIS", NPI)
+    subject = replace(
+        SUBJECT,
+        department="RAD",
+        location="CT1",
+        location_type="D",
+        place_of_service="22",
+        payer="MCARE",
+        plan="PLAN",
+        prior_authorization="PA42",
+        visit_location="3W",
+        performing=physician,
+    )
+    form = Form(version, "UNICODE UTF-8", "enhanced", insurance=True, local_codes=True, revenue_codes=True)
+    return charge_message([LINE], subject, at=AT, form=form, credit=credit, codes=[SiteCodes("1", "0350")])
+
+
+def test_the_page_has_every_field_that_is_sent_and_no_other() -> None:
+    sent_fields = {"MSH-1"}
+    for version in VERSIONS:
+        for name, found in segments(whole(version)).items():
+            first = 2 if name == "MSH" else 1
+            sent_fields |= {f"{name}-{n}" for row in found for n, value in enumerate(row) if n >= first and value}
+    assert sent_fields == FIELDS
+
+
+def test_the_page_has_every_element_of_a_resource() -> None:
+    subject = replace(SUBJECT, department="RAD", regions=("HEAD",))
+    for version in ("R4B", "R5"):
+        form = FhirForm({}, True, "extension")
+        item = json.loads(charge_item(Billed(LINE, subject, 1), version, AT, False, form=form)[1])  # type: ignore[arg-type]
+        for element in set(item) - {"resourceType", "extension"}:
+            assert re.search(rf"`{element}[`.]", PAGE), element
