@@ -359,6 +359,6 @@ def test_the_page_has_every_element_of_a_resource() -> None:
     subject = replace(SUBJECT, department="RAD", regions=("HEAD",))
     for version in ("R4B", "R5"):
         form = FhirForm({}, True, "extension")
-        item = json.loads(charge_item(Billed(LINE, subject, 1), version, AT, False, form=form)[1])  # type: ignore[arg-type]
+        item = json.loads(charge_item(Billed(LINE, subject, 1), version, AT, False, form=form)[1])
         for element in set(item) - {"resourceType", "extension"}:
             assert re.search(rf"`{element}[`.]", PAGE), element
