@@ -23,6 +23,9 @@ from workstation.listening import Listener
 from workstation.reading import Reading
 from workstation.strict import STRICT, StrictError, read_strictly
 
+# A charge code or revenue code of the site.
+OwnCode = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,20}$")]
+
 
 class ConfigError(WorkstationError):
     """A setting that cannot be; the message names file and key."""
@@ -214,6 +217,9 @@ class Config:
     place_of_service: str = ""
     department: str = ""
     location: str = ""
+    location_type: Annotated[str, StringConstraints(max_length=20)] = ""
+    local_codes: dict[Entity, dict[Text, OwnCode]] = field(default_factory=dict)
+    revenue_codes: dict[Entity, dict[Text, OwnCode]] = field(default_factory=dict)
     corrections: Literal["coder", "automatic"] = "coder"
     believe_papers: bool = False
     recheck_at: Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$")] = "02:30"

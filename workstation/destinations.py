@@ -5,14 +5,15 @@ A kind is added here, in `transports/` (how it is delivered and reached) and, wh
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
 from workstation.certificates import check_named_together
 from workstation.charge.facts import Entity
-from workstation.hl7.syntax import CharacterSet, Form, Mode, Version
+from workstation.hl7.syntax import CharacterSet, Form, Mode, PhysicianId, PlaceOfServiceField, Version
 from workstation.strict import STRICT
 
 # What may go to a destination: images with their SR, charges, or performed procedure steps.
@@ -200,7 +201,8 @@ class MppsDestination(_DicomNode):
 @dataclass(frozen=True, kw_only=True)
 class _Hl7Form(_TakesCharges):
     """How its HL7 messages are written. application, facility : the receiving ones (MSH-5 and MSH-6).
-    patient_id_issuer : the assigning authority of patient IDs (PID-3.4). credit_code : FT1-6 of a credit."""
+    patient_id_issuer : the assigning authority of patient IDs (PID-3.4). credit_code : FT1-6 of a credit. The others
+    are those of `Form`."""
 
     application: str = "BILLING"
     facility: str = ""
@@ -210,11 +212,29 @@ class _Hl7Form(_TakesCharges):
     credit_code: Annotated[str, Field(min_length=1, max_length=8)] = "CR"
     processing_id: Literal["P", "T", "D"] = "P"
     patient_id_issuer: str = ""
+    physician_id: PhysicianId = "both"
+    physician_id_issuer: Annotated[str, Field(max_length=20)] = ""
+    insurance: bool = False
+    local_codes: bool = False
+    revenue_codes: bool = False
+    place_of_service_field: PlaceOfServiceField = "FT1-16.9"
 
     @property
     def form(self) -> Form:
         """The same, as messages are built with it."""
-        return Form(self.version, self.character_set, self.acknowledgement, self.credit_code, self.processing_id)
+        return Form(
+            self.version,
+            self.character_set,
+            self.acknowledgement,
+            self.credit_code,
+            self.processing_id,
+            self.physician_id,
+            self.physician_id_issuer,
+            self.insurance,
+            self.local_codes,
+            self.revenue_codes,
+            self.place_of_service_field,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -250,9 +270,28 @@ class SheetDestination(_TakesCharges):
     folder: Annotated[str, Field(min_length=1)]
 
 
+# Whose identifiers FHIR can be told the system of.
+IdentifierKind = Literal["patient", "account", "visit", "physician", "organization", "department"]
+
+
+@dataclass(frozen=True, slots=True)
+class FhirForm:
+    """How a ChargeItem is written.
+
+    systems : the system of identifiers by what they identify; none said if empty. details : whether it says enterer,
+    performing organization, cost centre, body site, and name and NPI of the performer. modifiers : further codings of
+    the code, or the extension that carries Claim.item.modifier.
+    """
+
+    systems: Mapping[IdentifierKind, str] = field(default_factory=dict)
+    details: bool = False
+    modifiers: Literal["coding", "extension"] = "coding"
+
+
 @dataclass(frozen=True, kw_only=True)
 class FhirDestination(_TakesCharges, _Certificates):
-    """Charges as FHIR ChargeItem: by HTTP to a server (url), or as files into a folder."""
+    """Charges as FHIR ChargeItem: by HTTP to a server (url), or as files into a folder. identifier_systems, details,
+    modifiers : as in `FhirForm`."""
 
     CAN_TAKE: ClassVar[frozenset[Taken]] = frozenset({"charges"})
     kind: Literal["fhir"] = "fhir"
@@ -261,6 +300,16 @@ class FhirDestination(_TakesCharges, _Certificates):
     fhir_version: Literal["R4B", "R5"] = "R4B"
     token_file: str = ""
     timeout_s: float = 30.0
+    identifier_systems: dict[IdentifierKind, Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9+.-]*:\S+$")]] = field(
+        default_factory=dict
+    )
+    details: bool = False
+    modifiers: Literal["coding", "extension"] = "coding"
+
+    @property
+    def form(self) -> FhirForm:
+        """The same, as resources are built with it."""
+        return FhirForm(self.identifier_systems, self.details, self.modifiers)
 
     def __post_init__(self) -> None:
         _Certificates.__post_init__(self)

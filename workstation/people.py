@@ -118,6 +118,11 @@ class People:
             raise PeopleError("PIN or password is wrong. Nothing was signed.")
         return account.person
 
+    def npi(self, identity: str) -> str:
+        """The National Provider Identifier of somebody; empty where it, or the person, is not known."""
+        account = self._read().get(identity)
+        return account.npi if account is not None and not self.register.doubt(identity) else ""
+
     def needs_secret(self, identity: str, login: str) -> bool:
         """Whether somebody has to show PIN or password to act from an account of this machine. Raises PeopleError."""
         return login not in self._known(identity).logins

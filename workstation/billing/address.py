@@ -96,7 +96,15 @@ def _hl7(
         billed[0].subject, destination.application, destination.facility, destination.patient_id_issuer
     )
     lines = [each.line for each in billed]
-    body = charge_message(lines, subject, at=at, occurrence=billed[0].occurrence, form=destination.form, credit=credit)
+    body = charge_message(
+        lines,
+        subject,
+        at=at,
+        occurrence=billed[0].occurrence,
+        form=destination.form,
+        credit=credit,
+        codes=[each.codes for each in billed],
+    )
     control_id = control_id_of(body)
     if isinstance(destination, FolderDestination):
         return [("file", f"{control_id}.hl7", body, billed)]
@@ -110,7 +118,10 @@ def _rows(destination: SheetDestination, billed: Sequence[Billed], at: datetime,
 
 def _resources(destination: FhirDestination, billed: Sequence[Billed], at: datetime, credit: bool) -> list[Body]:
     """A ChargeItem for each line."""
-    return [("resource", *fhir.charge_item(each, destination.fhir_version, at, credit), [each]) for each in billed]
+    return [
+        ("resource", *fhir.charge_item(each, destination.fhir_version, at, credit, form=destination.form), [each])
+        for each in billed
+    ]
 
 
 # How charges, or credits, are written for each kind of destination that can take them.

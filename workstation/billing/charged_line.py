@@ -1,14 +1,14 @@
 """What a charge says to billing, kept word for word with the charge: so it can be compared, and taken back, later."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from workstation.billing.dft import ChargeSubject, charge_key
+from workstation.billing.dft import ChargeSubject, SiteCodes, charge_key
 from workstation.charge import Line
 
 
@@ -16,12 +16,13 @@ from workstation.charge import Line
 class Billed:
     """One charge line, whose it is, and which time it is charged (see `hl7.charge_key`).
 
-    The subject's receiving side is empty: it is filled in for each destination.
+    The subject's receiving side is empty: it is filled in for each destination. codes : the site's own for the line.
     """
 
     line: Line
     subject: ChargeSubject
     occurrence: int
+    codes: SiteCodes = field(default=SiteCodes())
 
     @property
     def key(self) -> str:
@@ -32,7 +33,8 @@ class Billed:
     def essence(self) -> tuple[Any, ...]:
         """What a biller and a payer see. Where this differs, a charge that is out is no longer the right one.
 
-        The names of patient and physicians are not in it: a charge is not taken back for a corrected spelling.
+        The names of patient and physicians are not in it: a charge is not taken back for a corrected spelling. Nor is
+        what only travels with it, such as the visit's location or the site's codes.
         """
         subject = self.subject
         return (

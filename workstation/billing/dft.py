@@ -1,13 +1,14 @@
 """A charge or a credit as HL7 DFT^P03."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
 from dicom_io.person_names import groups_of
 from workstation.charge import Line
-from workstation.hl7.names import xpn_components
+from workstation.hl7.composites import location_text
+from workstation.hl7.names import Physician, npi_xcn_of, xcn_of, xpn_components
 from workstation.hl7.syntax import (
     FORM,
     Form,
@@ -32,6 +33,7 @@ _SHORT = (
     "receiving_facility",
     "patient_id_issuer",
     "patient_class",
+    "location_type",
 )
 
 _SHORT_CHARACTERS, _LONG_CHARACTERS = 20, 199
@@ -45,7 +47,10 @@ class ChargeSubject:
     sex : HL7 table 0001; U for unknown. patient_class : HL7 table 0004; O for an outpatient.
     account_number, visit_number, patient_id_issuer and the physicians' identifiers may be empty.
     diagnoses : ICD-10-CM codes, the first is the primary one.
-    department : FT1-13, the site's code. location : FT1-16.1. place_of_service : the payer's two-digit code, FT1-16.6.
+    department : FT1-13, the site's code. location, location_type : FT1-16.1 and .6, where the service was.
+    place_of_service : the payer's two-digit code. visit_location : PV1-3, as the order states it (`composites.py`).
+    ordering, performing, attending : what is known of the physicians beside their identifiers.
+    payer, plan, prior_authorization : IN1-3, IN1-2 and IN1-14. regions : of the body, as the record names them.
     """
 
     patient_id: str
@@ -70,6 +75,23 @@ class ChargeSubject:
     department: str = ""
     location: str = ""
     place_of_service: str = ""
+    location_type: str = ""
+    visit_location: str = ""
+    ordering: Physician = field(default=Physician())
+    performing: Physician = field(default=Physician())
+    attending: Physician = field(default=Physician())
+    payer: str = ""
+    plan: str = ""
+    prior_authorization: str = ""
+    regions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SiteCodes:
+    """What the site itself calls a charge: its charge code (charge description master), and the revenue code."""
+
+    local: str = ""
+    revenue: str = ""
 
 
 def charge_key(line: Line, subject: ChargeSubject, occurrence: int = 1) -> str:
@@ -91,11 +113,12 @@ def charge_message(
     occurrence: int = 1,
     form: Form = FORM,
     credit: bool = False,
+    codes: Sequence[SiteCodes] = (),
 ) -> bytes:
     """Build the DFT^P03 for the released lines of one case: one FT1 each. Segments ended by CR, no framing.
 
-    at : the time of the message, with its offset from UTC. Take it from the case (when the SR was signed), not from
-    the clock, and running the case again gives the same bytes.
+    at : when the message is made, with its offset from UTC (MSH-7, EVN-2); its day is that of posting (FT1-5). The day
+    of service (FT1-4) is the subject's. codes : the site's own, one for each line; none if empty.
     credit : takes the charge back. The keys (FT1-2) are those of the charge, FT1-6 is the destination's credit code.
     MSH-10 is computed from everything else in the message but its times.
 
@@ -118,16 +141,26 @@ def charge_message(
     visit = {
         1: "1",
         2: escape(subject.patient_class),
-        3: _location(subject),
-        7: escape(subject.attending_physician_id),
+        3: location_text(subject.visit_location) or join_components(subject.location),
+        7: _physician(subject.attending, subject.attending_physician_id, form),
         8: escape(subject.ordering_physician_id),
         19: escape(subject.visit_number),
     }
-    segments = [segment_of("PID", _patient(subject, form.version)), segment_of("PV1", visit)]
-    for number, (line, key) in enumerate(zip(lines, keys, strict=True), 1):
-        segments.append(segment_of("FT1", _transaction(number, line, key, subject, diagnoses, form, credit)))
-    for number, diagnosis in enumerate(diagnoses, 1):
-        segments.append(segment_of("DG1", {1: str(number), 3: diagnosis, 6: "F"}))
+    own = codes or [SiteCodes()] * len(lines)
+    charges = [
+        _transaction(number, line, key, subject, diagnoses, form, credit, site)
+        for number, (line, key, site) in enumerate(zip(lines, keys, own, strict=True), 1)
+    ]
+
+    def body(posted: str) -> list[str]:
+        found = [segment_of("PID", _patient(subject, form.version)), segment_of("PV1", visit)]
+        found += [segment_of("FT1", {**charge, 5: posted}) for charge in charges]
+        for number, diagnosis in enumerate(diagnoses, 1):
+            found.append(segment_of("DG1", {1: str(number), 3: diagnosis, 6: "F"}))
+        if form.insurance and subject.payer:
+            found.append(segment_of("IN1", _insurance(subject)))
+        plain = form.character_set == "UNICODE UTF-8"
+        return found if plain else [fitted(segment, form.character_set) for segment in found]
 
     parties = (
         subject.sending_application,
@@ -135,14 +168,12 @@ def charge_message(
         subject.receiving_application,
         subject.receiving_facility,
     )
-    if form.character_set != "UNICODE UTF-8":
-        segments = [fitted(segment, form.character_set) for segment in segments]
-    control_id = short_digest(["DFT^P03", form.processing_id, *parties, *segments], 20)
+    control_id = short_digest(["DFT^P03", form.processing_id, *parties, *body("")], 20)
     kind = "DFT^P03^DFT_P03" if form.version == "2.5.1" else "DFT^P03"
     header = header_of(parties, at, kind, control_id, form)
     # Before v2.5 the event was said here as well; EVN-1 is required in v2.3.
     event = {1: "P03" if form.version != "2.5.1" else "", 2: time_text(at)}
-    return checked_message([header, segment_of("EVN", event), *segments], form)
+    return checked_message([header, segment_of("EVN", event), *body(day_text(at))], form)
 
 
 def _transaction(
@@ -153,6 +184,7 @@ def _transaction(
     diagnoses: Sequence[str],
     form: Form,
     credit: bool,
+    site: SiteCodes,
 ) -> Mapping[int, str]:
     procedure = join_components(line.code, "", "C4")
     fields = {
@@ -160,29 +192,61 @@ def _transaction(
         2: key,
         4: day_text(subject.date_of_service),
         6: escape(form.credit_code) if credit else "CG",  # table 0017: CG is a charge, that is a debit
-        7: procedure,
+        7: _charge_code(line, site, form),
         10: str(line.units),
         13: escape(subject.department),
-        16: _location(subject),
+        16: _location(subject, form),
         19: "~".join(diagnoses),
-        20: escape(subject.performing_physician_id),
-        21: escape(subject.ordering_physician_id),
+        20: _physician(subject.performing, subject.performing_physician_id, form, form.physician_id_issuer),
+        21: _physician(subject.ordering, subject.ordering_physician_id, form),
         23: escape(subject.accession),
         25: procedure,
         26: "~".join(escape(modifier) for modifier in line.modifiers),
     }
     if form.version == "2.3":
-        # FT1 of v2.3 ends at field 25, and its FT1-19 does not repeat: the modifier travels as the alternate
-        # identifier of the procedure, the further diagnoses in DG1 alone.
-        fields[25] = join_components(line.code, "", "C4", "".join(line.modifiers), "", "C4M" if line.modifiers else "")
+        # FT1 of v2.3 ends at field 25, and its FT1-19 does not repeat: the modifiers travel as the alternate
+        # identifier of the procedure, parted by a space, and the further diagnoses in DG1 alone.
+        fields[25] = join_components(line.code, "", "C4", " ".join(line.modifiers), "", "C4M" if line.modifiers else "")
         fields[26] = ""
         fields[19] = diagnoses[0] if diagnoses else ""
     return fields
 
 
-def _location(subject: ChargeSubject) -> str:
-    """PL: PL.1 point of care, PL.6 the kind of place, here the payer's place of service code."""
-    return join_components(subject.location, "", "", "", "", subject.place_of_service)
+def _charge_code(line: Line, site: SiteCodes, form: Form) -> str:
+    """FT1-7: the site's charge code where it has one and the receiver wants it, else the procedure code. The revenue
+    code is no other name of the same thing, but CE has no better place, and no other field of FT1 has one."""
+    local = site.local if form.local_codes else ""
+    revenue = site.revenue if form.revenue_codes else ""
+    code = (local, "", "L") if local else (line.code, "", "C4")  # table 0396: L is a local code
+    return join_components(*code, *((revenue, "", "99NUBC") if revenue else ()))
+
+
+def _location(subject: ChargeSubject, form: Form) -> str:
+    """PL: PL.1 point of care, PL.6 the kind of place (table 0305), PL.9 its description."""
+    place, where = subject.place_of_service, form.place_of_service_field
+    kind = place if where == "FT1-16.6" and place else subject.location_type
+    return join_components(subject.location, "", "", "", "", kind, "", "", place if where == "FT1-16.9" else "")
+
+
+def _physician(known: Physician, identifier: str, form: Form, issuer: str = "") -> str:
+    """XCN. What was billed before physicians had more than an identifier says that alone."""
+    physician = known if known.id == identifier else Physician(identifier)
+    local, npi = xcn_of(physician, issuer), npi_xcn_of(physician)
+    if form.physician_id == "npi":
+        return npi or local
+    # In v2.3 none of these fields repeats.
+    both = form.physician_id == "both" and form.version != "2.3" and npi and npi != local
+    return f"{local}~{npi}" if both else local
+
+
+def _insurance(subject: ChargeSubject) -> Mapping[int, str]:
+    """IN1. A plan that no order names is told by its company: IN1-2 may not be empty."""
+    return {
+        1: "1",
+        2: escape(subject.plan or subject.payer),
+        3: escape(subject.payer),
+        14: escape(subject.prior_authorization),
+    }
 
 
 def _check_subject(subject: ChargeSubject) -> None:
@@ -192,6 +256,10 @@ def _check_subject(subject: ChargeSubject) -> None:
             raise Hl7Error(f"{place}: {name} is empty, and no charge goes without.")
     for name in ChargeSubject.__slots__:
         value = getattr(subject, name)
+        if name == "visit_location":
+            continue  # left out where it does not fit
+        if isinstance(value, Physician):
+            value = tuple(getattr(value, part) for part in Physician.__slots__)
         for text in value if isinstance(value, tuple) else (value,):
             limit = _SHORT_CHARACTERS if name in _SHORT else _LONG_CHARACTERS
             if isinstance(text, str) and len(escape(text)) > limit:

@@ -5,7 +5,7 @@ which a coder makes, or the site's settings. So asking again is always harmless.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, cast
@@ -17,7 +17,7 @@ from dicom_io.errors import NotReadable
 from dicom_io.evidence import Evidence
 from workstation.billing.address import charge_messages
 from workstation.billing.charged_line import Billed, read_billed
-from workstation.billing.dft import ChargeSubject
+from workstation.billing.dft import ChargeSubject, SiteCodes
 from workstation.billing.fhir import FhirError
 from workstation.billing.human_decisions import held
 from workstation.charge import (
@@ -30,11 +30,12 @@ from workstation.charge import (
 from workstation.charge.facts import PreviousCharge, Region, as_first_edition
 from workstation.charge.reasons import hold
 from workstation.config import Config
-from workstation.hl7.names import pn_of_xpn
+from workstation.hl7.names import Physician, pn_of_xpn
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.on_file import CaseOnFile
 from workstation.store.cases import CaseAct, CaseState, Record, Ruling, Snapshot
 from workstation.store.messages import Known, Message
+from workstation.store.papers import NOTHING
 
 # Out, or on its way out.
 LIVE = ("queued", "sent", "acknowledged")
@@ -70,11 +71,13 @@ def step_of(
     config: Config,
     now: datetime,
     header: Callable[[], Dataset],
+    npi_of: Callable[[str], str] = lambda identity: "",
 ) -> ChargeStep:
     """Return what a decision on a case makes happen.
 
     own, known : the charges of the case, and of the whole accession. acts : what people did to the case. last : its
-    newest ruling. header : the SR's data set, read only where a charge is built, for the patient's name.
+    newest ruling. header : the SR's data set, read only where a charge is built, for the patient's name. npi_of : of
+    somebody in the register.
     """
     live = [each for each in own if each.state in LIVE]
     try:
@@ -92,8 +95,9 @@ def step_of(
         messages += _credits(turned_down, record, config, now)
         credit = [*credit, *turned_down]
         if not left and missing:
-            missing = _with_demographics(missing, file, header())
-            messages += charge_messages(missing, record.sr_uid, _signed_at(record.evidence), config)
+            missing = _with_demographics(missing, file, header(), npi_of)
+            # Made now, as a credit is: a replacement is never older than what it replaces.
+            messages += charge_messages(missing, record.sr_uid, now, config)
     except (Hl7Error, FhirError, NotReadable) as error:
         state: CaseState = "correction" if live else "held"
         return ChargeStep(_not_built(decision, str(error)), state, (), (), frozenset(), ())
@@ -302,7 +306,14 @@ def _billed(
     # Another time is another charge with another key, so that it leaves at all.
     occurrence = 1 + max(_times(line, known) for line in lines)
     subject = _subject(record, file, config)
-    return [Billed(line, subject, occurrence) for line in lines]
+    return [Billed(line, subject, occurrence, _site_codes(line, config)) for line in lines]
+
+
+def _site_codes(line: Line, config: Config) -> SiteCodes:
+    def of(table: Mapping[Any, Mapping[str, str]]) -> str:
+        return table.get(line.entity, {}).get(line.code, "")
+
+    return SiteCodes(of(config.local_codes), of(config.revenue_codes))
 
 
 def _times(line: Line, known: Sequence[Known]) -> int:
@@ -310,13 +321,17 @@ def _times(line: Line, known: Sequence[Known]) -> int:
     return sum(each.charge.code == line.code and each.charge.base == line.base for each in known)
 
 
-def _with_demographics(billed: Sequence[Billed], file: CaseOnFile, header: Dataset) -> list[Billed]:
+def _with_demographics(
+    billed: Sequence[Billed], file: CaseOnFile, header: Dataset, npi_of: Callable[[str], str]
+) -> list[Billed]:
     name, birth_date, sex = _demographics(file, header)
-    known = sex if sex in ("M", "F", "O") else "U"
+    known: Any = sex if sex in ("M", "F", "O") else "U"
+    performing = billed[0].subject.performing
+    performing = replace(performing, npi=npi_of(performing.id)) if performing.id else performing
     return [
         replace(
             each,
-            subject=replace(each.subject, patient_name=name, birth_date=birth_date, sex=known),  # type: ignore[arg-type]
+            subject=replace(each.subject, patient_name=name, birth_date=birth_date, sex=known, performing=performing),
         )
         for each in billed
     ]
@@ -328,8 +343,14 @@ def _signed_at(evidence: Evidence) -> datetime:
 
 
 def _subject(record: Record, file: CaseOnFile, config: Config) -> ChargeSubject:
-    evidence, papers = record.evidence, file.papers
-    physician = evidence.supervisor.id if evidence.supervisor else ""
+    evidence, papers, visit = record.evidence, file.papers, file.visit
+    supervisor = evidence.supervisor
+    physician = Physician(supervisor.id, supervisor.name) if supervisor else Physician()
+    attending = visit.attending or Physician()
+    ordering = Physician(papers.ordering_physician_id)
+    if visit.ordering is not None and visit.ordering.id == ordering.id:
+        ordering = visit.ordering
+    payer = papers.payer if papers.payer != NOTHING.payer else None
     return ChargeSubject(
         patient_id=file.patient_id,
         patient_name="",
@@ -340,8 +361,8 @@ def _subject(record: Record, file: CaseOnFile, config: Config) -> ChargeSubject:
         accession=evidence.accession,
         study_instance_uid=evidence.study_uid,
         ordering_physician_id=papers.ordering_physician_id,
-        performing_physician_id=physician,
-        attending_physician_id=physician,
+        performing_physician_id=physician.id,
+        attending_physician_id=attending.id,
         date_of_service=day_of(evidence.study_date) or _signed_at(evidence).date(),
         diagnoses=papers.diagnoses,
         sending_application=config.ae_title,
@@ -351,6 +372,16 @@ def _subject(record: Record, file: CaseOnFile, config: Config) -> ChargeSubject:
         department=config.department,
         location=config.location,
         place_of_service=config.place_of_service,
+        patient_class=visit.patient_class or "O",
+        location_type=config.location_type,
+        visit_location=visit.location,
+        ordering=ordering,
+        performing=physician,
+        attending=attending,
+        payer=payer.id if payer else "",
+        plan=visit.plan,
+        prior_authorization=(payer.prior_authorization or "") if payer else "",
+        regions=regions_of(record),
     )
 
 

@@ -271,6 +271,7 @@ def _plan(view: AccessionOnFile, site: Site, policy: Policy, cause: str) -> tupl
             site.config,
             site.clock(),
             header,
+            site.people.npi,
         )
         fresh += step.charged
         gone |= step.credited

@@ -31,6 +31,10 @@ _ENCODINGS: dict[CharacterSet, str] = {"UNICODE UTF-8": "utf-8", "8859/1": "iso-
 # original: one answer, AA, AE or AR. accept: enhanced mode, only the accept acknowledgement is wanted (MSH-15 AL,
 # MSH-16 NE). enhanced: both are (MSH-15 and MSH-16 AL). Source: HL7 v2.5.1 2.9.3.
 Mode = Literal["original", "accept", "enhanced"]
+PhysicianId = Literal["local", "npi", "both"]
+# No field of DFT^P03 is the place of service's own: the description of the location (PL.9), its kind (PL.6), where
+# receivers before us have read it, or none.
+PlaceOfServiceField = Literal["FT1-16.9", "FT1-16.6", "none"]
 _MODES: dict[Mode, tuple[str, str]] = {"original": ("", ""), "accept": ("AL", "NE"), "enhanced": ("AL", "AL")}
 
 # HL7 v2.5.1 2.7.1: each delimiter has an escape letter; other characters are escaped in hexadecimal.
@@ -57,6 +61,10 @@ class Form:
     credit_code : FT1-6 of a credit (table 0017: CR; receivers with tables of their own use other codes).
     character_set : MSH-18 (table 0211). Characters that it lacks lose their accents, or become a question mark.
     mode : original mode with one answer, or enhanced mode (MSH-15, MSH-16).
+    physician_id : which identifier names physicians: the local one, the NPI, or both, as two repetitions where the
+    version lets the field repeat. physician_id_issuer : assigning authority of our own physicians' identifiers.
+    insurance : whether IN1 goes out. local_codes, revenue_codes : whether FT1-7 has the site's own codes.
+    place_of_service_field : where the payer's place of service stands.
     """
 
     version: Version = "2.5.1"
@@ -64,6 +72,12 @@ class Form:
     mode: Mode = "original"
     credit_code: str = "CR"
     processing_id: Literal["P", "T", "D"] = "P"
+    physician_id: PhysicianId = "both"
+    physician_id_issuer: str = ""
+    insurance: bool = False
+    local_codes: bool = False
+    revenue_codes: bool = False
+    place_of_service_field: PlaceOfServiceField = "FT1-16.9"
 
 
 FORM = Form()

@@ -5,7 +5,7 @@ arrival. So messages that come late, twice or in any order leave the same on fil
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from workstation.config import PayerRule
 from workstation.orders.merges import Merges
 from workstation.orders.patients import PatientIdentifier
 from workstation.orders.report_on_file import ReportOnFile
-from workstation.orders.stated import Demographics, Ordered, OrderItem, Reported, Stated, Updated
+from workstation.orders.stated import Demographics, Ordered, OrderItem, Reported, Stated, Updated, Visit
 from workstation.store.papers import NOTHING, OnFile
 
 # The authority of a number that messages of one accession give to several; no authority is called so.
@@ -49,7 +49,7 @@ class CaseOnFile:
     patient_id : the patient's identifier after all merges. required : the physician's later word on the requirement of
     an independent workstation, None where the SR's stands. demographics : of the survivor of a merge.
     strangers : messages of this accession that are of another patient, and count for nothing. unread : parts of the
-    report that could not be read as text.
+    report that could not be read as text. visit : what orders state for the messages to billing alone.
     """
 
     papers: OnFile
@@ -58,6 +58,7 @@ class CaseOnFile:
     demographics: Demographics | None
     strangers: tuple[str, ...]
     unread: tuple[str, ...] = ()
+    visit: Visit = field(default=Visit())
 
 
 def case_on_file(
@@ -126,6 +127,7 @@ def case_on_file(
         demographics if not patient.same(own) else None,
         tuple(strangers),
         state.unread,
+        state.visit,
     )
 
 
@@ -164,10 +166,11 @@ class _State:
         self._study = study_uid
         self._payers = payers
         self.required: bool | None = None
+        self.visit = Visit()
 
     def file(self, papers: OnFile) -> None:
         """A papers file says all, so it puts all that came before aside."""
-        self._papers, self._items = papers, {}
+        self._papers, self._items, self.visit = papers, {}, Visit()
         self._report, self._documented = ReportOnFile.of_papers(papers.report), False
 
     def order(self, said: Ordered) -> None:
@@ -178,6 +181,11 @@ class _State:
         payer = papers.payer
         if said.payer is not None and said.payer != payer.id:
             payer = Payer(said.payer, False, None, None)
+            self.visit = replace(self.visit, plan="")
+        if said.visit is not None and said.visit != papers.visit_number:
+            # Another visit: where the patient was, and whose patient it was, belongs to the one before.
+            self.visit = replace(self.visit, patient_class="", location="", attending=None)
+        self.visit = self.visit.with_newer(said.in_visit)
         if said.authorization is not None:
             payer = replace(payer, prior_authorization=said.authorization)
         self._papers = replace(

@@ -10,6 +10,7 @@ from typing import Literal
 
 from workstation.charge.facts import BaseStatus, ReportStatus
 from workstation.errors import WorkstationError
+from workstation.hl7.names import Physician
 from workstation.orders.patients import PatientIdentifier
 from workstation.orders.sentences import Sentence
 from workstation.reading import ReportFact
@@ -42,6 +43,31 @@ class OrderItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Visit:
+    """What an order states of the visit and of the physicians, for the messages to billing alone. Empty: not said.
+
+    patient_class : PV1-2. location : PV1-3, as `composites.py` writes it. attending : PV1-7. ordering : ORC-12. plan :
+    IN1-2.
+    """
+
+    patient_class: str = ""
+    location: str = ""
+    attending: Physician | None = None
+    ordering: Physician | None = None
+    plan: str = ""
+
+    def with_newer(self, said: "Visit") -> "Visit":
+        """Return what is known once a later order has said this."""
+        return Visit(
+            said.patient_class or self.patient_class,
+            said.location or self.location,
+            said.attending or self.attending,
+            said.ordering or self.ordering,
+            said.plan or self.plan,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Ordered:
     """What an order message states of one accession. None: not said. patients : all identifiers of its one patient."""
 
@@ -56,6 +82,7 @@ class Ordered:
     payer: str | None
     authorization: str | None
     diagnoses: tuple[str, ...] | None
+    in_visit: Visit = field(default=Visit())
 
 
 @dataclass(frozen=True, slots=True)

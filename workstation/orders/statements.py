@@ -5,9 +5,12 @@ A statement holds only what its message says. What was not said is None or empty
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 
 from workstation.charge.facts import BaseStatus
+from workstation.hl7.composites import composite_of, physician_in
+from workstation.hl7.names import Physician
 from workstation.hl7.reader import Incoming, Segment, read_message, read_time
 from workstation.orders.patients import PatientIdentifier, identifiers_in, survivor_of
 from workstation.orders.report_messages import accession_in, document_in, reports_in
@@ -22,6 +25,7 @@ from workstation.orders.stated import (
     OrderItem,
     Stated,
     Updated,
+    Visit,
 )
 from workstation.reading import Reading
 
@@ -124,7 +128,7 @@ def _orders(message: Incoming, patients: tuple[PatientIdentifier, ...], reading:
     # IHE RAD TF-2: the Study Instance UID travels in ZDS-1, in imaging orders (OMI) in IPC-3.
     everywhere = (zds.text(1) if zds else "") or (ipc.text(3) if ipc else "")
     insurance = message.first("IN1")
-    by_accession: dict[str, list[tuple[OrderItem, bool | None, str]]] = {}
+    by_accession: dict[str, list[tuple[OrderItem, bool | None, Physician | None]]] = {}
     orders = list(message.groups("ORC"))
     if not orders:
         raise MessageRefused("AE", "There is no ORC segment, so there is no order.")
@@ -147,10 +151,12 @@ def _orders(message: Incoming, patients: tuple[PatientIdentifier, ...], reading:
                 changes=orc.text(1) in _CHANGED_BY,
                 restores=orc.text(1) in _NOT_CANCELLED_BY,
             )
-            physician = orc.text(12) or obr.text(16)
+            physician = physician_in(orc, 12) or physician_in(obr, 16)
             by_accession.setdefault(accession, []).append((item, _urgent(order, obr, reading), physician))
     documented = coded_facts(message, reading) | facts_in(text_of(message.all("NTE")).text, reading)
     diagnoses = _diagnoses(message)
+    visit = _visit(pv1, insurance)
+    ordering = {accession: next((who for _, _, who in found if who), None) for accession, found in by_accession.items()}
     return [
         Ordered(
             accession=accession,
@@ -160,13 +166,23 @@ def _orders(message: Incoming, patients: tuple[PatientIdentifier, ...], reading:
             urgent_documented=True if "urgent_documented" in documented else None,
             account=(pid.text(18) if pid else "") or None,
             visit=(pv1.text(19) if pv1 else "") or None,
-            ordering_physician=next((who for _, _, who in found if who), None),
+            ordering_physician=who.id if (who := ordering[accession]) else None,
             payer=(insurance.text(3) or insurance.text(2) or None) if insurance else None,
             authorization=(insurance.text(14) or None) if insurance else None,
             diagnoses=diagnoses or None,
+            in_visit=replace(visit, ordering=ordering[accession]),
         )
         for accession, found in by_accession.items()
     ]
+
+
+def _visit(pv1: Segment | None, insurance: Segment | None) -> Visit:
+    return Visit(
+        patient_class=pv1.text(2) if pv1 else "",
+        location=composite_of(pv1, 3) if pv1 else "",
+        attending=physician_in(pv1, 7) if pv1 else None,
+        plan=insurance.text(2) if insurance else "",
+    )
 
 
 def _status(orc: Segment, reading: Reading) -> BaseStatus | None:

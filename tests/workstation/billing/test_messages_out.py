@@ -64,10 +64,10 @@ class TestVersions:
         assert len(charge[2]) <= 12
         assert charge[6] == ("CO" if credit else "CG")
         assert (charge[4], charge[7], charge[10], charge[13], charge[16]) == (
-            "20260302", "76377^^C4", "1", "RAD", "CT1^^^^^22",
+            "20260302", "76377^^C4", "1", "RAD", "CT1^^^^^^^^22",
         )  # fmt: skip
         assert (charge[20], charge[21], charge[23]) == ("DR1", "DR2", "ACC1")
-        assert found["PV1"][0][3] == "CT1^^^^^22"
+        assert found["PV1"][0][3] == "CT1"
         if version == "2.3":
             assert charge[25] == "76377^^C4^26^^C4M"
             assert len(charge) == 26
