@@ -4,6 +4,8 @@ Components are parted by `^` and subcomponents by `&`; a delimiter that was in t
 Source: HL7 v2.5.1 2.5 (delimiters), 2.A.53 (PL), 2.A.86 (XCN).
 """
 
+import re
+
 from dicom_io.person_names import NameGroup
 from workstation.hl7.names import NPI_AUTHORITY, Physician
 from workstation.hl7.reader import Segment
@@ -11,6 +13,9 @@ from workstation.hl7.syntax import escape
 
 # PL in v2.3 and v2.3.1 ends at PL.9; IS, and HD.1 with it, holds 20 characters (HL7 v2.5.1 2.A).
 _PL_COMPONENTS, _PL_CHARACTERS = 9, 20
+# ST holds 199: what is longer is left out, so that the name of a physician never holds a charge up.
+_ST_CHARACTERS = 199
+_NPI_DIGITS = re.compile(r"[0-9]{10}")
 
 
 def composite_of(segment: Segment, number: int, of: str | None = None) -> str:
@@ -33,7 +38,11 @@ def physician_in(segment: Segment, number: int) -> Physician | None:
     npi = next((segment.text(number, 1, each) for each in repetitions if _is_npi(segment, number, each)), "")
     authority = "&".join(_part(segment, number, 9, first, subcomponent) for subcomponent in (1, 2, 3)).rstrip("&")
     name = NameGroup(family, given, middle, prefix, suffix).pn
-    return Physician(segment.text(number), name, authority, npi)
+    return Physician(segment.text(number), _fitting(name), _fitting(authority), npi)
+
+
+def _fitting(text: str) -> str:
+    return text if len(escape(text)) <= _ST_CHARACTERS else ""
 
 
 def location_text(stated: str) -> str:
@@ -50,5 +59,7 @@ def _part(segment: Segment, number: int, component: int, of: str, subcomponent: 
 
 
 def _is_npi(segment: Segment, number: int, of: str) -> bool:
+    if not _NPI_DIGITS.fullmatch(segment.text(number, 1, of)):
+        return False
     said = segment.text(number, 13, of), segment.text(number, 9, of), segment.text(number, 9, of, 2)
     return said[0] == "NPI" or said[1] == NPI_AUTHORITY[0] or said[2] == NPI_AUTHORITY[1]

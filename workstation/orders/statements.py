@@ -12,6 +12,7 @@ from workstation.charge.facts import BaseStatus
 from workstation.hl7.composites import composite_of, physician_in
 from workstation.hl7.names import Physician
 from workstation.hl7.reader import Incoming, Segment, read_message, read_time
+from workstation.hl7.syntax import escape
 from workstation.orders.patients import PatientIdentifier, identifiers_in, survivor_of
 from workstation.orders.report_messages import accession_in, document_in, reports_in
 from workstation.orders.report_text import coded_facts, text_of
@@ -35,6 +36,8 @@ _CANCELLED_BY = ("CA", "OC", "CR", "DC", "OD", "DR", "RP", "RQ")
 _CANCELLED = ("CA", "DC", "RP")
 # Order control codes of a change, and of a cancellation that could not be done. Source: HL7 v2.5.1 table 0119.
 _CHANGED_BY, _NOT_CANCELLED_BY = ("XO", "XX", "XR", "RU", "RO"), ("UC", "UD", "UX")
+# IS holds 20 characters (HL7 v2.5.1 2.A.36): a longer patient class is none.
+_IS_CHARACTERS = 20
 ORDERS = ("ORM^O01", "OMI^O23", "OMG^O19")
 RESULTS = ("ORU^R01",)
 DOCUMENTS = ("MDM^T02", "MDM^T04", "MDM^T06", "MDM^T08", "MDM^T10", "MDM^T11")
@@ -177,8 +180,9 @@ def _orders(message: Incoming, patients: tuple[PatientIdentifier, ...], reading:
 
 
 def _visit(pv1: Segment | None, insurance: Segment | None) -> Visit:
+    patient_class = pv1.text(2) if pv1 else ""
     return Visit(
-        patient_class=pv1.text(2) if pv1 else "",
+        patient_class=patient_class if len(escape(patient_class)) <= _IS_CHARACTERS else "",
         location=composite_of(pv1, 3) if pv1 else "",
         attending=physician_in(pv1, 7) if pv1 else None,
         plan=insurance.text(2) if insurance else "",

@@ -106,6 +106,16 @@ class TestVisit:
             (message,) = sent(here)
         assert (message["PV1"][0][2], message["PV1"][0][3], message["PV1"][0][7]) == ("O", "3DLAB", "")
 
+    def test_what_is_too_long_holds_nothing_up(self, tmp_path: Path) -> None:
+        pv1 = f"PV1|1|{'I' * 21}|{'x' * 21}||||DR7^{'x' * 200}||||||||||||V1"
+        with desk(tmp_path, location="3DLAB") as here:
+            ris = Ris(STUDY)
+            here.sr(STUDY)
+            here.hear(order(ris.order(), pv1, f"DR9^{'x' * 200}~12345^^^^^^^^^^^^NPI"), ris.report())
+            (message,) = sent(here)
+        assert [message["PV1"][0][n] for n in (2, 3, 7)] == ["O", "3DLAB", "DR7"]
+        assert message["FT1"][0][21] == "DR9"
+
     def test_another_visit_is_not_where_the_last_one_was(self, tmp_path: Path) -> None:
         with desk(tmp_path) as here:
             ris = Ris(STUDY)
