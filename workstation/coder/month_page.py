@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _PAPER = (11.7, 8.3)  # A4, inches
 _DPI = 150
 _SMALL = 7  # points
-_BARS = 8  # in one chart; what is beyond them is one more bar
-_LABEL = 122  # points of room for names before a chart
+_BARS = 8  # in one chart; how many more there are is written under it
+_LABEL = 116  # points of room for names before a chart
 _PANELS = (
     ("Physician", "by_physician", "physician"),
     ("Payer", "by_payer", "payer"),
@@ -35,7 +35,7 @@ _LOST = (
     ("date", 0.19, 55),
     ("technique", 0.26, 152),
     ("expected dollars", 0.45, 112),
-    ("why lost", 0.59, 330),
+    ("why lost", 0.59, 315),
 )
 _FIRST_PAGE, _NEXT_PAGE = 9, 48  # rows of lost work
 _LINE = 0.0185  # of the paper's height
@@ -50,7 +50,7 @@ def write_page(found: Mapping[str, Any], path: Path) -> None:
     if kind not in (".png", ".pdf", ".svg"):
         raise WorkError(f"{path}: a page is a .png, .pdf or .svg file.")
     if kind != ".pdf":
-        first_page(found).savefig(path, dpi=_DPI)
+        first_page(found).savefig(path)
         return
     from matplotlib.backends.backend_pdf import PdfPages
 
@@ -82,7 +82,7 @@ def first_page(found: Mapping[str, Any]) -> "Figure":
     figure.text(0.03, 0.235, f"Lost work: {len(found['lost']) or 'none found'}{excluded}", fontsize=10)
     _list(figure, 0.21, shown)
     if left > 0:
-        words = f"and {left} more: on the next pages of a .pdf, and in the words and the JSON of the report"
+        words = f"and {left} more: on the next pages of a .pdf, and in the printed report"
         figure.text(0.03, 0.21 - _LINE * (len(shown) + 1), words, fontsize=_SMALL, style="italic")
     return figure
 
@@ -135,7 +135,8 @@ def _blank() -> "Figure":
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=_PAPER)
+    # Measured as it is drawn: the same text is wider or narrower at another resolution.
+    figure = Figure(figsize=_PAPER, dpi=_DPI)
     FigureCanvasAgg(figure)
     return figure
 
@@ -165,10 +166,10 @@ def _bars(figure: "Figure", axes: "Axes", rows: Sequence[tuple[str, int, int]]) 
     """Draw cases, and of these the charged ones, as horizontal bars under each other, the most on top."""
     from matplotlib.ticker import MaxNLocator
 
-    shown = list(rows)
-    if len(shown) > _BARS:
-        rest = shown[_BARS - 1 :]
-        shown = [*shown[: _BARS - 1], (f"({len(rest)} others)", sum(r[1] for r in rest), sum(r[2] for r in rest))]
+    shown, left = rows[:_BARS], len(rows) - _BARS
+    if left > 0:
+        # Not one more bar: it would be the longest by far, and make the others too short to read.
+        axes.set_xlabel(f"and {left} more: see the printed report", fontsize=_SMALL, style="italic", labelpad=1)
     # By place and not by name: bars of one name would be drawn over each other.
     places = range(len(shown))
     axes.barh(places, [cases for _, cases, _ in shown], color="0.75", label="cases")

@@ -230,8 +230,8 @@ def limit_in_words(found: Mapping[str, Any]) -> list[str]:
     share = found["share"]
     counted = " and ".join(share["by_modality"])
     lines = [
-        f"Flagged: 3D with more than {share['limit']:.0%} of {counted} (share_limit of the settings). "
-        f"This month: {_rate(share)}."
+        f"A month is flagged when more than {share['limit'] * 100:.6g}% of {counted} have 3D "
+        f"(share_limit of the settings). This one: {_rate(share)}."
     ]
     parts = [f"{name} {_rate(each)}" for name, each in share["by_modality"].items()]
     return [*lines, f"By modality: {'; '.join(parts)}."] if len(parts) > 1 else lines

@@ -76,12 +76,12 @@ def test_the_share_is_flagged_above_the_limit(month: Desk) -> None:
     assert share == {"with_3d": 4, "examinations": 15, "share": 0.2667, "limit": 0.2, "above_limit": True}
     assert by_modality["CT"] == share
     assert by_modality["MR"] == {**share, "with_3d": 0, "examinations": 0, "share": None, "above_limit": False}
-    site = replace(month.site, config=replace(month.site.config, share_limit=0.3))
+    site = replace(month.site, config=replace(month.site.config, share_limit=0.325))
     found = month_report.report(site, "2026-03")
     assert found["share"]["above_limit"] is False
     assert month_report.limit_in_words(found) == [
-        "Flagged: 3D with more than 30% of CT and MR (share_limit of the settings). "
-        "This month: 4 of 15, 26.7%, within the limit.",
+        "A month is flagged when more than 32.5% of CT and MR have 3D (share_limit of the settings). "
+        "This one: 4 of 15, 26.7%, within the limit.",
         "By modality: CT 4 of 15, 26.7%, within the limit; MR none on file.",
     ]
 
@@ -186,9 +186,7 @@ def test_every_kind_of_picture_of_ours_is_looked_for(month: Desk, slices: Path) 
 def test_as_words_csv_and_page(month: Desk, tmp_path: Path) -> None:
     found = month_report.report(month.site, "2026-03")
     words = month_report.in_words(found)
-    assert (
-        "3D with more than 20% of CT and MR (share_limit of the settings). This month: 4 of 15, 26.7%, ABOVE" in words
-    )
+    assert "more than 20% of CT and MR have 3D (share_limit of the settings). This one: 4 of 15, 26.7%, ABOVE" in words
     assert "Lost: nothing found." in month_report.in_words(month_report.report(month.site, "2026-04"))
     month_report.write_csv(found, tmp_path / "march.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "march.csv").read_text(encoding="utf-8"))))
