@@ -113,12 +113,19 @@ def shortened(names: Sequence[str], room: float, figure: "Figure") -> list[str]:
 
 def _cut(text: str, room: float, figure: "Figure", end: str = "") -> str:
     """By measured width: as many capitals take half as much room again as small letters."""
-    short, left = text + end, len(text)
-    while _width(short, figure) > room and left > 1:
-        left -= 1
+    if _width(text + end, figure) <= room:
+        return text + end
+
+    def with_left(left: int) -> str:
         tail = left // 3
-        short = f"{text[: left - tail]}…{text[len(text) - tail :]}{end}"
-    return short
+        return f"{text[: left - tail]}…{text[len(text) - tail :]}{end}"
+
+    # The most characters that fit, found by halving: each measurement takes a millisecond.
+    fits, wide = 1, len(text)
+    while wide - fits > 1:
+        middle = (fits + wide) // 2
+        fits, wide = (middle, wide) if _width(with_left(middle), figure) <= room else (fits, middle)
+    return with_left(fits)
 
 
 def _width(text: str, figure: "Figure") -> float:
