@@ -34,7 +34,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dicom_io.evidence import Evidence
 from workstation.store.cases import CaseAct, CaseActKind, Concern, Overtaken, Received, Record, Ruling, Snapshot
-from workstation.store.ledger import enter, open_ledger
+from workstation.store.ledger import append, open_ledger
 from workstation.store.messages import Message, OutboxChangedError
 from workstation.store.outbox import Outbox
 
@@ -268,7 +268,7 @@ class Casebook:
             with self._engine.begin() as connection:
                 for step, ruling in enumerate(rulings, 1):
                     row = {"number": snapshot.number + step, **_row(ruling)}
-                    _append(connection, _decision, row)
+                    append(connection, _decision, row)
                 if record is not None:
                     there = select(_record.c.place).where(_record.c.sr_uid == record.sr_uid)
                     if connection.execute(there).first() is None:
@@ -357,7 +357,7 @@ class Casebook:
                 "why": why,
                 "detail": json.dumps(detail, sort_keys=True),
             }
-            _append(connection, _act, row)
+            append(connection, _act, row)
             connection.execute(insert(_due).values(accession=accession, cause=f"{kind} by {person}"))
 
     def acts(self, session: str | None = None) -> tuple[CaseAct, ...]:
@@ -443,13 +443,6 @@ def _insert_record(connection: Connection, record: Record) -> None:
             evidence=_EVIDENCE.dump_json(record.evidence).decode(),
         )
     )
-
-
-def _append(connection: Connection, table: Table, row: dict[str, Any]) -> None:
-    """Writes a row with its entry in the ledger."""
-    place = connection.execute(insert(table).values(row)).inserted_primary_key
-    assert place is not None
-    enter(connection, table.name, place[0])
 
 
 def _record_of(row: Any) -> Record:

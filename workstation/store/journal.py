@@ -22,7 +22,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    insert,
     inspect,
     select,
     text,
@@ -32,7 +31,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dicom_io.evidence import Act, Evidence, Person
 from workstation.charge.facts import SupervisionAct
-from workstation.store.ledger import enter, open_ledger
+from workstation.store.ledger import append, open_ledger
 
 _metadata = MetaData()
 _event = Table(
@@ -155,9 +154,7 @@ class Journal:
             values = {"at": act.at.isoformat(), "role": act.role, "number": number, "hash": entry.hash, **row}
             try:
                 with self.engine.begin() as connection:
-                    place = connection.execute(insert(_event).values(values)).inserted_primary_key
-                    assert place is not None
-                    enter(connection, "event", place[0])
+                    append(connection, _event, values)
                 return entry
             except IntegrityError:
                 continue  # another process was quicker

@@ -9,7 +9,7 @@ hash with every message that leaves (`head_in`), so that the end of the chain ca
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,9 +83,11 @@ def _known(connection: Connection) -> set[str]:
     return named
 
 
-def enter(connection: Connection, kind: str, place: int) -> None:
-    """Enters a row that the same transaction has just written."""
-    _enter(connection, kind, _row(connection, kind, place))
+def append(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
+    """Writes a row of one of the tables that are entered, with its entry."""
+    place = connection.execute(insert(table).values(row)).inserted_primary_key
+    assert place is not None
+    _enter(connection, table.name, _row(connection, table.name, place[0]))
 
 
 def head_in(connection: Connection) -> str:
@@ -169,22 +171,6 @@ class Ledger:
                 return _told(entry.kind, entry.place, "removed" if row is None else "changed")
         return next((_told(kind, place, "put in") for kind, place in rows), "")
 
-    def doubt_of_newest(self, kind: str, subject: str) -> str:
-        """Returns why the newest row about a subject cannot be believed, as a sentence; empty when it can."""
-        with self.engine.connect() as connection:
-            which = (_ledger.c.kind == kind) & (_ledger.c.subject == subject)
-            entry = connection.execute(select(_ledger).where(which).order_by(_ledger.c.number.desc()).limit(1)).first()
-            rows = _rows_about(connection, kind, _SUBJECTS[kind], subject)
-            if entry is None:
-                return _told(kind, rows[-1].place, "put in") if rows else ""
-            if entry.hash != _link(entry, _hashes(connection, [entry.number - 1]).get(entry.number - 1, "")):
-                return f"Entry {entry.number} of the ledger was changed by hand."
-        if not rows or rows[-1].place < entry.place:
-            return _told(kind, entry.place, "removed")
-        if rows[-1].place > entry.place:
-            return _told(kind, rows[-1].place, "put in")
-        return "" if digest_of(rows[-1]) == entry.digest else _told(kind, entry.place, "changed")
-
     def faults(self, heads: Collection[str] = ()) -> Iterator[str]:
         """Yields everything that does not agree, as sentences. heads : those that left with messages, to be found."""
         with self.engine.connect() as connection:
@@ -211,6 +197,23 @@ class Ledger:
         lost = [head for head in heads if head not in hashes]
         if lost:
             yield f"{len(lost)} messages left with a head that the ledger no longer has: its end was cut off by hand."
+
+
+def doubt_of_newest(engine: Engine, kind: str, subject: str) -> str:
+    """Returns why the newest row about a subject cannot be believed, as a sentence; empty when it can."""
+    with engine.connect() as connection:
+        which = (_ledger.c.kind == kind) & (_ledger.c.subject == subject)
+        entry = connection.execute(select(_ledger).where(which).order_by(_ledger.c.number.desc()).limit(1)).first()
+        rows = _rows_about(connection, kind, _SUBJECTS[kind], subject)
+        if entry is None:
+            return _told(kind, rows[-1].place, "put in") if rows else ""
+        if entry.hash != _link(entry, _hashes(connection, [entry.number - 1]).get(entry.number - 1, "")):
+            return f"Entry {entry.number} of the ledger was changed by hand."
+    if not rows or rows[-1].place < entry.place:
+        return _told(kind, entry.place, "removed")
+    if rows[-1].place > entry.place:
+        return _told(kind, rows[-1].place, "put in")
+    return "" if digest_of(rows[-1]) == entry.digest else _told(kind, entry.place, "changed")
 
 
 def _told(kind: str, place: int, how: str) -> str:

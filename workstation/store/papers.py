@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, StringConstraints, TypeAdapter
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert, select
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, select
 from sqlalchemy import Text as SqlText
 
 from dicom_io.evidence import Person
 from workstation.charge.facts import BaseProcedure, Order, Payer, Report, SupervisionAct, Text
 from workstation.errors import WorkstationError
-from workstation.store.ledger import enter, open_ledger
+from workstation.store.ledger import append, open_ledger
 from workstation.strict import STRICT, StrictError, read_strictly
 
 
@@ -142,9 +142,7 @@ class PapersFile:
         content = _ON_FILE.dump_json(papers).decode()
         with self.engine.begin() as connection:
             row = {"accession": accession, "at": at.isoformat(), "content": content}
-            place = connection.execute(insert(_papers).values(row)).inserted_primary_key
-            assert place is not None
-            enter(connection, "papers", place[0])
+            append(connection, _papers, row)
 
     def get(self, accession: str) -> OnFile:
         """Returns the newest papers of an accession, or NOTHING."""

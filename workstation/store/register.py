@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, func, insert, select
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, func, select
 
-from workstation.store.ledger import Ledger, enter, open_ledger
+from workstation.store.ledger import append, doubt_of_newest, open_ledger
 
 _metadata = MetaData()
 _person = Table(
@@ -38,9 +38,7 @@ class Register:
         """Enters what is known of a person now; None removes them."""
         row = {"person": person_id, "at": at.isoformat(), "content": json.dumps(content) if content else ""}
         with self.engine.begin() as connection:
-            place = connection.execute(insert(_person).values(row)).inserted_primary_key
-            assert place is not None
-            enter(connection, "person", place[0])
+            append(connection, _person, row)
 
     def newest(self) -> dict[str, dict[str, Any]]:
         """Returns what is known of everybody, by ID."""
@@ -57,4 +55,4 @@ class Register:
 
     def doubt(self, person_id: str) -> str:
         """Returns why what is known of a person cannot be believed, as a sentence; empty when it can."""
-        return Ledger(self.engine).doubt_of_newest("person", person_id)
+        return doubt_of_newest(self.engine, "person", person_id)
