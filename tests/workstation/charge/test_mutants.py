@@ -44,12 +44,8 @@ def use(mutant: Mutant | None, patch: pytest.MonkeyPatch) -> None:
         patch.setattr(cases, name, getattr(program, name))
 
 
-def is_killed(mutant: Mutant, checks: list[Callable[[], None]], patch: pytest.MonkeyPatch) -> bool:
+def some_fail(checks: list[Callable[[], None]]) -> bool:
     """Whether some test fails. One that failed is put first: it is likely to fail for the next one too."""
-    try:
-        use(mutant, patch)
-    except Exception:  # noqa: BLE001 - a program that does not even start fails every test
-        return True
     for index, check in enumerate(checks):
         try:
             check()
@@ -59,6 +55,14 @@ def is_killed(mutant: Mutant, checks: list[Callable[[], None]], patch: pytest.Mo
             checks.insert(0, checks.pop(index))
             return True
     return False
+
+
+def is_killed(mutant: Mutant, checks: list[Callable[[], None]], patch: pytest.MonkeyPatch) -> bool:
+    try:
+        use(mutant, patch)
+    except Exception:  # noqa: BLE001 - a program that does not even start fails every test
+        return True
+    return some_fail(checks)
 
 
 def test_the_tests_pass_on_ours(monkeypatch: pytest.MonkeyPatch) -> None:

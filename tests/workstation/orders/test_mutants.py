@@ -11,7 +11,7 @@ import pytest
 
 import workstation.orders as real
 from tests.workstation.charge.mutants import Mutant, mutants
-from tests.workstation.charge.test_mutants import calls
+from tests.workstation.charge.test_mutants import calls, some_fail
 from tests.workstation.orders import test_patients, test_sentences
 
 FOLDER = Path(real.__file__).parent
@@ -70,15 +70,7 @@ def is_killed(
         return True
     for name in names:
         patch.setattr(tests, name, getattr(program, name))
-    for index, check in enumerate(checks):
-        try:
-            check()
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                raise
-            checks.insert(0, checks.pop(index))
-            return True
-    return False
+    return some_fail(checks)
 
 
 @pytest.mark.parametrize("module", TRIED)
