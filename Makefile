@@ -35,6 +35,7 @@ bench: $(VENV)/.test-ready
 	$(BIN)/python -m tests.benchmarks.bench_render sample_data/ct_head
 	$(BIN)/python -m tests.benchmarks.bench_charge
 	$(BIN)/python -m tests.benchmarks.bench_open sample_data/ct_head
+	$(BIN)/python -m tests.benchmarks.bench_case sample_data/ct_head
 	$(BIN)/python -m tests.benchmarks.bench_node
 	$(BIN)/python -m tests.benchmarks.bench_send
 

@@ -1,7 +1,7 @@
 """The result of `draw`: pixels, their place in the patient, and how they were made."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,7 @@ class Picture:
     planes: tuple[Plane, ...]
     unit: str
     provenance: Provenance
+    _digest: list[str] = field(default_factory=list, init=False, repr=False)
 
     @property
     def recipe(self) -> Recipe:
@@ -74,10 +75,12 @@ class Picture:
     @property
     def digest(self) -> str:
         """The sha256 of shape, type (little endian) and bytes of the pixels."""
-        pixels = np.ascontiguousarray(self.pixels)
-        h = hashlib.sha256(f"{pixels.shape} {pixels.dtype.str}".encode())
-        h.update(pixels.data)
-        return h.hexdigest()
+        if not self._digest:
+            pixels = np.ascontiguousarray(self.pixels)
+            h = hashlib.sha256(f"{pixels.shape} {pixels.dtype.str}".encode())
+            h.update(pixels.data)
+            self._digest.append(h.hexdigest())
+        return self._digest[0]
 
 
 def to_rgb(picture: Picture, frame: int = 0) -> NDArray[np.uint8]:

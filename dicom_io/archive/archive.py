@@ -246,16 +246,27 @@ class Archive:
     def keep(self, datasets: Iterable[Dataset]) -> tuple[Instance, ...]:
         """Writes our own data sets as Part 10 files. Keeping the same data set again changes nothing.
 
-        Raises InstanceConflict as `admit` does.
+        Raises InstanceConflict as `admit` does, after the others were kept, and OSError when the disk or the index
+        cannot be written.
         """
-
-        def write_to(path: Path, ds: Dataset) -> None:
-            dcmwrite(path, ds, enforce_file_format=True)
-
-        return tuple(
-            self.admit(self.spool(lambda path, ds=ds: write_to(path, ds))).instance  # type: ignore[misc]
-            for ds in datasets
-        )
+        kept: list[Kept | InstanceConflict] = []
+        for batch in batches(datasets, _BATCH):
+            coming: list[_SpooledFile] = []
+            try:
+                for ds in batch:
+                    spooled = self.spool(lambda path, ds=ds: dcmwrite(path, ds, enforce_file_format=True))  # type: ignore[misc]
+                    instance = read_instance(spooled)
+                    digest = file_digest(spooled, instance.transfer_syntax_uid)
+                    coming.append(_SpooledFile(spooled, instance, digest))
+            except BaseException:
+                for file in coming:
+                    file.spooled.unlink(missing_ok=True)
+                raise
+            kept += self._take(coming)
+        for outcome in kept:
+            if isinstance(outcome, InstanceConflict):
+                raise outcome
+        return tuple(outcome.instance for outcome in kept if isinstance(outcome, Kept))
 
     def import_files(self, path: Path, progress: Callable[[int], None] | None = None) -> Scan:
         """Copies every DICOM instance below `path` into the archive; lists each file it cannot take, with the reason.

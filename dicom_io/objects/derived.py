@@ -7,19 +7,24 @@ from their values and geometry every viewer writes letters and scale itself.
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from copy import copy
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence as DicomSequence
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileMetaDataset
 
 from dicom_io import codes
 from dicom_io.capabilities import LOSSY_SYNTAXES
 from dicom_io.evidence import ImageReference, Product, Side
+from dicom_io.files.encoding import encoded_sequence, ready_for_encoded
 from dicom_io.files.series import Series, read_dataset
 from dicom_io.objects.burn_in import Burned
 from dicom_io.objects.common import body_part, contributing, decimal, lossy_history, new_object
 from dicom_io.objects.enhanced import ENHANCED_CT, ENHANCED_MR, make_enhanced
+from dicom_io.objects.functional_groups import source_item
+from dicom_io.objects.identifying import mark_identifying
 from dicom_io.objects.inherit import inherit
 from dicom_io.stamp import Stamp
 from render.annotate import annotated
@@ -78,16 +83,34 @@ def derive(
     burned : the annotation for captures, None for none. `Picture.digest` stays that of the pixels without it.
     The same pictures, stamp and burned give the same data sets, byte for byte, with the same fonts and Pillow.
     """
-    source = read_dataset(series.first.path)
+    origin = _Origin(read_dataset(series.first.path), series, stamp)
     datasets: list[Dataset] = []
     for number, picture in enumerate(pictures, start=1):
         recipe = picture.recipe
         if isinstance(recipe, Reformat) and series.modality in ("CT", "MR"):
-            make = _enhanced if multiframe and not _untold_loss(series, source) else _reformat
-            datasets += make(picture, source, series, stamp, number)
+            make = _enhanced if multiframe and not _untold_loss(series, origin.source) else _reformat
+            datasets += make(picture, origin, number)
         else:
-            datasets.append(_capture(picture, source, series, stamp, number, burned))
+            datasets.append(_capture(picture, origin, number, burned))
     return datasets
+
+
+@dataclass(frozen=True, slots=True)
+class _Origin:
+    """What all objects of one call are made from. source : the header of the first image of the series."""
+
+    source: Dataset
+    series: Series
+    stamp: Stamp
+    _encoded: dict[tuple[str, ...], RawDataElement] = field(default_factory=dict)
+
+    def source_images(self, uids: tuple[str, ...]) -> RawDataElement:
+        """Makes the Source Image Sequence, once for all objects. Source: PS3.3 C.7.6.1.1.4 (purpose of reference)."""
+        if uids not in self._encoded:
+            classes = {i.sop_instance_uid: i.sop_class_uid for i in self.series.instances}
+            items = [source_item(uid, classes[uid]) for uid in uids]
+            self._encoded[uids] = encoded_sequence("SourceImageSequence", items)
+        return self._encoded[uids]
 
 
 def _untold_loss(series: Series, source: Dataset) -> bool:
@@ -96,57 +119,39 @@ def _untold_loss(series: Series, source: Dataset) -> bool:
     return lossy and not (source.get("LossyImageCompressionRatio") and source.get("LossyImageCompressionMethod"))
 
 
-def _common(
-    picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int, sop_class: str, instance: int
-) -> Dataset:
+def _common(picture: Picture, origin: _Origin, number: int, sop_class: str, instance: int) -> Dataset:
     """Makes everything but the pixels. Sources: PS3.3 C.7.3.1, C.7.5.1, C.7.6.1, C.12.1."""
-    recipe = picture.recipe
-    kind = technique(recipe)
-    which = "frames" if sop_class in (ENHANCED_CT, ENHANCED_MR) else str(instance)
-    uid = stamp.uid("image", picture.provenance.recipe_digest, picture.digest, which)
-    ds = new_object(sop_class, uid, source, stamp)
+    recipe, source, series, stamp = picture.recipe, origin.source, origin.series, origin.stamp
+    ds = new_object(sop_class, "", source, stamp)
+    _instance(ds, picture, stamp, instance)
     ds.SeriesInstanceUID = _series_uid(picture, stamp)
     ds.SeriesNumber = 9000 + number
     ds.Modality = series.modality
     ds.SeriesDate, ds.SeriesTime = stamp.date, stamp.time
-    ds.SeriesDescription = (recipe.name or codes.DERIVATIONS[kind].meaning)[:64]
+    ds.SeriesDescription = (recipe.name or codes.DERIVATIONS[technique(recipe)].meaning)[:64]
     body_part(ds, source)
-    ds.InstanceNumber = instance
     ds.ContentDate, ds.ContentTime = stamp.date, stamp.time
     for keyword in ("AcquisitionDate", "AcquisitionTime"):
         inherit(ds, source, keyword)
     ds.DerivationDescription = _description(picture)[:1024]
-    ds.DerivationCodeSequence = codes.DERIVATIONS[kind].sequence()
-    ds.SourceImageSequence = DicomSequence(_sources(picture, series))
+    ds.DerivationCodeSequence = codes.DERIVATIONS[technique(recipe)].sequence()
+    ready_for_encoded(ds)
+    ds.add(origin.source_images(picture.provenance.source_uids))
     ds.ContributingEquipmentSequence = contributing(source, stamp)
     lossy_history(ds, source, series)
-    _says_who(ds, picture, source, series)
-    plane = picture.planes[instance - 1] if len(picture.planes) >= instance else None
-    # Type 2C: empty for curved and perspective pictures, whose rows and columns have no single direction.
-    ds.PatientOrientation = [letters(plane.right_mm), letters(plane.down_mm)] if plane is not None else ""
+    mark_identifying(ds, recipe, source, series.modality)
     return ds
 
 
-# Body parts whose surface shows a face. From PS3.16 Table L-1 (Body Part Examined values).
-_WITH_FACE = frozenset("BRAIN EAR EYE FACE HEAD HEADNECK JAW MANDIBLE MAXILLA NOSE ORBIT SINUS SKULL WHOLEBODY".split())
-# The values of skin and fat, and the opacity from which they count as visible: own choice, on the safe side.
-_SKIN_HU, _SEEN = (-400.0, 0.0), 0.05
-
-
-def _says_who(ds: Dataset, picture: Picture, source: Dataset, series: Series) -> None:
-    """Sets Burned In Annotation and Recognizable Visual Features. Source: PS3.3 C.7.6.1 (General Image).
-
-    If the source has either, so has every picture made from it. A face is recognisable in a rendering of skin, and in
-    MR of nearly every surface; where we do not know, the attribute is left out.
-    """
-    ds.BurnedInAnnotation = "YES" if source.get("BurnedInAnnotation") == "YES" else "NO"
-    inherit(ds, source, "RecognizableVisualFeatures")
-    recipe = picture.recipe
-    if isinstance(recipe, VolumeRendering) and str(source.get("BodyPartExamined") or "").upper() in _WITH_FACE:
-        points = recipe.transfer.points
-        opacity = np.interp(np.linspace(*_SKIN_HU, 41), [p.value for p in points], [p.opacity for p in points])
-        if series.modality == "MR" or (recipe.transfer.unit == "HU" and opacity.max() >= _SEEN):
-            ds.RecognizableVisualFeatures = "YES"
+def _instance(ds: Dataset, picture: Picture, stamp: Stamp, number: int) -> None:
+    """Sets what differs between the instances of a picture beside their pixels and places."""
+    which = "frames" if ds.SOPClassUID in (ENHANCED_CT, ENHANCED_MR) else str(number)
+    ds.SOPInstanceUID = stamp.uid("image", picture.provenance.recipe_digest, picture.digest, which)
+    ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    ds.InstanceNumber = number
+    plane = picture.planes[number - 1] if len(picture.planes) >= number else None
+    # Type 2C: empty for curved and perspective pictures, whose rows and columns have no single direction.
+    ds.PatientOrientation = [letters(plane.right_mm), letters(plane.down_mm)] if plane is not None else ""
 
 
 def _description(picture: Picture) -> str:
@@ -158,53 +163,53 @@ def _description(picture: Picture) -> str:
     )
 
 
-def _sources(picture: Picture, series: Series) -> list[Dataset]:
-    """Makes the Source Image Sequence items. Source: PS3.3 C.7.6.1.1.4 (purpose of reference)."""
-    classes = {i.sop_instance_uid: i.sop_class_uid for i in series.instances}
-    items = []
-    for uid in picture.provenance.source_uids:
-        item = Dataset()
-        item.ReferencedSOPClassUID = classes[uid]
-        item.ReferencedSOPInstanceUID = uid
-        item.PurposeOfReferenceCodeSequence = codes.SOURCE_FOR_PROCESSING.sequence()
-        items.append(item)
-    return items
-
-
-def _reformat(picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int) -> list[Dataset]:
+def _reformat(picture: Picture, origin: _Origin, number: int) -> list[Dataset]:
     """Makes one CT or MR image for each plane. Sources: PS3.3 A.3 (CT), A.4 (MR), C.7.6.2 (Image Plane)."""
-    recipe = picture.recipe
+    recipe, source, series = picture.recipe, origin.source, origin.series
     assert isinstance(recipe, Reformat)
     sop_class = CT_IMAGE if series.modality == "CT" else MR_IMAGE
     stored, slope, intercept = _as_int16(picture.pixels)
+    alike = _common(picture, origin, number, sop_class, 1)
+    # Value 3 of a CT image can only be AXIAL or LOCALIZER, so MPR stands in value 4. PS3.3 C.8.2.1.1.1.
+    alike.ImageType = ["DERIVED", "SECONDARY", "AXIAL", "MPR"] if series.modality == "CT" else _MR_TYPE
+    for keyword in _CT_KEPT if series.modality == "CT" else _MR_KEPT:
+        inherit(alike, source, keyword)
+    alike.setdefault("PatientPosition", None)
+    if series.modality == "CT":
+        alike.setdefault("KVP", None)
+        alike.setdefault("AcquisitionNumber", None)
+    else:
+        _complete_mr(alike)
+    alike.FrameOfReferenceUID = picture.provenance.volume.frame_of_reference
+    alike.PositionReferenceIndicator = ""
+    alike.RescaleIntercept, alike.RescaleSlope = f"{intercept:.10g}"[:16], f"{slope:.10g}"[:16]
+    alike.RescaleType = picture.unit if picture.unit != "1" else "US"
+    alike.WindowCenter, alike.WindowWidth = f"{recipe.window.centre:g}", f"{recipe.window.width:g}"
+    for element in list(alike.elements()):
+        if element.VR == "SQ" and not element.is_raw:
+            alike.add(encoded_sequence(element.keyword, element.value))
     datasets = []
     for index, plane in enumerate(picture.planes):
-        ds = _common(picture, source, series, stamp, number, sop_class, index + 1)
-        # Value 3 of a CT image can only be AXIAL or LOCALIZER, so MPR stands in value 4. PS3.3 C.8.2.1.1.1.
-        ds.ImageType = ["DERIVED", "SECONDARY", "AXIAL", "MPR"] if series.modality == "CT" else _MR_TYPE
-        for keyword in _CT_KEPT if series.modality == "CT" else _MR_KEPT:
-            inherit(ds, source, keyword)
-        ds.setdefault("PatientPosition", None)
-        if series.modality == "CT":
-            ds.setdefault("KVP", None)
-            ds.setdefault("AcquisitionNumber", None)
-        else:
-            _complete_mr(ds)
-        ds.FrameOfReferenceUID = picture.provenance.volume.frame_of_reference
-        ds.PositionReferenceIndicator = ""
+        ds = _copied(alike)
+        _instance(ds, picture, origin.stamp, index + 1)
         _image_plane(ds, plane, picture, recipe)
         _grey(ds, stored[index])
-        ds.RescaleIntercept, ds.RescaleSlope = f"{intercept:.10g}"[:16], f"{slope:.10g}"[:16]
-        ds.RescaleType = picture.unit if picture.unit != "1" else "US"
-        ds.WindowCenter, ds.WindowWidth = f"{recipe.window.centre:g}", f"{recipe.window.width:g}"
         datasets.append(ds)
     return datasets
 
 
-def _enhanced(picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int) -> list[Dataset]:
+def _copied(ds: Dataset) -> Dataset:
+    """Copies a data set of encoded sequences and plain values for the next plane of a stack."""
+    found = Dataset({element.tag: copy(element) for element in ds.elements()})
+    found.file_meta = FileMetaDataset({element.tag: copy(element) for element in ds.file_meta.elements()})
+    ready_for_encoded(found)
+    return found
+
+
+def _enhanced(picture: Picture, origin: _Origin, number: int) -> list[Dataset]:
     """Makes one enhanced CT or MR image of all planes."""
-    sop_class = ENHANCED_CT if series.modality == "CT" else ENHANCED_MR
-    ds = _common(picture, source, series, stamp, number, sop_class, 1)
+    sop_class = ENHANCED_CT if origin.series.modality == "CT" else ENHANCED_MR
+    ds = _common(picture, origin, number, sop_class, 1)
     for keyword in ("Laterality", "PatientOrientation"):  # given for each frame
         ds.pop(keyword, None)
     ds.FrameOfReferenceUID = picture.provenance.volume.frame_of_reference
@@ -212,7 +217,7 @@ def _enhanced(picture: Picture, source: Dataset, series: Series, stamp: Stamp, n
     stored, slope, intercept = _as_int16(picture.pixels)
     _grey(ds, stored)
     rescale = (intercept, slope, picture.unit if picture.unit != "1" else "US")
-    make_enhanced(ds, picture, source, rescale, stamp.uid("dimensions", str(ds.SeriesInstanceUID)))
+    make_enhanced(ds, picture, origin.source, rescale, origin.stamp.uid("dimensions", str(ds.SeriesInstanceUID)))
     return [ds]
 
 
@@ -261,16 +266,14 @@ def _as_int16(values: NDArray[np.generic]) -> tuple[NDArray[np.int16], float, fl
     return stored.astype(np.int16), slope, intercept
 
 
-def _capture(
-    picture: Picture, source: Dataset, series: Series, stamp: Stamp, number: int, burned: Burned | None
-) -> Dataset:
+def _capture(picture: Picture, origin: _Origin, number: int, burned: Burned | None) -> Dataset:
     """Makes a secondary capture, multi-frame for a rotation. Sources: PS3.3 A.8.1, A.8.3, A.8.5, C.8.6."""
-    frames = len(picture.pixels)
+    frames, stamp = len(picture.pixels), origin.stamp
     if isinstance(picture.recipe, VolumeRendering) or burned is not None:
         sop_class = SECONDARY_CAPTURE if frames == 1 else TRUE_COLOR_CAPTURE
     else:
         sop_class = SECONDARY_CAPTURE if frames == 1 else GRAYSCALE_BYTE_CAPTURE
-    ds = _common(picture, source, series, stamp, number, sop_class, 1)
+    ds = _common(picture, origin, number, sop_class, 1)
     ds.ImageType = ["DERIVED", "SECONDARY", IMAGE_TYPES.get(technique(picture.recipe), "OTHER")]
     ds.ConversionType = "WSD"
     ds.SecondaryCaptureDeviceManufacturer = stamp.manufacturer

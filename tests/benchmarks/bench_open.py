@@ -38,7 +38,7 @@ SYNTAXES = {"uncompressed": EXPLICIT_LITTLE, "JPEG lossless": JPEG_SV1, "JPEG 20
 READERS = ("archive", "folder", "SimpleITK", "pydicom")
 
 
-def write(source: Path, target: Path, slices: int, rows: int) -> None:
+def write(source: Path, target: Path, slices: int, rows: int, syntaxes: dict[str, str] = SYNTAXES) -> None:
     """The series of `source`, repeated until it has so many slices of `rows` squared, in each syntax and an archive."""
     (stack,) = [s for series in open_series(source) for s in find_stacks(series) if isinstance(s, Stack)]
     for k in range(slices):
@@ -53,7 +53,7 @@ def write(source: Path, target: Path, slices: int, rows: int) -> None:
         ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 12, 11, 0
         ds.RescaleSlope, ds.RescaleIntercept = "1", "-1024"
         ds.pop("PixelPaddingValue", None)
-        for name, syntax in SYNTAXES.items():
+        for name, syntax in syntaxes.items():
             ds.SeriesInstanceUID = derived("bench", name)
             ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = derived("bench", name, str(k))
             _put(ds, plane, syntax)
@@ -61,7 +61,7 @@ def write(source: Path, target: Path, slices: int, rows: int) -> None:
             folder.mkdir(parents=True, exist_ok=True)
             ds.save_as(folder / f"{k:05}.dcm", enforce_file_format=True)
     archive = Archive(target / "state")
-    for name in SYNTAXES:
+    for name in syntaxes:
         archive.import_files(target / name)
 
 

@@ -67,6 +67,25 @@ def test_keeping_again_changes_nothing(archive: Archive) -> None:
     assert everything(archive)["spool"] == everything(archive)["quarantine"] == []
 
 
+def test_one_in_conflict_does_not_stop_the_others(archive: Archive) -> None:
+    archive.keep(slices()[1:2])
+    changed = slices()
+    changed[1].PatientID = "P-2"
+    with pytest.raises(InstanceConflict):
+        archive.keep(changed)
+    assert len(archive.series(derived("series")).instances) == 3
+    assert len(everything(archive)["quarantine"]) == 1
+    assert everything(archive)["spool"] == []
+
+
+def test_one_that_cannot_be_written_leaves_nothing_of_its_batch(archive: Archive) -> None:
+    datasets = slices()
+    datasets[2].add_new(0x00080100, "XX", "a")
+    with pytest.raises(Exception, match="XX"):
+        archive.keep(datasets)
+    assert all(files == [] for files in everything(archive).values())
+
+
 def test_admit_says_new_then_same(archive: Archive, tmp_path: Path) -> None:
     data = file_of(slices()[0], tmp_path)
     assert archive.admit(spooled(archive, data)).news == "new"
