@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import ConfigDict, Field, StringConstraints
 
 from dicom_io.objects.burn_in import BurnIn
 from dicom_io.objects.companions import StoredObject
@@ -269,9 +269,6 @@ class Config:
         return next((d for d in self.destinations if d.name == name), None)
 
 
-_ADAPTER = TypeAdapter(Config)
-
-
 def load_config(root: Path, environment: Mapping[str, str] | None = None) -> Config:
     """`root/config.toml`, or the defaults when there is none, with what the environment says instead.
 
@@ -296,7 +293,7 @@ def load_config(root: Path, environment: Mapping[str, str] | None = None) -> Con
             _set(said, name.removeprefix(_PREFIX).lower().split("__"), text, name)
     where = ", ".join([str(path), *names]) if names else str(path)
     try:
-        return read_strictly(_ADAPTER, said, "the settings") if said else Config()
+        return read_strictly(Config, said, "the settings") if said else Config()
     except StrictError as error:
         raise ConfigError(f"{where}: {error}") from error
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dicom_io.archive import Archive
 from dicom_io.archive.arrivals import Arrivals
 from dicom_io.archive.database import open_database
 from dicom_io.archive.quarantine import finish_releases
-from dicom_io.sr.signatures import Signer, load_signer
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived, performed_step
 from render.engine.cpu import ENGINE_VERSION
@@ -26,6 +26,9 @@ from workstation.store.ledger import Ledger
 from workstation.store.outbox import Outbox
 from workstation.store.papers import PapersFile
 from workstation.store.register import Register
+
+if TYPE_CHECKING:
+    from dicom_io.sr.signatures import Signer
 
 Clock = Callable[[], datetime]
 
@@ -80,10 +83,12 @@ class Site:
         )
 
 
-def signer_of(config: Config) -> Signer | None:
+def signer_of(config: Config) -> "Signer | None":
     """What signs verified records here; None where the site has them unsigned. Raises SigningError."""
     if config.signing is None:
         return None
+    from dicom_io.sr.signatures import load_signer
+
     return load_signer(Path(config.signing.certificate).expanduser(), Path(config.signing.key).expanduser())
 
 

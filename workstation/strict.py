@@ -16,6 +16,16 @@ STRICT = ConfigDict(extra="forbid", strict=True)
 _Value = TypeVar("_Value")
 
 
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+
+
+def adapter(kind: type[_Value]) -> TypeAdapter[_Value]:
+    """Returns what reads and writes a type, made when it is first needed: for settings or facts that takes long."""
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
 def _iso_date(found: Any) -> Any:
     # pydantic also reads a number of seconds as a date; ISO and nothing else is meant.
     if not isinstance(found, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", found):
@@ -30,7 +40,7 @@ class StrictError(WorkstationError):
     """The value does not fit. The message has one line for every problem, each beginning with the full key path."""
 
 
-def read_strictly(adapter: TypeAdapter[_Value], obj: object, whole: str) -> _Value:
+def read_strictly(kind: type[_Value], obj: object, whole: str) -> _Value:
     """Read `obj`, as `json.loads` returns it (dates may be dates); `whole` names it where no key can.
 
     Raises
@@ -44,7 +54,7 @@ def read_strictly(adapter: TypeAdapter[_Value], obj: object, whole: str) -> _Val
     except (TypeError, ValueError, RecursionError) as error:
         raise StrictError(f"{whole}: this is not JSON: {error}") from None
     try:
-        return adapter.validate_json(text)
+        return adapter(kind).validate_json(text)
     except ValidationError as error:
         raise StrictError("\n".join(_sentence(each, whole, obj) for each in error.errors(include_url=False))) from None
 

@@ -8,10 +8,10 @@ from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_sequence
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset, write_sequence
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
-from pynetdicom.dsutils import decode, encode
 
 from dicom_io.capabilities import IMPLICIT_LITTLE
 
@@ -20,16 +20,18 @@ _UTF_8 = "ISO_IR 192"
 
 def decoded(data: bytes, transfer_syntax: str) -> Dataset:
     """Decodes a data set in a little endian transfer syntax."""
-    ds: Dataset = decode(BytesIO(data), transfer_syntax == IMPLICIT_LITTLE, True)
-    return ds
+    return read_dataset(BytesIO(data), transfer_syntax == IMPLICIT_LITTLE, True)
 
 
 def encoded(ds: Dataset, transfer_syntax: str) -> bytes:
     """Encodes a data set in a little endian transfer syntax. Raises ValueError for values that cannot be written."""
-    data = encode(ds, transfer_syntax == IMPLICIT_LITTLE, True)
-    if data is None:
-        raise ValueError("a value in the data set cannot be written as its VR wants")
-    return bytes(data)
+    buffer = DicomBytesIO()
+    buffer.is_implicit_VR, buffer.is_little_endian = transfer_syntax == IMPLICIT_LITTLE, True
+    try:
+        write_dataset(buffer, ds)
+    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, OSError, TypeError, ValueError) as error:
+        raise ValueError("a value in the data set cannot be written as its VR wants") from error
+    return bytes(buffer.getvalue())
 
 
 def encoded_sequence(keyword: str, items: Iterable[Dataset]) -> RawDataElement:

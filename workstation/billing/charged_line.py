@@ -3,13 +3,11 @@
 import json
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from functools import cache
 from typing import Any
-
-from pydantic import TypeAdapter
 
 from workstation.billing.dft import ChargeSubject, SiteCodes, charge_key
 from workstation.charge import Line
+from workstation.strict import adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +46,9 @@ class Billed:
         return json.dumps(asdict(self), sort_keys=True, default=date.isoformat)
 
 
-@cache
-def _adapter() -> TypeAdapter[Billed]:
-    return TypeAdapter(Billed)
-
-
 def read_billed(text: str) -> Billed:
     """Read what `to_text` wrote."""
-    return _adapter().validate_json(text)
+    return adapter(Billed).validate_json(text)
 
 
 def for_receiver(subject: ChargeSubject, application: str, facility: str, issuer: str) -> ChargeSubject:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict
 
 from workstation.charge.cms import (
     EditsError,
@@ -23,10 +23,12 @@ from workstation.charge.cms import (
     with_units,
 )
 from workstation.charge.codes import CodeTable
+from workstation.strict import adapter
 
 EDITS_FILE, FEES_FILE = "cms_edits.json", "cms_fees.json"
 # A PTP file is some hundred megabytes; more is another file.
 _MOST_BYTES = 1 << 30
+_File = TypeVar("_File")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +51,14 @@ class ImportedFees:
     source: str = ""
 
 
-_IMPORTED, _FEES = TypeAdapter(Imported), TypeAdapter(ImportedFees)
-
-
 def imported(root: Path) -> Imported:
     """Return the edits in force. Raises EditsError when the file in the state folder is damaged."""
-    return _load(root / EDITS_FILE, _IMPORTED) or Imported()
+    return _load(root / EDITS_FILE, Imported) or Imported()
 
 
 def imported_fees(root: Path) -> ImportedFees:
     """Return the fees in force. Raises EditsError when the file in the state folder is damaged."""
-    return _load(root / FEES_FILE, _FEES) or ImportedFees()
+    return _load(root / FEES_FILE, ImportedFees) or ImportedFees()
 
 
 def with_edits(table: CodeTable, root: Path) -> CodeTable:
@@ -124,7 +123,7 @@ def import_edits(
         "in_force": accept,
     }
     if accept:
-        _store(root / EDITS_FILE, _IMPORTED.dump_json(new, indent=1))
+        _store(root / EDITS_FILE, adapter(Imported).dump_json(new, indent=1))
     return result
 
 
@@ -149,7 +148,7 @@ def import_fees(path: Path, root: Path, accept: bool) -> dict[str, Any]:
         "in_force": accept,
     }
     if accept:
-        _store(root / FEES_FILE, _FEES.dump_json(new, indent=1))
+        _store(root / FEES_FILE, adapter(ImportedFees).dump_json(new, indent=1))
     return result
 
 
@@ -214,11 +213,11 @@ def _zipped(path: Path) -> str:
         raise EditsError(f"{path.name}: not a whole zip file; download it again.") from None
 
 
-def _load(path: Path, adapter: TypeAdapter[Any]) -> Any:
+def _load(path: Path, kind: type[_File]) -> _File | None:
     if not path.exists():
         return None
     try:
-        return adapter.validate_json(path.read_bytes())
+        return adapter(kind).validate_json(path.read_bytes())
     except ValueError as error:
         raise EditsError(f"{path}: damaged ({type(error).__name__}); import the CMS file again.") from None
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import ConfigDict, StringConstraints, TypeAdapter
+from pydantic import ConfigDict, StringConstraints
 
 from workstation.errors import WorkstationError
 from workstation.strict import STRICT, IsoDate, StrictError, read_strictly
@@ -268,7 +268,7 @@ class FirstEditionFacts(Facts):
     contract: ClassVar[Contract] = 1
 
 
-_FACTS: dict[Contract, TypeAdapter[Facts]] = {1: TypeAdapter(FirstEditionFacts), 2: TypeAdapter(Facts)}
+_FACTS: dict[Contract, type[Facts]] = {1: FirstEditionFacts, 2: Facts}
 
 
 def read_facts(obj: object, contract: Contract = 2) -> Facts:

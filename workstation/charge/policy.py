@@ -14,7 +14,7 @@ from importlib import resources
 from itertools import pairwise
 from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 
-from pydantic import ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field
 
 from workstation.errors import WorkstationError
 from workstation.strict import STRICT, IsoDate, StrictError, read_strictly
@@ -183,8 +183,8 @@ def read_policy(text: str, common_text: str, name: str) -> Policy:
         A key is missing or unknown, a value is not allowed, an edition names a list that is not there, a technique
         has no kind or two, or editions overlap.
     """
-    file = _read(_POLICY_FILE, text, name)
-    common = _read(_COMMON_FILE, common_text, "common.toml")
+    file = _read(_PolicyFile, text, name)
+    common = _read(_CommonFile, common_text, "common.toml")
     kinds: tuple[tuple[TechniqueName, TechniqueKind], ...] = (
         *((technique, "volumetric") for technique in common.techniques.volumetric),
         *((technique, "projection") for technique in common.techniques.projection),
@@ -269,13 +269,11 @@ class _PolicyFile:
 
 
 _File = TypeVar("_File")
-_POLICY_FILE = TypeAdapter(_PolicyFile)
-_COMMON_FILE = TypeAdapter(_CommonFile)
 
 
-def _read(adapter: TypeAdapter[_File], text: str, name: str) -> _File:
+def _read(kind: type[_File], text: str, name: str) -> _File:
     try:
-        return read_strictly(adapter, tomllib.loads(text), "the file")
+        return read_strictly(kind, tomllib.loads(text), "the file")
     except tomllib.TOMLDecodeError as error:
         raise PolicyError(f"{name}: this is not TOML: {error}.") from None
     except StrictError as error:

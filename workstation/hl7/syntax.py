@@ -18,9 +18,6 @@ from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
-from hl7apy.consts import VALIDATION_LEVEL
-from hl7apy.exceptions import HL7apyException
-from hl7apy.parser import parse_message
 
 from workstation.errors import WorkstationError
 
@@ -198,6 +195,11 @@ def fitted(text: str, character_set: CharacterSet) -> str:
 
 
 def checked_message(segments: Sequence[str], form: Form) -> bytes:
+    # Loaded by those who write messages only: its tables take as long as many a command.
+    from hl7apy.consts import VALIDATION_LEVEL
+    from hl7apy.exceptions import HL7apyException
+    from hl7apy.parser import parse_message
+
     message = encoded_segments(segments, _ENCODINGS[form.character_set])
     try:
         text = message.decode(_ENCODINGS[form.character_set])

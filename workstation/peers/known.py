@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from filelock import FileLock
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict
 
 from dicom_io.network.dicomweb import Server
 from dicom_io.network.requestor import Peer
@@ -78,14 +78,11 @@ class _File:
     peers: tuple[KnownPeer, ...] = ()
 
 
-_ADAPTER = TypeAdapter(_File)
-
-
 def load_peers(root: Path) -> tuple[KnownPeer, ...]:
     """Reads every peer, by name; none without the file. Raises PeersError."""
     path = root / "peers.toml"
     try:
-        found = read_strictly(_ADAPTER, tomllib.loads(path.read_text(encoding="utf-8")), "the peers").peers
+        found = read_strictly(_File, tomllib.loads(path.read_text(encoding="utf-8")), "the peers").peers
     except FileNotFoundError:
         return ()
     except (StrictError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from dicom_io.evidence import Measurement, MeasurementKind, Quantity, Unit
 from render.geometry import Vector, View
@@ -14,6 +13,7 @@ from render.mask_steps import MaskStep
 from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, within
 from render.segment import made, volume_ml
 from render.volume import Volume
+from workstation.strict import adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,6 @@ class _Wanted:
     steps: tuple[MaskStep, ...]
 
 
-_MASK = TypeAdapter(_Wanted)
 DrawnKind = Literal["distance", "angle", "cobb", "ellipse", "polygon"]
 
 
@@ -67,7 +66,7 @@ def again(measurement: Measurement, volume: Volume) -> Measurement:
     kind, points = measurement.kind, measurement.points_mm
     quantities: tuple[Quantity, ...]
     if kind == "volume":
-        wanted = _MASK.validate_json(measurement.steps)
+        wanted = adapter(_Wanted).validate_json(measurement.steps)
         found = (made(volume, wanted.steps).labels == wanted.label).view(np.uint8)
         quantities = (Quantity("volume", volume_ml(volume, found) * 1000.0, "mm3"),)
     elif kind == "distance":

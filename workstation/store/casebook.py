@@ -12,7 +12,6 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter
 from sqlalchemy import (
     Column,
     Connection,
@@ -37,6 +36,7 @@ from workstation.store.cases import CaseAct, CaseActKind, Concern, Overtaken, Re
 from workstation.store.ledger import append, open_ledger
 from workstation.store.messages import Message, OutboxChangedError
 from workstation.store.outbox import Outbox
+from workstation.strict import adapter
 
 _metadata = MetaData()
 _received = Table(
@@ -120,8 +120,6 @@ _act = Table(
     Column("why", Text, nullable=False),
     Column("detail", Text, nullable=False),
 )
-
-_EVIDENCE = TypeAdapter(Evidence)
 
 
 class Casebook:
@@ -440,13 +438,13 @@ def _insert_record(connection: Connection, record: Record) -> None:
             patient_id=record.evidence.patient_id,
             path=record.path,
             at=record.at.isoformat(),
-            evidence=_EVIDENCE.dump_json(record.evidence).decode(),
+            evidence=adapter(Evidence).dump_json(record.evidence).decode(),
         )
     )
 
 
 def _record_of(row: Any) -> Record:
-    evidence = _EVIDENCE.validate_json(row.evidence)
+    evidence = adapter(Evidence).validate_json(row.evidence)
     return Record(row.sr_uid, row.session, row.path, datetime.fromisoformat(row.at), evidence)
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, delete, insert, select
 
-from dicom_io.network.commitment import Committed, Reference
+if TYPE_CHECKING:  # the network is not loaded for those who only look here
+    from dicom_io.network.commitment import Committed, Reference
 
 _metadata = MetaData()
 _asked = Table(
@@ -53,7 +55,7 @@ class Commitments:
         self._engine = engine
         _metadata.create_all(engine)
 
-    def ask(self, destination: str, transaction_uid: str, references: Sequence[Reference], at: datetime) -> None:
+    def ask(self, destination: str, transaction_uid: str, references: "Sequence[Reference]", at: datetime) -> None:
         """Files a request; called before it is sent, as its answer may come before the peer acknowledges it."""
         rows = [
             {
@@ -72,7 +74,7 @@ class Commitments:
         with self._engine.begin() as connection:
             connection.execute(delete(_asked).where(_asked.c.transaction_uid == transaction_uid))
 
-    def answer(self, answer: Committed, at: datetime) -> tuple[str, ...]:
+    def answer(self, answer: "Committed", at: datetime) -> tuple[str, ...]:
         """Files an answer and returns its instances. Ignores an answer to a request that was never made."""
         uid = answer.transaction_uid
         results = [(r.sop_instance_uid, 0) for r in answer.committed]

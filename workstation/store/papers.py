@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, StringConstraints, TypeAdapter
+from pydantic import ConfigDict, StringConstraints
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, select
 from sqlalchemy import Text as SqlText
 
@@ -18,7 +18,7 @@ from dicom_io.evidence import Person
 from workstation.charge.facts import BaseProcedure, Order, Payer, Report, SupervisionAct, Text
 from workstation.errors import WorkstationError
 from workstation.store.ledger import append, open_ledger
-from workstation.strict import STRICT, StrictError, read_strictly
+from workstation.strict import STRICT, StrictError, adapter, read_strictly
 
 
 class PapersError(WorkstationError):
@@ -97,14 +97,10 @@ class Papers:
     on_file: OnFile | None = None
 
 
-_PAPERS = TypeAdapter(Papers)
-_ON_FILE = TypeAdapter(OnFile)
-
-
 def read_papers(path: Path) -> Papers:
     """Reads a papers file. Raises PapersError that names the missing, unknown or wrong key."""
     try:
-        return read_strictly(_PAPERS, json.loads(path.read_text(encoding="utf-8")), "the papers")
+        return read_strictly(Papers, json.loads(path.read_text(encoding="utf-8")), "the papers")
     except OSError as error:
         raise PapersError(f"{path}: cannot be read ({error.strerror}).") from error
     except (StrictError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -139,7 +135,7 @@ class PapersFile:
             raise PapersError("These papers name no accession, so nobody can tell which study they belong to.")
         if self.get(accession) == papers:
             return
-        content = _ON_FILE.dump_json(papers).decode()
+        content = adapter(OnFile).dump_json(papers).decode()
         with self.engine.begin() as connection:
             row = {"accession": accession, "at": at.isoformat(), "content": content}
             append(connection, _papers, row)
@@ -156,4 +152,4 @@ class PapersFile:
             row = connection.execute(newest.limit(1)).first()
         if row is None:
             return None
-        return datetime.fromisoformat(row.at), row.place, _ON_FILE.validate_json(row.content)
+        return datetime.fromisoformat(row.at), row.place, adapter(OnFile).validate_json(row.content)

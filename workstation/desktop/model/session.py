@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from dicom_io.evidence import Person
 from render.volume import Volume
 from workstation.desktop.model.screen import Screen
 from workstation.errors import WorkstationError
+from workstation.strict import adapter
 
 _KEPT = 500  # screens to go back to
 _FORM = 2
@@ -139,7 +140,7 @@ class ReadingSession:
         part = self.file.with_suffix(".part")
         kept = _Kept(_FORM, self.series_uid, self.which, self.screen, self.draft, self.operator)
         with part.open("wb") as stream:
-            stream.write(_ADAPTER.dump_json(kept))
+            stream.write(adapter(_Kept).dump_json(kept))
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(self.file)
@@ -161,9 +162,6 @@ class _Kept:
     operator: Person | None = None
 
 
-_ADAPTER = TypeAdapter(_Kept)
-
-
 def session_file(root: Path, series_uid: str, which: int | None) -> Path:
     """Returns the path of a session's file. Series UIDs hold digits and dots only, checked on arrival."""
     return root / "sessions" / f"{series_uid}{'' if which is None else f'-{which}'}.json"
@@ -179,7 +177,7 @@ def recovered(file: Path, volume: Volume) -> ReadingSession | None:
     except FileNotFoundError:
         return None
     try:
-        kept = _ADAPTER.validate_json(text)
+        kept = adapter(_Kept).validate_json(text)
     except (ValidationError, json.JSONDecodeError) as error:
         raise RecoveryError(
             f"{file}: not a session this version can read. It was left where it is; move it away to begin anew."
