@@ -39,7 +39,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from dicom_io.archive.database import open_database, unflushed
+from dicom_io.archive.database import make_tables, open_database, unflushed
 from dicom_io.archive.durable import alive, boot, copy_part10, flush, flush_folders, held_by, names_with_files, place
 from dicom_io.errors import ClassMismatch, InstanceConflict, NotFound, NotReadable
 from dicom_io.files.digests import file_digest
@@ -131,7 +131,8 @@ class Archive:
         self._quarantine = root / "quarantine"
         self._spool = root / "spool" / f"{os.getpid()}-{_LIFE}"
         self._database = database or open_database(root / "workstation.db")
-        _METADATA.create_all(self._database)
+        with self._database.begin() as connection:
+            make_tables(connection, _METADATA)
         self._rows = unflushed(self._database)
         self._flushed: set[Path] = set()
 

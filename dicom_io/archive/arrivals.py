@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, func, insert, select
 
 from dicom_io.archive.archive import Archive, Summary
+from dicom_io.archive.database import make_tables
 
 _METADATA = MetaData()
 _COMPLETION = Table(
@@ -63,7 +64,8 @@ class Arrivals:
 
     def __init__(self, archive: Archive, database: Engine, quiet_s: float) -> None:
         self._archive, self._database, self._quiet_s = archive, database, quiet_s
-        _METADATA.create_all(database)
+        with database.begin() as connection:
+            make_tables(connection, _METADATA)
         self._open: dict[str, float] = {}
 
     def came(self, series_uid: str, now_s: float) -> Completion | None:

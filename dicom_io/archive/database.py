@@ -7,7 +7,7 @@ Every durable table of the project (archive index, journal, outbox, papers) is o
 import weakref
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 
@@ -49,6 +49,31 @@ def open_database(place: Path | str, *, flushed: bool = True) -> Engine:
 def _close_all(connections: list[DBAPIConnection]) -> None:
     for connection in connections:
         connection.close()
+
+
+def names_in(connection: Connection) -> set[str]:
+    """Returns the names of all tables, columns (as `table.column`) and triggers: stores ask whenever they are opened,
+    so by few statements."""
+    if connection.dialect.name == "sqlite":
+        columns = text(
+            "SELECT made.name || '.' || info.name FROM sqlite_master AS made, pragma_table_info(made.name) AS info "
+            "WHERE made.type = 'table' UNION ALL SELECT name FROM sqlite_master"
+        )
+        return set(connection.execute(columns).scalars())
+    found = inspect(connection).get_multi_columns()
+    named = {name for _, name in found}
+    named |= {f"{name}.{column['name']}" for (_, name), columns in found.items() for column in columns}
+    if connection.dialect.name == "postgresql":
+        named |= set(connection.execute(text("SELECT tgname FROM pg_trigger")).scalars())
+    return named
+
+
+def make_tables(connection: Connection, metadata: MetaData) -> None:
+    """Makes those tables of a store that are missing."""
+    known = names_in(connection)
+    missing = [table for table in metadata.sorted_tables if table.name not in known]
+    if missing:
+        metadata.create_all(connection, tables=missing)
 
 
 def unflushed(database: Engine) -> Engine:

@@ -18,7 +18,6 @@ from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
-
 from workstation.errors import WorkstationError
 
 Version = Literal["2.3", "2.3.1", "2.5.1"]

@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
+from dicom_io.archive.database import make_tables
 from dicom_io.evidence import Evidence
 from workstation.store.cases import CaseAct, CaseActKind, Concern, Overtaken, Received, Record, Ruling, Snapshot
 from workstation.store.ledger import append, open_ledger
@@ -129,7 +130,7 @@ class Casebook:
         self._engine = engine
         self._outbox = outbox
         with engine.begin() as connection:
-            _metadata.create_all(connection)
+            make_tables(connection, _metadata)
             open_ledger(connection)
 
     # Received messages

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, delete, insert, select
 
+from dicom_io.archive.database import make_tables
+
 if TYPE_CHECKING:  # the network is not loaded for those who only look here
     from dicom_io.network.commitment import Committed, Reference
 
@@ -53,7 +55,8 @@ class Commitments:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        _metadata.create_all(engine)
+        with engine.begin() as connection:
+            make_tables(connection, _metadata)
 
     def ask(self, destination: str, transaction_uid: str, references: "Sequence[Reference]", at: datetime) -> None:
         """Files a request; called before it is sent, as its answer may come before the peer acknowledges it."""

@@ -22,13 +22,13 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    inspect,
     select,
     text,
     update,
 )
 from sqlalchemy.exc import IntegrityError
 
+from dicom_io.archive.database import make_tables, names_in
 from dicom_io.evidence import Act, Evidence, Person
 from workstation.charge.facts import SupervisionAct
 from workstation.store.ledger import append, open_ledger
@@ -130,7 +130,7 @@ class Journal:
             if self.engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")  # two processes may open a journal at once
             _chain_old_events(connection)
-            _metadata.create_all(connection)
+            make_tables(connection, _metadata)
             open_ledger(connection)
 
     def record(self, session: str, person: Person, kind: EventKind, at: datetime, detail: str = "") -> JournalEvent:
@@ -219,8 +219,8 @@ def _entry(row: Any) -> JournalEvent:
 
 def _chain_old_events(connection: Connection) -> None:
     """Chains the events of a journal from before chains, in the order of recording."""
-    seen = inspect(connection)
-    if not seen.has_table("event") or "hash" in {column["name"] for column in seen.get_columns("event")}:
+    known = names_in(connection)
+    if "event" not in known or "event.hash" in known:
         return
     connection.execute(text("ALTER TABLE event ADD COLUMN number INTEGER"))
     connection.execute(text("ALTER TABLE event ADD COLUMN hash TEXT"))

@@ -28,6 +28,8 @@ from sqlalchemy import (
     text,
 )
 
+from dicom_io.archive.database import make_tables, names_in
+
 _metadata = MetaData()
 _ledger = Table(
     "ledger",
@@ -62,25 +64,15 @@ def digest_of(row: Any) -> str:
 
 def open_ledger(connection: Connection) -> None:
     """Makes the ledger when it is missing and enters the rows that are there; makes the tables refuse changes."""
-    known = _known(connection)
+    known = names_in(connection)
     fresh = "ledger" not in known
     if fresh:
-        _metadata.create_all(connection)
+        make_tables(connection, _metadata)
     there = [kind for kind in _SUBJECTS if kind in known]
     guard(connection, "ledger", *there)
     for kind in there if fresh else ():
         for row in connection.execute(text(f"SELECT * FROM {kind} ORDER BY place")).all():
             _enter(connection, kind, row)
-
-
-def _known(connection: Connection) -> set[str]:
-    """The names of all tables and triggers: every store asks when it is opened, so by one statement."""
-    if connection.dialect.name == "sqlite":
-        return set(connection.execute(text("SELECT name FROM sqlite_master")).scalars())
-    named = set(inspect(connection).get_table_names())
-    if connection.dialect.name == "postgresql":
-        named |= set(connection.execute(text("SELECT tgname FROM pg_trigger")).scalars())
-    return named
 
 
 def append(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
@@ -101,7 +93,7 @@ def guard(connection: Connection, *tables: str) -> None:
 
     PostgreSQL refuses them to its own user as well: whoever wants to change a row has to grant it to themselves first.
     """
-    known = _known(connection)
+    known = names_in(connection)
     for table in tables:
         if connection.dialect.name == "sqlite":
             for verb in ("UPDATE", "DELETE"):

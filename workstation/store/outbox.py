@@ -26,7 +26,6 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    inspect,
     select,
     true,
 )
@@ -35,6 +34,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from dicom_io.archive.database import make_tables, names_in
 from workstation.charge.facts import ChargeState
 from workstation.hl7.acknowledgement import Acknowledgement
 from workstation.store.ledger import guard, head_in, open_ledger
@@ -119,9 +119,9 @@ class Outbox:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        _metadata.create_all(engine)
-        _add_columns(engine)
         with engine.begin() as connection:
+            make_tables(connection, _metadata)
+            _add_columns(connection)
             open_ledger(connection)
             guard(connection, *(table.name for table in _metadata.sorted_tables))
 
@@ -442,17 +442,14 @@ def _entry(message: Message, queued_at: str, attempts: Sequence[Any]) -> QueuedM
     )
 
 
-def _add_columns(engine: Engine) -> None:
+def _add_columns(connection: Connection) -> None:
     """Updates tables of an earlier version. Versions so far only added columns with a default."""
+    known = names_in(connection)
     for table in _metadata.sorted_tables:
-        there = {column["name"] for column in inspect(engine).get_columns(table.name)}
         for column in table.columns:
-            if column.name not in there:
-                with engine.begin() as connection:
-                    kind = column.type.compile(engine.dialect)
-                    connection.execute(
-                        sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind} NOT NULL DEFAULT ''")
-                    )
+            if f"{table.name}.{column.name}" not in known:
+                kind = column.type.compile(connection.dialect)
+                connection.execute(sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind} NOT NULL DEFAULT ''"))
 
 
 def _name(message: Message) -> str:

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, StringConstraints
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, select
 from sqlalchemy import Text as SqlText
 
+from dicom_io.archive.database import make_tables
 from dicom_io.evidence import Person
 from workstation.charge.facts import BaseProcedure, Order, Payer, Report, SupervisionAct, Text
 from workstation.errors import WorkstationError
@@ -126,7 +127,7 @@ class PapersFile:
 
     def __post_init__(self) -> None:
         with self.engine.begin() as connection:
-            _metadata.create_all(connection)
+            make_tables(connection, _metadata)
             open_ledger(connection)
 
     def put(self, accession: str, papers: OnFile, at: datetime) -> None:

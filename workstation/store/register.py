@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, func, select
 
+from dicom_io.archive.database import make_tables
 from workstation.store.ledger import append, doubt_of_newest, open_ledger
 
 _metadata = MetaData()
@@ -31,7 +32,7 @@ class Register:
         with self.engine.begin() as connection:
             if self.engine.dialect.name == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")  # two processes may open a database at once
-            _metadata.create_all(connection)
+            make_tables(connection, _metadata)
             open_ledger(connection)
 
     def put(self, person_id: str, content: dict[str, Any] | None, at: datetime) -> None:
