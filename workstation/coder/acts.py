@@ -49,6 +49,8 @@ _MAY: dict[CaseActKind, frozenset[ActingRole]] = {
     "credit": frozenset({"coder", "compliance"}),
     "correct": frozenset({"coder"}),
     "note": frozenset({"coder", "compliance", "physician", "technologist"}),
+    "accept": frozenset({"coder", "compliance"}),
+    "keep": frozenset({"coder", "compliance"}),
 }
 _DOCUMENTS = "documents"
 # Modifiers that a coder may add to what is released: distinct services, repeats, sides, and notices to the patient.
@@ -68,7 +70,7 @@ def release(
     Raises WorkError when it is not held, waits for something that a coder cannot decide, or is released with a modifier
     or base that it cannot have.
     """
-    who, ruling = _may(by, "release", why), _fresh(site, word)
+    who, ruling = may(by, "release", why), _fresh(site, word)
     content = ruling.content
     if ruling.state != "held":
         raise WorkError(f"{word}: the case is {ruling.state}, not held; there is nothing to release.")
@@ -114,7 +116,7 @@ def deny(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
 
     Raises WorkError when a charge of it is out: that is credited.
     """
-    who, ruling = _may(by, "deny", why), _fresh(site, word)
+    who, ruling = may(by, "deny", why), _fresh(site, word)
     if ruling.state not in ("held", "denied"):
         raise WorkError(f"{word}: a charge of this case is out; use `workstation charge credit`.")
     return _do(site, ruling, who, "deny", why, {})
@@ -125,7 +127,7 @@ def reopen(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
 
     Raises WorkError when nothing was decided by hand.
     """
-    who, ruling = _may(by, "reopen", why), _fresh(site, word)
+    who, ruling = may(by, "reopen", why), _fresh(site, word)
     if not any(act.kind in ("release", "deny", "credit") for act in site.casebook.acts(ruling.session)):
         raise WorkError(f"{word}: nothing was decided by hand; the rules decide already.")
     return _do(site, ruling, who, "reopen", why, {})
@@ -164,7 +166,7 @@ def credit(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
 
     Raises WorkError when nothing is out.
     """
-    who, ruling = _may(by, "credit", why), _fresh(site, word)
+    who, ruling = may(by, "credit", why), _fresh(site, word)
     keys = [known.charge.key for known in _own(site, ruling) if known.state in LIVE or known.stands_at_billing]
     if not keys:
         raise WorkError(f"{word}: no charge of this case is out; there is nothing to credit.")
@@ -176,7 +178,7 @@ def correct(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
 
     Raises WorkError when no correction is due.
     """
-    who, ruling = _may(by, "correct", why), _fresh(site, word)
+    who, ruling = may(by, "correct", why), _fresh(site, word)
     if ruling.state != "correction" or not ruling.content["stale"]:
         raise WorkError(f"{word}: what is out is what the facts bear; no correction is due.")
     return _do(site, ruling, who, "correct", why, {"keys": ruling.content["stale"]})
@@ -184,7 +186,7 @@ def correct(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
 
 def note(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
     """Write a note into the case. Nothing follows from it."""
-    who, ruling = _may(by, "note", why), _fresh(site, word)
+    who, ruling = may(by, "note", why), _fresh(site, word)
     return _do(site, ruling, who, "note", why, {})
 
 
@@ -193,7 +195,7 @@ def payer_denied(site: Site, word: str, by: Person, why: str) -> list[SettledCas
 
     Raises WorkError when nothing is out.
     """
-    who, ruling = _may(by, "release", why), _fresh(site, word)
+    who, ruling = may(by, "release", why), _fresh(site, word)
     out = [known for known in _own(site, ruling) if known.state in ("sent", "acknowledged")]
     if not out:
         raise WorkError(f"{word}: no charge of this case has been sent; the payer cannot have seen it.")
@@ -205,7 +207,8 @@ def payer_denied(site: Site, word: str, by: Person, why: str) -> list[SettledCas
     return _do(site, ruling, who, "note", f"denied by the payer: {why}", {})
 
 
-def _may(who: Person, kind: CaseActKind, why: str) -> Person:
+def may(who: Person, kind: CaseActKind, why: str) -> Person:
+    """Return the person, who may do this for this reason. Raises WorkError."""
     if who.role not in _MAY[kind]:
         raise WorkError(
             f"{who.id} is a {who.role}; to {kind} takes a {' or '.join(sorted(_MAY[kind]))}. Nothing was done."

@@ -7,7 +7,7 @@ from typing import Any
 
 from workstation.billing.charged_line import read_billed
 from workstation.billing.filing import documents
-from workstation.coder.work_list import WorkError
+from workstation.coder.work_list import WorkError, marks_of
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.patients import PatientIdentifier
 from workstation.orders.stated import MessageRefused
@@ -22,6 +22,7 @@ def view(site: Site, ruling: Ruling) -> dict[str, Any]:
     uids = {record.sr_uid for record in records}
     history = site.casebook.history(ruling.session)
     charges = []
+    marks = marks_of(site, ruling.session, ruling.accession)
     for known in site.outbox.charges(ruling.accession):
         if known.charge.sr_uid not in uids:
             continue
@@ -35,6 +36,7 @@ def view(site: Site, ruling: Ruling) -> dict[str, Any]:
                 "state": known.state,
                 "message": known.message,
                 "queued_at": known.queued_at.isoformat(),
+                "breaks_edits": list(marks.get(known.charge.key, ())),
             }
         )
     return {
@@ -87,6 +89,10 @@ def in_words(seen: dict[str, Any]) -> str:
     for each in seen["charges"]:
         code = "-".join([each["code"], *each["modifiers"]])
         lines.append(f"  {each['key']} {code} beside {each['base']}: {each['state']}")
+        lines += [
+            f"      breaks an edit of CMS: {edit}; `charge correct`, `credit` or `keep`"
+            for edit in each["breaks_edits"]
+        ]
     lines.append("Decisions:")
     for each in seen["history"]:
         lines.append(f"  {each['at']} {each['state']} {', '.join(each['reasons'])} because: {each['cause']}")

@@ -344,8 +344,9 @@ class Casebook:
         kind: CaseActKind,
         why: str,
         detail: dict[str, Any],
+        due: bool = True,
     ) -> None:
-        """Files a person's act and makes its accession due. Durable when this returns."""
+        """Files a person's act and makes its accession due, if `due`. Durable when this returns."""
         with self._engine.begin() as connection:
             row = {
                 "session": session,
@@ -358,7 +359,8 @@ class Casebook:
                 "detail": json.dumps(detail, sort_keys=True),
             }
             append(connection, _act, row)
-            connection.execute(insert(_due).values(accession=accession, cause=f"{kind} by {person}"))
+            if due:
+                connection.execute(insert(_due).values(accession=accession, cause=f"{kind} by {person}"))
 
     def acts(self, session: str | None = None) -> tuple[CaseAct, ...]:
         """Returns people's acts on a case, or on all, oldest first."""

@@ -15,7 +15,8 @@ CaseState = Literal["held", "denied", "charged", "correction"]
 # How people are told of a state, where its word is not enough: "denied" is what a payer says.
 STATE_WORDS: dict[str, str] = {"denied": "not billable"}
 
-CaseActKind = Literal["release", "deny", "reopen", "answer", "credit", "correct", "note"]
+# accept: CMS's edits are put in force. mark: a charge that is out breaks them. keep: a marked charge stands.
+CaseActKind = Literal["release", "deny", "reopen", "answer", "credit", "correct", "note", "accept", "mark", "keep"]
 
 
 class Overtaken(Exception):  # noqa: N818 - reads as a sentence where it is raised
