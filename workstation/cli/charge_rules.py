@@ -83,6 +83,7 @@ def _imported(found: dict[str, Any]) -> str:
 @example("workstation charge read report.hl7")
 def read_message(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An HL7 v2 message, as the RIS sends it.")],
+    on: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="Date of service; today if not given.")] = "",
     as_json: Json = False,
 ) -> None:
     """Show what a message states by this site's settings, or why it would be refused. Nothing is filed.
@@ -91,7 +92,8 @@ def read_message(
     """
     from workstation.coder import case_view
 
-    found = case_view.stated(open_here(), file)
+    site = open_here()
+    found = case_view.stated(site, file, day_option(on, "--on") or site.clock().date())
     show(as_json, found, case_view.stated_in_words(found))
     if found["answer"] != "AA":
         raise typer.Exit(1)
@@ -164,8 +166,9 @@ def policies(as_json: Json = False) -> None:
     from workstation.billing.gather_facts import site_policy
     from workstation.charge.policy import PolicyName, load_policy
     from workstation.config import load_config
+    from workstation.site import local_clock
 
-    config = load_config(root())
+    config = load_config(root()).on(local_clock().date())
     used = config.policy
     # The one that is used is shown with what the site has set, as it stands in recorded decisions.
     own = site_policy(config, root())
@@ -214,7 +217,7 @@ def codes(
         day = date.fromisoformat(on) if on else local_clock().date()
     except ValueError:
         raise typer.BadParameter(f"{on!r} is not a date written as YYYY-MM-DD", param_hint="--on") from None
-    table = site_policy(load_config(root()), root()).codes
+    table = site_policy(load_config(root()).on(day), root()).codes
     entry = table.lookup(code.upper(), day)
     known = {
         "code": code.upper(),

@@ -7,6 +7,7 @@ written into the casebook with the person and the reason before anything follows
 import hashlib
 import json
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,7 +91,7 @@ def release(
 
 
 def _modifiers(site: Site, wanted: Sequence[str], facts: dict[str, Any]) -> tuple[str, ...]:
-    payer = site.config.payers.get(facts.get("payer", {}).get("id", ""))
+    payer = site.config.on(_day_of(facts)).payers.get(facts.get("payer", {}).get("id", ""))
     known = (*RELEASE_MODIFIERS, *(payer.modifiers if payer is not None else ()))
     for modifier in wanted:
         if modifier not in known:
@@ -99,6 +100,13 @@ def _modifiers(site: Site, wanted: Sequence[str], facts: dict[str, Any]) -> tupl
                 "[payers.ID] of the settings. Nothing was released."
             )
     return tuple(dict.fromkeys(wanted))
+
+
+def _day_of(facts: dict[str, Any]) -> date | None:
+    try:
+        return date.fromisoformat(facts.get("date_of_service", ""))
+    except ValueError:
+        return None
 
 
 def _base(wanted: str, facts: dict[str, Any]) -> str:

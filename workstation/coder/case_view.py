@@ -142,8 +142,10 @@ def audit(site: Site, since: date | None) -> list[dict[str, Any]]:
     return [row for at, _, row in rows if since is None or at.date() >= since]
 
 
-def stated(site: Site, path: Path) -> dict[str, Any]:
+def stated(site: Site, path: Path, day: date) -> dict[str, Any]:
     """Return what a message in a file states, JSON-ready, with the answer that it would get.
+
+    day : the date of service by whose settings it is read.
 
     Raises WorkError when the file cannot be read.
     """
@@ -157,7 +159,7 @@ def stated(site: Site, path: Path) -> dict[str, Any]:
     assert zone is not None, "a site's clock knows its offset"
     processing_id = site.config.listener.processing_id if site.config.listener else "P"
     try:
-        found = statements_of(body, site.config.reading, zone, processing_id)
+        found = statements_of(body, site.config.on(day).reading, zone, processing_id)
     except MessageRefused as refused:
         return {"answer": refused.code, "reason": str(refused), "states": []}
     except Hl7Error as error:

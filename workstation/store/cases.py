@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
+from dicom_io.dates import day_of
 from dicom_io.evidence import Evidence
 from workstation.charge.facts import Contract
 
@@ -64,6 +65,11 @@ class Record:
     def accession(self) -> str:
         """The accession of the record's study."""
         return self.evidence.accession
+
+    @property
+    def date_of_service(self) -> date | None:
+        """The day of the study; None where the SR does not name one."""
+        return day_of(self.evidence.study_date)
 
 
 @dataclass(frozen=True, slots=True)

@@ -161,7 +161,7 @@ class TestFirstEdition:
         assert ruling.contract == 1
         assert "laterality" not in ruling.facts
         assert read_facts({**json.loads(ruling.facts), "previous_charges": []}, 1).contract == 1
-        assert list(changed_decisions([ruling], load_policy("guide"))) == []
+        assert list(changed_decisions([ruling], lambda day: load_policy("guide"))) == []
         assert recheck(at_desk.site)["changed"] == 0
 
     def test_what_the_second_asks_for_is_no_change_of_a_fact(self, tmp_path: Path) -> None:
