@@ -126,6 +126,10 @@ def release(
         list[str] | None, typer.Option(help="Add a modifier to each line: 59, XE, XS, XP, XU, 76, 77 … Repeatable.")
     ] = None,
     base: Annotated[str, typer.Option(help="Link to this performed base procedure, not to the proposed one.")] = "",
+    line: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="Charge only this line of `charge show`, numbered from 1. Repeatable.", min=1),
+    ] = None,
     pin_fd: PinFd = None,
     as_json: Json = False,
 ) -> None:
@@ -136,7 +140,7 @@ def release(
     from workstation.coder import acts
 
     site = open_here()
-    _done(acts.release(site, case, acting(site, by, pin_fd), why, modifier or (), base), as_json)
+    _done(acts.release(site, case, acting(site, by, pin_fd), why, modifier or (), base, line or ()), as_json)
 
 
 @example("workstation charge deny DEMO-0001 --by jd --why 'belongs to the base examination'")

@@ -60,13 +60,20 @@ RELEASE_MODIFIERS = ("59", "XE", "XS", "XP", "XU", "76", "77", "LT", "RT", "GA",
 
 
 def release(
-    site: Site, word: str, by: Person, why: str, modifiers: Sequence[str] = (), base: str = ""
+    site: Site,
+    word: str,
+    by: Person,
+    why: str,
+    modifiers: Sequence[str] = (),
+    base: str = "",
+    lines: Sequence[int] = (),
 ) -> list[SettledCase]:
     """A coder releases a hold that is a matter of judgement; what is proposed is charged.
 
     What the payer has denied before is taken back by the same release, so that billing never has two debits.
     modifiers : further ones for each line, behind those of the component. base : the performed base procedure to link
-    to, in the place of the proposed one.
+    to, in the place of the proposed one. lines : which of the proposed lines are charged, as `numbered` counts them;
+    all where none is given.
 
     Raises WorkError when it is not held, waits for something that a coder cannot decide, or is released with a modifier
     or base that it cannot have.
@@ -81,13 +88,40 @@ def release(
         raise WorkError(f"{word}: a coder cannot decide {listed}. Nothing was released.")
     if not content["proposed"]:
         raise WorkError(f"{word}: it cannot be told what would be charged; nothing was released.")
-    _check_units(site, content["proposed"], ruling)
+    wanted = _lines(lines, content["proposed"], word)
+    _check_units(site, wanted, ruling)
+    if base and len({(each["code"], each["entity"]) for each in wanted}) < len(wanted):
+        raise WorkError(f"{word}: several lines would be one charge beside {base}; choose one. Nothing was released.")
     facts = json.loads(ruling.facts)
     answered = [[each["code"], basis_of(each["fact"], facts)] for each in content["explanations"]]
     earlier = _last_release(site, ruling)
-    chosen = {"modifiers": list(_modifiers(site, modifiers, facts)), "base": _base(base, facts)}
+    chosen = {
+        "modifiers": list(_modifiers(site, modifiers, facts)),
+        "base": _base(base, facts),
+        "lines": [[each["code"], each["base"], each["entity"]] for each in wanted] if lines else [],
+    }
     said = {key: value for key, value in chosen.items() if value}
     return _do(site, ruling, who, "release", why, {"answered": [*earlier, *answered], **said})
+
+
+def numbered(lines: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Return the lines of a decision's JSON by the numbers that a release names them with, from 1. Two of the same
+    code, base and entity are one: they would be one charge twice."""
+    once: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for line in lines:
+        once.setdefault((line["code"], line["base"], line["entity"]), line)
+    return dict(enumerate(once.values(), 1))
+
+
+def _lines(wanted: Sequence[int], proposed: Sequence[dict[str, Any]], word: str) -> list[dict[str, Any]]:
+    offered = numbered(proposed)
+    for number in wanted:
+        if number not in offered:
+            raise WorkError(
+                f"{word}: there is no line {number}; {len(offered)} would be charged, numbered from 1 as `workstation "
+                "charge show` has them. Nothing was released."
+            )
+    return [line for number, line in offered.items() if not wanted or number in wanted]
 
 
 def _modifiers(site: Site, wanted: Sequence[str], facts: dict[str, Any]) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from workstation.billing.charged_line import read_billed
 from workstation.billing.filing import documents
+from workstation.coder.acts import numbered
 from workstation.coder.work_list import WorkError, marks_of
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.patients import PatientIdentifier
@@ -78,8 +79,8 @@ def in_words(seen: dict[str, Any]) -> str:
     decision = seen["decision"]
     lines = [f"Accession {seen['accession']}: {seen['state']} since {seen['since']}"]
     lines.append(f"  policy {decision['policy']} {decision['edition'] or '(no edition)'}, tier {decision['work_tier']}")
-    for name in ("lines", "proposed"):
-        lines += [f"  {'charge' if name == 'lines' else 'once cleared'}: {_line(each)}" for each in decision[name]]
+    lines += [f"  charge: {_line(each)}" for each in decision["lines"]]
+    lines += [f"  once cleared, line {n}: {_line(each)}" for n, each in numbered(decision["proposed"]).items()]
     for each in decision["explanations"]:
         lines.append(f"  {each['code']}: {each['sentence']} [{each['fact']}; by: {each['resolver']}]")
     if seen["correction_of"]:
@@ -99,8 +100,16 @@ def in_words(seen: dict[str, Any]) -> str:
         lines += [f"      {change}" for change in each["changed"]]
     if seen["acts"]:
         lines.append("Acts:")
-    lines += [f"  {a['at']} {a['person']} ({a['role']}): {a['kind']}: {a['why']}" for a in seen["acts"]]
+    lines += [f"  {a['at']} {a['person']} ({a['role']}): {a['kind']}{_chosen(a)}: {a['why']}" for a in seen["acts"]]
     return "\n".join(lines)
+
+
+def _chosen(act: dict[str, Any]) -> str:
+    """What a coder chose at release."""
+    chosen = [" ".join(each) for each in act.get("lines", ())]
+    chosen += [f"modifiers {' '.join(act['modifiers'])}"] if act.get("modifiers") else []
+    chosen += [f"base {act['base']}"] if act.get("base") else []
+    return f" ({', '.join(chosen)})" if chosen else ""
 
 
 def _line(line: dict[str, Any]) -> str:

@@ -87,7 +87,9 @@ def test_show_tells_the_whole_story(command: Command, two: Desk) -> None:
 
 
 def test_release_credit_and_reopen(command: Command, two: Desk) -> None:
-    released = command("charge", "release", "ACC1", *BY, "--json").json
+    assert "once cleared, line 1: 76376-26" in command("charge", "show", "ACC1").out
+    assert command("charge", "release", "ACC1", *BY, "--line", "2").code == 1
+    released = command("charge", "release", "ACC1", *BY, "--line", "1", "--json").json
     assert (released["state"], len(released["queued"])) == ("charged", 1)
     assert command("charge", "credit", "ACC1", *BY, "--json").json["state"] == "denied"
     assert [row["state"] for row in command("charge", "list", "--json").json if row["accession"] == "ACC1"] == [
