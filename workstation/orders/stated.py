@@ -14,14 +14,16 @@ from workstation.hl7.names import Physician
 from workstation.orders.patients import PatientIdentifier
 from workstation.orders.sentences import Sentence
 from workstation.reading import ReportFact
+from workstation.store.cases import RefusalKind
 
 
 class MessageRefused(WorkstationError):  # noqa: N818 - reads as a sentence where it is raised
     """A message that cannot be taken. `code` is the answer: AR where it never can be, AE where its content lacks."""
 
-    def __init__(self, code: Literal["AE", "AR"], text: str) -> None:
+    def __init__(self, code: Literal["AE", "AR"], text: str, kind: RefusalKind = "incomplete") -> None:
         super().__init__(text)
         self.code: Literal["AE", "AR"] = code
+        self.kind: RefusalKind = kind
 
 
 @dataclass(frozen=True, slots=True)

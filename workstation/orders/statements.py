@@ -61,9 +61,13 @@ def statements_of(body: bytes, reading: Reading, zone: tzinfo, processing_id: st
     if not message.control_id:
         raise MessageRefused("AR", "MSH-10 is empty, so no answer could be told to be to this message.")
     if message.kind not in HEARD:
-        raise MessageRefused("AR", f"MSH-9 {message.kind[:20]} is not heard here; send {', '.join(HEARD)}.")
+        raise MessageRefused(
+            "AR", f"MSH-9 {message.kind[:20]} is not heard here; send {', '.join(HEARD)}.", "not_heard"
+        )
     if header.text(11) != processing_id:
-        raise MessageRefused("AR", f"MSH-11 is {header.text(11)[:3]!r}; this listener takes {processing_id!r} only.")
+        raise MessageRefused(
+            "AR", f"MSH-11 is {header.text(11)[:3]!r}; this listener takes {processing_id!r} only.", "not_heard"
+        )
     at = read_time(header.text(7), zone)
     if at is None:
         raise MessageRefused("AE", "MSH-7 is no time, so it cannot be told whether this message is the newer one.")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter
 from sqlalchemy import (
@@ -33,7 +33,18 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from dicom_io.evidence import Evidence
-from workstation.store.cases import CaseAct, CaseActKind, Concern, Overtaken, Received, Record, Ruling, Snapshot
+from workstation.store.cases import (
+    CaseAct,
+    CaseActKind,
+    Concern,
+    Overtaken,
+    Received,
+    Record,
+    RefusalKind,
+    Ruling,
+    Snapshot,
+)
+from workstation.store.columns import add_columns
 from workstation.store.ledger import append, open_ledger
 from workstation.store.messages import Message, OutboxChangedError
 from workstation.store.outbox import Outbox
@@ -66,6 +77,8 @@ _refused = Table(
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("at", Text, nullable=False),
     Column("answer", Text, nullable=False),
+    # One of `cases.RefusalKind`; empty where that was before there were kinds.
+    Column("kind", Text, nullable=False, server_default=""),
     Column("reason", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
@@ -133,6 +146,7 @@ class Casebook:
         with engine.begin() as connection:
             _metadata.create_all(connection)
             open_ledger(connection)
+        add_columns(engine, _refused)
 
     # Received messages
 
@@ -161,10 +175,10 @@ class Casebook:
             return False
         return True
 
-    def refuse(self, body: bytes, answer: str, reason: str, at: datetime) -> None:
+    def refuse(self, body: bytes, answer: str, kind: RefusalKind, reason: str, at: datetime) -> None:
         """Keeps a refused message, with the reason."""
         with self._engine.begin() as connection:
-            row = {"at": at.isoformat(), "answer": answer, "reason": reason, "body": body}
+            row = {"at": at.isoformat(), "answer": answer, "kind": kind, "reason": reason, "body": body}
             connection.execute(insert(_refused).values(row))
 
     def refused(self) -> tuple[tuple[datetime, str, str], ...]:
@@ -174,6 +188,13 @@ class Casebook:
                 select(_refused.c.at, _refused.c.answer, _refused.c.reason).order_by(_refused.c.place)
             ).all()
         return tuple((datetime.fromisoformat(row.at), row.answer, row.reason) for row in rows)
+
+    def refused_counts(self) -> dict[str, int]:
+        """Returns how many messages were refused, by the kind of the reason; all kinds are named."""
+        query = select(_refused.c.kind, func.count()).group_by(_refused.c.kind)
+        with self._engine.connect() as connection:
+            found = {str(kind) or "other": int(count) for kind, count in connection.execute(query)}
+        return {**dict.fromkeys(get_args(RefusalKind), 0), **found}
 
     def messages(self, kind: str, values: Collection[str]) -> tuple[Received, ...]:
         """Returns every message that concerns one of these values."""

@@ -20,6 +20,15 @@ STATE_WORDS: dict[str, str] = {"denied": "not billable"}
 CaseActKind = Literal["release", "deny", "reopen", "answer", "credit", "correct", "note", "accept", "mark", "keep"]
 
 
+# Why a message was refused, for counts: they name no sender and no patient. unreadable: no HL7, several messages,
+# letters of no character set. too_long. unknown_sender, not_allowed: by the settings. ahead: its time is to come. not_heard: a
+# kind of message, or a processing ID, that is not taken. incomplete: its content lacks something. no_charge: an
+# acknowledgement of no message of ours. other: we could not read it.
+RefusalKind = Literal[
+    "unreadable", "too_long", "unknown_sender", "not_allowed", "ahead", "not_heard", "incomplete", "no_charge", "other"
+]
+
+
 class Overtaken(Exception):  # noqa: N818 - reads as a sentence where it is raised
     """Another process has decided this accession in between; read it again."""
 

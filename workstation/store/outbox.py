@@ -26,17 +26,14 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    inspect,
     select,
     true,
-)
-from sqlalchemy import (
-    text as sql,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from workstation.charge.facts import ChargeState
 from workstation.hl7.acknowledgement import Acknowledgement
+from workstation.store.columns import add_columns
 from workstation.store.ledger import guard, head_in, open_ledger
 from workstation.store.messages import (
     TRIES,
@@ -120,7 +117,7 @@ class Outbox:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         _metadata.create_all(engine)
-        _add_columns(engine)
+        add_columns(engine, *_metadata.sorted_tables)
         with engine.begin() as connection:
             open_ledger(connection)
             guard(connection, *(table.name for table in _metadata.sorted_tables))
@@ -440,19 +437,6 @@ def _entry(message: Message, queued_at: str, attempts: Sequence[Any]) -> QueuedM
         last_at=datetime.fromisoformat(attempts[-1].at) if attempts else None,
         last_detail=attempts[-1].detail if attempts else "",
     )
-
-
-def _add_columns(engine: Engine) -> None:
-    """Updates tables of an earlier version. Versions so far only added columns with a default."""
-    for table in _metadata.sorted_tables:
-        there = {column["name"] for column in inspect(engine).get_columns(table.name)}
-        for column in table.columns:
-            if column.name not in there:
-                with engine.begin() as connection:
-                    kind = column.type.compile(engine.dialect)
-                    connection.execute(
-                        sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind} NOT NULL DEFAULT ''")
-                    )
 
 
 def _name(message: Message) -> str:
