@@ -18,7 +18,7 @@ from workstation.orders.stated import MessageRefused, Ordered, Reported, Stated
 from workstation.orders.statements import statements_of
 from workstation.reading import Reading
 from workstation.site import Site
-from workstation.store.cases import Received, Record, Snapshot
+from workstation.store.cases import EarlierCharges, Received, Record, Snapshot
 from workstation.store.messages import Known
 
 
@@ -27,7 +27,8 @@ class AccessionOnFile:
     """An accession read and folded: what `settle_accession` decides on.
 
     reading : how its messages were read. known : its charges. patients : the records of its patients, under whichever
-    accession; all_known : the charges of all of these, oldest first.
+    accession; all_known : the charges of all of these, oldest first. beside : the same, to be compared when it is
+    written.
     """
 
     snapshot: Snapshot
@@ -37,6 +38,7 @@ class AccessionOnFile:
     known: tuple[Known, ...]
     patients: tuple[Record, ...]
     all_known: tuple[Known, ...]
+    beside: EarlierCharges
 
 
 def read(accession: str, site: Site, record: Record | None = None) -> AccessionOnFile:
@@ -108,6 +110,7 @@ def _folded(snapshot: Snapshot, site: Site) -> AccessionOnFile:
         known=tuple(each for each in charges if each.charge.accession == accession),
         patients=linked,
         all_known=charges,
+        beside=EarlierCharges(frozenset(patients), frozenset(each.charge.key for each in charges if each.is_out)),
     )
 
 

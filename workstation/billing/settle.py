@@ -74,7 +74,7 @@ def settle_accession(
         settled, rulings = _plan(view, site, cause)
         wanted = (*messages, *(message for each in settled for message in each.messages))
         try:
-            queued = site.casebook.commit(view.snapshot, rulings, wanted, site.clock(), record)
+            queued = site.casebook.commit(view.snapshot, rulings, wanted, site.clock(), record, view.beside)
         except Overtaken:
             continue
         done = []

@@ -37,6 +37,7 @@ from workstation.store.cases import (
     CaseAct,
     CaseActKind,
     Concern,
+    EarlierCharges,
     Overtaken,
     Received,
     Record,
@@ -279,10 +280,15 @@ class Casebook:
         messages: Iterable[Message],
         at: datetime,
         record: Record | None = None,
+        beside: EarlierCharges | None = None,
     ) -> tuple[str, ...]:
         """Writes rulings, queues messages and strikes the accession, in one transaction. Returns the new keys.
 
-        Raises Overtaken when another process has decided this accession since the snapshot, OutboxError when a message
+        beside : the charges that were known when it was decided. Where a charge is to go out and they are others now,
+        nothing is written: two accessions of a patient are charged one after the other.
+
+        Raises Overtaken when another process has decided this accession since the snapshot, or charged what bears on
+        it; OutboxError when a message
         is in the outbox with other content; in both cases nothing was written.
         """
         try:
@@ -294,7 +300,12 @@ class Casebook:
                     there = select(_record.c.place).where(_record.c.sr_uid == record.sr_uid)
                     if connection.execute(there).first() is None:
                         _insert_record(connection, record)
-                queued = self._outbox.queue_in(connection, messages, at)
+                # The rows above took the lock: nobody else writes until this is done.
+                wanted = tuple(messages)
+                charged = any(message.charges for message in wanted)
+                if charged and beside is not None and self._out(connection, snapshot, beside.patients) != beside.out:
+                    raise Overtaken(snapshot.accession)
+                queued = self._outbox.queue_in(connection, wanted, at)
                 connection.execute(
                     delete(_due).where(_due.c.accession == snapshot.accession, _due.c.place <= snapshot.through)
                 )
@@ -427,6 +438,13 @@ class Casebook:
             ).all()
             values = known | {row.value for row in rows} | {row.other for row in rows}
         return known
+
+    def _out(self, connection: Connection, snapshot: Snapshot, patients: Collection[str]) -> frozenset[str]:
+        """Returns the keys of the charges that are out, of an accession and of these patients."""
+        linked = self._linked(connection, "patient", set(patients) - {""})
+        accessions = connection.execute(select(_record.c.accession).where(_record.c.patient_id.in_(linked))).scalars()
+        known = self._outbox.charges_in(connection, *{snapshot.accession, *accessions})
+        return frozenset(each.charge.key for each in known if each.is_out)
 
     def _messages(self, connection: Connection, kind: str, values: Collection[str]) -> tuple[Received, ...]:
         which = select(_concern.c.message).where(_concern.c.kind == kind, _concern.c.value.in_(list(values)))

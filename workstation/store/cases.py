@@ -21,8 +21,8 @@ CaseActKind = Literal["release", "deny", "reopen", "answer", "credit", "correct"
 
 
 # Why a message was refused, for counts: they name no sender and no patient. unreadable: no HL7, several messages,
-# letters of no character set. too_long. unknown_sender, not_allowed: by the settings. ahead: its time is to come. not_heard: a
-# kind of message, or a processing ID, that is not taken. incomplete: its content lacks something. no_charge: an
+# letters of no character set. unknown_sender, not_allowed: by the settings. ahead: its time is to come. not_heard: a
+# kind of message or a processing ID that is not taken. incomplete: its content lacks something. no_charge: an
 # acknowledgement of no message of ours. other: we could not read it.
 RefusalKind = Literal[
     "unreadable", "too_long", "unknown_sender", "not_allowed", "ahead", "not_heard", "incomplete", "no_charge", "other"
@@ -131,6 +131,14 @@ class Snapshot:
     records: tuple[Record, ...]
     acts: tuple[CaseAct, ...]
     rulings: dict[str, Ruling]
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierCharges:
+    """What a decision was made beside: the numbers of patients, and the keys of charges of theirs that were out."""
+
+    patients: frozenset[str]
+    out: frozenset[str]
 
 
 def slim(evidence: Evidence) -> Evidence:
