@@ -49,7 +49,7 @@ class Visit:
     """What an order states of the visit and of the physicians, for the messages to billing alone. Empty: not said.
 
     patient_class : PV1-2. location : PV1-3, as `composites.py` writes it. attending : PV1-7. ordering : ORC-12. plan :
-    IN1-2.
+    IN1-2. company : the name of the insurance company, IN1-4.
     """
 
     patient_class: str = ""
@@ -57,6 +57,7 @@ class Visit:
     attending: Physician | None = None
     ordering: Physician | None = None
     plan: str = ""
+    company: str = ""
 
     def with_newer(self, said: "Visit") -> "Visit":
         """Return what is known once a later order has said this."""
@@ -66,6 +67,7 @@ class Visit:
             said.attending or self.attending,
             said.ordering or self.ordering,
             said.plan or self.plan,
+            said.company or self.company,
         )
 
 
