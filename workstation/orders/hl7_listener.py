@@ -30,6 +30,7 @@ _SAYS: dict[str, Heard] = {
 }
 # A clock that is so much ahead of ours is wrong, or somebody wants to have the last word for ever.
 _CLOCKS_DIFFER = timedelta(minutes=10)
+_KEPT_OF_STRANGERS = 1000
 THIS_MACHINE = HL7Caller("127.0.0.1")
 _OURSELVES = HL7Sender("WORKLIST", ("orders",))
 
@@ -88,7 +89,7 @@ def _unread(message: bytes, why: str, site: Site, tell: Tell, kind: RefusalKind 
         answer = b""
     code = "AR" if answer else "none"
     with suppress(DatabaseFailed):
-        site.casebook.refuse(message[:1000], code, kind, why, site.clock())
+        site.casebook.refuse(message[:_KEPT_OF_STRANGERS], code, kind, why, site.clock())
     tell({"event": "refused", "message": "", "answer": code, "detail": why})
     return answer
 
@@ -138,7 +139,9 @@ def _taken(message: bytes, incoming: Incoming, sender: HL7Sender | None, site: S
             message, incoming.kind, incoming.control_id, _concerns(stated), site.clock(), _name(incoming)
         )
     except MessageRefused as refused:
-        return _kept(message, refused.code, refused.kind, str(refused), site)
+        # Of somebody unknown only the beginning: nobody may fill the disk with what is refused.
+        kept = message if sender is not None else message[:_KEPT_OF_STRANGERS]
+        return _kept(kept, refused.code, refused.kind, str(refused), site)
     except Hl7Error as error:
         return _kept(message, "AR", "unreadable", str(error), site)
     except (LookupError, TypeError, AttributeError) as error:

@@ -86,6 +86,12 @@ def test_refusals_of_a_folder_without_kinds_are_counted_as_others(tmp_path: Path
 
 
 class TestSenders:
+    def test_of_a_stranger_only_the_beginning_is_kept(self, tmp_path: Path) -> None:
+        with heard(tmp_path, HL7Sender("LIS", ALL)) as here:
+            assert said(here, Ris(STUDY).report(text=("x" * 100_000,)))[0] == "AR"
+            with here.site.papers.engine.connect() as connection:
+                assert connection.exec_driver_sql("SELECT length(body) FROM refused").scalar() == 1000
+
     def test_nobody_that_is_not_named(self, tmp_path: Path) -> None:
         with heard(tmp_path, HL7Sender("LIS", ALL)) as here:
             code, words = said(here, Ris(STUDY).order())
