@@ -4,7 +4,8 @@ an error that names it."""
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -17,14 +18,23 @@ from render.engine.choice import EngineName
 from workstation.certificates import check_named_together
 from workstation.charge.facts import NOT_FOR_SITE, Entity, Modality, SiteKind, Text
 from workstation.charge.policy import OrderGround, PolicyName
+from workstation.charging import (
+    DatedSettings,
+    DatesError,
+    Fees,
+    LocationType,
+    OwnCode,
+    PayerRule,
+    ReformatOnly,
+    check_dates,
+    gather_dated,
+    values_on,
+)
 from workstation.destinations import AeTitle, AnyDestination, FolderDestination
 from workstation.errors import WorkstationError
 from workstation.listening import Listener
 from workstation.reading import Reading
 from workstation.strict import STRICT, StrictError, read_strictly
-
-# A charge code or revenue code of the site.
-OwnCode = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,20}$")]
 
 
 class ConfigError(WorkstationError):
@@ -114,30 +124,6 @@ class AuditSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class PayerRule:
-    """What a payer demands. covered_diagnoses : ICD-10 prefixes; leave it out where the payer does not limit them.
-
-    plan : whose estimate stands in for a fee that no fee file has: medicare or private. modifiers : its own ones, which
-    a coder may add at release.
-    """
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-    prior_authorization_required: bool = False
-    covered_diagnoses: tuple[Text, ...] | None = None
-    plan: Literal["medicare", "private"] = "private"
-    modifiers: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2}$")], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Fees:
-    """Which rows of the fee file are ours: the Medicare contractor's number and its locality."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
-    carrier: str = ""
-    locality: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Signing:
     """With what verified records and reports are signed: PEM files of an RSA key without a password, and of its
     certificate."""
@@ -187,7 +173,7 @@ class Config:
     report flags. stored : what is stored beside pictures and SR. multiframe : a stack of reformats is one enhanced
     image instead of many classic ones. send_unverified : whether an SR that no physician has verified
     goes out as well. signing : with what verified ones are signed; None: not at all. trust : sister workstations whose
-    signed records are believed.
+    signed records are believed. charging : what decides money otherwise from a date of service on (`on`).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -209,7 +195,7 @@ class Config:
     signing: Signing | None = None
     trust: tuple[Sister, ...] = ()
     policy: PolicyName = "guide"
-    reformat_only: Literal["hold", "release", "deny"] = "hold"
+    reformat_only: ReformatOnly = "hold"
     site: SiteKind = "hospital"
     entity: Entity = "professional"
     order_grounds: tuple[OrderGround, ...] = ("ordered", "rationale", "urgent")
@@ -217,7 +203,7 @@ class Config:
     place_of_service: str = ""
     department: str = ""
     location: str = ""
-    location_type: Annotated[str, StringConstraints(max_length=20)] = ""
+    location_type: LocationType = ""
     local_codes: dict[Entity, dict[Text, OwnCode]] = field(default_factory=dict)
     revenue_codes: dict[Entity, dict[Text, OwnCode]] = field(default_factory=dict)
     corrections: Literal["coder", "automatic"] = "coder"
@@ -233,6 +219,7 @@ class Config:
     reading: Reading = field(default=Reading())
     payers: dict[str, PayerRule] = field(default_factory=dict)
     fees: Fees = field(default=Fees())
+    charging: tuple[DatedSettings, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
@@ -255,6 +242,19 @@ class Config:
             )
         if not self.order_grounds:
             raise ValueError("order_grounds is empty; every charge would wait for an order that cannot come")
+        check_dates(self.charging)
+        for begins in sorted({each.begins for each in self.charging}):
+            try:
+                self.on(begins)
+            except ValueError as error:
+                raise ValueError(f"from {begins}: {error}") from None
+
+    def on(self, day: date | None) -> "Config":
+        """The settings for a date of service; without one those that have no date."""
+        if not self.charging:
+            return self
+        said = values_on(day, self.payers, self.charging) if day is not None else {}
+        return replace(self, charging=(), **said)
 
     @property
     def device(self) -> str:
@@ -292,10 +292,15 @@ def load_config(root: Path, environment: Mapping[str, str] | None = None) -> Con
             names.append(name)
             _set(said, name.removeprefix(_PREFIX).lower().split("__"), text, name)
     where = ", ".join([str(path), *names]) if names else str(path)
+    places: dict[str, str] = {}
     try:
+        places = gather_dated(said)
         return read_strictly(Config, said, "the settings") if said else Config()
-    except StrictError as error:
-        raise ConfigError(f"{where}: {error}") from error
+    except (StrictError, DatesError) as error:
+        words = str(error)
+        for now, written in places.items():
+            words = words.replace(now, written)
+        raise ConfigError(f"{where}: {words}") from error
 
 
 def _people_moved(people: Any) -> str:

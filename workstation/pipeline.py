@@ -20,7 +20,6 @@ from render.progress import Progress
 from workstation.billing.accession import read
 from workstation.billing.address import address
 from workstation.billing.filing import read_record
-from workstation.billing.gather_facts import site_policy
 from workstation.billing.settle import SettledCase, decide_record, settle_accession
 from workstation.case import Case, CaseError, laterality_of, region_of
 from workstation.charge import Decision
@@ -118,4 +117,4 @@ def explain(sr: Instance, site: Site) -> tuple[Evidence, Decision]:
     count as earlier ones."""
     record, evidence = read_record(sr, site)
     view = read(record.accession, site, record)
-    return evidence, decide_record(record, view, site, site_policy(site.config, site.root)).decision
+    return evidence, decide_record(record, view, site).decision

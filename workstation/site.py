@@ -3,8 +3,8 @@
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +54,11 @@ class Site:
     arrivals: Arrivals
     people: People
     clock: Clock
+
+    def on(self, day: date | None) -> "Site":
+        """The site with the settings for a date of service."""
+        config = self.config.on(day)
+        return self if config is self.config else replace(self, config=config)
 
     def stamp(self, session_uid: str, at: datetime) -> Stamp:
         config = self.config

@@ -69,11 +69,17 @@ def names_in(connection: Connection) -> set[str]:
 
 
 def make_tables(connection: Connection, metadata: MetaData) -> None:
-    """Makes those tables of a store that are missing."""
+    """Makes those tables of a store that are missing, and columns that came later: texts with a default so far."""
     known = names_in(connection)
     missing = [table for table in metadata.sorted_tables if table.name not in known]
     if missing:
         metadata.create_all(connection, tables=missing)
+    for table in metadata.sorted_tables:
+        for column in table.columns if table not in missing else ():
+            if f"{table.name}.{column.name}" not in known:
+                kind = column.type.compile(connection.dialect)
+                statement = f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind} NOT NULL DEFAULT ''"
+                connection.execute(text(statement))
 
 
 def unflushed(database: Engine) -> Engine:

@@ -140,7 +140,7 @@ def open_cases(count: int) -> None:
         timed(
             "open cases read and decided again after a new edition",
             count,
-            lambda: found.extend(changed_decisions(site.casebook.newest(), changed)),
+            lambda: found.extend(changed_decisions(site.casebook.newest(), lambda day: changed)),
         )
         print(f"{'':58} {len(found)} come out differently")
         site.papers.engine.dispose()

@@ -9,13 +9,26 @@ from typing import Any, get_args, get_type_hints
 def kinds_of(kind: type, place: str = "") -> Iterator[tuple[str, type]]:
     """A class of settings and every one that its fields hold, however deep: in tuples, dicts, unions, optionals.
 
-    Yields each with the key of the outermost table that it is read from, "" for the first.
+    Yields each with the key of the outermost table that it is read from, "" for the first. One that has a table of its
+    own is looked for there, and not again where another table may hold it too.
     """
     yield place, kind
     hints = get_type_hints(kind)
-    for field in fields(kind):
-        for inner in _dataclasses_in(hints[field.name]):
-            yield from kinds_of(inner, place or field.name)
+    own = {field.name: list(_dataclasses_in(hints[field.name])) for field in fields(kind)}
+    for name, kinds in own.items():
+        for inner in kinds:
+            elsewhere = {each for other, several in own.items() if other != name for each in several}
+            for where, found in kinds_of(inner, place or name):
+                if place or found is inner or found not in elsewhere:
+                    yield where, found
+
+
+def key_of(kind: type, name: str) -> str:
+    """How a field is written in the file: its alias where it has one."""
+    for each in get_args(get_type_hints(kind, include_extras=True)[name]):
+        if getattr(each, "alias", None):
+            return str(each.alias)
+    return name
 
 
 def _dataclasses_in(hint: Any) -> Iterator[type]:
@@ -38,15 +51,10 @@ def undocumented(page: str, kind: type, where: str = "") -> list[str]:
             found.append(f"nothing is about [{place}], which {one.__name__} is read from")
         spans = " ".join(re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", part, flags=re.DOTALL)))
         for field in fields(one):
-            said = (
-                re.search(rf"`(\[\[?)?{field.name}[`.\]]", part)
-                if not place
-                else re.search(rf"(?<!\w){field.name}(?!\w)", spans)
-            )
+            key = key_of(one, field.name)
+            said = re.search(rf"`(\[\[?)?{key}[`.\]]", part) if not place else re.search(rf"(?<!\w){key}(?!\w)", spans)
             if part and not said:
-                found.append(
-                    f"{one.__name__}.{field.name} is not named" + (f" in the part about [{place}]" if place else "")
-                )
+                found.append(f"{one.__name__}.{key} is not named" + (f" in the part about [{place}]" if place else ""))
     return found
 
 

@@ -33,6 +33,7 @@ class Story:
     """One study: what it sends, in the order in which it happened, and the charge that it ends with, if any.
 
     signed : the study as it was signed first, and last; the journal of the device that made it knows both records.
+    behind : the accession of the same patient and day, of an area that touches this one, which is charged before it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Story:
     instances: tuple[Dataset, ...]
     charge: Charge | None
     signed: tuple[Study, ...]
+    behind: str = ""
 
 
 @dataclass
@@ -243,6 +245,19 @@ def _coded_anew(ris: Ris, end: _End) -> None:
     ris.order(diagnoses=end.diagnoses)
 
 
+def _addendum(ris: Ris, end: _End) -> None:
+    """What the report lacked comes as an addendum, and stands beside it."""
+    ris.order()
+    ris.report(text=WHOLE[:3])
+    ris.report("C", (f"Addendum: {WHOLE[3]}",))
+
+
+def _document_addendum(ris: Ris, end: _End) -> None:
+    ris.order()
+    ris.document(text=WHOLE[:2])
+    ris.document("MDM^T06", text=WHOLE[2:])
+
+
 def _by_document(ris: Ris, end: _End) -> None:
     ris.order(kind="OMI^O23")
     ris.document(completion="DI", text=WHOLE[:2])
@@ -266,6 +281,8 @@ _STORIES: tuple[tuple[Callable[[Ris, _End], None], int], ...] = (
     (_wrong_patient, 3),
     (_coded_anew, 5),
     (_by_document, 6),
+    (_addendum, 5),
+    (_document_addendum, 4),
 )
 
 
@@ -286,6 +303,10 @@ def story(number: int, rng: random.Random) -> Story:
         required=rng.choice((True, True, True, False, None)),
     )
     tell = rng.choices([each for each, _ in _STORIES], [weight for _, weight in _STORIES])[0]
+    return _told(study, tell, rng)
+
+
+def _told(study: Study, tell: Callable[[Ris, _End], None], rng: random.Random) -> Story:
     first = objects(study)
     instances = list(first)
     final = study
@@ -296,3 +317,30 @@ def story(number: int, rng: random.Random) -> Story:
     ris, end = Ris(study), _End(final, study.patient, study.account, study.base)
     tell(ris, end)
     return Story(tell.__name__.strip("_"), study, tuple(ris.sent), tuple(instances), reference(end), (study, final))
+
+
+# Areas that touch, of those in `_BASES`.
+_TOUCHING = ({"HEAD", "FACE"},)
+
+
+def same_day(number: int, rng: random.Random) -> tuple[Story, Story]:
+    """Two accessions of one patient on one day. Of two areas that touch one is charged: the first, if it can be."""
+    tells = (_plain, _drafted, _incomplete, _retracted, _addendum)
+    made = []
+    for part in "ab":
+        base, modality, region = rng.choice(_BASES)
+        study = Study(
+            accession=f"S{number:05}{part}",
+            patient=f"R{number:05}",
+            account=f"C{number:05}",
+            visit=f"X{number:05}",
+            base=base,
+            modality=modality,
+            region=region,
+        )
+        made.append(_told(study, rng.choice(tells), rng))
+    first, second = made
+    regions = {first.study.region, second.study.region}
+    if len(regions) == 1 or any(regions <= each for each in _TOUCHING):
+        second = replace(second, charge=None if first.charge else second.charge, behind=first.study.accession)
+    return first, second

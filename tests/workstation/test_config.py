@@ -1,9 +1,11 @@
 """Settings: defaults that send nothing anywhere, and errors that name file and key."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from workstation.charging import PayerRule
 from workstation.config import Config, ConfigError, load_config
 from workstation.destinations import DicomDestination, FolderDestination, MllpDestination
 
@@ -150,3 +152,67 @@ def test_the_environment_takes_the_place_of_a_key(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=words):
             load_config(tmp_path, {name: value})
+
+
+def test_tables_that_decide_money_stand_once_for_each_date(tmp_path: Path) -> None:
+    config = load_config(
+        write(
+            tmp_path,
+            """
+            entity = "professional"
+            [[charging]]
+            from = 2026-04-01
+            entity = "facility"
+            [[payers.MCARE]]
+            plan = "medicare"
+            [[payers.MCARE]]
+            from = 2026-05-01
+            modifiers = ["AB"]
+            [[fees]]
+            from = "2026-05-01"
+            locality = "05"
+            [[reading]]
+            performed = ["CM", "A"]
+            assigning_authority = "HOSPITAL"
+            [[reading]]
+            from = 2026-06-01
+            urgent = ["S"]
+            [[reading]]
+            from = 2026-07-01
+            performed = ["CM"]
+            """,
+        )
+    )
+    march, may, july = (config.on(date(2026, month, 31 if month != 6 else 30)) for month in (3, 5, 7))
+    assert (march.entity, may.entity, march.fees.locality, may.fees.locality) == ("professional", "facility", "", "05")
+    # A payer's table is its whole rule; a reading's says what changes.
+    assert march.payers == {"MCARE": PayerRule(plan="medicare")}
+    assert may.payers == {"MCARE": PayerRule(modifiers=("AB",))}
+    assert (march.reading.performed, march.reading.urgent) == (("CM", "A"), ("S", "STAT", "A", "ASAP"))
+    assert (july.reading.performed, july.reading.urgent, july.reading.assigning_authority) == (
+        ("CM",), ("S",), "HOSPITAL",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[[payers.A]]\n[[payers.A]]", "payers.A stands twice without `from`"),
+        ("[[fees]]\n[[fees]]", "fees stands twice without `from`"),
+        ("[[payers.A]]\nfrom = 2026-01-01\n[[payers.A]]\nfrom = 2026-01-01", "payers.A is said twice from 2026-01-01"),
+        ("[[reading]]\nfrom = 2026-01-01\n[[reading]]\nfrom = 2026-01-01", "reading is said twice from 2026-01-01"),
+        ("[[charging]]\nfrom = 2026-01-01\npolicy = 'cpt'\n" * 2, "policy is said twice"),
+        ("[[charging]]\npolicy = 'cpt'", r"charging\[0\].from: this key is missing"),
+        ("[[charging]]\nfrom = 'soon'", r"charging\[0\].from: \"soon\": not a date"),
+        ("[[charging]]\nfrom = 2026-01-01\nport = 1", r"charging\[0\].port: this key is not known"),
+        ("[[charging]]\nfrom = 2026-01-01\nentity = 'global'", "from 2026-01-01: entity 'global' is not for site"),
+        ("[charging]\npolicy = 'cpt'", r"write it as \[\[charging\]\]"),
+        ("[[charging]]\nfrom = 2026-01-01\n[charging.fees]", r"charging\[0\].fees: write a \[\[fees\]\] of its own"),
+        ("[[reading]]\nfrom = 2026-01-01\ncharacter_set = 'ASCII'", r"reading\[0\].character_set cannot be dated"),
+        ("[[payers.A]]\n[[payers.A]]\nfrom = 2026-01-01\nplan = 'x'", r"payers.A\[1\].plan: 'x' is not one of"),
+        ("payers.A = [1]", r"payers.A\[0\] is no table"),
+    ],
+)  # fmt: skip
+def test_dates_that_cannot_be(tmp_path: Path, text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_config(write(tmp_path, text))

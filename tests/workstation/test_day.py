@@ -7,25 +7,30 @@ each study: nothing twice, nothing lost.
 
 import json
 import random
+import re
+import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom import dcmwrite
+from pydicom.dataset import Dataset
 
 from dicom_io.files.series import read_instance
 from dicom_io.network.requestor import Peer
 from dicom_io.network.send import send
 from tests.workstation.billing.billing_system import Billing
-from tests.workstation.day import Charge, Story, story
+from tests.workstation.day import Charge, Story, same_day, story
+from tests.workstation.odd_traffic import Denial, denials, odd_traffic
 from tests.workstation.orders.ris import JD, READING, enrol, journalled
 from tests.workstation.serve.running import Serving
+from workstation.billing.filing import documents
 from workstation.billing.settle import settle_due
-from workstation.coder.acts import correct
+from workstation.coder.acts import correct, credit, payer_denied, release
 from workstation.coder.work_list import work_items
 from workstation.hl7 import mllp
 from workstation.site import Site, open_site
@@ -58,6 +63,7 @@ may = ["orders", "reports", "merges"]
 [reading]
 procedure_codes = {{ CTH = "70450", 3D = "76377" }}
 observations = {{ 3DUTIL = "clinical_utility" }}
+assigning_authority = "HOSPITAL"
 [reading.phrases]
 {phrases}
 [payers.MCARE]
@@ -127,6 +133,16 @@ def deliver_message(ward: Ward, body: bytes, cut_short: bool) -> None:
     pytest.fail("our process takes no message any more")
 
 
+def deliver_refused(ward: Ward, body: bytes) -> None:
+    """Sends what must not be taken, until there is an answer to it, or the connection is closed instead of one."""
+    with socket.create_connection(("127.0.0.1", ward.hl7_port), 30) as connection:
+        connection.sendall(mllp.frame(body))
+        answer = b""
+        while b"\x1c" not in answer and (more := connection.recv(4096)):
+            answer += more
+    assert not answer or re.search(rb"\rMSA\|A[ER]\|", answer), answer
+
+
 def deliver_instances(ward: Ward, files: list[Path]) -> None:
     results = send([read_instance(file) for file in files], ward.dicom, "MODALITY")
     assert all(result.accepted for result in results), results
@@ -136,10 +152,14 @@ def write_instances(stories: list[Story], folder: Path) -> dict[str, list[Path]]
     found: dict[str, list[Path]] = {}
     for each in stories:
         for ds in each.instances:
-            path = folder / f"{ds.SOPInstanceUID}.dcm"
-            dcmwrite(path, ds, enforce_file_format=True)
-            found.setdefault(each.study.accession, []).append(path)
+            found.setdefault(each.study.accession, []).append(written(ds, folder))
     return found
+
+
+def written(ds: Dataset, folder: Path) -> Path:
+    path = folder / f"{ds.SOPInstanceUID}.dcm"
+    dcmwrite(path, ds, enforce_file_format=True)
+    return path
 
 
 @contextmanager
@@ -149,7 +169,7 @@ def opened(root: Path) -> Iterator[Site]:
     site.papers.engine.dispose()
 
 
-def settle_to_the_end(root: Path, billing: Billing) -> int:
+def settle_to_the_end(root: Path, behind: Mapping[str, str]) -> int:
     """Decides and delivers until nothing is left. A coder corrects what waits for one, an operator lets go what waits
     for one; returns how often an operator had to."""
     operated = 0
@@ -161,17 +181,39 @@ def settle_to_the_end(root: Path, billing: Billing) -> int:
             for entry in waiting:
                 site.outbox.requeue(entry.message.key, site.clock(), "operator: try again")
             operated += len(waiting)
-            due = [item for item in work_items(site) if item.state == "correction"]
+            items = work_items(site)
+            due = [item for item in items if item.state == "correction"]
             for item in due:
                 correct(site, item.session, JD, "the day's end")
+            # Of two accessions that touch, the first is charged: the other one is taken back for it.
+            known = {item.accession: item for item in items}
+            for other, first in behind.items():
+                if known[first].reasons == ("SAME_DAY_REVIEW",) and known[first].state == "held" and not due:
+                    credit(site, other, JD, f"charged under {first}")
+                    due.append(known[first])
             if not (waiting or due or site.casebook.due() or site.outbox.pending()):
                 return operated
     pytest.fail("there is no end to it")
 
 
+def deny(root: Path, denied: list[Denial]) -> None:
+    """Payers turn charges down; a coder charges them again with a modifier, writes them off, or leaves them."""
+    with opened(root) as site:
+        for each in denied:
+            payer_denied(site, each.accession, JD, "the payer's answer")
+            if each.then == "again":
+                release(site, each.accession, JD, "sent again", ["76"])
+            elif each.then == "write off":
+                credit(site, each.accession, JD, "written off")
+
+
 def simulate(count: int, kills: int, seed: int, tmp_path: Path, corrections: str = "automatic") -> dict[str, Any]:
     rng = random.Random(seed)
-    stories = [story(number, rng) for number in range(count)]
+    stories = [story(number, rng) for number in range(count * 9 // 10)]
+    for number in range(count // 20):
+        stories += same_day(number, rng)
+    odd, denied = odd_traffic(stories, rng), denials(stories, rng)
+    behind = {each.study.accession: each.behind for each in stories if each.behind}
     folder = tmp_path / "modality"
     folder.mkdir()
     files = write_instances(stories, folder)
@@ -179,14 +221,16 @@ def simulate(count: int, kills: int, seed: int, tmp_path: Path, corrections: str
 
     # Everything that comes in, in random order, a third of it twice.
     incoming: list[bytes | list[Path]] = [body for each in stories for body in each.messages]
+    incoming += [*odd.taken, *odd.refused]
     incoming += rng.sample(incoming, len(incoming) // 3)
-    batches = list(files.values())
+    batches = [*files.values(), [written(ds, folder) for ds in odd.instances]]
     rng.shuffle(batches)
     size = max(len(batches) // 40, 1)
     incoming += [[f for batch in batches[n : n + size] for f in batch] for n in range(0, len(batches), size)]
     incoming += [[f for batch in batches[:size] for f in batch]]
     rng.shuffle(incoming)
-    cuts = set(rng.sample([n for n, each in enumerate(incoming) if isinstance(each, bytes)], kills))
+    refused = set(odd.refused)
+    cuts = set(rng.sample([n for n, e in enumerate(incoming) if isinstance(e, bytes) and e not in refused], kills))
     deaths = set(rng.sample(range(len(incoming)), kills))
 
     with Billing(seed) as billing:
@@ -203,24 +247,34 @@ def simulate(count: int, kills: int, seed: int, tmp_path: Path, corrections: str
                     billing.die()
                 elif number % 7 == 0:
                     billing.revive()
-                if isinstance(each, bytes):
+                if isinstance(each, bytes) and each in refused:
+                    deliver_refused(ward, each)
+                elif isinstance(each, bytes):
                     deliver_message(ward, each, number in cuts)
                 else:
                     deliver_instances(ward, each)
         finally:
             ward.stop()
         billing.revive()
-        operated = settle_to_the_end(root, billing)
+        operated = settle_to_the_end(root, behind)
+        deny(root, denied)
+        operated += settle_to_the_end(root, behind)
     books = billing.books
-    expected = Counter[Charge](each.charge for each in stories if each.charge is not None)
+    owed = {each.study.accession: each.charge for each in stories} | {each.accession: each.charge for each in denied}
+    expected = Counter[Charge](each for each in owed.values() if each is not None)
     found = Counter[Charge](books.charges.values())
     with opened(root) as site:
         states = Counter(ruling.state for ruling in site.casebook.newest())
         cases = len(site.casebook.newest())
+        kinds = {kind: number for kind, number in site.casebook.refused_counts().items() if number}
+        documented = len(documents(site))
     return {
         "studies": count,
         "stories": dict(Counter(each.name for each in stories)),
         "sent in": len(incoming),
+        "refused": kinds,
+        "documents": documented,
+        "denied by payers": dict(Counter(each.then for each in denied)),
         "our lives": ward.lives,
         "billing": dict(billing.did),
         "operator": operated,
@@ -245,6 +299,9 @@ def check(day: dict[str, Any]) -> None:
     assert day["cases"] == day["studies"]
     assert day["states"].get("correction", 0) == 0
     assert day["charges"] > day["studies"] * 0.4
+    assert {"unknown_sender", "unreadable", "ahead", "not_heard"} <= day["refused"].keys()
+    assert day["documents"] > 0
+    assert set(day["denied by payers"]) == {"again", "write off", "leave"}
     assert day["our lives"] > 1
 
 
@@ -258,7 +315,7 @@ def test_a_day_of_2000_studies(tmp_path: Path) -> None:
     day = simulate(2000, 12, 4, tmp_path)
     check(day)
     # Large enough for every story, every fault and every state to have come up.
-    assert len(day["stories"]) == 16
+    assert len(day["stories"]) == 18
     assert day["credits"] > 50
     assert day["operator"] > 0
     assert set(day["states"]) == {"held", "denied", "charged"}

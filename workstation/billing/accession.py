@@ -5,7 +5,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dicom_io.dates import day_of
 from dicom_io.errors import NotReadable
 from workstation.billing.belief import why_no_report
 from workstation.charge.policy import Policy
@@ -17,8 +16,9 @@ from workstation.orders.patients import PatientIdentifier, authority_of
 from workstation.orders.sr_reports import REPORT_CLASSES, read_report, report_in
 from workstation.orders.stated import MessageRefused, Ordered, Reported, Stated
 from workstation.orders.statements import statements_of
+from workstation.reading import Reading
 from workstation.site import Site
-from workstation.store.cases import Received, Record, Snapshot
+from workstation.store.cases import EarlierCharges, Received, Record, Snapshot
 from workstation.store.messages import Known
 
 
@@ -26,23 +26,37 @@ from workstation.store.messages import Known
 class AccessionOnFile:
     """An accession read and folded: what `settle_accession` decides on.
 
-    known : its charges. patients : the records of its patients, under whichever accession; all_known : the charges of
-    all of these, oldest first.
+    reading : how its messages were read. known : its charges. patients : the records of its patients, under whichever
+    accession; all_known : the charges of all of these, oldest first. beside : the same, to be compared when it is
+    written.
     """
 
     snapshot: Snapshot
+    reading: Reading
     stated: tuple[Stated, ...]
     merges: Merges
     known: tuple[Known, ...]
     patients: tuple[Record, ...]
     all_known: tuple[Known, ...]
+    beside: EarlierCharges
 
 
 def read(accession: str, site: Site, record: Record | None = None) -> AccessionOnFile:
-    """Read an accession with the messages, merges and charges that concern it."""
+    """Read an accession with the messages, merges and charges that concern it, as its first record's day has it."""
     snapshot = site.casebook.read(accession)
     if record is not None and all(each.sr_uid != record.sr_uid for each in snapshot.records):
         snapshot = replace(snapshot, records=(*snapshot.records, record))
+    return _folded(snapshot, site.on(snapshot.records[0].date_of_service if snapshot.records else None))
+
+
+def as_on_its_day(view: AccessionOnFile, record: Record, site: Site) -> AccessionOnFile:
+    """Return the accession as the settings of a record's date of service have it read."""
+    dated = site.on(record.date_of_service)
+    return view if dated.config.reading == view.reading else _folded(view.snapshot, dated)
+
+
+def _folded(snapshot: Snapshot, site: Site) -> AccessionOnFile:
+    accession = snapshot.accession
     zone = site.clock().tzinfo
     assert zone is not None, "a site's clock knows its offset"
 
@@ -90,24 +104,26 @@ def read(accession: str, site: Site, record: Record | None = None) -> AccessionO
     charges = site.outbox.charges(accession, *{each.accession for each in linked})
     return AccessionOnFile(
         snapshot=snapshot,
+        reading=site.config.reading,
         stated=(*own, *updates),
         merges=merges_of(once.values()),
         known=tuple(each for each in charges if each.charge.accession == accession),
         patients=linked,
         all_known=charges,
+        beside=EarlierCharges(frozenset(patients), frozenset(each.charge.key for each in charges if each.is_out)),
     )
 
 
 def file_of(view: AccessionOnFile, record: Record, site: Site, policy: Policy) -> CaseOnFile:
     """What is on file for a case."""
-    snapshot = view.snapshot
+    snapshot, config = view.snapshot, site.config.on(record.date_of_service)
     newest = site.papers.newest(snapshot.accession)
     answered = [
         Answered(datetime.fromisoformat(act.detail["after"]), act.place, tuple(act.detail["facts"].items()))
         for act in snapshot.acts
         if act.kind == "answer" and act.session == record.session
     ]
-    day = day_of(record.evidence.study_date)
+    day = record.date_of_service
 
     def is_procedure(code: str) -> bool:
         entry = policy.codes.lookup(code, day) if day else None
@@ -120,9 +136,9 @@ def file_of(view: AccessionOnFile, record: Record, site: Site, policy: Policy) -
         view.merges,
         [Filed(*newest)] if newest else [],
         answered,
-        site.config.payers,
+        config.payers,
         is_procedure,
-        site.config.reading.assigning_authority,
+        config.reading.assigning_authority,
     )
 
 

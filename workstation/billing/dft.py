@@ -71,6 +71,7 @@ class ChargeSubject:
     receiving_application: str
     receiving_facility: str
     patient_id_issuer: str = ""
+    payer_name: str = ""
     patient_class: str = "O"
     department: str = ""
     location: str = ""
@@ -143,7 +144,7 @@ def charge_message(
         2: escape(subject.patient_class),
         3: location_text(subject.visit_location) or join_components(subject.location),
         7: _physician(subject.attending, subject.attending_physician_id, form),
-        8: escape(subject.ordering_physician_id),
+        8: _with_authority(subject.ordering, subject.ordering_physician_id),
         19: escape(subject.visit_number),
     }
     own = codes or [SiteCodes()] * len(lines)
@@ -239,12 +240,18 @@ def _physician(known: Physician, identifier: str, form: Form, issuer: str = "") 
     return f"{local}~{npi}" if both else local
 
 
+def _with_authority(known: Physician, identifier: str) -> str:
+    """XCN of an identifier alone, with who assigned it where that is known."""
+    return xcn_of(Physician(identifier, "", known.authority if known.id == identifier else ""))
+
+
 def _insurance(subject: ChargeSubject) -> Mapping[int, str]:
     """IN1. A plan that no order names is told by its company: IN1-2 may not be empty."""
     return {
         1: "1",
         2: escape(subject.plan or subject.payer),
         3: escape(subject.payer),
+        4: escape(subject.payer_name),
         14: escape(subject.prior_authorization),
     }
 

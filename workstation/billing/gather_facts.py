@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,21 @@ def site_policy(config: Config, root: Path) -> Policy:
     policy = policy.with_codes(with_edits(table_before_edits(config, root), root))
     policy = policy.with_order_grounds(config.order_grounds).with_modifiers(config.modifiers)
     return policy.with_reformats(config.reformat_only) if config.policy == "guide" else policy
+
+
+class PoliciesByDay:
+    """The site's policy for each date of service, each read once: for many cases in a row."""
+
+    def __init__(self, config: Config, root: Path) -> None:
+        self._config, self._root = config, root
+        self._known: dict[tuple[date, ...], Policy] = {}
+
+    def on(self, day: date | None) -> Policy:
+        """The policy with the settings for a date of service. Raises as `site_policy`."""
+        in_force = tuple(each.begins for each in self._config.charging if day is not None and each.begins <= day)
+        if in_force not in self._known:
+            self._known[in_force] = site_policy(self._config.on(day), self._root)
+        return self._known[in_force]
 
 
 def table_before_edits(config: Config, root: Path) -> CodeTable:

@@ -39,7 +39,7 @@ def overlaid(
         return decision
     plain = facts_to_json(facts) if facts is not None else {}
     if decision.disposition == "release":
-        return replace(decision, lines=tuple(_as_chosen(line, last.detail, plain) for line in decision.lines))
+        return _as_released(decision, decision.lines, last.detail, plain)
     if decision.disposition != "hold":
         return decision
     answered = {(code, basis) for code, basis in last.detail["answered"]}
@@ -50,8 +50,26 @@ def overlaid(
     )
     if left:
         return replace(decision, reasons=left)
-    lines = tuple(_as_chosen(line, last.detail, plain) for line in _one_each(decision.proposed))
-    return replace(decision, disposition="release", lines=lines, proposed=(), reasons=())
+    return _as_released(decision, decision.proposed, last.detail, plain)
+
+
+def _as_released(
+    decision: Decision, lines: Sequence[Line], detail: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Decision:
+    """The release as the coder chose it: the lines, further modifiers, and the base."""
+    offered = {name_of_line(each): each for each in _one_each(lines)}
+    chosen = [tuple(each) for each in detail.get("lines", offered)]
+    if not offered.keys() >= set(chosen):
+        words = "The lines that a coder chose are no longer those that are proposed; choose anew."
+        changed = hold("CHOSEN_LINES_CHANGED", words, ", ".join(" ".join(each) for each in chosen))
+        return replace(decision, disposition="hold", lines=(), proposed=tuple(offered.values()), reasons=(changed,))
+    kept = tuple(_as_chosen(offered[each], detail, facts) for each in chosen)
+    return replace(decision, disposition="release", lines=kept, proposed=(), reasons=())
+
+
+def name_of_line(line: Line) -> tuple[str, str, str]:
+    """Return what tells a line of a decision from its others: code, base and entity."""
+    return line.code, line.base, line.entity
 
 
 def _as_chosen(line: Line, detail: Mapping[str, Any], facts: Mapping[str, Any]) -> Line:
@@ -112,5 +130,5 @@ def _one_each(lines: Sequence[Line]) -> tuple[Line, ...]:
     """One line for a base, code and entity: two would be one charge twice."""
     found: dict[tuple[str, str, str], Line] = {}
     for line in lines:
-        found.setdefault((line.base, line.code, line.entity), line)
+        found.setdefault(name_of_line(line), line)
     return tuple(found.values())

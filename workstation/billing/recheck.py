@@ -1,10 +1,11 @@
 """Deciding recorded cases again: what a new edition, new edits, or facts that came in the meantime change."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 
 from workstation.billing.filing import file_new_records
-from workstation.billing.gather_facts import site_policy
+from workstation.billing.gather_facts import PoliciesByDay
 from workstation.billing.reconcile import DECIDED
 from workstation.billing.settle import settle_accession
 from workstation.charge import Decision, Policy, decide, decision_to_json, read_facts
@@ -14,8 +15,10 @@ from workstation.site import Site
 from workstation.store.cases import Ruling
 
 
-def changed_decisions(rulings: Iterable[Ruling], policy: Policy) -> Iterator[tuple[Ruling, Decision]]:
-    """Yield those that come out differently under `policy`, with the new decision.
+def changed_decisions(
+    rulings: Iterable[Ruling], policy_on: Callable[[date | None], Policy]
+) -> Iterator[tuple[Ruling, Decision]]:
+    """Yield those that come out differently under the policy of their date of service, with the new decision.
 
     Reasons that no rule gives (what people decided, what our own record lacks) are not looked at: a ruling with one is
     yielded only when the rules themselves say something else than they did.
@@ -23,7 +26,8 @@ def changed_decisions(rulings: Iterable[Ruling], policy: Policy) -> Iterator[tup
     for ruling in rulings:
         if ruling.facts == "{}":
             continue
-        decision = decide(read_facts({**json.loads(ruling.facts), "previous_charges": []}, ruling.contract), policy)
+        facts = read_facts({**json.loads(ruling.facts), "previous_charges": []}, ruling.contract)
+        decision = decide(facts, policy_on(facts.date_of_service))
         made = decision_to_json(decision)
         if any(made[key] != ruling.content["rules"][key] for key in DECIDED):
             yield ruling, decision
@@ -42,11 +46,11 @@ def recheck(site: Site, everything: bool = False) -> dict[str, int]:
         settle_accession(accession, site, "")
     rulings = site.casebook.newest()
     open_ones = [each for each in rulings if everything or each.state in ("held", "correction")]
-    policy = site_policy(site.config, site.root)
+    policies = PoliciesByDay(site.config, site.root)
     if everything:
         again = {each.accession for each in open_ones}
     else:
-        again = {ruling.accession for ruling, _ in changed_decisions(open_ones, policy)}
+        again = {ruling.accession for ruling, _ in changed_decisions(open_ones, policies.on)}
         # These rest on what no message tells of: our archive, our journal and our settings.
         again |= {each.accession for each in open_ones if OURS & set(each.content["reasons"])}
         # A report SR that came while nobody was there to see it.

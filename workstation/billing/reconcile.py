@@ -380,6 +380,7 @@ def _subject(record: Record, file: CaseOnFile, config: Config) -> ChargeSubject:
         attending=attending,
         payer=payer.id if payer else "",
         plan=visit.plan,
+        payer_name=visit.company if payer else "",
         prior_authorization=(payer.prior_authorization or "") if payer else "",
         regions=regions_of(record),
     )

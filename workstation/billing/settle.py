@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Evidence, ImageReference
 from dicom_io.files.series import read_dataset
-from workstation.billing.accession import AccessionOnFile, file_of, identifier_of, read
+from workstation.billing.accession import AccessionOnFile, as_on_its_day, file_of, identifier_of, read
 from workstation.billing.belief import made_by_us
 from workstation.billing.earlier_charges import earlier_charges, own_charges
 from workstation.billing.gather_facts import decide_case, site_policy
@@ -69,13 +69,12 @@ def settle_accession(
 
     Raises OutboxError when a message is in the outbox with other content.
     """
-    policy = site_policy(site.config, site.root)
     for _ in range(_ATTEMPTS):
         view = read(accession, site, record)
-        settled, rulings = _plan(view, site, policy, cause)
+        settled, rulings = _plan(view, site, cause)
         wanted = (*messages, *(message for each in settled for message in each.messages))
         try:
-            queued = site.casebook.commit(view.snapshot, rulings, wanted, site.clock(), record)
+            queued = site.casebook.commit(view.snapshot, rulings, wanted, site.clock(), record, view.beside)
         except Overtaken:
             continue
         done = []
@@ -141,10 +140,11 @@ def touch_same_day(view: AccessionOnFile, site: Site) -> None:
 class DecidedRecord:
     """What a case comes to. facts : None where the record lacks what they want. file : what is on file for it.
 
-    rules : what the rules say. decision : the same with what people decided laid over it. own : the charges of its
-    session.
+    policy : by which it was decided. rules : what the rules say. decision : the same with what people decided laid over
+    it. own : the charges of its session.
     """
 
+    policy: Policy
     rules: Decision
     decision: Decision
     facts: Facts | None
@@ -156,15 +156,16 @@ def decide_record(
     record: Record,
     view: AccessionOnFile,
     site: Site,
-    policy: Policy,
     *,
     fresh: Sequence[PreviousCharge] = (),
     gone: Container[str] = (),
 ) -> DecidedRecord:
-    """Decide a case of an accession by what is on file and what people did.
+    """Decide a case of an accession by what is on file, what people did, and the settings for its date of service.
 
     fresh : what other sessions of the accession are being charged now. gone : keys of charges that are being credited.
     """
+    view, site = as_on_its_day(view, record, site), site.on(record.date_of_service)
+    policy = site_policy(site.config, site.root)
     file = file_of(view, record, site, policy)
 
     def archived(image: ImageReference) -> bool:
@@ -184,8 +185,9 @@ def preview(record: Record, report: Report, site: Site) -> Decision:
 
     Its pictures count as archived only where no destination has to say so first.
     """
+    view = as_on_its_day(read(record.accession, site, record), record, site)
+    site = site.on(record.date_of_service)
     policy = site_policy(site.config, site.root)
-    view = read(record.accession, site, record)
     file = file_of(view, record, site, policy)
     file = replace(file, papers=replace(file.papers, report=replace(report, patient_id=file.patient_id or None)))
     doubted = doubt_of_chain(site.journal, record.evidence.session_uid) or _changed_by_hand(record, site)
@@ -233,7 +235,7 @@ def _decided(
         file.unread,
     )
     decision = overlaid(rules, facts, record.session, view.known, view.snapshot.acts)
-    return DecidedRecord(rules, decision, facts, file, own)
+    return DecidedRecord(policy, rules, decision, facts, file, own)
 
 
 def _changed_by_hand(record: Record, site: Site) -> str:
@@ -248,14 +250,14 @@ def _taken_over(site: Site, uid: str) -> bool:
 # The plan
 
 
-def _plan(view: AccessionOnFile, site: Site, policy: Policy, cause: str) -> tuple[list[SettledCase], list[Ruling]]:
+def _plan(view: AccessionOnFile, site: Site, cause: str) -> tuple[list[SettledCase], list[Ruling]]:
     settled: list[SettledCase] = []
     rulings: list[Ruling] = []
     records = view.snapshot.records
     fresh: list[PreviousCharge] = []
     gone: set[str] = set()
     for session, record in counted(records).items():
-        decided = decide_record(record, view, site, policy, fresh=fresh, gone=gone)
+        decided = decide_record(record, view, site, fresh=fresh, gone=gone)
         facts, file = decided.facts, decided.file
         acts = [act for act in view.snapshot.acts if act.session == session]
         header = cache(partial(read_dataset, str(site.root / record.path)))
@@ -268,7 +270,7 @@ def _plan(view: AccessionOnFile, site: Site, policy: Policy, cause: str) -> tupl
             view.known,
             acts,
             view.snapshot.rulings.get(session),
-            site.config,
+            site.config.on(record.date_of_service),
             site.clock(),
             header,
             site.people.npi,
@@ -285,7 +287,7 @@ def _plan(view: AccessionOnFile, site: Site, policy: Policy, cause: str) -> tupl
             lambda header: _source(header, site),
         )
         settled.append(SettledCase(record, step.decision, step.state, file, (*told, *step.messages), ()))
-        rules = decide(replace(facts, previous_charges=()), policy) if facts is not None else decided.rules
+        rules = decide(replace(facts, previous_charges=()), decided.policy) if facts is not None else decided.rules
         ruling = ruling_of(view.snapshot, record, step, rules, facts, file, cause, site.clock())
         if ruling is not None:
             rulings.append(ruling)

@@ -46,6 +46,20 @@ class PairEdit:
         """The code that is edited against one of the pair."""
         return self.column_1 if self.column_2 in PAIR else self.column_2
 
+    @property
+    def text(self) -> str:
+        """The edit in a line for people."""
+        ends = self.effective_to or "now"
+        return f"{self.column_1}/{self.column_2} from {self.effective_from} to {ends}, indicator {self.indicator}"
+
+
+# Modifiers that part the two codes of an edit with indicator 1: anatomic, of the global period, and others.
+# Source: CMS, NCCI Policy Manual, chapter I, section E (NCCI PTP-associated modifiers).
+PARTING_MODIFIERS = frozenset(
+    "E1 E2 E3 E4 FA F1 F2 F3 F4 F5 F6 F7 F8 F9 TA T1 T2 T3 T4 T5 T6 T7 T8 T9 LT RT LC LD RC LM RI "
+    "24 25 57 58 78 79 27 59 91 XE XS XP XU".split()
+)
+
 
 @dataclass(frozen=True, slots=True)
 class UnitEdit:
@@ -71,6 +85,24 @@ class Fee:
     modifier: str
     office: Decimal
     facility: Decimal
+
+
+def violated(
+    edits: Iterable[PairEdit], code: str, modifiers: Iterable[str], beside: Iterable[str], day: date
+) -> tuple[PairEdit, ...]:
+    """Return the edits that a charge of `code` breaks beside other codes of its day: those that no modifier parts, and
+    those that want a modifier which it does not have."""
+    parted = bool(PARTING_MODIFIERS & set(modifiers))
+    others = set(beside)
+    return tuple(
+        edit
+        for edit in edits
+        if code in (edit.column_1, edit.column_2)
+        and ({edit.column_1, edit.column_2} - {code}) & others
+        and edit.effective_from <= day
+        and (edit.effective_to is None or day <= edit.effective_to)
+        and (edit.indicator == "0" or (edit.indicator == "1" and not parted))
+    )
 
 
 def read_pair_edits(text: str, name: str) -> tuple[tuple[PairEdit, ...], int]:

@@ -94,6 +94,26 @@ def import_edits(
 
     Raises EditsError when the file is not one, or an MUE file is given without `begins`.
     """
+    new, found = compare_edits(path, root, table, today, begins)
+    if accept:
+        put_in_force(new, root)
+    return {**found, "in_force": accept}
+
+
+def put_in_force(edits: Imported, root: Path) -> None:
+    """Keep the edits in the state folder, durable when this returns. Who accepted them, the caller has written down."""
+    _store(root / EDITS_FILE, adapter(Imported).dump_json(edits, indent=1))
+
+
+def compare_edits(
+    path: Path, root: Path, table: CodeTable, today: date, begins: date | None
+) -> tuple[Imported, dict[str, Any]]:
+    """Read a PTP or an MUE file. Return what would be in force with it, and what that changes, JSON-ready.
+
+    begins : from when an MUE file holds; such a file has no dates.
+
+    Raises EditsError when the file is not one, or an MUE file is given without `begins`.
+    """
     text = _text(path)
     now = imported(root)
     try:
@@ -112,7 +132,7 @@ def import_edits(
         new = Imported(pairs, path.name, now.units, now.units_source)
         before, after = _pair_lines(now.pairs), _pair_lines(new.pairs)
         kind = "ptp"
-    result = {
+    return new, {
         "file": path.name,
         "kind": kind,
         "rows": count,
@@ -120,11 +140,7 @@ def import_edits(
         "added": [line for line in after if line not in before],
         "removed": [line for line in before if line not in after],
         "codes": _class_changes(now, new, table, today),
-        "in_force": accept,
     }
-    if accept:
-        _store(root / EDITS_FILE, adapter(Imported).dump_json(new, indent=1))
-    return result
 
 
 def import_fees(path: Path, root: Path, accept: bool) -> dict[str, Any]:
@@ -153,10 +169,7 @@ def import_fees(path: Path, root: Path, accept: bool) -> dict[str, Any]:
 
 
 def _pair_lines(pairs: tuple[PairEdit, ...]) -> list[str]:
-    return [
-        f"{e.column_1}/{e.column_2} from {e.effective_from} to {e.effective_to or 'now'}, indicator {e.indicator}"
-        for e in pairs
-    ]
+    return [edit.text for edit in pairs]
 
 
 def _unit_lines(units: tuple[UnitEdit, ...]) -> list[str]:

@@ -81,6 +81,7 @@ REASONS: tuple[ReasonKind, ...] = (
     ReasonKind("REPORT_UNREAD", "hold", "physician", rule=False),
     ReasonKind("CHARGE_TURNED_DOWN", "hold", "coder", releasable=True, rule=False),
     ReasonKind("CREDITED_ELSEWHERE", "hold", "coder", releasable=True, rule=False),
+    ReasonKind("CHOSEN_LINES_CHANGED", "hold", "coder", releasable=True, rule=False),
     ReasonKind("DENIED_BY_CODER", "deny", "coder", rule=False),
     ReasonKind("CREDITED_BY_CODER", "deny", "coder", rule=False),
     ReasonKind("MESSAGE_NOT_BUILT", "hold", "technologist", ours=True, rule=False),

@@ -7,17 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from workstation.cli import charge_rules
-from workstation.cli.shared import Json, acting, example, open_here, show
+from workstation.cli.shared import Json, PinFd, acting, example, open_here, show
 from workstation.text_table import table
 
 CaseArgument = Annotated[
     str, typer.Argument(metavar="CASE", help="An accession; or a session or SR UID where it has several.")
 ]
 ByOption = Annotated[str, typer.Option("--by", help="Who does this: an ID of `workstation people list`.")]
-PinFd = Annotated[
-    int | None,
-    typer.Option("--pin-fd", metavar="N", help="File descriptor to read their PIN or password from.", min=0),
-]
 WhyOption = Annotated[str, typer.Option("--why", help="The reason; kept in the casebook.")]
 
 
@@ -33,6 +29,7 @@ def add_to(app: typer.Typer) -> None:
     charge.command()(credit)
     charge.command()(correct)
     charge.command()(note)
+    charge.command()(keep)
     charge.command("denied")(payer_denied)
     charge.command()(answer)
     charge.command()(recheck)
@@ -129,6 +126,10 @@ def release(
         list[str] | None, typer.Option(help="Add a modifier to each line: 59, XE, XS, XP, XU, 76, 77 … Repeatable.")
     ] = None,
     base: Annotated[str, typer.Option(help="Link to this performed base procedure, not to the proposed one.")] = "",
+    line: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="Charge only this line of `charge show`, numbered from 1. Repeatable.", min=1),
+    ] = None,
     pin_fd: PinFd = None,
     as_json: Json = False,
 ) -> None:
@@ -139,7 +140,7 @@ def release(
     from workstation.coder import acts
 
     site = open_here()
-    _done(acts.release(site, case, acting(site, by, pin_fd), why, modifier or (), base), as_json)
+    _done(acts.release(site, case, acting(site, by, pin_fd), why, modifier or (), base, line or ()), as_json)
 
 
 @example("workstation charge deny DEMO-0001 --by jd --why 'belongs to the base examination'")
@@ -185,6 +186,16 @@ def note(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = None,
 
     site = open_here()
     _done(acts.note(site, case, acting(site, by, pin_fd), why), as_json)
+
+
+@example("workstation charge keep DEMO-0001 --by jd --why 'billing added the modifier'")
+def keep(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = None, as_json: Json = False) -> None:
+    """Say that a charge which breaks an edit of CMS stands all the same. Takes a coder or compliance."""
+    from workstation.coder import edits_in_force
+
+    site = open_here()
+    keys = edits_in_force.keep(site, case, acting(site, by, pin_fd), why)
+    show(as_json, {"case": case, "kept": list(keys)}, f"{case}: {len(keys)} marked charges stand: {', '.join(keys)}.")
 
 
 @example("workstation charge denied DEMO-0001 --by jd --why 'payer: not medically necessary'")

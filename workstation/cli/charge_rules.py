@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from workstation.cli.shared import Json, example, open_here, root, show
+from workstation.cli.shared import Json, PinFd, acting, example, open_here, root, show
 from workstation.text_table import table
 
 
@@ -24,27 +24,33 @@ def add_to_group(charge: typer.Typer) -> None:
 Accept = Annotated[bool, typer.Option("--accept", help="Put it in force. Without this, only compare.")]
 
 
-@example("workstation charge import-ncci ccipra-v321r0-f1.txt --accept")
+@example("workstation charge import-ncci ccipra-v321r0-f1.txt --accept --by jd --why 'edition of April'")
 def import_ncci(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A PTP or MUE file of CMS: .txt, .csv or .zip.")],
     begins: Annotated[str, typer.Option("--from", metavar="YYYY-MM-DD", help="From when an MUE file holds.")] = "",
     accept: Accept = False,
+    by: Annotated[str, typer.Option("--by", help="Who accepts it, a coder or compliance; goes with --accept.")] = "",
+    why: Annotated[str, typer.Option("--why", help="The reason; kept in the casebook.")] = "",
+    pin_fd: PinFd = None,
     as_json: Json = False,
 ) -> None:
-    """Read a file of NCCI edits, show what it changes, and put it in force with --accept."""
-    from workstation.billing import recheck
-    from workstation.billing.gather_facts import table_before_edits
-    from workstation.charge import cms_imports
-    from workstation.config import load_config
-    from workstation.site import local_clock
+    """Read a file of NCCI edits, show what it changes, and put it in force with --accept.
 
-    path = root()
-    own = table_before_edits(load_config(path), path)
-    today = local_clock().date()
-    found = cms_imports.import_edits(file, path, own, today, day_option(begins, "--from"), accept)
-    if accept:
+    Charges that are out and break the edits are listed, and marked with --accept. Nothing is taken back by itself.
+    """
+    from workstation.billing import recheck
+    from workstation.coder import edits_in_force
+
+    site, day = open_here(), day_option(begins, "--from")
+    if not accept:
+        found = edits_in_force.import_edits(site, file, day)
+    else:
+        for option, given in (("--by", by), ("--why", why)):
+            if not given:
+                raise typer.BadParameter("--accept takes a name and a reason", param_hint=option)
+        found = edits_in_force.accept_edits(site, file, day, acting(site, by, pin_fd), why)
         # What was decided under other edits is decided again; what they do not touch stays.
-        found["recheck"] = recheck.recheck(open_here())
+        found["recheck"] = recheck.recheck(site)
     show(as_json, found, _imported(found))
 
 
@@ -65,6 +71,11 @@ def _imported(found: dict[str, Any]) -> str:
     lines = [f"{found['file']}: {found['rows']} rows, {found['kept']} of them bear on 76376 or 76377."]
     lines += [f"  + {line}" for line in found["added"]] + [f"  - {line}" for line in found["removed"]]
     lines += [f"  code {line}" for line in found.get("codes", [])]
+    verb = "marked" if found["in_force"] else "would be marked"
+    lines += [
+        f"  charge {each['key']} {each['code']} of {each['accession']} {verb}: {'; '.join(each['edits'])}"
+        for each in found.get("marked", [])
+    ]
     lines.append("In force now." if found["in_force"] else "Nothing was changed; --accept puts it in force.")
     return "\n".join(lines)
 
@@ -72,6 +83,7 @@ def _imported(found: dict[str, Any]) -> str:
 @example("workstation charge read report.hl7")
 def read_message(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="An HL7 v2 message, as the RIS sends it.")],
+    on: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="Date of service; today if not given.")] = "",
     as_json: Json = False,
 ) -> None:
     """Show what a message states by this site's settings, or why it would be refused. Nothing is filed.
@@ -80,7 +92,8 @@ def read_message(
     """
     from workstation.coder import case_view
 
-    found = case_view.stated(open_here(), file)
+    site = open_here()
+    found = case_view.stated(site, file, day_option(on, "--on") or site.clock().date())
     show(as_json, found, case_view.stated_in_words(found))
     if found["answer"] != "AA":
         raise typer.Exit(1)
@@ -128,11 +141,21 @@ def explain(
     from dicom_io.files.series import read_instance
     from workstation.charge import decision_to_json
     from workstation.cli import words
+    from workstation.coder.work_list import marks_of
     from workstation.pipeline import explain as explain_sr
-    from workstation.site import open_site
 
-    evidence, decision = explain_sr(read_instance(sr), open_site(root()))
-    show(as_json, decision_to_json(decision), f"{words.evidence(evidence)}\n\n{words.decision(decision)}")
+    site = open_here()
+    evidence, decision = explain_sr(read_instance(sr), site)
+    marks = {
+        key: edits
+        for session, accession in site.casebook.sessions(evidence.sop_instance_uid)
+        for key, edits in marks_of(site, session, accession).items()
+    }
+    told = [f"  charge {key} breaks an edit of CMS: {edit}" for key, edits in marks.items() for edit in edits]
+    result = decision_to_json(decision)
+    if marks:
+        result["breaks_edits"] = {key: list(edits) for key, edits in marks.items()}
+    show(as_json, result, "\n".join([words.evidence(evidence), "", words.decision(decision), *told]))
 
 
 @example("workstation charge policies")
@@ -143,8 +166,9 @@ def policies(as_json: Json = False) -> None:
     from workstation.billing.gather_facts import site_policy
     from workstation.charge.policy import PolicyName, load_policy
     from workstation.config import load_config
+    from workstation.site import local_clock
 
-    config = load_config(root())
+    config = load_config(root()).on(local_clock().date())
     used = config.policy
     # The one that is used is shown with what the site has set, as it stands in recorded decisions.
     own = site_policy(config, root())
@@ -193,7 +217,7 @@ def codes(
         day = date.fromisoformat(on) if on else local_clock().date()
     except ValueError:
         raise typer.BadParameter(f"{on!r} is not a date written as YYYY-MM-DD", param_hint="--on") from None
-    table = site_policy(load_config(root()), root()).codes
+    table = site_policy(load_config(root()).on(day), root()).codes
     entry = table.lookup(code.upper(), day)
     known = {
         "code": code.upper(),

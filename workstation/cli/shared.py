@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
+PinFd = Annotated[
+    int | None,
+    typer.Option("--pin-fd", metavar="N", help="File descriptor to read their PIN or password from.", min=0),
+]
+
 
 def example(line: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Ends a command's help with an example."""

@@ -7,6 +7,7 @@ written into the casebook with the person and the reason before anything follows
 import hashlib
 import json
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,6 +50,8 @@ _MAY: dict[CaseActKind, frozenset[ActingRole]] = {
     "credit": frozenset({"coder", "compliance"}),
     "correct": frozenset({"coder"}),
     "note": frozenset({"coder", "compliance", "physician", "technologist"}),
+    "accept": frozenset({"coder", "compliance"}),
+    "keep": frozenset({"coder", "compliance"}),
 }
 _DOCUMENTS = "documents"
 # Modifiers that a coder may add to what is released: distinct services, repeats, sides, and notices to the patient.
@@ -57,18 +60,25 @@ RELEASE_MODIFIERS = ("59", "XE", "XS", "XP", "XU", "76", "77", "LT", "RT", "GA",
 
 
 def release(
-    site: Site, word: str, by: Person, why: str, modifiers: Sequence[str] = (), base: str = ""
+    site: Site,
+    word: str,
+    by: Person,
+    why: str,
+    modifiers: Sequence[str] = (),
+    base: str = "",
+    lines: Sequence[int] = (),
 ) -> list[SettledCase]:
     """A coder releases a hold that is a matter of judgement; what is proposed is charged.
 
     What the payer has denied before is taken back by the same release, so that billing never has two debits.
     modifiers : further ones for each line, behind those of the component. base : the performed base procedure to link
-    to, in the place of the proposed one.
+    to, in the place of the proposed one. lines : which of the proposed lines are charged, as `numbered` counts them;
+    all where none is given.
 
     Raises WorkError when it is not held, waits for something that a coder cannot decide, or is released with a modifier
     or base that it cannot have.
     """
-    who, ruling = _may(by, "release", why), _fresh(site, word)
+    who, ruling = may(by, "release", why), _fresh(site, word)
     content = ruling.content
     if ruling.state != "held":
         raise WorkError(f"{word}: the case is {ruling.state}, not held; there is nothing to release.")
@@ -78,17 +88,44 @@ def release(
         raise WorkError(f"{word}: a coder cannot decide {listed}. Nothing was released.")
     if not content["proposed"]:
         raise WorkError(f"{word}: it cannot be told what would be charged; nothing was released.")
-    _check_units(site, content["proposed"], ruling)
+    wanted = _lines(lines, content["proposed"], word)
+    _check_units(site, wanted, ruling)
+    if base and len({(each["code"], each["entity"]) for each in wanted}) < len(wanted):
+        raise WorkError(f"{word}: several lines would be one charge beside {base}; choose one. Nothing was released.")
     facts = json.loads(ruling.facts)
     answered = [[each["code"], basis_of(each["fact"], facts)] for each in content["explanations"]]
     earlier = _last_release(site, ruling)
-    chosen = {"modifiers": list(_modifiers(site, modifiers, facts)), "base": _base(base, facts)}
+    chosen = {
+        "modifiers": list(_modifiers(site, modifiers, facts)),
+        "base": _base(base, facts),
+        "lines": [[each["code"], each["base"], each["entity"]] for each in wanted] if lines else [],
+    }
     said = {key: value for key, value in chosen.items() if value}
     return _do(site, ruling, who, "release", why, {"answered": [*earlier, *answered], **said})
 
 
+def numbered(lines: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Return the lines of a decision's JSON by the numbers that a release names them with, from 1. Two of the same
+    code, base and entity are one: they would be one charge twice."""
+    once: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for line in lines:
+        once.setdefault((line["code"], line["base"], line["entity"]), line)
+    return dict(enumerate(once.values(), 1))
+
+
+def _lines(wanted: Sequence[int], proposed: Sequence[dict[str, Any]], word: str) -> list[dict[str, Any]]:
+    offered = numbered(proposed)
+    for number in wanted:
+        if number not in offered:
+            raise WorkError(
+                f"{word}: there is no line {number}; {len(offered)} would be charged, numbered from 1 as `workstation "
+                "charge show` has them. Nothing was released."
+            )
+    return [line for number, line in offered.items() if not wanted or number in wanted]
+
+
 def _modifiers(site: Site, wanted: Sequence[str], facts: dict[str, Any]) -> tuple[str, ...]:
-    payer = site.config.payers.get(facts.get("payer", {}).get("id", ""))
+    payer = site.config.on(_day_of(facts)).payers.get(facts.get("payer", {}).get("id", ""))
     known = (*RELEASE_MODIFIERS, *(payer.modifiers if payer is not None else ()))
     for modifier in wanted:
         if modifier not in known:
@@ -97,6 +134,13 @@ def _modifiers(site: Site, wanted: Sequence[str], facts: dict[str, Any]) -> tupl
                 "[payers.ID] of the settings. Nothing was released."
             )
     return tuple(dict.fromkeys(wanted))
+
+
+def _day_of(facts: dict[str, Any]) -> date | None:
+    try:
+        return date.fromisoformat(facts.get("date_of_service", ""))
+    except ValueError:
+        return None
 
 
 def _base(wanted: str, facts: dict[str, Any]) -> str:
@@ -114,7 +158,7 @@ def deny(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
 
     Raises WorkError when a charge of it is out: that is credited.
     """
-    who, ruling = _may(by, "deny", why), _fresh(site, word)
+    who, ruling = may(by, "deny", why), _fresh(site, word)
     if ruling.state not in ("held", "denied"):
         raise WorkError(f"{word}: a charge of this case is out; use `workstation charge credit`.")
     return _do(site, ruling, who, "deny", why, {})
@@ -125,7 +169,7 @@ def reopen(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
 
     Raises WorkError when nothing was decided by hand.
     """
-    who, ruling = _may(by, "reopen", why), _fresh(site, word)
+    who, ruling = may(by, "reopen", why), _fresh(site, word)
     if not any(act.kind in ("release", "deny", "credit") for act in site.casebook.acts(ruling.session)):
         raise WorkError(f"{word}: nothing was decided by hand; the rules decide already.")
     return _do(site, ruling, who, "reopen", why, {})
@@ -164,7 +208,7 @@ def credit(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
 
     Raises WorkError when nothing is out.
     """
-    who, ruling = _may(by, "credit", why), _fresh(site, word)
+    who, ruling = may(by, "credit", why), _fresh(site, word)
     keys = [known.charge.key for known in _own(site, ruling) if known.state in LIVE or known.stands_at_billing]
     if not keys:
         raise WorkError(f"{word}: no charge of this case is out; there is nothing to credit.")
@@ -176,7 +220,7 @@ def correct(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
 
     Raises WorkError when no correction is due.
     """
-    who, ruling = _may(by, "correct", why), _fresh(site, word)
+    who, ruling = may(by, "correct", why), _fresh(site, word)
     if ruling.state != "correction" or not ruling.content["stale"]:
         raise WorkError(f"{word}: what is out is what the facts bear; no correction is due.")
     return _do(site, ruling, who, "correct", why, {"keys": ruling.content["stale"]})
@@ -184,7 +228,7 @@ def correct(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
 
 def note(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
     """Write a note into the case. Nothing follows from it."""
-    who, ruling = _may(by, "note", why), _fresh(site, word)
+    who, ruling = may(by, "note", why), _fresh(site, word)
     return _do(site, ruling, who, "note", why, {})
 
 
@@ -193,7 +237,7 @@ def payer_denied(site: Site, word: str, by: Person, why: str) -> list[SettledCas
 
     Raises WorkError when nothing is out.
     """
-    who, ruling = _may(by, "release", why), _fresh(site, word)
+    who, ruling = may(by, "release", why), _fresh(site, word)
     out = [known for known in _own(site, ruling) if known.state in ("sent", "acknowledged")]
     if not out:
         raise WorkError(f"{word}: no charge of this case has been sent; the payer cannot have seen it.")
@@ -205,7 +249,8 @@ def payer_denied(site: Site, word: str, by: Person, why: str) -> list[SettledCas
     return _do(site, ruling, who, "note", f"denied by the payer: {why}", {})
 
 
-def _may(who: Person, kind: CaseActKind, why: str) -> Person:
+def may(who: Person, kind: CaseActKind, why: str) -> Person:
+    """Return the person, who may do this for this reason. Raises WorkError."""
     if who.role not in _MAY[kind]:
         raise WorkError(
             f"{who.id} is a {who.role}; to {kind} takes a {' or '.join(sorted(_MAY[kind]))}. Nothing was done."

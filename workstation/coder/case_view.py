@@ -7,7 +7,8 @@ from typing import Any
 
 from workstation.billing.charged_line import read_billed
 from workstation.billing.filing import documents
-from workstation.coder.work_list import WorkError
+from workstation.coder.acts import numbered
+from workstation.coder.work_list import WorkError, marks_of
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.patients import PatientIdentifier
 from workstation.orders.stated import MessageRefused
@@ -22,6 +23,7 @@ def view(site: Site, ruling: Ruling) -> dict[str, Any]:
     uids = {record.sr_uid for record in records}
     history = site.casebook.history(ruling.session)
     charges = []
+    marks = marks_of(site, ruling.session, ruling.accession)
     for known in site.outbox.charges(ruling.accession):
         if known.charge.sr_uid not in uids:
             continue
@@ -35,6 +37,7 @@ def view(site: Site, ruling: Ruling) -> dict[str, Any]:
                 "state": known.state,
                 "message": known.message,
                 "queued_at": known.queued_at.isoformat(),
+                "breaks_edits": list(marks.get(known.charge.key, ())),
             }
         )
     return {
@@ -76,8 +79,8 @@ def in_words(seen: dict[str, Any]) -> str:
     decision = seen["decision"]
     lines = [f"Accession {seen['accession']}: {seen['state']} since {seen['since']}"]
     lines.append(f"  policy {decision['policy']} {decision['edition'] or '(no edition)'}, tier {decision['work_tier']}")
-    for name in ("lines", "proposed"):
-        lines += [f"  {'charge' if name == 'lines' else 'once cleared'}: {_line(each)}" for each in decision[name]]
+    lines += [f"  charge: {_line(each)}" for each in decision["lines"]]
+    lines += [f"  once cleared, line {n}: {_line(each)}" for n, each in numbered(decision["proposed"]).items()]
     for each in decision["explanations"]:
         lines.append(f"  {each['code']}: {each['sentence']} [{each['fact']}; by: {each['resolver']}]")
     if seen["correction_of"]:
@@ -87,14 +90,26 @@ def in_words(seen: dict[str, Any]) -> str:
     for each in seen["charges"]:
         code = "-".join([each["code"], *each["modifiers"]])
         lines.append(f"  {each['key']} {code} beside {each['base']}: {each['state']}")
+        lines += [
+            f"      breaks an edit of CMS: {edit}; `charge correct`, `credit` or `keep`"
+            for edit in each["breaks_edits"]
+        ]
     lines.append("Decisions:")
     for each in seen["history"]:
         lines.append(f"  {each['at']} {each['state']} {', '.join(each['reasons'])} because: {each['cause']}")
         lines += [f"      {change}" for change in each["changed"]]
     if seen["acts"]:
         lines.append("Acts:")
-    lines += [f"  {a['at']} {a['person']} ({a['role']}): {a['kind']}: {a['why']}" for a in seen["acts"]]
+    lines += [f"  {a['at']} {a['person']} ({a['role']}): {a['kind']}{_chosen(a)}: {a['why']}" for a in seen["acts"]]
     return "\n".join(lines)
+
+
+def _chosen(act: dict[str, Any]) -> str:
+    """What a coder chose at release."""
+    chosen = [" ".join(each) for each in act.get("lines", ())]
+    chosen += [f"modifiers {' '.join(act['modifiers'])}"] if act.get("modifiers") else []
+    chosen += [f"base {act['base']}"] if act.get("base") else []
+    return f" ({', '.join(chosen)})" if chosen else ""
 
 
 def _line(line: dict[str, Any]) -> str:
@@ -136,8 +151,10 @@ def audit(site: Site, since: date | None) -> list[dict[str, Any]]:
     return [row for at, _, row in rows if since is None or at.date() >= since]
 
 
-def stated(site: Site, path: Path) -> dict[str, Any]:
+def stated(site: Site, path: Path, day: date) -> dict[str, Any]:
     """Return what a message in a file states, JSON-ready, with the answer that it would get.
+
+    day : the date of service by whose settings it is read.
 
     Raises WorkError when the file cannot be read.
     """
@@ -151,7 +168,7 @@ def stated(site: Site, path: Path) -> dict[str, Any]:
     assert zone is not None, "a site's clock knows its offset"
     processing_id = site.config.listener.processing_id if site.config.listener else "P"
     try:
-        found = statements_of(body, site.config.reading, zone, processing_id)
+        found = statements_of(body, site.config.on(day).reading, zone, processing_id)
     except MessageRefused as refused:
         return {"answer": refused.code, "reason": str(refused), "states": []}
     except Hl7Error as error:

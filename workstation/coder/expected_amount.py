@@ -12,7 +12,7 @@ from typing import Literal
 from workstation.charge.cms import Fee
 from workstation.charge.facts import SiteKind
 from workstation.charge.policy import INDEPENDENT_CODE
-from workstation.config import Fees, PayerRule
+from workstation.charging import Fees, PayerRule
 
 Component = Literal["global", "26", "TC", "facility"]
 

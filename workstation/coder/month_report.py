@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workstation.billing.day_sheet import csv_line
-from workstation.billing.gather_facts import site_policy
+from workstation.billing.gather_facts import PoliciesByDay
 from workstation.charge.cms_imports import imported_fees
 from workstation.coder import lost_work
 from workstation.coder.expected_amount import NOT_KNOWN, ExpectedAmount, expected_amount
@@ -35,8 +35,7 @@ def report(site: Site, month: str) -> dict[str, Any]:
     """
     if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", month):
         raise WorkError(f"{month!r} is not a month written as YYYY-MM.")
-    fees, config = imported_fees(site.root), site.config
-    policy = site_policy(config, site.root)
+    fees, policies = imported_fees(site.root), PoliciesByDay(site.config, site.root)
     rows: list[dict[str, Any]] = []
     for item in work_items(site):
         day = _day(item)
@@ -46,9 +45,10 @@ def report(site: Site, month: str) -> dict[str, Any]:
         outcome = _outcome(item)
         lines = content["lines"] or content["proposed"]
         if outcome == "lost":
-            lines = lost_work.lines_of_lost(item.ruling, policy)
+            lines = lost_work.lines_of_lost(item.ruling, policies.on(day))
         elif outcome == "not chargeable":
             lines = []
+        config = site.config.on(day)
         money = expected_amount(
             lines, content["payer"], day, config.site, fees.fees, fees.source, config.fees, config.payers
         )
@@ -68,7 +68,7 @@ def report(site: Site, month: str) -> dict[str, Any]:
         "by_payer": _sums(rows, "payer"),
         "by_technique": _sums(rows, "techniques"),
         "by_reason": _sums(rows, "reasons"),
-        "share": _shares(rows, _performed(site, month), config),
+        "share": _shares(rows, _performed(site, month), site.config),
         "hold_ageing": _ageing(rows),
         "lost": lost,
     }
@@ -159,20 +159,20 @@ def _ageing(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 def _performed(site: Site, month: str) -> dict[str, set[str]]:
     """By counted modality, the accessions whose orders say that it was performed in the month, as messages tell."""
-    config: Config = site.config
-    policy = site_policy(config, site.root)
+    config, policies = site.config, PoliciesByDay(site.config, site.root)
     zone = site.clock().tzinfo
     assert zone is not None, "a site's clock knows its offset"
     found: dict[str, set[str]] = defaultdict(set)
     for received in site.casebook.all_messages(ORDERS):
         with suppress(MessageRefused, Hl7Error):
-            for stated in statements_of(received.body, config.reading, zone, _processing_id(config)):
+            reading = config.on(received.at.date()).reading
+            for stated in statements_of(received.body, reading, zone, _processing_id(config)):
                 said = stated.statement
                 day = stated.stated_at.date()
                 if not isinstance(said, Ordered) or not day.isoformat().startswith(month):
                     continue
                 for item in said.items:
-                    entry = policy.codes.lookup(item.code, day)
+                    entry = policies.on(day).codes.lookup(item.code, day)
                     if item.status == "performed" and entry and entry.modality in config.counted_modalities:
                         found[entry.modality].add(said.accession)
     return found

@@ -1,6 +1,6 @@
 """The coder's work list: every case with its state, its reasons, its age and who can resolve it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from workstation.billing.reconcile import LIVE
 from workstation.billing.settle import settle_accession
 from workstation.errors import WorkstationError
 from workstation.site import Site
-from workstation.store.cases import Ruling
+from workstation.store.cases import CaseAct, Ruling
 from workstation.store.messages import Known
 
 
@@ -39,15 +39,39 @@ class WorkItem:
 def work_items(site: Site) -> tuple[WorkItem, ...]:
     """Return every case, the oldest first."""
     by_session: dict[str, list[Known]] = {}
+    acts: dict[str, list[CaseAct]] = {}
+    for act in site.casebook.acts():
+        acts.setdefault(act.session, []).append(act)
     sessions = site.casebook.sessions_by_sr()
     for known in site.outbox.charges():
         by_session.setdefault(sessions.get(known.charge.sr_uid, ""), []).append(known)
     now = site.clock()
-    found = [_item(ruling, by_session.get(ruling.session, []), now) for ruling in site.casebook.newest()]
+    found = [
+        _item(ruling, by_session.get(ruling.session, []), acts.get(ruling.session, []), now)
+        for ruling in site.casebook.newest()
+    ]
     return tuple(sorted(found, key=lambda item: (item.since, item.accession, item.session)))
 
 
-def _item(ruling: Ruling, own: Sequence[Known], now: datetime) -> WorkItem:
+def marked(acts: Iterable[CaseAct], own: Iterable[Known]) -> dict[str, tuple[str, ...]]:
+    """Return the charges that are out, break CMS's edits and wait for a coder: by key, the edits in words."""
+    live = {known.charge.key for known in own if known.state in LIVE}
+    found: dict[str, tuple[str, ...]] = {}
+    for act in acts:
+        if act.kind == "mark":
+            found |= {key: tuple(act.detail["edits"]) for key in act.detail["keys"] if key in live}
+        elif act.kind == "keep":
+            for key in act.detail["keys"]:
+                found.pop(key, None)
+    return found
+
+
+def marks_of(site: Site, session: str, accession: str) -> dict[str, tuple[str, ...]]:
+    """Return the marked charges of a case, as `marked` does."""
+    return marked(site.casebook.acts(session), site.outbox.charges(accession))
+
+
+def _item(ruling: Ruling, own: Sequence[Known], acts: Sequence[CaseAct], now: datetime) -> WorkItem:
     content = ruling.content
     reasons = tuple(content["reasons"])
     who = tuple(dict.fromkeys(each["resolver"] for each in content["explanations"]))
@@ -62,6 +86,8 @@ def _item(ruling: Ruling, own: Sequence[Known], now: datetime) -> WorkItem:
         reasons, who = ("CORRECTION_DUE", *reasons), tuple(dict.fromkeys(("coder", *who)))
     elif state == "denied" and "CREDITED_BY_CODER" in reasons:
         state = "credited"
+    if marked(acts, own):
+        reasons, who = ("EDIT_FORBIDS", *reasons), tuple(dict.fromkeys(("coder", *who)))
     codes = dict.fromkeys([known.charge.code for known in live] or [line["code"] for line in lines])
     return WorkItem(
         ruling.accession,

@@ -18,7 +18,7 @@ from workstation.orders.statements import (
     statements_of,
 )
 from workstation.site import Site
-from workstation.store.cases import Concern
+from workstation.store.cases import Concern, RefusalKind
 from workstation.store.messages import OutboxError
 from workstation.store.outbox import DatabaseFailed
 
@@ -30,6 +30,7 @@ _SAYS: dict[str, Heard] = {
 }
 # A clock that is so much ahead of ours is wrong, or somebody wants to have the last word for ever.
 _CLOCKS_DIFFER = timedelta(minutes=10)
+_KEPT_OF_STRANGERS = 1000
 THIS_MACHINE = HL7Caller("127.0.0.1")
 _OURSELVES = HL7Sender("WORKLIST", ("orders",))
 
@@ -73,12 +74,12 @@ def refusing_too_long(site: Site, tell: Tell = lambda event: None) -> Callable[[
 
     def answer(beginning: bytes, caller: HL7Caller = THIS_MACHINE) -> bytes:
         why = f"The message is longer than {limit} MB, the most that is taken; send the report without its document."
-        return _unread(beginning, why, site, tell)
+        return _unread(beginning, why, site, tell, "too_long")
 
     return answer
 
 
-def _unread(message: bytes, why: str, site: Site, tell: Tell) -> bytes:
+def _unread(message: bytes, why: str, site: Site, tell: Tell, kind: RefusalKind = "unreadable") -> bytes:
     """Refuse what cannot be read as one message. It is answered where a header tells to whom, else the connection is
     closed; either way it is written down."""
     first = first_message(message)
@@ -88,7 +89,7 @@ def _unread(message: bytes, why: str, site: Site, tell: Tell) -> bytes:
         answer = b""
     code = "AR" if answer else "none"
     with suppress(DatabaseFailed):
-        site.casebook.refuse(message[:1000], code, why, site.clock())
+        site.casebook.refuse(message[:_KEPT_OF_STRANGERS], code, kind, why, site.clock())
     tell({"event": "refused", "message": "", "answer": code, "detail": why})
     return answer
 
@@ -111,15 +112,20 @@ def _check_may(incoming: Incoming, sender: HL7Sender | None, site: Site) -> None
         raise MessageRefused(
             "AR",
             f"MSH-3 and MSH-4 {who}: no sender that is heard here, or not from where it calls.",
+            "unknown_sender",
         )
     what = _SAYS.get(incoming.kind)
     if what is not None and what not in sender.may:
-        raise MessageRefused("AR", f"{incoming.kind} of {sender.application}: it may say {', '.join(sender.may)} only.")
+        raise MessageRefused(
+            "AR", f"{incoming.kind} of {sender.application}: it may say {', '.join(sender.may)} only.", "not_allowed"
+        )
     assert now.tzinfo is not None, "a site's clock knows its offset"
     at = read_time(header.text(7), now.tzinfo)
     if at is not None and at > now + _CLOCKS_DIFFER:
         ahead = int((at - now).total_seconds() // 60)
-        raise MessageRefused("AE", f"MSH-7 is {ahead} minutes ahead of the clock here; set it right and send again.")
+        raise MessageRefused(
+            "AE", f"MSH-7 is {ahead} minutes ahead of the clock here; set it right and send again.", "ahead"
+        )
 
 
 def _taken(message: bytes, incoming: Incoming, sender: HL7Sender | None, site: Site) -> tuple[AcknowledgementCode, str]:
@@ -133,21 +139,25 @@ def _taken(message: bytes, incoming: Incoming, sender: HL7Sender | None, site: S
             message, incoming.kind, incoming.control_id, _concerns(stated), site.clock(), _name(incoming)
         )
     except MessageRefused as refused:
-        return _kept(message, refused.code, str(refused), site)
+        # Of somebody unknown only the beginning: nobody may fill the disk with what is refused.
+        kept = message if sender is not None else message[:_KEPT_OF_STRANGERS]
+        return _kept(kept, refused.code, refused.kind, str(refused), site)
     except Hl7Error as error:
-        return _kept(message, "AR", str(error), site)
+        return _kept(message, "AR", "unreadable", str(error), site)
     except (LookupError, TypeError, AttributeError) as error:
         # A defect of ours in reading it. It is kept for whoever mends that, and not promised.
-        return _kept(message, "AE", f"The message could not be understood ({type(error).__name__}).", site)
+        return _kept(message, "AE", "other", f"The message could not be understood ({type(error).__name__}).", site)
     except DatabaseFailed as error:
         # Nothing is kept, so nothing may be promised. The sender has it still, and sends it again.
         return "AE", f"The message could not be written ({type(error).__name__}); send it again."
     return "AA", "" if new else "received before"
 
 
-def _kept(message: bytes, code: AcknowledgementCode, reason: str, site: Site) -> tuple[AcknowledgementCode, str]:
+def _kept(
+    message: bytes, code: AcknowledgementCode, kind: RefusalKind, reason: str, site: Site
+) -> tuple[AcknowledgementCode, str]:
     try:
-        site.casebook.refuse(message, code, reason, site.clock())
+        site.casebook.refuse(message, code, kind, reason, site.clock())
     except DatabaseFailed:
         return "AE", f"{reason} It could not even be written down."
     return code, reason
@@ -181,7 +191,7 @@ def _late(message: bytes, incoming: Incoming, site: Site, tell: Tell) -> bytes |
         key = site.outbox.answered_later(late, site.clock())
         text = f"for message {key[:12]}"
     except (Hl7Error, OutboxError) as error:
-        code, text = "AR", str(error)
+        code, text = _kept(message, "AR", "no_charge", str(error), site)
     except DatabaseFailed as error:
         code, text = "AE", f"The answer could not be written ({type(error).__name__}); send it again."
     tell({"event": "answered", "message": _name(incoming), "answer": code, "detail": text})

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from workstation.charge.facts import BaseProcedure, BaseStatus, Order, Payer
-from workstation.config import PayerRule
+from workstation.charging import PayerRule
 from workstation.orders.merges import Merges
 from workstation.orders.patients import PatientIdentifier
 from workstation.orders.report_on_file import ReportOnFile

@@ -4,7 +4,7 @@ Source: HL7 v2.5.1 7.3.1 (ORU^R01), 7.4.1 (OBR), 7.4.2 (OBX), 9.6 (MDM), 9.7 (TX
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from workstation.charge.facts import ReportStatus
@@ -17,6 +17,8 @@ from workstation.reading import Reading
 
 # HL7 table 0123, result status; and table 0085 where only OBX-11 tells.
 _RESULT: dict[str, ReportStatus] = {"F": "final", "C": "final", "X": "none", "D": "none", "W": "none"}
+# HL7 table 0085: preliminary, entered and not verified, partial.
+_NOT_YET = frozenset("PRS")
 # HL7 table 0271, document completion status: authenticated and legally authenticated documents are signed.
 _DOCUMENT: dict[str, ReportStatus] = {"AU": "final", "LA": "final"}
 # The suffix of an observation identifier, and the LOINC code, of an addendum. Source: HL7 v2.3.1 7.1.3; LOINC.
@@ -53,10 +55,7 @@ def reports_in(message: Incoming, patients: tuple[PatientIdentifier, ...], readi
     for group, results in zip(groups, _results_of(groups), strict=True):
         obr = group[0]
         accession = accession_in(obr, orders[id(obr)], None, reading)
-        status = _RESULT.get(obr.text(25), "preliminary")
-        if not obr.text(25):
-            said = {segment.text(11) for segment in results if segment.name == "OBX"}
-            status = "final" if said and said <= {"F", "C", "U"} else "preliminary"
+        status = _status_of(obr, {segment.text(11) for segment in results if segment.name == "OBX"})
         report = _report(Incoming((message.header, *results)), accession, patients, status, reading)
         earlier = found.get(accession)
         found[accession] = report if earlier is None else _together(earlier, report)
@@ -90,6 +89,17 @@ def _together(first: Reported, second: Reported) -> Reported:
         first.addendum and second.addendum,
         sentences=tuple(dict.fromkeys((*first.sentences, *second.sentences))),
     )
+
+
+def _status_of(obr: Segment, observed: Collection[str]) -> ReportStatus:
+    """The status of a result: OBR-25, else OBX-11. It is final only where both agree: a field with several values says
+    none, and a result with an observation that is preliminary, partial or not verified is not final yet."""
+    told = obr.text(25)
+    if not told:
+        return "final" if observed and set(observed) <= {"F", "C", "U"} else "preliminary"
+    status = _RESULT.get(told, "preliminary")
+    several = obr.plain(obr.raw(25)).strip() != told
+    return "preliminary" if several or (status == "final" and _NOT_YET & set(observed)) else status
 
 
 def _is_addendum(part: Incoming, text: ReportText, reading: Reading) -> bool:

@@ -1,6 +1,7 @@
 """Which sentences of a report state a fact, by the site's phrases; and which nearly do, with the reason why not."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from workstation.reading import Reading, ReportFact
 _END = re.compile(r"[.!?;](?=\s|$)|\n[^\S\n]*\n")
 # What a sentence has that may have been meant to state something, for people who write phrases.
 _NEAR = re.compile(r"\b3-?\s?D\b|\bthree[- ]dimensional\b|\bworkstation\b|\b(volume|surface) render", re.IGNORECASE)
+
+# A word that looks as another one: Latin letters beside Cyrillic ones or a Greek omicron.
+_TWO_SCRIPTS = re.compile(r"\b(?=\w*[A-Za-z])\w*[\u0400-\u052f\u039f\u03bf]\w*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,12 @@ def facts_stated(sentences: tuple[Sentence, ...]) -> frozenset[ReportFact]:
 
 
 def sentences_in(text: str, reading: Reading) -> tuple[Sentence, ...]:
-    """Return the sentences of a text that state a fact, or would but for their wording."""
+    """Return the sentences of a text that state a fact, or would but for their wording.
+
+    Letters are read as they look: without what cannot be seen (a soft hyphen, a blank of no width), and wide and narrow
+    forms as the plain ones.
+    """
+    text = "".join(each for each in unicodedata.normalize("NFKC", text) if unicodedata.category(each) != "Cf")
     found: list[Sentence] = []
     placeholders = [match.span() for match in re.finditer(reading.placeholders, text, re.IGNORECASE)]
     for start, end in _parts(text):
@@ -77,6 +86,8 @@ def _why_not(plain: str, match: re.Match[str], fact: ReportFact, template: bool,
     """Why a phrase that was found states nothing; empty where it does."""
     if template:
         return "a template that was not filled in"
+    if found := _TWO_SCRIPTS.search(plain):
+        return f"a word has letters of two scripts ({found.group()!r})"
     if found := re.search(reading.elsewhere, plain, re.IGNORECASE):
         return f"it repeats what another report says ({found.group()!r})"
     rest = plain[match.end() :]

@@ -14,14 +14,16 @@ from workstation.hl7.names import Physician
 from workstation.orders.patients import PatientIdentifier
 from workstation.orders.sentences import Sentence
 from workstation.reading import ReportFact
+from workstation.store.cases import RefusalKind
 
 
 class MessageRefused(WorkstationError):  # noqa: N818 - reads as a sentence where it is raised
     """A message that cannot be taken. `code` is the answer: AR where it never can be, AE where its content lacks."""
 
-    def __init__(self, code: Literal["AE", "AR"], text: str) -> None:
+    def __init__(self, code: Literal["AE", "AR"], text: str, kind: RefusalKind = "incomplete") -> None:
         super().__init__(text)
         self.code: Literal["AE", "AR"] = code
+        self.kind: RefusalKind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Visit:
     """What an order states of the visit and of the physicians, for the messages to billing alone. Empty: not said.
 
     patient_class : PV1-2. location : PV1-3, as `composites.py` writes it. attending : PV1-7. ordering : ORC-12. plan :
-    IN1-2.
+    IN1-2. company : the name of the insurance company, IN1-4.
     """
 
     patient_class: str = ""
@@ -55,6 +57,7 @@ class Visit:
     attending: Physician | None = None
     ordering: Physician | None = None
     plan: str = ""
+    company: str = ""
 
     def with_newer(self, said: "Visit") -> "Visit":
         """Return what is known once a later order has said this."""
@@ -64,6 +67,7 @@ class Visit:
             said.attending or self.attending,
             said.ordering or self.ordering,
             said.plan or self.plan,
+            said.company or self.company,
         )
 
 

@@ -38,6 +38,8 @@ _CANCELLED = ("CA", "DC", "RP")
 _CHANGED_BY, _NOT_CANCELLED_BY = ("XO", "XX", "XR", "RU", "RO"), ("UC", "UD", "UX")
 # IS holds 20 characters (HL7 v2.5.1 2.A.36): a longer patient class is none.
 _IS_CHARACTERS = 20
+# XON.1 holds 50 (2.A.88): a longer name of a company is left out, since half of one may be another's.
+_ST_CHARACTERS = 50
 ORDERS = ("ORM^O01", "OMI^O23", "OMG^O19")
 RESULTS = ("ORU^R01",)
 DOCUMENTS = ("MDM^T02", "MDM^T04", "MDM^T06", "MDM^T08", "MDM^T10", "MDM^T11")
@@ -61,9 +63,13 @@ def statements_of(body: bytes, reading: Reading, zone: tzinfo, processing_id: st
     if not message.control_id:
         raise MessageRefused("AR", "MSH-10 is empty, so no answer could be told to be to this message.")
     if message.kind not in HEARD:
-        raise MessageRefused("AR", f"MSH-9 {message.kind[:20]} is not heard here; send {', '.join(HEARD)}.")
+        raise MessageRefused(
+            "AR", f"MSH-9 {message.kind[:20]} is not heard here; send {', '.join(HEARD)}.", "not_heard"
+        )
     if header.text(11) != processing_id:
-        raise MessageRefused("AR", f"MSH-11 is {header.text(11)[:3]!r}; this listener takes {processing_id!r} only.")
+        raise MessageRefused(
+            "AR", f"MSH-11 is {header.text(11)[:3]!r}; this listener takes {processing_id!r} only.", "not_heard"
+        )
     at = read_time(header.text(7), zone)
     if at is None:
         raise MessageRefused("AE", "MSH-7 is no time, so it cannot be told whether this message is the newer one.")
@@ -181,11 +187,13 @@ def _orders(message: Incoming, patients: tuple[PatientIdentifier, ...], reading:
 
 def _visit(pv1: Segment | None, insurance: Segment | None) -> Visit:
     patient_class = pv1.text(2) if pv1 else ""
+    company = insurance.text(4) if insurance else ""
     return Visit(
         patient_class=patient_class if len(escape(patient_class)) <= _IS_CHARACTERS else "",
         location=composite_of(pv1, 3) if pv1 else "",
         attending=physician_in(pv1, 7) if pv1 else None,
         plan=insurance.text(2) if insurance else "",
+        company=company if len(escape(company)) <= _ST_CHARACTERS else "",
     )
 
 

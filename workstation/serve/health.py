@@ -90,10 +90,19 @@ def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
         states = Counter({(d.name, state): 0 for d in site.config.destinations for state in _WAITING})
         states.update((entry.message.destination, entry.state) for entry in site.outbox.waiting())
         due = len(site.casebook.due())
+        refused = site.casebook.refused_counts()
     except DatabaseFailed:
         return found
     labels = {f'destination="{_quoted(to)}",state="{state}"': float(n) for (to, state), n in sorted(states.items())}
     found.append(Metric("workstation_outbox_messages", "gauge", "Messages that are not delivered yet.", labels))
+    found.append(
+        Metric(
+            "workstation_hl7_refused_total",
+            "counter",
+            "HL7 messages that were refused, by the kind of the reason.",
+            {f'reason="{kind}"': float(count) for kind, count in sorted(refused.items())},
+        )
+    )
     found.append(Metric("workstation_accessions_due", "gauge", "Accessions that are to be decided.", {"": float(due)}))
     return found
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import (
     Column,
@@ -33,7 +33,18 @@ from sqlalchemy.exc import IntegrityError
 
 from dicom_io.archive.database import make_tables
 from dicom_io.evidence import Evidence
-from workstation.store.cases import CaseAct, CaseActKind, Concern, Overtaken, Received, Record, Ruling, Snapshot
+from workstation.store.cases import (
+    CaseAct,
+    CaseActKind,
+    Concern,
+    EarlierCharges,
+    Overtaken,
+    Received,
+    Record,
+    RefusalKind,
+    Ruling,
+    Snapshot,
+)
 from workstation.store.ledger import append, open_ledger
 from workstation.store.messages import Message, OutboxChangedError
 from workstation.store.outbox import Outbox
@@ -67,6 +78,8 @@ _refused = Table(
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("at", Text, nullable=False),
     Column("answer", Text, nullable=False),
+    # One of `cases.RefusalKind`; empty where that was before there were kinds.
+    Column("kind", Text, nullable=False, server_default=""),
     Column("reason", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
@@ -160,10 +173,10 @@ class Casebook:
             return False
         return True
 
-    def refuse(self, body: bytes, answer: str, reason: str, at: datetime) -> None:
+    def refuse(self, body: bytes, answer: str, kind: RefusalKind, reason: str, at: datetime) -> None:
         """Keeps a refused message, with the reason."""
         with self._engine.begin() as connection:
-            row = {"at": at.isoformat(), "answer": answer, "reason": reason, "body": body}
+            row = {"at": at.isoformat(), "answer": answer, "kind": kind, "reason": reason, "body": body}
             connection.execute(insert(_refused).values(row))
 
     def refused(self) -> tuple[tuple[datetime, str, str], ...]:
@@ -173,6 +186,13 @@ class Casebook:
                 select(_refused.c.at, _refused.c.answer, _refused.c.reason).order_by(_refused.c.place)
             ).all()
         return tuple((datetime.fromisoformat(row.at), row.answer, row.reason) for row in rows)
+
+    def refused_counts(self) -> dict[str, int]:
+        """Returns how many messages were refused, by the kind of the reason; all kinds are named."""
+        query = select(_refused.c.kind, func.count()).group_by(_refused.c.kind)
+        with self._engine.connect() as connection:
+            found = {str(kind) or "other": int(count) for kind, count in connection.execute(query)}
+        return {**dict.fromkeys(get_args(RefusalKind), 0), **found}
 
     def messages(self, kind: str, values: Collection[str]) -> tuple[Received, ...]:
         """Returns every message that concerns one of these values."""
@@ -257,10 +277,15 @@ class Casebook:
         messages: Iterable[Message],
         at: datetime,
         record: Record | None = None,
+        beside: EarlierCharges | None = None,
     ) -> tuple[str, ...]:
         """Writes rulings, queues messages and strikes the accession, in one transaction. Returns the new keys.
 
-        Raises Overtaken when another process has decided this accession since the snapshot, OutboxError when a message
+        beside : the charges that were known when it was decided. Where a charge is to go out and they are others now,
+        nothing is written: two accessions of a patient are charged one after the other.
+
+        Raises Overtaken when another process has decided this accession since the snapshot, or charged what bears on
+        it; OutboxError when a message
         is in the outbox with other content; in both cases nothing was written.
         """
         try:
@@ -272,7 +297,12 @@ class Casebook:
                     there = select(_record.c.place).where(_record.c.sr_uid == record.sr_uid)
                     if connection.execute(there).first() is None:
                         _insert_record(connection, record)
-                queued = self._outbox.queue_in(connection, messages, at)
+                # The rows above took the lock: nobody else writes until this is done.
+                wanted = tuple(messages)
+                charged = any(message.charges for message in wanted)
+                if charged and beside is not None and self._out(connection, snapshot, beside.patients) != beside.out:
+                    raise Overtaken(snapshot.accession)
+                queued = self._outbox.queue_in(connection, wanted, at)
                 connection.execute(
                     delete(_due).where(_due.c.accession == snapshot.accession, _due.c.place <= snapshot.through)
                 )
@@ -343,8 +373,9 @@ class Casebook:
         kind: CaseActKind,
         why: str,
         detail: dict[str, Any],
+        due: bool = True,
     ) -> None:
-        """Files a person's act and makes its accession due. Durable when this returns."""
+        """Files a person's act and makes its accession due, if `due`. Durable when this returns."""
         with self._engine.begin() as connection:
             row = {
                 "session": session,
@@ -357,7 +388,8 @@ class Casebook:
                 "detail": json.dumps(detail, sort_keys=True),
             }
             append(connection, _act, row)
-            connection.execute(insert(_due).values(accession=accession, cause=f"{kind} by {person}"))
+            if due:
+                connection.execute(insert(_due).values(accession=accession, cause=f"{kind} by {person}"))
 
     def acts(self, session: str | None = None) -> tuple[CaseAct, ...]:
         """Returns people's acts on a case, or on all, oldest first."""
@@ -403,6 +435,13 @@ class Casebook:
             ).all()
             values = known | {row.value for row in rows} | {row.other for row in rows}
         return known
+
+    def _out(self, connection: Connection, snapshot: Snapshot, patients: Collection[str]) -> frozenset[str]:
+        """Returns the keys of the charges that are out, of an accession and of these patients."""
+        linked = self._linked(connection, "patient", set(patients) - {""})
+        accessions = connection.execute(select(_record.c.accession).where(_record.c.patient_id.in_(linked))).scalars()
+        known = self._outbox.charges_in(connection, *{snapshot.accession, *accessions})
+        return frozenset(each.charge.key for each in known if each.is_out)
 
     def _messages(self, connection: Connection, kind: str, values: Collection[str]) -> tuple[Received, ...]:
         which = select(_concern.c.message).where(_concern.c.kind == kind, _concern.c.value.in_(list(values)))

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Literal
 
+from dicom_io.dates import day_of
 from dicom_io.evidence import Evidence
 from workstation.charge.facts import Contract
 
@@ -15,7 +16,17 @@ CaseState = Literal["held", "denied", "charged", "correction"]
 # How people are told of a state, where its word is not enough: "denied" is what a payer says.
 STATE_WORDS: dict[str, str] = {"denied": "not billable"}
 
-CaseActKind = Literal["release", "deny", "reopen", "answer", "credit", "correct", "note"]
+# accept: CMS's edits are put in force. mark: a charge that is out breaks them. keep: a marked charge stands.
+CaseActKind = Literal["release", "deny", "reopen", "answer", "credit", "correct", "note", "accept", "mark", "keep"]
+
+
+# Why a message was refused, for counts: they name no sender and no patient. unreadable: no HL7, several messages,
+# letters of no character set. unknown_sender, not_allowed: by the settings. ahead: its time is to come. not_heard: a
+# kind of message or a processing ID that is not taken. incomplete: its content lacks something. no_charge: an
+# acknowledgement of no message of ours. other: we could not read it.
+RefusalKind = Literal[
+    "unreadable", "too_long", "unknown_sender", "not_allowed", "ahead", "not_heard", "incomplete", "no_charge", "other"
+]
 
 
 class Overtaken(Exception):  # noqa: N818 - reads as a sentence where it is raised
@@ -63,6 +74,11 @@ class Record:
     def accession(self) -> str:
         """The accession of the record's study."""
         return self.evidence.accession
+
+    @property
+    def date_of_service(self) -> date | None:
+        """The day of the study; None where the SR does not name one."""
+        return day_of(self.evidence.study_date)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +131,14 @@ class Snapshot:
     records: tuple[Record, ...]
     acts: tuple[CaseAct, ...]
     rulings: dict[str, Ruling]
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierCharges:
+    """What a decision was made beside: the numbers of patients, and the keys of charges of theirs that were out."""
+
+    patients: frozenset[str]
+    out: frozenset[str]
 
 
 def slim(evidence: Evidence) -> Evidence:

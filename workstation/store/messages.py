@@ -59,6 +59,11 @@ class Known:
     queued_at: datetime
 
     @property
+    def is_out(self) -> bool:
+        """Whether it has gone out, or is on its way, and was neither turned down nor taken back."""
+        return self.state in ("queued", "sent", "acknowledged")
+
+    @property
     def stands_at_billing(self) -> bool:
         """Whether billing still has it as a debit although it is turned down: a payer's denial takes nothing back."""
         return self.state == "denied" and self.message_state != "withdrawn"

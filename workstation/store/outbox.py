@@ -29,12 +29,9 @@ from sqlalchemy import (
     select,
     true,
 )
-from sqlalchemy import (
-    text as sql,
-)
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from dicom_io.archive.database import make_tables, names_in
+from dicom_io.archive.database import make_tables
 from workstation.charge.facts import ChargeState
 from workstation.hl7.acknowledgement import Acknowledgement
 from workstation.store.ledger import guard, head_in, open_ledger
@@ -121,7 +118,6 @@ class Outbox:
         self._engine = engine
         with engine.begin() as connection:
             make_tables(connection, _metadata)
-            _add_columns(connection)
             open_ledger(connection)
             guard(connection, *(table.name for table in _metadata.sorted_tables))
 
@@ -440,16 +436,6 @@ def _entry(message: Message, queued_at: str, attempts: Sequence[Any]) -> QueuedM
         last_at=datetime.fromisoformat(attempts[-1].at) if attempts else None,
         last_detail=attempts[-1].detail if attempts else "",
     )
-
-
-def _add_columns(connection: Connection) -> None:
-    """Updates tables of an earlier version. Versions so far only added columns with a default."""
-    known = names_in(connection)
-    for table in _metadata.sorted_tables:
-        for column in table.columns:
-            if f"{table.name}.{column.name}" not in known:
-                kind = column.type.compile(connection.dialect)
-                connection.execute(sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind} NOT NULL DEFAULT ''"))
 
 
 def _name(message: Message) -> str:

@@ -189,9 +189,20 @@ class TestPhysicians:
         charge = message["FT1"][0]
         assert charge[20].split("~")[1] == f"{NPI}^Sample^Radiologist^^^^^^{BY_NPI}^L^^^NPI"
         assert charge[21] == f"DR9^Orders^Olga^^^^^^HIS^L~{NPI}^Orders^Olga^^^^^^{BY_NPI}^L^^^NPI"
+        assert message["PV1"][0][8] == "DR9^^^^^^^^HIS"
 
 
 class TestInsurance:
+    @pytest.mark.parametrize(("name", "sent_name"), [("Medicare&1.2^L", "Medicare"), ("M" * 51, "")])
+    def test_the_companys_name_is_the_orders(self, tmp_path: Path, name: str, sent_name: str) -> None:
+        where = FolderDestination(name="out", takes=("charges",), folder="out", insurance=True)
+        with desk(tmp_path, config(where)) as here:
+            ris = Ris(STUDY)
+            here.sr(STUDY)
+            here.hear(ris.order().replace(b"|MCARE||", f"|MCARE|{name}|".encode()), ris.report())
+            ((row,),) = (each["IN1"] for each in sent(here))
+            assert [*row, *[""] * 5][4] == sent_name
+
     @pytest.mark.parametrize("version", VERSIONS)
     def test_plan_company_and_authorization(self, version: Version) -> None:
         subject = replace(SUBJECT, payer="MCARE", plan="PLAN", prior_authorization="AUTH-1")
@@ -348,6 +359,7 @@ def whole(version: Version, *, credit: bool = False) -> bytes:
         place_of_service="22",
         payer="MCARE",
         plan="PLAN",
+        payer_name="Medicare",
         prior_authorization="PA42",
         visit_location="3W",
         performing=physician,

@@ -1,20 +1,25 @@
 """Charges of one patient on one day: what is charged under one accession bears on the others."""
 
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from tests.workstation.desk import Desk, desk
-from tests.workstation.orders.ris import JD, Ris, Study
+from tests.workstation.orders.ris import JD, Ris, Study, journalled
+from workstation.billing.filing import file_new_records
 from workstation.billing.recheck import changed_decisions, recheck
 from workstation.billing.settle import settle_accession, settle_due
 from workstation.charge import load_policy, read_facts
 from workstation.charge.facts import as_first_edition
 from workstation.coder import acts
+from workstation.site import Site
 from workstation.store.ledger import Ledger
 
 HEAD = Study("ACC1")
@@ -97,7 +102,7 @@ class TestOtherAccessions:
         assert list(at_desk.site.casebook.every_ruling()) == before
 
     def test_two_that_did_not_see_each_other_are_found(self, at_desk: Desk) -> None:
-        """Two processes decide two accessions at once: the second of the charges becomes a correction."""
+        """As versions charged that did not look once more when they wrote: the second charge becomes a correction."""
         for study in (HEAD, NECK):
             at_desk.sr(study)
             ris = Ris(study)
@@ -107,6 +112,7 @@ class TestOtherAccessions:
         blind = replace(at_desk.site)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(type(at_desk.site.casebook), "records_of_patients", lambda self, patients: ())
+            patch.setattr(type(at_desk.site.casebook), "_out", lambda self, *seen: frozenset())
             for study in (HEAD, NECK):
                 settle_accession(study.accession, blind, "test")
         assert state(at_desk, "ACC1") == state(at_desk, "ACC2") == ("charged", [])
@@ -161,7 +167,7 @@ class TestFirstEdition:
         assert ruling.contract == 1
         assert "laterality" not in ruling.facts
         assert read_facts({**json.loads(ruling.facts), "previous_charges": []}, 1).contract == 1
-        assert list(changed_decisions([ruling], load_policy("guide"))) == []
+        assert list(changed_decisions([ruling], lambda day: load_policy("guide"))) == []
         assert recheck(at_desk.site)["changed"] == 0
 
     def test_what_the_second_asks_for_is_no_change_of_a_fact(self, tmp_path: Path) -> None:
@@ -174,3 +180,47 @@ class TestFirstEdition:
             assert after.case().content["changed"] == ["setting.entity: professional → facility"]
             assert after.case().contract == 2
             assert after.charges() == [("76377", "queued")]
+
+
+class TestAtTheSameInstant:
+    """Two processes decide two accessions of a patient: each has read that nothing is out before the other writes."""
+
+    def test_they_are_charged_one_after_the_other(self, tmp_path: Path) -> None:
+        bodies = []
+        with desk(tmp_path) as first, desk(tmp_path) as second:
+            for study in (HEAD, NECK):
+                first.site.archive.keep(journalled(study, first.site.journal))
+                ris = Ris(study)
+                bodies += [ris.order(), ris.report()]
+            file_new_records(first.site)
+            for body in bodies:
+                first.answer(body)
+            both = threading.Barrier(2, timeout=20)
+            for here in (first, second):
+                meet_before_the_first_commit(here.site, both)
+            with ThreadPoolExecutor(2) as pool:
+                done = [
+                    pool.submit(settle_accession, study.accession, here.site, "at once")
+                    for study, here in ((HEAD, first), (NECK, second))
+                ]
+                for each in done:
+                    each.result(timeout=30)
+            settle_due(first.site)
+            assert sorted(state(first, accession) for accession in ("ACC1", "ACC2")) == [
+                ("charged", []),
+                ("held", ["SAME_DAY_REVIEW"]),
+            ]
+            assert len([charge for study in (HEAD, NECK) for charge in first.charges(study.accession)]) == 1
+
+
+def meet_before_the_first_commit(site: Site, both: threading.Barrier) -> None:
+    """Its first commit waits until another site has read as well."""
+    commit, waiting = site.casebook.commit, [True]
+
+    def wait_once(*args: Any) -> tuple[str, ...]:
+        if waiting:
+            waiting.clear()
+            both.wait()
+        return commit(*args)
+
+    site.casebook.commit = wait_once  # type: ignore[method-assign, assignment]

@@ -17,10 +17,10 @@ from workstation.charge import Facts, cms_imports, decide, load_policy
 from workstation.charge.cms import EditsError, PairEdit, entries_of, read_fees, read_pair_edits, read_unit_edits
 from workstation.charge.cms_imports import import_edits, import_fees, imported, units_allowed, with_edits
 from workstation.charge.codes import shipped_codes
+from workstation.charging import Fees, PayerRule
 from workstation.coder import acts
 from workstation.coder.expected_amount import expected_amount
 from workstation.coder.work_list import WorkError
-from workstation.config import Fees, PayerRule
 
 TODAY = date(2026, 3, 2)
 # Made up, in the layout of the practitioner file: notice, header, rows. No descriptors and no rationale texts.

@@ -87,7 +87,9 @@ def test_show_tells_the_whole_story(command: Command, two: Desk) -> None:
 
 
 def test_release_credit_and_reopen(command: Command, two: Desk) -> None:
-    released = command("charge", "release", "ACC1", *BY, "--json").json
+    assert "once cleared, line 1: 76376-26" in command("charge", "show", "ACC1").out
+    assert command("charge", "release", "ACC1", *BY, "--line", "2").code == 1
+    released = command("charge", "release", "ACC1", *BY, "--line", "1", "--json").json
     assert (released["state"], len(released["queued"])) == ("charged", 1)
     assert command("charge", "credit", "ACC1", *BY, "--json").json["state"] == "denied"
     assert [row["state"] for row in command("charge", "list", "--json").json if row["accession"] == "ACC1"] == [
@@ -158,13 +160,34 @@ def test_import_ncci_compares_then_takes_effect(command: Command, two: Desk, tmp
     assert "code 70450: eligible → includes_3d" in compared.out
     assert "Nothing was changed" in compared.out
     assert command("charge", "codes", "70450", "--json").json["class"] == "eligible"
-    accepted = command("charge", "import-ncci", file, "--accept", "--json").json
+    assert "76377 of ACC2 would be marked: 70450/76377 from 2020-01-01 to now, indicator 0" in compared.out
+    for said in ((), BY[:2], BY[2:]):
+        assert command("charge", "import-ncci", file, "--accept", *said).code == 2
+    refused = command("charge", "import-ncci", file, "--accept", "--by", "T1", "--why", "why")
+    assert (refused.code, "to accept takes a coder or compliance" in refused.err) == (1, True)
+    assert command("charge", "codes", "70450", "--json").json["class"] == "eligible"
+    accepted = command("charge", "import-ncci", file, "--accept", *BY, "--json").json
     assert (accepted["in_force"], accepted["recheck"]["changed"]) == (True, 1)
+    assert [each["accession"] for each in accepted["marked"]] == ["ACC2"]
     known = command("charge", "codes", "70450", "--json").json
     assert (known["class"], known["table"]) == ("includes_3d", "cms_edits.json")
     assert two.case("ACC1").content["reasons"] == ["BASE_INCLUDES_3D"]
     assert command("charge", "import-ncci", tmp_path / "none").code == 1
     assert command("charge", "import-ncci", file, "--from", "soon").code == 2
+
+
+def test_a_marked_charge_is_seen_until_a_coder_keeps_it(command: Command, two: Desk, tmp_path: Path) -> None:
+    command("charge", "import-ncci", write(tmp_path, "ptp.txt", PTP), "--accept", *BY)
+    rows = command("charge", "list", "--who", "coder", "--json").json
+    assert [(row["accession"], row["state"], row["reasons"]) for row in rows] == [("ACC2", "queued", "EDIT_FORBIDS")]
+    assert "breaks an edit of CMS: 70450/76377" in command("charge", "show", "ACC2").out
+    sr = two.site.root / two.site.casebook.records_of(two.case("ACC2").session)[0].path
+    (marked,) = command("charge", "explain", sr, "--json").json["breaks_edits"].values()
+    assert marked == ["70450/76377 from 2020-01-01 to now, indicator 0: no modifier parts them"]
+    assert "breaks an edit of CMS" in command("charge", "explain", sr).out
+    assert len(command("charge", "keep", "ACC2", *BY, "--json").json["kept"]) == 1
+    assert command("charge", "keep", "ACC2", *BY).code == 1
+    assert command("charge", "list", "--who", "coder", "--json").json == []
 
 
 def test_import_fees_report_and_sheet(command: Command, two: Desk, tmp_path: Path) -> None:

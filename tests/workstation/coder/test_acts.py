@@ -12,7 +12,7 @@ from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import CO, DAY, DR1, JD, T1, WHOLE, Ris, Study, config, journalled
 from workstation.billing import recheck
 from workstation.charge.reasons import REASONS
-from workstation.coder import acts, work_list
+from workstation.coder import acts, case_view, work_list
 from workstation.coder.acts import ANSWERS
 from workstation.coder.work_list import WorkError
 from workstation.destinations import FolderDestination
@@ -76,6 +76,43 @@ class TestRelease:
         (act,) = at_desk.site.casebook.acts(at_desk.case().session)
         assert (act.person, act.role, act.kind, act.why) == ("jd", "coder", "release", WHY)
         assert at_desk.case().cause == "release by jd"
+
+    def test_single_lines_are_chosen_and_the_choice_is_kept(self, tmp_path: Path) -> None:
+        with desk(tmp_path, site="office", entity="split") as here:
+            ris = charged(here, FLAT)
+            offered = acts.numbered(here.case().content["proposed"])
+            assert [(n, each["entity"]) for n, each in offered.items()] == [(1, "technical"), (2, "professional")]
+            for number in (0, 3):
+                with pytest.raises(WorkError, match=f"there is no line {number}; 2 would be charged"):
+                    acts.release(here.site, "ACC1", JD, WHY, lines=[1, number])
+            (settled,) = acts.release(here.site, "ACC1", JD, "the other part is the owner's", ["59"], lines=[2])
+            assert [(line.entity, line.modifiers) for line in settled.decision.lines] == [
+                ("professional", ("26", "59"))
+            ]
+            (act,) = here.site.casebook.acts(here.case().session)
+            assert (act.detail["lines"], act.why) == (
+                [["76376", "70450", "professional"]],
+                "the other part is the owner's",
+            )
+            # Asked again, and by facts under which nothing waits any more, it is the same line.
+            here.hear(ris.report())
+            site = replace(here.site, config=replace(here.site.config, reformat_only="release"))
+            recheck.recheck(site, everything=True)
+            assert here.charges() == [("76376", "queued")]
+            words = case_view.in_words(case_view.view(site, here.case()))
+            assert "release (76376 70450 professional, modifiers 59): the other part" in words
+
+    def test_lines_that_are_no_longer_proposed_are_chosen_anew(self, tmp_path: Path) -> None:
+        with desk(tmp_path, site="office", entity="split") as here:
+            charged(here, FLAT)
+            acts.release(here.site, "ACC1", JD, WHY, lines=[2])
+            site = replace(here.site, config=replace(here.site.config, entity="global"))
+            recheck.recheck(site, everything=True)
+            assert here.state == ("correction", ["CHOSEN_LINES_CHANGED"])
+            acts.correct(site, "ACC1", JD, WHY)
+            assert here.state == ("held", ["CHOSEN_LINES_CHANGED"])
+            acts.release(site, "ACC1", JD, WHY, lines=[1])
+            assert here.charges() == [("76376", "credited"), ("76376", "queued")]
 
     def test_it_stands_until_the_facts_under_it_change(self, at_desk: Desk) -> None:
         ris = charged(at_desk, replace(FLAT, base="79999"))

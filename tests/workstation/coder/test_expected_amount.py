@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from workstation.charge.cms import Fee
+from workstation.charging import Fees, PayerRule
 from workstation.coder.expected_amount import GUIDE, ExpectedAmount, component_of, expected_amount
-from workstation.config import Fees, PayerRule
 
 DAY = date(2026, 3, 2)
 PAYERS = {"MCARE": PayerRule(plan="medicare")}

@@ -6,20 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 from sqlalchemy import text
 
 from dicom_io.evidence import Person
+from dicom_io.files.series import read_dataset
 from tests.workstation.samples import ACCESSION, DOCUMENTED, SERIES_UID, ticking, tiny_protocol
+from workstation.billing.settle import preview
 from workstation.charge import Decision
+from workstation.charge.facts import Report
 from workstation.charge.reasons import deny as denied_reason
 from workstation.coder import acts
 from workstation.config import Config
-from workstation.desktop.model import edits
+from workstation.desktop.model import desk, edits
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.studies import Opened
 from workstation.destinations import AnyDestination, DicomDestination, FolderDestination
 from workstation.pipeline import explain
-from workstation.site import open_site
+from workstation.site import Site, open_site
+from workstation.store.cases import Record
 from workstation.store.papers import read_papers
 
 DOCTOR = Person("DR1", "Sample^Radiologist", "physician")
@@ -68,18 +73,18 @@ def read_at(tmp_path: Path, slices: Path) -> Iterator[ReadAt]:
             papers = read_papers(DOCUMENTED)
             assert papers.on_file is not None
             site.papers.put(papers.accession, papers.on_file, site.clock())
-        desk = ReadingDesk(site)
-        desks.append(desk)
-        opened = desk.studies.open(SERIES_UID, None)
-        desk.opened_by(opened, DOCTOR)
-        desk.note(opened, DOCTOR, "opened")
+        reader = ReadingDesk(site)
+        desks.append(reader)
+        opened = reader.studies.open(SERIES_UID, None)
+        reader.opened_by(opened, DOCTOR)
+        reader.note(opened, DOCTOR, "opened")
         opened.session.change(edits.collected, tiny_protocol().recipes)
         opened.session.write(**{**WRITTEN, **written})
-        return Reading(desk, opened)
+        return Reading(reader, opened)
 
     yield read
-    for desk in desks:
-        desk.close()
+    for each in desks:
+        each.close()
 
 
 def said(decision: Decision) -> tuple[Any, ...]:
@@ -152,3 +157,23 @@ def test_what_was_charged_already_is_not_charged_again(read_at: ReadAt) -> None:
     assert said(again.sign()) == said(promised)
     charges = again.desk.site.outbox.charges()
     assert [(known.charge.code, known.state) for known in charges] == [("76377", "queued")]
+
+
+def test_it_asks_whose_number_the_patients_is(read_at: ReadAt, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SR takes the issuer from the images; the promise is made for the patient of that issuer as well."""
+    reading = read_at()
+    asked: list[str] = []
+
+    def decided(record: Record, report: Report, site: Site) -> Decision:
+        asked.append(record.evidence.patient_id_issuer)
+        return preview(record, report, site)
+
+    def issued(path: str) -> Dataset:
+        header = read_dataset(path)
+        header.IssuerOfPatientID = "HOSPITAL"
+        return header
+
+    monkeypatch.setattr(desk, "preview_record", decided)
+    monkeypatch.setattr(desk, "read_dataset", issued)
+    assert reading.preview().disposition == "release"
+    assert asked == ["HOSPITAL"]

@@ -13,7 +13,8 @@ from dicom_io.sr.evidence_sr import write_sr
 from dicom_io.stamp import Stamp
 from dicom_io.uids import IMPLEMENTATION_CLASS_UID, derived
 from workstation.charge.facts import SupervisionAct
-from workstation.config import Config, PayerRule
+from workstation.charging import PayerRule
+from workstation.config import Config
 from workstation.destinations import Destination, FolderDestination
 from workstation.listening import HL7Sender, Listener
 from workstation.people import account, people_of

@@ -24,6 +24,7 @@ from workstation.listening import Heard, HL7Sender, Listener
 from workstation.orders.hl7_listener import answering, refusing_too_long
 from workstation.orders.stated import Reported
 from workstation.orders.statements import statements_of
+from workstation.serve.health import metrics
 from workstation.serve.preflight import check_settings
 
 FAILING = Path(__file__).with_name("failing")
@@ -47,7 +48,50 @@ def said(here: Desk, body: bytes, caller: HL7Caller = HL7Caller(HOST)) -> tuple[
     return found.code, found.text
 
 
+def test_what_is_refused_is_counted_by_kind_and_names_nobody(tmp_path: Path) -> None:
+    senders = (HL7Sender("RIS", ("orders",)), HL7Sender("BILLING", ("acknowledgements",)))
+    with heard(tmp_path, *senders) as here:
+        ris = Ris(STUDY)
+        bodies = {
+            "unreadable": [b"hello", ris.order() * 2],
+            "unknown_sender": [ris.order().replace(b"|RIS|", b"|LIS|")],
+            "not_allowed": [ris.report()],
+            "ahead": [ris.order().replace(b"|20260302", b"|20290302")],
+            "not_heard": [ris.order().replace(b"ORM^O01", b"QRY^A19"), ris.order().replace(b"|P|2.5.1", b"|T|2.5.1")],
+            "incomplete": [ris.order().replace(b"\rPID|", b"\rNTE|")],
+            "no_charge": [b"MSH|^~\\&|BILLING|H|W|R|20260302||ACK|1|P|2.5.1\rMSA|AA|NOBODY\r"],
+        }
+        for several in bodies.values():
+            for body in several:
+                here.answer(body)
+        refusing_too_long(here.site)(b"MSH|", HL7Caller(HOST))
+        counts = here.site.casebook.refused_counts()
+        assert counts == {kind: len(several) for kind, several in bodies.items()} | {"too_long": 1, "other": 0}
+        assert len(here.site.casebook.refused()) == sum(counts.values())
+        found = "".join(metric.text() for metric in metrics(here.site, []))
+        assert 'workstation_hl7_refused_total{reason="unknown_sender"} 1\n' in found
+        assert 'workstation_hl7_refused_total{reason="other"} 0\n' in found
+        assert not any(name in found for name in ("LIS", "P1", "ACC1"))
+
+
+def test_refusals_of_a_folder_without_kinds_are_counted_as_others(tmp_path: Path) -> None:
+    with heard(tmp_path) as here:
+        here.answer(b"hello")
+        with here.site.papers.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE refused DROP COLUMN kind")
+    with heard(tmp_path) as here:
+        assert here.site.casebook.refused_counts()["other"] == 1
+        here.answer(b"hello")
+        assert here.site.casebook.refused_counts()["unreadable"] == 1
+
+
 class TestSenders:
+    def test_of_a_stranger_only_the_beginning_is_kept(self, tmp_path: Path) -> None:
+        with heard(tmp_path, HL7Sender("LIS", ALL)) as here:
+            assert said(here, Ris(STUDY).report(text=("x" * 100_000,)))[0] == "AR"
+            with here.site.papers.engine.connect() as connection:
+                assert connection.exec_driver_sql("SELECT length(body) FROM refused").scalar() == 1000
+
     def test_nobody_that_is_not_named(self, tmp_path: Path) -> None:
         with heard(tmp_path, HL7Sender("LIS", ALL)) as here:
             code, words = said(here, Ris(STUDY).order())

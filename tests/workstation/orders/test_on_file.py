@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.workstation.charge.strategies import steady
 from tests.workstation.orders.ris import DAY, READING, WHOLE, Ris, Study
 from workstation.charge.facts import BaseProcedure, Order, Payer, Report
-from workstation.config import PayerRule
+from workstation.charging import PayerRule
 from workstation.orders.merges import Merges, merges_of
 from workstation.orders.on_file import Answered, CaseOnFile, Filed, case_on_file
 from workstation.orders.patients import PatientIdentifier

@@ -140,3 +140,33 @@ class TestLinkedOrders:
     def test_text_of_its_own_counts_alone(self) -> None:
         found = linked(obr(1, "A1"), "OBX|1|TX|GDT||Plain.||||||F", obr(2, "A2", parent="PL1^A1"), TEXT)
         assert (found["A1"].stated, found["A2"].stated) == (set(), {"three_d_findings"})
+
+
+@pytest.mark.parametrize(
+    ("obr_25", "obx_11", "status"),
+    [
+        ("F", "F", "final"),
+        ("C", "C", "final"),
+        ("F~P", "F", "preliminary"),
+        ("P~F", "F", "preliminary"),
+        ("F^P", "F", "preliminary"),
+        ("F&P", "F", "preliminary"),
+        ("X~F", "F", "preliminary"),
+        ("f", "F", "preliminary"),
+        ("\uff26", "F", "preliminary"),
+        ("F\u200b", "F", "preliminary"),
+        ("F", "P", "preliminary"),
+        ("F", "R", "preliminary"),
+        ("F", "S", "preliminary"),
+        ("X", "P", "none"),
+        ("", "F", "final"),
+        ("", "P", "preliminary"),
+        ("", "", "preliminary"),
+    ],
+)
+def test_a_result_is_final_only_where_all_of_it_says_so(obr_25: str, obx_11: str, status: str) -> None:
+    body = Ris(Study("ACC1")).report().decode().replace("|||||||F\rOBX", f"|||||||{obr_25}\rOBX")
+    body = body.replace("||||||F\r", f"||||||{obx_11}\r", 1)
+    (found,) = statements_of(body.encode(), READING, UTC)
+    assert isinstance(found.statement, Reported)
+    assert found.statement.status == status

@@ -136,3 +136,20 @@ def test_the_command_shows_which_sentences_count_and_which_nearly_do(tmp_path: P
         "  does not count as clinical_utility, it is a condition or a wish",
     ):
         assert line in found.out, found.out
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("3D clarified the course.", True),
+        ("3D\u00a0clarified the course of 3 \u00b5m.", True),
+        ("3D clari\ufb01ed the course.", True),
+        ("3D clarified noth\u00ading.", False),
+        ("3D clarified no\u200bthing.", False),
+        ("3D clarified \uff4eothing.", False),
+        ("3D clarified n\u043ething.", False),
+    ],
+)
+def test_letters_are_read_as_they_look(text: str, counts: bool) -> None:
+    reading = Reading(phrases={"clinical_utility": (r"3D clarified",)})
+    assert facts_in(text, reading) == ({"clinical_utility"} if counts else set())

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from dicom_io.evidence import ImageReference, Person
 from dicom_io.files.instance import Instance
+from dicom_io.files.series import read_dataset
+from dicom_io.objects.inherit import issuer_of_patient_id
 from dicom_io.person_names import first_group
 from dicom_io.sr.evidence_sr import record_series
 from dicom_io.sr.report_sr import WrittenReport
@@ -209,6 +211,9 @@ class ReadingDesk:
         region = region_of(self._region, "", opened.series.first.body_part)
         # Without a signed-in person, opening journals nothing; a session begins with its first event.
         evidence = evidence_as_if(case, self.site, opened.series, region, ("approval",))
+        # As it will be read from the SR, which has it from this header: the decision asks whose number it is.
+        issuer = issuer_of_patient_id(read_dataset(str(opened.series.first.path)))
+        evidence = replace(evidence, patient_id_issuer=issuer)
         series_uid = record_series(self.site.stamp(case.session_uid, self._begun(case)))
         record = Record(evidence.sop_instance_uid, series_uid, "", self.site.clock(), evidence)
         return preview_record(record, _as_report(session.draft), self.site)
