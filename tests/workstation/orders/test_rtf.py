@@ -9,7 +9,7 @@ def words(body: str, head: str = "") -> str:
     return rtf_text("{\\rtf1\\ansi" + head + ("" if head.endswith("}") else " ") + body + "}")
 
 
-# A character set of a font (\fcharset), and a letter that its code page has and another one has not: byte and character.
+# A character set of a font (\fcharset), and a letter of its code page that others have not: byte and character.
 @pytest.mark.parametrize(
     ("charset", "written", "read"),
     [
