@@ -115,7 +115,7 @@ def make(series: Series, *, bare: bool = False) -> Made:
     datasets = derive(pictures, series, STAMP)
     recorded = evidence(series, products(pictures, datasets, STAMP, "head"), bare=bare)
     if not bare:
-        recorded = replace(recorded, measurements=measurements(volume))
+        recorded = replace(recorded, measurements=measurements(volume), products=sided_and_prepared(recorded.products))
     by_uid = {str(ds.SOPInstanceUID): ds for ds in datasets}
     groups = [[by_uid[image.sop_instance_uid] for image in product.images] for product in recorded.products]
     larger = [draw(volume, replace(picture.recipe, rows=160, columns=160)) for picture in pictures]
@@ -127,6 +127,12 @@ def make(series: Series, *, bare: bool = False) -> Made:
     return Made(
         volume, pictures, groups, recorded, sr, marked, report(series, recorded, bare=bare), beside, steps, mask
     )
+
+
+def sided_and_prepared(made_products: tuple[Product, ...]) -> tuple[Product, ...]:
+    """A side for the first picture, and that the second was made unattended: contents that few records have."""
+    first, second, *others = made_products
+    return (replace(first, laterality="L"), replace(second, prepared=True), *others)
 
 
 def scissors(volume: Volume) -> Scissors:

@@ -248,6 +248,12 @@ def test_valid_codes_stay_and_invalid_ones_go() -> None:
         assert "ProcedureCodeSequence" not in ds
 
 
+def test_a_side_and_what_was_prepared_are_in_the_validated_record() -> None:
+    found = read_sr(made("ct sample").sr).products
+    assert (found[0].laterality, found[0].prepared) == ("L", False)
+    assert (found[1].laterality, found[1].prepared) == ("", True)
+
+
 def test_several_names_stay_several() -> None:
     for ds in (*made("ct careless").datasets, made("ct careless").sr):
         assert list(map(str, ds.PhysiciansOfRecord)) == ["Able^Ann", "Baker^Bob"]

@@ -86,6 +86,20 @@ def test_refusals_of_a_folder_without_kinds_are_counted_as_others(tmp_path: Path
 
 
 class TestSenders:
+    @pytest.mark.parametrize("name", ["RIS\u200b", "\uff32IS", "R\u0406S", "ris", "RIS\u00ad", "RI", ""])
+    def test_a_name_that_looks_alike_is_another_one(self, tmp_path: Path, name: str) -> None:
+        with heard(tmp_path, HL7Sender("RIS", ALL)) as here:
+            assert said(here, Ris(STUDY).report().replace(b"|RIS|", f"|{name}|".encode()))[0] == "AR"
+
+    @pytest.mark.parametrize("mark", ["\u200b", "\u00ad", "\u2060", "\ufeff"])
+    def test_a_report_of_a_number_that_looks_alike_holds(self, tmp_path: Path, mark: str) -> None:
+        with heard(tmp_path, HL7Sender("RIS", ALL)) as here:
+            ris = Ris(STUDY)
+            here.sr(STUDY)
+            here.hear(ris.order(), ris.report(patient=f"P1{mark}"))
+            assert here.state == ("held", ["PATIENT_MISMATCH"])
+            assert here.charges() == []
+
     def test_of_a_stranger_only_the_beginning_is_kept(self, tmp_path: Path) -> None:
         with heard(tmp_path, HL7Sender("LIS", ALL)) as here:
             assert said(here, Ris(STUDY).report(text=("x" * 100_000,)))[0] == "AR"

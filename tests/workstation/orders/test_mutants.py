@@ -19,6 +19,7 @@ from tests.workstation.orders import (
     test_reader_tables,
     test_report_messages,
     test_report_on_file,
+    test_rtf,
     test_sentences,
     test_statements,
 )
@@ -36,6 +37,7 @@ TRIED: dict[str, tuple[tuple[ModuleType, ...], tuple[ModuleType, ...], tuple[str
     ),
     "statements": (_MESSAGES, _MESSAGES, ("statements_of",)),
     "report_messages": (_MESSAGES, (statements,), ("accession_in", "document_in", "reports_in")),
+    "rtf": ((test_rtf,), (test_rtf,), ("RtfError", "is_rtf", "is_complete", "rtf_text")),
     "report_on_file": ((test_report_on_file,), (test_report_on_file, on_file), ("ReportOnFile",)),
 }
 # Changes after which a program does the same, without their lines: how many of each there are, and why.
@@ -49,6 +51,11 @@ SAME = {
     "report_messages: True as False": (3, "both are as long; zip says so where they are not"),
     "report_messages: 'PRS' misspelt": (1, "it has one letter more, which is no status"),
     "report_messages: 'ORC' misspelt": (2, "nobody asks for the name of a segment that is not there"),
+    "rtf: 0 as 1": (1, "a document begins with a brace, which sets it"),
+    "rtf: 1 as 2": (1, "the font before any is named has a number that no font has"),
+    "rtf: if token['text'] is not None always": (1, "a token that is nothing else is text"),
+    "rtf: if page == 65001 never": (1, "Python knows the code page by its number too"),
+    "rtf: 65001 as 65002": (1, "the same"),
     "report_on_file: if len(of) == 1 never": (1, "one patient joined to no other is that one"),
 }
 
@@ -100,7 +107,7 @@ def is_killed(
 # Of the long ones every fifth is tried each time, and all under `make check-all`.
 @pytest.mark.parametrize(
     ("module", "every"),
-    [("sentences", 1), ("patients", 1), ("report_on_file", 1), ("statements", 5), ("report_messages", 5)]
+    [("sentences", 1), ("patients", 1), ("report_on_file", 1), ("rtf", 1), ("statements", 5), ("report_messages", 5)]
     + [pytest.param(each, 1, marks=pytest.mark.slow) for each in ("statements", "report_messages")],
 )
 def test_every_change_of_a_reader_makes_a_test_fail(module: str, every: int, monkeypatch: pytest.MonkeyPatch) -> None:
