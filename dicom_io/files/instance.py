@@ -15,6 +15,9 @@ class Frame:
     position_mm : LPS mm of the centre of the first pixel. orientation : row then column direction cosines.
     spacing_mm : (row spacing, column spacing). Source: PS3.3 C.7.6.2.1.1 and C.7.6.16.2.
     traits : (name, value) pairs that may set this frame apart from another at the same place.
+    thickness_mm, between_mm : Slice Thickness and Spacing Between Slices as the image states them. in_stack : its
+    number among the slices of its stack, 0 where it has none. They never place a slice; they tell what is missing.
+    window : (centre, width) of its first window, in rescaled values. Source: PS3.3 C.7.6.2, C.7.6.16.2.1, .2 and .10.
     """
 
     position_mm: Triple | None
@@ -23,6 +26,10 @@ class Frame:
     slope: float
     intercept: float
     traits: tuple[tuple[str, str], ...] = ()
+    thickness_mm: float | None = None
+    between_mm: float | None = None
+    in_stack: int = 0
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

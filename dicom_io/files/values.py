@@ -73,6 +73,14 @@ def private_numbers(ds: Dataset, group: int, creator: str, element: int, count: 
     return _checked(many(value), count, limit=1e10)  # GE adds 10⁹ to its b-values
 
 
+def private_text(ds: Dataset, group: int, creator: str, element: int) -> str:
+    """Returns a private attribute as text, also where implicit VR left it as bytes; empty where there is none."""
+    value = private(ds, group, creator, element)
+    if isinstance(value, bytes):
+        value = value.decode("ascii", "replace").strip("\0 ")
+    return "" if value is None else str(value).strip()
+
+
 def plain(value: Any) -> str:
     """Writes a value as a trait: numbers in one format, so that 5.19 and 5.190 are the same echo time."""
     words = [str(v).strip() for v in many(value)]

@@ -213,7 +213,7 @@ def twice(folder: Path, change: Callable[[Dataset, int, int], None], *, sop_clas
 
 
 def test_duplicates_that_nothing_sets_apart_are_refused(tmp_path: Path) -> None:
-    why = reason(twice(tmp_path, lambda ds, k, turn: None))
+    why = reason(twice(tmp_path, lambda ds, k, turn: setattr(ds, "InstanceNumber", 1)))
     assert "4 places are imaged more than once and nothing known sets the images apart" in why
 
 
