@@ -122,7 +122,10 @@ FAILING: list[tuple[str, list[Found], list[str]]] = [
         "mr_xa_interrupted_timepoint", [],
         ["gap of 8 mm between frames 18 and 19, expected 4 ± 0.12 mm (8 such places; In-Stack Positions 19, 21, 23"],
     ),
-    ("mr_philips_asl_multiphase_label_control", several(16, "phase number ", (6, 20, 20), (6.6, 12.0, 12.0)), []),
+    (
+        "mr_philips_asl_multiphase_label_control",
+        [Found((6, 20, 20), (6.6, 12.0, 12.0), "phase number ", unit="normalized")] * 16, [],
+    ),
     ("mr_philips_fmri_numbered_slice_by_slice", several(4, "instance number ", (2, 80, 80), (3.3, 3.0, 3.0)), []),
 ]  # fmt: skip
 
