@@ -33,7 +33,8 @@ _WANTED = frozenset(
         "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence",
         "DetectorInformationSequence", "ModalityLUTSequence", "RealWorldValueMappingSequence",
     )
-)  # fmt: skip
+) | {0x00651051}  # fmt: skip
+# The last is that of `uih.py`.
 _BEHIND_META = 0x00030000
 _FIRST_READ = 16384
 _TEXT = frozenset(("AE", "AS", "CS", "DA", "DT", "LO", "SH", "TM", "UI"))

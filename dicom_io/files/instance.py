@@ -1,6 +1,6 @@
 """The header of a stored instance, without its pixels; the archive keeps it in its index.
 
-A classic image has one `Frame`; an enhanced multi-frame image and an unfolded Siemens mosaic have many.
+A classic image has one `Frame`; an enhanced multi-frame image and an unfolded mosaic (Siemens, UIH) have many.
 """
 
 from dataclasses import dataclass
@@ -40,7 +40,8 @@ class Instance:
     pixel_length : in bytes; −1 for encapsulated pixel data, whose items follow from `pixel_offset` on.
     padding : lowest and highest stored value that mean 'no image here'. rescale_type : what rescaled values measure.
     high_bit : −1 where the header says nothing, which is bits_stored − 1. Source: PS3.5 8.1.1.
-    mosaic : tiles along each side of a Siemens mosaic, 0 for every other image.
+    mosaic : tiles along each row of a Siemens mosaic or a UIH grid, 0 for every other image. mosaic_down : tiles along
+    each column where there are fewer, else 0.
     refusal : why no volume can be made of it, whatever its geometry; empty where the header shows no such reason.
     """
 
@@ -77,6 +78,7 @@ class Instance:
     high_bit: int = -1
     mosaic: int = 0
     refusal: str = ""
+    mosaic_down: int = 0
 
     @property
     def is_image(self) -> bool:
@@ -85,8 +87,8 @@ class Instance:
     @property
     def plane(self) -> tuple[int, int]:
         """The (rows, columns) of one frame."""
-        tiles = self.mosaic or 1
-        return (self.rows // tiles, self.columns // tiles)
+        along = self.mosaic or 1
+        return (self.rows // (self.mosaic_down or along), self.columns // along)
 
     @property
     def stored_frames(self) -> int:

@@ -71,6 +71,8 @@ def _why_no_source(instance: Instance) -> str:
         return "colour pixels; a volume has one value a voxel."
     if any("MOSAIC" in value for value in instance.image_type) and not instance.mosaic:
         return "a Siemens mosaic that was received before mosaics were unfolded; import it again."
+    if "VFRAME" in instance.image_type and not instance.mosaic and len(instance.frames) == 1:
+        return "a UIH grid (VFRAME) that was received before grids were unfolded; import it again."
     if len(instance.frames) == 0:
         return "a multi-frame image without functional groups for its frames."
     if min(instance.plane) < 2:

@@ -126,6 +126,7 @@ FAILING: list[tuple[str, list[Found], list[str]]] = [
         "mr_philips_asl_multiphase_label_control",
         [Found((6, 20, 20), (6.6, 12.0, 12.0), "phase number ", unit="normalized")] * 16, [],
     ),
+    ("mr_uih_vframe_grid", [Found((20, 64, 64), (4.2, 3.5, 3.5))], []),
     ("mr_philips_fmri_numbered_slice_by_slice", several(4, "instance number ", (2, 80, 80), (3.3, 3.0, 3.0)), []),
 ]  # fmt: skip
 
@@ -168,6 +169,18 @@ def test_volumes_of_one_series_differ() -> None:
         one, two = (assemble(s) for s in find_stacks(series) if isinstance(s, Stack))
         assert not np.array_equal(one.voxels, two.voxels)
         np.testing.assert_array_equal(one.affine, two.affine)
+
+
+def test_dcm2niix_unfolds_a_grid_as_we_do(tmp_path: Path) -> None:
+    (series,) = open_series(failing_input("mr_uih_vframe_grid"))
+    (stack,) = find_stacks(series)
+    assert isinstance(stack, Stack)
+    volume = assemble(stack)
+    (seen,) = by_dcm2niix([stack.slices[0].instance.path], tmp_path)
+    # It takes the distance of slices from Spacing Between Slices (4.19999981), we from their positions.
+    theirs = same_places(volume, seen, within_mm=1e-3)
+    assert theirs is not None, (volume.affine, seen.affine)
+    np.testing.assert_array_equal(volume.voxels, theirs)
 
 
 def only_stack(series: Series) -> Stack:

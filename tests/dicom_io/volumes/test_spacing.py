@@ -128,6 +128,15 @@ def placed(affine: Affine, places: list[float]) -> Change:
     return change
 
 
+def test_a_tilted_volume_that_was_resampled_does_not_say_that_nothing_was(tmp_path: Path) -> None:
+    affine, places = grid(tilt_mm=(0.6, 0.0)), [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0]
+    series = write_series(tmp_path, ramp((9, 4, 4)), affine, change=placed(affine, places))
+    warnings = build_volume(series).warnings
+    assert any("sheared accordingly." in w for w in warnings) and not any(
+        "nothing was resampled" in w for w in warnings
+    )
+
+
 @pytest.mark.parametrize("tilt", [(0.0, 0.0), (0.6, 0.0)])
 def test_uneven_slices_are_resampled_where_they_belong(tmp_path: Path, tilt: tuple[float, float]) -> None:
     """Values that grow along the slices grow as evenly afterwards, and lie where the patient has them."""
