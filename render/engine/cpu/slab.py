@@ -59,11 +59,13 @@ def _places(start: Floats, plane: Floats, step: Floats, half_mm: float, finest_m
     axis = int(np.argmax(np.abs(step)))
     along = float(step[axis])
     others = np.delete(np.abs(step), axis).max()
-    if others <= _ALONG * abs(along) and np.abs(plane[:, axis]).max() <= _ALONG * np.abs(plane).max():
+    is_parallel = np.abs(plane[:, axis]).max() <= _ALONG * np.abs(plane).max()
+    if is_parallel and others <= _ALONG * abs(along):
         ends = sorted((float(start[axis]) - half_mm * along, float(start[axis]) + half_mm * along))
         slices = np.arange(math.ceil(ends[0] - _ALONG), math.floor(ends[1] + _ALONG) + 1, dtype=np.float64)
         return np.unique(np.concatenate([[-half_mm, half_mm], (slices - float(start[axis])) / along]))
-    parts = max(1, math.ceil(1.0 / (abs(along) * finest_mm) - 1e-6))
-    gap_mm = 1.0 / (abs(along) * parts)
+    # Sheared slices: samples lie on each of them. Elsewhere no distance is better than another.
+    parts = math.ceil(1.0 / (abs(along) * finest_mm) - 1e-6)
+    gap_mm = 1.0 / (abs(along) * parts) if is_parallel else finest_mm
     count = math.floor(half_mm / gap_mm + 1e-9)
     return np.arange(-count, count + 1, dtype=np.float64) * gap_mm
