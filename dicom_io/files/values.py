@@ -7,6 +7,8 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from dicom_io.files.elements import Header
+
 
 def text(ds: Dataset | None, keyword: str) -> str:
     value = ds.get(keyword) if ds is not None else None
@@ -54,6 +56,8 @@ def _checked(values: Iterable[Any], count: int, limit: float = 1e9) -> tuple[flo
 
 def private(ds: Dataset, group: int, creator: str, element: int) -> Any:
     """Returns the value of a private attribute, None where its creator reserved no block. Source: PS3.5 7.8.1."""
+    if isinstance(ds, Header):
+        return ds.private_value(group, creator, element)
     try:
         return ds.private_block(group, creator)[element].value
     except (KeyError, ValueError):
