@@ -125,9 +125,14 @@ SERVICE_CLASSES: tuple[ServiceClass, ...] = (
 
 
 def class_name(uid: str) -> str:
-    """Returns the name of a storage class, or the UID when the table lacks it."""
+    """Returns the name of a SOP class, ours or the standard's; never a bare UID."""
+    from pydicom.uid import UID  # only where our table lacks it
+
     known = CLASS_BY_UID.get(uid)
-    return known.name if known else uid
+    if known:
+        return known.name
+    name = str(UID(uid).name).removesuffix(" Storage")
+    return name if name != uid else f"An unknown SOP class ({uid})"
 
 
 def syntaxes_for(storage_class: StorageClass) -> tuple[str, ...]:

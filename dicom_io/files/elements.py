@@ -26,14 +26,16 @@ _PIXELS = 0x7FE00008
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-# The sequences that we read, so one of undefined length needs pydicom; others are skipped.
+# The sequences that we read, so one of undefined length needs pydicom; others are skipped. A real world value mapping
+# is read within functional groups alone: Philips' classic MR images have one of undefined length outside them.
 _WANTED = frozenset(
     tag_for_keyword(keyword)
     for keyword in (
         "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence", "DimensionIndexSequence",
-        "DetectorInformationSequence", "ModalityLUTSequence", "RealWorldValueMappingSequence",
+        "DetectorInformationSequence", "ModalityLUTSequence",
     )
-)  # fmt: skip
+) | {0x00651051}  # fmt: skip
+# The last is that of `uih.py`.
 _BEHIND_META = 0x00030000
 _FIRST_READ = 16384
 _TEXT = frozenset(("AE", "AS", "CS", "DA", "DT", "LO", "SH", "TM", "UI"))
@@ -56,6 +58,21 @@ class Header(Dataset):  # type: ignore[misc]
             except (ValueError, NotPlain):
                 pass
         return super().get(key, default)
+
+    def private_value(self, group: int, creator: str, element: int) -> Any:
+        """Returns the value of a private attribute, None where its creator reserved no block or has no such attribute.
+        pydicom looks through all elements for each block. Source: PS3.5 7.8.1."""
+        blocks = self.__dict__.get("_blocks")
+        if blocks is None:
+            blocks = {}
+            for tag, raw in self._dict.items():
+                if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF and raw.value:
+                    name = raw.value.decode("latin-1") if isinstance(raw.value, bytes) else str(raw.value)
+                    blocks.setdefault((tag >> 16, name.strip(" \0")), (tag & 0xFF) << 8)
+            self.__dict__["_blocks"] = blocks
+        block = blocks.get((group, creator))
+        found = None if block is None else BaseTag(group << 16 | block | element)
+        return self[found].value if found in self._dict else None
 
 
 @functools.cache

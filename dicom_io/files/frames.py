@@ -7,7 +7,7 @@ from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
 
 from dicom_io.files.instance import Frame
-from dicom_io.files.values import first, many, number, numbers, plain, private_numbers, text
+from dicom_io.files.values import first, integer, many, number, numbers, plain, private_numbers, private_text, text
 from render.geometry import cross, unit_vector
 
 # Traits that may tell two frames at the same place apart, in the order of trial: (name in words, attribute).
@@ -23,12 +23,14 @@ _CLASSIC: tuple[tuple[str, str], ...] = (
     ("respiratory phase", "NominalPercentageOfRespiratoryPhase"),
     ("frame reference time", "FrameReferenceTime"),
     ("contrast phase", "ContrastBolusAgentPhase"),
+    ("contrast agent", "ContrastBolusAgent"),
     ("stack", "StackID"),
     ("reconstruction kernel", "ConvolutionKernel"),
     ("tube voltage", "KVP"),
     ("irradiation event", "IrradiationEventUID"),
     ("acquisition number", "AcquisitionNumber"),
     ("acquisition time", "AcquisitionTime"),
+    ("exposure", "Exposure"),
 )
 # The same for an enhanced image: (name in words, attribute, functional group that holds it). Source: PS3.3 C.7.6.16.2,
 # C.8.13.5, C.8.15.3 and C.8.22.5.
@@ -60,6 +62,13 @@ _PRIVATE_B = (
     ("Philips Imaging DD 001", 0x2001, 0x03, 1),
     ("GEMS_PARM_01", 0x0043, 0x39, 4),
 )
+# Philips numbers the phases of a slice and says which images are labelled: (name in words, creator, group, element).
+# Source: Philips' DICOM conformance statements; dcm2niix reads the same elements.
+_PRIVATE_NAMES = (
+    ("phase number", "Philips Imaging DD 001", 0x2001, 0x08),
+    ("labelling", "Philips MR Imaging DD 005", 0x2005, 0x29),
+)
+_PHILIPS_SLICE = ("Philips Imaging DD 001", 0x2001, 0x0A)
 _PRIVATE_DIRECTION = (("SIEMENS MR HEADER", 0x0019, 0x0E, 3),)
 # Dimensions that merely number the slices.
 _PLACES = ("ImagePositionPatient", "InStackPositionNumber", "ImagePositionVolume", "SliceLocation")
@@ -72,7 +81,8 @@ def frames_of(ds: Dataset, count: int) -> tuple[Frame, ...]:
     if per_frame:
         shared = _macros(first(ds, "SharedFunctionalGroupsSequence"))
         names = _dimensions(ds)
-        return tuple(_enhanced(shared | _macros(groups), names) for groups in list(per_frame)[:count])
+        between = number(ds, "SpacingBetweenSlices")
+        return tuple(_enhanced(shared | _macros(groups), names, between) for groups in list(per_frame)[:count])
     if str(ds.get("SOPClassUID")) == _NM_IMAGE:
         return tuple(_nuclear(ds, count))
     return (_classic(ds),) * count
@@ -87,6 +97,10 @@ def _classic(ds: Dataset) -> Frame:
             traits.append((name, plain(value)))
     if ds.get("Modality") == "MR":
         traits += _private_diffusion(ds)
+        for name, creator, group, element in _PRIVATE_NAMES:
+            value = plain(private_text(ds, group, creator, element))
+            if value:
+                traits.append((name, value))
     if types[:2]:
         traits.append(("pixel data characteristics", "\\".join(types[:2])))
     return Frame(
@@ -95,7 +109,27 @@ def _classic(ds: Dataset) -> Frame:
         numbers(ds, "PixelSpacing", 2),  # type: ignore[arg-type]
         *_rescale(ds),
         tuple(traits),
+        number(ds, "SliceThickness"),
+        number(ds, "SpacingBetweenSlices"),
+        _slice_number(ds),
+        _window(ds),
     )
+
+
+def _slice_number(ds: Dataset) -> int:
+    """Returns the number of a classic image among the slices of its stack; 0 where none is known."""
+    creator, group, element = _PHILIPS_SLICE
+    said = private_text(ds, group, creator, element) if ds.get("Modality") == "MR" else ""
+    return integer(ds, "InStackPositionNumber") or (int(said) if said.isdecimal() else 0)
+
+
+def _window(ds: Dataset | None) -> tuple[float, float] | None:
+    """Returns centre and width of the first window. Source: PS3.3 C.11.2.1.2."""
+    centres, widths = (many(ds.get(k)) if ds is not None else () for k in ("WindowCenter", "WindowWidth"))
+    try:
+        return (float(centres[0]), float(widths[0])) if centres and widths and float(widths[0]) > 0.0 else None
+    except (TypeError, ValueError):
+        return None
 
 
 def _private_diffusion(ds: Dataset) -> Iterator[tuple[str, str]]:
@@ -125,8 +159,9 @@ def _macros(groups: Dataset | None) -> dict[str, Dataset]:
     return found
 
 
-def _enhanced(macros: dict[str, Dataset], dimensions: tuple[str, ...]) -> Frame:
-    """Reads a frame from its functional groups, its own before the shared ones. Source: PS3.3 C.7.6.16."""
+def _enhanced(macros: dict[str, Dataset], dimensions: tuple[str, ...], between_mm: float | None) -> Frame:
+    """Reads a frame from its functional groups, its own before the shared ones. between_mm : what the image itself
+    says, where its groups say nothing. Source: PS3.3 C.7.6.16."""
     macro = macros.get
     traits: list[tuple[str, str]] = []
     for keyword in _TYPE_GROUPS:
@@ -144,8 +179,9 @@ def _enhanced(macros: dict[str, Dataset], dimensions: tuple[str, ...]) -> Frame:
     direction = numbers(gradient, "DiffusionGradientOrientation", 3)
     if direction is not None:
         traits.append(("gradient direction", _direction(direction)))
+    measures, content = macro("PixelMeasuresSequence"), macro("FrameContentSequence")
     # The scanner's own dimensions: it says itself that frames differ in them. Source: PS3.3 C.7.6.17.
-    index = many((macro("FrameContentSequence") or Dataset()).get("DimensionIndexValues"))
+    index = many((content or Dataset()).get("DimensionIndexValues"))
     traits += [(f"dimension {name}", str(value)) for name, value in zip(dimensions, index, strict=False) if name]
     # Enhanced US Volume gives its planes in the coordinates of the volume. Source: PS3.3 C.8.24.
     position = numbers(macro("PlanePositionSequence"), "ImagePositionPatient", 3) or numbers(
@@ -157,9 +193,13 @@ def _enhanced(macros: dict[str, Dataset], dimensions: tuple[str, ...]) -> Frame:
     return Frame(
         position,  # type: ignore[arg-type]
         orientation,  # type: ignore[arg-type]
-        numbers(macro("PixelMeasuresSequence"), "PixelSpacing", 2),  # type: ignore[arg-type]
+        numbers(measures, "PixelSpacing", 2),  # type: ignore[arg-type]
         *_enhanced_rescale(macro("PixelValueTransformationSequence"), macro("RealWorldValueMappingSequence")),
         tuple(traits),
+        number(measures, "SliceThickness"),
+        number(measures, "SpacingBetweenSlices") or between_mm,
+        integer(content, "InStackPositionNumber") if content is not None else 0,
+        _window(macro("FrameVOILUTSequence")),
     )
 
 

@@ -15,7 +15,7 @@ from pydicom.filereader import _read_file_meta_info, read_preamble
 
 from dicom_io.capabilities import CLASS_BY_UID, DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE, NATIVE_SYNTAXES
 from dicom_io.errors import NotReadable
-from dicom_io.files import mosaic
+from dicom_io.files import mosaic, uih
 from dicom_io.files.elements import read_header
 from dicom_io.files.frames import frames_of
 from dicom_io.files.instance import Frame, Instance
@@ -228,7 +228,7 @@ def _instance(path: Path, ds: Dataset, offset: int, length: int, keyword: str, s
         present = min(size - offset, length if length >= 0 else size)
         if syntax in NATIVE_SYNTAXES and present < expected:
             raise NotReadable(f"{path}: cut short, {present} of {expected} bytes of pixel data. Ask for it again.")
-    frames, tiles, refusal = _planes(ds, count, behind)
+    frames, (tiles_down, tiles_along), refusal = _planes(ds, count, behind)
     return Instance(
         path=str(path),
         sop_instance_uid=checked(ds.get("SOPInstanceUID"), "SOP Instance UID"),
@@ -261,23 +261,30 @@ def _instance(path: Path, ds: Dataset, offset: int, length: int, keyword: str, s
         pixel_length=length,
         frames=frames,
         high_bit=-1 if ds.get("HighBit") is None else integer(ds, "HighBit"),
-        mosaic=tiles,
+        mosaic=tiles_along,
         refusal=refusal,
+        mosaic_down=tiles_down if tiles_down != tiles_along else 0,
     )
 
 
-def _planes(ds: Dataset, count: int, behind: bytes) -> tuple[tuple[Frame, ...], int, str]:
-    """Returns (frames, tiles along a side of a mosaic, why no volume can be made of them)."""
+def _planes(ds: Dataset, count: int, behind: bytes) -> tuple[tuple[Frame, ...], tuple[int, int], str]:
+    """Returns (frames, tiles of a mosaic down and along, why no volume can be made of them)."""
     frames, refusal = frames_of(ds, count), _refusal(ds, count, behind)
     if len(frames) < count:
         refusal = f"functional groups for {len(frames)} of its {count} frames only; nobody knows where the others are."
-    if refusal or count > 1 or not mosaic.is_mosaic(ds):
-        return frames, 0, refusal
+    if refusal or count > 1:
+        return frames, (0, 0), refusal
     try:
-        tiles, unfolded = mosaic.unfold(ds, frames[0])
+        if mosaic.is_mosaic(ds):
+            side, unfolded = mosaic.unfold(ds, frames[0])
+            return unfolded, (side, side), ""
+        if uih.is_grid(ds):
+            tiles, unfolded = uih.unfold(ds, frames[0])
+            return unfolded, tiles, ""
     except mosaic.NotUnfolded as error:
-        return frames, 0, f"a Siemens mosaic that cannot be unfolded: {error}. Ask for single slices or enhanced MR."
-    return unfolded, tiles, ""
+        kind = "a Siemens mosaic" if mosaic.is_mosaic(ds) else "a UIH grid (VFRAME)"
+        return frames, (0, 0), f"{kind} that cannot be unfolded: {error}. Ask for single slices or enhanced MR."
+    return frames, (0, 0), ""
 
 
 def _refusal(ds: Dataset, count: int, behind: bytes) -> str:

@@ -1,6 +1,6 @@
 """The header of a stored instance, without its pixels; the archive keeps it in its index.
 
-A classic image has one `Frame`; an enhanced multi-frame image and an unfolded Siemens mosaic have many.
+A classic image has one `Frame`; an enhanced multi-frame image and an unfolded mosaic (Siemens, UIH) have many.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,9 @@ class Frame:
     position_mm : LPS mm of the centre of the first pixel. orientation : row then column direction cosines.
     spacing_mm : (row spacing, column spacing). Source: PS3.3 C.7.6.2.1.1 and C.7.6.16.2.
     traits : (name, value) pairs that may set this frame apart from another at the same place.
+    thickness_mm, between_mm : Slice Thickness and Spacing Between Slices as the image states them. in_stack : its
+    number among the slices of its stack, 0 where it has none. They never place a slice; they tell what is missing.
+    window : (centre, width) of its first window, in rescaled values. Source: PS3.3 C.7.6.2, C.7.6.16.2.1, .2 and .10.
     """
 
     position_mm: Triple | None
@@ -23,6 +26,10 @@ class Frame:
     slope: float
     intercept: float
     traits: tuple[tuple[str, str], ...] = ()
+    thickness_mm: float | None = None
+    between_mm: float | None = None
+    in_stack: int = 0
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +40,8 @@ class Instance:
     pixel_length : in bytes; −1 for encapsulated pixel data, whose items follow from `pixel_offset` on.
     padding : lowest and highest stored value that mean 'no image here'. rescale_type : what rescaled values measure.
     high_bit : −1 where the header says nothing, which is bits_stored − 1. Source: PS3.5 8.1.1.
-    mosaic : tiles along each side of a Siemens mosaic, 0 for every other image.
+    mosaic : tiles along each row of a Siemens mosaic or a UIH grid, 0 for every other image. mosaic_down : tiles along
+    each column where there are fewer, else 0.
     refusal : why no volume can be made of it, whatever its geometry; empty where the header shows no such reason.
     """
 
@@ -70,6 +78,7 @@ class Instance:
     high_bit: int = -1
     mosaic: int = 0
     refusal: str = ""
+    mosaic_down: int = 0
 
     @property
     def is_image(self) -> bool:
@@ -78,8 +87,8 @@ class Instance:
     @property
     def plane(self) -> tuple[int, int]:
         """The (rows, columns) of one frame."""
-        tiles = self.mosaic or 1
-        return (self.rows // tiles, self.columns // tiles)
+        along = self.mosaic or 1
+        return (self.rows // (self.mosaic_down or along), self.columns // along)
 
     @property
     def stored_frames(self) -> int:

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from dicom_io.files.elements import Header
+
 
 def text(ds: Dataset | None, keyword: str) -> str:
     value = ds.get(keyword) if ds is not None else None
@@ -54,6 +56,8 @@ def _checked(values: Iterable[Any], count: int, limit: float = 1e9) -> tuple[flo
 
 def private(ds: Dataset, group: int, creator: str, element: int) -> Any:
     """Returns the value of a private attribute, None where its creator reserved no block. Source: PS3.5 7.8.1."""
+    if isinstance(ds, Header):
+        return ds.private_value(group, creator, element)
     try:
         return ds.private_block(group, creator)[element].value
     except (KeyError, ValueError):
@@ -71,6 +75,14 @@ def private_numbers(ds: Dataset, group: int, creator: str, element: int, count: 
                     return found
         value = value.decode("ascii", "replace").strip("\0 ").split("\\")
     return _checked(many(value), count, limit=1e10)  # GE adds 10⁹ to its b-values
+
+
+def private_text(ds: Dataset, group: int, creator: str, element: int) -> str:
+    """Returns a private attribute as text, also where implicit VR left it as bytes; empty where there is none."""
+    value = private(ds, group, creator, element)
+    if isinstance(value, bytes):
+        value = value.decode("ascii", "replace").strip("\0 ")
+    return "" if value is None else str(value).strip()
 
 
 def plain(value: Any) -> str:

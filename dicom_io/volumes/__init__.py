@@ -1,5 +1,6 @@
-"""Builds a volume from slices, or gives the reason why not."""
+"""Builds a volume from slices, or gives the reason why not; or gives the images one by one, for reading in 2D."""
 
 from dicom_io.volumes.build import build_volume
+from dicom_io.volumes.images import ImageStack, SeriesImage, stack_of
 
-__all__ = ["build_volume"]
+__all__ = ["ImageStack", "SeriesImage", "build_volume", "stack_of"]

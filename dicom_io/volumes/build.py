@@ -89,7 +89,7 @@ def assemble(stack: Stack, progress: PartDone | None = None) -> Volume:
             unit=_unit(first),
             frame_of_reference=first.frame_of_reference or derived("frame of reference", first.series_uid),
             source_uids=tuple(dict.fromkeys(s.instance.sop_instance_uid for s in stack.slices)),
-            warnings=(*warnings, *_warnings(stack, affine, filled)),
+            warnings=(*warnings, *stack.notes, *_warnings(stack, affine, filled)),
         )
     except GeometryError as error:
         raise VolumeRefused(f"Series {first.series_uid}: no volume was built: {error}") from error
@@ -286,7 +286,9 @@ def _warnings(stack: Stack, affine: NDArray[np.float64], filled: _Filled) -> lis
     step = affine[:3, 0]
     tilt = float(np.degrees(np.arccos(min(1.0, abs(float(unit_vector(step) @ np.array(normal_of(stack.slices[0]))))))))
     if tilt > 0.1:
-        found.append(f"The gantry was tilted by {tilt:.1f}°; the volume is sheared accordingly, nothing was resampled.")
+        # Slices of uneven spacing are resampled along them, and another warning says so.
+        kept = "" if stack.uneven else ", nothing was resampled"
+        found.append(f"The gantry was tilted by {tilt:.1f}°; the volume is sheared accordingly{kept}.")
     if any(s.instance.photometric == "MONOCHROME1" for s in stack.slices):
         found.append("MONOCHROME1: low values are meant to be shown bright.")
     if len({s.instance.frame_of_reference for s in stack.slices}) > 1:

@@ -1,63 +1,37 @@
 """Sorts the frames of a series into volumes by their place, or gives the reason why they make none.
 
 Geometry comes from Image Position and Image Orientation alone, never from file order, instance number or slice
-location. Source: PS3.3 C.7.6.2.1.1. No pixels are read here.
+location. Source: PS3.3 C.7.6.2.1.1. Pixels are read only where nothing but they can tell whether an image came twice.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dicom_io.capabilities import CLASS_BY_UID, class_name
-from dicom_io.files.instance import Frame, Instance
+from dicom_io.files.instance import Instance
 from dicom_io.files.series import Series
-from dicom_io.volumes.spacing import Spacing, spacing_of
-from render.geometry import cross, unit_vector
+from dicom_io.volumes import splitting
+from dicom_io.volumes.copies import without_copies
+from dicom_io.volumes.slices import (
+    RefusedImages,
+    Slice,
+    Stack,
+    count_duplicates,
+    find_spacing,
+    in_order,
+    normal_of,
+    positions_of,
+)
+from render.geometry import cross
+
+__all__ = ["RefusedImages", "Slice", "Stack", "find_stacks", "normal_of", "positions_of"]
 
 _ORIENTATION_TOLERANCE = 1e-3
-# Traits that must be equal in all slices of a volume: images that differ in them have different content.
-_CONTENT = ("image type", "component", "echo time", "echo number", "b-value", "inversion time", "flip angle",
-            "contrast phase", "labelling", "reconstruction kernel", "tube voltage")  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """One frame of one instance."""
-
-    instance: Instance
-    index: int
-
-    @property
-    def frame(self) -> Frame:
-        return self.instance.frames[self.index]
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """Slices of one volume in ascending order along their normal (row × column).
-
-    label : what sets it apart from the other volumes of its series. reason : why the series was split, in a sentence.
-    uneven : the spacing in words where it is uneven, so that the slices have to be resampled; else empty.
-    """
-
-    slices: tuple[Slice, ...]
-    label: str
-    reason: str = ""
-    uneven: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RefusedImages:
-    """Images of a series that make no volume, and why. bridgeable : they would make one if their gaps were bridged."""
-
-    count: int
-    label: str
-    reason: str
-    bridgeable: bool = False
+# More parts than this that are refused for the same reason are told in one sentence.
+_MOST_ALIKE = 4
 
 
 def find_stacks(series: Series, *, bridge_gaps: bool = False) -> tuple[Stack | RefusedImages, ...]:
@@ -97,6 +71,8 @@ def _why_no_source(instance: Instance) -> str:
         return "colour pixels; a volume has one value a voxel."
     if any("MOSAIC" in value for value in instance.image_type) and not instance.mosaic:
         return "a Siemens mosaic that was received before mosaics were unfolded; import it again."
+    if "VFRAME" in instance.image_type and not instance.mosaic and len(instance.frames) == 1:
+        return "a UIH grid (VFRAME) that was received before grids were unfolded; import it again."
     if len(instance.frames) == 0:
         return "a multi-frame image without functional groups for its frames."
     if min(instance.plane) < 2:
@@ -153,130 +129,118 @@ def _describe(group: Sequence[Slice]) -> str:
 
 def _split(group: list[Slice], label: str, why: str, bridge_gaps: bool) -> list[Stack | RefusedImages]:
     """Splits a group in one grid, which may hold several volumes, by the first trait that sets them apart."""
-    duplicates = _duplicates(group)
-    for name in _trait_names(group):
-        parts: dict[str, list[Slice]] = {}
-        for item in group:
-            parts.setdefault(dict(item.frame.traits).get(name, ""), []).append(item)
-        # A trait that merely numbers the slices (acquisition time) leaves one slice in each part: it is no use.
-        if len(parts) < 2 or max(len(p) for p in parts.values()) < 2:
-            continue
-        if duplicates and _resolves(parts, duplicates):
-            reason = f"{duplicates} places are imaged more than once, and the images differ in {name}"
-        elif not duplicates and _interleaved(parts) and _sets_apart(name, group, parts):
-            reason = f"images that differ in {name} lie between each other"
-        else:
-            continue
-        found: list[Stack | RefusedImages] = []
-        for value in sorted(parts, key=_natural):
-            found += _split(
-                parts[value],
-                _joined(label, f"{name} {value or 'none'}"),
-                "; ".join(filter(None, (why, reason))),
-                bridge_gaps,
-            )
-        return found
+    duplicates = count_duplicates(group)
+    places = len(group) - duplicates
     if not duplicates:
-        return [_checked(group, label, why, bridge_gaps)]
-    runs = _runs(group, len(group) - duplicates)
-    reason = f"{duplicates} places are imaged more than once"
+        return _split_between(group, label, why, bridge_gaps)
+    repeated = f"{duplicates} places are imaged more than once"
+    found = list(splitting.divisions(group))
+    for name, parts in found:
+        if splitting.tells_volumes_apart(name, parts, places, duplicates):
+            return _each(name, parts, label, _joined(why, f"{repeated}, and the images differ in {name}"), bridge_gaps)
+    fewer, note = without_copies(group)
+    whole = _split(fewer, label, why, bridge_gaps) if note else []
+    if any(isinstance(part, Stack) for part in whole):
+        return [_noted(part, note) for part in whole]
+    runs = splitting.runs(group, places)
     if runs:
-        why = "; ".join(filter(None, (why, f"{reason}, and instance numbers count one volume after the other")))
-        return [_checked(run, _joined(label, _numbers_of(run)), why, bridge_gaps) for run in runs]
-    return [
-        RefusedImages(
-            len(group),
-            label,
-            f"{reason} and nothing known sets the images apart; they were not mixed into one volume.",
-        )
-    ]
+        why = _joined(why, f"{repeated}, and instance numbers count one volume after the other")
+        return [_checked(run, _labelled(label, _numbers_of(run)), why, bridge_gaps) for run in runs]
+    name, ranked = splitting.ranks(group)
+    if ranked:
+        why = _joined(why, f"{repeated}, and by {name} the images of every place follow each other alike")
+        count = len(ranked)
+        return [
+            _checked(part, _labelled(label, f"{name} {n} of {count} at each place"), why, bridge_gaps)
+            for n, part in enumerate(ranked, start=1)
+        ]
+    for name, parts in found:
+        if splitting.tells_some_apart(name, parts, duplicates):
+            return _each(name, parts, label, _joined(why, f"{repeated}, and the images differ in {name}"), bridge_gaps)
+    reason = f"{repeated} and nothing known sets the images apart; they were not mixed into one volume."
+    return [RefusedImages(len(group), label, reason)]
 
 
-def _interleaved(parts: dict[str, list[Slice]]) -> bool:
-    """Whether the parts overlap along the normal; parts that follow each other may be one volume."""
-    reaches = sorted((float(p.min()), float(p.max())) for p in map(_along, parts.values()))
-    return any(later[0] < earlier[1] for earlier, later in pairwise(reaches))
+def _split_between(group: list[Slice], label: str, why: str, bridge_gaps: bool) -> list[Stack | RefusedImages]:
+    """Splits a group whose slices all lie at places of their own."""
+    for name, parts in splitting.divisions(group) if len(group) > 2 else ():
+        if splitting.set_apart(name, group, parts):
+            reason = f"images that differ in {name} lie between each other or make no volume together"
+            return _each(name, parts, label, _joined(why, reason), bridge_gaps)
+    passes = splitting.counted_passes(group)
+    if passes:
+        why = _joined(why, "instance numbers count one pass after the other over the same part of the patient")
+        return [_checked(part, _labelled(label, _numbers_of(part)), why, bridge_gaps) for part in passes]
+    return [_checked(group, label, why, bridge_gaps)]
 
 
-def _sets_apart(name: str, group: list[Slice], parts: dict[str, list[Slice]]) -> bool:
-    """Whether a trait marks different content, or each part is evenly spaced while all together are not."""
-    if min(len(p) for p in parts.values()) < 2 or not all(_spacing(p).kind == "even" for p in parts.values()):
-        return False
-    return name in _CONTENT or _spacing(group).kind != "even"
+def _each(name: str, parts: splitting.Parts, label: str, why: str, bridge_gaps: bool) -> list[Stack | RefusedImages]:
+    """Splits each part further. Foreign images beside a volume are refused, also where a gap is their only fault."""
+    found: list[Stack | RefusedImages] = []
+    for value, part in parts.items():
+        found += _split(part, _labelled(label, f"{name} {value or 'none'}"), why, bridge_gaps)
+    largest = max((s for s in found if isinstance(s, Stack)), key=lambda s: len(s.slices), default=None)
+    if largest is not None:
+        step = find_spacing(largest.slices).step
+        found = [_unless_foreign(part, len(largest.slices), step) for part in found]
+    return _told_together(name, found)
 
 
-def _runs(group: list[Slice], places: int) -> list[list[Slice]]:
-    """Returns consecutive runs of `places` instance numbers, each of which images every place once; else nothing.
+def _unless_foreign(part: Stack | RefusedImages, others: int, step_mm: float) -> Stack | RefusedImages:
+    if isinstance(part, Stack) and splitting.is_foreign(
+        len(part.slices), find_spacing(part.slices).step, others, step_mm
+    ):
+        return RefusedImages(len(part.slices), part.label, _FOREIGN)
+    if isinstance(part, RefusedImages) and part.bridgeable and splitting.is_foreign(part.count, np.inf, others, 0.0):
+        return RefusedImages(part.count, part.label, _FOREIGN)
+    return part
 
-    Some scanners number several volumes of a series in this way, with no attribute to tell them apart. A less regular
-    numbering is not used: one image more or less in a run would shift all that follow.
-    """
-    ordered = sorted(group, key=lambda item: item.instance.instance_number)
-    numbers = [item.instance.instance_number for item in ordered]
-    if places < 2 or len(group) % places or len(set(numbers)) < len(numbers):
-        return []
-    runs = [ordered[n : n + places] for n in range(0, len(ordered), places)]
-    return [] if any(_duplicates(run) for run in runs) else runs
+
+_FOREIGN = (
+    "a few images beside a volume that are too far from each other to make one (bolus tracking, a test or a repeated "
+    "scout)."
+)
+
+
+def _told_together(name: str, found: list[Stack | RefusedImages]) -> list[Stack | RefusedImages]:
+    """Puts many parts that are refused for the same reason into one refusal."""
+    alike = Counter(part.reason for part in found if isinstance(part, RefusedImages))
+    kept: list[Stack | RefusedImages] = []
+    for part in found:
+        if not isinstance(part, RefusedImages) or alike[part.reason] <= _MOST_ALIKE:
+            kept.append(part)
+    for reason, count in alike.items():
+        if count > _MOST_ALIKE:
+            same = [part for part in found if isinstance(part, RefusedImages) and part.reason == reason]
+            bridgeable = any(part.bridgeable for part in same)
+            label = f"{count} parts that differ in {name}, the first {same[0].label}"
+            kept.append(RefusedImages(sum(part.count for part in same), label, reason, bridgeable))
+    return kept
+
+
+def _noted(part: Stack | RefusedImages, note: str) -> Stack | RefusedImages:
+    return replace(part, notes=(*part.notes, note)) if isinstance(part, Stack) else part
 
 
 def _numbers_of(run: Sequence[Slice]) -> str:
     return f"instances {run[0].instance.instance_number} to {run[-1].instance.instance_number}"
 
 
-def _joined(*words: str) -> str:
+def _labelled(*words: str) -> str:
     return ", ".join(filter(None, words))
 
 
-def _resolves(parts: dict[str, list[Slice]], duplicates: int) -> bool:
-    return sum(_duplicates(part) for part in parts.values()) < duplicates
-
-
-def _trait_names(group: list[Slice]) -> list[str]:
-    return list(dict.fromkeys(name for item in group for name, _ in item.frame.traits))
-
-
-def _natural(value: str) -> tuple[float, str]:
-    try:
-        return (float(value), "")
-    except ValueError:
-        return (float("inf"), value)
-
-
-def normal_of(item: Slice) -> tuple[float, float, float]:
-    orientation = item.frame.orientation
-    assert orientation
-    return unit_vector(cross(orientation[:3], orientation[3:]))
-
-
-def positions_of(slices: Sequence[Slice]) -> NDArray[np.float64]:
-    return np.array([s.frame.position_mm for s in slices], dtype=np.float64)
-
-
-def _along(slices: Sequence[Slice]) -> NDArray[np.float64]:
-    """Returns the distance of each slice along the common normal in mm."""
-    return np.asarray(positions_of(slices) @ np.array(normal_of(slices[0])), dtype=np.float64)
-
-
-def _duplicates(group: Sequence[Slice]) -> int:
-    """Counts the slices that lie where another one lies already (within 0.01 mm)."""
-    places = np.sort(_along(group))
-    return int((np.diff(places) < 0.01).sum())
-
-
-def _spacing(group: Sequence[Slice]) -> Spacing:
-    """Returns the spacing of the slices. group : at least two slices at different places, in any order."""
-    order = np.argsort(_along(group), kind="stable")
-    return spacing_of(positions_of(group)[order], np.array(normal_of(group[0])))
+def _joined(*sentences: str) -> str:
+    return "; ".join(filter(None, sentences))
 
 
 def _checked(group: list[Slice], label: str, why: str, bridge_gaps: bool) -> Stack | RefusedImages:
     """Makes a stack of slices at different places if they lie on a straight line without gaps."""
     if len(group) < 2:
         return RefusedImages(1, label, "a single image is no volume (a localizer, scout or reformat).")
-    order = np.argsort(_along(group), kind="stable")
-    slices = tuple(group[n] for n in order)
-    spacing = _spacing(slices)
-    stack = Stack(slices, label, why)
+    slices = tuple(in_order(group))
+    spacing = find_spacing(slices)
+    stack = Stack(slices, label, why, notes=(spacing.note,) if spacing.note else ())
     if spacing.kind == "even":
         return stack
     if spacing.kind == "crooked":

@@ -15,3 +15,11 @@ def real_set(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"test data set {name!r} is not in {_CACHE} (WORKSTATION_TEST_DATA names another folder)")
     return folder
+
+
+def failing_input(name: str) -> Path:
+    """The folder of a series on which this project once went wrong. Skips the test, naming it, where it is absent."""
+    folder = Path(os.environ.get("WORKSTATION_TEST_FAILING") or "absent") / "series" / name
+    if not folder.is_dir():
+        pytest.skip(f"failing input {name!r} is not there (WORKSTATION_TEST_FAILING names the folder of series/)")
+    return folder

@@ -1,5 +1,6 @@
 """Describes a series for `inspect`: its volumes with their geometry, or why there is none."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from dicom_io.capabilities import TRANSFER_SYNTAXES
 from dicom_io.errors import NotReadable, VolumeRefused
 from dicom_io.files.series import Scan, Series, open_series, scan
 from dicom_io.volumes.build import RefusedImages, Stack, assemble, find_stacks
+from dicom_io.volumes.images import stack_of
 from render.volume import Volume
 from workstation.errors import WorkstationError
 from workstation.export.thumbnails import save_thumbnail
@@ -69,7 +71,23 @@ def describe(series: Series, *, bridge_gaps: bool = False, thumbnails: Path | No
             else {"label": part.label, "images": part.count, "refused": part.reason, "bridgeable": part.bridgeable}
             for part in parts
         ],
+        "possible": _possible(series, parts, volumes),
     }
+
+
+def _possible(series: Series, parts: Sequence[Stack | RefusedImages], volumes: Sequence[Stack]) -> list[str]:
+    """Returns what can be done with a series that is not one whole volume, a sentence each."""
+    found: list[str] = []
+    if len(volumes) > 1:
+        found.append(f"draw one part: --volume 0 to --volume {len(volumes) - 1}, in the order of this list")
+    if any(isinstance(part, RefusedImages) and part.bridgeable for part in parts):
+        found.append("have missing slices interpolated: --bridge-gaps")
+    images = stack_of(series).images
+    if not volumes and images:
+        placed = sum(image.plane is not None for image in images)
+        where = "all with a known place" if placed == len(images) else f"{placed} of them with a known place"
+        found.append(f"read its {len(images)} images in 2D, {where}")
+    return found
 
 
 def _describe(part: Stack, thumbnail: Path | None) -> dict[str, Any]:
@@ -118,4 +136,5 @@ def in_words(seen: dict[str, Any]) -> str:
         lines += [f"    warning: {w}" for w in volume["warnings"]]
         if "thumbnail" in volume:
             lines.append(f"    thumbnail: {volume['thumbnail']}")
+    lines += [f"  possible: {what}" for what in seen["possible"]]
     return "\n".join(lines)

@@ -23,6 +23,7 @@ from render.engine.cpu.project import project_rows
 from render.engine.cpu.rays import PACKET
 from render.engine.cpu.shade import shade_rows
 from render.engine.cpu.simd import LANES
+from render.engine.cpu.slab import through_slab
 from render.engine.tiles import Tile, bands, run_tiles
 from render.geometry import Plane, Vector, View, corners_mm, direction, point, unit_vector, vector
 from render.mask import Mask
@@ -303,14 +304,14 @@ def _project(fixed: tuple[object, ...], row0: int, row1: int, out: Pixels) -> No
 
 
 def _reformat(volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: Pixels) -> list[Tile]:
-    samples, gap_mm = _samples(volume, recipe)
     starts = np.empty((len(planes), 3), dtype=np.float64)
     for number, plane in enumerate(planes):
-        index, _ = _in_both(volume, plane, _away(recipe.view, gap_mm))
-        starts[number] = index.start - index.step * ((samples - 1) / 2.0)
-    fixed = (volume.voxels, _MODES[recipe.mode], _INTERPOLATIONS[recipe.interpolation], starts)
+        index, _ = _in_both(volume, plane, _away(recipe.view, 1.0))
+        starts[number] = index.start
     down, right, through = (np.tile(step, (len(planes), 1)) for step in (index.down, index.right, index.step))
-    rest = (down, right, through, samples, _outside(volume, recipe.window), _whole(volume))
+    starts, through, places = through_slab(volume, recipe, starts, down, right, through)
+    fixed = (volume.voxels, _MODES[recipe.mode], _INTERPOLATIONS[recipe.interpolation], starts)
+    rest = (down, right, through, places, _outside(volume, recipe.window), _whole(volume))
     # Neighbouring planes read the same voxels, so the same rows of several planes follow each other, for the cache.
     return [
         partial(reslice.reslice_rows, *fixed, *rest, *some, *rows, out)
@@ -319,24 +320,20 @@ def _reformat(volume: Volume, recipe: Reformat, planes: Sequence[Plane], out: Pi
     ]
 
 
-def _samples(volume: Volume, recipe: Reformat | CurvedReformat) -> tuple[int, float]:
-    """Returns the number of samples through a slab's thickness, and their distance in mm."""
-    count = 1 if recipe.thickness_mm == 0.0 else max(2, math.ceil(recipe.thickness_mm / min(volume.spacing_mm)))
-    return count, recipe.thickness_mm / count
-
-
 def _curved(volume: Volume, recipe: CurvedReformat, out: Pixels) -> list[Tile]:
     """Draws each row of a curved picture as a plane of one row."""
-    samples, gap_mm = _samples(volume, recipe)
     lines = [
         np.concatenate(parts) for parts in zip(*((r.starts, r.right, r.away) for r in curved.rows(recipe)), strict=True)
     ]
     to_index = volume.to_index
-    right, through = (_mapped(to_index, lps) for lps in (lines[1], lines[2] * gap_mm))
-    starts = _mapped(to_index, lines[0], to_index[:3, 3]) - through * ((samples - 1) / 2.0)
+    right, through = (_mapped(to_index, lps) for lps in (lines[1], lines[2]))
+    starts = _mapped(to_index, lines[0], to_index[:3, 3])
+    # A path that stays in a plane parallel to the slices is sampled as that plane is.
+    down = np.diff(starts, axis=0, append=starts[-1:] * 2.0 - starts[-2:-1])
+    starts, through, places = through_slab(volume, recipe, starts, down, right, through)
     starts = np.where(np.isnan(starts), _NOWHERE, starts)
     fixed = (volume.voxels, _MODES[recipe.mode], _INTERPOLATIONS[recipe.interpolation], starts)
-    rest = (np.zeros_like(right), right, through, samples, _outside(volume, recipe.window), _whole(volume))
+    rest = (np.zeros_like(right), right, through, places, _outside(volume, recipe.window), _whole(volume))
     flat = out.reshape(-1, 1, recipe.columns)
     lines_of = bands(len(flat), 16)
     return [partial(reslice.reslice_rows, *fixed, *rest, *some, *row, flat) for some in lines_of for row in bands(1)]

@@ -63,7 +63,7 @@ def reslice_rows(
     down: Any,
     right: Any,
     through: Any,
-    samples: Any,
+    places: Any,
     outside: Any,
     integer: Any,
     plane0: Any,
@@ -72,15 +72,16 @@ def reslice_rows(
     row1: Any,
     out: Any,
 ) -> None:
-    """Draws rows row0…row1−1 of planes plane0…plane1−1, each combined from `samples` planes by mode.
+    """Draws rows row0…row1−1 of planes plane0…plane1−1, each combined from samples through its thickness by mode.
 
-    starts : (P, 3) float64 index coordinates of pixel (0, 0) of each plane, in the first of its samples; down, right,
-    through : (P, 3) the steps to the next row, column and sample. out : (P, rows, columns) int16 if `integer`, else
+    starts : (P, 3) float64 index coordinates of pixel (0, 0) of each plane; down, right, through : (P, 3) the steps to
+    the next row and column, and of 1 through the thickness. places : (P, S) float64, how many steps through the
+    thickness from its start each sample of a plane lies. out : (P, rows, columns) int16 if `integer`, else
     float32.
     Beyond the outermost voxels a sample does not count; a pixel without any sample gets the value `outside`.
     """
     nk, nj, ni = voxels.shape
-    columns = out.shape[2]
+    columns, samples = out.shape[2], places.shape[1]
     line = _lane()
     for number in range((plane1 - plane0) * (row1 - row0)):
         plane, row = plane0 + number % (plane1 - plane0), row0 + number // (plane1 - plane0)
@@ -92,9 +93,10 @@ def reslice_rows(
             sums, count = doubles(0.0), reals(0.0)
             small, great, v = reals(_FAR), reals(-_FAR), reals(0.0)
             for sample in range(samples):
-                pk = start[0] + row * step_down[0] + column * step[0] + sample * deeper[0]
-                pj = start[1] + row * step_down[1] + column * step[1] + sample * deeper[1]
-                pi = start[2] + row * step_down[2] + column * step[2] + sample * deeper[2]
+                depth = places[plane, sample]
+                pk = start[0] + row * step_down[0] + column * step[0] + depth * deeper[0]
+                pj = start[1] + row * step_down[1] + column * step[1] + depth * deeper[1]
+                pi = start[2] + row * step_down[2] + column * step[2] + depth * deeper[2]
                 k, fk, in_k = _axis(pk, offset_k, nk)
                 j, fj, in_j = _axis(pj, offset_j, nj)
                 i, fi, in_i = _axis(pi, offset_i, ni)

@@ -213,7 +213,7 @@ def twice(folder: Path, change: Callable[[Dataset, int, int], None], *, sop_clas
 
 
 def test_duplicates_that_nothing_sets_apart_are_refused(tmp_path: Path) -> None:
-    why = reason(twice(tmp_path, lambda ds, k, turn: None))
+    why = reason(twice(tmp_path, lambda ds, k, turn: setattr(ds, "InstanceNumber", 1)))
     assert "4 places are imaged more than once and nothing known sets the images apart" in why
 
 
@@ -327,6 +327,10 @@ def having(**values: Any) -> Callable[[Dataset, int], None]:
         (having(ImageOrientationPatient=["1", "0", "0", "0.3", "0.954", "0"]), "Image Orientation"),
         (having(ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"]), "mosaic"),
         (having(SOPClassUID="1.2.840.10008.5.1.4.1.1.12.1"), "none of the SOP classes that volumes are built from"),
+        (having(SOPClassUID="1.2.840.10008.5.1.4.1.1.1"), "Computed Radiography Image is none of the SOP classes"),
+        (having(SOPClassUID="1.2.840.10008.5.1.4.1.1.66"), "Raw Data is none of the SOP classes"),
+        (having(SOPClassUID="1.2.840.10008.5.1.4.1.1.77.1.6"), "VL Whole Slide Microscopy Image is none"),
+        (having(SOPClassUID="1.2.3.4"), r"An unknown SOP class (1.2.3.4) is none of the SOP classes"),
         (having(SOPClassUID="1.2.840.10008.5.1.4.1.1.7"), "Secondary Capture Image is none of the SOP classes"),
     ],
 )

@@ -154,7 +154,11 @@ def test_what_sets_two_volumes_apart_is_their_name(tmp_path: Path, change: Any, 
 
 
 def test_the_same_echo_written_in_two_ways_is_the_same(tmp_path: Path) -> None:
-    (refused,) = apart(tmp_path, of("EchoTime", "5.19", "5.190"))
+    def unnumbered(ds: Dataset, turn: int) -> None:
+        of("EchoTime", "5.19", "5.190")(ds, turn)
+        ds.InstanceNumber = 1
+
+    (refused,) = apart(tmp_path, unnumbered)
     assert isinstance(refused, RefusedImages) and "imaged more than once" in refused.reason
 
 

@@ -19,7 +19,7 @@ from dicom_io.volumes.build import RefusedImages, Stack, assemble, find_stacks
 from render.geometry import cross, point
 from render.volume import Volume
 from tests.dicom_io.readers import by_dcm2niix, by_itk, same_places
-from tests.dicom_io.real import SAMPLE, real_set
+from tests.dicom_io.real import SAMPLE, failing_input, real_set
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,54 @@ TABLE: list[tuple[str, str, list[Found], list[str]]] = [
     ("refuse_seg_rt_pet", "", [Found((3, 38, 24), (2.5, 0.7, 0.7))], []),  # a legacy converted CT after all
     ("us_enhanced_volume_phantom", "", [Found((104, 106, 147), (0.5, 0.5, 0.5), warning="Ultrasound")], []),
 ]  # fmt: skip
+# The same for series on which this project once went wrong; each folder says what is right and why.
+FAILING: list[tuple[str, list[Found], list[str]]] = [
+    (
+        "ct_two_phases_half_a_step_apart",
+        [Found((20, 16, 16), (5.0, 1.0, 1.0), "acquisition number ", unit="HU")] * 2, [],
+    ),
+    (
+        "ct_bolus_tracking_blocks_split",
+        [
+            Found((21, 16, 16), (5.0, 1.0, 1.0), "acquisition number ", unit="HU"),
+            Found((40, 16, 16), (5.0, 1.0, 1.0), "acquisition number ", unit="HU"),
+        ],
+        ["a few images beside a volume"],
+    ),
+    (
+        "ct_bolus_slice_off_grid_mixed_in",
+        [Found((20, 16, 16), (2.0, 1.0, 1.0), "acquisition number 2", unit="HU")], ["a single image is no volume"],
+    ),
+    (
+        "ct_every_other_slice_lost_in_part", [],
+        ["gap of 2 mm between instances 24 and 25, expected 1 ± 0.03 mm (12 such places; all slices are 1 mm thick"],
+    ),
+    ("ct_four_slices_gap_called_two_passes", [], ["gap of 202 mm between instances 18 and 180, expected 1.25"]),
+    (
+        "mr_xa_interrupted_timepoint", [],
+        ["gap of 8 mm between frames 18 and 19, expected 4 ± 0.12 mm (8 such places; In-Stack Positions 19, 21, 23"],
+    ),
+    (
+        "mr_philips_asl_multiphase_label_control",
+        [Found((6, 20, 20), (6.6, 12.0, 12.0), "phase number ", unit="normalized")] * 16, [],
+    ),
+    ("mr_uih_vframe_grid", [Found((20, 64, 64), (4.2, 3.5, 3.5))], []),
+    ("mr_philips_fmri_numbered_slice_by_slice", several(4, "instance number ", (2, 80, 80), (3.3, 3.0, 3.0)), []),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "part", "volumes", "refusals"), TABLE, ids=[f"{t[0]}/{t[1]}" for t in TABLE])
 def test_what_is_built_and_what_is_refused(name: str, part: str, volumes: list[Found], refusals: list[str]) -> None:
-    found = [s for series in open_series(real_set(name) / part) for s in find_stacks(series)]
+    check_what_is_found(real_set(name) / part, volumes, refusals)
+
+
+@pytest.mark.parametrize(("name", "volumes", "refusals"), FAILING, ids=[t[0] for t in FAILING])
+def test_what_once_went_wrong(name: str, volumes: list[Found], refusals: list[str]) -> None:
+    check_what_is_found(failing_input(name), volumes, refusals)
+
+
+def check_what_is_found(place: Path, volumes: list[Found], refusals: list[str]) -> None:
+    found = [s for series in open_series(place) for s in find_stacks(series)]
     built = [(s, assemble(s)) for s in found if isinstance(s, Stack)]
     assert sorted(v.shape for _, v in built) == sorted(f.shape for f in volumes)
     for expected in volumes:
@@ -126,6 +169,18 @@ def test_volumes_of_one_series_differ() -> None:
         one, two = (assemble(s) for s in find_stacks(series) if isinstance(s, Stack))
         assert not np.array_equal(one.voxels, two.voxels)
         np.testing.assert_array_equal(one.affine, two.affine)
+
+
+def test_dcm2niix_unfolds_a_grid_as_we_do(tmp_path: Path) -> None:
+    (series,) = open_series(failing_input("mr_uih_vframe_grid"))
+    (stack,) = find_stacks(series)
+    assert isinstance(stack, Stack)
+    volume = assemble(stack)
+    (seen,) = by_dcm2niix([stack.slices[0].instance.path], tmp_path)
+    # It takes the distance of slices from Spacing Between Slices (4.19999981), we from their positions.
+    theirs = same_places(volume, seen, within_mm=1e-3)
+    assert theirs is not None, (volume.affine, seen.affine)
+    np.testing.assert_array_equal(volume.voxels, theirs)
 
 
 def only_stack(series: Series) -> Stack:

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from dicom_io.errors import VolumeRefused
 from dicom_io.files.series import Series, open_series
 from dicom_io.volumes.build import RefusedImages, Stack, build_volume, find_stacks
-from dicom_io.volumes.spacing import regular_places, spacing_of
+from dicom_io.volumes.spacing import Hints, regular_places, spacing_of
 from render.geometry import Affine, point
 from tests.dicom_io.synthetic import MR, Change, decimal, grid, ramp, rotation, write_series
 
@@ -36,10 +36,70 @@ def at(places: list[float]) -> np.ndarray:
         ([0, 1, 2.1, 3.3, 4.6, 6.0, 7.5], "uneven"),
         ([0, 1.2, 2.5, 3.7, 5.0, 6.2, 7.5, 8.7, 10], "double"),
         ([0, 0.1, 2.5, 2.6, 5.0, 5.1], "double"),
+        ([0, 0.1, 5, 10, 15], "double"),  # one slice again, a little off
+        ([0, 202.5, 203.75, 205], "gap"),
+        ([0, 1.25, 202.5, 203.75], "gap"),
+        ([0, 202.5, 203.75], "gap"),
+        ([0, 1, 2, 3, 5, 7, 9, 11, 12, 13, 14], "gap"),  # regular on both sides of the stretch
     ],
 )
 def test_kinds(places: list[float], kind: str) -> None:
     assert spacing_of(at(places), Z).kind == kind
+
+
+NOTHING = (np.nan, np.nan, 0, 0)
+UNEVEN = [0, 1, 2, 3, 4, 6, 8, 10, 12]
+MULTIPLES = [1, 2, 3, 4, 5, 7, 9, 11, 13]
+
+
+def hints(thickness: object, between: object, in_stack: object, numbers: object) -> Hints:
+    def full(value: object, kind: type) -> np.ndarray:
+        return np.broadcast_to(np.asarray(value, kind), (len(UNEVEN),))
+
+    return Hints(full(thickness, float), full(between, float), full(in_stack, int), full(numbers, int))
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "words"),
+    [
+        (NOTHING, "uneven", "1 to 2 mm"),
+        ((1.0, np.nan, 0, 0), "gap", "all slices are 1 mm thick"),
+        ((2.0, np.nan, 0, 0), "uneven", "1 to 2 mm"),  # thick slices touch everywhere
+        (([1.0] * 5 + [2.0] * 4, np.nan, 0, 0), "uneven", "1 to 2 mm"),
+        ((np.nan, 1.0, 0, 0), "gap", "Spacing Between Slices is 1 mm"),
+        ((1.0, [1.0] * 5 + [2.0] * 4, 0, 0), "uneven", "1 to 2 mm"),
+        ((np.nan, np.nan, MULTIPLES, 0), "gap", "In-Stack Positions 6, 8, 10, 12 are missing"),
+        ((1.0, 1.0, range(1, 10), 0), "uneven", "1 to 2 mm"),  # the scanner counts them all
+        ((np.nan, np.nan, 0, [14 - n for n in MULTIPLES]), "gap", "instance numbers are missing"),
+        ((np.nan, np.nan, 0, range(1, 10)), "uneven", "1 to 2 mm"),
+    ],
+)
+def test_a_longer_step_is_a_gap_where_the_slices_say_so(
+    said: tuple[object, object, object, object], kind: str, words: str
+) -> None:
+    found = spacing_of(at([float(z) for z in UNEVEN]), Z, hints(*said))
+    assert (found.kind, words in found.words + found.more) == (kind, True), found
+    if kind == "gap":
+        assert (found.at, found.words, found.expected) == (4, "2 mm", "1 ± 0.03 mm")
+
+
+@pytest.mark.parametrize(
+    ("said", "note"),
+    [
+        ((5.0, 5.0, 0, 0), "their Spacing Between Slices is 5 mm: every other slice may be missing"),
+        ((5.0, 3.33, 0, 0), "2 of 3 slices may be missing"),
+        ((5.0, 10.0, 0, 0), ""),
+        ((8.0, 2.0, 0, 0), ""),  # written as the gap between the slices
+        ((5.0, 7.0, 0, 0), ""),
+        ((np.nan, np.nan, range(1, 18, 2), 0), "In-Stack Positions are 2 apart"),
+        ((np.nan, np.nan, range(1, 10), range(1, 18, 2)), ""),
+        (NOTHING, ""),
+    ],
+)
+def test_even_slices_that_say_there_ought_to_be_more(said: tuple[object, object, object, object], note: str) -> None:
+    found = spacing_of(at([10.0 * k for k in range(9)]), Z, hints(*said))
+    assert found.kind == "even"
+    assert (note in found.note) if note else not found.note
 
 
 def test_a_drift_that_no_single_step_shows_is_no_even_spacing() -> None:
@@ -66,6 +126,15 @@ def placed(affine: Affine, places: list[float]) -> Change:
         ds.ImagePositionPatient = [decimal(v) for v in affine[:3, 3] + places[k] * affine[:3, 0]]
 
     return change
+
+
+def test_a_tilted_volume_that_was_resampled_does_not_say_that_nothing_was(tmp_path: Path) -> None:
+    affine, places = grid(tilt_mm=(0.6, 0.0)), [0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0, 12.0]
+    series = write_series(tmp_path, ramp((9, 4, 4)), affine, change=placed(affine, places))
+    warnings = build_volume(series).warnings
+    assert any("sheared accordingly." in w for w in warnings) and not any(
+        "nothing was resampled" in w for w in warnings
+    )
 
 
 @pytest.mark.parametrize("tilt", [(0.0, 0.0), (0.6, 0.0)])
@@ -144,13 +213,6 @@ def test_phases_that_lie_between_each_other_are_kept_apart(tmp_path: Path, offse
     assert [s.label for s in stacks] == ["contrast phase arterial", "contrast phase venous"]
     assert all(isinstance(s, Stack) and "differ in contrast phase lie between each other" in s.reason for s in stacks)
     np.testing.assert_array_equal(build_volume(series, 1).voxels, ramp((10, 4, 4))[5:])
-
-
-def test_an_acquisition_number_that_alternates_in_an_even_volume_splits_nothing(tmp_path: Path) -> None:
-    def change(ds: Dataset, k: int) -> None:
-        ds.AcquisitionNumber = 1 + k % 2
-
-    assert build_volume(write_series(tmp_path, ramp((6, 4, 4)), grid(), change=change)).shape == (6, 4, 4)
 
 
 def test_parts_that_follow_each_other_are_one_volume(tmp_path: Path) -> None:

@@ -89,7 +89,15 @@ class TestLooking:
         done = process("inspect", CT_HEAD, "--json")
         assert done.returncode == 0
         (series,) = json.loads(done.stdout)
-        assert set(series) == {"series_uid", "modality", "description", "instances", "transfer_syntaxes", "volumes"}
+        assert set(series) == {
+            "series_uid",
+            "modality",
+            "description",
+            "instances",
+            "transfer_syntaxes",
+            "volumes",
+            "possible",
+        }
         assert (series["series_uid"], series["modality"]) == (SERIES_UID, "CT")
         assert (series["instances"], series["description"]) == (108, "Cranium 1.5 mm")
         (volume,) = series["volumes"]
