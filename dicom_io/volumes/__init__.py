@@ -1,4 +1,4 @@
-"""Builds a volume from slices, or gives the reason why not; or gives the images one by one, for reading in 2D."""
+"""Builds a volume from slices, or gives the reason why not."""
 
 from dicom_io.volumes.build import build_volume
 from dicom_io.volumes.images import ImageStack, SeriesImage, stack_of

@@ -36,8 +36,8 @@ def through_slab(
         # Evenly spaced in the middles of equal layers: a mean, and no extreme.
         count = max(2, math.ceil(thickness / min(volume.spacing_mm)))
         steps = through_mm * (thickness / count)
-        places = np.broadcast_to(np.arange(count, dtype=np.float64), (len(starts), count))
-        return starts - steps * ((count - 1) / 2.0), steps, np.ascontiguousarray(places)
+        places = np.tile(np.arange(count, dtype=np.float64), (len(starts), 1))
+        return starts - steps * ((count - 1) / 2.0), steps, places
     rows: list[Floats] = []
     known: dict[tuple[float, ...], Floats] = {}
     for start, plane, step in zip(starts, np.concatenate([down, right], axis=1), through_mm, strict=True):
