@@ -39,10 +39,9 @@ def may_go(site: Site, keep_days: float) -> list[Shelved]:
     for record in book.records():
         if record.sr_uid not in ruled:
             held.add(record.accession)
-    for entry in site.outbox.list():
-        if not entry.done:
-            held.add(entry.message.accession)
-            uids.add(entry.message.identity)
+    for entry in site.outbox.open_messages():
+        held.add(entry.message.accession)
+        uids.add(entry.message.identity)
     studies = {s.study_uid for s in site.archive.shelved() if s.accession in held or s.sop_instance_uid in uids}
     before = site.clock() - timedelta(days=keep_days)
     return prunable(site.archive, before, (held | studies) - {""}, uids)

@@ -69,7 +69,8 @@ def names_in(connection: Connection) -> set[str]:
 
 
 def make_tables(connection: Connection, metadata: MetaData) -> None:
-    """Makes those tables of a store that are missing, and columns that came later: texts with a default so far."""
+    """Makes the tables of a store that are missing, and the columns (texts with a default so far) and indexes that came
+    later."""
     known = names_in(connection)
     missing = [table for table in metadata.sorted_tables if table.name not in known]
     if missing:
@@ -80,6 +81,9 @@ def make_tables(connection: Connection, metadata: MetaData) -> None:
                 kind = column.type.compile(connection.dialect)
                 statement = f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind} NOT NULL DEFAULT ''"
                 connection.execute(text(statement))
+        for index in table.indexes if table not in missing else ():
+            if index.name not in known:
+                index.create(connection, checkfirst=True)
 
 
 def unflushed(database: Engine) -> Engine:

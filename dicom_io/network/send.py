@@ -71,9 +71,13 @@ class Sender:
             # Each kind takes two contexts, as kept and uncompressed; when they run out, the oldest kind is dropped.
             self._kinds = [*self._kinds, kind][-_MOST_CONTEXTS // 2 :]
             self.close()
+        return send_one(self.open(), instance, originator)
+
+    def open(self) -> Association:
+        """Returns the open association, a new one where there is none. Raises PeerUnreachable."""
         if self._association is None or not self._association.open:
             self._association = associate(self._peer, self._calling, _contexts(self._kinds))
-        return send_one(self._association, instance, originator)
+        return self._association
 
     def close(self) -> None:
         """Ends the association, if there is one; `send` opens another."""
@@ -102,34 +106,37 @@ def send(
     results: dict[int, Sent] = {}
     telling = threading.Lock()
 
-    def work(first: bool) -> None:
-        with Sender(peer, calling, kinds) as sender:
-            while todo:
-                try:
-                    number, instance = todo.popleft()
-                except IndexError:
-                    return  # another thread took the last instance
-                try:
-                    sent = sender.send(instance)
-                except PeerUnreachable as error:
-                    if not first:
-                        todo.appendleft((number, instance))
-                        return
-                    if not results:
-                        raise
-                    sent = Sent(instance.sop_instance_uid, None, str(error))
-                with telling:
-                    results[number] = sent
-                    if progress is not None:
-                        progress(sent)
+    def work(sender: Sender, first: bool) -> None:
+        while todo:
+            try:
+                number, instance = todo.popleft()
+            except IndexError:
+                return  # another thread took the last instance
+            try:
+                sent = sender.send(instance)
+            except PeerUnreachable as error:
+                if not first:
+                    todo.appendleft((number, instance))
+                    return
+                sent = Sent(instance.sop_instance_uid, None, str(error))
+            with telling:
+                results[number] = sent
+                if progress is not None:
+                    progress(sent)
 
-    with ThreadPoolExecutor(max(1, associations)) as pool:
-        others = [pool.submit(work, False) for _ in range(min(associations, len(instances)) - 1)]
+    def help_out() -> None:
+        with Sender(peer, calling, kinds) as sender:
+            work(sender, False)
+
+    with ThreadPoolExecutor(max(1, associations)) as pool, Sender(peer, calling, kinds) as sender:
+        if todo:
+            sender.open()  # before the others, who may be one too many for the peer
+        others = [pool.submit(help_out) for _ in range(min(associations, len(instances)) - 1)]
         try:
-            work(True)
+            work(sender, True)
             for other in others:
                 other.result()
-            work(True)  # instances that another thread took and could not send
+            work(sender, True)  # instances that another thread took and could not send
         finally:
             todo.clear()
     return [results[number] for number in sorted(results)]

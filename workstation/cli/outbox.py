@@ -49,7 +49,7 @@ def list_messages(
             "archived": archived(e),
             "key": e.message.key,
         }
-        for e in site.outbox.list()
+        for e in (site.outbox.open_messages() if waiting else site.outbox.list())
         if not waiting or e.state == "operator"
     ]
     columns = ["destination", "kind", "state", "tries", "accession", "identity", "answer", "archived"]
@@ -106,7 +106,7 @@ def send(
         return
     tried = deliver_all(site)
     problems = [f"{m.destination} {m.identity}: {d.detail}" for m, d in tried if d.outcome != "acknowledged"]
-    done, left = len(tried) - len(problems), sum(not e.done for e in site.outbox.list())
+    done, left = len(tried) - len(problems), len(site.outbox.open_messages())
     result = {"acknowledged": done, "left": left, "problems": problems}
     show(as_json, result, "\n".join([f"{done} acknowledged, {left} left.", *problems]))
     if left:

@@ -6,7 +6,7 @@ were queued, so any crash is repaired by doing the same again.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Literal
@@ -58,7 +58,7 @@ _message = Table(
     Column("destination", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("identity", Text, nullable=False),
-    Column("accession", Text, nullable=False),
+    Column("accession", Text, nullable=False, index=True),
     Column("body", LargeBinary),
     Column("path", Text),
     Column("queued_at", Text, nullable=False),
@@ -80,7 +80,7 @@ _charge = Table(
     _metadata,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("key", Text, nullable=False, unique=True),
-    Column("message", Text, ForeignKey("message.key"), nullable=False),
+    Column("message", Text, ForeignKey("message.key"), nullable=False, index=True),
     Column("code", Text, nullable=False),
     Column("accession", Text, nullable=False, index=True),
     Column("base", Text, nullable=False),
@@ -93,7 +93,7 @@ _credit = Table(
     _metadata,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("charge", Text, ForeignKey("charge.key"), nullable=False, index=True),
-    Column("message", Text, ForeignKey("message.key"), nullable=False),
+    Column("message", Text, ForeignKey("message.key"), nullable=False, index=True),
 )
 # Events of a charge after it was sent: the payer's denial, our credit.
 _charge_event = Table(
@@ -330,7 +330,7 @@ class Outbox:
             if row is None:
                 _insert(connection, message, _stamp(at))
                 added.append(message.key)
-            elif _read(connection, row) != message:
+            elif _reader(connection, _charge.c.message == row.key, _credit.c.message == row.key)(row) != message:
                 raise OutboxError(
                     f"{_name(message)} is in the outbox already with other content, as {message.key}. Nothing was "
                     "queued; other content needs another identity."
@@ -357,7 +357,8 @@ class Outbox:
         for attempt in connection.execute(query):
             attempts[attempt.message].append(attempt)
         rows = connection.execute(select(_message).where(which).order_by(_message.c.place)).all()
-        return tuple(_entry(_read(connection, row), row.queued_at, attempts[row.key]) for row in rows)
+        read = _reader(connection, _charge.c.message.in_(chosen), _credit.c.message.in_(chosen))
+        return tuple(_entry(read(row), row.queued_at, attempts[row.key]) for row in rows)
 
     def attempted(self, key: str, at: datetime, delivery: Delivery) -> None:
         """Records the result of an attempt at a message."""
@@ -403,26 +404,31 @@ def _insert(connection: Connection, message: Message, at: str) -> None:
         connection.execute(insert(_credit).values(message=message.key, charge=key))
 
 
-def _read(connection: Connection, row: Row[tuple[object, ...]]) -> Message:
-    charges = connection.execute(
-        select(_charge.c.key, _charge.c.code, _charge.c.accession, _charge.c.base, _charge.c.sr_uid, _charge.c.billed)
-        .where(_charge.c.message == row.key)
-        .order_by(_charge.c.place)
-    )
-    credited = connection.execute(
-        select(_credit.c.charge).where(_credit.c.message == row.key).order_by(_credit.c.place)
-    )
-    return Message(
-        row.destination,
-        row.kind,
-        row.identity,
-        row.accession,
-        row.body,
-        row.path,
-        tuple(Charge(*charge) for charge in charges),
-        tuple(credited.scalars()),
-        row.account,
-    )
+def _reader(
+    connection: Connection, charged: ColumnElement[bool], credited: ColumnElement[bool]
+) -> Callable[[Row[Any]], Message]:
+    """Returns what makes messages of their rows. charged, credited : which charges and credits belong to them."""
+    charges: dict[str, list[Charge]] = defaultdict(list)
+    for row in connection.execute(select(_charge).where(charged).order_by(_charge.c.place)):
+        charges[row.message].append(Charge(row.key, row.code, row.accession, row.base, row.sr_uid, row.billed))
+    taken_back: dict[str, list[str]] = defaultdict(list)
+    for row in connection.execute(select(_credit).where(credited).order_by(_credit.c.place)):
+        taken_back[row.message].append(row.charge)
+
+    def read(row: Row[Any]) -> Message:
+        return Message(
+            row.destination,
+            row.kind,
+            row.identity,
+            row.accession,
+            row.body,
+            row.path,
+            tuple(charges[row.key]),
+            tuple(taken_back[row.key]),
+            row.account,
+        )
+
+    return read
 
 
 def _entry(message: Message, queued_at: str, attempts: Sequence[Any]) -> QueuedMessage:

@@ -5,6 +5,7 @@ import errno
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -27,7 +28,7 @@ from dicom_io.files.series import Instance, read_instance
 from dicom_io.network import dimse
 from dicom_io.network.acceptor import Rules
 from dicom_io.network.receive import Receiver
-from dicom_io.network.requestor import Peer, echo
+from dicom_io.network.requestor import Peer, associate, echo
 from dicom_io.network.send import Sender, send
 from tests.dicom_io.synthetic import CT, JPEG_LS, RLE, SYNTAXES, grid, image, ramp, save, write_series
 
@@ -343,6 +344,31 @@ def test_several_associations_as_far_as_the_peer_takes_them(archive: Archive, tm
     assert all(r.accepted for r in results)
     assert sorted(told) == sorted(i.sop_instance_uid for i in sent)
     assert len(archive.all_series()[0].instances) == 24
+
+
+def test_the_first_association_is_opened_before_the_others(
+    archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one of the others may take the only association of the peer, and the first be told that nobody is there."""
+    sent = write_series(tmp_path / "many", ramp((6, 16, 16)), grid()).instances
+    main, another, first = threading.get_ident(), threading.Event(), threading.Event()
+
+    def associate_late(*given: Any) -> Any:
+        if threading.get_ident() != main:
+            made = associate(*given)
+            another.set()
+            first.wait(5)
+            return made
+        another.wait(0.2)  # one of the others has the time to be faster
+        try:
+            return associate(*given)
+        finally:
+            first.set()
+
+    monkeypatch.setattr("dicom_io.network.send.associate", associate_late)
+    with Receiver(archive, rules=Rules(max_associations=1)) as receiver:
+        results = send(sent, peer(receiver), associations=3)
+    assert [r.status for r in results] == [0] * 6
 
 
 def test_several_associations_to_nobody_are_said(instances: tuple[Instance, ...]) -> None:
