@@ -252,17 +252,17 @@ class Archive:
         """
         kept: list[Kept | InstanceConflict] = []
         for batch in batches(datasets, _BATCH):
-            coming: list[_SpooledFile] = []
+            spooled: list[Path] = []
             try:
                 for ds in batch:
-                    spooled = self.spool(lambda path, ds=ds: dcmwrite(path, ds, enforce_file_format=True))  # type: ignore[misc]
-                    instance = read_instance(spooled)
-                    digest = file_digest(spooled, instance.transfer_syntax_uid)
-                    coming.append(_SpooledFile(spooled, instance, digest))
+                    spooled.append(self.spool(lambda path, ds=ds: dcmwrite(path, ds, enforce_file_format=True)))  # type: ignore[misc]
+                headers = [read_instance(file) for file in spooled]
+                digests = [file_digest(file, i.transfer_syntax_uid) for file, i in zip(spooled, headers, strict=True)]
             except BaseException:
-                for file in coming:
-                    file.spooled.unlink(missing_ok=True)
+                for file in spooled:
+                    file.unlink(missing_ok=True)
                 raise
+            coming = [_SpooledFile(*each) for each in zip(spooled, headers, digests, strict=True)]
             kept += self._take(coming)
         for outcome in kept:
             if isinstance(outcome, InstanceConflict):

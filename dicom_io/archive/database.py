@@ -52,8 +52,8 @@ def _close_all(connections: list[DBAPIConnection]) -> None:
 
 
 def names_in(connection: Connection) -> set[str]:
-    """Returns the names of all tables, columns (as `table.column`) and triggers: stores ask whenever they are opened,
-    so by few statements."""
+    """Returns the names of all tables, columns (as `table.column`) and triggers, in SQLite of indexes too: stores ask
+    whenever they are opened, so by few statements."""
     if connection.dialect.name == "sqlite":
         columns = text(
             "SELECT made.name || '.' || info.name FROM sqlite_master AS made, pragma_table_info(made.name) AS info "

@@ -63,15 +63,15 @@ def explain(
     as_json: Json = False,
 ) -> None:
     """Say in plain words how each picture of an SR came about, who did what, and who answers for it."""
-    from pydantic import TypeAdapter
 
     from dicom_io.evidence import Evidence
     from workstation.export.inspect import sr_file
     from workstation.records.explain import explain as in_words
     from workstation.records.verify import open_record
+    from workstation.strict import adapter
 
     _, _, evidence = open_record(sr_file(sr, root()))
-    show(as_json, TypeAdapter(Evidence).dump_python(evidence, mode="json"), in_words(evidence))
+    show(as_json, adapter(Evidence).dump_python(evidence, mode="json"), in_words(evidence))
 
 
 @example("workstation report SR.dcm -o report.pdf")

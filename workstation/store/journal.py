@@ -232,5 +232,3 @@ def _chain_old_events(connection: Connection) -> None:
         values = {"number": number, "hash": head}
         connection.execute(update(_event).where(_event.c.place == row.place).values(values))
         heads[row.session] = (number + 1, head)
-    for index in _event.indexes:
-        index.create(connection, checkfirst=True)

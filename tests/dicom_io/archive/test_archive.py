@@ -86,6 +86,14 @@ def test_one_that_cannot_be_written_leaves_nothing_of_its_batch(archive: Archive
     assert all(files == [] for files in everything(archive).values())
 
 
+def test_one_that_cannot_be_read_again_leaves_nothing_of_its_batch(archive: Archive) -> None:
+    datasets = slices()
+    del datasets[2].SeriesInstanceUID
+    with pytest.raises(NotReadable):
+        archive.keep(datasets)
+    assert all(files == [] for files in everything(archive).values())
+
+
 def test_admit_says_new_then_same(archive: Archive, tmp_path: Path) -> None:
     data = file_of(slices()[0], tmp_path)
     assert archive.admit(spooled(archive, data)).news == "new"
