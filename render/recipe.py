@@ -418,7 +418,13 @@ def read_recipe(data: str | dict[str, Any]) -> Recipe:
 
     Raises RecipeError that names a key which is missing, unknown or out of range.
     """
-    fields = dict(json.loads(data)) if isinstance(data, str) else dict(data)
+    try:
+        said = json.loads(data) if isinstance(data, str) else data
+    except (ValueError, RecursionError) as error:  # no JSON, a number of thousands of digits, or too deep
+        raise RecipeError(f"The recipe is not JSON: {error}") from None
+    if not isinstance(said, dict):
+        raise RecipeError(f"The recipe is a {type(said).__name__}; expected an object with `kind`.")
+    fields = dict(said)
     for key in ("view", "light"):
         if isinstance(fields.get(key), str):
             try:
@@ -427,7 +433,7 @@ def read_recipe(data: str | dict[str, Any]) -> Recipe:
                 raise RecipeError(str(error)) from error
     kinds = {cls.__dataclass_fields__["kind"].default: cls for cls in KINDS}
     kind = fields.get("kind")
-    if kind not in kinds:
+    if not isinstance(kind, str) or kind not in kinds:
         raise RecipeError(f"Recipe kind {kind!r} is not one of {', '.join(map(str, kinds))}.")
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kinds[kind])

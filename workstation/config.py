@@ -34,7 +34,7 @@ from workstation.destinations import AeTitle, AnyDestination, FolderDestination
 from workstation.errors import WorkstationError
 from workstation.listening import Listener
 from workstation.reading import Reading
-from workstation.strict import STRICT, StrictError, read_strictly
+from workstation.strict import STRICT, StrictError, read_strictly, toml_in
 
 
 class ConfigError(WorkstationError):
@@ -279,11 +279,9 @@ def load_config(root: Path, environment: Mapping[str, str] | None = None) -> Con
     """
     path = root / "config.toml"
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: no TOML: {error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: byte {error.start} is no UTF-8; save it as that.") from error
+        said = toml_in(path) if path.exists() else {}
+    except StrictError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if "people" in said:
         raise ConfigError(f"{path}: {_people_moved(said['people'])}")
     names = []
@@ -331,5 +329,5 @@ def _set(said: dict[str, Any], keys: list[str], text: str, name: str) -> None:
         said = inner
     try:
         said[key] = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         said[key] = text  # plain text needs no quotes here

@@ -6,7 +6,6 @@ by hand lets nobody act. Secrets are kept as argon2id hashes (RFC 9106).
 """
 
 import getpass
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from dicom_io.archive.database import open_database
 from dicom_io.evidence import Person, checked_role
 from workstation.errors import WorkstationError
 from workstation.store.register import Register
+from workstation.strict import StrictError, json_in
 
 _HASHER = PasswordHasher()
 # Somebody whom nobody knows takes as long as a wrong password: a hash as `_HASHER` makes them, of no password in use.
@@ -219,9 +219,9 @@ def people_in(register: Register, root: Path) -> People:
     people, file = People(register), root / "people.json"
     if file.is_file() and people.register.untouched:
         try:
-            for row in json.loads(file.read_text(encoding="utf-8")):
+            for row in json_in(file):
                 people._put(_account(row))
-        except (ValueError, KeyError, TypeError) as error:
+        except (StrictError, ValueError, KeyError, TypeError) as error:
             raise PeopleError(f"{file} cannot be read: {error}. Put a copy from before back.") from error
         file.replace(file.with_name("people.json.entered"))
     return people

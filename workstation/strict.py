@@ -2,7 +2,9 @@
 
 import json
 import re
+import tomllib
 from datetime import date
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -38,6 +40,42 @@ IsoDate = Annotated[date, Field(strict=False), BeforeValidator(_iso_date)]
 
 class StrictError(WorkstationError):
     """The value does not fit. The message has one line for every problem, each beginning with the full key path."""
+
+
+def json_in(file: Path) -> Any:
+    """Returns what the JSON of a file says. Raises StrictError, also for a key said twice, and OSError."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"), object_pairs_hook=_said_once)
+    except UnicodeDecodeError as error:
+        raise StrictError(f"byte {error.start} is no UTF-8; save it as that.") from None
+    except RecursionError:
+        raise StrictError(_TOO_DEEP) from None
+    except ValueError as error:  # no JSON, or a number of thousands of digits
+        raise StrictError(f"no JSON: {error}") from None
+
+
+def toml_in(file: Path) -> dict[str, Any]:
+    """Returns what the TOML of a file says. Raises StrictError, and OSError."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise StrictError(f"byte {error.start} is no UTF-8; save it as that.") from None
+    except RecursionError:
+        raise StrictError(_TOO_DEEP) from None
+    except ValueError as error:
+        raise StrictError(f"no TOML: {error}") from None
+
+
+_TOO_DEEP = "lists or objects stand in each other too deeply to be read."
+
+
+def _said_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Readers differ in which of the two they believe.
+    said = dict(pairs)
+    if len(said) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise StrictError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} is there twice; leave one.")
+    return said
 
 
 def read_strictly(kind: type[_Value], obj: object, whole: str) -> _Value:

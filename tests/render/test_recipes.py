@@ -104,6 +104,39 @@ def test_recipes_that_are_not_understood(change: dict[str, Any], sentence: str) 
         read_recipe(fields)
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "The recipe is not JSON"),
+        ('{"a":' * 100_000, "The recipe is not JSON: maximum recursion"),
+        ('{"rows": ' + "9" * 5000 + "}", "The recipe is not JSON: Exceeds the limit"),
+        ("[]", "The recipe is a list; expected an object with `kind`"),
+        ('{"kind": ["projection"]}', "is not one of"),
+    ],
+)
+def test_text_that_is_no_recipe(text: str, sentence: str) -> None:
+    with pytest.raises(RecipeError, match=sentence):
+        read_recipe(text)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@given(recipes, st.data())
+def test_a_recipe_with_any_value_anywhere_is_read_or_refused_by_name(recipe: Recipe, data: st.DataObject) -> None:
+    fields = json.loads(canonical_json(recipe))
+    fields[data.draw(st.sampled_from(sorted(fields)))] = data.draw(values)
+    try:
+        again = read_recipe(json.dumps(fields))
+    except RecipeError:
+        return
+    assert read_recipe(canonical_json(again)) == again
+
+
 def test_every_preset_and_window_loads() -> None:
     assert {"ct_bone", "ct_soft_tissue", "ct_skin", "ct_vessels", "ct_lung", "ct_airways"} <= set(preset_names())
     for name in preset_names():

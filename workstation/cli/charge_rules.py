@@ -1,6 +1,5 @@
 """`workstation charge …`: what the rules say of facts and records, policies, codes, files of CMS, messages read."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -118,13 +117,14 @@ def decide(
     from workstation.charge import FactsError, decision_to_json, load_policy, read_facts
     from workstation.charge import decide as decide_facts
     from workstation.cli import words
+    from workstation.strict import StrictError, json_in
 
     if policy not in ("guide", "cpt"):
         raise typer.BadParameter(f"{policy!r} is not guide or cpt", param_hint="--policy")
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise FactsError(f"{file}: not readable as JSON ({error}).") from error
+        facts = json_in(file)
+    except (OSError, StrictError) as error:
+        raise FactsError(f"{file}: cannot be read ({error}).") from error
     rules = load_policy(policy)
     several = facts if isinstance(facts, list) else [facts]
     decisions = [decide_facts(read_facts(one), rules) for one in several]

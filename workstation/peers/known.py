@@ -4,7 +4,6 @@ import ipaddress
 import json
 import os
 import re
-import tomllib
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -17,7 +16,7 @@ from dicom_io.network.requestor import Peer
 from workstation.certificates import check_named_together, tls_to_call
 from workstation.destinations import AeTitle
 from workstation.errors import WorkstationError
-from workstation.strict import STRICT, StrictError, read_strictly
+from workstation.strict import STRICT, StrictError, read_strictly, toml_in
 
 Way = Literal["get", "move", "web"]
 
@@ -82,10 +81,10 @@ def load_peers(root: Path) -> tuple[KnownPeer, ...]:
     """Reads every peer, by name; none without the file. Raises PeersError."""
     path = root / "peers.toml"
     try:
-        found = read_strictly(_File, tomllib.loads(path.read_text(encoding="utf-8")), "the peers").peers
+        found = read_strictly(_File, toml_in(path), "the peers").peers
     except FileNotFoundError:
         return ()
-    except (StrictError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except StrictError as error:
         raise PeersError(f"{path}: {error}") from error
     names = [peer.name for peer in found]
     if len(set(names)) < len(names):

@@ -4,7 +4,6 @@ They arrive as a JSON file (`workstation papers FILE`, `workstation run --papers
 append-only; the newest papers count.
 """
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from dicom_io.evidence import Person
 from workstation.charge.facts import BaseProcedure, Order, Payer, Report, SupervisionAct, Text
 from workstation.errors import WorkstationError
 from workstation.store.ledger import append, open_ledger
-from workstation.strict import STRICT, StrictError, adapter, read_strictly
+from workstation.strict import STRICT, StrictError, adapter, json_in, read_strictly
 
 
 class PapersError(WorkstationError):
@@ -101,10 +100,10 @@ class Papers:
 def read_papers(path: Path) -> Papers:
     """Reads a papers file. Raises PapersError that names the missing, unknown or wrong key."""
     try:
-        return read_strictly(Papers, json.loads(path.read_text(encoding="utf-8")), "the papers")
+        return read_strictly(Papers, json_in(path), "the papers")
     except OSError as error:
         raise PapersError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (StrictError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except StrictError as error:
         raise PapersError(f"{path}: {error}") from error
 
 

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from workstation.errors import WorkstationError
+from workstation.strict import StrictError, toml_in
 
 # The name of each action on the help page, in its order.
 ACTIONS: dict[str, str] = {
@@ -102,8 +103,8 @@ def load_keys(own: Path | None = None) -> Keys:
     keys, buttons = dict(base["keys"]), dict(base["buttons"])
     if own is not None and own.exists():
         try:
-            given = tomllib.loads(own.read_text(encoding="utf-8"))
-        except tomllib.TOMLDecodeError as error:
+            given = toml_in(own)
+        except StrictError as error:
             raise KeysError(f"{own}: {error}. Nothing was taken from it.") from error
         if unknown := sorted(given.keys() - {"keys", "buttons"}):
             raise KeysError(f"{own}: unknown table {unknown[0]!r}; there are [keys] and [buttons].")

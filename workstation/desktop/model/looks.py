@@ -2,7 +2,6 @@
 
 import json
 import re
-import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from render.presets import NamedPreset, NamedWindow, named_preset, preset_from, 
 from render.recipe import Reformat
 from render.resolve import settled
 from workstation.desktop.model.screen import Screen, opening_screen
+from workstation.strict import StrictError, toml_in
 
 TABLE_ABOVE_HU = -300.0
 
@@ -44,9 +44,9 @@ class Looks:
             return named_preset(name)
         file = self.own / f"{name}.toml"
         try:
-            data = tomllib.loads(file.read_text(encoding="utf-8"))
+            data = toml_in(file)
             return NamedPreset(data.get("title", name), data.get("source", ""), preset_from(name, data))
-        except (OSError, tomllib.TOMLDecodeError, RecipeError) as error:
+        except (OSError, StrictError, RecipeError) as error:
             raise RecipeError(f"{file}: {error}") from error
 
     def transfer_of(self, volume: Volume, name: str) -> TransferFunction:
