@@ -27,9 +27,9 @@ test: $(VENV)/.test-ready
 suite: $(VENV)/.test-ready
 	$(PYTEST) -m "not slow"
 
-# Everything, slow checks included.
+# Everything: slow checks too, every example of a property, and every change of a mutation test.
 check-all: $(VENV)/.test-ready lint
-	$(PYTEST)
+	WORKSTATION_TEST_THOROUGH=1 $(PYTEST)
 
 bench: $(VENV)/.test-ready
 	$(BIN)/python -m tests.benchmarks.bench_render sample_data/ct_head

@@ -9,11 +9,16 @@ from typing import TypeVar
 
 import pytest
 from argon2 import PasswordHasher
+from hypothesis import settings
 
+from tests.thorough import examples
 from workstation import people
 
 # Hashes that take 64 MB and a fifth of a second each are for thieves; those that tests make are made cheaply.
 people._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+settings.register_profile("ours", settings.default, max_examples=examples(100))
+settings.load_profile("ours")
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 

@@ -1,5 +1,7 @@
 """Small scenes whose bytes are known, and their digests when run as a program (to compare two processes)."""
 
+import sys
+
 import numpy as np
 
 from render import (
@@ -87,15 +89,17 @@ def segments() -> Mask:
     return Mask(labels.astype(np.uint8))
 
 
-def digests(threads: int | None = None) -> dict[str, str]:
+def digests(threads: int | None = None, wanted: tuple[str, ...] = ()) -> dict[str, str]:
+    """The digest of every scene, of each type of voxel. wanted : those of these names alone."""
     found: dict[str, str] = {}
     for dtype in ("int16", "float32"):
         volume = scene(dtype)
         for name, recipe in RECIPES.items():
-            found[f"{name} {dtype}"] = draw(volume, recipe, mask=segments(), threads=threads).digest
+            if not wanted or f"{name} {dtype}" in wanted:
+                found[f"{name} {dtype}"] = draw(volume, recipe, mask=segments(), threads=threads).digest
     return found
 
 
 if __name__ == "__main__":
-    for name, digest in digests().items():
+    for name, digest in digests(wanted=tuple(sys.argv[1:])).items():
         print(f"{digest}  {name}")

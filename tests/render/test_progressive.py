@@ -13,6 +13,7 @@ from render.engine import framing
 from render.picture import to_rgb
 from render.recipe import Recipe
 from tests.render.phantom import phantom
+from tests.thorough import examples
 
 WINDOW = Window(300.0, 2000.0)
 VIEW = View(33.0, 21.0)
@@ -40,7 +41,7 @@ def test_pictures_become_finer_and_end_with_the_picture_itself(recipe: Recipe) -
 
 
 @given(rows=st.integers(8, 300), columns=st.integers(8, 300), factor=st.integers(1, 9))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_a_coarse_picture_shows_the_same_part_of_the_patient(rows: int, columns: int, factor: int) -> None:
     volume = phantom("oblique")
     recipe = Projection("mip", WINDOW, VIEW, rows=rows, columns=columns)

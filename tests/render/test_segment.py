@@ -33,6 +33,7 @@ from render.geometry import Vector, vector
 from render.recipe import canonical_json
 from render.segment import made, region, volume_ml
 from tests.render.phantom import CENTRE_MM, GRIDS, MARKERS, marker_mm, phantom
+from tests.thorough import examples
 
 OUTSIDE = LabelRule(1, "exclude")
 WINDOW = Window(500.0, 3000.0)
@@ -127,7 +128,7 @@ steps = st.lists(
 
 
 @given(steps)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_one_step_more_is_the_same_as_all_at_once(taken: tuple[MaskStep, ...]) -> None:
     """What is remembered of the steps before changes nothing, nor does a way through a record."""
     volume = phantom()

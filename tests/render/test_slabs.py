@@ -11,6 +11,7 @@ from scipy.ndimage import map_coordinates  # type: ignore[import-untyped]
 
 from render import CurvedReformat, Reformat, View, Volume, Window, draw
 from render.geometry import Plane, affine_from
+from tests.thorough import examples
 
 WINDOW = Window(0.0, 2000.0)
 
@@ -45,7 +46,7 @@ def brute(
     return np.where(inside, found, np.nan)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     seed=st.integers(0, 99),
     spacing=st.tuples(*[st.sampled_from([0.7, 1.0, 2.5])] * 3),
@@ -71,7 +72,7 @@ def test_parallel_to_the_slices_it_is_the_true_extreme(
     assert apart.max() <= 0.51 + 1000 * thick / 400 / min(spacing)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     seed=st.integers(0, 99),
     spacing=st.tuples(*[st.sampled_from([0.7, 1.0, 2.5])] * 3),

@@ -33,6 +33,7 @@ from workstation.billing.settle import settle_due
 from workstation.coder.acts import correct, credit, payer_denied, release
 from workstation.coder.work_list import work_items
 from workstation.hl7 import mllp
+from workstation.serve.deciding import look_again
 from workstation.site import Site, open_site
 from workstation.transports.deliver import drain
 
@@ -174,6 +175,7 @@ def settle_to_the_end(root: Path, behind: Mapping[str, str]) -> int:
     for one; returns how often an operator had to."""
     operated = 0
     with opened(root) as site:
+        look_again(site)  # as the next start does: at the end of a busy day records were kept and not filed yet
         for _ in range(5000):
             settle_due(site)
             drain(site)

@@ -17,6 +17,7 @@ from dicom_io.files.elements import NotPlain, read_header
 from dicom_io.files.instance import Instance
 from tests.dicom_io.real import real_set
 from tests.dicom_io.synthetic import J2K, RLE, grid, image, ramp, save
+from tests.thorough import examples
 
 # Sets of every maker, with how many of their files at least are read quickly.
 SETS = [
@@ -74,7 +75,7 @@ def test_what_is_not_plain_is_left_to_pydicom(tmp_path: Path) -> None:
     assert headers.read_instance(path).rows == 32
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     flips=st.lists(st.tuples(st.integers(132, 1400), st.integers(0, 255)), max_size=4),
     cut=st.one_of(st.none(), st.integers(100, 2000)),

@@ -18,6 +18,7 @@ from dicom_io.files.series import group, read_dataset, read_instance, scan
 from dicom_io.objects.inherit import copy_patient_and_study
 from dicom_io.volumes.build import build_volume, find_stacks
 from tests.dicom_io.synthetic import J2K, JPEG_BASELINE, JPEG_EXTENDED, JPEG_LS, RLE, SYNTAXES, grid, image, ramp, save
+from tests.thorough import examples
 
 # Processor time that no step may exceed for a picture of 32 x 32; a codec that believes a flipped size takes minutes.
 LONGEST_S = 5.0
@@ -56,7 +57,7 @@ def _bounded(data: bytes, other: bytes) -> None:
 
 
 FLIPS = st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=6)
-QUIET = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUIET = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("syntax", [*SYNTAXES, JPEG_BASELINE, JPEG_EXTENDED])
@@ -88,7 +89,7 @@ NUMBERS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     keyword=st.sampled_from(
         "ImagePositionPatient ImageOrientationPatient PixelSpacing RescaleSlope RescaleIntercept NumberOfFrames "

@@ -17,6 +17,7 @@ from dicom_io.volumes.build import build_volume, find_stacks
 from render.geometry import Affine
 from tests.dicom_io.real import real_set
 from tests.dicom_io.synthetic import MR, decimal, grid, image, rotation, save
+from tests.thorough import examples
 
 
 def csa_header(values: dict[str, list[str]], version: int = 2) -> bytes:
@@ -74,7 +75,7 @@ def opened(folder: Path, ds: Dataset) -> Series:
     return series
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     count=st.integers(2, 17),
     turn=st.tuples(*[st.floats(-3, 3)] * 3),

@@ -33,6 +33,7 @@ from tests.dicom_io.synthetic import (
     save,
     write_series,
 )
+from tests.thorough import examples
 
 
 def written(folder: Path, ds: Dataset, syntax: str = EXPLICIT_LITTLE) -> Any:
@@ -118,7 +119,7 @@ def test_whole_numbers_that_float32_rounds_are_said(tmp_path: Path) -> None:
     assert volume.voxels[0, 0, 0] == 2**24
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     predictor=st.integers(1, 7),
     top=st.sampled_from([255, 4095, 32767]),

@@ -31,6 +31,7 @@ from dicom_io.network.send import Sender, send
 from dicom_io.network.tls import Tls, server_context
 from tests.dicom_io.certificates import make
 from tests.dicom_io.synthetic import CT, grid, ramp, write_series
+from tests.thorough import examples
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 
@@ -307,7 +308,7 @@ def test_nonsense_aborts_that_association_alone(
     assert list((archive.root / "spool").rglob("*.part")) == []
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(noise=st.binary(max_size=300), associated=st.booleans())
 def test_any_bytes(hostile: Receiver, noise: bytes, associated: bool) -> None:
     """Whatever comes, the receiver answers somebody else afterwards, and no thread or file stays behind."""
@@ -331,7 +332,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
         assert archive.all_series() == () and list((archive.root / "spool").rglob("*.part")) == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=120))
 def test_any_command(noise: bytes) -> None:
     with contextlib.suppress(BadCommand):

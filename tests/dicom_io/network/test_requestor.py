@@ -25,6 +25,7 @@ from dicom_io.network.retrieve import proposed_syntaxes
 from dicom_io.network.send import Sender, send
 from dicom_io.network.upper_layer import MAXIMUM_PDU, Connection, Waits
 from tests.dicom_io.synthetic import grid, ramp, write_series
+from tests.thorough import examples
 
 LONG = Waits(20, 20, 20)
 
@@ -274,7 +275,7 @@ def test_a_file_without_meta_information_is_sent(tmp_path: Path) -> None:
     assert archive.instance(instance.sop_instance_uid).rows == 32
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.binary(min_size=1, max_size=400),
     st.one_of(st.integers(0, 3000), st.sampled_from([(1 << 18) - 6, (1 << 20) - 12, 1 << 20, 3_000_001])),

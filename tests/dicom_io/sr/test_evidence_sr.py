@@ -36,6 +36,7 @@ from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, objects_in_order, read_
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived
 from tests.dicom_io.synthetic import grid, image, ramp
+from tests.thorough import examples
 
 STAMP = Stamp(datetime(2026, 3, 2, 16, 5, 7, tzinfo=UTC), "1.2.3", "WS-1", "2.25.4711", ("0.1.0",), "Sample Hospital")
 
@@ -147,7 +148,9 @@ def as_file(ds: Dataset) -> bytes:
     return buffer.getvalue()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(EVIDENCE)
 def test_what_is_written_is_read_again(evidence: Evidence) -> None:
     data = as_file(write_sr(evidence, source(), STAMP))

@@ -20,6 +20,7 @@ from tests.conformance.validators import dciodvfy, pixelmed
 from tests.dicom_io.sr.test_evidence_sr import STAMP, as_file, simple, source
 from tests.peers.servers import program
 from tests.signing import Identity, identity
+from tests.thorough import examples
 
 AT = datetime(2026, 3, 2, 16, 0, tzinfo=UTC)
 
@@ -95,7 +96,7 @@ def unsigned(ds: Dataset) -> Dataset:
     return plain
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(part=st.floats(0.0, 1.0, exclude_max=True), mask=st.integers(1, 255))
 def test_one_changed_byte_breaks_it(signed_file: bytes, part: float, mask: int) -> None:
     data = bytearray(signed_file)

@@ -33,6 +33,7 @@ from tests.dicom_io.synthetic import (
     save,
     write_series,
 )
+from tests.thorough import examples
 
 ANGLES = st.floats(-3.14, 3.14)
 SPACINGS = st.floats(0.2, 8.0)
@@ -57,7 +58,7 @@ def values_at(volume: Volume, affine: Affine, shape: tuple[int, ...]) -> NDArray
     return np.asarray(volume.voxels[tuple(nearest)].reshape(shape))
 
 
-@settings(max_examples=90, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(90), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     affine=grids(),
     shape=st.tuples(st.integers(2, 5), st.integers(2, 7), st.integers(2, 7)),
@@ -113,7 +114,7 @@ def test_every_voxel_comes_back_where_it_was(
         assert point(volume.to_index, point(volume.affine, corner)) == pytest.approx(corner, abs=1e-8)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     padding=st.sampled_from([-2000, -32768, 0]),
     width=st.sampled_from([None, 10]),

@@ -34,6 +34,7 @@ from render.engine.cpu.simd import (
     totals,
     whole,
 )
+from tests.thorough import examples
 
 Reals = NDArray[np.float32]
 _numbers = st.lists(st.floats(-1e6, 1e6, width=32), min_size=LANES, max_size=LANES)
@@ -129,7 +130,7 @@ def look(voxels: Any, table: Any, marks: Any, at: Any, open_: Any, out: Any, fou
 
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
 @given(data=st.data())
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_loads(dtype: type, data: st.DataObject) -> None:
     rng = np.random.default_rng(data.draw(st.integers(0, 999)))
     voxels: NDArray[Any] = rng.integers(-32768, 32767, (4, 5, 6)).astype(dtype)

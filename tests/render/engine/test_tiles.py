@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from render.engine.tiles import Cancelled, bands, run_tiles
+from tests.thorough import examples
 
 
 @given(count=st.integers(0, 40), threads=st.integers(1, 5))
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_every_tile_runs_once_and_progress_ends_at_one(count: int, threads: int) -> None:
     done: list[int] = []
     said: list[float] = []

@@ -26,6 +26,7 @@ from dicom_io.network.send import send
 from dicom_io.network.tls import Tls, server_context
 from tests.dicom_io.certificates import make
 from tests.dicom_io.synthetic import CT, grid, ramp, write_series
+from tests.thorough import examples
 from tests.workstation.audit.audit_messages import checked, faults
 from tests.workstation.serve.running import Serving
 from workstation.audit.file import AuditFile
@@ -229,7 +230,7 @@ def test_every_kind_of_message_is_tried_below() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_whatever_it_says_a_message_is_as_the_standard_has_it(
     data: st.DataObject, kind: str, monkeypatch: pytest.MonkeyPatch

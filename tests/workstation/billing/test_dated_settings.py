@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.thorough import examples
 from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import DAY, JD, READING, WHOLE, Ris, Study, config
 from workstation.billing.accession import read
@@ -84,7 +85,12 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         yield here
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
+@settings(
+    max_examples=examples(12),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
 @given(some_changes)
 def test_no_change_with_a_date_touches_what_was_done_before(three: Desk, dated: tuple[DatedSettings, ...]) -> None:
     assert decisions(changed(three, *dated)) == decisions(three.site)

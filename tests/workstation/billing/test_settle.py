@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR
+from tests.thorough import examples
 from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import READING, WHOLE, Ris, Study, config, journalled
 from workstation.billing.filing import documents, file_new_records
@@ -380,7 +381,7 @@ def test_any_order_ends_the_same(name: str, tmp_path: Path) -> None:
     messages = STORIES[name](Ris(STUDY))
     ends = set()
     orders = list(permutations([*messages, None]))
-    for number, order in enumerate(random.Random(1).sample(orders, min(len(orders), 16))):
+    for number, order in enumerate(random.Random(1).sample(orders, min(len(orders), examples(24)))):
         with desk(tmp_path / str(number), corrections="automatic") as here:
             for each in order:
                 if each is None:
@@ -417,7 +418,7 @@ SCRIPT = [
 ]
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=examples(25), suppress_health_check=list(HealthCheck))
 @given(
     arrivals=st.lists(st.sampled_from([*SCRIPT, None, "deliver", "settle twice"]), max_size=24),
     corrections=st.sampled_from(["automatic", "coder"]),

@@ -19,6 +19,7 @@ from render.geometry import vector
 from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, place_on, within
 from render.recipe import canonical_json, read_recipe
 from tests.render.phantom import phantom
+from tests.thorough import examples
 from workstation.desktop.model import edits
 from workstation.desktop.model.screen import (
     LAYOUTS,
@@ -85,7 +86,7 @@ def session(file: Path | None = None) -> ReadingSession:
 
 
 @given(st.lists(st.one_of(_edit, st.sampled_from(["undo", "redo"])), max_size=25))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=examples(60))
 def test_undo_and_redo_of_any_edits_return_the_same_recipes(steps: list[Any]) -> None:
     s = session()
     past: list[Screen] = [s.screen]
@@ -127,7 +128,7 @@ def test_a_drag_is_one_step_back() -> None:
 
 
 @given(st.lists(_edit, max_size=12))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 def test_every_plane_goes_through_the_crosshair_and_stays_square_to_the_others(steps: list[Any]) -> None:
     s = session()
     for step in steps:

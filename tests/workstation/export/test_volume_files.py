@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from render import Volume
+from tests.thorough import examples
 from tests.workstation.conftest import Command
 from workstation.export.volume_files import ExportError, export
 
@@ -35,7 +36,7 @@ def same_place(read: sitk.Image, made: Volume) -> None:
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(10), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(turn=st.floats(-3.1, 3.1))
 def test_every_format_keeps_values_and_places(
     tmp_path: Path, ending: str, dtype: type[np.generic], turn: float

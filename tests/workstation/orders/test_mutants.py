@@ -12,6 +12,7 @@ from types import ModuleType
 import pytest
 
 import workstation.orders as real
+from tests.thorough import one_in
 from tests.workstation.charge.mutants import Mutant, mutants
 from tests.workstation.charge.test_mutants import calls, some_fail
 from tests.workstation.orders import (
@@ -104,11 +105,17 @@ def is_killed(
     return some_fail(checks)
 
 
-# Of the long ones every fifth is tried each time, and all under `make check-all`.
+# Of the long ones some are tried each time, and all under `make check-all`.
 @pytest.mark.parametrize(
     ("module", "every"),
-    [("sentences", 1), ("patients", 1), ("report_on_file", 1), ("rtf", 1), ("statements", 5), ("report_messages", 5)]
-    + [pytest.param(each, 1, marks=pytest.mark.slow) for each in ("statements", "report_messages")],
+    [
+        ("sentences", 1),
+        ("patients", one_in(3)),
+        ("report_on_file", 1),
+        ("rtf", one_in(3)),
+        ("statements", one_in(15)),
+        ("report_messages", one_in(15)),
+    ],
 )
 def test_every_change_of_a_reader_makes_a_test_fail(module: str, every: int, monkeypatch: pytest.MonkeyPatch) -> None:
     tests, users, names = TRIED[module]

@@ -17,6 +17,7 @@ from render.mask_steps import Values
 from render.measure import within
 from render.volume import Volume
 from tests.dicom_io.sr.test_evidence_sr import STAMP, as_file, simple, source
+from tests.thorough import examples
 from workstation.records.measurements import DrawnKind, again, measure, measure_mask
 
 PLACE = st.floats(-25.0, 25.0)
@@ -34,7 +35,7 @@ def ball() -> Volume:
 BALL = ball()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     kind=st.sampled_from(["distance", "angle", "cobb", "polygon", "ellipse"]),
     corners=st.lists(st.tuples(PLACE, PLACE), min_size=4, max_size=4, unique=True),

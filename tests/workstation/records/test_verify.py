@@ -22,6 +22,7 @@ from dicom_io.sr.evidence_sr import read_sr, write_sr
 from render.geometry import View
 from render.mask_steps import Bone
 from tests.signing import identity
+from tests.thorough import examples
 from tests.workstation.conftest import Command, SiteAt
 from tests.workstation.records.test_pdf import text_of
 from tests.workstation.samples import DOCUMENTED, SERIES_UID, tiny_protocol
@@ -169,7 +170,12 @@ def meaning(path: Path) -> Dataset | None:
 
 
 # Without shrinking: which byte it was says nothing.
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(
+    max_examples=examples(40),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate],
+)
 @given(
     what=st.sampled_from(["source", "SR"]),
     which=st.integers(0, 15),
@@ -199,7 +205,10 @@ def test_one_changed_byte_is_found(
 
 
 @settings(
-    max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+    max_examples=examples(15),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate],
 )
 @given(
     column=st.sampled_from(["at", "person", "role", "kind", "detail", "hash"]),

@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from dicom_io.archive.database import open_database
 from dicom_io.evidence import Evidence, Person
 from tests.dicom_io.sr.test_evidence_sr import simple
+from tests.thorough import examples
 from workstation.store.journal import SUPERVISION_ACTS, Journal, doubt, first_break
 
 ANNA = Person("meier", "Meier^Anna", "physician")
@@ -106,7 +107,7 @@ CHANGES: dict[str, Callable[[Connection, int, int], Any]] = {
 }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(sorted(CHANGES)), st.integers(0, 5), st.integers(1, 5))
 def test_whatever_is_changed_is_found_out(change: str, number: int, other: int) -> None:
     with TemporaryDirectory() as folder, opened(Path(folder) / "j.db") as journal:

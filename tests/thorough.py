@@ -1,0 +1,16 @@
+"""How thoroughly a test goes: `make test` takes a part of the examples of a property and of the changes of a mutation
+test, `make check-all` takes all of them."""
+
+import os
+
+THOROUGH = os.environ.get("WORKSTATION_TEST_THOROUGH") == "1"
+
+
+def examples(count: int) -> int:
+    """Returns how many of `count` examples hypothesis draws: a third, and at least five."""
+    return count if THOROUGH else max(count // 3, min(count, 5))
+
+
+def one_in(count: int) -> int:
+    """Returns the step through a list of which one in `count` is enough for now."""
+    return 1 if THOROUGH else count
