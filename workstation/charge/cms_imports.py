@@ -41,6 +41,17 @@ class Imported:
     units: tuple[UnitEdit, ...] = ()
     units_source: str = ""
 
+    def units_allowed(self, code: str, day: date) -> int | None:
+        """Return the MUE of a code on a day, None where no file says."""
+        return next(
+            (
+                edit.units
+                for edit in self.units
+                if edit.code == code and edit.effective_from <= day <= (edit.effective_to or day)
+            ),
+            None,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ImportedFees:
@@ -74,15 +85,6 @@ def with_edits(table: CodeTable, root: Path) -> CodeTable:
 def _with_edits(table: CodeTable, root: Path, _changed: int, _size: int) -> CodeTable:
     edits = imported(root)
     return table.with_imported(entries_of(edits.pairs, table, edits.pairs_source))
-
-
-def units_allowed(root: Path, code: str, day: str) -> int | None:
-    """Return the MUE of a code on a day (ISO), None where no file says."""
-    for edit in imported(root).units:
-        ends = edit.effective_to.isoformat() if edit.effective_to else day
-        if edit.code == code and edit.effective_from.isoformat() <= day <= ends:
-            return edit.units
-    return None
 
 
 def import_edits(

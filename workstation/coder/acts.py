@@ -16,8 +16,9 @@ from workstation.billing.accession import read
 from workstation.billing.human_decisions import basis_of
 from workstation.billing.reconcile import LIVE
 from workstation.billing.settle import SettledCase, settle_accession, touch_same_day
-from workstation.charge.cms_imports import units_allowed
+from workstation.charge.cms_imports import imported
 from workstation.charge.reasons import RELEASABLE
+from workstation.coder.units_out import UnitsOf, units_out
 from workstation.coder.work_list import WorkError, find
 from workstation.site import Site
 from workstation.store.cases import CaseAct, CaseActKind, Ruling
@@ -295,17 +296,27 @@ def _last_release(site: Site, ruling: Ruling) -> list[list[str]]:
 
 
 def _check_units(site: Site, lines: Sequence[dict[str, Any]], ruling: Ruling) -> None:
-    """No release goes over the units that the site's MUE file allows for a code on a day."""
-    day = json.loads(ruling.facts).get("date_of_service", "")
+    """No release goes over the units that the site's MUE file allows for a code, a patient and a day, with what is out
+    under the patient's other accessions."""
+    facts, edits = json.loads(ruling.facts), imported(site.root)
+    if not edits.units or not facts.get("date_of_service"):
+        return
+    patient, day, out = facts["patient_id"], date.fromisoformat(facts["date_of_service"]), units_out(site)
     one_each = {(line["code"], line["base"], line["entity"]): line["units"] for line in lines}
-    for code in {line["code"] for line in lines}:
-        for entity in {line["entity"] for line in lines}:
-            units = sum(n for (c, _, e), n in one_each.items() if (c, e) == (code, entity))
-            most = units_allowed(site.root, code, day)
-            if most is not None and units > most:
-                raise WorkError(
-                    f"{units} units of {code} would be charged; the MUE file allows {most} on {day}. Nothing was done."
-                )
+    for code, entity in sorted({(code, entity) for code, _, entity in one_each}):
+        here = sum(n for (c, _, e), n in one_each.items() if (c, e) == (code, entity))
+        others = [
+            (known.charge.accession, n)
+            for known, n in out.get(UnitsOf(patient, day, code, entity), ())
+            if known.charge.accession != ruling.accession
+        ]
+        units, most = here + sum(n for _, n in others), edits.units_allowed(code, day)
+        if most is not None and units > most:
+            beside = f", with {', '.join(sorted({a for a, _ in others}))}" if others else ""
+            raise WorkError(
+                f"{units} units of {code} would be charged{beside}; the MUE file allows {most} on {day}. "
+                "Nothing was done."
+            )
 
 
 def _fact(text: str, who: Person) -> tuple[str, Any]:

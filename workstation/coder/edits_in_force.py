@@ -11,9 +11,10 @@ from dicom_io.evidence import Person
 from workstation.billing.charged_line import read_billed
 from workstation.billing.gather_facts import table_before_edits
 from workstation.billing.reconcile import LIVE
-from workstation.charge.cms import PairEdit, violated
+from workstation.charge.cms import violated
 from workstation.charge.cms_imports import Imported, compare_edits, put_in_force
 from workstation.coder.acts import may
+from workstation.coder.units_out import units_out
 from workstation.coder.work_list import WorkError, find, marks_of
 from workstation.site import Site
 from workstation.store.cases import Ruling
@@ -22,17 +23,12 @@ from workstation.store.messages import Known
 
 @dataclass(frozen=True, slots=True)
 class BrokenEdit:
-    """A charge that is out and the edits that it breaks."""
+    """A charge that is out and the edits that it breaks, in words."""
 
     session: str
     accession: str
     known: Known
-    edits: tuple[PairEdit, ...]
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """The edits in words, with what would part the codes."""
-        return tuple(f"{edit.text}: {_WANTED[edit.indicator]}" for edit in self.edits)
+    texts: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready, for a list."""
@@ -107,6 +103,7 @@ def broken(site: Site, edits: Imported) -> tuple[BrokenEdit, ...]:
     newest = {ruling.session: ruling for ruling in site.casebook.newest()}
     sessions = site.casebook.sessions_by_sr()
     live = [known for known in site.outbox.charges() if known.state in LIVE]
+    over = _over_the_units(site, edits)
     by_accession: dict[str, set[str]] = {}
     for known in live:
         by_accession.setdefault(known.charge.accession, set()).add(known.charge.code)
@@ -119,9 +116,24 @@ def broken(site: Site, edits: Imported) -> tuple[BrokenEdit, ...]:
         charge, line = known.charge, billed.line
         beside = {line.base, *_performed(ruling), *by_accession[charge.accession]} - {line.code}
         breaks = violated(edits.pairs, line.code, line.modifiers, beside, billed.subject.date_of_service)
-        if breaks:
-            found.append(BrokenEdit(ruling.session, ruling.accession, known, breaks))
+        texts = *(f"{edit.text}: {_WANTED[edit.indicator]}" for edit in breaks), *over.get(charge.key, ())
+        if texts:
+            found.append(BrokenEdit(ruling.session, ruling.accession, known, texts))
     return tuple(found)
+
+
+def _over_the_units(site: Site, edits: Imported) -> dict[str, tuple[str, ...]]:
+    """The charges that go over what an MUE file allows a patient on a day, by key: those queued after the others."""
+    found: dict[str, tuple[str, ...]] = {}
+    for of, charges in units_out(site).items():
+        most = edits.units_allowed(of.code, of.day)
+        total, so_far = sum(units for _, units in charges), 0
+        for known, units in charges:
+            so_far += units
+            if most is not None and so_far > most:
+                words = f"{total} units of {of.code} are out for this patient on {of.day}; the MUE file allows {most}"
+                found[known.charge.key] = (words,)
+    return found
 
 
 def _performed(ruling: Ruling) -> set[str]:

@@ -15,7 +15,7 @@ from tests.workstation.orders.ris import JD, Ris, Study
 from workstation.billing import recheck
 from workstation.charge import Facts, cms_imports, decide, load_policy
 from workstation.charge.cms import EditsError, PairEdit, entries_of, read_fees, read_pair_edits, read_unit_edits
-from workstation.charge.cms_imports import import_edits, import_fees, imported, units_allowed, with_edits
+from workstation.charge.cms_imports import import_edits, import_fees, imported, with_edits
 from workstation.charge.codes import shipped_codes
 from workstation.charging import Fees, PayerRule
 from workstation.coder import acts
@@ -143,7 +143,10 @@ class TestImport:
             import_edits(first, tmp_path, shipped_codes(), TODAY, None, accept=True)
         import_edits(first, tmp_path, shipped_codes(), TODAY, date(2026, 1, 1), accept=True)
         import_edits(second, tmp_path, shipped_codes(), TODAY, date(2026, 4, 1), accept=True)
-        assert [units_allowed(tmp_path, "76377", day) for day in ("2025-12-31", "2026-03-31", "2026-04-01")] == [
+        assert [
+            imported(tmp_path).units_allowed("76377", day)
+            for day in (date(2025, 12, 31), date(2026, 3, 31), date(2026, 4, 1))
+        ] == [
             None,
             1,
             3,

@@ -108,3 +108,27 @@ def test_who_may_not(tmp_path: Path) -> None:
         assert not (here.site.root / cms_imports.EDITS_FILE).exists()
         assert here.site.casebook.acts() == ()
         assert edits_in_force.accept_edits(here.site, file, DAY, JD, WHY)["kind"] == "mue"
+
+
+def test_units_over_those_of_a_day_are_marked_and_no_more_are_released(tmp_path: Path) -> None:
+    """One 76377 a day and patient: of three accessions of one the later two go over it, another patient's does not."""
+    file = write(tmp_path, "mue.csv", MUE)
+    with desk(tmp_path / "root", corrections="automatic") as here:
+        for number, (base, region) in enumerate((("70450", "HEAD"), ("71260", "CHEST"), ("72131", "LSPINE")), 1):
+            charged(here, Study(f"ACC{number}", "P1", "A1", f"V{number}", base=base, region=region))
+        charged(here, Study("ACC4", "P4", "A4", "V4"))
+        assert [here.charges(f"ACC{number}") for number in (1, 2, 3, 4)] == [[("76377", "queued")]] * 4
+        assert edits_in_force.import_edits(here.site, file, date(2026, 3, 3))["marked"] == []  # holds from a later day
+        marked = edits_in_force.accept_edits(here.site, file, DAY, CO, WHY)["marked"]
+        words = "3 units of 76377 are out for this patient on 2026-03-02; the MUE file allows 1"
+        assert [(each["accession"], each["edits"]) for each in marked] == [("ACC2", [words]), ("ACC3", [words])]
+        assert edits_in_force.accept_edits(here.site, file, DAY, CO, WHY)["marked"] == []
+        items = {item.accession: item.reasons for item in work_list.work_items(here.site)}
+        assert (items["ACC2"], items["ACC4"]) == (("EDIT_FORBIDS",), ())
+        here.deliver()
+        acts.payer_denied(here.site, "ACC3", JD, "one a day")
+        with pytest.raises(
+            WorkError, match="3 units of 76377 would be charged, with ACC1, ACC2; the MUE file allows 1"
+        ):
+            acts.release(here.site, "ACC3", JD, "separate", ["XE"])
+        assert here.charges("ACC3") == [("76377", "denied")]
