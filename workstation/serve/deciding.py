@@ -17,7 +17,7 @@ from workstation.billing.filing import file_new_records, file_record
 from workstation.billing.recheck import recheck
 from workstation.billing.settle import SettledCase, settle_due
 from workstation.certificates import tls_to_be_called
-from workstation.hl7.mllp import MllpListener
+from workstation.hl7.mllp import HL7Caller, MllpListener
 from workstation.orders.hl7_listener import answering, refusing_too_long
 from workstation.orders.modality_worklist import poll
 from workstation.orders.sr_reports import REPORT_CLASSES
@@ -43,6 +43,15 @@ def run_decider(
     def heard(event: dict[str, str]) -> None:
         say(event)
         events.work.set()
+
+    counting, broken = threading.Lock(), 0
+
+    def broke(why: str, caller: HL7Caller) -> None:
+        nonlocal broken
+        with counting:
+            broken += 1
+            say({"event": "counts", "hl7_connections_broken": broken})
+        heard({"event": "refused", "message": "", "answer": "none", "detail": f"{caller.address}: {why}"})
 
     def decided(settled: SettledCase) -> None:
         say(
@@ -103,9 +112,7 @@ def run_decider(
                     listening=hearing,
                     maximum_bytes=limit << 20,
                     too_long=refusing_too_long(site, heard),
-                    broken=lambda why, caller: heard(
-                        {"event": "refused", "message": "", "answer": "none", "detail": f"{caller.address}: {why}"}
-                    ),
+                    broken=broke,
                 )
             )
         look_again(site)

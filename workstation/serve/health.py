@@ -9,7 +9,7 @@ from workstation.serve.http import Metric
 from workstation.site import Site
 from workstation.store.outbox import DatabaseFailed
 
-# The receivers' counts (`dicom_io.network.receive`), each with its description.
+# The receivers' counts (`dicom_io.network.receive`) and the listener's, each with its description.
 _COUNTS = {
     "instances_received": "Instances that were acknowledged.",
     "instances_repeated": "Of these, instances that were there already with the same content.",
@@ -19,6 +19,7 @@ _COUNTS = {
     "associations_rejected": "Association requests that were turned down.",
     "associations_aborted": "Associations that broke, or that we aborted.",
     "connections_failed": "Connections on which no association request came, or no TLS.",
+    "hl7_connections_broken": "HL7 connections that ended within a message, or that were closed for what came.",
 }
 _WAITING = ("queued", "retrying", "operator")  # the values of `messages.State` that are not done
 

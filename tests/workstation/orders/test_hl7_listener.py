@@ -5,6 +5,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import datetime
@@ -144,7 +145,12 @@ def test_what_was_answered_aa_outlives_a_sudden_death(tmp_path: Path) -> None:
     with MllpReceiver(lambda message: b"") as billing:
         write_settings(root, billing.port)
         ris = Ris(STUDY)
-        with Serving(root, "--hl7-port", "0") as serving:
+        with Serving(root, "--hl7-port", "0", "--monitor-port", "0") as serving:
+            with socket.create_connection((HOST, serving.hl7_port), 30) as connection:
+                connection.sendall(b"\x0bMSH|^~")
+            assert HOST in serving.next("refused")["detail"]
+            with urllib.request.urlopen(f"http://{HOST}:{serving.monitor_port}/metrics", timeout=30) as answer:
+                assert b"workstation_hl7_connections_broken_total 1\n" in answer.read()
             for body in (ris.order(), ris.report(), ris.account("A9")):
                 assert mllp.send(HOST, serving.hl7_port, body, 30).code == "AA"
                 serving.kill()
