@@ -4,7 +4,23 @@ from render.annotate import AnnotationError, annotated
 from render.draw import Cancelled, DrawError, draw
 from render.geometry import Box, GeometryError, Plane, View
 from render.mask import Mask
-from render.mask_steps import Bone, MaskStep, Piece, Scissors, StepError, Values
+from render.mask_steps import (
+    Automatic,
+    Bone,
+    Boolean,
+    Brush,
+    Grown,
+    Lesion,
+    MaskStep,
+    Outlines,
+    Parts,
+    Piece,
+    Scissors,
+    Shaped,
+    StepError,
+    Strokes,
+    Values,
+)
 from render.picture import Picture, Provenance, to_rgb
 from render.presets import load_preset, load_window, preset_names
 from render.progressive import coarser, refined
@@ -30,17 +46,24 @@ from render.volume import Volume
 
 __all__ = [
     "AnnotationError",
+    "Automatic",
     "Bone",
+    "Boolean",
     "Box",
+    "Brush",
     "Cancelled",
     "Clip",
     "ControlPoint",
     "CurvedReformat",
     "DrawError",
     "GeometryError",
+    "Grown",
     "LabelRule",
+    "Lesion",
     "Mask",
     "MaskStep",
+    "Outlines",
+    "Parts",
     "Picture",
     "Piece",
     "Plane",
@@ -53,7 +76,9 @@ __all__ = [
     "Rotation",
     "Scissors",
     "Shading",
+    "Shaped",
     "StepError",
+    "Strokes",
     "TransferFunction",
     "Values",
     "View",

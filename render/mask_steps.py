@@ -116,12 +116,232 @@ class Bone:
             raise StepError("Bone: reach_mm 0 to 20, across_mm 0 to 200, least_ml and crumbs_ml from 0 are possible.")
 
 
-MaskStep = Scissors | Piece | Values | Bone
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """What hangs together with the seeds, by faces, among values from `low` to `high`, with hysteresis and leak control.
+
+    seeds_mm : LPS mm; () takes every part that holds a value of the core. core_low, core_high : the range of sure
+    voxels, both or neither. With a core, a part grows through sure voxels alone, and through the others only within
+    `reach_mm` of them. neck_mm : bridges thinner than this are not crossed; 0 crosses any. within_mm : no farther from a
+    seed than this; None for anywhere. most_ml : a part larger than this is a leak and is refused; None allows any.
+    """
+
+    __pydantic_config__ = _STRICT
+    seeds_mm: tuple[Vector, ...]
+    low: float
+    high: float
+    core_low: float | None = None
+    core_high: float | None = None
+    reach_mm: float = 3.0
+    neck_mm: float = 0.0
+    within_mm: float | None = None
+    most_ml: float | None = None
+    label: int = 1
+    outside: bool = False
+    kind: Literal["grown"] = "grown"
+
+    def __post_init__(self) -> None:
+        _check_label(self)
+        if not self.low <= self.high:
+            raise StepError(f"A part from {self.low:g} to {self.high:g}: there is nothing between.")
+        if (self.core_low is None) != (self.core_high is None):
+            raise StepError("core_low and core_high: both are needed, or neither.")
+        if self.core_low is not None and self.core_high is not None:
+            if not self.low <= self.core_low <= self.core_high <= self.high:
+                raise StepError(f"The core, {self.core_low:g} to {self.core_high:g}, has to lie within low and high.")
+        elif not self.seeds_mm:
+            raise StepError("Without seeds a core is needed: it says which parts are wanted.")
+        if len(self.seeds_mm) > _MOST_CORNERS:
+            raise StepError(f"{len(self.seeds_mm)} seeds; {_MOST_CORNERS} at most are possible.")
+        if not (0.0 <= self.neck_mm <= 30.0 and 0.0 <= self.reach_mm <= 30.0):
+            raise StepError("neck_mm and reach_mm: 0 to 30 are possible.")
+        if any(value is not None and not value > 0.0 for value in (self.within_mm, self.most_ml)):
+            raise StepError("within_mm and most_ml must be positive.")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of label `of` that hang together by faces: the `largest` ones (0 for all) of at least `least_ml`.
+
+    The parts that are kept get `label`; where that is `of` itself, the others get 0.
+    """
+
+    __pydantic_config__ = _STRICT
+    of: int = 1
+    largest: int = 0
+    least_ml: float = 0.0
+    label: int = 1
+    kind: Literal["parts"] = "parts"
+
+    def __post_init__(self) -> None:
+        _check_label(self)
+        if self.largest < 0 or self.least_ml < 0.0:
+            raise StepError("Parts: largest and least_ml from 0 are possible.")
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """Label `of` in another shape, by a ball of `radius_mm`.
+
+    grow, shrink : by the radius. open : parts thinner than the ball go. close : gaps narrower than it are filled.
+    fill : holes that no way leads out of, whatever the radius. smooth : by a Gauss function of that deviation, the
+    volume about the same. The result gets `label`, but never over another label.
+    """
+
+    __pydantic_config__ = _STRICT
+    operation: Literal["grow", "shrink", "open", "close", "fill", "smooth"]
+    radius_mm: float = 2.0
+    of: int = 1
+    label: int = 1
+    kind: Literal["shaped"] = "shaped"
+
+    def __post_init__(self) -> None:
+        _check_label(self)
+        if not 0.0 <= self.radius_mm <= 50.0:
+            raise StepError(f"radius_mm {self.radius_mm:g}: 0 to 50 are possible.")
+
+
+@dataclass(frozen=True, slots=True)
+class Boolean:
+    """Label `of` combined with what `steps` mark in a mask of their own, where any label but 0 counts.
+
+    union : in either. intersection : in both. difference : in `of` alone. either : in one of the two alone.
+    """
+
+    __pydantic_config__ = _STRICT
+    operation: Literal["union", "intersection", "difference", "either"]
+    steps: "tuple[MaskStep, ...]"
+    of: int = 1
+    label: int = 1
+    kind: Literal["boolean"] = "boolean"
+
+    def __post_init__(self) -> None:
+        _check_label(self)
+        if not self.steps:
+            raise StepError("Boolean: steps that make the other mask are needed.")
+
+
+@dataclass(frozen=True, slots=True)
+class Brush:
+    """What a brush covers that is drawn along a stroke of LPS mm points; label 0 erases.
+
+    sphere : all within `radius_mm` of the stroke. disc : within `radius_mm` of it as seen from `view`, and within half
+    of `thickness_mm` of it along the line of sight.
+    """
+
+    __pydantic_config__ = _STRICT
+    stroke_mm: tuple[Vector, ...]
+    radius_mm: float
+    form: Literal["sphere", "disc"] = "sphere"
+    view: View = View()
+    thickness_mm: float = 1.0
+    label: int = 1
+    outside: bool = False
+    kind: Literal["brush"] = "brush"
+
+    def __post_init__(self) -> None:
+        _check_label(self)
+        if not 1 <= len(self.stroke_mm) <= _MOST_CORNERS:
+            raise StepError(f"A stroke of {len(self.stroke_mm)} points; 1 to {_MOST_CORNERS} are possible.")
+        if not (0.0 < self.radius_mm <= 200.0 and 0.0 < self.thickness_mm <= 200.0):
+            raise StepError("A brush: radius_mm and thickness_mm up to 200 are possible.")
+
+
+@dataclass(frozen=True, slots=True)
+class Outlines:
+    """The solid through closed outlines drawn on parallel planes that face `view`, interpolated by their distances.
+
+    outlines_mm : LPS mm corners of each; those on one plane (within 0.1 mm) are taken together, even-odd.
+    Source: Raya and Udupa 1990, 'Shape-based interpolation of multidimensional objects'.
+    """
+
+    __pydantic_config__ = _STRICT
+    outlines_mm: tuple[tuple[Vector, ...], ...]
+    view: View
+    label: int = 1
+    outside: bool = False
+    kind: Literal["outlines"] = "outlines"
+
+    def __post_init__(self) -> None:
+        _check_label(self)
+        if not 2 <= len(self.outlines_mm) <= _MOST_CORNERS:
+            raise StepError(f"{len(self.outlines_mm)} outlines; 2 to {_MOST_CORNERS} are needed to interpolate between.")
+        if any(not 3 <= len(corners) <= _MOST_CORNERS for corners in self.outlines_mm):
+            raise StepError(f"An outline needs 3 to {_MOST_CORNERS} corners.")
+
+
+@dataclass(frozen=True, slots=True)
+class Strokes:
+    """What belongs to strokes inside rather than to strokes outside, by a watershed of the gradient.
+
+    inside_mm, outside_mm : strokes of LPS mm points. It is sought in the box about them, `margin_mm` larger; the border
+    of the box is outside. Source: Meyer 1991, 'Un algorithme optimal de ligne de partage des eaux'.
+    """
+
+    __pydantic_config__ = _STRICT
+    inside_mm: tuple[tuple[Vector, ...], ...]
+    outside_mm: tuple[tuple[Vector, ...], ...] = ()
+    margin_mm: float = 20.0
+    label: int = 1
+    outside: bool = False
+    kind: Literal["strokes"] = "strokes"
+
+    def __post_init__(self) -> None:
+        _check_label(self)
+        strokes = (*self.inside_mm, *self.outside_mm)
+        if not self.inside_mm or any(not 1 <= len(points) <= _MOST_CORNERS for points in strokes):
+            raise StepError(f"Strokes of 1 to {_MOST_CORNERS} points are needed, one of them inside.")
+        if not 1.0 <= self.margin_mm <= 200.0:
+            raise StepError(f"margin_mm {self.margin_mm:g}: 1 to 200 are possible.")
+
+
+Structure = Literal["body", "lungs", "airways", "bone", "brain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Automatic:
+    """A structure found without a click. It may decline, with the reason; see `render.segment.find`."""
+
+    __pydantic_config__ = _STRICT
+    structure: Structure
+    label: int = 1
+    outside: bool = False
+    kind: Literal["automatic"] = "automatic"
+
+    def __post_init__(self) -> None:
+        _check_label(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Lesion:
+    """The lesion about a click at `seed_mm`, brighter or darker than what is around it; it declines rather than leaks.
+
+    most_mm : the farthest that its edge may be from its middle.
+    """
+
+    __pydantic_config__ = _STRICT
+    seed_mm: Vector
+    most_mm: float = 50.0
+    label: int = 1
+    outside: bool = False
+    kind: Literal["lesion"] = "lesion"
+
+    def __post_init__(self) -> None:
+        _check_label(self)
+        if not 2.0 <= self.most_mm <= 100.0:
+            raise StepError(f"most_mm {self.most_mm:g}: 2 to 100 are possible.")
+
+
+# Steps that mark voxels by what they are, and those that change what an earlier step has marked.
+Marking = Scissors | Piece | Values | Bone | Grown | Brush | Outlines | Strokes | Automatic | Lesion
+Changing = Parts | Shaped | Boolean
+MaskStep = Marking | Changing
 
 
 def _check_label(step: Any) -> None:
-    if not 0 <= step.label <= 255:
-        raise StepError(f"Label {step.label} is outside 0…255.")
+    for label in (step.label, getattr(step, "of", 0)):
+        if not 0 <= label <= 255:
+            raise StepError(f"Label {label} is outside 0…255.")
     for name in ("low", "high"):
         if not isfinite(getattr(step, name, 0.0)):
             raise StepError(f"{name} has to be a number.")

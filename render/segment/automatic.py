@@ -1,0 +1,30 @@
+"""The automatic tools: a structure found without a click, how sure that is, or the reason why the tool declines."""
+
+import threading
+import weakref
+from collections.abc import Callable
+
+from render.mask_steps import Structure
+from render.segment.finding import Finding
+from render.segment.trunk import airways, body, lungs
+from render.volume import Volume
+
+_TOOLS: dict[Structure, Callable[[Volume], Finding]] = {
+    "body": body,
+    "lungs": lungs,
+    "airways": airways,
+}
+_known: "weakref.WeakKeyDictionary[Volume, dict[Structure, Finding]]" = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def find(volume: Volume, structure: Structure) -> Finding:
+    """Finds a structure. It is found once for a volume, and remembered as long as the volume lives."""
+    with _lock:
+        known = _known.setdefault(volume, {}).get(structure)
+    if known is None:
+        known = _TOOLS[structure](volume)
+        known.region.setflags(write=False)
+        with _lock:
+            _known.setdefault(volume, {})[structure] = known
+    return known

@@ -1,0 +1,173 @@
+"""Regions on the grid of a volume: their size, pieces, distances and boxes. Everything in a fixed order of operations.
+
+Where a grid is sheared (gantry tilt), distances run along its axes.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render.engine import cpu
+from render.engine.tiles import bands, run_tiles
+from render.geometry import Vector, cross, direction, point
+from render.mask_steps import StepError
+from render.volume import Volume, Voxels
+
+VoxelMask = NDArray[np.uint8]
+Index = tuple[int, int, int]
+Block = tuple[slice, slice, slice]
+
+
+def volume_ml(volume: Volume, found: VoxelMask) -> float:
+    """Returns the volume of a region's voxels in millilitres: their number times the size of one."""
+    return int(np.count_nonzero(found)) * voxel_mm3(volume) / 1000.0
+
+
+def voxel_mm3(volume: Volume) -> float:
+    """Returns the size of one voxel."""
+    k, (x, y, z), i = steps_mm(volume)
+    across = cross(k, i)
+    return abs(x * across[0] + y * across[1] + z * across[2])
+
+
+def steps_mm(volume: Volume) -> Iterable[Vector]:
+    """Returns one step along k, j and i in LPS mm."""
+    return (direction(volume.affine, axis) for axis in ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
+
+
+def in_bands(count: int, work: Callable[[int, int], None], height: int = 8) -> None:
+    """Calls `work` with (first, past the last) for bands of slices, on a few threads."""
+    run_tiles([partial(work, *some) for some in bands(count, height)])
+
+
+def in_range(voxels: Voxels, low: float, high: float) -> VoxelMask:
+    """Returns 1 for the voxels from low to high, both included, else 0."""
+    found = np.empty(voxels.shape, dtype=np.uint8)
+    ends = np.float32(low), np.float32(high)
+    in_bands(voxels.shape[0], lambda k0, k1: cpu.segments.within_range(voxels, *ends, k0, k1, found))
+    return found
+
+
+def spread(marked: VoxelMask, allowed: VoxelMask, every: bool, times: Sequence[int]) -> VoxelMask:
+    """Grows `marked` by `times` voxels along k, j and i, where it is allowed or everywhere."""
+    spare = np.empty_like(marked) if any(times) else marked
+    for axis in (2, 1, 0):
+        for _ in range(times[axis]):
+            in_bands(
+                marked.shape[0],
+                lambda k0, k1: cpu.segments.spread(allowed, every, marked, axis, k0, k1, spare),  # noqa: B023
+            )
+            marked, spare = spare, marked
+    return marked
+
+
+def squares_mm2(region: VoxelMask, wanted: int, spacing_mm: Sequence[float]) -> NDArray[np.float32]:
+    """Returns (K, J, I) the squared distance in mm² from each voxel to the nearest with the value `wanted`."""
+    squares = np.empty(region.shape, dtype=np.float32)
+    k, j, i = region.shape
+    step = np.float32(spacing_mm[2])
+    in_bands(k, lambda k0, k1: cpu.distances.along_lines(region, wanted, step, k0, k1, squares))
+    views = ((squares, spacing_mm[1], j, k), (squares.transpose(1, 0, 2), spacing_mm[0], k, j))
+    for view, along, count, rows in views:
+
+        def work(a0: int, a1: int, view: object = view, along: float = along, count: int = count) -> None:
+            scratch = np.empty(count), np.empty(count, dtype=np.int64), np.empty(count + 1)
+            cpu.distances.across_lines(view, along * along, a0, a1, *scratch)  # type: ignore[call-arg]
+
+        in_bands(rows, work)
+    return squares
+
+
+def box_of(region: VoxelMask) -> Block | None:
+    """Returns the box about a region's voxels; None where there is none."""
+    ends = []
+    flat = region.any(axis=2)
+    for line in (flat.any(axis=1), flat.any(axis=0), region.any(axis=(0, 1))):
+        at = np.flatnonzero(line)
+        if not len(at):
+            return None
+        ends.append(slice(int(at[0]), int(at[-1]) + 1))
+    return ends[0], ends[1], ends[2]
+
+
+def wider(box: Block, margin_mm: float, volume: Volume) -> Block:
+    """Returns a box with a margin on each side, within the volume."""
+    grown = []
+    for part, spacing, count in zip(box, volume.spacing_mm, volume.shape, strict=True):
+        more = int(np.ceil(margin_mm / spacing)) + 1
+        grown.append(slice(max(part.start - more, 0), min(part.stop + more, count)))
+    return grown[0], grown[1], grown[2]
+
+
+def index_of(volume: Volume, at: Vector) -> Index | None:
+    """Returns the voxel that holds an LPS mm point; None outside the volume."""
+    k, j, i = (round(v) for v in point(volume.to_index, at))
+    inside = all(0 <= x < n for x, n in zip((k, j, i), volume.shape, strict=True))
+    return (k, j, i) if inside else None
+
+
+def seed_of(volume: Volume, at: Vector) -> Index:
+    """Returns the voxel that holds a seed. Raises StepError outside the volume."""
+    found = index_of(volume, at)
+    if found is None:
+        raise StepError(f"The seed at {place_in_words(at)} mm is outside the volume. Nothing was marked.")
+    return found
+
+
+def place_in_words(at: Vector) -> str:
+    return ", ".join(f"{v:.1f}" for v in at)
+
+
+class Pieces:
+    """The pieces of a region that hang together by faces, as runs of voxels along i.
+
+    sizes : voxels of each piece at its first run, 0 at other runs. The order of pieces is that of their first voxels.
+    """
+
+    def __init__(self, region: VoxelMask) -> None:
+        self.shape = region.shape
+        self.runs, self.first = cpu.body.pieces_of(region, np.float32(0.5))
+        self.sizes = cpu.body.run_lengths(self.runs, self.first)
+
+    def marked(self, chosen: NDArray[np.bool_]) -> VoxelMask:
+        """Returns the region of the pieces that are chosen at their first run."""
+        out = np.zeros(self.shape, dtype=np.uint8)
+        cpu.segments.fill_runs(self.runs, chosen[self.first], 1, out)
+        return out
+
+    def at(self, voxel: Index) -> int:
+        """Returns the first run of the piece that holds a voxel, −1 where none does."""
+        runs = self.runs
+        here = (runs[:, 0] == voxel[0]) & (runs[:, 1] == voxel[1]) & (runs[:, 2] <= voxel[2]) & (voxel[2] < runs[:, 3])
+        return int(self.first[here][0]) if here.any() else -1
+
+    def holding(self, region: VoxelMask) -> NDArray[np.bool_]:
+        """Returns, at first runs, whether a piece holds a voxel of another region."""
+        return np.asarray(self.counts(region) > 0)
+
+    def counts(self, region: VoxelMask) -> NDArray[np.int64]:
+        """Returns, at first runs, how many voxels of another region a piece holds."""
+        inside = np.zeros(self.shape, dtype=np.int32)
+        np.cumsum(region != 0, axis=2, dtype=np.int32, out=inside)
+        k, j, start, stop = self.runs.T
+        before = np.where(start > 0, inside[k, j, start - 1], 0)
+        total = np.zeros(len(self.runs), dtype=np.int64)
+        np.add.at(total, self.first, inside[k, j, stop - 1] - before)
+        return total
+
+    def largest(self, count: int = 1, least: float = 0.0) -> NDArray[np.bool_]:
+        """Returns, at first runs, the `count` largest pieces (0: all) of at least `least` voxels."""
+        heads = np.flatnonzero(self.sizes)
+        order = heads[np.argsort(-self.sizes[heads], kind="stable")]
+        chosen = np.zeros(len(self.runs), dtype=np.bool_)
+        kept = order[: count or None]
+        chosen[kept] = self.sizes[kept] >= least
+        return chosen
+
+
+def largest_piece(region: VoxelMask, count: int = 1, least: float = 0.0) -> VoxelMask:
+    """Returns the `count` largest pieces of a region, as `Pieces.largest`."""
+    pieces = Pieces(region)
+    return pieces.marked(pieces.largest(count, least))

@@ -1,0 +1,123 @@
+"""Carries out the steps of a mask, one after another."""
+
+import threading
+import weakref
+from collections import OrderedDict
+from typing import get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render.engine import cpu
+from render.mask import Mask
+from render.mask_steps import (
+    Automatic,
+    Bone,
+    Boolean,
+    Brush,
+    Changing,
+    Grown,
+    Lesion,
+    Marking,
+    MaskStep,
+    Outlines,
+    Parts,
+    Piece,
+    Scissors,
+    Shaped,
+    StepError,
+    Strokes,
+)
+from render.segment.automatic import find
+from render.segment.density import bone_by_density
+from render.segment.drawn import between_outlines, brushed, scissors
+from render.segment.grid import VoxelMask, in_bands, in_range
+from render.segment.growing import grown_part, piece, strokes
+from render.segment.lesion import lesion_region
+from render.segment.shaping import combined, parts, shaped
+from render.volume import Volume
+
+_REMEMBERED = 3
+_known: "weakref.WeakKeyDictionary[Volume, OrderedDict[tuple[MaskStep, ...], Mask]]" = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def made(volume: Volume, steps: tuple[MaskStep, ...]) -> Mask:
+    """Makes the mask: each step overwrites the ones before; labels are 0 where no step has set one. The last masks are
+    cached, so that an additional step costs one step.
+
+    Raises StepError for a step that cannot be carried out: a seed outside the volume or not within its values, a leak,
+    an automatic structure that is not found.
+    """
+    with _lock:
+        known = dict(_known.get(volume, {}))
+    done = next((n for n in range(len(steps), 0, -1) if steps[:n] in known), 0)
+    if done == len(steps) and done:
+        return known[steps]
+    labels = known[steps[:done]].labels.copy() if done else np.zeros(volume.shape, dtype=np.uint8)
+    for step in steps[done:]:
+        _carry_out(volume, step, labels)
+    mask = Mask(labels)
+    with _lock:
+        kept = _known.setdefault(volume, OrderedDict())
+        kept[steps] = mask
+        while len(kept) > _REMEMBERED:
+            kept.popitem(last=False)
+    return mask
+
+
+def _carry_out(volume: Volume, step: MaskStep, labels: NDArray[np.uint8]) -> None:
+    if isinstance(step, Parts | Shaped | Boolean):
+        of = (labels == step.of).view(np.uint8)
+        found = _changed(volume, step, of)
+        if step.of == step.label:
+            labels[(of == 1) & (found == 0)] = 0
+        # What has been marked as something else stays that.
+        labels[(found == 1) & ((labels == 0) | (of == 1))] = step.label
+        return
+    found, wanted = region(volume, step), 0 if step.outside else 1
+    in_bands(volume.shape[0], lambda k0, k1: cpu.segments.label_voxels(found, wanted, step.label, k0, k1, labels))
+
+
+def _changed(volume: Volume, step: Changing, of: VoxelMask) -> VoxelMask:
+    if isinstance(step, Parts):
+        return parts(volume, of, step)
+    if isinstance(step, Shaped):
+        return shaped(volume, of, step)
+    other = made(volume, step.steps).labels != 0
+    return combined(of, other.view(np.uint8), step)
+
+
+def region(volume: Volume, step: MaskStep) -> VoxelMask:
+    """Returns (K, J, I) uint8, 1 for the voxels that a step selects, before `label` and `outside`.
+
+    Raises as `made`, and StepError for a step that changes an earlier one.
+    """
+    if isinstance(step, get_args(Changing)):
+        raise StepError(f"{step.kind}: changes what an earlier step has marked, and marks nothing by itself.")
+    return _marked(volume, step)  # type: ignore[arg-type]
+
+
+def _marked(volume: Volume, step: Marking) -> VoxelMask:
+    if isinstance(step, Scissors):
+        return scissors(volume, step)
+    if isinstance(step, Piece):
+        return piece(volume, step)
+    if isinstance(step, Bone):
+        return bone_by_density(volume, step)
+    if isinstance(step, Grown):
+        return grown_part(volume, step)
+    if isinstance(step, Brush):
+        return brushed(volume, step)
+    if isinstance(step, Outlines):
+        return between_outlines(volume, step)
+    if isinstance(step, Strokes):
+        return strokes(volume, step)
+    if isinstance(step, Lesion):
+        return lesion_region(volume, step)
+    if isinstance(step, Automatic):
+        found = find(volume, step.structure)
+        if found.declined:
+            raise StepError(found.declined)
+        return found.region
+    return in_range(volume.voxels, step.low, step.high)
