@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Callable
 
 from render.mask_steps import Structure
+from render.segment.bone import bone
 from render.segment.finding import Finding
 from render.segment.trunk import airways, body, lungs
 from render.volume import Volume
@@ -13,6 +14,7 @@ _TOOLS: dict[Structure, Callable[[Volume], Finding]] = {
     "body": body,
     "lungs": lungs,
     "airways": airways,
+    "bone": bone,
 }
 _known: "weakref.WeakKeyDictionary[Volume, dict[Structure, Finding]]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
