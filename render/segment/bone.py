@@ -30,6 +30,7 @@ _LEAST_BLOB = 0.3
 _POOL = 450.0  # marrow is never as dense as this over several mm
 _AWAY_MM = 6.0  # the edge of a lumen is uneven too
 _ENCLOSED_MM = 22.0
+_LOOSE = 12.0
 
 
 @dataclass
@@ -211,4 +212,13 @@ def _give_back(scene: _Scene, regions: NDArray[np.int32]) -> float:
             near = (away <= _SHELL_MM * _SHELL_MM) & (here == 1)
             here[near] = 2
             total += float(np.count_nonzero(near)) * scene.block_ml
+    # Loose pieces on a lumen are its calcified or uneven edge; bones hang together, or lie away from vessels.
+    for box, part, size in _blobs(scene, (regions == 1).view(np.uint8), 0.0):
+        if size > _LOOSE:
+            continue
+        here = regions[box]
+        away = squares_mm2(part.view(np.uint8), 1, scene.spacing_mm)
+        if _share(here == 2, (away > 0.0) & (away <= 9.0)) > 0.08:
+            here[part] = 2
+            total += size
     return total

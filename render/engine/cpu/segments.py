@@ -161,3 +161,41 @@ def label_voxels(region: Any, wanted: Any, label: Any, k0: int, k1: int, labels:
             for i in range(region.shape[2]):
                 if region[k, j, i] == wanted:
                     labels[k, j, i] = label
+
+
+@kernel
+def _side(points: Any, a: int, b: int, k: Any, j: Any) -> float:
+    """Returns on which side of the line through corners a and b a place lies, seen along i; the opposite of (b, a)
+    to the last bit, so that no place between two triangles is lost or counted twice."""
+    low, high = min(a, b), max(a, b)
+    dk, dj = points[high, 0] - points[low, 0], points[high, 1] - points[low, 1]
+    value = dk * (j - points[low, 1]) - dj * (k - points[low, 0])
+    return value if a < b else -value
+
+
+@kernel
+def surface_crossings(points: Any, triangles: Any, changes: Any) -> None:
+    """Adds to `changes` +1 where a line of voxels enters a closed surface of triangles, −1 where it leaves it, or the
+    other way round; the sums along i are then not 0 inside.
+
+    points : (N, 3) float64 (k, j, i), no coordinate a whole number. triangles : (M, 3) int32. changes : (K, J, I + 1)
+    int16 zeros.
+    """
+    nk, nj, ni = changes.shape[0], changes.shape[1], changes.shape[2] - 1
+    for n in range(triangles.shape[0]):
+        a, b, c = triangles[n, 0], triangles[n, 1], triangles[n, 2]
+        k0 = max(int(np.ceil(min(points[a, 0], points[b, 0], points[c, 0]))), 0)
+        k1 = min(int(np.floor(max(points[a, 0], points[b, 0], points[c, 0]))), nk - 1)
+        j0 = max(int(np.ceil(min(points[a, 1], points[b, 1], points[c, 1]))), 0)
+        j1 = min(int(np.floor(max(points[a, 1], points[b, 1], points[c, 1]))), nj - 1)
+        for k in range(k0, k1 + 1):
+            for j in range(j0, j1 + 1):
+                u = _side(points, b, c, float(k), float(j))
+                v = _side(points, c, a, float(k), float(j))
+                w = _side(points, a, b, float(k), float(j))
+                inside = (u > 0.0 and v > 0.0 and w > 0.0) or (u < 0.0 and v < 0.0 and w < 0.0)
+                if not inside:
+                    continue
+                at = (u * points[a, 2] + v * points[b, 2] + w * points[c, 2]) / (u + v + w)
+                place = int(min(max(np.ceil(at), 0.0), float(ni)))
+                changes[k, j, place] += 1 if u > 0.0 else -1
