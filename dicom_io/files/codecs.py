@@ -37,10 +37,22 @@ def decode(frame: bytes, instance: Instance) -> NDArray[Any]:
 
     Raises NotReadable for a stream of another size than the header; for damage, any exception of the decoder's.
     """
-    size = (instance.rows, instance.columns)
     if instance.transfer_syntax_uid == RLE:
         return _rle(frame, instance)
-    decoder = _DECODERS.get(instance.transfer_syntax_uid)
+    return _checked(frame, instance, (instance.rows, instance.columns), None)
+
+
+def colour_stream(frame: bytes, instance: Instance, decoder: Decoder | None = None) -> NDArray[Any]:
+    """Returns (rows, columns, 3) integers of a stream of three colours, which are red, green and blue where the stream
+    itself says how they were transformed. decoder : another one than that of the transfer syntax. Raises as `decode`
+    does."""
+    return _checked(frame, instance, (instance.rows, instance.columns, 3), decoder)
+
+
+def _checked(frame: bytes, instance: Instance, shape: tuple[int, ...], decoder: Decoder | None) -> NDArray[Any]:
+    size, known = shape[:2], _DECODERS.get(instance.transfer_syntax_uid)
+    is_jpeg = known is imagecodecs.jpeg8_decode
+    decoder = decoder or known
     if decoder is None:
         raise ValueError("no decoder for this transfer syntax")
     # Decoders trust the size in the stream: one flipped bit there makes them reserve gigabytes and work for minutes.
@@ -53,10 +65,10 @@ def decode(frame: bytes, instance: Instance) -> NDArray[Any]:
             f"header {instance.rows} x {instance.columns}. Ask the sender for it again."
         )
     # libjpeg silently fills a truncated stream up with grey; the other decoders report it.
-    if decoder is imagecodecs.jpeg8_decode and b"\xff\xd9" not in frame.rstrip(b"\0")[-16:]:
+    if is_jpeg and b"\xff\xd9" not in frame.rstrip(b"\0")[-16:]:
         raise ValueError("the stream breaks off without its end marker")
     values: NDArray[Any] = decoder(frame)
-    if values.shape != size or values.dtype.kind not in "iu":
+    if values.shape != shape or values.dtype.kind not in "iu":
         raise ValueError(f"the stream holds {values.shape} values of type {values.dtype}")
     return values
 

@@ -49,13 +49,13 @@ def stored_pixels(instance: Instance) -> bytes:
 
     A mosaic is not unfolded. Raises NotReadable. Source: PS3.5 8.2 and A.2.
     """
-    read: Reader = _with_our_errors(instance, lambda: _whole(instance))
+    read: Reader = with_our_errors(instance, lambda: _whole(instance))
 
     def frame_bytes(n: int) -> bytes:
         frame = read(n)
         return bytes(frame.astype(frame.dtype.newbyteorder("<"), copy=False).tobytes())
 
-    data = b"".join(_with_our_errors(instance, partial(frame_bytes, n)) for n in range(instance.stored_frames))
+    data = b"".join(with_our_errors(instance, partial(frame_bytes, n)) for n in range(instance.stored_frames))
     return data + b"\0" * (len(data) % 2)
 
 
@@ -64,8 +64,8 @@ def open_pixels(instance: Instance) -> Reader:
 
     Raises NotReadable, here or when a frame is read.
     """
-    read = _with_our_errors(instance, lambda: _open(instance))
-    return lambda n: _with_our_errors(instance, lambda: read(n))
+    read = with_our_errors(instance, lambda: _open(instance))
+    return lambda n: with_our_errors(instance, lambda: read(n))
 
 
 def read_into(instance: Instance, n: int, target: NDArray[np.int16]) -> NDArray[Any] | None:
@@ -88,11 +88,11 @@ def read_into(instance: Instance, n: int, target: NDArray[np.int16]) -> NDArray[
             raise _short(instance, got)
         return _significant(target.view(_INTEGERS[16][instance.signed]), instance)
 
-    values: NDArray[Any] = _with_our_errors(instance, read)
+    values: NDArray[Any] = with_our_errors(instance, read)
     return values
 
 
-def _with_our_errors(instance: Instance, read: Callable[[], Any]) -> Any:
+def with_our_errors(instance: Instance, read: Callable[[], Any]) -> Any:
     """Returns the result of `read`; turns every error into NotReadable with our message."""
     try:
         return read()
@@ -135,7 +135,7 @@ def _whole(instance: Instance) -> Reader:
     with Path(instance.path).open("rb") as file:
         file.seek(instance.pixel_offset)
         data = file.read()
-    frames = _fragments(data, instance.stored_frames)
+    frames = fragments_of(data, instance.stored_frames)
     return lambda n: _as_header_says(decode(frames[n], instance), instance)
 
 
@@ -203,7 +203,7 @@ def _packed(data: NDArray[np.uint8], instance: Instance) -> NDArray[np.uint16]:
     return values[:count]
 
 
-def _fragments(data: bytes, count: int) -> list[bytes]:
+def fragments_of(data: bytes, count: int) -> list[bytes]:
     """Returns the frames of encapsulated pixel data that begins with the offset table's item. Source: PS3.5 A.4.
 
     With one fragment for each frame (always so with an extended offset table), the tables are not needed.

@@ -17,9 +17,10 @@ def real_set(name: str) -> Path:
     return folder
 
 
-def failing_input(name: str) -> Path:
-    """The folder of a series on which this project once went wrong. Skips the test, naming it, where it is absent."""
-    folder = Path(os.environ.get("WORKSTATION_TEST_FAILING") or "absent") / "series" / name
+def failing_input(name: str, kind: str = "series") -> Path:
+    """The folder of an input on which this project once went wrong, a series or another kind. Skips the test, naming
+    it, where it is absent."""
+    folder = Path(os.environ.get("WORKSTATION_TEST_FAILING") or "absent") / kind / name
     if not folder.is_dir():
-        pytest.skip(f"failing input {name!r} is not there (WORKSTATION_TEST_FAILING names the folder of series/)")
+        pytest.skip(f"failing input {name!r} is not there (WORKSTATION_TEST_FAILING names the folder of {kind}/)")
     return folder

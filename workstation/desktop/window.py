@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from dicom_io.errors import VolumeRefused
 from dicom_io.evidence import Person
 from dicom_io.person_names import listed
 from render import Picture, Protocol, Recipe, RecipeError, Volume
@@ -39,12 +40,14 @@ from workstation.desktop.model import edits
 from workstation.desktop.model.desk import ReadingDesk, why_not_signable
 from workstation.desktop.model.keys import Keys
 from workstation.desktop.model.looks import Looks, protocols_for, windows_for
+from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared, Screen, recipe_of
 from workstation.desktop.model.session import Draft
 from workstation.desktop.model.studies import Opened, Row
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import LookPanel, Measures, Tray
 from workstation.desktop.report_panel import ReportPanel
+from workstation.desktop.stack_viewer import StackViewer
 from workstation.desktop.study_list import StudyList
 from workstation.desktop.theme import Theme, style_sheet
 from workstation.desktop.viewer import Viewer
@@ -76,6 +79,7 @@ class MainWindow(QMainWindow):
         self._before: Screen | None = None  # the last screen whose captures were journalled
         self.charge = ChargePanel()
         self._opening: tuple[str, int | None] | None = None
+        self.stack_viewer: StackViewer | None = None
         self.setWindowTitle(tr("3D workstation — not cleared for diagnosis"))
         self.pages, self.arrival = QStackedWidget(), ArrivalBar(desk.studies.news)
         self.arrival.reload.connect(self.reload)
@@ -196,7 +200,10 @@ class MainWindow(QMainWindow):
 
         def work(tell: Progress) -> object:
             chosen = self.desk.studies.again(before) if before is not None else which
-            names = self.desk.studies.volumes(series_uid)
+            try:
+                names = self.desk.studies.volumes(series_uid)
+            except VolumeRefused as refused:
+                return self.desk.studies.images(series_uid, refused)
             if chosen is None and len(names) > 1:
                 return names
             tell(tr("First picture"), 0.0)
@@ -207,6 +214,10 @@ class MainWindow(QMainWindow):
             self._opening = None
             if isinstance(found, Opened):
                 self._show_study(found)
+            elif isinstance(found, Images):
+                self.say(found.why, bad=True)
+                self.stack_viewer = StackViewer(found, self)
+                self.stack_viewer.show()
             else:
                 assert isinstance(found, tuple)
                 chosen = dialogs.Choose.ask(tr("Which volume?"), found, self)
@@ -566,6 +577,8 @@ class MainWindow(QMainWindow):
         self._show_person()
         if self.viewer is not None:
             self.viewer.dock_pane()
+        if self.stack_viewer is not None:
+            self.stack_viewer.close()
         self.centralWidget().hide()
         self.dock.hide()
         self.menus.cover(True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["ENGINE_VERSION", "MOST_VOXELS", "body", "frames", "segments"]
 
 # Raised whenever the bytes of any picture change; part of every picture's provenance.
-ENGINE_VERSION = "0.3.0"
+ENGINE_VERSION = "0.4.0"
 
 # The kernels count voxels in 32 bits.
 MOST_VOXELS = 2**31 - 1

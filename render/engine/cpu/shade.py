@@ -58,6 +58,10 @@ from render.engine.cpu.tables import entry
 
 _OPAQUE = np.float32(0.995)
 _WHITE, _OPEN = np.float32(255.0), np.float32(1.0 / 0.6)
+# Near surfaces samples stand half a step apart, for so many steps; then the way to the first one that is whole again.
+_CLOSE, _NEAR, _AFTER = np.float32(0.5), np.float32(1.6), np.float32(0.75)
+# What counts as a whole step, and the change in what a step adds from which on half steps are taken.
+_WHOLE, _MUCH = np.float32(0.7), np.float32(0.08)
 _QUEUE, _FULL = 64, 48
 _lane, _lane_triples = scratch(types.float32, LANES), scratch(types.float32, 3, LANES)
 _lane_pairs, _lane_eights = scratch(types.float32, 2, LANES), scratch(types.float32, 8, LANES)
@@ -145,7 +149,9 @@ def shade_rows(
                 veil_[:] = -FAR
             rgb[:] = ZERO
             queued = 0
-            through, last = reals(1.0), reals(0.0)
+            through, last, before_opacity = reals(1.0), reals(0.0), reals(0.0)
+            # The way from the sample before, and where samples stand a whole step apart again.
+            stride, near_end = reals(1.0), reals(-FAR)
             # Whether the sample before was visible, and whether `last` is its value.
             before, known = flags(False), flags(False)
             active = t <= t1
@@ -190,7 +196,8 @@ def shade_rows(
                     if bits(visible) != 0:
                         # A surface lies within the last step. Sampling starts on it, else the planes of samples would
                         # show on it like the rings of a tree.
-                        fresh = visible & ~before & (t - 1.0 >= t0)
+                        fresh = visible & ~before & (t - stride >= t0)
+                        close = t < near_end
                         if more is not None and more.has_mask and bits(fresh & mixed) != 0:
                             store(here_, 0, t)
                             store(entries, 0, found)
@@ -201,20 +208,30 @@ def shade_rows(
                         if bits(fresh) != 0:
                             unknown = fresh & ~known
                             if bits(unknown) != 0:
-                                sk, sj, si = _place(o, d, t - 1.0, top_k, top_j, top_i)
+                                sk, sj, si = _place(o, d, t - stride, top_k, top_j, top_i)
                                 last = select(unknown, linear_at(voxels, sk, sj, si, unknown), last)
                             rises = whole(v > last)
                             edge = gather(look.first_seen, _entry(last, look) + rises * look.opacities.shape[0], fresh)
-                            # False position: values are taken as linear between two samples. A sample stands for half a
-                            # step either way, so the first one lies half a step behind the edge; if nothing is visible
-                            # there, the visible sample is used.
+                            # False position: values are taken as linear between two samples. A sample stands for a
+                            # quarter of a step either way, so the first one lies that far behind the edge; if nothing
+                            # is visible there, the visible sample is used.
                             part = within((edge - last) / (v - last), ONE)
-                            inner = (t - 1.0) + (part + HALF)
+                            inner = t - stride * (ONE - part) + _CLOSE * HALF
                             pk, pj, pi = _place(o, d, inner, top_k, top_j, top_i)
                             at_inner = _entry(linear_at(voxels, pk, pj, pi, fresh), look)
                             fresh = fresh & (gather(look.opacities, at_inner, fresh) > ZERO)
                             t, found = select(fresh, inner, t), select(fresh, at_inner, found)
+                            near_end = select(fresh, inner + _NEAR, near_end)
+                            close = close | fresh
                         opacity = gather(look.opacities, found, visible)
+                        # Where much changes within a whole step, half steps are taken instead: back to the first one.
+                        again = visible & before & ~close & (stride > _WHOLE)
+                        again = again & (size(opacity - before_opacity) * through > _MUCH)
+                        visible = visible & ~again
+                        before_opacity = select(visible, opacity, before_opacity)
+                        opacity = select(close, ONE - root(ONE - opacity), opacity)
+                        t = select(again, t - _AFTER, t)
+                        near_end = select(again, t + _NEAR + _CLOSE, near_end)
                         before = before | visible
                         pk, pj, pi = _place(o, d, t, top_k, top_j, top_i)
                         store(places, 0, pk)
@@ -246,7 +263,10 @@ def shade_rows(
                             _shade_queue(voxels, look, light, more, seen, which, towards, queued, faded, rgb)
                             queued = 0
                 last, known = select(full, v, last), known | full
-                t = select(full, t + 1.0, t)
+                # Between the last half step and the first whole one lies half of each.
+                stride = select(t + _CLOSE < near_end, _CLOSE, select(t < near_end, _AFTER, reals(1.0)))
+                stride = select(full, stride, reals(1.0))
+                t = select(full, t + stride, t)
                 active = active & (t <= t1)
             if queued > 0:
                 _shade_queue(voxels, look, light, more, seen, which, towards, queued, faded, rgb)

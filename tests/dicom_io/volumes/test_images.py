@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.pixels import convert_color_space
 
+from dicom_io.capabilities import EXPLICIT_LITTLE
 from dicom_io.files.headers import _quickly
 from dicom_io.files.series import open_series
 from dicom_io.volumes import stack_of
@@ -34,13 +38,39 @@ def test_what_makes_no_volume_is_read_by_number(tmp_path: Path) -> None:
             del ds.ImagePositionPatient
         if k == 3:
             ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PlanarConfiguration = 3, "RGB", 0
-            ds.BitsAllocated = ds.BitsStored = 8
-            ds.HighBit, ds.PixelData = 7, bytes(int(ds.Rows) * int(ds.Columns) * 3)
+            ds.BitsAllocated, ds.BitsStored, ds.PixelRepresentation = 8, 8, 0
+            ds.HighBit, ds.PixelData = 7, bytes(range(int(ds.Rows) * int(ds.Columns) * 3))
 
     found = stack_of(write_series(tmp_path, ramp((4, 4, 4)), grid(), change=change))
-    assert [i.instance.instance_number for i in found.images] == [2, 3, 4]
-    assert [i.plane is None for i in found.images] == [False, True, False]
-    assert found.left_out == (("colour pixels", 1),)
+    assert [i.instance.instance_number for i in found.images] == [1, 2, 3, 4]
+    assert [i.plane is None for i in found.images] == [False, False, True, False] and not found.left_out
+    assert [i.in_colour for i in found.images] == [True, False, False, False]
+    np.testing.assert_array_equal(found.images[0].colours(), np.arange(48).reshape(4, 4, 3))
+
+
+def test_colours_are_red_green_blue_however_they_are_encoded(tmp_path: Path) -> None:
+    j, i = np.indices((16, 24))
+    rgb = np.stack([10 * j, 240 - 9 * i, 5 * (i + j)], axis=-1).astype(np.uint8)
+    luma = convert_color_space(rgb, "RGB", "YBR_FULL")
+    ways: dict[str, tuple[str, str, bytes | bytearray]] = {
+        "pixels": (EXPLICIT_LITTLE, "RGB", rgb.tobytes()),
+        "luma": (EXPLICIT_LITTLE, "YBR_FULL", luma.tobytes()),
+        "jpeg": ("1.2.840.10008.1.2.4.50", "YBR_FULL_422", imagecodecs.jpeg8_encode(rgb, level=98)),
+        "jpeg 2000": ("1.2.840.10008.1.2.4.90", "YBR_RCT", imagecodecs.jpeg2k_encode(rgb, level=0, codecformat="J2K")),
+        "jpeg-ls": ("1.2.840.10008.1.2.4.80", "RGB", imagecodecs.jpegls_encode(rgb)),
+    }
+    for name, (syntax, photometric, data) in ways.items():
+        ds = image(ramp((1, 16, 24))[0], grid(), 0, sop_class=MR)
+        ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PlanarConfiguration = 3, photometric, 0
+        ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
+        native = syntax == EXPLICIT_LITTLE
+        ds.PixelData = data if native else encapsulate([bytes(data)])
+        ds["PixelData"].VR, ds["PixelData"].is_undefined_length = "OB", not native
+        ds.file_meta.TransferSyntaxUID = syntax
+        (tmp_path / name).mkdir()
+        ds.save_as(tmp_path / name / "1.dcm", enforce_file_format=True)
+        found = stack_of(open_series(tmp_path / name)[0]).images[0].colours()
+        assert np.abs(found.astype(int) - rgb).max() <= (0 if name in ("pixels", "jpeg 2000", "jpeg-ls") else 12), name
 
 
 def test_a_mapping_of_undefined_length_is_read_without_pydicom(tmp_path: Path) -> None:

@@ -13,12 +13,14 @@ from dicom_io.files.series import Series, read_dataset
 from dicom_io.person_names import listed
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.stamp import Stamp
+from dicom_io.volumes import stack_of
 from dicom_io.volumes.build import assemble, stacks_of
 from render import Picture, Reformat, View, Volume, draw
 from render.geometry import cross, vector
 from render.progress import PartDone, Progress
 from workstation.desktop.model.looks import first_screen
 from workstation.desktop.model.measuring import restored
+from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared, Measure
 from workstation.desktop.model.session import ReadingSession, RecoveryError, recovered, session_file
 from workstation.site import Site
@@ -210,6 +212,15 @@ class Studies:
             f"{stack.label or 'the volume'}, {len(stack.slices)} slices"
             for stack in stacks_of(self.site.archive.series(series_uid))
         )
+
+    def images(self, series_uid: str, refused: VolumeRefused) -> Images:
+        """Returns the images of a series that makes no volume, to read in 2D. Raises `refused` where it has none."""
+        series = self.site.archive.series(series_uid)
+        found = stack_of(series).images
+        if not found:
+            raise refused
+        title = f"{listed(self._header(series_uid, series.first.path)[0])} — {series.modality} {series.description}"
+        return Images(found, str(refused), title)
 
     def preview(self, series_uid: str, which: int | None = None) -> Picture:
         """Returns the middle image of a volume, reading only the slices around it. Raises as `open`, and
