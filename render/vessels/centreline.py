@@ -93,8 +93,15 @@ def _reach(volume: Volume, box: Box, curve: Points, levels: Levels) -> float:
     """Returns how far the edge may be at most, before anything is known of the vessel: twice what a first look says."""
     start = 12.0
     while start < 60.0:
-        found = cut(volume, box, curve[:: max(1, len(curve) // 20)], _tangents(curve)[:: max(1, len(curve) // 20)], levels,
-                    np.full(len(curve[:: max(1, len(curve) // 20)]), start), _COARSE_RAYS)
+        found = cut(
+            volume,
+            box,
+            curve[:: max(1, len(curve) // 20)],
+            _tangents(curve)[:: max(1, len(curve) // 20)],
+            levels,
+            np.full(len(curve[:: max(1, len(curve) // 20)]), start),
+            _COARSE_RAYS,
+        )
         radius = float(np.percentile(np.median(found.radii, axis=1), 90))
         if found.found.mean() > 0.7 and radius < 0.6 * start:
             return max(1.8 * radius + 4.0, 6.0)

@@ -105,7 +105,9 @@ def levels_at(volume: Volume, box: Box, at: Points) -> Levels:
         middle = np.clip(np.rint(index).astype(int), 1, shape - 2)
         k, j, i = (int(n) for n in middle)
         around = volume.voxels[k - 1 : k + 2, j - 1 : j + 2, i - 1 : i + 2].astype(np.float64)
-        local.append(float(np.median(np.sort(around.ravel())[9:])))  # the brighter two thirds: the point may lie at the edge
+        local.append(
+            float(np.median(np.sort(around.ravel())[9:]))
+        )  # the brighter two thirds: the point may lie at the edge
         spread.append(float(np.std(np.sort(around.ravel())[9:])))
     lumen = float(np.median(local))
     reach = 15.0 / np.array(volume.spacing_mm)

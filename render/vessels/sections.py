@@ -125,7 +125,9 @@ def _edges(seen: NDArray[np.float32], step: float, apart: float, voxel: float, l
     numbers = np.arange(seen.shape[-1])
     own = _own_levels(seen, step, voxel, levels)
     # A narrow stretch is darker in its middle than the vessel is elsewhere: blur has mixed it with its surroundings.
-    filled = np.maximum(own, ndimage.percentile_filter(own, 80.0, size=max(3, round(_ALIKE_MM / apart)), mode="nearest"))
+    filled = np.maximum(
+        own, ndimage.percentile_filter(own, 80.0, size=max(3, round(_ALIKE_MM / apart)), mode="nearest")
+    )
     outer = _first(known & (seen < (0.5 * (own + levels.background))[:, None, None]))
     # What lies next to the lumen there: fat, lung, or the next vessel across a thin wall.
     smooth = ndimage.uniform_filter1d(np.where(known, seen, np.float32(np.inf)), 3, axis=-1, mode="nearest")
