@@ -416,6 +416,17 @@ class Archive:
         mark.write_text(now, encoding="ascii")
         return len(rows)
 
+    def extent(self) -> tuple[int, int, int, int]:
+        """Returns how many studies, series and instances the index lists, and the size of their files in bytes."""
+        columns = _INSTANCE.c
+        # Each by itself: then the database counts in its indexes.
+        counted = [select(func.count(column.distinct())) for column in (columns.study_uid, columns.series_uid)]
+        counted += [select(func.count(columns.accession)), select(func.coalesce(func.sum(columns.size), 0))]
+        query = select(*(each.scalar_subquery() for each in counted))
+        with self._database.connect() as connection:
+            studies, series, instances, size = connection.execute(query).one()
+        return int(studies), int(series), int(instances), int(size)
+
     def shelved(self) -> tuple[Shelved, ...]:
         """Lists every instance of the index, by UID."""
         columns = _INSTANCE.c

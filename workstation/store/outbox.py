@@ -23,8 +23,6 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
-    exists,
-    func,
     insert,
     select,
     true,
@@ -48,6 +46,7 @@ from workstation.store.messages import (
     failures_of,
     state_of,
 )
+from workstation.store.unfinished import list_unfinished, unfinished
 
 _metadata = MetaData()
 _message = Table(
@@ -57,7 +56,7 @@ _message = Table(
     Column("key", Text, nullable=False, unique=True),
     Column("destination", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    Column("identity", Text, nullable=False),
+    Column("identity", Text, nullable=False, index=True),
     Column("accession", Text, nullable=False, index=True),
     Column("body", LargeBinary),
     Column("path", Text),
@@ -120,6 +119,7 @@ class Outbox:
             make_tables(connection, _metadata)
             open_ledger(connection)
             guard(connection, *(table.name for table in _metadata.sorted_tables))
+        list_unfinished(engine)
 
     def queue(self, messages: Iterable[Message], at: datetime) -> tuple[str, ...]:
         """Queues all messages with their charges in one transaction, or none. Returns the new keys.
@@ -339,11 +339,8 @@ class Outbox:
 
     def open_messages(self) -> tuple[QueuedMessage, ...]:
         """Returns the messages that are not done, oldest first, without reading the done ones."""
-        # Only the newest attempt counts: an acknowledged message may be rejected later.
-        other = _attempt.alias()
-        newest = select(func.max(other.c.place)).where(other.c.message == _message.c.key).correlate(_message)
-        ended = _attempt.c.outcome.in_(("acknowledged", "withdrawn"))
-        return self._entries(~exists().where(_attempt.c.place == newest.scalar_subquery(), ended))
+        listed = self._entries(_message.c.key.in_(select(unfinished.c.message)))
+        return tuple(entry for entry in listed if not entry.done)
 
     def _entries(self, which: ColumnElement[bool]) -> tuple[QueuedMessage, ...]:
         """Returns the messages for which a condition on the message table holds, oldest first."""
