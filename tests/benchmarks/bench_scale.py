@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -221,7 +222,7 @@ def acts(site: Site) -> Iterator[tuple[str, Callable[[], object]]]:
 
 def _held(site: Site) -> object:
     try:
-        return work_items(site, state="held")  # type: ignore[call-arg]
+        return work_items(site, state="held")
     except TypeError:  # before there was such an argument
         return [item for item in work_items(site) if item.state == "held"]
 
@@ -230,10 +231,8 @@ def commands(root: Path, times: int) -> Iterator[tuple[str, float]]:
     """What is timed from the command to its end."""
     for name in ("outbox list --waiting", "charge list --state held", "storage status"):
         command = [sys.executable, "-m", "workstation", "--root", str(root), *name.split()]
-        yield (
-            f"workstation {name}",
-            took_ms(lambda c=command: subprocess.run(c, check=True, capture_output=True), times),
-        )  # type: ignore[misc]
+        act = partial(subprocess.run, command, check=True, capture_output=True)
+        yield f"workstation {name}", took_ms(act, times)
 
     def start() -> None:
         with Serving(root, receivers=2):
