@@ -136,7 +136,7 @@ class Archive:
             make_tables(connection, _METADATA)
             make_tables(connection, described.METADATA)
         self._rows = unflushed(self._database)
-        self.catalogue = described.Catalogue(self._database, self._rows, _INSTANCE, self.summaries)
+        self.catalogue = described.SeriesCatalogue(self._database, self._rows, _INSTANCE, self.summaries)
         self._flushed: set[Path] = set()
 
     @functools.cached_property

@@ -117,7 +117,7 @@ def comparable(value: str, vr: str) -> str:
     return value.casefold().rstrip("^") if vr == "PN" else value
 
 
-class Catalogue:
+class SeriesCatalogue:
     """The rows in a database. counted : a table with a row for each instance and its `series_uid`. summaries : lists
     the named series, or all."""
 

@@ -51,6 +51,24 @@ def test_an_older_state_folder_gets_the_list_from_its_attempts(engine: Engine) -
     assert [entry.message.key for entry in outbox.open_messages()] == before[1:]
 
 
+def test_what_was_acknowledged_since_and_before_is_all_of_it(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instance that was acknowledged may be sent again, and one that was given up be acknowledged after all."""
+    monkeypatch.setattr("workstation.store.outbox._OVERLAP", 0)
+    outbox, chance = Outbox(engine), random.Random(3)
+    outbox.queue(MESSAGES, AT)
+    since, known = 0, tuple[str, ...]()
+    for _ in range(6):
+        for message in chance.sample(MESSAGES, 12):
+            outbox.attempted(message.key, AT, Delivery(chance.choice(OUTCOMES[3:5]), ""))
+        since, known = outbox.acknowledged("PACS", since, known)
+        assert (
+            known
+            == outbox.acknowledged("PACS")[1]
+            == tuple(entry.message.identity for entry in outbox.list() if entry.state == "acknowledged")
+        )
+    assert outbox.acknowledged("PACS", since) == (since, ())
+
+
 def test_many_hands_leave_nothing_out(engine: Engine) -> None:
     outbox = Outbox(engine)
     outbox.queue(MESSAGES[:4], AT)
