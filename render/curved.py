@@ -166,8 +166,8 @@ def _crossed(a: Points, b: Points) -> Points:
 
 
 def frames_along(middle: Points, tangents: Points, towards: Points | None = None) -> Points:
-    """Returns (N, 3) unit vectors to the right at each place of a path, across its (N, 3) unit tangents, which turn about
-    the path as little as possible.
+    """Returns (N, 3) unit vectors to the right at each place of a path, across its (N, 3) unit tangents, which turn
+    about the path as little as possible.
 
     towards : at the beginning the observer stands as near to it as a path that runs down the picture allows; None for
     the side of the patient that lies best.

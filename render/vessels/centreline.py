@@ -1,7 +1,7 @@
 """The centreline of a vessel: a smooth curve through the middles of its sections.
 
-A way within the lumen is found first (`render.vessels.lumen`); then sections are cut across it, the curve is laid through
-their centroids and smoothed over about a radius, and that again, until it stays.
+A way within the lumen is found first (`render.vessels.lumen`). Then sections are cut across it, and the curve is laid
+through their centroids and smoothed over about half a radius; that is done again until it stays.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,9 @@ _COARSE_RAYS = 24
 class Vessel:
     """A vessel from one point to another.
 
-    along_mm : (N,) distances along the centreline from its beginning. sections : at these places, across it. at_points_mm :
-    for each point that was given, how far along it is. levels : what the series says of lumen and surroundings.
+    along_mm : (N,) distances along the centreline from its beginning. sections : at these places, across it.
+    at_points_mm : for each point that was given, how far along it is. levels : what the series says of lumen and
+    surroundings.
     """
 
     along_mm: Points
@@ -52,8 +53,8 @@ class Vessel:
 def follow(volume: Volume, through_mm: Sequence[Vector], step_mm: float | None = None) -> Vessel:
     """Returns the vessel through points within its lumen, in the order given.
 
-    through_mm : two at least, LPS mm; they need not be in the middle. step_mm : distance of the sections; half the least
-    spacing of the voxels by default, and half a millimetre at least.
+    through_mm : two at least, LPS mm; they need not be in the middle. step_mm : distance of the sections; half the
+    least spacing of the voxels by default, and half a millimetre at least.
 
     Raises VesselError when a point lies outside the volume or in no vessel, or when no lumen joins the points.
     """
@@ -91,28 +92,22 @@ def follow(volume: Volume, through_mm: Sequence[Vector], step_mm: float | None =
 
 def _reach(volume: Volume, box: Box, curve: Points, levels: Levels) -> float:
     """Returns how far the edge may be at most, before anything is known of the vessel: twice what a first look says."""
-    start = 12.0
-    while start < 60.0:
-        found = cut(
-            volume,
-            box,
-            curve[:: max(1, len(curve) // 20)],
-            _tangents(curve)[:: max(1, len(curve) // 20)],
-            levels,
-            np.full(len(curve[:: max(1, len(curve) // 20)]), start),
-            _COARSE_RAYS,
-        )
+    some = slice(None, None, max(1, len(curve) // 20))
+    few, tangents = curve[some], _tangents(curve)[some]
+    reach = 12.0
+    while reach < 60.0:
+        found = cut(volume, box, few, tangents, levels, np.full(len(few), reach), _COARSE_RAYS)
         radius = float(np.percentile(np.median(found.radii, axis=1), 90))
-        if found.found.mean() > 0.7 and radius < 0.6 * start:
+        if found.found.mean() > 0.7 and radius < 0.6 * reach:
             return max(1.8 * radius + 4.0, 6.0)
-        start *= 1.6
-    return start
+        reach *= 1.6
+    return reach
 
 
 def _even(curve: Points, step: float) -> Points:
     """Returns the curve with points at even distances of about `step` mm, its ends kept."""
     lengths = np.concatenate([np.zeros(1), np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
-    count = max(int(round(float(lengths[-1]) / step)), 2) + 1
+    count = max(round(float(lengths[-1]) / step), 2) + 1
     wanted = np.linspace(0.0, float(lengths[-1]), count)
     return np.stack([np.interp(wanted, lengths, curve[:, axis]) for axis in range(3)], axis=1)
 

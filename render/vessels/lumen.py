@@ -105,10 +105,9 @@ def levels_at(volume: Volume, box: Box, at: Points) -> Levels:
         middle = np.clip(np.rint(index).astype(int), 1, shape - 2)
         k, j, i = (int(n) for n in middle)
         around = volume.voxels[k - 1 : k + 2, j - 1 : j + 2, i - 1 : i + 2].astype(np.float64)
-        local.append(
-            float(np.median(np.sort(around.ravel())[9:]))
-        )  # the brighter two thirds: the point may lie at the edge
-        spread.append(float(np.std(np.sort(around.ravel())[9:])))
+        brighter = np.sort(around.ravel())[9:]  # two thirds: the point may lie at the edge
+        local.append(float(np.median(brighter)))
+        spread.append(float(np.std(brighter)))
     lumen = float(np.median(local))
     reach = 15.0 / np.array(volume.spacing_mm)
     near = []
@@ -171,4 +170,4 @@ def joined(volume: Volume, box: Box, at: Points, levels: Levels) -> Points:
         way.find_costs([tuple(start)], [tuple(end)])
         piece = way.traceback(tuple(end))
         found += piece[1:] if found else piece
-    return (np.array(found, dtype=np.float64) + corner) * step + np.array(box.first)
+    return np.asarray((np.array(found, dtype=np.float64) + corner) * step + np.array(box.first))

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from render.geometry import Vector
 from render.vessels.centreline import Vessel
 from render.vessels.lumen import Points, VesselError
+
+Judged = NDArray[np.bool_]
 
 _HEALTHY = 0.9  # a diameter of at least this share of what is expected there counts as healthy
 _AROUND_MM = 10.0  # an angle is measured between the ways of this length before and after a place
@@ -24,9 +27,8 @@ _REFERENCE_MM = 4.0  # a reference is the mean of the sections so near to it
 class Stenosis:
     """The narrowest place of a vessel.
 
-    at_mm, position_mm : along the vessel, and LPS mm. least_mm, least_mm2 : its mean diameter and area. reference_mm : the
-    healthy diameter beyond it. nascet_percent : against that. ecst_percent : against the diameter that the vessel would
-    have at the place itself. area_percent : of area, against the healthy one beyond.
+    at_mm, position_mm : along the vessel, and LPS mm. least_mm, least_mm2 : its mean diameter and area. reference_mm,
+    reference_mm2 : those of the healthy vessel beyond it. original_mm : the diameter that the vessel would have there.
     """
 
     at_mm: float
@@ -55,7 +57,7 @@ class Stenosis:
 
 @dataclass(frozen=True, slots=True)
 class Widest:
-    """The widest place: the greatest diameter across the centreline, where it is, and how wide the vessel is elsewhere."""
+    """The widest place: the greatest diameter across the centreline, where that is, and the typical one elsewhere."""
 
     at_mm: float
     position_mm: Vector
@@ -74,8 +76,8 @@ class Bend:
 def stenosis(vessel: Vessel, references_mm: Sequence[float] = ()) -> Stenosis:
     """Returns the narrowest place.
 
-    references_mm : healthy places along the vessel; the last is the one beyond for NASCET, and all tell what the lumen was
-    at the place. By default the vessel beyond that is as wide as a straight taper through its healthy parts.
+    references_mm : healthy places along the vessel; the last is the one beyond for NASCET, and all tell what the lumen
+    was at the place. By default the healthy vessel is a straight taper through what is not narrowed.
 
     Raises VesselError where no section is closed.
     """
@@ -135,7 +137,7 @@ def bends(vessel: Vessel) -> tuple[Bend, ...]:
     return tuple(Bend(float(along[n]), float(angles[n])) for n in sorted(places))
 
 
-def _judged(vessel: Vessel) -> tuple[Points, Points, Points, Points]:
+def _judged(vessel: Vessel) -> tuple[Points, Points, Points, Judged]:
     along, sections = vessel.along_mm, vessel.sections
     end = min(_END_MM, float(along[-1]) / 10.0)
     judged = sections.closed & (along >= end) & (along <= along[-1] - end)
@@ -144,8 +146,8 @@ def _judged(vessel: Vessel) -> tuple[Points, Points, Points, Points]:
     return along, sections.diameters_mm[2], sections.areas_mm2, judged
 
 
-def _expected(along: Points, mean: Points, judged: Points, references_mm: Sequence[float]) -> Points:
-    """Returns (N,) the diameter that a healthy vessel would have there: a straight taper through what is not narrowed."""
+def _expected(along: Points, mean: Points, judged: Judged, references_mm: Sequence[float]) -> Points:
+    """Returns (N,) the diameter that a healthy vessel would have: a straight taper through what is not narrowed."""
     if references_mm:
         healthy = [
             float(mean[judged & (np.abs(along - place) <= _REFERENCE_MM / 2.0)].mean())
@@ -154,7 +156,7 @@ def _expected(along: Points, mean: Points, judged: Points, references_mm: Sequen
             for place in references_mm
         ]
         order = np.argsort(references_mm)
-        return np.interp(along, np.array(references_mm)[order], np.array(healthy)[order])
+        return np.asarray(np.interp(along, np.array(references_mm)[order], np.array(healthy)[order]))
     used = judged.copy()
     taper = np.array([0.0, float(np.median(mean[judged]))])
     for _ in range(8):

@@ -8,7 +8,7 @@ from render.curved import frames_along
 from render.geometry import Vector, View
 from render.recipe import CurvedReformat, Recipe, Reformat, Window
 from render.vessels.centreline import Vessel
-from render.vessels.lumen import Levels
+from render.vessels.lumen import Levels, Points
 
 _MOST_PLACES = 400  # of a path in a recipe
 _ROUND = 3  # decimals of mm: no finer than a micrometre
@@ -24,9 +24,7 @@ def path_of(vessel: Vessel) -> tuple[Vector, ...]:
     """Returns the centreline as the path of a recipe."""
     curve = vessel.centreline_mm
     chosen = np.unique(np.linspace(0, len(curve) - 1, min(len(curve), _MOST_PLACES)).round().astype(int))
-    return tuple(
-        (round(float(x), _ROUND), round(float(y), _ROUND), round(float(z), _ROUND)) for x, y, z in curve[chosen]
-    )
+    return tuple(_rounded(place) for place in curve[chosen])
 
 
 def curved_pictures(vessel: Vessel) -> tuple[CurvedReformat, ...]:
@@ -43,15 +41,7 @@ def curved_pictures(vessel: Vessel) -> tuple[CurvedReformat, ...]:
     pixel = round(vessel.length_mm / (rows - 1), 4)
     columns = int(min(max(64, math.ceil(side / pixel)), 512))
     straight = CurvedReformat(
-        window,
-        path,
-        "straightened",
-        _beside(vessel),
-        count=4,
-        rows=rows,
-        columns=columns,
-        pixel_mm=pixel,
-        name="Straightened",
+        window, path, view=_beside(vessel), count=4, rows=rows, columns=columns, pixel_mm=pixel, name="Straightened"
     )
     return (*made, straight)
 
@@ -64,13 +54,22 @@ def section_at(vessel: Vessel, along_mm: float, name: str) -> Reformat:
         x, y, z = -x, -y, -z
     # To the nearest tenth: nobody sees the difference, and the words of the record stay short.
     view = View(round(math.degrees(math.atan2(x, -y)), 1), round(math.degrees(math.asin(max(-1.0, min(1.0, z)))), 1))
-    middle = vessel.centreline_mm[at]
-    side = max(_SIDE_MM, 2.5 * float(vessel.sections.diameters_mm[1][at]))
+    pixel = round(max(_SIDE_MM, 2.5 * float(vessel.sections.diameters_mm[1][at])) / 255.0, 4)
     return Reformat(
-        window_for(vessel.levels), view, rows=256, columns=256, pixel_mm=round(side / 255.0, 4),
-        centre_mm=(round(float(middle[0]), _ROUND), round(float(middle[1]), _ROUND), round(float(middle[2]), _ROUND)),
-        interpolation="cubic", name=name,
-    )  # fmt: skip
+        window_for(vessel.levels),
+        view,
+        rows=256,
+        columns=256,
+        pixel_mm=pixel,
+        centre_mm=_rounded(vessel.centreline_mm[at]),
+        interpolation="cubic",
+        name=name,
+    )
+
+
+def _rounded(place: Points) -> Vector:
+    x, y, z = (round(float(value), _ROUND) for value in place)
+    return (x, y, z)
 
 
 def _is_seen_from(vessel: Vessel, view: View) -> bool:

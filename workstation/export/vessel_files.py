@@ -99,7 +99,7 @@ def in_words(found: MeasuredVessel) -> str:
 
 
 def write(found: MeasuredVessel, volume: Volume, output: Path) -> list[Path]:
-    """Writes the pictures, an overview of them, the curve of diameter and area, and `samples.csv`. Returns the files."""
+    """Writes the pictures, their overview, the curve of diameter and area, and `samples.csv`. Returns the files."""
     places = {"Narrowest": found.stenosis.at_mm, "Widest": found.widest.at_mm}
     places |= {f"Reference {number}": at for number, at in enumerate(found.references_mm, 1)}
     pictures = [draw(volume, recipe) for recipe in vessel_pictures(found.vessel, places)]
