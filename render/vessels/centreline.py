@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
+from render.curved import Points
 from render.geometry import Vector
-from render.vessels.lumen import Box, Levels, Points, VesselError, box_around, inside, joined, levels_at, places
+from render.vessels.lumen import Cutout, Levels, VesselError, box_around, inside, joined, levels_at, places
 from render.vessels.sections import Sections, cut
 from render.volume import Volume
 
@@ -90,7 +91,7 @@ def follow(volume: Volume, through_mm: Sequence[Vector], step_mm: float | None =
     return Vessel(along, sections, nearest, levels)
 
 
-def _reach(volume: Volume, box: Box, curve: Points, levels: Levels) -> float:
+def _reach(volume: Volume, box: Cutout, curve: Points, levels: Levels) -> float:
     """Returns how far the edge may be at most, before anything is known of the vessel: twice what a first look says."""
     some = slice(None, None, max(1, len(curve) // 20))
     few, tangents = curve[some], _tangents(curve)[some]

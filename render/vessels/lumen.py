@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.graph import MCP_Geometric
 
+from render.curved import Points
 from render.errors import RenderError
 from render.geometry import Vector
 from render.volume import Volume
-
-Points = NDArray[np.float64]
 
 _MARGIN_MM = 30.0  # how far a vessel may leave the box of its points
 _MOST_VOXELS = 12_000_000  # of a box that is looked at in every voxel; a larger one in every second
@@ -51,7 +50,7 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Box:
+class Cutout:
     """A part of a volume. values : (K, J, I) float32. first : index of its first voxel in the volume."""
 
     values: NDArray[np.float32]
@@ -84,16 +83,16 @@ def inside(volume: Volume, points_mm: Sequence[Vector]) -> Points:
     return found
 
 
-def box_around(volume: Volume, at: Points, margin_mm: float = _MARGIN_MM) -> Box:
+def box_around(volume: Volume, at: Points, margin_mm: float = _MARGIN_MM) -> Cutout:
     """Returns the part of the volume that reaches `margin_mm` beyond all of the (N, 3) indices."""
     margin = margin_mm / np.array(volume.spacing_mm)
     low = np.maximum(np.floor(at.min(axis=0) - margin), 0).astype(int)
     high = np.minimum(np.ceil(at.max(axis=0) + margin) + 1, volume.shape).astype(int)
     part = volume.voxels[low[0] : high[0], low[1] : high[1], low[2] : high[2]]
-    return Box(np.ascontiguousarray(part, dtype=np.float32), (int(low[0]), int(low[1]), int(low[2])))
+    return Cutout(np.ascontiguousarray(part, dtype=np.float32), (int(low[0]), int(low[1]), int(low[2])))
 
 
-def levels_at(volume: Volume, box: Box, at: Points) -> Levels:
+def levels_at(volume: Volume, box: Cutout, at: Points) -> Levels:
     """Returns the levels of the vessel in which the (N, 3) indices lie: the lumen's from the voxels around them, the
     background's from what is near and darker.
 
@@ -134,7 +133,7 @@ def levels_at(volume: Volume, box: Box, at: Points) -> Levels:
     return levels
 
 
-def joined(volume: Volume, box: Box, at: Points, levels: Levels) -> Points:
+def joined(volume: Volume, box: Cutout, at: Points, levels: Levels) -> Points:
     """Returns the (N, 3) indices, in the volume, of a way within the lumen from the first of the points through all
     others to the last, far from the wall where it can be.
 

@@ -10,15 +10,18 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
+from render.curved import Points
 from render.geometry import Vector
 from render.vessels.centreline import Vessel
-from render.vessels.lumen import Points, VesselError
+from render.vessels.lumen import VesselError
 
 Judged = NDArray[np.bool_]
 
 _HEALTHY = 0.9  # a diameter of at least this share of what is expected there counts as healthy
 _AROUND_MM = 10.0  # an angle is measured between the ways of this length before and after a place
+_BRANCH_MM = 5.0  # a branch leaves over this length
 _END_MM = 2.0  # sections this near to an end are not judged: the vessel may begin in a wall or a branch there
 _REFERENCE_MM = 4.0  # a reference is the mean of the sections so near to it
 
@@ -112,7 +115,9 @@ def stenosis(vessel: Vessel, references_mm: Sequence[float] = ()) -> Stenosis:
 def widest(vessel: Vessel) -> Widest:
     """Returns the widest place by the greatest diameter of a section. Raises VesselError where none is closed."""
     along, mean, _, judged = _judged(vessel)
-    greatest = vessel.sections.diameters_mm[1]
+    # Where a branch leaves, single sections reach into it.
+    step = float(along[-1]) / max(len(along) - 1, 1)
+    greatest = ndimage.median_filter(vessel.sections.diameters_mm[1], size=max(3, round(_BRANCH_MM / step) | 1))
     at = int(np.argmax(np.where(judged, greatest, -np.inf)))
     apart = judged & (np.abs(along - along[at]) > greatest[at])
     elsewhere = mean[apart] if apart.any() else mean[judged]

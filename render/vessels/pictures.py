@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 
-from render.curved import frames_along
+from render.curved import Points, frames_along
 from render.geometry import Vector, View
 from render.recipe import CurvedReformat, Recipe, Reformat, Window
 from render.vessels.centreline import Vessel
-from render.vessels.lumen import Levels, Points
+from render.vessels.lumen import Levels
 
 _MOST_PLACES = 400  # of a path in a recipe
 _ROUND = 3  # decimals of mm: no finer than a micrometre
@@ -28,11 +28,12 @@ def path_of(vessel: Vessel) -> tuple[Vector, ...]:
 
 
 def curved_pictures(vessel: Vessel) -> tuple[CurvedReformat, ...]:
-    """Returns the recipes of the curved reformats: stretched, seen from the front and from the left, and straightened,
-    seen from four sides."""
+    """Returns the recipes of the curved reformats: stretched, with the head on top, seen from the front and the left,
+    and straightened, with the beginning on top, seen from four sides."""
     window, path = window_for(vessel.levels), path_of(vessel)
+    upright = path if path[0][2] >= path[-1][2] else path[::-1]
     made = [
-        CurvedReformat(window, path, "stretched", view, name=f"Stretched, from {view.words}")
+        CurvedReformat(window, upright, "stretched", view, name=f"Stretched, from {view.words}")
         for view in (View.parse("anterior"), View.parse("left"))
         if _is_seen_from(vessel, view)
     ]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, special
 
-from render.curved import frames_along
-from render.vessels.lumen import Box, Levels, Points, indices
+from render.curved import Points, frames_along
+from render.vessels.lumen import Cutout, Levels, indices
 from render.volume import Volume
 
 RAYS = 72
@@ -85,7 +85,7 @@ def _directions(rays: int) -> tuple[Points, Points]:
 
 
 def cut(
-    volume: Volume, box: Box, middles: Points, tangents: Points, levels: Levels, reach_mm: Points, rays: int = RAYS
+    volume: Volume, box: Cutout, middles: Points, tangents: Points, levels: Levels, reach_mm: Points, rays: int = RAYS
 ) -> Sections:
     """Returns the sections at (N, 3) LPS mm, across (N, 3) unit tangents.
 
@@ -107,7 +107,7 @@ def cut(
     return Sections(middles, tangents, right, down, radii, found)
 
 
-def _sampled(volume: Volume, box: Box, at_mm: Points) -> NDArray[np.float32]:
+def _sampled(volume: Volume, box: Cutout, at_mm: Points) -> NDArray[np.float32]:
     where = indices(volume, at_mm) - np.array(box.first)
     values = ndimage.map_coordinates(
         box.values, [where[..., n] for n in range(3)], output=np.float32, order=1, mode="nearest"
