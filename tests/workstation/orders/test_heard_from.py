@@ -78,6 +78,7 @@ def test_refusals_of_a_folder_without_kinds_are_counted_as_others(tmp_path: Path
     with heard(tmp_path) as here:
         here.answer(b"hello")
         with here.site.papers.engine.begin() as connection:
+            connection.exec_driver_sql("DROP INDEX ix_refused_kind")
             connection.exec_driver_sql("ALTER TABLE refused DROP COLUMN kind")
     with heard(tmp_path) as here:
         assert here.site.casebook.refused_counts()["other"] == 1
