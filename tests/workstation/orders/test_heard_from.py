@@ -280,7 +280,7 @@ class TestOneMessageAFrame:
             heard(tmp_path, HL7Sender("RIS", ALL)) as here,
             MllpListener(here.answer, maximum_bytes=16 << 20) as listening,
         ):
-            large = Ris(STUDY).report(text=("x" * 200,) * 50_000)
+            large = Ris(STUDY).report(text=("x" * 20_000,) * 550)
             assert len(large) > 10 << 20
             assert mllp.send(HOST, listening.port, large, 60).code == "AA"
 
