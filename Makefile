@@ -38,6 +38,7 @@ bench: $(VENV)/.test-ready
 	$(BIN)/python -m tests.benchmarks.bench_case sample_data/ct_head
 	$(BIN)/python -m tests.benchmarks.bench_node
 	$(BIN)/python -m tests.benchmarks.bench_send
+	$(BIN)/python -m tests.benchmarks.bench_scale
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check

@@ -122,7 +122,7 @@ def rows(recipe: CurvedReformat) -> tuple[Rows, ...]:
         starts = middle + right * (left - _dot(middle, right))[:, None]
         down = tangents - right * _dot(tangents, right)[:, None]
         return (Rows(starts, right * side, _crossed(right, _unit(down))),)
-    right = _frames(middle, tangents, np.array(recipe.view.towards_observer))
+    right = frames_along(middle, tangents, np.array(recipe.view.towards_observer))
     away = _crossed(right, tangents)
     found = []
     for number in range(recipe.count):
@@ -165,17 +165,22 @@ def _crossed(a: Points, b: Points) -> Points:
     )
 
 
-def _frames(middle: Points, tangents: Points, towards: Points) -> Points:
-    """Returns (rows, 3) unit vectors to the right of each row, which turn about the path as little as possible.
+def frames_along(middle: Points, tangents: Points, towards: Points | None = None) -> Points:
+    """Returns (N, 3) unit vectors to the right at each place of a path, across its (N, 3) unit tangents, which turn
+    about the path as little as possible.
 
-    At the beginning the observer stands as near to `towards` as a path that runs down the picture allows.
+    towards : at the beginning the observer stands as near to it as a path that runs down the picture allows; None for
+    the side of the patient that lies best.
+
+    Raises GeometryError when the path begins along `towards`.
     """
+    if towards is None:
+        towards = np.eye(3)[int(np.argmin(np.abs(tangents[0])))]
     facing = towards - tangents[0] * _dot(towards, tangents[0])
     if float(_length(facing)) < 1e-3:
         raise GeometryError("The path begins along the line of sight. Nothing was drawn; look from another side.")
-    right = _crossed(_unit(facing), tangents[0])
     found = np.empty_like(middle)
-    found[0] = right
+    found[0] = _crossed(_unit(facing), tangents[0])
     for n in range(1, len(middle)):
         step = middle[n] - middle[n - 1]
         square = float(_dot(step, step))

@@ -39,6 +39,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError, OperationalError
 
+from dicom_io.archive import described
 from dicom_io.archive.database import make_tables, open_database, unflushed
 from dicom_io.archive.durable import alive, boot, copy_part10, flush, flush_folders, held_by, names_with_files, place
 from dicom_io.errors import ClassMismatch, InstanceConflict, NotFound, NotReadable
@@ -56,7 +57,7 @@ _INSTANCE = Table(
     Column("series_uid", String(64), index=True, nullable=False),
     Column("study_uid", String(64), index=True, nullable=False),
     Column("accession", String(64), index=True, nullable=False),
-    Column("sop_class_uid", String(64), nullable=False),
+    Column("sop_class_uid", String(64), index=True, nullable=False),
     Column("path", Text, nullable=False),  # relative to the archive's folder
     Column("size", Integer, nullable=False),
     Column("sha256", String(64), nullable=False),  # of transfer syntax and data set, without file meta information
@@ -133,7 +134,9 @@ class Archive:
         self._database = database or open_database(root / "workstation.db")
         with self._database.begin() as connection:
             make_tables(connection, _METADATA)
+            make_tables(connection, described.METADATA)
         self._rows = unflushed(self._database)
+        self.catalogue = described.SeriesCatalogue(self._database, self._rows, _INSTANCE, self.summaries)
         self._flushed: set[Path] = set()
 
     @functools.cached_property
@@ -382,6 +385,12 @@ class Archive:
             clauses.append(_INSTANCE.c.accession == accession)
         return tuple(self._select(*clauses))
 
+    def uids_of(self, sop_class_uid: str) -> tuple[str, ...]:
+        """Returns the SOP Instance UIDs of a SOP class, sorted. Reads no headers."""
+        query = select(_INSTANCE.c.sop_instance_uid).where(_INSTANCE.c.sop_class_uid == sop_class_uid)
+        with self._database.connect() as connection:
+            return tuple(sorted(connection.execute(query).scalars()))
+
     def digests(self, series_uid: str) -> dict[str, str]:
         """Returns the `file_digest` that each instance of a series had when it was kept, by SOP Instance UID."""
         columns = select(_INSTANCE.c.sop_instance_uid, _INSTANCE.c.sha256)
@@ -396,6 +405,7 @@ class Archive:
             connection.execute(delete(_INSTANCE))
             if rows:
                 connection.execute(insert(_INSTANCE), rows)
+        self.catalogue.forget()
         return Scan(self.all_series(), tuple(bad))
 
     def after_power_cut(self) -> int:
@@ -415,6 +425,17 @@ class Archive:
         self.root.mkdir(parents=True, exist_ok=True)
         mark.write_text(now, encoding="ascii")
         return len(rows)
+
+    def extent(self) -> tuple[int, int, int, int]:
+        """Returns how many studies, series and instances the index lists, and the size of their files in bytes."""
+        columns = _INSTANCE.c
+        # Each by itself: then the database counts in its indexes.
+        counted = [select(func.count(column.distinct())) for column in (columns.study_uid, columns.series_uid)]
+        counted += [select(func.count(columns.accession)), select(func.coalesce(func.sum(columns.size), 0))]
+        query = select(*(each.scalar_subquery() for each in counted))
+        with self._database.connect() as connection:
+            studies, series, instances, size = connection.execute(query).one()
+        return int(studies), int(series), int(instances), int(size)
 
     def shelved(self) -> tuple[Shelved, ...]:
         """Lists every instance of the index, by UID."""
@@ -447,6 +468,7 @@ class Archive:
         with self._database.begin() as connection:
             connection.execute(delete(_INSTANCE).where(_INSTANCE.c.sop_instance_uid == instance.sop_instance_uid))
             connection.execute(insert(_INSTANCE), row)
+        self.catalogue.forget()
         return replace(instance, path=str(place))
 
     def place_of(self, instance: Instance) -> Path:

@@ -50,12 +50,12 @@ class Fault:
 
 
 def status(archive: Archive) -> Status:
-    shelved = archive.shelved()
+    studies, series, instances, size = archive.extent()
     return Status(
-        studies=len({s.study_uid for s in shelved}),
-        series=len({s.series_uid for s in shelved}),
-        instances=len(shelved),
-        size=sum(s.size for s in shelved),
+        studies=studies,
+        series=series,
+        instances=instances,
+        size=size,
         quarantined=len(list((archive.root / "quarantine").glob("*.dcm"))),
         spooled=sum(1 for p in (archive.root / "spool").rglob("*") if p.is_file()),
         free=shutil.disk_usage(archive.root).free,

@@ -15,7 +15,7 @@ from typing import Any
 from pydicom.charset import convert_encodings
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from dicom_io.capabilities import DEFLATED, EXPLICIT_BIG, IMPLICIT_LITTLE
@@ -45,19 +45,45 @@ class NotPlain(ValueError):  # noqa: N818
     """The file is not plain, so pydicom has to read it."""
 
 
+# Of an element that is only bytes yet: its VR where the file says one, its value, the value's offset.
+_Raw = tuple[str | None, bytes, int]
+
+
 class Header(Dataset):  # type: ignore[misc]
-    """A data set whose `get` converts plain values directly; pydicom converts the rarer ones."""
+    """A data set whose `get` converts plain values directly; pydicom converts the rarer ones, and gets the elements
+    when the first of those is asked for."""
+
+    def __init__(self, raws: dict[int, _Raw], implicit: bool, charset: Any = "ISO_IR 6") -> None:
+        super().__init__()
+        self.__dict__.update(_raws=raws, _encoded=(implicit, charset))
+        del self.__dict__["_dict"]
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "_dict":
+            return super().__getattr__(name)
+        implicit, charset = self.__dict__["_encoded"]
+        made = {
+            BaseTag(tag): RawDataElement(BaseTag(tag), vr, len(value), value, start, implicit, True)
+            for tag, (vr, value, start) in self.__dict__["_raws"].items()
+        }
+        self.__dict__["_dict"] = made
+        self.set_original_encoding(implicit, True, convert_encodings(charset))
+        return made
+
+    def __contains__(self, name: Any) -> bool:
+        return _tag(name) in self.__dict__["_raws"] if isinstance(name, str) else super().__contains__(name)
 
     def get(self, key: Any, default: Any = None) -> Any:
-        raw = self._dict.get(_tag(key)) if isinstance(key, str) else None
-        if raw is None:
-            return default if isinstance(key, str) else super().get(key, default)
-        if isinstance(raw, RawDataElement) and raw.value is not None:
-            try:
-                return _plain(raw.VR or _vr(raw.tag), raw.value)
-            except (ValueError, NotPlain):
-                pass
-        return super().get(key, default)
+        if not isinstance(key, str):
+            return super().get(key, default)
+        tag = _tag(key)
+        raw = self.__dict__["_raws"].get(tag)
+        if raw is None or tag is None:
+            return default
+        try:
+            return _plain(raw[0] or _vr(tag), raw[1])
+        except (ValueError, NotPlain):
+            return super().get(key, default)
 
     def private_value(self, group: int, creator: str, element: int) -> Any:
         """Returns the value of a private attribute, None where its creator reserved no block or has no such attribute.
@@ -65,24 +91,23 @@ class Header(Dataset):  # type: ignore[misc]
         blocks = self.__dict__.get("_blocks")
         if blocks is None:
             blocks = {}
-            for tag, raw in self._dict.items():
-                if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF and raw.value:
-                    name = raw.value.decode("latin-1") if isinstance(raw.value, bytes) else str(raw.value)
-                    blocks.setdefault((tag >> 16, name.strip(" \0")), (tag & 0xFF) << 8)
+            for tag, (_, value, _) in self.__dict__["_raws"].items():
+                if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF and value:
+                    blocks.setdefault((tag >> 16, value.decode("latin-1").strip(" \0")), (tag & 0xFF) << 8)
             self.__dict__["_blocks"] = blocks
         block = blocks.get((group, creator))
-        found = None if block is None else BaseTag(group << 16 | block | element)
-        return self[found].value if found in self._dict else None
+        found = None if block is None else group << 16 | block | element
+        return self[BaseTag(found)].value if found in self.__dict__["_raws"] else None
 
 
 @functools.cache
-def _tag(keyword: str) -> BaseTag | None:
-    tag = tag_for_keyword(keyword)
-    return None if tag is None else BaseTag(tag)
+def _tag(keyword: str) -> int | None:
+    tag: int | None = tag_for_keyword(keyword)
+    return tag
 
 
 @functools.cache
-def _vr(tag: BaseTag) -> str:
+def _vr(tag: int) -> str:
     try:
         return str(dictionary_VR(tag))
     except KeyError:
@@ -134,24 +159,22 @@ class _More(Exception):  # noqa: N818
 
 
 def _parse(data: bytes, size: int) -> tuple[Header, int, int, int]:
-    meta: dict[BaseTag, Any] = {}
+    meta: dict[int, _Raw] = {}
     at, *_ = _elements(data, 132, False, meta, _BEHIND_META, size)
-    file_meta = FileMetaDataset(meta)
+    file_meta = Header(meta, False)
     syntax = str(file_meta.get("TransferSyntaxUID", ""))
     if not syntax or syntax in (DEFLATED, EXPLICIT_BIG):
         raise NotPlain
     implicit = syntax == IMPLICIT_LITTLE
-    found: dict[BaseTag, Any] = {}
+    found: dict[int, _Raw] = {}
     _, tag, offset, length = _elements(data, at, implicit, found, _PIXELS, size)
-    header = Header(found)
-    header.file_meta = file_meta
-    charset = header.get("SpecificCharacterSet") or "ISO_IR 6"
-    header.set_original_encoding(implicit, True, convert_encodings(charset))
+    header = Header(found, implicit)
+    header.__dict__.update(file_meta=file_meta, _encoded=(implicit, header.get("SpecificCharacterSet") or "ISO_IR 6"))
     return header, tag, offset, length
 
 
 def _elements(
-    data: bytes, at: int, implicit: bool, found: dict[BaseTag, Any], end: int, size: int
+    data: bytes, at: int, implicit: bool, found: dict[int, _Raw], end: int, size: int
 ) -> tuple[int, int, int, int]:
     """Collects elements up to the first tag at or beyond `end`. Returns (offset of that tag, the tag, offset of its
     value, length of its value)."""
@@ -177,8 +200,7 @@ def _elements(
         at = start + length
         if at > limit:
             raise _More
-        key = BaseTag(tag)
-        found[key] = RawDataElement(key, vr, length, data[start:at], start, implicit, True)
+        found[tag] = (vr, data[start:at], start)
 
 
 def _head(data: bytes, at: int, implicit: bool) -> tuple[int, str | None, int, int]:

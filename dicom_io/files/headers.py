@@ -201,8 +201,8 @@ def _check_items(file: Any, offset: int, size: int, path: Path) -> None:
 
 
 def _instance(path: Path, ds: Dataset, offset: int, length: int, keyword: str, size: int, behind: bytes) -> Instance:
-    syntax = str(getattr(ds.file_meta, "TransferSyntaxUID", IMPLICIT_LITTLE))
-    if str(ds.get("SOPClassUID") or getattr(ds.file_meta, "MediaStorageSOPClassUID", "")) == _DIRECTORY:
+    syntax = str(ds.file_meta.get("TransferSyntaxUID", IMPLICIT_LITTLE))
+    if str(ds.get("SOPClassUID") or ds.file_meta.get("MediaStorageSOPClassUID", "")) == _DIRECTORY:
         raise NotReadable(f"{path}: a DICOMDIR, which lists other files; open the folder it is in.")
     rows, columns, bits = int(ds.get("Rows") or 0), int(ds.get("Columns") or 0), int(ds.get("BitsAllocated") or 0)
     described = bool(bits and rows)

@@ -3,16 +3,16 @@
 Source: PS3.4 Annex C.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
+from itertools import groupby
 from typing import Literal
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
-from dicom_io.archive.archive import Archive, Summary
+from dicom_io.archive.archive import Archive
+from dicom_io.archive.described import comparable, values_of
 from dicom_io.capabilities import STUDY_ROOT_FIND, STUDY_ROOT_GET, STUDY_ROOT_MOVE
 from dicom_io.errors import NotReadable, PeerUnreachable
 from dicom_io.files.instance import Instance
@@ -30,6 +30,10 @@ MOST_ANSWERS = 1000
 
 Level = Literal["STUDY", "SERIES", "IMAGE"]
 _UNIQUE: dict[Level, str] = {"STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID", "IMAGE": "SOPInstanceUID"}
+# What the index knows of an instance.
+_INDEXED = (
+    *_UNIQUE.values(), "QueryRetrieveLevel", "SOPClassUID", "InstanceNumber", "SpecificCharacterSet",
+)  # fmt: skip
 _RANGES = ("DA", "TM", "DT")
 
 
@@ -110,54 +114,58 @@ def _answers(archive: Archive, level: Level, keys: Dataset) -> Iterator[Dataset]
 
 def _candidates(archive: Archive, level: Level, keys: Dataset) -> Iterator[Dataset]:
     """Yields the headers of everything at a level, except entries that the index already rules out."""
-    studies = _uids(keys, "StudyInstanceUID")
-    known = [uid for study in studies for uid in archive.series_of(study)] if studies else None
-    if level == "IMAGE":
-        series_uid = str(keys.SeriesInstanceUID)
-        if known is not None and series_uid in known:
-            wanted = set(_uids(keys, "SOPInstanceUID"))
-            for instance in archive.series(series_uid).instances:
-                if not wanted or instance.sop_instance_uid in wanted:
-                    yield from _header(instance.path)
-        return
-    summaries = archive.summaries(known)
-    if level == "SERIES":
-        series = set(_uids(keys, "SeriesInstanceUID"))
-        for one in summaries:
-            if _may_match(one, keys) and (not series or one.series_uid in series):
-                for header in _header(one.path):
-                    header.NumberOfSeriesRelatedInstances = one.instances
-                    yield header
-        return
-    by_study: dict[str, list[Summary]] = defaultdict(list)
-    for one in summaries:
-        by_study[one.study_uid].append(one)
-    for _, of_it in sorted(by_study.items()):
-        if not any(_may_match(one, keys) for one in of_it):
-            continue
-        for header in _header(of_it[0].path):
-            header.ModalitiesInStudy = sorted({s.modality for s in of_it} - {""})
-            header.NumberOfStudyRelatedSeries = len(of_it)
-            header.NumberOfStudyRelatedInstances = sum(s.instances for s in of_it)
+    catalogue, named = archive.catalogue, Dataset()
+    if level == "STUDY":
+        of_study = {
+            uid: list(several) for uid, several in groupby(catalogue.candidates(keys), lambda one: one.study_uid)
+        }
+        for first, header in catalogue.datasets(several[0] for several in of_study.values()):
+            series = of_study[first.study_uid]
+            header.ModalitiesInStudy = sorted({one.modality for one in series} - {""})
+            header.NumberOfStudyRelatedSeries = len(series)
+            header.NumberOfStudyRelatedInstances = sum(one.instances for one in series)
             yield header
+        return
+    # The series of the one study: whatever else is asked for is looked at in their headers.
+    named.StudyInstanceUID = keys.StudyInstanceUID
+    uids = set(_uids(keys, "SeriesInstanceUID"))
+    series = [one for one in catalogue.candidates(named) if not uids or one.series_uid in uids]
+    if level == "SERIES":
+        for one, header in catalogue.datasets(series):
+            header.NumberOfSeriesRelatedInstances = one.instances
+            yield header
+        return
+    for one in series:
+        first = next((header for _, header in catalogue.datasets([one])), Dataset())
+        yield from _images(archive, keys, one.series_uid, first)
+
+
+def _images(archive: Archive, keys: Dataset, series_uid: str, first: Dataset) -> Iterator[Dataset]:
+    """Yields the headers of the instances of a series; opens their files only where a key asks for more than the index
+    knows."""
+    wanted = set(_uids(keys, "SOPInstanceUID"))
+    known = all(element.keyword in _INDEXED for element in keys)
+    for instance in archive.series(series_uid).instances:
+        if wanted and instance.sop_instance_uid not in wanted:
+            continue
+        if not known or not instance.instance_number:
+            yield from _header(instance.path)
+            continue
+        header = Dataset()
+        if first.get("SpecificCharacterSet"):
+            header.SpecificCharacterSet = first.SpecificCharacterSet
+        header.StudyInstanceUID, header.SeriesInstanceUID = instance.study_uid, instance.series_uid
+        header.SOPInstanceUID, header.SOPClassUID = instance.sop_instance_uid, instance.sop_class_uid
+        header.InstanceNumber = instance.instance_number
+        yield header
 
 
 def _header(path: str) -> Iterator[Dataset]:
     """Yields the header of a file; nothing for one that has become unreadable."""
     try:
-        yield read_dataset(Path(path))
+        yield read_dataset(path)
     except (NotReadable, OSError):
         return
-
-
-def _may_match(summary: Summary, keys: Dataset) -> bool:
-    """Whether the index leaves a match possible; opens no file."""
-    says = {"PatientID": summary.patient_id, "AccessionNumber": summary.accession, "StudyDate": summary.study_date}
-    for keyword, value in says.items():
-        wanted = text(keys, keyword)
-        if wanted and not _is_like(wanted, value, "DA" if keyword == "StudyDate" else "LO"):
-            return False
-    return True
 
 
 def _matches(key: DataElement, header: Dataset) -> bool:
@@ -170,26 +178,17 @@ def _matches(key: DataElement, header: Dataset) -> bool:
     ):
         return True
     held = header.get(key.tag)
-    wanted, said = _values(key), _values(held) if held is not None else [""]
+    wanted, said = values_of(key), values_of(held) if held is not None else [""]
     if key.VR == "UI":
         return any(uid in said for uid in wanted)
     return any(_is_like(one, value, key.VR) for one in wanted for value in said)
 
 
-def _values(element: DataElement) -> list[str]:
-    """Returns the element's values as text; one empty text for an empty element."""
-    several = element.value if element.VM > 1 else [element.value]
-    return ["" if value is None else str(value) for value in several]
-
-
 def _is_like(wanted: str, value: str, vr: str) -> bool:
-    wanted, value = wanted.strip(), value.strip()
+    wanted, value = comparable(wanted, vr), comparable(value, vr)
     if vr in _RANGES and "-" in wanted:
         first, _, last = wanted.partition("-")
         return bool(value) and (not first or value >= first) and (not last or value[: len(last)] <= last)
-    if vr == "PN":
-        # Case and empty ^ at the end do not matter.
-        wanted, value = wanted.casefold().rstrip("^"), value.casefold().rstrip("^")
     if "*" in wanted or "?" in wanted:
         return fnmatchcase(value, wanted.replace("[", "[[]"))
     return wanted == value

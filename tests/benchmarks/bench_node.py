@@ -22,17 +22,26 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from dicom_io.archive import Archive
+from dicom_io.archive.archive import Kept
+from dicom_io.archive.durable import flush
+from dicom_io.files.instance import Instance
+from dicom_io.network.receive import Receiver
 from dicom_io.network.requestor import Peer
 from tests.dicom_io.synthetic import grid, image, save
 from tests.peers.servers import listening, orthanc, program
 from tests.workstation.serve.running import Serving
 
+# A bare receiver reads no header, so what it says of an instance is nothing.
+_ANY = Instance(
+    "", "1.2", "1.2", "1.2", "1.2", "1.2", "", "", "", "", "", "", "", "", 1, (), 0, 0, 1, "", 0, 0, False, None, "",
+    False, "", -1, -1, (),
+)  # fmt: skip
 RECEIVERS = ("workstation", "pynetdicom", "storescp", "storescp flushed", "Orthanc")
 
 
@@ -124,6 +133,41 @@ def disk(files: list[Path], folder: Path) -> float:
     return time.perf_counter() - start
 
 
+class _NoIndex(Archive):
+    """Files are kept as always, and indexed nowhere."""
+
+    def _index(self, rows: Sequence[dict[str, object]]) -> list[str]:
+        return [str(row["sha256"]) for row in rows]
+
+
+class _Bare(Archive):
+    """What any receiver in Python has to do: the data set hashed and written, its file named and flushed."""
+
+    def admit(
+        self, spooled: Path, expected_uid: str | None = None, expected_class: str = "", digest: str | None = None
+    ) -> Kept:
+        target = self.root / f"{expected_uid}.dcm"
+        target.hardlink_to(spooled)
+        flush(target)
+        spooled.unlink()
+        return Kept(_ANY, "new")
+
+
+def floor(folder: Path, count: int, times: int) -> None:
+    """Processor ms an instance of a receiver in one process, of one without index, and of a bare one."""
+    write(folder / "sent", count, 256, "MR")
+    files = sorted((folder / "sent").iterdir())
+    took: dict[type[Archive], list[float]] = {Archive: [], _NoIndex: [], _Bare: []}
+    for turn in range(times):
+        for kind, found in took.items():
+            with Receiver(kind(folder / f"{kind.__name__} {turn}")) as server:
+                began = time.process_time()
+                send(Peer("127.0.0.1", server.port, "WORKSTATION"), [files])
+                found.append((time.process_time() - began) / count * 1000.0)
+    for kind, name in ((Archive, "whole"), (_NoIndex, "without index"), (_Bare, "without header and index")):
+        print(f"{name:26} {statistics.median(took[kind]):5.2f} ms")
+
+
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--ct", type=int, default=200)
@@ -131,7 +175,13 @@ def main() -> None:
     options.add_argument("--times", type=int, default=3)
     options.add_argument("--as-installed", action="store_true", help="without TCP_NODELAY")
     options.add_argument("--only", choices=RECEIVERS, action="append")
+    options.add_argument("--floor", action="store_true", help="processor time of our parts alone, in one process")
     given = options.parse_args()
+    if given.floor:
+        os.environ["TCP_NODELAY"] = "1"
+        with tempfile.TemporaryDirectory() as temporary:
+            floor(Path(temporary), given.mr, given.times)
+        return
     names = given.only or list(RECEIVERS)
     compiler = shutil.which("cc")
     if compiler is None:

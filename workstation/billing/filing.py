@@ -1,9 +1,10 @@
 """Records of ours that the archive holds, filed in the casebook, so that no session that was rendered is forgotten."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from dicom_io.errors import NotReadable
+from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Evidence
 from dicom_io.files.series import Instance, read_dataset
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
@@ -33,20 +34,25 @@ def read_record(sr: Instance, site: Site) -> tuple[Record, Evidence]:
 
 def file_new_records(site: Site) -> int:
     """Files every SR of ours in the archive that has no record yet. Returns how many: nothing rendered is forgotten."""
+    return sum(file_record(sr, site) for sr in _without_record(site))
+
+
+def _without_record(site: Site) -> Iterator[Instance]:
+    """The Comprehensive 3D SRs in the archive that have no record, ours or not."""
     known = site.casebook.sessions_by_sr()
-    new = (sr for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR) if sr.sop_instance_uid not in known)
-    return sum(file_record(sr, site) for sr in new)
+    for uid in site.archive.uids_of(COMPREHENSIVE_3D_SR):
+        if uid not in known:
+            with suppress(NotFound):  # removed meanwhile
+                yield site.archive.instance(uid)
 
 
 def unfiled(site: Site) -> list[Instance]:
     """The SRs of ours in the archive that have no record: sessions that nobody has decided."""
-    known = site.casebook.sessions_by_sr()
     found = []
-    for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR):
-        if sr.sop_instance_uid not in known:
-            with suppress(NotReadable):  # somebody else's is no session of ours
-                read_record(sr, site)
-                found.append(sr)
+    for sr in _without_record(site):
+        with suppress(NotReadable):  # somebody else's is no session of ours
+            read_record(sr, site)
+            found.append(sr)
     return found
 
 
@@ -55,12 +61,11 @@ def documents(site: Site) -> list[tuple[Instance, str]]:
     with why not."""
     known = site.casebook.sessions_by_sr()
     found: list[tuple[Instance, str]] = []
-    for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR):
-        if sr.sop_instance_uid not in known:
-            try:
-                read_record(sr, site)
-            except NotReadable as error:
-                found.append((sr, str(error)))
+    for sr in _without_record(site):
+        try:
+            read_record(sr, site)
+        except NotReadable as error:
+            found.append((sr, str(error)))
     sessions: dict[str, set[str]] = {}
     for record in site.casebook.records():
         sessions.setdefault(record.accession, set()).add(record.evidence.session_uid)

@@ -65,10 +65,8 @@ def list_(
             "sr_uid": item.sr_uid,
             "session": item.session,
         }
-        for item in work_list.work_items(site)
-        if (not state or item.state == state)
-        and (not who or who in item.who)
-        and (not older_than or item.age_days > older_than)
+        for item in work_list.work_items(site, state, who)
+        if not older_than or item.age_days > older_than
     ]
     if state in ("", "undecided") and not who and not older_than:
         # Nothing that was rendered is out of sight, whoever has not looked at it yet.

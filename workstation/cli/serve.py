@@ -29,6 +29,9 @@ def serve(
     as_json: Json = False,
 ) -> None:
     """Receive DICOM and HL7, decide, and deliver the outbox until SIGTERM or Ctrl-C."""
+    from workstation.serve.fork_server import start_fork_server
+
+    start_fork_server()
     from workstation.serve import preflight
     from workstation.serve.supervisor import serve as serve_until_stopped
     from workstation.site import open_site

@@ -1,6 +1,6 @@
 """The coder's work list: every case with its state, its reasons, its age and who can resolve it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from workstation.billing.reconcile import LIVE
 from workstation.billing.settle import settle_accession
 from workstation.errors import WorkstationError
 from workstation.site import Site
-from workstation.store.cases import CaseAct, Ruling
+from workstation.store.cases import CaseAct, CaseState, Ruling
 from workstation.store.messages import Known
 
 
@@ -36,21 +36,60 @@ class WorkItem:
     ruling: Ruling
 
 
-def work_items(site: Site) -> tuple[WorkItem, ...]:
-    """Return every case, the oldest first."""
-    by_session: dict[str, list[Known]] = {}
+# The states of rulings among which cases of a state on the list are; those of the others depend on their messages.
+_RULED: dict[str, tuple[CaseState, ...]] = {
+    "held": ("held",),
+    "correction": ("correction",),
+    "denied": ("denied",),
+    "credited": ("denied",),
+}
+# States of a charge whose message is not done.
+_UNDER_WAY = ("queued", "sent", "operator")
+# Up to so many accessions are named to the database; all are read instead of more.
+_FEW = 5000
+
+
+def work_items(site: Site, state: str = "", who: str = "") -> tuple[WorkItem, ...]:
+    """Return every case, the oldest first; only those in a state, and only those that a role can resolve, if named.
+
+    What is open is found without a look at what is done.
+    """
     acts: dict[str, list[CaseAct]] = {}
-    for act in site.casebook.acts():
+    for act in site.casebook.acts(kinds=("mark", "keep")):
         acts.setdefault(act.session, []).append(act)
-    sessions = site.casebook.sessions_by_sr()
-    for known in site.outbox.charges():
+    rulings = _rulings(site, state, who, acts)
+    accessions = {ruling.accession for ruling in rulings}
+    named = accessions if len(accessions) <= _FEW else set()
+    sessions = site.casebook.sessions_by_sr(*named) if rulings else {}
+    by_session: dict[str, list[Known]] = {}
+    for known in site.outbox.charges(*named) if rulings else ():
         by_session.setdefault(sessions.get(known.charge.sr_uid, ""), []).append(known)
     now = site.clock()
-    found = [
-        _item(ruling, by_session.get(ruling.session, []), acts.get(ruling.session, []), now)
-        for ruling in site.casebook.newest()
-    ]
-    return tuple(sorted(found, key=lambda item: (item.since, item.accession, item.session)))
+    found = [_item(one, by_session.get(one.session, []), acts.get(one.session, []), now) for one in rulings]
+    wanted = (item for item in found if (not state or item.state == state) and (not who or who in item.who))
+    return tuple(sorted(wanted, key=lambda item: (item.since, item.accession, item.session)))
+
+
+def _rulings(site: Site, state: str, who: str, marks: Collection[str]) -> Sequence[Ruling]:
+    """Return the newest rulings of the cases that may be in a state, or that a role may resolve. marks : sessions."""
+    book = site.casebook
+    if state in _RULED:
+        return book.newest(_RULED[state])
+    if state not in _UNDER_WAY and (state or not who):
+        return book.newest()
+    sent = [charge for entry in site.outbox.open_messages() for charge in entry.message.charges]
+    by_sr = {
+        sr: session for one in {charge.accession for charge in sent} for sr, session in book.sessions_by_sr(one).items()
+    }
+    sessions = {by_sr[charge.sr_uid] for charge in sent if charge.sr_uid in by_sr}
+    found = {}
+    if not state:
+        found = {one.session: one for one in book.newest(("held", "correction", "denied"))}
+        sessions |= set(marks)
+    for session in sessions - set(found):
+        if (one := book.newest_of(session)) is not None:
+            found[session] = one
+    return list(found.values())
 
 
 def marked(acts: Iterable[CaseAct], own: Iterable[Known]) -> dict[str, tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """Background work for the window: jobs on threads, with progress and a stop button, and questions asked repeatedly."""
 
 import threading
+import time
 from collections.abc import Callable
 
 from PySide6.QtCore import QObject, QTimer, Signal
@@ -9,7 +10,8 @@ from PySide6.QtWidgets import QProgressBar
 from render.progress import Progress
 from workstation.desktop.language import tr
 
-# Takes the current step in words and the part of it that is done, 0…1; raises Stopped after `Works.stop`.
+# How long a window that is closed waits for its jobs.
+_PATIENCE_S = 5.0
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
@@ -34,6 +36,7 @@ class Works(QObject):
         super().__init__(bar)
         self._bar = bar
         self._running: dict[_Carrier, threading.Event] = {}
+        self._threads: list[threading.Thread] = []
 
     @property
     def busy(self) -> bool:
@@ -78,12 +81,21 @@ class Works(QObject):
                 carrier.done.emit(found)
 
         self._told(what, 0.0)
-        threading.Thread(target=run, name="beside", daemon=True).start()
+        thread = threading.Thread(target=run, name="beside", daemon=True)
+        self._threads = [*(each for each in self._threads if each.is_alive()), thread]
+        thread.start()
 
     def stop(self) -> None:
         """Stops all jobs at their next step."""
         for stop in self._running.values():
             stop.set()
+
+    def end(self) -> None:
+        """Stops all jobs, and waits a moment for them: their databases are closed next."""
+        self.stop()
+        ends = time.monotonic() + _PATIENCE_S
+        for thread in self._threads:
+            thread.join(max(0.0, ends - time.monotonic()))
 
     def _told(self, what: str, part: float) -> None:
         self._bar.show()

@@ -29,6 +29,7 @@ from dicom_io.evidence import Person
 from dicom_io.person_names import listed
 from render import Picture, Protocol, Recipe, RecipeError, Volume
 from render.progress import Progress
+from workstation.case import CaseError
 from workstation.desktop import dialogs
 from workstation.desktop.arrival_bar import ArrivalBar
 from workstation.desktop.background import Works
@@ -43,6 +44,7 @@ from workstation.desktop.model.looks import Looks, protocols_for, windows_for
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared, Screen, recipe_of
 from workstation.desktop.model.session import Draft
+from workstation.desktop.model.signing import SignedStudy
 from workstation.desktop.model.studies import Opened, Row
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import LookPanel, Measures, Tray
@@ -119,6 +121,7 @@ class MainWindow(QMainWindow):
         self._show_person()
         self.resize(1500, 950)
         self._restore()
+        QTimer.singleShot(0, self, self._go_on)
 
     def _commands(self) -> dict[str, Callable[[], object]]:
         """Returns the window's commands by the names of `menus.WINDOW_COMMANDS`."""
@@ -517,17 +520,40 @@ class MainWindow(QMainWindow):
             if dialog.refused:
                 self.lock()
             return
-        opened, person = self.opened, self.person
+        opened = self.opened
+        try:
+            signing = self.desk.sign(opened, self.person)
+        except (CaseError, OSError) as error:
+            self.say(str(error), bad=True)
+            return
+        self.say(tr("Signed. It is being stored; the next study can be read meanwhile."))
+        self._finish(signing, opened)
+
+    def _finish(self, signing: SignedStudy, opened: Opened | None = None) -> None:
+        """Stores what was signed, beside everything else. opened : the study, where it is at hand."""
 
         def done(outcome: object) -> None:
-            self.signed = True
             self.say(str(outcome))
-            self.charge.show_verdict(self.desk.verdict(opened, person))
-            if self.guide is not None:
-                self.guide.refresh()
+            if opened is not None and opened is self.opened:
+                self.signed = True
+                self.charge.show_verdict(self.desk.verdict(opened, self.person))
+                if self.guide is not None:
+                    self.guide.refresh()
             self.send()
 
-        self.works.run(lambda tell: self.desk.deliver(opened, person, tell), done, tr("Signing and delivering"))
+        volume = opened.session.volume if opened is not None else None
+        self.works.run(lambda tell: self.desk.finish(signing, tell, volume), done, tr("Storing what was signed"))
+
+    def _go_on(self) -> None:
+        """Goes on with what was signed when the program ended."""
+        left = self.desk.unfinished()
+        if left:
+            count = len(left)
+            self.say(
+                tr("{count} signed studies were not stored when the program ended; this goes on now.", count=count)
+            )
+        for signing in left:
+            self._finish(signing)
 
     def send(self) -> None:
         """Delivers the waiting messages in the background."""
@@ -622,6 +648,7 @@ class MainWindow(QMainWindow):
         self.close_study()
         self.worklist.stop()
         self.arrival.stop()
+        self.works.end()  # what was signed goes on at the next start
         self.desk.close()
         super().closeEvent(event)
 

@@ -12,6 +12,7 @@ from render import fonts
 from render.engine.framing import views
 from render.geometry import letters
 from render.picture import Picture, to_rgb
+from render.recipe import CurvedReformat
 from workstation.export.movies import RgbFrame
 
 _TILE, _CAPTION = 320, 22
@@ -68,7 +69,10 @@ def _shortened(name: str, count: str) -> fonts.Runs:
 
 
 def _letters(draw: ImageDraw.ImageDraw, picture: Picture, frame: int, x: int, y: int) -> None:
-    """Draws the orientation letters at the edges of a tile."""
+    """Draws the orientation letters at the edges of a tile; none on a curved picture, whose edges are no sides of the
+    patient."""
+    if isinstance(picture.recipe, CurvedReformat):
+        return
     view = views(picture.recipe)[frame]  # not the plane, which a perspective picture lacks
     left, down = [-v for v in view.right], [-v for v in view.up]
     middle, end = _TILE // 2 - 6, _TILE - 24

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from dicom_io.errors import DicomIOError, NotFound, NotOffered
@@ -34,20 +35,21 @@ def taken_over(site: Site, destination: Destination, uid: str) -> bool:
 def archived_in_words(site: Site) -> Callable[[QueuedMessage], str]:
     """Returns a function that says whether a message's instance is archived; empty where the setting asks nothing."""
     known = {
-        d.name: (d.archiving, site.commitments.offers(d.name), site.commitments.standing(d.name))
+        d.name: (d.archiving, site.commitments.offers(d.name))
         for d in site.config.destinations
         if d.archiving != "kept"
     }
+    standing_at = cache(site.commitments.standing)  # long, and only asked for where something is acknowledged
 
     def words(entry: QueuedMessage) -> str:
         if entry.message.destination not in known or entry.message.path is None:
             return ""
-        wanted, offers, standings = known[entry.message.destination]
+        wanted, offers = known[entry.message.destination]
         if entry.state != "acknowledged":
             return "no"
         if wanted == "acknowledged" or (wanted == "offered" and offers is not None and not offers[0]):
             return "yes: acknowledged"
-        standing = standings.get(entry.message.identity)
+        standing = standing_at(entry.message.destination).get(entry.message.identity)
         if standing is None:
             return "no: not asked to commit yet"
         if standing.reason is None:
@@ -71,8 +73,11 @@ def ask_for_commitment(site: Site, tell: Callable[[dict[str, Any]], None] = lamb
         known = site.commitments.offers(destination.name)
         if known is not None and not known[0] and site.clock() - known[1] < pause:
             continue
-        sent = site.outbox.acknowledged(destination.name)
-        due = site.commitments.due(destination.name, sent, site.clock(), pause)
+        since, before = site.commitments.left.get(destination.name, (0, ()))
+        newest, sent = site.outbox.acknowledged(destination.name, since, before)
+        left = site.commitments.not_committed(destination.name, sent)
+        site.commitments.left[destination.name] = (newest, tuple(left))
+        due = [uid for uid, asked in left.items() if asked is None or site.clock() - asked.asked_at >= pause]
         for at in range(0, len(due), _MOST):
             references = [r for uid in due[at : at + _MOST] for r in _reference(site, uid)]
             transaction = new_transaction()

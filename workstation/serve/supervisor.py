@@ -15,21 +15,18 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from functools import cache
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dicom_io.network.receive import listen_for_dicom
 from workstation.audit.trail import late, trail_of
 from workstation.hl7.mllp import listen_for_hl7
+from workstation.serve.fork_server import fork_server
 from workstation.serve.health import health, metrics
 from workstation.serve.http import Monitor
 from workstation.serve.role import TellEvent, WorkerSettings
 from workstation.serve.worker import work
 from workstation.site import Site
-
-if TYPE_CHECKING:
-    from multiprocessing.context import ForkServerContext  # which Windows lacks
 
 # A process that ended is started again after so long; for one that was not even ready this is doubled each time.
 _PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
@@ -217,7 +214,7 @@ class Process:
         was_ready = False
         heard, commands = multiprocessing.Pipe(duplex=False)
         told, events = multiprocessing.Pipe(duplex=False)
-        process = _fork_server().Process(target=work, args=(self.name, self._worker, self._inherits, heard, events))
+        process = fork_server().Process(target=work, args=(self.name, self._worker, self._inherits, heard, events))
         process.start()
         heard.close()
         events.close()
@@ -247,15 +244,6 @@ class Process:
         code = process.exitcode
         process.close()
         return code if code is not None else -1, was_ready
-
-
-@cache
-def _fork_server() -> "ForkServerContext":
-    """Where workers are forked from: a process that has loaded their modules and does nothing else. So each starts at
-    once, and they share that memory; the supervisor itself has threads, and is not to be forked."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["workstation.serve.worker"])
-    return context
 
 
 def _end(first: Sequence[Process], then: Sequence[Process]) -> None:

@@ -79,7 +79,7 @@ _refused = Table(
     Column("at", Text, nullable=False),
     Column("answer", Text, nullable=False),
     # One of `cases.RefusalKind`; empty where that was before there were kinds.
-    Column("kind", Text, nullable=False, server_default=""),
+    Column("kind", Text, nullable=False, server_default="", index=True),
     Column("reason", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
 )
@@ -103,6 +103,7 @@ _record = Table(
     Column("path", Text, nullable=False),
     Column("at", Text, nullable=False),
     Column("evidence", Text, nullable=False),
+    Index("record_session_of", "sr_uid", "session"),  # evidence is long, and need not be read for these two
 )
 _decision = Table(
     "decision",
@@ -130,7 +131,7 @@ _act = Table(
     Column("at", Text, nullable=False),
     Column("person", Text, nullable=False),
     Column("role", Text, nullable=False),
-    Column("kind", Text, nullable=False),
+    Column("kind", Text, nullable=False, index=True),
     Column("why", Text, nullable=False),
     Column("detail", Text, nullable=False),
 )
@@ -234,10 +235,11 @@ class Casebook:
 
     # Cases
 
-    def sessions_by_sr(self) -> dict[str, str]:
-        """Returns the session of every SR that has a record here, by the SR's UID."""
+    def sessions_by_sr(self, *accessions: str) -> dict[str, str]:
+        """Returns the session of every SR that has a record here, or of those of some accessions, by the SR's UID."""
+        which = _record.c.accession.in_(accessions) if accessions else true()
         with self._engine.connect() as connection:
-            rows = connection.execute(select(_record.c.sr_uid, _record.c.session)).all()
+            rows = connection.execute(select(_record.c.sr_uid, _record.c.session).where(which)).all()
         return {row.sr_uid: row.session for row in rows}
 
     def record(self, record: Record, cause: str) -> None:
@@ -312,9 +314,14 @@ class Casebook:
 
     def newest(self, states: Collection[str] | None = None) -> tuple[Ruling, ...]:
         """Returns the newest ruling of every case, or of the cases in some states, oldest first."""
+        if states is None:
+            with self._engine.connect() as connection:
+                return self._newest(connection, true())
+        later = _decision.alias()
+        newer = select(later.c.place).where(later.c.session == _decision.c.session, later.c.place > _decision.c.place)
+        query = select(_decision).where(_decision.c.state.in_(list(states)), ~newer.exists())
         with self._engine.connect() as connection:
-            found = self._newest(connection, true())
-        return tuple(ruling for ruling in found if states is None or ruling.state in states)
+            return tuple(_ruling_of(row) for row in connection.execute(query.order_by(_decision.c.place)))
 
     def newest_of(self, session: str) -> Ruling | None:
         """Returns the newest ruling on a case, if there is one."""
@@ -391,9 +398,11 @@ class Casebook:
             if due:
                 connection.execute(insert(_due).values(accession=accession, cause=f"{kind} by {person}"))
 
-    def acts(self, session: str | None = None) -> tuple[CaseAct, ...]:
-        """Returns people's acts on a case, or on all, oldest first."""
+    def acts(self, session: str | None = None, kinds: Collection[CaseActKind] = ()) -> tuple[CaseAct, ...]:
+        """Returns people's acts on a case, or on all, oldest first; only those of some kinds, if any are named."""
         query = select(_act).where(true() if session is None else _act.c.session == session).order_by(_act.c.place)
+        if kinds:
+            query = query.where(_act.c.kind.in_(list(kinds)))
         with self._engine.connect() as connection:
             return tuple(_act_of(row) for row in connection.execute(query))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, delete, insert, select
@@ -42,6 +42,10 @@ _offers = Table(
 )
 
 
+# Up to so many instances are named to the database; all are read instead of more.
+_FEW = 5000
+
+
 @dataclass(frozen=True, slots=True)
 class CommitmentState:
     """The state of an instance at a destination. reason : of the last answer, None without one, 0 for committed."""
@@ -55,6 +59,9 @@ class Commitments:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        # By destination: a number of the outbox, and which acknowledged instances were not committed then. So a look
+        # for what to ask for reads the history once in a process.
+        self.left: dict[str, tuple[int, tuple[str, ...]]] = {}
         with engine.begin() as connection:
             make_tables(connection, _metadata)
 
@@ -95,8 +102,8 @@ class Commitments:
                 connection.execute(insert(_answered), rows)
         return tuple(str(row["sop_instance_uid"]) for row in rows)
 
-    def standing(self, destination: str, uid: str | None = None) -> dict[str, CommitmentState]:
-        """Returns the state of one instance, or of each, at a destination, without those never asked for. An instance
+    def standing(self, destination: str, *uids: str) -> dict[str, CommitmentState]:
+        """Returns the state of some instances, or of all, at a destination, without those never asked for. An instance
         that was once committed stays committed."""
         query = (
             select(_asked.c.sop_instance_uid, _asked.c.at, _answered.c.reason)
@@ -110,8 +117,8 @@ class Commitments:
             .where(_asked.c.destination == destination)
             .order_by(_asked.c.place, _answered.c.place)
         )
-        if uid is not None:
-            query = query.where(_asked.c.sop_instance_uid == uid)
+        if uids:
+            query = query.where(_asked.c.sop_instance_uid.in_(uids))
         found: dict[str, CommitmentState] = {}
         with self._engine.connect() as connection:
             for row in connection.execute(query):
@@ -149,11 +156,10 @@ class Commitments:
         standing = self.standing(destination, uid).get(uid)
         return standing is not None and standing.reason == 0
 
-    def due(self, destination: str, uids: Sequence[str], now: datetime, again_after: timedelta) -> list[str]:
-        """Returns the instances to ask for: never asked for, or asked `again_after` ago and not committed."""
-        standing = self.standing(destination)
-        return [
-            uid
-            for uid in uids
-            if uid not in standing or (standing[uid].reason != 0 and now - standing[uid].asked_at >= again_after)
-        ]
+    def not_committed(self, destination: str, uids: Sequence[str]) -> dict[str, CommitmentState | None]:
+        """Returns those of these instances that a destination has not committed to, with their state; None for one
+        never asked for."""
+        few = uids if len(uids) <= _FEW else ()
+        standing = self.standing(destination, *few) if uids else {}
+        found = {uid: standing.get(uid) for uid in uids}
+        return {uid: state for uid, state in found.items() if state is None or state.reason != 0}

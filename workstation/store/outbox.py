@@ -23,7 +23,6 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
-    exists,
     func,
     insert,
     select,
@@ -32,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from dicom_io.archive.database import make_tables
+from dicom_io.files.scanning import batches
 from workstation.charge.facts import ChargeState
 from workstation.hl7.acknowledgement import Acknowledgement
 from workstation.store.ledger import guard, head_in, open_ledger
@@ -48,6 +48,7 @@ from workstation.store.messages import (
     failures_of,
     state_of,
 )
+from workstation.store.unfinished import list_unfinished, unfinished
 
 _metadata = MetaData()
 _message = Table(
@@ -57,7 +58,7 @@ _message = Table(
     Column("key", Text, nullable=False, unique=True),
     Column("destination", Text, nullable=False),
     Column("kind", Text, nullable=False),
-    Column("identity", Text, nullable=False),
+    Column("identity", Text, nullable=False, index=True),
     Column("accession", Text, nullable=False, index=True),
     Column("body", LargeBinary),
     Column("path", Text),
@@ -107,6 +108,8 @@ _charge_event = Table(
 )
 
 
+# Attempts of so many last places may be written by transactions that have not ended.
+_OVERLAP = 1000
 # The error of every store of the workstation when its database cannot be read or written.
 DatabaseFailed = DBAPIError
 
@@ -120,6 +123,7 @@ class Outbox:
             make_tables(connection, _metadata)
             open_ledger(connection)
             guard(connection, *(table.name for table in _metadata.sorted_tables))
+        list_unfinished(engine)
 
     def queue(self, messages: Iterable[Message], at: datetime) -> tuple[str, ...]:
         """Queues all messages with their charges in one transaction, or none. Returns the new keys.
@@ -299,19 +303,27 @@ class Outbox:
         with self._engine.connect() as connection:
             return frozenset(connection.execute(select(_message.c.head).where(_message.c.head != "")).scalars())
 
-    def acknowledged(self, destination: str) -> tuple[str, ...]:
-        """Returns the SOP Instance UIDs of all instances that a destination has acknowledged, oldest first."""
+    def acknowledged(self, destination: str, since: int = 0, also: Iterable[str] = ()) -> tuple[int, tuple[str, ...]]:
+        """Returns the SOP Instance UIDs of the instances that a destination has acknowledged, oldest first; and before
+        them a number to ask with for what comes later.
+
+        since : that number; then without those acknowledged before, but for those in `also`.
+        """
         query = (
-            select(_message.c.identity, _attempt.c.outcome)
+            select(_message.c.place, _message.c.key, _message.c.identity)
             .join(_attempt, _attempt.c.message == _message.c.key)
             .where(_message.c.destination == destination, _message.c.kind == "dicom")
-            .order_by(_message.c.place, _attempt.c.place)
         )
-        outcomes: dict[str, list[str]] = defaultdict(list)
+        # Of two transactions the later number may be there first: a few are looked at twice.
+        fresh = query.where(_attempt.c.place > since - _OVERLAP, _attempt.c.outcome == "acknowledged")
         with self._engine.connect() as connection:
-            for row in connection.execute(query):
-                outcomes[row.identity].append(row.outcome)
-        return tuple(uid for uid, known in outcomes.items() if state_of(known) == "acknowledged")
+            newest = int(connection.execute(select(func.max(_attempt.c.place))).scalar() or 0)
+            rows = {row.key: row for row in connection.execute(fresh)}
+            for some in batches(also, 500):
+                rows |= {row.key: row for row in connection.execute(query.where(_message.c.identity.in_(some)))}
+            outcomes = self._outcomes(connection, set(rows))
+        found = sorted(row for key, row in rows.items() if state_of(outcomes[key]) == "acknowledged")
+        return newest, tuple(dict.fromkeys(row.identity for row in found))
 
     def of_accession(self, accession: str) -> tuple[QueuedMessage, ...]:
         """Returns the messages of an accession, oldest first."""
@@ -339,11 +351,8 @@ class Outbox:
 
     def open_messages(self) -> tuple[QueuedMessage, ...]:
         """Returns the messages that are not done, oldest first, without reading the done ones."""
-        # Only the newest attempt counts: an acknowledged message may be rejected later.
-        other = _attempt.alias()
-        newest = select(func.max(other.c.place)).where(other.c.message == _message.c.key).correlate(_message)
-        ended = _attempt.c.outcome.in_(("acknowledged", "withdrawn"))
-        return self._entries(~exists().where(_attempt.c.place == newest.scalar_subquery(), ended))
+        listed = self._entries(_message.c.key.in_(select(unfinished.c.message)))
+        return tuple(entry for entry in listed if not entry.done)
 
     def _entries(self, which: ColumnElement[bool]) -> tuple[QueuedMessage, ...]:
         """Returns the messages for which a condition on the message table holds, oldest first."""

@@ -47,11 +47,15 @@ class Mutant:
         return f"{self.module}: {self.what}"
 
 
-def mutants(module: str, folder: Path = FOLDER) -> Iterator[Mutant]:
-    """Every mutant of a module. Words for people and type annotations are left alone: no decision rests on them."""
-    tree = ast.parse((folder / f"{module}.py").read_text(encoding="utf-8"))
+def mutants(module: str, folder: Path = FOLDER, every: int = 1) -> Iterator[Mutant]:
+    """Every mutant of a module, or one in `every` of them. Words for people and type annotations are left alone: no
+    decision rests on them."""
+    tree, number = ast.parse((folder / f"{module}.py").read_text(encoding="utf-8")), -1
     for path, node in _nodes(tree, ()):
         for change, what in _changes(node):
+            number += 1
+            if number % every:
+                continue
             changed = copy.deepcopy(tree)
             holder: Any = changed
             for step in path[:-1]:

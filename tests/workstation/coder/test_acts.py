@@ -27,6 +27,17 @@ WHY = "looked at it"
 def at_desk(tmp_path: Path) -> Iterator[Desk]:
     with desk(tmp_path) as found:
         yield found
+        agrees(found)
+
+
+def agrees(here: Desk) -> None:
+    """A part of the list, asked for by state or by who can resolve it, is the part of the whole list."""
+    whole = work_list.work_items(here.site)
+    for state in ("held", "denied", "correction", "credited", "charged", "queued", "sent", "operator", "acknowledged"):
+        found = work_list.work_items(here.site, state)
+        assert found == tuple(item for item in whole if item.state == state), state
+    for who in ("coder", "physician", "operator", "technologist"):
+        assert work_list.work_items(here.site, who=who) == tuple(item for item in whole if who in item.who), who
 
 
 @pytest.fixture
@@ -61,6 +72,7 @@ class TestList:
             assert [item.state for item in work_list.work_items(here.site)] == ["queued"]
             here.deliver()
             assert [item.state for item in work_list.work_items(here.site)] == ["sent"]
+            agrees(here)
             (tmp_path / "not there").mkdir()
             here.deliver()
             assert [item.state for item in work_list.work_items(here.site)] == ["acknowledged"]

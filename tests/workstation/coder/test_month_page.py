@@ -1,6 +1,7 @@
 """The page of a month: what stands on it, whole numbers on its axes, and no text over another or off the paper."""
 
 import re
+from functools import cache
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,11 @@ def month(cases: int, names: list[str], lost: int) -> dict[str, Any]:
     }
 
 
+@cache
+def pages_of(name: str) -> tuple[Figure, ...]:
+    return month_page.first_page(MONTHS[name]), *month_page.further_pages(MONTHS[name])
+
+
 def texts(figure: Figure) -> list[Text]:
     """Every text that is seen."""
     figure.canvas.draw()
@@ -78,7 +84,7 @@ MONTHS = {
 
 @pytest.mark.parametrize("name", MONTHS)
 def test_no_text_lies_over_another_or_off_the_paper(name: str) -> None:
-    for figure in (month_page.first_page(MONTHS[name]), *month_page.further_pages(MONTHS[name])):
+    for figure in pages_of(name):
         boxes = [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
         assert len(boxes) > 5
         for text, box in boxes:
@@ -93,7 +99,7 @@ def test_no_text_lies_over_another_or_off_the_paper(name: str) -> None:
 
 @pytest.mark.parametrize("name", MONTHS)
 def test_axes_of_counts_have_whole_numbers(name: str) -> None:
-    figure = month_page.first_page(MONTHS[name])
+    figure = pages_of(name)[0]
     figure.canvas.draw()
     assert len(figure.axes) == 6
     for axes in figure.axes:
@@ -123,7 +129,7 @@ def test_what_stands_on_it() -> None:
 
 def test_all_lost_work_is_on_the_pages_of_a_pdf(tmp_path: Path) -> None:
     found = MONTHS["busy"]
-    pages = [month_page.first_page(found), *month_page.further_pages(found)]
+    pages = pages_of("busy")
     assert sum(text.get_text() == NOT_KNOWN for page in pages for text in page.texts) == 77
     month_page.write_page(found, tmp_path / "march.pdf")
     assert len(re.findall(rb"/Type /Page\b", (tmp_path / "march.pdf").read_bytes())) == len(pages) == 3

@@ -122,7 +122,7 @@ def test_every_change_of_a_reader_makes_a_test_fail(module: str, every: int, mon
     checks = [check for each in tests for check in checks_of(each)]
     for check in checks:
         check()
-    made = list(mutants(module, FOLDER))[::every]
+    made = list(mutants(module, FOLDER, every))
     survived = [each for each in made if not is_killed(each, users, names, checks, monkeypatch)]
     print(f"\n{module}: {len(made)} changes, {len(made) - len(survived)} make a test fail")
     left = Counter(re.sub(r", line \d+$", "", each.name) for each in survived)

@@ -1,18 +1,14 @@
 """Whatever is written by hand into what people and the workstation decided is found, on SQLite and on PostgreSQL."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
-from dicom_io.archive.database import open_database
 from dicom_io.evidence import Person
-from tests.peers.servers import postgresql
 from workstation.store.casebook import Casebook
 from workstation.store.cases import Ruling, Snapshot
 from workstation.store.journal import Journal
@@ -26,25 +22,6 @@ AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 ANNA = Person("meier", "Meier^Anna", "physician")
 TABLES = ("event", "act", "decision", "papers", "person")
 ABOUT = {"ACC1", "1.2.1"}
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with postgresql(tmp_path_factory.mktemp("pg")) as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    if request.param == "sqlite":
-        opened = open_database(tmp_path / "w.db")
-    else:
-        opened = open_database(request.getfixturevalue("server"))
-        with opened.begin() as connection:
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-    yield opened
-    opened.dispose()
 
 
 def filled(engine: Engine) -> Ledger:

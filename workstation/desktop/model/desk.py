@@ -24,6 +24,7 @@ from render.progress import Progress
 from render.protocols import Protocol, load_protocol, protocol_names
 from render.recipe import digest
 from render.resolve import settled
+from render.volume import Volume
 from workstation.audit.trail import Action, by_study, trail_of
 from workstation.billing.settle import preview as preview_record
 from workstation.case import Case, CaseError, region_of
@@ -32,6 +33,7 @@ from workstation.charge.facts import Report
 from workstation.desktop.model.measuring import recorded
 from workstation.desktop.model.remote import Remote
 from workstation.desktop.model.session import Draft, ReadingSession, session_file
+from workstation.desktop.model.signing import SignedStudy, note_signature, unfinished
 from workstation.desktop.model.studies import Opened, Studies
 from workstation.pipeline import run
 from workstation.session_record import evidence_as_if
@@ -79,6 +81,7 @@ class ReadingDesk:
         self.studies = Studies(site)
         self._trail = trail_of(site.config, site.root)
         self._recorder = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._finishing = threading.Lock()
         self._delivered: dict[tuple[str, int | None], str] = {}
         # Finding the graphics processor starts a process: done while the work list loads, not before the first picture.
         self._asked: Choice | None = None
@@ -207,7 +210,7 @@ class ReadingDesk:
     def preview(self, opened: Opened, person: Person | None) -> Decision:
         """Decides as if the person signed now; draws and stores nothing."""
         physician = person if person is not None and person.role == "physician" else None
-        case, session = self._case(opened, person or _NOBODY, physician), opened.session
+        case, session = self._case(opened, person or _NOBODY, physician, self._region), opened.session
         region = region_of(self._region, "", opened.series.first.body_part)
         # Without a signed-in person, opening journals nothing; a session begins with its first event.
         evidence = evidence_as_if(case, self.site, opened.series, region, ("approval",))
@@ -223,7 +226,7 @@ class ReadingDesk:
         entries = self.site.journal.entries(case.session_uid)
         return entries[0].at if entries else self.site.clock()
 
-    def _case(self, opened: Opened, person: Person, physician: Person | None) -> Case:
+    def _case(self, opened: Opened, person: Person, physician: Person | None, region: str) -> Case:
         """Makes a case to run from the desktop's state, still without measurements."""
         session, draft = opened.session, opened.session.draft
         recipes = tuple(capture.recipe for capture in session.screen.captures)
@@ -236,30 +239,68 @@ class ReadingDesk:
             independent_workstation_required=draft.required,
         )
         worked = Worked(session.operator or person, physician, (), statement if physician is not None else None)
-        return Case(opened.series.uid, _as_protocol(opened, self._region, recipes), session.which, self._region, worked)
+        return Case(opened.series.uid, _as_protocol(opened, region, recipes), session.which, region, worked)
 
     # ------------------------------------------------------------------------------------------------ delivery
 
     def deliver(self, opened: Opened, person: Person, tell: Progress = lambda what, part: None) -> str:
-        """Draws, stores and records the captures, files the signed report, decides and queues. Returns the result as a
-        sentence. A second delivery stores and charges nothing twice.
+        """Signs and stores at once: `sign` and then `finish`. Raises as both."""
+        return self.finish(self.sign(opened, person), tell, opened.session.volume)
 
-        Raises CaseError when this person cannot sign, and the errors of the pipeline.
+    def sign(self, opened: Opened, person: Person) -> SignedStudy:
+        """Takes down what is signed, durably and in a moment; what happens on the screen afterwards does not change it.
+        Only to be called when the person has just given their secret.
+
+        Raises CaseError when this person cannot sign.
         """
         session = opened.session
         if why := why_not_signable(person, session):
             raise CaseError(why)
+        uid = session_uid(opened, self._region)
+        signing = SignedStudy(
+            1,
+            opened.series.uid,
+            session.which,
+            uid,
+            self._region,
+            session.screen,
+            session.draft,
+            session.operator,
+            person,
+        )
+        content = signing.keep(self.site)
+        self._recorder.submit(note_signature, self.site, signing, content)
         self.note(opened, person, "approval")
-        self._recorder.submit(lambda: None).result()  # all earlier acts are in the journal before the record is made
-        taken = recorded(session.screen.measures, session.volume)
-        case = replace(self._case(opened, person, person), measurements=taken)
-        outcome = run(case, self.site, tell)
-        keys = {capture.recipe.name for capture in session.screen.captures if capture.key}
-        images = tuple(i for p in outcome.evidence.products if p.name in keys for i in p.images)
-        self._file_report(opened, person, case, images)
-        self._accessed(opened, person, (*outcome.images, outcome.sr), "C")
+        return signing
+
+    def unfinished(self) -> tuple[SignedStudy, ...]:
+        """Returns what was signed here and is not stored yet, because the program ended in between."""
+        return tuple(unfinished(self.site))
+
+    def finish(
+        self, signing: SignedStudy, tell: Progress = lambda what, part: None, volume: Volume | None = None
+    ) -> str:
+        """Draws, stores and records the captures, files the signed report, decides and queues. Returns the result as a
+        sentence. One study at a time; a second time stores and charges nothing twice.
+
+        volume : that of the series, where it is at hand. Raises the errors of the pipeline.
+        """
+        with self._finishing:
+            series, person = self.site.archive.series(signing.series_uid), signing.person
+            if volume is None:
+                volume = self.studies.volume(signing.series_uid, signing.which, tell)
+            opened = Opened(series, signing.session(volume), "")
+            session = opened.session
+            self._recorder.submit(lambda: None).result()  # earlier acts are in the journal before the record is made
+            taken = recorded(session.screen.measures, volume)
+            case = replace(self._case(opened, person, person, signing.region), measurements=taken)
+            outcome = run(case, self.site, tell)
+            keys = {capture.recipe.name for capture in session.screen.captures if capture.key}
+            images = tuple(i for p in outcome.evidence.products if p.name in keys for i in p.images)
+            self._file_report(opened, person, case, images)
+            self._accessed(opened, person, (*outcome.images, outcome.sr), "C")
+            signing.done(self.site)
         pictures = len(session.screen.captures)
-        session.forget()
         known = self.site.casebook.sessions_by_sr()[outcome.sr.sop_instance_uid]
         self._delivered[opened.key] = known
         ruling = self.site.casebook.newest_of(known)

@@ -167,8 +167,19 @@ def session_file(root: Path, series_uid: str, which: int | None) -> Path:
     return root / "sessions" / f"{series_uid}{'' if which is None else f'-{which}'}.json"
 
 
-def recovered(file: Path, volume: Volume) -> ReadingSession | None:
-    """Reads a session from its file, without its undo; None where there is no file.
+@dataclass(frozen=True, slots=True)
+class LeftSession:
+    """What a session's file holds."""
+
+    series_uid: str
+    which: int | None
+    screen: Screen
+    draft: Draft
+    operator: Person | None
+
+
+def left_in(file: Path) -> LeftSession | None:
+    """Reads a session's file; None where there is none.
 
     Raises RecoveryError for a file of another version or a damaged one.
     """
@@ -182,4 +193,12 @@ def recovered(file: Path, volume: Volume) -> ReadingSession | None:
         raise RecoveryError(
             f"{file}: not a session this version can read. It was left where it is; move it away to begin anew."
         ) from error
-    return ReadingSession(volume, kept.series_uid, kept.screen, kept.which, kept.draft, file, kept.operator)
+    return LeftSession(kept.series_uid, kept.which, kept.screen, kept.draft, kept.operator)
+
+
+def recovered(file: Path, volume: Volume) -> ReadingSession | None:
+    """Makes a session from its file, without its undo; None where there is no file. Raises RecoveryError."""
+    left = left_in(file)
+    if left is None:
+        return None
+    return ReadingSession(volume, left.series_uid, left.screen, left.which, left.draft, file, left.operator)

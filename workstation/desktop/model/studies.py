@@ -27,7 +27,7 @@ from workstation.site import Site
 from workstation.store.cases import STATE_WORDS
 
 OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
-STATES = ("received", "in work", "to sign", "held", "charged", "not billable")
+STATES = ("received", "in work", "to sign", "signed", "held", "charged", "not billable")
 # The stage of a series in the reader's words.
 ARRIVALS: dict[Stage, str] = {
     "arriving": "still arriving",
@@ -184,7 +184,8 @@ class Studies:
         return (own_row, *others)
 
     def _waiting(self) -> dict[str, str]:
-        """Returns by series `to sign` where pictures are captured, else `in work`, also for a damaged session file."""
+        """Returns by series `signed` while what was signed is being stored, `to sign` where pictures are captured, else
+        `in work`, also for a damaged session file."""
         found: dict[str, str] = {}
         for file in (self.site.root / "sessions").glob("*.json"):
             try:
@@ -197,7 +198,8 @@ class Studies:
                 found[file.stem.split("-")[0]] = known[1]
             except (OSError, ValueError, KeyError, TypeError):
                 found[file.stem.split("-")[0]] = "in work"
-        return found
+        signed = (self.site.root / "signing").glob("*.json")
+        return found | {file.stem.split("-")[0]: "signed" for file in signed}
 
     def _header(self, series_uid: str, path: str) -> tuple[str, str]:
         """Returns (patient's name, manufacturer) of a series; read once from a file, as the index lacks them."""
@@ -274,6 +276,10 @@ class Studies:
             if of_this_volume and at is not None and (newest is None or at > newest[0]):
                 newest = (at, restored(of_this_volume))
         return newest[1] if newest is not None else ()
+
+    def volume(self, series_uid: str, which: int | None, tell: Progress) -> Volume:
+        """Builds a volume. Raises as `open`."""
+        return self._built(series_uid, which, lambda part: tell("building the volume", part))[1]
 
     def other(self, compared: Compared) -> Volume:
         """Builds the compared volume. Raises as `open`."""

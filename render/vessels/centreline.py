@@ -1,0 +1,129 @@
+"""The centreline of a vessel: a smooth curve through the middles of its sections.
+
+A way within the lumen is found first (`render.vessels.lumen`). Then sections are cut across it, and the curve is laid
+through their centroids and smoothed over about half a radius; that is done again until it stays.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from render.curved import Points
+from render.geometry import Vector
+from render.vessels.lumen import Cutout, Levels, VesselError, box_around, inside, joined, levels_at, places
+from render.vessels.sections import Sections, cut
+from render.volume import Volume
+
+_ROUNDS = 4
+_COARSE_RAYS = 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vessel:
+    """A vessel from one point to another.
+
+    along_mm : (N,) distances along the centreline from its beginning. sections : at these places, across it.
+    at_points_mm : for each point that was given, how far along it is. levels : what the series says of lumen and
+    surroundings.
+    """
+
+    along_mm: Points
+    sections: Sections
+    at_points_mm: tuple[float, ...]
+    levels: Levels
+
+    @property
+    def centreline_mm(self) -> Points:
+        """(N, 3) LPS mm."""
+        return self.sections.middles
+
+    @property
+    def length_mm(self) -> float:
+        """Of the centreline."""
+        return float(self.along_mm[-1])
+
+    @property
+    def tortuosity(self) -> float:
+        """Length over the straight distance of the ends: 1 for a straight vessel."""
+        straight = float(np.linalg.norm(self.centreline_mm[-1] - self.centreline_mm[0]))
+        return self.length_mm / max(straight, 1e-6)
+
+
+def follow(volume: Volume, through_mm: Sequence[Vector], step_mm: float | None = None) -> Vessel:
+    """Returns the vessel through points within its lumen, in the order given.
+
+    through_mm : two at least, LPS mm; they need not be in the middle. step_mm : distance of the sections; half the
+    least spacing of the voxels by default, and half a millimetre at least.
+
+    Raises VesselError when a point lies outside the volume or in no vessel, or when no lumen joins the points.
+    """
+    if len(through_mm) < 2:
+        raise VesselError("A vessel needs two points at least: where it begins and where it ends.")
+    at = inside(volume, through_mm)
+    box = box_around(volume, at)
+    levels = levels_at(volume, box, at)
+    way = places(volume, joined(volume, box, at, levels))
+    if float(np.linalg.norm(way[-1] - way[0])) < 2.0 * min(volume.spacing_mm) and len(way) < 4:
+        raise VesselError("The points are at the same place; a vessel needs a beginning and an end.")
+    step = max(0.5, 0.5 * min(volume.spacing_mm)) if step_mm is None else step_mm
+    coarse = max(step, min(volume.spacing_mm))
+    curve = _smooth(_even(way, coarse), 2.0 * min(volume.spacing_mm) / coarse)
+    curve = _even(curve, coarse)
+    reach = np.full(len(curve), _reach(volume, box, curve, levels))
+    for _ in range(_ROUNDS):
+        found = cut(volume, box, curve, _tangents(curve), levels, reach, _COARSE_RAYS)
+        radius = ndimage.median_filter(np.median(found.radii, axis=1), size=5, mode="nearest")
+        middles = np.where(found.closed[:, None], found.centroids, curve)
+        # A step of no more than a radius: beyond that it is another vessel.
+        moved = middles - curve
+        far = np.linalg.norm(moved, axis=1, keepdims=True)
+        middles = curve + moved * np.minimum(1.0, radius[:, None] / np.maximum(far, 1e-9))
+        curve = _even(_smooth(middles, 0.5 * float(np.median(radius)) / coarse), coarse)
+        reach = np.interp(np.linspace(0, 1, len(curve)), np.linspace(0, 1, len(radius)), 1.8 * radius + 4.0)
+    fine = _even(curve, step)
+    reach = np.interp(np.linspace(0, 1, len(fine)), np.linspace(0, 1, len(curve)), reach)
+    sections = cut(volume, box, fine, _tangents(fine), levels, reach)
+    along = np.concatenate([np.zeros(1), np.cumsum(np.linalg.norm(np.diff(fine, axis=0), axis=1))])
+    given = np.array(through_mm, dtype=np.float64)
+    nearest = tuple(float(along[int(np.argmin(((fine - point) ** 2).sum(axis=1)))]) for point in given)
+    return Vessel(along, sections, nearest, levels)
+
+
+def _reach(volume: Volume, box: Cutout, curve: Points, levels: Levels) -> float:
+    """Returns how far the edge may be at most, before anything is known of the vessel: twice what a first look says."""
+    some = slice(None, None, max(1, len(curve) // 20))
+    few, tangents = curve[some], _tangents(curve)[some]
+    reach = 12.0
+    while reach < 60.0:
+        found = cut(volume, box, few, tangents, levels, np.full(len(few), reach), _COARSE_RAYS)
+        radius = float(np.percentile(np.median(found.radii, axis=1), 90))
+        if found.found.mean() > 0.7 and radius < 0.6 * reach:
+            return max(1.8 * radius + 4.0, 6.0)
+        reach *= 1.6
+    return reach
+
+
+def _even(curve: Points, step: float) -> Points:
+    """Returns the curve with points at even distances of about `step` mm, its ends kept."""
+    lengths = np.concatenate([np.zeros(1), np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
+    count = max(round(float(lengths[-1]) / step), 2) + 1
+    wanted = np.linspace(0.0, float(lengths[-1]), count)
+    return np.stack([np.interp(wanted, lengths, curve[:, axis]) for axis in range(3)], axis=1)
+
+
+def _smooth(curve: Points, sigma: float) -> Points:
+    """Returns the curve smoothed over `sigma` points; mirrored through its ends, so that they stay."""
+    n = min(len(curve) - 1, int(4 * sigma) + 1)
+    before, after = 2.0 * curve[0] - curve[n:0:-1], 2.0 * curve[-1] - curve[-2 : -n - 2 : -1]
+    padded = np.concatenate([before, curve, after])
+    once = ndimage.gaussian_filter1d(padded, max(sigma, 0.5), axis=0, mode="nearest")
+    # Smoothing pulls a bend inwards. What it took is smoothed too and given back: the bend stays, the noise does not.
+    again = once + ndimage.gaussian_filter1d(padded - once, max(sigma, 0.5), axis=0, mode="nearest")
+    return np.asarray(again[n : n + len(curve)])
+
+
+def _tangents(curve: Points) -> Points:
+    ways = np.gradient(curve, axis=0)
+    return np.asarray(ways / np.maximum(np.linalg.norm(ways, axis=1, keepdims=True), 1e-12))

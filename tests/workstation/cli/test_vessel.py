@@ -1,0 +1,72 @@
+"""`vessel`: what it prints and writes of a series, and what it says of wrong points."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.dicom_io.synthetic import CT, write_series
+from tests.render.vessels.phantoms import Tube, bow, narrowed, tube
+from tests.workstation.conftest import Command
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tube, Path]:
+    rng = np.random.default_rng(11)
+    found = tube(bow(rng, 35.0, 4.0), narrowed(3.0, 0.5, over=0.1), rng=rng)
+    folder = tmp_path_factory.mktemp("vessel") / "series"
+    write_series(folder, found.volume.voxels, found.volume.affine, sop_class=CT)
+    return found, folder
+
+
+def words(place: tuple[float, float, float]) -> str:
+    return ",".join(f"{value:.2f}" for value in place)
+
+
+def test_a_vessel_is_measured_and_pictured(made: tuple[Tube, Path], command: Command, tmp_path: Path) -> None:
+    known, folder = made
+    through = ("--through", words(known.at(80)), "--through", words(known.at(1920)))
+    ran = command(
+        "vessel", str(folder), *through, "--reference", words(known.at(1700)), "-o", tmp_path / "out", "--json"
+    )
+    assert ran.code == 0, ran.err
+    found = ran.json
+    assert found["stenosis"]["nascet_percent"] == pytest.approx(50.0, abs=6.0)
+    assert found["stenosis"]["reference_mm"] == pytest.approx(6.0, abs=0.5)
+    assert found["maximum_diameter_mm"] == pytest.approx(6.0, abs=0.6)
+    assert found["length_mm"] == pytest.approx(found["samples"][-1]["along_mm"])
+    assert len(found["centerline_mm"]) == len(found["samples"])
+    assert {"along_mm", "position_mm", "tangent", "area_mm2", "diameter_min_mm", "diameter_max_mm"} <= set(
+        found["samples"][0]
+    )
+    assert all(0.0 < angle <= 180.0 for angle in found["angles_deg"])
+    files = {Path(file).name for file in found["files"]}
+    assert files == {file.name for file in (tmp_path / "out").iterdir()}
+    assert {"contact_sheet.png", "diameter.png", "samples.csv"} <= files
+    assert len([name for name in files if name.endswith(("-narrowest.png", "-widest.png", "-reference-1.png"))]) == 3
+    with Image.open(tmp_path / "out" / "diameter.png") as picture:
+        assert np.asarray(picture.convert("L")).std() > 20
+    with (tmp_path / "out" / "samples.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["diameter_mean_mm"]) for row in rows] == [s["diameter_mean_mm"] for s in found["samples"]]
+    said = command("vessel", str(folder), *through)
+    assert "NASCET" in said.out and f"length {found['length_mm']:.1f} mm" in said.out
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "sentence"),
+    [
+        (["--through", "1,2"], 2, "'1,2' is no point; write X,Y,Z in LPS mm"),
+        (["--through", "1,2,nan"], 2, "is no place in a patient"),
+        (["--through", "1,2,3"], 2, "a vessel needs two points at least"),
+        (["--through", "1,2,3", "--through", "9000,2,3"], 1, "outside the volume"),
+    ],
+)
+def test_wrong_points_are_said_to_be_wrong(
+    options: list[str], code: int, sentence: str, made: tuple[Tube, Path], command: Command
+) -> None:
+    ran = command("vessel", str(made[1]), *options)
+    assert (ran.code, "Traceback" in ran.err) == (code, False)
+    assert sentence in " ".join(ran.err.replace("│", " ").split())

@@ -1,0 +1,69 @@
+"""The command that measures vessels: `vessel`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from workstation.cli.pictures import BridgeGaps
+from workstation.cli.shared import Json, example, exporting, root, show
+
+if TYPE_CHECKING:
+    from render.geometry import Vector
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command()(vessel)
+
+
+def point_of(text: str) -> "Vector":
+    """Reads a point, `X,Y,Z` in LPS mm; misuse otherwise."""
+    words = text.split(",")
+    try:
+        x, y, z = (float(word) for word in words)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no point; write X,Y,Z in LPS mm, e.g. 12.5,-40,103.") from None
+    if not all(abs(value) < 1e5 for value in (x, y, z)):
+        raise typer.BadParameter(f"{text!r} is no place in a patient; write X,Y,Z in LPS mm.")
+    return (x, y, z)
+
+
+@example("workstation vessel SERIES --through 150,120,40 --through 148,126,180 -o vessel")
+def vessel(
+    series: Annotated[str, typer.Argument(metavar="SERIES|PATH", help="A Series Instance UID, a file or a folder.")],
+    through: Annotated[
+        list[str], typer.Option(metavar="X,Y,Z", help="A point in the lumen, LPS mm; two or more, in order.")
+    ],
+    reference: Annotated[
+        list[str] | None, typer.Option(metavar="X,Y,Z", help="A point where the vessel is healthy; the last is beyond.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="A folder for pictures, curve and table.")
+    ] = None,
+    volume: Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")] = None,
+    bridge_gaps: BridgeGaps = False,
+    as_json: Json = False,
+) -> None:
+    """Follow a vessel through points and measure it: length, diameters, stenosis, the widest place, angles."""
+    from dicom_io.volumes import build_volume
+    from workstation.export import inspect, vessel_files
+
+    points = [point_of(text) for text in through]
+    references = [point_of(text) for text in reference or ()]
+    if len(points) < 2:
+        raise typer.BadParameter("a vessel needs two points at least", param_hint="--through")
+    found = inspect.one_series(series, root())
+    built = build_volume(found, volume, bridge_gaps=bridge_gaps)
+    measured = vessel_files.measure(built, points, references)
+    result, text = vessel_files.as_json(measured), [vessel_files.in_words(measured)]
+    if output is not None:
+        with exporting(found.instances, output):
+            files = vessel_files.write(measured, built, output)
+        result["files"] = [str(file) for file in files]
+        text.append(f"{len(files)} files; overview: {output / 'contact_sheet.png'}")
+    show(
+        as_json,
+        {**result, "warnings": list(built.warnings)},
+        "\n".join([*text, *(f"warning: {w}" for w in built.warnings)]),
+    )

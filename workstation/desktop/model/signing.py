@@ -1,0 +1,114 @@
+"""What a physician has signed and is being stored: a file of its own, so that the screen is free at once and a crash
+loses no signature.
+
+The file says what to do and signs nothing: an entry of the journal, made when the physician gave their secret, names
+its digest. Without that entry, or with other content, it is nobody's signature.
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import ConfigDict, ValidationError
+
+from dicom_io.archive.durable import flush_folders
+from dicom_io.evidence import Person
+from dicom_io.uids import derived
+from render.volume import Volume
+from workstation.desktop.model.screen import Screen
+from workstation.desktop.model.session import Draft, ReadingSession, RecoveryError, left_in, session_file
+from workstation.site import Site
+from workstation.store.journal import doubt_of_chain
+from workstation.strict import adapter
+
+
+@dataclass(frozen=True, slots=True)
+class SignedStudy:
+    """A study as it was signed. session_uid : under which it is recorded. region : as the desktop was started with."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    form: Literal[1]
+    series_uid: str
+    which: int | None
+    session_uid: str
+    region: str
+    screen: Screen
+    draft: Draft
+    operator: Person | None
+    person: Person
+
+    def file(self, site: Site) -> Path:
+        """Returns where it lies until all of it is stored."""
+        return site.root / "signing" / session_file(site.root, self.series_uid, self.which).name
+
+    def session(self, volume: Volume) -> ReadingSession:
+        """Returns the session that was signed, without a file: nothing that happens on the screen changes it."""
+        return ReadingSession(volume, self.series_uid, self.screen, self.which, self.draft, None, self.operator)
+
+    def keep(self, site: Site) -> bytes:
+        """Writes its file, on the disk when this returns. Returns what was written."""
+        content, file = adapter(SignedStudy).dump_json(self), self.file(site)
+        file.parent.mkdir(exist_ok=True)
+        part = file.with_suffix(".part")
+        with part.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(file)
+        flush_folders(file.parent, site.root)
+        return content
+
+    def done(self, site: Site) -> None:
+        """Removes its file, and the reader's session where that still holds what was signed and nothing more."""
+        file = session_file(site.root, self.series_uid, self.which)
+        with contextlib.suppress(RecoveryError):
+            left = left_in(file)
+            if left is not None and (left.screen.captures, left.screen.measures, left.draft) == (
+                self.screen.captures, self.screen.measures, self.draft,
+            ):  # fmt: skip
+                file.unlink(missing_ok=True)
+        self.file(site).unlink(missing_ok=True)
+
+
+def note_signature(site: Site, signing: SignedStudy, content: bytes) -> None:
+    """Enters a signature in the journal. Only to be called when the person has just given their secret."""
+    site.journal.record(_chain(signing), signing.person, "approval", site.clock(), _words(content))
+
+
+def unfinished(site: Site) -> Iterator[SignedStudy]:
+    """Yields what was signed here and is not stored yet. A file that is nobody's signature is removed: the reader's
+    session still holds the work."""
+    for file in sorted((site.root / "signing").glob("*.json")):
+        content = file.read_bytes()
+        try:
+            signing = adapter(SignedStudy).validate_json(content)
+        except ValidationError:
+            continue  # of another version: that one finishes it
+        if _signed(site, signing, content):
+            yield signing
+        else:
+            file.unlink()
+
+
+def _signed(site: Site, signing: SignedStudy, content: bytes) -> bool:
+    """Whether the journal, unchanged, has the person's signature on this content, and they still may sign."""
+    chain, person = _chain(signing), signing.person
+    if person not in site.people.all() or person.role != "physician":
+        return False
+    if doubt_of_chain(site.journal, chain) or site.ledger.doubt({chain}):
+        return False
+    wanted = (person.id, person.role, "approval", _words(content))
+    return any((act.person_id, act.role, act.kind, act.detail) == wanted for act in site.journal.acts(chain))
+
+
+def _chain(signing: SignedStudy) -> str:
+    """A session of its own in the journal: that of the study goes into the record as it is."""
+    return derived("signing", signing.session_uid)
+
+
+def _words(content: bytes) -> str:
+    return f"signing sha256 {hashlib.sha256(content).hexdigest()}"
