@@ -27,6 +27,7 @@ _EDGE = 180.0  # bone's own border on the volume's grid
 _AIR = -400.0
 _SHELL_MM = 4.6
 _LEAST_BLOB = 0.3
+_SOLID = 700.0  # even and denser than any mixed contrast: compact bone
 _POOL = 450.0  # marrow is never as dense as this over several mm
 _AWAY_MM = 6.0  # the edge of a lumen is uneven too
 _ENCLOSED_MM = 22.0
@@ -145,7 +146,9 @@ def _mark_blobs(scene: _Scene) -> None:
         bright = _share((values > mean + 40.0 + scene.noise) & ~other, shell)
         dark = _share(values < mean - 60.0, shell)
         score = dark - 2.0 * bright
-        if score > 0.25 or (bright < 0.02 and dark > 0.25):
+        if mean > _SOLID:
+            scene.marrow[box][blob] = 1
+        elif score > 0.25 or (bright < 0.02 and dark > 0.25):
             scene.lumen[box][blob] = 1
             squares = _mean((values[blob] - np.float32(mean)) ** 2)
             scene.levels.append((size, mean, squares**0.5))

@@ -6,6 +6,7 @@ Source of the first: Smith 2002, 'Fast robust automated brain extraction'.
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from skimage.morphology import convex_hull_image
 
 from render.segment.finding import Finding
 from render.segment.grid import VoxelMask, in_range, largest_piece
@@ -165,6 +166,7 @@ def _step(
 
 # HU. Source of the range of brain: between water and fresh blood.
 _SKULL, _SOFT = 300.0, (-5.0, 110.0)
+_GAP_MM, _LINED_MM = 16.0, 4.0
 
 
 def _on_ct(volume: Volume) -> Finding:
@@ -191,9 +193,17 @@ def _on_ct(volume: Volume) -> Finding:
 
 
 def _within_skull(skull: VoxelMask, spacing_mm: list[float]) -> VoxelMask:
-    """Returns what the skull encloses slice by slice, its gaps closed: sutures, foramina, burr holes."""
-    shut = closed(skull, 8.0, spacing_mm)
+    """Returns what the skull encloses slice by slice: within its ring, its gaps closed, or where a wide gap is left, as
+    after a craniotomy, within its convex outline if that is lined with bone nearly all around."""
+    shut = closed(skull, _GAP_MM, spacing_mm)
+    near = grown(skull, _LINED_MM, spacing_mm)
     out = np.zeros_like(shut)
     for k in range(shut.shape[0]):
         out[k] = ndimage.binary_fill_holes(shut[k])
+        if not skull[k].any() or np.count_nonzero(skull[k]) < 3:
+            continue
+        hull = convex_hull_image(skull[k])
+        rim = hull & ~ndimage.binary_erosion(hull)
+        if np.count_nonzero(near[k][rim]) >= 0.75 * np.count_nonzero(rim):
+            out[k] |= hull
     return out & ~skull & 1
