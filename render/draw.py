@@ -2,11 +2,15 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
 
 from render.engine import cpu, framing, vtk
 from render.engine.tiles import Cancelled
 from render.errors import RenderError
-from render.geometry import Plane
+from render.geometry import Box, Plane, point
 from render.mask import Mask
 from render.mask_steps import StepError
 from render.picture import Picture, Pixels, Provenance
@@ -19,6 +23,7 @@ from render.volume import Volume
 __all__ = ["ENGINES", "Cancelled", "DrawError", "draw"]
 
 ENGINES = ("cpu", "vtk")
+_AROUND_MM = 4.0  # of what fills the picture
 
 
 class DrawError(RenderError):
@@ -61,6 +66,8 @@ def draw(
             "drawn; build it from fewer slices."
         )
     mask = _needed(volume, recipe, mask)
+    if isinstance(recipe, Solid) and recipe.fit == "shown":
+        recipe = replace(recipe, fit="volume", crop=recipe.crop or _box_of_shown(volume, recipe, mask))
     planes = framing.planes(volume, recipe)
     if engine == "vtk":
         pixels: Pixels = _by_vtk(volume, recipe, planes, progress, cancel)
@@ -98,6 +105,20 @@ def _by_vtk(
         found = f"only software OpenGL ({vtk.device()})" if vtk.device() else "no OpenGL"
         raise DrawError(f"The vtk engine needs a graphics processor, and there is {found} here; use the cpu engine.")
     return vtk.draw_frames(volume, recipe, planes, progress, cancel)
+
+
+def _box_of_shown(volume: Volume, recipe: Solid, mask: Mask | None) -> Box | None:
+    """Returns the box, LPS mm, around the labels that are drawn; None where no rule includes any."""
+    wanted = [rule.label for rule in recipe.masking if rule.action == "include"]
+    if mask is None or not wanted:
+        return None
+    drawn = np.isin(mask.labels, wanted)
+    spans = [np.flatnonzero(drawn.any(axis=tuple(other for other in range(3) if other != axis))) for axis in range(3)]
+    if not spans[0].size:
+        return None
+    corners = [point(volume.affine, at) for at in product(*[(float(span[0]), float(span[-1])) for span in spans])]
+    low, high = ([edge(corner[axis] for corner in corners) for axis in range(3)] for edge in (min, max))
+    return Box(tuple(round(v - _AROUND_MM, 1) for v in low), tuple(round(v + _AROUND_MM, 1) for v in high))  # type: ignore[arg-type]
 
 
 def _needed(volume: Volume, recipe: Recipe, mask: Mask | None) -> Mask | None:

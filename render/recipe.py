@@ -20,6 +20,7 @@ from render.mask_steps import MaskStep
 ProjectionMode = Literal["mip", "minip", "average"]
 Interpolation = Literal["linear", "nearest", "cubic"]
 MaskAction = Literal["exclude", "include", "tint"]
+Fit = Literal["volume", "shown"]
 
 
 class RecipeError(RenderError):
@@ -62,7 +63,8 @@ class Shading:
 class TransferFunction:
     """Maps values to colour and opacity, linearly between points, constant beyond the first and the last.
 
-    unit : that of the volume it is for, e.g. `HU`; `range` when values are fractions of the volume's own range.
+    unit : that of the volume it is for, e.g. `HU`; `range` when values are fractions of the volume's own range,
+        `lumen` when they are fractions of the way from soft tissue (0) to blood with dye (1).
     points : ascending by value; opacity is per `opacity_unit_mm` of path.
     gradient_opacity : None, or (low, high) in unit/mm: opacity is scaled by 0 below low to 1 above high.
     """
@@ -86,18 +88,27 @@ class Window:
     """Window centre and width in the unit of the volume. Source: PS3.3 C.11.2.1.2.1 (LINEAR).
 
     relative : centre and width are fractions of the volume's own range, for MR and ultrasound, whose values have no
-    fixed scale; `settled` replaces them by values before a picture is drawn.
+    fixed scale. of_lumen : they are fractions of the way from soft tissue (0) to blood with dye (1), for angiography by
+    CT. `settled` replaces both by values before a picture is drawn.
     """
 
     __pydantic_config__ = _STRICT
     centre: float
     width: float
     relative: bool = False
+    of_lumen: bool = False
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether centre and width are values, and no fractions that a volume has to settle."""
+        return not (self.relative or self.of_lumen)
 
     def __post_init__(self) -> None:
-        if self.relative and not self.width > 0.0:
+        if self.relative and self.of_lumen:
+            raise RecipeError("A window is relative to the volume's range or to the lumen, not to both.")
+        if not self.is_placed and not self.width > 0.0:
             raise RecipeError(f"Relative window width {self.width:g} must be positive.")
-        if not self.relative and self.width < 1.0:
+        if self.is_placed and self.width < 1.0:
             raise RecipeError(f"Window width {self.width:g} is below 1 (PS3.3 C.11.2.1.2).")
 
 
@@ -193,6 +204,7 @@ class VolumeRendering:
 
     field_of_view_mm : height of the picture in the patient; None fits the volume (or the crop box).
     centre_mm : LPS mm in the middle of the picture; None is the middle of the volume (or of the crop box).
+    fit : `shown` crops to the labels that are drawn, where rules include some, so that they fill the picture.
     body_above : in the volume's unit, e.g. −300 HU. Connected pieces above it that are neither large nor inside the
         patient are not drawn, so that the table and the head holder hide nothing; None draws everything.
     step_voxels : distance between samples along a ray as a fraction of the smallest voxel spacing.
@@ -218,6 +230,7 @@ class VolumeRendering:
     field_of_view_mm: float | None = None
     centre_mm: Vector | None = None
     crop: Box | None = None
+    fit: Fit = "volume"
     body_above: float | None = None
     step_voxels: float = 1.0
     background: Vector = (0.0, 0.0, 0.0)
@@ -281,6 +294,7 @@ class Projection:
     field_of_view_mm: float | None = None
     centre_mm: Vector | None = None
     crop: Box | None = None
+    fit: Fit = "volume"
     slab_mm: float | None = None
     body_above: float | None = None
     step_voxels: float = 1.0
@@ -372,6 +386,7 @@ class CurvedReformat:
 _LATER_KEYS: dict[str, Any] = {
     "body_above": None,
     "relative": False,
+    "of_lumen": False,
     "clips": (),
     "masking": (),
     "segments": (),
@@ -384,6 +399,7 @@ _LATER_KEYS: dict[str, Any] = {
     "shadows": 0.0,
     "roll_deg": 0.0,
     "axis": "head-foot",
+    "fit": "volume",
 }
 Solid = VolumeRendering | Projection  # seen through, so that they can turn, be cut and masked
 Recipe = Solid | Reformat | CurvedReformat

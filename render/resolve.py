@@ -1,4 +1,5 @@
-"""Makes relative recipes, for MR and ultrasound, absolute: fills in values from the volume's range before drawing.
+"""Makes relative recipes absolute before drawing: fills in values from the volume's range (MR, ultrasound) or from the
+levels of soft tissue and of blood with dye (CT angiography).
 
 A picture's provenance holds the settled recipe, so that it can be made again without the volume's range.
 """
@@ -8,10 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from render.recipe import Recipe, TransferFunction, VolumeRendering, Window
+from render.contrast import contrast_levels
+from render.recipe import Recipe, RecipeError, TransferFunction, VolumeRendering, Window
 from render.volume import Volume
 
 RANGE = "range"
+LUMEN = "lumen"
 # Much of a volume is air, and a few very bright voxels would stretch the scale: both lie outside these fractions.
 _LOW, _HIGH = 0.02, 0.997
 _known: "weakref.WeakKeyDictionary[Volume, tuple[float, float]]" = weakref.WeakKeyDictionary()
@@ -29,26 +32,42 @@ def value_range(volume: Volume) -> tuple[float, float]:
 
 
 def settled(volume: Volume, recipe: Recipe) -> Recipe:
-    """Returns the same recipe with every value in the unit of the volume."""
+    """Returns the same recipe with every value in the unit of the volume.
+
+    Raises RecipeError where the recipe is placed by dye and the volume shows none.
+    """
     if isinstance(recipe, VolumeRendering):
-        if recipe.transfer.unit != RANGE:
+        if recipe.transfer.unit not in (RANGE, LUMEN):
             return recipe
-        return replace(recipe, transfer=_transfer(recipe.transfer, volume))
-    if not recipe.window.relative:
+        return replace(recipe, transfer=_transfer(recipe.transfer, volume, _scale(volume, recipe.transfer.unit)))
+    window = recipe.window
+    if window.is_placed:
         return recipe
-    low, high = value_range(volume)
-    width = max((high - low) * recipe.window.width, 1.0)
-    return replace(recipe, window=Window(low + (high - low) * recipe.window.centre, width))
+    low, step = _scale(volume, LUMEN if window.of_lumen else RANGE)
+    return replace(recipe, window=Window(low + step * window.centre, max(step * window.width, 1.0)))
 
 
-def _transfer(transfer: TransferFunction, volume: Volume) -> TransferFunction:
-    low, high = value_range(volume)
-    scale = high - low
-    points = tuple(replace(point, value=low + scale * point.value) for point in transfer.points)
+def _scale(volume: Volume, unit: str) -> tuple[float, float]:
+    """The values of 0, and of the way from 0 to 1."""
+    if unit == RANGE:
+        low, high = value_range(volume)
+        return low, high - low
+    levels = contrast_levels(volume)
+    if levels is None:
+        raise RecipeError(
+            "No vessel filled with dye is seen, by which this picture is placed. Nothing was drawn; choose a protocol, "
+            "preset or window that is not for angiography."
+        )
+    return levels.tissue, levels.lumen - levels.tissue
+
+
+def _transfer(transfer: TransferFunction, volume: Volume, scale: tuple[float, float]) -> TransferFunction:
+    low, step = scale
+    points = tuple(replace(point, value=low + step * point.value) for point in transfer.points)
     fade = transfer.gradient_opacity
     return replace(
         transfer,
         unit=volume.unit,
         points=points,
-        gradient_opacity=None if fade is None else (fade[0] * scale, fade[1] * scale),
+        gradient_opacity=None if fade is None else (fade[0] * step, fade[1] * step),
     )

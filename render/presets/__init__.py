@@ -100,7 +100,9 @@ def windows_from(data: dict[str, Any]) -> tuple[NamedWindow, ...]:
     found: list[NamedWindow] = []
     for name, fields in data.items():
         check_keys(f"Window {name!r}", fields, _WINDOW_KEYS, _WINDOW_OPTIONS)
-        window = Window(float(fields["centre"]), float(fields["width"]), relative=fields["unit"] == "range")
+        window = Window(
+            float(fields["centre"]), float(fields["width"]), fields["unit"] == "range", fields["unit"] == "lumen"
+        )
         key = str(fields.get("key", ""))
         if taken := next((named.name for named in found if key and named.key == key), None):
             raise RecipeError(f"Window {name!r}: key {key!r} is that of {taken!r}.")

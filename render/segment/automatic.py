@@ -7,6 +7,7 @@ from collections.abc import Callable
 from render.mask_steps import Structure
 from render.segment.bone import bone
 from render.segment.brain import brain
+from render.segment.filled_vessels import filled_vessels
 from render.segment.finding import Finding
 from render.segment.trunk import airways, body, lungs
 from render.volume import Volume
@@ -17,6 +18,7 @@ _TOOLS: dict[Structure, Callable[[Volume], Finding]] = {
     "airways": airways,
     "bone": bone,
     "brain": brain,
+    "vessels": filled_vessels,
 }
 _known: "weakref.WeakKeyDictionary[Volume, dict[Structure, Finding]]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()

@@ -125,7 +125,11 @@ def _normals(corners: Floats3, triangles: NDArray[np.int32]) -> Floats3:
     a, b, c = (corners[triangles[:, n]] for n in range(3))
     u, v = b - a, c - a
     faces = np.stack(
-        [u[:, 1] * v[:, 2] - u[:, 2] * v[:, 1], u[:, 2] * v[:, 0] - u[:, 0] * v[:, 2], u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]],
+        [
+            u[:, 1] * v[:, 2] - u[:, 2] * v[:, 1],
+            u[:, 2] * v[:, 0] - u[:, 0] * v[:, 2],
+            u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0],
+        ],
         axis=1,
     )
     normals = np.zeros_like(corners)
@@ -188,7 +192,9 @@ def _on_ct(volume: Volume) -> Finding:
         return nothing(volume, f"There is no brain: only {bony:.0%} of what was found lies against bone.")
     near = enlarged(grown(found, max(spacing), spacing), factor, volume.shape)
     region = in_range(volume.voxels, -20.0, 130.0) & near
-    inner = enlarged((grown((found == 0).view(np.uint8), max(spacing), spacing) == 0).view(np.uint8), factor, volume.shape)
+    inner = enlarged(
+        (grown((found == 0).view(np.uint8), max(spacing), spacing) == 0).view(np.uint8), factor, volume.shape
+    )
     return Finding(largest_piece(region | inner), clamped(bony * min(1.0, size / 800.0)))
 
 
