@@ -19,6 +19,7 @@ _TISSUE = (-20, 140)
 _STEP = 10  # of the histogram of bright places
 _LEAST_ABOVE = 60.0
 _MOST = 900.0
+_AIR = -300
 _EVEN = 20.0
 _LEAST_ML = 3.0
 _LEAST_CONTRAST = 90.0
@@ -62,7 +63,7 @@ def _levels(volume: Volume) -> ContrastLevels | None:
     tissue = _TISSUE[0] + _peak(counts, 4)
     total, squares = (_sum_of_27(values) for values in (blocks, blocks * blocks))
     even = 27 * squares - total * total <= int(_EVEN * _EVEN * 27 * 27)
-    bright = blocks[even & (blocks >= tissue + _LEAST_ABOVE) & (blocks < _MOST)]
+    bright = blocks[even & _of_the_patient(blocks) & (blocks >= tissue + _LEAST_ABOVE) & (blocks < _MOST)]
     if bright.size * block_ml < _LEAST_ML:
         return None
     numbers = (bright - tissue) // _STEP
@@ -76,6 +77,15 @@ def _levels(volume: Volume) -> ContrastLevels | None:
     # Of the blocks about the peak the middle one, finer than the histogram.
     middle = float(np.sort(bright[near])[np.count_nonzero(near) // 2])
     return ContrastLevels(float(tissue), middle, round(filled, 1))
+
+
+def _of_the_patient(blocks: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """The largest thing that is no air, without what hangs on to it by a bridge: a table is even too."""
+    labels, count = ndimage.label(ndimage.binary_erosion(blocks > _AIR))
+    if count == 0:
+        return np.ones(blocks.shape, dtype=np.bool_)
+    largest = 1 + int(np.argmax(np.bincount(labels.reshape(-1))[1:]))
+    return np.asarray(ndimage.binary_dilation(labels == largest, iterations=2))
 
 
 def _sum_of_27(

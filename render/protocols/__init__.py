@@ -11,7 +11,8 @@ from importlib.resources import files
 from typing import Any
 
 from render.presets import check_keys, load_preset, load_window
-from render.recipe import Recipe, RecipeError, read_recipe
+from render.recipe import Recipe, RecipeError, VolumeRendering, read_recipe
+from render.resolve import LUMEN
 
 _KEYS = {"title", "clinical_use", "region", "modality", "unit", "source", "recipes"}
 
@@ -29,6 +30,14 @@ class Protocol:
     unit: str
     source: str
     recipes: tuple[Recipe, ...]
+
+    @property
+    def needs_dye(self) -> bool:
+        """Whether it is placed by blood with dye, and cannot be drawn where none is seen."""
+        return any(
+            recipe.transfer.unit == LUMEN if isinstance(recipe, VolumeRendering) else recipe.window.of_lumen
+            for recipe in self.recipes
+        )
 
 
 def protocol_names() -> tuple[str, ...]:

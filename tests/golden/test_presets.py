@@ -52,6 +52,7 @@ class Meant:
 
 PRESETS: dict[str, Meant] = {
     "ct_airways": Meant(scenes.chest, "ct_chest_iv_lidc0001_jls", "anterior", fine=True),
+    "ct_angio": Meant(scenes.chest, "ct_chest_iv_lidc0001_jls"),
     "ct_bone": Meant(head, "sample"),
     "ct_bone_vessels": Meant(scenes.chest, "ct_chest_iv_lidc0001_jls"),
     "ct_cardiac": Meant(scenes.chest, "ct_chest_iv_lidc0001_jls", cut=True),

@@ -15,7 +15,7 @@ from tests.dicom_io.real import SAMPLE, real_set
 from workstation.export import contact_sheet
 
 SERIES = {
-    "ct_aneurysm": "ct_chest_iv_lidc0001_jls",
+    "ct_aneurysm": "cta_aorta_dissection_heart",
     "ct_chest": "ct_chest_iv_lidc0001_jls",
     "ct_fracture": "sample",
     "ct_generic": "ct_tilt_minus18_philips_phantom",

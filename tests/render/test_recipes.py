@@ -140,7 +140,8 @@ def test_a_recipe_with_any_value_anywhere_is_read_or_refused_by_name(recipe: Rec
 def test_every_preset_and_window_loads() -> None:
     assert {"ct_bone", "ct_soft_tissue", "ct_skin", "ct_vessels", "ct_lung", "ct_airways"} <= set(preset_names())
     for name in preset_names():
-        assert load_preset(name).unit == ("HU" if name.startswith("ct_") else "range")
+        placed = "lumen" if name == "ct_angio" else "HU"
+        assert load_preset(name).unit == (placed if name.startswith("ct_") else "range")
     assert {"bone", "brain", "lung", "soft_tissue", "mediastinum", "abdomen", "angio"} <= {
         one.name for one in presets.windows()
     }
@@ -153,7 +154,7 @@ def test_every_preset_and_window_says_title_unit_and_source() -> None:
         assert made.title and made.source and made.transfer.name == name
     for one in presets.windows():
         assert one.title and one.source
-        assert one.window.relative is (one.unit == "range")
+        assert (one.window.relative, one.window.of_lumen) == (one.unit == "range", one.unit == "lumen")
 
 
 def test_windows_are_on_the_usual_keys() -> None:

@@ -94,7 +94,9 @@ def _rendering(drawn: VolumeRendering) -> Iterator[str]:
 
 def _transfer(transfer: TransferFunction) -> str:
     seen = [point for point in transfer.points if point.opacity > 0]
-    unit = "of the volume's range" if transfer.unit == "range" else transfer.unit
+    unit = {"range": "of the volume's range", "lumen": "of the way from tissue to dye"}.get(
+        transfer.unit, transfer.unit
+    )
     if not seen:
         return f"Transfer function {transfer.name!r}: nothing is visible."
     first = next((p.value for p, n in zip(transfer.points, transfer.points[1:], strict=False) if n.opacity > 0), None)
@@ -164,6 +166,8 @@ def _through(drawn: Reformat | CurvedReformat) -> str:
 
 
 def _window(window: Window) -> str:
+    if window.of_lumen:
+        return f"a window of {window.width:g} of the way from tissue to dye about {window.centre:g} of it"
     if window.relative:
         return f"a window of {window.width:g} of the volume's range about {window.centre:g} of it"
     return f"window centre {window.centre:g}, width {window.width:g}"

@@ -18,6 +18,7 @@ from render import (
     preset_names,
     protocol_names,
 )
+from render.contrast import contrast_levels
 from render.presets import NamedPreset, NamedWindow, named_preset, preset_from, windows
 from render.recipe import Reformat
 from render.resolve import settled
@@ -116,7 +117,9 @@ def window_of(volume: Volume, window: Window) -> Window:
 def protocols_for(volume: Volume, modality: str) -> list[Protocol]:
     """Returns the protocols that suit the volume, by title."""
     found = [load_protocol(name) for name in protocol_names()]
-    fitting = (p for p in found if p.modality == modality and p.unit in (volume.unit, "range"))
+    fitting = [p for p in found if p.modality == modality and p.unit in (volume.unit, "range")]
+    if any(p.needs_dye for p in fitting) and contrast_levels(volume) is None:
+        fitting = [p for p in fitting if not p.needs_dye]
     return sorted(fitting, key=lambda protocol: protocol.title)
 
 

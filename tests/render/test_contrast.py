@@ -1,0 +1,121 @@
+"""Angiography by CT: levels of dye, what is placed by them, vessels without bone, and pictures that they fill."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+from render import Projection, RecipeError, Reformat, View, Volume, VolumeRendering, Window, draw, load_preset
+from render.contrast import ContrastLevels, contrast_levels
+from render.draw import DrawError
+from render.geometry import affine_from
+from render.mask_steps import Automatic
+from render.presets import load_window
+from render.protocols import load_protocol, protocol_names
+from render.recipe import LabelRule, canonical_json, read_recipe
+from render.resolve import settled
+from render.segment import find
+
+TISSUE, DYE = 45.0, 320.0
+SHAPE, STEP = (50, 70, 80), 2.0
+VESSELS = (Automatic("vessels"),)
+ONLY = (LabelRule(1, "include"),)
+
+
+@cache
+def trunk(dye: float = DYE, seed: int = 3) -> Volume:
+    """A body with an aorta and a branch, a spine of cortex and uneven marrow behind, ribs, and a table with metal."""
+    rng = np.random.default_rng(seed)
+    k, j, i = np.indices(SHAPE) * STEP
+    values = np.full(SHAPE, -1000.0)
+    body = ((j - 66) / 50) ** 2 + ((i - 80) / 66) ** 2 < 1
+    values[body] = TISSUE
+    spine = np.hypot(j - 92, i - 80)
+    values[spine < 15] = 170.0 + rng.normal(0.0, 60.0, SHAPE)[spine < 15]
+    values[(spine >= 11) & (spine < 15)] = 750.0
+    ribs = (np.abs(((j - 66) / 46) ** 2 + ((i - 80) / 62) ** 2 - 1.0) < 0.07) & (k % 26 < 9)
+    values[ribs] = 800.0
+    values[np.hypot(j - 64, i - 72) < 11] = dye
+    values[(np.hypot(j - 60, k - 50) < 5) & (i > 72) & (i < 118)] = dye
+    values[(np.abs(j - 126) < 4) & (np.abs(i - 80) < 60)] = 500.0
+    noise = rng.normal(0.0, 10.0, SHAPE)
+    return Volume(
+        np.rint(values + noise).astype(np.int16),
+        affine_from((0, 0, 0), (0, 0, STEP), (0, STEP, 0), (STEP, 0, 0)),
+        "HU",
+    )
+
+
+def test_levels_are_those_of_tissue_and_dye() -> None:
+    found = contrast_levels(trunk())
+    assert isinstance(found, ContrastLevels)
+    assert found.tissue == pytest.approx(TISSUE, abs=5)
+    assert found.lumen == pytest.approx(DYE, abs=8)
+    assert found.filled_ml > 20
+    real = Volume(trunk().voxels.astype(np.float32), trunk().affine, "HU")
+    assert contrast_levels(real) == found
+
+
+@pytest.mark.parametrize("dye", [200.0, 450.0])
+def test_presets_and_windows_follow_the_dye(dye: float) -> None:
+    volume = trunk(dye)
+    levels = contrast_levels(volume)
+    assert levels is not None and levels.lumen == pytest.approx(dye, abs=8)
+    made = settled(volume, VolumeRendering(load_preset("ct_angio")))
+    assert isinstance(made, VolumeRendering) and made.transfer.unit == "HU"
+    step = levels.lumen - levels.tissue
+    wanted = [levels.tissue + step * point.value for point in load_preset("ct_angio").points]
+    assert [point.value for point in made.transfer.points] == pytest.approx(wanted)
+    plane = settled(volume, Reformat(load_window("angio_projection")))
+    assert isinstance(plane, Reformat) and plane.window.is_placed
+    assert plane.window.centre == pytest.approx(levels.tissue + 0.85 * step)
+
+
+def test_without_dye_it_declines_and_says_so() -> None:
+    for volume in (trunk(TISSUE), Volume(trunk().voxels, trunk().affine, "1")):
+        assert contrast_levels(volume) is None
+        with pytest.raises(RecipeError, match="No vessel filled with dye is seen"):
+            draw(volume, VolumeRendering(load_preset("ct_angio")))
+    assert "filled with dye" in find(trunk(TISSUE), "vessels").declined
+    with pytest.raises(DrawError, match="dye"):
+        draw(trunk(TISSUE), Projection("mip", Window(300, 600), segments=VESSELS, masking=ONLY))
+
+
+def test_vessels_are_found_without_bone_and_table() -> None:
+    volume = trunk()
+    found = find(volume, "vessels")
+    true = np.abs(volume.voxels - DYE) < 40
+    k, j, i = np.indices(SHAPE) * STEP
+    vessel = (np.hypot(j - 64, i - 72) < 11) | ((np.hypot(j - 60, k - 50) < 5) & (i > 72) & (i < 118))
+    marked = found.region == 1
+    assert (marked & vessel).sum() / vessel.sum() > 0.97
+    assert not marked[(j > 118) | (np.hypot(j - 92, i - 80) < 13)].any()
+    assert 2.0 * (marked & vessel & true).sum() / (marked.sum() + vessel.sum()) > 0.75
+    assert 0.3 < found.confidence <= 1.0
+
+
+def test_what_is_shown_fills_the_picture_and_the_record_holds_the_box() -> None:
+    recipe = VolumeRendering(
+        load_preset("ct_angio"), View(), rows=64, columns=64, segments=VESSELS, masking=ONLY, fit="shown"
+    )
+    assert read_recipe(canonical_json(recipe)) == recipe
+    whole, close = draw(trunk(), replace(recipe, fit="volume")), draw(trunk(), recipe)
+    assert (close.pixels > 40).mean() > 1.5 * (whole.pixels > 40).mean()
+    made = close.provenance.recipe
+    assert isinstance(made, VolumeRendering) and made.crop is not None and made.fit == "volume"
+    assert (draw(trunk(), made).pixels == close.pixels).all()
+    nothing = draw(trunk(), replace(recipe, masking=(LabelRule(1, "exclude"),)))
+    assert isinstance(nothing.provenance.recipe, VolumeRendering) and nothing.provenance.recipe.crop is None
+
+
+def test_protocols_of_angiography_need_dye() -> None:
+    needing = {name for name in protocol_names() if load_protocol(name).needs_dye}
+    assert needing == {"ct_aneurysm", "ct_malformation", "ct_stenosis", "ct_vascular"}
+
+
+def test_a_window_is_relative_to_one_thing() -> None:
+    with pytest.raises(RecipeError, match="not to both"):
+        Window(0.5, 1.0, relative=True, of_lumen=True)
+    with pytest.raises(RecipeError, match="must be positive"):
+        Window(0.5, 0.0, of_lumen=True)
