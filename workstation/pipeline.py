@@ -17,6 +17,7 @@ from render.draw import draw
 from render.engine.choice import choose
 from render.picture import Picture
 from render.progress import Progress
+from render.protocols import drawable
 from workstation.billing.accession import read
 from workstation.billing.address import address
 from workstation.billing.filing import read_record
@@ -32,7 +33,8 @@ from workstation.store.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class CaseRun:
-    """What running a case made. queued : keys of the messages that were new in the outbox."""
+    """What running a case made. queued : keys of the messages that were new in the outbox. left_out : pictures of the
+    protocol that could not be made, each with the reason."""
 
     pictures: tuple[Picture, ...]
     images: tuple[Instance, ...]
@@ -41,6 +43,7 @@ class CaseRun:
     decision: Decision
     messages: tuple[Message, ...]
     queued: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def run(case: Case, site: Site, progress: Progress = lambda what, part: None) -> CaseRun:
@@ -67,7 +70,7 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
         raise CaseError(
             "A measurement was made on another volume than this case draws. Nothing was drawn; measure again."
         )
-    engine, recipes = choose("stored", site.config.engine), case.protocol.recipes
+    engine, (recipes, left_out) = choose("stored", site.config.engine), drawable(volume, case.protocol)
     pictures = []
     for number, recipe in enumerate(recipes):
 
@@ -97,7 +100,7 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
 
     record, evidence = read_record(sr, site)  # from here on: only what the SR says
     settled = settle(sr, record, evidence, site)
-    return CaseRun(tuple(pictures), images, sr, evidence, settled.decision, settled.messages, settled.queued)
+    return CaseRun(tuple(pictures), images, sr, evidence, settled.decision, settled.messages, settled.queued, left_out)
 
 
 def settle(sr: Instance, record: Record, evidence: Evidence, site: Site) -> SettledCase:

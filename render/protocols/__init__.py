@@ -10,9 +10,12 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from render.mask_steps import StepError
 from render.presets import check_keys, load_preset, load_window
-from render.recipe import Recipe, RecipeError, VolumeRendering, read_recipe
+from render.recipe import Recipe, RecipeError, Solid, VolumeRendering, read_recipe
 from render.resolve import LUMEN
+from render.segment import made
+from render.volume import Volume
 
 _KEYS = {"title", "clinical_use", "region", "modality", "unit", "source", "recipes"}
 
@@ -68,6 +71,26 @@ def protocol_from(name: str, data: dict[str, Any]) -> Protocol:
     if len({recipe.name for recipe in recipes}) < len(recipes) or not all(recipe.name for recipe in recipes):
         raise RecipeError(f"Protocol {name!r}: every recipe needs a name of its own.")
     return Protocol(name=name, **{key: data[key] for key in _KEYS - {"recipes"}}, recipes=tuple(recipes))
+
+
+def drawable(volume: Volume, protocol: Protocol) -> tuple[tuple[Recipe, ...], tuple[str, ...]]:
+    """Returns the recipes that can be drawn of the volume, and of each other one its name and why: a tool that its mask
+    needs declines. Others need no mask, and are not held up by it.
+
+    Raises RecipeError where nothing is left, with the first reason.
+    """
+    found: list[Recipe] = []
+    left_out: list[str] = []
+    for recipe in protocol.recipes:
+        try:
+            if isinstance(recipe, Solid) and recipe.masking:
+                made(volume, recipe.segments)
+            found.append(recipe)
+        except StepError as error:
+            left_out.append(f"{recipe.name} is left out: {error}")
+    if not found:
+        raise RecipeError(f"Protocol {protocol.name!r}: {left_out[0]}")
+    return tuple(found), tuple(left_out)
 
 
 def _recipe(fields: dict[str, Any]) -> Recipe:

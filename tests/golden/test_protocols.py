@@ -29,7 +29,7 @@ SERIES = {
     "mr_angio": "mr_ge_fruit_sag_196",
     "mr_angio_contrast": "mr_ge_fruit_sag_196",
     "mr_generic": "mr_ge_fruit_sag_196",
-    "mr_neurosurgery": "mr_ge_fruit_sag_196",
+    "mr_neurosurgery": "mr_t1_colin27",
     "us_volume": "us_enhanced_volume_phantom",
 }
 

@@ -12,7 +12,7 @@ from render.draw import DrawError
 from render.geometry import affine_from
 from render.mask_steps import Automatic
 from render.presets import load_window
-from render.protocols import load_protocol, protocol_names
+from render.protocols import drawable, load_protocol, protocol_names
 from render.recipe import LabelRule, canonical_json, read_recipe
 from render.resolve import settled
 from render.segment import find
@@ -119,3 +119,17 @@ def test_a_window_is_relative_to_one_thing() -> None:
         Window(0.5, 1.0, relative=True, of_lumen=True)
     with pytest.raises(RecipeError, match="must be positive"):
         Window(0.5, 0.0, of_lumen=True)
+
+
+def test_a_picture_whose_tool_declines_is_left_out_and_the_others_are_drawn() -> None:
+    head = load_protocol("mr_neurosurgery")
+    body = Volume(trunk().voxels, trunk().affine, "1")  # no brain is in it
+    drawn, left_out = drawable(body, head)
+    assert {recipe.name for recipe in head.recipes} - {recipe.name for recipe in drawn} == {
+        words.partition(" is left out: ")[0] for words in left_out
+    }
+    assert len(left_out) == 6 and all(name.startswith("Brain surface") for name in left_out)
+    only = replace(head, recipes=tuple(recipe for recipe in head.recipes if recipe not in drawn))
+    with pytest.raises(RecipeError, match="'mr_neurosurgery': Brain surface, left is left out"):
+        drawable(body, only)
+    assert drawable(trunk(), load_protocol("ct_aneurysm")) == (load_protocol("ct_aneurysm").recipes, ())

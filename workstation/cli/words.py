@@ -52,6 +52,7 @@ def evidence(recorded: Evidence) -> str:
 def outcome(made: CaseRun) -> str:
     lines = [
         f"{len(made.pictures)} pictures drawn and kept as {len(made.images)} instances.",
+        *(f"warning: {words}" for words in made.left_out),
         f"SR {made.sr.sop_instance_uid} ({'verified' if made.evidence.verified else 'not verified'}): {made.sr.path}",
         decision(made.decision),
         f"{len(made.queued)} new messages in the outbox ({len(made.messages)} in all for this case); "
@@ -68,6 +69,7 @@ def outcome_json(made: CaseRun) -> dict[str, Any]:
         "decision": decision_to_json(made.decision),
         "messages": [m.key for m in made.messages],
         "queued": list(made.queued),
+        "left_out": list(made.left_out),
     }
 
 

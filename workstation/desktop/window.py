@@ -29,6 +29,8 @@ from dicom_io.evidence import Person
 from dicom_io.person_names import listed
 from render import Picture, Protocol, Recipe, RecipeError, Volume
 from render.progress import Progress
+from render.protocols import drawable
+from render.recipe import Solid
 from workstation.case import CaseError
 from workstation.desktop import dialogs
 from workstation.desktop.arrival_bar import ArrivalBar
@@ -434,12 +436,30 @@ class MainWindow(QMainWindow):
 
     def run_protocol(self, protocol: Protocol) -> None:
         """Puts all pictures of a protocol into the tray; they are drawn when the study is signed."""
-        if self.viewer is not None:
-            before = len(self.viewer.session.screen.captures)
-            self.viewer.do(edits.collected, protocol.recipes)
-            self._captured(before)
-            count = len(protocol.recipes)
-            self.say(tr("{title}: {count} pictures captured.", title=protocol.title, count=count))
+        if self.viewer is None:
+            return
+        if not any(isinstance(recipe, Solid) and recipe.masking for recipe in protocol.recipes):
+            self._collect(protocol, protocol.recipes, ())
+            return
+        # Bones, vessels or the brain are looked for first, which takes seconds.
+        viewer = self.viewer
+
+        def found(drawn: object) -> None:
+            if self.viewer is viewer:  # the study may have been left meanwhile
+                assert isinstance(drawn, tuple)
+                self._collect(protocol, *drawn)
+
+        self.works.run(
+            lambda progress: drawable(viewer.session.volume, protocol), found, tr("Looking for what it shows")
+        )
+
+    def _collect(self, protocol: Protocol, recipes: tuple[Recipe, ...], left_out: tuple[str, ...]) -> None:
+        assert self.viewer is not None
+        before = len(self.viewer.session.screen.captures)
+        self.viewer.do(edits.collected, recipes)
+        self._captured(before)
+        words = tr("{title}: {count} pictures captured.", title=protocol.title, count=len(recipes))
+        self.say(" ".join([words, *left_out]))
 
     def save_preset(self) -> None:
         """Saves the transfer function of the 3D pane as a preset."""

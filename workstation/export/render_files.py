@@ -84,6 +84,9 @@ def render(source: str, root: Path, wanted: PicturesWanted, progress: Progress) 
         series = one_series(source, root)
     building = lambda part: progress("building the volume", part)  # noqa: E731
     volume = build_volume(series, wanted.which, building, bridge_gaps=wanted.bridge_gaps)
+    left_out: tuple[str, ...] = ()
+    if wanted.protocol:
+        recipes, left_out = protocols.drawable(volume, protocols.load_protocol(wanted.protocol))
     engine, drawn = choose("stored", load_config(root).engine), []
     for number, recipe in enumerate(recipes):
 
@@ -91,7 +94,7 @@ def render(source: str, root: Path, wanted: PicturesWanted, progress: Progress) 
             progress(f"drawing {what}", (number + part) / len(recipes))
 
         drawn.append(draw(volume, recipe, engine=engine.for_recipe(recipe), progress=tell))
-    return Drawn(tuple(drawn), series, volume.warnings)
+    return Drawn(tuple(drawn), series, (*volume.warnings, *left_out))
 
 
 def check_can_write(files: FilesWanted) -> None:
