@@ -70,7 +70,7 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
         raise CaseError(
             "A measurement was made on another volume than this case draws. Nothing was drawn; measure again."
         )
-    engine, (recipes, left_out) = choose("stored", site.config.engine), drawable(volume, case.protocol)
+    engine, (recipes, left_out) = choose(site.config.engine), drawable(volume, case.protocol)
     pictures = []
     for number, recipe in enumerate(recipes):
 

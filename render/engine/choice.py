@@ -1,7 +1,9 @@
 """Chooses the engine once, with the reason; the choice is recorded with every picture.
 
-The cpu engine draws stored pictures, as its bytes are the same everywhere, unless a site asks for vtk. A graphics
-processor, where there is one, draws pictures that follow the mouse. Software OpenGL does not count as one.
+The cpu engine draws what follows the mouse: the vtk engine sends the whole volume to the card for every picture, which
+takes longer than drawing it (`docs/benchmarks.md`), and what is on screen is what will be stored. It draws stored
+pictures too, as its bytes are the same everywhere, unless a site asks for vtk. Software OpenGL does not count as a
+graphics processor.
 """
 
 from collections.abc import Callable
@@ -12,7 +14,6 @@ from render.engine import vtk
 from render.recipe import Recipe, VolumeRendering
 
 EngineName = Literal["cpu", "vtk"]
-DrawingPurpose = Literal["stored", "interactive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,14 @@ class Choice:
         return self.engine
 
 
-def choose(purpose: DrawingPurpose, wish: EngineName = "cpu", device: Callable[[], str] = vtk.device) -> Choice:
-    """Chooses an engine. wish : the setting for stored pictures; ignored for interaction.
+def choose(wish: EngineName = "cpu", device: Callable[[], str] = vtk.device) -> Choice:
+    """Chooses the engine of stored pictures. wish : the setting.
 
     device : returns the name of the OpenGL renderer; called only if needed, because it starts a process.
     """
-    if purpose == "stored" and wish == "cpu":
+    if wish == "cpu":
         return Choice("cpu", "stored pictures have the same bytes on every machine (setting `engine` can say vtk)")
-    name = device()
-    asked = "the setting `engine` asks for vtk" if purpose == "stored" else "interaction takes a graphics processor"
+    name, asked = device(), "the setting `engine` asks for vtk"
     if vtk.is_hardware(name):
         return Choice("vtk", f"{asked}, and there is one: {name}; projections and reformats stay with cpu")
     found = f"software OpenGL alone ({name}), which is slower than the cpu engine" if name else "no OpenGL"

@@ -21,7 +21,7 @@ def examine(root: Path) -> dict[str, Any]:
     """Facts about this machine in the order in which a person wants them. Never raises for what is missing."""
     existing = next(p for p in (root, *root.absolute().parents) if p.exists())
     opengl = device()
-    stored, interactive = choose("stored", _wish(root)), choose("interactive")
+    stored = choose(_wish(root))
     here = Path(sys.executable).parent
     peers = {p: bool(shutil.which(p) or shutil.which(p, path=str(here))) for p in _PEERS}
     return {
@@ -36,8 +36,6 @@ def examine(root: Path) -> dict[str, Any]:
         "hardware_gpu": is_hardware(opengl),
         "engine": stored.engine,
         "engine_why": stored.why,
-        "engine_interactive": interactive.engine,
-        "interactive_why": interactive.why,
         "numba": _version("numba"),
         "vtk": _version("vtk"),
         "video": _video(),

@@ -79,7 +79,7 @@ def plan(case: Case, site: Site) -> dict[str, Any]:
     return {
         "series": f"{series.modality} {series.description!r}, {len(series.instances)} instances",
         "recipes": ", ".join(r.name for r in case.protocol.recipes),
-        "engine": choose("stored", site.config.engine).engine,
+        "engine": choose(site.config.engine).engine,
         "burned_in": site.config.burn_in,
         "destinations": ", ".join(f"{d.name} ({d.kind}: {' and '.join(d.takes)})" for d in site.config.destinations),
     }

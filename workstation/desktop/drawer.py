@@ -41,9 +41,9 @@ class Drawer(QObject):
     small = Signal(str, object)
     filled = Signal()
 
-    def __init__(self, volume: Volume, engine: Callable[[Recipe], str] = lambda recipe: "cpu") -> None:
+    def __init__(self, volume: Volume) -> None:
         super().__init__()
-        self._volume, self._engine = volume, engine
+        self._volume = volume
         self._wishes: dict[PaneName, PictureRequest] = {}
         self._small: dict[str, Recipe] = {}
         self._errands: list[Callable[[], None]] = []
@@ -118,11 +118,11 @@ class Drawer(QObject):
         plane = not isinstance(request.recipe, Solid) and request.recipe.thickness_mm == 0.0
         if not plane:
             coarse = coarser(request.volume, request.recipe, _COARSE)
-            picture = draw(request.volume, coarse, engine=self._engine(coarse), cancel=cancel)
+            picture = draw(request.volume, coarse, cancel=cancel)
             self.drawn.emit(request.pane, picture, request.moving, None)
             if request.moving:
                 return
-        picture = draw(request.volume, request.recipe, engine=self._engine(request.recipe), cancel=cancel)
+        picture = draw(request.volume, request.recipe, cancel=cancel)
         self.drawn.emit(request.pane, picture, True, _tint(request))
 
     def _draw_small(self, name: str, recipe: Recipe) -> None:

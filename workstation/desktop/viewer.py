@@ -55,9 +55,7 @@ class Viewer(QWidget):
     chose_tool = Signal(str)
     said = Signal(str)
 
-    def __init__(
-        self, session: ReadingSession, engine: Callable[[Recipe], str], buttons: dict[str, str], looks: Looks
-    ) -> None:
+    def __init__(self, session: ReadingSession, buttons: dict[str, str], looks: Looks) -> None:
         super().__init__()
         self.session, self.tool, self.looks = session, "window", looks
         self.measuring = Measuring(session.volume)
@@ -77,7 +75,7 @@ class Viewer(QWidget):
         for pane in self.panes.values():
             pane.setParent(self)
             pane.resized.connect(lambda name: self._ask(name, moving=False))
-        self.drawer = Drawer(session.volume, engine)
+        self.drawer = Drawer(session.volume)
         self.drawer.drawn.connect(self._drawn)
         self.drawer.filled.connect(self.refresh)
         self.drawer.failed.connect(lambda name, sentence: self.panes[name].show_message(sentence))

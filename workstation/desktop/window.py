@@ -275,7 +275,7 @@ class MainWindow(QMainWindow):
     def _show_study(self, found: Opened) -> None:
         self.close_study()
         self.opened, self.signed = found, False
-        viewer = Viewer(found.session, self.desk.engine_for, self.keys.buttons, self.looks)
+        viewer = Viewer(found.session, self.keys.buttons, self.looks)
         self.viewer = viewer
         self.pages.addWidget(viewer)
         self.pages.setCurrentWidget(viewer)

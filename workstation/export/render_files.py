@@ -87,7 +87,7 @@ def render(source: str, root: Path, wanted: PicturesWanted, progress: Progress) 
     left_out: tuple[str, ...] = ()
     if wanted.protocol:
         recipes, left_out = protocols.drawable(volume, protocols.load_protocol(wanted.protocol))
-    engine, drawn = choose("stored", load_config(root).engine), []
+    engine, drawn = choose(load_config(root).engine), []
     for number, recipe in enumerate(recipes):
 
         def tell(part: float, number: int = number, what: str = recipe.name or recipe.kind) -> None:

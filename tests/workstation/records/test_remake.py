@@ -30,7 +30,7 @@ def test_an_sr_is_drawn_like_its_protocol(command: Command, sr: Path, slices: Pa
 def test_a_site_that_asks_for_vtk_without_a_card_gets_the_cpu_engine_and_the_record_says_so(
     command: Command, slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workstation.pipeline.choose", lambda purpose, wish: choose(purpose, wish, lambda: ""))
+    monkeypatch.setattr("workstation.pipeline.choose", lambda wish: choose(wish, lambda: ""))
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "config.toml").write_text('engine = "vtk"\n', encoding="utf-8")
     command("import", slices)

@@ -19,7 +19,6 @@ from dicom_io.sr.evidence_sr import record_series
 from dicom_io.sr.report_sr import WrittenReport
 from render import Recipe
 from render.engine import cpu
-from render.engine.choice import Choice, choose
 from render.progress import Progress
 from render.protocols import Protocol, load_protocol, protocol_names
 from render.recipe import digest
@@ -83,13 +82,9 @@ class ReadingDesk:
         self._recorder = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._finishing = threading.Lock()
         self._delivered: dict[tuple[str, int | None], str] = {}
-        # Finding the graphics processor starts a process: done while the work list loads, not before the first picture.
-        self._asked: Choice | None = None
-        self._asking = threading.Thread(target=self._ask, name="engine", daemon=True)
         # Kernels are loaded from disk while the work list loads, so that the first picture need not wait.
         self.warming = threading.Thread(target=_warm, name="kernels", daemon=True)
-        for thread in (self._asking, self.warming):
-            thread.start()
+        self.warming.start()
 
     def note(self, opened: Opened, person: Person | None, kind: EventKind, recipe: Recipe | None = None) -> None:
         """Journals an act of a signed-in person; acts without one are not recorded.
@@ -129,20 +124,8 @@ class ReadingDesk:
     def close(self) -> None:
         """Closes the databases."""
         self._recorder.shutdown()
-        self._asking.join()
         self.warming.join()
         self.site.papers.engine.dispose()
-
-    def engine_for(self, recipe: Recipe) -> str:
-        """Returns the engine for a pane: vtk where a graphics processor can draw this, else cpu."""
-        return self._choice().for_recipe(recipe)
-
-    def _ask(self) -> None:
-        self._asked = choose("interactive", self.site.config.engine)
-
-    def _choice(self) -> Choice:
-        self._asking.join()
-        return self._asked or choose("stored", "cpu")
 
     # ------------------------------------------------------------------------------------------------ the charge
 
