@@ -19,7 +19,7 @@ from render.vessels.lumen import VesselError
 
 Judged = NDArray[np.bool_]
 
-_HEALTHY = 0.9  # a diameter of at least this share of what is expected there counts as healthy
+_HEALTHY = 0.95  # a diameter of at least this share of what is expected there counts as healthy
 _AROUND_MM = 10.0  # an angle is measured between the ways of this length before and after a place
 _BRANCH_MM = 5.0  # a branch leaves over this length
 _END_MM = 2.0  # sections this near to an end are not judged: the vessel may begin in a wall or a branch there
@@ -164,16 +164,18 @@ def _expected(along: Points, mean: Points, judged: Judged, references_mm: Sequen
         return np.asarray(np.interp(along, np.array(references_mm)[order], np.array(healthy)[order]))
     used = judged.copy()
     taper = np.array([0.0, float(np.median(mean[judged]))])
-    for _ in range(8):
+    for least in (0.85, 0.9, 0.93, *(_HEALTHY,) * 5):
         taper = np.polyfit(along[used], mean[used], 1)
         fitted = np.polyval(taper, along)
         # Narrowed parts and widened ones are taken out of the fit, but never more than two thirds.
         off = mean / np.maximum(fitted, 1e-6)
-        kept = judged & (off >= _HEALTHY) & (off <= 1.15)
-        if kept.sum() < judged.sum() / 3.0 or (kept == used).all():
+        kept = judged & (off >= least) & (off <= 1.15)
+        if kept.sum() < judged.sum() / 3.0 or (least == _HEALTHY and (kept == used).all()):
             break
         used = kept
-    return np.asarray(np.maximum(np.polyval(taper, along), 1e-3))
+    fitted = np.maximum(np.polyval(taper, along), 1e-3)
+    # The shoulders of a narrowing pull the line down: the wider quarter of what is kept is on it.
+    return np.asarray(fitted * np.percentile((mean / fitted)[used], 75.0))
 
 
 def _at(along: Points, curve: Points, wanted: float) -> Points:
