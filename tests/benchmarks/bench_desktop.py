@@ -139,7 +139,6 @@ def main() -> None:
         window.resize(1500, 1100)
         window.show()
         until(application, lambda: bool(window.desk.studies.rows()))
-        window.desk._choice()
         window.desk.warming.join()  # a reader looks at the work list for as long
         stalls = Stalls()
         began = time.perf_counter()
