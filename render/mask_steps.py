@@ -265,7 +265,9 @@ class Outlines:
     def __post_init__(self) -> None:
         _check_label(self)
         if not 2 <= len(self.outlines_mm) <= _MOST_CORNERS:
-            raise StepError(f"{len(self.outlines_mm)} outlines; 2 to {_MOST_CORNERS} are needed to interpolate between.")
+            raise StepError(
+                f"{len(self.outlines_mm)} outlines; 2 to {_MOST_CORNERS} are needed to interpolate between."
+            )
         if any(not 3 <= len(corners) <= _MOST_CORNERS for corners in self.outlines_mm):
             raise StepError(f"An outline needs 3 to {_MOST_CORNERS} corners.")
 

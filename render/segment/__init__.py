@@ -1,9 +1,9 @@
 """Masks from the steps of a recipe. The same volume and steps give the same mask, on every machine."""
 
 from render.segment.automatic import find
+from render.segment.finding import Finding
 from render.segment.grid import volume_ml
 from render.segment.lesion import LesionMeasures, measure_lesion
 from render.segment.making import made, region
-from render.segment.finding import Finding
 
 __all__ = ["Finding", "LesionMeasures", "find", "made", "measure_lesion", "region", "volume_ml"]

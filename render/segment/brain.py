@@ -175,7 +175,9 @@ def _on_ct(volume: Volume) -> Finding:
         return nothing(volume, f"There is no brain: only {bony:.0%} of what was found lies against bone.")
     near = enlarged(grown(found, max(spacing), spacing), factor, volume.shape)
     region = in_range(volume.voxels, -20.0, 130.0) & near
-    inner = enlarged((grown((found == 0).view(np.uint8), max(spacing), spacing) == 0).view(np.uint8), factor, volume.shape)
+    inner = enlarged(
+        (grown((found == 0).view(np.uint8), max(spacing), spacing) == 0).view(np.uint8), factor, volume.shape
+    )
     return Finding(largest_piece(region | inner), clamped(bony * min(1.0, size / 800.0)))
 
 

@@ -59,7 +59,8 @@ def _brushed(
         a, b = point(inverse, start), point(inverse, end)
         lower = [max(int(np.floor(min(p, q) - more)), 0) for p, q, more in zip(a, b, longest, strict=True)]
         upper = [
-            min(int(np.ceil(max(p, q) + more)) + 1, n) for p, q, more, n in zip(a, b, longest, volume.shape, strict=True)
+            min(int(np.ceil(max(p, q) + more)) + 1, n)
+            for p, q, more, n in zip(a, b, longest, volume.shape, strict=True)
         ]
         if any(p >= q for p, q in zip(lower, upper, strict=True)):
             continue

@@ -67,8 +67,11 @@ def strokes(volume: Volume, step: Strokes) -> VoxelMask:
     """Carries out the step. Raises StepError where no inner stroke lies in the volume."""
     radius = max(volume.spacing_mm) * 0.5
     inner = [near_stroke(volume, points, radius) for points in step.inside_mm]
-    boxes = [box for box in (box_of(one) for one in (*inner, *(near_stroke(volume, p, radius) for p in step.outside_mm)))
-             if box is not None]
+    boxes = [
+        box
+        for box in (box_of(one) for one in (*inner, *(near_stroke(volume, p, radius) for p in step.outside_mm)))
+        if box is not None
+    ]
     inside = np.maximum.reduce(inner)
     if not inside.any():
         raise StepError("No stroke lies in the volume. Nothing was marked.")

@@ -34,8 +34,10 @@ _RELAXED = 120
 # How far flat triangles lie within a round surface, in squares of their sides times its curvature.
 _SAG = 0.1277
 _STIFF = 0.35  # what a step to a neighbour's other place costs, in edges
-_LONGEST_SHAPE = 3.0  # length to width; beyond it is a vessel or a bowel
+_LONGEST_SHAPE = 2.5  # length to width; beyond it is a vessel or a bowel
 _ROUGH = 0.2
+_SMALLEST_MM = 2.0
+_STANDS_OUT = 2.5  # the edge against the spread within
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +115,11 @@ def _found(volume: Volume, step: Lesion) -> _Found:
 
 def _search(volume: Volume, step: Lesion) -> _Found:
     seed = seed_of(volume, step.seed_mm)
-    around = wider((slice(seed[0], seed[0] + 1), slice(seed[1], seed[1] + 1), slice(seed[2], seed[2] + 1)),
-                   1.3 * step.most_mm, volume)
+    around = wider(
+        (slice(seed[0], seed[0] + 1), slice(seed[1], seed[1] + 1), slice(seed[2], seed[2] + 1)),
+        1.3 * step.most_mm,
+        volume,
+    )
     raw = volume.voxels[around].astype(np.float32)
     # The noise, by what a voxel differs from its neighbours along a row, in the middle of the box.
     near = tuple(slice(max(s - b.start - 12, 0), s - b.start + 13) for s, b in zip(seed, around, strict=True))
@@ -128,7 +133,9 @@ def _search(volume: Volume, step: Lesion) -> _Found:
         left = 1.0
         for width in widths:
             left *= min(1.0, (1.0 / (2.0 * np.sqrt(np.pi) * width)) ** 0.5) if width > 0.3 else 1.0
-        rays = _Rays(volume, soft, (around[0].start, around[1].start, around[2].start), smoothing, max(noise * left, 1e-6))
+        rays = _Rays(
+            volume, soft, (around[0].start, around[1].start, around[2].start), smoothing, max(noise * left, 1e-6)
+        )
         for sign in _signs(rays, step.seed_mm):
             try:
                 return _about(rays, step, sign)
@@ -163,28 +170,79 @@ def _signs(rays: _Rays, seed: Vector) -> tuple[int, ...]:
 
 
 def _about(rays: _Rays, step: Lesion, sign: int) -> _Found:
+    """Returns the surface about the click. Raises StepError where there is none."""
     centre = np.array(step.seed_mm, dtype=np.float64)
     directions, triangles, neighbours = sphere(_TIMES)
     reach = step.most_mm
+    scale = _scale(rays, centre, directions, neighbours, reach, sign)
     for _ in range(4):
         # Short rays where the lesion is small, so that their places lie close together.
-        radii, clear = _edges(rays, centre, directions, neighbours, reach, sign)
+        edge = _edges(rays, _Profiles(rays, centre, directions, reach, sign), neighbours, scale)
+        radii = edge.radii_mm
         cubes, fourths = radii**3, radii**4
-        shift = np.array([sum((fourths * directions[:, n]).tolist()) for n in range(3)]) * 0.75 / sum(cubes.tolist())
+        shift = np.array([math.fsum((fourths * directions[:, n]).tolist()) for n in range(3)]) * 0.75 / math.fsum(cubes)
         wanted = min(max(2.2 * float(radii.max()), 8.0), step.most_mm)
-        still = float(np.abs(shift).max()) < 0.3 and wanted > 0.7 * reach
-        centre, reach = (centre if still else centre + shift), (reach if still else wanted)
-        if still:
+        if float(np.abs(shift).max()) < 0.3 and wanted > 0.7 * reach:
             break
-    _check(rays, step, radii, clear, centre, directions, neighbours, sign)
-    corners = _where_it_is(rays, centre + directions * radii[:, None], triangles, neighbours)
-    share = float(np.count_nonzero(clear)) / len(clear)
-    return _Found(corners, triangles, round(min(share, 1.0) * 0.95, 2))
+        centre, reach = centre + shift, wanted
+    else:
+        edge = _edges(rays, _Profiles(rays, centre, directions, reach, sign), neighbours, scale)
+    _check(rays, step, edge, centre, directions, neighbours, sign)
+    corners = _where_it_is(rays, centre + directions * edge.radii_mm[:, None], triangles, neighbours)
+    return _Found(corners, triangles, round(0.95 * edge.share, 2))
 
 
-def _where_it_is(
-    rays: _Rays, corners: Floats3, triangles: NDArray[np.int32], neighbours: NDArray[np.int64]
-) -> Floats3:
+class _Profiles:
+    """Values along rays from a middle, turned so that a lesion is bright, and the drop at each place of each ray."""
+
+    def __init__(self, rays: _Rays, centre: Floats3, directions: Floats3, reach: float, sign: int) -> None:
+        self.apart = apart = reach / _STEPS
+        margin = max(1, round(max(1.5, 1.5 * rays.smoothing_mm) / apart))
+        every = np.maximum((np.arange(-margin, _STEPS + margin) + 0.5) * apart, 0.0)
+        values = sign * rays.at(centre + directions[:, None] * every[None, :, None])
+        sums = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
+        inner = (sums[:, margin : margin + _STEPS] - sums[:, :_STEPS]) / margin
+        outer = (sums[:, 2 * margin : 2 * margin + _STEPS] - sums[:, margin : margin + _STEPS]) / margin
+        self.drop = inner - outer
+        self.values = values[:, margin : margin + _STEPS]
+        self.level = float(np.median(self.values[:, : max(1, round(1.5 / apart))]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Edge:
+    """Where the edge is along each ray, where it is clear, its drop there, and the spread of values well within it."""
+
+    radii_mm: NDArray[np.float64]
+    clear: NDArray[np.bool_]
+    drop: float
+    spread: float
+
+    @property
+    def share(self) -> float:
+        return float(np.count_nonzero(self.clear)) / len(self.clear)
+
+
+def _scale(
+    rays: _Rays, centre: Floats3, directions: Floats3, neighbours: NDArray[np.int64], reach: float, sign: int
+) -> float:
+    """Returns how strong the lesion's own edge is: the strongest that closes about the click. Edges farther away, of
+    bone or lung, may be many times stronger."""
+    profiles = _Profiles(rays, centre, directions, reach, sign)
+    scale, least = float(np.median(profiles.drop.max(axis=1))), _CLEAR * rays.noise
+    best, most = max(scale, least), -1.0
+    for _ in range(5):
+        edge = _edges(rays, profiles, neighbours, max(scale, least))
+        if edge.share >= 0.85:
+            return max(scale, least)
+        if edge.share > most:
+            best, most = max(scale, least), edge.share
+        if scale <= least:
+            break
+        scale *= 0.5
+    return best
+
+
+def _where_it_is(rays: _Rays, corners: Floats3, triangles: NDArray[np.int32], neighbours: NDArray[np.int64]) -> Floats3:
     """Returns the corners moved outwards to where the edge is rather than where it seems: a curved edge that is blurred
     seems to lie further inside, by half its curvature times the variance of the blur along it.
 
@@ -214,27 +272,12 @@ def _summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(total)
 
 
-def _edges(
-    rays: _Rays, centre: Floats3, directions: Floats3, neighbours: NDArray[np.int64], reach: float, sign: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Returns how far the edge is along each ray, and whether it is clear there."""
-    apart = reach / _STEPS
-    away = np.arange(_STEPS) * apart
-    margin = max(1, round(max(1.5, 1.5 * rays.smoothing_mm) / apart))
-    every = (np.arange(-margin, _STEPS + margin) + 0.5) * apart
-    values = sign * rays.at(centre + directions[:, None] * np.maximum(every, 0.0)[None, :, None])
-    sums = np.cumsum(values, axis=1)
-    sums = np.concatenate([np.zeros((len(values), 1)), sums], axis=1)
-    inner = (sums[:, margin : margin + _STEPS] - sums[:, :_STEPS]) / margin
-    outer = (sums[:, 2 * margin : 2 * margin + _STEPS] - sums[:, margin : margin + _STEPS]) / margin
-    drop = inner - outer
-    first = values[:, margin : margin + max(1, round(1.5 / apart))]
-    level = float(np.median(first))
-    typical = float(np.median(np.sort(drop.max(axis=1))))
-    scale = max(typical, _CLEAR * rays.noise)
+def _edges(rays: _Rays, profiles: _Profiles, neighbours: NDArray[np.int64], scale: float) -> _Edge:
+    """Returns the edge of about the strength `scale`."""
+    drop, apart = profiles.drop, profiles.apart
     # Beyond where the ray has left the lesion's own brightness, no edge is its own.
-    strange = np.maximum(np.abs(values[:, margin : margin + _STEPS] - level) - 0.6 * scale, 0.0) / scale
-    left = np.cumsum(strange, axis=1) * apart
+    strange = np.maximum(np.abs(profiles.values - profiles.level) - 0.6 * scale, 0.0) / scale
+    left = np.cumsum(np.minimum(strange, 2.0), axis=1) * apart
     cost = -np.minimum(drop / scale, 1.2) + np.minimum(0.8 * np.maximum(left - 0.5, 0.0), 3.0)
     places = _weighed(cost, neighbours, _STIFF * apart)
     # The neighbours have told which edge; how far it is, a ray knows better by itself.
@@ -248,28 +291,49 @@ def _edges(
     # Beside a place without an edge the edge is drawn off by what is there.
     lost = _widened(~clear & (_around(clear.astype(np.float64), neighbours) < 0.55), neighbours)
     clear &= ~_widened(lost, neighbours)
-    return _bridged(_between(-drop, own, away, apart), clear, neighbours, away[places]), clear
+    away = np.arange(_STEPS) * apart
+    radii = _bridged(_between(-drop, own, away, apart), clear, neighbours, away[places])
+    within_it = profiles.values[(away + 0.5 * apart)[None, :] < 0.65 * radii[:, None]]
+    spread = float(np.median(np.abs(within_it - np.median(within_it)))) / 0.6745 if within_it.size else 0.0
+    return _Edge(radii, clear, float(np.median(drop[n, own][clear])) if clear.any() else 0.0, spread)
+
+
+def _between(
+    cost: NDArray[np.float64], places: NDArray[np.int64], away: NDArray[np.float64], apart: float
+) -> NDArray[np.float64]:
+    """Returns the places to a part of a step, by the parabola through the least cost and its neighbours."""
+    n = np.arange(len(places))
+    inside = np.clip(places, 1, _STEPS - 2)
+    before, here, after = cost[n, inside - 1], cost[n, inside], cost[n, inside + 1]
+    bend = before - 2.0 * here + after
+    offset = np.where(bend > 1e-9, 0.5 * (before - after) / np.maximum(bend, 1e-9), 0.0)
+    least = (here <= before) & (here <= after) & (inside == places)
+    return np.asarray(away[places] + np.where(least, np.clip(offset, -0.5, 0.5), 0.0) * apart)
 
 
 def _bridged(
     radii: NDArray[np.float64], clear: NDArray[np.bool_], neighbours: NDArray[np.int64], first: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Returns the radii where those without a clear edge go on from the others without a kink, as a thin plate does."""
-    if not clear.any():
-        return radii
-    radii, free = np.where(clear, radii, first), ~clear
+    if np.count_nonzero(clear) < 0.3 * len(clear):
+        return np.maximum(first, 0.2)
+    # The inverse square, which for an ellipsoid about its middle is smooth however long it is.
+    flat, free = np.maximum(np.where(clear, radii, first), 0.2) ** -2, ~clear
+    flat = flat * (scale := float(np.median(np.maximum(radii, 0.2))) ** 2)
     # Conjugate gradients on what bends least; sums are exact, so that they depend on no order.
-    rest = -np.where(free, _bent(_bent(radii, neighbours), neighbours, True), 0.0)
+    rest = -np.where(free, _bent(_bent(flat, neighbours), neighbours, True), 0.0)
     along, size = rest, _product(rest, rest)
     for _ in range(_RELAXED):
         if size < 1e-12:
             break
         pulled = np.where(free, _bent(_bent(along, neighbours), neighbours, True), 0.0)
         part = size / _product(along, pulled)
-        radii, rest = radii + part * along, rest - part * pulled
+        flat, rest = flat + part * along, rest - part * pulled
         former, size = size, _product(rest, rest)
         along = rest + (size / former) * along
-    return np.asarray(np.maximum(radii, 0.2))
+    # Never more than twice as far as its neighbours told.
+    bridged = np.sqrt(scale / np.maximum(flat, scale / (2.0 * first + 1.0) ** 2))
+    return np.where(clear, np.maximum(radii, 0.2), bridged)
 
 
 def _bent(values: NDArray[np.float64], neighbours: NDArray[np.int64], back: bool = False) -> NDArray[np.float64]:
@@ -339,8 +403,7 @@ def _weighed(cost: NDArray[np.float64], neighbours: NDArray[np.int64], stiff: fl
 def _check(
     rays: _Rays,
     step: Lesion,
-    radii: NDArray[np.float64],
-    clear: NDArray[np.bool_],
+    edge: _Edge,
     centre: Floats3,
     directions: Floats3,
     neighbours: NDArray[np.int64],
@@ -348,12 +411,14 @@ def _check(
 ) -> None:
     """Raises StepError for what is no lesion that can be measured."""
     where = f"at {place_in_words(step.seed_mm)} mm"
-    share = float(np.count_nonzero(clear)) / len(clear)
-    if share < _CLOSED:
+    radii = edge.radii_mm
+    if edge.share < _CLOSED:
         raise StepError(
-            f"No closed edge {where}: only {share:.0%} of the directions meet one. Nothing was marked; click into the "
+            f"No closed edge {where}: only {edge.share:.0%} of the directions meet one. Nothing was marked; click into the "
             "middle, or draw it with strokes."
         )
+    if float(np.median(radii)) < _SMALLEST_MM:
+        raise StepError(f"What is {where} is too small to be measured. Nothing was marked; draw it with strokes.")
     if float(np.sort(radii)[-7]) > 0.93 * step.most_mm:
         raise StepError(
             f"What is {where} reaches farther than {step.most_mm:g} mm: it leaks. Nothing was marked; say a larger "
@@ -367,6 +432,11 @@ def _check(
         raise StepError(
             f"What is {where} is {width.max() / width.min():.1f} times as long as wide, as a vessel is, or a bowel. "
             "Nothing was marked; draw it with strokes if it is a lesion."
+        )
+    if edge.drop < _STANDS_OUT * edge.spread:
+        raise StepError(
+            f"What is {where} hardly differs from what is around it: by {edge.drop:.0f} where it varies by "
+            f"{edge.spread:.0f} itself. Nothing was marked; draw it with strokes."
         )
     rough = np.abs(radii - radii[neighbours].mean(axis=1)) / radii
     if float(np.median(rough)) > _ROUGH:

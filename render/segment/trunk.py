@@ -8,7 +8,17 @@ from scipy import ndimage
 
 from render.segment.finding import Finding
 from render.segment.grid import Pieces, VoxelMask, in_range, largest_piece, voxel_mm3
-from render.segment.shaping import averaged, closed, enlarged, filled, filled_slices, grown, opened, shrunk, shrunk_factor
+from render.segment.shaping import (
+    averaged,
+    closed,
+    enlarged,
+    filled,
+    filled_slices,
+    grown,
+    opened,
+    shrunk,
+    shrunk_factor,
+)
 from render.volume import Volume
 
 # HU. Skin and fat are denser, foam and clothes of a table lighter. Own choice, between fat (−100) and lung (−850).
@@ -35,7 +45,9 @@ def clamped(value: float) -> float:
     return round(min(max(value, 0.0), 1.0), 2)
 
 
-def coarse(volume: Volume, least_mm: float = _COARSE_MM) -> tuple[NDArray[np.float32], tuple[int, int, int], list[float]]:
+def coarse(
+    volume: Volume, least_mm: float = _COARSE_MM
+) -> tuple[NDArray[np.float32], tuple[int, int, int], list[float]]:
     """Returns the volume in blocks of about `least_mm`, their size in voxels along k, j, i, and in mm."""
     factor = shrunk_factor(volume, least_mm)
     return averaged(volume.voxels, factor), factor, [f * s for f, s in zip(factor, volume.spacing_mm, strict=True)]
@@ -66,7 +78,9 @@ def body(volume: Volume) -> Finding:
     # On the volume's own grid the skin is where it is; blocks tell the table from it.
     fine = enlarged(found, factor, volume.shape)
     rim = enlarged(grown(found, 2.0 * _COARSE_MM, spacing), factor, volume.shape)
-    inner = enlarged((grown((found == 0).view(np.uint8), 2.0 * _COARSE_MM, spacing) == 0).view(np.uint8), factor, volume.shape)
+    inner = enlarged(
+        (grown((found == 0).view(np.uint8), 2.0 * _COARSE_MM, spacing) == 0).view(np.uint8), factor, volume.shape
+    )
     dense = in_range(volume.voxels, _SKIN, np.inf)
     region = inner | (dense & rim & (fine | dense))
     region = _without_loose(region, inner)
@@ -95,7 +109,9 @@ def lungs(volume: Volume) -> Finding:
         return nothing(volume, f"There is no lung: {size:.0f} ml of aerated tissue inside the body.")
     whole = _with_vessels(kept, tubes, spacing)
     rim = enlarged(grown(whole, 1.5 * max(spacing), spacing), factor, volume.shape)
-    inner = enlarged((grown((whole == 0).view(np.uint8), 1.5 * max(spacing), spacing) == 0).view(np.uint8), factor, volume.shape)
+    inner = enlarged(
+        (grown((whole == 0).view(np.uint8), 1.5 * max(spacing), spacing) == 0).view(np.uint8), factor, volume.shape
+    )
     tube = enlarged(tubes, factor, volume.shape)
     light = in_range(volume.voxels, -np.inf, _LUNG)
     region = _without_loose(inner | (light & rim & ~tube & 1), inner)
