@@ -18,7 +18,7 @@ from dicom_io.objects.inherit import inherit
 from dicom_io.stamp import Stamp
 from render.geometry import cross, point, unit_vector, vector
 from render.mask import Mask
-from render.mask_steps import Bone, MaskStep
+from render.mask_steps import Automatic, Bone, Lesion, MaskStep
 from render.volume import Volume
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -73,16 +73,25 @@ def segmentation(
 def _segment(place: int, label: int, steps: Sequence[MaskStep], mask: Mask) -> Dataset:
     """Describes a segment: the steps that gave it its label tell whether it is bone."""
     made_by = [step for step in steps if step.label == label]
-    bone = bool(made_by) and all(isinstance(step, Bone) for step in made_by)
+    names = {_structure(step) for step in made_by}
+    name = names.pop() if len(names) == 1 else ""
+    bone = name == "bone"
     ds = Dataset()
     ds.SegmentNumber = place
-    ds.SegmentLabel = f"{'bone' if bone else 'label'} {label}"
+    ds.SegmentLabel = f"{name or 'label'} {label}"
     ds.SegmentDescription = f"mask sha256 {mask.digest}"
     ds.SegmentAlgorithmType = "SEMIAUTOMATIC"
     ds.SegmentAlgorithmName = ", ".join(dict.fromkeys(step.kind for step in made_by))[:64] or "mask"
     ds.SegmentedPropertyCategoryCodeSequence = (codes.ANATOMY if bone else codes.TISSUE).sequence()
     ds.SegmentedPropertyTypeCodeSequence = (codes.BONE if bone else codes.TISSUE).sequence()
     return ds
+
+
+def _structure(step: MaskStep) -> str:
+    """Returns what a step marks, by its name; empty where only a person knows."""
+    if isinstance(step, Automatic):
+        return step.structure
+    return "bone" if isinstance(step, Bone) else "lesion" if isinstance(step, Lesion) else ""
 
 
 def _frames(ds: Dataset, mask: Mask, labels: Sequence[int], volume: Volume, series: Series) -> None:

@@ -32,6 +32,7 @@ _POOL = 450.0  # marrow is never as dense as this over several mm
 _AWAY_MM = 6.0  # the edge of a lumen is uneven too
 _ENCLOSED_MM = 22.0
 _LOOSE = 12.0
+_LEAST_AIR = 60.0
 
 
 @dataclass
@@ -99,7 +100,11 @@ def _scene(volume: Volume, factor: list[int]) -> _Scene:
     uneven = np.sqrt(np.maximum(ndimage.uniform_filter(values * values, 3) - mean * mean, np.float32(0.0)))
     soft = (values > 0.0) & (values < 120.0) & (patient == 1)
     noise = float(np.median(uneven[soft])) if soft.any() else 15.0
-    air = ((values < _AIR) & (patient == 1)).astype(np.float32)
+    # Of lungs alone: air of sinuses lies in bone.
+    lungs = opened(((values < _AIR) & (patient == 1)).view(np.uint8), 5.0, spacing)
+    block_ml = spacing[0] * spacing[1] * spacing[2] / 1000.0
+    near = grown(largest_piece(lungs, 0, _LEAST_AIR / block_ml), 5.0, spacing) == 1
+    air = (near & (values < _AIR)).astype(np.float32)
     aerated = ndimage.uniform_filter(air, [round(10.0 / s) | 1 for s in spacing])
     none = np.zeros_like(dense)
     return _Scene(values, spacing, patient, dense, uneven, aerated, noise, none, none.copy())

@@ -11,7 +11,7 @@ from skimage.morphology import convex_hull_image
 from render.segment.finding import Finding
 from render.segment.grid import VoxelMask, in_range, largest_piece
 from render.segment.shaping import averaged, closed, enlarged, filled_slices, grown, opened
-from render.segment.star import Floats3, enclosed_mm3, moved, sphere, within
+from render.segment.star import Floats3, enclosed_mm3, moved, normals_of, sphere, within
 from render.segment.trunk import clamped, in_hounsfield, nothing
 from render.volume import Volume
 
@@ -121,28 +121,11 @@ def _dot(a: Floats3, b: Floats3) -> Floats3:
     return np.asarray(a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1] + a[:, 2] * b[:, 2])[:, None]
 
 
-def _normals(corners: Floats3, triangles: NDArray[np.int32]) -> Floats3:
-    a, b, c = (corners[triangles[:, n]] for n in range(3))
-    u, v = b - a, c - a
-    faces = np.stack(
-        [
-            u[:, 1] * v[:, 2] - u[:, 2] * v[:, 1],
-            u[:, 2] * v[:, 0] - u[:, 0] * v[:, 2],
-            u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0],
-        ],
-        axis=1,
-    )
-    normals = np.zeros_like(corners)
-    for n in range(3):
-        np.add.at(normals, triangles[:, n], faces)
-    return normals / np.sqrt(np.maximum(_dot(normals, normals), 1e-12))
-
-
 def _step(
     head: _Head, corners: Floats3, triangles: NDArray[np.int32], neighbours: NDArray[np.int64], median: float
 ) -> tuple[Floats3, Floats3]:
     """Moves the corners once. Returns them, and how hard each is pushed outwards. Source: Smith 2002, equations 1-13."""
-    normal = _normals(corners, triangles)
+    normal = normals_of(corners, triangles)
     around = corners[neighbours]
     middle = around[:, 0]
     for n in range(1, 6):

@@ -1,16 +1,446 @@
-"""stub"""
+"""A lesion from one click: a closed surface about its middle, where its edge is, on CT and MR.
 
+Rays run from the middle in all directions. Where along each the edge lies is weighed against what its neighbours say, so
+that a wall, a vessel or the pleura of the same brightness, where a ray meets no edge, is bridged and not followed. What
+has no closed edge is no lesion that can be measured, and is declined.
+Source of weighing along a graph: Felzenszwalb and Huttenlocher 2006, 'Efficient belief propagation for early vision'.
+"""
+
+import math
+import threading
+import weakref
 from dataclasses import dataclass
 
-from render.mask_steps import Lesion
-from render.segment.grid import VoxelMask
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from render.geometry import Vector, vector
+from render.mask_steps import Lesion, StepError
+from render.segment.grid import Index, VoxelMask, place_in_words, seed_of, wider
+from render.segment.measured import Axes, longest_mm, scan_plane_axes
+from render.segment.star import Floats3, enclosed_mm3, moved, normals_of, sphere, within
 from render.volume import Volume
 
+_TIMES = 3  # 642 rays
+_STEPS = 96  # places along each ray
+# Deviations of the smoothing that are tried, in mm; the first with a clear edge is taken.
+_SMOOTHINGS = (0.6, 1.2, 2.0)
+_CLEAR = 3.0  # an edge in units of the noise
+_CLOSED = 0.7  # the share of rays that have to meet a clear edge
+_ROUNDS = 12
+_OWN_MM = 3.0
+_RELAXED = 120
+# How far flat triangles lie within a round surface, in squares of their sides times its curvature.
+_SAG = 0.1277
+_STIFF = 0.35  # what a step to a neighbour's other place costs, in edges
+_LONGEST_SHAPE = 2.5  # length to width; beyond it is a vessel or a bowel
+_ROUGH = 0.2
+_SMALLEST_MM = 2.0
+_STANDS_OUT = 2.5  # the edge against the spread within
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class LesionMeasures:
-    pass
+    """A measured lesion, or the reason why there is none. Lengths in mm, values in the unit of the volume.
+
+    volume_ml : within its surface. longest_mm : its longest diameter in any direction. recist_mm, short_axis_mm : the
+    longest diameter in a plane of the scan, and the longest perpendicular to it in that plane. mean, sd, minimum, maximum :
+    of its voxels. Source: Eisenhauer et al. 2009, RECIST 1.1. declined : empty where it was measured.
+    """
+
+    volume_ml: float = 0.0
+    longest_mm: float = 0.0
+    recist_mm: float = 0.0
+    short_axis_mm: float = 0.0
+    mean: float = 0.0
+    sd: float = 0.0
+    minimum: float = 0.0
+    maximum: float = 0.0
+    confidence: float = 0.0
+    declined: str = ""
 
 
-def measure_lesion(volume, at): ...
-def lesion_region(volume: Volume, step: Lesion) -> VoxelMask: ...
+@dataclass(frozen=True, slots=True, eq=False)
+class _Found:
+    corners_mm: Floats3
+    triangles: NDArray[np.int32]
+    confidence: float
+
+
+_known: "weakref.WeakKeyDictionary[Volume, dict[Lesion, _Found]]" = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def lesion_region(volume: Volume, step: Lesion) -> VoxelMask:
+    """Carries out the step. Raises StepError where it declines."""
+    found = _found(volume, step)
+    return within(volume, found.corners_mm, found.triangles)
+
+
+def measure_lesion(volume: Volume, at_mm: Vector, most_mm: float = 50.0) -> LesionMeasures:
+    """Measures the lesion about a click at LPS mm. It declines by a reason, not by an error."""
+    step = Lesion(vector(at_mm), most_mm)
+    try:
+        found = _found(volume, step)
+        region = within(volume, found.corners_mm, found.triangles)
+        if not region.any():
+            raise StepError("The lesion is smaller than a voxel. Nothing was marked.")
+    except StepError as error:
+        return LesionMeasures(declined=str(error))
+    values = volume.voxels[region == 1].astype(np.float64)
+    axes: Axes = scan_plane_axes(volume, found.corners_mm, found.triangles)
+    return LesionMeasures(
+        enclosed_mm3(found.corners_mm, found.triangles) / 1000.0,
+        longest_mm(found.corners_mm),
+        axes.long_mm,
+        axes.short_mm,
+        float(values.mean()),
+        float(values.std()),
+        float(values.min()),
+        float(values.max()),
+        found.confidence,
+    )
+
+
+def _found(volume: Volume, step: Lesion) -> _Found:
+    with _lock:
+        known = _known.setdefault(volume, {}).get(step)
+    if known is None:
+        known = _search(volume, step)
+        with _lock:
+            _known.setdefault(volume, {})[step] = known
+    return known
+
+
+def _search(volume: Volume, step: Lesion) -> _Found:
+    seed = seed_of(volume, step.seed_mm)
+    around = wider(
+        (slice(seed[0], seed[0] + 1), slice(seed[1], seed[1] + 1), slice(seed[2], seed[2] + 1)),
+        1.3 * step.most_mm,
+        volume,
+    )
+    raw = volume.voxels[around].astype(np.float32)
+    # The noise, by what a voxel differs from its neighbours along a row, in the middle of the box.
+    near = tuple(slice(max(s - b.start - 12, 0), s - b.start + 13) for s, b in zip(seed, around, strict=True))
+    rows = np.abs(np.diff(raw[near], axis=2))
+    noise = max(float(np.median(rows)) / 0.954, 1e-3 * float(raw.max() - raw.min()), 1e-6)
+    reasons = []
+    for smoothing in _SMOOTHINGS:
+        widths = [smoothing / spacing for spacing in volume.spacing_mm]
+        soft = ndimage.gaussian_filter(raw, widths, truncate=3.0, mode="nearest")
+        # White noise after a Gauss function; voxels of a scanner hang together, so it falls less than that.
+        left = 1.0
+        for width in widths:
+            left *= min(1.0, (1.0 / (2.0 * np.sqrt(np.pi) * width)) ** 0.5) if width > 0.3 else 1.0
+        rays = _Rays(
+            volume, soft, (around[0].start, around[1].start, around[2].start), smoothing, max(noise * left, 1e-6)
+        )
+        for sign in _signs(rays, step.seed_mm):
+            try:
+                return _about(rays, step, sign)
+            except StepError as error:
+                reasons.append(str(error))
+    raise StepError(reasons[0] if reasons else f"Nothing stands out at {place_in_words(step.seed_mm)} mm.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rays:
+    """What rays are drawn through. soft : the smoothed box, from voxel `start` on. noise : of its values."""
+
+    volume: Volume
+    soft: NDArray[np.float32]
+    start: Index
+    smoothing_mm: float
+    noise: float
+
+    def at(self, points_mm: Floats3) -> NDArray[np.float64]:
+        index = moved(self.volume.to_index, points_mm) - np.array(self.start, dtype=np.float64)
+        return np.asarray(
+            ndimage.map_coordinates(self.soft, np.moveaxis(index, -1, 0), order=1, mode="nearest", output=np.float64)
+        )
+
+
+def _signs(rays: _Rays, seed: Vector) -> tuple[int, ...]:
+    """Returns whether the place is brighter (1) or darker (−1) than most of what is around it, the likelier first."""
+    directions, _, _ = sphere(1)
+    middle = float(rays.at(np.array([seed]))[0])
+    far = rays.at(np.array(seed) + directions[:, None] * np.array([6.0, 10.0, 15.0, 20.0])[None, :, None])
+    return (1, -1) if float(np.median(far)) < middle else (-1, 1)
+
+
+def _about(rays: _Rays, step: Lesion, sign: int) -> _Found:
+    """Returns the surface about the click. Raises StepError where there is none."""
+    centre = np.array(step.seed_mm, dtype=np.float64)
+    directions, triangles, neighbours = sphere(_TIMES)
+    reach = step.most_mm
+    scale = _scale(rays, centre, directions, neighbours, reach, sign)
+    for _ in range(4):
+        # Short rays where the lesion is small, so that their places lie close together.
+        edge = _edges(rays, _Profiles(rays, centre, directions, reach, sign), neighbours, scale)
+        radii = edge.radii_mm
+        cubes, fourths = radii**3, radii**4
+        shift = np.array([math.fsum((fourths * directions[:, n]).tolist()) for n in range(3)]) * 0.75 / math.fsum(cubes)
+        wanted = min(max(2.2 * float(radii.max()), 8.0), step.most_mm)
+        if float(np.abs(shift).max()) < 0.3 and wanted > 0.7 * reach:
+            break
+        centre, reach = centre + shift, wanted
+    else:
+        edge = _edges(rays, _Profiles(rays, centre, directions, reach, sign), neighbours, scale)
+    _check(rays, step, edge, centre, directions, neighbours, sign)
+    corners = _where_it_is(rays, centre + directions * edge.radii_mm[:, None], triangles, neighbours)
+    return _Found(corners, triangles, round(0.95 * edge.share, 2))
+
+
+class _Profiles:
+    """Values along rays from a middle, turned so that a lesion is bright, and the drop at each place of each ray."""
+
+    def __init__(self, rays: _Rays, centre: Floats3, directions: Floats3, reach: float, sign: int) -> None:
+        self.apart = apart = reach / _STEPS
+        margin = max(1, round(max(1.5, 1.5 * rays.smoothing_mm) / apart))
+        every = np.maximum((np.arange(-margin, _STEPS + margin) + 0.5) * apart, 0.0)
+        values = sign * rays.at(centre + directions[:, None] * every[None, :, None])
+        sums = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
+        inner = (sums[:, margin : margin + _STEPS] - sums[:, :_STEPS]) / margin
+        outer = (sums[:, 2 * margin : 2 * margin + _STEPS] - sums[:, margin : margin + _STEPS]) / margin
+        self.drop = inner - outer
+        self.values = values[:, margin : margin + _STEPS]
+        self.level = float(np.median(self.values[:, : max(1, round(1.5 / apart))]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Edge:
+    """Where the edge is along each ray, where it is clear, its drop there, and the spread of values well within it."""
+
+    radii_mm: NDArray[np.float64]
+    clear: NDArray[np.bool_]
+    drop: float
+    spread: float
+
+    @property
+    def share(self) -> float:
+        return float(np.count_nonzero(self.clear)) / len(self.clear)
+
+
+def _scale(
+    rays: _Rays, centre: Floats3, directions: Floats3, neighbours: NDArray[np.int64], reach: float, sign: int
+) -> float:
+    """Returns how strong the lesion's own edge is: the strongest that closes about the click. Edges farther away, of
+    bone or lung, may be many times stronger."""
+    profiles = _Profiles(rays, centre, directions, reach, sign)
+    scale, least = float(np.median(profiles.drop.max(axis=1))), _CLEAR * rays.noise
+    best, most = max(scale, least), -1.0
+    for _ in range(5):
+        edge = _edges(rays, profiles, neighbours, max(scale, least))
+        if edge.share >= 0.85:
+            return max(scale, least)
+        if edge.share > most:
+            best, most = max(scale, least), edge.share
+        if scale <= least:
+            break
+        scale *= 0.5
+    return best
+
+
+def _where_it_is(rays: _Rays, corners: Floats3, triangles: NDArray[np.int32], neighbours: NDArray[np.int64]) -> Floats3:
+    """Returns the corners moved outwards to where the edge is rather than where it seems: a curved edge that is blurred
+    seems to lie further inside, by half its curvature times the variance of the blur along it.
+
+    Blur is the smoothing, and voxels of their size. Flat triangles also enclose less than the surface through their
+    corners.
+    """
+    normals = normals_of(corners, triangles)
+    gap = corners[neighbours] - corners[:, None]
+    squares = gap[..., 0] ** 2 + gap[..., 1] ** 2 + gap[..., 2] ** 2
+    sunk = -(gap[..., 0] * normals[:, None, 0] + gap[..., 1] * normals[:, None, 1] + gap[..., 2] * normals[:, None, 2])
+    curved = 2.0 * _summed(sunk) / _summed(squares)
+    for _ in range(2):
+        curved = (curved + _around(curved, neighbours)) / 2.0
+    curved = np.clip(curved, 0.0, 0.4)
+    total, across = 2.0 * rays.smoothing_mm**2, np.zeros(len(corners))
+    for axis, spacing in zip(rays.volume.affine[:3, :3].T.tolist(), rays.volume.spacing_mm, strict=True):
+        cosine = (normals[:, 0] * axis[0] + normals[:, 1] * axis[1] + normals[:, 2] * axis[2]) / spacing
+        across += (1.0 - cosine * cosine) * spacing * spacing / 4.0
+    out = (0.5 * (total + across) + _SAG * _summed(squares) / 6.0) * curved
+    return np.asarray(corners + out[:, None] * normals)
+
+
+def _summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    total = values[:, 0]
+    for n in range(1, values.shape[1]):
+        total = total + values[:, n]
+    return np.asarray(total)
+
+
+def _edges(rays: _Rays, profiles: _Profiles, neighbours: NDArray[np.int64], scale: float) -> _Edge:
+    """Returns the edge of about the strength `scale`."""
+    drop, apart = profiles.drop, profiles.apart
+    # Beyond where the ray has left the lesion's own brightness, no edge is its own.
+    strange = np.maximum(np.abs(profiles.values - profiles.level) - 0.6 * scale, 0.0) / scale
+    left = np.cumsum(np.minimum(strange, 2.0), axis=1) * apart
+    cost = -np.minimum(drop / scale, 1.2) + np.minimum(0.8 * np.maximum(left - 0.5, 0.0), 3.0)
+    places = _weighed(cost, neighbours, _STIFF * apart)
+    # The neighbours have told which edge; how far it is, a ray knows better by itself.
+    window = max(1, round(_OWN_MM / apart))
+    ranks = np.arange(_STEPS)[None, :]
+    nearby = np.where(np.abs(ranks - places[:, None]) <= window, -drop, np.inf)
+    own = nearby.argmin(axis=1)
+    n = np.arange(len(places))
+    clear = (drop[n, own] > _CLEAR * rays.noise) & (drop[n, own] > 0.4 * scale)
+    clear &= np.abs(ranks[0, own] - places) < window
+    # Beside a place without an edge the edge is drawn off by what is there.
+    lost = _widened(~clear & (_around(clear.astype(np.float64), neighbours) < 0.55), neighbours)
+    clear &= ~_widened(lost, neighbours)
+    away = np.arange(_STEPS) * apart
+    radii = _bridged(_between(-drop, own, away, apart), clear, neighbours, away[places])
+    within_it = profiles.values[(away + 0.5 * apart)[None, :] < 0.65 * radii[:, None]]
+    spread = float(np.median(np.abs(within_it - np.median(within_it)))) / 0.6745 if within_it.size else 0.0
+    return _Edge(radii, clear, float(np.median(drop[n, own][clear])) if clear.any() else 0.0, spread)
+
+
+def _between(
+    cost: NDArray[np.float64], places: NDArray[np.int64], away: NDArray[np.float64], apart: float
+) -> NDArray[np.float64]:
+    """Returns the places to a part of a step, by the parabola through the least cost and its neighbours."""
+    n = np.arange(len(places))
+    inside = np.clip(places, 1, _STEPS - 2)
+    before, here, after = cost[n, inside - 1], cost[n, inside], cost[n, inside + 1]
+    bend = before - 2.0 * here + after
+    offset = np.where(bend > 1e-9, 0.5 * (before - after) / np.maximum(bend, 1e-9), 0.0)
+    least = (here <= before) & (here <= after) & (inside == places)
+    return np.asarray(away[places] + np.where(least, np.clip(offset, -0.5, 0.5), 0.0) * apart)
+
+
+def _bridged(
+    radii: NDArray[np.float64], clear: NDArray[np.bool_], neighbours: NDArray[np.int64], first: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Returns the radii where those without a clear edge go on from the others without a kink, as a thin plate does."""
+    if np.count_nonzero(clear) < 0.3 * len(clear):
+        return np.maximum(first, 0.2)
+    # The inverse square, which for an ellipsoid about its middle is smooth however long it is.
+    flat, free = np.maximum(np.where(clear, radii, first), 0.2) ** -2, ~clear
+    flat = flat * (scale := float(np.median(np.maximum(radii, 0.2))) ** 2)
+    # Conjugate gradients on what bends least; sums are exact, so that they depend on no order.
+    rest = -np.where(free, _bent(_bent(flat, neighbours), neighbours, True), 0.0)
+    along, size = rest, _product(rest, rest)
+    for _ in range(_RELAXED):
+        if size < 1e-12:
+            break
+        pulled = np.where(free, _bent(_bent(along, neighbours), neighbours, True), 0.0)
+        part = size / _product(along, pulled)
+        flat, rest = flat + part * along, rest - part * pulled
+        former, size = size, _product(rest, rest)
+        along = rest + (size / former) * along
+    # Never more than twice as far as its neighbours told.
+    bridged = np.sqrt(scale / np.maximum(flat, scale / (2.0 * first + 1.0) ** 2))
+    return np.where(clear, np.maximum(radii, 0.2), bridged)
+
+
+def _bent(values: NDArray[np.float64], neighbours: NDArray[np.int64], back: bool = False) -> NDArray[np.float64]:
+    """Returns how far each value lies above its neighbours' mean; `back` is the transposed of that."""
+    if not back:
+        return values - _around(values, neighbours)
+    out = values.copy()
+    for n in range(6):
+        np.subtract.at(out, neighbours[:, n], values / 6.0)
+    return out
+
+
+def _product(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    return math.fsum((a * b).tolist())
+
+
+def _widened(some: NDArray[np.bool_], neighbours: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return np.asarray(some | some[neighbours].any(axis=1))
+
+
+def _around(values: NDArray[np.float64], neighbours: NDArray[np.int64]) -> NDArray[np.float64]:
+    total = values[neighbours[:, 0]]
+    for n in range(1, 6):
+        total = total + values[neighbours[:, n]]
+    return np.asarray(total / 6.0)
+
+
+def _between(
+    cost: NDArray[np.float64], places: NDArray[np.int64], away: NDArray[np.float64], apart: float
+) -> NDArray[np.float64]:
+    """Returns the places to a part of a step, by the parabola through the least cost and its neighbours."""
+    n = np.arange(len(places))
+    inside = np.clip(places, 1, _STEPS - 2)
+    before, here, after = cost[n, inside - 1], cost[n, inside], cost[n, inside + 1]
+    bend = before - 2.0 * here + after
+    offset = np.where(bend > 1e-9, 0.5 * (before - after) / np.maximum(bend, 1e-9), 0.0)
+    least = (here <= before) & (here <= after) & (inside == places)
+    return np.asarray(away[places] + np.where(least, np.clip(offset, -0.5, 0.5), 0.0) * apart)
+
+
+def _weighed(cost: NDArray[np.float64], neighbours: NDArray[np.int64], stiff: float) -> NDArray[np.int64]:
+    """Returns the place of each ray by its own cost and its neighbours', which costs `stiff` for each step apart."""
+    count, steps = cost.shape
+    slots = np.arange(6)
+    # Where a corner has five neighbours, the sixth repeats the first and says nothing.
+    spoken = np.ones((count, 6), dtype=np.bool_)
+    spoken[:, 5] = neighbours[:, 5] != neighbours[:, 0]
+    back = np.zeros((count, 6), dtype=np.int64)
+    for slot in slots:
+        matches = neighbours[neighbours[:, slot]] == np.arange(count)[:, None]
+        back[:, slot] = matches.argmax(axis=1)
+    messages = np.zeros((count, 6, steps))
+    for _ in range(_ROUNDS):
+        total = cost[:, None, :] + messages.sum(axis=1, keepdims=True) - messages
+        for place in range(1, steps):
+            np.minimum(total[:, :, place], total[:, :, place - 1] + stiff, out=total[:, :, place])
+        for place in range(steps - 2, -1, -1):
+            np.minimum(total[:, :, place], total[:, :, place + 1] + stiff, out=total[:, :, place])
+        total -= total.min(axis=2, keepdims=True)
+        # What corner i hears in its slot is what its neighbour says in the slot that leads back.
+        messages = total[neighbours, back]
+        messages[~spoken] = 0.0
+    belief = cost + messages.sum(axis=1)
+    return np.asarray(belief.argmin(axis=1))
+
+
+def _check(
+    rays: _Rays,
+    step: Lesion,
+    edge: _Edge,
+    centre: Floats3,
+    directions: Floats3,
+    neighbours: NDArray[np.int64],
+    sign: int,
+) -> None:
+    """Raises StepError for what is no lesion that can be measured."""
+    where = f"at {place_in_words(step.seed_mm)} mm"
+    radii = edge.radii_mm
+    if edge.share < _CLOSED:
+        raise StepError(
+            f"No closed edge {where}: only {edge.share:.0%} of the directions meet one. Nothing was marked; click into the "
+            "middle, or draw it with strokes."
+        )
+    if float(np.median(radii)) < _SMALLEST_MM:
+        raise StepError(f"What is {where} is too small to be measured. Nothing was marked; draw it with strokes.")
+    if float(np.sort(radii)[-7]) > 0.93 * step.most_mm:
+        raise StepError(
+            f"What is {where} reaches farther than {step.most_mm:g} mm: it leaks. Nothing was marked; say a larger "
+            "most_mm, or draw it with strokes."
+        )
+    offset = np.array(step.seed_mm) - centre
+    if float(np.sqrt((offset**2).sum())) > float(radii.max()):
+        raise StepError(f"The click {where} does not lie within what was found. Nothing was marked.")
+    width = (radii[:, None] * np.abs(directions @ directions.T)).max(axis=0)
+    if float(width.max()) > _LONGEST_SHAPE * float(width.min()):
+        raise StepError(
+            f"What is {where} is {width.max() / width.min():.1f} times as long as wide, as a vessel is, or a bowel. "
+            "Nothing was marked; draw it with strokes if it is a lesion."
+        )
+    if edge.drop < _STANDS_OUT * edge.spread:
+        raise StepError(
+            f"What is {where} hardly differs from what is around it: by {edge.drop:.0f} where it varies by "
+            f"{edge.spread:.0f} itself. Nothing was marked; draw it with strokes."
+        )
+    rough = np.abs(radii - radii[neighbours].mean(axis=1)) / radii
+    if float(np.median(rough)) > _ROUGH:
+        raise StepError(f"What is {where} has no smooth edge. Nothing was marked; draw it with strokes.")
+    inside = float(rays.at(centre[None])[0])
+    if rays.volume.unit == "HU" and inside < -300.0 and sign < 0:
+        raise StepError(f"There is air {where} ({inside:.0f} HU). Nothing was marked.")

@@ -85,3 +85,17 @@ def enclosed_mm3(corners_mm: Floats3, triangles: NDArray[np.int32]) -> float:
         + a[:, 2] * (b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0])
     )
     return abs(sum(each.tolist())) / 6.0
+
+
+def normals_of(corners: Floats3, triangles: NDArray[np.int32]) -> Floats3:
+    """Returns the unit normals at the corners, outwards, from the triangles about each by their areas."""
+    a, b, c = (corners[triangles[:, n]] for n in range(3))
+    u, v = b - a, c - a
+    x = u[:, 1] * v[:, 2] - u[:, 2] * v[:, 1]
+    y = u[:, 2] * v[:, 0] - u[:, 0] * v[:, 2]
+    z = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
+    faces, normals = np.stack([x, y, z], axis=1), np.zeros_like(corners)
+    for n in range(3):
+        np.add.at(normals, triangles[:, n], faces)
+    squares = normals[:, 0] ** 2 + normals[:, 1] ** 2 + normals[:, 2] ** 2
+    return np.asarray(normals / np.sqrt(np.maximum(squares, 1e-12))[:, None])

@@ -16,7 +16,8 @@ from workstation.cli.main import app
 # The files of verbs, in the order of the page, each with its heading.
 _HEADINGS = {
     "pictures": "Series and pictures",
-    "vessel": "Clinical measures",
+    "clinical": "Structures and measures",
+    "vessel": "Vessels",
     "run": "The story of a case",
     "record": "Records",
     "charge": "Charges: the coder's work",

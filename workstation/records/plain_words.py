@@ -7,7 +7,22 @@ from dicom_io.evidence import Act, Measurement, Quantity
 from dicom_io.objects.derived import technique
 from dicom_io.objects.presentation_state import UNITS_IN_WORDS
 from render.geometry import Vector
-from render.mask_steps import Bone, MaskStep, Piece, Scissors, Values
+from render.mask_steps import (
+    Automatic,
+    Bone,
+    Boolean,
+    Brush,
+    Grown,
+    Lesion,
+    MaskStep,
+    Outlines,
+    Parts,
+    Piece,
+    Scissors,
+    Shaped,
+    Strokes,
+    Values,
+)
 from render.recipe import CurvedReformat, Projection, Recipe, Reformat, TransferFunction, VolumeRendering, Window
 
 _MODES = {"mip": "the greatest", "minip": "the least", "average": "the mean"}
@@ -133,20 +148,59 @@ def _solid(drawn: VolumeRendering | Projection) -> Iterator[str]:
 
 
 def _step(step: MaskStep) -> str:
+    if isinstance(step, Parts | Shaped | Boolean):
+        return f"{_change(step)} becomes label {step.label}"
     outside = "everything but " if step.outside else ""
+    return f"{outside}{_marked(step)} becomes label {step.label}"
+
+
+_SHAPES = {"grow": "grown", "shrink": "shrunk", "open": "opened", "close": "closed", "smooth": "smoothed"}
+_COMBINED = {
+    "union": "together with",
+    "intersection": "where it is also in",
+    "difference": "without",
+    "either": "or, but not both,",
+}
+
+
+def _change(step: Parts | Shaped | Boolean) -> str:
+    if isinstance(step, Parts):
+        count = f"the {step.largest} largest parts" if step.largest else "the parts"
+        return f"of label {step.of} {count} of at least {step.least_ml:g} ml"
+    if isinstance(step, Shaped):
+        if step.operation == "fill":
+            return f"label {step.of} with its holes filled"
+        return f"label {step.of} {_SHAPES[step.operation]} by {step.radius_mm:g} mm"
+    others = "; ".join(_step(each) for each in step.steps)
+    return f"label {step.of} {_COMBINED[step.operation]} a mask of its own ({others})"
+
+
+def _marked(step: MaskStep) -> str:
     if isinstance(step, Scissors):
-        found = (
+        return (
             f"what lies within an outline of {len(step.outline_mm)} corners drawn by hand, seen from {step.view.words}"
         )
-    elif isinstance(step, Piece):
+    if isinstance(step, Piece):
         near = f", within {step.within_mm:g} mm" if step.within_mm else ""
-        found = f"the piece at {place(step.seed_mm)} of values from {step.low:g} to {step.high:g}{near}"
-    elif isinstance(step, Values):
-        found = f"all values from {step.low:g} to {step.high:g}"
-    else:
-        assert isinstance(step, Bone)
-        found = f"bone: pieces denser than {step.cortex:g}, and what is denser than {step.marrow:g} beside and in them"
-    return f"{outside}{found} becomes label {step.label}"
+        return f"the piece at {place(step.seed_mm)} of values from {step.low:g} to {step.high:g}{near}"
+    if isinstance(step, Values):
+        return f"all values from {step.low:g} to {step.high:g}"
+    if isinstance(step, Grown):
+        seeds = ", ".join(place(seed) for seed in step.seeds_mm) or "every sure voxel"
+        neck = f", without what hangs on by less than {step.neck_mm:g} mm" if step.neck_mm else ""
+        return f"what hangs together with {seeds} among values from {step.low:g} to {step.high:g}{neck}"
+    if isinstance(step, Brush):
+        return f"what a {step.form} of {step.radius_mm:g} mm covers along a stroke of {len(step.stroke_mm)} places"
+    if isinstance(step, Outlines):
+        return f"the solid through {len(step.outlines_mm)} outlines drawn by hand, seen from {step.view.words}"
+    if isinstance(step, Strokes):
+        return f"what belongs to {len(step.inside_mm)} strokes rather than to {len(step.outside_mm)} others"
+    if isinstance(step, Automatic):
+        return f"what the tool for {step.structure} finds"
+    if isinstance(step, Lesion):
+        return f"the lesion about {place(step.seed_mm)}"
+    assert isinstance(step, Bone)
+    return f"bone: pieces denser than {step.cortex:g}, and what is denser than {step.marrow:g} beside and in them"
 
 
 def _curved(drawn: CurvedReformat) -> Iterator[str]:

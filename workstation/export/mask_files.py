@@ -1,0 +1,130 @@
+"""Masks made by one tool, as files: NRRD and NIfTI on the grid of the volume, DICOM SEG, and STL surfaces."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+from pydicom import dcmwrite
+
+from dicom_io.files.series import Series
+from dicom_io.objects.segmentation import segmentation
+from dicom_io.uids import derived
+from render.geometry import Vector
+from render.mask import Mask
+from render.mask_steps import Automatic, Brush, Grown, Lesion, Marking, Piece, StepError, Values
+from render.segment import find, made, measure_lesion, volume_ml
+from render.surface import as_stl, surface
+from render.volume import Volume
+from workstation.errors import WorkstationError
+from workstation.export.volume_files import ExportError, export
+from workstation.site import open_site
+
+# Tool: the step that it makes, and the field that its points fill.
+_TOOLS: dict[str, tuple[type, str]] = {
+    "body": (Automatic, ""),
+    "lungs": (Automatic, ""),
+    "airways": (Automatic, ""),
+    "bone": (Automatic, ""),
+    "brain": (Automatic, ""),
+    "lesion": (Lesion, "seed_mm"),
+    "grown": (Grown, "seeds_mm"),
+    "piece": (Piece, "seed_mm"),
+    "values": (Values, ""),
+    "brush": (Brush, "stroke_mm"),
+}
+TOOLS = tuple(_TOOLS)
+_ENDINGS = (".nrrd", ".nii", ".nii.gz", ".dcm", ".stl")
+# Of a step's fields, those that are no choice of a caller here.
+_FIXED = ("kind", "label", "structure", "seed_mm", "seeds_mm", "stroke_mm", "view")
+
+
+class ToolError(WorkstationError):
+    """A tool, its points or its parameters are not understood; the message says what is possible."""
+
+
+def tool_step(name: str, points_mm: Sequence[Vector], parameters: dict[str, str]) -> Marking:
+    """Makes the step of a tool. parameters : by the names of its fields, as text.
+
+    Raises ToolError, StepError.
+    """
+    if name not in _TOOLS:
+        raise ToolError(f"Tool {name!r} is not known; there are {', '.join(TOOLS)}.")
+    step, place = _TOOLS[name]
+    possible = [field.name for field in fields(step) if field.name not in _FIXED]
+    for key in parameters:
+        if key not in possible:
+            raise ToolError(f"{name} has no parameter {key!r}; it has {', '.join(possible)}.")
+    values: dict[str, Any] = dict(parameters)
+    if step is Automatic:
+        values["structure"] = name
+    if not place and points_mm:
+        raise ToolError(f"{name} takes no point: leave --at out.")
+    if place == "seed_mm" and len(points_mm) != 1:
+        raise ToolError(f"{name} takes one point, and {len(points_mm)} were given: say --at X,Y,Z once.")
+    if place:
+        values[place] = points_mm[0] if place == "seed_mm" else tuple(points_mm)
+    try:
+        return TypeAdapter[Marking](step).validate_python(values)
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise ToolError(f"{name}: {said}.") from error
+
+
+def check_ending(path: Path) -> None:
+    """Raises ExportError for a file name that says no format of masks."""
+    if not path.name.lower().endswith(_ENDINGS):
+        raise ExportError(f"{path}: the ending says no format of masks; there are {', '.join(_ENDINGS)}.")
+
+
+def segment(volume: Volume, step: Marking) -> tuple[Mask | None, dict[str, Any]]:
+    """Runs a tool. Returns its mask, None where it declined, and what `segment --json` prints."""
+    confidence: float | None = None
+    try:
+        mask = made(volume, (step,))
+    except StepError as error:
+        return None, {"volume_ml": 0.0, "voxels": 0, "bounds_mm": None, "confidence": 0.0, "declined": str(error)}
+    if isinstance(step, Automatic):
+        confidence = find(volume, step.structure).confidence
+    elif isinstance(step, Lesion):
+        confidence = measure_lesion(volume, step.seed_mm, step.most_mm).confidence
+    found = (mask.labels == step.label).view(np.uint8)
+    return mask, {
+        "volume_ml": round(volume_ml(volume, found), 3),
+        "voxels": int(np.count_nonzero(found)),
+        "bounds_mm": bounds_mm(volume, found),
+        "confidence": confidence,
+        "declined": "",
+    }
+
+
+def bounds_mm(volume: Volume, found: np.ndarray[Any, Any]) -> list[list[float]] | None:
+    """Returns the lower and the upper corner, LPS mm, of the box about the middles of a region's voxels."""
+    lines = np.argwhere(found.any(axis=2))
+    if not len(lines):
+        return None
+    rows = found[lines[:, 0], lines[:, 1]] != 0
+    ends = rows.argmax(axis=1), rows.shape[1] - 1 - rows[:, ::-1].argmax(axis=1)
+    index = np.concatenate([np.column_stack([lines, end]) for end in ends]).astype(np.float64)
+    at = index @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+    return [[round(float(v), 3) for v in corner] for corner in (at.min(axis=0), at.max(axis=0))]
+
+
+def write_mask(mask: Mask, step: Marking, volume: Volume, series: Series, path: Path, root: Path) -> None:
+    """Writes a mask in the format of the file's ending. Raises ExportError, OSError."""
+    ending = path.suffix.lower()
+    if ending == ".stl":
+        shape = surface(mask, step.label, volume)
+        path.write_bytes(b"" if shape is None else as_stl(shape))
+    elif ending == ".dcm":
+        site = open_site(root)
+        stamp = site.stamp(derived("segment", series.uid, mask.digest), site.clock())
+        name = step.structure if isinstance(step, Automatic) else step.kind
+        made_object = segmentation(mask, (step,), volume, series, stamp, name=name)
+        if made_object is None:
+            raise ExportError("The mask is empty. Nothing was written.")
+        dcmwrite(path, made_object, enforce_file_format=True)
+    else:
+        export(Volume(mask.labels.astype(np.int16), volume.affine, "1"), path)
