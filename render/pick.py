@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates  # type: ignore[import-untyped]
+from scipy.ndimage import map_coordinates
 
 from render.engine import cpu, framing
 from render.geometry import Vector, direction, point, unit_vector, vector

@@ -5,7 +5,9 @@ and Modersitzki 2006, 'Intensity gradient based registration and fusion of multi
 """
 
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,11 +24,14 @@ Matrix = tuple[tuple[float, float, float, float], ...]
 
 IDENTITY: Matrix = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
 # Below this the edges inside the two bodies agree no better than those of a head and an abdomen do.
-LEAST_QUALITY = 0.10
+LEAST_QUALITY = 0.2
 LEAST_OVERLAP = 0.25
 _LEVELS_MM = (8.0, 4.0, 2.0)
-_SAMPLES = {8.0: 6000, 4.0: 20000, 2.0: 40000}
+_FINE_MM, _FINE_MM3 = 1.0, 12e6  # a last level for heads and the like, where it takes no long
+_SAMPLES = {8.0: 6000, 4.0: 20000, 2.0: 40000, _FINE_MM: 40000}
 _BINS = 32
+_RATES = (0.5, 0.25, 0.12)  # first steps, as parts of the grid's
+_ONE_AT_A_TIME = threading.Lock()  # ITK's number of threads is one for the whole process
 _SEED = 20261127
 _INNER_MM = 8.0  # the outline of a body fits that of any other: only what lies deeper is compared
 
@@ -56,6 +61,9 @@ class Registration:
         return np.array(self.matrix, dtype=np.float64)
 
 
+_Pair = tuple[CoarseGrid, CoarseGrid]
+
+
 def register(
     fixed: Volume,
     moving: Volume,
@@ -71,27 +79,43 @@ def register(
     progress : called with the part done, 0…1.
     """
     tell = progress or (lambda _: None)
-    finest = [coarse_grid(one, _LEVELS_MM[-1]) for one in (fixed, moving)]
+    small = all(
+        math.prod(n * step for n, step in zip(v.shape, v.spacing_mm, strict=True)) < _FINE_MM3 for v in (fixed, moving)
+    )
+    steps = (*_LEVELS_MM, _FINE_MM) if small else _LEVELS_MM
+    finest = (coarse_grid(fixed, steps[-1]), coarse_grid(moving, steps[-1]))
     tell(0.2)
     if reason := _nothing_in(*finest):
         return Registration(IDENTITY, model, 0.0, 0.0, 0.0, reason)
     same_frame = bool(fixed.frame_of_reference) and fixed.frame_of_reference == moving.frame_of_reference
-    levels = [[coarser_grid(one, step) for one in finest] if step > _LEVELS_MM[-1] else finest for step in _LEVELS_MM]
-    found = _start(*levels[0], same_frame)
+    levels = _levels(finest, steps)
+    found = _start(*levels[0][1], same_frame)
     tell(0.4)
-    for number, (step, pair) in enumerate(zip(_LEVELS_MM[1:], levels[1:], strict=True)):
+    for number, (step, pair) in enumerate(levels[1:], start=1):
         found, value = _improved(*pair, found, "rigid", step)
-        tell(0.4 + 0.2 * (number + 1))
+        tell(0.4 + 0.5 * number / len(levels))
     if model == "affine":
-        found, value = _improved(*levels[-1], found, "affine", _LEVELS_MM[-1])
+        found, value = _improved(*levels[-1][1], found, "affine", levels[-1][0])
     matrix = _rounded(found)
     move = np.array(matrix)
-    overlap, quality = overlapping(*levels[1], move), agreement(*levels[1], move)
+    overlap, quality = overlapping(*levels[1][1], move), agreement(*levels[1][1], move)
     tell(1.0)
     reason = _reason(overlap, quality)
     return Registration(
         IDENTITY if reason else matrix, model, round(-value, 4), round(overlap, 3), round(quality, 3), reason
     )
+
+
+def _levels(finest: _Pair, steps: Sequence[float]) -> list[tuple[float, _Pair]]:
+    """Returns the grids of both volumes from coarse to fine, each with its step in mm: the first two always, a
+    later one where it shows more than the one before."""
+    levels: list[tuple[float, _Pair]] = []
+    for step in steps:
+        pair = finest if step == steps[-1] else (coarser_grid(finest[0], step), coarser_grid(finest[1], step))
+        shapes = [grid.values.shape for grid in pair]
+        if len(levels) < 2 or shapes != [grid.values.shape for grid in levels[-1][1]]:
+            levels.append((step, pair))
+    return levels
 
 
 def _nothing_in(fixed: CoarseGrid, moving: CoarseGrid) -> str:
@@ -117,14 +141,17 @@ def _reason(overlap: float, quality: float) -> str:
 
 def _rounded(matrix: Affine) -> Matrix:
     """Nine digits for what turns, a nanometre for what shifts."""
-    rows = tuple(tuple(round(float(v), 9 if c < 3 else 6) + 0.0 for c, v in enumerate(row)) for row in matrix[:3])
-    return (*rows, IDENTITY[3])  # type: ignore[return-value]
+    one, two, three = (
+        (round(a, 9) + 0.0, round(b, 9) + 0.0, round(c, 9) + 0.0, round(d, 6) + 0.0)
+        for a, b, c, d in matrix[:3].tolist()
+    )
+    return (one, two, three, IDENTITY[3])
 
 
 def overlapping(fixed: CoarseGrid, moving: CoarseGrid, move: Affine) -> float:
     """Returns the part, 0…1, of one body that lies inside the other's grid, the greater of the two."""
-    pairs = ((fixed, moving, np.linalg.inv(move)), (moving, fixed, move))
-    return max(_inside(one, other, matrix) for one, other, matrix in pairs)
+    back = np.asarray(np.linalg.inv(move), dtype=np.float64)
+    return max(_inside(fixed, moving, back), _inside(moving, fixed, move))
 
 
 def _inside(body_of: CoarseGrid, other: CoarseGrid, to_other: Affine) -> float:
@@ -152,9 +179,8 @@ def agreement(fixed: CoarseGrid, moving: CoarseGrid, move: Affine) -> float:
     inner = _deep(fixed) & (onto(_deep(moving)) > 0.5)
     if inner.sum() < 50:
         return 0.0
-    steps = fixed.spacing_mm
     one, other = (
-        np.stack(np.gradient(v, *steps), axis=-1)[inner].astype(np.float64)
+        np.array([np.gradient(v, step, axis=n)[inner] for n, step in enumerate(fixed.spacing_mm)], dtype=np.float64).T
         for v in (fixed.values, onto(moving.values))
     )
     lengths = [np.linalg.norm(g, axis=1) for g in (one, other)]
@@ -191,7 +217,7 @@ def _start(fixed: CoarseGrid, moving: CoarseGrid, same_frame: bool) -> Affine:
         guess = np.eye(4)
         guess[:3, 3] = shift
         guesses.append(guess)
-    tried = []
+    tried: list[tuple[float, int, Affine]] = []
     for guess in guesses[:8]:
         if overlapping(fixed, moving, guess) < LEAST_OVERLAP:
             continue
@@ -203,42 +229,71 @@ def _start(fixed: CoarseGrid, moving: CoarseGrid, same_frame: bool) -> Affine:
 def _improved(
     fixed: CoarseGrid, moving: CoarseGrid, start: Affine, model: RegistrationModel, step_mm: float
 ) -> tuple[Affine, float]:
-    """Returns a better move than `start`, moving to fixed, and the metric there, which is negative."""
+    """Returns a better move than `start`, moving to fixed, and the metric there, which is negative; never a worse one.
+
+    Steps that are too long can lead a descent away for good, and short ones end in a hollow: so it goes on from the
+    best place found with several lengths.
+    """
     import SimpleITK as sitk  # noqa: N813  (the name everybody knows it by; imported when used, it takes time)
 
-    centre = fixed.positions(fixed.body).mean(axis=0)
-    back = np.linalg.inv(start)  # ITK maps points of the fixed volume into the moving one
-    transform = sitk.Euler3DTransform() if model == "rigid" else sitk.AffineTransform(3)
-    transform.SetCenter([float(v) for v in centre])
-    transform.SetMatrix([float(v) for v in back[:3, :3].reshape(-1)], 1e-3) if model == "rigid" else transform.SetMatrix(
-        [float(v) for v in back[:3, :3].reshape(-1)]
-    )
-    transform.SetTranslation([float(v) for v in back[:3, :3] @ centre + back[:3, 3] - centre])
     images = [_image(sitk, grid.values, grid) for grid in (fixed, moving)]
     mask = ndimage.binary_dilation(fixed.body, iterations=1)
-    method = sitk.ImageRegistrationMethod()
-    # Sums over threads depend on their number: one thread, one result.
-    method.SetNumberOfThreads(1)
-    method.SetMetricAsMattesMutualInformation(_BINS)
-    method.SetMetricFixedMask(_image(sitk, mask.astype(np.uint8), fixed))
-    method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(min(1.0, _SAMPLES[step_mm] / mask.size * (mask.size / mask.sum())), _SEED)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=step_mm / 2.0, minStep=step_mm / 400.0, numberOfIterations=120, relaxationFactor=0.6
-    )
-    method.SetOptimizerScalesFromPhysicalShift()
-    method.SetInitialTransform(transform, inPlace=True)
-    try:
-        method.Execute(*images)
-        value = float(method.GetMetricValue())
-    except RuntimeError:  # every sample left the moving volume on the way
-        return start, 0.0
-    matrix = np.array(transform.GetMatrix()).reshape(3, 3)
-    found = np.eye(4)
-    found[:3, :3] = matrix
-    found[:3, 3] = np.array(transform.GetTranslation()) + centre - matrix @ centre
-    return np.linalg.inv(found), value
+    share = min(1.0, _SAMPLES[step_mm] / max(int(mask.sum()), 1))
+    mask_image = _image(sitk, mask.astype(np.uint8), fixed)
+    centre = fixed.positions(fixed.body).mean(axis=0)
+
+    def method(at: Affine) -> tuple[Any, Any]:
+        transform = sitk.Euler3DTransform() if model == "rigid" else sitk.AffineTransform(3)
+        back = np.linalg.inv(at)  # ITK maps points of the fixed volume into the moving one
+        matrix = [float(v) for v in back[:3, :3].reshape(-1)]
+        transform.SetCenter([float(v) for v in centre])
+        if model == "rigid":
+            transform.SetMatrix(matrix, 1e-3)
+        else:
+            transform.SetMatrix(matrix)
+        transform.SetTranslation([float(v) for v in back[:3, :3] @ centre + back[:3, 3] - centre])
+        made = sitk.ImageRegistrationMethod()
+        made.SetMetricAsMattesMutualInformation(_BINS)
+        made.SetMetricFixedMask(mask_image)
+        made.SetMetricSamplingStrategy(made.RANDOM)
+        made.SetMetricSamplingPercentage(share, _SEED)
+        made.SetInterpolator(sitk.sitkLinear)
+        made.SetInitialTransform(transform, inPlace=True)
+        return made, transform
+
+    best = start
+    with _ONE_AT_A_TIME:
+        threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+        # Sums over threads depend on their number: one thread, one result.
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+        try:
+            value = float(method(start)[0].MetricEvaluate(*images))
+            for part in _RATES:
+                made, transform = method(best)
+                made.SetOptimizerAsRegularStepGradientDescent(
+                    learningRate=step_mm * part,
+                    minStep=step_mm / 400.0,
+                    numberOfIterations=100,
+                    relaxationFactor=0.6,
+                )
+                made.SetOptimizerScalesFromPhysicalShift()
+                with suppress(RuntimeError):  # every sample left the moving volume on the way
+                    made.Execute(*images)
+                    if (reached := float(made.GetMetricValue())) < value:
+                        value, best = reached, _move_of(transform, centre)
+        except RuntimeError:  # they do not even meet at the start
+            return start, 0.0
+        finally:
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    return best, value
+
+
+def _move_of(transform: Any, centre: NDArray[np.float64]) -> Affine:
+    """The (4, 4) map of moving to fixed of ITK's transform, which goes the other way."""
+    back = np.eye(4)
+    back[:3, :3] = np.array(transform.GetMatrix()).reshape(3, 3)
+    back[:3, 3] = np.array(transform.GetTranslation()) + centre - back[:3, :3] @ centre
+    return np.asarray(np.linalg.inv(back), dtype=np.float64)
 
 
 def _image(sitk: Any, values: NDArray[Any], grid: CoarseGrid) -> Any:

@@ -16,6 +16,7 @@ from render.volume import Volume
 _CT_RANGE = (-1000.0, 1300.0)
 _CT_BODY_HU = -300.0
 _OF_THE_RANGE = (1.0, 99.8)  # percentiles
+_THIN_MM = 10.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,7 +71,9 @@ def coarse_grid(volume: Volume, step_mm: float) -> CoarseGrid:
     values, affine = _upright(*averaged(volume.voxels, volume.affine, factors))
     low, high = _CT_RANGE if volume.unit == "HU" else np.percentile(values, _OF_THE_RANGE)
     scaled = np.clip((values - low) / max(float(high) - float(low), 1e-6), 0.0, 1.0).astype(np.float32)
-    body = _body(scaled, (_CT_BODY_HU - _CT_RANGE[0]) / (_CT_RANGE[1] - _CT_RANGE[0]) if volume.unit == "HU" else None)
+    body = _body(
+        scaled, affine, (_CT_BODY_HU - _CT_RANGE[0]) / (_CT_RANGE[1] - _CT_RANGE[0]) if volume.unit == "HU" else None
+    )
     # The table and the air are the scanner's, not the patient's: they must not pull.
     near = ndimage.binary_dilation(body, iterations=2)
     scaled[~near] = 0.0
@@ -83,7 +86,7 @@ def coarser_grid(grid: CoarseGrid, step_mm: float) -> CoarseGrid:
     factors = [min(f, max(1, n // 2)) for f, n in zip(factors, grid.values.shape, strict=True)]
     values, affine = averaged(grid.values, grid.affine, factors)
     body, _ = averaged(grid.body.astype(np.float32), grid.affine, factors)
-    return CoarseGrid(values, body > 0.5, affine)
+    return CoarseGrid(values, body > min(0.5, float(body.max()) / 2.0), affine)
 
 
 def _upright(values: NDArray[np.float32], affine: Affine) -> tuple[NDArray[np.float32], Affine]:
@@ -111,8 +114,12 @@ def _upright(values: NDArray[np.float32], affine: Affine) -> tuple[NDArray[np.fl
     return np.asarray(found, dtype=np.float32), made
 
 
-def _body(scaled: NDArray[np.float32], threshold: float | None) -> NDArray[np.bool_]:
-    """Returns the largest connected piece above the threshold, filled plane by plane; Otsu's threshold for None."""
+def _body(scaled: NDArray[np.float32], affine: Affine, threshold: float | None) -> NDArray[np.bool_]:
+    """Returns the largest connected piece above the threshold, filled plane by plane; half of Otsu's for None.
+
+    Of pictures that show thin things alone, such as vessels without the tissue around them, all pieces with what lies
+    between them.
+    """
     if threshold is None:
         threshold = 0.5 * float(threshold_otsu(scaled)) if scaled.min() < scaled.max() else 0.0
     above = scaled > threshold
@@ -123,7 +130,13 @@ def _body(scaled: NDArray[np.float32], threshold: float | None) -> NDArray[np.bo
     sizes = np.bincount(labels.reshape(-1))
     sizes[0] = 0
     body = labels == int(sizes.argmax())
-    body = ndimage.binary_dilation(body) & above
-    for plane in body:
-        plane[:] = ndimage.binary_fill_holes(plane)
-    return np.asarray(body, dtype=np.bool_)
+    body = _filled(ndimage.binary_dilation(body) & above)
+    reach = [max(1, math.ceil(_THIN_MM / step)) for step in np.linalg.norm(affine[:3, :3], axis=0)]
+    if not ndimage.binary_erosion(body, np.ones(reach)).any():
+        body = _filled(ndimage.maximum_filter(above, [4 * n + 1 for n in reach]))
+    return body
+
+
+def _filled(body: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fills the holes of each plane."""
+    return np.stack([ndimage.binary_fill_holes(plane) for plane in body]).astype(np.bool_)

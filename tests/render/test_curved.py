@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.ndimage import map_coordinates  # type: ignore[import-untyped]
+from scipy.ndimage import map_coordinates
 
 from render import CurvedReformat, GeometryError, RecipeError, Reformat, View, Volume, Window, coarser, draw
 from render.curved import length_mm, pixel_mm, places, rows

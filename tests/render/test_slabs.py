@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from scipy.ndimage import map_coordinates  # type: ignore[import-untyped]
+from scipy.ndimage import map_coordinates
 
 from dicom_io.files.series import open_series
 from dicom_io.volumes import build_volume

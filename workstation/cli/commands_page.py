@@ -16,6 +16,7 @@ from workstation.cli.main import app
 # The files of verbs, in the order of the page, each with its heading.
 _HEADINGS = {
     "pictures": "Series and pictures",
+    "registration": "Registration",
     "run": "The story of a case",
     "record": "Records",
     "charge": "Charges: the coder's work",
