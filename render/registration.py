@@ -15,14 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from render.geometry import Affine
+from render.geometry import IDENTITY, Affine, Matrix
 from render.registration_grids import CoarseGrid, coarse_grid, coarser_grid
 from render.volume import Volume
 
 RegistrationModel = Literal["rigid", "affine"]
-Matrix = tuple[tuple[float, float, float, float], ...]
-
-IDENTITY: Matrix = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
 # Below this the edges inside the two bodies agree no better than those of a head and an abdomen do.
 LEAST_QUALITY = 0.2
 LEAST_OVERLAP = 0.25

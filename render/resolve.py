@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from render.recipe import Recipe, TransferFunction, VolumeRendering, Window
+from render.recipe import Recipe, Reformat, TransferFunction, VolumeRendering, Window
 from render.volume import Volume
 
 RANGE = "range"
@@ -28,17 +28,23 @@ def value_range(volume: Volume) -> tuple[float, float]:
     return found
 
 
-def settled(volume: Volume, recipe: Recipe) -> Recipe:
-    """Returns the same recipe with every value in the unit of the volume."""
+def settled(volume: Volume, recipe: Recipe, second: Volume | None = None) -> Recipe:
+    """Returns the same recipe with every value in the unit of the volume, and those of a fusion in that of `second`."""
+    if second is not None and isinstance(recipe, Reformat) and recipe.fusion is not None:
+        over = replace(recipe.fusion, window=_window(recipe.fusion.window, second), volume_digest=second.digest)
+        recipe = replace(recipe, fusion=over)
     if isinstance(recipe, VolumeRendering):
         if recipe.transfer.unit != RANGE:
             return recipe
         return replace(recipe, transfer=_transfer(recipe.transfer, volume))
-    if not recipe.window.relative:
-        return recipe
+    return replace(recipe, window=_window(recipe.window, volume)) if recipe.window.relative else recipe
+
+
+def _window(window: Window, volume: Volume) -> Window:
+    if not window.relative:
+        return window
     low, high = value_range(volume)
-    width = max((high - low) * recipe.window.width, 1.0)
-    return replace(recipe, window=Window(low + (high - low) * recipe.window.centre, width))
+    return Window(low + (high - low) * window.centre, max((high - low) * window.width, 1.0))
 
 
 def _transfer(transfer: TransferFunction, volume: Volume) -> TransferFunction:

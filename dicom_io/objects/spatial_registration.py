@@ -17,8 +17,8 @@ from dicom_io.files.series import Series, read_dataset
 from dicom_io.objects import functional_groups as groups_of
 from dicom_io.objects.common import body_part, contributing, decimal, new_object, new_series
 from dicom_io.stamp import Stamp
-from render.geometry import Affine
-from render.registration import IDENTITY, Matrix, Registration
+from render.geometry import IDENTITY, Affine, Matrix
+from render.registration import Registration
 from render.volume import Volume
 
 SPATIAL_REGISTRATION = "1.2.840.10008.5.1.4.1.1.66.1"

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from render.geometry import Affine, affine_from
-from render.registration import Matrix
+from render.geometry import Affine, Matrix, affine_from
 from render.volume import Volume
 
 _EDGE, _STEP_MM = 48, 3.5

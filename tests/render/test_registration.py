@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from render.geometry import Affine
-from render.registration import IDENTITY, register
+from render.geometry import IDENTITY, Affine
+from render.registration import register
 from render.registration_grids import averaged, coarse_grid
 from render.volume import Volume
 from tests.render.heads import head, move_of, target_error_mm
