@@ -17,6 +17,7 @@ from workstation.cli.main import app
 _HEADINGS = {
     "pictures": "Series and pictures",
     "registration": "Registration",
+    "surfaces": "Surfaces",
     "run": "The story of a case",
     "record": "Records",
     "charge": "Charges: the coder's work",

@@ -5,7 +5,19 @@ import sys
 
 import typer
 
-from workstation.cli import charge, desktop, outbox, peers, pictures, record, registration, run, serve, storage
+from workstation.cli import (
+    charge,
+    desktop,
+    outbox,
+    peers,
+    pictures,
+    record,
+    registration,
+    run,
+    serve,
+    storage,
+    surfaces,
+)
 from workstation.cli.shared import root, take_root
 
 app = typer.Typer(
@@ -18,7 +30,7 @@ app = typer.Typer(
 )
 app.callback()(take_root)
 # A file of verbs is added here; `--help` lists them in this order.
-for verbs in (pictures, registration, run, record, charge, outbox, serve, peers, storage, desktop):
+for verbs in (pictures, registration, surfaces, run, record, charge, outbox, serve, peers, storage, desktop):
     verbs.add_to(app)
 
 
