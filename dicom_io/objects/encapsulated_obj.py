@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from pydicom.dataset import Dataset
 
+from dicom_io.files.digests import seal
 from dicom_io.files.series import Series
+from dicom_io.objects.colour_profile import srgb
 from dicom_io.objects.encapsulated_stl import encapsulated
 from dicom_io.stamp import Stamp
 from render.surface_files import as_obj
@@ -23,4 +25,7 @@ def model_object(
     """Makes the object of a model in the volume's frame of reference; colours are those of the vertices, so that no
     material library is needed. title : what it shows. number : of the series. The same arguments give the same bytes.
     """
-    return encapsulated((ENCAPSULATED_OBJ, "model/obj"), as_obj(parts), title, volume, series, stamp, number)
+    ds = encapsulated((ENCAPSULATED_OBJ, "model/obj"), as_obj(parts), title, volume, series, stamp, number)
+    ds.ICCProfile, ds.ColorSpace = srgb(), "SRGB"  # the numbers of the vertices: PS3.3 C.11.15
+    seal(ds)
+    return ds
