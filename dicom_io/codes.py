@@ -71,6 +71,8 @@ ACQUISITION_EQUIPMENT = Code("109101", "DCM", "Acquisition Equipment")
 PROCESSING_EQUIPMENT = Code("109102", "DCM", "Processing Equipment")
 # PS3.16 CID 7202 (source image purposes of reference)
 SOURCE_FOR_PROCESSING = Code("121322", "DCM", "Source image for image processing operation")
+# PS3.16 CID 7100 (RCS registration methods)
+CONTENT_ALIGNMENT = Code("125024", "DCM", "Image Content-based Alignment")
 
 # PS3.16 TID 1500 and what it includes
 IMAGING_MEASUREMENT_REPORT = Code("126000", "DCM", "Imaging Measurement Report")

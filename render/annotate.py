@@ -122,7 +122,11 @@ def description(picture: Picture, frame: int = 0) -> list[str]:
         if recipe.field_of_view_deg is not None:
             lines.append(f"perspective of {recipe.field_of_view_deg:g}°, no scale")
     else:
-        lines.append(f"C {recipe.window.centre:g} W {recipe.window.width:g} {picture.unit}")
+        unit = picture.provenance.volume.unit if picture.unit == "RGB" else picture.unit
+        lines.append(f"C {recipe.window.centre:g} W {recipe.window.width:g} {unit}")
+    if isinstance(recipe, Reformat) and recipe.fusion is not None:
+        over = recipe.fusion.window
+        lines.append(f"fused C {over.centre:g} W {over.width:g}")
     if isinstance(recipe, Projection):
         slab = f"{recipe.slab_mm:g} mm" if recipe.slab_mm is not None else "whole volume"
         lines.append(f"{recipe.mode.upper()} of {slab}")

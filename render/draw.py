@@ -10,12 +10,13 @@ import numpy as np
 from render.engine import cpu, framing, vtk
 from render.engine.tiles import Cancelled
 from render.errors import RenderError
+from render.fusion import fused_frames
 from render.geometry import Box, Plane, point
 from render.mask import Mask
 from render.mask_steps import StepError
 from render.picture import Picture, Pixels, Provenance
 from render.progress import PartDone
-from render.recipe import Recipe, Solid, VolumeRendering
+from render.recipe import Recipe, Reformat, Solid, VolumeRendering, in_colour
 from render.resolve import settled
 from render.segment import made
 from render.volume import Volume
@@ -35,6 +36,7 @@ def draw(
     recipe: Recipe,
     *,
     mask: Mask | None = None,
+    second: Volume | None = None,
     engine: str = "cpu",
     threads: int | None = None,
     progress: PartDone | None = None,
@@ -46,6 +48,7 @@ def draw(
 
     engine : `cpu`, the same bytes everywhere, or `vtk`, volume renderings on a graphics processor.
     mask : the labels for the recipe's `masking`, where its `segments` make none; a recipe without rules ignores it.
+    second : the volume that the recipe's `fusion` draws over the first; a recipe without one ignores it.
     threads : None takes one for each processor; the pixels do not depend on it.
     progress : called on this thread with the part done, 0…1.
     cancel : once set, drawing stops between two tiles.
@@ -54,17 +57,19 @@ def draw(
     """
     if engine not in ENGINES:
         raise DrawError(f"Engine {engine!r} is not known; there is {', '.join(ENGINES)}.")
-    recipe = settled(volume, recipe)
+    over = _second(recipe, second)
+    recipe = settled(volume, recipe, over)
     if isinstance(recipe, VolumeRendering) and recipe.transfer.unit != volume.unit:
         raise DrawError(
             f"Transfer function {recipe.transfer.name!r} is for values in {recipe.transfer.unit!r}, the volume is in "
             f"{volume.unit!r}. Nothing was drawn; choose a preset with the volume's unit."
         )
-    if engine == "cpu" and volume.voxels.size > cpu.MOST_VOXELS:
-        raise DrawError(
-            f"The volume has {volume.voxels.size} voxels; the cpu engine takes {cpu.MOST_VOXELS} at most. Nothing was "
-            "drawn; build it from fewer slices."
-        )
+    for drawn in (volume, over):
+        if drawn is not None and engine == "cpu" and drawn.voxels.size > cpu.MOST_VOXELS:
+            raise DrawError(
+                f"The volume has {drawn.voxels.size} voxels; the cpu engine takes {cpu.MOST_VOXELS} at most. Nothing "
+                "was drawn; build it from fewer slices."
+            )
     mask = _needed(volume, recipe, mask)
     if isinstance(recipe, Solid) and recipe.fit == "shown":
         recipe = replace(recipe, fit="volume", crop=recipe.crop or _box_of_shown(volume, recipe, mask))
@@ -72,6 +77,9 @@ def draw(
     if engine == "vtk":
         pixels: Pixels = _by_vtk(volume, recipe, planes, progress, cancel)
         version, device = vtk.version(), vtk.device()
+    elif over is not None and isinstance(recipe, Reformat):
+        pixels = fused_frames(volume, recipe, over, planes, threads, progress, cancel)
+        version, device = cpu.ENGINE_VERSION, ""
     else:
         pixels = cpu.frames.draw_frames(volume, recipe, planes, threads, progress, cancel, mask)
         version, device = cpu.ENGINE_VERSION, ""
@@ -83,9 +91,27 @@ def draw(
         device=device,
         volume=volume,
         mask_digest=mask.digest if mask is not None else "",
+        second=over,
     )
-    unit = "RGB" if isinstance(recipe, VolumeRendering) else volume.unit
+    unit = "RGB" if in_colour(recipe) else volume.unit
     return Picture(pixels, planes, unit, provenance)
+
+
+def _second(recipe: Recipe, second: Volume | None) -> Volume | None:
+    """Returns the second volume if the recipe fuses one. Raises DrawError when it is missing, or another one."""
+    if not isinstance(recipe, Reformat) or recipe.fusion is None:
+        return None
+    if second is None:
+        raise DrawError(
+            f"Recipe {recipe.name or recipe.kind!r} fuses a second volume, and none was given. Nothing was drawn; give "
+            "the one it was registered for, or take its fusion out."
+        )
+    if recipe.fusion.volume_digest not in ("", second.digest):
+        raise DrawError(
+            "The second volume is not the one that the recipe fuses: its digest is another. Nothing was drawn; give "
+            "the one it was made for."
+        )
+    return second
 
 
 def _by_vtk(

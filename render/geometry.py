@@ -16,6 +16,10 @@ from render.errors import RenderError
 
 Vector = tuple[float, float, float]
 Affine = NDArray[np.float64]
+# The rows of an affine, as recipes and records hold it.
+Matrix = tuple[tuple[float, float, float, float], ...]
+
+IDENTITY: Matrix = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
 
 
 class GeometryError(RenderError):
@@ -75,6 +79,15 @@ def direction(affine: Affine, along: Any) -> Vector:
     rows = affine.tolist()
     x, y, z = (row[0] * a + row[1] * b + row[2] * c for row in rows[:3])
     return (x, y, z)
+
+
+def composed(first: Affine, then: Affine) -> Affine:
+    """Returns the (4, 4) float64 affine that applies `first`, then the other, summed in a fixed order."""
+    result = np.eye(4, dtype=np.float64)
+    for column in range(3):
+        result[:3, column] = direction(then, first[:3, column])
+    result[:3, 3] = point(then, first[:3, 3])
+    return result
 
 
 def inverse(affine: Affine) -> Affine:

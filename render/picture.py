@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.geometry import Plane
-from render.recipe import Recipe, VolumeRendering, digest
+from render.recipe import Recipe, VolumeRendering, digest, in_colour
 from render.volume import Volume
 
 Pixels = NDArray[np.uint8] | NDArray[np.int16] | NDArray[np.float32]
@@ -20,6 +20,7 @@ class Provenance:
     engine, engine_version : e.g. `cpu`, `0.2.0`; `device` names the GPU for the vtk engine, else empty.
     volume : the drawn volume; its digest reads all voxels, so it is computed when first used, not before the first
         picture.
+    second : the volume that a fusion drew over it, else None.
     mask_digest : `Mask.digest` where the recipe's `masking` needs a mask, else empty.
     """
 
@@ -29,6 +30,7 @@ class Provenance:
     device: str
     volume: Volume
     mask_digest: str = ""
+    second: Volume | None = None
 
     @property
     def volume_digest(self) -> str:
@@ -37,13 +39,13 @@ class Provenance:
 
     @property
     def source_uids(self) -> tuple[str, ...]:
-        """SOP Instance UIDs of the volume."""
-        return self.volume.source_uids
+        """SOP Instance UIDs of the volume, then of the one fused with it."""
+        return self.volume.source_uids + (self.second.source_uids if self.second is not None else ())
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """The warnings from building the volume."""
-        return self.volume.warnings
+        """The warnings from building the volume, and the one fused with it."""
+        return self.volume.warnings + (self.second.warnings if self.second is not None else ())
 
     @property
     def recipe_digest(self) -> str:
@@ -54,8 +56,8 @@ class Provenance:
 class Picture:
     """One drawn recipe; a rotation or a stack has several frames.
 
-    pixels : volume rendering (F, rows, columns, 3) uint8 RGB; projection and reformat (F, rows, columns) in the
-        volume's dtype and unit. Read-only.
+    pixels : volume rendering and fused reformat (F, rows, columns, 3) uint8 RGB; projection and reformat (F, rows,
+        columns) in the volume's dtype and unit. Read-only.
     planes : one `Plane` a frame: the plane itself for a reformat, the plane through the middle of what was drawn,
         facing the observer, for renderings and projections (parallel projection, so its scale holds everywhere).
         Empty for perspective, which has no such scale.
@@ -89,7 +91,7 @@ def to_rgb(picture: Picture, frame: int = 0) -> NDArray[np.uint8]:
     Source: PS3.3 C.11.2.1.2.1 (LINEAR VOI LUT function).
     """
     recipe, pixels = picture.recipe, picture.pixels[frame]
-    if isinstance(recipe, VolumeRendering):
+    if isinstance(recipe, VolumeRendering) or in_colour(recipe):
         return np.asarray(pixels, dtype=np.uint8)
     return np.repeat(window_8bit(pixels, recipe.window.centre, recipe.window.width)[..., None], 3, axis=-1)
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from render.errors import RenderError
-from render.geometry import Box, GeometryError, Vector, View
+from render.geometry import Box, GeometryError, Matrix, Vector, View
 from render.mask_steps import MaskStep
 
 ProjectionMode = Literal["mip", "minip", "average"]
@@ -312,13 +312,45 @@ class Projection:
 
 
 @dataclass(frozen=True, slots=True)
+class Fusion:
+    """A second volume over the first, each of its voxels where `transform` puts it; it is not resampled before.
+
+    transform : rows of the (4, 4) map of the second volume's LPS mm to the first's.
+    window : of the second volume; with `relative` in fractions of its own range.
+    colours : its colour map, ascending by value from 0 (the lower end of the window) to 1; opacity 0…1 is how much of
+        the first volume it covers. blend : 0…1, scales that opacity.
+    volume_digest : `Volume.digest` of the second volume, so that no other is drawn; empty until a picture is drawn.
+    """
+
+    __pydantic_config__ = _STRICT
+    transform: Matrix
+    window: Window
+    colours: tuple[ControlPoint, ...]
+    blend: float = 0.5
+    volume_digest: str = ""
+
+    def __post_init__(self) -> None:
+        rows = self.transform
+        if len(rows) != 4 or tuple(rows[3]) != (0.0, 0.0, 0.0, 1.0):
+            raise RecipeError(f"Fusion: transform {rows} is no map of space; four rows with 0 0 0 1 as last are.")
+        (a, b, c, _), (d, e, f, _), (g, h, i, _) = rows[:3]
+        if abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)) < 1e-9:
+            raise RecipeError(f"Fusion: transform {rows} flattens space.")
+        values = [point.value for point in self.colours]
+        if len(values) < 2 or values != sorted(values) or values[0] != 0.0 or values[-1] != 1.0:
+            raise RecipeError("Fusion: colours need two or more points in ascending order, from 0 to 1.")
+        if not 0.0 <= self.blend <= 1.0:
+            raise RecipeError(f"Fusion: blend {self.blend:g} is outside 0…1.")
+
+
+@dataclass(frozen=True, slots=True)
 class Reformat:
     """A stack of `count` parallel planes, `spacing_mm` apart, seen from `view`, the middle one through `centre_mm`.
 
     The first plane is the one nearest to the observer. thickness_mm : 0 samples the plane itself; more combines samples
     through that thickness by `mode`. interpolation : linear from eight voxels, nearest, or cubic, the Catmull-Rom
     spline through 64: sharper, but it overshoots beside steep edges. spacing_mm, pixel_mm : None takes the smallest
-    voxel spacing.
+    voxel spacing. fusion : a second volume over the first; the picture is then in colour.
     """
 
     __pydantic_config__ = _STRICT
@@ -333,6 +365,7 @@ class Reformat:
     thickness_mm: float = 0.0
     mode: ProjectionMode = "average"
     interpolation: Interpolation = "linear"
+    fusion: Fusion | None = None
     name: str = ""
     kind: Literal["reformat"] = "reformat"
 
@@ -400,10 +433,16 @@ _LATER_KEYS: dict[str, Any] = {
     "roll_deg": 0.0,
     "axis": "head-foot",
     "fit": "volume",
+    "fusion": None,
 }
 Solid = VolumeRendering | Projection  # seen through, so that they can turn, be cut and masked
 Recipe = Solid | Reformat | CurvedReformat
 KINDS: tuple[type[Recipe], ...] = get_args(Recipe)
+
+
+def in_colour(recipe: Recipe) -> bool:
+    """Whether its pictures are colours rather than values in the unit of the volume."""
+    return isinstance(recipe, VolumeRendering) or (isinstance(recipe, Reformat) and recipe.fusion is not None)
 
 
 def canonical_json(recipe: Recipe) -> str:

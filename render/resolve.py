@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from render.contrast import contrast_levels
-from render.recipe import Recipe, RecipeError, TransferFunction, VolumeRendering, Window
+from render.recipe import Recipe, RecipeError, Reformat, TransferFunction, VolumeRendering, Window
 from render.volume import Volume
 
 RANGE = "range"
@@ -31,20 +31,26 @@ def value_range(volume: Volume) -> tuple[float, float]:
     return found
 
 
-def settled(volume: Volume, recipe: Recipe) -> Recipe:
-    """Returns the same recipe with every value in the unit of the volume.
+def settled(volume: Volume, recipe: Recipe, second: Volume | None = None) -> Recipe:
+    """Returns the same recipe with every value in the unit of the volume, and those of a fusion in that of `second`.
 
     Raises RecipeError where the recipe is placed by dye and the volume shows none.
     """
+    if second is not None and isinstance(recipe, Reformat) and recipe.fusion is not None:
+        over = replace(recipe.fusion, window=_window(recipe.fusion.window, second), volume_digest=second.digest)
+        recipe = replace(recipe, fusion=over)
     if isinstance(recipe, VolumeRendering):
         if recipe.transfer.unit not in (RANGE, LUMEN):
             return recipe
         return replace(recipe, transfer=_transfer(recipe.transfer, volume, _scale(volume, recipe.transfer.unit)))
-    window = recipe.window
+    return recipe if recipe.window.is_placed else replace(recipe, window=_window(recipe.window, volume))
+
+
+def _window(window: Window, volume: Volume) -> Window:
     if window.is_placed:
-        return recipe
+        return window
     low, step = _scale(volume, LUMEN if window.of_lumen else RANGE)
-    return replace(recipe, window=Window(low + step * window.centre, max(step * window.width, 1.0)))
+    return Window(low + step * window.centre, max(step * window.width, 1.0))
 
 
 def _scale(volume: Volume, unit: str) -> tuple[float, float]:

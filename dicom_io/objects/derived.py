@@ -30,7 +30,7 @@ from dicom_io.stamp import Stamp
 from render.annotate import annotated
 from render.geometry import Plane, cross, letters
 from render.picture import Picture, window_8bit
-from render.recipe import Projection, Recipe, Reformat, VolumeRendering, canonical_json
+from render.recipe import Projection, Recipe, Reformat, VolumeRendering, canonical_json, in_colour
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
@@ -76,18 +76,20 @@ def derive(
     burned: Burned | None = None,
     *,
     multiframe: bool = False,
+    fused: Sequence[Series] = (),
 ) -> list[Dataset]:
     """Makes DICOM instances of pictures: a series for each picture, an instance for each plane of a reformat.
 
     multiframe : the planes of a reformat become the frames of one enhanced image.
+    fused : the series of second volumes, where pictures have any; they are named as sources too.
     burned : the annotation for captures, None for none. `Picture.digest` stays that of the pixels without it.
     The same pictures, stamp and burned give the same data sets, byte for byte, with the same fonts and Pillow.
     """
-    origin = _Origin(read_dataset(series.first.path), series, stamp)
+    origin = _Origin(read_dataset(series.first.path), series, stamp, tuple(fused))
     datasets: list[Dataset] = []
     for number, picture in enumerate(pictures, start=1):
         recipe = picture.recipe
-        if isinstance(recipe, Reformat) and series.modality in ("CT", "MR"):
+        if isinstance(recipe, Reformat) and not in_colour(recipe) and series.modality in ("CT", "MR"):
             make = _enhanced if multiframe and not _untold_loss(series, origin.source) else _reformat
             datasets += make(picture, origin, number)
         else:
@@ -102,12 +104,14 @@ class _Origin:
     source: Dataset
     series: Series
     stamp: Stamp
+    fused: tuple[Series, ...] = ()
     _encoded: dict[tuple[str, ...], RawDataElement] = field(default_factory=dict)
 
     def source_images(self, uids: tuple[str, ...]) -> RawDataElement:
         """Makes the Source Image Sequence, once for all objects. Source: PS3.3 C.7.6.1.1.4 (purpose of reference)."""
         if uids not in self._encoded:
-            classes = {i.sop_instance_uid: i.sop_class_uid for i in self.series.instances}
+            both = (self.series, *self.fused)
+            classes = {i.sop_instance_uid: i.sop_class_uid for one in both for i in one.instances}
             items = [source_item(uid, classes[uid]) for uid in uids]
             self._encoded[uids] = encoded_sequence("SourceImageSequence", items)
         return self._encoded[uids]
@@ -269,7 +273,7 @@ def _as_int16(values: NDArray[np.generic]) -> tuple[NDArray[np.int16], float, fl
 def _capture(picture: Picture, origin: _Origin, number: int, burned: Burned | None) -> Dataset:
     """Makes a secondary capture, multi-frame for a rotation. Sources: PS3.3 A.8.1, A.8.3, A.8.5, C.8.6."""
     frames, stamp = len(picture.pixels), origin.stamp
-    if isinstance(picture.recipe, VolumeRendering) or burned is not None:
+    if in_colour(picture.recipe) or burned is not None:
         sop_class = SECONDARY_CAPTURE if frames == 1 else TRUE_COLOR_CAPTURE
     else:
         sop_class = SECONDARY_CAPTURE if frames == 1 else GRAYSCALE_BYTE_CAPTURE
@@ -287,7 +291,7 @@ def _capture(picture: Picture, origin: _Origin, number: int, burned: Burned | No
         ds.PixelSpacingCalibrationDescription = "parallel projection"
     if burned is not None:
         _burn_in(ds, picture, stamp, burned)
-    elif isinstance(picture.recipe, VolumeRendering):
+    elif isinstance(picture.recipe, VolumeRendering) or in_colour(picture.recipe):
         _colour(ds, picture.pixels)
     elif frames == 1:
         window = picture.recipe.window

@@ -26,10 +26,17 @@ def surface_object(
 
     The same arguments give the same bytes.
     """
+    return encapsulated((ENCAPSULATED_STL, "model/stl"), as_stl(found), title, volume, series, stamp, number)
+
+
+def encapsulated(
+    kind: tuple[str, str], data: bytes, title: str, volume: Volume, series: Series, stamp: Stamp, number: int
+) -> Dataset:
+    """Makes the object of a surface file. kind : its SOP class and its MIME type, `model/…`."""
     source = read_dataset(series.first.path)
-    data = as_stl(found)
-    ds = new_object(ENCAPSULATED_STL, "", source, stamp)
-    new_series(ds, "M3D", 9700 + number, title, stamp, "STL", title, str(number))
+    sop_class, mime = kind
+    ds = new_object(sop_class, "", source, stamp)
+    new_series(ds, "M3D", 9700 + number, title, stamp, mime.removeprefix("model/").upper(), title, str(number))
     body_part(ds, source)
     ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = volume.frame_of_reference, ""
     ds.InstanceNumber = 1
@@ -39,7 +46,7 @@ def surface_object(
     inherit(ds, source, "RecognizableVisualFeatures")
     ds.DocumentTitle = title
     ds.ConceptNameCodeSequence = DicomSequence()
-    ds.MIMETypeOfEncapsulatedDocument = "model/stl"
+    ds.MIMETypeOfEncapsulatedDocument = mime
     ds.EncapsulatedDocumentLength = len(data)
     ds.EncapsulatedDocument = data + b"\0" * (len(data) % 2)
     classes = {i.sop_instance_uid: i.sop_class_uid for i in series.instances}

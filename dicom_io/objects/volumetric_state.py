@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageCms
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 
 from dicom_io.files.digests import seal
 from dicom_io.files.series import Series, read_dataset
 from dicom_io.objects import functional_groups as groups_of
+from dicom_io.objects.colour_profile import srgb
 from dicom_io.objects.common import inherit_laterality, new_object, new_series
 from dicom_io.stamp import Stamp
 from render.geometry import Plane, Vector, unit_vector
@@ -27,8 +27,6 @@ PLANAR_MPR_STATE = "1.2.840.10008.5.1.4.1.1.11.6"
 VOLUME_RENDERING_STATE = "1.2.840.10008.5.1.4.1.1.11.9"
 _METHODS = {"mip": "MAXIMUM_IP", "minip": "MINIMUM_IP", "average": "AVERAGE_IP"}
 _ENTRIES = 4096
-# The creation date in an ICC profile, bytes 24 to 35, fixed so that the bytes are always the same. Source: ICC.1 7.2.
-_PROFILE_DATE = slice(24, 36)
 
 
 def volumetric_state(
@@ -43,6 +41,8 @@ def volumetric_state(
     recipe = picture.recipe
     if not isinstance(recipe, Reformat | Projection | VolumeRendering) or not picture.planes:
         return None  # curved, or in perspective
+    if isinstance(recipe, Reformat) and recipe.fusion is not None:
+        return None  # a grey planar state has one input
     if isinstance(recipe, Solid) and (recipe.masking or getattr(recipe, "mode", "") == "average"):
         return None
     source = read_dataset(series.first.path)
@@ -206,7 +206,7 @@ def _view(ds: Dataset, picture: Picture, recipe: Projection | VolumeRendering) -
         PresentationStateClassificationComponentSequence=DicomSequence([component]),
     )
     ds.PresentationStateCompositorComponentSequence = DicomSequence()
-    ds.ICCProfile, ds.ColorSpace = _srgb(), "SRGB"
+    ds.ICCProfile, ds.ColorSpace = srgb(), "SRGB"
 
 
 def _palette(component: Dataset, transfer: TransferFunction, step_mm: float) -> None:
@@ -240,9 +240,3 @@ def _shading(ds: Dataset, recipe: VolumeRendering, plane: Plane) -> None:
     ds.SpecularReflectionIntensity = min(shading.specular, 1.0)
     ds.Shininess = math.log2(shading.specular_power) / 6.0  # 0…1 over the powers that a recipe can have
     ds.LightDirection = list(away)
-
-
-def _srgb() -> bytes:
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    profile[_PROFILE_DATE] = bytes((0x07, 0xCE, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0))
-    return bytes(profile) + b"\0" * (len(profile) % 2)

@@ -9,9 +9,11 @@ from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Measur
 from dicom_io.files.series import Series, read_dataset
 from dicom_io.objects.burn_in import Burned
 from dicom_io.objects.derived import derive, products
+from dicom_io.objects.encapsulated_obj import model_object
 from dicom_io.objects.encapsulated_stl import surface_object
 from dicom_io.objects.presentation_state import presentation_state
 from dicom_io.objects.segmentation import segmentation
+from dicom_io.objects.spatial_registration import spatial_registration
 from dicom_io.objects.volumetric_state import volumetric_state
 from dicom_io.sr.evidence_sr import write_sr
 from dicom_io.sr.key_objects import write_key_objects
@@ -35,8 +37,11 @@ from render.recipe import (
     VolumeRendering,
     Window,
 )
+from render.registration import Registration
 from render.surface import surface
+from render.surface_model import SurfaceModel, SurfacePart, make_surfaces
 from render.volume import Volume
+from tests.render.heads import matrix_of, move_of
 from workstation.records.measurements import measure, measure_mask
 
 STAMP = Stamp(
@@ -159,6 +164,10 @@ def _beside(
     shape = surface(mask, 7, volume)
     assert shape is not None
     found["surface"] = surface_object(shape, "label 7", volume, series, STAMP)
+    parts = make_surfaces(volume, SurfaceModel((SurfacePart(7, "Außenteil", (0.9, 0.2, 0.1)),), closed=False), mask)
+    found["surface model"] = model_object(parts, "label 7 in colour", volume, series, STAMP)
+    turned = Registration(matrix_of(move_of((6.0, -8.0, 10.0), (12.0, -7.0, 15.0))), "rigid", 0.81, 0.97, 0.6)
+    found["registration"] = spatial_registration(turned, (volume, series), (volume, series), STAMP)
     keys = [image for product in recorded.products for image in product.images]
     found["key objects"] = write_key_objects(keys, PHYSICIAN, source, series.first.study_uid, STAMP)
     stack = [p for p in pictures if isinstance(p.recipe, Reformat)] if series.modality in ("CT", "MR") else []

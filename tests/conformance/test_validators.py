@@ -165,9 +165,11 @@ def test_objects_beside_the_pictures_have_no_errors(name: str, tmp_path: Path) -
 def test_states_surfaces_and_captures_are_what_the_tables_of_the_standard_say(name: str) -> None:
     objects = {f"{ds.SeriesDescription}": ds for ds in made(name).datasets if "ConversionType" in ds}
     objects |= {
-        what: ds for what, ds in made(name).beside.items() if what.startswith(("presentation", "view", "surface"))
+        what: ds
+        for what, ds in made(name).beside.items()
+        if what.startswith(("presentation", "view", "surface", "registration"))
     }
-    assert {"view of sagittal reformat", "view of MIP", "view of rendering", "surface"} <= set(objects)
+    assert {"view of sagittal reformat", "view of MIP", "view of rendering", "surface", "registration"} <= set(objects)
     assert {what: by_the_tables(ds) for what, ds in objects.items()} == {what: [] for what in objects}
     broken = copy.deepcopy(objects["view of MIP"])
     del broken.RenderProjection

@@ -18,6 +18,8 @@ _HEADINGS = {
     "pictures": "Series and pictures",
     "clinical": "Structures and measures",
     "vessel": "Vessels",
+    "registration": "Registration",
+    "surfaces": "Surfaces",
     "run": "The story of a case",
     "record": "Records",
     "charge": "Charges: the coder's work",

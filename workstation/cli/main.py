@@ -5,7 +5,21 @@ import sys
 
 import typer
 
-from workstation.cli import charge, clinical, desktop, outbox, peers, pictures, record, run, serve, storage, vessel
+from workstation.cli import (
+    charge,
+    clinical,
+    desktop,
+    outbox,
+    peers,
+    pictures,
+    record,
+    registration,
+    run,
+    serve,
+    storage,
+    surfaces,
+    vessel,
+)
 from workstation.cli.shared import root, take_root
 
 app = typer.Typer(
@@ -18,7 +32,21 @@ app = typer.Typer(
 )
 app.callback()(take_root)
 # A file of verbs is added here; `--help` lists them in this order.
-for verbs in (pictures, clinical, vessel, run, record, charge, outbox, serve, peers, storage, desktop):
+for verbs in (
+    pictures,
+    clinical,
+    vessel,
+    registration,
+    surfaces,
+    run,
+    record,
+    charge,
+    outbox,
+    serve,
+    peers,
+    storage,
+    desktop,
+):
     verbs.add_to(app)
 
 

@@ -73,6 +73,12 @@ def render(
         Path | None, typer.Option(help="For an SR: where its sources lie, if not in the archive.")
     ] = None,
     volume: Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")] = None,
+    fuse: Annotated[
+        str, typer.Option(metavar="SERIES|PATH", help="A second series, in colour over the reformats of the first.")
+    ] = "",
+    move: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="How it lies on the first: .json or .dcm, as `register` writes.")
+    ] = None,
     bridge_gaps: BridgeGaps = False,
     annotate: Annotated[
         bool, typer.Option("--annotate", help="Letters, cube, scale and view on PNG, GIF and MP4 files.")
@@ -93,13 +99,18 @@ def render(
 
     if (not render_files.is_sr(source) or protocol) and bool(protocol) == (recipe is not None):
         raise typer.BadParameter("say what to draw: either --protocol NAME or --recipe FILE", param_hint="--protocol")
+    if move is not None and not fuse:
+        raise typer.BadParameter("says how a second series lies: name it with --fuse", param_hint="--move")
     files = render_files.FilesWanted(annotate, banner, gif, mp4, dicom, _burn_in(burn_in))
     render_files.check_can_write(files)
     progress = progress_bar()
     drawn = render_files.render(
-        source, root(), render_files.PicturesWanted(protocol, recipe, sources, volume, bridge_gaps), progress
+        source,
+        root(),
+        render_files.PicturesWanted(protocol, recipe, sources, volume, bridge_gaps, fuse, move),
+        progress,
     )
-    with exporting(drawn.series.instances, output):
+    with exporting([i for one in (drawn.series, *drawn.fused) for i in one.instances], output):
         result = render_files.write(drawn, output, files, root(), progress)
     text = [f"{len(drawn.pictures)} pictures, {len(result['files'])} files; overview: {result['contact_sheet']}"]
     show(as_json, result, "\n".join([*text, *(f"warning: {w}" for w in result["warnings"])]))

@@ -21,8 +21,10 @@ from render.engine.choice import choose
 from render.picture import Picture, to_rgb
 from render.progress import Progress
 from render.recipe import Recipe, RecipeError, read_recipe
+from render.volume import Volume
 from workstation.config import load_config
 from workstation.export import contact_sheet, movies
+from workstation.export.fusing import fused_recipes
 from workstation.export.inspect import one_series
 from workstation.records.remake import recorded_series, remake
 from workstation.site import open_site
@@ -33,7 +35,8 @@ class PicturesWanted:
     """The pictures to draw: of a protocol or a recipe; without either, those that an SR records.
 
     which : number of the volume in a series with several. sources : folder of an SR's images, if not the archive.
-    bridge_gaps : missing slices are interpolated, with a warning.
+    bridge_gaps : missing slices are interpolated, with a warning. fuse : a second series for the reformats. move : the
+    file that says how it lies on the first; None takes the shared frame of reference, or registers the two.
     """
 
     protocol: str = ""
@@ -41,6 +44,8 @@ class PicturesWanted:
     sources: Path | None = None
     which: int | None = None
     bridge_gaps: bool = False
+    fuse: str = ""
+    move: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Drawn:
     pictures: tuple[Picture, ...]
     series: Series
     warnings: tuple[str, ...]
+    fused: tuple[Series, ...] = ()
 
 
 def render(source: str, root: Path, wanted: PicturesWanted, progress: Progress) -> Drawn:
@@ -88,13 +94,20 @@ def render(source: str, root: Path, wanted: PicturesWanted, progress: Progress) 
     if wanted.protocol:
         recipes, left_out = protocols.drawable(volume, protocols.load_protocol(wanted.protocol))
     engine, drawn = choose(load_config(root).engine), []
+    second: Volume | None = None
+    fused: tuple[Series, ...] = ()
+    if wanted.fuse:
+        other = one_series(wanted.fuse, root)
+        second, fused = build_volume(other, bridge_gaps=wanted.bridge_gaps), (other,)
+        recipes = fused_recipes(recipes, volume, second, wanted.move, progress)
     for number, recipe in enumerate(recipes):
 
         def tell(part: float, number: int = number, what: str = recipe.name or recipe.kind) -> None:
             progress(f"drawing {what}", (number + part) / len(recipes))
 
-        drawn.append(draw(volume, recipe, engine=engine.for_recipe(recipe), progress=tell))
-    return Drawn(tuple(drawn), series, (*volume.warnings, *left_out))
+        drawn.append(draw(volume, recipe, second=second, engine=engine.for_recipe(recipe), progress=tell))
+    warnings = (*(w for p in drawn for w in p.provenance.warnings), *left_out)
+    return Drawn(tuple(drawn), series, tuple(dict.fromkeys(warnings)), fused)
 
 
 def check_can_write(files: FilesWanted) -> None:
@@ -167,7 +180,7 @@ def _save_dicom(drawn: Drawn, output: Path, root: Path, burn_in: BurnIn, progres
     digests = (p.digest for p in drawn.pictures)
     stamp = site.stamp(derived("render", burn_in, drawn.series.uid, *digests), site.clock())
     files = []
-    datasets = derive(drawn.pictures, drawn.series, stamp, marks)
+    datasets = derive(drawn.pictures, drawn.series, stamp, marks, fused=drawn.fused)
     for number, ds in enumerate(datasets, start=1):
         files.append(output / f"{number:04d}.dcm")
         dcmwrite(files[-1], ds, enforce_file_format=True)

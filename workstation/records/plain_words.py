@@ -86,6 +86,12 @@ def _sentences(drawn: Recipe) -> Iterator[str]:
     elif isinstance(drawn, Reformat):
         apart = f" {drawn.spacing_mm:g} mm apart" if drawn.spacing_mm and drawn.count > 1 else ""
         yield f"{drawn.count} plane{'s' if drawn.count > 1 else ''}{apart}, {_through(drawn)}."
+        if drawn.fusion is not None:
+            shift = ", ".join(f"{row[3]:.1f}" for row in drawn.fusion.transform[:3])
+            yield (
+                f"Fused with a second volume, shown with {_window(drawn.fusion.window)} in colour, covering "
+                f"{drawn.fusion.blend:.0%} at most; moved by ({shift}) mm and turned as the recipe says."
+            )
     else:
         yield from _curved(drawn)
 

@@ -12,7 +12,7 @@ from dicom_io.volumes.build import Stack, assemble, find_stacks
 from render.draw import draw
 from render.picture import Picture
 from render.progress import Progress
-from render.recipe import read_recipe
+from render.recipe import Reformat, read_recipe
 from render.volume import Volume
 
 
@@ -48,18 +48,25 @@ class Remaker:
 
     def __init__(self, evidence: Evidence, sources: Path | Archive) -> None:
         self._series = recorded_series(evidence, sources)
+        self._fused = fused_series(evidence, sources)
         self._volumes: dict[str, Volume] = {}
 
     def picture(self, product: Product) -> Remade:
         """Draws a product again. Raises NotFound as `volume`, and RecipeError, DrawError and NotReadable."""
         # A gap that was bridged then is bridged again; without gaps both ways find the same stacks.
-        volume = self.volume(product.volume_digest, any("bridged" in warning for warning in product.warnings))
-        return Remade(product, draw(volume, read_recipe(product.recipe), engine=product.engine))
+        bridged = any("bridged" in warning for warning in product.warnings)
+        recipe, volume = read_recipe(product.recipe), self.volume(product.volume_digest, bridged)
+        fusion = recipe.fusion if isinstance(recipe, Reformat) else None
+        second = self.volume(fusion.volume_digest, bridged) if fusion is not None else None
+        return Remade(product, draw(volume, recipe, second=second, engine=product.engine))
 
     def volume(self, digest: str, bridged: bool = False) -> Volume:
-        """Builds the volume with that digest. Raises NotFound when no volume of the series has it."""
-        if digest not in self._volumes:
-            for stack in find_stacks(self._series, bridge_gaps=bridged):
+        """Builds the volume with that digest. Raises NotFound when no volume of the series, or of those fused with it,
+        has it."""
+        for series in (self._series, *self._fused):
+            if digest in self._volumes:
+                break
+            for stack in find_stacks(series, bridge_gaps=bridged):
                 if isinstance(stack, Stack):
                     volume = assemble(stack)
                     self._volumes[volume.digest] = volume
@@ -83,12 +90,21 @@ def remake(
 
 def recorded_series(evidence: Evidence, sources: Path | Archive) -> Series:
     """Returns the series that the record was made from, with only the recorded instances. Raises NotFound."""
-    uid = evidence.sources[0].series_uid if evidence.sources else ""
+    return _recorded(evidence, sources, evidence.sources[0].series_uid if evidence.sources else "")
+
+
+def fused_series(evidence: Evidence, sources: Path | Archive) -> tuple[Series, ...]:
+    """Returns the other series that the record was made from, fused with the first. Raises NotFound."""
+    uids = list(dict.fromkeys(source.series_uid for source in evidence.sources))
+    return tuple(_recorded(evidence, sources, uid) for uid in uids[1:])
+
+
+def _recorded(evidence: Evidence, sources: Path | Archive, uid: str) -> Series:
     if isinstance(sources, Archive):
         series = sources.series(uid)
     else:
         series = next((s for s in scan(sources).series if s.uid == uid), Series(uid, ()))
-    recorded = {s.sop_instance_uid for s in evidence.sources}
+    recorded = {s.sop_instance_uid for s in evidence.sources if s.series_uid == uid}
     found = tuple(i for i in series.instances if i.sop_instance_uid in recorded)
     if len(found) < len(recorded):
         place = sources.root if isinstance(sources, Archive) else sources

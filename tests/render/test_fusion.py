@@ -1,0 +1,80 @@
+"""Two volumes in one picture: the second where its transform puts it, in colour, from its own voxels."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from render import View, draw, read_recipe, to_rgb
+from render.draw import DrawError
+from render.fusion import COLOUR_MAPS, moved
+from render.geometry import IDENTITY, affine_from
+from render.recipe import Fusion, RecipeError, Reformat, Window, canonical_json, digest
+from render.volume import Volume
+from tests.render.heads import head, matrix_of, move_of
+
+MOVE = move_of((6.0, -8.0, 10.0), (12.0, -7.0, 15.0))
+PLAIN = Reformat(Window(500.0, 1000.0), View.parse("foot"), count=2, spacing_mm=9.0, rows=60, columns=50, pixel_mm=3.0)
+
+
+def over(transform: object = IDENTITY, **changed: object) -> Reformat:
+    fusion = Fusion(transform, Window(500.0, 1000.0), COLOUR_MAPS["grey"], blend=1.0)  # type: ignore[arg-type]
+    return replace(PLAIN, fusion=replace(fusion, **changed))  # type: ignore[arg-type]
+
+
+def test_the_second_volume_is_drawn_where_its_transform_puts_it() -> None:
+    """Covered wholly by a grey map, the picture is that of the second volume alone, on a moved affine."""
+    first, second = head(), head(seed=2)
+    fused = draw(first, over(matrix_of(MOVE)), second=second)
+    there = moved(second, matrix_of(MOVE))
+    assert np.allclose(there.affine, MOVE @ second.affine)
+    centred = replace(PLAIN, centre_mm=first.centre_mm)
+    alone = draw(there, centred)
+    assert fused.pixels.shape == (2, 60, 50, 3) and fused.pixels.dtype == np.uint8 and fused.unit == "RGB"
+    for frame in range(2):
+        assert np.abs(to_rgb(fused, frame).astype(int) - to_rgb(alone, frame).astype(int)).max() <= 1
+    assert int(np.ptp(fused.pixels)) > 100
+
+
+def test_what_has_no_second_volume_stays_as_it_is() -> None:
+    first = head()
+    corner = Volume(
+        np.full((2, 2, 2), 1000, dtype=np.int16), affine_from((5, -20, 100), (0, 0, 9), (0, 9, 0), (9, 0, 0)), "1"
+    )
+    fused, plain = draw(first, over(colours=COLOUR_MAPS["red"]), second=corner), draw(first, PLAIN)
+    changed = (fused.pixels[1].astype(int) - to_rgb(plain, 1)).any(axis=-1)
+    assert 36 <= changed.sum() <= 49  # 18 mm both ways, pixels of 3 mm
+    assert (fused.pixels[1][changed] == (255, 0, 0)).all()
+
+
+def test_the_record_says_how_and_which_volume() -> None:
+    first, second = head(), head(seed=2)
+    relative = over(matrix_of(MOVE), window=Window(0.5, 1.0, relative=True), blend=0.4)
+    picture = draw(first, relative, second=second)
+    assert picture.recipe.fusion is not None  # type: ignore[union-attr]
+    assert picture.recipe.fusion.volume_digest == second.digest  # type: ignore[union-attr]
+    again = draw(first, read_recipe(canonical_json(picture.recipe)), second=second, threads=1)
+    assert again.digest == picture.digest and again.recipe == picture.recipe
+    with pytest.raises(DrawError, match="not the one that the recipe fuses"):
+        draw(first, picture.recipe, second=first)
+    with pytest.raises(DrawError, match="none was given"):
+        draw(first, picture.recipe)
+
+
+def test_a_recipe_without_a_second_volume_keeps_its_digest() -> None:
+    assert "fusion" not in canonical_json(PLAIN)
+    assert digest(PLAIN) == "3701e204aa3d22552c586e6341a81f2665b85d364b141ece2378e35bf54e1ef6"
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"transform": IDENTITY[:3]}, "no map of space"),
+        ({"transform": (IDENTITY[0], IDENTITY[0], *IDENTITY[2:])}, "flattens space"),
+        ({"colours": COLOUR_MAPS["red"][:1]}, "colours need two"),
+        ({"blend": 1.5}, "blend 1.5 is outside"),
+    ],
+)
+def test_an_impossible_fusion_is_refused(changed: dict[str, object], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        over(**changed)
