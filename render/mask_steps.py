@@ -118,12 +118,13 @@ class Bone:
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """What hangs together with the seeds, by faces, among values from `low` to `high`, with hysteresis and leak control.
+    """What hangs together with the seeds, by faces, from `low` to `high`, with hysteresis and leak control.
 
     seeds_mm : LPS mm; () takes every part that holds a value of the core. core_low, core_high : the range of sure
-    voxels, both or neither. With a core, a part grows through sure voxels alone, and through the others only within
-    `reach_mm` of them. neck_mm : bridges thinner than this are not crossed; 0 crosses any. within_mm : no farther from a
-    seed than this; None for anywhere. most_ml : a part larger than this is a leak and is refused; None allows any.
+    voxels, both or neither. With a core, a part grows through sure voxels alone, and through others only within
+    `reach_mm` of them. neck_mm : bridges thinner than this are not crossed; 0 crosses any. within_mm : no farther
+    from a seed than this; None for anywhere. most_ml : a part larger than this is a leak and is refused; None allows
+    any.
     """
 
     __pydantic_config__ = _STRICT
@@ -184,8 +185,8 @@ class Shaped:
     """Label `of` in another shape, by a ball of `radius_mm`.
 
     grow, shrink : by the radius. open : parts thinner than the ball go. close : gaps narrower than it are filled.
-    fill : holes that no way leads out of, whatever the radius. smooth : by a Gauss function of that deviation, the
-    volume about the same. The result gets `label`, but never over another label.
+    fill : holes that no way leads out of, whatever the radius. smooth : by a Gauss function of that deviation,
+    which takes a little off what is round. The result gets `label`, but never over another label.
     """
 
     __pydantic_config__ = _STRICT

@@ -1,8 +1,8 @@
 """Bone in CT, also with contrast: told from vessels, kidneys and bowel by shape, texture and place, not by density.
 
-Even blobs that are brighter than all around them are filled with contrast; even blobs in a brighter shell are marrow; what
-is dense and uneven away from contrast is cortex. From these markers a watershed of the unevenness divides everything
-that is dense. Then dense pools are given back to the vessels, and marrow to the bones, by what is around them.
+Even blobs that are brighter than all around them are filled with contrast; even blobs in a brighter shell are marrow;
+what is dense and uneven away from contrast is cortex. From these markers a watershed of the unevenness divides all that
+is dense. Then dense pools are given back to the vessels, and marrow to the bones, by what is around them.
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage  # type: ignore[import-untyped]
 from skimage.segmentation import watershed
 
 from render.engine import cpu
 from render.segment.finding import Finding
-from render.segment.grid import Block, VoxelMask, in_range, largest_piece, squares_mm2
+from render.segment.grid import Block, VoxelMask, in_range, largest_piece, squares_mm2, without
 from render.segment.shaping import averaged, enlarged, grown, opened
 from render.segment.trunk import clamped, coarse_body, in_hounsfield, nothing
 from render.volume import Volume
@@ -37,8 +37,8 @@ _LEAST_AIR = 60.0
 
 @dataclass
 class _Scene:
-    """The volume in blocks. values, uneven (standard deviation of 27 blocks) : float32; dense, patient, aerated (share of
-    air about a block) likewise (K, J, I). lumen, marrow : what is marked so far."""
+    """The volume in blocks. values, uneven (standard deviation of 27 blocks) : float32; dense, patient, aerated (share
+    of air about a block) likewise (K, J, I). lumen, marrow : what is marked so far."""
 
     values: NDArray[np.float32]
     spacing_mm: list[float]
@@ -86,7 +86,7 @@ def bone(volume: Volume) -> Finding:
         return nothing(volume, f"There is no bone: {size:.1f} ml at most.")
     vessels = enlarged(regions == 2, factor, volume.shape)
     near = enlarged(grown(found, 1.7, scene.spacing_mm), factor, volume.shape)
-    region = in_range(volume.voxels, _EDGE, np.inf) & near & ~vessels & 1
+    region = without(in_range(volume.voxels, _EDGE, np.inf) & near, vessels)
     open_share = float(np.count_nonzero((regions == 0) & (scene.dense == 1))) * scene.block_ml / size
     return Finding(region, clamped(0.95 - 0.6 * open_share - 0.5 * given / size - 0.2 * (1.0 - sure)))
 
@@ -172,7 +172,7 @@ def _mark_pools(scene: _Scene) -> None:
         pools &= squares_mm2(lungs, 1, scene.spacing_mm) < 1600.0
         kept = largest_piece(pools.view(np.uint8), 0, _LEAST_BLOB / scene.block_ml)
         scene.lumen |= kept
-        scene.marrow &= ~kept & 1
+        scene.marrow = without(scene.marrow, kept)
 
 
 def _divided(scene: _Scene) -> tuple[NDArray[np.int32], float]:
@@ -209,14 +209,18 @@ def _give_back(scene: _Scene, regions: NDArray[np.int32]) -> float:
     """Gives thick parts to the vessels that hang on lumina, or lie in soft tissue without fat or air, where no bone
     does. Returns their ml."""
     total = 0.0
-    for box, part, size in _blobs(scene, opened((regions == 1).view(np.uint8), 4.0, scene.spacing_mm), 5.0):
+    for box, part, _ in _blobs(scene, opened((regions == 1).view(np.uint8), 4.0, scene.spacing_mm), 5.0):
         values, here = scene.values[box], regions[box]
         away = squares_mm2(part.view(np.uint8), 1, scene.spacing_mm)
         shell = (away > 0.0) & (away <= 16.0)
         mean = _mean(values[part])
         on_lumen = _share(here == 2, shell) > 0.12 and mean > 0.6 * scene.level
         in_soft = _share(values < 0.0, shell) < 0.07 and mean < 1.6 * scene.level
-        if on_lumen or in_soft:
+        # Cortex is brighter than what it encloses; contrast is not.
+        rim = squares_mm2(part.view(np.uint8), 0, scene.spacing_mm) <= 9.0
+        deep = values[part & ~rim]
+        hollow = deep.size > 0 and _mean(values[part & rim]) > _mean(deep) + 20.0
+        if (on_lumen or in_soft) and not hollow:
             near = (away <= _SHELL_MM * _SHELL_MM) & (here == 1)
             here[near] = 2
             total += float(np.count_nonzero(near)) * scene.block_ml

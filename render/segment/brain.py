@@ -5,11 +5,11 @@ Source of the first: Smith 2002, 'Fast robust automated brain extraction'.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage  # type: ignore[import-untyped]
 from skimage.morphology import convex_hull_image
 
 from render.segment.finding import Finding
-from render.segment.grid import VoxelMask, in_range, largest_piece
+from render.segment.grid import VoxelMask, in_range, largest_piece, without
 from render.segment.shaping import averaged, closed, enlarged, filled_slices, grown, opened
 from render.segment.star import Floats3, enclosed_mm3, moved, normals_of, sphere, within
 from render.segment.trunk import clamped, in_hounsfield, nothing
@@ -95,10 +95,7 @@ def _swollen(head: _Head, centre: Floats3, radius: float, median: float) -> tupl
     triangles, push = np.zeros((0, 3), dtype=np.int32), np.zeros(1)
     for times, rounds in _ROUNDS:
         directions, triangles, neighbours = sphere(times)
-        if not len(corners):
-            corners = centre + radius * directions
-        else:
-            corners = _refined(corners, times)
+        corners = _refined(corners, times) if len(corners) else centre + radius * directions
         for _ in range(rounds):
             corners, push = _step(head, corners, triangles, neighbours, median)
     return corners, triangles, float(np.count_nonzero(np.abs(push) < 0.6)) / len(push)
@@ -124,7 +121,7 @@ def _dot(a: Floats3, b: Floats3) -> Floats3:
 def _step(
     head: _Head, corners: Floats3, triangles: NDArray[np.int32], neighbours: NDArray[np.int64], median: float
 ) -> tuple[Floats3, Floats3]:
-    """Moves the corners once. Returns them, and how hard each is pushed outwards. Source: Smith 2002, equations 1-13."""
+    """Moves the corners once. Returns them, and how hard each is pushed outwards. Source: Smith 2002, section 2."""
     normal = normals_of(corners, triangles)
     around = corners[neighbours]
     middle = around[:, 0]
@@ -195,4 +192,4 @@ def _within_skull(skull: VoxelMask, spacing_mm: list[float]) -> VoxelMask:
         rim = hull & ~ndimage.binary_erosion(hull)
         if np.count_nonzero(near[k][rim]) >= 0.75 * np.count_nonzero(rim):
             out[k] |= hull
-    return out & ~skull & 1
+    return without(out, skull)

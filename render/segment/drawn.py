@@ -1,10 +1,11 @@
 """Regions drawn by hand: cut with scissors, painted with a brush, outlined on planes."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage  # type: ignore[import-untyped]
 from skimage.draw import polygon2mask
 
 from render.engine import cpu
@@ -52,7 +53,7 @@ def _brushed(
 ) -> VoxelMask:
     found = np.zeros(volume.shape, dtype=np.uint8)
     reach = radius_mm + (thickness_mm if view else 0.0)
-    ends = list(zip(stroke_mm, stroke_mm[1:], strict=False)) or [(stroke_mm[0], stroke_mm[0])]
+    ends = list(pairwise(stroke_mm)) or [(stroke_mm[0], stroke_mm[0])]
     inverse = volume.to_index
     longest = [float(sum(v * v for v in row[:3])) ** 0.5 * reach for row in inverse.tolist()[:3]]
     for start, end in ends:

@@ -5,6 +5,7 @@ Where a grid is sheared (gantry tilt), distances run along its axes.
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,16 @@ def steps_mm(volume: Volume) -> Iterable[Vector]:
     return (direction(volume.affine, axis) for axis in ((1, 0, 0), (0, 1, 0), (0, 0, 1)))
 
 
+def without(some: VoxelMask, other: NDArray[Any]) -> VoxelMask:
+    """Returns the voxels of a region that are not in another."""
+    return np.asarray((some != 0) & (other == 0)).view(np.uint8)
+
+
+def both(some: VoxelMask, other: NDArray[Any]) -> VoxelMask:
+    """Returns the voxels that are in two regions."""
+    return np.asarray((some != 0) & (other != 0)).view(np.uint8)
+
+
 def in_bands(count: int, work: Callable[[int, int], None], height: int = 8) -> None:
     """Calls `work` with (first, past the last) for bands of slices, on a few threads."""
     run_tiles([partial(work, *some) for some in bands(count, height)])
@@ -66,7 +77,7 @@ def spread(marked: VoxelMask, allowed: VoxelMask, every: bool, times: Sequence[i
 def squares_mm2(region: VoxelMask, wanted: int, spacing_mm: Sequence[float]) -> NDArray[np.float32]:
     """Returns (K, J, I) the squared distance in mm² from each voxel to the nearest with the value `wanted`."""
     squares = np.empty(region.shape, dtype=np.float32)
-    k, j, i = region.shape
+    k, j, _ = region.shape
     step = np.float32(spacing_mm[2])
     in_bands(k, lambda k0, k1: cpu.distances.along_lines(region, wanted, step, k0, k1, squares))
     views = ((squares, spacing_mm[1], j, k), (squares.transpose(1, 0, 2), spacing_mm[0], k, j))
@@ -74,7 +85,7 @@ def squares_mm2(region: VoxelMask, wanted: int, spacing_mm: Sequence[float]) -> 
 
         def work(a0: int, a1: int, view: object = view, along: float = along, count: int = count) -> None:
             scratch = np.empty(count), np.empty(count, dtype=np.int64), np.empty(count + 1)
-            cpu.distances.across_lines(view, along * along, a0, a1, *scratch)  # type: ignore[call-arg]
+            cpu.distances.across_lines(view, along * along, a0, a1, *scratch)
 
         in_bands(rows, work)
     return squares
@@ -83,8 +94,8 @@ def squares_mm2(region: VoxelMask, wanted: int, spacing_mm: Sequence[float]) -> 
 def box_of(region: VoxelMask) -> Block | None:
     """Returns the box about a region's voxels; None where there is none."""
     ends = []
-    flat = region.any(axis=2)
-    for line in (flat.any(axis=1), flat.any(axis=0), region.any(axis=(0, 1))):
+    flat: NDArray[Any] = np.asarray(region.any(axis=2))
+    for line in (np.asarray(flat.any(axis=1)), np.asarray(flat.any(axis=0)), region.any(axis=(0, 1))):
         at = np.flatnonzero(line)
         if not len(at):
             return None

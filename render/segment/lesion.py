@@ -1,9 +1,8 @@
 """A lesion from one click: a closed surface about its middle, where its edge is, on CT and MR.
 
-Rays run from the middle in all directions. Where along each the edge lies is weighed against what its neighbours say, so
-that a wall, a vessel or the pleura of the same brightness, where a ray meets no edge, is bridged and not followed. What
-has no closed edge is no lesion that can be measured, and is declined.
-Source of weighing along a graph: Felzenszwalb and Huttenlocher 2006, 'Efficient belief propagation for early vision'.
+Rays run from the middle in all directions. Where along each the edge lies is weighed against what its neighbours say,
+so that a wall, a vessel or the pleura of the same brightness, where a ray meets no edge, is bridged and not followed.
+What has no closed edge is no lesion that can be measured, and is declined.
 """
 
 import math
@@ -13,30 +12,26 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage  # type: ignore[import-untyped]
 
 from render.geometry import Vector, vector
 from render.mask_steps import Lesion, StepError
-from render.segment.grid import Index, VoxelMask, place_in_words, seed_of, wider
+from render.segment.edges import CLEAR, Edge, Profiles, Rays, edges_along, mean_around, summed
+from render.segment.grid import VoxelMask, place_in_words, seed_of, wider
 from render.segment.measured import Axes, longest_mm, scan_plane_axes
-from render.segment.star import Floats3, enclosed_mm3, moved, normals_of, sphere, within
+from render.segment.star import Floats3, enclosed_mm3, normals_of, sphere, within
 from render.volume import Volume
 
 _TIMES = 3  # 642 rays
-_STEPS = 96  # places along each ray
 # Deviations of the smoothing that are tried, in mm; the first with a clear edge is taken.
 _SMOOTHINGS = (0.6, 1.2, 2.0)
-_CLEAR = 3.0  # an edge in units of the noise
 _CLOSED = 0.7  # the share of rays that have to meet a clear edge
-_ROUNDS = 12
-_OWN_MM = 3.0
-_RELAXED = 120
 # How far flat triangles lie within a round surface, in squares of their sides times its curvature.
 _SAG = 0.1277
-_STIFF = 0.35  # what a step to a neighbour's other place costs, in edges
 _LONGEST_SHAPE = 2.5  # length to width; beyond it is a vessel or a bowel
 _ROUGH = 0.2
 _SMALLEST_MM = 2.0
+_OPEN_BOTH_WAYS = 0.08
 _STANDS_OUT = 2.5  # the edge against the spread within
 
 
@@ -45,8 +40,8 @@ class LesionMeasures:
     """A measured lesion, or the reason why there is none. Lengths in mm, values in the unit of the volume.
 
     volume_ml : within its surface. longest_mm : its longest diameter in any direction. recist_mm, short_axis_mm : the
-    longest diameter in a plane of the scan, and the longest perpendicular to it in that plane. mean, sd, minimum, maximum :
-    of its voxels. Source: Eisenhauer et al. 2009, RECIST 1.1. declined : empty where it was measured.
+    longest diameter in a plane of the scan, and the longest perpendicular to it in that plane. mean, sd, minimum,
+    maximum : of its voxels. Source: Eisenhauer et al. 2009, RECIST 1.1. declined : empty where it was measured.
     """
 
     volume_ml: float = 0.0
@@ -133,7 +128,7 @@ def _search(volume: Volume, step: Lesion) -> _Found:
         left = 1.0
         for width in widths:
             left *= min(1.0, (1.0 / (2.0 * np.sqrt(np.pi) * width)) ** 0.5) if width > 0.3 else 1.0
-        rays = _Rays(
+        rays = Rays(
             volume, soft, (around[0].start, around[1].start, around[2].start), smoothing, max(noise * left, 1e-6)
         )
         for sign in _signs(rays, step.seed_mm):
@@ -144,24 +139,7 @@ def _search(volume: Volume, step: Lesion) -> _Found:
     raise StepError(reasons[0] if reasons else f"Nothing stands out at {place_in_words(step.seed_mm)} mm.")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rays:
-    """What rays are drawn through. soft : the smoothed box, from voxel `start` on. noise : of its values."""
-
-    volume: Volume
-    soft: NDArray[np.float32]
-    start: Index
-    smoothing_mm: float
-    noise: float
-
-    def at(self, points_mm: Floats3) -> NDArray[np.float64]:
-        index = moved(self.volume.to_index, points_mm) - np.array(self.start, dtype=np.float64)
-        return np.asarray(
-            ndimage.map_coordinates(self.soft, np.moveaxis(index, -1, 0), order=1, mode="nearest", output=np.float64)
-        )
-
-
-def _signs(rays: _Rays, seed: Vector) -> tuple[int, ...]:
+def _signs(rays: Rays, seed: Vector) -> tuple[int, ...]:
     """Returns whether the place is brighter (1) or darker (−1) than most of what is around it, the likelier first."""
     directions, _, _ = sphere(1)
     middle = float(rays.at(np.array([seed]))[0])
@@ -169,15 +147,15 @@ def _signs(rays: _Rays, seed: Vector) -> tuple[int, ...]:
     return (1, -1) if float(np.median(far)) < middle else (-1, 1)
 
 
-def _about(rays: _Rays, step: Lesion, sign: int) -> _Found:
+def _about(rays: Rays, step: Lesion, sign: int) -> _Found:
     """Returns the surface about the click. Raises StepError where there is none."""
     centre = np.array(step.seed_mm, dtype=np.float64)
     directions, triangles, neighbours = sphere(_TIMES)
     reach = step.most_mm
-    scale = _scale(rays, centre, directions, neighbours, reach, sign)
+    scale = _scale(rays, centre, reach, sign)
     for _ in range(4):
         # Short rays where the lesion is small, so that their places lie close together.
-        edge = _edges(rays, _Profiles(rays, centre, directions, reach, sign), neighbours, scale)
+        edge = edges_along(rays, Profiles(rays, centre, directions, reach, sign), neighbours, scale)
         radii = edge.radii_mm
         cubes, fourths = radii**3, radii**4
         shift = np.array([math.fsum((fourths * directions[:, n]).tolist()) for n in range(3)]) * 0.75 / math.fsum(cubes)
@@ -186,52 +164,23 @@ def _about(rays: _Rays, step: Lesion, sign: int) -> _Found:
             break
         centre, reach = centre + shift, wanted
     else:
-        edge = _edges(rays, _Profiles(rays, centre, directions, reach, sign), neighbours, scale)
+        edge = edges_along(rays, Profiles(rays, centre, directions, reach, sign), neighbours, scale)
     _check(rays, step, edge, centre, directions, neighbours, sign)
     corners = _where_it_is(rays, centre + directions * edge.radii_mm[:, None], triangles, neighbours)
     return _Found(corners, triangles, round(0.95 * edge.share, 2))
 
 
-class _Profiles:
-    """Values along rays from a middle, turned so that a lesion is bright, and the drop at each place of each ray."""
+def _scale(rays: Rays, centre: Floats3, reach: float, sign: int) -> float:
+    """Returns, from fewer rays, how strong the lesion's own edge is: the strongest that closes about the click.
 
-    def __init__(self, rays: _Rays, centre: Floats3, directions: Floats3, reach: float, sign: int) -> None:
-        self.apart = apart = reach / _STEPS
-        margin = max(1, round(max(1.5, 1.5 * rays.smoothing_mm) / apart))
-        every = np.maximum((np.arange(-margin, _STEPS + margin) + 0.5) * apart, 0.0)
-        values = sign * rays.at(centre + directions[:, None] * every[None, :, None])
-        sums = np.concatenate([np.zeros((len(values), 1)), np.cumsum(values, axis=1)], axis=1)
-        inner = (sums[:, margin : margin + _STEPS] - sums[:, :_STEPS]) / margin
-        outer = (sums[:, 2 * margin : 2 * margin + _STEPS] - sums[:, margin : margin + _STEPS]) / margin
-        self.drop = inner - outer
-        self.values = values[:, margin : margin + _STEPS]
-        self.level = float(np.median(self.values[:, : max(1, round(1.5 / apart))]))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Edge:
-    """Where the edge is along each ray, where it is clear, its drop there, and the spread of values well within it."""
-
-    radii_mm: NDArray[np.float64]
-    clear: NDArray[np.bool_]
-    drop: float
-    spread: float
-
-    @property
-    def share(self) -> float:
-        return float(np.count_nonzero(self.clear)) / len(self.clear)
-
-
-def _scale(
-    rays: _Rays, centre: Floats3, directions: Floats3, neighbours: NDArray[np.int64], reach: float, sign: int
-) -> float:
-    """Returns how strong the lesion's own edge is: the strongest that closes about the click. Edges farther away, of
-    bone or lung, may be many times stronger."""
-    profiles = _Profiles(rays, centre, directions, reach, sign)
-    scale, least = float(np.median(profiles.drop.max(axis=1))), _CLEAR * rays.noise
+    Edges farther away, of bone or lung, may be many times stronger.
+    """
+    directions, _, neighbours = sphere(2)
+    profiles = Profiles(rays, centre, directions, reach, sign)
+    scale, least = float(np.median(profiles.drop.max(axis=1))), CLEAR * rays.noise
     best, most = max(scale, least), -1.0
     for _ in range(5):
-        edge = _edges(rays, profiles, neighbours, max(scale, least))
+        edge = edges_along(rays, profiles, neighbours, max(scale, least))
         if edge.share >= 0.85:
             return max(scale, least)
         if edge.share > most:
@@ -242,7 +191,7 @@ def _scale(
     return best
 
 
-def _where_it_is(rays: _Rays, corners: Floats3, triangles: NDArray[np.int32], neighbours: NDArray[np.int64]) -> Floats3:
+def _where_it_is(rays: Rays, corners: Floats3, triangles: NDArray[np.int32], neighbours: NDArray[np.int64]) -> Floats3:
     """Returns the corners moved outwards to where the edge is rather than where it seems: a curved edge that is blurred
     seems to lie further inside, by half its curvature times the variance of the blur along it.
 
@@ -253,157 +202,22 @@ def _where_it_is(rays: _Rays, corners: Floats3, triangles: NDArray[np.int32], ne
     gap = corners[neighbours] - corners[:, None]
     squares = gap[..., 0] ** 2 + gap[..., 1] ** 2 + gap[..., 2] ** 2
     sunk = -(gap[..., 0] * normals[:, None, 0] + gap[..., 1] * normals[:, None, 1] + gap[..., 2] * normals[:, None, 2])
-    curved = 2.0 * _summed(sunk) / _summed(squares)
+    curved = 2.0 * summed(sunk) / summed(squares)
     for _ in range(2):
-        curved = (curved + _around(curved, neighbours)) / 2.0
+        curved = (curved + mean_around(curved, neighbours)) / 2.0
     curved = np.clip(curved, 0.0, 0.4)
     total, across = 2.0 * rays.smoothing_mm**2, np.zeros(len(corners))
     for axis, spacing in zip(rays.volume.affine[:3, :3].T.tolist(), rays.volume.spacing_mm, strict=True):
         cosine = (normals[:, 0] * axis[0] + normals[:, 1] * axis[1] + normals[:, 2] * axis[2]) / spacing
         across += (1.0 - cosine * cosine) * spacing * spacing / 4.0
-    out = (0.5 * (total + across) + _SAG * _summed(squares) / 6.0) * curved
+    out = (0.5 * (total + across) + _SAG * summed(squares) / 6.0) * curved
     return np.asarray(corners + out[:, None] * normals)
 
 
-def _summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    total = values[:, 0]
-    for n in range(1, values.shape[1]):
-        total = total + values[:, n]
-    return np.asarray(total)
-
-
-def _edges(rays: _Rays, profiles: _Profiles, neighbours: NDArray[np.int64], scale: float) -> _Edge:
-    """Returns the edge of about the strength `scale`."""
-    drop, apart = profiles.drop, profiles.apart
-    # Beyond where the ray has left the lesion's own brightness, no edge is its own.
-    strange = np.maximum(np.abs(profiles.values - profiles.level) - 0.6 * scale, 0.0) / scale
-    left = np.cumsum(np.minimum(strange, 2.0), axis=1) * apart
-    cost = -np.minimum(drop / scale, 1.2) + np.minimum(0.8 * np.maximum(left - 0.5, 0.0), 3.0)
-    places = _weighed(cost, neighbours, _STIFF * apart)
-    # The neighbours have told which edge; how far it is, a ray knows better by itself.
-    window = max(1, round(_OWN_MM / apart))
-    ranks = np.arange(_STEPS)[None, :]
-    nearby = np.where(np.abs(ranks - places[:, None]) <= window, -drop, np.inf)
-    own = nearby.argmin(axis=1)
-    n = np.arange(len(places))
-    clear = (drop[n, own] > _CLEAR * rays.noise) & (drop[n, own] > 0.4 * scale)
-    clear &= np.abs(ranks[0, own] - places) < window
-    # Beside a place without an edge the edge is drawn off by what is there.
-    lost = _widened(~clear & (_around(clear.astype(np.float64), neighbours) < 0.55), neighbours)
-    clear &= ~_widened(lost, neighbours)
-    away = np.arange(_STEPS) * apart
-    radii = _bridged(_between(-drop, own, away, apart), clear, neighbours, away[places])
-    within_it = profiles.values[(away + 0.5 * apart)[None, :] < 0.65 * radii[:, None]]
-    spread = float(np.median(np.abs(within_it - np.median(within_it)))) / 0.6745 if within_it.size else 0.0
-    return _Edge(radii, clear, float(np.median(drop[n, own][clear])) if clear.any() else 0.0, spread)
-
-
-def _between(
-    cost: NDArray[np.float64], places: NDArray[np.int64], away: NDArray[np.float64], apart: float
-) -> NDArray[np.float64]:
-    """Returns the places to a part of a step, by the parabola through the least cost and its neighbours."""
-    n = np.arange(len(places))
-    inside = np.clip(places, 1, _STEPS - 2)
-    before, here, after = cost[n, inside - 1], cost[n, inside], cost[n, inside + 1]
-    bend = before - 2.0 * here + after
-    offset = np.where(bend > 1e-9, 0.5 * (before - after) / np.maximum(bend, 1e-9), 0.0)
-    least = (here <= before) & (here <= after) & (inside == places)
-    return np.asarray(away[places] + np.where(least, np.clip(offset, -0.5, 0.5), 0.0) * apart)
-
-
-def _bridged(
-    radii: NDArray[np.float64], clear: NDArray[np.bool_], neighbours: NDArray[np.int64], first: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Returns the radii where those without a clear edge go on from the others without a kink, as a thin plate does."""
-    if np.count_nonzero(clear) < 0.3 * len(clear):
-        return np.maximum(first, 0.2)
-    # The inverse square, which for an ellipsoid about its middle is smooth however long it is.
-    flat, free = np.maximum(np.where(clear, radii, first), 0.2) ** -2, ~clear
-    flat = flat * (scale := float(np.median(np.maximum(radii, 0.2))) ** 2)
-    # Conjugate gradients on what bends least; sums are exact, so that they depend on no order.
-    rest = -np.where(free, _bent(_bent(flat, neighbours), neighbours, True), 0.0)
-    along, size = rest, _product(rest, rest)
-    for _ in range(_RELAXED):
-        if size < 1e-12:
-            break
-        pulled = np.where(free, _bent(_bent(along, neighbours), neighbours, True), 0.0)
-        part = size / _product(along, pulled)
-        flat, rest = flat + part * along, rest - part * pulled
-        former, size = size, _product(rest, rest)
-        along = rest + (size / former) * along
-    # Never more than twice as far as its neighbours told.
-    bridged = np.sqrt(scale / np.maximum(flat, scale / (2.0 * first + 1.0) ** 2))
-    return np.where(clear, np.maximum(radii, 0.2), bridged)
-
-
-def _bent(values: NDArray[np.float64], neighbours: NDArray[np.int64], back: bool = False) -> NDArray[np.float64]:
-    """Returns how far each value lies above its neighbours' mean; `back` is the transposed of that."""
-    if not back:
-        return values - _around(values, neighbours)
-    out = values.copy()
-    for n in range(6):
-        np.subtract.at(out, neighbours[:, n], values / 6.0)
-    return out
-
-
-def _product(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    return math.fsum((a * b).tolist())
-
-
-def _widened(some: NDArray[np.bool_], neighbours: NDArray[np.int64]) -> NDArray[np.bool_]:
-    return np.asarray(some | some[neighbours].any(axis=1))
-
-
-def _around(values: NDArray[np.float64], neighbours: NDArray[np.int64]) -> NDArray[np.float64]:
-    total = values[neighbours[:, 0]]
-    for n in range(1, 6):
-        total = total + values[neighbours[:, n]]
-    return np.asarray(total / 6.0)
-
-
-def _between(
-    cost: NDArray[np.float64], places: NDArray[np.int64], away: NDArray[np.float64], apart: float
-) -> NDArray[np.float64]:
-    """Returns the places to a part of a step, by the parabola through the least cost and its neighbours."""
-    n = np.arange(len(places))
-    inside = np.clip(places, 1, _STEPS - 2)
-    before, here, after = cost[n, inside - 1], cost[n, inside], cost[n, inside + 1]
-    bend = before - 2.0 * here + after
-    offset = np.where(bend > 1e-9, 0.5 * (before - after) / np.maximum(bend, 1e-9), 0.0)
-    least = (here <= before) & (here <= after) & (inside == places)
-    return np.asarray(away[places] + np.where(least, np.clip(offset, -0.5, 0.5), 0.0) * apart)
-
-
-def _weighed(cost: NDArray[np.float64], neighbours: NDArray[np.int64], stiff: float) -> NDArray[np.int64]:
-    """Returns the place of each ray by its own cost and its neighbours', which costs `stiff` for each step apart."""
-    count, steps = cost.shape
-    slots = np.arange(6)
-    # Where a corner has five neighbours, the sixth repeats the first and says nothing.
-    spoken = np.ones((count, 6), dtype=np.bool_)
-    spoken[:, 5] = neighbours[:, 5] != neighbours[:, 0]
-    back = np.zeros((count, 6), dtype=np.int64)
-    for slot in slots:
-        matches = neighbours[neighbours[:, slot]] == np.arange(count)[:, None]
-        back[:, slot] = matches.argmax(axis=1)
-    messages = np.zeros((count, 6, steps))
-    for _ in range(_ROUNDS):
-        total = cost[:, None, :] + messages.sum(axis=1, keepdims=True) - messages
-        for place in range(1, steps):
-            np.minimum(total[:, :, place], total[:, :, place - 1] + stiff, out=total[:, :, place])
-        for place in range(steps - 2, -1, -1):
-            np.minimum(total[:, :, place], total[:, :, place + 1] + stiff, out=total[:, :, place])
-        total -= total.min(axis=2, keepdims=True)
-        # What corner i hears in its slot is what its neighbour says in the slot that leads back.
-        messages = total[neighbours, back]
-        messages[~spoken] = 0.0
-    belief = cost + messages.sum(axis=1)
-    return np.asarray(belief.argmin(axis=1))
-
-
 def _check(
-    rays: _Rays,
+    rays: Rays,
     step: Lesion,
-    edge: _Edge,
+    edge: Edge,
     centre: Floats3,
     directions: Floats3,
     neighbours: NDArray[np.int64],
@@ -414,9 +228,12 @@ def _check(
     radii = edge.radii_mm
     if edge.share < _CLOSED:
         raise StepError(
-            f"No closed edge {where}: only {edge.share:.0%} of the directions meet one. Nothing was marked; click into the "
-            "middle, or draw it with strokes."
+            f"No closed edge {where}: only {edge.share:.0%} of the directions meet one. Nothing was marked; click "
+            "into the middle, or draw it with strokes."
         )
+    both_ways = ~edge.clear & ~edge.clear[(directions @ directions.T).argmin(axis=1)]
+    if float(np.count_nonzero(both_ways)) > _OPEN_BOTH_WAYS * len(radii):
+        raise StepError(f"What is {where} goes on in two opposite directions, as a vessel does. Nothing was marked.")
     if float(np.median(radii)) < _SMALLEST_MM:
         raise StepError(f"What is {where} is too small to be measured. Nothing was marked; draw it with strokes.")
     if float(np.sort(radii)[-7]) > 0.93 * step.most_mm:

@@ -52,7 +52,7 @@ def scan_plane_axes(volume: Volume, corners_mm: Floats3, triangles: NDArray[np.i
             best = Axes(long, _perpendicular(segments, points[a], points[b]), k)
     if best.slice_index < 0:
         long = longest_mm(corners_mm)
-        return Axes(long, long, int(round(float(index[:, 0].mean()))))
+        return Axes(long, long, round(float(index[:, 0].mean())))
     return best
 
 

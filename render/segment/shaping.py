@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage  # type: ignore[import-untyped]
 
 from render.mask_steps import Boolean, Parts, Shaped
-from render.segment.grid import Pieces, VoxelMask, box_of, squares_mm2, voxel_mm3, wider
+from render.segment.grid import Pieces, VoxelMask, box_of, squares_mm2, voxel_mm3, wider, without
 from render.volume import Volume
 
 _EPSILON = 1e-4  # mm², so that a voxel exactly at the radius is within it
@@ -17,7 +17,7 @@ _EPSILON = 1e-4  # mm², so that a voxel exactly at the radius is within it
 def grown(region: VoxelMask, radius_mm: float, spacing_mm: Sequence[float]) -> VoxelMask:
     """Returns all voxels within the radius of a region."""
     near = squares_mm2(region, 1, spacing_mm) <= np.float32(radius_mm * radius_mm + _EPSILON)
-    return near.view(np.uint8)
+    return np.asarray(near).view(np.uint8)
 
 
 def shrunk(region: VoxelMask, radius_mm: float, spacing_mm: Sequence[float]) -> VoxelMask:
@@ -40,7 +40,7 @@ def filled(region: VoxelMask) -> VoxelMask:
     """Returns the region with the holes that no way by faces leads out of."""
     rest = Pieces(np.pad((region == 0).view(np.uint8), 1, constant_values=1))
     outside = rest.marked(np.arange(len(rest.runs)) == rest.at((0, 0, 0)))
-    return (outside[1:-1, 1:-1, 1:-1] == 0).view(np.uint8)
+    return np.asarray(outside[1:-1, 1:-1, 1:-1] == 0).view(np.uint8)
 
 
 def filled_slices(region: VoxelMask, axis: int = 0) -> VoxelMask:
@@ -56,7 +56,7 @@ def smoothed(region: VoxelMask, deviation_mm: float, spacing_mm: Sequence[float]
     """Returns where a Gauss function finds more of the region than of anything else."""
     widths = [deviation_mm / spacing for spacing in spacing_mm]
     soft = ndimage.gaussian_filter(region.astype(np.float32), widths, truncate=3.0, mode="nearest")
-    return (soft >= np.float32(0.5)).view(np.uint8)
+    return np.asarray(soft >= np.float32(0.5)).view(np.uint8)
 
 
 def parts(volume: Volume, of: VoxelMask, step: Parts) -> VoxelMask:
@@ -75,6 +75,9 @@ def shaped(volume: Volume, of: VoxelMask, step: Shaped) -> VoxelMask:
     margin = 3.0 * step.radius_mm if step.operation == "smooth" else step.radius_mm
     box = wider(box, margin, volume)
     part, radius, spacing = np.ascontiguousarray(of[box]), step.radius_mm, volume.spacing_mm
+    if step.operation in ("grow", "shrink"):
+        # The border lies half a voxel beyond the middles between which distances run.
+        radius += 0.5 * min(spacing)
     change = {"grow": grown, "shrink": shrunk, "open": opened, "close": closed, "smooth": smoothed}
     out = np.zeros_like(of)
     out[box] = filled(part) if step.operation == "fill" else change[step.operation](part, radius, spacing)
@@ -87,7 +90,7 @@ def combined(of: VoxelMask, other: VoxelMask, step: Boolean) -> VoxelMask:
         return of | other
     if step.operation == "intersection":
         return of & other
-    return of & ~other & 1 if step.operation == "difference" else of ^ other
+    return without(of, other) if step.operation == "difference" else of ^ other
 
 
 def shrunk_factor(volume: Volume, least_mm: float) -> tuple[int, int, int]:
@@ -105,7 +108,7 @@ def averaged(values: NDArray[np.generic], factor: Sequence[int]) -> NDArray[np.f
         for b in range(factor[1]):
             for c in range(factor[2]):
                 total += blocks[a :: factor[0], b :: factor[1], c :: factor[2]]
-    return total / np.float32(factor[0] * factor[1] * factor[2])
+    return np.asarray(total / np.float32(factor[0] * factor[1] * factor[2]), dtype=np.float32)
 
 
 def enlarged(region: NDArray[np.generic], factor: Sequence[int], shape: Sequence[int]) -> NDArray[np.uint8]:

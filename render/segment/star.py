@@ -72,7 +72,7 @@ def within(volume: Volume, corners_mm: Floats3, triangles: NDArray[np.int32]) ->
     k, j, i = volume.shape
     changes = np.zeros((k, j, i + 1), dtype=np.int16)
     cpu.segments.surface_crossings(points, triangles, changes)
-    return (np.cumsum(changes[:, :, :-1], axis=2, dtype=np.int16) != 0).view(np.uint8)
+    return np.asarray(np.cumsum(changes[:, :, :-1], axis=2, dtype=np.int16) != 0).view(np.uint8)
 
 
 def enclosed_mm3(corners_mm: Floats3, triangles: NDArray[np.int32]) -> float:
@@ -84,7 +84,7 @@ def enclosed_mm3(corners_mm: Floats3, triangles: NDArray[np.int32]) -> float:
         + a[:, 1] * (b[:, 2] * c[:, 0] - b[:, 0] * c[:, 2])
         + a[:, 2] * (b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0])
     )
-    return abs(sum(each.tolist())) / 6.0
+    return float(abs(sum(each.tolist()))) / 6.0
 
 
 def normals_of(corners: Floats3, triangles: NDArray[np.int32]) -> Floats3:

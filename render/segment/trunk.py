@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage  # type: ignore[import-untyped]
 
 from render.segment.finding import Finding
-from render.segment.grid import Pieces, VoxelMask, in_range, largest_piece, voxel_mm3
+from render.segment.grid import Pieces, VoxelMask, both, in_range, largest_piece, voxel_mm3, without
 from render.segment.shaping import (
     averaged,
     closed,
@@ -23,8 +23,8 @@ from render.volume import Volume
 
 # HU. Skin and fat are denser, foam and clothes of a table lighter. Own choice, between fat (−100) and lung (−850).
 _SKIN = -300.0
-# HU, the lung's densest: above it lie vessels and the wall. Source: Hu et al. 2001, 'Automatic lung segmentation', whose
-# optimal thresholds for chests lie about −500.
+# HU, the lung's densest: above it lie vessels and the wall. Source: Hu et al. 2001, 'Automatic lung segmentation',
+# whose optimal thresholds for chests lie about −500.
 _LUNG = -450.0
 _AIRWAY = -930.0
 _PURE = -950.0
@@ -102,7 +102,7 @@ def lungs(volume: Volume) -> Finding:
     patient = coarse_body(values, spacing)
     air = ((values < _LUNG) & (patient == 1)).view(np.uint8)
     tubes = _tubes(values, patient, spacing)
-    kept = _lung_pieces(air & ~tubes & 1, values, patient, spacing)
+    kept = _lung_pieces(without(air, tubes), values, patient, spacing)
     block = spacing[0] * spacing[1] * spacing[2]
     size = float(np.count_nonzero(kept)) * block / 1000.0
     if size < 60.0:
@@ -114,7 +114,7 @@ def lungs(volume: Volume) -> Finding:
     )
     tube = enlarged(tubes, factor, volume.shape)
     light = in_range(volume.voxels, -np.inf, _LUNG)
-    region = _without_loose(inner | (light & rim & ~tube & 1), inner)
+    region = _without_loose(inner | (without(light & rim, tube)), inner)
     region |= enlarged(whole, factor, volume.shape) & closed_gap(region, volume)
     inside = values[kept == 1]
     # Lung is from −950 to −600 HU in the middle; bowel gas is near −1000 throughout.
@@ -138,7 +138,7 @@ def _tubes(values: NDArray[np.float32], patient: VoxelMask, spacing_mm: Sequence
     block = spacing_mm[0] * spacing_mm[1] * spacing_mm[2]
     if float(np.count_nonzero(tree)) * block > 120_000.0:  # mm³: it has run into the lung
         tree = seeds
-    return grown(tree, max(spacing_mm), spacing_mm) & (values < -300.0) & 1
+    return both(grown(tree, max(spacing_mm), spacing_mm), values < -300.0)
 
 
 def _trachea(values: NDArray[np.float32], patient: VoxelMask, spacing_mm: Sequence[float]) -> VoxelMask:
@@ -184,7 +184,7 @@ def _lung_pieces(
     # Away from the wall, where gas in bowel is pure and lung never is.
     inner = shrunk(air, 3.0, spacing_mm)
     counted = pieces.counts(inner)
-    pure = pieces.counts(inner & (values < _PURE) & 1)
+    pure = pieces.counts(both(inner, values < _PURE))
     chosen = (pieces.sizes * block >= 30.0) & (2 * pure < counted)
     if not chosen.any():
         return np.zeros_like(air)
@@ -195,7 +195,7 @@ def _lung_pieces(
 
 def _with_vessels(found: VoxelMask, tubes: VoxelMask, spacing_mm: Sequence[float]) -> VoxelMask:
     """Returns lungs with their vessels: closed, slice by slice filled, without the tubes."""
-    return filled_slices(closed(found, 6.0, spacing_mm)) & ~tubes & 1
+    return without(filled_slices(closed(found, 6.0, spacing_mm)), tubes)
 
 
 def airways(volume: Volume) -> Finding:

@@ -103,7 +103,7 @@ def test_steps_go_over_one_another(volume: Volume) -> None:
     expected[region(volume, steps[1]).astype(bool)] = 2
     expected[region(volume, steps[2]).astype(bool)] = 0
     assert np.array_equal(made(volume, steps).labels, expected)
-    others = made(volume, (replace(steps[1], outside=True),)).labels
+    others = made(volume, (Piece(marker_mm("L"), 700.0, 4000.0, label=2, outside=True),)).labels
     assert np.array_equal(others == 2, region(volume, steps[1]) == 0)
 
 

@@ -170,7 +170,7 @@ def _side(points: Any, a: int, b: int, k: Any, j: Any) -> float:
     low, high = min(a, b), max(a, b)
     dk, dj = points[high, 0] - points[low, 0], points[high, 1] - points[low, 1]
     value = dk * (j - points[low, 1]) - dj * (k - points[low, 0])
-    return value if a < b else -value
+    return float(value) if a < b else -float(value)
 
 
 @kernel

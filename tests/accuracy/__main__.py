@@ -1,0 +1,51 @@
+"""`python -m tests.accuracy` prints how right the tools are and writes docs/accuracy.md, a section from each module.
+
+Real series are read where WORKSTATION_TEST_DATA names their folder; a row of a series that is not there says so.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.accuracy import lesions, masks
+
+PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
+_HEAD = """# How right the tools are
+
+`python -m tests.accuracy` prints this page and writes it: phantoms of known truth, and public real series with reference
+masks. Failures stand here too. How the tools are used: [clinical_tools.md](clinical_tools.md).
+"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading, a sentence on what is measured, and rows of a table; the first row is its header."""
+
+    title: str
+    words: str
+    rows: Callable[[], list[list[str]]]
+
+
+SECTIONS = (
+    Section("Automatic masks", masks.WORDS, masks.rows),
+    Section("Bone and contrast", masks.BONE_WORDS, masks.bone_rows),
+    Section("Lesions: phantoms", lesions.PHANTOM_WORDS, lesions.phantom_rows),
+    Section("Lesions: real series", lesions.REAL_WORDS, lesions.real_rows),
+    Section("Lesions: clicks that have to be declined", lesions.DECLINED_WORDS, lesions.declined_rows),
+)
+
+
+def page() -> str:
+    parts = [_HEAD]
+    for section in SECTIONS:
+        head, *rows = section.rows()
+        lines = [head, ["---"] * len(head), *rows]
+        table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        parts.append(f"## {section.title}\n\n{section.words}\n\n{table}\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    text = page()
+    print(text)
+    PAGE.write_text(text, encoding="utf-8")

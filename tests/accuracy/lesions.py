@@ -1,0 +1,98 @@
+"""The lesion tool on ellipsoids of known volume, on lesions that experts have outlined, and on clicks beside lesions."""
+
+import numpy as np
+from scipy import ndimage  # type: ignore[import-untyped]
+
+from render.geometry import Vector, point
+from render.mask_steps import Lesion
+from render.segment import find, measure_lesion, region
+from render.volume import Volume
+from tests.accuracy.phantoms import ball
+from tests.accuracy.real_sets import dice, truth, volume_of
+
+PHANTOM_WORDS = (
+    "Ellipsoids of 8 to 36 mm in noise, bright in lung or dark in liver, clicked beside the middle; half of them touch a wall "
+    "of the same density, which covers 5 % of their half axis."
+)
+REAL_WORDS = "Clicked once, at the place in the reference that is deepest within it."
+DECLINED_WORDS = "25 clicks each on `ct_chest_iv_lidc0001_jls`, at random places."
+_AXES = ((4.0, 4.0, 4.0), (5.0, 5.0, 5.0), (8.0, 12.0, 16.0), (10.0, 10.0, 10.0), (18.0, 18.0, 18.0))
+_SPACINGS = ((1.0, 0.7, 0.7), (2.5, 0.7, 0.7))
+
+
+def phantom_rows() -> list[list[str]]:
+    table = [
+        ["half axes, mm", "spacing, mm", "lesion in", "wall", "true, ml", "found, ml", "error", "longest, mm", "true"]
+    ]
+    for axes in _AXES:
+        for spacing in _SPACINGS:
+            for place, inside, outside, noise in (("lung", 40.0, -850.0, 20.0), ("liver", 76.0, 112.0, 12.0)):
+                for wall in (None, 0.95 * axes[2]):
+                    volume, centre, ml = ball(axes, spacing, inside, outside, noise, wall)
+                    found = measure_lesion(volume, (centre[0] - 0.2 * axes[2], centre[1], centre[2]))
+                    head = ["x".join(f"{a:g}" for a in axes), "x".join(f"{s:g}" for s in spacing), place]
+                    got = [f"{found.volume_ml:.2f}", f"{found.volume_ml / ml - 1.0:+.1%}", f"{found.longest_mm:.1f}"]
+                    got = ["declined", "", ""] if found.declined else got
+                    table.append([*head, "yes" if wall else "no", f"{ml:.2f}", *got, f"{2 * max(axes):g}"])
+    return table
+
+
+def _deepest(volume: Volume, wanted: np.ndarray) -> Vector:
+    at = np.argwhere(wanted)
+    box = tuple(slice(int(low), int(high) + 1) for low, high in zip(at.min(axis=0), at.max(axis=0), strict=True))
+    deep = ndimage.distance_transform_edt(np.pad(wanted[box], 1), sampling=volume.spacing_mm)
+    index = np.unravel_index(int(deep.argmax()), deep.shape)
+    return point(volume.affine, [int(n) - 1 + side.start for n, side in zip(index, box, strict=True)])
+
+
+def real_rows() -> list[list[str]]:
+    table = [["series", "lesion", "true, ml", "found, ml", "Dice", "RECIST, mm", "short axis, mm", "mean ± sd"]]
+    sets = (
+        ("ct_chest_iv_lidc0001_jls", "ct_chest_iv_lidc0001_truth", "nodules_half_of_readers"),
+        ("ct_liver_ircad01", "ct_liver_ircad01", "livertumor"),
+    )
+    for images, masks, structure in sets:
+        volume = volume_of(images)
+        if volume is None or volume_of("ct_liver_ircad01") is None:
+            table.append([images, "not on this machine", "", "", "", "", "", ""])
+            continue
+        labels, count = ndimage.label(truth(masks, structure, volume))
+        voxel = abs(float(np.linalg.det(volume.affine[:3, :3]))) / 1000.0
+        for number in range(1, count + 1):
+            wanted = labels == number
+            ml = float(np.count_nonzero(wanted)) * voxel
+            if ml < 0.1:
+                continue
+            click = _deepest(volume, wanted)
+            found = measure_lesion(volume, click)
+            row = [images, str(number), f"{ml:.2f}"]
+            if found.declined:
+                table.append([*row, f"declined: {found.declined.split(':')[0].split('.')[0]} …", "", "", "", ""])
+                continue
+            overlap = dice(region(volume, Lesion(click)) == 1, wanted)
+            axes = [f"{found.recist_mm:.1f}", f"{found.short_axis_mm:.1f}", f"{found.mean:.0f} ± {found.sd:.0f}"]
+            table.append([*row, f"{found.volume_ml:.2f}", f"{overlap:.2f}", *axes])
+    return table
+
+
+def declined_rows() -> list[list[str]]:
+    table = [["where", "declined"]]
+    volume = volume_of("ct_chest_iv_lidc0001_jls")
+    if volume is None:
+        return [*table, ["not on this machine", ""]]
+    lungs, bones, body = (find(volume, name).region == 1 for name in ("lungs", "bone", "body"))
+    values = volume.voxels
+    inner = ndimage.binary_erosion(lungs, iterations=4)
+    places = {
+        "lung": inner & (values < -700),
+        "air": values < -950,
+        "soft tissue": body & ~bones & (values > 20) & (values < 80),
+        "vessels": body & ~bones & (values > 300),
+    }
+    chance = np.random.default_rng(1)
+    for name, wanted in places.items():
+        at = np.argwhere(wanted[10:120])
+        some = at[chance.integers(0, len(at), 25)] + np.array([10, 0, 0])
+        number = sum(bool(measure_lesion(volume, point(volume.affine, each)).declined) for each in some)
+        table.append([name, f"{number} of 25"])
+    return table
