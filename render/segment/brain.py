@@ -5,7 +5,7 @@ Source of the first: Smith 2002, 'Fast robust automated brain extraction'.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 from skimage.morphology import convex_hull_image
 
 from render.segment.finding import Finding

@@ -34,7 +34,8 @@ def filled_vessels(volume: Volume) -> Finding:
     if not found.any():
         return nothing(volume, "Nothing filled with dye is larger than a fraction of a millilitre.")
     # Samples lie between voxels: without a rim the edge of a vessel would be cut away.
-    rim = spread(found.copy(), bright | (bones.region ^ 1), False, (1, 1, 1))
+    allowed = np.asarray(bright | (bones.region ^ 1), dtype=np.uint8)
+    rim = spread(found.copy(), allowed, False, (1, 1, 1))
     sure = bones.confidence if not bones.declined else 0.5
     return Finding(rim, clamped(0.9 * sure * min(1.0, (levels.lumen - levels.tissue) / 150.0)))
 

@@ -1,7 +1,7 @@
 """Regions grown from seeds and strokes, with what keeps them from leaking."""
 
 import numpy as np
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 from skimage.segmentation import watershed
 
 from render.engine import cpu

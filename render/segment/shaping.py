@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from render.mask_steps import Boolean, Parts, Shaped
 from render.segment.grid import Pieces, VoxelMask, box_of, squares_mm2, voxel_mm3, wider, without

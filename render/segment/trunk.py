@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from render.segment.finding import Finding
 from render.segment.grid import Pieces, VoxelMask, both, in_range, largest_piece, voxel_mm3, without

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.accuracy import lesions, masks
+from tests.accuracy import lesions, masks, registration, vessels
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 _HEAD = """# How right the tools are
@@ -42,7 +42,7 @@ def page() -> str:
         lines = [head, ["---"] * len(head), *rows]
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         parts.append(f"## {section.title}\n\n{section.words}\n\n{table}\n")
-    return "\n".join(parts)
+    return "\n".join([*parts, vessels.section(), registration.section()])
 
 
 if __name__ == "__main__":

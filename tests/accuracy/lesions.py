@@ -1,7 +1,7 @@
 """The lesion tool on ellipsoids of known volume, on lesions that experts have outlined, and on clicks beside lesions."""
 
 import numpy as np
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from render.geometry import Vector, point
 from render.mask_steps import Lesion

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from render.geometry import Affine, Vector, affine_from
 from render.volume import Volume

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK
 from numpy.typing import NDArray
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from dicom_io.volumes import build_volume
 from render.volume import Volume

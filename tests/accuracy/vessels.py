@@ -17,7 +17,8 @@ def section() -> str:
     lines = [
         "## Vessels",
         "",
-        f"{_COUNT} tubes of 3 to 12 mm that lose 20 to 80 % of their width, in random positions, voxels of 0.5 to 1.5 mm,",
+        f"{_COUNT} tubes of 3 to 12 mm that lose 20 to 80 % of their width, in random positions, voxels of 0.5 to "
+        "1.5 mm, "
         "blur of 1.4 mm, noise of 10 to 30 HU in a contrast of 300 HU. Voxels count along their longest side.",
         "",
         "| measure | median | 90 % | worst |",

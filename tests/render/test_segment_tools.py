@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from scipy import ndimage  # type: ignore[import-untyped]
+from scipy import ndimage
 
 from render import Automatic, Lesion, StepError, Volume
 from render.geometry import Vector, affine_from
