@@ -84,7 +84,7 @@ def test_a_recorded_fusion_is_drawn_again_from_both_series(both: tuple[Path, Ser
 def test_a_case_with_a_second_series_is_recorded_and_drawn_again(
     both: tuple[Path, Series, Series], tmp_path: Path
 ) -> None:
-    """From reception to the record: the second series is drawn over the first, where the frame of reference has it, and named as a source."""
+    """From reception to the record; both series share a frame of reference, so nothing is registered."""
     folder, first, second = both
     site = open_site(tmp_path / "state")
     site.archive.import_files(folder)
