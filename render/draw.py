@@ -16,7 +16,7 @@ from render.mask import Mask
 from render.mask_steps import StepError
 from render.picture import Picture, Pixels, Provenance
 from render.progress import PartDone
-from render.recipe import Recipe, Reformat, Solid, VolumeRendering, in_colour
+from render.recipe import Recipe, Reformat, Solid, TransferFunction, VolumeRendering, in_colour
 from render.resolve import settled
 from render.segment import made
 from render.volume import Volume
@@ -59,11 +59,8 @@ def draw(
         raise DrawError(f"Engine {engine!r} is not known; there is {', '.join(ENGINES)}.")
     over = _second(recipe, second)
     recipe = settled(volume, recipe, over)
-    if isinstance(recipe, VolumeRendering) and recipe.transfer.unit != volume.unit:
-        raise DrawError(
-            f"Transfer function {recipe.transfer.name!r} is for values in {recipe.transfer.unit!r}, the volume is in "
-            f"{volume.unit!r}. Nothing was drawn; choose a preset with the volume's unit."
-        )
+    if isinstance(recipe, VolumeRendering):
+        _check_unit(recipe.transfer, volume)
     for drawn in (volume, over):
         if drawn is not None and engine == "cpu" and drawn.voxels.size > cpu.MOST_VOXELS:
             raise DrawError(
@@ -74,10 +71,12 @@ def draw(
     if isinstance(recipe, Solid) and recipe.fit == "shown":
         recipe = replace(recipe, fit="volume", crop=recipe.crop or _box_of_shown(volume, recipe, mask))
     planes = framing.planes(volume, recipe)
+    if over is not None and isinstance(recipe, VolumeRendering) and recipe.fusion is not None:
+        _check_unit(recipe.fusion.transfer, over)
     if engine == "vtk":
         pixels: Pixels = _by_vtk(volume, recipe, planes, progress, cancel)
         version, device = vtk.version(), vtk.device()
-    elif over is not None and isinstance(recipe, Reformat):
+    elif over is not None and isinstance(recipe, Reformat | VolumeRendering):
         pixels = fused_frames(volume, recipe, over, planes, threads, progress, cancel)
         version, device = cpu.ENGINE_VERSION, ""
     else:
@@ -97,9 +96,17 @@ def draw(
     return Picture(pixels, planes, unit, provenance)
 
 
+def _check_unit(transfer: TransferFunction, volume: Volume) -> None:
+    if transfer.unit != volume.unit:
+        raise DrawError(
+            f"Transfer function {transfer.name!r} is for values in {transfer.unit!r}, the volume is in "
+            f"{volume.unit!r}. Nothing was drawn; choose a preset with the volume's unit."
+        )
+
+
 def _second(recipe: Recipe, second: Volume | None) -> Volume | None:
     """Returns the second volume if the recipe fuses one. Raises DrawError when it is missing, or another one."""
-    if not isinstance(recipe, Reformat) or recipe.fusion is None:
+    if not isinstance(recipe, Reformat | VolumeRendering) or recipe.fusion is None:
         return None
     if second is None:
         raise DrawError(

@@ -1,4 +1,4 @@
-"""Fused reformats: the planes of one volume, with a second volume over them in colour, through its transform.
+"""Fused pictures: a second volume with the first, through its transform; over its planes, or on the same rays.
 
 Both are sampled where the pixels are, each from its own voxels: the second one's affine is moved, its voxels are not.
 """
@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.engine.cpu.frames import draw_frames
+from render.engine.cpu.fused_rays import fused_rendering
 from render.geometry import Matrix, Plane, composed
 from render.picture import Pixels
 from render.progress import PartDone
-from render.recipe import ControlPoint, Fusion, Reformat, Window
+from render.recipe import ControlPoint, Fusion, Reformat, VolumeRendering, Window
 from render.volume import Volume
 
 _ENTRIES = 1024  # of a colour map
@@ -45,7 +46,7 @@ def moved(volume: Volume, transform: Matrix, frame_of_reference: str = "") -> Vo
 
 def fused_frames(
     volume: Volume,
-    recipe: Reformat,
+    recipe: Reformat | VolumeRendering,
     second: Volume,
     planes: Sequence[Plane],
     threads: int | None = None,
@@ -55,6 +56,10 @@ def fused_frames(
     """Draws (F, rows, columns, 3) uint8 RGB. recipe : settled, with a fusion. Raises Cancelled."""
     fusion = recipe.fusion
     assert fusion is not None
+    if isinstance(recipe, VolumeRendering):
+        there = moved(second, fusion.transform, volume.frame_of_reference)
+        return fused_rendering(volume, recipe, there, planes, threads, progress, cancel)
+    assert isinstance(fusion, Fusion)
     plain = replace(recipe, fusion=None)
     over = replace(plain, window=fusion.window)
     there = moved(second, fusion.transform, volume.frame_of_reference)

@@ -198,6 +198,31 @@ def _check_sizes(recipe: Any) -> None:
         raise RecipeError(f"{len(recipe.clips)} clips; 16 at most are possible.")
 
 
+def _check_move(rows: Matrix) -> None:
+    """Raises RecipeError for a transform that maps no space."""
+    if len(rows) != 4 or tuple(rows[3]) != (0.0, 0.0, 0.0, 1.0):
+        raise RecipeError(f"Fusion: transform {rows} is no map of space; four rows with 0 0 0 1 as last are.")
+    (a, b, c, _), (d, e, f, _), (g, h, i, _) = rows[:3]
+    if abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)) < 1e-9:
+        raise RecipeError(f"Fusion: transform {rows} flattens space.")
+
+
+@dataclass(frozen=True, slots=True)
+class FusedRendering:
+    """A second volume on the same rays, with a transfer function of its own, where `transform` puts it.
+
+    transform, volume_digest : as in `Fusion`. transfer : in the unit of the second volume, or `range`.
+    """
+
+    __pydantic_config__ = _STRICT
+    transform: Matrix
+    transfer: TransferFunction
+    volume_digest: str = ""
+
+    def __post_init__(self) -> None:
+        _check_move(self.transform)
+
+
 @dataclass(frozen=True, slots=True)
 class VolumeRendering:
     """Shaded direct volume rendering, in parallel projection unless `projection` says otherwise.
@@ -219,6 +244,8 @@ class VolumeRendering:
     ambient_occlusion : 0…1, how much darker folds and hollows are, where little light from around arrives. Reads all
         voxels for each new transfer function, mask, clip and crop.
     shadows : 0…1, how dark the soft shadows of the placed light are.
+    fusion : a second volume, seen on the same rays. In parallel projection, with crop and clips, which cut both; with
+        nothing else that reads the voxels of one volume (table removal, masks, placed light, occlusion, depth cue).
     """
 
     __pydantic_config__ = _STRICT
@@ -244,6 +271,7 @@ class VolumeRendering:
     depth_cue: float = 0.0
     ambient_occlusion: float = 0.0
     shadows: float = 0.0
+    fusion: FusedRendering | None = None
     name: str = ""
     kind: Literal["volume_rendering"] = "volume_rendering"
 
@@ -273,6 +301,20 @@ class VolumeRendering:
                 )
         elif self.eye_mm is not None or self.field_of_view_deg is not None:
             raise RecipeError("eye_mm and field_of_view_deg are for perspective; parallel projection has neither.")
+        if self.fusion is not None:
+            self._check_fusion()
+
+    def _check_fusion(self) -> None:
+        used = {
+            "perspective": self.projection == "perspective",
+            "body_above": self.body_above is not None,
+            "masking": bool(self.masking),
+            "light": self.light is not None,
+            "depth_cue": self.depth_cue > 0.0,
+            "ambient_occlusion": self.ambient_occlusion > 0.0,
+        }
+        if found := [name for name, there in used.items() if there]:
+            raise RecipeError(f"A fused rendering has no {' and no '.join(found)}; take it out, or the fusion.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,12 +372,7 @@ class Fusion:
     volume_digest: str = ""
 
     def __post_init__(self) -> None:
-        rows = self.transform
-        if len(rows) != 4 or tuple(rows[3]) != (0.0, 0.0, 0.0, 1.0):
-            raise RecipeError(f"Fusion: transform {rows} is no map of space; four rows with 0 0 0 1 as last are.")
-        (a, b, c, _), (d, e, f, _), (g, h, i, _) = rows[:3]
-        if abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)) < 1e-9:
-            raise RecipeError(f"Fusion: transform {rows} flattens space.")
+        _check_move(self.transform)
         values = [point.value for point in self.colours]
         if len(values) < 2 or values != sorted(values) or values[0] != 0.0 or values[-1] != 1.0:
             raise RecipeError("Fusion: colours need two or more points in ascending order, from 0 to 1.")

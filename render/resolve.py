@@ -39,6 +39,10 @@ def settled(volume: Volume, recipe: Recipe, second: Volume | None = None) -> Rec
     if second is not None and isinstance(recipe, Reformat) and recipe.fusion is not None:
         over = replace(recipe.fusion, window=_window(recipe.fusion.window, second), volume_digest=second.digest)
         recipe = replace(recipe, fusion=over)
+    if isinstance(recipe, VolumeRendering) and recipe.fusion is not None and second is not None:
+        fused = recipe.fusion
+        shown = _transfer(fused.transfer, second) if fused.transfer.unit == RANGE else fused.transfer
+        recipe = replace(recipe, fusion=replace(fused, transfer=shown, volume_digest=second.digest))
     if isinstance(recipe, VolumeRendering):
         if recipe.transfer.unit not in (RANGE, LUMEN):
             return recipe

@@ -108,7 +108,8 @@ def session_of(papers: Papers | None, accession: str, signer: Person | None = No
 @dataclass(frozen=True, slots=True)
 class Case:
     """What to run. which : the volume of the series where it holds several. bridge_gaps : missing slices are
-    interpolated from their neighbours. measurements : what was measured on its volume, for the record."""
+    interpolated from their neighbours. measurements : what was measured on its volume, for the record. fuse : the UID
+    of a second series of the same study, drawn over the reformats."""
 
     series_uid: str
     protocol: Protocol
@@ -117,9 +118,11 @@ class Case:
     session: WorkedSession = UNATTENDED
     bridge_gaps: bool = False
     measurements: tuple[Measurement, ...] = ()
+    fuse: str = ""
 
     @property
     def session_uid(self) -> str:
         """The same for the same series, volume and protocol: running a case again continues it."""
         bridged = ("bridged",) if self.bridge_gaps else ()
-        return derived("session", self.series_uid, str(self.which or 0), self.protocol.name, *bridged)
+        fused = ("fused", self.fuse) if self.fuse else ()
+        return derived("session", self.series_uid, str(self.which or 0), self.protocol.name, *bridged, *fused)

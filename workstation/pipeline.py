@@ -6,7 +6,7 @@ Running the same case again keeps and queues nothing twice, so a crash at any li
 from dataclasses import dataclass, replace
 
 from dicom_io.evidence import Evidence, ImageReference
-from dicom_io.files.series import Instance, read_dataset
+from dicom_io.files.series import Instance, Series, read_dataset
 from dicom_io.objects.burn_in import burned
 from dicom_io.objects.companions import objects_beside
 from dicom_io.objects.derived import derive, products
@@ -24,6 +24,7 @@ from workstation.billing.filing import read_record
 from workstation.billing.settle import SettledCase, decide_record, settle_accession
 from workstation.case import Case, CaseError, laterality_of, region_of
 from workstation.charge import Decision
+from workstation.export.fusing import fused_recipes
 from workstation.session_record import amending, evidence_of, journal_session, sources_of, with_digests
 from workstation.site import Site, signer_of
 from workstation.store.cases import Record
@@ -71,15 +72,19 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
             "A measurement was made on another volume than this case draws. Nothing was drawn; measure again."
         )
     engine, (recipes, left_out) = choose(site.config.engine), drawable(volume, case.protocol)
+    fused = (_second_series(case, series, site),) if case.fuse else ()
+    second = build_volume(fused[0], bridge_gaps=case.bridge_gaps) if fused else None
+    if second is not None:
+        recipes = fused_recipes(recipes, volume, second, None, progress)
     pictures = []
     for number, recipe in enumerate(recipes):
 
         def tell(part: float, number: int = number, name: str = recipe.name) -> None:
             progress(f"drawing {name}", (number + part) / len(recipes))
 
-        pictures.append(draw(volume, recipe, engine=engine.for_recipe(recipe), progress=tell))
+        pictures.append(draw(volume, recipe, second=second, engine=engine.for_recipe(recipe), progress=tell))
 
-    datasets = derive(pictures, series, stamp, marks, multiframe=site.config.multiframe)
+    datasets = derive(pictures, series, stamp, marks, multiframe=site.config.multiframe, fused=fused)
     drawn = products(pictures, datasets, stamp, region, laterality)
     beside = objects_beside(site.config.stored, pictures, drawn, datasets, case.measurements, volume, series, stamp)
     images = site.archive.keep([*datasets, *beside])
@@ -88,7 +93,7 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     others = with_digests(site, (ImageReference(d.SOPClassUID, d.SOPInstanceUID, d.SeriesInstanceUID) for d in beside))
     entries, attestation = journal_session(case, site, drawn)
     acts, head = tuple(entry.act for entry in entries), entries[-1].hash
-    sources = sources_of(series, site)
+    sources = tuple(image for one in (series, *fused) for image in sources_of(one, site))
     recorded = amending(evidence_of(case, site, series, drawn, others, acts, head, attestation, stamp, sources), site)
     document = write_sr(recorded, source, stamp)
     if signer is not None and recorded.verified:
@@ -101,6 +106,17 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     record, evidence = read_record(sr, site)  # from here on: only what the SR says
     settled = settle(sr, record, evidence, site)
     return CaseRun(tuple(pictures), images, sr, evidence, settled.decision, settled.messages, settled.queued, left_out)
+
+
+def _second_series(case: Case, series: Series, site: Site) -> Series:
+    """The series that is fused with the first. Raises NotFound; CaseError for another study, as an SR is of one."""
+    second = site.archive.series(case.fuse)
+    if second.first.study_uid != series.first.study_uid:
+        raise CaseError(
+            f"Series {case.fuse} is of another study than {case.series_uid}. Nothing was drawn; a record speaks of one "
+            "study, `workstation render --fuse` draws across studies."
+        )
+    return second
 
 
 def settle(sr: Instance, record: Record, evidence: Evidence, site: Site) -> SettledCase:

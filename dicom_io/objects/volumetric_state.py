@@ -41,8 +41,8 @@ def volumetric_state(
     recipe = picture.recipe
     if not isinstance(recipe, Reformat | Projection | VolumeRendering) or not picture.planes:
         return None  # curved, or in perspective
-    if isinstance(recipe, Reformat) and recipe.fusion is not None:
-        return None  # a grey planar state has one input
+    if isinstance(recipe, Reformat | VolumeRendering) and recipe.fusion is not None:
+        return None  # these states have one input
     if isinstance(recipe, Solid) and (recipe.masking or getattr(recipe, "mode", "") == "average"):
         return None
     source = read_dataset(series.first.path)

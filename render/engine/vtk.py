@@ -66,6 +66,7 @@ def cannot(recipe: VolumeRendering) -> list[str]:
         "depth cueing": recipe.depth_cue > 0.0,
         "ambient occlusion": recipe.ambient_occlusion > 0.0,
         "shadows": recipe.shadows > 0.0,
+        "a second volume": recipe.fusion is not None,
     }
     return [what for what, wanted in asked.items() if wanted]
 

@@ -38,7 +38,6 @@ _SETS = {
 _MOVES = (
     ((6.0, -8.0, 10.0), (12.0, -7.0, 15.0)),
     ((-4.0, 3.0, -9.0), (-6.3, 4.1, -21.7)),
-    ((0.0, 0.0, 0.0), (0.4, 0.7, -0.3)),
 )
 _OTHERS = (
     ("head CT (sample)", "abdomen CT"),
@@ -113,7 +112,7 @@ def _moved(volumes: dict[str, Volume]) -> Iterator[list[str]]:
     for fixed, moving in pairs:
         if fixed not in volumes or moving not in volumes:
             continue
-        for number, (angles, shift) in enumerate(_MOVES[: 3 if fixed != moving else 2], start=1):
+        for number, (angles, shift) in enumerate(_MOVES[: 2 if fixed != moving else 1], start=1):
             one, other = volumes[fixed], volumes[moving]
             move = _about(other, move_of(angles, shift))
             began = time.perf_counter()

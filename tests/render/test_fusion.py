@@ -9,7 +9,19 @@ from render import View, draw, read_recipe, to_rgb
 from render.draw import DrawError
 from render.fusion import COLOUR_MAPS, moved
 from render.geometry import IDENTITY, affine_from
-from render.recipe import Fusion, RecipeError, Reformat, Window, canonical_json, digest
+from render.recipe import (
+    Clip,
+    ControlPoint,
+    FusedRendering,
+    Fusion,
+    RecipeError,
+    Reformat,
+    TransferFunction,
+    VolumeRendering,
+    Window,
+    canonical_json,
+    digest,
+)
 from render.volume import Volume
 from tests.render.heads import head, matrix_of, move_of
 
@@ -78,3 +90,54 @@ def test_a_recipe_without_a_second_volume_keeps_its_digest() -> None:
 def test_an_impossible_fusion_is_refused(changed: dict[str, object], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         over(**changed)
+
+
+def _transfer(red: float, blue: float, opacity: float = 0.2) -> TransferFunction:
+    points = (ControlPoint(300.0, red, 0.2, blue, 0.0), ControlPoint(700.0, red, 0.2, blue, opacity))
+    return TransferFunction("plain", "1", points)
+
+
+RENDERING = VolumeRendering(_transfer(1.0, 0.0), View.parse("anterior, 20 towards left"), rows=48, columns=48)
+
+
+def _fused(**changed: object) -> VolumeRendering:
+    return replace(RENDERING, fusion=replace(FusedRendering(IDENTITY, _transfer(0.0, 1.0)), **changed))  # type: ignore[arg-type]
+
+
+def test_a_second_volume_that_shows_nothing_leaves_the_rendering_as_it_is() -> None:
+    """The same samples as the other kernel takes, but for its half steps at surfaces."""
+    nothing = _fused(transfer=_transfer(0.0, 1.0, opacity=0.0))
+    alone, fused = draw(head(), RENDERING), draw(head(), nothing, second=head(seed=2))
+    difference = np.abs(fused.pixels.astype(int) - alone.pixels.astype(int))
+    assert difference.mean() < 1.0 and np.percentile(difference, 99) < 12
+    assert int(alone.pixels.max()) > 100
+
+
+def test_two_volumes_hide_each_other_on_the_same_ray() -> None:
+    """A blue head beside the red one, and the same one before it and behind it."""
+    first, second = head(), head(seed=2)
+    beside = draw(first, _fused(transform=matrix_of(move_of((0, 0, 0), (90.0, 0, 0)))), second=second)
+    red, blue = (beside.pixels[0, ..., c].astype(int) for c in (0, 2))
+    assert (red > blue + 40).sum() > 100 and (blue > red + 40).sum() > 100
+    solid = {"transfer": _transfer(0.0, 1.0, opacity=1.0)}
+    before, behind = (
+        draw(first, _fused(transform=matrix_of(move_of((0, 0, 0), (0, y, 0))), **solid), second=second)
+        for y in (-120.0, 120.0)
+    )
+    blue_seen = [
+        (p.pixels[0, 20:28, 20:28, 2].astype(int) > p.pixels[0, 20:28, 20:28, 0]).mean() for p in (before, behind)
+    ]
+    assert blue_seen[0] > 0.9 and blue_seen[1] < 0.1
+
+
+def test_a_fused_rendering_is_the_same_from_its_record_and_on_other_threads() -> None:
+    second = head(MOVE, seed=2)
+    cut = replace(_fused(transform=matrix_of(MOVE)), clips=(Clip((5.0, -20.0, 100.0), (0.0, -1.0, 0.0)),))
+    whole = draw(head(), _fused(transform=matrix_of(MOVE)), second=second)
+    picture = draw(head(), cut, second=second, threads=3)
+    again = draw(head(), read_recipe(canonical_json(picture.recipe)), second=second, threads=1)
+    assert again.digest == picture.digest != whole.digest
+    with pytest.raises(RecipeError, match="no depth_cue"):
+        replace(cut, depth_cue=0.5)
+    with pytest.raises(DrawError, match="for values in 'HU'"):
+        draw(head(), _fused(transfer=replace(_transfer(0, 1), unit="HU")), second=second)

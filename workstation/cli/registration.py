@@ -44,6 +44,8 @@ def register(
         model="affine" if affine else "rigid",
         volumes=(fixed_volume, moving_volume),
     )
+    if len({series.first.patient_id for _, series in (found.fixed, found.moving)}) > 1:
+        typer.echo("warning: the two series name different patients.", err=True)
     result = found.found
     if result.declined:
         show(as_json, found.as_json(), f"declined: {result.declined}")

@@ -72,6 +72,9 @@ def run(
         Path | None, typer.Option(help="JSON file: who worked, supervised and attests; order and report.")
     ] = None,
     volume: Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")] = None,
+    fuse: Annotated[
+        str, typer.Option(metavar="SERIES", help="A second series of the study, in colour over the reformats.")
+    ] = "",
     bridge_gaps: BridgeGaps = False,
     region: Annotated[str, typer.Option(help="Body region as billed, where neither protocol nor series says it.")] = "",
     burn_in: Annotated[str, typer.Option(help="none, view or patient: burned into captures. Default: settings.")] = "",
@@ -106,7 +109,7 @@ def run(
     unsigned = session_of(given, accession)
     signer = None if dry_run or given is None else _signer(given, site, pin_fd)
     session = unsigned if signer is None else session_of(given, accession, signer)
-    case = Case(series, load_protocol(protocol), volume, region, session, bridge_gaps)
+    case = Case(series, load_protocol(protocol), volume, region, session, bridge_gaps, fuse=fuse)
     if dry_run:
         plan = words.plan(case, site)
         show(as_json, plan, "\n".join(f"{key}: {value}" for key, value in plan.items()))

@@ -13,7 +13,7 @@ from dicom_io.objects.spatial_registration import read_spatial_registration
 from render.fusion import COLOUR_MAPS
 from render.geometry import IDENTITY, Matrix
 from render.progress import Progress
-from render.recipe import Fusion, Recipe, RecipeError, Reformat, Window
+from render.recipe import Fusion, Recipe, RecipeError, Reformat, VolumeRendering, Window
 from render.registration import register
 from render.volume import Volume
 from workstation.export.registration_files import RegistrationFileError
@@ -31,9 +31,14 @@ def fused_recipes(
     move : a file of `workstation register`; None takes the frame of reference that both share, else registers them.
     Raises RecipeError without a reformat, RegistrationFileError where no move is good enough or the file has none.
     """
-    if not any(isinstance(recipe, Reformat) for recipe in recipes):
-        raise RecipeError("A second series is fused with reformats, and there is none to draw. Choose a recipe of one.")
-    if all(recipe.fusion is not None for recipe in recipes if isinstance(recipe, Reformat)):
+    said = [recipe for recipe in recipes if isinstance(recipe, Reformat | VolumeRendering) and recipe.fusion]
+    unsaid = [recipe for recipe in recipes if isinstance(recipe, Reformat) and not recipe.fusion]
+    if not said and not unsaid:
+        raise RecipeError(
+            "A second series is fused with reformats, and with renderings that say how (`fusion`); there is none of "
+            "them to draw. Choose another recipe."
+        )
+    if not unsaid:
         return tuple(recipes)
     transform = read_move(move, second, volume) if move else _found(volume, second, progress)
     over = Fusion(transform, _WINDOW, COLOUR_MAPS["hot_iron"])

@@ -101,6 +101,8 @@ def _rendering(drawn: VolumeRendering) -> Iterator[str]:
         inside = f" from inside the patient, at {place(drawn.eye_mm)}" if drawn.eye_mm else ""
         yield f"In perspective{inside}, {drawn.field_of_view_deg:g} degrees from top to bottom: it has no scale."
     yield _transfer(drawn.transfer)
+    if drawn.fusion is not None:
+        yield f"Fused with a second volume on the same rays. {_transfer(drawn.fusion.transfer)}"
     if drawn.light is not None:
         yield f"Lit from {drawn.light.words}."
     darker = {

@@ -12,7 +12,7 @@ from dicom_io.volumes.build import Stack, assemble, find_stacks
 from render.draw import draw
 from render.picture import Picture
 from render.progress import Progress
-from render.recipe import Reformat, read_recipe
+from render.recipe import Reformat, VolumeRendering, read_recipe
 from render.volume import Volume
 
 
@@ -56,7 +56,7 @@ class Remaker:
         # A gap that was bridged then is bridged again; without gaps both ways find the same stacks.
         bridged = any("bridged" in warning for warning in product.warnings)
         recipe, volume = read_recipe(product.recipe), self.volume(product.volume_digest, bridged)
-        fusion = recipe.fusion if isinstance(recipe, Reformat) else None
+        fusion = recipe.fusion if isinstance(recipe, Reformat | VolumeRendering) else None
         second = self.volume(fusion.volume_digest, bridged) if fusion is not None else None
         return Remade(product, draw(volume, recipe, second=second, engine=product.engine))
 
