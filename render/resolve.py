@@ -41,12 +41,12 @@ def settled(volume: Volume, recipe: Recipe, second: Volume | None = None) -> Rec
         recipe = replace(recipe, fusion=over)
     if isinstance(recipe, VolumeRendering) and recipe.fusion is not None and second is not None:
         fused = recipe.fusion
-        shown = _transfer(fused.transfer, second) if fused.transfer.unit == RANGE else fused.transfer
-        recipe = replace(recipe, fusion=replace(fused, transfer=shown, volume_digest=second.digest))
+        recipe = replace(
+            recipe,
+            fusion=replace(fused, transfer=_transfer(fused.transfer, second), volume_digest=second.digest),
+        )
     if isinstance(recipe, VolumeRendering):
-        if recipe.transfer.unit not in (RANGE, LUMEN):
-            return recipe
-        return replace(recipe, transfer=_transfer(recipe.transfer, volume, _scale(volume, recipe.transfer.unit)))
+        return replace(recipe, transfer=_transfer(recipe.transfer, volume))
     return recipe if recipe.window.is_placed else replace(recipe, window=_window(recipe.window, volume))
 
 
@@ -71,8 +71,10 @@ def _scale(volume: Volume, unit: str) -> tuple[float, float]:
     return levels.tissue, levels.lumen - levels.tissue
 
 
-def _transfer(transfer: TransferFunction, volume: Volume, scale: tuple[float, float]) -> TransferFunction:
-    low, step = scale
+def _transfer(transfer: TransferFunction, volume: Volume) -> TransferFunction:
+    if transfer.unit not in (RANGE, LUMEN):
+        return transfer
+    low, step = _scale(volume, transfer.unit)
     points = tuple(replace(point, value=low + step * point.value) for point in transfer.points)
     fade = transfer.gradient_opacity
     return replace(
