@@ -161,7 +161,7 @@ class Grown:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class KeptParts:
     """The parts of label `of` that hang together by faces: the `largest` ones (0 for all) of at least `least_ml`.
 
     The parts that are kept get `label`; where that is `of` itself, the others get 0.
@@ -337,7 +337,7 @@ class Lesion:
 
 # Steps that mark voxels by what they are, and those that change what an earlier step has marked.
 Marking = Scissors | Piece | Values | Bone | Grown | Brush | Outlines | Strokes | Automatic | Lesion
-Changing = Parts | Shaped | Boolean
+Changing = KeptParts | Shaped | Boolean
 MaskStep = Marking | Changing
 
 

@@ -131,7 +131,7 @@ def place_in_words(at: Vector) -> str:
     return ", ".join(f"{v:.1f}" for v in at)
 
 
-class Pieces:
+class RegionPieces:
     """The pieces of a region that hang together by faces, as runs of voxels along i.
 
     sizes : voxels of each piece at its first run, 0 at other runs. The order of pieces is that of their first voxels.
@@ -179,6 +179,6 @@ class Pieces:
 
 
 def largest_piece(region: VoxelMask, count: int = 1, least: float = 0.0) -> VoxelMask:
-    """Returns the `count` largest pieces of a region, as `Pieces.largest`."""
-    pieces = Pieces(region)
+    """Returns the `count` largest pieces of a region, as `RegionPieces.largest`."""
+    pieces = RegionPieces(region)
     return pieces.marked(pieces.largest(count, least))

@@ -11,7 +11,7 @@ from render.segment.drawn import near_stroke
 from render.segment.grid import (
     Block,
     Index,
-    Pieces,
+    RegionPieces,
     VoxelMask,
     box_of,
     in_bands,
@@ -34,7 +34,7 @@ def piece(volume: Volume, step: Piece) -> VoxelMask:
     allowed = in_range(volume.voxels, step.low, step.high)
     if step.within_mm is not None:
         allowed &= _near(volume, (step.seed_mm,), step.within_mm)
-    pieces = Pieces(allowed)
+    pieces = RegionPieces(allowed)
     found = pieces.marked(np.arange(len(pieces.runs)) == pieces.at(seed))
     return spread(found, found, True, (step.rim,) * 3)
 
@@ -125,7 +125,7 @@ def _near(volume: Volume, seeds: tuple[Vector, ...], within_mm: float) -> VoxelM
 
 def _holding(allowed: VoxelMask, seeds: list[Index]) -> VoxelMask:
     """Returns the pieces that hold a seed."""
-    pieces = Pieces(allowed)
+    pieces = RegionPieces(allowed)
     chosen = np.zeros(len(pieces.runs), dtype=np.bool_)
     for seed in seeds:
         chosen[pieces.at(seed)] = True
@@ -133,7 +133,7 @@ def _holding(allowed: VoxelMask, seeds: list[Index]) -> VoxelMask:
 
 
 def _with_core(allowed: VoxelMask, sure: VoxelMask) -> VoxelMask:
-    pieces = Pieces(allowed)
+    pieces = RegionPieces(allowed)
     return pieces.marked(pieces.holding(sure))
 
 
@@ -158,7 +158,7 @@ def _without_necks(volume: Volume, found: VoxelMask, seeds: list[Index], neck_mm
     box = wider(box, 0.0, volume)
     part, radius = np.ascontiguousarray(found[box]), neck_mm / 2.0
     core = shrunk(part, radius, volume.spacing_mm)
-    pieces = Pieces(core)
+    pieces = RegionPieces(core)
     chosen = np.zeros(len(pieces.runs), dtype=np.bool_)
     for seed in seeds:
         k, j, i = (at - side.start for at, side in zip(seed, box, strict=True))
@@ -174,7 +174,7 @@ def _without_necks(volume: Volume, found: VoxelMask, seeds: list[Index], neck_mm
     return out
 
 
-def _nearest(pieces: Pieces, core: VoxelMask, seed: Index, neck_mm: float, volume: Volume) -> int:
+def _nearest(pieces: RegionPieces, core: VoxelMask, seed: Index, neck_mm: float, volume: Volume) -> int:
     """Returns the piece of the core nearest to a seed. Raises StepError where none is near."""
     if core[seed]:
         return pieces.at(seed)

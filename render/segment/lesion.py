@@ -31,6 +31,7 @@ _SAG = 0.1277
 _LONGEST_SHAPE = 2.5  # length to width; beyond it is a vessel or a bowel
 _ROUGH = 0.2
 _SMALLEST_MM = 2.0
+_HOPELESS = 0.5  # the share of rays, of the fewer, below which no more are tried
 _OPEN_BOTH_WAYS = 0.08
 _STANDS_OUT = 2.5  # the edge against the spread within
 
@@ -188,6 +189,8 @@ def _scale(rays: Rays, centre: Floats3, reach: float, sign: int) -> float:
         if scale <= least:
             break
         scale *= 0.5
+    if most < _HOPELESS:
+        raise StepError(_open_in_words(centre, most))
     return best
 
 
@@ -214,6 +217,13 @@ def _where_it_is(rays: Rays, corners: Floats3, triangles: NDArray[np.int32], nei
     return np.asarray(corners + out[:, None] * normals)
 
 
+def _open_in_words(at: Vector | Floats3, share: float) -> str:
+    return (
+        f"No closed edge at {place_in_words(vector(at))} mm: only {share:.0%} of the directions meet one. Nothing was "
+        "marked; click into the middle, or draw it with strokes."
+    )
+
+
 def _check(
     rays: Rays,
     step: Lesion,
@@ -227,10 +237,7 @@ def _check(
     where = f"at {place_in_words(step.seed_mm)} mm"
     radii = edge.radii_mm
     if edge.share < _CLOSED:
-        raise StepError(
-            f"No closed edge {where}: only {edge.share:.0%} of the directions meet one. Nothing was marked; click "
-            "into the middle, or draw it with strokes."
-        )
+        raise StepError(_open_in_words(step.seed_mm, edge.share))
     both_ways = ~edge.clear & ~edge.clear[(directions @ directions.T).argmin(axis=1)]
     if float(np.count_nonzero(both_ways)) > _OPEN_BOTH_WAYS * len(radii):
         raise StepError(f"What is {where} goes on in two opposite directions, as a vessel does. Nothing was marked.")

@@ -17,11 +17,11 @@ from render.mask_steps import (
     Brush,
     Changing,
     Grown,
+    KeptParts,
     Lesion,
     Marking,
     MaskStep,
     Outlines,
-    Parts,
     Piece,
     Scissors,
     Shaped,
@@ -67,7 +67,7 @@ def made(volume: Volume, steps: tuple[MaskStep, ...]) -> Mask:
 
 
 def _carry_out(volume: Volume, step: MaskStep, labels: NDArray[np.uint8]) -> None:
-    if isinstance(step, Parts | Shaped | Boolean):
+    if isinstance(step, KeptParts | Shaped | Boolean):
         of = (labels == step.of).view(np.uint8)
         found = _changed(volume, step, of)
         if step.of == step.label:
@@ -80,7 +80,7 @@ def _carry_out(volume: Volume, step: MaskStep, labels: NDArray[np.uint8]) -> Non
 
 
 def _changed(volume: Volume, step: Changing, of: VoxelMask) -> VoxelMask:
-    if isinstance(step, Parts):
+    if isinstance(step, KeptParts):
         return parts(volume, of, step)
     if isinstance(step, Shaped):
         return shaped(volume, of, step)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from render.mask_steps import Boolean, Parts, Shaped
-from render.segment.grid import Pieces, VoxelMask, box_of, squares_mm2, voxel_mm3, wider, without
+from render.mask_steps import Boolean, KeptParts, Shaped
+from render.segment.grid import RegionPieces, VoxelMask, box_of, squares_mm2, voxel_mm3, wider, without
 from render.volume import Volume
 
 _EPSILON = 1e-4  # mm², so that a voxel exactly at the radius is within it
@@ -38,7 +38,7 @@ def closed(region: VoxelMask, radius_mm: float, spacing_mm: Sequence[float]) -> 
 
 def filled(region: VoxelMask) -> VoxelMask:
     """Returns the region with the holes that no way by faces leads out of."""
-    rest = Pieces(np.pad((region == 0).view(np.uint8), 1, constant_values=1))
+    rest = RegionPieces(np.pad((region == 0).view(np.uint8), 1, constant_values=1))
     outside = rest.marked(np.arange(len(rest.runs)) == rest.at((0, 0, 0)))
     return np.asarray(outside[1:-1, 1:-1, 1:-1] == 0).view(np.uint8)
 
@@ -59,9 +59,9 @@ def smoothed(region: VoxelMask, deviation_mm: float, spacing_mm: Sequence[float]
     return np.asarray(soft >= np.float32(0.5)).view(np.uint8)
 
 
-def parts(volume: Volume, of: VoxelMask, step: Parts) -> VoxelMask:
+def parts(volume: Volume, of: VoxelMask, step: KeptParts) -> VoxelMask:
     """Returns the pieces that the step keeps."""
-    pieces = Pieces(of)
+    pieces = RegionPieces(of)
     # A thousandth of a voxel less, because ml are rounded.
     least = step.least_ml * 1000.0 / voxel_mm3(volume) - 1e-3
     return pieces.marked(pieces.largest(step.largest, least))

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from render.segment.finding import Finding
-from render.segment.grid import Pieces, VoxelMask, both, in_range, largest_piece, voxel_mm3, without
+from render.segment.grid import RegionPieces, VoxelMask, both, in_range, largest_piece, voxel_mm3, without
 from render.segment.shaping import (
     averaged,
     closed,
@@ -84,13 +84,13 @@ def body(volume: Volume) -> Finding:
     dense = in_range(volume.voxels, _SKIN, np.inf)
     region = inner | (dense & rim & (fine | dense))
     region = _without_loose(region, inner)
-    pieces = Pieces(found)
+    pieces = RegionPieces(found)
     main = float(pieces.sizes.max()) / float(pieces.sizes.sum())
     return Finding(region, clamped(main * min(1.0, share / 0.1)))
 
 
 def _without_loose(region: VoxelMask, inner: VoxelMask) -> VoxelMask:
-    pieces = Pieces(region)
+    pieces = RegionPieces(region)
     return pieces.marked(pieces.holding(inner))
 
 
@@ -133,7 +133,7 @@ def _tubes(values: NDArray[np.float32], patient: VoxelMask, spacing_mm: Sequence
     if not seeds.any():
         return seeds
     pure = ((values < _AIRWAY) & (patient == 1)).view(np.uint8)
-    pieces = Pieces(pure | seeds)
+    pieces = RegionPieces(pure | seeds)
     tree = pieces.marked(pieces.holding(seeds))
     block = spacing_mm[0] * spacing_mm[1] * spacing_mm[2]
     if float(np.count_nonzero(tree)) * block > 120_000.0:  # mm³: it has run into the lung
@@ -164,7 +164,7 @@ def _trachea(values: NDArray[np.float32], patient: VoxelMask, spacing_mm: Sequen
             round_enough = max(sides) < 2.2 * min(sides) and size > 0.5 * sides[0] * sides[1]
             if middle and round_enough:
                 found[k][labels == n] = 1
-    pieces = Pieces(found)
+    pieces = RegionPieces(found)
     if not len(pieces.runs):
         return found
     best = pieces.marked(pieces.largest())
@@ -177,7 +177,7 @@ def _lung_pieces(
     air: VoxelMask, values: NDArray[np.float32], patient: VoxelMask, spacing_mm: Sequence[float]
 ) -> VoxelMask:
     """Returns the pieces of air that are lung: large, and of lung's own density rather than gas in bowel."""
-    pieces = Pieces(opened(air, 2.0, spacing_mm))
+    pieces = RegionPieces(opened(air, 2.0, spacing_mm))
     if not len(pieces.runs):
         return np.zeros_like(air)
     block = spacing_mm[0] * spacing_mm[1] * spacing_mm[2] / 1000.0
@@ -213,7 +213,7 @@ def airways(volume: Volume) -> Finding:
     size = voxel_mm3(volume) / 1000.0
     # As in explosion control: the highest threshold before the tree bursts. Source: Mori et al. 1996.
     for level in (-960.0, -940.0, -920.0, -900.0, -880.0, -860.0):
-        pieces = Pieces(in_range(volume.voxels, -np.inf, level) & inside | fine)
+        pieces = RegionPieces(in_range(volume.voxels, -np.inf, level) & inside | fine)
         tree = pieces.marked(pieces.holding(fine))
         ml = float(np.count_nonzero(tree)) * size
         if ml > 160.0 or (best is not None and ml > 1.6 * growth):

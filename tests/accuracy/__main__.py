@@ -12,8 +12,8 @@ from tests.accuracy import lesions, masks, registration, vessels
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 _HEAD = """# How right the tools are
 
-`python -m tests.accuracy` prints this page and writes it: phantoms of known truth, and public real series with reference
-masks. Failures stand here too. How the tools are used: [clinical_tools.md](clinical_tools.md).
+`python -m tests.accuracy` prints this page and writes it: phantoms of known truth, and public real series with
+reference masks. Failures stand here too. How the tools are used: [clinical_tools.md](clinical_tools.md).
 """
 
 

@@ -1,4 +1,4 @@
-"""The lesion tool on ellipsoids of known volume, on lesions that experts have outlined, and on clicks beside lesions."""
+"""The lesion tool on ellipsoids of known volume, on lesions that experts outlined, and on clicks beside lesions."""
 
 import numpy as np
 from scipy import ndimage
@@ -11,8 +11,8 @@ from tests.accuracy.phantoms import ball
 from tests.accuracy.real_sets import dice, truth, volume_of
 
 PHANTOM_WORDS = (
-    "Ellipsoids of 8 to 36 mm in noise, bright in lung or dark in liver, clicked beside the middle; half of them touch a wall "
-    "of the same density, which covers 5 % of their half axis."
+    "Ellipsoids of 8 to 36 mm in noise, bright in lung or dark in liver, clicked beside the middle; half of them touch "
+    "a wall of the same density, which covers 5 % of their half axis."
 )
 REAL_WORDS = "Clicked once, at the place in the reference that is deepest within it."
 DECLINED_WORDS = "25 clicks each on `ct_chest_iv_lidc0001_jls`, at random places."

@@ -9,13 +9,13 @@ from render.segment import find
 from tests.accuracy.real_sets import dice, surface_mm, truth, volume_of
 
 WORDS = (
-    "Against experts' masks (`ct_liver_ircad01`) and the published brain mask of `mr_t1_colin27`. Distance: mean between "
-    "the surfaces. Time on the machine that wrote the page, other work beside it."
+    "Against experts' masks (`ct_liver_ircad01`) and the published brain mask of `mr_t1_colin27`. Distance: mean "
+    "between the surfaces. Time on the machine that wrote the page, other work beside it."
 )
 BONE_WORDS = (
     "The share of other structures that the bone mask takes with it, which has to be near 0. Masks of "
-    "`cta_aorta_dissection_heart` are the output of a model. Its vertebra is a row of what is left out: the reference has "
-    "all the marrow, the tool what is denser than 180 HU."
+    "`cta_aorta_dissection_heart` are the output of a model. Its vertebra is a row of what is left out: the reference "
+    "has all the marrow, the tool what is denser than 180 HU."
 )
 _CASES: tuple[tuple[str, Structure, tuple[str, ...]], ...] = (
     ("ct_liver_ircad01", "body", ("skin",)),

@@ -10,9 +10,9 @@ from render import (
     Boolean,
     Brush,
     Grown,
+    KeptParts,
     MaskStep,
     Outlines,
-    Parts,
     Projection,
     Shaped,
     StepError,
@@ -81,9 +81,9 @@ def test_hysteresis_takes_the_rim_of_a_core(volume: Volume) -> None:
 
 def test_parts_keep_the_largest(volume: Volume) -> None:
     every = Values(50, 110)
-    assert made(volume, (every, Parts(largest=1))).labels[2, 2, 2] == 0
-    assert made(volume, (every, Parts(least_ml=0.001))).labels[2, 2, 2] == 1
-    assert made(volume, (every, Parts(largest=1, label=2))).labels[2, 2, 2] == 1
+    assert made(volume, (every, KeptParts(largest=1))).labels[2, 2, 2] == 0
+    assert made(volume, (every, KeptParts(least_ml=0.001))).labels[2, 2, 2] == 1
+    assert made(volume, (every, KeptParts(largest=1, label=2))).labels[2, 2, 2] == 1
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_steps_are_the_same_on_one_thread(volume: Volume, monkeypatch: pytest.Mo
 def test_a_recipe_with_them_is_read_again() -> None:
     steps: tuple[MaskStep, ...] = (
         Grown(((1.0, 2.0, 3.0),), 0.0, 5.0),
-        Parts(largest=2),
+        KeptParts(largest=2),
         Shaped("open", 1.0),
         Boolean("difference", (Boolean("union", (Values(0.0, 1.0),)), Brush(((0.0, 0.0, 0.0),), 2.0))),
         Strokes((((0.0, 0.0, 0.0),),)),
@@ -176,9 +176,9 @@ def test_what_cannot_be_said_is_refused() -> None:
         lambda: Shaped("grow", 99.0),
         lambda: Boolean("union", ()),
         lambda: Brush((), 1.0),
-        lambda: Parts(of=300),
+        lambda: KeptParts(of=300),
     ):
         with pytest.raises(StepError):
             wrong()
     with pytest.raises(StepError, match="marks nothing by itself"):
-        region(two_balls(), Parts())
+        region(two_balls(), KeptParts())

@@ -13,10 +13,10 @@ from render.mask_steps import (
     Boolean,
     Brush,
     Grown,
+    KeptParts,
     Lesion,
     MaskStep,
     Outlines,
-    Parts,
     Piece,
     Scissors,
     Shaped,
@@ -156,7 +156,7 @@ def _solid(drawn: VolumeRendering | Projection) -> Iterator[str]:
 
 
 def _step(step: MaskStep) -> str:
-    if isinstance(step, Parts | Shaped | Boolean):
+    if isinstance(step, KeptParts | Shaped | Boolean):
         return f"{_change(step)} becomes label {step.label}"
     outside = "everything but " if step.outside else ""
     return f"{outside}{_marked(step)} becomes label {step.label}"
@@ -171,8 +171,8 @@ _COMBINED = {
 }
 
 
-def _change(step: Parts | Shaped | Boolean) -> str:
-    if isinstance(step, Parts):
+def _change(step: KeptParts | Shaped | Boolean) -> str:
+    if isinstance(step, KeptParts):
         count = f"the {step.largest} largest parts" if step.largest else "the parts"
         return f"of label {step.of} {count} of at least {step.least_ml:g} ml"
     if isinstance(step, Shaped):
