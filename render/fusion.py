@@ -10,8 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from render.engine.cpu.frames import draw_frames
-from render.engine.cpu.fused_rays import fused_rendering
+from render.engine import cpu
 from render.geometry import Matrix, Plane, composed
 from render.picture import Pixels
 from render.progress import PartDone
@@ -57,6 +56,9 @@ def fused_frames(
     fusion = recipe.fusion
     assert fusion is not None
     if isinstance(recipe, VolumeRendering):
+        # With the first such picture, as every kernel.
+        from render.engine.cpu.fused_rays import fused_rendering
+
         there = moved(second, fusion.transform, volume.frame_of_reference)
         return fused_rendering(volume, recipe, there, planes, threads, progress, cancel)
     assert isinstance(fusion, Fusion)
@@ -64,8 +66,8 @@ def fused_frames(
     over = replace(plain, window=fusion.window)
     there = moved(second, fusion.transform, volume.frame_of_reference)
     halves = (None, None) if progress is None else (lambda d: progress(d / 2.0), lambda d: progress(0.5 + d / 2.0))
-    below = draw_frames(volume, plain, planes, threads, halves[0], cancel)
-    above = draw_frames(there, over, planes, threads, halves[1], cancel)
+    below = cpu.frames.draw_frames(volume, plain, planes, threads, halves[0], cancel)
+    above = cpu.frames.draw_frames(there, over, planes, threads, halves[1], cancel)
     out = np.empty((*below.shape, 3), dtype=np.uint8)
     table = colour_table(fusion)
     for frame in range(len(out)):

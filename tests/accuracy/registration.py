@@ -3,6 +3,7 @@
 `python -m tests.accuracy.registration` prints the section.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -60,38 +61,51 @@ _OTHERS = (
 )
 
 
+MOVED_WORDS = (
+    "Mean distance between where points all over the volume were and where the move that was found takes the moved "
+    "ones; asked for is 0.3 of a voxel (of its longest side). T1, T2 and FLAIR of one brain come registered, so errors "
+    "between them hold that registration's own. A moved CT has every second slice and noise of 20 HU; a moved MR is "
+    "sampled anew by splines. Rigid, no shared frame of reference."
+)
+PHANTOM_WORDS = "Made-up heads of 3.5 mm, random moves up to 12° and 20 mm, every second in another contrast."
+OTHER_WORDS = f"Pairs that show something else. A quality below {LEAST_QUALITY:g} is declined."
+
+
+def moved_rows() -> list[list[str]]:
+    """The header, then a row for each known move of a real series."""
+    return [["fixed", "moving", "move", "error mm", "of a voxel", "quality", "s"], *_moved(_volumes())]
+
+
+def phantom_rows() -> list[list[str]]:
+    """The header, then a row for each made-up head."""
+    return [["head", "error mm", "of a voxel"], *(list(_phantom(number)) for number in range(8))]
+
+
+def other_rows() -> list[list[str]]:
+    """The header, then a row for each pair that has to be declined."""
+    return [["fixed", "moving", "overlap", "quality", "result"], *_others(_volumes())]
+
+
 def section() -> str:
-    """The section of `docs/accuracy.md`, as Markdown."""
-    volumes = dict(_volumes())
-    made_up = [[*_phantom(n), ""] for n in range(8)]
-    moved = list(_moved(volumes))
-    others = list(_others(volumes))
-    wrong = sum(row[-1] == "accepted" for row in others)
-    return "\n".join(
-        [
-            "## Registration",
-            "",
-            "Mean distance between where points all over the volume were and where the move that was found takes the "
-            "moved ones; asked for is 0.3 of a voxel (of its longest side). T1, T2 and FLAIR of one brain come "
-            "registered, so errors between them hold that registration's own. A moved CT has every second slice and "
-            "noise of 20 HU; a moved MR is sampled anew by splines. Rigid, no shared frame of reference.",
-            "",
-            *_table(("fixed", "moving", "move", "error mm", "of a voxel", "quality", "s"), moved),
-            "",
-            "Made-up heads of 3.5 mm, random moves up to 12° and 20 mm, every second in another contrast:",
-            "",
-            *_table(("head", "error mm", "of a voxel", ""), made_up),
-            "",
-            f"Pairs that show something else; quality below {LEAST_QUALITY:g} is declined. {wrong} of {len(others)} "
-            "were accepted:",
-            "",
-            *_table(("fixed", "moving", "overlap", "quality", "result"), others),
-            "",
-        ]
-    )
+    """The sections of `docs/accuracy.md`, as Markdown."""
+    parts = []
+    for title, words, rows in (
+        ("Registration: known moves", MOVED_WORDS, moved_rows),
+        ("Registration: phantoms", PHANTOM_WORDS, phantom_rows),
+        ("Registration: pairs that have to be declined", OTHER_WORDS, other_rows),
+    ):
+        head, *others = rows()
+        table = "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *others))
+        parts.append(f"## {title}\n\n{words}\n\n{table}\n")
+    return "\n".join(parts)
 
 
-def _volumes() -> Iterator[tuple[str, Volume]]:
+@functools.cache
+def _volumes() -> dict[str, Volume]:
+    return dict(_read())
+
+
+def _read() -> Iterator[tuple[str, Volume]]:
     for name, folder in _SETS.items():
         if (found := _there(folder)) is not None:
             series = max(open_series(found), key=lambda s: len(s.instances))
@@ -162,10 +176,6 @@ def _others(volumes: dict[str, Volume]) -> Iterator[list[str]]:
             found = register(volumes[fixed], volumes[moving])
             result = "declined" if found.declined else "accepted"
             yield [fixed, moving, f"{found.overlap:.2f}", f"{found.quality:.2f}", result]
-
-
-def _table(heads: tuple[str, ...], rows: list[list[str]]) -> list[str]:
-    return [f"| {' | '.join(row)} |" for row in (list(heads), ["---"] * len(heads), *rows)]
 
 
 if __name__ == "__main__":
