@@ -9,7 +9,7 @@ from render.segment.bone import bone
 from render.segment.brain import brain
 from render.segment.filled_vessels import filled_vessels
 from render.segment.finding import Finding
-from render.segment.trunk import airways, body, lungs
+from render.segment.trunk import airways, body, lungs, nothing
 from render.volume import Volume
 
 _TOOLS: dict[Structure, Callable[[Volume], Finding]] = {
@@ -20,6 +20,7 @@ _TOOLS: dict[Structure, Callable[[Volume], Finding]] = {
     "brain": brain,
     "vessels": filled_vessels,
 }
+_LEAST = 0.1  # a tool that is less sure declines
 _known: "weakref.WeakKeyDictionary[Volume, dict[Structure, Finding]]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -30,6 +31,8 @@ def find(volume: Volume, structure: Structure) -> Finding:
         known = _known.setdefault(volume, {}).get(structure)
     if known is None:
         known = _TOOLS[structure](volume)
+        if not known.declined and known.confidence < _LEAST:
+            known = nothing(volume, f"What was found for {structure} is too unlike it to be believed.")
         known.region.setflags(write=False)
         with _lock:
             _known.setdefault(volume, {})[structure] = known
