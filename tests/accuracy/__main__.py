@@ -3,6 +3,7 @@
 Real series are read where WORKSTATION_TEST_DATA names their folder; a row of a series that is not there says so.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ def page() -> str:
     for section in SECTIONS:
         head, *rows = section.rows()
         lines = [head, ["---"] * len(head), *rows]
+        print(f"{section.title}: {len(rows)} rows", file=sys.stderr, flush=True)
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         parts.append(f"## {section.title}\n\n{section.words}\n\n{table}\n")
     return "\n".join([*parts, vessels.section(), registration.section()])

@@ -15,7 +15,7 @@ PHANTOM_WORDS = (
     "a wall of the same density, which covers 5 % of their half axis."
 )
 REAL_WORDS = "Clicked once, at the place in the reference that is deepest within it."
-DECLINED_WORDS = "25 clicks each on `ct_chest_iv_lidc0001_jls`, at random places."
+DECLINED_WORDS = "10 clicks each on `ct_chest_iv_lidc0001_jls`, at random places."
 _AXES = ((4.0, 4.0, 4.0), (5.0, 5.0, 5.0), (8.0, 12.0, 16.0), (10.0, 10.0, 10.0), (18.0, 18.0, 18.0))
 _SPACINGS = ((1.0, 0.7, 0.7), (2.5, 0.7, 0.7))
 
@@ -92,7 +92,7 @@ def declined_rows() -> list[list[str]]:
     chance = np.random.default_rng(1)
     for name, wanted in places.items():
         at = np.argwhere(wanted[10:120])
-        some = at[chance.integers(0, len(at), 25)] + np.array([10, 0, 0])
+        some = at[chance.integers(0, len(at), 10)] + np.array([10, 0, 0])
         number = sum(bool(measure_lesion(volume, point(volume.affine, each)).declined) for each in some)
-        table.append([name, f"{number} of 25"])
+        table.append([name, f"{number} of 10"])
     return table
