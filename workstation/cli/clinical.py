@@ -20,15 +20,15 @@ def add_to(app: typer.Typer) -> None:
     app.command()(lesion)
 
 
-def point_mm(text: str) -> Vector:
+def point_mm(text: str, option: str = "--at") -> Vector:
     """Reads a point `X,Y,Z` in LPS mm; misuse otherwise."""
     parts = text.split(",")
     try:
         x, y, z = (float(part) for part in parts)
     except ValueError:
-        raise typer.BadParameter(f"{text!r} is no point: write X,Y,Z in LPS mm", param_hint="--at") from None
+        raise typer.BadParameter(f"{text!r} is no point: write X,Y,Z in LPS mm", param_hint=option) from None
     if not all(abs(v) < 1e6 for v in (x, y, z)):
-        raise typer.BadParameter(f"{text!r} lies nowhere in a patient", param_hint="--at")
+        raise typer.BadParameter(f"{text!r} lies nowhere in a patient", param_hint=option)
     return (x, y, z)
 
 
@@ -48,7 +48,9 @@ def segment(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help=".nrrd, .nii.gz, .dcm (SEG) or .stl")],
     tool: Annotated[
         str,
-        typer.Option(metavar="NAME", help="body, lungs, airways, bone, brain, lesion, grown, piece, values or brush."),
+        typer.Option(
+            metavar="NAME", help="body, lungs, airways, bone, brain, vessels, lesion, grown, piece, values or brush."
+        ),
     ],
     at: Annotated[
         list[str], typer.Option("--at", metavar="X,Y,Z", help="A point in LPS mm: a seed, a click, or of a stroke.")

@@ -1,32 +1,18 @@
 """The command that measures vessels: `vessel`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from workstation.cli.clinical import point_mm
 from workstation.cli.pictures import BridgeGaps
 from workstation.cli.shared import Json, example, exporting, root, show
-
-if TYPE_CHECKING:
-    from render.geometry import Vector
 
 
 def add_to(app: typer.Typer) -> None:
     """Adds the command."""
     app.command()(vessel)
-
-
-def point_of(text: str) -> "Vector":
-    """Reads a point, `X,Y,Z` in LPS mm; misuse otherwise."""
-    words = text.split(",")
-    try:
-        x, y, z = (float(word) for word in words)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no point; write X,Y,Z in LPS mm, e.g. 12.5,-40,103.") from None
-    if not all(abs(value) < 1e5 for value in (x, y, z)):
-        raise typer.BadParameter(f"{text!r} is no place in a patient; write X,Y,Z in LPS mm.")
-    return (x, y, z)
 
 
 @example("workstation vessel SERIES --through 150,120,40 --through 148,126,180 -o vessel")
@@ -49,8 +35,8 @@ def vessel(
     from dicom_io.volumes import build_volume
     from workstation.export import inspect, vessel_files
 
-    points = [point_of(text) for text in through]
-    references = [point_of(text) for text in reference or ()]
+    points = [point_mm(text, "--through") for text in through]
+    references = [point_mm(text, "--reference") for text in reference or ()]
     if len(points) < 2:
         raise typer.BadParameter("a vessel needs two points at least", param_hint="--through")
     found = inspect.one_series(series, root())

@@ -29,6 +29,7 @@ _TOOLS: dict[str, tuple[type, str]] = {
     "airways": (Automatic, ""),
     "bone": (Automatic, ""),
     "brain": (Automatic, ""),
+    "vessels": (Automatic, ""),
     "lesion": (Lesion, "seed_mm"),
     "grown": (Grown, "seeds_mm"),
     "piece": (Piece, "seed_mm"),

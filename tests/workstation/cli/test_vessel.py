@@ -58,8 +58,8 @@ def test_a_vessel_is_measured_and_pictured(made: tuple[Tube, Path], command: Com
 @pytest.mark.parametrize(
     ("options", "code", "sentence"),
     [
-        (["--through", "1,2"], 2, "'1,2' is no point; write X,Y,Z in LPS mm"),
-        (["--through", "1,2,nan"], 2, "is no place in a patient"),
+        (["--through", "1,2"], 2, "'1,2' is no point: write X,Y,Z in LPS mm"),
+        (["--through", "1,2,nan"], 2, "lies nowhere in a patient"),
         (["--through", "1,2,3"], 2, "a vessel needs two points at least"),
         (["--through", "1,2,3", "--through", "9000,2,3"], 1, "outside the volume"),
     ],
