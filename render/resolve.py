@@ -46,7 +46,8 @@ def settled(volume: Volume, recipe: Recipe, second: Volume | None = None) -> Rec
             fusion=replace(fused, transfer=_transfer(fused.transfer, second), volume_digest=second.digest),
         )
     if isinstance(recipe, VolumeRendering):
-        return replace(recipe, transfer=_transfer(recipe.transfer, volume))
+        made = _transfer(recipe.transfer, volume)
+        return recipe if made is recipe.transfer else replace(recipe, transfer=made)
     return recipe if recipe.window.is_placed else replace(recipe, window=_window(recipe.window, volume))
 
 
