@@ -18,7 +18,6 @@ from render.picture import Picture, Pixels, Provenance
 from render.progress import PartDone
 from render.recipe import Recipe, Reformat, Solid, TransferFunction, VolumeRendering, in_colour
 from render.resolve import settled
-from render.segment import made
 from render.volume import Volume
 
 __all__ = ["ENGINES", "Cancelled", "DrawError", "draw"]
@@ -142,14 +141,15 @@ def _by_vtk(
 
 def _box_of_shown(volume: Volume, recipe: Solid, mask: Mask | None) -> Box | None:
     """Returns the box, LPS mm, around the labels that are drawn; None where no rule includes any."""
+    from render.segment.grid import box_of
+
     wanted = [rule.label for rule in recipe.masking if rule.action == "include"]
     if mask is None or not wanted:
         return None
-    drawn = np.isin(mask.labels, wanted)
-    spans = [np.flatnonzero(drawn.any(axis=tuple(other for other in range(3) if other != axis))) for axis in range(3)]
-    if not spans[0].size:
+    block = box_of(np.isin(mask.labels, wanted).view(np.uint8))
+    if block is None:
         return None
-    corners = [point(volume.affine, at) for at in product(*[(float(span[0]), float(span[-1])) for span in spans])]
+    corners = [point(volume.affine, at) for at in product(*[(float(s.start), float(s.stop - 1)) for s in block])]
     low, high = ([edge(corner[axis] for corner in corners) for axis in range(3)] for edge in (min, max))
     return Box(tuple(round(v - _AROUND_MM, 1) for v in low), tuple(round(v + _AROUND_MM, 1) for v in high))  # type: ignore[arg-type]
 
@@ -164,6 +164,9 @@ def _needed(volume: Volume, recipe: Recipe, mask: Mask | None) -> Mask | None:
             raise DrawError(
                 "A mask was given, and the recipe says how to make one. Nothing was drawn; drop one of them."
             )
+        # Loaded with the first mask: its libraries take longer than many a command.
+        from render.segment import made
+
         try:
             return made(volume, recipe.segments)
         except StepError as error:

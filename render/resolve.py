@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from render.contrast import contrast_levels
 from render.recipe import Recipe, RecipeError, Reformat, TransferFunction, VolumeRendering, Window
 from render.volume import Volume
 
@@ -63,6 +62,8 @@ def _scale(volume: Volume, unit: str) -> tuple[float, float]:
     if unit == RANGE:
         low, high = value_range(volume)
         return low, high - low
+    from render.contrast import contrast_levels  # as late as any mask: see `draw`
+
     levels = contrast_levels(volume)
     if levels is None:
         raise RecipeError(

@@ -16,7 +16,6 @@ from render.mask import Mask
 from render.mask_steps import MaskStep
 from render.picture import Picture
 from render.recipe import Recipe, Solid
-from render.segment import made
 from render.surface import surface
 from render.volume import Volume
 
@@ -60,6 +59,8 @@ def objects_beside(
 
 def _masks(pictures: Sequence[Picture], volume: Volume) -> Iterator[tuple[str, tuple[MaskStep, ...], Mask]]:
     """Yields every mask that a picture was drawn with, once."""
+    from render.segment import made  # as late as any mask: see `render.draw`
+
     known: set[tuple[MaskStep, ...]] = set()
     for picture in pictures:
         steps = _steps(picture.recipe)

@@ -14,7 +14,6 @@ from render.mask_steps import StepError
 from render.presets import check_keys, load_preset, load_window
 from render.recipe import Recipe, RecipeError, Solid, VolumeRendering, read_recipe
 from render.resolve import LUMEN
-from render.segment import made
 from render.volume import Volume
 
 _KEYS = {"title", "clinical_use", "region", "modality", "unit", "source", "recipes"}
@@ -79,6 +78,8 @@ def drawable(volume: Volume, protocol: Protocol) -> tuple[tuple[Recipe, ...], tu
 
     Raises RecipeError where nothing is left, with the first reason.
     """
+    from render.segment import made  # as late as any mask: see `draw`
+
     found: list[Recipe] = []
     left_out: list[str] = []
     for recipe in protocol.recipes:

@@ -2,13 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from render.geometry import Vector
 from workstation.cli.pictures import BridgeGaps
 from workstation.cli.shared import Json, example, exporting, root, show
+
+if TYPE_CHECKING:
+    from render.geometry import Vector
 
 Source = Annotated[str, typer.Argument(metavar="SERIES|PATH", help="A Series Instance UID, a file or a folder.")]
 WhichVolume = Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")]
@@ -20,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(lesion)
 
 
-def point_mm(text: str, option: str = "--at") -> Vector:
+def point_mm(text: str, option: str = "--at") -> "Vector":
     """Reads a point `X,Y,Z` in LPS mm; misuse otherwise."""
     parts = text.split(",")
     try:

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from render.progress import Progress
-
 if TYPE_CHECKING:
     from dicom_io.evidence import Person
     from dicom_io.files.instance import Instance
+    from render.progress import Progress
     from workstation.site import Site
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -140,7 +139,7 @@ def ae_title(text: str | None) -> str | None:
         raise typer.BadParameter(str(error)) from error
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> "Progress":
     """A bar on one line of stderr that is written over, only where a person looks at it."""
 
     ended = ""
