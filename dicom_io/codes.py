@@ -185,22 +185,37 @@ MEASURE_METHODS: dict[str, Code] = {
     "ellipse": Code("ellipse", OWN_SCHEME, "Ellipse on a plane"),
     "polygon": Code("polygon", OWN_SCHEME, "Polygon on a plane"),
     "volume": Code("volume", OWN_SCHEME, "Voxels of a mask"),
+    "lesion": Code("lesion", OWN_SCHEME, "Closed surface about a click"),
+    "vessel": Code("vessel", OWN_SCHEME, "Sections across a vessel's centreline"),
 }
-# PS3.16 CID 7469 (generic intensity and size measurements), 218 (quantitative image features)
-SIZES: dict[str, Code] = {
-    "length": Code("410668003", "SCT", "Length"),
-    "angle": Code("1483009", "SCT", "Angle"),
-    "cobb_angle": Code("285285000", "SCT", "Cobb angle"),
-    "area": Code("42798000", "SCT", "Area"),
-    "volume": Code("118565006", "SCT", "Volume"),
+# What a number is called, its derivation, and its method, where it has one. PS3.16 CID 7469 (generic intensity and size
+# measurements), 218 (quantitative image features), 12121 (vascular lumen), 3810 (plaque and vessel: tortuosity), 7464
+# (general region of interest measurement modifiers). IBSI: the Image Biomarker Standardisation Initiative.
+_MEAN = Code("373098007", "SCT", "Mean")
+_DEVIATION = Code("386136009", "SCT", "Standard Deviation")
+_LEAST = Code("255605001", "SCT", "Minimum")
+_GREATEST = Code("56851009", "SCT", "Maximum")
+_LUMEN_DIAMETER = Code("397413000", "SCT", "Vessel lumen diameter")
+_LUMEN_STENOSIS = Code("408715008", "SCT", "Lumen Diameter Stenosis")
+SIZES: dict[str, tuple[Code, Code | None, Code | None]] = {
+    "length": (Code("410668003", "SCT", "Length"), None, None),
+    "angle": (Code("1483009", "SCT", "Angle"), None, None),
+    "cobb_angle": (Code("285285000", "SCT", "Cobb angle"), None, None),
+    "area": (Code("42798000", "SCT", "Area"), None, None),
+    "volume": (Code("118565006", "SCT", "Volume"), None, None),
+    "longest_diameter": (Code("L0JK", "IBSI", "Maximum 3D Diameter of a Mesh"), None, None),
+    "long_axis": (Code("103339001", "SCT", "Long Axis"), None, None),
+    "short_axis": (Code("103340004", "SCT", "Short Axis"), None, None),
+    "least_diameter": (_LUMEN_DIAMETER, _LEAST, None),
+    "greatest_diameter": (_LUMEN_DIAMETER, _GREATEST, None),
+    "reference_diameter": (_LUMEN_DIAMETER, None, Code("healthy", OWN_SCHEME, "Of the healthy vessel beyond")),
+    "nascet": (_LUMEN_STENOSIS, None, Code("nascet", OWN_SCHEME, "NASCET: against the healthy vessel beyond")),
+    "ecst": (_LUMEN_STENOSIS, None, Code("ecst", OWN_SCHEME, "ECST: against the lumen that was there")),
+    "area_stenosis": (Code("408714007", "SCT", "Lumen Area Stenosis"), None, None),
+    "tortuosity": (Code("15690004", "SCT", "Tortuosity"), None, None),
 }
-# PS3.16 CID 7464 (general region of interest measurement modifiers)
-STATISTICS: dict[str, Code] = {
-    "mean": Code("373098007", "SCT", "Mean"),
-    "deviation": Code("386136009", "SCT", "Standard Deviation"),
-    "least": Code("255605001", "SCT", "Minimum"),
-    "greatest": Code("56851009", "SCT", "Maximum"),
-}
+# Of the voxels' values, whose name follows from their unit.
+STATISTICS: dict[str, Code] = {"mean": _MEAN, "deviation": _DEVIATION, "least": _LEAST, "greatest": _GREATEST}
 ATTENUATION = Code("112031", "DCM", "Attenuation Coefficient")
 INTENSITY = Code("intensity", OWN_SCHEME, "Voxel value")
 # UCUM (http://unitsofmeasure.org), as in PS3.16 CID 7181
@@ -210,6 +225,7 @@ UNITS: dict[str, Code] = {
     "mm2": Code("mm2", "UCUM", "square millimeter"),
     "mm3": Code("mm3", "UCUM", "cubic millimeter"),
     "[hnsf'U]": Code("[hnsf'U]", "UCUM", "Hounsfield unit"),
+    "%": Code("%", "UCUM", "percent"),
     "1": Code("1", "UCUM", "no units"),
 }
 

@@ -102,18 +102,40 @@ class Product:
             raise ValueError("A product needs a name: it is its tracking identifier in the SR.")
 
 
-MeasurementKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume"]
-QuantityName = Literal["length", "angle", "cobb_angle", "area", "volume", "mean", "deviation", "least", "greatest"]
+MeasurementKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel"]
+QuantityName = Literal[
+    "length",
+    "angle",
+    "cobb_angle",
+    "area",
+    "volume",
+    "mean",
+    "deviation",
+    "least",
+    "greatest",
+    "longest_diameter",
+    "long_axis",
+    "short_axis",
+    "least_diameter",
+    "greatest_diameter",
+    "reference_diameter",
+    "nascet",
+    "ecst",
+    "area_stenosis",
+    "tortuosity",
+]
 # UCUM: [hnsf'U] is the Hounsfield unit, 1 no unit at all.
-Unit = Literal["mm", "deg", "mm2", "mm3", "[hnsf'U]", "1"]
-# How many points each kind has; None: three or more.
-PLACES: dict[MeasurementKind, int | None] = {
-    "distance": 2,
-    "angle": 3,
-    "cobb": 4,
-    "ellipse": 4,
-    "polygon": None,
-    "volume": 0,
+Unit = Literal["mm", "deg", "mm2", "mm3", "[hnsf'U]", "%", "1"]
+# How many points each kind has at least and at most.
+PLACES: dict[MeasurementKind, tuple[int, float]] = {
+    "distance": (2, 2),
+    "angle": (3, 3),
+    "cobb": (4, 4),
+    "ellipse": (4, 4),
+    "polygon": (3, math.inf),
+    "volume": (0, 0),
+    "lesion": (1, 1),
+    "vessel": (2, math.inf),
 }
 
 
@@ -137,10 +159,12 @@ class Measurement:
     name : its name in the record, e.g. `distance 1`. finding : in the reader's words, may be empty.
     points_mm : LPS mm, rounded to the single precision that an SR keeps. The ends of a distance; an angle's vertex
         second; the ends of Cobb's first line, then of the second; the ends of an ellipse's longer axis, then of the
-        shorter; the corners of a polygon, the first not repeated; none for a volume.
-    view : from which side an outline was drawn, in words of `render.geometry.View`; empty for a volume.
+        shorter; the corners of a polygon, the first not repeated; none for a volume; the click in a lesion; the points
+        in a vessel in order.
+    view : from which side an outline was drawn, in words of `render.geometry.View`; empty for what a tool found.
     frame_of_reference : UID; empty only where there are no points.
     volume_digest : of the volume that it was measured in. steps : for a volume, how its mask is made, as JSON.
+    references_mm : LPS mm, points beside healthy parts of a vessel, rounded likewise; none for anything else.
     Source: PS3.3 C.18.9 (3D Spatial Coordinates).
     """
 
@@ -153,19 +177,23 @@ class Measurement:
     quantities: tuple[Quantity, ...]
     finding: str = ""
     steps: str = ""
+    references_mm: tuple[Vector, ...] = ()
 
     def __post_init__(self) -> None:
-        wanted, count = PLACES[self.kind], len(self.points_mm)
-        if not (count >= 3 if wanted is None else count == wanted):
+        (least, most), count = PLACES[self.kind], len(self.points_mm)
+        if not least <= count <= most:
             raise ValueError(f"Measurement {self.name!r}: a {self.kind} of {count} points.")
+        if self.references_mm and self.kind != "vessel":
+            raise ValueError(f"Measurement {self.name!r}: a {self.kind} has no healthy parts to refer to.")
         if not self.name or not self.quantities:
             raise ValueError(f"Measurement {self.name!r} needs a name and a number.")
         if self.points_mm and not self.frame_of_reference:
             raise ValueError(f"Measurement {self.name!r}: points without a frame of reference are nowhere.")
-        points = np.asarray(self.points_mm, dtype=np.float32).reshape(-1, 3)
-        if not np.isfinite(points).all():
-            raise ValueError(f"Measurement {self.name!r}: {self.points_mm} are no places.")
-        object.__setattr__(self, "points_mm", tuple(vector(point) for point in points))
+        for field, places in (("points_mm", self.points_mm), ("references_mm", self.references_mm)):
+            points = np.asarray(places, dtype=np.float32).reshape(-1, 3)
+            if not np.isfinite(points).all():
+                raise ValueError(f"Measurement {self.name!r}: {places} are no places.")
+            object.__setattr__(self, field, tuple(vector(point) for point in points))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,10 @@ from typing import cast
 
 from pydicom.dataset import Dataset
 
-from dicom_io.evidence import Measurement, Person, Side
+from dicom_io.evidence import Measurement, MeasurementKind, Person, Side
 from dicom_io.uids import derived
+from render.geometry import Vector
+from render.mask_steps import Marking
 from render.protocols import Protocol
 from workstation.charge.facts import Region
 from workstation.errors import WorkstationError
@@ -106,10 +108,22 @@ def session_of(papers: Papers | None, accession: str, signer: Person | None = No
 
 
 @dataclass(frozen=True, slots=True)
+class MeasureRequest:
+    """A measurement that a case asks for. points_mm, references_mm : as in `Measurement`. step : for a volume, the tool
+    that finds it. finding : what it is of, in the reader's words."""
+
+    kind: MeasurementKind
+    points_mm: tuple[Vector, ...] = ()
+    references_mm: tuple[Vector, ...] = ()
+    step: Marking | None = None
+    finding: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """What to run. which : the volume of the series where it holds several. bridge_gaps : missing slices are
-    interpolated from their neighbours. measurements : what was measured on its volume, for the record. fuse : the UID
-    of a second series of the same study, drawn over the reformats."""
+    interpolated from their neighbours. measurements : what was measured on its volume, for the record. measure : what
+    is to be measured when it is run. fuse : the UID of a second series of the same study, drawn over the reformats."""
 
     series_uid: str
     protocol: Protocol
@@ -118,6 +132,7 @@ class Case:
     session: WorkedSession = UNATTENDED
     bridge_gaps: bool = False
     measurements: tuple[Measurement, ...] = ()
+    measure: tuple[MeasureRequest, ...] = ()
     fuse: str = ""
 
     @property

@@ -25,6 +25,7 @@ from workstation.billing.settle import SettledCase, decide_record, settle_access
 from workstation.case import Case, CaseError, laterality_of, region_of
 from workstation.charge import Decision
 from workstation.export.fusing import fused_recipes
+from workstation.records.measurements import measure_requested
 from workstation.session_record import amending, evidence_of, journal_session, sources_of, with_digests
 from workstation.site import Site, signer_of
 from workstation.store.cases import Record
@@ -71,6 +72,7 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
         raise CaseError(
             "A measurement was made on another volume than this case draws. Nothing was drawn; measure again."
         )
+    case = replace(case, measurements=measure_requested(case.measure, volume, case.measurements))
     engine, (recipes, left_out) = choose(site.config.engine), drawable(volume, case.protocol)
     fused = (_second_series(case, series, site),) if case.fuse else ()
     second = build_volume(fused[0], bridge_gaps=case.bridge_gaps) if fused else None

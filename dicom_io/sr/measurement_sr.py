@@ -17,6 +17,7 @@ from dicom_io.sr import content as sr
 from render.geometry import Vector
 
 _OUTLINES = {"ellipse": "ELLIPSE", "polygon": "POLYGON"}
+_REFERENCES = "MULTIPOINT"
 
 
 def measurement_group(measurement: Measurement, tracking_uid: str) -> Dataset:
@@ -33,10 +34,11 @@ def measurement_group(measurement: Measurement, tracking_uid: str) -> Dataset:
     if outline:
         rows += _places(contains, c.IMAGE_REGION, measurement)
     for quantity in measurement.quantities:
-        derivation = c.STATISTICS.get(quantity.name)
-        below = [sr.code("HAS CONCEPT MOD", c.DERIVATION, derivation)] if derivation else []
+        concept, derivation, method = _coded(quantity.name, quantity.unit)
+        below = [sr.code("HAS CONCEPT MOD", c.MEASUREMENT_METHOD, method)] if method else []
+        below += [sr.code("HAS CONCEPT MOD", c.DERIVATION, derivation)] if derivation else []
         below += [] if outline else _places("INFERRED FROM", None, measurement)
-        rows.append(sr.number(contains, _concept(quantity), quantity.value, c.UNITS[quantity.unit], *below))
+        rows.append(sr.number(contains, concept, quantity.value, c.UNITS[quantity.unit], *below))
     for name, value in (
         (c.MEASURE_VIEW, measurement.view),
         (c.SOURCE_VOLUME_DIGEST, measurement.volume_digest),
@@ -47,20 +49,27 @@ def measurement_group(measurement: Measurement, tracking_uid: str) -> Dataset:
     return sr.container(contains, c.MEASUREMENT_GROUP, *rows, template="1410" if outline else "1501")
 
 
-def _concept(quantity: Quantity) -> c.Code:
-    return c.SIZES.get(quantity.name) or (c.ATTENUATION if quantity.unit == "[hnsf'U]" else c.INTENSITY)
+def _coded(name: str, unit: str) -> tuple[c.Code, c.Code | None, c.Code | None]:
+    """Returns how a number is called, its derivation and its method."""
+    if derivation := c.STATISTICS.get(name):
+        return (c.ATTENUATION if unit == "[hnsf'U]" else c.INTENSITY), derivation, None
+    return c.SIZES[name]
 
 
 def _places(relationship: str, name: c.Code | None, measurement: Measurement) -> list[Dataset]:
-    """Makes graphics of the points: two lines for Cobb's angle, a polygon closed by its first corner."""
+    """Makes graphics of the points: two lines for Cobb's angle, a polygon closed by its first corner, a vessel's
+    reference points after the line through it."""
     points, frame = measurement.points_mm, measurement.frame_of_reference
     lines: tuple[tuple[Vector, ...], ...] = (points,) if points else ()
     if measurement.kind == "cobb":
         lines = (points[:2], points[2:])
     elif measurement.kind == "polygon":
         lines = ((*points, points[0]),)
-    graphic = _OUTLINES.get(measurement.kind, "POLYLINE")
-    return [sr.places(relationship, name, graphic, line, frame) for line in lines]
+    graphic = {**_OUTLINES, "lesion": "POINT"}.get(measurement.kind, "POLYLINE")
+    made = [sr.places(relationship, name, graphic, line, frame) for line in lines]
+    if measurement.references_mm:
+        made.append(sr.places(relationship, name, _REFERENCES, measurement.references_mm, frame))
+    return made
 
 
 def is_measurement(group: Dataset) -> bool:
@@ -79,7 +88,10 @@ def read_measurement(group: Dataset) -> Measurement:
     graphics = list(sr.children(group, value_type="SCOORD3D"))
     if not graphics and numbers:
         graphics = list(sr.children(numbers[0], value_type="SCOORD3D"))
-    points = tuple(point for graphic in graphics for point in _points(graphic.GraphicData))
+    points, references = (
+        tuple(p for g in graphics if (g.GraphicType == _REFERENCES) is healthy for p in _points(g.GraphicData))
+        for healthy in (False, True)
+    )
     return Measurement(
         name=sr.text_of(group, c.TRACKING_IDENTIFIER),
         kind=cast(MeasurementKind, kind),
@@ -90,6 +102,7 @@ def read_measurement(group: Dataset) -> Measurement:
         quantities=tuple(_quantity(number) for number in numbers),
         finding=sr.text_of(group, c.COMMENT),
         steps=sr.text_of(group, c.ALGORITHM_PARAMETERS),
+        references_mm=references,
     )
 
 
@@ -99,12 +112,19 @@ def _points(data: Iterable[float]) -> Iterable[Vector]:
 
 
 def _quantity(number: Dataset) -> Quantity:
-    concept = c.code_of(number.ConceptNameCodeSequence[0])
-    derivation = sr.code_value(number, c.DERIVATION)
-    known, wanted = (c.STATISTICS, derivation) if derivation else (c.SIZES, concept)
-    name = next((word for word, code in known.items() if code.value == wanted.value), "")
     measured = number.MeasuredValueSequence[0]
     unit = c.code_of(measured.MeasurementUnitsCodeSequence[0]).value
-    if name not in get_args(QuantityName) or unit not in get_args(Unit):
-        raise NotReadable(f"The SR holds a number of unknown kind: {wanted.meaning!r} in {unit!r}.")
+    said = (
+        c.code_of(number.ConceptNameCodeSequence[0]),
+        sr.code_value(number, c.DERIVATION),
+        sr.code_value(number, c.MEASUREMENT_METHOD),
+    )
+    name = next((n for n in get_args(QuantityName) if _values(_coded(n, unit)) == _values(said)), None)
+    if name is None or unit not in get_args(Unit):
+        words = " ".join(code.meaning for code in said if code)
+        raise NotReadable(f"The SR holds a number of unknown kind: {words!r} in {unit!r}.")
     return Quantity(cast(QuantityName, name), float(measured.FloatingPointValue), cast(Unit, unit))
+
+
+def _values(coded: Iterable[c.Code | None]) -> tuple[str | None, ...]:
+    return tuple(code.value if code else None for code in coded)

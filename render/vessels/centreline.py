@@ -50,6 +50,13 @@ class Vessel:
         straight = float(np.linalg.norm(self.centreline_mm[-1] - self.centreline_mm[0]))
         return self.length_mm / max(straight, 1e-6)
 
+    def places_of(self, points_mm: Sequence[Vector]) -> tuple[float, ...]:
+        """Returns how far along the centreline the place is that is nearest to each point."""
+        curve = self.centreline_mm
+        return tuple(
+            float(self.along_mm[int(np.argmin(((curve - np.array(point)) ** 2).sum(axis=1)))]) for point in points_mm
+        )
+
 
 def follow(volume: Volume, through_mm: Sequence[Vector], step_mm: float | None = None) -> Vessel:
     """Returns the vessel through points within its lumen, in the order given.

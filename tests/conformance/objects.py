@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from pydicom.dataset import Dataset
 
-from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Measurement, Person, Product
+from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Measurement, Person, Product, Quantity
 from dicom_io.files.series import Series, read_dataset
 from dicom_io.objects.burn_in import Burned
 from dicom_io.objects.derived import derive, products
@@ -196,7 +196,30 @@ def measurements(volume: Volume) -> tuple[Measurement, ...]:
         measure("ellipse 1", "ellipse", (a, c), view, volume, "Lesion A"),
         measure("polygon 1", "polygon", (a, b, c, d), view, volume),
         measure_mask("mask 1", (Values(float(volume.voxels.mean()), float(volume.voxels.max())),), 1, volume),
+        # As tools find them; what validators read does not depend on there being a vessel in these voxels.
+        Measurement(
+            "vessel 1", "vessel", (a, c), "", volume.frame_of_reference, volume.digest, VESSEL, references_mm=(b, d)
+        ),
+        Measurement("lesion 1", "lesion", (a,), "", volume.frame_of_reference, volume.digest, LESION, "Läsion B"),
     )
+
+
+VESSEL = (
+    Quantity("length", 61.5, "mm"),
+    Quantity("tortuosity", 1.07, "1"),
+    Quantity("least_diameter", 1.9, "mm"),
+    Quantity("reference_diameter", 5.0, "mm"),
+    Quantity("nascet", 62.0, "%"),
+    Quantity("ecst", 60.5, "%"),
+    Quantity("area_stenosis", 85.6, "%"),
+    Quantity("greatest_diameter", 6.1, "mm"),
+)
+LESION = (
+    Quantity("volume", 6700.0, "mm3"),
+    Quantity("longest_diameter", 31.0, "mm"),
+    Quantity("long_axis", 28.0, "mm"),
+    Quantity("short_axis", 21.0, "mm"),
+)
 
 
 def report(series: Series, recorded: Evidence, *, bare: bool) -> Dataset:

@@ -1,12 +1,11 @@
 """The day sheet: charges as rows of a CSV file, for billing that is done by hand or reads files."""
 
-import csv
-import io
 from collections.abc import Iterable
 from datetime import date
 
 from workstation.billing.charged_line import Billed, read_billed
 from workstation.store.messages import Known
+from workstation.text_table import csv_line
 
 COLUMNS = (
     "date_of_service",
@@ -55,15 +54,6 @@ def row(billed: Billed, credit: bool) -> tuple[str, bytes]:
 def header_line() -> bytes:
     """Return the first line of a sheet."""
     return csv_line(COLUMNS)
-
-
-def csv_line(values: tuple[str, ...]) -> bytes:
-    """Return one line of CSV. What a spreadsheet would take for a formula gets an apostrophe in front."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow(
-        f"'{value}" if value.startswith(("=", "+", "-", "@", "\t", "\r")) else value for value in values
-    )
-    return out.getvalue().encode()
 
 
 def sheet(charges: Iterable[Known], day: date) -> tuple[bytes, int]:

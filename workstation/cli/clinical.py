@@ -11,6 +11,7 @@ from workstation.cli.shared import Json, example, exporting, root, show
 
 if TYPE_CHECKING:
     from render.geometry import Vector
+    from workstation.case import MeasureRequest
 
 Source = Annotated[str, typer.Argument(metavar="SERIES|PATH", help="A Series Instance UID, a file or a folder.")]
 WhichVolume = Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")]
@@ -32,6 +33,35 @@ def point_mm(text: str, option: str = "--at") -> "Vector":
     if not all(abs(v) < 1e6 for v in (x, y, z)):
         raise typer.BadParameter(f"{text!r} lies nowhere in a patient", param_hint=option)
     return (x, y, z)
+
+
+def measure_request(text: str) -> "MeasureRequest":
+    """Reads `KIND [TOOL] POINT … [/ REFERENCE …] [: FINDING]`; misuse otherwise."""
+    from typing import get_args
+
+    from dicom_io.evidence import MeasurementKind
+    from workstation.case import MeasureRequest
+    from workstation.export.mask_files import ToolError, tool_step
+
+    what, _, finding = text.partition(":")
+    places, _, beside = what.partition("/")
+    kind, *words = places.split() or [""]
+    if kind not in get_args(MeasurementKind) or kind in ("ellipse", "polygon"):
+        raise typer.BadParameter(f"{text!r}: {kind!r} is no measure; {_MEASURES}", param_hint="--measure")
+    tool = words.pop(0) if kind == "volume" and words else ""
+    points, references = (tuple(point_mm(word, "--measure") for word in each) for each in (words, beside.split()))
+    if kind != "volume":
+        return MeasureRequest(kind, points, references, finding=finding.strip())  # type: ignore[arg-type]
+    try:
+        return MeasureRequest("volume", step=tool_step(tool, points, {}), finding=finding.strip())
+    except ToolError as error:
+        raise typer.BadParameter(f"{text!r}: {error}", param_hint="--measure") from None
+
+
+_MEASURES = (
+    "there are distance P P, angle P P P, cobb P P P P, lesion P, vessel P P … [/ P …] and volume TOOL [P …], "
+    "each P a point X,Y,Z"
+)
 
 
 def _parameters(texts: list[str]) -> dict[str, str]:

@@ -14,6 +14,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(verify)
     app.command()(explain)
     app.command()(report)
+    app.command()(measures)
 
 
 @example("workstation verify SR.dcm")
@@ -105,3 +106,27 @@ def report(
         print_report(evidence, header, told, shown, lines, output)
     result = {"file": str(output), "pictures": [each.title for each in shown], "signed_report": told is not None}
     show(as_json, result, f"{output}: {len(shown)} pictures, {'with' if told else 'without'} a signed report")
+
+
+@example("workstation measures SR.dcm --csv measures.csv")
+def measures(
+    sr: Annotated[str, typer.Argument(metavar="SR", help="A 3D post-processing SR of ours: a file, or its UID.")],
+    csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write them as a table, a number a row.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the measurements of an SR: what was measured, where in the patient, every number with its unit."""
+    from workstation.export.inspect import sr_file
+    from workstation.records.measurements import as_rows, csv_of
+    from workstation.records.verify import open_record
+
+    file = sr_file(sr, root())
+    _, _, evidence = open_record(file)
+    rows = as_rows(evidence.measurements)
+    if csv is not None:
+        from dicom_io.files.series import read_instance
+
+        with exporting([read_instance(file)], csv):
+            csv.write_bytes(csv_of(rows))
+    columns = ["name", "finding", "number", "value", "unit"]
+    text = table([[str(row[column]) for column in columns] for row in rows], columns) if rows else "No measurements."
+    show(as_json, rows, text)

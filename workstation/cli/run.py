@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from workstation.cli.clinical import measure_request
 from workstation.cli.pictures import BridgeGaps, _burn_in
 from workstation.cli.shared import Json, account, example, progress_bar, root, show, signing
 from workstation.text_table import table
@@ -75,6 +76,14 @@ def run(
     fuse: Annotated[
         str, typer.Option(metavar="SERIES", help="A second series of the study, in colour over the reformats.")
     ] = "",
+    measure: Annotated[
+        list[str],
+        typer.Option(
+            metavar="'KIND P …'",
+            help="A measure for the record: 'lesion P', 'vessel P P … / REFERENCE …', 'volume lungs', 'distance P P', "
+            "'angle P P P', 'cobb P P P P'; P is X,Y,Z in LPS mm. After a colon, what it is of.",
+        ),
+    ] = [],  # noqa: B006
     bridge_gaps: BridgeGaps = False,
     region: Annotated[str, typer.Option(help="Body region as billed, where neither protocol nor series says it.")] = "",
     burn_in: Annotated[str, typer.Option(help="none, view or patient: burned into captures. Default: settings.")] = "",
@@ -109,7 +118,8 @@ def run(
     unsigned = session_of(given, accession)
     signer = None if dry_run or given is None else _signer(given, site, pin_fd)
     session = unsigned if signer is None else session_of(given, accession, signer)
-    case = Case(series, load_protocol(protocol), volume, region, session, bridge_gaps, fuse=fuse)
+    requests = tuple(measure_request(text) for text in measure)
+    case = Case(series, load_protocol(protocol), volume, region, session, bridge_gaps, measure=requests, fuse=fuse)
     if dry_run:
         plan = words.plan(case, site)
         show(as_json, plan, "\n".join(f"{key}: {value}" for key, value in plan.items()))

@@ -10,7 +10,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from workstation.billing.day_sheet import csv_line
 from workstation.billing.gather_facts import PoliciesByDay
 from workstation.charge.cms_imports import imported_fees
 from workstation.coder import lost_work
@@ -21,7 +20,7 @@ from workstation.hl7.syntax import Hl7Error
 from workstation.orders.stated import MessageRefused, Ordered
 from workstation.orders.statements import ORDERS, statements_of
 from workstation.site import Site
-from workstation.text_table import table
+from workstation.text_table import csv_line, table
 
 # What the states of the work list mean for the money; a case that is neither of these waits, and is held.
 _CHARGED = ("queued", "sent", "acknowledged", "operator")

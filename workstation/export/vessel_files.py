@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from render import draw
 from render.geometry import Vector
 from render.vessels.centreline import Vessel, follow
@@ -36,10 +34,7 @@ def measure(volume: Volume, through_mm: Sequence[Vector], references_mm: Sequenc
     Raises VesselError.
     """
     vessel = follow(volume, through_mm)
-    curve = vessel.centreline_mm
-    along = tuple(
-        float(vessel.along_mm[int(np.argmin(((curve - np.array(point)) ** 2).sum(axis=1)))]) for point in references_mm
-    )
+    along = vessel.places_of(references_mm)
     return MeasuredVessel(vessel, stenosis(vessel, along), widest(vessel), bends(vessel), along)
 
 

@@ -1,19 +1,24 @@
 """Measurements for the record, computed from the recorded values alone, so that every reader gets the same numbers."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from dicom_io.evidence import Measurement, MeasurementKind, Quantity, Unit
+from render.errors import RenderError
 from render.geometry import Vector, View
-from render.mask_steps import MaskStep
+from render.mask_steps import MaskStep, StepError
 from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, within
-from render.segment import made, volume_ml
+from render.segment import made, measure_lesion, volume_ml
+from render.vessels.centreline import follow
+from render.vessels.measures import stenosis, widest
 from render.volume import Volume
+from workstation.case import CaseError, MeasureRequest
 from workstation.strict import adapter
+from workstation.text_table import csv_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,9 @@ class _Wanted:
     label: int
     steps: tuple[MaskStep, ...]
 
+
+# What tools find is rounded, so that a last bit that another processor computes otherwise changes no record.
+_DECIMALS = 3
 
 DrawnKind = Literal["distance", "angle", "cobb", "ellipse", "polygon"]
 
@@ -58,6 +66,34 @@ def measure_mask(name: str, steps: tuple[MaskStep, ...], label: int, volume: Vol
     return again(Measurement(name, "volume", (), "", "", volume.digest, nothing, finding, written), volume)
 
 
+def measure_requested(
+    requests: Iterable[MeasureRequest], volume: Volume, taken: Sequence[Measurement] = ()
+) -> tuple[Measurement, ...]:
+    """Measures what a case asks for, after what was `taken` before; named by kind and number.
+
+    Raises CaseError where something cannot be measured, with what and why.
+    """
+    found = list(taken)
+    for request in requests:
+        name = f"{request.kind} {1 + sum(earlier.kind == request.kind for earlier in found)}"
+        try:
+            found.append(_requested(name, request, volume))
+        except (RenderError, ValueError) as error:
+            raise CaseError(f"Measurement {name!r} cannot be made: {error} Nothing was drawn.") from error
+    return tuple(found)
+
+
+def _requested(name: str, request: MeasureRequest, volume: Volume) -> Measurement:
+    kind, points, finding = request.kind, request.points_mm, request.finding
+    if request.step is not None:
+        return measure_mask(name, (request.step,), 1, volume, finding)
+    nothing, frame = (Quantity("length", 0.0, "mm"),), volume.frame_of_reference
+    blank = Measurement(
+        name, kind, points, "", frame, volume.digest, nothing, finding, references_mm=request.references_mm
+    )
+    return again(blank, volume)
+
+
 def again(measurement: Measurement, volume: Volume) -> Measurement:
     """Measures a recorded measurement again.
 
@@ -75,6 +111,10 @@ def again(measurement: Measurement, volume: Volume) -> Measurement:
         quantities = (Quantity("angle", angle_deg(points[0], points[1], points[2]), "deg"),)
     elif kind == "cobb":
         quantities = (Quantity("cobb_angle", cobb_deg(*points), "deg"),)
+    elif kind == "lesion":
+        quantities = _lesion(points[0], volume)
+    elif kind == "vessel":
+        quantities = _vessel(points, measurement.references_mm, volume)
     else:
         quantities = _within(kind, points, View.parse(measurement.view), volume)
     return replace(measurement, volume_digest=volume.digest, quantities=quantities)
@@ -82,7 +122,7 @@ def again(measurement: Measurement, volume: Volume) -> Measurement:
 
 def _within(kind: MeasurementKind, points: Sequence[Vector], view: View, volume: Volume) -> tuple[Quantity, ...]:
     found = within(volume, ellipse(points) if kind == "ellipse" else points, view)
-    unit: Unit = "[hnsf'U]" if volume.unit == "HU" else "1"
+    unit = _unit(volume)
     return (
         Quantity("area", found.area_mm2, "mm2"),
         Quantity("mean", found.mean, unit),
@@ -90,3 +130,68 @@ def _within(kind: MeasurementKind, points: Sequence[Vector], view: View, volume:
         Quantity("least", found.least, unit),
         Quantity("greatest", found.greatest, unit),
     )
+
+
+def _lesion(at_mm: Vector, volume: Volume) -> tuple[Quantity, ...]:
+    found, unit = measure_lesion(volume, at_mm), _unit(volume)
+    if found.declined:
+        raise StepError(found.declined)
+    numbers = (
+        Quantity("volume", found.volume_ml * 1000.0, "mm3"),
+        Quantity("longest_diameter", found.longest_mm, "mm"),
+        Quantity("long_axis", found.recist_mm, "mm"),
+        Quantity("short_axis", found.short_axis_mm, "mm"),
+        Quantity("mean", found.mean, unit),
+        Quantity("deviation", found.sd, unit),
+        Quantity("least", found.minimum, unit),
+        Quantity("greatest", found.maximum, unit),
+    )
+    return tuple(replace(number, value=round(number.value, _DECIMALS)) for number in numbers)
+
+
+def _vessel(through_mm: Sequence[Vector], references_mm: Sequence[Vector], volume: Volume) -> tuple[Quantity, ...]:
+    vessel = follow(volume, through_mm)
+    narrow, wide = stenosis(vessel, vessel.places_of(references_mm)), widest(vessel)
+    numbers = (
+        Quantity("length", vessel.length_mm, "mm"),
+        Quantity("tortuosity", vessel.tortuosity, "1"),
+        Quantity("least_diameter", narrow.least_mm, "mm"),
+        Quantity("reference_diameter", narrow.reference_mm, "mm"),
+        Quantity("nascet", narrow.nascet_percent, "%"),
+        Quantity("ecst", narrow.ecst_percent, "%"),
+        Quantity("area_stenosis", narrow.area_percent, "%"),
+        Quantity("greatest_diameter", wide.diameter_mm, "mm"),
+    )
+    return tuple(replace(number, value=round(number.value, _DECIMALS)) for number in numbers)
+
+
+def _unit(volume: Volume) -> Unit:
+    return "[hnsf'U]" if volume.unit == "HU" else "1"
+
+
+def as_rows(measurements: Iterable[Measurement]) -> list[dict[str, Any]]:
+    """Returns a row for each number. places_mm : LPS mm, `x y z; x y z`, those beside healthy parts after a slash."""
+    return [
+        {
+            "name": one.name,
+            "kind": one.kind,
+            "finding": one.finding,
+            "number": number.name,
+            "value": number.value,
+            "unit": number.unit,
+            "places_mm": " / ".join(filter(None, (_in_text(one.points_mm), _in_text(one.references_mm)))),
+            "frame_of_reference": one.frame_of_reference,
+        }
+        for one in measurements
+        for number in one.quantities
+    ]
+
+
+def csv_of(rows: Sequence[dict[str, Any]]) -> bytes:
+    """Returns rows of `as_rows` as CSV with a heading."""
+    columns = ("name", "kind", "finding", "number", "value", "unit", "places_mm", "frame_of_reference")
+    return b"".join([csv_line(columns), *(csv_line(row[column] for column in columns) for row in rows)])
+
+
+def _in_text(points: Iterable[Vector]) -> str:
+    return "; ".join(" ".join(f"{value:g}" for value in point) for point in points)

@@ -26,6 +26,21 @@ from render.mask_steps import (
 from render.recipe import CurvedReformat, Projection, Recipe, Reformat, TransferFunction, VolumeRendering, Window
 
 _MODES = {"mip": "the greatest", "minip": "the least", "average": "the mean"}
+_NUMBERS = {
+    "cobb_angle": "Cobb angle",
+    "deviation": "standard deviation",
+    "least": "minimum",
+    "greatest": "maximum",
+    "longest_diameter": "longest diameter",
+    "long_axis": "longest in the scan plane",
+    "short_axis": "perpendicular to it",
+    "least_diameter": "narrowest",
+    "greatest_diameter": "widest",
+    "reference_diameter": "healthy",
+    "nascet": "stenosis (NASCET)",
+    "ecst": "stenosis (ECST)",
+    "area_stenosis": "stenosis by area",
+}
 _ACTS = {
     "opened": "opened the case",
     "protocol_run": "had the pictures drawn",
@@ -60,8 +75,9 @@ def measurement(made: Measurement) -> str:
 
 def quantity(found: Quantity) -> str:
     """Returns a number with its name and unit."""
-    name = {**codes.SIZES, **codes.STATISTICS}[found.name].meaning.lower()
-    return f"{name} {found.value:.1f} {UNITS_IN_WORDS.get(found.unit, found.unit)}".strip()
+    name = _NUMBERS.get(found.name) or found.name.replace("_", " ")
+    value = f"{found.value:.2f}" if found.name == "tortuosity" else f"{found.value:.1f}"
+    return f"{name} {value} {UNITS_IN_WORDS.get(found.unit, found.unit)}".strip()
 
 
 def place(at: Vector) -> str:

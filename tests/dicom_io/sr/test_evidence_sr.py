@@ -84,20 +84,19 @@ POINTS = st.tuples(*[st.floats(-1e4, 1e4, allow_subnormal=False)] * 3)
 
 
 def _measurements(kind: MeasurementKind) -> st.SearchStrategy[Measurement]:
-    count = PLACES[kind]
+    least, most = PLACES[kind]
     return st.builds(
         Measurement,
         name=WORDS,
         kind=st.just(kind),
-        points_mm=st.lists(POINTS, min_size=3 if count is None else count, max_size=count or 5 * (count is None)).map(
-            tuple
-        ),
+        points_mm=st.lists(POINTS, min_size=least, max_size=int(min(most, 5))).map(tuple),
         view=LINES,
         frame_of_reference=st.just("" if kind == "volume" else derived("frame")),
         volume_digest=DIGESTS,
         quantities=st.lists(QUANTITIES, min_size=1, max_size=4).map(tuple),
         finding=LINES,
         steps=st.one_of(st.just(""), WORDS) if kind == "volume" else st.just(""),
+        references_mm=st.lists(POINTS, max_size=3 if kind == "vessel" else 0).map(tuple),
     )
 
 

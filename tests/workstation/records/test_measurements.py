@@ -1,5 +1,6 @@
 """Measurements for the record: their numbers rest on what is recorded and nothing else."""
 
+import csv
 import io
 import math
 from dataclasses import replace
@@ -10,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydicom import dcmread
 
-from dicom_io.evidence import Measurement
+from dicom_io.evidence import Measurement, Quantity
 from dicom_io.sr.evidence_sr import read_sr, write_sr
 from render.geometry import Vector, View, affine_from
 from render.mask_steps import Values
@@ -18,7 +19,16 @@ from render.measure import within
 from render.volume import Volume
 from tests.dicom_io.sr.test_evidence_sr import STAMP, as_file, simple, source
 from tests.thorough import examples
-from workstation.records.measurements import DrawnKind, again, measure, measure_mask
+from workstation.case import CaseError, MeasureRequest
+from workstation.records.measurements import (
+    DrawnKind,
+    again,
+    as_rows,
+    csv_of,
+    measure,
+    measure_mask,
+    measure_requested,
+)
 
 PLACE = st.floats(-25.0, 25.0)
 VIEWS = st.builds(View, st.floats(0, 360), st.floats(-90, 90), st.floats(-180, 180))
@@ -104,6 +114,64 @@ def test_a_mask_is_as_large_as_its_voxels_even_in_a_sheared_volume() -> None:
 def test_what_measures_nothing_is_refused(kind: DrawnKind, points: tuple[Vector, ...], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         measure("it", kind, points, View.parse("anterior"), BALL)
+
+
+def pipe() -> Volume:
+    """(60, 40, 40) int16, 1 mm: a lumen of 300 HU, 8 mm wide and 4 mm in its middle, along z; smooth edges."""
+    k, j, i = np.indices((60, 40, 40)).astype(np.float64)
+    away = np.hypot(j - 20.0, i - 20.0)
+    radius = 4.0 - 2.0 * np.exp(-(((k - 30.0) / 4.0) ** 2))
+    voxels = (300.0 * np.clip(radius - away + 0.5, 0.0, 1.0)).astype(np.int16)
+    return Volume(voxels, affine_from((0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)), "HU", "1.2.3.4", ("1.2.3",))
+
+
+ENDS: tuple[Vector, ...] = ((20, 20, 5), (20, 20, 55))
+HEALTHY: tuple[Vector, ...] = ((20, 20, 10), (20, 20, 50))
+
+
+def test_what_a_tool_measures_is_recorded_and_measured_again() -> None:
+    asked = (
+        MeasureRequest("vessel", ENDS, HEALTHY, finding="internal carotid"),
+        MeasureRequest("volume", step=Values(150.0, 400.0)),
+        MeasureRequest("vessel", ENDS),
+    )
+    made = measure_requested(asked, pipe())
+    assert [one.name for one in made] == ["vessel 1", "volume 1", "vessel 2"]
+    found = numbers(made[0])
+    assert found["nascet"] == pytest.approx(50.0, abs=5.0) and found["length"] == pytest.approx(50.0, abs=1.0)
+    assert found["reference_diameter"] == pytest.approx(8.0, abs=0.4)
+    sr = write_sr(replace(simple(), measurements=made), source(), STAMP)
+    read = read_sr(dcmread(io.BytesIO(as_file(sr)))).measurements
+    assert read == made
+    assert tuple(again(one, pipe()) for one in read) == made
+    # Not the numbers of the record, but those of the voxels.
+    narrow = replace(pipe(), voxels=np.roll(pipe().voxels, 3, axis=0))
+    assert again(replace(made[0], volume_digest=""), narrow).quantities != made[0].quantities
+
+
+def test_a_lesion_is_recorded_and_measured_again() -> None:
+    (made,) = measure_requested([MeasureRequest("lesion", ((3, 2, 1),), finding="Läsion")], BALL)
+    found = numbers(made)
+    assert found["longest_diameter"] == pytest.approx(40.0, abs=2.0)
+    assert found["volume"] == pytest.approx(4 / 3 * math.pi * 20.0**3, rel=0.05)
+    sr = write_sr(replace(simple(), measurements=(made,)), source(), STAMP)
+    (read,) = read_sr(dcmread(io.BytesIO(as_file(sr)))).measurements
+    assert again(read, BALL) == read == made
+
+
+def test_what_cannot_be_measured_stops_the_case_with_the_reason() -> None:
+    with pytest.raises(CaseError, match=r"'lesion 1' cannot be made: .* Nothing was drawn"):
+        measure_requested([MeasureRequest("lesion", ((20, 20, 30),))], pipe())
+
+
+def test_a_table_holds_every_number_and_no_formula() -> None:
+    (made,) = measure_requested([MeasureRequest("vessel", ENDS, HEALTHY, finding="=cmd()")], pipe())
+    rows = as_rows([replace(made, quantities=(*made.quantities, Quantity("mean", -12.5, "[hnsf'U]")))])
+    lines = list(csv.reader(io.StringIO(csv_of(rows).decode())))
+    assert len(lines) == 1 + len(made.quantities) + 1
+    assert lines[1][:4] == ["vessel 1", "vessel", "'=cmd()", "length"]
+    assert lines[-1][4] == "-12.5"
+    assert lines[1][6] == "20 20 5; 20 20 55 / 20 20 10; 20 20 50"
 
 
 def test_without_a_frame_of_reference_places_are_nowhere() -> None:

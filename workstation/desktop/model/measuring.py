@@ -138,7 +138,7 @@ def _recorded(measure: Measure, name: str, volume: Volume) -> Measurement:
 
 
 def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
-    """Returns the measures of a record for a screen, without volumes: the record cannot restore those."""
+    """Returns the measures of a record that were drawn, for a screen: what a tool found is not restored from there."""
     found: list[Measure] = []
     for m in measurements:
         if m.kind == "ellipse":
@@ -147,7 +147,7 @@ def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
             half = [(q - p + s - r) / 2.0 for p, q, r, s in zip(a0, a1, b0, b1, strict=True)]
             corners = tuple(vector(c + way * h for c, h in zip(centre, half, strict=True)) for way in (-1.0, 1.0))
             found.append(Measure("ellipse", corners, View.parse(m.view)))
-        elif m.kind != "volume":
+        elif m.kind != "volume" and m.kind != "lesion" and m.kind != "vessel":
             found.append(Measure(m.kind, m.points_mm, View.parse(m.view)))
     return tuple(found)
 
