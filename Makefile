@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 # Whole files to a worker, in the order of tests/conftest.py. What a test starts shall not compile our modules each time.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo desktop test suite check-all bench lint clean
+.PHONY: demo desktop test compiled-tests suite check-all bench lint clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/workstation demo -o demo-output
@@ -20,9 +20,14 @@ desktop: $(VENV)/.desktop-ready
 	@echo "Sign in as DR1 with the password: radiology"
 	$(BIN)/workstation --root demo-desktop desktop --demo sample_data/ct_head
 
-# Side by side: the types are checked by one process for a minute.
+# Side by side: the types are checked by one process for a minute, while another compiles the tests once for all workers.
+# What is wrong with a test is said by the suite.
 test: $(VENV)/.test-ready
-	$(MAKE) -j2 lint suite
+	$(MAKE) -j2 lint compiled-tests
+	$(MAKE) suite
+
+compiled-tests: $(VENV)/.test-ready
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --collect-only -qq >/dev/null || true
 
 suite: $(VENV)/.test-ready
 	$(PYTEST) -m "not slow"

@@ -23,6 +23,7 @@ from pydicom.dataset import Dataset
 from dicom_io.files.series import read_instance
 from dicom_io.network.requestor import Peer
 from dicom_io.network.send import send
+from tests.thorough import THOROUGH
 from tests.workstation.billing.billing_system import Billing
 from tests.workstation.day import Charge, Story, same_day, story
 from tests.workstation.odd_traffic import Denial, denials, odd_traffic
@@ -309,7 +310,7 @@ def check(day: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("corrections", "seed"), [("automatic", 20260302), ("coder", 7)])
 def test_a_small_day(tmp_path: Path, corrections: str, seed: int) -> None:
-    check(simulate(40, 2, seed, tmp_path, corrections))
+    check(simulate(40 if THOROUGH else 20, 2, seed, tmp_path, corrections))
 
 
 @pytest.mark.slow

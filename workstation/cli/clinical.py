@@ -1,13 +1,12 @@
 """The commands that find and measure structures: `segment`, `lesion`."""
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from workstation.cli.pictures import BridgeGaps
-from workstation.cli.shared import Json, example, exporting, root, show
+from workstation.cli.shared import Json, example, exporting, progress_bar, root, show
 
 if TYPE_CHECKING:
     from render.geometry import Vector
@@ -117,27 +116,34 @@ def segment(
 def lesion(
     source: Source,
     at: Annotated[str, typer.Option("--at", metavar="X,Y,Z", help="A point in the lesion, LPS mm.")],
+    prior: Annotated[
+        str | None,
+        typer.Option(metavar="SERIES|PATH", help="An earlier series: it is registered and the lesion found there."),
+    ] = None,
+    prior_at: Annotated[
+        str | None, typer.Option(metavar="X,Y,Z", help="The lesion in the prior, LPS mm: nothing is registered.")
+    ] = None,
     volume: WhichVolume = None,
+    prior_volume: Annotated[int | None, typer.Option(help="Which volume of the prior.")] = None,
     bridge_gaps: BridgeGaps = False,
     as_json: Json = False,
 ) -> None:
-    """Measure the lesion about a point: volume, longest diameter, RECIST axes in the scan plane, and its values. What
-    has no closed edge is declined with the reason (exit 1)."""
-    from dicom_io.volumes import build_volume
+    """Measure the lesion about a point: volume, longest diameter, RECIST axes in the scan plane, and its values;
+    against a prior also change and doubling time. What has no closed edge is declined with the reason (exit 1)."""
     from render.mask_steps import StepError
-    from render.segment import measure_lesion
-    from workstation.export import inspect
+    from workstation.export import lesion_files, registration_files
 
-    where = point_mm(at)
-    built = build_volume(inspect.one_series(source, root()), volume, bridge_gaps=bridge_gaps)
-    found = measure_lesion(built, where)
+    if prior_at and not prior:
+        raise typer.BadParameter("say with --prior in which series that is", param_hint="--prior-at")
+    where, there = point_mm(at), point_mm(prior_at, "--prior-at") if prior_at else None
+    now = registration_files.opened(source, root(), volume, bridge_gaps=bridge_gaps)
+    if prior is None:
+        found = lesion_files.measured(now, where)
+    else:
+        before = registration_files.opened(prior, root(), prior_volume, bridge_gaps=bridge_gaps)
+        found = lesion_files.compared(now, where, before, there, progress_bar())
+    for warning in found.warnings:
+        typer.echo(f"warning: {warning}", err=True)
     if found.declined:
         raise StepError(found.declined)
-    wanted = ("volume_ml", "longest_mm", "recist_mm", "short_axis_mm", "mean", "sd", "minimum", "maximum")
-    result: dict[str, Any] = {key: round(value, 3) for key, value in asdict(found).items() if key in wanted}
-    text = (
-        f"{found.volume_ml:.2f} ml, longest {found.longest_mm:.1f} mm; in the scan plane {found.recist_mm:.1f} x "
-        f"{found.short_axis_mm:.1f} mm; {found.mean:.0f} ± {found.sd:.0f} {built.unit} ({found.minimum:.0f} to "
-        f"{found.maximum:.0f})"
-    )
-    show(as_json, result, text)
+    show(as_json, found.as_json, found.text)

@@ -108,6 +108,7 @@ def run(
     from workstation.site import open_site
     from workstation.store.papers import PapersError, read_papers
 
+    requests = tuple(measure_request(text) for text in measure)
     site, choice = open_site(root()), _burn_in(burn_in)
     if choice is not None:
         site = replace(site, config=replace(site.config, burn_in=choice))
@@ -118,7 +119,6 @@ def run(
     unsigned = session_of(given, accession)
     signer = None if dry_run or given is None else _signer(given, site, pin_fd)
     session = unsigned if signer is None else session_of(given, accession, signer)
-    requests = tuple(measure_request(text) for text in measure)
     case = Case(series, load_protocol(protocol), volume, region, session, bridge_gaps, measure=requests, fuse=fuse)
     if dry_run:
         plan = words.plan(case, site)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,24 @@ class RegisteredSeries:
         }
 
 
+def opened(
+    name: str,
+    root: Path,
+    which: int | None = None,
+    progress: Progress = lambda what, part: None,
+    *,
+    bridge_gaps: bool = False,
+) -> tuple[Volume, Series]:
+    """Opens a series of the archive by its UID, or the only one below a path, and builds its volume, or that of number
+    `which`.
+
+    Raises NothingFound, NotFound, VolumeRefused.
+    """
+    series = one_series(name, root)
+    told = partial(progress, "building the volumes")
+    return build_volume(series, which, told, bridge_gaps=bridge_gaps), series
+
+
 def register_series(
     fixed: str,
     moving: str,
@@ -61,10 +80,7 @@ def register_series(
 
     Raises NothingFound, NotFound, VolumeRefused.
     """
-    built: list[tuple[Volume, Series]] = []
-    for name, which in zip((fixed, moving), volumes, strict=True):
-        series = one_series(name, root)
-        built.append((build_volume(series, which, lambda part: progress("building the volumes", part)), series))
+    built = [opened(name, root, which, progress) for name, which in zip((fixed, moving), volumes, strict=True)]
     found = register(built[0][0], built[1][0], model=model, progress=lambda part: progress("registering", part))
     return RegisteredSeries(found, built[0], built[1])
 

@@ -10,6 +10,7 @@ from pydicom import dcmread
 from dicom_io.volumes import build_volume
 from tests.accuracy.phantoms import ball
 from tests.workstation.conftest import Command
+from tests.workstation.samples import SERIES_UID
 from workstation.cli.clinical import point_mm
 from workstation.export.inspect import one_series
 from workstation.export.mask_files import ToolError, bounds_mm, tool_step
@@ -54,7 +55,7 @@ def test_a_tool_that_declines_says_why_and_writes_nothing(command: Command, slic
 
 def test_a_lesion_is_printed_or_declined(command: Command, slices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     volume, centre, truth = ball((8.0, 8.0, 8.0), (1.0, 0.8, 0.8), 40.0, -850.0, 10.0)
-    monkeypatch.setattr("dicom_io.volumes.build_volume", lambda *_, **__: volume)
+    monkeypatch.setattr("workstation.export.registration_files.build_volume", lambda *_, **__: volume)
     found = command("lesion", slices, "--at", ",".join(map(str, centre)), "--json").json
     wanted = ["volume_ml", "longest_mm", "recist_mm", "short_axis_mm", "mean", "sd", "minimum", "maximum"]
     assert list(found) == wanted
@@ -62,6 +63,36 @@ def test_a_lesion_is_printed_or_declined(command: Command, slices: Path, monkeyp
     away = command("lesion", slices, "--at", "900,0,0")
     assert away.code == 1
     assert "outside the volume" in away.err
+
+
+def test_a_lesion_is_compared_with_a_prior(
+    command: Command, slices: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first series opened is a ball of 10 mm, the other one of 8 mm of a year before."""
+    earlier = tmp_path / "prior"
+    earlier.mkdir()
+    for file in slices.iterdir():
+        ds = dcmread(file)
+        ds.StudyDate = str(int(ds.StudyDate) - 10000)
+        ds.save_as(earlier / file.name)
+    (now, at, _), (before, there, _) = (
+        ball((radius,) * 3, (1.0, 0.8, 0.8), 40.0, -850.0, 10.0) for radius in (10.0, 8.0)
+    )
+    made = iter([now, before] * 3)
+    monkeypatch.setattr("workstation.export.registration_files.build_volume", lambda *_, **__: next(made))
+    places = ["--at", ",".join(map(str, at)), "--prior-at", ",".join(map(str, there))]
+    found = command("lesion", slices, *places, "--prior", earlier, "--json").json
+    assert found["days"] in (365, 366)
+    assert found["change_percent"] == pytest.approx(95.3, abs=6.0)
+    assert found["recist_change_percent"] == pytest.approx(25.0, abs=3.0)
+    assert found["doubling_days"] == pytest.approx(378.0, rel=0.05)
+    assert found["transform"] is None and found["prior"]["recist_mm"] == pytest.approx(16.0, abs=0.5)
+    words = command("lesion", slices, *places, "--prior", earlier).out
+    assert "volume doubles in" in words and "change: volume +9" in words
+    # A series is no prior of itself.
+    same = command("lesion", slices, *places, "--prior", slices)
+    assert "not older" in same.err and "doubles" not in same.out
+    assert command("lesion", slices, *places).code == 2
 
 
 @pytest.mark.parametrize("wrong", ["1,2", "a,b,c", "nan,0,0", "1e9,0,0"])
@@ -93,3 +124,36 @@ def test_an_ending_without_a_format_is_refused(command: Command, slices: Path, t
     answer = command("segment", slices, "--tool", "bone", "-o", tmp_path / "bone.xyz")
     assert answer.code == 1
     assert ".nrrd" in answer.err
+
+
+def test_measures_go_into_the_record_and_come_back(command: Command, slices: Path, tmp_path: Path) -> None:
+    assert command("import", slices).code == 0
+    asked = ["--measure", "distance 0,0,0 3,4,12: -Fistel", "--measure", "angle 1,0,0 0,0,0 0,1,0"]
+    made = command("run", SERIES_UID, "--protocol", "tiny", *asked, "--json")
+    assert made.code == 0, made.err
+    sr, table = made.json["sr"]["path"], tmp_path / "measures.csv"
+    rows = command("measures", sr, "--csv", table, "--json").json
+    assert [(row["name"], row["number"], row["value"]) for row in rows] == [
+        ("distance 1", "length", 13.0),
+        ("angle 1", "angle", 90.0),
+    ]
+    assert table.read_text(encoding="utf-8").splitlines()[1].startswith("distance 1,distance,'-Fistel,length,13.0,mm")
+    assert "measurement distance 1" in command("verify", sr).out
+    # One that cannot be made stops the case before anything is drawn.
+    stopped = command("run", SERIES_UID, "--protocol", "tiny", "--measure", "lesion 900,0,0")
+    assert stopped.code == 1 and "'lesion 1' cannot be made" in stopped.err
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("length 0,0,0 1,1,1", "'length' is no measure"),
+        ("ellipse 0,0,0 1,1,1", "is no measure"),
+        ("", "is no measure"),
+        ("distance 0,0,0 1,1", "is no point"),
+        ("volume nonsense", "Tool 'nonsense' is not known"),
+    ],
+)
+def test_a_measure_that_is_none_is_misuse(command: Command, text: str, says: str) -> None:
+    answer = command("run", "1.2.3", "--protocol", "tiny", "--measure", text)
+    assert answer.code == 2 and says in " ".join(answer.err.replace("│", " ").split())
