@@ -335,8 +335,34 @@ class Lesion:
             raise StepError(f"most_mm {self.most_mm:g}: 2 to 100 are possible.")
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Labels that were made elsewhere: by a model that a site runs, or read from a file or a DICOM Segmentation.
+
+    They cannot be made again from the step, so they are kept beside the record; see `render.segment.give`. digest : of
+    the mask that holds them. made_by : who or what made it, with its version. take : its label there; 0 takes all.
+    """
+
+    __pydantic_config__ = _STRICT
+    digest: str
+    made_by: str
+    take: int = 0
+    label: int = 1
+    outside: bool = False
+    kind: Literal["given"] = "given"
+
+    def __post_init__(self) -> None:
+        _check_label(self)
+        if len(self.digest) != 64 or set(self.digest) - set("0123456789abcdef"):
+            raise StepError(f"digest {self.digest[:70]!r}: the sha256 of a mask has 64 hexadecimal digits.")
+        if not 0 <= self.take <= 255:
+            raise StepError(f"take {self.take}: labels go from 1 to 255, and 0 takes all.")
+        if not 0 < len(self.made_by) <= 64:
+            raise StepError("made_by: say in 1 to 64 characters who or what made the labels.")
+
+
 # Steps that mark voxels by what they are, and those that change what an earlier step has marked.
-Marking = Scissors | Piece | Values | Bone | Grown | Brush | Outlines | Strokes | Automatic | Lesion
+Marking = Scissors | Piece | Values | Bone | Grown | Brush | Outlines | Strokes | Automatic | Lesion | Given
 Changing = KeptParts | Shaped | Boolean
 MaskStep = Marking | Changing
 

@@ -1,6 +1,7 @@
 """A case: one series, one protocol, and who works on it. Its session UID ties everything made for it together."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import cast
 
 from pydicom.dataset import Dataset
@@ -123,7 +124,8 @@ class MeasureRequest:
 class Case:
     """What to run. which : the volume of the series where it holds several. bridge_gaps : missing slices are
     interpolated from their neighbours. measurements : what was measured on its volume, for the record. measure : what
-    is to be measured when it is run. fuse : the UID of a second series of the same study, drawn over the reformats."""
+    is to be measured when it is run. fuse : the UID of a second series of the same study, drawn over the reformats.
+    labels : a file of segments that are shown in colour; they are kept beside the record."""
 
     series_uid: str
     protocol: Protocol
@@ -134,10 +136,13 @@ class Case:
     measurements: tuple[Measurement, ...] = ()
     measure: tuple[MeasureRequest, ...] = ()
     fuse: str = ""
+    labels: Path | None = None
 
     @property
     def session_uid(self) -> str:
         """The same for the same series, volume and protocol: running a case again continues it."""
         bridged = ("bridged",) if self.bridge_gaps else ()
         fused = ("fused", self.fuse) if self.fuse else ()
-        return derived("session", self.series_uid, str(self.which or 0), self.protocol.name, *bridged, *fused)
+        labelled = ("labelled", self.labels.name) if self.labels else ()
+        what = (self.series_uid, str(self.which or 0), self.protocol.name)
+        return derived("session", *what, *bridged, *fused, *labelled)

@@ -33,6 +33,7 @@ from workstation.charging import (
 from workstation.destinations import AeTitle, AnyDestination, FolderDestination
 from workstation.errors import WorkstationError
 from workstation.listening import Listener
+from workstation.models import Model
 from workstation.reading import Reading
 from workstation.strict import STRICT, StrictError, read_strictly, toml_in
 
@@ -173,7 +174,8 @@ class Config:
     report flags. stored : what is stored beside pictures and SR. multiframe : a stack of reformats is one enhanced
     image instead of many classic ones. send_unverified : whether an SR that no physician has verified
     goes out as well. signing : with what verified ones are signed; None: not at all. trust : sister workstations whose
-    signed records are believed. charging : what decides money otherwise from a date of service on (`on`).
+    signed records are believed. models : what `segment --model` runs. charging : what decides money otherwise from a
+    date of service on (`on`).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -219,6 +221,7 @@ class Config:
     reading: Reading = field(default=Reading())
     payers: dict[str, PayerRule] = field(default_factory=dict)
     fees: Fees = field(default=Fees())
+    models: tuple[Model, ...] = ()
     charging: tuple[DatedSettings, ...] = ()
 
     def __post_init__(self) -> None:
@@ -231,6 +234,8 @@ class Config:
         names = [d.name for d in self.destinations]
         if len(set(names)) < len(names):
             raise ValueError("two destinations have the same name; a message would not know where it goes")
+        if len({model.name for model in self.models}) < len(self.models):
+            raise ValueError("two models have the same name; nobody could tell which one made a mask")
         if not 0 < self.share_limit <= 1:
             raise ValueError(f"share_limit {self.share_limit} is not a share between 0 and 1")
         if self.device in (devices := [each.device_uid for each in self.trust]) or len(set(devices)) < len(devices):

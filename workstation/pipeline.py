@@ -18,6 +18,7 @@ from render.engine.choice import choose
 from render.picture import Picture
 from render.progress import Progress
 from render.protocols import drawable
+from render.segment import give
 from workstation.billing.accession import read
 from workstation.billing.address import address
 from workstation.billing.filing import read_record
@@ -25,6 +26,8 @@ from workstation.billing.settle import SettledCase, decide_record, settle_access
 from workstation.case import Case, CaseError, laterality_of, region_of
 from workstation.charge import Decision
 from workstation.export.fusing import fused_recipes
+from workstation.export.label_files import read_labels
+from workstation.export.labelled import labelled_recipes
 from workstation.records.measurements import measure_requested
 from workstation.session_record import amending, evidence_of, journal_session, sources_of, with_digests
 from workstation.site import Site, signer_of
@@ -78,6 +81,10 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     second = build_volume(fused[0], bridge_gaps=case.bridge_gaps) if fused else None
     if second is not None:
         recipes = fused_recipes(recipes, volume, second, None, progress)
+    if case.labels is not None:
+        labelled = read_labels(case.labels, volume)
+        give(volume, labelled.mask)
+        recipes = labelled_recipes(recipes, labelled)
     pictures = []
     for number, recipe in enumerate(recipes):
 

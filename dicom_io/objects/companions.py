@@ -13,7 +13,7 @@ from dicom_io.objects.segmentation import segmentation
 from dicom_io.objects.volumetric_state import volumetric_state
 from dicom_io.stamp import Stamp
 from render.mask import Mask
-from render.mask_steps import MaskStep
+from render.mask_steps import Given, MaskStep
 from render.picture import Picture
 from render.recipe import Recipe, Solid
 from render.surface import surface
@@ -37,6 +37,7 @@ def objects_beside(
 ) -> list[Dataset]:
     """Makes the objects of a case. drawn, datasets : the results of `products` and `derive` for the pictures."""
     found: list[Dataset] = []
+    found += _given(pictures, volume, series, stamp)
     for number, (name, steps, mask) in enumerate(_masks(pictures, volume), start=1):
         if "segmentation" in wanted:
             segmented = segmentation(mask, steps, volume, series, stamp, number, name)
@@ -67,6 +68,19 @@ def _masks(pictures: Sequence[Picture], volume: Volume) -> Iterator[tuple[str, t
         if steps and steps not in known:
             known.add(steps)
             yield f"Mask of {picture.recipe.name or 'a picture'}", steps, made(volume, steps)
+
+
+def _given(pictures: Sequence[Picture], volume: Volume, series: Series, stamp: Stamp) -> Iterator[Dataset]:
+    """Yields the masks that were made elsewhere, whatever the site stores: without them no picture is made again."""
+    from render.segment import given_mask
+
+    steps = [step for picture in pictures for step in _steps(picture.recipe) if isinstance(step, Given)]
+    for number, digest in enumerate(dict.fromkeys(step.digest for step in steps), start=1):
+        mask = given_mask(volume, digest)
+        if mask is not None:
+            own = [step for step in steps if step.digest == digest]
+            kept = segmentation(mask, own, volume, series, stamp, 400 + number, f"Segments by {own[0].made_by}")
+            yield from [] if kept is None else [kept]
 
 
 def _steps(recipe: Recipe) -> tuple[MaskStep, ...]:

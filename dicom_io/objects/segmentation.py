@@ -3,7 +3,8 @@
 Sources: PS3.3 A.51 (Segmentation IOD), C.8.20 (its modules), C.7.6.16, C.7.6.17 (multi-frame).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from pydicom.dataset import Dataset
@@ -18,7 +19,7 @@ from dicom_io.objects.inherit import inherit
 from dicom_io.stamp import Stamp
 from render.geometry import cross, point, unit_vector, vector
 from render.mask import Mask
-from render.mask_steps import Automatic, Bone, Lesion, MaskStep
+from render.mask_steps import Automatic, Bone, Given, Lesion, MaskStep
 from render.volume import Volume
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -37,11 +38,12 @@ def segmentation(
     stamp: Stamp,
     number: int = 1,
     name: str = "Segmentation",
+    names: Mapping[int, str] = MappingProxyType({}),
 ) -> Dataset | None:
     """Makes the object of a mask on the grid of `volume`; None where no voxel has a label.
 
-    steps : how the mask was made. number : of the series, after those of pictures. The same arguments give the same
-    bytes.
+    steps : how the mask was made. number : of the series, after those of pictures. names : of its labels, where others
+    gave them. The same arguments give the same bytes.
     """
     labels = [int(label) for label in np.unique(mask.labels) if label]
     if not labels:
@@ -60,7 +62,7 @@ def segmentation(
     inherit(ds, source, "RecognizableVisualFeatures")
     ds.ContributingEquipmentSequence = contributing(source, stamp)
     ds.SegmentSequence = DicomSequence(
-        _segment(place, label, steps, mask) for place, label in enumerate(labels, start=1)
+        _segment(place, label, steps, mask, names.get(label, "")) for place, label in enumerate(labels, start=1)
     )
     groups_of.dimensions(ds, stamp.uid("dimensions", mask.digest), _DIMENSIONS)
     _frames(ds, mask, labels, volume, series)
@@ -70,18 +72,20 @@ def segmentation(
     return ds
 
 
-def _segment(place: int, label: int, steps: Sequence[MaskStep], mask: Mask) -> Dataset:
-    """Describes a segment: the steps that gave it its label tell whether it is bone."""
+def _segment(place: int, label: int, steps: Sequence[MaskStep], mask: Mask, named: str) -> Dataset:
+    """Describes a segment: the steps that gave it its label tell whether it is bone, and who made it elsewhere."""
+    elsewhere = [step for step in steps if isinstance(step, Given) and step.digest == mask.digest]
     made_by = [step for step in steps if step.label == label]
     names = {_structure(step) for step in made_by}
     name = names.pop() if len(names) == 1 else ""
     bone = name == "bone"
     ds = Dataset()
     ds.SegmentNumber = place
-    ds.SegmentLabel = f"{name or 'label'} {label}"
-    ds.SegmentDescription = f"mask sha256 {mask.digest}"
-    ds.SegmentAlgorithmType = "SEMIAUTOMATIC"
-    ds.SegmentAlgorithmName = ", ".join(dict.fromkeys(step.kind for step in made_by))[:64] or "mask"
+    ds.SegmentLabel = (named or f"{name or 'label'} {label}")[:64]
+    ds.SegmentDescription = f"mask sha256 {mask.digest}" + (f", label {label}" if elsewhere else "")
+    ds.SegmentAlgorithmType = "AUTOMATIC" if elsewhere else "SEMIAUTOMATIC"
+    kinds = ", ".join(dict.fromkeys(step.kind for step in made_by))[:64] or "mask"
+    ds.SegmentAlgorithmName = elsewhere[0].made_by if elsewhere else kinds
     ds.SegmentedPropertyCategoryCodeSequence = (codes.ANATOMY if bone else codes.TISSUE).sequence()
     ds.SegmentedPropertyTypeCodeSequence = (codes.BONE if bone else codes.TISSUE).sequence()
     return ds

@@ -2,8 +2,20 @@
 
 from render.segment.automatic import find
 from render.segment.finding import Finding
+from render.segment.given import give, given_mask, onto
 from render.segment.grid import volume_ml
 from render.segment.lesion import LesionMeasures, measure_lesion
 from render.segment.making import made, region
 
-__all__ = ["Finding", "LesionMeasures", "find", "made", "measure_lesion", "region", "volume_ml"]
+__all__ = [
+    "Finding",
+    "LesionMeasures",
+    "find",
+    "give",
+    "given_mask",
+    "made",
+    "measure_lesion",
+    "onto",
+    "region",
+    "volume_ml",
+]

@@ -16,6 +16,7 @@ from render.mask_steps import (
     Boolean,
     Brush,
     Changing,
+    Given,
     Grown,
     KeptParts,
     Lesion,
@@ -31,6 +32,7 @@ from render.mask_steps import (
 from render.segment.automatic import find
 from render.segment.density import bone_by_density
 from render.segment.drawn import between_outlines, brushed, scissors
+from render.segment.given import given_region
 from render.segment.grid import VoxelMask, in_bands, in_range
 from render.segment.growing import grown_part, piece, strokes
 from render.segment.lesion import lesion_region
@@ -115,6 +117,8 @@ def _marked(volume: Volume, step: Marking) -> VoxelMask:
         return strokes(volume, step)
     if isinstance(step, Lesion):
         return lesion_region(volume, step)
+    if isinstance(step, Given):
+        return given_region(volume, step)
     if isinstance(step, Automatic):
         found = find(volume, step.structure)
         if found.declined:

@@ -82,7 +82,12 @@ def segment(
         typer.Option(
             metavar="NAME", help="body, lungs, airways, bone, brain, vessels, lesion, grown, piece, values or brush."
         ),
-    ],
+    ] = "",
+    model: Annotated[str, typer.Option(metavar="NAME", help="A model of the settings, instead of a tool.")] = "",
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Labels made elsewhere (SEG, NIfTI, NRRD, MetaImage), instead of a tool."),
+    ] = None,
     at: Annotated[
         list[str], typer.Option("--at", metavar="X,Y,Z", help="A point in LPS mm: a seed, a click, or of a stroke.")
     ] = [],  # noqa: B006
@@ -94,11 +99,16 @@ def segment(
     as_json: Json = False,
 ) -> None:
     """Mark a structure and write it as a file. A tool that is not sure enough declines with the reason, and writes
-    nothing (exit 1)."""
+    nothing (exit 1). A model of the site, or a file of labels, is brought onto the grid of the volume."""
     from dicom_io.volumes import build_volume
     from workstation.export import inspect, mask_files
 
     mask_files.check_ending(output)
+    if sum([bool(tool), bool(model), labels is not None]) != 1:
+        raise typer.BadParameter("say what marks it: one of --tool, --model and --labels", param_hint="--tool")
+    if not tool:
+        _from_elsewhere(source, output, model, labels, volume, bridge_gaps, as_json)
+        return
     step = mask_files.tool_step(tool, [point_mm(text) for text in at], _parameters(parameters))
     series = inspect.one_series(source, root())
     built = build_volume(series, volume, bridge_gaps=bridge_gaps)
@@ -110,6 +120,38 @@ def segment(
         mask_files.write_mask(mask, step, built, series, output, root())
     sure = "" if result["confidence"] is None else f", confidence {result['confidence']:.2f}"
     show(as_json, result, f"{output}: {result['volume_ml']:.1f} ml in {result['voxels']} voxels{sure}")
+
+
+def _from_elsewhere(
+    source: str,
+    output: Path,
+    model: str,
+    labels: Path | None,
+    which: int | None,
+    bridge_gaps: bool,
+    as_json: bool,
+) -> None:
+    from workstation.config import load_config
+    from workstation.export import label_files, mask_files, model_labels, registration_files
+
+    built, series = registration_files.opened(source, root(), which, bridge_gaps=bridge_gaps)
+    if labels is not None:
+        found = label_files.read_labels(labels, built)
+    else:
+        known = {each.name: each for each in load_config(root()).models}
+        if model not in known:
+            raise model_labels.ModelError(
+                f"Model {model!r} is not in the settings ([[models]]); there are {', '.join(known) or 'none'}."
+            )
+        found = model_labels.run_model(known[model], built, series.modality)
+    if found.overlap:
+        typer.echo(f"warning: {found.overlap} voxels are in several segments; the last one has them.", err=True)
+    with exporting(series.instances, output):
+        mask_files.write_labels(found, built, series, output, root())
+    result = mask_files.labels_json(found, built)
+    lines = [f"{one['label']:3d} {one['name']}: {one['volume_ml']:.1f} ml" for one in result["segments"]]
+    head = f"{output}: {found.made_by}, mask sha256 {found.mask.digest}"
+    show(as_json, result, "\n".join([head, *lines]))
 
 
 @example("workstation lesion SERIES --at 56.4,86.3,-116.0")

@@ -79,6 +79,9 @@ def render(
     move: Annotated[
         Path | None, typer.Option(metavar="FILE", help="How it lies on the first: .json or .dcm, as `register` writes.")
     ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Segments in colour in the renderings: SEG, NIfTI, NRRD.")
+    ] = None,
     bridge_gaps: BridgeGaps = False,
     annotate: Annotated[
         bool, typer.Option("--annotate", help="Letters, cube, scale and view on PNG, GIF and MP4 files.")
@@ -107,7 +110,7 @@ def render(
     drawn = render_files.render(
         source,
         root(),
-        render_files.PicturesWanted(protocol, recipe, sources, volume, bridge_gaps, fuse, move),
+        render_files.PicturesWanted(protocol, recipe, sources, volume, bridge_gaps, fuse, move, labels),
         progress,
     )
     with exporting([i for one in (drawn.series, *drawn.fused) for i in one.instances], output):

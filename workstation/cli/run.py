@@ -84,6 +84,9 @@ def run(
             "'angle P P P', 'cobb P P P P'; P is X,Y,Z in LPS mm. After a colon, what it is of.",
         ),
     ] = [],  # noqa: B006
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Segments in colour in the renderings: SEG, NIfTI, NRRD.")
+    ] = None,
     bridge_gaps: BridgeGaps = False,
     region: Annotated[str, typer.Option(help="Body region as billed, where neither protocol nor series says it.")] = "",
     burn_in: Annotated[str, typer.Option(help="none, view or patient: burned into captures. Default: settings.")] = "",
@@ -119,7 +122,7 @@ def run(
     unsigned = session_of(given, accession)
     signer = None if dry_run or given is None else _signer(given, site, pin_fd)
     session = unsigned if signer is None else session_of(given, accession, signer)
-    case = Case(series, load_protocol(protocol), volume, region, session, bridge_gaps, measure=requests, fuse=fuse)
+    case = Case(series, load_protocol(protocol), volume, region, session, bridge_gaps, (), requests, fuse, labels)
     if dry_run:
         plan = words.plan(case, site)
         show(as_json, plan, "\n".join(f"{key}: {value}" for key, value in plan.items()))

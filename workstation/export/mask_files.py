@@ -1,6 +1,6 @@
 """Masks made by one tool, as files: NRRD and NIfTI on the grid of the volume, DICOM SEG, and STL surfaces."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ from pydicom import dcmwrite
 
 from dicom_io.files.series import Series
 from dicom_io.objects.segmentation import segmentation
+from dicom_io.objects.segmentation_reading import LabelledVolume
 from dicom_io.uids import derived
 from render.geometry import Vector
 from render.mask import Mask
-from render.mask_steps import Automatic, Brush, Grown, Lesion, Marking, Piece, StepError, Values
+from render.mask_steps import Automatic, Brush, Given, Grown, Lesion, Marking, Piece, StepError, Values
 from render.segment import find, made, measure_lesion, volume_ml
 from render.surface import as_stl, surface
 from render.volume import Volume
@@ -113,17 +114,66 @@ def bounds_mm(volume: Volume, found: np.ndarray[Any, Any]) -> list[list[float]] 
     return [[round(float(v), 3) for v in corner] for corner in (at.min(axis=0), at.max(axis=0))]
 
 
+def labels_json(found: LabelledVolume, volume: Volume) -> dict[str, Any]:
+    """Returns what `segment --json` prints of labels that were made elsewhere."""
+    segments: list[dict[str, Any]] = []
+    for label, name in found.names.items():
+        region = (found.mask.labels == label).view(np.uint8)
+        segments.append(
+            {
+                "label": label,
+                "name": name,
+                "volume_ml": round(volume_ml(volume, region), 3),
+                "voxels": int(np.count_nonzero(region)),
+                "bounds_mm": bounds_mm(volume, region),
+            }
+        )
+    return {
+        "volume_ml": round(sum(one["volume_ml"] for one in segments), 3),
+        "voxels": int(np.count_nonzero(found.mask.labels)),
+        "bounds_mm": bounds_mm(volume, (found.mask.labels != 0).view(np.uint8)),
+        "confidence": None,
+        "declined": "",
+        "made_by": found.made_by,
+        "digest": found.mask.digest,
+        "overlap": found.overlap,
+        "segments": segments,
+    }
+
+
+def write_labels(found: LabelledVolume, volume: Volume, series: Series, path: Path, root: Path) -> None:
+    """Writes labels that were made elsewhere in the format of the file's ending. Raises ExportError, OSError."""
+    steps = tuple(Given(found.mask.digest, found.made_by, label, label) for label in found.names)
+    if path.suffix.lower() == ".stl":
+        raise ExportError(f"{path}: an STL holds one structure; write a .dcm or .nrrd, or use `workstation surface`.")
+    _write(found.mask, steps, found.made_by, found.names, volume, series, path, root)
+
+
 def write_mask(mask: Mask, step: Marking, volume: Volume, series: Series, path: Path, root: Path) -> None:
     """Writes a mask in the format of the file's ending. Raises ExportError, OSError."""
     ending = path.suffix.lower()
     if ending == ".stl":
         shape = surface(mask, step.label, volume)
         path.write_bytes(b"" if shape is None else as_stl(shape))
-    elif ending == ".dcm":
+    else:
+        name = step.structure if isinstance(step, Automatic) else step.kind
+        _write(mask, (step,), name, {}, volume, series, path, root)
+
+
+def _write(
+    mask: Mask,
+    steps: Sequence[Marking],
+    name: str,
+    names: Mapping[int, str],
+    volume: Volume,
+    series: Series,
+    path: Path,
+    root: Path,
+) -> None:
+    if path.suffix.lower() == ".dcm":
         site = open_site(root)
         stamp = site.stamp(derived("segment", series.uid, mask.digest), site.clock())
-        name = step.structure if isinstance(step, Automatic) else step.kind
-        made_object = segmentation(mask, (step,), volume, series, stamp, name=name)
+        made_object = segmentation(mask, steps, volume, series, stamp, name=name, names=names)
         if made_object is None:
             raise ExportError("The mask is empty. Nothing was written.")
         dcmwrite(path, made_object, enforce_file_format=True)

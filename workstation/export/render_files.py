@@ -21,11 +21,14 @@ from render.engine.choice import choose
 from render.picture import Picture, to_rgb
 from render.progress import Progress
 from render.recipe import Recipe, RecipeError, read_recipe
+from render.segment import give
 from render.volume import Volume
 from workstation.config import load_config
 from workstation.export import contact_sheet, movies
 from workstation.export.fusing import fused_recipes
 from workstation.export.inspect import one_series
+from workstation.export.label_files import read_labels
+from workstation.export.labelled import labelled_recipes
 from workstation.records.remake import recorded_series, remake
 from workstation.site import open_site
 
@@ -36,7 +39,8 @@ class PicturesWanted:
 
     which : number of the volume in a series with several. sources : folder of an SR's images, if not the archive.
     bridge_gaps : missing slices are interpolated, with a warning. fuse : a second series for the reformats. move : the
-    file that says how it lies on the first; None takes the shared frame of reference, or registers the two.
+    file that says how it lies on the first; None takes the shared frame of reference, or registers the two. labels :
+    a file of segments that are shown in colour.
     """
 
     protocol: str = ""
@@ -46,6 +50,7 @@ class PicturesWanted:
     bridge_gaps: bool = False
     fuse: str = ""
     move: Path | None = None
+    labels: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,10 @@ def render(source: str, root: Path, wanted: PicturesWanted, progress: Progress) 
         other = one_series(wanted.fuse, root)
         second, fused = build_volume(other, bridge_gaps=wanted.bridge_gaps), (other,)
         recipes = fused_recipes(recipes, volume, second, wanted.move, progress)
+    if wanted.labels is not None:
+        labelled = read_labels(wanted.labels, volume)
+        give(volume, labelled.mask)
+        recipes = labelled_recipes(recipes, labelled)
     for number, recipe in enumerate(recipes):
 
         def tell(part: float, number: int = number, what: str = recipe.name or recipe.kind) -> None:

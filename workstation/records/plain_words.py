@@ -12,6 +12,7 @@ from render.mask_steps import (
     Bone,
     Boolean,
     Brush,
+    Given,
     Grown,
     KeptParts,
     Lesion,
@@ -223,6 +224,9 @@ def _marked(step: MaskStep) -> str:
         return f"what the tool for {step.structure} finds"
     if isinstance(step, Lesion):
         return f"the lesion about {place(step.seed_mm)}"
+    if isinstance(step, Given):
+        which = f"label {step.take}" if step.take else "what is marked"
+        return f"{which} in a mask made elsewhere, by {step.made_by} (sha256 {step.digest[:16]}…),"
     assert isinstance(step, Bone)
     return f"bone: pieces denser than {step.cortex:g}, and what is denser than {step.marrow:g} beside and in them"
 

@@ -1,18 +1,22 @@
 """Makes a recorded picture again from its SR and the sources, and compares the two."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dicom_io.archive import Archive
-from dicom_io.errors import NotFound
+from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Evidence, Product
 from dicom_io.files.series import Series, scan
+from dicom_io.objects.segmentation import SEGMENTATION
+from dicom_io.objects.segmentation_reading import read_segmentation
 from dicom_io.volumes.build import Stack, assemble, find_stacks
 from render.draw import draw
 from render.picture import Picture
 from render.progress import Progress
 from render.recipe import Reformat, VolumeRendering, read_recipe
+from render.segment import give
 from render.volume import Volume
 
 
@@ -50,6 +54,7 @@ class Remaker:
         self._series = recorded_series(evidence, sources)
         self._fused = fused_series(evidence, sources)
         self._volumes: dict[str, Volume] = {}
+        self._kept = _kept_masks(evidence, sources)
 
     def picture(self, product: Product) -> Remade:
         """Draws a product again. Raises NotFound as `volume`, and RecipeError, DrawError and NotReadable."""
@@ -69,6 +74,7 @@ class Remaker:
             for stack in find_stacks(series, bridge_gaps=bridged):
                 if isinstance(stack, Stack):
                     volume = assemble(stack)
+                    self._give(volume)
                     self._volumes[volume.digest] = volume
         if digest not in self._volumes:
             raise NotFound(
@@ -76,6 +82,25 @@ class Remaker:
                 "record was."
             )
         return self._volumes[digest]
+
+    def _give(self, volume: Volume) -> None:
+        """Gives a volume the masks that were kept beside the record, for the steps that name them."""
+        for path in self._kept:
+            with suppress(NotReadable):  # of another volume, or damaged: the step that needs it says what is missing
+                give(volume, read_segmentation(path, volume).mask)
+
+
+def _kept_masks(evidence: Evidence, sources: Path | Archive) -> tuple[Path, ...]:
+    wanted = {each.sop_instance_uid for each in evidence.objects if each.sop_class_uid == SEGMENTATION}
+    if not wanted or not any('"given"' in product.recipe for product in evidence.products):
+        return ()
+    if isinstance(sources, Archive):
+        found = []
+        for uid in sorted(wanted):
+            with suppress(NotFound):
+                found.append(Path(sources.instance(uid).path))
+        return tuple(found)
+    return tuple(Path(i.path) for s in scan(sources).series for i in s.instances if i.sop_instance_uid in wanted)
 
 
 def remake(
