@@ -8,6 +8,7 @@ import highdicom as hd
 import numpy as np
 import pydicom
 import pytest
+from highdicom.seg import SegmentationTypeValues as Kind
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
@@ -22,8 +23,6 @@ from render.mask_steps import Given
 from render.volume import Volume
 from tests.dicom_io.sr.test_evidence_sr import STAMP
 from tests.workstation.samples import SLICES
-
-Kind = hd.seg.SegmentationTypeValues
 
 
 @pytest.fixture(scope="module")
