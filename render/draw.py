@@ -69,6 +69,10 @@ def draw(
     mask = _needed(volume, recipe, mask)
     if isinstance(recipe, Solid) and recipe.fit == "shown":
         recipe = replace(recipe, fit="volume", crop=recipe.crop or _box_of_shown(volume, recipe, mask))
+    if isinstance(recipe, Solid | Reformat) and recipe.fit == "body":
+        from render.body_frame import filled_by_body  # as late as any mask
+
+        recipe = filled_by_body(volume, recipe)
     planes = framing.planes(volume, recipe)
     if over is not None and isinstance(recipe, VolumeRendering) and recipe.fusion is not None:
         _check_unit(recipe.fusion.transfer, over)

@@ -20,7 +20,7 @@ from render.mask_steps import MaskStep
 ProjectionMode = Literal["mip", "minip", "average"]
 Interpolation = Literal["linear", "nearest", "cubic"]
 MaskAction = Literal["exclude", "include", "tint"]
-Fit = Literal["volume", "shown"]
+Fit = Literal["volume", "shown", "body"]
 
 
 class RecipeError(RenderError):
@@ -229,7 +229,8 @@ class VolumeRendering:
 
     field_of_view_mm : height of the picture in the patient; None fits the volume (or the crop box).
     centre_mm : LPS mm in the middle of the picture; None is the middle of the volume (or of the crop box).
-    fit : `shown` crops to the labels that are drawn, where rules include some, so that they fill the picture.
+    fit : `shown` crops to the labels that are drawn, where rules include some, so that they fill the picture; `body`
+        crops to the patient.
     body_above : in the volume's unit, e.g. −300 HU. Connected pieces above it that are neither large nor inside the
         patient are not drawn, so that the table and the head holder hide nothing; None draws everything.
     step_voxels : distance between samples along a ray as a fraction of the smallest voxel spacing.
@@ -387,7 +388,8 @@ class Reformat:
     The first plane is the one nearest to the observer. thickness_mm : 0 samples the plane itself; more combines samples
     through that thickness by `mode`. interpolation : linear from eight voxels, nearest, or cubic, the Catmull-Rom
     spline through 64: sharper, but it overshoots beside steep edges. spacing_mm, pixel_mm : None takes the smallest
-    voxel spacing. fusion : a second volume over the first; the picture is then in colour.
+    voxel spacing. fit : with `body` the patient fills the picture, and the planes reach through all of the body
+    (`render.body_frame`). fusion : a second volume over the first; the picture is then in colour.
     """
 
     __pydantic_config__ = _STRICT
@@ -402,6 +404,7 @@ class Reformat:
     thickness_mm: float = 0.0
     mode: ProjectionMode = "average"
     interpolation: Interpolation = "linear"
+    fit: Literal["volume", "body"] = "volume"
     fusion: Fusion | None = None
     name: str = ""
     kind: Literal["reformat"] = "reformat"

@@ -10,6 +10,8 @@ import pytest
 from dicom_io.files.series import open_series
 from dicom_io.volumes import build_volume
 from render import Recipe, Reformat, Volume, draw, load_protocol, protocol_names, to_rgb
+from render.body_frame import filled_by_body
+from render.protocols import drawable
 from render.recipe import Solid
 from tests.dicom_io.real import SAMPLE, real_set
 from workstation.export import contact_sheet
@@ -48,6 +50,10 @@ def small(recipe: Recipe, size: int = 192) -> Recipe:
     return replace(recipe, rows=rows, columns=columns, rotation=turn)
 
 
+def placed(volume: Volume, recipe: Recipe) -> Recipe:
+    return filled_by_body(volume, recipe) if isinstance(recipe, Reformat) and recipe.fit == "body" else recipe
+
+
 @cache
 def volume_of(name: str) -> Volume:
     return build_volume(open_series(SAMPLE if name == "sample" else real_set(name))[0])
@@ -61,7 +67,8 @@ def test_every_protocol_is_meant_for_something() -> None:
 @pytest.mark.parametrize("name", SERIES)
 def test_every_picture_of_a_protocol_shows_something(name: str, tmp_path: Path) -> None:
     volume = volume_of(SERIES[name])
-    pictures = [draw(volume, small(recipe)) for recipe in load_protocol(name).recipes]
+    recipes, _ = drawable(volume, load_protocol(name))
+    pictures = [draw(volume, small(placed(volume, recipe))) for recipe in recipes]
     contact_sheet.contact_sheet(pictures, tmp_path / f"{name}.png")  # to be looked at
     for picture in pictures:
         shown = np.stack([to_rgb(picture, n) for n in range(len(picture.pixels))])
