@@ -8,7 +8,7 @@ What has no closed edge is no lesion that can be measured, and is declined.
 import math
 import threading
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from render.mask_steps import Lesion, StepError
 from render.segment.edges import CLEAR, Edge, Profiles, Rays, edges_along, mean_around, summed
 from render.segment.grid import VoxelMask, place_in_words, seed_of, wider
 from render.segment.measured import Axes, longest_mm, scan_plane_axes
-from render.segment.star import Floats3, enclosed_mm3, normals_of, sphere, within
+from render.segment.star import Floats3, enclosed_mm3, moved, normals_of, sphere, within
 from render.volume import Volume
 
 _TIMES = 3  # 642 rays
@@ -33,6 +33,12 @@ _ROUGH = 0.2
 _SMALLEST_MM = 2.0
 _HOPELESS = 0.5  # the share of rays, of the fewer, below which no more are tried
 _OPEN_BOTH_WAYS = 0.08
+# Of the solid part of a nodule, of the ground glass around it, and how far the blur of its edge reaches.
+_SOLID_HU = -300.0
+_GROUND_GLASS_HU = (-780.0, -300.0)
+_BLUR_MM = 2.0
+_BESIDE_MM, _LEAST_SOLID_MM3 = 15.0, 20.0  # how far from a click into ground glass a solid part is sought, how large
+_MORE = 1.3  # times the solid part: less is its own blur
 _STANDS_OUT = 2.5  # the edge against the spread within
 
 
@@ -42,7 +48,9 @@ class LesionMeasures:
 
     volume_ml : within its surface. longest_mm : its longest diameter in any direction. recist_mm, short_axis_mm : the
     longest diameter in a plane of the scan, and the longest perpendicular to it in that plane. mean, sd, minimum,
-    maximum : of its voxels. Source: Eisenhauer et al. 2009, RECIST 1.1. declined : empty where it was measured.
+    maximum : of its voxels. density : on CT `solid`, `part-solid` or `ground-glass`; solid_ml, solid_mm : of the
+    solid part of a part-solid nodule, its longest diameter in a plane of the scan. declined : empty where it was
+    measured. Sources: Eisenhauer et al. 2009, RECIST 1.1; MacMahon et al. 2017, Fleischner Society (kinds of nodules).
     """
 
     volume_ml: float = 0.0
@@ -53,6 +61,9 @@ class LesionMeasures:
     sd: float = 0.0
     minimum: float = 0.0
     maximum: float = 0.0
+    density: str = ""
+    solid_ml: float = 0.0
+    solid_mm: float = 0.0
     confidence: float = 0.0
     declined: str = ""
 
@@ -62,6 +73,7 @@ class _Found:
     corners_mm: Floats3
     triangles: NDArray[np.int32]
     confidence: float
+    solid: "_Found | None" = None  # of a part-solid nodule
 
 
 _known: "weakref.WeakKeyDictionary[Volume, dict[Lesion, _Found]]" = weakref.WeakKeyDictionary()
@@ -86,6 +98,9 @@ def measure_lesion(volume: Volume, at_mm: Vector, most_mm: float = 50.0) -> Lesi
         return LesionMeasures(declined=str(error))
     values = volume.voxels[region == 1].astype(np.float64)
     axes: Axes = scan_plane_axes(volume, found.corners_mm, found.triangles)
+    density, solid = "", found.solid
+    if volume.unit == "HU":
+        density = "part-solid" if solid else "ground-glass" if float(values.mean()) < _SOLID_HU else "solid"
     return LesionMeasures(
         enclosed_mm3(found.corners_mm, found.triangles) / 1000.0,
         longest_mm(found.corners_mm),
@@ -95,6 +110,9 @@ def measure_lesion(volume: Volume, at_mm: Vector, most_mm: float = 50.0) -> Lesi
         float(values.std()),
         float(values.min()),
         float(values.max()),
+        density,
+        enclosed_mm3(solid.corners_mm, solid.triangles) / 1000.0 if solid else 0.0,
+        scan_plane_axes(volume, solid.corners_mm, solid.triangles).long_mm if solid else 0.0,
         found.confidence,
     )
 
@@ -103,7 +121,7 @@ def _found(volume: Volume, step: Lesion) -> _Found:
     with _lock:
         known = _known.setdefault(volume, {}).get(step)
     if known is None:
-        known = _search(volume, step)
+        known = _nodule(volume, step)
         with _lock:
             _known.setdefault(volume, {})[step] = known
     return known
@@ -138,6 +156,78 @@ def _search(volume: Volume, step: Lesion) -> _Found:
             except StepError as error:
                 reasons.append(str(error))
     raise StepError(reasons[0] if reasons else f"Nothing stands out at {place_in_words(step.seed_mm)} mm.")
+
+
+def _nodule(volume: Volume, step: Lesion) -> _Found:
+    """Returns the lesion, with the ground glass around it. A click into that looks for the solid part beside it.
+
+    Raises StepError where there is none.
+    """
+    try:
+        core = _search(volume, step)
+    except StepError:
+        beside = _solid_beside(volume, step)
+        if beside is None:
+            raise
+        core = _search(volume, replace(step, seed_mm=beside))
+        whole = _with_ground_glass(volume, replace(step, seed_mm=beside), core)
+        k, j, i = seed_of(volume, step.seed_mm)
+        if whole is None or within(volume, whole.corners_mm, whole.triangles)[k, j, i] != 1:
+            raise
+        return whole
+    return _with_ground_glass(volume, step, core) or core
+
+
+def _solid_beside(volume: Volume, step: Lesion) -> Vector | None:
+    """Returns the middle of the nearest solid part of some size, LPS mm, for a click into ground glass."""
+    k, j, i = seed_of(volume, step.seed_mm)
+    box = wider((slice(k, k + 1), slice(j, j + 1), slice(i, i + 1)), _BESIDE_MM, volume)
+    values = volume.voxels[box].astype(np.float32)
+    soft = ndimage.gaussian_filter(values, [0.8 / s for s in volume.spacing_mm], mode="nearest")
+    at = (k - box[0].start, j - box[1].start, i - box[2].start)
+    if volume.unit != "HU" or not _GROUND_GLASS_HU[0] < float(soft[at]) < _GROUND_GLASS_HU[1]:
+        return None
+    parts, count = ndimage.label(soft > _SOLID_HU)
+    sizes = np.bincount(parts.ravel(), minlength=count + 1) * math.prod(volume.spacing_mm)
+    z, y, x = ((np.arange(n) - a) * s for n, a, s in zip(parts.shape, at, volume.spacing_mm, strict=True))
+    away = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2
+    wanted = [n for n in range(1, count + 1) if sizes[n] >= _LEAST_SOLID_MM3]
+    if not wanted:
+        return None
+    nearest = min(wanted, key=lambda n: float(away[parts == n].min()))
+    middle = np.argwhere(parts == nearest).mean(axis=0) + [part.start for part in box]
+    return vector(volume.affine[:3, :3] @ middle + volume.affine[:3, 3])
+
+
+def _with_ground_glass(volume: Volume, step: Lesion, core: _Found) -> _Found | None:
+    """Returns the whole of a part-solid nodule whose solid part was found; None where no ground glass is around it.
+
+    The solid part is painted over with what is around it, and the lesion is sought again.
+    """
+    if volume.unit != "HU":
+        return None
+    index = moved(volume.to_index, core.corners_mm)
+    lower, upper = np.floor(index.min(axis=0)).astype(int), np.ceil(index.max(axis=0)).astype(int) + 1
+    about = [slice(max(int(a), 0), min(int(b), n)) for a, b, n in zip(lower, upper, volume.shape, strict=True)]
+    box = wider((about[0], about[1], about[2]), 1.3 * step.most_mm, volume)
+    affine = volume.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ [part.start for part in box]
+    part = Volume(volume.voxels[box].copy(), affine, volume.unit)
+    inner = within(part, core.corners_mm, core.triangles) == 1
+    if not inner.any() or float(part.voxels[inner].mean()) < _SOLID_HU:
+        return None
+    away = ndimage.distance_transform_edt(~inner, sampling=part.spacing_mm)
+    around = float(np.median(part.voxels[(away > _BLUR_MM) & (away <= 2.0 * _BLUR_MM)]))
+    if not _GROUND_GLASS_HU[0] < around < _GROUND_GLASS_HU[1]:
+        return None
+    voxels = part.voxels.copy()
+    voxels[away <= _BLUR_MM] = round(around)
+    try:
+        whole = _search(replace(part, voxels=voxels), step)
+    except StepError:
+        return None
+    sizes = [enclosed_mm3(one.corners_mm, one.triangles) for one in (whole, core)]
+    return replace(whole, solid=core) if sizes[0] > _MORE * sizes[1] else None
 
 
 def _signs(rays: Rays, seed: Vector) -> tuple[int, ...]:
