@@ -8,38 +8,27 @@ What has no closed edge is no lesion that can be measured, and is declined.
 import math
 import threading
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from render.geometry import Vector, vector
+from render.mask import Mask
 from render.mask_steps import Lesion, StepError
-from render.segment.edges import CLEAR, Edge, Profiles, Rays, edges_along, mean_around, summed
-from render.segment.grid import VoxelMask, place_in_words, seed_of, wider
+from render.segment.grid import VoxelMask, box_of, seed_of, wider
+from render.segment.lesion_search import FoundLesion, search_lesion
 from render.segment.measured import Axes, longest_mm, scan_plane_axes
-from render.segment.star import Floats3, enclosed_mm3, moved, normals_of, sphere, within
+from render.segment.star import enclosed_mm3, moved, within
 from render.volume import Volume
 
-_TIMES = 3  # 642 rays
-# Deviations of the smoothing that are tried, in mm; the first with a clear edge is taken.
-_SMOOTHINGS = (0.6, 1.2, 2.0)
-_CLOSED = 0.7  # the share of rays that have to meet a clear edge
-# How far flat triangles lie within a round surface, in squares of their sides times its curvature.
-_SAG = 0.1277
-_LONGEST_SHAPE = 2.5  # length to width; beyond it is a vessel or a bowel
-_ROUGH = 0.2
-_SMALLEST_MM = 2.0
-_HOPELESS = 0.5  # the share of rays, of the fewer, below which no more are tried
-_OPEN_BOTH_WAYS = 0.08
 # Of the solid part of a nodule, of the ground glass around it, and how far the blur of its edge reaches.
 _SOLID_HU = -300.0
 _GROUND_GLASS_HU = (-780.0, -300.0)
 _BLUR_MM = 2.0
 _BESIDE_MM, _LEAST_SOLID_MM3 = 15.0, 20.0  # how far from a click into ground glass a solid part is sought, how large
 _MORE = 1.3  # times the solid part: less is its own blur
-_STANDS_OUT = 2.5  # the edge against the spread within
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +57,7 @@ class LesionMeasures:
     declined: str = ""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Found:
-    corners_mm: Floats3
-    triangles: NDArray[np.int32]
-    confidence: float
-    solid: "_Found | None" = None  # of a part-solid nodule
-
-
-_known: "weakref.WeakKeyDictionary[Volume, dict[Lesion, _Found]]" = weakref.WeakKeyDictionary()
+_known: "weakref.WeakKeyDictionary[Volume, dict[Lesion, FoundLesion]]" = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
 
@@ -117,7 +98,30 @@ def measure_lesion(volume: Volume, at_mm: Vector, most_mm: float = 50.0) -> Lesi
     )
 
 
-def _found(volume: Volume, step: Lesion) -> _Found:
+def distances_mm(
+    volume: Volume, at_mm: Vector, mask: Mask, labels: Sequence[int], most_mm: float = 50.0
+) -> dict[int, float | None]:
+    """Returns how far each label of a mask is from the lesion about LPS mm: 0 where they touch or overlap, None where
+    it is farther than 100 mm. Between the outer faces of voxels, so to a voxel.
+
+    Raises StepError where there is no lesion.
+    """
+    found = _found(volume, Lesion(vector(at_mm), most_mm))
+    inside = within(volume, found.corners_mm, found.triangles)
+    about = box_of(inside)
+    if about is None:
+        raise StepError("The lesion is smaller than a voxel. Nothing was measured.")
+    box = wider(about, 100.0, volume)
+    away = ndimage.distance_transform_edt(inside[box] == 0, sampling=volume.spacing_mm)
+    near, apart = mask.labels[box], min(volume.spacing_mm)
+    shares = {label: near == label for label in labels}
+    # Middles of voxels that touch are one spacing apart.
+    return {
+        label: max(0.0, float(away[share].min()) - apart) if share.any() else None for label, share in shares.items()
+    }
+
+
+def _found(volume: Volume, step: Lesion) -> FoundLesion:
     with _lock:
         known = _known.setdefault(volume, {}).get(step)
     if known is None:
@@ -127,49 +131,18 @@ def _found(volume: Volume, step: Lesion) -> _Found:
     return known
 
 
-def _search(volume: Volume, step: Lesion) -> _Found:
-    seed = seed_of(volume, step.seed_mm)
-    around = wider(
-        (slice(seed[0], seed[0] + 1), slice(seed[1], seed[1] + 1), slice(seed[2], seed[2] + 1)),
-        1.3 * step.most_mm,
-        volume,
-    )
-    raw = volume.voxels[around].astype(np.float32)
-    # The noise, by what a voxel differs from its neighbours along a row, in the middle of the box.
-    near = tuple(slice(max(s - b.start - 12, 0), s - b.start + 13) for s, b in zip(seed, around, strict=True))
-    rows = np.abs(np.diff(raw[near], axis=2))
-    noise = max(float(np.median(rows)) / 0.954, 1e-3 * float(raw.max() - raw.min()), 1e-6)
-    reasons = []
-    for smoothing in _SMOOTHINGS:
-        widths = [smoothing / spacing for spacing in volume.spacing_mm]
-        soft = ndimage.gaussian_filter(raw, widths, truncate=3.0, mode="nearest")
-        # White noise after a Gauss function; voxels of a scanner hang together, so it falls less than that.
-        left = 1.0
-        for width in widths:
-            left *= min(1.0, (1.0 / (2.0 * np.sqrt(np.pi) * width)) ** 0.5) if width > 0.3 else 1.0
-        rays = Rays(
-            volume, soft, (around[0].start, around[1].start, around[2].start), smoothing, max(noise * left, 1e-6)
-        )
-        for sign in _signs(rays, step.seed_mm):
-            try:
-                return _about(rays, step, sign)
-            except StepError as error:
-                reasons.append(str(error))
-    raise StepError(reasons[0] if reasons else f"Nothing stands out at {place_in_words(step.seed_mm)} mm.")
-
-
-def _nodule(volume: Volume, step: Lesion) -> _Found:
+def _nodule(volume: Volume, step: Lesion) -> FoundLesion:
     """Returns the lesion, with the ground glass around it. A click into that looks for the solid part beside it.
 
     Raises StepError where there is none.
     """
     try:
-        core = _search(volume, step)
+        core = search_lesion(volume, step)
     except StepError:
         beside = _solid_beside(volume, step)
         if beside is None:
             raise
-        core = _search(volume, replace(step, seed_mm=beside))
+        core = search_lesion(volume, replace(step, seed_mm=beside))
         whole = _with_ground_glass(volume, replace(step, seed_mm=beside), core)
         k, j, i = seed_of(volume, step.seed_mm)
         if whole is None or within(volume, whole.corners_mm, whole.triangles)[k, j, i] != 1:
@@ -199,7 +172,7 @@ def _solid_beside(volume: Volume, step: Lesion) -> Vector | None:
     return vector(volume.affine[:3, :3] @ middle + volume.affine[:3, 3])
 
 
-def _with_ground_glass(volume: Volume, step: Lesion, core: _Found) -> _Found | None:
+def _with_ground_glass(volume: Volume, step: Lesion, core: FoundLesion) -> FoundLesion | None:
     """Returns the whole of a part-solid nodule whose solid part was found; None where no ground glass is around it.
 
     The solid part is painted over with what is around it, and the lesion is sought again.
@@ -223,138 +196,8 @@ def _with_ground_glass(volume: Volume, step: Lesion, core: _Found) -> _Found | N
     voxels = part.voxels.copy()
     voxels[away <= _BLUR_MM] = round(around)
     try:
-        whole = _search(replace(part, voxels=voxels), step)
+        whole = search_lesion(replace(part, voxels=voxels), step)
     except StepError:
         return None
     sizes = [enclosed_mm3(one.corners_mm, one.triangles) for one in (whole, core)]
     return replace(whole, solid=core) if sizes[0] > _MORE * sizes[1] else None
-
-
-def _signs(rays: Rays, seed: Vector) -> tuple[int, ...]:
-    """Returns whether the place is brighter (1) or darker (−1) than most of what is around it, the likelier first."""
-    directions, _, _ = sphere(1)
-    middle = float(rays.at(np.array([seed]))[0])
-    far = rays.at(np.array(seed) + directions[:, None] * np.array([6.0, 10.0, 15.0, 20.0])[None, :, None])
-    return (1, -1) if float(np.median(far)) < middle else (-1, 1)
-
-
-def _about(rays: Rays, step: Lesion, sign: int) -> _Found:
-    """Returns the surface about the click. Raises StepError where there is none."""
-    centre = np.array(step.seed_mm, dtype=np.float64)
-    directions, triangles, neighbours = sphere(_TIMES)
-    reach = step.most_mm
-    scale = _scale(rays, centre, reach, sign)
-    for _ in range(4):
-        # Short rays where the lesion is small, so that their places lie close together.
-        edge = edges_along(rays, Profiles(rays, centre, directions, reach, sign), neighbours, scale)
-        radii = edge.radii_mm
-        cubes, fourths = radii**3, radii**4
-        shift = np.array([math.fsum((fourths * directions[:, n]).tolist()) for n in range(3)]) * 0.75 / math.fsum(cubes)
-        wanted = min(max(2.2 * float(radii.max()), 8.0), step.most_mm)
-        if float(np.abs(shift).max()) < 0.3 and wanted > 0.7 * reach:
-            break
-        centre, reach = centre + shift, wanted
-    else:
-        edge = edges_along(rays, Profiles(rays, centre, directions, reach, sign), neighbours, scale)
-    _check(rays, step, edge, centre, directions, neighbours, sign)
-    corners = _where_it_is(rays, centre + directions * edge.radii_mm[:, None], triangles, neighbours)
-    return _Found(corners, triangles, round(0.95 * edge.share, 2))
-
-
-def _scale(rays: Rays, centre: Floats3, reach: float, sign: int) -> float:
-    """Returns, from fewer rays, how strong the lesion's own edge is: the strongest that closes about the click.
-
-    Edges farther away, of bone or lung, may be many times stronger.
-    """
-    directions, _, neighbours = sphere(2)
-    profiles = Profiles(rays, centre, directions, reach, sign)
-    scale, least = float(np.median(profiles.drop.max(axis=1))), CLEAR * rays.noise
-    best, most = max(scale, least), -1.0
-    for _ in range(5):
-        edge = edges_along(rays, profiles, neighbours, max(scale, least))
-        if edge.share >= 0.85:
-            return max(scale, least)
-        if edge.share > most:
-            best, most = max(scale, least), edge.share
-        if scale <= least:
-            break
-        scale *= 0.5
-    if most < _HOPELESS:
-        raise StepError(_open_in_words(centre, most))
-    return best
-
-
-def _where_it_is(rays: Rays, corners: Floats3, triangles: NDArray[np.int32], neighbours: NDArray[np.int64]) -> Floats3:
-    """Returns the corners moved outwards to where the edge is rather than where it seems: a curved edge that is blurred
-    seems to lie further inside, by half its curvature times the variance of the blur along it.
-
-    Blur is the smoothing, and voxels of their size. Flat triangles also enclose less than the surface through their
-    corners.
-    """
-    normals = normals_of(corners, triangles)
-    gap = corners[neighbours] - corners[:, None]
-    squares = gap[..., 0] ** 2 + gap[..., 1] ** 2 + gap[..., 2] ** 2
-    sunk = -(gap[..., 0] * normals[:, None, 0] + gap[..., 1] * normals[:, None, 1] + gap[..., 2] * normals[:, None, 2])
-    curved = 2.0 * summed(sunk) / summed(squares)
-    for _ in range(2):
-        curved = (curved + mean_around(curved, neighbours)) / 2.0
-    curved = np.clip(curved, 0.0, 0.4)
-    total, across = 2.0 * rays.smoothing_mm**2, np.zeros(len(corners))
-    for axis, spacing in zip(rays.volume.affine[:3, :3].T.tolist(), rays.volume.spacing_mm, strict=True):
-        cosine = (normals[:, 0] * axis[0] + normals[:, 1] * axis[1] + normals[:, 2] * axis[2]) / spacing
-        across += (1.0 - cosine * cosine) * spacing * spacing / 4.0
-    out = (0.5 * (total + across) + _SAG * summed(squares) / 6.0) * curved
-    return np.asarray(corners + out[:, None] * normals)
-
-
-def _open_in_words(at: Vector | Floats3, share: float) -> str:
-    return (
-        f"No closed edge at {place_in_words(vector(at))} mm: only {share:.0%} of the directions meet one. Nothing was "
-        "marked; click into the middle, or draw it with strokes."
-    )
-
-
-def _check(
-    rays: Rays,
-    step: Lesion,
-    edge: Edge,
-    centre: Floats3,
-    directions: Floats3,
-    neighbours: NDArray[np.int64],
-    sign: int,
-) -> None:
-    """Raises StepError for what is no lesion that can be measured."""
-    where = f"at {place_in_words(step.seed_mm)} mm"
-    radii = edge.radii_mm
-    if edge.share < _CLOSED:
-        raise StepError(_open_in_words(step.seed_mm, edge.share))
-    both_ways = ~edge.clear & ~edge.clear[(directions @ directions.T).argmin(axis=1)]
-    if float(np.count_nonzero(both_ways)) > _OPEN_BOTH_WAYS * len(radii):
-        raise StepError(f"What is {where} goes on in two opposite directions, as a vessel does. Nothing was marked.")
-    if float(np.median(radii)) < _SMALLEST_MM:
-        raise StepError(f"What is {where} is too small to be measured. Nothing was marked; draw it with strokes.")
-    if float(np.sort(radii)[-7]) > 0.93 * step.most_mm:
-        raise StepError(
-            f"What is {where} reaches farther than {step.most_mm:g} mm: it leaks. Nothing was marked; say a larger "
-            "most_mm, or draw it with strokes."
-        )
-    offset = np.array(step.seed_mm) - centre
-    if float(np.sqrt((offset**2).sum())) > float(radii.max()):
-        raise StepError(f"The click {where} does not lie within what was found. Nothing was marked.")
-    width = (radii[:, None] * np.abs(directions @ directions.T)).max(axis=0)
-    if float(width.max()) > _LONGEST_SHAPE * float(width.min()):
-        raise StepError(
-            f"What is {where} is {width.max() / width.min():.1f} times as long as wide, as a vessel is, or a bowel. "
-            "Nothing was marked; draw it with strokes if it is a lesion."
-        )
-    if edge.drop < _STANDS_OUT * edge.spread:
-        raise StepError(
-            f"What is {where} hardly differs from what is around it: by {edge.drop:.0f} where it varies by "
-            f"{edge.spread:.0f} itself. Nothing was marked; draw it with strokes."
-        )
-    rough = np.abs(radii - radii[neighbours].mean(axis=1)) / radii
-    if float(np.median(rough)) > _ROUGH:
-        raise StepError(f"What is {where} has no smooth edge. Nothing was marked; draw it with strokes.")
-    inside = float(rays.at(centre[None])[0])
-    if rays.volume.unit == "HU" and inside < -300.0 and sign < 0:
-        raise StepError(f"There is air {where} ({inside:.0f} HU). Nothing was marked.")

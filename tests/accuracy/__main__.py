@@ -31,6 +31,7 @@ SECTIONS = (
     Section("Automatic masks", masks.WORDS, masks.rows),
     Section("Bone and contrast", masks.BONE_WORDS, masks.bone_rows),
     Section("Lesions: phantoms", lesions.PHANTOM_WORDS, lesions.phantom_rows),
+    Section("Lesions: nodules", lesions.NODULE_WORDS, lesions.nodule_rows),
     Section("Lesions: real series", lesions.REAL_WORDS, lesions.real_rows),
     Section("Lesions: clicks that have to be declined", lesions.DECLINED_WORDS, lesions.declined_rows),
 )

@@ -1,5 +1,7 @@
 """The lesion tool on ellipsoids of known volume, on lesions that experts outlined, and on clicks beside lesions."""
 
+import math
+
 import numpy as np
 from scipy import ndimage
 
@@ -7,7 +9,7 @@ from render.geometry import Vector, point
 from render.mask_steps import Lesion
 from render.segment import find, measure_lesion, region
 from render.volume import Volume
-from tests.accuracy.phantoms import ball
+from tests.accuracy.phantoms import ball, nodule
 from tests.accuracy.real_sets import dice, truth, volume_of
 
 PHANTOM_WORDS = (
@@ -73,6 +75,25 @@ def real_rows() -> list[list[str]]:
             axes = [f"{found.recist_mm:.1f}", f"{found.short_axis_mm:.1f}", f"{found.mean:.0f} ± {found.sd:.0f}"]
             table.append([*row, f"{found.volume_ml:.2f}", f"{overlap:.2f}", *axes])
     return table
+
+
+NODULE_WORDS = "Nodules of ground glass in lung, with a solid core or without, clicked in the core or 6 mm beside it."
+
+
+def nodule_rows() -> list[list[str]]:
+    rows = [["radius, core, mm", "glass, HU", "click", "true, ml", "found, ml", "error", "core: true, ml", "found, ml"]]
+    for radius, core, glass in ((6, 0, -650), (8, 0, -600), (10, 4, -600), (10, 3, -500), (12, 5, -650), (8, 8, 30)):
+        for off in (0.0, 6.0) if core != radius else (0.0,):
+            volume, (x, y, z) = nodule(float(radius), float(glass), float(core))
+            found = measure_lesion(volume, (x + min(off, radius - 2.0), y, z))
+            true, solid = (4.0 / 3.0 * math.pi * r**3 / 1000.0 for r in (radius, core if core < radius else 0))
+            row = [f"{radius}, {core}", f"{glass}", "core" if not off else "beside", f"{true:.2f}"]
+            if found.declined:
+                rows.append([*row, f"declined: {found.declined[:24]} …", "", "", ""])
+                continue
+            error = f"{100.0 * (found.volume_ml / true - 1.0):+.1f}%"
+            rows.append([*row, f"{found.volume_ml:.2f}", error, f"{solid:.2f}", f"{found.solid_ml:.2f}"])
+    return rows
 
 
 def declined_rows() -> list[list[str]]:

@@ -41,6 +41,18 @@ def ball(
     return volume, (middle[2], middle[1], middle[0]), 4.0 / 3.0 * math.pi * math.prod(axes_mm) / 1000.0
 
 
+def nodule(radius_mm: float, glass: float, core_mm: float) -> tuple[Volume, Vector]:
+    """A ball of ground glass in lung with a solid core of 30 HU, and its LPS mm middle."""
+    spacing, rng = (1.25, 0.7, 0.7), np.random.default_rng(1)
+    shape = [round((2.0 * radius_mm + 40.0) / s) for s in spacing]
+    middle = [n * s / 2.0 + 0.2 for n, s in zip(shape, spacing, strict=True)]
+    z, y, x = (np.arange(n) * s - m for n, s, m in zip(shape, spacing, middle, strict=True))
+    away = np.sqrt(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2)
+    values = np.where(away < core_mm, 30.0, np.where(away < radius_mm, glass, -860.0))
+    values = ndimage.gaussian_filter(values, [0.5 / s for s in spacing]) + rng.normal(0.0, 25.0, shape)
+    return Volume(values.astype(np.int16), _axial(spacing), "HU"), (middle[2], middle[1], middle[0])
+
+
 def chest() -> Volume:
     """A trunk on a table: lungs of −850 HU, a vertebra with cortex 700 and marrow 180, an aorta of 350 on it."""
     spacing = (2.5, 1.5, 1.5)

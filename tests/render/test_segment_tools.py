@@ -8,9 +8,12 @@ from scipy import ndimage
 
 from render import Automatic, Lesion, StepError, Volume
 from render.geometry import Vector, affine_from
+from render.mask import Mask
 from render.mask_steps import Structure
-from render.segment import find, made, measure_lesion, region, volume_ml
-from tests.accuracy.phantoms import ball, chest
+from render.segment import distances_mm, find, made, measure_lesion, region, volume_ml
+from render.segment.lesion_search import FoundLesion, check_again
+from render.segment.star import sphere
+from tests.accuracy.phantoms import ball, chest, nodule
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +96,36 @@ def test_a_lesion_is_measured(inside: float, outside: float, noise: float, wall:
     assert volume_ml(volume, mask) == pytest.approx(truth, rel=0.04)
 
 
+@pytest.mark.parametrize(
+    ("radius", "glass", "core", "off", "density"),
+    [
+        (6.0, -650.0, 0.0, 0.0, "ground-glass"),
+        (10.0, -600.0, 4.0, 0.0, "part-solid"),
+        (10.0, -500.0, 3.0, 6.0, "part-solid"),  # clicked beside its solid part
+        (6.0, 30.0, 0.0, 2.0, "solid"),
+    ],
+)
+def test_nodules_of_ground_glass_are_measured_whole(
+    radius: float, glass: float, core: float, off: float, density: str
+) -> None:
+    volume, (x, y, z) = nodule(radius, glass, core)
+    found = measure_lesion(volume, (x + off, y, z))
+    assert not found.declined and found.density == density
+    assert found.volume_ml == pytest.approx(4.0 / 3.0 * np.pi * radius**3 / 1000.0, rel=0.04)
+    assert found.solid_ml == pytest.approx(4.0 / 3.0 * np.pi * core**3 / 1000.0, rel=0.08)
+    assert found.solid_mm == pytest.approx(2.0 * core, abs=0.6)
+
+
+def test_the_distance_to_another_structure_is_between_their_surfaces() -> None:
+    volume, (x, y, z) = nodule(6.0, 30.0, 0.0)
+    k, j, i = np.indices(volume.shape)
+    labels = np.where((i * 0.7 > x + 16.0), 1, 0)  # a wall 10 mm from the ball
+    labels[(np.abs(j * 0.7 - y) < 2.0) & (np.abs(i * 0.7 - x) < 3.0) & (np.abs(k * 1.25 - z) < 2.0)] = 2  # within it
+    found = distances_mm(volume, (x, y, z), Mask(labels.astype(np.uint8)), (1, 2, 3))
+    assert found[1] == pytest.approx(10.0, abs=1.0)
+    assert (found[2], found[3]) == (0.0, None)
+
+
 def test_the_axes_of_a_lesion_are_those_of_the_scan_plane() -> None:
     volume, centre, truth = ball((16.0, 12.0, 8.0), (1.0, 0.8, 0.8), 40.0, -850.0, 10.0)
     found = measure_lesion(volume, centre)
@@ -117,3 +150,29 @@ def test_a_vessel_is_declined() -> None:
     affine = affine_from((0, 0, 0), (0, 0, 1), (0, 0.8, 0), (0.8, 0, 0))
     found = measure_lesion(Volume(np.rint(noisy).astype(np.int16), affine, "HU"), (30.0, 30.0, 30.0))
     assert found.declined
+
+
+def as_found(radius_mm: float, confidence: float) -> FoundLesion:
+    corners, triangles, _ = sphere(2)
+    return FoundLesion(corners * radius_mm, triangles, confidence)
+
+
+@pytest.mark.parametrize(
+    ("again", "confidence", "says"),
+    [
+        (None, 0.7, "no longer there when the picture is smoothed"),
+        (as_found(9.0, 0.9), 0.85, "where it ends cannot be told"),
+        (None, 0.85, ""),
+        (as_found(6.3, 0.7), 0.7, ""),
+    ],
+)
+def test_a_lesion_without_a_plain_edge_has_to_be_there_again(
+    again: FoundLesion | None, confidence: float, says: str
+) -> None:
+    """A tumour of liver of 84 ml once was 0.13 ml of its own noise."""
+    found = as_found(6.0, confidence)
+    if says:
+        with pytest.raises(StepError, match=says):
+            check_again(found, again, Lesion((0, 0, 0)))
+    else:
+        check_again(found, again, Lesion((0, 0, 0)))

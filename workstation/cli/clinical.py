@@ -165,6 +165,9 @@ def lesion(
     prior_at: Annotated[
         str | None, typer.Option(metavar="X,Y,Z", help="The lesion in the prior, LPS mm: nothing is registered.")
     ] = None,
+    beside: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Segments (SEG, NIfTI, NRRD) whose distances are wanted.")
+    ] = None,
     volume: WhichVolume = None,
     prior_volume: Annotated[int | None, typer.Option(help="Which volume of the prior.")] = None,
     bridge_gaps: BridgeGaps = False,
@@ -180,7 +183,7 @@ def lesion(
     where, there = point_mm(at), point_mm(prior_at, "--prior-at") if prior_at else None
     now = registration_files.opened(source, root(), volume, bridge_gaps=bridge_gaps)
     if prior is None:
-        found = lesion_files.measured(now, where)
+        found = lesion_files.measured(now, where, beside)
     else:
         before = registration_files.opened(prior, root(), prior_volume, bridge_gaps=bridge_gaps)
         found = lesion_files.compared(now, where, before, there, progress_bar())

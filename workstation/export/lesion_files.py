@@ -1,6 +1,7 @@
 """A lesion measured, alone or against a prior, as JSON and in words."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from dicom_io.dates import day_of
@@ -9,8 +10,9 @@ from render.follow_up import SURE_PERCENT, LesionChange, compare_lesion
 from render.geometry import Vector
 from render.progress import Progress
 from render.registration import register
-from render.segment import LesionMeasures, measure_lesion
+from render.segment import LesionMeasures, distances_mm, measure_lesion
 from render.volume import Volume
+from workstation.export.label_files import read_labels
 
 _WithVolume = tuple[Volume, Series]
 _NUMBERS = ("volume_ml", "longest_mm", "recist_mm", "short_axis_mm", "mean", "sd", "minimum", "maximum")
@@ -26,11 +28,27 @@ class LesionFound:
     declined: str = ""
 
 
-def measured(now: _WithVolume, at_mm: Vector) -> LesionFound:
-    """Measures the lesion about a point, LPS mm."""
+def measured(now: _WithVolume, at_mm: Vector, beside: Path | None = None) -> LesionFound:
+    """Measures the lesion about a point, LPS mm. beside : a file of segments whose distances are wanted.
+
+    Raises LabelFileError.
+    """
     volume = now[0]
     found = measure_lesion(volume, at_mm)
-    return LesionFound(_numbers(found), _words(found, volume.unit), declined=found.declined)
+    result, text = _numbers(found), _words(found, volume.unit)
+    if beside is not None and not found.declined:
+        labelled = read_labels(beside, volume)
+        apart = distances_mm(volume, at_mm, labelled.mask, tuple(labelled.names))
+        named = {labelled.names[label]: distance for label, distance in apart.items()}
+        result["distances_mm"] = {name: None if d is None else round(d, 2) for name, d in named.items()}
+        text += "".join(f"\n{_apart(name, d)}" for name, d in named.items())
+    return LesionFound(result, text, declined=found.declined)
+
+
+def _apart(name: str, distance: float | None) -> str:
+    if distance is None:
+        return f"{name}: not within reach"
+    return f"{name}: touches" if distance == 0.0 else f"{name}: {distance:.1f} mm away"
 
 
 def compared(
@@ -65,7 +83,12 @@ def _days(earlier: Series, later: Series) -> int | None:
 
 
 def _numbers(found: LesionMeasures) -> dict[str, Any]:
-    return {key: round(value, 3) for key, value in asdict(found).items() if key in _NUMBERS}
+    numbers: dict[str, Any] = {key: round(value, 3) for key, value in asdict(found).items() if key in _NUMBERS}
+    if found.density:
+        numbers["density"] = found.density
+    if found.density == "part-solid":
+        numbers |= {"solid_ml": round(found.solid_ml, 3), "solid_mm": round(found.solid_mm, 3)}
+    return numbers
 
 
 def _change(found: LesionChange, days: int | None) -> dict[str, Any]:
@@ -85,8 +108,14 @@ def _words(found: LesionMeasures, unit: str) -> str:
     return (
         f"{found.volume_ml:.2f} ml, longest {found.longest_mm:.1f} mm; in the scan plane {found.recist_mm:.1f} x "
         f"{found.short_axis_mm:.1f} mm; {found.mean:.0f} ± {found.sd:.0f} {unit} ({found.minimum:.0f} to "
-        f"{found.maximum:.0f})"
+        f"{found.maximum:.0f})" + (f"; {_density(found)}" if found.density else "")
     )
+
+
+def _density(found: LesionMeasures) -> str:
+    if found.density != "part-solid":
+        return found.density
+    return f"part-solid, the solid part {found.solid_ml:.2f} ml, {found.solid_mm:.1f} mm in the scan plane"
 
 
 def _in_words(found: LesionChange, unit: str, earlier_unit: str) -> str:

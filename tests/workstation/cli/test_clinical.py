@@ -58,7 +58,7 @@ def test_a_lesion_is_printed_or_declined(command: Command, slices: Path, monkeyp
     monkeypatch.setattr("workstation.export.registration_files.build_volume", lambda *_, **__: volume)
     found = command("lesion", slices, "--at", ",".join(map(str, centre)), "--json").json
     wanted = ["volume_ml", "longest_mm", "recist_mm", "short_axis_mm", "mean", "sd", "minimum", "maximum"]
-    assert list(found) == wanted
+    assert list(found) == [*wanted, "density"] and found["density"] == "solid"
     assert found["volume_ml"] == pytest.approx(truth, rel=0.03)
     away = command("lesion", slices, "--at", "900,0,0")
     assert away.code == 1
