@@ -1,14 +1,18 @@
 """Reading in 2D: every image of a series, in order and where it lies, also where they make no volume."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import imagecodecs
 import numpy as np
+import pytest
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels import convert_color_space
 
 from dicom_io.capabilities import EXPLICIT_LITTLE
+from dicom_io.errors import NotReadable
 from dicom_io.files.headers import _quickly
 from dicom_io.files.series import open_series
 from dicom_io.volumes import stack_of
@@ -71,6 +75,77 @@ def test_colours_are_red_green_blue_however_they_are_encoded(tmp_path: Path) -> 
         ds.save_as(tmp_path / name / "1.dcm", enforce_file_format=True)
         found = stack_of(open_series(tmp_path / name)[0]).images[0].colours()
         assert np.abs(found.astype(int) - rgb).max() <= (0 if name in ("pixels", "jpeg 2000", "jpeg-ls") else 12), name
+
+
+def plain_colour(rgb: NDArray[np.uint8]) -> Dataset:
+    ds = image(ramp((1, *rgb.shape[:2]))[0], grid(), 0, sop_class=MR)
+    ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PlanarConfiguration = 3, "RGB", 0
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
+    ds.PixelData = rgb.tobytes()
+    ds["PixelData"].VR = "OB"
+    return ds
+
+
+def shown(ds: Dataset, folder: Path) -> NDArray[np.uint8]:
+    ds.save_as(folder / "one.dcm", enforce_file_format=True)
+    return stack_of(open_series(folder)[0]).images[0].colours()
+
+
+DOWN, ACROSS = np.indices((16, 24))
+RGB = np.stack([10 * DOWN, 240 - 9 * ACROSS, DOWN + ACROSS], axis=-1).astype(np.uint8)
+
+
+def test_run_lengths_and_planes_of_colour_are_read(tmp_path: Path) -> None:
+    run_lengths, planes = plain_colour(RGB), plain_colour(RGB)
+    run_lengths.compress("1.2.840.10008.1.2.5", generate_instance_uid=False)
+    planes.PlanarConfiguration = 1
+    planes.PixelData = np.moveaxis(RGB, -1, 0).tobytes()
+    for name, ds in (("rle", run_lengths), ("planes", planes)):
+        (tmp_path / name).mkdir()
+        np.testing.assert_array_equal(shown(ds, tmp_path / name), RGB)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_palette_gives_the_colours_of_its_tables(tmp_path: Path, bits: int) -> None:
+    """256 entries; the tables of 16 bits hold the colour in their upper byte."""
+    ds = plain_colour(RGB)
+    stored = (np.indices((16, 24)).sum(0) * 5 % 256).astype(np.uint8)
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "PALETTE COLOR"
+    del ds.PlanarConfiguration
+    ds.PixelData = stored.tobytes()
+    rising = np.arange(256)
+    tables = {"Red": rising, "Green": 255 - rising, "Blue": rising * 3 % 256}
+    for colour, table in tables.items():
+        entries = table.astype("<u2") << 8 if bits == 16 else table.astype(np.uint8)
+        setattr(ds, f"{colour}PaletteColorLookupTableDescriptor", [256, 0, bits])
+        setattr(ds, f"{colour}PaletteColorLookupTableData", entries.tobytes())
+    wanted = np.stack([table[stored] for table in tables.values()], axis=-1).astype(np.uint8)
+    np.testing.assert_array_equal(shown(ds, tmp_path), wanted)
+
+
+def short_palette(ds: Dataset) -> None:
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, "PALETTE COLOR"
+    ds.PixelData = bytes(16 * 24)  # and no table
+
+
+def cut(ds: Dataset) -> None:
+    ds.PixelData = ds.PixelData[:100]
+
+
+@pytest.mark.parametrize("change", [short_palette, cut])
+def test_colours_that_cannot_be_read_say_why(tmp_path: Path, change: Callable[[Dataset], None]) -> None:
+    ds = plain_colour(RGB)
+    change(ds)
+    with pytest.raises(NotReadable, match=r"Instance|colour"):
+        shown(ds, tmp_path)
+
+
+def test_colours_of_twelve_bits_are_left_out_with_the_reason(tmp_path: Path) -> None:
+    ds = plain_colour(RGB)
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelData = 16, 12, 11, ds.PixelData * 2
+    ds.save_as(tmp_path / "one.dcm", enforce_file_format=True)
+    found = stack_of(open_series(tmp_path)[0])
+    assert not found.images and "3 x 16 bits" in str(found.left_out)
 
 
 def test_a_mapping_of_undefined_length_is_read_without_pydicom(tmp_path: Path) -> None:
