@@ -275,16 +275,20 @@ class Outlines:
 
 @dataclass(frozen=True, slots=True)
 class Strokes:
-    """What belongs to strokes inside rather than to strokes outside, by a watershed of the gradient.
+    """What belongs to strokes inside rather than to strokes outside.
 
     inside_mm, outside_mm : strokes of LPS mm points. It is sought in the box about them, `margin_mm` larger; the border
-    of the box is outside. Source: Meyer 1991, 'Un algorithme optimal de ligne de partage des eaux'.
+    of the box is outside. method : `watershed` of the gradient, for edges that are seen all round; `random_walker`, for
+    faint edges and gaps in them: each voxel goes where a walk that shuns edges would more likely end.
+    Sources: Meyer 1991, 'Un algorithme optimal de ligne de partage des eaux'; Grady 2006, 'Random walks for image
+    segmentation'.
     """
 
     __pydantic_config__ = _STRICT
     inside_mm: tuple[tuple[Vector, ...], ...]
     outside_mm: tuple[tuple[Vector, ...], ...] = ()
     margin_mm: float = 20.0
+    method: Literal["watershed", "random_walker"] = "watershed"
     label: int = 1
     outside: bool = False
     kind: Literal["strokes"] = "strokes"

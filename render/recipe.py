@@ -474,6 +474,7 @@ _LATER_KEYS: dict[str, Any] = {
     "axis": "head-foot",
     "fit": "volume",
     "fusion": None,
+    "method": "watershed",
 }
 Solid = VolumeRendering | Projection  # seen through, so that they can turn, be cut and masked
 Recipe = Solid | Reformat | CurvedReformat

@@ -1,8 +1,11 @@
 """Regions grown from seeds and strokes, with what keeps them from leaking."""
 
+import math
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
-from skimage.segmentation import watershed
+from skimage.segmentation import random_walker, watershed
 
 from render.engine import cpu
 from render.geometry import Vector, point
@@ -26,6 +29,11 @@ from render.segment.grid import (
 )
 from render.segment.shaping import shrunk
 from render.volume import Volume
+
+Values = NDArray[np.float32]
+Markers = NDArray[np.int32]
+_WALKED = 80_000  # voxels that a random walk is computed on at most
+_SHUNS = 6000.0  # how strongly a walk shuns differences, in squares of the spread around the stroke's values
 
 
 def piece(volume: Volume, step: Piece) -> VoxelMask:
@@ -78,13 +86,6 @@ def strokes(volume: Volume, step: Strokes) -> VoxelMask:
     about: Block = tuple(slice(min(b[n].start for b in boxes), max(b[n].stop for b in boxes)) for n in range(3))  # type: ignore[assignment]
     box = wider(about, step.margin_mm, volume)
     values = volume.voxels[box].astype(np.float32)
-    # In units of the smallest spacing, so that the gradient is one of mm.
-    smallest = min(volume.spacing_mm)
-    steep = np.zeros(values.shape, dtype=np.float32)
-    for axis, spacing in enumerate(volume.spacing_mm):
-        soft = ndimage.gaussian_filter(values, [smallest / s for s in volume.spacing_mm], truncate=3.0)
-        slope = np.gradient(soft, axis=axis) * np.float32(smallest / spacing)
-        steep += slope * slope
     markers = np.zeros(values.shape, dtype=np.int32)
     for axis, (part, count) in enumerate(zip(box, volume.shape, strict=True)):
         for end, at in ((part.start, 0), (part.stop - count, -1)):
@@ -95,8 +96,49 @@ def strokes(volume: Volume, step: Strokes) -> VoxelMask:
         markers[near_stroke(volume, points, radius)[box] == 1] = 2
     markers[inside[box] == 1] = 1
     out = np.zeros(volume.shape, dtype=np.uint8)
-    out[box] = watershed(np.sqrt(steep), markers) == 1
+    divided = _walked if step.method == "random_walker" else _by_watershed
+    out[box] = divided(values, markers, volume.spacing_mm)
     return out
+
+
+def _by_watershed(values: Values, markers: Markers, spacing_mm: Vector) -> NDArray[np.bool_]:
+    # In units of the smallest spacing, so that the gradient is one of mm.
+    smallest = min(spacing_mm)
+    soft = ndimage.gaussian_filter(values, [smallest / s for s in spacing_mm], truncate=3.0)
+    steep = np.zeros(values.shape, dtype=np.float32)
+    for axis, spacing in enumerate(spacing_mm):
+        slope = np.gradient(soft, axis=axis) * np.float32(smallest / spacing)
+        steep += slope * slope
+    return np.asarray(watershed(np.sqrt(steep), markers) == 1)
+
+
+def _walked(values: Values, markers: Markers, spacing_mm: Vector) -> NDArray[np.bool_]:
+    """Divides on a coarser grid where the box is large: the walk is smooth, and is sampled again at each voxel."""
+    finest = min(spacing_mm)
+    step = max(finest, (values.size * math.prod(spacing_mm) / _WALKED) ** (1.0 / 3.0))
+    factors = [max(1, round(step / s)) for s in spacing_mm]
+    padded = [(0, -n % f) for n, f in zip(values.shape, factors, strict=True)]
+    split = [n for v, f, p in zip(values.shape, factors, padded, strict=True) for n in ((v + p[1]) // f, f)]
+    blocks = (1, 3, 5)
+    mean = np.pad(values, padded, mode="edge").reshape(split).mean(axis=blocks, dtype=np.float64)
+    marks = np.pad(markers, padded).reshape(split)
+    coarse = np.where((marks == 1).any(axis=blocks), 1, np.where((marks == 2).any(axis=blocks), 2, 0))
+    spacing = np.array([s * f for s, f in zip(spacing_mm, factors, strict=True)])
+    inner = mean[coarse == 1]
+    scale = max(float(np.percentile(np.abs(mean - np.median(inner)), 75)), 1e-6)
+    chance = random_walker(
+        mean / scale, coarse, beta=_SHUNS, mode="cg_j", tol=1e-4, return_full_prob=True, spacing=spacing / spacing.min()
+    )[0]
+    # Rounded, so that a last bit that another processor computes otherwise changes no voxel.
+    places = [(np.arange(n) + 0.5) / f - 0.5 for n, f in zip(values.shape, factors, strict=True)]
+    fine = np.asarray(np.round(chance, 3))
+    for axis, at in enumerate(places):
+        at = np.clip(at, 0.0, fine.shape[axis] - 1.0)
+        low = np.minimum(at.astype(int), max(fine.shape[axis] - 2, 0))
+        part = (at - low).reshape([-1 if a == axis else 1 for a in range(3)])
+        high = np.minimum(low + 1, fine.shape[axis] - 1)
+        fine = fine.take(low, axis) * (1.0 - part) + fine.take(high, axis) * part
+    return np.asarray((fine > 0.5) & (markers != 2) | (markers == 1))
 
 
 def _seed_within(volume: Volume, at: Vector, low: float, high: float) -> Index:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -138,8 +139,9 @@ def test_outlines_are_interpolated(volume: Volume) -> None:
         region(volume, replace(step, outlines_mm=(circle(6.0, 6.0), circle(6.0, 3.0))))
 
 
-def test_strokes_divide_what_growing_would_not(volume: Volume) -> None:
-    step = Strokes(((at(12), at(20)),), ((at(40), at(48)),), margin_mm=14.0)
+@pytest.mark.parametrize("method", ["watershed", "random_walker"])
+def test_strokes_divide_what_growing_would_not(volume: Volume, method: Literal["watershed", "random_walker"]) -> None:
+    step = Strokes(((at(12), at(20)),), ((at(40), at(48)),), margin_mm=14.0, method=method)
     found = region(volume, step)
     assert found[13, 20, 16] == 1
     assert found[13, 20, 44] == 0

@@ -51,6 +51,7 @@ STEPS: dict[str, tuple[MaskStep, ...]] = {
     ),
     "outlined": (Outlines((SQUARE, tuple((0.7 * x + 30.0, 0.8 * y, 60.0) for x, y, _ in SQUARE)), View.parse("foot")),),
     "strokes": (Strokes(((AORTA, (128.0, 128.0, 66.0)),), (((128.0, 150.0, 60.0),),)),),
+    "walked": (Strokes(((AORTA,),), (((128.0, 150.0, 60.0),),), 10.0, "random_walker"),),
     "shaped": (
         Values(300.0, 900.0),
         KeptParts(largest=2, label=1),
