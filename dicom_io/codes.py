@@ -195,6 +195,9 @@ _MEAN = Code("373098007", "SCT", "Mean")
 _DEVIATION = Code("386136009", "SCT", "Standard Deviation")
 _LEAST = Code("255605001", "SCT", "Minimum")
 _GREATEST = Code("56851009", "SCT", "Maximum")
+_VOLUME = Code("118565006", "SCT", "Volume")
+_LONG_AXIS = Code("103339001", "SCT", "Long Axis")
+_SOLID = Code("solid", OWN_SCHEME, "Of the solid part of a part-solid nodule")
 _LUMEN_DIAMETER = Code("397413000", "SCT", "Vessel lumen diameter")
 _LUMEN_STENOSIS = Code("408715008", "SCT", "Lumen Diameter Stenosis")
 SIZES: dict[str, tuple[Code, Code | None, Code | None]] = {
@@ -202,10 +205,12 @@ SIZES: dict[str, tuple[Code, Code | None, Code | None]] = {
     "angle": (Code("1483009", "SCT", "Angle"), None, None),
     "cobb_angle": (Code("285285000", "SCT", "Cobb angle"), None, None),
     "area": (Code("42798000", "SCT", "Area"), None, None),
-    "volume": (Code("118565006", "SCT", "Volume"), None, None),
+    "volume": (_VOLUME, None, None),
     "longest_diameter": (Code("L0JK", "IBSI", "Maximum 3D Diameter of a Mesh"), None, None),
-    "long_axis": (Code("103339001", "SCT", "Long Axis"), None, None),
+    "long_axis": (_LONG_AXIS, None, None),
     "short_axis": (Code("103340004", "SCT", "Short Axis"), None, None),
+    "solid_volume": (_VOLUME, None, _SOLID),
+    "solid_axis": (_LONG_AXIS, None, _SOLID),
     "least_diameter": (_LUMEN_DIAMETER, _LEAST, None),
     "greatest_diameter": (_LUMEN_DIAMETER, _GREATEST, None),
     "reference_diameter": (_LUMEN_DIAMETER, None, Code("healthy", OWN_SCHEME, "Of the healthy vessel beyond")),

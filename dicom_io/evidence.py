@@ -116,6 +116,8 @@ QuantityName = Literal[
     "longest_diameter",
     "long_axis",
     "short_axis",
+    "solid_volume",
+    "solid_axis",
     "least_diameter",
     "greatest_diameter",
     "reference_diameter",

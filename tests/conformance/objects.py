@@ -219,6 +219,8 @@ LESION = (
     Quantity("longest_diameter", 31.0, "mm"),
     Quantity("long_axis", 28.0, "mm"),
     Quantity("short_axis", 21.0, "mm"),
+    Quantity("solid_volume", 1200.0, "mm3"),
+    Quantity("solid_axis", 11.0, "mm"),
 )
 
 

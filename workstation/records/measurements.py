@@ -12,7 +12,7 @@ from render.errors import RenderError
 from render.geometry import Vector, View
 from render.mask_steps import MaskStep, StepError
 from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, within
-from render.segment import made, measure_lesion, volume_ml
+from render.segment import LesionMeasures, made, measure_lesion, volume_ml
 from render.vessels.centreline import follow
 from render.vessels.measures import stenosis, widest
 from render.volume import Volume
@@ -141,12 +141,19 @@ def _lesion(at_mm: Vector, volume: Volume) -> tuple[Quantity, ...]:
         Quantity("longest_diameter", found.longest_mm, "mm"),
         Quantity("long_axis", found.recist_mm, "mm"),
         Quantity("short_axis", found.short_axis_mm, "mm"),
+        *_solid(found),
         Quantity("mean", found.mean, unit),
         Quantity("deviation", found.sd, unit),
         Quantity("least", found.minimum, unit),
         Quantity("greatest", found.maximum, unit),
     )
     return tuple(replace(number, value=round(number.value, _DECIMALS)) for number in numbers)
+
+
+def _solid(found: LesionMeasures) -> tuple[Quantity, ...]:
+    if found.density != "part-solid":
+        return ()
+    return Quantity("solid_volume", found.solid_ml * 1000.0, "mm3"), Quantity("solid_axis", found.solid_mm, "mm")
 
 
 def _vessel(through_mm: Sequence[Vector], references_mm: Sequence[Vector], volume: Volume) -> tuple[Quantity, ...]:

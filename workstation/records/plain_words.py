@@ -35,6 +35,8 @@ _NUMBERS = {
     "longest_diameter": "longest diameter",
     "long_axis": "longest in the scan plane",
     "short_axis": "perpendicular to it",
+    "solid_volume": "solid part",
+    "solid_axis": "solid part, in the scan plane",
     "least_diameter": "narrowest",
     "greatest_diameter": "widest",
     "reference_diameter": "healthy",
