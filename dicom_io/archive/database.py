@@ -4,11 +4,14 @@ Every durable table of the project (archive index, journal, outbox, papers) is o
 "on the disk" everywhere.
 """
 
+import functools
 import weakref
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, MetaData, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event, inspect, text
+from sqlalchemy.dialects import registry
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 
 def open_database(place: Path | str, *, flushed: bool = True) -> Engine:
@@ -73,8 +76,8 @@ def make_tables(connection: Connection, metadata: MetaData) -> None:
     later."""
     known = names_in(connection)
     missing = [table for table in metadata.sorted_tables if table.name not in known]
-    if missing:
-        metadata.create_all(connection, tables=missing)
+    for statement in (made for table in missing for made in _statements(table, connection.dialect.name)):
+        connection.exec_driver_sql(statement)
     for table in metadata.sorted_tables:
         for column in table.columns if table not in missing else ():
             if f"{table.name}.{column.name}" not in known:
@@ -84,6 +87,16 @@ def make_tables(connection: Connection, metadata: MetaData) -> None:
         for index in table.indexes if table not in missing else ():
             if index.name not in known:
                 index.create(connection, checkfirst=True)
+
+
+@functools.cache
+def _statements(table: Table, dialect_name: str) -> tuple[str, ...]:
+    """Returns how a table and its indexes are made, where another process has not made them meanwhile; compiled once,
+    as stores are opened often."""
+    dialect = registry.load(dialect_name)()
+    made: list[ExecutableDDLElement] = [CreateTable(table, if_not_exists=True)]
+    made += [CreateIndex(index, if_not_exists=True) for index in sorted(table.indexes, key=lambda i: str(i.name))]
+    return tuple(str(statement.compile(dialect=dialect)) for statement in made)
 
 
 def unflushed(database: Engine) -> Engine:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
@@ -105,16 +106,18 @@ def _missing(ds: Dataset, path: list[str], keyword: str, kind: str) -> list[str]
 
 
 @functools.cache
-def _tables(sop_class_uid: str) -> tuple[list[tuple[str, bool]], dict[str, list[tuple[list[str], str, str]]]]:
-    """The modules of an object, each with whether it is mandatory, and their attributes: path, keyword and type."""
+def _highdicoms(name: str) -> Any:
     highdicom = pytest.importorskip("highdicom")
     folder = Path(highdicom.__file__).parent / "_standard"
     if not folder.exists():
         pytest.skip("this highdicom has no tables of the standard where they are looked for")
-    iods, attributes, classes = (
-        json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        for name in ("iod_module_map", "module_attribute_map", "sop_class_iod_map")
-    )
+    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _tables(sop_class_uid: str) -> tuple[list[tuple[str, bool]], dict[str, list[tuple[list[str], str, str]]]]:
+    """The modules of an object, each with whether it is mandatory, and their attributes: path, keyword and type."""
+    iods, attributes, classes = map(_highdicoms, ("iod_module_map", "module_attribute_map", "sop_class_iod_map"))
     modules = [(each["key"], each["usage"] == "M") for each in iods[classes[sop_class_uid]]]
     return modules, {
         module: [(each["path"], each["keyword"], each["type"]) for each in attributes.get(module, [])]
