@@ -1,6 +1,6 @@
 """The head of a ball joint: a sphere fitted to where its cortex ends, from a click near its middle."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,23 +14,26 @@ from render.volume import Volume
 # mm. Radii of heads of femur and humerus in adults are 17 to 32.
 _LEAST_MM, _MOST_MM, _STEP_MM = 12.0, 36.0, 0.25
 _SMOOTHED_MM = 0.7
-_ROUNDS = 12
-_NEAR_MM = 2.0  # of the sphere, where an edge is taken for its own
+_ROUNDS = 8
+_CONE, _BRIGHT = 0.9, 900.0  # cosine about a neck, and HU beyond which cortex is just that
+_GUESSES, _CHUNK = 4000, 250
+_NEAR_MM = 1.5  # of the sphere, where an edge is taken for its own
 _CORTEX = 150.0  # HU, that the cortex is denser than the joint space at least
-_LEAST_SHARE = 0.35  # of the directions; the neck takes about a quarter, contacts some more
-_MOST_SCATTER_MM = 1.0
+_LEAST_SHARE = 0.25  # of the directions: the neck takes a quarter, contacts and thick slices more
+_MOST_SCATTER_MM = 0.7  # a trochanter is round too, but strays more
 
 
 @dataclass(frozen=True, slots=True)
 class Ball:
     """A fitted sphere, or the reason why there is none. centre_mm : LPS mm. radius_mm : to the outer edge of the
     cortex. scatter_mm : root mean square of the edge about the sphere. share : of the directions, 0…1, that meet an
-    edge there. declined : empty where it was fitted."""
+    edge there. neck : the LPS direction in which it goes on without a cortex. declined : empty where it was fitted."""
 
     centre_mm: Vector = (0.0, 0.0, 0.0)
     radius_mm: float = 0.0
     scatter_mm: float = 0.0
     share: float = 0.0
+    neck: Vector = (0.0, 0.0, 0.0)
     declined: str = ""
 
 
@@ -48,87 +51,136 @@ def fit_ball(volume: Volume, seed_mm: Vector) -> Ball:
     widths = [_SMOOTHED_MM / s for s in volume.spacing_mm]
     soft = ndimage.gaussian_filter(volume.voxels[box].astype(np.float32), widths, truncate=3.0, mode="nearest")
     start = np.array([side.start for side in box], dtype=np.float64)
+    scene = _Surroundings(volume, soft, start)
+    found = _fitted(scene, seed_mm)
+    if found.share < _LEAST_SHARE:
+        return _none(f"No head {where}: only {found.share:.0%} of the directions meet the edge of a cortex.")
+    if found.scatter_mm > _MOST_SCATTER_MM:
+        return _none(f"No head {where}: the edge strays by {found.scatter_mm:.1f} mm from a sphere.")
+    away = float(np.sqrt(((np.array(found.centre_mm) - np.array(seed_mm)) ** 2).sum()))
+    if not _LEAST_MM <= found.radius_mm <= _MOST_MM or away > found.radius_mm:
+        return _none(f"No head {where}: a sphere of {found.radius_mm:.1f} mm, {away:.1f} mm away, is none.")
+    return replace(found, neck=_neck(scene, found))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Surroundings:
+    """What rays are cast through. soft : the smoothed box that begins at voxel `start`."""
+
+    volume: Volume
+    soft: NDArray[np.float32]
+    start: NDArray[np.float64]
+
+    def along(self, centre: Floats3, directions: Floats3, away: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Returns (rays, places) the values in directions from a centre, LPS mm."""
+        at = moved(self.volume.to_index, centre + directions[:, None] * away[None, :, None]) - self.start
+        return np.asarray(
+            ndimage.map_coordinates(self.soft, np.moveaxis(at, -1, 0), order=1, mode="nearest", output=np.float64)
+        )
+
+
+def _fitted(scene: _Surroundings, seed_mm: Vector) -> Ball:
+    """Returns the sphere on which most edges lie; share 0 where there is none. Source of guessing from few points:
+    Fischler and Bolles 1981, 'Random sample consensus'."""
     directions, _, _ = sphere(3)
     centre, radius = np.array(seed_mm, dtype=np.float64), 0.0
-    for turn in range(_ROUNDS):
-        radii = _edges(volume, soft, start, centre, directions, radius if turn else None)
-        seen = radii > 0.0
-        if float(np.count_nonzero(seen)) < _LEAST_SHARE * len(radii):
-            share = float(np.count_nonzero(seen)) / len(radii)
-            return _none(f"No head {where}: only {share:.0%} of the directions meet the edge of a cortex.")
-        points = centre + directions[seen] * radii[seen, None]
+    # Again from where it was found, because rays meet an edge best at right angles.
+    for _ in range(2):
+        rays, points = _edges(scene, centre, directions)
+        guess = _guessed(rays, points, np.array(seed_mm))
+        if guess is None:
+            return Ball()
+        centre, radius = guess
+    share, scatter = 0.0, 0.0
+    for _ in range(_ROUNDS):
+        rays, points = _edges(scene, centre, directions)
+        apart = np.abs(_lengths(points - centre) - radius)
+        # Of each ray the edge next to the sphere.
+        order = np.lexsort((apart, rays))
+        order = order[np.diff(rays[order], prepend=-1) != 0]
+        own = order[apart[order] <= _NEAR_MM]
+        if len(own) < 20:
+            return Ball()
         former = centre
-        centre, radius, apart = _fitted(points)
+        centre, radius = _sphere_through(points[own])
+        gap = _lengths(points[own] - centre) - radius
+        share, scatter = len(own) / len(directions), float(np.sqrt((gap * gap).mean()))
         if float(np.abs(centre - former).max()) < 0.01:
             break
-    scatter = float(np.sqrt((apart * apart).mean()))
-    share = float(np.count_nonzero(seen)) / len(radii)
-    if scatter > _MOST_SCATTER_MM:
-        return _none(f"No head {where}: the edge strays by {scatter:.1f} mm from a sphere.")
-    moved_by = float(np.sqrt(((centre - np.array(seed_mm)) ** 2).sum()))
-    if not _LEAST_MM <= radius <= _MOST_MM or moved_by > radius:
-        return _none(f"No head {where}: a sphere of {radius:.1f} mm, {moved_by:.1f} mm away, is none.")
-    return Ball(vector(np.round(centre, 3)), round(radius, 3), round(scatter, 3), round(share, 3))
+    return Ball(vector(np.round(centre, 2)), round(radius, 2), round(scatter, 2), round(share, 2))
+
+
+def _lengths(vectors: Floats3) -> NDArray[np.float64]:
+    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+    return np.asarray(np.sqrt(x * x + y * y + z * z))
+
+
+def _guessed(rays: NDArray[np.int64], points: Floats3, seed: Floats3) -> tuple[Floats3, float] | None:
+    """Returns centre and radius of the sphere through four edges that has edges of the most rays near it."""
+    if len(points) < 20:
+        return None
+    fours = points[np.random.default_rng(7).integers(0, len(points), (_GUESSES, 4))]
+    rows = 2.0 * (fours[:, 1:] - fours[:, :1])
+    squares = (fours * fours).sum(axis=2)
+    right = squares[:, 1:] - squares[:, :1]
+    flat = np.abs(np.linalg.det(rows)) < 1e3
+    rows[flat] = np.eye(3)
+    centres = np.linalg.solve(rows, right[..., None])[..., 0]
+    radii = _lengths(fours[:, 0] - centres)
+    good = ~flat & (radii >= _LEAST_MM) & (radii <= _MOST_MM) & (_lengths(centres - seed) < 0.8 * radii)
+    centres, radii = centres[good], radii[good]
+    best, most = -1, 0
+    for first in range(0, len(centres), _CHUNK):
+        some = slice(first, first + _CHUNK)
+        near = np.abs(_lengths(points[None] - centres[some, None]) - radii[some, None]) <= 0.7
+        counts = near.sum(axis=1)
+        if len(counts) and int(counts.max()) > most:
+            best, most = first + int(counts.argmax()), int(counts.max())
+    return None if best < 0 else (centres[best], float(radii[best]))
+
+
+def _neck(scene: _Surroundings, ball: Ball) -> Vector:
+    """Returns the direction about which the least cortex lies on the sphere and the most bone beyond it: elsewhere is
+    the cortex of the head, and that of the socket."""
+    directions, _, _ = sphere(3)
+    centre = np.array(ball.centre_mm)
+    crest = scene.along(centre, directions, ball.radius_mm + np.arange(-2.0, 4.01, 0.5)).max(axis=1)
+    beyond = scene.along(centre, directions, ball.radius_mm + np.arange(2.0, 9.01, 0.5)).mean(axis=1)
+    score = np.minimum(crest, _BRIGHT) - np.clip(beyond, -100.0, _BRIGHT / 3.0)
+    cone = directions @ directions.T > _CONE
+    return vector(directions[int((np.rint(cone @ score) / cone.sum(axis=1)).argmin())])
 
 
 def _none(reason: str) -> Ball:
     return Ball(declined=f"{reason} Click into the middle of the head; nothing was marked.")
 
 
-def _edges(
-    volume: Volume,
-    soft: NDArray[np.float32],
-    start: NDArray[np.float64],
-    centre: Floats3,
-    directions: Floats3,
-    radius: float | None,
-) -> NDArray[np.float64]:
-    """Returns along each direction where the outer edge of the cortex is, 0 where there is none: the steepest fall of a
-    value that was dense before, within `_NEAR_MM` of the radius, or in the first round anywhere."""
+def _edges(scene: _Surroundings, centre: Floats3, directions: Floats3) -> tuple[NDArray[np.int64], Floats3]:
+    """Returns the places, LPS mm, where a value that was dense falls along rays, and the ray of each: there may be
+    several on a ray, and those of the socket are among them."""
     away = np.arange(_LEAST_MM - 4.0, _MOST_MM + 4.0, _STEP_MM)
-    at = moved(volume.to_index, centre + directions[:, None] * away[None, :, None]) - start
-    values = ndimage.map_coordinates(soft, np.moveaxis(at, -1, 0), order=1, mode="nearest", output=np.float64)
+    values = scene.along(centre, directions, away)
     reach = round(1.0 / _STEP_MM)
     fall = np.zeros_like(values)
     fall[:, reach:-reach] = values[:, : -2 * reach] - values[:, 2 * reach :]
     before = ndimage.maximum_filter1d(values, 2 * reach + 1, axis=1, origin=reach)
-    fall[before < _CORTEX + 100.0] = 0.0
-    if radius is not None:
-        fall[:, np.abs(away - radius) > _NEAR_MM + 1.0] = 0.0
-        places = fall.argmax(axis=1)
-    else:
-        # The first strong fall: what lies beyond is the socket.
-        strong = fall > 0.5 * fall.max(axis=1, keepdims=True)
-        places = strong.argmax(axis=1)
-        places = np.array([p + int(f[p : p + 2 * reach].argmax()) for p, f in zip(places.tolist(), fall, strict=True)])
-    n = np.arange(len(values))
-    inside = np.clip(places, 1, len(away) - 2)
-    low, here, high = fall[n, inside - 1], fall[n, inside], fall[n, inside + 1]
+    peak = (fall == ndimage.maximum_filter1d(fall, 2 * reach + 1, axis=1)) & (fall >= _CORTEX)
+    peak &= before >= _CORTEX + 100.0
+    peak[:, 0] = peak[:, -1] = False
+    rays, places = np.nonzero(peak)
+    low, here, high = fall[rays, places - 1], fall[rays, places], fall[rays, places + 1]
     bend = low - 2.0 * here + high
     offset = np.where(bend < -1e-9, 0.5 * (low - high) / np.minimum(bend, -1e-9), 0.0)
-    found = away[inside] + np.clip(offset, -0.5, 0.5) * _STEP_MM
-    return np.asarray(np.where(here >= _CORTEX, found, 0.0))
+    lengths = away[places] + np.clip(offset, -0.5, 0.5) * _STEP_MM
+    return rays, centre + directions[rays] * lengths[:, None]
 
 
-def _fitted(points: Floats3) -> tuple[Floats3, float, NDArray[np.float64]]:
-    """Returns centre, radius and the distances of the points that lie near the sphere: least squares again and again
-    without the farthest. Source: Pratt 1987, 'Direct least-squares fitting of algebraic surfaces', section 3, made
-    geometric by weights."""
-    kept = np.ones(len(points), dtype=np.bool_)
+def _sphere_through(points: Floats3) -> tuple[Floats3, float]:
+    """Returns centre and radius by least squares. Source: Coope 1993, 'Circle fitting by linear and nonlinear least
+    squares'."""
     middle = np.median(points, axis=0)
-    centre, radius = middle, 0.0
-    for turn in range(12):
-        some = points[kept] - middle
-        squares = some[:, 0] ** 2 + some[:, 1] ** 2 + some[:, 2] ** 2
-        rows = np.column_stack([2.0 * some, np.ones(len(some))])
-        found = np.linalg.lstsq(rows, squares, rcond=None)[0]
-        centre = middle + found[:3]
-        radius = float(np.sqrt(max(found[3] + found[0] ** 2 + found[1] ** 2 + found[2] ** 2, 0.0)))
-        gap = points - centre
-        apart = np.sqrt(gap[:, 0] ** 2 + gap[:, 1] ** 2 + gap[:, 2] ** 2) - radius
-        limit = max(_NEAR_MM * (3.0 if turn < 3 else 1.0), 0.0)
-        now = np.abs(apart) <= limit
-        if np.count_nonzero(now) < 20 or (turn > 3 and np.array_equal(now, kept)):
-            break
-        kept = now
-    return centre, radius, apart[kept]
+    some = points - middle
+    rows = np.column_stack([2.0 * some, np.ones(len(some))])
+    found = np.linalg.lstsq(rows, (some * some).sum(axis=1), rcond=None)[0]
+    square = found[3] + found[0] ** 2 + found[1] ** 2 + found[2] ** 2
+    return middle + found[:3], float(np.sqrt(max(square, 0.0)))

@@ -24,6 +24,7 @@ from render.segment.grid import (
     squares_mm2,
     voxel_mm3,
     wider,
+    wider_blocks,
     without,
 )
 from render.segment.shaping import averaged, filled_slices, grown, opened
@@ -35,6 +36,8 @@ _APART_MM = 3.0  # half the least distance between the middles of two parts
 _SOFT_MM = 1.0
 _VALLEY = 0.7  # a contact less dense than this share of what it joins is a joint, not bone
 _AROUND_MM = 4.0
+_NECK_COSINE = 0.7  # of half the angle that a neck takes of its head
+_SURELY = 1e6
 # HU. Source of metal's value: Fragments.metal. Its border is blurred; the rim is own choice.
 _METAL_RIM, _METAL_RIM_MM, _METAL_LEAST_ML = 1800.0, 1.5, 0.02
 # Of faces of voxels, the share that a surface in any direction has as its area, in the mean.
@@ -88,11 +91,19 @@ def _parts(volume: Volume, bone: VoxelMask, start: Sequence[int], heads: Sequenc
     solid = _solid((share > 0.0).view(np.uint8), spacing)
     thick = np.sqrt(squares_mm2(np.pad(solid, 1), 0, spacing)[1:-1, 1:-1, 1:-1])
     fixed = np.zeros(solid.shape, dtype=np.int32)
+    gaps = np.zeros(solid.shape, dtype=np.bool_)
     for number, head in enumerate(heads, start=1):
-        fixed[_within(volume, head, start, factor, solid.shape) & (solid == 1)] = number
+        offset = _offsets(volume, head, start, factor, solid.shape)
+        away = _lengths(offset)
+        fixed[(away <= head.radius_mm) & (solid == 1)] = number
+        # Along the socket the joint space may be too thin to be seen; the neck is the one way out of the head.
+        cosine = sum(o * n for o, n in zip(offset, head.neck, strict=True)) / np.maximum(away, 1e-6)
+        gaps |= (away > head.radius_mm) & (away <= head.radius_mm + 1.5 * max(spacing)) & (cosine < _NECK_COSINE)
+    whole, solid = solid, without(solid, gaps & (fixed == 0))
     basins = _basins(thick, solid, fixed, spacing)
     weights = _contacts(values, share > 0.0, solid == 1, spacing)
-    joined = _joined(basins, thick, weights, spacing, step.neck)
+    joined = _joined(basins, thick, weights, spacing, step.neck, len(heads))
+    basins = _nearest_label(basins, (whole == 1) & (solid == 0))
     sizes = np.bincount(joined[basins].reshape(-1), weights=np.rint(share * 1000.0).reshape(-1), minlength=len(joined))
     sizes[0] = 0.0
     order = np.argsort(-sizes, kind="stable")
@@ -114,17 +125,31 @@ def _solid(bone: VoxelMask, spacing_mm: Sequence[float]) -> VoxelMask:
     return bone | opened(holes, _MARROW_MM, spacing_mm)
 
 
-def _within(
+def _offsets(
     volume: Volume, head: Ball, start: Sequence[int], factor: Sequence[int], shape: Sequence[int]
-) -> NDArray[np.bool_]:
-    """Returns the blocks whose middle lies within a ball."""
+) -> list[NDArray[np.float64]]:
+    """Returns x, y, z in mm from the middle of a ball to the middle of each block."""
     k, j, i = np.ogrid[tuple(slice(0, n) for n in shape)]
-    places = [s + f * at + (f - 1) / 2.0 for s, f, at in zip(start, factor, (k, j, i), strict=True)]
-    square = np.zeros(tuple(shape))
-    for row, middle in zip(volume.affine.tolist()[:3], head.centre_mm, strict=True):
-        offset = row[0] * places[0] + row[1] * places[1] + row[2] * places[2] + row[3] - middle
-        square += offset * offset
-    return np.asarray(square <= head.radius_mm**2)
+    at = [s + f * each + (f - 1) / 2.0 for s, f, each in zip(start, factor, (k, j, i), strict=True)]
+    rows = zip(volume.affine.tolist()[:3], head.centre_mm, strict=True)
+    return [row[0] * at[0] + row[1] * at[1] + row[2] * at[2] + row[3] - middle for row, middle in rows]
+
+
+def _lengths(offset: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    x, y, z = offset
+    return np.asarray(np.sqrt(x * x + y * y + z * z))
+
+
+def _nearest_label(labels: Labels, wanted: NDArray[np.bool_]) -> Labels:
+    """Returns the labels where each wanted place has that of the nearest labelled place, counted in blocks."""
+    box = box_of(wanted.view(np.uint8))
+    if box is None:
+        return labels
+    box = wider_blocks(box, (4, 4, 4), labels.shape)
+    k, j, i = ndimage.distance_transform_edt(labels[box] == 0, return_distances=False, return_indices=True)
+    out = labels.copy()
+    out[box] = np.where(wanted[box], labels[box][k, j, i], labels[box])
+    return out
 
 
 def _basins(thick: NDArray[np.float32], solid: VoxelMask, fixed: Labels, spacing_mm: Sequence[float]) -> Labels:
@@ -152,13 +177,23 @@ def _contacts(
 
 
 def _joined(
-    basins: Labels, thick: NDArray[np.float32], weights: NDArray[np.uint8], spacing_mm: Sequence[float], neck: float
+    basins: Labels,
+    thick: NDArray[np.float32],
+    weights: NDArray[np.uint8],
+    spacing_mm: Sequence[float],
+    neck: float,
+    heads: int,
 ) -> NDArray[np.int64]:
     """Returns for each basin the first of those that it belongs to: of all contacts the widest is joined, as long as
-    one is wider than `neck` times the thickness of the thinner side."""
+    one is wider than `neck` times the thickness of the thinner side. The first `heads` basins are heads, each surely joined with
+    its neck."""
     count = int(basins.max()) + 1
     depths = ndimage.maximum(thick, basins, np.arange(count)).astype(np.float64)
     areas = _areas(basins, weights, spacing_mm, count)
+    for head in range(1, heads + 1):
+        touched = [pair for pair in areas if head in pair]
+        if touched:
+            areas[max(touched, key=lambda pair: (areas[pair], pair))] = _SURELY
     near: list[dict[int, float]] = [{} for _ in range(count)]
     for (a, b), area in areas.items():
         near[a][b] = near[b][a] = area
