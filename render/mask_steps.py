@@ -362,7 +362,7 @@ class Fragments:
             raise StepError(f"neck {self.neck:g}: 0.05 to 2 are possible.")
         if self.least_ml < 0.0 or len(self.heads_mm) > 8:
             raise StepError("Fragments: least_ml from 0, and heads_mm of 8 clicks at most are possible.")
-        if not (1 <= self.label and 1 <= self.most and self.label + self.most - 1 <= 254):
+        if not (self.label >= 1 and self.most >= 1 and self.label + self.most - 1 <= 254):
             raise StepError(f"Fragments: labels {self.label} to {self.label + self.most - 1}; 1 to 254 are possible.")
         if self.label <= self.of < self.label + self.most and self.of != self.label:
             raise StepError(f"Fragments: label {self.of}, which is divided, is among those of its parts.")

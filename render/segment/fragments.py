@@ -185,8 +185,8 @@ def _joined(
     heads: int,
 ) -> NDArray[np.int64]:
     """Returns for each basin the first of those that it belongs to: of all contacts the widest is joined, as long as
-    one is wider than `neck` times the thickness of the thinner side. The first `heads` basins are heads, each surely joined with
-    its neck."""
+    one is wider than `neck` times the thickness of the thinner side. The first `heads` basins are heads, each
+    surely joined with its neck."""
     count = int(basins.max()) + 1
     depths = ndimage.maximum(thick, basins, np.arange(count)).astype(np.float64)
     areas = _areas(basins, weights, spacing_mm, count)
@@ -200,7 +200,8 @@ def _joined(
     parents = np.arange(count)
 
     def width(a: int, b: int) -> float:
-        return 2.0 * math.sqrt(near[a][b] / math.pi) / max(2.0 * min(depths[a], depths[b]), 1e-6)
+        thin = float(min(depths[a], depths[b]))
+        return math.sqrt(near[a][b] / math.pi) / max(thin, 1e-6)
 
     waiting = [(-width(a, b), a, b) for a, b in areas]
     heapq.heapify(waiting)
