@@ -1,6 +1,7 @@
 """Colours that tell parts of a mask apart."""
 
 from render.geometry import Vector
+from render.mask_steps import Fragments
 
 # Red, green, blue 0…1. Source: Green-Armytage 2010, 'A colour alphabet and the limits of colour coding', the lighter
 # ones, so that shading shows on each.
@@ -28,3 +29,10 @@ METAL: Vector = (0.75, 0.78, 0.85)
 def part_colour(number: int) -> Vector:
     """Returns the colour of part `number`, from 1; after the last it begins again."""
     return _COLOURS[(number - 1) % len(_COLOURS)]
+
+
+def part_name(label: int, step: Fragments) -> str:
+    """Returns what a label of divided bones is called; empty for a label of none of its parts."""
+    if label == step.metal_label:
+        return "metal"
+    return f"part {label - step.label + 1}" if step.label <= label < step.label + step.most else ""

@@ -47,11 +47,7 @@ def fit_ball(volume: Volume, seed_mm: Vector) -> Ball:
     if volume.unit != "HU":
         return _none(f"A head is known by its cortex in HU; this volume is in {volume.unit}.")
     one: Block = (slice(seed[0], seed[0] + 1), slice(seed[1], seed[1] + 1), slice(seed[2], seed[2] + 1))
-    box = wider(one, 1.6 * _MOST_MM, volume)
-    widths = [_SMOOTHED_MM / s for s in volume.spacing_mm]
-    soft = ndimage.gaussian_filter(volume.voxels[box].astype(np.float32), widths, truncate=3.0, mode="nearest")
-    start = np.array([side.start for side in box], dtype=np.float64)
-    scene = _Surroundings(volume, soft, start)
+    scene = Surroundings.of(volume, wider(one, 1.6 * _MOST_MM, volume))
     found = _fitted(scene, seed_mm)
     if found.share < _LEAST_SHARE:
         return _none(f"No head {where}: only {found.share:.0%} of the directions meet the edge of a cortex.")
@@ -64,12 +60,19 @@ def fit_ball(volume: Volume, seed_mm: Vector) -> Ball:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Surroundings:
+class Surroundings:
     """What rays are cast through. soft : the smoothed box that begins at voxel `start`."""
 
     volume: Volume
     soft: NDArray[np.float32]
     start: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, volume: Volume, box: Block) -> "Surroundings":
+        """Makes those of a box."""
+        widths = [_SMOOTHED_MM / s for s in volume.spacing_mm]
+        soft = ndimage.gaussian_filter(volume.voxels[box].astype(np.float32), widths, truncate=3.0, mode="nearest")
+        return cls(volume, soft, np.array([side.start for side in box], dtype=np.float64))
 
     def along(self, centre: Floats3, directions: Floats3, away: NDArray[np.float64]) -> NDArray[np.float64]:
         """Returns (rays, places) the values in directions from a centre, LPS mm."""
@@ -79,7 +82,7 @@ class _Surroundings:
         )
 
 
-def _fitted(scene: _Surroundings, seed_mm: Vector) -> Ball:
+def _fitted(scene: Surroundings, seed_mm: Vector) -> Ball:
     """Returns the sphere on which most edges lie; share 0 where there is none. Source of guessing from few points:
     Fischler and Bolles 1981, 'Random sample consensus'."""
     directions, _, _ = sphere(3)
@@ -139,7 +142,7 @@ def _guessed(rays: NDArray[np.int64], points: Floats3, seed: Floats3) -> tuple[F
     return None if best < 0 else (centres[best], float(radii[best]))
 
 
-def _neck(scene: _Surroundings, ball: Ball) -> Vector:
+def _neck(scene: Surroundings, ball: Ball) -> Vector:
     """Returns the direction about which the least cortex lies on the sphere and the most bone beyond it: elsewhere is
     the cortex of the head, and that of the socket."""
     directions, _, _ = sphere(3)
@@ -155,7 +158,7 @@ def _none(reason: str) -> Ball:
     return Ball(declined=f"{reason} Click into the middle of the head; nothing was marked.")
 
 
-def _edges(scene: _Surroundings, centre: Floats3, directions: Floats3) -> tuple[NDArray[np.int64], Floats3]:
+def _edges(scene: Surroundings, centre: Floats3, directions: Floats3) -> tuple[NDArray[np.int64], Floats3]:
     """Returns the places, LPS mm, where a value that was dense falls along rays, and the ray of each: there may be
     several on a ray, and those of the socket are among them."""
     away = np.arange(_LEAST_MM - 4.0, _MOST_MM + 4.0, _STEP_MM)

@@ -15,8 +15,8 @@ WORDS = (
 BONE_WORDS = (
     "The share of other structures that the bone mask takes with it, which has to be near 0. Masks of "
     "`cta_aorta_dissection_heart` are the output of a model. Its vertebra is a row of what is left out: the reference "
-    "has all the marrow, the tool what is denser than 180 HU. Arteries of four voxels across that touch bone or a vein of "
-    "undiluted contrast are taken with it: at 1.5 mm nothing tells them from a rib."
+    "has all the marrow, the tool what is denser than 180 HU. Arteries of four voxels across that touch bone or a vein "
+    "of undiluted contrast are taken with it: at 1.5 mm nothing tells them from a rib."
 )
 _CASES: tuple[tuple[str, Structure, tuple[str, ...]], ...] = (
     ("ct_liver_ircad01", "body", ("skin",)),

@@ -34,7 +34,8 @@ def point_mm(text: str, option: str = "--at") -> "Vector":
     return (x, y, z)
 
 
-def _parameters(texts: list[str]) -> dict[str, str]:
+def parameters_of(texts: list[str]) -> dict[str, str]:
+    """Reads parameters `KEY=VALUE`; misuse otherwise."""
     found = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -51,7 +52,8 @@ def segment(
     tool: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="body, lungs, airways, bone, brain, vessels, lesion, grown, piece, values or brush."
+            metavar="NAME",
+            help="body, lungs, airways, bone, fragments, brain, vessels, lesion, grown, piece, values or brush.",
         ),
     ],
     at: Annotated[
@@ -70,7 +72,7 @@ def segment(
     from workstation.export import inspect, mask_files
 
     mask_files.check_ending(output)
-    step = mask_files.tool_step(tool, [point_mm(text) for text in at], _parameters(parameters))
+    step = mask_files.tool_step(tool, [point_mm(text) for text in at], parameters_of(parameters))
     series = inspect.one_series(source, root())
     built = build_volume(series, volume, bridge_gaps=bridge_gaps)
     mask, result = mask_files.segment(built, step)
@@ -80,7 +82,9 @@ def segment(
     with exporting(series.instances, output):
         mask_files.write_mask(mask, step, built, series, output, root())
     sure = "" if result["confidence"] is None else f", confidence {result['confidence']:.2f}"
-    show(as_json, result, f"{output}: {result['volume_ml']:.1f} ml in {result['voxels']} voxels{sure}")
+    parts = [f"  {one['label']}: {one['name']}, {one['volume_ml']:.1f} ml" for one in result.get("parts", ())]
+    text = f"{output}: {result['volume_ml']:.1f} ml in {result['voxels']} voxels{sure}"
+    show(as_json, result, "\n".join([text, *parts]))
 
 
 @example("workstation lesion SERIES --at 56.4,86.3,-116.0")
