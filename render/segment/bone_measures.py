@@ -107,8 +107,8 @@ def shaft_axis(volume: Volume, start_mm: Vector, end_mm: Vector) -> Line:
     apart = math.dist(start_mm, end_mm)
     if apart < _LEAST_APART_MM:
         raise StepError(
-            f"The two points in the shaft are {apart:.0f} mm apart; its axis needs {_LEAST_APART_MM:g} mm. Click farther "
-            "apart, below the lesser trochanter; where the series ends there, it has no axis."
+            f"The two points in the shaft are {apart:.0f} mm apart; its axis needs {_LEAST_APART_MM:g} mm. Click "
+            "farther apart, below the lesser trochanter; where the series ends there, it has no axis."
         )
     scene = _scene(volume, [start_mm, end_mm])
     for _ in range(2):

@@ -36,6 +36,7 @@ _APART_MM = 3.0  # half the least distance between the middles of two parts
 _SOFT_MM = 1.0
 _VALLEY = 0.7  # a contact less dense than this share of what it joins is a joint, not bone
 _AROUND_MM = 4.0
+_DENSE, _THIN_MM = 400.0, 1.75  # HU beyond which it is bone; half of the width of the widest such contact
 _NECK_COSINE = 0.7  # of half the angle that a neck takes of its head
 _SURELY = 1e6
 # HU. Source of metal's value: Fragments.metal. Its border is blurred; the rim is own choice.
@@ -170,10 +171,11 @@ def _basins(thick: NDArray[np.float32], solid: VoxelMask, fixed: Labels, spacing
 def _contacts(
     values: NDArray[np.float32], bone: NDArray[np.bool_], solid: NDArray[np.bool_], spacing_mm: Sequence[float]
 ) -> NDArray[np.uint8]:
-    """Returns 0 for bone in a valley of density, 1 for all else: marrow has no density that would tell."""
+    """Returns 0 for bone in a thin valley of density, as joint spaces are and marrow is not, 1 for all else."""
     size = [2 * max(1, round(_AROUND_MM / s)) + 1 for s in spacing_mm]
     top = ndimage.maximum_filter(np.where(solid, values, np.float32(-1024.0)), size)
-    return np.asarray(~(bone & (values < _VALLEY * top) & (values < 400.0))).view(np.uint8)
+    low = (bone & (values < _VALLEY * top) & (values < _DENSE)).view(np.uint8)
+    return without(np.ones_like(low), without(low, opened(low, _THIN_MM, spacing_mm)))
 
 
 def _joined(
