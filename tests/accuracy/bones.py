@@ -10,8 +10,10 @@ from scipy import ndimage
 from render.geometry import Affine, Vector, affine_from, vector
 from render.mask_steps import Fragments, StepError, Values
 from render.segment import made
+from render.segment.ball_joint import fit_ball
 from render.segment.bone_measures import FemurMeasures, measure_femur
 from render.volume import Volume
+from tests.accuracy.real_sets import volume_of
 
 Floats = NDArray[np.float64]
 RADIUS, NECK_RADIUS, SHAFT_RADIUS = 24.0, 13.0, 14.0
@@ -29,9 +31,11 @@ def turned(seed: int) -> Floats:
 
 @dataclass(frozen=True)
 class Hip:
-    """A left femur in its socket, turned. Truth in LPS mm and degrees."""
+    """A left femur in its socket, turned. Truth in LPS mm and degrees. femur, socket : (K, J, I), where they are."""
 
     volume: Volume
+    femur: NDArray[np.bool_]
+    socket: NDArray[np.bool_]
     head_mm: Vector
     neck_mm: Vector
     shaft_mm: tuple[Vector, Vector]
@@ -86,6 +90,8 @@ def hip(
     offset = 52.0 * math.sin(lean)
     return Hip(
         volume,
+        outer < 0.0,
+        socket,
         vector(head),
         vector(middle),
         (vector(ends[0]), vector(ends[1])),
@@ -125,6 +131,10 @@ PARTS_WORDS = (
     "Two balls of 14 and 11 mm (11.5 and 5.6 ml) that a neck of known radius joins, in three directions and two "
     "spacings. Up to a neck of 4 mm they have to be two parts, from 9 mm on one."
 )
+SOCKET_WORDS = (
+    "A femur in half a shell of a socket; two parts are right. Without a click in the head, and with one: its sphere "
+    "is then taken out of the socket."
+)
 FEMUR_WORDS = (
     "A femur of known head, angles and offset in a socket 3 or 1.5 mm away, blurred, in noise of 15 HU, turned by up "
     "to 25° about each axis, clicked 4 mm beside the middle of the head; the neck is sought by the tool. Errors: found "
@@ -138,13 +148,36 @@ _SPACINGS = ((1.0, 0.8, 0.8), (2.0, 0.7, 0.7), (3.0, 0.8, 0.8), (5.0, 0.8, 0.8))
 
 
 def part_rows() -> list[list[str]]:
-    table = [["neck, mm", "spacing, mm", "parts", "ml"]]
+    table = [["neck, mm", "spacing, mm", "parts in each direction", "ml"]]
     for neck in (0.0, 2.0, 4.0, 6.0, 9.0):
         for spacing in ((1.0, 0.8, 0.8), (2.5, 0.8, 0.8)):
-            for seed in (0, 1, 2):
-                found = sizes_ml(balls(neck, spacing, seed), Fragments())
-                shown = " + ".join(f"{size:.1f}" for size in found)
-                table.append([f"{neck:g}", "x".join(f"{s:g}" for s in spacing), str(len(found)), shown])
+            found = [sizes_ml(balls(neck, spacing, seed), Fragments()) for seed in (0, 1, 2)]
+            counts = ", ".join(str(len(sizes)) for sizes in found)
+            shown = "; ".join(" + ".join(f"{size:.1f}" for size in sizes) for sizes in found)
+            table.append([f"{neck:g}", "x".join(f"{s:g}" for s in spacing), counts, shown])
+    return table
+
+
+def socket_rows() -> list[list[str]]:
+    table = [["spacing, mm", "gap, mm", "head clicked", "of the femur in its part", "of the socket in it", "parts"]]
+    for spacing, gap in (
+        ((1.0, 0.8, 0.8), 3.0),
+        ((1.0, 0.8, 0.8), 1.5),
+        ((3.0, 0.8, 0.8), 1.5),
+        ((5.0, 0.8, 0.8), 3.0),
+    ):
+        case = hip(1, spacing, gap_mm=gap)
+        bone = case.volume.voxels >= 180
+        for heads in ((), (case.head_mm,)):
+            step = Fragments(of=254, label=1, heads_mm=heads)
+            labels = made(case.volume, (Values(180.0, 3000.0, label=254), step)).labels
+            counts = np.bincount(labels[case.femur & bone], minlength=256)
+            part = int(counts[:255].argmax())
+            shares = [np.count_nonzero((labels == part) & where & bone) for where in (case.femur, case.socket)]
+            wholes = [np.count_nonzero(where & bone) for where in (case.femur, case.socket)]
+            shown = [f"{some / whole:.1%}" for some, whole in zip(shares, wholes, strict=True)]
+            number = str(len(np.unique(labels[(labels > 0) & (labels < 254)])))
+            table.append(["x".join(f"{s:g}" for s in spacing), f"{gap:g}", "yes" if heads else "no", *shown, number])
     return table
 
 
@@ -172,4 +205,37 @@ def femur_rows() -> list[list[str]]:
             angles = [found.neck_shaft_deg - case.neck_shaft_deg, found.version_deg - case.version_deg]
             shown = [f"{numbers[0]:.2f}", f"{numbers[1]:+.2f}", *(f"{a:+.1f}" for a in angles)]
             table.append([*row, *shown, f"{found.offset_mm - case.offset_mm:+.1f}"])
+    return table
+
+
+_HEADS = (("right", (-99.8, -186.4, -382.3)), ("left", (61.2, -183.2, -393.2)))
+_BESIDE = (
+    ("between the hips", (-20.0, -180.0, -380.0)),
+    ("greater trochanter", (-120.0, -180.0, -440.0)),
+    ("ilium", (-110.0, -190.0, -330.0)),
+    ("vertebra", (-10.0, -110.0, -200.0)),
+    ("soft tissue", (-60.0, -250.0, -380.0)),
+)
+_OFFSETS = ((0.0, 0.0, 0.0), (4.0, -3.0, 2.0), (-4.0, 3.0, -3.0), (0.0, 4.0, 4.0), (3.0, 0.0, -5.0))
+
+
+def hip_rows() -> list[list[str]]:
+    table = [["place", "clicks found", "radius, mm", "middles apart, mm", "edge strays, mm", "seen in"]]
+    volume = volume_of("ct_colon_pelvis_hips")
+    if volume is None:
+        return [*table, ["not on this machine", "", "", "", "", ""]]
+    for name, (x, y, z) in _HEADS:
+        balls_found = [fit_ball(volume, (x + a, y + b, z + c)) for a, b, c in _OFFSETS]
+        good = [ball for ball in balls_found if not ball.declined]
+        radii = [ball.radius_mm for ball in good]
+        apart = max((math.dist(a.centre_mm, b.centre_mm) for a in good for b in good), default=0.0)
+        row = [f"{name} head", f"{len(good)} of {len(balls_found)}"]
+        if good:
+            row += [f"{min(radii):.1f} to {max(radii):.1f}", f"{apart:.1f}"]
+            row += [f"{max(ball.scatter_mm for ball in good):.2f}", f"{min(ball.share for ball in good):.0%}"]
+        table.append([*row, *[""] * (6 - len(row))])
+    for name, at in _BESIDE:
+        found = fit_ball(volume, at)
+        said = "declined" if found.declined else f"taken: radius {found.radius_mm:.1f} mm"
+        table.append([name, said, "", "", "", ""])
     return table
