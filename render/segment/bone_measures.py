@@ -31,7 +31,7 @@ _LEAST_SHARE = 0.5  # of the rays of a section, and of the sections
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class BoneAxis:
     """An axis. middle_mm : LPS mm, a point on it. direction : its unit vector. scatter_mm : root mean square of the
     places that it was laid through, 0 for a line through two clicks."""
 
@@ -54,21 +54,21 @@ class FemurMeasures:
     scatter_mm: float
     share: float
     neck_mm: Vector
-    shaft: Line | None = None
+    shaft: BoneAxis | None = None
     neck_shaft_deg: float | None = None
     offset_mm: float | None = None
     version_deg: float | None = None
 
 
-def line_through(start_mm: Vector, end_mm: Vector) -> Line:
+def line_through(start_mm: Vector, end_mm: Vector) -> BoneAxis:
     """Returns the line from one click to another. Raises StepError where they are the same."""
     way = vector(np.array(end_mm) - np.array(start_mm))
     if math.hypot(*way) < 1.0:
         raise StepError(f"The two points of the line at {place_in_words(start_mm)} mm are less than 1 mm apart.")
-    return Line(vector((np.array(start_mm) + np.array(end_mm)) / 2.0), unit_vector(way))
+    return BoneAxis(vector((np.array(start_mm) + np.array(end_mm)) / 2.0), unit_vector(way))
 
 
-def angle_deg(first: Line, second: Line, across: Vector | None = None) -> float:
+def angle_deg(first: BoneAxis, second: BoneAxis, across: Vector | None = None) -> float:
     """Returns the angle between the directions of two lines, 0…180; `across` : as seen along this direction.
 
     Raises StepError where a line is seen end-on.
@@ -79,7 +79,7 @@ def angle_deg(first: Line, second: Line, across: Vector | None = None) -> float:
     return _between(a, b)
 
 
-def part_axis(volume: Volume, region: VoxelMask) -> Line:
+def part_axis(volume: Volume, region: VoxelMask) -> BoneAxis:
     """Returns the long axis of a part: the direction in which its voxels lie farthest apart, upwards.
 
     Raises StepError for an empty part, or one as long as wide, which has no axis.
@@ -95,10 +95,10 @@ def part_axis(volume: Volume, region: VoxelMask) -> Line:
     sizes, ways = np.linalg.eigh(spread)
     if sizes[2] < 1.5 * sizes[1]:
         raise StepError("The part is about as wide as long: it has no axis. Say two points of it instead.")
-    return Line(vector(np.round(middle, 3)), _upwards(ways[:, 2]))
+    return BoneAxis(vector(np.round(middle, 3)), _upwards(ways[:, 2]))
 
 
-def shaft_axis(volume: Volume, start_mm: Vector, end_mm: Vector) -> Line:
+def shaft_axis(volume: Volume, start_mm: Vector, end_mm: Vector) -> BoneAxis:
     """Returns the axis of a shaft between two clicks in it, upwards: through the middles of its sections.
 
     Raises StepError where too few sections are round, or a click lies outside the volume.
@@ -129,9 +129,9 @@ def shaft_axis(volume: Volume, start_mm: Vector, end_mm: Vector) -> Line:
         _, _, ways = np.linalg.svd(middles - centre)
         way = ways[0] if float(ways[0] @ along) > 0.0 else -ways[0]
         gap = (middles - centre) - np.outer((middles - centre) @ way, way)
-        rough = Line(vector(centre), vector(way), float(np.sqrt((gap * gap).sum(axis=1).mean())))
+        rough = BoneAxis(vector(centre), vector(way), float(np.sqrt((gap * gap).sum(axis=1).mean())))
     direction = _upwards(np.array(rough.direction))
-    return Line(vector(np.round(rough.middle_mm, 3)), direction, round(rough.scatter_mm, 3))
+    return BoneAxis(vector(np.round(rough.middle_mm, 3)), direction, round(rough.scatter_mm, 3))
 
 
 def measure_femur(

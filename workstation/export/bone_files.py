@@ -14,7 +14,7 @@ from render.palette import METAL, part_colour, part_name
 from render.presets import load_preset
 from render.recipe import LabelRule, VolumeRendering
 from render.segment import made
-from render.segment.bone_measures import FemurMeasures, Line, angle_deg, line_through, measure_femur, part_axis
+from render.segment.bone_measures import FemurMeasures, BoneAxis, angle_deg, line_through, measure_femur, part_axis
 from render.volume import Volume
 from workstation.export.mask_files import ToolError, steps_of
 
@@ -84,7 +84,7 @@ def femur_in_words(found: FemurMeasures) -> str:
 
 def axes(
     volume: Volume, lines: Sequence[tuple[Vector, Vector]], parts: Sequence[int], step: Fragments
-) -> tuple[Line, Line]:
+) -> tuple[BoneAxis, BoneAxis]:
     """Returns the two axes between which an angle is asked for: of clicked lines, then of parts.
 
     Raises ToolError unless there are two, StepError for one that is none.
