@@ -14,7 +14,7 @@ from render.palette import METAL, part_colour, part_name
 from render.presets import load_preset
 from render.recipe import LabelRule, VolumeRendering
 from render.segment import made
-from render.segment.bone_measures import FemurMeasures, BoneAxis, angle_deg, line_through, measure_femur, part_axis
+from render.segment.bone_measures import BoneAxis, FemurMeasures, angle_deg, line_through, measure_femur, part_axis
 from render.volume import Volume
 from workstation.export.mask_files import ToolError, steps_of
 
