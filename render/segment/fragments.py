@@ -104,7 +104,7 @@ def _parts(volume: Volume, bone: VoxelMask, start: Sequence[int], heads: Sequenc
     basins = _basins(thick, solid, fixed, spacing)
     weights = _contacts(values, share > 0.0, solid == 1, spacing)
     joined = _joined(basins, thick, weights, spacing, step.neck, len(heads))
-    basins = _nearest_label(basins, (whole == 1) & (solid == 0))
+    basins = _nearest_label(basins, (whole == 1) & (solid == 0), len(heads))
     sizes = np.bincount(joined[basins].reshape(-1), weights=np.rint(share * 1000.0).reshape(-1), minlength=len(joined))
     sizes[0] = 0.0
     order = np.argsort(-sizes, kind="stable")
@@ -141,13 +141,16 @@ def _lengths(offset: list[NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(x * x + y * y + z * z))
 
 
-def _nearest_label(labels: Labels, wanted: NDArray[np.bool_]) -> Labels:
-    """Returns the labels where each wanted place has that of the nearest labelled place, counted in blocks."""
+def _nearest_label(labels: Labels, wanted: NDArray[np.bool_], heads: int) -> Labels:
+    """Returns the labels where each wanted place has that of the nearest labelled place, counted in blocks; of none of
+    the heads, because what lies beyond their sphere is not theirs."""
     box = box_of(wanted.view(np.uint8))
     if box is None:
         return labels
-    box = wider_blocks(box, (4, 4, 4), labels.shape)
-    k, j, i = ndimage.distance_transform_edt(labels[box] == 0, return_distances=False, return_indices=True)
+    box = wider_blocks(box, (8, 8, 8), labels.shape)
+    if not (labels[box] > heads).any():
+        return labels
+    k, j, i = ndimage.distance_transform_edt(labels[box] <= heads, return_distances=False, return_indices=True)
     out = labels.copy()
     out[box] = np.where(wanted[box], labels[box][k, j, i], labels[box])
     return out
