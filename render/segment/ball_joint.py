@@ -1,5 +1,6 @@
 """The head of a ball joint: a sphere fitted to where its cortex ends, from a click near its middle."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -107,15 +108,14 @@ def _fitted(scene: Surroundings, seed_mm: Vector) -> Ball:
         former = centre
         centre, radius = _sphere_through(points[own])
         gap = _lengths(points[own] - centre) - radius
-        share, scatter = len(own) / len(directions), float(np.sqrt((gap * gap).mean()))
+        share, scatter = len(own) / len(directions), math.sqrt(math.fsum((gap * gap).tolist()) / len(gap))
         if float(np.abs(centre - former).max()) < 0.01:
             break
     return Ball(vector(np.round(centre, 2)), round(radius, 2), round(scatter, 2), round(share, 2))
 
 
 def _lengths(vectors: Floats3) -> NDArray[np.float64]:
-    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
-    return np.asarray(np.sqrt(x * x + y * y + z * z))
+    return np.asarray(np.sqrt(_squares(vectors)))
 
 
 def _guessed(rays: NDArray[np.int64], points: Floats3, seed: Floats3) -> tuple[Floats3, float] | None:
@@ -124,11 +124,9 @@ def _guessed(rays: NDArray[np.int64], points: Floats3, seed: Floats3) -> tuple[F
         return None
     fours = points[np.random.default_rng(7).integers(0, len(points), (_GUESSES, 4))]
     rows = 2.0 * (fours[:, 1:] - fours[:, :1])
-    squares = (fours * fours).sum(axis=2)
-    right = squares[:, 1:] - squares[:, :1]
-    flat = np.abs(np.linalg.det(rows)) < 1e3
-    rows[flat] = np.eye(3)
-    centres = np.linalg.solve(rows, right[..., None])[..., 0]
+    squares = _squares(fours)
+    centres, size = _solved(rows, squares[:, 1:] - squares[:, :1])
+    flat = np.abs(size) < 1e3
     radii = _lengths(fours[:, 0] - centres)
     good = ~flat & (radii >= _LEAST_MM) & (radii <= _MOST_MM) & (_lengths(centres - seed) < 0.8 * radii)
     centres, radii = centres[good], radii[good]
@@ -149,9 +147,10 @@ def _neck(scene: Surroundings, ball: Ball) -> Vector:
     centre = np.array(ball.centre_mm)
     crest = scene.along(centre, directions, ball.radius_mm + np.arange(-2.0, 4.01, 0.5)).max(axis=1)
     beyond = scene.along(centre, directions, ball.radius_mm + np.arange(2.0, 9.01, 0.5)).mean(axis=1)
-    score = np.minimum(crest, _BRIGHT) - np.clip(beyond, -100.0, _BRIGHT / 3.0)
-    cone = directions @ directions.T > _CONE
-    return vector(directions[int((np.rint(cone @ score) / cone.sum(axis=1)).argmin())])
+    score = np.rint(np.minimum(crest, _BRIGHT) - np.clip(beyond, -100.0, _BRIGHT / 3.0)).astype(np.int64)
+    x, y, z = directions.T
+    cone = (np.outer(x, x) + np.outer(y, y) + np.outer(z, z) > _CONE).astype(np.int64)
+    return vector(directions[int(((cone @ score) / cone.sum(axis=1)).argmin())])
 
 
 def _none(reason: str) -> Ball:
@@ -179,11 +178,41 @@ def _edges(scene: Surroundings, centre: Floats3, directions: Floats3) -> tuple[N
 
 
 def _sphere_through(points: Floats3) -> tuple[Floats3, float]:
-    """Returns centre and radius by least squares. Source: Coope 1993, 'Circle fitting by linear and nonlinear least
-    squares'."""
-    middle = np.median(points, axis=0)
+    """Returns centre and radius by least squares; sums are exact, so that they depend on no order. Source: Coope 1993,
+    'Circle fitting by linear and nonlinear least squares'."""
+    middle = np.array([math.fsum(points[:, n].tolist()) / len(points) for n in range(3)])
     some = points - middle
-    rows = np.column_stack([2.0 * some, np.ones(len(some))])
-    found = np.linalg.lstsq(rows, (some * some).sum(axis=1), rcond=None)[0]
-    square = found[3] + found[0] ** 2 + found[1] ** 2 + found[2] ** 2
-    return middle + found[:3], float(np.sqrt(max(square, 0.0)))
+    squares = _squares(some)
+    level = math.fsum(squares.tolist()) / len(points)
+    # About the mean, the three equations of the centre do not hold the radius.
+    rows = np.empty((1, 3, 3))
+    right = np.empty((1, 3))
+    for m in range(3):
+        right[0, m] = math.fsum((some[:, m] * (squares - level)).tolist())
+        for n in range(3):
+            rows[0, m, n] = 2.0 * math.fsum((some[:, m] * some[:, n]).tolist())
+    offset = _solved(rows, right)[0][0]
+    return middle + offset, float(np.sqrt(max(level + float(_squares(offset)), 0.0)))
+
+
+def _squares(vectors: Floats3) -> NDArray[np.float64]:
+    x, y, z = vectors[..., 0], vectors[..., 1], vectors[..., 2]
+    return np.asarray(x * x + y * y + z * z)
+
+
+def _solved(rows: Floats3, right: Floats3) -> tuple[Floats3, NDArray[np.float64]]:
+    """Returns the solutions of many systems of three equations, by determinants in a fixed order of operations, and
+    the determinants; where one is 0, zeros."""
+    a, b, c = (rows[:, :, n] for n in range(3))
+
+    def determinant(u: Floats3, v: Floats3, w: Floats3) -> NDArray[np.float64]:
+        return np.asarray(
+            u[:, 0] * (v[:, 1] * w[:, 2] - v[:, 2] * w[:, 1])
+            - v[:, 0] * (u[:, 1] * w[:, 2] - u[:, 2] * w[:, 1])
+            + w[:, 0] * (u[:, 1] * v[:, 2] - u[:, 2] * v[:, 1])
+        )
+
+    whole = determinant(a, b, c)
+    parts = [determinant(right, b, c), determinant(a, right, c), determinant(a, b, right)]
+    safe = np.where(whole == 0.0, 1.0, whole)
+    return np.stack([np.where(whole == 0.0, 0.0, part / safe) for part in parts], axis=1), whole
