@@ -137,6 +137,8 @@ OTHER_MODALITY = Code("OT", "DCM", "Other Modality")
 # PS3.16 CID 7150 (segmentation property categories) and 7166, 7191 (types): as far as a mask's steps tell them.
 ANATOMY = Code("123037004", "SCT", "Anatomical Structure")
 TISSUE = Code("85756007", "SCT", "Tissue")
+PHYSICAL_OBJECT = Code("260787004", "SCT", "Physical object")
+IMPLANT = Code("40388003", "SCT", "Implant")
 BONE = Code("272673000", "SCT", "Bone")
 
 # PS3.16 TID 2010: CID 7010 (document titles) and its rows

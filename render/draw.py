@@ -11,7 +11,7 @@ from render.engine import cpu, framing, vtk
 from render.engine.tiles import Cancelled
 from render.errors import RenderError
 from render.fusion import fused_frames
-from render.geometry import Box, Plane, point
+from render.geometry import IDENTITY, Box, Plane, Vector, composed, point
 from render.mask import Mask
 from render.mask_steps import StepError
 from render.picture import Picture, Pixels, Provenance
@@ -150,10 +150,17 @@ def _box_of_shown(volume: Volume, recipe: Solid, mask: Mask | None) -> Box | Non
     wanted = [rule.label for rule in recipe.masking if rule.action == "include"]
     if mask is None or not wanted:
         return None
-    block = box_of(np.isin(mask.labels, wanted).view(np.uint8))
-    if block is None:
+    moves = {move.label: move.transform for move in recipe.moves} if isinstance(recipe, VolumeRendering) else {}
+    staying = [label for label in wanted if label not in moves]
+    groups = [(staying, IDENTITY), *(([label], moves[label]) for label in wanted if label in moves)]
+    corners: list[Vector] = []
+    for labels, transform in groups:
+        block = box_of(np.isin(mask.labels, labels).view(np.uint8)) if labels else None
+        if block is not None:
+            affine = volume.affine if transform is IDENTITY else composed(volume.affine, np.array(transform))
+            corners += [point(affine, at) for at in product(*[(float(s.start), float(s.stop - 1)) for s in block])]
+    if not corners:
         return None
-    corners = [point(volume.affine, at) for at in product(*[(float(s.start), float(s.stop - 1)) for s in block])]
     low, high = ([edge(corner[axis] for corner in corners) for axis in range(3)] for edge in (min, max))
     return Box(tuple(round(v - _AROUND_MM, 1) for v in low), tuple(round(v + _AROUND_MM, 1) for v in high))  # type: ignore[arg-type]
 

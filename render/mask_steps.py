@@ -365,9 +365,44 @@ class Given:
             raise StepError("made_by: say in 1 to 64 characters who or what made the labels.")
 
 
+@dataclass(frozen=True, slots=True)
+class Fragments:
+    """Label `of`, bone, in parts that only a neck joins: single bones and fragments, the largest first.
+
+    They get `label`, `label` + 1, …, and no more than `most` do. neck : two parts stay apart where their contact is
+    narrower than this share of the thickness of the thinner one. least_ml : smaller parts stay `of`.
+    metal : in HU, what is denser than this is metal and gets `metal_label`; None looks for none. heads_mm : a click in
+    each head of a ball joint, LPS mm; its sphere is then one part of its bone, and parts at the joint space.
+    """
+
+    __pydantic_config__ = _STRICT
+    of: int = 1
+    neck: float = 0.5
+    least_ml: float = 0.5
+    most: int = 60
+    metal: float | None = 2500.0
+    metal_label: int = 255
+    heads_mm: tuple[Vector, ...] = ()
+    label: int = 2
+    kind: Literal["fragments"] = "fragments"
+
+    def __post_init__(self) -> None:
+        _check_label(self)
+        if not 0.05 <= self.neck <= 2.0:
+            raise StepError(f"neck {self.neck:g}: 0.05 to 2 are possible.")
+        if self.least_ml < 0.0 or len(self.heads_mm) > 8:
+            raise StepError("Fragments: least_ml from 0, and heads_mm of 8 clicks at most are possible.")
+        if not (self.label >= 1 and self.most >= 1 and self.label + self.most - 1 <= 254):
+            raise StepError(f"Fragments: labels {self.label} to {self.label + self.most - 1}; 1 to 254 are possible.")
+        if self.label <= self.of < self.label + self.most and self.of != self.label:
+            raise StepError(f"Fragments: label {self.of}, which is divided, is among those of its parts.")
+        if not 1 <= self.metal_label <= 255 or self.label <= self.metal_label < self.label + self.most:
+            raise StepError(f"metal_label {self.metal_label}: 1 to 255 are possible, without the labels of parts.")
+
+
 # Steps that mark voxels by what they are, and those that change what an earlier step has marked.
 Marking = Scissors | Piece | Values | Bone | Grown | Brush | Outlines | Strokes | Automatic | Lesion | Given
-Changing = KeptParts | Shaped | Boolean
+Changing = KeptParts | Shaped | Boolean | Fragments
 MaskStep = Marking | Changing
 
 

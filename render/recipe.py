@@ -201,10 +201,10 @@ def _check_sizes(recipe: Any) -> None:
 def _check_move(rows: Matrix) -> None:
     """Raises RecipeError for a transform that maps no space."""
     if len(rows) != 4 or tuple(rows[3]) != (0.0, 0.0, 0.0, 1.0):
-        raise RecipeError(f"Fusion: transform {rows} is no map of space; four rows with 0 0 0 1 as last are.")
+        raise RecipeError(f"Transform {rows} is no map of space; four rows with 0 0 0 1 as last are.")
     (a, b, c, _), (d, e, f, _), (g, h, i, _) = rows[:3]
     if abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)) < 1e-9:
-        raise RecipeError(f"Fusion: transform {rows} flattens space.")
+        raise RecipeError(f"Transform {rows} flattens space.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +221,31 @@ class FusedRendering:
 
     def __post_init__(self) -> None:
         _check_move(self.transform)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A label of the mask that stands elsewhere, as a part in an exploded view does.
+
+    transform : rows of the (4, 4) map from LPS mm where the part is to LPS mm where it is drawn; a turn and a shift.
+    """
+
+    __pydantic_config__ = _STRICT
+    label: int
+    transform: Matrix
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label <= 255:
+            raise RecipeError(f"Label {self.label} is outside 0…255.")
+        _check_move(self.transform)
+        rows = [row[:3] for row in self.transform[:3]]
+        for a in range(3):
+            for b in range(3):
+                if abs(sum(x * y for x, y in zip(rows[a], rows[b], strict=True)) - (a == b)) > 1e-5:
+                    raise RecipeError(f"Move of label {self.label}: its transform stretches or bends; turn and shift.")
+        (a1, b1, c1), (d1, e1, f1), (g1, h1, i1) = rows
+        if a1 * (e1 * i1 - f1 * h1) - b1 * (d1 * i1 - f1 * g1) + c1 * (d1 * h1 - e1 * g1) < 0.0:
+            raise RecipeError(f"Move of label {self.label}: its transform mirrors; a bone would change sides.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +272,8 @@ class VolumeRendering:
     shadows : 0…1, how dark the soft shadows of the placed light are.
     fusion : a second volume, seen on the same rays. In parallel projection, with crop and clips, which cut both; with
         nothing else that reads the voxels of one volume (table removal, masks, placed light, occlusion, depth cue).
+    moves : labels that stand elsewhere, each seen through its transform. In parallel projection, with the crop box,
+        which cuts them where they stand, and table removal; without clips, placed light, occlusion and depth cue.
     """
 
     __pydantic_config__ = _STRICT
@@ -273,6 +300,7 @@ class VolumeRendering:
     ambient_occlusion: float = 0.0
     shadows: float = 0.0
     fusion: FusedRendering | None = None
+    moves: tuple[Move, ...] = ()
     name: str = ""
     kind: Literal["volume_rendering"] = "volume_rendering"
 
@@ -304,6 +332,30 @@ class VolumeRendering:
             raise RecipeError("eye_mm and field_of_view_deg are for perspective; parallel projection has neither.")
         if self.fusion is not None:
             self._check_fusion()
+        if self.moves:
+            self._check_moves()
+
+    def _check_moves(self) -> None:
+        used = {
+            "perspective": self.projection == "perspective",
+            "fusion": self.fusion is not None,
+            "clips": bool(self.clips),
+            "light": self.light is not None,
+            "depth_cue": self.depth_cue > 0.0,
+            "ambient_occlusion": self.ambient_occlusion > 0.0,
+        }
+        if found := [name for name, there in used.items() if there]:
+            raise RecipeError(f"A rendering with moves has no {' and no '.join(found)}; take it out, or the moves.")
+        actions_by_label = {rule.label: rule.action for rule in self.masking if rule.action != "tint"}
+        includes = "include" in actions_by_label.values()
+        labels = [move.label for move in self.moves]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise RecipeError(f"Label {label} is moved twice; say one transform.")
+            if actions_by_label.get(label, "exclude" if includes else "include") == "exclude":
+                raise RecipeError(f"Label {label} is moved and not drawn; include it, or take its move out.")
+        if not self.masking:
+            raise RecipeError("moves without masking: say which labels are drawn.")
 
     def _check_fusion(self) -> None:
         used = {
@@ -475,6 +527,7 @@ _LATER_KEYS: dict[str, Any] = {
     "fit": "volume",
     "fusion": None,
     "method": "watershed",
+    "moves": (),
 }
 Solid = VolumeRendering | Projection  # seen through, so that they can turn, be cut and masked
 Recipe = Solid | Reformat | CurvedReformat

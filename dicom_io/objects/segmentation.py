@@ -17,9 +17,10 @@ from dicom_io.objects import functional_groups as groups_of
 from dicom_io.objects.common import contributing, lossy_history, new_object, new_series
 from dicom_io.objects.inherit import inherit
 from dicom_io.stamp import Stamp
-from render.geometry import cross, point, unit_vector, vector
+from render.geometry import Vector, cross, point, unit_vector, vector
 from render.mask import Mask
-from render.mask_steps import Automatic, Bone, Given, Lesion, MaskStep
+from render.mask_steps import Automatic, Bone, Fragments, Given, Lesion, MaskStep
+from render.palette import METAL, part_colour, part_name
 from render.volume import Volume
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
@@ -74,6 +75,9 @@ def segmentation(
 
 def _segment(place: int, label: int, steps: Sequence[MaskStep], mask: Mask, named: str) -> Dataset:
     """Describes a segment: the steps that gave it its label tell whether it is bone, and who made it elsewhere."""
+    divided = next((step for step in steps if isinstance(step, Fragments) and part_name(label, step)), None)
+    if divided is not None:
+        return _part(place, label, divided, mask)
     elsewhere = [step for step in steps if isinstance(step, Given) and step.digest == mask.digest]
     made_by = [step for step in steps if step.label == label]
     names = {_structure(step) for step in made_by}
@@ -89,6 +93,32 @@ def _segment(place: int, label: int, steps: Sequence[MaskStep], mask: Mask, name
     ds.SegmentedPropertyCategoryCodeSequence = (codes.ANATOMY if bone else codes.TISSUE).sequence()
     ds.SegmentedPropertyTypeCodeSequence = (codes.BONE if bone else codes.TISSUE).sequence()
     return ds
+
+
+def _part(place: int, label: int, step: Fragments, mask: Mask) -> Dataset:
+    """Describes a part of divided bones, in a colour of its own."""
+    metal = label == step.metal_label
+    ds = Dataset()
+    ds.SegmentNumber = place
+    ds.SegmentLabel = "metal" if metal else f"bone, {part_name(label, step)}"
+    ds.SegmentDescription = f"mask sha256 {mask.digest}"
+    ds.SegmentAlgorithmType, ds.SegmentAlgorithmName = "SEMIAUTOMATIC", step.kind
+    ds.RecommendedDisplayCIELabValue = _lab(METAL if metal else part_colour(label - step.label + 1))
+    ds.SegmentedPropertyCategoryCodeSequence = (codes.PHYSICAL_OBJECT if metal else codes.ANATOMY).sequence()
+    ds.SegmentedPropertyTypeCodeSequence = (codes.IMPLANT if metal else codes.BONE).sequence()
+    return ds
+
+
+def _lab(colour: Vector) -> list[int]:
+    """Returns a colour of sRGB as 16-bit CIELab values. Sources: PS3.3 C.10.7.1.1 (encoding); IEC 61966-2-1 (sRGB),
+    with the matrix of its white adapted to D50, as ICC profiles have it."""
+    r, g, b = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in colour)
+    x = (0.4360747 * r + 0.3850649 * g + 0.1430804 * b) / 0.96422
+    y = 0.2225045 * r + 0.7168786 * g + 0.0606169 * b
+    z = (0.0139322 * r + 0.0971045 * g + 0.7141733 * b) / 0.82521
+    fx, fy, fz = (t ** (1.0 / 3.0) if t > 216.0 / 24389.0 else (24389.0 / 27.0 * t + 16.0) / 116.0 for t in (x, y, z))
+    lightness, a, b_star = 116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)
+    return [round(lightness * 655.35), round((a + 128.0) * 257.0), round((b_star + 128.0) * 257.0)]
 
 
 def _structure(step: MaskStep) -> str:

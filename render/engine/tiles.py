@@ -54,6 +54,11 @@ def run_tiles(
             stop.set()
             raise
 
+    if count == 1:
+        work(0)
+        if progress is not None:
+            progress(1.0)
+        return
     with ThreadPoolExecutor(max(1, count - 1), thread_name_prefix="draw") as pool:
         others = [pool.submit(work, worker) for worker in range(1, count)]
         try:

@@ -18,7 +18,7 @@ _TOOLS: dict[Structure, Callable[[Volume], Finding]] = {
     "airways": airways,
     "bone": bone,
     "brain": brain,
-    "vessels": filled_vessels,
+    "vessels": lambda volume: filled_vessels(volume, find),
 }
 _LEAST = 0.1  # a tool that is less sure declines
 _known: "weakref.WeakKeyDictionary[Volume, dict[Structure, Finding]]" = weakref.WeakKeyDictionary()

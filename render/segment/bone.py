@@ -5,6 +5,7 @@ what is dense and uneven away from contrast is cortex. From these markers a wate
 is dense. Then dense pools are given back to the vessels, and marrow to the bones, by what is around them.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -15,8 +16,17 @@ from skimage.segmentation import watershed
 
 from render.engine import cpu
 from render.segment.finding import Finding
-from render.segment.grid import Block, VoxelMask, in_range, largest_piece, squares_mm2, without
-from render.segment.shaping import averaged, enlarged, grown, opened
+from render.segment.grid import (
+    Block,
+    VoxelMask,
+    box_of,
+    in_bands,
+    largest_piece,
+    squares_mm2,
+    wider_blocks,
+    without,
+)
+from render.segment.shaping import averaged, by_blocks, counts_about, grown, opened, shrunk
 from render.segment.trunk import clamped, coarse_body, in_hounsfield, nothing
 from render.volume import Volume
 
@@ -33,15 +43,19 @@ _AWAY_MM = 6.0  # the edge of a lumen is uneven too
 _ENCLOSED_MM = 22.0
 _LOOSE = 12.0
 _LEAST_AIR = 60.0
+_MARGIN = 3  # blocks about the patient
 
 
 @dataclass
 class _Scene:
-    """The volume in blocks. values, uneven (standard deviation of 27 blocks) : float32; dense, patient, aerated (share
-    of air about a block) likewise (K, J, I). lumen, marrow : what is marked so far."""
+    """The volume in blocks, within the `box` about the patient of the `whole` grid of blocks. values, uneven (standard
+    deviation of 27 blocks) : float32; dense, patient, aerated (share of air about a block) likewise (K, J, I). lumen,
+    marrow : what is marked so far."""
 
     values: NDArray[np.float32]
     spacing_mm: list[float]
+    whole: tuple[int, ...]
+    box: Block
     patient: VoxelMask
     dense: VoxelMask
     uneven: NDArray[np.float32]
@@ -84,30 +98,38 @@ def bone(volume: Volume) -> Finding:
     size = float(np.count_nonzero(found)) * scene.block_ml
     if size < 1.0:
         return nothing(volume, f"There is no bone: {size:.1f} ml at most.")
-    vessels = enlarged(regions == 2, factor, volume.shape)
-    near = enlarged(grown(found, 1.7, scene.spacing_mm), factor, volume.shape)
-    region = without(in_range(volume.voxels, _EDGE, np.inf) & near, vessels)
+    codes = np.zeros(scene.whole, dtype=np.uint8)
+    codes[scene.box] = without(grown(found, 1.7, scene.spacing_mm), regions == 2)
+    region = by_blocks(volume, codes, factor, _EDGE, np.inf)
     open_share = float(np.count_nonzero((regions == 0) & (scene.dense == 1))) * scene.block_ml / size
     return Finding(region, clamped(0.95 - 0.6 * open_share - 0.5 * given / size - 0.2 * (1.0 - sure)))
 
 
 def _scene(volume: Volume, factor: list[int]) -> _Scene:
-    values = averaged(volume.voxels, factor)
+    whole = averaged(volume.voxels, factor)
     spacing = [f * s for f, s in zip(factor, volume.spacing_mm, strict=True)]
-    patient = coarse_body(values, spacing)
+    patient = coarse_body(whole, spacing)
+    # Nothing beyond the patient is bone.
+    box = wider_blocks(box_of(patient) or (slice(0, 1),) * 3, (_MARGIN,) * 3, patient.shape)
+    values, patient = np.ascontiguousarray(whole[box]), np.ascontiguousarray(patient[box])
     dense = ((values > _DENSE) & (patient == 1)).view(np.uint8)
-    mean = ndimage.uniform_filter(values, 3)
-    uneven = np.sqrt(np.maximum(ndimage.uniform_filter(values * values, 3) - mean * mean, np.float32(0.0)))
+    uneven = np.empty_like(values)
+
+    def work(k0: int, k1: int) -> None:
+        cpu.blocks.unevenness(values, k0, k1, np.empty(values.shape[2]), np.empty(values.shape[2]), uneven)
+
+    in_bands(len(values), work)
     soft = (values > 0.0) & (values < 120.0) & (patient == 1)
     noise = float(np.median(uneven[soft])) if soft.any() else 15.0
     # Of lungs alone: air of sinuses lies in bone.
     lungs = opened(((values < _AIR) & (patient == 1)).view(np.uint8), 5.0, spacing)
     block_ml = spacing[0] * spacing[1] * spacing[2] / 1000.0
     near = grown(largest_piece(lungs, 0, _LEAST_AIR / block_ml), 5.0, spacing) == 1
-    air = (near & (values < _AIR)).astype(np.float32)
-    aerated = ndimage.uniform_filter(air, [round(10.0 / s) | 1 for s in spacing])
+    halves = [round(10.0 / s) // 2 for s in spacing]
+    aerated = counts_about((near & (values < _AIR)).view(np.uint8), halves).astype(np.float32)
+    aerated /= np.float32(math.prod(2 * half + 1 for half in halves))
     none = np.zeros_like(dense)
-    return _Scene(values, spacing, patient, dense, uneven, aerated, noise, none, none.copy())
+    return _Scene(values, spacing, whole.shape, box, patient, dense, uneven, aerated, noise, none, none.copy())
 
 
 def _blobs(scene: _Scene, region: VoxelMask, least_ml: float) -> Iterator[tuple[Block, NDArray[np.bool_], float]]:
@@ -121,11 +143,7 @@ def _blobs(scene: _Scene, region: VoxelMask, least_ml: float) -> Iterator[tuple[
             return
         box = boxes[label - 1]
         margins = [int(np.ceil(_SHELL_MM / s)) + 1 for s in scene.spacing_mm]
-        wide = [
-            slice(max(side.start - m, 0), min(side.stop + m, n))
-            for side, m, n in zip(box, margins, region.shape, strict=True)
-        ]
-        about = (wide[0], wide[1], wide[2])
+        about = wider_blocks(box, margins, region.shape)
         yield about, labels[about] == label, size
 
 
@@ -143,11 +161,11 @@ def _mark_blobs(scene: _Scene) -> None:
     even = (scene.uneven < max(2.0 * scene.noise, 30.0)) & (scene.dense == 1)
     for box, blob, size in _blobs(scene, opened(even.view(np.uint8), 2.5, scene.spacing_mm), _LEAST_BLOB):
         values = scene.values[box]
-        away = squares_mm2(blob.view(np.uint8), 1, scene.spacing_mm)
+        away = squares_mm2(blob.view(np.uint8), 1, scene.spacing_mm, _SHELL_MM)
         shell = (away > 0.0) & (away <= _SHELL_MM * _SHELL_MM)
         mean = _mean(values[blob])
         # A lumen that is brighter than its neighbour lumen is no cortex.
-        other = squares_mm2(np.ascontiguousarray(scene.lumen[box]), 1, scene.spacing_mm) <= _SHELL_MM * _SHELL_MM
+        other = squares_mm2(np.ascontiguousarray(scene.lumen[box]), 1, scene.spacing_mm, _SHELL_MM) <= _SHELL_MM**2
         bright = _share((values > mean + 40.0 + scene.noise) & ~other, shell)
         dark = _share(values < mean - 60.0, shell)
         score = dark - 2.0 * bright
@@ -163,13 +181,13 @@ def _mark_blobs(scene: _Scene) -> None:
 
 def _mark_pools(scene: _Scene) -> None:
     """Marks undiluted contrast in the chest as lumen: thick, and denser throughout than any marrow."""
-    lungs = opened(((scene.values < -500.0) & (scene.patient == 1)).view(np.uint8), 5.0, scene.spacing_mm)
-    if not lungs.any():
+    deep = shrunk(scene.dense, 4.0, scene.spacing_mm) == 1
+    pools = deep & (counts_about((scene.values <= _POOL).view(np.uint8), (1, 1, 1)) == 0)
+    if not pools.any():
         return
-    deep = squares_mm2((scene.dense == 0).view(np.uint8), 1, scene.spacing_mm) > 16.0
-    pools = deep & (ndimage.minimum_filter(scene.values, 3) > _POOL)
-    if pools.any():
-        pools &= squares_mm2(lungs, 1, scene.spacing_mm) < 1600.0
+    lungs = opened(((scene.values < -500.0) & (scene.patient == 1)).view(np.uint8), 5.0, scene.spacing_mm)
+    if lungs.any():
+        pools &= squares_mm2(lungs, 1, scene.spacing_mm, 40.0) < 1600.0
         kept = largest_piece(pools.view(np.uint8), 0, _LEAST_BLOB / scene.block_ml)
         scene.lumen |= kept
         scene.marrow = without(scene.marrow, kept)
@@ -179,7 +197,7 @@ def _divided(scene: _Scene) -> tuple[NDArray[np.int32], float]:
     """Returns 1 for bone and 2 for contrast, 0 for neither; and the share of bone that was marked before."""
     away = np.ones(scene.dense.shape, dtype=np.bool_)
     if scene.lumen.any():
-        away = squares_mm2(scene.lumen, 1, scene.spacing_mm) > _AWAY_MM * _AWAY_MM
+        away = squares_mm2(scene.lumen, 1, scene.spacing_mm, _AWAY_MM) > _AWAY_MM * _AWAY_MM
     uneven = (scene.values > 250.0) & (scene.uneven > max(3.0 * scene.noise, 60.0))
     cortex = (scene.values > max(300.0, min(scene.top, 700.0))) | uneven
     cortex &= away & (scene.dense == 1) & (scene.aerated < 0.4) & (scene.marrow == 0)
@@ -189,7 +207,10 @@ def _divided(scene: _Scene) -> tuple[NDArray[np.int32], float]:
     # What has air all around it is a vessel of the lung; a rib has air on one side.
     markers[(scene.dense == 1) & (scene.aerated > 0.5)] = 2
     markers[scene.lumen == 1] = 2
-    regions = np.asarray(watershed(scene.uneven, markers, mask=scene.dense == 1), dtype=np.int32)
+    regions = np.zeros(markers.shape, dtype=np.int32)
+    box = box_of(scene.dense)
+    if box is not None:
+        regions[box] = watershed(scene.uneven[box], markers[box], mask=scene.dense[box] == 1)
     marked = float(np.count_nonzero(markers == 1))
     return regions, marked / max(float(np.count_nonzero(regions == 1)), 1.0)
 
@@ -211,13 +232,13 @@ def _give_back(scene: _Scene, regions: NDArray[np.int32]) -> float:
     total = 0.0
     for box, part, _ in _blobs(scene, opened((regions == 1).view(np.uint8), 4.0, scene.spacing_mm), 5.0):
         values, here = scene.values[box], regions[box]
-        away = squares_mm2(part.view(np.uint8), 1, scene.spacing_mm)
+        away = squares_mm2(part.view(np.uint8), 1, scene.spacing_mm, _SHELL_MM)
         shell = (away > 0.0) & (away <= 16.0)
         mean = _mean(values[part])
         on_lumen = _share(here == 2, shell) > 0.12 and mean > 0.6 * scene.level
         in_soft = _share(values < 0.0, shell) < 0.07 and mean < 1.6 * scene.level
         # Cortex is brighter than what it encloses; contrast is not.
-        rim = squares_mm2(part.view(np.uint8), 0, scene.spacing_mm) <= 9.0
+        rim = squares_mm2(part.view(np.uint8), 0, scene.spacing_mm, 3.0) <= 9.0
         deep = values[part & ~rim]
         hollow = deep.size > 0 and _mean(values[part & rim]) > _mean(deep) + 20.0
         if (on_lumen or in_soft) and not hollow:
@@ -229,7 +250,7 @@ def _give_back(scene: _Scene, regions: NDArray[np.int32]) -> float:
         if size > _LOOSE:
             continue
         here = regions[box]
-        away = squares_mm2(part.view(np.uint8), 1, scene.spacing_mm)
+        away = squares_mm2(part.view(np.uint8), 1, scene.spacing_mm, 3.0)
         if _share(here == 2, (away > 0.0) & (away <= 9.0)) > 0.08:
             here[part] = 2
             total += size

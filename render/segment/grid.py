@@ -48,9 +48,12 @@ def both(some: VoxelMask, other: NDArray[Any]) -> VoxelMask:
     return np.asarray((some != 0) & (other != 0)).view(np.uint8)
 
 
-def in_bands(count: int, work: Callable[[int, int], None], height: int = 8) -> None:
+_SMALL = 100_000  # voxels, below which starting threads takes longer than the work
+
+
+def in_bands(count: int, work: Callable[[int, int], None], height: int = 8, threads: int | None = None) -> None:
     """Calls `work` with (first, past the last) for bands of slices, on a few threads."""
-    run_tiles([partial(work, *some) for some in bands(count, height)])
+    run_tiles([partial(work, *some) for some in bands(count, height)], threads)
 
 
 def in_range(voxels: Voxels, low: float, high: float) -> VoxelMask:
@@ -74,21 +77,50 @@ def spread(marked: VoxelMask, allowed: VoxelMask, every: bool, times: Sequence[i
     return marked
 
 
-def squares_mm2(region: VoxelMask, wanted: int, spacing_mm: Sequence[float]) -> NDArray[np.float32]:
-    """Returns (K, J, I) the squared distance in mm² from each voxel to the nearest with the value `wanted`."""
+# Within so many voxels, trying every one of them is quicker than the envelope of all.
+_SHORT = 9
+
+
+def squares_mm2(
+    region: VoxelMask, wanted: int, spacing_mm: Sequence[float], most_mm: float | None = None
+) -> NDArray[np.float32]:
+    """Returns (K, J, I) the squared distance in mm² from each voxel to the nearest with the value `wanted`.
+
+    most_mm : distances up to this are exact, and others only larger than it, which is quicker; None for all.
+    """
     squares = np.empty(region.shape, dtype=np.float32)
     k, j, _ = region.shape
     step = np.float32(spacing_mm[2])
-    in_bands(k, lambda k0, k1: cpu.distances.along_lines(region, wanted, step, k0, k1, squares))
-    views = ((squares, spacing_mm[1], j, k), (squares.transpose(1, 0, 2), spacing_mm[0], k, j))
-    for view, along, count, rows in views:
-
-        def work(a0: int, a1: int, view: object = view, along: float = along, count: int = count) -> None:
-            scratch = np.empty(count), np.empty(count, dtype=np.int64), np.empty(count + 1)
-            cpu.distances.across_lines(view, along * along, a0, a1, *scratch)
-
-        in_bands(rows, work)
+    threads = 1 if region.size < _SMALL else None
+    in_bands(k, lambda k0, k1: cpu.distances.along_lines(region, wanted, step, k0, k1, squares), threads=threads)
+    for axis, along, count, rows in ((1, spacing_mm[1], j, k), (0, spacing_mm[0], k, j)):
+        reach = count if most_mm is None else int((most_mm + 0.01) / along)
+        if reach <= _SHORT:
+            out = np.empty_like(squares)
+            views = [each if axis else each.transpose(1, 0, 2) for each in (squares, out)]
+            most = np.float32(1e17 if most_mm is None else (most_mm + 0.01) ** 2)
+            in_bands(rows, partial(_short_way, views[0], along * along, reach, most, views[1]), threads=threads)
+            squares = out
+        else:
+            in_bands(
+                rows,
+                partial(_whole_way, squares if axis else squares.transpose(1, 0, 2), along * along),
+                threads=threads,
+            )
     return squares
+
+
+def _short_way(
+    squares: NDArray[np.float32], square: float, reach: int, most: np.float32, out: object, a0: int, a1: int
+) -> None:
+    spans = np.empty((squares.shape[1], 2), dtype=np.int64)
+    cpu.blocks.near_along(squares, square, reach, most, a0, a1, spans, out)
+
+
+def _whole_way(squares: NDArray[np.float32], square: float, a0: int, a1: int) -> None:
+    count = squares.shape[1]
+    scratch = np.empty(count), np.empty(count, dtype=np.int64), np.empty(count + 1)
+    cpu.distances.across_lines(squares, square, a0, a1, *scratch)
 
 
 def box_of(region: VoxelMask) -> Block | None:
@@ -105,11 +137,16 @@ def box_of(region: VoxelMask) -> Block | None:
 
 def wider(box: Block, margin_mm: float, volume: Volume) -> Block:
     """Returns a box with a margin on each side, within the volume."""
-    grown = []
-    for part, spacing, count in zip(box, volume.spacing_mm, volume.shape, strict=True):
-        more = int(np.ceil(margin_mm / spacing)) + 1
-        grown.append(slice(max(part.start - more, 0), min(part.stop + more, count)))
-    return grown[0], grown[1], grown[2]
+    return wider_blocks(box, [int(np.ceil(margin_mm / s)) + 1 for s in volume.spacing_mm], volume.shape)
+
+
+def wider_blocks(box: Block, margins: Sequence[int], shape: Sequence[int]) -> Block:
+    """Returns a box with a margin of so many voxels on each side, within a grid."""
+    k, j, i = (
+        slice(max(side.start - more, 0), min(side.stop + more, count))
+        for side, more, count in zip(box, margins, shape, strict=True)
+    )
+    return k, j, i
 
 
 def index_of(volume: Volume, at: Vector) -> Index | None:
@@ -160,12 +197,10 @@ class RegionPieces:
 
     def counts(self, region: VoxelMask) -> NDArray[np.int64]:
         """Returns, at first runs, how many voxels of another region a piece holds."""
-        inside = np.zeros(self.shape, dtype=np.int32)
-        np.cumsum(region != 0, axis=2, dtype=np.int32, out=inside)
-        k, j, start, stop = self.runs.T
-        before = np.where(start > 0, inside[k, j, start - 1], 0)
+        each = np.empty(len(self.runs), dtype=np.int64)
+        cpu.blocks.count_in_runs(self.runs, region, each)
         total = np.zeros(len(self.runs), dtype=np.int64)
-        np.add.at(total, self.first, inside[k, j, stop - 1] - before)
+        np.add.at(total, self.first, each)
         return total
 
     def largest(self, count: int = 1, least: float = 0.0) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from render.mask_steps import (
     Boolean,
     Brush,
     Changing,
+    Fragments,
     Given,
     Grown,
     KeptParts,
@@ -32,6 +33,7 @@ from render.mask_steps import (
 from render.segment.automatic import find
 from render.segment.density import bone_by_density
 from render.segment.drawn import between_outlines, brushed, scissors
+from render.segment.fragments import fragments
 from render.segment.given import given_region
 from render.segment.grid import VoxelMask, in_bands, in_range
 from render.segment.growing import grown_part, piece, strokes
@@ -69,6 +71,9 @@ def made(volume: Volume, steps: tuple[MaskStep, ...]) -> Mask:
 
 
 def _carry_out(volume: Volume, step: MaskStep, labels: NDArray[np.uint8]) -> None:
+    if isinstance(step, Fragments):
+        _divide(volume, step, labels)
+        return
     if isinstance(step, KeptParts | Shaped | Boolean):
         of = (labels == step.of).view(np.uint8)
         found = _changed(volume, step, of)
@@ -81,7 +86,17 @@ def _carry_out(volume: Volume, step: MaskStep, labels: NDArray[np.uint8]) -> Non
     in_bands(volume.shape[0], lambda k0, k1: cpu.segments.label_voxels(found, wanted, step.label, k0, k1, labels))
 
 
-def _changed(volume: Volume, step: Changing, of: VoxelMask) -> VoxelMask:
+def _divide(volume: Volume, step: Fragments, labels: NDArray[np.uint8]) -> None:
+    parts_of = (labels == step.of).view(np.uint8)
+    if not parts_of.any():
+        raise StepError(f"Label {step.of} is empty: an earlier step has to mark the bones. Nothing was marked.")
+    numbers, metal = fragments(volume, parts_of, step)
+    numbered = numbers > 0
+    labels[numbered] = (numbers[numbered] + (step.label - 1)).astype(np.uint8)
+    labels[metal == 1] = step.metal_label
+
+
+def _changed(volume: Volume, step: KeptParts | Shaped | Boolean, of: VoxelMask) -> VoxelMask:
     if isinstance(step, KeptParts):
         return parts(volume, of, step)
     if isinstance(step, Shaped):

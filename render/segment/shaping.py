@@ -2,13 +2,25 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from render.engine import cpu
 from render.mask_steps import Boolean, KeptParts, Shaped
-from render.segment.grid import RegionPieces, VoxelMask, box_of, squares_mm2, voxel_mm3, wider, without
+from render.segment.grid import (
+    RegionPieces,
+    VoxelMask,
+    box_of,
+    in_bands,
+    squares_mm2,
+    voxel_mm3,
+    wider,
+    wider_blocks,
+    without,
+)
 from render.volume import Volume
 
 _EPSILON = 1e-4  # mm², so that a voxel exactly at the radius is within it
@@ -16,14 +28,23 @@ _EPSILON = 1e-4  # mm², so that a voxel exactly at the radius is within it
 
 def grown(region: VoxelMask, radius_mm: float, spacing_mm: Sequence[float]) -> VoxelMask:
     """Returns all voxels within the radius of a region."""
-    near = squares_mm2(region, 1, spacing_mm) <= np.float32(radius_mm * radius_mm + _EPSILON)
-    return np.asarray(near).view(np.uint8)
+    box, out = box_of(region), np.zeros(region.shape, dtype=np.uint8)
+    if box is not None:
+        box = wider_blocks(box, [int(radius_mm / s) + 1 for s in spacing_mm], region.shape)
+        squares = squares_mm2(np.ascontiguousarray(region[box]), 1, spacing_mm, radius_mm)
+        out[box] = squares <= np.float32(radius_mm * radius_mm + _EPSILON)
+    return out
 
 
 def shrunk(region: VoxelMask, radius_mm: float, spacing_mm: Sequence[float]) -> VoxelMask:
     """Returns the voxels of a region farther than the radius from all others; the end of the grid is no border."""
-    far = squares_mm2(region, 0, spacing_mm) > np.float32(radius_mm * radius_mm + _EPSILON)
-    return far.view(np.uint8)
+    box, out = box_of(region), np.zeros(region.shape, dtype=np.uint8)
+    if box is not None:
+        # The nearest voxel outside lies within one voxel of the box, or beyond no end of it.
+        box = wider_blocks(box, (1, 1, 1), region.shape)
+        squares = squares_mm2(np.ascontiguousarray(region[box]), 0, spacing_mm, radius_mm)
+        out[box] = squares > np.float32(radius_mm * radius_mm + _EPSILON)
+    return out
 
 
 def opened(region: VoxelMask, radius_mm: float, spacing_mm: Sequence[float]) -> VoxelMask:
@@ -46,9 +67,14 @@ def filled(region: VoxelMask) -> VoxelMask:
 def filled_slices(region: VoxelMask, axis: int = 0) -> VoxelMask:
     """Returns the region with the holes of each slice filled that no way within the slice leads out of."""
     out = np.empty_like(region)
-    for n in range(region.shape[axis]):
-        at = tuple(n if a == axis else slice(None) for a in range(3))
-        out[at] = ndimage.binary_fill_holes(region[at])
+    slices, into = np.moveaxis(region, axis, 0), np.moveaxis(out, axis, 0)
+    gaps = slices.shape[1] * (slices.shape[2] // 2 + 1) + 1
+
+    def work(k0: int, k1: int) -> None:
+        scratch = np.empty((gaps, 3), dtype=np.int32), np.empty(gaps, dtype=np.int32)
+        cpu.blocks.fill_slices(slices, k0, k1, *scratch, into)
+
+    in_bands(slices.shape[0], work)
     return out
 
 
@@ -57,6 +83,24 @@ def smoothed(region: VoxelMask, deviation_mm: float, spacing_mm: Sequence[float]
     widths = [deviation_mm / spacing for spacing in spacing_mm]
     soft = ndimage.gaussian_filter(region.astype(np.float32), widths, truncate=3.0, mode="nearest")
     return np.asarray(soft >= np.float32(0.5)).view(np.uint8)
+
+
+def counts_about(region: VoxelMask, halves: Sequence[int]) -> NDArray[np.int16]:
+    """Returns how many voxels of a region the box of 2 · half + 1 voxels along k, j, i about each voxel holds. Beyond
+    the ends the grid is mirrored."""
+    counts = region.astype(np.int16)
+    for axis, half in enumerate(halves):
+        out = np.empty_like(counts)
+        # The axis in the second place.
+        order = ((1, 0, 2), (0, 1, 2), (0, 2, 1))[axis]
+        view, into = counts.transpose(order), out.transpose(order)
+        in_bands(view.shape[0], partial(_sums_along, view, into, half))
+        counts = out
+    return counts
+
+
+def _sums_along(counts: NDArray[np.int16], out: NDArray[np.int16], half: int, a0: int, a1: int) -> None:
+    cpu.blocks.sums_along(counts, half, a0, a1, np.empty(counts.shape[2], dtype=np.int16), out)
 
 
 def parts(volume: Volume, of: VoxelMask, step: KeptParts) -> VoxelMask:
@@ -102,16 +146,27 @@ def shrunk_factor(volume: Volume, least_mm: float) -> tuple[int, int, int]:
 def averaged(values: NDArray[np.generic], factor: Sequence[int]) -> NDArray[np.float32]:
     """Returns the means of blocks of `factor` voxels; what is left over at the far ends is left out."""
     k, j, i = (n // f for n, f in zip(values.shape, factor, strict=True))
-    blocks = values[: k * factor[0], : j * factor[1], : i * factor[2]]
-    total = np.zeros((k, j, i), dtype=np.float32)
-    for a in range(factor[0]):
-        for b in range(factor[1]):
-            for c in range(factor[2]):
-                total += blocks[a :: factor[0], b :: factor[1], c :: factor[2]]
-    return np.asarray(total / np.float32(factor[0] * factor[1] * factor[2]), dtype=np.float32)
+    total = np.empty((k, j, i), dtype=np.float32)
+    share = np.float32(factor[0] * factor[1] * factor[2])
+    in_bands(k, lambda k0, k1: cpu.blocks.block_means(values, *factor, share, k0, k1, total))  # type: ignore[call-arg]
+    return total
 
 
-def enlarged(region: NDArray[np.generic], factor: Sequence[int], shape: Sequence[int]) -> NDArray[np.uint8]:
+def enlarged(region: NDArray[np.generic], factor: Sequence[int], shape: Sequence[int]) -> VoxelMask:
     """Returns a region of blocks on the grid of its volume again; the far ends take the last block's."""
-    at = [np.minimum(np.arange(n) // f, count - 1) for n, f, count in zip(shape, factor, region.shape, strict=True)]
-    return np.ascontiguousarray(region[np.ix_(*at)].astype(np.uint8))
+    out = np.empty(tuple(shape), dtype=np.uint8)
+    codes = np.ascontiguousarray(region).astype(np.uint8, copy=False)
+    in_bands(out.shape[0], lambda k0, k1: cpu.blocks.enlarge(codes, *factor, k0, k1, out))  # type: ignore[call-arg]
+    return out
+
+
+def by_blocks(volume: Volume, codes: VoxelMask, factor: Sequence[int], low: float, high: float) -> VoxelMask:
+    """Returns the region whose border blocks tell roughly and voxels exactly. codes : of blocks of `factor` voxels: 0
+    is outside, 2 inside, and where it is 1 the voxels from low to high are inside."""
+    out = np.empty(volume.shape, dtype=np.uint8)
+    ends = np.float32(low), np.float32(high)
+    in_bands(
+        out.shape[0],
+        lambda k0, k1: cpu.blocks.by_blocks(volume.voxels, codes, *factor, *ends, k0, k1, out),  # type: ignore[call-arg]
+    )
+    return out

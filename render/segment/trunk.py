@@ -10,6 +10,7 @@ from render.segment.finding import Finding
 from render.segment.grid import RegionPieces, VoxelMask, both, in_range, largest_piece, voxel_mm3, without
 from render.segment.shaping import (
     averaged,
+    by_blocks,
     closed,
     enlarged,
     filled,
@@ -76,17 +77,19 @@ def body(volume: Volume) -> Finding:
     if share < 0.02:
         return nothing(volume, "There is no body: hardly anything is denser than air.")
     # On the volume's own grid the skin is where it is; blocks tell the table from it.
-    fine = enlarged(found, factor, volume.shape)
-    rim = enlarged(grown(found, 2.0 * _COARSE_MM, spacing), factor, volume.shape)
-    inner = enlarged(
-        (grown((found == 0).view(np.uint8), 2.0 * _COARSE_MM, spacing) == 0).view(np.uint8), factor, volume.shape
-    )
-    dense = in_range(volume.voxels, _SKIN, np.inf)
-    region = inner | (dense & rim & (fine | dense))
-    region = _without_loose(region, inner)
+    codes, inner = _with_rim(found, 2.0 * _COARSE_MM, spacing)
+    region = by_blocks(volume, codes, factor, _SKIN, np.inf)
+    region = _without_loose(region, enlarged(inner, factor, volume.shape))
     pieces = RegionPieces(found)
     main = float(pieces.sizes.max()) / float(pieces.sizes.sum())
     return Finding(region, clamped(main * min(1.0, share / 0.1)))
+
+
+def _with_rim(found: VoxelMask, rim_mm: float, spacing_mm: Sequence[float]) -> tuple[VoxelMask, VoxelMask]:
+    """Returns codes for `by_blocks`, 2 well within a region of blocks and 1 about its border; and where they are 2."""
+    codes = grown(found, rim_mm, spacing_mm)
+    inner = shrunk(found, rim_mm, spacing_mm)
+    return codes + inner, inner
 
 
 def _without_loose(region: VoxelMask, inner: VoxelMask) -> VoxelMask:
@@ -108,23 +111,16 @@ def lungs(volume: Volume) -> Finding:
     if size < 60.0:
         return nothing(volume, f"There is no lung: {size:.0f} ml of aerated tissue inside the body.")
     whole = _with_vessels(kept, tubes, spacing)
-    rim = enlarged(grown(whole, 1.5 * max(spacing), spacing), factor, volume.shape)
-    inner = enlarged(
-        (grown((whole == 0).view(np.uint8), 1.5 * max(spacing), spacing) == 0).view(np.uint8), factor, volume.shape
-    )
-    tube = enlarged(tubes, factor, volume.shape)
-    light = in_range(volume.voxels, -np.inf, _LUNG)
-    region = _without_loose(inner | (without(light & rim, tube)), inner)
-    region |= enlarged(whole, factor, volume.shape) & closed_gap(region, volume)
+    codes, inner = _with_rim(whole, 1.5 * max(spacing), spacing)
+    codes[(tubes == 1) & (inner == 0)] = 0
+    region = by_blocks(volume, codes, factor, -np.inf, _LUNG)
+    region = _without_loose(region, enlarged(inner, factor, volume.shape))
+    # With what a lung encloses within its slices: vessels and nodules.
+    region |= filled_slices(region) & enlarged(whole, factor, volume.shape)
     inside = values[kept == 1]
     # Lung is from −950 to −600 HU in the middle; bowel gas is near −1000 throughout.
     middle = float(np.count_nonzero((inside > -960.0) & (inside < -600.0))) / max(inside.size, 1)
     return Finding(region, clamped(middle * min(1.0, size / 500.0)))
-
-
-def closed_gap(region: VoxelMask, volume: Volume) -> VoxelMask:
-    """Returns what a lung encloses within its slices: vessels and nodules."""
-    return filled_slices(region)
 
 
 def _tubes(values: NDArray[np.float32], patient: VoxelMask, spacing_mm: Sequence[float]) -> VoxelMask:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.accuracy import lesions, masks, registration, vessels
+from tests.accuracy import bones, lesions, masks, registration, vessels
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 _HEAD = """# How right the tools are
@@ -30,6 +30,10 @@ class Section:
 SECTIONS = (
     Section("Automatic masks", masks.WORDS, masks.rows),
     Section("Bone and contrast", masks.BONE_WORDS, masks.bone_rows),
+    Section("Bones in parts: phantoms", bones.PARTS_WORDS, bones.part_rows),
+    Section("A femur and its socket: phantoms", bones.SOCKET_WORDS, bones.socket_rows),
+    Section("A femur: phantoms", bones.FEMUR_WORDS, bones.femur_rows),
+    Section("Heads of femora: a real series", bones.HIPS_WORDS, bones.hip_rows),
     Section("Lesions: phantoms", lesions.PHANTOM_WORDS, lesions.phantom_rows),
     Section("Lesions: nodules", lesions.NODULE_WORDS, lesions.nodule_rows),
     Section("Lesions: real series", lesions.REAL_WORDS, lesions.real_rows),

@@ -39,6 +39,7 @@ def measure_request(text: str) -> "MeasureRequest":
     from typing import get_args
 
     from dicom_io.evidence import MeasurementKind
+    from render.mask_steps import Fragments
     from workstation.case import MeasureRequest
     from workstation.export.mask_files import ToolError, tool_step
 
@@ -52,7 +53,10 @@ def measure_request(text: str) -> "MeasureRequest":
     if kind != "volume":
         return MeasureRequest(kind, points, references, finding=finding.strip())  # type: ignore[arg-type]
     try:
-        return MeasureRequest("volume", step=tool_step(tool, points, {}), finding=finding.strip())
+        step = tool_step(tool, points, {})
+        if isinstance(step, Fragments):
+            raise ToolError("fragments are many; measure one of them with `segment`.")
+        return MeasureRequest("volume", step=step, finding=finding.strip())
     except ToolError as error:
         raise typer.BadParameter(f"{text!r}: {error}", param_hint="--measure") from None
 
@@ -63,7 +67,8 @@ _MEASURES = (
 )
 
 
-def _parameters(texts: list[str]) -> dict[str, str]:
+def parameters_of(texts: list[str]) -> dict[str, str]:
+    """Reads parameters `KEY=VALUE`; misuse otherwise."""
     found = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -80,7 +85,8 @@ def segment(
     tool: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help="body, lungs, airways, bone, brain, vessels, lesion, grown, piece, values or brush."
+            metavar="NAME",
+            help="body, lungs, airways, bone, fragments, brain, vessels, lesion, grown, piece, values or brush.",
         ),
     ] = "",
     model: Annotated[str, typer.Option(metavar="NAME", help="A model of the settings, instead of a tool.")] = "",
@@ -109,7 +115,7 @@ def segment(
     if not tool:
         _from_elsewhere(source, output, model, labels, volume, bridge_gaps, as_json)
         return
-    step = mask_files.tool_step(tool, [point_mm(text) for text in at], _parameters(parameters))
+    step = mask_files.tool_step(tool, [point_mm(text) for text in at], parameters_of(parameters))
     series = inspect.one_series(source, root())
     built = build_volume(series, volume, bridge_gaps=bridge_gaps)
     mask, result = mask_files.segment(built, step)
@@ -119,7 +125,9 @@ def segment(
     with exporting(series.instances, output):
         mask_files.write_mask(mask, step, built, series, output, root())
     sure = "" if result["confidence"] is None else f", confidence {result['confidence']:.2f}"
-    show(as_json, result, f"{output}: {result['volume_ml']:.1f} ml in {result['voxels']} voxels{sure}")
+    parts = [f"  {one['label']}: {one['name']}, {one['volume_ml']:.1f} ml" for one in result.get("parts", ())]
+    text = f"{output}: {result['volume_ml']:.1f} ml in {result['voxels']} voxels{sure}"
+    show(as_json, result, "\n".join([text, *parts]))
 
 
 def _from_elsewhere(

@@ -17,6 +17,7 @@ from workstation.cli.main import app
 _HEADINGS = {
     "pictures": "Series and pictures",
     "clinical": "Structures and measures",
+    "bones": "Bones",
     "vessel": "Vessels",
     "registration": "Registration",
     "surfaces": "Surfaces",

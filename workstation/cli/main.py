@@ -6,6 +6,7 @@ import sys
 import typer
 
 from workstation.cli import (
+    bones,
     charge,
     clinical,
     desktop,
@@ -35,6 +36,7 @@ app.callback()(take_root)
 for verbs in (
     pictures,
     clinical,
+    bones,
     vessel,
     registration,
     surfaces,

@@ -15,7 +15,20 @@ from dicom_io.objects.segmentation_reading import LabelledVolume
 from dicom_io.uids import derived
 from render.geometry import Vector
 from render.mask import Mask
-from render.mask_steps import Automatic, Brush, Given, Grown, Lesion, Marking, Piece, StepError, Values
+from render.mask_steps import (
+    Automatic,
+    Brush,
+    Fragments,
+    Given,
+    Grown,
+    Lesion,
+    Marking,
+    MaskStep,
+    Piece,
+    StepError,
+    Values,
+)
+from render.palette import METAL, part_colour, part_name
 from render.segment import find, made, measure_lesion, volume_ml
 from render.surface import as_stl, surface
 from render.volume import Volume
@@ -36,18 +49,20 @@ _TOOLS: dict[str, tuple[type, str]] = {
     "piece": (Piece, "seed_mm"),
     "values": (Values, ""),
     "brush": (Brush, "stroke_mm"),
+    "fragments": (Fragments, "heads_mm"),
 }
 TOOLS = tuple(_TOOLS)
 _ENDINGS = (".nrrd", ".nii", ".nii.gz", ".dcm", ".stl")
 # Of a step's fields, those that are no choice of a caller here.
-_FIXED = ("kind", "label", "structure", "seed_mm", "seeds_mm", "stroke_mm", "view")
+_FIXED = ("kind", "label", "of", "metal_label", "structure", "seed_mm", "seeds_mm", "stroke_mm", "heads_mm", "view")
+_BONES = 254  # the label that is divided, left on what is no part
 
 
 class ToolError(WorkstationError):
     """A tool, its points or its parameters are not understood; the message says what is possible."""
 
 
-def tool_step(name: str, points_mm: Sequence[Vector], parameters: dict[str, str]) -> Marking:
+def tool_step(name: str, points_mm: Sequence[Vector], parameters: dict[str, str]) -> Marking | Fragments:
     """Makes the step of a tool. parameters : by the names of its fields, as text.
 
     Raises ToolError, StepError.
@@ -59,9 +74,11 @@ def tool_step(name: str, points_mm: Sequence[Vector], parameters: dict[str, str]
     for key in parameters:
         if key not in possible:
             raise ToolError(f"{name} has no parameter {key!r}; it has {', '.join(possible)}.")
-    values: dict[str, Any] = dict(parameters)
+    values: dict[str, Any] = {key: None if text == "none" else text for key, text in parameters.items()}
     if step is Automatic:
         values["structure"] = name
+    if step is Fragments:
+        values |= {"of": _BONES, "label": 1}
     if not place and points_mm:
         raise ToolError(f"{name} takes no point: leave --at out.")
     if place == "seed_mm" and len(points_mm) != 1:
@@ -69,10 +86,17 @@ def tool_step(name: str, points_mm: Sequence[Vector], parameters: dict[str, str]
     if place:
         values[place] = points_mm[0] if place == "seed_mm" else tuple(points_mm)
     try:
-        return TypeAdapter[Marking](step).validate_python(values)
+        return TypeAdapter[Marking | Fragments](step).validate_python(values)
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
         raise ToolError(f"{name}: {said}.") from error
+
+
+def fragments_step(heads_mm: Sequence[Vector], parameters: dict[str, str]) -> Fragments:
+    """Makes the step that divides bones. Raises ToolError, StepError."""
+    step = tool_step("fragments", heads_mm, parameters)
+    assert isinstance(step, Fragments)
+    return step
 
 
 def check_ending(path: Path) -> None:
@@ -81,25 +105,53 @@ def check_ending(path: Path) -> None:
         raise ExportError(f"{path}: the ending says no format of masks; there are {', '.join(_ENDINGS)}.")
 
 
-def segment(volume: Volume, step: Marking) -> tuple[Mask | None, dict[str, Any]]:
+def steps_of(step: Marking | Fragments) -> tuple[MaskStep, ...]:
+    """Returns all steps that a tool takes: bones are found before they are divided."""
+    return (Automatic("bone", label=step.of), step) if isinstance(step, Fragments) else (step,)
+
+
+def segment(volume: Volume, step: Marking | Fragments) -> tuple[Mask | None, dict[str, Any]]:
     """Runs a tool. Returns its mask, None where it declined, and what `segment --json` prints."""
     confidence: float | None = None
     try:
-        mask = made(volume, (step,))
+        mask = made(volume, steps_of(step))
     except StepError as error:
         return None, {"volume_ml": 0.0, "voxels": 0, "bounds_mm": None, "confidence": 0.0, "declined": str(error)}
     if isinstance(step, Automatic):
         confidence = find(volume, step.structure).confidence
     elif isinstance(step, Lesion):
         confidence = measure_lesion(volume, step.seed_mm, step.most_mm).confidence
-    found = (mask.labels == step.label).view(np.uint8)
-    return mask, {
+    if isinstance(step, Fragments):
+        mask = Mask(np.where(mask.labels == step.of, np.uint8(0), mask.labels))
+        confidence = find(volume, "bone").confidence
+        parts = parts_of(mask, step, volume)
+        found = (mask.labels != 0).view(np.uint8)
+    else:
+        parts = None
+        found = (mask.labels == step.label).view(np.uint8)
+    result = {
         "volume_ml": round(volume_ml(volume, found), 3),
         "voxels": int(np.count_nonzero(found)),
         "bounds_mm": bounds_mm(volume, found),
         "confidence": confidence,
         "declined": "",
     }
+    return mask, result if parts is None else {**result, "parts": parts}
+
+
+def parts_of(mask: Mask, step: Fragments, volume: Volume) -> list[dict[str, Any]]:
+    """Returns the parts of a divided mask: label, name, volume, bounds and colour (red, green, blue 0…1)."""
+    return [
+        {
+            "label": label,
+            "name": part_name(label, step),
+            "volume_ml": round(volume_ml(volume, region), 3),
+            "bounds_mm": bounds_mm(volume, region),
+            "colour": list(METAL if label == step.metal_label else part_colour(label)),
+        }
+        for label in np.unique(mask.labels[mask.labels > 0]).tolist()
+        for region in [(mask.labels == label).view(np.uint8)]
+    ]
 
 
 def bounds_mm(volume: Volume, found: np.ndarray[Any, Any]) -> list[list[float]] | None:
@@ -149,20 +201,26 @@ def write_labels(found: LabelledVolume, volume: Volume, series: Series, path: Pa
     _write(found.mask, steps, found.made_by, found.names, volume, series, path, root)
 
 
-def write_mask(mask: Mask, step: Marking, volume: Volume, series: Series, path: Path, root: Path) -> None:
-    """Writes a mask in the format of the file's ending. Raises ExportError, OSError."""
+def write_mask(mask: Mask, step: Marking | Fragments, volume: Volume, series: Series, path: Path, root: Path) -> None:
+    """Writes a mask in the format of the file's ending; as STL a file for each part, numbered. Raises ExportError,
+    OSError."""
     ending = path.suffix.lower()
-    if ending == ".stl":
+    if ending == ".stl" and isinstance(step, Fragments):
+        for label in np.unique(mask.labels[mask.labels > 0]).tolist():
+            one = surface(mask, label, volume)
+            numbered = path.with_name(f"{path.stem}-{label}{path.suffix}")
+            numbered.write_bytes(b"" if one is None else as_stl(one))
+    elif ending == ".stl":
         shape = surface(mask, step.label, volume)
         path.write_bytes(b"" if shape is None else as_stl(shape))
     else:
         name = step.structure if isinstance(step, Automatic) else step.kind
-        _write(mask, (step,), name, {}, volume, series, path, root)
+        _write(mask, steps_of(step), name, {}, volume, series, path, root)
 
 
 def _write(
     mask: Mask,
-    steps: Sequence[Marking],
+    steps: Sequence[MaskStep],
     name: str,
     names: Mapping[int, str],
     volume: Volume,

@@ -12,6 +12,7 @@ from render.mask_steps import (
     Bone,
     Boolean,
     Brush,
+    Fragments,
     Given,
     Grown,
     KeptParts,
@@ -172,9 +173,19 @@ def _solid(drawn: VolumeRendering | Projection) -> Iterator[str]:
     for rule in drawn.masking:
         what = {"exclude": "is not drawn", "include": "alone is drawn", "tint": "has a colour of its own"}[rule.action]
         yield f"Label {rule.label} of the mask {what}."
+    for move in drawn.moves if isinstance(drawn, VolumeRendering) else ():
+        turned = [row[:3] for row in move.transform[:3]] != [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)]
+        way = ", ".join(f"{row[3]:.1f}" for row in move.transform[:3])
+        yield f"Label {move.label} of the mask is drawn {'turned and ' if turned else ''}shifted by {way} mm."
 
 
 def _step(step: MaskStep) -> str:
+    if isinstance(step, Fragments):
+        heads = f", {len(step.heads_mm)} heads told from their sockets" if step.heads_mm else ""
+        return (
+            f"label {step.of} divided where a contact is narrower than {step.neck:g} of the thickness{heads}, the "
+            f"parts of at least {step.least_ml:g} ml becoming label {step.label} and on, the largest first"
+        )
     if isinstance(step, KeptParts | Shaped | Boolean):
         return f"{_change(step)} becomes label {step.label}"
     outside = "everything but " if step.outside else ""

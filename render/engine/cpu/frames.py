@@ -73,6 +73,11 @@ def draw_frames(
     """
     if isinstance(recipe, VolumeRendering | Projection) and recipe.body_above is not None:
         volume = voxels_without_table(volume, recipe.body_above)
+    if isinstance(recipe, VolumeRendering) and recipe.moves and mask is not None:
+        # With the first such picture, as every kernel.
+        from render.engine.cpu.moved_parts import moved_rendering
+
+        return moved_rendering(volume, recipe, planes, mask, threads, progress, cancel)
     if isinstance(recipe, VolumeRendering):
         return _volume_rendering(volume, recipe, planes, threads, progress, cancel, mask)
     count = len(framing.views(recipe))
