@@ -30,8 +30,8 @@ from render.segment.grid import (
 from render.segment.shaping import shrunk
 from render.volume import Volume
 
-Values = NDArray[np.float32]
-Markers = NDArray[np.int32]
+_Floats = NDArray[np.float32]
+_Markers = NDArray[np.int32]
 _WALKED = 80_000  # voxels that a random walk is computed on at most
 _SHUNS = 6000.0  # how strongly a walk shuns differences, in squares of the spread around the stroke's values
 
@@ -101,7 +101,7 @@ def strokes(volume: Volume, step: Strokes) -> VoxelMask:
     return out
 
 
-def _by_watershed(values: Values, markers: Markers, spacing_mm: Vector) -> NDArray[np.bool_]:
+def _by_watershed(values: _Floats, markers: _Markers, spacing_mm: Vector) -> NDArray[np.bool_]:
     # In units of the smallest spacing, so that the gradient is one of mm.
     smallest = min(spacing_mm)
     soft = ndimage.gaussian_filter(values, [smallest / s for s in spacing_mm], truncate=3.0)
@@ -112,7 +112,7 @@ def _by_watershed(values: Values, markers: Markers, spacing_mm: Vector) -> NDArr
     return np.asarray(watershed(np.sqrt(steep), markers) == 1)
 
 
-def _walked(values: Values, markers: Markers, spacing_mm: Vector) -> NDArray[np.bool_]:
+def _walked(values: _Floats, markers: _Markers, spacing_mm: Vector) -> NDArray[np.bool_]:
     """Divides on a coarser grid where the box is large: the walk is smooth, and is sampled again at each voxel."""
     finest = min(spacing_mm)
     step = max(finest, (values.size * math.prod(spacing_mm) / _WALKED) ** (1.0 / 3.0))

@@ -18,6 +18,7 @@ TWICE = {
 LARGEST = 400
 LONG = {
     "dicom_io/archive/archive.py": "keeping a file and indexing it are one transaction, repaired by one set of rules",
+    "render/mask_steps.py": "the language of masks: every step and its checks are read together",
     "render/recipe.py": "the language of recipes: every kind, its checks and its canonical form are read together",
     "render/engine/cpu/shade.py": "one kernel and its parts; numba compiles them as one, and packets are shared",
     "render/engine/cpu/simd.py": "the vector operations, one after another; a table rather than a text",
