@@ -193,7 +193,7 @@ def _without_leaks(radii: Points, voxel: float) -> tuple[Points, NDArray[np.bool
     found = np.isfinite(radii)
     typical = np.full(len(radii), voxel)
     some = found.any(axis=1)
-    typical[some] = np.nanmedian(radii[some], axis=1)
+    typical[some] = np.nanmedian(np.where(found, radii, np.nan)[some], axis=1)
     filled = np.where(found, radii, typical[:, None])
     smooth = ndimage.median_filter(filled, size=(1, max(5, rays // 5) | 1), mode="wrap")
     found &= np.abs(filled - smooth) <= 0.3 * smooth + 0.75 * voxel

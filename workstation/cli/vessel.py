@@ -24,6 +24,9 @@ def vessel(
     reference: Annotated[
         list[str] | None, typer.Option(metavar="X,Y,Z", help="A point where the vessel is healthy; the last is beyond.")
     ] = None,
+    aneurysm: Annotated[
+        bool, typer.Option("--aneurysm", help="Measure an aneurysm between the references, else between the ends.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="A folder for pictures, curve and table.")
     ] = None,
@@ -31,7 +34,9 @@ def vessel(
     bridge_gaps: BridgeGaps = False,
     as_json: Json = False,
 ) -> None:
-    """Follow a vessel through points and measure it: length, diameters, stenosis, the widest place, angles."""
+    """Follow a vessel through points and measure it: length, diameters, stenosis, the widest place, angles.
+    An aneurysm that is plain to see is measured too; `--aneurysm` asks for one, or for the reason why
+    there is none (exit 1)."""
     from dicom_io.volumes import build_volume
     from workstation.export import inspect, vessel_files
 
@@ -41,7 +46,7 @@ def vessel(
         raise typer.BadParameter("a vessel needs two points at least", param_hint="--through")
     found = inspect.one_series(series, root())
     built = build_volume(found, volume, bridge_gaps=bridge_gaps)
-    measured = vessel_files.measure(built, points, references)
+    measured = vessel_files.measure(built, points, references, wants_aneurysm=aneurysm)
     result, text = vessel_files.as_json(measured), [vessel_files.in_words(measured)]
     if output is not None:
         with exporting(found.instances, output):
@@ -53,3 +58,5 @@ def vessel(
         {**result, "warnings": list(built.warnings)},
         "\n".join([*text, *(f"warning: {w}" for w in built.warnings)]),
     )
+    if aneurysm and measured.aneurysm is not None and measured.aneurysm.declined:
+        raise typer.Exit(1)

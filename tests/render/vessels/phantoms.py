@@ -49,6 +49,55 @@ def narrowed(radius: float, share: float, at: float = 0.5, over: float = 0.06) -
     return np.asarray(radius * (1.0 - share * np.exp(-(((s - at) / over) ** 2))))
 
 
+@dataclass(frozen=True)
+class Sac:
+    """A sac between two straight necks. made : the vessel; between its points 40 and 1960 lie the necks.
+
+    neck_mm, widest_mm : diameters. lengths_mm : of the necks up to where the vessel is a tenth wider, from there.
+    angles_deg : between each neck's axis and the sac's. ml : the lumen where it is a tenth wider.
+    """
+
+    made: Tube
+    neck_mm: float
+    widest_mm: float
+    lengths_mm: tuple[float, float]
+    angles_deg: tuple[float, float]
+    ml: float
+
+
+def sac(
+    rng: np.random.Generator,
+    neck_mm: float,
+    widest_mm: float,
+    necks_mm: tuple[float, float],
+    sac_mm: float,
+    angles_deg: tuple[float, float],
+    spacing: tuple[float, float, float] = (0.8, 0.6, 0.6),
+    noise: float = 15.0,
+) -> Sac:
+    """Draws an aneurysm of known necks, in any direction: a bulge by cos², bent by known angles at both its ends."""
+    way, at = np.array([0.0, 0.0, 1.0]), np.zeros(3)
+    corners, lengths = [at], (necks_mm[0], sac_mm, necks_mm[1])
+    for length, angle in zip(lengths, (0.0, *angles_deg), strict=True):
+        across = np.cross(way, rng.normal(size=3))
+        across /= np.linalg.norm(across)
+        way = way * np.cos(np.radians(angle)) + across * np.sin(np.radians(angle))
+        at = at + way * length
+        corners.append(at)
+    knots = np.cumsum([0.0, *lengths])
+    even = np.linspace(0.0, knots[-1], 2001)
+    curve = np.stack([np.interp(even, knots, np.array(corners)[:, axis]) for axis in range(3)], axis=1)
+    curve = ndimage.gaussian_filter1d(curve, 3.0 / even[1], axis=0, mode="nearest") @ rotation(rng).T
+    along = np.concatenate([np.zeros(1), np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
+    share = np.clip((even - necks_mm[0] - 0.5 * sac_mm) / (0.5 * sac_mm), -1.0, 1.0)
+    radii = 0.5 * (neck_mm + (widest_mm - neck_mm) * np.cos(0.5 * np.pi * share) ** 2)
+    made = tube(curve, radii, spacing, rng=rng, noise=noise)
+    wide = np.flatnonzero(radii > 0.55 * neck_mm)
+    ml = float(np.trapezoid(np.pi * radii[wide] ** 2, along[wide])) / 1000.0
+    ends = (float(along[wide[0]] - along[40]), float(along[1960] - along[wide[-1]]))
+    return Sac(made, neck_mm, widest_mm, ends, angles_deg, ml)
+
+
 def tube(
     curve: Points,
     radii: Points,

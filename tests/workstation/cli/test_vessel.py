@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.dicom_io.synthetic import CT, write_series
-from tests.render.vessels.phantoms import Tube, bow, narrowed, tube
+from tests.render.vessels.phantoms import Tube, bow, narrowed, sac, tube
 from tests.workstation.conftest import Command
 
 
@@ -70,3 +70,22 @@ def test_wrong_points_are_said_to_be_wrong(
     ran = command("vessel", str(made[1]), *options)
     assert (ran.code, "Traceback" in ran.err) == (code, False)
     assert sentence in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_an_aneurysm_is_measured_or_declined(
+    made: tuple[Tube, Path], command: Command, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    known = sac(np.random.default_rng(3), 4.0, 10.0, (12.0, 12.0), 20.0, (10.0, 0.0))
+    folder = tmp_path_factory.mktemp("sac") / "series"
+    write_series(folder, known.made.volume.voxels, known.made.volume.affine, sop_class=CT)
+    through = [*("--through", words(known.made.at(40))), *("--through", words(known.made.at(1960)))]
+    found = command("vessel", str(folder), *through, "--json").json["aneurysm"]  # found by itself
+    assert found["diameter_mm"] == pytest.approx(10.0, abs=0.6)
+    assert found["sac_ml"] == pytest.approx(known.ml, rel=0.06)
+    assert found["proximal_neck"]["length_mm"] == pytest.approx(known.lengths_mm[0], abs=1.0)
+    told = command("vessel", str(folder), *through, "--aneurysm")
+    assert told.code == 0 and "aneurysm 10." in told.out and "thrombus" in told.out
+    narrow, plain = made
+    ends = [*("--through", words(narrow.at(80))), *("--through", words(narrow.at(1920)))]
+    ran = command("vessel", str(plain), *ends, "--aneurysm")
+    assert ran.code == 1 and "no aneurysm" in ran.out
