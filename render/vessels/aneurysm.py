@@ -105,6 +105,12 @@ def aneurysm(vessel: Vessel, references_mm: Sequence[float] = ()) -> Aneurysm:
         )
     wide = (smooth > _ONSET * healthy) & (along >= first) & (along <= last)
     begin, end = _run(wide, at)
+    beyond = inside & ((along < along[begin]) | (along > along[end]))
+    if not references_mm and beyond.any() and float(np.median(mean[beyond])) * _ECTATIC > greatest[at]:
+        return Aneurysm(
+            declined=f"Beyond the widest place, {greatest[at]:.1f} mm at {along[at]:.0f} mm, most of the vessel is nearly "
+            f"as wide ({np.median(mean[beyond]):.1f} mm): it is narrowed elsewhere, or give references beside the sac."
+        )
     seen = float(sections.closed[begin : end + 1].mean())
     if seen < 0.6:
         return Aneurysm(

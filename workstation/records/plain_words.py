@@ -100,6 +100,9 @@ def _rendering(drawn: VolumeRendering) -> Iterator[str]:
     if drawn.projection == "perspective":
         inside = f" from inside the patient, at {place(drawn.eye_mm)}" if drawn.eye_mm else ""
         yield f"In perspective{inside}, {drawn.field_of_view_deg:g} degrees from top to bottom: it has no scale."
+    if drawn.flight:
+        first, last = drawn.flight[0].eye_mm, drawn.flight[-1].eye_mm
+        yield f"A flight of {len(drawn.flight)} pictures through the patient, from {place(first)} to {place(last)}."
     yield _transfer(drawn.transfer)
     if drawn.fusion is not None:
         yield f"Fused with a second volume on the same rays. {_transfer(drawn.fusion.transfer)}"
@@ -151,7 +154,12 @@ def _solid(drawn: VolumeRendering | Projection) -> Iterator[str]:
     for number, step in enumerate(drawn.segments, start=1):
         yield f"Mask, step {number}: {_step(step)}."
     for rule in drawn.masking:
-        what = {"exclude": "is not drawn", "include": "alone is drawn", "tint": "has a colour of its own"}[rule.action]
+        what = {
+            "exclude": "is not drawn",
+            "include": "alone is drawn",
+            "tint": "has a colour of its own",
+            "fade": f"is seen through: {rule.opacity or 0.0:g} of its opacity is left",
+        }[rule.action]
         yield f"Label {rule.label} of the mask {what}."
 
 

@@ -371,6 +371,23 @@ def tinted(
 
 
 @kernel
+def fade_at(labels: Any, shown: Any, opacities: Any, pk: float, pj: float, pi: float) -> Any:
+    """Returns the scale of the opacity at a place: that of the shown labels around it, by trilinear weight."""
+    k, fk = cell(pk, labels.shape[0])
+    j, fj = cell(pj, labels.shape[1])
+    i, fi = cell(pi, labels.shape[2])
+    whole_weight, scale = ZERO, ZERO
+    for corner in range(8):
+        dk, dj, di = corner >> 2, (corner >> 1) & 1, corner & 1
+        label = labels[k + dk, j + dj, i + di]
+        if shown[label]:
+            w = (fk if dk else ONE - fk) * (fj if dj else ONE - fj) * (fi if di else ONE - fi)
+            whole_weight += w
+            scale += w * opacities[label]
+    return ONE if whole_weight <= ZERO else scale / whole_weight
+
+
+@kernel
 def mask_gradient(labels: Any, shown: Any, k: int, j: int, i: int, fk: Any, fj: Any, fi: Any) -> Any:
     """Returns the `gradient` of the mask, with 1 for a shown voxel, else 0."""
     wk, sk = spline(fk)

@@ -23,6 +23,7 @@ from render.engine.cpu.sampling import (
     ZERO,
     cell,
     cell_of,
+    fade_at,
     gradient,
     gradient_from,
     linear,
@@ -242,6 +243,10 @@ def shade_rows(
                             store(opacities, 0, opacity)
                             _fade(voxels, look, light, places, bits(visible), opacities, seen, queued)
                             opacity = load(opacities, 0)
+                        if more is not None and more.has_fades:
+                            store(opacities, 0, opacity)
+                            _fade_labels(more, places, bits(visible), opacities)
+                            opacity = load(opacities, 0)
                         store(weights, 0, opacity * through)
                         if more is not None:
                             store(here_, 0, t)
@@ -404,6 +409,17 @@ def _fade(voxels: Any, look: Any, light: Any, places: Any, todo: int, opacities:
         lane &= lane - 1
         opacities[q] *= factors[number]
         number += 1
+
+
+@kernel
+def _fade_labels(more: Any, places: Any, todo: int, opacities: Any) -> None:
+    """Scales opacities by what the mask's rules say of the labels there."""
+    while todo != 0:
+        q = lowest(todo)
+        todo &= todo - 1
+        opacities[q] *= fade_at(
+            more.mask_labels, more.label_is_drawn, more.label_opacities, places[0, q], places[1, q], places[2, q]
+        )
 
 
 @kernel
