@@ -45,7 +45,8 @@ def pinholes(volume: Volume, recipe: VolumeRendering) -> tuple[Pinhole, ...]:
     pixel = 2.0 * half / recipe.rows
     found = []
     seen_from = views(recipe)
-    eyes = [one.eye_mm for one in recipe.flight] or [recipe.eye_mm] * len(seen_from)
+    eyes: list[Vector | None] = [one.eye_mm for one in recipe.flight]
+    eyes = eyes or [recipe.eye_mm] * len(seen_from)
     for view, eye in zip(seen_from, eyes, strict=True):
         if eye is None:
             narrow = half * min(1.0, recipe.columns / recipe.rows)

@@ -84,18 +84,36 @@ def aneurysm(vessel: Vessel, references_mm: Sequence[float] = ()) -> Aneurysm:
     """
     if len(references_mm) == 1:
         raise VesselError("One healthy place is not enough for an aneurysm: give one before it and one beyond it.")
-    along, sections = vessel.along_mm, vessel.sections
-    judged = judged_sections(vessel)
-    mean = sections.diameters_mm[2]
+    along, mean, judged = vessel.along_mm, vessel.sections.diameters_mm[2], judged_sections(vessel)
     first, last = (min(references_mm), max(references_mm)) if references_mm else (float(along[0]), float(along[-1]))
     inside = judged & (along >= first - 1e-6) & (along <= last + 1e-6)
     healthy = healthy_at(vessel, references_mm) if references_mm else _unwidened(along, mean, inside)
+    found = sac_between(vessel, first, last, healthy)
+    beyond = inside & ((along < found.begin_mm) | (along > found.end_mm))
+    if not (references_mm or found.declined) and beyond.any():
+        typical = float(np.median(mean[beyond]))
+        if typical * _ECTATIC > found.diameter_mm:
+            return Aneurysm(
+                declined=f"Beyond the widest place, {found.diameter_mm:.1f} mm at {found.at_mm:.0f} mm, most of the "
+                f"vessel is nearly as wide ({typical:.1f} mm): narrowed elsewhere, or give references beside the sac."
+            )
+    return found
+
+
+def sac_between(vessel: Vessel, first: float, last: float, healthy: Points) -> Aneurysm:
+    """Returns the aneurysm between two places.
+
+    healthy : (N,) the diameter that is expected. Raises VesselError where no section between is closed.
+    """
+    along, sections, judged = vessel.along_mm, vessel.sections, judged_sections(vessel)
+    mean = sections.diameters_mm[2]
+    inside = judged & (along >= first - 1e-6) & (along <= last + 1e-6)
     step = float(along[-1]) / max(len(along) - 1, 1)
     size = max(3, round(_BRANCH_MM / step) | 1)
     greatest = ndimage.median_filter(sections.diameters_mm[1], size=size, mode="nearest")
     smooth = ndimage.median_filter(mean, size=size, mode="nearest")
     if not inside.any():
-        raise VesselError("No section between the references is closed. Give other reference points.")
+        raise VesselError("No section between the two places is closed. Give other points.")
     at = int(np.argmax(np.where(inside, greatest, -np.inf)))
     ratio = float(greatest[at] / max(healthy[at], 1e-6))
     if ratio < _ECTATIC:
@@ -105,12 +123,6 @@ def aneurysm(vessel: Vessel, references_mm: Sequence[float] = ()) -> Aneurysm:
         )
     wide = (smooth > _ONSET * healthy) & (along >= first) & (along <= last)
     begin, end = _run(wide, at)
-    beyond = inside & ((along < along[begin]) | (along > along[end]))
-    if not references_mm and beyond.any() and float(np.median(mean[beyond])) * _ECTATIC > greatest[at]:
-        return Aneurysm(
-            declined=f"Beyond the widest place, {greatest[at]:.1f} mm at {along[at]:.0f} mm, most of the vessel is nearly "
-            f"as wide ({np.median(mean[beyond]):.1f} mm): it is narrowed elsewhere, or give references beside the sac."
-        )
     seen = float(sections.closed[begin : end + 1].mean())
     if seen < 0.6:
         return Aneurysm(
@@ -118,7 +130,7 @@ def aneurysm(vessel: Vessel, references_mm: Sequence[float] = ()) -> Aneurysm:
         )
     edges = [_onset(along, smooth / (_ONSET * healthy), n, way) for n, way in ((begin, -1), (end, 1))]
     rounded = _CORNER * (edges[1] - edges[0])
-    axis = _axis(vessel, edges[0] + rounded, edges[1] - rounded)
+    axis = axis_between(vessel, edges[0] + rounded, edges[1] - rounded)
     proximal = _neck(vessel, smooth, judged, first, edges[0], axis, edges[0])
     distal = _neck(vessel, smooth, judged, edges[1], last, axis, edges[1])
     necks = sum(neck is not None for neck in (proximal, distal)) / 2.0
@@ -170,7 +182,7 @@ def _onset(along: Points, share: Points, number: int, way: int) -> float:
     return float(along[number] + np.clip(part, 0.0, 1.0) * (along[other] - along[number]))
 
 
-def _axis(vessel: Vessel, first_mm: float, last_mm: float) -> Points | None:
+def axis_between(vessel: Vessel, first_mm: float, last_mm: float) -> Points | None:
     """Returns the unit vector along the centreline between two places; None where there is too little of it."""
     some = (vessel.along_mm >= first_mm) & (vessel.along_mm <= last_mm)
     if some.sum() < 4:
@@ -192,7 +204,11 @@ def _neck(
     near_sac = near & (np.abs(along - sac_mm) <= _NECK_MM)
     # The centreline rounds the corner at the sac over about a radius: the neck's own way is what lies before.
     corner = min(0.5 * float(np.median(mean[near])), 0.5 * (last_mm - first_mm))
-    own = _axis(vessel, first_mm, last_mm - corner) if sac_mm == last_mm else _axis(vessel, first_mm + corner, last_mm)
+    own = (
+        axis_between(vessel, first_mm, last_mm - corner)
+        if sac_mm == last_mm
+        else axis_between(vessel, first_mm + corner, last_mm)
+    )
     if not (judged & near_sac).any() or own is None or axis is None:
         return None
     bent = float(np.degrees(np.arccos(np.clip(float(own @ axis), -1.0, 1.0))))
