@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from render.curved import Points
 from render.geometry import Vector
@@ -24,6 +25,7 @@ from render.volume import Volume
 TAVI_POINTS = ("right_cusp", "left_cusp", "non_cusp", "ascending")
 TAVI_OPTIONAL = ("right_coronary", "left_coronary", "stj", "access_1", "access_2", "access_3", "access_4")
 _ROUNDS = 4
+_CONVEX = 0.94  # least convexity of an annulus
 _HARMONICS = 8  # of the outline, in which its perimeter is measured: noise makes an outline longer
 _SINUS_MM = (3.0, 30.0)  # above the annulus the sinus is widest
 _STJ_MM = 25.0  # beyond the widest sinus the junction lies so near at most
@@ -35,7 +37,8 @@ class Annulus:
     """The annulus in the plane of the three hinge points.
 
     centre_mm : of its area. normal : towards the aorta. outline_mm : (RAYS, 3) LPS mm. seen : share of the edge that is
-    seen. eccentricity : 1 − least over greatest diameter.
+    seen. convexity : its area over that of its convex hull; the ring of an annulus has no dents. eccentricity : 1 − least
+    over greatest diameter.
     """
 
     centre_mm: Vector
@@ -46,6 +49,12 @@ class Annulus:
     least_mm: float
     greatest_mm: float
     seen: float
+    convexity: float
+
+    @property
+    def is_ring(self) -> bool:
+        """Whether its outline can be an annulus; else no measure of it is to be believed."""
+        return self.convexity >= _CONVEX
 
     @property
     def area_diameter_mm(self) -> float:
@@ -83,8 +92,8 @@ class TaviSheet:
     sinus, stj : sections across the aorta, None where they are not found. angulation_deg : of the annulus against the
     horizontal, in the coronal plane; tilt_deg : in space. three_cusps : the view in which the right cusp is midway
     between the others; overlap : in which right and left cusp lie over each other. perpendicular : angles from which
-    the annulus is a line. access : the narrowest section on the way through the access points. aorta : from the annulus to
-    `ascending`.
+    the annulus is a line. access : the narrowest section on the way through the access points. aorta : from the annulus
+    to `ascending`.
     """
 
     annulus: Annulus
@@ -129,6 +138,11 @@ def measure_tavi(volume: Volume, points: Mapping[str, Vector]) -> TaviSheet:
     warnings = []
     if annulus.seen < 0.8:
         warnings.append(f"Of the annulus {100 * annulus.seen:.0f} % of the edge is seen; look at its picture.")
+    if not annulus.is_ring:
+        warnings.append(
+            "The outline in the plane of the hinge points has dents: the plane cuts the cusps, or leaves the annulus. The "
+            "annulus is not measured; give the lowest point of each cusp again."
+        )
     height = (aorta.centreline_mm - np.array(annulus.centre_mm)) @ normal
     sinus, stj = _root(aorta, height)
     if "stj" in points:
@@ -184,7 +198,13 @@ def _annulus(volume: Volume, middle: Points, normal: Points) -> Annulus:
         least,
         greatest,
         float(found.found[1].mean()),
+        float(found.areas_mm2[1]) / max(_hull_mm2(x, y), 1e-6),
     )
+
+
+def _hull_mm2(x: Points, y: Points) -> float:
+    """Returns the area of the convex hull of an outline."""
+    return float(ConvexHull(np.column_stack([x, y])).volume)  # of two dimensions, `volume` is the area
 
 
 def _perimeter(outline: np.ndarray[tuple[int], np.dtype[np.complex128]]) -> float:

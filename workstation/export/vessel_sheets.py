@@ -138,13 +138,18 @@ def _evar(found: EvarSheet) -> PlanningSheet:
 def _tavi(found: TaviSheet) -> PlanningSheet:
     ring = found.annulus
     rows = [
-        _row("annulus", "area", ring.area_mm2, "mm²"),
-        _row("annulus", "perimeter", ring.perimeter_mm),
-        _row("annulus", "diameter by area", ring.area_diameter_mm),
-        _row("annulus", "diameter by perimeter", ring.perimeter_diameter_mm),
-        _row("annulus", "least diameter", ring.least_mm),
-        _row("annulus", "greatest diameter", ring.greatest_mm),
-        _row("annulus", "eccentricity", ring.eccentricity, ""),
+        *(
+            _row("annulus", measure, value if ring.is_ring else None, unit)
+            for measure, value, unit in (
+                ("area", ring.area_mm2, "mm²"),
+                ("perimeter", ring.perimeter_mm, "mm"),
+                ("diameter by area", ring.area_diameter_mm, "mm"),
+                ("diameter by perimeter", ring.perimeter_diameter_mm, "mm"),
+                ("least diameter", ring.least_mm, "mm"),
+                ("greatest diameter", ring.greatest_mm, "mm"),
+                ("eccentricity", ring.eccentricity, ""),
+            )
+        ),
         *(_row("coronary", f"height, {side}", found.coronary_mm.get(side)) for side in ("left", "right")),
         *_diameters("sinus", "", found.sinus),
         *_diameters("stj", "", found.stj),

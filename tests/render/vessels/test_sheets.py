@@ -9,7 +9,7 @@ from scipy.special import ellipe
 from render.vessels.evar import EvarSheet, measure_evar
 from render.vessels.lumen import VesselError
 from render.vessels.tavi import TaviSheet, measure_tavi
-from tests.render.vessels.phantoms import Aorta, Root, aorta, root
+from tests.render.vessels.phantoms import TISSUE, Aorta, Root, aorta, root
 
 
 @cache
@@ -95,3 +95,19 @@ def test_points_that_cannot_be_right() -> None:
     line = {**ring.points, "non_cusp": tuple(0.5 * (np.array(ring.points["right_cusp"]) + ring.points["left_cusp"]))}
     with pytest.raises(VesselError, match="nearly on a line"):
         measure_tavi(ring.volume, line)
+
+
+def test_a_plane_through_the_cusps_is_no_annulus() -> None:
+    known = root(np.random.default_rng(1))
+    axes = [known.volume.affine[:3, n] for n in range(3)]
+    grid = np.stack(np.meshgrid(*[np.arange(n) for n in known.volume.shape], indexing="ij"), axis=-1)
+    place = sum(grid[..., n, None] * axes[n] for n in range(3)) + known.volume.affine[:3, 3]
+    across = np.array(known.points["right_cusp"]) / np.linalg.norm(known.points["right_cusp"])
+    turn = np.arctan2(place @ np.cross(known.normal, across), place @ across)
+    away = np.linalg.norm(place - (place @ known.normal)[..., None] * known.normal, axis=-1)
+    cut = (np.cos(3.0 * turn) < -0.4) & (away > 6.0)  # what is between the cusps
+    voxels = np.where(cut, TISSUE, known.volume.voxels).astype(np.int16)
+    found = measure_tavi(type(known.volume)(voxels, known.volume.affine, "HU"), known.points)
+    assert not found.annulus.is_ring
+    assert tavi()[1].annulus.is_ring
+    assert any("has dents" in words for words in found.warnings)
