@@ -37,8 +37,8 @@ class Annulus:
     """The annulus in the plane of the three hinge points.
 
     centre_mm : of its area. normal : towards the aorta. outline_mm : (RAYS, 3) LPS mm. seen : share of the edge that is
-    seen. convexity : its area over that of its convex hull; the ring of an annulus has no dents. eccentricity : 1 − least
-    over greatest diameter.
+    seen. convexity : its area over that of its convex hull; the ring of an annulus has no dents. eccentricity : 1 −
+    least over greatest diameter.
     """
 
     centre_mm: Vector
@@ -140,8 +140,8 @@ def measure_tavi(volume: Volume, points: Mapping[str, Vector]) -> TaviSheet:
         warnings.append(f"Of the annulus {100 * annulus.seen:.0f} % of the edge is seen; look at its picture.")
     if not annulus.is_ring:
         warnings.append(
-            "The outline in the plane of the hinge points has dents: the plane cuts the cusps, or leaves the annulus. The "
-            "annulus is not measured; give the lowest point of each cusp again."
+            "The outline in the plane of the hinge points has dents: the plane cuts the cusps, or leaves the annulus. "
+            "The annulus is not measured; give the lowest point of each cusp again."
         )
     height = (aorta.centreline_mm - np.array(annulus.centre_mm)) @ normal
     sinus, stj = _root(aorta, height)

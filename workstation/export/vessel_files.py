@@ -18,13 +18,15 @@ from render.volume import Volume
 from workstation.export.contact_sheet import contact_sheet, save_pngs
 
 _ROUND = 3
+_RESOLVED = 2.0  # voxels across a lumen that is seen as one
 _PLAIN = 0.6  # an aneurysm that nobody asked for is told from this confidence on
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredVessel:
     """A vessel and what is measured along it. references_mm : where along it the caller says that it is healthy.
-    aneurysm : None where nobody asked for one, and none is plain to see."""
+    aneurysm : None where nobody asked for one, and none is plain to see. voxel_mm : the longest side of a voxel.
+    """
 
     vessel: Vessel
     stenosis: Stenosis
@@ -32,6 +34,12 @@ class MeasuredVessel:
     bends: tuple[Bend, ...]
     references_mm: tuple[float, ...]
     aneurysm: Aneurysm | None = None
+    voxel_mm: float = 0.0
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether the narrowest lumen is too narrow to be resolved: blur has filled it, and it may be narrower still."""
+        return self.stenosis.least_mm < _RESOLVED * self.voxel_mm
 
 
 def measure(
@@ -49,7 +57,9 @@ def measure(
     sac: Aneurysm | None = aneurysm(vessel, along if wants_aneurysm or len(along) > 1 else ())
     if sac is not None and not wants_aneurysm and (sac.ratio < WIDENED or sac.confidence < _PLAIN):
         sac = None
-    return MeasuredVessel(vessel, stenosis(vessel, along), widest(vessel), bends(vessel), along, sac)
+    return MeasuredVessel(
+        vessel, stenosis(vessel, along), widest(vessel), bends(vessel), along, sac, max(volume.spacing_mm)
+    )
 
 
 def as_json(found: MeasuredVessel) -> dict[str, Any]:
@@ -80,6 +90,7 @@ def as_json(found: MeasuredVessel) -> dict[str, Any]:
             "ecst_percent": round(narrow.ecst_percent, 1),
             "area_percent": round(narrow.area_percent, 1),
             "reference_mm": _short(narrow.reference_mm),
+            "is_estimate": found.is_estimate,
         },
         "maximum_diameter_mm": _short(wide.diameter_mm),
         "maximum_at_mm": _short(wide.at_mm),
@@ -150,6 +161,11 @@ def in_words(found: MeasuredVessel) -> str:
         f"widest {wide.diameter_mm:.1f} mm at {wide.at_mm:.0f} mm, elsewhere {wide.elsewhere_mm:.1f} mm",
         *(f"angle {bend.angle_deg:.0f}° at {bend.at_mm:.0f} mm" for bend in found.bends),
     ]
+    if found.is_estimate:
+        lines.append(
+            f"warning: the narrowest lumen is less than {_RESOLVED:g} voxels wide: its diameter is an estimate from its "
+            "brightness, and the stenosis a lower bound"
+        )
     if found.aneurysm is not None:
         lines += aneurysm_in_words(found.aneurysm)
     unseen = int((~found.vessel.sections.closed).sum())
