@@ -7,7 +7,7 @@ import typer
 
 from workstation.cli.clinical import point_mm
 from workstation.cli.pictures import BridgeGaps
-from workstation.cli.shared import Json, example, exporting, root, show
+from workstation.cli.shared import Json, example, exporting, progress_bar, root, show
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,6 +26,9 @@ def vessel(
     ] = None,
     aneurysm: Annotated[
         bool, typer.Option("--aneurysm", help="Measure an aneurysm between the references, else between the ends.")
+    ] = False,
+    tree: Annotated[
+        bool, typer.Option("--tree", help="Pictures of all vessels instead: alone, and behind see-through bones.")
     ] = False,
     sheet: Annotated[
         str, typer.Option(metavar="NAME", help="A planning sheet instead: evar or tavi, from --point.")
@@ -46,6 +49,9 @@ def vessel(
     from dicom_io.volumes import build_volume
     from workstation.export import inspect, vessel_files
 
+    if tree:
+        _tree(series, [*through, *point, sheet], output, volume, bridge_gaps, as_json)
+        return
     if sheet or point:
         _sheet(series, sheet, through, point, output, volume, bridge_gaps, as_json)
         return
@@ -69,6 +75,27 @@ def vessel(
     )
     if aneurysm and measured.aneurysm is not None and measured.aneurysm.declined:
         raise typer.Exit(1)
+
+
+def _tree(
+    series: str, others: list[str], output: Path | None, volume: int | None, bridge_gaps: bool, as_json: bool
+) -> None:
+    from dicom_io.volumes import build_volume
+    from render.vessels.tree import tree_pictures
+    from workstation.export import inspect, recipe_files
+
+    if any(others):
+        raise typer.BadParameter("--tree takes no points and no sheet", param_hint="--tree")
+    if output is None:
+        raise typer.BadParameter("--tree draws pictures: say where to with -o", param_hint="-o")
+    found = inspect.one_series(series, root())
+    built = build_volume(found, volume, bridge_gaps=bridge_gaps)
+    recipes = tree_pictures(built)
+    with exporting(found.instances, output):
+        written = recipe_files.write_pictures(recipes, built, found, output, root(), progress_bar())
+    text = f"{len(recipes)} pictures; overview: {written.overview}"
+    result = {"digests": written.digests, "files": list(written.files), "warnings": list(built.warnings)}
+    show(as_json, result, "\n".join([text, *(f"warning: {words}" for words in built.warnings)]))
 
 
 def _sheet(

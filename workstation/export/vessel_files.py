@@ -38,7 +38,7 @@ class MeasuredVessel:
 
     @property
     def is_estimate(self) -> bool:
-        """Whether the narrowest lumen is too narrow to be resolved: blur has filled it, and it may be narrower still."""
+        """Whether the narrowest lumen is too narrow to be resolved: blur has filled it; it may be narrower still."""
         return self.stenosis.least_mm < _RESOLVED * self.voxel_mm
 
 
@@ -163,8 +163,8 @@ def in_words(found: MeasuredVessel) -> str:
     ]
     if found.is_estimate:
         lines.append(
-            f"warning: the narrowest lumen is less than {_RESOLVED:g} voxels wide: its diameter is an estimate from its "
-            "brightness, and the stenosis a lower bound"
+            f"warning: the narrowest lumen is less than {_RESOLVED:g} voxels wide: its diameter is an estimate from "
+            "its brightness, and the stenosis a lower bound"
         )
     if found.aneurysm is not None:
         lines += aneurysm_in_words(found.aneurysm)

@@ -127,3 +127,9 @@ def test_a_wrong_sheet(options: list[str], code: int, sentence: str, made: tuple
     ran = command("vessel", str(made[1]), *options)
     assert ran.code == code
     assert sentence in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_a_tree_needs_a_folder_and_no_points(made: tuple[Tube, Path], command: Command) -> None:
+    for options, sentence in ((["--tree"], "say where to with -o"), (["--tree", "--sheet", "evar"], "takes no points")):
+        ran = command("vessel", str(made[1]), *options)
+        assert ran.code == 2 and sentence in " ".join(ran.err.replace("│", " ").split())
