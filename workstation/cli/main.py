@@ -18,6 +18,7 @@ from workstation.cli import (
     serve,
     storage,
     surfaces,
+    trajectory,
     vessel,
 )
 from workstation.cli.shared import root, take_root
@@ -36,6 +37,7 @@ for verbs in (
     pictures,
     clinical,
     vessel,
+    trajectory,
     registration,
     surfaces,
     run,

@@ -81,7 +81,7 @@ def _tree(
     series: str, others: list[str], output: Path | None, volume: int | None, bridge_gaps: bool, as_json: bool
 ) -> None:
     from dicom_io.volumes import build_volume
-    from render.vessels.tree import tree_pictures
+    from render.vessel_tree import tree_pictures
     from workstation.export import inspect, recipe_files
 
     if any(others):

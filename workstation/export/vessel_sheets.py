@@ -12,13 +12,14 @@ import numpy as np
 
 from render import draw
 from render.curved import Points
-from render.geometry import Vector, letters
+from render.geometry import Vector
 from render.picture import Picture, to_rgb
 from render.recipe import Recipe, canonical_json
 from render.vessels.evar import NECK_MM, Diameters, EvarSheet, measure_evar
 from render.vessels.pictures import curved_pictures, plane_across, section_at
 from render.vessels.tavi import TaviSheet, measure_tavi
 from render.volume import Volume
+from workstation.export.pages import scale_and_sides
 
 SheetKind = Literal["evar", "tavi"]
 SHEETS: tuple[SheetKind, ...] = ("evar", "tavi")
@@ -223,7 +224,7 @@ def _page(sheet: PlanningSheet, pictures: Sequence[Picture], path: Path) -> None
         axes = figure.add_axes((left, low, width * 0.97, height * 0.9))
         axes.imshow(to_rgb(picture, 0))
         _outline(axes, picture, sheet.outlines.get(picture.recipe.name))
-        _scale(axes, picture)
+        scale_and_sides(axes, picture)
         axes.set_title(picture.recipe.name, fontsize=9, pad=2)
         axes.set_axis_off()
     for number, picture in enumerate(long):
@@ -243,14 +244,3 @@ def _outline(axes: Any, picture: Picture, places: Points | None) -> None:
     sides = [np.array(way) / (np.array(way) @ np.array(way)) for way in (plane.right_mm, plane.down_mm)]
     across, down = (offset @ side for side in sides)
     axes.plot(across, down, color="yellow", linewidth=1.2)
-
-
-def _scale(axes: Any, picture: Picture) -> None:
-    """Draws a line of 10 mm, and which sides of the patient are on the left and on top."""
-    side = picture.planes[0].pixel_spacing_mm[1]
-    rows = picture.pixels.shape[1]
-    axes.plot([8, 8 + 10.0 / side], [rows - 10, rows - 10], color="white", linewidth=2)
-    axes.text(8, rows - 15, "10 mm", color="white", fontsize=7)
-    sides = picture.planes[0]
-    for at, way in (((6, 0.5 * rows), sides.right_mm), ((0.5 * rows, 14), sides.down_mm)):
-        axes.text(*at, letters([-step for step in way]), color="khaki", fontsize=8, va="center")

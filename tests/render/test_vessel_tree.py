@@ -5,8 +5,8 @@ import pytest
 
 from render import Volume, draw
 from render.recipe import Projection, VolumeRendering, canonical_json, read_recipe
+from render.vessel_tree import tree_pictures
 from render.vessels.lumen import VesselError
-from render.vessels.tree import tree_pictures
 
 
 def angiogram() -> Volume:
