@@ -18,6 +18,8 @@ _HEADINGS = {
     "pictures": "Series and pictures",
     "clinical": "Structures and measures",
     "vessel": "Vessels",
+    "trajectory": "Trajectories",
+    "fly": "Flights through hollow organs",
     "registration": "Registration",
     "surfaces": "Surfaces",
     "run": "The story of a case",
