@@ -61,8 +61,8 @@ class LumenWay:
 
     @property
     def narrowest_mm(self) -> float:
-        """The least width of the lumen, but for the ends of the way, where it is cut off. In air it is that of pure air,
-        which blur makes narrower than the lumen by about a voxel on each side."""
+        """The least width of the lumen, but for the ends of the way, where it is cut off. In air it is that of pure
+        air, which blur makes narrower than the lumen by about a voxel on each side."""
         end = min(_END_MM, 0.1 * self.length_mm)
         at = np.linspace(0.0, self.length_mm, len(self.path_mm))
         return 2.0 * float(self.radii_mm[(at >= end) & (at <= self.length_mm - end)].min())

@@ -15,6 +15,7 @@ from numba import types
 from render.engine.cpu import rays
 from render.engine.cpu.bricks import SHIFT
 from render.engine.cpu.jit import helper, kernel
+from render.engine.cpu.label_looks import fade_at, tinted
 from render.engine.cpu.rays import FAR, PACKET
 from render.engine.cpu.sampling import (
     HALF,
@@ -23,7 +24,6 @@ from render.engine.cpu.sampling import (
     ZERO,
     cell,
     cell_of,
-    fade_at,
     gradient,
     gradient_from,
     linear,
@@ -31,7 +31,6 @@ from render.engine.cpu.sampling import (
     linear_in_cells,
     mask_gradient,
     spline,
-    tinted,
     unmasked,
     unmasked_lanes,
     within,
