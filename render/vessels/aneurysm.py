@@ -20,8 +20,10 @@ from render.vessels.measures import Judged, healthy_at, judged_sections, place_o
 
 WIDENED = 1.5  # times the healthy diameter: an aneurysm
 _ECTATIC = 1.2  # times: below it there is nothing to be measured
+_ALIKE = 1.15  # times what most of the vessel beyond is: no sac, but narrowed beyond
 _ONSET = 1.1  # times: here the neck ends and the sac begins
 _NECK_MM = 15.0  # the neck's axis and diameter are those of so much of it, next to the sac
+_SEEN = 0.85  # least share of the sac's edge
 _LEAST_NECK_MM = 3.0  # a shorter one is not seen
 _CORNER = 0.2  # of the sac at each end: there the centreline still turns into the necks
 _BRANCH_MM = 5.0  # a branch leaves over this length
@@ -91,8 +93,8 @@ def aneurysm(vessel: Vessel, references_mm: Sequence[float] = ()) -> Aneurysm:
     found = sac_between(vessel, first, last, healthy)
     beyond = inside & ((along < found.begin_mm) | (along > found.end_mm))
     if not (references_mm or found.declined) and beyond.any():
-        typical = float(np.median(mean[beyond]))
-        if typical * _ECTATIC > found.diameter_mm:
+        typical = float(np.percentile(mean[beyond], 75.0))
+        if typical * _ALIKE > found.diameter_mm:
             return Aneurysm(
                 declined=f"Beyond the widest place, {found.diameter_mm:.1f} mm at {found.at_mm:.0f} mm, most of the "
                 f"vessel is nearly as wide ({typical:.1f} mm): narrowed elsewhere, or give references beside the sac."
@@ -123,10 +125,10 @@ def sac_between(vessel: Vessel, first: float, last: float, healthy: Points) -> A
         )
     wide = (smooth > _ONSET * healthy) & (along >= first) & (along <= last)
     begin, end = _run(wide, at)
-    seen = float(sections.closed[begin : end + 1].mean())
-    if seen < 0.6:
+    seen = float(sections.found[begin : end + 1].mean())
+    if seen < _SEEN:
         return Aneurysm(
-            declined=f"Of the sac's sections the edge is seen in {100 * seen:.0f} %; too few to measure it."
+            declined=f"Of the sac's edge {100 * seen:.0f} % is seen, too little to measure it: it may leave the volume."
         )
     edges = [_onset(along, smooth / (_ONSET * healthy), n, way) for n, way in ((begin, -1), (end, 1))]
     rounded = _CORNER * (edges[1] - edges[0])

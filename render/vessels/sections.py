@@ -113,7 +113,11 @@ def _sampled(volume: Volume, box: Cutout, at_mm: Points) -> NDArray[np.float32]:
     values = ndimage.map_coordinates(
         box.values, [where[..., n] for n in range(3)], output=np.float32, order=1, mode="nearest"
     )
-    return np.asarray(values)
+    # Beyond the volume nothing is known: a lumen that leaves it has no edge there.
+    within = np.ones(values.shape, dtype=np.bool_)
+    for n, (first, count) in enumerate(zip(box.first, volume.shape, strict=True)):
+        within &= (where[..., n] + first >= -0.5) & (where[..., n] + first <= count - 0.5)
+    return np.asarray(np.where(within, values, np.float32(np.nan)))
 
 
 def _edges(seen: NDArray[np.float32], step: float, apart: float, voxel: float, levels: Levels) -> Points:

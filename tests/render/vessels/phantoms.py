@@ -74,8 +74,12 @@ def sac(
     angles_deg: tuple[float, float],
     spacing: tuple[float, float, float] = (0.8, 0.6, 0.6),
     noise: float = 15.0,
+    margin_mm: float | None = None,
 ) -> Sac:
-    """Draws an aneurysm of known necks, in any direction: a bulge by cos², bent by known angles at both its ends."""
+    """Draws an aneurysm of known necks, in any direction: a bulge by cos², bent by known angles at both its ends.
+
+    margin_mm : of the volume beyond the centreline; all of the sac is in it by default.
+    """
     way, at = np.array([0.0, 0.0, 1.0]), np.zeros(3)
     corners, lengths = [at], (necks_mm[0], sac_mm, necks_mm[1])
     for length, angle in zip(lengths, (0.0, *angles_deg), strict=True):
@@ -91,7 +95,7 @@ def sac(
     along = np.concatenate([np.zeros(1), np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
     share = np.clip((even - necks_mm[0] - 0.5 * sac_mm) / (0.5 * sac_mm), -1.0, 1.0)
     radii = 0.5 * (neck_mm + (widest_mm - neck_mm) * np.cos(0.5 * np.pi * share) ** 2)
-    made = tube(curve, radii, spacing, rng=rng, noise=noise)
+    made = tube(curve, radii, spacing, rng=rng, noise=noise, margin_mm=margin_mm or 0.5 * widest_mm + 7.0)
     wide = np.flatnonzero(radii > 0.55 * neck_mm)
     ml = float(np.trapezoid(np.pi * radii[wide] ** 2, along[wide])) / 1000.0
     ends = (float(along[wide[0]] - along[40]), float(along[1960] - along[wide[-1]]))

@@ -71,3 +71,9 @@ def test_a_vessel_without_one_is_declined() -> None:
     found = aneurysm(follow(made.volume, [made.at(60), made.at(1940)]))
     assert "no aneurysm" in found.declined
     assert found.confidence == 0.0
+
+
+def test_a_sac_that_leaves_the_volume_is_declined() -> None:
+    true = sac(np.random.default_rng(3), 5.0, 14.0, (14.0, 14.0), 26.0, (0.0, 0.0), (1.0, 0.8, 0.8), margin_mm=4.0)
+    found = aneurysm(follow(true.made.volume, [true.made.at(40), true.made.at(1960)]))
+    assert "may leave the volume" in found.declined
