@@ -81,8 +81,9 @@ def aneurysm(vessel: Vessel, references_mm: Sequence[float] = ()) -> Aneurysm:
     is told by the narrower parts of the vessel. The sac is where the vessel is a tenth wider than that, about its
     widest place.
 
-    Returns one that says `declined` where nothing is a fifth wider than the healthy vessel, or too little of the edge
-    is seen. Raises VesselError where no section is closed, or with a single reference.
+    Returns one that says `declined` where nothing is a fifth wider than the healthy vessel, too little of the edge is
+    seen, or, without references, no healthy vessel is seen on both sides. Raises VesselError where no section is closed,
+    or with a single reference.
     """
     if len(references_mm) == 1:
         raise VesselError("One healthy place is not enough for an aneurysm: give one before it and one beyond it.")
@@ -99,6 +100,13 @@ def aneurysm(vessel: Vessel, references_mm: Sequence[float] = ()) -> Aneurysm:
                 declined=f"Beyond the widest place, {found.diameter_mm:.1f} mm at {found.at_mm:.0f} mm, most of the "
                 f"vessel is nearly as wide ({typical:.1f} mm): narrowed elsewhere, or give references beside the sac."
             )
+    if not (references_mm or found.declined) and (found.proximal is None or found.distal is None):
+        # An aorta tapers by a third from the chest to the pelvis: wide at one end is no sac.
+        where = "before" if found.proximal is None else "beyond"
+        return Aneurysm(
+            declined=f"The widest part, {found.diameter_mm:.1f} mm at {found.at_mm:.0f} mm, runs to the end: no "
+            f"healthy vessel is seen {where} it. Follow the vessel further, or give references."
+        )
     return found
 
 
