@@ -82,8 +82,8 @@ def aneurysm(vessel: Vessel, references_mm: Sequence[float] = ()) -> Aneurysm:
     widest place.
 
     Returns one that says `declined` where nothing is a fifth wider than the healthy vessel, too little of the edge is
-    seen, or, without references, no healthy vessel is seen on both sides. Raises VesselError where no section is closed,
-    or with a single reference.
+    seen, or, without references, no healthy vessel is seen on both sides. Raises VesselError where no section is
+    closed, or with a single reference.
     """
     if len(references_mm) == 1:
         raise VesselError("One healthy place is not enough for an aneurysm: give one before it and one beyond it.")

@@ -177,7 +177,9 @@ def _at(vessel: Vessel, at_mm: float, reach_mm: float = _AT_MM, beyond: bool = F
     if not near.any():
         raise VesselError(f"At {at_mm:.0f} mm along the vessel no section is closed: its edge is not seen there.")
     least, greatest, mean = (float(np.median(one[near])) for one in vessel.sections.diameters_mm)
-    return Diameters(float(along[number]), _place(vessel.centreline_mm[number]), least, greatest, mean)
+    # Widths are of the outline's hull: a dent, as of noise, makes its area smaller and no width.
+    ends = min(least, mean), max(greatest, mean)
+    return Diameters(float(along[number]), _place(vessel.centreline_mm[number]), *ends, mean)
 
 
 def _least(vessel: Vessel, first_mm: float, last_mm: float) -> Diameters:
