@@ -577,6 +577,13 @@ def read_recipe(data: str | dict[str, Any]) -> Recipe:
     return recipe
 
 
+def seen_in_words(recipe: Recipe) -> str:
+    """Returns from where the patient is seen, as a part of a sentence."""
+    if isinstance(recipe, VolumeRendering) and recipe.flight:
+        return f"in flight through the patient, {len(recipe.flight)} pictures"
+    return f"seen from {recipe.view.words}"
+
+
 def frames(recipe: Recipe) -> tuple[Recipe, ...]:
     """Returns the recipes of the single pictures of a rotation or a flight; for a recipe without, itself alone."""
     if isinstance(recipe, VolumeRendering) and recipe.flight:

@@ -23,7 +23,16 @@ from render.mask_steps import (
     Strokes,
     Values,
 )
-from render.recipe import CurvedReformat, Projection, Recipe, Reformat, TransferFunction, VolumeRendering, Window
+from render.recipe import (
+    CurvedReformat,
+    Projection,
+    Recipe,
+    Reformat,
+    TransferFunction,
+    VolumeRendering,
+    Window,
+    seen_in_words,
+)
 
 _MODES = {"mip": "the greatest", "minip": "the least", "average": "the mean"}
 _ACTS = {
@@ -76,7 +85,7 @@ def recipe(drawn: Recipe) -> tuple[str, ...]:
 
 def _sentences(drawn: Recipe) -> Iterator[str]:
     kind = codes.DERIVATIONS[technique(drawn)].meaning
-    yield f"{kind}, seen from {drawn.view.words}, {drawn.columns} x {drawn.rows} pixels."
+    yield f"{kind}, {seen_in_words(drawn)}, {drawn.columns} x {drawn.rows} pixels."
     if isinstance(drawn, VolumeRendering):
         yield from _rendering(drawn)
     else:

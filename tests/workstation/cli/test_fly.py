@@ -39,6 +39,7 @@ def test_a_flight_is_drawn(folder: Path, command: Command, tmp_path: Path) -> No
         assert getattr(film, "n_frames", 1) == count
     stored = pydicom.dcmread(files["0001.dcm"])
     assert stored.NumberOfFrames == count
+    assert f"in flight through the patient, {count} pictures" in stored.DerivationDescription
     assert stored.SOPClassUID == "1.2.840.10008.5.1.4.1.1.7.4"
     (plain,) = json.loads(files["recipes.json"].read_text(encoding="utf-8"))
     again = draw(air, read_recipe(plain)).pixels
