@@ -13,14 +13,19 @@ from tests.render.vessels.phantoms import TISSUE, Aorta, Root, aorta, root
 
 
 @cache
+def phantom() -> Aorta:
+    return aorta(np.random.default_rng(0), (1.2, 1.2, 1.2))
+
+
+@cache
 def evar() -> tuple[Aorta, EvarSheet]:
-    known = aorta(np.random.default_rng(0))
+    known = phantom()
     return known, measure_evar(known.made.volume, known.points)
 
 
 @cache
 def tavi(seed: int = 1) -> tuple[Root, TaviSheet]:
-    known = root(np.random.default_rng(seed))
+    known = root(np.random.default_rng(seed), 1.0)
     return known, measure_tavi(known.volume, known.points)
 
 
@@ -81,7 +86,7 @@ def test_heights_angles_and_what_is_above() -> None:
 
 
 def test_points_that_cannot_be_right() -> None:
-    known, _ = evar()
+    known = phantom()
     volume, points = known.made.volume, known.points
     with pytest.raises(VesselError, match="'renal' is unknown; there are lowest_renal"):
         measure_evar(volume, {**points, "renal": (0.0, 0.0, 0.0)})
@@ -89,7 +94,7 @@ def test_points_that_cannot_be_right() -> None:
         measure_evar(volume, {name: place for name, place in points.items() if name != "bifurcation"})
     with pytest.raises(VesselError, match="needs the point right_iliac_end or left_iliac_end"):
         measure_evar(volume, {name: place for name, place in points.items() if "iliac" not in name})
-    ring, _ = tavi()
+    ring = root(np.random.default_rng(1), 2.0)
     with pytest.raises(VesselError, match="needs the point non_cusp"):
         measure_tavi(ring.volume, {name: place for name, place in ring.points.items() if name != "non_cusp"})
     line = {**ring.points, "non_cusp": tuple(0.5 * (np.array(ring.points["right_cusp"]) + ring.points["left_cusp"]))}
