@@ -81,9 +81,9 @@ def _of_mr(volume: Volume) -> tuple[Recipe, ...]:
         KeptParts(of=TREE, least_ml=_LEAST_ML, label=TREE),
     )
     base = VolumeRendering(load_preset("mr_angio_tof"))
-    return _alone(
-        base, Window(round(low + 0.6 * scale, 1), round(0.9 * scale, 1)), steps, (LabelRule(TREE, "include"),)
-    )
+    # From the edge of the vessels to their brightest: the range of the volume leaves them all white.
+    window = Window(round(0.5 * (edge + most), 1), round(most - edge, 1))
+    return _alone(base, window, steps, (LabelRule(TREE, "include"),))
 
 
 def _alone(
