@@ -26,8 +26,8 @@ def section() -> str:
         _table(
             "Aneurysms",
             f"{2 * _COUNT} sacs of 1.7 to 3 times their neck of 6 to 16 mm, necks of 15 to 30 mm bent by up to 60° at "
-            "both ends, in random positions, voxels of 0.6 to 1.5 mm, blur of 1.4 mm, noise of 10 to 30 HU in 300. A few "
-            "sacs are measured far off, and why is not known: look at the pictures of each.",
+            "both ends, in random positions, voxels of 0.6 to 1.5 mm, blur of 1.4 mm, noise of 10 to 30 HU in 300. A "
+            "few sacs are measured far off, and why is not known: look at the pictures of each.",
             _aneurysms(),
             [
                 ("diameter", "greatest diameter", "mm"),
