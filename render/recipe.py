@@ -19,7 +19,7 @@ from render.mask_steps import MaskStep
 
 ProjectionMode = Literal["mip", "minip", "average"]
 Interpolation = Literal["linear", "nearest", "cubic"]
-MaskAction = Literal["exclude", "include", "tint"]
+MaskAction = Literal["exclude", "include", "tint", "fade"]
 Fit = Literal["volume", "shown", "body"]
 
 
@@ -152,16 +152,22 @@ class LabelRule:
 
     exclude : they are not drawn. include : only they and those of other included labels are drawn.
     tint : they take `colour` (red, green, blue 0…1) instead of the transfer function's; opacity and shading stay.
+    fade : their opacity is scaled by `opacity`, 0…1, so that what lies behind them is seen.
     """
 
     __pydantic_config__ = _STRICT
     label: int
     action: MaskAction
     colour: Vector | None = None
+    opacity: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.label <= 255:
             raise RecipeError(f"Label {self.label} is outside 0…255.")
+        if (self.opacity is not None) != (self.action == "fade"):
+            raise RecipeError(f"Label {self.label}: an opacity goes with fade and with nothing else.")
+        if self.opacity is not None and not 0.0 <= self.opacity <= 1.0:
+            raise RecipeError(f"Label {self.label}: opacity {self.opacity:g} is outside 0…1.")
         if (self.colour is not None) != (self.action == "tint"):
             raise RecipeError(f"Label {self.label}: a colour goes with tint and with nothing else.")
         if self.colour is not None and not all(0.0 <= part <= 1.0 for part in self.colour):
@@ -176,7 +182,7 @@ def _check_masking(recipe: Any) -> None:
     for rule in recipe.masking:
         actions_by_label.setdefault(rule.label, []).append(rule.action)
     for label, actions in actions_by_label.items():
-        if sorted(actions) not in (["exclude"], ["include"], ["tint"], ["include", "tint"]):
+        if len(actions) != len(set(actions)) or ("exclude" in actions and len(actions) > 1):
             raise RecipeError(f"Label {label}: {' and '.join(actions)} contradict each other.")
 
 
@@ -205,6 +211,15 @@ def _check_move(rows: Matrix) -> None:
     (a, b, c, _), (d, e, f, _), (g, h, i, _) = rows[:3]
     if abs(a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)) < 1e-9:
         raise RecipeError(f"Transform {rows} flattens space.")
+
+
+@dataclass(frozen=True, slots=True)
+class FlightEye:
+    """One picture of a flight: where the observer is, LPS mm, and looks along `view`."""
+
+    __pydantic_config__ = _STRICT
+    eye_mm: Vector
+    view: View
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +280,8 @@ class VolumeRendering:
         observer's place in LPS mm, inside the patient for an endoluminal view, looking along `view`; None stands back
         from `centre_mm` until everything is in sight. `field_of_view_deg` is the angle from top to bottom, 1…150. A
         rotation goes around the centre, or turns on the spot where `eye_mm` is given.
+    flight : the eyes of a flight through the patient, in perspective: one picture each, in order. They say where the
+        observer is and looks, instead of `eye_mm` and `view`.
     light : the direction of the light, in patient terms; None is the observer's.
     depth_cue : 0…1, how much darker the far end of the drawn part is than its near end.
     ambient_occlusion : 0…1, how much darker folds and hollows are, where little light from around arrives. Reads all
@@ -295,6 +312,7 @@ class VolumeRendering:
     projection: Literal["parallel", "perspective"] = "parallel"
     eye_mm: Vector | None = None
     field_of_view_deg: float | None = None
+    flight: tuple[FlightEye, ...] = ()
     light: View | None = None
     depth_cue: float = 0.0
     ambient_occlusion: float = 0.0
@@ -328,8 +346,16 @@ class VolumeRendering:
                 raise RecipeError(
                     "eye_mm and centre_mm: say where the observer stands, or what the middle is, not both."
                 )
+            if self.flight:
+                self._check_flight()
+        elif self.flight:
+            raise RecipeError("A flight is in perspective: say `projection` and `field_of_view_deg`.")
         elif self.eye_mm is not None or self.field_of_view_deg is not None:
             raise RecipeError("eye_mm and field_of_view_deg are for perspective; parallel projection has neither.")
+        if any(rule.action == "fade" for rule in self.masking) and (self.ambient_occlusion or self.shadows):
+            raise RecipeError(
+                "fade with ambient_occlusion or shadows: what is seen through would darken what is behind."
+            )
         if self.fusion is not None:
             self._check_fusion()
         if self.moves:
@@ -343,6 +369,7 @@ class VolumeRendering:
             "light": self.light is not None,
             "depth_cue": self.depth_cue > 0.0,
             "ambient_occlusion": self.ambient_occlusion > 0.0,
+            "fade": any(rule.action == "fade" for rule in self.masking),
         }
         if found := [name for name, there in used.items() if there]:
             raise RecipeError(f"A rendering with moves has no {' and no '.join(found)}; take it out, or the moves.")
@@ -356,6 +383,18 @@ class VolumeRendering:
                 raise RecipeError(f"Label {label} is moved and not drawn; include it, or take its move out.")
         if not self.masking:
             raise RecipeError("moves without masking: say which labels are drawn.")
+
+    def _check_flight(self) -> None:
+        if not 2 <= len(self.flight) <= 2000:
+            raise RecipeError(f"A flight of {len(self.flight)} pictures; 2 to 2000 are possible.")
+        used = {
+            "rotation": self.rotation is not None,
+            "eye_mm": self.eye_mm is not None,
+            "centre_mm": self.centre_mm is not None,
+            "view": self.view != View(),
+        }
+        if found := [name for name, there in used.items() if there]:
+            raise RecipeError(f"A flight says itself where the observer is: take {' and '.join(found)} out.")
 
     def _check_fusion(self) -> None:
         used = {
@@ -376,7 +415,7 @@ class Projection:
 
     slab_mm : thickness along the line of sight, None for the whole volume. Values stay in the unit of the volume;
     outside it they are the lower end of `window`, so that no pixel there looks like tissue. body_above, clips, masking,
-    segments : as in VolumeRendering, but without tint.
+    segments : as in VolumeRendering, but without tint and fade.
     """
 
     __pydantic_config__ = _STRICT
@@ -402,8 +441,8 @@ class Projection:
     def __post_init__(self) -> None:
         _check_sizes(self)
         _check_masking(self)
-        if any(rule.action == "tint" for rule in self.masking):
-            raise RecipeError("tint: a projection has values, not colours; include and exclude are possible.")
+        if found := [rule.action for rule in self.masking if rule.action in ("tint", "fade")]:
+            raise RecipeError(f"{found[0]}: a projection has values, not colours; include and exclude are possible.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -528,6 +567,8 @@ _LATER_KEYS: dict[str, Any] = {
     "fusion": None,
     "method": "watershed",
     "moves": (),
+    "opacity": None,
+    "flight": (),
 }
 Solid = VolumeRendering | Projection  # seen through, so that they can turn, be cut and masked
 Recipe = Solid | Reformat | CurvedReformat
@@ -594,8 +635,17 @@ def read_recipe(data: str | dict[str, Any]) -> Recipe:
     return recipe
 
 
+def seen_in_words(recipe: Recipe) -> str:
+    """Returns from where the patient is seen, as a part of a sentence."""
+    if isinstance(recipe, VolumeRendering) and recipe.flight:
+        return f"in flight through the patient, {len(recipe.flight)} pictures"
+    return f"seen from {recipe.view.words}"
+
+
 def frames(recipe: Recipe) -> tuple[Recipe, ...]:
-    """Returns the recipes of a rotation's single pictures; for a recipe without rotation, itself alone."""
+    """Returns the recipes of the single pictures of a rotation or a flight; for a recipe without, itself alone."""
+    if isinstance(recipe, VolumeRendering) and recipe.flight:
+        return tuple(replace(recipe, flight=(), eye_mm=eye.eye_mm, view=eye.view) for eye in recipe.flight)
     if not isinstance(recipe, Solid) or recipe.rotation is None:
         return (recipe,)
     # A full turn must not draw its first picture twice; a partial arc includes both ends.

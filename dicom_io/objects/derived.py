@@ -30,7 +30,7 @@ from dicom_io.stamp import Stamp
 from render.annotate import annotated
 from render.geometry import Plane, cross, letters
 from render.picture import Picture, window_8bit
-from render.recipe import Projection, Recipe, Reformat, VolumeRendering, canonical_json, in_colour
+from render.recipe import Projection, Recipe, Reformat, VolumeRendering, canonical_json, in_colour, seen_in_words
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
@@ -162,7 +162,7 @@ def _description(picture: Picture) -> str:
     p, recipe = picture.provenance, picture.recipe
     device = f" on {p.device}" if p.device else ""
     return (
-        f"{codes.DERIVATIONS[technique(recipe)].meaning}, seen from {recipe.view.words}; engine {p.engine} "
+        f"{codes.DERIVATIONS[technique(recipe)].meaning}, {seen_in_words(recipe)}; engine {p.engine} "
         f"{p.engine_version}{device}; recipe sha256 {p.recipe_digest}; pixels sha256 {picture.digest}"
     )
 

@@ -44,8 +44,10 @@ def pinholes(volume: Volume, recipe: VolumeRendering) -> tuple[Pinhole, ...]:
     half = round(math.tan(math.radians((recipe.field_of_view_deg or 0.0) / 2.0)), 12)
     pixel = 2.0 * half / recipe.rows
     found = []
-    for view in views(recipe):
-        eye = recipe.eye_mm
+    seen_from = views(recipe)
+    eyes: list[Vector | None] = [one.eye_mm for one in recipe.flight]
+    eyes = eyes or [recipe.eye_mm] * len(seen_from)
+    for view, eye in zip(seen_from, eyes, strict=True):
         if eye is None:
             narrow = half * min(1.0, recipe.columns / recipe.rows)
             centre, radius = sphere(volume, recipe)

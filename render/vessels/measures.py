@@ -84,7 +84,8 @@ def stenosis(vessel: Vessel, references_mm: Sequence[float] = ()) -> Stenosis:
 
     Raises VesselError where no section is closed.
     """
-    along, mean, area, judged = _judged(vessel)
+    along, mean, area = vessel.along_mm, vessel.sections.diameters_mm[2], vessel.sections.areas_mm2
+    judged = judged_sections(vessel)
     expected = _expected(along, mean, judged, references_mm)
     ratio = np.where(judged, mean / np.maximum(expected, 1e-6), np.inf)
     at = int(np.argmin(ratio))
@@ -103,7 +104,7 @@ def stenosis(vessel: Vessel, references_mm: Sequence[float] = ()) -> Stenosis:
         raise VesselError("No section is closed where the vessel should be healthy. Give other reference points.")
     return Stenosis(
         float(along[at]),
-        _place(vessel, at),
+        place_on(vessel, at),
         float(mean[at]),
         float(area[at]),
         float(mean[reference].mean()),
@@ -114,14 +115,14 @@ def stenosis(vessel: Vessel, references_mm: Sequence[float] = ()) -> Stenosis:
 
 def widest(vessel: Vessel) -> Widest:
     """Returns the widest place by the greatest diameter of a section. Raises VesselError where none is closed."""
-    along, mean, _, judged = _judged(vessel)
+    along, mean, judged = vessel.along_mm, vessel.sections.diameters_mm[2], judged_sections(vessel)
     # Where a branch leaves, single sections reach into it.
     step = float(along[-1]) / max(len(along) - 1, 1)
     greatest = ndimage.median_filter(vessel.sections.diameters_mm[1], size=max(3, round(_BRANCH_MM / step) | 1))
     at = int(np.argmax(np.where(judged, greatest, -np.inf)))
     apart = judged & (np.abs(along - along[at]) > greatest[at])
     elsewhere = mean[apart] if apart.any() else mean[judged]
-    return Widest(float(along[at]), _place(vessel, at), float(greatest[at]), float(np.median(elsewhere)))
+    return Widest(float(along[at]), place_on(vessel, at), float(greatest[at]), float(np.median(elsewhere)))
 
 
 def bends(vessel: Vessel) -> tuple[Bend, ...]:
@@ -142,13 +143,19 @@ def bends(vessel: Vessel) -> tuple[Bend, ...]:
     return tuple(Bend(float(along[n]), float(angles[n])) for n in sorted(places))
 
 
-def _judged(vessel: Vessel) -> tuple[Points, Points, Points, Judged]:
+def judged_sections(vessel: Vessel) -> Judged:
+    """Returns (N,) the sections that are closed and not at an end. Raises VesselError where there is none."""
     along, sections = vessel.along_mm, vessel.sections
     end = min(_END_MM, float(along[-1]) / 10.0)
     judged = sections.closed & (along >= end) & (along <= along[-1] - end)
     if not judged.any():
         raise VesselError("No section across the vessel is closed: its edge is not seen. Give points further within.")
-    return along, sections.diameters_mm[2], sections.areas_mm2, judged
+    return np.asarray(judged)
+
+
+def healthy_at(vessel: Vessel, references_mm: Sequence[float]) -> Points:
+    """Returns (N,) the diameter of the healthy vessel, by its references: straight between them."""
+    return _expected(vessel.along_mm, vessel.sections.diameters_mm[2], judged_sections(vessel), references_mm)
 
 
 def _expected(along: Points, mean: Points, judged: Judged, references_mm: Sequence[float]) -> Points:
@@ -182,7 +189,8 @@ def _at(along: Points, curve: Points, wanted: float) -> Points:
     return np.array([np.interp(wanted, along, curve[:, axis]) for axis in range(3)])
 
 
-def _place(vessel: Vessel, at: int) -> Vector:
+def place_on(vessel: Vessel, at: int) -> Vector:
+    """Returns the LPS mm of a section's middle, by its number."""
     x, y, z = (float(value) for value in vessel.centreline_mm[at])
     return (x, y, z)
 

@@ -50,19 +50,24 @@ def curved_pictures(vessel: Vessel) -> tuple[CurvedReformat, ...]:
 def section_at(vessel: Vessel, along_mm: float, name: str) -> Reformat:
     """Returns the recipe of a section across the vessel, seen from the feet where it can be."""
     at = int(np.argmin(np.abs(vessel.along_mm - along_mm)))
-    x, y, z = (float(value) for value in vessel.sections.tangents[at])
+    side = max(_SIDE_MM, 2.5 * float(vessel.sections.diameters_mm[1][at]))
+    return plane_across(vessel.centreline_mm[at], vessel.sections.tangents[at], side, vessel.levels, name)
+
+
+def plane_across(centre_mm: Points, normal: Points, side_mm: float, levels: Levels, name: str) -> Reformat:
+    """Returns the recipe of a square plane at right angles to `normal`, seen from the feet where it can be."""
+    x, y, z = (float(value) for value in normal)
     if z > 0:
         x, y, z = -x, -y, -z
     # To the nearest tenth: nobody sees the difference, and the words of the record stay short.
     view = View(round(math.degrees(math.atan2(x, -y)), 1), round(math.degrees(math.asin(max(-1.0, min(1.0, z)))), 1))
-    pixel = round(max(_SIDE_MM, 2.5 * float(vessel.sections.diameters_mm[1][at])) / 255.0, 4)
     return Reformat(
-        window_for(vessel.levels),
+        window_for(levels),
         view,
         rows=256,
         columns=256,
-        pixel_mm=pixel,
-        centre_mm=_rounded(vessel.centreline_mm[at]),
+        pixel_mm=round(side_mm / 255.0, 4),
+        centre_mm=_rounded(centre_mm),
         interpolation="cubic",
         name=name,
     )

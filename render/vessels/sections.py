@@ -12,11 +12,11 @@ from scipy import ndimage, special
 
 from render.curved import Points, frames_along
 from render.vessels.lumen import Cutout, Levels, indices
+from render.vessels.narrow import filled_level, narrow_scale, own_levels
 from render.volume import Volume
 
 RAYS = 72
 _WALL_MM = 3.0  # how far beyond the edge the neighbourhood of the lumen is looked at
-_ALIKE_MM = 30.0  # along so much of a vessel dye is mixed alike
 _NARROW = 3.0  # a lumen whose radius is fewer voxels than this is changed by blur
 _LEAKS = 0.5  # a section whose edge is found on fewer of its rays is measured by its neighbours
 
@@ -104,6 +104,7 @@ def cut(
     apart = float(np.linalg.norm(np.diff(middles, axis=0), axis=1).mean()) if len(middles) > 1 else 1.0
     voxel = min(volume.spacing_mm)
     radii, found = _without_leaks(_edges(seen, step, apart, voxel, levels), voxel)
+    radii *= narrow_scale(seen, radii, found, step, voxel, apart, levels)[:, None]
     return Sections(middles, tangents, right, down, radii, found)
 
 
@@ -112,7 +113,11 @@ def _sampled(volume: Volume, box: Cutout, at_mm: Points) -> NDArray[np.float32]:
     values = ndimage.map_coordinates(
         box.values, [where[..., n] for n in range(3)], output=np.float32, order=1, mode="nearest"
     )
-    return np.asarray(values)
+    # Beyond the volume nothing is known: a lumen that leaves it has no edge there.
+    within = np.ones(values.shape, dtype=np.bool_)
+    for n, (first, count) in enumerate(zip(box.first, volume.shape, strict=True)):
+        within &= (where[..., n] + first >= -0.5) & (where[..., n] + first <= count - 0.5)
+    return np.asarray(np.where(within, values, np.float32(np.nan)))
 
 
 def _edges(seen: NDArray[np.float32], step: float, apart: float, voxel: float, levels: Levels) -> Points:
@@ -122,11 +127,8 @@ def _edges(seen: NDArray[np.float32], step: float, apart: float, voxel: float, l
     """
     known = ~np.isnan(seen)
     numbers = np.arange(seen.shape[-1])
-    own = _own_levels(seen, step, voxel, levels)
-    # A narrow stretch is darker in its middle than the vessel is elsewhere: blur has mixed it with its surroundings.
-    filled = np.maximum(
-        own, ndimage.percentile_filter(own, 80.0, size=max(3, round(_ALIKE_MM / apart)), mode="nearest")
-    )
+    own = own_levels(seen, step, voxel, levels)
+    filled = filled_level(own, apart)
     outer = _first(known & (seen < (0.5 * (own + levels.background))[:, None, None]))
     # What lies next to the lumen there: fat, lung, or the next vessel across a thin wall.
     smooth = ndimage.uniform_filter1d(np.where(known, seen, np.float32(np.inf)), 3, axis=-1, mode="nearest")
@@ -145,17 +147,6 @@ def _edges(seen: NDArray[np.float32], step: float, apart: float, voxel: float, l
     up = np.minimum(_first(known & (seen > upper[..., None])), bright)
     rising = np.where(bright < inner, _crossing(seen, up, upper, step), np.inf)
     return np.asarray(np.where(np.nan_to_num(rising, nan=np.inf) < np.nan_to_num(edge, nan=np.inf), rising, edge))
-
-
-def _own_levels(seen: NDArray[np.float32], step: float, voxel: float, levels: Levels) -> Points:
-    """Returns (N,) the lumen's level in the middle of each section: dye is mixed unevenly along a vessel."""
-    near = seen[..., : max(2, round(0.75 * voxel / step))].reshape(len(seen), -1)
-    near = np.where(near < levels.too_bright, near, np.nan)  # what is as bright as bone is no lumen
-    some = np.isfinite(near).any(axis=1)
-    own = np.full(len(seen), levels.lumen)
-    own[some] = np.nanmean(near[some], axis=1)
-    own = ndimage.median_filter(own, size=3, mode="nearest")
-    return np.asarray(np.clip(own, levels.background + 0.2 * levels.contrast, levels.too_bright))
 
 
 def _share_at_edge(share_in_middle: Points) -> Points:
@@ -193,7 +184,7 @@ def _without_leaks(radii: Points, voxel: float) -> tuple[Points, NDArray[np.bool
     found = np.isfinite(radii)
     typical = np.full(len(radii), voxel)
     some = found.any(axis=1)
-    typical[some] = np.nanmedian(radii[some], axis=1)
+    typical[some] = np.nanmedian(np.where(found, radii, np.nan)[some], axis=1)
     filled = np.where(found, radii, typical[:, None])
     smooth = ndimage.median_filter(filled, size=(1, max(5, rays // 5) | 1), mode="wrap")
     found &= np.abs(filled - smooth) <= 0.3 * smooth + 0.75 * voxel

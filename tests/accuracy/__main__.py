@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.accuracy import bones, lesions, masks, registration, vessels
+from tests.accuracy import bones, lesions, masks, planning, registration, vessels
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 _HEAD = """# How right the tools are
@@ -49,7 +49,7 @@ def page() -> str:
         print(f"{section.title}: {len(rows)} rows", file=sys.stderr, flush=True)
         table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
         parts.append(f"## {section.title}\n\n{section.words}\n\n{table}\n")
-    return "\n".join([*parts, vessels.section(), registration.section()])
+    return "\n".join([*parts, vessels.section(), planning.section(), registration.section()])
 
 
 if __name__ == "__main__":

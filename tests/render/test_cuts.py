@@ -2,6 +2,7 @@
 
 import importlib
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,6 +104,29 @@ def test_labels_are_excluded_included_and_tinted(volume: Volume, marker: str) ->
 GLASS = TransferFunction(
     "glass", "HU", (ControlPoint(-2000.0, 1, 1, 1, 0.02), ControlPoint(2000.0, 1, 1, 1, 0.02)), shading=None
 )
+
+
+def test_a_faded_label_lets_through_what_its_opacity_leaves() -> None:
+    volume = Volume(np.zeros((24, 24, 24), np.int16), np.diag([2.0, 2.0, 2.0, 1.0])[[2, 1, 0, 3]], "HU")
+    labels = np.ones(volume.shape, dtype=np.uint8)
+    labels[:, :, 12:] = 2  # the patient's left, on the right of the picture
+    recipe = VolumeRendering(GLASS, rows=24, columns=24, field_of_view_mm=40.0)
+
+    def seen(*rules: LabelRule) -> NDArray[np.float64]:
+        return draw(volume, replace(recipe, masking=rules), mask=Mask(labels)).pixels[0, :, :, 0].astype(float)
+
+    whole, faded = seen(), seen(LabelRule(2, "fade", opacity=0.5))
+    points = tuple(replace(p, opacity=p.opacity / 2) for p in GLASS.points)
+    half = draw(volume, replace(recipe, transfer=replace(GLASS, points=points)))
+    assert (faded[:, :10] == whole[:, :10]).all()
+    assert np.abs(faded[:, 14:] - half.pixels[0, :, 14:, 0]).max() <= 2.0
+    assert seen(LabelRule(2, "fade", opacity=0.0))[:, 14:].max() == 0.0
+    assert (seen(LabelRule(2, "fade", opacity=1.0)) == whole).all()
+    included = canonical_json(VolumeRendering(GLASS, masking=(LabelRule(2, "include"),)))
+    assert '"masking":[{"action":"include","colour":null,"label":2}]' in included  # as it was before
+    faint = (LabelRule(2, "fade", opacity=0.5),)
+    with pytest.raises(RecipeError, match="fade with ambient_occlusion"):
+        replace(recipe, transfer=load_preset("ct_bone"), masking=faint, ambient_occlusion=0.5)
 
 
 @settings(deadline=None)  # the first picture of a process loads the kernels, or compiles them
@@ -233,6 +257,9 @@ def test_json_round_trip_and_old_digests() -> None:
         ({"masking": [{"label": 1, "action": "tint"}]}, "Label 1: a colour goes with tint"),
         ({"masking": [{"label": 1, "action": "exclude", "colour": [1, 1, 1]}]}, "Label 1: a colour goes with tint"),
         ({"masking": [{"label": 1, "action": "tint", "colour": [1, 1, 3]}]}, "Label 1: colour .* is outside 0…1"),
+        ({"masking": [{"label": 1, "action": "fade"}]}, "Label 1: an opacity goes with fade"),
+        ({"masking": [{"label": 1, "action": "include", "opacity": 0.5}]}, "Label 1: an opacity goes with fade"),
+        ({"masking": [{"label": 1, "action": "fade", "opacity": 1.5}]}, "Label 1: opacity 1.5 is outside 0…1"),
         ({"masking": [{"label": 1, "action": a} for a in ("exclude", "include")]}, "exclude and include contradict"),
         ({"masking": [{"label": 1, "action": "exclude"}] * 2}, "exclude and exclude contradict"),
     ],

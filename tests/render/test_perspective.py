@@ -26,7 +26,7 @@ from render.annotate import annotated, description
 from render.engine import framing
 from render.geometry import Vector, vector
 from render.mask import Mask
-from render.recipe import Clip, ControlPoint, LabelRule, canonical_json
+from render.recipe import Clip, ControlPoint, FlightEye, LabelRule, canonical_json, digest
 from tests.render.phantom import CENTRE_MM, GRIDS, MARKERS, marker_mm, phantom
 from tests.render.test_sides import COLOURED, OPPOSITE, SEEN
 
@@ -287,3 +287,36 @@ def test_nonsense_is_named(change: dict[str, object], sentence: str) -> None:
 def test_a_light_needs_shading() -> None:
     with pytest.raises(RecipeError, match="A light without shading: transfer function 'markers' has none"):
         VolumeRendering(COLOURED, light=View())
+
+
+def test_a_flight_is_the_pictures_of_its_eyes() -> None:
+    volume = phantom("plain" if "plain" in GRIDS else next(iter(GRIDS)))
+    places = [vector(np.array(CENTRE_MM) + np.array(way)) for way in ([0.0, 0.0, 0.0], [2.0, -3.0, 4.0])]
+    eyes = (FlightEye(places[0], View(20.0, 10.0)), FlightEye(places[1], View(200.0, -30.0, 15.0)))
+    plain = VolumeRendering(COLOURED, rows=48, columns=64, projection="perspective", field_of_view_deg=80.0)
+    flight = replace(plain, flight=eyes)
+    drawn = draw(volume, flight, threads=1)
+    for n, eye in enumerate(eyes):
+        alone = draw(volume, replace(plain, eye_mm=eye.eye_mm, view=eye.view))
+        assert (drawn.pixels[n] == alone.pixels[0]).all()
+    assert draw(volume, flight, threads=3).digest == drawn.digest
+    assert read_recipe(canonical_json(flight)) == flight
+    assert "flight" not in canonical_json(plain)
+    assert digest(flight) != digest(replace(flight, flight=eyes[::-1]))
+    assert drawn.planes == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"projection": "parallel", "field_of_view_deg": None}, "A flight is in perspective"),
+        ({"view": View(10.0)}, "A flight says itself where the observer is: take view out"),
+        ({"eye_mm": (0.0, 0.0, 0.0), "rotation": Rotation(3)}, "take rotation and eye_mm out"),
+        ({"flight": (FlightEye((0.0, 0.0, 0.0), View()),)}, "A flight of 1 pictures"),
+    ],
+)
+def test_a_flight_that_cannot_be(change: dict[str, Any], sentence: str) -> None:
+    eyes = (FlightEye((0.0, 0.0, 0.0), View()), FlightEye((0.0, 0.0, 1.0), View()))
+    flight = VolumeRendering(SOLID, projection="perspective", field_of_view_deg=80.0, flight=eyes)
+    with pytest.raises(RecipeError, match=sentence):
+        replace(flight, **change)

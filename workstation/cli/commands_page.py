@@ -19,6 +19,8 @@ _HEADINGS = {
     "clinical": "Structures and measures",
     "bones": "Bones",
     "vessel": "Vessels",
+    "trajectory": "Trajectories",
+    "fly": "Flights through hollow organs",
     "registration": "Registration",
     "surfaces": "Surfaces",
     "run": "The story of a case",

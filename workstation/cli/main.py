@@ -10,6 +10,7 @@ from workstation.cli import (
     charge,
     clinical,
     desktop,
+    fly,
     outbox,
     peers,
     pictures,
@@ -19,6 +20,7 @@ from workstation.cli import (
     serve,
     storage,
     surfaces,
+    trajectory,
     vessel,
 )
 from workstation.cli.shared import root, take_root
@@ -38,6 +40,8 @@ for verbs in (
     clinical,
     bones,
     vessel,
+    trajectory,
+    fly,
     registration,
     surfaces,
     run,

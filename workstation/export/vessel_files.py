@@ -2,12 +2,13 @@
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from render import draw
 from render.geometry import Vector
+from render.vessels.aneurysm import WIDENED, Aneurysm, Neck, aneurysm
 from render.vessels.centreline import Vessel, follow
 from render.vessels.measures import Bend, Stenosis, Widest, bends, stenosis, widest
 from render.vessels.pictures import vessel_pictures
@@ -15,27 +16,45 @@ from render.volume import Volume
 from workstation.export.contact_sheet import contact_sheet, save_pngs
 
 _ROUND = 3
+_RESOLVED = 2.0  # voxels across a lumen that is seen as one
+_PLAIN = 0.6  # an aneurysm that nobody asked for is told from this confidence on
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredVessel:
-    """A vessel and what is measured along it. references_mm : where along it the caller says that it is healthy."""
+    """A vessel and what is measured along it. references_mm : where along it the caller says that it is healthy.
+    aneurysm : None where nobody asked for one, and none is plain to see. voxel_mm : the longest side of a voxel.
+    """
 
     vessel: Vessel
     stenosis: Stenosis
     widest: Widest
     bends: tuple[Bend, ...]
     references_mm: tuple[float, ...]
+    aneurysm: Aneurysm | None = None
+    voxel_mm: float = 0.0
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether the narrowest lumen is too narrow to be resolved: blur has filled it; it may be narrower still."""
+        return self.stenosis.least_mm < _RESOLVED * self.voxel_mm
 
 
-def measure(volume: Volume, through_mm: Sequence[Vector], references_mm: Sequence[Vector]) -> MeasuredVessel:
+def measure(
+    volume: Volume, through_mm: Sequence[Vector], references_mm: Sequence[Vector], *, wants_aneurysm: bool = False
+) -> MeasuredVessel:
     """Follows a vessel through points and measures it; references : points beside its healthy parts, LPS mm.
 
     Raises VesselError.
     """
     vessel = follow(volume, through_mm)
     along = vessel.places_of(references_mm)
-    return MeasuredVessel(vessel, stenosis(vessel, along), widest(vessel), bends(vessel), along)
+    sac: Aneurysm | None = aneurysm(vessel, along if wants_aneurysm or len(along) > 1 else ())
+    if sac is not None and not wants_aneurysm and (sac.ratio < WIDENED or sac.confidence < _PLAIN):
+        sac = None
+    return MeasuredVessel(
+        vessel, stenosis(vessel, along), widest(vessel), bends(vessel), along, sac, max(volume.spacing_mm)
+    )
 
 
 def as_json(found: MeasuredVessel) -> dict[str, Any]:
@@ -66,15 +85,65 @@ def as_json(found: MeasuredVessel) -> dict[str, Any]:
             "ecst_percent": round(narrow.ecst_percent, 1),
             "area_percent": round(narrow.area_percent, 1),
             "reference_mm": _short(narrow.reference_mm),
+            "is_estimate": found.is_estimate,
         },
         "maximum_diameter_mm": _short(wide.diameter_mm),
         "maximum_at_mm": _short(wide.at_mm),
         "maximum_position_mm": _point(wide.position_mm),
+        "aneurysm": None if found.aneurysm is None else aneurysm_json(found.aneurysm),
         "angles_deg": [round(bend.angle_deg, 1) for bend in found.bends],
         "angles_at_mm": [_short(bend.at_mm) for bend in found.bends],
         "centerline_mm": [sample["position_mm"] for sample in samples],
         "samples": samples,
     }
+
+
+def aneurysm_json(sac: Aneurysm) -> dict[str, Any]:
+    """JSON-ready: lengths in mm, the sac in ml; nothing but the reason where it is declined."""
+    if sac.declined:
+        return {"confidence": 0.0, "declined": sac.declined}
+    return {
+        "diameter_mm": _short(sac.diameter_mm),
+        "across_mm": _short(sac.across_mm),
+        "at_mm": _short(sac.at_mm),
+        "position_mm": _point(sac.position_mm),
+        "healthy_mm": _short(sac.healthy_mm),
+        "ratio": round(sac.ratio, 2),
+        "begin_mm": _short(sac.begin_mm),
+        "end_mm": _short(sac.end_mm),
+        "sac_ml": _short(sac.sac_ml),
+        "proximal_neck": _neck_json(sac.proximal),
+        "distal_neck": _neck_json(sac.distal),
+        "confidence": sac.confidence,
+        "declined": "",
+    }
+
+
+def _neck_json(neck: Neck | None) -> dict[str, Any] | None:
+    if neck is None:
+        return None
+    numbers = asdict(neck)
+    place = _point(numbers.pop("position_mm"))
+    return {**{key: _short(value) for key, value in numbers.items()}, "position_mm": place}
+
+
+def aneurysm_in_words(sac: Aneurysm) -> list[str]:
+    """What a report would say of an aneurysm, in a few lines."""
+    if sac.declined:
+        return [f"aneurysm declined: {sac.declined}"]
+    lines = [
+        f"aneurysm {sac.diameter_mm:.1f} mm across the centreline at {sac.at_mm:.0f} mm, {sac.ratio:.1f} times the "
+        f"healthy {sac.healthy_mm:.1f} mm; from {sac.begin_mm:.0f} to {sac.end_mm:.0f} mm, lumen {sac.sac_ml:.1f} ml; "
+        f"confidence {sac.confidence:.2f}"
+    ]
+    for words, neck in (("proximal", sac.proximal), ("distal", sac.distal)):
+        lines.append(
+            f"{words} neck: not seen; follow the vessel further"
+            if neck is None
+            else f"{words} neck {neck.diameter_mm:.1f} mm, {neck.length_mm:.1f} mm long, angulated by "
+            f"{neck.angulation_deg:.0f}° against the sac"
+        )
+    return [*lines, "the lumen alone is measured: thrombus at the wall is no part of it"]
 
 
 def in_words(found: MeasuredVessel) -> str:
@@ -87,6 +156,13 @@ def in_words(found: MeasuredVessel) -> str:
         f"widest {wide.diameter_mm:.1f} mm at {wide.at_mm:.0f} mm, elsewhere {wide.elsewhere_mm:.1f} mm",
         *(f"angle {bend.angle_deg:.0f}° at {bend.at_mm:.0f} mm" for bend in found.bends),
     ]
+    if found.is_estimate:
+        lines.append(
+            f"warning: the narrowest lumen is less than {_RESOLVED:g} voxels wide: its diameter is an estimate from "
+            "its brightness, and the stenosis a lower bound"
+        )
+    if found.aneurysm is not None:
+        lines += aneurysm_in_words(found.aneurysm)
     unseen = int((~found.vessel.sections.closed).sum())
     if unseen:
         lines.append(f"warning: of {unseen} of {len(found.vessel.along_mm)} sections the edge is not seen all round")
@@ -96,6 +172,14 @@ def in_words(found: MeasuredVessel) -> str:
 def write(found: MeasuredVessel, volume: Volume, output: Path) -> list[Path]:
     """Writes the pictures, their overview, the curve of diameter and area, and `samples.csv`. Returns the files."""
     places = {"Narrowest": found.stenosis.at_mm, "Widest": found.widest.at_mm}
+    if found.aneurysm is not None and not found.aneurysm.declined:
+        sac = found.aneurysm
+        places["Sac"] = sac.at_mm
+        places |= {
+            f"{words} neck": neck.at_mm
+            for words, neck in (("Proximal", sac.proximal), ("Distal", sac.distal))
+            if neck is not None
+        }
     places |= {f"Reference {number}": at for number, at in enumerate(found.references_mm, 1)}
     pictures = [draw(volume, recipe) for recipe in vessel_pictures(found.vessel, places)]
     files = [file for number, picture in enumerate(pictures, 1) for file in save_pngs(number, picture, output)]

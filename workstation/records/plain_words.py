@@ -25,7 +25,16 @@ from render.mask_steps import (
     Strokes,
     Values,
 )
-from render.recipe import CurvedReformat, Projection, Recipe, Reformat, TransferFunction, VolumeRendering, Window
+from render.recipe import (
+    CurvedReformat,
+    Projection,
+    Recipe,
+    Reformat,
+    TransferFunction,
+    VolumeRendering,
+    Window,
+    seen_in_words,
+)
 
 _MODES = {"mip": "the greatest", "minip": "the least", "average": "the mean"}
 _NUMBERS = {
@@ -96,7 +105,7 @@ def recipe(drawn: Recipe) -> tuple[str, ...]:
 
 def _sentences(drawn: Recipe) -> Iterator[str]:
     kind = codes.DERIVATIONS[technique(drawn)].meaning
-    yield f"{kind}, seen from {drawn.view.words}, {drawn.columns} x {drawn.rows} pixels."
+    yield f"{kind}, {seen_in_words(drawn)}, {drawn.columns} x {drawn.rows} pixels."
     if isinstance(drawn, VolumeRendering):
         yield from _rendering(drawn)
     else:
@@ -120,6 +129,9 @@ def _rendering(drawn: VolumeRendering) -> Iterator[str]:
     if drawn.projection == "perspective":
         inside = f" from inside the patient, at {place(drawn.eye_mm)}" if drawn.eye_mm else ""
         yield f"In perspective{inside}, {drawn.field_of_view_deg:g} degrees from top to bottom: it has no scale."
+    if drawn.flight:
+        first, last = drawn.flight[0].eye_mm, drawn.flight[-1].eye_mm
+        yield f"A flight of {len(drawn.flight)} pictures through the patient, from {place(first)} to {place(last)}."
     yield _transfer(drawn.transfer)
     if drawn.fusion is not None:
         yield f"Fused with a second volume on the same rays. {_transfer(drawn.fusion.transfer)}"
@@ -171,7 +183,12 @@ def _solid(drawn: VolumeRendering | Projection) -> Iterator[str]:
     for number, step in enumerate(drawn.segments, start=1):
         yield f"Mask, step {number}: {_step(step)}."
     for rule in drawn.masking:
-        what = {"exclude": "is not drawn", "include": "alone is drawn", "tint": "has a colour of its own"}[rule.action]
+        what = {
+            "exclude": "is not drawn",
+            "include": "alone is drawn",
+            "tint": "has a colour of its own",
+            "fade": f"is seen through: {rule.opacity or 0.0:g} of its opacity is left",
+        }[rule.action]
         yield f"Label {rule.label} of the mask {what}."
     for move in drawn.moves if isinstance(drawn, VolumeRendering) else ():
         turned = [row[:3] for row in move.transform[:3]] != [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)]

@@ -151,6 +151,7 @@ _NO_LABELS, _NO_STATES = np.zeros((1, 1, 1), dtype=np.uint8), padded((1, 1, 1))
 _NO_LABELS.setflags(write=False)
 _ALL_SHOWN = np.ones(256, dtype=np.uint8)
 _NO_TINTS = np.zeros((256, 4), dtype=np.float32)
+_WHOLE = np.ones(256, dtype=np.float32)
 
 
 class Segments:
@@ -158,7 +159,7 @@ class Segments:
 
     key : the mask and rules. labels : (K, J, I) uint8. states : (BK, BJ, BI) uint8, see `brick_states`.
     shown : (256,) uint8, 1 for a label that is drawn. tints : (256, 4) float32 red, green, blue, 1 for a label with a
-    tint.
+    tint. opacities : (256,) float32 by which the opacity of a label is scaled; is_faded : whether any is not 1.
     """
 
     def __init__(self, mask: Mask, rules: tuple[LabelRule, ...], shape: tuple[int, ...]) -> None:
@@ -168,11 +169,15 @@ class Segments:
         self.shown: NDArray[np.uint8] = np.full(256, 0 if included else 1, dtype=np.uint8)
         self.shown[included] = 1
         self.tints: NDArray[np.float32] = np.zeros((256, 4), dtype=np.float32)
+        self.opacities: NDArray[np.float32] = np.ones(256, dtype=np.float32)
         for rule in rules:
-            if rule.action == "exclude":
+            if rule.opacity is not None:
+                self.opacities[rule.label] = rule.opacity
+            elif rule.action == "exclude":
                 self.shown[rule.label] = 0
             elif rule.colour is not None:
                 self.tints[rule.label] = (*rule.colour, 1.0)
+        self.is_faded = bool((self.opacities < 1.0).any())
         self.states = padded(shape)
         run_tiles([lambda b=b: self._layers(*b) for b in bands(shape[0], _LAYERS)])  # type: ignore[misc]
 
@@ -231,6 +236,10 @@ class Bricks:
         if self.segments is None:
             return False, _NO_LABELS, _NO_STATES, _ALL_SHOWN, _NO_TINTS
         return True, self.segments.labels, self.segments.states, self.segments.shown, self.segments.tints
+
+    def fading(self) -> tuple[bool, NDArray[np.float32]]:
+        """Returns whether the mask fades any label, and the (256,) float32 by which opacities are scaled."""
+        return (False, _WHOLE) if self.segments is None else (self.segments.is_faded, self.segments.opacities)
 
     def seen_through(self, transfer: TransferFunction, step_mm: float) -> tuple[Table, NDArray[np.uint8]]:
         """Returns the table, and (BK, BJ, BI) uint8 the distance in bricks to where something may be visible."""

@@ -194,6 +194,7 @@ def _more(
     """Makes the optional parts of a recipe. span : first and last drawn step, for the depth cue."""
     eye = eye_mm or (0.0, 0.0, 0.0)
     masked, labels, states, shown, tints = found.masking()
+    fades, label_opacities = found.fading()
     cells = None
     if recipe.ambient_occlusion > 0.0 or recipe.shadows > 0.0:
         cells = arriving(volume, recipe, found, threads)
@@ -205,6 +206,8 @@ def _more(
         brick_states=states,
         label_is_drawn=shown,
         label_tints=tints,
+        has_fades=fades,
+        label_opacities=label_opacities,
         is_perspective=eye_mm is not None,
         eye_index=_array(point(volume.to_index, eye)),
         eye_mm=_array(eye),

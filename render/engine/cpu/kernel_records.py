@@ -49,6 +49,7 @@ class OptionalParts(NamedTuple):
     clips : (N, 4) float64, see `rays.clip_planes`.
     has_mask, mask_labels, brick_states, label_is_drawn, label_tints : whether there is a mask; (K, J, I) uint8;
         `brick_states`; (256,) uint8; (256, 4) float32 red, green, blue, 1 where a label has a tint.
+    has_fades, label_opacities : whether a label is faded; (256,) float32 by which opacities are scaled.
     is_perspective, eye_index, eye_mm, sample_distance_mm : whether rays start at one point, that point in index and LPS
         coordinates, and the distance between samples.
     light_is_placed, towards_light : whether the light is not the observer's, (3,) float32 unit LPS vector.
@@ -66,6 +67,8 @@ class OptionalParts(NamedTuple):
     brick_states: Any
     label_is_drawn: Any
     label_tints: Any
+    has_fades: Any
+    label_opacities: Any
     is_perspective: Any
     eye_index: Any
     eye_mm: Any

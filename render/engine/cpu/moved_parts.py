@@ -17,7 +17,8 @@ from render.engine.cpu.bricks import BRICK, SHIFT, Bricks, bricks
 from render.engine.cpu.frames import _away, _crop, _in_both, _outer, _span
 from render.engine.cpu.jit import kernel
 from render.engine.cpu.kernel_records import Light, TransferTables
-from render.engine.cpu.sampling import cell, gradient, linear, mask_gradient, tinted, unmasked
+from render.engine.cpu.label_looks import tinted
+from render.engine.cpu.sampling import cell, gradient, linear, mask_gradient, unmasked
 from render.engine.cpu.tables import entry
 from render.engine.framing import views
 from render.engine.tiles import Tile, bands, run_tiles

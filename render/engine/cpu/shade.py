@@ -15,6 +15,7 @@ from numba import types
 from render.engine.cpu import rays
 from render.engine.cpu.bricks import SHIFT
 from render.engine.cpu.jit import helper, kernel
+from render.engine.cpu.label_looks import fade_at, tinted
 from render.engine.cpu.rays import FAR, PACKET
 from render.engine.cpu.sampling import (
     HALF,
@@ -30,7 +31,6 @@ from render.engine.cpu.sampling import (
     linear_in_cells,
     mask_gradient,
     spline,
-    tinted,
     unmasked,
     unmasked_lanes,
     within,
@@ -242,6 +242,10 @@ def shade_rows(
                             store(opacities, 0, opacity)
                             _fade(voxels, look, light, places, bits(visible), opacities, seen, queued)
                             opacity = load(opacities, 0)
+                        if more is not None and more.has_fades:
+                            store(opacities, 0, opacity)
+                            _fade_labels(more, places, bits(visible), opacities)
+                            opacity = load(opacities, 0)
                         store(weights, 0, opacity * through)
                         if more is not None:
                             store(here_, 0, t)
@@ -404,6 +408,17 @@ def _fade(voxels: Any, look: Any, light: Any, places: Any, todo: int, opacities:
         lane &= lane - 1
         opacities[q] *= factors[number]
         number += 1
+
+
+@kernel
+def _fade_labels(more: Any, places: Any, todo: int, opacities: Any) -> None:
+    """Scales opacities by what the mask's rules say of the labels there."""
+    while todo != 0:
+        q = lowest(todo)
+        todo &= todo - 1
+        opacities[q] *= fade_at(
+            more.mask_labels, more.label_is_drawn, more.label_opacities, places[0, q], places[1, q], places[2, q]
+        )
 
 
 @kernel

@@ -142,3 +142,15 @@ def test_its_pictures_are_recipes_that_show_it() -> None:
     straight = draw(made.volume, curved_pictures(vessel)[-1]).pixels
     middle = straight.shape[2] // 2
     assert (straight[:, 20:-20, middle] > 100).mean() > 0.97  # the lumen runs down the middle of all four
+
+
+def test_a_lumen_that_blur_has_filled_is_measured_by_its_brightness() -> None:
+    rng = np.random.default_rng(21)
+    made = tube(bow(rng, 36.0, 4.0), narrowed(2.2, 0.73, over=0.12), (0.5, 0.5, 0.5), rng=rng, noise=25.0)
+    vessel = follow(made.volume, [made.at(60), made.at(1940)])
+    found = stenosis(vessel)
+    assert found.least_mm == pytest.approx(1.19, abs=0.2)  # two voxels, and as wide as the blur is deep
+    assert found.nascet_percent == pytest.approx(73.0, abs=5.0)
+    _, numbers = made.nearest(vessel.centreline_mm)
+    off = vessel.sections.diameters_mm[2] - 2.0 * made.radii[numbers]
+    assert np.abs(off[6:-6]).max() < 0.5

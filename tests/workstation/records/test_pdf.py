@@ -18,6 +18,7 @@ from render.mask_steps import Bone, Piece, Scissors, Values
 from render.recipe import (
     Clip,
     CurvedReformat,
+    FlightEye,
     LabelRule,
     Projection,
     Recipe,
@@ -141,7 +142,14 @@ def recipes() -> dict[str, tuple[Recipe, tuple[str, ...]]]:
         light=View.parse("head"), shadows=0.3, body_above=-300.0, centre_mm=(1.0, 2.0, 3.0),
     )  # fmt: skip
     inside = replace(rendering, projection="perspective", field_of_view_deg=90.0, eye_mm=(4, 5, 6))
+    eyes = (FlightEye((1, 2, 3), View()), FlightEye((4, 5, 6), View(90.0)))
+    flight = replace(inside, eye_mm=None, view=View(), flight=eyes)
+    faded = replace(rendering, segments=(Bone(),), masking=(LabelRule(1, "fade", opacity=0.1),))
     return {
+        "flight": (flight, (
+            "in flight through the patient", "A flight of 2 pictures", "from (1.0, 2.0, 3.0) mm to (4.0, 5.0, 6.0) mm",
+        )),
+        "faded": (faded, ("Label 1 of the mask is seen through: 0.1 of its opacity is left",)),
         "masked": (masked, (
             "Mask, step 1: bone", "Mask, step 2: the piece at (1.0, 2.0, 3.0) mm", "within 5 mm becomes label 2",
             "everything but all values from 1 to 2", "outline of 3 corners drawn by hand, seen from left",
