@@ -1,12 +1,13 @@
 """Recipes with segments that were made elsewhere, in colour in their renderings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from dicom_io.objects.segmentation_reading import LabelledVolume
-from render.geometry import Vector
+from render.geometry import Vector, View
 from render.mask_steps import Given
-from render.recipe import LabelRule, Recipe, RecipeError, VolumeRendering
+from render.presets import load_preset
+from render.recipe import LabelRule, Recipe, RecipeError, Rotation, VolumeRendering
 
 # Told apart by people who are colour-blind too. Source: Okabe and Ito 2008, 'Color universal design'.
 COLOURS: tuple[Vector, ...] = (
@@ -20,19 +21,45 @@ COLOURS: tuple[Vector, ...] = (
 )
 
 
-def labelled_recipes(recipes: Sequence[Recipe], found: LabelledVolume) -> tuple[Recipe, ...]:
-    """Returns the recipes with every segment in a colour of its own in each volume rendering. A rendering that shows
-    certain structures alone stays as it is.
+# How much of the body around segments is left, so that they are seen within it.
+_AROUND = 0.02
 
-    Raises RecipeError where that leaves no rendering.
+
+def labelled_recipes(recipes: Sequence[Recipe], found: LabelledVolume) -> tuple[Recipe, ...]:
+    """Returns the recipes with every segment in a colour of its own in each volume rendering, and renderings of the
+    segments within a see-through body after them. A rendering that shows certain structures alone stays as it is.
+
+    Raises RecipeError where no recipe is a volume rendering.
     """
-    coloured = tuple(_coloured(recipe, found) for recipe in recipes)
-    if coloured == tuple(recipes):
+    first = next((recipe for recipe in recipes if isinstance(recipe, VolumeRendering)), None)
+    if first is None:
         raise RecipeError(
-            "Segments are coloured in volume renderings that show the whole; there is none to draw. Choose another "
-            "protocol or recipe."
+            "Segments are coloured in volume renderings; there is none to draw. Choose another protocol or recipe."
         )
-    return coloured
+    return (*(_coloured(recipe, found) for recipe in recipes), *_within(first, found))
+
+
+def _within(like: VolumeRendering, found: LabelledVolume) -> Iterator[Recipe]:
+    """Yields the segments within a see-through body, from two sides and turning. like : of the same size and unit."""
+    soft = load_preset("ct_muscle" if like.transfer.unit in ("HU", "lumen") else "mr_default")
+    around = LabelRule(0, "fade", opacity=_AROUND)
+    for name, view, turn in (
+        ("anterior", "anterior", None),
+        ("left", "left", None),
+        ("turn", "anterior", Rotation(36)),
+    ):
+        plain = VolumeRendering(
+            soft,
+            View.parse(view),
+            turn,
+            like.rows,
+            like.columns,
+            fit="body",
+            masking=(around,),
+            segments=(),
+            name=f"Segments within the body, {name}",
+        )
+        yield _coloured(plain, found)
 
 
 def _coloured(recipe: Recipe, found: LabelledVolume) -> Recipe:
