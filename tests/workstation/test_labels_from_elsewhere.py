@@ -136,7 +136,7 @@ def test_segments_are_drawn_kept_and_drawn_again(command: Command, site: Path, t
     assert made.json["sr"]["path"] != plain["sr"]["path"]
     checks = command("verify", made.json["sr"]["path"], "--json").json
     pictures = {check["what"]: check["agrees"] for check in checks if check["what"].startswith("picture")}
-    assert set(pictures.values()) == {True} and len(pictures) == 3
+    assert set(pictures.values()) == {True} and len(pictures) == 6
     assert "straight 1.2" in command("explain", made.json["sr"]["path"]).out
     # Without what was kept beside the record, the picture says what is missing; the others are made again.
     kept = [ds for ds in site.rglob("*.dcm") if b"label 5" in ds.read_bytes()]

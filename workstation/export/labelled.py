@@ -43,11 +43,8 @@ def _within(like: VolumeRendering, found: LabelledVolume) -> Iterator[Recipe]:
     """Yields the segments within a see-through body, from two sides and turning. like : of the same size and unit."""
     soft = load_preset("ct_muscle" if like.transfer.unit in ("HU", "lumen") else "mr_default")
     around = LabelRule(0, "fade", opacity=_AROUND)
-    for name, view, turn in (
-        ("anterior", "anterior", None),
-        ("left", "left", None),
-        ("turn", "anterior", Rotation(36)),
-    ):
+    sides = (("anterior", "anterior", None), ("left", "left", None), ("turn", "anterior", Rotation(36)))
+    for name, view, turn in sides:
         plain = VolumeRendering(
             soft,
             View.parse(view),
