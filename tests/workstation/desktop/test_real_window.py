@@ -107,11 +107,20 @@ class Reader:
         return bool(self.does("search", "--onlyvisible", "--name", f"^{title}( . .*)?$"))
 
     def answers(self, title: str, text: str) -> None:
-        """Types into a dialog, once it is there, and sees it go."""
+        """Types into a dialog, once it is there, and sees it go. Types again where keys came before its field did."""
         self.until(lambda: self.sees(title), f"no dialog {title}")
-        self.does("mousemove", str(WIDTH // 2), str(HEIGHT // 2), "type", "--delay", "5", text)
-        self.does("key", "Return")
-        self.until(lambda: not self.sees(title), f"dialog {title} stays")
+        typed = float("-inf")
+
+        def types() -> None:
+            nonlocal typed
+            if time.monotonic() < typed + LIMIT_S / 15.0:
+                return
+            middle = ("mousemove", str(WIDTH // 2), str(HEIGHT // 2))
+            self.does(*middle, "key", "ctrl+a", "type", "--delay", "5", text)
+            self.does("key", "Return")
+            typed = time.monotonic()
+
+        self.until(lambda: not self.sees(title), f"dialog {title} stays", types)
 
     def drags(self, start: tuple[float, float], by: tuple[int, int]) -> None:
         at = ("mousemove", str(start[0]), str(start[1]))
