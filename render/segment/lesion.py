@@ -17,7 +17,7 @@ from scipy import ndimage
 from render.geometry import Vector, vector
 from render.mask import Mask
 from render.mask_steps import Lesion, StepError
-from render.segment.grid import VoxelMask, box_of, seed_of, wider
+from render.segment.grid import Block, VoxelMask, box_of, seed_of, wider
 from render.segment.lesion_search import FoundLesion, search_lesion
 from render.segment.measured import Axes, longest_mm, scan_plane_axes
 from render.segment.star import enclosed_mm3, moved, within
@@ -72,12 +72,13 @@ def measure_lesion(volume: Volume, at_mm: Vector, most_mm: float = 50.0) -> Lesi
     step = Lesion(vector(at_mm), most_mm)
     try:
         found = _found(volume, step)
-        region = within(volume, found.corners_mm, found.triangles)
+        part = _part(volume, _box_about(volume, found))
+        region = within(part, found.corners_mm, found.triangles)
         if not region.any():
             raise StepError("The lesion is smaller than a voxel. Nothing was marked.")
     except StepError as error:
         return LesionMeasures(declined=str(error))
-    values = volume.voxels[region == 1].astype(np.float64)
+    values = part.voxels[region == 1].astype(np.float64)
     axes: Axes = scan_plane_axes(volume, found.corners_mm, found.triangles)
     density, solid = "", found.solid
     if volume.unit == "HU":
@@ -96,6 +97,19 @@ def measure_lesion(volume: Volume, at_mm: Vector, most_mm: float = 50.0) -> Lesi
         scan_plane_axes(volume, solid.corners_mm, solid.triangles).long_mm if solid else 0.0,
         found.confidence,
     )
+
+
+def _box_about(volume: Volume, found: FoundLesion) -> Block:
+    index = moved(volume.to_index, found.corners_mm)
+    lower, upper = np.floor(index.min(axis=0)).astype(int), np.ceil(index.max(axis=0)).astype(int) + 1
+    k, j, i = (slice(max(int(a), 0), min(int(b), n)) for a, b, n in zip(lower, upper, volume.shape, strict=True))
+    return k, j, i
+
+
+def _part(volume: Volume, box: Block) -> Volume:
+    affine = volume.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ [part.start for part in box]
+    return Volume(volume.voxels[box], affine, volume.unit)
 
 
 def distances_mm(
@@ -179,22 +193,20 @@ def _with_ground_glass(volume: Volume, step: Lesion, core: FoundLesion) -> Found
     """
     if volume.unit != "HU":
         return None
-    index = moved(volume.to_index, core.corners_mm)
-    lower, upper = np.floor(index.min(axis=0)).astype(int), np.ceil(index.max(axis=0)).astype(int) + 1
-    about = [slice(max(int(a), 0), min(int(b), n)) for a, b, n in zip(lower, upper, volume.shape, strict=True)]
-    box = wider((about[0], about[1], about[2]), 1.3 * step.most_mm, volume)
-    affine = volume.affine.copy()
-    affine[:3, 3] += affine[:3, :3] @ [part.start for part in box]
-    part = Volume(volume.voxels[box].copy(), affine, volume.unit)
-    inner = within(part, core.corners_mm, core.triangles) == 1
-    if not inner.any() or float(part.voxels[inner].mean()) < _SOLID_HU:
+    near = wider(_box_about(volume, core), 2.0 * _BLUR_MM, volume)
+    close = _part(volume, near)
+    inner = within(close, core.corners_mm, core.triangles) == 1
+    if not inner.any() or float(close.voxels[inner].mean()) < _SOLID_HU:
         return None
-    away = ndimage.distance_transform_edt(~inner, sampling=part.spacing_mm)
-    around = float(np.median(part.voxels[(away > _BLUR_MM) & (away <= 2.0 * _BLUR_MM)]))
+    away = ndimage.distance_transform_edt(~inner, sampling=close.spacing_mm)
+    around = float(np.median(close.voxels[(away > _BLUR_MM) & (away <= 2.0 * _BLUR_MM)]))
     if not _GROUND_GLASS_HU[0] < around < _GROUND_GLASS_HU[1]:
         return None
+    box = wider(near, 1.3 * step.most_mm, volume)
+    part = _part(volume, box)
     voxels = part.voxels.copy()
-    voxels[away <= _BLUR_MM] = round(around)
+    inside = tuple(slice(n.start - b.start, n.stop - b.start) for n, b in zip(near, box, strict=True))
+    voxels[inside][away <= _BLUR_MM] = round(around)
     try:
         whole = search_lesion(replace(part, voxels=voxels), step)
     except StepError:
