@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
+from render.engine.framing import outer_corners
 from render.geometry import Box, Vector, vector
 from render.recipe import Recipe, Reformat, Solid
 from render.registration_grids import coarse_grid
@@ -36,14 +37,9 @@ def _box_of_body(volume: Volume) -> Box | None:
     places = grid.positions(parts == largest)
     # Whole millimetres: nothing hangs on the last bit of a coarse grid.
     lower, upper = np.floor(places.min(axis=0) - _AROUND_MM), np.ceil(places.max(axis=0) + _AROUND_MM)
-    corners = np.array([volume.affine[:3, :3] @ c + volume.affine[:3, 3] for c in _corners(volume.shape)])
+    corners = np.array(outer_corners(volume))
     lower, upper = np.maximum(lower, corners.min(axis=0)), np.minimum(upper, corners.max(axis=0))
     return Box(vector(lower.round(3)), vector(upper.round(3))) if (lower < upper).all() else None
-
-
-def _corners(shape: tuple[int, int, int]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """The outer corners of the first and last voxels, in index space."""
-    return np.array([[c * n - 0.5 for c, n in zip(corner, shape, strict=True)] for corner in np.ndindex(2, 2, 2)])
 
 
 def filled_by_body(volume: Volume, recipe: Recipe) -> Recipe:

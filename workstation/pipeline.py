@@ -18,7 +18,6 @@ from render.engine.choice import choose
 from render.picture import Picture
 from render.progress import Progress
 from render.protocols import drawable
-from render.segment import give
 from workstation.billing.accession import read
 from workstation.billing.address import address
 from workstation.billing.filing import read_record
@@ -26,8 +25,7 @@ from workstation.billing.settle import SettledCase, decide_record, settle_access
 from workstation.case import Case, CaseError, laterality_of, region_of
 from workstation.charge import Decision
 from workstation.export.fusing import fused_recipes
-from workstation.export.label_files import read_labels
-from workstation.export.labelled import labelled_recipes
+from workstation.export.labelled import with_labels
 from workstation.records.measurements import measure_requested
 from workstation.session_record import amending, evidence_of, journal_session, sources_of, with_digests
 from workstation.site import Site, signer_of
@@ -82,9 +80,7 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     if second is not None:
         recipes = fused_recipes(recipes, volume, second, None, progress)
     if case.labels is not None:
-        labelled = read_labels(case.labels, volume)
-        give(volume, labelled.mask)
-        recipes = labelled_recipes(recipes, labelled)
+        recipes = with_labels(recipes, case.labels, volume)
     pictures = []
     for number, recipe in enumerate(recipes):
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from dicom_io.objects.segmentation_reading import LabelledVolume
 from render.geometry import Vector, View
 from render.mask_steps import Given
 from render.presets import load_preset
 from render.recipe import LabelRule, Recipe, RecipeError, Rotation, VolumeRendering
+from render.segment import give
+from render.volume import Volume
+from workstation.export.label_files import read_labels
 
 # Told apart by people who are colour-blind too. Source: Okabe and Ito 2008, 'Color universal design'.
 COLOURS: tuple[Vector, ...] = (
@@ -23,6 +27,16 @@ COLOURS: tuple[Vector, ...] = (
 
 # How much of the body around segments is left, so that they are seen within it.
 _AROUND = 0.02
+
+
+def with_labels(recipes: Sequence[Recipe], file: Path, volume: Volume) -> tuple[Recipe, ...]:
+    """Reads a file of segments, gives them to the volume, and returns the recipes that show them.
+
+    Raises LabelFileError; RecipeError where no recipe is a volume rendering.
+    """
+    found = read_labels(file, volume)
+    give(volume, found.mask)
+    return labelled_recipes(recipes, found)
 
 
 def labelled_recipes(recipes: Sequence[Recipe], found: LabelledVolume) -> tuple[Recipe, ...]:

@@ -21,14 +21,12 @@ from render.engine.choice import choose
 from render.picture import Picture, to_rgb
 from render.progress import Progress
 from render.recipe import Recipe, RecipeError, read_recipe
-from render.segment import give
 from render.volume import Volume
 from workstation.config import load_config
 from workstation.export import contact_sheet, movies
 from workstation.export.fusing import fused_recipes
 from workstation.export.inspect import one_series
-from workstation.export.label_files import read_labels
-from workstation.export.labelled import labelled_recipes
+from workstation.export.labelled import with_labels
 from workstation.records.remake import recorded_series, remake
 from workstation.site import open_site
 
@@ -106,9 +104,7 @@ def render(source: str, root: Path, wanted: PicturesWanted, progress: Progress) 
         second, fused = build_volume(other, bridge_gaps=wanted.bridge_gaps), (other,)
         recipes = fused_recipes(recipes, volume, second, wanted.move, progress)
     if wanted.labels is not None:
-        labelled = read_labels(wanted.labels, volume)
-        give(volume, labelled.mask)
-        recipes = labelled_recipes(recipes, labelled)
+        recipes = with_labels(recipes, wanted.labels, volume)
     for number, recipe in enumerate(recipes):
 
         def tell(part: float, number: int = number, what: str = recipe.name or recipe.kind) -> None:
