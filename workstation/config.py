@@ -37,6 +37,9 @@ from workstation.models import Model
 from workstation.reading import Reading
 from workstation.strict import STRICT, StrictError, read_strictly, toml_in
 
+# The fields of a report that is written at the desktop.
+ReportField = Literal["indication", "findings", "impression", "necessity", "utility", "workstation"]
+
 
 class ConfigError(WorkstationError):
     """A setting that cannot be; the message names file and key."""
@@ -173,7 +176,8 @@ class Config:
     decides every open case again, HH:MM; empty for never. share_limit : share of CT and MR with 3D above which a
     report flags. stored : what is stored beside pictures and SR. multiframe : a stack of reformats is one enhanced
     image instead of many classic ones. send_unverified : whether an SR that no physician has verified
-    goes out as well. signing : with what verified ones are signed; None: not at all. trust : sister workstations whose
+    goes out as well. report_requires : the fields without which the desktop signs no report. signing :
+    with what verified ones are signed; None: not at all. trust : sister workstations whose
     signed records are believed. models : what `segment --model` runs. charging : what decides money otherwise from a
     date of service on (`on`).
     """
@@ -194,6 +198,7 @@ class Config:
     stored: tuple[StoredObject, ...] = ("segmentation", "key_objects")
     multiframe: bool = False
     send_unverified: bool = False
+    report_requires: tuple[ReportField, ...] = ("indication", "impression")
     signing: Signing | None = None
     trust: tuple[Sister, ...] = ()
     policy: PolicyName = "guide"

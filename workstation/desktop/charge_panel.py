@@ -3,20 +3,21 @@
 from typing import Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from workstation.desktop.language import tr
-from workstation.desktop.model.desk import Verdict
+from workstation.desktop.model.verdicts import VERDICTS, Missing, Verdict
 
 
-class ChargePanel(QWidget):
+class ChargePanel(QScrollArea):
     """The current decision, with a button to each field that is still to be filled. fill : the field's name."""
 
     fill = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
-        self._layout = QVBoxLayout(self)
+        inner = QWidget()
+        self._layout = QVBoxLayout(inner)
         self.headline = QLabel()
         self.headline.setObjectName("headline")
         self.headline.setWordWrap(True)
@@ -27,24 +28,52 @@ class ChargePanel(QWidget):
         self.note.setWordWrap(True)
         self._layout.addWidget(self.note)
         self._layout.addStretch()
+        self.setWidget(inner)
+        self.setWidgetResizable(True)
         self.verdict: Verdict | None = None
 
     def show_verdict(self, verdict: Verdict) -> None:
         if verdict == self.verdict:
             return
         self.verdict = verdict
-        self.headline.setText(verdict.headline)
-        self.note.setText(verdict.note)
+        self.headline.setText(headline_of(verdict))
+        self.note.setText(note_of(verdict))
         _emptied(self._items)
-        for sentence, who, field in verdict.missing:
-            row, label = QHBoxLayout(), QLabel(f"{sentence}\n{tr('Can be supplied by: {who}', who=tr(who))}")
+        for missing in verdict.missing:
+            row, label = QHBoxLayout(), QLabel(said_of_missing(missing))
             label.setWordWrap(True)
+            label.setToolTip(missing.sentence)  # the rule's own words, with its figures
             row.addWidget(label, 1)
-            if field:
+            if missing.report_field:
                 button = QPushButton(tr("Fill in"))
-                button.clicked.connect(lambda _=False, field=field: self.fill.emit(field))
+                button.setAccessibleName(f"{tr('Fill in')}: {said_of_missing(missing)}")
+                button.clicked.connect(lambda _=False, field=missing.report_field: self.fill.emit(field))
                 row.addWidget(button)
             self._items.addLayout(row)
+
+
+def headline_of(verdict: Verdict) -> str:
+    """Returns the first sentence in the language of the window."""
+    words = {place: tr(said) if place == "state" else said for place, said in verdict.values.items()}
+    return tr(verdict.said, **words).strip()
+
+
+def note_of(verdict: Verdict) -> str:
+    """Returns the note; what the outbox said stays as it is."""
+    return tr(verdict.noted, **verdict.values) if verdict.noted in VERDICTS else verdict.note
+
+
+def said_of_missing(missing: Missing) -> str:
+    """Returns what is missing and who can supply it. The sentence of a rule is told by its code in another language."""
+    told = tr(missing.code) if missing.code else ""
+    sentence = told if told and told != missing.code else tr(missing.sentence)
+    return f"{sentence}\n{tr('Can be supplied by: {who}', who=tr(missing.resolver))}"
+
+
+def verdict_lines(verdict: Verdict) -> tuple[str, ...]:
+    """Returns the whole decision as paragraphs: the first sentence, what is missing, the note."""
+    lines = (headline_of(verdict), *(said_of_missing(each) for each in verdict.missing), note_of(verdict))
+    return tuple(line for line in lines if line)
 
 
 def _emptied(layout: Any) -> None:

@@ -1,4 +1,4 @@
-"""Dialogs: signing in, signing, choosing, naming, query and retrieve, and the help page."""
+"""Dialogs: signing in, choosing, naming, query and retrieve, and the help page."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -33,8 +33,6 @@ from workstation.people import People, PeopleError
 if TYPE_CHECKING:
     from workstation.desktop.model.desk import ReadingDesk
 
-_TRIES = 3  # wrong signatures before the window is locked
-
 
 class SignIn(QDialog):
     """Signs a person in. person : who signed in. refused : the ID of a person who could not."""
@@ -46,7 +44,7 @@ class SignIn(QDialog):
         self.setWindowTitle(tr("Sign in"))
         self._people = people
         self.person: Person | None = None
-        self.who, self.password, self.error = QComboBox(), QLineEdit(), _error()
+        self.who, self.password, self.error = QComboBox(), QLineEdit(), error_line()
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
         known = people.all()
         for person in known:
@@ -57,7 +55,7 @@ class SignIn(QDialog):
         form.addRow(tr("Person"), self.who)
         form.addRow(tr("Password"), self.password)
         form.addRow(self.error)
-        form.addRow(_buttons(self, tr("Sign in")))
+        form.addRow(buttons(self, tr("Sign in")))
         self.password.setFocus()
 
     def accept(self) -> None:
@@ -67,48 +65,6 @@ class SignIn(QDialog):
             self.error.setText(str(error))
             self.password.clear()
             self.refused.emit(str(self.who.currentData()))
-        else:
-            super().accept()
-
-
-class Sign(QDialog):
-    """The physician's signature: password or PIN once more, below a sentence that says what is signed.
-
-    refused : whether it was wrong too often.
-    """
-
-    def __init__(self, people: People, person: Person, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setWindowTitle(tr("Sign"))
-        self._people, self._person = people, person
-        self._tries, self.refused = 0, False
-        self.password, self.error = QLineEdit(), _error()
-        self.password.setEchoMode(QLineEdit.EchoMode.Password)
-        said = QLabel(
-            tr(
-                "{name} signs the report and attests what it states about supervision and the workstation. The "
-                "captured pictures are drawn, stored and sent.",
-                name=listed(person.name),
-            )
-        )
-        said.setWordWrap(True)
-        form = QFormLayout(self)
-        form.addRow(said)
-        form.addRow(tr("PIN or password") if people.has_pin(person.id) else tr("Password"), self.password)
-        form.addRow(self.error)
-        form.addRow(_buttons(self, tr("Sign")))
-        self.password.setFocus()
-
-    def accept(self) -> None:
-        try:
-            self._people.signature(self._person.id, self.password.text())
-        except PeopleError as error:
-            self._tries += 1
-            self.error.setText(str(error))
-            self.password.clear()
-            if self._tries >= _TRIES:
-                self.refused = True
-                self.reject()
         else:
             super().accept()
 
@@ -125,7 +81,7 @@ class Choose(QDialog):
         self.list.itemActivated.connect(lambda _: self.accept())
         layout = QVBoxLayout(self)
         layout.addWidget(self.list)
-        layout.addWidget(_buttons(self, tr("Open")))
+        layout.addWidget(buttons(self, tr("Open")))
 
     @staticmethod
     def ask(title: str, names: Sequence[str], parent: QWidget) -> int | None:
@@ -143,7 +99,7 @@ class Named(QDialog):
         self.name = QLineEdit()
         form = QFormLayout(self)
         form.addRow(what, self.name)
-        form.addRow(_buttons(self, tr("Keep")))
+        form.addRow(buttons(self, tr("Keep")))
 
     @staticmethod
     def ask(title: str, what: str, parent: QWidget) -> str:
@@ -255,7 +211,8 @@ class Help(QDialog):
         layout.addWidget(box)
 
 
-def _error() -> QLabel:
+def error_line() -> QLabel:
+    """Returns the line that says why a dialog was not accepted."""
     label = QLabel()
     label.setObjectName("error")
     label.setWordWrap(True)
@@ -263,7 +220,8 @@ def _error() -> QLabel:
     return label
 
 
-def _buttons(dialog: QDialog, accept: str) -> QDialogButtonBox:
+def buttons(dialog: QDialog, accept: str) -> QDialogButtonBox:
+    """Returns the two buttons of a dialog. accept : what the first of them says."""
     box = QDialogButtonBox()
     box.addButton(accept, QDialogButtonBox.ButtonRole.AcceptRole)
     box.addButton(tr("Cancel"), QDialogButtonBox.ButtonRole.RejectRole)

@@ -54,7 +54,7 @@ STEPS: tuple[GuideStep, ...] = (
     GuideStep("{distance}, then two clicks in a plane: a distance.", _screen(lambda s: bool(s.measures))),
     GuideStep("{capture} over a pane: its picture goes into the tray. Tick it there for the report.",
          _screen(lambda s: any(capture.key for capture in s.captures))),
-    GuideStep("Write findings and why 3D was needed, on the Report tab.", _draft("findings")),
+    GuideStep("Write indication, findings, impression and why 3D was needed, on the Report tab.", _draft("findings")),
     GuideStep("Look at the Charge tab: what is missing has a button to its field.", _draft("utility")),
     GuideStep("Sign and deliver, on the Report tab.", lambda d: d.signed),
 )  # fmt: skip

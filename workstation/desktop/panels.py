@@ -1,8 +1,7 @@
 """The panels beside the panes: looks, captured pictures, measures, the report and the charge."""
 
-import numpy as np
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QIcon, QImage, QPixmap
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -19,11 +18,12 @@ from PySide6.QtWidgets import (
 
 from render.engine.framing import outer_corners
 from render.geometry import Box, vector
-from render.picture import Picture, to_rgb
+from render.picture import Picture
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits
 from workstation.desktop.model.looks import windows_for
 from workstation.desktop.model.screen import STYLES
+from workstation.desktop.pictures import icon_of
 from workstation.desktop.transfer_editor import TransferEditor
 from workstation.desktop.viewer import Viewer
 
@@ -134,7 +134,7 @@ class Tray(QWidget):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._icons: dict[str, QIcon] = {}
+        self.icons: dict[str, QIcon] = {}
         self.list = QListWidget()
         self.list.setIconSize(QSize(_THUMB, _THUMB))
         self.list.itemChanged.connect(self._ticked)
@@ -161,9 +161,9 @@ class Tray(QWidget):
             name = capture.recipe.name
             if item.text() != name:
                 item.setText(name)
-                item.setIcon(self._icons.get(name, QIcon()))
-            if name not in self._icons:
-                self._icons[name] = QIcon()
+                item.setIcon(self.icons.get(name, QIcon()))
+            if name not in self.icons:
+                self.icons[name] = QIcon()
                 self._viewer.drawer.ask_small(name, capture.recipe)
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(Qt.CheckState.Checked if capture.key else Qt.CheckState.Unchecked)
@@ -172,9 +172,9 @@ class Tray(QWidget):
 
     def _drawn(self, name: str, picture: Picture) -> None:
         """Shows a small picture that was drawn."""
-        self._icons[name] = QIcon(QPixmap.fromImage(image_of(picture)))
+        self.icons[name] = icon_of(picture)
         for item in self.list.findItems(name, Qt.MatchFlag.MatchExactly):
-            item.setIcon(self._icons[name])
+            item.setIcon(self.icons[name])
 
     def _ticked(self, item: QListWidgetItem) -> None:
         key = item.checkState() == Qt.CheckState.Checked
@@ -183,7 +183,7 @@ class Tray(QWidget):
     def _remove(self) -> None:
         number = self.list.currentRow()
         if number >= 0:
-            self._icons.pop(self.list.item(number).text(), None)
+            self.icons.pop(self.list.item(number).text(), None)
             self._viewer.do(edits.uncaptured, number)
 
 
@@ -218,9 +218,3 @@ class Measures(QWidget):
     def _remove(self) -> None:
         if self.list.currentRow() >= 0:
             self._viewer.do(edits.unmeasured, self.list.currentRow())
-
-
-def image_of(picture: Picture) -> QImage:
-    rgb = np.ascontiguousarray(to_rgb(picture))
-    rows, columns = rgb.shape[:2]
-    return QImage(rgb.data, columns, rows, 3 * columns, QImage.Format.Format_RGB888).copy()

@@ -1,6 +1,7 @@
 """The structured report beside the panes, with sentences to begin with for each clinical use."""
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import (
     QComboBox,
     QGroupBox,
@@ -14,17 +15,23 @@ from PySide6.QtWidgets import (
 )
 
 from workstation.desktop.language import tr
+from workstation.desktop.model.report_check import FIELD_TITLES, Obstacle
 from workstation.desktop.model.session import CLINICAL_USES, Draft
 from workstation.desktop.viewer import Viewer
 
 # Fields of the report: key, title, hint, height in points.
 FIELDS: tuple[tuple[str, str, str, int], ...] = (
-    ("indication", "Indication", "", 54),
-    ("findings", "Findings, 3D findings included", "", 120),
-    ("impression", "Impression", "", 80),
-    ("necessity", "Medical necessity", "Why 3D was needed for this patient", 54),
-    ("utility", "Clinical utility", "What the 3D pictures contributed", 54),
-    ("workstation", "Independent workstation", "That the pictures were made on an independent workstation", 54),
+    ("indication", FIELD_TITLES["indication"], "", 54),
+    ("findings", FIELD_TITLES["findings"], "", 120),
+    ("impression", FIELD_TITLES["impression"], "", 80),
+    ("necessity", FIELD_TITLES["necessity"], "Why 3D was needed for this patient", 54),
+    ("utility", FIELD_TITLES["utility"], "What the 3D pictures contributed", 54),
+    (
+        "workstation",
+        FIELD_TITLES["workstation"],
+        "That the pictures were made on an independent workstation",
+        54,
+    ),
 )
 ANSWERS: dict[str, bool | None] = {"not stated": None, "yes": True, "no": False}
 # Template sentences for each clinical use; the physician changes or deletes them.
@@ -115,10 +122,22 @@ class ReportPanel(QScrollArea):
         names = [capture.recipe.name for capture in self._session.screen.captures if capture.key]
         self.key_pictures.setText(tr("Key pictures: {names}", names="; ".join(names)) if names else "")
 
-    def allow_signing(self, why_not: str) -> None:
-        """Allows or forbids signing. why_not : the reason against it; empty allows it."""
-        self.sign.setEnabled(not why_not)
-        self.why_not.setText(why_not)
+    def allow_signing(self, obstacle: Obstacle | None) -> None:
+        """Allows or forbids signing. What is wanting in a field leaves the button: pressing it goes there."""
+        self.sign.setEnabled(obstacle is None or obstacle.report_field is not None)
+        self.why_not.setText(said_of_obstacle(obstacle) if obstacle is not None else "")
+
+    def go_to(self, obstacle: Obstacle) -> None:
+        """Puts the cursor on the place that is to be mended, and marks it."""
+        if obstacle.report_field is None:
+            return
+        edit = self.fields[obstacle.report_field]
+        cursor = edit.textCursor()
+        cursor.setPosition(obstacle.start)
+        cursor.setPosition(obstacle.end, QTextCursor.MoveMode.KeepAnchor)
+        edit.setTextCursor(cursor)
+        self.ensureWidgetVisible(edit)
+        edit.setFocus(Qt.FocusReason.OtherFocusReason)
 
     def _wrote(self, key: str, text: str) -> None:
         self._session.write(**{key: text})
@@ -130,6 +149,12 @@ class ReportPanel(QScrollArea):
             # A template never overwrites text that was written.
             if not self.fields[key].toPlainText().strip():
                 self.fields[key].setPlainText(text)
+
+
+def said_of_obstacle(obstacle: Obstacle) -> str:
+    """Returns the reason against signing in the language of the window."""
+    words = {place: tr(said) if place in ("field", "role") else said for place, said in obstacle.values.items()}
+    return tr(obstacle.sentence, **words)
 
 
 def _asked(form: QVBoxLayout, question: str) -> QComboBox:

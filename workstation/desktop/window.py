@@ -40,7 +40,7 @@ from workstation.desktop.guide import Guide
 from workstation.desktop.language import tr
 from workstation.desktop.menus import PANELS, Menus
 from workstation.desktop.model import edits
-from workstation.desktop.model.desk import ReadingDesk, why_not_signable
+from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.keys import Keys
 from workstation.desktop.model.looks import Looks, protocols_for, windows_for
 from workstation.desktop.model.reading2d import Images
@@ -48,9 +48,11 @@ from workstation.desktop.model.screen import Compared, Screen, recipe_of
 from workstation.desktop.model.session import Draft
 from workstation.desktop.model.signing import SignedStudy
 from workstation.desktop.model.studies import Opened, Row
+from workstation.desktop.model.summary import summary_of
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import LookPanel, Measures, Tray
-from workstation.desktop.report_panel import ReportPanel
+from workstation.desktop.report_panel import ReportPanel, said_of_obstacle
+from workstation.desktop.sign_dialog import Sign
 from workstation.desktop.stack_viewer import StackViewer
 from workstation.desktop.study_list import StudyList
 from workstation.desktop.theme import Theme, style_sheet
@@ -78,6 +80,7 @@ class MainWindow(QMainWindow):
         self.viewer: Viewer | None = None
         self.opened: Opened | None = None
         self.report: ReportPanel | None = None
+        self.tray: Tray | None = None
         self.guide: Guide | None = None
         self.signed: bool = False
         self._before: Screen | None = None  # the last screen whose captures were journalled
@@ -279,11 +282,11 @@ class MainWindow(QMainWindow):
         self.viewer = viewer
         self.pages.addWidget(viewer)
         self.pages.setCurrentWidget(viewer)
-        self.report = ReportPanel(viewer)
+        self.report, self.tray = ReportPanel(viewer), Tray(viewer)
         self.report.signed.connect(self.sign_and_deliver)
         for widget, title in (
             (LookPanel(viewer), tr("Look")),
-            (Tray(viewer), tr("Captures")),
+            (self.tray, tr("Captures")),
             (Measures(viewer), tr("Measures")),
             (self.report, tr("Report")),
             (self.charge, tr("Charge")),
@@ -346,7 +349,7 @@ class MainWindow(QMainWindow):
             if widget is not None and widget is not self.charge:
                 widget.deleteLater()
         self.viewer.deleteLater()
-        self.viewer, self.report, self.opened = None, None, None
+        self.viewer, self.report, self.tray, self.opened = None, None, None, None
         self.menus.for_a_study(False)
         self.dock.hide()
 
@@ -515,7 +518,7 @@ class MainWindow(QMainWindow):
         """Shows the decision as if the study were signed now."""
         if self.opened is None or self.report is None:
             return
-        self.report.allow_signing(why_not_signable(self.person, self.opened.session))
+        self.report.allow_signing(self.desk.obstacle(self.opened, self.person))
         self.charge.show_verdict(self.desk.verdict(self.opened, self.person))
         if self.guide is not None:
             self.guide.refresh()
@@ -533,14 +536,23 @@ class MainWindow(QMainWindow):
         field.setFocus()
 
     def sign_and_deliver(self) -> None:
-        if self.opened is None or self.person is None:
+        """Shows what would be signed, and signs it when the physician gives their secret."""
+        if self.opened is None or self.viewer is None or self.report is None or self.tray is None:
             return
-        dialog = dialogs.Sign(self.desk.people, self.person, self)
+        opened, obstacle = self.opened, self.desk.obstacle(self.opened, self.person)
+        if obstacle is not None or self.person is None:
+            if obstacle is not None:
+                self.say(said_of_obstacle(obstacle), bad=True)
+                self.tabs.setCurrentWidget(self.report)
+                self.report.go_to(obstacle)
+            return
+        summary = summary_of(opened, self.desk.verdict(opened, self.person), self.viewer.said_of)
+        dialog = Sign(self.desk.people, self.person, summary, self.tray.icons, self)
+        self.viewer.drawer.small.connect(dialog.show_small)
         if not dialog.exec():
             if dialog.refused:
                 self.lock()
             return
-        opened = self.opened
         try:
             signing = self.desk.sign(opened, self.person)
         except (CaseError, OSError) as error:

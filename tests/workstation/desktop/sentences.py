@@ -3,8 +3,9 @@
 import ast
 from pathlib import Path
 
+from workstation.charge.reasons import REASONS
 from workstation.desktop import guide, menus, panels, report_panel, study_list, viewer
-from workstation.desktop.model import keys, screen, session, studies
+from workstation.desktop.model import keys, report_check, screen, session, studies, summary, verdicts
 
 FOLDER = Path(guide.__file__).parent
 
@@ -25,5 +26,21 @@ def sentences() -> list[str]:
     found += [text for _, title, hint, _ in report_panel.FIELDS for text in (title, hint) if text]
     found += [*report_panel.ANSWERS, *map(str.capitalize, session.CLINICAL_USES)]
     found += [*panels.STYLE_TITLES, *panels.CROP_TITLES, *study_list._SINCE]
-    found += ["physician", "resident", "technologist", "coder", "Middle button", "Right button"]
+    found += [*report_check.OBSTACLES, *verdicts.VERDICTS, *summary.PATIENT_TITLES, *summary.STUDY_TITLES]
+    found += [*summary.SEXES.values(), summary.REQUIRED, summary.CONCURRENT]
+    found += [reason.code for reason in REASONS]
+    found += [
+        "ordering",
+        "nobody",
+        "charged",
+        "held",
+        "not billable",
+        "correction",
+        "physician",
+        "resident",
+        "technologist",
+        "coder",
+        "Middle button",
+        "Right button",
+    ]
     return list(dict.fromkeys(found))

@@ -31,6 +31,8 @@ DOCTOR = Person("DR1", "Sample^Radiologist", "physician")
 TECHNOLOGIST = Person("T1", "Sample^Technologist", "technologist")
 CODER = Person("jd", "Doe^Jane", "coder")
 WRITTEN = {
+    "indication": "Fall.",
+    "impression": "Fracture of the frontal bone.",
     "findings": "Fracture of the frontal bone.",
     "workstation": "Made on an independent workstation.",
     "necessity": "Planning of the repair.",

@@ -12,6 +12,8 @@ from tests.workstation.desktop.conftest import DOCTOR
 from workstation.desktop import dialogs
 from workstation.desktop.model import edits
 from workstation.desktop.model.screen import LAYOUTS, Compared, Measure
+from workstation.desktop.model.summary import summary_of
+from workstation.desktop.sign_dialog import Sign
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
 
@@ -70,9 +72,11 @@ def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer
     keep(window, "bone_away")
     window.set_theme("light")
     keep(window, "theme_light")
+    assert window.opened is not None and window.tray is not None
+    summary = summary_of(window.opened, window.desk.verdict(window.opened, DOCTOR), viewer.said_of)
     for name, dialog in (
         ("sign_in", dialogs.SignIn(window.desk.people, window)),
-        ("sign", dialogs.Sign(window.desk.people, DOCTOR, window)),
+        ("sign", Sign(window.desk.people, DOCTOR, summary, window.tray.icons, window)),
         ("help", dialogs.Help(window.keys, window)),
         ("query", dialogs.Query(window.desk, window.works, window)),
         ("choose", dialogs.Choose("Which volume?", ["echo 1, 36 slices", "echo 2, 36 slices"], window)),

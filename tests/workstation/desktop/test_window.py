@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
 from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
-from PySide6.QtWidgets import QApplication, QDialog, QLineEdit
+from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
@@ -25,6 +25,7 @@ from workstation.desktop.model import edits
 from workstation.desktop.model.screen import PANES, Measure, PaneName, recipe_of
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import CropBox, Tray
+from workstation.desktop.sign_dialog import Sign
 from workstation.desktop.transfer_editor import TransferEditor
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
@@ -189,12 +190,14 @@ def test_only_a_physician_signs_and_the_panel_says_what_is_missing(
     viewer.under = "solid"
     viewer.capture()
     window.capture(1)
-    missing = {field for _, _, field in verdict().missing}
+    missing = {each.report_field for each in verdict().missing}
     assert {"findings", "workstation", "necessity", "utility", "concurrent"} <= missing
     window.charge.fill.emit("utility")
     assert window.tabs.currentWidget() is window.report
     for name, text in (
+        ("indication", "Fall."),
         ("findings", "Fracture of the frontal bone."),
+        ("impression", "Fracture."),
         ("workstation", "Made on an independent workstation."),
         ("necessity", "Planning of the repair."),
         ("utility", "Shows the fragments in relation."),
@@ -205,7 +208,35 @@ def test_only_a_physician_signs_and_the_panel_says_what_is_missing(
     window.report.required.setCurrentIndex(1)
     window.report.required.activated.emit(1)
     assert verdict().headline.startswith("Will be charged when signed: 76377")
-    assert window.report.sign.isEnabled()
+    assert window.report.sign.isEnabled() and not window.report.why_not.text()
+    # A place that a template left open is not signed: the button goes there.
+    window.report.fields["impression"].setPlainText("Stenosis of … %.")
+    verdict()
+    assert "Impression is not finished" in window.report.why_not.text()
+    window.report.sign.click()
+    assert "Impression is not finished" in window.statusBar().currentMessage()
+    edit = window.report.fields["impression"]
+    assert edit.textCursor().selectedText() == "…" and window.tabs.currentWidget() is window.report
+    edit.setPlainText("Fracture, displaced by 3 mm.")
+    # The dialog shows all of it before it asks for the secret.
+    seen: list[str] = []
+
+    def look() -> None:
+        dialog = QApplication.activeModalWidget()
+        assert isinstance(dialog, Sign)
+        seen.extend(label.text() for label in dialog.findChildren(QLabel))
+        seen.extend(dialog.pictures.item(n).text() for n in range(dialog.pictures.count()))
+        dialog.reject()
+
+    QTimer.singleShot(0, look)
+    window.report.sign.click()
+    text = "\n".join(seen)
+    for words in (
+        "CRANIUM, SAMPLE", "SAMPLE-CRANIUM", "DEMO-0001", "Fracture, displaced by 3 mm.", "Planning of the repair.",
+        "Will be charged when signed: 76377", viewer.session.screen.captures[1].recipe.name,
+        "I supervised the work while it was done: yes",
+    ):  # fmt: skip
+        assert words in text, words
 
 
 def test_signing_stores_what_was_on_screen_and_charges(
@@ -241,7 +272,7 @@ def test_signing_stores_what_was_on_screen_and_charges(
         box.setCurrentIndex(1)
         box.activated.emit(1)
     window.refresh_verdict()
-    fill_in(dialogs.Sign, PASSWORD)
+    fill_in(Sign, PASSWORD)
     window.report.sign.click()
     qtbot.waitUntil(lambda: "Signed and delivered" in window.statusBar().currentMessage(), timeout=120_000)
     assert window.charge.verdict is not None

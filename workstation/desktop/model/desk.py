@@ -6,7 +6,7 @@ Knows no Qt. Delivery goes through the same pipeline as every other case.
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +14,6 @@ from dicom_io.evidence import ImageReference, Person
 from dicom_io.files.instance import Instance
 from dicom_io.files.series import read_dataset
 from dicom_io.objects.inherit import issuer_of_patient_id
-from dicom_io.person_names import first_group
 from dicom_io.sr.evidence_sr import record_series
 from dicom_io.sr.report_sr import WrittenReport
 from render import Recipe
@@ -29,11 +28,14 @@ from workstation.billing.settle import preview as preview_record
 from workstation.case import Case, CaseError, region_of
 from workstation.charge import Decision
 from workstation.charge.facts import Report
+from workstation.desktop.model import verdicts
 from workstation.desktop.model.measuring import recorded
 from workstation.desktop.model.remote import Remote
-from workstation.desktop.model.session import Draft, ReadingSession, session_file
+from workstation.desktop.model.report_check import Obstacle, obstacle_to_signing
+from workstation.desktop.model.session import Draft, session_file
 from workstation.desktop.model.signing import SignedStudy, note_signature, unfinished
 from workstation.desktop.model.studies import Opened, Studies
+from workstation.desktop.model.verdicts import Missing, Verdict, coded, verdict_of
 from workstation.pipeline import run
 from workstation.session_record import evidence_as_if
 from workstation.signed_report import file_report
@@ -48,28 +50,6 @@ from workstation.transports.deliver import deliver_all
 _PROTOCOL = "desktop"
 NOBODY = "nobody signed in"
 _NOBODY = Person("nobody", "Nobody", "automatic")
-# Missing facts that signing itself supplies.
-_BY_SIGNING = ("signature", "delivery")
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """The decision in words. missing : sentence, who can supply it, the field of the desktop for it or ''."""
-
-    headline: str
-    missing: tuple[tuple[str, str, str], ...]
-    note: str = ""
-
-
-def why_not_signable(person: Person | None, session: ReadingSession) -> str:
-    """Returns why this person cannot sign now, as a sentence; empty when signing is possible."""
-    if person is None:
-        return "Nobody is signed in. A physician signs in to sign."
-    if person.role != "physician":
-        return f"Only a physician can sign and attest; {first_group(person.name).family} is signed in as {person.role}."
-    if not session.screen.captures:
-        return "No picture is captured yet; a report without pictures charges nothing."
-    return ""
 
 
 class ReadingDesk:
@@ -133,32 +113,19 @@ class ReadingDesk:
         """Returns the decision as if the person signed now; after delivery, the one that was made."""
         ruling = self._ruling(opened)
         if ruling is not None:
-            reasons = tuple((r["sentence"], r["resolver"], "") for r in ruling.content["explanations"])
-            lines = ruling.content["lines"]
-            charged = ", ".join(_coded(x["code"], x["modifiers"], x["base"]) for x in lines)
-            headline = f"Delivered: {STATE_WORDS.get(ruling.state, ruling.state)} {charged}".strip()
-            return Verdict(headline, reasons, self._sent(opened.series.first.accession))
+            missing = tuple(
+                Missing(r["sentence"], r["resolver"], "", r.get("code", "")) for r in ruling.content["explanations"]
+            )
+            charged = ", ".join(coded(x["code"], x["modifiers"], x["base"]) for x in ruling.content["lines"])
+            values = {"state": STATE_WORDS.get(ruling.state, ruling.state), "codes": charged}
+            return Verdict(verdicts.DELIVERED, missing, self._sent(opened.series.first.accession), values)
         if not opened.session.screen.captures:
-            return Verdict("Nothing to charge yet.", (("No picture is captured.", "technologist", "captures"),))
+            return Verdict(verdicts.NOTHING_YET, (Missing(verdicts.NO_PICTURE, "technologist", "captures"),))
         try:
             decision = self.preview(opened, person)
         except CaseError as error:
-            return Verdict("The region is not known.", ((str(error), "technologist", ""),))
-        missing = tuple(
-            (reason.sentence, reason.resolver, str(reason.kind.field))
-            for reason in decision.reasons
-            if reason.kind.field not in _BY_SIGNING
-        )
-        lines_of = decision.lines or decision.proposed
-        codes = ", ".join(_coded(x.code, x.modifiers, x.base or "no base yet") for x in lines_of)
-        if any(reason.severity == "deny" for reason in decision.reasons):
-            return Verdict("Cannot be charged.", missing)
-        if missing:
-            return Verdict(f"Would be held: {len(missing)} missing.", missing, f"Then: {codes}" if codes else "")
-        if any(reason.kind.field == "delivery" for reason in decision.reasons):
-            waits = ", ".join(d.name for d in self.site.config.destinations if d.archiving != "kept")
-            return Verdict(f"Will be charged when signed: {codes}", (), f"Once the pictures are archived: {waits}")
-        return Verdict(f"Will be charged when signed: {codes}", ())
+            return Verdict(verdicts.NO_REGION, (Missing(str(error), "technologist"),))
+        return verdict_of(decision, ", ".join(d.name for d in self.site.config.destinations if d.archiving != "kept"))
 
     def _sent(self, accession: str) -> str:
         """Returns the state of an accession's messages: one line for each charge, one for all pictures."""
@@ -237,8 +204,8 @@ class ReadingDesk:
         Raises CaseError when this person cannot sign.
         """
         session = opened.session
-        if why := why_not_signable(person, session):
-            raise CaseError(why)
+        if (obstacle := self.obstacle(opened, person)) is not None:
+            raise CaseError(str(obstacle))
         uid = session_uid(opened, self._region)
         signing = SignedStudy(
             1,
@@ -255,6 +222,10 @@ class ReadingDesk:
         self._recorder.submit(note_signature, self.site, signing, content)
         self.note(opened, person, "approval")
         return signing
+
+    def obstacle(self, opened: Opened, person: Person | None) -> Obstacle | None:
+        """Returns why this person cannot sign the study now; None when signing is possible."""
+        return obstacle_to_signing(person, opened.session, self.site.config.report_requires)
 
     def unfinished(self) -> tuple[SignedStudy, ...]:
         """Returns what was signed here and is not stored yet, because the program ended in between."""
@@ -317,11 +288,6 @@ def _as_protocol(opened: Opened, region: str, recipes: tuple[Recipe, ...]) -> Pr
         _PROTOCOL, "Captured at the desktop", draft.clinical_use or "", region, opened.series.modality, unit,
         "chosen by the reader", recipes,
     )  # fmt: skip
-
-
-def _coded(code: str, modifiers: Iterable[str], base: str) -> str:
-    """Writes a line of a charge as coders do."""
-    return f"{'-'.join((code, *modifiers))} beside {base}"
 
 
 def _warm() -> None:

@@ -1,0 +1,24 @@
+"""Pictures as Qt shows them."""
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtGui import QIcon, QImage, QPixmap
+
+from render.picture import Picture, to_rgb
+
+
+def image_of(picture: Picture, frame: int = 0) -> QImage:
+    """Returns one frame of a picture."""
+    return image_from(to_rgb(picture, frame))
+
+
+def image_from(pixels: NDArray[np.uint8]) -> QImage:
+    """Returns (rows, columns, 3) uint8 RGB as an image of its own."""
+    rgb = np.ascontiguousarray(pixels)
+    rows, columns = rgb.shape[:2]
+    return QImage(rgb.data, columns, rows, 3 * columns, QImage.Format.Format_RGB888).copy()
+
+
+def icon_of(picture: Picture) -> QIcon:
+    """Returns the first frame as an icon."""
+    return QIcon(QPixmap.fromImage(image_of(picture)))
