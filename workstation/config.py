@@ -193,7 +193,7 @@ class Config:
     device_uid: str = ""
     independent_workstation: bool = True
     engine: EngineName = "cpu"
-    burn_in: BurnIn = "none"
+    burn_in: BurnIn = "letters"
     font: str = ""
     stored: tuple[StoredObject, ...] = ("segmentation", "key_objects")
     multiframe: bool = False

@@ -90,7 +90,7 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
         pictures.append(draw(volume, recipe, second=second, engine=engine.for_recipe(recipe), progress=tell))
 
     datasets = derive(pictures, series, stamp, marks, multiframe=site.config.multiframe, fused=fused)
-    drawn = products(pictures, datasets, stamp, region, laterality)
+    drawn = products(pictures, datasets, region, laterality)
     beside = objects_beside(site.config.stored, pictures, drawn, datasets, case.measurements, volume, series, stamp)
     images = site.archive.keep([*datasets, *beside])
     progress("keeping the pictures", 1.0)

@@ -14,7 +14,7 @@ from pydicom import dcmread
 from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Product, Side
 from dicom_io.files.series import Series, read_dataset
-from dicom_io.objects.derived import technique
+from dicom_io.objects.placing import technique
 from dicom_io.sr.evidence_sr import objects_in_order, read_sr
 from dicom_io.stamp import Stamp
 from render.recipe import Recipe, canonical_json, digest

@@ -6,18 +6,16 @@ from datetime import datetime
 
 from pydicom import dcmread
 
-from dicom_io.dates import time_of
-from dicom_io.errors import NotFound
+from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import ImageReference
 from dicom_io.files.series import Instance, Series, read_dataset
 from dicom_io.sr.key_objects import write_key_objects
-from dicom_io.sr.report_sr import WrittenReport, report_series, words_of, write_report
+from dicom_io.sr.report_sr import BASIC_TEXT_SR, FiledReport, WrittenReport, read_report, words_of, write_report
 from dicom_io.sr.signatures import sign
-from dicom_io.stamp import Stamp
 from workstation.billing.address import address_documents
 from workstation.billing.settle import settle_due
 from workstation.site import Site, signer_of
-from workstation.store.journal import recorded_as, reported_as
+from workstation.store.journal import recorded_as, recorded_uid, reported_as, reported_words
 
 
 def file_report(report: WrittenReport, series: Series, session_uid: str, site: Site) -> tuple[Instance, ...]:
@@ -29,11 +27,12 @@ def file_report(report: WrittenReport, series: Series, session_uid: str, site: S
     first, journal, author = series.first, site.journal, report.physician
     for image in report.key_images:
         journal.record(session_uid, author, "image_selection", site.clock(), f"image {image.sop_instance_uid}")
-    at = journal.record(session_uid, author, "reported", site.clock(), reported_as(words_of(report))).at
+    said = _event_of(report, session_uid, site)
+    at = journal.record(session_uid, author, "reported", site.clock(), said).at
     stamp, source = site.stamp(session_uid, at), read_dataset(first.path)
     signed = replace(report, signed_at=at)
     signer = signer_of(site.config)
-    objects = [write_report(signed, source, first.study_uid, stamp, _before(at, stamp, site))]
+    objects = [write_report(signed, source, first.study_uid, stamp, _before(at, session_uid, site))]
     if signer is not None:
         sign(objects[0], signer, at)
     if report.key_images and "key_objects" in site.config.stored:
@@ -48,12 +47,36 @@ def file_report(report: WrittenReport, series: Series, session_uid: str, site: S
     return kept
 
 
-def _before(at: datetime, stamp: Stamp, site: Site) -> ImageReference | None:
+def _event_of(report: WrittenReport, session_uid: str, site: Site) -> str:
+    """The detail of the event of signing a report. The newest report signed again is the same event; what was said
+    before that one, and is said again now, is a new one: it amends what came in between."""
+    words, events = words_of(report), [act for act in site.journal.acts(session_uid) if act.kind == "reported"]
+    own = [act.detail for act in events if (act.person_id, reported_words(act.detail)) == (report.physician.id, words)]
+    if not own:
+        return reported_as(words)
+    return events[-1].detail if events[-1].detail in own else reported_as(words, len(events))
+
+
+def reports_of(session_uid: str, site: Site) -> tuple[tuple[Instance, FiledReport], ...]:
+    """The reports of a session that were signed here, oldest first; only those that are as the journal recorded them.
+    A report of before the journal noted the SR itself is not among them."""
+    found: dict[str, tuple[Instance, FiledReport]] = {}
+    for act in site.journal.acts(session_uid):
+        if act.kind != "recorded":
+            continue
+        with suppress(NotFound, NotReadable):
+            each = site.archive.instance(recorded_uid(act.detail))
+            if each.sop_class_uid != BASIC_TEXT_SR:
+                continue
+            digest = site.archive.digests(each.series_uid)[each.sop_instance_uid]
+            if act.detail == recorded_as(each.sop_instance_uid, digest):
+                found[each.sop_instance_uid] = (each, read_report(dcmread(each.path)))
+    return tuple(sorted(found.values(), key=lambda pair: (pair[1].signed_at, pair[0].sop_instance_uid)))
+
+
+def _before(at: datetime, session_uid: str, site: Site) -> ImageReference | None:
     """The session's last report that was signed before `at`."""
-    earlier: list[tuple[datetime, ImageReference]] = []
-    with suppress(NotFound):
-        for each in site.archive.series(report_series(stamp)).instances:
-            signed = time_of(dcmread(each.path).VerifyingObserverSequence[0].VerificationDateTime)
-            reference = ImageReference(each.sop_class_uid, each.sop_instance_uid, each.series_uid)
-            earlier += [(signed, reference)] if signed < at else []
-    return max(earlier, key=lambda pair: (pair[0], pair[1].sop_instance_uid), default=(at, None))[1]
+    earlier = [each for each, told in reports_of(session_uid, site) if told.signed_at < at]
+    if not earlier:
+        return None
+    return ImageReference(earlier[-1].sop_class_uid, earlier[-1].sop_instance_uid, earlier[-1].series_uid)

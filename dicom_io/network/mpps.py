@@ -63,7 +63,12 @@ def ended(evidence: Evidence, record: ImageReference, ended_at: datetime, billed
     ds.PerformedProcedureStepEndDate, ds.PerformedProcedureStepEndTime = da(ended_at), tm(ended_at)
     ds.PerformedProtocolCodeSequence = []
     images = [*(image for product in evidence.products for image in product.images), *evidence.objects, record]
-    names = {image.series_uid: product.name for product in evidence.products for image in product.images}
+    # Several pictures of one kind are in one series.
+    held: dict[str, dict[str, None]] = {}
+    for product in evidence.products:
+        for image in product.images:
+            held.setdefault(image.series_uid, {})[product.name] = None
+    names = {uid: "; ".join(found) for uid, found in held.items()}
     ds.PerformedSeriesSequence = [
         _series(uid, [i for i in images if i.series_uid == uid], names.get(uid, "3D record"), evidence)
         for uid in dict.fromkeys(image.series_uid for image in images)

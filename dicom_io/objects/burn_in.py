@@ -13,8 +13,9 @@ from dicom_io.errors import DicomIOError
 from dicom_io.person_names import groups_of
 from render import fonts
 
-# view: orientation, scale, window or preset, slab and view. patient: the same, with patient and study.
-BurnIn = Literal["none", "view", "patient"]
+# letters: orientation, scale, preset and view on pictures in colour, which have no values to lose. view: the same and
+# window and slab on projections too. patient: the same, with patient and study.
+BurnIn = Literal["none", "letters", "view", "patient"]
 BURN_IN: tuple[BurnIn, ...] = get_args(BurnIn)
 _SIZE_PX = 14  # any size will do: only the existence of the glyphs is checked here
 
@@ -27,18 +28,20 @@ class BannerError(DicomIOError):
 class Burned:
     """The annotation to burn into the pixels of captures.
 
-    banner : patient and study; empty where only the view is burned in. font : a font file to try first.
+    banner : patient and study; empty where only the view is burned in. font : a font file to try first. in_colour :
+    whether pictures in colour alone are written on, and grey ones keep their values.
     """
 
     banner: tuple[str, ...] = ()
     font: Path | None = None
+    in_colour: bool = False
 
 
 def burned(choice: BurnIn, source: Dataset, font: Path | None = None) -> Burned | None:
     """Returns the annotation that a choice means for a source instance; None for no annotation. Raises BannerError."""
     if choice == "none":
         return None
-    return Burned(banner(source, font) if choice == "patient" else (), font)
+    return Burned(banner(source, font) if choice == "patient" else (), font, choice == "letters")
 
 
 def banner(source: Dataset, font: Path | None = None) -> tuple[str, ...]:

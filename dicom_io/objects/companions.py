@@ -48,13 +48,11 @@ def objects_beside(
     for number, (picture, product) in enumerate(zip(pictures, drawn, strict=True), start=1):
         uids = {image.sop_instance_uid for image in product.images}
         images = [ds for ds in datasets if ds.SOPInstanceUID in uids]
-        states = (
-            presentation_state(picture, images, measurements, source, stamp, number)
-            if "presentation" in wanted
-            else None,
-            volumetric_state(picture, images, series, stamp, number) if "view" in wanted else None,
-        )
-        found += [state for state in states if state is not None]
+        shown = presentation_state(picture, images, measurements, source, stamp, number)
+        if shown is not None and "presentation" not in wanted and "GraphicAnnotationSequence" not in shown:
+            shown = None  # measures on a plane are always drawn there: pixels never carry them
+        view = volumetric_state(picture, images, series, stamp, number) if "view" in wanted else None
+        found += [state for state in (shown, view) if state is not None]
     return found
 
 

@@ -6,9 +6,10 @@ from their values and geometry every viewer writes letters and scale itself.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,18 @@ from dicom_io.objects.enhanced import ENHANCED_CT, ENHANCED_MR, make_enhanced
 from dicom_io.objects.functional_groups import source_item
 from dicom_io.objects.identifying import mark_identifying
 from dicom_io.objects.inherit import inherit
+from dicom_io.objects.placing import Place, place_of, technique
 from dicom_io.stamp import Stamp
 from render.annotate import annotated
 from render.geometry import Plane, cross, letters
 from render.picture import Picture, window_8bit
-from render.recipe import Projection, Recipe, Reformat, VolumeRendering, canonical_json, in_colour, seen_in_words
+from render.recipe import (
+    Reformat,
+    VolumeRendering,
+    canonical_json,
+    in_colour,
+    seen_in_words,
+)
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
@@ -38,7 +46,7 @@ SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 GRAYSCALE_BYTE_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.2"
 TRUE_COLOR_CAPTURE = "1.2.840.10008.5.1.4.1.1.7.4"
 
-# Acquisition attributes that remain true for a reformat. Sources: PS3.3 C.8.2.1 (CT Image), C.8.3.1 (MR Image).
+# What remains true for a reformat. Sources: PS3.3 C.8.2.1 (CT Image), C.8.3.1 (MR Image).
 _CT_KEPT = "KVP AcquisitionNumber ContrastBolusAgent ContrastBolusRoute PatientPosition".split()
 _MR_KEPT = (
     "ScanningSequence SequenceVariant ScanOptions MRAcquisitionType RepetitionTime EchoTime EchoTrainLength "
@@ -47,26 +55,15 @@ _MR_KEPT = (
 ).split()
 
 
-# Image Type value 3 of each technique. Sources: PS3.3 C.8.16.1.3 (volumetric types), C.8.6 has none of its own.
+# Image Type value 3 of each technique. Source: PS3.3 C.8.16.1.3 (volumetric types); C.8.6 has none of its own.
 IMAGE_TYPES = {
     "volume_rendering": "VOLREN",
     "mip": "MAX_IP",
     "minip": "MIN_IP",
-    "average_ip": "AVERAGE",
-    "mpr": "MPR",
-    "curved_mpr": "MPR",
-}
+    "average_ip": "AVERAGE", "mpr": "MPR", "curved_mpr": "MPR",
+}  # fmt: skip
 # Classes for pictures that are no planes of the patient: colour renderings, projections, rotations of either.
 CAPTURE_CLASSES = (SECONDARY_CAPTURE, TRUE_COLOR_CAPTURE, GRAYSCALE_BYTE_CAPTURE)
-
-
-def technique(recipe: Recipe) -> str:
-    """Returns the technique of a recipe, named as in the charge facts."""
-    if isinstance(recipe, VolumeRendering):
-        return "volume_rendering"
-    if isinstance(recipe, Projection):
-        return {"mip": "mip", "minip": "minip", "average": "average_ip"}[recipe.mode]
-    return "mpr" if isinstance(recipe, Reformat) else "curved_mpr"
 
 
 def derive(
@@ -78,7 +75,8 @@ def derive(
     multiframe: bool = False,
     fused: Sequence[Series] = (),
 ) -> list[Dataset]:
-    """Makes DICOM instances of pictures: a series for each picture, an instance for each plane of a reformat.
+    """Makes DICOM instances of pictures, an instance for each plane of a reformat. Pictures of one kind are in one
+    series of the session; a stack of planes is a series of its own.
 
     multiframe : the planes of a reformat become the frames of one enhanced image.
     fused : the series of second volumes, where pictures have any; they are named as sources too.
@@ -87,13 +85,17 @@ def derive(
     """
     origin = _Origin(read_dataset(series.first.path), series, stamp, tuple(fused))
     datasets: list[Dataset] = []
+    taken: Counter[str] = Counter()
     for number, picture in enumerate(pictures, start=1):
-        recipe = picture.recipe
+        recipe, place = picture.recipe, place_of(picture, number, stamp)
+        taken[place.series_uid] += 1
+        place = replace(place, instance=taken[place.series_uid])
         if isinstance(recipe, Reformat) and not in_colour(recipe) and series.modality in ("CT", "MR"):
             make = _enhanced if multiframe and not _untold_loss(series, origin.source) else _reformat
-            datasets += make(picture, origin, number)
+            datasets += make(picture, origin, place)
         else:
-            datasets.append(_capture(picture, origin, number, burned))
+            written_on = burned is not None and (in_colour(recipe) or not burned.in_colour)
+            datasets.append(_capture(picture, origin, place, burned if written_on else None))
     return datasets
 
 
@@ -123,16 +125,15 @@ def _untold_loss(series: Series, source: Dataset) -> bool:
     return lossy and not (source.get("LossyImageCompressionRatio") and source.get("LossyImageCompressionMethod"))
 
 
-def _common(picture: Picture, origin: _Origin, number: int, sop_class: str, instance: int) -> Dataset:
+def _common(picture: Picture, origin: _Origin, place: Place, sop_class: str) -> Dataset:
     """Makes everything but the pixels. Sources: PS3.3 C.7.3.1, C.7.5.1, C.7.6.1, C.12.1."""
     recipe, source, series, stamp = picture.recipe, origin.source, origin.series, origin.stamp
     ds = new_object(sop_class, "", source, stamp)
-    _instance(ds, picture, stamp, instance)
-    ds.SeriesInstanceUID = _series_uid(picture, stamp)
-    ds.SeriesNumber = 9000 + number
+    _instance(ds, picture, stamp, place)
+    ds.SeriesInstanceUID, ds.SeriesNumber, ds.SeriesDescription = place.series_uid, place.number, place.description
     ds.Modality = series.modality
     ds.SeriesDate, ds.SeriesTime = stamp.date, stamp.time
-    ds.SeriesDescription = (recipe.name or codes.DERIVATIONS[technique(recipe)].meaning)[:64]
+    ds.ImageComments = recipe.name or codes.DERIVATIONS[technique(recipe)].meaning
     body_part(ds, source)
     ds.ContentDate, ds.ContentTime = stamp.date, stamp.time
     for keyword in ("AcquisitionDate", "AcquisitionTime"):
@@ -147,13 +148,15 @@ def _common(picture: Picture, origin: _Origin, number: int, sop_class: str, inst
     return ds
 
 
-def _instance(ds: Dataset, picture: Picture, stamp: Stamp, number: int) -> None:
-    """Sets what differs between the instances of a picture beside their pixels and places."""
-    which = "frames" if ds.SOPClassUID in (ENHANCED_CT, ENHANCED_MR) else str(number)
+def _instance(ds: Dataset, picture: Picture, stamp: Stamp, place: Place, index: int = 0) -> None:
+    """Sets what differs between the instances of a picture beside their pixels and places. index : of the plane."""
+    number = place.instance + index
+    whole = " frames" if ds.SOPClassUID in (ENHANCED_CT, ENHANCED_MR) else ""
+    which = f"{place.number} {number}{whole}"
     ds.SOPInstanceUID = stamp.uid("image", picture.provenance.recipe_digest, picture.digest, which)
     ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     ds.InstanceNumber = number
-    plane = picture.planes[number - 1] if len(picture.planes) >= number else None
+    plane = picture.planes[index] if len(picture.planes) > index else None
     # Type 2C: empty for curved and perspective pictures, whose rows and columns have no single direction.
     ds.PatientOrientation = [letters(plane.right_mm), letters(plane.down_mm)] if plane is not None else ""
 
@@ -167,13 +170,13 @@ def _description(picture: Picture) -> str:
     )
 
 
-def _reformat(picture: Picture, origin: _Origin, number: int) -> list[Dataset]:
+def _reformat(picture: Picture, origin: _Origin, place: Place) -> list[Dataset]:
     """Makes one CT or MR image for each plane. Sources: PS3.3 A.3 (CT), A.4 (MR), C.7.6.2 (Image Plane)."""
     recipe, source, series = picture.recipe, origin.source, origin.series
     assert isinstance(recipe, Reformat)
     sop_class = CT_IMAGE if series.modality == "CT" else MR_IMAGE
     stored, slope, intercept = _as_int16(picture.pixels)
-    alike = _common(picture, origin, number, sop_class, 1)
+    alike = _common(picture, origin, place, sop_class)
     # Value 3 of a CT image can only be AXIAL or LOCALIZER, so MPR stands in value 4. PS3.3 C.8.2.1.1.1.
     alike.ImageType = ["DERIVED", "SECONDARY", "AXIAL", "MPR"] if series.modality == "CT" else _MR_TYPE
     for keyword in _CT_KEPT if series.modality == "CT" else _MR_KEPT:
@@ -195,7 +198,7 @@ def _reformat(picture: Picture, origin: _Origin, number: int) -> list[Dataset]:
     datasets = []
     for index, plane in enumerate(picture.planes):
         ds = _copied(alike)
-        _instance(ds, picture, origin.stamp, index + 1)
+        _instance(ds, picture, origin.stamp, place, index)
         _image_plane(ds, plane, picture, recipe)
         _grey(ds, stored[index])
         datasets.append(ds)
@@ -210,10 +213,10 @@ def _copied(ds: Dataset) -> Dataset:
     return found
 
 
-def _enhanced(picture: Picture, origin: _Origin, number: int) -> list[Dataset]:
+def _enhanced(picture: Picture, origin: _Origin, place: Place) -> list[Dataset]:
     """Makes one enhanced CT or MR image of all planes."""
     sop_class = ENHANCED_CT if origin.series.modality == "CT" else ENHANCED_MR
-    ds = _common(picture, origin, number, sop_class, 1)
+    ds = _common(picture, origin, place, sop_class)
     for keyword in ("Laterality", "PatientOrientation"):  # given for each frame
         ds.pop(keyword, None)
     ds.FrameOfReferenceUID = picture.provenance.volume.frame_of_reference
@@ -270,14 +273,14 @@ def _as_int16(values: NDArray[np.generic]) -> tuple[NDArray[np.int16], float, fl
     return stored.astype(np.int16), slope, intercept
 
 
-def _capture(picture: Picture, origin: _Origin, number: int, burned: Burned | None) -> Dataset:
+def _capture(picture: Picture, origin: _Origin, place: Place, burned: Burned | None) -> Dataset:
     """Makes a secondary capture, multi-frame for a rotation. Sources: PS3.3 A.8.1, A.8.3, A.8.5, C.8.6."""
     frames, stamp = len(picture.pixels), origin.stamp
     if in_colour(picture.recipe) or burned is not None:
         sop_class = SECONDARY_CAPTURE if frames == 1 else TRUE_COLOR_CAPTURE
     else:
         sop_class = SECONDARY_CAPTURE if frames == 1 else GRAYSCALE_BYTE_CAPTURE
-    ds = _common(picture, origin, number, sop_class, 1)
+    ds = _common(picture, origin, place, sop_class)
     ds.ImageType = ["DERIVED", "SECONDARY", IMAGE_TYPES.get(technique(picture.recipe), "OTHER")]
     ds.ConversionType = "WSD"
     ds.SecondaryCaptureDeviceManufacturer = stamp.manufacturer
@@ -357,23 +360,23 @@ def _pixels(ds: Dataset, values: NDArray[np.generic]) -> None:
     ds["PixelData"].VR = "OW" if values.dtype.itemsize == 2 else "OB"
 
 
-def _series_uid(picture: Picture, stamp: Stamp) -> str:
-    """Returns the UID of a picture's own series; it follows from the recipe and the pixels."""
-    return stamp.uid("series", picture.provenance.recipe_digest, picture.digest)
-
-
 def products(
-    pictures: Sequence[Picture], datasets: Sequence[Dataset], stamp: Stamp, region: str, laterality: Side = ""
+    pictures: Sequence[Picture], datasets: Sequence[Dataset], region: str, laterality: Side = ""
 ) -> tuple[Product, ...]:
-    """Describes the pictures for the SR, each with its own of the `datasets` that `derive` made.
+    """Describes the pictures for the SR, each with its own of the `datasets`: all that `derive` made of them, in order.
 
     region, laterality : named as in the charge facts; no laterality where the region has no side, or it is not known.
     """
-    return tuple(_product(picture, datasets, stamp, region, laterality) for picture in pictures)
+    found, left = [], list(datasets)
+    for picture in pictures:
+        count = len(picture.planes) if left[0].SOPClassUID in (CT_IMAGE, MR_IMAGE) else 1
+        found.append(_product(picture, left[:count], region, laterality))
+        del left[:count]
+    return tuple(found)
 
 
-def _product(picture: Picture, datasets: Sequence[Dataset], stamp: Stamp, region: str, laterality: Side) -> Product:
-    p, series_uid = picture.provenance, _series_uid(picture, stamp)
+def _product(picture: Picture, images: Sequence[Dataset], region: str, laterality: Side) -> Product:
+    p = picture.provenance
     return Product(
         technique=technique(p.recipe),
         region=region,
@@ -389,9 +392,7 @@ def _product(picture: Picture, datasets: Sequence[Dataset], stamp: Stamp, region
         graphics_device=p.device,
         performed_here=True,
         images=tuple(
-            ImageReference(str(ds.SOPClassUID), str(ds.SOPInstanceUID), series_uid)
-            for ds in datasets
-            if ds.SeriesInstanceUID == series_uid
+            ImageReference(str(ds.SOPClassUID), str(ds.SOPInstanceUID), str(ds.SeriesInstanceUID)) for ds in images
         ),
         warnings=p.warnings,
         laterality=laterality,

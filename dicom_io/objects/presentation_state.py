@@ -14,7 +14,8 @@ from dicom_io.files.digests import seal
 from dicom_io.objects.common import body_part, decimal, new_object, new_series
 from dicom_io.stamp import Stamp
 from render.geometry import Plane, Vector
-from render.measure import place_on
+from render.marks import DrawnMark
+from render.measure import ellipse, place_on
 from render.picture import Picture
 from render.recipe import VolumeRendering
 
@@ -35,16 +36,17 @@ def presentation_state(
 ) -> Dataset | None:
     """Makes the state of the grey images that `derive` made of a picture; None for one in colour.
 
-    measurements : those on one of its planes are drawn there. The same arguments give the same bytes.
+    measurements : those on one of its planes are drawn there. number : of the instance in the series of
+    states. The same arguments give the same bytes.
     """
     if isinstance(picture.recipe, VolumeRendering) or images[0].PhotometricInterpretation == "RGB":
         return None
     first, window = images[0], picture.recipe.window
     ds = new_object(GRAYSCALE_STATE, "", source, stamp)
     name = picture.recipe.name or "picture"
-    new_series(ds, "PR", 9600 + number, f"Presentation of {name}", stamp, "PR", str(first.SeriesInstanceUID))
+    new_series(ds, "PR", 9600, "3D workstation: presentation states", stamp, "PR")
     body_part(ds, source)
-    ds.InstanceNumber = 1
+    ds.InstanceNumber = number
     ds.PresentationCreationDate, ds.PresentationCreationTime = stamp.date, stamp.time
     ds.ContentLabel, ds.ContentDescription, ds.ContentCreatorName = "WINDOW", name[:64], None
     series = Dataset()
@@ -147,6 +149,21 @@ def in_words(measurement: Measurement) -> str:
         if q.name in _WORDS
     ]
     return " ".join(filter(None, (measurement.finding, ", ".join(said)))) or measurement.name
+
+
+def mark_of(measurement: Measurement) -> DrawnMark | None:
+    """Returns a measurement as it is drawn on pictures; None for one without places, such as a volume."""
+    points = measurement.points_mm
+    if len(points) < 2 or measurement.kind in ("lesion", "vessel"):
+        return None
+    lines: tuple[tuple[Vector, ...], ...] = (points,)
+    if measurement.kind == "cobb":
+        lines = (points[:2], points[2:])
+    elif measurement.kind in ("polygon", "ellipse"):
+        outline = ellipse(points) if measurement.kind == "ellipse" else points
+        lines = ((*outline, outline[0]),)
+    words = in_words(measurement).split(", ")
+    return DrawnMark(lines, tuple(words))
 
 
 def _pixel(plane: Plane, at: Vector) -> tuple[float, float]:

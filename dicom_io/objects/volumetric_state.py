@@ -50,15 +50,15 @@ def volumetric_state(
     ds = new_object(sop_class, "", source, stamp)
     name = recipe.name or "view"
     identity = str(images[0].SeriesInstanceUID)
-    new_series(ds, "PR", 9800 + number, f"View of {name}", stamp, "volumetric", identity)
-    ds.InstanceNumber = 1
+    new_series(ds, "PR", 9800, "3D workstation: views", stamp, "volumetric")
+    ds.InstanceNumber = number
     ds.ContentLabel, ds.ContentDescription = "VIEW", name[:64]
     ds.PresentationCreationDate, ds.PresentationCreationTime = stamp.date, stamp.time
     volume = picture.provenance.volume
     ds.FrameOfReferenceUID, ds.PositionReferenceIndicator = volume.frame_of_reference, ""
     ds.AnatomicRegionSequence, ds.ViewCodeSequence = DicomSequence(), DicomSequence()
     ds.ImageLaterality = inherit_laterality(source)
-    _inputs(ds, picture, series, stamp.uid("input set", identity))
+    _inputs(ds, picture, series, stamp.uid("input set", str(images[0].SOPInstanceUID)))
     if isinstance(recipe, Reformat):
         _plane(ds, picture, recipe)
     else:

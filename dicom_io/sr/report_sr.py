@@ -11,7 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from dicom_io import codes as c
-from dicom_io.dates import da, dt, tm
+from dicom_io.dates import da, dt, time_of, tm
+from dicom_io.errors import NotReadable
 from dicom_io.evidence import ImageReference, Person
 from dicom_io.objects.common import study_references
 from dicom_io.sr import content as sr
@@ -107,18 +108,58 @@ def words_of(report: WrittenReport) -> str:
 
 def words_in(ds: Dataset) -> str:
     """Returns the same digest of a report's SR. Texts that end in spaces are written without them, and differ."""
+    told = read_report(ds)
+    return _words(told.indication, told.findings, told.impression, told.statements, list(told.key_images))
+
+
+@dataclass(frozen=True, slots=True)
+class FiledReport:
+    """What the SR of a report of ours says.
+
+    signed_by, signed_at : of its first verifying observer. statements : as in `WrittenReport`. key_images : SOP
+    Instance UIDs. predecessor : SOP Instance UID of the report that it amends, empty for none.
+    """
+
+    sop_instance_uid: str
+    signed_by: str
+    signed_at: datetime
+    indication: str
+    findings: str
+    impression: str
+    statements: tuple[tuple[str, str], ...]
+    key_images: tuple[str, ...]
+    predecessor: str = ""
+
+
+def read_report(ds: Dataset) -> FiledReport:
+    """Reads the SR of a report of ours. Source: PS3.3 C.17.2 (verification, Predecessor Documents Sequence).
+
+    Raises NotReadable for one that nobody verified.
+    """
+    observers = ds.get("VerifyingObserverSequence")
+    if not observers:
+        raise NotReadable(f"Report SR {ds.get('SOPInstanceUID')}: nobody has verified it. It is no signed report.")
     sections = ((c.INDICATIONS, c.INDICATIONS), (c.FINDINGS, c.FINDING), (c.IMPRESSIONS, c.IMPRESSION))
     indication, findings, impression = (
         sr.text_of(heading, name) if (heading := sr.first(ds, title)) else "" for title, name in sections
     )
-    stated = sr.first(ds, c.CONCLUSIONS)
+    stated, keys = sr.first(ds, c.CONCLUSIONS), sr.first(ds, c.KEY_IMAGES)
     facts = {} if stated is None else {fact: sr.text_of(stated, code) for fact, code in c.REPORT_FACTS.items()}
-    keys = sr.first(ds, c.KEY_IMAGES)
-    chosen = (
-        [] if keys is None else [str(i.ReferencedSOPSequence[0].ReferencedSOPInstanceUID) for i in sr.children(keys)]
+    chosen = () if keys is None else sr.children(keys)
+    amended = ds.get("PredecessorDocumentsSequence")
+    return FiledReport(
+        str(ds.SOPInstanceUID),
+        str(observers[0].get("VerifyingObserverName") or ""),
+        time_of(observers[0].VerificationDateTime),
+        indication,
+        findings,
+        impression,
+        tuple((fact, text) for fact, text in facts.items() if text),
+        tuple(str(image.ReferencedSOPSequence[0].ReferencedSOPInstanceUID) for image in chosen),
+        str(amended[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID)
+        if amended
+        else "",
     )
-    written = tuple((fact, text) for fact, text in facts.items() if text)
-    return _words(indication, findings, impression, written, chosen)
 
 
 def _words(

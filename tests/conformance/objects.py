@@ -118,7 +118,7 @@ def make(series: Series, *, bare: bool = False) -> Made:
     volume = build_volume(series)
     pictures = tuple(draw(volume, recipe) for recipe in recipes(volume))
     datasets = derive(pictures, series, STAMP)
-    recorded = evidence(series, products(pictures, datasets, STAMP, "head"), bare=bare)
+    recorded = evidence(series, products(pictures, datasets, "head"), bare=bare)
     if not bare:
         recorded = replace(recorded, measurements=measurements(volume), products=sided_and_prepared(recorded.products))
     by_uid = {str(ds.SOPInstanceUID): ds for ds in datasets}
@@ -172,7 +172,7 @@ def _beside(
     found["key objects"] = write_key_objects(keys, PHYSICIAN, source, series.first.study_uid, STAMP)
     stack = [p for p in pictures if isinstance(p.recipe, Reformat)] if series.modality in ("CT", "MR") else []
     for ds in derive(stack, series, STAMP, multiframe=True):
-        found[f"enhanced {ds.SeriesDescription}"] = ds
+        found[f"enhanced {ds.ImageComments}"] = ds
     for number, (picture, group) in enumerate(zip(pictures, groups, strict=True), start=1):
         state = presentation_state(picture, group, recorded.measurements, source, STAMP, number)
         if state is not None:

@@ -29,7 +29,7 @@ NAMES = ["mr japanese", "ct careless", "us awkward"]
 
 def everything(objects: Made) -> dict[str, Dataset]:
     """Every object that was made, by a name of its own."""
-    pictures = {f"{ds.SeriesDescription} {ds.InstanceNumber}": ds for ds in objects.datasets}
+    pictures = {f"{ds.ImageComments} {ds.InstanceNumber}": ds for ds in objects.datasets}
     return {**pictures, **objects.beside, "SR": objects.sr, "report": objects.report}
 
 

@@ -147,7 +147,7 @@ def test_derived_objects_have_no_errors(name: str, tmp_path: Path) -> None:
     objects = made(name).datasets
     assert len(objects) >= 6
     # One instance of a stack is like the other.
-    found = {ds.SeriesDescription: dciodvfy(saved(ds, tmp_path)) for ds in objects}
+    found = {ds.ImageComments: dciodvfy(saved(ds, tmp_path)) for ds in objects}
     assert found == {name: [] for name in found}
 
 
@@ -163,7 +163,7 @@ def test_objects_beside_the_pictures_have_no_errors(name: str, tmp_path: Path) -
 
 @pytest.mark.parametrize("name", ["mr japanese", "ct careless", "us awkward"])
 def test_states_surfaces_and_captures_are_what_the_tables_of_the_standard_say(name: str) -> None:
-    objects = {f"{ds.SeriesDescription}": ds for ds in made(name).datasets if "ConversionType" in ds}
+    objects = {f"{ds.ImageComments}": ds for ds in made(name).datasets if "ConversionType" in ds}
     objects |= {
         what: ds
         for what, ds in made(name).beside.items()
@@ -189,12 +189,12 @@ def test_objects_with_burned_in_annotation_have_no_errors(name: str, tmp_path: P
     assert {ds.BurnedInAnnotation for ds in captures} == {"YES"}
     assert {ds.BurnedInAnnotation for ds in objects if ds not in captures} <= {"NO"}
     assert len(captures) >= 4
-    found = {f"{ds.SeriesDescription} {ds.InstanceNumber}": dciodvfy(saved(ds, tmp_path)) for ds in objects}
+    found = {f"{ds.ImageComments} {ds.InstanceNumber}": dciodvfy(saved(ds, tmp_path)) for ds in objects}
     assert found == {name: [] for name in found}
 
 
 def test_a_face_is_said_to_be_recognisable_and_nothing_else_is() -> None:
-    said = {ds.SeriesDescription: ds.get("RecognizableVisualFeatures") for ds in made("ct sample").datasets}
+    said = {ds.ImageComments: ds.get("RecognizableVisualFeatures") for ds in made("ct sample").datasets}
     # That transfer function is opaque from air to bone, and this is a head.
     assert {name for name, value in said.items() if value == "YES"} == {"rendering", "turning rendering"}
     assert set(said.values()) == {"YES", None}

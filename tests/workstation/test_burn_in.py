@@ -27,7 +27,7 @@ def tiny() -> Protocol:
 
 
 def run(command: Command, *words: object) -> tuple[Path, dict[str, Dataset]]:
-    """The SR, and the stored objects of its pictures by series description, of a stack the first."""
+    """The SR, and the stored objects of its pictures by name, of a stack the first."""
     made = command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED, "--json", *words).json
     sr = Path(made["sr"]["path"])
     folder = sr.parents[2]
@@ -36,21 +36,26 @@ def run(command: Command, *words: object) -> tuple[Path, dict[str, Dataset]]:
     for path in folder.rglob("*.dcm"):
         ds = pydicom.dcmread(path)
         if ds.SOPInstanceUID in wanted and ds.InstanceNumber == 1:
-            found[str(ds.SeriesDescription)] = ds
+            found[str(ds.ImageComments)] = ds
     return sr, found
 
 
-def test_nothing_is_burned_in_unless_asked_for(command: Command, slices: Path) -> None:
+def test_renderings_have_letters_and_projections_their_values(command: Command, slices: Path) -> None:
     command("import", slices)
     _, objects = run(command)
     assert {name: ds.BurnedInAnnotation for name, ds in objects.items()} == {"Bone": "NO", "MIP": "NO", "Axial": "NO"}
     assert objects["MIP"].PhotometricInterpretation == "MONOCHROME2"
+    assert objects["Bone"].DerivationDescription.endswith("before orientation, scale and view were burned in")
+    _, plain = run(command, "--burn-in", "none")
+    assert "burned in" not in plain["Bone"].DerivationDescription
+    assert (plain["Bone"].pixel_array != objects["Bone"].pixel_array).any()
+    assert (plain["MIP"].pixel_array == objects["MIP"].pixel_array).all()
 
 
 @pytest.mark.parametrize(("choice", "says"), [("view", "NO"), ("patient", "YES")])
 def test_captures_carry_what_was_asked_for_and_say_so(command: Command, slices: Path, choice: str, says: str) -> None:
     command("import", slices)
-    plain_sr, plain = run(command)
+    plain_sr, plain = run(command, "--burn-in", "none")
     sr, objects = run(command, "--burn-in", choice)
     assert {name: ds.BurnedInAnnotation for name, ds in objects.items()} == {"Bone": says, "MIP": says, "Axial": "NO"}
     for name in ("Bone", "MIP"):
@@ -124,7 +129,7 @@ def test_a_choice_that_is_none(command: Command, slices: Path, tmp_path: Path) -
     for words in (["run", SERIES_UID, "--protocol", "tiny"], ["render", slices, "--protocol", "tiny", "-o", tmp_path]):
         answer = command(*words, "--burn-in", "name")
         assert answer.code == 2
-        assert "none, view, patient" in answer.err
+        assert "none, letters, view, patient" in answer.err
 
 
 def test_a_picture_too_small_to_say_whose_it_is(command: Command, slices: Path, tmp_path: Path, tiny: Protocol) -> None:

@@ -31,7 +31,7 @@ from workstation.config import Config
 from workstation.destinations import DicomDestination, MllpDestination
 from workstation.records.measurements import measure
 from workstation.records.verify import verify
-from workstation.signed_report import file_report
+from workstation.signed_report import file_report, reports_of
 from workstation.site import Site
 from workstation.store.journal import Journal
 from workstation.store.papers import read_papers
@@ -79,7 +79,10 @@ def test_what_the_site_wants_is_stored(
 ) -> None:
     site = site_at(tmp_path, Config(destinations=(PACS, BILLING), stored=stored))
     case, made = ran(site, slices)
-    assert [image.sop_class_uid for image in made.evidence.objects] == classes
+    # Pixels never carry measures: states with measures on their planes are stored whatever the site stores.
+    found = [image.sop_class_uid for image in made.evidence.objects]
+    assert found.count(GRAYSCALE_STATE) == 2
+    assert [uid for uid in found if uid != GRAYSCALE_STATE] == [uid for uid in classes if uid != GRAYSCALE_STATE]
     assert all(image.digest for image in made.evidence.objects)
     sent = {message.identity for message in made.messages if message.kind == "dicom"}
     assert {image.sop_instance_uid for image in made.evidence.objects} <= sent
@@ -148,6 +151,15 @@ def test_a_report_brings_the_selection_of_its_key_images(
     assert before is not None and before.sop_instance_uid == kept[0].sop_instance_uid
     kinds = [act.kind for act in site.journal.acts(case.session_uid)]
     assert kinds.count("reported") == 2 and "image_selection" in kinds
+    # Corrected back to what it said first, it is a third report, which amends the second; again it is the same.
+    back = file_report(report, series, case.session_uid, site)
+    assert file_report(report, series, case.session_uid, site) == back
+    before = read_predecessor(dcmread(back[0].path))
+    assert before is not None and before.sop_instance_uid == amended[0].sop_instance_uid
+    versions = reports_of(case.session_uid, site)
+    assert [each for each, _ in versions] == [kept[0], amended[0], back[0]]
+    assert [told.findings for _, told in versions] == ["A fracture.", "None.", "A fracture."]
+    assert versions[1][1].predecessor == kept[0].sop_instance_uid
     (without,) = file_report(replace(report, key_images=()), series, case.session_uid, site)
     assert believed(without, case.session_uid, site)
     assert without.sop_class_uid == BASIC_TEXT_SR

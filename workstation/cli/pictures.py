@@ -94,7 +94,7 @@ def render(
         bool, typer.Option("--mp4", help="Also an MP4 (H.264) of each rotation and stack; needs the extra `video`.")
     ] = False,
     dicom: Annotated[bool, typer.Option("--dicom", help="Also DICOM files, as `run` would store them.")] = False,
-    burn_in: Annotated[str, typer.Option(help="none, view or patient: burned into DICOM captures.")] = "",
+    burn_in: Annotated[str, typer.Option(help="none, letters, view or patient: burned into DICOM captures.")] = "",
     as_json: Json = False,
 ) -> None:
     """Draw a protocol, a recipe, or the pictures of an SR as PNG files and a contact sheet. Nothing is stored."""

@@ -90,18 +90,14 @@ def report(
     from workstation.export.inspect import sr_file
     from workstation.records.pdf import print_report
     from workstation.records.pdf_contents import key_pictures, report_for
-    from workstation.records.verify import open_record, signatures_of
+    from workstation.records.verify import open_record, signature_lines
 
     file = sr_file(sr, root())
     _, header, evidence = open_record(file)
     place = folder or Archive(root())
     told = report_for(evidence, place)
     shown = key_pictures(evidence, told.key_images if told else (), place)
-    lines = [
-        f"Digitally signed by {one.subject}, {one.at}; {'valid' if one.holds else 'NOT VALID: it was changed'}. "
-        f"Certificate sha256 {one.fingerprint}."
-        for one in signatures_of(header) or ()
-    ]
+    lines = signature_lines(header)
     with exporting([read_instance(file)], output):
         print_report(evidence, header, told, shown, lines, output)
     result = {"file": str(output), "pictures": [each.title for each in shown], "signed_report": told is not None}

@@ -89,7 +89,9 @@ def run(
     ] = None,
     bridge_gaps: BridgeGaps = False,
     region: Annotated[str, typer.Option(help="Body region as billed, where neither protocol nor series says it.")] = "",
-    burn_in: Annotated[str, typer.Option(help="none, view or patient: burned into captures. Default: settings.")] = "",
+    burn_in: Annotated[
+        str, typer.Option(help="none, letters, view or patient: burned into captures. Default: settings.")
+    ] = "",
     pin_fd: Annotated[
         int | None,
         typer.Option(metavar="N", help="File descriptor to read the supervisor's PIN or password from.", min=0),

@@ -108,6 +108,24 @@ class Named(QDialog):
         return dialog.name.text().strip() if dialog.exec() else ""
 
 
+class Sure(QDialog):
+    """Asks before something is lost. done : what the button that does it says."""
+
+    def __init__(self, done: str, question: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(done)
+        label = QLabel(question)
+        label.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.addWidget(label)
+        layout.addWidget(buttons(self, done))
+
+    @staticmethod
+    def ask(done: str, question: str, parent: QWidget) -> bool:
+        """Returns whether it is to be done."""
+        return bool(Sure(done, question, parent).exec())
+
+
 class Query(QDialog):
     """Finds studies of other nodes by C-FIND and fetches them by C-GET or C-MOVE, in the name of `person`."""
 

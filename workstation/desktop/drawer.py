@@ -34,11 +34,12 @@ class PictureRequest:
 
 class Drawer(QObject):
     """The drawing thread. drawn : pane, Picture, whether it is the full one, (rows, columns) bool where it is tinted or
-    None. failed : pane, a sentence. small : name of a capture, its Picture. filled : an errand is done."""
+    None. failed : pane, a sentence. small, large : name of a capture, its Picture. filled : an errand is done."""
 
     drawn = Signal(str, object, bool, object)
     failed = Signal(str, str)
     small = Signal(str, object)
+    large = Signal(str, object)
     filled = Signal()
 
     def __init__(self, volume: Volume) -> None:
@@ -46,6 +47,7 @@ class Drawer(QObject):
         self._volume = volume
         self._wishes: dict[PaneName, PictureRequest] = {}
         self._small: dict[str, Recipe] = {}
+        self._large: tuple[str, Recipe] | None = None
         self._errands: list[Callable[[], None]] = []
         self._cancel: dict[PaneName, threading.Event] = {}
         self._changed = threading.Condition()
@@ -68,6 +70,12 @@ class Drawer(QObject):
             self._small[name] = recipe
             self._changed.notify()
 
+    def ask_large(self, name: str, recipe: Recipe) -> None:
+        """Asks for a picture as large as it is stored, of a rotation or stack the first; only the newest one counts."""
+        with self._changed:
+            self._large = (name, recipe)
+            self._changed.notify()
+
     def ask_errand(self, errand: Callable[[], None]) -> None:
         """Asks for slow work, which runs when no pane waits; `filled` is emitted after it."""
         with self._changed:
@@ -86,18 +94,22 @@ class Drawer(QObject):
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not (self._wishes or self._small or self._errands or self._ended):
+                while not (self._wishes or self._small or self._large or self._errands or self._ended):
                     self._changed.wait()
                 if self._ended:
                     return
                 request = self._wishes.pop(next(iter(self._wishes))) if self._wishes else None
                 if request is not None:
                     cancel = self._cancel[request.pane] = threading.Event()
-                errand = self._errands.pop(0) if request is None and self._errands else None
-                small = next(iter(self._small), None) if request is None and errand is None else None
+                large, self._large = (self._large, None) if request is None else (None, self._large)
+                errand = self._errands.pop(0) if request is None and large is None and self._errands else None
+                idle = request is None and large is None and errand is None
+                small = next(iter(self._small), None) if idle else None
                 recipe = self._small.pop(small) if small is not None else None
             if request is not None:
                 self._serve(request, cancel)
+            elif large is not None:
+                self._draw_large(*large)
             elif errand is not None:
                 errand()
                 self.filled.emit()
@@ -125,13 +137,24 @@ class Drawer(QObject):
         picture = draw(request.volume, request.recipe, cancel=cancel)
         self.drawn.emit(request.pane, picture, True, _tint(request))
 
-    def _draw_small(self, name: str, recipe: Recipe) -> None:
-        still = replace(recipe, rotation=None) if isinstance(recipe, Solid) else replace(recipe, count=1)
+    def _draw_large(self, name: str, recipe: Recipe) -> None:
         try:
-            picture = draw(self._volume, coarser(self._volume, still, max(1, recipe.rows // _THUMB_PX)))
+            picture = draw(self._volume, _still(recipe))
+        except Exception:  # noqa: BLE001 - the error is reported when the capture is drawn for storing
+            return
+        self.large.emit(name, picture)
+
+    def _draw_small(self, name: str, recipe: Recipe) -> None:
+        try:
+            picture = draw(self._volume, coarser(self._volume, _still(recipe), max(1, recipe.rows // _THUMB_PX)))
         except Exception:  # noqa: BLE001 - the error is reported when the capture is drawn for storing
             return
         self.small.emit(name, picture)
+
+
+def _still(recipe: Recipe) -> Recipe:
+    """Returns the recipe of the first picture of a rotation or stack."""
+    return replace(recipe, rotation=None) if isinstance(recipe, Solid) else replace(recipe, count=1)
 
 
 def _tint(request: PictureRequest) -> NDArray[np.bool_] | None:

@@ -1,13 +1,11 @@
-"""The panels beside the panes: looks, captured pictures, measures, the report and the charge."""
+"""The panels beside the panes: looks, and measures."""
 
-from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QIcon
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
     QGroupBox,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QPushButton,
@@ -18,16 +16,13 @@ from PySide6.QtWidgets import (
 
 from render.engine.framing import outer_corners
 from render.geometry import Box, vector
-from render.picture import Picture
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits
 from workstation.desktop.model.looks import windows_for
 from workstation.desktop.model.screen import STYLES
-from workstation.desktop.pictures import icon_of
 from workstation.desktop.transfer_editor import TransferEditor
 from workstation.desktop.viewer import Viewer
 
-_THUMB = 96
 _CROP_STEPS = 200
 STYLE_TITLES = ("Rendering", "MIP", "MinIP", "Average")
 CROP_TITLES = ("From right", "To left", "From anterior", "To posterior", "From foot", "To head")
@@ -126,65 +121,6 @@ class CropBox(QGroupBox):
     def _released(self) -> None:
         self._viewer.session.end()
         self._viewer.refresh()
-
-
-class Tray(QWidget):
-    """Captured pictures; a tick chooses one for the report."""
-
-    def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
-        self._viewer = viewer
-        self.icons: dict[str, QIcon] = {}
-        self.list = QListWidget()
-        self.list.setIconSize(QSize(_THUMB, _THUMB))
-        self.list.itemChanged.connect(self._ticked)
-        self.remove = QPushButton(tr("Remove"))
-        self.remove.clicked.connect(self._remove)
-        viewer.drawer.small.connect(self._drawn)
-        hint = QLabel(tr("Ticked pictures are for the report. What is stored is drawn anew."))
-        hint.setWordWrap(True)
-        layout = QVBoxLayout(self)
-        for part in (hint, self.list, self.remove):
-            layout.addWidget(part)
-        viewer.changed.connect(self.refresh)
-        self.refresh()
-
-    def refresh(self) -> None:
-        captures = self._viewer.session.screen.captures
-        self.list.blockSignals(True)
-        while self.list.count() > len(captures):
-            self.list.takeItem(self.list.count() - 1)
-        while self.list.count() < len(captures):
-            self.list.addItem(QListWidgetItem())
-        for number, capture in enumerate(captures):
-            item = self.list.item(number)
-            name = capture.recipe.name
-            if item.text() != name:
-                item.setText(name)
-                item.setIcon(self.icons.get(name, QIcon()))
-            if name not in self.icons:
-                self.icons[name] = QIcon()
-                self._viewer.drawer.ask_small(name, capture.recipe)
-            item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
-            item.setCheckState(Qt.CheckState.Checked if capture.key else Qt.CheckState.Unchecked)
-        self.list.blockSignals(False)
-        self.remove.setEnabled(bool(captures))
-
-    def _drawn(self, name: str, picture: Picture) -> None:
-        """Shows a small picture that was drawn."""
-        self.icons[name] = icon_of(picture)
-        for item in self.list.findItems(name, Qt.MatchFlag.MatchExactly):
-            item.setIcon(self.icons[name])
-
-    def _ticked(self, item: QListWidgetItem) -> None:
-        key = item.checkState() == Qt.CheckState.Checked
-        self._viewer.do(edits.chosen, self.list.row(item), key)
-
-    def _remove(self) -> None:
-        number = self.list.currentRow()
-        if number >= 0:
-            self.icons.pop(self.list.item(number).text(), None)
-            self._viewer.do(edits.uncaptured, number)
 
 
 class Measures(QWidget):

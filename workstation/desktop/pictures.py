@@ -20,5 +20,8 @@ def image_from(pixels: NDArray[np.uint8]) -> QImage:
 
 
 def icon_of(picture: Picture) -> QIcon:
-    """Returns the first frame as an icon."""
-    return QIcon(QPixmap.fromImage(image_of(picture)))
+    """Returns the first frame as an icon, which keeps its colours where it is selected."""
+    pixmap = QPixmap.fromImage(image_of(picture))
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon

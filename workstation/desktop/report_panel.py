@@ -127,6 +127,15 @@ class ReportPanel(QScrollArea):
         self.sign.setEnabled(obstacle is None or obstacle.report_field is not None)
         self.why_not.setText(said_of_obstacle(obstacle) if obstacle is not None else "")
 
+    def read_only(self, sealed: bool) -> None:
+        """Makes the report one to read, or to write."""
+        for edit in self.fields.values():
+            edit.setReadOnly(sealed)
+        for widget in (self.use, self.required, self.concurrent, self.sign):
+            widget.setEnabled(not sealed)
+        if sealed:
+            self.why_not.setText("")
+
     def go_to(self, obstacle: Obstacle) -> None:
         """Puts the cursor on the place that is to be mended, and marks it."""
         if obstacle.report_field is None:

@@ -28,10 +28,22 @@ from PySide6.QtWidgets import (
 from dicom_io.dates import da
 from workstation.desktop.background import Watch
 from workstation.desktop.language import tr
-from workstation.desktop.model.studies import ARRIVALS, STATES, Row
+from workstation.desktop.model.studies import ARRIVALS, CHARGES, READINGS, Row
 
 _REFRESH_MS = 2000
-_COLUMNS = ("Patient", "ID", "Accession", "Date", "Modality", "Description", "Instances", "Others", "Arrival", "State")
+_COLUMNS = (
+    "Patient",
+    "ID",
+    "Accession",
+    "Date",
+    "Modality",
+    "Description",
+    "Instances",
+    "Others",
+    "Arrival",
+    "Reading",
+    "Charge",
+)
 _NUMBERS = (6, 7)
 _SINCE: dict[str, int | None] = {"Every date": None, "Today": 0, "Last 7 days": 7, "Last 30 days": 30}
 _Index = QModelIndex | QPersistentModelIndex
@@ -63,7 +75,7 @@ class _Model(QAbstractTableModel):
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if role == Qt.ItemDataRole.DisplayRole:
             row = self.rows[index.row()]
-            return (*row.cells, arrival_of(row), tr(row.state))[index.column()]
+            return (*row.cells, arrival_of(row), tr(row.reading), tr(row.charge))[index.column()]
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() in _NUMBERS:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
@@ -75,7 +87,7 @@ class _Model(QAbstractTableModel):
 
 
 class _Filter(QSortFilterProxyModel):
-    """Filters rows by searched text, state and day."""
+    """Filters rows by searched text, reading, charge, modality and day."""
 
     def __init__(self, model: _Model, parent: QWidget) -> None:
         super().__init__(parent)
@@ -83,11 +95,12 @@ class _Filter(QSortFilterProxyModel):
         self.setSourceModel(model)
         self.setFilterKeyColumn(-1)
         self.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self.state = self.modality = self.since = ""
+        self.reading = self.charge = self.modality = self.since = ""
 
     def filterAcceptsRow(self, source_row: int, source_parent: _Index) -> bool:  # noqa: N802
         row = self._rows.rows[source_row]
-        if (self.state and row.state != self.state) or (self.modality and row.modality != self.modality):
+        wanted = ((self.reading, row.reading), (self.charge, row.charge), (self.modality, row.modality))
+        if any(chosen and found != chosen for chosen, found in wanted):
             return False
         return row.date >= self.since and super().filterAcceptsRow(source_row, source_parent)
 
@@ -106,7 +119,7 @@ class StudyList(QWidget):
         self._model = _Model()
         self._sorted = _Filter(self._model, self)
         self.search = QLineEdit()
-        self.search.setPlaceholderText(tr("Search patient, accession, modality, description, state …"))
+        self.search.setPlaceholderText(tr("Search patient, accession, modality, description, reading, charge …"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._sorted.setFilterFixedString)
         self.search.returnPressed.connect(lambda: self._open(self._sorted.index(0, 0)))
@@ -123,23 +136,24 @@ class StudyList(QWidget):
         for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             shortcut = QShortcut(QKeySequence(key), self.table, context=Qt.ShortcutContext.WidgetShortcut)
             shortcut.activated.connect(lambda: self._open(self.table.currentIndex()))
-        self.state, self.modality, self.since = QComboBox(), QComboBox(), QComboBox()
-        self.state.addItem(tr("Every state"), "")
-        for state in STATES:
-            self.state.addItem(tr(state), state)
-        self.modality.addItem(tr("Every modality"), "")
-        for modality in ("CT", "MR", "US"):
-            self.modality.addItem(modality, modality)
+        self.reading, self.charge = _choices("Every reading", READINGS), _choices("Every charge", CHARGES)
+        self.modality, self.since = _choices("Every modality", ("CT", "MR", "US")), QComboBox()
         for title, days in _SINCE.items():
             self.since.addItem(tr(title), days)
-        for box in (self.state, self.modality, self.since):
+        for box, name in (
+            (self.reading, "Reading"),
+            (self.charge, "Charge"),
+            (self.modality, "Modality"),
+            (self.since, "Date"),
+        ):
+            box.setAccessibleName(tr(name))
             box.activated.connect(self._filtered)
         self.open_button = QPushButton(tr("Open"))
         self.open_button.clicked.connect(lambda: self._open(self.table.currentIndex()))
         self.note = QLabel(tr("Reading the archive …"))
         top, layout = QHBoxLayout(), QVBoxLayout(self)
         top.addWidget(self.search, 1)
-        for widget in (self.state, self.modality, self.since, self.open_button):
+        for widget in (self.reading, self.charge, self.modality, self.since, self.open_button):
             top.addWidget(widget)
         layout.addLayout(top)
         layout.addWidget(self.table)
@@ -172,7 +186,8 @@ class StudyList(QWidget):
     def _filtered(self) -> None:
         """Applies the chosen filters."""
         days = self.since.currentData()
-        self._sorted.state, self._sorted.modality = self.state.currentData(), self.modality.currentData()
+        self._sorted.reading, self._sorted.charge = self.reading.currentData(), self.charge.currentData()
+        self._sorted.modality = self.modality.currentData()
         self._sorted.since = "" if days is None else da(self._today() - timedelta(days))
         self._sorted.invalidate()
 
@@ -202,3 +217,11 @@ class StudyList(QWidget):
 
     def dropEvent(self, event: QDropEvent) -> None:  # noqa: N802
         self.dropped.emit([url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()])
+
+
+def _choices(every: str, names: tuple[str, ...]) -> QComboBox:
+    box = QComboBox()
+    box.addItem(tr(every), "")
+    for name in names:
+        box.addItem(tr(name), name)
+    return box

@@ -1,6 +1,7 @@
 """The main window: the work list, or a study with its panes and panels."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -35,24 +36,30 @@ from workstation.case import CaseError
 from workstation.desktop import dialogs
 from workstation.desktop.arrival_bar import ArrivalBar
 from workstation.desktop.background import Works
+from workstation.desktop.captures_panel import Tray
 from workstation.desktop.charge_panel import ChargePanel
+from workstation.desktop.export_dialog import ExportDialog
 from workstation.desktop.guide import Guide
 from workstation.desktop.language import tr
 from workstation.desktop.menus import PANELS, Menus
-from workstation.desktop.model import edits
-from workstation.desktop.model.desk import ReadingDesk
+from workstation.desktop.model import edits, tray_edits
+from workstation.desktop.model.desk import NOBODY, ReadingDesk
+from workstation.desktop.model.exporting import ExportWanted, export
 from workstation.desktop.model.keys import Keys
 from workstation.desktop.model.looks import Looks, protocols_for, windows_for
+from workstation.desktop.model.printing import print_signed
 from workstation.desktop.model.reading2d import Images
-from workstation.desktop.model.screen import Compared, Screen, recipe_of
+from workstation.desktop.model.report_check import unfinished_field
+from workstation.desktop.model.screen import Capture, Compared, Screen, recipe_of
 from workstation.desktop.model.session import Draft
 from workstation.desktop.model.signing import SignedStudy
 from workstation.desktop.model.studies import Opened, Row
 from workstation.desktop.model.summary import summary_of
 from workstation.desktop.pane import Pane
-from workstation.desktop.panels import LookPanel, Measures, Tray
+from workstation.desktop.panels import LookPanel, Measures
 from workstation.desktop.report_panel import ReportPanel, said_of_obstacle
 from workstation.desktop.sign_dialog import Sign
+from workstation.desktop.signed_panel import SignedBar, Versions
 from workstation.desktop.stack_viewer import StackViewer
 from workstation.desktop.study_list import StudyList
 from workstation.desktop.theme import Theme, style_sheet
@@ -159,7 +166,22 @@ class MainWindow(QMainWindow):
         self.tabs = QTabWidget()
         self.dock = QDockWidget(tr("Study"), self)
         self.dock.setObjectName("study")
-        self.dock.setWidget(self.tabs)
+        self.signed_bar = SignedBar()
+        for signal, act in (
+            (self.signed_bar.correct, partial(self.amend, addendum=False)),
+            (self.signed_bar.addendum, partial(self.amend, addendum=True)),
+            (self.signed_bar.give_up, self.give_up_amending),
+            (self.signed_bar.versions, self.show_versions),
+            (self.signed_bar.pdf, self.save_pdf),
+        ):
+            signal.connect(act)
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.signed_bar)
+        column.addWidget(self.tabs, 1)
+        self.dock.setWidget(inner)
         self.dock.setMinimumWidth(340)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()
@@ -277,13 +299,15 @@ class MainWindow(QMainWindow):
 
     def _show_study(self, found: Opened) -> None:
         self.close_study()
-        self.opened, self.signed = found, False
+        self.opened, self.signed = found, found.session.sealed
+        found.session.refused = self._refused
         viewer = Viewer(found.session, self.keys.buttons, self.looks)
         self.viewer = viewer
         self.pages.addWidget(viewer)
         self.pages.setCurrentWidget(viewer)
         self.report, self.tray = ReportPanel(viewer), Tray(viewer)
         self.report.signed.connect(self.sign_and_deliver)
+        self.tray.export.connect(self.export_captures)
         for widget, title in (
             (LookPanel(viewer), tr("Look")),
             (self.tray, tr("Captures")),
@@ -307,6 +331,7 @@ class MainWindow(QMainWindow):
         self.say(found.warning or tr("{title} is open.", title=found.title), bad=bool(found.warning))
         self.arrival.follow(found)
         self._before = found.session.screen
+        self._show_signed()
         self._acted("opened")
         self.desk.opened_by(found, self.person)
         if found.session.screen.compared is not None:
@@ -459,7 +484,9 @@ class MainWindow(QMainWindow):
     def _collect(self, protocol: Protocol, recipes: tuple[Recipe, ...], left_out: tuple[str, ...]) -> None:
         assert self.viewer is not None
         before = len(self.viewer.session.screen.captures)
-        self.viewer.do(edits.collected, recipes)
+        self.viewer.do(tray_edits.from_protocol, recipes)
+        if self.viewer.session.sealed:
+            return
         self._captured(before)
         words = tr("{title}: {count} pictures captured.", title=protocol.title, count=len(recipes))
         self.say(" ".join([words, *left_out]))
@@ -505,20 +532,34 @@ class MainWindow(QMainWindow):
                 recipe = recipe_of(screen, "solid", 512, 512)
                 self._acted("mask_editing", recipe)
             if screen.captures is not before.captures:
-                kept = {capture.recipe for capture in screen.captures}
-                for gone in before.captures:
-                    if gone.recipe not in kept:
-                        self._acted("image_rejection", gone.recipe)
+                self._journal_tray(before.captures, screen.captures)
         self._before = screen
         self.menus.actions["undo"].setEnabled(session.can_undo)
         self.menus.actions["redo"].setEnabled(session.can_redo)
         self._verdict_timer.start()
 
+    def _journal_tray(self, before: tuple[Capture, ...], after: tuple[Capture, ...]) -> None:
+        """Journals what became of pictures in the tray: dropped, taken anew, or under another name."""
+        kept, known = {capture.recipe for capture in after}, {capture.recipe for capture in before}
+        gone, come = (
+            [c.recipe for c in before if c.recipe not in kept],
+            [c.recipe for c in after if c.recipe not in known],
+        )
+        if len(before) != len(after):
+            for recipe in gone:
+                self._acted("image_rejection", recipe)
+            return  # what was captured is journalled where it is captured
+        for old, new in zip(gone, come, strict=False):
+            if replace(old, name=new.name) != new:
+                self._acted("view_adjustment", new)
+            self._acted("image_selection", new)
+
     def refresh_verdict(self) -> None:
         """Shows the decision as if the study were signed now."""
         if self.opened is None or self.report is None:
             return
-        self.report.allow_signing(self.desk.obstacle(self.opened, self.person))
+        if not self.opened.session.sealed:
+            self.report.allow_signing(self.desk.obstacle(self.opened, self.person))
         self.charge.show_verdict(self.desk.verdict(self.opened, self.person))
         if self.guide is not None:
             self.guide.refresh()
@@ -539,6 +580,9 @@ class MainWindow(QMainWindow):
         """Shows what would be signed, and signs it when the physician gives their secret."""
         if self.opened is None or self.viewer is None or self.report is None or self.tray is None:
             return
+        if self.opened.session.sealed:
+            self._refused()
+            return
         opened, obstacle = self.opened, self.desk.obstacle(self.opened, self.person)
         if obstacle is not None or self.person is None:
             if obstacle is not None:
@@ -558,17 +602,113 @@ class MainWindow(QMainWindow):
         except (CaseError, OSError) as error:
             self.say(str(error), bad=True)
             return
+        self._show_signed()
         self.say(tr("Signed. It is being stored; the next study can be read meanwhile."))
         self._finish(signing, opened)
+
+    def _show_signed(self) -> None:
+        """Shows whether the open study is signed: then it can be read, and changes by an amended report alone."""
+        if self.opened is None or self.report is None or self.tray is None:
+            return
+        sealed = self.opened.session.sealed
+        self.signed_bar.show_state(self.opened)
+        self.report.read_only(sealed)
+        self.tray.refresh()
+        self._verdict_timer.start()
+
+    def _refused(self) -> None:
+        self.say(tr("This study is signed. Correct it, or add to it, to change what is signed."), bad=True)
+
+    def amend(self, addendum: bool = False) -> None:
+        """Opens what is signed for another version. addendum : with a place at the end where something is added."""
+        if self.opened is None or self.report is None or self.opened.signed is None or not self.opened.session.sealed:
+            return
+        session = self.opened.session
+        session.amend()
+        if addendum:
+            session.write(impression=f"{session.draft.impression.rstrip()}\n\n{tr('Addendum:')} …")
+        self._show_signed()
+        self.report.show_draft(session.draft)
+        self.tabs.setCurrentWidget(self.report)
+        place = unfinished_field(session.draft)
+        if place is not None:
+            self.report.go_to(place)
+        else:
+            self.report.fields["findings"].setFocus()
+        self._acted("opened")
+
+    def give_up_amending(self) -> None:
+        """Leaves the amended report, after asking, and shows what is signed."""
+        if self.opened is None or self.opened.signed is None or self.opened.session.sealed:
+            return
+        asked = tr(
+            "Give up what was changed since version {number} was signed?", number=len(self.opened.signed.versions)
+        )
+        if not dialogs.Sure.ask(tr("Give up"), asked, self):
+            return
+        self.opened.session.sealed = True  # nothing is written any more
+        self.opened.session.forget()
+        self.open_series(self.opened.series.uid, before=self.opened)
+
+    def save_pdf(self) -> None:
+        """Asks where the signed report goes as a PDF."""
+        if self.opened is None or self.opened.signed is None:
+            return
+        suggested = f"{self.opened.series.first.accession or 'report'}.pdf"
+        path, _ = QFileDialog.getSaveFileName(self, tr("The signed report as a PDF file"), suggested, "PDF (*.pdf)")
+        if path:
+            self.write_pdf(Path(path))
+
+    def write_pdf(self, path: Path) -> None:
+        """Writes the signed report as a PDF, in the background."""
+        signed = self.opened.signed if self.opened is not None else None
+        if signed is None:
+            return
+        site, who = self.desk.site, self.person.id if self.person is not None else NOBODY
+
+        def done(_: object) -> None:
+            self.say(tr("Written: {path}", path=str(path)))
+
+        self.works.run(lambda tell: print_signed(signed, site, who, path), done, tr("Writing the report"))
+
+    def export_captures(self) -> None:
+        """Asks which captures are written as files, and writes them."""
+        if self.opened is None or self.tray is None:
+            return
+        folder = self.settings.value("exports") or str(Path.home())
+        captures = self.opened.session.screen.captures
+        dialog = ExportDialog(captures, self.tray.list.currentRow(), str(folder), self)
+        if dialog.exec() and dialog.wanted is not None:
+            self.write_captures(dialog.wanted)
+
+    def write_captures(self, wanted: ExportWanted) -> None:
+        """Writes captures as files, in the background."""
+        if self.opened is None:
+            return
+        self.settings.setValue("exports", str(wanted.folder))
+        opened, site, who = self.opened, self.desk.site, self.person.id if self.person is not None else NOBODY
+        measures = opened.session.screen.measures
+
+        def done(count: object) -> None:
+            self.say(tr("{count} files written to {path}.", count=count, path=str(wanted.folder)))
+
+        self.works.run(lambda tell: export(opened, measures, wanted, site, who, tell), done, tr("Exporting"))
+
+    def show_versions(self) -> None:
+        """Shows every signed version of the report."""
+        if self.opened is not None and self.opened.signed is not None:
+            Versions(self.opened.signed, self).exec()
 
     def _finish(self, signing: SignedStudy, opened: Opened | None = None) -> None:
         """Stores what was signed, beside everything else. opened : the study, where it is at hand."""
 
         def done(outcome: object) -> None:
             self.say(str(outcome))
-            if opened is not None and opened is self.opened:
+            if self.opened is not None and self.opened.key == (signing.series_uid, signing.which):
                 self.signed = True
-                self.charge.show_verdict(self.desk.verdict(opened, self.person))
+                self.opened = replace(self.opened, signed=self.desk.studies.signed(self.opened))
+                self._show_signed()
+                self.charge.show_verdict(self.desk.verdict(self.opened, self.person))
                 if self.guide is not None:
                     self.guide.refresh()
             self.send()

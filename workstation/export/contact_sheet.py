@@ -35,7 +35,7 @@ def save_pngs(number: int, picture: Picture, folder: Path, frames: Sequence[RgbF
 
 def stem(number: int, picture: Picture) -> str:
     """Returns the beginning of the file names of a picture."""
-    name = re.sub(r"[^a-z0-9]+", "-", picture.recipe.name.lower()).strip("-")
+    name = re.sub(r"[^a-z0-9]+", "-", picture.recipe.name.lower()).strip("-")[:80].strip("-")  # file systems end at 255
     return f"{number:02d}-{name or picture.recipe.kind}"
 
 

@@ -146,7 +146,7 @@ def write(drawn: Drawn, output: Path, files: FilesWanted, root: Path, progress: 
             written.append(movies.save_mp4(frames, moving.with_suffix(".mp4")))
         progress("writing files", number / len(pictures))
     if files.dicom:
-        written += _save_dicom(drawn, output, root, files.burn_in or config.burn_in, progress)
+        written += save_dicom(drawn, output, root, files.burn_in or config.burn_in, progress)
     overview = contact_sheet.contact_sheet(pictures, output / "contact_sheet.png")
     return {
         "contact_sheet": str(overview),
@@ -178,7 +178,7 @@ def _recipes(wanted: PicturesWanted) -> tuple[Recipe, ...]:
         raise RecipeError(f"{wanted.recipe}: {error}") from error
 
 
-def _save_dicom(drawn: Drawn, output: Path, root: Path, burn_in: BurnIn, progress: Progress) -> list[Path]:
+def save_dicom(drawn: Drawn, output: Path, root: Path, burn_in: BurnIn, progress: Progress) -> list[Path]:
     """Writes the objects that `run` would store, but with UIDs of this output alone, as it is no case."""
     site = open_site(root)
     marks = burned(burn_in, read_dataset(drawn.series.first.path), site.config.font_file)

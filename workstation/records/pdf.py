@@ -1,8 +1,12 @@
-"""Prints a session as a PDF: banner, report, key pictures, measurements, attestation, signatures, and how each picture
-was made. The same record and pictures give the same bytes."""
+"""Prints a session as a PDF that reads as a radiology report: patient, study, indication, technique, findings,
+measures, impression, key pictures, signature. How each picture was made, digests and UIDs stand in an appendix.
+
+The same record and pictures give the same bytes.
+"""
 
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,6 +28,7 @@ from reportlab.platypus import (
     Flowable,
     Frame,
     KeepTogether,
+    PageBreak,
     PageTemplate,
     Paragraph,
     Spacer,
@@ -32,6 +37,7 @@ from reportlab.platypus import (
 )
 from reportlab.platypus import Image as Picture
 
+from dicom_io import codes as c
 from dicom_io.evidence import Evidence
 from dicom_io.objects.burn_in import banner
 from dicom_io.person_names import spoken
@@ -71,20 +77,27 @@ def print_report(
     who = banner(header)
     for name, file in _FACES.items():
         pdfmetrics.registerFont(TTFont(name, str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / file)))
+    indication, findings, impression, others = _divided(report)
+    title = "Amended radiology report" if report is not None and report.amends else "Radiology report"
     story = [
-        Paragraph("Report of 3D post-processing", _TITLE),
-        *_texts(_study(evidence, header), _BODY),
-        *_report_sections(report),
-        *_pictures(shown),
+        Paragraph(title, _TITLE),
+        _study(evidence, header),
+        *_report_sections(indication),
+        *_section("Technique", _technique(evidence)),
+        *(_section("Findings", [_UNSIGNED]) if report is None else _report_sections(findings)),
         *_measurements(evidence),
-        *_signed(evidence, header, report, signatures),
+        *_report_sections(impression),
+        *_report_sections(others),
+        *_pictures(shown),
+        *_signed(evidence, header, report),
+        PageBreak(),
+        Paragraph("Appendix: how it came about", _TITLE),
+        *_texts(_origin(evidence, report, signatures), _SMALL),
         *_how(evidence),
         *_acts(evidence),
     ]
     buffer = io.BytesIO()
-    document = BaseDocTemplate(
-        buffer, pagesize=A4, title="Report of 3D post-processing", author=evidence.station_name, invariant=1
-    )
+    document = BaseDocTemplate(buffer, pagesize=A4, title="Radiology report", author=evidence.station_name, invariant=1)
     body = Frame(_MARGIN, _BOTTOM, _WIDTH - 2 * _MARGIN, _HEIGHT - _TOP - _BOTTOM, 0, 0, 0, 0)
     document.addPageTemplates([PageTemplate(frames=[body])])
     frame = partial(_frame, who, header, evidence)
@@ -129,7 +142,7 @@ def _frame(who: Sequence[str], header: Dataset, evidence: Evidence, canvas: Canv
     canvas.line(_MARGIN, _BOTTOM - 4 * mm, _WIDTH - _MARGIN, _BOTTOM - 4 * mm)
     canvas.setFont("Sans", 6.5)
     canvas.setFillColor(_FAINT)
-    canvas.drawString(_MARGIN, _BOTTOM - 8 * mm, f"SR {evidence.sop_instance_uid}. Not cleared for diagnosis.")
+    canvas.drawString(_MARGIN, _BOTTOM - 8 * mm, "Not cleared for diagnosis.")
     canvas.drawRightString(_WIDTH - _MARGIN, _BOTTOM - 8 * mm, f"Page {number} of {count}")
 
 
@@ -208,30 +221,90 @@ def _texts(texts: Sequence[str], style: ParagraphStyle) -> list[Flowable]:
 # Parts
 
 
-def _study(evidence: Evidence, header: Dataset) -> tuple[str, ...]:
-    made = "independent of the scanner" if evidence.independent else "part of the scanner"
-    amends = f"It amends SR {evidence.predecessor.sop_instance_uid}." if evidence.predecessor else ""
+# The headings of a report's SR, as a reader knows them, in the order of a radiology report.
+_HEADINGS = {
+    c.INDICATIONS.meaning: "Indication",
+    c.FINDINGS.meaning: "Findings",
+    c.IMPRESSIONS.meaning: "Impression",
+    c.CONCLUSIONS.meaning: "On the 3D work",
+}
+_Sections = tuple[tuple[str, tuple[str, ...]], ...]
+_UNSIGNED = "No signed report of this study is on file."
+_TECHNIQUES = {
+    "volume_rendering": "volume rendering",
+    "mip": "maximum intensity projection",
+    "minip": "minimum intensity projection",
+    "average_ip": "mean intensity projection",
+    "mpr": "multiplanar reformat",
+    "curved_mpr": "curved reformat",
+}
+
+
+def _divided(report: SignedReport | None) -> tuple[_Sections, _Sections, _Sections, _Sections]:
+    """Returns the sections before the technique, before the measures, after them, and the others."""
+    sections = report.sections if report is not None else ()
+    known = (c.INDICATIONS.meaning, c.FINDINGS.meaning, c.IMPRESSIONS.meaning)
+    first, second, third = (tuple(each for each in sections if each[0] == name) for name in known)
+    said = [text for _, texts in second for text in texts]
+    others = (  # what was said under the findings is not said again
+        (name, tuple(text for text in texts if not any(text.endswith(f": {each}") for each in said)))
+        for name, texts in sections
+        if name not in known
+    )
+    return first, second, third, tuple(each for each in others if each[1])
+
+
+def _study(evidence: Evidence, header: Dataset) -> Flowable:
+    """Makes the block below the title: what was examined, when, for whom."""
+    lines = {
+        "Examination": str(header.get("StudyDescription") or "") or evidence.modality,
+        "Date": _day(evidence.study_date),
+        "Accession": evidence.accession,
+        "Referring physician": spoken(str(header.get("ReferringPhysicianName") or "")),
+        "Institution": str(header.get("InstitutionName") or ""),
+    }
+    rows = [[Paragraph(title, _SMALL), _text(said, _BODY)] for title, said in lines.items() if said]
+    width = _WIDTH - 2 * _MARGIN
+    return _table(rows, [0.24 * width, 0.76 * width])
+
+
+def _technique(evidence: Evidence) -> list[str]:
+    """Says what was done, in sentences: no digest, no UID."""
+    count = Counter(_TECHNIQUES.get(product.technique, product.technique) for product in evidence.products)
+    made = ", ".join(f"{number} {name}{'s' if number > 1 else ''}" for name, number in count.items())
+    where = "an independent workstation" if evidence.independent else "the workstation of the scanner"
+    images = f"{len(evidence.sources)} {evidence.modality} images"
+    return [
+        f"3D post-processing of {images} on {where} ({evidence.station_name}), "
+        f"by {spoken(evidence.operator.name)} ({evidence.operator.role}): {made or 'no pictures'}."
+    ]
+
+
+def _origin(evidence: Evidence, report: SignedReport | None, signatures: Sequence[str]) -> tuple[str, ...]:
+    """Returns the UIDs of what was printed, and the digital signatures."""
     return (
+        f"Record: SR {evidence.sop_instance_uid}.",
+        f"It amends SR {evidence.predecessor.sop_instance_uid}." if evidence.predecessor else "",
+        f"Report: SR {report.sop_instance_uid}." if report is not None and report.sop_instance_uid else "",
+        f"It amends report SR {report.amends}." if report is not None and report.amends else "",
+        f"Study {evidence.study_uid}.",
         sources(evidence),
-        f"Made on workstation {evidence.station_name}, {made}, by {spoken(evidence.operator.name)} "
-        f"({evidence.operator.role}).",
-        amends,
+        *signatures,
     )
 
 
-def _report_sections(report: SignedReport | None) -> list[Flowable]:
-    if report is None:
-        return [Paragraph("Findings", _HEAD), Paragraph("No signed report of this study is on file.", _BODY)]
-    found: list[Flowable] = []
-    for heading, texts in report.sections:
-        first, *more = _texts(texts, _BODY) or [Spacer(0, 0)]
-        found += [KeepTogether([Paragraph(_escaped(heading), _HEAD), first]), *more]
-    return found
+def _section(heading: str, texts: Sequence[str]) -> list[Flowable]:
+    first, *more = _texts(texts, _BODY) or [Spacer(0, 0)]
+    return [KeepTogether([Paragraph(_escaped(heading), _HEAD), first]), *more]
+
+
+def _report_sections(sections: _Sections) -> list[Flowable]:
+    return [part for heading, texts in sections for part in _section(_HEADINGS.get(heading, heading), texts)]
 
 
 def _pictures(shown: Sequence[Shown]) -> list[Flowable]:
     if not shown:
-        return [Paragraph("Pictures", _HEAD), Paragraph("No shown_picture of the record is on file here.", _BODY)]
+        return _section("Key pictures", ["No picture of the record is on file here."])
     cells = []
     for shown_picture in shown:
         buffer = io.BytesIO()
@@ -250,7 +323,7 @@ def _pictures(shown: Sequence[Shown]) -> list[Flowable]:
         )
         for row in rows_of
     ]
-    return [KeepTogether([Paragraph("Pictures", _HEAD), tables[0]]), *tables[1:]]
+    return [KeepTogether([Paragraph("Key pictures", _HEAD), tables[0]]), *tables[1:]]
 
 
 def _measurements(evidence: Evidence) -> list[Flowable]:
@@ -265,7 +338,8 @@ def _measurements(evidence: Evidence) -> list[Flowable]:
         for measurement in evidence.measurements
     ]
     width = _WIDTH - 2 * _MARGIN
-    return [KeepTogether([Paragraph("Measurements", _HEAD), _table(rows, [0.2 * width, 0.3 * width, 0.5 * width])])]
+    rows = [[Paragraph(title, _SMALL) for title in ("Measure", "Of", "Value")], *rows]
+    return [KeepTogether([Paragraph("Measures", _HEAD), _table(rows, [0.2 * width, 0.3 * width, 0.5 * width])])]
 
 
 def _table(rows: Sequence[Sequence[Any]], widths: Sequence[float]) -> Table:
@@ -273,25 +347,25 @@ def _table(rows: Sequence[Sequence[Any]], widths: Sequence[float]) -> Table:
     return Table(rows, colWidths=widths, style=TableStyle([*lines, ("LEFTPADDING", (0, 0), (0, -1), 0)]))
 
 
-def _signed(
-    evidence: Evidence, header: Dataset, report: SignedReport | None, signatures: Sequence[str]
-) -> list[Flowable]:
+def _signed(evidence: Evidence, header: Dataset, report: SignedReport | None) -> list[Flowable]:
+    said = (
+        [f"Report signed by {spoken(report.signed_by)} on {_moment(report.signed_at)}."] if report is not None else []
+    )
     lines = list(attestation(evidence)) or ["No attestation is on record."]
     if evidence.verified:
         observer = header.VerifyingObserverSequence[0]
         where = str(observer.get("VerifyingOrganization") or "")
         at = _moment(str(observer.VerificationDateTime))
-        lines.append(f"Record verified by {spoken(evidence.verified_by)}, {where}, on {at}.")
+        by = ", ".join(part for part in (spoken(evidence.verified_by), where) if part and part != "not stated")
+        lines.append(f"Record verified by {by}, on {at}.")
     else:
         lines.append("The record is not verified by a physician.")
-    if report is not None:
-        lines.append(f"Report signed by {spoken(report.signed_by)} on {_moment(report.signed_at)}.")
     box = Table(
-        [[_texts([*lines, *signatures], _BODY)]],
+        [[_texts([*said, *lines], _BODY)]],
         colWidths=[_WIDTH - 2 * _MARGIN],
         style=TableStyle([("BOX", (0, 0), (-1, -1), 0.6, _LINE), ("TOPPADDING", (0, 0), (-1, -1), 6)]),
     )
-    return [KeepTogether([Paragraph("Attestation and signatures", _HEAD), box])]
+    return [KeepTogether([Paragraph("Signature", _HEAD), box])]
 
 
 def _how(evidence: Evidence) -> list[Flowable]:
@@ -311,3 +385,7 @@ def _acts(evidence: Evidence) -> list[Flowable]:
 def _moment(text: str) -> str:
     """Writes a DT for people. Source: PS3.5 6.2."""
     return f"{text[:4]}-{text[4:6]}-{text[6:8]} {text[8:10]}:{text[10:12]}:{text[12:14]} {text[14:]}".strip()
+
+
+def _day(text: str) -> str:
+    return f"{text[:4]}-{text[4:6]}-{text[6:8]}" if len(text) == 8 else text

@@ -15,19 +15,25 @@ from dicom_io.codes import OWN_SCHEME, code_of
 from dicom_io.errors import NotFound
 from dicom_io.evidence import Evidence, ImageReference
 from dicom_io.files.series import Instance, scan
+from dicom_io.objects.presentation_state import mark_of
 from dicom_io.sr import content as sr
-from dicom_io.sr.report_sr import BASIC_TEXT_SR
+from dicom_io.sr.report_sr import BASIC_TEXT_SR, read_report
+from render.geometry import Plane, vector
+from render.marks import with_marks
 from render.picture import window_8bit
 
 
 @dataclass(frozen=True, slots=True)
 class SignedReport:
-    """A signed report. sections : heading and texts, in its order. key_images : SOP Instance UIDs."""
+    """A signed report. sections : heading and texts, in its order. key_images : SOP Instance UIDs. amends : the SOP
+    Instance UID of the report before it, empty for none."""
 
     signed_by: str
     signed_at: str
     sections: tuple[tuple[str, tuple[str, ...]], ...]
     key_images: tuple[str, ...]
+    sop_instance_uid: str = ""
+    amends: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,12 +57,19 @@ def report_for(evidence: Evidence, place: Path | Archive) -> SignedReport | None
     if not signed:
         return None
     newest = max(signed, key=lambda ds: str(ds.VerifyingObserverSequence[0].VerificationDateTime))
-    observer = newest.VerifyingObserverSequence[0]
+    return as_signed(newest)
+
+
+def as_signed(ds: Dataset) -> SignedReport:
+    """Returns what a signed report's SR says. Raises NotReadable for one that nobody verified."""
+    told = read_report(ds)
     return SignedReport(
-        str(observer.VerifyingObserverName),
-        str(observer.VerificationDateTime),
-        tuple(_sections(newest)),
-        tuple(_images(newest)),
+        told.signed_by,
+        str(ds.VerifyingObserverSequence[0].VerificationDateTime),
+        tuple(_sections(ds)),
+        tuple(_images(ds)),
+        told.sop_instance_uid,
+        told.predecessor,
     )
 
 
@@ -87,17 +100,29 @@ def _images(ds: Dataset) -> Iterator[str]:
 def key_pictures(evidence: Evidence, chosen: Sequence[str], place: Path | Archive) -> tuple[Shown, ...]:
     """Returns one stored picture of each product with key images; of every product where none were chosen.
 
-    Of a stack it is the middle one. Pictures that are not there are left out.
+    Of a stack it is the middle one. Measures on a plane are drawn on it. Pictures that are not there are left out.
     """
     there = _instances(evidence, place)
+    marks = [mark for mark in map(mark_of, evidence.measurements) if mark is not None]
     shown = []
     for product in evidence.products:
         keys = [image for image in product.images if image.sop_instance_uid in chosen]
         images: Sequence[ImageReference] = keys if chosen else product.images
         paths = [there[image.sop_instance_uid].path for image in images if image.sop_instance_uid in there]
         if paths:
-            shown.append(Shown(product.name, pixels_of(dcmread(paths[len(paths) // 2]))))
+            ds = dcmread(paths[len(paths) // 2])
+            pixels, plane = pixels_of(ds), _plane_of(ds)
+            shown.append(Shown(product.name, pixels if plane is None else with_marks(pixels, plane, marks)))
     return tuple(shown)
+
+
+def _plane_of(ds: Dataset) -> Plane | None:
+    """Returns where a CT or MR image lies; None for a capture. Source: PS3.3 C.7.6.2.1.1."""
+    if not all(ds.get(keyword) for keyword in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing")):
+        return None
+    ways, (down, right) = [float(v) for v in ds.ImageOrientationPatient], map(float, ds.PixelSpacing)
+    origin = vector([float(v) for v in ds.ImagePositionPatient])
+    return Plane(origin, vector([right * v for v in ways[:3]]), vector([down * v for v in ways[3:]]))
 
 
 def _instances(evidence: Evidence, place: Path | Archive) -> dict[str, Instance]:

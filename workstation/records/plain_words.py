@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from dicom_io import codes
 from dicom_io.evidence import Act, Measurement, Quantity
-from dicom_io.objects.derived import technique
+from dicom_io.objects.placing import technique
 from dicom_io.objects.presentation_state import UNITS_IN_WORDS
 from render.geometry import Vector
 from render.mask_steps import (

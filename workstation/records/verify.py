@@ -122,6 +122,15 @@ def signatures_of(ds: Dataset) -> tuple[Signature, ...] | None:
         return None
 
 
+def signature_lines(ds: Dataset) -> list[str]:
+    """Returns a sentence on each digital signature of an object, for print."""
+    return [
+        f"Digitally signed by {one.subject}, {one.at}; {'valid' if one.holds else 'NOT VALID: it was changed'}. "
+        f"Certificate sha256 {one.fingerprint}."
+        for one in signatures_of(ds) or ()
+    ]
+
+
 def _journal(instance: Instance, evidence: Evidence, sources: Path | Site) -> Check:
     if not isinstance(sources, Site):
         return Check("journal", None, "not here; the acts in the record were not compared with it")

@@ -90,9 +90,15 @@ def recorded_uid(detail: str) -> str:
     return detail.split()[1]
 
 
-def reported_as(words: str) -> str:
-    """Writes the detail of the event for a signed report. words : `report_sr.words_of`."""
-    return f"report {words}"
+def reported_as(words: str, after: int = 0) -> str:
+    """Writes the detail of the event for a signed report. words : `report_sr.words_of`. after : how many reports of the
+    session came before, where the same words were signed before one of them."""
+    return f"report {words} after {after}" if after else f"report {words}"
+
+
+def reported_words(detail: str) -> str:
+    """Reads the words from a detail of `reported_as`."""
+    return detail.split()[1]
 
 
 def link(previous: str, session: str, number: int, act: Act) -> str:
@@ -175,6 +181,16 @@ class Journal:
         with self.engine.connect() as connection:
             detail = connection.execute(query).scalar()
         return str(detail).split()[-1] if detail else ""
+
+    def reported_after(self, place: int) -> tuple[int, tuple[str, ...]]:
+        """Returns the last place of the journal, and the session of each report signed after a place."""
+        last = select(_event.c.place).order_by(_event.c.place.desc()).limit(1)
+        with self.engine.connect() as connection:
+            end = int(connection.execute(last).scalar() or 0)
+            query = select(_event.c.session).where(
+                _event.c.place > place, _event.c.place <= end, _event.c.kind == "reported"
+            )
+            return end, tuple(connection.execute(query).scalars())
 
     def acts(self, session: str) -> tuple[Act, ...]:
         """Returns the acts of `entries`, without the chain."""

@@ -14,6 +14,7 @@ from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
 from dicom_io.evidence import Person
+from tests.workstation.samples import DOCUMENTED
 from workstation.desktop.app import make_window
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
@@ -80,3 +81,16 @@ def settled(qtbot: QtBot) -> Callable[[Viewer], None]:
         qtbot.waitUntil(viewer.is_settled, timeout=60_000)
 
     return wait
+
+
+@pytest.fixture
+def signing_root(tmp_path: Path, slices: Path) -> Path:
+    """A state folder with a few slices of the sample, its papers on file, and a physician."""
+    site = open_site(tmp_path / "root")
+    site.archive.import_files(slices)
+    people_of(site.root).add(DOCTOR, "correct horse")
+    papers = read_papers(DOCUMENTED)
+    assert papers.on_file is not None
+    site.papers.put(papers.accession, papers.on_file, site.clock())
+    site.papers.engine.dispose()
+    return site.root

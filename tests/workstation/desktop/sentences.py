@@ -4,8 +4,18 @@ import ast
 from pathlib import Path
 
 from workstation.charge.reasons import REASONS
-from workstation.desktop import guide, menus, panels, report_panel, study_list, viewer
-from workstation.desktop.model import keys, report_check, screen, session, studies, summary, verdicts
+from workstation.desktop import (
+    captures_panel,
+    export_dialog,
+    guide,
+    menus,
+    panels,
+    report_panel,
+    signed_panel,
+    study_list,
+    viewer,
+)
+from workstation.desktop.model import exporting, keys, report_check, screen, session, studies, summary, verdicts
 
 FOLDER = Path(guide.__file__).parent
 
@@ -22,12 +32,22 @@ def sentences() -> list[str]:
     found += [text for pair in keys.MOUSE for text in pair]
     found += [*menus._MENUS, *menus._IN_BAR.values(), *screen.LAYOUT_TITLES.values(), *study_list._COLUMNS]
     found += [tool.capitalize() for tool in viewer.TOOLS]
-    found += [*studies.STATES, *studies.ARRIVALS.values(), *(step.text for step in guide.STEPS)]
+    found += [
+        *studies.READINGS,
+        *studies.CHARGES,
+        "Every reading",
+        "Every charge",
+        "Every modality",
+        *studies.ARRIVALS.values(),
+        *(step.text for step in guide.STEPS),
+    ]
     found += [text for _, title, hint, _ in report_panel.FIELDS for text in (title, hint) if text]
     found += [*report_panel.ANSWERS, *map(str.capitalize, session.CLINICAL_USES)]
     found += [*panels.STYLE_TITLES, *panels.CROP_TITLES, *study_list._SINCE]
     found += [*report_check.OBSTACLES, *verdicts.VERDICTS, *summary.PATIENT_TITLES, *summary.STUDY_TITLES]
     found += [*summary.SEXES.values(), summary.REQUIRED, summary.CONCURRENT]
+    found += [*exporting.FORMAT_TITLES.values(), *export_dialog.WHICH]
+    found += [*signed_panel.SAID, *(said for said in captures_panel.ORIGINS.values() if said)]
     found += [reason.code for reason in REASONS]
     found += [
         "ordering",

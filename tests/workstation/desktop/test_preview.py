@@ -80,7 +80,10 @@ def read_at(tmp_path: Path, slices: Path) -> Iterator[ReadAt]:
         opened = reader.studies.open(SERIES_UID, None)
         reader.opened_by(opened, DOCTOR)
         reader.note(opened, DOCTOR, "opened")
-        opened.session.change(edits.collected, tiny_protocol().recipes)
+        if opened.session.sealed:
+            opened.session.amend()
+        else:
+            opened.session.change(edits.collected, tiny_protocol().recipes)
         opened.session.write(**{**WRITTEN, **written})
         return Reading(reader, opened)
 

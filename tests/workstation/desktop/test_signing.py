@@ -12,15 +12,13 @@ from pytestqt.qtbot import QtBot
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR
 from dicom_io.sr.report_sr import BASIC_TEXT_SR
 from tests.workstation.desktop.test_preview import DOCTOR, WRITTEN
-from tests.workstation.samples import ACCESSION, DOCUMENTED, SERIES_UID, ticking, tiny_protocol
+from tests.workstation.samples import ACCESSION, SERIES_UID, ticking, tiny_protocol
 from workstation.desktop.app import make_window
 from workstation.desktop.model import edits
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.session import session_file
 from workstation.desktop.model.studies import Opened
-from workstation.people import people_of
 from workstation.site import open_site
-from workstation.store.papers import read_papers
 
 ROOT = Path(__file__).parents[3]
 
@@ -37,15 +35,8 @@ def desk_at(root: Path) -> tuple[ReadingDesk, Opened]:
 
 
 @pytest.fixture
-def root(tmp_path: Path, slices: Path) -> Path:
-    site = open_site(tmp_path / "root")
-    site.archive.import_files(slices)
-    people_of(site.root).add(DOCTOR, "correct horse")
-    papers = read_papers(DOCUMENTED)
-    assert papers.on_file is not None
-    site.papers.put(papers.accession, papers.on_file, site.clock())
-    site.papers.engine.dispose()
-    return site.root
+def root(signing_root: Path) -> Path:
+    return signing_root
 
 
 def is_whole(root: Path, charge: str = "queued") -> None:
@@ -81,7 +72,7 @@ def test_what_was_begun_is_finished(root: Path, step: str) -> None:
 
     with pytest.raises(Ended):
         desk.deliver(opened, DOCTOR, tell)
-    assert [row.state for row in desk.studies.rows()] == ["signed"]
+    assert [row.reading for row in desk.studies.rows()] == ["signed"]
     desk.close()
     again = ReadingDesk(open_site(root, clock=ticking()))
     (signing,) = again.unfinished()
@@ -135,6 +126,8 @@ def test_the_next_window_goes_on_by_itself(root: Path, qtbot: QtBot) -> None:
 
 def test_the_screen_is_free_and_changes_nothing_of_it(signed: tuple[ReadingDesk, Opened]) -> None:
     desk, opened = signed
+    opened.session.write(findings="Nobody could write this.")
+    opened.session.amend()
     opened.session.write(findings="Something else altogether.")
     opened.session.change(edits.collected, tiny_protocol().recipes[:1])
     (signing,) = desk.unfinished()

@@ -271,7 +271,7 @@ def test_a_prior_beside_the_study_moves_with_it(
 
 def left_series(window: MainWindow) -> str:
     """The series with a session."""
-    return next(row.series_uid for row in window.desk.studies.rows() if row.state == "in work")
+    return next(row.series_uid for row in window.desk.studies.rows() if row.reading == "in work")
 
 
 def test_a_look_is_kept_as_a_preset(viewer: Viewer, window: MainWindow, settled: Settled) -> None:

@@ -69,7 +69,7 @@ def test_a_recorded_fusion_is_drawn_again_from_both_series(both: tuple[Path, Ser
     over = Fusion(matrix_of(inverse(MOVE)), Window(500.0, 800.0), COLOUR_MAPS["hot_iron"])
     picture = draw(build_volume(first), replace(RECIPE, fusion=over), second=build_volume(second))
     datasets = derive([picture], first, STAMP, fused=[second])
-    drawn = products([picture], datasets, STAMP, "head")
+    drawn = products([picture], datasets, "head")
     sources = tuple(
         ImageReference(i.sop_class_uid, i.sop_instance_uid, i.series_uid)
         for series in (first, second)

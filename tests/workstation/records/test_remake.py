@@ -66,7 +66,7 @@ def test_the_pictures_of_an_sr_are_written_as_dicom_too(
     done = command("render", sr, "--sources", slices, "--dicom", "-o", tmp_path / "out", "--json")
     assert done.code == 0
     written = [pydicom.dcmread(f) for f in sorted((tmp_path / "out").glob("*.dcm"))]
-    assert {str(ds.SeriesDescription) for ds in written} == {"Bone", "MIP", "Axial"}
+    assert {str(ds.ImageComments) for ds in written} == {"Bone", "MIP", "Axial"}
     assert {ds.PatientID for ds in written} == {pydicom.dcmread(sr).PatientID}
 
 

@@ -32,8 +32,15 @@ from workstation.desktop.model import verdicts
 from workstation.desktop.model.measuring import recorded
 from workstation.desktop.model.remote import Remote
 from workstation.desktop.model.report_check import Obstacle, obstacle_to_signing
-from workstation.desktop.model.session import Draft, session_file
-from workstation.desktop.model.signing import SignedStudy, note_signature, unfinished
+from workstation.desktop.model.session import Draft
+from workstation.desktop.model.signing import (
+    PROTOCOL,
+    SignedStudy,
+    being_stored,
+    note_signature,
+    session_uid_of,
+    unfinished,
+)
 from workstation.desktop.model.studies import Opened, Studies
 from workstation.desktop.model.verdicts import Missing, Verdict, coded, verdict_of
 from workstation.pipeline import run
@@ -47,7 +54,6 @@ from workstation.store.papers import SupervisorStatement
 from workstation.store.papers import WorkedSession as Worked
 from workstation.transports.deliver import deliver_all
 
-_PROTOCOL = "desktop"
 NOBODY = "nobody signed in"
 _NOBODY = Person("nobody", "Nobody", "automatic")
 
@@ -73,7 +79,7 @@ class ReadingDesk:
         """
         if person is None:
             return
-        uid, at, volume = session_uid(opened, self._region), self.site.clock(), opened.session.volume
+        uid, at, volume = session_uid_of(*opened.key), self.site.clock(), opened.session.volume
         drawn = digest(settled(volume, recipe)) if recipe is not None else ""
 
         def record() -> None:
@@ -119,6 +125,8 @@ class ReadingDesk:
             charged = ", ".join(coded(x["code"], x["modifiers"], x["base"]) for x in ruling.content["lines"])
             values = {"state": STATE_WORDS.get(ruling.state, ruling.state), "codes": charged}
             return Verdict(verdicts.DELIVERED, missing, self._sent(opened.series.first.accession), values)
+        if opened.session.sealed:
+            return Verdict(verdicts.STORING)
         if not opened.session.screen.captures:
             return Verdict(verdicts.NOTHING_YET, (Missing(verdicts.NO_PICTURE, "technologist", "captures"),))
         try:
@@ -151,11 +159,14 @@ class ReadingDesk:
         return f"{done} of {len(tried)} messages acknowledged."
 
     def _ruling(self, opened: Opened) -> Ruling | None:
-        """Returns the decision that was made, if nothing has changed since delivery."""
-        session = self._delivered.get(opened.key)
-        if session is None or session_file(self.site.root, opened.series.uid, opened.session.which).exists():
+        """Returns the decision that was made of what is signed; None for work that is not signed, or not stored yet."""
+        if not opened.session.sealed or being_stored(self.site, *opened.key) is not None:
             return None
-        return self.site.casebook.newest_of(session)
+        if opened.key not in self._delivered and opened.signed is not None:
+            known = self.site.casebook.sessions_by_sr(opened.series.first.accession)
+            self._delivered[opened.key] = known.get(opened.signed.record.sop_instance_uid, "")
+        session = self._delivered.get(opened.key)
+        return self.site.casebook.newest_of(session) if session else None
 
     def preview(self, opened: Opened, person: Person | None) -> Decision:
         """Decides as if the person signed now; draws and stores nothing."""
@@ -206,7 +217,9 @@ class ReadingDesk:
         session = opened.session
         if (obstacle := self.obstacle(opened, person)) is not None:
             raise CaseError(str(obstacle))
-        uid = session_uid(opened, self._region)
+        if session.sealed or being_stored(self.site, *opened.key) is not None:
+            raise CaseError("This study is signed already. Amend it to sign another version, once this one is stored.")
+        uid = session_uid_of(*opened.key)
         signing = SignedStudy(
             1,
             opened.series.uid,
@@ -219,6 +232,7 @@ class ReadingDesk:
             person,
         )
         content = signing.keep(self.site)
+        session.sealed = True
         self._recorder.submit(note_signature, self.site, signing, content)
         self.note(opened, person, "approval")
         return signing
@@ -276,16 +290,11 @@ class ReadingDesk:
         file_report(report, opened.series, case.session_uid, self.site)
 
 
-def session_uid(opened: Opened, region: str) -> str:
-    """Returns the UID of the session as which the work on a study will be delivered."""
-    return Case(opened.series.uid, _as_protocol(opened, region, ()), opened.session.which, region).session_uid
-
-
 def _as_protocol(opened: Opened, region: str, recipes: tuple[Recipe, ...]) -> Protocol:
     """Makes a protocol of the captures."""
     draft, unit = opened.session.draft, opened.session.volume.unit
     return Protocol(
-        _PROTOCOL, "Captured at the desktop", draft.clinical_use or "", region, opened.series.modality, unit,
+        PROTOCOL, "Captured at the desktop", draft.clinical_use or "", region, opened.series.modality, unit,
         "chosen by the reader", recipes,
     )  # fmt: skip
 

@@ -33,6 +33,7 @@ PaneName = MainName | OtherName
 Layout = Literal[
     "four", "axial", "coronal", "sagittal", "solid", "large_solid", "planes", "curved", "compare", "compare_solid"
 ]
+Origin = Literal["mine", "protocol", "prepared", "adjusted"]
 Style = Literal["rendering", "mip", "minip", "average"]
 CurveForm = Literal["straightened", "stretched"]
 MeasureKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume"]
@@ -170,11 +171,13 @@ POINTS: dict[MeasureKind, int | None] = {
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """A captured picture: its recipe, which is drawn anew for storing. key : chosen for the report."""
+    """A captured picture: its recipe, which is drawn anew for storing. key : chosen for the report. origin : the reader
+    took it; a protocol made it, or the workstation unattended; or one of these was adjusted by the reader since."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     recipe: Recipe
     key: bool = False
+    origin: Origin = "mine"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,9 @@ class ReadingSession:
     """One volume being read. Only `change` sets another screen.
 
     file : the session's file, for recovery after a crash; None for none. operator : who captured the pictures last,
-    None if no person was signed in. Acts of people are in the journal, not here.
+    None if no person was signed in. Acts of people are in the journal, not here. sealed : what was signed: it can be
+    looked at in every way, and its captures, measures and report stay as they are until it is amended; nothing of it
+    is written to the file. refused : told when an edit was refused for that.
     """
 
     volume: Volume
@@ -60,6 +62,8 @@ class ReadingSession:
     draft: Draft = Draft()
     file: Path | None = None
     operator: Person | None = None
+    sealed: bool = False
+    refused: Callable[[], None] = field(default=lambda: None, repr=False)
     _undo: list[Screen] = field(default_factory=list, repr=False)
     _redo: list[Screen] = field(default_factory=list, repr=False)
     _dragging: Screen | None = field(default=None, repr=False)
@@ -71,6 +75,9 @@ class ReadingSession:
         """
         after = edit(self.screen, *arguments)
         if after == self.screen:
+            return False
+        if self.sealed and (after.captures, after.measures) != (self.screen.captures, self.screen.measures):
+            self.refused()
             return False
         if self._dragging is None:
             self._remember(self.screen)
@@ -114,6 +121,10 @@ class ReadingSession:
         self.end()
         if not source:
             return False
+        there = source[-1]
+        if self.sealed and (there.captures, there.measures) != (self.screen.captures, self.screen.measures):
+            self.refused()
+            return False
         target.append(self.screen)
         self.screen = source.pop()
         self.keep()
@@ -122,9 +133,16 @@ class ReadingSession:
     def write(self, **fields: Any) -> None:
         """Changes the draft of the report."""
         after = replace(self.draft, **fields)
-        if after != self.draft:
+        if after != self.draft and self.sealed:
+            self.refused()
+        elif after != self.draft:
             self.draft = after
             self.keep()
+
+    def amend(self) -> None:
+        """Opens what was signed for an amended report, which is on the disk from now on like any work."""
+        self.sealed = False
+        self.keep()
 
     def captured_by(self, person: Person | None) -> None:
         """Notes who captured the pictures: the operator stays the operator, whoever signs."""
@@ -133,8 +151,8 @@ class ReadingSession:
             self.keep()
 
     def keep(self) -> None:
-        """Writes the session to its file, whole or not at all."""
-        if self.file is None:
+        """Writes the session to its file, whole or not at all; not what is signed, which the archive has."""
+        if self.file is None or self.sealed:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         part = self.file.with_suffix(".part")

@@ -18,12 +18,16 @@ from pydantic import ConfigDict, ValidationError
 from dicom_io.archive.durable import flush_folders
 from dicom_io.evidence import Person
 from dicom_io.uids import derived
+from render.protocols import Protocol
 from render.volume import Volume
+from workstation.case import Case
 from workstation.desktop.model.screen import Screen
 from workstation.desktop.model.session import Draft, ReadingSession, RecoveryError, left_in, session_file
 from workstation.site import Site
 from workstation.store.journal import doubt_of_chain
 from workstation.strict import adapter
+
+PROTOCOL = "desktop"  # the name of the protocol as which captures are recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class SignedStudy:
 
     def file(self, site: Site) -> Path:
         """Returns where it lies until all of it is stored."""
-        return site.root / "signing" / session_file(site.root, self.series_uid, self.which).name
+        return signing_file(site, self.series_uid, self.which)
 
     def session(self, volume: Volume) -> ReadingSession:
         """Returns the session that was signed, without a file: nothing that happens on the screen changes it."""
@@ -72,6 +76,25 @@ class SignedStudy:
             ):  # fmt: skip
                 file.unlink(missing_ok=True)
         self.file(site).unlink(missing_ok=True)
+
+
+def session_uid_of(series_uid: str, which: int | None) -> str:
+    """Returns the UID of the session as which the desktop's work on a volume is recorded."""
+    return Case(series_uid, Protocol(PROTOCOL, "", "", "", "", "", "", ()), which).session_uid
+
+
+def signing_file(site: Site, series_uid: str, which: int | None) -> Path:
+    """Returns where what was signed of a volume lies until all of it is stored."""
+    return site.root / "signing" / session_file(site.root, series_uid, which).name
+
+
+def being_stored(site: Site, series_uid: str, which: int | None) -> SignedStudy | None:
+    """Returns what was signed of a volume and is not stored yet; None where nothing waits. It is only to be shown:
+    whether it counts, `unfinished` says."""
+    try:
+        return adapter(SignedStudy).validate_json(signing_file(site, series_uid, which).read_bytes())
+    except (FileNotFoundError, ValidationError):
+        return None
 
 
 def note_signature(site: Site, signing: SignedStudy, content: bytes) -> None:

@@ -19,15 +19,19 @@ from render import Picture, Reformat, View, Volume, draw
 from render.geometry import cross, vector
 from render.progress import PartDone, Progress
 from workstation.desktop.model.looks import first_screen
-from workstation.desktop.model.measuring import restored
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared, Measure
 from workstation.desktop.model.session import ReadingSession, RecoveryError, recovered, session_file
+from workstation.desktop.model.signed import OTHER_VOLUME, SignedReading, measures_of, signed_reading
+from workstation.desktop.model.signing import being_stored, session_uid_of
 from workstation.site import Site
 from workstation.store.cases import STATE_WORDS
 
 OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
-STATES = ("received", "in work", "to sign", "signed", "held", "charged", "not billable")
+# How far the reading of a series is, and what became of the charge for its accession.
+READINGS = ("to read", "in work", "to sign", "signed", "amended")
+CHARGES = ("none", "held", "charged", "not billable", "correction")
+_VOLUMES = 12  # so many volumes of a series are looked up in the journal
 # The stage of a series in the reader's words.
 ARRIVALS: dict[Stage, str] = {
     "arriving": "still arriving",
@@ -48,7 +52,8 @@ def day(date: str) -> str:
 class Row:
     """A series of the work list.
 
-    state : one of STATES. standing : how far it has arrived. priors : number of the patient's other image series.
+    reading : one of READINGS. charge : one of CHARGES. standing : how far it has arrived. priors : number of the
+    patient's other image series.
     coming : number of other series of the study that are still arriving.
     """
 
@@ -61,7 +66,8 @@ class Row:
     modality: str
     description: str
     instances: int
-    state: str
+    reading: str
+    charge: str
     standing: SeriesProgress
     priors: int = 0
     coming: int = 0
@@ -82,13 +88,14 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A study on the screen. warning : for the reader, about its volume or its recovery. others : series it can be
-    compared with, itself first."""
+    compared with, itself first. signed : what was signed of it and is in the archive, None for nothing."""
 
     series: Series
     session: ReadingSession
     title: str
     warning: str = ""
     others: tuple[Row, ...] = ()
+    signed: SignedReading | None = None
 
     @property
     def key(self) -> tuple[str, int | None]:
@@ -112,9 +119,14 @@ class Studies:
         self._summaries: dict[str, Summary] = {}
         self._headers: dict[str, tuple[str, str]] = {}
         self._states: dict[Path, tuple[int, str]] = {}
+        # Reports by session, as far as the journal was read; and the sessions of each series.
+        self._reports: Counter[str] = Counter()
+        self._place = 0
+        self._sessions: dict[str, tuple[str, ...]] = {}
 
     def rows(self) -> tuple[Row, ...]:
         """Lists image series, newest study first, without those made here."""
+        self._read_journal()
         decided = {r.accession: STATE_WORDS.get(r.state, r.state) for r in self.site.casebook.newest()}
         waiting = self._waiting()
         found: list[Row] = []
@@ -126,12 +138,12 @@ class Studies:
             patient, manufacturer = self._header(series.series_uid, series.path)
             if manufacturer == OUR_NAME:
                 continue
-            state = decided.get(series.accession) or waiting.get(series.series_uid, "received")
+            reading = waiting.get(series.series_uid) or self._reported(series.series_uid)
             found.append(
                 Row(
                     series.series_uid, series.study_uid, patient, series.patient_id, series.accession,
-                    series.study_date, series.modality, series.description, series.instances, state,
-                    standing[series.series_uid],
+                    series.study_date, series.modality, series.description, series.instances, reading,
+                    decided.get(series.accession, "none"), standing[series.series_uid],
                 )
             )  # fmt: skip
         same = Counter(row.patient_id for row in found if row.patient_id)
@@ -201,6 +213,18 @@ class Studies:
         signed = (self.site.root / "signing").glob("*.json")
         return found | {file.stem.split("-")[0]: "signed" for file in signed}
 
+    def _read_journal(self) -> None:
+        """Counts the reports that were signed since the list was read last."""
+        self._place, sessions = self.site.journal.reported_after(self._place)
+        self._reports.update(sessions)
+
+    def _reported(self, series_uid: str) -> str:
+        """Returns how far the reading of a series is that nobody works on."""
+        if series_uid not in self._sessions:
+            self._sessions[series_uid] = tuple(session_uid_of(series_uid, which) for which in range(_VOLUMES))
+        most = max(self._reports[session] for session in self._sessions[series_uid])
+        return "to read" if most == 0 else "signed" if most == 1 else "amended"
+
     def _header(self, series_uid: str, path: str) -> tuple[str, str]:
         """Returns (patient's name, manufacturer) of a series; read once from a file, as the index lacks them."""
         if series_uid not in self._headers:
@@ -247,21 +271,46 @@ class Studies:
         series, volume = self._built(series_uid, which, lambda part: tell("building the volume", part))
         file = session_file(self.site.root, series_uid, which)
         warnings = list(volume.warnings)
-        try:
-            session = recovered(file, volume)
-            if session is not None:
-                warnings.append("The session goes on where it was left.")
-        except RecoveryError as error:
-            session, file = None, file.with_suffix(".new.json")
-            warnings.append(str(error))
+        signed = signed_reading(session_uid_of(series_uid, which), self.site, volume)
+        session: ReadingSession | None
+        if (storing := being_stored(self.site, series_uid, which)) is not None:
+            session = replace(storing.session(volume), file=file, sealed=True)
+        else:
+            try:
+                session = recovered(file, volume)
+                if session is not None:
+                    warnings.append("The session goes on where it was left.")
+            except RecoveryError as error:
+                session, file = None, file.with_suffix(".new.json")
+                warnings.append(str(error))
         if session is None:
-            screen = replace(first_screen(volume, series.modality), measures=self._measured(series, volume))
-            session = ReadingSession(volume, series_uid, screen, which, file=file)
+            session = self._fresh(series, which, volume, file, signed)
+            if signed is not None and not signed.same_volume:
+                warnings.append(OTHER_VOLUME)
         standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), self.site.clock().timestamp())
         if any(each.stage in _COMING for each in standing.values()):
             warnings.append("The series is still arriving.")
         title = f"{listed(self._header(series_uid, series.first.path)[0])} — {series.modality} {series.description}"
-        return Opened(series, session, title, " ".join(warnings), self.of_the_same_patient(series_uid))
+        return Opened(series, session, title, " ".join(warnings), self.of_the_same_patient(series_uid), signed)
+
+    def _fresh(
+        self, series: Series, which: int | None, volume: Volume, file: Path, signed: SignedReading | None
+    ) -> ReadingSession:
+        """Makes the session of a study that nobody is working on: with what was signed, as far as anything was."""
+        screen = first_screen(volume, series.modality)
+        if signed is None:
+            screen = replace(screen, measures=self._measured(series, volume))
+            return ReadingSession(volume, series.uid, screen, which, file=file)
+        return ReadingSession(
+            volume, series.uid, signed.on(screen), which, signed.draft, file, signed.record.operator, sealed=True
+        )
+
+    def signed(self, opened: Opened) -> SignedReading | None:
+        """Returns what is signed of an open study now; None where nothing is, or the study is still being stored."""
+        series_uid, which = opened.key
+        if being_stored(self.site, series_uid, which) is not None:
+            return None
+        return signed_reading(session_uid_of(series_uid, which), self.site, opened.session.volume)
 
     def _measured(self, series: Series, volume: Volume) -> tuple[Measure, ...]:
         """Returns the measures in the newest record of this volume."""
@@ -274,7 +323,7 @@ class Studies:
             of_this_volume = [m for m in evidence.measurements if m.volume_digest == volume.digest]
             at = max((act.at for act in evidence.acts), default=None)
             if of_this_volume and at is not None and (newest is None or at > newest[0]):
-                newest = (at, restored(of_this_volume))
+                newest = (at, measures_of(of_this_volume))
         return newest[1] if newest is not None else ()
 
     def volume(self, series_uid: str, which: int | None, tell: Progress) -> Volume:

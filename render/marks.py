@@ -1,0 +1,69 @@
+"""Measures drawn on a copy of a plane's picture; the pixels that are digested and made again never carry them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from render import fonts
+from render.geometry import Plane, Vector
+from render.measure import place_on
+
+_COLOUR, _EDGE = (255, 210, 80), (0, 0, 0)
+# A measure is on a plane when no point of it is farther away.
+NEAR_MM = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnMark:
+    """A measure as lines. lines : of points, LPS mm. text : its numbers, a line each."""
+
+    lines: tuple[tuple[Vector, ...], ...]
+    text: tuple[str, ...]
+
+
+def with_marks(
+    pixels: NDArray[np.uint8], plane: Plane, marks: Iterable[DrawnMark], near_mm: float = NEAR_MM
+) -> NDArray[np.uint8]:
+    """Returns (rows, columns, 3) uint8 with the marks that lie on the plane; the same pixels where none does."""
+    shown = [mark for mark in marks if _on(plane, mark, near_mm)]
+    if not shown:
+        return pixels
+    image = Image.fromarray(pixels)
+    draw = ImageDraw.Draw(image)
+    size = max(10, min(image.size) // 40)
+    width = max(1, min(image.size) // 400)
+    for mark in shown:
+        places = [[_pixel(plane, at) for at in line] for line in mark.lines]
+        for colour, wide in ((_EDGE, width + 2), (_COLOUR, width)):
+            for line in places:
+                draw.line(line, colour, wide)
+        _write(draw, mark.text, places[-1][-1], image.size, size)
+    return np.asarray(image, dtype=np.uint8)
+
+
+def _write(
+    draw: ImageDraw.ImageDraw, lines: Sequence[str], at: tuple[float, float], size_px: tuple[int, int], size: int
+) -> None:
+    """Writes the numbers beside the end of a mark, within the picture."""
+    pieces = [fonts.nearly(line, size) for line in lines if line]
+    wide = max((fonts.length(piece) for piece in pieces), default=0.0)
+    x = min(max(at[0] + size / 2, 2.0), max(size_px[0] - wide - 2.0, 2.0))
+    y = min(max(at[1] - size / 2, 2.0), max(size_px[1] - len(pieces) * (size + 3) - 2.0, 2.0))
+    for number, piece in enumerate(pieces):
+        fonts.write(draw, (x, y + number * (size + 3)), piece, _COLOUR, _EDGE)
+
+
+def _on(plane: Plane, mark: DrawnMark, near_mm: float) -> bool:
+    origin, normal = plane.origin_mm, plane.normal
+    points = [at for line in mark.lines for at in line]
+    return bool(points) and all(
+        abs(sum((a - o) * n for a, o, n in zip(at, origin, normal, strict=True))) <= near_mm for at in points
+    )
+
+
+def _pixel(plane: Plane, at: Vector) -> tuple[float, float]:
+    row, column = place_on(plane, at)
+    return column, row

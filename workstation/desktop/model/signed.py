@@ -1,0 +1,120 @@
+"""What was signed of a study, read from the archive's SRs: the report with its earlier versions, pictures, measures.
+
+Knows no Qt. Only what the journal here recorded counts; the reader's session file is not asked.
+"""
+
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from pydicom import dcmread
+
+from dicom_io.errors import NotFound, NotReadable
+from dicom_io.evidence import Evidence, Measurement
+from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
+from dicom_io.sr.report_sr import FiledReport
+from render.geometry import View, vector
+from render.recipe import read_recipe
+from render.volume import Volume
+from workstation.desktop.model.measuring import restored
+from workstation.desktop.model.screen import Capture, Measure, Screen
+from workstation.desktop.model.session import Draft
+from workstation.signed_report import reports_of
+from workstation.site import Site
+from workstation.store.journal import recorded_as, recorded_uid
+
+OTHER_VOLUME = (
+    "The series has changed since it was signed: its pictures and measures are of the volume as it was. An amended "
+    "report is drawn from what is here now."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedReading:
+    """A study as it was signed. versions : its reports, oldest first. record : the newest record of its session.
+    record_path : of the file. draft, captures, measures : of the newest version, as the reader left them. same_volume :
+    whether the record is of the volume that the series makes now."""
+
+    versions: tuple[FiledReport, ...]
+    record: Evidence
+    record_path: str
+    draft: Draft
+    captures: tuple[Capture, ...]
+    measures: tuple[Measure, ...]
+    same_volume: bool = True
+
+    @property
+    def newest(self) -> FiledReport:
+        """The report that holds."""
+        return self.versions[-1]
+
+    def on(self, screen: Screen) -> Screen:
+        """Returns a screen with what was signed."""
+        return replace(screen, captures=self.captures, measures=self.measures)
+
+
+def signed_reading(session_uid: str, site: Site, volume: Volume) -> SignedReading | None:
+    """Returns what was signed in a session; None where nothing was. volume : that of the series as it is now."""
+    versions = tuple(told for _, told in reports_of(session_uid, site))
+    found = _record_of(session_uid, site)
+    if not versions or found is None:
+        return None
+    path, record = found
+    keys = set(versions[-1].key_images)
+    captures = tuple(
+        Capture(
+            read_recipe(product.recipe),
+            any(image.sop_instance_uid in keys for image in product.images),
+            "prepared" if product.prepared else "mine",
+        )
+        for product in record.products
+    )
+    same = all(product.volume_digest == volume.digest for product in record.products)
+    measures = measures_of(m for m in record.measurements if m.volume_digest == volume.digest)
+    return SignedReading(versions, record, path, draft_of(versions[-1], record), captures, measures, same)
+
+
+def _record_of(session_uid: str, site: Site) -> tuple[str, Evidence] | None:
+    """Returns path and content of the newest record of a session that is as the journal recorded it."""
+    for act in reversed(site.journal.acts(session_uid)):
+        if act.kind != "recorded":
+            continue
+        with suppress(NotFound, NotReadable):
+            instance = site.archive.instance(recorded_uid(act.detail))
+            if instance.sop_class_uid != COMPREHENSIVE_3D_SR:
+                continue
+            digest = site.archive.digests(instance.series_uid)[instance.sop_instance_uid]
+            if act.detail == recorded_as(instance.sop_instance_uid, digest):
+                return instance.path, read_sr(dcmread(instance.path))
+    return None
+
+
+def draft_of(report: FiledReport, record: Evidence | None = None) -> Draft:
+    """Returns a report's texts, and with its record the physician's answers, as the fields of the desktop."""
+    stated, attested = dict(report.statements), record.attestation if record is not None else None
+    return Draft(
+        indication=report.indication,
+        findings=report.findings,
+        impression=report.impression,
+        necessity=stated.get("medical_necessity", ""),
+        utility=stated.get("clinical_utility", ""),
+        workstation=stated.get("workstation_statement", ""),
+        required=attested.independent_workstation_required if attested is not None else None,
+        concurrent=attested.concurrent_supervision if attested is not None else None,
+    )
+
+
+def measures_of(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
+    """Returns the measures of a record for a screen: what was drawn, and volumes that were grown from a click."""
+    known = tuple(measurements)
+    return (*restored(known), *(found for m in known if m.kind == "volume" and (found := _grown(m)) is not None))
+
+
+def _grown(measurement: Measurement) -> Measure | None:
+    """Returns a volume as it was clicked; None for one that another tool found."""
+    steps = json.loads(measurement.steps)["steps"]
+    if [step.get("kind") for step in steps] != ["piece"]:
+        return None
+    (step,) = steps
+    return Measure("volume", (vector(step["seed_mm"]),), View(), float(step["low"]), float(step["high"]))
