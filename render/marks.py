@@ -12,6 +12,7 @@ from render.geometry import Plane, Vector
 from render.measure import place_on
 
 _COLOUR, _EDGE = (255, 210, 80), (0, 0, 0)
+_FINE = 3  # lines are drawn so much larger, and smoothed
 # A measure is on a plane when no point of it is farther away.
 NEAR_MM = 0.5
 
@@ -32,14 +33,18 @@ def with_marks(
     if not shown:
         return pixels
     image = Image.fromarray(pixels)
+    size, width = max(10, min(image.size) // 40), max(1.5, min(image.size) / 350.0)
+    placed = [[[_pixel(plane, at) for at in line] for line in mark.lines] for mark in shown]
+    layer = Image.new("RGBA", (image.width * _FINE, image.height * _FINE))
+    lines = ImageDraw.Draw(layer)
+    for colour, wide in ((_EDGE, width + 1.5), (_COLOUR, width)):
+        for line in (line for places in placed for line in places):
+            fine = [((x + 0.5) * _FINE, (y + 0.5) * _FINE) for x, y in line]
+            lines.line(fine, (*colour, 255), round(wide * _FINE), joint="curve")
+    smooth = layer.resize(image.size, Image.Resampling.BOX)
+    image.paste(smooth, (0, 0), smooth.getchannel("A"))
     draw = ImageDraw.Draw(image)
-    size = max(10, min(image.size) // 40)
-    width = max(1, min(image.size) // 400)
-    for mark in shown:
-        places = [[_pixel(plane, at) for at in line] for line in mark.lines]
-        for colour, wide in ((_EDGE, width + 2), (_COLOUR, width)):
-            for line in places:
-                draw.line(line, colour, wide)
+    for mark, places in zip(shown, placed, strict=True):
         _write(draw, mark.text, places[-1][-1], image.size, size)
     return np.asarray(image, dtype=np.uint8)
 

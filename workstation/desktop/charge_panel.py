@@ -79,6 +79,7 @@ def verdict_lines(verdict: Verdict) -> tuple[str, ...]:
 def _emptied(layout: Any) -> None:
     while (item := layout.takeAt(0)) is not None:
         if item.widget() is not None:
+            item.widget().hide()  # deleted later, and in the way until then
             item.widget().deleteLater()
         elif item.layout() is not None:
             _emptied(item.layout())

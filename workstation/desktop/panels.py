@@ -145,7 +145,7 @@ class Measures(QWidget):
         if said != [self.list.item(n).text() for n in range(self.list.count())]:
             self.list.clear()
             self.list.addItems(said)
-        self.remove.setEnabled(bool(said))
+        self.remove.setEnabled(bool(said) and not self._viewer.session.sealed)
 
     def _go(self, item: QListWidgetItem) -> None:
         measure = self._viewer.session.screen.measures[self.list.row(item)]

@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QDockWidget,
     QFileDialog,
     QLabel,
-    QMainWindow,
     QProgressBar,
     QPushButton,
     QStackedWidget,
@@ -38,18 +37,14 @@ from workstation.desktop.arrival_bar import ArrivalBar
 from workstation.desktop.background import Works
 from workstation.desktop.captures_panel import Tray
 from workstation.desktop.charge_panel import ChargePanel
-from workstation.desktop.export_dialog import ExportDialog
 from workstation.desktop.guide import Guide
 from workstation.desktop.language import tr
 from workstation.desktop.menus import PANELS, Menus
 from workstation.desktop.model import edits, tray_edits
-from workstation.desktop.model.desk import NOBODY, ReadingDesk
-from workstation.desktop.model.exporting import ExportWanted, export
+from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.keys import Keys
-from workstation.desktop.model.looks import Looks, protocols_for, windows_for
-from workstation.desktop.model.printing import print_signed
+from workstation.desktop.model.looks import Looks, first_screen, protocols_for, windows_for
 from workstation.desktop.model.reading2d import Images
-from workstation.desktop.model.report_check import unfinished_field
 from workstation.desktop.model.screen import Capture, Compared, Screen, recipe_of
 from workstation.desktop.model.session import Draft
 from workstation.desktop.model.signing import SignedStudy
@@ -59,7 +54,8 @@ from workstation.desktop.pane import Pane
 from workstation.desktop.panels import LookPanel, Measures
 from workstation.desktop.report_panel import ReportPanel, said_of_obstacle
 from workstation.desktop.sign_dialog import Sign
-from workstation.desktop.signed_panel import SignedBar, Versions
+from workstation.desktop.signed_commands import StudyWindow
+from workstation.desktop.signed_panel import SignedBar
 from workstation.desktop.stack_viewer import StackViewer
 from workstation.desktop.study_list import StudyList
 from workstation.desktop.theme import Theme, style_sheet
@@ -72,7 +68,7 @@ _PRESENCE = {QEvent.Type.KeyPress, QEvent.Type.MouseMove, QEvent.Type.MouseButto
 _LAYOUT_VERSION = 1  # of the docks; saved positions of another version are ignored
 
 
-class MainWindow(QMainWindow):
+class MainWindow(StudyWindow):
     """The main window. desk : the model. person : who is signed in, or None. signed : whether the study on the screen
     has been signed here."""
 
@@ -145,6 +141,9 @@ class MainWindow(QMainWindow):
             "query": self.query,
             "take_in": self.take_in_folder,
             "sign": self.sign_and_deliver,
+            "amend": self.amend,
+            "report_pdf": self.save_pdf,
+            "export": self.export_captures,
             "send": self.send,
             **{name: partial(self.show_panel, number) for number, name in enumerate(PANELS)},
             "save_preset": self.save_preset,
@@ -300,7 +299,7 @@ class MainWindow(QMainWindow):
     def _show_study(self, found: Opened) -> None:
         self.close_study()
         self.opened, self.signed = found, found.session.sealed
-        found.session.refused = self._refused
+        found.session.refused = self.refused
         viewer = Viewer(found.session, self.keys.buttons, self.looks)
         self.viewer = viewer
         self.pages.addWidget(viewer)
@@ -331,8 +330,8 @@ class MainWindow(QMainWindow):
         self.say(found.warning or tr("{title} is open.", title=found.title), bad=bool(found.warning))
         self.arrival.follow(found)
         self._before = found.session.screen
-        self._show_signed()
-        self._acted("opened")
+        self.show_signed()
+        self.acted("opened")
         self.desk.opened_by(found, self.person)
         if found.session.screen.compared is not None:
             self._bring(found.session.screen.compared)
@@ -513,12 +512,14 @@ class MainWindow(QMainWindow):
         session = self.opened.session
         if len(session.screen.captures) > before:
             session.captured_by(self.person)
+        first = first_screen(session.volume, self.opened.series.modality)
         for capture in session.screen.captures[before:]:
-            if session.can_undo:
-                self._acted("view_adjustment", capture.recipe)
-            self._acted("image_selection", capture.recipe)
+            if capture.origin == "mine" and tray_edits.adjusted(session.screen, first, capture.recipe):
+                self.acted("view_adjustment", capture.recipe)
+            self.acted("image_selection", capture.recipe)
 
-    def _acted(self, act: EventKind, recipe: Recipe | None = None) -> None:
+    def acted(self, act: EventKind, recipe: Recipe | None = None) -> None:
+        """Journals an act of the person who is signed in."""
         if self.opened is not None:
             self.desk.note(self.opened, self.person, act, recipe)
 
@@ -530,7 +531,7 @@ class MainWindow(QMainWindow):
         if before is not None:
             if screen.solid.steps != before.solid.steps:
                 recipe = recipe_of(screen, "solid", 512, 512)
-                self._acted("mask_editing", recipe)
+                self.acted("mask_editing", recipe)
             if screen.captures is not before.captures:
                 self._journal_tray(before.captures, screen.captures)
         self._before = screen
@@ -547,12 +548,16 @@ class MainWindow(QMainWindow):
         )
         if len(before) != len(after):
             for recipe in gone:
-                self._acted("image_rejection", recipe)
+                self.acted("image_rejection", recipe)
             return  # what was captured is journalled where it is captured
         for old, new in zip(gone, come, strict=False):
             if replace(old, name=new.name) != new:
-                self._acted("view_adjustment", new)
-            self._acted("image_selection", new)
+                self.acted("view_adjustment", new)
+            self.acted("image_selection", new)
+
+    def changed_soon(self) -> None:
+        """Has the decision about the charge shown anew after a moment."""
+        self._verdict_timer.start()
 
     def refresh_verdict(self) -> None:
         """Shows the decision as if the study were signed now."""
@@ -581,7 +586,7 @@ class MainWindow(QMainWindow):
         if self.opened is None or self.viewer is None or self.report is None or self.tray is None:
             return
         if self.opened.session.sealed:
-            self._refused()
+            self.refused()
             return
         opened, obstacle = self.opened, self.desk.obstacle(self.opened, self.person)
         if obstacle is not None or self.person is None:
@@ -602,102 +607,9 @@ class MainWindow(QMainWindow):
         except (CaseError, OSError) as error:
             self.say(str(error), bad=True)
             return
-        self._show_signed()
+        self.show_signed()
         self.say(tr("Signed. It is being stored; the next study can be read meanwhile."))
         self._finish(signing, opened)
-
-    def _show_signed(self) -> None:
-        """Shows whether the open study is signed: then it can be read, and changes by an amended report alone."""
-        if self.opened is None or self.report is None or self.tray is None:
-            return
-        sealed = self.opened.session.sealed
-        self.signed_bar.show_state(self.opened)
-        self.report.read_only(sealed)
-        self.tray.refresh()
-        self._verdict_timer.start()
-
-    def _refused(self) -> None:
-        self.say(tr("This study is signed. Correct it, or add to it, to change what is signed."), bad=True)
-
-    def amend(self, addendum: bool = False) -> None:
-        """Opens what is signed for another version. addendum : with a place at the end where something is added."""
-        if self.opened is None or self.report is None or self.opened.signed is None or not self.opened.session.sealed:
-            return
-        session = self.opened.session
-        session.amend()
-        if addendum:
-            session.write(impression=f"{session.draft.impression.rstrip()}\n\n{tr('Addendum:')} …")
-        self._show_signed()
-        self.report.show_draft(session.draft)
-        self.tabs.setCurrentWidget(self.report)
-        place = unfinished_field(session.draft)
-        if place is not None:
-            self.report.go_to(place)
-        else:
-            self.report.fields["findings"].setFocus()
-        self._acted("opened")
-
-    def give_up_amending(self) -> None:
-        """Leaves the amended report, after asking, and shows what is signed."""
-        if self.opened is None or self.opened.signed is None or self.opened.session.sealed:
-            return
-        asked = tr(
-            "Give up what was changed since version {number} was signed?", number=len(self.opened.signed.versions)
-        )
-        if not dialogs.Sure.ask(tr("Give up"), asked, self):
-            return
-        self.opened.session.sealed = True  # nothing is written any more
-        self.opened.session.forget()
-        self.open_series(self.opened.series.uid, before=self.opened)
-
-    def save_pdf(self) -> None:
-        """Asks where the signed report goes as a PDF."""
-        if self.opened is None or self.opened.signed is None:
-            return
-        suggested = f"{self.opened.series.first.accession or 'report'}.pdf"
-        path, _ = QFileDialog.getSaveFileName(self, tr("The signed report as a PDF file"), suggested, "PDF (*.pdf)")
-        if path:
-            self.write_pdf(Path(path))
-
-    def write_pdf(self, path: Path) -> None:
-        """Writes the signed report as a PDF, in the background."""
-        signed = self.opened.signed if self.opened is not None else None
-        if signed is None:
-            return
-        site, who = self.desk.site, self.person.id if self.person is not None else NOBODY
-
-        def done(_: object) -> None:
-            self.say(tr("Written: {path}", path=str(path)))
-
-        self.works.run(lambda tell: print_signed(signed, site, who, path), done, tr("Writing the report"))
-
-    def export_captures(self) -> None:
-        """Asks which captures are written as files, and writes them."""
-        if self.opened is None or self.tray is None:
-            return
-        folder = self.settings.value("exports") or str(Path.home())
-        captures = self.opened.session.screen.captures
-        dialog = ExportDialog(captures, self.tray.list.currentRow(), str(folder), self)
-        if dialog.exec() and dialog.wanted is not None:
-            self.write_captures(dialog.wanted)
-
-    def write_captures(self, wanted: ExportWanted) -> None:
-        """Writes captures as files, in the background."""
-        if self.opened is None:
-            return
-        self.settings.setValue("exports", str(wanted.folder))
-        opened, site, who = self.opened, self.desk.site, self.person.id if self.person is not None else NOBODY
-        measures = opened.session.screen.measures
-
-        def done(count: object) -> None:
-            self.say(tr("{count} files written to {path}.", count=count, path=str(wanted.folder)))
-
-        self.works.run(lambda tell: export(opened, measures, wanted, site, who, tell), done, tr("Exporting"))
-
-    def show_versions(self) -> None:
-        """Shows every signed version of the report."""
-        if self.opened is not None and self.opened.signed is not None:
-            Versions(self.opened.signed, self).exec()
 
     def _finish(self, signing: SignedStudy, opened: Opened | None = None) -> None:
         """Stores what was signed, beside everything else. opened : the study, where it is at hand."""
@@ -707,7 +619,7 @@ class MainWindow(QMainWindow):
             if self.opened is not None and self.opened.key == (signing.series_uid, signing.which):
                 self.signed = True
                 self.opened = replace(self.opened, signed=self.desk.studies.signed(self.opened))
-                self._show_signed()
+                self.show_signed()
                 self.charge.show_verdict(self.desk.verdict(self.opened, self.person))
                 if self.guide is not None:
                     self.guide.refresh()
@@ -762,7 +674,7 @@ class MainWindow(QMainWindow):
             self._uncover()
             if self.opened is not None:
                 self.desk.opened_by(self.opened, self.person)
-            self._acted("opened")  # the open study counts as opened by the new person
+            self.acted("opened")  # the open study counts as opened by the new person
         self._show_person()
         self._verdict_timer.start()
 

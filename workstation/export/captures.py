@@ -147,8 +147,9 @@ def pages(captures: Sequence[DrawnCapture]) -> list[Image.Image]:
             found.append(Image.new("RGB", _PAGE_PX, (255, 255, 255)))
         x, y = _MARGIN_PX + column * width, _MARGIN_PX + row * height
         shown = _scaled(capture.still, width - 30, height - 70)
-        found[-1].paste(shown, (x + (width - 30 - shown.width) // 2, y))
-        title = _fitted(capture.title, 26, width - 30)
+        x += (width - 30 - shown.width) // 2
+        found[-1].paste(shown, (x, y))
+        title = _fitted(capture.title, 26, shown.width)
         fonts.write(ImageDraw.Draw(found[-1]), (x, y + shown.height + 10), title, (26, 29, 33))
     return found
 

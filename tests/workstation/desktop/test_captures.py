@@ -52,7 +52,9 @@ def test_names_order_and_what_is_taken_anew() -> None:
     assert reading.change(tray_edits.retaken, 0) and reading.screen.captures[0].origin == "mine"
 
 
-def test_the_tray_by_keys(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+def test_the_tray_by_keys(viewer: Viewer, window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    acts: list[tuple[str, str]] = []
+    monkeypatch.setattr(window, "acted", lambda act, recipe=None: acts.append((act, recipe.name if recipe else "")))
     shown: tuple[PaneName, ...] = ("solid", "axial", "coronal")
     for name in shown:
         viewer.under = name
@@ -89,6 +91,16 @@ def test_the_tray_by_keys(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> N
     preview.close()
     qtbot.keyClick(tray.list, Qt.Key.Key_Delete)
     assert names(viewer.session) == ["Fracture line", first]
+    # A name is another recipe, which was chosen; what is dropped is rejected, and only that.
+    assert acts == [
+        *(("image_selection", name) for name in (first, second, third)),
+        ("image_selection", "Fracture line"),
+        ("image_rejection", second),
+    ]
+    viewer.do(edits.rotated, 20.0, 0.0)
+    tray.list.setCurrentRow(1)
+    tray.retake.click()
+    assert acts[5:] == [("view_adjustment", first), ("image_selection", first)]
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from pytestqt.qtbot import QtBot
 
 from tests.workstation.desktop.sentences import FOLDER, sentences
 from workstation.desktop.app import make_window
+from workstation.desktop.charge_panel import said_of_missing
 from workstation.desktop.language import Catalogue, languages, speak, tr
+from workstation.desktop.model.verdicts import Missing
 
 
 class _Marked(Catalogue):
@@ -75,6 +77,10 @@ def test_german_is_spoken_and_an_unknown_language_refused(qapp: QApplication) ->
     try:
         assert tr("Distance") == "Strecke" and tr("{count} studies.", count=3) == "3 Studien."
         assert tr("No such sentence") == "No such sentence"
+        # What a rule says is told by its code; what is no rule's, by its words.
+        missing = Missing("The report does not say what …", "physician", "utility", "UTILITY_MISSING")
+        assert said_of_missing(missing).startswith("Der Befund sagt nicht, was 3D beigetragen hat")
+        assert said_of_missing(Missing("No picture is captured.", "technologist")).startswith("Kein Bild")
     finally:
         QCoreApplication.removeTranslator(catalogue)
     assert tr("Distance") == "Distance"

@@ -416,6 +416,13 @@ def test_the_work_list_finds_and_takes_in(window: MainWindow, qtbot: QtBot, tmp_
     assert model.rowCount() == 0
     window.worklist.search.setText("demo-0001")
     assert model.rowCount() == 1
+    window.worklist.search.setText("to read")
+    assert model.rowCount() == 1
+    for box, right, wrong in ((window.worklist.reading, "to read", "signed"), (window.worklist.charge, "none", "held")):
+        for name, count in ((wrong, 0), (right, 1)):
+            box.setCurrentIndex(box.findData(name))
+            box.activated.emit(box.currentIndex())
+            assert model.rowCount() == count, name
     window.import_paths([str(tmp_path / "nothing")])
     qtbot.waitUntil(lambda: "no DICOM file" in window.statusBar().currentMessage(), timeout=60_000)
 

@@ -50,7 +50,10 @@ def retaken(screen: Screen, number: int) -> Screen:
 
 def pane_of(screen: Screen, number: int) -> PaneName:
     """Returns the pane that shows what a captured picture is of: of planes, the one that looks most alike."""
-    recipe = screen.captures[number].recipe
+    return _pane_for(screen, screen.captures[number].recipe)
+
+
+def _pane_for(screen: Screen, recipe: Recipe) -> PaneName:
     if isinstance(recipe, CurvedReformat):
         return "curved"
     if not isinstance(recipe, Reformat):
@@ -61,6 +64,17 @@ def pane_of(screen: Screen, number: int) -> PaneName:
         return abs(sum(a * b for a, b in zip(towards, screen.slice(name).view.towards_observer, strict=True)))
 
     return max(SLICES, key=alike)
+
+
+def adjusted(screen: Screen, first: Screen, recipe: Recipe) -> bool:
+    """Whether a captured picture differs from what its pane showed when the study was opened. first : the screen as it
+    was then."""
+    pane = _pane_for(screen, recipe)
+    before = recipe_of(first, pane, recipe.rows, recipe.columns)
+    if before is None or before.kind != recipe.kind:
+        return True
+    rotation = getattr(recipe, "rotation", None)
+    return replace(before, name=recipe.name, **({"rotation": rotation} if rotation is not None else {})) != recipe
 
 
 def _with(screen: Screen, number: int, capture: Capture) -> Screen:
