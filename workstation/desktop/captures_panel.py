@@ -169,7 +169,7 @@ class Tray(QWidget):
         if self.list.currentRow() < 0:
             return
         if self.preview is None:
-            self.preview = CapturePreview(self._viewer, self.window())
+            self.preview = CapturePreview(self._viewer, self)
             self.preview.stepped.connect(self._stepped)
         self.preview.show_capture(self.list.currentRow())
         self.preview.show()

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QAbstractSlider,
     QApplication,
     QComboBox,
+    QDialog,
     QDockWidget,
     QFileDialog,
     QLabel,
@@ -597,8 +598,11 @@ class MainWindow(StudyWindow):
             return
         summary = summary_of(opened, self.desk.verdict(opened, self.person), self.viewer.said_of)
         dialog = Sign(self.desk.people, self.person, summary, self.tray.icons, self)
-        self.viewer.drawer.small.connect(dialog.show_small)
-        if not dialog.exec():
+        drawn = self.viewer.drawer.small.connect(dialog.show_small)
+        accepted = dialog.exec()
+        self.viewer.drawer.small.disconnect(drawn)
+        dialog.deleteLater()
+        if not accepted or self.person is None:  # locked meanwhile
             if dialog.refused:
                 self.lock()
             return
@@ -689,6 +693,8 @@ class MainWindow(StudyWindow):
             self.viewer.dock_pane()
         if self.stack_viewer is not None:
             self.stack_viewer.close()
+        for dialog in self.findChildren(QDialog):  # each may show a patient
+            dialog.reject()
         self.centralWidget().hide()
         self.dock.hide()
         self.menus.cover(True)

@@ -160,6 +160,12 @@ def test_a_signed_study_is_read_only_until_it_is_amended(
         bar.buttons["give_up"].click()
     assert window.opened.session.sealed and window.report is not None
     assert "Addendum" not in window.report.fields["impression"].toPlainText()
+    # A window that is locked shows nobody, not in its dialogs either.
+    window.tray.show_large()
+    preview = window.tray.preview
+    assert preview is not None and preview.isVisible()
+    window.lock()
+    assert not preview.isVisible() and not bar.isVisible()
     # The signed report is a PDF, and its pictures are files.
     window.write_pdf(tmp_path / "report.pdf")
     asked = ExportDialog(window.opened.session.screen.captures, 1, str(tmp_path / "files"))

@@ -138,7 +138,9 @@ class Studies:
             patient, manufacturer = self._header(series.series_uid, series.path)
             if manufacturer == OUR_NAME:
                 continue
-            reading = waiting.get(series.series_uid) or self._reported(series.series_uid)
+            # What is signed is decided: of the others nothing need be looked up.
+            signed = self._reported(series.series_uid) if series.accession in decided else "to read"
+            reading = waiting.get(series.series_uid) or signed
             found.append(
                 Row(
                     series.series_uid, series.study_uid, patient, series.patient_id, series.accession,
