@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from render import fonts
-from render.geometry import Plane, Vector
+from render.geometry import Plane, Vector, letters
 from render.measure import place_on
 
 _COLOUR, _EDGE = (255, 210, 80), (0, 0, 0)
@@ -46,6 +46,21 @@ def with_marks(
     draw = ImageDraw.Draw(image)
     for mark, places in zip(shown, placed, strict=True):
         _write(draw, mark.text, places[-1][-1], image.size, size)
+    return np.asarray(image, dtype=np.uint8)
+
+
+def with_sides(pixels: NDArray[np.uint8], plane: Plane) -> NDArray[np.uint8]:
+    """Returns (rows, columns, 3) uint8 with the letters of the patient's sides at the edges."""
+    image = Image.fromarray(pixels)
+    draw, size = ImageDraw.Draw(image), max(10, min(image.size) // 32)
+    (width, height), (right, down) = image.size, (plane.right_mm, plane.down_mm)
+    for way, x, y in (
+        ([-v for v in right], size / 2, (height - size) / 2),
+        (right, width - 2.5 * size, (height - size) / 2),
+        ([-v for v in down], (width - size) / 2, size / 2),
+        (down, (width - size) / 2, height - 2.0 * size),
+    ):
+        fonts.write(draw, (x, y), fonts.nearly(letters(way), size), _COLOUR, _EDGE)
     return np.asarray(image, dtype=np.uint8)
 
 

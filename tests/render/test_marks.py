@@ -3,7 +3,7 @@
 import numpy as np
 
 from render.geometry import Plane
-from render.marks import DrawnMark, with_marks
+from render.marks import DrawnMark, with_marks, with_sides
 
 PLANE = Plane((0.0, 0.0, 10.0), (0.5, 0.0, 0.0), (0.0, 0.5, 0.0))
 GREY = np.full((200, 200, 3), 90, np.uint8)
@@ -25,3 +25,9 @@ def test_a_mark_of_another_plane_is_not_drawn() -> None:
     assert with_marks(GREY, PLANE, [beside]) is GREY
     assert with_marks(GREY, PLANE, [DrawnMark((), ("a volume",))]) is GREY
     assert with_marks(GREY, PLANE, [beside], near_mm=1.0) is not GREY
+
+
+def test_the_sides_are_named_at_the_edges() -> None:
+    found = (with_sides(GREY, PLANE) != 90).any(axis=-1)
+    assert found[90:110, :25].any() and found[90:110, 170:].any()
+    assert found[:25, 90:112].any() and found[175:, 90:112].any() and not found[40:80].any()

@@ -19,7 +19,7 @@ from dicom_io.objects.presentation_state import mark_of
 from dicom_io.sr import content as sr
 from dicom_io.sr.report_sr import BASIC_TEXT_SR, read_report
 from render.geometry import Plane, vector
-from render.marks import with_marks
+from render.marks import with_marks, with_sides
 from render.picture import window_8bit
 
 
@@ -100,7 +100,8 @@ def _images(ds: Dataset) -> Iterator[str]:
 def key_pictures(evidence: Evidence, chosen: Sequence[str], place: Path | Archive) -> tuple[Shown, ...]:
     """Returns one stored picture of each product with key images; of every product where none were chosen.
 
-    Of a stack it is the middle one. Measures on a plane are drawn on it. Pictures that are not there are left out.
+    Of a stack it is the middle one. A plane has the letters of its sides and its measures drawn on it. Pictures that are
+    not there are left out.
     """
     there = _instances(evidence, place)
     marks = [mark for mark in map(mark_of, evidence.measurements) if mark is not None]
@@ -112,7 +113,9 @@ def key_pictures(evidence: Evidence, chosen: Sequence[str], place: Path | Archiv
         if paths:
             ds = dcmread(paths[len(paths) // 2])
             pixels, plane = pixels_of(ds), _plane_of(ds)
-            shown.append(Shown(product.name, pixels if plane is None else with_marks(pixels, plane, marks)))
+            shown.append(
+                Shown(product.name, pixels if plane is None else with_marks(with_sides(pixels, plane), plane, marks))
+            )
     return tuple(shown)
 
 
