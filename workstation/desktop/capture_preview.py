@@ -1,17 +1,18 @@
-"""One captured picture large, as it will be stored, beside the pane that shows the same now."""
+"""One captured picture large, with letters, scale and measures, beside the pane that shows the same now."""
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QImage, QKeyEvent, QPixmap
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from dicom_io.objects.presentation_state import mark_of
+from render.annotate import annotated
 from render.marks import with_marks
-from render.picture import Picture, to_rgb
+from render.picture import Picture
 from render.recipe import Reformat
 from workstation.desktop.language import tr
 from workstation.desktop.model.measuring import recorded
 from workstation.desktop.model.tray_edits import pane_of
-from workstation.desktop.pictures import image_from, image_of
+from workstation.desktop.pictures import image_from
 from workstation.desktop.viewer import Viewer
 
 
@@ -23,7 +24,7 @@ class CapturePreview(QDialog):
     def __init__(self, viewer: Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer, self._wanted = viewer, ""
-        self.picture, self.pane = _Shown(tr("As it will be stored")), _Shown(tr("The pane as it is now"))
+        self.picture, self.pane = _Shown(tr("The captured picture")), _Shown(tr("The pane as it is now"))
         self.said = QLabel()
         self.said.setWordWrap(True)
         row, layout = QHBoxLayout(), QVBoxLayout(self)
@@ -48,20 +49,22 @@ class CapturePreview(QDialog):
         self.said.setText("   ".join(words) + "   " + tr("Arrows: the next one; Esc: close."))
         self._wanted = recipe.name
         self._viewer.drawer.ask_large(recipe.name, recipe)
-        self.pane.show_image(self._viewer.panes[pane_of(self._viewer.session.screen, number)].grab().toImage())
+        name = pane_of(self._viewer.session.screen, number)
+        self.pane.setVisible(name in self._viewer.visible_panes())
+        self.pane.show_image(self._viewer.panes[name].grab().toImage())
 
     def _drawn(self, name: str, picture: Picture) -> None:
         if name == self._wanted:
             self.picture.show_image(self._with_measures(picture))
 
     def _with_measures(self, picture: Picture) -> QImage:
-        """Returns a picture with the measures on its plane, which are stored beside it."""
-        session = self._viewer.session
+        """Returns a picture with its letters, and with the measures on its plane, which are stored beside it."""
+        session, pixels = self._viewer.session, annotated(picture)
         if not isinstance(picture.recipe, Reformat) or not picture.planes:
-            return image_of(picture)
+            return image_from(pixels)
         taken = recorded([m for m in session.screen.measures if m.kind != "volume"], session.volume)
         marks = [mark for mark in map(mark_of, taken) if mark is not None]
-        return image_from(with_marks(to_rgb(picture), picture.planes[0], marks))
+        return image_from(with_marks(pixels, picture.planes[0], marks))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         steps = {Qt.Key.Key_Down: 1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_Left: -1}

@@ -48,6 +48,7 @@ from workstation.desktop.model.looks import Looks, first_screen, protocols_for, 
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Capture, Compared, Screen, recipe_of
 from workstation.desktop.model.session import Draft
+from workstation.desktop.model.signed import OTHER_VOLUME
 from workstation.desktop.model.signing import SignedStudy
 from workstation.desktop.model.studies import Opened, Row
 from workstation.desktop.model.summary import summary_of
@@ -328,7 +329,9 @@ class MainWindow(StudyWindow):
         for box in (self.report.required, self.report.concurrent):
             box.activated.connect(self._verdict_timer.start)
         viewer.choose_tool("window")
-        self.say(found.warning or tr("{title} is open.", title=found.title), bad=bool(found.warning))
+        changed = found.session.sealed and found.signed is not None and not found.signed.same_volume
+        warning = " ".join(said for said in (found.warning, tr(OTHER_VOLUME) if changed else "") if said)
+        self.say(warning or tr("{title} is open.", title=found.title), bad=bool(warning))
         self.arrival.follow(found)
         self._before = found.session.screen
         self.show_signed()

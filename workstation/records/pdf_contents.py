@@ -100,8 +100,8 @@ def _images(ds: Dataset) -> Iterator[str]:
 def key_pictures(evidence: Evidence, chosen: Sequence[str], place: Path | Archive) -> tuple[Shown, ...]:
     """Returns one stored picture of each product with key images; of every product where none were chosen.
 
-    Of a stack it is the middle one. A plane has the letters of its sides and its measures drawn on it. Pictures that are
-    not there are left out.
+    Of a stack it is the middle one. A plane has the letters of its sides and its measures drawn on it. Pictures that
+    are not there are left out.
     """
     there = _instances(evidence, place)
     marks = [mark for mark in map(mark_of, evidence.measurements) if mark is not None]

@@ -15,7 +15,7 @@ from workstation.desktop import (
     study_list,
     viewer,
 )
-from workstation.desktop.model import exporting, keys, report_check, screen, session, studies, summary, verdicts
+from workstation.desktop.model import exporting, keys, report_check, screen, session, signed, studies, summary, verdicts
 
 FOLDER = Path(guide.__file__).parent
 
@@ -46,7 +46,7 @@ def sentences() -> list[str]:
     found += [*panels.STYLE_TITLES, *panels.CROP_TITLES, *study_list._SINCE]
     found += [*report_check.OBSTACLES, *verdicts.VERDICTS, *summary.PATIENT_TITLES, *summary.STUDY_TITLES]
     found += [*summary.SEXES.values(), summary.REQUIRED, summary.CONCURRENT]
-    found += [*exporting.FORMAT_TITLES.values(), *export_dialog.WHICH]
+    found += [signed.OTHER_VOLUME, *exporting.FORMAT_TITLES.values(), *export_dialog.WHICH]
     found += [*signed_panel.SAID, *(said for said in captures_panel.ORIGINS.values() if said)]
     found += [reason.code for reason in REASONS]
     found += [

@@ -1,17 +1,17 @@
 """What was signed comes back from the archive, is read-only, and is amended as a new version of report and record."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dicom_io.files.series import read_dataset
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR
 from tests.workstation.desktop.test_preview import DOCTOR, WRITTEN
 from tests.workstation.desktop.test_signing import desk_at
 from tests.workstation.samples import ACCESSION, SERIES_UID, ticking
 from workstation.case import CaseError
-from workstation.desktop.model import edits, verdicts
+from workstation.desktop.model import edits, summary, verdicts
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.screen import Measure
 from workstation.desktop.model.session import session_file
@@ -124,4 +124,16 @@ def test_what_the_journal_did_not_record_is_not_shown_as_signed(signed: tuple[Re
     path.write_bytes(path.read_bytes().replace(b"Fracture of", b"Fractura of"))
     site.archive.rebuild_index()
     assert desk.studies.open(SERIES_UID, None).signed is None
-    assert ACCESSION and replace(opened).signed is not None
+
+
+def test_the_summary_says_whose_report_it_is(
+    signed: tuple[ReadingDesk, Opened], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, opened = signed
+    header = read_dataset(str(opened.series.first.path))
+    header.PatientBirthDate, header.PatientSex = "19800102", "F"
+    monkeypatch.setattr(summary, "read_dataset", lambda path: header)
+    said = summary.summary_of(opened, desk.verdict(opened, DOCTOR), lambda measure: "20.0 mm\n5 HU")
+    assert said.patient[1:] == (("ID", "SAMPLE-CRANIUM"), ("Birth date", "1980-01-02"), ("Sex", "female"))
+    assert ("Accession", ACCESSION) in said.study and ("distance", "20.0 mm, 5 HU") in said.measures
+    assert dict(said.sections)["Impression"] == WRITTEN["impression"] and dict(said.answers)[summary.REQUIRED] is True

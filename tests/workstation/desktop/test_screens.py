@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.workstation.desktop.conftest import DOCTOR
 from workstation.desktop import dialogs
+from workstation.desktop.export_dialog import ExportDialog
 from workstation.desktop.model import edits
 from workstation.desktop.model.screen import LAYOUTS, Compared, Measure
 from workstation.desktop.model.summary import summary_of
@@ -77,6 +78,8 @@ def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer
     for name, dialog in (
         ("sign_in", dialogs.SignIn(window.desk.people, window)),
         ("sign", Sign(window.desk.people, DOCTOR, summary, window.tray.icons, window)),
+        ("export", ExportDialog(viewer.session.screen.captures, 0, "/exports", window)),
+        ("sure", dialogs.Sure("Give up", "Give up what was changed since version 1 was signed?", window)),
         ("help", dialogs.Help(window.keys, window)),
         ("query", dialogs.Query(window.desk, window.works, window)),
         ("choose", dialogs.Choose("Which volume?", ["echo 1, 36 slices", "echo 2, 36 slices"], window)),

@@ -226,6 +226,9 @@ def test_only_a_physician_signs_and_the_panel_says_what_is_missing(
         dialog = QApplication.activeModalWidget()
         assert isinstance(dialog, Sign)
         seen.extend(label.text() for label in dialog.findChildren(QLabel))
+        bar = dialog.page.verticalScrollBar()
+        qtbot.keyClick(dialog.password, Qt.Key.Key_PageDown)
+        assert bar.maximum() == 0 or bar.value() > 0, "it scrolls while the secret has the focus"
         seen.extend(dialog.pictures.item(n).text() for n in range(dialog.pictures.count()))
         dialog.reject()
 

@@ -22,7 +22,7 @@ from workstation.desktop.model.looks import first_screen
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared, Measure
 from workstation.desktop.model.session import ReadingSession, RecoveryError, recovered, session_file
-from workstation.desktop.model.signed import OTHER_VOLUME, SignedReading, measures_of, signed_reading
+from workstation.desktop.model.signed import SignedReading, measures_of, signed_reading
 from workstation.desktop.model.signing import being_stored, session_uid_of
 from workstation.site import Site
 from workstation.store.cases import STATE_WORDS
@@ -287,8 +287,6 @@ class Studies:
                 warnings.append(str(error))
         if session is None:
             session = self._fresh(series, which, volume, file, signed)
-            if signed is not None and not signed.same_volume:
-                warnings.append(OTHER_VOLUME)
         standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), self.site.clock().timestamp())
         if any(each.stage in _COMING for each in standing.values()):
             warnings.append("The series is still arriving.")
