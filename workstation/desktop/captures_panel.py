@@ -22,7 +22,7 @@ from render.recipe import Recipe
 from workstation.desktop.capture_preview import CapturePreview
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits, tray_edits
-from workstation.desktop.model.screen import Origin
+from workstation.desktop.model.screen import Capture, Origin
 from workstation.desktop.pictures import icon_of
 from workstation.desktop.viewer import Viewer
 
@@ -56,6 +56,8 @@ class Tray(QWidget):
         self._viewer = viewer
         self.icons: dict[str, QIcon] = {}
         self._drawn_of: dict[str, Recipe] = {}
+        self._shown: tuple[Capture, ...] | None = None
+        self._sealed = False
         self.preview: CapturePreview | None = None
         self.list = _CaptureList()
         self.list.itemChanged.connect(self._changed)
@@ -92,9 +94,13 @@ class Tray(QWidget):
         button.clicked.connect(lambda _=False: act())
         return button
 
-    def refresh(self) -> None:
+    def refresh(self, again: bool = False) -> None:
+        """Shows the pictures where they have changed. again : also where the list alone was changed."""
         session = self._viewer.session
         captures = session.screen.captures
+        if captures is self._shown and self._sealed == session.sealed and not again:
+            return
+        self._shown, self._sealed = captures, session.sealed
         self.list.blockSignals(True)
         while self.list.count() > len(captures):
             self.list.takeItem(self.list.count() - 1)
@@ -141,7 +147,7 @@ class Tray(QWidget):
             self._viewer.do(tray_edits.renamed, number, item.text())
         elif key != capture.key:
             self._viewer.do(edits.chosen, number, key)
-        self.refresh()
+        self.refresh(again=True)
 
     def _dragged(self, _: Any, start: int, end: int, __: Any, row: int) -> None:
         """Takes over an order that was made by dragging; Qt's row is counted with the item still in its old place."""

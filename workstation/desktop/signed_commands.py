@@ -67,9 +67,16 @@ class StudyWindow(QMainWindow):
     def refused(self) -> None:
         self.say(tr("This study is signed. Correct it, or add to it, to change what is signed."), bad=True)
 
+    def _has_signed(self) -> bool:
+        """Whether a report of the open study is signed and stored; else the status bar says that none is."""
+        if self.opened is not None and self.opened.signed is not None:
+            return True
+        self.say(tr("No report of this study is signed and stored yet."), bad=True)
+        return False
+
     def amend(self, addendum: bool = False) -> None:
         """Opens what is signed for another version. addendum : with a place at the end where something is added."""
-        if self.opened is None or self.report is None or self.opened.signed is None or not self.opened.session.sealed:
+        if self.opened is None or self.report is None or not self._has_signed() or not self.opened.session.sealed:
             return
         session = self.opened.session
         session.amend()
@@ -100,7 +107,7 @@ class StudyWindow(QMainWindow):
 
     def save_pdf(self) -> None:
         """Asks where the signed report goes as a PDF."""
-        if self.opened is None or self.opened.signed is None:
+        if self.opened is None or not self._has_signed():
             return
         suggested = f"{self.opened.series.first.accession or 'report'}.pdf"
         path, _ = QFileDialog.getSaveFileName(self, tr("The signed report as a PDF file"), suggested, "PDF (*.pdf)")
