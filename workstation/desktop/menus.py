@@ -35,6 +35,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("slab_mode", "&View", Viewer.next_mode),
     ("curve_form", "&View", Viewer.next_form),
     ("cine", "&View", Viewer.toggle_cine),
+    ("texts", "&View", Viewer.next_text_level),
     ("apart", "&View", lambda v: v.undock_pane(v.under)),
     ("style", "&3D", Viewer.next_style),
     ("preset", "&3D", Viewer.next_preset),

@@ -1,8 +1,9 @@
 """A pane: paints the last picture that it was given, and the overlay. It decides nothing."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from render.measure import place_on
 from render.picture import Picture, to_rgb
 from render.recipe import CurvedReformat
 from workstation.desktop.language import tr
+from workstation.desktop.model.corners import Corner
 from workstation.desktop.model.screen import PaneName, main_pane
 
 # The colour of each plane, the same in every pane.
@@ -32,6 +34,9 @@ _TINT = (255, 190, 60, 90)  # red, green, blue, opacity
 _CUBE_PX = 26.0
 _TEXT, _SHADOW, _MEASURE, _LETTER = QColor(225, 225, 225), QColor(0, 0, 0), QColor(255, 220, 90), QColor(255, 210, 80)
 _MOST_PX = 1280  # a side of a picture on the screen
+_SMALL_PX = (340, 260)  # narrower or lower panes say less
+_CORNER_PART = 0.42  # of the width, for the text of a corner
+_STRANGER = QColor(255, 110, 90)
 _SCALES_MM = (200, 100, 50, 20, 10, 5, 2, 1)
 
 
@@ -56,12 +61,14 @@ class MeasureMark:
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """The overlay of a picture. text : lines, upper left. view : of the orientation cube, None for none."""
+    """The overlay of a picture. corners : lines of text. view : of the orientation cube, None for none. stranger :
+    whether the picture seems to be another patient's."""
 
-    text: tuple[str, ...] = ()
+    corners: Mapping[Corner, tuple[str, ...]] = field(default_factory=dict)
     lines: tuple[CrosshairLine, ...] = ()
     marks: tuple[MeasureMark, ...] = ()
     view: View | None = None
+    stranger: bool = False
 
 
 class Pane(QWidget):
@@ -72,6 +79,7 @@ class Pane(QWidget):
     released = Signal(str, object)
     turned = Signal(str, int, object)
     doubled = Signal(str, object)
+    hovered = Signal(str)
     resized = Signal(str)
 
     def __init__(self, name: PaneName) -> None:
@@ -81,6 +89,8 @@ class Pane(QWidget):
         self.message = tr("Drawing …")
         self.full = False
         self.lasso: list[QPointF] = []
+        self._mouse: QPointF | None = None
+        self._values: NDArray[Any] | None = None
         self._image: QImage | None = None
         self._tint: QImage | None = None
         self._pixel_mm = 0.0
@@ -96,6 +106,7 @@ class Pane(QWidget):
         self.rows, self.columns = rgb.shape[:2]
         # A copy, because Qt would read numpy's memory after numpy has freed it.
         self._image = QImage(rgb.data, self.columns, self.rows, 3 * self.columns, QImage.Format.Format_RGB888).copy()
+        self._values = picture.pixels[0] if picture.pixels.ndim == 3 and full else None
         self._tint = None if tint is None else _painted(tint)
         self.plane = picture.planes[0] if picture.planes else None
         if isinstance(picture.recipe, CurvedReformat):
@@ -112,6 +123,27 @@ class Pane(QWidget):
     def show_overlay(self, overlay: Overlay) -> None:
         self.overlay = overlay
         self.update()
+
+    def say_corners(self, texts: Mapping[Corner, tuple[str, ...]]) -> None:
+        """Changes the text in the corners, and nothing else of the overlay."""
+        if texts != self.overlay.corners:
+            self.overlay = replace(self.overlay, corners=texts)
+            self.update()
+
+    def under_mouse(self) -> tuple[Vector | None, float | None]:
+        """Returns the point of the patient under the mouse, LPS mm, and the value that the picture shows there; None
+        where there is none. A coarse picture says no value."""
+        if self._mouse is None or self.plane is None or self.overlay.view is not None:
+            return None, None
+        row, column = (round(v) for v in self.pixel(self._mouse))
+        inside = self._values is not None and 0 <= row < self.rows and 0 <= column < self.columns
+        return self.place(self._mouse), float(
+            self._values[row, column]
+        ) if inside and self._values is not None else None
+
+    def is_small(self) -> bool:
+        """Whether the pane has no room for all texts."""
+        return self.width() < _SMALL_PX[0] or self.height() < _SMALL_PX[1]
 
     def picture_size(self) -> tuple[int, int]:
         """Returns (rows, columns) of a full picture here, in device pixels."""
@@ -163,13 +195,29 @@ class Pane(QWidget):
         if self.lasso:
             painter.setPen(QPen(_MEASURE, 1.5, Qt.PenStyle.DashLine))
             painter.drawPolygon(QPolygonF(self.lasso))
-        for number, text in enumerate(self.overlay.text):
-            self._write(painter, QPointF(8, 18 + 16 * number), text, _TEXT)
+        self._paint_corners(painter)
         if self.message:
             self._write(painter, QPointF(8, self.height() / 2), self.message, _TEXT)
         painter.setPen(QPen(COLOURS[main_pane(self.name)], 2.0 if self.hasFocus() else 1.0))
         painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
         painter.end()
+
+    def _paint_corners(self, painter: QPainter) -> None:
+        metrics, height = painter.fontMetrics(), painter.fontMetrics().height()
+        room = round(self.width() * _CORNER_PART)
+        for corner, lines in self.overlay.corners.items():
+            top, left = corner.startswith("top"), corner.endswith("left")
+            foot = self.height() - 8.0
+            if not top and left and self._pixel_mm:
+                foot -= 28.0  # above the scale
+            if not top and not left and self.overlay.view is not None:
+                foot -= 4.4 * _CUBE_PX  # above the cube
+            for number, line in enumerate(lines):
+                text = metrics.elidedText(line, Qt.TextElideMode.ElideRight, room)
+                x = 8.0 if left else self.width() - 8.0 - metrics.horizontalAdvance(text)
+                y = 6.0 + metrics.ascent() + height * number if top else foot - height * (len(lines) - 1 - number)
+                colour = _STRANGER if self.overlay.stranger and corner == "top_left" else _TEXT
+                self._write(painter, QPointF(x, y), text, colour)
 
     def _paint_line(self, painter: QPainter, line: CrosshairLine) -> None:
         long = 4000.0
@@ -255,7 +303,9 @@ class Pane(QWidget):
         self.pressed.emit(self.name, event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        self._mouse = event.position()
         self.moved.emit(self.name, event)
+        self.hovered.emit(self.name)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         self.released.emit(self.name, event)
@@ -265,6 +315,10 @@ class Pane(QWidget):
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
         self.turned.emit(self.name, event.angleDelta().y(), event.modifiers())
+
+    def leaveEvent(self, event: object) -> None:  # noqa: N802
+        self._mouse = None
+        self.hovered.emit(self.name)
 
     def enterEvent(self, event: object) -> None:  # noqa: N802
         self.setFocus()

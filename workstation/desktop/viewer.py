@@ -7,7 +7,7 @@ from typing import Any
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QGridLayout, QWidget
 
-from render import StepError, View, Volume
+from render import StepError, Volume
 from render.engine.framing import outer_corners
 from render.geometry import Box, Vector, point, vector
 from render.picture import Picture
@@ -15,7 +15,9 @@ from render.recipe import Recipe
 from workstation.desktop.drawer import Drawer, PictureRequest
 from workstation.desktop.gestures import Gestures
 from workstation.desktop.language import tr
-from workstation.desktop.model import edits
+from workstation.desktop.model import corners, edits
+from workstation.desktop.model.corners import CornerTexts, TextLevel, load_corners
+from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity
 from workstation.desktop.model.looks import TABLE_ABOVE_HU, Looks, window_of, windows_for
 from workstation.desktop.model.measuring import Measuring, near
 from workstation.desktop.model.screen import (
@@ -55,8 +57,18 @@ class Viewer(QWidget):
     chose_tool = Signal(str)
     said = Signal(str)
 
-    def __init__(self, session: ReadingSession, buttons: dict[str, str], looks: Looks) -> None:
+    def __init__(
+        self,
+        session: ReadingSession,
+        buttons: dict[str, str],
+        looks: Looks,
+        identity: SeriesIdentity = UNKNOWN,
+        texts: CornerTexts | None = None,
+    ) -> None:
         super().__init__()
+        self.identity, self.other_identity = identity, UNKNOWN
+        self._texts = texts or load_corners()
+        self.text_level: TextLevel = "all"
         self.session, self.tool, self.looks = session, "window", looks
         self.measuring = Measuring(session.volume)
         self.other: Volume | None = None
@@ -75,6 +87,7 @@ class Viewer(QWidget):
         for pane in self.panes.values():
             pane.setParent(self)
             pane.resized.connect(lambda name: self._ask(name, moving=False))
+            pane.hovered.connect(self._hovered)
         self.drawer = Drawer(session.volume)
         self.drawer.drawn.connect(self._drawn)
         self.drawer.filled.connect(self.refresh)
@@ -149,9 +162,11 @@ class Viewer(QWidget):
         self._laid_out = None
         self.refresh()
 
-    def compare_with(self, other: Volume | None) -> None:
-        """Sets the volume that the screen compares with; None for none."""
-        self.other = other
+    def compare_with(self, other: Volume | None, identity: SeriesIdentity = UNKNOWN) -> None:
+        """Sets the volume that the screen compares with, and whose it is; None for none."""
+        self.other, self.other_identity = other, identity
+        if other is not None and (names := self.identity.differs_from(identity)):
+            self.said.emit(tr("Another patient? {names} of what is compared differ.", names=", ".join(names)))
         self.refresh()
 
     def volume_of(self, name: PaneName) -> Volume | None:
@@ -184,30 +199,48 @@ class Viewer(QWidget):
         """Updates the overlay of a pane."""
         pane, screen = self.panes[name], self.session.screen
         if name == "curved":
-            pane.show_overlay(Overlay(self._text(name)))
+            pane.show_overlay(Overlay(self._corners(name)))
         if pane.plane is None:
             return
         if not is_slice(name):
             marks = self._path_marks() if name == "solid" and screen.layout == "curved" else ()
-            pane.show_overlay(Overlay(self._text(name), (), marks, screen.solid.view))
+            pane.show_overlay(Overlay(self._corners(name), (), marks, screen.solid.view, self._stranger(name)))
             return
         others = [(o, screen.slice(o).view.towards_observer) for o in SLICES if o != main_pane(name)]
         cursor = vector(a + b for a, b in zip(screen.cursor_mm, offset_of(screen, name), strict=True))
         lines = crosshair(cursor, others, pane.plane)
         marks = (*self._marks(name), *self._path_marks(), *self._crop_marks(name)) if name in MAIN else ()
-        pane.show_overlay(Overlay(self._text(name), lines, marks))
+        pane.show_overlay(Overlay(self._corners(name), lines, marks, None, self._stranger(name)))
 
-    def _text(self, name: PaneName) -> tuple[str, ...]:
-        screen, said = self.session.screen, tr("compared") if name in OTHERS else ""
-        window = f"C {screen.window.centre:g} W {screen.window.width:g}"
-        if main_pane(name) == "solid":
-            solid = screen.solid
-            what = solid.transfer.name.replace("_", " ") if solid.style == "rendering" else f"{solid.style} {window}"
-            return tuple(text for text in (said, what, _rounded(solid.view).words) if text)
-        thick = edits.slab_of(screen, name)
-        slab = "" if thick == 0.0 else f"{edits.mode_of(screen, name)} {thick:g} mm"
-        title = main_pane(name) if name != "curved" else f"curved, {screen.curve.form}, {screen.curve.angle_deg:g}°"
-        return tuple(text for text in (said, title, window, slab) if text)
+    def _corners(self, name: PaneName) -> dict[corners.Corner, tuple[str, ...]]:
+        """Returns the text in the corners of a pane."""
+        pane, volume = self.panes[name], self.volume_of(name)
+        if volume is None or self.text_level == "none":
+            return {}
+        identity = self.other_identity if name in OTHERS else self.identity
+        values = corners.pane_values(self.session.screen, name, volume, identity, pane.mm_per_point(), tr)
+        place, value = pane.under_mouse()
+        unit = volume.unit if pane.full else ""
+        values |= corners.under_the_mouse(place, value, unit)
+        level: TextLevel = "few" if self.text_level == "all" and pane.is_small() else self.text_level
+        return self._texts.filled(level, values)
+
+    def _stranger(self, name: PaneName) -> bool:
+        """Whether a pane shows somebody who seems to be another patient."""
+        return name in OTHERS and bool(self.identity.differs_from(self.other_identity))
+
+    def _hovered(self, name: PaneName) -> None:
+        """Says what is under the mouse, now in this pane."""
+        self.panes[name].say_corners(self._corners(name))
+
+    def next_text_level(self) -> None:
+        """Shows all corner texts, few, or none."""
+        levels = corners.TEXT_LEVELS
+        self.text_level = levels[(levels.index(self.text_level) + 1) % len(levels)]
+        for name in self.visible_panes():
+            self.show_overlay(name)
+        said = {"all": tr("Corner texts: all"), "few": tr("Corner texts: few"), "none": tr("Corner texts: none")}
+        self.said.emit(said[self.text_level])
 
     # ------------------------------------------------------------------------------------------------ measures
 
@@ -306,7 +339,7 @@ class Viewer(QWidget):
     def next_form(self) -> None:
         """Switches the curved picture between straightened, and stretched with the view of the 3D pane."""
         straight = self.session.screen.curve.form == "straightened"
-        view = _rounded(self.session.screen.solid.view)
+        view = corners.rounded(self.session.screen.solid.view)
         self.do(edits.curve_formed, "stretched" if straight else "straightened", view)
 
     def next_preset(self) -> None:
@@ -414,10 +447,6 @@ class _Apart(QWidget):
         super().closeEvent(event)
         # Emitted later: a window must not be deleted while it is being closed.
         QTimer.singleShot(0, self.closed.emit)
-
-
-def _rounded(view: View) -> View:
-    return View(round(view.azimuth_deg, 1), round(view.elevation_deg, 1), round(view.roll_deg, 1))
 
 
 def _inside(session: ReadingSession) -> bool:

@@ -40,6 +40,7 @@ from workstation.desktop.guide import Guide
 from workstation.desktop.language import tr
 from workstation.desktop.menus import PANELS, Menus
 from workstation.desktop.model import edits
+from workstation.desktop.model.corners import load_corners
 from workstation.desktop.model.desk import ReadingDesk, why_not_signable
 from workstation.desktop.model.keys import Keys
 from workstation.desktop.model.looks import Looks, protocols_for, windows_for
@@ -74,6 +75,7 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.desk, self.keys, self.settings = desk, keys, settings
         self.looks = Looks(desk.site.root / "presets")
+        self.texts = load_corners(desk.site.root / "corners.toml")
         self.person: Person | None = None
         self.viewer: Viewer | None = None
         self.opened: Opened | None = None
@@ -84,7 +86,7 @@ class MainWindow(QMainWindow):
         self.charge = ChargePanel()
         self._opening: tuple[str, int | None] | None = None
         self.stack_viewer: StackViewer | None = None
-        self.setWindowTitle(tr("3D workstation — not cleared for diagnosis"))
+        self.setWindowTitle(_product())
         self.pages, self.arrival = QStackedWidget(), ArrivalBar(desk.studies.news)
         self.arrival.reload.connect(self.reload)
         middle = QWidget()
@@ -275,7 +277,7 @@ class MainWindow(QMainWindow):
     def _show_study(self, found: Opened) -> None:
         self.close_study()
         self.opened, self.signed = found, False
-        viewer = Viewer(found.session, self.keys.buttons, self.looks)
+        viewer = Viewer(found.session, self.keys.buttons, self.looks, found.identity, self.texts)
         self.viewer = viewer
         self.pages.addWidget(viewer)
         self.pages.setCurrentWidget(viewer)
@@ -289,7 +291,8 @@ class MainWindow(QMainWindow):
             (self.charge, tr("Charge")),
         ):
             self.tabs.addTab(widget, title)
-        self.dock.setWindowTitle(found.title)
+        self.dock.setWindowTitle(found.identity.person or found.title)
+        self.setWindowTitle(f"{found.title} — {_product()}")
         self.dock.show()
         self._window_keys(viewer)
         self._offer(found)
@@ -348,6 +351,7 @@ class MainWindow(QMainWindow):
         self.viewer.deleteLater()
         self.viewer, self.report, self.opened = None, None, None
         self.menus.for_a_study(False)
+        self.setWindowTitle(_product())
         self.dock.hide()
 
     def back_to_list(self) -> None:
@@ -390,7 +394,7 @@ class MainWindow(QMainWindow):
         if self.viewer is not None and self.opened is opened:
             self.viewer.other = volume
             self.viewer.do(edits.compared_with, compared)
-            self.viewer.compare_with(volume)
+            self.viewer.compare_with(volume, self.desk.studies.identity(compared.series_uid))
 
     def _bring(self, compared: Compared) -> None:
         """Loads the volume that a recovered session was compared with."""
@@ -399,7 +403,7 @@ class MainWindow(QMainWindow):
         def done(volume: object) -> None:
             assert isinstance(volume, Volume)
             if self.viewer is not None and self.opened is opened:
-                self.viewer.compare_with(volume)
+                self.viewer.compare_with(volume, self.desk.studies.identity(compared.series_uid))
 
         self.works.run(lambda tell: self.desk.studies.other(compared), done, tr("Comparing"))
 
@@ -671,6 +675,10 @@ class MainWindow(QMainWindow):
         self.works.end()  # what was signed goes on at the next start
         self.desk.close()
         super().closeEvent(event)
+
+
+def _product() -> str:
+    return tr("3D workstation — not cleared for diagnosis")
 
 
 def _its_own(watched: QObject, event: QKeyEvent) -> bool:

@@ -123,7 +123,7 @@ def test_the_wheel_scrolls_and_with_ctrl_thickens(viewer: Viewer, qtbot: QtBot, 
     wheel(viewer.panes["axial"], 2, Qt.KeyboardModifier.ControlModifier)
     assert viewer.session.screen.axial.slab_mm == 10.0
     settled(viewer)
-    assert "mip 10 mm" in viewer.panes["axial"].overlay.text
+    assert "MIP 10 mm" in viewer.panes["axial"].overlay.corners["bottom_right"]
 
 
 def test_measures_by_clicks(viewer: Viewer, qtbot: QtBot) -> None:

@@ -41,6 +41,7 @@ ACTIONS: dict[str, str] = {
     "capture": "Capture the pane under the mouse",
     "capture_rotation": "Capture a rotation of the 3D pane",
     "cine": "Cine: the planes one after another, the 3D pane turns",
+    "texts": "Corner texts: all, few, none",
     "layout": "One pane, and all four again",
     "next_layout": "Next layout",
     "apart": "The pane under the mouse in a window of its own",

@@ -18,6 +18,7 @@ from dicom_io.volumes.build import assemble, stacks_of
 from render import Picture, Reformat, View, Volume, draw
 from render.geometry import cross, vector
 from render.progress import PartDone, Progress
+from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, day, identity_of
 from workstation.desktop.model.looks import first_screen
 from workstation.desktop.model.measuring import restored
 from workstation.desktop.model.reading2d import Images
@@ -37,11 +38,6 @@ ARRIVALS: dict[Stage, str] = {
 }
 _COMING = ("arriving", "reopened")
 _PREVIEW_PX = 512
-
-
-def day(date: str) -> str:
-    """Writes a DA as people do; any other text stays unchanged. Source: PS3.5 6.2."""
-    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 else date
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +78,14 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A study on the screen. warning : for the reader, about its volume or its recovery. others : series it can be
-    compared with, itself first."""
+    compared with, itself first. identity : whose it is."""
 
     series: Series
     session: ReadingSession
     title: str
     warning: str = ""
     others: tuple[Row, ...] = ()
+    identity: SeriesIdentity = UNKNOWN
 
     @property
     def key(self) -> tuple[str, int | None]:
@@ -260,8 +257,13 @@ class Studies:
         standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), self.site.clock().timestamp())
         if any(each.stage in _COMING for each in standing.values()):
             warnings.append("The series is still arriving.")
-        title = f"{listed(self._header(series_uid, series.first.path)[0])} — {series.modality} {series.description}"
-        return Opened(series, session, title, " ".join(warnings), self.of_the_same_patient(series_uid))
+        identity = self.identity(series_uid)
+        others = self.of_the_same_patient(series_uid)
+        return Opened(series, session, identity.title, " ".join(warnings), others, identity)
+
+    def identity(self, series_uid: str) -> SeriesIdentity:
+        """Returns whose a series is, and what of. Raises NotFound, and NotReadable for a damaged file."""
+        return identity_of(read_dataset(str(self.site.archive.series(series_uid).first.path)))
 
     def _measured(self, series: Series, volume: Volume) -> tuple[Measure, ...]:
         """Returns the measures in the newest record of this volume."""
