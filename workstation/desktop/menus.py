@@ -24,6 +24,8 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("undo", "&Edit", Viewer.undo),
     ("redo", "&Edit", Viewer.redo),
     ("delete", "&Edit", Viewer.delete_last),
+    ("copy_measures", "&Edit", Viewer.copy_measures),
+    ("duplicate", "&Edit", Viewer.duplicate_measure),
     ("clear_path", "&Edit", lambda v: v.do(edits.path_cleared)),
     ("reset", "&Edit", Viewer.reset),
     ("layout", "&View", Viewer.one_or_four),

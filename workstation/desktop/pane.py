@@ -8,7 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent, QWheelEvent
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+    QResizeEvent,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QWidget
 
 from render.annotate import cube
@@ -18,6 +29,7 @@ from render.measure import place_on
 from render.picture import Picture, to_rgb
 from render.recipe import CurvedReformat
 from workstation.desktop.language import tr
+from workstation.desktop.marks import MEASURE, Grip, MeasureMark, grip_at, paint_labels, paint_mark, write
 from workstation.desktop.model.corners import Corner
 from workstation.desktop.model.screen import PaneName, main_pane
 
@@ -29,10 +41,9 @@ COLOURS: dict[str, QColor] = {
     "solid": QColor(200, 200, 200),
     "curved": QColor(210, 160, 240),
 }
-PATH, CROP = QColor(210, 160, 240), QColor(120, 200, 220)
 _TINT = (255, 190, 60, 90)  # red, green, blue, opacity
 _CUBE_PX = 26.0
-_TEXT, _SHADOW, _MEASURE, _LETTER = QColor(225, 225, 225), QColor(0, 0, 0), QColor(255, 220, 90), QColor(255, 210, 80)
+_TEXT, _LETTER = QColor(225, 225, 225), QColor(255, 210, 80)
 _MOST_PX = 1280  # a side of a picture on the screen
 _SMALL_PX = (340, 260)  # narrower or lower panes say less
 _CORNER_PART = 0.42  # of the width, for the text of a corner
@@ -47,16 +58,6 @@ class CrosshairLine:
     through_mm: Vector
     along: Vector
     colour: QColor
-
-
-@dataclass(frozen=True, slots=True)
-class MeasureMark:
-    """A measure over the picture. outline : whether the points are one. text : beside the last point."""
-
-    points_mm: tuple[Vector, ...]
-    outline: bool
-    text: str
-    colour: QColor = field(default_factory=lambda: _MEASURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,7 @@ class Pane(QWidget):
         self.full = False
         self.lasso: list[QPointF] = []
         self._mouse: QPointF | None = None
+        self._labels: dict[int, QRectF] = {}
         self._values: NDArray[Any] | None = None
         self._image: QImage | None = None
         self._tint: QImage | None = None
@@ -141,6 +143,10 @@ class Pane(QWidget):
             self._values[row, column]
         ) if inside and self._values is not None else None
 
+    def grip_at(self, at: QPointF) -> Grip | None:
+        """Returns what of a measure is under a position of the widget."""
+        return None if self.plane is None else grip_at(at, self.overlay.marks, self.on_widget, self._labels)
+
     def is_small(self) -> bool:
         """Whether the pane has no room for all texts."""
         return self.width() < _SMALL_PX[0] or self.height() < _SMALL_PX[1]
@@ -186,25 +192,32 @@ class Pane(QWidget):
             for line in self.overlay.lines:
                 self._paint_line(painter, line)
             for mark in self.overlay.marks:
-                self._paint_mark(painter, mark)
+                paint_mark(painter, mark, self.on_widget)
+            taken = [rect for rect, _, _ in self._corner_lines(painter.fontMetrics())]
+            self._labels = paint_labels(painter, self.overlay.marks, self.on_widget, taken)
             self._paint_letters(painter, self.plane)
         if self._pixel_mm:
             self._paint_scale(painter)
         if self.overlay.view is not None:
             self._paint_cube(painter, self.overlay.view)
         if self.lasso:
-            painter.setPen(QPen(_MEASURE, 1.5, Qt.PenStyle.DashLine))
+            painter.setPen(QPen(MEASURE, 1.5, Qt.PenStyle.DashLine))
             painter.drawPolygon(QPolygonF(self.lasso))
         self._paint_corners(painter)
         if self.message:
-            self._write(painter, QPointF(8, self.height() / 2), self.message, _TEXT)
+            write(painter, QPointF(8, self.height() / 2), self.message, _TEXT)
         painter.setPen(QPen(COLOURS[main_pane(self.name)], 2.0 if self.hasFocus() else 1.0))
         painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
         painter.end()
 
     def _paint_corners(self, painter: QPainter) -> None:
-        metrics, height = painter.fontMetrics(), painter.fontMetrics().height()
-        room = round(self.width() * _CORNER_PART)
+        ascent = painter.fontMetrics().ascent()
+        for rect, text, colour in self._corner_lines(painter.fontMetrics()):
+            write(painter, rect.topLeft() + QPointF(0.0, ascent), text, colour)
+
+    def _corner_lines(self, metrics: QFontMetrics) -> list[tuple[QRectF, str, QColor]]:
+        """Returns the lines in the corners, with their places."""
+        found, height, room = [], metrics.height(), round(self.width() * _CORNER_PART)
         for corner, lines in self.overlay.corners.items():
             top, left = corner.startswith("top"), corner.endswith("left")
             foot = self.height() - 8.0
@@ -214,10 +227,12 @@ class Pane(QWidget):
                 foot -= 4.4 * _CUBE_PX  # above the cube
             for number, line in enumerate(lines):
                 text = metrics.elidedText(line, Qt.TextElideMode.ElideRight, room)
-                x = 8.0 if left else self.width() - 8.0 - metrics.horizontalAdvance(text)
-                y = 6.0 + metrics.ascent() + height * number if top else foot - height * (len(lines) - 1 - number)
+                width = metrics.horizontalAdvance(text)
+                x = 8.0 if left else self.width() - 8.0 - width
+                y = 6.0 + height * number if top else foot - height * (len(lines) - number)
                 colour = _STRANGER if self.overlay.stranger and corner == "top_left" else _TEXT
-                self._write(painter, QPointF(x, y), text, colour)
+                found.append((QRectF(x, y, width, height), text, colour))
+        return found
 
     def _paint_line(self, painter: QPainter, line: CrosshairLine) -> None:
         long = 4000.0
@@ -239,22 +254,6 @@ class Pane(QWidget):
         painter.drawLine(a, middle - gap)
         painter.drawLine(middle + gap, b)
 
-    def _paint_mark(self, painter: QPainter, mark: MeasureMark) -> None:
-        places = [self.on_widget(p) for p in mark.points_mm]
-        painter.setPen(QPen(mark.colour, 1.5))
-        if mark.outline:
-            painter.drawPolygon(QPolygonF(places))
-        elif len(places) == 4:
-            painter.drawLine(places[0], places[1])
-            painter.drawLine(places[2], places[3])
-        else:
-            painter.drawPolyline(QPolygonF(places))
-        for place in places if len(places) <= 8 else ():
-            painter.drawEllipse(place, 2.5, 2.5)
-        if mark.text and places:
-            for number, text in enumerate(mark.text.split("\n")):
-                self._write(painter, places[-1] + QPointF(8, -6 + 15 * number), text, mark.colour)
-
     def _paint_letters(self, painter: QPainter, plane: Plane) -> None:
         width, height = self.width(), self.height()
         right, down = plane.right_mm, plane.down_mm
@@ -264,7 +263,7 @@ class Pane(QWidget):
             (down, QPointF(width / 2 - 4, height - 8)),
             ((-down[0], -down[1], -down[2]), QPointF(width / 2 - 4, 18)),
         ):
-            self._write(painter, at, letters(way), _LETTER)
+            write(painter, at, letters(way), _LETTER)
 
     def _paint_scale(self, painter: QPainter) -> None:
         mm = self.mm_per_point()
@@ -274,7 +273,7 @@ class Pane(QWidget):
         left, bottom = 10.0, self.height() - 12.0
         painter.setPen(QPen(_TEXT, 2.0))
         painter.drawLine(QPointF(left, bottom), QPointF(left + length / mm, bottom))
-        self._write(painter, QPointF(left, bottom - 6), f"{length // 10} cm" if length >= 10 else f"{length} mm", _TEXT)
+        write(painter, QPointF(left, bottom - 6), f"{length // 10} cm" if length >= 10 else f"{length} mm", _TEXT)
 
     def _paint_cube(self, painter: QPainter, view: View) -> None:
         centre = QPointF(self.width() - 2.2 * _CUBE_PX, self.height() - 2.2 * _CUBE_PX)
@@ -284,17 +283,8 @@ class Pane(QWidget):
             painter.setBrush(QColor(shade, shade, shade + 15))
             painter.drawPolygon(QPolygonF([centre + QPointF(x, y) * _CUBE_PX for x, y in face.corners]))
             x, y = face.middle
-            self._write(painter, centre + QPointF(x * _CUBE_PX - 4, y * _CUBE_PX + 5), face.letter, _LETTER)
+            write(painter, centre + QPointF(x * _CUBE_PX - 4, y * _CUBE_PX + 5), face.letter, _LETTER)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-
-    @staticmethod
-    def _write(painter: QPainter, at: QPointF, text: str, colour: QColor) -> None:
-        """Writes light text with a dark edge, readable on bone and on air."""
-        painter.setPen(_SHADOW)
-        for x, y in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-            painter.drawText(at + QPointF(x, y), text)
-        painter.setPen(colour)
-        painter.drawText(at, text)
 
     # ------------------------------------------------------------------------------------------------ events
 

@@ -187,39 +187,6 @@ class Tray(QWidget):
             self._viewer.do(edits.uncaptured, number)
 
 
-class Measures(QWidget):
-    """The list of measures with their numbers; choosing one shows its plane."""
-
-    def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
-        self._viewer, self.list = viewer, QListWidget()
-        self.list.itemActivated.connect(self._go)
-        self.remove = QPushButton(tr("Remove"))
-        self.remove.clicked.connect(self._remove)
-        layout = QVBoxLayout(self)
-        layout.addWidget(self.list)
-        layout.addWidget(self.remove)
-        viewer.changed.connect(self.refresh)
-        self.refresh()
-
-    def refresh(self) -> None:
-        said = [
-            f"{m.kind}: {self._viewer.said_of(m)}".replace("\n", ", ") for m in self._viewer.session.screen.measures
-        ]
-        if said != [self.list.item(n).text() for n in range(self.list.count())]:
-            self.list.clear()
-            self.list.addItems(said)
-        self.remove.setEnabled(bool(said))
-
-    def _go(self, item: QListWidgetItem) -> None:
-        measure = self._viewer.session.screen.measures[self.list.row(item)]
-        self._viewer.do(edits.at_cursor, measure.points_mm[0])
-
-    def _remove(self) -> None:
-        if self.list.currentRow() >= 0:
-            self._viewer.do(edits.unmeasured, self.list.currentRow())
-
-
 def image_of(picture: Picture) -> QImage:
     rgb = np.ascontiguousarray(to_rgb(picture))
     rows, columns = rgb.shape[:2]

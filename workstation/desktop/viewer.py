@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QGridLayout, QWidget
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QApplication, QGridLayout, QWidget
 
-from render import StepError, Volume
+from render import StepError, View, Volume
 from render.engine.framing import outer_corners
 from render.geometry import Box, Vector, point, vector
 from render.picture import Picture
@@ -15,21 +16,25 @@ from render.recipe import Recipe
 from workstation.desktop.drawer import Drawer, PictureRequest
 from workstation.desktop.gestures import Gestures
 from workstation.desktop.language import tr
-from workstation.desktop.model import corners, edits
+from workstation.desktop.marks import CROP, MEASURE, PATH, MeasureMark
+from workstation.desktop.model import corners, edits, measure_edits
 from workstation.desktop.model.corners import CornerTexts, TextLevel, load_corners
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity
 from workstation.desktop.model.looks import TABLE_ABOVE_HU, Looks, window_of, windows_for
-from workstation.desktop.model.measuring import Measuring, near
+from workstation.desktop.model.measuring import Measuring, names_of, near
 from workstation.desktop.model.screen import (
     LAYOUTS,
     MAIN,
     MODES,
+    NOTES,
     OTHERS,
     PANES,
+    POINTS,
     SLICES,
     STYLES,
     Layout,
     Measure,
+    MeasureKind,
     PaneName,
     Screen,
     is_slice,
@@ -39,11 +44,11 @@ from workstation.desktop.model.screen import (
     recipe_of,
 )
 from workstation.desktop.model.session import ReadingSession
-from workstation.desktop.pane import CROP, PATH, MeasureMark, Overlay, Pane, crosshair
+from workstation.desktop.pane import Overlay, Pane, crosshair
 
 TOOLS = (
     "window", "pan", "zoom", "crosshair", "tilt", "crop", "scissors", "piece", "path",
-    "distance", "angle", "cobb", "ellipse", "polygon", "volume",
+    "distance", "angle", "cobb", "ellipse", "polygon", "volume", "arrow", "text",
 )  # fmt: skip
 _NEAR_MM = 2.0  # a measure shows on planes this close to it
 _CINE_MS = 80
@@ -51,11 +56,13 @@ _CINE_MS = 80
 
 class Viewer(QWidget):
     """The panes. changed : the screen has changed. chose_tool : the tool's name. said : a sentence for the status
-    bar."""
+    bar. selection : another measure is selected. words_wanted : number of a text or arrow that has no words yet."""
 
     changed = Signal()
     chose_tool = Signal(str)
     said = Signal(str)
+    selection = Signal()
+    words_wanted = Signal(int)
 
     def __init__(
         self,
@@ -71,10 +78,12 @@ class Viewer(QWidget):
         self.text_level: TextLevel = "all"
         self.session, self.tool, self.looks = session, "window", looks
         self.measuring = Measuring(session.volume)
+        self.selected: int | None = None
         self.other: Volume | None = None
         self._first = session.screen
         self._wanted: dict[PaneName, Recipe | None] = {}
         self._shown: dict[PaneName, Recipe] = {}
+        self._asked: dict[PaneName, PictureRequest] = {}
         self.under: PaneName = "axial"
         self.panes: dict[PaneName, Pane] = {name: Pane(name) for name in PANES}
         self._grid = QGridLayout(self)
@@ -177,13 +186,19 @@ class Viewer(QWidget):
             return
         volume, recipe = self.volume_of(name), recipe_of(self.session.screen, name, *self.panes[name].picture_size())
         self._wanted[name] = recipe if volume is not None else None
+        if name in OTHERS and volume is None:
+            self._asked.pop(name, None)
         if volume is None:
             self.panes[name].show_message(tr("Opening what is compared …"))
         elif recipe is None:
             self.panes[name].show_message(tr("Click a path with the path tool, in any plane."))
         else:
             tinted = self.measuring.shapes(self.session.screen.measures) if name in SLICES else ()
-            self.drawer.ask(PictureRequest(name, recipe, moving, volume, tinted))
+            request = PictureRequest(name, recipe, moving, volume, tinted)
+            # What was asked for last in full serves a moving mouse too: most edits leave most panes as they are.
+            if self._asked.get(name) not in (request, replace(request, moving=False)):
+                self._asked[name] = request
+                self.drawer.ask(request)
 
     def is_settled(self) -> bool:
         """Whether every pane shows the full picture of the current screen."""
@@ -249,14 +264,70 @@ class Viewer(QWidget):
         if plane is None:
             return ()
         reach = _NEAR_MM + edits.slab_of(self.session.screen, name) / 2.0
-        marks = [self._mark(m) for m in self.session.screen.measures if near(m, plane, reach)]
-        if self.gestures.points and name == self.under:
-            marks.append(MeasureMark(tuple(self.gestures.points), False, ""))
+        measures = self.session.screen.measures
+        marks = [self._mark(m, n) for n, m in enumerate(measures) if near(m, plane, reach)]
+        if self.gestures.hand.points and name == self.under:
+            marks.append(self._unfinished(name))
         return tuple(marks)
 
-    def _mark(self, measure: Measure) -> MeasureMark:
+    def _mark(self, measure: Measure, number: int) -> MeasureMark:
         outline = self.measuring.outline(measure)
-        return MeasureMark(outline or measure.points_mm, bool(outline), self.said_of(measure))
+        said = f"{measure.name}: {self.said_of(measure)}" if measure.name else self.said_of(measure)
+        return MeasureMark(
+            outline or measure.points_mm,
+            bool(outline),
+            said,
+            QColor(measure.colour) if measure.colour else MEASURE,
+            number,
+            measure.points_mm,
+            number == self.selected,
+            measure.kind == "arrow",
+        )
+
+    def _unfinished(self, name: PaneName) -> MeasureMark:
+        """Returns the measure that is being drawn, as it would be with the mouse where it is."""
+        points, kind = self.gestures.hand.drawn(), cast(MeasureKind, self.tool)
+        if kind == "ellipse" and len(points) == 2:
+            drawn = Measure(kind, points, self.session.screen.slice(plane_name(name)).view)
+            return MeasureMark(self.measuring.outline(drawn), True, "")
+        whole = len(points) == POINTS[kind] and kind not in NOTES and kind != "volume"
+        said = self.said_of(Measure(kind, points, View())) if whole else ""
+        return MeasureMark(points, False, said, arrow=kind == "arrow")
+
+    def select(self, number: int | None) -> None:
+        """Selects a measure, or none: what is selected can be dragged, named, coloured, copied and deleted."""
+        if number is not None and not 0 <= number < len(self.session.screen.measures):
+            number = None
+        if number != self.selected:
+            self.selected = number
+            for name in self.visible_panes():
+                self.show_overlay(name)
+            self.selection.emit()
+
+    def go_to(self, number: int) -> None:
+        """Selects a measure and brings its plane."""
+        self.select(number)
+        self.do(edits.at_cursor, self.session.screen.measures[number].points_mm[0])
+
+    def ask_words(self, number: int) -> None:
+        """Asks for the words of a text or an arrow."""
+        self.words_wanted.emit(number)
+
+    def copy_measures(self) -> None:
+        """Copies the selected measure as words, or all of them, for a report."""
+        measures = self.session.screen.measures
+        chosen = range(len(measures)) if self.selected is None else (self.selected,)
+        names = names_of(measures)
+        lines = [f"{names[n]}: {self.said_of(measures[n])}".replace("\n", ", ") for n in chosen]
+        if lines:
+            QApplication.clipboard().setText("\n".join(lines))
+            self.said.emit(tr("Copied: {count} measures.", count=len(lines)))
+
+    def duplicate_measure(self) -> None:
+        """Copies the selected measure into the plane of the crosshair."""
+        if self.selected is not None:
+            self.do(measure_edits.duplicated, self.selected)
+            self.select(len(self.session.screen.measures) - 1)
 
     def said_of(self, measure: Measure) -> str:
         """Returns a measure in words, its numbers with their unit."""
@@ -313,7 +384,8 @@ class Viewer(QWidget):
             self.said.emit(str(error))
 
     def choose_tool(self, tool: str) -> None:
-        self.tool, self.gestures.points = tool, []
+        self.tool = tool
+        self.gestures.hand.forget()
         self.chose_tool.emit(tool)
         for name in self.visible_panes():
             self.show_overlay(name)
@@ -399,10 +471,12 @@ class Viewer(QWidget):
 
     def undo(self) -> None:
         if self.session.undo():
+            self.select(self.selected)
             self.refresh()
 
     def redo(self) -> None:
         if self.session.redo():
+            self.select(self.selected)
             self.refresh()
 
     def reset(self) -> None:
@@ -414,11 +488,16 @@ class Viewer(QWidget):
         )
 
     def delete_last(self) -> None:
-        """Deletes the last point of the path while one is being clicked, else the last measure."""
-        if self.tool == "path" and self.session.screen.curve.path_mm:
+        """Deletes the selected measure; else the last point of the path while one is being clicked, or the last
+        measure."""
+        if self.selected is not None:
+            number, self.selected = self.selected, None
+            self.do(measure_edits.unmeasured, number)
+            self.selection.emit()
+        elif self.tool == "path" and self.session.screen.curve.path_mm:
             self.do(edits.path_shortened)
         elif self.session.screen.measures:
-            self.do(edits.unmeasured, len(self.session.screen.measures) - 1)
+            self.do(measure_edits.unmeasured, len(self.session.screen.measures) - 1)
 
     def capture(self, frames: int = 1) -> None:
         pane = "solid" if frames > 1 else main_pane(self.under)

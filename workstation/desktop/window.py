@@ -38,8 +38,9 @@ from workstation.desktop.background import Works
 from workstation.desktop.charge_panel import ChargePanel
 from workstation.desktop.guide import Guide
 from workstation.desktop.language import tr
+from workstation.desktop.measures_panel import Measures
 from workstation.desktop.menus import PANELS, Menus
-from workstation.desktop.model import edits
+from workstation.desktop.model import edits, measure_edits
 from workstation.desktop.model.corners import load_corners
 from workstation.desktop.model.desk import ReadingDesk, why_not_signable
 from workstation.desktop.model.keys import Keys
@@ -50,7 +51,7 @@ from workstation.desktop.model.session import Draft
 from workstation.desktop.model.signing import SignedStudy
 from workstation.desktop.model.studies import Opened, Row
 from workstation.desktop.pane import Pane
-from workstation.desktop.panels import LookPanel, Measures, Tray
+from workstation.desktop.panels import LookPanel, Tray
 from workstation.desktop.report_panel import ReportPanel
 from workstation.desktop.stack_viewer import StackViewer
 from workstation.desktop.study_list import StudyList
@@ -298,6 +299,7 @@ class MainWindow(QMainWindow):
         self._offer(found)
         viewer.chose_tool.connect(lambda tool: self.menus.actions[tool].setChecked(True))
         viewer.said.connect(self.say)
+        viewer.words_wanted.connect(self._ask_words)
         viewer.changed.connect(self._changed)
         for edit in self.report.fields.values():
             edit.textChanged.connect(self._verdict_timer.start)
@@ -313,6 +315,13 @@ class MainWindow(QMainWindow):
             self._bring(found.session.screen.compared)
         self._changed()
         self.ready.emit()
+
+    def _ask_words(self, number: int) -> None:
+        """Asks for the words of a text or an arrow, which is drawn already."""
+        words = dialogs.Named.ask(tr("Words on the picture"), tr("Words"), self)
+        if self.viewer is not None:
+            self.viewer.do(measure_edits.reworded, number, words)
+            self.viewer.select(None)
 
     def _window_keys(self, viewer: Viewer) -> None:
         for window in windows_for(viewer.session.volume.unit):

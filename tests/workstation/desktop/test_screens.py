@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from tests.workstation.desktop.conftest import DOCTOR
 from workstation.desktop import dialogs
-from workstation.desktop.model import edits
+from workstation.desktop.model import edits, measure_edits
 from workstation.desktop.model.screen import LAYOUTS, Compared, Measure
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
@@ -38,8 +38,8 @@ def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer
     plane = viewer.panes["axial"].plane
     assert plane is not None
     view = viewer.session.screen.axial.view
-    viewer.do(edits.measured, Measure("distance", (plane.at(100, 100), plane.at(200, 260)), view))
-    viewer.do(edits.measured, Measure("ellipse", (plane.at(180, 120), plane.at(240, 180)), view))
+    viewer.do(measure_edits.measured, Measure("distance", (plane.at(100, 100), plane.at(200, 260)), view))
+    viewer.do(measure_edits.measured, Measure("ellipse", (plane.at(180, 120), plane.at(240, 180)), view))
     viewer.do(edits.tilted, "axial", 15.0)
     viewer.do(edits.thickened, "coronal", 12.0)
     viewer.do(edits.rotated, -25.0, 10.0)
@@ -51,7 +51,7 @@ def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer
         window.refresh_verdict()
         settled(viewer)
         keep(window, f"panel_{window.tabs.tabText(number).lower()}")
-    viewer.do(edits.measured, Measure("volume", (viewer.session.screen.cursor_mm,), view, -40.0, 80.0))
+    viewer.do(measure_edits.measured, Measure("volume", (viewer.session.screen.cursor_mm,), view, -40.0, 80.0))
     x, y, z = viewer.session.volume.centre_mm
     for place in ((x, y - 60, z + 30), (x + 10, y - 20, z + 45), (x, y + 30, z + 30), (x - 5, y + 60, z - 20)):
         viewer.do(edits.path_added, place)

@@ -20,7 +20,7 @@ from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, plac
 from render.recipe import canonical_json, read_recipe
 from tests.render.phantom import phantom
 from tests.thorough import examples
-from workstation.desktop.model import edits
+from workstation.desktop.model import edits, measure_edits
 from workstation.desktop.model.screen import (
     LAYOUTS,
     PANES,
@@ -225,7 +225,7 @@ def test_a_session_comes_back_from_its_file(tmp_path: Path) -> None:
     s = session(file)
     s.change(edits.rotated, 33.3, 4.0)
     s.change(edits.captured, "solid")
-    s.change(edits.measured, Measure("distance", ((0.0, 0.0, 0.0), (3.0, 4.0, 0.0)), View()))
+    s.change(measure_edits.measured, Measure("distance", ((0.0, 0.0, 0.0), (3.0, 4.0, 0.0)), View()))
     s.write(findings="Fracture of the frontal bone.", required=True)
     s.captured_by(Person("T1", "Sample^Technologist", "technologist"))
     back = recovered(file, VOLUME)

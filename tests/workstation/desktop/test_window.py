@@ -21,7 +21,7 @@ from tests.workstation.desktop.conftest import DOCTOR, PASSWORD, SAMPLE, TECHNOL
 from tests.workstation.desktop.gestures import drag, move, wheel
 from workstation.desktop import dialogs
 from workstation.desktop.app import make_window, start
-from workstation.desktop.model import edits
+from workstation.desktop.model import edits, measure_edits
 from workstation.desktop.model.screen import PANES, Measure, PaneName, recipe_of
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import CropBox, Tray
@@ -231,7 +231,7 @@ def test_signing_stores_what_was_on_screen_and_charges(
         Measure("ellipse", (plane.at(180, 120), plane.at(240, 200)), view),
         Measure("volume", (viewer.session.screen.cursor_mm,), view, -60.0, 80.0),
     ):
-        viewer.do(edits.measured, measure)
+        viewer.do(measure_edits.measured, measure)
     measured = viewer.session.screen.measures
     said = [viewer.said_of(measure) for measure in measured]
     assert window.report is not None

@@ -16,7 +16,6 @@ from workstation.desktop.model.screen import (
     Compared,
     CurveForm,
     Layout,
-    Measure,
     PaneName,
     Screen,
     SliceName,
@@ -303,14 +302,6 @@ def next_layout(screen: Screen) -> Screen:
     """Sets the next layout that can be shown."""
     names = [name for name in LAYOUTS if screen.compared is not None or not name.startswith("compare")]
     return laid_out(screen, names[(names.index(screen.layout) + 1) % len(names)])
-
-
-def measured(screen: Screen, measure: Measure) -> Screen:
-    return replace(screen, measures=(*screen.measures, measure))
-
-
-def unmeasured(screen: Screen, number: int) -> Screen:
-    return replace(screen, measures=screen.measures[:number] + screen.measures[number + 1 :])
 
 
 def captured(screen: Screen, pane: PaneName, pixels: int = 512, frames: int = 1) -> Screen:

@@ -1,5 +1,6 @@
 """Computes the numbers of a screen's measures, and writes them in words. Knows no Qt."""
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from render.mask_steps import Piece, StepError
 from render.measure import Statistics, angle_deg, axes, cobb_deg, distance_mm, ellipse, within
 from render.segment import region, volume_ml
 from render.volume import Volume
-from workstation.desktop.model.screen import Measure
+from workstation.desktop.model.screen import NOTES, Measure
 from workstation.records.measurements import measure as take
 from workstation.records.measurements import measure_mask
 
@@ -87,6 +88,8 @@ class Measuring:
     def said_of(self, measure: Measure) -> str:
         """Returns a measure in words, its numbers with their unit."""
         points, unit = measure.points_mm, self.volume.unit
+        if measure.kind in NOTES:
+            return measure.text
         try:
             if measure.kind == "distance":
                 return f"{distance_mm(*points):.1f} mm"
@@ -121,14 +124,29 @@ class Measuring:
 def recorded(measures: Sequence[Measure], volume: Volume) -> tuple[Measurement, ...]:
     """Returns measures for the record, numbered by kind; those without a result are left out."""
     found: list[Measurement] = []
-    for measure in measures:
-        number = sum(m.kind == measure.kind for m in found) + 1
+    for measure, name in zip(measures, names_of(measures), strict=True):
+        if measure.kind in NOTES:
+            continue
         with suppress(ValueError):  # the reader sees the reason beside the measure
-            found.append(_recorded(measure, f"{measure.kind} {number}", volume))
+            found.append(_recorded(measure, name, volume))
+    return tuple(found)
+
+
+def names_of(measures: Sequence[Measure]) -> tuple[str, ...]:
+    """Returns the name of each measure: its own, else its kind and number; none twice."""
+    found: list[str] = []
+    for n, measure in enumerate(measures):
+        number = sum(m.kind == measure.kind for m in measures[:n]) + 1
+        wanted = name = measure.name or f"{measure.kind} {number}"
+        again = 2
+        while name in found:
+            name, again = f"{wanted} ({again})", again + 1
+        found.append(name)
     return tuple(found)
 
 
 def _recorded(measure: Measure, name: str, volume: Volume) -> Measurement:
+    assert measure.kind != "arrow" and measure.kind != "text"
     if measure.kind != "volume":
         return take(name, measure.kind, measure.points_mm, measure.view, volume)
     seed = ", ".join(f"{v:.1f}" for v in measure.points_mm[0])
@@ -146,10 +164,15 @@ def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
             centre = [(p + q) / 2.0 for p, q in zip(a0, a1, strict=True)]
             half = [(q - p + s - r) / 2.0 for p, q, r, s in zip(a0, a1, b0, b1, strict=True)]
             corners = tuple(vector(c + way * h for c, h in zip(centre, half, strict=True)) for way in (-1.0, 1.0))
-            found.append(Measure("ellipse", corners, View.parse(m.view)))
+            found.append(Measure("ellipse", corners, View.parse(m.view), name=_own_name(m)))
         elif m.kind != "volume" and m.kind != "lesion" and m.kind != "vessel":
-            found.append(Measure(m.kind, m.points_mm, View.parse(m.view)))
+            found.append(Measure(m.kind, m.points_mm, View.parse(m.view), name=_own_name(m)))
     return tuple(found)
+
+
+def _own_name(m: Measurement) -> str:
+    """Returns the name that a person gave; empty for a kind with its number."""
+    return "" if re.fullmatch(rf"{m.kind} \d+", m.name) else m.name
 
 
 def near(measure: Measure, plane: Plane, reach_mm: float) -> bool:

@@ -35,7 +35,9 @@ Layout = Literal[
 ]
 Style = Literal["rendering", "mip", "minip", "average"]
 CurveForm = Literal["straightened", "stretched"]
-MeasureKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume"]
+MeasureKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume", "arrow", "text"]
+OUTLINES: tuple[MeasureKind, ...] = ("ellipse", "polygon")
+NOTES: tuple[MeasureKind, ...] = ("arrow", "text")  # words on a picture, with no number
 SLICES: tuple[SliceName, ...] = get_args(SliceName)
 MAIN: tuple[MainName, ...] = get_args(MainName)
 OTHERS: tuple[OtherName, ...] = get_args(OtherName)
@@ -146,8 +148,9 @@ class Compared:
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A measure. points_mm : two for a distance, three for an angle (vertex second), four for Cobb's (two lines), two
-    corners for an ellipse, three or more for a polygon, the seed of a volume. view : of the pane it was drawn in; an
-    outline lies in its plane. low, high : the range of values of a volume."""
+    corners for an ellipse, three or more for a polygon, the seed of a volume, tip and end of an arrow. view : of the
+    pane it was drawn in; an outline lies in its plane. low, high : the range of values of a volume. name : empty for
+    the kind and its number. colour : as #rrggbb, empty for the usual one. text : the words of an arrow or a text."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     kind: MeasureKind
@@ -155,6 +158,9 @@ class Measure:
     view: View
     low: float = 0.0
     high: float = 0.0
+    name: str = ""
+    colour: str = ""
+    text: str = ""
 
 
 # How many points each kind needs; None: three or more.
@@ -165,6 +171,8 @@ POINTS: dict[MeasureKind, int | None] = {
     "ellipse": 2,
     "polygon": None,
     "volume": 1,
+    "arrow": 2,
+    "text": 1,
 }
 
 
