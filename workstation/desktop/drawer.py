@@ -1,4 +1,4 @@
-"""Draws the panes' pictures on a thread: coarse while the mouse moves, full when it stops.
+"""Draws the panes' pictures on a thread: coarse while the mouse moves, full when it stops. Slow errands have another.
 
 Only the newest request of a pane counts. The window never waits: pictures arrive by signal.
 """
@@ -33,25 +33,29 @@ class PictureRequest:
 
 
 class Drawer(QObject):
-    """The drawing thread. drawn : pane, Picture, whether it is the full one, (rows, columns) bool where it is tinted or
-    None. failed : pane, a sentence. small : name of a capture, its Picture. filled : an errand is done."""
+    """The threads that draw and seek. drawn : pane, Picture, whether it is the full one, what lies
+    over it or None. failed : pane, a sentence. small : name of a capture, its Picture. filled : an errand is done.
+    troubled : an errand failed, a sentence."""
 
     drawn = Signal(str, object, bool, object)
     failed = Signal(str, str)
     small = Signal(str, object)
     filled = Signal()
+    troubled = Signal(str)
 
     def __init__(self, volume: Volume) -> None:
         super().__init__()
         self._volume = volume
         self._wishes: dict[PaneName, PictureRequest] = {}
         self._small: dict[str, Recipe] = {}
-        self._errands: list[Callable[[], None]] = []
+        self._errands: list[tuple[Callable[[], None], bool]] = []
         self._cancel: dict[PaneName, threading.Event] = {}
         self._changed = threading.Condition()
         self._ended = False
         self._thread = threading.Thread(target=self._work, name="panes", daemon=True)
         self._thread.start()
+        self._errand_thread = threading.Thread(target=self._run_errands, name="errands", daemon=True)
+        self._errand_thread.start()
 
     def ask(self, request: PictureRequest) -> None:
         with self._changed:
@@ -60,19 +64,19 @@ class Drawer(QObject):
             self._wishes[request.pane] = request
             if request.pane in self._cancel:
                 self._cancel[request.pane].set()
-            self._changed.notify()
+            self._changed.notify_all()
 
     def ask_small(self, name: str, recipe: Recipe) -> None:
         """Asks for a small picture; it is drawn when no pane waits."""
         with self._changed:
             self._small[name] = recipe
-            self._changed.notify()
+            self._changed.notify_all()
 
-    def ask_errand(self, errand: Callable[[], None]) -> None:
-        """Asks for slow work, which runs when no pane waits; `filled` is emitted after it."""
+    def ask_errand(self, errand: Callable[[], None], *, tell: bool = True) -> None:
+        """Asks for slow work, such as what a tool seeks, one after another. tell : emit `filled` after it."""
         with self._changed:
-            self._errands.append(errand)
-            self._changed.notify()
+            self._errands.append((errand, tell))
+            self._changed.notify_all()
 
     def stop(self) -> None:
         """Ends the thread; a picture being drawn is cancelled."""
@@ -80,27 +84,43 @@ class Drawer(QObject):
             self._ended = True
             for cancel in self._cancel.values():
                 cancel.set()
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join()
+        # An errand cannot be cancelled; what it finds is only kept. The window does not wait for it.
+
+    def _run_errands(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._errands or self._ended):
+                    self._changed.wait()
+                if self._ended:
+                    return
+                errand, tell = self._errands.pop(0)
+            try:
+                errand()
+            except Exception as error:  # noqa: BLE001 - the reader is told, and the next errand is run
+                self.troubled.emit(str(error))
+            with self._changed:
+                ended = self._ended
+            if ended:
+                return
+            if tell:
+                self.filled.emit()
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not (self._wishes or self._small or self._errands or self._ended):
+                while not (self._wishes or self._small or self._ended):
                     self._changed.wait()
                 if self._ended:
                     return
                 request = self._wishes.pop(next(iter(self._wishes))) if self._wishes else None
                 if request is not None:
                     cancel = self._cancel[request.pane] = threading.Event()
-                errand = self._errands.pop(0) if request is None and self._errands else None
-                small = next(iter(self._small), None) if request is None and errand is None else None
+                small = next(iter(self._small), None) if request is None else None
                 recipe = self._small.pop(small) if small is not None else None
             if request is not None:
                 self._serve(request, cancel)
-            elif errand is not None:
-                errand()
-                self.filled.emit()
             elif small is not None and recipe is not None:
                 self._draw_small(small, recipe)
 

@@ -212,7 +212,7 @@ class Gestures(QObject):
 
     def _doubled(self, name: PaneName, event: QMouseEvent) -> None:
         viewer = self._viewer
-        if viewer.tool == "polygon" and self.hand.points and is_slice(name):
+        if viewer.tool in ("polygon", "vessel") and self.hand.points and is_slice(name):
             self.hand.finish(name)
         elif viewer.tool == "path":
             viewer.do(edits.laid_out, "curved")

@@ -21,7 +21,7 @@ OnWidget = Callable[[Vector], QPointF]
 class MeasureMark:
     """A measure over the picture. outline : whether the points are one. text : beside the last point. number : of the
     measure, None where it cannot be taken hold of. handles_mm : the points to take hold of. arrow : with a head at
-    the first point."""
+    the first point. is_path : a line through all of its points, without handles."""
 
     points_mm: tuple[Vector, ...]
     outline: bool
@@ -31,6 +31,7 @@ class MeasureMark:
     handles_mm: tuple[Vector, ...] = ()
     selected: bool = False
     arrow: bool = False
+    is_path: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ def paint_mark(painter: QPainter, mark: MeasureMark, on_widget: OnWidget) -> Non
             painter.drawRect(QRectF(place.x() - 3.5, place.y() - 3.5, 7.0, 7.0))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     handles = [on_widget(p) for p in mark.handles_mm] or places
-    for place in handles if len(handles) <= 8 and not mark.selected and not mark.arrow else ():
+    shown = len(handles) <= 8 and not (mark.selected or mark.arrow or (mark.is_path and len(places) > 8))
+    for place in handles if shown else ():
         painter.drawEllipse(place, 2.5, 2.5)
 
 
@@ -122,7 +124,7 @@ def write(painter: QPainter, at: QPointF, text: str, colour: QColor) -> None:
 
 def _two_lines(mark: MeasureMark) -> bool:
     """Whether a mark is the two lines of a Cobb angle."""
-    return not mark.outline and len(mark.points_mm) == 4 and mark.colour != PATH
+    return not mark.outline and len(mark.points_mm) == 4 and not mark.is_path
 
 
 def _length(way: QPointF) -> float:

@@ -78,7 +78,9 @@ class MeasureHand:
         kind: MeasureKind = viewer.tool  # type: ignore[assignment]
         self.points.append(place)
         self.loose = None
-        if kind == "volume":
+        if kind == "lesion":
+            self.finish(name)
+        elif kind == "volume":
             self.forget()
             view, width = viewer.session.screen.slice(plane_name(name)).view, viewer.session.screen.window.width
             viewer.try_to(lambda s: measure_edits.measured(s, viewer.measuring.seeded(place, view, width)))
@@ -93,7 +95,7 @@ class MeasureHand:
         kind: MeasureKind = viewer.tool  # type: ignore[assignment]
         points = tuple(self.points)
         self.forget()
-        least = POINTS[kind] or 3
+        least = POINTS[kind] or (2 if kind == "vessel" else 3)
         if len(points) < least or (least > 1 and len(set(points)) < 2):
             viewer.say(tr("A measure needs places apart from each other; nothing was measured."))
             return

@@ -20,6 +20,7 @@ from workstation.desktop.marks import MEASURE
 from workstation.desktop.model import measure_edits
 from workstation.desktop.model.measuring import names_of
 from workstation.desktop.model.screen import Measure
+from workstation.desktop.vessel_view import VesselView
 from workstation.desktop.viewer import Viewer
 
 _NAME, _VALUE = 0, 1
@@ -61,6 +62,7 @@ class Measures(QWidget):
         layout.addWidget(self.hint)
         layout.addWidget(self.table)
         layout.addLayout(row)
+        layout.addWidget(VesselView(viewer))
         viewer.changed.connect(self.refresh)
         viewer.selection.connect(self._follow)
         self.refresh()

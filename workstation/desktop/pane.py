@@ -26,8 +26,9 @@ from render.annotate import cube
 from render.curved import pixel_mm
 from render.geometry import Plane, Vector, View, letters
 from render.measure import place_on
-from render.picture import Picture, to_rgb
+from render.picture import Picture
 from render.recipe import CurvedReformat
+from workstation.desktop.images import image_of
 from workstation.desktop.language import tr
 from workstation.desktop.marks import MEASURE, Grip, MeasureMark, grip_at, paint_labels, paint_mark, write
 from workstation.desktop.model.corners import Corner
@@ -104,10 +105,8 @@ class Pane(QWidget):
         self.setAccessibleName(tr("{name} pane", name=name))
 
     def show_picture(self, picture: Picture, full: bool, tint: NDArray[np.bool_] | None = None) -> None:
-        rgb = np.ascontiguousarray(to_rgb(picture))
-        self.rows, self.columns = rgb.shape[:2]
-        # A copy, because Qt would read numpy's memory after numpy has freed it.
-        self._image = QImage(rgb.data, self.columns, self.rows, 3 * self.columns, QImage.Format.Format_RGB888).copy()
+        self._image = image_of(picture)
+        self.rows, self.columns = self._image.height(), self._image.width()
         self._values = picture.pixels[0] if picture.pixels.ndim == 3 and full else None
         self._tint = None if tint is None else _painted(tint)
         self.plane = picture.planes[0] if picture.planes else None

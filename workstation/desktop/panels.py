@@ -1,8 +1,7 @@
 """The panels beside the panes: looks, captured pictures, measures, the report and the charge."""
 
-import numpy as np
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QIcon, QImage, QPixmap
+from PySide6.QtGui import QIcon, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -19,7 +18,8 @@ from PySide6.QtWidgets import (
 
 from render.engine.framing import outer_corners
 from render.geometry import Box, vector
-from render.picture import Picture, to_rgb
+from render.picture import Picture
+from workstation.desktop.images import image_of
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits
 from workstation.desktop.model.looks import windows_for
@@ -185,9 +185,3 @@ class Tray(QWidget):
         if number >= 0:
             self._icons.pop(self.list.item(number).text(), None)
             self._viewer.do(edits.uncaptured, number)
-
-
-def image_of(picture: Picture) -> QImage:
-    rgb = np.ascontiguousarray(to_rgb(picture))
-    rows, columns = rgb.shape[:2]
-    return QImage(rgb.data, columns, rows, 3 * columns, QImage.Format.Format_RGB888).copy()

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication, QGridLayout, QWidget
 
 from render import StepError, View, Volume
 from render.engine.framing import outer_corners
-from render.geometry import Box, Vector, point, vector
+from render.geometry import Box, Plane, Vector, point, vector
 from render.picture import Picture
 from render.recipe import Recipe
 from workstation.desktop.drawer import Drawer, PictureRequest
@@ -21,7 +21,7 @@ from workstation.desktop.model import corners, edits, measure_edits
 from workstation.desktop.model.corners import CornerTexts, TextLevel, load_corners
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity
 from workstation.desktop.model.looks import TABLE_ABOVE_HU, Looks, window_of, windows_for
-from workstation.desktop.model.measuring import Measuring, names_of, near
+from workstation.desktop.model.measuring import Measuring, names_of, near, within_reach
 from workstation.desktop.model.screen import (
     LAYOUTS,
     MAIN,
@@ -31,6 +31,7 @@ from workstation.desktop.model.screen import (
     PANES,
     POINTS,
     SLICES,
+    SOUGHT,
     STYLES,
     Layout,
     Measure,
@@ -48,7 +49,7 @@ from workstation.desktop.pane import Overlay, Pane, crosshair
 
 TOOLS = (
     "window", "pan", "zoom", "crosshair", "tilt", "crop", "scissors", "piece", "path",
-    "distance", "angle", "cobb", "ellipse", "polygon", "volume", "arrow", "text",
+    "distance", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel", "arrow", "text",
 )  # fmt: skip
 _NEAR_MM = 2.0  # a measure shows on planes this close to it
 _CINE_MS = 80
@@ -100,6 +101,7 @@ class Viewer(QWidget):
         self.drawer = Drawer(session.volume)
         self.drawer.drawn.connect(self._drawn)
         self.drawer.filled.connect(self.refresh)
+        self.drawer.troubled.connect(self.say)
         self.drawer.failed.connect(lambda name, sentence: self.panes[name].show_message(sentence))
         self._cine = QTimer(self)
         self._cine.setInterval(_CINE_MS)
@@ -123,7 +125,8 @@ class Viewer(QWidget):
         for name in self.visible_panes():
             self._ask(name, moving)
             self.show_overlay(name)
-        for measure in self.measuring.unfilled(self.session.screen.measures):
+        # While a point is being dragged nothing is sought: it would be another place with every move.
+        for measure in () if moving else self.measuring.to_seek(self.session.screen.measures):
             self.drawer.ask_errand(lambda measure=measure: self.measuring.fill(measure))  # type: ignore[misc]
         self.changed.emit()
 
@@ -265,14 +268,18 @@ class Viewer(QWidget):
             return ()
         reach = _NEAR_MM + edits.slab_of(self.session.screen, name) / 2.0
         measures = self.session.screen.measures
-        marks = [self._mark(m, n) for n, m in enumerate(measures) if near(m, plane, reach)]
+        marks = [self._mark(m, n) for n, m in enumerate(measures) if m.kind == "vessel" or near(m, plane, reach)]
+        for measure in measures:
+            marks += self._found_lines(measure, plane, reach)
         if self.gestures.hand.points and name == self.under:
             marks.append(self._unfinished(name))
         return tuple(marks)
 
     def _mark(self, measure: Measure, number: int) -> MeasureMark:
-        outline = self.measuring.outline(measure)
-        said = f"{measure.name}: {self.said_of(measure)}" if measure.name else self.said_of(measure)
+        outline, said = self.measuring.outline(measure), self.said_of(measure)
+        if measure.kind == "vessel":
+            said = said.split("\n")[0]  # all of it stands beside the curve of its diameter
+        said = f"{measure.name}: {said}" if measure.name else said
         return MeasureMark(
             outline or measure.points_mm,
             bool(outline),
@@ -284,13 +291,22 @@ class Viewer(QWidget):
             measure.kind == "arrow",
         )
 
+    def _found_lines(self, measure: Measure, plane: Plane, reach: float) -> list[MeasureMark]:
+        """Returns the lines that a tool has found: a lesion's axes where they lie in the plane, a vessel's
+        centreline in every plane, as it is seen from there."""
+        found, colour = self.measuring.found(measure), QColor(measure.colour) if measure.colour else MEASURE
+        lines = found.lines_mm if found is not None else ()
+        if measure.kind == "lesion":
+            lines = tuple(line for line in lines if within_reach(line, plane, reach))
+        return [MeasureMark(line, False, "", colour, is_path=True) for line in lines]
+
     def _unfinished(self, name: PaneName) -> MeasureMark:
         """Returns the measure that is being drawn, as it would be with the mouse where it is."""
         points, kind = self.gestures.hand.drawn(), cast(MeasureKind, self.tool)
         if kind == "ellipse" and len(points) == 2:
             drawn = Measure(kind, points, self.session.screen.slice(plane_name(name)).view)
             return MeasureMark(self.measuring.outline(drawn), True, "")
-        whole = len(points) == POINTS[kind] and kind not in NOTES and kind != "volume"
+        whole = len(points) == POINTS[kind] and kind not in NOTES and kind not in SOUGHT
         said = self.said_of(Measure(kind, points, View())) if whole else ""
         return MeasureMark(points, False, said, arrow=kind == "arrow")
 
@@ -335,7 +351,7 @@ class Viewer(QWidget):
 
     def _path_marks(self) -> tuple[MeasureMark, ...]:
         path = self.session.screen.curve.path_mm
-        return (MeasureMark(path, False, "", PATH),) if path else ()
+        return (MeasureMark(path, False, "", PATH, is_path=True),) if path else ()
 
     def _crop_marks(self, name: PaneName) -> tuple[MeasureMark, ...]:
         """Returns the outline of the crop box: of its section that is most nearly in the plane."""

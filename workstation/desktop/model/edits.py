@@ -103,6 +103,11 @@ def tilted(screen: Screen, pane: SliceName, clockwise_deg: float) -> Screen:
     return screen
 
 
+def faced(screen: Screen, pane: SliceName, view: View) -> Screen:
+    """Turns a plane so that it is seen from `view`, in the middle of its pane what the crosshair is at."""
+    return _with_slice(screen, pane, replace(screen.slice(pane), view=view, centre_mm=screen.cursor_mm))
+
+
 def _turned(v: Vector, axis: tuple[float, ...], degrees: float) -> Vector:
     """Turns v about a unit axis, right-handed. Source: Rodrigues 1840."""
     a = vector(axis)
@@ -244,6 +249,11 @@ def path_added(screen: Screen, place_mm: Vector) -> Screen:
         return screen
     rounded = vector(round(v, 3) for v in place_mm)
     return replace(screen, curve=replace(screen.curve, path_mm=(*path, rounded)))
+
+
+def path_laid(screen: Screen, path_mm: Sequence[Vector]) -> Screen:
+    """Sets the whole path, such as a centreline, and shows it laid flat."""
+    return replace(screen, curve=replace(screen.curve, path_mm=tuple(path_mm)), layout="curved")
 
 
 def path_shortened(screen: Screen) -> Screen:

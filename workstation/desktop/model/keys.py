@@ -25,6 +25,8 @@ ACTIONS: dict[str, str] = {
     "ellipse": "Ellipse with statistics",
     "polygon": "Polygon with statistics; double-click closes it",
     "volume": "Volume of what is about as bright as the place clicked",
+    "lesion": "Lesion: click into it; axes, volume and values",
+    "vessel": "Vessel: click along it, a double-click ends it; centreline, narrowing, widening",
     "arrow": "Arrow with words: from its tip",
     "text": "Words on a picture",
     "delete": "Delete the selected measure, else the last one, or the last place of the path",

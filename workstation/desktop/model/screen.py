@@ -35,9 +35,10 @@ Layout = Literal[
 ]
 Style = Literal["rendering", "mip", "minip", "average"]
 CurveForm = Literal["straightened", "stretched"]
-MeasureKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume", "arrow", "text"]
+MeasureKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel", "arrow", "text"]
 OUTLINES: tuple[MeasureKind, ...] = ("ellipse", "polygon")
 NOTES: tuple[MeasureKind, ...] = ("arrow", "text")  # words on a picture, with no number
+SOUGHT: tuple[MeasureKind, ...] = ("volume", "lesion", "vessel")  # found by a tool, which takes a moment
 SLICES: tuple[SliceName, ...] = get_args(SliceName)
 MAIN: tuple[MainName, ...] = get_args(MainName)
 OTHERS: tuple[OtherName, ...] = get_args(OtherName)
@@ -148,7 +149,8 @@ class Compared:
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A measure. points_mm : two for a distance, three for an angle (vertex second), four for Cobb's (two lines), two
-    corners for an ellipse, three or more for a polygon, the seed of a volume, tip and end of an arrow. view : of the
+    corners for an ellipse, three or more for a polygon, the seed of a volume or a lesion, two or more in a vessel, tip
+    and end of an arrow. view : of the
     pane it was drawn in; an outline lies in its plane. low, high : the range of values of a volume. name : empty for
     the kind and its number. colour : as #rrggbb, empty for the usual one. text : the words of an arrow or a text."""
 
@@ -162,8 +164,13 @@ class Measure:
     colour: str = ""
     text: str = ""
 
+    @property
+    def found_by(self) -> "Measure":
+        """What decides what a tool finds: the measure without its name, colour and words."""
+        return replace(self, name="", colour="", text="")
 
-# How many points each kind needs; None: three or more.
+
+# How many points each kind needs; None: three or more, two for a vessel.
 POINTS: dict[MeasureKind, int | None] = {
     "distance": 2,
     "angle": 3,
@@ -171,6 +178,8 @@ POINTS: dict[MeasureKind, int | None] = {
     "ellipse": 2,
     "polygon": None,
     "volume": 1,
+    "lesion": 1,
+    "vessel": None,
     "arrow": 2,
     "text": 1,
 }
