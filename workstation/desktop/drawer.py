@@ -11,33 +11,38 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
-from render import Cancelled, Recipe, Reformat, Volume, Window, coarser, draw
+from render import Cancelled, Mask, Picture, Recipe, Reformat, Volume, Window, coarser, draw
 from render.recipe import Solid
+from render.segment.on_plane import labels_on, outlines_of
 from workstation.desktop.model.screen import PaneName
 
 _COARSE = 3  # a coarse picture has a third of the rows and columns
 _THUMB_PX = 96
+_FILLED = (255, 190, 60, 90)  # what a measure has filled: red, green, blue, opacity
+_SEGMENT_OPACITY = 80
 _TINT = Window(500.0, 1000.0)  # volumes to tint are 0 outside and 1000 inside
 
 
 @dataclass(frozen=True, slots=True)
 class PictureRequest:
     """A pane's request for a picture. moving : the mouse still moves, so a coarse picture is enough. volume : the
-    volume to draw. tinted : volumes to lay over a plane."""
+    volume to draw. tinted : volumes to lay over a plane. mask, colours : segments to lay over it, #rrggbb by label."""
 
     pane: PaneName
     recipe: Recipe
     moving: bool
     volume: Volume
     tinted: tuple[Volume, ...] = ()
+    mask: Mask | None = None
+    colours: tuple[tuple[int, str], ...] = ()
 
 
 class Drawer(QObject):
-    """The threads that draw and seek. drawn : pane, Picture, whether it is the full one, what lies
+    """The threads that draw and seek. drawn : the request, Picture, whether it is the full one, what lies
     over it or None. failed : pane, a sentence. small : name of a capture, its Picture. filled : an errand is done.
     troubled : an errand failed, a sentence."""
 
-    drawn = Signal(str, object, bool, object)
+    drawn = Signal(object, object, bool, object)
     failed = Signal(str, str)
     small = Signal(str, object)
     filled = Signal()
@@ -139,11 +144,11 @@ class Drawer(QObject):
         if not plane:
             coarse = coarser(request.volume, request.recipe, _COARSE)
             picture = draw(request.volume, coarse, cancel=cancel)
-            self.drawn.emit(request.pane, picture, request.moving, None)
+            self.drawn.emit(request, picture, request.moving, None)
             if request.moving:
                 return
         picture = draw(request.volume, request.recipe, cancel=cancel)
-        self.drawn.emit(request.pane, picture, True, _tint(request))
+        self.drawn.emit(request, picture, True, _over(request, picture))
 
     def _draw_small(self, name: str, recipe: Recipe) -> None:
         still = replace(recipe, rotation=None) if isinstance(recipe, Solid) else replace(recipe, count=1)
@@ -154,12 +159,22 @@ class Drawer(QObject):
         self.small.emit(name, picture)
 
 
-def _tint(request: PictureRequest) -> NDArray[np.bool_] | None:
-    """Returns (rows, columns) bool: where the plane cuts tinted volumes."""
-    if not request.tinted or not isinstance(request.recipe, Reformat):
+def _over(request: PictureRequest, picture: Picture) -> NDArray[np.uint8] | None:
+    """Returns (rows, columns, 4) uint8, red, green, blue and opacity: what lies over the plane; None for nothing."""
+    if not isinstance(request.recipe, Reformat) or not (request.tinted or (request.mask and request.colours)):
         return None
     plane = replace(request.recipe, window=_TINT, thickness_mm=0.0)
-    found = np.zeros((plane.rows, plane.columns), dtype=bool)
+    over = np.zeros((plane.rows, plane.columns, 4), dtype=np.uint8)
     for volume in request.tinted:
-        found |= draw(volume, plane).pixels[0] >= _TINT.centre
-    return found
+        over[draw(volume, plane).pixels[0] >= _TINT.centre] = _FILLED
+    if request.mask is not None and request.colours:
+        palette = np.zeros((256, 4), dtype=np.uint8)
+        for label, colour in request.colours:
+            palette[label] = (*bytes.fromhex(colour[1:]), _SEGMENT_OPACITY)
+        labels = labels_on(request.mask, request.volume, picture.planes[0], plane.rows, plane.columns)
+        labels[palette[labels, 3] == 0] = 0
+        segments = palette[labels]
+        segments[outlines_of(labels), 3] = 255
+        some = labels != 0
+        over[some] = segments[some]
+    return over

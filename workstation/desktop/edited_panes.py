@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from render import Volume
 from render.geometry import Box, Vector
+from render.mask_steps import MaskStep
 from workstation.desktop.model.measuring import Measuring
 from workstation.desktop.model.screen import PaneName, Screen
 from workstation.desktop.model.session import ReadingSession
@@ -14,7 +15,8 @@ from workstation.desktop.pane import Pane
 class EditedPanes(Protocol):
     """The part of the viewer that gestures use: its panes, the current tool, and ways to edit the session's screen.
 
-    under : the pane under the mouse. whole_box : the box that crops nothing away, LPS mm.
+    under : the pane under the mouse. whole_box : the box that crops nothing away, LPS mm. brush_mm : radius of the
+    brush. grow_range : how far values may be from the one clicked.
     """
 
     session: ReadingSession
@@ -22,6 +24,8 @@ class EditedPanes(Protocol):
     tool: str
     under: PaneName
     panes: dict[PaneName, Pane]
+    brush_mm: float
+    grow_range: float
 
     @property
     def whole_box(self) -> Box: ...
@@ -31,6 +35,8 @@ class EditedPanes(Protocol):
     def say(self, sentence: str) -> None: ...
     def show_overlay(self, name: PaneName) -> None: ...
     def one_or_four(self, name: PaneName | None = None) -> None: ...
+    def propose(self, step: MaskStep, name: str) -> None: ...
+    def segment_to_mark(self) -> int: ...
     def select(self, number: int | None) -> None: ...
     def ask_words(self, number: int) -> None: ...
     def thicken(self, by_mm: float, name: PaneName | None = None) -> None: ...

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from PySide6.QtCore import QObject, QPointF, Qt, QTimer
 from PySide6.QtGui import QMouseEvent
 
 from render import Piece, Scissors, Window
 from render.geometry import Vector, vector
+from render.mask_steps import Grown
 from render.pick import first_seen, visible_from
 from render.recipe import Solid, VolumeRendering
+from workstation.desktop.brush_hand import BrushHand
 from workstation.desktop.edited_panes import EditedPanes
 from workstation.desktop.language import tr
 from workstation.desktop.measure_hand import MeasureHand
@@ -46,7 +49,7 @@ class Gestures(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._buttons = {Qt.MouseButton.MiddleButton: buttons["middle"], Qt.MouseButton.RightButton: buttons["right"]}
-        self.hand = MeasureHand(viewer)
+        self.hand, self._brush = MeasureHand(viewer), BrushHand(viewer)
         self._drag: tuple[PaneName, str, QPointF] | None = None
         self._edge: tuple[int, bool] | None = None
         for pane in viewer.panes.values():
@@ -75,6 +78,10 @@ class Gestures(QObject):
         if left and self._clicked(what, name, pane, event):
             return
         what = self._meant(what, name, event)
+        if what == "brush":
+            self._brush.begin(name, event.position(), bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+            self._drag = (name, what, event.position())
+            return
         if what == "scissors":
             pane.lasso = [event.position()]
         elif what == "crop":
@@ -98,6 +105,9 @@ class Gestures(QObject):
         if tool == "piece" and place is not None and name not in OTHERS:
             self._cut_piece(place, shift)
             return True
+        if tool == "grow" and place is not None and name not in OTHERS:
+            self._grow(place)
+            return True
         if tool == "crosshair" and place is not None:
             self._viewer.do(edits.at_cursor, place)
             return main_pane(name) == "solid"
@@ -108,6 +118,8 @@ class Gestures(QObject):
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         if name in OTHERS and tool == "pan" and shift:
             return "align"
+        if tool in ("brush", "grow") and (name in OTHERS or not is_slice(name)):
+            tool = "window"
         if name == "curved":
             return "window" if tool == "window" else "swivel"
         if main_pane(name) == "solid" and (tool not in ("pan", "zoom", "window", "scissors") or name in OTHERS):
@@ -152,7 +164,9 @@ class Gestures(QObject):
     def _dragged(self, name: PaneName, action: str, last: QPointF, at: QPointF) -> None:
         viewer, pane = self._viewer, self._viewer.panes[name]
         dx, dy, mm = at.x() - last.x(), at.y() - last.y(), pane.mm_per_point()
-        if action == "measure":
+        if action == "brush":
+            self._brush.move(name, at)
+        elif action == "measure":
             place = pane.place(at)
             if place is not None:
                 self.hand.drag(place)
@@ -205,6 +219,9 @@ class Gestures(QObject):
         start, what, _ = self._drag
         self._drag, self._edge = None, None
         self.hand.let_go()
+        if what == "brush":
+            self._brush.end(start)
+            return
         if what == "scissors":
             self._cut_outline(self._viewer.panes[start], bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
         self._viewer.session.end()
@@ -271,6 +288,16 @@ class Gestures(QObject):
         seed = vector(round(v, 3) for v in place)
         step = Piece(seed, round(low - 0.5, 3), float(volume.voxels.max()), None, 0 if keep else _RIM_VOXELS, CUT_AWAY)
         viewer.try_to(edits.cut_out, replace(step, outside=keep))
+
+    def _grow(self, place: Vector) -> None:
+        """Marks what hangs together with a point and is about as bright, in the chosen segment."""
+        viewer, volume = self._viewer, self._viewer.session.volume
+        k, j, i = viewer.index_of(place)
+        around = volume.voxels[max(k - 1, 0) : k + 2, max(j - 1, 0) : j + 2, max(i - 1, 0) : i + 2]
+        value, spread, own = float(np.median(around)), viewer.grow_range, float(volume.voxels[k, j, i])
+        seed = (vector(round(v, 3) for v in place),)
+        low, high = min(value - spread, own), max(value + spread, own)  # the place itself is always within
+        viewer.propose(Grown(seed, round(low, 3), round(high, 3), label=viewer.segment_to_mark()), tr("Grown"))
 
     def _edge_near(self, name: PaneName, at: QPointF) -> tuple[int, bool] | None:
         """Returns (axis, whether the upper one) of the crop box's face that is under the mouse in a plane."""

@@ -1,7 +1,7 @@
 """The list of measures: names, numbers and colours. What is selected there is selected in the panes, and back."""
 
 from PySide6.QtCore import QModelIndex, Qt
-from PySide6.QtGui import QBrush, QColor, QIcon, QKeySequence, QPixmap, QShortcut
+from PySide6.QtGui import QBrush, QColor, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QColorDialog,
@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from workstation.desktop.images import swatch
 from workstation.desktop.language import tr
 from workstation.desktop.marks import MEASURE
 from workstation.desktop.model import measure_edits
@@ -78,7 +79,7 @@ class Measures(QWidget):
             self.table.setRowCount(len(shown))
             for row, (name, value, colour) in enumerate(shown):
                 named, said = QTableWidgetItem(name), QTableWidgetItem(value)
-                named.setIcon(_swatch(QColor(colour) if colour else MEASURE))
+                named.setIcon(swatch(QColor(colour) if colour else MEASURE))
                 said.setFlags(said.flags() & ~Qt.ItemFlag.ItemIsEditable)
                 said.setForeground(QBrush(QColor(colour)) if colour else QBrush())
                 self.table.setItem(row, _NAME, named)
@@ -120,9 +121,3 @@ class Measures(QWidget):
         chosen = QColorDialog.getColor(QColor(now) if now else MEASURE, self, tr("Colour of the measure"))
         if chosen.isValid():
             self._viewer.do(measure_edits.recoloured, number, chosen.name())
-
-
-def _swatch(colour: QColor) -> QIcon:
-    pixmap = QPixmap(12, 12)
-    pixmap.fill(colour)
-    return QIcon(pixmap)

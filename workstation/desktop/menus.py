@@ -26,6 +26,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("delete", "&Edit", Viewer.delete_last),
     ("copy_measures", "&Edit", Viewer.copy_measures),
     ("duplicate", "&Edit", Viewer.duplicate_measure),
+    ("new_segment", "&Edit", Viewer.new_segment),
     ("clear_path", "&Edit", lambda v: v.do(edits.path_cleared)),
     ("reset", "&Edit", Viewer.reset),
     ("layout", "&View", Viewer.one_or_four),
@@ -46,7 +47,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("bone", "&3D", Viewer.toggle_bone),
     ("whole", "&3D", lambda v: v.do(edits.made_whole)),
 )
-PANELS = ("panel_look", "panel_captures", "panel_measures", "panel_report", "panel_charge")
+PANELS = ("panel_look", "panel_captures", "panel_measures", "panel_segments", "panel_report", "panel_charge")
 # Commands of the window: name and menu, in the order of the menus.
 WINDOW_COMMANDS: tuple[tuple[str, str], ...] = (
     ("worklist", "&Study"),

@@ -42,12 +42,13 @@ COLOURS: dict[str, QColor] = {
     "solid": QColor(200, 200, 200),
     "curved": QColor(210, 160, 240),
 }
-_TINT = (255, 190, 60, 90)  # red, green, blue, opacity
 _CUBE_PX = 26.0
 _TEXT, _LETTER = QColor(225, 225, 225), QColor(255, 210, 80)
 _MOST_PX = 1280  # a side of a picture on the screen
 _SMALL_PX = (340, 260)  # narrower or lower panes say less
 _CORNER_PART = 0.42  # of the width, for the text of a corner
+_SAME_SHAPE = 0.97  # sides within this share of the pane's: a coarse picture is a few pixels off
+_STROKE = QColor(255, 255, 255, 90)
 _STRANGER = QColor(255, 110, 90)
 _SCALES_MM = (200, 100, 50, 20, 10, 5, 2, 1)
 
@@ -91,11 +92,13 @@ class Pane(QWidget):
         self.message = tr("Drawing …")
         self.full = False
         self.lasso: list[QPointF] = []
+        self.stroke: list[QPointF] = []
+        self._stroke_px = 0.0
         self._mouse: QPointF | None = None
         self._labels: dict[int, QRectF] = {}
         self._values: NDArray[Any] | None = None
         self._image: QImage | None = None
-        self._tint: QImage | None = None
+        self._over: QImage | None = None
         self._pixel_mm = 0.0
         self.plane: Plane | None = None
         self.rows = self.columns = 1
@@ -104,11 +107,12 @@ class Pane(QWidget):
         self.setMinimumSize(120, 120)
         self.setAccessibleName(tr("{name} pane", name=name))
 
-    def show_picture(self, picture: Picture, full: bool, tint: NDArray[np.bool_] | None = None) -> None:
+    def show_picture(self, picture: Picture, full: bool, over: NDArray[np.uint8] | None = None) -> None:
+        """Shows a picture. full : not a coarse one. over : (rows, columns, 4) uint8, red, green, blue and opacity."""
         self._image = image_of(picture)
         self.rows, self.columns = self._image.height(), self._image.width()
         self._values = picture.pixels[0] if picture.pixels.ndim == 3 and full else None
-        self._tint = None if tint is None else _painted(tint)
+        self._over = None if over is None else _painted(over)
         self.plane = picture.planes[0] if picture.planes else None
         if isinstance(picture.recipe, CurvedReformat):
             self._pixel_mm = pixel_mm(picture.recipe)
@@ -119,6 +123,11 @@ class Pane(QWidget):
 
     def show_message(self, sentence: str) -> None:
         self.message = sentence
+        self.update()
+
+    def show_stroke(self, stroke: list[QPointF], radius_px: float) -> None:
+        """Shows the way of a brush; none for an empty one."""
+        self.stroke, self._stroke_px = stroke, radius_px
         self.update()
 
     def show_overlay(self, overlay: Overlay) -> None:
@@ -163,19 +172,32 @@ class Pane(QWidget):
             return None
         return self.plane.at(*self.pixel(at))
 
+    def _frame(self) -> QRectF:
+        """Returns where the picture is: everywhere, but for one that was drawn for another shape of the pane. That is
+        never stretched: what is round stays round until the new one is there."""
+        whole = QRectF(self.rect())
+        scale = min(whole.width() / self.columns, whole.height() / self.rows)
+        width, height = self.columns * scale, self.rows * scale
+        if min(width / max(whole.width(), 1.0), height / max(whole.height(), 1.0)) > _SAME_SHAPE:
+            return whole
+        return QRectF((whole.width() - width) / 2.0, (whole.height() - height) / 2.0, width, height)
+
     def pixel(self, at: QPointF) -> tuple[float, float]:
         """Returns (row, column) of the picture under a position of the widget."""
-        row = at.y() / max(self.height(), 1) * self.rows - 0.5
-        return row, at.x() / max(self.width(), 1) * self.columns - 0.5
+        frame = self._frame()
+        row = (at.y() - frame.top()) / max(frame.height(), 1.0) * self.rows - 0.5
+        return row, (at.x() - frame.left()) / max(frame.width(), 1.0) * self.columns - 0.5
 
     def on_widget(self, place_mm: Vector) -> QPointF:
         """Returns the position of a point of the patient on the widget."""
         assert self.plane is not None
         row, column = place_on(self.plane, place_mm)
-        return QPointF((column + 0.5) / self.columns * self.width(), (row + 0.5) / self.rows * self.height())
+        frame = self._frame()
+        x, y = (column + 0.5) / self.columns * frame.width(), (row + 0.5) / self.rows * frame.height()
+        return QPointF(frame.left() + x, frame.top() + y)
 
     def mm_per_point(self) -> float:
-        return self._pixel_mm * self.rows / max(self.height(), 1) if self._pixel_mm else 1.0
+        return self._pixel_mm * self.rows / max(self._frame().height(), 1.0) if self._pixel_mm else 1.0
 
     # ------------------------------------------------------------------------------------------------ painting
 
@@ -184,9 +206,9 @@ class Pane(QWidget):
         painter.fillRect(self.rect(), QColor(0, 0, 0))
         painter.setRenderHints(QPainter.RenderHint.SmoothPixmapTransform | QPainter.RenderHint.Antialiasing)
         if self._image is not None:
-            painter.drawImage(QRectF(self.rect()), self._image)
-        if self._tint is not None:
-            painter.drawImage(QRectF(self.rect()), self._tint)
+            painter.drawImage(self._frame(), self._image)
+        if self._over is not None:
+            painter.drawImage(self._frame(), self._over)
         if self.plane is not None:
             for line in self.overlay.lines:
                 self._paint_line(painter, line)
@@ -199,6 +221,10 @@ class Pane(QWidget):
             self._paint_scale(painter)
         if self.overlay.view is not None:
             self._paint_cube(painter, self.overlay.view)
+        if self.stroke:
+            round_ends = (Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+            painter.setPen(QPen(_STROKE, max(2.0 * self._stroke_px, 1.0), *round_ends))
+            painter.drawPolyline(QPolygonF([*self.stroke, self.stroke[-1] + QPointF(0.1, 0.0)]))
         if self.lasso:
             painter.setPen(QPen(MEASURE, 1.5, Qt.PenStyle.DashLine))
             painter.drawPolygon(QPolygonF(self.lasso))
@@ -327,9 +353,6 @@ def crosshair(cursor_mm: Vector, others: Sequence[tuple[str, Vector]], plane: Pl
     return tuple(lines)
 
 
-def _painted(tint: NDArray[np.bool_]) -> QImage:
-    """Makes a picture of (rows, columns) bool that is transparent where nothing is tinted."""
-    rgba = np.zeros((*tint.shape, 4), dtype=np.uint8)
-    rgba[tint] = _TINT
-    rows, columns = tint.shape
-    return QImage(rgba.data, columns, rows, 4 * columns, QImage.Format.Format_RGBA8888).copy()
+def _painted(over: NDArray[np.uint8]) -> QImage:
+    rows, columns = over.shape[:2]
+    return QImage(over.data, columns, rows, 4 * columns, QImage.Format.Format_RGBA8888).copy()

@@ -4,25 +4,31 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
+import numpy as np
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication, QGridLayout, QWidget
 
-from render import StepError, View, Volume
+from render import Mask, StepError, View, Volume
 from render.engine.framing import outer_corners
 from render.geometry import Box, Plane, Vector, point, vector
+from render.mask_steps import Automatic, MaskStep
 from render.picture import Picture
+from render.progress import Progress
 from render.recipe import Recipe
+from render.segment import made
+from render.segment.grid import voxel_mm3
 from workstation.desktop.drawer import Drawer, PictureRequest
 from workstation.desktop.gestures import Gestures
 from workstation.desktop.language import tr
 from workstation.desktop.marks import CROP, MEASURE, PATH, MeasureMark
-from workstation.desktop.model import corners, edits, measure_edits
+from workstation.desktop.model import corners, edits, measure_edits, segment_edits
 from workstation.desktop.model.corners import CornerTexts, TextLevel, load_corners
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity
 from workstation.desktop.model.looks import TABLE_ABOVE_HU, Looks, window_of, windows_for
 from workstation.desktop.model.measuring import Measuring, names_of, near, within_reach
 from workstation.desktop.model.screen import (
+    CUT_AWAY,
     LAYOUTS,
     MAIN,
     MODES,
@@ -48,7 +54,7 @@ from workstation.desktop.model.session import ReadingSession
 from workstation.desktop.pane import Overlay, Pane, crosshair
 
 TOOLS = (
-    "window", "pan", "zoom", "crosshair", "tilt", "crop", "scissors", "piece", "path",
+    "window", "pan", "zoom", "crosshair", "tilt", "crop", "scissors", "piece", "brush", "grow", "path",
     "distance", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel", "arrow", "text",
 )  # fmt: skip
 _NEAR_MM = 2.0  # a measure shows on planes this close to it
@@ -57,13 +63,15 @@ _CINE_MS = 80
 
 class Viewer(QWidget):
     """The panes. changed : the screen has changed. chose_tool : the tool's name. said : a sentence for the status
-    bar. selection : another measure is selected. words_wanted : number of a text or arrow that has no words yet."""
+    bar. selection : another measure is selected. words_wanted : number of a text or arrow that has no words yet.
+    work_wanted : slow work as for `background.Works.run`. active : the label of the chosen segment, 0 for none."""
 
     changed = Signal()
     chose_tool = Signal(str)
     said = Signal(str)
     selection = Signal()
     words_wanted = Signal(int)
+    work_wanted = Signal(object, object, str)
 
     def __init__(
         self,
@@ -80,10 +88,15 @@ class Viewer(QWidget):
         self.session, self.tool, self.looks = session, "window", looks
         self.measuring = Measuring(session.volume)
         self.selected: int | None = None
+        self.active, self.brush_mm = 0, 5.0
+        self.grow_range = max(round(session.screen.window.width * 0.15), 1.0)
+        self._masks: dict[tuple[MaskStep, ...], Mask] = {}
+        self._millilitres: dict[int, float] = {}
+        self._masking: tuple[MaskStep, ...] = ()
         self.other: Volume | None = None
         self._first = session.screen
         self._wanted: dict[PaneName, Recipe | None] = {}
-        self._shown: dict[PaneName, Recipe] = {}
+        self._shown: dict[PaneName, PictureRequest] = {}
         self._asked: dict[PaneName, PictureRequest] = {}
         self.under: PaneName = "axial"
         self.panes: dict[PaneName, Pane] = {name: Pane(name) for name in PANES}
@@ -128,6 +141,8 @@ class Viewer(QWidget):
         # While a point is being dragged nothing is sought: it would be another place with every move.
         for measure in () if moving else self.measuring.to_seek(self.session.screen.measures):
             self.drawer.ask_errand(lambda measure=measure: self.measuring.fill(measure))  # type: ignore[misc]
+        if not moving:
+            self._seek_mask()
         self.changed.emit()
 
     def _lay_out(self) -> None:
@@ -197,20 +212,57 @@ class Viewer(QWidget):
             self.panes[name].show_message(tr("Click a path with the path tool, in any plane."))
         else:
             tinted = self.measuring.shapes(self.session.screen.measures) if name in SLICES else ()
-            request = PictureRequest(name, recipe, moving, volume, tinted)
+            mask, colours = self._layer(name)
+            request = PictureRequest(name, recipe, moving, volume, tinted, mask, colours)
             # What was asked for last in full serves a moving mouse too: most edits leave most panes as they are.
             if self._asked.get(name) not in (request, replace(request, moving=False)):
                 self._asked[name] = request
                 self.drawer.ask(request)
 
+    def _layer(self, name: PaneName) -> tuple[Mask | None, tuple[tuple[int, str], ...]]:
+        """Returns the mask that a plane shows, and the colours of its segments."""
+        screen = self.session.screen
+        shown = tuple((each.label, each.colour) for each in screen.segments if each.in_planes)
+        mask = self._masks.get(screen.solid.steps) if shown and is_slice(name) and name in MAIN else None
+        return mask, shown if mask is not None else ()
+
+    def _seek_mask(self) -> None:
+        """Has the mask of the screen's segments made, unless it is there or being made."""
+        screen = self.session.screen
+        steps = screen.solid.steps
+        if not screen.segments or not steps or steps in self._masks or steps == self._masking:
+            return
+        self._masking, volume = steps, self.session.volume
+
+        def make() -> None:
+            mask = made(volume, steps)
+            counts, voxel_ml = np.bincount(mask.labels.reshape(-1), minlength=256), voxel_mm3(volume) / 1000.0
+            self._millilitres = {label: float(count) * voxel_ml for label, count in enumerate(counts)}
+            self._masks = {steps: mask}
+
+        self.drawer.ask_errand(make)
+
+    def millilitres(self, label: int) -> float | None:
+        """Returns what a segment holds; None while that is being counted."""
+        if self.session.screen.solid.steps not in self._masks:
+            return None
+        return self._millilitres.get(label, 0.0)
+
     def is_settled(self) -> bool:
         """Whether every pane shows the full picture of the current screen."""
         wanted = {name: self._wanted.get(name) for name in self.visible_panes()}
-        return all(recipe is None or self._shown.get(name) == recipe for name, recipe in wanted.items())
+        return all(recipe is None or self._shows(name, recipe) for name, recipe in wanted.items())
 
-    def _drawn(self, name: PaneName, picture: Picture, full: bool, tint: Any) -> None:
-        self._shown[name] = picture.recipe
-        self.panes[name].show_picture(picture, full, tint)
+    def _shows(self, name: PaneName, recipe: Recipe) -> bool:
+        shown = self._shown.get(name)
+        return shown is not None and shown == self._asked.get(name) and shown.recipe == recipe and self.panes[name].full
+
+    def _drawn(self, request: PictureRequest, picture: Picture, full: bool, over: Any) -> None:
+        name = request.pane
+        if request.volume is not self.volume_of(name):
+            return  # the other study was changed meanwhile
+        self._shown[name] = request
+        self.panes[name].show_picture(picture, full, over)
         self.show_overlay(name)
 
     def show_overlay(self, name: PaneName) -> None:
@@ -399,6 +451,36 @@ class Viewer(QWidget):
         except StepError as error:
             self.said.emit(str(error))
 
+    def new_segment(self) -> None:
+        """Adds an empty segment; the brush and growing mark it."""
+        self.active = segment_edits.free_label(self.session.screen)
+        self.do(segment_edits.segment_added, tr("Segment"))
+
+    def segment_to_mark(self) -> int:
+        """Returns the label of the chosen segment; of a new one where none is."""
+        if segment_edits.segment_of(self.session.screen, self.active) is None:
+            self.new_segment()
+        return self.active
+
+    def propose(self, step: MaskStep, name: str) -> None:
+        """Tries a step that marks something, beside the window; it counts when it has been carried out. Where it
+        declines, the status bar says why, and nothing changes. name : of the segment, where it is a new one."""
+        volume, steps = self.session.volume, self.session.screen.solid.steps
+
+        def work(tell: Progress) -> object:
+            tell(name, 0.1)
+            mask = made(volume, (*steps, step))
+            tell(name, 1.0)  # stops here where the reader has stopped it
+            return int((mask.labels == step.label).sum()) * voxel_mm3(volume) / 1000.0
+
+        def done(millilitres: object) -> None:
+            self.active = step.label if step.label > CUT_AWAY else self.active
+            self.do(segment_edits.marked, step, name if step.label > CUT_AWAY else "")
+            if step.label > CUT_AWAY:
+                self.say(f"{name}: {millilitres:.1f} ml")
+
+        self.work_wanted.emit(work, done, tr("Looking for {name}", name=name))
+
     def choose_tool(self, tool: str) -> None:
         self.tool = tool
         self.gestures.hand.forget()
@@ -458,7 +540,10 @@ class Viewer(QWidget):
 
     def toggle_bone(self) -> None:
         if self._in_hounsfield(tr("Bone is known by Hounsfield units; this volume has none.")):
-            self.do(edits.without_bone)
+            if edits.has_no_bone(self.session.screen):
+                self.do(edits.with_bone)
+            else:
+                self.propose(Automatic("bone", CUT_AWAY), tr("Bone"))
 
     def _in_hounsfield(self, why_not: str) -> bool:
         if self.session.volume.unit != "HU":

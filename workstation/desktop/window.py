@@ -53,6 +53,7 @@ from workstation.desktop.model.studies import Opened, Row
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import LookPanel, Tray
 from workstation.desktop.report_panel import ReportPanel
+from workstation.desktop.segments_panel import SegmentsPanel
 from workstation.desktop.stack_viewer import StackViewer
 from workstation.desktop.study_list import StudyList
 from workstation.desktop.theme import Theme, style_sheet
@@ -288,6 +289,7 @@ class MainWindow(QMainWindow):
             (LookPanel(viewer), tr("Look")),
             (Tray(viewer), tr("Captures")),
             (Measures(viewer), tr("Measures")),
+            (SegmentsPanel(viewer), tr("Segments")),
             (self.report, tr("Report")),
             (self.charge, tr("Charge")),
         ):
@@ -300,6 +302,7 @@ class MainWindow(QMainWindow):
         viewer.chose_tool.connect(lambda tool: self.menus.actions[tool].setChecked(True))
         viewer.said.connect(self.say)
         viewer.words_wanted.connect(self._ask_words)
+        viewer.work_wanted.connect(self.works.run)
         viewer.changed.connect(self._changed)
         for edit in self.report.fields.values():
             edit.textChanged.connect(self._verdict_timer.start)

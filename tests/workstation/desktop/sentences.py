@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from workstation.desktop import guide, menus, panels, report_panel, study_list, viewer
+from workstation.desktop import guide, menus, panels, report_panel, segments_panel, study_list, viewer
 from workstation.desktop.model import keys, screen, session, studies
 
 FOLDER = Path(guide.__file__).parent
@@ -25,5 +25,6 @@ def sentences() -> list[str]:
     found += [text for _, title, hint, _ in report_panel.FIELDS for text in (title, hint) if text]
     found += [*report_panel.ANSWERS, *map(str.capitalize, session.CLINICAL_USES)]
     found += [*panels.STYLE_TITLES, *panels.CROP_TITLES, *study_list._SINCE]
+    found += [*segments_panel.STRUCTURES.values(), *segments_panel.CHANGES.values()]
     found += ["physician", "resident", "technologist", "coder", "Middle button", "Right button"]
     return list(dict.fromkeys(found))

@@ -157,7 +157,7 @@ def test_names_are_unique_whatever_they_are_called(viewer: Viewer) -> None:
 
 def test_an_edit_that_changes_no_picture_draws_none(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
     drawn: list[str] = []
-    viewer.drawer.drawn.connect(lambda name, *_: drawn.append(name))
+    viewer.drawer.drawn.connect(lambda request, *_: drawn.append(request.pane))
     viewer.choose_tool("distance")
     drag(qtbot, viewer.panes["axial"], (100, 150), (180, 150))
     viewer.do(edits.scrolled, "axial", 2, 1.0)

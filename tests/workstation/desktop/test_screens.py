@@ -8,6 +8,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
+from render import Automatic
 from tests.workstation.desktop.conftest import DOCTOR
 from workstation.desktop import dialogs
 from workstation.desktop.model import edits, measure_edits
@@ -65,7 +66,7 @@ def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer
         settled(viewer)
         keep(window, f"layout_{layout}")
     viewer.do(edits.laid_out, "four")
-    viewer.do(edits.without_bone)
+    viewer.do(edits.cut_out, Automatic("bone"))
     settled(viewer)
     keep(window, "bone_away")
     window.set_theme("light")

@@ -29,7 +29,7 @@ from workstation.billing.settle import preview as preview_record
 from workstation.case import Case, CaseError, region_of
 from workstation.charge import Decision
 from workstation.charge.facts import Report
-from workstation.desktop.model.measuring import recorded
+from workstation.desktop.model.measuring import recorded, recorded_segments
 from workstation.desktop.model.remote import Remote
 from workstation.desktop.model.session import Draft, ReadingSession, session_file
 from workstation.desktop.model.signing import SignedStudy, note_signature, unfinished
@@ -275,7 +275,7 @@ class ReadingDesk:
             opened = Opened(series, signing.session(volume), "")
             session = opened.session
             self._recorder.submit(lambda: None).result()  # earlier acts are in the journal before the record is made
-            taken = recorded(session.screen.measures, volume)
+            taken = (*recorded(session.screen.measures, volume), *recorded_segments(session.screen, volume))
             case = replace(self._case(opened, person, person, signing.region), measurements=taken)
             outcome = run(case, self.site, tell)
             keys = {capture.recipe.name for capture in session.screen.captures if capture.key}

@@ -17,7 +17,7 @@ from render.segment import measure_lesion, region, volume_ml
 from render.vessels.pictures import path_of
 from render.volume import Volume
 from workstation.case import CaseError, MeasureRequest
-from workstation.desktop.model.screen import NOTES, SOUGHT, Measure
+from workstation.desktop.model.screen import NOTES, SOUGHT, Measure, Screen
 from workstation.export.vessel_files import MeasuredVessel
 from workstation.export.vessel_files import measure as measure_vessel
 from workstation.records.measurements import measure as take
@@ -169,6 +169,16 @@ def recorded(measures: Sequence[Measure], volume: Volume) -> tuple[Measurement, 
         with suppress(ValueError, CaseError):  # the reader sees the reason beside the measure
             found.append(_recorded(measure, name, volume))
     return tuple(found)
+
+
+def recorded_segments(screen: Screen, volume: Volume) -> tuple[Measurement, ...]:
+    """Returns the volume of every segment that something marks, for the record, with the steps that make it."""
+    labels = {step.label for step in screen.solid.steps}
+    return tuple(
+        measure_mask(segment.name, screen.solid.steps, segment.label, volume)
+        for segment in screen.segments
+        if segment.label in labels
+    )
 
 
 def names_of(measures: Sequence[Measure]) -> tuple[str, ...]:

@@ -108,7 +108,8 @@ class SlicePane:
 
 @dataclass(frozen=True, slots=True)
 class SolidPane:
-    """The 3D pane. crop, clips, body_above : as in `render.recipe.VolumeRendering`. steps : the cuts."""
+    """The 3D pane. crop, clips, body_above : as in `render.recipe.VolumeRendering`. steps : cuts, and what marks the
+    segments, in their order. around : how much is left of what is in no segment, 1 all of it."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     view: View
@@ -120,6 +121,21 @@ class SolidPane:
     clips: tuple[Clip, ...] = ()
     body_above: float | None = None
     steps: tuple[MaskStep, ...] = ()
+    around: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenSegment:
+    """A part of the patient that was marked: its label in the mask that the steps make. colour : #rrggbb. opacity : in
+    3D, 0…1. in_planes, in_3d : whether it is coloured there; what is not shown in 3D is taken away there."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    label: int
+    name: str
+    colour: str
+    opacity: float = 1.0
+    in_planes: bool = True
+    in_3d: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +226,7 @@ class Screen:
     captures: tuple[Capture, ...] = ()
     curve: Curve = Curve()
     compared: Compared | None = None
+    segments: tuple[ScreenSegment, ...] = ()
 
     def slice(self, name: SliceName) -> SlicePane:
         found = getattr(self, name)
@@ -273,8 +290,33 @@ def _plane_recipe(screen: Screen, name: SliceName, rows: int, columns: int) -> R
     )
 
 
-def _solid_recipe(screen: Screen, rows: int, columns: int) -> VolumeRendering | Projection:
+def label_rules(screen: Screen) -> tuple[LabelRule, ...]:
+    """Returns how the 3D pane shows each label: what was cut away not at all, segments in their colours."""
     s = screen.solid
+    shaded, labels = s.style == "rendering", {step.label for step in s.steps}
+    rules = [LabelRule(CUT_AWAY, "exclude")] if CUT_AWAY in labels else []
+    for segment in screen.segments:
+        if segment.label not in labels:
+            continue  # nothing is marked yet
+        if not segment.in_3d:
+            rules.append(LabelRule(segment.label, "exclude"))
+        elif shaded:
+            rules.append(LabelRule(segment.label, "tint", colour_of(segment.colour)))
+            if segment.opacity < 1.0:
+                rules.append(LabelRule(segment.label, "fade", opacity=segment.opacity))
+    if shaded and s.around < 1.0 and rules:
+        rules.append(LabelRule(0, "fade", opacity=s.around))
+    return tuple(rules)
+
+
+def colour_of(written: str) -> Vector:
+    """Returns red, green and blue, 0…1, of #rrggbb."""
+    red, green, blue = (int(written[n : n + 2], 16) / 255.0 for n in (1, 3, 5))
+    return (round(red, 3), round(green, 3), round(blue, 3))
+
+
+def _solid_recipe(screen: Screen, rows: int, columns: int) -> VolumeRendering | Projection:
+    s, rules = screen.solid, label_rules(screen)
     shared: dict[str, Any] = {
         "view": s.view,
         "rows": rows,
@@ -284,8 +326,8 @@ def _solid_recipe(screen: Screen, rows: int, columns: int) -> VolumeRendering | 
         "crop": s.crop,
         "clips": s.clips,
         "body_above": s.body_above,
-        "segments": s.steps,
-        "masking": (LabelRule(CUT_AWAY, "exclude"),) if s.steps else (),
+        "segments": s.steps if rules else (),
+        "masking": rules,
     }
     if s.style == "rendering":
         return VolumeRendering(s.transfer, **shared, name=f"{s.transfer.name.replace('_', ' ')}, {s.view.words}")
