@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
+    QGridLayout,
     QHBoxLayout,
     QHeaderView,
     QLabel,
@@ -120,9 +121,9 @@ class SegmentsPanel(QWidget):
         self.refresh()
 
     def _lay_out(self) -> None:
-        layout, buttons, form = QVBoxLayout(self), QHBoxLayout(), QFormLayout()
-        for button in (self.new, self.colour, self.remove, self.save):
-            buttons.addWidget(button)
+        layout, buttons, form = QVBoxLayout(self), QGridLayout(), QFormLayout()
+        for number, button in enumerate((self.new, self.colour, self.remove, self.save)):
+            buttons.addWidget(button, number // 2, number % 2)
         layout.addWidget(self.table, 1)
         layout.addLayout(buttons)
         form.addRow(tr("Opacity in 3D"), self.opacity)

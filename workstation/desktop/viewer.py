@@ -53,10 +53,14 @@ from workstation.desktop.model.screen import (
 from workstation.desktop.model.session import ReadingSession
 from workstation.desktop.pane import Overlay, Pane, crosshair
 
-TOOLS = (
-    "window", "pan", "zoom", "crosshair", "tilt", "crop", "scissors", "piece", "brush", "grow", "path",
-    "distance", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel", "arrow", "text",
-)  # fmt: skip
+# The tools in groups: to look, to cut, to mark, to measure.
+TOOL_GROUPS = (
+    ("window", "pan", "zoom", "crosshair", "tilt"),
+    ("crop", "scissors", "piece"),
+    ("brush", "grow", "lesion", "vessel", "path"),
+    ("distance", "angle", "cobb", "ellipse", "polygon", "volume", "arrow", "text"),
+)
+TOOLS = tuple(tool for group in TOOL_GROUPS for tool in group)
 _NEAR_MM = 2.0  # a measure shows on planes this close to it
 _CINE_MS = 80
 
@@ -380,6 +384,17 @@ class Viewer(QWidget):
     def ask_words(self, number: int) -> None:
         """Asks for the words of a text or an arrow."""
         self.words_wanted.emit(number)
+
+    def leave_tool(self) -> None:
+        """Leaves what was begun: an unfinished measure, then a selection, then the tool."""
+        if self.gestures.hand.points:
+            self.gestures.hand.forget()
+            for name in self.visible_panes():
+                self.show_overlay(name)
+        elif self.selected is not None:
+            self.select(None)
+        elif self.tool != "window":
+            self.choose_tool("window")
 
     def copy_measures(self) -> None:
         """Copies the selected measure as words, or all of them, for a report."""

@@ -50,20 +50,22 @@ from workstation.desktop.model.screen import Compared, Screen, recipe_of
 from workstation.desktop.model.session import Draft
 from workstation.desktop.model.signing import SignedStudy
 from workstation.desktop.model.studies import Opened, Row
+from workstation.desktop.palette import CommandPalette
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import LookPanel, Tray
 from workstation.desktop.report_panel import ReportPanel
 from workstation.desktop.segments_panel import SegmentsPanel
 from workstation.desktop.stack_viewer import StackViewer
 from workstation.desktop.study_list import StudyList
-from workstation.desktop.theme import Theme, style_sheet
+from workstation.desktop.theme import COLOURS, Theme, style_sheet
 from workstation.desktop.viewer import Viewer
 from workstation.store.journal import EventKind
 
 _VERDICT_MS = 400  # wait after the last change
 _LOCK_MS = 15 * 60 * 1000  # locks after this time without a key or mouse move
 _PRESENCE = {QEvent.Type.KeyPress, QEvent.Type.MouseMove, QEvent.Type.MouseButtonPress, QEvent.Type.Wheel}
-_LAYOUT_VERSION = 1  # of the docks; saved positions of another version are ignored
+_DOCK_PX = 340  # the panels, at first
+_LAYOUT_VERSION = 2  # of the docks; saved positions of another version are ignored
 
 
 class MainWindow(QMainWindow):
@@ -144,6 +146,8 @@ class MainWindow(QMainWindow):
             "save_preset": self.save_preset,
             "stop_work": self.stop_work,
             "lock": self.sign_in_or_lock,
+            "panels": self.fold_panels,
+            "commands": self.show_commands,
             "theme": self.other_theme,
             "guide": self.show_guide,
             "help": self.show_help,
@@ -161,28 +165,37 @@ class MainWindow(QMainWindow):
         self.dock = QDockWidget(tr("Study"), self)
         self.dock.setObjectName("study")
         self.dock.setWidget(self.tabs)
-        self.dock.setMinimumWidth(340)
+        self.dock.setMinimumWidth(_DOCK_PX)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()
 
     def _restore(self) -> None:
         """Restores positions and monitors of window, docks and tool bars."""
-        for name, restore in (
-            ("geometry", self.restoreGeometry),
-            ("docks", lambda state: self.restoreState(state, _LAYOUT_VERSION)),
-        ):
-            kept = self.settings.value(name)
-            if isinstance(kept, QByteArray):
-                restore(kept)
+        geometry, docks = self.settings.value("geometry"), self.settings.value("docks")
+        if isinstance(geometry, QByteArray):
+            self.restoreGeometry(geometry)
+        self._has_layout = isinstance(docks, QByteArray) and self.restoreState(docks, _LAYOUT_VERSION)
         self.dock.hide()  # shown with a study
 
     def set_theme(self, theme: Theme) -> None:
         self.theme: Theme = theme
         self.setStyleSheet(style_sheet(self.theme))
+        self.menus.paint_icons(COLOURS[self.theme]["text"], COLOURS[self.theme]["back"])
         self.settings.setValue("theme", self.theme)
 
     def other_theme(self) -> None:
         self.set_theme("light" if self.theme == "dark" else "dark")
+
+    def fold_panels(self) -> None:
+        """Folds the panels away, for more room, and brings them back."""
+        if self.opened is not None:
+            self.dock.setVisible(not self.dock.isVisible())
+
+    def show_commands(self) -> None:
+        """Shows every command, to be found by its name."""
+        palette = CommandPalette(self.menus.commands(), self)
+        if palette.exec() and palette.chosen is not None:
+            palette.chosen.trigger()
 
     def show_help(self) -> None:
         dialogs.Help(self.keys, self).exec()
@@ -297,6 +310,9 @@ class MainWindow(QMainWindow):
         self.dock.setWindowTitle(found.identity.person or found.title)
         self.setWindowTitle(f"{found.title} — {_product()}")
         self.dock.show()
+        if not self._has_layout:
+            self._has_layout = True
+            self.resizeDocks([self.dock], [_DOCK_PX], Qt.Orientation.Horizontal)
         self._window_keys(viewer)
         self._offer(found)
         viewer.chose_tool.connect(lambda tool: self.menus.actions[tool].setChecked(True))
