@@ -69,7 +69,7 @@ class LookPanel(QWidget):
             # The preset has changed and may be new, so the files are read again; not at every mouse move.
             self._listed_with = solid.transfer.name
             self.presets.clear()
-            for name in looks.presets_for(self._viewer.session.volume.unit):
+            for name in looks.presets_for(self._viewer.session.volume.unit, self._viewer.identity.modality):
                 self.presets.addItem(looks.preset(name).title or name, name)
         self.presets.setCurrentIndex(self.presets.findData(solid.transfer.name))
         self.styles.setCurrentIndex(self.styles.findData(solid.style))

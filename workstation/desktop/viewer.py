@@ -98,7 +98,7 @@ class Viewer(QWidget):
         self._millilitres: dict[int, float] = {}
         self._masking: tuple[MaskStep, ...] = ()
         self.other: Volume | None = None
-        self._first = session.screen
+        self.first = session.screen
         self._wanted: dict[PaneName, Recipe | None] = {}
         self._shown: dict[PaneName, PictureRequest] = {}
         self._asked: dict[PaneName, PictureRequest] = {}
@@ -528,7 +528,7 @@ class Viewer(QWidget):
         self.do(edits.curve_formed, "stretched" if straight else "straightened", view)
 
     def next_preset(self) -> None:
-        names = self.looks.presets_for(self.session.volume.unit)
+        names = self.looks.presets_for(self.session.volume.unit, self.identity.modality)
         current = self.session.screen.solid.transfer.name
         following = names[(names.index(current) + 1) % len(names)] if current in names else names[0]
         self.choose_preset(following)
@@ -596,7 +596,7 @@ class Viewer(QWidget):
             self.refresh()
 
     def reset(self) -> None:
-        first = self._first
+        first = self.first
         self.do(
             lambda screen: replace(
                 first, measures=screen.measures, captures=screen.captures, curve=screen.curve, compared=screen.compared

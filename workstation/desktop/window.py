@@ -74,6 +74,7 @@ class MainWindow(QMainWindow):
 
     ready = Signal()  # a study shows its first screen
     _previewed = Signal(object)
+    _suiting = Signal(object, list)
 
     def __init__(self, desk: ReadingDesk, keys: Keys, settings: QSettings) -> None:
         super().__init__()
@@ -117,6 +118,7 @@ class MainWindow(QMainWindow):
         self.works = Works(self.bar)
         self.works.said.connect(self.say)
         self._previewed.connect(self._show_preview)
+        self._suiting.connect(self._offer_protocols)
         self._verdict_timer = self._timer(_VERDICT_MS, self.refresh_verdict)
         self._idle = self._timer(_LOCK_MS, self.lock)
         application = QApplication.instance()
@@ -353,9 +355,13 @@ class MainWindow(QMainWindow):
     def _offer(self, found: Opened) -> None:
         """Fills the menus with the protocols and comparisons of a study."""
         self.menus.for_a_study(True)
-        for protocol in protocols_for(found.session.volume, found.series.modality):
-            act = partial(self.run_protocol, protocol)
-            self.menus.protocols.addAction(protocol.title).triggered.connect(lambda _=False, act=act: act())
+        volume, modality, viewer = found.session.volume, found.series.modality, self.viewer
+
+        def suiting() -> None:  # whether there is dye is seen in the voxels, which takes a moment
+            self._suiting.emit(viewer, protocols_for(volume, modality))
+
+        if viewer is not None:
+            viewer.drawer.ask_errand(suiting, tell=False)
         self.menus.comparisons.addAction(tr("Nothing")).triggered.connect(lambda _=False: self.compare_no_more())
         for row in found.others:
             title = f"{row.day}  {row.modality} {row.description}"
@@ -363,6 +369,14 @@ class MainWindow(QMainWindow):
                 title = tr("Another volume of this series")
             act = partial(self.compare, row)
             self.menus.comparisons.addAction(title).triggered.connect(lambda _=False, act=act: act())
+
+    def _offer_protocols(self, viewer: Viewer, protocols: list[Protocol]) -> None:
+        """Fills the menu with the protocols that suit the study."""
+        if viewer is not self.viewer:
+            return
+        for protocol in protocols:
+            act = partial(self.run_protocol, protocol)
+            self.menus.protocols.addAction(protocol.title).triggered.connect(lambda _=False, act=act: act())
 
     def close_study(self) -> None:
         if self.viewer is None:
@@ -451,6 +465,11 @@ class MainWindow(QMainWindow):
     def shown(self) -> Screen | None:
         """The screen of the open study."""
         return self.viewer.session.screen if self.viewer is not None else None
+
+    @property
+    def first(self) -> Screen | None:
+        """The screen of the open study as it was opened."""
+        return self.viewer.first if self.viewer is not None else None
 
     @property
     def draft(self) -> Draft | None:

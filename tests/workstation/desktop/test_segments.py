@@ -29,7 +29,7 @@ SKULL = Values(700.0, 3000.0, 2)
 def skull(viewer: Viewer, qtbot: QtBot, settled: Settled) -> Viewer:
     """The sample with its dense bone as a segment, shown."""
     viewer.propose(SKULL, "Skull")
-    qtbot.waitUntil(lambda: viewer.millilitres(2) is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: viewer.panes["axial"]._over is not None, timeout=60_000)
     settled(viewer)
     return viewer
 
@@ -85,7 +85,7 @@ def test_the_brush_marks_and_with_shift_erases(viewer: Viewer, qtbot: QtBot, set
     drag(qtbot, pane, (120, 150), (180, 150))
     (step,) = viewer.session.screen.solid.steps
     assert isinstance(step, Brush) and step.label == viewer.active == 2 and step.radius_mm == 6.0
-    qtbot.waitUntil(lambda: bool(viewer.millilitres(2)), timeout=60_000)
+    qtbot.waitUntil(lambda: pane._over is not None, timeout=60_000)
     settled(viewer)
     row, column = pane.pixel(QPointF(150, 150))
     assert opacity_at(viewer, "axial", (round(row), round(column))) == 80

@@ -14,7 +14,8 @@ def day(date: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SeriesIdentity:
-    """Patient, study and series in words; what the header lacks is empty. thickness_mm : as acquired, 0 if unknown."""
+    """Patient, study and series in words; what the header lacks is empty. thickness_mm : as acquired, 0 if unknown.
+    contrast : the agent."""
 
     patient: str = ""
     patient_id: str = ""
@@ -30,6 +31,13 @@ class SeriesIdentity:
     institution: str = ""
     body_part: str = ""
     thickness_mm: float = 0.0
+    protocol: str = ""
+    contrast: str = ""
+
+    @property
+    def described(self) -> str:
+        """All words that say what was examined, and how."""
+        return " ".join((self.body_part, self.study, self.series, self.protocol))
 
     @property
     def person(self) -> str:
@@ -74,6 +82,8 @@ def identity_of(ds: Dataset) -> SeriesIdentity:
         _text(ds, "InstitutionName"),
         _text(ds, "BodyPartExamined"),
         float(thickness) if thickness.replace(".", "", 1).isdigit() else 0.0,
+        _text(ds, "ProtocolName"),
+        _text(ds, "ContrastBolusAgent"),
     )
 
 

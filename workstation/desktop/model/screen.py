@@ -241,7 +241,7 @@ def opening_screen(
     extents = [n * s for n, s in zip(volume.shape, volume.spacing_mm, strict=True)]
     middle, height = volume.centre_mm, max(extents)
     axial, coronal, sagittal = (SlicePane(_VIEWS[name], middle, height) for name in SLICES)
-    solid = SolidPane(View(), middle, math.hypot(*extents) * 0.8, transfer, body_above=body_above)
+    solid = SolidPane(View(), middle, math.hypot(*extents) * 0.66, transfer, body_above=body_above)
     return Screen(middle, window, axial, coronal, sagittal, solid)
 
 

@@ -18,8 +18,8 @@ from dicom_io.volumes.build import assemble, stacks_of
 from render import Picture, Reformat, View, Volume, draw
 from render.geometry import cross, vector
 from render.progress import PartDone, Progress
+from workstation.desktop.model.hanging import hung, load_hanging
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, day, identity_of
-from workstation.desktop.model.looks import first_screen
 from workstation.desktop.model.measuring import restored
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared, Measure
@@ -106,6 +106,7 @@ class Studies:
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        self._rules = load_hanging(site.root / "hanging.toml")
         self._summaries: dict[str, Summary] = {}
         self._headers: dict[str, tuple[str, str]] = {}
         self._states: dict[Path, tuple[int, str]] = {}
@@ -228,7 +229,7 @@ class Studies:
         stack = stacks_of(series)[which or 0]
         middle = max(len(stack.slices) // 2, 1)
         volume = assemble(replace(stack, slices=stack.slices[middle - 1 : middle + 1], uneven=""))
-        screen = first_screen(volume, series.modality)
+        screen = hung(volume, self.identity(series_uid), self._rules)
         right, down = (vector(volume.affine[:3, axis]) for axis in (2, 1))
         view = View.facing([-v for v in cross(right, down)], [-v for v in down])
         pixel = max(n * s for n, s in zip(volume.shape[1:], volume.spacing_mm[1:], strict=True)) / _PREVIEW_PX
@@ -252,7 +253,8 @@ class Studies:
             session, file = None, file.with_suffix(".new.json")
             warnings.append(str(error))
         if session is None:
-            screen = replace(first_screen(volume, series.modality), measures=self._measured(series, volume))
+            first = hung(volume, self.identity(series_uid), self._rules)
+            screen = replace(first, measures=self._measured(series, volume))
             session = ReadingSession(volume, series_uid, screen, which, file=file)
         standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), self.site.clock().timestamp())
         if any(each.stage in _COMING for each in standing.values()):
