@@ -14,6 +14,16 @@ from workstation.desktop.viewer import TOOLS, Viewer
 from workstation.desktop.window import MainWindow
 
 
+@pytest.fixture
+def window(reading_window: MainWindow) -> MainWindow:
+    return reading_window
+
+
+@pytest.fixture
+def viewer(reading: Viewer) -> Viewer:
+    return reading
+
+
 @pytest.mark.parametrize(
     ("text", "name", "rank"),
     [

@@ -1,7 +1,7 @@
 """Lesions and vessels by a click: what the desktop says is what the tool says, and what the record will hold."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -23,6 +23,16 @@ from workstation.desktop.window import MainWindow
 Settled = Callable[[Viewer], None]
 CENTRE = (12.0, 20.0, 24.0)
 TUBE = ((12.0, 44.0, 6.0), (12.0, 44.0, 40.0))
+
+
+@pytest.fixture
+def window(reading_window: MainWindow) -> MainWindow:
+    return reading_window
+
+
+@pytest.fixture
+def viewer(reading: Viewer) -> Viewer:
+    return reading
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +107,11 @@ def test_what_is_declined_is_said_and_is_no_measurement(scene: Volume) -> None:
 
 
 @pytest.fixture
-def reader(viewer: Viewer, scene: Volume) -> Viewer:
+def reader(viewer: Viewer, scene: Volume) -> Iterator[Viewer]:
     """The desktop with the scene in the place of the sample's tools: they measure there."""
-    viewer.measuring.volume = scene
-    return viewer
+    viewer.measuring = Measuring(scene)
+    yield viewer
+    viewer.measuring = Measuring(viewer.session.volume)
 
 
 def test_a_vessel_is_followed_in_the_panes(reader: Viewer, window: MainWindow, qtbot: QtBot, settled: Settled) -> None:

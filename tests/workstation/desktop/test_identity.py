@@ -21,6 +21,16 @@ from workstation.desktop.window import MainWindow
 Settled = Callable[[Viewer], None]
 
 
+@pytest.fixture
+def window(reading_window: MainWindow) -> MainWindow:
+    return reading_window
+
+
+@pytest.fixture
+def viewer(reading: Viewer) -> Viewer:
+    return reading
+
+
 def hover(viewer: Viewer, name: str, x: float, y: float) -> None:
     pane, none = viewer.panes[name], Qt.MouseButton.NoButton  # type: ignore[index]
     at = QPointF(x, y)

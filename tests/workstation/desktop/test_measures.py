@@ -25,6 +25,16 @@ Settled = Callable[[Viewer], None]
 LEFT = Qt.MouseButton.LeftButton
 
 
+@pytest.fixture
+def window(reading_window: MainWindow) -> MainWindow:
+    return reading_window
+
+
+@pytest.fixture
+def viewer(reading: Viewer) -> Viewer:
+    return reading
+
+
 def panel(window: MainWindow) -> Measures:
     found = window.tabs.findChild(Measures)
     assert isinstance(found, Measures)

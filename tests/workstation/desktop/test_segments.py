@@ -26,6 +26,16 @@ SKULL = Values(700.0, 3000.0, 2)
 
 
 @pytest.fixture
+def window(reading_window: MainWindow) -> MainWindow:
+    return reading_window
+
+
+@pytest.fixture
+def viewer(reading: Viewer) -> Viewer:
+    return reading
+
+
+@pytest.fixture
 def skull(viewer: Viewer, qtbot: QtBot, settled: Settled) -> Viewer:
     """The sample with its dense bone as a segment, shown."""
     viewer.propose(SKULL, "Skull")
