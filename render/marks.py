@@ -1,5 +1,6 @@
 """Measures drawn on a copy of a plane's picture; the pixels that are digested and made again never carry them."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,10 +20,12 @@ NEAR_MM = 0.5
 
 @dataclass(frozen=True, slots=True)
 class DrawnMark:
-    """A measure as lines. lines : of points, LPS mm. text : its numbers, a line each."""
+    """A measure as lines. lines : of points, LPS mm. text : its numbers, a line each. arrow : whether its first line
+    has a head at its first point."""
 
     lines: tuple[tuple[Vector, ...], ...]
     text: tuple[str, ...]
+    arrow: bool = False
 
 
 def with_marks(
@@ -34,7 +37,7 @@ def with_marks(
         return pixels
     image = Image.fromarray(pixels)
     size, width = max(10, min(image.size) // 40), max(1.5, min(image.size) / 350.0)
-    placed = [[[_pixel(plane, at) for at in line] for line in mark.lines] for mark in shown]
+    placed = [_placed(plane, mark, 5.0 * width) for mark in shown]
     layer = Image.new("RGBA", (image.width * _FINE, image.height * _FINE))
     lines = ImageDraw.Draw(layer)
     for colour, wide in ((_EDGE, width + 1.5), (_COLOUR, width)):
@@ -45,7 +48,7 @@ def with_marks(
     image.paste(smooth, (0, 0), smooth.getchannel("A"))
     draw = ImageDraw.Draw(image)
     for mark, places in zip(shown, placed, strict=True):
-        _write(draw, mark.text, places[-1][-1], image.size, size)
+        _write(draw, mark.text, places[0][-1] if mark.arrow else places[-1][-1], image.size, size)
     return np.asarray(image, dtype=np.uint8)
 
 
@@ -82,6 +85,17 @@ def _on(plane: Plane, mark: DrawnMark, near_mm: float) -> bool:
     return bool(points) and all(
         abs(sum((a - o) * n for a, o, n in zip(at, origin, normal, strict=True))) <= near_mm for at in points
     )
+
+
+def _placed(plane: Plane, mark: DrawnMark, head_px: float) -> list[list[tuple[float, float]]]:
+    """Returns the lines of a mark in pixels, an arrow's with its head."""
+    lines = [[_pixel(plane, at) for at in line] for line in mark.lines]
+    if mark.arrow and lines[0][0] != lines[0][1]:
+        (x, y), (end_x, end_y) = lines[0][:2]
+        long = math.hypot(end_x - x, end_y - y)
+        u, v = (end_x - x) / long * head_px, (end_y - y) / long * head_px
+        lines.append([(x + u - v / 2, y + v + u / 2), (x, y), (x + u + v / 2, y + v - u / 2)])
+    return lines
 
 
 def _pixel(plane: Plane, at: Vector) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from typing import cast
 from pydicom.dataset import Dataset
 
 from dicom_io.evidence import Measurement, MeasurementKind, Person, Side
+from dicom_io.objects.presentation_state import PictureNote
 from dicom_io.uids import derived
 from render.geometry import Vector
 from render.mask_steps import Marking
@@ -125,7 +126,8 @@ class Case:
     """What to run. which : the volume of the series where it holds several. bridge_gaps : missing slices are
     interpolated from their neighbours. measurements : what was measured on its volume, for the record. measure : what
     is to be measured when it is run. fuse : the UID of a second series of the same study, drawn over the reformats.
-    labels : a file of segments that are shown in colour; they are kept beside the record."""
+    labels : a file of segments that are shown in colour; they are kept beside the record. notes : words and arrows on
+    its planes, kept in their presentation states."""
 
     series_uid: str
     protocol: Protocol
@@ -137,6 +139,7 @@ class Case:
     measure: tuple[MeasureRequest, ...] = ()
     fuse: str = ""
     labels: Path | None = None
+    notes: tuple[PictureNote, ...] = ()
 
     @property
     def session_uid(self) -> str:

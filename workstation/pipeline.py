@@ -91,7 +91,8 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
 
     datasets = derive(pictures, series, stamp, marks, multiframe=site.config.multiframe, fused=fused)
     drawn = products(pictures, datasets, region, laterality)
-    beside = objects_beside(site.config.stored, pictures, drawn, datasets, case.measurements, volume, series, stamp)
+    wanted, taken = site.config.stored, case.measurements
+    beside = objects_beside(wanted, pictures, drawn, datasets, taken, volume, series, stamp, case.notes)
     images = site.archive.keep([*datasets, *beside])
     progress("keeping the pictures", 1.0)
     drawn = tuple(replace(product, images=with_digests(site, product.images)) for product in drawn)

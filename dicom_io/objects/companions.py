@@ -8,7 +8,7 @@ from pydicom.dataset import Dataset
 from dicom_io.evidence import Measurement, Product
 from dicom_io.files.series import Series, read_dataset
 from dicom_io.objects.encapsulated_stl import surface_object
-from dicom_io.objects.presentation_state import presentation_state
+from dicom_io.objects.presentation_state import PictureNote, presentation_state
 from dicom_io.objects.segmentation import segmentation
 from dicom_io.objects.volumetric_state import volumetric_state
 from dicom_io.stamp import Stamp
@@ -34,8 +34,10 @@ def objects_beside(
     volume: Volume,
     series: Series,
     stamp: Stamp,
+    notes: Sequence[PictureNote] = (),
 ) -> list[Dataset]:
-    """Makes the objects of a case. drawn, datasets : the results of `products` and `derive` for the pictures."""
+    """Makes the objects of a case. drawn, datasets : the results of `products` and `derive` for the pictures. notes :
+    words on its planes."""
     found: list[Dataset] = []
     found += _given(pictures, volume, series, stamp)
     for number, (name, steps, mask) in enumerate(_masks(pictures, volume), start=1):
@@ -48,7 +50,7 @@ def objects_beside(
     for number, (picture, product) in enumerate(zip(pictures, drawn, strict=True), start=1):
         uids = {image.sop_instance_uid for image in product.images}
         images = [ds for ds in datasets if ds.SOPInstanceUID in uids]
-        shown = presentation_state(picture, images, measurements, source, stamp, number)
+        shown = presentation_state(picture, images, measurements, source, stamp, number, notes)
         if shown is not None and "presentation" not in wanted and "GraphicAnnotationSequence" not in shown:
             shown = None  # measures on a plane are always drawn there: pixels never carry them
         view = volumetric_state(picture, images, series, stamp, number) if "view" in wanted else None

@@ -5,6 +5,7 @@ Sources: PS3.3 A.33.1 (Grayscale Softcopy Presentation State IOD), C.10.4 to C.1
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
@@ -21,9 +22,18 @@ from render.recipe import VolumeRendering
 
 GRAYSCALE_STATE = "1.2.840.10008.5.1.4.1.1.11.1"
 _LAYER = "MEASUREMENTS"
+_HEAD_PX = 12.0  # of an arrow
 _WORDS = {"length": "", "angle": "", "cobb_angle": "Cobb ", "area": "area ", "mean": "mean ", "deviation": "SD "}
 # UCUM units as people write them.
 UNITS_IN_WORDS = {"deg": "°", "mm2": "mm²", "mm3": "mm³", "[hnsf'U]": "HU", "1": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class PictureNote:
+    """Words on a picture, with no number. points_mm : LPS; one for words alone, or tip and end of an arrow."""
+
+    points_mm: tuple[Vector, ...]
+    text: str
 
 
 def presentation_state(
@@ -33,10 +43,11 @@ def presentation_state(
     source: Dataset,
     stamp: Stamp,
     number: int = 1,
+    notes: Sequence[PictureNote] = (),
 ) -> Dataset | None:
     """Makes the state of the grey images that `derive` made of a picture; None for one in colour.
 
-    measurements : those on one of its planes are drawn there. number : of the instance in the series of
+    measurements, notes : those on one of its planes are drawn there. number : of the instance in the series of
     states. The same arguments give the same bytes.
     """
     if isinstance(picture.recipe, VolumeRendering) or images[0].PhotometricInterpretation == "RGB":
@@ -72,7 +83,7 @@ def presentation_state(
     else:
         area.PresentationPixelAspectRatio = [1, 1]
     ds.DisplayedAreaSelectionSequence = DicomSequence([area])
-    _annotate(ds, picture, images, measurements)
+    _annotate(ds, picture, images, (*measurements, *notes))
     seal(ds)
     return ds
 
@@ -85,10 +96,12 @@ def _reference(image: Dataset, frame: int | None = None) -> Dataset:
     return ds
 
 
-def _annotate(ds: Dataset, picture: Picture, images: Sequence[Dataset], measurements: Sequence[Measurement]) -> None:
+def _annotate(
+    ds: Dataset, picture: Picture, images: Sequence[Dataset], measurements: Sequence[Measurement | PictureNote]
+) -> None:
     annotations, planes = [], picture.planes
     near = max(0.5, math.dist(planes[0].origin_mm, planes[1].origin_mm) / 2.0) if len(planes) > 1 else 0.5
-    drawn: dict[int, list[Measurement]] = {}
+    drawn: dict[int, list[Measurement | PictureNote]] = {}
     for measurement in measurements:
         if measurement.points_mm and planes:
             # Drawn on the nearest plane; of two equally near ones, on the first.
@@ -119,26 +132,47 @@ def _shows(plane: Plane, points: Sequence[Vector], image: Dataset) -> bool:
     return all(-0.5 <= row <= image.Rows - 0.5 and -0.5 <= column <= image.Columns - 0.5 for row, column in places)
 
 
-def _annotation(reference: Dataset, plane: Plane, measurements: Sequence[Measurement]) -> Dataset:
+def _annotation(reference: Dataset, plane: Plane, measurements: Sequence[Measurement | PictureNote]) -> Dataset:
     ds = Dataset()
     ds.ReferencedImageSequence = DicomSequence([reference])
     ds.GraphicLayer = _LAYER
     graphics, texts = [], []
     for measurement in measurements:
         places = [_pixel(plane, at) for at in measurement.points_mm]
-        lines = [places]
-        if measurement.kind == "cobb":
-            lines = [places[:2], places[2:]]
-        elif measurement.kind == "polygon":
-            lines = [[*places, places[0]]]
-        graphics += [_graphic("ELLIPSE" if measurement.kind == "ellipse" else "POLYLINE", line) for line in lines]
-        text = Dataset()
-        text.AnchorPointAnnotationUnits = "PIXEL"
-        text.AnchorPoint, text.AnchorPointVisibility = list(places[-1]), "N"
-        text.UnformattedTextValue = in_words(measurement)
-        texts.append(text)
-    ds.GraphicObjectSequence, ds.TextObjectSequence = DicomSequence(graphics), DicomSequence(texts)
+        if isinstance(measurement, PictureNote):
+            graphics += [_graphic("POLYLINE", line) for line in _arrow(places)]
+        elif measurement.kind == "cobb":
+            graphics += [_graphic("POLYLINE", line) for line in (places[:2], places[2:])]
+        elif len(places) == 1:
+            graphics.append(_graphic("POINT", places))
+        else:
+            line = [*places, places[0]] if measurement.kind == "polygon" else places
+            graphics.append(_graphic("ELLIPSE" if measurement.kind == "ellipse" else "POLYLINE", line))
+        said = measurement.text if isinstance(measurement, PictureNote) else in_words(measurement)
+        if said:
+            text = Dataset()
+            text.AnchorPointAnnotationUnits = "PIXEL"
+            text.AnchorPoint, text.AnchorPointVisibility = list(places[-1]), "N"
+            text.UnformattedTextValue = said
+            texts.append(text)
+    if graphics:
+        ds.GraphicObjectSequence = DicomSequence(graphics)
+    if texts:
+        ds.TextObjectSequence = DicomSequence(texts)
     return ds
+
+
+def _arrow(places: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
+    """Returns shaft and head of an arrow from its tip and its end, in pixels; nothing for words alone."""
+    if len(places) != 2:
+        return []
+    (x, y), (end_x, end_y) = places
+    long = math.hypot(end_x - x, end_y - y)
+    if long == 0.0:
+        return []
+    size = min(_HEAD_PX, long / 2.0)
+    u, v = (end_x - x) / long * size, (end_y - y) / long * size
+    return [[(end_x, end_y), (x, y)], [(x + u - v / 2.0, y + v + u / 2.0), (x, y), (x + u + v / 2.0, y + v - u / 2.0)]]
 
 
 def in_words(measurement: Measurement) -> str:
@@ -164,6 +198,11 @@ def mark_of(measurement: Measurement) -> DrawnMark | None:
         lines = ((*outline, outline[0]),)
     words = in_words(measurement).split(", ")
     return DrawnMark(lines, tuple(words))
+
+
+def mark_of_note(note: PictureNote) -> DrawnMark:
+    """Returns words on a picture as they are drawn on copies; an arrow with its tip first."""
+    return DrawnMark((note.points_mm,), (note.text,), arrow=len(note.points_mm) == 2)
 
 
 def _pixel(plane: Plane, at: Vector) -> tuple[float, float]:

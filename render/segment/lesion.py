@@ -38,7 +38,8 @@ class LesionMeasures:
     volume_ml : within its surface. longest_mm : its longest diameter in any direction. recist_mm, short_axis_mm : the
     longest diameter in a plane of the scan, and the longest perpendicular to it in that plane. mean, sd, minimum,
     maximum : of its voxels. density : on CT `solid`, `part-solid` or `ground-glass`; solid_ml, solid_mm : of the
-    solid part of a part-solid nodule, its longest diameter in a plane of the scan. declined : empty where it was
+    solid part of a part-solid nodule, its longest diameter in a plane of the scan. axes_mm : LPS mm, the ends of
+    recist_mm, then of short_axis_mm. declined : empty where it was
     measured. Sources: Eisenhauer et al. 2009, RECIST 1.1; MacMahon et al. 2017, Fleischner Society (kinds of nodules).
     """
 
@@ -55,6 +56,7 @@ class LesionMeasures:
     solid_mm: float = 0.0
     confidence: float = 0.0
     declined: str = ""
+    axes_mm: tuple[Vector, ...] = ()
 
 
 _known: "weakref.WeakKeyDictionary[Volume, dict[Lesion, FoundLesion]]" = weakref.WeakKeyDictionary()
@@ -96,6 +98,7 @@ def measure_lesion(volume: Volume, at_mm: Vector, most_mm: float = 50.0) -> Lesi
         enclosed_mm3(solid.corners_mm, solid.triangles) / 1000.0 if solid else 0.0,
         scan_plane_axes(volume, solid.corners_mm, solid.triangles).long_mm if solid else 0.0,
         found.confidence,
+        axes_mm=axes.ends_mm,
     )
 
 

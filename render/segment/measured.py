@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from render.geometry import Vector, vector
 from render.segment.star import Floats3, moved
 from render.volume import Volume
 
@@ -13,11 +14,15 @@ _CHORDS = 64
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """The longest diameter in a plane of the scan, and the longest perpendicular to it in that plane; which slice."""
+    """The longest diameter in a plane of the scan, and the longest perpendicular to it in that plane; which slice.
+
+    ends_mm : LPS mm, the ends of the first, then of the second; empty where no slice cuts the surface.
+    """
 
     long_mm: float
     short_mm: float
     slice_index: int
+    ends_mm: tuple[Vector, ...] = ()
 
 
 def longest_mm(points_mm: Floats3) -> float:
@@ -49,7 +54,8 @@ def scan_plane_axes(volume: Volume, corners_mm: Floats3, triangles: NDArray[np.i
         points = segments.reshape(-1, 3)
         long, a, b = _longest(points)
         if long > best.long_mm:
-            best = Axes(long, _perpendicular(segments, points[a], points[b]), k)
+            short, ends = _perpendicular(segments, points[a], points[b])
+            best = Axes(long, short, k, tuple(vector(end) for end in (points[a], points[b], *ends)))
     if best.slice_index < 0:
         long = longest_mm(corners_mm)
         return Axes(long, long, round(float(index[:, 0].mean())))
@@ -72,13 +78,15 @@ def _cut(index: Floats3, corners_mm: Floats3, triangles: NDArray[np.int32], k: f
     return np.array(found, dtype=np.float64).reshape(-1, 2, 3)
 
 
-def _perpendicular(segments: NDArray[np.float64], start: Floats3, end: Floats3) -> float:
-    """Returns the longest chord at right angles to the line from start to end."""
+def _perpendicular(
+    segments: NDArray[np.float64], start: Floats3, end: Floats3
+) -> tuple[float, tuple[Floats3, Floats3]]:
+    """Returns the longest chord at right angles to the line from start to end: its length and its ends."""
     along = (end - start) / max(float(np.sqrt(((end - start) ** 2).sum())), 1e-9)
     length = float(np.sqrt(((end - start) ** 2).sum()))
     at = (segments - start) @ along
     across = (segments - start) - at[..., None] * along
-    widest = 0.0
+    widest, ends = 0.0, (start, start)
     for u in (np.arange(_CHORDS) + 0.5) / _CHORDS * length:
         low, high = at.min(axis=1), at.max(axis=1)
         hit = (low <= u) & (high > u)
@@ -86,5 +94,7 @@ def _perpendicular(segments: NDArray[np.float64], start: Floats3, end: Floats3) 
             continue
         part = (u - at[hit, 0]) / (at[hit, 1] - at[hit, 0])
         points = across[hit, 0] + part[:, None] * (across[hit, 1] - across[hit, 0])
-        widest = max(widest, _longest(points)[0])
-    return widest
+        found, a, b = _longest(points)
+        if found > widest:
+            widest, ends = found, (points[a] + u * along + start, points[b] + u * along + start)
+    return widest, ends

@@ -167,7 +167,8 @@ def _unwidened(along: Points, mean: Points, judged: Judged) -> Points:
     for half in (judged & (along <= middle), judged & (along >= middle)):
         # A quarter of each half is healthy at least; a short narrowing is not taken for it.
         level = float(np.percentile(mean[half], 25.0))
-        near = half & (np.abs(mean - level) <= 0.06 * level)
+        away = np.abs(mean - level)
+        near = half & (away <= max(0.06 * level, float(away[half].min())))  # of few sections none may be near
         points.append((float(along[near].mean()), float(np.median(mean[near]))))
     (a, one), (b, other) = points
     # Beyond both, as beside them: a taper of two short necks must not run on.

@@ -22,11 +22,12 @@ from pydicom import Dataset, dcmread
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from render import View, VolumeRendering, Window, load_preset
+from render import Automatic, View, VolumeRendering, Window, load_preset
 from render.engine import framing
 from render.engine.vtk import device, offscreen_window
 from tests.render import peers
 from workstation.desktop.app import make_window
+from workstation.desktop.drawer import PictureRequest
 from workstation.desktop.model import edits
 from workstation.desktop.model.screen import SLICES, SliceName
 from workstation.desktop.viewer import Viewer
@@ -49,8 +50,8 @@ def gesture(application: QApplication, viewer: Viewer, pane: str, act: Callable[
     for n in range(times):
         seen: list[float] = []
 
-        def drawn(name: str, picture: object, full: bool, tint: object, seen: list[float] = seen) -> None:
-            if name == pane:
+        def drawn(request: PictureRequest, picture: object, full: bool, over: object, seen: list[float] = seen) -> None:
+            if request.pane == pane:
                 seen.append(time.perf_counter())
 
         viewer.drawer.drawn.connect(drawn)
@@ -173,7 +174,7 @@ def main() -> None:
         print(f"window change: {gesture(application, viewer, 'axial', windowed, options.times):.1f} ms")
         stalls.began = time.perf_counter()
         acts: list[Callable[[], object]] = [
-            lambda: window.capture(1), lambda: window.capture(36), lambda: viewer.do(edits.without_bone),
+            lambda: window.capture(1), lambda: window.capture(36), lambda: viewer.do(edits.cut_out, Automatic("bone")),
             window.refresh_verdict, viewer.undo, window.worklist.refresh, lambda: window.tabs.setCurrentIndex(3),
         ]  # fmt: skip
         for act in acts:

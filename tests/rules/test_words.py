@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,7 @@ def modules() -> list[Path]:
     return sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 
 
+@cache
 def types_of(text: str) -> list[str]:
     """Public classes and aliases of types that a module defines: names that begin with a capital and go on small."""
     found = []
@@ -55,6 +57,11 @@ def twice(texts: dict[str, str]) -> dict[str, list[str]]:
 
 
 def texts() -> dict[str, str]:
+    return dict(_texts())
+
+
+@cache
+def _texts() -> dict[str, str]:
     return {file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8") for file in modules()}
 
 

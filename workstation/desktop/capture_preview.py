@@ -4,13 +4,12 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QImage, QKeyEvent, QPixmap
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from dicom_io.objects.presentation_state import mark_of
 from render.annotate import annotated
 from render.marks import with_marks
 from render.picture import Picture
 from render.recipe import Reformat
 from workstation.desktop.language import tr
-from workstation.desktop.model.measuring import recorded
+from workstation.desktop.model.notes import marks_of
 from workstation.desktop.model.tray_edits import pane_of
 from workstation.desktop.pictures import image_from
 from workstation.desktop.viewer import Viewer
@@ -62,8 +61,7 @@ class CapturePreview(QDialog):
         session, pixels = self._viewer.session, annotated(picture)
         if not isinstance(picture.recipe, Reformat) or not picture.planes:
             return image_from(pixels)
-        taken = recorded([m for m in session.screen.measures if m.kind != "volume"], session.volume)
-        marks = [mark for mark in map(mark_of, taken) if mark is not None]
+        marks = marks_of(session.screen.measures, session.volume)
         return image_from(with_marks(pixels, picture.planes[0], marks))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802

@@ -1,4 +1,4 @@
-"""Draws the panes' pictures on a thread: coarse while the mouse moves, full when it stops.
+"""Draws the panes' pictures on a thread: coarse while the mouse moves, full when it stops. Slow errands have another.
 
 Only the newest request of a pane counts. The window never waits: pictures arrive by signal.
 """
@@ -11,36 +11,43 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
-from render import Cancelled, Recipe, Reformat, Volume, Window, coarser, draw
+from render import Cancelled, Mask, Picture, Recipe, Reformat, Volume, Window, coarser, draw
 from render.recipe import Solid
+from render.segment.on_plane import labels_on, outlines_of
 from workstation.desktop.model.screen import PaneName
 
 _COARSE = 3  # a coarse picture has a third of the rows and columns
 _THUMB_PX = 96
+_FILLED = (255, 190, 60, 90)  # what a measure has filled: red, green, blue, opacity
+_SEGMENT_OPACITY = 80
 _TINT = Window(500.0, 1000.0)  # volumes to tint are 0 outside and 1000 inside
 
 
 @dataclass(frozen=True, slots=True)
 class PictureRequest:
     """A pane's request for a picture. moving : the mouse still moves, so a coarse picture is enough. volume : the
-    volume to draw. tinted : volumes to lay over a plane."""
+    volume to draw. tinted : volumes to lay over a plane. mask, colours : segments to lay over it, #rrggbb by label."""
 
     pane: PaneName
     recipe: Recipe
     moving: bool
     volume: Volume
     tinted: tuple[Volume, ...] = ()
+    mask: Mask | None = None
+    colours: tuple[tuple[int, str], ...] = ()
 
 
 class Drawer(QObject):
-    """The drawing thread. drawn : pane, Picture, whether it is the full one, (rows, columns) bool where it is tinted or
-    None. failed : pane, a sentence. small, large : name of a capture, its Picture. filled : an errand is done."""
+    """The threads that draw and seek. drawn : the request, Picture, whether it is the full one, what lies
+    over it or None. failed : pane, a sentence. small, large : name of a capture, its Picture. filled : an errand is
+    done. troubled : an errand failed, a sentence."""
 
-    drawn = Signal(str, object, bool, object)
+    drawn = Signal(object, object, bool, object)
     failed = Signal(str, str)
     small = Signal(str, object)
     large = Signal(str, object)
     filled = Signal()
+    troubled = Signal(str)
 
     def __init__(self, volume: Volume) -> None:
         super().__init__()
@@ -48,12 +55,14 @@ class Drawer(QObject):
         self._wishes: dict[PaneName, PictureRequest] = {}
         self._small: dict[str, Recipe] = {}
         self._large: tuple[str, Recipe] | None = None
-        self._errands: list[Callable[[], None]] = []
+        self._errands: list[tuple[Callable[[], None], bool]] = []
         self._cancel: dict[PaneName, threading.Event] = {}
         self._changed = threading.Condition()
         self._ended = False
         self._thread = threading.Thread(target=self._work, name="panes", daemon=True)
         self._thread.start()
+        self._errand_thread = threading.Thread(target=self._run_errands, name="errands", daemon=True)
+        self._errand_thread.start()
 
     def ask(self, request: PictureRequest) -> None:
         with self._changed:
@@ -62,25 +71,25 @@ class Drawer(QObject):
             self._wishes[request.pane] = request
             if request.pane in self._cancel:
                 self._cancel[request.pane].set()
-            self._changed.notify()
+            self._changed.notify_all()
 
     def ask_small(self, name: str, recipe: Recipe) -> None:
         """Asks for a small picture; it is drawn when no pane waits."""
         with self._changed:
             self._small[name] = recipe
-            self._changed.notify()
+            self._changed.notify_all()
 
     def ask_large(self, name: str, recipe: Recipe) -> None:
         """Asks for a picture as large as it is stored, of a rotation or stack the first; only the newest one counts."""
         with self._changed:
             self._large = (name, recipe)
-            self._changed.notify()
+            self._changed.notify_all()
 
-    def ask_errand(self, errand: Callable[[], None]) -> None:
-        """Asks for slow work, which runs when no pane waits; `filled` is emitted after it."""
+    def ask_errand(self, errand: Callable[[], None], *, tell: bool = True) -> None:
+        """Asks for slow work, such as what a tool seeks, one after another. tell : emit `filled` after it."""
         with self._changed:
-            self._errands.append(errand)
-            self._changed.notify()
+            self._errands.append((errand, tell))
+            self._changed.notify_all()
 
     def stop(self) -> None:
         """Ends the thread; a picture being drawn is cancelled."""
@@ -88,13 +97,33 @@ class Drawer(QObject):
             self._ended = True
             for cancel in self._cancel.values():
                 cancel.set()
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join()
+        # An errand cannot be cancelled; what it finds is only kept. The window does not wait for it.
+
+    def _run_errands(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._errands or self._ended):
+                    self._changed.wait()
+                if self._ended:
+                    return
+                errand, tell = self._errands.pop(0)
+            try:
+                errand()
+            except Exception as error:  # noqa: BLE001 - the reader is told, and the next errand is run
+                self.troubled.emit(str(error))
+            with self._changed:
+                ended = self._ended
+            if ended:
+                return
+            if tell:
+                self.filled.emit()
 
     def _work(self) -> None:
         while True:
             with self._changed:
-                while not (self._wishes or self._small or self._large or self._errands or self._ended):
+                while not (self._wishes or self._small or self._large or self._ended):
                     self._changed.wait()
                 if self._ended:
                     return
@@ -102,17 +131,12 @@ class Drawer(QObject):
                 if request is not None:
                     cancel = self._cancel[request.pane] = threading.Event()
                 large, self._large = (self._large, None) if request is None else (None, self._large)
-                errand = self._errands.pop(0) if request is None and large is None and self._errands else None
-                idle = request is None and large is None and errand is None
-                small = next(iter(self._small), None) if idle else None
+                small = next(iter(self._small), None) if request is None and large is None else None
                 recipe = self._small.pop(small) if small is not None else None
             if request is not None:
                 self._serve(request, cancel)
             elif large is not None:
                 self._draw_large(*large)
-            elif errand is not None:
-                errand()
-                self.filled.emit()
             elif small is not None and recipe is not None:
                 self._draw_small(small, recipe)
 
@@ -131,11 +155,11 @@ class Drawer(QObject):
         if not plane:
             coarse = coarser(request.volume, request.recipe, _COARSE)
             picture = draw(request.volume, coarse, cancel=cancel)
-            self.drawn.emit(request.pane, picture, request.moving, None)
+            self.drawn.emit(request, picture, request.moving, None)
             if request.moving:
                 return
         picture = draw(request.volume, request.recipe, cancel=cancel)
-        self.drawn.emit(request.pane, picture, True, _tint(request))
+        self.drawn.emit(request, picture, True, _over(request, picture))
 
     def _draw_large(self, name: str, recipe: Recipe) -> None:
         try:
@@ -157,12 +181,22 @@ def _still(recipe: Recipe) -> Recipe:
     return replace(recipe, rotation=None) if isinstance(recipe, Solid) else replace(recipe, count=1)
 
 
-def _tint(request: PictureRequest) -> NDArray[np.bool_] | None:
-    """Returns (rows, columns) bool: where the plane cuts tinted volumes."""
-    if not request.tinted or not isinstance(request.recipe, Reformat):
+def _over(request: PictureRequest, picture: Picture) -> NDArray[np.uint8] | None:
+    """Returns (rows, columns, 4) uint8, red, green, blue and opacity: what lies over the plane; None for nothing."""
+    if not isinstance(request.recipe, Reformat) or not (request.tinted or (request.mask and request.colours)):
         return None
     plane = replace(request.recipe, window=_TINT, thickness_mm=0.0)
-    found = np.zeros((plane.rows, plane.columns), dtype=bool)
+    over = np.zeros((plane.rows, plane.columns, 4), dtype=np.uint8)
     for volume in request.tinted:
-        found |= draw(volume, plane).pixels[0] >= _TINT.centre
-    return found
+        over[draw(volume, plane).pixels[0] >= _TINT.centre] = _FILLED
+    if request.mask is not None and request.colours:
+        palette = np.zeros((256, 4), dtype=np.uint8)
+        for label, colour in request.colours:
+            palette[label] = (*bytes.fromhex(colour[1:]), _SEGMENT_OPACITY)
+        labels = labels_on(request.mask, request.volume, picture.planes[0], plane.rows, plane.columns)
+        labels[palette[labels, 3] == 0] = 0
+        segments = palette[labels]
+        segments[outlines_of(labels), 3] = 255
+        some = labels != 0
+        over[some] = segments[some]
+    return over

@@ -3,24 +3,26 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
+import numpy as np
 from PySide6.QtCore import QObject, QPointF, Qt, QTimer
 from PySide6.QtGui import QMouseEvent
 
-from render import Piece, Scissors, Volume, Window
-from render.geometry import Box, Vector, vector
+from render import Piece, Scissors, Window
+from render.geometry import Vector, vector
+from render.mask_steps import Grown
 from render.pick import first_seen, visible_from
 from render.recipe import Solid, VolumeRendering
+from workstation.desktop.brush_hand import BrushHand
+from workstation.desktop.edited_panes import EditedPanes
 from workstation.desktop.language import tr
+from workstation.desktop.measure_hand import MeasureHand
 from workstation.desktop.model import edits
-from workstation.desktop.model.measuring import Measuring
 from workstation.desktop.model.screen import (
     CUT_AWAY,
     OTHERS,
     POINTS,
-    Measure,
-    MeasureKind,
     PaneName,
     Screen,
     is_slice,
@@ -29,7 +31,6 @@ from workstation.desktop.model.screen import (
     plane_name,
     recipe_of,
 )
-from workstation.desktop.model.session import ReadingSession
 from workstation.desktop.pane import Pane
 
 _TURN_DEG = 0.4  # for each point of the mouse
@@ -41,39 +42,14 @@ _LASSO_PX = 4.0  # distance between corners of the scissors' outline
 _RIM_VOXELS = 1
 
 
-class EditedPanes(Protocol):
-    """The part of the viewer that gestures use: its panes, the current tool, and ways to edit the session's screen.
-
-    under : the pane under the mouse. whole_box : the box that crops nothing away, LPS mm.
-    """
-
-    session: ReadingSession
-    measuring: Measuring
-    tool: str
-    under: PaneName
-    panes: dict[PaneName, Pane]
-
-    @property
-    def whole_box(self) -> Box: ...
-    def do(self, edit: Callable[..., Screen], *arguments: Any, moving: bool = False) -> None: ...
-    def try_to(self, edit: Callable[..., Screen], *arguments: Any) -> None: ...
-    def refresh(self, moving: bool = False) -> None: ...
-    def say(self, sentence: str) -> None: ...
-    def show_overlay(self, name: PaneName) -> None: ...
-    def one_or_four(self, name: PaneName | None = None) -> None: ...
-    def thicken(self, by_mm: float, name: PaneName | None = None) -> None: ...
-    def volume_of(self, name: PaneName) -> Volume | None: ...
-    def index_of(self, place_mm: Vector) -> tuple[int, int, int]: ...
-
-
 class Gestures(QObject):
-    """Turns mouse events into edits. points : of an unfinished measure, LPS mm."""
+    """Turns mouse events into edits. hand : what measures."""
 
     def __init__(self, viewer: EditedPanes, buttons: dict[str, str], parent: QObject) -> None:
         super().__init__(parent)
         self._viewer = viewer
         self._buttons = {Qt.MouseButton.MiddleButton: buttons["middle"], Qt.MouseButton.RightButton: buttons["right"]}
-        self.points: list[Vector] = []
+        self.hand, self._brush = MeasureHand(viewer), BrushHand(viewer)
         self._drag: tuple[PaneName, str, QPointF] | None = None
         self._edge: tuple[int, bool] | None = None
         for pane in viewer.panes.values():
@@ -94,9 +70,18 @@ class Gestures(QObject):
         viewer.under, pane = name, viewer.panes[name]
         left = event.button() == Qt.MouseButton.LeftButton
         what = viewer.tool if left else self._buttons.get(event.button(), viewer.tool)
+        own_plane = left and is_slice(name) and name not in OTHERS
+        if own_plane and self.hand.grasp(name, event.position(), pane.place(event.position())):
+            viewer.session.begin()
+            self._drag = (name, "measure", event.position())
+            return
         if left and self._clicked(what, name, pane, event):
             return
         what = self._meant(what, name, event)
+        if what == "brush":
+            self._brush.begin(name, event.position(), bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
+            self._drag = (name, what, event.position())
+            return
         if what == "scissors":
             pane.lasso = [event.position()]
         elif what == "crop":
@@ -112,13 +97,16 @@ class Gestures(QObject):
         place = self._place(name, event.position())
         if tool in POINTS and is_slice(name):
             if place is not None and name not in OTHERS:
-                self._add_point(name, place)
+                self.hand.press(name, event.position(), place)
             return True
         if tool == "path" and place is not None and name != "curved":
             self._viewer.do(edits.path_added, place)
             return True
         if tool == "piece" and place is not None and name not in OTHERS:
             self._cut_piece(place, shift)
+            return True
+        if tool == "grow" and place is not None and name not in OTHERS:
+            self._grow(place)
             return True
         if tool == "crosshair" and place is not None:
             self._viewer.do(edits.at_cursor, place)
@@ -130,6 +118,8 @@ class Gestures(QObject):
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         if name in OTHERS and tool == "pan" and shift:
             return "align"
+        if tool in ("brush", "grow") and (name in OTHERS or not is_slice(name)):
+            tool = "window"
         if name == "curved":
             return "window" if tool == "window" else "swivel"
         if main_pane(name) == "solid" and (tool not in ("pan", "zoom", "window", "scissors") or name in OTHERS):
@@ -162,7 +152,9 @@ class Gestures(QObject):
 
     def _moved(self, name: PaneName, event: QMouseEvent) -> None:
         if self._drag is None:
-            self._viewer.under = name
+            self.hand.move(name, self._viewer.panes[name].place(event.position()) if is_slice(name) else None)
+            if not self.hand.points:
+                self._viewer.under = name
             return
         start, what, last = self._drag
         at = event.position()
@@ -172,7 +164,13 @@ class Gestures(QObject):
     def _dragged(self, name: PaneName, action: str, last: QPointF, at: QPointF) -> None:
         viewer, pane = self._viewer, self._viewer.panes[name]
         dx, dy, mm = at.x() - last.x(), at.y() - last.y(), pane.mm_per_point()
-        if action == "turn":
+        if action == "brush":
+            self._brush.move(name, at)
+        elif action == "measure":
+            place = pane.place(at)
+            if place is not None:
+                self.hand.drag(place)
+        elif action == "turn":
             viewer.do(edits.rotated, dx * _TURN_DEG, dy * _TURN_DEG, moving=True)
         elif action == "swivel":
             viewer.do(edits.curve_turned, dx * _TURN_DEG, moving=True)
@@ -215,9 +213,15 @@ class Gestures(QObject):
 
     def _released(self, name: PaneName, event: QMouseEvent) -> None:
         if self._drag is None:
+            if is_slice(name) and name not in OTHERS:
+                self.hand.release(name, event.position(), self._viewer.panes[name].place(event.position()))
             return
         start, what, _ = self._drag
         self._drag, self._edge = None, None
+        self.hand.let_go()
+        if what == "brush":
+            self._brush.end(start)
+            return
         if what == "scissors":
             self._cut_outline(self._viewer.panes[start], bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
         self._viewer.session.end()
@@ -225,8 +229,8 @@ class Gestures(QObject):
 
     def _doubled(self, name: PaneName, event: QMouseEvent) -> None:
         viewer = self._viewer
-        if viewer.tool == "polygon" and self.points and is_slice(name):
-            self._finish_measure(name)
+        if viewer.tool in ("polygon", "vessel") and self.hand.points and is_slice(name):
+            self.hand.finish(name)
         elif viewer.tool == "path":
             viewer.do(edits.laid_out, "curved")
         elif viewer.tool not in POINTS:
@@ -257,30 +261,6 @@ class Gestures(QObject):
             self._viewer.session.end()
             self._viewer.refresh()
 
-    # ------------------------------------------------------------------------------------------------ measures
-
-    def _add_point(self, name: PaneName, place: Vector) -> None:
-        viewer = self._viewer
-        self.points.append(place)
-        kind: MeasureKind = viewer.tool  # type: ignore[assignment]
-        if kind == "volume":
-            self.points = []
-            view, width = viewer.session.screen.slice(plane_name(name)).view, viewer.session.screen.window.width
-            viewer.try_to(lambda s: edits.measured(s, viewer.measuring.seeded(place, view, width)))
-        elif len(self.points) == POINTS[kind]:
-            self._finish_measure(name)
-        else:
-            viewer.show_overlay(name)
-
-    def _finish_measure(self, name: PaneName) -> None:
-        points, self.points = tuple(self.points), []
-        kind: MeasureKind = self._viewer.tool  # type: ignore[assignment]
-        if len(points) < (POINTS[kind] or 3) or len(set(points)) < 2:
-            self._viewer.say(tr("A measure needs places apart from each other; nothing was measured."))
-        else:
-            view = self._viewer.session.screen.slice(plane_name(name)).view
-            self._viewer.do(edits.measured, Measure(kind, points, view))
-
     # ------------------------------------------------------------------------------------------------ cutting
 
     def _cut_outline(self, pane: Pane, keep: bool) -> None:
@@ -308,6 +288,16 @@ class Gestures(QObject):
         seed = vector(round(v, 3) for v in place)
         step = Piece(seed, round(low - 0.5, 3), float(volume.voxels.max()), None, 0 if keep else _RIM_VOXELS, CUT_AWAY)
         viewer.try_to(edits.cut_out, replace(step, outside=keep))
+
+    def _grow(self, place: Vector) -> None:
+        """Marks what hangs together with a point and is about as bright, in the chosen segment."""
+        viewer, volume = self._viewer, self._viewer.session.volume
+        k, j, i = viewer.index_of(place)
+        around = volume.voxels[max(k - 1, 0) : k + 2, max(j - 1, 0) : j + 2, max(i - 1, 0) : i + 2]
+        value, spread, own = float(np.median(around)), viewer.grow_range, float(volume.voxels[k, j, i])
+        seed = (vector(round(v, 3) for v in place),)
+        low, high = min(value - spread, own), max(value + spread, own)  # the place itself is always within
+        viewer.propose(Grown(seed, round(low, 3), round(high, 3), label=viewer.segment_to_mark()), tr("Grown"))
 
     def _edge_near(self, name: PaneName, at: QPointF) -> tuple[int, bool] | None:
         """Returns (axis, whether the upper one) of the crop box's face that is under the mouse in a plane."""

@@ -16,13 +16,16 @@ from workstation.desktop.model.session import Draft
 
 
 class GuidedDesktop(Protocol):
-    """The part of the desktop that the guide reads. shown, draft : screen and report of the open study, or None."""
+    """The part of the desktop that the guide reads. shown, first, draft : the screen of the open study as
+    it is and as it was hung, and its report; or None."""
 
     person: Person | None
     signed: bool
 
     @property
     def shown(self) -> Screen | None: ...
+    @property
+    def first(self) -> Screen | None: ...
     @property
     def draft(self) -> Draft | None: ...
 
@@ -48,7 +51,7 @@ STEPS: tuple[GuideStep, ...] = (
     GuideStep("Double-click a study in the work list.", lambda d: d.shown is not None),
     GuideStep("Drag in the 3D pane: the patient turns.", _screen(lambda s: s.solid.view != View())),
     GuideStep("Press a number key: the window changes.",
-         _screen(lambda s: (s.window.centre, s.window.width) != (50, 400))),
+         lambda d: d.shown is not None and d.first is not None and d.shown.window != d.first.window),
     GuideStep("Ctrl and wheel over a plane, or {slab_thicker}: a slab.", _screen(lambda s: s.axial.slab_mm
          + s.coronal.slab_mm + s.sagittal.slab_mm > 0)),
     GuideStep("{distance}, then two clicks in a plane: a distance.", _screen(lambda s: bool(s.measures))),

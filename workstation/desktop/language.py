@@ -11,7 +11,7 @@ from PySide6.QtCore import QCoreApplication, QTranslator
 _CONTEXT = "workstation"
 
 
-def tr(text: str, **values: object) -> str:
+def tr(text: str, /, **values: object) -> str:
     """Returns the text in the language of the window, with values in its {places}."""
     said = QCoreApplication.translate(_CONTEXT, text) or text
     return said.format_map(values) if values else said

@@ -7,23 +7,28 @@ and `model/keys.toml`.
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from PySide6.QtCore import QObject, Qt
+from PySide6.QtCore import QObject, QSize, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu, QToolBar
 
 from render import View
+from workstation.desktop.icons import ICONS, icon
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits
 from workstation.desktop.model.keys import ACTIONS, Keys
 from workstation.desktop.model.screen import LAYOUT_TITLES
-from workstation.desktop.viewer import TOOLS, Viewer
+from workstation.desktop.viewer import TOOL_GROUPS, TOOLS, Viewer
 
 _MENUS = ("&Study", "&Tools", "&Edit", "&View", "&3D", "&Help")
 # Commands of the viewer: name, menu, function.
 _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
+    ("leave_tool", "&Edit", Viewer.leave_tool),
     ("undo", "&Edit", Viewer.undo),
     ("redo", "&Edit", Viewer.redo),
     ("delete", "&Edit", Viewer.delete_last),
+    ("copy_measures", "&Edit", Viewer.copy_measures),
+    ("duplicate", "&Edit", Viewer.duplicate_measure),
+    ("new_segment", "&Edit", Viewer.new_segment),
     ("clear_path", "&Edit", lambda v: v.do(edits.path_cleared)),
     ("reset", "&Edit", Viewer.reset),
     ("layout", "&View", Viewer.one_or_four),
@@ -35,6 +40,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("slab_mode", "&View", Viewer.next_mode),
     ("curve_form", "&View", Viewer.next_form),
     ("cine", "&View", Viewer.toggle_cine),
+    ("texts", "&View", Viewer.next_text_level),
     ("apart", "&View", lambda v: v.undock_pane(v.under)),
     ("style", "&3D", Viewer.next_style),
     ("preset", "&3D", Viewer.next_preset),
@@ -43,7 +49,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("bone", "&3D", Viewer.toggle_bone),
     ("whole", "&3D", lambda v: v.do(edits.made_whole)),
 )
-PANELS = ("panel_look", "panel_captures", "panel_measures", "panel_report", "panel_charge")
+PANELS = ("panel_look", "panel_captures", "panel_measures", "panel_segments", "panel_report", "panel_charge")
 # Commands of the window: name and menu, in the order of the menus.
 WINDOW_COMMANDS: tuple[tuple[str, str], ...] = (
     ("worklist", "&Study"),
@@ -59,24 +65,27 @@ WINDOW_COMMANDS: tuple[tuple[str, str], ...] = (
     ("save_preset", "&3D"),
     ("stop_work", "&Study"),
     ("lock", "&Study"),
+    ("panels", "&View"),
     ("theme", "&View"),
+    ("commands", "&Help"),
     ("guide", "&Help"),
     ("help", "&Help"),
 )
+_FIRST_TOOLS = tuple(group[0] for group in TOOL_GROUPS[1:])
 _SIDES = ("anterior", "posterior", "left", "right", "head", "foot")
 _IN_BAR = {
     "undo": "Undo",
     "redo": "Redo",
     "layout": "One or four",
     "next_layout": "Layout",
-    "table": "Table",
-    "bone": "Bone",
-    "whole": "Whole",
+    "table": "Remove table",
+    "bone": "Remove bone",
+    "whole": "Reset cuts",
     "cine": "Cine",
     "capture": "Capture",
     "capture_rotation": "Rotation",
     "worklist": "Work list",
-    "query": "Query",
+    "panels": "Panels",
     "lock": "Sign in",
 }
 
@@ -99,6 +108,9 @@ class Menus(QObject):
         self.actions: dict[str, QAction] = {}
         self._menus: dict[str, QMenu] = {name: window.menuBar().addMenu(tr(name)) for name in _MENUS}
         self.tools, self.bar = QToolBar(tr("Tools")), QToolBar(tr("Commands"))
+        for bar in (self.tools, self.bar):
+            bar.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            bar.setIconSize(QSize(18, 18))
         self.tools.setObjectName("tools")
         self.bar.setObjectName("commands")
         window.addToolBar(Qt.ToolBarArea.LeftToolBarArea, self.tools)
@@ -114,7 +126,7 @@ class Menus(QObject):
             self._add(name, menu, commands[name])
         self.protocols = self._menus["&Study"].addMenu(tr("Protocol"))
         self.comparisons = self._menus["&View"].addMenu(tr("Compare with"))
-        layouts = self._menus["&View"].addMenu(tr("Layout"))
+        self.layouts = layouts = self._menus["&View"].addMenu(tr("Layout"))
         for layout, title in LAYOUT_TITLES.items():
             shown = partial(with_viewer, partial(_lay_out, layout))
             layouts.addAction(tr(title)).triggered.connect(lambda _=False, act=shown: act())
@@ -127,7 +139,15 @@ class Menus(QObject):
             action.setText(tr(tool.capitalize()))
             action.setCheckable(True)
             group.addAction(action)
+            if tool in _FIRST_TOOLS:
+                self.tools.addSeparator()
             self.tools.addAction(action)
+
+    def paint_icons(self, colour: str, chosen: str) -> None:
+        """Paints the icons in the colours of a theme, #rrggbb."""
+        for name, action in self.actions.items():
+            if name in ICONS:
+                action.setIcon(icon(name, colour, chosen))
 
     def _add(self, name: str, menu: str, act: Callable[[], object]) -> QAction:
         title, key = tr(ACTIONS[name]), self._keys.keys[name]
@@ -144,6 +164,13 @@ class Menus(QObject):
             self.bar.addAction(action)
         self.actions[name] = action
         return action
+
+    def commands(self) -> list[tuple[str, QAction]]:
+        """Returns every command with its name; those of a menu within a menu after its title."""
+        found = [(tr(ACTIONS[name]), action) for name, action in self.actions.items()]
+        for menu in (self.protocols, self.comparisons, self.layouts):
+            found += [(f"{menu.title()} › {action.text()}", action) for action in menu.actions()]
+        return found
 
     def for_a_study(self, there_is_one: bool) -> None:
         """Enables or disables the menus that need an open study."""

@@ -1,22 +1,37 @@
 """A pane: paints the last picture that it was given, and the overlay. It decides nothing."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF, QResizeEvent, QWheelEvent
+from PySide6.QtGui import (
+    QColor,
+    QFontMetrics,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+    QResizeEvent,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QWidget
 
 from render.annotate import cube
 from render.curved import pixel_mm
 from render.geometry import Plane, Vector, View, letters
 from render.measure import place_on
-from render.picture import Picture, to_rgb
+from render.picture import Picture
 from render.recipe import CurvedReformat
+from workstation.desktop.images import image_of
 from workstation.desktop.language import tr
+from workstation.desktop.marks import MEASURE, Grip, MeasureMark, grip_at, paint_labels, paint_mark, write
+from workstation.desktop.model.corners import Corner
 from workstation.desktop.model.screen import PaneName, main_pane
 
 # The colour of each plane, the same in every pane.
@@ -27,11 +42,14 @@ COLOURS: dict[str, QColor] = {
     "solid": QColor(200, 200, 200),
     "curved": QColor(210, 160, 240),
 }
-PATH, CROP = QColor(210, 160, 240), QColor(120, 200, 220)
-_TINT = (255, 190, 60, 90)  # red, green, blue, opacity
 _CUBE_PX = 26.0
-_TEXT, _SHADOW, _MEASURE, _LETTER = QColor(225, 225, 225), QColor(0, 0, 0), QColor(255, 220, 90), QColor(255, 210, 80)
+_TEXT, _LETTER = QColor(225, 225, 225), QColor(255, 210, 80)
 _MOST_PX = 1280  # a side of a picture on the screen
+_SMALL_PX = (340, 260)  # narrower or lower panes say less
+_CORNER_PART = 0.42  # of the width, for the text of a corner
+_SAME_SHAPE = 0.97  # sides within this share of the pane's: a coarse picture is a few pixels off
+_STROKE = QColor(255, 255, 255, 90)
+_STRANGER = QColor(255, 110, 90)
 _SCALES_MM = (200, 100, 50, 20, 10, 5, 2, 1)
 
 
@@ -45,23 +63,15 @@ class CrosshairLine:
 
 
 @dataclass(frozen=True, slots=True)
-class MeasureMark:
-    """A measure over the picture. outline : whether the points are one. text : beside the last point."""
-
-    points_mm: tuple[Vector, ...]
-    outline: bool
-    text: str
-    colour: QColor = field(default_factory=lambda: _MEASURE)
-
-
-@dataclass(frozen=True, slots=True)
 class Overlay:
-    """The overlay of a picture. text : lines, upper left. view : of the orientation cube, None for none."""
+    """The overlay of a picture. corners : lines of text. view : of the orientation cube, None for none. stranger :
+    whether the picture seems to be another patient's."""
 
-    text: tuple[str, ...] = ()
+    corners: Mapping[Corner, tuple[str, ...]] = field(default_factory=dict)
     lines: tuple[CrosshairLine, ...] = ()
     marks: tuple[MeasureMark, ...] = ()
     view: View | None = None
+    stranger: bool = False
 
 
 class Pane(QWidget):
@@ -72,6 +82,7 @@ class Pane(QWidget):
     released = Signal(str, object)
     turned = Signal(str, int, object)
     doubled = Signal(str, object)
+    hovered = Signal(str)
     resized = Signal(str)
 
     def __init__(self, name: PaneName) -> None:
@@ -81,8 +92,13 @@ class Pane(QWidget):
         self.message = tr("Drawing …")
         self.full = False
         self.lasso: list[QPointF] = []
+        self.stroke: list[QPointF] = []
+        self._stroke_px = 0.0
+        self._mouse: QPointF | None = None
+        self._labels: dict[int, QRectF] = {}
+        self._values: NDArray[Any] | None = None
         self._image: QImage | None = None
-        self._tint: QImage | None = None
+        self._over: QImage | None = None
         self._pixel_mm = 0.0
         self.plane: Plane | None = None
         self.rows = self.columns = 1
@@ -91,12 +107,12 @@ class Pane(QWidget):
         self.setMinimumSize(120, 120)
         self.setAccessibleName(tr("{name} pane", name=name))
 
-    def show_picture(self, picture: Picture, full: bool, tint: NDArray[np.bool_] | None = None) -> None:
-        rgb = np.ascontiguousarray(to_rgb(picture))
-        self.rows, self.columns = rgb.shape[:2]
-        # A copy, because Qt would read numpy's memory after numpy has freed it.
-        self._image = QImage(rgb.data, self.columns, self.rows, 3 * self.columns, QImage.Format.Format_RGB888).copy()
-        self._tint = None if tint is None else _painted(tint)
+    def show_picture(self, picture: Picture, full: bool, over: NDArray[np.uint8] | None = None) -> None:
+        """Shows a picture. full : not a coarse one. over : (rows, columns, 4) uint8, red, green, blue and opacity."""
+        self._image = image_of(picture)
+        self.rows, self.columns = self._image.height(), self._image.width()
+        self._values = picture.pixels[0] if picture.pixels.ndim == 3 and full else None
+        self._over = None if over is None else _painted(over)
         self.plane = picture.planes[0] if picture.planes else None
         if isinstance(picture.recipe, CurvedReformat):
             self._pixel_mm = pixel_mm(picture.recipe)
@@ -109,9 +125,39 @@ class Pane(QWidget):
         self.message = sentence
         self.update()
 
+    def show_stroke(self, stroke: list[QPointF], radius_px: float) -> None:
+        """Shows the way of a brush; none for an empty one."""
+        self.stroke, self._stroke_px = stroke, radius_px
+        self.update()
+
     def show_overlay(self, overlay: Overlay) -> None:
         self.overlay = overlay
         self.update()
+
+    def say_corners(self, texts: Mapping[Corner, tuple[str, ...]]) -> None:
+        """Changes the text in the corners, and nothing else of the overlay."""
+        if texts != self.overlay.corners:
+            self.overlay = replace(self.overlay, corners=texts)
+            self.update()
+
+    def under_mouse(self) -> tuple[Vector | None, float | None]:
+        """Returns the point of the patient under the mouse, LPS mm, and the value that the picture shows there; None
+        where there is none. A coarse picture says no value."""
+        if self._mouse is None or self.plane is None or self.overlay.view is not None:
+            return None, None
+        row, column = (round(v) for v in self.pixel(self._mouse))
+        inside = self._values is not None and 0 <= row < self.rows and 0 <= column < self.columns
+        return self.place(self._mouse), float(
+            self._values[row, column]
+        ) if inside and self._values is not None else None
+
+    def grip_at(self, at: QPointF) -> Grip | None:
+        """Returns what of a measure is under a position of the widget."""
+        return None if self.plane is None else grip_at(at, self.overlay.marks, self.on_widget, self._labels)
+
+    def is_small(self) -> bool:
+        """Whether the pane has no room for all texts."""
+        return self.width() < _SMALL_PX[0] or self.height() < _SMALL_PX[1]
 
     def picture_size(self) -> tuple[int, int]:
         """Returns (rows, columns) of a full picture here, in device pixels."""
@@ -126,19 +172,32 @@ class Pane(QWidget):
             return None
         return self.plane.at(*self.pixel(at))
 
+    def _frame(self) -> QRectF:
+        """Returns where the picture is: everywhere, but for one that was drawn for another shape of the pane. That is
+        never stretched: what is round stays round until the new one is there."""
+        whole = QRectF(self.rect())
+        scale = min(whole.width() / self.columns, whole.height() / self.rows)
+        width, height = self.columns * scale, self.rows * scale
+        if min(width / max(whole.width(), 1.0), height / max(whole.height(), 1.0)) > _SAME_SHAPE:
+            return whole
+        return QRectF((whole.width() - width) / 2.0, (whole.height() - height) / 2.0, width, height)
+
     def pixel(self, at: QPointF) -> tuple[float, float]:
         """Returns (row, column) of the picture under a position of the widget."""
-        row = at.y() / max(self.height(), 1) * self.rows - 0.5
-        return row, at.x() / max(self.width(), 1) * self.columns - 0.5
+        frame = self._frame()
+        row = (at.y() - frame.top()) / max(frame.height(), 1.0) * self.rows - 0.5
+        return row, (at.x() - frame.left()) / max(frame.width(), 1.0) * self.columns - 0.5
 
     def on_widget(self, place_mm: Vector) -> QPointF:
         """Returns the position of a point of the patient on the widget."""
         assert self.plane is not None
         row, column = place_on(self.plane, place_mm)
-        return QPointF((column + 0.5) / self.columns * self.width(), (row + 0.5) / self.rows * self.height())
+        frame = self._frame()
+        x, y = (column + 0.5) / self.columns * frame.width(), (row + 0.5) / self.rows * frame.height()
+        return QPointF(frame.left() + x, frame.top() + y)
 
     def mm_per_point(self) -> float:
-        return self._pixel_mm * self.rows / max(self.height(), 1) if self._pixel_mm else 1.0
+        return self._pixel_mm * self.rows / max(self._frame().height(), 1.0) if self._pixel_mm else 1.0
 
     # ------------------------------------------------------------------------------------------------ painting
 
@@ -147,29 +206,58 @@ class Pane(QWidget):
         painter.fillRect(self.rect(), QColor(0, 0, 0))
         painter.setRenderHints(QPainter.RenderHint.SmoothPixmapTransform | QPainter.RenderHint.Antialiasing)
         if self._image is not None:
-            painter.drawImage(QRectF(self.rect()), self._image)
-        if self._tint is not None:
-            painter.drawImage(QRectF(self.rect()), self._tint)
+            painter.drawImage(self._frame(), self._image)
+        if self._over is not None:
+            painter.drawImage(self._frame(), self._over)
         if self.plane is not None:
             for line in self.overlay.lines:
                 self._paint_line(painter, line)
             for mark in self.overlay.marks:
-                self._paint_mark(painter, mark)
+                paint_mark(painter, mark, self.on_widget)
+            taken = [rect for rect, _, _ in self._corner_lines(painter.fontMetrics())]
+            self._labels = paint_labels(painter, self.overlay.marks, self.on_widget, taken)
             self._paint_letters(painter, self.plane)
         if self._pixel_mm:
             self._paint_scale(painter)
         if self.overlay.view is not None:
             self._paint_cube(painter, self.overlay.view)
+        if self.stroke:
+            round_ends = (Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+            painter.setPen(QPen(_STROKE, max(2.0 * self._stroke_px, 1.0), *round_ends))
+            painter.drawPolyline(QPolygonF([*self.stroke, self.stroke[-1] + QPointF(0.1, 0.0)]))
         if self.lasso:
-            painter.setPen(QPen(_MEASURE, 1.5, Qt.PenStyle.DashLine))
+            painter.setPen(QPen(MEASURE, 1.5, Qt.PenStyle.DashLine))
             painter.drawPolygon(QPolygonF(self.lasso))
-        for number, text in enumerate(self.overlay.text):
-            self._write(painter, QPointF(8, 18 + 16 * number), text, _TEXT)
+        self._paint_corners(painter)
         if self.message:
-            self._write(painter, QPointF(8, self.height() / 2), self.message, _TEXT)
+            write(painter, QPointF(8, self.height() / 2), self.message, _TEXT)
         painter.setPen(QPen(COLOURS[main_pane(self.name)], 2.0 if self.hasFocus() else 1.0))
         painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
         painter.end()
+
+    def _paint_corners(self, painter: QPainter) -> None:
+        ascent = painter.fontMetrics().ascent()
+        for rect, text, colour in self._corner_lines(painter.fontMetrics()):
+            write(painter, rect.topLeft() + QPointF(0.0, ascent), text, colour)
+
+    def _corner_lines(self, metrics: QFontMetrics) -> list[tuple[QRectF, str, QColor]]:
+        """Returns the lines in the corners, with their places."""
+        found, height, room = [], metrics.height(), round(self.width() * _CORNER_PART)
+        for corner, lines in self.overlay.corners.items():
+            top, left = corner.startswith("top"), corner.endswith("left")
+            foot = self.height() - 8.0
+            if not top and left and self._pixel_mm:
+                foot -= 28.0  # above the scale
+            if not top and not left and self.overlay.view is not None:
+                foot -= 4.4 * _CUBE_PX  # above the cube
+            for number, line in enumerate(lines):
+                text = metrics.elidedText(line, Qt.TextElideMode.ElideRight, room)
+                width = metrics.horizontalAdvance(text)
+                x = 8.0 if left else self.width() - 8.0 - width
+                y = 6.0 + height * number if top else foot - height * (len(lines) - number)
+                colour = _STRANGER if self.overlay.stranger and corner == "top_left" else _TEXT
+                found.append((QRectF(x, y, width, height), text, colour))
+        return found
 
     def _paint_line(self, painter: QPainter, line: CrosshairLine) -> None:
         long = 4000.0
@@ -191,22 +279,6 @@ class Pane(QWidget):
         painter.drawLine(a, middle - gap)
         painter.drawLine(middle + gap, b)
 
-    def _paint_mark(self, painter: QPainter, mark: MeasureMark) -> None:
-        places = [self.on_widget(p) for p in mark.points_mm]
-        painter.setPen(QPen(mark.colour, 1.5))
-        if mark.outline:
-            painter.drawPolygon(QPolygonF(places))
-        elif len(places) == 4:
-            painter.drawLine(places[0], places[1])
-            painter.drawLine(places[2], places[3])
-        else:
-            painter.drawPolyline(QPolygonF(places))
-        for place in places if len(places) <= 8 else ():
-            painter.drawEllipse(place, 2.5, 2.5)
-        if mark.text and places:
-            for number, text in enumerate(mark.text.split("\n")):
-                self._write(painter, places[-1] + QPointF(8, -6 + 15 * number), text, mark.colour)
-
     def _paint_letters(self, painter: QPainter, plane: Plane) -> None:
         width, height = self.width(), self.height()
         right, down = plane.right_mm, plane.down_mm
@@ -216,7 +288,7 @@ class Pane(QWidget):
             (down, QPointF(width / 2 - 4, height - 8)),
             ((-down[0], -down[1], -down[2]), QPointF(width / 2 - 4, 18)),
         ):
-            self._write(painter, at, letters(way), _LETTER)
+            write(painter, at, letters(way), _LETTER)
 
     def _paint_scale(self, painter: QPainter) -> None:
         mm = self.mm_per_point()
@@ -226,7 +298,7 @@ class Pane(QWidget):
         left, bottom = 10.0, self.height() - 12.0
         painter.setPen(QPen(_TEXT, 2.0))
         painter.drawLine(QPointF(left, bottom), QPointF(left + length / mm, bottom))
-        self._write(painter, QPointF(left, bottom - 6), f"{length // 10} cm" if length >= 10 else f"{length} mm", _TEXT)
+        write(painter, QPointF(left, bottom - 6), f"{length // 10} cm" if length >= 10 else f"{length} mm", _TEXT)
 
     def _paint_cube(self, painter: QPainter, view: View) -> None:
         centre = QPointF(self.width() - 2.2 * _CUBE_PX, self.height() - 2.2 * _CUBE_PX)
@@ -236,17 +308,8 @@ class Pane(QWidget):
             painter.setBrush(QColor(shade, shade, shade + 15))
             painter.drawPolygon(QPolygonF([centre + QPointF(x, y) * _CUBE_PX for x, y in face.corners]))
             x, y = face.middle
-            self._write(painter, centre + QPointF(x * _CUBE_PX - 4, y * _CUBE_PX + 5), face.letter, _LETTER)
+            write(painter, centre + QPointF(x * _CUBE_PX - 4, y * _CUBE_PX + 5), face.letter, _LETTER)
         painter.setBrush(Qt.BrushStyle.NoBrush)
-
-    @staticmethod
-    def _write(painter: QPainter, at: QPointF, text: str, colour: QColor) -> None:
-        """Writes light text with a dark edge, readable on bone and on air."""
-        painter.setPen(_SHADOW)
-        for x, y in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-            painter.drawText(at + QPointF(x, y), text)
-        painter.setPen(colour)
-        painter.drawText(at, text)
 
     # ------------------------------------------------------------------------------------------------ events
 
@@ -255,7 +318,9 @@ class Pane(QWidget):
         self.pressed.emit(self.name, event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        self._mouse = event.position()
         self.moved.emit(self.name, event)
+        self.hovered.emit(self.name)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         self.released.emit(self.name, event)
@@ -265,6 +330,10 @@ class Pane(QWidget):
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
         self.turned.emit(self.name, event.angleDelta().y(), event.modifiers())
+
+    def leaveEvent(self, event: object) -> None:  # noqa: N802
+        self._mouse = None
+        self.hovered.emit(self.name)
 
     def enterEvent(self, event: object) -> None:  # noqa: N802
         self.setFocus()
@@ -284,9 +353,6 @@ def crosshair(cursor_mm: Vector, others: Sequence[tuple[str, Vector]], plane: Pl
     return tuple(lines)
 
 
-def _painted(tint: NDArray[np.bool_]) -> QImage:
-    """Makes a picture of (rows, columns) bool that is transparent where nothing is tinted."""
-    rgba = np.zeros((*tint.shape, 4), dtype=np.uint8)
-    rgba[tint] = _TINT
-    rows, columns = tint.shape
-    return QImage(rgba.data, columns, rows, 4 * columns, QImage.Format.Format_RGBA8888).copy()
+def _painted(over: NDArray[np.uint8]) -> QImage:
+    rows, columns = over.shape[:2]
+    return QImage(over.data, columns, rows, 4 * columns, QImage.Format.Format_RGBA8888).copy()

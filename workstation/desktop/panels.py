@@ -6,11 +6,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
     QGroupBox,
-    QListWidget,
-    QListWidgetItem,
-    QPushButton,
     QSlider,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -64,7 +60,7 @@ class LookPanel(QWidget):
             # The preset has changed and may be new, so the files are read again; not at every mouse move.
             self._listed_with = solid.transfer.name
             self.presets.clear()
-            for name in looks.presets_for(self._viewer.session.volume.unit):
+            for name in looks.presets_for(self._viewer.session.volume.unit, self._viewer.identity.modality):
                 self.presets.addItem(looks.preset(name).title or name, name)
         self.presets.setCurrentIndex(self.presets.findData(solid.transfer.name))
         self.styles.setCurrentIndex(self.styles.findData(solid.style))
@@ -121,36 +117,3 @@ class CropBox(QGroupBox):
     def _released(self) -> None:
         self._viewer.session.end()
         self._viewer.refresh()
-
-
-class Measures(QWidget):
-    """The list of measures with their numbers; choosing one shows its plane."""
-
-    def __init__(self, viewer: Viewer) -> None:
-        super().__init__()
-        self._viewer, self.list = viewer, QListWidget()
-        self.list.itemActivated.connect(self._go)
-        self.remove = QPushButton(tr("Remove"))
-        self.remove.clicked.connect(self._remove)
-        layout = QVBoxLayout(self)
-        layout.addWidget(self.list)
-        layout.addWidget(self.remove)
-        viewer.changed.connect(self.refresh)
-        self.refresh()
-
-    def refresh(self) -> None:
-        said = [
-            f"{m.kind}: {self._viewer.said_of(m)}".replace("\n", ", ") for m in self._viewer.session.screen.measures
-        ]
-        if said != [self.list.item(n).text() for n in range(self.list.count())]:
-            self.list.clear()
-            self.list.addItems(said)
-        self.remove.setEnabled(bool(said) and not self._viewer.session.sealed)
-
-    def _go(self, item: QListWidgetItem) -> None:
-        measure = self._viewer.session.screen.measures[self.list.row(item)]
-        self._viewer.do(edits.at_cursor, measure.points_mm[0])
-
-    def _remove(self) -> None:
-        if self.list.currentRow() >= 0:
-            self._viewer.do(edits.unmeasured, self.list.currentRow())

@@ -4,12 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtGui import QIcon, QImage, QPixmap
 
-from render.picture import Picture, to_rgb
-
-
-def image_of(picture: Picture, frame: int = 0) -> QImage:
-    """Returns one frame of a picture."""
-    return image_from(to_rgb(picture, frame))
+from render.picture import Picture
+from workstation.desktop.images import image_of
 
 
 def image_from(pixels: NDArray[np.uint8]) -> QImage:

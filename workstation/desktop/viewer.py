@@ -2,32 +2,46 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QGridLayout, QWidget
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QApplication, QGridLayout, QWidget
 
-from render import StepError, View, Volume
+from render import Mask, StepError, View, Volume
 from render.engine.framing import outer_corners
-from render.geometry import Box, Vector, point, vector
+from render.geometry import Box, Plane, Vector, point, vector
+from render.mask_steps import Automatic, MaskStep
 from render.picture import Picture
+from render.progress import Progress
 from render.recipe import Recipe
+from render.segment import made
+from render.segment.grid import voxel_mm3
 from workstation.desktop.drawer import Drawer, PictureRequest
 from workstation.desktop.gestures import Gestures
 from workstation.desktop.language import tr
-from workstation.desktop.model import edits
+from workstation.desktop.marks import CROP, MEASURE, PATH, MeasureMark
+from workstation.desktop.model import corners, edits, measure_edits, segment_edits
+from workstation.desktop.model.corners import CornerTexts, TextLevel, load_corners
+from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity
 from workstation.desktop.model.looks import TABLE_ABOVE_HU, Looks, window_of, windows_for
-from workstation.desktop.model.measuring import Measuring, near
+from workstation.desktop.model.measuring import Measuring, names_of, near, within_reach
 from workstation.desktop.model.screen import (
+    CUT_AWAY,
     LAYOUTS,
     MAIN,
     MODES,
+    NOTES,
     OTHERS,
     PANES,
+    POINTS,
     SLICES,
+    SOUGHT,
     STYLES,
     Layout,
     Measure,
+    MeasureKind,
     PaneName,
     Screen,
     is_slice,
@@ -37,32 +51,57 @@ from workstation.desktop.model.screen import (
     recipe_of,
 )
 from workstation.desktop.model.session import ReadingSession
-from workstation.desktop.pane import CROP, PATH, MeasureMark, Overlay, Pane, crosshair
+from workstation.desktop.pane import Overlay, Pane, crosshair
 
-TOOLS = (
-    "window", "pan", "zoom", "crosshair", "tilt", "crop", "scissors", "piece", "path",
-    "distance", "angle", "cobb", "ellipse", "polygon", "volume",
-)  # fmt: skip
+# The tools in groups: to look, to cut, to mark, to measure.
+TOOL_GROUPS = (
+    ("window", "pan", "zoom", "crosshair", "tilt"),
+    ("crop", "scissors", "piece"),
+    ("brush", "grow", "lesion", "vessel", "path"),
+    ("distance", "angle", "cobb", "ellipse", "polygon", "volume", "arrow", "text"),
+)
+TOOLS = tuple(tool for group in TOOL_GROUPS for tool in group)
 _NEAR_MM = 2.0  # a measure shows on planes this close to it
 _CINE_MS = 80
 
 
 class Viewer(QWidget):
     """The panes. changed : the screen has changed. chose_tool : the tool's name. said : a sentence for the status
-    bar."""
+    bar. selection : another measure is selected. words_wanted : number of a text or arrow that has no words yet.
+    work_wanted : slow work as for `background.Works.run`. active : the label of the chosen segment, 0 for none."""
 
     changed = Signal()
     chose_tool = Signal(str)
     said = Signal(str)
+    selection = Signal()
+    words_wanted = Signal(int)
+    work_wanted = Signal(object, object, str)
 
-    def __init__(self, session: ReadingSession, buttons: dict[str, str], looks: Looks) -> None:
+    def __init__(
+        self,
+        session: ReadingSession,
+        buttons: dict[str, str],
+        looks: Looks,
+        identity: SeriesIdentity = UNKNOWN,
+        texts: CornerTexts | None = None,
+    ) -> None:
         super().__init__()
+        self.identity, self.other_identity = identity, UNKNOWN
+        self._texts = texts or load_corners()
+        self.text_level: TextLevel = "all"
         self.session, self.tool, self.looks = session, "window", looks
         self.measuring = Measuring(session.volume)
+        self.selected: int | None = None
+        self.active, self.brush_mm = 0, 5.0
+        self.grow_range = max(round(session.screen.window.width * 0.15), 1.0)
+        self._masks: dict[tuple[MaskStep, ...], Mask] = {}
+        self._millilitres: dict[int, float] = {}
+        self._masking: tuple[MaskStep, ...] = ()
         self.other: Volume | None = None
-        self._first = session.screen
+        self.first = session.screen
         self._wanted: dict[PaneName, Recipe | None] = {}
-        self._shown: dict[PaneName, Recipe] = {}
+        self._shown: dict[PaneName, PictureRequest] = {}
+        self._asked: dict[PaneName, PictureRequest] = {}
         self.under: PaneName = "axial"
         self.panes: dict[PaneName, Pane] = {name: Pane(name) for name in PANES}
         self._grid = QGridLayout(self)
@@ -75,9 +114,11 @@ class Viewer(QWidget):
         for pane in self.panes.values():
             pane.setParent(self)
             pane.resized.connect(lambda name: self._ask(name, moving=False))
+            pane.hovered.connect(self._hovered)
         self.drawer = Drawer(session.volume)
         self.drawer.drawn.connect(self._drawn)
         self.drawer.filled.connect(self.refresh)
+        self.drawer.troubled.connect(self.say)
         self.drawer.failed.connect(lambda name, sentence: self.panes[name].show_message(sentence))
         self._cine = QTimer(self)
         self._cine.setInterval(_CINE_MS)
@@ -101,8 +142,11 @@ class Viewer(QWidget):
         for name in self.visible_panes():
             self._ask(name, moving)
             self.show_overlay(name)
-        for measure in self.measuring.unfilled(self.session.screen.measures):
+        # While a point is being dragged nothing is sought: it would be another place with every move.
+        for measure in () if moving else self.measuring.to_seek(self.session.screen.measures):
             self.drawer.ask_errand(lambda measure=measure: self.measuring.fill(measure))  # type: ignore[misc]
+        if not moving:
+            self._seek_mask()
         self.changed.emit()
 
     def _lay_out(self) -> None:
@@ -149,9 +193,11 @@ class Viewer(QWidget):
         self._laid_out = None
         self.refresh()
 
-    def compare_with(self, other: Volume | None) -> None:
-        """Sets the volume that the screen compares with; None for none."""
-        self.other = other
+    def compare_with(self, other: Volume | None, identity: SeriesIdentity = UNKNOWN) -> None:
+        """Sets the volume that the screen compares with, and whose it is; None for none."""
+        self.other, self.other_identity = other, identity
+        if other is not None and (names := self.identity.differs_from(identity)):
+            self.said.emit(tr("Another patient? {names} of what is compared differ.", names=", ".join(names)))
         self.refresh()
 
     def volume_of(self, name: PaneName) -> Volume | None:
@@ -162,52 +208,113 @@ class Viewer(QWidget):
             return
         volume, recipe = self.volume_of(name), recipe_of(self.session.screen, name, *self.panes[name].picture_size())
         self._wanted[name] = recipe if volume is not None else None
+        if name in OTHERS and volume is None:
+            self._asked.pop(name, None)
         if volume is None:
             self.panes[name].show_message(tr("Opening what is compared …"))
         elif recipe is None:
             self.panes[name].show_message(tr("Click a path with the path tool, in any plane."))
         else:
             tinted = self.measuring.shapes(self.session.screen.measures) if name in SLICES else ()
-            self.drawer.ask(PictureRequest(name, recipe, moving, volume, tinted))
+            mask, colours = self._layer(name)
+            request = PictureRequest(name, recipe, moving, volume, tinted, mask, colours)
+            # What was asked for last in full serves a moving mouse too: most edits leave most panes as they are.
+            if self._asked.get(name) not in (request, replace(request, moving=False)):
+                self._asked[name] = request
+                self.drawer.ask(request)
+
+    def _layer(self, name: PaneName) -> tuple[Mask | None, tuple[tuple[int, str], ...]]:
+        """Returns the mask that a plane shows, and the colours of its segments."""
+        screen = self.session.screen
+        shown = tuple((each.label, each.colour) for each in screen.segments if each.in_planes)
+        mask = self._masks.get(screen.solid.steps) if shown and is_slice(name) and name in MAIN else None
+        return mask, shown if mask is not None else ()
+
+    def _seek_mask(self) -> None:
+        """Has the mask of the screen's segments made, unless it is there or being made."""
+        screen = self.session.screen
+        steps = screen.solid.steps
+        if not screen.segments or not steps or steps in self._masks or steps == self._masking:
+            return
+        self._masking, volume = steps, self.session.volume
+
+        def make() -> None:
+            mask = made(volume, steps)
+            counts, voxel_ml = np.bincount(mask.labels.reshape(-1), minlength=256), voxel_mm3(volume) / 1000.0
+            self._millilitres = {label: float(count) * voxel_ml for label, count in enumerate(counts)}
+            self._masks = {steps: mask}
+
+        self.drawer.ask_errand(make)
+
+    def millilitres(self, label: int) -> float | None:
+        """Returns what a segment holds; None while that is being counted."""
+        if self.session.screen.solid.steps not in self._masks:
+            return None
+        return self._millilitres.get(label, 0.0)
 
     def is_settled(self) -> bool:
         """Whether every pane shows the full picture of the current screen."""
         wanted = {name: self._wanted.get(name) for name in self.visible_panes()}
-        return all(recipe is None or self._shown.get(name) == recipe for name, recipe in wanted.items())
+        return all(recipe is None or self._shows(name, recipe) for name, recipe in wanted.items())
 
-    def _drawn(self, name: PaneName, picture: Picture, full: bool, tint: Any) -> None:
-        self._shown[name] = picture.recipe
-        self.panes[name].show_picture(picture, full, tint)
+    def _shows(self, name: PaneName, recipe: Recipe) -> bool:
+        shown = self._shown.get(name)
+        return shown is not None and shown == self._asked.get(name) and shown.recipe == recipe and self.panes[name].full
+
+    def _drawn(self, request: PictureRequest, picture: Picture, full: bool, over: Any) -> None:
+        name = request.pane
+        if request.volume is not self.volume_of(name):
+            return  # the other study was changed meanwhile
+        self._shown[name] = request
+        self.panes[name].show_picture(picture, full, over)
         self.show_overlay(name)
 
     def show_overlay(self, name: PaneName) -> None:
         """Updates the overlay of a pane."""
         pane, screen = self.panes[name], self.session.screen
         if name == "curved":
-            pane.show_overlay(Overlay(self._text(name)))
+            pane.show_overlay(Overlay(self._corners(name)))
         if pane.plane is None:
             return
         if not is_slice(name):
             marks = self._path_marks() if name == "solid" and screen.layout == "curved" else ()
-            pane.show_overlay(Overlay(self._text(name), (), marks, screen.solid.view))
+            pane.show_overlay(Overlay(self._corners(name), (), marks, screen.solid.view, self._stranger(name)))
             return
         others = [(o, screen.slice(o).view.towards_observer) for o in SLICES if o != main_pane(name)]
         cursor = vector(a + b for a, b in zip(screen.cursor_mm, offset_of(screen, name), strict=True))
         lines = crosshair(cursor, others, pane.plane)
         marks = (*self._marks(name), *self._path_marks(), *self._crop_marks(name)) if name in MAIN else ()
-        pane.show_overlay(Overlay(self._text(name), lines, marks))
+        pane.show_overlay(Overlay(self._corners(name), lines, marks, None, self._stranger(name)))
 
-    def _text(self, name: PaneName) -> tuple[str, ...]:
-        screen, said = self.session.screen, tr("compared") if name in OTHERS else ""
-        window = f"C {screen.window.centre:g} W {screen.window.width:g}"
-        if main_pane(name) == "solid":
-            solid = screen.solid
-            what = solid.transfer.name.replace("_", " ") if solid.style == "rendering" else f"{solid.style} {window}"
-            return tuple(text for text in (said, what, _rounded(solid.view).words) if text)
-        thick = edits.slab_of(screen, name)
-        slab = "" if thick == 0.0 else f"{edits.mode_of(screen, name)} {thick:g} mm"
-        title = main_pane(name) if name != "curved" else f"curved, {screen.curve.form}, {screen.curve.angle_deg:g}°"
-        return tuple(text for text in (said, title, window, slab) if text)
+    def _corners(self, name: PaneName) -> dict[corners.Corner, tuple[str, ...]]:
+        """Returns the text in the corners of a pane."""
+        pane, volume = self.panes[name], self.volume_of(name)
+        if volume is None or self.text_level == "none":
+            return {}
+        identity = self.other_identity if name in OTHERS else self.identity
+        values = corners.pane_values(self.session.screen, name, volume, identity, pane.mm_per_point(), tr)
+        place, value = pane.under_mouse()
+        unit = volume.unit if pane.full else ""
+        values |= corners.under_the_mouse(place, value, unit)
+        level: TextLevel = "few" if self.text_level == "all" and pane.is_small() else self.text_level
+        return self._texts.filled(level, values)
+
+    def _stranger(self, name: PaneName) -> bool:
+        """Whether a pane shows somebody who seems to be another patient."""
+        return name in OTHERS and bool(self.identity.differs_from(self.other_identity))
+
+    def _hovered(self, name: PaneName) -> None:
+        """Says what is under the mouse, now in this pane."""
+        self.panes[name].say_corners(self._corners(name))
+
+    def next_text_level(self) -> None:
+        """Shows all corner texts, few, or none."""
+        levels = corners.TEXT_LEVELS
+        self.text_level = levels[(levels.index(self.text_level) + 1) % len(levels)]
+        for name in self.visible_panes():
+            self.show_overlay(name)
+        said = {"all": tr("Corner texts: all"), "few": tr("Corner texts: few"), "none": tr("Corner texts: none")}
+        self.said.emit(said[self.text_level])
 
     # ------------------------------------------------------------------------------------------------ measures
 
@@ -216,14 +323,94 @@ class Viewer(QWidget):
         if plane is None:
             return ()
         reach = _NEAR_MM + edits.slab_of(self.session.screen, name) / 2.0
-        marks = [self._mark(m) for m in self.session.screen.measures if near(m, plane, reach)]
-        if self.gestures.points and name == self.under:
-            marks.append(MeasureMark(tuple(self.gestures.points), False, ""))
+        measures = self.session.screen.measures
+        marks = [self._mark(m, n) for n, m in enumerate(measures) if m.kind == "vessel" or near(m, plane, reach)]
+        for measure in measures:
+            marks += self._found_lines(measure, plane, reach)
+        if self.gestures.hand.points and name == self.under:
+            marks.append(self._unfinished(name))
         return tuple(marks)
 
-    def _mark(self, measure: Measure) -> MeasureMark:
-        outline = self.measuring.outline(measure)
-        return MeasureMark(outline or measure.points_mm, bool(outline), self.said_of(measure))
+    def _mark(self, measure: Measure, number: int) -> MeasureMark:
+        outline, said = self.measuring.outline(measure), self.said_of(measure)
+        if measure.kind == "vessel":
+            said = said.split("\n")[0]  # all of it stands beside the curve of its diameter
+        said = f"{measure.name}: {said}" if measure.name else said
+        return MeasureMark(
+            outline or measure.points_mm,
+            bool(outline),
+            said,
+            QColor(measure.colour) if measure.colour else MEASURE,
+            number,
+            measure.points_mm,
+            number == self.selected,
+            measure.kind == "arrow",
+        )
+
+    def _found_lines(self, measure: Measure, plane: Plane, reach: float) -> list[MeasureMark]:
+        """Returns the lines that a tool has found: a lesion's axes where they lie in the plane, a vessel's
+        centreline in every plane, as it is seen from there."""
+        found, colour = self.measuring.found(measure), QColor(measure.colour) if measure.colour else MEASURE
+        lines = found.lines_mm if found is not None else ()
+        if measure.kind == "lesion":
+            lines = tuple(line for line in lines if within_reach(line, plane, reach))
+        return [MeasureMark(line, False, "", colour, is_path=True) for line in lines]
+
+    def _unfinished(self, name: PaneName) -> MeasureMark:
+        """Returns the measure that is being drawn, as it would be with the mouse where it is."""
+        points, kind = self.gestures.hand.drawn(), cast(MeasureKind, self.tool)
+        if kind == "ellipse" and len(points) == 2:
+            drawn = Measure(kind, points, self.session.screen.slice(plane_name(name)).view)
+            return MeasureMark(self.measuring.outline(drawn), True, "")
+        whole = len(points) == POINTS[kind] and kind not in NOTES and kind not in SOUGHT
+        said = self.said_of(Measure(kind, points, View())) if whole else ""
+        return MeasureMark(points, False, said, arrow=kind == "arrow")
+
+    def select(self, number: int | None) -> None:
+        """Selects a measure, or none: what is selected can be dragged, named, coloured, copied and deleted."""
+        if number is not None and not 0 <= number < len(self.session.screen.measures):
+            number = None
+        if number != self.selected:
+            self.selected = number
+            for name in self.visible_panes():
+                self.show_overlay(name)
+            self.selection.emit()
+
+    def go_to(self, number: int) -> None:
+        """Selects a measure and brings its plane."""
+        self.select(number)
+        self.do(edits.at_cursor, self.session.screen.measures[number].points_mm[0])
+
+    def ask_words(self, number: int) -> None:
+        """Asks for the words of a text or an arrow."""
+        self.words_wanted.emit(number)
+
+    def leave_tool(self) -> None:
+        """Leaves what was begun: an unfinished measure, then a selection, then the tool."""
+        if self.gestures.hand.points:
+            self.gestures.hand.forget()
+            for name in self.visible_panes():
+                self.show_overlay(name)
+        elif self.selected is not None:
+            self.select(None)
+        elif self.tool != "window":
+            self.choose_tool("window")
+
+    def copy_measures(self) -> None:
+        """Copies the selected measure as words, or all of them, for a report."""
+        measures = self.session.screen.measures
+        chosen = range(len(measures)) if self.selected is None else (self.selected,)
+        names = names_of(measures)
+        lines = [f"{names[n]}: {self.said_of(measures[n])}".replace("\n", ", ") for n in chosen]
+        if lines:
+            QApplication.clipboard().setText("\n".join(lines))
+            self.said.emit(tr("Copied: {count} measures.", count=len(lines)))
+
+    def duplicate_measure(self) -> None:
+        """Copies the selected measure into the plane of the crosshair."""
+        if self.selected is not None:
+            self.do(measure_edits.duplicated, self.selected)
+            self.select(len(self.session.screen.measures) - 1)
 
     def said_of(self, measure: Measure) -> str:
         """Returns a measure in words, its numbers with their unit."""
@@ -231,7 +418,7 @@ class Viewer(QWidget):
 
     def _path_marks(self) -> tuple[MeasureMark, ...]:
         path = self.session.screen.curve.path_mm
-        return (MeasureMark(path, False, "", PATH),) if path else ()
+        return (MeasureMark(path, False, "", PATH, is_path=True),) if path else ()
 
     def _crop_marks(self, name: PaneName) -> tuple[MeasureMark, ...]:
         """Returns the outline of the crop box: of its section that is most nearly in the plane."""
@@ -279,8 +466,39 @@ class Viewer(QWidget):
         except StepError as error:
             self.said.emit(str(error))
 
+    def new_segment(self) -> None:
+        """Adds an empty segment; the brush and growing mark it."""
+        self.active = segment_edits.free_label(self.session.screen)
+        self.do(segment_edits.segment_added, tr("Segment"))
+
+    def segment_to_mark(self) -> int:
+        """Returns the label of the chosen segment; of a new one where none is."""
+        if segment_edits.segment_of(self.session.screen, self.active) is None:
+            self.new_segment()
+        return self.active
+
+    def propose(self, step: MaskStep, name: str) -> None:
+        """Tries a step that marks something, beside the window; it counts when it has been carried out. Where it
+        declines, the status bar says why, and nothing changes. name : of the segment, where it is a new one."""
+        volume, steps = self.session.volume, self.session.screen.solid.steps
+
+        def work(tell: Progress) -> object:
+            tell(name, 0.1)
+            mask = made(volume, (*steps, step))
+            tell(name, 1.0)  # stops here where the reader has stopped it
+            return int((mask.labels == step.label).sum()) * voxel_mm3(volume) / 1000.0
+
+        def done(millilitres: object) -> None:
+            self.active = step.label if step.label > CUT_AWAY else self.active
+            self.do(segment_edits.marked, step, name if step.label > CUT_AWAY else "")
+            if step.label > CUT_AWAY:
+                self.say(f"{name}: {millilitres:.1f} ml")
+
+        self.work_wanted.emit(work, done, tr("Looking for {name}", name=name))
+
     def choose_tool(self, tool: str) -> None:
-        self.tool, self.gestures.points = tool, []
+        self.tool = tool
+        self.gestures.hand.forget()
         self.chose_tool.emit(tool)
         for name in self.visible_panes():
             self.show_overlay(name)
@@ -306,11 +524,11 @@ class Viewer(QWidget):
     def next_form(self) -> None:
         """Switches the curved picture between straightened, and stretched with the view of the 3D pane."""
         straight = self.session.screen.curve.form == "straightened"
-        view = _rounded(self.session.screen.solid.view)
+        view = corners.rounded(self.session.screen.solid.view)
         self.do(edits.curve_formed, "stretched" if straight else "straightened", view)
 
     def next_preset(self) -> None:
-        names = self.looks.presets_for(self.session.volume.unit)
+        names = self.looks.presets_for(self.session.volume.unit, self.identity.modality)
         current = self.session.screen.solid.transfer.name
         following = names[(names.index(current) + 1) % len(names)] if current in names else names[0]
         self.choose_preset(following)
@@ -337,7 +555,10 @@ class Viewer(QWidget):
 
     def toggle_bone(self) -> None:
         if self._in_hounsfield(tr("Bone is known by Hounsfield units; this volume has none.")):
-            self.do(edits.without_bone)
+            if edits.has_no_bone(self.session.screen):
+                self.do(edits.with_bone)
+            else:
+                self.propose(Automatic("bone", CUT_AWAY), tr("Bone"))
 
     def _in_hounsfield(self, why_not: str) -> bool:
         if self.session.volume.unit != "HU":
@@ -366,14 +587,16 @@ class Viewer(QWidget):
 
     def undo(self) -> None:
         if self.session.undo():
+            self.select(self.selected)
             self.refresh()
 
     def redo(self) -> None:
         if self.session.redo():
+            self.select(self.selected)
             self.refresh()
 
     def reset(self) -> None:
-        first = self._first
+        first = self.first
         self.do(
             lambda screen: replace(
                 first, measures=screen.measures, captures=screen.captures, curve=screen.curve, compared=screen.compared
@@ -381,11 +604,16 @@ class Viewer(QWidget):
         )
 
     def delete_last(self) -> None:
-        """Deletes the last point of the path while one is being clicked, else the last measure."""
-        if self.tool == "path" and self.session.screen.curve.path_mm:
+        """Deletes the selected measure; else the last point of the path while one is being clicked, or the last
+        measure."""
+        if self.selected is not None:
+            number, self.selected = self.selected, None
+            self.do(measure_edits.unmeasured, number)
+            self.selection.emit()
+        elif self.tool == "path" and self.session.screen.curve.path_mm:
             self.do(edits.path_shortened)
         elif self.session.screen.measures:
-            self.do(edits.unmeasured, len(self.session.screen.measures) - 1)
+            self.do(measure_edits.unmeasured, len(self.session.screen.measures) - 1)
 
     def capture(self, frames: int = 1) -> None:
         pane = "solid" if frames > 1 else main_pane(self.under)
@@ -414,10 +642,6 @@ class _Apart(QWidget):
         super().closeEvent(event)
         # Emitted later: a window must not be deleted while it is being closed.
         QTimer.singleShot(0, self.closed.emit)
-
-
-def _rounded(view: View) -> View:
-    return View(round(view.azimuth_deg, 1), round(view.elevation_deg, 1), round(view.roll_deg, 1))
 
 
 def _inside(session: ReadingSession) -> bool:

@@ -40,11 +40,13 @@ from workstation.desktop.captures_panel import Tray
 from workstation.desktop.charge_panel import ChargePanel
 from workstation.desktop.guide import Guide
 from workstation.desktop.language import tr
+from workstation.desktop.measures_panel import Measures
 from workstation.desktop.menus import PANELS, Menus
-from workstation.desktop.model import edits, tray_edits
+from workstation.desktop.model import edits, measure_edits, tray_edits
+from workstation.desktop.model.corners import load_corners
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.keys import Keys
-from workstation.desktop.model.looks import Looks, first_screen, protocols_for, windows_for
+from workstation.desktop.model.looks import Looks, protocols_for, windows_for
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Capture, Compared, Screen, recipe_of
 from workstation.desktop.model.session import Draft
@@ -52,22 +54,25 @@ from workstation.desktop.model.signed import OTHER_VOLUME
 from workstation.desktop.model.signing import SignedStudy
 from workstation.desktop.model.studies import Opened, Row
 from workstation.desktop.model.summary import summary_of
+from workstation.desktop.palette import CommandPalette
 from workstation.desktop.pane import Pane
-from workstation.desktop.panels import LookPanel, Measures
+from workstation.desktop.panels import LookPanel
 from workstation.desktop.report_panel import ReportPanel, said_of_obstacle
+from workstation.desktop.segments_panel import SegmentsPanel
 from workstation.desktop.sign_dialog import Sign
 from workstation.desktop.signed_commands import StudyWindow
 from workstation.desktop.signed_panel import SignedBar
 from workstation.desktop.stack_viewer import StackViewer
 from workstation.desktop.study_list import StudyList
-from workstation.desktop.theme import Theme, style_sheet
+from workstation.desktop.theme import COLOURS, Theme, style_sheet
 from workstation.desktop.viewer import Viewer
 from workstation.store.journal import EventKind
 
 _VERDICT_MS = 400  # wait after the last change
 _LOCK_MS = 15 * 60 * 1000  # locks after this time without a key or mouse move
 _PRESENCE = {QEvent.Type.KeyPress, QEvent.Type.MouseMove, QEvent.Type.MouseButtonPress, QEvent.Type.Wheel}
-_LAYOUT_VERSION = 1  # of the docks; saved positions of another version are ignored
+_DOCK_PX = 340  # the panels, at first
+_LAYOUT_VERSION = 2  # of the docks; saved positions of another version are ignored
 
 
 class MainWindow(StudyWindow):
@@ -76,11 +81,13 @@ class MainWindow(StudyWindow):
 
     ready = Signal()  # a study shows its first screen
     _previewed = Signal(object)
+    _suiting = Signal(object, list)
 
     def __init__(self, desk: ReadingDesk, keys: Keys, settings: QSettings) -> None:
         super().__init__()
         self.desk, self.keys, self.settings = desk, keys, settings
         self.looks = Looks(desk.site.root / "presets")
+        self.texts = load_corners(desk.site.root / "corners.toml")
         self.person: Person | None = None
         self.viewer: Viewer | None = None
         self.opened: Opened | None = None
@@ -92,7 +99,7 @@ class MainWindow(StudyWindow):
         self.charge = ChargePanel()
         self._opening: tuple[str, int | None] | None = None
         self.stack_viewer: StackViewer | None = None
-        self.setWindowTitle(tr("3D workstation — not cleared for diagnosis"))
+        self.setWindowTitle(_product())
         self.pages, self.arrival = QStackedWidget(), ArrivalBar(desk.studies.news)
         self.arrival.reload.connect(self.reload)
         middle = QWidget()
@@ -119,6 +126,7 @@ class MainWindow(StudyWindow):
         self.works = Works(self.bar)
         self.works.said.connect(self.say)
         self._previewed.connect(self._show_preview)
+        self._suiting.connect(self._offer_protocols)
         self._verdict_timer = self._timer(_VERDICT_MS, self.refresh_verdict)
         self._idle = self._timer(_LOCK_MS, self.lock)
         application = QApplication.instance()
@@ -151,6 +159,8 @@ class MainWindow(StudyWindow):
             "save_preset": self.save_preset,
             "stop_work": self.stop_work,
             "lock": self.sign_in_or_lock,
+            "panels": self.fold_panels,
+            "commands": self.show_commands,
             "theme": self.other_theme,
             "guide": self.show_guide,
             "help": self.show_help,
@@ -183,28 +193,37 @@ class MainWindow(StudyWindow):
         column.addWidget(self.signed_bar)
         column.addWidget(self.tabs, 1)
         self.dock.setWidget(inner)
-        self.dock.setMinimumWidth(340)
+        self.dock.setMinimumWidth(_DOCK_PX)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()
 
     def _restore(self) -> None:
         """Restores positions and monitors of window, docks and tool bars."""
-        for name, restore in (
-            ("geometry", self.restoreGeometry),
-            ("docks", lambda state: self.restoreState(state, _LAYOUT_VERSION)),
-        ):
-            kept = self.settings.value(name)
-            if isinstance(kept, QByteArray):
-                restore(kept)
+        geometry, docks = self.settings.value("geometry"), self.settings.value("docks")
+        if isinstance(geometry, QByteArray):
+            self.restoreGeometry(geometry)
+        self._has_layout = isinstance(docks, QByteArray) and self.restoreState(docks, _LAYOUT_VERSION)
         self.dock.hide()  # shown with a study
 
     def set_theme(self, theme: Theme) -> None:
         self.theme: Theme = theme
         self.setStyleSheet(style_sheet(self.theme))
+        self.menus.paint_icons(COLOURS[self.theme]["text"], COLOURS[self.theme]["back"])
         self.settings.setValue("theme", self.theme)
 
     def other_theme(self) -> None:
         self.set_theme("light" if self.theme == "dark" else "dark")
+
+    def fold_panels(self) -> None:
+        """Folds the panels away, for more room, and brings them back."""
+        if self.opened is not None:
+            self.dock.setVisible(not self.dock.isVisible())
+
+    def show_commands(self) -> None:
+        """Shows every command, to be found by its name."""
+        palette = CommandPalette(self.menus.commands(), self)
+        if palette.exec() and palette.chosen is not None:
+            palette.chosen.trigger()
 
     def show_help(self) -> None:
         dialogs.Help(self.keys, self).exec()
@@ -302,7 +321,7 @@ class MainWindow(StudyWindow):
         self.close_study()
         self.opened, self.signed = found, found.session.sealed
         found.session.refused = self.refused
-        viewer = Viewer(found.session, self.keys.buttons, self.looks)
+        viewer = Viewer(found.session, self.keys.buttons, self.looks, found.identity, self.texts)
         self.viewer = viewer
         self.pages.addWidget(viewer)
         self.pages.setCurrentWidget(viewer)
@@ -313,16 +332,23 @@ class MainWindow(StudyWindow):
             (LookPanel(viewer), tr("Look")),
             (self.tray, tr("Captures")),
             (Measures(viewer), tr("Measures")),
+            (SegmentsPanel(viewer), tr("Segments")),
             (self.report, tr("Report")),
             (self.charge, tr("Charge")),
         ):
             self.tabs.addTab(widget, title)
-        self.dock.setWindowTitle(found.title)
+        self.dock.setWindowTitle(found.identity.person or found.title)
+        self.setWindowTitle(f"{found.title} — {_product()}")
         self.dock.show()
+        if not self._has_layout:
+            self._has_layout = True
+            self.resizeDocks([self.dock], [_DOCK_PX], Qt.Orientation.Horizontal)
         self._window_keys(viewer)
         self._offer(found)
         viewer.chose_tool.connect(lambda tool: self.menus.actions[tool].setChecked(True))
         viewer.said.connect(self.say)
+        viewer.words_wanted.connect(self._ask_words)
+        viewer.work_wanted.connect(self.works.run)
         viewer.changed.connect(self._changed)
         for edit in self.report.fields.values():
             edit.textChanged.connect(self._verdict_timer.start)
@@ -342,6 +368,13 @@ class MainWindow(StudyWindow):
         self._changed()
         self.ready.emit()
 
+    def _ask_words(self, number: int) -> None:
+        """Asks for the words of a text or an arrow, which is drawn already."""
+        words = dialogs.Named.ask(tr("Words on the picture"), tr("Words"), self)
+        if self.viewer is not None:
+            self.viewer.do(measure_edits.reworded, number, words)
+            self.viewer.select(None)
+
     def _window_keys(self, viewer: Viewer) -> None:
         for window in windows_for(viewer.session.volume.unit):
             if window.key:
@@ -353,9 +386,13 @@ class MainWindow(StudyWindow):
     def _offer(self, found: Opened) -> None:
         """Fills the menus with the protocols and comparisons of a study."""
         self.menus.for_a_study(True)
-        for protocol in protocols_for(found.session.volume, found.series.modality):
-            act = partial(self.run_protocol, protocol)
-            self.menus.protocols.addAction(protocol.title).triggered.connect(lambda _=False, act=act: act())
+        volume, modality, viewer = found.session.volume, found.series.modality, self.viewer
+
+        def suiting() -> None:  # whether there is dye is seen in the voxels, which takes a moment
+            self._suiting.emit(viewer, protocols_for(volume, modality))
+
+        if viewer is not None:
+            viewer.drawer.ask_errand(suiting, tell=False)
         self.menus.comparisons.addAction(tr("Nothing")).triggered.connect(lambda _=False: self.compare_no_more())
         for row in found.others:
             title = f"{row.day}  {row.modality} {row.description}"
@@ -363,6 +400,14 @@ class MainWindow(StudyWindow):
                 title = tr("Another volume of this series")
             act = partial(self.compare, row)
             self.menus.comparisons.addAction(title).triggered.connect(lambda _=False, act=act: act())
+
+    def _offer_protocols(self, viewer: Viewer, protocols: list[Protocol]) -> None:
+        """Fills the menu with the protocols that suit the study."""
+        if viewer is not self.viewer:
+            return
+        for protocol in protocols:
+            act = partial(self.run_protocol, protocol)
+            self.menus.protocols.addAction(protocol.title).triggered.connect(lambda _=False, act=act: act())
 
     def close_study(self) -> None:
         if self.viewer is None:
@@ -379,6 +424,7 @@ class MainWindow(StudyWindow):
         self.viewer.deleteLater()
         self.viewer, self.report, self.tray, self.opened = None, None, None, None
         self.menus.for_a_study(False)
+        self.setWindowTitle(_product())
         self.dock.hide()
 
     def back_to_list(self) -> None:
@@ -421,7 +467,7 @@ class MainWindow(StudyWindow):
         if self.viewer is not None and self.opened is opened:
             self.viewer.other = volume
             self.viewer.do(edits.compared_with, compared)
-            self.viewer.compare_with(volume)
+            self.viewer.compare_with(volume, self.desk.studies.identity(compared.series_uid))
 
     def _bring(self, compared: Compared) -> None:
         """Loads the volume that a recovered session was compared with."""
@@ -430,7 +476,7 @@ class MainWindow(StudyWindow):
         def done(volume: object) -> None:
             assert isinstance(volume, Volume)
             if self.viewer is not None and self.opened is opened:
-                self.viewer.compare_with(volume)
+                self.viewer.compare_with(volume, self.desk.studies.identity(compared.series_uid))
 
         self.works.run(lambda tell: self.desk.studies.other(compared), done, tr("Comparing"))
 
@@ -450,6 +496,11 @@ class MainWindow(StudyWindow):
     def shown(self) -> Screen | None:
         """The screen of the open study."""
         return self.viewer.session.screen if self.viewer is not None else None
+
+    @property
+    def first(self) -> Screen | None:
+        """The screen of the open study as it was opened."""
+        return self.viewer.first if self.viewer is not None else None
 
     @property
     def draft(self) -> Draft | None:
@@ -516,7 +567,7 @@ class MainWindow(StudyWindow):
         session = self.opened.session
         if len(session.screen.captures) > before:
             session.captured_by(self.person)
-        first = first_screen(session.volume, self.opened.series.modality)
+        first = self.desk.studies.first_screen(self.opened.series.uid, session.volume)
         for capture in session.screen.captures[before:]:
             if capture.origin == "mine" and tray_edits.adjusted(session.screen, first, capture.recipe):
                 self.acted("view_adjustment", capture.recipe)
@@ -744,6 +795,10 @@ class MainWindow(StudyWindow):
         self.works.end()  # what was signed goes on at the next start
         self.desk.close()
         super().closeEvent(event)
+
+
+def _product() -> str:
+    return tr("3D workstation — not cleared for diagnosis")
 
 
 def _its_own(watched: QObject, event: QKeyEvent) -> bool:

@@ -12,14 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from dicom_io.evidence import Measurement
 from dicom_io.files.series import Series, read_dataset
 from dicom_io.objects.burn_in import banner
-from dicom_io.objects.presentation_state import mark_of
 from render import fonts
 from render.annotate import annotated
 from render.draw import draw
-from render.marks import with_marks
+from render.marks import DrawnMark, with_marks
 from render.picture import Picture
 from render.progress import Progress
 from render.recipe import Recipe, Reformat
@@ -60,17 +58,17 @@ def draw_captures(
     recipes: Sequence[Recipe],
     volume: Volume,
     series: Series,
-    measurements: Sequence[Measurement],
+    marks: Sequence[DrawnMark],
     config: Config,
     identity: bool,
     progress: Progress,
 ) -> tuple[DrawnCapture, ...]:
-    """Draws what is to be written. identity : whether patient and study are written into the pictures.
+    """Draws what is to be written. marks : measures, drawn on the planes that they lie on. identity : whether patient
+    and study are written into the pictures.
 
     Raises BannerError, AnnotationError, DrawError.
     """
     lines = banner(read_dataset(series.first.path), config.font_file) if identity else ()
-    marks = [mark for mark in map(mark_of, measurements) if mark is not None]
     found = []
     for number, recipe in enumerate(recipes, start=1):
 

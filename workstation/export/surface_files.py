@@ -20,7 +20,7 @@ class SurfaceFileError(WorkstationError):
     """The ending of a file says no format that is known."""
 
 
-_FORMATS: dict[str, Callable[[Sequence[MadePart]], bytes]] = {
+FORMATS: dict[str, Callable[[Sequence[MadePart]], bytes]] = {
     ".stl": merged_stl,
     ".obj": as_obj,
     ".ply": as_ply,
@@ -31,8 +31,8 @@ _FORMATS: dict[str, Callable[[Sequence[MadePart]], bytes]] = {
 
 def check_surface_ending(path: Path) -> None:
     """Raises SurfaceFileError for an ending that says no format that is known."""
-    if path.suffix.lower() not in (*_FORMATS, ".dcm"):
-        endings = ", ".join((*_FORMATS, ".dcm"))
+    if path.suffix.lower() not in (*FORMATS, ".dcm"):
+        endings = ", ".join((*FORMATS, ".dcm"))
         raise SurfaceFileError(f"{path}: the ending says no format that is known; there are {endings}.")
 
 
@@ -40,7 +40,7 @@ def write_surfaces(parts: Sequence[MadePart], volume: Volume, series: Series, pa
     """Writes the parts in the format of the file's ending, .dcm as Encapsulated OBJ. Raises SurfaceFileError."""
     check_surface_ending(path)
     if path.suffix.lower() != ".dcm":
-        path.write_bytes(_FORMATS[path.suffix.lower()](parts))
+        path.write_bytes(FORMATS[path.suffix.lower()](parts))
         return
     site = open_site(root)
     stamp = site.stamp(derived("surface", series.uid, path.name, repr([p.part for p in parts])), site.clock())

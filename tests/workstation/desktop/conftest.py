@@ -11,6 +11,7 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from dicom_io.evidence import Person
@@ -94,3 +95,43 @@ def signing_root(tmp_path: Path, slices: Path) -> Path:
     site.papers.put(papers.accession, papers.on_file, site.clock())
     site.papers.engine.dispose()
     return site.root
+
+
+@pytest.fixture(scope="module")
+def kept_window(filled: Path, tmp_path_factory: pytest.TempPathFactory, qapp: QApplication) -> Iterator[MainWindow]:
+    """A window with the sample study, for all tests of a module: opening one takes longer than what most of them do."""
+    made = make_window(shutil.copytree(filled, tmp_path_factory.mktemp("kept") / "root"))
+    made.resize(1400, 900)
+    made.show()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def reading_window(kept_window: MainWindow, qtbot: QtBot) -> MainWindow:
+    """The module's window, with the sample study as it is first opened."""
+    qtbot.waitUntil(lambda: not kept_window.works.busy, timeout=60_000)
+    if kept_window.viewer is None:
+        qtbot.waitUntil(lambda: kept_window.worklist.table.model().rowCount() > 0, timeout=60_000)
+        with qtbot.waitSignal(kept_window.ready, timeout=60_000):
+            kept_window.open_series(kept_window.desk.studies.rows()[0].series_uid)
+    viewer = kept_window.viewer
+    assert viewer is not None
+    while viewer.session.undo():
+        pass
+    viewer.select(None)
+    viewer.active, viewer.text_level = 0, "all"
+    viewer.compare_with(None)
+    viewer.choose_tool("window")
+    kept_window.dock.show()
+    kept_window.activateWindow()
+    kept_window.tabs.setCurrentIndex(0)
+    qtbot.waitUntil(viewer.is_settled, timeout=60_000)
+    return kept_window
+
+
+@pytest.fixture
+def reading(reading_window: MainWindow) -> Viewer:
+    """The panes of the module's window."""
+    assert reading_window.viewer is not None
+    return reading_window.viewer

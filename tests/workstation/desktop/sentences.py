@@ -11,6 +11,7 @@ from workstation.desktop import (
     menus,
     panels,
     report_panel,
+    segments_panel,
     signed_panel,
     study_list,
     viewer,
@@ -44,23 +45,12 @@ def sentences() -> list[str]:
     found += [text for _, title, hint, _ in report_panel.FIELDS for text in (title, hint) if text]
     found += [*report_panel.ANSWERS, *map(str.capitalize, session.CLINICAL_USES)]
     found += [*panels.STYLE_TITLES, *panels.CROP_TITLES, *study_list._SINCE]
+    found += [*segments_panel.STRUCTURES.values(), *segments_panel.CHANGES.values()]
     found += [*report_check.OBSTACLES, *verdicts.VERDICTS, *summary.PATIENT_TITLES, *summary.STUDY_TITLES]
     found += [*summary.SEXES.values(), summary.REQUIRED, summary.CONCURRENT]
     found += [signed.OTHER_VOLUME, *exporting.FORMAT_TITLES.values(), *export_dialog.WHICH]
     found += [*signed_panel.SAID, *(said for said in captures_panel.ORIGINS.values() if said)]
     found += [reason.code for reason in REASONS]
-    found += [
-        "ordering",
-        "nobody",
-        "charged",
-        "held",
-        "not billable",
-        "correction",
-        "physician",
-        "resident",
-        "technologist",
-        "coder",
-        "Middle button",
-        "Right button",
-    ]
+    found += ["ordering", "nobody", "charged", "held", "not billable", "correction"]
+    found += ["physician", "resident", "technologist", "coder", "Middle button", "Right button"]
     return list(dict.fromkeys(found))

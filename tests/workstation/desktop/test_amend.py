@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from dicom_io.files.series import read_dataset
+from dicom_io.objects.presentation_state import GRAYSCALE_STATE
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR
 from tests.workstation.desktop.test_preview import DOCTOR, WRITTEN
 from tests.workstation.desktop.test_signing import desk_at
 from tests.workstation.samples import ACCESSION, SERIES_UID, ticking
 from workstation.case import CaseError
-from workstation.desktop.model import edits, summary, verdicts
+from workstation.desktop.model import edits, measure_edits, summary, verdicts
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.screen import Measure
 from workstation.desktop.model.session import session_file
@@ -30,9 +32,10 @@ def signed(root: Path) -> Iterator[tuple[ReadingDesk, Opened]]:
     desk, opened = desk_at(root)
     session = opened.session
     session.change(edits.chosen, 0, True)
+    session.write(clinical_use="orthopaedics")
     middle, view = session.screen.cursor_mm, session.screen.axial.view
-    session.change(edits.measured, Measure("volume", (middle,), view, -60.0, 80.0))
-    session.change(edits.measured, Measure("distance", (middle, (middle[0] + 20.0, *middle[1:])), view))
+    session.change(measure_edits.measured, Measure("volume", (middle,), view, -60.0, 80.0))
+    session.change(measure_edits.measured, Measure("distance", (middle, (middle[0] + 20.0, *middle[1:])), view))
     desk.deliver(opened, DOCTOR)
     yield desk, desk.studies.open(SERIES_UID, None)
     desk.close()
@@ -53,7 +56,7 @@ def test_what_was_signed_is_opened_as_it_was_and_changes_by_nothing(signed: tupl
     refused: list[bool] = []
     session.refused = lambda: refused.append(True)
     before = (session.screen, session.draft)
-    for edit, *arguments in ((edits.uncaptured, 0), (edits.captured, "axial"), (edits.unmeasured, 0)):
+    for edit, *arguments in ((edits.uncaptured, 0), (edits.captured, "axial"), (measure_edits.unmeasured, 0)):
         assert not session.change(edit, *arguments)
     session.write(findings="Something else.")
     assert (session.screen, session.draft) == before and len(refused) == 4
@@ -61,6 +64,31 @@ def test_what_was_signed_is_opened_as_it_was_and_changes_by_nothing(signed: tupl
     assert not session_file(desk.site.root, SERIES_UID, None).exists()
     with pytest.raises(CaseError, match="signed already"):
         desk.sign(opened, DOCTOR)
+
+
+def test_what_no_record_says_is_kept_as_the_journal_has_it(signed: tuple[ReadingDesk, Opened]) -> None:
+    """Which template was used, arrows and segments: in no SR. The file that was signed has them."""
+    desk, opened = signed
+    assert opened.session.draft.clinical_use == "orthopaedics"
+    session = opened.session
+    session.amend()
+    middle, view = session.screen.cursor_mm, session.screen.axial.view
+    arrow = Measure("arrow", (middle, (middle[0] + 9.0, *middle[1:])), view, text="fracture line")
+    session.change(measure_edits.measured, arrow)
+    session.write(impression="Fracture, with an arrow.")
+    desk.deliver(opened, DOCTOR)
+    again = desk.studies.open(SERIES_UID, None)
+    assert arrow in again.session.screen.measures and again.session.sealed and again.signed is not None
+    # It is on the stored planes as well: a presentation state beside them has it, and the record names that.
+    states = [o for o in again.signed.record.objects if o.sop_class_uid == GRAYSCALE_STATE]
+    words = [str(dcmread(desk.site.archive.instance(state.sop_instance_uid).path)) for state in states]
+    assert any("fracture line" in said for said in words) and any("20.0 mm" in said for said in words)
+    # A file that nobody signed says nothing: what the archive has is shown.
+    (file,) = (desk.site.root / "signed").iterdir()
+    file.write_text(file.read_text(encoding="utf-8").replace("fracture line", "something"), encoding="utf-8")
+    bare = desk.studies.open(SERIES_UID, None).session
+    assert {m.kind for m in bare.screen.measures} == {"distance", "volume"} and bare.draft.clinical_use is None
+    assert bare.draft.impression == "Fracture, with an arrow."
 
 
 def test_an_amended_report_is_a_new_version_and_charged_once(signed: tuple[ReadingDesk, Opened]) -> None:

@@ -170,7 +170,7 @@ def test_a_study_from_the_list_to_the_charge(display: str, tmp_path: Path) -> No
             reader.clicks(search)
             reader.does("key", "Return")  # opens the first of the list
             reader.until(file.exists, "nothing turned", lambda: reader.drags(solid, (50, 0)))
-            reader.until(lambda: screen().window.centre == 40.0, "no window", lambda: reader.presses(axial, "3"))
+            reader.until(lambda: screen().window.centre == 50.0, "no window", lambda: reader.presses(axial, "9"))
             reader.until(lambda: screen().axial.slab_mm > 0.0, "no slab", lambda: reader.presses(axial, "plus"))
             reader.presses(axial, "q")
             tops = cycle(range(60, HEIGHT // 3, 6))  # from the top again: a busy machine may miss all of them

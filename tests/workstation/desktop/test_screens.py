@@ -8,10 +8,11 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
+from render import Automatic
 from tests.workstation.desktop.conftest import DOCTOR
 from workstation.desktop import dialogs
 from workstation.desktop.export_dialog import ExportDialog
-from workstation.desktop.model import edits
+from workstation.desktop.model import edits, measure_edits
 from workstation.desktop.model.screen import LAYOUTS, Compared, Measure
 from workstation.desktop.model.summary import summary_of
 from workstation.desktop.sign_dialog import Sign
@@ -41,8 +42,8 @@ def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer
     plane = viewer.panes["axial"].plane
     assert plane is not None
     view = viewer.session.screen.axial.view
-    viewer.do(edits.measured, Measure("distance", (plane.at(100, 100), plane.at(200, 260)), view))
-    viewer.do(edits.measured, Measure("ellipse", (plane.at(180, 120), plane.at(240, 180)), view))
+    viewer.do(measure_edits.measured, Measure("distance", (plane.at(100, 100), plane.at(200, 260)), view))
+    viewer.do(measure_edits.measured, Measure("ellipse", (plane.at(180, 120), plane.at(240, 180)), view))
     viewer.do(edits.tilted, "axial", 15.0)
     viewer.do(edits.thickened, "coronal", 12.0)
     viewer.do(edits.rotated, -25.0, 10.0)
@@ -54,7 +55,7 @@ def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer
         window.refresh_verdict()
         settled(viewer)
         keep(window, f"panel_{window.tabs.tabText(number).lower()}")
-    viewer.do(edits.measured, Measure("volume", (viewer.session.screen.cursor_mm,), view, -40.0, 80.0))
+    viewer.do(measure_edits.measured, Measure("volume", (viewer.session.screen.cursor_mm,), view, -40.0, 80.0))
     x, y, z = viewer.session.volume.centre_mm
     for place in ((x, y - 60, z + 30), (x + 10, y - 20, z + 45), (x, y + 30, z + 30), (x - 5, y + 60, z - 20)):
         viewer.do(edits.path_added, place)
@@ -68,7 +69,7 @@ def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer
         settled(viewer)
         keep(window, f"layout_{layout}")
     viewer.do(edits.laid_out, "four")
-    viewer.do(edits.without_bone)
+    viewer.do(edits.cut_out, Automatic("bone"))
     settled(viewer)
     keep(window, "bone_away")
     window.set_theme("light")

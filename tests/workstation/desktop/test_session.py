@@ -13,14 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dicom_io.evidence import Person
-from render import Box, Piece, Recipe, Reformat, View, Volume, Window, draw, load_preset
+from render import Automatic, Box, Piece, Recipe, Reformat, View, Volume, Window, draw, load_preset
 from render.engine import framing
 from render.geometry import vector
+from render.mask_steps import Brush
 from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, place_on, within
 from render.recipe import canonical_json, read_recipe
 from tests.render.phantom import phantom
 from tests.thorough import examples
-from workstation.desktop.model import edits
+from workstation.desktop.model import edits, measure_edits, segment_edits
 from workstation.desktop.model.screen import (
     LAYOUTS,
     PANES,
@@ -40,6 +41,8 @@ VOLUME = phantom("oblique")
 FIRST = opening_screen(VOLUME, Window(40.0, 400.0), load_preset("ct_bone"))
 _mm = st.floats(-80.0, 80.0)
 _place = st.tuples(_mm, _mm, _mm)
+_stroke = st.builds(Brush, st.tuples(_place), st.just(4.0), label=st.integers(0, 4))
+_distance = st.builds(lambda a, b: Measure("distance", (a, b), View()), _place, _place)
 WHOLE = Box((-90.0, -90.0, 150.0), (90.0, 90.0, 350.0))
 _slice = st.sampled_from(SLICES)
 _pane = st.sampled_from(PANES)
@@ -64,7 +67,16 @@ _edit = st.one_of(
     st.tuples(st.just(edits.curve_turned), st.floats(-400, 400)),
     st.tuples(st.just(edits.curve_formed), st.sampled_from(["straightened", "stretched"]), st.just(View())),
     st.tuples(st.just(edits.cut_out), st.builds(Piece, _place, st.just(0.0), st.just(900.0))),
-    st.tuples(st.just(edits.without_bone)),
+    st.tuples(st.just(edits.with_bone)),
+    st.tuples(st.just(edits.cut_out), st.just(Automatic("bone"))),
+    st.tuples(st.just(segment_edits.segment_added), st.just("Tumour")),
+    st.tuples(st.just(segment_edits.segment_removed), st.integers(2, 4)),
+    st.tuples(
+        st.just(segment_edits.marked), st.builds(Brush, st.tuples(_place), st.just(4.0), label=st.integers(0, 4))
+    ),
+    st.tuples(st.just(segment_edits.seen_through), st.floats(-1, 2)),
+    st.tuples(st.just(measure_edits.measured), _distance),
+    st.tuples(st.just(edits.faced), st.sampled_from(SLICES), st.just(View(30.0, 10.0))),
     st.tuples(st.just(edits.made_whole)),
     st.tuples(st.just(edits.compared_with), st.builds(Compared, st.just("1.2.4"), st.just(1), _place)),
     st.tuples(st.just(edits.other_moved), _pane, _mm, _mm),
@@ -225,7 +237,7 @@ def test_a_session_comes_back_from_its_file(tmp_path: Path) -> None:
     s = session(file)
     s.change(edits.rotated, 33.3, 4.0)
     s.change(edits.captured, "solid")
-    s.change(edits.measured, Measure("distance", ((0.0, 0.0, 0.0), (3.0, 4.0, 0.0)), View()))
+    s.change(measure_edits.measured, Measure("distance", ((0.0, 0.0, 0.0), (3.0, 4.0, 0.0)), View()))
     s.write(findings="Fracture of the frontal bone.", required=True)
     s.captured_by(Person("T1", "Sample^Technologist", "technologist"))
     back = recovered(file, VOLUME)

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from dicom_io.files.series import open_series
 from dicom_io.network.send import send
-from render import Bone, CurvedReformat, Piece, Scissors, draw
+from render import Automatic, CurvedReformat, Piece, Scissors, draw
 from render.curved import length_mm
 from render.segment import region, volume_ml
 from tests.dicom_io.synthetic import grid, ramp, write_series
@@ -97,7 +97,8 @@ def test_bone_away_and_back(viewer: Viewer, qtbot: QtBot, settled: Settled) -> N
     pane = viewer.panes["solid"]
     x, y = pane.width() // 2, pane.height() // 2
     qtbot.keyClick(viewer.window(), Qt.Key.Key_J)
-    assert list(viewer.session.screen.solid.steps) == [Bone()]
+    qtbot.waitUntil(lambda: bool(viewer.session.screen.solid.steps), timeout=60_000)
+    assert list(viewer.session.screen.solid.steps) == [Automatic("bone")]
     settled(viewer)
     assert not seen_at(viewer, x, y)
     qtbot.keyClick(viewer.window(), Qt.Key.Key_J)
@@ -175,10 +176,10 @@ def test_a_volume_is_filled_measured_and_tinted(viewer: Viewer, qtbot: QtBot, se
     step = Piece(measure.points_mm[0], measure.low, measure.high, within_mm=60.0)
     expected = volume_ml(viewer.session.volume, region(viewer.session.volume, step))
     assert viewer.said_of(measure).startswith(f"{expected:.2f} ml")
-    qtbot.waitUntil(lambda: pane._tint is not None, timeout=60_000)
-    assert pane._tint is not None
+    qtbot.waitUntil(lambda: pane._over is not None, timeout=60_000)
+    assert pane._over is not None
     row, column = pane.pixel(QPointF(pane.width() / 2, pane.height() / 2))
-    assert pane._tint.pixelColor(round(column), round(row)).alpha() > 0
+    assert pane._over.pixelColor(round(column), round(row)).alpha() > 0
     viewer.do(edits.zoomed, "axial", 0.5)
     settled(viewer)
     click(qtbot, viewer, "axial", 2, 2)  # outside the volume
@@ -239,7 +240,7 @@ def test_a_prior_beside_the_study_moves_with_it(
         for name in names:
             recipe, volume = recipe_of(viewer.session.screen, name, 128, 128), viewer.volume_of(name)
             shown = recipe_of(viewer.session.screen, name, *viewer.panes[name].picture_size())
-            assert recipe is not None and volume is not None and viewer._shown[name] == shown
+            assert recipe is not None and volume is not None and viewer._shown[name].recipe == shown
             drawn.append(draw(volume, recipe).pixels.astype(int))
         return int(np.abs(drawn[0] - drawn[1]).max()) <= 1 and bool(drawn[0].std() > 100)
 

@@ -10,7 +10,7 @@ from PIL import Image
 from pydicom import dcmread
 
 from dicom_io.volumes import build_volume
-from render import Rotation, VolumeRendering
+from render import Rotation, VolumeRendering, Window, load_preset
 from render.draw import draw
 from render.engine.framing import planes
 from render.picture import to_rgb
@@ -18,8 +18,8 @@ from render.recipe import Recipe, Reformat
 from tests.workstation.samples import SERIES_UID, tiny_protocol
 from workstation.config import Config
 from workstation.desktop.model.exporting import ExportWanted, export
-from workstation.desktop.model.looks import first_screen
-from workstation.desktop.model.screen import Capture, Measure
+from workstation.desktop.model.notes import marks_of
+from workstation.desktop.model.screen import Capture, Measure, opening_screen
 from workstation.desktop.model.session import ReadingSession
 from workstation.desktop.model.studies import Opened
 from workstation.export.captures import draw_captures, pages, slide
@@ -32,7 +32,8 @@ def opened(site_at: Callable[..., Site], tmp_path: Path, slices: Path) -> tuple[
     site.archive.import_files(slices)
     series = site.archive.series(SERIES_UID)
     volume = build_volume(series)
-    return site, Opened(series, ReadingSession(volume, series.uid, first_screen(volume, "CT")), "")
+    screen = opening_screen(volume, Window(50.0, 400.0), load_preset("ct_bone"))
+    return site, Opened(series, ReadingSession(volume, series.uid, screen), "")
 
 
 def recipes(rows: int) -> tuple[Recipe, ...]:
@@ -71,10 +72,8 @@ def test_measures_are_drawn_on_copies_and_the_patient_only_on_demand(opened: tup
     measure = Measure("distance", (plane.at(128, 60), plane.at(128, 200)), recipe.view)
 
     def frames(measures: tuple[Measure, ...], identity: bool) -> np.ndarray:
-        from workstation.desktop.model.measuring import recorded
-
-        taken = recorded(measures, volume)
-        args = ([recipe], volume, study.series, taken, site.config, identity, lambda what, part: None)
+        marks = marks_of(measures, volume)
+        args = ([recipe], volume, study.series, marks, site.config, identity, lambda what, part: None)
         return draw_captures(*args)[0].still
 
     plain, measured, named = frames((), False), frames((measure,), False), frames((), True)

@@ -29,7 +29,8 @@ from workstation.case import Case, CaseError, region_of
 from workstation.charge import Decision
 from workstation.charge.facts import Report
 from workstation.desktop.model import verdicts
-from workstation.desktop.model.measuring import recorded
+from workstation.desktop.model.measuring import recorded, recorded_segments
+from workstation.desktop.model.notes import notes_of
 from workstation.desktop.model.remote import Remote
 from workstation.desktop.model.report_check import Obstacle, obstacle_to_signing
 from workstation.desktop.model.session import Draft
@@ -260,8 +261,12 @@ class ReadingDesk:
             opened = Opened(series, signing.session(volume), "")
             session = opened.session
             self._recorder.submit(lambda: None).result()  # earlier acts are in the journal before the record is made
-            taken = recorded(session.screen.measures, volume)
-            case = replace(self._case(opened, person, person, signing.region), measurements=taken)
+            taken = (*recorded(session.screen.measures, volume), *recorded_segments(session.screen, volume))
+            case = replace(
+                self._case(opened, person, person, signing.region),
+                measurements=taken,
+                notes=notes_of(session.screen.measures),
+            )
             outcome = run(case, self.site, tell)
             keys = {capture.recipe.name for capture in session.screen.captures if capture.key}
             images = tuple(i for p in outcome.evidence.products if p.name in keys for i in p.images)

@@ -5,18 +5,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from render.geometry import Box, Vector, View, cross, vector
-from render.mask_steps import Bone, MaskStep
+from render.mask_steps import Automatic, Bone, MaskStep
 from render.recipe import Clip, ControlPoint, ProjectionMode, Recipe, Rotation, TransferFunction
 from render.recipe import Solid as Turning
 from render.recipe import Window as ValueWindow
 from workstation.desktop.model.screen import (
+    CUT_AWAY,
     LAYOUTS,
     SLICES,
     Capture,
     Compared,
     CurveForm,
     Layout,
-    Measure,
     PaneName,
     Screen,
     SliceName,
@@ -102,6 +102,24 @@ def tilted(screen: Screen, pane: SliceName, clockwise_deg: float) -> Screen:
             towards, up = (_turned(v, axis, clockwise_deg) for v in (plane.view.towards_observer, plane.view.up))
             screen = _with_slice(screen, name, replace(plane, view=View.facing(towards, up)))
     return screen
+
+
+def faced(screen: Screen, pane: SliceName, view: View) -> Screen:
+    """Turns a plane so that it is seen from `view`, the two others with it, about the crosshair in the middle."""
+    before = screen.slice(pane).view
+    old, new = ((v.right, v.up, v.towards_observer) for v in (before, view))
+    for name in SLICES:
+        plane = screen.slice(name)
+        towards, up = (_carried(v, old, new) for v in (plane.view.towards_observer, plane.view.up))
+        turned = view if name == pane else View.facing(towards, up)
+        screen = _with_slice(screen, name, replace(plane, view=turned, centre_mm=screen.cursor_mm))
+    return screen
+
+
+def _carried(v: Vector, old: Sequence[Vector], new: Sequence[Vector]) -> Vector:
+    """Returns the vector that lies to the axes `new` as v does to `old`; both are of length 1 and at right angles."""
+    parts = [sum(a * b for a, b in zip(v, axis, strict=True)) for axis in old]
+    return vector(sum(part * axis[n] for part, axis in zip(parts, new, strict=True)) for n in range(3))
 
 
 def _turned(v: Vector, axis: tuple[float, ...], degrees: float) -> Vector:
@@ -227,15 +245,25 @@ def cut_out(screen: Screen, step: MaskStep) -> Screen:
 
 
 def made_whole(screen: Screen) -> Screen:
-    """Brings back everything that was cut away: pieces, scissors, bone, clips and crop."""
-    return replace(screen, solid=replace(screen.solid, steps=(), clips=(), crop=None))
+    """Brings back everything that was cut away: pieces, scissors, bone, clips and crop. Segments stay."""
+    steps = tuple(step for step in screen.solid.steps if step.label != CUT_AWAY)
+    return replace(screen, solid=replace(screen.solid, steps=steps, clips=(), crop=None))
 
 
-def without_bone(screen: Screen) -> Screen:
-    """Removes bone, or brings it back. Unlike other steps it can be undone when others followed."""
-    others = tuple(step for step in screen.solid.steps if not isinstance(step, Bone))
-    steps = others if len(others) < len(screen.solid.steps) else (*others, Bone())
+def has_no_bone(screen: Screen) -> bool:
+    """Whether bone was taken away."""
+    return any(_takes_bone(step) for step in screen.solid.steps)
+
+
+def with_bone(screen: Screen) -> Screen:
+    """Brings bone back. Unlike other steps it can be undone when others followed."""
+    steps = tuple(step for step in screen.solid.steps if not _takes_bone(step))
     return replace(screen, solid=replace(screen.solid, steps=steps))
+
+
+def _takes_bone(step: MaskStep) -> bool:
+    automatic = isinstance(step, Automatic) and step.structure == "bone"
+    return step.label == CUT_AWAY and (automatic or isinstance(step, Bone))
 
 
 def path_added(screen: Screen, place_mm: Vector) -> Screen:
@@ -245,6 +273,11 @@ def path_added(screen: Screen, place_mm: Vector) -> Screen:
         return screen
     rounded = vector(round(v, 3) for v in place_mm)
     return replace(screen, curve=replace(screen.curve, path_mm=(*path, rounded)))
+
+
+def path_laid(screen: Screen, path_mm: Sequence[Vector]) -> Screen:
+    """Sets the whole path, such as a centreline, and shows it laid flat."""
+    return replace(screen, curve=replace(screen.curve, path_mm=tuple(path_mm)), layout="curved")
 
 
 def path_shortened(screen: Screen) -> Screen:
@@ -303,14 +336,6 @@ def next_layout(screen: Screen) -> Screen:
     """Sets the next layout that can be shown."""
     names = [name for name in LAYOUTS if screen.compared is not None or not name.startswith("compare")]
     return laid_out(screen, names[(names.index(screen.layout) + 1) % len(names)])
-
-
-def measured(screen: Screen, measure: Measure) -> Screen:
-    return replace(screen, measures=(*screen.measures, measure))
-
-
-def unmeasured(screen: Screen, number: int) -> Screen:
-    return replace(screen, measures=screen.measures[:number] + screen.measures[number + 1 :])
 
 
 def captured(screen: Screen, pane: PaneName, pixels: int = 512, frames: int = 1) -> Screen:

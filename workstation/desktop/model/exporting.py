@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from render.progress import Progress
-from workstation.desktop.model.measuring import recorded
+from workstation.desktop.model.notes import marks_of
 from workstation.desktop.model.printing import exporting
 from workstation.desktop.model.screen import Capture, Measure
 from workstation.desktop.model.studies import Opened
@@ -47,9 +47,9 @@ def export(
     if "mp4" in wanted.formats:
         encoder()
     volume, series = opened.session.volume, opened.series
-    taken = recorded([measure for measure in measures if measure.kind != "volume"], volume)
+    marks = marks_of(measures, volume)
     recipes = [capture.recipe for capture in wanted.captures]
-    drawn = draw_captures(recipes, volume, series, taken, site.config, wanted.identity, tell)
+    drawn = draw_captures(recipes, volume, series, marks, site.config, wanted.identity, tell)
     with exporting(series.instances, site, who, wanted.folder):
         files = write_captures(drawn, [each for each in wanted.formats if each != "dicom"], wanted.folder, tell)
         if "dicom" in wanted.formats:

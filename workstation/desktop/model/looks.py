@@ -14,7 +14,6 @@ from render import (
     Window,
     load_preset,
     load_protocol,
-    load_window,
     preset_names,
     protocol_names,
 )
@@ -22,7 +21,6 @@ from render.contrast import contrast_levels
 from render.presets import NamedPreset, NamedWindow, named_preset, preset_from, windows
 from render.recipe import Reformat
 from render.resolve import settled
-from workstation.desktop.model.screen import Screen, opening_screen
 from workstation.strict import StrictError, toml_in
 
 TABLE_ABOVE_HU = -300.0
@@ -34,9 +32,11 @@ class Looks:
 
     own: Path | None = None
 
-    def presets_for(self, unit: str) -> list[str]:
-        """Returns the names of the presets for values in that unit: those that ship, then a reader's own."""
-        names = [name for name in preset_names() if load_preset(name).unit in (unit, "range")]
+    def presets_for(self, unit: str, modality: str = "") -> list[str]:
+        """Returns the names of the presets for values in that unit: those that ship, for the modality where one is
+        given, then a reader's own."""
+        kind = {"CT": "ct_", "MR": "mr_", "US": "us_"}.get(modality, "")
+        names = [name for name in preset_names() if name.startswith(kind) and load_preset(name).unit in (unit, "range")]
         return names + [name for name in self._own_names() if self.preset(name).transfer.unit in (unit, "range")]
 
     def preset(self, name: str) -> NamedPreset:
@@ -121,12 +121,3 @@ def protocols_for(volume: Volume, modality: str) -> list[Protocol]:
     if any(p.needs_dye for p in fitting) and contrast_levels(volume) is None:
         fitting = [p for p in fitting if not p.needs_dye]
     return sorted(fitting, key=lambda protocol: protocol.title)
-
-
-def first_screen(volume: Volume, modality: str) -> Screen:
-    """Returns the first screen, with window and preset for the modality."""
-    looks = Looks()
-    if volume.unit == "HU":
-        return opening_screen(volume, Window(50.0, 400.0), looks.transfer_of(volume, "ct_bone"), TABLE_ABOVE_HU)
-    preset = "us_volume" if modality == "US" else "mr_default"
-    return opening_screen(volume, window_of(volume, load_window("full")), looks.transfer_of(volume, preset))

@@ -1,21 +1,27 @@
 """Computes the numbers of a screen's measures, and writes them in words. Knows no Qt."""
 
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dicom_io.evidence import Measurement
+from render.errors import RenderError
 from render.geometry import Plane, Vector, View, affine_from, direction, point, vector
-from render.mask_steps import Piece, StepError
+from render.mask_steps import Lesion, Piece, StepError
 from render.measure import Statistics, angle_deg, axes, cobb_deg, distance_mm, ellipse, within
-from render.segment import region, volume_ml
+from render.segment import measure_lesion, region, volume_ml
+from render.vessels.pictures import path_of
 from render.volume import Volume
-from workstation.desktop.model.screen import Measure
+from workstation.case import CaseError, MeasureRequest
+from workstation.desktop.model.screen import NOTES, SOUGHT, Measure, Screen
+from workstation.export.vessel_files import MeasuredVessel
+from workstation.export.vessel_files import measure as measure_vessel
 from workstation.records.measurements import measure as take
-from workstation.records.measurements import measure_mask
+from workstation.records.measurements import measure_mask, measure_requested
 
 # Limits of a volume: its distance from the seed, and the difference of its values from the seed's as a part of the
 # window's width.
@@ -24,14 +30,15 @@ _PART_OF_WINDOW = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
-    """A measured volume. mean, deviation : of its values. shape : its extent as a Volume with 0 outside and 1000
-    inside, to be drawn over the planes."""
+class FoundThing:
+    """What a tool has found and measured. words : its numbers. shape : its extent as a Volume with 0 outside and 1000
+    inside, to be drawn over the planes; None for a vessel. lines_mm : LPS mm, to be drawn: the axes of a lesion, the
+    centreline of a vessel. vessel : as it was followed, else None."""
 
-    millilitres: float
-    mean: float
-    deviation: float
-    shape: Volume
+    words: str
+    shape: Volume | None = None
+    lines_mm: tuple[tuple[Vector, ...], ...] = ()
+    vessel: MeasuredVessel | None = None
 
 
 @dataclass(slots=True)
@@ -40,7 +47,8 @@ class Measuring:
 
     volume: Volume
     _statistics: dict[Measure, Statistics | str] = field(default_factory=dict)
-    _filled: dict[Measure, Filled | str] = field(default_factory=dict)
+    _found: dict[Measure, FoundThing] = field(default_factory=dict)
+    _sought: set[Measure] = field(default_factory=set)
 
     def seeded(self, seed_mm: Vector, view: View, window_width: float) -> Measure:
         """Makes a volume measure around a seed: connected voxels of similar brightness. Raises StepError for a seed
@@ -62,31 +70,67 @@ class Measuring:
             return ellipse(axes(measure.points_mm[0], measure.points_mm[1], measure.view))
         return ()
 
-    def unfilled(self, measures: tuple[Measure, ...]) -> tuple[Measure, ...]:
-        """Returns the volumes among measures that are not filled yet."""
-        return tuple(m for m in measures if m.kind == "volume" and m not in self._filled)
+    def to_seek(self, measures: tuple[Measure, ...]) -> tuple[Measure, ...]:
+        """Returns those among measures that a tool has still to find; each is returned once."""
+        found = tuple(m for m in measures if m.kind in SOUGHT and m.found_by not in self._sought)
+        self._sought.update(m.found_by for m in found)
+        return found
 
     def fill(self, measure: Measure) -> None:
-        """Finds the extent of a volume."""
+        """Finds and measures what a tool is for. What it declines is said in its words."""
+        seek = {"lesion": self._lesion, "vessel": self._vessel}.get(measure.kind, self._connected)
         try:
-            step = Piece(measure.points_mm[0], measure.low, measure.high, within_mm=REACH_MM)
-            found = region(self.volume, step)
-        except StepError as error:
-            self._filled[measure] = str(error)
-            return
+            self._found[measure.found_by] = seek(measure)
+        except (RenderError, ValueError) as error:
+            self._found[measure.found_by] = FoundThing(str(error))
+
+    def _connected(self, measure: Measure) -> FoundThing:
+        step = Piece(measure.points_mm[0], measure.low, measure.high, within_mm=REACH_MM)
+        found = region(self.volume, step)
         values = self.volume.voxels[found != 0].astype(np.float64)
-        self._filled[measure] = Filled(
-            volume_ml(self.volume, found), float(values.mean()), float(values.std()), _as_volume(self.volume, found)
+        words = f"{volume_ml(self.volume, found):.2f} ml\n{values.mean():.0f} ± {values.std():.0f} {self.volume.unit}"
+        return FoundThing(words, _as_volume(self.volume, found))
+
+    def _lesion(self, measure: Measure) -> FoundThing:
+        found = measure_lesion(self.volume, measure.points_mm[0])
+        if found.declined:
+            return FoundThing(found.declined)
+        a, b, c, d = found.axes_mm or (measure.points_mm[0],) * 4
+        solid = f"\nsolid {found.solid_mm:.1f} mm, {found.solid_ml:.2f} ml" if found.density == "part-solid" else ""
+        words = (
+            f"{found.recist_mm:.1f} × {found.short_axis_mm:.1f} mm\n{found.volume_ml:.2f} ml, "
+            f"longest {found.longest_mm:.1f} mm\n{found.mean:.0f} ± {found.sd:.0f} {self.volume.unit}{solid}"
         )
+        mask = region(self.volume, Lesion(measure.points_mm[0]))
+        return FoundThing(words, _as_volume(self.volume, mask), ((a, b), (c, d)))
+
+    def _vessel(self, measure: Measure) -> FoundThing:
+        found = measure_vessel(self.volume, measure.points_mm, ())
+        narrow = found.stenosis
+        guess = "≥ " if found.is_estimate else ""
+        words = (
+            f"{found.vessel.length_mm:.0f} mm long\nnarrowest {narrow.least_mm:.1f} mm, NASCET {guess}"
+            f"{max(narrow.nascet_percent, 0.0):.0f} %\nwidest {found.widest.diameter_mm:.1f} mm"
+        )
+        sac = found.aneurysm
+        if sac is not None and not sac.declined:
+            words += f"\naneurysm {sac.diameter_mm:.1f} mm, sac {sac.sac_ml:.1f} ml"
+        return FoundThing(words, None, (path_of(found.vessel),), found)
+
+    def found(self, measure: Measure) -> FoundThing | None:
+        """Returns what a tool found; None while it is being sought, and for what is drawn."""
+        return self._found.get(measure.found_by)
 
     def shapes(self, measures: tuple[Measure, ...]) -> tuple[Volume, ...]:
-        """Returns the shapes of the filled volumes among measures."""
-        found = (self._filled.get(measure) for measure in measures)
-        return tuple(each.shape for each in found if isinstance(each, Filled))
+        """Returns the shapes of what was found among measures."""
+        found = (self.found(measure) for measure in measures)
+        return tuple(each.shape for each in found if each is not None and each.shape is not None)
 
     def said_of(self, measure: Measure) -> str:
         """Returns a measure in words, its numbers with their unit."""
         points, unit = measure.points_mm, self.volume.unit
+        if measure.kind in NOTES:
+            return measure.text
         try:
             if measure.kind == "distance":
                 return f"{distance_mm(*points):.1f} mm"
@@ -96,17 +140,15 @@ class Measuring:
                 return f"Cobb {cobb_deg(*points):.1f}°"
         except ValueError as error:
             return str(error)
-        if measure.kind == "volume":
-            filled = self._filled.get(measure, "measuring …")
-            if isinstance(filled, str):
-                return filled
-            return f"{filled.millilitres:.2f} ml\n{filled.mean:.0f} ± {filled.deviation:.0f} {unit}"
-        found = self._outlined(measure)
-        if isinstance(found, str):
-            return found
+        if measure.kind in SOUGHT:
+            found = self.found(measure)
+            return "measuring …" if found is None else found.words
+        outlined = self._outlined(measure)
+        if isinstance(outlined, str):
+            return outlined
         return (
-            f"{found.area_mm2:.0f} mm²\n{found.mean:.0f} ± {found.deviation:.0f} {unit}\n"
-            f"{found.least:.0f} … {found.greatest:.0f} {unit}"
+            f"{outlined.area_mm2:.0f} mm²\n{outlined.mean:.0f} ± {outlined.deviation:.0f} {unit}\n"
+            f"{outlined.least:.0f} … {outlined.greatest:.0f} {unit}"
         )
 
     def _outlined(self, measure: Measure) -> Statistics | str:
@@ -121,14 +163,41 @@ class Measuring:
 def recorded(measures: Sequence[Measure], volume: Volume) -> tuple[Measurement, ...]:
     """Returns measures for the record, numbered by kind; those without a result are left out."""
     found: list[Measurement] = []
-    for measure in measures:
-        number = sum(m.kind == measure.kind for m in found) + 1
-        with suppress(ValueError):  # the reader sees the reason beside the measure
-            found.append(_recorded(measure, f"{measure.kind} {number}", volume))
+    for measure, name in zip(measures, names_of(measures), strict=True):
+        if measure.kind in NOTES:
+            continue
+        with suppress(ValueError, CaseError):  # the reader sees the reason beside the measure
+            found.append(_recorded(measure, name, volume))
+    return tuple(found)
+
+
+def recorded_segments(screen: Screen, volume: Volume) -> tuple[Measurement, ...]:
+    """Returns the volume of every segment that something marks, for the record, with the steps that make it."""
+    labels = {step.label for step in screen.solid.steps}
+    return tuple(
+        measure_mask(segment.name, screen.solid.steps, segment.label, volume)
+        for segment in screen.segments
+        if segment.label in labels
+    )
+
+
+def names_of(measures: Sequence[Measure]) -> tuple[str, ...]:
+    """Returns the name of each measure: its own, else its kind and number; none twice."""
+    found: list[str] = []
+    for n, measure in enumerate(measures):
+        number = sum(m.kind == measure.kind for m in measures[:n]) + 1
+        wanted = name = measure.name or f"{measure.kind} {number}"
+        again = 2
+        while name in found:
+            name, again = f"{wanted} ({again})", again + 1
+        found.append(name)
     return tuple(found)
 
 
 def _recorded(measure: Measure, name: str, volume: Volume) -> Measurement:
+    assert measure.kind != "arrow" and measure.kind != "text"
+    if measure.kind == "lesion" or measure.kind == "vessel":
+        return replace(measure_requested((MeasureRequest(measure.kind, measure.points_mm),), volume)[0], name=name)
     if measure.kind != "volume":
         return take(name, measure.kind, measure.points_mm, measure.view, volume)
     seed = ", ".join(f"{v:.1f}" for v in measure.points_mm[0])
@@ -138,7 +207,8 @@ def _recorded(measure: Measure, name: str, volume: Volume) -> Measurement:
 
 
 def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
-    """Returns the measures of a record that were drawn, for a screen: what a tool found is not restored from there."""
+    """Returns the measures of a record that were drawn, for a screen; a volume is a number there, and does not
+    come back."""
     found: list[Measure] = []
     for m in measurements:
         if m.kind == "ellipse":
@@ -146,16 +216,28 @@ def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
             centre = [(p + q) / 2.0 for p, q in zip(a0, a1, strict=True)]
             half = [(q - p + s - r) / 2.0 for p, q, r, s in zip(a0, a1, b0, b1, strict=True)]
             corners = tuple(vector(c + way * h for c, h in zip(centre, half, strict=True)) for way in (-1.0, 1.0))
-            found.append(Measure("ellipse", corners, View.parse(m.view)))
-        elif m.kind != "volume" and m.kind != "lesion" and m.kind != "vessel":
-            found.append(Measure(m.kind, m.points_mm, View.parse(m.view)))
+            found.append(Measure("ellipse", corners, View.parse(m.view), name=_own_name(m)))
+        elif m.kind == "lesion" or m.kind == "vessel":
+            found.append(Measure(m.kind, m.points_mm, View(), name=_own_name(m)))
+        elif m.kind != "volume":
+            found.append(Measure(m.kind, m.points_mm, View.parse(m.view), name=_own_name(m)))
     return tuple(found)
+
+
+def _own_name(m: Measurement) -> str:
+    """Returns the name that a person gave; empty for a kind with its number."""
+    return "" if re.fullmatch(rf"{m.kind} \d+", m.name) else m.name
 
 
 def near(measure: Measure, plane: Plane, reach_mm: float) -> bool:
     """Whether all points of a measure are within `reach_mm` of a plane."""
+    return within_reach(measure.points_mm, plane, reach_mm)
+
+
+def within_reach(points_mm: Sequence[Vector], plane: Plane, reach_mm: float) -> bool:
+    """Whether all points are within `reach_mm` of a plane."""
     n, o = plane.normal, plane.origin_mm
-    deep = (abs(sum((p - q) * a for p, q, a in zip(at, o, n, strict=True))) for at in measure.points_mm)
+    deep = (abs(sum((p - q) * a for p, q, a in zip(at, o, n, strict=True))) for at in points_mm)
     return max(deep) <= reach_mm
 
 

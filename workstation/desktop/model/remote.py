@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from dicom_io.network.query import FoundStudy
 from dicom_io.person_names import listed
 from render.progress import Progress
-from workstation.desktop.model.studies import day
+from workstation.desktop.model.identity import day
 from workstation.peers.ask import PeerQuestions
 from workstation.peers.ask import questions_to as asked_peer
 from workstation.peers.known import PeersError, load_peers

@@ -36,7 +36,10 @@ Layout = Literal[
 Origin = Literal["mine", "protocol", "prepared", "adjusted"]
 Style = Literal["rendering", "mip", "minip", "average"]
 CurveForm = Literal["straightened", "stretched"]
-MeasureKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume"]
+MeasureKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel", "arrow", "text"]
+OUTLINES: tuple[MeasureKind, ...] = ("ellipse", "polygon")
+NOTES: tuple[MeasureKind, ...] = ("arrow", "text")  # words on a picture, with no number
+SOUGHT: tuple[MeasureKind, ...] = ("volume", "lesion", "vessel")  # found by a tool, which takes a moment
 SLICES: tuple[SliceName, ...] = get_args(SliceName)
 MAIN: tuple[MainName, ...] = get_args(MainName)
 OTHERS: tuple[OtherName, ...] = get_args(OtherName)
@@ -106,7 +109,8 @@ class SlicePane:
 
 @dataclass(frozen=True, slots=True)
 class SolidPane:
-    """The 3D pane. crop, clips, body_above : as in `render.recipe.VolumeRendering`. steps : the cuts."""
+    """The 3D pane. crop, clips, body_above : as in `render.recipe.VolumeRendering`. steps : cuts, and what marks the
+    segments, in their order. around : how much is left of what is in no segment, 1 all of it."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     view: View
@@ -118,6 +122,21 @@ class SolidPane:
     clips: tuple[Clip, ...] = ()
     body_above: float | None = None
     steps: tuple[MaskStep, ...] = ()
+    around: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenSegment:
+    """A part of the patient that was marked: its label in the mask that the steps make. colour : #rrggbb. opacity : in
+    3D, 0…1. in_planes, in_3d : whether it is coloured there; what is not shown in 3D is taken away there."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    label: int
+    name: str
+    colour: str
+    opacity: float = 1.0
+    in_planes: bool = True
+    in_3d: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +166,10 @@ class Compared:
 @dataclass(frozen=True, slots=True)
 class Measure:
     """A measure. points_mm : two for a distance, three for an angle (vertex second), four for Cobb's (two lines), two
-    corners for an ellipse, three or more for a polygon, the seed of a volume. view : of the pane it was drawn in; an
-    outline lies in its plane. low, high : the range of values of a volume."""
+    corners for an ellipse, three or more for a polygon, the seed of a volume or a lesion, two or more in a vessel, tip
+    and end of an arrow. view : of the
+    pane it was drawn in; an outline lies in its plane. low, high : the range of values of a volume. name : empty for
+    the kind and its number. colour : as #rrggbb, empty for the usual one. text : the words of an arrow or a text."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     kind: MeasureKind
@@ -156,9 +177,17 @@ class Measure:
     view: View
     low: float = 0.0
     high: float = 0.0
+    name: str = ""
+    colour: str = ""
+    text: str = ""
+
+    @property
+    def found_by(self) -> "Measure":
+        """What decides what a tool finds: the measure without its name, colour and words."""
+        return replace(self, name="", colour="", text="")
 
 
-# How many points each kind needs; None: three or more.
+# How many points each kind needs; None: three or more, two for a vessel.
 POINTS: dict[MeasureKind, int | None] = {
     "distance": 2,
     "angle": 3,
@@ -166,6 +195,10 @@ POINTS: dict[MeasureKind, int | None] = {
     "ellipse": 2,
     "polygon": None,
     "volume": 1,
+    "lesion": 1,
+    "vessel": None,
+    "arrow": 2,
+    "text": 1,
 }
 
 
@@ -196,6 +229,7 @@ class Screen:
     captures: tuple[Capture, ...] = ()
     curve: Curve = Curve()
     compared: Compared | None = None
+    segments: tuple[ScreenSegment, ...] = ()
 
     def slice(self, name: SliceName) -> SlicePane:
         found = getattr(self, name)
@@ -210,7 +244,7 @@ def opening_screen(
     extents = [n * s for n, s in zip(volume.shape, volume.spacing_mm, strict=True)]
     middle, height = volume.centre_mm, max(extents)
     axial, coronal, sagittal = (SlicePane(_VIEWS[name], middle, height) for name in SLICES)
-    solid = SolidPane(View(), middle, math.hypot(*extents) * 0.8, transfer, body_above=body_above)
+    solid = SolidPane(View(), middle, math.hypot(*extents) * 0.66, transfer, body_above=body_above)
     return Screen(middle, window, axial, coronal, sagittal, solid)
 
 
@@ -259,8 +293,33 @@ def _plane_recipe(screen: Screen, name: SliceName, rows: int, columns: int) -> R
     )
 
 
-def _solid_recipe(screen: Screen, rows: int, columns: int) -> VolumeRendering | Projection:
+def label_rules(screen: Screen) -> tuple[LabelRule, ...]:
+    """Returns how the 3D pane shows each label: what was cut away not at all, segments in their colours."""
     s = screen.solid
+    shaded, labels = s.style == "rendering", {step.label for step in s.steps}
+    rules = [LabelRule(CUT_AWAY, "exclude")] if CUT_AWAY in labels else []
+    for segment in screen.segments:
+        if segment.label not in labels:
+            continue  # nothing is marked yet
+        if not segment.in_3d:
+            rules.append(LabelRule(segment.label, "exclude"))
+        elif shaded:
+            rules.append(LabelRule(segment.label, "tint", colour_of(segment.colour)))
+            if segment.opacity < 1.0:
+                rules.append(LabelRule(segment.label, "fade", opacity=segment.opacity))
+    if shaded and s.around < 1.0 and rules:
+        rules.append(LabelRule(0, "fade", opacity=s.around))
+    return tuple(rules)
+
+
+def colour_of(written: str) -> Vector:
+    """Returns red, green and blue, 0…1, of #rrggbb."""
+    red, green, blue = (int(written[n : n + 2], 16) / 255.0 for n in (1, 3, 5))
+    return (round(red, 3), round(green, 3), round(blue, 3))
+
+
+def _solid_recipe(screen: Screen, rows: int, columns: int) -> VolumeRendering | Projection:
+    s, rules = screen.solid, label_rules(screen)
     shared: dict[str, Any] = {
         "view": s.view,
         "rows": rows,
@@ -270,8 +329,8 @@ def _solid_recipe(screen: Screen, rows: int, columns: int) -> VolumeRendering | 
         "crop": s.crop,
         "clips": s.clips,
         "body_above": s.body_above,
-        "segments": s.steps,
-        "masking": (LabelRule(CUT_AWAY, "exclude"),) if s.steps else (),
+        "segments": s.steps if rules else (),
+        "masking": rules,
     }
     if s.style == "rendering":
         return VolumeRendering(s.transfer, **shared, name=f"{s.transfer.name.replace('_', ' ')}, {s.view.words}")

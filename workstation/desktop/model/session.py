@@ -51,8 +51,8 @@ class ReadingSession:
 
     file : the session's file, for recovery after a crash; None for none. operator : who captured the pictures last,
     None if no person was signed in. Acts of people are in the journal, not here. sealed : what was signed: it can be
-    looked at in every way, and its captures, measures and report stay as they are until it is amended; nothing of it
-    is written to the file. refused : told when an edit was refused for that.
+    looked at in every way, and its captures, measures, segments and report stay as they are until it is amended;
+    nothing of it is written to the file. refused : told when an edit was refused for that.
     """
 
     volume: Volume
@@ -76,7 +76,7 @@ class ReadingSession:
         after = edit(self.screen, *arguments)
         if after == self.screen:
             return False
-        if self.sealed and (after.captures, after.measures) != (self.screen.captures, self.screen.measures):
+        if self.sealed and _recorded(after) != _recorded(self.screen):
             self.refused()
             return False
         if self._dragging is None:
@@ -121,8 +121,7 @@ class ReadingSession:
         self.end()
         if not source:
             return False
-        there = source[-1]
-        if self.sealed and (there.captures, there.measures) != (self.screen.captures, self.screen.measures):
+        if self.sealed and _recorded(source[-1]) != _recorded(self.screen):
             self.refused()
             return False
         target.append(self.screen)
@@ -167,6 +166,11 @@ class ReadingSession:
         """Removes the session's file after it was delivered or given up."""
         if self.file is not None:
             self.file.unlink(missing_ok=True)
+
+
+def _recorded(screen: Screen) -> tuple[Any, ...]:
+    """Returns what of a screen goes into the record."""
+    return screen.captures, screen.measures, screen.segments
 
 
 @dataclass(frozen=True, slots=True)

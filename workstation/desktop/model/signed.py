@@ -4,6 +4,7 @@ Knows no Qt. Only what the journal here recorded counts; the reader's session fi
 """
 
 import json
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,8 +19,10 @@ from render.geometry import View, vector
 from render.recipe import read_recipe
 from render.volume import Volume
 from workstation.desktop.model.measuring import restored
+from workstation.desktop.model.report_check import FIELD_TITLES
 from workstation.desktop.model.screen import Capture, Measure, Screen
 from workstation.desktop.model.session import Draft
+from workstation.desktop.model.signing import SignedStudy
 from workstation.signed_report import reports_of
 from workstation.site import Site
 from workstation.store.journal import recorded_as, recorded_uid
@@ -49,9 +52,22 @@ class SignedReading:
         """The report that holds."""
         return self.versions[-1]
 
-    def on(self, screen: Screen) -> Screen:
-        """Returns a screen with what was signed."""
-        return replace(screen, captures=self.captures, measures=self.measures)
+    def on(self, screen: Screen, kept: SignedStudy | None) -> tuple[Screen, Draft]:
+        """Returns a screen with what was signed, and its report. kept : the same as the reader left it, whole, which
+        counts where it says what the archive says."""
+        if kept is None or not self._is(kept):
+            return replace(screen, captures=self.captures, measures=self.measures), self.draft
+        left = kept.screen
+        solid = replace(screen.solid, steps=left.solid.steps, around=left.solid.around)
+        shown = replace(screen, captures=left.captures, measures=left.measures, segments=left.segments, solid=solid)
+        return shown, kept.draft
+
+    def _is(self, kept: SignedStudy) -> bool:
+        recipes = [capture.recipe for capture in self.captures] == [c.recipe for c in kept.screen.captures]
+        ticks = [capture.key for capture in self.captures] == [c.key for c in kept.screen.captures]
+        texts = {name: getattr(kept.draft, name).rstrip() for name in FIELD_TITLES}
+        draft = replace(kept.draft, clinical_use=None, **texts)
+        return self.same_volume and recipes and ticks and draft == self.draft
 
 
 def signed_reading(session_uid: str, site: Site, volume: Volume) -> SignedReading | None:
@@ -113,8 +129,9 @@ def measures_of(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
 
 def _grown(measurement: Measurement) -> Measure | None:
     """Returns a volume as it was clicked; None for one that another tool found."""
-    steps = json.loads(measurement.steps)["steps"]
-    if [step.get("kind") for step in steps] != ["piece"]:
+    made = json.loads(measurement.steps)
+    if [step.get("kind") for step in made["steps"]] != ["piece"] or made["label"] != 1:
         return None
-    (step,) = steps
-    return Measure("volume", (vector(step["seed_mm"]),), View(), float(step["low"]), float(step["high"]))
+    (step,) = made["steps"]
+    name = "" if re.fullmatch(r"volume \d+", measurement.name) else measurement.name
+    return Measure("volume", (vector(step["seed_mm"]),), View(), float(step["low"]), float(step["high"]), name)

@@ -67,15 +67,20 @@ class SignedStudy:
         return content
 
     def done(self, site: Site) -> None:
-        """Removes its file, and the reader's session where that still holds what was signed and nothing more."""
+        """Puts its file aside, and removes the reader's session where that still holds what was signed and no more."""
         file = session_file(site.root, self.series_uid, self.which)
         with contextlib.suppress(RecoveryError):
             left = left_in(file)
-            if left is not None and (left.screen.captures, left.screen.measures, left.draft) == (
-                self.screen.captures, self.screen.measures, self.draft,
+            if left is not None and (
+                left.screen.captures, left.screen.measures, left.screen.segments, left.draft,
+            ) == (
+                self.screen.captures, self.screen.measures, self.screen.segments, self.draft,
             ):  # fmt: skip
                 file.unlink(missing_ok=True)
-        self.file(site).unlink(missing_ok=True)
+        kept = _signed_file(site, self.series_uid, self.which)
+        kept.parent.mkdir(exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # finished by another window
+            self.file(site).replace(kept)
 
 
 def session_uid_of(series_uid: str, which: int | None) -> str:
@@ -95,6 +100,21 @@ def being_stored(site: Site, series_uid: str, which: int | None) -> SignedStudy 
         return adapter(SignedStudy).validate_json(signing_file(site, series_uid, which).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
+
+
+def _signed_file(site: Site, series_uid: str, which: int | None) -> Path:
+    return site.root / "signed" / session_file(site.root, series_uid, which).name
+
+
+def last_signed(site: Site, series_uid: str, which: int | None) -> SignedStudy | None:
+    """Returns what was signed of a volume last, whole as the reader left it, where the journal has its digest: it tells
+    what no SR does, such as segments, arrows and words on pictures. None where there is none of this version."""
+    try:
+        content = _signed_file(site, series_uid, which).read_bytes()
+        signing = adapter(SignedStudy).validate_json(content)
+    except (FileNotFoundError, ValidationError):
+        return None
+    return signing if _noted(site, signing, content) else None
 
 
 def note_signature(site: Site, signing: SignedStudy, content: bytes) -> None:
@@ -124,8 +144,14 @@ def _signed(site: Site, signing: SignedStudy, content: bytes) -> bool:
         return False
     if doubt_of_chain(site.journal, chain) or site.ledger.doubt({chain}):
         return False
-    wanted = (person.id, person.role, "approval", _words(content))
-    return any((act.person_id, act.role, act.kind, act.detail) == wanted for act in site.journal.acts(chain))
+    return _noted(site, signing, content)
+
+
+def _noted(site: Site, signing: SignedStudy, content: bytes) -> bool:
+    """Whether the journal has the person's signature on this content."""
+    wanted = (signing.person.id, signing.person.role, "approval", _words(content))
+    acts = site.journal.acts(_chain(signing))
+    return any((act.person_id, act.role, act.kind, act.detail) == wanted for act in acts)
 
 
 def _chain(signing: SignedStudy) -> str:

@@ -18,12 +18,13 @@ from dicom_io.volumes.build import assemble, stacks_of
 from render import Picture, Reformat, View, Volume, draw
 from render.geometry import cross, vector
 from render.progress import PartDone, Progress
-from workstation.desktop.model.looks import first_screen
+from workstation.desktop.model.hanging import hung, load_hanging
+from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, day, identity_of
 from workstation.desktop.model.reading2d import Images
-from workstation.desktop.model.screen import Compared, Measure
+from workstation.desktop.model.screen import Compared, Measure, Screen
 from workstation.desktop.model.session import ReadingSession, RecoveryError, recovered, session_file
 from workstation.desktop.model.signed import SignedReading, measures_of, signed_reading
-from workstation.desktop.model.signing import being_stored, session_uid_of
+from workstation.desktop.model.signing import being_stored, last_signed, session_uid_of
 from workstation.site import Site
 from workstation.store.cases import STATE_WORDS
 
@@ -41,11 +42,6 @@ ARRIVALS: dict[Stage, str] = {
 }
 _COMING = ("arriving", "reopened")
 _PREVIEW_PX = 512
-
-
-def day(date: str) -> str:
-    """Writes a DA as people do; any other text stays unchanged. Source: PS3.5 6.2."""
-    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 else date
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +84,15 @@ class Row:
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A study on the screen. warning : for the reader, about its volume or its recovery. others : series it can be
-    compared with, itself first. signed : what was signed of it and is in the archive, None for nothing."""
+    compared with, itself first. identity : whose it is. signed : what was signed of it and is in the archive, None for
+    nothing."""
 
     series: Series
     session: ReadingSession
     title: str
     warning: str = ""
     others: tuple[Row, ...] = ()
+    identity: SeriesIdentity = UNKNOWN
     signed: SignedReading | None = None
 
     @property
@@ -116,6 +114,7 @@ class Studies:
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        self._rules = load_hanging(site.root / "hanging.toml")
         self._summaries: dict[str, Summary] = {}
         self._headers: dict[str, tuple[str, str]] = {}
         self._states: dict[Path, tuple[int, str]] = {}
@@ -257,7 +256,7 @@ class Studies:
         stack = stacks_of(series)[which or 0]
         middle = max(len(stack.slices) // 2, 1)
         volume = assemble(replace(stack, slices=stack.slices[middle - 1 : middle + 1], uneven=""))
-        screen = first_screen(volume, series.modality)
+        screen = hung(volume, self.identity(series_uid), self._rules)
         right, down = (vector(volume.affine[:3, axis]) for axis in (2, 1))
         view = View.facing([-v for v in cross(right, down)], [-v for v in down])
         pixel = max(n * s for n, s in zip(volume.shape[1:], volume.spacing_mm[1:], strict=True)) / _PREVIEW_PX
@@ -290,20 +289,24 @@ class Studies:
         standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), self.site.clock().timestamp())
         if any(each.stage in _COMING for each in standing.values()):
             warnings.append("The series is still arriving.")
-        title = f"{listed(self._header(series_uid, series.first.path)[0])} — {series.modality} {series.description}"
-        return Opened(series, session, title, " ".join(warnings), self.of_the_same_patient(series_uid), signed)
+        identity = self.identity(series_uid)
+        others = self.of_the_same_patient(series_uid)
+        return Opened(series, session, identity.title, " ".join(warnings), others, identity, signed)
+
+    def first_screen(self, series_uid: str, volume: Volume) -> Screen:
+        """Returns the screen as a series is hung by the site's rules."""
+        return hung(volume, self.identity(series_uid), self._rules)
 
     def _fresh(
         self, series: Series, which: int | None, volume: Volume, file: Path, signed: SignedReading | None
     ) -> ReadingSession:
         """Makes the session of a study that nobody is working on: with what was signed, as far as anything was."""
-        screen = first_screen(volume, series.modality)
+        screen = self.first_screen(series.uid, volume)
         if signed is None:
             screen = replace(screen, measures=self._measured(series, volume))
             return ReadingSession(volume, series.uid, screen, which, file=file)
-        return ReadingSession(
-            volume, series.uid, signed.on(screen), which, signed.draft, file, signed.record.operator, sealed=True
-        )
+        screen, draft = signed.on(screen, last_signed(self.site, series.uid, which))
+        return ReadingSession(volume, series.uid, screen, which, draft, file, signed.record.operator, sealed=True)
 
     def signed(self, opened: Opened) -> SignedReading | None:
         """Returns what is signed of an open study now; None where nothing is, or the study is still being stored."""
@@ -311,6 +314,10 @@ class Studies:
         if being_stored(self.site, series_uid, which) is not None:
             return None
         return signed_reading(session_uid_of(series_uid, which), self.site, opened.session.volume)
+
+    def identity(self, series_uid: str) -> SeriesIdentity:
+        """Returns whose a series is, and what of. Raises NotFound, and NotReadable for a damaged file."""
+        return identity_of(read_dataset(str(self.site.archive.series(series_uid).first.path)))
 
     def _measured(self, series: Series, volume: Volume) -> tuple[Measure, ...]:
         """Returns the measures in the newest record of this volume."""

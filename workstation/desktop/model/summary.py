@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from dicom_io.files.series import read_dataset
 from dicom_io.person_names import listed
+from workstation.desktop.model.identity import day
 from workstation.desktop.model.report_check import FIELD_TITLES
 from workstation.desktop.model.screen import Capture, Measure
 from workstation.desktop.model.session import Draft
-from workstation.desktop.model.studies import Opened, day
+from workstation.desktop.model.studies import Opened
 from workstation.desktop.model.verdicts import Verdict
 
 # The words before what a header says of the patient and the study.

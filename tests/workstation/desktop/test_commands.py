@@ -1,0 +1,103 @@
+"""Commands by name, icons, and what Esc leaves."""
+
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import QPoint, QSize, Qt, QTimer
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from tests.workstation.desktop.gestures import drag
+from workstation.desktop.icons import ICONS, icon
+from workstation.desktop.palette import CommandPalette, matched
+from workstation.desktop.viewer import TOOLS, Viewer
+from workstation.desktop.window import MainWindow
+
+
+@pytest.fixture
+def window(reading_window: MainWindow) -> MainWindow:
+    return reading_window
+
+
+@pytest.fixture
+def viewer(reading: Viewer) -> Viewer:
+    return reading
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "rank"),
+    [
+        ("", "Undo", 0),
+        ("un", "Undo", 0),
+        ("abd", "Window › Abdomen", 0),
+        ("bone rem", "3D: remove bone", 1),
+        ("crt", "Capture a rotation", 2),
+        ("xyz", "Undo", None),
+    ],
+)
+def test_a_few_letters_find_a_command(text: str, name: str, rank: int | None) -> None:
+    assert matched(text, name) == rank
+
+
+def test_a_command_is_run_by_its_name(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    def act() -> None:
+        palette = QApplication.activeModalWidget()
+        if not isinstance(palette, CommandPalette):
+            QTimer.singleShot(20, act)
+            return
+        assert palette.list.count() > 60
+        qtbot.keyClicks(palette.search, "three pl")
+        first = palette.list.item(0)
+        assert first is not None and "Three planes" in first.text()
+        qtbot.keyClick(palette.search, Qt.Key.Key_Return)
+
+    QTimer.singleShot(0, act)
+    qtbot.keyClick(window, Qt.Key.Key_K, Qt.KeyboardModifier.ControlModifier)
+    assert viewer.session.screen.layout == "planes"
+
+
+def test_every_tool_and_button_has_an_icon_and_its_key_in_the_tooltip(viewer: Viewer, window: MainWindow) -> None:
+    shown = {*window.menus.tools.actions(), *window.menus.bar.actions()}
+    for name, action in window.menus.actions.items():
+        if action in shown:
+            assert name in ICONS and not action.icon().isNull(), name
+            assert window.keys.keys[name] in action.toolTip()
+    assert set(TOOLS) <= set(ICONS)
+    for name in ICONS:
+        image = icon(name, "#ffffff", "#000000").pixmap(QSize(20, 20)).toImage()
+        inked = sum(image.pixelColor(x, y).alpha() > 0 for x in range(20) for y in range(20))
+        assert 12 < inked < 300, name
+
+
+def test_esc_leaves_the_measure_the_selection_the_tool_and_never_the_study(
+    viewer: Viewer, window: MainWindow, qtbot: QtBot
+) -> None:
+    def escape() -> None:
+        qtbot.keyClick(window, Qt.Key.Key_Escape)
+
+    viewer.choose_tool("distance")
+    drag(qtbot, viewer.panes["axial"], (100, 150), (160, 150))
+    qtbot.mouseClick(viewer.panes["axial"], Qt.MouseButton.LeftButton, pos=QPoint(100, 200))
+    assert viewer.gestures.hand.points
+    escape()
+    assert not viewer.gestures.hand.points and viewer.tool == "distance"
+    viewer.select(0)
+    escape()
+    assert viewer.selected is None and viewer.tool == "distance"
+    escape()
+    assert viewer.tool == "window" and len(viewer.session.screen.measures) == 1
+    escape()
+    assert window.viewer is viewer and viewer.isVisible()
+    qtbot.keyClick(window, Qt.Key.Key_W, Qt.KeyboardModifier.ControlModifier)
+    assert window.viewer is None
+
+
+def test_panels_fold_away_and_come_back(
+    viewer: Viewer, window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer], None]
+) -> None:
+    narrow = viewer.width()
+    qtbot.keyClick(window, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: viewer.width() > narrow + 200)
+    settled(viewer)
+    qtbot.keyClick(window, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: viewer.width() == narrow)

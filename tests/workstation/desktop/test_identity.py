@@ -1,0 +1,142 @@
+"""Whose picture it is, in every pane: what the corners say, and what they say of somebody else."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydicom import Dataset
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from render.geometry import point
+from workstation.desktop.model import edits
+from workstation.desktop.model.corners import CORNERS, FIELDS, CornersError, load_corners, pane_values
+from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, identity_of
+from workstation.desktop.model.screen import Compared
+from workstation.desktop.viewer import Viewer
+from workstation.desktop.window import MainWindow
+
+Settled = Callable[[Viewer], None]
+
+
+@pytest.fixture
+def window(reading_window: MainWindow) -> MainWindow:
+    return reading_window
+
+
+@pytest.fixture
+def viewer(reading: Viewer) -> Viewer:
+    return reading
+
+
+def hover(viewer: Viewer, name: str, x: float, y: float) -> None:
+    pane, none = viewer.panes[name], Qt.MouseButton.NoButton  # type: ignore[index]
+    at = QPointF(x, y)
+    kind = QEvent.Type.MouseMove
+    event = QMouseEvent(kind, at, pane.mapToGlobal(at), none, none, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(pane, event)
+
+
+def said(viewer: Viewer, name: str) -> list[str]:
+    """Every line in the corners of a pane."""
+    corners = viewer.panes[name].overlay.corners  # type: ignore[index]
+    return [line for corner in CORNERS for line in corners.get(corner, ())]
+
+
+def test_every_pane_says_who_what_and_where(viewer: Viewer, window: MainWindow) -> None:
+    for name in viewer.visible_panes():
+        lines = " | ".join(said(viewer, name))
+        for word in ("CRANIUM, SAMPLE", "SAMPLE-CRANIUM", "2026-03-02", "Cranium 1.5 mm"):
+            assert word in lines, (name, word)
+    axial = said(viewer, "axial")
+    at = round(point(viewer.session.volume.to_index, viewer.session.screen.cursor_mm)[0]) + 1
+    assert f"Im {at} / {viewer.session.volume.shape[0]}" in axial and "thick 1.5 mm" in axial
+    assert "CRANIUM, SAMPLE" in window.windowTitle()
+    window.back_to_list()
+    assert "CRANIUM" not in window.windowTitle()
+
+
+def test_the_value_and_the_place_under_the_mouse(viewer: Viewer, settled: Settled) -> None:
+    pane = viewer.panes["axial"]
+    hover(viewer, "axial", 150.0, 120.0)
+    place = pane.place(QPointF(150.0, 120.0))
+    assert place is not None
+    k, j, i = viewer.index_of(place)
+    voxels = viewer.session.volume.voxels[k, j - 1 : j + 2, i - 1 : i + 2]
+    value, where = pane.overlay.corners["bottom_left"]
+    assert voxels.min() - 1 <= float(value.removesuffix(" HU")) <= voxels.max() + 1
+    assert where == "L {:.1f}  P {:.1f}  H {:.1f}".format(*(round(v, 1) + 0.0 for v in place))
+    QApplication.sendEvent(pane, QEvent(QEvent.Type.Leave))
+    assert not pane.overlay.corners["bottom_left"]
+
+
+def test_a_tilted_plane_says_that_it_is_oblique(viewer: Viewer, settled: Settled) -> None:
+    assert "Coronal" in said(viewer, "coronal")
+    viewer.do(edits.tilted, "axial", 12.0)
+    settled(viewer)
+    assert "Coronal, oblique 12°" in said(viewer, "coronal") and "Axial" in said(viewer, "axial")
+    assert not any(line.startswith("Im") for line in said(viewer, "coronal"))
+
+
+def test_all_few_and_none(viewer: Viewer, qtbot: QtBot) -> None:
+    counts = []
+    for _ in range(3):
+        counts.append(len(said(viewer, "axial")))
+        qtbot.keyClick(viewer.window(), Qt.Key.Key_V)
+    assert counts[0] > counts[1] > counts[2] == 0
+
+
+def test_somebody_else_beside_this_patient_is_told_in_red(viewer: Viewer, settled: Settled) -> None:
+    told: list[str] = []
+    viewer.said.connect(told.append)
+    viewer.other = viewer.session.volume
+    viewer.do(edits.compared_with, Compared(viewer.session.series_uid))
+    prior = SeriesIdentity(viewer.identity.patient, viewer.identity.patient_id, study_date="2020-01-01")
+    viewer.compare_with(viewer.session.volume, prior)
+    settled(viewer)
+    assert "compared, 2020-01-01" in said(viewer, "axial_other")
+    assert not viewer.panes["axial_other"].overlay.stranger and not told
+    viewer.compare_with(viewer.session.volume, SeriesIdentity("Meier, Anna", "X-1", "1960-01-01", "F"))
+    settled(viewer)
+    assert viewer.panes["axial_other"].overlay.stranger and not viewer.panes["axial"].overlay.stranger
+    assert "Meier, Anna" in " ".join(said(viewer, "axial_other")) and "name, ID" in told[-1]
+
+
+def test_what_a_header_lacks_is_left_out() -> None:
+    assert identity_of(Dataset()) == UNKNOWN
+    assert UNKNOWN.differs_from(SeriesIdentity("Meier, Anna")) == ()
+    ds = Dataset()
+    ds.PatientName, ds.PatientBirthDate, ds.SliceThickness = "Meier^Anna=井上", "1960", "5.0"
+    found = identity_of(ds)
+    assert (found.patient, found.birth_date, found.thickness_mm) == ("Meier, Anna", "1960", 5.0)
+    assert found.person == "Meier, Anna  1960"
+
+
+def test_a_file_of_ones_own_takes_the_place_of_a_level(tmp_path: Path, viewer: Viewer) -> None:
+    own = tmp_path / "corners.toml"
+    own.write_text('[few]\ntop_left = ["{patient_id} / {accession}", "{institution}"]\n')
+    texts = load_corners(own)
+    values = pane_values(viewer.session.screen, "axial", viewer.session.volume, viewer.identity, 0.5)
+    assert set(values) == set(FIELDS)
+    assert texts.filled("few", values)["top_left"] == ("SAMPLE-CRANIUM / DEMO-0001",)
+    assert texts.filled("all", values) == load_corners().filled("all", values)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("[most]\n", "unknown level 'most'"),
+        ("[few]\nmiddle = []\n", "unknown corner 'middle'"),
+        ('[few]\ntop_left = ["{patient_nmae}"]\n', "unknown field 'patient_nmae'"),
+        ('[few]\ntop_left = "x"\n', "a list of lines"),
+        ("[few\n", "Nothing was taken"),
+    ],
+)
+def test_a_file_with_a_fault_says_where(tmp_path: Path, text: str, found: str) -> None:
+    own = tmp_path / "corners.toml"
+    own.write_text(text)
+    with pytest.raises(CornersError, match=found) as told:
+        load_corners(own)
+    assert str(own) in str(told.value)

@@ -1,0 +1,193 @@
+"""Measures by hand: drawn, taken by their handles, named, coloured, copied and deleted, and their words."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSizeF, Qt, QTimer
+from PySide6.QtWidgets import QApplication, QLineEdit
+from pytestqt.qtbot import QtBot
+
+from tests.thorough import examples
+from tests.workstation.desktop.gestures import drag, move
+from workstation.desktop import dialogs
+from workstation.desktop.labels import placed
+from workstation.desktop.measures_panel import Measures
+from workstation.desktop.model import edits, measure_edits
+from workstation.desktop.model.measuring import names_of, recorded, restored
+from workstation.desktop.model.screen import Measure
+from workstation.desktop.viewer import Viewer
+from workstation.desktop.window import MainWindow
+
+Settled = Callable[[Viewer], None]
+LEFT = Qt.MouseButton.LeftButton
+
+
+@pytest.fixture
+def window(reading_window: MainWindow) -> MainWindow:
+    return reading_window
+
+
+@pytest.fixture
+def viewer(reading: Viewer) -> Viewer:
+    return reading
+
+
+def panel(window: MainWindow) -> Measures:
+    found = window.tabs.findChild(Measures)
+    assert isinstance(found, Measures)
+    return found
+
+
+def distance_of(viewer: Viewer, number: int = 0) -> float:
+    return math.dist(*viewer.session.screen.measures[number].points_mm)
+
+
+def test_press_drag_and_let_go_draws_as_two_clicks_do(viewer: Viewer, qtbot: QtBot) -> None:
+    pane = viewer.panes["axial"]
+    viewer.choose_tool("distance")
+    drag(qtbot, pane, (100, 150), (180, 170))
+    for x, y in ((100, 150), (180, 170)):
+        qtbot.mouseClick(pane, LEFT, pos=QPoint(x, y))
+    drawn, *rest = viewer.session.screen.measures
+    assert not rest or rest[0].points_mm == drawn.points_mm  # the second click may have taken hold of the first
+    assert math.dist(*drawn.points_mm) == pytest.approx(math.hypot(80, 20) * pane.mm_per_point(), rel=1e-3)
+
+
+def test_an_angle_is_drawn_in_a_stroke_and_a_click(viewer: Viewer, qtbot: QtBot) -> None:
+    pane = viewer.panes["axial"]
+    viewer.choose_tool("angle")
+    drag(qtbot, pane, (100, 150), (160, 150))
+    assert not viewer.session.screen.measures and len(viewer.gestures.hand.points) == 2
+    move(pane, QPoint(160, 100))
+    mark = viewer.panes["axial"].overlay.marks[-1]
+    assert mark.text == "90.0°"  # said while it is being drawn
+    qtbot.mouseClick(pane, LEFT, pos=QPoint(160, 90))
+    (measure,) = viewer.session.screen.measures
+    assert viewer.said_of(measure) == "90.0°"
+
+
+def test_a_handle_is_dragged_and_one_undo_brings_it_back(viewer: Viewer, qtbot: QtBot) -> None:
+    pane = viewer.panes["axial"]
+    viewer.choose_tool("distance")
+    drag(qtbot, pane, (100, 150), (180, 150))
+    before = viewer.session.screen.measures
+    viewer.choose_tool("window")
+    drag(qtbot, pane, (180, 150), (140, 150))
+    assert distance_of(viewer) == pytest.approx(40 * pane.mm_per_point(), rel=1e-3)
+    assert viewer.selected == 0
+    viewer.undo()
+    assert viewer.session.screen.measures == before
+
+
+def test_a_line_is_dragged_whole_and_an_outline_stays_flat(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    pane = viewer.panes["axial"]
+    viewer.choose_tool("distance")
+    drag(qtbot, pane, (100, 150), (180, 150))
+    length, start = distance_of(viewer), viewer.session.screen.measures[0].points_mm[0]
+    drag(qtbot, pane, (140, 150), (140, 180))
+    assert distance_of(viewer) == pytest.approx(length) and len(viewer.session.screen.measures) == 1
+    assert math.dist(start, viewer.session.screen.measures[0].points_mm[0]) == pytest.approx(
+        30 * pane.mm_per_point(), rel=1e-2
+    )
+    viewer.select(None)
+    viewer.choose_tool("ellipse")
+    drag(qtbot, pane, (110, 80), (150, 120))
+    viewer.do(edits.scrolled, "axial", 1, 1.0)  # still near enough to be shown
+    settled(viewer)
+    drag(qtbot, pane, (150, 120), (170, 140))
+    a, b = viewer.session.screen.measures[-1].points_mm
+    assert a[2] == pytest.approx(b[2], abs=1e-3)
+
+
+def test_the_list_and_the_panes_select_each_other(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    pane, listed = viewer.panes["axial"], panel(window)
+    viewer.choose_tool("distance")
+    drag(qtbot, pane, (100, 150), (180, 150))
+    drag(qtbot, pane, (100, 200), (180, 200))
+    viewer.do(edits.scrolled, "axial", 30, 1.0)
+    viewer.select(None)
+    listed.table.selectRow(0)
+    assert viewer.selected == 0
+    assert viewer.session.screen.cursor_mm == viewer.session.screen.measures[0].points_mm[0]
+    viewer.select(1)
+    assert listed.table.currentRow() == 1
+    item = listed.table.item(1, 0)
+    assert item is not None and item.text() == "distance 2"
+    item.setText("Neck")
+    viewer.do(measure_edits.recoloured, 1, "#40c0ff")
+    assert viewer.session.screen.measures[1].name == "Neck"
+    qtbot.keyClick(viewer.window(), Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+    assert QApplication.clipboard().text() == f"Neck: {viewer.said_of(viewer.session.screen.measures[1])}"
+    found = recorded(viewer.session.screen.measures, viewer.session.volume)
+    assert [m.name for m in found] == ["distance 1", "Neck"]
+    assert [m.name for m in restored(found)] == ["", "Neck"]
+    qtbot.keyClick(viewer.window(), Qt.Key.Key_Delete)
+    assert [m.name for m in viewer.session.screen.measures] == [""] and viewer.selected is None
+
+
+def test_a_copy_lies_in_the_plane_of_the_crosshair(viewer: Viewer, qtbot: QtBot) -> None:
+    viewer.choose_tool("distance")
+    drag(qtbot, viewer.panes["axial"], (100, 150), (180, 150))
+    viewer.do(edits.scrolled, "axial", 10, 1.0)
+    viewer.duplicate_measure()
+    first, second = viewer.session.screen.measures
+    assert math.dist(*second.points_mm) == pytest.approx(math.dist(*first.points_mm), abs=1e-2)
+    assert second.points_mm[0][2] == pytest.approx(viewer.session.screen.cursor_mm[2], abs=1e-3)
+    assert second.points_mm[0][2] != pytest.approx(first.points_mm[0][2], abs=5.0)
+
+
+def test_an_arrow_has_words_and_is_no_number(viewer: Viewer, qtbot: QtBot) -> None:
+    def words() -> None:
+        dialog = QApplication.activeModalWidget()
+        if not isinstance(dialog, dialogs.Named):
+            QTimer.singleShot(20, words)
+            return
+        field = dialog.findChild(QLineEdit)
+        assert field is not None
+        field.setText("Fracture line")
+        dialog.accept()
+
+    QTimer.singleShot(0, words)
+    viewer.choose_tool("arrow")
+    drag(qtbot, viewer.panes["axial"], (100, 150), (150, 120))
+    (arrow,) = viewer.session.screen.measures
+    assert (arrow.kind, arrow.text) == ("arrow", "Fracture line")
+    assert recorded((arrow,), viewer.session.volume) == ()
+    assert viewer.session.change(measure_edits.reworded, 0, "") and len(viewer.session.screen.measures) == 1
+
+
+def test_names_are_unique_whatever_they_are_called(viewer: Viewer) -> None:
+    view, points = viewer.session.screen.axial.view, ((0.0, 0.0, 0.0), (1.0, 0.0, 0.0))
+    given_names = ("", "distance 1", "", "Neck", "Neck")
+    assert len(set(names_of([Measure("distance", points, view, name=n) for n in given_names]))) == 5
+
+
+def test_an_edit_that_changes_no_picture_draws_none(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    drawn: list[str] = []
+    viewer.drawer.drawn.connect(lambda request, *_: drawn.append(request.pane))
+    viewer.choose_tool("distance")
+    drag(qtbot, viewer.panes["axial"], (100, 150), (180, 150))
+    viewer.do(edits.scrolled, "axial", 2, 1.0)
+    settled(viewer)
+    qtbot.waitUntil(lambda: "axial" in drawn)
+    assert set(drawn) == {"axial"}  # the crosshair moved along the other planes
+
+
+sides = st.floats(5.0, 150.0)
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.lists(st.tuples(st.floats(0, 400), st.floats(0, 300), sides, sides), min_size=1, max_size=6))
+def test_words_lie_inside_and_on_no_others_where_there_is_room(wanted: list[tuple[float, float, float, float]]) -> None:
+    inside, taken = QRectF(0, 0, 2000, 1500), list[QRectF]()
+    for x, y, width, height in wanted:
+        here = placed(QPointF(x + 700, y + 500), QSizeF(width, height), taken, inside)
+        assert inside.contains(here) and here.size() == QSizeF(width, height)
+        taken.append(here)
+    over = sum(a.intersects(b) for n, a in enumerate(taken) for b in taken[:n])
+    assert over == 0 or len(taken) > 3
+    narrow = QRectF(0, 0, 160, 160)
+    assert narrow.contains(placed(QPointF(400, 400), QSizeF(20, 20), [narrow], narrow))

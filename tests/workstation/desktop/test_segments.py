@@ -1,0 +1,195 @@
+"""Segments by hand: found, marked, brushed, grown, changed, shown, and the same in the picture that is stored."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from pytestqt.qtbot import QtBot
+
+from render import LabelRule, Projection, VolumeRendering, draw
+from render.geometry import Plane, point
+from render.mask_steps import Automatic, Brush, KeptParts, Values
+from render.segment import made
+from render.segment.on_plane import labels_on, outlines_of
+from tests.workstation.desktop.gestures import drag, move
+from workstation.desktop.model import edits, segment_edits
+from workstation.desktop.model.measuring import recorded_segments
+from workstation.desktop.model.screen import CUT_AWAY, recipe_of
+from workstation.desktop.segments_panel import SegmentsPanel
+from workstation.desktop.viewer import Viewer
+from workstation.desktop.window import MainWindow
+
+Settled = Callable[[Viewer], None]
+SKULL = Values(700.0, 3000.0, 2)
+
+
+@pytest.fixture
+def window(reading_window: MainWindow) -> MainWindow:
+    return reading_window
+
+
+@pytest.fixture
+def viewer(reading: Viewer) -> Viewer:
+    return reading
+
+
+@pytest.fixture
+def skull(viewer: Viewer, qtbot: QtBot, settled: Settled) -> Viewer:
+    """The sample with its dense bone as a segment, shown."""
+    viewer.propose(SKULL, "Skull")
+    qtbot.waitUntil(lambda: viewer.panes["axial"]._over is not None, timeout=60_000)
+    settled(viewer)
+    return viewer
+
+
+def panel(window: MainWindow) -> SegmentsPanel:
+    found = window.tabs.findChild(SegmentsPanel)
+    assert isinstance(found, SegmentsPanel)
+    return found
+
+
+def opacity_at(viewer: Viewer, name: str, at: tuple[int, int]) -> int:
+    """How much lies over the picture of a pane at (row, column)."""
+    over = viewer.panes[name]._over  # type: ignore[index]
+    return 0 if over is None else over.pixelColor(at[1], at[0]).alpha()
+
+
+def test_a_segment_is_coloured_where_its_voxels_are(skull: Viewer, window: MainWindow) -> None:
+    (segment,) = skull.session.screen.segments
+    assert (segment.label, segment.name) == (2, "Skull") and skull.active == 2
+    mask, pane = made(skull.session.volume, (SKULL,)), skull.panes["axial"]
+    assert skull.millilitres(2) == pytest.approx(
+        float((mask.labels == 2).sum()) * np.prod(skull.session.volume.spacing_mm) / 1000.0
+    )
+    assert pane.plane is not None
+    labels = labels_on(mask, skull.session.volume, pane.plane, pane.rows, pane.columns)
+    within = np.argwhere((labels == 2) & ~outlines_of(labels))[::200]
+    outside = np.argwhere(labels == 0)[::2000]
+    assert len(within) > 10 and all(opacity_at(skull, "axial", tuple(at)) == 80 for at in within)
+    assert all(opacity_at(skull, "axial", tuple(at)) == 0 for at in outside)
+    recipe = recipe_of(skull.session.screen, "solid", 64, 64)
+    assert isinstance(recipe, VolumeRendering) and recipe.segments == (SKULL,)
+    assert [rule.action for rule in recipe.masking] == ["tint"]
+    item = panel(window).table.item(0, 1)
+    assert item is not None and item.text() == f"{skull.millilitres(2):.1f}"
+
+
+def test_labels_on_a_tilted_plane_are_those_of_the_nearest_voxels(viewer: Viewer) -> None:
+    volume = viewer.session.volume
+    mask = made(volume, (SKULL,))
+    plane = Plane(volume.centre_mm, (0.6, 0.5, 0.2), (-0.4, 0.5, 0.3))
+    labels = labels_on(mask, volume, plane, 90, 110)
+    rng = np.random.default_rng(1)
+    for row, column in rng.integers((90, 110), size=(200, 2)):
+        index = tuple(round(v) for v in point(volume.to_index, plane.at(float(row), float(column))))
+        inside = all(0 <= at < n for at, n in zip(index, volume.shape, strict=True))
+        assert labels[row, column] == (mask.labels[index] if inside else 0)
+
+
+def test_the_brush_marks_and_with_shift_erases(viewer: Viewer, qtbot: QtBot, settled: Settled) -> None:
+    pane = viewer.panes["axial"]
+    viewer.choose_tool("brush")
+    viewer.brush_mm = 6.0
+    drag(qtbot, pane, (120, 150), (180, 150))
+    (step,) = viewer.session.screen.solid.steps
+    assert isinstance(step, Brush) and step.label == viewer.active == 2 and step.radius_mm == 6.0
+    qtbot.waitUntil(lambda: pane._over is not None, timeout=60_000)
+    settled(viewer)
+    row, column = pane.pixel(QPointF(150, 150))
+    assert opacity_at(viewer, "axial", (round(row), round(column))) == 80
+    before = viewer.millilitres(2)
+    qtbot.mousePress(pane, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.ShiftModifier, QPoint(150, 150))
+    move(pane, QPoint(155, 150))
+    qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton, pos=QPoint(155, 150))
+    assert viewer.session.screen.solid.steps[-1].label == 0
+    qtbot.waitUntil(lambda: viewer.millilitres(2) is not None, timeout=60_000)
+    after = viewer.millilitres(2)
+    assert after is not None and before is not None and 0.0 < after < before
+    viewer.undo()
+    qtbot.waitUntil(lambda: viewer.millilitres(2) == before, timeout=60_000)
+
+
+def test_growing_marks_what_is_about_as_bright_and_a_click_elsewhere_more(
+    viewer: Viewer, window: MainWindow, qtbot: QtBot
+) -> None:
+    viewer.choose_tool("grow")
+    viewer.grow_range = 30.0
+    pane = viewer.panes["axial"]
+    place = pane.place(QPointF(pane.width() / 2, pane.height() / 2))
+    qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=QPoint(pane.width() // 2, pane.height() // 2))
+    qtbot.waitUntil(lambda: not window.works.busy and bool(viewer.session.screen.solid.steps), timeout=60_000)
+    mask = made(viewer.session.volume, viewer.session.screen.solid.steps)
+    assert place is not None and mask.labels[viewer.index_of(place)] == 2
+
+
+def test_what_declines_is_said_and_changes_nothing(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    before = viewer.session.screen
+    viewer.propose(KeptParts(7, 1, 0.0, 7), "Nothing")
+    viewer.propose(Automatic("lungs", 3), "Lungs")  # of a head
+    qtbot.waitUntil(lambda: not window.works.busy, timeout=60_000)
+    assert all(step.label != 3 for step in viewer.session.screen.solid.steps)
+    assert viewer.session.screen.segments == before.segments or viewer.active != 3
+    assert "Looking for Lungs" in window.statusBar().currentMessage()
+
+
+def test_shown_hidden_faded_and_seen_through(skull: Viewer, window: MainWindow, settled: Settled) -> None:
+    table = panel(window).table
+    hide = table.item(0, 3)
+    assert hide is not None
+    hide.setCheckState(Qt.CheckState.Unchecked)
+    rules = recipe_of(skull.session.screen, "solid", 64, 64)
+    assert isinstance(rules, VolumeRendering) and rules.masking == (LabelRule(2, "exclude"),)
+    hide = table.item(0, 3)
+    assert hide is not None
+    hide.setCheckState(Qt.CheckState.Checked)
+    panel(window).opacity.setValue(40)
+    panel(window).around.setValue(10)
+    rules = recipe_of(skull.session.screen, "solid", 64, 64)
+    assert isinstance(rules, VolumeRendering)
+    assert [(r.label, r.action, r.opacity) for r in rules.masking] == [
+        (2, "tint", None), (2, "fade", 0.4), (0, "fade", 0.1),
+    ]  # fmt: skip
+    skull.do(edits.with_style, "mip")
+    projection = recipe_of(skull.session.screen, "solid", 64, 64)
+    assert isinstance(projection, Projection) and projection.masking == () and projection.segments == ()
+    skull.do(edits.with_style, "rendering")
+    tick = table.item(0, 2)
+    assert tick is not None
+    tick.setCheckState(Qt.CheckState.Unchecked)
+    settled(skull)
+    assert skull.panes["axial"]._over is None
+
+
+def test_a_segment_goes_with_its_steps_and_cuts_stay(skull: Viewer) -> None:
+    skull.do(edits.cut_out, Automatic("bone", CUT_AWAY))
+    skull.do(segment_edits.marked, KeptParts(2, 1, 0.0, 2))
+    skull.do(edits.made_whole)
+    assert [step.label for step in skull.session.screen.solid.steps] == [2, 2]
+    skull.do(segment_edits.segment_removed, 2)
+    assert skull.session.screen.solid.steps == () and skull.session.screen.segments == ()
+    skull.undo()
+    assert len(skull.session.screen.solid.steps) == 2
+
+
+def test_the_record_and_the_stored_picture_have_it(skull: Viewer) -> None:
+    (kept,) = recorded_segments(skull.session.screen, skull.session.volume)
+    assert kept.name == "Skull" and kept.quantities[0].value == pytest.approx((skull.millilitres(2) or 0.0) * 1000.0)
+    skull.under = "solid"
+    skull.capture()
+    recipe = skull.session.screen.captures[0].recipe
+    assert isinstance(recipe, VolumeRendering) and recipe.segments == (SKULL,)
+    pixels = draw(skull.session.volume, recipe).pixels[0].astype(int)
+    orange = (pixels[..., 0] - pixels[..., 2] > 60).mean()
+    assert orange > 0.02  # the skull in the colour of its segment
+
+
+def test_surfaces_are_saved_as_parts(skull: Viewer, window: MainWindow, tmp_path: Path, qtbot: QtBot,
+                                     monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    file = tmp_path / "skull.stl"
+    monkeypatch.setattr("workstation.desktop.segments_panel.QFileDialog.getSaveFileName", lambda *_: (str(file), ""))
+    panel(window).save.click()
+    qtbot.waitUntil(lambda: not window.works.busy, timeout=60_000)
+    assert file.stat().st_size > 10_000 and list(tmp_path.glob("skull*")) == [file]
+    assert "Skull" in window.statusBar().currentMessage()

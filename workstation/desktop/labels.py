@@ -1,0 +1,31 @@
+"""Where words go beside what they are about, so that none lies on another."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QPointF, QRectF, QSizeF
+
+_GAP = 8.0
+_RINGS = 6
+
+
+def placed(beside: QPointF, size: QSizeF, taken: Sequence[QRectF], inside: QRectF) -> QRectF:
+    """Returns the rectangle for words beside a point: the nearest one that lies inside and on none of `taken`; where
+    there is none, the first that was thought of, moved inside."""
+    first: QRectF | None = None
+    for ring in range(_RINGS):
+        away = _GAP + ring * (size.height() + 2.0)
+        right, left = beside.x() + _GAP, beside.x() - _GAP - size.width()
+        middle, centre = beside.y() - size.height() / 2.0, beside.x() - size.width() / 2.0
+        above, below = beside.y() - away - size.height(), beside.y() + away
+        places = [(right, above + size.height()), (right, below - size.height()), (left, middle), (centre, above)]
+        if ring:
+            places = [(right, above), (right, below), (left, above), (left, below), (centre, above), (centre, below)]
+        for x, y in places:
+            here = QRectF(QPointF(x, y), size)
+            first = first or here
+            if inside.contains(here) and not any(here.intersects(other) for other in taken):
+                return here
+    assert first is not None
+    x = min(max(first.x(), inside.left()), inside.right() - size.width())
+    y = min(max(first.y(), inside.top()), inside.bottom() - size.height())
+    return QRectF(QPointF(x, y), size)

@@ -1,0 +1,149 @@
+"""Measures over a picture: their lines, handles and words, and what of them is under the mouse."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
+
+from render.geometry import Vector
+from workstation.desktop.labels import placed
+
+PATH, CROP, MEASURE = QColor(210, 160, 240), QColor(120, 200, 220), QColor(255, 220, 90)
+_SHADOW = QColor(0, 0, 0)
+_HANDLE_PX, _LINE_PX = 8.0, 5.0  # how near the mouse takes hold of a handle, of a line
+OnWidget = Callable[[Vector], QPointF]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureMark:
+    """A measure over the picture. outline : whether the points are one. text : beside the last point. number : of the
+    measure, None where it cannot be taken hold of. handles_mm : the points to take hold of. arrow : with a head at
+    the first point. is_path : a line through all of its points, without handles."""
+
+    points_mm: tuple[Vector, ...]
+    outline: bool
+    text: str
+    colour: QColor = field(default_factory=lambda: MEASURE)
+    number: int | None = None
+    handles_mm: tuple[Vector, ...] = ()
+    selected: bool = False
+    arrow: bool = False
+    is_path: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grip:
+    """What is held of a measure: its number, and which of its points; None for the whole."""
+
+    number: int
+    handle: int | None
+
+
+def paint_mark(painter: QPainter, mark: MeasureMark, on_widget: OnWidget) -> None:
+    """Paints the lines and handles of a measure."""
+    places = [on_widget(p) for p in mark.points_mm]
+    painter.setPen(QPen(mark.colour, 2.5 if mark.selected else 1.5))
+    if mark.outline:
+        painter.drawPolygon(QPolygonF(places))
+    elif _two_lines(mark):
+        painter.drawLine(places[0], places[1])
+        painter.drawLine(places[2], places[3])
+    else:
+        painter.drawPolyline(QPolygonF(places))
+    if mark.arrow and len(places) == 2:
+        painter.setBrush(mark.colour)
+        painter.drawPolygon(QPolygonF(_arrow_head(places[1], places[0])))
+    if mark.selected:
+        painter.setBrush(mark.colour)
+        for place in (on_widget(p) for p in mark.handles_mm):
+            painter.drawRect(QRectF(place.x() - 3.5, place.y() - 3.5, 7.0, 7.0))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    handles = [on_widget(p) for p in mark.handles_mm] or places
+    shown = len(handles) <= 8 and not (mark.selected or mark.arrow or (mark.is_path and len(places) > 8))
+    for place in handles if shown else ():
+        painter.drawEllipse(place, 2.5, 2.5)
+
+
+def paint_labels(
+    painter: QPainter, marks: Sequence[MeasureMark], on_widget: OnWidget, corners: Sequence[QRectF]
+) -> dict[int, QRectF]:
+    """Writes the words of the measures, none on another or on the text of `corners`. Returns their places by number."""
+    metrics, inside = painter.fontMetrics(), QRectF(painter.window()).adjusted(2.0, 2.0, -2.0, -2.0)
+    taken, found = list(corners), dict[int, QRectF]()
+    for mark in marks:
+        if not mark.text or not mark.points_mm:
+            continue
+        lines = mark.text.split("\n")
+        width = max(metrics.horizontalAdvance(line) for line in lines)
+        beside = on_widget(mark.points_mm[-1])
+        here = placed(beside, QSizeF(width, metrics.height() * len(lines)), taken, inside)
+        taken.append(here)
+        if mark.number is not None:
+            found[mark.number] = here
+        if _length(here.center() - beside) > 1.5 * max(here.width(), here.height()):
+            painter.setPen(QPen(mark.colour, 1.0, Qt.PenStyle.DotLine))
+            painter.drawLine(beside, QPointF(here.left(), here.center().y()))
+        for number, text in enumerate(lines):
+            at = here.topLeft() + QPointF(0.0, metrics.ascent() + metrics.height() * number)
+            write(painter, at, text, mark.colour)
+    return found
+
+
+def grip_at(
+    at: QPointF, shown: Sequence[MeasureMark], on_widget: OnWidget, labels: Mapping[int, QRectF]
+) -> Grip | None:
+    """Returns what of a measure is under a position of the widget: a handle before a line or words; of several the
+    selected one first. labels : where the words of each stand."""
+    marks = sorted((m for m in shown if m.number is not None), key=lambda m: not m.selected)
+    for mark in marks:
+        for handle, place in enumerate(mark.handles_mm):
+            if _length(on_widget(place) - at) <= _HANDLE_PX:
+                return Grip(mark.number or 0, handle)
+    for mark in marks:
+        places = [on_widget(p) for p in mark.points_mm]
+        pairs = [(places[0], places[1]), (places[2], places[3])] if _two_lines(mark) else list(pairwise(places))
+        if mark.outline and places:
+            pairs.append((places[-1], places[0]))
+        label = labels.get(mark.number or 0)
+        if any(_beside(at, a, b) <= _LINE_PX for a, b in pairs) or (label is not None and label.contains(at)):
+            return Grip(mark.number or 0, None)
+    return None
+
+
+def write(painter: QPainter, at: QPointF, text: str, colour: QColor) -> None:
+    """Writes light text with a dark edge, readable on bone and on air."""
+    painter.setPen(_SHADOW)
+    for x, y in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        painter.drawText(at + QPointF(x, y), text)
+    painter.setPen(colour)
+    painter.drawText(at, text)
+
+
+def _two_lines(mark: MeasureMark) -> bool:
+    """Whether a mark is the two lines of a Cobb angle."""
+    return not mark.outline and len(mark.points_mm) == 4 and not mark.is_path
+
+
+def _length(way: QPointF) -> float:
+    return math.hypot(way.x(), way.y())
+
+
+def _beside(at: QPointF, a: QPointF, b: QPointF) -> float:
+    """Returns the distance of a position from the line between two others."""
+    along = b - a
+    length = QPointF.dotProduct(along, along)
+    part = min(max(QPointF.dotProduct(at - a, along) / length, 0.0), 1.0) if length > 0.0 else 0.0
+    return _length(at - (a + along * part))
+
+
+def _arrow_head(start: QPointF, tip: QPointF) -> list[QPointF]:
+    """Returns the three corners of an arrow's head."""
+    way = tip - start
+    length = max(_length(way), 1e-9)
+    along = QPointF(way.x() / length, way.y() / length)
+    across = QPointF(-along.y(), along.x())
+    back = tip - along * 11.0
+    return [tip, back + across * 4.5, back - across * 4.5]

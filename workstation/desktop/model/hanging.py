@@ -1,0 +1,96 @@
+"""How a series is hung when it is opened: by rules in `hanging.toml`, a site's own first. Knows no Qt."""
+
+import re
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import ConfigDict, ValidationError
+
+from render import Volume, preset_names
+from render.presets import NamedWindow, named_preset, windows
+from workstation.desktop.model.edits import thickened
+from workstation.desktop.model.identity import SeriesIdentity
+from workstation.desktop.model.looks import TABLE_ABOVE_HU, Looks, window_of
+from workstation.desktop.model.screen import SLICES, Layout, Screen, opening_screen
+from workstation.errors import WorkstationError
+from workstation.strict import StrictError, adapter, toml_in
+
+
+class HangingError(WorkstationError):
+    """A file of hanging rules is invalid; the message names the file, the rule and what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangingRule:
+    """A rule. modality, words, contrast : what it fits; empty or None fits everything. The rest : what it does."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    title: str
+    window: str
+    preset: str
+    modality: str = ""
+    words: tuple[str, ...] = ()
+    contrast: bool | None = None
+    layout: Layout = "four"
+    slab_mm: float = 0.0
+
+    def fits(self, identity: SeriesIdentity, unit: str) -> bool:
+        """Whether the rule fits a series, and its window and preset the unit of its values."""
+        if self.modality and self.modality != identity.modality:
+            return False
+        if self.contrast is not None and self.contrast != bool(identity.contrast):
+            return False
+        said = set(re.findall(r"\w+", identity.described.upper().replace("_", " ")))
+        if self.words and not said & {word.upper() for word in self.words}:
+            return False
+        units = (_windows()[self.window].unit, named_preset(self.preset).transfer.unit)
+        return all(one in (unit, "range") for one in units)
+
+
+@cache
+def _windows() -> dict[str, NamedWindow]:
+    return {window.name: window for window in windows()}
+
+
+def load_hanging(own: Path | None = None) -> tuple[HangingRule, ...]:
+    """Reads the rules, a site's own first. Raises HangingError."""
+    shipped = tomllib.loads((files(__package__) / "hanging.toml").read_text(encoding="utf-8"))
+    rules = tuple(adapter(HangingRule).validate_python(rule) for rule in shipped["hanging"])
+    if own is None or not own.exists():
+        return rules
+    try:
+        given = toml_in(own)
+        if unknown := sorted(given.keys() - {"hanging"}):
+            raise HangingError(f"{own}: unknown table {unknown[0]!r}; there is [[hanging]].")
+        first = tuple(adapter(HangingRule).validate_python(rule) for rule in given.get("hanging", []))
+    except StrictError as error:
+        raise HangingError(f"{own}: {error}. Nothing was taken from it.") from error
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        where = ".".join(str(part) for part in wrong["loc"])
+        raise HangingError(f"{own}: {where}: {wrong['msg']}. Nothing was taken from it.") from error
+    names, presets = set(_windows()), set(preset_names())
+    for rule in first:
+        if rule.window not in names:
+            known = ", ".join(sorted(names))
+            raise HangingError(f"{own}, {rule.title!r}: no window {rule.window!r}; there are {known}.")
+        if rule.preset not in presets:
+            known = ", ".join(sorted(presets))
+            raise HangingError(f"{own}, {rule.title!r}: no preset {rule.preset!r}; there are {known}.")
+    return (*first, *rules)
+
+
+def hung(volume: Volume, identity: SeriesIdentity, rules: tuple[HangingRule, ...]) -> Screen:
+    """Returns the first screen of a volume: as the first rule that fits says."""
+    rule = next(rule for rule in rules if rule.fits(identity, volume.unit))
+    looks = Looks()
+    window = window_of(volume, _windows()[rule.window].window)
+    above = TABLE_ABOVE_HU if volume.unit == "HU" else None
+    screen = opening_screen(volume, window, looks.transfer_of(volume, rule.preset), above)
+    for name in SLICES:
+        screen = thickened(screen, name, rule.slab_mm)
+    return replace(screen, layout=rule.layout)

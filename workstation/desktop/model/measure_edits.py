@@ -1,0 +1,69 @@
+"""Edits of the measures on a screen: each returns a new screen. Knows no Qt."""
+
+import re
+from dataclasses import replace
+
+from render.geometry import Vector, vector
+from workstation.desktop.model.screen import OUTLINES, Measure, Screen
+
+
+def measured(screen: Screen, measure: Measure) -> Screen:
+    return replace(screen, measures=(*screen.measures, measure))
+
+
+def remeasured(screen: Screen, number: int, measure: Measure) -> Screen:
+    """Puts a measure in the place of another."""
+    measures = (*screen.measures[:number], measure, *screen.measures[number + 1 :])
+    return replace(screen, measures=measures)
+
+
+def point_dragged(screen: Screen, number: int, index: int, place_mm: Vector) -> Screen:
+    """Moves a point of a measure. An outline stays flat: its points keep their depth along its line of sight."""
+    measure = screen.measures[number]
+    points, n = list(measure.points_mm), measure.view.towards_observer
+    if measure.kind in OUTLINES:
+        deep = sum((p - q) * a for p, q, a in zip(points[index], place_mm, n, strict=True))
+        place_mm = vector(q + deep * a for q, a in zip(place_mm, n, strict=True))
+    points[index] = place_mm
+    if len(set(points)) < min(len(points), 2):
+        return screen  # two places on one another measure nothing
+    return remeasured(screen, number, replace(measure, points_mm=tuple(points)))
+
+
+def measure_dragged(screen: Screen, number: int, by_mm: Vector) -> Screen:
+    """Moves a whole measure."""
+    measure = screen.measures[number]
+    moved = tuple(vector(v + d for v, d in zip(p, by_mm, strict=True)) for p in measure.points_mm)
+    return remeasured(screen, number, replace(measure, points_mm=moved))
+
+
+def renamed(screen: Screen, number: int, name: str) -> Screen:
+    """Names a measure; the name of its kind and number, or none, is no name of its own."""
+    measure = screen.measures[number]
+    usual = re.fullmatch(rf"{measure.kind} \d+", name)
+    return remeasured(screen, number, replace(measure, name="" if usual else name[:64]))
+
+
+def recoloured(screen: Screen, number: int, colour: str) -> Screen:
+    return remeasured(screen, number, replace(screen.measures[number], colour=colour))
+
+
+def reworded(screen: Screen, number: int, text: str) -> Screen:
+    """Sets the words of a text or an arrow; a text without words is removed."""
+    measure = screen.measures[number]
+    if not text and measure.kind == "text":
+        return unmeasured(screen, number)
+    return remeasured(screen, number, replace(measure, text=text))
+
+
+def duplicated(screen: Screen, number: int) -> Screen:
+    """Adds a copy of a measure where its plane is now: in the plane of the crosshair, seen as it was drawn."""
+    measure = screen.measures[number]
+    n = measure.view.towards_observer
+    deep = sum((c - p) * a for c, p, a in zip(screen.cursor_mm, measure.points_mm[0], n, strict=True))
+    moved = tuple(vector(v + deep * a for v, a in zip(p, n, strict=True)) for p in measure.points_mm)
+    return measured(screen, replace(measure, points_mm=moved, name=""))
+
+
+def unmeasured(screen: Screen, number: int) -> Screen:
+    return replace(screen, measures=screen.measures[:number] + screen.measures[number + 1 :])

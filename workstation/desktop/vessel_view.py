@@ -1,0 +1,227 @@
+"""A vessel that was followed: its diameter along the way, the section at a place, and ways to see it in the panes."""
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from render import Picture, draw
+from render.geometry import vector
+from render.vessels.pictures import path_of, section_at, vessel_pictures
+from workstation.desktop.images import image_of
+from workstation.desktop.language import tr
+from workstation.desktop.model import edits
+from workstation.desktop.viewer import Viewer
+from workstation.export.vessel_files import MeasuredVessel
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 8.0, 8.0, 22.0  # around the curve
+_SECTION_PX = 150
+_BAND, _LINE, _NARROW, _WIDE, _HERE = (
+    QColor(74, 163, 223, 70),
+    QColor(74, 163, 223),
+    QColor(230, 90, 80),
+    QColor(255, 190, 60),
+    QColor(225, 225, 225),
+)
+
+
+class DiameterPlot(QWidget):
+    """The mean diameter along a vessel over the band from its least to its greatest. moved : mm along it."""
+
+    moved = Signal(float)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: MeasuredVessel | None = None
+        self.at_mm = 0.0
+        self.setMinimumHeight(130)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(tr("Diameter along the vessel"))
+
+    def show_vessel(self, found: MeasuredVessel | None, at_mm: float) -> None:
+        self.found, self.at_mm = found, at_mm
+        self.update()
+
+    def _inner(self) -> QRectF:
+        return QRectF(self.rect()).adjusted(_LEFT, _TOP, -_RIGHT, -_BOTTOM)
+
+    def place(self, along_mm: float, diameter_mm: float) -> QPointF:
+        """Returns the position on the widget."""
+        assert self.found is not None
+        inner, vessel = self._inner(), self.found.vessel
+        most = float(vessel.sections.diameters_mm[1].max()) * 1.1
+        return QPointF(
+            inner.left() + along_mm / max(vessel.length_mm, 1e-6) * inner.width(),
+            inner.bottom() - min(diameter_mm / most, 1.0) * inner.height(),
+        )
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.fillRect(self.rect(), QColor(12, 14, 16))
+        if self.found is not None:
+            self._paint(painter, self.found)
+        painter.end()
+
+    def _paint(self, painter: QPainter, found: MeasuredVessel) -> None:
+        inner, along = self._inner(), found.vessel.along_mm
+        least, greatest, mean = found.vessel.sections.diameters_mm
+        every = max(1, len(along) // 400)
+        low, high, line = (
+            [self.place(float(a), float(d)) for a, d in zip(along[::every], curve[::every], strict=True)]
+            for curve in (least, greatest, mean)
+        )
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(_BAND)
+        painter.drawPolygon(QPolygonF([*low, *reversed(high)]))
+        painter.setPen(QPen(_LINE, 1.5))
+        painter.drawPolyline(QPolygonF(line))
+        for at, colour, word in (
+            (found.stenosis.at_mm, _NARROW, tr("narrowest")),
+            (found.widest.at_mm, _WIDE, tr("widest")),
+        ):
+            x = self.place(at, 0.0).x()
+            painter.setPen(QPen(colour, 1.0, Qt.PenStyle.DashLine))
+            painter.drawLine(QPointF(x, inner.top()), QPointF(x, inner.bottom()))
+            width = painter.fontMetrics().horizontalAdvance(word)
+            painter.drawText(QPointF(min(x + 3, self.width() - width - 2.0), inner.top() + 10), word)
+        x = self.place(self.at_mm, 0.0).x()
+        painter.setPen(QPen(_HERE, 2.0))
+        painter.drawLine(QPointF(x, inner.top()), QPointF(x, inner.bottom()))
+        painter.setPen(_HERE)
+        most = float(greatest.max()) * 1.1
+        for value in (0.0, most / 2.0, most):
+            y = self.place(0.0, value).y()
+            painter.drawText(QPointF(2.0, y + 4.0), f"{value:.0f}")
+        painter.drawText(QPointF(inner.left(), self.height() - 6.0), "0")
+        end = f"{found.vessel.length_mm:.0f} mm"
+        painter.drawText(
+            QPointF(inner.right() - painter.fontMetrics().horizontalAdvance(end), self.height() - 6.0), end
+        )
+
+    def _go(self, x: float) -> None:
+        if self.found is not None:
+            inner = self._inner()
+            part = min(max((x - inner.left()) / max(inner.width(), 1.0), 0.0), 1.0)
+            self.moved.emit(part * self.found.vessel.length_mm)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        self._go(event.position().x())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self._go(event.position().x())
+
+
+class VesselView(QWidget):
+    """The selected vessel: a place along it, chosen in the curve, is the crosshair of the panes. at_mm : that place."""
+
+    _drawn = Signal(float, object)
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.found: MeasuredVessel | None = None
+        self.at_mm = 0.0
+        self.plot, self.section, self.said = DiameterPlot(), QLabel(), QLabel()
+        self.section.setFixedSize(_SECTION_PX, _SECTION_PX)
+        self.section.setAccessibleName(tr("Section across the vessel"))
+        self.said.setWordWrap(True)
+        self.said.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.plot.moved.connect(self.go)
+        self.curved, self.across, self.take = (
+            QPushButton(tr("Curved picture")),
+            QPushButton(tr("Plane across")),
+            QPushButton(tr("Capture pictures")),
+        )
+        self.curved.setToolTip(tr("Lays the vessel flat in the curved pane"))
+        self.across.setToolTip(tr("Tilts the axial pane across the vessel at this place"))
+        self.take.setToolTip(tr("Curved pictures, and sections at the narrowest and the widest place"))
+        self.curved.clicked.connect(self._lay_flat)
+        self.across.clicked.connect(self._cut_across)
+        self.take.clicked.connect(self._capture)
+        self._drawn.connect(self._show_section)
+        middle, buttons, layout = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        middle.addWidget(self.section)
+        middle.addWidget(self.said, 1)
+        for button in (self.curved, self.across, self.take):
+            buttons.addWidget(button)
+        layout.addWidget(self.plot)
+        layout.addLayout(middle)
+        layout.addLayout(buttons)
+        viewer.selection.connect(self.refresh)
+        viewer.changed.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Shows the vessel that is selected, at its narrowest place; nothing where none is."""
+        number, measures = self._viewer.selected, self._viewer.session.screen.measures
+        thing = self._viewer.measuring.found(measures[number]) if number is not None else None
+        found = thing.vessel if thing is not None else None
+        self.setVisible(found is not None)
+        if found is not self.found:
+            self.found = found
+            if found is not None:
+                self._show(found.stenosis.at_mm)
+
+    def go(self, at_mm: float) -> None:
+        """Goes to a place along the vessel, the panes with it."""
+        if self.found is None:
+            return
+        self._show(at_mm)
+        self._viewer.do(edits.at_cursor, vector(self.found.vessel.centreline_mm[self._number()]))
+
+    def _number(self) -> int:
+        assert self.found is not None
+        return int(np.argmin(np.abs(self.found.vessel.along_mm - self.at_mm)))
+
+    def _show(self, at_mm: float) -> None:
+        found = self.found
+        assert found is not None
+        self.at_mm = at_mm
+        self.plot.show_vessel(found, at_mm)
+        n, sections = self._number(), found.vessel.sections
+        least, greatest, mean = (float(curve[n]) for curve in sections.diameters_mm)
+        narrow = found.stenosis
+        lines = [
+            tr("At {at} mm", at=f"{found.vessel.along_mm[n]:.1f}"),
+            f"{greatest:.1f} × {least:.1f} mm, ⌀ {mean:.1f} mm",
+            f"{float(sections.areas_mm2[n]):.0f} mm²",
+            "" if bool(sections.closed[n]) else tr("The edge of the lumen is not seen all round here."),
+            tr("Reference {mm} mm", mm=f"{narrow.reference_mm:.1f}"),
+            f"NASCET {narrow.nascet_percent:.0f} %, ECST {narrow.ecst_percent:.0f} %",
+            tr("Area −{percent} %", percent=f"{narrow.area_percent:.0f}"),
+            tr("An estimate: the lumen is too narrow to be resolved.") if found.is_estimate else "",
+        ]
+        self.said.setText("\n".join(line for line in lines if line))
+        recipe, volume = section_at(found.vessel, at_mm, "section"), self._viewer.session.volume
+
+        def drawn() -> None:
+            if self.at_mm == at_mm:  # else the mouse has gone on
+                self._drawn.emit(at_mm, draw(volume, recipe))
+
+        self._viewer.drawer.ask_errand(drawn, tell=False)
+
+    def _show_section(self, at_mm: float, picture: Picture) -> None:
+        if at_mm == self.at_mm:
+            pixmap = QPixmap.fromImage(image_of(picture))
+            self.section.setPixmap(
+                pixmap.scaled(_SECTION_PX, _SECTION_PX, mode=Qt.TransformationMode.SmoothTransformation)
+            )
+
+    def _lay_flat(self) -> None:
+        if self.found is not None:
+            self._viewer.do(edits.path_laid, path_of(self.found.vessel))
+
+    def _cut_across(self) -> None:
+        if self.found is not None:
+            view = section_at(self.found.vessel, self.at_mm, "section").view
+            self._viewer.do(edits.faced, "axial", view)
+
+    def _capture(self) -> None:
+        if self.found is not None:
+            places = {"Narrowest": self.found.stenosis.at_mm, "Widest": self.found.widest.at_mm}
+            recipes = vessel_pictures(self.found.vessel, places)
+            self._viewer.do(edits.collected, recipes)
+            self._viewer.say(tr("{count} pictures captured.", count=len(recipes)))
