@@ -11,7 +11,7 @@ from dicom_io.objects.burn_in import Burned
 from dicom_io.objects.derived import derive, products
 from dicom_io.objects.encapsulated_obj import model_object
 from dicom_io.objects.encapsulated_stl import surface_object
-from dicom_io.objects.presentation_state import presentation_state
+from dicom_io.objects.presentation_state import PictureNote, presentation_state
 from dicom_io.objects.segmentation import segmentation
 from dicom_io.objects.spatial_registration import spatial_registration
 from dicom_io.objects.volumetric_state import volumetric_state
@@ -174,7 +174,10 @@ def _beside(
     for ds in derive(stack, series, STAMP, multiframe=True):
         found[f"enhanced {ds.ImageComments}"] = ds
     for number, (picture, group) in enumerate(zip(pictures, groups, strict=True), start=1):
-        state = presentation_state(picture, group, recorded.measurements, source, STAMP, number)
+        middle = picture.planes[0].at(20.0, 20.0) if picture.planes else volume.centre_mm
+        end = picture.planes[0].at(40.0, 30.0) if picture.planes else volume.centre_mm
+        notes = (PictureNote((middle, end), "Pfeil"), PictureNote((middle,), "Worte"), PictureNote((end, middle), ""))
+        state = presentation_state(picture, group, recorded.measurements, source, STAMP, number, notes)
         if state is not None:
             found[f"presentation of {picture.recipe.name}"] = state
         view = volumetric_state(picture, group, series, STAMP, number)
