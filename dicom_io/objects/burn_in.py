@@ -12,11 +12,14 @@ from pydicom.dataset import Dataset
 from dicom_io.errors import DicomIOError
 from dicom_io.person_names import groups_of
 from render import fonts
+from render.recipe import Recipe, in_colour
 
-# letters: orientation, scale, preset and view on pictures in colour, which have no values to lose. view: the same and
+# letters: orientation, scale, preset and view on pictures in colour of LETTERS_FROM_PX or more, which have no values to
+# lose. view: the same and
 # window and slab on projections too. patient: the same, with patient and study.
 BurnIn = Literal["none", "letters", "view", "patient"]
 BURN_IN: tuple[BurnIn, ...] = get_args(BurnIn)
+LETTERS_FROM_PX = 128  # on smaller pictures letters would hide what they are about
 _SIZE_PX = 14  # any size will do: only the existence of the glyphs is checked here
 
 
@@ -42,6 +45,14 @@ def burned(choice: BurnIn, source: Dataset, font: Path | None = None) -> Burned 
     if choice == "none":
         return None
     return Burned(banner(source, font) if choice == "patient" else (), font, choice == "letters")
+
+
+def on_picture(marks: Burned | None, recipe: Recipe) -> Burned | None:
+    """Returns the annotation of one capture; None where it is not written on."""
+    if marks is None or not marks.in_colour:
+        return marks
+    large = min(recipe.rows, recipe.columns) >= LETTERS_FROM_PX
+    return marks if in_colour(recipe) and large else None
 
 
 def banner(source: Dataset, font: Path | None = None) -> tuple[str, ...]:

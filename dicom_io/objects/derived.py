@@ -21,7 +21,7 @@ from dicom_io.capabilities import LOSSY_SYNTAXES
 from dicom_io.evidence import ImageReference, Product, Side
 from dicom_io.files.encoding import encoded_sequence, ready_for_encoded
 from dicom_io.files.series import Series, read_dataset
-from dicom_io.objects.burn_in import Burned
+from dicom_io.objects.burn_in import Burned, on_picture
 from dicom_io.objects.common import body_part, contributing, decimal, lossy_history, new_object
 from dicom_io.objects.enhanced import ENHANCED_CT, ENHANCED_MR, make_enhanced
 from dicom_io.objects.functional_groups import source_item
@@ -94,8 +94,7 @@ def derive(
             make = _enhanced if multiframe and not _untold_loss(series, origin.source) else _reformat
             datasets += make(picture, origin, place)
         else:
-            written_on = burned is not None and (in_colour(recipe) or not burned.in_colour)
-            datasets.append(_capture(picture, origin, place, burned if written_on else None))
+            datasets.append(_capture(picture, origin, place, on_picture(burned, recipe)))
     return datasets
 
 

@@ -137,7 +137,7 @@ def test_a_measurement_is_drawn_on_its_plane(tmp_path: Path) -> None:
     drawn = [ds for name, ds in state.items() if name.startswith("presentation") and "GraphicAnnotationSequence" in ds]
     kinds = {g.GraphicType for ds in drawn for a in ds.GraphicAnnotationSequence for g in a.GraphicObjectSequence}
     texts = {t.UnformattedTextValue for ds in drawn for a in ds.GraphicAnnotationSequence for t in a.TextObjectSequence}
-    assert kinds <= {"POLYLINE", "ELLIPSE"}
+    assert kinds <= {"POLYLINE", "ELLIPSE", "POINT"}
     assert all(texts) or not texts
 
 
