@@ -11,11 +11,12 @@ from PySide6.QtWidgets import QApplication, QGridLayout, QWidget
 
 from render import Mask, StepError, View, Volume
 from render.engine.framing import outer_corners
-from render.geometry import Box, Plane, Vector, point, vector
+from render.geometry import Box, Matrix, Plane, Vector, direction, inverse, point, vector
 from render.mask_steps import Automatic, MaskStep
 from render.picture import Picture
 from render.progress import Progress
-from render.recipe import Recipe
+from render.recipe import Recipe, Reformat
+from render.registration import Registration, register
 from render.segment import made
 from render.segment.grid import voxel_mm3
 from workstation.desktop.drawer import Drawer, PictureRequest
@@ -46,9 +47,9 @@ from workstation.desktop.model.screen import (
     Screen,
     is_slice,
     main_pane,
-    offset_of,
     plane_name,
     recipe_of,
+    to_shown,
 )
 from workstation.desktop.model.session import ReadingSession
 from workstation.desktop.pane import Overlay, Pane, crosshair
@@ -207,6 +208,8 @@ class Viewer(QWidget):
         if name not in self.visible_panes():
             return
         volume, recipe = self.volume_of(name), recipe_of(self.session.screen, name, *self.panes[name].picture_size())
+        if isinstance(recipe, Reformat) and recipe.fusion is not None and self.other is None:
+            recipe = replace(recipe, fusion=None)  # until what lies over it is there
         self._wanted[name] = recipe if volume is not None else None
         if name in OTHERS and volume is None:
             self._asked.pop(name, None)
@@ -217,7 +220,8 @@ class Viewer(QWidget):
         else:
             tinted = self.measuring.shapes(self.session.screen.measures) if name in SLICES else ()
             mask, colours = self._layer(name)
-            request = PictureRequest(name, recipe, moving, volume, tinted, mask, colours)
+            second = self.other if isinstance(recipe, Reformat) and recipe.fusion is not None else None
+            request = PictureRequest(name, recipe, moving, volume, tinted, mask, colours, second)
             # What was asked for last in full serves a moving mouse too: most edits leave most panes as they are.
             if self._asked.get(name) not in (request, replace(request, moving=False)):
                 self._asked[name] = request
@@ -280,8 +284,9 @@ class Viewer(QWidget):
             marks = self._path_marks() if name == "solid" and screen.layout == "curved" else ()
             pane.show_overlay(Overlay(self._corners(name), (), marks, screen.solid.view, self._stranger(name)))
             return
-        others = [(o, screen.slice(o).view.towards_observer) for o in SLICES if o != main_pane(name)]
-        cursor = vector(a + b for a, b in zip(screen.cursor_mm, offset_of(screen, name), strict=True))
+        move = to_shown(screen, name)
+        others = [(o, direction(move, screen.slice(o).view.towards_observer)) for o in SLICES if o != main_pane(name)]
+        cursor = point(move, screen.cursor_mm)
         lines = crosshair(cursor, others, pane.plane)
         marks = (*self._marks(name), *self._path_marks(), *self._crop_marks(name)) if name in MAIN else ()
         pane.show_overlay(Overlay(self._corners(name), lines, marks, None, self._stranger(name)))
@@ -503,6 +508,38 @@ class Viewer(QWidget):
         for name in self.visible_panes():
             self.show_overlay(name)
 
+    def align(self) -> None:
+        """Registers what is compared with this study; where that is declined, the status bar says why."""
+        other, volume, compared = self.other, self.session.volume, self.session.screen.compared
+        if other is None or compared is None:
+            self.say(tr("Nothing is compared; choose a study under View > Compare with."))
+            return
+
+        def work(tell: Progress) -> object:
+            tell(tr("Registration"), 0.1)
+            found = register(volume, other)
+            tell(tr("Registration"), 1.0)
+            return found
+
+        def done(found: object) -> None:
+            assert isinstance(found, Registration)
+            if found.declined:
+                self.say(found.declined)
+                return
+            rows = tuple(tuple(round(float(v), 6) for v in row) for row in inverse(found.affine).tolist())
+            self.do(edits.registered, cast(Matrix, rows))
+            self.say(tr("Registered; edges lie on each other with {quality}.", quality=f"{found.quality:.2f}"))
+
+        self.work_wanted.emit(work, done, tr("Registration"))
+
+    def blend_more(self, by: float) -> None:
+        """Lays more or less of what is compared over the planes."""
+        compared = self.session.screen.compared
+        if compared is None:
+            self.say(tr("Nothing is compared; choose a study under View > Compare with."))
+        else:
+            self.do(edits.blended, compared.blend + by)
+
     def one_or_four(self, name: PaneName | None = None) -> None:
         one = main_pane(name or self.under)
         alone: Layout = one if one != "curved" else "curved"
@@ -619,6 +656,10 @@ class Viewer(QWidget):
         pane = "solid" if frames > 1 else main_pane(self.under)
         if self.under in OTHERS:
             self.said.emit(tr("Pictures are captured of the study that is open, not of what it is compared with."))
+            return
+        compared = self.session.screen.compared
+        if compared is not None and compared.blend > 0.0 and is_slice(self.under):
+            self.say(tr("A picture with another study over it is not captured here; take the other one away first."))
             return
         before = len(self.session.screen.captures)
         self.do(edits.captured, pane, 512, frames)
