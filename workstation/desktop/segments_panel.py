@@ -101,7 +101,9 @@ class SegmentsPanel(QWidget):
         self.radius.setValue(2.0)
         self.apply.clicked.connect(self._change)
         unit = f" {viewer.session.volume.unit}"
-        low, high = float(viewer.session.volume.voxels.min()), float(viewer.session.volume.voxels.max())
+        voxels = viewer.session.volume.voxels.reshape(-1)
+        sample = voxels[:: max(1, voxels.size // 200_000)]  # all of them would hold the window up
+        low, high = float(sample.min()), float(sample.max())
         self.low, self.high = _number(tr("From"), low, high, unit), _number(tr("To"), low, high, unit)
         window = viewer.session.screen.window
         self.low.setValue(window.centre)
@@ -263,6 +265,7 @@ def _number(name: str, low: float, high: float, unit: str) -> QDoubleSpinBox:
     box.setDecimals(1)
     box.setSuffix(unit)
     box.setAccessibleName(name)
+    box.setMinimumWidth(72)
     return box
 
 
