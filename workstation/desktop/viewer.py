@@ -244,7 +244,9 @@ class Viewer(QWidget):
 
         def make() -> None:
             mask = made(volume, steps)
-            counts, voxel_ml = np.bincount(mask.labels.reshape(-1), minlength=256), voxel_mm3(volume) / 1000.0
+            # Slice by slice: counting all at once would hold the window up.
+            counts = np.sum([np.bincount(labels.reshape(-1), minlength=256) for labels in mask.labels], axis=0)
+            voxel_ml = voxel_mm3(volume) / 1000.0
             self._millilitres = {label: float(count) * voxel_ml for label, count in enumerate(counts)}
             self._masks = {steps: mask}
 
