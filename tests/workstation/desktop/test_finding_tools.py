@@ -128,7 +128,7 @@ def test_a_vessel_is_followed_in_the_panes(reader: Viewer, window: MainWindow, q
     assert view.at_mm == view.found.stenosis.at_mm
     plot = view.plot
     x = plot.place(10.0, 0.0).x()
-    drag(qtbot, plot, (round(x) - 30, 40), (round(x), 40))  # type: ignore[arg-type]
+    drag(qtbot, plot, (round(x) - 30, 40), (round(x), 40))
     assert view.at_mm == pytest.approx(10.0, abs=1.0)
     near = view.found.vessel.centreline_mm[view._number()]
     assert reader.session.screen.cursor_mm == pytest.approx(tuple(near))
