@@ -32,6 +32,7 @@ from workstation.desktop.model.screen import ScreenSegment
 from workstation.desktop.model.surfaces import ENDINGS, save_surfaces
 from workstation.desktop.viewer import Viewer
 
+_PARTS = "parts"
 _NAME, _ML, _PLANES, _SOLID = range(4)
 STRUCTURES: dict[Structure, str] = {
     "bone": "Bone",
@@ -90,6 +91,7 @@ class SegmentsPanel(QWidget):
         self.structure, self.find_it = QComboBox(), QPushButton(tr("Find"))
         for structure, title in STRUCTURES.items():
             self.structure.addItem(tr(title), structure)
+        self.structure.addItem(tr("Bones in parts"), _PARTS)
         self.find_it.clicked.connect(self._find)
         self.change, self.radius, self.apply = (
             QComboBox(),
@@ -221,6 +223,9 @@ class SegmentsPanel(QWidget):
         self._viewer.refresh()
 
     def _find(self) -> None:
+        if self.structure.currentData() == _PARTS:
+            self._viewer.part_bones()
+            return
         structure: Structure = self.structure.currentData()
         label = segment_edits.free_label(self._viewer.session.screen)
         self._viewer.propose(Automatic(structure, label), tr(STRUCTURES[structure]))

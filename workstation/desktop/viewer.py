@@ -503,6 +503,31 @@ class Viewer(QWidget):
 
         self.work_wanted.emit(work, done, tr("Looking for {name}", name=name))
 
+    def part_bones(self) -> None:
+        """Finds bone and parts it into single bones and fragments, each a segment of its own."""
+        volume, before = self.session.volume, self.session.screen.solid.steps
+        steps = segment_edits.bones_in_parts(self.session.screen)
+
+        def work(tell: Progress) -> object:
+            tell(tr("Bones in parts"), 0.1)
+            mask = made(volume, (*before, *steps))
+            tell(tr("Bones in parts"), 1.0)
+            found = np.flatnonzero(np.sum([np.bincount(k.reshape(-1), minlength=256) for k in mask.labels], axis=0))
+            first = steps[0].label
+            names = {first: tr("Bone, not parted"), first + segment_edits.MOST_PARTS + 1: tr("Metal")}
+            return {
+                int(label): names.get(int(label), tr("Part {number}", number=int(label) - first))
+                for label in found
+                if label >= first
+            }
+
+        def done(found: object) -> None:
+            assert isinstance(found, dict)
+            self.do(segment_edits.parts_marked, steps, found)
+            self.say(tr("{count} parts found.", count=len(found)))
+
+        self.work_wanted.emit(work, done, tr("Bones in parts"))
+
     def choose_tool(self, tool: str) -> None:
         self.tool = tool
         self.gestures.hand.forget()

@@ -4,6 +4,7 @@ Knows no Qt. A pane's picture is `draw` of the recipe that `recipe_of` gives for
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, cast, get_args
 
@@ -12,7 +13,7 @@ from pydantic import ConfigDict
 
 from render.fusion import COLOUR_MAPS
 from render.geometry import IDENTITY, Affine, Box, Matrix, Vector, View, direction, inverse, point, vector
-from render.mask_steps import MaskStep
+from render.mask_steps import Fragments, MaskStep
 from render.recipe import (
     Clip,
     CurvedReformat,
@@ -314,10 +315,20 @@ def _plane_recipe(screen: Screen, name: SliceName, rows: int, columns: int) -> R
     )
 
 
+def marked_labels(steps: Iterable[MaskStep]) -> set[int]:
+    """Returns the labels that steps may leave in the mask."""
+    found: set[int] = set()
+    for step in steps:
+        found.add(step.label)
+        if isinstance(step, Fragments):
+            found.update(range(step.label, step.label + step.most), (step.metal_label,))
+    return found - {0}
+
+
 def label_rules(screen: Screen) -> tuple[LabelRule, ...]:
     """Returns how the 3D pane shows each label: what was cut away not at all, segments in their colours."""
     s = screen.solid
-    shaded, labels = s.style == "rendering", {step.label for step in s.steps}
+    shaded, labels = s.style == "rendering", marked_labels(s.steps)
     rules = [LabelRule(CUT_AWAY, "exclude")] if CUT_AWAY in labels else []
     for segment in screen.segments:
         if segment.label not in labels:
