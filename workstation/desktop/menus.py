@@ -50,6 +50,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("cut", "&3D", lambda v: v.do(edits.cut)),
     ("table", "&3D", Viewer.toggle_table),
     ("bone", "&3D", Viewer.toggle_bone),
+    ("fly_airways", "&3D", lambda v: v.fly("airways")),
     ("whole", "&3D", lambda v: v.do(edits.made_whole)),
 )
 PANELS = ("panel_look", "panel_captures", "panel_measures", "panel_segments", "panel_report", "panel_charge")

@@ -1,6 +1,6 @@
 """The panes of a study: what they show, and the commands of menus and keys. `gestures.py` handles the mouse."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication, QGridLayout, QWidget
 
 from render import Mask, StepError, View, Volume
 from render.engine.framing import outer_corners
+from render.flight import Lumen, flight, lumen_way
 from render.geometry import Box, Matrix, Plane, Vector, direction, inverse, point, vector
 from render.mask_steps import Automatic, MaskStep
 from render.picture import Picture
@@ -527,6 +528,26 @@ class Viewer(QWidget):
             self.say(tr("{count} parts found.", count=len(found)))
 
         self.work_wanted.emit(work, done, tr("Bones in parts"))
+
+    def fly(self, lumen: Lumen, through_mm: Sequence[Vector] = ()) -> None:
+        """Captures a flight through a lumen, as a film: through points in order, or through all of the airways."""
+        volume = self.session.volume
+
+        def work(tell: Progress) -> object:
+            tell(tr("Fly-through"), 0.1)
+            way = lumen_way(volume, lumen, through_mm)
+            recipe = flight(way, volume, name=f"Fly-through, {lumen}")
+            tell(tr("Fly-through"), 1.0)
+            return recipe, way.warnings
+
+        def done(found: object) -> None:
+            assert isinstance(found, tuple)
+            recipe, warnings = found
+            self.do(edits.collected, (recipe,))
+            said = tr("Captured: {name}", name=self.session.screen.captures[-1].recipe.name)
+            self.say(" ".join([said, *warnings]))
+
+        self.work_wanted.emit(work, done, tr("Fly-through"))
 
     def choose_tool(self, tool: str) -> None:
         self.tool = tool

@@ -45,6 +45,7 @@ ACTIONS: dict[str, str] = {
     "cut": "3D: cut before the crosshair, and back",
     "table": "3D: remove table and holder, and bring them back",
     "bone": "3D: remove bone, and bring it back",
+    "fly_airways": "3D: capture a flight through the airways, as a film",
     "whole": "3D: reset cuts, all that was cut away is back",
     "save_preset": "3D: keep this look as a preset of your own",
     "capture": "Capture the pane under the mouse",
