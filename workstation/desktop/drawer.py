@@ -26,7 +26,8 @@ _TINT = Window(500.0, 1000.0)  # volumes to tint are 0 outside and 1000 inside
 @dataclass(frozen=True, slots=True)
 class PictureRequest:
     """A pane's request for a picture. moving : the mouse still moves, so a coarse picture is enough. volume : the
-    volume to draw. tinted : volumes to lay over a plane. mask, colours : segments to lay over it, #rrggbb by label."""
+    volume to draw. tinted : volumes to lay over a plane. mask, colours : segments to lay over it, #rrggbb by label.
+    second : the volume of the recipe's fusion."""
 
     pane: PaneName
     recipe: Recipe
@@ -35,6 +36,7 @@ class PictureRequest:
     tinted: tuple[Volume, ...] = ()
     mask: Mask | None = None
     colours: tuple[tuple[int, str], ...] = ()
+    second: Volume | None = None
 
 
 class Drawer(QObject):
@@ -154,11 +156,11 @@ class Drawer(QObject):
         plane = not isinstance(request.recipe, Solid) and request.recipe.thickness_mm == 0.0
         if not plane:
             coarse = coarser(request.volume, request.recipe, _COARSE)
-            picture = draw(request.volume, coarse, cancel=cancel)
+            picture = draw(request.volume, coarse, second=request.second, cancel=cancel)
             self.drawn.emit(request, picture, request.moving, None)
             if request.moving:
                 return
-        picture = draw(request.volume, request.recipe, cancel=cancel)
+        picture = draw(request.volume, request.recipe, second=request.second, cancel=cancel)
         self.drawn.emit(request, picture, True, _over(request, picture))
 
     def _draw_large(self, name: str, recipe: Recipe) -> None:

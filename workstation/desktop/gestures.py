@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QPointF, Qt, QTimer
 from PySide6.QtGui import QMouseEvent
 
 from render import Piece, Scissors, Window
-from render.geometry import Vector, vector
+from render.geometry import Vector, inverse, point, vector
 from render.mask_steps import Grown
 from render.pick import first_seen, visible_from
 from render.recipe import Solid, VolumeRendering
@@ -27,9 +27,9 @@ from workstation.desktop.model.screen import (
     Screen,
     is_slice,
     main_pane,
-    offset_of,
     plane_name,
     recipe_of,
+    to_shown,
 )
 from workstation.desktop.pane import Pane
 
@@ -137,7 +137,7 @@ class Gestures(QObject):
             place = self._surface(name, at)
         else:
             return None
-        return None if place is None else _moved(place, offset_of(screen, name), -1.0)
+        return None if place is None else point(inverse(to_shown(screen, name)), place)
 
     def _surface(self, name: PaneName, at: QPointF) -> Vector | None:
         pane, volume = self._viewer.panes[name], self._viewer.volume_of(name)
@@ -205,7 +205,7 @@ class Gestures(QObject):
 
     def _drag_tilt(self, name: PaneName, pane: Pane, last: QPointF, at: QPointF) -> None:
         screen = self._viewer.session.screen
-        centre = pane.on_widget(_moved(screen.cursor_mm, offset_of(screen, name), 1.0))
+        centre = pane.on_widget(point(to_shown(screen, name), screen.cursor_mm))
         before = math.atan2(last.y() - centre.y(), last.x() - centre.x())
         after = math.atan2(at.y() - centre.y(), at.x() - centre.x())
         turn = (math.degrees(after - before) + 180.0) % 360.0 - 180.0
@@ -325,7 +325,3 @@ class Gestures(QObject):
             axis, upper = self._edge
             whole = self._viewer.whole_box
             self._viewer.do(edits.crop_moved, whole, axis, upper, round(place[axis], 3), moving=True)
-
-
-def _moved(at: Vector, by: Vector, times: float) -> Vector:
-    return vector(a + times * b for a, b in zip(at, by, strict=True))

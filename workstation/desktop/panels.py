@@ -32,6 +32,9 @@ class LookPanel(QWidget):
         self._viewer, unit = viewer, viewer.session.volume.unit
         self.presets, self.windows, self.styles = QComboBox(), QComboBox(), QComboBox()
         self._listed_with = ""
+        for box in (self.presets, self.windows, self.styles):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(12)  # long names do not widen the panels
         for window in windows_for(unit):
             self.windows.addItem(f"{window.title}{f'  ({window.key})' if window.key else ''}", window.name)
         for style, title in zip(STYLES, STYLE_TITLES, strict=True):

@@ -32,6 +32,7 @@ from workstation.desktop.model.screen import ScreenSegment
 from workstation.desktop.model.surfaces import ENDINGS, save_surfaces
 from workstation.desktop.viewer import Viewer
 
+_PARTS = "parts"
 _NAME, _ML, _PLANES, _SOLID = range(4)
 STRUCTURES: dict[Structure, str] = {
     "bone": "Bone",
@@ -90,6 +91,7 @@ class SegmentsPanel(QWidget):
         self.structure, self.find_it = QComboBox(), QPushButton(tr("Find"))
         for structure, title in STRUCTURES.items():
             self.structure.addItem(tr(title), structure)
+        self.structure.addItem(tr("Bones in parts"), _PARTS)
         self.find_it.clicked.connect(self._find)
         self.change, self.radius, self.apply = (
             QComboBox(),
@@ -101,7 +103,9 @@ class SegmentsPanel(QWidget):
         self.radius.setValue(2.0)
         self.apply.clicked.connect(self._change)
         unit = f" {viewer.session.volume.unit}"
-        low, high = float(viewer.session.volume.voxels.min()), float(viewer.session.volume.voxels.max())
+        voxels = viewer.session.volume.voxels.reshape(-1)
+        sample = voxels[:: max(1, voxels.size // 200_000)]  # all of them would hold the window up
+        low, high = float(sample.min()), float(sample.max())
         self.low, self.high = _number(tr("From"), low, high, unit), _number(tr("To"), low, high, unit)
         window = viewer.session.screen.window
         self.low.setValue(window.centre)
@@ -219,6 +223,9 @@ class SegmentsPanel(QWidget):
         self._viewer.refresh()
 
     def _find(self) -> None:
+        if self.structure.currentData() == _PARTS:
+            self._viewer.part_bones()
+            return
         structure: Structure = self.structure.currentData()
         label = segment_edits.free_label(self._viewer.session.screen)
         self._viewer.propose(Automatic(structure, label), tr(STRUCTURES[structure]))
@@ -263,6 +270,7 @@ def _number(name: str, low: float, high: float, unit: str) -> QDoubleSpinBox:
     box.setDecimals(1)
     box.setSuffix(unit)
     box.setAccessibleName(name)
+    box.setMinimumWidth(72)
     return box
 
 

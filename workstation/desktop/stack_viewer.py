@@ -1,46 +1,82 @@
-"""A plain viewer of images in 2D, for a series that makes no volume. Nothing of it is captured or recorded."""
+"""A viewer of images in 2D, for a series that makes no volume: window, distances, cine. Nothing of it is recorded."""
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QImage, QKeyEvent, QMouseEvent, QPixmap, QResizeEvent, QWheelEvent
-from PySide6.QtWidgets import QDialog, QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from PySide6.QtCore import QPointF, Qt, QTimer
+from PySide6.QtGui import QImage, QKeyEvent, QWheelEvent
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from dicom_io.errors import NotReadable
+from workstation.desktop.image_canvas import ImageCanvas
 from workstation.desktop.language import tr
-from workstation.desktop.model.reading2d import Images, first_window, shown, words
+from workstation.desktop.model.reading2d import (
+    Images,
+    PixelLine,
+    first_window,
+    length_words,
+    shown,
+    spacing_of,
+    value_words,
+    words,
+)
 
 _STEPS = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1, Qt.Key.Key_PageUp: -10, Qt.Key.Key_PageDown: 10}
 _GREY_PER_PIXEL = 1.0 / 300.0  # of the window's width, for a drag
+_CINE_MS = 80
 
 
 class StackViewer(QDialog):
-    """Shows the images one by one: wheel, arrows and slider go through them, a drag changes the window.
+    """Shows the images one by one: wheel, arrows and slider go through them, a drag changes the window, or measures
+    where Distance is chosen.
 
-    number : of the image on screen, from 0. window : (centre, width), of grey images.
+    number : of the image on screen, from 0. window_values : (centre, width), of grey images. distances : by image.
     """
 
     def __init__(self, images: Images, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(images.title)
-        self.resize(720, 780)
+        self.resize(820, 860)
         self.images, self.number = images, -1
         self.window_values: tuple[float, float] | None = None
         self.pixels: NDArray[np.uint8] = np.zeros((1, 1), np.uint8)
+        self.distances: dict[int, list[PixelLine]] = {}
         self._values: NDArray[np.float32] | None = None
         self._from: QPointF | None = None
+        self._start: QPointF | None = None
         self.why = QLabel(images.why)
         self.why.setWordWrap(True)
-        self.picture, self.below = QLabel(), QLabel()
-        self.picture.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.picture.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
-        self.picture.setStyleSheet("background: black; color: white")
+        self.picture, self.below = ImageCanvas(), QLabel()
+        self.measure, self.play, self.clear = (
+            QPushButton(tr("Distance")),
+            QPushButton(tr("Cine")),
+            QPushButton(tr("Remove")),
+        )
+        for button in (self.measure, self.play):
+            button.setCheckable(True)
+        for button in (self.measure, self.play, self.clear):
+            button.setAutoDefault(False)
+        self.play.toggled.connect(self._run)
+        self.clear.clicked.connect(self._clear)
+        self._cine = QTimer(self)
+        self._cine.setInterval(_CINE_MS)
+        self._cine.timeout.connect(lambda: self.show_image((self.number + 1) % len(self.images.images)))
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, len(images.images) - 1)
+        self.slider.setAccessibleName(tr("Image"))
         self.slider.valueChanged.connect(self.show_image)
-        layout = QVBoxLayout(self)
-        for widget in (self.why, self.picture, self.slider, self.below):
-            layout.addWidget(widget, 1 if widget is self.picture else 0)
+        self.picture.pressed.connect(self._press)
+        self.picture.dragged.connect(self._drag)
+        self.picture.released.connect(self._let_go)
+        self.picture.hovered.connect(self._hover)
+        row, layout = QHBoxLayout(), QVBoxLayout(self)
+        for widget in (self.measure, self.clear, self.play):
+            row.addWidget(widget)
+        row.addStretch()
+        row.addWidget(self.below)
+        layout.addWidget(self.why)
+        layout.addWidget(self.picture, 1)
+        layout.addWidget(self.slider)
+        layout.addLayout(row)
         self.show_image(len(images.images) // 2)
 
     def show_image(self, number: int) -> None:
@@ -51,7 +87,7 @@ class StackViewer(QDialog):
         self.number, image = number, self.images.images[number]
         self.slider.setValue(number)
         self.below.setText(words(self.images, number))
-        self._values = None
+        self._values, self.picture.message = None, ""
         try:
             if image.in_colour:
                 self.pixels = image.colours()
@@ -59,26 +95,79 @@ class StackViewer(QDialog):
                 self._values = image.values()
                 self.window_values = self.window_values or first_window(image, self._values)
         except NotReadable as error:
-            self.picture.setText(tr("This image cannot be shown:") + f" {error}")
+            self.picture.message = tr("This image cannot be shown:") + f" {error}"
+            self._say(None)
             return
         self._paint()
 
     def _paint(self) -> None:
+        instance = self.images.images[self.number].instance
         if self._values is not None and self.window_values is not None:
-            inverse = self.images.images[self.number].instance.photometric == "MONOCHROME1"
-            self.pixels = shown(self._values, self.window_values, inverse)
+            self.pixels = shown(self._values, self.window_values, instance.photometric == "MONOCHROME1")
         rows, columns = self.pixels.shape[:2]
         colour = self.pixels.ndim == 3
         kind = QImage.Format.Format_RGB888 if colour else QImage.Format.Format_Grayscale8
         data = np.ascontiguousarray(self.pixels)
-        image = QImage(data.data, columns, rows, (3 if colour else 1) * columns, kind)
-        self.picture.setPixmap(
-            QPixmap.fromImage(image.copy()).scaled(
-                self.picture.size().expandedTo(self.picture.minimumSizeHint()),
-                Qt.AspectRatioMode.KeepAspectRatio,
-                Qt.TransformationMode.SmoothTransformation,
-            )
+        self.picture.image = QImage(data.data, columns, rows, (3 if colour else 1) * columns, kind).copy()
+        spacing = spacing_of(self.images.images[self.number])
+        self.picture.pixel_height = spacing[0] / spacing[1] if spacing is not None else 1.0
+        self._say(None)
+
+    def _say(self, at: QPointF | None) -> None:
+        """Writes the corners and the distances. at : (column, row) under the mouse."""
+        who, window = self.images.identity, self.window_values
+        under = "" if at is None else value_words(self._values, round(at.y()), round(at.x()))
+        seen = () if window is None or self._values is None else (f"C {window[0]:g}  W {window[1]:g}",)
+        self.picture.corners = (
+            tuple(filter(None, (who.patient, who.patient_id, f"{who.birth_date}  {who.sex}".strip()))),
+            tuple(filter(None, (f"{who.study_date}  {who.study}".strip(), who.series, who.institution))),
+            (under,) if under else (),
+            (f"Im {self.number + 1} / {len(self.images.images)}", *seen),
         )
+        spacing = spacing_of(self.images.images[self.number])
+        lines = self.distances.get(self.number, [])
+        self.picture.lines = tuple((line, length_words(line, spacing)) for line in lines)
+        self.picture.update()
+
+    def _run(self, on: bool) -> None:
+        self._cine.start() if on else self._cine.stop()
+
+    def _clear(self) -> None:
+        """Removes the last distance of this image."""
+        if lines := self.distances.get(self.number):
+            lines.pop()
+            self._say(None)
+
+    def _hover(self, at: QPointF) -> None:
+        if self.picture.image is not None and not self.picture.message:
+            self._say(self.picture.pixel(at))
+
+    def _press(self, at: QPointF) -> None:
+        self._from = at
+        if self.measure.isChecked() and self.picture.image is not None:
+            self._start = self.picture.pixel(at)
+            start = (self._start.y(), self._start.x())
+            self.distances.setdefault(self.number, []).append((*start, *start))
+
+    def _drag(self, at: QPointF, _: QPointF) -> None:
+        if self._start is not None:
+            end = self.picture.pixel(at)
+            self.distances[self.number][-1] = (self._start.y(), self._start.x(), end.y(), end.x())
+            self._say(end)
+        elif self._from is not None and self.window_values is not None and self._values is not None:
+            moved, self._from = at - self._from, at
+            centre, width = self.window_values
+            unit = width * _GREY_PER_PIXEL
+            self.window_values = (centre - moved.y() * unit, max(width + moved.x() * unit, 1.0))
+            self._paint()
+
+    def _let_go(self) -> None:
+        if self._start is not None and (lines := self.distances.get(self.number)):
+            row_a, column_a, row_b, column_b = lines[-1]
+            if (row_a, column_a) == (row_b, column_b):
+                lines.pop()  # a click measures nothing
+            self._say(None)
+        self._from = self._start = None
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
         self.show_image(self.number - (1 if event.angleDelta().y() > 0 else -1))
@@ -89,23 +178,3 @@ class StackViewer(QDialog):
             super().keyPressEvent(event)
         else:
             self.show_image(self.number + step)
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        self._from = event.position()
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        if self._from is None or self.window_values is None or self._values is None:
-            return
-        moved, self._from = event.position() - self._from, event.position()
-        centre, width = self.window_values
-        unit = width * _GREY_PER_PIXEL
-        self.window_values = (centre - moved.y() * unit, max(width + moved.x() * unit, 1.0))
-        self._paint()
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
-        self._from = None
-
-    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
-        super().resizeEvent(event)
-        if self.number >= 0 and not self.picture.text():
-            self._paint()

@@ -3,7 +3,7 @@
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from render import Picture, draw
 from render.geometry import vector
@@ -137,16 +137,19 @@ class VesselView(QWidget):
         self.curved.setToolTip(tr("Lays the vessel flat in the curved pane"))
         self.across.setToolTip(tr("Tilts the axial pane across the vessel at this place"))
         self.take.setToolTip(tr("Curved pictures, and sections at the narrowest and the widest place"))
+        self.fly = QPushButton(tr("Fly through"))
+        self.fly.setToolTip(tr("Captures a flight along the vessel, as a film"))
+        self.fly.clicked.connect(self._fly)
         self.curved.clicked.connect(self._lay_flat)
         self.across.clicked.connect(self._cut_across)
         self.take.clicked.connect(self._capture)
         self._drawn.connect(self._show_section)
-        middle, buttons, layout = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
+        middle, buttons, layout = QHBoxLayout(), QGridLayout(), QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         middle.addWidget(self.section)
         middle.addWidget(self.said, 1)
-        for button in (self.curved, self.across, self.take):
-            buttons.addWidget(button)
+        for number, button in enumerate((self.curved, self.across, self.take, self.fly)):
+            buttons.addWidget(button, number // 2, number % 2)
         layout.addWidget(self.plot)
         layout.addLayout(middle)
         layout.addLayout(buttons)
@@ -225,3 +228,8 @@ class VesselView(QWidget):
             recipes = vessel_pictures(self.found.vessel, places)
             self._viewer.do(edits.collected, recipes)
             self._viewer.say(tr("{count} pictures captured.", count=len(recipes)))
+
+    def _fly(self) -> None:
+        number = self._viewer.selected
+        if number is not None:
+            self._viewer.fly("vessel", self._viewer.session.screen.measures[number].points_mm)

@@ -1,6 +1,6 @@
 """The panes of a study: what they show, and the commands of menus and keys. `gestures.py` handles the mouse."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -11,11 +11,13 @@ from PySide6.QtWidgets import QApplication, QGridLayout, QWidget
 
 from render import Mask, StepError, View, Volume
 from render.engine.framing import outer_corners
-from render.geometry import Box, Plane, Vector, point, vector
+from render.flight import Lumen, flight, lumen_way
+from render.geometry import Box, Matrix, Plane, Vector, direction, inverse, point, vector
 from render.mask_steps import Automatic, MaskStep
 from render.picture import Picture
 from render.progress import Progress
-from render.recipe import Recipe
+from render.recipe import Recipe, Reformat
+from render.registration import Registration, register
 from render.segment import made
 from render.segment.grid import voxel_mm3
 from workstation.desktop.drawer import Drawer, PictureRequest
@@ -46,9 +48,9 @@ from workstation.desktop.model.screen import (
     Screen,
     is_slice,
     main_pane,
-    offset_of,
     plane_name,
     recipe_of,
+    to_shown,
 )
 from workstation.desktop.model.session import ReadingSession
 from workstation.desktop.pane import Overlay, Pane, crosshair
@@ -207,6 +209,8 @@ class Viewer(QWidget):
         if name not in self.visible_panes():
             return
         volume, recipe = self.volume_of(name), recipe_of(self.session.screen, name, *self.panes[name].picture_size())
+        if isinstance(recipe, Reformat) and recipe.fusion is not None and self.other is None:
+            recipe = replace(recipe, fusion=None)  # until what lies over it is there
         self._wanted[name] = recipe if volume is not None else None
         if name in OTHERS and volume is None:
             self._asked.pop(name, None)
@@ -217,7 +221,8 @@ class Viewer(QWidget):
         else:
             tinted = self.measuring.shapes(self.session.screen.measures) if name in SLICES else ()
             mask, colours = self._layer(name)
-            request = PictureRequest(name, recipe, moving, volume, tinted, mask, colours)
+            second = self.other if isinstance(recipe, Reformat) and recipe.fusion is not None else None
+            request = PictureRequest(name, recipe, moving, volume, tinted, mask, colours, second)
             # What was asked for last in full serves a moving mouse too: most edits leave most panes as they are.
             if self._asked.get(name) not in (request, replace(request, moving=False)):
                 self._asked[name] = request
@@ -240,7 +245,9 @@ class Viewer(QWidget):
 
         def make() -> None:
             mask = made(volume, steps)
-            counts, voxel_ml = np.bincount(mask.labels.reshape(-1), minlength=256), voxel_mm3(volume) / 1000.0
+            # Slice by slice: counting all at once would hold the window up.
+            counts = np.sum([np.bincount(labels.reshape(-1), minlength=256) for labels in mask.labels], axis=0)
+            voxel_ml = voxel_mm3(volume) / 1000.0
             self._millilitres = {label: float(count) * voxel_ml for label, count in enumerate(counts)}
             self._masks = {steps: mask}
 
@@ -280,8 +287,9 @@ class Viewer(QWidget):
             marks = self._path_marks() if name == "solid" and screen.layout == "curved" else ()
             pane.show_overlay(Overlay(self._corners(name), (), marks, screen.solid.view, self._stranger(name)))
             return
-        others = [(o, screen.slice(o).view.towards_observer) for o in SLICES if o != main_pane(name)]
-        cursor = vector(a + b for a, b in zip(screen.cursor_mm, offset_of(screen, name), strict=True))
+        move = to_shown(screen, name)
+        others = [(o, direction(move, screen.slice(o).view.towards_observer)) for o in SLICES if o != main_pane(name)]
+        cursor = point(move, screen.cursor_mm)
         lines = crosshair(cursor, others, pane.plane)
         marks = (*self._marks(name), *self._path_marks(), *self._crop_marks(name)) if name in MAIN else ()
         pane.show_overlay(Overlay(self._corners(name), lines, marks, None, self._stranger(name)))
@@ -496,12 +504,89 @@ class Viewer(QWidget):
 
         self.work_wanted.emit(work, done, tr("Looking for {name}", name=name))
 
+    def part_bones(self) -> None:
+        """Finds bone and parts it into single bones and fragments, each a segment of its own."""
+        volume, before = self.session.volume, self.session.screen.solid.steps
+        steps = segment_edits.bones_in_parts(self.session.screen)
+
+        def work(tell: Progress) -> object:
+            tell(tr("Bones in parts"), 0.1)
+            mask = made(volume, (*before, *steps))
+            tell(tr("Bones in parts"), 1.0)
+            found = np.flatnonzero(np.sum([np.bincount(k.reshape(-1), minlength=256) for k in mask.labels], axis=0))
+            first = steps[0].label
+            names = {first: tr("Bone, not parted"), first + segment_edits.MOST_PARTS + 1: tr("Metal")}
+            return {
+                int(label): names.get(int(label), tr("Part {number}", number=int(label) - first))
+                for label in found
+                if label >= first
+            }
+
+        def done(found: object) -> None:
+            assert isinstance(found, dict)
+            self.do(segment_edits.parts_marked, steps, found)
+            self.say(tr("{count} parts found.", count=len(found)))
+
+        self.work_wanted.emit(work, done, tr("Bones in parts"))
+
+    def fly(self, lumen: Lumen, through_mm: Sequence[Vector] = ()) -> None:
+        """Captures a flight through a lumen, as a film: through points in order, or through all of the airways."""
+        volume = self.session.volume
+
+        def work(tell: Progress) -> object:
+            tell(tr("Fly-through"), 0.1)
+            way = lumen_way(volume, lumen, through_mm)
+            recipe = flight(way, volume, name=f"Fly-through, {lumen}")
+            tell(tr("Fly-through"), 1.0)
+            return recipe, way.warnings
+
+        def done(found: object) -> None:
+            assert isinstance(found, tuple)
+            recipe, warnings = found
+            self.do(edits.collected, (recipe,))
+            said = tr("Captured: {name}", name=self.session.screen.captures[-1].recipe.name)
+            self.say(" ".join([said, *warnings]))
+
+        self.work_wanted.emit(work, done, tr("Fly-through"))
+
     def choose_tool(self, tool: str) -> None:
         self.tool = tool
         self.gestures.hand.forget()
         self.chose_tool.emit(tool)
         for name in self.visible_panes():
             self.show_overlay(name)
+
+    def align(self) -> None:
+        """Registers what is compared with this study; where that is declined, the status bar says why."""
+        other, volume, compared = self.other, self.session.volume, self.session.screen.compared
+        if other is None or compared is None:
+            self.say(tr("Nothing is compared; choose a study under View > Compare with."))
+            return
+
+        def work(tell: Progress) -> object:
+            tell(tr("Registration"), 0.1)
+            found = register(volume, other)
+            tell(tr("Registration"), 1.0)
+            return found
+
+        def done(found: object) -> None:
+            assert isinstance(found, Registration)
+            if found.declined:
+                self.say(found.declined)
+                return
+            rows = tuple(tuple(round(float(v), 6) for v in row) for row in inverse(found.affine).tolist())
+            self.do(edits.registered, cast(Matrix, rows))
+            self.say(tr("Registered; edges lie on each other with {quality}.", quality=f"{found.quality:.2f}"))
+
+        self.work_wanted.emit(work, done, tr("Registration"))
+
+    def blend_more(self, by: float) -> None:
+        """Lays more or less of what is compared over the planes."""
+        compared = self.session.screen.compared
+        if compared is None:
+            self.say(tr("Nothing is compared; choose a study under View > Compare with."))
+        else:
+            self.do(edits.blended, compared.blend + by)
 
     def one_or_four(self, name: PaneName | None = None) -> None:
         one = main_pane(name or self.under)
@@ -619,6 +704,10 @@ class Viewer(QWidget):
         pane = "solid" if frames > 1 else main_pane(self.under)
         if self.under in OTHERS:
             self.said.emit(tr("Pictures are captured of the study that is open, not of what it is compared with."))
+            return
+        compared = self.session.screen.compared
+        if compared is not None and compared.blend > 0.0 and is_slice(self.under):
+            self.say(tr("A picture with another study over it is not captured here; take the other one away first."))
             return
         before = len(self.session.screen.captures)
         self.do(edits.captured, pane, 512, frames)

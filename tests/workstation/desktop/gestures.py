@@ -8,7 +8,7 @@ from pytestqt.qtbot import QtBot
 from workstation.desktop.pane import Pane
 
 
-def drag(qtbot: QtBot, pane: Pane, start: tuple[int, int], end: tuple[int, int], steps: int = 6) -> None:
+def drag(qtbot: QtBot, pane: QWidget, start: tuple[int, int], end: tuple[int, int], steps: int = 6) -> None:
     """Presses, moves and lets go with the left button."""
     qtbot.mousePress(pane, Qt.MouseButton.LeftButton, pos=QPoint(*start))
     for n in range(1, steps + 1):

@@ -128,7 +128,7 @@ def test_a_vessel_is_followed_in_the_panes(reader: Viewer, window: MainWindow, q
     assert view.at_mm == view.found.stenosis.at_mm
     plot = view.plot
     x = plot.place(10.0, 0.0).x()
-    drag(qtbot, plot, (round(x) - 30, 40), (round(x), 40))  # type: ignore[arg-type]
+    drag(qtbot, plot, (round(x) - 30, 40), (round(x), 40))
     assert view.at_mm == pytest.approx(10.0, abs=1.0)
     near = view.found.vessel.centreline_mm[view._number()]
     assert reader.session.screen.cursor_mm == pytest.approx(tuple(near))
@@ -157,3 +157,10 @@ def test_a_click_and_a_double_click_begin_and_end_a_vessel(viewer: Viewer, qtbot
     (measure,) = viewer.session.screen.measures
     assert measure.kind == "vessel" and len(measure.points_mm) == 2
     viewer.do(edits.at_cursor, viewer.session.screen.cursor_mm)
+
+
+def test_a_flight_where_there_are_no_airways_is_declined(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    before = viewer.session.screen
+    viewer.fly("airways")
+    qtbot.waitUntil(lambda: not window.works.busy, timeout=60_000)
+    assert viewer.session.screen == before and "Fly-through: " in window.statusBar().currentMessage()

@@ -193,3 +193,21 @@ def test_surfaces_are_saved_as_parts(skull: Viewer, window: MainWindow, tmp_path
     qtbot.waitUntil(lambda: not window.works.busy, timeout=60_000)
     assert file.stat().st_size > 10_000 and list(tmp_path.glob("skull*")) == [file]
     assert "Skull" in window.statusBar().currentMessage()
+
+
+def test_bones_are_parted_each_in_a_colour_of_its_own(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    tools = panel(window)
+    tools.structure.setCurrentIndex(tools.structure.count() - 1)
+    tools.find_it.click()
+    qtbot.waitUntil(lambda: bool(viewer.session.screen.segments) and not window.works.busy, timeout=60_000)
+    screen = viewer.session.screen
+    found = set(np.unique(made(viewer.session.volume, screen.solid.steps).labels)) - {0}
+    assert {segment.label for segment in screen.segments} == found and len(found) >= 2
+    assert len({segment.name for segment in screen.segments}) == len(found)
+    recipe = recipe_of(screen, "solid", 64, 64)
+    assert isinstance(recipe, VolumeRendering) and {r.label for r in recipe.masking if r.action == "tint"} == found
+    assert {m.name for m in recorded_segments(screen, viewer.session.volume)} == {s.name for s in screen.segments}
+    again = segment_edits.bones_in_parts(screen)
+    assert not {step.label for step in again} & found
+    viewer.undo()
+    assert viewer.session.screen.segments == () and viewer.session.screen.solid.steps == ()

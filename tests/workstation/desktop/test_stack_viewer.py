@@ -1,18 +1,21 @@
 """A series that makes no volume is read in 2D."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pydicom.dataset import Dataset
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPointF, Qt
 from pytestqt.qtbot import QtBot
 
 from dicom_io.volumes import stack_of
 from tests.dicom_io.synthetic import grid, ramp, write_series
 from tests.workstation.desktop.conftest import DOCTOR
+from tests.workstation.desktop.gestures import drag
 from workstation.desktop.app import make_window
-from workstation.desktop.model.reading2d import Images
+from workstation.desktop.model.identity import SeriesIdentity
+from workstation.desktop.model.reading2d import Images, length_words, spacing_of
 from workstation.desktop.stack_viewer import StackViewer
 from workstation.site import open_site
 
@@ -49,12 +52,52 @@ def test_a_drag_changes_the_window(viewer: StackViewer, qtbot: QtBot) -> None:
     viewer.show_image(0)
     assert viewer.window_values == (40.0, 80.0)
     before = viewer.pixels
-    start = viewer.picture.geometry().center()
-    qtbot.mousePress(viewer, Qt.MouseButton.LeftButton, pos=start)
-    qtbot.mouseMove(viewer, start + QPoint(150, -30))
-    qtbot.mouseRelease(viewer, Qt.MouseButton.LeftButton)
+    start = viewer.picture.rect().center()
+    drag(qtbot, viewer.picture, (start.x(), start.y()), (start.x() + 150, start.y() - 30))
     centre, width = viewer.window_values
     assert centre > 40.0 and width > 80.0 and (viewer.pixels != before).any()
+
+
+def test_a_distance_in_millimetres_of_its_image_alone(viewer: StackViewer, qtbot: QtBot) -> None:
+    viewer.show_image(0)
+    viewer.measure.click()
+    canvas = viewer.picture
+    a, b = canvas.on_widget(0.0, 1.0).toPoint(), canvas.on_widget(2.0, 4.0).toPoint()
+    drag(qtbot, canvas, (a.x(), a.y()), (b.x(), b.y()))
+    (row_a, column_a, row_b, column_b) = viewer.distances[0][0]
+    assert (row_b - row_a, column_b - column_a) == pytest.approx((2.0, 3.0), abs=0.05)
+    ((line, said),) = canvas.lines
+    spacing = spacing_of(viewer.images.images[0])
+    assert spacing is not None
+    assert float(said.removesuffix(" mm")) == pytest.approx(
+        np.hypot((line[2] - line[0]) * spacing[0], (line[3] - line[1]) * spacing[1]), abs=0.06
+    )
+    viewer.show_image(2)
+    assert canvas.lines == ()
+    viewer.show_image(0)
+    viewer.clear.click()
+    assert canvas.lines == () and viewer.window_values == (40.0, 80.0)
+    assert length_words((0.0, 0.0, 3.0, 4.0), None) == "5.0 px"
+
+
+def test_it_says_whose_image_it_is_and_the_value_under_the_mouse(viewer: StackViewer) -> None:
+    viewer.images = replace(viewer.images, identity=SeriesIdentity("Meier, Anna", "7", "1960-01-01", "F"))
+    viewer.show_image(0)
+    canvas = viewer.picture
+    canvas.hovered.emit(canvas.on_widget(1.0, 2.0))
+    assert canvas.corners[0] == ("Meier, Anna", "7", "1960-01-01  F")
+    values = viewer.images.images[0].values()
+    assert canvas.corners[2] == (f"{float(values[1, 2]):.4g}",)
+    canvas.hovered.emit(QPointF(-50.0, -50.0))
+    assert not canvas.corners[2]
+
+
+def test_cine_goes_round(viewer: StackViewer, qtbot: QtBot) -> None:
+    seen: set[int] = set()
+    viewer.slider.valueChanged.connect(seen.add)
+    viewer.play.click()
+    qtbot.waitUntil(lambda: seen == {0, 1, 2})
+    viewer.play.click()
 
 
 def test_the_work_list_opens_what_makes_no_volume(tmp_path: Path, qtbot: QtBot) -> None:

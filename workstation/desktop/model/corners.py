@@ -13,7 +13,7 @@ from render.geometry import Vector, View, letters, point
 from render.volume import Volume
 from workstation.desktop.model import edits
 from workstation.desktop.model.identity import SeriesIdentity
-from workstation.desktop.model.screen import OTHERS, PaneName, Screen, main_pane, offset_of, plane_name
+from workstation.desktop.model.screen import OTHERS, PaneName, Screen, main_pane, plane_name, to_shown, view_through
 from workstation.errors import WorkstationError
 from workstation.strict import StrictError, toml_in
 
@@ -125,7 +125,8 @@ def pane_values(
     view = screen.slice(plane_name(pane)).view
     tilt = tilt_of(name, view)
     values["title"] = tr(name.capitalize()) + (f", {tr('oblique')} {tilt:.0f}°" if tilt else "")
-    cursor = tuple(a + b for a, b in zip(screen.cursor_mm, offset_of(screen, pane), strict=True))
+    move = to_shown(screen, pane)
+    cursor, view = point(move, screen.cursor_mm), view_through(move, view)
     values["position"] = _position(view, cursor)
     axis = stack_axis(volume, view)
     if axis is not None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from render.geometry import Box, Vector, View, cross, vector
+from render.geometry import Box, Matrix, Vector, View, cross, vector
 from render.mask_steps import Automatic, Bone, MaskStep
 from render.recipe import Clip, ControlPoint, ProjectionMode, Recipe, Rotation, TransferFunction
 from render.recipe import Solid as Turning
@@ -27,6 +27,7 @@ from workstation.desktop.model.screen import (
     main_pane,
     plane_name,
     recipe_of,
+    view_through,
 )
 
 # The limits of zoom: smaller than any structure, larger than any patient.
@@ -314,11 +315,26 @@ def other_moved(screen: Screen, pane: PaneName, right_mm: float, down_mm: float)
     """Moves the other volume to the right and down under the crosshair, to align it with this one."""
     if screen.compared is None:
         return screen
-    view = screen.slice(plane_name(pane)).view if is_slice(pane) else screen.solid.view
+    shown = screen.slice(plane_name(pane)).view if is_slice(pane) else screen.solid.view
+    view = view_through(screen.compared.to_other, shown)
     moved = vector(
         o - right_mm * r + down_mm * u for o, r, u in zip(screen.compared.offset_mm, view.right, view.up, strict=True)
     )
     return replace(screen, compared=replace(screen.compared, offset_mm=moved))
+
+
+def registered(screen: Screen, matrix: Matrix) -> Screen:
+    """Lays the other volume over this one as registration found: this volume's LPS mm to the other's."""
+    if screen.compared is None:
+        return screen
+    return replace(screen, compared=replace(screen.compared, matrix=matrix, offset_mm=(0.0, 0.0, 0.0)))
+
+
+def blended(screen: Screen, blend: float) -> Screen:
+    """Sets how much of the other volume lies over the planes of this one."""
+    if screen.compared is None:
+        return screen
+    return replace(screen, compared=replace(screen.compared, blend=min(max(round(blend, 2), 0.0), 1.0)))
 
 
 def without_table(screen: Screen, above: float | None) -> Screen:

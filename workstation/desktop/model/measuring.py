@@ -17,7 +17,7 @@ from render.segment import measure_lesion, region, volume_ml
 from render.vessels.pictures import path_of
 from render.volume import Volume
 from workstation.case import CaseError, MeasureRequest
-from workstation.desktop.model.screen import NOTES, SOUGHT, Measure, Screen
+from workstation.desktop.model.screen import NOTES, SOUGHT, Measure, Screen, marked_labels
 from workstation.export.vessel_files import MeasuredVessel
 from workstation.export.vessel_files import measure as measure_vessel
 from workstation.records.measurements import measure as take
@@ -173,7 +173,7 @@ def recorded(measures: Sequence[Measure], volume: Volume) -> tuple[Measurement, 
 
 def recorded_segments(screen: Screen, volume: Volume) -> tuple[Measurement, ...]:
     """Returns the volume of every segment that something marks, for the record, with the steps that make it."""
-    labels = {step.label for step in screen.solid.steps}
+    labels = marked_labels(screen.solid.steps)
     return tuple(
         measure_mask(segment.name, screen.solid.steps, segment.label, volume)
         for segment in screen.segments

@@ -1,20 +1,49 @@
 """Reading in 2D what makes no volume: the images of a series in order, each as a picture with a window."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dicom_io.volumes import SeriesImage
+from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """The images of a series that makes no volume. why : the reason, as a sentence. title : patient and series."""
+    """The images of a series that makes no volume. why : the reason, as a sentence. title : patient and series.
+    identity : whose they are."""
 
     images: tuple[SeriesImage, ...]
     why: str
     title: str
+    identity: SeriesIdentity = UNKNOWN
+
+
+# A line on an image: row and column of its beginning, then of its end; 0 is the middle of the first pixel.
+PixelLine = tuple[float, float, float, float]
+
+
+def spacing_of(image: SeriesImage) -> tuple[float, float] | None:
+    """Returns (row spacing, column spacing) in mm; None where the image says none."""
+    frames = image.instance.frames
+    return frames[min(image.frame, len(frames) - 1)].spacing_mm if frames else None
+
+
+def length_words(line: PixelLine, spacing_mm: tuple[float, float] | None) -> str:
+    """Returns the length of a line in mm; in pixels where the image says no spacing. Source: PS3.3 10.7.1.3."""
+    down, along = line[2] - line[0], line[3] - line[1]
+    if spacing_mm is None:
+        return f"{math.hypot(down, along):.1f} px"
+    return f"{math.hypot(down * spacing_mm[0], along * spacing_mm[1]):.1f} mm"
+
+
+def value_words(values: NDArray[np.float32] | None, row: int, column: int) -> str:
+    """Returns the value of a pixel; nothing for one outside the image, and for colours."""
+    if values is None or not (0 <= row < values.shape[0] and 0 <= column < values.shape[1]):
+        return ""
+    return f"{float(values[row, column]):.4g}"
 
 
 def first_window(image: SeriesImage, values: NDArray[np.float32]) -> tuple[float, float]:

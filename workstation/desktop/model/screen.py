@@ -4,16 +4,20 @@ Knows no Qt. A pane's picture is `draw` of the recipe that `recipe_of` gives for
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, cast, get_args
 
+import numpy as np
 from pydantic import ConfigDict
 
-from render.geometry import Box, Vector, View, vector
-from render.mask_steps import MaskStep
+from render.fusion import COLOUR_MAPS
+from render.geometry import IDENTITY, Affine, Box, Matrix, Vector, View, direction, inverse, point, vector
+from render.mask_steps import Fragments, MaskStep
 from render.recipe import (
     Clip,
     CurvedReformat,
+    Fusion,
     LabelRule,
     Projection,
     ProjectionMode,
@@ -84,6 +88,8 @@ LAYOUT_TITLES: dict[Layout, str] = {
     "compare_solid": "Comparison, 3D",
 }
 
+# Of the volume that lies over another: uptake and bright signal stand out, what is dark leaves the first one as it is.
+_OVER = ValueWindow(0.55, 0.9, relative=True)
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _VIEWS: dict[SliceName, View] = {
     "axial": View.parse("foot"),
@@ -154,13 +160,23 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The compared volume. which : its number in the series. offset_mm : from a point in this volume to the same point
-    of the patient in the other one."""
+    """The compared volume. which : its number in the series. matrix : rows of the (4, 4) map of this volume's LPS mm to
+    the other's, as registration found it; None for none. offset_mm : by hand, added after it. blend : how much of the
+    other one lies over the planes of this one, 0…1; 0 for none."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     series_uid: str
     which: int | None = None
     offset_mm: Vector = (0.0, 0.0, 0.0)
+    matrix: Matrix | None = None
+    blend: float = 0.0
+
+    @property
+    def to_other(self) -> Affine:
+        """(4, 4) float64: this volume's LPS mm to the other's."""
+        affine = np.array(self.matrix if self.matrix is not None else IDENTITY, dtype=np.float64)
+        affine[:3, 3] += self.offset_mm
+        return affine
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,10 +279,18 @@ def plane_name(pane: PaneName) -> SliceName:
     return cast(SliceName, main_pane(pane))
 
 
-def offset_of(screen: Screen, pane: PaneName) -> Vector:
-    """Returns the offset from a point in this volume to the same point in the volume that a pane shows."""
-    shown = screen.compared is not None and pane in OTHERS
-    return screen.compared.offset_mm if shown and screen.compared is not None else (0.0, 0.0, 0.0)
+def to_shown(screen: Screen, pane: PaneName) -> Affine:
+    """Returns the (4, 4) map of this volume's LPS mm to those of the volume that a pane shows."""
+    if screen.compared is None or pane not in OTHERS:
+        return np.array(IDENTITY, dtype=np.float64)
+    return screen.compared.to_other
+
+
+def view_through(move: Affine, view: View) -> View:
+    """Returns the view of the same side of the patient after a rigid map; the same one where nothing turns."""
+    if np.array_equal(move[:3, :3], np.eye(3)):
+        return view
+    return View.facing(direction(move, view.towards_observer), direction(move, view.up))
 
 
 def recipe_of(screen: Screen, pane: PaneName, rows: int, columns: int) -> Recipe | None:
@@ -275,7 +299,7 @@ def recipe_of(screen: Screen, pane: PaneName, rows: int, columns: int) -> Recipe
     if name == "curved":
         return _curved_recipe(screen, rows, columns)
     recipe = _solid_recipe(screen, rows, columns) if name == "solid" else _plane_recipe(screen, name, rows, columns)
-    return recipe if pane in MAIN else _in_other(recipe, offset_of(screen, pane))
+    return recipe if pane in MAIN else _in_other(recipe, to_shown(screen, pane))
 
 
 def _plane_recipe(screen: Screen, name: SliceName, rows: int, columns: int) -> Reformat:
@@ -289,14 +313,25 @@ def _plane_recipe(screen: Screen, name: SliceName, rows: int, columns: int) -> R
         centre_mm=through_cursor(screen, plane),
         thickness_mm=plane.slab_mm,
         mode=plane.mode,
+        fusion=_fusion(screen.compared),
         name=name.capitalize() if plane.slab_mm == 0.0 else f"{name.capitalize()}, {plane.mode} {plane.slab_mm:g} mm",
     )
+
+
+def marked_labels(steps: Iterable[MaskStep]) -> set[int]:
+    """Returns the labels that steps may leave in the mask."""
+    found: set[int] = set()
+    for step in steps:
+        found.add(step.label)
+        if isinstance(step, Fragments):
+            found.update(range(step.label, step.label + step.most), (step.metal_label,))
+    return found - {0}
 
 
 def label_rules(screen: Screen) -> tuple[LabelRule, ...]:
     """Returns how the 3D pane shows each label: what was cut away not at all, segments in their colours."""
     s = screen.solid
-    shaded, labels = s.style == "rendering", {step.label for step in s.steps}
+    shaded, labels = s.style == "rendering", marked_labels(s.steps)
     rules = [LabelRule(CUT_AWAY, "exclude")] if CUT_AWAY in labels else []
     for segment in screen.segments:
         if segment.label not in labels:
@@ -316,6 +351,14 @@ def colour_of(written: str) -> Vector:
     """Returns red, green and blue, 0…1, of #rrggbb."""
     red, green, blue = (int(written[n : n + 2], 16) / 255.0 for n in (1, 3, 5))
     return (round(red, 3), round(green, 3), round(blue, 3))
+
+
+def _fusion(compared: Compared | None) -> Fusion | None:
+    """Returns how the compared volume lies over the planes; None where it does not."""
+    if compared is None or compared.blend <= 0.0:
+        return None
+    rows = tuple(tuple(float(v) for v in row) for row in inverse(compared.to_other).tolist())
+    return Fusion(cast(Matrix, rows), _OVER, COLOUR_MAPS["hot_iron"], compared.blend)
 
 
 def _solid_recipe(screen: Screen, rows: int, columns: int) -> VolumeRendering | Projection:
@@ -356,19 +399,20 @@ def _curved_recipe(screen: Screen, rows: int, columns: int) -> CurvedReformat | 
     )
 
 
-def _in_other(recipe: Reformat | VolumeRendering | Projection, offset: Vector) -> Recipe:
-    """Returns the recipe for the same part of the patient in the other volume, without cuts by hand."""
-
-    def moved(at: Vector) -> Vector:
-        return vector(a + b for a, b in zip(at, offset, strict=True))
-
+def _in_other(recipe: Reformat | VolumeRendering | Projection, move: Affine) -> Recipe:
+    """Returns the recipe for the same part of the patient in the other volume, without cuts by hand. A crop box that
+    would have to be tilted is left out."""
     assert recipe.centre_mm is not None
-    centre = moved(recipe.centre_mm)
+    centre, view = point(move, recipe.centre_mm), view_through(move, recipe.view)
     if isinstance(recipe, Reformat):
-        return replace(recipe, centre_mm=centre)
-    crop = None if recipe.crop is None else Box(moved(recipe.crop.lower_mm), moved(recipe.crop.upper_mm))
-    clips = tuple(replace(clip, point_mm=moved(clip.point_mm)) for clip in recipe.clips)
-    return replace(recipe, centre_mm=centre, crop=crop, clips=clips, segments=(), masking=())
+        return replace(recipe, centre_mm=centre, view=view, fusion=None)
+    crop = recipe.crop if view == recipe.view else None
+    if crop is not None:
+        crop = Box(point(move, crop.lower_mm), point(move, crop.upper_mm))
+    clips = tuple(
+        replace(clip, point_mm=point(move, clip.point_mm), normal=direction(move, clip.normal)) for clip in recipe.clips
+    )
+    return replace(recipe, centre_mm=centre, view=view, crop=crop, clips=clips, segments=(), masking=())
 
 
 def through_cursor(screen: Screen, plane: SlicePane) -> Vector:

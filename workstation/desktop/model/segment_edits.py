@@ -1,14 +1,16 @@
 """Edits of the segments on a screen: each returns a new screen. Knows no Qt."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from render.mask_steps import Boolean, Brush, Fragments, KeptParts, MaskStep, Shaped
-from workstation.desktop.model.screen import CUT_AWAY, Screen, ScreenSegment
+from render.mask_steps import Automatic, Boolean, Brush, Fragments, KeptParts, MaskStep, Shaped
+from workstation.desktop.model.screen import CUT_AWAY, Screen, ScreenSegment, marked_labels
 
 # Told apart by people who are colour-blind too. Source: Okabe and Ito 2008, 'Color universal design'.
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
 MOST_SEGMENTS = 60
+MOST_PARTS, _LEAST_PART_ML = 24, 1.5  # bones and fragments
 
 
 def segment_of(screen: Screen, label: int) -> ScreenSegment | None:
@@ -18,7 +20,7 @@ def segment_of(screen: Screen, label: int) -> ScreenSegment | None:
 
 def free_label(screen: Screen) -> int:
     """Returns the label that the next segment gets."""
-    taken = {segment.label for segment in screen.segments} | {step.label for step in screen.solid.steps}
+    taken = {segment.label for segment in screen.segments} | marked_labels(screen.solid.steps)
     return next(label for label in range(CUT_AWAY + 1, 256) if label not in taken)
 
 
@@ -35,7 +37,7 @@ def segment_added(screen: Screen, name: str) -> Screen:
 
 
 def segment_removed(screen: Screen, label: int) -> Screen:
-    """Removes a segment, and the steps that made it."""
+    """Removes a segment, and the steps that made it; a part of bones loses its name and colour alone."""
     left = tuple(segment for segment in screen.segments if segment.label != label)
     steps = tuple(step for step in screen.solid.steps if label not in _labels(step))
     return replace(screen, segments=left, solid=replace(screen.solid, steps=steps))
@@ -52,6 +54,25 @@ def marked(screen: Screen, step: MaskStep, name: str = "") -> Screen:
     if name and segment_of(screen, step.label) is None:
         screen = segment_added(screen, name)
     return replace(screen, solid=replace(screen.solid, steps=(*screen.solid.steps, step)))
+
+
+def bones_in_parts(screen: Screen) -> tuple[MaskStep, ...]:
+    """Returns the steps that find bone and part it into single bones and fragments, with labels that are free."""
+    bone = max({CUT_AWAY, *marked_labels(screen.solid.steps), *(each.label for each in screen.segments)}) + 1
+    part, metal = bone + 1, bone + 1 + MOST_PARTS
+    return (
+        Automatic("bone", bone),
+        Fragments(bone, least_ml=_LEAST_PART_ML, most=MOST_PARTS, metal_label=metal, label=part),
+    )
+
+
+def parts_marked(screen: Screen, steps: Sequence[MaskStep], found: Mapping[int, str]) -> Screen:
+    """Adds the steps of `bones_in_parts`, and a segment for each label that they have found, by name."""
+    segments = list(screen.segments)
+    for label, name in found.items():
+        segments.append(ScreenSegment(label, name, COLOURS[len(segments) % len(COLOURS)]))
+    solid = replace(screen.solid, steps=(*screen.solid.steps, *steps))
+    return replace(screen, segments=tuple(segments), solid=solid)
 
 
 def seen_through(screen: Screen, around: float) -> Screen:

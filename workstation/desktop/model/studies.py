@@ -246,8 +246,8 @@ class Studies:
         found = stack_of(series).images
         if not found:
             raise refused
-        title = f"{listed(self._header(series_uid, series.first.path)[0])} — {series.modality} {series.description}"
-        return Images(found, str(refused), title)
+        identity = self.identity(series_uid)
+        return Images(found, str(refused), identity.title, identity)
 
     def preview(self, series_uid: str, which: int | None = None) -> Picture:
         """Returns the middle image of a volume, reading only the slices around it. Raises as `open`, and

@@ -5,7 +5,7 @@ from pathlib import Path
 from render.progress import Progress
 from render.surface_model import SurfaceModel, SurfacePart, make_surfaces
 from render.volume import Volume
-from workstation.desktop.model.screen import Screen, colour_of
+from workstation.desktop.model.screen import Screen, colour_of, marked_labels
 from workstation.export.surface_files import FORMATS, check_surface_ending
 
 ENDINGS = ";;".join(f"{ending[1:].upper()} (*{ending})" for ending in FORMATS)
@@ -17,7 +17,7 @@ def save_surfaces(volume: Volume, screen: Screen, file: Path, tell: Progress) ->
     Raises SurfaceFileError for an ending of no known format; SurfaceError; OSError.
     """
     check_surface_ending(file)
-    labels = {step.label for step in screen.solid.steps}
+    labels = marked_labels(screen.solid.steps)
     parts = tuple(
         SurfacePart(each.label, each.name, colour_of(each.colour)) for each in screen.segments if each.label in labels
     )
