@@ -24,7 +24,7 @@ LONG = {
     "render/engine/cpu/shade.py": "one kernel and its parts; numba compiles them as one, and packets are shared",
     "render/engine/cpu/simd.py": "the vector operations, one after another; a table rather than a text",
     "workstation/charge/rules.py": "the contract's rules in its order, one function each, to be read in one go",
-    "workstation/desktop/model/screen.py": "the screen as one value: its parts, and the recipe that a pane draws of them",
+    "workstation/desktop/model/screen.py": "the screen as one value: its parts, and the recipes drawn of them",
     "workstation/desktop/viewer.py": "the panes as one widget: every command of a menu or key that changes the screen",
     "workstation/desktop/window.py": "the main window: Qt wants its slots, docks and dialogs in one object",
     "dicom_io/sr/evidence_sr.py": "one document: what is written and what is read again, item by item",
