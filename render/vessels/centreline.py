@@ -1,7 +1,8 @@
 """The centreline of a vessel: a smooth curve through the middles of its sections.
 
 A way within the lumen is found first (`render.vessels.lumen`). Then sections are cut across it, and the curve is laid
-through their centroids and smoothed over about half the radius of the vessel, or of the sac; that is done again until it stays.
+through their centroids and smoothed over about half the radius of the vessel,
+or of the sac; that is done again until it stays.
 """
 
 from collections.abc import Sequence
@@ -16,7 +17,8 @@ from render.vessels.lumen import Levels, VesselError, box_around, inside, joined
 from render.vessels.sections import Sections, cut
 from render.volume import Volume
 
-_ROUNDS = 4
+_ROUNDS, _MOST_ROUNDS = 4, 10
+_AT_REST = 0.2  # of the radius: no centroid is farther from the curve
 _COARSE_RAYS = 24
 
 
@@ -79,17 +81,21 @@ def follow(volume: Volume, through_mm: Sequence[Vector], step_mm: float | None =
     curve = _smooth(_even(way, coarse), 2.0 * min(volume.spacing_mm) / coarse)
     curve = _even(curve, coarse)
     reach = np.full(len(curve), _reach(volume, curve, levels))
-    for _ in range(_ROUNDS):
+    for turn in range(1, _MOST_ROUNDS + 1):
         found = cut(volume, curve, _tangents(curve), levels, reach, _COARSE_RAYS)
         radius = ndimage.median_filter(np.median(found.radii, axis=1), size=5, mode="nearest")
         middles = np.where(found.closed[:, None], found.centroids, curve)
         # A step of no more than a radius: beyond that it is another vessel.
         moved = middles - curve
         far = np.linalg.norm(moved, axis=1, keepdims=True)
-        middles = curve + moved * np.minimum(1.0, radius[:, None] / np.maximum(far, 1e-9))
+        # In a steep or lopsided sac whole steps swing to and fro; half steps come to rest.
+        share = 1.0 if turn <= _ROUNDS else 0.5
+        middles = curve + share * moved * np.minimum(1.0, radius[:, None] / np.maximum(far, 1e-9))
         wide = np.maximum(radius, float(np.median(radius)))  # a narrow stretch of it bends no more than the vessel
         curve = _even(_smooth(*_by_width(middles, 0.5 * wide, coarse)), coarse)
         reach = np.interp(np.linspace(0, 1, len(curve)), np.linspace(0, 1, len(radius)), 1.8 * radius + 4.0)
+        if turn >= _ROUNDS and bool((far[:, 0] <= _AT_REST * radius).all()):
+            break
     fine = _even(curve, step)
     reach = np.interp(np.linspace(0, 1, len(fine)), np.linspace(0, 1, len(curve)), reach)
     sections = cut(volume, fine, _tangents(fine), levels, reach)
