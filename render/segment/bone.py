@@ -39,6 +39,7 @@ _SHELL_MM = 4.6
 _LEAST_BLOB = 0.3
 _SOLID = 700.0  # even and denser than any mixed contrast: compact bone
 _POOL = 450.0  # marrow is never as dense as this over several mm
+_NEAR_LUNG_MM = 40.0
 _AWAY_MM = 6.0  # the edge of a lumen is uneven too
 _ENCLOSED_MM = 22.0
 _LOOSE = 12.0
@@ -185,9 +186,14 @@ def _mark_pools(scene: _Scene) -> None:
     pools = deep & (counts_about((scene.values <= _POOL).view(np.uint8), (1, 1, 1)) == 0)
     if not pools.any():
         return
-    lungs = opened(((scene.values < -500.0) & (scene.patient == 1)).view(np.uint8), 5.0, scene.spacing_mm)
+    # Lungs more than 40 mm away do not count, and opening them looks 10 mm further: nothing else is looked at.
+    about = box_of(pools.view(np.uint8))
+    assert about is not None
+    box = wider_blocks(about, [int((_NEAR_LUNG_MM + 12.0) / s) + 1 for s in scene.spacing_mm], pools.shape)
+    air = ((scene.values[box] < -500.0) & (scene.patient[box] == 1)).view(np.uint8)
+    lungs = opened(air, 5.0, scene.spacing_mm)
     if lungs.any():
-        pools &= squares_mm2(lungs, 1, scene.spacing_mm, 40.0) < 1600.0
+        pools[box] &= squares_mm2(lungs, 1, scene.spacing_mm, _NEAR_LUNG_MM) < _NEAR_LUNG_MM * _NEAR_LUNG_MM
         kept = largest_piece(pools.view(np.uint8), 0, _LEAST_BLOB / scene.block_ml)
         scene.lumen |= kept
         scene.marrow = without(scene.marrow, kept)
