@@ -7,7 +7,6 @@ and Modersitzki 2006, 'Intensity gradient based registration and fusion of multi
 import math
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -235,9 +234,9 @@ def _improved(
 
     images = [_image(sitk, grid.values, grid) for grid in (fixed, moving)]
     mask = ndimage.binary_dilation(fixed.body, iterations=1)
+    centre = fixed.centre_mm
     share = min(1.0, _SAMPLES[step_mm] / max(int(mask.sum()), 1))
     mask_image = _image(sitk, mask.astype(np.uint8), fixed)
-    centre = fixed.positions(fixed.body).mean(axis=0)
 
     def method(at: Affine) -> tuple[Any, Any]:
         transform = sitk.Euler3DTransform() if model == "rigid" else sitk.AffineTransform(3)
@@ -254,17 +253,20 @@ def _improved(
         made.SetMetricFixedMask(mask_image)
         made.SetMetricSamplingStrategy(made.RANDOM)
         made.SetMetricSamplingPercentage(share, _SEED)
+        # Gradients where the samples are: a smooth one of the whole image takes longer than a descent. The twelve numbers
+        # of an affine move do not come to rest without it.
+        made.SetMetricUseFixedImageGradientFilter(False)
+        made.SetMetricUseMovingImageGradientFilter(model == "affine")
         made.SetInterpolator(sitk.sitkLinear)
         made.SetInitialTransform(transform, inPlace=True)
         return made, transform
 
-    best = start
+    best, value = start, math.inf
     with _ONE_AT_A_TIME:
         threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
         # Sums over threads depend on their number: one thread, one result.
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
         try:
-            value = float(method(start)[0].MetricEvaluate(*images))
             for part in _RATES:
                 made, transform = method(best)
                 made.SetOptimizerAsRegularStepGradientDescent(
@@ -274,15 +276,31 @@ def _improved(
                     relaxationFactor=0.6,
                 )
                 made.SetOptimizerScalesFromPhysicalShift()
-                with suppress(RuntimeError):  # every sample left the moving volume on the way
-                    made.Execute(*images)
-                    if (reached := float(made.GetMetricValue())) < value:
-                        value, best = reached, _move_of(transform, centre)
-        except RuntimeError:  # they do not even meet at the start
-            return start, 0.0
+                first, reached = _descended(sitk, made, images)
+                if math.isinf(value):
+                    if math.isinf(first):  # they do not even meet at the start
+                        return start, 0.0
+                    value = first
+                if reached < value:
+                    value, best = reached, _move_of(transform, centre)
         finally:
             sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     return best, value
+
+
+def _descended(sitk: Any, method: Any, images: Sequence[Any]) -> tuple[float, float]:
+    """Carries out a descent. Returns the metric at its beginning and at its end; infinite where it was not known, as
+    when every sample lies outside the moving volume."""
+    seen: list[float] = []
+    method.AddCommand(sitk.sitkIterationEvent, lambda: seen.append(float(method.GetMetricValue())))
+    try:
+        method.Execute(*images)
+        end = float(method.GetMetricValue())
+    except RuntimeError:  # every sample left the moving volume on the way
+        end = math.inf
+    finally:
+        method.RemoveAllCommands()
+    return seen[0] if seen else end, end
 
 
 def _move_of(transform: Any, centre: NDArray[np.float64]) -> Affine:
