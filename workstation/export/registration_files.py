@@ -41,7 +41,9 @@ class RegisteredSeries:
             "metric": found.metric,
             "overlap": found.overlap,
             "quality": found.quality,
+            "sharpness": found.sharpness,
             "declined": found.declined,
+            "warning": found.warning,
             "fixed": self.fixed[1].uid,
             "moving": self.moving[1].uid,
         }
