@@ -79,8 +79,8 @@ MOVED_WORDS = (
 )
 PHANTOM_WORDS = "Made-up heads of 3.5 mm, random moves up to 12° and 20 mm, every second in another contrast."
 OTHER_WORDS = (
-    f"Pairs that show something else, the last ones heads of two people. A quality below {LEAST_QUALITY:g} is declined, "
-    f"and one below {PLAIN_QUALITY:g} with a sharpness below {LEAST_SHARPNESS:g}."
+    "Pairs that show something else, the last ones heads of two people. A quality below "
+    f"{LEAST_QUALITY:g} is declined, and one below {PLAIN_QUALITY:g} with a sharpness below {LEAST_SHARPNESS:g}."
 )
 
 
