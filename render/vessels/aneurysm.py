@@ -31,7 +31,7 @@ _CORNER = 0.2  # of the sac at each end: there the centreline still turns into t
 _ASIDE = 0.25  # of the radius: a centroid farther from the centreline is that of a section which is not across it
 _CROSSING = 1.2  # turn of the sections per radius of the sac: they cross each other within it
 _SHORT = 0.5  # of its width: a shorter sac has its widest place smoothed away
-_GRID = 20.0  # places of the grid that the volume is counted on, in a radius
+_GRID, _MOST_PLACES = 20.0, 1e6  # places of the grid that the volume is counted on: in a radius, and in all
 _BRANCH_MM = 5.0  # a branch leaves over this length
 
 
@@ -284,8 +284,8 @@ def _volume_ml(vessel: Vessel, begin: int, end: int, edges_mm: Sequence[float]) 
     first, last = max(begin - 1, 0), min(end + 1, len(along) - 1)
     middles, radii = sections.middles[first : last + 1], sections.radii[first : last + 1]
     reach = float(radii.max())
-    step = reach / _GRID
     low, high = middles.min(axis=0) - reach, middles.max(axis=0) + reach
+    step = max(reach / _GRID, float(np.prod(high - low) / _MOST_PLACES) ** (1.0 / 3.0))
     axes = [np.arange(a + 0.5 * step, b, step) for a, b in zip(low, high, strict=True)]
     places = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     # The sections beyond both ends take part, so that a place beyond is not counted for the nearest within.
