@@ -301,4 +301,4 @@ def _volume_ml(vessel: Vessel, begin: int, end: int, edges_mm: Sequence[float]) 
     edge = (1.0 - part) * sections.radii[number, ray] + part * sections.radii[number, (ray + 1) % rays]
     at = along[number] + ahead
     inside = (np.hypot(x, y) < edge) & (at >= edges_mm[0]) & (at <= edges_mm[1])
-    return float(inside.sum()) * step**3 / 1000.0
+    return float(inside.sum()) * float(step**3) / 1000.0

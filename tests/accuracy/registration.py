@@ -86,7 +86,8 @@ OTHER_WORDS = (
 
 def moved_rows() -> list[list[str]]:
     """The header, then a row for each known move of a real series."""
-    return [["fixed", "moving", "move", "error mm", "of a voxel", "quality", "sharpness", "processor s"], *_moved(_volumes())]
+    head = ["fixed", "moving", "move", "error mm", "of a voxel", "quality", "sharpness", "processor s"]
+    return [head, *_moved(_volumes())]
 
 
 def phantom_rows() -> list[list[str]]:
