@@ -60,8 +60,7 @@ class Piece:
 
     def __post_init__(self) -> None:
         _check_label(self)
-        if not self.low <= self.high:
-            raise StepError(f"A piece from {self.low:g} to {self.high:g}: there is nothing between.")
+        _check_between("A piece", self.low, self.high)
         if self.within_mm is not None and not self.within_mm > 0.0:
             raise StepError(f"within_mm {self.within_mm:g} must be positive.")
         if not 0 <= self.rim <= 5:
@@ -81,8 +80,7 @@ class Values:
 
     def __post_init__(self) -> None:
         _check_label(self)
-        if not self.low <= self.high:
-            raise StepError(f"Values from {self.low:g} to {self.high:g}: there is nothing between.")
+        _check_between("Values", self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +141,7 @@ class Grown:
 
     def __post_init__(self) -> None:
         _check_label(self)
-        if not self.low <= self.high:
-            raise StepError(f"A part from {self.low:g} to {self.high:g}: there is nothing between.")
+        _check_between("A part", self.low, self.high)
         if (self.core_low is None) != (self.core_high is None):
             raise StepError("core_low and core_high: both are needed, or neither.")
         if self.core_low is not None and self.core_high is not None:
@@ -413,3 +410,8 @@ def _check_label(step: Any) -> None:
     for name in ("low", "high"):
         if not isfinite(getattr(step, name, 0.0)):
             raise StepError(f"{name} has to be a number.")
+
+
+def _check_between(what: str, low: float, high: float) -> None:
+    if not low <= high:
+        raise StepError(f"{what} from {low:g} to {high:g}: there is nothing between.")

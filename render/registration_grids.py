@@ -10,6 +10,7 @@ from scipy import ndimage
 from skimage.filters import threshold_otsu
 
 from render.geometry import Affine
+from render.segment.shaping import filled_slices
 from render.volume import Volume
 
 # What CT measures in a patient; fillings, stents and padding beyond it would take the bins of the histogram.
@@ -35,6 +36,14 @@ class CoarseGrid:
     def spacing_mm(self) -> NDArray[np.float64]:
         """(3,) float64, the length of one step along k, j, i in mm."""
         return np.asarray(np.linalg.norm(self.affine[:3, :3], axis=0), dtype=np.float64)
+
+    @property
+    def centre_mm(self) -> NDArray[np.float64]:
+        """(3,) LPS mm, the centre of the body."""
+        counts = [np.count_nonzero(self.body, axis=axes) for axes in ((1, 2), (0, 2), (0, 1))]
+        total = max(int(counts[0].sum()), 1)
+        index = [float((count * np.arange(len(count))).sum()) / total for count in counts]
+        return np.asarray(self.affine[:3, :3] @ index + self.affine[:3, 3], dtype=np.float64)
 
     def positions(self, chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Returns (N, 3) LPS mm of the chosen voxels, in k, j, i order."""
@@ -139,4 +148,4 @@ def _body(scaled: NDArray[np.float32], affine: Affine, threshold: float | None) 
 
 def _filled(body: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Fills the holes of each plane."""
-    return np.stack([ndimage.binary_fill_holes(plane) for plane in body]).astype(np.bool_)
+    return filled_slices(np.ascontiguousarray(body).view(np.uint8)).view(np.bool_)

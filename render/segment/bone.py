@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from skimage.segmentation import watershed
 
 from render.engine import cpu
 from render.segment.finding import Finding
 from render.segment.grid import (
     Block,
+    RegionPieces,
     VoxelMask,
     box_of,
     in_bands,
@@ -39,6 +39,7 @@ _SHELL_MM = 4.6
 _LEAST_BLOB = 0.3
 _SOLID = 700.0  # even and denser than any mixed contrast: compact bone
 _POOL = 450.0  # marrow is never as dense as this over several mm
+_NEAR_LUNG_MM = 40.0
 _AWAY_MM = 6.0  # the edge of a lumen is uneven too
 _ENCLOSED_MM = 22.0
 _LOOSE = 12.0
@@ -134,17 +135,30 @@ def _scene(volume: Volume, factor: list[int]) -> _Scene:
 
 def _blobs(scene: _Scene, region: VoxelMask, least_ml: float) -> Iterator[tuple[Block, NDArray[np.bool_], float]]:
     """Yields the pieces of a region, largest first: a box with a margin, the piece in it, and its ml."""
-    labels, _ = ndimage.label(region)
-    sizes = np.bincount(labels.reshape(-1))
-    boxes = ndimage.find_objects(labels)
-    for label in np.argsort(-sizes[1:], kind="stable") + 1:
-        size = float(sizes[label]) * scene.block_ml
+    pieces = RegionPieces(region)
+    heads = np.flatnonzero(pieces.sizes)
+    largest = heads[np.argsort(-pieces.sizes[heads], kind="stable")]
+    # The runs of each piece, one piece after the other.
+    order = np.argsort(pieces.first, kind="stable")
+    begins, ends = (np.searchsorted(pieces.first[order], largest, side) for side in ("left", "right"))
+    margins = [int(np.ceil(_SHELL_MM / s)) + 1 for s in scene.spacing_mm]
+    for head, begin, end in zip(largest, begins, ends, strict=True):
+        size = float(pieces.sizes[head]) * scene.block_ml
         if size < least_ml:
             return
-        box = boxes[label - 1]
-        margins = [int(np.ceil(_SHELL_MM / s)) + 1 for s in scene.spacing_mm]
+        runs = pieces.runs[order[begin:end]]
+        low, high = runs.min(axis=0), runs.max(axis=0)
+        box = (
+            slice(int(low[0]), int(high[0]) + 1),
+            slice(int(low[1]), int(high[1]) + 1),
+            slice(int(low[2]), int(high[3])),
+        )
         about = wider_blocks(box, margins, region.shape)
-        yield about, labels[about] == label, size
+        k, j, i = (side.start for side in about)
+        blob = np.zeros([side.stop - side.start for side in about], dtype=np.uint8)
+        offsets = np.array([k, j, i, i], dtype=runs.dtype)
+        cpu.segments.fill_runs(runs - offsets, np.ones(len(runs), dtype=np.bool_), 1, blob)
+        yield about, blob.view(np.bool_), size
 
 
 def _mean(values: NDArray[np.float32]) -> float:
@@ -185,9 +199,14 @@ def _mark_pools(scene: _Scene) -> None:
     pools = deep & (counts_about((scene.values <= _POOL).view(np.uint8), (1, 1, 1)) == 0)
     if not pools.any():
         return
-    lungs = opened(((scene.values < -500.0) & (scene.patient == 1)).view(np.uint8), 5.0, scene.spacing_mm)
+    # Lungs more than 40 mm away do not count, and opening them looks 10 mm further: nothing else is looked at.
+    about = box_of(pools.view(np.uint8))
+    assert about is not None
+    box = wider_blocks(about, [int((_NEAR_LUNG_MM + 12.0) / s) + 1 for s in scene.spacing_mm], pools.shape)
+    air = ((scene.values[box] < -500.0) & (scene.patient[box] == 1)).view(np.uint8)
+    lungs = opened(air, 5.0, scene.spacing_mm)
     if lungs.any():
-        pools &= squares_mm2(lungs, 1, scene.spacing_mm, 40.0) < 1600.0
+        pools[box] &= squares_mm2(lungs, 1, scene.spacing_mm, _NEAR_LUNG_MM) < _NEAR_LUNG_MM * _NEAR_LUNG_MM
         kept = largest_piece(pools.view(np.uint8), 0, _LEAST_BLOB / scene.block_ml)
         scene.lumen |= kept
         scene.marrow = without(scene.marrow, kept)

@@ -161,27 +161,28 @@ def mean_around(values: NDArray[np.float64], neighbours: NDArray[np.int64]) -> N
 def _weighed(cost: NDArray[np.float64], neighbours: NDArray[np.int64], stiff: float) -> NDArray[np.int64]:
     """Returns the place of each ray by its own cost and its neighbours', which costs `stiff` for each step apart."""
     count, steps = cost.shape
-    slots = np.arange(6)
     # Where a corner has five neighbours, the sixth repeats the first and says nothing.
-    spoken = np.ones((count, 6), dtype=np.bool_)
-    spoken[:, 5] = neighbours[:, 5] != neighbours[:, 0]
+    silent = 5 * count + np.flatnonzero(neighbours[:, 5] == neighbours[:, 0])
     back = np.zeros((count, 6), dtype=np.int64)
-    for slot in slots:
+    for slot in range(6):
         matches = neighbours[neighbours[:, slot]] == np.arange(count)[:, None]
         back[:, slot] = matches.argmax(axis=1)
-    messages = np.zeros((count, 6, steps))
+    # What corner i hears in its slot is what its neighbour says in the slot that leads back.
+    heard = (back * count + neighbours).T.ravel()
+    # Places first: what is passed from place to place is then one row of all rays.
+    own = np.ascontiguousarray(cost.T)
+    messages, total, further = np.zeros((steps, 6, count)), np.empty((steps, 6, count)), np.empty((6, count))
     for _ in range(_ROUNDS):
-        total = cost[:, None, :] + messages.sum(axis=1, keepdims=True) - messages
-        for place in range(1, steps):
-            np.minimum(total[:, :, place], total[:, :, place - 1] + stiff, out=total[:, :, place])
-        for place in range(steps - 2, -1, -1):
-            np.minimum(total[:, :, place], total[:, :, place + 1] + stiff, out=total[:, :, place])
-        total -= total.min(axis=2, keepdims=True)
-        # What corner i hears in its slot is what its neighbour says in the slot that leads back.
-        messages = total[neighbours, back]
-        messages[~spoken] = 0.0
-    belief = cost + messages.sum(axis=1)
-    return np.asarray(belief.argmin(axis=1))
+        np.subtract((own + messages.sum(axis=1))[:, None, :], messages, out=total)
+        for ways in (range(1, steps), range(steps - 2, -1, -1)):
+            for place in ways:
+                np.add(total[place - 1 if ways.step > 0 else place + 1], stiff, out=further)
+                np.minimum(total[place], further, out=total[place])
+        total -= total.min(axis=0)
+        flat = messages.reshape(steps, -1)
+        np.take(total.reshape(steps, -1), heard, axis=1, out=flat, mode="clip")
+        flat[:, silent] = 0.0
+    return np.asarray((own + messages.sum(axis=1)).argmin(axis=0))
 
 
 def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:

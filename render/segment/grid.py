@@ -79,6 +79,7 @@ def spread(marked: VoxelMask, allowed: VoxelMask, every: bool, times: Sequence[i
 
 # Within so many voxels, trying every one of them is quicker than the envelope of all.
 _SHORT = 9
+_EPSILON = 1e-4  # mm², so that a voxel exactly at the radius is within it
 
 
 def squares_mm2(
@@ -88,33 +89,80 @@ def squares_mm2(
 
     most_mm : distances up to this are exact, and others only larger than it, which is quicker; None for all.
     """
+    squares = _squares_in_slices(region, wanted, spacing_mm, most_mm)
+    reach, square = _reach(len(region), spacing_mm[0], most_mm), spacing_mm[0] * spacing_mm[0]
+    rows, threads = region.shape[1], _threads(region)
+    if reach > _SHORT:
+        in_bands(rows, partial(_whole_way, squares.transpose(1, 0, 2), square), threads=threads)
+        return squares
+    out = np.empty_like(squares)
+    most = _most(most_mm)
+    in_bands(
+        rows,
+        lambda j0, j1: cpu.blocks.near_along(squares, 0, square, reach, most, j0, j1, _near(squares, 0), out),
+        threads=threads,
+    )
+    return out
+
+
+def within_mm(region: VoxelMask, wanted: int, spacing_mm: Sequence[float], radius_mm: float) -> VoxelMask:
+    """Returns (K, J, I) 1 for the voxels that lie within the radius of one with the value `wanted`, else 0."""
+    limit = np.float32(radius_mm * radius_mm + _EPSILON)
+    squares = _squares_in_slices(region, wanted, spacing_mm, radius_mm)
+    reach, square = _reach(len(region), spacing_mm[0], radius_mm), spacing_mm[0] * spacing_mm[0]
+    rows, threads = region.shape[1], _threads(region)
+    if reach > _SHORT:
+        in_bands(rows, partial(_whole_way, squares.transpose(1, 0, 2), square), threads=threads)
+        return np.asarray(squares <= limit).view(np.uint8)
+    inside = np.empty(region.shape, dtype=np.uint8)
+
+    def work(j0: int, j1: int) -> None:
+        line = np.empty(region.shape[2], dtype=np.float32)
+        near, most = _near(squares, 0), _most(radius_mm)
+        cpu.blocks.near_within(squares, square, reach, most, limit, j0, j1, near, line, inside)
+
+    in_bands(rows, work, threads=threads)
+    return inside
+
+
+def _squares_in_slices(
+    region: VoxelMask, wanted: int, spacing_mm: Sequence[float], most_mm: float | None
+) -> NDArray[np.float32]:
+    """Returns the squared distances along i and j alone."""
     squares = np.empty(region.shape, dtype=np.float32)
-    k, j, _ = region.shape
-    step = np.float32(spacing_mm[2])
-    threads = 1 if region.size < _SMALL else None
-    in_bands(k, lambda k0, k1: cpu.distances.along_lines(region, wanted, step, k0, k1, squares), threads=threads)
-    for axis, along, count, rows in ((1, spacing_mm[1], j, k), (0, spacing_mm[0], k, j)):
-        reach = count if most_mm is None else int((most_mm + 0.01) / along)
-        if reach <= _SHORT:
-            out = np.empty_like(squares)
-            views = [each if axis else each.transpose(1, 0, 2) for each in (squares, out)]
-            most = np.float32(1e17 if most_mm is None else (most_mm + 0.01) ** 2)
-            in_bands(rows, partial(_short_way, views[0], along * along, reach, most, views[1]), threads=threads)
-            squares = out
-        else:
-            in_bands(
-                rows,
-                partial(_whole_way, squares if axis else squares.transpose(1, 0, 2), along * along),
-                threads=threads,
-            )
+    step, square = np.float32(spacing_mm[2]), spacing_mm[1] * spacing_mm[1]
+    reach, most = _reach(region.shape[1], spacing_mm[1], most_mm), _most(most_mm)
+
+    def work(k0: int, k1: int) -> None:
+        if reach > _SHORT:
+            cpu.distances.along_lines(region, wanted, step, k0, k1, squares)
+            _whole_way(squares, square, k0, k1)
+            return
+        # Slice by slice, so that what is between the two passes stays near the processor.
+        flat, near = np.empty((1, *region.shape[1:]), dtype=np.float32), _near(squares, 1)
+        for k in range(k0, k1):
+            cpu.distances.along_lines(region[k : k + 1], wanted, step, 0, 1, flat)
+            cpu.blocks.near_along(flat, 1, square, reach, most, 0, 1, near, squares[k : k + 1])
+
+    in_bands(len(region), work, threads=_threads(region))
     return squares
 
 
-def _short_way(
-    squares: NDArray[np.float32], square: float, reach: int, most: np.float32, out: object, a0: int, a1: int
-) -> None:
-    spans = np.empty((squares.shape[1], 2), dtype=np.int64)
-    cpu.blocks.near_along(squares, square, reach, most, a0, a1, spans, out)
+def _reach(count: int, step_mm: float, most_mm: float | None) -> int:
+    """Returns how many steps away a voxel may be at most."""
+    return count if most_mm is None else int((most_mm + 0.01) / step_mm)
+
+
+def _most(most_mm: float | None) -> np.float32:
+    return np.float32(1e17 if most_mm is None else (most_mm + 0.01) ** 2)
+
+
+def _threads(region: VoxelMask) -> int | None:
+    return 1 if region.size < _SMALL else None
+
+
+def _near(squares: NDArray[np.float32], axis: int) -> NDArray[np.uint8]:
+    return np.empty((2, squares.shape[axis], -(-squares.shape[2] // 32)), dtype=np.uint8)
 
 
 def _whole_way(squares: NDArray[np.float32], square: float, a0: int, a1: int) -> None:

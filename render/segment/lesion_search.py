@@ -206,7 +206,8 @@ def _check(
     radii = edge.radii_mm
     if edge.share < _CLOSED:
         raise StepError(_open_in_words(step.seed_mm, edge.share))
-    both_ways = ~edge.clear & ~edge.clear[(directions @ directions.T).argmin(axis=1)]
+    cosines = directions @ directions.T
+    both_ways = ~edge.clear & ~edge.clear[cosines.argmin(axis=1)]
     if float(np.count_nonzero(both_ways)) > _OPEN_BOTH_WAYS * len(radii):
         raise StepError(f"What is {where} goes on in two opposite directions, as a vessel does. Nothing was marked.")
     if float(np.median(radii)) < _SMALLEST_MM:
@@ -219,7 +220,7 @@ def _check(
     offset = np.array(step.seed_mm) - centre
     if float(np.sqrt((offset**2).sum())) > float(radii.max()):
         raise StepError(f"The click {where} does not lie within what was found. Nothing was marked.")
-    width = (radii[:, None] * np.abs(directions @ directions.T)).max(axis=0)
+    width = (radii[:, None] * np.abs(cosines)).max(axis=0)
     if float(width.max()) > _LONGEST_SHAPE * float(width.min()):
         raise StepError(
             f"What is {where} is {width.max() / width.min():.1f} times as long as wide, as a vessel is, or a bowel. "

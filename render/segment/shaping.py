@@ -15,15 +15,13 @@ from render.segment.grid import (
     VoxelMask,
     box_of,
     in_bands,
-    squares_mm2,
     voxel_mm3,
     wider,
     wider_blocks,
+    within_mm,
     without,
 )
 from render.volume import Volume
-
-_EPSILON = 1e-4  # mm², so that a voxel exactly at the radius is within it
 
 
 def grown(region: VoxelMask, radius_mm: float, spacing_mm: Sequence[float]) -> VoxelMask:
@@ -31,8 +29,7 @@ def grown(region: VoxelMask, radius_mm: float, spacing_mm: Sequence[float]) -> V
     box, out = box_of(region), np.zeros(region.shape, dtype=np.uint8)
     if box is not None:
         box = wider_blocks(box, [int(radius_mm / s) + 1 for s in spacing_mm], region.shape)
-        squares = squares_mm2(np.ascontiguousarray(region[box]), 1, spacing_mm, radius_mm)
-        out[box] = squares <= np.float32(radius_mm * radius_mm + _EPSILON)
+        out[box] = within_mm(np.ascontiguousarray(region[box]), 1, spacing_mm, radius_mm)
     return out
 
 
@@ -42,8 +39,7 @@ def shrunk(region: VoxelMask, radius_mm: float, spacing_mm: Sequence[float]) -> 
     if box is not None:
         # The nearest voxel outside lies within one voxel of the box, or beyond no end of it.
         box = wider_blocks(box, (1, 1, 1), region.shape)
-        squares = squares_mm2(np.ascontiguousarray(region[box]), 0, spacing_mm, radius_mm)
-        out[box] = squares > np.float32(radius_mm * radius_mm + _EPSILON)
+        np.logical_not(within_mm(np.ascontiguousarray(region[box]), 0, spacing_mm, radius_mm), out=out[box])
     return out
 
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from render.curved import Points
 from render.geometry import Vector
 from render.vessels.centreline import Vessel
 from render.vessels.lumen import VesselError
 from render.vessels.measures import Judged, healthy_at, judged_sections, place_on
+from render.vessels.sections import Sections
 
 WIDENED = 1.5  # times the healthy diameter: an aneurysm
 _ECTATIC = 1.2  # times: below it there is nothing to be measured
@@ -26,6 +28,10 @@ _NECK_MM = 15.0  # the neck's axis and diameter are those of so much of it, next
 _SEEN = 0.85  # least share of the sac's edge
 _LEAST_NECK_MM = 3.0  # a shorter one is not seen
 _CORNER = 0.2  # of the sac at each end: there the centreline still turns into the necks
+_ASIDE = 0.25  # of the radius: a centroid farther from the centreline is that of a section which is not across it
+_CROSSING = 1.2  # turn of the sections per radius of the sac: they cross each other within it
+_SHORT = 0.5  # of its width: a shorter sac has its widest place smoothed away
+_GRID, _MOST_PLACES = 20.0, 1e6  # places of the grid that the volume is counted on: in a radius, and in all
 _BRANCH_MM = 5.0  # a branch leaves over this length
 
 
@@ -53,6 +59,7 @@ class Aneurysm:
     centreline there; across_mm : the least one of that section. healthy_mm : the diameter that the vessel would have
     there. begin_mm, end_mm : the sac along the vessel. sac_ml : the lumen between. proximal, distal : None where the
     vessel that was followed holds no neck there. confidence : 0…1; 0 with `declined`, the reason, where there is none.
+    warnings : why the numbers may be wrong.
     """
 
     at_mm: float = 0.0
@@ -67,6 +74,7 @@ class Aneurysm:
     distal: Neck | None = None
     confidence: float = 0.0
     declined: str = ""
+    warnings: tuple[str, ...] = ()
 
     @property
     def ratio(self) -> float:
@@ -120,7 +128,7 @@ def sac_between(vessel: Vessel, first: float, last: float, healthy: Points) -> A
     inside = judged & (along >= first - 1e-6) & (along <= last + 1e-6)
     step = float(along[-1]) / max(len(along) - 1, 1)
     size = max(3, round(_BRANCH_MM / step) | 1)
-    greatest = ndimage.median_filter(sections.diameters_mm[1], size=size, mode="nearest")
+    greatest = _greatest(sections, size)
     smooth = ndimage.median_filter(mean, size=size, mode="nearest")
     if not inside.any():
         raise VesselError("No section between the two places is closed. Give other points.")
@@ -129,7 +137,7 @@ def sac_between(vessel: Vessel, first: float, last: float, healthy: Points) -> A
     if ratio < _ECTATIC:
         return Aneurysm(
             declined=f"The widest place, {greatest[at]:.1f} mm at {along[at]:.0f} mm, is {ratio:.2f} times as wide as "
-            f"the healthy vessel ({healthy[at]:.1f} mm): no aneurysm."
+            f"the healthy vessel ({healthy[at]:.1f} mm): no aneurysm. A sac on a stalk beside it is no part of it."
         )
     wide = (smooth > _ONSET * healthy) & (along >= first) & (along <= last)
     begin, end = _run(wide, at)
@@ -145,6 +153,9 @@ def sac_between(vessel: Vessel, first: float, last: float, healthy: Points) -> A
     distal = _neck(vessel, smooth, judged, edges[1], last, axis, edges[1])
     necks = sum(neck is not None for neck in (proximal, distal)) / 2.0
     sure = min(1.0, (ratio - 1.0) / (WIDENED - 1.0)) * seen * (0.5 + 0.5 * necks)
+    warnings = _doubts(vessel, begin, end, float(greatest[at]))
+    if warnings:
+        sure *= 0.5
     return Aneurysm(
         float(along[at]),
         place_on(vessel, at),
@@ -153,10 +164,11 @@ def sac_between(vessel: Vessel, first: float, last: float, healthy: Points) -> A
         float(healthy[at]),
         edges[0],
         edges[1],
-        _volume_ml(along, sections.areas_mm2, edges[0], edges[1]),
+        _volume_ml(vessel, begin, end, edges),
         proximal,
         distal,
         round(sure, 2),
+        warnings=warnings,
     )
 
 
@@ -235,9 +247,59 @@ def _neck(
     )
 
 
-def _volume_ml(along: Points, areas: Points, first_mm: float, last_mm: float) -> float:
-    """Returns what the vessel holds between two places. Sections through their centroids neither overlap nor miss
-    anything where the vessel bends (Pappus)."""
-    inner = along[(along > first_mm) & (along < last_mm)]
-    at = np.concatenate([[first_mm], inner, [last_mm]])
-    return float(np.trapezoid(np.interp(at, along, areas), at)) / 1000.0
+def _greatest(sections: Sections, size: int) -> Points:
+    """Returns (N,) greatest diameters, without single sections that reach into a branch: those are longer than wide,
+    and what is next to them is not. A short sac keeps its peak."""
+    least, greatest, _ = sections.diameters_mm
+    longer = ndimage.median_filter(greatest / np.maximum(least, 1e-6), size=size, mode="nearest")
+    return np.asarray(ndimage.median_filter(least, size=5, mode="nearest") * longer)
+
+
+def _doubts(vessel: Vessel, begin: int, end: int, greatest_mm: float) -> tuple[str, ...]:
+    """Returns why the sections of a sac may be wrong, as warnings; none where they are right."""
+    sections, along, some = vessel.sections, vessel.along_mm, slice(begin, end + 1)
+    radius = 0.5 * np.maximum(sections.diameters_mm[2][some], 1e-6)
+    off = np.linalg.norm((sections.centroids - sections.middles)[some], axis=1) / radius
+    bent = np.linalg.norm(np.diff(sections.tangents[some], axis=0), axis=1) / np.diff(along[some])
+    warnings = []
+    if (off > _ASIDE).any() or (bent * radius[1:] > _CROSSING).any():
+        warnings.append(
+            "The sac lies to one side, or bends within its own width: sections across its centreline cross each other. "
+            "Its diameter and place are uncertain; look at the sections, and measure it in a plane chosen by eye."
+        )
+    if along[end] - along[begin] < _SHORT * greatest_mm:
+        warnings.append(
+            f"The sac is {along[end] - along[begin]:.0f} mm long and {greatest_mm:.0f} mm wide: of so short a one the "
+            "diameter may be too small. Measure it in a plane chosen by eye."
+        )
+    return tuple(warnings)
+
+
+def _volume_ml(vessel: Vessel, begin: int, end: int, edges_mm: Sequence[float]) -> float:
+    """Returns what the vessel holds between two places, of which `begin` and `end` are the sections next to them.
+
+    Places of a fine grid are counted, each once, in the section that it is nearest to: where a wide sac bends, or lies
+    to one side, sections cross each other and adding them up would count what lies in two of them twice.
+    """
+    sections, along = vessel.sections, vessel.along_mm
+    first, last = max(begin - 1, 0), min(end + 1, len(along) - 1)
+    middles, radii = sections.middles[first : last + 1], sections.radii[first : last + 1]
+    reach = float(radii.max())
+    low, high = middles.min(axis=0) - reach, middles.max(axis=0) + reach
+    step = max(reach / _GRID, float(np.prod(high - low) / _MOST_PLACES) ** (1.0 / 3.0))
+    axes = [np.arange(a + 0.5 * step, b, step) for a, b in zip(low, high, strict=True)]
+    places = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    # The sections beyond both ends take part, so that a place beyond is not counted for the nearest within.
+    away, nearest = cKDTree(sections.middles).query(places, distance_upper_bound=1.01 * reach)
+    near = np.flatnonzero(np.isfinite(away) & (nearest >= first) & (nearest <= last))
+    number = nearest[near]
+    aside = places[near] - sections.middles[number]
+    x, y, ahead = ((aside * ways[number]).sum(axis=1) for ways in (sections.right, sections.down, sections.tangents))
+    rays = sections.radii.shape[1]
+    turn = (np.arctan2(y, x) / (2.0 * np.pi) * rays) % rays
+    ray = np.floor(turn).astype(int) % rays
+    part = turn - np.floor(turn)
+    edge = (1.0 - part) * sections.radii[number, ray] + part * sections.radii[number, (ray + 1) % rays]
+    at = along[number] + ahead
+    inside = (np.hypot(x, y) < edge) & (at >= edges_mm[0]) & (at <= edges_mm[1])
+    return float(inside.sum()) * float(step**3) / 1000.0

@@ -1,7 +1,8 @@
 """The centreline of a vessel: a smooth curve through the middles of its sections.
 
 A way within the lumen is found first (`render.vessels.lumen`). Then sections are cut across it, and the curve is laid
-through their centroids and smoothed over about half a radius; that is done again until it stays.
+through their centroids and smoothed over about half the radius of the vessel,
+or of the sac; that is done again until it stays.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,12 @@ from scipy import ndimage
 
 from render.curved import Points
 from render.geometry import Vector
-from render.vessels.lumen import Cutout, Levels, VesselError, box_around, inside, joined, levels_at, places
+from render.vessels.lumen import Levels, VesselError, box_around, inside, joined, levels_at, places
 from render.vessels.sections import Sections, cut
 from render.volume import Volume
 
-_ROUNDS = 4
+_ROUNDS, _MOST_ROUNDS = 4, 10
+_AT_REST = 0.2  # of the radius: no centroid is farther from the curve
 _COARSE_RAYS = 24
 
 
@@ -70,7 +72,7 @@ def follow(volume: Volume, through_mm: Sequence[Vector], step_mm: float | None =
         raise VesselError("A vessel needs two points at least: where it begins and where it ends.")
     at = inside(volume, through_mm)
     box = box_around(volume, at)
-    levels = levels_at(volume, box, at)
+    levels = levels_at(volume, at)
     way = places(volume, joined(volume, box, at, levels))
     if float(np.linalg.norm(way[-1] - way[0])) < 2.0 * min(volume.spacing_mm) and len(way) < 4:
         raise VesselError("The points are at the same place; a vessel needs a beginning and an end.")
@@ -78,33 +80,38 @@ def follow(volume: Volume, through_mm: Sequence[Vector], step_mm: float | None =
     coarse = max(step, min(volume.spacing_mm))
     curve = _smooth(_even(way, coarse), 2.0 * min(volume.spacing_mm) / coarse)
     curve = _even(curve, coarse)
-    reach = np.full(len(curve), _reach(volume, box, curve, levels))
-    for _ in range(_ROUNDS):
-        found = cut(volume, box, curve, _tangents(curve), levels, reach, _COARSE_RAYS)
+    reach = np.full(len(curve), _reach(volume, curve, levels))
+    for turn in range(1, _MOST_ROUNDS + 1):
+        found = cut(volume, curve, _tangents(curve), levels, reach, _COARSE_RAYS)
         radius = ndimage.median_filter(np.median(found.radii, axis=1), size=5, mode="nearest")
         middles = np.where(found.closed[:, None], found.centroids, curve)
         # A step of no more than a radius: beyond that it is another vessel.
         moved = middles - curve
         far = np.linalg.norm(moved, axis=1, keepdims=True)
-        middles = curve + moved * np.minimum(1.0, radius[:, None] / np.maximum(far, 1e-9))
-        curve = _even(_smooth(middles, 0.5 * float(np.median(radius)) / coarse), coarse)
+        # In a steep or lopsided sac whole steps swing to and fro; half steps come to rest.
+        share = 1.0 if turn <= _ROUNDS else 0.5
+        middles = curve + share * moved * np.minimum(1.0, radius[:, None] / np.maximum(far, 1e-9))
+        wide = np.maximum(radius, float(np.median(radius)))  # a narrow stretch of it bends no more than the vessel
+        curve = _even(_smooth(*_by_width(middles, 0.5 * wide, coarse)), coarse)
         reach = np.interp(np.linspace(0, 1, len(curve)), np.linspace(0, 1, len(radius)), 1.8 * radius + 4.0)
+        if turn >= _ROUNDS and bool((far[:, 0] <= _AT_REST * radius).all()):
+            break
     fine = _even(curve, step)
     reach = np.interp(np.linspace(0, 1, len(fine)), np.linspace(0, 1, len(curve)), reach)
-    sections = cut(volume, box, fine, _tangents(fine), levels, reach)
+    sections = cut(volume, fine, _tangents(fine), levels, reach)
     along = np.concatenate([np.zeros(1), np.cumsum(np.linalg.norm(np.diff(fine, axis=0), axis=1))])
     given = np.array(through_mm, dtype=np.float64)
     nearest = tuple(float(along[int(np.argmin(((fine - point) ** 2).sum(axis=1)))]) for point in given)
     return Vessel(along, sections, nearest, levels)
 
 
-def _reach(volume: Volume, box: Cutout, curve: Points, levels: Levels) -> float:
+def _reach(volume: Volume, curve: Points, levels: Levels) -> float:
     """Returns how far the edge may be at most, before anything is known of the vessel: twice what a first look says."""
     some = slice(None, None, max(1, len(curve) // 20))
     few, tangents = curve[some], _tangents(curve)[some]
     reach = 12.0
     while reach < 60.0:
-        found = cut(volume, box, few, tangents, levels, np.full(len(few), reach), _COARSE_RAYS)
+        found = cut(volume, few, tangents, levels, np.full(len(few), reach), _COARSE_RAYS)
         radius = float(np.percentile(np.median(found.radii, axis=1), 90))
         if found.found.mean() > 0.7 and radius < 0.6 * reach:
             return max(1.8 * radius + 4.0, 6.0)
@@ -118,6 +125,22 @@ def _even(curve: Points, step: float) -> Points:
     count = max(round(float(lengths[-1]) / step), 2) + 1
     wanted = np.linspace(0.0, float(lengths[-1]), count)
     return np.stack([np.interp(wanted, lengths, curve[:, axis]) for axis in range(3)], axis=1)
+
+
+def _by_width(curve: Points, width_mm: Points, step: float) -> tuple[Points, float]:
+    """Returns the curve with points at distances that grow with `width_mm`, (N,), and how many of them are a width.
+
+    Smoothed over so many, a wide sac is smoothed over more millimetres than its necks. Over as few as its necks, the
+    curve would never come to rest in it: a section that is tilted in a cone has its centroid aside, the curve through
+    it turns, and tilts the next section more.
+    """
+    lengths = np.concatenate([np.zeros(1), np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
+    width = np.maximum(ndimage.gaussian_filter1d(width_mm, 2.0, mode="nearest"), step)
+    widths = np.concatenate([np.zeros(1), np.cumsum(np.diff(lengths) / (0.5 * (width[1:] + width[:-1])))])
+    of_one = max(4.0, float(width.max()) / step)
+    count = max(round(float(widths[-1]) * of_one), 4) + 1
+    wanted = np.interp(np.linspace(0.0, float(widths[-1]), count), widths, lengths)
+    return np.stack([np.interp(wanted, lengths, curve[:, axis]) for axis in range(3)], axis=1), of_one
 
 
 def _smooth(curve: Points, sigma: float) -> Points:

@@ -117,6 +117,7 @@ def measure_evar(volume: Volume, points: Mapping[str, Vector]) -> EvarSheet:
     warnings = ["The lumen alone is measured: thrombus and wall are no part of any diameter."]
     if sac.declined:
         warnings.append(f"No sac: {sac.declined}")
+    warnings += sac.warnings
     iliacs = tuple(_iliac(side, paths[side], above) for side in sides)
     unseen = [one.side for one in iliacs if one.vessel.sections.closed.mean() < 0.8]
     if unseen:

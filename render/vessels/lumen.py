@@ -16,6 +16,8 @@ from render.volume import Volume
 
 _MARGIN_MM = 30.0  # how far a vessel may leave the box of its points
 _MOST_VOXELS = 12_000_000  # of a box that is looked at in every voxel; a larger one in every second
+_BESIDE_MM = (15.0, 25.0, 40.0, 60.0)  # so far from the points their surroundings are looked for
+_LEAST_DARKER = 50  # voxels: fewer tell nothing of the surroundings
 # Shares of the way from the background to the lumen at which the points are tried to be joined: a narrow stretch is
 # darker than the rest, since its voxels hold wall as well.
 _SHARES = (0.5, 0.4, 0.3, 0.2)
@@ -92,7 +94,7 @@ def box_around(volume: Volume, at: Points, margin_mm: float = _MARGIN_MM) -> Cut
     return Cutout(np.ascontiguousarray(part, dtype=np.float32), (int(low[0]), int(low[1]), int(low[2])))
 
 
-def levels_at(volume: Volume, box: Cutout, at: Points) -> Levels:
+def levels_at(volume: Volume, at: Points) -> Levels:
     """Returns the levels of the vessel in which the (N, 3) indices lie: the lumen's from the voxels around them, the
     background's from what is near and darker.
 
@@ -108,16 +110,15 @@ def levels_at(volume: Volume, box: Cutout, at: Points) -> Levels:
         local.append(float(np.median(brighter)))
         spread.append(float(np.std(brighter)))
     lumen = float(np.median(local))
-    reach = 15.0 / np.array(volume.spacing_mm)
-    near = []
-    for index in at:
-        low = np.maximum(np.floor(index - reach), 0).astype(int)
-        high = np.minimum(np.ceil(index + reach) + 1, shape).astype(int)
-        near.append(volume.voxels[low[0] : high[0], low[1] : high[1], low[2] : high[2]].ravel())
-    values = np.concatenate(near).astype(np.float64)
-    # Air and lung are no background of a vessel: soft tissue around it is the brighter part of what is darker.
-    darker = values[values < lumen - 0.25 * abs(lumen)]
-    if darker.size < 50:
+    # In the middle of a wide sac all that is near is lumen: then what is farther away.
+    for reach_mm in _BESIDE_MM:
+        values = _near(volume, at, reach_mm)
+        # Air and lung are no background of a vessel: soft tissue around it is the brighter part of what is darker.
+        darker = values[values < lumen - 0.25 * abs(lumen)]
+        if darker.size >= _LEAST_DARKER:
+            break
+    else:
+        values = _near(volume, at, _BESIDE_MM[0])
         darker = values[values < lumen]
     if darker.size == 0:
         raise VesselError("The points lie in the darkest part of the volume; nothing flows there. Choose others.")
@@ -131,6 +132,17 @@ def levels_at(volume: Volume, box: Cutout, at: Points) -> Levels:
                 "Choose a point within the vessel."
             )
     return levels
+
+
+def _near(volume: Volume, at: Points, reach_mm: float) -> Points:
+    """Returns the values of the voxels in a cube around each index, `reach_mm` to each side."""
+    reach = reach_mm / np.array(volume.spacing_mm)
+    parts = []
+    for index in at:
+        low = np.maximum(np.floor(index - reach), 0).astype(int)
+        high = np.minimum(np.ceil(index + reach) + 1, volume.shape).astype(int)
+        parts.append(volume.voxels[low[0] : high[0], low[1] : high[1], low[2] : high[2]].ravel())
+    return np.concatenate(parts).astype(np.float64)
 
 
 def joined(volume: Volume, box: Cutout, at: Points, levels: Levels) -> Points:

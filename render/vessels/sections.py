@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, special
 
 from render.curved import Points, frames_along
-from render.vessels.lumen import Cutout, Levels, indices
+from render.vessels.lumen import Levels, indices
 from render.vessels.narrow import filled_level, narrow_scale, own_levels
 from render.volume import Volume
 
@@ -85,7 +85,7 @@ def _directions(rays: int) -> tuple[Points, Points]:
 
 
 def cut(
-    volume: Volume, box: Cutout, middles: Points, tangents: Points, levels: Levels, reach_mm: Points, rays: int = RAYS
+    volume: Volume, middles: Points, tangents: Points, levels: Levels, reach_mm: Points, rays: int = RAYS
 ) -> Sections:
     """Returns the sections at (N, 3) LPS mm, across (N, 3) unit tangents.
 
@@ -99,7 +99,7 @@ def cut(
     across, along = _directions(rays)
     ways = right[:, None, :] * across[:, None] + down[:, None, :] * along[:, None]
     at = middles[:, None, None, :] + ways[:, :, None, :] * distances[:, None]
-    seen = _sampled(volume, box, at)
+    seen = _sampled(volume, at)
     seen = np.where(distances <= reach_mm[:, None, None], seen, np.nan)
     apart = float(np.linalg.norm(np.diff(middles, axis=0), axis=1).mean()) if len(middles) > 1 else 1.0
     voxel = min(volume.spacing_mm)
@@ -108,15 +108,15 @@ def cut(
     return Sections(middles, tangents, right, down, radii, found)
 
 
-def _sampled(volume: Volume, box: Cutout, at_mm: Points) -> NDArray[np.float32]:
-    where = indices(volume, at_mm) - np.array(box.first)
+def _sampled(volume: Volume, at_mm: Points) -> NDArray[np.float32]:
+    where = indices(volume, at_mm)
     values = ndimage.map_coordinates(
-        box.values, [where[..., n] for n in range(3)], output=np.float32, order=1, mode="nearest"
+        volume.voxels, [where[..., n] for n in range(3)], output=np.float32, order=1, mode="nearest"
     )
     # Beyond the volume nothing is known: a lumen that leaves it has no edge there.
     within = np.ones(values.shape, dtype=np.bool_)
-    for n, (first, count) in enumerate(zip(box.first, volume.shape, strict=True)):
-        within &= (where[..., n] + first >= -0.5) & (where[..., n] + first <= count - 0.5)
+    for n, count in enumerate(volume.shape):
+        within &= (where[..., n] >= -0.5) & (where[..., n] <= count - 0.5)
     return np.asarray(np.where(within, values, np.float32(np.nan)))
 
 

@@ -18,7 +18,7 @@ from render.curved import Points
 from render.geometry import Vector
 from render.vessels.centreline import Vessel, follow
 from render.vessels.evar import Diameters, check_names, diameters_at
-from render.vessels.lumen import VesselError, box_around, inside, levels_at
+from render.vessels.lumen import VesselError, inside, levels_at
 from render.vessels.sections import Sections, cut
 from render.volume import Volume
 
@@ -177,13 +177,12 @@ def measure_tavi(volume: Volume, points: Mapping[str, Vector]) -> TaviSheet:
 def _annulus(volume: Volume, middle: Points, normal: Points) -> Annulus:
     place = (float(middle[0]), float(middle[1]), float(middle[2]))
     at = inside(volume, [place])
-    box = box_around(volume, at)
-    levels = levels_at(volume, box, at)
+    levels = levels_at(volume, at)
     # Three sections, alike: what is unlike its neighbours is smoothed along a vessel, and here there is one plane.
     found: Sections | None = None
     for _ in range(_ROUNDS):
         middles = middle + np.outer([-0.01, 0.0, 0.01], normal)
-        found = cut(volume, box, middles, np.tile(normal, (3, 1)), levels, np.full(3, 25.0))
+        found = cut(volume, middles, np.tile(normal, (3, 1)), levels, np.full(3, 25.0))
         middle = found.centroids[1]
     assert found is not None
     least, greatest, _ = (float(one[1]) for one in found.diameters_mm)

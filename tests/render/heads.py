@@ -23,6 +23,18 @@ def tissue(seed: int = 1) -> NDArray[np.float32]:
     return np.asarray(inside * (0.3 + 0.7 * blobs), dtype=np.float32)
 
 
+@functools.cache
+def anatomy(person: int) -> NDArray[np.float32]:
+    """(48, 48, 48) float32: as `tissue`, large parts that all people have in the same place, and a person's own
+    details."""
+    large, own = (
+        ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(_EDGE,) * 3), width)
+        for seed, width in ((77, 4.0), (person, 1.0))
+    )
+    inside = np.clip(tissue() * 4.0, 0.0, 1.0)
+    return np.asarray(inside * np.clip(0.6 + 0.12 * (large / large.std() + 0.3 * own / own.std()), 0.1, 1.2))
+
+
 def move_of(angles_deg: tuple[float, float, float], shift_mm: tuple[float, float, float]) -> Affine:
     """(4, 4) float64: turns about x, then y, then z, then the shift."""
     made = np.eye(4)
@@ -41,12 +53,15 @@ def matrix_of(move: Affine) -> Matrix:
     return (one, two, three, four)
 
 
-def head(move: Affine | None = None, *, inverted: bool = False, seed: int = 1, frame: str = "") -> Volume:
+def head(
+    move: Affine | None = None, *, inverted: bool = False, seed: int = 1, frame: str = "", person: int = 0
+) -> Volume:
     """A head on a grid of 3.5 mm about (5, −20, 100) mm. move : where it lies, sampled anew by splines, so that it is
-    no copy. inverted : what was bright is dark inside, as in another modality."""
+    no copy. inverted : what was bright is dark inside, as in another modality. person : from 1 on, somebody whose large
+    parts are those of all others."""
     affine = affine_from((0, 0, 0), (0, 0, _STEP_MM), (0, _STEP_MM, 0), (_STEP_MM, 0, 0))
     affine[:3, 3] = np.array([5.0, -20.0, 100.0]) - _STEP_MM * (_EDGE - 1) / 2.0
-    values = tissue(seed)
+    values = anatomy(person) if person else tissue(seed)
     if inverted:
         values = np.where(values > 0.02, 1.35 - values, values)
     if move is not None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from render.geometry import IDENTITY, Affine
-from render.registration import register
+from render.registration import LEAST_QUALITY, Registration, register
 from render.registration_grids import averaged, coarse_grid
 from render.volume import Volume
 from tests.render.heads import head, move_of, target_error_mm
@@ -65,6 +65,20 @@ def test_what_shows_something_else_is_declined() -> None:
     found = register(head(), head(seed=2))
     assert "Edges of the two agree" in found.declined
     assert found.matrix == IDENTITY
+
+
+def test_two_people_who_are_alike_as_a_whole_are_declined() -> None:
+    one = head(person=1)
+    same, other = (register(one, head(MOVE, person=person)) for person in (1, 2))
+    assert not same.declined and not same.warning and same.sharpness > 0.3
+    assert other.quality > LEAST_QUALITY  # large parts of the two do lie on each other
+    assert "may not be the same patient" in other.declined and other.matrix == IDENTITY
+
+
+def test_what_agrees_broadly_alone_is_said() -> None:
+    found = Registration(IDENTITY, "rigid", 1.0, 1.0, 0.6, sharpness=0.05)
+    assert "another breath" in found.warning
+    assert not replace(found, sharpness=0.2).warning and not replace(found, declined="no").warning
 
 
 @pytest.mark.parametrize(("value", "name"), [(0, "moving"), (700, "moving")])

@@ -140,9 +140,9 @@ def _from_elsewhere(
     as_json: bool,
 ) -> None:
     from workstation.config import load_config
-    from workstation.export import label_files, mask_files, model_labels, registration_files
+    from workstation.export import inspect, label_files, mask_files, model_labels
 
-    built, series = registration_files.opened(source, root(), which, bridge_gaps=bridge_gaps)
+    built, series = inspect.open_volume(source, root(), which, bridge_gaps=bridge_gaps)
     if labels is not None:
         found = label_files.read_labels(labels, built)
     else:
@@ -184,16 +184,16 @@ def lesion(
     """Measure the lesion about a point: volume, longest diameter, RECIST axes in the scan plane, and its values;
     against a prior also change and doubling time. What has no closed edge is declined with the reason (exit 1)."""
     from render.mask_steps import StepError
-    from workstation.export import lesion_files, registration_files
+    from workstation.export import inspect, lesion_files
 
     if prior_at and not prior:
         raise typer.BadParameter("say with --prior in which series that is", param_hint="--prior-at")
     where, there = point_mm(at), point_mm(prior_at, "--prior-at") if prior_at else None
-    now = registration_files.opened(source, root(), volume, bridge_gaps=bridge_gaps)
+    now = inspect.open_volume(source, root(), volume, bridge_gaps=bridge_gaps)
     if prior is None:
         found = lesion_files.measured(now, where, beside)
     else:
-        before = registration_files.opened(prior, root(), prior_volume, bridge_gaps=bridge_gaps)
+        before = inspect.open_volume(prior, root(), prior_volume, bridge_gaps=bridge_gaps)
         found = lesion_files.compared(now, where, before, there, progress_bar())
     for warning in found.warnings:
         typer.echo(f"warning: {warning}", err=True)

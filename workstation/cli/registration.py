@@ -50,9 +50,12 @@ def register(
     if result.declined:
         show(as_json, found.as_json(), f"declined: {result.declined}")
         raise typer.Exit(1)
+    if result.warning:
+        typer.echo(f"warning: {result.warning}", err=True)
     if output is not None:
         with exporting([*found.fixed[1].instances, *found.moving[1].instances], output):
             files.write_registration(found, output, root())
     rows = "\n".join("  ".join(f"{v:12.6f}" for v in row) for row in result.matrix)
-    words = f"metric {result.metric:g}, overlap {result.overlap:.0%}, quality {result.quality:g}"
+    words = f"metric {result.metric:g}, overlap {result.overlap:.0%}, quality {result.quality:g}, "
+    words += f"sharpness {result.sharpness:g}"
     show(as_json, found.as_json(), f"{rows}\n{words}" + (f"\n{output}" if output else ""))

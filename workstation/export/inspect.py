@@ -1,6 +1,7 @@
 """Describes a series for `inspect`: its volumes with their geometry, or why there is none."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from dicom_io.archive import Archive
 from dicom_io.capabilities import TRANSFER_SYNTAXES
 from dicom_io.errors import NotReadable, VolumeRefused
 from dicom_io.files.series import Scan, Series, open_series, scan
+from dicom_io.volumes import build_volume
 from dicom_io.volumes.build import RefusedImages, Stack, assemble, find_stacks
 from dicom_io.volumes.images import stack_of
+from render.progress import Progress
 from render.volume import Volume
 from workstation.errors import WorkstationError
 from workstation.export.thumbnails import save_thumbnail
@@ -31,6 +34,24 @@ def one_series(name: str, root: Path) -> Series:
         listing = "; ".join(f"{s.uid} ({s.description or s.modality})" for s in volumes)
         raise NothingFound(f"{name} holds {len(volumes)} series; import it and name one: {listing}.")
     return volumes[0]
+
+
+def open_volume(
+    name: str,
+    root: Path,
+    which: int | None = None,
+    progress: Progress = lambda what, part: None,
+    *,
+    bridge_gaps: bool = False,
+) -> tuple[Volume, Series]:
+    """Opens a series of the archive by its UID, or the only one below a path, and builds its volume, or that of number
+    `which`.
+
+    Raises NothingFound, NotFound, VolumeRefused.
+    """
+    series = one_series(name, root)
+    told = partial(progress, "building the volumes")
+    return build_volume(series, which, told, bridge_gaps=bridge_gaps), series
 
 
 def sr_file(name: str, root: Path) -> Path:

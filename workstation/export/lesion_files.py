@@ -71,6 +71,8 @@ def compared(
         if registration.declined:
             declined = f"{registration.declined} Or say where the lesion is in the prior, with --prior-at."
             return LesionFound({}, "", tuple(warnings), declined)
+        if registration.warning:
+            warnings.append(registration.warning)
     found = compare_lesion(volume, at_mm, earlier, max(days or 0, 0), registration, prior_at_mm)
     if found.declined:
         return LesionFound({}, "", tuple(warnings), found.declined)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,11 @@ from pydicom import dcmwrite
 from dicom_io.files.series import Series
 from dicom_io.objects.spatial_registration import spatial_registration
 from dicom_io.uids import derived
-from dicom_io.volumes import build_volume
 from render.progress import Progress
 from render.registration import Registration, RegistrationModel, register
 from render.volume import Volume
 from workstation.errors import WorkstationError
-from workstation.export.inspect import one_series
+from workstation.export.inspect import open_volume
 from workstation.site import open_site
 
 
@@ -43,28 +41,12 @@ class RegisteredSeries:
             "metric": found.metric,
             "overlap": found.overlap,
             "quality": found.quality,
+            "sharpness": found.sharpness,
             "declined": found.declined,
+            "warning": found.warning,
             "fixed": self.fixed[1].uid,
             "moving": self.moving[1].uid,
         }
-
-
-def opened(
-    name: str,
-    root: Path,
-    which: int | None = None,
-    progress: Progress = lambda what, part: None,
-    *,
-    bridge_gaps: bool = False,
-) -> tuple[Volume, Series]:
-    """Opens a series of the archive by its UID, or the only one below a path, and builds its volume, or that of number
-    `which`.
-
-    Raises NothingFound, NotFound, VolumeRefused.
-    """
-    series = one_series(name, root)
-    told = partial(progress, "building the volumes")
-    return build_volume(series, which, told, bridge_gaps=bridge_gaps), series
 
 
 def register_series(
@@ -80,7 +62,7 @@ def register_series(
 
     Raises NothingFound, NotFound, VolumeRefused.
     """
-    built = [opened(name, root, which, progress) for name, which in zip((fixed, moving), volumes, strict=True)]
+    built = [open_volume(name, root, which, progress) for name, which in zip((fixed, moving), volumes, strict=True)]
     found = register(built[0][0], built[1][0], model=model, progress=lambda part: progress("registering", part))
     return RegisteredSeries(found, built[0], built[1])
 

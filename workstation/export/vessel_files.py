@@ -115,6 +115,7 @@ def aneurysm_json(sac: Aneurysm) -> dict[str, Any]:
         "proximal_neck": _neck_json(sac.proximal),
         "distal_neck": _neck_json(sac.distal),
         "confidence": sac.confidence,
+        "warnings": list(sac.warnings),
         "declined": "",
     }
 
@@ -143,6 +144,7 @@ def aneurysm_in_words(sac: Aneurysm) -> list[str]:
             else f"{words} neck {neck.diameter_mm:.1f} mm, {neck.length_mm:.1f} mm long, angulated by "
             f"{neck.angulation_deg:.0f}° against the sac"
         )
+    lines += [f"look: {warning}" for warning in sac.warnings]
     return [*lines, "the lumen alone is measured: thrombus at the wall is no part of it"]
 
 

@@ -63,34 +63,76 @@ def enlarge(codes: Any, fk: int, fj: int, fi: int, k0: int, k1: int, out: Any) -
 
 
 @kernel
-def near_along(squares: Any, square: Any, reach: int, most: Any, a0: int, a1: int, spans: Any, out: Any) -> None:
-    """Adds an axis to squared distances that matter within a reach alone: for rows a0…a1−1 of the first axis, the least
-    along the second within `reach` steps. What is farther away than `most`, mm², is too large, or stays as it was.
+def _pieces_of_line(line: Any, square: Any, most: Any, near: Any, far: Any) -> None:
+    """Writes for each 32 distances of a line whether any matters to its neighbours, and whether any is so large that
+    such a neighbour may shorten it."""
+    for piece in range(len(near)):
+        first, last = piece * 32, min(piece * 32 + 32, len(line))
+        least, greatest = line[first], line[first]
+        for b in range(first, last):
+            least = line[b] if line[b] < least else least
+            greatest = line[b] if line[b] > greatest else greatest
+        near[piece], far[piece] = least <= most, greatest > square
 
-    squares, out : (A, N, B) float32 views. square : mm² of one step along the second axis. spans : (N, 2) int64,
-    scratch. As `distances.across_lines`, which is quicker where the reach is long, to the last bit.
+
+@kernel
+def _shorten(line: Any, other: Any, more: Any, near: Any, far: Any) -> None:
+    """Shortens the distances of a line by those of another, `more` mm² away."""
+    for piece in range(len(near)):
+        if near[piece] & far[piece]:
+            for b in range(piece * 32, min(piece * 32 + 32, len(line))):
+                v = np.float32(more + np.float64(other[b]))
+                line[b] = v if v < line[b] else line[b]
+
+
+@kernel
+def near_along(
+    squares: Any, axis: int, square: Any, reach: int, most: Any, a0: int, a1: int, near: Any, out: Any
+) -> None:
+    """Adds an axis, 0 or 1, to squared distances that matter within a reach alone: for rows a0…a1−1 of the other of the
+    two, the least within `reach` steps. What is farther away than `most`, mm², stays farther.
+
+    squares, out : (K, J, I) float32, in the order of C. square : mm² of one step. near : (2, N, I / 32 rounded up)
+    uint8, scratch; N steps along the axis. As `distances.across_lines`, which is quicker where the reach is long, to
+    the last bit.
     """
-    count, width = squares.shape[1], squares.shape[2]
+    count = squares.shape[axis]
     for a in range(a0, a1):
         for n in range(count):
-            # Between which places a line has distances that matter to its neighbours.
-            first, last = width, 0
-            for b in range(width):
-                v = squares[a, n, b]
-                out[a, n, b] = v
-                if v <= most:
-                    last = b + 1
-                    first = b if first == width else first
-            spans[n, 0], spans[n, 1] = first, last
+            _pieces_of_line(squares[n, a] if axis == 0 else squares[a, n], square, most, near[0, n], near[1, n])
         for n in range(count):
+            line = out[n, a] if axis == 0 else out[a, n]
+            own = squares[n, a] if axis == 0 else squares[a, n]
+            for i in range(len(line)):
+                line[i] = own[i]
             for d in range(1, reach + 1):
-                more = square * np.float64(d) * np.float64(d)
-                for side in range(-1, 2, 2):
-                    other = n + side * d
+                for other in range(n - d, n + d + 1, 2 * d):
                     if 0 <= other < count:
-                        for b in range(spans[other, 0], spans[other, 1]):
-                            v = np.float32(more + np.float64(squares[a, other, b]))
-                            out[a, n, b] = v if v < out[a, n, b] else out[a, n, b]
+                        from_line = squares[other, a] if axis == 0 else squares[a, other]
+                        _shorten(line, from_line, square * np.float64(d) * np.float64(d), near[0, other], near[1, n])
+
+
+@kernel
+def near_within(
+    squares: Any, square: Any, reach: int, most: Any, limit: Any, j0: int, j1: int, near: Any, line: Any, inside: Any
+) -> None:
+    """Writes 1 where the distance is at most `limit`, mm², else 0, as `near_along` would find it along the first axis,
+    for rows j0…j1−1 of the second. line : (I,) float32, scratch. inside : (K, J, I) uint8."""
+    count = len(squares)
+    for j in range(j0, j1):
+        for n in range(count):
+            _pieces_of_line(squares[n, j], square, most, near[0, n], near[1, n])
+        for n in range(count):
+            for i in range(len(line)):
+                line[i] = squares[n, j, i]
+            for d in range(1, reach + 1):
+                for other in range(n - d, n + d + 1, 2 * d):
+                    if 0 <= other < count:
+                        _shorten(
+                            line, squares[other, j], square * np.float64(d) * np.float64(d), near[0, other], near[1, n]
+                        )
+            for i in range(len(line)):
+                inside[n, j, i] = 1 if line[i] <= limit else 0
 
 
 @kernel

@@ -19,19 +19,30 @@ def along_lines(region: Any, wanted: Any, step: Any, k0: int, k1: int, squares: 
     step : mm from voxel to voxel. squares : (K, J, I) float32.
     """
     far = np.float32(1e18)
+    width = region.shape[2]
     for k in range(k0, k1):
         for j in range(region.shape[1]):
-            last = -1
-            for i in range(region.shape[2]):
-                last = i if region[k, j, i] == wanted else last
-                d = np.float32(i - last) * step
-                squares[k, j, i] = d * d if last >= 0 else far
-            last = -1
-            for i in range(region.shape[2] - 1, -1, -1):
-                last = i if region[k, j, i] == wanted else last
-                d = np.float32(last - i) * step
-                if last >= 0 and d * d < squares[k, j, i]:
-                    squares[k, j, i] = d * d
+            i, last = 0, -1
+            while i < width:
+                while i < width and region[k, j, i] == wanted:
+                    squares[k, j, i] = np.float32(0.0)
+                    last = i
+                    i += 1
+                # A gap without any: its near half counts from the voxel before it, its far half from the one after.
+                first = i
+                while i < width and region[k, j, i] != wanted:
+                    i += 1
+                if last < 0 and i == width:
+                    for n in range(first, i):
+                        squares[k, j, n] = far
+                    break
+                half = first if last < 0 else i if i == width else first + (i - first + 1) // 2
+                for n in range(first, half):
+                    d = np.float32(n - last) * step
+                    squares[k, j, n] = d * d
+                for n in range(half, i):
+                    d = np.float32(i - n) * step
+                    squares[k, j, n] = d * d
 
 
 @kernel

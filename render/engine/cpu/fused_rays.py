@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.engine.cpu.frames import _RIND_VOXELS, _away, _clips, _crop, _in_both, _outer, _span
+from render.engine.cpu.front_light import finish, in_patient, left_of_opacity, light_up
 from render.engine.cpu.jit import kernel
 from render.engine.cpu.sampling import cell, gradient, linear
 from render.engine.cpu.tables import entry, transfer_table
@@ -24,7 +25,7 @@ from render.recipe import Shading, TransferFunction, VolumeRendering
 from render.volume import Volume
 
 _ENOUGH = np.float32(0.998)  # opacity of a ray beyond which nothing more is seen
-_ZERO, _ONE, _HALF_UP = np.float32(0.0), np.float32(1.0), np.float32(0.5)
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
 class SeenVolume(NamedTuple):
@@ -71,29 +72,15 @@ def _sample(one: Any, towards: Any, face: Any, row: int, column: int, n: int, ou
     j, fj = cell(pj, nj)
     i, fi = cell(pi, ni)
     gk, gj, gi = gradient(one.voxels, k, j, i, fk, fj, fi)
-    m = one.to_lps
-    gx = gk * m[0, 0] + gj * m[0, 1] + gi * m[0, 2]
-    gy = gk * m[1, 0] + gj * m[1, 1] + gi * m[1, 2]
-    gz = gk * m[2, 0] + gj * m[2, 1] + gi * m[2, 2]
-    steepness = np.sqrt(gx * gx + gy * gy + gz * gz)
+    gx, gy, gz, steepness = in_patient(one.to_lps, gk, gj, gi)
     if faded:
-        low, high = one.gradient_range[0], one.gradient_range[1]
-        if steepness <= low:
+        opacity = opacity * left_of_opacity(steepness, one.gradient_range)
+        if opacity <= _ZERO:
             return _ZERO
-        if steepness < high:
-            opacity = opacity * ((steepness - low) / (high - low))
     if one.terms[3] > _ZERO:
         if face[0] != 0.0 or face[1] != 0.0 or face[2] != 0.0:
             gx, gy, gz, steepness = np.float32(face[0]), np.float32(face[1]), np.float32(face[2]), _ONE
-        facing = _ZERO
-        if steepness > _ZERO:
-            facing = abs(gx * towards[0] + gy * towards[1] + gz * towards[2]) / steepness
-        shine = facing
-        for _ in range(one.squarings):
-            shine = shine * shine
-        body = one.terms[0] + one.terms[1] * facing
-        for c in range(3):
-            out[c] = min(out[c] * body + one.terms[2] * shine, _ONE)
+        light_up(out, gx, gy, gz, steepness, towards, one.terms, one.squarings)
     return opacity
 
 
@@ -154,9 +141,7 @@ def fused_rows(
                 seen += (_ONE - seen) * covers
                 if seen > _ENOUGH:
                     break
-            for c in range(3):
-                value = (sums[c] + (_ONE - seen) * background[c]) * np.float32(255.0)
-                out[row, column, c] = int(min(max(value, _ZERO), np.float32(255.0)) + _HALF_UP)
+            finish(sums, seen, background, out[row, column])
 
 
 def fused_rendering(

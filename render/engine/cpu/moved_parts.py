@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from render.engine.cpu.bricks import BRICK, SHIFT, Bricks, bricks
 from render.engine.cpu.frames import _away, _crop, _in_both, _outer, _span
+from render.engine.cpu.front_light import finish, in_patient, left_of_opacity, light_up
 from render.engine.cpu.jit import kernel
 from render.engine.cpu.kernel_records import Light, TransferTables
 from render.engine.cpu.label_looks import tinted
@@ -29,7 +30,7 @@ from render.recipe import LabelRule, Shading, VolumeRendering
 from render.volume import Volume
 
 _ENOUGH = np.float32(0.998)  # opacity of a ray beyond which nothing more is seen
-_ZERO, _ONE, _HALF = np.float32(0.0), np.float32(1.0), np.float32(0.5)
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _FINER = 0.5  # of the recipe's step: surfaces are found between samples, and there are no smaller steps near them
 _RIND = 3  # samples behind a mask's border that are shaded by it
 
@@ -95,28 +96,13 @@ def _shaded(
     gk, gj, gi = gradient(voxels, k, j, i, fk, fj, fi)
     left = _ONE
     if faded:
-        low, high = look.gradient_range[0], look.gradient_range[1]
-        gx = gk * to_lps[0, 0] + gj * to_lps[0, 1] + gi * to_lps[0, 2]
-        gy = gk * to_lps[1, 0] + gj * to_lps[1, 1] + gi * to_lps[1, 2]
-        gz = gk * to_lps[2, 0] + gj * to_lps[2, 1] + gi * to_lps[2, 2]
-        steepness = np.sqrt(gx * gx + gy * gy + gz * gz)
-        left = _ZERO if steepness <= low else (_ONE if steepness >= high else (steepness - low) / (high - low))
+        _, _, _, steepness = in_patient(to_lps, gk, gj, gi)
+        left = left_of_opacity(steepness, look.gradient_range)
     if light.terms[3] > _ZERO:
         if bordered:
             gk, gj, gi = mask_gradient(labels, shown, k, j, i, fk, fj, fi)
-        gx = gk * to_lps[0, 0] + gj * to_lps[0, 1] + gi * to_lps[0, 2]
-        gy = gk * to_lps[1, 0] + gj * to_lps[1, 1] + gi * to_lps[1, 2]
-        gz = gk * to_lps[2, 0] + gj * to_lps[2, 1] + gi * to_lps[2, 2]
-        steepness = np.sqrt(gx * gx + gy * gy + gz * gz)
-        facing = _ZERO
-        if steepness > _ZERO:
-            facing = abs(gx * light.towards[0] + gy * light.towards[1] + gz * light.towards[2]) / steepness
-        shine = facing
-        for _ in range(light.squarings):
-            shine = shine * shine
-        body = light.terms[0] + light.terms[1] * facing
-        for c in range(3):
-            out[c] = min(out[c] * body + light.terms[2] * shine, _ONE)
+        gx, gy, gz, steepness = in_patient(to_lps, gk, gj, gi)
+        light_up(out, gx, gy, gz, steepness, light.towards, light.terms, light.squarings)
     return left
 
 
@@ -236,9 +222,7 @@ def moved_rows(
                         sums[c] += weight * mixed[c]
                     seen += (_ONE - seen) * (_ONE - through)
                 n += ahead
-            for c in range(3):
-                value = (sums[c] + (_ONE - seen) * light.background[c]) * np.float32(255.0)
-                out[row, column, c] = int(min(max(value, _ZERO), np.float32(255.0)) + _HALF)
+            finish(sums, seen, light.background, out[row, column])
 
 
 def moved_rendering(

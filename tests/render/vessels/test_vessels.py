@@ -154,3 +154,12 @@ def test_a_lumen_that_blur_has_filled_is_measured_by_its_brightness() -> None:
     _, numbers = made.nearest(vessel.centreline_mm)
     off = vessel.sections.diameters_mm[2] - 2.0 * made.radii[numbers]
     assert np.abs(off[6:-6]).max() < 0.5
+
+
+def test_a_vessel_that_is_wider_than_what_is_near_its_points_is_measured() -> None:
+    straight = np.stack([np.zeros(2001), np.zeros(2001), np.linspace(-30.0, 30.0, 2001)], axis=1)
+    rng = np.random.default_rng(1)
+    made = tube(straight, np.full(2001, 34.0), (3.0, 3.0, 3.0), rng=rng, blur_mm=1.5, margin_mm=45.0)
+    vessel = follow(made.volume, [made.at(500), made.at(1500)])
+    assert vessel.sections.found.all()
+    assert np.allclose(vessel.sections.diameters_mm[2], 68.0, atol=1.5)

@@ -55,7 +55,7 @@ def test_a_tool_that_declines_says_why_and_writes_nothing(command: Command, slic
 
 def test_a_lesion_is_printed_or_declined(command: Command, slices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     volume, centre, truth = ball((8.0, 8.0, 8.0), (1.0, 0.8, 0.8), 40.0, -850.0, 10.0)
-    monkeypatch.setattr("workstation.export.registration_files.build_volume", lambda *_, **__: volume)
+    monkeypatch.setattr("workstation.export.inspect.build_volume", lambda *_, **__: volume)
     found = command("lesion", slices, "--at", ",".join(map(str, centre)), "--json").json
     wanted = ["volume_ml", "longest_mm", "recist_mm", "short_axis_mm", "mean", "sd", "minimum", "maximum"]
     assert list(found) == [*wanted, "density"] and found["density"] == "solid"
@@ -79,7 +79,7 @@ def test_a_lesion_is_compared_with_a_prior(
         ball((radius,) * 3, (1.0, 0.8, 0.8), 40.0, -850.0, 10.0) for radius in (10.0, 8.0)
     )
     made = iter([now, before] * 3)
-    monkeypatch.setattr("workstation.export.registration_files.build_volume", lambda *_, **__: next(made))
+    monkeypatch.setattr("workstation.export.inspect.build_volume", lambda *_, **__: next(made))
     places = ["--at", ",".join(map(str, at)), "--prior-at", ",".join(map(str, there))]
     found = command("lesion", slices, *places, "--prior", earlier, "--json").json
     assert found["days"] in (365, 366)
