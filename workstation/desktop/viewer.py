@@ -576,7 +576,8 @@ class Viewer(QWidget):
                 return
             rows = tuple(tuple(round(float(v), 6) for v in row) for row in inverse(found.affine).tolist())
             self.do(edits.registered, cast(Matrix, rows))
-            self.say(tr("Registered; edges lie on each other with {quality}.", quality=f"{found.quality:.2f}"))
+            said = tr("Registered; edges lie on each other with {quality}.", quality=f"{found.quality:.2f}")
+            self.say(" ".join(filter(None, (said, found.warning))))
 
         self.work_wanted.emit(work, done, tr("Registration"))
 

@@ -114,7 +114,7 @@ class Measuring:
         )
         sac = found.aneurysm
         if sac is not None and not sac.declined:
-            words += f"\naneurysm {sac.diameter_mm:.1f} mm, sac {sac.sac_ml:.1f} ml"
+            words = "\n".join([words, f"aneurysm {sac.diameter_mm:.1f} mm, sac {sac.sac_ml:.1f} ml", *sac.warnings])
         return FoundThing(words, None, (path_of(found.vessel),), found)
 
     def found(self, measure: Measure) -> FoundThing | None:
