@@ -8,10 +8,10 @@ from render.annotate import annotated
 from render.marks import with_marks
 from render.picture import Picture
 from render.recipe import Reformat
+from workstation.desktop.images import image_from
 from workstation.desktop.language import tr
 from workstation.desktop.model.notes import marks_of
 from workstation.desktop.model.tray_edits import pane_of
-from workstation.desktop.pictures import image_from
 from workstation.desktop.viewer import Viewer
 
 

@@ -20,10 +20,10 @@ from PySide6.QtWidgets import (
 from render.picture import Picture
 from render.recipe import Recipe
 from workstation.desktop.capture_preview import CapturePreview
+from workstation.desktop.images import icon_of
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits, tray_edits
 from workstation.desktop.model.screen import Capture, Origin
-from workstation.desktop.pictures import icon_of
 from workstation.desktop.viewer import Viewer
 
 _THUMB = 96

@@ -1,17 +1,31 @@
-"""Pictures of the engine as images of Qt."""
+"""Pictures of the engine as images and icons of Qt."""
 
 import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtGui import QColor, QIcon, QImage, QPixmap
 
 from render.picture import Picture, to_rgb
 
 
-def image_of(picture: Picture) -> QImage:
-    """Returns the first frame of a picture."""
-    rgb = np.ascontiguousarray(to_rgb(picture))
+def image_from(pixels: NDArray[np.uint8]) -> QImage:
+    """Returns (rows, columns, 3) uint8 RGB as an image of its own."""
+    rgb = np.ascontiguousarray(pixels)
     rows, columns = rgb.shape[:2]
     # A copy, because Qt would read numpy's memory after numpy has freed it.
     return QImage(rgb.data, columns, rows, 3 * columns, QImage.Format.Format_RGB888).copy()
+
+
+def image_of(picture: Picture) -> QImage:
+    """Returns the first frame of a picture."""
+    return image_from(to_rgb(picture))
+
+
+def icon_of(picture: Picture) -> QIcon:
+    """Returns the first frame as an icon, which keeps its colours where it is selected."""
+    pixmap = QPixmap.fromImage(image_of(picture))
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon
 
 
 def swatch(colour: QColor) -> QIcon:

@@ -23,9 +23,9 @@ from dicom_io.person_names import listed
 from render.picture import Picture
 from workstation.desktop.charge_panel import headline_of, verdict_lines
 from workstation.desktop.dialogs import buttons, error_line
+from workstation.desktop.images import icon_of
 from workstation.desktop.language import tr
 from workstation.desktop.model.summary import SigningSummary
-from workstation.desktop.pictures import icon_of
 from workstation.people import People, PeopleError
 
 _TRIES = 3  # wrong signatures before the window is locked
