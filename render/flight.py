@@ -172,7 +172,7 @@ def flight(
         turned = View(round(view.azimuth_deg, 2), round(view.elevation_deg, 2), round(view.roll_deg, 2))
         eyes.append(FlightEye(_rounded(place), turned))
     return VolumeRendering(
-        _wall(volume, way.levels),
+        wall_of(volume, way.levels),
         rows=size,
         columns=size,
         step_voxels=0.7,
@@ -188,7 +188,7 @@ def _even_places(looks: Points, step: float) -> Points:
     return np.asarray(np.cumsum(looks * step, axis=0))
 
 
-def _wall(volume: Volume, levels: Levels | None) -> TransferFunction:
+def wall_of(volume: Volume, levels: Levels | None) -> TransferFunction:
     """Returns a wall that is opaque, and a lumen that is clear."""
     if levels is None:
         return load_preset("ct_colon")

@@ -32,6 +32,10 @@ def fly(
     gif: Annotated[bool, typer.Option("--gif", help="Also an animated GIF.")] = False,
     mp4: Annotated[bool, typer.Option("--mp4", help="Also an MP4 (H.264); needs the extra `video`.")] = False,
     dicom: Annotated[bool, typer.Option("--dicom", help="Also a multi-frame DICOM object.")] = False,
+    unfold: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also the wall laid flat, as if it were cut open: .png."),
+    ] = None,
     volume: Annotated[int | None, typer.Option(help="Which volume, where the series holds several.")] = None,
     bridge_gaps: BridgeGaps = False,
     as_json: Json = False,
@@ -48,14 +52,18 @@ def fly(
     points = [point_mm(text, "--through") for text in through]
     wanted = render_files.FilesWanted(gif=gif, mp4=mp4, dicom=dicom)
     render_files.check_can_write(wanted)
+    if unfold is not None and unfold.suffix.lower() != ".png":
+        raise typer.BadParameter(f"{unfold}: it is written as .png", param_hint="--unfold")
     found = inspect.one_series(series, root())
     built = build_volume(found, volume, bridge_gaps=bridge_gaps)
     way = lumen_way(built, kind, points, step)
     recipe = flight(way, built, angle, size)
     with exporting(found.instances, output):
         written = recipe_files.write_pictures([recipe], built, found, output, root(), progress_bar(), wanted)
+        flat = recipe_files.write_unfolded(way, built, unfold) if unfold is not None else {}
     warnings = [*way.warnings, *built.warnings]
     result = {
+        **flat,
         "length_mm": round(way.length_mm, 2),
         "pictures": len(recipe.flight),
         "narrowest_mm": round(way.narrowest_mm, 2),
@@ -66,4 +74,5 @@ def fly(
         "warnings": warnings,
     }
     text = f"{len(recipe.flight)} pictures over {way.length_mm:.0f} mm; overview: {written.overview}"
+    text += f"\nlaid flat: {unfold}" if unfold is not None else ""
     show(as_json, result, "\n".join([text, *(f"warning: {words}" for words in warnings)]))

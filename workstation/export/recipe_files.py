@@ -1,15 +1,20 @@
 """Pictures of recipes as files: PNG, an overview, films where they move, DICOM objects, and the recipes themselves."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from dicom_io.files.series import Series
 from render import draw
+from render.flight import LumenWay
 from render.picture import Picture
 from render.progress import Progress
 from render.recipe import Recipe, canonical_json
+from render.unfolded import laid_flat, unfolded
 from render.volume import Volume
 from workstation.export.render_files import Drawn, FilesWanted, check_can_write, write
 
@@ -50,3 +55,19 @@ def write_pictures(
     kept.write_text(json.dumps(plain, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     files = (*written["files"], written["contact_sheet"], str(kept))
     return RecipeFiles(written["contact_sheet"], files, written["digests"], tuple(pictures))
+
+
+def write_unfolded(way: LumenWay, volume: Volume, file: Path) -> dict[str, str]:
+    """Writes the wall of a lumen laid flat as a PNG, and its recipes beside it as .json, whose pictures are the strips.
+
+    Returns `unfolded` and `unfolded_sha256`, for JSON. Raises FlightError; OSError.
+    """
+    pictures = [draw(volume, recipe) for recipe in unfolded(way, volume)]
+    pixels = laid_flat(pictures)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.part")
+    Image.fromarray(pixels).save(part, "PNG")
+    part.replace(file)
+    recipes = ",\n".join(canonical_json(picture.recipe) for picture in pictures)
+    file.with_suffix(".json").write_text(f"[{recipes}]\n", encoding="utf-8")
+    return {"unfolded": str(file), "unfolded_sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}

@@ -1,5 +1,6 @@
 """`fly`: what it prints and writes, and what it says of wrong lumens."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from PIL import Image
 
 from render import draw
 from render.recipe import read_recipe
+from render.unfolded import laid_flat
 from tests.dicom_io.synthetic import CT, write_series
 from tests.render.test_flight import known
 from tests.workstation.cli.test_vessel import words
@@ -28,10 +30,16 @@ def test_a_flight_is_drawn(folder: Path, command: Command, tmp_path: Path) -> No
     made, air = known()
     ran = command(
         "fly", str(folder), "--lumen", "air", f"--through={words(made.at(100))}", f"--through={words(made.at(1900))}",
-        "--step", "6", "--size", "40", "--gif", "--dicom", "-o", tmp_path / "out", "--json",
+        "--step", "6", "--size", "40", "--gif", "--dicom", "-o", tmp_path / "out", "--unfold", tmp_path / "flat.png",
+        "--json",
     )  # fmt: skip
     assert ran.code == 0, ran.err
     count = ran.json["pictures"]
+    recipes = json.loads((tmp_path / "flat.json").read_text(encoding="utf-8"))
+    parts = [draw(air, read_recipe(recipe)) for recipe in recipes]
+    flat = np.asarray(Image.open(tmp_path / "flat.png"))
+    assert flat.shape == laid_flat(parts).shape and (flat == laid_flat(parts)).mean() > 0.99
+    assert ran.json["unfolded_sha256"] == hashlib.sha256(flat.tobytes()).hexdigest()
     assert len(ran.json["path_mm"]) == len(ran.json["radii_mm"]) >= count > 5
     files = {Path(file).name: Path(file) for file in ran.json["files"]}
     assert set(files) == {file.name for file in (tmp_path / "out").iterdir()}
@@ -52,6 +60,7 @@ def test_a_flight_is_drawn(folder: Path, command: Command, tmp_path: Path) -> No
     [
         (["--lumen", "ureter"], 2, "'ureter' is no lumen: there are airways, air, vessel"),
         ([], 1, "There is no trachea"),
+        (["--lumen", "air", "--unfold", "flat.jpg"], 2, "it is written as .png"),
         (["--lumen", "air"], 1, "two points at least"),
         (["--lumen", "air", "--through", "1,2"], 2, "'1,2' is no point"),
     ],
