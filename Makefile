@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 WORKERS := $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo desktop test compiled suite check-all bench lint clean
+.PHONY: demo desktop test compiled-tests suite check-all bench lint clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/workstation demo -o demo-output
@@ -22,15 +22,14 @@ desktop: $(VENV)/.desktop-ready
 	@echo "Sign in as DR1 with the password: radiology"
 	$(BIN)/workstation --root demo-desktop desktop --demo sample_data/ct_head
 
-# Side by side: the types are checked by one process for a minute, while another compiles tests and kernels for all workers.
+# Side by side: the types are checked by one process for a minute, while another compiles the tests once for all workers.
 # What is wrong with a test is said by the suite.
 test: $(VENV)/.test-ready
-	$(MAKE) -j2 lint compiled
+	$(MAKE) -j2 lint compiled-tests
 	$(MAKE) suite
 
-compiled: $(VENV)/.test-ready
+compiled-tests: $(VENV)/.test-ready
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --collect-only -qq >/dev/null || true
-	@$(BIN)/python -m tests.render.scenes >/dev/null || true
 
 suite: $(VENV)/.test-ready
 	$(PYTEST) -m "not slow"
