@@ -181,8 +181,9 @@ def protocols(as_json: Json = False) -> None:
 
 @example("workstation warm")
 def warm(as_json: Json = False) -> None:
-    """Compile the rendering kernels into the user's cache, so that the first picture does not wait."""
+    """Compile the kernels of pictures and tools into the user's cache, so that the first of them does not wait."""
     from render.engine.cpu.frames import warm as compile_kernels
+    from render.segment.warm import warm_tools
 
-    seconds = compile_kernels()
-    show(as_json, {"seconds": round(seconds, 1)}, f"Rendering kernels are compiled ({seconds:.1f} s).")
+    seconds = compile_kernels() + warm_tools()
+    show(as_json, {"seconds": round(seconds, 1)}, f"Kernels are compiled ({seconds:.1f} s).")

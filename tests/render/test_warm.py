@@ -1,0 +1,28 @@
+"""What set-up compiles: after it a tool has nothing left to compile."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+from render.engine.cpu import blocks, distances, segments
+from render.segment import find
+from render.segment.warm import warm_tools
+from tests.render.test_tools_again import trunk
+
+def known():
+    every = {name: f for module in (blocks, distances, segments) for name, f in vars(module).items()}
+    return {name: len(f.signatures) for name, f in every.items() if hasattr(f, "signatures")}
+
+warm_tools()
+before = known()
+for structure in ("bone", "body"):
+    find(trunk(), structure)
+after = known()
+assert sum(before.values()) > 10
+assert before == after, {name: (before[name], count) for name, count in after.items() if count != before[name]}
+"""
+
+
+def test_a_tool_has_nothing_left_to_compile() -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
