@@ -124,6 +124,31 @@ def test_a_file_of_ones_own_takes_the_place_of_a_level(tmp_path: Path, viewer: V
     assert texts.filled("all", values) == load_corners().filled("all", values)
 
 
+def test_a_line_of_words_alone_is_shown(tmp_path: Path) -> None:
+    own = tmp_path / "corners.toml"
+    own.write_text('[few]\ntop_left = ["St. Mary", "{patient_id}"]\n')
+    assert load_corners(own).filled("few", {})["top_left"] == ("St. Mary",)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("A\x1b[31mB\x00^C\r\nD", "A[31mB, C D"),
+        ("\u202egnaW^\u2066Li", "gnaW, Li"),  # would turn round what stands after it, the ID too
+        ("{patient_id}^<b>x</b>", "{patient_id}, <b>x</b>"),
+        ("כהן^דוד", "כהן, דוד"),
+        ("Yamada^Tarou=山田^太郎", "Yamada, Tarou"),
+    ],
+)
+def test_a_name_is_shown_as_words_and_nothing_else(name: str, shown: str) -> None:
+    ds = Dataset()
+    ds.PatientName, ds.PatientID = name, "A\n7"
+    found = identity_of(ds)
+    assert (found.patient, found.patient_id) == (shown, "A 7")
+    lines = load_corners().filled("all", {"patient": found.patient, "patient_id": found.patient_id})
+    assert shown in " ".join(lines["top_left"]) and "A 7" in " ".join(lines["top_left"])
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -131,12 +156,14 @@ def test_a_file_of_ones_own_takes_the_place_of_a_level(tmp_path: Path, viewer: V
         ("[few]\nmiddle = []\n", "unknown corner 'middle'"),
         ('[few]\ntop_left = ["{patient_nmae}"]\n', "unknown field 'patient_nmae'"),
         ('[few]\ntop_left = "x"\n', "a list of lines"),
+        ('[few]\ntop_left = ["{patient.name}"]\n', "{patient.name}"),
         ("[few\n", "Nothing was taken"),
+        (None, "cannot be read"),
     ],
 )
-def test_a_file_with_a_fault_says_where(tmp_path: Path, text: str, found: str) -> None:
+def test_a_file_with_a_fault_says_where(tmp_path: Path, text: str | None, found: str) -> None:
     own = tmp_path / "corners.toml"
-    own.write_text(text)
+    own.mkdir() if text is None else own.write_text(text)
     with pytest.raises(CornersError, match=found) as told:
         load_corners(own)
     assert str(own) in str(told.value)

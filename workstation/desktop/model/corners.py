@@ -53,7 +53,8 @@ class CornerTexts:
 
 
 def _line(template: str, values: Mapping[str, str]) -> str:
-    if not any(values.get(name) for name in _FIELD.findall(template)):
+    names = _FIELD.findall(template)
+    if names and not any(values.get(name) for name in names):
         return ""
     return _FIELD.sub(lambda found: values.get(found[1], ""), template).strip()
 
@@ -67,8 +68,9 @@ def load_corners(own: Path | None = None) -> CornerTexts:
     if own is not None and own.exists():
         try:
             given = toml_in(own)
-        except StrictError as error:
-            raise CornersError(f"{own}: {error}. Nothing was taken from it.") from error
+        except (StrictError, OSError) as error:
+            what = "cannot be read: " if isinstance(error, OSError) else ""
+            raise CornersError(f"{own}: {what}{str(error).rstrip('.')}. Nothing was taken from it.") from error
         for level, corners in given.items():
             _check(own, level, corners)
         levels.update(given)
@@ -83,6 +85,8 @@ def _check(own: Path, level: str, corners: object) -> None:
             raise CornersError(f"{own}, [{level}]: unknown corner {corner!r}; there are {', '.join(CORNERS)}.")
         if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
             raise CornersError(f"{own}, [{level}] {corner}: a list of lines in quotes is expected.")
+        for stray in (found for line in lines for found in re.findall(r"{[^}]*}?|}", _FIELD.sub("", line))):
+            raise CornersError(f"{own}, [{level}] {corner}: {stray!r} is no field; a field is written {{patient_id}}.")
         for name in (found for line in lines for found in _FIELD.findall(line)):
             if name not in FIELDS:
                 raise CornersError(f"{own}, [{level}] {corner}: unknown field {name!r}; there are {', '.join(FIELDS)}.")

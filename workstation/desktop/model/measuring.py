@@ -1,6 +1,7 @@
 """Computes the numbers of a screen's measures, and writes them in words. Knows no Qt."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -183,14 +184,17 @@ def recorded_segments(screen: Screen, volume: Volume) -> tuple[Measurement, ...]
 
 def names_of(measures: Sequence[Measure]) -> tuple[str, ...]:
     """Returns the name of each measure: its own, else its kind and number; none twice."""
-    found: list[str] = []
-    for n, measure in enumerate(measures):
-        number = sum(m.kind == measure.kind for m in measures[:n]) + 1
-        wanted = name = measure.name or f"{measure.kind} {number}"
-        again = 2
+    found: dict[str, None] = {}
+    numbers: Counter[str] = Counter()
+    tried: dict[str, int] = {}  # by name, the number to go on with
+    for measure in measures:
+        numbers[measure.kind] += 1
+        wanted = name = measure.name or f"{measure.kind} {numbers[measure.kind]}"
+        again = tried.get(wanted, 2)
         while name in found:
             name, again = f"{wanted} ({again})", again + 1
-        found.append(name)
+        tried[wanted] = again
+        found[name] = None
     return tuple(found)
 
 

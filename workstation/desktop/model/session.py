@@ -3,18 +3,17 @@
 Knows no Qt. Every change is on the disk before the next one: a crash loses at most the last.
 """
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 
 from dicom_io.evidence import Person
 from render.volume import Volume
-from workstation.desktop.model.screen import Screen
+from workstation.desktop.model.screen import PANES, Screen, recipe_of
 from workstation.errors import WorkstationError
 from workstation.strict import adapter
 
@@ -211,7 +210,9 @@ def left_in(file: Path) -> LeftSession | None:
         return None
     try:
         kept = adapter(_Kept).validate_json(text)
-    except (ValidationError, json.JSONDecodeError) as error:
+        for pane in PANES:  # what cannot be drawn would stop the window amid the opening
+            recipe_of(kept.screen, pane, 64, 64)
+    except ValueError as error:
         raise RecoveryError(
             f"{file}: not a session this version can read. It was left where it is; move it away to begin anew."
         ) from error
