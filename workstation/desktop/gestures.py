@@ -297,7 +297,9 @@ class Gestures(QObject):
         value, spread, own = float(np.median(around)), viewer.grow_range, float(volume.voxels[k, j, i])
         seed = (vector(round(v, 3) for v in place),)
         low, high = min(value - spread, own), max(value + spread, own)  # the place itself is always within
-        viewer.propose(Grown(seed, round(low, 3), round(high, 3), label=viewer.segment_to_mark()), tr("Grown"))
+        label = viewer.segment_to_mark()
+        if label is not None:
+            viewer.propose(Grown(seed, round(low, 3), round(high, 3), label=label), tr("Grown"))
 
     def _edge_near(self, name: PaneName, at: QPointF) -> tuple[int, bool] | None:
         """Returns (axis, whether the upper one) of the crop box's face that is under the mouse in a plane."""

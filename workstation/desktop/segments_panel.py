@@ -1,5 +1,6 @@
 """Segments: the list of what was marked, and the tools that find, mark and change them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -23,7 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from render.mask_steps import Automatic, KeptParts, MaskStep, Shaped, Structure, Values
+from render.mask_steps import Automatic, KeptParts, MaskStep, Shaped, StepError, Structure, Values
 from render.progress import Progress
 from workstation.desktop.images import swatch
 from workstation.desktop.language import tr
@@ -227,13 +228,20 @@ class SegmentsPanel(QWidget):
             self._viewer.part_bones()
             return
         structure: Structure = self.structure.currentData()
-        label = segment_edits.free_label(self._viewer.session.screen)
-        self._viewer.propose(Automatic(structure, label), tr(STRUCTURES[structure]))
+        self._propose(lambda label: Automatic(structure, label), tr(STRUCTURES[structure]))
 
     def _mark_values(self) -> None:
         low, high = sorted((self.low.value(), self.high.value()))
-        label = segment_edits.free_label(self._viewer.session.screen)
-        self._viewer.propose(Values(low, high, label), f"{low:g} … {high:g}")
+        self._propose(lambda label: Values(low, high, label), f"{low:g} … {high:g}")
+
+    def _propose(self, step: Callable[[int], MaskStep], name: str) -> None:
+        """Tries a step that marks a new segment, with the next label."""
+        try:
+            label = segment_edits.free_label(self._viewer.session.screen)
+        except StepError as error:
+            self._viewer.say(str(error))
+        else:
+            self._viewer.propose(step(label), name)
 
     def _change(self) -> None:
         segment = self._segment()
@@ -261,7 +269,7 @@ class SegmentsPanel(QWidget):
         def work(tell: Progress) -> object:
             return save_surfaces(volume, screen, Path(file), tell)
 
-        self._viewer.work_wanted.emit(work, lambda said: self._viewer.say(str(said)), tr("Making surfaces"))
+        self._viewer.beside(work, lambda said: self._viewer.say(str(said)), tr("Making surfaces"))
 
 
 def _number(name: str, low: float, high: float, unit: str) -> QDoubleSpinBox:

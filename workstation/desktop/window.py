@@ -370,10 +370,11 @@ class MainWindow(StudyWindow):
 
     def _ask_words(self, number: int) -> None:
         """Asks for the words of a text or an arrow, which is drawn already."""
+        viewer = self.viewer
         words = dialogs.Named.ask(tr("Words on the picture"), tr("Words"), self)
-        if self.viewer is not None:
-            self.viewer.do(measure_edits.reworded, number, words)
-            self.viewer.select(None)
+        if viewer is not None and viewer is self.viewer:  # else another study is shown by now
+            viewer.do(measure_edits.reworded, number, words)
+            viewer.select(None)
 
     def _window_keys(self, viewer: Viewer) -> None:
         for window in windows_for(viewer.session.volume.unit):

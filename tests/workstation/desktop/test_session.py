@@ -330,7 +330,7 @@ def test_a_killed_process_loses_at_most_the_last_action(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [np.int16, np.float32])
 def test_an_outline_beyond_the_volume_takes_its_values_within_it_alone(kind: type) -> None:
     """Outside there is no value: what a picture shows there is no measure."""
-    volume = Volume(np.full((8, 40, 40), 300, kind), ramp().affine, "HU")  # type: ignore[arg-type]
+    volume = Volume(np.full((8, 40, 40), 300, kind), ramp().affine, "HU")
     middle, view = volume.centre_mm, View.parse("foot")
     beyond = vector(a + 2000.0 * r for a, r in zip(middle, view.right, strict=True))
     there = vector(a + 2000.0 * r + 90.0 * u for a, r, u in zip(middle, view.right, view.up, strict=True))
