@@ -95,6 +95,7 @@ class MainWindow(StudyWindow):
         self.tray: Tray | None = None
         self.guide: Guide | None = None
         self.signed: bool = False
+        self._covered, self._unsaid = False, ("", False)  # what is not said while the window is covered
         self._before: Screen | None = None  # the last screen whose captures were journalled
         self.charge = ChargePanel()
         self._opening: tuple[str, int | None] | None = None
@@ -264,6 +265,8 @@ class MainWindow(StudyWindow):
             self._opening = None
             if isinstance(found, Opened):
                 self._show_study(found)
+            elif self._covered:
+                return  # what would be shown, or asked, is a patient's
             elif isinstance(found, Images):
                 self.say(found.why, bad=True)
                 self.stack_viewer = StackViewer(found, self)
@@ -338,7 +341,7 @@ class MainWindow(StudyWindow):
         ):
             self.tabs.addTab(widget, title)
         self.dock.setWindowTitle(found.identity.person or found.title)
-        self.setWindowTitle(f"{found.title} — {_product()}")
+        self._show_title()
         self.dock.show()
         if not self._has_layout:
             self._has_layout = True
@@ -366,6 +369,8 @@ class MainWindow(StudyWindow):
         if found.session.screen.compared is not None:
             self._bring(found.session.screen.compared)
         self._changed()
+        if self._covered:
+            self._cover()  # locked while the study was being opened
         self.ready.emit()
 
     def _ask_words(self, number: int) -> None:
@@ -425,7 +430,7 @@ class MainWindow(StudyWindow):
         self.viewer.deleteLater()
         self.viewer, self.report, self.tray, self.opened = None, None, None, None
         self.menus.for_a_study(False)
-        self.setWindowTitle(_product())
+        self._show_title()
         self.dock.hide()
 
     def back_to_list(self) -> None:
@@ -750,20 +755,34 @@ class MainWindow(StudyWindow):
             self.stack_viewer.close()
         for dialog in self.findChildren(QDialog):  # each may show a patient
             dialog.reject()
+        self.say(tr("Locked. Sign in to go on."), bad=True)
+        self._cover()
+        self._idle.stop()
+
+    def _show_title(self) -> None:
+        """Says in the title whose study is open, but not where the window is covered."""
+        shown = self.opened.title if self.opened is not None and not self._covered else ""
+        self.setWindowTitle(f"{shown} — {_product()}" if shown else _product())
+
+    def _cover(self) -> None:
+        """Hides everything that tells of a patient, whether it is there now or comes from work that is still done."""
+        self._covered = True
         self.centralWidget().hide()
         self.dock.hide()
         self.menus.cover(True)
         self.way_back.show()
-        self.say(tr("Locked. Sign in to go on."), bad=True)
-        self._idle.stop()
+        self._show_title()
 
     def _uncover(self) -> None:
+        self._covered = False
+        self._show_title()
         self.centralWidget().show()
         self.dock.setVisible(self.viewer is not None)
         self.menus.cover(False)
         self._changed()
         self.way_back.hide()
-        self.say("")
+        self.say(*self._unsaid)
+        self._unsaid = ("", False)
         self._idle.start()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
@@ -783,7 +802,11 @@ class MainWindow(StudyWindow):
             self.who.setText(f"{listed(self.person.name)} ({tr(self.person.role)})")
 
     def say(self, sentence: str, bad: bool = False) -> None:
-        """Shows a sentence in the window, never in a dialog. A bad one stays until the next."""
+        """Shows a sentence in the window, never in a dialog. A bad one stays until the next. While the window is
+        covered nothing is said, as it may tell of a patient; the last sentence waits."""
+        if self._covered:
+            self._unsaid = (sentence, bad) if bad or not self._unsaid[1] else self._unsaid
+            return
         self.statusBar().setStyleSheet("QStatusBar { color: #e5806b; }" if bad else "")
         self.statusBar().showMessage(sentence, 0 if bad else 8000)
 

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from render.geometry import point
+from tests.workstation.desktop.conftest import DOCTOR
 from workstation.desktop.model import edits
 from workstation.desktop.model.corners import CORNERS, FIELDS, CornersError, load_corners, pane_values
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, identity_of
@@ -167,3 +168,21 @@ def test_a_file_with_a_fault_says_where(tmp_path: Path, text: str | None, found:
     with pytest.raises(CornersError, match=found) as told:
         load_corners(own)
     assert str(own) in str(told.value)
+
+
+def test_a_locked_window_tells_of_nobody_whatever_comes(window: MainWindow, viewer: Viewer, qtbot: QtBot) -> None:
+    uid = window.desk.studies.rows()[0].series_uid
+
+    def told() -> str:
+        return " ".join((window.windowTitle(), window.statusBar().currentMessage()))
+
+    window.person = DOCTOR
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        window.open_series(uid)
+        window.lock()
+        assert "CRANIUM" not in told()
+    assert "CRANIUM" not in told() and "Locked" in told()
+    assert not window.dock.isVisible() and not window.centralWidget().isVisible()
+    assert not window.menus.actions["capture"].isEnabled() and window.menus.actions["lock"].isEnabled()
+    window._uncover()
+    assert "CRANIUM" in window.windowTitle() and window.dock.isVisible() and window.centralWidget().isVisible()
