@@ -219,9 +219,12 @@ def left_in(file: Path) -> LeftSession | None:
     return LeftSession(kept.series_uid, kept.which, kept.screen, kept.draft, kept.operator)
 
 
-def recovered(file: Path, volume: Volume) -> ReadingSession | None:
-    """Makes a session from its file, without its undo; None where there is no file. Raises RecoveryError."""
+def recovered(file: Path, volume: Volume, key: tuple[str, int | None] | None = None) -> ReadingSession | None:
+    """Makes a session from its file, without its undo; None where there is no file. key : series UID and number of the
+    volume, None for those in the file. Raises RecoveryError, also for the session of another volume."""
     left = left_in(file)
     if left is None:
         return None
+    if key is not None and key != (left.series_uid, left.which):
+        raise RecoveryError(f"{file}: the session of another volume. It was left where it is; move it to its place.")
     return ReadingSession(volume, left.series_uid, left.screen, left.which, left.draft, file, left.operator)
