@@ -24,7 +24,13 @@ from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, day, ide
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared, Measure, Screen
 from workstation.desktop.model.session import ReadingSession, RecoveryError, recovered, session_file
-from workstation.desktop.model.signed import SignedReading, measures_of, signed_reading
+from workstation.desktop.model.signed import (
+    CHANGED,
+    SignedReading,
+    changed_since_signed,
+    measures_of,
+    signed_reading,
+)
 from workstation.desktop.model.signing import being_stored, last_signed, series_being_stored, session_uid_of
 from workstation.site import Site
 from workstation.store.cases import STATE_WORDS
@@ -273,6 +279,8 @@ class Studies:
         file = session_file(self.site.root, series_uid, which)
         warnings = list(volume.warnings)
         signed = signed_reading(session_uid_of(series_uid, which), self.site, volume)
+        if changed_since_signed(session_uid_of(series_uid, which), self.site):
+            warnings.append(CHANGED)
         session: ReadingSession | None = None
         if (storing := being_stored(self.site, series_uid, which)) is not None:
             session = replace(storing.session(volume), file=file, sealed=True)
