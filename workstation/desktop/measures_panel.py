@@ -7,7 +7,6 @@ from PySide6.QtWidgets import (
     QColorDialog,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -21,6 +20,7 @@ from workstation.desktop.marks import MEASURE
 from workstation.desktop.model import measure_edits
 from workstation.desktop.model.measuring import names_of
 from workstation.desktop.model.screen import Measure
+from workstation.desktop.plain import PlainLabel
 from workstation.desktop.vessel_view import VesselView
 from workstation.desktop.viewer import Viewer
 
@@ -45,7 +45,7 @@ class Measures(QWidget):
         self.table.setWordWrap(True)
         self.table.itemSelectionChanged.connect(self._chosen)
         self.table.itemChanged.connect(self._renamed)
-        self.hint = QLabel(tr("Draw with a tool of the left bar: press, drag and let go, or click each point."))
+        self.hint = PlainLabel(tr("Draw with a tool of the left bar: press, drag and let go, or click each point."))
         self.hint.setWordWrap(True)
         self.colour, self.copy, self.remove = (
             QPushButton(tr("Colour …")),

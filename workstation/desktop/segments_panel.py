@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QPushButton,
     QSlider,
     QTableWidget,
@@ -31,6 +30,7 @@ from workstation.desktop.language import tr
 from workstation.desktop.model import segment_edits
 from workstation.desktop.model.screen import ScreenSegment
 from workstation.desktop.model.surfaces import ENDINGS, save_surfaces
+from workstation.desktop.plain import PlainLabel
 from workstation.desktop.viewer import Viewer
 
 _PARTS = "parts"
@@ -139,7 +139,7 @@ class SegmentsPanel(QWidget):
         form.addRow(tr("Brush radius"), self.brush)
         form.addRow(tr("Grow within ±"), self.range)
         layout.addLayout(form)
-        hint = QLabel(tr("Brush: drag in a plane, with Shift it erases. Grow: click into what is to be marked."))
+        hint = PlainLabel(tr("Brush: drag in a plane, with Shift it erases. Grow: click into what is to be marked."))
         hint.setWordWrap(True)
         layout.addWidget(hint)
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, Qt, QTimer
 from PySide6.QtGui import QImage, QKeyEvent, QWheelEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from dicom_io.errors import NotReadable
 from workstation.desktop.image_canvas import ImageCanvas
@@ -19,6 +19,7 @@ from workstation.desktop.model.reading2d import (
     value_words,
     words,
 )
+from workstation.desktop.plain import PlainLabel
 
 _STEPS = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1, Qt.Key.Key_PageUp: -10, Qt.Key.Key_PageDown: 10}
 _GREY_PER_PIXEL = 1.0 / 300.0  # of the window's width, for a drag
@@ -43,9 +44,9 @@ class StackViewer(QDialog):
         self._values: NDArray[np.float32] | None = None
         self._from: QPointF | None = None
         self._start: QPointF | None = None
-        self.why = QLabel(images.why)
+        self.why = PlainLabel(images.why)
         self.why.setWordWrap(True)
-        self.picture, self.below = ImageCanvas(), QLabel()
+        self.picture, self.below = ImageCanvas(), PlainLabel()
         self.measure, self.play, self.clear = (
             QPushButton(tr("Distance")),
             QPushButton(tr("Cine")),

@@ -3,7 +3,7 @@
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from render import Picture, draw
 from render.geometry import vector
@@ -11,6 +11,7 @@ from render.vessels.pictures import path_of, section_at, vessel_pictures
 from workstation.desktop.images import image_of
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits
+from workstation.desktop.plain import PlainLabel
 from workstation.desktop.viewer import Viewer
 from workstation.export.vessel_files import MeasuredVessel
 
@@ -123,7 +124,7 @@ class VesselView(QWidget):
         self._viewer = viewer
         self.found: MeasuredVessel | None = None
         self.at_mm = 0.0
-        self.plot, self.section, self.said = DiameterPlot(), QLabel(), QLabel()
+        self.plot, self.section, self.said = DiameterPlot(), PlainLabel(), PlainLabel()
         self.section.setFixedSize(_SECTION_PX, _SECTION_PX)
         self.section.setAccessibleName(tr("Section across the vessel"))
         self.said.setWordWrap(True)

@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QDockWidget,
     QFileDialog,
-    QLabel,
     QProgressBar,
     QPushButton,
     QStackedWidget,
@@ -57,6 +56,7 @@ from workstation.desktop.model.summary import summary_of
 from workstation.desktop.palette import CommandPalette
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import LookPanel
+from workstation.desktop.plain import PlainLabel, plain_title
 from workstation.desktop.report_panel import ReportPanel, said_of_obstacle
 from workstation.desktop.segments_panel import SegmentsPanel
 from workstation.desktop.sign_dialog import Sign
@@ -116,7 +116,7 @@ class MainWindow(StudyWindow):
         self.preview = Pane("axial")
         self.pages.addWidget(self.worklist)
         self.pages.addWidget(self.preview)
-        self.who, self.bar = QLabel(), QProgressBar()
+        self.who, self.bar = PlainLabel(), QProgressBar()
         self.way_back = QPushButton(tr("Sign in …"))
         self.way_back.clicked.connect(self.sign_in_or_lock)
         self.bar.setMaximumWidth(260)
@@ -340,7 +340,7 @@ class MainWindow(StudyWindow):
             (self.charge, tr("Charge")),
         ):
             self.tabs.addTab(widget, title)
-        self.dock.setWindowTitle(found.identity.person or found.title)
+        self.dock.setWindowTitle(plain_title(found.identity.person or found.title))
         self._show_title()
         self.dock.show()
         if not self._has_layout:
@@ -405,7 +405,7 @@ class MainWindow(StudyWindow):
             if row.series_uid == found.series.uid:
                 title = tr("Another volume of this series")
             act = partial(self.compare, row)
-            self.menus.comparisons.addAction(title).triggered.connect(lambda _=False, act=act: act())
+            self.menus.comparisons.addAction(plain_title(title)).triggered.connect(lambda _=False, act=act: act())
 
     def _offer_protocols(self, viewer: Viewer, protocols: list[Protocol]) -> None:
         """Fills the menu with the protocols that suit the study."""
@@ -413,7 +413,9 @@ class MainWindow(StudyWindow):
             return
         for protocol in protocols:
             act = partial(self.run_protocol, protocol)
-            self.menus.protocols.addAction(protocol.title).triggered.connect(lambda _=False, act=act: act())
+            self.menus.protocols.addAction(plain_title(protocol.title)).triggered.connect(
+                lambda _=False, act=act: act()
+            )
 
     def close_study(self) -> None:
         if self.viewer is None:

@@ -1,5 +1,6 @@
 """Whose picture it is, in every pane: what the corners say, and what they say of somebody else."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,15 +8,17 @@ import pytest
 from pydicom import Dataset
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from render.geometry import point
 from tests.workstation.desktop.conftest import DOCTOR
+from workstation.desktop import window as window_module
 from workstation.desktop.model import edits
 from workstation.desktop.model.corners import CORNERS, FIELDS, CornersError, load_corners, pane_values
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, identity_of
 from workstation.desktop.model.screen import Compared
+from workstation.desktop.plain import plain_tip, plain_title
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
 
@@ -186,3 +189,17 @@ def test_a_locked_window_tells_of_nobody_whatever_comes(window: MainWindow, view
     assert not window.menus.actions["capture"].isEnabled() and window.menus.actions["lock"].isEnabled()
     window._uncover()
     assert "CRANIUM" in window.windowTitle() and window.dock.isVisible() and window.centralWidget().isVisible()
+
+
+def test_no_label_of_the_desktop_reads_words_as_html(window: MainWindow, viewer: Viewer) -> None:
+    labels = [label for label in window.findChildren(QLabel) if type(label).__module__.startswith("workstation")]
+    assert len(labels) > 10 and all(label.textFormat() == Qt.TextFormat.PlainText for label in labels)
+    source = Path(window_module.__file__).parent
+    made = {file.name for file in source.glob("*.py") if re.search(r"\bQLabel\(", file.read_text(encoding="utf-8"))}
+    assert not made, "a label takes its words as they are: make a PlainLabel"
+    assert plain_tip("a & b") == "a & b" and plain_tip("<b>x</b>") == "<qt>&lt;b&gt;x&lt;/b&gt;</qt>"
+
+
+def test_a_name_with_an_ampersand_is_whole_where_that_marks_a_key(window: MainWindow, viewer: Viewer) -> None:
+    window.menus.protocols.addAction(plain_title("Head & Neck"))
+    assert any(name.endswith("› Head & Neck") for name, _ in window.menus.commands())
