@@ -28,6 +28,7 @@ from render.progress import Progress
 from workstation.desktop.images import swatch
 from workstation.desktop.language import tr
 from workstation.desktop.model import segment_edits
+from workstation.desktop.model.looks import unit_words
 from workstation.desktop.model.screen import ScreenSegment
 from workstation.desktop.model.surfaces import ENDINGS, save_surfaces
 from workstation.desktop.plain import PlainLabel
@@ -103,10 +104,9 @@ class SegmentsPanel(QWidget):
             self.change.addItem(tr(title), name)
         self.radius.setValue(2.0)
         self.apply.clicked.connect(self._change)
-        unit = f" {viewer.session.volume.unit}"
-        voxels = viewer.session.volume.voxels.reshape(-1)
-        sample = voxels[:: max(1, voxels.size // 200_000)]  # all of them would hold the window up
-        low, high = float(sample.min()), float(sample.max())
+        unit = f" {unit_words(viewer.session.volume.unit)}".rstrip()
+        voxels = viewer.session.volume.voxels  # all of them: the brightest may be few, as calcium and metal are
+        low, high = float(voxels.min()), float(voxels.max())
         self.low, self.high = _number(tr("From"), low, high, unit), _number(tr("To"), low, high, unit)
         window = viewer.session.screen.window
         self.low.setValue(window.centre)
@@ -115,7 +115,7 @@ class SegmentsPanel(QWidget):
         self.values.clicked.connect(self._mark_values)
         self.brush, self.range = (
             _number(tr("Brush radius"), 0.5, 60.0, " mm"),
-            _number(tr("Grow within ±"), 1.0, high, unit),
+            _number(tr("Grow within ±"), 1.0, max(high - low, 1.0), unit),
         )
         self.brush.setValue(viewer.brush_mm)
         self.range.setValue(viewer.grow_range)

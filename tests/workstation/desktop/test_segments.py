@@ -220,6 +220,11 @@ def test_bones_are_parted_each_in_a_colour_of_its_own(viewer: Viewer, window: Ma
 BRAIN = Values(0.0, 90.0, 2)
 
 
+def test_the_range_that_is_marked_holds_the_brightest_voxel(viewer: Viewer, window: MainWindow) -> None:
+    tools, voxels = panel(window), viewer.session.volume.voxels
+    assert (tools.low.minimum(), tools.high.value()) == (float(voxels.min()), float(voxels.max()))
+
+
 def found_all(window: MainWindow, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: not window.works.busy, timeout=60_000)
 

@@ -13,6 +13,7 @@ from render.geometry import Vector, View, letters, point
 from render.volume import Volume
 from workstation.desktop.model import edits
 from workstation.desktop.model.identity import SeriesIdentity
+from workstation.desktop.model.looks import unit_words
 from workstation.desktop.model.screen import OTHERS, PaneName, Screen, main_pane, plane_name, to_shown, view_through
 from workstation.errors import WorkstationError
 from workstation.strict import StrictError, toml_in
@@ -145,6 +146,7 @@ def pane_values(
 
 def under_the_mouse(place_mm: Vector | None, value: float | None, unit: str) -> dict[str, str]:
     """Returns the fields `value` and `place`: of the picture as it is shown, and where, LPS mm."""
+    unit = unit_words(unit)
     said = "" if value is None else f"{value:.4g} {unit}".strip() if abs(value) < 1e4 else f"{value:.0f} {unit}".strip()
     where = "" if place_mm is None else "L {:.1f}  P {:.1f}  H {:.1f}".format(*(round(v, 1) + 0.0 for v in place_mm))
     return {"value": said, "place": where}

@@ -18,6 +18,7 @@ from render.segment import measure_lesion, region, volume_ml
 from render.vessels.pictures import path_of
 from render.volume import Volume
 from workstation.case import CaseError, MeasureRequest
+from workstation.desktop.model.looks import unit_words
 from workstation.desktop.model.screen import NOTES, SOUGHT, Measure, Screen, marked_labels
 from workstation.export.vessel_files import MeasuredVessel
 from workstation.export.vessel_files import measure as measure_vessel
@@ -89,7 +90,7 @@ class Measuring:
         step = Piece(measure.points_mm[0], measure.low, measure.high, within_mm=REACH_MM)
         found = region(self.volume, step)
         values = self.volume.voxels[found != 0].astype(np.float64)
-        words = f"{volume_ml(self.volume, found):.2f} ml\n{values.mean():.0f} ± {values.std():.0f} {self.volume.unit}"
+        words = f"{volume_ml(self.volume, found):.2f} ml\n{_spread(values.mean(), values.std(), self.volume)}"
         return FoundThing(words, _as_volume(self.volume, found))
 
     def _lesion(self, measure: Measure) -> FoundThing:
@@ -100,7 +101,7 @@ class Measuring:
         solid = f"\nsolid {found.solid_mm:.1f} mm, {found.solid_ml:.2f} ml" if found.density == "part-solid" else ""
         words = (
             f"{found.recist_mm:.1f} × {found.short_axis_mm:.1f} mm\n{found.volume_ml:.2f} ml, "
-            f"longest {found.longest_mm:.1f} mm\n{found.mean:.0f} ± {found.sd:.0f} {self.volume.unit}{solid}"
+            f"longest {found.longest_mm:.1f} mm\n{_spread(found.mean, found.sd, self.volume)}{solid}"
         )
         mask = region(self.volume, Lesion(measure.points_mm[0]))
         return FoundThing(words, _as_volume(self.volume, mask), ((a, b), (c, d)))
@@ -129,7 +130,7 @@ class Measuring:
 
     def said_of(self, measure: Measure) -> str:
         """Returns a measure in words, its numbers with their unit."""
-        points, unit = measure.points_mm, self.volume.unit
+        points, unit = measure.points_mm, unit_words(self.volume.unit)
         if measure.kind in NOTES:
             return measure.text
         try:
@@ -148,8 +149,8 @@ class Measuring:
         if isinstance(outlined, str):
             return outlined
         return (
-            f"{outlined.area_mm2:.0f} mm²\n{outlined.mean:.0f} ± {outlined.deviation:.0f} {unit}\n"
-            f"{outlined.least:.0f} … {outlined.greatest:.0f} {unit}"
+            f"{outlined.area_mm2:.0f} mm²\n{_spread(outlined.mean, outlined.deviation, self.volume)}\n"
+            f"{outlined.least:.0f} … {outlined.greatest:.0f} {unit}".rstrip()
         )
 
     def _outlined(self, measure: Measure) -> Statistics | str:
@@ -159,6 +160,10 @@ class Measuring:
             except ValueError as error:
                 self._statistics[measure] = str(error)
         return self._statistics[measure]
+
+
+def _spread(mean: float, deviation: float, volume: Volume) -> str:
+    return f"{mean:.0f} ± {deviation:.0f} {unit_words(volume.unit)}".rstrip()
 
 
 def recorded(measures: Sequence[Measure], volume: Volume) -> tuple[Measurement, ...]:
