@@ -75,7 +75,9 @@ class Tray(QWidget):
         self.large = self._button(tr("Large"), self.show_large)
         self.retake = self._button(tr("Take anew"), lambda: self._do("retake"))
         self.retake.setToolTip(tr("Takes the chosen picture anew, as its pane is now"))
+        self.large.setToolTip(tr("Shows the chosen picture large, beside its pane"))
         self.remove = self._button(tr("Remove"), lambda: self._do("remove"))
+        self.remove.setToolTip(tr("Removes the chosen picture"))
         self.files = self._button(tr("Export …"), self.export.emit)
         row = QHBoxLayout()
         for button in (self.large, self.retake, self.remove, self.files):

@@ -70,6 +70,7 @@ class ReportPanel(QScrollArea):
         inner = QWidget()
         form = QVBoxLayout(inner)
         self.use = QComboBox()
+        self.use.setAccessibleName(tr("Template …"))
         self.use.addItem(tr("Template …"), None)
         for name in CLINICAL_USES:
             self.use.addItem(tr(name.capitalize()), name)

@@ -80,6 +80,9 @@ class SegmentsPanel(QWidget):
             QPushButton(tr("Remove")),
             QPushButton(tr("Save surfaces …")),
         )
+        self.colour.setToolTip(tr("The colour of the selected segment"))
+        self.remove.setToolTip(tr("Removes the selected segment, and what marked it"))
+        self.save.setToolTip(tr("All segments that mark something, as a file for printing or planning"))
         self.new.clicked.connect(viewer.new_segment)
         self.colour.clicked.connect(self._recolour)
         self.remove.clicked.connect(self._remove)
@@ -91,6 +94,7 @@ class SegmentsPanel(QWidget):
             slider.sliderPressed.connect(lambda: viewer.session.begin())
             slider.sliderReleased.connect(self._slid)
         self.structure, self.find_it = QComboBox(), QPushButton(tr("Find"))
+        self.structure.setAccessibleName(tr("Find"))
         for structure, title in STRUCTURES.items():
             self.structure.addItem(tr(title), structure)
         self.structure.addItem(tr("Bones in parts"), _PARTS)
@@ -100,6 +104,8 @@ class SegmentsPanel(QWidget):
             _number(tr("Radius"), 0.5, 30.0, " mm"),
             QPushButton(tr("Do")),
         )
+        self.change.setAccessibleName(tr("Change"))
+        self.apply.setToolTip(tr("Changes the selected segment"))
         for name, title in CHANGES.items():
             self.change.addItem(tr(title), name)
         self.radius.setValue(2.0)
@@ -278,7 +284,7 @@ def _number(name: str, low: float, high: float, unit: str) -> QDoubleSpinBox:
     box.setDecimals(1)
     box.setSuffix(unit)
     box.setAccessibleName(name)
-    box.setMinimumWidth(72)
+    box.setMinimumWidth(84)
     return box
 
 

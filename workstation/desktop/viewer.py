@@ -347,6 +347,9 @@ class Viewer(QWidget):
         outline, said = self.measuring.outline(measure), self.said_of(measure)
         if measure.kind == "vessel":
             said = said.split("\n")[0]  # all of it stands beside the curve of its diameter
+        found = self.measuring.found(measure) if measure.kind in SOUGHT else None
+        if found is not None and found.declined:
+            said = tr("nothing found")  # the reason is a sentence, and stands in the list
         said = f"{measure.name}: {said}" if measure.name else said
         return MeasureMark(
             outline or measure.points_mm,

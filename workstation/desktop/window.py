@@ -809,7 +809,7 @@ class MainWindow(StudyWindow):
         if self._covered:
             self._unsaid = (sentence, bad) if bad or not self._unsaid[1] else self._unsaid
             return
-        self.statusBar().setStyleSheet("QStatusBar { color: #e5806b; }" if bad else "")
+        self.statusBar().setStyleSheet(f"QStatusBar {{ color: {COLOURS[self.theme]['bad']}; }}" if bad else "")
         self.statusBar().showMessage(sentence, 0 if bad else 8000)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802

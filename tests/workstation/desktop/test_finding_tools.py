@@ -104,6 +104,7 @@ def test_what_is_declined_is_said_and_is_no_measurement(scene: Volume) -> None:
         measuring.fill(measure)
         found = measuring.found(measure)
         assert found is not None and len(found.words) > 30 and found.shape is None and not found.lines_mm
+        assert found.declined
     assert recorded(nothing, scene) == ()
 
 
@@ -168,6 +169,21 @@ def test_values_without_a_unit_are_numbers_alone(scene: Volume) -> None:
         lines = measuring.said_of(measure).split("\n")
         assert not [line for line in lines if line.endswith((" 1", " "))], lines
     assert under_the_mouse(None, 80.0, "1")["value"] == "80" and under_the_mouse(None, 80.0, "HU")["value"] == "80 HU"
+
+
+def test_why_nothing_was_found_stands_in_the_list_and_not_across_the_picture(
+    viewer: Viewer, window: MainWindow, qtbot: QtBot
+) -> None:
+    measure = Measure("lesion", (viewer.session.screen.cursor_mm,), View())
+    viewer.do(measure_edits.measured, measure)
+    qtbot.waitUntil(lambda: viewer.measuring.found(measure) is not None, timeout=60_000)
+    viewer.refresh()
+    (mark,) = viewer.panes["axial"].overlay.marks
+    assert mark.text == "nothing found"
+    panel = window.tabs.findChild(Measures)
+    assert isinstance(panel, Measures)
+    item = panel.table.item(0, 1)
+    assert item is not None and "Nothing was marked" in item.text() and item.toolTip() == item.text()
 
 
 def test_a_click_and_a_double_click_begin_and_end_a_vessel(viewer: Viewer, qtbot: QtBot) -> None:

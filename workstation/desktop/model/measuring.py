@@ -35,12 +35,14 @@ _PART_OF_WINDOW = 0.15
 class FoundThing:
     """What a tool has found and measured. words : its numbers. shape : its extent as a Volume with 0 outside and 1000
     inside, to be drawn over the planes; None for a vessel. lines_mm : LPS mm, to be drawn: the axes of a lesion, the
-    centreline of a vessel. vessel : as it was followed, else None."""
+    centreline of a vessel. vessel : as it was followed, else None. declined : whether the words are the reason why
+    nothing was found."""
 
     words: str
     shape: Volume | None = None
     lines_mm: tuple[tuple[Vector, ...], ...] = ()
     vessel: MeasuredVessel | None = None
+    declined: bool = False
 
 
 @dataclass(slots=True)
@@ -84,7 +86,7 @@ class Measuring:
         try:
             self._found[measure.found_by] = seek(measure)
         except (RenderError, ValueError) as error:
-            self._found[measure.found_by] = FoundThing(str(error))
+            self._found[measure.found_by] = FoundThing(str(error), declined=True)
 
     def _connected(self, measure: Measure) -> FoundThing:
         step = Piece(measure.points_mm[0], measure.low, measure.high, within_mm=REACH_MM)
@@ -96,7 +98,7 @@ class Measuring:
     def _lesion(self, measure: Measure) -> FoundThing:
         found = measure_lesion(self.volume, measure.points_mm[0])
         if found.declined:
-            return FoundThing(found.declined)
+            return FoundThing(found.declined, declined=True)
         a, b, c, d = found.axes_mm or (measure.points_mm[0],) * 4
         solid = f"\nsolid {found.solid_mm:.1f} mm, {found.solid_ml:.2f} ml" if found.density == "part-solid" else ""
         words = (
