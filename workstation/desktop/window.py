@@ -660,13 +660,19 @@ class MainWindow(StudyWindow):
             return
         summary = summary_of(opened, self.desk.verdict(opened, self.person), self.viewer.said_of)
         dialog = Sign(self.desk.people, self.person, summary, self.tray.icons, self)
+        shown = opened.session.content
         drawn = self.viewer.drawer.small.connect(dialog.show_small)
         accepted = dialog.exec()
-        self.viewer.drawer.small.disconnect(drawn)
+        if self.opened is opened:
+            self.viewer.drawer.small.disconnect(drawn)
         dialog.deleteLater()
         if not accepted or self.person is None:  # locked meanwhile
             if dialog.refused:
                 self.lock()
+            return
+        if self.opened is not opened or opened.session.content != shown:
+            # Work that was still being done has ended meanwhile.
+            self.say(tr("Something was added while this was being signed; look at it, and sign again."), bad=True)
             return
         try:
             signing = self.desk.sign(opened, self.person)

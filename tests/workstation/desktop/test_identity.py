@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from render.geometry import point
+from render.mask_steps import Values
 from tests.workstation.desktop.conftest import DOCTOR
 from workstation.desktop import window as window_module
 from workstation.desktop.model import edits
@@ -19,6 +20,7 @@ from workstation.desktop.model.corners import CORNERS, FIELDS, CornersError, loa
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, identity_of
 from workstation.desktop.model.screen import Compared
 from workstation.desktop.plain import plain_tip, plain_title
+from workstation.desktop.sign_dialog import Sign
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
 
@@ -203,3 +205,29 @@ def test_no_label_of_the_desktop_reads_words_as_html(window: MainWindow, viewer:
 def test_a_name_with_an_ampersand_is_whole_where_that_marks_a_key(window: MainWindow, viewer: Viewer) -> None:
     window.menus.protocols.addAction(plain_title("Head & Neck"))
     assert any(name.endswith("› Head & Neck") for name, _ in window.menus.commands())
+
+
+def test_what_comes_while_it_is_being_signed_is_not_signed_unseen(
+    window: MainWindow, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, signed = viewer.session, []
+    viewer.capture()
+    session.write(indication="Fall.", impression="Fracture.")
+    window.person = DOCTOR
+    monkeypatch.setattr(window.desk, "sign", lambda opened, person: signed.append(opened))
+    monkeypatch.setattr(window, "_finish", lambda *_: None)
+
+    def found_late(_: Sign) -> int:
+        viewer.propose(Values(700.0, 3000.0, 2), "Skull")
+        while window.works.busy:
+            QApplication.processEvents()
+        return 1
+
+    monkeypatch.setattr(Sign, "exec", found_late)
+    window.sign_and_deliver()
+    assert signed == [] and len(session.screen.segments) == 1
+    assert "sign again" in window.statusBar().currentMessage()
+    monkeypatch.setattr(Sign, "exec", lambda _: 1)
+    window.sign_and_deliver()
+    assert len(signed) == 1
+    session.write(indication="", impression="")

@@ -161,6 +161,11 @@ class ReadingSession:
             os.fsync(stream.fileno())
         part.replace(self.file)
 
+    @property
+    def content(self) -> tuple[Any, ...]:
+        """What a signature would sign: it has to be what the signer was shown."""
+        return *_recorded(self.screen), self.screen.solid.steps, self.draft
+
     def forget(self) -> None:
         """Removes the session's file after it was delivered or given up."""
         if self.file is not None:
