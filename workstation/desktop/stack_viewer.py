@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer
 from PySide6.QtGui import QImage, QKeyEvent, QWheelEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
@@ -78,6 +78,9 @@ class StackViewer(QDialog):
         layout.addWidget(self.picture, 1)
         layout.addWidget(self.slider)
         layout.addLayout(row)
+        for widget in (self.slider, self.measure, self.play, self.clear):
+            widget.installEventFilter(self)
+        self.picture.setFocus()
         self.show_image(len(images.images) // 2)
 
     def show_image(self, number: int) -> None:
@@ -172,6 +175,14 @@ class StackViewer(QDialog):
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
         self.show_image(self.number - (1 if event.angleDelta().y() > 0 else -1))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """Keys that go through the images do so wherever the focus is: a slider goes up with Up, a button to the next
+        button."""
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress and event.key() in _STEPS:
+            self.keyPressEvent(event)
+            return True
+        return super().eventFilter(watched, event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         step = _STEPS.get(Qt.Key(event.key()))
