@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from workstation.desktop.model.desk import ReadingDesk
 
 
+_LONGEST = 200  # characters of a name, or of words on a picture; PS3.5 6.2 allows a short text 1024
+
+
 class SignIn(QDialog):
     """Signs a person in. person : who signed in. refused : the ID of a person who could not."""
 
@@ -99,6 +102,7 @@ class Named(QDialog):
         super().__init__(parent)
         self.setWindowTitle(title)
         self.name = QLineEdit()
+        self.name.setMaxLength(_LONGEST)
         form = QFormLayout(self)
         form.addRow(what, self.name)
         form.addRow(buttons(self, tr("Keep")))

@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from render import LabelRule, Projection, VolumeRendering, draw
 from render.geometry import IDENTITY, Plane, point
-from render.mask_steps import Automatic, Brush, KeptParts, Values
+from render.mask_steps import Automatic, Brush, KeptParts, Piece, Values
 from render.registration import Registration
 from render.segment import made
 from render.segment.on_plane import labels_on, outlines_of
@@ -310,3 +310,22 @@ def test_what_is_registered_is_what_is_compared(
     viewer.other = replace(volume)
     found_all(window, qtbot)
     assert viewer.session.screen.compared == Compared("1.2.3")
+
+
+@pytest.mark.parametrize("tool", ["piece", "grow"])
+def test_a_click_beside_the_volume_marks_and_cuts_nothing(
+    viewer: Viewer, window: MainWindow, qtbot: QtBot, tool: str
+) -> None:
+    viewer.choose_tool(tool)
+    viewer.do(edits.zoomed, "axial", 0.5)
+    qtbot.mouseClick(viewer.panes["axial"], Qt.MouseButton.LeftButton, pos=QPoint(12, 12))
+    found_all(window, qtbot)
+    assert viewer.session.screen.solid.steps == () and viewer.session.screen.segments == ()
+    assert "no volume there" in window.statusBar().currentMessage()
+
+
+def test_a_click_into_what_cannot_be_drawn_says_why(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    viewer.do(edits.cut_out, Piece((9999.0, 0.0, 0.0), 0.0, 100.0, None, 0, CUT_AWAY))
+    viewer.choose_tool("crosshair")
+    qtbot.mouseClick(viewer.panes["solid"], Qt.MouseButton.LeftButton, pos=QPoint(150, 150))
+    assert "outside the volume" in window.statusBar().currentMessage()
