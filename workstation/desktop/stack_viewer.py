@@ -78,8 +78,8 @@ class StackViewer(QDialog):
         layout.addWidget(self.picture, 1)
         layout.addWidget(self.slider)
         layout.addLayout(row)
-        for widget in (self.slider, self.measure, self.play, self.clear):
-            widget.installEventFilter(self)
+        for other in (self.slider, self.measure, self.play, self.clear):
+            other.installEventFilter(self)
         self.picture.setFocus()
         self.show_image(len(images.images) // 2)
 
