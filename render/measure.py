@@ -5,7 +5,7 @@ All points are LPS mm. No measurement depends on pixels, so it holds in every pi
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from skimage.draw import polygon2mask
@@ -105,8 +105,9 @@ def place_on(plane: Plane, at_mm: Vector) -> tuple[float, float]:
 def within(volume: Volume, outline: Sequence[Vector], view: View) -> Statistics:
     """Returns statistics within a flat outline, seen from `view`; the plane goes through its first corner.
 
-    Values are sampled at the smallest voxel spacing. Raises ValueError for an outline of fewer than three corners or
-    one that holds no sample.
+    Values are sampled at the smallest voxel spacing, where the volume is: of an outline that reaches beyond it, what
+    lies outside has no value, and counts in the area alone. Raises ValueError for an outline of fewer than three
+    corners, one that holds no sample, and one outside the volume.
     """
     if len(outline) < 3:
         raise ValueError(f"An outline of {len(outline)} corners has no inside.")
@@ -121,14 +122,20 @@ def within(volume: Volume, outline: Sequence[Vector], view: View) -> Statistics:
     aside = (middle_r - across[0], middle_d - along[0])
     centre = vector(p + aside[0] * r - aside[1] * u for p, r, u in zip(first, right, up, strict=True))
     recipe = Reformat(Window(0.0, 1.0), view, rows=rows, columns=columns, pixel_mm=step, centre_mm=centre)
-    values = draw(volume, recipe).pixels[0].astype(np.float64)
+    picture, other = (draw(volume, replace(recipe, window=Window(at, 1.0))).pixels[0] for at in (0.0, 2.0))
+    values = picture.astype(np.float64)
+    # Outside the volume a picture has the lower end of its window as its value; there, and only there, the two differ.
+    in_volume = picture == other
     corners = [
         ((d - middle_d) / step + (rows - 1) / 2.0, (a - middle_r) / step + (columns - 1) / 2.0)
         for a, d in zip(across, along, strict=True)
     ]
-    inside = values[polygon2mask(values.shape, corners)]
-    if inside.size == 0:
+    within_it = polygon2mask(values.shape, corners)
+    if not within_it.any():
         raise ValueError("The outline is smaller than a voxel; draw it larger.")
+    inside = values[within_it & in_volume]
+    if inside.size == 0:
+        raise ValueError("The outline lies outside the volume; there is nothing to measure.")
     return Statistics(
         area_mm2=_area(across, along),
         mean=float(inside.mean()),

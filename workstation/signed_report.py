@@ -1,13 +1,16 @@
 """Filing a signed report: its SR, the key images it chose, and what follows for the charge."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from pydicom import dcmread
 
 from dicom_io.errors import NotFound, NotReadable
 from dicom_io.evidence import ImageReference
+from dicom_io.files.digests import file_digest
 from dicom_io.files.series import Instance, Series, read_dataset
 from dicom_io.sr.key_objects import write_key_objects
 from dicom_io.sr.report_sr import BASIC_TEXT_SR, FiledReport, WrittenReport, read_report, words_of, write_report
@@ -61,17 +64,26 @@ def reports_of(session_uid: str, site: Site) -> tuple[tuple[Instance, FiledRepor
     """The reports of a session that were signed here, oldest first; only those that are as the journal recorded them.
     A report of before the journal noted the SR itself is not among them."""
     found: dict[str, tuple[Instance, FiledReport]] = {}
+    for each, unchanged in recorded_files(session_uid, site):
+        if unchanged and each.sop_class_uid == BASIC_TEXT_SR:
+            with suppress(NotReadable):
+                found[each.sop_instance_uid] = (each, read_report(dcmread(each.path)))
+    return tuple(sorted(found.values(), key=lambda pair: (pair[1].signed_at, pair[0].sop_instance_uid)))
+
+
+def recorded_files(session_uid: str, site: Site) -> Iterator[tuple[Instance, bool]]:
+    """Yields the SRs that the journal has of a session and the archive still holds, oldest first, each with whether
+    its file, as it is on the disk now, is the one that was recorded: the index alone tells of no change."""
     for act in site.journal.acts(session_uid):
         if act.kind != "recorded":
             continue
-        with suppress(NotFound, NotReadable):
+        with suppress(NotFound):
             each = site.archive.instance(recorded_uid(act.detail))
-            if each.sop_class_uid != BASIC_TEXT_SR:
-                continue
-            digest = site.archive.digests(each.series_uid)[each.sop_instance_uid]
-            if act.detail == recorded_as(each.sop_instance_uid, digest):
-                found[each.sop_instance_uid] = (each, read_report(dcmread(each.path)))
-    return tuple(sorted(found.values(), key=lambda pair: (pair[1].signed_at, pair[0].sop_instance_uid)))
+            try:
+                digest = file_digest(Path(each.path), each.transfer_syntax_uid)
+            except OSError:
+                digest = ""
+            yield each, act.detail == recorded_as(each.sop_instance_uid, digest)
 
 
 def _before(at: datetime, session_uid: str, site: Site) -> ImageReference | None:

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QPushButton
 
 from workstation.desktop.background import Watch
 from workstation.desktop.language import tr
 from workstation.desktop.model.studies import News, Opened
+from workstation.desktop.plain import PlainLabel
 
 _REFRESH_MS = 2000
 
@@ -24,7 +25,7 @@ class ArrivalBar(QFrame):
         self._opened: Opened | None = None
         self._put_off: News | None = None
         self._news: News | None = None
-        self.said = QLabel()
+        self.said = PlainLabel()
         self.said.setWordWrap(True)
         self.reload_button, self.later_button = QPushButton(tr("Reload")), QPushButton(tr("Later"))
         self.reload_button.clicked.connect(self.reload)

@@ -43,6 +43,8 @@ class BrushHand:
             return
         screen = viewer.session.screen
         label = 0 if self._erases else viewer.segment_to_mark()
+        if label is None:
+            return
         plane = screen.slice(plane_name(name))
         # As thick as a voxel is along the line of sight: that is one slice, wherever between two the plane lies.
         n, steps = plane.view.towards_observer, steps_mm(viewer.session.volume)

@@ -2,7 +2,7 @@
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QImage, QKeyEvent, QPixmap
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from render.annotate import annotated
 from render.marks import with_marks
@@ -12,6 +12,7 @@ from workstation.desktop.images import image_from
 from workstation.desktop.language import tr
 from workstation.desktop.model.notes import marks_of
 from workstation.desktop.model.tray_edits import pane_of
+from workstation.desktop.plain import PlainLabel
 from workstation.desktop.viewer import Viewer
 
 
@@ -24,7 +25,7 @@ class CapturePreview(QDialog):
         super().__init__(parent)
         self._viewer, self._wanted = viewer, ""
         self.picture, self.pane = _Shown(tr("The captured picture")), _Shown(tr("The pane as it is now"))
-        self.said = QLabel()
+        self.said = PlainLabel()
         self.said.setWordWrap(True)
         row, layout = QHBoxLayout(), QVBoxLayout(self)
         row.addWidget(self.picture)
@@ -80,13 +81,13 @@ class _Shown(QWidget):
     def __init__(self, title: str) -> None:
         super().__init__()
         self._whole = QPixmap()
-        self.label = QLabel()
+        self.label = PlainLabel()
         self.label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.label.setMinimumSize(200, 200)
         self.label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self.label.setAccessibleName(title)
         layout = QVBoxLayout(self)
-        layout.addWidget(QLabel(title))
+        layout.addWidget(PlainLabel(title))
         layout.addWidget(self.label, 1)
 
     def show_image(self, image: QImage) -> None:

@@ -7,7 +7,6 @@ from PySide6.QtGui import QIcon, QKeyEvent, QPainter
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QListWidgetItem,
     QPushButton,
@@ -24,6 +23,7 @@ from workstation.desktop.images import icon_of
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits, tray_edits
 from workstation.desktop.model.screen import Capture, Origin
+from workstation.desktop.plain import PlainLabel, plain_tip
 from workstation.desktop.viewer import Viewer
 
 _THUMB = 96
@@ -65,7 +65,7 @@ class Tray(QWidget):
         self.list.wanted.connect(self._do)
         self.list.model().rowsMoved.connect(self._dragged)
         self.list.currentRowChanged.connect(self._chosen)
-        hint = QLabel(
+        hint = PlainLabel(
             tr(
                 "Ticked pictures are for the report. What is stored is drawn anew. Space: large; Return: tick; F2: "
                 "name; Alt+Up, Alt+Down: order; Del: remove."
@@ -75,7 +75,9 @@ class Tray(QWidget):
         self.large = self._button(tr("Large"), self.show_large)
         self.retake = self._button(tr("Take anew"), lambda: self._do("retake"))
         self.retake.setToolTip(tr("Takes the chosen picture anew, as its pane is now"))
+        self.large.setToolTip(tr("Shows the chosen picture large, beside its pane"))
         self.remove = self._button(tr("Remove"), lambda: self._do("remove"))
+        self.remove.setToolTip(tr("Removes the chosen picture"))
         self.files = self._button(tr("Export …"), self.export.emit)
         row = QHBoxLayout()
         for button in (self.large, self.retake, self.remove, self.files):
@@ -114,7 +116,7 @@ class Tray(QWidget):
             item.setFlags(flags)
             item.setText(name)
             item.setData(_ORIGIN_ROLE, tr(ORIGINS[capture.origin]) if ORIGINS[capture.origin] else "")
-            item.setToolTip(name)
+            item.setToolTip(plain_tip(name))
             if self._drawn_of.get(name) != capture.recipe:
                 self._drawn_of[name] = capture.recipe
                 self.icons.setdefault(name, QIcon())

@@ -3,10 +3,11 @@
 from typing import Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from workstation.desktop.language import tr
 from workstation.desktop.model.verdicts import VERDICTS, Missing, Verdict
+from workstation.desktop.plain import PlainLabel, plain_tip
 
 
 class ChargePanel(QScrollArea):
@@ -18,13 +19,13 @@ class ChargePanel(QScrollArea):
         super().__init__()
         inner = QWidget()
         self._layout = QVBoxLayout(inner)
-        self.headline = QLabel()
+        self.headline = PlainLabel()
         self.headline.setObjectName("headline")
         self.headline.setWordWrap(True)
         self._layout.addWidget(self.headline)
         self._items = QVBoxLayout()
         self._layout.addLayout(self._items)
-        self.note = QLabel()
+        self.note = PlainLabel()
         self.note.setWordWrap(True)
         self._layout.addWidget(self.note)
         self._layout.addStretch()
@@ -40,9 +41,9 @@ class ChargePanel(QScrollArea):
         self.note.setText(note_of(verdict))
         _emptied(self._items)
         for missing in verdict.missing:
-            row, label = QHBoxLayout(), QLabel(said_of_missing(missing))
+            row, label = QHBoxLayout(), PlainLabel(said_of_missing(missing))
             label.setWordWrap(True)
-            label.setToolTip(missing.sentence)  # the rule's own words, with its figures
+            label.setToolTip(plain_tip(missing.sentence))  # the rule's own words, with its figures
             row.addWidget(label, 1)
             if missing.report_field:
                 button = QPushButton(tr("Fill in"))

@@ -1,9 +1,10 @@
 """Dialogs: signing in, choosing, naming, query and retrieve, and the help page."""
 
 from collections.abc import Sequence
+from html import escape
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -28,10 +29,14 @@ from workstation.desktop.background import Works
 from workstation.desktop.language import tr
 from workstation.desktop.model.keys import ACTIONS, MOUSE, Keys
 from workstation.desktop.model.remote import Found
+from workstation.desktop.plain import PlainLabel
 from workstation.people import People, PeopleError
 
 if TYPE_CHECKING:
     from workstation.desktop.model.desk import ReadingDesk
+
+
+_LONGEST = 200  # characters of a name, or of words on a picture; PS3.5 6.2 allows a short text 1024
 
 
 class SignIn(QDialog):
@@ -97,6 +102,7 @@ class Named(QDialog):
         super().__init__(parent)
         self.setWindowTitle(title)
         self.name = QLineEdit()
+        self.name.setMaxLength(_LONGEST)
         form = QFormLayout(self)
         form.addRow(what, self.name)
         form.addRow(buttons(self, tr("Keep")))
@@ -114,7 +120,7 @@ class Sure(QDialog):
     def __init__(self, done: str, question: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(done)
-        label = QLabel(question)
+        label = PlainLabel(question)
         label.setWordWrap(True)
         layout = QVBoxLayout(self)
         layout.addWidget(label)
@@ -144,7 +150,7 @@ class Query(QDialog):
         titles = (tr("Patient ID"), tr("Patient"), tr("Accession"), tr("Dates"), tr("Modality"), tr("Description"))
         self.fields["dates"].setPlaceholderText("20260101-20261231")
         self.search, self.fetch = QPushButton(tr("Search")), QPushButton(tr("Retrieve"))
-        self.table, self.said = QTableWidget(0, 7), QLabel()
+        self.table, self.said = QTableWidget(0, 7), PlainLabel()
         self.said.setWordWrap(True)
         self.table.setHorizontalHeaderLabels(
             [tr(t) for t in ("Patient", "ID", "Accession", "Date", "Modality", "Description", "Instances")]
@@ -217,7 +223,7 @@ class Help(QDialog):
         buttons = [(tr(f"{name.capitalize()} button"), tr(what.capitalize())) for name, what in keys.buttons.items()]
         mouse = [(tr(what), tr(does)) for what, does in MOUSE]
         rows = [*mouse, *buttons, *((keys.keys[action], tr(text)) for action, text in ACTIONS.items())]
-        cells = "".join(f"<tr><td><b>{key}</b>&nbsp;&nbsp;</td><td>{text}</td></tr>" for key, text in rows)
+        cells = "".join(f"<tr><td><b>{escape(key)}</b>&nbsp;&nbsp;</td><td>{text}</td></tr>" for key, text in rows)
         said = tr("Number keys choose windows. A file keys.toml in the state folder changes any of these.")
         warning = tr("Not cleared for diagnosis.")
         self.page.setHtml(f"<table cellpadding=3>{cells}</table><p>{said}</p><p><b>{warning}</b></p>")
@@ -231,10 +237,9 @@ class Help(QDialog):
 
 def error_line() -> QLabel:
     """Returns the line that says why a dialog was not accepted."""
-    label = QLabel()
+    label = PlainLabel()
     label.setObjectName("error")
     label.setWordWrap(True)
-    label.setTextFormat(Qt.TextFormat.PlainText)
     return label
 
 

@@ -10,7 +10,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QVBoxLayout,
@@ -21,6 +20,7 @@ from workstation.desktop.dialogs import buttons, error_line
 from workstation.desktop.language import tr
 from workstation.desktop.model.exporting import FORMAT_TITLES, ExportWanted
 from workstation.desktop.model.screen import Capture
+from workstation.desktop.plain import PlainLabel
 from workstation.export.captures import ExportFormat
 
 _FIRST: tuple[ExportFormat, ...] = ("png",)
@@ -50,7 +50,9 @@ class ExportDialog(QDialog):
             self.formats[name].setChecked(name in _FIRST)
             column.addWidget(self.formats[name])
         self.identity = QCheckBox(tr("Write name, ID, birth date and study into the pictures"))
-        hint = QLabel(tr("Letters, scale and measures are written into the pictures; nothing of it into DICOM planes."))
+        hint = PlainLabel(
+            tr("Letters, scale and measures are written into the pictures; nothing of it into DICOM planes.")
+        )
         hint.setWordWrap(True)
         browse = QPushButton(tr("Choose …"))
         browse.clicked.connect(lambda _=False: self._browse())

@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QPointF, Qt, QTimer
 from PySide6.QtGui import QMouseEvent
 
 from render import Piece, Scissors, Window
+from render.errors import RenderError
 from render.geometry import Vector, inverse, point, vector
 from render.mask_steps import Grown
 from render.pick import first_seen, visible_from
@@ -145,7 +146,11 @@ class Gestures(QObject):
         if volume is None or not isinstance(recipe, Solid):
             return None
         row, column = pane.pixel(at)
-        found = first_seen(volume, recipe, row, column)
+        try:
+            found = first_seen(volume, recipe, row, column)
+        except RenderError as error:  # what cannot be drawn has no surface; the pane says the same
+            self._viewer.say(str(error))
+            return None
         if found is None:
             self._viewer.say(tr("There is nothing to be seen at that place."))
         return found
@@ -279,6 +284,8 @@ class Gestures(QObject):
         """Cuts away the visible piece that is connected with a point, or all the rest with `keep`."""
         viewer = self._viewer
         volume, screen = viewer.session.volume, viewer.session.screen
+        if self._is_beside(place):
+            return
         recipe = recipe_of(screen, "solid", 64, 64)
         low = visible_from(recipe) if isinstance(recipe, VolumeRendering) else screen.window.centre
         k, j, i = viewer.index_of(place)
@@ -289,15 +296,28 @@ class Gestures(QObject):
         step = Piece(seed, round(low - 0.5, 3), float(volume.voxels.max()), None, 0 if keep else _RIM_VOXELS, CUT_AWAY)
         viewer.try_to(edits.cut_out, replace(step, outside=keep))
 
+    def _is_beside(self, place: Vector) -> bool:
+        """Whether a click is beside the volume; the status bar says so then."""
+        volume = self._viewer.session.volume
+        index = (round(v) for v in point(volume.to_index, place))
+        beside = not all(0 <= at < n for at, n in zip(index, volume.shape, strict=True))
+        if beside:
+            self._viewer.say(tr("There is no volume there; click into a structure."))
+        return beside
+
     def _grow(self, place: Vector) -> None:
         """Marks what hangs together with a point and is about as bright, in the chosen segment."""
         viewer, volume = self._viewer, self._viewer.session.volume
+        if self._is_beside(place):
+            return
         k, j, i = viewer.index_of(place)
         around = volume.voxels[max(k - 1, 0) : k + 2, max(j - 1, 0) : j + 2, max(i - 1, 0) : i + 2]
         value, spread, own = float(np.median(around)), viewer.grow_range, float(volume.voxels[k, j, i])
         seed = (vector(round(v, 3) for v in place),)
         low, high = min(value - spread, own), max(value + spread, own)  # the place itself is always within
-        viewer.propose(Grown(seed, round(low, 3), round(high, 3), label=viewer.segment_to_mark()), tr("Grown"))
+        label = viewer.segment_to_mark()
+        if label is not None:
+            viewer.propose(Grown(seed, round(low, 3), round(high, 3), label=label), tr("Grown"))
 
     def _edge_near(self, name: PaneName, at: QPointF) -> tuple[int, bool] | None:
         """Returns (axis, whether the upper one) of the crop box's face that is under the mouse in a plane."""

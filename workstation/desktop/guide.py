@@ -13,6 +13,7 @@ from workstation.desktop.language import tr
 from workstation.desktop.model.keys import Keys
 from workstation.desktop.model.screen import Screen
 from workstation.desktop.model.session import Draft
+from workstation.desktop.plain import PlainLabel
 
 
 class GuidedDesktop(Protocol):
@@ -75,7 +76,7 @@ class Guide(QDockWidget):
         layout = QVBoxLayout(inner)
         self.lines: list[QLabel] = []
         for _ in STEPS:
-            line = QLabel()
+            line = PlainLabel()
             line.setWordWrap(True)
             line.setTextFormat(Qt.TextFormat.PlainText)
             self.lines.append(line)

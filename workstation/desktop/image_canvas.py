@@ -5,6 +5,7 @@ from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QP
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from workstation.desktop.labels import placed
+from workstation.desktop.language import tr
 from workstation.desktop.marks import MEASURE, write
 from workstation.desktop.model.reading2d import PixelLine
 
@@ -29,6 +30,8 @@ class ImageCanvas(QWidget):
         self.lines: tuple[tuple[PixelLine, str], ...] = ()
         self.pixel_height = 1.0
         self.setMouseTracking(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setAccessibleName(tr("Image"))
         self.setMinimumSize(240, 200)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 

@@ -7,7 +7,6 @@ from PySide6.QtWidgets import (
     QColorDialog,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QPushButton,
     QTableWidget,
     QTableWidgetItem,
@@ -21,6 +20,7 @@ from workstation.desktop.marks import MEASURE
 from workstation.desktop.model import measure_edits
 from workstation.desktop.model.measuring import names_of
 from workstation.desktop.model.screen import Measure
+from workstation.desktop.plain import PlainLabel, plain_tip
 from workstation.desktop.vessel_view import VesselView
 from workstation.desktop.viewer import Viewer
 
@@ -43,15 +43,20 @@ class Measures(QWidget):
         self.table.horizontalHeader().setSectionResizeMode(_NAME, QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setStretchLastSection(True)
         self.table.setWordWrap(True)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideNone)
+        self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.itemSelectionChanged.connect(self._chosen)
         self.table.itemChanged.connect(self._renamed)
-        self.hint = QLabel(tr("Draw with a tool of the left bar: press, drag and let go, or click each point."))
+        self.hint = PlainLabel(tr("Draw with a tool of the left bar: press, drag and let go, or click each point."))
         self.hint.setWordWrap(True)
         self.colour, self.copy, self.remove = (
             QPushButton(tr("Colour …")),
             QPushButton(tr("Copy")),
             QPushButton(tr("Remove")),
         )
+        self.colour.setToolTip(tr("The colour of the selected measure"))
+        self.copy.setToolTip(tr("Copies the selected measure as words, or all of them"))
+        self.remove.setToolTip(tr("Removes the selected measure, or the last one"))
         self.colour.clicked.connect(self._recolour)
         self.copy.clicked.connect(viewer.copy_measures)
         self.remove.clicked.connect(viewer.delete_last)
@@ -80,11 +85,11 @@ class Measures(QWidget):
             for row, (name, value, colour) in enumerate(shown):
                 named, said = QTableWidgetItem(name), QTableWidgetItem(value)
                 named.setIcon(swatch(QColor(colour) if colour else MEASURE))
+                said.setToolTip(plain_tip(value))
                 said.setFlags(said.flags() & ~Qt.ItemFlag.ItemIsEditable)
                 said.setForeground(QBrush(QColor(colour)) if colour else QBrush())
                 self.table.setItem(row, _NAME, named)
                 self.table.setItem(row, _VALUE, said)
-            self.table.resizeRowsToContents()
             self.table.blockSignals(False)
         self.hint.setVisible(not shown)
         self._follow()

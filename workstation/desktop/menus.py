@@ -173,7 +173,7 @@ class Menus(QObject):
         """Returns every command with its name; those of a menu within a menu after its title."""
         found = [(tr(ACTIONS[name]), action) for name, action in self.actions.items()]
         for menu in (self.protocols, self.comparisons, self.layouts):
-            found += [(f"{menu.title()} › {action.text()}", action) for action in menu.actions()]
+            found += [(f"{menu.title()} › {action.text().replace('&&', '&')}", action) for action in menu.actions()]
         return found
 
     def for_a_study(self, there_is_one: bool) -> None:

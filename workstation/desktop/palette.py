@@ -1,5 +1,6 @@
 """The command palette: every command by its name, a few letters of it are enough."""
 
+import re
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject, Qt
@@ -24,6 +25,8 @@ class CommandPalette(QDialog):
         self.search.setPlaceholderText(tr("What do you want to do?"))
         self.search.setAccessibleName(tr("Search the commands"))
         self.list.setAccessibleName(tr("Commands"))
+        self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # the key at the end stays
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.search.textChanged.connect(self._filter)
         self.search.installEventFilter(self)
@@ -61,12 +64,15 @@ class CommandPalette(QDialog):
 
 
 def matched(text: str, name: str) -> int | None:
-    """Returns how well a name fits: 0 where it begins with the text, 1 where it holds all its words, 2 where it has its
-    letters in their order; None where it does not fit."""
+    """Returns how well a name fits: 0 where it begins with the text, 1 where all its words begin words of it, 2 where
+    it holds them, 3 where it has its letters in their order; None where it does not fit."""
     wanted, full = text.casefold().strip(), name.casefold()
     if any(part.strip().startswith(wanted) for part in full.split("›")):
         return 0
-    if all(word in full for word in wanted.split()):
+    begun = re.findall(r"\w+", full)
+    if all(any(word.startswith(each) for word in begun) for each in wanted.split()):
         return 1
+    if all(word in full for word in wanted.split()):
+        return 2
     letters = iter(full)
-    return 2 if all(letter in letters for letter in wanted.replace(" ", "")) else None
+    return 3 if all(letter in letters for letter in wanted.replace(" ", "")) else None

@@ -50,6 +50,7 @@ class LookPanel(QWidget):
             (tr("3D style"), self.styles),
             (tr("Window"), self.windows),
         ):
+            field.setAccessibleName(label)
             form.addRow(label, field)
         form.addRow(self.table)
         form.addRow(TransferEditor(viewer))

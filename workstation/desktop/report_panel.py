@@ -6,7 +6,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QGroupBox,
     QHBoxLayout,
-    QLabel,
     QPlainTextEdit,
     QPushButton,
     QScrollArea,
@@ -17,6 +16,7 @@ from PySide6.QtWidgets import (
 from workstation.desktop.language import tr
 from workstation.desktop.model.report_check import FIELD_TITLES, Obstacle
 from workstation.desktop.model.session import CLINICAL_USES, Draft
+from workstation.desktop.plain import PlainLabel
 from workstation.desktop.viewer import Viewer
 
 # Fields of the report: key, title, hint, height in points.
@@ -70,6 +70,7 @@ class ReportPanel(QScrollArea):
         inner = QWidget()
         form = QVBoxLayout(inner)
         self.use = QComboBox()
+        self.use.setAccessibleName(tr("Template …"))
         self.use.addItem(tr("Template …"), None)
         for name in CLINICAL_USES:
             self.use.addItem(tr(name.capitalize()), name)
@@ -93,13 +94,13 @@ class ReportPanel(QScrollArea):
         )
         self.required.activated.connect(lambda: self._session.write(required=self.required.currentData()))
         self.concurrent.activated.connect(lambda: self._session.write(concurrent=self.concurrent.currentData()))
-        self.key_pictures = QLabel()
+        self.key_pictures = PlainLabel()
         self.key_pictures.setWordWrap(True)
         form.addWidget(self.key_pictures)
         self.sign = QPushButton(tr("Sign and deliver …"))
         self.sign.clicked.connect(self.signed)
         form.addWidget(self.sign)
-        self.why_not = QLabel()
+        self.why_not = PlainLabel()
         self.why_not.setWordWrap(True)
         form.addWidget(self.why_not)
         self.setWidget(inner)
@@ -172,7 +173,7 @@ def _asked(form: QVBoxLayout, question: str) -> QComboBox:
         box.addItem(tr(title), value)
     box.setAccessibleName(question)
     row = QHBoxLayout()
-    label = QLabel(question)
+    label = PlainLabel(question)
     label.setWordWrap(True)
     row.addWidget(label, 1)
     row.addWidget(box)

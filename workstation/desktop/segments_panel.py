@@ -1,5 +1,6 @@
 """Segments: the list of what was marked, and the tools that find, mark and change them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from PySide6.QtCore import Qt
@@ -14,7 +15,6 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QPushButton,
     QSlider,
     QTableWidget,
@@ -23,13 +23,15 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from render.mask_steps import Automatic, KeptParts, MaskStep, Shaped, Structure, Values
+from render.mask_steps import Automatic, KeptParts, MaskStep, Shaped, StepError, Structure, Values
 from render.progress import Progress
 from workstation.desktop.images import swatch
 from workstation.desktop.language import tr
 from workstation.desktop.model import segment_edits
+from workstation.desktop.model.looks import unit_words
 from workstation.desktop.model.screen import ScreenSegment
 from workstation.desktop.model.surfaces import ENDINGS, save_surfaces
+from workstation.desktop.plain import PlainLabel
 from workstation.desktop.viewer import Viewer
 
 _PARTS = "parts"
@@ -78,6 +80,9 @@ class SegmentsPanel(QWidget):
             QPushButton(tr("Remove")),
             QPushButton(tr("Save surfaces …")),
         )
+        self.colour.setToolTip(tr("The colour of the selected segment"))
+        self.remove.setToolTip(tr("Removes the selected segment, and what marked it"))
+        self.save.setToolTip(tr("All segments that mark something, as a file for printing or planning"))
         self.new.clicked.connect(viewer.new_segment)
         self.colour.clicked.connect(self._recolour)
         self.remove.clicked.connect(self._remove)
@@ -89,6 +94,7 @@ class SegmentsPanel(QWidget):
             slider.sliderPressed.connect(lambda: viewer.session.begin())
             slider.sliderReleased.connect(self._slid)
         self.structure, self.find_it = QComboBox(), QPushButton(tr("Find"))
+        self.structure.setAccessibleName(tr("Find"))
         for structure, title in STRUCTURES.items():
             self.structure.addItem(tr(title), structure)
         self.structure.addItem(tr("Bones in parts"), _PARTS)
@@ -98,14 +104,15 @@ class SegmentsPanel(QWidget):
             _number(tr("Radius"), 0.5, 30.0, " mm"),
             QPushButton(tr("Do")),
         )
+        self.change.setAccessibleName(tr("Change"))
+        self.apply.setToolTip(tr("Changes the selected segment"))
         for name, title in CHANGES.items():
             self.change.addItem(tr(title), name)
         self.radius.setValue(2.0)
         self.apply.clicked.connect(self._change)
-        unit = f" {viewer.session.volume.unit}"
-        voxels = viewer.session.volume.voxels.reshape(-1)
-        sample = voxels[:: max(1, voxels.size // 200_000)]  # all of them would hold the window up
-        low, high = float(sample.min()), float(sample.max())
+        unit = f" {unit_words(viewer.session.volume.unit)}".rstrip()
+        voxels = viewer.session.volume.voxels  # all of them: the brightest may be few, as calcium and metal are
+        low, high = float(voxels.min()), float(voxels.max())
         self.low, self.high = _number(tr("From"), low, high, unit), _number(tr("To"), low, high, unit)
         window = viewer.session.screen.window
         self.low.setValue(window.centre)
@@ -114,7 +121,7 @@ class SegmentsPanel(QWidget):
         self.values.clicked.connect(self._mark_values)
         self.brush, self.range = (
             _number(tr("Brush radius"), 0.5, 60.0, " mm"),
-            _number(tr("Grow within ±"), 1.0, high, unit),
+            _number(tr("Grow within ±"), 1.0, max(high - low, 1.0), unit),
         )
         self.brush.setValue(viewer.brush_mm)
         self.range.setValue(viewer.grow_range)
@@ -138,7 +145,7 @@ class SegmentsPanel(QWidget):
         form.addRow(tr("Brush radius"), self.brush)
         form.addRow(tr("Grow within ±"), self.range)
         layout.addLayout(form)
-        hint = QLabel(tr("Brush: drag in a plane, with Shift it erases. Grow: click into what is to be marked."))
+        hint = PlainLabel(tr("Brush: drag in a plane, with Shift it erases. Grow: click into what is to be marked."))
         hint.setWordWrap(True)
         layout.addWidget(hint)
 
@@ -227,13 +234,20 @@ class SegmentsPanel(QWidget):
             self._viewer.part_bones()
             return
         structure: Structure = self.structure.currentData()
-        label = segment_edits.free_label(self._viewer.session.screen)
-        self._viewer.propose(Automatic(structure, label), tr(STRUCTURES[structure]))
+        self._propose(lambda label: Automatic(structure, label), tr(STRUCTURES[structure]))
 
     def _mark_values(self) -> None:
         low, high = sorted((self.low.value(), self.high.value()))
-        label = segment_edits.free_label(self._viewer.session.screen)
-        self._viewer.propose(Values(low, high, label), f"{low:g} … {high:g}")
+        self._propose(lambda label: Values(low, high, label), f"{low:g} … {high:g}")
+
+    def _propose(self, step: Callable[[int], MaskStep], name: str) -> None:
+        """Tries a step that marks a new segment, with the next label."""
+        try:
+            label = segment_edits.free_label(self._viewer.session.screen)
+        except StepError as error:
+            self._viewer.say(str(error))
+        else:
+            self._viewer.propose(step(label), name)
 
     def _change(self) -> None:
         segment = self._segment()
@@ -261,7 +275,7 @@ class SegmentsPanel(QWidget):
         def work(tell: Progress) -> object:
             return save_surfaces(volume, screen, Path(file), tell)
 
-        self._viewer.work_wanted.emit(work, lambda said: self._viewer.say(str(said)), tr("Making surfaces"))
+        self._viewer.beside(work, lambda said: self._viewer.say(str(said)), tr("Making surfaces"))
 
 
 def _number(name: str, low: float, high: float, unit: str) -> QDoubleSpinBox:
@@ -270,7 +284,7 @@ def _number(name: str, low: float, high: float, unit: str) -> QDoubleSpinBox:
     box.setDecimals(1)
     box.setSuffix(unit)
     box.setAccessibleName(name)
-    box.setMinimumWidth(72)
+    box.setMinimumWidth(84)
     return box
 
 

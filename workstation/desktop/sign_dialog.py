@@ -26,6 +26,7 @@ from workstation.desktop.dialogs import buttons, error_line
 from workstation.desktop.images import icon_of
 from workstation.desktop.language import tr
 from workstation.desktop.model.summary import SigningSummary
+from workstation.desktop.plain import PlainLabel
 from workstation.people import People, PeopleError
 
 _TRIES = 3  # wrong signatures before the window is locked
@@ -65,7 +66,7 @@ class Sign(QDialog):
         self.password, self.error = QLineEdit(), error_line()
         self.password.setEchoMode(QLineEdit.EchoMode.Password)
         self.password.installEventFilter(self)
-        said = QLabel(
+        said = PlainLabel(
             tr(
                 "{name} signs the report and attests what it states about supervision and the workstation. The "
                 "captured pictures are drawn, stored and sent.",
@@ -154,8 +155,7 @@ class Sign(QDialog):
 
 
 def _line(text: str, name: str = "") -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
+    label = PlainLabel(text)
     label.setWordWrap(True)
     label.setObjectName(name)
     return label

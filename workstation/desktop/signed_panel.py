@@ -7,7 +7,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QFrame,
     QHBoxLayout,
-    QLabel,
     QListWidget,
     QPushButton,
     QTextBrowser,
@@ -21,6 +20,7 @@ from workstation.desktop.language import tr
 from workstation.desktop.model.signed import SignedReading, draft_of
 from workstation.desktop.model.studies import Opened
 from workstation.desktop.model.summary import sections_of
+from workstation.desktop.plain import PlainLabel
 
 
 class SignedBar(QFrame):
@@ -36,7 +36,7 @@ class SignedBar(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("arrival")
-        self.said = QLabel()
+        self.said = PlainLabel()
         self.said.setWordWrap(True)
         self.buttons = {
             "correct": self._button(tr("Correct"), self.correct, tr("A new version of the report, with other words")),

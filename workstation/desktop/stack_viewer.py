@@ -2,9 +2,9 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer
 from PySide6.QtGui import QImage, QKeyEvent, QWheelEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from dicom_io.errors import NotReadable
 from workstation.desktop.image_canvas import ImageCanvas
@@ -19,6 +19,7 @@ from workstation.desktop.model.reading2d import (
     value_words,
     words,
 )
+from workstation.desktop.plain import PlainLabel
 
 _STEPS = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1, Qt.Key.Key_PageUp: -10, Qt.Key.Key_PageDown: 10}
 _GREY_PER_PIXEL = 1.0 / 300.0  # of the window's width, for a drag
@@ -43,9 +44,9 @@ class StackViewer(QDialog):
         self._values: NDArray[np.float32] | None = None
         self._from: QPointF | None = None
         self._start: QPointF | None = None
-        self.why = QLabel(images.why)
+        self.why = PlainLabel(images.why)
         self.why.setWordWrap(True)
-        self.picture, self.below = ImageCanvas(), QLabel()
+        self.picture, self.below = ImageCanvas(), PlainLabel()
         self.measure, self.play, self.clear = (
             QPushButton(tr("Distance")),
             QPushButton(tr("Cine")),
@@ -77,6 +78,9 @@ class StackViewer(QDialog):
         layout.addWidget(self.picture, 1)
         layout.addWidget(self.slider)
         layout.addLayout(row)
+        for other in (self.slider, self.measure, self.play, self.clear):
+            other.installEventFilter(self)
+        self.picture.setFocus()
         self.show_image(len(images.images) // 2)
 
     def show_image(self, number: int) -> None:
@@ -171,6 +175,14 @@ class StackViewer(QDialog):
 
     def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
         self.show_image(self.number - (1 if event.angleDelta().y() > 0 else -1))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
+        """Keys that go through the images do so wherever the focus is: a slider goes up with Up, a button to the next
+        button."""
+        if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress and event.key() in _STEPS:
+            self.keyPressEvent(event)
+            return True
+        return super().eventFilter(watched, event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         step = _STEPS.get(Qt.Key(event.key()))

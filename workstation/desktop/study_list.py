@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QLineEdit,
     QPushButton,
     QTableView,
@@ -29,6 +28,7 @@ from dicom_io.dates import da
 from workstation.desktop.background import Watch
 from workstation.desktop.language import tr
 from workstation.desktop.model.studies import ARRIVALS, CHARGES, READINGS, Row
+from workstation.desktop.plain import PlainLabel
 
 _REFRESH_MS = 2000
 _COLUMNS = (
@@ -150,7 +150,7 @@ class StudyList(QWidget):
             box.activated.connect(self._filtered)
         self.open_button = QPushButton(tr("Open"))
         self.open_button.clicked.connect(lambda: self._open(self.table.currentIndex()))
-        self.note = QLabel(tr("Reading the archive …"))
+        self.note = PlainLabel(tr("Reading the archive …"))
         top, layout = QHBoxLayout(), QVBoxLayout(self)
         top.addWidget(self.search, 1)
         for widget in (self.reading, self.charge, self.modality, self.since, self.open_button):

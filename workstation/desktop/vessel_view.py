@@ -1,9 +1,11 @@
 """A vessel that was followed: its diameter along the way, the section at a place, and ways to see it in the panes."""
 
+import math
+
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from render import Picture, draw
 from render.geometry import vector
@@ -11,11 +13,16 @@ from render.vessels.pictures import path_of, section_at, vessel_pictures
 from workstation.desktop.images import image_of
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits
+from workstation.desktop.plain import PlainLabel
 from workstation.desktop.viewer import Viewer
 from workstation.export.vessel_files import MeasuredVessel
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 8.0, 8.0, 22.0  # around the curve
 _SECTION_PX = 150
+_STEPS_MM = {
+    Qt.Key.Key_Left: -0.5, Qt.Key.Key_Right: 0.5, Qt.Key.Key_PageDown: -10.0, Qt.Key.Key_PageUp: 10.0,
+    Qt.Key.Key_Home: -math.inf, Qt.Key.Key_End: math.inf,
+}  # fmt: skip
 _BAND, _LINE, _NARROW, _WIDE, _HERE = (
     QColor(74, 163, 223, 70),
     QColor(74, 163, 223),
@@ -37,6 +44,7 @@ class DiameterPlot(QWidget):
         self.setMinimumHeight(130)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(tr("Diameter along the vessel"))
+        self.setToolTip(tr("A click or the arrow keys go along the vessel; Page Up and Page Down further"))
 
     def show_vessel(self, found: MeasuredVessel | None, at_mm: float) -> None:
         self.found, self.at_mm = found, at_mm
@@ -61,6 +69,10 @@ class DiameterPlot(QWidget):
         painter.fillRect(self.rect(), QColor(12, 14, 16))
         if self.found is not None:
             self._paint(painter, self.found)
+        if self.hasFocus():
+            painter.setPen(QPen(self.palette().highlight().color(), 2.0))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
         painter.end()
 
     def _paint(self, painter: QPainter, found: MeasuredVessel) -> None:
@@ -105,7 +117,30 @@ class DiameterPlot(QWidget):
             part = min(max((x - inner.left()) / max(inner.width(), 1.0), 0.0), 1.0)
             self.moved.emit(part * self.found.vessel.length_mm)
 
+    def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802
+        super().focusInEvent(event)
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802
+        super().focusOutEvent(event)
+        self.update()
+
+    def event(self, event: QEvent) -> bool:
+        # Before the shortcuts of the window, which have the arrows too.
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and event.key() in _STEPS_MM:
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
+        step = _STEPS_MM.get(Qt.Key(event.key()))
+        if step is None or self.found is None:
+            super().keyPressEvent(event)
+        else:
+            self.moved.emit(min(max(self.at_mm + step, 0.0), self.found.vessel.length_mm))
+
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        self.setFocus(Qt.FocusReason.MouseFocusReason)
         self._go(event.position().x())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
@@ -123,7 +158,7 @@ class VesselView(QWidget):
         self._viewer = viewer
         self.found: MeasuredVessel | None = None
         self.at_mm = 0.0
-        self.plot, self.section, self.said = DiameterPlot(), QLabel(), QLabel()
+        self.plot, self.section, self.said = DiameterPlot(), PlainLabel(), PlainLabel()
         self.section.setFixedSize(_SECTION_PX, _SECTION_PX)
         self.section.setAccessibleName(tr("Section across the vessel"))
         self.said.setWordWrap(True)

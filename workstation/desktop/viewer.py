@@ -48,6 +48,7 @@ from workstation.desktop.model.screen import (
     Screen,
     is_slice,
     main_pane,
+    marked_labels,
     plane_name,
     recipe_of,
     to_shown,
@@ -96,6 +97,8 @@ class Viewer(QWidget):
         self.selected: int | None = None
         self.active, self.brush_mm = 0, 5.0
         self.grow_range = max(round(session.screen.window.width * 0.15), 1.0)
+        self._left = False
+        self._looking: set[str] = set()  # names of what is being looked for
         self._masks: dict[tuple[MaskStep, ...], Mask] = {}
         self._millilitres: dict[int, float] = {}
         self._masking: tuple[MaskStep, ...] = ()
@@ -128,6 +131,7 @@ class Viewer(QWidget):
         self._lay_out()
 
     def close_session(self) -> None:
+        self._left = True
         self._cine.stop()
         self.dock_pane()
         self.drawer.stop()
@@ -343,6 +347,9 @@ class Viewer(QWidget):
         outline, said = self.measuring.outline(measure), self.said_of(measure)
         if measure.kind == "vessel":
             said = said.split("\n")[0]  # all of it stands beside the curve of its diameter
+        found = self.measuring.found(measure) if measure.kind in SOUGHT else None
+        if found is not None and found.declined:
+            said = tr("nothing found")  # the reason is a sentence, and stands in the list
         said = f"{measure.name}: {said}" if measure.name else said
         return MeasureMark(
             outline or measure.points_mm,
@@ -465,6 +472,7 @@ class Viewer(QWidget):
     def do(self, edit: Callable[..., Screen], *arguments: Any, moving: bool = False) -> None:
         """Makes an edit; every change of the screen goes through here."""
         if self.session.change(edit, *arguments):
+            self.select(self.selected)  # none, where it is gone
             self.refresh(moving)
 
     def try_to(self, edit: Callable[..., Screen], *arguments: Any) -> None:
@@ -476,42 +484,93 @@ class Viewer(QWidget):
 
     def new_segment(self) -> None:
         """Adds an empty segment; the brush and growing mark it."""
-        self.active = segment_edits.free_label(self.session.screen)
-        self.do(segment_edits.segment_added, tr("Segment"))
+        self.try_to(segment_edits.segment_added, tr("Segment"))
+        segments = self.session.screen.segments
+        if segments:
+            self.active = segments[-1].label
+            self.changed.emit()
 
-    def segment_to_mark(self) -> int:
-        """Returns the label of the chosen segment; of a new one where none is."""
+    def segment_to_mark(self) -> int | None:
+        """Returns the label of the chosen segment; of a new one where none is; None where there can be no more."""
         if segment_edits.segment_of(self.session.screen, self.active) is None:
+            before = len(self.session.screen.segments)
             self.new_segment()
+            if len(self.session.screen.segments) == before:
+                return None
         return self.active
+
+    def beside(self, work: Callable[[Progress], object], done: Callable[[object], None], what: str) -> None:
+        """Has slow work done beside the window. What it finds when the study was left meanwhile is dropped: the study
+        may be open anew by then, and its session another one."""
+
+        def found(result: object) -> None:
+            if not self._left:
+                done(result)
+
+        self.work_wanted.emit(work, found, what)
 
     def propose(self, step: MaskStep, name: str) -> None:
         """Tries a step that marks something, beside the window; it counts when it has been carried out. Where it
-        declines, the status bar says why, and nothing changes. name : of the segment, where it is a new one."""
-        volume, steps = self.session.volume, self.session.screen.solid.steps
+        declines, the status bar says why, and nothing changes. name : of the segment, where it is a new one.
+
+        When other steps were added or undone meanwhile, it is tried once more after those that there are then.
+        """
+        volume, screen, marks = self.session.volume, self.session.screen, step.label > CUT_AWAY
+        steps, is_new = screen.solid.steps, marks and segment_edits.segment_of(screen, step.label) is None
+        if not self._look_for(repr(step)):
+            return
 
         def work(tell: Progress) -> object:
-            tell(name, 0.1)
-            mask = made(volume, (*steps, step))
-            tell(name, 1.0)  # stops here where the reader has stopped it
-            return int((mask.labels == step.label).sum()) * voxel_mm3(volume) / 1000.0
+            try:
+                tell(name, 0.1)
+                mask = made(volume, (*steps, step))
+                tell(name, 1.0)  # stops here where the reader has stopped it
+                return int((mask.labels == step.label).sum()) * voxel_mm3(volume) / 1000.0
+            finally:
+                self._looking.discard(repr(step))
 
         def done(millilitres: object) -> None:
-            self.active = step.label if step.label > CUT_AWAY else self.active
-            self.do(segment_edits.marked, step, name if step.label > CUT_AWAY else "")
-            if step.label > CUT_AWAY:
-                self.say(f"{name}: {millilitres:.1f} ml")
+            now = self.session.screen
+            known = segment_edits.segment_of(now, step.label) is not None
+            if marks and not is_new and not known:
+                self.say(tr("{name} was removed meanwhile; nothing was changed.", name=name))
+            elif now.solid.steps != steps or (is_new and known):
+                taken = is_new and (known or step.label in marked_labels(now.solid.steps))
+                self.propose(replace(step, label=segment_edits.free_label(now)) if taken else step, name)
+            else:
+                self.active = step.label if marks else self.active
+                self.try_to(segment_edits.marked, step, name if marks else "")
+                if marks and self.session.screen is not now:
+                    self.say(f"{name}: {millilitres:.1f} ml")
 
-        self.work_wanted.emit(work, done, tr("Looking for {name}", name=name))
+        self.beside(work, done, tr("Looking for {name}", name=name))
+
+    def _look_for(self, what: str) -> bool:
+        """Notes that something is being looked for; says so and returns False where it is already."""
+        if what in self._looking:
+            self.say(tr("That is being looked for already."))
+            return False
+        self._looking.add(what)
+        return True
 
     def part_bones(self) -> None:
         """Finds bone and parts it into single bones and fragments, each a segment of its own."""
-        volume, before = self.session.volume, self.session.screen.solid.steps
-        steps = segment_edits.bones_in_parts(self.session.screen)
+        volume, screen = self.session.volume, self.session.screen
+        before = screen.solid.steps
+        try:
+            steps = segment_edits.bones_in_parts(screen)
+        except StepError:
+            self.say(tr("There are too many segments; remove some first."))
+            return
+        if not self._look_for("parts"):
+            return
 
         def work(tell: Progress) -> object:
             tell(tr("Bones in parts"), 0.1)
-            mask = made(volume, (*before, *steps))
+            try:
+                mask = made(volume, (*before, *steps))
+            finally:
+                self._looking.discard("parts")
             tell(tr("Bones in parts"), 1.0)
             found = np.flatnonzero(np.sum([np.bincount(k.reshape(-1), minlength=256) for k in mask.labels], axis=0))
             first = steps[0].label
@@ -524,10 +583,14 @@ class Viewer(QWidget):
 
         def done(found: object) -> None:
             assert isinstance(found, dict)
+            now = self.session.screen
+            if (now.solid.steps, now.segments) != (before, screen.segments):
+                self.part_bones()  # other steps were added or undone meanwhile
+                return
             self.do(segment_edits.parts_marked, steps, found)
             self.say(tr("{count} parts found.", count=len(found)))
 
-        self.work_wanted.emit(work, done, tr("Bones in parts"))
+        self.beside(work, done, tr("Bones in parts"))
 
     def fly(self, lumen: Lumen, through_mm: Sequence[Vector] = ()) -> None:
         """Captures a flight through a lumen, as a film: through points in order, or through all of the airways."""
@@ -547,7 +610,7 @@ class Viewer(QWidget):
             said = tr("Captured: {name}", name=self.session.screen.captures[-1].recipe.name)
             self.say(" ".join([said, *warnings]))
 
-        self.work_wanted.emit(work, done, tr("Fly-through"))
+        self.beside(work, done, tr("Fly-through"))
 
     def choose_tool(self, tool: str) -> None:
         self.tool = tool
@@ -571,6 +634,8 @@ class Viewer(QWidget):
 
         def done(found: object) -> None:
             assert isinstance(found, Registration)
+            if self.other is not other:
+                return  # another study is compared by now
             if found.declined:
                 self.say(found.declined)
                 return
@@ -579,7 +644,7 @@ class Viewer(QWidget):
             said = tr("Registered; edges lie on each other with {quality}.", quality=f"{found.quality:.2f}")
             self.say(" ".join(filter(None, (said, found.warning))))
 
-        self.work_wanted.emit(work, done, tr("Registration"))
+        self.beside(work, done, tr("Registration"))
 
     def blend_more(self, by: float) -> None:
         """Lays more or less of what is compared over the planes."""
@@ -672,11 +737,13 @@ class Viewer(QWidget):
             self.do(edits.scrolled, name, -round(extent / step), step, moving=True)
 
     def undo(self) -> None:
+        self.gestures.hand.let_go()  # another measure may have its number now
         if self.session.undo():
             self.select(self.selected)
             self.refresh()
 
     def redo(self) -> None:
+        self.gestures.hand.let_go()
         if self.session.redo():
             self.select(self.selected)
             self.refresh()
@@ -692,6 +759,7 @@ class Viewer(QWidget):
     def delete_last(self) -> None:
         """Deletes the selected measure; else the last point of the path while one is being clicked, or the last
         measure."""
+        self.gestures.hand.let_go()
         if self.selected is not None:
             number, self.selected = self.selected, None
             self.do(measure_edits.unmeasured, number)

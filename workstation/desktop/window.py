@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QDialog,
     QDockWidget,
     QFileDialog,
-    QLabel,
     QProgressBar,
     QPushButton,
     QStackedWidget,
@@ -57,6 +56,7 @@ from workstation.desktop.model.summary import summary_of
 from workstation.desktop.palette import CommandPalette
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import LookPanel
+from workstation.desktop.plain import PlainLabel, plain_title
 from workstation.desktop.report_panel import ReportPanel, said_of_obstacle
 from workstation.desktop.segments_panel import SegmentsPanel
 from workstation.desktop.sign_dialog import Sign
@@ -95,6 +95,7 @@ class MainWindow(StudyWindow):
         self.tray: Tray | None = None
         self.guide: Guide | None = None
         self.signed: bool = False
+        self._covered, self._unsaid = False, ("", False)  # what is not said while the window is covered
         self._before: Screen | None = None  # the last screen whose captures were journalled
         self.charge = ChargePanel()
         self._opening: tuple[str, int | None] | None = None
@@ -115,7 +116,7 @@ class MainWindow(StudyWindow):
         self.preview = Pane("axial")
         self.pages.addWidget(self.worklist)
         self.pages.addWidget(self.preview)
-        self.who, self.bar = QLabel(), QProgressBar()
+        self.who, self.bar = PlainLabel(), QProgressBar()
         self.way_back = QPushButton(tr("Sign in …"))
         self.way_back.clicked.connect(self.sign_in_or_lock)
         self.bar.setMaximumWidth(260)
@@ -264,6 +265,8 @@ class MainWindow(StudyWindow):
             self._opening = None
             if isinstance(found, Opened):
                 self._show_study(found)
+            elif self._covered:
+                return  # what would be shown, or asked, is a patient's
             elif isinstance(found, Images):
                 self.say(found.why, bad=True)
                 self.stack_viewer = StackViewer(found, self)
@@ -337,8 +340,8 @@ class MainWindow(StudyWindow):
             (self.charge, tr("Charge")),
         ):
             self.tabs.addTab(widget, title)
-        self.dock.setWindowTitle(found.identity.person or found.title)
-        self.setWindowTitle(f"{found.title} — {_product()}")
+        self.dock.setWindowTitle(plain_title(found.identity.person or found.title))
+        self._show_title()
         self.dock.show()
         if not self._has_layout:
             self._has_layout = True
@@ -366,14 +369,17 @@ class MainWindow(StudyWindow):
         if found.session.screen.compared is not None:
             self._bring(found.session.screen.compared)
         self._changed()
+        if self._covered:
+            self._cover()  # locked while the study was being opened
         self.ready.emit()
 
     def _ask_words(self, number: int) -> None:
         """Asks for the words of a text or an arrow, which is drawn already."""
+        viewer = self.viewer
         words = dialogs.Named.ask(tr("Words on the picture"), tr("Words"), self)
-        if self.viewer is not None:
-            self.viewer.do(measure_edits.reworded, number, words)
-            self.viewer.select(None)
+        if viewer is not None and viewer is self.viewer:  # else another study is shown by now
+            viewer.do(measure_edits.reworded, number, words)
+            viewer.select(None)
 
     def _window_keys(self, viewer: Viewer) -> None:
         for window in windows_for(viewer.session.volume.unit):
@@ -399,7 +405,7 @@ class MainWindow(StudyWindow):
             if row.series_uid == found.series.uid:
                 title = tr("Another volume of this series")
             act = partial(self.compare, row)
-            self.menus.comparisons.addAction(title).triggered.connect(lambda _=False, act=act: act())
+            self.menus.comparisons.addAction(plain_title(title)).triggered.connect(lambda _=False, act=act: act())
 
     def _offer_protocols(self, viewer: Viewer, protocols: list[Protocol]) -> None:
         """Fills the menu with the protocols that suit the study."""
@@ -407,7 +413,9 @@ class MainWindow(StudyWindow):
             return
         for protocol in protocols:
             act = partial(self.run_protocol, protocol)
-            self.menus.protocols.addAction(protocol.title).triggered.connect(lambda _=False, act=act: act())
+            self.menus.protocols.addAction(plain_title(protocol.title)).triggered.connect(
+                lambda _=False, act=act: act()
+            )
 
     def close_study(self) -> None:
         if self.viewer is None:
@@ -424,7 +432,7 @@ class MainWindow(StudyWindow):
         self.viewer.deleteLater()
         self.viewer, self.report, self.tray, self.opened = None, None, None, None
         self.menus.for_a_study(False)
-        self.setWindowTitle(_product())
+        self._show_title()
         self.dock.hide()
 
     def back_to_list(self) -> None:
@@ -652,13 +660,19 @@ class MainWindow(StudyWindow):
             return
         summary = summary_of(opened, self.desk.verdict(opened, self.person), self.viewer.said_of)
         dialog = Sign(self.desk.people, self.person, summary, self.tray.icons, self)
+        shown = opened.session.content
         drawn = self.viewer.drawer.small.connect(dialog.show_small)
         accepted = dialog.exec()
-        self.viewer.drawer.small.disconnect(drawn)
+        if self.opened is opened:
+            self.viewer.drawer.small.disconnect(drawn)
         dialog.deleteLater()
         if not accepted or self.person is None:  # locked meanwhile
             if dialog.refused:
                 self.lock()
+            return
+        if self.opened is not opened or opened.session.content != shown:
+            # Work that was still being done has ended meanwhile.
+            self.say(tr("Something was added while this was being signed; look at it, and sign again."), bad=True)
             return
         try:
             signing = self.desk.sign(opened, self.person)
@@ -749,20 +763,34 @@ class MainWindow(StudyWindow):
             self.stack_viewer.close()
         for dialog in self.findChildren(QDialog):  # each may show a patient
             dialog.reject()
+        self.say(tr("Locked. Sign in to go on."), bad=True)
+        self._cover()
+        self._idle.stop()
+
+    def _show_title(self) -> None:
+        """Says in the title whose study is open, but not where the window is covered."""
+        shown = self.opened.title if self.opened is not None and not self._covered else ""
+        self.setWindowTitle(f"{shown} — {_product()}" if shown else _product())
+
+    def _cover(self) -> None:
+        """Hides everything that tells of a patient, whether it is there now or comes from work that is still done."""
+        self._covered = True
         self.centralWidget().hide()
         self.dock.hide()
         self.menus.cover(True)
         self.way_back.show()
-        self.say(tr("Locked. Sign in to go on."), bad=True)
-        self._idle.stop()
+        self._show_title()
 
     def _uncover(self) -> None:
+        self._covered = False
+        self._show_title()
         self.centralWidget().show()
         self.dock.setVisible(self.viewer is not None)
         self.menus.cover(False)
         self._changed()
         self.way_back.hide()
-        self.say("")
+        self.say(*self._unsaid)
+        self._unsaid = ("", False)
         self._idle.start()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
@@ -782,8 +810,12 @@ class MainWindow(StudyWindow):
             self.who.setText(f"{listed(self.person.name)} ({tr(self.person.role)})")
 
     def say(self, sentence: str, bad: bool = False) -> None:
-        """Shows a sentence in the window, never in a dialog. A bad one stays until the next."""
-        self.statusBar().setStyleSheet("QStatusBar { color: #e5806b; }" if bad else "")
+        """Shows a sentence in the window, never in a dialog. A bad one stays until the next. While the window is
+        covered nothing is said, as it may tell of a patient; the last sentence waits."""
+        if self._covered:
+            self._unsaid = (sentence, bad) if bad or not self._unsaid[1] else self._unsaid
+            return
+        self.statusBar().setStyleSheet(f"QStatusBar {{ color: {COLOURS[self.theme]['bad']}; }}" if bad else "")
         self.statusBar().showMessage(sentence, 0 if bad else 8000)
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802

@@ -9,6 +9,7 @@ from pydicom import dcmread
 from dicom_io.files.series import read_dataset
 from dicom_io.objects.presentation_state import GRAYSCALE_STATE
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR
+from dicom_io.sr.report_sr import BASIC_TEXT_SR
 from tests.workstation.desktop.test_preview import DOCTOR, WRITTEN
 from tests.workstation.desktop.test_signing import desk_at
 from tests.workstation.samples import ACCESSION, SERIES_UID, ticking
@@ -17,6 +18,7 @@ from workstation.desktop.model import edits, measure_edits, summary, verdicts
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.screen import Measure
 from workstation.desktop.model.session import session_file
+from workstation.desktop.model.signed import CHANGED
 from workstation.desktop.model.studies import Opened
 from workstation.site import open_site
 
@@ -89,6 +91,20 @@ def test_what_no_record_says_is_kept_as_the_journal_has_it(signed: tuple[Reading
     bare = desk.studies.open(SERIES_UID, None).session
     assert {m.kind for m in bare.screen.measures} == {"distance", "volume"} and bare.draft.clinical_use is None
     assert bare.draft.impression == "Fracture, with an arrow."
+
+
+@pytest.mark.parametrize("kind", [BASIC_TEXT_SR, COMPREHENSIVE_3D_SR])
+def test_what_was_changed_on_the_disk_is_not_shown_as_signed(signed: tuple[ReadingDesk, Opened], kind: str) -> None:
+    desk, opened = signed
+    assert opened.signed is not None and CHANGED not in opened.warning
+    (instance,) = desk.site.archive.instances_of(kind)
+    file = Path(instance.path)
+    content, words = file.read_bytes(), b"Fracture" if kind == BASIC_TEXT_SR else b"distance 1"
+    assert words in content
+    file.chmod(0o600)
+    file.write_bytes(content.replace(words, b"?" * len(words)))
+    again = desk.studies.open(SERIES_UID, None)
+    assert CHANGED in again.warning and again.signed is None
 
 
 def test_an_amended_report_is_a_new_version_and_charged_once(signed: tuple[ReadingDesk, Opened]) -> None:

@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 from tests.workstation.desktop.gestures import drag
 from workstation.desktop.icons import ICONS, icon
 from workstation.desktop.palette import CommandPalette, matched
+from workstation.desktop.theme import COLOURS, Theme, style_sheet
 from workstation.desktop.viewer import TOOLS, Viewer
 from workstation.desktop.window import MainWindow
 
@@ -31,7 +32,9 @@ def viewer(reading: Viewer) -> Viewer:
         ("un", "Undo", 0),
         ("abd", "Window › Abdomen", 0),
         ("bone rem", "3D: remove bone", 1),
-        ("crt", "Capture a rotation", 2),
+        ("mea", "Panel: measures", 1),
+        ("easure", "Panel: measures", 2),
+        ("crt", "Capture a rotation", 3),
         ("xyz", "Undo", None),
     ],
 )
@@ -101,3 +104,32 @@ def test_panels_fold_away_and_come_back(
     settled(viewer)
     qtbot.keyClick(window, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: viewer.width() == narrow)
+
+
+@pytest.mark.parametrize("theme", COLOURS)
+def test_words_stand_out_from_what_is_behind_them(theme: Theme) -> None:
+    """Source: WCAG 2.2, 1.4.3 (AA): 4.5 to 1 for words."""
+
+    def luminance(name: str) -> float:
+        parts = [int(COLOURS[theme][name][n : n + 2], 16) / 255.0 for n in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    pairs = [(words, behind) for words in ("text", "dim", "bad") for behind in ("back", "raised")] + [
+        ("back", "accent")
+    ]
+    for words, behind in pairs:
+        low, high = sorted((luminance(words), luminance(behind)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, (words, behind)
+    sheet = style_sheet(theme)
+    for rule in sheet.split("}"):
+        assert "selection-background-color" not in rule or f"selection-color: {COLOURS[theme]['back']}" in rule
+
+
+def test_bad_news_is_in_the_colour_of_the_theme(window: MainWindow) -> None:
+    for theme in COLOURS:
+        window.set_theme(theme)
+        window.say("Something is amiss.", bad=True)
+        assert COLOURS[theme]["bad"] in window.statusBar().styleSheet()
+    window.say("")
+    window.set_theme("dark")

@@ -14,6 +14,7 @@ from render.segment import measure_lesion
 from tests.workstation.desktop.gestures import drag
 from workstation.desktop.measures_panel import Measures
 from workstation.desktop.model import edits, measure_edits
+from workstation.desktop.model.corners import under_the_mouse
 from workstation.desktop.model.measuring import Measuring, recorded, restored
 from workstation.desktop.model.screen import Measure, recipe_of
 from workstation.desktop.vessel_view import VesselView
@@ -103,6 +104,7 @@ def test_what_is_declined_is_said_and_is_no_measurement(scene: Volume) -> None:
         measuring.fill(measure)
         found = measuring.found(measure)
         assert found is not None and len(found.words) > 30 and found.shape is None and not found.lines_mm
+        assert found.declined
     assert recorded(nothing, scene) == ()
 
 
@@ -130,6 +132,13 @@ def test_a_vessel_is_followed_in_the_panes(reader: Viewer, window: MainWindow, q
     x = plot.place(10.0, 0.0).x()
     drag(qtbot, plot, (round(x) - 30, 40), (round(x), 40))
     assert view.at_mm == pytest.approx(10.0, abs=1.0)
+    qtbot.keyClick(plot, Qt.Key.Key_End)
+    assert view.at_mm == view.found.vessel.length_mm
+    qtbot.keyClick(plot, Qt.Key.Key_Right)
+    qtbot.keyClick(plot, Qt.Key.Key_PageDown)
+    assert view.at_mm == pytest.approx(view.found.vessel.length_mm - 10.0)
+    qtbot.keyClick(plot, Qt.Key.Key_Home)
+    assert view.at_mm == 0.0
     near = view.found.vessel.centreline_mm[view._number()]
     assert reader.session.screen.cursor_mm == pytest.approx(tuple(near))
     assert "mm²" in view.said.text()
@@ -145,6 +154,36 @@ def test_a_vessel_is_followed_in_the_panes(reader: Viewer, window: MainWindow, q
     assert draw(reader.measuring.volume, recipe).pixels.max() > 250
     reader.select(None)
     assert not view.isVisible()
+
+
+def test_values_without_a_unit_are_numbers_alone(scene: Volume) -> None:
+    """The unit of an MR is 1; nobody wants to read `80 1`."""
+    without = Volume(scene.voxels, scene.affine, "1", scene.frame_of_reference)
+    measuring, corner = Measuring(without), (16.0, 24.0, CENTRE[2])
+    ball = Measure("lesion", (CENTRE,), View())
+    piece = Measure("volume", (CENTRE,), View(), 40.0, 120.0)
+    for measure in (ball, piece):
+        measuring.fill(measure)
+    outline = Measure("ellipse", (CENTRE, corner), View.parse("foot"))
+    for measure in (ball, piece, outline):
+        lines = measuring.said_of(measure).split("\n")
+        assert not [line for line in lines if line.endswith((" 1", " "))], lines
+    assert under_the_mouse(None, 80.0, "1")["value"] == "80" and under_the_mouse(None, 80.0, "HU")["value"] == "80 HU"
+
+
+def test_why_nothing_was_found_stands_in_the_list_and_not_across_the_picture(
+    viewer: Viewer, window: MainWindow, qtbot: QtBot
+) -> None:
+    measure = Measure("lesion", (viewer.session.screen.cursor_mm,), View())
+    viewer.do(measure_edits.measured, measure)
+    qtbot.waitUntil(lambda: viewer.measuring.found(measure) is not None, timeout=60_000)
+    viewer.refresh()
+    (mark,) = viewer.panes["axial"].overlay.marks
+    assert mark.text == "nothing found"
+    panel = window.tabs.findChild(Measures)
+    assert isinstance(panel, Measures)
+    item = panel.table.item(0, 1)
+    assert item is not None and "Nothing was marked" in item.text() and item.toolTip() == item.text()
 
 
 def test_a_click_and_a_double_click_begin_and_end_a_vessel(viewer: Viewer, qtbot: QtBot) -> None:

@@ -78,6 +78,8 @@ def test_a_sites_own_rules_come_first(tmp_path: Path) -> None:
         ('title = "x"\nwindow = "bone"\npreset = "ct_bones"', "no preset 'ct_bones'"),
         ('title = "x"\nwindow = "bone"\npreset = "ct_bone"\nlayout = "five"', "layout"),
         ('title = "x"\nwindow = "bone"\npreset = "ct_bone"\nzoom = 2', "zoom"),
+        ('title = "x"\nwindow = "bone"\npreset = "ct_bone"\nslab_mm = nan', "slab_mm"),
+        ('title = "x"\nwindow = "bone"\npreset = "ct_bone"\nslab_mm = -5', "slab_mm"),
     ],
 )
 def test_a_file_with_a_fault_says_where(tmp_path: Path, text: str, found: str) -> None:
@@ -86,6 +88,14 @@ def test_a_file_with_a_fault_says_where(tmp_path: Path, text: str, found: str) -
     with pytest.raises(HangingError, match=found) as told:
         load_hanging(own)
     assert str(own) in str(told.value)
+
+
+@pytest.mark.parametrize(("text", "found"), [("hanging = 1", "a rule is a table"), (None, "cannot be read")])
+def test_a_file_that_holds_no_rules_says_so(tmp_path: Path, text: str | None, found: str) -> None:
+    own = tmp_path / "hanging.toml"
+    own.mkdir() if text is None else own.write_text(text)
+    with pytest.raises(HangingError, match=found):
+        load_hanging(own)
 
 
 def test_presets_are_those_of_the_modality(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Whose picture it is, in every pane: what the corners say, and what they say of somebody else."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,14 +8,19 @@ import pytest
 from pydicom import Dataset
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
 from render.geometry import point
+from render.mask_steps import Values
+from tests.workstation.desktop.conftest import DOCTOR
+from workstation.desktop import window as window_module
 from workstation.desktop.model import edits
 from workstation.desktop.model.corners import CORNERS, FIELDS, CornersError, load_corners, pane_values
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, identity_of
 from workstation.desktop.model.screen import Compared
+from workstation.desktop.plain import plain_tip, plain_title
+from workstation.desktop.sign_dialog import Sign
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
 
@@ -124,6 +130,31 @@ def test_a_file_of_ones_own_takes_the_place_of_a_level(tmp_path: Path, viewer: V
     assert texts.filled("all", values) == load_corners().filled("all", values)
 
 
+def test_a_line_of_words_alone_is_shown(tmp_path: Path) -> None:
+    own = tmp_path / "corners.toml"
+    own.write_text('[few]\ntop_left = ["St. Mary", "{patient_id}"]\n')
+    assert load_corners(own).filled("few", {})["top_left"] == ("St. Mary",)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("A\x1b[31mB\x00^C\r\nD", "A[31mB, C D"),
+        ("\u202egnaW^\u2066Li", "gnaW, Li"),  # would turn round what stands after it, the ID too
+        ("{patient_id}^<b>x</b>", "{patient_id}, <b>x</b>"),
+        ("כהן^דוד", "כהן, דוד"),
+        ("Yamada^Tarou=山田^太郎", "Yamada, Tarou"),
+    ],
+)
+def test_a_name_is_shown_as_words_and_nothing_else(name: str, shown: str) -> None:
+    ds = Dataset()
+    ds.PatientName, ds.PatientID = name, "A\n7"
+    found = identity_of(ds)
+    assert (found.patient, found.patient_id) == (shown, "A 7")
+    lines = load_corners().filled("all", {"patient": found.patient, "patient_id": found.patient_id})
+    assert shown in " ".join(lines["top_left"]) and "A 7" in " ".join(lines["top_left"])
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
@@ -131,12 +162,72 @@ def test_a_file_of_ones_own_takes_the_place_of_a_level(tmp_path: Path, viewer: V
         ("[few]\nmiddle = []\n", "unknown corner 'middle'"),
         ('[few]\ntop_left = ["{patient_nmae}"]\n', "unknown field 'patient_nmae'"),
         ('[few]\ntop_left = "x"\n', "a list of lines"),
+        ('[few]\ntop_left = ["{patient.name}"]\n', "{patient.name}"),
         ("[few\n", "Nothing was taken"),
+        (None, "cannot be read"),
     ],
 )
-def test_a_file_with_a_fault_says_where(tmp_path: Path, text: str, found: str) -> None:
+def test_a_file_with_a_fault_says_where(tmp_path: Path, text: str | None, found: str) -> None:
     own = tmp_path / "corners.toml"
-    own.write_text(text)
+    own.mkdir() if text is None else own.write_text(text)
     with pytest.raises(CornersError, match=found) as told:
         load_corners(own)
     assert str(own) in str(told.value)
+
+
+def test_a_locked_window_tells_of_nobody_whatever_comes(window: MainWindow, viewer: Viewer, qtbot: QtBot) -> None:
+    uid = window.desk.studies.rows()[0].series_uid
+
+    def told() -> str:
+        return " ".join((window.windowTitle(), window.statusBar().currentMessage()))
+
+    window.person = DOCTOR
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        window.open_series(uid)
+        window.lock()
+        assert "CRANIUM" not in told()
+    assert "CRANIUM" not in told() and "Locked" in told()
+    assert not window.dock.isVisible() and not window.centralWidget().isVisible()
+    assert not window.menus.actions["capture"].isEnabled() and window.menus.actions["lock"].isEnabled()
+    window._uncover()
+    assert "CRANIUM" in window.windowTitle() and window.dock.isVisible() and window.centralWidget().isVisible()
+
+
+def test_no_label_of_the_desktop_reads_words_as_html(window: MainWindow, viewer: Viewer) -> None:
+    labels = [label for label in window.findChildren(QLabel) if type(label).__module__.startswith("workstation")]
+    assert len(labels) > 10 and all(label.textFormat() == Qt.TextFormat.PlainText for label in labels)
+    source = Path(window_module.__file__).parent
+    made = {file.name for file in source.glob("*.py") if re.search(r"\bQLabel\(", file.read_text(encoding="utf-8"))}
+    assert not made, "a label takes its words as they are: make a PlainLabel"
+    assert plain_tip("a & b") == "a & b" and plain_tip("<b>x</b>") == "<qt>&lt;b&gt;x&lt;/b&gt;</qt>"
+
+
+def test_a_name_with_an_ampersand_is_whole_where_that_marks_a_key(window: MainWindow, viewer: Viewer) -> None:
+    window.menus.protocols.addAction(plain_title("Head & Neck"))
+    assert any(name.endswith("› Head & Neck") for name, _ in window.menus.commands())
+
+
+def test_what_comes_while_it_is_being_signed_is_not_signed_unseen(
+    window: MainWindow, viewer: Viewer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, signed = viewer.session, []
+    viewer.capture()
+    session.write(indication="Fall.", impression="Fracture.")
+    window.person = DOCTOR
+    monkeypatch.setattr(window.desk, "sign", lambda opened, person: signed.append(opened))
+    monkeypatch.setattr(window, "_finish", lambda *_: None)
+
+    def found_late(_: Sign) -> int:
+        viewer.propose(Values(700.0, 3000.0, 2), "Skull")
+        while window.works.busy:
+            QApplication.processEvents()
+        return 1
+
+    monkeypatch.setattr(Sign, "exec", found_late)
+    window.sign_and_deliver()
+    assert signed == [] and len(session.screen.segments) == 1
+    assert "sign again" in window.statusBar().currentMessage()
+    monkeypatch.setattr(Sign, "exec", lambda _: 1)
+    window.sign_and_deliver()
+    assert len(signed) == 1
+    session.write(indication="", impression="")

@@ -191,3 +191,32 @@ def test_words_lie_inside_and_on_no_others_where_there_is_room(wanted: list[tupl
     assert over == 0 or len(taken) > 3
     narrow = QRectF(0, 0, 160, 160)
     assert narrow.contains(placed(QPointF(400, 400), QSizeF(20, 20), [narrow], narrow))
+
+
+def test_a_text_without_words_goes_with_its_selection(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workstation.desktop.dialogs.Named.ask", lambda *_: "")
+    viewer.choose_tool("text")
+    viewer.gestures.hand.points = [viewer.session.screen.cursor_mm]
+    viewer.gestures.hand.finish("axial")
+    assert viewer.session.screen.measures == () and viewer.selected is None
+
+
+@pytest.mark.parametrize("act", [Viewer.undo, Viewer.delete_last])
+def test_what_goes_while_it_is_dragged_takes_no_other_with_it(
+    viewer: Viewer, qtbot: QtBot, act: Callable[[Viewer], None]
+) -> None:
+    pane = viewer.panes["axial"]
+    viewer.choose_tool("distance")
+    drag(qtbot, pane, (100, 60), (180, 60))
+    drag(qtbot, pane, (100, 140), (180, 140))
+    viewer.choose_tool("window")
+    lines = viewer.session.screen.measures
+    qtbot.mousePress(pane, Qt.MouseButton.LeftButton, pos=QPoint(140, 60))
+    move(pane, QPoint(142, 70))
+    assert viewer.gestures.hand.grip is not None
+    act(viewer)
+    act(viewer)
+    left = viewer.session.screen.measures
+    move(pane, QPoint(160, 100))
+    qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton, pos=QPoint(160, 100))
+    assert viewer.session.screen.measures == left and set(left) <= set(lines)

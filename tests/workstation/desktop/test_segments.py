@@ -1,6 +1,7 @@
 """Segments by hand: found, marked, brushed, grown, changed, shown, and the same in the picture that is stored."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,15 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from pytestqt.qtbot import QtBot
 
 from render import LabelRule, Projection, VolumeRendering, draw
-from render.geometry import Plane, point
-from render.mask_steps import Automatic, Brush, KeptParts, Values
+from render.geometry import IDENTITY, Plane, point
+from render.mask_steps import Automatic, Brush, KeptParts, Piece, Values
+from render.registration import Registration
 from render.segment import made
 from render.segment.on_plane import labels_on, outlines_of
 from tests.workstation.desktop.gestures import drag, move
 from workstation.desktop.model import edits, segment_edits
 from workstation.desktop.model.measuring import recorded_segments
-from workstation.desktop.model.screen import CUT_AWAY, recipe_of
+from workstation.desktop.model.screen import CUT_AWAY, Compared, recipe_of
 from workstation.desktop.segments_panel import SegmentsPanel
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
@@ -211,3 +213,119 @@ def test_bones_are_parted_each_in_a_colour_of_its_own(viewer: Viewer, window: Ma
     assert not {step.label for step in again} & found
     viewer.undo()
     assert viewer.session.screen.segments == () and viewer.session.screen.solid.steps == ()
+
+
+# ---------------------------------------------------------------------------------------- while something is looked for
+
+BRAIN = Values(0.0, 90.0, 2)
+
+
+def test_the_range_that_is_marked_holds_the_brightest_voxel(viewer: Viewer, window: MainWindow) -> None:
+    tools, voxels = panel(window), viewer.session.volume.voxels
+    assert (tools.low.minimum(), tools.high.value()) == (float(voxels.min()), float(voxels.max()))
+
+
+def found_all(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: not window.works.busy, timeout=60_000)
+
+
+def test_two_clicks_at_once_find_it_once(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    viewer.propose(SKULL, "Skull")
+    viewer.propose(SKULL, "Skull")
+    found_all(window, qtbot)
+    assert viewer.session.screen.solid.steps == (SKULL,)
+    assert [segment.name for segment in viewer.session.screen.segments] == ["Skull"]
+
+
+def test_two_that_are_looked_for_at_once_are_two_segments(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    viewer.propose(SKULL, "Skull")
+    viewer.propose(BRAIN, "Brain")
+    found_all(window, qtbot)
+    named = {segment.name: segment.label for segment in viewer.session.screen.segments}
+    assert sorted(named) == ["Brain", "Skull"] and sorted(named.values()) == [2, 3]
+    for step in viewer.session.screen.solid.steps:
+        assert isinstance(step, Values) and step.label == named["Skull" if step.low == SKULL.low else "Brain"]
+
+
+def test_what_was_removed_or_undone_meanwhile_is_not_changed(skull: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    skull.propose(KeptParts(2, 1, 0.0, 2), "Skull")
+    skull.do(segment_edits.segment_removed, 2)
+    found_all(window, qtbot)
+    assert skull.session.screen.solid.steps == () and skull.session.screen.segments == ()
+    assert "removed meanwhile" in window.statusBar().currentMessage()
+    skull.undo()
+    skull.propose(KeptParts(2, 1, 0.0, 2), "Skull")
+    skull.undo()
+    found_all(window, qtbot)
+    assert skull.session.screen.solid.steps == () and skull.session.screen.segments == ()
+
+
+def test_what_is_found_when_the_study_was_left_is_dropped(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    session = viewer.session
+    assert session.file is not None
+    session.keep()
+    kept = session.file.read_bytes()
+    viewer.propose(SKULL, "Skull")
+    window.back_to_list()
+    found_all(window, qtbot)
+    assert session.screen.solid.steps == () and session.file.read_bytes() == kept
+
+
+def test_no_segment_has_the_label_of_another_step(viewer: Viewer) -> None:
+    screen = viewer.session.screen
+    for name in ("One", "Two"):
+        screen = segment_edits.segment_added(screen, name)
+    screen = segment_edits.marked(segment_edits.segment_removed(screen, 2), Values(700.0, 3000.0, 4), "Skull")
+    assert [(segment.name, segment.label) for segment in screen.segments] == [("Two", 3), ("Skull", 4)]
+
+
+def test_where_there_can_be_no_more_segments_the_reason_is_said(
+    viewer: Viewer, window: MainWindow, qtbot: QtBot
+) -> None:
+    screen = viewer.session.screen
+    for _ in range(segment_edits.MOST_SEGMENTS):
+        screen = segment_edits.segment_added(screen, "Segment")
+    viewer.do(lambda _: screen)
+    said: list[str] = []
+    viewer.said.connect(said.append)
+    tools = panel(window)
+    for act in (viewer.new_segment, tools.find_it.click, tools.values.click):
+        said.clear()
+        act()
+        assert said == [segment_edits.FULL]
+    viewer.active = 0
+    assert viewer.segment_to_mark() is None
+    assert viewer.session.screen == screen and not window.works.busy
+
+
+def test_what_is_registered_is_what_is_compared(
+    viewer: Viewer, window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Registration(IDENTITY, "rigid", 1.0, 1.0, 1.0)
+    monkeypatch.setattr("workstation.desktop.viewer.register", lambda *_: found)
+    volume = viewer.session.volume
+    viewer.do(edits.compared_with, Compared("1.2.3"))
+    viewer.other = volume
+    viewer.align()
+    viewer.other = replace(volume)
+    found_all(window, qtbot)
+    assert viewer.session.screen.compared == Compared("1.2.3")
+
+
+@pytest.mark.parametrize("tool", ["piece", "grow"])
+def test_a_click_beside_the_volume_marks_and_cuts_nothing(
+    viewer: Viewer, window: MainWindow, qtbot: QtBot, tool: str
+) -> None:
+    viewer.choose_tool(tool)
+    viewer.do(edits.zoomed, "axial", 0.5)
+    qtbot.mouseClick(viewer.panes["axial"], Qt.MouseButton.LeftButton, pos=QPoint(12, 12))
+    found_all(window, qtbot)
+    assert viewer.session.screen.solid.steps == () and viewer.session.screen.segments == ()
+    assert "no volume there" in window.statusBar().currentMessage()
+
+
+def test_a_click_into_what_cannot_be_drawn_says_why(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    viewer.do(edits.cut_out, Piece((9999.0, 0.0, 0.0), 0.0, 100.0, None, 0, CUT_AWAY))
+    viewer.choose_tool("crosshair")
+    qtbot.mouseClick(viewer.panes["solid"], Qt.MouseButton.LeftButton, pos=QPoint(150, 150))
+    assert "outside the volume" in window.statusBar().currentMessage()

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from render.recipe import canonical_json, read_recipe
 from tests.render.phantom import phantom
 from tests.thorough import examples
 from workstation.desktop.model import edits, measure_edits, segment_edits
+from workstation.desktop.model.measuring import names_of
 from workstation.desktop.model.screen import (
     LAYOUTS,
     PANES,
@@ -31,6 +33,7 @@ from workstation.desktop.model.screen import (
     Measure,
     PaneName,
     Screen,
+    ScreenSegment,
     opening_screen,
 )
 from workstation.desktop.model.screen import recipe_of as recipe_or_none
@@ -257,6 +260,44 @@ def test_a_damaged_session_file_is_named_and_left(tmp_path: Path) -> None:
         assert file.read_text() == text
 
 
+LINE = Measure("distance", ((0.0, 0.0, 0.0), (3.0, 4.0, 0.0)), View())
+SPOT = ScreenSegment(2, "Liver", "#e69f00")
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes"),
+    [
+        ('"points_mm":[[0.0,0.0,0.0],[3.0,4.0,0.0]]', '"points_mm":[[0.0,0.0,0.0]]'),
+        ('"points_mm":[[0.0,0.0,0.0],[3.0,4.0,0.0]]', '"points_mm":[]'),
+        ('"kind":"distance"', '"kind":"angle"'),
+        ('"label":2', '"label":1'),  # what is cut away is no segment
+        ('"label":2', '"label":0'),
+        ('"label":2', '"label":256'),
+        ('"#e69f00"', '"orange"'),
+        ('"Liver"', '""'),
+        ('"opacity":1.0', '"opacity":7.0'),
+        ('"height_mm":', '"height_mm":-'),
+        ('"slab_mm":0.0', '"slab_mm":-3.0'),
+    ],
+)
+def test_a_session_file_whose_screen_cannot_be_shown_is_named_and_left(tmp_path: Path, was: str, becomes: str) -> None:
+    file = tmp_path / "s.json"
+    ReadingSession(VOLUME, "1.2", replace(FIRST, measures=(LINE,), segments=(SPOT,)), file=file).keep()
+    text = file.read_text()
+    assert was in text and recovered(file, VOLUME) is not None
+    file.write_text(text.replace(was, becomes, 1))
+    with pytest.raises(RecoveryError, match=r"s\.json: not a session"):
+        recovered(file, VOLUME)
+
+
+def test_thousands_of_measures_are_named_at_once() -> None:
+    many = [LINE] * 6000 + [replace(LINE, name="Aorta")] * 6000
+    before = time.process_time()
+    names = names_of(many)
+    assert time.process_time() - before < 0.5
+    assert len(set(names)) == 12000 and (names[5999], names[6001]) == ("distance 6000", "Aorta (2)")
+
+
 def test_a_killed_process_loses_at_most_the_last_action(tmp_path: Path) -> None:
     """Another process rotates, says how far it came after each step is on the disk, and is killed amid its work."""
     file = tmp_path / "s.json"
@@ -284,6 +325,21 @@ def test_a_killed_process_loses_at_most_the_last_action(tmp_path: Path) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------- measures
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.float32])
+def test_an_outline_beyond_the_volume_takes_its_values_within_it_alone(kind: type) -> None:
+    """Outside there is no value: what a picture shows there is no measure."""
+    volume = Volume(np.full((8, 40, 40), 300, kind), ramp().affine, "HU")
+    middle, view = volume.centre_mm, View.parse("foot")
+    beyond = vector(a + 2000.0 * r for a, r in zip(middle, view.right, strict=True))
+    there = vector(a + 2000.0 * r + 90.0 * u for a, r, u in zip(middle, view.right, view.up, strict=True))
+    found = within(volume, (middle, beyond, there), view)
+    assert (found.mean, found.deviation, found.least, found.greatest) == (300.0, 0.0, 300.0, 300.0)
+    assert found.area_mm2 == pytest.approx(90_000.0)
+    away = [vector(a + 500.0 * r for a, r in zip(corner, view.right, strict=True)) for corner in (beyond, there)]
+    with pytest.raises(ValueError, match="outside the volume"):
+        within(volume, (*away, there), view)
 
 
 def test_lengths_and_angles() -> None:

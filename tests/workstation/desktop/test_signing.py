@@ -17,6 +17,7 @@ from workstation.desktop.app import make_window
 from workstation.desktop.model import edits
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.session import session_file
+from workstation.desktop.model.signing import being_stored, last_signed
 from workstation.desktop.model.studies import Opened
 from workstation.site import open_site
 
@@ -135,6 +136,43 @@ def test_the_screen_is_free_and_changes_nothing_of_it(signed: tuple[ReadingDesk,
     assert "3 pictures" in desk.finish(signing, volume=opened.session.volume)
     # What was begun since is the reader's, and stays.
     assert session_file(desk.site.root, SERIES_UID, None).exists()
+
+
+@pytest.mark.parametrize("words", ["Fracture of", '"which":null', '"session_uid":"'])
+def test_nothing_is_shown_as_signed_that_nobody_signed(signed: tuple[ReadingDesk, Opened], words: str) -> None:
+    desk, _ = signed
+    assert [row.reading for row in desk.studies.rows()] == ["signed"]
+    (file,) = (desk.site.root / "signing").iterdir()
+    forged = {"Fracture of": "No fracture of", '"which":null': '"which":0', '"session_uid":"': '"session_uid":"9.'}
+    content = file.read_text(encoding="utf-8")
+    assert words in content
+    file.write_text(content.replace(words, forged[words]), encoding="utf-8")
+    session = desk.studies.open(SERIES_UID, None).session
+    assert not session.sealed and session.draft.findings == WRITTEN["findings"]
+    assert [row.reading for row in desk.studies.rows()] == ["to sign"]
+
+
+def test_what_was_signed_of_another_study_is_not_shown_with_this_one(signed: tuple[ReadingDesk, Opened]) -> None:
+    desk, _ = signed
+    (file,) = (desk.site.root / "signing").iterdir()
+    for folder in ("signing", "signed"):
+        (desk.site.root / folder).mkdir(exist_ok=True)
+        (desk.site.root / folder / "1.2.3.json").write_bytes(file.read_bytes())
+    assert being_stored(desk.site, "1.2.3", None) is None and last_signed(desk.site, "1.2.3", None) is None
+    assert being_stored(desk.site, SERIES_UID, None) is not None
+
+
+def test_a_session_of_another_study_is_left_and_new_work_is_not_lost(root: Path) -> None:
+    desk, _ = desk_at(root)
+    file = session_file(root, SERIES_UID, None)
+    other = file.read_text(encoding="utf-8").replace(SERIES_UID, "1.2.3")
+    file.write_text(other, encoding="utf-8")
+    again = desk.studies.open(SERIES_UID, None)
+    assert "another volume" in again.warning and again.session.draft.findings == ""
+    again.session.write(findings="Begun anew.")
+    assert desk.studies.open(SERIES_UID, None).session.draft.findings == "Begun anew."
+    assert file.read_text(encoding="utf-8") == other
+    desk.close()
 
 
 def test_a_file_signs_nothing(signed: tuple[ReadingDesk, Opened]) -> None:

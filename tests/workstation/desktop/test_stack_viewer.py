@@ -38,6 +38,17 @@ def viewer(tmp_path: Path, qtbot: QtBot) -> StackViewer:
     return made
 
 
+def test_arrows_do_the_same_wherever_the_focus_is(viewer: StackViewer, qtbot: QtBot) -> None:
+    assert viewer.focusWidget() is viewer.picture
+    for widget in (viewer.picture, viewer.slider, viewer.measure, viewer.play):
+        widget.setFocus()
+        viewer.show_image(0)
+        qtbot.keyClick(widget, Qt.Key.Key_Down)
+        assert viewer.number == 1, widget
+        qtbot.keyClick(widget, Qt.Key.Key_Up)
+        assert viewer.number == 0, widget
+
+
 def test_keys_and_slider_go_through_the_images(viewer: StackViewer, qtbot: QtBot) -> None:
     assert viewer.number == 1 and viewer.below.text() == "2 / 3"
     np.testing.assert_array_equal(viewer.pixels, np.arange(72).reshape(4, 6, 3))  # in colour

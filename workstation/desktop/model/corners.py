@@ -13,6 +13,7 @@ from render.geometry import Vector, View, letters, point
 from render.volume import Volume
 from workstation.desktop.model import edits
 from workstation.desktop.model.identity import SeriesIdentity
+from workstation.desktop.model.looks import unit_words
 from workstation.desktop.model.screen import OTHERS, PaneName, Screen, main_pane, plane_name, to_shown, view_through
 from workstation.errors import WorkstationError
 from workstation.strict import StrictError, toml_in
@@ -53,7 +54,8 @@ class CornerTexts:
 
 
 def _line(template: str, values: Mapping[str, str]) -> str:
-    if not any(values.get(name) for name in _FIELD.findall(template)):
+    names = _FIELD.findall(template)
+    if names and not any(values.get(name) for name in names):
         return ""
     return _FIELD.sub(lambda found: values.get(found[1], ""), template).strip()
 
@@ -67,8 +69,9 @@ def load_corners(own: Path | None = None) -> CornerTexts:
     if own is not None and own.exists():
         try:
             given = toml_in(own)
-        except StrictError as error:
-            raise CornersError(f"{own}: {error}. Nothing was taken from it.") from error
+        except (StrictError, OSError) as error:
+            what = "cannot be read: " if isinstance(error, OSError) else ""
+            raise CornersError(f"{own}: {what}{str(error).rstrip('.')}. Nothing was taken from it.") from error
         for level, corners in given.items():
             _check(own, level, corners)
         levels.update(given)
@@ -83,6 +86,8 @@ def _check(own: Path, level: str, corners: object) -> None:
             raise CornersError(f"{own}, [{level}]: unknown corner {corner!r}; there are {', '.join(CORNERS)}.")
         if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
             raise CornersError(f"{own}, [{level}] {corner}: a list of lines in quotes is expected.")
+        for stray in (found for line in lines for found in re.findall(r"{[^}]*}?|}", _FIELD.sub("", line))):
+            raise CornersError(f"{own}, [{level}] {corner}: {stray!r} is no field; a field is written {{patient_id}}.")
         for name in (found for line in lines for found in _FIELD.findall(line)):
             if name not in FIELDS:
                 raise CornersError(f"{own}, [{level}] {corner}: unknown field {name!r}; there are {', '.join(FIELDS)}.")
@@ -141,6 +146,7 @@ def pane_values(
 
 def under_the_mouse(place_mm: Vector | None, value: float | None, unit: str) -> dict[str, str]:
     """Returns the fields `value` and `place`: of the picture as it is shown, and where, LPS mm."""
+    unit = unit_words(unit)
     said = "" if value is None else f"{value:.4g} {unit}".strip() if abs(value) < 1e4 else f"{value:.0f} {unit}".strip()
     where = "" if place_mm is None else "L {:.1f}  P {:.1f}  H {:.1f}".format(*(round(v, 1) + 0.0 for v in place_mm))
     return {"value": said, "place": where}

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from render import Volume, preset_names
 from render.presets import NamedWindow, named_preset, windows
@@ -36,7 +36,7 @@ class HangingRule:
     words: tuple[str, ...] = ()
     contrast: bool | None = None
     layout: Layout = "four"
-    slab_mm: float = 0.0
+    slab_mm: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = 0.0
 
     def fits(self, identity: SeriesIdentity, unit: str) -> bool:
         """Whether the rule fits a series, and its window and preset the unit of its values."""
@@ -66,9 +66,12 @@ def load_hanging(own: Path | None = None) -> tuple[HangingRule, ...]:
         given = toml_in(own)
         if unknown := sorted(given.keys() - {"hanging"}):
             raise HangingError(f"{own}: unknown table {unknown[0]!r}; there is [[hanging]].")
+        if not isinstance(given.get("hanging", []), list):
+            raise HangingError(f"{own}: a rule is a table [[hanging]]. Nothing was taken from it.")
         first = tuple(adapter(HangingRule).validate_python(rule) for rule in given.get("hanging", []))
-    except StrictError as error:
-        raise HangingError(f"{own}: {error}. Nothing was taken from it.") from error
+    except (StrictError, OSError) as error:
+        what = "cannot be read: " if isinstance(error, OSError) else ""
+        raise HangingError(f"{own}: {what}{str(error).rstrip('.')}. Nothing was taken from it.") from error
     except ValidationError as error:
         wrong = error.errors()[0]
         where = ".".join(str(part) for part in wrong["loc"])

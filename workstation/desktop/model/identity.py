@@ -1,10 +1,14 @@
 """Whose pictures they are, and of what: as the panes, the title and the signature say it. Knows no Qt."""
 
+import unicodedata
 from dataclasses import dataclass
 
 from pydicom import Dataset
 
 from dicom_io.person_names import listed
+
+# Marks, embeddings, overrides and isolates of direction. Source: Unicode Standard Annex 9.
+_TURNING = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def day(date: str) -> str:
@@ -89,4 +93,11 @@ def identity_of(ds: Dataset) -> SeriesIdentity:
 
 def _text(ds: Dataset, keyword: str) -> str:
     value = ds.get(keyword)
-    return "" if value is None else str(value).strip()
+    return "" if value is None else as_words(str(value))
+
+
+def as_words(text: str) -> str:
+    """Returns a header's text as it can be shown in a line: blanks for line ends and tabs, and no characters that
+    control a terminal, or that turn round the direction of what stands after them, such as an ID after a name."""
+    plain = "".join(c for c in text if c.isspace() or (unicodedata.category(c) != "Cc" and c not in _TURNING))
+    return " ".join(plain.split())

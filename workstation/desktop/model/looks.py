@@ -121,3 +121,8 @@ def protocols_for(volume: Volume, modality: str) -> list[Protocol]:
     if any(p.needs_dye for p in fitting) and contrast_levels(volume) is None:
         fitting = [p for p in fitting if not p.needs_dye]
     return sorted(fitting, key=lambda protocol: protocol.title)
+
+
+def unit_words(unit: str) -> str:
+    """Returns a unit of values as it stands behind a number; empty for values without one, whose unit is 1 (UCUM)."""
+    return "" if unit == "1" else unit

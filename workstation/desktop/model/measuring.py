@@ -1,6 +1,7 @@
 """Computes the numbers of a screen's measures, and writes them in words. Knows no Qt."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from render.segment import measure_lesion, region, volume_ml
 from render.vessels.pictures import path_of
 from render.volume import Volume
 from workstation.case import CaseError, MeasureRequest
+from workstation.desktop.model.looks import unit_words
 from workstation.desktop.model.screen import NOTES, SOUGHT, Measure, Screen, marked_labels
 from workstation.export.vessel_files import MeasuredVessel
 from workstation.export.vessel_files import measure as measure_vessel
@@ -33,12 +35,14 @@ _PART_OF_WINDOW = 0.15
 class FoundThing:
     """What a tool has found and measured. words : its numbers. shape : its extent as a Volume with 0 outside and 1000
     inside, to be drawn over the planes; None for a vessel. lines_mm : LPS mm, to be drawn: the axes of a lesion, the
-    centreline of a vessel. vessel : as it was followed, else None."""
+    centreline of a vessel. vessel : as it was followed, else None. declined : whether the words are the reason why
+    nothing was found."""
 
     words: str
     shape: Volume | None = None
     lines_mm: tuple[tuple[Vector, ...], ...] = ()
     vessel: MeasuredVessel | None = None
+    declined: bool = False
 
 
 @dataclass(slots=True)
@@ -82,24 +86,24 @@ class Measuring:
         try:
             self._found[measure.found_by] = seek(measure)
         except (RenderError, ValueError) as error:
-            self._found[measure.found_by] = FoundThing(str(error))
+            self._found[measure.found_by] = FoundThing(str(error), declined=True)
 
     def _connected(self, measure: Measure) -> FoundThing:
         step = Piece(measure.points_mm[0], measure.low, measure.high, within_mm=REACH_MM)
         found = region(self.volume, step)
         values = self.volume.voxels[found != 0].astype(np.float64)
-        words = f"{volume_ml(self.volume, found):.2f} ml\n{values.mean():.0f} ± {values.std():.0f} {self.volume.unit}"
+        words = f"{volume_ml(self.volume, found):.2f} ml\n{_spread(values.mean(), values.std(), self.volume)}"
         return FoundThing(words, _as_volume(self.volume, found))
 
     def _lesion(self, measure: Measure) -> FoundThing:
         found = measure_lesion(self.volume, measure.points_mm[0])
         if found.declined:
-            return FoundThing(found.declined)
+            return FoundThing(found.declined, declined=True)
         a, b, c, d = found.axes_mm or (measure.points_mm[0],) * 4
         solid = f"\nsolid {found.solid_mm:.1f} mm, {found.solid_ml:.2f} ml" if found.density == "part-solid" else ""
         words = (
             f"{found.recist_mm:.1f} × {found.short_axis_mm:.1f} mm\n{found.volume_ml:.2f} ml, "
-            f"longest {found.longest_mm:.1f} mm\n{found.mean:.0f} ± {found.sd:.0f} {self.volume.unit}{solid}"
+            f"longest {found.longest_mm:.1f} mm\n{_spread(found.mean, found.sd, self.volume)}{solid}"
         )
         mask = region(self.volume, Lesion(measure.points_mm[0]))
         return FoundThing(words, _as_volume(self.volume, mask), ((a, b), (c, d)))
@@ -128,7 +132,7 @@ class Measuring:
 
     def said_of(self, measure: Measure) -> str:
         """Returns a measure in words, its numbers with their unit."""
-        points, unit = measure.points_mm, self.volume.unit
+        points, unit = measure.points_mm, unit_words(self.volume.unit)
         if measure.kind in NOTES:
             return measure.text
         try:
@@ -147,8 +151,8 @@ class Measuring:
         if isinstance(outlined, str):
             return outlined
         return (
-            f"{outlined.area_mm2:.0f} mm²\n{outlined.mean:.0f} ± {outlined.deviation:.0f} {unit}\n"
-            f"{outlined.least:.0f} … {outlined.greatest:.0f} {unit}"
+            f"{outlined.area_mm2:.0f} mm²\n{_spread(outlined.mean, outlined.deviation, self.volume)}\n"
+            f"{outlined.least:.0f} … {outlined.greatest:.0f} {unit}".rstrip()
         )
 
     def _outlined(self, measure: Measure) -> Statistics | str:
@@ -158,6 +162,10 @@ class Measuring:
             except ValueError as error:
                 self._statistics[measure] = str(error)
         return self._statistics[measure]
+
+
+def _spread(mean: float, deviation: float, volume: Volume) -> str:
+    return f"{mean:.0f} ± {deviation:.0f} {unit_words(volume.unit)}".rstrip()
 
 
 def recorded(measures: Sequence[Measure], volume: Volume) -> tuple[Measurement, ...]:
@@ -183,14 +191,17 @@ def recorded_segments(screen: Screen, volume: Volume) -> tuple[Measurement, ...]
 
 def names_of(measures: Sequence[Measure]) -> tuple[str, ...]:
     """Returns the name of each measure: its own, else its kind and number; none twice."""
-    found: list[str] = []
-    for n, measure in enumerate(measures):
-        number = sum(m.kind == measure.kind for m in measures[:n]) + 1
-        wanted = name = measure.name or f"{measure.kind} {number}"
-        again = 2
+    found: dict[str, None] = {}
+    numbers: Counter[str] = Counter()
+    tried: dict[str, int] = {}  # by name, the number to go on with
+    for measure in measures:
+        numbers[measure.kind] += 1
+        wanted = name = measure.name or f"{measure.kind} {numbers[measure.kind]}"
+        again = tried.get(wanted, 2)
         while name in found:
             name, again = f"{wanted} ({again})", again + 1
-        found.append(name)
+        tried[wanted] = again
+        found[name] = None
     return tuple(found)
 
 

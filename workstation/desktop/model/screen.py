@@ -4,6 +4,7 @@ Knows no Qt. A pane's picture is `draw` of the recipe that `recipe_of` gives for
 """
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, cast, get_args
@@ -98,6 +99,7 @@ _VIEWS: dict[SliceName, View] = {
 }
 # The mask label for voxels that a reader has cut away; they are not drawn.
 CUT_AWAY = 1
+_COLOUR = re.compile("#[0-9a-fA-F]{6}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,12 @@ class ScreenSegment:
     opacity: float = 1.0
     in_planes: bool = True
     in_3d: bool = True
+
+    def __post_init__(self) -> None:
+        if not CUT_AWAY < self.label <= 255:
+            raise ValueError(f"A segment has a label of {CUT_AWAY + 1}…255, not {self.label}.")
+        if not self.name.strip() or not _COLOUR.fullmatch(self.colour) or not 0.0 <= self.opacity <= 1.0:
+            raise ValueError("A segment has a name, a colour as #rrggbb, and an opacity of 0…1.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +204,13 @@ class Measure:
     name: str = ""
     colour: str = ""
     text: str = ""
+
+    def __post_init__(self) -> None:
+        needed, given = POINTS[self.kind], len(self.points_mm)
+        if given != needed if needed is not None else given < (2 if self.kind == "vessel" else 3):
+            raise ValueError(f"A measure of kind {self.kind} has another number of points than {given}.")
+        if self.colour and not _COLOUR.fullmatch(self.colour):
+            raise ValueError(f"{self.colour!r} is no colour as #rrggbb.")
 
     @property
     def found_by(self) -> "Measure":

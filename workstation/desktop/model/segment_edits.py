@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from render.mask_steps import Automatic, Boolean, Brush, Fragments, KeptParts, MaskStep, Shaped
+from render.mask_steps import Automatic, Boolean, Brush, Fragments, KeptParts, MaskStep, Shaped, StepError
 from workstation.desktop.model.screen import CUT_AWAY, Screen, ScreenSegment, marked_labels
 
 # Told apart by people who are colour-blind too. Source: Okabe and Ito 2008, 'Color universal design'.
 COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
 MOST_SEGMENTS = 60
+FULL = f"There are {MOST_SEGMENTS} segments or all labels are taken; remove one first."
 MOST_PARTS, _LEAST_PART_ML = 24, 1.5  # bones and fragments
 
 
@@ -19,21 +20,25 @@ def segment_of(screen: Screen, label: int) -> ScreenSegment | None:
 
 
 def free_label(screen: Screen) -> int:
-    """Returns the label that the next segment gets."""
-    taken = {segment.label for segment in screen.segments} | marked_labels(screen.solid.steps)
-    return next(label for label in range(CUT_AWAY + 1, 256) if label not in taken)
-
-
-def segment_added(screen: Screen, name: str) -> Screen:
-    """Adds an empty segment, in the next colour; under another name where that one is taken."""
+    """Returns the label that the next segment gets. Raises StepError where there is none."""
     if len(screen.segments) >= MOST_SEGMENTS:
-        return screen
-    label, taken = free_label(screen), {segment.name for segment in screen.segments}
+        raise StepError(FULL)
+    taken = {segment.label for segment in screen.segments} | marked_labels(screen.solid.steps)
+    free = next((label for label in range(CUT_AWAY + 1, 256) if label not in taken), None)
+    if free is None:
+        raise StepError(FULL)
+    return free
+
+
+def segment_added(screen: Screen, name: str, label: int | None = None) -> Screen:
+    """Adds an empty segment, in the next colour; under another name where that one is taken. label : None for the next
+    one. Raises StepError where there are too many."""
+    following, taken = free_label(screen), {segment.name for segment in screen.segments}
     unique, number = name, 2
     while unique in taken:
         unique, number = f"{name} {number}", number + 1
     colour = COLOURS[len(screen.segments) % len(COLOURS)]
-    return replace(screen, segments=(*screen.segments, ScreenSegment(label, unique, colour)))
+    return replace(screen, segments=(*screen.segments, ScreenSegment(label or following, unique, colour)))
 
 
 def segment_removed(screen: Screen, label: int) -> Screen:
@@ -52,7 +57,7 @@ def segment_changed(screen: Screen, label: int, **fields: Any) -> Screen:
 def marked(screen: Screen, step: MaskStep, name: str = "") -> Screen:
     """Adds a step that marks or changes a segment; a new one called `name` where its label has none yet."""
     if name and segment_of(screen, step.label) is None:
-        screen = segment_added(screen, name)
+        screen = segment_added(screen, name, step.label)
     return replace(screen, solid=replace(screen.solid, steps=(*screen.solid.steps, step)))
 
 

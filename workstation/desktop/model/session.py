@@ -3,18 +3,17 @@
 Knows no Qt. Every change is on the disk before the next one: a crash loses at most the last.
 """
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 
 from dicom_io.evidence import Person
 from render.volume import Volume
-from workstation.desktop.model.screen import Screen
+from workstation.desktop.model.screen import PANES, Screen, recipe_of
 from workstation.errors import WorkstationError
 from workstation.strict import adapter
 
@@ -162,6 +161,11 @@ class ReadingSession:
             os.fsync(stream.fileno())
         part.replace(self.file)
 
+    @property
+    def content(self) -> tuple[Any, ...]:
+        """What a signature would sign: it has to be what the signer was shown."""
+        return *_recorded(self.screen), self.screen.solid.steps, self.draft
+
     def forget(self) -> None:
         """Removes the session's file after it was delivered or given up."""
         if self.file is not None:
@@ -211,16 +215,21 @@ def left_in(file: Path) -> LeftSession | None:
         return None
     try:
         kept = adapter(_Kept).validate_json(text)
-    except (ValidationError, json.JSONDecodeError) as error:
+        for pane in PANES:  # what cannot be drawn would stop the window amid the opening
+            recipe_of(kept.screen, pane, 64, 64)
+    except ValueError as error:
         raise RecoveryError(
             f"{file}: not a session this version can read. It was left where it is; move it away to begin anew."
         ) from error
     return LeftSession(kept.series_uid, kept.which, kept.screen, kept.draft, kept.operator)
 
 
-def recovered(file: Path, volume: Volume) -> ReadingSession | None:
-    """Makes a session from its file, without its undo; None where there is no file. Raises RecoveryError."""
+def recovered(file: Path, volume: Volume, key: tuple[str, int | None] | None = None) -> ReadingSession | None:
+    """Makes a session from its file, without its undo; None where there is no file. key : series UID and number of the
+    volume, None for those in the file. Raises RecoveryError, also for the session of another volume."""
     left = left_in(file)
     if left is None:
         return None
+    if key is not None and key != (left.series_uid, left.which):
+        raise RecoveryError(f"{file}: the session of another volume. It was left where it is; move it to its place.")
     return ReadingSession(volume, left.series_uid, left.screen, left.which, left.draft, file, left.operator)

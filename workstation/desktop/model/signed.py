@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from pydicom import dcmread
 
-from dicom_io.errors import NotFound, NotReadable
+from dicom_io.errors import NotReadable
 from dicom_io.evidence import Evidence, Measurement
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.sr.report_sr import FiledReport
@@ -23,13 +23,16 @@ from workstation.desktop.model.report_check import FIELD_TITLES
 from workstation.desktop.model.screen import Capture, Measure, Screen
 from workstation.desktop.model.session import Draft
 from workstation.desktop.model.signing import SignedStudy
-from workstation.signed_report import reports_of
+from workstation.signed_report import recorded_files, reports_of
 from workstation.site import Site
-from workstation.store.journal import recorded_as, recorded_uid
 
 OTHER_VOLUME = (
     "The series has changed since it was signed: its pictures and measures are of the volume as it was. An amended "
     "report is drawn from what is here now."
+)
+CHANGED = (
+    "A signed report or record of this study is not what was signed: its file was changed, and it is not shown. "
+    "`workstation storage verify` names it."
 )
 
 
@@ -93,17 +96,16 @@ def signed_reading(session_uid: str, site: Site, volume: Volume) -> SignedReadin
 
 def _record_of(session_uid: str, site: Site) -> tuple[str, Evidence] | None:
     """Returns path and content of the newest record of a session that is as the journal recorded it."""
-    for act in reversed(site.journal.acts(session_uid)):
-        if act.kind != "recorded":
-            continue
-        with suppress(NotFound, NotReadable):
-            instance = site.archive.instance(recorded_uid(act.detail))
-            if instance.sop_class_uid != COMPREHENSIVE_3D_SR:
-                continue
-            digest = site.archive.digests(instance.series_uid)[instance.sop_instance_uid]
-            if act.detail == recorded_as(instance.sop_instance_uid, digest):
+    for instance, unchanged in reversed(tuple(recorded_files(session_uid, site))):
+        if unchanged and instance.sop_class_uid == COMPREHENSIVE_3D_SR:
+            with suppress(NotReadable):
                 return instance.path, read_sr(dcmread(instance.path))
     return None
+
+
+def changed_since_signed(session_uid: str, site: Site) -> bool:
+    """Whether a report or record of a session was signed whose file is no longer what was signed."""
+    return not all(unchanged for _, unchanged in recorded_files(session_uid, site))
 
 
 def draft_of(report: FiledReport, record: Evidence | None = None) -> Draft:

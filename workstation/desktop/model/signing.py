@@ -27,6 +27,8 @@ from workstation.site import Site
 from workstation.store.journal import doubt_of_chain
 from workstation.strict import adapter
 
+# What this program has signed itself: the journal has it a moment later.
+_KEPT_HERE: set[str] = set()
 PROTOCOL = "desktop"  # the name of the protocol as which captures are recorded
 
 
@@ -64,6 +66,7 @@ class SignedStudy:
             os.fsync(stream.fileno())
         part.replace(file)
         flush_folders(file.parent, site.root)
+        _KEPT_HERE.add(_words(content))
         return content
 
     def done(self, site: Site) -> None:
@@ -94,12 +97,29 @@ def signing_file(site: Site, series_uid: str, which: int | None) -> Path:
 
 
 def being_stored(site: Site, series_uid: str, which: int | None) -> SignedStudy | None:
-    """Returns what was signed of a volume and is not stored yet; None where nothing waits. It is only to be shown:
-    whether it counts, `unfinished` says."""
+    """Returns what was signed of a volume and is not stored yet; None where nothing waits, and for a file that nobody
+    has signed or that is of another volume. It is only to be shown: whether it counts, `unfinished` says."""
+    return _genuine(site, signing_file(site, series_uid, which))
+
+
+def series_being_stored(site: Site) -> Iterator[str]:
+    """Yields the series of which something was signed and is not stored yet."""
+    for file in (site.root / "signing").glob("*.json"):
+        if (signing := _genuine(site, file)) is not None:
+            yield signing.series_uid
+
+
+def _genuine(site: Site, file: Path) -> SignedStudy | None:
+    """Returns what a file says was signed, where the journal has its digest and the file the name of its volume."""
     try:
-        return adapter(SignedStudy).validate_json(signing_file(site, series_uid, which).read_bytes())
+        content = file.read_bytes()
+        signing = adapter(SignedStudy).validate_json(content)
     except (FileNotFoundError, ValidationError):
         return None
+    if file.name != session_file(site.root, signing.series_uid, signing.which).name:
+        return None
+    known = _words(content) in _KEPT_HERE or _noted(site, signing, content)
+    return signing if known and signing.session_uid == session_uid_of(signing.series_uid, signing.which) else None
 
 
 def _signed_file(site: Site, series_uid: str, which: int | None) -> Path:
@@ -109,12 +129,7 @@ def _signed_file(site: Site, series_uid: str, which: int | None) -> Path:
 def last_signed(site: Site, series_uid: str, which: int | None) -> SignedStudy | None:
     """Returns what was signed of a volume last, whole as the reader left it, where the journal has its digest: it tells
     what no SR does, such as segments, arrows and words on pictures. None where there is none of this version."""
-    try:
-        content = _signed_file(site, series_uid, which).read_bytes()
-        signing = adapter(SignedStudy).validate_json(content)
-    except (FileNotFoundError, ValidationError):
-        return None
-    return signing if _noted(site, signing, content) else None
+    return _genuine(site, _signed_file(site, series_uid, which))
 
 
 def note_signature(site: Site, signing: SignedStudy, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,8 +24,14 @@ from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, day, ide
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared, Measure, Screen
 from workstation.desktop.model.session import ReadingSession, RecoveryError, recovered, session_file
-from workstation.desktop.model.signed import SignedReading, measures_of, signed_reading
-from workstation.desktop.model.signing import being_stored, last_signed, session_uid_of
+from workstation.desktop.model.signed import (
+    CHANGED,
+    SignedReading,
+    changed_since_signed,
+    measures_of,
+    signed_reading,
+)
+from workstation.desktop.model.signing import being_stored, last_signed, series_being_stored, session_uid_of
 from workstation.site import Site
 from workstation.store.cases import STATE_WORDS
 
@@ -211,8 +218,7 @@ class Studies:
                 found[file.stem.split("-")[0]] = known[1]
             except (OSError, ValueError, KeyError, TypeError):
                 found[file.stem.split("-")[0]] = "in work"
-        signed = (self.site.root / "signing").glob("*.json")
-        return found | {file.stem.split("-")[0]: "signed" for file in signed}
+        return found | dict.fromkeys(series_being_stored(self.site), "signed")
 
     def _read_journal(self) -> None:
         """Counts the reports that were signed since the list was read last."""
@@ -273,17 +279,21 @@ class Studies:
         file = session_file(self.site.root, series_uid, which)
         warnings = list(volume.warnings)
         signed = signed_reading(session_uid_of(series_uid, which), self.site, volume)
-        session: ReadingSession | None
+        if changed_since_signed(session_uid_of(series_uid, which), self.site):
+            warnings.append(CHANGED)
+        session: ReadingSession | None = None
         if (storing := being_stored(self.site, series_uid, which)) is not None:
             session = replace(storing.session(volume), file=file, sealed=True)
         else:
             try:
-                session = recovered(file, volume)
-                if session is not None:
-                    warnings.append("The session goes on where it was left.")
+                session = recovered(file, volume, (series_uid, which))
             except RecoveryError as error:
-                session, file = None, file.with_suffix(".new.json")
+                file = file.with_suffix(".new.json")
                 warnings.append(str(error))
+                with suppress(RecoveryError):  # what was done since it was found
+                    session = recovered(file, volume, (series_uid, which))
+            if session is not None:
+                warnings.append("The session goes on where it was left.")
         if session is None:
             session = self._fresh(series, which, volume, file, signed)
         standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), self.site.clock().timestamp())

@@ -18,7 +18,7 @@ def from_protocol(screen: Screen, recipes: Sequence[Recipe]) -> Screen:
 
 def renamed(screen: Screen, number: int, name: str) -> Screen:
     """Gives a captured picture another name; a name that is taken gets a number. An empty one changes nothing."""
-    capture, name = screen.captures[number], " ".join(name.split())
+    capture, name = screen.captures[number], " ".join(name.split())[:64]
     if not name or name == capture.recipe.name:
         return screen
     return _with(screen, number, replace(capture, recipe=replace(capture.recipe, name=_free(screen, number, name))))
