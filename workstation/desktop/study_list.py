@@ -12,7 +12,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -29,8 +29,10 @@ from dicom_io.dates import da
 from workstation.desktop.background import Watch
 from workstation.desktop.language import tr
 from workstation.desktop.model.studies import ARRIVALS, CHARGES, READINGS, Row
+from workstation.desktop.own_keys import OwnKeys
 
 _REFRESH_MS = 2000
+_LEAST_WIDTH = 400
 _COLUMNS = (
     "Patient",
     "ID",
@@ -133,9 +135,7 @@ class StudyList(QWidget):
         self.table.horizontalHeader().setStretchLastSection(True)
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.doubleClicked.connect(self._open)
-        for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            shortcut = QShortcut(QKeySequence(key), self.table, context=Qt.ShortcutContext.WidgetShortcut)
-            shortcut.activated.connect(lambda: self._open(self.table.currentIndex()))
+        OwnKeys(self.table, (Qt.Key.Key_Return, Qt.Key.Key_Enter), lambda: self._open(self.table.currentIndex()))
         self.reading, self.charge = _choices("Every reading", READINGS), _choices("Every charge", CHARGES)
         self.modality, self.since = _choices("Every modality", ("CT", "MR", "US")), QComboBox()
         for title, days in _SINCE.items():
@@ -151,6 +151,7 @@ class StudyList(QWidget):
         self.open_button = QPushButton(tr("Open"))
         self.open_button.clicked.connect(lambda: self._open(self.table.currentIndex()))
         self.note = QLabel(tr("Reading the archive …"))
+        self.setMinimumWidth(_LEAST_WIDTH)  # with a study open, panels need room beside what this would have
         top, layout = QHBoxLayout(), QVBoxLayout(self)
         top.addWidget(self.search, 1)
         for widget in (self.reading, self.charge, self.modality, self.since, self.open_button):

@@ -56,7 +56,7 @@ from workstation.desktop.model.studies import Opened, Row
 from workstation.desktop.model.summary import summary_of
 from workstation.desktop.palette import CommandPalette
 from workstation.desktop.pane import Pane
-from workstation.desktop.panels import LookPanel
+from workstation.desktop.panels import LookPanel, scrolled
 from workstation.desktop.report_panel import ReportPanel, said_of_obstacle
 from workstation.desktop.segments_panel import SegmentsPanel
 from workstation.desktop.sign_dialog import Sign
@@ -71,7 +71,7 @@ from workstation.store.journal import EventKind
 _VERDICT_MS = 400  # wait after the last change
 _LOCK_MS = 15 * 60 * 1000  # locks after this time without a key or mouse move
 _PRESENCE = {QEvent.Type.KeyPress, QEvent.Type.MouseMove, QEvent.Type.MouseButtonPress, QEvent.Type.Wheel}
-_DOCK_PX = 340  # the panels, at first
+_DOCK_PX, _LEAST_DOCK_PX = 390, 350  # the panels, at first and at least: all tabs in sight
 _LAYOUT_VERSION = 2  # of the docks; saved positions of another version are ignored
 
 
@@ -137,7 +137,7 @@ class MainWindow(StudyWindow):
         self._make_docks()
         self.set_theme("light" if settings.value("theme") == "light" else "dark")
         self._show_person()
-        self.resize(1500, 950)
+        self.resize(self.screen().availableGeometry().size())  # all of a monitor, and never more than there is
         self._restore()
         QTimer.singleShot(0, self, self._go_on)
 
@@ -193,7 +193,7 @@ class MainWindow(StudyWindow):
         column.addWidget(self.signed_bar)
         column.addWidget(self.tabs, 1)
         self.dock.setWidget(inner)
-        self.dock.setMinimumWidth(_DOCK_PX)
+        self.dock.setMinimumWidth(_LEAST_DOCK_PX)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()
 
@@ -329,10 +329,10 @@ class MainWindow(StudyWindow):
         self.report.signed.connect(self.sign_and_deliver)
         self.tray.export.connect(self.export_captures)
         for widget, title in (
-            (LookPanel(viewer), tr("Look")),
+            (scrolled(LookPanel(viewer)), tr("Look")),
             (self.tray, tr("Captures")),
-            (Measures(viewer), tr("Measures")),
-            (SegmentsPanel(viewer), tr("Segments")),
+            (scrolled(Measures(viewer)), tr("Measures")),
+            (scrolled(SegmentsPanel(viewer)), tr("Segments")),
             (self.report, tr("Report")),
             (self.charge, tr("Charge")),
         ):

@@ -120,7 +120,7 @@ def test_a_vessel_is_followed_in_the_panes(reader: Viewer, window: MainWindow, q
     qtbot.waitUntil(lambda: reader.measuring.found(measure) is not None, timeout=60_000)
     panel = window.tabs.findChild(Measures)
     assert isinstance(panel, Measures)
-    window.tabs.setCurrentWidget(panel)
+    window.show_panel(2)
     view = panel.findChild(VesselView)
     assert isinstance(view, VesselView) and not view.isVisible()
     reader.select(0)
