@@ -1,5 +1,5 @@
-"""Keys that a list acts on itself. A shortcut would not do: lists keep their keys from shortcuts, and a window's shortcut
-of the same key would make both of them ambiguous."""
+"""Keys that a list acts on itself. A shortcut would not do: lists keep their keys from shortcuts, and a shortcut of the
+window with the same key would make both of them ambiguous."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QWidget
 
 
 class OwnKeys(QObject):
-    """Has a widget act on keys pressed without Ctrl, Alt or Shift while it has the focus. Lives as long as the widget."""
+    """Has a widget act on keys pressed without Ctrl, Alt or Shift while it has the focus; lives as long as it does."""
 
     def __init__(self, widget: QWidget, keys: tuple[Qt.Key, ...], act: Callable[[], object]) -> None:
         super().__init__(widget)

@@ -28,6 +28,7 @@ from render.progress import Progress
 from workstation.desktop.images import swatch
 from workstation.desktop.language import tr
 from workstation.desktop.model import segment_edits
+from workstation.desktop.model.corners import said_unit
 from workstation.desktop.model.screen import ScreenSegment
 from workstation.desktop.model.surfaces import ENDINGS, save_surfaces
 from workstation.desktop.viewer import Viewer
@@ -103,7 +104,7 @@ class SegmentsPanel(QWidget):
             self.change.addItem(tr(title), name)
         self.radius.setValue(2.0)
         self.apply.clicked.connect(self._change)
-        unit = f" {viewer.session.volume.unit}"
+        unit = f" {said_unit(viewer.session.volume.unit)}".rstrip()
         voxels = viewer.session.volume.voxels.reshape(-1)
         sample = voxels[:: max(1, voxels.size // 200_000)]  # all of them would hold the window up
         low, high = float(sample.min()), float(sample.max())

@@ -20,6 +20,7 @@ from render.recipe import Recipe, Reformat
 from render.registration import Registration, register
 from render.segment import made
 from render.segment.grid import voxel_mm3
+from render.vessels.pictures import path_of
 from workstation.desktop.drawer import Drawer, PictureRequest
 from workstation.desktop.gestures import Gestures
 from workstation.desktop.language import tr
@@ -592,6 +593,17 @@ class Viewer(QWidget):
         one = main_pane(name or self.under)
         alone: Layout = one if one != "curved" else "curved"
         self.do(edits.laid_out, "four" if self.session.screen.layout != "four" else alone)
+
+    def lay_out(self, layout: Layout) -> None:
+        """Chooses a layout. A curved one without a path lays the vessel flat that is selected, or measured last."""
+        screen = self.session.screen
+        if layout == "curved" and not screen.curve.path_mm:
+            chosen = screen.measures if self.selected is None else (screen.measures[self.selected],)
+            for thing in (self.measuring.found(measure) for measure in reversed(chosen)):
+                if thing is not None and thing.vessel is not None:
+                    self.do(edits.path_laid, path_of(thing.vessel.vessel))
+                    return
+        self.do(edits.laid_out, layout)
 
     def thicken(self, by_mm: float, name: PaneName | None = None) -> None:
         pane = name or self.under

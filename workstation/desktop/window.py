@@ -17,9 +17,11 @@ from PySide6.QtWidgets import (
     QDockWidget,
     QFileDialog,
     QLabel,
+    QListWidget,
     QProgressBar,
     QPushButton,
     QStackedWidget,
+    QTableWidget,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -152,6 +154,7 @@ class MainWindow(StudyWindow):
             "take_in": self.take_in_folder,
             "sign": self.sign_and_deliver,
             "amend": self.amend,
+            "addendum": partial(self.amend, addendum=True),
             "report_pdf": self.save_pdf,
             "export": self.export_captures,
             "send": self.send,
@@ -802,10 +805,12 @@ def _product() -> str:
 
 
 def _its_own(watched: QObject, event: QKeyEvent) -> bool:
-    """Whether a widget uses a key itself: arrows and letters in lists, Space on a button."""
+    """Whether a widget uses a key itself: arrows in lists, letters in the work list and in boxes, Space on a button."""
     commanding = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
     if event.modifiers() & commanding or Qt.Key.Key_F1 <= event.key() <= Qt.Key.Key_F35:
         return False
     if isinstance(watched, QAbstractButton):
         return event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return)
+    if isinstance(watched, QTableWidget | QListWidget) and event.text().isprintable() and event.text().strip():
+        return False  # a reader whose mouse is on a pane means the pane; F2 begins to name
     return isinstance(watched, QComboBox | QAbstractItemView | QAbstractSlider) and event.key() != Qt.Key.Key_Escape

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-LIMIT_S = float(__import__("os").environ.get("DAYLIMIT","300"))
+LIMIT_S = float(__import__("os").environ.get("DAYLIMIT", "300"))
 needs_a_window = pytest.mark.skipif(
     not (shutil.which("Xvfb") and shutil.which("xdotool")), reason="Xvfb and xdotool are not installed"
 )

@@ -1,6 +1,6 @@
 """A whole day for each clinical use, at a real window by mouse and keys alone, on real series: a study from the list to
-its signature and charge, left, opened again, amended and signed again. What came of it is looked for in the state folder,
-and pictures of the screen are left in `desktop-screenshots/`, to be looked at."""
+its signature and charge, left, opened again, amended and signed again. What came of it is looked for in the state
+folder, and pictures of the screen are left in `desktop-screenshots/`, to be looked at."""
 
 import os
 import subprocess
@@ -14,13 +14,11 @@ import pytest
 from PIL import ImageGrab
 from pydicom import Dataset, dcmread
 
-from dicom_io.volumes import build_volume
 from render.geometry import Vector
-from render.mask_steps import Automatic, Fragments
 from render.recipe import CurvedReformat
 from tests.dicom_io.real import real_set
 from tests.workstation.desktop.conftest import DOCTOR, PASSWORD
-from tests.workstation.desktop.hands import LIMIT_S, Reader, display_of, needs_a_window
+from tests.workstation.desktop.hands import Reader, display_of, needs_a_window
 from tests.workstation.desktop.test_screens import FOLDER
 from tests.workstation.samples import DOCUMENTED
 from workstation.desktop.model.screen import Screen
@@ -65,8 +63,8 @@ def instances(case: Case) -> Iterator[Dataset]:
 
 
 def site_with(root: Path, *cases: Case) -> tuple[Site, str]:
-    """A state folder with the cases, the order and base procedure of the first one, and a physician. Returns it, and the
-    series of that first one."""
+    """A state folder with the cases, the order and base procedure of the first one, and a physician. Returns it, and
+    the series of that first one."""
     site, series = open_site(root), ""
     people_of(root).add(DOCTOR, PASSWORD, PIN)
     for number, case in enumerate(cases):
@@ -80,9 +78,7 @@ def site_with(root: Path, *cases: Case) -> tuple[Site, str]:
                 on_file.base_procedures[0], code=case.base, study_instance_uid=str(images[0].StudyInstanceUID)
             )
             report = replace(on_file.report, patient_id=str(images[0].PatientID))
-            site.papers.put(
-                case.accession, replace(on_file, base_procedures=(base,), report=report), site.clock()
-            )
+            site.papers.put(case.accession, replace(on_file, base_procedures=(base,), report=report), site.clock())
     return site, series
 
 
@@ -113,12 +109,14 @@ class Desk:
 
     @property
     def screen(self) -> Screen:
-        assert (left := self.left) is not None
+        left = self.left
+        assert left is not None
         return left.screen
 
     @property
     def draft(self) -> Draft:
-        assert (left := self.left) is not None
+        left = self.left
+        assert left is not None
         return left.draft
 
     def pane(self, column: float, row: float) -> tuple[float, float]:
@@ -166,9 +164,7 @@ class Desk:
         search = (300.0 * self._scale, 76.0 * self._scale)
         self.reader.clicks(search)
         self.keep("list")
-        self.until(
-            lambda: self.reader.sees("Sign in"), "no sign-in", lambda: self.reader.presses(search, "ctrl+l")
-        )
+        self.until(lambda: self.reader.sees("Sign in"), "no sign-in", lambda: self.reader.presses(search, "ctrl+l"))
         self.reader.answers("Sign in", PASSWORD)
         self.reader.clicks(search)
         self.key("Return")
@@ -178,9 +174,7 @@ class Desk:
     def crosshair_at(self, at: tuple[float, float]) -> Vector:
         """Clicks with the crosshair, and says where that is in the patient."""
         before = self.screen.cursor_mm
-        self.until(
-            lambda: self.screen.cursor_mm != before, "the crosshair stays", lambda: self.reader.clicks(at)
-        )
+        self.until(lambda: self.screen.cursor_mm != before, "the crosshair stays", lambda: self.reader.clicks(at))
         return self.screen.cursor_mm
 
     def finds(self, at: tuple[float, float], axes: tuple[int, int], signs: tuple[int, int]) -> "Found":
@@ -246,6 +240,7 @@ class Desk:
         self.keep("list_after")
         self.key("Return")
         assert self.left is None
+
         # What is signed is not changed by keys that would capture.
         def opens_addendum() -> None:
             self.reader.presses(self.solid, "c")
@@ -312,10 +307,103 @@ def test_vascular(tmp_path: Path) -> None:
         day.reader.does("click", "--repeat", "2", "1")
         day.until(lambda: any(m.kind == "vessel" for m in day.screen.measures), "no vessel")
         day.keep("vessel")
-        day.command("Curved reformat")
+        day.command("Layout Curved reformat")
         day.until(lambda: day.screen.layout == "curved", "no curved layout")
         day.keep("curved")
-        day.until(lambda: bool(day.screen.captures), "no capture", lambda: day.reader.presses(day.solid, "c"))
+        day.until(
+            lambda: any(isinstance(each.recipe, CurvedReformat) for each in day.screen.captures),
+            "no capture",
+            lambda: day.reader.presses(day.pane(0.83, 0.5), "c"),
+        )
         day.reports("v", "Dissection of the aorta", "Descending aorta followed in 3D.", "Dissection, treated.")
+        day.signs(1)
+        day.amends()
+
+
+def test_oncology(tmp_path: Path) -> None:
+    """A lesion measured, the study beside a made-up one before it."""
+    now = Case("ct_chest_iv_lidc0001_jls", "DAY-2", "71260")
+    before = replace(now, accession="DAY-0", day="20250901", uids=("1.2.826.0.1.1.1", "1.2.826.0.1.1.2"))
+    with desk(tmp_path / "root", "oncology", LARGE, 1, now, before) as day:
+        axial, _ = day.goes_to((56.4, 86.3, -116.0))
+        day.reader.presses(day.axial, "shift+l")
+        day.until(
+            lambda: any(m.kind == "lesion" for m in day.screen.measures),
+            "no lesion",
+            lambda: day.reader.clicks(axial.at((56.4, 86.3, -116.0))),
+        )
+        day.key("F5")
+        day.keep("lesion")
+        day.command("Compare with 2025")
+        day.until(lambda: day.screen.compared is not None, "nothing is compared")
+        day.command("Comparison, planes")
+        day.until(lambda: day.screen.layout == "compare", "no comparison")
+        day.keep("compared")
+        day.until(lambda: bool(day.screen.captures), "no capture", lambda: day.reader.presses(day.axial, "c"))
+        day.key("F4")
+        day.keep("captures")
+        day.reports("o", "Nodule of the lung", "Nodule in the left lung, as before.", "No growth.")
+        day.signs(1)
+        day.amends()
+
+
+def test_orthopaedics(tmp_path: Path) -> None:
+    """Bones in parts, one of them hidden, and a rotation captured."""
+    case = Case("ct_colon_pelvis_hips", "DAY-3", "72192")
+    with desk(tmp_path / "root", "orthopaedics", LARGE, 2, case) as day:
+        day.finds_segment("Bones", 4)
+        day.until(lambda: len(day.screen.segments) > 1, "no bones in parts")
+        day.keep("parts")
+        day.key("F8", "Tab", "Down", "Right", "Right", "Right", "space")
+        day.until(lambda: any(not each.in_3d for each in day.screen.segments), "none is hidden")
+        day.keep("hidden")
+        day.until(lambda: bool(day.screen.captures), "no capture", lambda: day.reader.presses(day.solid, "shift+c"))
+        day.reports("or", "Pain in the hip", "Joint surfaces smooth.", "No fracture.")
+        day.signs(1)
+        day.amends()
+
+
+def test_neurosurgery(tmp_path: Path) -> None:
+    """T1 with FLAIR beside it, registered, and laid over it."""
+    one = Case("mr_stroke_t1_t2_flair/T1", "DAY-4", "70551")
+    other = replace(one, folder="mr_stroke_t1_t2_flair/FLAIR", day="20260301")
+    with desk(tmp_path / "root", "neurosurgery", SMALL, 1, one, other) as day:
+        day.command("Compare with FLAIR")
+        day.until(lambda: day.screen.compared is not None, "nothing is compared")
+        day.keep("compared")
+        day.until(
+            lambda: day.screen.compared is not None and day.screen.compared.matrix is not None,
+            "not registered",
+            lambda: day.reader.presses(day.axial, "ctrl+g"),
+        )
+        day.keep("registered")
+        day.until(
+            lambda: day.screen.compared is not None and day.screen.compared.blend > 0.25,
+            "nothing lies over the planes",
+            lambda: day.reader.presses(day.axial, "ctrl+plus"),
+        )
+        day.keep("laid_over")
+        day.command("Layout Four panes")
+        day.keep("four")
+        day.until(lambda: bool(day.screen.captures), "no capture", lambda: day.reader.presses(day.solid, "c"))
+        day.reports("n", "Stroke", "Lesion seen in FLAIR over T1.", "Infarct.")
+        day.signs(1)
+        day.amends()
+
+
+def test_chest(tmp_path: Path) -> None:
+    """Lungs and airways as segments, and a flight through the airways."""
+    case = Case("ct_chest_iv_lidc0001_jls", "DAY-5", "71260")
+    with desk(tmp_path / "root", "chest", LARGE, 1, case) as day:
+        day.finds_segment("Lungs", 4)
+        day.until(lambda: len(day.screen.segments) == 1, "no lungs")
+        day.finds_segment("Airways", 8)
+        day.until(lambda: len(day.screen.segments) == 2, "no airways")
+        day.keep("segments")
+        day.command("capture a flight")
+        day.until(lambda: bool(day.screen.captures), "no flight")
+        day.key("F4")
+        day.keep("flight")
+        day.reports("o", "Stenosis of an airway", "Airways open.", "No stenosis.")
         day.signs(1)
         day.amends()

@@ -143,6 +143,10 @@ def test_a_vessel_is_followed_in_the_panes(reader: Viewer, window: MainWindow, q
     recipe = recipe_of(reader.session.screen, "curved", 64, 64)
     assert reader.session.screen.layout == "curved" and recipe is not None
     assert draw(reader.measuring.volume, recipe).pixels.max() > 250
+    reader.undo()
+    assert not reader.session.screen.curve.path_mm
+    reader.lay_out("curved")  # without a path of its own, the vessel is what there is to be laid flat
+    assert recipe_of(reader.session.screen, "curved", 64, 64) == recipe
     reader.select(None)
     assert not view.isVisible()
 

@@ -191,3 +191,20 @@ def test_words_lie_inside_and_on_no_others_where_there_is_room(wanted: list[tupl
     assert over == 0 or len(taken) > 3
     narrow = QRectF(0, 0, 160, 160)
     assert narrow.contains(placed(QPointF(400, 400), QSizeF(20, 20), [narrow], narrow))
+
+
+def test_delete_and_letters_in_the_list_of_measures(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    """Delete is the list's own key; a letter is a command, as it is over the panes, and does not begin to name."""
+    view = viewer.session.screen.axial.view
+    for end in (10.0, 20.0):
+        viewer.do(measure_edits.measured, Measure("distance", (viewer.session.screen.cursor_mm, (end, 0.0, 0.0)), view))
+    window.show_panel(2)
+    table = panel(window).table
+    table.setFocus()
+    table.selectRow(0)
+    captures = len(viewer.session.screen.captures)
+    qtbot.keyClick(table, Qt.Key.Key_C)
+    assert len(viewer.session.screen.captures) == captures + 1
+    qtbot.keyClick(table, Qt.Key.Key_Delete)
+    (left,) = viewer.session.screen.measures
+    assert left.points_mm[1] == (20.0, 0.0, 0.0)

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
 from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
@@ -24,7 +25,7 @@ from workstation.desktop.app import make_window, start
 from workstation.desktop.captures_panel import Tray
 from workstation.desktop.model import edits, measure_edits
 from workstation.desktop.model.screen import PANES, Measure, PaneName, recipe_of
-from workstation.desktop.pane import Pane
+from workstation.desktop.pane import Pane, wrapped
 from workstation.desktop.panels import CropBox
 from workstation.desktop.sign_dialog import Sign
 from workstation.desktop.transfer_editor import TransferEditor
@@ -487,3 +488,25 @@ def test_a_demonstration_takes_its_folder_in_and_shows_the_guide(tmp_path: Path,
 
     QTimer.singleShot(0, end)
     assert start(tmp_path / "root", demo=SAMPLE / "ct_head") == 0
+
+
+def test_return_opens_the_chosen_series_from_the_list_itself(window: MainWindow, qtbot: QtBot) -> None:
+    """Lists keep their keys from shortcuts, so a shortcut of the list would never be reached."""
+    table = window.worklist.table
+    qtbot.mouseClick(
+        table.viewport(), Qt.MouseButton.LeftButton, pos=table.visualRect(table.model().index(0, 0)).center()
+    )
+    with qtbot.waitSignal(window.worklist.opened, timeout=5_000):
+        qtbot.keyClick(table, Qt.Key.Key_Return)
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        pass
+    least, scaled = window.minimumSizeHint(), (960, 540)  # of 1920 x 1080 where all is drawn twice as large
+    assert least.width() <= scaled[0] and least.height() <= scaled[1]
+
+
+@pytest.mark.parametrize("width", [80, 4000])
+def test_a_long_message_keeps_to_its_pane(width: int, qapp: QApplication) -> None:
+    metrics, said = QFontMetrics(qapp.font()), "Click a path with the path tool, in any plane."
+    lines = wrapped(said, metrics, width)
+    assert " ".join(lines) == said and (len(lines) > 1) == (width < 1000)
+    assert all(metrics.horizontalAdvance(line) <= width for line in lines)

@@ -139,8 +139,14 @@ def pane_values(
     return values
 
 
+def said_unit(unit: str) -> str:
+    """Returns a unit as it is written after a number: nothing for values that have none, whose code is 1."""
+    return "" if unit == "1" else unit
+
+
 def under_the_mouse(place_mm: Vector | None, value: float | None, unit: str) -> dict[str, str]:
     """Returns the fields `value` and `place`: of the picture as it is shown, and where, LPS mm."""
+    unit = said_unit(unit)
     said = "" if value is None else f"{value:.4g} {unit}".strip() if abs(value) < 1e4 else f"{value:.0f} {unit}".strip()
     where = "" if place_mm is None else "L {:.1f}  P {:.1f}  H {:.1f}".format(*(round(v, 1) + 0.0 for v in place_mm))
     return {"value": said, "place": where}

@@ -17,6 +17,7 @@ from render.segment import measure_lesion, region, volume_ml
 from render.vessels.pictures import path_of
 from render.volume import Volume
 from workstation.case import CaseError, MeasureRequest
+from workstation.desktop.model.corners import said_unit
 from workstation.desktop.model.screen import NOTES, SOUGHT, Measure, Screen, marked_labels
 from workstation.export.vessel_files import MeasuredVessel
 from workstation.export.vessel_files import measure as measure_vessel
@@ -49,6 +50,11 @@ class Measuring:
     _statistics: dict[Measure, Statistics | str] = field(default_factory=dict)
     _found: dict[Measure, FoundThing] = field(default_factory=dict)
     _sought: set[Measure] = field(default_factory=set)
+
+    @property
+    def _unit(self) -> str:
+        """The unit of the values as it stands after a number."""
+        return f" {said_unit(self.volume.unit)}".rstrip()
 
     def seeded(self, seed_mm: Vector, view: View, window_width: float) -> Measure:
         """Makes a volume measure around a seed: connected voxels of similar brightness. Raises StepError for a seed
@@ -88,7 +94,7 @@ class Measuring:
         step = Piece(measure.points_mm[0], measure.low, measure.high, within_mm=REACH_MM)
         found = region(self.volume, step)
         values = self.volume.voxels[found != 0].astype(np.float64)
-        words = f"{volume_ml(self.volume, found):.2f} ml\n{values.mean():.0f} ± {values.std():.0f} {self.volume.unit}"
+        words = f"{volume_ml(self.volume, found):.2f} ml\n{values.mean():.0f} ± {values.std():.0f}{self._unit}"
         return FoundThing(words, _as_volume(self.volume, found))
 
     def _lesion(self, measure: Measure) -> FoundThing:
@@ -99,7 +105,7 @@ class Measuring:
         solid = f"\nsolid {found.solid_mm:.1f} mm, {found.solid_ml:.2f} ml" if found.density == "part-solid" else ""
         words = (
             f"{found.recist_mm:.1f} × {found.short_axis_mm:.1f} mm\n{found.volume_ml:.2f} ml, "
-            f"longest {found.longest_mm:.1f} mm\n{found.mean:.0f} ± {found.sd:.0f} {self.volume.unit}{solid}"
+            f"longest {found.longest_mm:.1f} mm\n{found.mean:.0f} ± {found.sd:.0f}{self._unit}{solid}"
         )
         mask = region(self.volume, Lesion(measure.points_mm[0]))
         return FoundThing(words, _as_volume(self.volume, mask), ((a, b), (c, d)))
@@ -128,7 +134,7 @@ class Measuring:
 
     def said_of(self, measure: Measure) -> str:
         """Returns a measure in words, its numbers with their unit."""
-        points, unit = measure.points_mm, self.volume.unit
+        points, unit = measure.points_mm, self._unit
         if measure.kind in NOTES:
             return measure.text
         try:
@@ -147,8 +153,8 @@ class Measuring:
         if isinstance(outlined, str):
             return outlined
         return (
-            f"{outlined.area_mm2:.0f} mm²\n{outlined.mean:.0f} ± {outlined.deviation:.0f} {unit}\n"
-            f"{outlined.least:.0f} … {outlined.greatest:.0f} {unit}"
+            f"{outlined.area_mm2:.0f} mm²\n{outlined.mean:.0f} ± {outlined.deviation:.0f}{unit}\n"
+            f"{outlined.least:.0f} … {outlined.greatest:.0f}{unit}"
         )
 
     def _outlined(self, measure: Measure) -> Statistics | str:
