@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
+from PIL import Image, ImageGrab
 
-LIMIT_S = float(__import__("os").environ.get("DAYLIMIT", "300"))
+LIMIT_S = 300.0
 needs_a_window = pytest.mark.skipif(
     not (shutil.which("Xvfb") and shutil.which("xdotool")), reason="Xvfb and xdotool are not installed"
 )
@@ -62,6 +63,12 @@ class Reader:
             elif again_s:
                 with suppress(subprocess.TimeoutExpired):
                     self._process.wait(0.05)
+
+    def grabbed_later(self, after_s: float = 0.3) -> Image.Image:
+        """Returns the screen as it is in a moment."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(after_s)
+        return ImageGrab.grab(xdisplay=self._display)
 
     def sees(self, title: str) -> bool:
         return bool(self.does("search", "--onlyvisible", "--name", f"^{title}( . .*)?$"))

@@ -29,6 +29,7 @@ from workstation.store.papers import read_papers
 
 ROOT = Path(__file__).parents[3]
 PIN = "246810"
+_STILL_TRIES = 12
 SMALL, LARGE = (1366, 768), (1920, 1080)
 pytestmark = [needs_a_window, pytest.mark.slow]
 
@@ -101,7 +102,12 @@ class Desk:
         """Keeps a picture of the screen, to be looked at."""
         self._taken += 1
         FOLDER.mkdir(exist_ok=True)
-        ImageGrab.grab(xdisplay=self._display).save(FOLDER / f"day_{self._name}_{self._taken:02}_{what}.png")
+        picture = ImageGrab.grab(xdisplay=self._display)
+        for _ in range(_STILL_TRIES):  # until nothing moves any more
+            before, picture = picture, self.reader.grabbed_later()
+            if before == picture:
+                break
+        picture.save(FOLDER / f"day_{self._name}_{self._taken:02}_{what}.png")
 
     @property
     def left(self) -> LeftSession | None:
@@ -307,8 +313,11 @@ def test_vascular(tmp_path: Path) -> None:
         day.reader.does("click", "--repeat", "2", "1")
         day.until(lambda: any(m.kind == "vessel" for m in day.screen.measures), "no vessel")
         day.keep("vessel")
-        day.command("Layout Curved reformat")
-        day.until(lambda: day.screen.layout == "curved", "no curved layout")
+        day.until(
+            lambda: day.screen.layout == "curved" and bool(day.screen.curve.path_mm),
+            "the vessel is not laid flat",
+            lambda: day.command("Layout Curved reformat"),
+        )
         day.keep("curved")
         day.until(
             lambda: any(isinstance(each.recipe, CurvedReformat) for each in day.screen.captures),

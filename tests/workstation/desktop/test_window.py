@@ -27,6 +27,7 @@ from workstation.desktop.model import edits, measure_edits
 from workstation.desktop.model.screen import PANES, Measure, PaneName, recipe_of
 from workstation.desktop.pane import Pane, wrapped
 from workstation.desktop.panels import CropBox
+from workstation.desktop.report_panel import TEMPLATES
 from workstation.desktop.sign_dialog import Sign
 from workstation.desktop.transfer_editor import TransferEditor
 from workstation.desktop.viewer import Viewer
@@ -510,3 +511,16 @@ def test_a_long_message_keeps_to_its_pane(width: int, qapp: QApplication) -> Non
     lines = wrapped(said, metrics, width)
     assert " ".join(lines) == said and (len(lines) > 1) == (width < 1000)
     assert all(metrics.horizontalAdvance(line) <= width for line in lines)
+
+
+def test_another_template_takes_the_place_of_the_first_and_of_no_written_word(viewer: Viewer) -> None:
+    """Keys go through the list of templates one by one, and each is filled in on the way."""
+    window = viewer.window()
+    assert isinstance(window, MainWindow) and window.report is not None
+    report = window.report
+    report.fields["findings"].setPlainText("Seen by me.")
+    for use in ("oncology", "orthopaedics"):
+        report.use.setCurrentIndex(report.use.findData(use))
+        report.use.activated.emit(report.use.currentIndex())
+    assert report.fields["indication"].toPlainText() == TEMPLATES["orthopaedics"]["indication"]
+    assert report.fields["findings"].toPlainText() == "Seen by me."
