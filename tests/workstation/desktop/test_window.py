@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from workstation.desktop.pane import Pane, wrapped
 from workstation.desktop.panels import CropBox
 from workstation.desktop.report_panel import TEMPLATES
 from workstation.desktop.sign_dialog import Sign
+from workstation.desktop.study_list import StudyList
 from workstation.desktop.transfer_editor import TransferEditor
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
@@ -524,3 +526,31 @@ def test_another_template_takes_the_place_of_the_first_and_of_no_written_word(vi
         report.use.activated.emit(report.use.currentIndex())
     assert report.fields["indication"].toPlainText() == TEMPLATES["orthopaedics"]["indication"]
     assert report.fields["findings"].toPlainText() == "Seen by me."
+
+
+def test_the_work_list_puts_numbers_in_their_order_and_keeps_what_is_chosen(window: MainWindow, qtbot: QtBot) -> None:
+    (row,) = window.desk.studies.rows()
+    rows = tuple(
+        replace(row, series_uid=f"1.2.{n}", instances=n, description=word)
+        for n, word in ((9, "Thorax"), (164, "abdomen"), (20, "Caput"))
+    )
+    shown = StudyList(lambda: rows, lambda: 0, lambda: window.desk.site.clock().date())
+    qtbot.addWidget(shown)
+    shown.show()
+    model = shown.table.model()
+    qtbot.waitUntil(lambda: model.rowCount() == 3, timeout=10_000)
+
+    def column(number: int) -> list[str]:
+        return [model.index(n, number).data() for n in range(model.rowCount())]
+
+    assert shown.select("1.2.20")
+    shown.table.sortByColumn(6, Qt.SortOrder.DescendingOrder)
+    assert column(6) == ["164", "20", "9"] and shown.table.currentIndex().row() == 1
+    shown.table.sortByColumn(5, Qt.SortOrder.AscendingOrder)
+    assert column(5) == ["abdomen", "Caput", "Thorax"] and shown.table.currentIndex().row() == 1
+    shown.search.setText("CAPUT")
+    assert column(6) == ["20"]
+    with qtbot.waitSignal(shown.opened) as opened:
+        qtbot.keyClick(shown.search, Qt.Key.Key_Return)
+    assert opened.args == ["1.2.20"]
+    shown.stop()
