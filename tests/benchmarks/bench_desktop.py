@@ -32,7 +32,7 @@ from tests.render import peers
 from workstation.desktop.app import make_window
 from workstation.desktop.drawer import PictureRequest
 from workstation.desktop.model import edits, measure_edits
-from workstation.desktop.model.screen import SLICES, Measure, SliceName
+from workstation.desktop.model.screen import SLICES, Measure, PaneName, SliceName
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
 from workstation.site import open_site
@@ -168,11 +168,14 @@ def large_panes(application: QApplication, window: MainWindow, viewer: Viewer, s
     beside = window.size() - viewer.size()
     window.resize(1920 + beside.width(), 1080 + beside.height())
     taken = 0.0
-    for name in ("axial", "solid"):
+    acts: dict[PaneName, Callable[[int], None]] = {
+        "axial": partial(scroll, viewer, "axial", step_mm),
+        "solid": partial(turn, viewer),
+    }
+    for name, act in acts.items():
         viewer.do(edits.laid_out, name)
         until(application, lambda: viewer.is_settled())
         rows, columns = viewer.panes[name].picture_size()
-        act = partial(scroll, viewer, name, step_mm) if name != "solid" else partial(turn, viewer)
         taken = gesture(application, viewer, name, act, times)
         said = "turning" if name == "solid" else "scrolling"
         print(f"{said} in a pane of {columns} x {rows}: {taken:.1f} ms, {1000 / taken:.0f} a second")

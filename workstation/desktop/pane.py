@@ -231,9 +231,9 @@ class Pane(QWidget):
         self._paint_corners(painter)
         if self.message:
             # Below the letter of the side, in as many lines as the pane is narrow for.
-            for number, line in enumerate(wrapped(self.message, painter.fontMetrics(), self.width() - 16)):
+            for number, words in enumerate(wrapped(self.message, painter.fontMetrics(), self.width() - 16)):
                 write(
-                    painter, QPointF(8, self.height() / 2 + painter.fontMetrics().height() * (number + 2)), line, _TEXT
+                    painter, QPointF(8, self.height() / 2 + painter.fontMetrics().height() * (number + 2)), words, _TEXT
                 )
         painter.setPen(QPen(COLOURS[main_pane(self.name)], 2.0 if self.hasFocus() else 1.0))
         painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
