@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from PIL import ImageGrab
+from PIL import Image, ImageGrab
 from pydicom import Dataset, dcmread
 
 from render.geometry import Vector
@@ -102,12 +102,16 @@ class Desk:
         """Keeps a picture of the screen, to be looked at."""
         self._taken += 1
         FOLDER.mkdir(exist_ok=True)
+        self.still().save(FOLDER / f"day_{self._name}_{self._taken:02}_{what}.png")
+
+    def still(self) -> Image.Image:
+        """Waits until nothing moves on the screen any more: a click means what its pane shows."""
         picture = ImageGrab.grab(xdisplay=self._display)
         for _ in range(_STILL_TRIES):  # until nothing moves any more
             before, picture = picture, self.reader.grabbed_later()
             if before == picture:
                 break
-        picture.save(FOLDER / f"day_{self._name}_{self._taken:02}_{what}.png")
+        return picture
 
     @property
     def left(self) -> LeftSession | None:
@@ -201,6 +205,7 @@ class Desk:
             lambda: all(abs(a - b) <= near for a, b in zip(self.screen.cursor_mm, place, strict=True)),
             f"the crosshair is not at {place}",
         )
+        self.still()
         return axial, coronal
 
     def finds_segment(self, first_letters: str, tabs: int) -> None:
