@@ -260,6 +260,7 @@ class Desk:
 
         self.until(lambda: self.left is not None, "no addendum", opens_addendum)
         self.keep("amending")
+        self.key("F6", "Tab", "Tab")  # the place that is to be written over is chosen there
         self.writes("Seen again with the clinicians.")
         self.until(lambda: "clinicians." in self.draft.impression, "no addendum was written")
         self.signs(2)

@@ -554,3 +554,16 @@ def test_the_work_list_puts_numbers_in_their_order_and_keeps_what_is_chosen(wind
         qtbot.keyClick(shown.search, Qt.Key.Key_Return)
     assert opened.args == ["1.2.20"]
     shown.stop()
+
+
+def test_a_series_of_no_known_region_is_not_signed(viewer: Viewer) -> None:
+    """Its pictures and charge have a region; what was signed without one could never be stored."""
+    window = viewer.window()
+    assert isinstance(window, MainWindow) and window.opened is not None
+    viewer.capture()
+    viewer.session.write(indication="Fracture", impression="None.")
+    assert window.desk.obstacle(window.opened, DOCTOR) is None
+    instances = tuple(replace(each, body_part="AORTA") for each in window.opened.series.instances)
+    series = replace(window.opened.series, instances=instances)
+    found = window.desk.obstacle(replace(window.opened, series=series), DOCTOR)
+    assert found is not None and "AORTA" in str(found) and "--region" in str(found)
