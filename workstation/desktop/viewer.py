@@ -127,6 +127,7 @@ class Viewer(QWidget):
         self._cine.setInterval(_CINE_MS)
         self._cine.timeout.connect(self._cine_step)
         self._lay_out()
+        QTimer.singleShot(0, self, self._seek)  # a study that is opened again has measures and segments already
 
     def close_session(self) -> None:
         self._cine.stop()
@@ -146,11 +147,15 @@ class Viewer(QWidget):
             self._ask(name, moving)
             self.show_overlay(name)
         # While a point is being dragged nothing is sought: it would be another place with every move.
-        for measure in () if moving else self.measuring.to_seek(self.session.screen.measures):
-            self.drawer.ask_errand(lambda measure=measure: self.measuring.fill(measure))  # type: ignore[misc]
         if not moving:
-            self._seek_mask()
+            self._seek()
         self.changed.emit()
+
+    def _seek(self) -> None:
+        """Has what tools find measured, and what is marked made, where that is still to be done."""
+        for measure in self.measuring.to_seek(self.session.screen.measures):
+            self.drawer.ask_errand(lambda measure=measure: self.measuring.fill(measure))  # type: ignore[misc]
+        self._seek_mask()
 
     def _lay_out(self) -> None:
         layout = self.session.screen.layout

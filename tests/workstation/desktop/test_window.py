@@ -18,13 +18,14 @@ from pytestqt.qtbot import QtBot
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.sr.report_sr import BASIC_TEXT_SR
 from render import View, draw, load_protocol
+from render.mask_steps import Values
 from render.picture import to_rgb
 from tests.workstation.desktop.conftest import DOCTOR, PASSWORD, SAMPLE, TECHNOLOGIST
 from tests.workstation.desktop.gestures import drag, move, wheel
 from workstation.desktop import dialogs
 from workstation.desktop.app import make_window, start
 from workstation.desktop.captures_panel import Tray
-from workstation.desktop.model import edits, measure_edits
+from workstation.desktop.model import edits, measure_edits, segment_edits
 from workstation.desktop.model.screen import PANES, Measure, PaneName, recipe_of
 from workstation.desktop.pane import Pane, wrapped
 from workstation.desktop.panels import CropBox
@@ -567,3 +568,16 @@ def test_a_series_of_no_known_region_is_not_signed(viewer: Viewer) -> None:
     series = replace(window.opened.series, instances=instances)
     found = window.desk.obstacle(replace(window.opened, series=series), DOCTOR)
     assert found is not None and "AORTA" in str(found) and "--region" in str(found)
+
+
+def test_a_study_opened_again_has_its_measures_and_segments_without_an_edit(viewer: Viewer, qtbot: QtBot) -> None:
+    screen = viewer.session.screen
+    viewer.do(measure_edits.measured, Measure("volume", (screen.cursor_mm,), screen.axial.view, -100.0, 300.0))
+    viewer.do(segment_edits.marked, Values(700.0, 3000.0, 7), "Bone")
+    buttons = {"middle": "pan", "right": "zoom"}
+    again = Viewer(viewer.session, buttons, viewer.looks, viewer.identity)
+    qtbot.addWidget(again)
+    (measure,) = again.session.screen.measures
+    qtbot.waitUntil(lambda: again.measuring.found(measure) is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: again.millilitres(7) is not None, timeout=60_000)
+    again.close_session()
