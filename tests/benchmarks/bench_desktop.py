@@ -32,7 +32,7 @@ from tests.render import peers
 from workstation.desktop.app import make_window
 from workstation.desktop.drawer import PictureRequest
 from workstation.desktop.model import edits, measure_edits
-from workstation.desktop.model.screen import SLICES, Measure, PaneName, SliceName
+from workstation.desktop.model.screen import SLICES, SOUGHT, Measure, PaneName, SliceName
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
 from workstation.site import open_site
@@ -165,8 +165,10 @@ def turn(viewer: Viewer, n: int) -> None:
 def large_panes(application: QApplication, window: MainWindow, viewer: Viewer, step_mm: float, times: int) -> float:
     """Prints how fast a pane of 1920 x 1080 scrolls and turns. Returns ms of a frame in 3D."""
     window.dock.hide()
+    application.processEvents()
     beside = window.size() - viewer.size()
     window.resize(1920 + beside.width(), 1080 + beside.height())
+    application.processEvents()
     taken = 0.0
     acts: dict[PaneName, Callable[[int], None]] = {
         "axial": partial(scroll, viewer, "axial", step_mm),
@@ -175,16 +177,25 @@ def large_panes(application: QApplication, window: MainWindow, viewer: Viewer, s
     for name, act in acts.items():
         viewer.do(edits.laid_out, name)
         until(application, lambda: viewer.is_settled())
-        rows, columns = viewer.panes[name].picture_size()
+        pane = viewer.panes[name]
+        rows, columns = pane.picture_size()
         taken = gesture(application, viewer, name, act, times)
         said = "turning" if name == "solid" else "scrolling"
-        print(f"{said} in a pane of {columns} x {rows}: {taken:.1f} ms, {1000 / taken:.0f} a second")
+        print(
+            f"{said} in a pane of {pane.width()} x {pane.height()}, drawn as {columns} x {rows}: {taken:.1f} ms, {1000 / taken:.0f} a second"
+        )
         until(application, viewer.is_settled)
     viewer.do(edits.laid_out, "four")
     window.dock.show()
     window.resize(1500, 1100)
     until(application, viewer.is_settled)
     return taken
+
+
+def all_found(viewer: Viewer) -> bool:
+    """Whether every tool has found what it was for, or declined."""
+    measures = viewer.session.screen.measures
+    return all(viewer.measuring.found(measure) is not None for measure in measures if measure.kind in SOUGHT)
 
 
 def held_up(application: QApplication, window: MainWindow, viewer: Viewer, stalls: Stalls) -> None:
@@ -219,7 +230,7 @@ def held_up(application: QApplication, window: MainWindow, viewer: Viewer, stall
         began = time.perf_counter()
         act()
         application.processEvents()
-        until(application, lambda: viewer.is_settled() and not window.works.busy)
+        until(application, lambda: viewer.is_settled() and not window.works.busy and all_found(viewer))
         print(f"{name}: {time.perf_counter() - began:.2f} s, no event taken for {stalls.anew():.0f} ms at most")
 
 
