@@ -182,7 +182,8 @@ def large_panes(application: QApplication, window: MainWindow, viewer: Viewer, s
         taken = gesture(application, viewer, name, act, times)
         said = "turning" if name == "solid" else "scrolling"
         print(
-            f"{said} in a pane of {pane.width()} x {pane.height()}, drawn as {columns} x {rows}: {taken:.1f} ms, {1000 / taken:.0f} a second"
+            f"{said} in a pane of {pane.width()} x {pane.height()}, drawn as {columns} x {rows}: {taken:.1f} ms, "
+            f"{1000 / taken:.0f} a second"
         )
         until(application, viewer.is_settled)
     viewer.do(edits.laid_out, "four")
