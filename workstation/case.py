@@ -52,6 +52,15 @@ _REGIONS: dict[str, Region] = {
     "LEG": "LOWER_EXTREMITY",
     "ARM": "UPPER_EXTREMITY",
     "EXTREMITY": "EXTREMITY",
+    # Organs and bones that lie in one region as a whole; the aorta, the oesophagus and a whole spine do not.
+    "CIRCLEOFWILLIS": "HEAD",
+    "LARYNX": "NECK",
+    "STERNUM": "CHEST",
+    **dict.fromkeys(("LIVER", "KIDNEY", "PANCREAS", "SPLEEN", "GALLBLADDER", "STOMACH", "DUODENUM"), "ABDOMEN"),
+    "COLON": "ABDOMEN_PELVIS",
+    **dict.fromkeys(("BLADDER", "PROSTATE", "RECTUM", "UTERUS", "CERVIX"), "PELVIS"),
+    **dict.fromkeys(("HUMERUS", "FOREARM", "FINGER", "THUMB"), "UPPER_EXTREMITY"),
+    **dict.fromkeys(("TIBIA", "TOE", "CALCANEUS"), "LOWER_EXTREMITY"),
 }
 _TWO_SIDED = ("ORBIT", "BREAST", "UPPER_EXTREMITY", "LOWER_EXTREMITY", "EXTREMITY")
 REGIONS: tuple[str, ...] = tuple(dict.fromkeys(_REGIONS.values()))

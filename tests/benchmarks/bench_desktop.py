@@ -9,6 +9,8 @@ import copy
 import os
 import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,18 +21,20 @@ from typing import Any
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from pydicom import Dataset, dcmread
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QPoint, Qt, QTimer
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
-from render import Automatic, View, VolumeRendering, Window, load_preset
+from render import Automatic, View, Volume, VolumeRendering, Window, load_preset
 from render.engine import framing
 from render.engine.vtk import device, offscreen_window
 from tests.render import peers
 from workstation.desktop.app import make_window
 from workstation.desktop.drawer import PictureRequest
-from workstation.desktop.model import edits
-from workstation.desktop.model.screen import SLICES, SliceName
+from workstation.desktop.model import edits, measure_edits
+from workstation.desktop.model.screen import SLICES, SOUGHT, Measure, PaneName, SliceName
 from workstation.desktop.viewer import Viewer
+from workstation.desktop.window import MainWindow
 from workstation.site import open_site
 
 SAMPLE = Path(__file__).parents[2] / "sample_data" / "ct_head"
@@ -84,7 +88,7 @@ def repeated(folder: Path, count: int, plain: bool) -> Iterator[Dataset]:
 
 
 class Stalls:
-    """The longest pause between two turns of the event loop."""
+    """The longest pauses between two turns of the event loop."""
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
@@ -99,9 +103,42 @@ class Stalls:
         self._longest = max(self._longest, now - self.began)
         self.began = now
 
-    def longest_ms(self) -> float:
-        self._timer.stop()
-        return self._longest * 1000.0
+    def anew(self) -> float:
+        """Returns the longest pause in ms since the last call, and begins to look for the next."""
+        self._turn()
+        found, self._longest = self._longest * 1000.0, 0.0
+        return found
+
+
+_STARTED = """
+import sys
+from pathlib import Path
+from PySide6.QtWidgets import QApplication
+from workstation.desktop.app import make_window
+application = QApplication([])
+window = make_window(Path(sys.argv[1]))
+window.show()
+while not window.isVisible() or not window.windowHandle().isExposed():
+    application.processEvents()
+print("shown", flush=True)
+"""
+
+
+def start_s(root: Path) -> float:
+    """Seconds from the start of a process to its window, the work list in it still being read."""
+    began = time.perf_counter()
+    with subprocess.Popen([sys.executable, "-c", _STARTED, str(root)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "shown"
+        took = time.perf_counter() - began
+        process.kill()
+    return took
+
+
+def resident_mb() -> float:
+    """Memory of this process now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
 
 
 def turning(renderer: Any, rows: int, columns: int, rate: float, times: int) -> float:
@@ -121,14 +158,94 @@ def scroll(viewer: Viewer, pane: SliceName, step_mm: float, n: int) -> None:
     viewer.do(edits.scrolled, pane, 1, step_mm, moving=True)
 
 
+def turn(viewer: Viewer, n: int) -> None:
+    viewer.do(edits.rotated, 3.0, 0.0, moving=True)
+
+
+def large_panes(application: QApplication, window: MainWindow, viewer: Viewer, step_mm: float, times: int) -> float:
+    """Prints how fast a pane of 1920 x 1080 scrolls and turns. Returns ms of a frame in 3D."""
+    window.dock.hide()
+    application.processEvents()
+    beside = window.size() - viewer.size()
+    window.resize(1920 + beside.width(), 1080 + beside.height())
+    application.processEvents()
+    taken = 0.0
+    acts: dict[PaneName, Callable[[int], None]] = {
+        "axial": partial(scroll, viewer, "axial", step_mm),
+        "solid": partial(turn, viewer),
+    }
+    for name, act in acts.items():
+        viewer.do(edits.laid_out, name)
+        until(application, lambda: viewer.is_settled())
+        pane = viewer.panes[name]
+        rows, columns = pane.picture_size()
+        taken = gesture(application, viewer, name, act, times)
+        said = "turning" if name == "solid" else "scrolling"
+        print(
+            f"{said} in a pane of {pane.width()} x {pane.height()}, drawn as {columns} x {rows}: {taken:.1f} ms, "
+            f"{1000 / taken:.0f} a second"
+        )
+        until(application, viewer.is_settled)
+    viewer.do(edits.laid_out, "four")
+    window.dock.show()
+    window.resize(1500, 1100)
+    until(application, viewer.is_settled)
+    return taken
+
+
+def all_found(viewer: Viewer) -> bool:
+    """Whether every tool has found what it was for, or declined."""
+    measures = viewer.session.screen.measures
+    return all(viewer.measuring.found(measure) is not None for measure in measures if measure.kind in SOUGHT)
+
+
+def held_up(application: QApplication, window: MainWindow, viewer: Viewer, stalls: Stalls) -> None:
+    """Prints for how long the window took no event at most, in each of its acts."""
+    screen, active = viewer.session.screen, viewer.session.screen.axial.view
+    x, y, z = screen.cursor_mm
+
+    def brushed() -> None:
+        viewer.choose_tool("brush")
+        pane = viewer.panes["axial"]
+        middle = pane.rect().center()
+        QTest.mousePress(pane, Qt.MouseButton.LeftButton, pos=middle)
+        for n in range(20):
+            QTest.mouseMove(pane, middle + QPoint(4 * n, 2 * n))
+        QTest.mouseRelease(pane, Qt.MouseButton.LeftButton, pos=middle + QPoint(80, 40))
+
+    acts: dict[str, Callable[[], object]] = {
+        "a capture": lambda: window.capture(1),
+        "a rotation": lambda: window.capture(36),
+        "bone away": viewer.toggle_bone,
+        "the charge": window.refresh_verdict,
+        "undo": viewer.undo,
+        "the work list": window.worklist.refresh,
+        "brush": brushed,
+        "lesion": lambda: viewer.do(measure_edits.measured, Measure("lesion", (screen.cursor_mm,), active)),
+        "vessel": lambda: viewer.do(measure_edits.measured, Measure("vessel", ((x, y, z), (x, y, z + 20.0)), active)),
+        "segment of bone": lambda: viewer.propose(Automatic("bone", 9), "Bone"),
+        "segment of lungs": lambda: viewer.propose(Automatic("lungs", 10), "Lungs"),
+    }
+    for name, act in acts.items():
+        stalls.anew()
+        began = time.perf_counter()
+        act()
+        application.processEvents()
+        until(application, lambda: viewer.is_settled() and not window.works.busy and all_found(viewer))
+        print(f"{name}: {time.perf_counter() - began:.2f} s, no event taken for {stalls.anew():.0f} ms at most")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("folder", nargs="?", type=Path, default=SAMPLE, help="folder with one CT series")
     parser.add_argument("--slices", type=int, default=0, help="so many, the series' own over and over")
     parser.add_argument("--plain", action="store_true", help="those slices uncompressed")
     parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--alone", action="store_true", help="without VTK beside it")
     options = parser.parse_args()
     application = QApplication([])
+    load = os.getloadavg()[0]
+    print(f"{os.cpu_count()} cores, load {load:.1f} at the beginning")
     with tempfile.TemporaryDirectory() as folder:
         site = open_site(Path(folder))
         if options.slices:
@@ -136,12 +253,14 @@ def main() -> None:
         else:
             site.archive.import_files(options.folder)
         site.papers.engine.dispose()
+        print(f"window {statistics.median(start_s(Path(folder)) for _ in range(3)):.2f} s after the start")
         window = make_window(Path(folder))
         window.resize(1500, 1100)
         window.show()
         until(application, lambda: bool(window.desk.studies.rows()))
         window.desk.warming.join()  # a reader looks at the work list for as long
-        stalls = Stalls()
+        until(application, lambda: window.worklist.table.model().rowCount() > 0)
+        before, stalls = resident_mb(), Stalls()
         began = time.perf_counter()
         window.open_series(window.desk.studies.rows()[0].series_uid)
         until(application, lambda: window.preview.plane is not None)
@@ -153,51 +272,49 @@ def main() -> None:
         until(application, viewer.is_settled)
         full = time.perf_counter() - began
         volume = viewer.session.volume
+        voxels = volume.voxels.nbytes / 1e6
         print(
             f"volume {volume.shape}: first picture {first:.2f} s after the double-click, first pane {panes:.2f} s, "
-            f"all four full {full:.2f} s"
+            f"all four full {full:.2f} s, no event taken for {stalls.anew():.0f} ms at most"
         )
+        print(f"memory: {resident_mb() - before:.0f} MB for it, the voxels are {voxels:.0f} MB")
         rows, columns = viewer.panes["solid"].picture_size()
         step = min(volume.spacing_mm)
-
-        def turned(n: int) -> None:
-            viewer.do(edits.rotated, 3.0, 0.0, moving=True)
 
         def windowed(n: int) -> None:
             viewer.do(edits.windowed, Window(40.0 + n, 400.0))
 
-        turn = gesture(application, viewer, "solid", turned, options.times)
-        print(f"turning, {rows} x {columns}: {turn:.1f} ms, {1000 / turn:.0f} frames a second")
+        took = gesture(application, viewer, "solid", partial(turn, viewer), options.times)
+        print(f"turning, {rows} x {columns}: {took:.1f} ms, {1000 / took:.0f} frames a second")
         for pane in SLICES:
             ms = gesture(application, viewer, pane, partial(scroll, viewer, pane, step), options.times)
             print(f"scrolling {pane}: {ms:.1f} ms, {1000 / ms:.0f} planes a second")
         print(f"window change: {gesture(application, viewer, 'axial', windowed, options.times):.1f} ms")
-        stalls.began = time.perf_counter()
-        acts: list[Callable[[], object]] = [
-            lambda: window.capture(1), lambda: window.capture(36), lambda: viewer.do(edits.cut_out, Automatic("bone")),
-            window.refresh_verdict, viewer.undo, window.worklist.refresh, lambda: window.tabs.setCurrentIndex(3),
-        ]  # fmt: skip
-        for act in acts:
-            act()
-            until(application, viewer.is_settled)
-        print(f"longest time that the window took no event: {stalls.longest_ms():.0f} ms")
+        large = large_panes(application, window, viewer, step, options.times)
+        held_up(application, window, viewer, stalls)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
-        print(f"memory at its most: {peak:.0f} MB, the voxels are {volume.voxels.nbytes / 1e6:.0f} MB")
-        if device():
-            recipe = VolumeRendering(load_preset("ct_bone"), View(), rows=rows, columns=columns)
-            mappers = {
-                "FixedPoint": peers.fixed_point(volume, recipe.transfer, step, (0.0, 1.0)),
-                f"GPU mapper on {device()}": peers.gpu(volume, recipe),
-            }
-            for name, renderer in mappers.items():
-                peers.camera(renderer, framing.planes(volume, recipe)[0], recipe.view, rows, columns)
-                # 0.001: every frame in full, as VTK draws what stands still. 20: its interactor's way of keeping up.
-                for rate in (0.001, 20.0):
-                    theirs = turning(renderer, rows, columns, rate, max(options.times // 2, 3))
-                    print(
-                        f"VTK {name}, turning at {rate:g} frames/s wanted: {theirs:.1f} ms; ratio {theirs / turn:.1f}"
-                    )
+        print(f"memory of the process at its most: {peak:.0f} MB")
+        if device() and not options.alone:
+            beside_vtk(volume, step, {(rows, columns): took, (1080, 1920): large}, options.times)
         window.close()
+
+
+def beside_vtk(volume: Volume, step_mm: float, ours: dict[tuple[int, int], float], times: int) -> None:
+    """Prints how long VTK takes for the same turning scene, at the sizes of our panes."""
+    for (rows, columns), took in ours.items():
+        recipe = VolumeRendering(load_preset("ct_bone"), View(), rows=rows, columns=columns)
+        mappers = {"FixedPoint": peers.fixed_point(volume, recipe.transfer, step_mm, (0.0, 1.0))}
+        if rows < 1000:  # in software it would take minutes
+            mappers[f"GPU mapper on {device()}"] = peers.gpu(volume, recipe)
+        for name, renderer in mappers.items():
+            peers.camera(renderer, framing.planes(volume, recipe)[0], recipe.view, rows, columns)
+            # 0.001: every frame in full, as VTK draws what stands still. 20: its interactor's way of keeping up.
+            for rate in (0.001, 20.0):
+                theirs = turning(renderer, rows, columns, rate, max(times // 4, 3))
+                print(
+                    f"VTK {name}, turning {rows} x {columns} at {rate:g} frames/s wanted: {theirs:.1f} ms; "
+                    f"ratio {theirs / took:.1f}"
+                )
 
 
 if __name__ == "__main__":

@@ -15,11 +15,13 @@ from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 
 from tests.dicom_io.synthetic import grid, ramp, write_series
 from workstation.desktop.app import make_window
 from workstation.desktop.model.studies import Studies
+from workstation.desktop.window import MainWindow
 from workstation.site import open_site
 
 
@@ -45,8 +47,8 @@ def main() -> None:
         site = open_site(root)
         stored = ramp((options.instances, 16, 16))
         for n in range(options.series):
-            write_series(Path(folder) / str(n), stored, grid(), series=f"series {n}")
-            site.archive.import_files(Path(folder) / str(n))
+            write_series(Path(folder) / "sent" / str(n), stored, grid(), series=f"series {n}")
+        print(f"taken in: {took_ms(lambda: site.archive.import_files(Path(folder) / 'sent')) / 1000.0:.1f} s")
         studies = Studies(site)
         print(f"{options.series} series of {options.instances} instances")
         print(f"rows, the first time: {took_ms(studies.rows):.0f} ms")
@@ -55,10 +57,19 @@ def main() -> None:
         windows = []
         print(f"the window made: {took_ms(lambda: windows.append(make_window(root))):.0f} ms")
         for window in windows:
-            window.show()
-            while window.worklist.table.model().rowCount() < options.series:
-                application.processEvents()
-            window.close()
+            used(application, window, options.series)
+
+
+def used(application: QApplication, window: MainWindow, count: int) -> None:
+    """Shows a window until its list is full, searches and sorts it, and closes it."""
+    window.show()
+    while window.worklist.table.model().rowCount() < count:
+        application.processEvents()
+    search, sort = window.worklist.search, window.worklist.table.sortByColumn
+    print(f"a letter more in the search: {took_ms(lambda: search.setText(search.text() + 's')):.0f} ms")
+    search.clear()
+    print(f"sorted by patient: {took_ms(lambda: sort(0, Qt.SortOrder.AscendingOrder)):.0f} ms")
+    window.close()
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from tests.workstation.samples import (
 from workstation import pipeline
 from workstation.billing import filing, settle
 from workstation.billing.settle import settle_accession
-from workstation.case import Case, CaseError, session_of
+from workstation.case import Case, CaseError, region_of, session_of
 from workstation.cli import words
 from workstation.coder.work_list import work_items
 from workstation.config import Config, Signing, Sister
@@ -637,3 +637,13 @@ def test_the_full_series_is_the_documented_one(site_at: SiteAt, tmp_path: Path) 
     assert papers.on_file is not None
     assert papers.on_file.report.patient_id == series.first.patient_id
     assert {b.study_instance_uid for b in papers.on_file.base_procedures} == {series.first.study_uid}
+
+
+@pytest.mark.parametrize(("part", "region"), [("COLON", "ABDOMEN_PELVIS"), ("Liver", "ABDOMEN"), ("AORTA", None)])
+def test_an_organ_has_the_region_that_holds_all_of_it(part: str, region: str | None) -> None:
+    """The body part of a series names organs, too; a series of one could else not be signed without `--region`."""
+    if region is None:
+        with pytest.raises(CaseError, match="--region"):
+            region_of(part)
+    else:
+        assert region_of(part) == region

@@ -13,6 +13,7 @@ from workstation.desktop.language import tr
 from workstation.desktop.model.notes import marks_of
 from workstation.desktop.model.tray_edits import pane_of
 from workstation.desktop.plain import PlainLabel
+from workstation.desktop.sizes import open_with
 from workstation.desktop.viewer import Viewer
 
 
@@ -32,7 +33,7 @@ class CapturePreview(QDialog):
         row.addWidget(self.pane)
         layout.addLayout(row, 1)
         layout.addWidget(self.said)
-        self.resize(1100, 640)
+        open_with(self, 1100, 640)
         viewer.drawer.large.connect(self._drawn)
 
     def show_capture(self, number: int) -> None:

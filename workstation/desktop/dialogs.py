@@ -30,6 +30,7 @@ from workstation.desktop.language import tr
 from workstation.desktop.model.keys import ACTIONS, MOUSE, Keys
 from workstation.desktop.model.remote import Found
 from workstation.desktop.plain import PlainLabel
+from workstation.desktop.sizes import open_with
 from workstation.people import People, PeopleError
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class Query(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Query and retrieve"))
-        self.resize(900, 520)
+        open_with(self, 900, 520)
         self._remote, self._works = desk.remote(person), works
         self._found: tuple[Found, ...] = ()
         self.peer = QComboBox()
@@ -218,7 +219,7 @@ class Help(QDialog):
     def __init__(self, keys: Keys, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Keys and mouse"))
-        self.resize(620, 760)
+        open_with(self, 620, 760)
         self.page = QTextBrowser()
         buttons = [(tr(f"{name.capitalize()} button"), tr(what.capitalize())) for name, what in keys.buttons.items()]
         mouse = [(tr(what), tr(does)) for what, does in MOUSE]

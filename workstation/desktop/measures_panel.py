@@ -1,7 +1,7 @@
 """The list of measures: names, numbers and colours. What is selected there is selected in the panes, and back."""
 
 from PySide6.QtCore import QModelIndex, Qt
-from PySide6.QtGui import QBrush, QColor, QKeySequence, QShortcut
+from PySide6.QtGui import QBrush, QColor
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QColorDialog,
@@ -20,6 +20,7 @@ from workstation.desktop.marks import MEASURE
 from workstation.desktop.model import measure_edits
 from workstation.desktop.model.measuring import names_of
 from workstation.desktop.model.screen import Measure
+from workstation.desktop.own_keys import OwnKeys
 from workstation.desktop.plain import PlainLabel, plain_tip
 from workstation.desktop.vessel_view import VesselView
 from workstation.desktop.viewer import Viewer
@@ -38,6 +39,7 @@ class Measures(QWidget):
         self.table.setHorizontalHeaderLabels([tr("Name"), tr("Value")])
         self.table.setAccessibleName(tr("Measures"))
         self.table.verticalHeader().hide()
+        self.table.setTabKeyNavigation(False)  # Tab goes on to the buttons; arrows go through the cells
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.horizontalHeader().setSectionResizeMode(_NAME, QHeaderView.ResizeMode.ResizeToContents)
@@ -60,8 +62,7 @@ class Measures(QWidget):
         self.colour.clicked.connect(self._recolour)
         self.copy.clicked.connect(viewer.copy_measures)
         self.remove.clicked.connect(viewer.delete_last)
-        gone = QShortcut(QKeySequence(Qt.Key.Key_Delete), self.table, context=Qt.ShortcutContext.WidgetShortcut)
-        gone.activated.connect(viewer.delete_last)
+        OwnKeys(self.table, (Qt.Key.Key_Delete,), viewer.delete_last)
         row, layout = QHBoxLayout(), QVBoxLayout(self)
         for button in (self.colour, self.copy, self.remove):
             row.addWidget(button)

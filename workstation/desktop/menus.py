@@ -16,7 +16,7 @@ from workstation.desktop.icons import ICONS, icon
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits
 from workstation.desktop.model.keys import ACTIONS, Keys
-from workstation.desktop.model.screen import LAYOUT_TITLES
+from workstation.desktop.model.screen import LAYOUT_TITLES, Layout
 from workstation.desktop.viewer import TOOL_GROUPS, TOOLS, Viewer
 
 _MENUS = ("&Study", "&Tools", "&Edit", "&View", "&3D", "&Help")
@@ -62,6 +62,7 @@ WINDOW_COMMANDS: tuple[tuple[str, str], ...] = (
     ("take_in", "&Study"),
     ("sign", "&Study"),
     ("amend", "&Study"),
+    ("addendum", "&Study"),
     ("report_pdf", "&Study"),
     ("export", "&Study"),
     ("send", "&Study"),
@@ -202,5 +203,5 @@ def _see_from(view: View, viewer: Viewer) -> None:
     viewer.do(edits.seen_from, view)
 
 
-def _lay_out(layout: str, viewer: Viewer) -> None:
-    viewer.do(edits.laid_out, layout)
+def _lay_out(layout: Layout, viewer: Viewer) -> None:
+    viewer.lay_out(layout)

@@ -230,7 +230,11 @@ class Pane(QWidget):
             painter.drawPolygon(QPolygonF(self.lasso))
         self._paint_corners(painter)
         if self.message:
-            write(painter, QPointF(8, self.height() / 2), self.message, _TEXT)
+            # Below the letter of the side, in as many lines as the pane is narrow for.
+            for number, words in enumerate(wrapped(self.message, painter.fontMetrics(), self.width() - 16)):
+                write(
+                    painter, QPointF(8, self.height() / 2 + painter.fontMetrics().height() * (number + 2)), words, _TEXT
+                )
         painter.setPen(QPen(COLOURS[main_pane(self.name)], 2.0 if self.hasFocus() else 1.0))
         painter.drawRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5))
         painter.end()
@@ -356,3 +360,15 @@ def crosshair(cursor_mm: Vector, others: Sequence[tuple[str, Vector]], plane: Pl
 def _painted(over: NDArray[np.uint8]) -> QImage:
     rows, columns = over.shape[:2]
     return QImage(over.data, columns, rows, 4 * columns, QImage.Format.Format_RGBA8888).copy()
+
+
+def wrapped(sentence: str, metrics: QFontMetrics, width: int) -> list[str]:
+    """Returns a sentence in lines that are no wider than so many points, where its words allow it."""
+    lines = [""]
+    for word in sentence.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and metrics.horizontalAdvance(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines

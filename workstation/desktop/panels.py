@@ -6,6 +6,7 @@ from PySide6.QtWidgets import (
     QComboBox,
     QFormLayout,
     QGroupBox,
+    QScrollArea,
     QSlider,
     QWidget,
 )
@@ -121,3 +122,13 @@ class CropBox(QGroupBox):
     def _released(self) -> None:
         self._viewer.session.end()
         self._viewer.refresh()
+
+
+def scrolled(panel: QWidget) -> QScrollArea:
+    """Returns a panel that scrolls where a monitor is too low for it, and so never makes the window higher."""
+    area = QScrollArea()
+    area.setWidget(panel)
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setFocusProxy(panel)
+    return area

@@ -156,8 +156,9 @@ class ReportPanel(QScrollArea):
         name = self.use.currentData()
         self._session.write(clinical_use=name)
         for key, text in TEMPLATES.get(name or "", {}).items():
-            # A template never overwrites text that was written.
-            if not self.fields[key].toPlainText().strip():
+            # A template never overwrites text that was written, only nothing and another template's as it came.
+            written = self.fields[key].toPlainText().strip()
+            if not written or written in {template[key].strip() for template in TEMPLATES.values()}:
                 self.fields[key].setPlainText(text)
 
 

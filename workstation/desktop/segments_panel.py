@@ -66,6 +66,7 @@ class SegmentsPanel(QWidget):
         self.table.setHorizontalHeaderLabels([tr("Segment"), tr("ml"), tr("2D"), tr("3D")])
         self.table.setAccessibleName(tr("Segments"))
         self.table.verticalHeader().hide()
+        self.table.setTabKeyNavigation(False)  # Tab goes on to the buttons; arrows go through the cells
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         header = self.table.horizontalHeader()
@@ -127,6 +128,9 @@ class SegmentsPanel(QWidget):
         self.range.setValue(viewer.grow_range)
         self.brush.valueChanged.connect(self._set_brush)
         self.range.valueChanged.connect(self._set_range)
+        for box in (self.structure, self.change):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(8)  # long names do not widen the panels
         self._lay_out()
         viewer.changed.connect(self.refresh)
         self.refresh()

@@ -113,7 +113,7 @@ class Sign(QDialog):
             measured = (f"{tr(kind.capitalize())}: {said}" for kind, said in summary.measures)
             column.addWidget(_line("\n".join(measured)))
         keys = sum(capture.key for capture in summary.captures)
-        title = tr("{count} pictures, {keys} of them for the report", count=len(summary.captures), keys=keys)
+        title = tr("Pictures: {count}, for the report {keys}", count=len(summary.captures), keys=keys)
         column.addWidget(_line(title, "section"))
         column.addWidget(self.pictures)
         column.addWidget(_line(tr("Charge"), "section"))

@@ -21,6 +21,7 @@ from workstation.desktop.model.signed import SignedReading, draft_of
 from workstation.desktop.model.studies import Opened
 from workstation.desktop.model.summary import sections_of
 from workstation.desktop.plain import PlainLabel
+from workstation.desktop.sizes import open_with
 
 
 class SignedBar(QFrame):
@@ -92,7 +93,7 @@ class Versions(QDialog):
     def __init__(self, signed: SignedReading, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Versions of the report"))
-        self.resize(860, 560)
+        open_with(self, 860, 560)
         self._versions = tuple(reversed(signed.versions))
         self.list, self.page = QListWidget(), QTextBrowser()
         self.list.setAccessibleName(tr("Versions of the report"))

@@ -20,6 +20,7 @@ from workstation.desktop.model.reading2d import (
     words,
 )
 from workstation.desktop.plain import PlainLabel
+from workstation.desktop.sizes import open_with
 
 _STEPS = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1, Qt.Key.Key_PageUp: -10, Qt.Key.Key_PageDown: 10}
 _GREY_PER_PIXEL = 1.0 / 300.0  # of the window's width, for a drag
@@ -36,7 +37,7 @@ class StackViewer(QDialog):
     def __init__(self, images: Images, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(images.title)
-        self.resize(820, 860)
+        open_with(self, 820, 860)
         self.images, self.number = images, -1
         self.window_values: tuple[float, float] | None = None
         self.pixels: NDArray[np.uint8] = np.zeros((1, 1), np.uint8)

@@ -12,7 +12,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -28,9 +28,12 @@ from dicom_io.dates import da
 from workstation.desktop.background import Watch
 from workstation.desktop.language import tr
 from workstation.desktop.model.studies import ARRIVALS, CHARGES, READINGS, Row
+from workstation.desktop.own_keys import OwnKeys
 from workstation.desktop.plain import PlainLabel
 
 _REFRESH_MS = 2000
+_LEAST_WIDTH = 400
+_WIDTHS_OF = 100  # so many rows say how wide a column is
 _COLUMNS = (
     "Patient",
     "ID",
@@ -44,7 +47,7 @@ _COLUMNS = (
     "Reading",
     "Charge",
 )
-_NUMBERS = (6, 7)
+_DAY, _NUMBERS = 3, (6, 7)
 _SINCE: dict[str, int | None] = {"Every date": None, "Today": 0, "Last 7 days": 7, "Last 30 days": 30}
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -56,15 +59,51 @@ def arrival_of(row: Row) -> str:
 
 
 class _Model(QAbstractTableModel):
+    """The rows in the order that is shown. They are put in order here: Qt would ask for two cells of Python for every
+    comparison, which holds the window up for seconds where an archive is large."""
+
     def __init__(self) -> None:
         super().__init__()
         self.rows: tuple[Row, ...] = ()
+        self._given: tuple[Row, ...] = ()
+        self._order = (_DAY, True)
+        self._texts: list[str] = []
 
     def show_rows(self, rows: tuple[Row, ...]) -> None:
-        if rows != self.rows:
+        if rows != self._given:
             self.beginResetModel()
-            self.rows = rows
+            self._given, self.rows, self._texts = rows, self._ordered(rows), []
             self.endResetModel()
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Puts the rows in the order of a column; what is chosen stays chosen."""
+        self._order = (column, order == Qt.SortOrder.DescendingOrder)
+        self.layoutAboutToBeChanged.emit()
+        before, kept = self.rows, self.persistentIndexList()
+        self.rows, self._texts = self._ordered(self._given), []
+        places = {row.series_uid: number for number, row in enumerate(self.rows)}
+        now = [self.index(places[before[each.row()].series_uid], each.column()) for each in kept]
+        self.changePersistentIndexList(kept, now)
+        self.layoutChanged.emit()
+
+    def _ordered(self, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+        column, descending = self._order
+
+        def key(row: Row) -> Any:
+            if column in _NUMBERS:
+                return row.instances if column == _NUMBERS[0] else row.priors or 0
+            return self._cells(row)[column].casefold()
+
+        return tuple(sorted(rows, key=key, reverse=descending))
+
+    def text(self, number: int) -> str:
+        """Returns all that a row says, in small letters, to be searched."""
+        if not self._texts:
+            self._texts = ["\n".join(self._cells(row)).casefold() for row in self.rows]
+        return self._texts[number]
+
+    def _cells(self, row: Row) -> tuple[str, ...]:
+        return (*row.cells, arrival_of(row), tr(row.reading), tr(row.charge))
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008
         return 0 if parent.isValid() else len(self.rows)
@@ -74,8 +113,7 @@ class _Model(QAbstractTableModel):
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         if role == Qt.ItemDataRole.DisplayRole:
-            row = self.rows[index.row()]
-            return (*row.cells, arrival_of(row), tr(row.reading), tr(row.charge))[index.column()]
+            return self._cells(self.rows[index.row()])[index.column()]
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() in _NUMBERS:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
@@ -93,16 +131,23 @@ class _Filter(QSortFilterProxyModel):
         super().__init__(parent)
         self._rows = model
         self.setSourceModel(model)
-        self.setFilterKeyColumn(-1)
-        self.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self.reading = self.charge = self.modality = self.since = ""
+        self.reading = self.charge = self.modality = self.since = self._searched = ""
+
+    def search(self, text: str) -> None:
+        """Shows the rows that hold a text, in capitals or not."""
+        self._searched = text.casefold()
+        self.invalidate()
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Has the rows themselves put in order."""
+        self._rows.sort(column, order)
 
     def filterAcceptsRow(self, source_row: int, source_parent: _Index) -> bool:  # noqa: N802
         row = self._rows.rows[source_row]
         wanted = ((self.reading, row.reading), (self.charge, row.charge), (self.modality, row.modality))
         if any(chosen and found != chosen for chosen, found in wanted):
             return False
-        return row.date >= self.since and super().filterAcceptsRow(source_row, source_parent)
+        return row.date >= self.since and (not self._searched or self._searched in self._rows.text(source_row))
 
 
 class StudyList(QWidget):
@@ -121,21 +166,20 @@ class StudyList(QWidget):
         self.search = QLineEdit()
         self.search.setPlaceholderText(tr("Search patient, accession, modality, description, reading, charge …"))
         self.search.setClearButtonEnabled(True)
-        self.search.textChanged.connect(self._sorted.setFilterFixedString)
+        self.search.textChanged.connect(self._sorted.search)
         self.search.returnPressed.connect(lambda: self._open(self._sorted.index(0, 0)))
         self.table = QTableView()
         self.table.setModel(self._sorted)
         self.table.setSortingEnabled(True)
-        self.table.sortByColumn(3, Qt.SortOrder.DescendingOrder)
+        self.table.sortByColumn(_DAY, Qt.SortOrder.DescendingOrder)
         self.table.setSelectionBehavior(QTableView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QTableView.SelectionMode.SingleSelection)
         self.table.verticalHeader().hide()
         self.table.horizontalHeader().setStretchLastSection(True)
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.table.horizontalHeader().setResizeContentsPrecision(_WIDTHS_OF)
         self.table.doubleClicked.connect(self._open)
-        for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            shortcut = QShortcut(QKeySequence(key), self.table, context=Qt.ShortcutContext.WidgetShortcut)
-            shortcut.activated.connect(lambda: self._open(self.table.currentIndex()))
+        OwnKeys(self.table, (Qt.Key.Key_Return, Qt.Key.Key_Enter), lambda: self._open(self.table.currentIndex()))
         self.reading, self.charge = _choices("Every reading", READINGS), _choices("Every charge", CHARGES)
         self.modality, self.since = _choices("Every modality", ("CT", "MR", "US")), QComboBox()
         for title, days in _SINCE.items():
@@ -151,6 +195,7 @@ class StudyList(QWidget):
         self.open_button = QPushButton(tr("Open"))
         self.open_button.clicked.connect(lambda: self._open(self.table.currentIndex()))
         self.note = PlainLabel(tr("Reading the archive …"))
+        self.setMinimumWidth(_LEAST_WIDTH)  # with a study open, panels need room beside what this would have
         top, layout = QHBoxLayout(), QVBoxLayout(self)
         top.addWidget(self.search, 1)
         for widget in (self.reading, self.charge, self.modality, self.since, self.open_button):

@@ -20,6 +20,7 @@ from render.recipe import Recipe, Reformat
 from render.registration import Registration, register
 from render.segment import made
 from render.segment.grid import voxel_mm3
+from render.vessels.pictures import path_of
 from workstation.desktop.drawer import Drawer, PictureRequest
 from workstation.desktop.gestures import Gestures
 from workstation.desktop.language import tr
@@ -129,6 +130,7 @@ class Viewer(QWidget):
         self._cine.setInterval(_CINE_MS)
         self._cine.timeout.connect(self._cine_step)
         self._lay_out()
+        QTimer.singleShot(0, self, self._seek)  # a study that is opened again has measures and segments already
 
     def close_session(self) -> None:
         self._left = True
@@ -149,11 +151,15 @@ class Viewer(QWidget):
             self._ask(name, moving)
             self.show_overlay(name)
         # While a point is being dragged nothing is sought: it would be another place with every move.
-        for measure in () if moving else self.measuring.to_seek(self.session.screen.measures):
-            self.drawer.ask_errand(lambda measure=measure: self.measuring.fill(measure))  # type: ignore[misc]
         if not moving:
-            self._seek_mask()
+            self._seek()
         self.changed.emit()
+
+    def _seek(self) -> None:
+        """Has what tools find measured, and what is marked made, where that is still to be done."""
+        for measure in self.measuring.to_seek(self.session.screen.measures):
+            self.drawer.ask_errand(lambda measure=measure: self.measuring.fill(measure))  # type: ignore[misc]
+        self._seek_mask()
 
     def _lay_out(self) -> None:
         layout = self.session.screen.layout
@@ -658,6 +664,17 @@ class Viewer(QWidget):
         one = main_pane(name or self.under)
         alone: Layout = one if one != "curved" else "curved"
         self.do(edits.laid_out, "four" if self.session.screen.layout != "four" else alone)
+
+    def lay_out(self, layout: Layout) -> None:
+        """Chooses a layout. A curved one without a path lays the vessel flat that is selected, or measured last."""
+        screen = self.session.screen
+        if layout == "curved" and not screen.curve.path_mm:
+            chosen = screen.measures if self.selected is None else (screen.measures[self.selected],)
+            for thing in (self.measuring.found(measure) for measure in reversed(chosen)):
+                if thing is not None and thing.vessel is not None:
+                    self.do(edits.path_laid, path_of(thing.vessel.vessel))
+                    return
+        self.do(edits.laid_out, layout)
 
     def thicken(self, by_mm: float, name: PaneName | None = None) -> None:
         pane = name or self.under

@@ -16,9 +16,11 @@ from PySide6.QtWidgets import (
     QDialog,
     QDockWidget,
     QFileDialog,
+    QListWidget,
     QProgressBar,
     QPushButton,
     QStackedWidget,
+    QTableWidget,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -55,7 +57,7 @@ from workstation.desktop.model.studies import Opened, Row
 from workstation.desktop.model.summary import summary_of
 from workstation.desktop.palette import CommandPalette
 from workstation.desktop.pane import Pane
-from workstation.desktop.panels import LookPanel
+from workstation.desktop.panels import LookPanel, scrolled
 from workstation.desktop.plain import PlainLabel, plain_title
 from workstation.desktop.report_panel import ReportPanel, said_of_obstacle
 from workstation.desktop.segments_panel import SegmentsPanel
@@ -71,7 +73,7 @@ from workstation.store.journal import EventKind
 _VERDICT_MS = 400  # wait after the last change
 _LOCK_MS = 15 * 60 * 1000  # locks after this time without a key or mouse move
 _PRESENCE = {QEvent.Type.KeyPress, QEvent.Type.MouseMove, QEvent.Type.MouseButtonPress, QEvent.Type.Wheel}
-_DOCK_PX = 340  # the panels, at first
+_DOCK_PX, _LEAST_DOCK_PX = 390, 350  # the panels, at first and at least: all tabs in sight
 _LAYOUT_VERSION = 2  # of the docks; saved positions of another version are ignored
 
 
@@ -138,7 +140,7 @@ class MainWindow(StudyWindow):
         self._make_docks()
         self.set_theme("light" if settings.value("theme") == "light" else "dark")
         self._show_person()
-        self.resize(1500, 950)
+        self.resize(self.screen().availableGeometry().size())  # all of a monitor, and never more than there is
         self._restore()
         QTimer.singleShot(0, self, self._go_on)
 
@@ -153,6 +155,7 @@ class MainWindow(StudyWindow):
             "take_in": self.take_in_folder,
             "sign": self.sign_and_deliver,
             "amend": self.amend,
+            "addendum": partial(self.amend, addendum=True),
             "report_pdf": self.save_pdf,
             "export": self.export_captures,
             "send": self.send,
@@ -194,7 +197,7 @@ class MainWindow(StudyWindow):
         column.addWidget(self.signed_bar)
         column.addWidget(self.tabs, 1)
         self.dock.setWidget(inner)
-        self.dock.setMinimumWidth(_DOCK_PX)
+        self.dock.setMinimumWidth(_LEAST_DOCK_PX)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
         self.dock.hide()
 
@@ -332,10 +335,10 @@ class MainWindow(StudyWindow):
         self.report.signed.connect(self.sign_and_deliver)
         self.tray.export.connect(self.export_captures)
         for widget, title in (
-            (LookPanel(viewer), tr("Look")),
+            (scrolled(LookPanel(viewer)), tr("Look")),
             (self.tray, tr("Captures")),
-            (Measures(viewer), tr("Measures")),
-            (SegmentsPanel(viewer), tr("Segments")),
+            (scrolled(Measures(viewer)), tr("Measures")),
+            (scrolled(SegmentsPanel(viewer)), tr("Segments")),
             (self.report, tr("Report")),
             (self.charge, tr("Charge")),
         ):
@@ -834,10 +837,12 @@ def _product() -> str:
 
 
 def _its_own(watched: QObject, event: QKeyEvent) -> bool:
-    """Whether a widget uses a key itself: arrows and letters in lists, Space on a button."""
+    """Whether a widget uses a key itself: arrows in lists, letters in the work list and in boxes, Space on a button."""
     commanding = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
     if event.modifiers() & commanding or Qt.Key.Key_F1 <= event.key() <= Qt.Key.Key_F35:
         return False
     if isinstance(watched, QAbstractButton):
         return event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return)
+    if isinstance(watched, QTableWidget | QListWidget) and event.text().isprintable() and event.text().strip():
+        return False  # a reader whose mouse is on a pane means the pane; F2 begins to name
     return isinstance(watched, QComboBox | QAbstractItemView | QAbstractSlider) and event.key() != Qt.Key.Key_Escape

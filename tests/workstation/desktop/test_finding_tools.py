@@ -122,7 +122,7 @@ def test_a_vessel_is_followed_in_the_panes(reader: Viewer, window: MainWindow, q
     qtbot.waitUntil(lambda: reader.measuring.found(measure) is not None, timeout=60_000)
     panel = window.tabs.findChild(Measures)
     assert isinstance(panel, Measures)
-    window.tabs.setCurrentWidget(panel)
+    window.show_panel(2)
     view = panel.findChild(VesselView)
     assert isinstance(view, VesselView) and not view.isVisible()
     reader.select(0)
@@ -152,6 +152,10 @@ def test_a_vessel_is_followed_in_the_panes(reader: Viewer, window: MainWindow, q
     recipe = recipe_of(reader.session.screen, "curved", 64, 64)
     assert reader.session.screen.layout == "curved" and recipe is not None
     assert draw(reader.measuring.volume, recipe).pixels.max() > 250
+    reader.undo()
+    assert not reader.session.screen.curve.path_mm
+    reader.lay_out("curved")  # without a path of its own, the vessel is what there is to be laid flat
+    assert recipe_of(reader.session.screen, "curved", 64, 64) == recipe
     reader.select(None)
     assert not view.isVisible()
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom import Dataset
 from PySide6.QtCore import QEvent, QPointF, Qt
@@ -11,14 +12,23 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QApplication, QLabel
 from pytestqt.qtbot import QtBot
 
-from render.geometry import point
+from render.geometry import View, point
 from render.mask_steps import Values
+from render.volume import Volume
 from tests.workstation.desktop.conftest import DOCTOR
 from workstation.desktop import window as window_module
 from workstation.desktop.model import edits
-from workstation.desktop.model.corners import CORNERS, FIELDS, CornersError, load_corners, pane_values
+from workstation.desktop.model.corners import (
+    CORNERS,
+    FIELDS,
+    CornersError,
+    load_corners,
+    pane_values,
+    under_the_mouse,
+)
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, identity_of
-from workstation.desktop.model.screen import Compared
+from workstation.desktop.model.measuring import Measuring
+from workstation.desktop.model.screen import Compared, Measure
 from workstation.desktop.plain import plain_tip, plain_title
 from workstation.desktop.sign_dialog import Sign
 from workstation.desktop.viewer import Viewer
@@ -231,3 +241,11 @@ def test_what_comes_while_it_is_being_signed_is_not_signed_unseen(
     window.sign_and_deliver()
     assert len(signed) == 1
     session.write(indication="", impression="")
+
+
+def test_values_without_a_unit_have_none() -> None:
+    """MR values are in units of 1, which a reader would take for a number."""
+    assert under_the_mouse(None, 67.0, "1")["value"] == "67" and under_the_mouse(None, 67.0, "HU")["value"] == "67 HU"
+    voxels = np.full((8, 8, 8), 5.0, np.float32)
+    outlined = Measure("ellipse", ((1.0, 1.0, 4.0), (6.0, 6.0, 4.0)), View.parse("foot"))
+    assert Measuring(Volume(voxels, np.eye(4)[[2, 1, 0, 3]], "1")).said_of(outlined).endswith("5 ± 0\n5 … 5")

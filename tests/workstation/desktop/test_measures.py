@@ -220,3 +220,20 @@ def test_what_goes_while_it_is_dragged_takes_no_other_with_it(
     move(pane, QPoint(160, 100))
     qtbot.mouseRelease(pane, Qt.MouseButton.LeftButton, pos=QPoint(160, 100))
     assert viewer.session.screen.measures == left and set(left) <= set(lines)
+
+
+def test_delete_and_letters_in_the_list_of_measures(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
+    """Delete is the list's own key; a letter is a command, as it is over the panes, and does not begin to name."""
+    view = viewer.session.screen.axial.view
+    for end in (10.0, 20.0):
+        viewer.do(measure_edits.measured, Measure("distance", (viewer.session.screen.cursor_mm, (end, 0.0, 0.0)), view))
+    window.show_panel(2)
+    table = panel(window).table
+    table.setFocus()
+    table.selectRow(0)
+    captures = len(viewer.session.screen.captures)
+    qtbot.keyClick(table, Qt.Key.Key_C)
+    assert len(viewer.session.screen.captures) == captures + 1
+    qtbot.keyClick(table, Qt.Key.Key_Delete)
+    (left,) = viewer.session.screen.measures
+    assert left.points_mm[1] == (20.0, 0.0, 0.0)

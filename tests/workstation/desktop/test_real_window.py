@@ -1,11 +1,10 @@
 """The command itself in a real window of an X server, with a real mouse and keyboard, and then killed."""
 
 import os
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from PIL import ImageGrab
 
 from dicom_io.volumes import build_volume
 from tests.workstation.desktop.conftest import DOCTOR, PASSWORD
+from tests.workstation.desktop.hands import LIMIT_S, Reader, display_of, needs_a_window, xdotool
 from tests.workstation.desktop.test_screens import FOLDER
 from tests.workstation.samples import CT_HEAD, SERIES_UID
 from workstation.desktop.model.screen import Screen
@@ -23,30 +23,14 @@ from workstation.site import open_site
 from workstation.store.papers import read_papers
 
 ROOT = Path(__file__).parents[3]
-WIDTH, HEIGHT, LIMIT_S = 1500, 950, 300.0
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("Xvfb") and shutil.which("xdotool")), reason="Xvfb and xdotool are not installed"
-)
+WIDTH, HEIGHT = 1500, 950
+pytestmark = needs_a_window
 
 
 @pytest.fixture
 def display() -> Iterator[str]:
-    """An X server of our own, on a number that it chooses."""
-    reading, writing = os.pipe()
-    command = ["Xvfb", "-displayfd", str(writing), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-nolisten", "tcp"]
-    with subprocess.Popen(command, pass_fds=[writing], stderr=subprocess.DEVNULL) as server:
-        os.close(writing)
-        with os.fdopen(reading) as number:
-            yield f":{number.readline().strip()}"
-        server.terminate()
-
-
-def xdotool(display: str, *words: str) -> str:
-    done = subprocess.run(
-        ["xdotool", *words], env={**os.environ, "DISPLAY": display}, capture_output=True, text=True, check=False,
-        timeout=LIMIT_S,
-    )  # fmt: skip
-    return done.stdout.strip()
+    with display_of(WIDTH, HEIGHT) as name:
+        yield name
 
 
 def test_open_turn_capture_and_survive_a_kill(display: str, tmp_path: Path) -> None:
@@ -87,53 +71,6 @@ def test_open_turn_capture_and_survive_a_kill(display: str, tmp_path: Path) -> N
     site.papers.engine.dispose()
 
 
-class Reader:
-    """Somebody at a screen: mouse and keys, nothing else. What came of it is looked for in the state folder."""
-
-    def __init__(self, display: str, process: "subprocess.Popen[str]") -> None:
-        self._display, self._process = display, process
-        self._ends = time.monotonic() + LIMIT_S
-
-    def does(self, *words: str) -> str:
-        return xdotool(self._display, *words)
-
-    def until(self, holds: Callable[[], bool], what: str, act: Callable[[], object] = lambda: None) -> None:
-        """Acts until something holds."""
-        while not holds():
-            assert self._process.poll() is None and time.monotonic() < self._ends, what
-            act()
-
-    def sees(self, title: str) -> bool:
-        return bool(self.does("search", "--onlyvisible", "--name", f"^{title}( . .*)?$"))
-
-    def answers(self, title: str, text: str) -> None:
-        """Types into a dialog, once it is there, and sees it go. Types again where keys came before its field did."""
-        self.until(lambda: self.sees(title), f"no dialog {title}")
-        typed = float("-inf")
-
-        def types() -> None:
-            nonlocal typed
-            if time.monotonic() < typed + LIMIT_S / 15.0:
-                return
-            middle = ("mousemove", str(WIDTH // 2), str(HEIGHT // 2))
-            self.does(*middle, "key", "ctrl+a", "type", "--delay", "5", text)
-            self.does("key", "Return")
-            typed = time.monotonic()
-
-        self.until(lambda: not self.sees(title), f"dialog {title} stays", types)
-
-    def drags(self, start: tuple[float, float], by: tuple[int, int]) -> None:
-        at = ("mousemove", str(start[0]), str(start[1]))
-        way = ("mousemove_relative", "--sync", "--", str(by[0]), str(by[1]))
-        self.does(*at, "mousedown", "1", *way, "mouseup", "1")
-
-    def clicks(self, at: tuple[float, float]) -> None:
-        self.does("mousemove", str(at[0]), str(at[1]), "click", "1")
-
-    def presses(self, at: tuple[float, float], key: str) -> None:
-        self.does("mousemove", str(at[0]), str(at[1]), "key", key)
-
-
 def test_a_study_from_the_list_to_the_charge(display: str, tmp_path: Path) -> None:
     """Open, rotate, window, slab, crop, measure, capture, report, sign, charge released: all by mouse and key."""
     root = tmp_path / "root"
@@ -160,7 +97,7 @@ def test_a_study_from_the_list_to_the_charge(display: str, tmp_path: Path) -> No
     environment = {**os.environ, "DISPLAY": display, "QT_QPA_PLATFORM": "xcb"}
     solid, axial = (WIDTH * 0.6, HEIGHT * 0.72), (WIDTH * 0.22, HEIGHT * 0.28)
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
-        reader = Reader(display, process)
+        reader = Reader(display, process, WIDTH, HEIGHT)
         try:
             assert reader.does("search", "--sync", "--onlyvisible", "--name", "3D workstation")
             search = (WIDTH * 0.3, HEIGHT * 0.084)

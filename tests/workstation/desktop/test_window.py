@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +11,27 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
 from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.sr.report_sr import BASIC_TEXT_SR
 from render import View, draw, load_protocol
+from render.mask_steps import Values
 from render.picture import to_rgb
 from tests.workstation.desktop.conftest import DOCTOR, PASSWORD, SAMPLE, TECHNOLOGIST
 from tests.workstation.desktop.gestures import drag, move, wheel
 from workstation.desktop import dialogs
 from workstation.desktop.app import make_window, start
 from workstation.desktop.captures_panel import Tray
-from workstation.desktop.model import edits, measure_edits
+from workstation.desktop.model import edits, measure_edits, segment_edits
 from workstation.desktop.model.screen import PANES, Measure, PaneName, recipe_of
-from workstation.desktop.pane import Pane
+from workstation.desktop.pane import Pane, wrapped
 from workstation.desktop.panels import CropBox
+from workstation.desktop.report_panel import TEMPLATES
 from workstation.desktop.sign_dialog import Sign
+from workstation.desktop.study_list import StudyList
 from workstation.desktop.transfer_editor import TransferEditor
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
@@ -487,3 +492,92 @@ def test_a_demonstration_takes_its_folder_in_and_shows_the_guide(tmp_path: Path,
 
     QTimer.singleShot(0, end)
     assert start(tmp_path / "root", demo=SAMPLE / "ct_head") == 0
+
+
+def test_return_opens_the_chosen_series_from_the_list_itself(window: MainWindow, qtbot: QtBot) -> None:
+    """Lists keep their keys from shortcuts, so a shortcut of the list would never be reached."""
+    table = window.worklist.table
+    qtbot.mouseClick(
+        table.viewport(), Qt.MouseButton.LeftButton, pos=table.visualRect(table.model().index(0, 0)).center()
+    )
+    with qtbot.waitSignal(window.worklist.opened, timeout=5_000):
+        qtbot.keyClick(table, Qt.Key.Key_Return)
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        pass
+    least, scaled = window.minimumSizeHint(), (960, 540)  # of 1920 x 1080 where all is drawn twice as large
+    assert least.width() <= scaled[0] and least.height() <= scaled[1]
+
+
+@pytest.mark.parametrize("width", [80, 4000])
+def test_a_long_message_keeps_to_its_pane(width: int, qapp: QApplication) -> None:
+    metrics, said = QFontMetrics(qapp.font()), "Click a path with the path tool, in any plane."
+    lines = wrapped(said, metrics, width)
+    assert " ".join(lines) == said and (len(lines) > 1) == (width < 1000)
+    assert all(metrics.horizontalAdvance(line) <= width for line in lines)
+
+
+def test_another_template_takes_the_place_of_the_first_and_of_no_written_word(viewer: Viewer) -> None:
+    """Keys go through the list of templates one by one, and each is filled in on the way."""
+    window = viewer.window()
+    assert isinstance(window, MainWindow) and window.report is not None
+    report = window.report
+    report.fields["findings"].setPlainText("Seen by me.")
+    for use in ("oncology", "orthopaedics"):
+        report.use.setCurrentIndex(report.use.findData(use))
+        report.use.activated.emit(report.use.currentIndex())
+    assert report.fields["indication"].toPlainText() == TEMPLATES["orthopaedics"]["indication"]
+    assert report.fields["findings"].toPlainText() == "Seen by me."
+
+
+def test_the_work_list_puts_numbers_in_their_order_and_keeps_what_is_chosen(window: MainWindow, qtbot: QtBot) -> None:
+    (row,) = window.desk.studies.rows()
+    rows = tuple(
+        replace(row, series_uid=f"1.2.{n}", instances=n, description=word)
+        for n, word in ((9, "Thorax"), (164, "abdomen"), (20, "Caput"))
+    )
+    shown = StudyList(lambda: rows, lambda: 0, lambda: window.desk.site.clock().date())
+    qtbot.addWidget(shown)
+    shown.show()
+    model = shown.table.model()
+    qtbot.waitUntil(lambda: model.rowCount() == 3, timeout=10_000)
+
+    def column(number: int) -> list[str]:
+        return [model.index(n, number).data() for n in range(model.rowCount())]
+
+    assert shown.select("1.2.20")
+    shown.table.sortByColumn(6, Qt.SortOrder.DescendingOrder)
+    assert column(6) == ["164", "20", "9"] and shown.table.currentIndex().row() == 1
+    shown.table.sortByColumn(5, Qt.SortOrder.AscendingOrder)
+    assert column(5) == ["abdomen", "Caput", "Thorax"] and shown.table.currentIndex().row() == 1
+    shown.search.setText("CAPUT")
+    assert column(6) == ["20"]
+    with qtbot.waitSignal(shown.opened) as opened:
+        qtbot.keyClick(shown.search, Qt.Key.Key_Return)
+    assert opened.args == ["1.2.20"]
+    shown.stop()
+
+
+def test_a_series_of_no_known_region_is_not_signed(viewer: Viewer) -> None:
+    """Its pictures and charge have a region; what was signed without one could never be stored."""
+    window = viewer.window()
+    assert isinstance(window, MainWindow) and window.opened is not None
+    viewer.capture()
+    viewer.session.write(indication="Fracture", impression="None.")
+    assert window.desk.obstacle(window.opened, DOCTOR) is None
+    instances = tuple(replace(each, body_part="AORTA") for each in window.opened.series.instances)
+    series = replace(window.opened.series, instances=instances)
+    found = window.desk.obstacle(replace(window.opened, series=series), DOCTOR)
+    assert found is not None and "AORTA" in str(found) and "--region" in str(found)
+
+
+def test_a_study_opened_again_has_its_measures_and_segments_without_an_edit(viewer: Viewer, qtbot: QtBot) -> None:
+    screen = viewer.session.screen
+    viewer.do(measure_edits.measured, Measure("volume", (screen.cursor_mm,), screen.axial.view, -100.0, 300.0))
+    viewer.do(segment_edits.marked, Values(700.0, 3000.0, 7), "Bone")
+    buttons = {"middle": "pan", "right": "zoom"}
+    again = Viewer(viewer.session, buttons, viewer.looks, viewer.identity)
+    qtbot.addWidget(again)
+    (measure,) = again.session.screen.measures
+    qtbot.waitUntil(lambda: again.measuring.found(measure) is not None, timeout=60_000)
+    qtbot.waitUntil(lambda: again.millilitres(7) is not None, timeout=60_000)
+    again.close_session()

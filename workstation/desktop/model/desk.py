@@ -32,7 +32,7 @@ from workstation.desktop.model import verdicts
 from workstation.desktop.model.measuring import recorded, recorded_segments
 from workstation.desktop.model.notes import notes_of
 from workstation.desktop.model.remote import Remote
-from workstation.desktop.model.report_check import Obstacle, obstacle_to_signing
+from workstation.desktop.model.report_check import NO_REGION, Obstacle, obstacle_to_signing
 from workstation.desktop.model.session import Draft
 from workstation.desktop.model.signing import (
     PROTOCOL,
@@ -240,7 +240,15 @@ class ReadingDesk:
 
     def obstacle(self, opened: Opened, person: Person | None) -> Obstacle | None:
         """Returns why this person cannot sign the study now; None when signing is possible."""
-        return obstacle_to_signing(person, opened.session, self.site.config.report_requires)
+        found = obstacle_to_signing(person, opened.session, self.site.config.report_requires)
+        if found is not None:
+            return found
+        part = opened.series.first.body_part
+        try:
+            region_of(self._region, "", part)
+        except CaseError:  # said before the signature: after it, what is signed could not be stored
+            return Obstacle(NO_REGION, {"part": part or "-"})
+        return None
 
     def unfinished(self) -> tuple[SignedStudy, ...]:
         """Returns what was signed here and is not stored yet, because the program ended in between."""

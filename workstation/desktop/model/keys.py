@@ -77,6 +77,7 @@ ACTIONS: dict[str, str] = {
     "take_in": "Take in a folder",
     "sign": "Sign and deliver",
     "amend": "Amend what is signed",
+    "addendum": "Addendum to what is signed",
     "report_pdf": "Signed report as PDF",
     "export": "Export captures",
     "send": "Send what waits",

@@ -21,10 +21,14 @@ FIELD_TITLES: dict[ReportField, str] = {
 NOBODY_SIGNED_IN = "Nobody is signed in. A physician signs in to sign."
 NOT_A_PHYSICIAN = "Only a physician can sign and attest; {name} is signed in as {role}."
 NO_PICTURE = "No picture is captured yet; a report without pictures charges nothing."
+NO_REGION = (
+    "The body region of this series is not known (body part: {part}), so that nothing can be stored or charged. Start "
+    "the desktop with --region to sign it."
+)
 UNFINISHED = "{field} is not finished: there is still “{mark}” in it. Write it out, or take it away."
 EMPTY = "{field} says nothing yet. This site signs no report without it."
 # What a window has to be able to say in another language.
-OBSTACLES = (NOBODY_SIGNED_IN, NOT_A_PHYSICIAN, NO_PICTURE, UNFINISHED, EMPTY)
+OBSTACLES = (NOBODY_SIGNED_IN, NOT_A_PHYSICIAN, NO_PICTURE, NO_REGION, UNFINISHED, EMPTY)
 # What templates leave to be written.
 _OPEN = re.compile(r"…|\.\.\.")
 
