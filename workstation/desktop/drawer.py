@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from render import Cancelled, Mask, Picture, Recipe, Reformat, Volume, Window, coarser, draw
-from render.recipe import Solid, VolumeRendering
+from render.recipe import Solid, VolumeRendering, frames
 from render.segment.on_plane import labels_on, outlines_of
 from workstation.desktop.model.screen import PaneName
 
@@ -181,7 +181,7 @@ class Drawer(QObject):
 def _still(recipe: Recipe) -> Recipe:
     """Returns the recipe of the first picture of a rotation or stack, and of one well within a flight."""
     if isinstance(recipe, VolumeRendering) and recipe.flight:
-        return replace(recipe, flight=recipe.flight[len(recipe.flight) // 3 :][:1])
+        return frames(recipe)[len(recipe.flight) // 3]
     return replace(recipe, rotation=None) if isinstance(recipe, Solid) else replace(recipe, count=1)
 
 

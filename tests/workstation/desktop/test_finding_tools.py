@@ -9,9 +9,12 @@ from PySide6.QtCore import QPointF, Qt
 from pytestqt.qtbot import QtBot
 
 from render import Volume, draw
+from render.flight import flight, lumen_way
 from render.geometry import View, affine_from
+from render.recipe import frames
 from render.segment import measure_lesion
 from tests.workstation.desktop.gestures import drag
+from workstation.desktop.drawer import _still
 from workstation.desktop.measures_panel import Measures
 from workstation.desktop.model import edits, measure_edits
 from workstation.desktop.model.corners import under_the_mouse
@@ -207,3 +210,10 @@ def test_a_flight_where_there_are_no_airways_is_declined(viewer: Viewer, window:
     viewer.fly("airways")
     qtbot.waitUntil(lambda: not window.works.busy, timeout=60_000)
     assert viewer.session.screen == before and "Fly-through: " in window.statusBar().currentMessage()
+
+
+def test_the_small_picture_of_a_flight_is_one_of_its_own(scene: Volume) -> None:
+    whole = flight(lumen_way(scene, "vessel", TUBE), scene, size=32)
+    (one,) = frames(_still(whole))
+    assert one == frames(whole)[len(whole.flight) // 3]
+    assert draw(scene, one).pixels.shape == (1, 32, 32, 3)
