@@ -16,7 +16,7 @@ def exploded(
     """Returns a move for each label that holds a voxel: away from the middle of all by `spread` times the way to its
     own middle. staying : this label stays where it is, and the others move away from its middle."""
     middles: dict[int, Vector] = {}
-    counts = np.bincount(mask.labels.reshape(-1), minlength=256)
+    counts = mask.counts
     for label in labels:
         if counts[label]:
             k, j, i = (int(places.sum()) / len(places) for places in np.nonzero(mask.labels == label))

@@ -33,6 +33,14 @@ class Mask:
         return (k, j, i)
 
     @property
+    def counts(self) -> NDArray[np.int64]:
+        """(256,) int64, how many voxels have each label. Slice by slice: all at once would hold other threads up."""
+        found = np.zeros(256, dtype=np.int64)
+        for labels in self.labels:
+            found += np.bincount(labels.reshape(-1), minlength=256)
+        return found
+
+    @property
     def digest(self) -> str:
         """sha256 of shape and labels."""
         if not self._digest:

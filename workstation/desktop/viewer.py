@@ -255,10 +255,8 @@ class Viewer(QWidget):
 
         def make() -> None:
             mask = made(volume, steps)
-            # Slice by slice: counting all at once would hold the window up.
-            counts = np.sum([np.bincount(labels.reshape(-1), minlength=256) for labels in mask.labels], axis=0)
             voxel_ml = voxel_mm3(volume) / 1000.0
-            self._millilitres = {label: float(count) * voxel_ml for label, count in enumerate(counts)}
+            self._millilitres = {label: float(count) * voxel_ml for label, count in enumerate(mask.counts)}
             self._masks = {steps: mask}
 
         self.drawer.ask_errand(make)
@@ -531,7 +529,7 @@ class Viewer(QWidget):
                 tell(name, 0.1)
                 mask = made(volume, (*steps, step))
                 tell(name, 1.0)  # stops here where the reader has stopped it
-                return int((mask.labels == step.label).sum()) * voxel_mm3(volume) / 1000.0
+                return int(mask.counts[step.label]) * voxel_mm3(volume) / 1000.0
             finally:
                 self._looking.discard(repr(step))
 
@@ -578,7 +576,7 @@ class Viewer(QWidget):
             finally:
                 self._looking.discard("parts")
             tell(tr("Bones in parts"), 1.0)
-            found = np.flatnonzero(np.sum([np.bincount(k.reshape(-1), minlength=256) for k in mask.labels], axis=0))
+            found = np.flatnonzero(mask.counts)
             first = steps[0].label
             names = {first: tr("Bone, not parted"), first + segment_edits.MOST_PARTS + 1: tr("Metal")}
             return {
