@@ -308,14 +308,13 @@ class TestCodes:
 
 
 class TestDeciding:
-    def test_an_object_for_an_object_and_a_list_for_a_list(self, tmp_path: Path) -> None:
+    def test_an_object_for_an_object_and_a_list_for_a_list(self, command: Command, tmp_path: Path) -> None:
         one = process("charge", "decide", facts_file(tmp_path, FACTS), "--json")
         assert one.returncode == 0
         assert json.loads(one.stdout)["disposition"] == "release"
-        several = process("charge", "decide", facts_file(tmp_path, [FACTS, FACTS]), "--policy", "cpt", "--json")
-        decisions = json.loads(several.stdout)
-        assert [d["policy"] for d in decisions] == ["cpt", "cpt"]
-        assert json.loads(process("charge", "decide", facts_file(tmp_path, []), "--json").stdout) == []
+        several = command("charge", "decide", facts_file(tmp_path, [FACTS, FACTS]), "--policy", "cpt", "--json")
+        assert [d["policy"] for d in several.json] == ["cpt", "cpt"]
+        assert command("charge", "decide", facts_file(tmp_path, []), "--json").json == []
 
     def test_in_words(self, command: Command, tmp_path: Path) -> None:
         answer = command("charge", "decide", facts_file(tmp_path, {**FACTS, "accession": "A", "renderings": []}))
