@@ -26,7 +26,7 @@ from tests.workstation.serve.running import Serving
 SIZE_MB = 64
 
 
-@pytest.fixture(params=["tmpfs", "ext4"])
+@pytest.fixture(params=["tmpfs", pytest.param("ext4", marks=pytest.mark.slow)])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A small file system of its own."""
     if sys.platform != "linux" or os.geteuid() != 0:
