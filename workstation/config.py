@@ -169,6 +169,8 @@ _OUTGOING = FolderDestination(name="outgoing", takes=("images", "charges"), fold
 class Config:
     """All settings of a site.
 
+    database : URL of a PostgreSQL database that the site's hosts share (`postgresql+psycopg://…`); empty for a file in
+    the state folder. store : folder that the hosts share, of received files and documents; empty for the state folder.
     policy : which charge policy decides. entity, site : whose charge it is and where. independent_workstation : that
     this device is independent of the scanner. reformat_only : what `guide` does with reformats alone. order_grounds :
     what stands for an order. modifiers : modifiers of an entity's lines in place of ours. corrections : who takes back
@@ -187,6 +189,8 @@ class Config:
     host: str = "0.0.0.0"  # a PACS on another machine has to reach the receiver
     port: int = 11112
     monitor_port: int = 0
+    database: str = ""
+    store: str = ""
     station_name: str = "WS3D"
     institution: str = ""
     institution_code: str = ""
@@ -232,6 +236,12 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
             raise ValueError(f"port {self.port} is not one of 0 to 65535 (0 lets the system choose)")
+        if self.database and not self.database.startswith("postgresql+psycopg://"):
+            raise ValueError(
+                "database is no URL that begins with postgresql+psycopg://; leave it out for a file in the state folder"
+            )
+        if bool(self.database) != bool(self.store):
+            raise ValueError("database and store go together: hosts that share the one need the files of the other")
         if not 0 <= self.monitor_port < 65536:
             raise ValueError(f"monitor_port {self.monitor_port} is not one of 1 to 65535 (0 for none)")
         if self.font_file is not None and not self.font_file.is_file():

@@ -11,15 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, func, insert, select
+from sqlalchemy import Column, Engine, Integer, String, Table, Text, func, insert, select
 
 from dicom_io.archive.archive import Archive, Summary
-from dicom_io.archive.database import make_tables
+from dicom_io.archive.database import INDEX_TABLES
 
-_METADATA = MetaData()
 _COMPLETION = Table(
     "series_completion",
-    _METADATA,
+    INDEX_TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("series_uid", String(64), nullable=False, index=True),
     Column("revision", Integer, nullable=False),
@@ -64,8 +63,6 @@ class Arrivals:
 
     def __init__(self, archive: Archive, database: Engine, quiet_s: float) -> None:
         self._archive, self._database, self._quiet_s = archive, database, quiet_s
-        with database.begin() as connection:
-            make_tables(connection, _METADATA)
         self._open: dict[str, float] = {}
 
     def came(self, series_uid: str, now_s: float) -> Completion | None:

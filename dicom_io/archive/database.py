@@ -13,6 +13,9 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
+# The tables of the archive and of what is arriving; both are in one database.
+INDEX_TABLES = MetaData()
+
 
 def open_database(place: Path | str, *, flushed: bool = True) -> Engine:
     """Opens the database at a SQLite file path, or at an SQLAlchemy URL when `place` is a string with `://`.

@@ -21,6 +21,7 @@ from workstation.cli import (
     storage,
     surfaces,
     trajectory,
+    upgrade,
     vessel,
 )
 from workstation.cli.shared import root, take_root
@@ -51,6 +52,7 @@ for verbs in (
     serve,
     peers,
     storage,
+    upgrade,
     desktop,
 ):
     verbs.add_to(app)

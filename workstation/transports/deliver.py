@@ -90,7 +90,7 @@ def drain(
 
         def deliver(message: Message) -> Delivery:
             if message.path is not None:
-                message = replace(message, path=str(site.root / message.path))
+                message = replace(message, path=str(site.archive.root / message.path))
             destination = site.config.destination(message.destination)
             if destination is None:
                 return Delivery("failed", f"No destination {message.destination!r} in the settings any more.")
@@ -133,7 +133,7 @@ def _audit(site: Site, delivered: list[Message]) -> None:
         if destination.party is None:
             continue
         mine = [m for m in delivered if m.destination == destination.name and m.path]
-        for moved in by_study(read_instance(site.root / str(m.path)) for m in mine):
+        for moved in by_study(read_instance(site.archive.root / str(m.path)) for m in mine):
             us, them = Party(site.config.ae_title, "", True), Party(*destination.party, False)
             with late():
                 trail.transferred(us, them, moved, site.clock(), action="R")

@@ -17,6 +17,7 @@ from workstation.store.messages import Delivery, Message
 from workstation.store.outbox import Outbox
 from workstation.store.papers import NOTHING, PapersFile
 from workstation.store.register import Register
+from workstation.store.schema import SchemaError, make_ready, upgrade
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 ANNA = Person("meier", "Meier^Anna", "physician")
@@ -140,13 +141,19 @@ def test_one_that_was_made_anew_is_told_by_the_messages(engine: Engine) -> None:
     filled(engine)
     heads = Outbox(engine).heads()
     unguarded(engine, "DROP TABLE ledger", "UPDATE act SET role = 'physician'")
+    with pytest.raises(SchemaError, match=r"ledger.* of the database is missing"):
+        make_ready(engine)
+    with engine.begin() as connection:  # as if it were one from before there was a ledger
+        connection.execute(text("DROP TABLE alembic_version"))
+    upgrade(engine)
     ledger = Ledger(engine)
     assert ledger.doubt(ABOUT) == "" and "messages left with a head" in next(ledger.faults(heads))
 
 
 def test_rows_from_before_there_was_a_ledger_are_entered(engine: Engine) -> None:
     before = filled(engine).head()
-    unguarded(engine, "DROP TABLE ledger")
+    unguarded(engine, "DROP TABLE ledger", "DROP TABLE alembic_version")
+    upgrade(engine)
     ledger = Ledger(engine)
     assert ledger.head() and ledger.head() != before
     assert ledger.doubt(ABOUT) == "" and list(ledger.faults()) == []
