@@ -40,7 +40,18 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from dicom_io.archive import described
 from dicom_io.archive.database import INDEX_TABLES, make_tables, open_database, unflushed
-from dicom_io.archive.durable import alive, boot, copy_part10, flush, flush_folders, held_by, names_with_files, place
+from dicom_io.archive.durable import (
+    alive,
+    boot,
+    copy_part10,
+    flush,
+    flush_folders,
+    held_by,
+    host,
+    names_with_files,
+    place,
+)
+from dicom_io.archive.leases import Leases
 from dicom_io.errors import ClassMismatch, InstanceConflict, NotFound, NotReadable
 from dicom_io.files.digests import file_digest
 from dicom_io.files.instance import Instance
@@ -131,11 +142,12 @@ class Archive:
         self.root = root
         self.files = root / "instances"
         self._quarantine = root / "quarantine"
-        self._spool = root / "spool" / f"{os.getpid()}-{_LIFE}"
+        self._spool = root / "spool" / f"{os.getpid()}-{_LIFE}-{host()}"
         self._database = database or open_database(root / "workstation.db")
         if database is None:
             with self._database.begin() as connection:
                 make_tables(connection, INDEX_TABLES)
+        self.leases = Leases(self._database)
         self._rows = unflushed(self._database)
         self.catalogue = described.SeriesCatalogue(self._database, self._rows, _INSTANCE, self.summaries)
         self._flushed: set[Path] = set()
@@ -328,7 +340,7 @@ class Archive:
         """Removes spooled files of processes that died; no sender was told that they are kept. Returns how many."""
         removed = 0
         for folder in (self.root / "spool").glob("*"):
-            if folder != self._spool and not alive(folder.name):
+            if folder != self._spool and not alive(folder):
                 removed += sum(1 for _ in folder.iterdir())
                 shutil.rmtree(folder)
         return removed

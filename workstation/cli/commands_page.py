@@ -31,6 +31,7 @@ _HEADINGS = {
     "serve": "Services and this machine",
     "peers": "Peers: other DICOM nodes",
     "storage": "The archive",
+    "upgrade": "Upgrading",
     "desktop": "The desktop and its people",
 }
 _EXAMPLE = "Example: "

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, text
 
-from dicom_io.archive import archive, arrivals, described  # noqa: F401  (their tables)
+from dicom_io.archive import archive, arrivals, described, leases  # noqa: F401  (their tables)
 from dicom_io.archive.database import INDEX_TABLES, make_tables, names_in, open_database
 from dicom_io.archive.durable import flush, flush_folders
 from workstation.errors import WorkstationError
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 # The newest version; a test holds it equal to the newest step.
-NEWEST = "0001"
+NEWEST = "0002"
 # Any number: whoever holds it on PostgreSQL is the one that makes or upgrades the tables.
 _LOCK = 7637776376
 _VERSION = "SELECT version_num FROM alembic_version"

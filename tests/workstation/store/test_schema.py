@@ -78,6 +78,7 @@ def test_a_step_that_fails_leaves_everything_as_it_was(engine: Engine, monkeypat
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE alembic_version"))
         connection.execute(text("DROP TABLE series_completion"))
+        connection.execute(text("DROP TABLE lease"))
     before = described(engine)
 
     def broken(*_: object) -> None:
@@ -129,12 +130,13 @@ def test_upgrade_says_what_it_does_keeps_a_copy_and_does_it(command: Command, tm
     engine = open_database(root / "workstation.db")
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE alembic_version"))
+        connection.execute(text("DROP TABLE lease"))
     engine.dispose()
     shutil.copy(root / "workstation.db", tmp_path / "before.db")
     refused = command("list")
     assert refused.code == 1 and "`workstation upgrade --dry-run`" in refused.err
     shown = command("upgrade", "--dry-run")
-    assert "0001  The tables of release 0.2.0." in shown.out and "Nothing was changed." in shown.out
+    assert "0001  The tables of release 0.2.0." in shown.out and "Nothing was changed." in shown.out, shown
     assert command("list").code == 1
     done = command("upgrade", "--json").json
     assert done["done"] and command("list").code == 0
