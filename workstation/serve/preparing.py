@@ -1,0 +1,75 @@
+"""The role `run_preparer`: what the site's rules want prepared is planned when a series is complete, and drawn."""
+
+import threading
+import time
+from collections import deque
+
+from workstation.preparation.proposals import sweep
+from workstation.preparation.working import Preparer, SeriesPlan, plan_all, plan_series, see_urgency
+from workstation.serve.role import TellEvent, WorkerSettings, WorkerSignals
+from workstation.site import Site
+from workstation.store.outbox import DatabaseFailed
+from workstation.store.preparations import Preparation
+
+# How often everything is looked at: series that nobody has told of, orders that became urgent, folders left behind.
+_LOOK_S = 60.0
+
+
+def run_preparer(
+    site: Site, worker: WorkerSettings, events: WorkerSignals, say: TellEvent, commands: deque[str]
+) -> None:
+    """Plans and draws until told to stop. Each slot is a thread with a process of its own that draws.
+
+    commands : `series UID` for a series that has become complete, an empty one to look at all of them.
+    """
+    work = threading.Event()
+
+    def told(preparation: Preparation, state: str) -> None:
+        # The reason may quote what a header says; `workstation prepare list` shows it.
+        say({"event": "preparation", "series": preparation.series_uid, "rule": preparation.rule, "state": state})
+
+    def keep_working() -> None:
+        preparer = Preparer(site, events.stop, told)
+        try:
+            while not events.stop.is_set():
+                try:
+                    if preparer.work_one():
+                        continue
+                except Exception as error:  # noqa: BLE001 - its lease runs out, and it is tried again
+                    say({"event": "unprepared", "detail": type(error).__name__})
+                work.wait(worker.interval_s)
+                work.clear()
+        finally:
+            preparer.close()
+
+    slots = [threading.Thread(target=keep_working, name=f"slot {n}") for n in range(site.config.preparation.processes)]
+    for slot in slots:
+        slot.start()
+    say({"event": "ready"})
+    looked_at: float | None = None
+    while not events.stop.is_set():
+        events.work.clear()
+        try:
+            planned: list[SeriesPlan | None] = []
+            while commands:
+                uid = commands[0].removeprefix("series ").strip()
+                completion = site.arrivals.last(uid) if uid else None
+                planned += [plan_series(completion, site)] if completion is not None else []
+                looked_at = looked_at if uid else None
+                commands.popleft()
+            if looked_at is None or time.monotonic() - looked_at >= _LOOK_S:
+                planned += plan_all(site)
+                see_urgency(site)
+                sweep(site)
+                looked_at = time.monotonic()
+            for plan in planned:
+                if plan is not None and plan.matched.rules:
+                    rules = [rule.name for rule in plan.matched.rules]
+                    say({"event": "to prepare", "series": plan.series_uid, "rules": rules})
+                    work.set()
+        except DatabaseFailed as error:
+            say({"event": "unprepared", "detail": type(error).__name__})
+        events.work.wait(min(worker.interval_s, _LOOK_S))
+    work.set()
+    for slot in slots:
+        slot.join()
