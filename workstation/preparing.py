@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field
 
 from workstation.charge.facts import Modality, Text
-from workstation.strict import STRICT
+from workstation.strict import STRICT, StrictError, read_strictly, toml_in
 
 # Structures that are found without a click and drawn by themselves.
 Tool = Literal["bone", "vessels", "lungs"]
@@ -171,6 +172,23 @@ class PreparationSettings:
         """Returns how long to wait after so many failures."""
         doubled: float = self.retry_s * 2.0 ** min(attempts - 1, 60)
         return min(doubled, self.retry_max_s)
+
+
+@dataclass(frozen=True, slots=True)
+class RulesFile:
+    """Rules in a file of their own, to be tried before they are put into the settings."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    prepare: tuple[PrepareRule, ...] = ()
+    preparation: PreparationSettings = field(default=PreparationSettings())
+
+
+def rules_in(file: Path) -> RulesFile:
+    """Reads a file of rules. Raises StrictError that names file and key, and OSError."""
+    try:
+        return read_strictly(RulesFile, toml_in(file), "the rules")
+    except StrictError as error:
+        raise StrictError(f"{file}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from pydantic import ConfigDict
 from dicom_io.archive.durable import flush_folders
 from render.errors import RenderError
 from render.picture import Picture, to_rgb
-from render.recipe import Recipe, canonical_json, read_recipe
+from render.recipe import Recipe, Reformat, canonical_json, read_recipe
 from workstation.site import Site
 from workstation.store.preparations import Preparation
 from workstation.strict import StrictError, adapter, json_in, read_strictly
@@ -33,7 +33,7 @@ _PART = ".part"
 @dataclass(frozen=True, slots=True)
 class PreparedPicture:
     """A picture of a proposal. recipe : as it was drawn, JSON, still without what the volume fills in. digest : of its
-    pixels. file : its name without ending: PNG of the first frame, NPZ of all pixels."""
+    pixels. file : its name without ending: PNG of one frame, NPZ of all pixels."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
     name: str
@@ -86,7 +86,9 @@ def write_picture(picture: Picture, recipe: Recipe, folder: Path, number: int) -
         np.savez_compressed(stream, pixels=picture.pixels)
         _flushed(stream)
     with (folder / f"{name}.png").open("wb") as stream:
-        Image.fromarray(to_rgb(picture)).save(stream, format="PNG")
+        # Of a stack the middle, as the tray shows it; of a rotation the first.
+        frame = len(picture.pixels) // 2 if isinstance(recipe, Reformat) else 0
+        Image.fromarray(to_rgb(picture, frame)).save(stream, format="PNG")
         _flushed(stream)
     return PreparedPicture(recipe.name, json.loads(canonical_json(recipe)), picture.digest, name)
 
@@ -128,7 +130,7 @@ def proposal_in(root: Path, preparation: Preparation) -> Proposal | None:
 
 
 def still_of(root: Path, preparation: Preparation, picture: PreparedPicture) -> Path:
-    """Returns the PNG of a picture's first frame."""
+    """Returns the PNG of a picture, of a rotation or stack that of one frame."""
     return folder_of(root) / preparation.folder / f"{picture.file}.png"
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from dicom_io.archive.arrivals import Completion
 from dicom_io.errors import NotFound
 from dicom_io.files.series import Series
+from workstation.errors import WorkstationError
 from workstation.preparation.making import PreparationMade, PreparationWork, make_proposal
 from workstation.preparation.processes import CaseProcess, end
 from workstation.preparation.proposals import drop, folder_of, give_name, make_room, part_of, remove_folders
@@ -38,7 +39,10 @@ class SeriesPlan:
         """Why nothing is prepared, or nothing by some of the rules, in words; empty where every rule fits."""
         if self.traits.refusal:
             return self.traits.refusal
-        return "; ".join(f"{name}: {why}" for name, why in self.matched.misfits)
+        misfits = self.matched.misfits
+        # Rules for another modality are told of only where there are no others.
+        near = [each for each in misfits if not each[1].startswith("modality is ")] or misfits
+        return "; ".join(f"{name}: {why}" for name, why in near)
 
 
 def plan_of(series: Series, site: Site) -> SeriesPlan:
@@ -85,6 +89,48 @@ def plan_all(site: Site) -> list[SeriesPlan]:
         if asked.get(each.series_uid, 0) < each.revision and each.at >= since
     ]
     return [plan for each in new if (plan := plan_series(each, site)) is not None]
+
+
+class NotPreparedError(WorkstationError):
+    """Nothing is prepared of a series; the message says why."""
+
+
+def make_anew(series_uid: str, site: Site, rule: str = "") -> tuple[Preparation, ...]:
+    """Has a series prepared anew by the rules as they are now, or by one of them. What was made is dropped. Returns
+    what waits then.
+
+    Raises NotFound; NotPreparedError with the reason where no rule fits.
+    """
+    completion = site.arrivals.last(series_uid)
+    series = site.archive.series(series_uid)
+    plan = plan_series(completion, site) if completion is not None else None
+    if plan is None:
+        raise NotPreparedError(f"Series {series.uid} is not complete yet; it is prepared when it is.")
+    rows = [row.place for row in _chosen(series_uid, site, rule) if row.rule in {r.name for r in plan.matched.rules}]
+    if not rows:
+        raise NotPreparedError(f"Series {series_uid}: no rule fits it. {plan.reason or 'The settings have none'}.")
+    drop(site, site.preparations.again(rows, site.clock().timestamp()))
+    return tuple(row for row in site.preparations.of_series(series_uid) if row.place in rows)
+
+
+def cancel(series_uid: str, site: Site, rule: str = "") -> tuple[Preparation, ...]:
+    """Cancels what is prepared of a series, or what one rule wants; what was made is dropped. It stays so until
+    somebody has it made anew. Returns what was cancelled, as it was.
+
+    Raises NotPreparedError where there is nothing.
+    """
+    rows = [row.place for row in _chosen(series_uid, site, rule) if row.state not in ("cancelled", "taken")]
+    if not rows:
+        raise NotPreparedError(
+            f"Series {series_uid}: nothing is prepared of it. `workstation prepare list` shows what is."
+        )
+    ended = site.preparations.end(rows, "cancelled", "A person cancelled it.", site.clock().timestamp())
+    drop(site, ended)
+    return ended
+
+
+def _chosen(series_uid: str, site: Site, rule: str) -> tuple[Preparation, ...]:
+    return tuple(row for row in site.preparations.of_series(series_uid) if rule in ("", row.rule))
 
 
 def see_urgency(site: Site) -> None:

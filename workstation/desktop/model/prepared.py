@@ -11,8 +11,7 @@ from workstation.site import Site
 
 @dataclass(frozen=True, slots=True)
 class PreparedPictures:
-    """recipes : of the pictures, in their order. stills : files with the first frame of each, by its recipe without
-    its name."""
+    """recipes : of the pictures, in order. stills : files with a frame of each, by its recipe without its name."""
 
     recipes: tuple[Recipe, ...]
     stills: dict[Recipe, Path]
