@@ -108,7 +108,7 @@ def make_anew(series_uid: str, site: Site, rule: str = "") -> tuple[Preparation,
         raise NotPreparedError(f"Series {series.uid} is not complete yet; it is prepared when it is.")
     rows = [row.place for row in _chosen(series_uid, site, rule) if row.rule in {r.name for r in plan.matched.rules}]
     if not rows:
-        raise NotPreparedError(f"Series {series_uid}: no rule fits it. {plan.reason or 'The settings have none'}.")
+        raise NotPreparedError(f"Series {series_uid} is not prepared{_by(rule)}: {_why_not(plan, rule)}.")
     drop(site, site.preparations.again(rows, site.clock().timestamp()))
     return tuple(row for row in site.preparations.of_series(series_uid) if row.place in rows)
 
@@ -127,6 +127,23 @@ def cancel(series_uid: str, site: Site, rule: str = "") -> tuple[Preparation, ..
     ended = site.preparations.end(rows, "cancelled", "A person cancelled it.", site.clock().timestamp())
     drop(site, ended)
     return ended
+
+
+def _by(rule: str) -> str:
+    return f" by rule {rule!r}" if rule else ""
+
+
+def _why_not(plan: SeriesPlan, rule: str) -> str:
+    """Why a series is prepared by no rule, or not by this one, in words."""
+    misfits = dict(plan.matched.misfits)
+    if plan.traits.refusal:
+        return plan.traits.refusal.rstrip(".")
+    if not rule:
+        return plan.reason or "the settings have no rules"
+    if rule in misfits:
+        return misfits[rule]
+    followed = ", ".join(each.name for each in plan.matched.rules)
+    return f"{followed} is followed instead" if followed else "there is no such rule in the settings"
 
 
 def _chosen(series_uid: str, site: Site, rule: str) -> tuple[Preparation, ...]:

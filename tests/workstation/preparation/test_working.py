@@ -221,7 +221,7 @@ def test_again_and_cancel(site: Make) -> None:
     (again,) = make_anew(SERIES_UID, here)
     assert (again.state, again.attempts) == ("waiting", 0)
     nothing = replace(here, config=replace(here.config, prepare=(replace(RULE, modality="MR"),)))
-    with pytest.raises(NotPreparedError, match=r"no rule fits it\. head: modality is CT"):
+    with pytest.raises(NotPreparedError, match="is not prepared: head: modality is CT"):
         make_anew(SERIES_UID, nothing)
 
 
