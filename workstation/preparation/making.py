@@ -21,7 +21,7 @@ from render.presets import load_preset
 from render.protocols import drawable, load_protocol
 from render.recipe import LabelRule, Recipe, RecipeError, VolumeRendering
 from render.volume import Volume
-from workstation.preparation.proposals import Proposal, digest_of_sources, write_content, write_picture
+from workstation.preparation.proposals import PreparedProposal, digest_of_sources, write_content, write_picture
 from workstation.preparing import PrepareRule, Tool
 
 _TOOL_PX = 512
@@ -90,7 +90,7 @@ def _made(work: PreparationWork, folder: Path) -> PreparationMade:
         pictures.append(write_picture(picture, recipe, folder, number))
     if not pictures:
         return PreparationMade(refused=" ".join(notes))
-    proposal = Proposal(
+    proposal = PreparedProposal(
         1, work.series.uid, work.which, work.rule.name, work.rule.protocol, work.revision,
         digest_of_sources(volume.source_uids), volume.digest, ENGINE_VERSION, tuple(notes), tuple(pictures),
     )  # fmt: skip

@@ -43,7 +43,7 @@ class PreparedPicture:
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal:
+class PreparedProposal:
     """What was prepared of a volume.
 
     which : its number in the series, None where there is only one. sources : digest of the instances it was built of,
@@ -93,10 +93,10 @@ def write_picture(picture: Picture, recipe: Recipe, folder: Path, number: int) -
     return PreparedPicture(recipe.name, json.loads(canonical_json(recipe)), picture.digest, name)
 
 
-def write_content(proposal: Proposal, folder: Path) -> int:
+def write_content(proposal: PreparedProposal, folder: Path) -> int:
     """Writes what a proposal says, after its pictures. Returns how many bytes its folder takes."""
     with (folder / _CONTENT).open("wb") as stream:
-        stream.write(adapter(Proposal).dump_json(proposal))
+        stream.write(adapter(PreparedProposal).dump_json(proposal))
         _flushed(stream)
     return sum(file.stat().st_size for file in folder.iterdir())
 
@@ -115,13 +115,13 @@ def give_name(root: Path, claimed: Preparation) -> str:
     return name
 
 
-def proposal_in(root: Path, preparation: Preparation) -> Proposal | None:
+def proposal_in(root: Path, preparation: Preparation) -> PreparedProposal | None:
     """Reads a proposal; None where there is none, or none of this version that can be read."""
     if preparation.state != "ready":
         return None
     try:
         said = json_in(folder_of(root) / preparation.folder / _CONTENT)
-        found = read_strictly(Proposal, said, "the proposal")
+        found = read_strictly(PreparedProposal, said, "the proposal")
         for picture in found.pictures:
             read_recipe(picture.recipe)
     except (OSError, StrictError, RenderError):

@@ -18,6 +18,7 @@ from tests.workstation.preparation.preparing import site_with, small, thread
 from tests.workstation.samples import CT_HEAD, SERIES_UID
 from tests.workstation.serve.running import Serving
 from workstation.preparation.proposals import folder_of, proposal_in
+from workstation.preparation.working import Preparer
 from workstation.serve import preparing
 from workstation.serve.role import WorkerSettings, WorkerSignals
 from workstation.site import Site
@@ -82,7 +83,7 @@ def test_the_role_plans_what_is_complete_and_works_it_off(
 ) -> None:
     """In this process, with small pictures: as it finds them at its start, and as it is told of one."""
     small(monkeypatch)
-    monkeypatch.setattr(preparing, "Preparer", partial(preparing.Preparer, executor=thread))
+    monkeypatch.setattr(preparing, "Preparer", partial(Preparer, executor=thread))
     site = site_with(site_at, tmp_path / "root", slices, processes=2)
     site.preparations.end([row.place for row in site.preparations.list()], "taken", "", 0.0)
     events, commands, said = WorkerSignals(), deque[str](), list[dict[str, Any]]()
