@@ -159,7 +159,7 @@ def take(site: Site, series_uid: str) -> None:
 def sweep(site: Site) -> None:
     """Removes folders that no row names, and those of proposals of series that are gone or that need the space."""
     preparations, now_s = site.preparations, site.clock().timestamp()
-    rows = preparations.list("waiting", "ready", "failed")
+    rows = preparations.list("waiting", "ready")
     here = site.archive.counts({row.series_uid for row in rows}) if rows else {}
     gone = [row.place for row in rows if row.series_uid not in here]
     if gone:

@@ -1,5 +1,6 @@
 """The role `run_preparer`: what the site's rules want prepared is planned when a series is complete, and drawn."""
 
+import math
 import threading
 import time
 from collections import deque
@@ -11,8 +12,8 @@ from workstation.site import Site
 from workstation.store.outbox import DatabaseFailed
 from workstation.store.preparations import Preparation
 
-# How often everything is looked at: series that nobody has told of, orders that became urgent, folders left behind.
-_LOOK_S = 60.0
+# How often orders that became urgent and folders left behind are looked for, and how often series that nobody told of.
+_LOOK_S, _PLAN_S = 60.0, 600.0
 
 
 def run_preparer(
@@ -46,7 +47,7 @@ def run_preparer(
     for slot in slots:
         slot.start()
     say({"event": "ready"})
-    looked_at: float | None = None
+    looked_at, planned_at = -math.inf, -math.inf
     while not events.stop.is_set():
         events.work.clear()
         try:
@@ -55,13 +56,16 @@ def run_preparer(
                 uid = commands[0].removeprefix("series ").strip()
                 completion = site.arrivals.last(uid) if uid else None
                 planned += [plan_series(completion, site)] if completion is not None else []
-                looked_at = looked_at if uid else None
+                planned_at = planned_at if uid else -math.inf
                 commands.popleft()
-            if looked_at is None or time.monotonic() - looked_at >= _LOOK_S:
+            now = time.monotonic()
+            if now - planned_at >= _PLAN_S:
                 planned += plan_all(site)
+                planned_at = now
+            if now - looked_at >= _LOOK_S:
                 see_urgency(site)
                 sweep(site)
-                looked_at = time.monotonic()
+                looked_at = now
             for plan in planned:
                 if plan is not None and plan.matched.rules:
                     rules = [rule.name for rule in plan.matched.rules]

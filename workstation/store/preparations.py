@@ -197,6 +197,9 @@ class Preparations:
         )
         order = (_row.c.urgent.desc(), _row.c.priority.desc(), _row.c.arrived_s, _row.c.place)
         owner = uuid.uuid4().hex
+        with self._engine.connect() as connection:  # a look at nothing holds nobody up
+            if connection.execute(select(_row.c.place).where(due).limit(1)).first() is None:
+                return None
         with self._engine.begin() as connection:
             _alone(connection)
             # Rows that another process is just claiming are passed over (PostgreSQL); SQLite has one writer at a time.
@@ -279,6 +282,18 @@ class Preparations:
         """Lists the preparations of a series."""
         with self._engine.connect() as connection:
             return tuple(_read(connection, _row.c.series_uid == series_uid))
+
+    def ready_series(self) -> frozenset[str]:
+        """Returns the series of which a proposal lies there."""
+        with self._engine.connect() as connection:
+            return frozenset(connection.execute(select(_row.c.series_uid).where(_row.c.state == "ready")).scalars())
+
+    def counts(self) -> dict[PreparationState, int]:
+        """Returns how many preparations are in each state."""
+        query = select(_row.c.state, func.count()).group_by(_row.c.state)
+        with self._engine.connect() as connection:
+            found = {row[0]: int(row[1]) for row in connection.execute(query)}
+        return {state: found.get(state, 0) for state in PREPARATION_STATES}
 
     def states(self) -> dict[str, PreparationState]:
         """Returns by series how far it is prepared; of several rules, the one that is furthest."""

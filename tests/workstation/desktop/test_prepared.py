@@ -101,6 +101,8 @@ def test_a_proposal_of_the_series_as_it_was_is_not_shown(desk: ReadingDesk, tmp_
 def test_from_received_to_the_charge(desk: ReadingDesk, adjusts: bool) -> None:
     """All papers are there: what nobody adjusted is held, and one adjusted picture releases it."""
     found, site = opened(desk), desk.site
+    proposal = proposal_in(site.root, site.preparations.list()[0])
+    assert proposal is not None
     found.session.write(**WRITTEN)
     if adjusts:
         found.session.change(tray_edits.retaken, 0)
@@ -109,6 +111,11 @@ def test_from_received_to_the_charge(desk: ReadingDesk, adjusts: bool) -> None:
     assert site.archive.instances_of("1.2.840.10008.5.1.4.1.1.88.34") == ()  # a proposal is no record
     desk.deliver(found, DOCTOR)
     assert [product.prepared for product in recorded(site)] == [not adjusts, True, True]
+    same = [
+        product.pixel_digest == picture.digest
+        for product, picture in zip(recorded(site), proposal.pictures, strict=True)
+    ]
+    assert same == [not adjusts, True, True]  # drawn anew, with the same bytes
     (ruling,) = site.casebook.newest()
     codes = [known.charge.code for known in site.outbox.charges()]
     if adjusts:

@@ -3,10 +3,16 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +22,8 @@ from dicom_io.volumes import build_volume
 from render import draw
 from render.recipe import read_recipe
 from tests.workstation.conftest import SiteAt
-from tests.workstation.preparation.preparing import RULE, prepare, preparer, site_with, small
-from tests.workstation.samples import ACCESSION, CT_HEAD, DOCUMENTED, SERIES_UID, tiny_protocol
+from tests.workstation.preparation.preparing import RULE, prepare, preparer, site_with, small, thread
+from tests.workstation.samples import ACCESSION, CT_HEAD, DOCUMENTED, ROOT, SERIES_UID, tiny_protocol
 from workstation.preparation import making
 from workstation.preparation.making import PreparationMade, PreparationWork, make_proposal
 from workstation.preparation.processes import CaseProcess
@@ -115,6 +121,33 @@ def test_what_can_never_be_made_fails_at_once(site: Make) -> None:
     assert (row.attempts, row.reason) == (1, "No dye is seen.")
 
 
+class _Dying(ThreadPoolExecutor):
+    """What it works on ends it."""
+
+    def submit(self, *args: Any, **named: Any) -> "Future[Any]":
+        ended: Future[Any] = Future()
+        ended.set_exception(BrokenProcessPool())
+        return ended
+
+
+def test_what_a_case_has_ended_is_not_used_again(site: Make) -> None:
+    here, started = site(attempts=3, retry_s=1.0), list[Executor]()
+
+    def start() -> Executor:
+        started.append(_Dying() if not started else thread())
+        return started[-1]
+
+    worker = Preparer(here, threading.Event(), executor=start, make=empty)
+    assert worker.work_one()
+    (row,) = here.preparations.list()
+    assert (row.state, row.reason) == ("waiting", "The process that drew it died, as it does when memory is short.")
+    while worker.work_one():
+        pass
+    worker.close()
+    assert [row.state for row in here.preparations.list()] == ["ready"] and len(started) == 2
+
+
+@pytest.mark.slow
 def test_a_process_that_dies_takes_no_other_case_with_it(site: Make) -> None:
     """The drawing process is really killed. Its case is tried again, in another process."""
     here = site(attempts=3, retry_s=1.0)
@@ -139,6 +172,24 @@ def _at_once(work: PreparationWork) -> PreparationMade:
     return empty(work)
 
 
+@pytest.mark.slow
+def test_a_process_dies_with_the_one_that_started_it() -> None:
+    script = (
+        "import os, signal, time\n"
+        "from workstation.preparation.processes import CaseProcess\n"
+        "if __name__ == '__main__':\n"
+        "    process = CaseProcess()\n"
+        "    print(process.start(), flush=True)\n"
+        "    process.submit(time.sleep, 600)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    child, until = int(done.stdout), time.monotonic() + 60
+    while Path(f"/proc/{child}").exists():
+        assert time.monotonic() < until
+
+
 def test_a_case_that_kills_its_process_each_time_fails(site: Make) -> None:
     here = site(attempts=2)
     for _ in range(2):  # as if the whole of `serve` had died
@@ -156,11 +207,11 @@ def test_told_to_end_it_gives_back_and_leaves_nothing(site: Make) -> None:
         return empty(work)
 
     worker = preparer(here, make=slow)
-    thread = threading.Thread(target=worker.work_one)
-    thread.start()
+    working = threading.Thread(target=worker.work_one)
+    working.start()
     assert begun.wait(60)
     worker.stop.set()
-    thread.join(60)
+    working.join(60)
     go.set()
     (row,) = here.preparations.list()
     assert (row.state, row.attempts, row.owner) == ("waiting", 0, "")

@@ -20,6 +20,7 @@ from tests.workstation.serve.running import Serving
 from workstation.preparation.proposals import folder_of, proposal_in
 from workstation.preparation.working import Preparer
 from workstation.serve import preparing
+from workstation.serve.health import metrics
 from workstation.serve.role import WorkerSettings, WorkerSignals
 from workstation.site import Site
 from workstation.storage import take_in
@@ -100,5 +101,8 @@ def test_the_role_plans_what_is_complete_and_works_it_off(
             events.end()
 
     preparing.run_preparer(site, WorkerSettings("prepare", str(site.root), "WS", 0.05, 1), events, say, commands)
-    assert [event.get("state", event["event"]) for event in said] == ["ready", "to prepare", "running", "ready"]
+    found = [event.get("state", event["event"]) for event in said]
+    assert found[0] == "ready" and sorted(found[1:]) == ["ready", "running", "to prepare"]
     assert [(row.state, row.revision) for row in site.preparations.list()] == [("ready", 2)]
+    (counted,) = [each for each in metrics(site, ()) if each.name == "workstation_preparations"]
+    assert (counted.samples['state="ready"'], counted.samples['state="failed"']) == (1.0, 0.0)

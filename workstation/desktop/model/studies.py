@@ -140,7 +140,7 @@ class Studies:
         found: list[Row] = []
         listed = self._series()
         standing = self.site.arrivals.standing(listed, self.site.clock().timestamp())
-        prepared = {uid for uid, state in self.site.preparations.states().items() if state == "ready"}
+        prepared = self.site.preparations.ready_series()
         for series in listed:
             if not series.is_image:
                 continue
