@@ -1,5 +1,6 @@
 """`workstation prepare …`: what is drawn before anybody looks, and by which rule."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +11,7 @@ from workstation.cli.shared import Json, example, open_here, show
 from workstation.text_table import table
 
 if TYPE_CHECKING:
+    from dicom_io.files.series import Series
     from workstation.preparation.working import SeriesPlan
     from workstation.site import Site
     from workstation.store.preparations import Preparation
@@ -121,7 +123,11 @@ def try_rules(
     if rules is not None:
         given = rules_in(rules)
         site = replace(site, config=replace(site.config, prepare=given.prepare, preparation=given.preparation))
-    found = open_series(path if path is not None else site.archive)
+    found: Iterable[Series]
+    if path is not None:
+        found = open_series(path)
+    else:
+        found = (site.archive.series(one.series_uid) for one in site.archive.summaries() if one.is_image)
     rows = [_plan_row(plan_of(series, site), series.uid, series.description) for series in found]
     columns = ["modality", "images", "description", "rules", "makes", "reason"]
     show(as_json, rows, table([[_cell(row[c]) for c in columns] for row in rows], columns))

@@ -147,11 +147,16 @@ def drop(site: Site, outdated: Iterable[Preparation]) -> None:
         remove_folders(site.root, (each.folder, part_of(each) if each.owner else ""))
 
 
-def take(site: Site, series_uid: str) -> None:
-    """Notes that a person has signed what was made of a series: its proposals have done their work."""
-    rows = [
-        row.place for row in site.preparations.of_series(series_uid) if row.state in ("ready", "waiting", "running")
-    ]
+def take(site: Site, series_uid: str, which: int | None) -> None:
+    """Notes that a person has signed a volume: proposals of it have done their work, and none need be made any more."""
+
+    def is_of_it(row: Preparation) -> bool:
+        if row.state in ("waiting", "running"):
+            return which is None  # of several volumes nobody knows yet which one it is of
+        proposal = proposal_in(site.root, row)
+        return proposal is not None and proposal.which == which
+
+    rows = [row.place for row in site.preparations.of_series(series_uid) if is_of_it(row)]
     if rows:
         drop(site, site.preparations.end(rows, "taken", "", site.clock().timestamp()))
 

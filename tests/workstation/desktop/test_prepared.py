@@ -16,11 +16,12 @@ from tests.workstation.preparation.preparing import RULE, prepare, small
 from tests.workstation.samples import ACCESSION, CT_HEAD, SERIES_UID, ticking
 from workstation.config import Config
 from workstation.desktop.app import make_window
-from workstation.desktop.model import tray_edits
+from workstation.desktop.drawer import Drawer
+from workstation.desktop.model import edits, tray_edits
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.session import session_file
 from workstation.desktop.model.studies import Opened
-from workstation.preparation.proposals import folder_of, proposal_in
+from workstation.preparation.proposals import folder_of, proposal_in, take
 from workstation.preparation.working import plan_all
 from workstation.site import Site, open_site
 
@@ -130,8 +131,6 @@ def test_from_received_to_the_charge(desk: ReadingDesk, adjusts: bool) -> None:
 
 
 def test_a_picture_taken_by_the_reader_releases_it_too(desk: ReadingDesk) -> None:
-    from workstation.desktop.model import edits
-
     found = opened(desk)
     found.session.write(**WRITTEN)
     found.session.change(edits.captured, "solid", 64)
@@ -141,8 +140,6 @@ def test_a_picture_taken_by_the_reader_releases_it_too(desk: ReadingDesk) -> Non
 def test_the_window_shows_them_at_once(
     desk: ReadingDesk, qtbot: QtBot, settled: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from workstation.desktop.drawer import Drawer
-
     asked: list[str] = []
     monkeypatch.setattr(Drawer, "ask_small", lambda self, name, recipe: asked.append(name))
     window = make_window(desk.site.root)
@@ -157,3 +154,10 @@ def test_the_window_shows_them_at_once(
     assert asked == [] and not any(tray.list.item(n).icon().isNull() for n in range(3))
     settled(window.viewer)
     window.close()
+
+
+def test_signing_one_volume_takes_no_proposal_of_another(desk: ReadingDesk) -> None:
+    take(desk.site, SERIES_UID, 1)
+    assert [row.state for row in desk.site.preparations.list()] == ["ready"]
+    take(desk.site, SERIES_UID, None)
+    assert [row.state for row in desk.site.preparations.list()] == ["taken"]

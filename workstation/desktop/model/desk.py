@@ -284,7 +284,7 @@ class ReadingDesk:
             self._file_report(opened, person, case, images)
             self._accessed(opened, person, (*outcome.images, outcome.sr), "C")
             signing.done(self.site)
-            take(self.site, signing.series_uid)
+            take(self.site, signing.series_uid, signing.which)
         pictures = len(session.screen.captures)
         known = self.site.casebook.sessions_by_sr()[outcome.sr.sop_instance_uid]
         self._delivered[opened.key] = known
