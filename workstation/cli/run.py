@@ -65,7 +65,7 @@ def list_(as_json: Json = False) -> None:
         {
             **{name: getattr(s, name) for name in of_series},
             **asdict(standing[s.series_uid]),
-            "prepared": prepared.get(s.series_uid, ""),
+            "prepared": prepared.get(s.series_uid, "") if standing[s.series_uid].stage != "reopened" else "",
         }
         for s in found
     ]

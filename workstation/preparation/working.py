@@ -17,6 +17,7 @@ from workstation.preparation.proposals import drop, folder_of, give_name, make_r
 from workstation.preparation.traits import OrderedExamination, order_of, traits_of
 from workstation.preparing import Matched, SeriesTraits, match_rules
 from workstation.site import Site
+from workstation.store.outbox import DatabaseFailed
 from workstation.store.preparations import Preparation, WantedPreparation
 
 # How long a claim holds without being renewed, and how often it is renewed.
@@ -47,8 +48,15 @@ class SeriesPlan:
 
 def plan_of(series: Series, site: Site) -> SeriesPlan:
     """Asks the rules of the site about a series. Draws and notes nothing."""
-    ordered = order_of(series.first.accession, site)
-    traits = traits_of(series, ordered)
+    ordered = OrderedExamination()
+    try:
+        ordered = order_of(series.first.accession, site)
+        traits = traits_of(series, ordered)
+    except DatabaseFailed:
+        raise
+    except Exception as error:  # noqa: BLE001 - what arrives may be hostile, and stops nothing that comes after it
+        reason = f"its headers or orders cannot be read ({type(error).__name__})"
+        traits = SeriesTraits(series.modality, refusal=reason)
     return SeriesPlan(
         series.uid, traits, ordered, match_rules(site.config.prepare, traits, site.config.preparation.match)
     )
@@ -202,7 +210,7 @@ class Preparer:
             series = site.archive.series(claimed.series_uid)
         except NotFound:
             return self._cancelled(claimed, "The series is no longer in the archive.")
-        traits = traits_of(series, order_of(series.first.accession, site))
+        traits = plan_of(series, site).traits
         if misfit := rule.misfit(traits):
             return self._failed(claimed, misfit)
         picked = rule.volumes_of(traits)[0] if len(traits.volumes) > 1 else None

@@ -48,32 +48,35 @@ def run_preparer(
         slot.start()
     say({"event": "ready"})
     looked_at, planned_at = -math.inf, -math.inf
-    while not events.stop.is_set():
-        events.work.clear()
-        try:
-            planned: list[SeriesPlan | None] = []
-            while commands:
-                uid = commands[0].removeprefix("series ").strip()
-                completion = site.arrivals.last(uid) if uid else None
-                planned += [plan_series(completion, site)] if completion is not None else []
-                planned_at = planned_at if uid else -math.inf
-                commands.popleft()
-            now = time.monotonic()
-            if now - planned_at >= _PLAN_S:
-                planned += plan_all(site)
-                planned_at = now
-            if now - looked_at >= _LOOK_S:
-                see_urgency(site)
-                sweep(site)
-                looked_at = now
-            for plan in planned:
-                if plan is not None and plan.matched.rules:
-                    rules = [rule.name for rule in plan.matched.rules]
-                    say({"event": "to prepare", "series": plan.series_uid, "rules": rules})
-                    work.set()
-        except DatabaseFailed as error:
-            say({"event": "unprepared", "detail": type(error).__name__})
-        events.work.wait(min(worker.interval_s, _LOOK_S))
-    work.set()
-    for slot in slots:
-        slot.join()
+    try:
+        while not events.stop.is_set():
+            events.work.clear()
+            try:
+                planned: list[SeriesPlan | None] = []
+                while commands:
+                    uid = commands[0].removeprefix("series").strip()
+                    completion = site.arrivals.last(uid) if uid else None
+                    planned += [plan_series(completion, site)] if completion is not None else []
+                    planned_at = planned_at if uid else -math.inf
+                    commands.popleft()
+                now = time.monotonic()
+                if now - planned_at >= _PLAN_S:
+                    planned += plan_all(site)
+                    planned_at = now
+                for plan in planned:
+                    if plan is not None and plan.matched.rules:
+                        rules = [rule.name for rule in plan.matched.rules]
+                        say({"event": "to prepare", "series": plan.series_uid, "rules": rules})
+                        work.set()
+                if now - looked_at >= _LOOK_S:
+                    looked_at = now
+                    see_urgency(site)
+                    sweep(site)
+            except (DatabaseFailed, OSError) as error:  # locked, or the disk is full; the next look makes up for it
+                say({"event": "unprepared", "detail": type(error).__name__})
+            events.work.wait(min(worker.interval_s, _LOOK_S))
+    finally:
+        events.end()
+        work.set()
+        for slot in slots:
+            slot.join()

@@ -17,7 +17,7 @@ from tests.workstation.samples import ACCESSION, CT_HEAD, SERIES_UID, ticking
 from workstation.config import Config
 from workstation.desktop.app import make_window
 from workstation.desktop.drawer import Drawer
-from workstation.desktop.model import edits, tray_edits
+from workstation.desktop.model import edits, prepared, tray_edits
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.session import session_file
 from workstation.desktop.model.studies import Opened
@@ -96,6 +96,13 @@ def test_a_proposal_of_the_series_as_it_was_is_not_shown(desk: ReadingDesk, tmp_
     desk.site.archive.import_files(late)  # still arriving: nothing was planned anew
     session = opened(desk).session
     assert session.screen.captures == () and session.stills == {}
+    assert reading(desk) == "to read"
+
+
+def test_pictures_of_another_engine_are_drawn_anew(desk: ReadingDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prepared, "ENGINE_VERSION", "0.0.0")
+    session = opened(desk).session
+    assert (len(session.screen.captures), session.stills) == (3, {})
 
 
 @pytest.mark.parametrize("adjusts", [False, True])

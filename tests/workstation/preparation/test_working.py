@@ -24,12 +24,12 @@ from render.recipe import read_recipe
 from tests.workstation.conftest import SiteAt
 from tests.workstation.preparation.preparing import RULE, prepare, preparer, site_with, small, thread
 from tests.workstation.samples import ACCESSION, CT_HEAD, DOCUMENTED, ROOT, SERIES_UID, tiny_protocol
-from workstation.preparation import making
+from workstation.preparation import making, working
 from workstation.preparation.making import PreparationMade, PreparationWork, make_proposal
 from workstation.preparation.processes import CaseProcess
 from workstation.preparation.proposals import folder_of, proposal_in, sweep
 from workstation.preparation.working import NotPreparedError, Preparer, cancel, make_anew, plan_all, see_urgency
-from workstation.preparing import PrepareRule
+from workstation.preparing import PrepareRule, SeriesTraits
 from workstation.site import Site
 from workstation.storage import take_in
 from workstation.store.papers import read_papers
@@ -300,3 +300,15 @@ def test_a_part_of_a_failure_is_removed(tmp_path: Path, slices: Path, monkeypatc
     with pytest.raises(MemoryError):
         make_proposal(work)
     assert not (tmp_path / "x.part").exists()
+
+
+def test_a_hostile_series_stops_nothing(site: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = site()
+
+    def broken(*of: Any) -> SeriesTraits:
+        raise RecursionError
+
+    monkeypatch.setattr(working, "traits_of", broken)
+    (plan,) = [working.plan_of(series, here) for series in here.archive.all_series()]
+    assert (plan.matched.rules, plan.reason) == ((), "its headers or orders cannot be read (RecursionError)")
+    assert prepare(here) == ["failed"] and "RecursionError" in here.preparations.list()[0].reason

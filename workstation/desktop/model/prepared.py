@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from render.engine.cpu import ENGINE_VERSION
 from render.recipe import Recipe, read_recipe
 from render.volume import Volume
 from workstation.preparation.proposals import digest_of_sources, proposal_in, still_of
@@ -11,7 +12,8 @@ from workstation.site import Site
 
 @dataclass(frozen=True, slots=True)
 class PreparedPictures:
-    """recipes : of the pictures, in order. stills : files with a frame of each, by its recipe without its name."""
+    """recipes : of the pictures, in order. stills : files with a frame of each, by its recipe without its name; none of
+    what another version of the engine drew."""
 
     recipes: tuple[Recipe, ...]
     stills: dict[Recipe, Path]
@@ -29,5 +31,6 @@ def prepared_of(site: Site, series_uid: str, which: int | None, volume: Volume) 
         for picture in proposal.pictures:
             recipe = read_recipe(picture.recipe)
             recipes.append(recipe)
-            stills[replace(recipe, name="")] = still_of(site.root, preparation, picture)
+            if proposal.engine_version == ENGINE_VERSION:
+                stills[replace(recipe, name="")] = still_of(site.root, preparation, picture)
     return PreparedPictures(tuple(recipes), stills)

@@ -150,7 +150,8 @@ class Studies:
             # What is signed is decided: of the others nothing need be looked up.
             signed = self._reported(series.series_uid) if series.accession in decided else "to read"
             reading = waiting.get(series.series_uid) or signed
-            if reading == "to read" and series.series_uid in prepared:
+            whole = standing[series.series_uid].stage not in _COMING  # else it is made anew
+            if reading == "to read" and whole and series.series_uid in prepared:
                 reading = "prepared"
             found.append(
                 Row(
