@@ -21,7 +21,7 @@ def run_preparer(
 ) -> None:
     """Plans and draws until told to stop. Each slot is a thread with a process of its own that draws.
 
-    commands : `series UID` for a series that has become complete, an empty one to look at all of them.
+    commands : they only wake it: what has become complete stands in the database, whichever process has found it so.
     """
     work = threading.Event()
 
@@ -47,22 +47,21 @@ def run_preparer(
     for slot in slots:
         slot.start()
     say({"event": "ready"})
-    looked_at, planned_at = -math.inf, -math.inf
+    looked_at, planned_at, through = -math.inf, -math.inf, 0
     try:
         while not events.stop.is_set():
             events.work.clear()
+            commands.clear()
             try:
                 planned: list[SeriesPlan | None] = []
-                while commands:
-                    uid = commands[0].removeprefix("series").strip()
-                    completion = site.arrivals.last(uid) if uid else None
-                    planned += [plan_series(completion, site)] if completion is not None else []
-                    planned_at = planned_at if uid else -math.inf
-                    commands.popleft()
                 now = time.monotonic()
                 if now - planned_at >= _PLAN_S:
+                    through = site.arrivals.last_place()
                     planned += plan_all(site)
                     planned_at = now
+                last, completions = site.arrivals.since(through)
+                planned += [plan_series(each, site) for each in completions]
+                through = last  # only now: what was not planned is found again
                 for plan in planned:
                     if plan is not None and plan.matched.rules:
                         rules = [rule.name for rule in plan.matched.rules]

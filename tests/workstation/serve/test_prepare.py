@@ -15,7 +15,7 @@ from dicom_io.network.send import send
 from tests.dicom_io.synthetic import grid, ramp, write_series
 from tests.workstation.conftest import SiteAt
 from tests.workstation.preparation.preparing import site_with, small, thread
-from tests.workstation.samples import CT_HEAD, SERIES_UID
+from tests.workstation.samples import CT_HEAD
 from tests.workstation.serve.running import Serving
 from workstation.preparation.proposals import folder_of, proposal_in
 from workstation.preparation.working import Preparer
@@ -87,7 +87,7 @@ def test_the_role_plans_what_is_complete_and_works_it_off(
     monkeypatch.setattr(preparing, "Preparer", partial(Preparer, executor=thread))
     site = site_with(site_at, tmp_path / "root", slices, processes=2)
     site.preparations.end([row.place for row in site.preparations.list()], "taken", "", 0.0)
-    events, commands, said = WorkerSignals(), deque[str](), list[dict[str, Any]]()
+    events, said = WorkerSignals(), list[dict[str, Any]]()
     late = sorted(CT_HEAD.glob("*.dcm"))[56]
 
     def say(event: dict[str, Any]) -> None:
@@ -95,12 +95,10 @@ def test_the_role_plans_what_is_complete_and_works_it_off(
         if event["event"] == "ready":
             (tmp_path / "late").mkdir()
             take_in(site, Path(shutil.copy(late, tmp_path / "late")), "T1")
-            commands.append(f"series {SERIES_UID}")
-            commands.append("series 1.2.3")  # it is gone
         elif event.get("state") == "ready":
             events.end()
 
-    preparing.run_preparer(site, WorkerSettings("prepare", str(site.root), "WS", 0.05, 1), events, say, commands)
+    preparing.run_preparer(site, WorkerSettings("prepare", str(site.root), "WS", 0.05, 1), events, say, deque())
     found = [event.get("state", event["event"]) for event in said]
     assert found[0] == "ready" and sorted(found[1:]) == ["ready", "running", "to prepare"]
     assert [(row.state, row.revision) for row in site.preparations.list()] == [("ready", 2)]
