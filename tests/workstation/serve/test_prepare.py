@@ -10,13 +10,19 @@ from typing import Any
 
 import pytest
 
+from dicom_io.evidence import Person
+from dicom_io.files.series import open_series
 from dicom_io.network.requestor import Peer
 from dicom_io.network.send import send
 from tests.dicom_io.synthetic import grid, ramp, write_series
 from tests.workstation.conftest import SiteAt
+from tests.workstation.desktop.test_preview import WRITTEN
 from tests.workstation.preparation.preparing import site_with, small, thread
-from tests.workstation.samples import CT_HEAD
+from tests.workstation.samples import ACCESSION, CT_HEAD, DOCUMENTED
 from tests.workstation.serve.running import Serving
+from workstation.desktop.model import tray_edits
+from workstation.desktop.model.desk import ReadingDesk
+from workstation.people import people_of
 from workstation.preparation.proposals import folder_of, proposal_in
 from workstation.preparation.working import Preparer
 from workstation.serve import preparing
@@ -24,6 +30,7 @@ from workstation.serve.health import metrics
 from workstation.serve.role import WorkerSettings, WorkerSignals
 from workstation.site import Site
 from workstation.storage import take_in
+from workstation.store.papers import read_papers
 
 _SETTINGS = """
 [receiver]
@@ -69,6 +76,41 @@ def test_from_the_network_to_a_proposal(tmp_path: Path, site_at: SiteAt) -> None
         assert len(site.archive.series(series.uid).instances) == 8 and len(site.archive.counts()) == 1
         code, last = serving.terminate()
     assert (code, last) == (0, "stopped")
+
+
+@pytest.mark.slow
+def test_from_the_network_to_the_charge(tmp_path: Path, slices: Path, site_at: SiteAt) -> None:
+    """All papers are there. Signed as it was prepared it is held; amended with one picture adjusted it is charged."""
+    root = tmp_path / "root"
+    before, on_file = site_at(root), read_papers(DOCUMENTED).on_file
+    assert on_file is not None
+    before.papers.put(ACCESSION, on_file, before.clock())
+    doctor = Person("DR1", "Sample^Radiologist", "physician")
+    people_of(root).add(doctor, "correct horse")
+    settings = _SETTINGS.replace('tools = ["bone"]', "").replace("ct_generic", "ct_head_trauma")
+    (root / "config.toml").write_text(settings)
+    (series,) = open_series(slices)
+    with Serving(root, "--interval-s", "0.2") as serving:
+        send(series.instances, Peer("127.0.0.1", serving.port, "WORKSTATION"))
+        prepared(serving, "ready")
+        assert serving.terminate()[0] == 0
+    desk = ReadingDesk(site_at(root))
+    site = desk.site
+    opened = desk.studies.open(series.uid)
+    captures = opened.session.screen.captures
+    assert len(captures) == 10 and {capture.origin for capture in captures} == {"prepared"}
+    assert site.casebook.newest() == () and len(site.archive.counts()) == 1
+    opened.session.write(**WRITTEN)
+    desk.deliver(opened, doctor)
+    (held,) = site.casebook.newest()
+    assert (held.state, held.content["reasons"]) == ("held", ["PREPARED_UNCHANGED"])
+    again = desk.studies.open(series.uid)
+    again.session.amend()
+    again.session.change(tray_edits.retaken, 0)
+    desk.deliver(again, doctor)
+    (charged,) = site.casebook.newest()
+    assert (charged.state, [known.charge.code for known in site.outbox.charges()]) == ("charged", ["76377"])
+    desk.close()
 
 
 def _expire(site: Site) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
-from dicom_io.archive.database import open_database
 from workstation.site import open_site
 from workstation.store.preparations import Preparation, Preparations, WantedPreparation
 
@@ -82,27 +81,22 @@ def test_two_at_once_never_get_the_same(engine: Engine) -> None:
     assert sorted(got) == sorted(f"1.{n}" for n in range(count))
 
 
-def test_a_killed_process_is_taken_over(tmp_path: Path) -> None:
+def test_a_killed_process_is_taken_over(engine: Engine) -> None:
     """A process claims and is killed; while its lease holds nobody gets the row, and then the next one does."""
     script = (
         "import os, signal, sys\n"
         "from dicom_io.archive.database import open_database\n"
         "from workstation.store.preparations import Preparations\n"
-        "store = Preparations(open_database(sys.argv[1] + '/w.db'))\n"
-        "assert store.claim(10.0, 60.0) is not None\n"
+        "assert Preparations(open_database(sys.argv[1])).claim(10.0, 60.0) is not None\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    engine = open_database(tmp_path / "w.db")
-    store = Preparations(engine)
+    store, url = Preparations(engine), engine.url.render_as_string(hide_password=False)
     plan(store, "1.1", WantedPreparation("a", 0))
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", script, url], cwd=ROOT, capture_output=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert store.claim(69.0, LEASE_S) is None
     taken = claim(store, 71.0)
     assert taken.attempts == 2 and store.ready(taken, "folder", 5, 72.0)
-    engine.dispose()
 
 
 def test_a_failure_waits_and_is_tried_again(store: Preparations) -> None:
@@ -146,8 +140,6 @@ def test_the_oldest_proposals_go_first(store: Preparations) -> None:
 
 
 def test_a_state_folder_without_the_table_opens(tmp_path: Path) -> None:
-    from sqlalchemy import text
-
     site = open_site(tmp_path)
     with site.papers.engine.begin() as connection:
         connection.execute(text("DROP TABLE preparation"))
