@@ -34,6 +34,7 @@ from workstation.destinations import AeTitle, AnyDestination, FolderDestination
 from workstation.errors import WorkstationError
 from workstation.listening import Listener
 from workstation.models import Model
+from workstation.preparing import PreparationSettings, PrepareRule
 from workstation.reading import Reading
 from workstation.strict import STRICT, StrictError, read_strictly, toml_in
 
@@ -180,8 +181,8 @@ class Config:
     image instead of many classic ones. send_unverified : whether an SR that no physician has verified
     goes out as well. report_requires : the fields without which the desktop signs no report. signing :
     with what verified ones are signed; None: not at all. trust : sister workstations whose
-    signed records are believed. models : what `segment --model` runs. charging : what decides money otherwise from a
-    date of service on (`on`).
+    signed records are believed. models : what `segment --model` runs. prepare : what is drawn before anybody looks, by
+    which rules; preparation : how much of it. charging : what decides money otherwise from a date of service on (`on`).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -231,6 +232,8 @@ class Config:
     payers: dict[str, PayerRule] = field(default_factory=dict)
     fees: Fees = field(default=Fees())
     models: tuple[Model, ...] = ()
+    prepare: tuple[PrepareRule, ...] = ()
+    preparation: PreparationSettings = field(default=PreparationSettings())
     charging: tuple[DatedSettings, ...] = ()
 
     def __post_init__(self) -> None:
@@ -251,6 +254,8 @@ class Config:
             raise ValueError("two destinations have the same name; a message would not know where it goes")
         if len({model.name for model in self.models}) < len(self.models):
             raise ValueError("two models have the same name; nobody could tell which one made a mask")
+        if len({rule.name for rule in self.prepare}) < len(self.prepare):
+            raise ValueError("two rules of prepare have the same name; nobody could tell what was prepared by which")
         if not 0 < self.share_limit <= 1:
             raise ValueError(f"share_limit {self.share_limit} is not a share between 0 and 1")
         if self.device in (devices := [each.device_uid for each in self.trust]) or len(set(devices)) < len(devices):

@@ -24,6 +24,7 @@ from workstation.store.journal import Journal
 from workstation.store.ledger import Ledger
 from workstation.store.outbox import Outbox
 from workstation.store.papers import PapersFile
+from workstation.store.preparations import Preparations
 from workstation.store.register import Register
 from workstation.store.schema import database_of, make_ready
 
@@ -52,6 +53,7 @@ class Site:
     casebook: Casebook
     commitments: Commitments
     arrivals: Arrivals
+    preparations: Preparations
     people: People
     clock: Clock
 
@@ -134,6 +136,7 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         casebook=Casebook(database, outbox),
         commitments=Commitments(database),
         arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s),
+        preparations=Preparations(database),
         people=people_in(Register(database), root),
         clock=clock,
     )

@@ -158,6 +158,22 @@ class Arrivals:
                 found[summary.series_uid] = SeriesProgress("unknown", 0)
         return found
 
+    def since(self, place: int) -> tuple[int, list[Completion]]:
+        """Returns the completions that were stored after a place among all of them, in their order, and the place of
+        the last one; 0 is before the first."""
+        query = select(_COMPLETION).where(_COMPLETION.c.place > place).order_by(_COMPLETION.c.place)
+        with self._database.connect() as connection:
+            rows = connection.execute(query).all()
+        found = [
+            Completion(row.series_uid, row.revision, row.instances, datetime.fromisoformat(row.at)) for row in rows
+        ]
+        return (rows[-1].place if rows else place), found
+
+    def last_place(self) -> int:
+        """Returns the place of the last completion among all of them; 0 where there is none."""
+        with self._database.connect() as connection:
+            return connection.execute(select(func.max(_COMPLETION.c.place))).scalar() or 0
+
     def last(self, series_uid: str) -> Completion | None:
         """Returns the last completion of a series."""
         return self.completions([series_uid]).get(series_uid)

@@ -3,9 +3,9 @@
 import errno
 import hashlib
 import os
+import platform
 import re
 import shutil
-import socket
 import time
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def names_with_files(folder: Path) -> bool:
 
 def host() -> str:
     """Returns a word for this machine, fit for a file name."""
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
 def alive(spool: Path) -> bool:

@@ -8,7 +8,7 @@ Source: Gray and Cheriton, "Leases: An Efficient Fault-Tolerant Mechanism for Di
 """
 
 import os
-import socket
+import platform
 import threading
 import uuid
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ _LIFE = uuid.uuid4().hex[:12]
 
 def machine() -> str:
     """Returns the name of this machine and this start of it. Containers of one host differ in their name."""
-    return f"{socket.gethostname()}/{boot()}"
+    return f"{platform.node()}/{boot()}"
 
 
 @dataclass(frozen=True, slots=True)

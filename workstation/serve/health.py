@@ -92,6 +92,7 @@ def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
         states.update((entry.message.destination, entry.state) for entry in site.outbox.waiting())
         due = len(site.casebook.due())
         refused = site.casebook.refused_counts()
+        prepared = site.preparations.counts() if site.config.prepare else {}
     except DatabaseFailed:
         return found
     labels = {f'destination="{_quoted(to)}",state="{state}"': float(n) for (to, state), n in sorted(states.items())}
@@ -104,6 +105,9 @@ def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
             {f'reason="{kind}"': float(count) for kind, count in sorted(refused.items())},
         )
     )
+    if prepared:
+        labels = {f'state="{state}"': float(count) for state, count in prepared.items()}
+        found.append(Metric("workstation_preparations", "gauge", "What rules want prepared, by its state.", labels))
     found.append(Metric("workstation_accessions_due", "gauge", "Accessions that are to be decided.", {"": float(due)}))
     return found
 

@@ -1,4 +1,4 @@
-"""Starts, watches and restarts the processes that receive, decide and deliver, until told to stop.
+"""Starts, watches and restarts the processes that receive, decide, deliver and prepare, until told to stop.
 
 Receiving only keeps and answers, so a dead PACS delays neither receiving nor deciding, and no role delays another. The
 sockets are opened here, so that a peer can still connect while a receiver restarts.
@@ -86,7 +86,14 @@ def serve(
             hearing = stack.enter_context(listen_for_hl7(where, at))
         count = config.receiver.processes or min(4, os.cpu_count() or 1)
         worker = WorkerSettings("", str(site.root), title, interval_s, count)
-        decider = Process("decide", replace(worker, role="decide"), hearing, say)
+        preparer = Process("prepare", replace(worker, role="prepare"), None, say) if config.prepare else None
+
+        def decided(event: dict[str, Any]) -> None:
+            say(event)
+            if event["event"] == "series complete" and preparer is not None:
+                preparer.write(f"series {event['series']}")
+
+        decider = Process("decide", replace(worker, role="decide"), hearing, decided)
         deliverer = Process("deliver", replace(worker, role="deliver"), None, say)
 
         def received(event: dict[str, Any]) -> None:
@@ -104,7 +111,7 @@ def serve(
         receivers = [
             Process(f"receive {n}", replace(worker, role="receive"), dicom, received, look_again) for n in range(count)
         ]
-        processes = [*receivers, decider, deliverer]
+        processes = [*receivers, decider, deliverer, *([preparer] if preparer is not None else [])]
         ports = {"port": dicom.getsockname()[1]}
         if hearing is not None:
             ports["hl7_port"] = hearing.getsockname()[1]
@@ -115,7 +122,7 @@ def serve(
                 lambda: metrics(site, processes),
             )
             ports["monitor_port"] = stack.enter_context(watched).port
-        stack.callback(_end, receivers, [decider, deliverer])
+        stack.callback(_end, receivers, processes[len(receivers) :])
         for process in processes:
             process.start()
         while not stop.is_set() and not all(process.ready.wait(0.05) for process in processes):

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from dicom_io.evidence import Person
+from tests.workstation.store.before_versions import as_before_versions
 from workstation.store.casebook import Casebook
 from workstation.store.cases import Ruling, Snapshot
 from workstation.store.journal import Journal
@@ -143,8 +144,7 @@ def test_one_that_was_made_anew_is_told_by_the_messages(engine: Engine) -> None:
     unguarded(engine, "DROP TABLE ledger", "UPDATE act SET role = 'physician'")
     with pytest.raises(SchemaError, match=r"ledger.* of the database is missing"):
         make_ready(engine)
-    with engine.begin() as connection:  # as if it were one from before there was a ledger
-        connection.execute(text("DROP TABLE alembic_version"))
+    as_before_versions(engine)
     upgrade(engine)
     ledger = Ledger(engine)
     assert ledger.doubt(ABOUT) == "" and "messages left with a head" in next(ledger.faults(heads))
@@ -152,7 +152,8 @@ def test_one_that_was_made_anew_is_told_by_the_messages(engine: Engine) -> None:
 
 def test_rows_from_before_there_was_a_ledger_are_entered(engine: Engine) -> None:
     before = filled(engine).head()
-    unguarded(engine, "DROP TABLE ledger", "DROP TABLE alembic_version")
+    unguarded(engine, "DROP TABLE ledger")
+    as_before_versions(engine)
     upgrade(engine)
     ledger = Ledger(engine)
     assert ledger.head() and ledger.head() != before

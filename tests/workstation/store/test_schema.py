@@ -10,6 +10,7 @@ from sqlalchemy import Engine, inspect, text
 
 from dicom_io.archive.database import names_in, open_database
 from tests.workstation.conftest import Command
+from tests.workstation.store.before_versions import as_before_versions
 from workstation.store import schema
 from workstation.store.schema import SchemaError, make_ready
 
@@ -75,10 +76,9 @@ def test_a_newer_database_is_left_alone(engine: Engine) -> None:
 
 
 def test_a_step_that_fails_leaves_everything_as_it_was(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_before_versions(engine)
     with engine.begin() as connection:
-        connection.execute(text("DROP TABLE alembic_version"))
         connection.execute(text("DROP TABLE series_completion"))
-        connection.execute(text("DROP TABLE lease"))
     before = described(engine)
 
     def broken(*_: object) -> None:
@@ -128,9 +128,7 @@ def test_upgrade_says_what_it_does_keeps_a_copy_and_does_it(command: Command, tm
     assert command("list").code == 0
     assert command("upgrade", "--json").json["steps"] == []
     engine = open_database(root / "workstation.db")
-    with engine.begin() as connection:
-        connection.execute(text("DROP TABLE alembic_version"))
-        connection.execute(text("DROP TABLE lease"))
+    as_before_versions(engine)
     engine.dispose()
     shutil.copy(root / "workstation.db", tmp_path / "before.db")
     refused = command("list")

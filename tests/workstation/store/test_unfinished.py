@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Engine, event, text
 
+from tests.workstation.store.before_versions import as_before_versions
 from workstation.hl7.acknowledgement import Acknowledgement
 from workstation.store.messages import Delivery, DeliveryOutcome, Message
 from workstation.store.outbox import Outbox
@@ -45,7 +46,7 @@ def test_an_older_state_folder_gets_the_list_from_its_attempts(engine: Engine) -
             on = "" if sqlite else f" ON {trigger.split('_')[0]}"
             connection.execute(text(f"DROP TRIGGER {trigger}{on}"))
         connection.execute(text("DROP TABLE unfinished"))
-        connection.execute(text("DROP TABLE alembic_version"))
+    as_before_versions(engine)
     for _ in range(2):
         upgrade(engine)
         outbox = Outbox(engine)

@@ -1,1 +1,1 @@
-"""The steps from one version of the tables to the next, as Alembic runs them. `workstation.store.schema` starts it."""
+"""The steps from one version of the tables to the next, as Alembic runs them."""
