@@ -39,6 +39,8 @@ from workstation.reading import Reading
 from workstation.strict import STRICT, StrictError, read_strictly, toml_in
 
 # The fields of a report that is written at the desktop.
+# What `serve` may do on a host.
+ServeRole = Literal["receive", "decide", "deliver", "prepare"]
 ReportField = Literal["indication", "findings", "impression", "necessity", "utility", "workstation"]
 
 
@@ -170,8 +172,9 @@ _OUTGOING = FolderDestination(name="outgoing", takes=("images", "charges"), fold
 class Config:
     """All settings of a site.
 
-    database : URL of a PostgreSQL database that the site's hosts share (`postgresql+psycopg://…`); empty for a file in
-    the state folder. store : folder that the hosts share, of received files and documents; empty for the state folder.
+    roles : what `serve` does on this host. database : URL of a PostgreSQL database that the site's hosts share
+    (`postgresql+psycopg://…`); empty for a file in the state folder. store : folder that the hosts share, of received
+    files and documents; empty for the state folder.
     policy : which charge policy decides. entity, site : whose charge it is and where. independent_workstation : that
     this device is independent of the scanner. reformat_only : what `guide` does with reformats alone. order_grounds :
     what stands for an order. modifiers : modifiers of an entity's lines in place of ours. corrections : who takes back
@@ -190,6 +193,7 @@ class Config:
     host: str = "0.0.0.0"  # a PACS on another machine has to reach the receiver
     port: int = 11112
     monitor_port: int = 0
+    roles: tuple[ServeRole, ...] = ("receive", "decide", "deliver", "prepare")
     database: str = ""
     store: str = ""
     station_name: str = "WS3D"
@@ -239,6 +243,8 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
             raise ValueError(f"port {self.port} is not one of 0 to 65535 (0 lets the system choose)")
+        if not self.roles or len(set(self.roles)) < len(self.roles):
+            raise ValueError("roles names one twice, or none; leave it out for all of them")
         if self.database and not self.database.startswith("postgresql+psycopg://"):
             raise ValueError(
                 "database is no URL that begins with postgresql+psycopg://; leave it out for a file in the state folder"

@@ -135,7 +135,7 @@ def settle(sr: Instance, record: Record, evidence: Evidence, site: Site) -> Sett
     """
     made = [*(image for product in evidence.products for image in product.images), *evidence.objects]
     images = [site.archive.instance(each.sop_instance_uid) for each in made]
-    messages = address(images, sr, evidence, site.config, site.root)
+    messages = address(images, sr, evidence, site.config, site.archive.root)
     settled = settle_accession(record.accession, site, "", record, messages)
     return next(each for each in settled if each.record.session == record.session)
 

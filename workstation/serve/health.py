@@ -37,7 +37,7 @@ class Watched(Protocol):
 
 def health(site: Site, processes: Sequence[Watched]) -> tuple[bool, dict[str, Any]]:
     """Returns (whether all is well, details): every process runs, the disk has room, the database answers."""
-    free = shutil.disk_usage(site.root).free
+    free = shutil.disk_usage(site.archive.root).free
     room = free >= site.config.receiver.min_free_mb << 20
     try:
         waiting: int | None = sum(entry.state == "operator" for entry in site.outbox.waiting())
@@ -84,7 +84,7 @@ def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
             {f'process="{process.name}"': float(process.running) for process in processes},
         )
     )
-    free = float(shutil.disk_usage(site.root).free)
+    free = float(shutil.disk_usage(site.archive.root).free)
     found.append(Metric("workstation_disk_free_bytes", "gauge", "Space left on the disk of the archive.", {"": free}))
     try:
         # Zeros are reported as well: an alert cannot tell a missing number from a missing monitor.

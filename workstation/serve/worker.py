@@ -1,9 +1,8 @@
 """The worker processes of `serve`, in four roles: receiving, deciding, delivering, preparing.
 
-A worker tells events and takes commands over two pipes to its supervisor, as messages of JSON. The commands:
-`record UID` for an SR to file, `series UID` for a series that grows or is complete (an empty one: look for both), and
-`whole UID` for a series whose sender asks us to commit to it. It ends on SIGTERM, or when its commands end, because its
-supervisor is gone then.
+A worker tells events and takes commands over two pipes to its supervisor, as messages of JSON. A command wakes the one
+that decides or prepares, since what there is to do stands in the database; an empty one has the first look through
+everything. A worker ends on SIGTERM, or when its commands end, because its supervisor is gone then.
 """
 
 import json
