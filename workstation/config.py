@@ -174,7 +174,8 @@ class Config:
 
     roles : what `serve` does on this host. database : URL of a PostgreSQL database that the site's hosts share
     (`postgresql+psycopg://…`); empty for a file in the state folder. store : folder that the hosts share, of received
-    files and documents; empty for the state folder.
+    files and documents; empty for the state folder. farm : address of the scheduler of a Dask farm that draws what is
+    prepared, `tcp://…` or `tls://…`; empty for processes of this host. farm_tls : PEM files to call it with.
     policy : which charge policy decides. entity, site : whose charge it is and where. independent_workstation : that
     this device is independent of the scanner. reformat_only : what `guide` does with reformats alone. order_grounds :
     what stands for an order. modifiers : modifiers of an entity's lines in place of ours. corrections : who takes back
@@ -196,6 +197,8 @@ class Config:
     roles: tuple[ServeRole, ...] = ("receive", "decide", "deliver", "prepare")
     database: str = ""
     store: str = ""
+    farm: str = ""
+    farm_tls: dict[Literal["certificate", "key", "authority"], Text] | None = None
     station_name: str = "WS3D"
     institution: str = ""
     institution_code: str = ""
@@ -243,6 +246,12 @@ class Config:
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
             raise ValueError(f"port {self.port} is not one of 0 to 65535 (0 lets the system choose)")
+        if self.farm and not self.farm.startswith(("tcp://", "tls://")):
+            raise ValueError("farm is no address that begins with tcp:// or tls://, as Dask's scheduler prints it")
+        if self.farm.startswith("tls://") != (self.farm_tls is not None) or (
+            self.farm_tls is not None and set(self.farm_tls) != {"certificate", "key", "authority"}
+        ):
+            raise ValueError("a farm at tls:// needs farm_tls with certificate, key and authority, and no other does")
         if not self.roles or len(set(self.roles)) < len(self.roles):
             raise ValueError("roles names one twice, or none; leave it out for all of them")
         if self.database and not self.database.startswith("postgresql+psycopg://"):

@@ -5,7 +5,8 @@ host that sees the same files.
 """
 
 import shutil
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,13 @@ from render.presets import load_preset
 from render.protocols import drawable, load_protocol
 from render.recipe import LabelRule, Recipe, RecipeError, VolumeRendering
 from render.volume import Volume
-from workstation.preparation.proposals import PreparedProposal, digest_of_sources, write_content, write_picture
+from workstation.preparation.proposals import (
+    PreparedPicture,
+    PreparedProposal,
+    digest_of_sources,
+    write_content,
+    write_picture,
+)
 from workstation.preparing import PrepareRule, Tool
 
 _TOOL_PX = 512
@@ -51,15 +58,32 @@ class PreparationMade:
     refused: str = ""
 
 
-def make_proposal(work: PreparationWork) -> PreparationMade:
+# Draws and writes the pictures of a proposal, in order: volume, recipes, what is to be made, the folder.
+DrawAll = Callable[[Volume, Sequence[Recipe], PreparationWork, Path], Iterable[PreparedPicture]]
+
+
+def in_turn(
+    volume: Volume, recipes: Sequence[Recipe], work: PreparationWork, folder: Path
+) -> Iterator[PreparedPicture]:
+    """Draws one picture after the other, here."""
+    engine = choose(work.engine)
+    for number, recipe in enumerate(recipes, 1):
+        yield write_picture(draw(volume, recipe, engine=engine.for_recipe(recipe)), recipe, folder, number)
+
+
+def make_proposal(work: PreparationWork, draw_all: DrawAll = in_turn) -> PreparationMade:
     """Makes a proposal in its folder. Raises whatever may be otherwise at the next try, such as OSError and
     MemoryError."""
-    folder = Path(work.folder)
+    whole = Path(work.folder)
+    # On a farm two workers may be at it, when the first is believed to be dead.
+    folder = whole.with_name(f"{whole.name}-{uuid.uuid4().hex[:8]}")
     try:
-        # Nobody else writes there: what lies in it is of an attempt that failed.
-        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        return _made(work, folder)
+        made = _made(work, folder, draw_all)
+        if not made.refused:
+            shutil.rmtree(whole, ignore_errors=True)
+            folder.replace(whole)
+        return made
     except (VolumeRefused, RenderError, NotReadable) as error:
         shutil.rmtree(folder, ignore_errors=True)
         return PreparationMade(refused=str(error))
@@ -68,9 +92,9 @@ def make_proposal(work: PreparationWork) -> PreparationMade:
         raise
 
 
-def _made(work: PreparationWork, folder: Path) -> PreparationMade:
+def _made(work: PreparationWork, folder: Path, draw_all: DrawAll) -> PreparationMade:
     volume = build_volume(work.series, work.which)
-    engine, notes = choose(work.engine), list[str]()
+    notes: list[str] = []
     recipes: list[Recipe] = []
     try:
         if work.rule.protocol:
@@ -84,10 +108,7 @@ def _made(work: PreparationWork, folder: Path) -> PreparationMade:
     for recipe, what in _of_tools(volume, work.rule.tools, {recipe.name for recipe in recipes}):
         recipes += [recipe] if recipe is not None else []
         notes.append(what)
-    pictures = []
-    for number, recipe in enumerate(recipes, 1):
-        picture = draw(volume, recipe, engine=engine.for_recipe(recipe))
-        pictures.append(write_picture(picture, recipe, folder, number))
+    pictures = list(draw_all(volume, recipes, work, folder))
     if not pictures:
         return PreparationMade(refused=" ".join(notes))
     proposal = PreparedProposal(

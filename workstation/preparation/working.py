@@ -170,7 +170,7 @@ class Preparer:
     """Works off what is waiting, one case at a time. One of each slot; any number of them, in any number of processes.
 
     tell : called with the preparation and what became of it. make, executor : what draws a case, and where; a process
-    of its own by default.
+    of its own by default. is_alive : whether an executor can still be used; one that cannot is made anew.
     """
 
     site: Site
@@ -178,12 +178,20 @@ class Preparer:
     tell: Callable[[Preparation, str], None] = lambda claimed, state: None
     make: Maker = make_proposal
     executor: Callable[[], Executor] | None = None
+    is_alive: Callable[[Executor], bool] = lambda executor: True
     lease_s: float = LEASE_S
     renew_s: float = _RENEW_S
     _running: Executor | None = None
 
     def work_one(self) -> bool:
-        """Claims and makes what is next. Returns False where nothing is due. Raises what the database raises."""
+        """Claims and makes what is next. Returns False where nothing is due.
+
+        Raises what the database raises; FarmError, before anything is claimed, where the farm does not answer.
+        """
+        if self._running is not None and not self.is_alive(self._running):
+            self.close()
+        if self._running is None:
+            self._running = self._start()
         claimed = self.site.preparations.claim(self._now(), self.lease_s)
         if claimed is None:
             return False
@@ -238,7 +246,7 @@ class Preparer:
     def _made(self, claimed: Preparation, work: PreparationWork) -> PreparationMade | None:
         """Has a case drawn, and renews its lease meanwhile. Returns None where the claim is lost, or we are to stop."""
         if self._running is None:
-            self._running = self._start()
+            self._running = self._start()  # the case before took it along
         future = self._running.submit(self.make, work)
         began = renewed = time.monotonic()
         limit_s = self.site.config.preparation.limit_s

@@ -4,6 +4,8 @@ import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Executor
 
 from workstation.preparation.proposals import sweep
 from workstation.preparation.working import Preparer, SeriesPlan, plan_all, plan_series, see_urgency
@@ -14,6 +16,19 @@ from workstation.store.preparations import Preparation
 
 # How often orders that became urgent and folders left behind are looked for, and how often series that nobody told of.
 _LOOK_S, _PLAN_S = 60.0, 600.0
+
+
+def _preparer(site: Site, stop: threading.Event, told: Callable[[Preparation, str], None]) -> Preparer:
+    """One slot: it draws in a process of its own, or on the farm."""
+    if not site.config.farm:
+        return Preparer(site, stop, told)
+    # Loaded only where there is one.
+    from workstation.farm import Farm, make_on_farm
+
+    def alive(executor: Executor) -> bool:
+        return isinstance(executor, Farm) and executor.alive
+
+    return Preparer(site, stop, told, make_on_farm, lambda: Farm(site.config, site.root), alive)
 
 
 def run_preparer(
@@ -30,7 +45,7 @@ def run_preparer(
         say({"event": "preparation", "series": preparation.series_uid, "rule": preparation.rule, "state": state})
 
     def keep_working() -> None:
-        preparer = Preparer(site, events.stop, told)
+        preparer = _preparer(site, events.stop, told)
         try:
             while not events.stop.is_set():
                 try:
