@@ -90,6 +90,16 @@ class ReceiverSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FarmTls:
+    """PEM files with which a Dask farm is called. authority : of the farm's own certificates."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    certificate: Text
+    key: Text
+    authority: Text
+
+
+@dataclass(frozen=True, slots=True)
 class WorklistSettings:
     """A modality worklist that orders are taken from.
 
@@ -198,7 +208,7 @@ class Config:
     database: str = ""
     store: str = ""
     farm: str = ""
-    farm_tls: dict[Literal["certificate", "key", "authority"], Text] | None = None
+    farm_tls: FarmTls | None = None
     station_name: str = "WS3D"
     institution: str = ""
     institution_code: str = ""
@@ -248,9 +258,7 @@ class Config:
             raise ValueError(f"port {self.port} is not one of 0 to 65535 (0 lets the system choose)")
         if self.farm and not self.farm.startswith(("tcp://", "tls://")):
             raise ValueError("farm is no address that begins with tcp:// or tls://, as Dask's scheduler prints it")
-        if self.farm.startswith("tls://") != (self.farm_tls is not None) or (
-            self.farm_tls is not None and set(self.farm_tls) != {"certificate", "key", "authority"}
-        ):
+        if self.farm.startswith("tls://") != (self.farm_tls is not None):
             raise ValueError("a farm at tls:// needs farm_tls with certificate, key and authority, and no other does")
         if not self.roles or len(set(self.roles)) < len(self.roles):
             raise ValueError("roles names one twice, or none; leave it out for all of them")

@@ -48,12 +48,12 @@ class Farm(Executor):
             ) from error
         security = None
         if config.farm_tls is not None:
-            files = {key: str(root / Path(name).expanduser()) for key, name in config.farm_tls.items()}
+            tls = config.farm_tls
+            ours, key, theirs = (
+                str(root / Path(name).expanduser()) for name in (tls.certificate, tls.key, tls.authority)
+            )
             security = dask.Security(
-                require_encryption=True,
-                tls_ca_file=files["authority"],
-                tls_client_cert=files["certificate"],
-                tls_client_key=files["key"],
+                require_encryption=True, tls_ca_file=theirs, tls_client_cert=ours, tls_client_key=key
             )
         try:
             self._client: Any = dask.Client(

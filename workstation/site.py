@@ -22,7 +22,7 @@ from workstation.store.casebook import Casebook
 from workstation.store.commitments import Commitments
 from workstation.store.journal import Journal
 from workstation.store.ledger import Ledger
-from workstation.store.news import NewsBoard
+from workstation.store.news import NoticeBoard
 from workstation.store.outbox import Outbox
 from workstation.store.papers import PapersFile
 from workstation.store.preparations import Preparations
@@ -55,7 +55,7 @@ class Site:
     commitments: Commitments
     arrivals: Arrivals
     preparations: Preparations
-    news: NewsBoard
+    news: NoticeBoard
     people: People
     clock: Clock
 
@@ -139,7 +139,7 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         commitments=Commitments(database),
         arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s),
         preparations=Preparations(database),
-        news=NewsBoard(database),
+        news=NoticeBoard(database),
         people=people_in(Register(database), root),
         clock=clock,
     )

@@ -58,7 +58,7 @@ class Dask:
     def _started(self, what: str, *words: str) -> "subprocess.Popen[bytes]":
         command = [sys.executable, "-m", "distributed.cli.dask_" + what, *words]
         with (self.folder / f"{what}.log").open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": os.getcwd()})
+            return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
 
     def end(self) -> None:
         for process in (*self.workers, *([self.scheduler] if self.scheduler else [])):

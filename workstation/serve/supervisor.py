@@ -27,7 +27,7 @@ from workstation.serve.http import Monitor
 from workstation.serve.role import TellEvent, WorkerSettings
 from workstation.serve.worker import work
 from workstation.site import Site
-from workstation.store.news import NewsKind
+from workstation.store.news import NoticeKind
 from workstation.store.outbox import DatabaseFailed
 
 # A process that ended is started again after so long; for one that was not even ready this is doubled each time.
@@ -35,7 +35,7 @@ _PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 # How long a receiver may let its associations end before it is killed.
 _PATIENCE_S = 60.0
 # What receivers report that the one who files and decides has to know, and the key of its UID.
-_NEWS: dict[str, tuple[NewsKind, str]] = {
+_NEWS: dict[str, tuple[NoticeKind, str]] = {
     "received": ("series", "series"),
     "commitment asked": ("whole", "series"),
     "record received": ("record", "instance"),

@@ -21,35 +21,35 @@ _news = Table(
     sqlite_autoincrement=True,
 )
 # series: instances of it came. whole: its sender asks us to commit to it. record: an SR came.
-NewsKind = Literal["series", "whole", "record"]
+NoticeKind = Literal["series", "whole", "record"]
 _MOST = 1000
 
 
-class News(NamedTuple):
+class Notice(NamedTuple):
     """A row. uid : of the series, or of the SR."""
 
     place: int
-    kind: NewsKind
+    kind: NoticeKind
     uid: str
 
 
-class NewsBoard:
+class NoticeBoard:
     """The news in a database of `dicom_io.archive.database.open_database`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = unflushed(engine)
 
-    def tell(self, kind: NewsKind, uid: str) -> None:
+    def tell(self, kind: NoticeKind, uid: str) -> None:
         with self._engine.begin() as connection:
             connection.execute(insert(_news).values(kind=kind, uid=uid))
 
-    def untold(self) -> tuple[News, ...]:
+    def untold(self) -> tuple[Notice, ...]:
         """Returns what nobody has acted on, oldest first; of very much, the beginning."""
         with self._engine.connect() as connection:
             rows = connection.execute(select(_news).order_by(_news.c.place).limit(_MOST))
-            return tuple(News(row.place, row.kind, row.uid) for row in rows)
+            return tuple(Notice(row.place, row.kind, row.uid) for row in rows)
 
-    def acted_on(self, news: Sequence[News]) -> None:
+    def acted_on(self, news: Sequence[Notice]) -> None:
         """Removes rows."""
         places: Collection[int] = [each.place for each in news]
         if places:
