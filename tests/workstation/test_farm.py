@@ -19,7 +19,7 @@ from tests.workstation.conftest import SiteAt
 from tests.workstation.preparation.preparing import prepare, site_with
 from workstation.config import Config, ConfigError, load_config
 from workstation.farm import Farm, FarmError, make_on_farm
-from workstation.preparation.proposals import folder_of, proposal_in
+from workstation.preparation.proposals import folder_of, proposal_in, sweep
 from workstation.preparation.working import Preparer
 from workstation.site import Site
 
@@ -41,7 +41,7 @@ class Dask:
 
     @property
     def address(self) -> str:
-        return str(json.loads(self.file.read_text())["address"])
+        return f"tcp://127.0.0.1:{self.port}"
 
     def start_scheduler(self) -> None:
         """On the same port as before, where there was one."""
@@ -49,7 +49,7 @@ class Dask:
         words = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard", "--scheduler-file", str(self.file)]
         self.scheduler = self._started("scheduler", *words)
         until(lambda: self.file.exists() and self.file.stat().st_size > 0)
-        self.port = int(self.address.rpartition(":")[2])
+        self.port = int(json.loads(self.file.read_text())["address"].rpartition(":")[2])
 
     def start_worker(self) -> None:
         words = ["--scheduler-file", str(self.file), "--nthreads", "1", "--no-nanny", "--no-dashboard"]
@@ -104,6 +104,7 @@ def digests(site: Site) -> list[tuple[str, str]]:
     (row,) = site.preparations.list()
     proposal = proposal_in(site.archive.root, row)
     assert proposal is not None, row
+    sweep(site)
     assert [entry.name for entry in folder_of(site.archive.root).iterdir()] == [row.folder]
     return [(picture.name, picture.digest) for picture in proposal.pictures]
 
@@ -136,7 +137,9 @@ def test_a_death_loses_nothing(site: Site, tmp_path: Path, dies: str) -> None:
             top = folder_of(site.archive.root)
             until(lambda: top.exists() and any(top.rglob("*.npz")))
             if dies == "a worker":
-                farm.workers.pop(0).send_signal(signal.SIGKILL)
+                worker = farm.workers.pop(0)
+                worker.send_signal(signal.SIGKILL)
+                worker.wait()
                 farm.start_worker()
             else:
                 assert farm.scheduler is not None

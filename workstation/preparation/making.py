@@ -5,7 +5,6 @@ host that sees the same files.
 """
 
 import shutil
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from render.volume import Volume
 from workstation.preparation.proposals import (
     PreparedPicture,
     PreparedProposal,
+    attempt_at,
     digest_of_sources,
     write_content,
     write_picture,
@@ -75,8 +75,7 @@ def make_proposal(work: PreparationWork, draw_all: DrawAll = in_turn) -> Prepara
     """Makes a proposal in its folder. Raises whatever may be otherwise at the next try, such as OSError and
     MemoryError."""
     whole = Path(work.folder)
-    # On a farm two workers may be at it, when the first is believed to be dead.
-    folder = whole.with_name(f"{whole.name}-{uuid.uuid4().hex[:8]}")
+    folder = attempt_at(whole)
     try:
         folder.mkdir(parents=True)
         made = _made(work, folder, draw_all)

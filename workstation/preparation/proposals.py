@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -138,7 +139,9 @@ def remove_folders(root: Path, names: Iterable[str]) -> None:
     """Removes folders of proposals; one that is gone, or has no name, is none."""
     for name in names:
         if name and "/" not in name:
-            shutil.rmtree(folder_of(root) / name, ignore_errors=True)
+            attempts = folder_of(root).glob(f"{name}-*") if name.endswith(_PART) else ()
+            for folder in (folder_of(root) / name, *attempts):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def drop(site: Site, outdated: Iterable[Preparation]) -> None:
@@ -174,8 +177,20 @@ def sweep(site: Site) -> None:
     with suppress(FileNotFoundError):
         for folder in folder_of(site.archive.root).iterdir():
             # A claim is in the database before its folder is there, and these are read before those.
-            if folder.name not in known and not _claimed(site, folder.name):
+            name = _claim_of(folder.name)
+            if name not in known and not _claimed(site, name):
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def attempt_at(part: Path) -> Path:
+    """Returns a folder for one attempt at a claim: on a farm two workers may be at it, when one is believed dead."""
+    return part.with_name(f"{part.name}-{uuid.uuid4().hex[:8]}")
+
+
+def _claim_of(folder: str) -> str:
+    """Returns the name of the claim's folder for that of an attempt at it; any other name as it is."""
+    before, part, _ = folder.partition(f"{_PART}-")
+    return f"{before}{_PART}" if part else folder
 
 
 def _known(rows: Iterable[Preparation]) -> Iterator[str]:

@@ -114,6 +114,24 @@ def test_one_cases_failure_stops_no_other_and_is_tried_again(site: Make) -> None
     assert len(folders(here)) == 1
 
 
+def test_what_is_being_made_is_not_swept_and_what_a_dead_worker_left_is(site: Make) -> None:
+    here = site()
+    swept: list[list[str]] = []
+
+    def make(work: PreparationWork) -> PreparationMade:
+        for attempt in ("-11111111", "-22222222"):  # of two workers of a farm
+            Path(f"{work.folder}{attempt}").mkdir(parents=True)
+        sweep(here)
+        swept.append(folders(here))
+        Path(f"{work.folder}-11111111").replace(work.folder)
+        return PreparationMade(1 << 20, 1)
+
+    assert prepare(here, make=make) == ["ready"]
+    assert [name.rpartition("-")[2] for name in swept[0]] == ["11111111", "22222222"]
+    sweep(here)
+    assert folders(here) == [here.preparations.list()[0].folder]
+
+
 def test_what_can_never_be_made_fails_at_once(site: Make) -> None:
     here = site(replace(RULE, protocol="ct_vascular"))
     assert prepare(here, make=lambda work: PreparationMade(refused="No dye is seen.")) == ["failed"]
