@@ -11,7 +11,7 @@ from typing import Any
 import jpype
 
 JAR = "/usr/share/java/pixelmed.jar"
-# Java stops long XPath expressions by default; the SR templates are long ones. A quick compiler is enough for so few files.
+# Java stops long XPath expressions by default, and the SR templates are long. For few files a quick compiler is enough.
 OPTIONS = [
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
@@ -20,8 +20,9 @@ OPTIONS = [
 
 
 class NamedSources:
-    """Finds the documents that the style sheets ask for as the validator does, and gives each its name: the processor of
-    style sheets knows by it what it has read. Without names it reads all context groups anew for every content item."""
+    """Finds the documents that the style sheets ask for as the validator does, and gives each its name, by which the
+    processor of style sheets knows what it has read. Without, it reads all context groups anew for every content item.
+    """
 
     def __init__(self, own: Any) -> None:
         self._own = own

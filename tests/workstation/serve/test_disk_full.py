@@ -22,6 +22,7 @@ from dicom_io.network.send import Sender, send
 from tests.dicom_io.synthetic import grid, ramp, write_series
 from tests.workstation.audit.audit_messages import checked
 from tests.workstation.serve.running import Serving
+from workstation.store.schema import make_ready
 
 SIZE_MB = 64
 
@@ -109,6 +110,7 @@ def opened(root: Path) -> Iterator[Archive]:
     """The archive as another process sees it; a file system that is in use cannot be unmounted."""
     database = open_database(root / "workstation.db")
     try:
+        make_ready(database)
         yield Archive(root, database)
     finally:
         database.dispose()

@@ -19,8 +19,10 @@ from dicom_io.volumes.build import assemble, stacks_of
 from render import Picture, Reformat, View, Volume, draw
 from render.geometry import cross, vector
 from render.progress import PartDone, Progress
+from workstation.desktop.model import tray_edits
 from workstation.desktop.model.hanging import hung, load_hanging
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, day, identity_of
+from workstation.desktop.model.prepared import prepared_of
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared, Measure, Screen
 from workstation.desktop.model.session import ReadingSession, RecoveryError, recovered, session_file
@@ -37,7 +39,7 @@ from workstation.store.cases import STATE_WORDS
 
 OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
 # How far the reading of a series is, and what became of the charge for its accession.
-READINGS = ("to read", "in work", "to sign", "signed", "amended")
+READINGS = ("to read", "prepared", "in work", "to sign", "signed", "amended")
 CHARGES = ("none", "held", "charged", "not billable", "correction")
 _VOLUMES = 12  # so many volumes of a series are looked up in the journal
 # The stage of a series in the reader's words.
@@ -138,6 +140,7 @@ class Studies:
         found: list[Row] = []
         listed = self._series()
         standing = self.site.arrivals.standing(listed, self.site.clock().timestamp())
+        prepared = self.site.preparations.ready_series()
         for series in listed:
             if not series.is_image:
                 continue
@@ -147,6 +150,9 @@ class Studies:
             # What is signed is decided: of the others nothing need be looked up.
             signed = self._reported(series.series_uid) if series.accession in decided else "to read"
             reading = waiting.get(series.series_uid) or signed
+            whole = standing[series.series_uid].stage not in _COMING  # else it is made anew
+            if reading == "to read" and whole and series.series_uid in prepared:
+                reading = "prepared"
             found.append(
                 Row(
                     series.series_uid, series.study_uid, patient, series.patient_id, series.accession,
@@ -204,8 +210,8 @@ class Studies:
         return (own_row, *others)
 
     def _waiting(self) -> dict[str, str]:
-        """Returns by series `signed` while what was signed is being stored, `to sign` where pictures are captured, else
-        `in work`, also for a damaged session file."""
+        """Returns by series `signed` while what was signed is being stored, `to sign` where a person captured pictures,
+        else `in work`, also for a damaged session file."""
         found: dict[str, str] = {}
         for file in (self.site.root / "sessions").glob("*.json"):
             try:
@@ -213,10 +219,11 @@ class Studies:
                 known = self._states.get(file)
                 if known is None or known[0] != changed:
                     kept = json.loads(file.read_bytes())
-                    known = (changed, "to sign" if kept["screen"]["captures"] else "in work")
+                    captured = any(each.get("origin") != "prepared" for each in kept["screen"]["captures"])
+                    known = (changed, "to sign" if captured else "in work")
                     self._states[file] = known
                 found[file.stem.split("-")[0]] = known[1]
-            except (OSError, ValueError, KeyError, TypeError):
+            except (OSError, ValueError, LookupError, TypeError, AttributeError):
                 found[file.stem.split("-")[0]] = "in work"
         return found | dict.fromkeys(series_being_stored(self.site), "signed")
 
@@ -294,8 +301,12 @@ class Studies:
                     session = recovered(file, volume, (series_uid, which))
             if session is not None:
                 warnings.append("The session goes on where it was left.")
+        prepared = prepared_of(self.site, series_uid, which, volume)
         if session is None:
             session = self._fresh(series, which, volume, file, signed)
+            if signed is None:
+                session.screen = tray_edits.from_protocol(session.screen, prepared.recipes, "prepared")
+        session.stills = prepared.stills
         standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), self.site.clock().timestamp())
         if any(each.stage in _COMING for each in standing.values()):
             warnings.append("The series is still arriving.")
