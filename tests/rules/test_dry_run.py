@@ -23,6 +23,7 @@ SENDING = (
     r"dicom_io\.network\.send\.(send|send_one|Sender\.send)",
     r"dicom_io\.network\.retrieve\.retrieve",
     r"dicom_io\.network\.dicomweb\.(retrieve|store)",
+    r"workstation\.store\.schema\.move",
 )
 DELETING = (
     r"workstation\.storage\.prune",

@@ -1,16 +1,17 @@
-"""`workstation upgrade`: the tables of the site's database, from the version of an older program to this one's."""
+"""`workstation upgrade` and `move-database`: the site's database, to this program's version, and to PostgreSQL."""
 
 from typing import Annotated
 
 import typer
 
-from workstation.cli.shared import Json, example, root, show
+from workstation.cli.shared import Json, example, progress_bar, root, show
 from workstation.errors import WorkstationError
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Adds the commands."""
     app.command("upgrade")(upgrade)
+    app.command("move-database")(move_database)
 
 
 @example("workstation upgrade --dry-run")
@@ -67,3 +68,38 @@ def upgrade(
         result["done"] = True
         text.append("Done.")
     show(as_json, result, "\n".join(text))
+
+
+@example("workstation move-database postgresql+psycopg://workstation@db/workstation --dry-run")
+def move_database(
+    url: Annotated[str, typer.Argument(metavar="URL", help="An empty PostgreSQL database.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be copied; copy nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Copy everything that the database of this state folder holds into a PostgreSQL database that hosts can share.
+
+    Stop `serve` and every desktop first. All rows are copied, or none, and the ledger is checked in its new place. The
+    old database stays as it is. Afterwards set `database` and `store`; the folders `instances`, `documents`,
+    `quarantine` and `prepared` belong into the store.
+    """
+    from workstation.config import load_config
+    from workstation.store import schema
+    from workstation.store.ledger import Ledger
+    from workstation.store.outbox import Outbox
+
+    if not url.startswith("postgresql+psycopg://"):
+        raise WorkstationError(f"{url} is no URL that begins with postgresql+psycopg://. Nothing was copied.")
+    source, target = schema.database_of(root(), load_config(root()).database), schema.database_of(root(), url)
+    if dry_run:
+        schema.make_ready(source)
+        rows, done = schema.rows_in(source), False
+    else:
+        bar = progress_bar()
+        rows, done = schema.move(source, target, lambda of, total: bar(f"{of} of {total} rows", of / total)), True
+        if faults := list(Ledger(target).faults(Outbox(target).heads())):
+            raise WorkstationError(f"{faults[0]} The copy is not to be used; the old database is as it was.")
+    text = [f"{name:22} {count}" for name, count in rows.items() if count]
+    text.append(
+        "Everything is there, and the ledger holds. The old database is as it was." if done else "Nothing was copied."
+    )
+    show(as_json, {"rows": rows, "done": done}, "\n".join(text))

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Table, func, insert, select, text
 
 from dicom_io.archive import archive, arrivals, described, leases  # noqa: F401  (their tables)
 from dicom_io.archive.database import INDEX_TABLES, make_tables, names_in, open_database
 from dicom_io.archive.durable import flush, flush_folders
+from render.progress import CountDone
 from workstation.errors import WorkstationError
 from workstation.store import casebook, commitments, journal, ledger, news, outbox, papers, preparations, register  # noqa: F401
 from workstation.store.tables import TABLES
@@ -117,6 +118,64 @@ def copy_of(engine: Engine, place: Path) -> None:
     flush(part)
     part.replace(place)
     flush_folders(place.parent, place.parent)
+
+
+def move(source: Engine, target: Engine, tell: CountDone = lambda done, total: None) -> dict[str, int]:
+    """Copies every row into an empty database, in one transaction. Nobody may write to the source meanwhile. Returns
+    how many rows each table has.
+
+    tell : called with rows copied, and how many there are.
+
+    Raises SchemaError where the target is not empty, the source not of this version, or a row did not arrive.
+    """
+    make_ready(source)
+    if version_of(target) is not None:
+        raise SchemaError(f"{_place(target)} has tables already. Nothing was copied; name an empty database.")
+    tables = _moved()
+    with source.connect() as reading, alone(target) as writing:
+        _make(writing)
+        there = {table.name: _count(reading, table) for table in tables}
+        total, done = sum(there.values()), 0
+        for table in tables:
+            rows = reading.execution_options(yield_per=_AT_ONCE).execute(select(table).order_by(*table.primary_key))
+            for some in rows.mappings().partitions(_AT_ONCE):
+                writing.execute(insert(table), [dict(row) for row in some])
+                done += len(some)
+                tell(done, total)
+            if writing.dialect.name == "postgresql" and table.autoincrement_column is not None and there[table.name]:
+                _go_on_counting(writing, table)
+        arrived = {table.name: _count(writing, table) for table in tables}
+        if arrived != there:
+            raise SchemaError(f"{_place(target)}: not every row arrived. Nothing was copied; try again.")
+    return there
+
+
+def rows_in(engine: Engine) -> dict[str, int]:
+    """Returns how many rows each table has that `move` copies."""
+    with engine.connect() as connection:
+        return {table.name: _count(connection, table) for table in _moved()}
+
+
+def _moved() -> list[Table]:
+    return [table for table in (*INDEX_TABLES.sorted_tables, *TABLES.sorted_tables) if table.name not in _OF_ITSELF]
+
+
+# Kept by triggers, or of the moment.
+_OF_ITSELF = ("unfinished", "lease")
+_AT_ONCE = 1000
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def _go_on_counting(connection: Connection, table: Table) -> None:
+    """The next row gets a number of its own: rows that bring theirs leave PostgreSQL's sequence where it was."""
+    column = table.autoincrement_column
+    if column is not None:
+        sequence = f"pg_get_serial_sequence('{table.name}', '{column.name}')"
+        highest = f"(SELECT max({column.name}) FROM {table.name})"
+        connection.execute(text(f"SELECT setval({sequence}, {highest})"))
 
 
 @contextmanager

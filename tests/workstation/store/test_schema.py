@@ -10,6 +10,7 @@ from sqlalchemy import Engine, inspect, text
 
 from dicom_io.archive.database import names_in, open_database
 from tests.workstation.conftest import Command
+from tests.workstation.samples import DOCUMENTED, SERIES_UID
 from tests.workstation.store.before_versions import as_before_versions
 from workstation.store import schema
 from workstation.store.schema import SchemaError, make_ready
@@ -120,6 +121,36 @@ def test_two_processes_make_it_at_once(engine: Engine) -> None:
         assert each.communicate(b"now\n", timeout=60)[1] == b""
     assert [each.returncode for each in both] == [0, 0]
     make_ready(engine)
+
+
+def test_a_site_moves_to_postgresql_with_everything(
+    command: Command, server: str, tmp_path: Path, slices: Path
+) -> None:
+    """The same list, the same charges, nothing twice; and the numbers of rows go on."""
+    target = open_database(server)
+    emptied(target)
+    root = tmp_path / "root"
+    assert command("import", slices).code == 0
+    assert command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED).code == 0
+    listed = command("list", "--json").json
+    assert command("move-database", server, "--dry-run", "--json").json["rows"]["message"] > 0
+    assert schema.version_of(target) is None
+    moved = command("move-database", server, "--json").json
+    assert moved["done"] and command("move-database", server).code == 1
+    (root / "config.toml").write_text(
+        f"{(root / 'config.toml').read_text() if (root / 'config.toml').exists() else ''}\n"
+    )
+    lines = f'database = "{server}"\nstore = "{root}"\n'
+    (root / "config.toml").write_text(lines + (root / "config.toml").read_text())
+    (root / "workstation.db").rename(tmp_path / "old.db")
+    assert command("list", "--json").json == listed
+    before = len(command("outbox", "list", "--json").json)
+    again = command("run", SERIES_UID, "--protocol", "tiny", "--papers", DOCUMENTED, "--json")
+    assert again.code == 0, again.err
+    assert len(command("outbox", "list", "--json").json) == before > 0
+    assert command("outbox", "send", "--json").json["left"] == 0
+    assert not (root / "workstation.db").exists()
+    target.dispose()
 
 
 def test_upgrade_says_what_it_does_keeps_a_copy_and_does_it(command: Command, tmp_path: Path) -> None:
