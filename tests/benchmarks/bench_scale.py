@@ -16,7 +16,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from pydicom.dataset import Dataset
 from dicom_io.archive.upkeep import status
 from dicom_io.network.provide import archive_services
 from tests.dicom_io.synthetic import grid, image
+from tests.peers.servers import postgresql_server
 from tests.workstation.orders.ris import Ris, Study, config, journalled
 from tests.workstation.serve.running import Serving
 from workstation.billing.filing import file_new_records, unfiled
@@ -34,6 +36,7 @@ from workstation.coder.work_list import work_items
 from workstation.orders.hl7_listener import answering
 from workstation.serve.health import health, metrics
 from workstation.site import Site, open_site
+from workstation.store.schema import database_of, move
 from workstation.transports.deliver import deliver_all, drain
 
 _SCALES = (1_000, 20_000, 100_000)
@@ -173,6 +176,17 @@ def _insert(base: sqlite3.Connection, table: str, rows: list[tuple[object, ...]]
         base.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * len(rows[0]))})", rows)
 
 
+def on_postgresql(root: Path, url: str) -> Site:
+    """The same site with a copy of its database in an empty one on PostgreSQL."""
+    source, target = database_of(root, ""), database_of(root, url)
+    move(source, target)
+    with target.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("ANALYZE")  # as its own housekeeping does sooner or later
+    target.dispose()
+    source.dispose()
+    return open_site(root, replace(config(), database=url, store=str(root)))
+
+
 class _Asked:
     """A request as a receiver hands it on."""
 
@@ -267,10 +281,16 @@ def main() -> None:
     parser.add_argument("--instances", type=int, nargs="*", default=_SCALES)
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--no-commands", action="store_true", help="only what is timed within one process")
+    parser.add_argument(
+        "--database",
+        metavar="URL",
+        help="also on PostgreSQL: an empty database, or `own` for a server here",
+    )
     parser.add_argument("--keep", type=Path, help="where state folders are made once, and used again")
     given = parser.parse_args()
     found: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         for instances in given.instances:
             root = (given.keep or Path(folder)) / str(instances)
             if not root.exists():
@@ -279,6 +299,12 @@ def main() -> None:
             for name, act in acts(site):
                 found.setdefault(name, []).append(took_ms(act, given.times))
             site.papers.engine.dispose()
+            if given.database:
+                with postgresql_server() if given.database == "own" else nullcontext() as server:
+                    shared = on_postgresql(root, server.url if server is not None else given.database)
+                    for name, act in acts(shared):
+                        found.setdefault(f"PostgreSQL: {name}", []).append(took_ms(act, given.times))
+                    shared.papers.engine.dispose()
             for name, value in commands(root, given.times) if not given.no_commands else ():
                 found.setdefault(name, []).append(value)
             if given.keep is None:
