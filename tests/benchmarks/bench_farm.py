@@ -108,9 +108,7 @@ def main() -> None:
         took, case_s = work_off(site, 1, None)
         mib = sum(row.size for row in site.preparations.list()) / 2**20 / options.cases
         print(f"{options.cases} cases of {mib:.0f} MiB, protocol {options.protocol}")
-        print(
-            f"one process of ours: {3600 * options.cases / took:6.0f} cases an hour, {statistics.median(case_s):.1f} s a case"
-        )
+        print(_row("one process of ours", options.cases, took, case_s))
         single = case_s
         for workers in options.workers:
             folder = home / f"dask{workers}"
@@ -120,10 +118,7 @@ def main() -> None:
                 took, farm_s = work_off(site, workers, farm)
             if workers == 1:
                 single = farm_s
-            median = statistics.median(farm_s)
-            print(
-                f"farm, {workers} workers:      {3600 * options.cases / took:6.0f} cases an hour, {median:.1f} s a case"
-            )
+            print(_row(f"farm, {workers} workers", options.cases, took, farm_s))
         print("by the model, 95 of 100 studies ready within 5 minutes (or twice the longest case):")
         for an_hour in (10, 100, 1000):
             workers = needed(an_hour, single)

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import JD, Ris, Study, journalled
+from tests.workstation.store.before_versions import as_before_versions
 from workstation.billing.filing import file_new_records
 from workstation.billing.recheck import changed_decisions, recheck
 from workstation.billing.settle import settle_accession, settle_due
@@ -20,7 +21,7 @@ from workstation.charge import load_policy, read_facts
 from workstation.charge.facts import as_first_edition
 from workstation.coder import acts
 from workstation.site import Site
-from workstation.store.ledger import Ledger
+from workstation.store.schema import upgrade
 
 HEAD = Study("ACC1")
 # The US files each base under an accession of its own.
@@ -154,7 +155,8 @@ def as_of_the_first_edition(here: Desk) -> None:
                 text("UPDATE decision SET content = :content, facts = :facts WHERE place = :place"),
                 {"content": json.dumps(said), "facts": json.dumps(known), "place": place},
             )
-    Ledger(here.site.papers.engine)
+    as_before_versions(here.site.papers.engine)
+    upgrade(here.site.papers.engine)
 
 
 class TestFirstEdition:
