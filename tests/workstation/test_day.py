@@ -25,6 +25,7 @@ from pydicom.dataset import Dataset
 from dicom_io.files.series import read_instance
 from dicom_io.network.requestor import Peer
 from dicom_io.network.send import send
+from tests.dicom_io.synthetic import grid, ramp, write_series
 from tests.peers.servers import PostgreSQL, postgresql_server
 from tests.thorough import THOROUGH
 from tests.workstation.billing.billing_system import Billing
@@ -37,6 +38,8 @@ from workstation.billing.settle import settle_due
 from workstation.coder.acts import correct, credit, payer_denied, release
 from workstation.coder.work_list import work_items
 from workstation.hl7 import mllp
+from workstation.preparation.proposals import folder_of, sweep
+from workstation.preparation.working import Preparer, plan_all
 from workstation.serve.deciding import look_again
 from workstation.site import Site, open_site
 from workstation.transports.deliver import drain
@@ -240,9 +243,11 @@ def simulate(
     corrections: str = "automatic",
     hosts: int = 1,
     database: PostgreSQL | None = None,
+    scans: int = 0,
 ) -> dict[str, Any]:
     """hosts : that share a database and a store. What comes in goes to any of them; processes of any of them, whole
-    hosts and the database die, `kills` times each."""
+    hosts and the database die, `kills` times each. scans : series of 50 images that come as well, in pieces, and are
+    prepared."""
     rng = random.Random(seed)
     stories = [story(number, rng) for number in range(count * 9 // 10)]
     for number in range(count // 20):
@@ -255,6 +260,10 @@ def simulate(
     roots = [tmp_path / f"host{number}" for number in range(hosts)]
     root = roots[0]
     shared = {"database": database.url, "store": str(tmp_path / "store")} if database is not None else {}
+    series = [
+        write_series(tmp_path / f"scan{n}", ramp((50, 16, 16)), grid(), series=f"scan {n}", change=without_accession)
+        for n in range(scans)
+    ]
 
     # Everything that comes in, in random order, a third of it twice.
     incoming: list[bytes | list[Path]] = [body for each in stories for body in each.messages]
@@ -265,6 +274,8 @@ def simulate(
     size = max(len(batches) // 40, 1)
     incoming += [[f for batch in batches[n : n + size] for f in batch] for n in range(0, len(batches), size)]
     incoming += [[f for batch in batches[:size] for f in batch]]
+    pieces = [[Path(i.path) for i in each.instances[n : n + 10]] for each in series for n in range(0, 50, 10)]
+    incoming += pieces
     rng.shuffle(incoming)
     refused = set(odd.refused)
     cuts = set(rng.sample([n for n, e in enumerate(incoming) if isinstance(e, bytes) and e not in refused], kills))
@@ -275,6 +286,10 @@ def simulate(
     with Billing(seed) as billing:
         for each_root in roots:
             write_settings(each_root, billing.port, corrections, shared)
+            if scans:
+                with (each_root / "config.toml").open("a") as settings:
+                    settings.write('[receiver]\nseries_quiet_s = 2.0\n[[prepare]]\nname = "all"\nmin_images = 50\n')
+                    settings.write('modality = "CT"\nprotocol = "ct_generic"\n')
         with opened(root) as site:
             for each_story in stories:
                 for study in each_story.signed:
@@ -315,6 +330,8 @@ def simulate(
         cases = len(site.casebook.newest())
         kinds = {kind: number for kind, number in site.casebook.refused_counts().items() if number}
         documented = len(documents(site))
+        counts = site.archive.counts([each.uid for each in series])
+        prepared = prepare_the_rest(site)
     return {
         "studies": count,
         "stories": dict(Counter(each.name for each in stories)),
@@ -325,6 +342,8 @@ def simulate(
         "our lives": sum(ward.lives for ward in wards),
         "processes killed": len(ends),
         "crashes of the database": len(crashes),
+        "images": sum(counts.values()),
+        "prepared": prepared,
         "billing": dict(billing.did),
         "operator": operated,
         "messages kept by billing": len(books.messages),
@@ -336,6 +355,29 @@ def simulate(
         "too many": sorted((found - expected).elements()),
         "complaints": books.complaints,
     }
+
+
+def without_accession(ds: Dataset, k: int) -> None:
+    """Nobody charges anything for it."""
+    ds.AccessionNumber = ""
+
+
+def prepare_the_rest(site: Site) -> dict[str, int]:
+    """Prepares what waits. Returns how many preparations are in each state, and how many folders there are of them."""
+    if not site.config.prepare:
+        return {}
+    site.arrivals.left_open(0.0)
+    site.arrivals.look(3600.0, site.clock())  # an hour later nothing more has come
+    plan_all(site)
+    worker = Preparer(site, threading.Event())
+    while worker.work_one():
+        pass
+    worker.close()
+    sweep(site)
+    rows = site.preparations.list()
+    assert {row.folder for row in rows} == {entry.name for entry in folder_of(site.archive.root).iterdir()}
+    assert len({row.series_uid for row in rows}) == len(rows)
+    return dict(Counter(row.state for row in rows))
 
 
 def check(day: dict[str, Any]) -> None:
@@ -354,7 +396,9 @@ def check(day: dict[str, Any]) -> None:
     assert day["our lives"] > 1
 
 
-@pytest.mark.parametrize(("corrections", "seed"), [("automatic", 20260302), ("coder", 7)])
+@pytest.mark.parametrize(
+    ("corrections", "seed"), [("automatic", 20260302), pytest.param("coder", 7, marks=pytest.mark.slow)]
+)
 def test_a_small_day(tmp_path: Path, corrections: str, seed: int) -> None:
     check(simulate(40 if THOROUGH else 20, 2, seed, tmp_path, corrections))
 
@@ -362,13 +406,16 @@ def test_a_small_day(tmp_path: Path, corrections: str, seed: int) -> None:
 def test_a_small_day_of_two_hosts(tmp_path: Path) -> None:
     """One database, one store, two hosts: lost nothing, charged nothing twice."""
     with postgresql_server() as database:
-        check(simulate(20, 3, 11, tmp_path, hosts=2, database=database))
+        check(simulate(20, 3, 11, tmp_path, "coder", hosts=2, database=database))
 
 
 @pytest.mark.slow
 def test_a_day_of_300_studies_on_two_hosts(tmp_path: Path) -> None:
     with postgresql_server() as database:
-        check(simulate(300, 20, 5, tmp_path, hosts=2, database=database))
+        day = simulate(300, 20, 5, tmp_path, hosts=2, database=database, scans=40)
+    check(day)
+    assert day["images"] == 2000
+    assert day["prepared"] == {"ready": 40}
 
 
 @pytest.mark.slow
