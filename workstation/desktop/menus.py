@@ -58,6 +58,8 @@ PANELS = ("panel_look", "panel_captures", "panel_measures", "panel_segments", "p
 WINDOW_COMMANDS: tuple[tuple[str, str], ...] = (
     ("worklist", "&Study"),
     ("reload", "&Study"),
+    ("next_series", "&Study"),
+    ("previous_series", "&Study"),
     ("query", "&Study"),
     ("take_in", "&Study"),
     ("sign", "&Study"),
@@ -71,6 +73,7 @@ WINDOW_COMMANDS: tuple[tuple[str, str], ...] = (
     ("stop_work", "&Study"),
     ("lock", "&Study"),
     ("panels", "&View"),
+    ("series", "&View"),
     ("theme", "&View"),
     ("commands", "&Help"),
     ("guide", "&Help"),
@@ -90,6 +93,7 @@ _IN_BAR = {
     "capture": "Capture",
     "capture_rotation": "Rotation",
     "worklist": "Work list",
+    "series": "Series",
     "panels": "Panels",
     "lock": "Sign in",
 }

@@ -132,6 +132,14 @@ class Viewer(QWidget):
         self._lay_out()
         QTimer.singleShot(0, self, self._seek)  # a study that is opened again has measures and segments already
 
+    def rest(self) -> None:
+        """Stops what moves, and brings every pane back: another series is shown now."""
+        if self._cine.isActive():
+            self.toggle_cine()
+        self.gestures.hand.forget()
+        self.session.end()
+        self.dock_pane()
+
     def close_session(self) -> None:
         self._left = True
         self._cine.stop()
@@ -209,7 +217,7 @@ class Viewer(QWidget):
         """Sets the volume that the screen compares with, and whose it is; None for none."""
         self.other, self.other_identity = other, identity
         if other is not None and (names := self.identity.differs_from(identity)):
-            self.said.emit(tr("Another patient? {names} of what is compared differ.", names=", ".join(names)))
+            self.said.emit(tr("Another patient? {names} of what is compared differ.", names=", ".join(map(tr, names))))
         self.refresh()
 
     def volume_of(self, name: PaneName) -> Volume | None:

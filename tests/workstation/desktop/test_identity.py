@@ -186,14 +186,12 @@ def test_a_file_with_a_fault_says_where(tmp_path: Path, text: str | None, found:
 
 
 def test_a_locked_window_tells_of_nobody_whatever_comes(window: MainWindow, viewer: Viewer, qtbot: QtBot) -> None:
-    uid = window.desk.studies.rows()[0].series_uid
-
     def told() -> str:
         return " ".join((window.windowTitle(), window.statusBar().currentMessage()))
 
     window.person = DOCTOR
     with qtbot.waitSignal(window.ready, timeout=60_000):
-        window.open_series(uid)
+        window.reload()
         window.lock()
         assert "CRANIUM" not in told()
     assert "CRANIUM" not in told() and "Locked" in told()
