@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QTabBar, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QTabBar, QToolButton, QWidget
 
 from render.protocols import Protocol
 from workstation.desktop.captures_panel import Tray
@@ -108,9 +108,9 @@ class SeriesTabs(QTabBar):
         self.setAccessibleName(tr("Open series"))
         self.setExpanding(False)
         self.setDrawBase(False)
-        self.setTabsClosable(True)
+        self.setElideMode(Qt.TextElideMode.ElideRight)
+        self.setUsesScrollButtons(False)
         self.tabBarClicked.connect(self._clicked)
-        self.tabCloseRequested.connect(lambda n: self.closed.emit(self._readings[n]))
         self.hide()
 
     def show_readings(self, readings: Readings, shown: OpenReading | None) -> None:
@@ -124,6 +124,12 @@ class SeriesTabs(QTabBar):
             date = "" if same_study else f"{each.opened.identity.study_date}  "
             number = self.addTab(plain_title(f"{date}{each.title}"))
             self.setTabToolTip(number, plain_tip(each.opened.title))
+            close = QToolButton()
+            close.setObjectName("close_tab")
+            close.setText("×")
+            close.setAccessibleName(tr("Close {title}", title=each.title))
+            close.clicked.connect(lambda _=False, each=each: self.closed.emit(each))
+            self.setTabButton(number, QTabBar.ButtonPosition.RightSide, close)
         if shown is not None:
             self.setCurrentIndex(self._readings.index(shown))
         self.blockSignals(False)

@@ -1,7 +1,7 @@
 """The structured report beside the panes, with sentences to begin with for each clinical use."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QTextCursor
+from PySide6.QtGui import QTextCursor, QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QGroupBox,
@@ -73,7 +73,7 @@ class ReportPanel(QScrollArea):
         self._session = viewer.session
         inner = QWidget()
         form = QVBoxLayout(inner)
-        self.use = QComboBox()
+        self.use: QComboBox = _Steady()
         self.use.setAccessibleName(tr("Template …"))
         self.use.addItem(tr("Template …"), None)
         for name in CLINICAL_USES:
@@ -92,17 +92,17 @@ class ReportPanel(QScrollArea):
             QVBoxLayout(box).addWidget(edit)
             self.fields[key] = edit
             form.addWidget(box)
-        self.region = self._asked_region(unless_chosen)
-        row = QHBoxLayout()
-        row.addWidget(PlainLabel(tr("Body region")))
-        row.addWidget(self.region, 1)
-        form.addLayout(row)
         self.required, self.concurrent = (
             _asked(form, tr("An independent workstation was required")),
             _asked(form, tr("I supervised the work while it was done")),
         )
         self.required.activated.connect(lambda: self._session.write(required=self.required.currentData()))
         self.concurrent.activated.connect(lambda: self._session.write(concurrent=self.concurrent.currentData()))
+        self.region = self._asked_region(unless_chosen)
+        row = QHBoxLayout()
+        row.addWidget(PlainLabel(tr("Body region")))
+        row.addWidget(self.region, 1)
+        form.addLayout(row)
         self.key_pictures = PlainLabel()
         self.key_pictures.setWordWrap(True)
         form.addWidget(self.key_pictures)
@@ -120,7 +120,7 @@ class ReportPanel(QScrollArea):
         self._show_key_pictures()
 
     def _asked_region(self, unless_chosen: str) -> QComboBox:
-        box = QComboBox()
+        box = _Steady()
         box.setAccessibleName(tr("Body region"))
         box.setToolTip(tr("The body region of pictures and charge"))
         known = tr(REGION_TITLES[unless_chosen]) if unless_chosen else ""
@@ -195,8 +195,15 @@ def said_of_obstacle(obstacle: Obstacle) -> str:
     return tr(obstacle.sentence, **words)
 
 
+class _Steady(QComboBox):
+    """A choice that the wheel does not change: who scrolls the report past it means the report."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
+        event.ignore()
+
+
 def _asked(form: QVBoxLayout, question: str) -> QComboBox:
-    box = QComboBox()
+    box = _Steady()
     for title, value in ANSWERS.items():
         box.addItem(tr(title), value)
     box.setAccessibleName(question)

@@ -374,7 +374,7 @@ class MainWindow(SeriesWindow):
     def _made(self, found: Opened) -> OpenReading:
         """Makes panes and panels for a study."""
         if found.session.bridged:  # every pane says it
-            series = tr("{series}, gaps bridged", series=found.identity.series or found.identity.modality)
+            series = tr("Gaps bridged: {series}", series=found.identity.series or found.identity.modality)
             found = replace(found, identity=replace(found.identity, series=series))
         found.session.refused = self.refused
         viewer = Viewer(found.session, self.keys.buttons, self.looks, found.identity, self.texts)

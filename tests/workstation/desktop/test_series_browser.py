@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
 from render.mask_steps import Values
@@ -164,7 +164,9 @@ def test_each_open_series_keeps_its_screen_undo_and_captures(window: MainWindow,
     assert window.viewer is first
     window.open_series(uid_of(PRIOR))  # open already: no waiting
     assert window.viewer is second
-    window.open_tabs.tabCloseRequested.emit(1)
+    close = window.open_tabs.tabButton(1, QTabBar.ButtonPosition.RightSide)
+    assert close is not None and close.accessibleName() == "Close 1  CT"
+    qtbot.mouseClick(close, Qt.MouseButton.LeftButton)
     assert window.viewer is first and len(window.readings) == 1 and not window.open_tabs.isVisible()
 
 

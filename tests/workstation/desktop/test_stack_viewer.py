@@ -166,7 +166,7 @@ def test_gaps_are_bridged_by_a_button(gapped: tuple[Path, str], qtbot: QtBot) ->
         button.click()
     assert not window.stack_viewer.isVisible() and window.opened is not None
     assert window.opened.key == (uid, None, True) and window.opened.session.volume.shape == (9, 4, 6)
-    assert window.viewer is not None and window.viewer.identity.series == "Thin, gaps bridged"
+    assert window.viewer is not None and window.viewer.identity.series == "Gaps bridged: Thin"
     assert "gaps were bridged" in window.statusBar().currentMessage()
     window.viewer.do(edits.rotated, 5.0, 0.0)
     left = window.viewer.session.screen

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
 from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
-from PySide6.QtGui import QFontMetrics
+from PySide6.QtGui import QFontMetrics, QWheelEvent
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
@@ -582,6 +582,12 @@ def test_a_series_of_no_known_region_is_not_signed(viewer: Viewer) -> None:
     box.activated.emit(box.currentIndex())
     assert viewer.session.draft.region == "CHEST" and window.desk.obstacle(without, DOCTOR) is None
     assert window.desk.region(without) == "CHEST"
+    turn = QWheelEvent(
+        QPointF(9, 9), box.mapToGlobal(QPointF(9, 9)), QPoint(), QPoint(0, -120), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(box, turn)
+    assert viewer.session.draft.region == "CHEST"  # who scrolls the report changes no charge
 
 
 def test_a_study_opened_again_has_its_measures_and_segments_without_an_edit(viewer: Viewer, qtbot: QtBot) -> None:
