@@ -40,7 +40,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("slab_mode", "&View", Viewer.next_mode),
     ("curve_form", "&View", Viewer.next_form),
     ("cine", "&View", Viewer.toggle_cine),
-    ("align", "&View", Viewer.align),
+    ("align", "&View", lambda v: v.finding.align()),
     ("blend_more", "&View", lambda v: v.blend_more(0.1)),
     ("blend_less", "&View", lambda v: v.blend_more(-0.1)),
     ("texts", "&View", Viewer.next_text_level),
@@ -50,7 +50,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("cut", "&3D", lambda v: v.do(edits.cut)),
     ("table", "&3D", Viewer.toggle_table),
     ("bone", "&3D", Viewer.toggle_bone),
-    ("fly_airways", "&3D", lambda v: v.fly("airways")),
+    ("fly_airways", "&3D", lambda v: v.finding.fly("airways")),
     ("whole", "&3D", lambda v: v.do(edits.made_whole)),
 )
 PANELS = ("panel_look", "panel_captures", "panel_measures", "panel_segments", "panel_report", "panel_charge")

@@ -226,7 +226,7 @@ def test_what_comes_while_it_is_being_signed_is_not_signed_unseen(
     monkeypatch.setattr(window, "_finish", lambda *_: None)
 
     def found_late(_: Sign) -> int:
-        viewer.propose(Values(700.0, 3000.0, 2), "Skull")
+        viewer.finding.propose(Values(700.0, 3000.0, 2), "Skull")
         while window.works.busy:
             QApplication.processEvents()
         return 1
