@@ -38,12 +38,10 @@ _OPENING = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
 class SeriesBrowser(QDockWidget):
-    """The browser. wanted, compared : a BrowsedSeries to open, or to show beside the open one. listed : another list is
-    shown."""
+    """The browser. wanted, compared : a BrowsedSeries to open, or to show beside the open one."""
 
     wanted = Signal(object)
     compared = Signal(object)
-    listed = Signal()
 
     def __init__(self, shelf: SeriesShelf, parent: QWidget) -> None:
         super().__init__(tr("Series"), parent)
@@ -135,7 +133,6 @@ class SeriesBrowser(QDockWidget):
             self._studies = studies
             self.pictures.want([one for study in studies for one in study.series if one.has_images])
             self._show_filtered()
-            self.listed.emit()
 
     def _show_filtered(self) -> None:
         words = self.search.text()

@@ -17,6 +17,7 @@ from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared
 from workstation.desktop.model.studies import Opened, Row
 from workstation.desktop.open_readings import Readings
+from workstation.desktop.pane import Pane
 from workstation.desktop.series_browser import SeriesBrowser
 from workstation.desktop.signed_commands import StudyWindow
 from workstation.desktop.stack_viewer import StackViewer, said_of_offer
@@ -33,6 +34,7 @@ class SeriesWindow(StudyWindow):
     readings: Readings
     stack_viewer: StackViewer | None = None
     covered: bool = False
+    _browser_sized: bool = False  # restored, or given its width
 
     def _wants_browser(self) -> bool:
         """Whether the series are listed beside the panes: as the reader left it; at first where the window is wide and
@@ -40,21 +42,29 @@ class SeriesWindow(StudyWindow):
         left = str(self.settings.value("browser") or "")
         if left in ("shown", "hidden"):
             return left == "shown"
-        return self.width() >= _WIDE_PX and self.browser.count > 1
+        return self.width() >= _WIDE_PX and self.opened is not None and len(self.opened.others) > 1
 
     def _place_browser(self) -> None:
-        """Shows the browser once it is known what it lists, unless the panels are folded away."""
+        """Shows the browser, unless the panels are folded away: with the study, so that no pane moves later."""
         if self.opened is not None and not self.covered and self.dock.isVisible():
             self.browser.setVisible(self._wants_browser())
+            self._size_browser()
+
+    def _size_browser(self) -> None:
+        """Gives the browser its width once; later it has what the reader gave it."""
+        if not self._browser_sized and self.browser.isVisible():
+            self._browser_sized = True
             self.resizeDocks([self.browser], [_BROWSER_PX], Qt.Orientation.Horizontal)
 
     def show_browser(self) -> None:
         """Shows the series, ready for the keyboard; folds them away where that is so already."""
         if self.opened is None:
             return
+        Pane.wait_for_mouse()
         folding = self.browser.isVisible() and self.browser.isAncestorOf(self.focusWidget() or self)
         self.settings.setValue("browser", "hidden" if folding else "shown")
         self.browser.setVisible(not folding)
+        self._size_browser()
         if not folding:
             self.browser.tree.setFocus(Qt.FocusReason.ShortcutFocusReason)
         elif self.viewer is not None:

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QStackedWidget,
     QTableWidget,
     QTabWidget,
+    QTreeWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -207,7 +208,6 @@ class MainWindow(SeriesWindow):
         self.browser = SeriesBrowser(SeriesShelf(self.desk.studies), self)
         self.browser.wanted.connect(self.open_browsed)
         self.browser.compared.connect(self.compare_browsed)
-        self.browser.listed.connect(self._place_browser)
         self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.browser)
         for dock in (self.dock, self.browser):
             dock.hide()
@@ -223,6 +223,7 @@ class MainWindow(SeriesWindow):
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
         self._has_layout = isinstance(docks, QByteArray) and self.restoreState(docks, _LAYOUT_VERSION)
+        self._browser_sized = self._has_layout
         for dock in (self.dock, self.browser):
             dock.hide()  # shown with a study
 
@@ -787,6 +788,7 @@ class MainWindow(SeriesWindow):
         """Shows a panel of the study, its first field ready for the keyboard."""
         if self.opened is None:
             return
+        Pane.wait_for_mouse()
         self.dock.show()
         self.tabs.setCurrentIndex(number)
         panel = self.tabs.currentWidget()
@@ -909,6 +911,10 @@ def _its_own(watched: QObject, event: QKeyEvent) -> bool:
         return False
     if isinstance(watched, QAbstractButton):
         return event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return)
-    if isinstance(watched, QTableWidget | QListWidget) and event.text().isprintable() and event.text().strip():
+    if (
+        isinstance(watched, QTableWidget | QListWidget | QTreeWidget)
+        and event.text().isprintable()
+        and event.text().strip()
+    ):
         return False  # a reader whose mouse is on a pane means the pane; F2 begins to name
     return isinstance(watched, QComboBox | QAbstractItemView | QAbstractSlider) and event.key() != Qt.Key.Key_Escape

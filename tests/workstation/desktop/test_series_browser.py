@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QEnterEvent
 from PySide6.QtWidgets import QApplication, QTabBar, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -216,6 +216,14 @@ def test_folding_and_locking(window: MainWindow, qtbot: QtBot) -> None:
     assert browser.tree.hasFocus() and browser.tree.chosen() is not None
     qtbot.keyClick(browser.tree, Qt.Key.Key_F10)
     assert not browser.isVisible()
+    pane = window.viewer.panes["axial"] if window.viewer is not None else None
+    assert pane is not None and pane.hasFocus()
+    qtbot.keyClick(window, Qt.Key.Key_F10)
+    QApplication.sendEvent(pane, QEnterEvent(QPointF(5, 5), QPointF(5, 5), QPointF(5, 5)))
+    assert browser.tree.hasFocus()  # a pane that moves under a mouse which rests leaves the keys where they are
+    qtbot.keyClick(browser.tree, Qt.Key.Key_D)
+    assert window.viewer is not None and window.viewer.tool == "distance"  # letters are commands
+    qtbot.keyClick(browser.tree, Qt.Key.Key_F10)
     opens(window, SECOND, qtbot)
     assert not browser.isVisible()  # as the reader left it
     qtbot.keyClick(window, Qt.Key.Key_F10)
