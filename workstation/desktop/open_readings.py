@@ -72,8 +72,13 @@ class Readings:
         """Returns the one of a series and volume."""
         return next((each for each in self._all if each.opened.key == key), None)
 
-    def add(self, reading: OpenReading) -> None:
-        self._all.append(reading)
+    def add(self, reading: OpenReading) -> tuple[OpenReading, ...]:
+        """Adds one. Returns those that have to be closed for it: the same volume, whose place it takes, and all of
+        another patient."""
+        same = self.of(reading.opened.key)
+        self._all.insert(len(self._all) if same is None else self._all.index(same), reading)
+        others = (each for each in self._all if each is not reading)
+        return tuple(each for each in others if each is same or not each.is_of_the_patient_of(reading.opened))
 
     def used(self, reading: OpenReading) -> None:
         """Notes that it is on the screen now."""

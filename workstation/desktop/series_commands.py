@@ -94,7 +94,8 @@ class SeriesWindow(StudyWindow):
                 tr("Opening"),
             )
         else:
-            self.open_series(series.series_uid)
+            bridged = self.readings.of((series.series_uid, None, True)) is not None
+            self.open_series(series.series_uid, bridged=bridged)
 
     def compare_browsed(self, series: BrowsedSeries) -> None:
         """Shows a series of the browser beside the open one, or says why not."""

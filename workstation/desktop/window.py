@@ -97,6 +97,7 @@ class MainWindow(SeriesWindow):
         self.person: Person | None = None
         self.reading: OpenReading | None = None
         self.readings = Readings()
+        self._panel = 0  # of the panels, the one on view: the same for every series
         self.guide: Guide | None = None
         self.signed: bool = False
         self.covered, self._unsaid = False, ("", False)  # what is not said while the window is covered
@@ -351,11 +352,9 @@ class MainWindow(SeriesWindow):
 
     def _show_study(self, found: Opened) -> None:
         """Shows a study that was opened just now, beside what is open of the same patient."""
-        for other in self.readings:
-            if other.opened.key == found.key or not other.is_of_the_patient_of(found):
-                self._drop(other)
         reading = self._made(found)
-        self.readings.add(reading)
+        for other in self.readings.add(reading):
+            self._drop(other)
         self.show_reading(reading)
         closed = self.readings.too_many()
         for other in closed:
@@ -415,14 +414,13 @@ class MainWindow(SeriesWindow):
         """Shows one of the open series."""
         if reading is self.reading:
             return
-        panel = max(self.tabs.currentIndex(), 0)
         self._put_away()
         self.reading, found = reading, reading.opened
         self.readings.used(reading)
         self.signed = found.session.sealed
         for widget, title in (*reading.panels, (self.charge, tr("Charge"))):
             self.tabs.addTab(widget, title)
-        self.tabs.setCurrentIndex(panel)
+        self.tabs.setCurrentIndex(self._panel)
         self.pages.setCurrentWidget(reading.viewer)
         self.dock.setWindowTitle(plain_title(found.identity.person or found.title))
         self._show_title()
@@ -508,6 +506,7 @@ class MainWindow(SeriesWindow):
         """Takes what is on the screen away; it stays open."""
         if self.reading is None:
             return
+        self._panel = self.tabs.currentIndex()
         self.reading.viewer.rest()
         while self.tabs.count():
             self.tabs.removeTab(0)
@@ -533,6 +532,7 @@ class MainWindow(SeriesWindow):
         self.pages.setCurrentWidget(self.worklist)
         for reading in self.readings:
             self._drop(reading)
+        self._panel = 0
         self.open_tabs.show_readings(self.readings, None)
         self.browser.follow("")
         self._show_title()

@@ -164,6 +164,14 @@ def test_each_open_series_keeps_its_screen_undo_and_captures(window: MainWindow,
     assert window.viewer is first
     window.open_series(uid_of(PRIOR))  # open already: no waiting
     assert window.viewer is second
+    window.tabs.setCurrentIndex(3)
+    qtbot.keyClick(window, Qt.Key.Key_Tab, _CTRL)
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        window.reload()
+    assert window.tabs.currentIndex() == 3  # the panel on view stays
+    assert [each.opened.series.uid for each in window.readings] == [uid_of(NOW), uid_of(PRIOR)]  # in their places
+    assert window.viewer is not first and window.viewer is not None and window.viewer.session.screen == first.first
+    first = window.viewer
     close = window.open_tabs.tabButton(1, QTabBar.ButtonPosition.RightSide)
     assert close is not None and close.accessibleName() == "Close 1  CT"
     qtbot.mouseClick(close, Qt.MouseButton.LeftButton)

@@ -168,6 +168,13 @@ def test_gaps_are_bridged_by_a_button(gapped: tuple[Path, str], qtbot: QtBot) ->
     assert window.opened.key == (uid, None, True) and window.opened.session.volume.shape == (9, 4, 6)
     assert window.viewer is not None and window.viewer.identity.series == "Gaps bridged: Thin"
     assert "gaps were bridged" in window.statusBar().currentMessage()
+    there = window.viewer
+    window.show_browser()
+    qtbot.waitUntil(lambda: window.browser.series(uid) is not None, timeout=60_000)
+    listed = window.browser.series(uid)
+    assert listed is not None
+    window.open_browsed(listed)
+    assert window.viewer is there  # as it is open, not in 2D
     window.viewer.do(edits.rotated, 5.0, 0.0)
     left = window.viewer.session.screen
     window.close_study()
