@@ -34,6 +34,11 @@ _SERIES = Qt.ItemDataRole.UserRole
 _DIM = 0.62  # of a text that is not in the first line
 _DOUBT, _MARK = QColor(232, 120, 100), QColor("#4aa3df")
 _Index = QModelIndex | QPersistentModelIndex
+# How many series a key goes on.
+_MOVES = {
+    Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1, Qt.Key.Key_PageUp: -5, Qt.Key.Key_PageDown: 5,
+    Qt.Key.Key_Home: -9999, Qt.Key.Key_End: 9999,
+}  # fmt: skip
 _OPENING = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
@@ -265,8 +270,16 @@ class _Tree(QTreeWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         if event.key() in _OPENING:
             self.entered_on.emit(bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier))
+        elif Qt.Key(event.key()) in _MOVES and self._items:
+            self._move(_MOVES[Qt.Key(event.key())])
         else:
             super().keyPressEvent(event)
+
+    def _move(self, by: int) -> None:
+        """Chooses the series so many further on; a heading is not stopped at."""
+        items, at = list(self._items.values()), self.currentItem()
+        number = items.index(at) + by if at in items else 0
+        self.setCurrentItem(items[min(max(number, 0), len(items) - 1)])
 
     def startDrag(self, actions: Qt.DropAction) -> None:  # noqa: N802
         series = self.chosen()

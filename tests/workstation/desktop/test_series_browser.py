@@ -115,6 +115,16 @@ def test_by_keys_one_is_opened_and_another_compared(window: MainWindow, qtbot: Q
     assert marks == {NOW: "open", SECOND: "shown", PRIOR: "compared"}
 
 
+def test_arrow_keys_go_from_series_to_series(window: MainWindow, qtbot: QtBot) -> None:
+    tree, seen = choose(window, SECOND), []
+    for key in (Qt.Key.Key_Down, Qt.Key.Key_End, Qt.Key.Key_Up, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown):
+        qtbot.keyClick(tree, key)
+        chosen = window.browser.tree.chosen()
+        assert chosen is not None  # never a heading
+        seen.append(chosen.series_uid)
+    assert seen == [uid_of(name) for name in (NOW, RENAMED, PRIOR, SECOND, RENAMED)]
+
+
 def test_what_makes_no_volume_is_shown_in_2d(window: MainWindow, qtbot: QtBot) -> None:
     for name, why in ((OURS, "made here"), (FLAT, "no volume was built")):
         window.stack_viewer = None
