@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from render import Volume
 from render.geometry import Box, Vector
-from workstation.desktop.finding import Finding
+from workstation.desktop.finding import SeekingTools
 from workstation.desktop.model.measuring import Measuring
 from workstation.desktop.model.screen import PaneName, Screen
 from workstation.desktop.model.session import ReadingSession
@@ -26,7 +26,7 @@ class EditedPanes(Protocol):
     panes: dict[PaneName, Pane]
     brush_mm: float
     grow_range: float
-    finding: Finding
+    finding: SeekingTools
 
     @property
     def whole_box(self) -> Box: ...

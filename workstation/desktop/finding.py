@@ -35,7 +35,7 @@ class SearchedPanes(Protocol):
     def say(self, sentence: str) -> None: ...
 
 
-class Finding:
+class SeekingTools:
     """The tools of one study. left : whether it was closed."""
 
     def __init__(self, panes: SearchedPanes, run: RunBeside, left: Callable[[], bool]) -> None:

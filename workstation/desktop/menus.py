@@ -93,7 +93,7 @@ _IN_BAR = {
     "capture": "Capture",
     "capture_rotation": "Rotation",
     "worklist": "Work list",
-    "series": "Series",
+    "series": "All series",
     "panels": "Panels",
     "lock": "Sign in",
 }
@@ -115,6 +115,7 @@ class Menus(QObject):
         super().__init__(window)
         self._window, self._keys, self._with_viewer = window, keys, with_viewer
         self.actions: dict[str, QAction] = {}
+        self._bar_px = 0  # with all words
         self._menus: dict[str, QMenu] = {name: window.menuBar().addMenu(tr(name)) for name in _MENUS}
         self.tools, self.bar = QToolBar(tr("Tools")), QToolBar(tr("Commands"))
         for bar in (self.tools, self.bar):
@@ -151,6 +152,13 @@ class Menus(QObject):
             if tool in _FIRST_TOOLS:
                 self.tools.addSeparator()
             self.tools.addAction(action)
+
+    def fit(self, width: int) -> None:
+        """Leaves the words of the commands out where the window is too narrow for them."""
+        if not self._bar_px:
+            self._bar_px = self.bar.sizeHint().width()
+        style = Qt.ToolButtonStyle.ToolButtonTextBesideIcon
+        self.bar.setToolButtonStyle(style if self._bar_px <= width else Qt.ToolButtonStyle.ToolButtonIconOnly)
 
     def paint_icons(self, colour: str, chosen: str) -> None:
         """Paints the icons in the colours of a theme, #rrggbb."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QTabBar, QToolButton, QWidget
 
 from render.protocols import Protocol
@@ -17,6 +17,7 @@ from workstation.desktop.report_panel import ReportPanel
 from workstation.desktop.viewer import Viewer
 
 _LONGEST = 28  # letters of a tab
+_CLOSE_PX, _BESIDE_TITLE_PX = 18, 74  # the button that closes a tab, and what it takes beside the title
 
 
 @dataclass(slots=True, eq=False)
@@ -118,6 +119,11 @@ class SeriesTabs(QTabBar):
         self.tabBarClicked.connect(self._clicked)
         self.hide()
 
+    def tabSizeHint(self, index: int) -> QSize:  # noqa: N802
+        """Returns a size with room for the whole title; Qt's own forgets the button that closes it."""
+        text = self.fontMetrics().horizontalAdvance(self.tabText(index).replace("&&", "&"))
+        return QSize(text + _BESIDE_TITLE_PX, super().tabSizeHint(index).height())
+
     def show_readings(self, readings: Readings, shown: OpenReading | None) -> None:
         """Shows what is open. A study that is not that of the first one says its date."""
         self.blockSignals(True)
@@ -129,9 +135,10 @@ class SeriesTabs(QTabBar):
             date = "" if same_study else f"{each.opened.identity.study_date}  "
             number = self.addTab(plain_title(f"{date}{each.title}"))
             self.setTabToolTip(number, plain_tip(each.opened.title))
-            close = QToolButton()
+            close = QToolButton(self)
             close.setObjectName("close_tab")
             close.setText("×")
+            close.setFixedSize(_CLOSE_PX, _CLOSE_PX)
             close.setAccessibleName(tr("Close {title}", title=each.title))
             close.clicked.connect(lambda _=False, each=each: self.closed.emit(each))
             self.setTabButton(number, QTabBar.ButtonPosition.RightSide, close)

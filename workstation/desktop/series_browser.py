@@ -4,15 +4,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QDrag, QFontMetrics, QImage, QKeyEvent, QPainter, QPalette, QPixmap
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPoint, Qt, Signal
+from PySide6.QtGui import QDrag, QImage, QKeyEvent, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDockWidget,
     QLineEdit,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -22,18 +19,21 @@ from PySide6.QtWidgets import (
 from workstation.desktop.background import Watch
 from workstation.desktop.images import image_from
 from workstation.desktop.language import tr
-from workstation.desktop.model.browsing import KIND_TITLES, BrowsedSeries, BrowsedStudy, SeriesShelf
-from workstation.desktop.model.identity import day
+from workstation.desktop.model.browsing import BrowsedSeries, BrowsedStudy, SeriesShelf
 from workstation.desktop.plain import PlainLabel, plain_tip
+from workstation.desktop.series_card import (
+    LEAST_WIDTH,
+    MARKED_ROLE,
+    SERIES_ROLE,
+    STATE_ROLE,
+    SeriesCard,
+    lines_of,
+    remarks_on,
+    study_title,
+)
 from workstation.desktop.series_drops import carried
 
 _REFRESH_MS = 5000
-_PICTURE_PX, _GAP_PX, _MARK_PX = 64, 6, 3
-_LEAST_WIDTH = 190
-_SERIES = Qt.ItemDataRole.UserRole
-_DIM = 0.62  # of a text that is not in the first line
-_DOUBT, _MARK = QColor(232, 120, 100), QColor("#4aa3df")
-_Index = QModelIndex | QPersistentModelIndex
 # How many series a key goes on.
 _MOVES = {
     Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1, Qt.Key.Key_PageUp: -5, Qt.Key.Key_PageDown: 5,
@@ -49,7 +49,7 @@ class SeriesBrowser(QDockWidget):
     compared = Signal(object)
 
     def __init__(self, shelf: SeriesShelf, parent: QWidget) -> None:
-        super().__init__(tr("Series"), parent)
+        super().__init__(tr("All series"), parent)
         self.setObjectName("series")
         self._shelf, self._following = shelf, ""
         self._studies: tuple[BrowsedStudy, ...] = ()
@@ -72,7 +72,7 @@ class SeriesBrowser(QDockWidget):
         column.addWidget(self.tree, 1)
         column.addWidget(self.note)
         self.setWidget(inner)
-        self.setMinimumWidth(_LEAST_WIDTH)
+        self.setMinimumWidth(LEAST_WIDTH)
         self.setFocusProxy(self.tree)
         self._watch = Watch(self._look, _REFRESH_MS, lambda: bool(self._following) and self.isVisible(), self)
         self._watch.answered.connect(self._show)
@@ -157,24 +157,6 @@ class SeriesBrowser(QDockWidget):
             (self.compared if beside else self.wanted).emit(series)
 
 
-def lines_of(series: BrowsedSeries) -> tuple[str, ...]:
-    """Returns what the browser says of a series, its title first; a line without words is left out."""
-    who = series.identity
-    count = tr("1 image") if series.instances == 1 else tr("{count} images", count=series.instances)
-    kind = who.modality if series.has_images else series.class_title
-    what = (kind, who.body_part.capitalize(), series.thickness)
-    much = (count if series.has_images else "", series.mebibytes)
-    lines = (series.title, *(" · ".join(part for part in parts if part) for parts in (what, much)))
-    return tuple(line for line in lines if line)
-
-
-def study_title(study: BrowsedStudy) -> str:
-    """Returns the heading of a study: its date, how much earlier it is, and what it was."""
-    age = tr("this study") if study.is_open else tr(study.age, count=study.count) if study.age else ""
-    when = " ".join(part for part in (day(study.date), f"({age})" if age else "") if part)
-    return "  ".join(part for part in (when or tr("Without a date"), study.title) if part)
-
-
 class _Tree(QTreeWidget):
     """Studies with their series. entered_on : the chosen series is to be opened; with True, compared."""
 
@@ -192,7 +174,7 @@ class _Tree(QTreeWidget):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setDragEnabled(True)
         self.setExpandsOnDoubleClick(False)
-        self.setItemDelegate(_Card(self))
+        self.setItemDelegate(SeriesCard(self))
         self.doubleClicked.connect(self._double)
         self._items: dict[str, QTreeWidgetItem] = {}
         self._marked: dict[str, str] = {}
@@ -211,7 +193,7 @@ class _Tree(QTreeWidget):
             self.addTopLevelItem(heading)
             for series in several:
                 item = QTreeWidgetItem()
-                item.setData(0, _SERIES, series)
+                item.setData(0, SERIES_ROLE, series)
                 item.setToolTip(0, plain_tip("\n".join((*lines_of(series), series.class_title))))
                 heading.addChild(item)
                 self._items[series.series_uid] = item
@@ -227,12 +209,12 @@ class _Tree(QTreeWidget):
             words = (
                 tr("shown") if uid == shown else tr("open") if uid in opened else "",
                 tr("compared") if uid == compared else "",
-                *_remarks(item.data(0, _SERIES)),
+                *remarks_on(item.data(0, SERIES_ROLE)),
             )
             said = " · ".join(word for word in words if word)
-            item.setData(0, _SERIES + 1, said)
-            item.setData(0, _SERIES + 2, uid in (shown, compared) or uid in opened)
-            spoken = ", ".join((*lines_of(item.data(0, _SERIES)), *((said,) if said else ())))
+            item.setData(0, STATE_ROLE, said)
+            item.setData(0, MARKED_ROLE, uid in (shown, compared) or uid in opened)
+            spoken = ", ".join((*lines_of(item.data(0, SERIES_ROLE)), *((said,) if said else ())))
             item.setData(0, Qt.ItemDataRole.AccessibleTextRole, spoken)
 
     def show_picture(self, series: BrowsedSeries, picture: QImage | None) -> None:
@@ -243,7 +225,7 @@ class _Tree(QTreeWidget):
     def chosen(self) -> BrowsedSeries | None:
         """Returns the series that is chosen; None where none is."""
         item = self.currentItem()
-        found = item.data(0, _SERIES) if item is not None else None
+        found = item.data(0, SERIES_ROLE) if item is not None else None
         return found if isinstance(found, BrowsedSeries) else None
 
     def choose_first(self) -> None:
@@ -252,7 +234,7 @@ class _Tree(QTreeWidget):
             self.setCurrentItem(first)
 
     def _double(self, index: QModelIndex) -> None:
-        if isinstance(index.data(_SERIES), BrowsedSeries):  # not the heading of a study
+        if isinstance(index.data(SERIES_ROLE), BrowsedSeries):  # not the heading of a study
             self.entered_on.emit(False)
 
     def focusInEvent(self, event: Any) -> None:  # noqa: N802
@@ -292,71 +274,6 @@ class _Tree(QTreeWidget):
             drag.setPixmap(picture)
             drag.setHotSpot(QPoint(picture.width() // 2, picture.height() // 2))
         drag.exec(Qt.DropAction.CopyAction)
-
-
-def _remarks(series: BrowsedSeries) -> tuple[str, ...]:
-    doubt = tr("another {names}?", names=", ".join(tr(name) for name in series.doubt)) if series.doubt else ""
-    return (tr(KIND_TITLES[series.kind]) if KIND_TITLES[series.kind] else "", doubt)
-
-
-class _Card(QStyledItemDelegate):
-    """Paints a series: its picture, and beside it what it says of itself. A study is a heading."""
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:  # noqa: N802
-        line = QFontMetrics(option.font).height()
-        if not isinstance(index.data(_SERIES), BrowsedSeries):
-            return QSize(_LEAST_WIDTH, line + 10)
-        return QSize(_LEAST_WIDTH, max(_PICTURE_PX, 4 * line) + 2 * _GAP_PX)
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: _Index) -> None:
-        series = index.data(_SERIES)
-        painter.save()
-        palette, metrics, rect = option.palette, QFontMetrics(option.font), option.rect
-        text = palette.color(QPalette.ColorRole.Text)
-        dim = QColor(text)
-        dim.setAlphaF(_DIM)
-        if not isinstance(series, BrowsedSeries):
-            painter.setPen(dim)
-            said = metrics.elidedText(str(index.data()), Qt.TextElideMode.ElideRight, rect.width() - 8)
-            painter.drawText(rect.adjusted(4, 4, -4, 0), Qt.AlignmentFlag.AlignVCenter, said)
-            painter.restore()
-            return
-        if option.state & QStyle.StateFlag.State_Selected:
-            back = QColor(_MARK)
-            back.setAlphaF(0.28)
-            painter.fillRect(rect, back)
-        if option.state & QStyle.StateFlag.State_HasFocus:
-            painter.setPen(_MARK)
-            painter.drawRect(rect.adjusted(0, 0, -1, -1))
-        if index.data(_SERIES + 2):
-            painter.fillRect(QRect(rect.left(), rect.top() + 2, _MARK_PX, rect.height() - 4), _MARK)
-        frame = QRect(rect.left() + _GAP_PX + _MARK_PX, rect.top() + _GAP_PX, _PICTURE_PX, _PICTURE_PX)
-        self._paint_picture(painter, frame, index.data(Qt.ItemDataRole.DecorationRole), series)
-        left, width = frame.right() + 8, rect.right() - frame.right() - 12
-        lines = lines_of(series)
-        mark = index.data(_SERIES + 1) or ""
-        colours = [text, *(dim for _ in lines[1:]), _DOUBT if series.doubt else _MARK]
-        top = rect.top() + _GAP_PX + metrics.ascent()
-        for number, (line, colour) in enumerate(zip((*lines, mark), colours, strict=True)):
-            font = option.font
-            font.setBold(number == 0)
-            painter.setFont(font)
-            painter.setPen(colour)
-            said = QFontMetrics(font).elidedText(line, Qt.TextElideMode.ElideRight, width)
-            painter.drawText(left, top + number * metrics.height(), said)
-        painter.restore()
-
-    def _paint_picture(self, painter: QPainter, frame: QRect, picture: object, series: BrowsedSeries) -> None:
-        painter.fillRect(frame, QColor(0, 0, 0))
-        if isinstance(picture, QPixmap):
-            size = picture.size().scaled(frame.size(), Qt.AspectRatioMode.KeepAspectRatio)
-            place = QRect(QPoint(0, 0), size)
-            place.moveCenter(frame.center())
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-            painter.drawPixmap(place, picture)
-        else:
-            painter.setPen(QColor(150, 150, 150))
-            painter.drawText(frame, Qt.AlignmentFlag.AlignCenter, series.identity.modality)
 
 
 class _Pictures(QObject):

@@ -84,7 +84,7 @@ class SeriesWindow(StudyWindow):
 
     def open_browsed(self, series: BrowsedSeries) -> None:
         """Opens a series of the browser, or shows it where it is open; what is no volume is shown in 2D."""
-        if series.kind == "document":
+        if not series.has_images:
             self.say(tr("{title} holds no images.", title=series.title), bad=True)
         elif series.kind == "ours":
             why = tr("This was made here. It is looked at, and no volume is made of it.")
@@ -109,7 +109,7 @@ class SeriesWindow(StudyWindow):
         """Returns why a series cannot be compared with the open one; nothing where it can."""
         if series is None:
             return tr("That series is not one of this patient.")
-        if series.kind == "document":
+        if not series.has_images:
             return tr("{title} holds no images.", title=series.title)
         if series.kind == "ours":
             return tr("{title} was made here; it is no volume to compare with.", title=series.title)

@@ -18,7 +18,7 @@ from render.segment import made
 from render.segment.grid import voxel_mm3
 from render.vessels.pictures import path_of
 from workstation.desktop.drawer import Drawer, PictureRequest
-from workstation.desktop.finding import Finding
+from workstation.desktop.finding import SeekingTools
 from workstation.desktop.gestures import Gestures
 from workstation.desktop.language import tr
 from workstation.desktop.marks import CROP, MEASURE, PATH, MeasureMark
@@ -95,7 +95,7 @@ class Viewer(QWidget):
         self.active, self.brush_mm = 0, 5.0
         self.grow_range = max(round(session.screen.window.width * 0.15), 1.0)
         self._left = False
-        self.finding = Finding(self, self.work_wanted.emit, lambda: self._left)
+        self.finding = SeekingTools(self, self.work_wanted.emit, lambda: self._left)
         self._masks: dict[tuple[MaskStep, ...], Mask] = {}
         self._millilitres: dict[int, float] = {}
         self._masking: tuple[MaskStep, ...] = ()

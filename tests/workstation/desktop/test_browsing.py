@@ -1,5 +1,6 @@
 """What the series browser lists: of one patient alone, by study, with its age and a small picture."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +46,11 @@ def test_each_says_what_it_is(shelf: SeriesShelf, site: Site) -> None:
     thin, ours = study.series[1], study.series[3]
     assert (thin.thickness, thin.instances, thin.identity.modality) == ("1.25 mm", 3, "CT")
     assert thin.size == sum(Path(i.path).stat().st_size for i in site.archive.series(thin.series_uid).instances)
-    assert thin.row is not None and thin.kind == "source" and thin.mebibytes.endswith(" MiB")
+    assert thin.row is not None and thin.kind == "source" and thin.mebibytes.endswith(" KiB")
     assert ours.kind == "ours" and ours.row is None  # nothing to open as a volume
+    assert [replace(ours, size=size).mebibytes for size in (1 << 19, 1 << 23, 40 << 20)] == [
+        "0.5 MiB", "8.0 MiB", "40 MiB",
+    ]  # fmt: skip
     assert prior.series[0].identity.body_part == "CHEST" and prior.series[0].doubt == ()
     assert renamed.series[0].doubt == ("name",)  # the same ID; the reader is told
     assert thin.says("thi ct") and thin.says("2026-03") and not thin.says("thick")

@@ -269,3 +269,14 @@ def test_a_drop_where_nothing_is_open_opens(window: MainWindow, qtbot: QtBot) ->
     with qtbot.waitSignal(window.ready, timeout=60_000):
         drop(window.worklist, uid_of(SECOND))
     assert shown(window) == uid_of(SECOND)
+
+
+def test_a_bar_too_long_for_its_window_has_icons_alone(window: MainWindow) -> None:
+    bar = window.menus.bar
+    for width, style in (
+        (500, Qt.ToolButtonStyle.ToolButtonIconOnly),
+        (5000, Qt.ToolButtonStyle.ToolButtonTextBesideIcon),
+    ):
+        window.menus.fit(width)
+        assert bar.toolButtonStyle() == style
+    assert bar.sizeHint().width() <= 1366  # all of it on a small monitor

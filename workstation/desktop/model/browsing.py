@@ -44,8 +44,9 @@ KIND_TITLES: dict[SeriesKind, str] = {"source": "", "ours": "made here", "docume
 class BrowsedSeries:
     """A series in the browser. row : the one by which it is opened and compared, None for what is no volume.
 
-    class_title : of its first instance, in the standard's words. size : of its files, in bytes. doubt : what of the
-    patient differs from that of the open series although the ID is the same, such as the name.
+    class_title : of its first instance, in the standard's words. has_images : whether there is something to see.
+    size : of its files, in bytes. doubt : what of the patient differs from that of the open series although the ID is
+    the same, such as the name.
     """
 
     series_uid: str
@@ -56,12 +57,9 @@ class BrowsedSeries:
     size: int
     identity: SeriesIdentity
     class_title: str = ""
+    has_images: bool = True
     doubt: tuple[str, ...] = ()
     row: Row | None = None
-
-    @property
-    def has_images(self) -> bool:
-        return self.kind != "document"
 
     @property
     def title(self) -> str:
@@ -78,6 +76,8 @@ class BrowsedSeries:
     def mebibytes(self) -> str:
         """The size as people read it."""
         size = self.size / _MIB
+        if size < 0.1:
+            return f"{self.size / 1024:.0f} KiB"
         return f"{size:.1f} MiB" if size < 10.0 else f"{size:.0f} MiB"
 
     def says(self, words: str) -> bool:
@@ -141,21 +141,13 @@ class SeriesShelf:
         found = []
         for row in rows:
             identity, title = self._header(row.series_uid, paths.get(row.series_uid, ""))
-            size = sizes.get(row.series_uid, 0)
-            found.append(
-                BrowsedSeries(
-                    row.series_uid, row.study_uid, "source", row.date, row.instances, size, identity, title, (), row
-                )
-            )
+            seen = (row.date, row.instances, sizes.get(row.series_uid, 0), identity, title)
+            found.append(BrowsedSeries(row.series_uid, row.study_uid, "source", *seen, row=row))
         for each in others:
             identity, title = self._header(each.series_uid, each.path)
             kind: SeriesKind = "ours" if self._studies.is_ours(each) else "document"
-            size = sizes.get(each.series_uid, 0)
-            found.append(
-                BrowsedSeries(
-                    each.series_uid, each.study_uid, kind, each.study_date, each.instances, size, identity, title
-                )
-            )
+            seen = (each.study_date, each.instances, sizes.get(each.series_uid, 0), identity, title)
+            found.append(BrowsedSeries(each.series_uid, each.study_uid, kind, *seen, each.is_image))
         own = found[0].identity
         return grouped([replace(each, doubt=own.differs_from(each.identity)) for each in found], found[0])
 
