@@ -50,8 +50,11 @@ class OpenReading:
         return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
 
     def is_of_the_patient_of(self, other: Opened) -> bool:
-        """Whether it may stay open beside another series: one of the same study, or of the same patient's ID."""
+        """Whether it may stay open beside another series: of the same patient's ID, or of one study where there is no
+        ID; and nothing else of the patient may differ."""
         mine, its = self.opened.series.first, other.series.first
+        if self.opened.identity.differs_from(other.identity):
+            return False
         return mine.patient_id == its.patient_id and (bool(mine.patient_id) or mine.study_uid == its.study_uid)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPoint, Qt, Signal
-from PySide6.QtGui import QDrag, QImage, QKeyEvent, QPixmap
+from PySide6.QtGui import QCloseEvent, QDrag, QImage, QKeyEvent, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QDockWidget,
@@ -43,10 +43,12 @@ _OPENING = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
 class SeriesBrowser(QDockWidget):
-    """The browser. wanted, compared : a BrowsedSeries to open, or to show beside the open one."""
+    """The browser. wanted, compared : a BrowsedSeries to open, or to show beside the open one. closed : the
+    reader has closed it by its button."""
 
     wanted = Signal(object)
     compared = Signal(object)
+    closed = Signal()
 
     def __init__(self, shelf: SeriesShelf, parent: QWidget) -> None:
         super().__init__(tr("All series"), parent)
@@ -115,6 +117,10 @@ class SeriesBrowser(QDockWidget):
         """Stops reading and drawing, and waits for what is being read."""
         self._watch.stop()
         self.pictures.stop()
+
+    def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
+        super().closeEvent(event)
+        self.closed.emit()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         """Down goes from the search into the list."""

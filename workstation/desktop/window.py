@@ -97,6 +97,7 @@ class MainWindow(SeriesWindow):
         self.person: Person | None = None
         self.reading: OpenReading | None = None
         self.readings = Readings()
+        self._folded = False  # the panels, to have more room
         self._panel = 0  # of the panels, the one on view: the same for every series
         self.guide: Guide | None = None
         self.signed: bool = False
@@ -209,6 +210,7 @@ class MainWindow(SeriesWindow):
         self.browser = SeriesBrowser(SeriesShelf(self.desk.studies), self)
         self.browser.wanted.connect(self.open_browsed)
         self.browser.compared.connect(self.compare_browsed)
+        self.browser.closed.connect(lambda: self.settings.setValue("browser", "hidden"))
         self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.browser)
         for dock in (self.dock, self.browser):
             dock.hide()
@@ -241,6 +243,7 @@ class MainWindow(SeriesWindow):
         """Folds the panels away, for more room, and brings them back."""
         if self.opened is not None:
             folded = not (self.dock.isVisible() or self.browser.isVisible())
+            self._folded = not folded
             self.dock.setVisible(folded)
             self.browser.setVisible(folded and self._wants_browser())
 
@@ -424,7 +427,7 @@ class MainWindow(SeriesWindow):
         self.pages.setCurrentWidget(reading.viewer)
         self.dock.setWindowTitle(plain_title(found.identity.person or found.title))
         self._show_title()
-        self.dock.show()
+        self.dock.setVisible(not self._folded)
         if not self._has_layout:
             self._has_layout = True
             self.resizeDocks([self.dock], [_DOCK_PX], Qt.Orientation.Horizontal)
@@ -532,7 +535,7 @@ class MainWindow(SeriesWindow):
         self.pages.setCurrentWidget(self.worklist)
         for reading in self.readings:
             self._drop(reading)
-        self._panel = 0
+        self._panel, self._folded = 0, False
         self.open_tabs.show_readings(self.readings, None)
         self.browser.follow("")
         self._show_title()
@@ -789,6 +792,7 @@ class MainWindow(SeriesWindow):
         if self.opened is None:
             return
         Pane.wait_for_mouse()
+        self._folded = False
         self.dock.show()
         self.tabs.setCurrentIndex(number)
         panel = self.tabs.currentWidget()
@@ -853,7 +857,7 @@ class MainWindow(SeriesWindow):
         self.covered = False
         self._show_title()
         self.centralWidget().show()
-        self.dock.setVisible(self.viewer is not None)
+        self.dock.setVisible(self.viewer is not None and not self._folded)
         self._place_browser()
         self.menus.cover(False)
         if self.reading is not None:

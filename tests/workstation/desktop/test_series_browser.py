@@ -206,6 +206,9 @@ def test_nothing_of_another_patient_stays_open(window: MainWindow, qtbot: QtBot)
     opens(window, STRANGER, qtbot)
     assert [each.opened.series.uid for each in window.readings] == [uid_of(STRANGER)]
     assert uid_of(NOW) not in window.browser.tree._items
+    opens(window, NOW, qtbot)
+    opens(window, RENAMED, qtbot)  # the same ID, and another name
+    assert [each.opened.series.uid for each in window.readings] == [uid_of(RENAMED)]
     window.back_to_list()
     assert window.viewer is None and len(window.readings) == 0 and not window.browser.isVisible()
 
@@ -228,9 +231,16 @@ def test_folding_and_locking(window: MainWindow, qtbot: QtBot) -> None:
     browser = window.browser
     qtbot.keyClick(window, Qt.Key.Key_B, _CTRL)
     assert not browser.isVisible() and not window.dock.isVisible()
+    opens(window, PRIOR, qtbot)
+    qtbot.keyClick(window, Qt.Key.Key_Tab, _CTRL)
+    assert not browser.isVisible() and not window.dock.isVisible()  # more room, for every series
     qtbot.keyClick(window, Qt.Key.Key_B, _CTRL)
     assert browser.isVisible() and window.dock.isVisible()
-    qtbot.keyClick(window, Qt.Key.Key_F10)
+    browser.close()
+    qtbot.keyClick(window, Qt.Key.Key_Tab, _CTRL)
+    assert not browser.isVisible()  # as it was left
+    window.settings.remove("browser")
+    window.show_browser()
     assert browser.tree.hasFocus() and browser.tree.chosen() is not None
     qtbot.keyClick(browser.tree, Qt.Key.Key_F10)
     assert not browser.isVisible()
