@@ -21,6 +21,7 @@ from workstation.desktop.pane import Pane
 from workstation.desktop.series_browser import SeriesBrowser
 from workstation.desktop.signed_commands import StudyWindow
 from workstation.desktop.stack_viewer import StackViewer, said_of_offer
+from workstation.desktop.study_list import StudyList
 
 _WIDE_PX, _BROWSER_PX = 1600, 250  # from this width of the window on, the browser has room beside the panes
 
@@ -31,6 +32,7 @@ class SeriesWindow(StudyWindow):
 
     browser: SeriesBrowser
     dock: QDockWidget
+    worklist: StudyList
     readings: Readings
     stack_viewer: StackViewer | None = None
     covered: bool = False
@@ -57,18 +59,33 @@ class SeriesWindow(StudyWindow):
             self.resizeDocks([self.browser], [_BROWSER_PX], Qt.Orientation.Horizontal)
 
     def show_browser(self) -> None:
-        """Shows the series, ready for the keyboard; folds them away where that is so already."""
-        if self.opened is None:
+        """Shows the series, of the study or of what is chosen in the work list, ready for the keyboard; folds them away
+        where that is so already."""
+        if self.covered:
             return
         Pane.wait_for_mouse()
         folding = self.browser.isVisible() and self.browser.isAncestorOf(self.focusWidget() or self)
-        self.settings.setValue("browser", "hidden" if folding else "shown")
+        if self.opened is not None:
+            self.settings.setValue("browser", "hidden" if folding else "shown")
+        elif not folding:
+            chosen = self.worklist.chosen_series()
+            if not chosen:
+                self.say(tr("Choose a series in the work list first."))
+                return
+            self.browser.follow(chosen)
         self.browser.setVisible(not folding)
         self._size_browser()
         if not folding:
             self.browser.tree.setFocus(Qt.FocusReason.ShortcutFocusReason)
         elif self.viewer is not None:
             self.viewer.panes[self.viewer.under].setFocus(Qt.FocusReason.ShortcutFocusReason)
+        else:
+            self.worklist.table.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _follow_list(self, series_uid: str) -> None:
+        """Lists the patient of what is chosen in the work list, where the series are shown beside it."""
+        if self.opened is None and self.browser.isVisible():
+            self.browser.follow(series_uid)
 
     def _ask_which(self, series_uid: str, offers: tuple[VolumeOffer, ...]) -> None:
         """Asks which volume of a series is opened, or whether all its images are shown in 2D."""
@@ -113,16 +130,16 @@ class SeriesWindow(StudyWindow):
             return tr("{title} holds no images.", title=series.title)
         if series.kind == "ours":
             return tr("{title} was made here; it is no volume to compare with.", title=series.title)
-        return ""
+        return "" if self.opened is not None else tr("No study is open to compare with; Return opens this one.")
 
     def _say_of_drop(self, series_uid: str) -> None:
         """Says what dropping a series here would do."""
         series = self.browser.series(series_uid)
         why_not = self._why_not_beside(series)
-        if why_not or series is None:
-            self.say(why_not, bad=True)
-        elif self.opened is None:
+        if series is not None and self.opened is None:
             self.say(tr("Let go to open {title}.", title=series.title))
+        elif why_not or series is None:
+            self.say(why_not, bad=True)
         else:
             self.say(tr("Let go to see {title} beside this study; Esc leaves it.", title=series.title))
 

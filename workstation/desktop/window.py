@@ -120,6 +120,7 @@ class MainWindow(SeriesWindow):
         self.worklist = StudyList(desk.studies.rows, desk.studies.waiting, lambda: desk.site.clock().date())
         self.worklist.opened.connect(self.open_series)
         self.worklist.dropped.connect(self.import_paths)
+        self.worklist.chosen.connect(self._follow_list)
         self.preview = Pane("axial")
         self.pages.addWidget(self.worklist)
         self.pages.addWidget(self.preview)
@@ -538,6 +539,7 @@ class MainWindow(SeriesWindow):
         self._panel, self._folded = 0, False
         self.open_tabs.show_readings(self.readings, None)
         self.browser.follow("")
+        self.browser.mark("", frozenset(), "")
         self._show_title()
         for dock in (self.dock, self.browser):
             dock.hide()

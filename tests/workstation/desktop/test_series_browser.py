@@ -270,15 +270,19 @@ def test_how_many_stay(sizes: tuple[int, ...], room: int, stay: int) -> None:
     assert how_many_stay(sizes, room) == stay
 
 
-def test_a_drop_where_nothing_is_open_opens(window: MainWindow, qtbot: QtBot) -> None:
-    series = window.browser.series(uid_of(SECOND))
-    assert series is not None
-    window.close_study()
-    window.browser.follow(uid_of(NOW))
+def test_beside_the_work_list_a_series_is_dropped_to_open(window: MainWindow, qtbot: QtBot) -> None:
+    window.back_to_list()
+    qtbot.waitUntil(lambda: window.worklist.select(uid_of(STRANGER)), timeout=60_000)
+    qtbot.keyClick(window, Qt.Key.Key_F10)
+    qtbot.waitUntil(lambda: window.browser.series(uid_of(STRANGER)) is not None, timeout=60_000)
+    window.worklist.select(uid_of(NOW))
+    assert window.browser.series(uid_of(STRANGER)) is None  # at once
     qtbot.waitUntil(lambda: window.browser.series(uid_of(SECOND)) is not None, timeout=60_000)
+    qtbot.keyClick(choose(window, SECOND), Qt.Key.Key_Return, _CTRL)
+    assert "No study is open" in window.statusBar().currentMessage()
     with qtbot.waitSignal(window.ready, timeout=60_000):
         drop(window.worklist, uid_of(SECOND))
-    assert shown(window) == uid_of(SECOND)
+    assert shown(window) == uid_of(SECOND) and window.browser.isVisible()
 
 
 def test_a_bar_too_long_for_its_window_has_icons_alone(window: MainWindow) -> None:
