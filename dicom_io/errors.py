@@ -17,6 +17,10 @@ class NotFound(DicomIOError):  # noqa: N818
     """The archive does not hold what was asked for."""
 
 
+class Busy(DicomIOError):  # noqa: N818
+    """Another process does this at the moment, and went on doing it for long."""
+
+
 class InstanceConflict(DicomIOError):  # noqa: N818
     """The archive already keeps an instance of this UID with other bytes; that one stays."""
 

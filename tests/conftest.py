@@ -1,8 +1,10 @@
-"""The one flag of golden pictures (see tests/golden/compare.py), the switch that lets no peer be missing, and the order
-of the files."""
+"""The one flag of golden pictures (see tests/golden/compare.py), the switch that lets no peer be missing, the order of
+the files, and where they write."""
 
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from typing import TypeVar
@@ -56,6 +58,34 @@ LONG = (
     "dicom_io/sr/test_evidence_sr.py",
     "workstation/serve/test_faults.py",
 )
+
+
+# What has to be on the disk waits for the disk: half of the time of tests that file much. Where memory is mounted as a
+# folder and has room for all that they write, they write there; after a failure it is left, and named at the end.
+# PYTEST_DEBUG_TEMPROOT names another place.
+_MEMORY, _ROOM_BYTES = Path("/dev/shm"), 6 << 30
+
+
+def _in_memory() -> Path | None:
+    """Makes a folder in memory for this run; None where there is no room, or another place is named."""
+    if "PYTEST_DEBUG_TEMPROOT" in os.environ or not os.access(_MEMORY, os.W_OK):
+        return None
+    if shutil.disk_usage(_MEMORY).free < _ROOM_BYTES:
+        return None
+    made = Path(tempfile.mkdtemp(prefix="workstation-tests-", dir=_MEMORY))
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(made)
+    return made
+
+
+MADE_IN_MEMORY = _in_memory()
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    if MADE_IN_MEMORY is not None:  # a worker of xdist has been told of it, and made none
+        if exitstatus == pytest.ExitCode.TESTS_FAILED:
+            print(f"\nWhat the tests wrote is in {MADE_IN_MEMORY}")
+        else:
+            shutil.rmtree(MADE_IN_MEMORY, ignore_errors=True)
 
 
 @pytest.hookimpl(optionalhook=True)

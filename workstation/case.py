@@ -136,7 +136,8 @@ class Case:
     interpolated from their neighbours. measurements : what was measured on its volume, for the record. measure : what
     is to be measured when it is run. fuse : the UID of a second series of the same study, drawn over the reformats.
     labels : a file of segments that are shown in colour; they are kept beside the record. notes : words and arrows on
-    its planes, kept in their presentation states."""
+    its planes, kept in their presentation states. prepared : names of the pictures that are as they were prepared
+    unattended."""
 
     series_uid: str
     protocol: Protocol
@@ -149,6 +150,7 @@ class Case:
     fuse: str = ""
     labels: Path | None = None
     notes: tuple[PictureNote, ...] = ()
+    prepared: frozenset[str] = frozenset()
 
     @property
     def session_uid(self) -> str:

@@ -34,10 +34,13 @@ from workstation.destinations import AeTitle, AnyDestination, FolderDestination
 from workstation.errors import WorkstationError
 from workstation.listening import Listener
 from workstation.models import Model
+from workstation.preparing import PreparationSettings, PrepareRule
 from workstation.reading import Reading
 from workstation.strict import STRICT, StrictError, read_strictly, toml_in
 
 # The fields of a report that is written at the desktop.
+# What `serve` may do on a host.
+ServeRole = Literal["receive", "decide", "deliver", "prepare"]
 ReportField = Literal["indication", "findings", "impression", "necessity", "utility", "workstation"]
 
 
@@ -84,6 +87,16 @@ class ReceiverSettings:
             raise ValueError(
                 'receiver: query = true would give the archive to anybody who calls; set callers = "peers"'
             )
+
+
+@dataclass(frozen=True, slots=True)
+class FarmTls:
+    """PEM files with which a Dask farm is called. authority : of the farm's own certificates."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    certificate: Text
+    key: Text
+    authority: Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +182,10 @@ _OUTGOING = FolderDestination(name="outgoing", takes=("images", "charges"), fold
 class Config:
     """All settings of a site.
 
+    roles : what `serve` does on this host. database : URL of a PostgreSQL database that the site's hosts share
+    (`postgresql+psycopg://…`); empty for a file in the state folder. store : folder that the hosts share, of received
+    files and documents; empty for the state folder. farm : address of the scheduler of a Dask farm that draws what is
+    prepared, `tcp://…` or `tls://…`; empty for processes of this host. farm_tls : PEM files to call it with.
     policy : which charge policy decides. entity, site : whose charge it is and where. independent_workstation : that
     this device is independent of the scanner. reformat_only : what `guide` does with reformats alone. order_grounds :
     what stands for an order. modifiers : modifiers of an entity's lines in place of ours. corrections : who takes back
@@ -178,8 +195,8 @@ class Config:
     image instead of many classic ones. send_unverified : whether an SR that no physician has verified
     goes out as well. report_requires : the fields without which the desktop signs no report. signing :
     with what verified ones are signed; None: not at all. trust : sister workstations whose
-    signed records are believed. models : what `segment --model` runs. charging : what decides money otherwise from a
-    date of service on (`on`).
+    signed records are believed. models : what `segment --model` runs. prepare : what is drawn before anybody looks, by
+    which rules; preparation : how much of it. charging : what decides money otherwise from a date of service on (`on`).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -187,6 +204,11 @@ class Config:
     host: str = "0.0.0.0"  # a PACS on another machine has to reach the receiver
     port: int = 11112
     monitor_port: int = 0
+    roles: tuple[ServeRole, ...] = ("receive", "decide", "deliver", "prepare")
+    database: str = ""
+    store: str = ""
+    farm: str = ""
+    farm_tls: FarmTls | None = None
     station_name: str = "WS3D"
     institution: str = ""
     institution_code: str = ""
@@ -227,11 +249,25 @@ class Config:
     payers: dict[str, PayerRule] = field(default_factory=dict)
     fees: Fees = field(default=Fees())
     models: tuple[Model, ...] = ()
+    prepare: tuple[PrepareRule, ...] = ()
+    preparation: PreparationSettings = field(default=PreparationSettings())
     charging: tuple[DatedSettings, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.port < 65536:
             raise ValueError(f"port {self.port} is not one of 0 to 65535 (0 lets the system choose)")
+        if self.farm and not self.farm.startswith(("tcp://", "tls://")):
+            raise ValueError("farm is no address that begins with tcp:// or tls://, as Dask's scheduler prints it")
+        if self.farm.startswith("tls://") != (self.farm_tls is not None):
+            raise ValueError("a farm at tls:// needs farm_tls with certificate, key and authority, and no other does")
+        if not self.roles or len(set(self.roles)) < len(self.roles):
+            raise ValueError("roles names one twice, or none; leave it out for all of them")
+        if self.database and not self.database.startswith("postgresql+psycopg://"):
+            raise ValueError(
+                "database is no URL that begins with postgresql+psycopg://; leave it out for a file in the state folder"
+            )
+        if bool(self.database) != bool(self.store):
+            raise ValueError("database and store go together: hosts that share the one need the files of the other")
         if not 0 <= self.monitor_port < 65536:
             raise ValueError(f"monitor_port {self.monitor_port} is not one of 1 to 65535 (0 for none)")
         if self.font_file is not None and not self.font_file.is_file():
@@ -241,6 +277,8 @@ class Config:
             raise ValueError("two destinations have the same name; a message would not know where it goes")
         if len({model.name for model in self.models}) < len(self.models):
             raise ValueError("two models have the same name; nobody could tell which one made a mask")
+        if len({rule.name for rule in self.prepare}) < len(self.prepare):
+            raise ValueError("two rules of prepare have the same name; nobody could tell what was prepared by which")
         if not 0 < self.share_limit <= 1:
             raise ValueError(f"share_limit {self.share_limit} is not a share between 0 and 1")
         if self.device in (devices := [each.device_uid for each in self.trust]) or len(set(devices)) < len(devices):

@@ -16,10 +16,10 @@ from typing import Any
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from dicom_io.archive.database import open_database
 from dicom_io.evidence import Person, checked_role
 from workstation.errors import WorkstationError
 from workstation.store.register import Register
+from workstation.store.schema import database_of, make_ready
 from workstation.strict import StrictError, json_in
 
 _HASHER = PasswordHasher()
@@ -228,5 +228,9 @@ def people_in(register: Register, root: Path) -> People:
 
 
 def people_of(root: Path) -> People:
-    """The people of a state folder."""
-    return people_in(Register(open_database(root / "workstation.db")), root)
+    """The people of a state folder, without the rest of its site."""
+    from workstation.config import load_config
+
+    database = database_of(root, load_config(root).database)
+    make_ready(database)
+    return people_in(Register(database), root)

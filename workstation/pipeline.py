@@ -95,7 +95,10 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     beside = objects_beside(wanted, pictures, drawn, datasets, taken, volume, series, stamp, case.notes)
     images = site.archive.keep([*datasets, *beside])
     progress("keeping the pictures", 1.0)
-    drawn = tuple(replace(product, images=with_digests(site, product.images)) for product in drawn)
+    drawn = tuple(
+        replace(product, images=with_digests(site, product.images), prepared=product.name in case.prepared)
+        for product in drawn
+    )
     others = with_digests(site, (ImageReference(d.SOPClassUID, d.SOPInstanceUID, d.SeriesInstanceUID) for d in beside))
     entries, attestation = journal_session(case, site, drawn)
     acts, head = tuple(entry.act for entry in entries), entries[-1].hash
@@ -132,7 +135,7 @@ def settle(sr: Instance, record: Record, evidence: Evidence, site: Site) -> Sett
     """
     made = [*(image for product in evidence.products for image in product.images), *evidence.objects]
     images = [site.archive.instance(each.sop_instance_uid) for each in made]
-    messages = address(images, sr, evidence, site.config, site.root)
+    messages = address(images, sr, evidence, site.config, site.archive.root)
     settled = settle_accession(record.accession, site, "", record, messages)
     return next(each for each in settled if each.record.session == record.session)
 

@@ -155,7 +155,10 @@ def evidence_as_if(case: Case, site: Site, series: Series, region: str, adds: tu
         coming = (*adds, statement_kind(who)) if who.attestation is not None else adds
         acts += tuple(Act(now, who.supervisor.id, who.supervisor.role, kind, "") for kind in coming)
     side = laterality_of(read_dataset(series.first.path), region)
-    drawn = tuple(_as_if_drawn(recipe, region, side) for recipe in case.protocol.recipes)
+    drawn = tuple(
+        replace(_as_if_drawn(recipe, region, side), prepared=recipe.name in case.prepared)
+        for recipe in case.protocol.recipes
+    )
     stamp = site.stamp(uid, now)
     evidence = evidence_of(case, site, series, drawn, (), acts, "", attested_by(who, now), stamp, ())
     return replace(evidence, sop_instance_uid=stamp.uid("as if"))

@@ -45,7 +45,7 @@ def file_report(report: WrittenReport, series: Series, session_uid: str, site: S
     digest = site.archive.digests(kept[0].series_uid)[uid]
     journal.record(session_uid, author, "recorded", site.clock(), recorded_as(uid, digest))
     site.casebook.touch(first.accession, f"report SR {uid}")
-    site.outbox.queue(address_documents(kept, first.accession, site.config, site.root), site.clock())
+    site.outbox.queue(address_documents(kept, first.accession, site.config, site.archive.root), site.clock())
     settle_due(site)
     return kept
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from dicom_io.archive import Archive
 from dicom_io.archive.arrivals import Arrivals
-from dicom_io.archive.database import open_database
 from dicom_io.archive.quarantine import finish_releases
 from dicom_io.stamp import Stamp
 from dicom_io.uids import derived, performed_step
@@ -23,9 +22,12 @@ from workstation.store.casebook import Casebook
 from workstation.store.commitments import Commitments
 from workstation.store.journal import Journal
 from workstation.store.ledger import Ledger
+from workstation.store.news import NoticeBoard
 from workstation.store.outbox import Outbox
 from workstation.store.papers import PapersFile
+from workstation.store.preparations import Preparations
 from workstation.store.register import Register
+from workstation.store.schema import database_of, make_ready
 
 if TYPE_CHECKING:
     from dicom_io.sr.signatures import Signer
@@ -52,6 +54,8 @@ class Site:
     casebook: Casebook
     commitments: Commitments
     arrivals: Arrivals
+    preparations: Preparations
+    news: NoticeBoard
     people: People
     clock: Clock
 
@@ -105,6 +109,11 @@ def open_to_others(root: Path) -> str:
     return f"{root} is open to other accounts of this machine; its owner closes it with `chmod 700 {root}`."
 
 
+def store_of(root: Path, config: Config) -> Path:
+    """Returns the folder of received files and documents: the one that a site's hosts share, or the state folder."""
+    return Path(config.store).expanduser() if config.store else root
+
+
 def open_site(root: Path, config: Config | None = None, clock: Clock = local_clock) -> Site:
     """Opens (and makes, the first time) the state folder. Raises ConfigError for wrong settings."""
     root = root.absolute()
@@ -114,8 +123,9 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
     if open_to_others(root):
         with suppress(PermissionError):  # it is somebody else's; `serve` and `doctor` say so
             root.chmod(0o700)
-    database = open_database(root / "workstation.db")
-    outbox, archive = Outbox(database), Archive(root, database)
+    database = database_of(root, settings.database)
+    make_ready(database)
+    outbox, archive = Outbox(database), Archive(store_of(root, settings), database)
     finish_releases(archive)
     return Site(
         root=root,
@@ -128,6 +138,8 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         casebook=Casebook(database, outbox),
         commitments=Commitments(database),
         arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s),
+        preparations=Preparations(database),
+        news=NoticeBoard(database),
         people=people_in(Register(database), root),
         clock=clock,
     )

@@ -25,7 +25,6 @@ from sqlalchemy import (
     Column,
     Engine,
     Integer,
-    MetaData,
     Select,
     String,
     Table,
@@ -40,8 +39,19 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from dicom_io.archive import described
-from dicom_io.archive.database import make_tables, open_database, unflushed
-from dicom_io.archive.durable import alive, boot, copy_part10, flush, flush_folders, held_by, names_with_files, place
+from dicom_io.archive.database import INDEX_TABLES, make_tables, open_database, unflushed
+from dicom_io.archive.durable import (
+    alive,
+    boot,
+    copy_part10,
+    flush,
+    flush_folders,
+    held_by,
+    host,
+    names_with_files,
+    place,
+)
+from dicom_io.archive.leases import Leases
 from dicom_io.errors import ClassMismatch, InstanceConflict, NotFound, NotReadable
 from dicom_io.files.digests import file_digest
 from dicom_io.files.instance import Instance
@@ -49,10 +59,9 @@ from dicom_io.files.scanning import batches, read_all
 from dicom_io.files.series import Scan, Series, Unreadable, files_below, group, read_instance
 from dicom_io.uids import checked
 
-_METADATA = MetaData()
 _INSTANCE = Table(
     "instance",
-    _METADATA,
+    INDEX_TABLES,
     Column("sop_instance_uid", String(64), primary_key=True),
     Column("series_uid", String(64), index=True, nullable=False),
     Column("study_uid", String(64), index=True, nullable=False),
@@ -124,17 +133,21 @@ class _SpooledFile:
 
 
 class Archive:
-    """Instances below `root/instances`, incoming files in `root/spool`, conflicting ones in `root/quarantine`."""
+    """Instances below `root/instances`, incoming files in `root/spool`, conflicting ones in `root/quarantine`.
+
+    database : one that has the tables of `INDEX_TABLES`; without it a database of its own is made beside the files.
+    """
 
     def __init__(self, root: Path, database: Engine | None = None) -> None:
         self.root = root
         self.files = root / "instances"
         self._quarantine = root / "quarantine"
-        self._spool = root / "spool" / f"{os.getpid()}-{_LIFE}"
+        self._spool = root / "spool" / f"{os.getpid()}-{_LIFE}-{host()}"
         self._database = database or open_database(root / "workstation.db")
-        with self._database.begin() as connection:
-            make_tables(connection, _METADATA)
-            make_tables(connection, described.METADATA)
+        if database is None:
+            with self._database.begin() as connection:
+                make_tables(connection, INDEX_TABLES)
+        self.leases = Leases(self._database)
         self._rows = unflushed(self._database)
         self.catalogue = described.SeriesCatalogue(self._database, self._rows, _INSTANCE, self.summaries)
         self._flushed: set[Path] = set()
@@ -327,7 +340,7 @@ class Archive:
         """Removes spooled files of processes that died; no sender was told that they are kept. Returns how many."""
         removed = 0
         for folder in (self.root / "spool").glob("*"):
-            if folder != self._spool and not alive(folder.name):
+            if folder != self._spool and not alive(folder):
                 removed += sum(1 for _ in folder.iterdir())
                 shutil.rmtree(folder)
         return removed

@@ -11,15 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal, get_args
 
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, Text, func, insert, select
+from sqlalchemy import Column, Engine, Integer, String, Table, Text, func, insert, select
 
 from dicom_io.archive.archive import Archive, Summary
-from dicom_io.archive.database import make_tables
+from dicom_io.archive.database import INDEX_TABLES
 
-_METADATA = MetaData()
 _COMPLETION = Table(
     "series_completion",
-    _METADATA,
+    INDEX_TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("series_uid", String(64), nullable=False, index=True),
     Column("revision", Integer, nullable=False),
@@ -64,8 +63,6 @@ class Arrivals:
 
     def __init__(self, archive: Archive, database: Engine, quiet_s: float) -> None:
         self._archive, self._database, self._quiet_s = archive, database, quiet_s
-        with database.begin() as connection:
-            make_tables(connection, _METADATA)
         self._open: dict[str, float] = {}
 
     def came(self, series_uid: str, now_s: float) -> Completion | None:
@@ -160,6 +157,22 @@ class Arrivals:
             else:
                 found[summary.series_uid] = SeriesProgress("unknown", 0)
         return found
+
+    def since(self, place: int) -> tuple[int, list[Completion]]:
+        """Returns the completions that were stored after a place among all of them, in their order, and the place of
+        the last one; 0 is before the first."""
+        query = select(_COMPLETION).where(_COMPLETION.c.place > place).order_by(_COMPLETION.c.place)
+        with self._database.connect() as connection:
+            rows = connection.execute(query).all()
+        found = [
+            Completion(row.series_uid, row.revision, row.instances, datetime.fromisoformat(row.at)) for row in rows
+        ]
+        return (rows[-1].place if rows else place), found
+
+    def last_place(self) -> int:
+        """Returns the place of the last completion among all of them; 0 where there is none."""
+        with self._database.connect() as connection:
+            return connection.execute(select(func.max(_COMPLETION.c.place))).scalar() or 0
 
     def last(self, series_uid: str) -> Completion | None:
         """Returns the last completion of a series."""

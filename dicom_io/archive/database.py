@@ -13,6 +13,20 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
+# The tables of the archive and of what is arriving; both are in one database.
+INDEX_TABLES = MetaData()
+
+
+# A server that restarted, or a network that went, is seen within a minute; a host that stands still in the middle of a
+# transaction does not hold up the others. Source: libpq's connection parameters.
+_POSTGRESQL = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "options": "-c idle_in_transaction_session_timeout=60s",
+}
+
 
 def open_database(place: Path | str, *, flushed: bool = True) -> Engine:
     """Opens the database at a SQLite file path, or at an SQLAlchemy URL when `place` is a string with `://`.
@@ -24,29 +38,42 @@ def open_database(place: Path | str, *, flushed: bool = True) -> Engine:
     ones. That is enough for data that can be made again from elsewhere.
     """
     if isinstance(place, str) and "://" in place:
-        return create_engine(place)
+        engine = create_engine(place, pool_pre_ping=True, connect_args=_POSTGRESQL if "psycopg" in place else {})
+        _closed_with(engine)
+        return engine
     path = Path(place)
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
 
-    open_ones: list[DBAPIConnection] = []
-
     @event.listens_for(engine, "connect")
     def _durable(connection: DBAPIConnection, _record: object) -> None:
-        open_ones.append(connection)
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute(f"PRAGMA synchronous={'FULL' if flushed else 'NORMAL'}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
+    _closed_with(engine)
+    return engine
+
+
+def _closed_with(engine: Engine) -> None:
+    """Has the connections of a database closed when nobody holds it any more: only let go, they warn."""
+    open_ones: list[DBAPIConnection] = []
+
+    @event.listens_for(engine, "connect")
+    def _opened(connection: DBAPIConnection, _record: object) -> None:
+        open_ones.append(connection)
+
     @event.listens_for(engine, "close")
     def _closed(connection: DBAPIConnection, _record: object) -> None:
         open_ones.remove(connection)
 
-    # A database that nobody holds any more is closed. Only let go, SQLite's connections warn since Python 3.13.
+    @event.listens_for(engine, "close_detached")
+    def _closed_apart(connection: DBAPIConnection) -> None:
+        open_ones.remove(connection)
+
     weakref.finalize(engine, _close_all, open_ones)
-    return engine
 
 
 def _close_all(connections: list[DBAPIConnection]) -> None:

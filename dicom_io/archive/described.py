@@ -20,7 +20,6 @@ from sqlalchemy import (
     Engine,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -35,14 +34,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from dicom_io.archive.database import INDEX_TABLES
 from dicom_io.errors import NotReadable
 from dicom_io.files.headers import read_dataset, read_instance
 from dicom_io.files.scanning import batches
 
-METADATA = MetaData()
 _DESCRIBED = Table(
     "described",
-    METADATA,
+    INDEX_TABLES,
     Column("series_uid", String(64), primary_key=True),
     Column("study_uid", String(64), index=True, nullable=False),
     Column("instances", Integer, nullable=False),

@@ -1,9 +1,12 @@
 """Files that are whole, have their name and are still there after a power cut."""
 
 import errno
+import hashlib
 import os
+import platform
 import re
 import shutil
+import time
 from pathlib import Path
 
 from pydicom import dcmread, dcmwrite
@@ -97,14 +100,29 @@ def names_with_files(folder: Path) -> bool:
     return kind in ("ext4", "xfs")
 
 
-def alive(spool: str) -> bool:
-    """Whether the process that a spool folder is named after still runs. An earlier process with this process's ID
-    does not."""
-    pid = spool.partition("-")[0]
-    if not pid.isdigit() or int(pid) == os.getpid():
-        return not pid.isdigit()
+def host() -> str:
+    """Returns a word for this machine, fit for a file name."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def alive(spool: Path) -> bool:
+    """Whether the process that a spool folder is named after (`PID-LIFE-HOST`) still runs. An earlier process with this
+    process's ID does not; one of another host is believed to for a day after it last wrote there."""
+    pid, _, rest = spool.name.partition("-")
+    if not pid.isdigit():
+        return True
+    if rest.partition("-")[2] not in ("", host()):
+        try:
+            return time.time() - spool.stat().st_mtime < 86400.0
+        except FileNotFoundError:
+            return True  # removed meanwhile, by its own host
+    return int(pid) != os.getpid() and runs(int(pid))
+
+
+def runs(pid: int) -> bool:
+    """Whether a process of this machine runs."""
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:

@@ -7,19 +7,20 @@ process that opens the site completes it.
 """
 
 import re
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock
 from pydantic import TypeAdapter
 from pydicom.datadict import keyword_for_tag
 
 from dicom_io.archive.archive import Archive
 from dicom_io.archive.durable import flush, flush_folders, place
-from dicom_io.errors import NotFound, NotReadable
+from dicom_io.errors import Busy, NotFound, NotReadable
 from dicom_io.files.digests import file_digest
 from dicom_io.files.instance import Instance
 from dicom_io.files.same_content import differing
@@ -28,6 +29,7 @@ from render.progress import CountDone
 
 _NAME = re.compile(r"[0-9.]+\.[0-9a-f]{12}")
 _INTENT = ".release"
+_WAITS, _WAIT_S = 600, 0.1
 # Compared with the kept instance: the same content, other content, or no instance of this UID is kept any more.
 Comparison = Literal["same", "other", "alone"]
 
@@ -199,9 +201,18 @@ def discard(archive: Archive, name: str) -> None:
         _path(archive, name).unlink()
 
 
-def _locked(archive: Archive) -> FileLock:
-    archive.root.mkdir(parents=True, exist_ok=True)
-    return FileLock(archive.root / "quarantine.lock")
+@contextmanager
+def _locked(archive: Archive) -> Iterator[None]:
+    """Waits until nobody else, on whatever host, moves files of the quarantine."""
+    for _ in range(_WAITS):
+        with archive.leases.held("quarantine") as lease:
+            if lease is not None:
+                yield
+                return
+        time.sleep(_WAIT_S)
+    raise Busy(
+        f"The quarantine is in use by {archive.leases.holder('quarantine') or 'somebody else'}; try again later."
+    )
 
 
 def _describe(path: Path) -> Quarantined:

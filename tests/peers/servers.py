@@ -161,9 +161,24 @@ def orthanc_tls(certificates: Path, our_port: int) -> dict[str, Any]:
     }
 
 
+@dataclass
+class PostgreSQL:
+    """A server that runs. url : SQLAlchemy's. crash : ends it without warning, and starts it again."""
+
+    url: str
+    crash: Callable[[], None]
+
+
 @contextlib.contextmanager
 def postgresql(folder: Path) -> Iterator[str]:
     """A PostgreSQL server of its own, heard on a socket in a folder alone; yields its SQLAlchemy URL."""
+    with postgresql_server() as server:
+        yield server.url
+
+
+@contextlib.contextmanager
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """The same, as something that can be made to crash."""
     pytest.importorskip("psycopg", reason="psycopg is not installed")
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not programs:
@@ -189,8 +204,17 @@ def postgresql(folder: Path) -> Iterator[str]:
             options,
             "start",
         ]
-        subprocess.run(start, **{**how, "capture_output": False, "stdout": subprocess.DEVNULL})
+        stop: list[str | Path] = [binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"]
+
+        def begin() -> None:
+            subprocess.run(start, **{**how, "capture_output": False, "stdout": subprocess.DEVNULL})
+
+        def crash() -> None:
+            subprocess.run(stop, **how)
+            begin()
+
+        begin()
         try:
-            yield f"postgresql+psycopg://tester@/postgres?host={place}"
+            yield PostgreSQL(f"postgresql+psycopg://tester@/postgres?host={place}", crash)
         finally:
-            subprocess.run([binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop"], **how)
+            subprocess.run(stop, **how)

@@ -6,13 +6,15 @@ each study: nothing twice, nothing lost.
 """
 
 import json
+import os
 import random
 import re
+import signal
 import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from pydicom.dataset import Dataset
 from dicom_io.files.series import read_instance
 from dicom_io.network.requestor import Peer
 from dicom_io.network.send import send
+from tests.peers.servers import PostgreSQL, postgresql_server
 from tests.thorough import THOROUGH
 from tests.workstation.billing.billing_system import Billing
 from tests.workstation.day import Charge, Story, same_day, story
@@ -38,14 +41,18 @@ from workstation.serve.deciding import look_again
 from workstation.site import Site, open_site
 from workstation.transports.deliver import drain
 
+NOTHING: Mapping[str, str] = {}
 
-def write_settings(root: Path, port: int, corrections: str = "automatic") -> None:
-    """The same settings as `ris.config`, as a site would write them."""
+
+def write_settings(root: Path, port: int, corrections: str = "automatic", shared: Mapping[str, str] = NOTHING) -> None:
+    """The same settings as `ris.config`, as a site would write them. shared : database and store of several hosts."""
     root.mkdir(parents=True)
+    (root / "config.toml").write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in shared.items()))
     phrases = "\n".join(f"{fact} = {json.dumps(list(each))}" for fact, each in READING.phrases.items())
     enrol(root)
+    own = (root / "config.toml").read_text(encoding="utf-8")
     (root / "config.toml").write_text(
-        f"""
+        f"""{own}
 institution_code = "RAD"
 device_uid = "2.25.1"
 corrections = "{corrections}"
@@ -82,17 +89,26 @@ class Ward:
         self._root = root
         self.lives = 0
         self.said: Counter[str] = Counter()
+        self._pids: dict[str, int] = {}
 
     def start(self) -> None:
         self.lives += 1
         self._serving = Serving(self._root, "--interval-s", "0.1", "--hl7-port", "0", limit_s=1800)
         self._serving.__enter__()
+        self._pids = dict(self._serving.processes)
         self._reader = threading.Thread(target=self._read, args=(self._serving,), name="reader")
         self._reader.start()
 
     def _read(self, serving: Serving) -> None:
         for event in serving.events():
             self.said[event["event"]] += 1
+            if event["event"] == "restarted":
+                self._pids[event["process"]] = int(event["pid"])
+
+    def kill_one(self, rng: random.Random) -> None:
+        """Kills one of its processes; the others start it again."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pids[rng.choice(sorted(self._pids))], signal.SIGKILL)
 
     def kill(self) -> None:
         self._serving.kill()
@@ -146,8 +162,14 @@ def deliver_refused(ward: Ward, body: bytes) -> None:
 
 
 def deliver_instances(ward: Ward, files: list[Path]) -> None:
-    results = send([read_instance(file) for file in files], ward.dicom, "MODALITY")
-    assert all(result.accepted for result in results), results
+    """Sends instances until they are accepted, as a modality does."""
+    waiting = [read_instance(file) for file in files]
+    for _ in range(20):
+        results = list(send(waiting, ward.dicom, "MODALITY"))
+        waiting = [instance for instance, sent in zip(waiting, results, strict=True) if not sent.accepted]
+        if not waiting:
+            return
+    pytest.fail(f"our process takes no instances any more: {results}")
 
 
 def write_instances(stories: list[Story], folder: Path) -> dict[str, list[Path]]:
@@ -210,7 +232,17 @@ def deny(root: Path, denied: list[Denial]) -> None:
                 credit(site, each.accession, JD, "written off")
 
 
-def simulate(count: int, kills: int, seed: int, tmp_path: Path, corrections: str = "automatic") -> dict[str, Any]:
+def simulate(
+    count: int,
+    kills: int,
+    seed: int,
+    tmp_path: Path,
+    corrections: str = "automatic",
+    hosts: int = 1,
+    database: PostgreSQL | None = None,
+) -> dict[str, Any]:
+    """hosts : that share a database and a store. What comes in goes to any of them; processes of any of them, whole
+    hosts and the database die, `kills` times each."""
     rng = random.Random(seed)
     stories = [story(number, rng) for number in range(count * 9 // 10)]
     for number in range(count // 20):
@@ -220,7 +252,9 @@ def simulate(count: int, kills: int, seed: int, tmp_path: Path, corrections: str
     folder = tmp_path / "modality"
     folder.mkdir()
     files = write_instances(stories, folder)
-    root = tmp_path / "root"
+    roots = [tmp_path / f"host{number}" for number in range(hosts)]
+    root = roots[0]
+    shared = {"database": database.url, "store": str(tmp_path / "store")} if database is not None else {}
 
     # Everything that comes in, in random order, a third of it twice.
     incoming: list[bytes | list[Path]] = [body for each in stories for body in each.messages]
@@ -235,17 +269,26 @@ def simulate(count: int, kills: int, seed: int, tmp_path: Path, corrections: str
     refused = set(odd.refused)
     cuts = set(rng.sample([n for n, e in enumerate(incoming) if isinstance(e, bytes) and e not in refused], kills))
     deaths = set(rng.sample(range(len(incoming)), kills))
+    ends = set(rng.sample(range(len(incoming)), kills)) if database is not None else set()
+    crashes = set(rng.sample(range(len(incoming)), kills)) if database is not None else set()
 
     with Billing(seed) as billing:
-        write_settings(root, billing.port, corrections)
+        for each_root in roots:
+            write_settings(each_root, billing.port, corrections, shared)
         with opened(root) as site:
             for each_story in stories:
                 for study in each_story.signed:
                     journalled(study, site.journal)
-        ward = Ward(root)
-        ward.start()
+        wards = [Ward(each_root) for each_root in roots]
+        for ward in wards:
+            ward.start()
         try:
             for number, each in enumerate(incoming):
+                ward = rng.choice(wards)
+                if number in ends:
+                    ward.kill_one(rng)
+                if number in crashes and database is not None:
+                    database.crash()
                 if number in deaths:
                     billing.die()
                 elif number % 7 == 0:
@@ -257,7 +300,8 @@ def simulate(count: int, kills: int, seed: int, tmp_path: Path, corrections: str
                 else:
                     deliver_instances(ward, each)
         finally:
-            ward.stop()
+            for ward in wards:
+                ward.stop()
         billing.revive()
         operated = settle_to_the_end(root, behind)
         deny(root, denied)
@@ -278,7 +322,9 @@ def simulate(count: int, kills: int, seed: int, tmp_path: Path, corrections: str
         "refused": kinds,
         "documents": documented,
         "denied by payers": dict(Counter(each.then for each in denied)),
-        "our lives": ward.lives,
+        "our lives": sum(ward.lives for ward in wards),
+        "processes killed": len(ends),
+        "crashes of the database": len(crashes),
         "billing": dict(billing.did),
         "operator": operated,
         "messages kept by billing": len(books.messages),
@@ -311,6 +357,18 @@ def check(day: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("corrections", "seed"), [("automatic", 20260302), ("coder", 7)])
 def test_a_small_day(tmp_path: Path, corrections: str, seed: int) -> None:
     check(simulate(40 if THOROUGH else 20, 2, seed, tmp_path, corrections))
+
+
+def test_a_small_day_of_two_hosts(tmp_path: Path) -> None:
+    """One database, one store, two hosts: lost nothing, charged nothing twice."""
+    with postgresql_server() as database:
+        check(simulate(20, 3, 11, tmp_path, hosts=2, database=database))
+
+
+@pytest.mark.slow
+def test_a_day_of_300_studies_on_two_hosts(tmp_path: Path) -> None:
+    with postgresql_server() as database:
+        check(simulate(300, 20, 5, tmp_path, hosts=2, database=database))
 
 
 @pytest.mark.slow

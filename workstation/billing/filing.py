@@ -27,8 +27,8 @@ def read_record(sr: Instance, site: Site) -> tuple[Record, Evidence]:
         raise NotReadable(why)
     times = [act.at for act in evidence.acts] + ([evidence.attestation.at] if evidence.attestation else [])
     at = max(times, default=site.clock())
-    path = Path(sr.path)
-    relative = path.relative_to(site.root).as_posix() if path.is_relative_to(site.root) else str(path)
+    path, store = Path(sr.path), site.archive.root
+    relative = path.relative_to(store).as_posix() if path.is_relative_to(store) else str(path)
     return Record(evidence.sop_instance_uid, sr.series_uid, relative, at, slim(evidence)), evidence
 
 

@@ -260,7 +260,7 @@ def _plan(view: AccessionOnFile, site: Site, cause: str) -> tuple[list[SettledCa
         decided = decide_record(record, view, site, fresh=fresh, gone=gone)
         facts, file = decided.facts, decided.file
         acts = [act for act in view.snapshot.acts if act.session == session]
-        header = cache(partial(read_dataset, str(site.root / record.path)))
+        header = cache(partial(read_dataset, str(site.archive.root / record.path)))
         step = step_of(
             record,
             decided.decision,

@@ -29,8 +29,10 @@ _HEADINGS = {
     "charge_rules": "Charges: what the rules say",
     "outbox": "The outbox",
     "serve": "Services and this machine",
+    "prepare": "Prepared before anybody looks",
     "peers": "Peers: other DICOM nodes",
     "storage": "The archive",
+    "upgrade": "Upgrading",
     "desktop": "The desktop and its people",
 }
 _EXAMPLE = "Example: "

@@ -14,6 +14,7 @@ from workstation.cli import (
     outbox,
     peers,
     pictures,
+    prepare,
     record,
     registration,
     run,
@@ -21,6 +22,7 @@ from workstation.cli import (
     storage,
     surfaces,
     trajectory,
+    upgrade,
     vessel,
 )
 from workstation.cli.shared import root, take_root
@@ -49,8 +51,10 @@ for verbs in (
     charge,
     outbox,
     serve,
+    prepare,
     peers,
     storage,
+    upgrade,
     desktop,
 ):
     verbs.add_to(app)

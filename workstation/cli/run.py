@@ -53,15 +53,25 @@ def import_(path: Annotated[Path, typer.Argument(help="A file or a folder.")], a
 
 @example("workstation list")
 def list_(as_json: Json = False) -> None:
-    """List the series in the archive."""
+    """List the series in the archive, with what is prepared of them: `ready` is a proposal that waits for a reader."""
     from workstation.site import open_site
 
     site = open_site(root())
     found = site.archive.summaries()
     standing = site.arrivals.standing(found, site.clock().timestamp())
     of_series = ("modality", "accession", "study_date", "instances", "description", "series_uid", "study_uid")
-    rows = [{**{name: getattr(s, name) for name in of_series}, **asdict(standing[s.series_uid])} for s in found]
+    prepared = site.preparations.states()
+    rows = [
+        {
+            **{name: getattr(s, name) for name in of_series},
+            **asdict(standing[s.series_uid]),
+            "prepared": prepared.get(s.series_uid, "") if standing[s.series_uid].stage != "reopened" else "",
+        }
+        for s in found
+    ]
     columns = ["modality", "accession", "study_date", "instances", "stage", "revision", "description", "series_uid"]
+    if any(row["prepared"] for row in rows):
+        columns.insert(-2, "prepared")
     show(as_json, rows, table([[str(r[c]) for c in columns] for r in rows], columns))
 
 

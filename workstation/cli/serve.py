@@ -28,7 +28,7 @@ def serve(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Receive DICOM and HL7, decide, and deliver the outbox until SIGTERM or Ctrl-C."""
+    """Receive DICOM and HL7, decide, deliver the outbox, and prepare what rules want, until SIGTERM or Ctrl-C."""
     from workstation.serve.fork_server import start_fork_server
 
     start_fork_server()

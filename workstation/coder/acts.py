@@ -193,7 +193,7 @@ def answer(site: Site, word: str, by: Person, why: str, stated: Sequence[str], d
     if not content:
         raise WorkError(f"{document}: the file is empty; an answer needs its document.")
     digest = hashlib.sha256(content).hexdigest()
-    folder = site.root / _DOCUMENTS
+    folder = site.archive.root / _DOCUMENTS
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder, f"{digest}{document.suffix}", content)
     # The sender's clock may be ahead of ours; an answer is later than all that was known when it was given.

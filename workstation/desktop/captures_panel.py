@@ -1,5 +1,6 @@
 """The captured pictures: small ones in the tray with their order, names and ticks, and one of them large."""
 
+from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
@@ -19,7 +20,7 @@ from PySide6.QtWidgets import (
 from render.picture import Picture
 from render.recipe import Recipe
 from workstation.desktop.capture_preview import CapturePreview
-from workstation.desktop.images import icon_of
+from workstation.desktop.images import icon_in, icon_of
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits, tray_edits
 from workstation.desktop.model.screen import Capture, Origin
@@ -119,8 +120,10 @@ class Tray(QWidget):
             item.setToolTip(plain_tip(name))
             if self._drawn_of.get(name) != capture.recipe:
                 self._drawn_of[name] = capture.recipe
-                self.icons.setdefault(name, QIcon())
-                self._viewer.drawer.ask_small(name, capture.recipe)
+                still = session.stills.get(replace(capture.recipe, name=""))
+                self.icons[name] = icon_in(still) if still is not None else self.icons.get(name, QIcon())
+                if self.icons[name].isNull() or still is None:
+                    self._viewer.drawer.ask_small(name, capture.recipe)
             item.setIcon(self.icons[name])
             item.setCheckState(Qt.CheckState.Checked if capture.key else Qt.CheckState.Unchecked)
         self.list.blockSignals(False)

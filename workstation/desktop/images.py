@@ -1,5 +1,7 @@
 """Pictures of the engine as images and icons of Qt."""
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtGui import QColor, QIcon, QImage, QPixmap
@@ -23,6 +25,14 @@ def image_of(picture: Picture) -> QImage:
 def icon_of(picture: Picture) -> QIcon:
     """Returns the first frame as an icon, which keeps its colours where it is selected."""
     pixmap = QPixmap.fromImage(image_of(picture))
+    icon = QIcon(pixmap)
+    icon.addPixmap(pixmap, QIcon.Mode.Selected)
+    return icon
+
+
+def icon_in(file: Path) -> QIcon:
+    """Returns the picture of a file as an icon that keeps its colours; an empty one where it cannot be read."""
+    pixmap = QPixmap(str(file))
     icon = QIcon(pixmap)
     icon.addPixmap(pixmap, QIcon.Mode.Selected)
     return icon

@@ -50,6 +50,7 @@ from workstation.desktop.model.corners import load_corners
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.keys import Keys
 from workstation.desktop.model.looks import Looks, protocols_for, windows_for
+from workstation.desktop.model.offers import bridged_volumes_of
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Capture, Screen, recipe_of
 from workstation.desktop.model.session import Draft, VolumeKey
@@ -294,7 +295,7 @@ class MainWindow(SeriesWindow):
                 except VolumeRefused as refused:
                     return studies.images(series_uid, refused)
                 if chosen is None and len(offers) > 1:
-                    return (*offers, *studies.bridged_volumes(series_uid))
+                    return (*offers, *bridged_volumes_of(self.desk.site.archive.series(series_uid)))
             tell(tr("First picture"), 0.0)
             self._previewed.emit(studies.preview(series_uid, chosen, bridged=bridged))
             return studies.open(series_uid, chosen, tell, bridged=bridged)

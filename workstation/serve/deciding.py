@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from dicom_io.archive.arrivals import Completion
+from dicom_io.archive.leases import Lease
 from dicom_io.errors import NotFound
 from dicom_io.network.tls import server_context
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR
@@ -24,6 +25,7 @@ from workstation.orders.sr_reports import REPORT_CLASSES
 from workstation.serve.expected_counts import ExpectedCounts
 from workstation.serve.role import TellEvent, WorkerSettings, WorkerSignals
 from workstation.site import Site
+from workstation.store.news import Notice
 from workstation.store.outbox import DatabaseFailed
 
 # Records received longer ago than this were filed by an earlier process.
@@ -69,34 +71,43 @@ def run_decider(
         say({"event": "undecided", "accession": accession, "detail": type(error).__name__})
 
     arrivals, expected = site.arrivals, ExpectedCounts(site.root, site.config, site.clock)
+    # Of all hosts of the site one follows what arrives; every one of them decides.
+    follower = Follower(site)
 
     def complete(series: Iterable[Completion]) -> None:
         for completion in series:
             how = {"instances": completion.instances, "revision": completion.revision}
             say({"event": "series complete", "series": completion.series_uid, **how})
 
+    def act_on(news: Notice) -> None:
+        if news.kind == "series":
+            last_completion = arrivals.came(news.uid, time.monotonic())
+            if last_completion is not None:
+                say({"event": "series reopened", "series": news.uid, "revision": last_completion.revision + 1})
+        elif news.kind == "whole":
+            complete(arrivals.whole([news.uid], site.clock()))
+        else:
+            with suppress(NotFound):
+                file_record(site.archive.instance(news.uid), site)
+
     def file_arrivals() -> None:
-        while records:
-            word, _, uid = records[0].partition(" ")
-            if word == "series":
-                last_completion = arrivals.came(uid, time.monotonic())
-                if last_completion is not None:
-                    say({"event": "series reopened", "series": uid, "revision": last_completion.revision + 1})
-            elif word == "whole":
-                complete(arrivals.whole([uid], site.clock()))
-            elif word == "record":
-                with suppress(NotFound):
-                    file_record(site.archive.instance(uid), site)
-            else:
-                look_again(site)
-                arrivals.left_open(time.monotonic())
-            records.popleft()
+        if not follower.follows():
+            return
+        if "" in records:
+            records.clear()
+            look_again(site)
+            arrivals.left_open(time.monotonic())
+        while news := site.news.untold():
+            for each in news:
+                act_on(each)
+            site.news.acted_on(news)
         complete(arrivals.look(time.monotonic(), site.clock(), expected))
 
     def file_the_rest() -> None:
         """Files records that came while the process was told to stop. If the database fails, the next start does."""
         with suppress(DatabaseFailed):
             file_arrivals()
+        follower.close()
 
     listener = site.config.listener
     with ExitStack() as stack:
@@ -115,11 +126,10 @@ def run_decider(
                     broken=broke,
                 )
             )
-        look_again(site)
-        arrivals.left_open(time.monotonic())
+        file_arrivals()
         if site.config.worklist is not None:
             polling = threading.Thread(
-                target=_poll, args=(site, site.config.worklist.every_s, events, say), name="poll"
+                target=_poll, args=(site, site.config.worklist.every_s, events, say, follower), name="poll"
             )
             polling.start()
             stack.callback(polling.join)
@@ -130,7 +140,7 @@ def run_decider(
             events.work.clear()
             try:
                 now = site.clock()
-                if recheck_between(checked, now, site.config.recheck_at):
+                if recheck_between(checked, now, site.config.recheck_at) and follower.follows():
                     say({"event": "rechecked", **recheck(site)})
                 checked = now
                 file_arrivals()
@@ -142,11 +152,41 @@ def run_decider(
             events.work.wait(worker.interval_s)
 
 
-def _poll(site: Site, every_s: float, events: WorkerSignals, say: TellEvent) -> None:
+class Follower:
+    """The claim of this process to be the one that follows what arrives on all hosts: files records, says which series
+    are complete, asks worklists for orders. Whoever gets it looks through everything first."""
+
+    def __init__(self, site: Site) -> None:
+        self._site, self._claim = site, ExitStack()
+        self._lease: Lease | None = None
+
+    def follows(self) -> bool:
+        """Whether this process is the one; it becomes it when nobody else is."""
+        if self._lease is not None and self._lease.lost.is_set():
+            self.close()
+        if self._lease is None:
+            self._lease = self._claim.enter_context(self._site.archive.leases.held("arrivals"))
+            if self._lease is None:
+                self._claim.close()
+            else:
+                look_again(self._site)
+                self._site.arrivals.left_open(time.monotonic())
+        return self._lease is not None
+
+    @property
+    def is_it(self) -> bool:
+        return self._lease is not None and not self._lease.lost.is_set()
+
+    def close(self) -> None:
+        self._lease = None
+        self._claim.close()
+
+
+def _poll(site: Site, every_s: float, events: WorkerSignals, say: TellEvent, follower: Follower) -> None:
     """Polls the worklist for orders, on a thread, so that a slow peer delays nothing else."""
     while True:
         try:
-            if poll(site, say):
+            if follower.is_it and poll(site, say):
                 events.work.set()
         except DatabaseFailed as error:
             say({"event": "worklist failed", "detail": type(error).__name__})

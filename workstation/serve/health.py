@@ -37,7 +37,7 @@ class Watched(Protocol):
 
 def health(site: Site, processes: Sequence[Watched]) -> tuple[bool, dict[str, Any]]:
     """Returns (whether all is well, details): every process runs, the disk has room, the database answers."""
-    free = shutil.disk_usage(site.root).free
+    free = shutil.disk_usage(site.archive.root).free
     room = free >= site.config.receiver.min_free_mb << 20
     try:
         waiting: int | None = sum(entry.state == "operator" for entry in site.outbox.waiting())
@@ -84,7 +84,7 @@ def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
             {f'process="{process.name}"': float(process.running) for process in processes},
         )
     )
-    free = float(shutil.disk_usage(site.root).free)
+    free = float(shutil.disk_usage(site.archive.root).free)
     found.append(Metric("workstation_disk_free_bytes", "gauge", "Space left on the disk of the archive.", {"": free}))
     try:
         # Zeros are reported as well: an alert cannot tell a missing number from a missing monitor.
@@ -92,6 +92,7 @@ def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
         states.update((entry.message.destination, entry.state) for entry in site.outbox.waiting())
         due = len(site.casebook.due())
         refused = site.casebook.refused_counts()
+        prepared = site.preparations.counts() if site.config.prepare else {}
     except DatabaseFailed:
         return found
     labels = {f'destination="{_quoted(to)}",state="{state}"': float(n) for (to, state), n in sorted(states.items())}
@@ -104,6 +105,9 @@ def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
             {f'reason="{kind}"': float(count) for kind, count in sorted(refused.items())},
         )
     )
+    if prepared:
+        labels = {f'state="{state}"': float(count) for state, count in prepared.items()}
+        found.append(Metric("workstation_preparations", "gauge", "What rules want prepared, by its state.", labels))
     found.append(Metric("workstation_accessions_due", "gauge", "Accessions that are to be decided.", {"": float(due)}))
     return found
 

@@ -1,4 +1,4 @@
-"""Starts, watches and restarts the processes that receive, decide and deliver, until told to stop.
+"""Starts, watches and restarts the processes that receive, decide, deliver and prepare, until told to stop.
 
 Receiving only keeps and answers, so a dead PACS delays neither receiving nor deciding, and no role delays another. The
 sockets are opened here, so that a peer can still connect while a receiver restarts.
@@ -27,11 +27,19 @@ from workstation.serve.http import Monitor
 from workstation.serve.role import TellEvent, WorkerSettings
 from workstation.serve.worker import work
 from workstation.site import Site
+from workstation.store.news import NoticeKind
+from workstation.store.outbox import DatabaseFailed
 
 # A process that ended is started again after so long; for one that was not even ready this is doubled each time.
 _PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 # How long a receiver may let its associations end before it is killed.
 _PATIENCE_S = 60.0
+# What receivers report that the one who files and decides has to know, and the key of its UID.
+_NEWS: dict[str, tuple[NoticeKind, str]] = {
+    "received": ("series", "series"),
+    "commitment asked": ("whole", "series"),
+    "record received": ("record", "instance"),
+}
 
 
 def serve(
@@ -76,27 +84,37 @@ def serve(
     title = ae_title or config.ae_title
     hl7 = config.listener
     with ExitStack() as stack:
-        dicom = stack.enter_context(
-            listen_for_dicom(config.host if host is None else host, config.port if port is None else port)
-        )
+        dicom = None
+        if "receive" in config.roles:
+            dicom = stack.enter_context(
+                listen_for_dicom(config.host if host is None else host, config.port if port is None else port)
+            )
         hearing = None
-        if hl7 is not None or hl7_port is not None:
+        if "decide" in config.roles and (hl7 is not None or hl7_port is not None):
             where = (hl7.host if hl7 is not None else "0.0.0.0") if host is None else host
             at = hl7_port if hl7_port is not None else hl7.port if hl7 is not None else 0
             hearing = stack.enter_context(listen_for_hl7(where, at))
         count = config.receiver.processes or min(4, os.cpu_count() or 1)
         worker = WorkerSettings("", str(site.root), title, interval_s, count)
-        decider = Process("decide", replace(worker, role="decide"), hearing, say)
+        preparer = Process("prepare", replace(worker, role="prepare"), None, say) if config.prepare else None
+
+        def decided(event: dict[str, Any]) -> None:
+            say(event)
+            if event["event"] == "series complete" and preparer is not None:
+                preparer.write(f"series {event['series']}")
+
+        decider = Process("decide", replace(worker, role="decide"), hearing, decided)
         deliverer = Process("deliver", replace(worker, role="deliver"), None, say)
 
         def received(event: dict[str, Any]) -> None:
             say(event)
-            if event["event"] == "received":
-                decider.write(f"series {event['series']}")
-            elif event["event"] == "commitment asked":
-                decider.write(f"whole {event['series']}")
-            elif event["event"] == "record received":
-                decider.write(f"record {event['instance']}")
+            if event["event"] in _NEWS:
+                kind, key = _NEWS[event["event"]]
+                try:
+                    site.news.tell(kind, event[key])
+                    decider.write("news")
+                except DatabaseFailed:
+                    look_again()
 
         def look_again() -> None:
             decider.write("")  # it may have kept an instance without reporting it
@@ -104,8 +122,11 @@ def serve(
         receivers = [
             Process(f"receive {n}", replace(worker, role="receive"), dicom, received, look_again) for n in range(count)
         ]
-        processes = [*receivers, decider, deliverer]
-        ports = {"port": dicom.getsockname()[1]}
+        by_role = {"receive": receivers, "decide": [decider], "deliver": [deliverer]}
+        by_role["prepare"] = [preparer] if preparer is not None else []
+        processes = [process for role in config.roles for process in by_role[role]]
+        where_to, ports = dicom.getsockname() if dicom is not None else ("", 0), {}
+        ports["port"] = where_to[1]
         if hearing is not None:
             ports["hl7_port"] = hearing.getsockname()[1]
         if config.monitor_port or monitor_port is not None:
@@ -115,7 +136,8 @@ def serve(
                 lambda: metrics(site, processes),
             )
             ports["monitor_port"] = stack.enter_context(watched).port
-        stack.callback(_end, receivers, [decider, deliverer])
+        others = [process for process in processes if process not in receivers]
+        stack.callback(_end, [process for process in processes if process in receivers], others)
         for process in processes:
             process.start()
         while not stop.is_set() and not all(process.ready.wait(0.05) for process in processes):
@@ -123,7 +145,7 @@ def serve(
         say(
             {
                 "event": "listening",
-                "host": dicom.getsockname()[0],
+                "host": where_to[0],
                 **ports,
                 "ae_title": title,
                 "root": str(site.root),

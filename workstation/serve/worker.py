@@ -1,9 +1,8 @@
-"""The worker processes of `serve`, in three roles: receiving, deciding, delivering.
+"""The worker processes of `serve`, in four roles: receiving, deciding, delivering, preparing.
 
-A worker tells events and takes commands over two pipes to its supervisor, as messages of JSON. The commands:
-`record UID` for an SR to file, `series UID` for a series that grows (an empty one: look for both), and `whole UID` for
-a series whose sender asks us to commit to it. It ends on SIGTERM, or when its commands end, because its supervisor is
-gone then.
+A worker tells events and takes commands over two pipes to its supervisor, as messages of JSON. A command wakes the one
+that decides or prepares, since what there is to do stands in the database; an empty one has the first look through
+everything. A worker ends on SIGTERM, or when its commands end, because its supervisor is gone then.
 """
 
 import json
@@ -17,6 +16,7 @@ from typing import Any
 
 from workstation.serve.deciding import run_decider
 from workstation.serve.delivering import run_deliverer
+from workstation.serve.preparing import run_preparer
 from workstation.serve.receiving import run_receiver
 from workstation.serve.role import WorkerSettings, WorkerSignals
 from workstation.site import open_site
@@ -54,6 +54,8 @@ def work(
         run_receiver(site, worker, events, say, inherits)
     elif worker.role == "decide":
         run_decider(site, worker, events, say, records, inherits)
+    elif worker.role == "prepare":
+        run_preparer(site, worker, events, say, records)
     else:
         run_deliverer(site, worker, events, say)
 

@@ -19,7 +19,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -31,7 +30,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from dicom_io.archive.database import make_tables
 from dicom_io.evidence import Evidence
 from workstation.store.cases import (
     CaseAct,
@@ -45,15 +43,15 @@ from workstation.store.cases import (
     Ruling,
     Snapshot,
 )
-from workstation.store.ledger import append, open_ledger
+from workstation.store.ledger import append
 from workstation.store.messages import Message, OutboxChangedError
 from workstation.store.outbox import Outbox
+from workstation.store.tables import TABLES
 from workstation.strict import adapter
 
-_metadata = MetaData()
 _received = Table(
     "received",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("digest", Text, nullable=False, unique=True),
     Column("at", Text, nullable=False),
@@ -64,7 +62,7 @@ _received = Table(
 # The subject of a message: an accession, a visit, or a patient or account (`value`) that has become another (`other`).
 _concern = Table(
     "concern",
-    _metadata,
+    TABLES,
     Column("message", Integer, nullable=False, index=True),
     Column("kind", Text, nullable=False),
     Column("value", Text, nullable=False),
@@ -74,7 +72,7 @@ _concern = Table(
 )
 _refused = Table(
     "refused",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("at", Text, nullable=False),
     Column("answer", Text, nullable=False),
@@ -85,7 +83,7 @@ _refused = Table(
 )
 _due = Table(
     "due",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("accession", Text, nullable=False, index=True),
     Column("cause", Text, nullable=False),
@@ -94,7 +92,7 @@ _due = Table(
 )
 _record = Table(
     "record",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("sr_uid", Text, nullable=False, unique=True),
     Column("session", Text, nullable=False, index=True),
@@ -107,7 +105,7 @@ _record = Table(
 )
 _decision = Table(
     "decision",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("accession", Text, nullable=False),
     Column("number", Integer, nullable=False),
@@ -124,7 +122,7 @@ _decision = Table(
 )
 _act = Table(
     "act",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("session", Text, nullable=False, index=True),
     Column("accession", Text, nullable=False),
@@ -143,9 +141,6 @@ class Casebook:
     def __init__(self, engine: Engine, outbox: Outbox) -> None:
         self._engine = engine
         self._outbox = outbox
-        with engine.begin() as connection:
-            make_tables(connection, _metadata)
-            open_ledger(connection)
 
     # Received messages
 

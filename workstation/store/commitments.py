@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, delete, insert, select
+from sqlalchemy import Column, Engine, Integer, Table, Text, delete, insert, select
 
-from dicom_io.archive.database import make_tables
+from workstation.store.tables import TABLES
 
 if TYPE_CHECKING:  # the network is not loaded for those who only look here
     from dicom_io.network.commitment import Committed, Reference
 
-_metadata = MetaData()
 _asked = Table(
     "commitment_asked",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("transaction_uid", Text, nullable=False, index=True),
     Column("destination", Text, nullable=False),
@@ -24,7 +23,7 @@ _asked = Table(
 )
 _answered = Table(
     "commitment_answered",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("transaction_uid", Text, nullable=False, index=True),
     Column("sop_instance_uid", Text, nullable=False, index=True),
@@ -34,7 +33,7 @@ _answered = Table(
 # Whether a destination offers the service: the newest row of each counts.
 _offers = Table(
     "commitment_offered",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("destination", Text, nullable=False, index=True),
     Column("offers", Integer, nullable=False),
@@ -55,15 +54,13 @@ class CommitmentState:
 
 
 class Commitments:
-    """The commitments in a database of `dicom_io.archive.database.open_database`. Its tables are made when missing."""
+    """The commitments in a database of `dicom_io.archive.database.open_database`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         # By destination: a number of the outbox, and which acknowledged instances were not committed then. So a look
         # for what to ask for reads the history once in a process.
         self.left: dict[str, tuple[int, tuple[str, ...]]] = {}
-        with engine.begin() as connection:
-            make_tables(connection, _metadata)
 
     def ask(self, destination: str, transaction_uid: str, references: "Sequence[Reference]", at: datetime) -> None:
         """Files a request; called before it is sent, as its answer may come before the peer acknowledges it."""

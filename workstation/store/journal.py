@@ -18,7 +18,6 @@ from sqlalchemy import (
     Engine,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -28,15 +27,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from dicom_io.archive.database import make_tables, names_in
+from dicom_io.archive.database import names_in
 from dicom_io.evidence import Act, Evidence, Person
 from workstation.charge.facts import SupervisionAct
-from workstation.store.ledger import append, open_ledger
+from workstation.store.ledger import append
+from workstation.store.tables import TABLES
 
-_metadata = MetaData()
 _event = Table(
     "event",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("session", Text, nullable=False, index=True),
     Column("at", Text, nullable=False),
@@ -130,14 +129,6 @@ class Journal:
     """The journal in a database opened with `dicom_io.archive.database.open_database`."""
 
     engine: Engine
-
-    def __post_init__(self) -> None:
-        with self.engine.begin() as connection:
-            if self.engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")  # two processes may open a journal at once
-            _chain_old_events(connection)
-            make_tables(connection, _metadata)
-            open_ledger(connection)
 
     def record(self, session: str, person: Person, kind: EventKind, at: datetime, detail: str = "") -> JournalEvent:
         """Adds an event, durable when this returns. Returns it as first recorded: recording it again changes nothing.
@@ -233,7 +224,7 @@ def _entry(row: Any) -> JournalEvent:
     return JournalEvent(row.number, act, row.hash if act.at.isoformat() == row.at else "")
 
 
-def _chain_old_events(connection: Connection) -> None:
+def chain_old_events(connection: Connection) -> None:
     """Chains the events of a journal from before chains, in the order of recording."""
     known = names_in(connection)
     if "event" not in known or "event.hash" in known:

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     Integer,
-    MetaData,
     Table,
     Text,
     func,
@@ -28,12 +27,12 @@ from sqlalchemy import (
     text,
 )
 
-from dicom_io.archive.database import make_tables, names_in
+from dicom_io.archive.database import names_in
+from workstation.store.tables import TABLES
 
-_metadata = MetaData()
 _ledger = Table(
     "ledger",
-    _metadata,
+    TABLES,
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("kind", Text, nullable=False),
     Column("place", Integer, nullable=False),
@@ -49,6 +48,8 @@ _SUBJECTS = {
     "papers": "accession",
     "person": "person",
 }
+# Tables in which the database refuses changes and removals.
+APPEND_ONLY = ("ledger", *_SUBJECTS, "message", "attempt", "charge", "credit", "charge_event")
 
 
 def link(previous: str, number: int, kind: str, place: int, subject: str, digest: str) -> str:
@@ -62,15 +63,9 @@ def digest_of(row: Any) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def open_ledger(connection: Connection) -> None:
-    """Makes the ledger when it is missing and enters the rows that are there; makes the tables refuse changes."""
-    known = names_in(connection)
-    fresh = "ledger" not in known
-    if fresh:
-        make_tables(connection, _metadata)
-    there = [kind for kind in _SUBJECTS if kind in known]
-    guard(connection, "ledger", *there)
-    for kind in there if fresh else ():
+def enter_all(connection: Connection) -> None:
+    """Enters every row that is there in an empty ledger: of a database from before there was one."""
+    for kind in _SUBJECTS:
         for row in connection.execute(text(f"SELECT * FROM {kind} ORDER BY place")).all():
             _enter(connection, kind, row)
 
@@ -125,12 +120,6 @@ class Ledger:
     """The ledger in a database opened with `dicom_io.archive.database.open_database`."""
 
     engine: Engine
-
-    def __post_init__(self) -> None:
-        with self.engine.begin() as connection:
-            if self.engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")  # two processes may open a database at once
-            open_ledger(connection)
 
     def head(self) -> str:
         """Returns the newest hash, empty for an empty ledger."""

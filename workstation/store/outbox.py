@@ -19,7 +19,6 @@ from sqlalchemy import (
     ForeignKey,
     Integer,
     LargeBinary,
-    MetaData,
     Row,
     Table,
     Text,
@@ -30,11 +29,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from dicom_io.archive.database import make_tables
 from dicom_io.files.scanning import batches
 from workstation.charge.facts import ChargeState
 from workstation.hl7.acknowledgement import Acknowledgement
-from workstation.store.ledger import guard, head_in, open_ledger
+from workstation.store.ledger import head_in
 from workstation.store.messages import (
     TRIES,
     Charge,
@@ -48,12 +46,12 @@ from workstation.store.messages import (
     failures_of,
     state_of,
 )
-from workstation.store.unfinished import list_unfinished, unfinished
+from workstation.store.tables import TABLES
+from workstation.store.unfinished import unfinished
 
-_metadata = MetaData()
 _message = Table(
     "message",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("key", Text, nullable=False, unique=True),
     Column("destination", Text, nullable=False),
@@ -69,7 +67,7 @@ _message = Table(
 )
 _attempt = Table(
     "attempt",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("message", Text, ForeignKey("message.key"), nullable=False, index=True),
     Column("at", Text, nullable=False),
@@ -78,7 +76,7 @@ _attempt = Table(
 )
 _charge = Table(
     "charge",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("key", Text, nullable=False, unique=True),
     Column("message", Text, ForeignKey("message.key"), nullable=False, index=True),
@@ -91,7 +89,7 @@ _charge = Table(
 # A charge taken back by a message of ours. Withdrawing that message undoes the credit.
 _credit = Table(
     "credit",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("charge", Text, ForeignKey("charge.key"), nullable=False, index=True),
     Column("message", Text, ForeignKey("message.key"), nullable=False, index=True),
@@ -99,7 +97,7 @@ _credit = Table(
 # Events of a charge after it was sent: the payer's denial, our credit.
 _charge_event = Table(
     "charge_event",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("charge", Text, ForeignKey("charge.key"), nullable=False, index=True),
     Column("at", Text, nullable=False),
@@ -115,15 +113,10 @@ DatabaseFailed = DBAPIError
 
 
 class Outbox:
-    """The outbox in a database of `dicom_io.archive.database.open_database`. Its tables are made when missing."""
+    """The outbox in a database of `dicom_io.archive.database.open_database`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        with engine.begin() as connection:
-            make_tables(connection, _metadata)
-            open_ledger(connection)
-            guard(connection, *(table.name for table in _metadata.sorted_tables))
-        list_unfinished(engine)
 
     def queue(self, messages: Iterable[Message], at: datetime) -> tuple[str, ...]:
         """Queues all messages with their charges in one transaction, or none. Returns the new keys.

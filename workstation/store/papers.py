@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, StringConstraints
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, select
+from sqlalchemy import Column, Engine, Integer, Table, select
 from sqlalchemy import Text as SqlText
 
-from dicom_io.archive.database import make_tables
 from dicom_io.evidence import Person
 from workstation.charge.facts import BaseProcedure, Order, Payer, Report, SupervisionAct, Text
 from workstation.errors import WorkstationError
-from workstation.store.ledger import append, open_ledger
+from workstation.store.ledger import append
+from workstation.store.tables import TABLES
 from workstation.strict import STRICT, StrictError, adapter, json_in, read_strictly
 
 
@@ -107,10 +107,9 @@ def read_papers(path: Path) -> Papers:
         raise PapersError(f"{path}: {error}") from error
 
 
-_metadata = MetaData()
 _papers = Table(
     "papers",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("accession", SqlText, nullable=False, index=True),
     Column("at", SqlText, nullable=False),
@@ -123,11 +122,6 @@ class PapersFile:
     """The papers of all accessions, in a database opened with `dicom_io.archive.database.open_database`."""
 
     engine: Engine
-
-    def __post_init__(self) -> None:
-        with self.engine.begin() as connection:
-            make_tables(connection, _metadata)
-            open_ledger(connection)
 
     def put(self, accession: str, papers: OnFile, at: datetime) -> None:
         """Files papers; filing the same again changes nothing."""

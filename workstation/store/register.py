@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Engine, Integer, MetaData, Table, Text, func, select
+from sqlalchemy import Column, Engine, Integer, Table, Text, func, select
 
-from dicom_io.archive.database import make_tables
-from workstation.store.ledger import append, doubt_of_newest, open_ledger
+from workstation.store.ledger import append, doubt_of_newest
+from workstation.store.tables import TABLES
 
-_metadata = MetaData()
 _person = Table(
     "person",
-    _metadata,
+    TABLES,
     Column("place", Integer, primary_key=True, autoincrement=True),
     Column("person", Text, nullable=False, index=True),
     Column("at", Text, nullable=False),
@@ -27,13 +26,6 @@ class Register:
     """The register in a database opened with `dicom_io.archive.database.open_database`."""
 
     engine: Engine
-
-    def __post_init__(self) -> None:
-        with self.engine.begin() as connection:
-            if self.engine.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")  # two processes may open a database at once
-            make_tables(connection, _metadata)
-            open_ledger(connection)
 
     def put(self, person_id: str, content: dict[str, Any] | None, at: datetime) -> None:
         """Enters what is known of a person now; None removes them."""

@@ -4,13 +4,13 @@ The tables of the outbox only grow, and a message's state follows from its attem
 what is left to send would read the history of years. Triggers keep it, so that it is right whoever writes.
 """
 
-from sqlalchemy import Column, Connection, Engine, MetaData, Table, Text, delete, text
+from sqlalchemy import Column, Connection, Table, Text, delete, text
 
 from dicom_io.archive.database import names_in
+from workstation.store.tables import TABLES
 
-_metadata = MetaData()
 # A message may stand here although it is done (withdrawn, and answered after that); none that is not done is missing.
-unfinished = Table("unfinished", _metadata, Column("message", Text, primary_key=True))
+unfinished = Table("unfinished", TABLES, Column("message", Text, primary_key=True))
 
 _DONE = "('acknowledged', 'withdrawn')"
 # Only the newest attempt counts: an acknowledged message may be rejected later.
@@ -40,27 +40,15 @@ _POSTGRESQL = (
 )
 
 
-def list_unfinished(engine: Engine) -> None:
-    """Makes the list where it is missing, from the attempts on file, and the triggers that keep it."""
-    with engine.begin() as connection:
-        if _complete(connection):
-            return
-        sqlite = engine.dialect.name == "sqlite"
-        # Nothing may be queued between the look at the attempts and the triggers.
-        if sqlite:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        else:
-            connection.execute(text("LOCK TABLE message, attempt IN SHARE ROW EXCLUSIVE MODE"))
-        if _complete(connection):  # another process was faster
-            return
-        unfinished.create(connection, checkfirst=True)
-        connection.execute(delete(unfinished))
-        connection.execute(text(_FILL))
-        made = (f"CREATE TRIGGER IF NOT EXISTS {name} {what}" for name, what in _SQLITE.items())
-        for statement in made if sqlite else _POSTGRESQL:
-            connection.execute(text(statement))
-
-
-def _complete(connection: Connection) -> bool:
-    triggers = set(_SQLITE) if connection.dialect.name == "sqlite" else {"message_unfinished", "attempt_unfinished"}
-    return {"unfinished", *triggers} <= names_in(connection)
+def list_unfinished(connection: Connection) -> None:
+    """Makes the triggers that keep the list; where they were missing, the list anew from the attempts on file. Nobody
+    else may write meanwhile."""
+    sqlite = connection.dialect.name == "sqlite"
+    triggers = set(_SQLITE) if sqlite else {"message_unfinished", "attempt_unfinished"}
+    if triggers <= names_in(connection):
+        return
+    connection.execute(delete(unfinished))
+    connection.execute(text(_FILL))
+    made = (f"CREATE TRIGGER IF NOT EXISTS {name} {what}" for name, what in _SQLITE.items())
+    for statement in made if sqlite else _POSTGRESQL:
+        connection.execute(text(statement))

@@ -7,8 +7,6 @@ from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from dicom_io.errors import DicomIOError
 from dicom_io.files.series import read_instance
 from workstation.audit.trail import Party, by_study, late, trail_of
@@ -35,6 +33,10 @@ from workstation.transports.mllp import MllpTransport
 from workstation.transports.mpps import MppsTransport
 from workstation.transports.order import backoff, deliver_pending
 from workstation.transports.transport import OwnSide, Transport
+
+
+class ClaimLost(Exception):  # noqa: N818 - as it is spoken
+    """This process no longer holds the claim on the outbox; what is left is for whoever does."""
 
 
 def _fhir(destination: FhirDestination, here: OwnSide) -> Transport:
@@ -78,19 +80,20 @@ def drain(
     Destinations that are to commit are asked for what they have acknowledged; `tell` hears of that.
 
     at_once : also what has failed before and is to pause still, as a person who asks expects.
-    One process at a time: while another one delivers, this one finds nothing to do.
+    One process at a time on all hosts of the site: while another one delivers, this one finds nothing to do.
     """
     here = OwnSide(site.root, site.config.ae_title)
     with ExitStack() as stack:
-        try:
-            stack.enter_context(FileLock(site.root / "outbox.lock", timeout=0))
-        except Timeout:
+        lease = stack.enter_context(site.archive.leases.held("outbox"))
+        if lease is None:
             return ()
         free: dict[str, SimpleQueue[Transport]] = {d.name: SimpleQueue() for d in site.config.destinations}
 
         def deliver(message: Message) -> Delivery:
+            if lease.lost.is_set():
+                raise ClaimLost("The database could not be reached for a while; another host may deliver now.")
             if message.path is not None:
-                message = replace(message, path=str(site.root / message.path))
+                message = replace(message, path=str(site.archive.root / message.path))
             destination = site.config.destination(message.destination)
             if destination is None:
                 return Delivery("failed", f"No destination {message.destination!r} in the settings any more.")
@@ -133,7 +136,7 @@ def _audit(site: Site, delivered: list[Message]) -> None:
         if destination.party is None:
             continue
         mine = [m for m in delivered if m.destination == destination.name and m.path]
-        for moved in by_study(read_instance(site.root / str(m.path)) for m in mine):
+        for moved in by_study(read_instance(site.archive.root / str(m.path)) for m in mine):
             us, them = Party(site.config.ae_title, "", True), Party(*destination.party, False)
             with late():
                 trail.transferred(us, them, moved, site.clock(), action="R")

@@ -53,6 +53,18 @@ def test_a_late_instance_makes_another_revision(archive: Archive) -> None:
     assert arrivals.look(630.0, AT) == []
 
 
+def test_completions_since_a_place(archive: Archive) -> None:
+    arrivals = follow(archive)
+    assert (arrivals.last_place(), arrivals.since(0)) == (0, (0, []))
+    bring(archive, arrivals, range(3), 100.0)
+    (first,) = arrivals.whole([UID], AT)
+    bring(archive, arrivals, range(3, 4), 100.0)
+    (second,) = arrivals.whole([UID], AT)
+    place, found = arrivals.since(0)
+    assert (found, place) == ([first, second], arrivals.last_place())
+    assert arrivals.since(place - 1) == (place, [second]) and arrivals.since(place) == (place, [])
+
+
 def test_as_many_as_expected_need_no_wait(archive: Archive) -> None:
     arrivals = follow(archive)
     bring(archive, arrivals, range(4), 0.0)

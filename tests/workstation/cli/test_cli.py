@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from PIL import Image
 from pydicom import dcmread
 
 from dicom_io.archive import Archive
+from dicom_io.archive.database import open_database
+from dicom_io.archive.leases import Leases
 from dicom_io.network.receive import Receiver
 from tests.workstation.conftest import Command
 from tests.workstation.samples import (
@@ -308,14 +309,13 @@ class TestCodes:
 
 
 class TestDeciding:
-    def test_an_object_for_an_object_and_a_list_for_a_list(self, tmp_path: Path) -> None:
+    def test_an_object_for_an_object_and_a_list_for_a_list(self, command: Command, tmp_path: Path) -> None:
         one = process("charge", "decide", facts_file(tmp_path, FACTS), "--json")
         assert one.returncode == 0
         assert json.loads(one.stdout)["disposition"] == "release"
-        several = process("charge", "decide", facts_file(tmp_path, [FACTS, FACTS]), "--policy", "cpt", "--json")
-        decisions = json.loads(several.stdout)
-        assert [d["policy"] for d in decisions] == ["cpt", "cpt"]
-        assert json.loads(process("charge", "decide", facts_file(tmp_path, []), "--json").stdout) == []
+        several = command("charge", "decide", facts_file(tmp_path, [FACTS, FACTS]), "--policy", "cpt", "--json")
+        assert [d["policy"] for d in several.json] == ["cpt", "cpt"]
+        assert command("charge", "decide", facts_file(tmp_path, []), "--json").json == []
 
     def test_in_words(self, command: Command, tmp_path: Path) -> None:
         answer = command("charge", "decide", facts_file(tmp_path, {**FACTS, "accession": "A", "renderings": []}))
@@ -452,7 +452,8 @@ class TestSending:
     def test_one_process_delivers_at_a_time(self, command: Command, ran: Any, tmp_path: Path) -> None:
         settings(tmp_path / "root", {"name": "out", "kind": "folder", "takes": ["images"], "folder": "out"})
         ran()
-        with FileLock(tmp_path / "root" / "outbox.lock"):
+        other = Leases(open_database(tmp_path / "root" / "workstation.db"), "elsewhere/1")
+        with other.held("outbox"):
             assert command("outbox", "send", "--json").json["acknowledged"] == 0
         assert command("outbox", "send", "--json").json["left"] == 0
 

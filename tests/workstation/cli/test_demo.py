@@ -18,6 +18,7 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from tests.conformance.validators import dciodvfy, pixelmed
+from tests.thorough import one_in
 from tests.workstation.samples import DATA
 from workstation.cli.demo import DemoError, demo
 from workstation.hl7.acknowledgement import control_id_of
@@ -96,12 +97,12 @@ def test_both_cases_store_the_same(result: Any) -> None:
     """So what others say of the objects of one, they say of the other's."""
     documented, missing = (result[name]["objects"] for name in ("documented", "utility_missing"))
     assert len(documented) == len(missing) > 50
-    for one, other in zip(documented, missing, strict=True):
+    for one, other in [*zip(documented, missing, strict=True)][:: one_in(3)]:
         assert content(dcmread(one)) == content(dcmread(other)), other
 
 
 def test_dciodvfy_finds_no_error_in_any_object(result: Any) -> None:
-    objects = [Path(path) for path in result["documented"]["objects"]]
+    objects = [Path(path) for path in result["documented"]["objects"]][:: one_in(2)]  # most are of one stack
     with ThreadPoolExecutor(2) as pool:
         found = dict(zip(objects, pool.map(dciodvfy, objects), strict=True))
     assert {path: errors for path, errors in found.items() if errors} == {}

@@ -9,7 +9,7 @@ from PySide6.QtCore import QPointF, Qt
 from pytestqt.qtbot import QtBot
 from scipy.spatial.transform import Rotation
 
-from render import Volume, Window, draw, load_preset
+from render import Volume, Window, draw, load_preset, registration
 from render.geometry import Matrix, composed, point
 from tests.render.phantom import phantom
 from workstation.desktop.model import edits
@@ -61,8 +61,16 @@ def test_a_shift_by_hand_is_added_as_it_is_seen() -> None:
     assert float(np.linalg.norm(step)) == pytest.approx(10.0)
 
 
-def test_what_lies_over_a_plane_is_where_it_is(viewer: Viewer, window: MainWindow, qtbot: QtBot,
-                                               settled: Callable[[Viewer], None]) -> None:  # fmt: skip
+def test_what_lies_over_a_plane_is_where_it_is(
+    viewer: Viewer,
+    window: MainWindow,
+    qtbot: QtBot,
+    settled: Callable[[Viewer], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The coarse levels are enough for what is looked for here.
+    monkeypatch.setattr(registration, "_LEVELS_MM", (8.0, 4.0))
+    monkeypatch.setattr(registration, "_FINE_MM3", 0.0)
     volume = viewer.session.volume
     move = moved_by(6.0, (5.0, 9.0, -4.0))
     other = Volume(volume.voxels, composed(volume.affine, move), volume.unit)

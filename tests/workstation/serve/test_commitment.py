@@ -40,7 +40,13 @@ folder = "outgoing"
 
 
 @pytest.mark.parametrize(
-    ("when", "offered"), [("committed", True), ("acknowledged", False), ("offered", True), ("offered", False)]
+    ("when", "offered"),
+    [
+        ("committed", True),
+        pytest.param("acknowledged", False, marks=pytest.mark.slow),
+        pytest.param("offered", True, marks=pytest.mark.slow),
+        ("offered", False),
+    ],
 )
 def test_the_charge_follows_the_pictures(command: Command, tmp_path: Path, when: str, offered: bool) -> None:
     root, pacs, peers = tmp_path / "root", Archive(tmp_path / "pacs"), dict[str, Peer]()

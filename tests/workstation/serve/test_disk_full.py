@@ -22,11 +22,12 @@ from dicom_io.network.send import Sender, send
 from tests.dicom_io.synthetic import grid, ramp, write_series
 from tests.workstation.audit.audit_messages import checked
 from tests.workstation.serve.running import Serving
+from workstation.store.schema import make_ready
 
 SIZE_MB = 64
 
 
-@pytest.fixture(params=["tmpfs", "ext4"])
+@pytest.fixture(params=["tmpfs", pytest.param("ext4", marks=pytest.mark.slow)])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     """A small file system of its own."""
     if sys.platform != "linux" or os.geteuid() != 0:
@@ -109,6 +110,7 @@ def opened(root: Path) -> Iterator[Archive]:
     """The archive as another process sees it; a file system that is in use cannot be unmounted."""
     database = open_database(root / "workstation.db")
     try:
+        make_ready(database)
         yield Archive(root, database)
     finally:
         database.dispose()

@@ -8,6 +8,7 @@ from sqlalchemy import Engine, text
 
 from dicom_io.archive.database import open_database
 from tests.peers.servers import postgresql
+from workstation.store.schema import make_ready
 
 
 @pytest.fixture(scope="session")
@@ -25,5 +26,6 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         with opened.begin() as connection:
             connection.execute(text("DROP SCHEMA public CASCADE"))
             connection.execute(text("CREATE SCHEMA public"))
+    make_ready(opened)
     yield opened
     opened.dispose()

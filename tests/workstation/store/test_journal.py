@@ -22,6 +22,7 @@ from dicom_io.evidence import Evidence, Person
 from tests.dicom_io.sr.test_evidence_sr import simple
 from tests.thorough import examples
 from workstation.store.journal import SUPERVISION_ACTS, Journal, doubt, first_break
+from workstation.store.schema import make_ready, upgrade
 
 ANNA = Person("meier", "Meier^Anna", "physician")
 CHIDI = Person("okafor", "Okafor^Chidi", "technologist")
@@ -33,6 +34,7 @@ SESSION = "1.2.3"
 def opened(path: Path) -> Iterator[Journal]:
     engine = open_database(path)
     try:
+        make_ready(engine)
         yield Journal(engine)
     finally:
         engine.dispose()
@@ -162,6 +164,7 @@ def test_a_journal_from_before_chains_is_chained(tmp_path: Path) -> None:
             connection.exec_driver_sql(
                 "INSERT INTO event (session, at, person, role, kind, detail) VALUES (?,?,?,?,?,?)", row
             )
+    upgrade(engine)
     engine.dispose()
     for _ in range(2):
         with opened(tmp_path / "j.db") as journal:
@@ -200,7 +203,10 @@ from pathlib import Path
 from dicom_io.archive.database import open_database
 from tests.workstation.store.test_journal import ANNA, AT, SESSION
 from workstation.store.journal import Journal
-journal = Journal(open_database(Path(sys.argv[1])))
+from workstation.store.schema import make_ready
+engine = open_database(Path(sys.argv[1]))
+make_ready(engine)
+journal = Journal(engine)
 for number in range(100000):
     print(journal.record(SESSION, ANNA, "monitoring", AT, str(number)).number, flush=True)
 """

@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from dicom_io.evidence import Person
+from tests.workstation.store.before_versions import as_before_versions
 from workstation.store.casebook import Casebook
 from workstation.store.cases import Ruling, Snapshot
 from workstation.store.journal import Journal
@@ -17,6 +18,7 @@ from workstation.store.messages import Delivery, Message
 from workstation.store.outbox import Outbox
 from workstation.store.papers import NOTHING, PapersFile
 from workstation.store.register import Register
+from workstation.store.schema import SchemaError, make_ready, upgrade
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 ANNA = Person("meier", "Meier^Anna", "physician")
@@ -140,6 +142,10 @@ def test_one_that_was_made_anew_is_told_by_the_messages(engine: Engine) -> None:
     filled(engine)
     heads = Outbox(engine).heads()
     unguarded(engine, "DROP TABLE ledger", "UPDATE act SET role = 'physician'")
+    with pytest.raises(SchemaError, match=r"ledger.* of the database is missing"):
+        make_ready(engine)
+    as_before_versions(engine)
+    upgrade(engine)
     ledger = Ledger(engine)
     assert ledger.doubt(ABOUT) == "" and "messages left with a head" in next(ledger.faults(heads))
 
@@ -147,6 +153,8 @@ def test_one_that_was_made_anew_is_told_by_the_messages(engine: Engine) -> None:
 def test_rows_from_before_there_was_a_ledger_are_entered(engine: Engine) -> None:
     before = filled(engine).head()
     unguarded(engine, "DROP TABLE ledger")
+    as_before_versions(engine)
+    upgrade(engine)
     ledger = Ledger(engine)
     assert ledger.head() and ledger.head() != before
     assert ledger.doubt(ABOUT) == "" and list(ledger.faults()) == []

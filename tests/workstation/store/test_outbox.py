@@ -17,6 +17,7 @@ from workstation.hl7.acknowledgement import Acknowledgement, acknowledgement, co
 from workstation.hl7.mllp import MllpReceiver
 from workstation.store.messages import Charge, Delivery, Message, OutboxChangedError, OutboxError, State
 from workstation.store.outbox import Outbox
+from workstation.store.schema import SchemaError, make_ready, upgrade
 from workstation.transports.order import backoff, deliver_pending
 
 BODY = charge_message([LINE], SUBJECT, at=AT)
@@ -43,6 +44,7 @@ def accept(_: Message) -> Delivery:
 @pytest.fixture
 def outbox(tmp_path: Path) -> Iterator[Outbox]:
     engine = open_database(tmp_path / "outbox.sqlite")
+    make_ready(engine)
     yield Outbox(engine)
     engine.dispose()
 
@@ -90,6 +92,7 @@ class TestQueue:
     def test_it_survives_being_opened_again(self, tmp_path: Path) -> None:
         for _ in range(2):
             engine = open_database(tmp_path / "again.sqlite")
+            make_ready(engine)
             Outbox(engine).queue([charge_of()], AT)
             assert Outbox(engine).pending() == (charge_of(),)
             engine.dispose()
@@ -462,7 +465,11 @@ def test_a_state_folder_of_an_earlier_version_is_brought_up_to_date(tmp_path: Pa
             f"INSERT INTO charge VALUES (1, '{CHARGE.key}', '{charge_of().key}', '76377', 'ACC1', '70486', '1.2')",
         ):
             connection.execute(text(statement))
+    with pytest.raises(SchemaError, match=r"from before versions.*`workstation upgrade`"):
+        make_ready(engine)
     for _ in range(2):
+        upgrade(engine)
+        make_ready(engine)
         outbox = Outbox(engine)
         (entry,) = outbox.list()
         assert (entry.message.account, entry.message.charges[0].billed) == ("", "")

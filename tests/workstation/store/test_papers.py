@@ -11,6 +11,7 @@ from sqlalchemy import text
 from dicom_io.archive.database import open_database
 from tests.workstation.samples import AT, DOCUMENTED, UTILITY_MISSING, papers_with
 from workstation.store.papers import NOTHING, OnFile, PapersError, PapersFile, read_papers
+from workstation.store.schema import make_ready
 
 
 def on_file(path: Path) -> OnFile:
@@ -84,6 +85,7 @@ class TestKeeping:
     @pytest.fixture
     def papers(self, tmp_path: Path) -> Iterator[PapersFile]:
         engine = open_database(tmp_path / "papers.db")
+        make_ready(engine)
         yield PapersFile(engine)
         engine.dispose()
 

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import Engine, event, text
 
+from tests.workstation.store.before_versions import as_before_versions
 from workstation.hl7.acknowledgement import Acknowledgement
 from workstation.store.messages import Delivery, DeliveryOutcome, Message
 from workstation.store.outbox import Outbox
+from workstation.store.schema import upgrade
 
 AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 OUTCOMES: tuple[DeliveryOutcome, ...] = ("failed", "refused", "rejected", "requeued", "acknowledged", "withdrawn")
@@ -44,7 +46,9 @@ def test_an_older_state_folder_gets_the_list_from_its_attempts(engine: Engine) -
             on = "" if sqlite else f" ON {trigger.split('_')[0]}"
             connection.execute(text(f"DROP TRIGGER {trigger}{on}"))
         connection.execute(text("DROP TABLE unfinished"))
+    as_before_versions(engine)
     for _ in range(2):
+        upgrade(engine)
         outbox = Outbox(engine)
         assert [entry.message.key for entry in outbox.open_messages()] == before
     outbox.attempted(before[0], AT, Delivery("acknowledged", ""))

@@ -45,6 +45,7 @@ from workstation.desktop.model.signing import (
 from workstation.desktop.model.studies import Opened, Studies
 from workstation.desktop.model.verdicts import Missing, Verdict, coded, verdict_of
 from workstation.pipeline import run
+from workstation.preparation.proposals import take
 from workstation.session_record import evidence_as_if
 from workstation.signed_report import file_report
 from workstation.site import Site
@@ -202,8 +203,11 @@ class ReadingDesk:
             independent_workstation_required=draft.required,
         )
         worked = Worked(session.operator or person, physician, (), statement if physician is not None else None)
+        prepared = frozenset(each.recipe.name for each in session.screen.captures if each.origin == "prepared")
         protocol = _as_protocol(opened, region, recipes)
-        return Case(opened.series.uid, protocol, session.which, region, worked, bridge_gaps=session.bridged)
+        return Case(
+            opened.series.uid, protocol, session.which, region, worked, prepared=prepared, bridge_gaps=session.bridged
+        )
 
     # ------------------------------------------------------------------------------------------------ delivery
 
@@ -295,6 +299,7 @@ class ReadingDesk:
             self._file_report(opened, person, case, images)
             self._accessed(opened, person, (*outcome.images, outcome.sr), "C")
             signing.done(self.site)
+            take(self.site, signing.series_uid, signing.which)
         pictures = len(session.screen.captures)
         known = self.site.casebook.sessions_by_sr()[outcome.sr.sop_instance_uid]
         self._delivered[opened.key] = known

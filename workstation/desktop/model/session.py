@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal, get_args
 from pydantic import ConfigDict
 
 from dicom_io.evidence import Person
+from render.recipe import Recipe
 from render.volume import Volume
 from workstation.desktop.model.screen import PANES, Screen, recipe_of
 from workstation.errors import WorkstationError
@@ -59,7 +60,8 @@ class ReadingSession:
     None if no person was signed in. Acts of people are in the journal, not here. sealed : what was signed: it can be
     looked at in every way, and its captures, measures, segments and report stay as they are until it is amended;
     nothing of it is written to the file. refused : told when an edit was refused for that. bridged : whether missing
-    slices of the volume were interpolated.
+    slices of the volume were interpolated. stills : files with the pictures that were prepared, by their recipe without
+    its name, to be shown before they are drawn.
     """
 
     volume: Volume
@@ -72,6 +74,7 @@ class ReadingSession:
     sealed: bool = False
     refused: Callable[[], None] = field(default=lambda: None, repr=False)
     bridged: bool = False
+    stills: dict[Recipe, Path] = field(default_factory=dict, repr=False)
     _undo: list[Screen] = field(default_factory=list, repr=False)
     _redo: list[Screen] = field(default_factory=list, repr=False)
     _dragging: Screen | None = field(default=None, repr=False)

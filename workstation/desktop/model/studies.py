@@ -16,12 +16,14 @@ from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.stamp import Stamp
 from dicom_io.volumes import stack_of
 from dicom_io.volumes.build import assemble, stacks_of
-from render import Picture, Reformat, View, Volume, draw
-from render.geometry import cross, vector
+from render import Picture, Volume
+from render.geometry import vector
 from render.progress import PartDone, Progress
-from workstation.desktop.model.hanging import hung, load_hanging
+from workstation.desktop.model import tray_edits
+from workstation.desktop.model.hanging import hung, load_hanging, middle_image
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, day, identity_of
 from workstation.desktop.model.offers import VolumeOffer, bridged_volumes_of, volumes_of
+from workstation.desktop.model.prepared import prepared_of
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared, Measure, Screen
 from workstation.desktop.model.session import ReadingSession, RecoveryError, VolumeKey, recovered, session_file
@@ -38,7 +40,7 @@ from workstation.store.cases import STATE_WORDS
 
 OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
 # How far the reading of a series is, and what became of the charge for its accession.
-READINGS = ("to read", "in work", "to sign", "signed", "amended")
+READINGS = ("to read", "prepared", "in work", "to sign", "signed", "amended")
 CHARGES = ("none", "held", "charged", "not billable", "correction")
 _VOLUMES = 12  # so many volumes of a series are looked up in the journal
 # The stage of a series in the reader's words.
@@ -139,6 +141,7 @@ class Studies:
         found: list[Row] = []
         listed = self._series()
         standing = self.site.arrivals.standing(listed, self.site.clock().timestamp())
+        prepared = self.site.preparations.ready_series()
         for series in listed:
             if not series.is_image:
                 continue
@@ -148,6 +151,9 @@ class Studies:
             # What is signed is decided: of the others nothing need be looked up.
             signed = self._reported(series.series_uid) if series.accession in decided else "to read"
             reading = waiting.get(series.series_uid) or signed
+            whole = standing[series.series_uid].stage not in _COMING  # else it is made anew
+            if reading == "to read" and whole and series.series_uid in prepared:
+                reading = "prepared"
             found.append(
                 Row(
                     series.series_uid, series.study_uid, patient, series.patient_id, series.accession,
@@ -214,8 +220,8 @@ class Studies:
         return self._header(series.series_uid, series.path)[1] == OUR_NAME
 
     def _waiting(self) -> dict[str, str]:
-        """Returns by series `signed` while what was signed is being stored, `to sign` where pictures are captured, else
-        `in work`, also for a damaged session file."""
+        """Returns by series `signed` while what was signed is being stored, `to sign` where a person captured pictures,
+        else `in work`, also for a damaged session file."""
         found: dict[str, str] = {}
         for file in (self.site.root / "sessions").glob("*.json"):
             try:
@@ -223,10 +229,11 @@ class Studies:
                 known = self._states.get(file)
                 if known is None or known[0] != changed:
                     kept = json.loads(file.read_bytes())
-                    known = (changed, "to sign" if kept["screen"]["captures"] else "in work")
+                    captured = any(each.get("origin") != "prepared" for each in kept["screen"]["captures"])
+                    known = (changed, "to sign" if captured else "in work")
                     self._states[file] = known
                 found[file.stem.split("-")[0]] = known[1]
-            except (OSError, ValueError, KeyError, TypeError):
+            except (OSError, ValueError, LookupError, TypeError, AttributeError):
                 found[file.stem.split("-")[0]] = "in work"
         return found | dict.fromkeys(series_being_stored(self.site), "signed")
 
@@ -255,10 +262,6 @@ class Studies:
         """Returns a series' volumes, in order. Raises VolumeRefused with the reason when it has none."""
         return volumes_of(self.site.archive.series(series_uid))
 
-    def bridged_volumes(self, series_uid: str) -> tuple[VolumeOffer, ...]:
-        """Returns the volumes that a series makes only where its missing slices are interpolated."""
-        return bridged_volumes_of(self.site.archive.series(series_uid))
-
     def images(self, series_uid: str, why: VolumeRefused) -> Images:
         """Returns the images of a series, to read in 2D, with the volumes that can be made of them all the same, of
         what was made here none. why : the reason; raised where there are no images."""
@@ -278,14 +281,7 @@ class Studies:
         """Returns the middle image of a volume, reading only the slices around it. Raises as `open`, NotReadable."""
         series = self.site.archive.series(series_uid)
         stack = stacks_of(series, bridge_gaps=bridged)[which or 0]
-        middle = max(len(stack.slices) // 2, 1)
-        volume = assemble(replace(stack, slices=stack.slices[middle - 1 : middle + 1], uneven=""))
-        screen = hung(volume, self.identity(series_uid), self._rules)
-        right, down = (vector(volume.affine[:3, axis]) for axis in (2, 1))
-        view = View.facing([-v for v in cross(right, down)], [-v for v in down])
-        pixel = max(n * s for n, s in zip(volume.shape[1:], volume.spacing_mm[1:], strict=True)) / side_px
-        plane = Reformat(screen.window, view, rows=side_px, columns=side_px, pixel_mm=pixel, name="preview")
-        return draw(volume, plane)
+        return middle_image(stack, self.identity(series_uid), self._rules, side_px)
 
     def open(
         self,
@@ -321,8 +317,12 @@ class Studies:
                     session = recovered(file, volume, key)
             if session is not None:
                 warnings.append("The session goes on where it was left.")
+        prepared = prepared_of(self.site, series_uid, which, volume)
         if session is None:
             session = self._fresh(series, key, volume, file, signed)
+            if signed is None:
+                session.screen = tray_edits.from_protocol(session.screen, prepared.recipes, "prepared")
+        session.stills = prepared.stills
         standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), self.site.clock().timestamp())
         if any(each.stage in _COMING for each in standing.values()):
             warnings.append("The series is still arriving.")

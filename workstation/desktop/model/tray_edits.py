@@ -5,14 +5,14 @@ from dataclasses import replace
 
 from render.recipe import CurvedReformat, Recipe, Reformat
 from workstation.desktop.model import edits
-from workstation.desktop.model.screen import SLICES, Capture, PaneName, Screen, SliceName, recipe_of
+from workstation.desktop.model.screen import SLICES, Capture, Origin, PaneName, Screen, SliceName, recipe_of
 
 
-def from_protocol(screen: Screen, recipes: Sequence[Recipe]) -> Screen:
-    """Captures the pictures of a protocol, and notes that they are the protocol's."""
+def from_protocol(screen: Screen, recipes: Sequence[Recipe], origin: Origin = "protocol") -> Screen:
+    """Captures the pictures of a protocol, and notes that they are the protocol's, or of another origin."""
     count = len(screen.captures)
     after = edits.collected(screen, recipes)
-    coming = (replace(capture, origin="protocol") for capture in after.captures[count:])
+    coming = (replace(capture, origin=origin) for capture in after.captures[count:])
     return replace(after, captures=(*after.captures[:count], *coming))
 
 

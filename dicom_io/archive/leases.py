@@ -1,0 +1,151 @@
+"""Claims on work, in the database that all hosts of a site share: who holds one does the work, for so long.
+
+A claim ends when its holder gives it back, when its time is over (the host died, or cannot reach the database), or as
+soon as somebody on the same machine sees that the process is gone. Times are the database's, so clocks of hosts may
+differ. A lease is no proof that nobody else works: what it guards has to be harmless when it is done twice.
+
+Source: Gray and Cheriton, "Leases: An Efficient Fault-Tolerant Mechanism for Distributed File Cache Consistency", 1989.
+"""
+
+import os
+import platform
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy import Column, ColumnElement, Engine, Float, String, Table, delete, literal_column, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+
+from dicom_io.archive.database import INDEX_TABLES
+from dicom_io.archive.durable import boot, runs
+
+_LEASE = Table(
+    "lease",
+    INDEX_TABLES,
+    Column("name", String(200), primary_key=True),
+    Column("owner", String(200), nullable=False),
+    Column("until", Float(53), nullable=False),  # seconds since 1970 by the database's clock
+)
+# How long the work of a host that died waits for another one. Renewed at a third of it.
+TERM_S = 30.0
+# This life of this process; a process ID is used again.
+_LIFE = uuid.uuid4().hex[:12]
+
+
+def machine() -> str:
+    """Returns the name of this machine and this start of it. Containers of one host differ in their name."""
+    return f"{platform.node()}/{boot()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """The claims in a database that has the tables of `INDEX_TABLES`.
+
+    machine : whose processes can be looked at from here. term_s : how long a claim lasts that nobody renews.
+    """
+
+    engine: Engine
+    machine: str = field(default_factory=machine)
+    term_s: float = TERM_S
+
+    @property
+    def _owner(self) -> str:
+        # By thread as well: two threads of a process are two holders.
+        return f"{self.machine}#{os.getpid()}#{_LIFE}#{threading.get_ident()}"
+
+    @contextmanager
+    def held(self, name: str) -> "Iterator[Lease | None]":
+        """Claims `name` while the block runs, and renews the claim. Gives None where somebody else holds it."""
+        owner = self._owner
+        if not self._take(name, owner):
+            yield None
+            return
+        lease = Lease(self, name, owner)
+        renewing = threading.Thread(target=lease.keep, name=f"lease {name}", daemon=True)
+        renewing.start()
+        try:
+            yield lease
+        finally:
+            lease.done.set()
+            renewing.join()
+            self._give_back(name, owner)
+
+    def holder(self, name: str) -> str:
+        """Returns who holds a claim, as `HOST PID`; empty where nobody does."""
+        with self.engine.connect() as connection:
+            row = connection.execute(
+                select(_LEASE.c.owner).where(_LEASE.c.name == name, _LEASE.c.until > self._now)
+            ).first()
+        if row is None:
+            return ""
+        place, process, *_ = row.owner.split("#")
+        return f"{place.partition('/')[0]} {process}"
+
+    @property
+    def _now(self) -> ColumnElement[float]:
+        """Seconds since 1970 by the database's clock."""
+        sqlite_now, now = "((julianday('now') - 2440587.5) * 86400.0)", "extract(epoch from clock_timestamp())"
+        return literal_column(sqlite_now if self.engine.dialect.name == "sqlite" else now, Float())
+
+    def _take(self, name: str, owner: str) -> bool:
+        make = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
+        until = self._now + self.term_s
+        wanted = make(_LEASE).values(name=name, owner=owner, until=until)
+        claim = wanted.on_conflict_do_update(
+            index_elements=[_LEASE.c.name],
+            set_={"owner": owner, "until": until},
+            where=(_LEASE.c.until <= self._now) | (_LEASE.c.owner == owner),
+        ).returning(_LEASE.c.owner)
+        for _ in range(2):
+            with self.engine.begin() as connection:
+                if connection.execute(claim).first() is not None:
+                    return True
+                held_by = connection.execute(select(_LEASE.c.owner).where(_LEASE.c.name == name)).scalar()
+            if held_by is not None and not self._is_gone(held_by):
+                return False
+            with self.engine.begin() as connection:
+                connection.execute(delete(_LEASE).where(_LEASE.c.name == name, _LEASE.c.owner == held_by))
+        return False
+
+    def _is_gone(self, owner: str) -> bool:
+        """Whether the holder was a process of this machine that no longer runs."""
+        place, process, life, _ = owner.split("#")
+        if place != self.machine:
+            return False
+        return (life != _LIFE) if int(process) == os.getpid() else not runs(int(process))
+
+    def _renew(self, name: str, owner: str) -> bool:
+        mine = (_LEASE.c.name == name) & (_LEASE.c.owner == owner) & (_LEASE.c.until > self._now)
+        with self.engine.begin() as connection:
+            longer = update(_LEASE).where(mine).values(until=self._now + self.term_s)
+            return connection.execute(longer).rowcount == 1
+
+    def _give_back(self, name: str, owner: str) -> None:
+        try:
+            with self.engine.begin() as connection:
+                connection.execute(delete(_LEASE).where(_LEASE.c.name == name, _LEASE.c.owner == owner))
+        except DBAPIError:
+            pass  # its time ends by itself
+
+
+class Lease:
+    """A claim that is held. lost : set when it could not be renewed in time; the work must not go on."""
+
+    def __init__(self, leases: Leases, name: str, owner: str) -> None:
+        self._leases, self._name, self._owner = leases, name, owner
+        self.done, self.lost = threading.Event(), threading.Event()
+
+    def keep(self) -> None:
+        """Renews the claim until `done`; a database that does not answer for two thirds of the term has lost it."""
+        failures = 0
+        while not self.done.wait(self._leases.term_s / 3.0):
+            try:
+                failures = 0 if self._leases._renew(self._name, self._owner) else 3
+            except DBAPIError:
+                failures += 1
+            if failures >= 2:
+                self.lost.set()
+                return

@@ -1,0 +1,138 @@
+"""What is prepared, in both databases: claimed once, taken over when its process dies, made anew, ended."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+from sqlalchemy import Engine
+
+from workstation.store.preparations import Preparation, Preparations, WantedPreparation
+
+ROOT = Path(__file__).parents[3]
+LEASE_S = 60.0
+
+
+@pytest.fixture
+def store(engine: Engine) -> Preparations:
+    return Preparations(engine)
+
+
+def plan(store: Preparations, uid: str, *wanted: WantedPreparation, revision: int = 1, at: float = 0.0) -> None:
+    store.plan(uid, f"ACC-{uid}", revision, wanted, at, at)
+
+
+def claim(store: Preparations, now_s: float = 10.0) -> Preparation:
+    found = store.claim(now_s, LEASE_S)
+    assert found is not None
+    return found
+
+
+def test_urgent_then_priority_then_arrival(store: Preparations) -> None:
+    plan(store, "1.1", WantedPreparation("a", 0), at=1.0)
+    plan(store, "1.2", WantedPreparation("a", 0), at=0.0)
+    plan(store, "1.3", WantedPreparation("a", 5), at=2.0)
+    plan(store, "1.4", WantedPreparation("a", -5, urgent=True), at=3.0)
+    plan(store, "1.5", WantedPreparation("a", -5), at=4.0)
+    store.hurry({"ACC-1.5": True, "ACC-1.4": True})
+    assert [row.series_uid for row in store.list("waiting")] == ["1.4", "1.5", "1.3", "1.2", "1.1"]
+    assert [claim(store).series_uid for _ in range(5)] == ["1.4", "1.5", "1.3", "1.2", "1.1"]
+    assert store.claim(10.0, LEASE_S) is None
+
+
+def test_a_claim_is_one_persons_until_its_lease_ends(store: Preparations) -> None:
+    plan(store, "1.1", WantedPreparation("a", 0))
+    first = claim(store, 10.0)
+    assert (first.state, first.attempts, first.until_s) == ("running", 1, 70.0)
+    assert store.renew(first, 50.0, LEASE_S) and store.claim(100.0, LEASE_S) is None
+    second = claim(store, 111.0)  # the first has not been heard of since
+    assert (second.attempts, second.owner != first.owner) == (2, True)
+    for late in (
+        store.renew(first, 112.0, LEASE_S),
+        store.ready(first, "f", 1, 112.0),
+        store.fail(first, "x", 112.0),
+        store.again_later(first, "x", 0.0, 112.0),
+        store.give_back(first, 112.0),
+    ):
+        assert late is False
+    assert store.ready(second, "f", 1, 112.0)
+    assert store.states() == {"1.1": "ready"} and store.claim(1e6, LEASE_S) is None
+
+
+def test_two_at_once_never_get_the_same(engine: Engine) -> None:
+    store, count, threads = Preparations(engine), 12, 4
+    for n in range(count):
+        plan(store, f"1.{n}", WantedPreparation("a", 0))
+    together, got = Barrier(threads), list[str]()
+
+    def work() -> None:
+        together.wait()
+        while (found := store.claim(1.0, LEASE_S)) is not None:
+            got.append(found.series_uid)
+
+    workers = [Thread(target=work) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert sorted(got) == sorted(f"1.{n}" for n in range(count))
+
+
+def test_a_killed_process_is_taken_over(engine: Engine) -> None:
+    """A process claims and is killed; while its lease holds nobody gets the row, and then the next one does."""
+    script = (
+        "import os, signal, sys\n"
+        "from dicom_io.archive.database import open_database\n"
+        "from workstation.store.preparations import Preparations\n"
+        "assert Preparations(open_database(sys.argv[1])).claim(10.0, 60.0) is not None\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    store, url = Preparations(engine), engine.url.render_as_string(hide_password=False)
+    plan(store, "1.1", WantedPreparation("a", 0))
+    done = subprocess.run([sys.executable, "-c", script, url], cwd=ROOT, capture_output=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert store.claim(69.0, LEASE_S) is None
+    taken = claim(store, 71.0)
+    assert taken.attempts == 2 and store.ready(taken, "folder", 5, 72.0)
+
+
+def test_a_failure_waits_and_is_tried_again(store: Preparations) -> None:
+    plan(store, "1.1", WantedPreparation("a", 0))
+    assert store.again_later(claim(store), "the disk is full", 100.0, 10.0)
+    assert store.claim(99.0, LEASE_S) is None
+    again = claim(store, 100.0)
+    assert (again.attempts, again.reason) == (2, "the disk is full")
+    assert store.give_back(again, 101.0) and claim(store, 101.0).attempts == 2
+
+
+def test_late_images_make_it_anew_and_a_cancelled_one_stays(store: Preparations) -> None:
+    wanted = (WantedPreparation("a", 0), WantedPreparation("b", 0), WantedPreparation("c", 0))
+    plan(store, "1.1", *wanted)
+    assert store.ready(claim(store), "first", 7, 20.0)
+    running = claim(store)
+    (cancelled,) = store.end([row.place for row in store.list("waiting")], "cancelled", "not wanted", 20.0)
+    assert (running.rule, cancelled.rule) == ("b", "c")
+    assert store.plan("1.1", "", 1, wanted, 0.0, 30.0) == ()  # told of twice
+    assert {row.rule: row.state for row in store.list()} == {"a": "ready", "b": "running", "c": "cancelled"}
+    outdated = store.plan("1.1", "", 2, wanted, 0.0, 30.0)
+    assert sorted((row.rule, row.folder, bool(row.owner)) for row in outdated) == [
+        ("a", "first", False),
+        ("b", "", True),
+    ]
+    assert {row.rule: row.state for row in store.list()} == {"a": "waiting", "b": "waiting", "c": "cancelled"}
+    assert store.ready(running, "second", 7, 31.0) is False  # of the series as it was
+    gone = store.plan("1.1", "", 3, [], 0.0, 40.0)
+    assert {row.rule for row in gone} == {"a", "b"} and store.asked() == {"1.1": 3}
+    assert {row.state for row in store.list()} == {"cancelled"}
+
+
+def test_the_oldest_proposals_go_first(store: Preparations) -> None:
+    for n in range(4):
+        plan(store, f"1.{n}", WantedPreparation("a", 0), at=float(n))
+        assert store.ready(claim(store), f"f{n}", 10, 20.0 + n)
+    assert store.over(40) == ()
+    assert [row.folder for row in store.over(25)] == ["f1", "f0"]
+    (again,) = store.again([store.over(35)[0].place], 30.0)
+    assert again.folder == "f0" and store.of_series("1.0")[0].state == "waiting"

@@ -1,0 +1,143 @@
+"""Versions of the tables: a new database is what the steps make, an older one is upgraded or refused, never guessed."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, inspect, text
+
+from dicom_io.archive.database import names_in, open_database
+from tests.workstation.conftest import Command
+from tests.workstation.store.before_versions import as_before_versions
+from workstation.store import schema
+from workstation.store.schema import SchemaError, make_ready
+
+
+def emptied(engine: Engine) -> None:
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            for kind in ("trigger", "table"):
+                rows = connection.execute(text(f"SELECT name FROM sqlite_master WHERE type = '{kind}'")).scalars().all()
+                for name in (name for name in rows if not name.startswith("sqlite_")):
+                    connection.execute(text(f"DROP {kind} IF EXISTS {name}"))
+        else:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+
+
+def described(engine: Engine) -> dict[str, object]:
+    """All that a database says of its tables, columns, keys, indexes and triggers."""
+    looked = inspect(engine)
+    found: dict[str, object] = {}
+    for table in sorted(looked.get_table_names()):
+        columns = [(c["name"], str(c["type"]), c["nullable"], str(c["default"])) for c in looked.get_columns(table)]
+        indexes = sorted((str(i["name"]), str(i["column_names"]), bool(i["unique"])) for i in looked.get_indexes(table))
+        unique = sorted(str(u["column_names"]) for u in looked.get_unique_constraints(table))
+        foreign = sorted((str(f["constrained_columns"]), f["referred_table"]) for f in looked.get_foreign_keys(table))
+        found[table] = columns, looked.get_pk_constraint(table)["constrained_columns"], indexes, unique, foreign
+    with engine.connect() as connection:
+        found["names"] = sorted(name for name in names_in(connection) if not name.startswith(("RI_", "sqlite_")))
+    return found
+
+
+def test_a_new_database_is_what_all_steps_make(engine: Engine) -> None:
+    new = described(engine)
+    emptied(engine)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE message (key TEXT)"))  # anything: so that it is not a new one
+        connection.execute(text("DROP TABLE message"))
+        connection.execute(text("CREATE TABLE due (accession TEXT PRIMARY KEY, cause TEXT NOT NULL)"))
+        connection.execute(text("DROP TABLE due"))
+    with schema.alone(engine) as connection:
+        from alembic import command
+
+        command.upgrade(schema._settings(connection), "head")
+    assert described(engine) == new
+    assert schema.version_of(engine) == schema.NEWEST
+    make_ready(engine)
+
+
+def test_the_newest_step_is_what_the_program_needs() -> None:
+    assert schema._scripts().get_heads() == [schema.NEWEST]
+    assert [step.version for step in schema.steps_from("")][-1] == schema.NEWEST
+    assert all(step.what.endswith(".") for step in schema.steps_from(None))
+    assert schema.steps_from(schema.NEWEST) == ()
+
+
+def test_a_newer_database_is_left_alone(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaError, match=r"version 9999; this program knows \d+ at most"):
+        make_ready(engine)
+    with pytest.raises(SchemaError, match="Nothing was changed"):
+        schema.upgrade(engine)
+
+
+def test_a_step_that_fails_leaves_everything_as_it_was(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    as_before_versions(engine)
+    with engine.begin() as connection:
+        connection.execute(text("DROP TABLE series_completion"))
+    before = described(engine)
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr("workstation.store.unfinished.names_in", broken)
+    with pytest.raises(RuntimeError):
+        schema.upgrade(engine)
+    assert described(engine) == before
+    monkeypatch.undo()
+    schema.upgrade(engine)
+    make_ready(engine)
+
+
+OPENER = """
+import sys
+from pathlib import Path
+from dicom_io.archive.database import open_database
+from workstation.store.schema import make_ready
+engine = open_database(sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1]))
+print("there", flush=True)
+sys.stdin.readline()
+make_ready(engine)
+"""
+
+
+def test_two_processes_make_it_at_once(engine: Engine) -> None:
+    emptied(engine)
+    place = str(engine.url.database) if engine.dialect.name == "sqlite" else engine.url.render_as_string(False)
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER, place], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    for each in both:
+        assert each.stdout is not None and each.stdout.readline() == b"there\n"
+    for each in both:
+        assert each.communicate(b"now\n", timeout=60)[1] == b""
+    assert [each.returncode for each in both] == [0, 0]
+    make_ready(engine)
+
+
+def test_upgrade_says_what_it_does_keeps_a_copy_and_does_it(command: Command, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    assert command("upgrade", "--dry-run", "--json").json["found"] == ""
+    assert command("list").code == 0
+    assert command("upgrade", "--json").json["steps"] == []
+    engine = open_database(root / "workstation.db")
+    as_before_versions(engine)
+    engine.dispose()
+    shutil.copy(root / "workstation.db", tmp_path / "before.db")
+    refused = command("list")
+    assert refused.code == 1 and "`workstation upgrade --dry-run`" in refused.err
+    shown = command("upgrade", "--dry-run")
+    assert "0001  The tables of release 0.2.0." in shown.out and "Nothing was changed." in shown.out, shown
+    assert command("list").code == 1
+    done = command("upgrade", "--json").json
+    assert done["done"] and command("list").code == 0
+    kept = open_database(Path(done["copy"]))
+    assert schema.version_of(kept) == ""
+    kept.dispose()

@@ -1,0 +1,1 @@
+"""What is made of a series before anybody looks: a proposal, neither archived, recorded nor charged."""

@@ -1,0 +1,1 @@
+"""One module a version. What stands here is never changed again."""
