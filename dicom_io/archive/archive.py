@@ -365,6 +365,13 @@ class Archive:
         with self._database.connect() as connection:
             return {uid: int(count) for uid, count in connection.execute(query)}
 
+    def sizes(self, series_uids: Collection[str]) -> dict[str, int]:
+        """Returns the size of each of the named series' files, in bytes."""
+        query = select(_INSTANCE.c.series_uid, func.sum(_INSTANCE.c.size)).group_by(_INSTANCE.c.series_uid)
+        with self._database.connect() as connection:
+            found = connection.execute(query.where(_INSTANCE.c.series_uid.in_(series_uids)))
+            return {uid: int(size) for uid, size in found}
+
     def series_of(self, study_uid: str) -> tuple[str, ...]:
         """Returns the UIDs of the series of a study."""
         query = select(_INSTANCE.c.series_uid).where(_INSTANCE.c.study_uid == study_uid).distinct()

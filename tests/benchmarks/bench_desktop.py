@@ -223,8 +223,8 @@ def held_up(application: QApplication, window: MainWindow, viewer: Viewer, stall
         "brush": brushed,
         "lesion": lambda: viewer.do(measure_edits.measured, Measure("lesion", (screen.cursor_mm,), active)),
         "vessel": lambda: viewer.do(measure_edits.measured, Measure("vessel", ((x, y, z), (x, y, z + 20.0)), active)),
-        "segment of bone": lambda: viewer.propose(Automatic("bone", 9), "Bone"),
-        "segment of lungs": lambda: viewer.propose(Automatic("lungs", 10), "Lungs"),
+        "segment of bone": lambda: viewer.finding.propose(Automatic("bone", 9), "Bone"),
+        "segment of lungs": lambda: viewer.finding.propose(Automatic("lungs", 10), "Lungs"),
     }
     for name, act in acts.items():
         stalls.anew()

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from render import Volume
 from render.geometry import Box, Vector
-from render.mask_steps import MaskStep
+from workstation.desktop.finding import SeekingTools
 from workstation.desktop.model.measuring import Measuring
 from workstation.desktop.model.screen import PaneName, Screen
 from workstation.desktop.model.session import ReadingSession
@@ -16,7 +16,7 @@ class EditedPanes(Protocol):
     """The part of the viewer that gestures use: its panes, the current tool, and ways to edit the session's screen.
 
     under : the pane under the mouse. whole_box : the box that crops nothing away, LPS mm. brush_mm : radius of the
-    brush. grow_range : how far values may be from the one clicked.
+    brush. grow_range : how far values may be from the one clicked. finding : the tools that look for something.
     """
 
     session: ReadingSession
@@ -26,6 +26,7 @@ class EditedPanes(Protocol):
     panes: dict[PaneName, Pane]
     brush_mm: float
     grow_range: float
+    finding: SeekingTools
 
     @property
     def whole_box(self) -> Box: ...
@@ -35,7 +36,6 @@ class EditedPanes(Protocol):
     def say(self, sentence: str) -> None: ...
     def show_overlay(self, name: PaneName) -> None: ...
     def one_or_four(self, name: PaneName | None = None) -> None: ...
-    def propose(self, step: MaskStep, name: str) -> None: ...
     def segment_to_mark(self) -> int | None: ...
     def select(self, number: int | None) -> None: ...
     def ask_words(self, number: int) -> None: ...

@@ -317,7 +317,7 @@ class Gestures(QObject):
         low, high = min(value - spread, own), max(value + spread, own)  # the place itself is always within
         label = viewer.segment_to_mark()
         if label is not None:
-            viewer.propose(Grown(seed, round(low, 3), round(high, 3), label=label), tr("Grown"))
+            viewer.finding.propose(Grown(seed, round(low, 3), round(high, 3), label=label), tr("Grown"))
 
     def _edge_near(self, name: PaneName, at: QPointF) -> tuple[int, bool] | None:
         """Returns (axis, whether the upper one) of the crop box's face that is under the mouse in a plane."""

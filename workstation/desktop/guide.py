@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDockWidget, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDockWidget, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from dicom_io.evidence import Person
 from render import View
@@ -82,7 +82,11 @@ class Guide(QDockWidget):
             self.lines.append(line)
             layout.addWidget(line)
         layout.addStretch()
-        self.setWidget(inner)
+        room = QScrollArea()  # beside the series it is low
+        room.setWidget(inner)
+        room.setWidgetResizable(True)
+        room.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(room)
         self.refresh()
 
     @property

@@ -46,6 +46,8 @@ ICONS: dict[str, str] = {
     "query": "line 12 3 12 14; line 7 10 12 15 17 10; line 4 20 20 20",
     "commands": "text ⌘",
     "lock": "shape 5 11 19 11 19 21 5 21; arc 12 11 4 0 180",
+    "series": "shape 3 4 9 4 9 10 3 10; shape 3 14 9 14 9 20 3 20; line 12 6 21 6; line 12 9 18 9; line 12 16 21 16; "
+    "line 12 19 18 19",
     "panels": "shape 3 4 21 4 21 20 3 20; line 14 4 14 20",
 }
 

@@ -30,8 +30,9 @@ class Catalogue(QTranslator):
         super().__init__()
         self._sentences = sentences
 
-    def translate(self, context: str, text: str, disambiguation: str | None = None, n: int = -1) -> str:
-        return self._sentences.get(text, "") if context == _CONTEXT else ""
+    def translate(self, context: str, text: str, disambiguation: str | None = None, n: int = -1) -> str | None:
+        # None, for Qt's own words too: an empty text would take their place.
+        return self._sentences.get(text) if context == _CONTEXT else None
 
     def isEmpty(self) -> bool:  # noqa: N802
         return not self._sentences

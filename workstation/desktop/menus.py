@@ -40,7 +40,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("slab_mode", "&View", Viewer.next_mode),
     ("curve_form", "&View", Viewer.next_form),
     ("cine", "&View", Viewer.toggle_cine),
-    ("align", "&View", Viewer.align),
+    ("align", "&View", lambda v: v.finding.align()),
     ("blend_more", "&View", lambda v: v.blend_more(0.1)),
     ("blend_less", "&View", lambda v: v.blend_more(-0.1)),
     ("texts", "&View", Viewer.next_text_level),
@@ -50,7 +50,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("cut", "&3D", lambda v: v.do(edits.cut)),
     ("table", "&3D", Viewer.toggle_table),
     ("bone", "&3D", Viewer.toggle_bone),
-    ("fly_airways", "&3D", lambda v: v.fly("airways")),
+    ("fly_airways", "&3D", lambda v: v.finding.fly("airways")),
     ("whole", "&3D", lambda v: v.do(edits.made_whole)),
 )
 PANELS = ("panel_look", "panel_captures", "panel_measures", "panel_segments", "panel_report", "panel_charge")
@@ -58,6 +58,8 @@ PANELS = ("panel_look", "panel_captures", "panel_measures", "panel_segments", "p
 WINDOW_COMMANDS: tuple[tuple[str, str], ...] = (
     ("worklist", "&Study"),
     ("reload", "&Study"),
+    ("next_series", "&Study"),
+    ("previous_series", "&Study"),
     ("query", "&Study"),
     ("take_in", "&Study"),
     ("sign", "&Study"),
@@ -71,6 +73,7 @@ WINDOW_COMMANDS: tuple[tuple[str, str], ...] = (
     ("stop_work", "&Study"),
     ("lock", "&Study"),
     ("panels", "&View"),
+    ("series", "&View"),
     ("theme", "&View"),
     ("commands", "&Help"),
     ("guide", "&Help"),
@@ -90,6 +93,7 @@ _IN_BAR = {
     "capture": "Capture",
     "capture_rotation": "Rotation",
     "worklist": "Work list",
+    "series": "All series",
     "panels": "Panels",
     "lock": "Sign in",
 }
@@ -111,6 +115,7 @@ class Menus(QObject):
         super().__init__(window)
         self._window, self._keys, self._with_viewer = window, keys, with_viewer
         self.actions: dict[str, QAction] = {}
+        self._bar_px = 0  # with all words
         self._menus: dict[str, QMenu] = {name: window.menuBar().addMenu(tr(name)) for name in _MENUS}
         self.tools, self.bar = QToolBar(tr("Tools")), QToolBar(tr("Commands"))
         for bar in (self.tools, self.bar):
@@ -147,6 +152,13 @@ class Menus(QObject):
             if tool in _FIRST_TOOLS:
                 self.tools.addSeparator()
             self.tools.addAction(action)
+
+    def fit(self, width: int) -> None:
+        """Leaves the words of the commands out where the window is too narrow for them."""
+        if not self._bar_px:
+            self._bar_px = self.bar.sizeHint().width()
+        style = Qt.ToolButtonStyle.ToolButtonTextBesideIcon
+        self.bar.setToolButtonStyle(style if self._bar_px <= width else Qt.ToolButtonStyle.ToolButtonIconOnly)
 
     def paint_icons(self, colour: str, chosen: str) -> None:
         """Paints the icons in the colours of a theme, #rrggbb."""

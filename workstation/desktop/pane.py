@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
+    QCursor,
     QFontMetrics,
     QImage,
     QMouseEvent,
@@ -84,6 +85,8 @@ class Pane(QWidget):
     doubled = Signal(str, object)
     hovered = Signal(str)
     resized = Signal(str)
+    _still_at: ClassVar[QPoint | None] = None
+    _has_waited = False
 
     def __init__(self, name: PaneName) -> None:
         super().__init__()
@@ -323,6 +326,9 @@ class Pane(QWidget):
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         self._mouse = event.position()
+        if self._has_waited and QCursor.pos() != Pane._still_at:
+            self._has_waited = False
+            self.setFocus()
         self.moved.emit(self.name, event)
         self.hovered.emit(self.name)
 
@@ -340,7 +346,15 @@ class Pane(QWidget):
         self.hovered.emit(self.name)
 
     def enterEvent(self, event: object) -> None:  # noqa: N802
-        self.setFocus()
+        # A pane that moves under a mouse which rests does not take the keys from where the reader sent them.
+        self._has_waited = QCursor.pos() == Pane._still_at
+        if not self._has_waited:
+            self.setFocus()
+
+    @staticmethod
+    def wait_for_mouse() -> None:
+        """Has panes take the keys only when the mouse has moved again: the reader sent them elsewhere by a key."""
+        Pane._still_at = QCursor.pos()
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         self.resized.emit(self.name)

@@ -1,7 +1,7 @@
 """The structured report beside the panes, with sentences to begin with for each clinical use."""
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QTextCursor
+from PySide6.QtGui import QTextCursor, QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QGroupBox,
@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from workstation.desktop.language import tr
-from workstation.desktop.model.report_check import FIELD_TITLES, Obstacle
+from workstation.desktop.model.report_check import FIELD_TITLES, NO_REGION, REGION_TITLES, Obstacle
 from workstation.desktop.model.session import CLINICAL_USES, Draft
 from workstation.desktop.plain import PlainLabel
 from workstation.desktop.viewer import Viewer
@@ -60,16 +60,20 @@ TEMPLATES: dict[str, dict[str, str]] = {
 
 
 class ReportPanel(QScrollArea):
-    """The structured report. signed : the physician wants to sign; sign is only for physicians."""
+    """The structured report. signed : the physician wants to sign; sign is only for physicians.
+
+    unless_chosen : the region of the study while its reader chooses none, one of REGION_TITLES; empty where it is not
+    known.
+    """
 
     signed = Signal()
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, unless_chosen: str = "") -> None:
         super().__init__()
         self._session = viewer.session
         inner = QWidget()
         form = QVBoxLayout(inner)
-        self.use = QComboBox()
+        self.use: QComboBox = _Steady()
         self.use.setAccessibleName(tr("Template …"))
         self.use.addItem(tr("Template …"), None)
         for name in CLINICAL_USES:
@@ -94,6 +98,11 @@ class ReportPanel(QScrollArea):
         )
         self.required.activated.connect(lambda: self._session.write(required=self.required.currentData()))
         self.concurrent.activated.connect(lambda: self._session.write(concurrent=self.concurrent.currentData()))
+        self.region = self._asked_region(unless_chosen)
+        row = QHBoxLayout()
+        row.addWidget(PlainLabel(tr("Body region")))
+        row.addWidget(self.region, 1)
+        form.addLayout(row)
         self.key_pictures = PlainLabel()
         self.key_pictures.setWordWrap(True)
         form.addWidget(self.key_pictures)
@@ -110,11 +119,25 @@ class ReportPanel(QScrollArea):
         viewer.changed.connect(self._show_key_pictures)
         self._show_key_pictures()
 
+    def _asked_region(self, unless_chosen: str) -> QComboBox:
+        box = _Steady()
+        box.setAccessibleName(tr("Body region"))
+        box.setToolTip(tr("The body region of pictures and charge"))
+        known = tr(REGION_TITLES[unless_chosen]) if unless_chosen else ""
+        box.addItem(
+            tr("{region}, unless another is chosen", region=known) if known else tr("not known; choose one"), ""
+        )
+        for name, title in REGION_TITLES.items():
+            box.addItem(tr(title), name)
+        box.activated.connect(lambda: self._session.write(region=box.currentData()))
+        return box
+
     def show_draft(self, draft: Draft) -> None:
         for key, edit in self.fields.items():
             if edit.toPlainText() != getattr(draft, key):
                 edit.setPlainText(getattr(draft, key))
         self.use.setCurrentIndex(max(self.use.findData(draft.clinical_use), 0))
+        self.region.setCurrentIndex(max(self.region.findData(draft.region), 0))
         self.required.setCurrentIndex(self.required.findData(draft.required))
         self.concurrent.setCurrentIndex(self.concurrent.findData(draft.concurrent))
 
@@ -125,20 +148,24 @@ class ReportPanel(QScrollArea):
 
     def allow_signing(self, obstacle: Obstacle | None) -> None:
         """Allows or forbids signing. What is wanting in a field leaves the button: pressing it goes there."""
-        self.sign.setEnabled(obstacle is None or obstacle.report_field is not None)
+        mended_here = obstacle is not None and (obstacle.report_field is not None or obstacle.sentence == NO_REGION)
+        self.sign.setEnabled(obstacle is None or mended_here)
         self.why_not.setText(said_of_obstacle(obstacle) if obstacle is not None else "")
 
     def read_only(self, sealed: bool) -> None:
         """Makes the report one to read, or to write."""
         for edit in self.fields.values():
             edit.setReadOnly(sealed)
-        for widget in (self.use, self.required, self.concurrent, self.sign):
+        for widget in (self.use, self.region, self.required, self.concurrent, self.sign):
             widget.setEnabled(not sealed)
         if sealed:
             self.why_not.setText("")
 
     def go_to(self, obstacle: Obstacle) -> None:
         """Puts the cursor on the place that is to be mended, and marks it."""
+        if obstacle.sentence == NO_REGION:
+            self.ensureWidgetVisible(self.region)
+            self.region.setFocus(Qt.FocusReason.OtherFocusReason)
         if obstacle.report_field is None:
             return
         edit = self.fields[obstacle.report_field]
@@ -168,8 +195,15 @@ def said_of_obstacle(obstacle: Obstacle) -> str:
     return tr(obstacle.sentence, **words)
 
 
+class _Steady(QComboBox):
+    """A choice that the wheel does not change: who scrolls the report past it means the report."""
+
+    def wheelEvent(self, event: QWheelEvent) -> None:  # noqa: N802
+        event.ignore()
+
+
 def _asked(form: QVBoxLayout, question: str) -> QComboBox:
-    box = QComboBox()
+    box = _Steady()
     for title, value in ANSWERS.items():
         box.addItem(tr(title), value)
     box.setAccessibleName(question)

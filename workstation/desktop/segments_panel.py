@@ -235,7 +235,7 @@ class SegmentsPanel(QWidget):
 
     def _find(self) -> None:
         if self.structure.currentData() == _PARTS:
-            self._viewer.part_bones()
+            self._viewer.finding.part_bones()
             return
         structure: Structure = self.structure.currentData()
         self._propose(lambda label: Automatic(structure, label), tr(STRUCTURES[structure]))
@@ -251,7 +251,7 @@ class SegmentsPanel(QWidget):
         except StepError as error:
             self._viewer.say(str(error))
         else:
-            self._viewer.propose(step(label), name)
+            self._viewer.finding.propose(step(label), name)
 
     def _change(self) -> None:
         segment = self._segment()
@@ -261,7 +261,7 @@ class SegmentsPanel(QWidget):
         step: MaskStep = (
             KeptParts(label, 1, 0.0, label) if name == "largest" else Shaped(name, self.radius.value(), label, label)
         )
-        self._viewer.propose(step, segment.name)
+        self._viewer.finding.propose(step, segment.name)
 
     def _set_brush(self, value: float) -> None:
         self._viewer.brush_mm = value
@@ -279,7 +279,7 @@ class SegmentsPanel(QWidget):
         def work(tell: Progress) -> object:
             return save_surfaces(volume, screen, Path(file), tell)
 
-        self._viewer.beside(work, lambda said: self._viewer.say(str(said)), tr("Making surfaces"))
+        self._viewer.finding.beside(work, lambda said: self._viewer.say(str(said)), tr("Making surfaces"))
 
 
 def _number(name: str, low: float, high: float, unit: str) -> QDoubleSpinBox:

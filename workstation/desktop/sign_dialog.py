@@ -36,6 +36,8 @@ _SCROLLED_BY = {
     Qt.Key.Key_Up, Qt.Key.Key_Down,
 }  # fmt: skip
 
+_IN_WORDS = ("Sex", "Body region")  # values that are words of the window
+
 
 class Sign(QDialog):
     """The physician's signature: what is signed, and below it password or PIN once more.
@@ -99,7 +101,7 @@ class Sign(QDialog):
         column = QVBoxLayout(inner)
         column.setSpacing(4)
         for number, pairs in enumerate((summary.patient, summary.study)):
-            text = "   ".join(f"{tr(title)}: {tr(value) if title == 'Sex' else value}" for title, value in pairs)
+            text = "   ".join(f"{tr(title)}: {tr(value) if title in _IN_WORDS else value}" for title, value in pairs)
             column.addWidget(_line(text, "headline" if number == 0 else ""))
         for title, text in summary.sections:
             column.addWidget(_line(tr(title), "section"))

@@ -17,8 +17,10 @@ from workstation.desktop.model.exporting import ExportWanted, export
 from workstation.desktop.model.printing import print_signed
 from workstation.desktop.model.report_check import unfinished_field
 from workstation.desktop.model.studies import Opened
+from workstation.desktop.open_readings import OpenReading
 from workstation.desktop.report_panel import ReportPanel
 from workstation.desktop.signed_panel import SignedBar, Versions
+from workstation.desktop.viewer import Viewer
 from workstation.store.journal import EventKind
 
 
@@ -34,15 +36,35 @@ class StudyWindow(QMainWindow):
     tabs: QTabWidget
     signed_bar: SignedBar
     person: Person | None
-    opened: Opened | None
-    report: ReportPanel | None
-    tray: Tray | None
+    reading: OpenReading | None = None
+
+    @property
+    def opened(self) -> Opened | None:
+        """The study on the screen; None for the work list."""
+        return self.reading.opened if self.reading is not None else None
+
+    @property
+    def viewer(self) -> Viewer | None:
+        """The panes of the study on the screen."""
+        return self.reading.viewer if self.reading is not None else None
+
+    @property
+    def report(self) -> ReportPanel | None:
+        """The report of the study on the screen."""
+        return self.reading.report if self.reading is not None else None
+
+    @property
+    def tray(self) -> Tray | None:
+        """The captures of the study on the screen."""
+        return self.reading.tray if self.reading is not None else None
 
     def say(self, sentence: str, bad: bool = False) -> None:
         """Shows a sentence."""
         raise NotImplementedError
 
-    def open_series(self, series_uid: str, which: int | None = None, before: Opened | None = None) -> None:
+    def open_series(
+        self, series_uid: str, which: int | None = None, before: Opened | None = None, *, bridged: bool = False
+    ) -> None:
         """Opens a volume."""
         raise NotImplementedError
 
@@ -103,7 +125,7 @@ class StudyWindow(QMainWindow):
             return
         self.opened.session.sealed = True  # nothing is written any more
         self.opened.session.forget()
-        self.open_series(self.opened.series.uid, before=self.opened)
+        self.open_series(self.opened.series.uid, before=self.opened, bridged=self.opened.session.bridged)
 
     def save_pdf(self) -> None:
         """Asks where the signed report goes as a PDF."""

@@ -2,13 +2,14 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, Signal
 from PySide6.QtGui import QImage, QKeyEvent, QWheelEvent
-from PySide6.QtWidgets import QDialog, QHBoxLayout, QPushButton, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QHBoxLayout, QMenu, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from dicom_io.errors import NotReadable
 from workstation.desktop.image_canvas import ImageCanvas
 from workstation.desktop.language import tr
+from workstation.desktop.model.offers import VolumeOffer
 from workstation.desktop.model.reading2d import (
     Images,
     PixelLine,
@@ -19,12 +20,18 @@ from workstation.desktop.model.reading2d import (
     value_words,
     words,
 )
-from workstation.desktop.plain import PlainLabel
+from workstation.desktop.plain import PlainLabel, plain_tip, plain_title
 from workstation.desktop.sizes import open_with
 
 _STEPS = {Qt.Key.Key_Up: -1, Qt.Key.Key_Down: 1, Qt.Key.Key_PageUp: -10, Qt.Key.Key_PageDown: 10}
 _GREY_PER_PIXEL = 1.0 / 300.0  # of the window's width, for a drag
 _CINE_MS = 80
+_BUTTONS = 3  # more volumes than this are a menu
+
+
+def said_of_offer(offer: VolumeOffer) -> str:
+    """Returns what a volume is called where one is chosen."""
+    return tr("{title}, gaps bridged", title=offer.title) if offer.bridged else offer.title
 
 
 class StackViewer(QDialog):
@@ -32,7 +39,10 @@ class StackViewer(QDialog):
     where Distance is chosen.
 
     number : of the image on screen, from 0. window_values : (centre, width), of grey images. distances : by image.
+    wanted : the series UID and a VolumeOffer that is to be opened. offers : the buttons for that.
     """
+
+    wanted = Signal(str, object)
 
     def __init__(self, images: Images, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -70,19 +80,49 @@ class StackViewer(QDialog):
         self.picture.dragged.connect(self._drag)
         self.picture.released.connect(self._let_go)
         self.picture.hovered.connect(self._hover)
-        row, layout = QHBoxLayout(), QVBoxLayout(self)
+        row, layout, above = QHBoxLayout(), QVBoxLayout(self), QHBoxLayout()
+        self.offers = self._offered(images.offers)
+        above.addWidget(self.why, 1)
+        for button in self.offers:
+            above.addWidget(button)
         for widget in (self.measure, self.clear, self.play):
             row.addWidget(widget)
         row.addStretch()
         row.addWidget(self.below)
-        layout.addWidget(self.why)
+        layout.addLayout(above)
         layout.addWidget(self.picture, 1)
         layout.addWidget(self.slider)
         layout.addLayout(row)
-        for other in (self.slider, self.measure, self.play, self.clear):
+        for other in (self.slider, self.measure, self.play, self.clear, *self.offers):
             other.installEventFilter(self)
         self.picture.setFocus()
         self.show_image(len(images.images) // 2)
+
+    def _offered(self, offers: tuple[VolumeOffer, ...]) -> list[QPushButton]:
+        """Returns a button for each volume that can be made of the images; one with a menu where there are many."""
+        if len(offers) > _BUTTONS:
+            button, menu = QPushButton(tr("Take a volume …")), QMenu(self)
+            for offer in offers:
+                action = menu.addAction(plain_title(said_of_offer(offer)))
+                action.triggered.connect(lambda _=False, offer=offer: self._take(offer))
+            button.setMenu(menu)
+            button.setAutoDefault(False)
+            return [button]
+        buttons = []
+        for offer in offers:
+            alone = offer.bridged and len(offers) == 1
+            title = tr("Bridge gaps") if alone else tr("Take {title}", title=said_of_offer(offer))
+            button = QPushButton(plain_title(title))
+            button.setToolTip(plain_tip(said_of_offer(offer)))
+            button.setAccessibleName(f"{title}: {offer.title}" if alone else title)
+            button.setAutoDefault(False)
+            button.clicked.connect(lambda _=False, offer=offer: self._take(offer))
+            buttons.append(button)
+        return buttons
+
+    def _take(self, offer: VolumeOffer) -> None:
+        self.close()
+        self.wanted.emit(self.images.images[0].instance.series_uid, offer)
 
     def show_image(self, number: int) -> None:
         """Shows an image; a number beyond the ends is that of the end. What cannot be read is said in its place."""

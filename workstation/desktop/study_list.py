@@ -151,9 +151,10 @@ class _Filter(QSortFilterProxyModel):
 
 
 class StudyList(QWidget):
-    """The work list's widget. opened : series UID. dropped : paths to import. today : for filters by age."""
+    """The work list's widget. opened, chosen : series UID. dropped : paths to import. today : for filters by age."""
 
     opened = Signal(str)
+    chosen = Signal(str)
     dropped = Signal(list)
 
     def __init__(
@@ -179,6 +180,7 @@ class StudyList(QWidget):
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setResizeContentsPrecision(_WIDTHS_OF)
         self.table.doubleClicked.connect(self._open)
+        self.table.selectionModel().currentRowChanged.connect(lambda *_: self.chosen.emit(self.chosen_series()))
         OwnKeys(self.table, (Qt.Key.Key_Return, Qt.Key.Key_Enter), lambda: self._open(self.table.currentIndex()))
         self.reading, self.charge = _choices("Every reading", READINGS), _choices("Every charge", CHARGES)
         self.modality, self.since = _choices("Every modality", ("CT", "MR", "US")), QComboBox()
@@ -246,6 +248,11 @@ class StudyList(QWidget):
                 self.table.setCurrentIndex(self._sorted.mapFromSource(self._model.index(number, 0)))
                 return True
         return False
+
+    def chosen_series(self) -> str:
+        """Returns the UID of the series that is chosen; empty where none is."""
+        row = self._chosen(self.table.currentIndex())
+        return row.series_uid if row is not None else ""
 
     def _chosen(self, index: QModelIndex) -> Row | None:
         source = self._sorted.mapToSource(index)

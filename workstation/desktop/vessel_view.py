@@ -267,4 +267,4 @@ class VesselView(QWidget):
     def _fly(self) -> None:
         number = self._viewer.selected
         if number is not None:
-            self._viewer.fly("vessel", self._viewer.session.screen.measures[number].points_mm)
+            self._viewer.finding.fly("vessel", self._viewer.session.screen.measures[number].points_mm)

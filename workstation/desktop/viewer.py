@@ -1,27 +1,24 @@
 """The panes of a study: what they show, and the commands of menus and keys. `gestures.py` handles the mouse."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
-import numpy as np
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication, QGridLayout, QWidget
 
 from render import Mask, StepError, View, Volume
 from render.engine.framing import outer_corners
-from render.flight import Lumen, flight, lumen_way
-from render.geometry import Box, Matrix, Plane, Vector, direction, inverse, point, vector
+from render.geometry import Box, Plane, Vector, direction, point, vector
 from render.mask_steps import Automatic, MaskStep
 from render.picture import Picture
-from render.progress import Progress
 from render.recipe import Recipe, Reformat
-from render.registration import Registration, register
 from render.segment import made
 from render.segment.grid import voxel_mm3
 from render.vessels.pictures import path_of
 from workstation.desktop.drawer import Drawer, PictureRequest
+from workstation.desktop.finding import SeekingTools
 from workstation.desktop.gestures import Gestures
 from workstation.desktop.language import tr
 from workstation.desktop.marks import CROP, MEASURE, PATH, MeasureMark
@@ -49,7 +46,6 @@ from workstation.desktop.model.screen import (
     Screen,
     is_slice,
     main_pane,
-    marked_labels,
     plane_name,
     recipe_of,
     to_shown,
@@ -99,7 +95,7 @@ class Viewer(QWidget):
         self.active, self.brush_mm = 0, 5.0
         self.grow_range = max(round(session.screen.window.width * 0.15), 1.0)
         self._left = False
-        self._looking: set[str] = set()  # names of what is being looked for
+        self.finding = SeekingTools(self, self.work_wanted.emit, lambda: self._left)
         self._masks: dict[tuple[MaskStep, ...], Mask] = {}
         self._millilitres: dict[int, float] = {}
         self._masking: tuple[MaskStep, ...] = ()
@@ -131,6 +127,14 @@ class Viewer(QWidget):
         self._cine.timeout.connect(self._cine_step)
         self._lay_out()
         QTimer.singleShot(0, self, self._seek)  # a study that is opened again has measures and segments already
+
+    def rest(self) -> None:
+        """Stops what moves, and brings every pane back: another series is shown now."""
+        if self._cine.isActive():
+            self.toggle_cine()
+        self.gestures.hand.forget()
+        self.session.end()
+        self.dock_pane()
 
     def close_session(self) -> None:
         self._left = True
@@ -209,7 +213,7 @@ class Viewer(QWidget):
         """Sets the volume that the screen compares with, and whose it is; None for none."""
         self.other, self.other_identity = other, identity
         if other is not None and (names := self.identity.differs_from(identity)):
-            self.said.emit(tr("Another patient? {names} of what is compared differ.", names=", ".join(names)))
+            self.said.emit(tr("Another patient? {names} of what is compared differ.", names=", ".join(map(tr, names))))
         self.refresh()
 
     def volume_of(self, name: PaneName) -> Volume | None:
@@ -503,152 +507,12 @@ class Viewer(QWidget):
                 return None
         return self.active
 
-    def beside(self, work: Callable[[Progress], object], done: Callable[[object], None], what: str) -> None:
-        """Has slow work done beside the window. What it finds when the study was left meanwhile is dropped: the study
-        may be open anew by then, and its session another one."""
-
-        def found(result: object) -> None:
-            if not self._left:
-                done(result)
-
-        self.work_wanted.emit(work, found, what)
-
-    def propose(self, step: MaskStep, name: str) -> None:
-        """Tries a step that marks something, beside the window; it counts when it has been carried out. Where it
-        declines, the status bar says why, and nothing changes. name : of the segment, where it is a new one.
-
-        When other steps were added or undone meanwhile, it is tried once more after those that there are then.
-        """
-        volume, screen, marks = self.session.volume, self.session.screen, step.label > CUT_AWAY
-        steps, is_new = screen.solid.steps, marks and segment_edits.segment_of(screen, step.label) is None
-        if not self._look_for(repr(step)):
-            return
-
-        def work(tell: Progress) -> object:
-            try:
-                tell(name, 0.1)
-                mask = made(volume, (*steps, step))
-                tell(name, 1.0)  # stops here where the reader has stopped it
-                return int(mask.counts[step.label]) * voxel_mm3(volume) / 1000.0
-            finally:
-                self._looking.discard(repr(step))
-
-        def done(millilitres: object) -> None:
-            now = self.session.screen
-            known = segment_edits.segment_of(now, step.label) is not None
-            if marks and not is_new and not known:
-                self.say(tr("{name} was removed meanwhile; nothing was changed.", name=name))
-            elif now.solid.steps != steps or (is_new and known):
-                taken = is_new and (known or step.label in marked_labels(now.solid.steps))
-                self.propose(replace(step, label=segment_edits.free_label(now)) if taken else step, name)
-            else:
-                self.active = step.label if marks else self.active
-                self.try_to(segment_edits.marked, step, name if marks else "")
-                if marks and self.session.screen is not now:
-                    self.say(f"{name}: {millilitres:.1f} ml")
-
-        self.beside(work, done, tr("Looking for {name}", name=name))
-
-    def _look_for(self, what: str) -> bool:
-        """Notes that something is being looked for; says so and returns False where it is already."""
-        if what in self._looking:
-            self.say(tr("That is being looked for already."))
-            return False
-        self._looking.add(what)
-        return True
-
-    def part_bones(self) -> None:
-        """Finds bone and parts it into single bones and fragments, each a segment of its own."""
-        volume, screen = self.session.volume, self.session.screen
-        before = screen.solid.steps
-        try:
-            steps = segment_edits.bones_in_parts(screen)
-        except StepError:
-            self.say(tr("There are too many segments; remove some first."))
-            return
-        if not self._look_for("parts"):
-            return
-
-        def work(tell: Progress) -> object:
-            tell(tr("Bones in parts"), 0.1)
-            try:
-                mask = made(volume, (*before, *steps))
-            finally:
-                self._looking.discard("parts")
-            tell(tr("Bones in parts"), 1.0)
-            found = np.flatnonzero(mask.counts)
-            first = steps[0].label
-            names = {first: tr("Bone, not parted"), first + segment_edits.MOST_PARTS + 1: tr("Metal")}
-            return {
-                int(label): names.get(int(label), tr("Part {number}", number=int(label) - first))
-                for label in found
-                if label >= first
-            }
-
-        def done(found: object) -> None:
-            assert isinstance(found, dict)
-            now = self.session.screen
-            if (now.solid.steps, now.segments) != (before, screen.segments):
-                self.part_bones()  # other steps were added or undone meanwhile
-                return
-            self.do(segment_edits.parts_marked, steps, found)
-            self.say(tr("{count} parts found.", count=len(found)))
-
-        self.beside(work, done, tr("Bones in parts"))
-
-    def fly(self, lumen: Lumen, through_mm: Sequence[Vector] = ()) -> None:
-        """Captures a flight through a lumen, as a film: through points in order, or through all of the airways."""
-        volume = self.session.volume
-
-        def work(tell: Progress) -> object:
-            tell(tr("Fly-through"), 0.1)
-            way = lumen_way(volume, lumen, through_mm)
-            recipe = flight(way, volume, name=f"Fly-through, {lumen}")
-            tell(tr("Fly-through"), 1.0)
-            return recipe, way.warnings
-
-        def done(found: object) -> None:
-            assert isinstance(found, tuple)
-            recipe, warnings = found
-            self.do(edits.collected, (recipe,))
-            said = tr("Captured: {name}", name=self.session.screen.captures[-1].recipe.name)
-            self.say(" ".join([said, *warnings]))
-
-        self.beside(work, done, tr("Fly-through"))
-
     def choose_tool(self, tool: str) -> None:
         self.tool = tool
         self.gestures.hand.forget()
         self.chose_tool.emit(tool)
         for name in self.visible_panes():
             self.show_overlay(name)
-
-    def align(self) -> None:
-        """Registers what is compared with this study; where that is declined, the status bar says why."""
-        other, volume, compared = self.other, self.session.volume, self.session.screen.compared
-        if other is None or compared is None:
-            self.say(tr("Nothing is compared; choose a study under View > Compare with."))
-            return
-
-        def work(tell: Progress) -> object:
-            tell(tr("Registration"), 0.1)
-            found = register(volume, other)
-            tell(tr("Registration"), 1.0)
-            return found
-
-        def done(found: object) -> None:
-            assert isinstance(found, Registration)
-            if self.other is not other:
-                return  # another study is compared by now
-            if found.declined:
-                self.say(found.declined)
-                return
-            rows = tuple(tuple(round(float(v), 6) for v in row) for row in inverse(found.affine).tolist())
-            self.do(edits.registered, cast(Matrix, rows))
-            said = tr("Registered; edges lie on each other with {quality}.", quality=f"{found.quality:.2f}")
-            self.say(" ".join(filter(None, (said, found.warning))))
-
-        self.beside(work, done, tr("Registration"))
 
     def blend_more(self, by: float) -> None:
         """Lays more or less of what is compared over the planes."""
@@ -724,7 +588,7 @@ class Viewer(QWidget):
             if edits.has_no_bone(self.session.screen):
                 self.do(edits.with_bone)
             else:
-                self.propose(Automatic("bone", CUT_AWAY), tr("Bone"))
+                self.finding.propose(Automatic("bone", CUT_AWAY), tr("Bone"))
 
     def _in_hounsfield(self, why_not: str) -> bool:
         if self.session.volume.unit != "HU":

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, QTimer, Signal
-from PySide6.QtGui import QAction, QCloseEvent, QKeyEvent, QKeySequence
+from PySide6.QtGui import QAction, QCloseEvent, QKeyEvent, QKeySequence, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
     QStackedWidget,
     QTableWidget,
     QTabWidget,
+    QTreeWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -29,7 +30,7 @@ from PySide6.QtWidgets import (
 from dicom_io.errors import VolumeRefused
 from dicom_io.evidence import Person
 from dicom_io.person_names import listed
-from render import Picture, Protocol, Recipe, RecipeError, Volume
+from render import Picture, Protocol, Recipe, RecipeError
 from render.progress import Progress
 from render.protocols import drawable
 from render.recipe import Solid
@@ -43,28 +44,32 @@ from workstation.desktop.guide import Guide
 from workstation.desktop.language import tr
 from workstation.desktop.measures_panel import Measures
 from workstation.desktop.menus import PANELS, Menus
-from workstation.desktop.model import edits, measure_edits, tray_edits
+from workstation.desktop.model import measure_edits, tray_edits
+from workstation.desktop.model.browsing import SeriesShelf
 from workstation.desktop.model.corners import load_corners
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.keys import Keys
 from workstation.desktop.model.looks import Looks, protocols_for, windows_for
+from workstation.desktop.model.offers import bridged_volumes_of
 from workstation.desktop.model.reading2d import Images
-from workstation.desktop.model.screen import Capture, Compared, Screen, recipe_of
-from workstation.desktop.model.session import Draft
+from workstation.desktop.model.screen import Capture, Screen, recipe_of
+from workstation.desktop.model.session import Draft, VolumeKey
 from workstation.desktop.model.signed import OTHER_VOLUME
 from workstation.desktop.model.signing import SignedStudy
-from workstation.desktop.model.studies import Opened, Row
+from workstation.desktop.model.studies import Opened
 from workstation.desktop.model.summary import summary_of
+from workstation.desktop.open_readings import OpenReading, Readings, SeriesTabs
 from workstation.desktop.palette import CommandPalette
 from workstation.desktop.pane import Pane
 from workstation.desktop.panels import LookPanel, scrolled
 from workstation.desktop.plain import PlainLabel, plain_title
 from workstation.desktop.report_panel import ReportPanel, said_of_obstacle
 from workstation.desktop.segments_panel import SegmentsPanel
+from workstation.desktop.series_browser import SeriesBrowser
+from workstation.desktop.series_commands import SeriesWindow
+from workstation.desktop.series_drops import SeriesDrops
 from workstation.desktop.sign_dialog import Sign
-from workstation.desktop.signed_commands import StudyWindow
 from workstation.desktop.signed_panel import SignedBar
-from workstation.desktop.stack_viewer import StackViewer
 from workstation.desktop.study_list import StudyList
 from workstation.desktop.theme import COLOURS, Theme, style_sheet
 from workstation.desktop.viewer import Viewer
@@ -74,10 +79,10 @@ _VERDICT_MS = 400  # wait after the last change
 _LOCK_MS = 15 * 60 * 1000  # locks after this time without a key or mouse move
 _PRESENCE = {QEvent.Type.KeyPress, QEvent.Type.MouseMove, QEvent.Type.MouseButtonPress, QEvent.Type.Wheel}
 _DOCK_PX, _LEAST_DOCK_PX = 390, 350  # the panels, at first and at least: all tabs in sight
-_LAYOUT_VERSION = 2  # of the docks; saved positions of another version are ignored
+_LAYOUT_VERSION = 3  # of the docks; saved positions of another version are ignored
 
 
-class MainWindow(StudyWindow):
+class MainWindow(SeriesWindow):
     """The main window. desk : the model. person : who is signed in, or None. signed : whether the study on the screen
     has been signed here."""
 
@@ -91,30 +96,32 @@ class MainWindow(StudyWindow):
         self.looks = Looks(desk.site.root / "presets")
         self.texts = load_corners(desk.site.root / "corners.toml")
         self.person: Person | None = None
-        self.viewer: Viewer | None = None
-        self.opened: Opened | None = None
-        self.report: ReportPanel | None = None
-        self.tray: Tray | None = None
+        self.reading: OpenReading | None = None
+        self.readings = Readings()
+        self._folded = False  # the panels, to have more room
+        self._panel = 0  # of the panels, the one on view: the same for every series
         self.guide: Guide | None = None
         self.signed: bool = False
-        self._covered, self._unsaid = False, ("", False)  # what is not said while the window is covered
-        self._before: Screen | None = None  # the last screen whose captures were journalled
+        self.covered, self._unsaid = False, ("", False)  # what is not said while the window is covered
         self.charge = ChargePanel()
-        self._opening: tuple[str, int | None] | None = None
-        self.stack_viewer: StackViewer | None = None
+        self._opening: VolumeKey | None = None
         self.setWindowTitle(_product())
-        self.pages, self.arrival = QStackedWidget(), ArrivalBar(desk.studies.news)
+        self.pages, self.arrival, self.open_tabs = QStackedWidget(), ArrivalBar(desk.studies.news), SeriesTabs()
+        self.open_tabs.chosen.connect(self.show_reading)
+        self.open_tabs.closed.connect(self.close_reading)
         self.arrival.reload.connect(self.reload)
         middle = QWidget()
         stacked = QVBoxLayout(middle)
         stacked.setContentsMargins(0, 0, 0, 0)
         stacked.setSpacing(0)
+        stacked.addWidget(self.open_tabs)
         stacked.addWidget(self.arrival)
         stacked.addWidget(self.pages, 1)
         self.setCentralWidget(middle)
         self.worklist = StudyList(desk.studies.rows, desk.studies.waiting, lambda: desk.site.clock().date())
         self.worklist.opened.connect(self.open_series)
         self.worklist.dropped.connect(self.import_paths)
+        self.worklist.chosen.connect(self._follow_list)
         self.preview = Pane("axial")
         self.pages.addWidget(self.worklist)
         self.pages.addWidget(self.preview)
@@ -151,6 +158,8 @@ class MainWindow(StudyWindow):
             "capture_rotation": partial(self.capture, 36),
             "worklist": self.back_to_list,
             "reload": self.reload,
+            "next_series": self.next_series,
+            "previous_series": partial(self.next_series, -1),
             "query": self.query,
             "take_in": self.take_in_folder,
             "sign": self.sign_and_deliver,
@@ -164,6 +173,7 @@ class MainWindow(StudyWindow):
             "stop_work": self.stop_work,
             "lock": self.sign_in_or_lock,
             "panels": self.fold_panels,
+            "series": self.show_browser,
             "commands": self.show_commands,
             "theme": self.other_theme,
             "guide": self.show_guide,
@@ -199,7 +209,18 @@ class MainWindow(StudyWindow):
         self.dock.setWidget(inner)
         self.dock.setMinimumWidth(_LEAST_DOCK_PX)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.dock)
-        self.dock.hide()
+        self.browser = SeriesBrowser(SeriesShelf(self.desk.studies), self)
+        self.browser.wanted.connect(self.open_browsed)
+        self.browser.compared.connect(self.compare_browsed)
+        self.browser.closed.connect(lambda: self.settings.setValue("browser", "hidden"))
+        self.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, self.browser)
+        for dock in (self.dock, self.browser):
+            dock.hide()
+        self.drops = SeriesDrops(self)
+        self.drops.watch(self.pages)
+        self.drops.over.connect(self._say_of_drop)
+        self.drops.left.connect(lambda: self.say(""))
+        self.drops.dropped.connect(self.drop_series)
 
     def _restore(self) -> None:
         """Restores positions and monitors of window, docks and tool bars."""
@@ -207,7 +228,9 @@ class MainWindow(StudyWindow):
         if isinstance(geometry, QByteArray):
             self.restoreGeometry(geometry)
         self._has_layout = isinstance(docks, QByteArray) and self.restoreState(docks, _LAYOUT_VERSION)
-        self.dock.hide()  # shown with a study
+        self._browser_sized = self._has_layout
+        for dock in (self.dock, self.browser):
+            dock.hide()  # shown with a study
 
     def set_theme(self, theme: Theme) -> None:
         self.theme: Theme = theme
@@ -221,7 +244,10 @@ class MainWindow(StudyWindow):
     def fold_panels(self) -> None:
         """Folds the panels away, for more room, and brings them back."""
         if self.opened is not None:
-            self.dock.setVisible(not self.dock.isVisible())
+            folded = not (self.dock.isVisible() or self.browser.isVisible())
+            self._folded = not folded
+            self.dock.setVisible(folded)
+            self.browser.setVisible(folded and self._wants_browser())
 
     def show_commands(self) -> None:
         """Shows every command, to be found by its name."""
@@ -243,42 +269,48 @@ class MainWindow(StudyWindow):
 
     # ------------------------------------------------------------------------------------------------ opening
 
-    def open_series(self, series_uid: str, which: int | None = None, before: Opened | None = None) -> None:
+    def open_series(
+        self, series_uid: str, which: int | None = None, before: Opened | None = None, *, bridged: bool = False
+    ) -> None:
         """Opens a volume, its middle image first. Asks which one where a series has several.
 
-        before : on reload, the study as it was opened; its volume is opened again.
+        before : on reload, the study as it was opened; its volume is opened again. bridged : with its missing slices
+        interpolated.
         """
-        if self._opening == (series_uid, which):
+        key = (series_uid, which, bridged)
+        if self._opening == key:
             return  # a second double-click
-        self._opening = (series_uid, which)
+        there = self.readings.of(key) if before is None else None
+        if there is not None:
+            self.show_reading(there)
+            return
+        self._opening = key
+        studies = self.desk.studies
 
         def work(tell: Progress) -> object:
-            chosen = self.desk.studies.again(before) if before is not None else which
-            try:
-                names = self.desk.studies.volumes(series_uid)
-            except VolumeRefused as refused:
-                return self.desk.studies.images(series_uid, refused)
-            if chosen is None and len(names) > 1:
-                return names
+            chosen = studies.again(before) if before is not None else which
+            if not bridged:
+                try:
+                    offers = studies.volumes(series_uid)
+                except VolumeRefused as refused:
+                    return studies.images(series_uid, refused)
+                if chosen is None and len(offers) > 1:
+                    return (*offers, *bridged_volumes_of(self.desk.site.archive.series(series_uid)))
             tell(tr("First picture"), 0.0)
-            self._previewed.emit(self.desk.studies.preview(series_uid, chosen))
-            return self.desk.studies.open(series_uid, chosen, tell)
+            self._previewed.emit(studies.preview(series_uid, chosen, bridged=bridged))
+            return studies.open(series_uid, chosen, tell, bridged=bridged)
 
         def done(found: object) -> None:
             self._opening = None
             if isinstance(found, Opened):
                 self._show_study(found)
-            elif self._covered:
+            elif self.covered:
                 return  # what would be shown, or asked, is a patient's
             elif isinstance(found, Images):
-                self.say(found.why, bad=True)
-                self.stack_viewer = StackViewer(found, self)
-                self.stack_viewer.show()
+                self._show_images(found)
             else:
                 assert isinstance(found, tuple)
-                chosen = dialogs.Choose.ask(tr("Which volume?"), found, self)
-                if chosen is not None:
-                    self.open_series(series_uid, chosen)
+                self._ask_which(series_uid, found)
 
         self.works.ended.connect(self._not_opening)
         self.works.run(work, done, tr("Opening"))
@@ -290,7 +322,7 @@ class MainWindow(StudyWindow):
         if self.works.busy:
             self.say(tr("Something is still being done; reload when it has ended."), bad=True)
             return
-        self.open_series(self.opened.series.uid, before=self.opened)
+        self.open_series(self.opened.series.uid, before=self.opened, bridged=self.opened.session.bridged)
 
     def _not_opening(self) -> None:
         """Notes that opening has ended, well or not, so the next double-click counts again."""
@@ -324,57 +356,116 @@ class MainWindow(StudyWindow):
         self.worklist.refresh()
 
     def _show_study(self, found: Opened) -> None:
-        self.close_study()
-        self.opened, self.signed = found, found.session.sealed
+        """Shows a study that was opened just now, beside what is open of the same patient."""
+        reading = self._made(found)
+        for other in self.readings.add(reading):
+            self._drop(other)
+        self.show_reading(reading)
+        closed = self.readings.too_many()
+        for other in closed:
+            self._drop(other)
+        self.open_tabs.show_readings(self.readings, reading)
+        self._mark_series()
+        changed = found.session.sealed and found.signed is not None and not found.signed.same_volume
+        warning = " ".join(said for said in (found.warning, tr(OTHER_VOLUME) if changed else "") if said)
+        names = ", ".join(each.title for each in closed)
+        full = tr("Memory for open series is full; closed: {names}.", names=names) if closed else ""
+        said = " ".join(part for part in (warning or tr("{title} is open.", title=found.title), full) if part)
+        self.say(said, bad=bool(warning))
+        if found.session.screen.compared is not None:
+            self._bring(found.session.screen.compared)
+        self.ready.emit()
+
+    def _made(self, found: Opened) -> OpenReading:
+        """Makes panes and panels for a study."""
+        if found.session.bridged:  # every pane says it
+            series = tr("Gaps bridged: {series}", series=found.identity.series or found.identity.modality)
+            found = replace(found, identity=replace(found.identity, series=series))
         found.session.refused = self.refused
         viewer = Viewer(found.session, self.keys.buttons, self.looks, found.identity, self.texts)
-        self.viewer = viewer
         self.pages.addWidget(viewer)
-        self.pages.setCurrentWidget(viewer)
-        self.report, self.tray = ReportPanel(viewer), Tray(viewer)
-        self.report.signed.connect(self.sign_and_deliver)
-        self.tray.export.connect(self.export_captures)
-        for widget, title in (
+        report, tray = ReportPanel(viewer, self.desk.region_unless_chosen(found)), Tray(viewer)
+        report.signed.connect(self.sign_and_deliver)
+        tray.export.connect(self.export_captures)
+        panels = (
             (scrolled(LookPanel(viewer)), tr("Look")),
-            (self.tray, tr("Captures")),
+            (tray, tr("Captures")),
             (scrolled(Measures(viewer)), tr("Measures")),
             (scrolled(SegmentsPanel(viewer)), tr("Segments")),
-            (self.report, tr("Report")),
-            (self.charge, tr("Charge")),
-        ):
-            self.tabs.addTab(widget, title)
-        self.dock.setWindowTitle(plain_title(found.identity.person or found.title))
-        self._show_title()
-        self.dock.show()
-        if not self._has_layout:
-            self._has_layout = True
-            self.resizeDocks([self.dock], [_DOCK_PX], Qt.Orientation.Horizontal)
+            (report, tr("Report")),
+        )
+        reading = OpenReading(found, viewer, report, tray, panels, found.session.screen)
         self._window_keys(viewer)
-        self._offer(found)
+        for pane in viewer.panes.values():
+            self.drops.watch(pane)  # also where it is in a window of its own
         viewer.chose_tool.connect(lambda tool: self.menus.actions[tool].setChecked(True))
         viewer.said.connect(self.say)
         viewer.words_wanted.connect(self._ask_words)
         viewer.work_wanted.connect(self.works.run)
-        viewer.changed.connect(self._changed)
-        for edit in self.report.fields.values():
+        viewer.changed.connect(partial(self._changed, reading))
+        for edit in report.fields.values():
             edit.textChanged.connect(self._verdict_timer.start)
-        for box in (self.report.required, self.report.concurrent):
+        for box in (report.region, report.required, report.concurrent):
             box.activated.connect(self._verdict_timer.start)
-        viewer.choose_tool("window")
-        changed = found.session.sealed and found.signed is not None and not found.signed.same_volume
-        warning = " ".join(said for said in (found.warning, tr(OTHER_VOLUME) if changed else "") if said)
-        self.say(warning or tr("{title} is open.", title=found.title), bad=bool(warning))
+        volume, modality = found.session.volume, found.series.modality
+
+        def suiting() -> None:  # whether there is dye is seen in the voxels, which takes a moment
+            self._suiting.emit(reading, protocols_for(volume, modality))
+
+        viewer.drawer.ask_errand(suiting, tell=False)
+        return reading
+
+    def show_reading(self, reading: OpenReading) -> None:
+        """Shows one of the open series."""
+        if reading is self.reading:
+            return
+        self._put_away()
+        self.reading, found = reading, reading.opened
+        self.readings.used(reading)
+        self.signed = found.session.sealed
+        for widget, title in (*reading.panels, (self.charge, tr("Charge"))):
+            self.tabs.addTab(widget, title)
+        self.tabs.setCurrentIndex(self._panel)
+        self.pages.setCurrentWidget(reading.viewer)
+        self.dock.setWindowTitle(plain_title(found.identity.person or found.title))
+        self._show_title()
+        self.dock.setVisible(not self._folded)
+        if not self._has_layout:
+            self._has_layout = True
+            self.resizeDocks([self.dock], [_DOCK_PX], Qt.Orientation.Horizontal)
+        self._offer(reading)
+        reading.viewer.choose_tool(reading.viewer.tool)
         self.arrival.follow(found)
-        self._before = found.session.screen
+        self.open_tabs.show_readings(self.readings, reading)
+        self.browser.follow(found.series.uid)
+        self._place_browser()
         self.show_signed()
-        self.acted("opened")
-        self.desk.opened_by(found, self.person)
-        if found.session.screen.compared is not None:
-            self._bring(found.session.screen.compared)
-        self._changed()
-        if self._covered:
-            self._cover()  # locked while the study was being opened
-        self.ready.emit()
+        who = self.person.id if self.person is not None else ""
+        if who not in reading.seen_by:
+            reading.seen_by.add(who)
+            self.acted("opened")
+            self.desk.opened_by(found, self.person)
+        self._changed(reading)
+        reading.viewer.refresh()
+        if self.covered:
+            self._cover()  # locked while it was being opened
+
+    def next_series(self, step: int = 1) -> None:
+        """Shows the next of the open series."""
+        if self.reading is not None and len(self.readings) > 1:
+            self.show_reading(self.readings.after(self.reading, step))
+
+    def close_reading(self, reading: OpenReading) -> None:
+        """Closes one of the open series; its session file keeps the work. The last one leads back to the work list."""
+        if len(self.readings) == 1:
+            self.back_to_list()
+            return
+        self._drop(reading)
+        last = self.readings.last_used()
+        if self.reading is None and last is not None:
+            self.show_reading(last)
+        self.open_tabs.show_readings(self.readings, self.reading)
+        self._mark_series()
 
     def _ask_words(self, number: int) -> None:
         """Asks for the words of a text or an arrow, which is drawn already."""
@@ -392,16 +483,11 @@ class MainWindow(StudyWindow):
                 action.triggered.connect(lambda _=False, name=window.name: viewer.choose_window(name))
                 viewer.addAction(action)
 
-    def _offer(self, found: Opened) -> None:
+    def _offer(self, reading: OpenReading) -> None:
         """Fills the menus with the protocols and comparisons of a study."""
         self.menus.for_a_study(True)
-        volume, modality, viewer = found.session.volume, found.series.modality, self.viewer
-
-        def suiting() -> None:  # whether there is dye is seen in the voxels, which takes a moment
-            self._suiting.emit(viewer, protocols_for(volume, modality))
-
-        if viewer is not None:
-            viewer.drawer.ask_errand(suiting, tell=False)
+        found = reading.opened
+        self._offer_protocols(reading, reading.protocols)
         self.menus.comparisons.addAction(tr("Nothing")).triggered.connect(lambda _=False: self.compare_no_more())
         for row in found.others:
             title = f"{row.day}  {row.modality} {row.description}"
@@ -410,91 +496,59 @@ class MainWindow(StudyWindow):
             act = partial(self.compare, row)
             self.menus.comparisons.addAction(plain_title(title)).triggered.connect(lambda _=False, act=act: act())
 
-    def _offer_protocols(self, viewer: Viewer, protocols: list[Protocol]) -> None:
+    def _offer_protocols(self, reading: OpenReading, protocols: list[Protocol] | None) -> None:
         """Fills the menu with the protocols that suit the study."""
-        if viewer is not self.viewer:
+        reading.protocols = protocols
+        if reading is not self.reading:
             return
-        for protocol in protocols:
+        for protocol in protocols or ():
             act = partial(self.run_protocol, protocol)
             self.menus.protocols.addAction(plain_title(protocol.title)).triggered.connect(
                 lambda _=False, act=act: act()
             )
 
-    def close_study(self) -> None:
-        if self.viewer is None:
+    def _put_away(self) -> None:
+        """Takes what is on the screen away; it stays open."""
+        if self.reading is None:
             return
-        self.viewer.close_session()
+        self._panel = self.tabs.currentIndex()
+        self.reading.viewer.rest()
+        while self.tabs.count():
+            self.tabs.removeTab(0)
+        self.reading = None
+        self.menus.for_a_study(False)
+
+    def _drop(self, reading: OpenReading) -> None:
+        """Closes a series; its session file has the work."""
+        if reading is self.reading:
+            self._put_away()
+        self.readings.remove(reading)
+        reading.viewer.close_session()
+        self.pages.removeWidget(reading.viewer)
+        for widget, _ in reading.panels:
+            widget.deleteLater()
+        reading.viewer.deleteLater()
+
+    def close_study(self) -> None:
+        """Closes all that is open."""
+        if self.reading is None:
+            return
         self.arrival.follow(None)
         self.pages.setCurrentWidget(self.worklist)
-        self.pages.removeWidget(self.viewer)
-        while self.tabs.count():
-            widget = self.tabs.widget(0)
-            self.tabs.removeTab(0)
-            if widget is not None and widget is not self.charge:
-                widget.deleteLater()
-        self.viewer.deleteLater()
-        self.viewer, self.report, self.tray, self.opened = None, None, None, None
-        self.menus.for_a_study(False)
+        for reading in self.readings:
+            self._drop(reading)
+        self._panel, self._folded = 0, False
+        self.open_tabs.show_readings(self.readings, None)
+        self.browser.follow("")
+        self.browser.mark("", frozenset(), "")
         self._show_title()
-        self.dock.hide()
+        for dock in (self.dock, self.browser):
+            dock.hide()
 
     def back_to_list(self) -> None:
         """Closes the study; its session file keeps the work, which comes back with the study."""
         self.close_study()
         self.worklist.refresh()
-
-    # ------------------------------------------------------------------------------------------------ comparing
-
-    def compare(self, row: Row) -> None:
-        """Shows a series beside the open one; asks for the volume where it has several."""
-        if self.opened is None:
-            return
-        opened = self.opened
-        itself = row.series_uid == opened.series.uid
-
-        def work(tell: Progress) -> object:
-            names = self.desk.studies.volumes(row.series_uid)
-            if len(names) > 1:
-                return names
-            if itself:
-                raise ValueError(tr("this series has one volume only"))
-            return self.desk.studies.compared(opened, row.series_uid)
-
-        def done(found: object) -> None:
-            assert isinstance(found, tuple)
-            if isinstance(found[0], Compared):
-                self._compared(opened, found)
-                return
-            chosen = dialogs.Choose.ask(tr("Which volume?"), found, self)
-            if chosen is not None:
-                again = partial(self.desk.studies.compared, opened, row.series_uid, chosen)
-                self.works.run(lambda tell: again(), partial(self._compared, opened), tr("Comparing"))
-
-        self.works.run(work, done, tr("Comparing"))
-
-    def _compared(self, opened: Opened, found: object) -> None:
-        assert isinstance(found, tuple)
-        compared, volume = found
-        if self.viewer is not None and self.opened is opened:
-            self.viewer.other = volume
-            self.viewer.do(edits.compared_with, compared)
-            self.viewer.compare_with(volume, self.desk.studies.identity(compared.series_uid))
-
-    def _bring(self, compared: Compared) -> None:
-        """Loads the volume that a recovered session was compared with."""
-        opened = self.opened
-
-        def done(volume: object) -> None:
-            assert isinstance(volume, Volume)
-            if self.viewer is not None and self.opened is opened:
-                self.viewer.compare_with(volume, self.desk.studies.identity(compared.series_uid))
-
-        self.works.run(lambda tell: self.desk.studies.other(compared), done, tr("Comparing"))
-
-    def compare_no_more(self) -> None:
-        if self.viewer is not None:
-            self.viewer.do(edits.compared_no_more)
-            self.viewer.compare_with(None)
 
     # ------------------------------------------------------------------------------------------------ work
 
@@ -589,23 +643,29 @@ class MainWindow(StudyWindow):
         if self.opened is not None:
             self.desk.note(self.opened, self.person, act, recipe)
 
-    def _changed(self) -> None:
-        if self.viewer is None:
+    def _acted_in(self, reading: OpenReading, act: EventKind, recipe: Recipe | None) -> None:
+        """Journals an act in a series that is open, on the screen or behind it."""
+        if reading is self.reading:
+            self.acted(act, recipe)
+        else:
+            self.desk.note(reading.opened, self.person, act, recipe)
+
+    def _changed(self, reading: OpenReading) -> None:
+        """Journals what has changed; also of a series that is open behind the one on the screen."""
+        session, before = reading.opened.session, reading.before
+        screen = reading.before = session.screen
+        if before.solid.steps != screen.solid.steps:
+            self._acted_in(reading, "mask_editing", recipe_of(screen, "solid", 512, 512))
+        if screen.captures is not before.captures:
+            self._journal_tray(reading, before.captures, screen.captures)
+        if reading is not self.reading:
             return
-        session = self.viewer.session
-        screen, before = session.screen, self._before
-        if before is not None:
-            if screen.solid.steps != before.solid.steps:
-                recipe = recipe_of(screen, "solid", 512, 512)
-                self.acted("mask_editing", recipe)
-            if screen.captures is not before.captures:
-                self._journal_tray(before.captures, screen.captures)
-        self._before = screen
         self.menus.actions["undo"].setEnabled(session.can_undo)
         self.menus.actions["redo"].setEnabled(session.can_redo)
+        self._mark_series()
         self._verdict_timer.start()
 
-    def _journal_tray(self, before: tuple[Capture, ...], after: tuple[Capture, ...]) -> None:
+    def _journal_tray(self, reading: OpenReading, before: tuple[Capture, ...], after: tuple[Capture, ...]) -> None:
         """Journals what became of pictures in the tray: dropped, taken anew, or under another name."""
         kept, known = {capture.recipe for capture in after}, {capture.recipe for capture in before}
         gone, come = (
@@ -614,12 +674,12 @@ class MainWindow(StudyWindow):
         )
         if len(before) != len(after):
             for recipe in gone:
-                self.acted("image_rejection", recipe)
+                self._acted_in(reading, "image_rejection", recipe)
             return  # what was captured is journalled where it is captured
         for old, new in zip(gone, come, strict=False):
             if replace(old, name=new.name) != new:
-                self.acted("view_adjustment", new)
-            self.acted("image_selection", new)
+                self._acted_in(reading, "view_adjustment", new)
+            self._acted_in(reading, "image_selection", new)
 
     def changed_soon(self) -> None:
         """Has the decision about the charge shown anew after a moment."""
@@ -641,7 +701,11 @@ class MainWindow(StudyWindow):
         if name == "captures":
             self.tabs.setCurrentIndex(1)
             return
-        others: dict[str, QWidget] = {"required": self.report.required, "concurrent": self.report.concurrent}
+        others: dict[str, QWidget] = {
+            "region": self.report.region,
+            "required": self.report.required,
+            "concurrent": self.report.concurrent,
+        }
         field = self.report.fields.get(name) or others.get(name, self.report)
         self.tabs.setCurrentWidget(self.report)
         self.report.ensureWidgetVisible(field)
@@ -691,9 +755,11 @@ class MainWindow(StudyWindow):
 
         def done(outcome: object) -> None:
             self.say(str(outcome))
-            if self.opened is not None and self.opened.key == (signing.series_uid, signing.which):
+            reading = self.readings.of(signing.key)
+            if reading is not None:
+                reading.opened = replace(reading.opened, signed=self.desk.studies.signed(reading.opened))
+            if reading is not None and reading is self.reading and self.opened is not None:
                 self.signed = True
-                self.opened = replace(self.opened, signed=self.desk.studies.signed(self.opened))
                 self.show_signed()
                 self.charge.show_verdict(self.desk.verdict(self.opened, self.person))
                 if self.guide is not None:
@@ -728,6 +794,8 @@ class MainWindow(StudyWindow):
         """Shows a panel of the study, its first field ready for the keyboard."""
         if self.opened is None:
             return
+        Pane.wait_for_mouse()
+        self._folded = False
         self.dock.show()
         self.tabs.setCurrentIndex(number)
         panel = self.tabs.currentWidget()
@@ -747,8 +815,11 @@ class MainWindow(StudyWindow):
             self.person = dialog.person
             self.desk.signed_in(self.person.id)
             self._uncover()
-            if self.opened is not None:
-                self.desk.opened_by(self.opened, self.person)
+            for each in self.readings:
+                each.seen_by.clear()
+            if self.reading is not None:
+                self.desk.opened_by(self.reading.opened, self.person)
+                self.reading.seen_by.add(self.person.id)
             self.acted("opened")  # the open study counts as opened by the new person
         self._show_person()
         self._verdict_timer.start()
@@ -772,25 +843,28 @@ class MainWindow(StudyWindow):
 
     def _show_title(self) -> None:
         """Says in the title whose study is open, but not where the window is covered."""
-        shown = self.opened.title if self.opened is not None and not self._covered else ""
+        shown = self.opened.title if self.opened is not None and not self.covered else ""
         self.setWindowTitle(f"{shown} — {_product()}" if shown else _product())
 
     def _cover(self) -> None:
         """Hides everything that tells of a patient, whether it is there now or comes from work that is still done."""
-        self._covered = True
+        self.covered = True
         self.centralWidget().hide()
-        self.dock.hide()
+        for dock in (self.dock, self.browser):
+            dock.hide()
         self.menus.cover(True)
         self.way_back.show()
         self._show_title()
 
     def _uncover(self) -> None:
-        self._covered = False
+        self.covered = False
         self._show_title()
         self.centralWidget().show()
-        self.dock.setVisible(self.viewer is not None)
+        self.dock.setVisible(self.viewer is not None and not self._folded)
+        self._place_browser()
         self.menus.cover(False)
-        self._changed()
+        if self.reading is not None:
+            self._changed(self.reading)
         self.way_back.hide()
         self.say(*self._unsaid)
         self._unsaid = ("", False)
@@ -815,11 +889,15 @@ class MainWindow(StudyWindow):
     def say(self, sentence: str, bad: bool = False) -> None:
         """Shows a sentence in the window, never in a dialog. A bad one stays until the next. While the window is
         covered nothing is said, as it may tell of a patient; the last sentence waits."""
-        if self._covered:
+        if self.covered:
             self._unsaid = (sentence, bad) if bad or not self._unsaid[1] else self._unsaid
             return
         self.statusBar().setStyleSheet(f"QStatusBar {{ color: {COLOURS[self.theme]['bad']}; }}" if bad else "")
         self.statusBar().showMessage(sentence, 0 if bad else 8000)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self.menus.fit(self.width())
 
     def closeEvent(self, event: QCloseEvent) -> None:  # noqa: N802
         self.settings.setValue("geometry", self.saveGeometry())
@@ -827,6 +905,7 @@ class MainWindow(StudyWindow):
         self.close_study()
         self.worklist.stop()
         self.arrival.stop()
+        self.browser.stop()
         self.works.end()  # what was signed goes on at the next start
         self.desk.close()
         super().closeEvent(event)
@@ -843,6 +922,10 @@ def _its_own(watched: QObject, event: QKeyEvent) -> bool:
         return False
     if isinstance(watched, QAbstractButton):
         return event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return)
-    if isinstance(watched, QTableWidget | QListWidget) and event.text().isprintable() and event.text().strip():
+    if (
+        isinstance(watched, QTableWidget | QListWidget | QTreeWidget)
+        and event.text().isprintable()
+        and event.text().strip()
+    ):
         return False  # a reader whose mouse is on a pane means the pane; F2 begins to name
     return isinstance(watched, QComboBox | QAbstractItemView | QAbstractSlider) and event.key() != Qt.Key.Key_Escape

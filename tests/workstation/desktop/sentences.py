@@ -16,7 +16,18 @@ from workstation.desktop import (
     study_list,
     viewer,
 )
-from workstation.desktop.model import exporting, keys, report_check, screen, session, signed, studies, summary, verdicts
+from workstation.desktop.model import (
+    browsing,
+    exporting,
+    keys,
+    report_check,
+    screen,
+    session,
+    signed,
+    studies,
+    summary,
+    verdicts,
+)
 
 FOLDER = Path(guide.__file__).parent
 
@@ -46,10 +57,13 @@ def sentences() -> list[str]:
     found += [*report_panel.ANSWERS, *map(str.capitalize, session.CLINICAL_USES)]
     found += [*panels.STYLE_TITLES, *panels.CROP_TITLES, *study_list._SINCE]
     found += [*segments_panel.STRUCTURES.values(), *segments_panel.CHANGES.values()]
+    found += [*report_check.REGION_TITLES.values()]
     found += [*report_check.OBSTACLES, *verdicts.VERDICTS, *summary.PATIENT_TITLES, *summary.STUDY_TITLES]
     found += [*summary.SEXES.values(), summary.REQUIRED, summary.CONCURRENT]
     found += [signed.OTHER_VOLUME, *exporting.FORMAT_TITLES.values(), *export_dialog.WHICH]
     found += [*signed_panel.SAID, *(said for said in captures_panel.ORIGINS.values() if said)]
+    found += [*browsing.AGES, *(title for title in browsing.KIND_TITLES.values() if title)]
+    found += ["name", "ID", "birth date", "sex"]  # by which one patient is told from another
     found += [reason.code for reason in REASONS]
     found += ["ordering", "nobody", "charged", "held", "not billable", "correction"]
     found += ["physician", "resident", "technologist", "coder", "Middle button", "Right button"]

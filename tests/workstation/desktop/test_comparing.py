@@ -76,7 +76,7 @@ def test_what_lies_over_a_plane_is_where_it_is(
     other = Volume(volume.voxels, composed(volume.affine, move), volume.unit)
     viewer.other = other
     viewer.do(edits.compared_with, Compared("1.2.4", None, (5.0, 9.0, -4.0)))
-    viewer.align()
+    viewer.finding.align()
     qtbot.waitUntil(
         lambda: viewer.session.screen.compared is not None and viewer.session.screen.compared.matrix is not None,
         timeout=100_000,

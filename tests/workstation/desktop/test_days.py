@@ -85,10 +85,19 @@ def site_with(root: Path, *cases: Case) -> tuple[Site, str]:
 
 
 class Desk:
-    """A reader at the desktop with one study. scale : of the window, as `QT_SCALE_FACTOR`."""
+    """A reader at the desktop with one study. scale : of the window, as `QT_SCALE_FACTOR`. browsing : whether the
+    window has room for the series of the patient and shows them, as it does where there are others."""
 
     def __init__(
-        self, reader: Reader, display: str, size: tuple[int, int], scale: int, site: Site, series: str, name: str
+        self,
+        reader: Reader,
+        display: str,
+        size: tuple[int, int],
+        scale: int,
+        site: Site,
+        series: str,
+        name: str,
+        browsing: bool,
     ) -> None:
         self.reader, self.site = reader, site
         self._display, self._size, self._scale, self._name = display, size, scale, name
@@ -96,7 +105,7 @@ class Desk:
         self._taken = 0
         width, height = size[0] / scale, size[1] / scale
         # Beside the panes: tools on the left, panels on the right, menus and commands above, the status bar below.
-        left, right, top, bottom = 105.0, width - 390.0, 54.0, height - 30.0
+        left, right, top, bottom = 359.0 if browsing else 105.0, width - 390.0, 54.0, height - 30.0
         self._across, self._down = (left, right), (top, bottom)
 
     def keep(self, what: str) -> None:
@@ -212,6 +221,15 @@ class Desk:
         self.writes(first_letters)
         self.key("Tab", "space")
 
+    def drops_the_second(self) -> None:
+        """Drags the second series of the list onto a pane."""
+        card, (x, y) = (200 * self._scale, 275 * self._scale), self.axial
+        self.reader.does("mousemove", *map(str, card), "mousedown", "1")
+        for part in (0.02, 0.05, 0.3, 0.6, 0.9, 1.0):  # a drag begins when the mouse has moved a little
+            at = (card[0] + (x - card[0]) * part, card[1] + (y - card[1]) * part)
+            self.reader.does("mousemove", "--sync", *(str(round(v)) for v in at))
+        self.reader.does("mouseup", "1")
+
     def reports(self, use: str, indication: str, findings: str, impression: str) -> None:
         """Chooses a template by its first letter, and writes over what it asks for."""
         self.key("F6", "shift+Tab")
@@ -295,7 +313,8 @@ def desk(root: Path, name: str, size: tuple[int, int], scale: int, *cases: Case)
             reader = Reader(display, process, *size)
             try:
                 assert reader.does("search", "--sync", "--onlyvisible", "--name", "3D workstation")
-                made = Desk(reader, display, size, scale, site, series, name)
+                browsing = len(cases) > 1 and size[0] / scale >= 1600.0
+                made = Desk(reader, display, size, scale, site, series, name, browsing)
                 try:
                     made.opens()
                     yield made
@@ -348,8 +367,7 @@ def test_oncology(tmp_path: Path) -> None:
         )
         day.key("F5")
         day.keep("lesion")
-        day.command("Compare with 2025")
-        day.until(lambda: day.screen.compared is not None, "nothing is compared")
+        day.until(lambda: day.screen.compared is not None, "nothing is compared", day.drops_the_second)
         day.command("Comparison, planes")
         day.until(lambda: day.screen.layout == "compare", "no comparison")
         day.keep("compared")
@@ -382,9 +400,10 @@ def test_neurosurgery(tmp_path: Path) -> None:
     one = Case("mr_stroke_t1_t2_flair/T1", "DAY-4", "70551")
     other = replace(one, folder="mr_stroke_t1_t2_flair/FLAIR", day="20260301")
     with desk(tmp_path / "root", "neurosurgery", SMALL, 1, one, other) as day:
-        day.command("Compare with FLAIR")
+        day.key("F10", "Down", "ctrl+Return")
         day.until(lambda: day.screen.compared is not None, "nothing is compared")
         day.keep("compared")
+        day.key("F10")
         day.until(
             lambda: day.screen.compared is not None and day.screen.compared.matrix is not None,
             "not registered",

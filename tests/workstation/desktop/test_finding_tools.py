@@ -207,7 +207,7 @@ def test_a_click_and_a_double_click_begin_and_end_a_vessel(viewer: Viewer, qtbot
 
 def test_a_flight_where_there_are_no_airways_is_declined(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
     before = viewer.session.screen
-    viewer.fly("airways")
+    viewer.finding.fly("airways")
     qtbot.waitUntil(lambda: not window.works.busy, timeout=60_000)
     assert viewer.session.screen == before and "Fly-through: " in window.statusBar().currentMessage()
 

@@ -186,14 +186,12 @@ def test_a_file_with_a_fault_says_where(tmp_path: Path, text: str | None, found:
 
 
 def test_a_locked_window_tells_of_nobody_whatever_comes(window: MainWindow, viewer: Viewer, qtbot: QtBot) -> None:
-    uid = window.desk.studies.rows()[0].series_uid
-
     def told() -> str:
         return " ".join((window.windowTitle(), window.statusBar().currentMessage()))
 
     window.person = DOCTOR
     with qtbot.waitSignal(window.ready, timeout=60_000):
-        window.open_series(uid)
+        window.reload()
         window.lock()
         assert "CRANIUM" not in told()
     assert "CRANIUM" not in told() and "Locked" in told()
@@ -228,7 +226,7 @@ def test_what_comes_while_it_is_being_signed_is_not_signed_unseen(
     monkeypatch.setattr(window, "_finish", lambda *_: None)
 
     def found_late(_: Sign) -> int:
-        viewer.propose(Values(700.0, 3000.0, 2), "Skull")
+        viewer.finding.propose(Values(700.0, 3000.0, 2), "Skull")
         while window.works.busy:
             QApplication.processEvents()
         return 1

@@ -40,7 +40,7 @@ def viewer(reading: Viewer) -> Viewer:
 @pytest.fixture
 def skull(viewer: Viewer, qtbot: QtBot, settled: Settled) -> Viewer:
     """The sample with its dense bone as a segment, shown."""
-    viewer.propose(SKULL, "Skull")
+    viewer.finding.propose(SKULL, "Skull")
     qtbot.waitUntil(lambda: viewer.panes["axial"]._over is not None, timeout=60_000)
     settled(viewer)
     return viewer
@@ -128,8 +128,8 @@ def test_growing_marks_what_is_about_as_bright_and_a_click_elsewhere_more(
 
 def test_what_declines_is_said_and_changes_nothing(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
     before = viewer.session.screen
-    viewer.propose(KeptParts(7, 1, 0.0, 7), "Nothing")
-    viewer.propose(Automatic("lungs", 3), "Lungs")  # of a head
+    viewer.finding.propose(KeptParts(7, 1, 0.0, 7), "Nothing")
+    viewer.finding.propose(Automatic("lungs", 3), "Lungs")  # of a head
     qtbot.waitUntil(lambda: not window.works.busy, timeout=60_000)
     assert all(step.label != 3 for step in viewer.session.screen.solid.steps)
     assert viewer.session.screen.segments == before.segments or viewer.active != 3
@@ -230,16 +230,16 @@ def found_all(window: MainWindow, qtbot: QtBot) -> None:
 
 
 def test_two_clicks_at_once_find_it_once(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
-    viewer.propose(SKULL, "Skull")
-    viewer.propose(SKULL, "Skull")
+    viewer.finding.propose(SKULL, "Skull")
+    viewer.finding.propose(SKULL, "Skull")
     found_all(window, qtbot)
     assert viewer.session.screen.solid.steps == (SKULL,)
     assert [segment.name for segment in viewer.session.screen.segments] == ["Skull"]
 
 
 def test_two_that_are_looked_for_at_once_are_two_segments(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
-    viewer.propose(SKULL, "Skull")
-    viewer.propose(BRAIN, "Brain")
+    viewer.finding.propose(SKULL, "Skull")
+    viewer.finding.propose(BRAIN, "Brain")
     found_all(window, qtbot)
     named = {segment.name: segment.label for segment in viewer.session.screen.segments}
     assert sorted(named) == ["Brain", "Skull"] and sorted(named.values()) == [2, 3]
@@ -248,13 +248,13 @@ def test_two_that_are_looked_for_at_once_are_two_segments(viewer: Viewer, window
 
 
 def test_what_was_removed_or_undone_meanwhile_is_not_changed(skull: Viewer, window: MainWindow, qtbot: QtBot) -> None:
-    skull.propose(KeptParts(2, 1, 0.0, 2), "Skull")
+    skull.finding.propose(KeptParts(2, 1, 0.0, 2), "Skull")
     skull.do(segment_edits.segment_removed, 2)
     found_all(window, qtbot)
     assert skull.session.screen.solid.steps == () and skull.session.screen.segments == ()
     assert "removed meanwhile" in window.statusBar().currentMessage()
     skull.undo()
-    skull.propose(KeptParts(2, 1, 0.0, 2), "Skull")
+    skull.finding.propose(KeptParts(2, 1, 0.0, 2), "Skull")
     skull.undo()
     found_all(window, qtbot)
     assert skull.session.screen.solid.steps == () and skull.session.screen.segments == ()
@@ -265,7 +265,7 @@ def test_what_is_found_when_the_study_was_left_is_dropped(viewer: Viewer, window
     assert session.file is not None
     session.keep()
     kept = session.file.read_bytes()
-    viewer.propose(SKULL, "Skull")
+    viewer.finding.propose(SKULL, "Skull")
     window.back_to_list()
     found_all(window, qtbot)
     assert session.screen.solid.steps == () and session.file.read_bytes() == kept
@@ -302,11 +302,11 @@ def test_what_is_registered_is_what_is_compared(
     viewer: Viewer, window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = Registration(IDENTITY, "rigid", 1.0, 1.0, 1.0)
-    monkeypatch.setattr("workstation.desktop.viewer.register", lambda *_: found)
+    monkeypatch.setattr("workstation.desktop.finding.register", lambda *_: found)
     volume = viewer.session.volume
     viewer.do(edits.compared_with, Compared("1.2.3"))
     viewer.other = volume
-    viewer.align()
+    viewer.finding.align()
     viewer.other = replace(volume)
     found_all(window, qtbot)
     assert viewer.session.screen.compared == Compared("1.2.3")

@@ -251,6 +251,17 @@ def test_a_session_comes_back_from_its_file(tmp_path: Path) -> None:
     assert recovered(file, VOLUME) is None
 
 
+def test_a_file_of_before_gaps_and_regions_were_chosen_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "s.json"
+    session(file).keep()
+    text = file.read_text()
+    older = text.replace(',"region":""', "").replace(',"bridged":false', "")
+    assert "region" not in older and "bridged" not in older and "region" in text
+    file.write_text(older)
+    back = recovered(file, VOLUME)
+    assert back is not None and not back.bridged and back.draft.region == ""
+
+
 def test_a_damaged_session_file_is_named_and_left(tmp_path: Path) -> None:
     file = tmp_path / "s.json"
     for text in ("{", '{"form": 1}', "[]"):

@@ -5,18 +5,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 from PySide6.QtCore import QPointF, Qt
 from pytestqt.qtbot import QtBot
 
+from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.volumes import stack_of
-from tests.dicom_io.synthetic import grid, ramp, write_series
-from tests.workstation.desktop.conftest import DOCTOR
+from render import load_protocol
+from tests.dicom_io.synthetic import MR, grid, ramp, write_series
+from tests.workstation.desktop.conftest import DOCTOR, PASSWORD
 from tests.workstation.desktop.gestures import drag
+from tests.workstation.samples import tiny_protocol
+from workstation.case import Case
+from workstation.desktop import dialogs
 from workstation.desktop.app import make_window
+from workstation.desktop.model import edits
+from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.identity import SeriesIdentity
+from workstation.desktop.model.offers import VolumeOffer
 from workstation.desktop.model.reading2d import Images, length_words, spacing_of
+from workstation.desktop.model.signing import PROTOCOL
 from workstation.desktop.stack_viewer import StackViewer
+from workstation.people import people_of
+from workstation.records.remake import remake
 from workstation.site import open_site
 
 
@@ -124,3 +136,121 @@ def test_the_work_list_opens_what_makes_no_volume(tmp_path: Path, qtbot: QtBot) 
     window.lock()
     assert not window.stack_viewer.isVisible()  # nobody reads on behind a locked screen
     window.close()
+
+
+@pytest.fixture
+def gapped(tmp_path: Path) -> tuple[Path, str]:
+    """A state folder with a series that lacks its fourth image; and its UID."""
+    series = write_series(tmp_path / "sent", ramp((9, 4, 6)), grid(), change=brain)
+    (tmp_path / "sent" / "0003.dcm").unlink()
+    site = open_site(tmp_path / "root")
+    site.archive.import_files(tmp_path / "sent")
+    site.papers.engine.dispose()
+    return site.root, series.uid
+
+
+def brain(ds: Dataset, _: int) -> None:
+    ds.BodyPartExamined, ds.SeriesDescription = "BRAIN", "Thin"
+
+
+def test_gaps_are_bridged_by_a_button(gapped: tuple[Path, str], qtbot: QtBot) -> None:
+    root, uid = gapped
+    window = make_window(root)
+    qtbot.addWidget(window)
+    window.open_series(uid)
+    qtbot.waitUntil(lambda: window.stack_viewer is not None, timeout=60_000)
+    assert window.stack_viewer is not None and "gap of" in window.stack_viewer.why.text()
+    (button,) = window.stack_viewer.offers
+    assert button.text() == "Bridge gaps"
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        button.click()
+    assert not window.stack_viewer.isVisible() and window.opened is not None
+    assert window.opened.key == (uid, None, True) and window.opened.session.volume.shape == (9, 4, 6)
+    assert window.viewer is not None and window.viewer.identity.series == "Gaps bridged: Thin"
+    assert "gaps were bridged" in window.statusBar().currentMessage()
+    there = window.viewer
+    window.show_browser()
+    qtbot.waitUntil(lambda: window.browser.series(uid) is not None, timeout=60_000)
+    listed = window.browser.series(uid)
+    assert listed is not None
+    window.open_browsed(listed)
+    assert window.viewer is there  # as it is open, not in 2D
+    window.viewer.do(edits.rotated, 5.0, 0.0)
+    left = window.viewer.session.screen
+    window.close_study()
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        window.open_series(uid, bridged=True)  # goes on where it was left
+    assert window.viewer is not None and window.viewer.session.screen == left
+    window.close()
+
+
+def test_a_bridged_volume_and_a_chosen_region_are_recorded(gapped: tuple[Path, str]) -> None:
+    """As `workstation run --bridge-gaps --region CHEST` records them, also where the program ended in between."""
+    root, uid = gapped
+    people_of(root).add(DOCTOR, PASSWORD)
+    desk = ReadingDesk(open_site(root))
+    opened = desk.studies.open(uid, bridged=True)
+    opened.session.change(edits.collected, tiny_protocol().recipes[:1])
+    opened.session.write(indication="Fall.", impression="None.", region="CHEST")
+    signing = desk.sign(opened, DOCTOR)
+    desk.close()
+    desk = ReadingDesk(open_site(root))
+    assert desk.unfinished() == (signing,)
+    desk.finish(signing)
+    (sr,) = desk.site.archive.instances_of(COMPREHENSIVE_3D_SR)
+    evidence = read_sr(dcmread(sr.path))
+    as_run = Case(uid, load_protocol("ct_chest"), bridge_gaps=True)
+    assert evidence.session_uid == replace(as_run, protocol=replace(as_run.protocol, name=PROTOCOL)).session_uid
+    (product,) = evidence.products
+    assert product.region == "CHEST" and any("gaps were bridged" in warning for warning in product.warnings)
+    (again,) = remake(evidence, desk.site.archive)
+    assert again.same
+    assert [row.reading for row in desk.studies.rows()] == ["signed"]
+    back = desk.studies.open(uid, bridged=True)
+    assert back.signed is not None and back.session.sealed and back.session.draft.region == "CHEST"
+    (root / "signed").rename(root / "gone")  # then the record says it
+    assert desk.studies.open(uid, bridged=True).session.draft.region == "CHEST"
+    desk.close()
+
+
+def test_a_phase_is_taken_by_a_button(tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    def timed(ds: Dataset, k: int) -> None:
+        ds.TemporalPositionIdentifier = k // 4 + 1
+        ds.ImagePositionPatient = [*ds.ImagePositionPatient[:2], 35.0 + 2.0 * (k % 4)]
+
+    series = write_series(tmp_path / "sent", ramp((8, 4, 6)), grid(), sop_class=MR, change=timed)
+    open_site(tmp_path / "root").archive.import_files(tmp_path / "sent")
+    window = make_window(tmp_path / "root")
+    qtbot.addWidget(window)
+    asked: list[list[str]] = []
+
+    def last(_: str, names: list[str], parent: object) -> int:
+        asked.append(names)
+        return len(names) - 1
+
+    monkeypatch.setattr(dialogs.Choose, "ask", last)
+    window.open_series(series.uid)
+    qtbot.waitUntil(lambda: window.stack_viewer is not None, timeout=60_000)
+    assert window.stack_viewer is not None and len(window.stack_viewer.images.images) == 8
+    assert asked[0][-1] == "All images, in 2D" and len(asked[0]) == 3
+    assert window.stack_viewer.why.text() == "This series holds 2 volumes."
+    first, second = window.stack_viewer.offers
+    assert first.text() == f"Take {asked[0][0]}"
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        second.click()
+    assert window.opened is not None and window.opened.key == (series.uid, 1, False)
+    assert float(window.opened.session.volume.voxels.min()) == 4 * 4 * 6
+    window.close()
+
+
+def test_many_volumes_are_a_menu(tmp_path: Path, qtbot: QtBot) -> None:
+    images = stack_of(write_series(tmp_path, ramp((3, 4, 6)), grid(), change=unplaced)).images
+    offers = tuple(VolumeOffer(f"phase {n}", n, n == 3) for n in range(4))
+    shown = StackViewer(Images(images, "Four.", "Title", offers=offers))
+    qtbot.addWidget(shown)
+    (button,) = shown.offers
+    actions = button.menu().actions()
+    assert [action.text() for action in actions] == ["phase 0", "phase 1", "phase 2", "phase 3, gaps bridged"]
+    with qtbot.waitSignal(shown.wanted) as wanted:
+        actions[3].trigger()
+    assert wanted.args == [images[0].instance.series_uid, offers[3]]

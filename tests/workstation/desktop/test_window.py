@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
 from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
-from PySide6.QtGui import QFontMetrics
+from PySide6.QtGui import QFontMetrics, QWheelEvent
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
@@ -567,7 +567,27 @@ def test_a_series_of_no_known_region_is_not_signed(viewer: Viewer) -> None:
     instances = tuple(replace(each, body_part="AORTA") for each in window.opened.series.instances)
     series = replace(window.opened.series, instances=instances)
     found = window.desk.obstacle(replace(window.opened, series=series), DOCTOR)
-    assert found is not None and "AORTA" in str(found) and "--region" in str(found)
+    assert found is not None and "AORTA" in str(found)
+    without = replace(window.opened, series=series)
+    assert window.desk.region_unless_chosen(without) == "" and window.desk.region_unless_chosen(window.opened) == "HEAD"
+    (missing,) = window.desk.verdict(without, DOCTOR).missing
+    assert window.report is not None and missing.report_field == "region"
+    window.report.allow_signing(found)
+    assert window.report.sign.isEnabled()  # the button leads to the field
+    window.tabs.setCurrentWidget(window.report)
+    window.report.go_to(found)
+    assert window.report.region.hasFocus()
+    box = window.report.region
+    box.setCurrentIndex(box.findData("CHEST"))
+    box.activated.emit(box.currentIndex())
+    assert viewer.session.draft.region == "CHEST" and window.desk.obstacle(without, DOCTOR) is None
+    assert window.desk.region(without) == "CHEST"
+    turn = QWheelEvent(
+        QPointF(9, 9), box.mapToGlobal(QPointF(9, 9)), QPoint(), QPoint(0, -120), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(box, turn)
+    assert viewer.session.draft.region == "CHEST"  # who scrolls the report changes no charge
 
 
 def test_a_study_opened_again_has_its_measures_and_segments_without_an_edit(viewer: Viewer, qtbot: QtBot) -> None:

@@ -33,7 +33,7 @@ from workstation.desktop.model.measuring import recorded, recorded_segments
 from workstation.desktop.model.notes import notes_of
 from workstation.desktop.model.remote import Remote
 from workstation.desktop.model.report_check import NO_REGION, Obstacle, obstacle_to_signing
-from workstation.desktop.model.session import Draft
+from workstation.desktop.model.session import Draft, VolumeKey
 from workstation.desktop.model.signing import (
     PROTOCOL,
     SignedStudy,
@@ -69,7 +69,7 @@ class ReadingDesk:
         self._trail = trail_of(site.config, site.root)
         self._recorder = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._finishing = threading.Lock()
-        self._delivered: dict[tuple[str, int | None], str] = {}
+        self._delivered: dict[VolumeKey, str] = {}
         # Kernels are loaded from disk while the work list loads, so that the first picture need not wait.
         self.warming = threading.Thread(target=_warm, name="kernels", daemon=True)
         self.warming.start()
@@ -134,7 +134,7 @@ class ReadingDesk:
         try:
             decision = self.preview(opened, person)
         except CaseError as error:
-            return Verdict(verdicts.NO_REGION, (Missing(str(error), "technologist"),))
+            return Verdict(verdicts.NO_REGION, (Missing(str(error), "technologist", "region"),))
         return verdict_of(decision, ", ".join(d.name for d in self.site.config.destinations if d.archiving != "kept"))
 
     def _sent(self, accession: str) -> str:
@@ -173,8 +173,9 @@ class ReadingDesk:
     def preview(self, opened: Opened, person: Person | None) -> Decision:
         """Decides as if the person signed now; draws and stores nothing."""
         physician = person if person is not None and person.role == "physician" else None
-        case, session = self._case(opened, person or _NOBODY, physician, self._region), opened.session
-        region = region_of(self._region, "", opened.series.first.body_part)
+        asked, session = self.region(opened), opened.session
+        case = self._case(opened, person or _NOBODY, physician, asked)
+        region = region_of(asked, "", opened.series.first.body_part)
         # Without a signed-in person, opening journals nothing; a session begins with its first event.
         evidence = evidence_as_if(case, self.site, opened.series, region, ("approval",))
         # As it will be read from the SR, which has it from this header: the decision asks whose number it is.
@@ -204,7 +205,9 @@ class ReadingDesk:
         worked = Worked(session.operator or person, physician, (), statement if physician is not None else None)
         prepared = frozenset(each.recipe.name for each in session.screen.captures if each.origin == "prepared")
         protocol = _as_protocol(opened, region, recipes)
-        return Case(opened.series.uid, protocol, session.which, region, worked, prepared=prepared)
+        return Case(
+            opened.series.uid, protocol, session.which, region, worked, prepared=prepared, bridge_gaps=session.bridged
+        )
 
     # ------------------------------------------------------------------------------------------------ delivery
 
@@ -229,11 +232,12 @@ class ReadingDesk:
             opened.series.uid,
             session.which,
             uid,
-            self._region,
+            self.region(opened),
             session.screen,
             session.draft,
             session.operator,
             person,
+            session.bridged,
         )
         content = signing.keep(self.site)
         session.sealed = True
@@ -248,10 +252,21 @@ class ReadingDesk:
             return found
         part = opened.series.first.body_part
         try:
-            region_of(self._region, "", part)
+            region_of(self.region(opened), "", part)
         except CaseError:  # said before the signature: after it, what is signed could not be stored
             return Obstacle(NO_REGION, {"part": part or "-"})
         return None
+
+    def region(self, opened: Opened) -> str:
+        """Returns the region that was chosen for a study: by its reader, else for all; empty where the images say."""
+        return opened.session.draft.region or self._region
+
+    def region_unless_chosen(self, opened: Opened) -> str:
+        """Returns the region of a study for which its reader chooses none; empty where that is not known."""
+        try:
+            return region_of(self._region, "", opened.series.first.body_part)
+        except CaseError:
+            return ""
 
     def unfinished(self) -> tuple[SignedStudy, ...]:
         """Returns what was signed here and is not stored yet, because the program ended in between."""
@@ -268,7 +283,7 @@ class ReadingDesk:
         with self._finishing:
             series, person = self.site.archive.series(signing.series_uid), signing.person
             if volume is None:
-                volume = self.studies.volume(signing.series_uid, signing.which, tell)
+                volume = self.studies.volume(signing.key, tell)
             opened = Opened(series, signing.session(volume), "")
             session = opened.session
             self._recorder.submit(lambda: None).result()  # earlier acts are in the journal before the record is made

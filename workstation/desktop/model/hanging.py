@@ -10,7 +10,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from render import Volume, preset_names
+from dicom_io.volumes.build import Stack, assemble
+from render import Picture, Reformat, View, Volume, draw, preset_names
+from render.geometry import cross, vector
 from render.presets import NamedWindow, named_preset, windows
 from workstation.desktop.model.edits import thickened
 from workstation.desktop.model.identity import SeriesIdentity
@@ -97,3 +99,15 @@ def hung(volume: Volume, identity: SeriesIdentity, rules: tuple[HangingRule, ...
     for name in SLICES:
         screen = thickened(screen, name, rule.slab_mm)
     return replace(screen, layout=rule.layout)
+
+
+def middle_image(stack: Stack, identity: SeriesIdentity, rules: tuple[HangingRule, ...], side_px: int) -> Picture:
+    """Returns the middle image of a stack in its first window, with so many rows and columns; reads only the slices
+    around it. Raises NotReadable and VolumeRefused."""
+    middle = max(len(stack.slices) // 2, 1)
+    volume = assemble(replace(stack, slices=stack.slices[middle - 1 : middle + 1], uneven=""))
+    right, down = (vector(volume.affine[:3, axis]) for axis in (2, 1))
+    view = View.facing([-v for v in cross(right, down)], [-v for v in down])
+    pixel = max(n * s for n, s in zip(volume.shape[1:], volume.spacing_mm[1:], strict=True)) / side_px
+    window = hung(volume, identity, rules).window
+    return draw(volume, Reformat(window, view, rows=side_px, columns=side_px, pixel_mm=pixel, name="preview"))

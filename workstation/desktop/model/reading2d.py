@@ -8,17 +8,19 @@ from numpy.typing import NDArray
 
 from dicom_io.volumes import SeriesImage
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity
+from workstation.desktop.model.offers import VolumeOffer
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """The images of a series that makes no volume. why : the reason, as a sentence. title : patient and series.
-    identity : whose they are."""
+    """The images of a series that are read in 2D. why : the reason, as a sentence. title : patient and series.
+    identity : whose they are. offers : volumes that can be made of them all the same."""
 
     images: tuple[SeriesImage, ...]
     why: str
     title: str
     identity: SeriesIdentity = UNKNOWN
+    offers: tuple[VolumeOffer, ...] = ()
 
 
 # A line on an image: row and column of its beginning, then of its end; 0 is the middle of the first pixel.

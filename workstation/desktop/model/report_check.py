@@ -18,12 +18,31 @@ FIELD_TITLES: dict[ReportField, str] = {
     "utility": "Clinical utility",
     "workstation": "Independent workstation",
 }
+# The regions that charges know, as people call them.
+REGION_TITLES: dict[str, str] = {
+    "HEAD": "Head",
+    "ORBIT": "Orbit",
+    "FACE": "Face",
+    "NECK": "Neck",
+    "CHEST": "Chest",
+    "HEART": "Heart",
+    "BREAST": "Breast",
+    "ABDOMEN": "Abdomen",
+    "PELVIS": "Pelvis",
+    "ABDOMEN_PELVIS": "Abdomen and pelvis",
+    "CSPINE": "Cervical spine",
+    "TSPINE": "Thoracic spine",
+    "LSPINE": "Lumbar spine",
+    "UPPER_EXTREMITY": "Upper extremity",
+    "LOWER_EXTREMITY": "Lower extremity",
+    "EXTREMITY": "Extremity",
+}
 NOBODY_SIGNED_IN = "Nobody is signed in. A physician signs in to sign."
 NOT_A_PHYSICIAN = "Only a physician can sign and attest; {name} is signed in as {role}."
 NO_PICTURE = "No picture is captured yet; a report without pictures charges nothing."
 NO_REGION = (
-    "The body region of this series is not known (body part: {part}), so that nothing can be stored or charged. Start "
-    "the desktop with --region to sign it."
+    "The body region of this series is not known (body part: {part}), so that nothing can be stored or charged. "
+    "Choose it on the Report tab to sign."
 )
 UNFINISHED = "{field} is not finished: there is still “{mark}” in it. Write it out, or take it away."
 EMPTY = "{field} says nothing yet. This site signs no report without it."

@@ -27,7 +27,8 @@ CLINICAL_USES: tuple[ClinicalUse, ...] = get_args(ClinicalUse)
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The draft of the report. required : the physician's answer whether an independent workstation was needed."""
+    """The draft of the report. required : the physician's answer whether an independent workstation was needed.
+    region : of the body, as the reader chose it, empty for the one that the images name."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     clinical_use: ClinicalUse | None = None
@@ -39,6 +40,12 @@ class Draft:
     workstation: str = ""
     required: bool | None = None
     concurrent: bool | None = None
+    region: str = ""
+
+
+# A volume that is read: the UID of its series, its number there, None for the only one, and whether missing slices are
+# interpolated from their neighbours.
+VolumeKey = tuple[str, int | None, bool]
 
 
 class RecoveryError(WorkstationError):
@@ -52,8 +59,9 @@ class ReadingSession:
     file : the session's file, for recovery after a crash; None for none. operator : who captured the pictures last,
     None if no person was signed in. Acts of people are in the journal, not here. sealed : what was signed: it can be
     looked at in every way, and its captures, measures, segments and report stay as they are until it is amended;
-    nothing of it is written to the file. refused : told when an edit was refused for that. stills : files with the
-    pictures that were prepared, by their recipe without its name, to be shown before they are drawn.
+    nothing of it is written to the file. refused : told when an edit was refused for that. bridged : whether missing
+    slices of the volume were interpolated. stills : files with the pictures that were prepared, by their recipe without
+    its name, to be shown before they are drawn.
     """
 
     volume: Volume
@@ -65,10 +73,16 @@ class ReadingSession:
     operator: Person | None = None
     sealed: bool = False
     refused: Callable[[], None] = field(default=lambda: None, repr=False)
+    bridged: bool = False
     stills: dict[Recipe, Path] = field(default_factory=dict, repr=False)
     _undo: list[Screen] = field(default_factory=list, repr=False)
     _redo: list[Screen] = field(default_factory=list, repr=False)
     _dragging: Screen | None = field(default=None, repr=False)
+
+    @property
+    def key(self) -> VolumeKey:
+        """Which volume it is."""
+        return (self.series_uid, self.which, self.bridged)
 
     def change(self, edit: Callable[..., Screen], *arguments: Any) -> bool:
         """Sets the screen to `edit(screen, …)`. Returns whether it has changed.
@@ -157,7 +171,7 @@ class ReadingSession:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
         part = self.file.with_suffix(".part")
-        kept = _Kept(_FORM, self.series_uid, self.which, self.screen, self.draft, self.operator)
+        kept = _Kept(_FORM, self.series_uid, self.which, self.screen, self.draft, self.operator, self.bridged)
         with part.open("wb") as stream:
             stream.write(adapter(_Kept).dump_json(kept))
             stream.flush()
@@ -189,11 +203,13 @@ class _Kept:
     screen: Screen
     draft: Draft
     operator: Person | None = None
+    bridged: bool = False
 
 
-def session_file(root: Path, series_uid: str, which: int | None) -> Path:
+def session_file(root: Path, series_uid: str, which: int | None, bridged: bool = False) -> Path:
     """Returns the path of a session's file. Series UIDs hold digits and dots only, checked on arrival."""
-    return root / "sessions" / f"{series_uid}{'' if which is None else f'-{which}'}.json"
+    name = f"{series_uid}{'' if which is None else f'-{which}'}{'-bridged' if bridged else ''}"
+    return root / "sessions" / f"{name}.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +221,7 @@ class LeftSession:
     screen: Screen
     draft: Draft
     operator: Person | None
+    bridged: bool = False
 
 
 def left_in(file: Path) -> LeftSession | None:
@@ -224,15 +241,17 @@ def left_in(file: Path) -> LeftSession | None:
         raise RecoveryError(
             f"{file}: not a session this version can read. It was left where it is; move it away to begin anew."
         ) from error
-    return LeftSession(kept.series_uid, kept.which, kept.screen, kept.draft, kept.operator)
+    return LeftSession(kept.series_uid, kept.which, kept.screen, kept.draft, kept.operator, kept.bridged)
 
 
-def recovered(file: Path, volume: Volume, key: tuple[str, int | None] | None = None) -> ReadingSession | None:
-    """Makes a session from its file, without its undo; None where there is no file. key : series UID and number of the
-    volume, None for those in the file. Raises RecoveryError, also for the session of another volume."""
+def recovered(file: Path, volume: Volume, key: VolumeKey | None = None) -> ReadingSession | None:
+    """Makes a session from its file, without its undo; None where there is no file. key : of the volume, None for the
+    one in the file. Raises RecoveryError, also for the session of another volume."""
     left = left_in(file)
     if left is None:
         return None
-    if key is not None and key != (left.series_uid, left.which):
+    if key is not None and key != (left.series_uid, left.which, left.bridged):
         raise RecoveryError(f"{file}: the session of another volume. It was left where it is; move it to its place.")
-    return ReadingSession(volume, left.series_uid, left.screen, left.which, left.draft, file, left.operator)
+    return ReadingSession(
+        volume, left.series_uid, left.screen, left.which, left.draft, file, left.operator, bridged=left.bridged
+    )

@@ -69,7 +69,7 @@ class SignedReading:
         recipes = [capture.recipe for capture in self.captures] == [c.recipe for c in kept.screen.captures]
         ticks = [capture.key for capture in self.captures] == [c.key for c in kept.screen.captures]
         texts = {name: getattr(kept.draft, name).rstrip() for name in FIELD_TITLES}
-        draft = replace(kept.draft, clinical_use=None, **texts)
+        draft = replace(kept.draft, clinical_use=None, region=self.draft.region, **texts)
         return self.same_volume and recipes and ticks and draft == self.draft
 
 
@@ -120,6 +120,7 @@ def draft_of(report: FiledReport, record: Evidence | None = None) -> Draft:
         workstation=stated.get("workstation_statement", ""),
         required=attested.independent_workstation_required if attested is not None else None,
         concurrent=attested.concurrent_supervision if attested is not None else None,
+        region=record.products[0].region if record is not None and record.products else "",
     )
 
 

@@ -22,7 +22,14 @@ from render.protocols import Protocol
 from render.volume import Volume
 from workstation.case import Case
 from workstation.desktop.model.screen import Screen
-from workstation.desktop.model.session import Draft, ReadingSession, RecoveryError, left_in, session_file
+from workstation.desktop.model.session import (
+    Draft,
+    ReadingSession,
+    RecoveryError,
+    VolumeKey,
+    left_in,
+    session_file,
+)
 from workstation.site import Site
 from workstation.store.journal import doubt_of_chain
 from workstation.strict import adapter
@@ -34,7 +41,8 @@ PROTOCOL = "desktop"  # the name of the protocol as which captures are recorded
 
 @dataclass(frozen=True, slots=True)
 class SignedStudy:
-    """A study as it was signed. session_uid : under which it is recorded. region : as the desktop was started with."""
+    """A study as it was signed. session_uid : under which it is recorded. region : as the reader chose it, or the
+    desktop was started with. bridged : whether missing slices of its volume were interpolated."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
     form: Literal[1]
@@ -46,14 +54,22 @@ class SignedStudy:
     draft: Draft
     operator: Person | None
     person: Person
+    bridged: bool = False
+
+    @property
+    def key(self) -> VolumeKey:
+        """Which volume it is of."""
+        return (self.series_uid, self.which, self.bridged)
 
     def file(self, site: Site) -> Path:
         """Returns where it lies until all of it is stored."""
-        return signing_file(site, self.series_uid, self.which)
+        return signing_file(site, *self.key)
 
     def session(self, volume: Volume) -> ReadingSession:
         """Returns the session that was signed, without a file: nothing that happens on the screen changes it."""
-        return ReadingSession(volume, self.series_uid, self.screen, self.which, self.draft, None, self.operator)
+        return ReadingSession(
+            volume, self.series_uid, self.screen, self.which, self.draft, None, self.operator, bridged=self.bridged
+        )
 
     def keep(self, site: Site) -> bytes:
         """Writes its file, on the disk when this returns. Returns what was written."""
@@ -71,7 +87,7 @@ class SignedStudy:
 
     def done(self, site: Site) -> None:
         """Puts its file aside, and removes the reader's session where that still holds what was signed and no more."""
-        file = session_file(site.root, self.series_uid, self.which)
+        file = session_file(site.root, *self.key)
         with contextlib.suppress(RecoveryError):
             left = left_in(file)
             if left is not None and (
@@ -80,26 +96,27 @@ class SignedStudy:
                 self.screen.captures, self.screen.measures, self.screen.segments, self.draft,
             ):  # fmt: skip
                 file.unlink(missing_ok=True)
-        kept = _signed_file(site, self.series_uid, self.which)
+        kept = _signed_file(site, *self.key)
         kept.parent.mkdir(exist_ok=True)
         with contextlib.suppress(FileNotFoundError):  # finished by another window
             self.file(site).replace(kept)
 
 
-def session_uid_of(series_uid: str, which: int | None) -> str:
+def session_uid_of(series_uid: str, which: int | None, bridged: bool = False) -> str:
     """Returns the UID of the session as which the desktop's work on a volume is recorded."""
-    return Case(series_uid, Protocol(PROTOCOL, "", "", "", "", "", "", ()), which).session_uid
+    protocol = Protocol(PROTOCOL, "", "", "", "", "", "", ())
+    return Case(series_uid, protocol, which, bridge_gaps=bridged).session_uid
 
 
-def signing_file(site: Site, series_uid: str, which: int | None) -> Path:
+def signing_file(site: Site, series_uid: str, which: int | None, bridged: bool = False) -> Path:
     """Returns where what was signed of a volume lies until all of it is stored."""
-    return site.root / "signing" / session_file(site.root, series_uid, which).name
+    return site.root / "signing" / session_file(site.root, series_uid, which, bridged).name
 
 
-def being_stored(site: Site, series_uid: str, which: int | None) -> SignedStudy | None:
+def being_stored(site: Site, series_uid: str, which: int | None, bridged: bool = False) -> SignedStudy | None:
     """Returns what was signed of a volume and is not stored yet; None where nothing waits, and for a file that nobody
     has signed or that is of another volume. It is only to be shown: whether it counts, `unfinished` says."""
-    return _genuine(site, signing_file(site, series_uid, which))
+    return _genuine(site, signing_file(site, series_uid, which, bridged))
 
 
 def series_being_stored(site: Site) -> Iterator[str]:
@@ -116,20 +133,20 @@ def _genuine(site: Site, file: Path) -> SignedStudy | None:
         signing = adapter(SignedStudy).validate_json(content)
     except (FileNotFoundError, ValidationError):
         return None
-    if file.name != session_file(site.root, signing.series_uid, signing.which).name:
+    if file.name != session_file(site.root, *signing.key).name:
         return None
     known = _words(content) in _KEPT_HERE or _noted(site, signing, content)
-    return signing if known and signing.session_uid == session_uid_of(signing.series_uid, signing.which) else None
+    return signing if known and signing.session_uid == session_uid_of(*signing.key) else None
 
 
-def _signed_file(site: Site, series_uid: str, which: int | None) -> Path:
-    return site.root / "signed" / session_file(site.root, series_uid, which).name
+def _signed_file(site: Site, series_uid: str, which: int | None, bridged: bool = False) -> Path:
+    return site.root / "signed" / session_file(site.root, series_uid, which, bridged).name
 
 
-def last_signed(site: Site, series_uid: str, which: int | None) -> SignedStudy | None:
+def last_signed(site: Site, series_uid: str, which: int | None, bridged: bool = False) -> SignedStudy | None:
     """Returns what was signed of a volume last, whole as the reader left it, where the journal has its digest: it tells
     what no SR does, such as segments, arrows and words on pictures. None where there is none of this version."""
-    return _genuine(site, _signed_file(site, series_uid, which))
+    return _genuine(site, _signed_file(site, series_uid, which, bridged))
 
 
 def note_signature(site: Site, signing: SignedStudy, content: bytes) -> None:

@@ -16,16 +16,17 @@ from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.stamp import Stamp
 from dicom_io.volumes import stack_of
 from dicom_io.volumes.build import assemble, stacks_of
-from render import Picture, Reformat, View, Volume, draw
-from render.geometry import cross, vector
+from render import Picture, Volume
+from render.geometry import vector
 from render.progress import PartDone, Progress
 from workstation.desktop.model import tray_edits
-from workstation.desktop.model.hanging import hung, load_hanging
+from workstation.desktop.model.hanging import hung, load_hanging, middle_image
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, day, identity_of
+from workstation.desktop.model.offers import VolumeOffer, bridged_volumes_of, volumes_of
 from workstation.desktop.model.prepared import prepared_of
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared, Measure, Screen
-from workstation.desktop.model.session import ReadingSession, RecoveryError, recovered, session_file
+from workstation.desktop.model.session import ReadingSession, RecoveryError, VolumeKey, recovered, session_file
 from workstation.desktop.model.signed import (
     CHANGED,
     SignedReading,
@@ -105,9 +106,9 @@ class Opened:
     signed: SignedReading | None = None
 
     @property
-    def key(self) -> tuple[str, int | None]:
-        """The series and the number of the volume in it."""
-        return (self.series.uid, self.session.which)
+    def key(self) -> VolumeKey:
+        """Which volume it is."""
+        return self.session.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +145,9 @@ class Studies:
         for series in listed:
             if not series.is_image:
                 continue
-            patient, manufacturer = self._header(series.series_uid, series.path)
-            if manufacturer == OUR_NAME:
+            if self.is_ours(series):
                 continue
+            patient, _ = self._header(series.series_uid, series.path)
             # What is signed is decided: of the others nothing need be looked up.
             signed = self._reported(series.series_uid) if series.accession in decided else "to read"
             reading = waiting.get(series.series_uid) or signed
@@ -183,7 +184,7 @@ class Studies:
     def again(self, opened: Opened) -> int | None:
         """Returns the number of an open volume in its series as it is now; None when the series makes other volumes."""
         before, now = (
-            [stack.label for stack in stacks_of(series)]
+            [stack.label for stack in stacks_of(series, bridge_gaps=opened.session.bridged)]
             for series in (opened.series, self.site.archive.series(opened.series.uid))
         )
         return opened.session.which if before == now else None
@@ -208,6 +209,15 @@ class Studies:
             return ()
         others = (row for row in rows if row.patient_id == own_row.patient_id and row != own_row and own_row.patient_id)
         return (own_row, *others)
+
+    def not_offered(self, own_row: Row) -> tuple[Summary, ...]:
+        """Lists the patient's series that `of_the_same_patient` leaves out: made here, or without images."""
+        mine = (each for each in self._series() if own_row.patient_id and each.patient_id == own_row.patient_id)
+        return tuple(each for each in mine if not each.is_image or self.is_ours(each))
+
+    def is_ours(self, series: Summary) -> bool:
+        """Whether a series was made here."""
+        return self._header(series.series_uid, series.path)[1] == OUR_NAME
 
     def _waiting(self) -> dict[str, str]:
         """Returns by series `signed` while what was signed is being stored, `to sign` where a person captured pictures,
@@ -235,7 +245,9 @@ class Studies:
     def _reported(self, series_uid: str) -> str:
         """Returns how far the reading of a series is that nobody works on."""
         if series_uid not in self._sessions:
-            self._sessions[series_uid] = tuple(session_uid_of(series_uid, which) for which in range(_VOLUMES))
+            self._sessions[series_uid] = tuple(
+                session_uid_of(series_uid, which, bridged) for which in range(_VOLUMES) for bridged in (False, True)
+            )
         most = max(self._reports[session] for session in self._sessions[series_uid])
         return "to read" if most == 0 else "signed" if most == 1 else "amended"
 
@@ -246,64 +258,68 @@ class Studies:
             self._headers[series_uid] = (str(ds.get("PatientName") or ""), str(ds.get("Manufacturer") or ""))
         return self._headers[series_uid]
 
-    def volumes(self, series_uid: str) -> tuple[str, ...]:
-        """Returns the names of a series' volumes, in order. Raises VolumeRefused with the reason when it has none."""
-        return tuple(
-            f"{stack.label or 'the volume'}, {len(stack.slices)} slices"
-            for stack in stacks_of(self.site.archive.series(series_uid))
-        )
+    def volumes(self, series_uid: str) -> tuple[VolumeOffer, ...]:
+        """Returns a series' volumes, in order. Raises VolumeRefused with the reason when it has none."""
+        return volumes_of(self.site.archive.series(series_uid))
 
-    def images(self, series_uid: str, refused: VolumeRefused) -> Images:
-        """Returns the images of a series that makes no volume, to read in 2D. Raises `refused` where it has none."""
+    def images(self, series_uid: str, why: VolumeRefused) -> Images:
+        """Returns the images of a series, to read in 2D, with the volumes that can be made of them all the same, of
+        what was made here none. why : the reason; raised where there are no images."""
         series = self.site.archive.series(series_uid)
         found = stack_of(series).images
         if not found:
-            raise refused
-        identity = self.identity(series_uid)
-        return Images(found, str(refused), identity.title, identity)
+            raise why
+        identity, offers = self.identity(series_uid), bridged_volumes_of(series)
+        with suppress(VolumeRefused):
+            offers = (*volumes_of(series), *offers)
+        is_ours = self._header(series_uid, series.first.path)[1] == OUR_NAME
+        return Images(found, str(why), identity.title, identity, () if is_ours else offers)
 
-    def preview(self, series_uid: str, which: int | None = None) -> Picture:
-        """Returns the middle image of a volume, reading only the slices around it. Raises as `open`, and
-        NotReadable."""
+    def preview(
+        self, series_uid: str, which: int | None = None, side_px: int = _PREVIEW_PX, *, bridged: bool = False
+    ) -> Picture:
+        """Returns the middle image of a volume, reading only the slices around it. Raises as `open`, NotReadable."""
         series = self.site.archive.series(series_uid)
-        stack = stacks_of(series)[which or 0]
-        middle = max(len(stack.slices) // 2, 1)
-        volume = assemble(replace(stack, slices=stack.slices[middle - 1 : middle + 1], uneven=""))
-        screen = hung(volume, self.identity(series_uid), self._rules)
-        right, down = (vector(volume.affine[:3, axis]) for axis in (2, 1))
-        view = View.facing([-v for v in cross(right, down)], [-v for v in down])
-        pixel = max(n * s for n, s in zip(volume.shape[1:], volume.spacing_mm[1:], strict=True)) / _PREVIEW_PX
-        return draw(
-            volume, Reformat(screen.window, view, rows=_PREVIEW_PX, columns=_PREVIEW_PX, pixel_mm=pixel, name="preview")
-        )
+        stack = stacks_of(series, bridge_gaps=bridged)[which or 0]
+        return middle_image(stack, self.identity(series_uid), self._rules, side_px)
 
-    def open(self, series_uid: str, which: int | None = None, tell: Progress = lambda what, part: None) -> Opened:
+    def open(
+        self,
+        series_uid: str,
+        which: int | None = None,
+        tell: Progress = lambda what, part: None,
+        *,
+        bridged: bool = False,
+    ) -> Opened:
         """Builds the volume with the first screen, or the screen that its session was left with.
+
+        bridged : missing slices are interpolated from their neighbours, which the volume's warnings say.
 
         Raises NotFound and VolumeRefused, each with the reason as a sentence.
         """
-        series, volume = self._built(series_uid, which, lambda part: tell("building the volume", part))
-        file = session_file(self.site.root, series_uid, which)
+        key = (series_uid, which, bridged)
+        series, volume = self._built(*key, lambda part: tell("building the volume", part))
+        file = session_file(self.site.root, *key)
         warnings = list(volume.warnings)
-        signed = signed_reading(session_uid_of(series_uid, which), self.site, volume)
-        if changed_since_signed(session_uid_of(series_uid, which), self.site):
+        signed = signed_reading(session_uid_of(*key), self.site, volume)
+        if changed_since_signed(session_uid_of(*key), self.site):
             warnings.append(CHANGED)
         session: ReadingSession | None = None
-        if (storing := being_stored(self.site, series_uid, which)) is not None:
+        if (storing := being_stored(self.site, *key)) is not None:
             session = replace(storing.session(volume), file=file, sealed=True)
         else:
             try:
-                session = recovered(file, volume, (series_uid, which))
+                session = recovered(file, volume, key)
             except RecoveryError as error:
                 file = file.with_suffix(".new.json")
                 warnings.append(str(error))
                 with suppress(RecoveryError):  # what was done since it was found
-                    session = recovered(file, volume, (series_uid, which))
+                    session = recovered(file, volume, key)
             if session is not None:
                 warnings.append("The session goes on where it was left.")
         prepared = prepared_of(self.site, series_uid, which, volume)
         if session is None:
-            session = self._fresh(series, which, volume, file, signed)
+            session = self._fresh(series, key, volume, file, signed)
             if signed is None:
                 session.screen = tray_edits.from_protocol(session.screen, prepared.recipes, "prepared")
         session.stills = prepared.stills
@@ -319,22 +335,22 @@ class Studies:
         return hung(volume, self.identity(series_uid), self._rules)
 
     def _fresh(
-        self, series: Series, which: int | None, volume: Volume, file: Path, signed: SignedReading | None
+        self, series: Series, key: VolumeKey, volume: Volume, file: Path, signed: SignedReading | None
     ) -> ReadingSession:
         """Makes the session of a study that nobody is working on: with what was signed, as far as anything was."""
-        screen = self.first_screen(series.uid, volume)
+        screen, (_, which, bridged) = self.first_screen(series.uid, volume), key
         if signed is None:
             screen = replace(screen, measures=self._measured(series, volume))
-            return ReadingSession(volume, series.uid, screen, which, file=file)
-        screen, draft = signed.on(screen, last_signed(self.site, series.uid, which))
-        return ReadingSession(volume, series.uid, screen, which, draft, file, signed.record.operator, sealed=True)
+            return ReadingSession(volume, series.uid, screen, which, file=file, bridged=bridged)
+        screen, draft = signed.on(screen, last_signed(self.site, *key))
+        operator = signed.record.operator
+        return ReadingSession(volume, series.uid, screen, which, draft, file, operator, sealed=True, bridged=bridged)
 
     def signed(self, opened: Opened) -> SignedReading | None:
         """Returns what is signed of an open study now; None where nothing is, or the study is still being stored."""
-        series_uid, which = opened.key
-        if being_stored(self.site, series_uid, which) is not None:
+        if being_stored(self.site, *opened.key) is not None:
             return None
-        return signed_reading(session_uid_of(series_uid, which), self.site, opened.session.volume)
+        return signed_reading(session_uid_of(*opened.key), self.site, opened.session.volume)
 
     def identity(self, series_uid: str) -> SeriesIdentity:
         """Returns whose a series is, and what of. Raises NotFound, and NotReadable for a damaged file."""
@@ -354,13 +370,13 @@ class Studies:
                 newest = (at, measures_of(of_this_volume))
         return newest[1] if newest is not None else ()
 
-    def volume(self, series_uid: str, which: int | None, tell: Progress) -> Volume:
+    def volume(self, key: VolumeKey, tell: Progress) -> Volume:
         """Builds a volume. Raises as `open`."""
-        return self._built(series_uid, which, lambda part: tell("building the volume", part))[1]
+        return self._built(*key, lambda part: tell("building the volume", part))[1]
 
     def other(self, compared: Compared) -> Volume:
         """Builds the compared volume. Raises as `open`."""
-        return self._built(compared.series_uid, compared.which, None)[1]
+        return self._built(compared.series_uid, compared.which, False, None)[1]
 
     def compared(self, opened: Opened, series_uid: str, which: int | None = None) -> tuple[Compared, Volume]:
         """Returns another volume for comparison with an open one: without offset where both share a frame of reference,
@@ -372,9 +388,11 @@ class Studies:
         offset = vector(round(b - a, 3) for a, b in zip(own_volume.centre_mm, other.centre_mm, strict=True))
         return Compared(series_uid, which, offset), other
 
-    def _built(self, series_uid: str, which: int | None, progress: PartDone | None) -> tuple[Series, Volume]:
+    def _built(
+        self, series_uid: str, which: int | None, bridged: bool, progress: PartDone | None
+    ) -> tuple[Series, Volume]:
         series = self.site.archive.series(series_uid)
-        stacks = stacks_of(series)
+        stacks = stacks_of(series, bridge_gaps=bridged)
         if (which or 0) >= len(stacks):
             raise VolumeRefused(f"Series {series_uid} has no volume {which} any more; open it from the work list.")
         if which is None and len(stacks) > 1:

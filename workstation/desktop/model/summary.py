@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from dicom_io.files.series import read_dataset
 from dicom_io.person_names import listed
 from workstation.desktop.model.identity import day
-from workstation.desktop.model.report_check import FIELD_TITLES
+from workstation.desktop.model.report_check import FIELD_TITLES, REGION_TITLES
 from workstation.desktop.model.screen import Capture, Measure
 from workstation.desktop.model.session import Draft
 from workstation.desktop.model.studies import Opened
@@ -17,7 +17,7 @@ from workstation.desktop.model.verdicts import Verdict
 
 # The words before what a header says of the patient and the study.
 PATIENT_TITLES = ("Patient", "ID", "Birth date", "Sex")
-STUDY_TITLES = ("Study", "Date", "Accession", "Modality", "Series")
+STUDY_TITLES = ("Study", "Date", "Accession", "Modality", "Series", "Body region")
 # The values of Patient's Sex. Source: PS3.3 C.7.1.1.
 SEXES = {"M": "male", "F": "female", "O": "other"}
 
@@ -48,9 +48,11 @@ def summary_of(opened: Opened, verdict: Verdict, said_of: Callable[[Measure], st
         SEXES.get(sex, sex),
     )  # fmt: skip
     first = opened.series.first
+    # What the panes call it says that gaps were bridged.
+    series = opened.identity.series if opened.session.bridged else opened.series.description
     study = (
         str(header.get("StudyDescription") or ""), day(first.study_date), first.accession, opened.series.modality,
-        opened.series.description,
+        series, REGION_TITLES.get(draft.region, ""),
     )  # fmt: skip
     screen = opened.session.screen
     return SigningSummary(

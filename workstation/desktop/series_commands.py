@@ -1,0 +1,231 @@
+"""What is done with the series of a patient: opened from the browser, dropped on a pane, compared, shown in 2D."""
+
+from functools import partial
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDockWidget
+
+from dicom_io.errors import VolumeRefused
+from render import Volume
+from render.progress import Progress
+from workstation.desktop import dialogs
+from workstation.desktop.language import tr
+from workstation.desktop.model import edits
+from workstation.desktop.model.browsing import BrowsedSeries
+from workstation.desktop.model.offers import VolumeOffer
+from workstation.desktop.model.reading2d import Images
+from workstation.desktop.model.screen import Compared
+from workstation.desktop.model.studies import Opened, Row
+from workstation.desktop.open_readings import Readings
+from workstation.desktop.pane import Pane
+from workstation.desktop.series_browser import SeriesBrowser
+from workstation.desktop.signed_commands import StudyWindow
+from workstation.desktop.stack_viewer import StackViewer, said_of_offer
+from workstation.desktop.study_list import StudyList
+
+_WIDE_PX, _BROWSER_PX = 1600, 250  # from this width of the window on, the browser has room beside the panes
+
+
+class SeriesWindow(StudyWindow):
+    """A window with the series of a patient beside what is open of them. covered : nothing of a patient may be shown.
+    dock : the panels. readings : what is open."""
+
+    browser: SeriesBrowser
+    dock: QDockWidget
+    worklist: StudyList
+    readings: Readings
+    stack_viewer: StackViewer | None = None
+    covered: bool = False
+    _browser_sized: bool = False  # restored, or given its width
+
+    def _wants_browser(self) -> bool:
+        """Whether the series are listed beside the panes: as the reader left it; at first where the window is wide and
+        there is another series to choose."""
+        left = str(self.settings.value("browser") or "")
+        if left in ("shown", "hidden"):
+            return left == "shown"
+        return self.width() >= _WIDE_PX and self.opened is not None and len(self.opened.others) > 1
+
+    def _place_browser(self) -> None:
+        """Shows the browser, unless the panels are folded away: with the study, so that no pane moves later."""
+        if self.opened is not None and not self.covered and self.dock.isVisible():
+            self.browser.setVisible(self._wants_browser())
+            self._size_browser()
+
+    def _size_browser(self) -> None:
+        """Gives the browser its width once; later it has what the reader gave it."""
+        if not self._browser_sized and self.browser.isVisible():
+            self._browser_sized = True
+            self.resizeDocks([self.browser], [_BROWSER_PX], Qt.Orientation.Horizontal)
+
+    def show_browser(self) -> None:
+        """Shows the series, of the study or of what is chosen in the work list, ready for the keyboard; folds them away
+        where that is so already."""
+        if self.covered:
+            return
+        Pane.wait_for_mouse()
+        folding = self.browser.isVisible() and self.browser.isAncestorOf(self.focusWidget() or self)
+        if self.opened is not None:
+            self.settings.setValue("browser", "hidden" if folding else "shown")
+        elif not folding:
+            chosen = self.worklist.chosen_series()
+            if not chosen:
+                self.say(tr("Choose a series in the work list first."))
+                return
+            self.browser.follow(chosen)
+        self.browser.setVisible(not folding)
+        self._size_browser()
+        if not folding:
+            self.browser.tree.setFocus(Qt.FocusReason.ShortcutFocusReason)
+        elif self.viewer is not None:
+            self.viewer.panes[self.viewer.under].setFocus(Qt.FocusReason.ShortcutFocusReason)
+        else:
+            self.worklist.table.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _follow_list(self, series_uid: str) -> None:
+        """Lists the patient of what is chosen in the work list, where the series are shown beside it."""
+        if self.opened is None and self.browser.isVisible():
+            self.browser.follow(series_uid)
+
+    def _ask_which(self, series_uid: str, offers: tuple[VolumeOffer, ...]) -> None:
+        """Asks which volume of a series is opened, or whether all its images are shown in 2D."""
+        names = [*map(said_of_offer, offers), tr("All images, in 2D")]
+        chosen = dialogs.Choose.ask(tr("Which volume?"), names, self)
+        if chosen is not None and chosen < len(offers):
+            self.open_series(series_uid, offers[chosen].which, bridged=offers[chosen].bridged)
+        elif chosen is not None:
+            why = VolumeRefused(tr("This series holds {count} volumes.", count=len(offers)))
+            self.works.run(lambda tell: self.desk.studies.images(series_uid, why), self._show_images, tr("Opening"))
+
+    # ------------------------------------------------------------------------------------------------ the browser
+
+    def open_browsed(self, series: BrowsedSeries) -> None:
+        """Opens a series of the browser, or shows it where it is open; what is no volume is shown in 2D."""
+        if not series.has_images:
+            self.say(tr("{title} holds no images.", title=series.title), bad=True)
+        elif series.kind == "ours":
+            why = tr("This was made here. It is looked at, and no volume is made of it.")
+            self.works.run(
+                lambda tell: self.desk.studies.images(series.series_uid, VolumeRefused(why)),
+                self._show_images,
+                tr("Opening"),
+            )
+        else:
+            bridged = self.readings.of((series.series_uid, None, True)) is not None
+            self.open_series(series.series_uid, bridged=bridged)
+
+    def compare_browsed(self, series: BrowsedSeries) -> None:
+        """Shows a series of the browser beside the open one, or says why not."""
+        why_not = self._why_not_beside(series)
+        if why_not or series.row is None:
+            self.say(why_not, bad=True)
+        else:
+            self.compare(series.row)
+
+    def _why_not_beside(self, series: BrowsedSeries | None) -> str:
+        """Returns why a series cannot be compared with the open one; nothing where it can."""
+        if series is None:
+            return tr("That series is not one of this patient.")
+        if not series.has_images:
+            return tr("{title} holds no images.", title=series.title)
+        if series.kind == "ours":
+            return tr("{title} was made here; it is no volume to compare with.", title=series.title)
+        return "" if self.opened is not None else tr("No study is open to compare with; Return opens this one.")
+
+    def _say_of_drop(self, series_uid: str) -> None:
+        """Says what dropping a series here would do."""
+        series = self.browser.series(series_uid)
+        why_not = self._why_not_beside(series)
+        if series is not None and self.opened is None:
+            self.say(tr("Let go to open {title}.", title=series.title))
+        elif why_not or series is None:
+            self.say(why_not, bad=True)
+        else:
+            self.say(tr("Let go to see {title} beside this study; Esc leaves it.", title=series.title))
+
+    def drop_series(self, series_uid: str) -> None:
+        """Does what a series that was dropped on the panes is for: it is compared; opened where nothing is open."""
+        series = self.browser.series(series_uid)
+        if series is not None and self.opened is None:
+            self.open_browsed(series)
+        elif series is not None:
+            self.compare_browsed(series)
+        else:
+            self.say(self._why_not_beside(None), bad=True)
+
+    def _show_images(self, found: object) -> None:
+        """Shows images in 2D."""
+        assert isinstance(found, Images)
+        if self.covered:
+            return  # what would be shown is a patient's
+        self.say(found.why, bad=True)
+        self.stack_viewer = StackViewer(found, self)
+        self.stack_viewer.wanted.connect(self._take_offer)
+        self.stack_viewer.show()
+
+    def _take_offer(self, series_uid: str, offer: VolumeOffer) -> None:
+        """Opens a volume that is offered beside images in 2D."""
+        self.open_series(series_uid, offer.which, bridged=offer.bridged)
+
+    def _mark_series(self) -> None:
+        """Has the browser mark what is shown, open and compared."""
+        if self.reading is None:
+            return
+        compared = self.reading.viewer.session.screen.compared
+        opened = frozenset(each.opened.series.uid for each in self.readings)
+        self.browser.mark(self.reading.opened.series.uid, opened, compared.series_uid if compared is not None else "")
+
+    # ------------------------------------------------------------------------------------------------ comparing
+
+    def compare(self, row: Row) -> None:
+        """Shows a series beside the open one; asks for the volume where it has several."""
+        if self.opened is None:
+            return
+        opened = self.opened
+        itself = row.series_uid == opened.series.uid
+
+        def work(tell: Progress) -> object:
+            offers = self.desk.studies.volumes(row.series_uid)
+            if len(offers) > 1:
+                return offers
+            if itself:
+                raise ValueError(tr("this series has one volume only"))
+            return self.desk.studies.compared(opened, row.series_uid)
+
+        def done(found: object) -> None:
+            assert isinstance(found, tuple)
+            if isinstance(found[0], Compared):
+                self._compared(opened, found)
+                return
+            chosen = dialogs.Choose.ask(tr("Which volume?"), [*map(said_of_offer, found)], self)
+            if chosen is not None:
+                again = partial(self.desk.studies.compared, opened, row.series_uid, chosen)
+                self.works.run(lambda tell: again(), partial(self._compared, opened), tr("Comparing"))
+
+        self.works.run(work, done, tr("Comparing"))
+
+    def _compared(self, opened: Opened, found: object) -> None:
+        assert isinstance(found, tuple)
+        compared, volume = found
+        if self.viewer is not None and self.opened is opened:
+            self.viewer.other = volume
+            self.viewer.do(edits.compared_with, compared)
+            identity = self.desk.studies.identity(compared.series_uid)
+            self.say(tr("Beside this study: {title}.", title=identity.title))
+            self.viewer.compare_with(volume, identity)
+
+    def _bring(self, compared: Compared) -> None:
+        """Loads the volume that a recovered session was compared with."""
+        opened = self.opened
+
+        def done(volume: object) -> None:
+            assert isinstance(volume, Volume)
+            if self.viewer is not None and self.opened is opened:
+                self.viewer.compare_with(volume, self.desk.studies.identity(compared.series_uid))
+
+        self.works.run(lambda tell: self.desk.studies.other(compared), done, tr("Comparing"))
+
+    def compare_no_more(self) -> None:
+        if self.viewer is not None:
+            self.viewer.do(edits.compared_no_more)
+            self.viewer.compare_with(None)
