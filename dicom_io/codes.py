@@ -142,6 +142,7 @@ IMPLANT = Code("40388003", "SCT", "Implant")
 BONE = Code("272673000", "SCT", "Bone")
 
 # PS3.16 TID 2010: CID 7010 (document titles) and its rows
+OF_INTEREST = Code("113000", "DCM", "Of Interest")
 FOR_REPORT_ATTACHMENT = Code("113020", "DCM", "For Report Attachment")
 KEY_OBJECT_DESCRIPTION = Code("113012", "DCM", "Key Object Description")
 

@@ -66,11 +66,16 @@ def date_time(relationship: str, name: Code, value: str) -> Dataset:
     return ds
 
 
-def image(relationship: str, name: Code | None, sop_class_uid: str, sop_instance_uid: str) -> Dataset:
+def image(
+    relationship: str, name: Code | None, sop_class_uid: str, sop_instance_uid: str, frames: Iterable[int] = ()
+) -> Dataset:
+    """Makes an IMAGE. frames : numbers from 1, of a multi-frame image; empty for all of them."""
     ds = item(relationship, "IMAGE", name)
     referenced = Dataset()
     referenced.ReferencedSOPClassUID = sop_class_uid
     referenced.ReferencedSOPInstanceUID = sop_instance_uid
+    if numbers := sorted(frames):
+        referenced.ReferencedFrameNumber = numbers
     ds.ReferencedSOPSequence = Sequence([referenced])
     return ds
 

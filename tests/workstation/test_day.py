@@ -156,9 +156,13 @@ def deliver_message(ward: Ward, body: bytes, cut_short: bool) -> None:
 
 def deliver_refused(ward: Ward, body: bytes) -> None:
     """Sends what must not be taken, until there is an answer to it, or the connection is closed instead of one."""
-    with socket.create_connection(("127.0.0.1", ward.hl7_port), 30) as connection:
+    answer = b""
+    # A process that was just killed closes the connection without a word.
+    with (
+        socket.create_connection(("127.0.0.1", ward.hl7_port), 30) as connection,
+        suppress(ConnectionResetError, BrokenPipeError),
+    ):
         connection.sendall(mllp.frame(body))
-        answer = b""
         while b"\x1c" not in answer and (more := connection.recv(4096)):
             answer += more
     assert not answer or re.search(rb"\rMSA\|A[ER]\|", answer), answer

@@ -1,17 +1,20 @@
 """What is done with the series of a patient: opened from the browser, dropped on a pane, compared, shown in 2D."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDockWidget
 
-from dicom_io.errors import VolumeRefused
+from dicom_io.errors import DicomIOError, VolumeRefused
+from dicom_io.volumes import SeriesImage
 from render import Volume
 from render.progress import Progress
 from workstation.desktop import dialogs
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits
 from workstation.desktop.model.browsing import BrowsedSeries
+from workstation.desktop.model.keyed import keep_key_images
 from workstation.desktop.model.offers import VolumeOffer
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared
@@ -159,9 +162,19 @@ class SeriesWindow(StudyWindow):
         if self.covered:
             return  # what would be shown is a patient's
         self.say(found.why, bad=True)
-        self.stack_viewer = StackViewer(found, self)
+        self.stack_viewer = StackViewer(found, self, self._key_images)
         self.stack_viewer.wanted.connect(self._take_offer)
         self.stack_viewer.show()
+
+    def _key_images(self, chosen: Sequence[SeriesImage]) -> str:
+        """Stores key images of a series in 2D. Returns what became of it, in words."""
+        if self.person is None:
+            return tr("Sign in to store key images.")
+        try:
+            keep_key_images(chosen, self.person, self.desk.site)
+        except (ValueError, OSError, DicomIOError) as error:
+            return str(error)
+        return tr("{count} key images are stored.", count=len(chosen))
 
     def _take_offer(self, series_uid: str, offer: VolumeOffer) -> None:
         """Opens a volume that is offered beside images in 2D."""

@@ -1,5 +1,7 @@
 """A viewer of images in 2D, for a series that makes no volume: window, distances, cine. Nothing of it is recorded."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, Signal
@@ -7,6 +9,7 @@ from PySide6.QtGui import QImage, QKeyEvent, QWheelEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QMenu, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from dicom_io.errors import NotReadable
+from dicom_io.volumes import SeriesImage
 from workstation.desktop.image_canvas import ImageCanvas
 from workstation.desktop.language import tr
 from workstation.desktop.model.offers import VolumeOffer
@@ -39,13 +42,21 @@ class StackViewer(QDialog):
     where Distance is chosen.
 
     number : of the image on screen, from 0. window_values : (centre, width), of grey images. distances : by image.
-    wanted : the series UID and a VolumeOffer that is to be opened. offers : the buttons for that.
+    marked : key images, by number. keep : stores a selection of images and returns a sentence about it; None where
+    nobody is signed in. wanted : the series UID and a VolumeOffer that is to be opened. offers : the buttons for that.
     """
 
     wanted = Signal(str, object)
 
-    def __init__(self, images: Images, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        images: Images,
+        parent: QWidget | None = None,
+        keep: Callable[[Sequence[SeriesImage]], str] | None = None,
+    ) -> None:
         super().__init__(parent)
+        self.marked: set[int] = set()
+        self._keep = keep
         self.setWindowTitle(images.title)
         open_with(self, 820, 860)
         self.images, self.number = images, -1
@@ -63,10 +74,14 @@ class StackViewer(QDialog):
             QPushButton(tr("Cine")),
             QPushButton(tr("Remove")),
         )
-        for button in (self.measure, self.play):
+        self.key, self.store = QPushButton(tr("Key image")), QPushButton(tr("Store key images"))
+        self.key.setToolTip(plain_tip(f"{tr('Key image')} (K)"))
+        for button in (self.measure, self.play, self.key):
             button.setCheckable(True)
-        for button in (self.measure, self.play, self.clear):
+        for button in (self.measure, self.play, self.clear, self.key, self.store):
             button.setAutoDefault(False)
+        self.key.clicked.connect(self._mark)
+        self.store.clicked.connect(self._store)
         self.play.toggled.connect(self._run)
         self.clear.clicked.connect(self._clear)
         self._cine = QTimer(self)
@@ -85,7 +100,7 @@ class StackViewer(QDialog):
         above.addWidget(self.why, 1)
         for button in self.offers:
             above.addWidget(button)
-        for widget in (self.measure, self.clear, self.play):
+        for widget in (self.measure, self.clear, self.play, self.key, self.store):
             row.addWidget(widget)
         row.addStretch()
         row.addWidget(self.below)
@@ -93,7 +108,7 @@ class StackViewer(QDialog):
         layout.addWidget(self.picture, 1)
         layout.addWidget(self.slider)
         layout.addLayout(row)
-        for other in (self.slider, self.measure, self.play, self.clear, *self.offers):
+        for other in (self.slider, self.measure, self.play, self.clear, self.key, self.store, *self.offers):
             other.installEventFilter(self)
         self.picture.setFocus()
         self.show_image(len(images.images) // 2)
@@ -131,6 +146,7 @@ class StackViewer(QDialog):
             return
         self.number, image = number, self.images.images[number]
         self.slider.setValue(number)
+        self._show_marks()
         self.below.setText(words(self.images, number))
         self._values, self.picture.message = None, ""
         try:
@@ -162,17 +178,34 @@ class StackViewer(QDialog):
         """Writes the corners and the distances. at : (column, row) under the mouse."""
         who, window = self.images.identity, self.window_values
         under = "" if at is None else value_words(self._values, round(at.y()), round(at.x()))
+        key = (tr("KEY IMAGE"),) if self.number in self.marked else ()
         seen = () if window is None or self._values is None else (f"C {window[0]:g}  W {window[1]:g}",)
         self.picture.corners = (
             tuple(filter(None, (who.patient, who.patient_id, f"{who.birth_date}  {who.sex}".strip()))),
             tuple(filter(None, (f"{who.study_date}  {who.study}".strip(), who.series, who.institution))),
             (under,) if under else (),
-            (f"Im {self.number + 1} / {len(self.images.images)}", *seen),
+            (*key, f"Im {self.number + 1} / {len(self.images.images)}", *seen),
         )
         spacing = spacing_of(self.images.images[self.number])
         lines = self.distances.get(self.number, [])
         self.picture.lines = tuple((line, length_words(line, spacing)) for line in lines)
         self.picture.update()
+
+    def _mark(self) -> None:
+        """Makes the image on screen a key image, or no longer."""
+        self.marked ^= {self.number}
+        self._show_marks()
+        self._say(None)
+
+    def _show_marks(self) -> None:
+        self.key.setChecked(self.number in self.marked)
+        self.store.setText(f"{tr('Store key images')} ({len(self.marked)})" if self.marked else tr("Store key images"))
+        self.store.setEnabled(bool(self.marked) and self._keep is not None)
+        self.store.setToolTip("" if self._keep is not None else plain_tip(tr("Sign in to store key images.")))
+
+    def _store(self) -> None:
+        if self._keep is not None:
+            self.why.setText(self._keep([self.images.images[number] for number in sorted(self.marked)]))
 
     def _run(self, on: bool) -> None:
         self._cine.start() if on else self._cine.stop()
@@ -227,7 +260,9 @@ class StackViewer(QDialog):
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         step = _STEPS.get(Qt.Key(event.key()))
-        if step is None:
+        if event.key() == Qt.Key.Key_K:
+            self._mark()
+        elif step is None:
             super().keyPressEvent(event)
         else:
             self.show_image(self.number + step)

@@ -1,5 +1,6 @@
 """A series that makes no volume is read in 2D."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,13 @@ from pydicom.dataset import Dataset
 from PySide6.QtCore import QPointF, Qt
 from pytestqt.qtbot import QtBot
 
+from dicom_io.files.series import open_series
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
-from dicom_io.volumes import stack_of
+from dicom_io.sr.key_objects import key_images
+from dicom_io.volumes import SeriesImage, stack_of
 from render import load_protocol
+from tests.conformance.validators import dciodvfy
+from tests.dicom_io.real import real_set
 from tests.dicom_io.synthetic import MR, grid, ramp, write_series
 from tests.workstation.desktop.conftest import DOCTOR, PASSWORD
 from tests.workstation.desktop.gestures import drag
@@ -23,6 +28,7 @@ from workstation.desktop.app import make_window
 from workstation.desktop.model import edits
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.identity import SeriesIdentity
+from workstation.desktop.model.keyed import keep_key_images
 from workstation.desktop.model.offers import VolumeOffer
 from workstation.desktop.model.reading2d import Images, length_words, spacing_of
 from workstation.desktop.model.signing import PROTOCOL
@@ -254,3 +260,50 @@ def test_many_volumes_are_a_menu(tmp_path: Path, qtbot: QtBot) -> None:
     with qtbot.waitSignal(shown.wanted) as wanted:
         actions[3].trigger()
     assert wanted.args == [images[0].instance.series_uid, offers[3]]
+
+
+def test_key_images_of_a_series_without_a_volume_are_stored_and_sent(tmp_path: Path, qtbot: QtBot) -> None:
+    """By key and button; the same choice again is the same object, which validators accept and PACS receive."""
+    folder = tmp_path / "in"
+    write_series(folder, ramp((3, 4, 6)), grid(), change=unplaced)
+    site = open_site(tmp_path / "root")
+    site.archive.import_files(folder)
+    (series,) = site.archive.all_series()
+    kept: list[str] = []
+
+    def keep(chosen: Sequence[SeriesImage]) -> str:
+        kept.append(keep_key_images(chosen, DOCTOR, site))
+        return "stored"
+
+    viewer = StackViewer(Images(stack_of(series).images, "No place.", "Title"), None, keep)
+    qtbot.addWidget(viewer)
+    viewer.show()
+    assert not viewer.store.isEnabled()
+    viewer.show_image(0)
+    qtbot.keyClick(viewer.picture, Qt.Key.Key_K)
+    viewer.show_image(2)
+    qtbot.mouseClick(viewer.key, Qt.MouseButton.LeftButton)
+    viewer.show_image(1)
+    assert viewer.marked == {0, 2} and not viewer.key.isChecked()
+    for _ in range(2):
+        qtbot.mouseClick(viewer.store, Qt.MouseButton.LeftButton)
+    assert viewer.why.text() == "stored" and len(set(kept)) == 1
+    stored = dcmread(site.archive.instance(kept[0]).path)
+    chosen = [viewer.images.images[n].instance.sop_instance_uid for n in (0, 2)]
+    assert list(key_images(stored)) == chosen
+    assert dciodvfy(Path(site.archive.instance(kept[0]).path)) == []
+    assert [e.message.identity for e in site.outbox.list()] == [f"{kept[0]}.dcm"]
+    site.papers.engine.dispose()
+    with pytest.raises(ValueError, match="No image is marked"):
+        keep_key_images((), DOCTOR, site)
+
+
+def test_key_frames_of_a_multiframe_image_are_named(tmp_path: Path) -> None:
+    series = open_series(real_set("us_enhanced_volume_phantom"))[0]
+    images = stack_of(series).images
+    site = open_site(tmp_path / "root")
+    site.archive.import_files(Path(series.first.path).parent)
+    stored = dcmread(site.archive.instance(keep_key_images([images[4], images[1]], DOCTOR, site)).path)
+    (item,) = [each for each in stored.ContentSequence if each.ValueType == "IMAGE"]
+    assert list(item.ReferencedSOPSequence[0].ReferencedFrameNumber) == [2, 5]
+    site.papers.engine.dispose()
