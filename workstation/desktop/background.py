@@ -14,6 +14,10 @@ from workstation.desktop.language import tr
 _PATIENCE_S = 5.0
 
 
+# Carriers of jobs that went on after their window was closed; they are never destroyed.
+_LEFT: list[QObject] = []
+
+
 class Stopped(Exception):  # noqa: N818 - it is no error
     """The user stopped the work. Results kept so far stay, and doing it again continues from there."""
 
@@ -44,10 +48,13 @@ class Works(QObject):
 
     def run(self, work: Callable[[Progress], object], done: Callable[[object], None], what: str) -> None:
         """Runs a job on a thread; `done` gets its result, on the window's thread. Errors become sentences."""
-        carrier, stop = _Carrier(self), threading.Event()
+        # No child of the window's: a job that outlives the window must not speak through what has been destroyed.
+        carrier, stop = _Carrier(), threading.Event()
         self._running[carrier] = stop
 
         def over() -> None:
+            # Qt looks at the carrier until its thread has come back from the signal: deleted before, it crashes.
+            thread.join()
             self._running.pop(carrier, None)
             self._bar.setVisible(self.busy)
             self.ended.emit()
@@ -80,8 +87,8 @@ class Works(QObject):
             else:
                 carrier.done.emit(found)
 
-        self._told(what, 0.0)
         thread = threading.Thread(target=run, name="beside", daemon=True)
+        self._told(what, 0.0)
         self._threads = [*(each for each in self._threads if each.is_alive()), thread]
         thread.start()
 
@@ -96,6 +103,9 @@ class Works(QObject):
         ends = time.monotonic() + _PATIENCE_S
         for thread in self._threads:
             thread.join(max(0.0, ends - time.monotonic()))
+        for carrier in self._running:
+            carrier.blockSignals(True)
+            _LEFT.append(carrier)
 
     def _told(self, what: str, part: float) -> None:
         self._bar.show()
