@@ -25,7 +25,7 @@ NewsKind = Literal["series", "whole", "record"]
 _MOST = 1000
 
 
-class News(NamedTuple):
+class NewsItem(NamedTuple):
     """A row. uid : of the series, or of the SR."""
 
     place: int
@@ -43,13 +43,13 @@ class NewsBoard:
         with self._engine.begin() as connection:
             connection.execute(insert(_news).values(kind=kind, uid=uid))
 
-    def untold(self) -> tuple[News, ...]:
+    def untold(self) -> tuple[NewsItem, ...]:
         """Returns what nobody has acted on, oldest first; of very much, the beginning."""
         with self._engine.connect() as connection:
             rows = connection.execute(select(_news).order_by(_news.c.place).limit(_MOST))
-            return tuple(News(row.place, row.kind, row.uid) for row in rows)
+            return tuple(NewsItem(row.place, row.kind, row.uid) for row in rows)
 
-    def acted_on(self, news: Sequence[News]) -> None:
+    def acted_on(self, news: Sequence[NewsItem]) -> None:
         """Removes rows."""
         places: Collection[int] = [each.place for each in news]
         if places:

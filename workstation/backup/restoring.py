@@ -1,0 +1,75 @@
+"""Restoring a snapshot: into an empty state folder, after all of it was read back."""
+
+import shutil
+from pathlib import Path
+
+from dicom_io.archive.durable import flush, flush_folders
+from render.progress import CountDone
+from workstation.backup.snapshot import DUMP, BackupError, Manifest, read_manifest, snapshot_in, verify
+from workstation.config import Config, load_config
+from workstation.site import RESTORING, open_site, store_of
+from workstation.store import dump, schema
+
+
+def restore(folder: Path, root: Path, progress: CountDone | None = None) -> tuple[Path, Manifest]:
+    """Restores a snapshot, or the newest one of a folder, into an empty state folder; with a shared store and a
+    PostgreSQL database as the settings in it, or the environment, name them, both empty too. Returns the snapshot.
+
+    All digests are compared before anything is written. Until everything is there, nothing opens the folder.
+
+    Raises BackupError, ConfigError, SchemaError, DumpError, OSError.
+    """
+    snapshot, root = snapshot_in(folder), root.absolute()
+    manifest = read_manifest(snapshot)
+    config = load_config(snapshot / "state")
+    if (manifest.database == "sqlite") == bool(config.database):
+        raise BackupError(f"The backup holds a {manifest.database} database, and the settings in it name another kind.")
+    store = store_of(root, config)
+    engine = schema.database_of(root, config.database) if config.database else None
+    places = {"state": root, **({"store": store} if store != root else {})}
+    for place in places.values():
+        if place.exists() and any(place.iterdir()):
+            raise BackupError(f"{place} is not empty; nothing was restored. Move what is there away, or name another.")
+    if engine is not None and schema.version_of(engine) is not None:
+        raise BackupError("The database that the settings name has tables already; restore into an empty one.")
+    if faults := list(verify(snapshot, progress)):
+        raise BackupError(f"{snapshot} is damaged, nothing was restored: {faults[0]} ({len(faults)} in all)")
+    for top, place in places.items():
+        (place / RESTORING).mkdir(mode=0o700, parents=True)
+        if shutil.disk_usage(place).free < manifest.size:
+            raise BackupError(f"{place} has no room for {manifest.size} bytes.")
+        _copy_back(snapshot / top, place / RESTORING)
+    for place in reversed(places.values()):
+        for entry in sorted((place / RESTORING).iterdir()):
+            entry.rename(place / entry.name)
+        flush_folders(place, place)
+    if engine is not None:
+        dump.load(engine, snapshot / DUMP)
+        engine.dispose()
+    for place in reversed(places.values()):
+        (place / RESTORING).rmdir()
+        flush_folders(place, place)
+    _start_anew(root, config)
+    return snapshot, manifest
+
+
+def _copy_back(source: Path, target: Path) -> None:
+    """Copies a tree, durably. Never links: the backup stays as it is, whatever becomes of the site."""
+    if not source.exists():
+        return
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    for made in target.rglob("*"):
+        if made.is_dir():
+            flush_folders(made, made)
+        else:
+            flush(made)
+
+
+def _start_anew(root: Path, config: Config) -> None:
+    """Nobody works on what was restored, and what was prepared is not there. Raises SchemaError."""
+    site = open_site(root, config)
+    site.archive.leases.clear()
+    made = [row.place for row in site.preparations.list("running", "ready")]
+    if made:
+        site.preparations.again(made, site.clock().timestamp())
+    site.papers.engine.dispose()
