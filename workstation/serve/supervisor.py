@@ -22,8 +22,9 @@ from dicom_io.network.receive import listen_for_dicom
 from workstation.audit.trail import late, trail_of
 from workstation.hl7.mllp import listen_for_hl7
 from workstation.serve.fork_server import fork_server
-from workstation.serve.health import health, metrics
+from workstation.serve.health import health
 from workstation.serve.http import Monitor
+from workstation.serve.measured import metrics
 from workstation.serve.role import TellEvent, WorkerSettings
 from workstation.serve.worker import work
 from workstation.site import Site

@@ -7,7 +7,7 @@ over, so a power cut may lose the latest rows.
 from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Column, Engine, Integer, Table, Text, delete, insert, select
+from sqlalchemy import Column, Engine, Integer, Table, Text, delete, func, insert, select
 
 from dicom_io.archive.database import unflushed
 from workstation.store.tables import TABLES
@@ -48,6 +48,11 @@ class NewsBoard:
         with self._engine.connect() as connection:
             rows = connection.execute(select(_news).order_by(_news.c.place).limit(_MOST))
             return tuple(NewsItem(row.place, row.kind, row.uid) for row in rows)
+
+    def count(self) -> int:
+        """Returns how many rows nobody has acted on."""
+        with self._engine.connect() as connection:
+            return int(connection.execute(select(func.count()).select_from(_news)).scalar_one())
 
     def acted_on(self, news: Sequence[NewsItem]) -> None:
         """Removes rows."""

@@ -20,7 +20,7 @@ from workstation.destinations import FolderDestination
 from workstation.listening import Listener
 from workstation.peers.known import KnownPeer, add_peer
 from workstation.serve import preflight
-from workstation.serve.health import metrics
+from workstation.serve.measured import metrics
 
 
 @pytest.fixture

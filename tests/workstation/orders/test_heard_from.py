@@ -15,6 +15,7 @@ from tests.workstation.conftest import Command
 from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import DAY, WHOLE, Ris, Study, config
 from tests.workstation.samples import ticking
+from tests.workstation.store.before_versions import as_before_versions
 from workstation.config import ConfigError, load_config
 from workstation.hl7 import mllp
 from workstation.hl7.acknowledgement import parse_acknowledgement
@@ -24,8 +25,9 @@ from workstation.listening import Heard, HL7Sender, Listener
 from workstation.orders.hl7_listener import answering, refusing_too_long
 from workstation.orders.stated import Reported
 from workstation.orders.statements import statements_of
-from workstation.serve.health import metrics
+from workstation.serve.measured import metrics
 from workstation.serve.preflight import check_settings
+from workstation.store.schema import upgrade
 
 FAILING = Path(__file__).with_name("failing")
 STUDY = Study("ACC1")
@@ -80,6 +82,8 @@ def test_refusals_of_a_folder_without_kinds_are_counted_as_others(tmp_path: Path
         with here.site.papers.engine.begin() as connection:
             connection.exec_driver_sql("DROP INDEX ix_refused_kind")
             connection.exec_driver_sql("ALTER TABLE refused DROP COLUMN kind")
+        as_before_versions(here.site.papers.engine)
+        upgrade(here.site.papers.engine)
     with heard(tmp_path) as here:
         assert here.site.casebook.refused_counts()["other"] == 1
         here.answer(b"hello")
