@@ -51,9 +51,29 @@ def serve(
     )
 
 
-@example("workstation doctor")
-def doctor(as_json: Json = False) -> None:
-    """Show what this machine has (cores, memory, disk, OpenGL, peers) and what is missing."""
+@example("workstation doctor --site")
+def doctor(
+    site: Annotated[
+        bool, typer.Option("--site", help="Check settings, folder, certificates, database, destinations and peers.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what this machine has (cores, memory, disk, OpenGL, peers) and what is missing; or check the site.
+
+    With --site each line is ok, a warning or a fault, with what to do. It sends nothing but greetings. Exit 1 where
+    there is a fault.
+    """
+    if site:
+        from dataclasses import asdict
+
+        from workstation.cli.site_check import check_site
+
+        findings = list(check_site(root()))
+        lines = [f"{f.state:8} {f.what:12} {f.words}" + (f" -> {f.todo}" if f.todo else "") for f in findings]
+        show(as_json, [asdict(finding) for finding in findings], "\n".join(lines))
+        if any(finding.state == "fault" for finding in findings):
+            raise typer.Exit(1)
+        return
     from workstation.cli.doctor import examine
 
     found = examine(root())
