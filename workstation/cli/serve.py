@@ -1,7 +1,8 @@
 """`workstation serve` and `workstation doctor`."""
 
 import json
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any
 
 import typer
 
@@ -28,7 +29,10 @@ def serve(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Receive DICOM and HL7, decide, deliver the outbox, and prepare what rules want, until SIGTERM or Ctrl-C."""
+    """Receive DICOM and HL7, decide, deliver the outbox, and prepare what rules want, until SIGTERM or Ctrl-C.
+
+    A line on stdout for each event, warnings and errors included, with UIDs and accessions and no other patient data.
+    """
     from workstation.serve.fork_server import start_fork_server
 
     start_fork_server()
@@ -36,16 +40,26 @@ def serve(
     from workstation.serve.supervisor import serve as serve_until_stopped
     from workstation.site import open_site
 
+    def tell(event: dict[str, Any]) -> None:
+        """A line for each event; as JSON with the time, since not every log adds one."""
+        if as_json:
+            typer.echo(json.dumps({"at": datetime.now().astimezone().isoformat(timespec="milliseconds"), **event}))
+        else:
+            typer.echo(" ".join(f"{k}={v}" for k, v in event.items()))
+
     site = open_site(root())
     for words in preflight.check_settings(site):
-        typer.echo(f"warning: {words}", err=True)
+        if as_json:
+            tell({"event": "warning", "detail": words})
+        else:
+            typer.echo(f"warning: {words}", err=True)
     serve_until_stopped(
         site,
         host,
         port,
         ae_title,
         interval_s,
-        lambda event: typer.echo(json.dumps(event) if as_json else " ".join(f"{k}={v}" for k, v in event.items())),
+        tell,
         hl7_port,
         monitor_port,
     )

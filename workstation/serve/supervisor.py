@@ -24,6 +24,7 @@ from workstation.hl7.mllp import listen_for_hl7
 from workstation.serve.fork_server import fork_server
 from workstation.serve.health import health
 from workstation.serve.http import Monitor
+from workstation.serve.logs import tell_logs
 from workstation.serve.measured import metrics
 from workstation.serve.role import TellEvent, WorkerSettings
 from workstation.serve.worker import work
@@ -81,6 +82,7 @@ def serve(
             if waiting or name == "listening":
                 early = None
 
+    tell_logs(say, "serve")
     config, trail = site.config, trail_of(site.config, site.root)
     title = ae_title or config.ae_title
     hl7 = config.listener

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from filelock import FileLock
 from PIL import Image
 from pydicom import dcmread
 
 from dicom_io.archive import Archive
+from dicom_io.archive.database import open_database
+from dicom_io.archive.leases import Leases
 from dicom_io.network.receive import Receiver
 from tests.workstation.conftest import Command
 from tests.workstation.samples import (
@@ -451,8 +452,10 @@ class TestSending:
     def test_one_process_delivers_at_a_time(self, command: Command, ran: Any, tmp_path: Path) -> None:
         settings(tmp_path / "root", {"name": "out", "kind": "folder", "takes": ["images"], "folder": "out"})
         ran()
-        with FileLock(tmp_path / "root" / "outbox.lock"):
+        database = open_database(tmp_path / "root" / "workstation.db")
+        with Leases(database, machine="another host").held("outbox"):
             assert command("outbox", "send", "--json").json["acknowledged"] == 0
+        database.dispose()
         assert command("outbox", "send", "--json").json["left"] == 0
 
     def test_a_destination_that_was_removed_is_named(self, command: Command, ran: Any, tmp_path: Path) -> None:
