@@ -21,7 +21,7 @@ from workstation.backup.snapshot import BackupError, snapshots, verify
 from workstation.billing.filing import file_new_records
 from workstation.config import Config
 from workstation.site import NotRestored, open_site
-from workstation.store import dump
+from workstation.store import dump, schema
 from workstation.store.preparations import WantedPreparation
 
 STUDIES = [Study(f"ACC{n}", f"P{n}", f"A{n}", f"V{n}") for n in range(5)]
@@ -194,6 +194,18 @@ def test_what_was_prepared_is_prepared_again(filled: Desk, tmp_path: Path, site_
     snapshot, _ = make(filled.site, tmp_path / "backup")
     restore(snapshot, tmp_path / "new")
     assert [row.state for row in site_at(tmp_path / "new").preparations.list()] == ["waiting"]
+
+
+def test_of_another_version(filled: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an older program it is restored, and then upgraded; of a newer one it is not."""
+    snapshot, manifest = make(filled.site, tmp_path / "backup")
+    monkeypatch.setattr(schema, "NEWEST", "9999")
+    _, _, left = restore(snapshot, tmp_path / "new")
+    assert "`workstation upgrade" in left and (tmp_path / "new" / "workstation.db").exists()
+    monkeypatch.setattr(schema, "NEWEST", "0000")
+    with pytest.raises(BackupError, match=f"version {manifest.schema}; this program knows 0000"):
+        restore(snapshot, tmp_path / "newer")
+    assert not (tmp_path / "newer").exists()
 
 
 def test_a_database_older_than_its_files_and_the_other_way_round(command: Command, tmp_path: Path) -> None:

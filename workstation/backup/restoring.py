@@ -11,16 +11,23 @@ from workstation.site import RESTORING, open_site, store_of
 from workstation.store import dump, schema
 
 
-def restore(folder: Path, root: Path, progress: CountDone | None = None) -> tuple[Path, Manifest]:
+def restore(folder: Path, root: Path, progress: CountDone | None = None) -> tuple[Path, Manifest, str]:
     """Restores a snapshot, or the newest one of a folder, into an empty state folder; with a shared store and a
-    PostgreSQL database as the settings in it, or the environment, name them, both empty too. Returns the snapshot.
+    PostgreSQL database as the settings in it, or the environment, name them, both empty too.
+
+    Returns the snapshot, what it says, and what is left to do, empty for nothing.
 
     All digests are compared before anything is written. Until everything is there, nothing opens the folder.
 
-    Raises BackupError, ConfigError, SchemaError, DumpError, OSError.
+    Raises BackupError, ConfigError, DumpError, OSError.
     """
     snapshot, root = snapshot_in(folder), root.absolute()
     manifest = read_manifest(snapshot)
+    if manifest.schema > schema.NEWEST:
+        raise BackupError(
+            f"{snapshot} holds a database of version {manifest.schema}; this program knows {schema.NEWEST} at most. "
+            f"Install {manifest.program}, or a newer one. Nothing was restored."
+        )
     config = load_config(snapshot / "state")
     if (manifest.database == "sqlite") == bool(config.database):
         raise BackupError(f"The backup holds a {manifest.database} database, and the settings in it name another kind.")
@@ -49,8 +56,11 @@ def restore(folder: Path, root: Path, progress: CountDone | None = None) -> tupl
     for place in reversed(places.values()):
         (place / RESTORING).rmdir()
         flush_folders(place, place)
-    _start_anew(root, config)
-    return snapshot, manifest
+    try:
+        _start_anew(root, config)
+    except schema.SchemaError as error:  # of an older program: everything is there
+        return snapshot, manifest, str(error)
+    return snapshot, manifest, ""
 
 
 def _copy_back(source: Path, target: Path) -> None:

@@ -71,8 +71,18 @@ def restore(
     from workstation.backup.restoring import restore as bring_back
 
     bar = progress_bar()
-    snapshot, manifest = bring_back(folder, root(), lambda done, of: bar(f"{done} of {of} files compared", done / of))
+    snapshot, manifest, left = bring_back(
+        folder, root(), lambda done, of: bar(f"{done} of {of} files compared", done / of)
+    )
     text = [f"{manifest.files} files of {manifest.made_at} are restored from {snapshot} into {root()}."]
     text += [f"Put back by hand, since it lay elsewhere: {path}." for path in manifest.outside]
-    text += [*manifest.faults, "Read `docs/operations.md` before you start `serve`: what came since is not in it."]
-    show(as_json, {"backup": str(snapshot), "files": manifest.files, "made_at": manifest.made_at}, "\n".join(text))
+    text += [
+        *manifest.faults,
+        *([left] if left else []),
+        "Read `docs/operations.md` before you start `serve`: what came since is not in it.",
+    ]
+    show(
+        as_json,
+        {"backup": str(snapshot), "files": manifest.files, "made_at": manifest.made_at, "left": left},
+        "\n".join(text),
+    )
