@@ -1,5 +1,6 @@
 """Backups: whole while everything goes on, restored into nothing, and the day goes on to the same charges."""
 
+import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -88,6 +89,7 @@ def filled(tmp_path: Path) -> Iterator[Desk]:
         at.site.archive.import_files(tmp_path / "in")
         at.sr(Study("ACC1"))
         at.hear(Ris(Study("ACC1")).order())
+        os.mkfifo(root / "pipe")
         (root / "out").mkdir()
         (root / "out" / "given.hl7").write_text("handed over")
         yield at

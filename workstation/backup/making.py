@@ -9,6 +9,7 @@ while the copy is made. Nothing is linked to the site's own files: what damages 
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -187,6 +188,8 @@ def _taken(one: _Wanted, part: Path, before: Path | None, earlier: Mapping[str, 
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         found = one.source.stat()
+        if not stat.S_ISREG(found.st_mode):
+            return "", False, ""  # a pipe or socket has nothing to copy, and reading it never ends
         if before is not None and one.name in earlier:
             with suppress(OSError):  # no links here, or too many: then it is copied
                 last = (before / one.name).stat()
