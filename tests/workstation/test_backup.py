@@ -12,10 +12,10 @@ from pydicom.dataset import Dataset
 from dicom_io.archive import upkeep
 from dicom_io.errors import Busy
 from tests.dicom_io.synthetic import grid, ramp, write_series
-from tests.peers.servers import postgresql
 from tests.workstation.conftest import Command, SiteAt
 from tests.workstation.desk import Desk, desk
-from tests.workstation.orders.ris import Ris, Study, config, journalled
+from tests.workstation.orders.ris import Ris, Study, journalled
+from workstation.backup import restoring
 from workstation.backup.making import make
 from workstation.backup.restoring import restore
 from workstation.backup.snapshot import BackupError, snapshots, verify
@@ -182,10 +182,25 @@ def test_where_it_cannot_be_restored(filled: Desk, tmp_path: Path, site_at: Site
     snapshot, _ = make(filled.site, tmp_path / "backup")
     with pytest.raises(BackupError, match="is not empty"):
         restore(snapshot, filled.site.root)
-    # A restore that was interrupted opens nothing.
-    (tmp_path / "half" / ".restoring").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("at", ["flush", "flush_folders", "start_anew"])
+def test_a_restore_that_was_interrupted_opens_nothing(
+    filled: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    snapshot, _ = make(filled.site, tmp_path / "backup")
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(restoring, at, killed)
+    with pytest.raises(KeyboardInterrupt):
+        restore(snapshot, tmp_path / "half")
+    monkeypatch.undo()
     with pytest.raises(NotRestored, match="not to the end"):
         open_site(tmp_path / "half")
+    with pytest.raises(BackupError, match="is not empty"):
+        restore(snapshot, tmp_path / "half")
 
 
 def test_what_was_prepared_is_prepared_again(filled: Desk, tmp_path: Path, site_at: SiteAt) -> None:
@@ -244,33 +259,6 @@ def test_the_commands(command: Command, tmp_path: Path) -> None:
     assert command("storage", "verify", root=tmp_path / "new").code == 0
     refused = command("restore", tmp_path / "backup", root=tmp_path / "new")
     assert refused.code == 1 and "is not empty" in refused.err
-
-
-def test_postgresql_and_a_shared_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with postgresql(tmp_path) as url:
-        settings = f'database = "{url}"\nstore = "{tmp_path / "store"}"\n'
-        root = tmp_path / "root"
-        root.mkdir()
-        (root / "config.toml").write_text(settings)
-        shared = config(database=url, store=str(tmp_path / "store"))
-        with desk(root, shared) as at:
-            at.sr(Study("ACC1"))
-            ris = Ris(Study("ACC1"))
-            at.hear(ris.order(), ris.report())
-            snapshot, manifest = make(at.site, tmp_path / "backup")
-            assert manifest.database == "postgresql" and (snapshot / "store" / "instances").is_dir()
-            wanted = at.charges("ACC1")
-            shutil.rmtree(tmp_path / "store")
-            with pytest.raises(BackupError, match="has tables already"):
-                restore(snapshot, tmp_path / "new")
-            with at.site.papers.engine.connect() as connection:
-                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("CREATE DATABASE other")
-        other = url.replace("/postgres?", "/other?")
-        monkeypatch.setenv("WORKSTATION_SET_DATABASE", other)
-        restore(snapshot, tmp_path / "new")
-        with desk(tmp_path / "new", config(database=other, store=str(tmp_path / "store"))) as at:
-            assert at.charges("ACC1") == wanted and list(upkeep.verify(at.site.archive)) == []
-            assert list(at.site.ledger.faults()) == []
 
 
 def test_without_the_programs_of_postgresql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site_at: SiteAt) -> None:

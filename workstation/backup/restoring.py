@@ -6,9 +6,10 @@ from pathlib import Path
 from dicom_io.archive.durable import flush, flush_folders
 from render.progress import CountDone
 from workstation.backup.snapshot import DUMP, BackupError, Manifest, read_manifest, snapshot_in, verify
-from workstation.config import Config, load_config
-from workstation.site import RESTORING, open_site, store_of
+from workstation.config import load_config
+from workstation.site import RESTORING, store_of
 from workstation.store import dump, schema
+from workstation.store.restored import start_anew
 
 
 def restore(folder: Path, root: Path, progress: CountDone | None = None) -> tuple[Path, Manifest, str]:
@@ -37,14 +38,15 @@ def restore(folder: Path, root: Path, progress: CountDone | None = None) -> tupl
     for place in places.values():
         if place.exists() and any(place.iterdir()):
             raise BackupError(f"{place} is not empty; nothing was restored. Move what is there away, or name another.")
+        disk = next(each for each in (place, *place.parents) if each.exists())
+        if shutil.disk_usage(disk).free < manifest.size:
+            raise BackupError(f"{place} has no room for {manifest.size >> 20} MB; nothing was restored.")
     if engine is not None and schema.version_of(engine) is not None:
         raise BackupError("The database that the settings name has tables already; restore into an empty one.")
     if faults := list(verify(snapshot, progress)):
         raise BackupError(f"{snapshot} is damaged, nothing was restored: {faults[0]} ({len(faults)} in all)")
     for top, place in places.items():
         (place / RESTORING).mkdir(mode=0o700, parents=True)
-        if shutil.disk_usage(place).free < manifest.size:
-            raise BackupError(f"{place} has no room for {manifest.size} bytes.")
         _copy_back(snapshot / top, place / RESTORING)
     for place in reversed(places.values()):
         for entry in sorted((place / RESTORING).iterdir()):
@@ -52,15 +54,14 @@ def restore(folder: Path, root: Path, progress: CountDone | None = None) -> tupl
         flush_folders(place, place)
     if engine is not None:
         dump.load(engine, snapshot / DUMP)
-        engine.dispose()
+    else:
+        engine = schema.database_of(root, "")
+    left = start_anew(engine)
+    engine.dispose()
     for place in reversed(places.values()):
         (place / RESTORING).rmdir()
         flush_folders(place, place)
-    try:
-        _start_anew(root, config)
-    except schema.SchemaError as error:  # of an older program: everything is there
-        return snapshot, manifest, str(error)
-    return snapshot, manifest, ""
+    return snapshot, manifest, left
 
 
 def _copy_back(source: Path, target: Path) -> None:
@@ -73,13 +74,3 @@ def _copy_back(source: Path, target: Path) -> None:
             flush_folders(made, made)
         else:
             flush(made)
-
-
-def _start_anew(root: Path, config: Config) -> None:
-    """Nobody works on what was restored, and what was prepared is not there. Raises SchemaError."""
-    site = open_site(root, config)
-    site.archive.leases.clear()
-    made = [row.place for row in site.preparations.list("running", "ready")]
-    if made:
-        site.preparations.again(made, site.clock().timestamp())
-    site.papers.engine.dispose()

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from dicom_io.archive.database import open_database
 from tests.dicom_io.certificates import make
-from tests.peers.servers import free_ports, postgresql
+from tests.peers.servers import free_ports
 from tests.workstation.conftest import Command
 from workstation.cli import site_check
 from workstation.cli.site_check import SiteFinding, check_site
@@ -101,15 +101,3 @@ def test_a_certificate_is_told_of_a_month_before_it_ends(
 @pytest.mark.parametrize(("ahead_s", "state"), [(0.1, "ok"), (-5.0, "warning"), (90.0, "fault")])
 def test_clocks(ahead_s: float, state: str) -> None:
     assert site_check._clock(ahead_s).state == state
-
-
-def test_postgresql(root: Path, tmp_path: Path) -> None:
-    with postgresql(tmp_path) as url:
-        (tmp_path / "store").mkdir(mode=0o700)
-        written(f'database = "{url}"\nstore = "{tmp_path / "store"}"\n')(root)
-        open_site(root).papers.engine.dispose()
-        found = states(root)
-        assert ("clock", "ok") in found and ("database", "ok") in found and ("store", "ok") in found
-    (finding,) = states(root)["database", "fault"]
-    assert "does not answer" in finding.words
-    assert "verify-full" in next(site_check._of_postgresql("postgresql+psycopg://ws@db.example/ws")).todo
