@@ -17,6 +17,8 @@ from workstation.store.outbox import DatabaseFailed
 HealthState = Literal["starting", "ready", "degraded", "down"]
 # What may be wrong, by a word for programs.
 Trouble = Literal["process", "disk", "database", "outbox", "lease"]
+# Claims that a role always takes up again. That of a command that was killed is of no use to anybody, and does no harm.
+_FOLLOWED = ("arrivals", "outbox")
 
 
 class Watched(Protocol):
@@ -87,6 +89,7 @@ def _late(site: Site, entries: Sequence[QueuedMessage]) -> Iterator[str]:
 
 def _unclaimed(site: Site) -> Iterator[str]:
     claims = site.archive.leases.all()
-    yield from (f"{c.holder}, who held the lease {c.name}, is gone." for c in claims if c.left_s < 0.0)
+    gone = [c for c in claims if c.left_s < 0.0 and c.name in _FOLLOWED]
+    yield from (f"{c.holder}, who held the lease {c.name}, is gone." for c in gone)
     if "decide" in site.config.roles and not any(c.name == "arrivals" for c in claims):
         yield "No host follows what arrives: nobody holds the lease arrivals."

@@ -57,7 +57,11 @@ def test_starting_ready_degraded_down(site: Site) -> None:
 
 
 def test_a_holder_that_is_gone(site: Site) -> None:
-    with site.archive.leases.held("arrivals"), site.archive.leases.held("outbox"):
+    leases = site.archive.leases
+    with leases.held("arrivals"), leases.held("outbox"), leases.held("upkeep"):
+        with site.papers.engine.begin() as connection:
+            connection.execute(text("UPDATE lease SET until = until - 60 WHERE name = 'upkeep'"))
+        assert of(site) == (True, "ready", [])  # a backup that was killed
         with site.papers.engine.begin() as connection:
             connection.execute(text("UPDATE lease SET until = until - 60 WHERE name = 'outbox'"))
         _, said = health(site, [Stood()])
