@@ -3,6 +3,7 @@
 The context itself, and which ciphers it allows, is made in one place: `dicom_io.network.tls`.
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -51,3 +52,11 @@ def check_named_together(who: str, certificate: str, key: str, client_authority:
         raise ValueError(f"{who}: certificate and key go together")
     if client_authority and not certificate:
         raise ValueError(f"{who}: client_authority needs certificate and key as well")
+
+
+def last_day_of(file: Path) -> datetime:
+    """Returns until when the certificates of a PEM file are valid, of several the first that ends. Raises OSError, and
+    ValueError where it holds none."""
+    from cryptography import x509  # not before it is needed: it takes long to load
+
+    return min(each.not_valid_after_utc for each in x509.load_pem_x509_certificates(file.read_bytes()))

@@ -182,6 +182,7 @@ _OUTGOING = FolderDestination(name="outgoing", takes=("images", "charges"), fold
 class Config:
     """All settings of a site.
 
+    outbox_late_s : `/health` tells of messages that have waited longer.
     roles : what `serve` does on this host. database : URL of a PostgreSQL database that the site's hosts share
     (`postgresql+psycopg://…`); empty for a file in the state folder. store : folder that the hosts share, of received
     files and documents; empty for the state folder. farm : address of the scheduler of a Dask farm that draws what is
@@ -204,6 +205,7 @@ class Config:
     host: str = "0.0.0.0"  # a PACS on another machine has to reach the receiver
     port: int = 11112
     monitor_port: int = 0
+    outbox_late_s: Annotated[float, Field(gt=0)] = 3600.0
     roles: tuple[ServeRole, ...] = ("receive", "decide", "deliver", "prepare")
     database: str = ""
     store: str = ""

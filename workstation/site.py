@@ -17,12 +17,13 @@ from dicom_io.uids import derived, performed_step
 from render.engine.cpu import ENGINE_VERSION
 from workstation import DISTRIBUTION
 from workstation.config import Config, load_config
+from workstation.errors import WorkstationError
 from workstation.people import People, people_in
 from workstation.store.casebook import Casebook
 from workstation.store.commitments import Commitments
 from workstation.store.journal import Journal
 from workstation.store.ledger import Ledger
-from workstation.store.news import NoticeBoard
+from workstation.store.news import NewsBoard
 from workstation.store.outbox import Outbox
 from workstation.store.papers import PapersFile
 from workstation.store.preparations import Preparations
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
     from dicom_io.sr.signatures import Signer
 
 Clock = Callable[[], datetime]
+# A folder that a state folder has while a backup is restored into it.
+RESTORING = ".restoring"
+
+
+class NotRestored(WorkstationError):  # noqa: N818 - reads as a sentence where it is raised
+    """A state folder into which a backup was not restored to the end."""
 
 
 def local_clock() -> datetime:
@@ -55,7 +62,7 @@ class Site:
     commitments: Commitments
     arrivals: Arrivals
     preparations: Preparations
-    news: NoticeBoard
+    news: NewsBoard
     people: People
     clock: Clock
 
@@ -115,9 +122,14 @@ def store_of(root: Path, config: Config) -> Path:
 
 
 def open_site(root: Path, config: Config | None = None, clock: Clock = local_clock) -> Site:
-    """Opens (and makes, the first time) the state folder. Raises ConfigError for wrong settings."""
+    """Opens (and makes, the first time) the state folder. Raises ConfigError for wrong settings, NotRestored."""
     root = root.absolute()
     settings = config or load_config(root)
+    if any((folder / RESTORING).exists() for folder in (root, store_of(root, settings))):
+        raise NotRestored(
+            f"A backup is being restored into {root}, or was not to the end. Wait for it, or empty the folder (and the "
+            "shared store and database) and restore again."
+        )
     # Patients' data, and who may act here: nobody else's to read, whoever made the folder.
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     if open_to_others(root):
@@ -139,7 +151,7 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         commitments=Commitments(database),
         arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s),
         preparations=Preparations(database),
-        news=NoticeBoard(database),
+        news=NewsBoard(database),
         people=people_in(Register(database), root),
         clock=clock,
     )

@@ -50,7 +50,7 @@ def may_go(site: Site, keep_days: float) -> list[Shelved]:
 def prune(site: Site, what: list[Shelved], person_id: str, progress: CountDone) -> None:
     """Removes instances study by study, and leaves in the audit trail who had each go; oldest first.
 
-    What cannot be removed stops it, and is noted as that.
+    What cannot be removed stops it, and is noted as that. Raises Busy while a backup is made.
     """
     trail, archive = trail_of(site.config, site.root), site.archive
     kept = Counter(one.study_uid for one in archive.shelved())
@@ -71,6 +71,6 @@ def prune(site: Site, what: list[Shelved], person_id: str, progress: CountDone) 
         def tell(n: int, _: int, before: int = done) -> None:
             progress(before + n, len(what))
 
-        with whatever_comes(note):
+        with upkeep.alone(archive), whatever_comes(note):
             upkeep.prune(archive, going, tell)
         done += len(going)

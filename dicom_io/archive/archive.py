@@ -439,11 +439,17 @@ class Archive:
         with self._database.connect() as connection:
             known = set(connection.execute(select(_INSTANCE.c.path)).scalars())
         files = files_below(self.files) if self.files.exists() else ()
-        rows, _ = self._rows_of(f for f in files if f.relative_to(self.files).as_posix() not in known)
-        if rows:
-            self._index(rows)
+        found = self.index_files(f for f in files if f.relative_to(self.files).as_posix() not in known)
         self.root.mkdir(parents=True, exist_ok=True)
         mark.write_text(now, encoding="ascii")
+        return found
+
+    def index_files(self, files: Iterable[Path]) -> int:
+        """Indexes files at their place in the archive that have no row. Returns how many were whole instances."""
+        rows, _ = self._rows_of(files)
+        if rows:
+            self._index(rows)
+            self.catalogue.forget()
         return len(rows)
 
     def extent(self) -> tuple[int, int, int, int]:

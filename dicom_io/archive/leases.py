@@ -10,6 +10,7 @@ Source: Gray and Cheriton, "Leases: An Efficient Fault-Tolerant Mechanism for Di
 import os
 import platform
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,20 @@ def machine() -> str:
     except OSError:
         seen = ""
     return f"{platform.node()}/{boot()}/{seen}"
+
+
+def _words(owner: str) -> str:
+    place, process, *_ = owner.split("#")
+    return f"{place.partition('/')[0]} {process}"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claim as the database has it. holder : as `HOST PID`. left_s : seconds until it ends; below 0 it has."""
+
+    name: str
+    holder: str
+    left_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +100,26 @@ class Leases:
             row = connection.execute(
                 select(_LEASE.c.owner).where(_LEASE.c.name == name, _LEASE.c.until > self._now)
             ).first()
-        if row is None:
-            return ""
-        place, process, *_ = row.owner.split("#")
-        return f"{place.partition('/')[0]} {process}"
+        return "" if row is None else _words(row.owner)
+
+    def clear(self) -> None:
+        """Ends every claim: of a database that was restored, in which nobody works."""
+        with self.engine.begin() as connection:
+            connection.execute(delete(_LEASE))
+
+    def all(self) -> tuple[Claim, ...]:
+        """Returns every claim by its name, those that have run out as well: their holders died."""
+        columns = select(_LEASE.c.name, _LEASE.c.owner, (_LEASE.c.until - self._now).label("left"))
+        with self.engine.connect() as connection:
+            rows = connection.execute(columns.order_by(_LEASE.c.name)).all()
+        return tuple(Claim(row.name, _words(row.owner), float(row.left)) for row in rows)
+
+    def clock_ahead_s(self) -> float:
+        """Returns by how many seconds the database's clock is ahead of this machine's; about the time of a question."""
+        with self.engine.connect() as connection:
+            before = time.time()
+            now = float(connection.execute(select(self._now)).scalar() or 0.0)
+            return now - (before + time.time()) / 2.0
 
     @property
     def _now(self) -> ColumnElement[float]:

@@ -1,8 +1,9 @@
 """Upkeep of an archive: how much it holds, whether it is whole, and which instances may be removed."""
 
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,14 +13,25 @@ from pydicom.errors import InvalidDicomError
 
 from dicom_io.archive.archive import Archive, Shelved
 from dicom_io.archive.durable import flush_folders
+from dicom_io.archive.leases import Lease
 from dicom_io.capabilities import CLASS_BY_UID
-from dicom_io.errors import NotReadable
+from dicom_io.errors import Busy, NotReadable
 from dicom_io.files.digests import file_digest
 from dicom_io.files.series import files_below, read_instance
 from dicom_io.stamp import MODEL_NAME
 from render.progress import CountDone
 
 _AGAIN = "set it aside and send it again"
+
+
+@contextmanager
+def alone(archive: Archive, what: str = "upkeep") -> Iterator[Lease]:
+    """Around what removes files of the archive, or must not have them removed. Raises Busy."""
+    with archive.leases.held(what) as lease:
+        if lease is None:
+            holder = archive.leases.holder(what) or "somebody"
+            raise Busy(f"{holder} backs up, removes or releases files of the archive at this moment; try again.")
+        yield lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +106,9 @@ def verify(archive: Archive, progress: CountDone | None = None) -> Iterator[Faul
             except NotReadable:
                 yield Fault(str(file), f"is no whole instance, and not in the index; {_AGAIN}")
             else:
-                yield Fault(str(file), "is on the disk and not in the index; rebuild the index", damaged=False)
+                yield Fault(
+                    str(file), "is on the disk and not in the index; `storage verify --repair` enters it", damaged=False
+                )
 
 
 def set_aside(archive: Archive, fault: Fault) -> None:
@@ -112,6 +126,21 @@ def set_aside(archive: Archive, fault: Fault) -> None:
         flush_folders(path.parent, archive.files)
     if fault.sop_instance_uid:
         archive.forget([fault.sop_instance_uid])
+
+
+def repair(archive: Archive, faults: Iterable[Fault]) -> tuple[list[Fault], list[Fault]]:
+    """Sets aside what is damaged, so that it can be sent again, and indexes what the index lacks. Returns both.
+
+    Nobody else removes files meanwhile. Raises Busy.
+    """
+    with alone(archive):
+        damaged, strays = list[Fault](), list[Fault]()
+        for fault in faults:
+            (damaged if fault.damaged else strays).append(fault)
+        for fault in damaged:
+            set_aside(archive, fault)
+        archive.index_files(Path(fault.path) for fault in strays)
+    return damaged, strays
 
 
 def prunable(archive: Archive, before: datetime, held: Collection[str], held_uids: Collection[str]) -> list[Shelved]:

@@ -34,7 +34,8 @@ from workstation.billing.filing import file_new_records, unfiled
 from workstation.billing.settle import settle_due
 from workstation.coder.work_list import work_items
 from workstation.orders.hl7_listener import answering
-from workstation.serve.health import health, metrics
+from workstation.serve.health import health
+from workstation.serve.measured import metrics
 from workstation.site import Site, open_site
 from workstation.store.schema import database_of, move
 from workstation.transports.deliver import deliver_all, drain

@@ -32,6 +32,7 @@ _HEADINGS = {
     "prepare": "Prepared before anybody looks",
     "peers": "Peers: other DICOM nodes",
     "storage": "The archive",
+    "backup": "Backups",
     "upgrade": "Upgrading",
     "desktop": "The desktop and its people",
 }

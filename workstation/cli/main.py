@@ -6,6 +6,7 @@ import sys
 import typer
 
 from workstation.cli import (
+    backup,
     bones,
     charge,
     clinical,
@@ -54,6 +55,7 @@ for verbs in (
     prepare,
     peers,
     storage,
+    backup,
     upgrade,
     desktop,
 ):

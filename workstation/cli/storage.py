@@ -45,30 +45,36 @@ def status(as_json: Json = False) -> None:
     show(as_json, found, "\n".join(f"{name:12} {value}" for name, value in words.items()))
 
 
-@example("workstation storage verify --set-aside")
+@example("workstation storage verify --repair")
 def verify(
-    aside: Annotated[
+    repair: Annotated[
         bool,
-        typer.Option("--set-aside", help="Take what is damaged out of the archive, so that it can be sent again."),
+        typer.Option(
+            "--repair",
+            "--set-aside",
+            help="Take what is damaged out of the archive, so that it can be sent again; enter what the index lacks.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Read every file and compare it with the index. Exit 1 when something is not as it should be.
 
-    What is set aside lies in the folder `damaged` of the state folder.
+    What is set aside lies in the folder `damaged` of the state folder. A record that is entered is filed by `serve`
+    when it starts, as if it had just come.
     """
-    from dicom_io.archive.upkeep import set_aside
-    from dicom_io.archive.upkeep import verify as look
+    from dicom_io.archive import upkeep
     from workstation.site import open_site
 
     archive, bar = open_site(root()).archive, progress_bar()
-    faults = list(look(archive, lambda done, of: bar(f"{done} of {of} instances", done / of)))
-    moved = [fault for fault in faults if aside and fault.damaged]
-    for fault in moved:
-        set_aside(archive, fault)
-    rows = [{"path": fault.path, "fault": fault.words, "set_aside": fault in moved} for fault in faults]
+    faults = list(upkeep.verify(archive, lambda done, of: bar(f"{done} of {of} instances", done / of)))
+    moved, entered = upkeep.repair(archive, faults) if repair and faults else ([], [])
+    rows = [
+        {"path": f.path, "fault": f.words, "damaged": f.damaged, "set_aside": f in moved, "indexed": f in entered}
+        for f in faults
+    ]
     text = [f"{f.path}: {f.words}." for f in faults] or ["Every instance is as it was received."]
     text += [f"{len(moved)} are set aside in {archive.root / 'damaged'}; send them again."] if moved else []
+    text += [f"{len(entered)} are in the index now."] if entered else []
     show(as_json, rows, "\n".join(text))
     if faults:
         raise typer.Exit(1)

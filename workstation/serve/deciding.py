@@ -25,7 +25,7 @@ from workstation.orders.sr_reports import REPORT_CLASSES
 from workstation.serve.expected_counts import ExpectedCounts
 from workstation.serve.role import TellEvent, WorkerSettings, WorkerSignals
 from workstation.site import Site
-from workstation.store.news import Notice
+from workstation.store.news import NewsItem
 from workstation.store.outbox import DatabaseFailed
 
 # Records received longer ago than this were filed by an earlier process.
@@ -79,7 +79,7 @@ def run_decider(
             how = {"instances": completion.instances, "revision": completion.revision}
             say({"event": "series complete", "series": completion.series_uid, **how})
 
-    def act_on(news: Notice) -> None:
+    def act_on(news: NewsItem) -> None:
         if news.kind == "series":
             last_completion = arrivals.came(news.uid, time.monotonic())
             if last_completion is not None:

@@ -1,27 +1,24 @@
-"""The data for the monitor of `serve`: state of the processes, counts of the receivers, waiting messages."""
+"""How a host is: what `/health` answers.
+
+starting: a process has not been ready yet. ready: all is well. degraded: it works, and a person ought to look at what
+stands in `why`. down: none of its processes runs, so starting it again may help; only then the answer is 503.
+"""
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
 
-from workstation.serve.http import Metric
 from workstation.site import Site
+from workstation.store.messages import QueuedMessage
 from workstation.store.outbox import DatabaseFailed
 
-# The receivers' counts (`dicom_io.network.receive`) and the listener's, each with its description.
-_COUNTS = {
-    "instances_received": "Instances that were acknowledged.",
-    "instances_repeated": "Of these, instances that were there already with the same content.",
-    "instances_refused": "Instances that were answered with a failure.",
-    "bytes_received": "Bytes of the data sets that were acknowledged.",
-    "associations_accepted": "Associations that were accepted.",
-    "associations_rejected": "Association requests that were turned down.",
-    "associations_aborted": "Associations that broke, or that we aborted.",
-    "connections_failed": "Connections on which no association request came, or no TLS.",
-    "hl7_connections_broken": "HL7 connections that ended within a message, or that were closed for what came.",
-}
-_WAITING = ("queued", "retrying", "operator")  # the values of `messages.State` that are not done
+HealthState = Literal["starting", "ready", "degraded", "down"]
+# What may be wrong, by a word for programs.
+Trouble = Literal["process", "disk", "database", "outbox", "lease"]
+# Claims that a role always takes up again. That of a command that was killed is of no use to anybody, and does no harm.
+_FOLLOWED = ("arrivals", "outbox")
 
 
 class Watched(Protocol):
@@ -36,82 +33,63 @@ class Watched(Protocol):
 
 
 def health(site: Site, processes: Sequence[Watched]) -> tuple[bool, dict[str, Any]]:
-    """Returns (whether all is well, details): every process runs, the disk has room, the database answers."""
-    free = shutil.disk_usage(site.archive.root).free
-    room = free >= site.config.receiver.min_free_mb << 20
+    """Returns (whether the answer is 200, details)."""
+    trouble = list[tuple[Trouble, str]]()
+    starting = any(not process.running and process.lives <= 1 for process in processes)
+    if not starting:
+        trouble += [("process", f"{p.name} does not run; it is started again.") for p in processes if not p.running]
+    free, least = shutil.disk_usage(site.archive.root).free, site.config.receiver.min_free_mb << 20
+    disk = "room" if free >= 2 * least else "low" if free >= least else "nearly full: nothing is received"
+    if free < 2 * least:
+        trouble.append(("disk", f"{free >> 20} MB are left on the disk; below {least >> 20} MB nothing is received."))
+    waiting: int | None = None
     try:
-        waiting: int | None = sum(entry.state == "operator" for entry in site.outbox.waiting())
-    except DatabaseFailed:
-        waiting = None
-    well = all(process.running for process in processes) and room and waiting is not None
-    return well, {
-        "state": "well" if well else "not well",
+        entries = site.outbox.waiting()
+        waiting = sum(entry.state == "operator" for entry in entries)
+        trouble += [("outbox", words) for words in _late(site, entries)]
+        if not starting:
+            trouble += [("lease", words) for words in _unclaimed(site)]
+    except DatabaseFailed as error:
+        trouble.append(("database", f"The database does not answer ({type(error).__name__})."))
+    running = sum(process.running for process in processes)
+    state: HealthState = "degraded" if trouble else "ready"
+    if starting:
+        state = "starting"
+    elif processes and not running:
+        state = "down"
+    return state != "down", {
+        "state": state,
+        "why": [{"what": what, "words": words} for what, words in trouble],
         "processes": {process.name: "running" if process.running else "down" for process in processes},
+        "roles": list(site.config.roles),
         "disk_free_bytes": free,
-        "disk": "room" if room else "nearly full: nothing is received",
+        "disk": disk,
         "database": "answers" if waiting is not None else "fails",
         "messages_waiting_for_an_operator": waiting,
     }
 
 
-def metrics(site: Site, processes: Sequence[Watched]) -> list[Metric]:
-    """Returns all counts as Prometheus metrics."""
-    total: Counter[str] = Counter()
-    for process in processes:
-        total.update(process.counts)
-    found = [
-        Metric(f"workstation_{name}_total", "counter", words, {"": float(total[name])})
-        for name, words in _COUNTS.items()
-    ]
-    found.append(
-        Metric(
-            "workstation_associations_open", "gauge", "Associations now open.", {"": float(total["associations_open"])}
-        )
-    )
-    found.append(
-        Metric(
-            "workstation_process_restarts_total",
-            "counter",
-            "How often a process was started again.",
-            {f'process="{process.name}"': float(max(0, process.lives - 1)) for process in processes},
-        )
-    )
-    found.append(
-        Metric(
-            "workstation_process_up",
-            "gauge",
-            "Whether a process runs.",
-            {f'process="{process.name}"': float(process.running) for process in processes},
-        )
-    )
-    free = float(shutil.disk_usage(site.archive.root).free)
-    found.append(Metric("workstation_disk_free_bytes", "gauge", "Space left on the disk of the archive.", {"": free}))
-    try:
-        # Zeros are reported as well: an alert cannot tell a missing number from a missing monitor.
-        states = Counter({(d.name, state): 0 for d in site.config.destinations for state in _WAITING})
-        states.update((entry.message.destination, entry.state) for entry in site.outbox.waiting())
-        due = len(site.casebook.due())
-        refused = site.casebook.refused_counts()
-        prepared = site.preparations.counts() if site.config.prepare else {}
-    except DatabaseFailed:
-        return found
-    labels = {f'destination="{_quoted(to)}",state="{state}"': float(n) for (to, state), n in sorted(states.items())}
-    found.append(Metric("workstation_outbox_messages", "gauge", "Messages that are not delivered yet.", labels))
-    found.append(
-        Metric(
-            "workstation_hl7_refused_total",
-            "counter",
-            "HL7 messages that were refused, by the kind of the reason.",
-            {f'reason="{kind}"': float(count) for kind, count in sorted(refused.items())},
-        )
-    )
-    if prepared:
-        labels = {f'state="{state}"': float(count) for state, count in prepared.items()}
-        found.append(Metric("workstation_preparations", "gauge", "What rules want prepared, by its state.", labels))
-    found.append(Metric("workstation_accessions_due", "gauge", "Accessions that are to be decided.", {"": float(due)}))
+def oldest_s(entries: Sequence[QueuedMessage], now: datetime) -> dict[str, float]:
+    """Returns by destination for how many seconds the oldest message that is to go by itself has waited."""
+    found: dict[str, float] = {}
+    for entry in entries:
+        if entry.state != "operator":
+            waited = max(0.0, (now - entry.queued_at) / timedelta(seconds=1))
+            found[entry.message.destination] = max(waited, found.get(entry.message.destination, 0.0))
     return found
 
 
-def _quoted(text: str) -> str:
-    """Quotes a label's value. Source: Prometheus text exposition format 0.0.4."""
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _late(site: Site, entries: Sequence[QueuedMessage]) -> Iterator[str]:
+    if "deliver" in site.config.roles:
+        for destination, waited in sorted(oldest_s(entries, site.clock()).items()):
+            if waited > site.config.outbox_late_s:
+                hours = f"{waited / 3600.0:.1f} hours"
+                yield f"A message to {destination} has waited for {hours}; see `workstation outbox list`."
+
+
+def _unclaimed(site: Site) -> Iterator[str]:
+    claims = site.archive.leases.all()
+    gone = [c for c in claims if c.left_s < 0.0 and c.name in _FOLLOWED]
+    yield from (f"{c.holder}, who held the lease {c.name}, is gone." for c in gone)
+    if "decide" in site.config.roles and not any(c.name == "arrivals" for c in claims):
+        yield "No host follows what arrives: nobody holds the lease arrivals."

@@ -27,9 +27,9 @@ class Metric:
 
 
 class Monitor:
-    """Answers GET /health (200, or 503 if not all is well) and GET /metrics. Use as a context manager.
+    """Answers GET /health (200, or 503 where nothing runs) and GET /metrics. Use as a context manager.
 
-    health : returns (whether all is well, details for JSON). metrics : called with every request.
+    health : returns (whether the answer is 200, details for JSON). metrics : called with every request.
 
     Raises OSError when the port is taken.
     """
@@ -43,8 +43,8 @@ class Monitor:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 if self.path == "/health":
-                    well, words = health()
-                    self._answer(200 if well else 503, "application/json", json.dumps(words))
+                    fine, words = health()
+                    self._answer(200 if fine else 503, "application/json", json.dumps(words))
                 elif self.path == "/metrics":
                     text = "".join(metric.text() for metric in metrics())
                     self._answer(200, "text/plain; version=0.0.4; charset=utf-8", text)

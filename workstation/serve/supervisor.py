@@ -22,12 +22,14 @@ from dicom_io.network.receive import listen_for_dicom
 from workstation.audit.trail import late, trail_of
 from workstation.hl7.mllp import listen_for_hl7
 from workstation.serve.fork_server import fork_server
-from workstation.serve.health import health, metrics
+from workstation.serve.health import health
 from workstation.serve.http import Monitor
+from workstation.serve.logs import tell_logs
+from workstation.serve.measured import metrics
 from workstation.serve.role import TellEvent, WorkerSettings
 from workstation.serve.worker import work
 from workstation.site import Site
-from workstation.store.news import NoticeKind
+from workstation.store.news import NewsKind
 from workstation.store.outbox import DatabaseFailed
 
 # A process that ended is started again after so long; for one that was not even ready this is doubled each time.
@@ -35,7 +37,7 @@ _PAUSE_S, _LONGEST_PAUSE_S = 0.2, 30.0
 # How long a receiver may let its associations end before it is killed.
 _PATIENCE_S = 60.0
 # What receivers report that the one who files and decides has to know, and the key of its UID.
-_NEWS: dict[str, tuple[NoticeKind, str]] = {
+_NEWS: dict[str, tuple[NewsKind, str]] = {
     "received": ("series", "series"),
     "commitment asked": ("whole", "series"),
     "record received": ("record", "instance"),
@@ -80,6 +82,7 @@ def serve(
             if waiting or name == "listening":
                 early = None
 
+    tell_logs(say, "serve")
     config, trail = site.config, trail_of(site.config, site.root)
     title = ae_title or config.ae_title
     hl7 = config.listener

@@ -16,6 +16,7 @@ from typing import Any
 
 from workstation.serve.deciding import run_decider
 from workstation.serve.delivering import run_deliverer
+from workstation.serve.logs import guarded, tell_logs
 from workstation.serve.preparing import run_preparer
 from workstation.serve.receiving import run_receiver
 from workstation.serve.role import WorkerSettings, WorkerSignals
@@ -48,16 +49,21 @@ def work(
     signal.signal(signal.SIGTERM, events.end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the supervisor stops them
     threading.Thread(target=listen, name="supervisor", daemon=True).start()
-    site = open_site(Path(worker.root))
-    if worker.role == "receive":
-        assert inherits is not None, "a receiver is given the socket"
-        run_receiver(site, worker, events, say, inherits)
-    elif worker.role == "decide":
-        run_decider(site, worker, events, say, records, inherits)
-    elif worker.role == "prepare":
-        run_preparer(site, worker, events, say, records)
-    else:
-        run_deliverer(site, worker, events, say)
+    tell_logs(say, name)
+
+    def run() -> None:
+        site = open_site(Path(worker.root))
+        if worker.role == "receive":
+            assert inherits is not None, "a receiver is given the socket"
+            run_receiver(site, worker, events, say, inherits)
+        elif worker.role == "decide":
+            run_decider(site, worker, events, say, records, inherits)
+        elif worker.role == "prepare":
+            run_preparer(site, worker, events, say, records)
+        else:
+            run_deliverer(site, worker, events, say)
+
+    guarded(name, say, run)
 
 
 def _show(name: str) -> None:

@@ -7,6 +7,7 @@ its decision number taken and starts again from the new state.
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -317,6 +318,19 @@ class Casebook:
         query = select(_decision).where(_decision.c.state.in_(list(states)), ~newer.exists())
         with self._engine.connect() as connection:
             return tuple(_ruling_of(row) for row in connection.execute(query.order_by(_decision.c.place)))
+
+    def open_counts(self) -> tuple[dict[str, int], Counter[str]]:
+        """Counts the cases that are held or to be corrected, by state, and the held ones by reason."""
+        states, reasons = dict.fromkeys(("held", "correction"), 0), Counter[str]()
+        later = _decision.alias()
+        newer = select(later.c.place).where(later.c.session == _decision.c.session, later.c.place > _decision.c.place)
+        query = select(_decision.c.state, _decision.c.content).where(_decision.c.state.in_(states), ~newer.exists())
+        with self._engine.connect() as connection:
+            for row in connection.execute(query):
+                states[row.state] += 1
+                if row.state == "held":
+                    reasons.update(set(json.loads(row.content)["reasons"]))
+        return states, reasons
 
     def newest_of(self, session: str) -> Ruling | None:
         """Returns the newest ruling on a case, if there is one."""

@@ -7,7 +7,7 @@ over, so a power cut may lose the latest rows.
 from collections.abc import Collection, Sequence
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Column, Engine, Integer, Table, Text, delete, insert, select
+from sqlalchemy import Column, Engine, Integer, Table, Text, delete, func, insert, select
 
 from dicom_io.archive.database import unflushed
 from workstation.store.tables import TABLES
@@ -21,35 +21,40 @@ _news = Table(
     sqlite_autoincrement=True,
 )
 # series: instances of it came. whole: its sender asks us to commit to it. record: an SR came.
-NoticeKind = Literal["series", "whole", "record"]
+NewsKind = Literal["series", "whole", "record"]
 _MOST = 1000
 
 
-class Notice(NamedTuple):
+class NewsItem(NamedTuple):
     """A row. uid : of the series, or of the SR."""
 
     place: int
-    kind: NoticeKind
+    kind: NewsKind
     uid: str
 
 
-class NoticeBoard:
+class NewsBoard:
     """The news in a database of `dicom_io.archive.database.open_database`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = unflushed(engine)
 
-    def tell(self, kind: NoticeKind, uid: str) -> None:
+    def tell(self, kind: NewsKind, uid: str) -> None:
         with self._engine.begin() as connection:
             connection.execute(insert(_news).values(kind=kind, uid=uid))
 
-    def untold(self) -> tuple[Notice, ...]:
+    def untold(self) -> tuple[NewsItem, ...]:
         """Returns what nobody has acted on, oldest first; of very much, the beginning."""
         with self._engine.connect() as connection:
             rows = connection.execute(select(_news).order_by(_news.c.place).limit(_MOST))
-            return tuple(Notice(row.place, row.kind, row.uid) for row in rows)
+            return tuple(NewsItem(row.place, row.kind, row.uid) for row in rows)
 
-    def acted_on(self, news: Sequence[Notice]) -> None:
+    def count(self) -> int:
+        """Returns how many rows nobody has acted on."""
+        with self._engine.connect() as connection:
+            return int(connection.execute(select(func.count()).select_from(_news)).scalar_one())
+
+    def acted_on(self, news: Sequence[NewsItem]) -> None:
         """Removes rows."""
         places: Collection[int] = [each.place for each in news]
         if places:

@@ -290,6 +290,17 @@ class Preparations:
             found = {row[0]: int(row[1]) for row in connection.execute(query)}
         return {state: found.get(state, 0) for state in PREPARATION_STATES}
 
+    def times(self, now_s: float) -> tuple[float, float, float]:
+        """Returns how many seconds those that lie ready took from the complete series on, in the mean and at most, and
+        how long the oldest one that is not made yet has waited; 0 where there is none."""
+        took = _row.c.changed_s - _row.c.arrived_s
+        made = select(func.avg(took), func.max(took)).where(_row.c.state == "ready")
+        waits = select(func.min(_row.c.arrived_s)).where(_row.c.state.in_(("waiting", "running")))
+        with self._engine.connect() as connection:
+            mean, longest = connection.execute(made).one()
+            since = connection.execute(waits).scalar()
+        return float(mean or 0.0), float(longest or 0.0), max(0.0, now_s - since) if since is not None else 0.0
+
     def states(self) -> dict[str, PreparationState]:
         """Returns by series how far it is prepared; of several rules, the one that is furthest."""
         found: dict[str, PreparationState] = {}

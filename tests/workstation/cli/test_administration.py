@@ -20,7 +20,7 @@ from workstation.destinations import FolderDestination
 from workstation.listening import Listener
 from workstation.peers.known import KnownPeer, add_peer
 from workstation.serve import preflight
-from workstation.serve.health import metrics
+from workstation.serve.measured import metrics
 
 
 @pytest.fixture
@@ -121,14 +121,14 @@ def test_what_is_damaged_can_be_sent_again_once_it_is_set_aside(command: Command
     assert not any(row["set_aside"] for row in found.json)
     assert short.read_bytes() == good[short] and gone.read_bytes() == good[gone]
     damage()
-    assert command("storage", "verify", "--set-aside").code == 1
+    assert command("storage", "verify", "--repair").code == 1
     assert {file.name for file in (root / "damaged").iterdir()} == {short.name, rotten.name, half.name}
     assert command("import", tmp_path / "in").code == 0
     assert command("storage", "verify").code == 0
     assert {file: file.read_bytes() for file in good} == good
     # And a second time: what was set aside before stays.
     damage()
-    assert command("storage", "verify", "--set-aside").code == 1
+    assert command("storage", "verify", "--repair").code == 1
     assert command("import", tmp_path / "in").code == 0 and command("storage", "verify").code == 0
     assert len(list((root / "damaged").iterdir())) == 5
 

@@ -452,9 +452,10 @@ class TestSending:
     def test_one_process_delivers_at_a_time(self, command: Command, ran: Any, tmp_path: Path) -> None:
         settings(tmp_path / "root", {"name": "out", "kind": "folder", "takes": ["images"], "folder": "out"})
         ran()
-        other = Leases(open_database(tmp_path / "root" / "workstation.db"), "elsewhere/1")
-        with other.held("outbox"):
+        database = open_database(tmp_path / "root" / "workstation.db")
+        with Leases(database, machine="another host").held("outbox"):
             assert command("outbox", "send", "--json").json["acknowledged"] == 0
+        database.dispose()
         assert command("outbox", "send", "--json").json["left"] == 0
 
     def test_a_destination_that_was_removed_is_named(self, command: Command, ran: Any, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from workstation.listening import Heard, HL7Sender, Listener
 from workstation.orders.hl7_listener import answering, refusing_too_long
 from workstation.orders.stated import Reported
 from workstation.orders.statements import statements_of
-from workstation.serve.health import metrics
+from workstation.serve.measured import metrics
 from workstation.serve.preflight import check_settings
 from workstation.store.schema import upgrade
 

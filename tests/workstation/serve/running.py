@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,6 +26,7 @@ class Serving:
         settings = root / "config.toml"
         said = settings.exists() and "processes" in settings.read_text(encoding="utf-8")
         self._environment = {} if said else {"WORKSTATION_SET_RECEIVER__PROCESSES": str(receivers)}
+        self._accidents: list[dict[str, Any]] = []
         self._due = 0  # below zero: more have come than anybody waited for
         command = [sys.executable, "-m", "workstation", "--root", str(root), "serve"]
         self._command = [*command, "--host", "127.0.0.1", "--port", "0", "--json", *words]
@@ -76,7 +78,7 @@ class Serving:
         while True:
             line = self._process.stdout.readline()
             assert line, f"serve ended: {self.log()}"
-            event: dict[str, Any] = json.loads(line)
+            event: dict[str, Any] = self._read(line)
             if not names or event["event"] in names:
                 return event
 
@@ -94,7 +96,15 @@ class Serving:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.endswith("\n"):
-                yield json.loads(line)
+                yield self._read(line)
+
+    def _read(self, line: str) -> dict[str, Any]:
+        """An event. The time of its line is left out, and exceptions that nobody caught are remembered."""
+        event: dict[str, Any] = json.loads(line)
+        assert datetime.fromisoformat(event.pop("at")).tzinfo is not None
+        if event["event"] == "log" and "error" in event:
+            self._accidents.append(event)
+        return event
 
     def ask_to_stop(self) -> None:
         """Ask it to stop, and wait until it has."""
@@ -115,4 +125,6 @@ class Serving:
         self._process.send_signal(signal.SIGTERM)
         out, _ = self._process.communicate(timeout=120)
         assert "Traceback" not in self.log(), self.log()
-        return self._process.returncode, str(json.loads(out.splitlines()[-1])["event"])
+        events = [self._read(line) for line in out.splitlines()]
+        assert not self._accidents, self._accidents
+        return self._process.returncode, str(events[-1]["event"])

@@ -56,7 +56,7 @@ def test_from_storescu_to_the_outgoing_folder(command: Command, tmp_path: Path) 
         kept = {file.name: file.read_bytes() for file in (root / "instances").rglob("*.dcm")}
         assert len(kept) == 108
         well = json.loads(look(serving, "/health"))
-        assert well["state"] == "well" and set(well["processes"].values()) == {"running"}
+        assert well["state"] == "ready" and set(well["processes"].values()) == {"running"}
         while "workstation_instances_received_total 108\n" not in (counted := look(serving, "/metrics")):
             time.sleep(0.1)
         assert "workstation_associations_rejected_total 0\n" in counted

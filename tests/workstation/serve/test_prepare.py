@@ -26,7 +26,7 @@ from workstation.people import people_of
 from workstation.preparation.proposals import folder_of, proposal_in
 from workstation.preparation.working import Preparer
 from workstation.serve import preparing
-from workstation.serve.health import metrics
+from workstation.serve.measured import metrics
 from workstation.serve.role import WorkerSettings, WorkerSignals
 from workstation.site import Site
 from workstation.storage import take_in

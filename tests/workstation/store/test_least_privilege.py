@@ -1,0 +1,89 @@
+"""Each role of `serve` does its work as its own user of the database, and can do no more."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import ProgrammingError
+
+from tests.workstation.desk import Desk, desk
+from tests.workstation.orders.ris import Ris, Study, config, journalled
+from workstation.backup.making import make
+from workstation.billing.filing import file_new_records
+from workstation.billing.settle import settle_due
+from workstation.store.preparations import WantedPreparation
+
+SQL = Path(__file__).parents[3] / "docs" / "services" / "roles.sql"
+# What a role must not be able to write: a word of what it would forge.
+FORBIDDEN = {
+    "receive": ("event", "act", "decision", "charge", "message", "person", "papers", "ledger"),
+    "decide": ("event", "act", "person", "papers"),
+    "deliver": ("event", "act", "decision", "charge", "message", "person", "papers", "ledger", "instance"),
+    "prepare": ("event", "act", "decision", "charge", "message", "attempt", "person", "papers", "ledger", "due"),
+    "backup": ("event", "act", "decision", "charge", "message", "attempt", "instance", "due"),
+}
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_a_day_by_users_of_their_own(engine: Engine, tmp_path: Path) -> None:
+    for _ in range(2):  # and again, after an upgrade
+        with engine.begin() as connection:
+            connection.connection.cursor().execute(SQL.read_text(encoding="utf-8"))
+    owner = engine.url.render_as_string(False)
+
+    def at(role: str, do: Callable[[Desk], object]) -> None:
+        url = owner.replace("//tester@", f"//workstation_{role}@") if role else owner
+        with desk(tmp_path / (role or "owner"), config(database=url, store=str(tmp_path / "store"))) as opened:
+            do(opened)
+            opened.site.archive.leases.clear()
+            if role != "owner":
+                for table in FORBIDDEN.get(role, ()):
+                    with (
+                        pytest.raises(ProgrammingError, match="permission denied"),
+                        opened.site.papers.engine.begin() as connection,
+                    ):
+                        connection.execute(text(f"INSERT INTO {table} DEFAULT VALUES"))
+                for verb in (
+                    "DELETE FROM attempt",
+                    "UPDATE decision SET state = 'x'",
+                    "DROP TABLE due",
+                    "TRUNCATE act",
+                ):
+                    with (
+                        pytest.raises(ProgrammingError, match=r"permission denied|must be owner"),
+                        opened.site.papers.engine.begin() as connection,
+                    ):
+                        connection.execute(text(verb))
+
+    study, ris = Study("ACC1"), Ris(Study("ACC1"))
+    objects = list[Dataset]()
+    at("work", lambda d: objects.extend(journalled(study, d.site.journal)))
+
+    def receive(d: Desk) -> None:
+        for instance in d.site.archive.keep(objects):
+            d.site.news.tell("series", instance.series_uid)
+
+    def decide(d: Desk) -> None:
+        file_new_records(d.site)
+        d.hear(ris.order(), ris.report())
+        settle_due(d.site)
+        news = d.site.news.untold()
+        d.site.arrivals.whole([each.uid for each in news], d.site.clock())
+        d.site.news.acted_on(news)
+        assert d.charges() == [("76377", "queued")], d.state
+
+    def prepare(d: Desk) -> None:
+        d.site.preparations.plan("1.2", "ACC1", 1, [WantedPreparation("r", 0)], 1.0, 1.0)
+        assert d.site.preparations.claim(2.0, 60.0) is not None
+
+    def deliver(d: Desk) -> None:
+        d.deliver()
+        assert d.charges() == [("76377", "acknowledged")]
+
+    at("receive", receive)
+    at("decide", decide)
+    at("prepare", prepare)
+    at("deliver", deliver)
+    at("backup", lambda d: make(d.site, tmp_path / "kept"))

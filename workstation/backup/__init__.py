@@ -1,0 +1,1 @@
+"""Backups of a site, made while everything runs, and restored into nothing."""
