@@ -133,7 +133,8 @@ def move(source: Engine, target: Engine, tell: CountDone = lambda done, total: N
         raise SchemaError(f"{_place(target)} has tables already. Nothing was copied; name an empty database.")
     tables = _moved()
     with source.connect() as reading, alone(target) as writing:
-        _make(writing)
+        make_tables(writing, INDEX_TABLES)
+        make_tables(writing, TABLES)
         there = {table.name: _count(reading, table) for table in tables}
         total, done = sum(there.values()), 0
         for table in tables:
@@ -145,6 +146,8 @@ def move(source: Engine, target: Engine, tell: CountDone = lambda done, total: N
             if writing.dialect.name == "postgresql" and table.autoincrement_column is not None and there[table.name]:
                 _go_on_counting(writing, table)
         arrived = {table.name: _count(writing, table) for table in tables}
+        # Only now: for every row by itself, triggers would take a lock each that is held to the end.
+        _finish(writing)
         if arrived != there:
             raise SchemaError(f"{_place(target)}: not every row arrived. Nothing was copied; try again.")
     return there
@@ -198,6 +201,11 @@ def guards(dialect: str) -> frozenset[str]:
 def _make(connection: Connection) -> None:
     make_tables(connection, INDEX_TABLES)
     make_tables(connection, TABLES)
+    _finish(connection)
+
+
+def _finish(connection: Connection) -> None:
+    """Makes what guards the tables and what keeps the list of open messages, and says which version they are of."""
     ledger.guard(connection, *ledger.APPEND_ONLY)
     list_unfinished(connection)
     # As Alembic makes it.

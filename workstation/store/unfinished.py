@@ -15,8 +15,10 @@ unfinished = Table("unfinished", TABLES, Column("message", Text, primary_key=Tru
 _DONE = "('acknowledged', 'withdrawn')"
 # Only the newest attempt counts: an acknowledged message may be rejected later.
 _FILL = (
-    "INSERT INTO unfinished (message) SELECT key FROM message WHERE NOT EXISTS (SELECT 1 FROM attempt WHERE place = "
-    f"(SELECT max(place) FROM attempt WHERE message = message.key) AND outcome IN {_DONE})"
+    "INSERT INTO unfinished (message) SELECT key FROM message WHERE key NOT IN "
+    "(SELECT attempt.message FROM attempt JOIN (SELECT message, max(place) AS place FROM attempt GROUP BY message) "
+    "AS newest ON newest.place = attempt.place "
+    f"WHERE attempt.outcome IN {_DONE})"
 )
 _SQLITE = {
     "message_unfinished": "AFTER INSERT ON message BEGIN INSERT OR IGNORE INTO unfinished VALUES (NEW.key); END",

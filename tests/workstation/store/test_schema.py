@@ -172,3 +172,30 @@ def test_upgrade_says_what_it_does_keeps_a_copy_and_does_it(command: Command, tm
     kept = open_database(Path(done["copy"]))
     assert schema.version_of(kept) == ""
     kept.dispose()
+
+
+@pytest.mark.slow
+def test_years_of_messages_move(server: str, tmp_path: Path) -> None:
+    """More rows than PostgreSQL has locks for in one transaction."""
+    source, target = open_database(tmp_path / "w.db"), open_database(server)
+    make_ready(source)
+    emptied(target)
+    keys = [f"k{number}" for number in range(30_000)]
+    with source.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO message (key, destination, kind, identity, accession, queued_at) "
+            "VALUES (?, 'd', 'hl7', ?, 'a', '')",
+            [(key, key) for key in keys],
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO attempt (message, at, outcome, detail) VALUES (?, '', 'acknowledged', '')",
+            [(key,) for key in keys[:-3]],
+        )
+    moved = schema.move(source, target)
+    assert (moved["message"], moved["attempt"]) == (30_000, 29_997)
+    make_ready(target)
+    with target.connect() as connection:
+        left = connection.execute(text("SELECT message FROM unfinished ORDER BY message")).scalars().all()
+    assert left == keys[-3:]
+    source.dispose()
+    target.dispose()
