@@ -245,9 +245,7 @@ class Preparer:
 
     def _made(self, claimed: Preparation, work: PreparationWork) -> PreparationMade | None:
         """Has a case drawn, and renews its lease meanwhile. Returns None where the claim is lost, or we are to stop."""
-        if self._running is None:
-            self._running = self._start()  # the case before took it along
-        future = self._running.submit(self.make, work)
+        future = self._submitted(work)
         began = renewed = time.monotonic()
         limit_s = self.site.config.preparation.limit_s
         while not wait([future], min(_LOOK_S, self.renew_s)).done:
@@ -269,6 +267,17 @@ class Preparer:
             if _is_broken(future.exception()):
                 self.close()  # the process died; the next case gets another
             raise
+
+    def _submitted(self, work: PreparationWork) -> "Future[PreparationMade]":
+        """Hands a case over; to another process where the one that waited for it has died meanwhile."""
+        if self._running is None:
+            self._running = self._start()  # the case before took it along
+        try:
+            return self._running.submit(self.make, work)
+        except BrokenExecutor:
+            self.close()
+            self._running = self._start()
+            return self._running.submit(self.make, work)
 
     def _start(self) -> Executor:
         if self.executor is not None:

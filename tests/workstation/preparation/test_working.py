@@ -165,20 +165,37 @@ def test_what_a_case_has_ended_is_not_used_again(site: Make) -> None:
     assert [row.state for row in here.preparations.list()] == ["ready"] and len(started) == 2
 
 
+def test_a_process_that_died_while_it_waited_costs_no_attempt(site: Make) -> None:
+    here, started = site(attempts=1), list[Executor]()
+
+    def broken_at_first() -> Executor:
+        class Broken(ThreadPoolExecutor):
+            def submit(self, *args: Any, **named: Any) -> Any:
+                raise BrokenProcessPool("it was killed")
+
+        started.append(Broken(1) if not started else ThreadPoolExecutor(1))
+        return started[-1]
+
+    worker, states = Preparer(here, threading.Event(), executor=broken_at_first, make=empty), list[str]()
+    worker.tell = lambda claimed, state: states.append(state)
+    while worker.work_one():
+        pass
+    worker.close()
+    assert states == ["running", "ready"] and len(started) == 2
+
+
 @pytest.mark.slow
 def test_a_process_that_dies_takes_no_other_case_with_it(site: Make) -> None:
-    """The drawing process is really killed. Its case is tried again, in another process."""
+    """The drawing process is really killed by its case, which is tried again, in another process."""
     here = site(attempts=3, retry_s=1.0)
     pids: list[int] = []
 
     def process() -> CaseProcess:
         made = CaseProcess()
         pids.append(made.start())
-        if len(pids) == 1:
-            os.kill(pids[0], signal.SIGKILL)
         return made
 
-    worker, states = Preparer(here, threading.Event(), executor=process, make=_at_once), list[str]()
+    worker, states = Preparer(here, threading.Event(), executor=process, make=_fatal_at_first), list[str]()
     worker.tell = lambda claimed, state: states.append(state)
     while worker.work_one():
         pass
@@ -186,7 +203,12 @@ def test_a_process_that_dies_takes_no_other_case_with_it(site: Make) -> None:
     assert states == ["running", "waiting", "running", "ready"] and len(set(pids)) == 2
 
 
-def _at_once(work: PreparationWork) -> PreparationMade:
+def _fatal_at_first(work: PreparationWork) -> PreparationMade:
+    """Kills the process that works on it, the first time."""
+    mark = Path(work.folder).parent.parent / "died"
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
     return empty(work)
 
 
