@@ -86,17 +86,21 @@ def run_decider(
                 say({"event": "series reopened", "series": news.uid, "revision": last_completion.revision + 1})
         elif news.kind == "whole":
             complete(arrivals.whole([news.uid], site.clock()))
+        elif news.kind == "look":
+            look_again(site)
+            arrivals.left_open(time.monotonic())
         else:
             with suppress(NotFound):
                 file_record(site.archive.instance(news.uid), site)
 
     def file_arrivals() -> None:
+        looks = False
+        while records:  # the others only woke us
+            looks |= records.popleft() == ""
+        if looks:
+            site.news.tell("look", "")  # whoever follows looks, on whatever host
         if not follower.follows():
             return
-        if "" in records:
-            records.clear()
-            look_again(site)
-            arrivals.left_open(time.monotonic())
         while news := site.news.untold():
             for each in news:
                 act_on(each)

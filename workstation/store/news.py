@@ -20,13 +20,14 @@ _news = Table(
     Column("uid", Text, nullable=False),
     sqlite_autoincrement=True,
 )
-# series: instances of it came. whole: its sender asks us to commit to it. record: an SR came.
-NewsKind = Literal["series", "whole", "record"]
+# series: instances of it came. whole: its sender asks us to commit to it. record: an SR came. look: a receiver died and
+# may have kept what it did not tell.
+NewsKind = Literal["series", "whole", "record", "look"]
 _MOST = 1000
 
 
 class NewsItem(NamedTuple):
-    """A row. uid : of the series, or of the SR."""
+    """A row. uid : of the series, or of the SR; empty for `look`."""
 
     place: int
     kind: NewsKind
