@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine, Select, Table, func, select
+from sqlalchemy import Engine, Select, Table, bindparam, func, select
 
 from dicom_io.files.scanning import batches
+from workstation.store import casebook, outbox  # noqa: F401  (their tables)
 from workstation.store.tables import TABLES
 
 # Rows of so many last places may be written by transactions that have not ended, on whichever host: of two, the later
@@ -57,8 +58,9 @@ class CaseChanges:
         """Returns the accessions that have new rows since the last look."""
         found: set[str] = set()
         new: list[tuple[_Window, set[int]]] = []
+        lows = {name: window.low for name, window in self._windows.items()}
         with self._engine.connect() as connection:
-            counted: Iterable[int] = tuple(connection.execute(self._counts()).one())
+            counted: Iterable[int] = tuple(connection.execute(_COUNTS, lows).one())
             for (name, window), count in zip(self._windows.items(), counted, strict=True):
                 if count == len(window.known):
                     continue
@@ -72,18 +74,6 @@ class CaseChanges:
         for window, fresh in new:
             window.add(fresh)
         return frozenset(found)
-
-    def _counts(self) -> Select[Any]:
-        """One statement that counts the rows of all windows."""
-        return select(
-            *(
-                select(func.count())
-                .select_from(TABLES.tables[name])
-                .where(TABLES.tables[name].c.place > window.low)
-                .scalar_subquery()
-                for name, window in self._windows.items()
-            )
-        )
 
 
 def _own(name: str) -> Select[Any]:
@@ -114,3 +104,14 @@ _SOURCES: dict[str, Callable[[], Select[Any]]] = {
     "charge_event": lambda: _of_charge("charge_event"),
     "attempt": _of_attempt,
 }
+
+# One statement that counts the rows of all windows; made once, since it is asked with every request.
+_COUNTS = select(
+    *(
+        select(func.count())
+        .select_from(TABLES.tables[name])
+        .where(TABLES.tables[name].c.place > bindparam(name))
+        .scalar_subquery()
+        for name in _SOURCES
+    )
+)
