@@ -28,7 +28,7 @@ class NavLink:
     count: int
 
 
-NAV: tuple[NavEntry, ...] = ()
+NAV: tuple[NavEntry, ...] = (NavEntry("/cases", "Work list", frozenset({"coder", "compliance", "physician"})),)
 
 
 def links(call: Call) -> tuple[NavLink, ...]:
