@@ -26,6 +26,7 @@ _HEADINGS = {
     "run": "The story of a case",
     "record": "Records",
     "charge": "Charges: the coder's work",
+    "charge_acts": "Charges: queries, unmatched messages, denials",
     "charge_rules": "Charges: what the rules say",
     "outbox": "The outbox",
     "serve": "Services and this machine",
