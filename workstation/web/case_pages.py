@@ -16,7 +16,7 @@ from workstation.coder.assigning import assign
 from workstation.coder.case_papers import case_papers
 from workstation.coder.case_view import view
 from workstation.coder.edits_in_force import keep
-from workstation.coder.queue_rows import QueueRow, case_key
+from workstation.coder.queue_rows import QueueRow, open_queries
 from workstation.coder.work_list import WorkError
 from workstation.errors import WorkstationError
 from workstation.store.cases import Ruling
@@ -66,10 +66,24 @@ def _show(call: Call) -> Response:
     return _page(call, case)
 
 
+# What only some acts say.
+_SAID_BY_SOME: dict[str, Any] = {
+    "called": "",
+    "facts": {},
+    "to": "",
+    "modifiers": (),
+    "base": "",
+    "lines": (),
+    "document": "",
+    "sha256": "",
+}
+
+
 def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Response:
     """The case. why : why what was just sent was not done; its fields are shown again."""
     site, row, ruling = call.site, case.row, case.ruling
     seen = view(site, ruling)
+    seen["acts"] = [{**_SAID_BY_SOME, **each} for each in seen["acts"]]
     decision = seen["decision"]
     reasons = [{**each, "releasable": each["code"] in RELEASABLE} for each in decision["explanations"]]
     others = site.console.look_at(row.key, call.who.id, site.clock(), _OPEN_S)
@@ -92,7 +106,7 @@ def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Res
         modifiers=acts.RELEASE_MODIFIERS,
         physicians=[each for each in site.people.all() if each.role == "physician"],
         coders=[each.id for each in site.people.all() if each.role in CODERS],
-        asked=[each for each in queries.open_queries(site.casebook.acts(row.session))],
+        asked=open_queries(site.casebook.acts(row.session)),
         version=case.version,
         why=why,
         form=call.form if why else {},
@@ -254,7 +268,8 @@ def _what_changed(call: Call, case: CaseOfPage) -> str:
 def _what_became(call: Call, row: QueueRow, words: str) -> str:
     now = call.console.queue.find(row.key)
     state = call.tr(call.console.state_words(now.state))
-    return f"{call.tr(words)} {call.tr('The case of accession {accession} is now: {state}.', accession=row.accession, state=state)}"
+    now_words = call.tr("The case of accession {accession} is now: {state}.", accession=row.accession, state=state)
+    return f"{call.tr(words)} {now_words}"
 
 
 def _others(call: Call) -> Response:
@@ -262,7 +277,9 @@ def _others(call: Call) -> Response:
     others = call.site.console.look_at(case_key_, who, call.site.clock(), _OPEN_S)
     row = case_of(call)
     changed = call.query("version") not in ("", row.version)
-    return call.page("coder/others.html", others=_names(call, others), changed=changed, row=row.row, version=row.version)
+    return call.page(
+        "coder/others.html", others=_names(call, others), changed=changed, row=row.row, version=row.version
+    )
 
 
 def _document(call: Call) -> Response:
@@ -297,5 +314,3 @@ ROUTES = (
     get("/cases/{key}/documents/{digest}", _document, READERS),
     *(post(f"/cases/{{key}}/{name}", _doing(name), roles) for name, (_, roles, _) in ACTS.items()),
 )
-
-__all__ = ["ACTS", "ROUTES", "CaseOfPage", "case_key", "case_of"]
