@@ -28,6 +28,7 @@ from workstation.store.outbox import Outbox
 from workstation.store.papers import PapersFile
 from workstation.store.preparations import Preparations
 from workstation.store.register import Register
+from workstation.store.result_links import ResultLinks
 from workstation.store.schema import database_of, make_ready
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Site:
     arrivals: Arrivals
     preparations: Preparations
     news: NewsBoard
+    result_links: ResultLinks
     people: People
     clock: Clock
 
@@ -152,6 +154,7 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s),
         preparations=Preparations(database),
         news=NewsBoard(database),
+        result_links=ResultLinks(database),
         people=people_in(Register(database), root),
         clock=clock,
     )

@@ -3,7 +3,7 @@
 from sqlalchemy import Engine, text
 
 # Tables that came with a step of their own.
-LATER = ("lease", "preparation", "preparation_asked", "news")
+LATER = ("lease", "preparation", "preparation_asked", "news", "result_link")
 
 
 def as_before_versions(engine: Engine) -> None:
