@@ -29,7 +29,8 @@ class PayerRule:
     """What a payer demands. covered_diagnoses : ICD-10 prefixes; leave it out where the payer does not limit them.
 
     plan : whose estimate stands in for a fee that no fee file has: medicare or private. modifiers : its own ones, which
-    a coder may add at release.
+    a coder may add at release. timely_filing_days : so many days after the date of service it still takes a charge;
+    None where that is not known.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -37,6 +38,7 @@ class PayerRule:
     covered_diagnoses: tuple[Text, ...] | None = None
     plan: Literal["medicare", "private"] = "private"
     modifiers: tuple[Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2}$")], ...] = ()
+    timely_filing_days: Annotated[int, Field(ge=1, le=3660)] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,8 +45,8 @@ _NAMES = ("Sample^Ada", "Muster^Erika", "Tanaka^Hanako", "Example^Jean")
 _COPIED = ("record", "decision", "message", "attempt", "charge", "instance", "received", "concern")
 
 
-def build(root: Path, instances: int) -> None:
-    """Makes a state folder with so many instances."""
+def build(root: Path, instances: int, cases: int = 0) -> None:
+    """Makes a state folder with so many instances, and so many cases or a tenth as many."""
     site = open_site(root, config())
     answer = answering(site)
     for study in (Study("ACC_A", patient="PAT_A", account="ACT_A", visit="V_A"), Study("ACC_B", patient="PAT_B")):
@@ -63,7 +63,7 @@ def build(root: Path, instances: int) -> None:
     site.papers.engine.dispose()
     with closing(sqlite3.connect(root / "workstation.db")) as base, base:
         _copy_instances(base)
-        _copy_cases(base, instances // 10)
+        _copy_cases(base, cases or instances // 10)
         _add_messages(base, instances)
         _complete(base)
 

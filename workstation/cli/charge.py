@@ -45,6 +45,8 @@ def list_(
     state: Annotated[str, typer.Option(help="Only this state: held, denied, correction, operator, queued …")] = "",
     who: Annotated[str, typer.Option(help="Only what this role can resolve: coder, physician …")] = "",
     older_than: Annotated[int, typer.Option(metavar="DAYS", help="Only what has been so for longer.", min=0)] = 0,
+    page: Annotated[int, typer.Option(metavar="N", help="Only this page of the list, from 1; 0 for all.", min=0)] = 0,
+    size: Annotated[int, typer.Option(metavar="M", help="So many cases on a page.", min=1)] = 50,
     as_json: Json = False,
 ) -> None:
     """List every recorded 3D session with its charge: sent, held (since when, who can resolve it) or not billable."""
@@ -84,6 +86,7 @@ def list_(
             }
             for sr in unfiled(site)
         ]
+    rows = rows[(page - 1) * size : page * size] if page else rows
     columns = ["accession", "state", "code", "reasons", "who", "age_days", "sr_uid"]
     told = [{**row, "state": STATE_WORDS.get(str(row["state"]), row["state"])} for row in rows]
     show(as_json, rows, table([[str(r[c]) for c in columns] for r in told], columns))

@@ -1,6 +1,6 @@
 """The coder's work list: every case with its state, its reasons, its age and who can resolve it."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from workstation.billing.reconcile import LIVE
 from workstation.billing.settle import settle_accession
 from workstation.errors import WorkstationError
 from workstation.site import Site
-from workstation.store.cases import CaseAct, CaseState, Ruling
+from workstation.store.cases import CaseAct, CaseActKind, CaseState, Ruling
 from workstation.store.messages import Known
 
 
@@ -43,6 +43,8 @@ _RULED: dict[str, tuple[CaseState, ...]] = {
     "denied": ("denied",),
     "credited": ("denied",),
 }
+# The acts that what the list says of a case follows from.
+LISTED_ACTS: tuple[CaseActKind, ...] = ("mark", "keep", "appeal", "release", "deny", "reopen", "credit")
 # States of a charge whose message is not done.
 _UNDER_WAY = ("queued", "sent", "operator")
 # Up to so many accessions are named to the database; all are read instead of more.
@@ -54,20 +56,31 @@ def work_items(site: Site, state: str = "", who: str = "") -> tuple[WorkItem, ..
 
     What is open is found without a look at what is done.
     """
-    acts: dict[str, list[CaseAct]] = {}
-    for act in site.casebook.acts(kinds=("mark", "keep")):
-        acts.setdefault(act.session, []).append(act)
-    rulings = _rulings(site, state, who, acts)
+    acts = site.casebook.acts(kinds=LISTED_ACTS)
+    rulings = _rulings(site, state, who, {act.session for act in acts if act.kind == "mark"})
     accessions = {ruling.accession for ruling in rulings}
     named = accessions if len(accessions) <= _FEW else set()
     sessions = site.casebook.sessions_by_sr(*named) if rulings else {}
-    by_session: dict[str, list[Known]] = {}
-    for known in site.outbox.charges(*named) if rulings else ():
-        by_session.setdefault(sessions.get(known.charge.sr_uid, ""), []).append(known)
-    now = site.clock()
-    found = [_item(one, by_session.get(one.session, []), acts.get(one.session, []), now) for one in rulings]
+    found = items_of(rulings, acts, site.outbox.charges(*named) if rulings else (), sessions, site.clock())
     wanted = (item for item in found if (not state or item.state == state) and (not who or who in item.who))
     return tuple(sorted(wanted, key=lambda item: (item.since, item.accession, item.session)))
+
+
+def items_of(
+    rulings: Iterable[Ruling],
+    acts: Iterable[CaseAct],
+    charges: Iterable[Known],
+    sessions: Mapping[str, str],
+    now: datetime,
+) -> list[WorkItem]:
+    """Return the cases of these rulings as the list has them. sessions : of SRs, by their UID."""
+    acts_by_session: dict[str, list[CaseAct]] = {}
+    for act in acts:
+        acts_by_session.setdefault(act.session, []).append(act)
+    by_session: dict[str, list[Known]] = {}
+    for known in charges:
+        by_session.setdefault(sessions.get(known.charge.sr_uid, ""), []).append(known)
+    return [_item(one, by_session.get(one.session, []), acts_by_session.get(one.session, []), now) for one in rulings]
 
 
 def _rulings(site: Site, state: str, who: str, marks: Collection[str]) -> Sequence[Ruling]:
@@ -105,6 +118,14 @@ def marked(acts: Iterable[CaseAct], own: Iterable[Known]) -> dict[str, tuple[str
     return found
 
 
+def is_appealed(state: str, reasons: Collection[str], acts: Iterable[CaseAct]) -> bool:
+    """Tell whether a payer's denial was appealed against, and nobody has decided since what follows from the answer."""
+    if state != "held" or "CHARGE_TURNED_DOWN" not in reasons:
+        return False
+    decisive = [act.kind for act in acts if act.kind in ("appeal", "release", "deny", "reopen", "credit")]
+    return bool(decisive) and decisive[-1] == "appeal"
+
+
 def marks_of(site: Site, session: str, accession: str) -> dict[str, tuple[str, ...]]:
     """Return the marked charges of a case, as `marked` does."""
     return marked(site.casebook.acts(session), site.outbox.charges(accession))
@@ -125,6 +146,8 @@ def _item(ruling: Ruling, own: Sequence[Known], acts: Sequence[CaseAct], now: da
         reasons, who = ("CORRECTION_DUE", *reasons), tuple(dict.fromkeys(("coder", *who)))
     elif state == "denied" and "CREDITED_BY_CODER" in reasons:
         state = "credited"
+    if is_appealed(state, reasons, acts):
+        reasons = ("APPEALED", *reasons)
     if marked(acts, own):
         reasons, who = ("EDIT_FORBIDS", *reasons), tuple(dict.fromkeys(("coder", *who)))
     codes = dict.fromkeys([known.charge.code for known in live] or [line["code"] for line in lines])

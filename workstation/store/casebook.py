@@ -35,8 +35,10 @@ from dicom_io.evidence import Evidence
 from workstation.store.cases import (
     CaseAct,
     CaseActKind,
+    CasesUnder,
     Concern,
     EarlierCharges,
+    FiledSr,
     Overtaken,
     Received,
     Record,
@@ -350,6 +352,22 @@ class Casebook:
         with self._engine.connect() as connection:
             for row in connection.execute(select(_decision).order_by(_decision.c.place)):
                 yield _ruling_of(row)
+
+    def accessions(self) -> tuple[str, ...]:
+        """Returns the accessions that have a record, in the order of their names."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(_record.c.accession).distinct().order_by(_record.c.accession))
+            return tuple(rows.scalars())
+
+    def cases_under(self, accessions: Collection[str]) -> CasesUnder:
+        """Returns the cases of some accessions: a few hundred at a time."""
+        mine = list(accessions)
+        columns = (_record.c.sr_uid, _record.c.session, _record.c.patient_id, _record.c.path)
+        with self._engine.connect() as connection:
+            rulings = self._newest(connection, _decision.c.accession.in_(mine))
+            acts = connection.execute(select(_act).where(_act.c.accession.in_(mine)).order_by(_act.c.place)).all()
+            rows = connection.execute(select(*columns).where(_record.c.accession.in_(mine))).all()
+        return CasesUnder(rulings, tuple(_act_of(row) for row in acts), {row.sr_uid: FiledSr(*row) for row in rows})
 
     def sessions(self, word: str) -> tuple[tuple[str, str], ...]:
         """Returns (session, accession) of the cases that an accession, a session or an SR's UID names."""

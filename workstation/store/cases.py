@@ -17,7 +17,28 @@ CaseState = Literal["held", "denied", "charged", "correction"]
 STATE_WORDS: dict[str, str] = {"denied": "not billable"}
 
 # accept: CMS's edits are put in force. mark: a charge that is out breaks them. keep: a marked charge stands.
-CaseActKind = Literal["release", "deny", "reopen", "answer", "credit", "correct", "note", "accept", "mark", "keep"]
+# assign: whose work a case is. query, reply: a question to a physician, and the answer. attach, dismiss: of a message
+# that belongs to no case. appeal: of what the payer denied. sample, review: of compliance.
+CaseActKind = Literal[
+    "release",
+    "deny",
+    "reopen",
+    "answer",
+    "credit",
+    "correct",
+    "note",
+    "accept",
+    "mark",
+    "keep",
+    "assign",
+    "query",
+    "reply",
+    "attach",
+    "dismiss",
+    "appeal",
+    "sample",
+    "review",
+]
 
 
 # Why a message was refused, for counts: they name no sender and no patient. unreadable: no HL7, several messages,
@@ -131,6 +152,25 @@ class Snapshot:
     records: tuple[Record, ...]
     acts: tuple[CaseAct, ...]
     rulings: dict[str, Ruling]
+
+
+@dataclass(frozen=True, slots=True)
+class FiledSr:
+    """What a list needs of a record, without reading its evidence. patient_id : as the SR has it, before merges."""
+
+    sr_uid: str
+    session: str
+    patient_id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class CasesUnder:
+    """Cases for a list: their newest rulings and all acts on them, oldest first, and their SRs by UID."""
+
+    rulings: tuple[Ruling, ...]
+    acts: tuple[CaseAct, ...]
+    srs: dict[str, FiledSr]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,9 +17,10 @@ from dicom_io.archive.database import INDEX_TABLES, make_tables, names_in, open_
 from dicom_io.archive.durable import flush, flush_folders
 from render.progress import CountDone
 from workstation.errors import WorkstationError
-from workstation.store import (  # noqa: F401
+from workstation.store import (  # noqa: F401  (their tables)
     casebook,
     commitments,
+    console,
     journal,
     ledger,
     news,

@@ -1,0 +1,3 @@
+"""The pages of the coder: the work list."""
+
+ROUTES = ()
