@@ -23,7 +23,6 @@ from render.geometry import Plane, vector
 from render.marks import with_marks, with_sides
 from render.picture import window_8bit
 
-
 # Heading and texts of each section of a report.
 ReportSections = tuple[tuple[str, tuple[str, ...]], ...]
 # The headings of a report's SR, as a reader knows them, in the order of a radiology report.

@@ -213,8 +213,8 @@ def _documents(
     for instance, same in recorded_files(session_uid, site):
         if not same:
             raise ResultsError(
-                f"SR {instance.sop_instance_uid} of session {session_uid} is not what was signed: its file was changed. "
-                "Nothing of the session is shown; `workstation storage verify` names the file."
+                f"SR {instance.sop_instance_uid} of session {session_uid} is not what was signed: its file was "
+                "changed. Nothing of the session is shown; `workstation storage verify` names the file."
             )
         digest = site.archive.digests(instance.series_uid)[instance.sop_instance_uid]
         ds, file = dcmread(instance.path), ArchivedFile(instance, digest)

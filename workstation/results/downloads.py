@@ -56,14 +56,14 @@ def _check(files: Iterable[ArchivedFile]) -> None:
     size = sum(Path(file.instance.path).stat().st_size for file in once)
     if size > MOST_BYTES:
         raise ResultsError(
-            f"This download would be {size / (1 << 30):.1f} GB; up to {MOST_BYTES >> 30} GB are possible. Ask for a disc, "
-            "or for a transfer to your PACS."
+            f"This download would be {size / (1 << 30):.1f} GB; up to {MOST_BYTES >> 30} GB are possible. Ask for a "
+            "disc, or for a transfer to your PACS."
         )
     for file in once:
         if not unchanged(file):
             raise ResultsError(
-                f"Instance {file.instance.sop_instance_uid} is not what was recorded: its file was changed. Nothing was "
-                "given out."
+                f"Instance {file.instance.sop_instance_uid} is not what was recorded: its file was changed. Nothing "
+                "was given out."
             )
 
 

@@ -13,13 +13,14 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from dicom_io.evidence import Person
-from workstation.audit.trail import by_study, trail_of
+from workstation.audit.trail import by_study, late, trail_of
 from workstation.errors import WorkstationError
+from workstation.listening import ConsoleSettings
 from workstation.results.contents import ArchivedFile, results_of
+from workstation.results.surfaces import SHOWN, model_of
 from workstation.site import Site
 from workstation.store.result_links import ResultLink
 
-DAYS = 14
 MOST_DAYS = 365
 LEAST_SECRET = 6
 # Who may give results to somebody outside: people of the work, and whoever looks after what leaves.
@@ -57,18 +58,19 @@ def session_named(word: str, site: Site) -> str:
 
 
 def make_link(
-    session_uid: str, site: Site, person: Person, recipient: str, days: float = DAYS, secret: str = ""
+    session_uid: str, site: Site, person: Person, recipient: str, days: float | None = None, secret: str = ""
 ) -> MadeLink:
     """Makes a link to the results of a signed session.
 
-    recipient : for whom, in words. secret : what the recipient has to type; empty for nothing.
+    recipient : for whom, in words. days : how long it holds, None for what the settings say. secret : what the
+    recipient has to type; empty for nothing.
 
     Raises LinkError for a person who may not, nobody named, days or a secret out of range; ResultsError where the
     session is not signed.
     """
     if person.role not in MAY_LINK:
         raise LinkError(f"{person.id} is {person.role}; links are made by {', '.join(sorted(MAY_LINK))}.")
-    recipient = " ".join(recipient.split())
+    recipient, days = " ".join(recipient.split()), _settings(site).link_days if days is None else days
     if not recipient or len(recipient) > 200:
         raise LinkError("A link is for somebody: name the referring physician, in up to 200 letters.")
     if not 0 < days <= MOST_DAYS:
@@ -76,6 +78,7 @@ def make_link(
     if secret and len(secret) < LEAST_SECRET:
         raise LinkError(f"The word of the link has {len(secret)} characters; {LEAST_SECRET} are needed at least.")
     results = results_of(session_uid, site)
+    model_of(results.surfaces, site.root / SHOWN)  # it takes a while: now rather than when somebody looks
     token, now = secrets.token_urlsafe(32), site.clock().timestamp()
     hashed = _HASHER.hash(secret) if secret else ""
     row = ResultLink(
@@ -146,7 +149,8 @@ def note_opened(link: ResultLink, files: Iterable[ArchivedFile], address: str, s
     site.result_links.used(link.place, site.clock().timestamp())
     trail = trail_of(site.config, site.root)
     for study in by_study(file.instance for file in files):
-        trail.accessed(who(link), study, "R", site.clock(), address=address, name=link.recipient)
+        with late():
+            trail.accessed(who(link), study, "R", site.clock(), address=address, name=link.recipient)
 
 
 def note_fetched(link: ResultLink, files: Iterable[ArchivedFile], what: str, address: str, site: Site) -> None:
@@ -154,7 +158,25 @@ def note_fetched(link: ResultLink, files: Iterable[ArchivedFile], what: str, add
     trail = trail_of(site.config, site.root)
     for study in by_study(file.instance for file in files):
         to = f"urn:result-link:{link.place}:{what}"
-        trail.exported(who(link), study, to, site.clock(), address=address, name=link.recipient)
+        with late():
+            trail.exported(who(link), study, to, site.clock(), address=address, name=link.recipient)
+
+
+def address_of(token: str, site: Site) -> str:
+    """Returns the address of a link, as it is sent to the recipient."""
+    settings = _settings(site)
+    scheme = "https" if settings.secure else "http"
+    base = settings.address or f"{scheme}://{settings.host}:{settings.port}"
+    return f"{base.rstrip('/')}/r/{token}"
+
+
+def contact_of(site: Site) -> str:
+    """Returns whom a recipient is told to ask."""
+    return _settings(site).link_contact or site.config.institution or "the radiology department"
+
+
+def _settings(site: Site) -> ConsoleSettings:
+    return site.config.console or ConsoleSettings()
 
 
 def who(link: ResultLink) -> str:

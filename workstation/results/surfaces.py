@@ -5,9 +5,10 @@ Made once and kept in the state folder by what it was made of; thinned out so th
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -36,6 +37,8 @@ _SMOOTHING = 20
 _BONE: Vector = (0.9, 0.85, 0.74)
 _MOST_BYTES = 512 << 20
 _LOCK = Lock()
+# Of the state folder; what lies there is made again when it is gone.
+SHOWN = "shown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ def model_of(surfaces: Sequence[ArchivedFile], folder: Path) -> ShownModel | Non
                 _write(glb, as_glb(parts))
                 _write(stl, merged_stl(whole_parts))
             rows = [[one.part.name, list(one.part.colour), len(one.surface.triangles)] for one in parts]
+            _forget(folder)
             _write(told, json.dumps({"parts": rows, "whole": whole}).encode())
     found = json.loads(told.read_text(encoding="utf-8"))
     shown = tuple((name, (c[0], c[1], c[2]), count) for name, c, count in found["parts"])
@@ -102,11 +106,15 @@ def _made(surfaces: Sequence[ArchivedFile]) -> tuple[MadePart, ...]:
         except ResultsError:
             raise
         except Exception as error:  # a damaged object fails anywhere
-            raise ResultsError(f"Instance {uid}: its surface cannot be read ({type(error).__name__}: {error}).") from error
+            raise ResultsError(
+                f"Instance {uid}: its surface cannot be read ({type(error).__name__}: {error})."
+            ) from error
     parts = []
     for number, (name, colour, shape) in enumerate(found, start=1):
         if colour is None:
-            colour = _BONE if len(found) == 1 or name.startswith("bone") and ", part" not in name else part_colour(number)
+            colour = (
+                _BONE if len(found) == 1 or (name.startswith("bone") and ", part" not in name) else part_colour(number)
+            )
         x, y, z = (float(v) for v in np.ptp(shape.vertices_mm, axis=0))
         parts.append(MadePart(SurfacePart(min(number, 255), name, colour), shape, 0, 0.0, 0.0, (x, y, z)))
     return tuple(parts)
@@ -163,7 +171,7 @@ def read_obj(data: bytes, title: str = "surface") -> Iterator[tuple[str, Vector 
             corners = [int(word.split("/")[0]) for word in rest.split()]
             corners = [n - 1 if n > 0 else len(places) + n for n in corners]
             into = groups.setdefault(name, [])
-            into += [(corners[0], b, c) for b, c in zip(corners[1:], corners[2:], strict=False)]
+            into += [(corners[0], b, c) for b, c in pairwise(corners[1:])]
         elif kind == "o":
             name = rest.strip().replace("_", " ") or title
     vertices = np.array(places, dtype=np.float32).reshape(-1, 3)
@@ -201,8 +209,8 @@ def _of_masks(ds: Dataset) -> Iterator[tuple[str, Vector | None, Surface]]:
         which = np.flatnonzero(segments == int(item.SegmentNumber))
         if not len(which):
             continue
-        box = pixels[which].any(axis=0)
-        j, i = (np.flatnonzero(box.any(axis=1 - axis)) for axis in (0, 1))
+        box = pixels[which].max(axis=0)
+        j, i = np.flatnonzero(box.max(axis=1)), np.flatnonzero(box.max(axis=0))
         begin = np.array([slices[which].min(), j[0], i[0]])
         size = np.maximum(np.array([slices[which].max(), j[-1], i[-1]]) - begin + 1, 2)
         labels = np.zeros(size, dtype=np.uint8)
@@ -239,11 +247,10 @@ def _colour(item: Dataset) -> Vector | None:
     return red, green, blue
 
 
-def forget(folder: Path, most_bytes: int = 2 << 30) -> None:
-    """Removes the models that were not asked for longest, until the others take no more than so many bytes."""
-    files: Iterable[Path] = sorted(folder.glob("*.*"), key=lambda each: -each.stat().st_mtime) if folder.is_dir() else ()
+def _forget(folder: Path, most_bytes: int = 2 << 30) -> None:
+    """Removes the oldest models, until the others take no more than so many bytes."""
     kept = 0
-    for file in files:
+    for file in sorted(folder.glob("*.*"), key=lambda each: -each.stat().st_mtime):
         kept += file.stat().st_size
         if kept > most_bytes:
             with suppress(OSError):

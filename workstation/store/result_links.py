@@ -1,6 +1,6 @@
 """Links that show the results of one session to a person outside: by the digest of their token, never the token.
 
-A row is changed where the link is used, guessed at or revoked, and never removed: it says to whom the results were given.
+A row is changed where the link is used, guessed at or revoked, and never removed: it says to whom results were given.
 """
 
 from dataclasses import dataclass

@@ -18,12 +18,12 @@ from starlette.routing import Route
 
 from workstation.errors import WorkstationError
 from workstation.store.outbox import DatabaseFailed
-from workstation.web import coder_pages, home_pages, sign_in_pages
+from workstation.web import coder_pages, home_pages, results_pages, sign_in_pages
 from workstation.web.call import Call, NotThere, PageRoute, Uploaded
 from workstation.web.console import STATIC, Console, cookie_name, csrf_of
 from workstation.web.words import preferred, translator
 
-ROUTES: tuple[PageRoute, ...] = (*sign_in_pages.ROUTES, *home_pages.ROUTES, *coder_pages.ROUTES)
+ROUTES: tuple[PageRoute, ...] = (*sign_in_pages.ROUTES, *home_pages.ROUTES, *coder_pages.ROUTES, *results_pages.ROUTES)
 
 _LOG = logging.getLogger("workstation.web")
 # Nothing but ours, and no script or style inside a page. Source: W3C, Content Security Policy Level 3.

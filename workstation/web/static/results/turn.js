@@ -1,6 +1,5 @@
 // A picture of many frames: a rotation that turns, or planes to go through, by pointer, wheel, keys and slider.
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
-const AT_ONCE = 6;
 
 export class Stage {
   constructor(place) {
@@ -65,29 +64,43 @@ export class Stage {
     this.place.after(tools);
   }
 
-  // Every n-th frame first, so that it can be turned before all of them are there.
-  load() {
-    const order = [];
-    for (let step = 8; step >= 1; step /= 2) {
-      for (let n = 0; n < this.count; n += step) if (!order.includes(n)) order.push(n);
+  // One answer has all frames, every eighth first: it can be turned before all of them are there.
+  async load() {
+    try {
+      const answer = await fetch(`${this.base}frames`, { credentials: "same-origin" });
+      if (!answer.ok) throw new Error(String(answer.status));
+      const reader = answer.body.getReader();
+      let held = new Uint8Array(0);
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        const joined = new Uint8Array(held.length + value.length);
+        joined.set(held);
+        joined.set(value, held.length);
+        held = await this.keepWhole(joined);
+      }
+      if (this.images.filter(Boolean).length < this.count) throw new Error("cut short");
+    } catch {
+      this.label.textContent = this.place.dataset.failed;
     }
-    let missing = this.count;
-    const next = () => {
-      const n = order.shift();
-      if (n === undefined) return;
-      const image = new Image();
-      image.onload = () => {
-        this.images[n] = image;
-        missing -= 1;
-        this.place.dataset.loaded = String(this.count - missing);
-        if (this.canvas.isConnected || missing === 0 || n === this.frame) this.draw();
-        this.tell();
-        next();
-      };
-      image.onerror = () => { this.label.textContent = this.place.dataset.failed; next(); };
-      image.src = `${this.base}${n + 1}.jpg`;
-    };
-    for (let n = 0; n < AT_ONCE; n += 1) next();
+  }
+
+  // Takes whole frames off what has come. Returns the rest.
+  async keepWhole(bytes) {
+    const view = new DataView(bytes.buffer);
+    let at = 0;
+    while (at + 8 <= bytes.length) {
+      const number = view.getUint32(at, true);
+      const length = view.getUint32(at + 4, true);
+      if (at + 8 + length > bytes.length) break;
+      this.images[number] = await createImageBitmap(new Blob([bytes.subarray(at + 8, at + 8 + length)], { type: "image/jpeg" }));
+      at += 8 + length;
+      const there = this.images.filter(Boolean).length;
+      this.place.dataset.loaded = String(there);
+      if (this.canvas.isConnected || number === this.frame) this.draw();
+      this.tell();
+    }
+    return bytes.slice(at);
   }
 
   draw() {
@@ -97,9 +110,9 @@ export class Stage {
       image = this.images[(wanted + far) % this.count] || this.images[(wanted - far + this.count) % this.count];
     }
     if (!image) return;
-    if (this.canvas.width !== image.naturalWidth || this.canvas.height !== image.naturalHeight) {
-      this.canvas.width = image.naturalWidth;
-      this.canvas.height = image.naturalHeight;
+    if (this.canvas.width !== image.width || this.canvas.height !== image.height) {
+      this.canvas.width = image.width;
+      this.canvas.height = image.height;
     }
     this.canvas.getContext("2d").drawImage(image, 0, 0);
     if (!this.canvas.isConnected) this.first.closest("a").replaceWith(this.canvas);
