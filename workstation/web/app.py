@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from workstation.errors import WorkstationError
 from workstation.store.outbox import DatabaseFailed
-from workstation.web import case_pages, coder_pages, home_pages, physician_pages, sign_in_pages
+from workstation.web import case_pages, coder_pages, home_pages, physician_pages, results_pages, sign_in_pages
 from workstation.web.call import Call, NotThere, PageRoute, Uploaded
 from workstation.web.console import STATIC, Console, cookie_name, csrf_of
 from workstation.web.nav import NavEntry
@@ -30,6 +30,7 @@ ROUTES: tuple[PageRoute, ...] = (
     *coder_pages.ROUTES,
     *case_pages.ROUTES,
     *physician_pages.ROUTES,
+    *results_pages.ROUTES,
 )
 
 # The bar at the top; the first entry of a role is where it begins.

@@ -21,6 +21,7 @@ from workstation.coder.work_list import WorkError
 from workstation.errors import WorkstationError
 from workstation.store.cases import Ruling
 from workstation.web.call import Call, NotThere, Roles, get, post
+from workstation.web.case_pictures import picture_of, pictures_of_case
 from workstation.web.coder_pages import CODERS, READERS
 from workstation.web.uploads import checked_document
 
@@ -98,6 +99,7 @@ def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Res
         proposed=proposed,
         facts=json.loads(ruling.facts),
         papers=case_papers(site, ruling),
+        pictures=pictures_of_case(site, ruling),
         billed=_billed(call, row),
         others=_names(call, others),
         names=_names(call, [each.id for each in site.people.all()], as_table=True),
@@ -312,5 +314,6 @@ ROUTES = (
     get("/cases/{key}/others", _others, READERS),
     get("/cases/{key}/next", _next, READERS),
     get("/cases/{key}/documents/{digest}", _document, READERS),
+    get("/cases/{key}/pictures/{picture}/{name}", lambda call: picture_of(call, case_of(call).ruling), READERS),
     *(post(f"/cases/{{key}}/{name}", _doing(name), roles) for name, (_, roles, _) in ACTS.items()),
 )

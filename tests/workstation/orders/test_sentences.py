@@ -164,7 +164,13 @@ def test_the_parts_of_a_text_are_the_text(text: str) -> None:
 def test_each_part_has_its_own_sentences() -> None:
     text = "  Technique: 3D.\n\n3D images show the fracture. No bleeding.  "
     parts = marked_parts(text, READING)
-    assert [part.text for part in parts] == ["  Technique: 3D.", "\n\n", "3D images show the fracture.", " No bleeding.", "  "]
+    assert [part.text for part in parts] == [
+        "  Technique: 3D.",
+        "\n\n",
+        "3D images show the fracture.",
+        " No bleeding.",
+        "  ",
+    ]
     assert [[(each.text, each.counts) for each in part.sentences] for part in parts] == [
         [("Technique: 3D", False)],
         [],
