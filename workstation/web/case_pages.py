@@ -1,6 +1,7 @@
 """A case in the browser: what is on file, what is decided and why, and every act that a person may do with it."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,8 @@ def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Res
     reasons = [{**each, "releasable": each["code"] in RELEASABLE} for each in decision["explanations"]]
     others = site.console.look_at(row.key, call.who.id, site.clock(), _OPEN_S)
     proposed = acts.numbered(decision["proposed"])
+    facts = json.loads(ruling.facts)
+    made = Counter(_rendering_words(call, each) for each in facts["renderings"])
     return call.page(
         "coder/case.html",
         status,
@@ -97,7 +100,8 @@ def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Res
         decision=decision,
         reasons=reasons,
         proposed=proposed,
-        facts=json.loads(ruling.facts),
+        facts=facts,
+        renderings=list(made.items()),
         papers=case_papers(site, ruling),
         pictures=pictures_of_case(site, ruling),
         billed=_billed(call, row),
@@ -115,6 +119,14 @@ def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Res
         chosen_lines=call.lists.get("line", ()) if why else tuple(str(n) for n in proposed),
         chosen_modifiers=call.lists.get("modifier", ()) if why else (),
     )
+
+
+def _rendering_words(call: Call, made: dict[str, Any]) -> str:
+    words = [f"{made['technique']}, {made['region']}"]
+    words += [] if made["archived"] else [call.tr("not archived")]
+    words += [call.tr("prepared, unchanged")] if made.get("prepared") else []
+    words += [] if made["performed_here"] else [call.tr("not made here")]
+    return ", ".join(words)
 
 
 def _names(call: Call, identities: Sequence[str], *, as_table: bool = False) -> Any:

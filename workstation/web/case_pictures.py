@@ -5,14 +5,14 @@ import re
 from starlette.responses import Response, StreamingResponse
 
 from dicom_io.errors import DicomIOError
-from dicom_io.files.series import read_dataset
-from dicom_io.sr.evidence_sr import read_sr
-from workstation.results.contents import ResultPicture, pictures_of, unchanged
+from workstation.results.contents import ResultPicture
 from workstation.results.images import MEDIA, PREVIEW_PX, encoded, frame_pixels, framed
+from workstation.results.seen import SeenResults
 from workstation.site import Site
 from workstation.store.cases import Record, Ruling
 from workstation.web.call import Call, NotThere
 
+_SEEN = SeenResults()
 _NAME = re.compile(r"([1-9][0-9]{0,3})\.jpg")
 
 
@@ -20,9 +20,8 @@ def pictures_of_case(site: Site, ruling: Ruling) -> tuple[tuple[ResultPicture, .
     """Returns the pictures of the record that counts, and how many the archive does not have."""
     record: Record = next(each for each in site.casebook.records_of(ruling.session) if each.sr_uid == ruling.sr_uid)
     try:
-        evidence = read_sr(read_dataset(site.archive.root / record.path))
-        return pictures_of(evidence, frozenset(), site)
-    except DicomIOError:  # its file is gone or damaged; `storage verify` says so
+        return _SEEN.pictures(site.archive.root / record.path, site)
+    except OSError:  # its file is gone
         return (), 0
 
 
@@ -32,7 +31,7 @@ def picture_of(call: Call, ruling: Ruling) -> Response:
     wanted = next((each for each in found if each.key == call.path("picture")), None)
     name = call.path("name")
     number = _NAME.fullmatch(name)
-    if wanted is None or not all(unchanged(frame.file) for frame in dict.fromkeys(wanted.frames)):
+    if wanted is None or not all(_SEEN.same(frame.file) for frame in wanted.frames):
         raise NotThere(call.tr("This case has no such picture."))
     if name == "frames":
         return StreamingResponse(framed(wanted.frames), media_type="application/octet-stream")

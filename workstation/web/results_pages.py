@@ -6,19 +6,17 @@ expired or was revoked.
 
 import hashlib
 import re
-from collections import OrderedDict
 from datetime import datetime
-from pathlib import Path
-from threading import Lock
 
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from dicom_io.errors import DicomIOError
 from dicom_io.person_names import spoken
 from workstation.results import downloads
-from workstation.results.contents import ArchivedFile, ResultsError, SessionResults, results_of, unchanged
+from workstation.results.contents import ResultsError, SessionResults
 from workstation.results.images import MEDIA, PREVIEW_PX, ImageForm, encoded, frame_pixels, framed
 from workstation.results.links import contact_of, is_opened, link_of, note_fetched, note_opened, opened_mark, opens
+from workstation.results.seen import SeenResults
 from workstation.results.surfaces import SHOWN, ShownModel, model_of, parts_as_json
 from workstation.site import Site
 from workstation.store.result_links import ResultLink
@@ -34,49 +32,7 @@ _PICTURE_CACHE, _PAGE_CACHE = "private, no-cache", "no-store"
 _NAME = re.compile(r"([1-9][0-9]{0,3})\.(png|jpg)")
 
 
-class _Seen:
-    """The contents of the sessions that were looked at last, by the state of their journal: each picture of a page is
-    a request of its own. And which files were found unchanged."""
-
-    def __init__(self, most: int = 16) -> None:
-        self._most, self._lock = most, Lock()
-        self._found: OrderedDict[tuple[str, str], SessionResults] = OrderedDict()
-        self._same: OrderedDict[tuple[str, int, int], bool] = OrderedDict()
-
-    def results(self, session: str, site: Site) -> SessionResults:
-        """Raises ResultsError."""
-        entries = site.journal.entries(session)
-        key = (f"{site.root} {session}", entries[-1].hash if entries else "")
-        with self._lock:
-            if key in self._found:
-                self._found.move_to_end(key)
-                return self._found[key]
-        found = results_of(session, site)
-        with self._lock:
-            self._found[key] = found
-            while len(self._found) > self._most:
-                self._found.popitem(last=False)
-        return found
-
-    def same(self, file: ArchivedFile) -> bool:
-        """Whether a file is what was recorded; looked at again when it was written to."""
-        try:
-            stat = Path(file.instance.path).stat()
-        except OSError:
-            return False
-        key = (f"{file.instance.path} {file.digest}", stat.st_mtime_ns, stat.st_size)
-        with self._lock:
-            if key in self._same:
-                return self._same[key]
-        found = unchanged(file)
-        with self._lock:
-            self._same[key] = found
-            while len(self._same) > 4096:
-                self._same.popitem(last=False)
-        return found
-
-
-_SEEN = _Seen()
+_SEEN = SeenResults()
 
 
 def _answer(response: Response, cache: str = _PAGE_CACHE, etag: str = "") -> Response:
