@@ -26,7 +26,7 @@ from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.sr.key_objects import KEY_OBJECT_SELECTION, key_images
 from dicom_io.sr.report_sr import BASIC_TEXT_SR, FiledReport, read_report
 from render.marks import DrawnMark
-from render.recipe import CurvedReformat, Projection, VolumeRendering, read_recipe
+from render.recipe import CurvedReformat, Projection, Recipe, RecipeError, VolumeRendering, read_recipe
 from workstation.errors import WorkstationError
 from workstation.records import plain_words
 from workstation.records.pdf_contents import HEADINGS, SignedReport, as_signed, divided
@@ -263,7 +263,11 @@ def _archived(image: ImageReference, site: Site) -> ArchivedFile | None:
 
 def _picture(product: Product, files: list[ArchivedFile], keys: frozenset[str]) -> ResultPicture:
     frames = tuple(ShownFrame(file, n) for file in files for n in range(max(1, file.instance.stored_frames)))
-    recipe = read_recipe(product.recipe)
+    try:
+        recipe: Recipe | None = read_recipe(product.recipe)
+        how = plain_words.recipe(recipe)
+    except RecipeError:  # of a program that knows more kinds, or of none
+        recipe, how = None, ()
     rotation = recipe.rotation if isinstance(recipe, VolumeRendering | Projection) else None
     around = rotation is not None or (isinstance(recipe, CurvedReformat) and len(frames) > 1)
     named = [n for n, frame in enumerate(frames) if frame.file.instance.sop_instance_uid in keys]
@@ -271,7 +275,7 @@ def _picture(product: Product, files: list[ArchivedFile], keys: frozenset[str]) 
     return ResultPicture(
         key=files[0].key,
         name=product.name,
-        how=(*plain_words.recipe(recipe), *(f"Note: {warning}" for warning in product.warnings)),
+        how=(*how, *(f"Note: {warning}" for warning in product.warnings)),
         kind=kind,
         frames=frames,
         closed=kind == "turn" and rotation is not None and rotation.arc_deg >= 360.0,
