@@ -263,11 +263,8 @@ def _archived(image: ImageReference, site: Site) -> ArchivedFile | None:
 
 def _picture(product: Product, files: list[ArchivedFile], keys: frozenset[str]) -> ResultPicture:
     frames = tuple(ShownFrame(file, n) for file in files for n in range(max(1, file.instance.stored_frames)))
-    try:
-        recipe: Recipe | None = read_recipe(product.recipe)
-        how = plain_words.recipe(recipe)
-    except RecipeError:  # of a program that knows more kinds, or of none
-        recipe, how = None, ()
+    recipe = _recipe(product)
+    how = plain_words.recipe(recipe) if recipe is not None else ()
     rotation = recipe.rotation if isinstance(recipe, VolumeRendering | Projection) else None
     around = rotation is not None or (isinstance(recipe, CurvedReformat) and len(frames) > 1)
     named = [n for n, frame in enumerate(frames) if frame.file.instance.sop_instance_uid in keys]
@@ -282,6 +279,14 @@ def _picture(product: Product, files: list[ArchivedFile], keys: frozenset[str]) 
         chosen=bool(named),
         start=named[len(named) // 2] if named and kind == "scroll" else len(frames) // 2 if kind == "scroll" else 0,
     )
+
+
+def _recipe(product: Product) -> Recipe | None:
+    """None for a recipe of a program that knows more kinds of them."""
+    try:
+        return read_recipe(product.recipe)
+    except RecipeError:
+        return None
 
 
 def _selections(keys: frozenset[str], record: Evidence, site: Site) -> Iterator[ArchivedFile]:
