@@ -112,6 +112,7 @@ ROLES: dict[str, Code] = {
     "technologist": Code("121083", "DCM", "Technologist"),
     "coder": Code("coder", OWN_SCHEME, "Coder"),
     "compliance": Code("compliance", OWN_SCHEME, "Compliance officer"),
+    "administrator": Code("administrator", OWN_SCHEME, "Administrator"),
     "automatic": Code("automatic", OWN_SCHEME, "Automatic, no person"),
 }
 # PS3.16 CID 7453 (performing roles)

@@ -10,7 +10,17 @@ from pydantic import ConfigDict
 
 from render.geometry import Vector, vector
 
-Role = Literal["physician", "qualified_professional", "resident", "technologist", "coder", "compliance", "automatic"]
+# An administrator runs the machines, and is in no record of a session.
+Role = Literal[
+    "physician",
+    "qualified_professional",
+    "resident",
+    "technologist",
+    "coder",
+    "compliance",
+    "administrator",
+    "automatic",
+]
 
 # Of a region that has two; empty where it has none or it is not known.
 Side = Literal["L", "R", ""]

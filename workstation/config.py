@@ -32,7 +32,7 @@ from workstation.charging import (
 )
 from workstation.destinations import AeTitle, AnyDestination, FolderDestination
 from workstation.errors import WorkstationError
-from workstation.listening import Listener
+from workstation.listening import ConsoleSettings, Listener
 from workstation.models import Model
 from workstation.preparing import PreparationSettings, PrepareRule
 from workstation.reading import Reading
@@ -40,7 +40,7 @@ from workstation.strict import STRICT, StrictError, read_strictly, toml_in
 
 # The fields of a report that is written at the desktop.
 # What `serve` may do on a host.
-ServeRole = Literal["receive", "decide", "deliver", "prepare"]
+ServeRole = Literal["receive", "decide", "deliver", "prepare", "web"]
 ReportField = Literal["indication", "findings", "impression", "necessity", "utility", "workstation"]
 
 
@@ -183,7 +183,8 @@ class Config:
     """All settings of a site.
 
     outbox_late_s : `/health` tells of messages that have waited longer.
-    roles : what `serve` does on this host. database : URL of a PostgreSQL database that the site's hosts share
+    roles : what `serve` does on this host; `web` where there is a [console]. console : the pages for a browser.
+    database : URL of a PostgreSQL database that the site's hosts share
     (`postgresql+psycopg://…`); empty for a file in the state folder. store : folder that the hosts share, of received
     files and documents; empty for the state folder. farm : address of the scheduler of a Dask farm that draws what is
     prepared, `tcp://…` or `tls://…`; empty for processes of this host. farm_tls : PEM files to call it with.
@@ -206,7 +207,7 @@ class Config:
     port: int = 11112
     monitor_port: int = 0
     outbox_late_s: Annotated[float, Field(gt=0)] = 3600.0
-    roles: tuple[ServeRole, ...] = ("receive", "decide", "deliver", "prepare")
+    roles: tuple[ServeRole, ...] = ("receive", "decide", "deliver", "prepare", "web")
     database: str = ""
     store: str = ""
     farm: str = ""
@@ -245,6 +246,7 @@ class Config:
     destinations: tuple[AnyDestination, ...] = field(default=(_OUTGOING,))
     receiver: ReceiverSettings = field(default=ReceiverSettings())
     listener: Listener | None = None
+    console: ConsoleSettings | None = None
     worklist: WorklistSettings | None = None
     audit: AuditSettings | None = None
     reading: Reading = field(default=Reading())

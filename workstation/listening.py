@@ -1,4 +1,4 @@
-"""Settings of the HL7 listener: where it listens, who is heard, and what each of them may say."""
+"""Settings of what listens beside DICOM: the HL7 listener with whom it hears, and the console."""
 
 import ipaddress
 from dataclasses import dataclass
@@ -73,3 +73,48 @@ class Listener:
         if not 0 <= self.port < 65536:
             raise ValueError(f"listener: port {self.port} is not one of 0 to 65535 (0 lets the system choose)")
         check_named_together("listener", self.certificate, self.key, self.client_authority)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """The pages for a browser.
+
+    host, port : where they are served; 0 lets the system choose. certificate, key : PEM files; with them it speaks
+    TLS. behind_proxy : addresses of proxies that speak TLS for it, and whose X-Forwarded-For is believed. address : as
+    people and links call it, `https://host`; empty for host and port. idle_minutes, longest_hours : when somebody who
+    is signed in has to sign in again. wrong_secrets, locked_minutes : after so many wrong secrets in a row nobody signs
+    in or signs under that ID for so long. upload_mb : the largest document. per_minute : requests from one address.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, lt=65536)] = 8443
+    certificate: str = ""
+    key: str = ""
+    behind_proxy: tuple[str, ...] = ()
+    address: str = ""
+    idle_minutes: Annotated[int, Field(ge=1, le=480)] = 30
+    longest_hours: Annotated[int, Field(ge=1, le=24)] = 12
+    wrong_secrets: Annotated[int, Field(ge=3, le=20)] = 5
+    locked_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
+    upload_mb: Annotated[int, Field(ge=1, le=500)] = 20
+    per_minute: Annotated[int, Field(ge=30)] = 600
+
+    def __post_init__(self) -> None:
+        check_named_together("console", self.certificate, self.key)
+        if self.address and not self.address.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            raise ValueError(f"console: address {self.address!r} does not begin with https://")
+        if not self.speaks_tls and not self.behind_proxy and self.host not in ("127.0.0.1", "::1", "localhost"):
+            raise ValueError(
+                f"console: passwords would cross the network in the open from {self.host}; give certificate and key, "
+                "or name in behind_proxy who speaks TLS for it"
+            )
+
+    @property
+    def speaks_tls(self) -> bool:
+        return bool(self.certificate)
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach it by TLS, here or at a proxy."""
+        return self.speaks_tls or bool(self.behind_proxy)

@@ -8,7 +8,7 @@ by hand lets nobody act. Secrets are kept as argon2id hashes (RFC 9106).
 import getpass
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,8 @@ class People:
         """
         if person.role == "automatic":
             raise PeopleError("Role 'automatic' is for programs; people have another.")
-        if password and len(password) < LEAST_LENGTH:
-            raise PeopleError(f"The password has {len(password)} characters; {LEAST_LENGTH} are needed at least.")
+        if password:
+            _long_enough(password)
         if pin and not (pin.isascii() and pin.isdigit() and len(pin) >= LEAST_DIGITS):
             raise PeopleError(f"A PIN has {LEAST_DIGITS} digits or more, and nothing else.")
         if npi and not is_npi(npi):
@@ -89,6 +89,11 @@ class People:
         if not account.can_act:
             raise PeopleError(f"{person.id} needs a password, a PIN or a login; without one they could do nothing.")
         self._put(account)
+
+    def change_password(self, identity: str, password: str) -> None:
+        """Gives somebody another password; all else that is known of them stays. Raises PeopleError."""
+        account = self._known(identity)
+        self._put(replace(account, password=_HASHER.hash(_long_enough(password))))
 
     def remove(self, identity: str) -> None:
         """Raises PeopleError when there is nobody of that ID."""
@@ -178,6 +183,12 @@ def _account(row: dict[str, Any]) -> Account:
         tuple(row.get("logins", ())),
         row.get("npi", ""),
     )
+
+
+def _long_enough(password: str) -> str:
+    if len(password) < LEAST_LENGTH:
+        raise PeopleError(f"The password has {len(password)} characters; {LEAST_LENGTH} are needed at least.")
+    return password
 
 
 def _matches(kept: str, secret: str) -> bool:

@@ -21,6 +21,7 @@ from workstation.errors import WorkstationError
 from workstation.people import People, people_in
 from workstation.store.casebook import Casebook
 from workstation.store.commitments import Commitments
+from workstation.store.console import ConsoleStore
 from workstation.store.journal import Journal
 from workstation.store.ledger import Ledger
 from workstation.store.news import NewsBoard
@@ -63,6 +64,7 @@ class Site:
     arrivals: Arrivals
     preparations: Preparations
     news: NewsBoard
+    console: ConsoleStore
     people: People
     clock: Clock
 
@@ -152,6 +154,7 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s),
         preparations=Preparations(database),
         news=NewsBoard(database),
+        console=ConsoleStore(database),
         people=people_in(Register(database), root),
         clock=clock,
     )

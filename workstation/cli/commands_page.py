@@ -31,6 +31,7 @@ _HEADINGS = {
     "charge_rules": "Charges: what the rules say",
     "outbox": "The outbox",
     "serve": "Services and this machine",
+    "web": "The console",
     "prepare": "Prepared before anybody looks",
     "peers": "Peers: other DICOM nodes",
     "storage": "The archive",

@@ -81,7 +81,10 @@ def add(
     identity: Identity,
     name: Annotated[str, typer.Option(help="As DICOM writes it: Family^Given.")],
     role: Annotated[
-        str, typer.Option(help="physician, qualified_professional, resident, technologist, coder or compliance.")
+        str,
+        typer.Option(
+            help="physician, qualified_professional, resident, technologist, coder, compliance or administrator."
+        ),
     ],
     password: Annotated[
         str,

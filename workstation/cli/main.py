@@ -25,6 +25,7 @@ from workstation.cli import (
     trajectory,
     upgrade,
     vessel,
+    web,
 )
 from workstation.cli.shared import root, take_root
 
@@ -52,6 +53,7 @@ for verbs in (
     charge,
     outbox,
     serve,
+    web,
     prepare,
     peers,
     storage,

@@ -1,4 +1,5 @@
-"""Starts, watches and restarts the processes that receive, decide, deliver and prepare, until told to stop.
+"""Starts, watches and restarts the processes that receive, decide, deliver, prepare and serve pages, until told to
+stop.
 
 Receiving only keeps and answers, so a dead PACS delays neither receiving nor deciding, and no role delays another. The
 sockets are opened here, so that a peer can still connect while a receiver restarts.
@@ -97,6 +98,12 @@ def serve(
             where = (hl7.host if hl7 is not None else "0.0.0.0") if host is None else host
             at = hl7_port if hl7_port is not None else hl7.port if hl7 is not None else 0
             hearing = stack.enter_context(listen_for_hl7(where, at))
+        browsers = None
+        if "web" in config.roles and config.console is not None:
+            # Loaded only where there is a console: it is an extra.
+            from workstation.web.serving import listen_for_browsers
+
+            browsers = stack.enter_context(listen_for_browsers(config.console.host, config.console.port))
         count = config.receiver.processes or min(4, os.cpu_count() or 1)
         worker = WorkerSettings("", str(site.root), title, interval_s, count)
         preparer = Process("prepare", replace(worker, role="prepare"), None, say) if config.prepare else None
@@ -127,11 +134,14 @@ def serve(
         ]
         by_role = {"receive": receivers, "decide": [decider], "deliver": [deliverer]}
         by_role["prepare"] = [preparer] if preparer is not None else []
+        by_role["web"] = [Process("web", replace(worker, role="web"), browsers, say)] if browsers is not None else []
         processes = [process for role in config.roles for process in by_role[role]]
         where_to, ports = dicom.getsockname() if dicom is not None else ("", 0), {}
         ports["port"] = where_to[1]
         if hearing is not None:
             ports["hl7_port"] = hearing.getsockname()[1]
+        if browsers is not None:
+            ports["console_port"] = browsers.getsockname()[1]
         if config.monitor_port or monitor_port is not None:
             watched = Monitor(
                 config.monitor_port if monitor_port is None else monitor_port,

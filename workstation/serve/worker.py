@@ -1,4 +1,4 @@
-"""The worker processes of `serve`, in four roles: receiving, deciding, delivering, preparing.
+"""The worker processes of `serve`, in five roles: receiving, deciding, delivering, preparing, serving pages.
 
 A worker tells events and takes commands over two pipes to its supervisor, as messages of JSON. A command wakes the one
 that decides or prepares, since what there is to do stands in the database; an empty one has the first look through
@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from workstation.serve.browsers import run_console
 from workstation.serve.deciding import run_decider
 from workstation.serve.delivering import run_deliverer
 from workstation.serve.logs import guarded, tell_logs
@@ -60,6 +61,9 @@ def work(
             run_decider(site, worker, events, say, records, inherits)
         elif worker.role == "prepare":
             run_preparer(site, worker, events, say, records)
+        elif worker.role == "web":
+            assert inherits is not None, "the console is given the socket"
+            run_console(site, events, say, inherits)
         else:
             run_deliverer(site, worker, events, say)
 

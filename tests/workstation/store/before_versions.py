@@ -3,7 +3,16 @@
 from sqlalchemy import Engine, text
 
 # Tables that came with a step of their own.
-LATER = ("lease", "preparation", "preparation_asked", "news")
+LATER = (
+    "lease",
+    "preparation",
+    "preparation_asked",
+    "news",
+    "console_session",
+    "sign_in_attempt",
+    "saved_view",
+    "presence",
+)
 
 
 def as_before_versions(engine: Engine) -> None:

@@ -1,0 +1,246 @@
+"""The way of a request: limits, sign-in, role, form, answer, headers. Every route of the console takes it."""
+
+import logging
+import mimetypes
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from workstation.errors import WorkstationError
+from workstation.store.outbox import DatabaseFailed
+from workstation.web import case_pages, coder_pages, home_pages, sign_in_pages
+from workstation.web.call import Call, NotThere, PageRoute, Uploaded
+from workstation.web.console import STATIC, Console, cookie_name, csrf_of
+from workstation.web.words import preferred, translator
+
+ROUTES: tuple[PageRoute, ...] = (*sign_in_pages.ROUTES, *home_pages.ROUTES, *coder_pages.ROUTES, *case_pages.ROUTES)
+
+_LOG = logging.getLogger("workstation.web")
+# Nothing but ours, and no script or style inside a page. Source: W3C, Content Security Policy Level 3.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "font-src 'self'; media-src 'self' blob:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    # Not `no-referrer`: a form would say that it comes from nowhere. No other site learns the address.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+_TLS = "max-age=31536000"
+_MOST_FIELDS, _MOST_FILES, _FIELD_KB = 400, 4, 256
+
+
+def application(console: Console, routes: Sequence[PageRoute] = ROUTES) -> Starlette:
+    """The console as an ASGI application."""
+    found = [_route(console, each) for each in routes]
+    found.append(Route("/static/{name:path}", _static, methods=["GET"]))
+    found.append(Route("/{rest:path}", _not_there(console), methods=["GET", "POST"]))
+    return Starlette(routes=found)
+
+
+def _route(console: Console, route: PageRoute) -> Route:
+    async def answer(request: Request) -> Response:
+        call = _call(console, request)
+        try:
+            response = await _answered(call, route)
+        except ClientDisconnect:
+            raise
+        except HTTPException as error:
+            response = _refused(call, error.status_code, error.detail)
+        except NotThere as error:
+            response = _refused(call, 404, str(error))
+        except WorkstationError as error:
+            response = _refused(call, 422, str(error))
+        except DatabaseFailed as error:
+            _LOG.error("%s %s: %s", route.method, route.path, type(error).__name__)
+            response = _refused(call, 503, call.tr("The database cannot be read or written now. Nothing was done."))
+        except Exception as error:  # noqa: BLE001 - one call that fails ends no other
+            # What went wrong may quote what a report says: the log names the route alone.
+            _LOG.error("%s %s: %s", route.method, route.path, type(error).__name__, exc_info=error)
+            response = _refused(call, 500, call.tr("Something went wrong here. What was not confirmed was not done."))
+        return _with_headers(console, response)
+
+    # A starlette route of GET answers HEAD as well; ours are asked for by one method alone.
+    found = Route(route.path, answer, methods=[route.method])
+    if route.method == "GET":
+        found.methods = {"GET", "HEAD"}
+    return found
+
+
+async def _answered(call: Call, route: PageRoute) -> Response:
+    console = call.console
+    if not console.limiter.allows(call.address):
+        raise HTTPException(429, call.tr("Too many requests from this address; wait a minute."))
+    named = console.settings.address.partition("://")[2].rstrip("/")
+    if named and call.request.headers.get("host", "") != named:
+        # A name that an attacker lets point here, so that a browser takes their page for ours.
+        raise HTTPException(421, call.tr("The console is at {address}.", address=console.settings.address))
+    await run_in_threadpool(_know, call)
+    if route.method == "POST":
+        _from_here(call)
+        await _read_form(call)
+        ours = call.form.get("csrf") == csrf_of(call.token)
+        if call.person is None and not route.public:
+            # What came from a page of ours is kept; what did not is not even shown.
+            return sign_in_pages.again(call) if ours else sign_in_pages.first(call)
+        if not ours:
+            raise HTTPException(403, call.tr("The form is of another session. Open the page again, then send it."))
+    if not route.open_to(call.person):
+        if call.person is None:
+            return sign_in_pages.first(call)
+        raise HTTPException(403, call.tr("Your role may not do that."))
+    return await run_in_threadpool(route.answer, call)
+
+
+def _call(console: Console, request: Request) -> Call:
+    language = preferred(request.cookies.get("language", ""), request.headers.get("accept-language", ""))
+    return Call(console, request, _address(console, request), language, translator(language))
+
+
+def _address(console: Console, request: Request) -> str:
+    """Who asks: the last address that a proxy which the settings name has seen."""
+    peer = request.client.host if request.client is not None else ""
+    if peer in console.settings.behind_proxy:
+        return request.headers.get("x-forwarded-for", peer).rpartition(",")[2].strip()[:64]
+    return peer
+
+
+def _know(call: Call) -> None:
+    """Who is signed in, if anybody. A person who was removed is nobody, whatever their cookie says."""
+    console = call.console
+    call.token = call.request.cookies.get(cookie_name(console), "")[:200]
+    session = console.site.console.session(call.token) if call.token else None
+    if session is None:
+        return
+    now, settings = console.site.clock(), console.settings
+    over = now - session.seen_at > timedelta(minutes=settings.idle_minutes)
+    over = over or now - session.started_at > timedelta(hours=settings.longest_hours)
+    person = next((each for each in console.site.people.all() if each.id == session.person), None)
+    if over or person is None:
+        console.site.console.end(call.token)
+        return
+    # What asks by itself does not keep a session alive.
+    if "x-polled" not in call.request.headers and now - session.seen_at >= timedelta(seconds=30):
+        session = replace(session, seen_at=now)
+        console.site.console.seen(call.token, session)
+    call.person, call.session = person, session
+
+
+def _from_here(call: Call) -> None:
+    """A form comes from a page of ours. Browsers say where from; what says nothing is stopped by the form's token."""
+    where = call.request.headers.get("sec-fetch-site", "same-origin")
+    origin = call.request.headers.get("origin", "")
+    host = call.request.headers.get("host", "")
+    if where not in ("same-origin", "none") or (origin and origin.partition("://")[2] != host):
+        raise HTTPException(403, call.tr("The form came from another site. Nothing was done."))
+
+
+async def _read_form(call: Call) -> None:
+    kind = call.request.headers.get("content-type", "").partition(";")[0]
+    if kind not in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        raise HTTPException(415, call.tr("This is no form."))
+    most = call.console.settings.upload_mb << 20
+    _bound(call.request, most + (1 << 20))
+    try:
+        found = await call.request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS, max_part_size=_FIELD_KB << 10)
+    except MultiPartException as error:
+        raise HTTPException(400, call.tr("The form cannot be read.")) from error
+    fields: dict[str, str] = {}
+    lists: dict[str, list[str]] = {}
+    files: dict[str, Uploaded] = {}
+    for name, value in found.multi_items():
+        if isinstance(value, UploadFile):
+            content = await value.read(most + 1)
+            if len(content) > most:
+                raise HTTPException(413, call.tr("The file is larger than {n} MB.", n=most >> 20))
+            if value.filename or content:
+                files[name] = Uploaded((value.filename or "")[:200], content)
+            await value.close()
+        else:
+            fields[name] = value
+            lists.setdefault(name, []).append(value)
+    call.form, call.files = fields, files
+    call.lists = {name: tuple(values) for name, values in lists.items()}
+
+
+def _bound(request: Request, most: int) -> None:
+    """Ends the reading of a body that is too large, whatever its length was said to be."""
+    receive, so_far = request.receive, 0
+
+    async def counted() -> Any:
+        nonlocal so_far
+        message = await receive()
+        so_far += len(message.get("body", b""))
+        if so_far > most:
+            raise HTTPException(413, "too large")
+        return message
+
+    request._receive = counted
+
+
+def _refused(call: Call, status: int, words: str) -> Response:
+    return call.page("refused.html", status, words=words, back=_back(call))
+
+
+def _back(call: Call) -> str:
+    """The page that a form was on, where it says so."""
+    back = call.form.get("back", "")
+    return back if back.startswith("/") and not back.startswith("//") else ""
+
+
+def _with_headers(console: Console, response: Response) -> Response:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    # Pages show patients: no browser and no proxy keeps them.
+    response.headers.setdefault("Cache-Control", "no-store")
+    if console.settings.secure:
+        response.headers.setdefault("Strict-Transport-Security", _TLS)
+    return response
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    content = _files().get(name)
+    if content is None:
+        return Response("", 404, headers=_HEADERS)
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    kept = "public, max-age=31536000, immutable" if "v" in request.query_params else "public, max-age=3600"
+    return Response(content, media_type=kind, headers={**_HEADERS, "Cache-Control": kept})
+
+
+_CONTENT: dict[str, bytes] = {}
+
+
+def _files() -> Mapping[str, bytes]:
+    """What is served as it lies here, read once: a name that is none of these is not looked for on the disk."""
+    if not _CONTENT:
+        for file in sorted(STATIC.rglob("*")):
+            if file.is_file():
+                _CONTENT[file.relative_to(STATIC).as_posix()] = file.read_bytes()
+    return _CONTENT
+
+
+def _not_there(console: Console) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        call = _call(console, request)
+        if not console.limiter.allows(call.address):
+            return _with_headers(console, _refused(call, 429, call.tr("Too many requests from this address.")))
+        await run_in_threadpool(_know, call)
+        return _with_headers(console, _refused(call, 404, call.tr("There is no such page.")))
+
+    return answer

@@ -1,0 +1,143 @@
+"""What all pages share: the site, the templates, the queue, and the limits."""
+
+import hashlib
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from functools import cache, cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from dicom_io.person_names import group_of
+from workstation.audit.trail import Moved, Trail, late, trail_of
+from workstation.coder.queue import Queue
+from workstation.listening import ConsoleSettings
+from workstation.site import Site
+from workstation.store.cases import STATE_WORDS
+from workstation.web.call import Call
+from workstation.web.limits import Limiter
+from workstation.web.nav import NavLink, links
+from workstation.web.words import languages
+
+STATIC = Path(str(files(__package__) / "static"))
+
+
+@dataclass
+class Console:
+    """Made once in a process. trail : where accesses are noted."""
+
+    site: Site
+    settings: ConsoleSettings
+    limiter: Limiter
+    # Secrets cost a second of work each, and are what an attacker guesses.
+    secrets_limiter: Limiter
+    trail: Trail
+    templates: jinja2.Environment = field(default_factory=lambda: _templates())
+    # At most so many secrets are checked at once: argon2 takes 64 MB for each.
+    checking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(4))
+
+    @cached_property
+    def queue(self) -> Queue:
+        """Read when it is first asked for; kept up to date from then on."""
+        return Queue(self.site)
+
+    def nav(self, call: Call) -> tuple[NavLink, ...]:
+        return links(call)
+
+    def note_export(self, call: Call, what: str, rows: int) -> None:
+        """Notes in the audit trail that somebody took a list away. Source: PS3.15 A.5.3.5 names no lists; an export of
+        none of our studies is as near as it comes."""
+        with late():
+            moved = Moved("", "", "", {})
+            self.trail.exported(call.who.id, moved, f"{what}, {rows} rows", self.site.clock())
+
+    @staticmethod
+    def state_words(state: str) -> str:
+        return state_words(state)
+
+    @staticmethod
+    def role_words(role: str) -> str:
+        return role.replace("_", " ").capitalize()
+
+    @property
+    def oidc(self) -> None:
+        return None
+
+    def render(self, template: str, call: Call, values: dict[str, Any]) -> str:
+        shared = {
+            "call": call,
+            "tr": call.tr,
+            "person": call.person,
+            "language": call.language,
+            "languages": languages(),
+            "csrf_token": csrf_of(call.token),
+            "said": call.take_said(),
+            "station": self.site.config.station_name,
+            "institution": self.site.config.institution,
+        }
+        return self.templates.get_template(template).render(**shared, **values)
+
+
+def console_of(site: Site) -> Console:
+    """Makes the console of a site by its settings."""
+    settings = site.config.console or ConsoleSettings()
+    return Console(site, settings, Limiter(settings.per_minute), Limiter(30), trail_of(site.config, site.root))
+
+
+def cookie_name(console: Console) -> str:
+    """`__Host-` where browsers take it: then no other host can have set it. Source: RFC 6265bis, 4.1.3.2."""
+    return "__Host-console" if console.settings.secure else "console"
+
+
+def csrf_of(token: str) -> str:
+    """The token of the forms of a session. Pages of elsewhere know neither it nor the cookie that it follows from.
+    Source: OWASP, Cross-Site Request Forgery Prevention."""
+    return hashlib.sha256(f"form {token}".encode()).hexdigest()
+
+
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("workstation.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"name": spoken_name, "moment": moment, "money": money, "state_words": state_words}
+    environment.globals["static"] = static_address
+    return environment
+
+
+def spoken_name(pn: str) -> str:
+    """A person's name as people list it."""
+    return group_of(pn.split("=")[0]).listed or pn
+
+
+def moment(at: datetime | str) -> str:
+    """A time to the minute, as all pages write it."""
+    if isinstance(at, str):
+        try:
+            return moment(datetime.fromisoformat(at))
+        except ValueError:
+            return at
+    return at.strftime("%Y-%m-%d %H:%M")
+
+
+def money(amount: Decimal | float | None) -> str:
+    """US dollars."""
+    return "" if amount is None else f"${amount:,.2f}".removesuffix(".00")
+
+
+def state_words(state: str) -> str:
+    return STATE_WORDS.get(state, state)
+
+
+@cache
+def static_address(name: str) -> str:
+    """The address of a file of ours, with what changes when it does."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"

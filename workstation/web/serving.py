@@ -1,0 +1,91 @@
+"""The console over HTTP, in this process: alone, or as a role of `serve`."""
+
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+
+import uvicorn
+
+from workstation.errors import WorkstationError
+from workstation.site import Site
+from workstation.web.app import application
+from workstation.web.console import console_of
+
+# Requests at once; the others wait at the socket. A page takes a thread.
+_AT_ONCE = 200
+
+
+class ConsoleNotServed(WorkstationError):  # noqa: N818 - reads as a sentence where it is raised
+    """The console cannot be served as the settings want it."""
+
+
+def listen_for_browsers(host: str, port: int) -> socket.socket:
+    """Opens the socket. Raises ConsoleNotServed when the port is taken, or the address is not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, port))
+        found.listen(128)
+    except OSError as error:
+        found.close()
+        raise ConsoleNotServed(
+            f"The console cannot listen at {host} port {port}: {error.strerror}. Choose another with --port, or in "
+            "[console] of the settings."
+        ) from None
+    return found
+
+
+class ConsoleServer:
+    """Serves until it is told to end. Make it, then `run` it in a thread of its own or the main one.
+
+    Raises ConsoleNotServed when certificate or key cannot be read.
+    """
+
+    def __init__(self, site: Site, at: socket.socket, ready: Callable[[], None] = lambda: None) -> None:
+        console = console_of(site)
+        settings = console.settings
+        self._at = at
+        config = uvicorn.Config(
+            application(console),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # app.py reads them, from the proxies of the settings alone
+            lifespan="off",
+            limit_concurrency=_AT_ONCE,
+            timeout_keep_alive=15,
+            timeout_graceful_shutdown=10,
+            h11_max_incomplete_event_size=32 << 10,
+            ssl_certfile=settings.certificate or None,
+            ssl_keyfile=settings.key or None,
+        )
+        try:
+            config.load()
+        except (OSError, ssl.SSLError) as error:
+            raise ConsoleNotServed(f"[console]: certificate or key cannot be read: {error.strerror}.") from None
+        if config.ssl is not None:
+            config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._server = _Server(config, ready)
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+    def run(self) -> None:
+        """Blocks until `end`."""
+        self._server.run(sockets=[self._at])
+
+    def end(self) -> None:
+        self._server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Says when it is there. In the main thread it ends on SIGTERM and SIGINT."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._ready()
