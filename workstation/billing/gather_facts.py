@@ -84,8 +84,13 @@ def decide_case(
             for line in str(error).splitlines()
         )
         return Decision("hold", "none", (), (), (*reasons, *tampered), config.policy, None), None
+    return decide_facts(facts, policy, unread, tampered), facts
+
+
+def decide_facts(facts: Facts, policy: Policy, unread: Sequence[str] = (), further: Sequence[Reason] = ()) -> Decision:
+    """Decide facts by the rules and by what surrounds them. unread : as `decide_case`. further : reasons to wait."""
     decision = decide(facts, policy)
-    return held(decision, *_unread(decision, unread), *tampered), facts
+    return held(decision, *_unread(decision, unread), *further)
 
 
 def _unread(decision: Decision, unread: Sequence[str]) -> tuple[Reason, ...]:

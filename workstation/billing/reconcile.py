@@ -81,7 +81,7 @@ def step_of(
     """
     live = [each for each in own if each.state in LIVE]
     try:
-        wanted = _billed(record, decision.lines, file, known, config)
+        wanted = billed_of(record, decision.lines, file, known, config)
         stale, missing = _difference(wanted, live)
         credit = _creditable(stale, decision, facts, file, acts, last, config)
         messages = _credits(credit, record, config, now)
@@ -297,10 +297,10 @@ def _short(value: Any) -> str:
 # What is billed
 
 
-def _billed(
+def billed_of(
     record: Record, lines: Sequence[Line], file: CaseOnFile, known: Sequence[Known], config: Config
 ) -> list[Billed]:
-    """What the lines bill; still without the patient's name, which stands in the SR alone."""
+    """Return what the lines bill; still without the patient's name, which stands in the SR alone."""
     if not lines:
         return []
     # Another time is another charge with another key, so that it leaves at all.

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from workstation.cli import charge_acts, charge_rules
+from workstation.cli import charge_acts, charge_rules, charge_trials
 from workstation.cli.charge_shared import ByOption, CaseArgument, WhyOption, print_settled
 from workstation.cli.shared import Json, PinFd, acting, example, open_here, show
 from workstation.text_table import table
@@ -33,6 +33,7 @@ def add_to(app: typer.Typer) -> None:
     charge.command("sheet")(day_sheet)
     charge.command()(audit)
     charge_acts.add_to_group(charge)
+    charge_trials.add_to_group(charge)
     charge_rules.add_to_group(charge)
 
 

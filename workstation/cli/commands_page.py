@@ -28,6 +28,7 @@ _HEADINGS = {
     "results": "Results for referring physicians",
     "charge": "Charges: the coder's work",
     "charge_acts": "Charges: queries, unmatched messages, denials",
+    "charge_trials": "Charges: what would be",
     "charge_rules": "Charges: what the rules say",
     "outbox": "The outbox",
     "serve": "Services and this machine",

@@ -224,6 +224,12 @@ class Casebook:
             for row in connection.execute(query):
                 yield _received_of(row)
 
+    def latest_messages(self, kinds: Collection[str], count: int) -> tuple[Received, ...]:
+        """Returns the newest messages of these kinds, oldest first."""
+        query = select(_received).where(_received.c.kind.in_(list(kinds))).order_by(_received.c.place.desc())
+        with self._engine.connect() as connection:
+            return tuple(reversed([_received_of(row) for row in connection.execute(query.limit(count))]))
+
     # Due accessions
 
     def touch(self, accession: str, cause: str) -> None:

@@ -349,3 +349,17 @@ def test_what_the_payer_denied_is_appealed_and_written_off(command: Command, two
     assert "APPEALED, CHARGE_TURNED_DOWN" in command("charge", "list").out
     assert command("charge", "write-off", "ACC2", *BY, "--json").json["state"] == "denied"
     assert "stands as denied by the payer" in command("charge", "rebill", "ACC2", *BY).err
+
+
+def test_what_would_be_is_shown_and_not_done(command: Command, two: Desk, tmp_path: Path) -> None:
+    tried = ("charge", "what-if", "ACC1", "renderings[0].technique=volume_rendering")
+    assert command(*tried, "--json").json["after"]["disposition"] == "release"
+    assert "renderings[0].technique: mpr → volume_rendering" in command(*tried).out
+    assert "would be the same" in command("charge", "what-if", "ACC1", "payer.prior_authorization=PA1").out
+    phrases = tmp_path / "phrases.toml"
+    phrases.write_text('clinical_utility = ["not in any report"]')
+    assert "2 reports: 0 sentences would count, 2 no longer." in command("charge", "try-phrases", phrases).out
+    assert "no correction is due" in command("charge", "correction", "ACC2").err
+    two.hear(Ris(Study("ACC2", "P2", "A2", "V2"), minute=9).order("70460", control="XO"))
+    rows = command("charge", "correction", "ACC2").out.splitlines()
+    assert any(row.split() == ["*", "base", "70450", "70460"] for row in rows)
