@@ -1,5 +1,6 @@
 """Everything that is on file for an accession: messages, report SRs, papers, merges, charges, read together."""
 
+import hashlib
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ from workstation.orders.stated import MessageRefused, Ordered, Reported, Stated
 from workstation.orders.statements import statements_of
 from workstation.reading import Reading
 from workstation.site import Site
-from workstation.store.cases import EarlierCharges, Received, Record, Snapshot
+from workstation.store.cases import CaseAct, EarlierCharges, Received, Record, Snapshot
 from workstation.store.messages import Known
 
 
@@ -49,6 +50,13 @@ def read(accession: str, site: Site, record: Record | None = None) -> AccessionO
     return _folded(snapshot, site.on(snapshot.records[0].date_of_service if snapshot.records else None))
 
 
+def read_with(accession: str, site: Site, act: CaseAct) -> AccessionOnFile:
+    """Read an accession as it would be with an act on it that nobody has done yet."""
+    snapshot = site.casebook.read(accession)
+    snapshot = replace(snapshot, acts=(*snapshot.acts, act))
+    return _folded(snapshot, site.on(snapshot.records[0].date_of_service if snapshot.records else None))
+
+
 def as_on_its_day(view: AccessionOnFile, record: Record, site: Site) -> AccessionOnFile:
     """Return the accession as the settings of a record's date of service have it read."""
     dated = site.on(record.date_of_service)
@@ -71,11 +79,25 @@ def _folded(snapshot: Snapshot, site: Site) -> AccessionOnFile:
         return found
 
     book = site.casebook
+    attached = book.acts(kinds={"attach"})
+    # A message that a person attached to a case is read for that accession, and no longer for the one that it names.
+    away = {act.detail["sha256"] for act in attached if act.detail["accession"] == accession}
+    heard = [each for each in book.messages("accession", {accession}) if digest_of_body(each.body) not in away]
     own = [
         each
-        for each in stated(book.messages("accession", {accession}))
+        for each in stated(heard)
         if isinstance(each.statement, Ordered | Reported) and each.statement.accession == accession
     ]
+    for act in (act for act in snapshot.acts if act.kind == "attach"):
+        # The act is chained and names the digest: the message is read as the person saw it, or not at all.
+        kept = [
+            each for each in book.message(act.detail["message"]) if digest_of_body(each.body) == act.detail["sha256"]
+        ]
+        own += [
+            replace(each, statement=replace(each.statement, accession=accession))
+            for each in stated(kept)
+            if isinstance(each.statement, Ordered | Reported) and each.statement.accession == act.detail["accession"]
+        ]
     ours = {each.sr_uid for each in snapshot.records}
     sessions = {each.evidence.session_uid for each in snapshot.records}
     for sop_class in REPORT_CLASSES if accession else ():
@@ -146,6 +168,11 @@ def identifier_of(record: Record, site: Site) -> PatientIdentifier:
     """The patient of a record, before merges."""
     evidence = record.evidence
     return PatientIdentifier(evidence.patient_id, authority_of(evidence.patient_id_issuer, "", site.config.reading))
+
+
+def digest_of_body(body: bytes) -> str:
+    """Return the sha256 of a message, in hexadecimal: what an act that attaches it names it by."""
+    return hashlib.sha256(body).hexdigest()
 
 
 def _processing_id(config: Config) -> str:

@@ -2,19 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from workstation.cli import charge_rules
+from workstation.cli import charge_acts, charge_rules
+from workstation.cli.charge_shared import ByOption, CaseArgument, WhyOption, print_settled
 from workstation.cli.shared import Json, PinFd, acting, example, open_here, show
 from workstation.text_table import table
-
-CaseArgument = Annotated[
-    str, typer.Argument(metavar="CASE", help="An accession; or a session or SR UID where it has several.")
-]
-ByOption = Annotated[str, typer.Option("--by", help="Who does this: an ID of `workstation people list`.")]
-WhyOption = Annotated[str, typer.Option("--why", help="The reason; kept in the casebook.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -37,6 +32,7 @@ def add_to(app: typer.Typer) -> None:
     charge.command()(report)
     charge.command("sheet")(day_sheet)
     charge.command()(audit)
+    charge_acts.add_to_group(charge)
     charge_rules.add_to_group(charge)
 
 
@@ -102,22 +98,6 @@ def show_case(case: CaseArgument, as_json: Json = False) -> None:
     show(as_json, view, case_view.in_words(view))
 
 
-def _done(settled: Any, as_json: bool) -> None:
-    from workstation.charge import decision_to_json
-    from workstation.cli import words
-
-    (one,) = settled
-    result = {
-        "accession": one.record.accession,
-        "session": one.record.session,
-        "state": one.state,
-        "decision": decision_to_json(one.decision),
-        "queued": list(one.queued),
-    }
-    text = [f"Accession {one.record.accession}: {one.state}.", words.decision(one.decision)]
-    show(as_json, result, "\n".join([*text, f"{len(one.queued)} new messages in the outbox."]))
-
-
 @example("workstation charge release DEMO-0001 --by jd --why 'separate session, see addendum'")
 def release(
     case: CaseArgument,
@@ -141,7 +121,7 @@ def release(
     from workstation.coder import acts
 
     site = open_here()
-    _done(acts.release(site, case, acting(site, by, pin_fd), why, modifier or (), base, line or ()), as_json)
+    print_settled(acts.release(site, case, acting(site, by, pin_fd), why, modifier or (), base, line or ()), as_json)
 
 
 @example("workstation charge deny DEMO-0001 --by jd --why 'belongs to the base examination'")
@@ -150,7 +130,7 @@ def deny(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = None,
     from workstation.coder import acts
 
     site = open_here()
-    _done(acts.deny(site, case, acting(site, by, pin_fd), why), as_json)
+    print_settled(acts.deny(site, case, acting(site, by, pin_fd), why), as_json)
 
 
 @example("workstation charge reopen DEMO-0001 --by jd --why 'denied the wrong case'")
@@ -159,7 +139,7 @@ def reopen(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = Non
     from workstation.coder import acts
 
     site = open_here()
-    _done(acts.reopen(site, case, acting(site, by, pin_fd), why), as_json)
+    print_settled(acts.reopen(site, case, acting(site, by, pin_fd), why), as_json)
 
 
 @example("workstation charge credit DEMO-0001 --by jd --why 'wrong patient class'")
@@ -168,7 +148,7 @@ def credit(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = Non
     from workstation.coder import acts
 
     site = open_here()
-    _done(acts.credit(site, case, acting(site, by, pin_fd), why), as_json)
+    print_settled(acts.credit(site, case, acting(site, by, pin_fd), why), as_json)
 
 
 @example("workstation charge correct DEMO-0001 --by jd --why 'base was changed'")
@@ -177,7 +157,7 @@ def correct(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = No
     from workstation.coder import acts
 
     site = open_here()
-    _done(acts.correct(site, case, acting(site, by, pin_fd), why), as_json)
+    print_settled(acts.correct(site, case, acting(site, by, pin_fd), why), as_json)
 
 
 @example("workstation charge note DEMO-0001 --by jd --why 'called the ordering physician'")
@@ -186,7 +166,7 @@ def note(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = None,
     from workstation.coder import acts
 
     site = open_here()
-    _done(acts.note(site, case, acting(site, by, pin_fd), why), as_json)
+    print_settled(acts.note(site, case, acting(site, by, pin_fd), why), as_json)
 
 
 @example("workstation charge keep DEMO-0001 --by jd --why 'billing added the modifier'")
@@ -205,7 +185,7 @@ def payer_denied(case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd
     from workstation.coder import acts
 
     site = open_here()
-    _done(acts.payer_denied(site, case, acting(site, by, pin_fd), why), as_json)
+    print_settled(acts.payer_denied(site, case, acting(site, by, pin_fd), why), as_json)
 
 
 @example("workstation charge answer DEMO-0001 diagnoses=S02.2XXA --document letter.pdf --by jd --why 'came by fax'")
@@ -222,7 +202,7 @@ def answer(
     from workstation.coder import acts
 
     site = open_here()
-    _done(acts.answer(site, case, acting(site, by, pin_fd), why, facts, document), as_json)
+    print_settled(acts.answer(site, case, acting(site, by, pin_fd), why, facts, document), as_json)
 
 
 @example("workstation charge recheck")
@@ -246,10 +226,10 @@ def recheck(
 @example("workstation charge unmatched")
 def unmatched(as_json: Json = False) -> None:
     """List what came in and belongs to no case: unknown accessions, messages of another patient, refused messages."""
-    from workstation.coder import case_view
+    from workstation.coder import unmatched as listed
 
-    rows = case_view.unmatched(open_here())
-    columns = ["what", "at", "message", "accession", "why"]
+    rows = [row.as_json() for row in listed.unmatched(open_here())]
+    columns = ["id", "what", "at", "message", "accession", "why"]
     show(as_json, rows, table([[str(r[c]) for c in columns] for r in rows], columns))
 
 

@@ -27,6 +27,7 @@ _HEADINGS = {
     "record": "Records",
     "results": "Results for referring physicians",
     "charge": "Charges: the coder's work",
+    "charge_acts": "Charges: queries, unmatched messages, denials",
     "charge_rules": "Charges: what the rules say",
     "outbox": "The outbox",
     "serve": "Services and this machine",

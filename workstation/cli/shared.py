@@ -80,7 +80,7 @@ def acting(site: "Site", identity: str, secret_fd: int | None) -> "Person":
     """
     asks = sys.stdin.isatty() and site.people.needs_secret(identity, account())
     return site.people.acting(
-        identity, account(), _secret(identity, secret_fd) if asks or secret_fd is not None else ""
+        identity, account(), secret_of(identity, secret_fd) if asks or secret_fd is not None else ""
     )
 
 
@@ -90,10 +90,11 @@ def signing(site: "Site", identity: str, secret_fd: int | None) -> "Person":
 
     Raises PeopleError when nobody has that ID, or the secret is wrong.
     """
-    return site.people.signature(identity, _secret(identity, secret_fd))
+    return site.people.signature(identity, secret_of(identity, secret_fd))
 
 
-def _secret(identity: str, secret_fd: int | None) -> str:
+def secret_of(identity: str, secret_fd: int | None) -> str:
+    """PIN or password of somebody, read from a file descriptor or asked for."""
     if secret_fd is None:
         return getpass.getpass(f"PIN or password of {identity}: ")
     with os.fdopen(secret_fd, encoding="utf-8", closefd=False) as stream:

@@ -6,7 +6,7 @@ written into the casebook with the person and the reason before anything follows
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -53,6 +53,14 @@ _MAY: dict[CaseActKind, frozenset[ActingRole]] = {
     "note": frozenset({"coder", "compliance", "physician", "technologist"}),
     "accept": frozenset({"coder", "compliance"}),
     "keep": frozenset({"coder", "compliance"}),
+    "assign": frozenset({"coder", "compliance"}),
+    "query": frozenset({"coder", "compliance"}),
+    "reply": frozenset({"physician"}),
+    "attach": frozenset({"coder", "compliance"}),
+    "dismiss": frozenset({"coder", "compliance"}),
+    "appeal": frozenset({"coder"}),
+    "sample": frozenset({"compliance"}),
+    "review": frozenset({"compliance"}),
 }
 _DOCUMENTS = "documents"
 # Modifiers that a coder may add to what is released: distinct services, repeats, sides, and notices to the patient.
@@ -79,7 +87,7 @@ def release(
     Raises WorkError when it is not held, waits for something that a coder cannot decide, or is released with a modifier
     or base that it cannot have.
     """
-    who, ruling = may(by, "release", why), _fresh(site, word)
+    who, ruling = may(by, "release", why), fresh_case(site, word)
     content = ruling.content
     if ruling.state != "held":
         raise WorkError(f"{word}: the case is {ruling.state}, not held; there is nothing to release.")
@@ -102,7 +110,7 @@ def release(
         "lines": [[each["code"], each["base"], each["entity"]] for each in wanted] if lines else [],
     }
     said = {key: value for key, value in chosen.items() if value}
-    return _do(site, ruling, who, "release", why, {"answered": [*earlier, *answered], **said})
+    return write_act(site, ruling, who, "release", why, {"answered": [*earlier, *answered], **said})
 
 
 def numbered(lines: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
@@ -159,10 +167,10 @@ def deny(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
 
     Raises WorkError when a charge of it is out: that is credited.
     """
-    who, ruling = may(by, "deny", why), _fresh(site, word)
+    who, ruling = may(by, "deny", why), fresh_case(site, word)
     if ruling.state not in ("held", "denied"):
         raise WorkError(f"{word}: a charge of this case is out; use `workstation charge credit`.")
-    return _do(site, ruling, who, "deny", why, {})
+    return write_act(site, ruling, who, "deny", why, {})
 
 
 def reopen(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
@@ -170,10 +178,10 @@ def reopen(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
 
     Raises WorkError when nothing was decided by hand.
     """
-    who, ruling = may(by, "reopen", why), _fresh(site, word)
+    who, ruling = may(by, "reopen", why), fresh_case(site, word)
     if not any(act.kind in ("release", "deny", "credit") for act in site.casebook.acts(ruling.session)):
         raise WorkError(f"{word}: nothing was decided by hand; the rules decide already.")
-    return _do(site, ruling, who, "reopen", why, {})
+    return write_act(site, ruling, who, "reopen", why, {})
 
 
 def answer(site: Site, word: str, by: Person, why: str, stated: Sequence[str], document: Path) -> list[SettledCase]:
@@ -181,39 +189,58 @@ def answer(site: Site, word: str, by: Person, why: str, stated: Sequence[str], d
 
     Raises WorkError when this person may not state the fact, or the value cannot be.
     """
-    facts = dict(_fact(each, by) for each in stated)
-    if not facts:
-        raise WorkError("An answer states at least one fact, as path=value.")
-    _said(why)
-    ruling = _fresh(site, word)
     try:
         content = document.read_bytes()
     except OSError as error:
         raise WorkError(f"{document}: cannot be read ({error.strerror}); an answer needs its document.") from None
+    return answer_with(site, word, by, why, stated, document.name, content)
+
+
+def answer_with(
+    site: Site,
+    word: str,
+    by: Person,
+    why: str,
+    stated: Sequence[str],
+    name: str,
+    content: bytes,
+    more: Mapping[str, Any] | None = None,
+) -> list[SettledCase]:
+    """Answer as `answer` does, with the document's name and content. more : what else the act says.
+
+    Raises WorkError as `answer`.
+    """
+    facts = dict(stated_fact(each, by) for each in stated)
+    if not facts:
+        raise WorkError("An answer states at least one fact, as path=value.")
+    check_said(why)
+    ruling = fresh_case(site, word)
     if not content:
-        raise WorkError(f"{document}: the file is empty; an answer needs its document.")
+        raise WorkError(f"{name}: the file is empty; an answer needs its document.")
     digest = hashlib.sha256(content).hexdigest()
     folder = site.archive.root / _DOCUMENTS
     folder.mkdir(parents=True, exist_ok=True)
-    write_file(folder, f"{digest}{document.suffix}", content)
+    write_file(folder, f"{digest}{Path(name).suffix}", content)
     # The sender's clock may be ahead of ours; an answer is later than all that was known when it was given.
     known = [each.stated_at for each in read(ruling.accession, site).stated]
     after = max([site.clock(), *known]).isoformat()
-    detail = {"facts": facts, "document": document.name, "sha256": digest, "after": after}
-    return _do(site, ruling, by, "answer", why, detail)
+    detail = {**(more or {}), "facts": facts, "document": name, "sha256": digest, "after": after}
+    return write_act(site, ruling, by, "answer", why, detail)
 
 
-def credit(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
+def credit(site: Site, word: str, by: Person, why: str, called: str = "") -> list[SettledCase]:
     """Take back every charge of a case that is out, and charge it no more until it is reopened. What the payer denied
     is written off in this way.
 
+    called : another word for it, which is kept with the act.
+
     Raises WorkError when nothing is out.
     """
-    who, ruling = may(by, "credit", why), _fresh(site, word)
-    keys = [known.charge.key for known in _own(site, ruling) if known.state in LIVE or known.stands_at_billing]
+    who, ruling = may(by, "credit", why), fresh_case(site, word)
+    keys = [known.charge.key for known in own_charges(site, ruling) if known.state in LIVE or known.stands_at_billing]
     if not keys:
         raise WorkError(f"{word}: no charge of this case is out; there is nothing to credit.")
-    return _do(site, ruling, who, "credit", why, {"keys": keys})
+    return write_act(site, ruling, who, "credit", why, {"keys": keys, **({"called": called} if called else {})})
 
 
 def correct(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
@@ -221,16 +248,16 @@ def correct(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
 
     Raises WorkError when no correction is due.
     """
-    who, ruling = may(by, "correct", why), _fresh(site, word)
+    who, ruling = may(by, "correct", why), fresh_case(site, word)
     if ruling.state != "correction" or not ruling.content["stale"]:
         raise WorkError(f"{word}: what is out is what the facts bear; no correction is due.")
-    return _do(site, ruling, who, "correct", why, {"keys": ruling.content["stale"]})
+    return write_act(site, ruling, who, "correct", why, {"keys": ruling.content["stale"]})
 
 
 def note(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
     """Write a note into the case. Nothing follows from it."""
-    who, ruling = may(by, "note", why), _fresh(site, word)
-    return _do(site, ruling, who, "note", why, {})
+    who, ruling = may(by, "note", why), fresh_case(site, word)
+    return write_act(site, ruling, who, "note", why, {})
 
 
 def payer_denied(site: Site, word: str, by: Person, why: str) -> list[SettledCase]:
@@ -238,8 +265,8 @@ def payer_denied(site: Site, word: str, by: Person, why: str) -> list[SettledCas
 
     Raises WorkError when nothing is out.
     """
-    who, ruling = may(by, "release", why), _fresh(site, word)
-    out = [known for known in _own(site, ruling) if known.state in ("sent", "acknowledged")]
+    who, ruling = may(by, "release", why), fresh_case(site, word)
+    out = [known for known in own_charges(site, ruling) if known.state in ("sent", "acknowledged")]
     if not out:
         raise WorkError(f"{word}: no charge of this case has been sent; the payer cannot have seen it.")
     # Due first: whatever happens after the denial is recorded, it is decided on.
@@ -247,7 +274,7 @@ def payer_denied(site: Site, word: str, by: Person, why: str) -> list[SettledCas
     for known in out:
         site.outbox.record_charge(known.charge.key, "denied", site.clock(), f"{who.id}: {why}")
     touch_same_day(read(ruling.accession, site), site)
-    return _do(site, ruling, who, "note", f"denied by the payer: {why}", {})
+    return write_act(site, ruling, who, "note", f"denied by the payer: {why}", {})
 
 
 def may(who: Person, kind: CaseActKind, why: str) -> Person:
@@ -256,30 +283,33 @@ def may(who: Person, kind: CaseActKind, why: str) -> Person:
         raise WorkError(
             f"{who.id} is a {who.role}; to {kind} takes a {' or '.join(sorted(_MAY[kind]))}. Nothing was done."
         )
-    _said(why)
+    check_said(why)
     return who
 
 
-def _said(why: str) -> None:
+def check_said(why: str) -> None:
+    """Raise WorkError where no reason is given."""
     if not why.strip():
         raise WorkError("Say why; an act without a reason is not written down, and so not done.")
 
 
-def _fresh(site: Site, word: str) -> Ruling:
-    """The case as it is now, with everything decided that was due."""
+def fresh_case(site: Site, word: str) -> Ruling:
+    """Return the case as it is now, with everything decided that was due."""
     ruling = find(site, word)
     settle_accession(ruling.accession, site, "")
     return site.casebook.newest_of(ruling.session) or ruling
 
 
-def _own(site: Site, ruling: Ruling) -> list[Known]:
+def own_charges(site: Site, ruling: Ruling) -> list[Known]:
+    """Return the charges of a case, oldest first."""
     uids = {record.sr_uid for record in site.casebook.records_of(ruling.session)}
     return [known for known in site.outbox.charges(ruling.accession) if known.charge.sr_uid in uids]
 
 
-def _do(
+def write_act(
     site: Site, ruling: Ruling, who: Person, kind: CaseActKind, why: str, detail: dict[str, Any]
 ) -> list[SettledCase]:
+    """Write an act into the casebook, and decide its accession anew. Return what its case has become."""
     site.casebook.act(ruling.session, ruling.accession, site.clock(), who.id, who.role, kind, why, detail)
     settled = settle_accession(ruling.accession, site, "")
     return [each for each in settled if each.record.session == ruling.session]
@@ -319,7 +349,8 @@ def _check_units(site: Site, lines: Sequence[dict[str, Any]], ruling: Ruling) ->
             )
 
 
-def _fact(text: str, who: Person) -> tuple[str, Any]:
+def stated_fact(text: str, who: Person) -> tuple[str, Any]:
+    """Return path and value of `path=value`. Raises WorkError where this person may not state it, or it is no value."""
     path, equals, value = text.partition("=")
     if not equals or path not in ANSWERS:
         raise WorkError(f"{path}: no answer states this; one of {', '.join(ANSWERS)}, as path=value.")

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from workstation.billing.charged_line import read_billed
-from workstation.billing.filing import documents
 from workstation.coder.acts import numbered
 from workstation.coder.work_list import WorkError, marks_of
 from workstation.hl7.syntax import Hl7Error
@@ -105,10 +104,14 @@ def in_words(seen: dict[str, Any]) -> str:
 
 
 def _chosen(act: dict[str, Any]) -> str:
-    """What a coder chose at release."""
+    """What was chosen with an act: lines at release, to whom, to which query, which message."""
     chosen = [" ".join(each) for each in act.get("lines", ())]
     chosen += [f"modifiers {' '.join(act['modifiers'])}"] if act.get("modifiers") else []
     chosen += [f"base {act['base']}"] if act.get("base") else []
+    chosen += [str(act["called"])] if act.get("called") else []
+    chosen += [f"to {act['to'] or 'nobody'}"] if act["kind"] in ("assign", "query") else []
+    chosen += [f"query {act['query']}"] if act.get("query") else []
+    chosen += [f"{act['source']}, of accession {act['accession']}"] if act["kind"] == "attach" else []
     return f" ({', '.join(chosen)})" if chosen else ""
 
 
@@ -217,43 +220,3 @@ def _verdict(sentence: dict[str, Any]) -> str:
     if sentence["counts"]:
         return f"counts as {sentence['fact']}"
     return f"does not count{' as ' + sentence['fact'] if sentence['fact'] else ''}, {sentence['why_not']}"
-
-
-def unmatched(site: Site) -> list[dict[str, str]]:
-    """Return what came in and belongs to no case, JSON-ready. No patient's name or identifier is in it."""
-    rows = [
-        {
-            "what": "unknown accession",
-            "at": received.at.isoformat(),
-            "message": f"{received.kind} {received.control_id}",
-            "accession": accession,
-            "why": "no 3D session of this accession; it is used as soon as there is one",
-        }
-        for received, accession in site.casebook.unmatched()
-    ]
-    for ruling in site.casebook.newest():
-        rows += [
-            {
-                "what": "another patient",
-                "at": ruling.at.isoformat(),
-                "message": message,
-                "accession": ruling.accession,
-                "why": "its patient is not the one of the SR; merge the patients or correct the message",
-            }
-            for message in ruling.content["strangers"]
-        ]
-    rows += [
-        {
-            "what": "SR that is not believed",
-            "at": "",
-            "message": f"SR {sr.sop_instance_uid}",
-            "accession": sr.accession,
-            "why": why,
-        }
-        for sr, why in documents(site)
-    ]
-    rows += [
-        {"what": f"refused, {answer}", "at": at.isoformat(), "message": "", "accession": "", "why": reason}
-        for at, answer, reason in site.casebook.refused()
-    ]
-    return rows

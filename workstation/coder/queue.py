@@ -236,6 +236,8 @@ class Queue:
     def _others(self, wanted: QueueFilter) -> Iterator[Callable[[_Case], bool]]:
         """What a filter asks beside the facets, the cheapest first."""
         now = self._site.clock()
+        if wanted.open_only:
+            yield lambda case: case.row.is_open
         if wanted.who:
             yield lambda case: wanted.who in case.row.who
         if wanted.physician:

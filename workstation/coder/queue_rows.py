@@ -13,6 +13,7 @@ from workstation.store.cases import CaseAct
 NOBODY = "nobody"
 # States in which a charge can still be late: nothing of it has left, or billing refuses it.
 STILL_TO_FILE = ("held", "correction", "operator", "queued")
+WAITING = ("held", "correction", "operator")
 FACETS = ("state", "reason", "owner", "payer")
 
 
@@ -22,7 +23,8 @@ class QueueFilter:
 
     owner : an ID, or `nobody`. older_than_days : in their state for more days. month : of service, YYYY-MM.
     text : words of patient's name, patient's number and accession, each as the beginning or a part of them.
-    due_within_days : the payer's limit for filing is at most so many days away, or past.
+    due_within_days : the payer's limit for filing is at most so many days away, or past. open_only : only what
+    waits for a person.
     """
 
     state: str = ""
@@ -37,6 +39,7 @@ class QueueFilter:
     month: str = ""
     text: str = ""
     due_within_days: int | None = None
+    open_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,11 @@ class QueueRow:
     techniques: tuple[str, ...]
     physician: str
     asked: tuple[str, ...]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for a person: one who decides, supplies what is missing, or mends its message."""
+        return self.state in WAITING or "EDIT_FORBIDS" in self.reasons
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready; dollars as text with cents."""

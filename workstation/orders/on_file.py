@@ -131,6 +131,14 @@ def case_on_file(
     )
 
 
+def is_of_patient(
+    own: PatientIdentifier, stated: Sequence[Stated], merges: Merges, identifiers: Sequence[PatientIdentifier]
+) -> bool:
+    """Tell whether identifiers of one person name the patient of an SR, after merges, as `case_on_file` does."""
+    patient, _ = merges.patient(_with_authority(own, stated))
+    return any(merges.patient(each)[0].same(patient) for each in identifiers)
+
+
 def _with_authority(own: PatientIdentifier, stated: Sequence[Stated]) -> PatientIdentifier:
     """The patient of an SR that names no issuer, with the authority that all messages of the accession give the number.
 

@@ -75,6 +75,7 @@ def _report(
         text.unread,
         status != "none" and _is_addendum(part, text, reading),
         sentences=sentences,
+        text=text.text,
     )
 
 
@@ -88,6 +89,7 @@ def _together(first: Reported, second: Reported) -> Reported:
         tuple(dict.fromkeys((*first.unread, *second.unread))),
         first.addendum and second.addendum,
         sentences=tuple(dict.fromkeys((*first.sentences, *second.sentences))),
+        text="\n\n".join(dict.fromkeys(filter(None, (first.text, second.text)))),
     )
 
 

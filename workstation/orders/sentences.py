@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from workstation.reading import Reading, ReportFact
 
@@ -42,24 +43,36 @@ def facts_stated(sentences: tuple[Sentence, ...]) -> frozenset[ReportFact]:
     return frozenset(each.fact for each in sentences if each.fact is not None and each.counts)
 
 
+@dataclass(frozen=True, slots=True)
+class MarkedPart:
+    """A part of a text as it is read, with its blanks and ends of lines. sentences : what it states, or nearly does."""
+
+    text: str
+    sentences: tuple[Sentence, ...]
+
+
 def sentences_in(text: str, reading: Reading) -> tuple[Sentence, ...]:
-    """Return the sentences of a text that state a fact, or would but for their wording.
+    """Return the sentences of a text that state a fact, or would but for their wording. Each is as `marked_parts` has
+    it."""
+    return tuple(each for part in marked_parts(text, reading) for each in part.sentences)
+
+
+def marked_parts(text: str, reading: Reading) -> tuple[MarkedPart, ...]:
+    """Return a text in parts, one behind the other, with what each states.
 
     Letters are read as they look: without what cannot be seen (a soft hyphen, a blank of no width), and wide and narrow
     forms as the plain ones.
     """
     text = "".join(each for each in unicodedata.normalize("NFKC", text) if unicodedata.category(each) != "Cf")
-    found: list[Sentence] = []
+    found: list[MarkedPart] = []
     placeholders = [match.span() for match in re.finditer(reading.placeholders, text, re.IGNORECASE)]
-    for start, end in _parts(text):
+    for (start, end), (behind, _) in pairwise([*_parts(text), (len(text), len(text))]):
         plain = re.sub(r"\s+", " ", text[start:end]).strip()
-        if not plain:
-            continue
         template = any(first < end and last > start for first, last in placeholders)
         own = list(_read(plain, template, reading))
         if not own and _NEAR.search(plain):
             own.append(Sentence(plain, None, "none of the phrases is in it"))
-        found += own
+        found.append(MarkedPart(text[start:behind], tuple(own)))  # with its full stop
     return tuple(found)
 
 

@@ -56,6 +56,7 @@ def read_report(ds: Dataset, reading: Reading, zone: tzinfo) -> Stated | None:
         (identifier_of_object(ds, reading),),
         status,
         facts_in(words, reading) | frozenset(cast(ReportFact, fact) for fact in stated_facts(ds)),
+        text=words,
     )
     uid = str(ds.SOPInstanceUID)
     return Stated(at, hashlib.sha256(uid.encode()).hexdigest(), "report SR", uid, said)

@@ -95,7 +95,7 @@ class Reported:
 
     patients : all identifiers of its one patient. unread : parts that could not be read as text. addendum : it stands
     beside what was reported before, which any other report replaces. document, parent : TXA-12 and TXA-13, empty where
-    there are none. sentences : what `stated` rests on, and what nearly counted.
+    there are none. sentences : what `stated` rests on, and what nearly counted. text : the whole of it in words.
     """
 
     accession: str
@@ -107,6 +107,7 @@ class Reported:
     document: str = ""
     parent: str = ""
     sentences: tuple[Sentence, ...] = field(default=(), compare=False, repr=False)
+    text: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,13 +162,7 @@ def results_of(session_uid: str, site: Site) -> SessionResults:
     record, header, reports, kept = _documents(session_uid, site)
     versions = tuple(_version(told, ds) for told, ds in reports)
     keys = frozenset(versions[-1].told.key_images) if versions else frozenset()
-    pictures: list[ResultPicture] = []
-    missing = 0
-    for product in record.products:
-        found = [file for image in product.images if (file := _archived(image, site)) is not None]
-        missing += len(product.images) - len(found)
-        if found:
-            pictures.append(_picture(product, found, keys))
+    pictures, missing = pictures_of(record, keys, site)
     beside = [file for image in record.objects if (file := _archived(image, site)) is not None]
     missing += len(record.objects) - len(beside)
     # A mask may be stored as surfaces as well: then these are shown.
@@ -179,7 +173,7 @@ def results_of(session_uid: str, site: Site) -> SessionResults:
         header=header,
         patient=_patient(header),
         versions=versions,
-        pictures=tuple(sorted(pictures, key=lambda each: not each.chosen)),
+        pictures=pictures,
         measures=tuple(
             ResultMeasure(m.name, m.finding, ", ".join(plain_words.quantity(q) for q in m.quantities))
             for m in record.measurements
@@ -189,6 +183,21 @@ def results_of(session_uid: str, site: Site) -> SessionResults:
         documents=(*kept, *_selections(keys, record, site), *(file for file in beside if file not in shapes)),
         missing=missing,
     )
+
+
+def pictures_of(record: Evidence, keys: frozenset[str], site: Site) -> tuple[tuple[ResultPicture, ...], int]:
+    """Returns the pictures of a record that the archive has, those of the report first, and how many it has not.
+
+    keys : SOP Instance UIDs of those of the report.
+    """
+    pictures: list[ResultPicture] = []
+    missing = 0
+    for product in record.products:
+        found = [file for image in product.images if (file := _archived(image, site)) is not None]
+        missing += len(product.images) - len(found)
+        if found:
+            pictures.append(_picture(product, found, keys))
+    return tuple(sorted(pictures, key=lambda each: not each.chosen)), missing
 
 
 def unchanged(file: ArchivedFile) -> bool:

@@ -1,7 +1,8 @@
 """Frames of archived images as PNG and JPEG, shown through their own window, with sides and measures on planes."""
 
 import io
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -58,6 +59,14 @@ def encoded(pixels: NDArray[np.uint8], form: ImageForm, most_px: int = 0) -> byt
     else:
         image.save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
     return buffer.getvalue()
+
+
+def framed(frames: Sequence[ShownFrame], marks: Sequence[DrawnMark] = ()) -> Iterator[bytes]:
+    """Yields all frames of a rotation or stack, compressed: number and length of each as 32 bits, little endian, then
+    its JPEG. Every eighth comes first, so that it can be turned before all of them are there. Raises NotReadable."""
+    for n in dict.fromkeys(n for step in (8, 4, 2, 1) for n in range(0, len(frames), step)):
+        content = encoded(frame_pixels(frames[n], marks), "jpg")
+        yield struct.pack("<II", n, len(content)) + content
 
 
 def _plane(frame: Frame) -> Plane | None:

@@ -200,6 +200,12 @@ class Casebook:
         with self._engine.connect() as connection:
             return self._messages(connection, kind, values)
 
+    def message(self, place: int) -> tuple[Received, ...]:
+        """Returns the message of a place, if there is one."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(_received).where(_received.c.place == place)).first()
+        return () if row is None else (_received_of(row),)
+
     def unmatched(self) -> tuple[tuple[Received, str], ...]:
         """Returns the messages of accessions that have no case, with the accession, oldest first."""
         query = (
@@ -408,8 +414,12 @@ class Casebook:
         why: str,
         detail: dict[str, Any],
         due: bool = True,
-    ) -> None:
-        """Files a person's act and makes its accession due, if `due`. Durable when this returns."""
+        message: int | None = None,
+    ) -> int:
+        """Files a person's act and makes its accession due, if `due`. Durable when this returns. Returns its place.
+
+        message : the place of a received message that concerns the accession from now on.
+        """
         with self._engine.begin() as connection:
             row = {
                 "session": session,
@@ -421,9 +431,13 @@ class Casebook:
                 "why": why,
                 "detail": json.dumps(detail, sort_keys=True),
             }
-            append(connection, _act, row)
+            place = append(connection, _act, row)
+            if message is not None:
+                concern = {"message": message, "kind": "accession", "value": accession, "other": ""}
+                connection.execute(insert(_concern).values(concern))
             if due:
                 connection.execute(insert(_due).values(accession=accession, cause=f"{kind} by {person}"))
+        return place
 
     def acts(self, session: str | None = None, kinds: Collection[CaseActKind] = ()) -> tuple[CaseAct, ...]:
         """Returns people's acts on a case, or on all, oldest first; only those of some kinds, if any are named."""

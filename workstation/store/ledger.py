@@ -70,11 +70,12 @@ def enter_all(connection: Connection) -> None:
             _enter(connection, kind, row)
 
 
-def append(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
-    """Writes a row of one of the tables that are entered, with its entry."""
+def append(connection: Connection, table: Table, row: Mapping[str, Any]) -> int:
+    """Writes a row of one of the tables that are entered, with its entry. Returns its place."""
     place = connection.execute(insert(table).values(row)).inserted_primary_key
     assert place is not None
     _enter(connection, table.name, _row(connection, table.name, place[0]))
+    return int(place[0])
 
 
 def head_in(connection: Connection) -> str:

@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ from typing import Any
 import jinja2
 
 from dicom_io.person_names import group_of
-from workstation.audit.trail import Trail, trail_of
+from workstation.audit.trail import Moved, Trail, late, trail_of
+from workstation.coder.queue import Queue
 from workstation.listening import ConsoleSettings
 from workstation.site import Site
 from workstation.store.cases import STATE_WORDS
 from workstation.web.call import Call
 from workstation.web.limits import Limiter
-from workstation.web.nav import NavLink, links
+from workstation.web.nav import NavEntry, NavLink, links
 from workstation.web.words import languages
 
 STATIC = Path(str(files(__package__) / "static"))
@@ -35,12 +36,30 @@ class Console:
     # Secrets cost a second of work each, and are what an attacker guesses.
     secrets_limiter: Limiter
     trail: Trail
+    # What the bar at the top offers; `app.py` says.
+    bar: tuple[NavEntry, ...] = ()
     templates: jinja2.Environment = field(default_factory=lambda: _templates())
     # At most so many secrets are checked at once: argon2 takes 64 MB for each.
     checking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(4))
 
+    @cached_property
+    def queue(self) -> Queue:
+        """Read when it is first asked for; kept up to date from then on."""
+        return Queue(self.site)
+
     def nav(self, call: Call) -> tuple[NavLink, ...]:
-        return links(call)
+        return links(self.bar, call)
+
+    def note_export(self, call: Call, what: str, rows: int) -> None:
+        """Notes in the audit trail that somebody took a list away. Source: PS3.15 A.5.3.5 names no lists; an export of
+        none of our studies is as near as it comes."""
+        with late():
+            moved = Moved("", "", "", {})
+            self.trail.exported(call.who.id, moved, f"{what}, {rows} rows", self.site.clock())
+
+    @staticmethod
+    def state_words(state: str) -> str:
+        return state_words(state)
 
     @staticmethod
     def role_words(role: str) -> str:

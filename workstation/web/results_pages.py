@@ -6,21 +6,17 @@ expired or was revoked.
 
 import hashlib
 import re
-import struct
-from collections import OrderedDict
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
-from threading import Lock
 
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from dicom_io.errors import DicomIOError
 from dicom_io.person_names import spoken
 from workstation.results import downloads
-from workstation.results.contents import ArchivedFile, ResultsError, SessionResults, results_of, unchanged
-from workstation.results.images import MEDIA, PREVIEW_PX, ImageForm, encoded, frame_pixels
+from workstation.results.contents import ResultsError, SessionResults
+from workstation.results.images import MEDIA, PREVIEW_PX, ImageForm, encoded, frame_pixels, framed
 from workstation.results.links import contact_of, is_opened, link_of, note_fetched, note_opened, opened_mark, opens
+from workstation.results.seen import SeenResults
 from workstation.results.surfaces import SHOWN, ShownModel, model_of, parts_as_json
 from workstation.site import Site
 from workstation.store.result_links import ResultLink
@@ -36,49 +32,7 @@ _PICTURE_CACHE, _PAGE_CACHE = "private, no-cache", "no-store"
 _NAME = re.compile(r"([1-9][0-9]{0,3})\.(png|jpg)")
 
 
-class _Seen:
-    """The contents of the sessions that were looked at last, by the state of their journal: each picture of a page is
-    a request of its own. And which files were found unchanged."""
-
-    def __init__(self, most: int = 16) -> None:
-        self._most, self._lock = most, Lock()
-        self._found: OrderedDict[tuple[str, str], SessionResults] = OrderedDict()
-        self._same: OrderedDict[tuple[str, int, int], bool] = OrderedDict()
-
-    def results(self, session: str, site: Site) -> SessionResults:
-        """Raises ResultsError."""
-        entries = site.journal.entries(session)
-        key = (f"{site.root} {session}", entries[-1].hash if entries else "")
-        with self._lock:
-            if key in self._found:
-                self._found.move_to_end(key)
-                return self._found[key]
-        found = results_of(session, site)
-        with self._lock:
-            self._found[key] = found
-            while len(self._found) > self._most:
-                self._found.popitem(last=False)
-        return found
-
-    def same(self, file: ArchivedFile) -> bool:
-        """Whether a file is what was recorded; looked at again when it was written to."""
-        try:
-            stat = Path(file.instance.path).stat()
-        except OSError:
-            return False
-        key = (f"{file.instance.path} {file.digest}", stat.st_mtime_ns, stat.st_size)
-        with self._lock:
-            if key in self._same:
-                return self._same[key]
-        found = unchanged(file)
-        with self._lock:
-            self._same[key] = found
-            while len(self._same) > 4096:
-                self._same.popitem(last=False)
-        return found
-
-
-_SEEN = _Seen()
+_SEEN = SeenResults()
 
 
 def _answer(response: Response, cache: str = _PAGE_CACHE, etag: str = "") -> Response:
@@ -197,8 +151,7 @@ def picture(call: Call) -> Response:
 
 
 def frames(call: Call) -> Response:
-    """All frames of a rotation or stack in one answer, compressed: number and length of each as 32 bits, little endian,
-    then its JPEG. Every eighth first, so that it can be turned before all of them are there."""
+    """All frames of a rotation or stack in one answer, as `framed`."""
     found = _found(call)
     if isinstance(found, Response):
         return found
@@ -211,15 +164,11 @@ def frames(call: Call) -> Response:
         return _answer(Response(status_code=304), _PICTURE_CACHE, etag)
     if not all(_SEEN.same(frame.file) for frame in wanted.frames):
         return _not_there()
-    count = len(wanted.frames)
-    order = dict.fromkeys(n for step in (8, 4, 2, 1) for n in range(0, count, step))
-
-    def each() -> Iterator[bytes]:
-        for n in order:
-            content = encoded(frame_pixels(wanted.frames[n], results.marks), "jpg")
-            yield struct.pack("<II", n, len(content)) + content
-
-    return _answer(StreamingResponse(each(), media_type="application/octet-stream"), _PICTURE_CACHE, etag)
+    return _answer(
+        StreamingResponse(framed(wanted.frames, results.marks), media_type="application/octet-stream"),
+        _PICTURE_CACHE,
+        etag,
+    )
 
 
 def _has(call: Call, etag: str) -> bool:

@@ -25,7 +25,7 @@ from workstation.billing import filing
 from workstation.billing.recheck import recheck
 from workstation.billing.settle import settle_due
 from workstation.case import Case, session_of
-from workstation.coder.case_view import unmatched
+from workstation.coder.unmatched import unmatched
 from workstation.coder.work_list import work_items
 from workstation.config import Config, ConfigError, Signing, Sister, load_config
 from workstation.destinations import FolderDestination
@@ -118,8 +118,8 @@ def test_a_forged_record_is_a_document_and_no_case(recorded: Recorded, how: str)
     with pytest.raises(NotReadable, match=forged.sop_instance_uid):
         pipeline.explain(forged, recorded.site)
     # It is listed, with the reason, where a coder looks for what belongs to no case.
-    (row,) = [row for row in unmatched(recorded.site) if row["what"] == "SR that is not believed"]
-    assert forged.sop_instance_uid in row["message"] and row["accession"] == VICTIM and row["why"]
+    (row,) = [row for row in unmatched(recorded.site) if row.what == "SR that is not believed"]
+    assert forged.sop_instance_uid in row.message and row.accession == VICTIM and row.why
 
 
 @pytest.mark.parametrize("keyword", ["AccessionNumber", "PatientID", "VerificationFlag", "StudyInstanceUID"])
@@ -173,8 +173,8 @@ class TestBackups:
             for table in ("record", "decision"):
                 connection.execute(text(f"DELETE FROM {table}"))
         assert filing.file_new_records(site) == 0
-        (row,) = [row for row in unmatched(site) if row["what"] == "SR that is not believed"]
-        assert "restore the journal's backup" in row["why"]
+        (row,) = [row for row in unmatched(site) if row.what == "SR that is not believed"]
+        assert "restore the journal's backup" in row.why
 
     def test_a_record_that_is_filed_already_is_held_when_its_journal_is_gone(self, recorded: Recorded) -> None:
         site = recorded.site

@@ -18,7 +18,7 @@ from tests.workstation.orders.ris import READING, WHOLE, Ris, Study, config, jou
 from workstation.billing.filing import documents, file_new_records
 from workstation.billing.recheck import recheck
 from workstation.billing.settle import settle_accession, settle_due
-from workstation.coder.case_view import unmatched
+from workstation.coder.unmatched import unmatched
 from workstation.coder.work_list import work_items
 from workstation.destinations import FolderDestination, SheetDestination
 from workstation.orders.hl7_listener import answering
@@ -516,5 +516,5 @@ def test_a_file_that_is_gone_stops_no_other_case(tmp_path: Path) -> None:
         assert here.case("ACC2").state == "charged"
         assert here.case("ACC1").state == "held"
         assert here.case("ACC1").content["reasons"] == ["MESSAGE_NOT_BUILT"]
-        assert {row["accession"] for row in unmatched(here.site)} == {"ACC3"}
+        assert {row.accession for row in unmatched(here.site)} == {"ACC3"}
         recheck(here.site)

@@ -12,7 +12,7 @@ import pytest
 from tests.workstation.charge.test_cms_imports import FEES, PTP, write
 from tests.workstation.conftest import Command
 from tests.workstation.desk import Desk, desk
-from tests.workstation.orders.ris import DAY, JD, WHOLE, Ris, Study, journalled
+from tests.workstation.orders.ris import DAY, DR1, JD, WHOLE, Ris, Study, journalled
 from tests.workstation.samples import DOCUMENTED
 from tests.workstation.test_day import write_settings
 from workstation.serve.deciding import recheck_between
@@ -309,3 +309,43 @@ class TestWhoActs:
             monkeypatch.setenv(name, "somebody-else")
         assert command("charge", "release", "ACC1", *BY).code == 1
         assert two.site.casebook.acts() == ()
+
+
+def test_cases_are_assigned_and_listed_by_page(command: Command, two: Desk) -> None:
+    done = command("charge", "assign", "ACC1", "NONE", "--to", "jd", "--by", "jd", "--json")
+    assert done.code == 1
+    assert [(row["case"], row["to"]) for row in done.json] == [("ACC1", "jd"), ("NONE", "")]
+    pages = [command("charge", "list", "--page", n, "--size", 1, "--json").json for n in (1, 2, 3)]
+    assert [[row["accession"] for row in page] for page in pages] == [["ACC1"], ["ACC2"], []]
+
+
+def test_a_query_is_asked_listed_and_replied_to(command: Command, two: Desk, tmp_path: Path) -> None:
+    asked = command("charge", "query", "ACC1", "--to", "DR1", "--by", "jd", "--text", "Was it 3D?", "--json").json
+    (row,) = command("charge", "queries", "--of", "DR1", "--json").json
+    assert (row["query"], row["accession"], row["text"]) == (asked["query"], "ACC1", "Was it 3D?")
+    two.site.people.add(DR1, pin="135790")
+    secret = tmp_path / "secret"
+    secret.write_text("135790\n")
+    with secret.open() as file:
+        fact = "order.urgent_documented=true"
+        words = ("charge", "reply", asked["query"], fact, "--by", "DR1", "--text", "Yes", "--pin-fd", file.fileno())
+        assert command(*words, "--json").json["accession"] == "ACC1"
+    assert command("charge", "queries", "--of", "DR1", "--json").json == []
+
+
+def test_unmatched_rows_are_dismissed_by_their_id(command: Command, two: Desk) -> None:
+    two.hear(Ris(Study("ACC7", patient="P9")).order())
+    (row,) = command("charge", "unmatched", "--json").json
+    refused = command("charge", "attach", row["id"], "ACC1", *BY)
+    assert refused.code == 1 and "of another patient than ACC1" in refused.err
+    assert command("charge", "dismiss", row["id"], *BY, "--json").json == {"dismissed": row["id"]}
+    assert command("charge", "unmatched", "--json").json == []
+
+
+def test_what_the_payer_denied_is_appealed_and_written_off(command: Command, two: Desk) -> None:
+    two.deliver()
+    command("charge", "denied", "ACC2", *BY)
+    assert command("charge", "appeal", "ACC2", "--by", "jd", "--text", "See page 2.", "--json").json["appealed"]
+    assert "APPEALED, CHARGE_TURNED_DOWN" in command("charge", "list").out
+    assert command("charge", "write-off", "ACC2", *BY, "--json").json["state"] == "denied"
+    assert "stands as denied by the payer" in command("charge", "rebill", "ACC2", *BY).err

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.workstation.desk import Desk, desk
-from tests.workstation.orders.ris import CO, DAY, JD, WHOLE, Ris, Study, config
+from tests.workstation.orders.ris import CO, DAY, DR1, JD, WHOLE, Ris, Study, config
 from workstation.charging import PayerRule
-from workstation.coder import acts, work_list
+from workstation.coder import acts, denials, work_list
+from workstation.coder.assigning import assign
+from workstation.coder.queries import query
 from workstation.coder.queue import Queue
 from workstation.coder.queue_rows import QueueFilter, case_key
 from workstation.coder.work_list import WorkError
@@ -147,6 +149,10 @@ _ACTS: tuple[Callable[[Desk, str], object], ...] = (
     lambda here, case: acts.note(here.site, case, JD, "looked at"),
     lambda here, case: acts.payer_denied(here.site, case, JD, "CO-50"),
     lambda here, case: here.deliver(),
+    lambda here, case: denials.appeal(here.site, case, JD, "looked at"),
+    lambda here, case: denials.write_off(here.site, case, JD, "looked at"),
+    lambda here, case: assign(here.site, case, JD, "jd"),
+    lambda here, case: query(here.site, case, JD, "DR1", "Why?"),
 )
 _MESSAGES: tuple[Callable[[Ris], bytes], ...] = (
     lambda ris: ris.order(),
@@ -160,6 +166,8 @@ _MESSAGES: tuple[Callable[[Ris], bytes], ...] = (
 def test_after_any_acts_it_is_what_a_queue_read_anew_is(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     with desk(tmp_path) as here:
+        for person in (JD, DR1):
+            here.site.people.add(person, logins=["somebody"])
         queue = Queue(here.site)
         ris = {study.accession: Ris(study) for study in STUDIES}
         for study in STUDIES:

@@ -24,7 +24,7 @@ from tests.workstation.test_day import opened, write_settings
 from workstation.billing import recheck
 from workstation.billing.filing import file_record
 from workstation.billing.settle import settle_due
-from workstation.coder.case_view import unmatched
+from workstation.coder.unmatched import unmatched
 from workstation.config import Sister
 from workstation.orders.sr_reports import read_report, report_in
 from workstation.site import Site
@@ -143,8 +143,8 @@ def test_what_somebody_sends_states_nothing(at_desk: Desk) -> None:
     settle_due(at_desk.site)
     assert at_desk.state == ("held", ["REPORT_NOT_FINAL"])
     (row,) = unmatched(at_desk.site)
-    assert row["what"] == "SR that is not believed" and row["message"] == "SR 1.2.3.1"
-    assert "was not signed on this device" in row["why"]
+    assert row.what == "SR that is not believed" and row.message == "SR 1.2.3.1"
+    assert "was not signed on this device" in row.why
 
 
 def test_one_that_was_changed_on_the_disk_states_nothing(at_desk: Desk) -> None:
@@ -156,7 +156,7 @@ def test_one_that_was_changed_on_the_disk_states_nothing(at_desk: Desk) -> None:
     file_record(kept, at_desk.site)
     settle_due(at_desk.site)
     assert at_desk.state == ("held", ["REPORT_NOT_FINAL"])
-    assert "is not as it was recorded here" in unmatched(at_desk.site)[0]["why"]
+    assert "is not as it was recorded here" in unmatched(at_desk.site)[0].why
 
 
 @pytest.mark.parametrize(

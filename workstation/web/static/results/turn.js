@@ -22,7 +22,8 @@ export class Stage {
     place.setAttribute("aria-valuemin", "1");
     place.setAttribute("aria-valuemax", String(this.count));
     this.first.draggable = false;
-    this.first.closest("a").addEventListener("click", (event) => event.preventDefault());
+    // The link is for browsers without scripts: nothing that takes the focus lies in a slider.
+    this.first.closest("a").removeAttribute("href");
     this.makeTools();
     place.addEventListener("pointerdown", (event) => this.take(event));
     place.addEventListener("pointermove", (event) => this.drag(event));

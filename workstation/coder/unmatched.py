@@ -1,0 +1,158 @@
+"""What came in and belongs to no case: listed, attached to a case, or dismissed."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from dicom_io.evidence import Person
+from workstation.billing.accession import digest_of_body, identifier_of, read_with
+from workstation.billing.filing import documents
+from workstation.billing.settle import SettledCase, settle_accession
+from workstation.coder.acts import fresh_case, may
+from workstation.coder.work_list import WorkError
+from workstation.orders.on_file import is_of_patient
+from workstation.orders.stated import Ordered, Reported
+from workstation.site import Site
+from workstation.store.cases import CaseAct, Received
+
+
+@dataclass(frozen=True, slots=True)
+class UnmatchedRow:
+    """Something that belongs to no case.
+
+    id : names it in commands and addresses. at : when it came, empty where that is not known. place : of the received
+    message, 0 for anything else. session : of the case that it is listed under, else empty.
+    """
+
+    id: str
+    what: str
+    at: str
+    message: str
+    accession: str
+    why: str
+    place: int = 0
+    session: str = ""
+
+    def as_json(self) -> dict[str, str]:
+        """JSON-ready, for a list."""
+        return {key: getattr(self, key) for key in ("id", "what", "at", "message", "accession", "why")}
+
+
+_UNKNOWN = "unknown accession"
+
+
+def unmatched(site: Site) -> list[UnmatchedRow]:
+    """Return what came in and belongs to no case. No patient's name or identifier is in it."""
+    rows = [
+        UnmatchedRow(
+            _id("message", received.place, accession),
+            _UNKNOWN,
+            received.at.isoformat(),
+            _name(received),
+            accession,
+            "no 3D session of this accession; it is used as soon as there is one",
+            received.place,
+        )
+        for received, accession in site.casebook.unmatched()
+    ]
+    for ruling in site.casebook.newest():
+        rows += [
+            UnmatchedRow(
+                _id("stranger", ruling.session, message),
+                "another patient",
+                ruling.at.isoformat(),
+                message,
+                ruling.accession,
+                "its patient is not the one of the SR; merge the patients or correct the message",
+                session=ruling.session,
+            )
+            for message in ruling.content["strangers"]
+        ]
+    rows += [
+        UnmatchedRow(
+            _id("sr", sr.sop_instance_uid),
+            "SR that is not believed",
+            "",
+            f"SR {sr.sop_instance_uid}",
+            sr.accession,
+            why,
+        )
+        for sr, why in documents(site)
+    ]
+    rows += [
+        UnmatchedRow(
+            _id("refused", at.isoformat(), answer, reason), f"refused, {answer}", at.isoformat(), "", "", reason
+        )
+        for at, answer, reason in site.casebook.refused()
+    ]
+    done = {act.detail["row"] for act in site.casebook.acts(kinds=("attach", "dismiss"))}
+    return [row for row in rows if row.id not in done]
+
+
+def find_row(site: Site, identity: str) -> UnmatchedRow:
+    """Return the row of an id. Raises WorkError when there is none, or it was attached or dismissed."""
+    for row in unmatched(site):
+        if row.id == identity:
+            return row
+    raise WorkError(f"{identity}: nothing unmatched has this id; `workstation charge unmatched` lists what has.")
+
+
+def attach(site: Site, identity: str, word: str, by: Person, why: str) -> list[SettledCase]:
+    """Have a message read for the accession of a case from now on, and no longer for the accession that it names.
+
+    The act names the message by its digest and stands in the case's journal.
+
+    Raises WorkError when this person may not, it is no message of an unknown accession, or it is of another patient.
+    """
+    who, row, ruling = may(by, "attach", why), find_row(site, identity), fresh_case(site, word)
+    if row.what != _UNKNOWN:
+        raise WorkError(f"{identity}: only a message of an unknown accession is attached; this is: {row.what}.")
+    (received,) = site.casebook.message(row.place)
+    detail = {
+        "row": row.id,
+        "message": received.place,
+        "sha256": digest_of_body(received.body),
+        "source": row.message,
+        "accession": row.accession,
+    }
+    at = site.clock()
+    trial = CaseAct(0, ruling.session, at, who.id, who.role, "attach", why, detail)
+    (record,) = [each for each in site.casebook.records_of(ruling.session) if each.sr_uid == ruling.sr_uid]
+    view = read_with(ruling.accession, site, trial)
+    said = [
+        each.statement
+        for each in view.stated
+        if each.digest == detail["sha256"] and isinstance(each.statement, Ordered | Reported)
+    ]
+    if not said:
+        raise WorkError(f"{identity}: the message states neither an order nor a report; nothing was attached.")
+    own = identifier_of(record, site)
+    if not all(is_of_patient(own, view.stated, view.merges, each.patients) for each in said):
+        raise WorkError(
+            f"{identity}: the message is of another patient than {word}; merge the patients or have the message "
+            "corrected. Nothing was attached."
+        )
+    place = received.place
+    site.casebook.act(ruling.session, ruling.accession, at, who.id, who.role, "attach", why, detail, message=place)
+    settled = settle_accession(ruling.accession, site, "")
+    return [each for each in settled if each.record.session == ruling.session]
+
+
+def dismiss(site: Site, identity: str, by: Person, why: str) -> None:
+    """Take something off the list of what is unmatched, with the reason. A message stays on file, and is used all the
+    same if its accession comes.
+
+    Raises WorkError when this person may not, or there is no such row.
+    """
+    who, row = may(by, "dismiss", why), find_row(site, identity)
+    detail = {"row": row.id, "what": row.what, "source": row.message, "accession": row.accession}
+    accession = row.accession if row.session else ""
+    site.casebook.act(row.session, accession, site.clock(), who.id, who.role, "dismiss", why, detail, due=False)
+
+
+def _id(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
+def _name(received: Received) -> str:
+    return f"{received.kind} {received.control_id}"

@@ -1,0 +1,331 @@
+"""A case in the browser: what is on file, what is decided and why, and every act that a person may do with it."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import Response
+
+from workstation.audit.trail import Moved, late
+from workstation.billing.charged_line import read_billed
+from workstation.charge.reasons import RELEASABLE
+from workstation.coder import acts, denials, queries
+from workstation.coder.assigning import assign
+from workstation.coder.case_papers import case_papers
+from workstation.coder.case_view import view
+from workstation.coder.edits_in_force import keep
+from workstation.coder.queue_rows import QueueRow, open_queries
+from workstation.coder.work_list import WorkError
+from workstation.errors import WorkstationError
+from workstation.store.cases import Ruling
+from workstation.web.call import Call, NotThere, Roles, get, post
+from workstation.web.case_pictures import picture_of, pictures_of_case
+from workstation.web.coder_pages import CODERS, READERS
+from workstation.web.uploads import checked_document
+
+# How long after its last sign of life a page counts as open.
+_OPEN_S = 45.0
+CODER: Roles = frozenset({"coder"})
+
+
+@dataclass(frozen=True, slots=True)
+class CaseOfPage:
+    """The case that an address names. version : what was known of it, to see whether it has changed since."""
+
+    row: QueueRow
+    ruling: Ruling
+    version: str
+
+
+def case_of(call: Call) -> CaseOfPage:
+    """The case of the address. Raises NotThere."""
+    try:
+        row = call.console.queue.find(call.path("key"))
+    except WorkError as error:
+        raise NotThere(str(error)) from None
+    ruling = call.site.casebook.newest_of(row.session)
+    if ruling is None:
+        raise NotThere(call.tr("No case has this address."))
+    return CaseOfPage(row, ruling, _version(call, row.session))
+
+
+def _version(call: Call, session: str) -> str:
+    book = call.site.casebook
+    # An assignment changes nothing that an act rests on.
+    done = sum(1 for act in book.acts(session) if act.kind != "assign")
+    return f"{len(book.history(session))}.{done}"
+
+
+def _show(call: Call) -> Response:
+    case = case_of(call)
+    with late():
+        uid = json.loads(case.ruling.facts).get("study_instance_uid", "")
+        moved = Moved(uid, case.row.accession, case.row.patient_id, {})
+        call.console.trail.accessed(call.who.id, moved, "R", call.site.clock())
+    return _page(call, case)
+
+
+# What only some acts say.
+_SAID_BY_SOME: dict[str, Any] = {
+    "called": "",
+    "facts": {},
+    "to": "",
+    "modifiers": (),
+    "base": "",
+    "lines": (),
+    "document": "",
+    "sha256": "",
+}
+
+
+def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Response:
+    """The case. why : why what was just sent was not done; its fields are shown again."""
+    site, row, ruling = call.site, case.row, case.ruling
+    seen = view(site, ruling)
+    seen["acts"] = [{**_SAID_BY_SOME, **each} for each in seen["acts"]]
+    decision = seen["decision"]
+    reasons = [{**each, "releasable": each["code"] in RELEASABLE} for each in decision["explanations"]]
+    others = site.console.look_at(row.key, call.who.id, site.clock(), _OPEN_S)
+    proposed = acts.numbered(decision["proposed"])
+    facts = json.loads(ruling.facts)
+    made = Counter(_rendering_words(call, each) for each in facts["renderings"])
+    return call.page(
+        "coder/case.html",
+        status,
+        row=row,
+        seen=seen,
+        decision=decision,
+        reasons=reasons,
+        proposed=proposed,
+        facts=facts,
+        renderings=list(made.items()),
+        papers=case_papers(site, ruling),
+        pictures=pictures_of_case(site, ruling),
+        billed=_billed(call, row),
+        others=_names(call, others),
+        names=_names(call, [each.id for each in site.people.all()], as_table=True),
+        offers=_offers(call, case, seen, reasons),
+        answers=[(path, kind) for path, (kind, roles) in acts.ANSWERS.items() if call.who.role in roles],
+        modifiers=acts.RELEASE_MODIFIERS,
+        physicians=[each for each in site.people.all() if each.role == "physician"],
+        coders=[each.id for each in site.people.all() if each.role in CODERS],
+        asked=open_queries(site.casebook.acts(row.session)),
+        version=case.version,
+        why=why,
+        form=call.form if why else {},
+        chosen_lines=call.lists.get("line", ()) if why else tuple(str(n) for n in proposed),
+        chosen_modifiers=call.lists.get("modifier", ()) if why else (),
+    )
+
+
+def _rendering_words(call: Call, made: dict[str, Any]) -> str:
+    words = [f"{made['technique']}, {made['region']}"]
+    words += [] if made["archived"] else [call.tr("not archived")]
+    words += [call.tr("prepared, unchanged")] if made.get("prepared") else []
+    words += [] if made["performed_here"] else [call.tr("not made here")]
+    return ", ".join(words)
+
+
+def _names(call: Call, identities: Sequence[str], *, as_table: bool = False) -> Any:
+    known = {each.id: each.name for each in call.site.people.all()}
+    return {each: known.get(each, each) for each in identities} if as_table else [known.get(e, e) for e in identities]
+
+
+def _billed(call: Call, row: QueueRow) -> list[dict[str, Any]]:
+    """What went to billing for the case, for people."""
+    uids = {record.sr_uid for record in call.site.casebook.records_of(row.session)}
+    found = []
+    for known in call.site.outbox.charges(row.accession):
+        if known.charge.sr_uid in uids:
+            billed = read_billed(known.charge.billed) if known.charge.billed else None
+            found.append({"known": known, "line": billed.line if billed else None})
+    return found
+
+
+def _offers(call: Call, case: CaseOfPage, seen: dict[str, Any], reasons: Sequence[dict[str, Any]]) -> frozenset[str]:
+    """What this person may do with the case now, by the names of the acts. What is not offered is refused as well."""
+    state, role = case.ruling.state, call.who.role
+    found = {"note"} if role in ("coder", "compliance", "physician") else set[str]()
+    if role not in CODERS:
+        return frozenset(found)
+    found |= {"assign", "query"}
+    decided = any(each["kind"] in ("release", "deny", "credit") for each in seen["acts"])
+    out = [each for each in seen["charges"] if each["state"] in ("queued", "sent", "acknowledged")]
+    stands_denied = any(known["known"].stands_at_billing for known in _billed(call, case.row))
+    if state in ("held", "denied") and not out:
+        found.add("deny")
+    if decided:
+        found.add("reopen")
+    if out or stands_denied:
+        found.add("write-off" if stands_denied else "credit")
+    if any(each["breaks_edits"] for each in seen["charges"]):
+        found.add("keep")
+    if role == "coder":
+        if state == "held" and reasons and all(each["releasable"] for each in reasons) and seen["decision"]["proposed"]:
+            found.add("rebill" if stands_denied else "release")
+        if state == "held" and stands_denied and "appeal" not in _since_denied(seen):
+            found.add("appeal")
+        if state == "correction":
+            found.add("correct")
+        if any(each["state"] in ("sent", "acknowledged") for each in seen["charges"]):
+            found.add("denied")
+        if state in ("held", "denied", "correction"):
+            found.add("answer")
+    return frozenset(found - ({"deny"} if case.row.state == "credited" else set()))
+
+
+def _since_denied(seen: dict[str, Any]) -> list[str]:
+    """The kinds of acts since the payer's last denial."""
+    kinds: list[str] = []
+    for act in seen["acts"]:
+        kinds = [] if act["kind"] == "note" and act["why"].startswith("denied by the payer") else [*kinds, act["kind"]]
+    return kinds
+
+
+# Acts
+
+Doing = Callable[[Call, CaseOfPage, str], Any]
+
+
+def _release(call: Call, case: CaseOfPage, why: str) -> Any:
+    return acts.release(call.site, case.row.session, call.who, why, *_chosen(call))
+
+
+def _rebill(call: Call, case: CaseOfPage, why: str) -> Any:
+    return denials.rebill(call.site, case.row.session, call.who, why, *_chosen(call))
+
+
+def _chosen(call: Call) -> tuple[list[str], str, list[int]]:
+    """Modifiers, base and lines of a release."""
+    lines = [int(each) for each in call.lists.get("line", ()) if each.isdecimal() and len(each) < 6]
+    if "lines_shown" in call.form and not lines:
+        raise WorkError(call.tr("No line was chosen; a release charges one at least. Nothing was released."))
+    everything = len(lines) == len(call.form.get("lines_shown", ""))
+    modifiers = [each for each in call.lists.get("modifier", ()) if each]
+    modifiers += call.said("more_modifiers", 40).upper().replace(",", " ").split()
+    return modifiers, call.said("base", 20), [] if everything else lines
+
+
+def _answer(call: Call, case: CaseOfPage, why: str) -> Any:
+    path, value = call.said("fact", 80), call.said("value", 400)
+    document = checked_document(call, "document")
+    stated = [f"{path}={value}"] if path else []
+    return acts.answer_with(call.site, case.row.session, call.who, why, stated, document.name, document.content)
+
+
+def _assign(call: Call, case: CaseOfPage, why: str) -> Any:
+    assign(call.site, case.row.session, call.who, call.said("to", 64), why)
+
+
+def _query(call: Call, case: CaseOfPage, why: str) -> Any:
+    return queries.query(call.site, case.row.session, call.who, call.said("to", 64), why)
+
+
+def _appeal(call: Call, case: CaseOfPage, why: str) -> Any:
+    denials.appeal(call.site, case.row.session, call.who, why)
+
+
+def _plainly(act: Callable[..., Any]) -> Doing:
+    return lambda call, case, why: act(call.site, case.row.session, call.who, why)
+
+
+# By the name in the address: what is done, who may, and what the page then says.
+ACTS: dict[str, tuple[Doing, Roles, str]] = {
+    "release": (_release, CODER, "Released."),
+    "rebill": (_rebill, CODER, "Charged again."),
+    "deny": (_plainly(acts.deny), CODERS, "Not billable, as you decided."),
+    "reopen": (_plainly(acts.reopen), CODERS, "Open again: the rules decide."),
+    "credit": (_plainly(acts.credit), CODERS, "Credited."),
+    "write-off": (_plainly(denials.write_off), CODERS, "Written off."),
+    "appeal": (_appeal, CODER, "The appeal is written down."),
+    "correct": (_plainly(acts.correct), CODER, "Corrected."),
+    "keep": (_plainly(keep), CODERS, "The charge stands."),
+    "denied": (_plainly(acts.payer_denied), CODER, "The payer's denial is written down."),
+    "note": (_plainly(acts.note), frozenset({"coder", "compliance", "physician"}), "The note is written down."),
+    "answer": (_answer, CODER, "The answer is filed with its document."),
+    "assign": (_assign, CODERS, "Assigned."),
+    "query": (_query, CODERS, "The query is sent to the physician's inbox."),
+}
+
+
+def _doing(name: str) -> Callable[[Call], Response]:
+    do, _, words = ACTS[name]
+
+    def answer(call: Call) -> Response:
+        case = case_of(call)
+        if name != "assign" and call.form.get("version", case.version) != case.version:
+            return _page(call, case, _what_changed(call, case), 409)
+        try:
+            do(call, case, call.said("why"))
+        except WorkstationError as error:
+            return _page(call, case_of(call), str(error), 422)
+        return call.go(call.said("next", 200) or f"/cases/{case.row.key}", _what_became(call, case.row, words))
+
+    return answer
+
+
+def _what_changed(call: Call, case: CaseOfPage) -> str:
+    book = call.site.casebook
+    done = [act for act in book.acts(case.row.session) if act.kind != "assign"]
+    last = done[-1] if done else None
+    ruling = case.ruling
+    if last is not None and last.at >= ruling.at and last.person != call.who.id:
+        said = call.tr("{who} did this meanwhile: {act}.", who=last.person, act=f"{last.kind}, {last.why}")
+    else:
+        said = call.tr("It was decided anew meanwhile, because: {cause}.", cause=ruling.cause)
+    return f"{said} {call.tr('Nothing of yours was done; look at the case as it is now, and send it again.')}"
+
+
+def _what_became(call: Call, row: QueueRow, words: str) -> str:
+    now = call.console.queue.find(row.key)
+    state = call.tr(call.console.state_words(now.state))
+    now_words = call.tr("The case of accession {accession} is now: {state}.", accession=row.accession, state=state)
+    return f"{call.tr(words)} {now_words}"
+
+
+def _others(call: Call) -> Response:
+    case_key_, who = call.path("key"), call.who.id
+    others = call.site.console.look_at(case_key_, who, call.site.clock(), _OPEN_S)
+    row = case_of(call)
+    changed = call.query("version") not in ("", row.version)
+    return call.page(
+        "coder/others.html", others=_names(call, others), changed=changed, row=row.row, version=row.version
+    )
+
+
+def _document(call: Call) -> Response:
+    """A document that an answer rests on, as it came. It is never shown by the browser: it is somebody else's file."""
+    case, wanted = case_of(call), call.path("digest")
+    for act in call.site.casebook.acts(case.row.session):
+        if act.kind == "answer" and act.detail.get("sha256") == wanted:
+            name = Path(str(act.detail["document"])).name
+            file = call.site.archive.root / "documents" / f"{wanted}{Path(name).suffix}"
+            try:
+                content = file.read_bytes()
+            except OSError:
+                raise NotThere(call.tr("The document is not in the store; a backup has it.")) from None
+            return call.download(name, content, "application/octet-stream")
+    raise NotThere(call.tr("This case has no such document."))
+
+
+def _next(call: Call) -> Response:
+    """The next open case of the list that this one was opened from, or the list when there is none."""
+    from workstation.web.coder_pages import filter_of
+
+    rows = [row.key for row in call.console.queue.rows(filter_of(call), call.query("sort", "since"))]
+    here = call.path("key")
+    behind = rows[rows.index(here) + 1 :] if here in rows else rows
+    return call.go(f"/cases/{behind[0]}" if behind else "/cases", "" if behind else call.tr("That was the last case."))
+
+
+ROUTES = (
+    get("/cases/{key}", _show, READERS),
+    get("/cases/{key}/others", _others, READERS),
+    get("/cases/{key}/next", _next, READERS),
+    get("/cases/{key}/documents/{digest}", _document, READERS),
+    get("/cases/{key}/pictures/{picture}/{name}", lambda call: picture_of(call, case_of(call).ruling), READERS),
+    *(post(f"/cases/{{key}}/{name}", _doing(name), roles) for name, (_, roles, _) in ACTS.items()),
+)
