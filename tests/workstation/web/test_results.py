@@ -20,6 +20,7 @@ from tests.workstation.results.signed import EVIL, Signed, signed_session, unsig
 from tests.workstation.web.conftest import Browser
 from workstation.results.contents import key_of, results_of
 from workstation.results.links import MadeLink, make_link, revoke_link
+from workstation.results.seen import SeenResults
 from workstation.site import Site
 from workstation.web import results_pages
 from workstation.web.app import application
@@ -227,7 +228,7 @@ def test_a_report_that_was_amended_says_so(tmp_path_factory: pytest.TempPathFact
     newer = visit(signed)
     assert "was amended after" not in newer.browser.get(newer.at)
     # A record whose file is not what was signed is not shown, and the page says whom to call.
-    results_pages._SEEN = results_pages._Seen()
+    results_pages._SEEN = SeenResults()
     report = next(f for f in results_of(signed.session, signed.site).documents if "88.11" in f.instance.sop_class_uid)
     path = Path(report.instance.path)
     path.write_bytes(path.read_bytes().replace(b"No fracture", b"A  fracture"))
