@@ -47,14 +47,15 @@ class MadeLink:
 
 
 def session_named(word: str, site: Site) -> str:
-    """Returns the session that an accession, a session or an SR's UID names. Raises LinkError for none, or several."""
+    """Returns the session, as the journal calls it, that an accession, a case or an SR's UID names. Raises LinkError
+    for none, or several."""
     found = site.casebook.sessions(word)
     if not found:
         raise LinkError(f"{word}: no case has this accession, session or SR; `workstation charge list` shows all.")
     if len(found) > 1:
         listed = ", ".join(session for session, _ in found)
         raise LinkError(f"{word}: there are {len(found)} cases; name one of the sessions {listed}.")
-    return found[0][0]
+    return site.casebook.records_of(found[0][0])[-1].evidence.session_uid
 
 
 def make_link(

@@ -102,6 +102,11 @@ export async function show(place) {
     // From head and feet the front is up on the picture; a trace of it keeps the way up defined.
     if (name === "H") way.z -= 1e-4;
     if (name === "F") way.z += 1e-4;
+    // What is left of a turn by hand would turn the new view.
+    const damped = controls.enableDamping;
+    controls.enableDamping = false;
+    controls.update();
+    controls.enableDamping = damped;
     controls.target.copy(centre);
     camera.position.copy(centre).addScaledVector(way, far);
     draw();
