@@ -174,6 +174,11 @@ def reduced(found: Surface, part: float) -> Surface:
     return found
 
 
+def thinned(found: Surface, part: float) -> Surface:
+    """Returns the surface with that part of its triangles taken out, for looking at: it may be open in places."""
+    return _decimated(found, part, quadric=True)
+
+
 def _decimated(found: Surface, part: float, quadric: bool) -> Surface:
     from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
     from vtkmodules.vtkCommonCore import vtkPoints

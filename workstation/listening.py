@@ -84,6 +84,8 @@ class ConsoleSettings:
     people and links call it, `https://host`; empty for host and port. idle_minutes, longest_hours : when somebody who
     is signed in has to sign in again. wrong_secrets, locked_minutes : after so many wrong secrets in a row nobody signs
     in or signs under that ID for so long. upload_mb : the largest document. per_minute : requests from one address.
+    link_days : how long a link for a referring physician holds where nobody says how long. link_contact : whom their
+    pages say to ask, with a telephone number; the institution if empty.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -99,6 +101,8 @@ class ConsoleSettings:
     locked_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
     upload_mb: Annotated[int, Field(ge=1, le=500)] = 20
     per_minute: Annotated[int, Field(ge=30)] = 600
+    link_days: Annotated[int, Field(ge=1, le=365)] = 14
+    link_contact: str = ""
 
     def __post_init__(self) -> None:
         check_named_together("console", self.certificate, self.key)

@@ -29,6 +29,7 @@ from workstation.store.outbox import Outbox
 from workstation.store.papers import PapersFile
 from workstation.store.preparations import Preparations
 from workstation.store.register import Register
+from workstation.store.result_links import ResultLinks
 from workstation.store.schema import database_of, make_ready
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Site:
     preparations: Preparations
     news: NewsBoard
     console: ConsoleStore
+    result_links: ResultLinks
     people: People
     clock: Clock
 
@@ -155,6 +157,7 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         preparations=Preparations(database),
         news=NewsBoard(database),
         console=ConsoleStore(database),
+        result_links=ResultLinks(database),
         people=people_in(Register(database), root),
         clock=clock,
     )

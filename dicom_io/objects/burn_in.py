@@ -66,8 +66,19 @@ def banner(source: Dataset, font: Path | None = None) -> tuple[str, ...]:
             "The source has neither Patient's Name (0010,0010) nor Patient ID (0010,0020), so its pictures cannot say "
             "whose they are. Nothing was burned in; mend the study, or choose `view` or `none`."
         )
+    lines = banner_lines(source)
+    for attribute, line in lines.items():
+        try:
+            fonts.runs(line, _SIZE_PX, font)
+        except (fonts.FontError, OSError) as error:
+            raise BannerError(f"{attribute} cannot be burned in: {error} Nothing was drawn.") from error
+    return tuple(line for line in lines.values() if line)
+
+
+def banner_lines(source: Dataset) -> dict[str, str]:
+    """Returns the lines of a banner, by attribute, empty ones too: first those that name the patient."""
     born, sex = _date(source, "PatientBirthDate"), _text(source, "PatientSex")
-    lines = {
+    return {
         "Patient's Name (0010,0010)": _name(source),
         "Patient ID (0010,0020)": _titled("ID", source, "PatientID"),
         "Patient's Birth Date (0010,0030)": " ".join(part for part in (f"born {born}" if born else "", sex) if part),
@@ -75,12 +86,6 @@ def banner(source: Dataset, font: Path | None = None) -> tuple[str, ...]:
         "Study Date (0008,0020)": " ".join(part for part in (_date(source, "StudyDate"), _time(source)) if part),
         "Accession Number (0008,0050)": _titled("Acc", source, "AccessionNumber"),
     }
-    for attribute, line in lines.items():
-        try:
-            fonts.runs(line, _SIZE_PX, font)
-        except (fonts.FontError, OSError) as error:
-            raise BannerError(f"{attribute} cannot be burned in: {error} Nothing was drawn.") from error
-    return tuple(line for line in lines.values() if line)
 
 
 def _name(source: Dataset) -> str:

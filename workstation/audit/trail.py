@@ -158,18 +158,33 @@ class Trail:
         outcome: AuditOutcome = "0",
         *,
         whole: bool = False,
+        address: str = "",
+        name: str = "",
     ) -> None:
         """Writes DICOM Instances Accessed: a person opened a study, made and signed objects in it, or removed some of
-        it. whole : the study was removed as a whole, which is DICOM Study Deleted. Source: PS3.15 A.5.3.6 and A.5.3.8.
+        it. whole : the study was removed as a whole, which is DICOM Study Deleted. address : from where, where it was
+        not from this machine. name : of a person who is in no register. Source: PS3.15 A.5.3.6 and A.5.3.8.
         """
         message = self._message(_DELETED if whole and action == "D" else _ACCESSED, action, at, outcome)
-        self._participant(message, person_id, this_machine(), None, requestor=True)
+        self._participant(message, person_id, address or this_machine(), None, requestor=True, name=name)
         self._study(message, what)
         self._write(message)
 
-    def exported(self, person_id: str, what: Moved, to: str, at: datetime, outcome: AuditOutcome = "0") -> None:
-        """Writes Export: a person wrote data of a study to a file. to : its URI. Source: PS3.15 A.5.3.4."""
-        self._by_media(_EXPORT, "R", person_id, _SOURCE, to, _DESTINATION_MEDIA, what, at, outcome)
+    def exported(
+        self,
+        person_id: str,
+        what: Moved,
+        to: str,
+        at: datetime,
+        outcome: AuditOutcome = "0",
+        *,
+        address: str = "",
+        name: str = "",
+    ) -> None:
+        """Writes Export: a person wrote data of a study to a file, or fetched it. to : its URI. address, name : as in
+        `accessed`. Source: PS3.15 A.5.3.4."""
+        media = (_SOURCE, to, _DESTINATION_MEDIA)
+        self._by_media(_EXPORT, "R", person_id, *media, what, at, outcome, address, name)
 
     def imported(self, person_id: str, what: Moved, source: str, at: datetime, outcome: AuditOutcome = "0") -> None:
         """Writes Import: a person imported a study from a folder or disc. source : its URI. Source: PS3.15 A.5.3.5."""
@@ -223,10 +238,12 @@ class Trail:
         what: Moved,
         at: datetime,
         outcome: AuditOutcome,
+        address: str = "",
+        name: str = "",
     ) -> None:
         """Writes an export or import, with the person as one participant and the file as the other."""
         message = self._message(event, action, at, outcome)
-        self._participant(message, person_id, this_machine(), role, requestor=True)
+        self._participant(message, person_id, address or this_machine(), role, requestor=True, name=name)
         self._participant(message, uri, "", media, requestor=False)
         _code(ET.SubElement(message[-1], "MediaIdentifier"), "MediaType", _URI)
         self._study(message, what)
@@ -250,9 +267,18 @@ class Trail:
             self._participant(message, person_id, this_machine(), None, requestor=True)
 
     def _participant(
-        self, message: ET.Element, user: str, address: str, role: tuple[str, str] | None, *, requestor: bool
+        self,
+        message: ET.Element,
+        user: str,
+        address: str,
+        role: tuple[str, str] | None,
+        *,
+        requestor: bool,
+        name: str = "",
     ) -> None:
         participant = ET.SubElement(message, "ActiveParticipant", UserID=user, UserIsRequestor=str(requestor).lower())
+        if name:
+            participant.set("UserName", name)
         if address:
             # PS3.15 Table A.5.2-1: 1 is a machine's name, 2 an IP address.
             kind = "2" if address.replace(".", "").isdigit() or ":" in address else "1"

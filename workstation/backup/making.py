@@ -47,7 +47,7 @@ from workstation.strict import adapter, toml_in
 
 _DATABASE = "workstation.db"
 # What is made again by itself, or is of processes that run; `instances` is copied by what the database names.
-_NOT_COPIED = {"instances", "spool", "prepared", "backups", "index.boot", "last_backup", RESTORING}
+_NOT_COPIED = {"instances", "spool", "prepared", "shown", "backups", "index.boot", "last_backup", RESTORING}
 _DATABASE_FILES = {f"{_DATABASE}{end}" for end in ("", "-wal", "-shm", "-journal")}
 
 

@@ -25,6 +25,7 @@ _HEADINGS = {
     "surfaces": "Surfaces",
     "run": "The story of a case",
     "record": "Records",
+    "results": "Results for referring physicians",
     "charge": "Charges: the coder's work",
     "charge_acts": "Charges: queries, unmatched messages, denials",
     "charge_trials": "Charges: what would be",

@@ -23,8 +23,8 @@ class QueueFilter:
 
     owner : an ID, or `nobody`. older_than_days : in their state for more days. month : of service, YYYY-MM.
     text : words of patient's name, patient's number and accession, each as the beginning or a part of them.
-    due_within_days : the payer's limit for filing is at most so many days away, or past. open_only : waits for a
-    person.
+    due_within_days : the payer's limit for filing is at most so many days away, or past. open_only : only what
+    waits for a person.
     """
 
     state: str = ""

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from workstation.reading import Reading, ReportFact
 
@@ -65,19 +66,13 @@ def marked_parts(text: str, reading: Reading) -> tuple[MarkedPart, ...]:
     text = "".join(each for each in unicodedata.normalize("NFKC", text) if unicodedata.category(each) != "Cf")
     found: list[MarkedPart] = []
     placeholders = [match.span() for match in re.finditer(reading.placeholders, text, re.IGNORECASE)]
-    begins = 0
-    for start, end in _parts(text):
+    for (start, end), (behind, _) in pairwise([*_parts(text), (len(text), len(text))]):
         plain = re.sub(r"\s+", " ", text[start:end]).strip()
-        if not plain:
-            continue
         template = any(first < end and last > start for first, last in placeholders)
         own = list(_read(plain, template, reading))
         if not own and _NEAR.search(plain):
             own.append(Sentence(plain, None, "none of the phrases is in it"))
-        found.append(MarkedPart(text[begins:end], tuple(own)))
-        begins = end
-    if text[begins:]:
-        found.append(MarkedPart(text[begins:], ()))
+        found.append(MarkedPart(text[start:behind], tuple(own)))  # with its full stop
     return tuple(found)
 
 

@@ -37,14 +37,13 @@ from reportlab.platypus import (
 )
 from reportlab.platypus import Image as Picture
 
-from dicom_io import codes as c
 from dicom_io.evidence import Evidence
 from dicom_io.objects.burn_in import banner
 from dicom_io.person_names import spoken
 from render import fonts
 from workstation.records import plain_words
 from workstation.records.explain import attestation, picture, sources
-from workstation.records.pdf_contents import Shown, SignedReport
+from workstation.records.pdf_contents import HEADINGS, ReportSections, Shown, SignedReport, divided
 
 _WIDTH, _HEIGHT = A4
 _MARGIN, _TOP, _BOTTOM = 18 * mm, 34 * mm, 20 * mm
@@ -77,7 +76,7 @@ def print_report(
     who = banner(header)
     for name, file in _FACES.items():
         pdfmetrics.registerFont(TTFont(name, str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / file)))
-    indication, findings, impression, others = _divided(report)
+    indication, findings, impression, others = divided(report)
     title = "Amended radiology report" if report is not None and report.amends else "Radiology report"
     story = [
         Paragraph(title, _TITLE),
@@ -221,14 +220,6 @@ def _texts(texts: Sequence[str], style: ParagraphStyle) -> list[Flowable]:
 # Parts
 
 
-# The headings of a report's SR, as a reader knows them, in the order of a radiology report.
-_HEADINGS = {
-    c.INDICATIONS.meaning: "Indication",
-    c.FINDINGS.meaning: "Findings",
-    c.IMPRESSIONS.meaning: "Impression",
-    c.CONCLUSIONS.meaning: "On the 3D work",
-}
-_Sections = tuple[tuple[str, tuple[str, ...]], ...]
 _UNSIGNED = "No signed report of this study is on file."
 _TECHNIQUES = {
     "volume_rendering": "volume rendering",
@@ -238,20 +229,6 @@ _TECHNIQUES = {
     "mpr": "multiplanar reformat",
     "curved_mpr": "curved reformat",
 }
-
-
-def _divided(report: SignedReport | None) -> tuple[_Sections, _Sections, _Sections, _Sections]:
-    """Returns the sections before the technique, before the measures, after them, and the others."""
-    sections = report.sections if report is not None else ()
-    known = (c.INDICATIONS.meaning, c.FINDINGS.meaning, c.IMPRESSIONS.meaning)
-    first, second, third = (tuple(each for each in sections if each[0] == name) for name in known)
-    said = [text for _, texts in second for text in texts]
-    others = (  # what was said under the findings is not said again
-        (name, tuple(text for text in texts if not any(text.endswith(f": {each}") for each in said)))
-        for name, texts in sections
-        if name not in known
-    )
-    return first, second, third, tuple(each for each in others if each[1])
 
 
 def _study(evidence: Evidence, header: Dataset) -> Flowable:
@@ -298,8 +275,8 @@ def _section(heading: str, texts: Sequence[str]) -> list[Flowable]:
     return [KeepTogether([Paragraph(_escaped(heading), _HEAD), first]), *more]
 
 
-def _report_sections(sections: _Sections) -> list[Flowable]:
-    return [part for heading, texts in sections for part in _section(_HEADINGS.get(heading, heading), texts)]
+def _report_sections(sections: ReportSections) -> list[Flowable]:
+    return [part for heading, texts in sections for part in _section(HEADINGS.get(heading, heading), texts)]
 
 
 def _pictures(shown: Sequence[Shown]) -> list[Flowable]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from dicom_io import codes as c
 from dicom_io.archive import Archive
 from dicom_io.codes import OWN_SCHEME, code_of
 from dicom_io.errors import NotFound
@@ -22,6 +23,16 @@ from render.geometry import Plane, vector
 from render.marks import with_marks, with_sides
 from render.picture import window_8bit
 
+# Heading and texts of each section of a report.
+ReportSections = tuple[tuple[str, tuple[str, ...]], ...]
+# The headings of a report's SR, as a reader knows them, in the order of a radiology report.
+HEADINGS = {
+    c.INDICATIONS.meaning: "Indication",
+    c.FINDINGS.meaning: "Findings",
+    c.IMPRESSIONS.meaning: "Impression",
+    c.CONCLUSIONS.meaning: "On the 3D work",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class SignedReport:
@@ -30,7 +41,7 @@ class SignedReport:
 
     signed_by: str
     signed_at: str
-    sections: tuple[tuple[str, tuple[str, ...]], ...]
+    sections: ReportSections
     key_images: tuple[str, ...]
     sop_instance_uid: str = ""
     amends: str = ""
@@ -71,6 +82,20 @@ def as_signed(ds: Dataset) -> SignedReport:
         told.sop_instance_uid,
         told.predecessor,
     )
+
+
+def divided(report: SignedReport | None) -> tuple[ReportSections, ReportSections, ReportSections, ReportSections]:
+    """Returns the sections before the technique, before the measures, after them, and the others."""
+    sections = report.sections if report is not None else ()
+    known = (c.INDICATIONS.meaning, c.FINDINGS.meaning, c.IMPRESSIONS.meaning)
+    first, second, third = (tuple(each for each in sections if each[0] == name) for name in known)
+    said = [text for _, texts in second for text in texts]
+    others = (  # what was said under the findings is not said again
+        (name, tuple(text for text in texts if not any(text.endswith(f": {each}") for each in said)))
+        for name, texts in sections
+        if name not in known
+    )
+    return first, second, third, tuple(each for each in others if each[1])
 
 
 def _below(folder: Path, sop_class_uid: str) -> Iterator[Instance]:

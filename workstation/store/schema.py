@@ -28,6 +28,7 @@ from workstation.store import (  # noqa: F401  (their tables)
     papers,
     preparations,
     register,
+    result_links,
 )
 from workstation.store.tables import TABLES
 from workstation.store.unfinished import list_unfinished
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
 # The newest version; a test holds it equal to the newest step.
-NEWEST = "0005"
+NEWEST = "0006"
 # Any number: whoever holds it on PostgreSQL is the one that makes or upgrades the tables.
 _LOCK = 7637776376
 _VERSION = "SELECT version_num FROM alembic_version"

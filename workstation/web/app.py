@@ -18,12 +18,26 @@ from starlette.routing import Route
 
 from workstation.errors import WorkstationError
 from workstation.store.outbox import DatabaseFailed
-from workstation.web import case_pages, coder_pages, home_pages, sign_in_pages
+from workstation.web import case_pages, coder_pages, home_pages, physician_pages, results_pages, sign_in_pages
 from workstation.web.call import Call, NotThere, PageRoute, Uploaded
 from workstation.web.console import STATIC, Console, cookie_name, csrf_of
+from workstation.web.nav import NavEntry
 from workstation.web.words import preferred, translator
 
-ROUTES: tuple[PageRoute, ...] = (*sign_in_pages.ROUTES, *home_pages.ROUTES, *coder_pages.ROUTES, *case_pages.ROUTES)
+ROUTES: tuple[PageRoute, ...] = (
+    *sign_in_pages.ROUTES,
+    *home_pages.ROUTES,
+    *coder_pages.ROUTES,
+    *case_pages.ROUTES,
+    *physician_pages.ROUTES,
+    *results_pages.ROUTES,
+)
+
+# The bar at the top; the first entry of a role is where it begins.
+BAR: tuple[NavEntry, ...] = (
+    NavEntry("/inbox", "Inbox", physician_pages.PHYSICIAN, physician_pages.waiting),
+    NavEntry("/cases", "Work list", coder_pages.READERS),
+)
 
 _LOG = logging.getLogger("workstation.web")
 # Nothing but ours, and no script or style inside a page. Source: W3C, Content Security Policy Level 3.
@@ -47,6 +61,7 @@ _MOST_FIELDS, _MOST_FILES, _FIELD_KB = 400, 4, 256
 
 def application(console: Console, routes: Sequence[PageRoute] = ROUTES) -> Starlette:
     """The console as an ASGI application."""
+    console.bar = BAR
     found = [_route(console, each) for each in routes]
     found.append(Route("/static/{name:path}", _static, methods=["GET"]))
     found.append(Route("/{rest:path}", _not_there(console), methods=["GET", "POST"]))

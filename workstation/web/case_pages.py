@@ -1,6 +1,7 @@
 """A case in the browser: what is on file, what is decided and why, and every act that a person may do with it."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,12 @@ from workstation.coder.assigning import assign
 from workstation.coder.case_papers import case_papers
 from workstation.coder.case_view import view
 from workstation.coder.edits_in_force import keep
-from workstation.coder.queue_rows import QueueRow, case_key
+from workstation.coder.queue_rows import QueueRow, open_queries
 from workstation.coder.work_list import WorkError
 from workstation.errors import WorkstationError
 from workstation.store.cases import Ruling
 from workstation.web.call import Call, NotThere, Roles, get, post
+from workstation.web.case_pictures import picture_of, pictures_of_case
 from workstation.web.coder_pages import CODERS, READERS
 from workstation.web.uploads import checked_document
 
@@ -66,14 +68,30 @@ def _show(call: Call) -> Response:
     return _page(call, case)
 
 
+# What only some acts say.
+_SAID_BY_SOME: dict[str, Any] = {
+    "called": "",
+    "facts": {},
+    "to": "",
+    "modifiers": (),
+    "base": "",
+    "lines": (),
+    "document": "",
+    "sha256": "",
+}
+
+
 def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Response:
     """The case. why : why what was just sent was not done; its fields are shown again."""
     site, row, ruling = call.site, case.row, case.ruling
     seen = view(site, ruling)
+    seen["acts"] = [{**_SAID_BY_SOME, **each} for each in seen["acts"]]
     decision = seen["decision"]
     reasons = [{**each, "releasable": each["code"] in RELEASABLE} for each in decision["explanations"]]
     others = site.console.look_at(row.key, call.who.id, site.clock(), _OPEN_S)
     proposed = acts.numbered(decision["proposed"])
+    facts = json.loads(ruling.facts)
+    made = Counter(_rendering_words(call, each) for each in facts["renderings"])
     return call.page(
         "coder/case.html",
         status,
@@ -82,8 +100,10 @@ def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Res
         decision=decision,
         reasons=reasons,
         proposed=proposed,
-        facts=json.loads(ruling.facts),
+        facts=facts,
+        renderings=list(made.items()),
         papers=case_papers(site, ruling),
+        pictures=pictures_of_case(site, ruling),
         billed=_billed(call, row),
         others=_names(call, others),
         names=_names(call, [each.id for each in site.people.all()], as_table=True),
@@ -92,13 +112,21 @@ def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Res
         modifiers=acts.RELEASE_MODIFIERS,
         physicians=[each for each in site.people.all() if each.role == "physician"],
         coders=[each.id for each in site.people.all() if each.role in CODERS],
-        asked=[each for each in queries.open_queries(site.casebook.acts(row.session))],
+        asked=open_queries(site.casebook.acts(row.session)),
         version=case.version,
         why=why,
         form=call.form if why else {},
         chosen_lines=call.lists.get("line", ()) if why else tuple(str(n) for n in proposed),
         chosen_modifiers=call.lists.get("modifier", ()) if why else (),
     )
+
+
+def _rendering_words(call: Call, made: dict[str, Any]) -> str:
+    words = [f"{made['technique']}, {made['region']}"]
+    words += [] if made["archived"] else [call.tr("not archived")]
+    words += [call.tr("prepared, unchanged")] if made.get("prepared") else []
+    words += [] if made["performed_here"] else [call.tr("not made here")]
+    return ", ".join(words)
 
 
 def _names(call: Call, identities: Sequence[str], *, as_table: bool = False) -> Any:
@@ -254,7 +282,8 @@ def _what_changed(call: Call, case: CaseOfPage) -> str:
 def _what_became(call: Call, row: QueueRow, words: str) -> str:
     now = call.console.queue.find(row.key)
     state = call.tr(call.console.state_words(now.state))
-    return f"{call.tr(words)} {call.tr('The case of accession {accession} is now: {state}.', accession=row.accession, state=state)}"
+    now_words = call.tr("The case of accession {accession} is now: {state}.", accession=row.accession, state=state)
+    return f"{call.tr(words)} {now_words}"
 
 
 def _others(call: Call) -> Response:
@@ -262,7 +291,9 @@ def _others(call: Call) -> Response:
     others = call.site.console.look_at(case_key_, who, call.site.clock(), _OPEN_S)
     row = case_of(call)
     changed = call.query("version") not in ("", row.version)
-    return call.page("coder/others.html", others=_names(call, others), changed=changed, row=row.row, version=row.version)
+    return call.page(
+        "coder/others.html", others=_names(call, others), changed=changed, row=row.row, version=row.version
+    )
 
 
 def _document(call: Call) -> Response:
@@ -295,7 +326,6 @@ ROUTES = (
     get("/cases/{key}/others", _others, READERS),
     get("/cases/{key}/next", _next, READERS),
     get("/cases/{key}/documents/{digest}", _document, READERS),
+    get("/cases/{key}/pictures/{picture}/{name}", lambda call: picture_of(call, case_of(call).ruling), READERS),
     *(post(f"/cases/{{key}}/{name}", _doing(name), roles) for name, (_, roles, _) in ACTS.items()),
 )
-
-__all__ = ["ACTS", "ROUTES", "CaseOfPage", "case_key", "case_of"]

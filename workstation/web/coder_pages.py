@@ -79,7 +79,7 @@ def _queue(call: Call) -> Response:
     if sort.removeprefix("-") not in SORTS:
         sort = "since"
     page = call.console.queue.page(wanted, sort, call.number("page", 1), _SIZE)
-    chosen = {key: call.query(key) for key in _FILTERS if call.query(key)}
+    chosen = {key: call.query(key) for key in _FILTERS}
     values: dict[str, Any] = {
         "found": page,
         "wanted": wanted,
@@ -88,7 +88,7 @@ def _queue(call: Call) -> Response:
         "columns": _COLUMNS,
         "address": lambda **changes: _address(call, **changes),
         "views": call.site.console.views(call.who.id),
-        "query": urlencode(chosen | ({"sort": sort} if sort != "since" else {})),
+        "query": _address(call).removeprefix("/cases?").rstrip("&"),
         "coders": _coders(call),
         "may_assign": call.who.role in CODERS,
         "facets": (("state", "State"), ("reason", "Reason"), ("owner", "Owner"), ("payer", "Payer")),

@@ -20,7 +20,7 @@ from workstation.site import Site
 from workstation.store.cases import STATE_WORDS
 from workstation.web.call import Call
 from workstation.web.limits import Limiter
-from workstation.web.nav import NavLink, links
+from workstation.web.nav import NavEntry, NavLink, links
 from workstation.web.words import languages
 
 STATIC = Path(str(files(__package__) / "static"))
@@ -36,6 +36,8 @@ class Console:
     # Secrets cost a second of work each, and are what an attacker guesses.
     secrets_limiter: Limiter
     trail: Trail
+    # What the bar at the top offers; `app.py` says.
+    bar: tuple[NavEntry, ...] = ()
     templates: jinja2.Environment = field(default_factory=lambda: _templates())
     # At most so many secrets are checked at once: argon2 takes 64 MB for each.
     checking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(4))
@@ -46,7 +48,7 @@ class Console:
         return Queue(self.site)
 
     def nav(self, call: Call) -> tuple[NavLink, ...]:
-        return links(call)
+        return links(self.bar, call)
 
     def note_export(self, call: Call, what: str, rows: int) -> None:
         """Notes in the audit trail that somebody took a list away. Source: PS3.15 A.5.3.5 names no lists; an export of

@@ -7,7 +7,7 @@ from workstation.web.nav import home_of
 
 
 def _home(call: Call) -> Response:
-    path = home_of(call.who.role)
+    path = home_of(call.console.bar, call.who.role)
     return call.go(path) if path else call.page("home.html")
 
 

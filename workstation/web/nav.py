@@ -1,6 +1,6 @@
 """The pages that the bar at the top offers, by role."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dicom_io.evidence import Role
@@ -28,21 +28,18 @@ class NavLink:
     count: int
 
 
-NAV: tuple[NavEntry, ...] = (NavEntry("/cases", "Work list", frozenset({"coder", "compliance", "physician"})),)
-
-
-def links(call: Call) -> tuple[NavLink, ...]:
+def links(bar: Sequence[NavEntry], call: Call) -> tuple[NavLink, ...]:
     """Returns the links of the bar for who is signed in."""
     if call.person is None:
         return ()
     role, at = call.person.role, call.request.url.path
     return tuple(
         NavLink(each.path, each.title, at == each.path or at.startswith(f"{each.path}/"), each.waiting(call))
-        for each in NAV
+        for each in bar
         if role in each.roles
     )
 
 
-def home_of(role: Role) -> str:
+def home_of(bar: Sequence[NavEntry], role: Role) -> str:
     """Returns the page where a role begins; empty where there is none."""
-    return next((each.path for each in NAV if role in each.roles), "")
+    return next((each.path for each in bar if role in each.roles), "")

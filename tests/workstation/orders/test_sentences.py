@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.workstation.charge.strategies import steady
 from tests.workstation.conftest import Command
-from workstation.orders.sentences import facts_in, sentences_in
+from workstation.orders.sentences import facts_in, marked_parts, sentences_in
 from workstation.reading import Reading
 
 FAILING = Path(__file__).with_name("failing")
@@ -153,3 +153,28 @@ def test_the_command_shows_which_sentences_count_and_which_nearly_do(tmp_path: P
 def test_letters_are_read_as_they_look(text: str, counts: bool) -> None:
     reading = Reading(phrases={"clinical_utility": (r"3D clarified",)})
     assert facts_in(text, reading) == ({"clinical_utility"} if counts else set())
+
+
+@given(st.text(st.sampled_from("3D images show it.;?!\n \u00adＡ"), max_size=60))
+def test_the_parts_of_a_text_are_the_text(text: str) -> None:
+    """As it is read: wide letters as plain ones, and nothing that cannot be seen."""
+    assert "".join(part.text for part in marked_parts(text, READING)) == text.replace("\u00ad", "").replace("Ａ", "A")
+
+
+def test_each_part_has_its_own_sentences() -> None:
+    text = "  Technique: 3D.\n\n3D images show the fracture. No bleeding.  "
+    parts = marked_parts(text, READING)
+    assert [part.text for part in parts] == [
+        "  Technique: 3D.",
+        "\n\n",
+        "3D images show the fracture.",
+        " No bleeding.",
+        "  ",
+    ]
+    assert [[(each.text, each.counts) for each in part.sentences] for part in parts] == [
+        [("Technique: 3D", False)],
+        [],
+        [("3D images show the fracture", True)],
+        [],
+        [],
+    ]

@@ -12,6 +12,7 @@ LATER = (
     "sign_in_attempt",
     "saved_view",
     "presence",
+    "result_link",
 )
 
 

@@ -1,6 +1,7 @@
 """A console in this process over a desk of the tests, and browsers that are only a client."""
 
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,8 +24,8 @@ from workstation.web.console import Console, console_of
 AD = Person("ad", "Roe^Alex", "administrator")
 PASSWORD = "a long password"
 PIN = "246810"
-# A hash costs 60 ms of this machine; the secret of all of them is hashed once.
-_HASHED: dict[str, tuple[str, str]] = {}
+# A hash that costs next to nothing.
+_FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def enrol_with_secrets(root: Path) -> None:
@@ -88,10 +89,29 @@ class Counter:
         return found
 
 
+@pytest.fixture(scope="session")
+def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with its people, to be copied."""
+    root = tmp_path_factory.mktemp("enrolled") / "root"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("workstation.people._HASHER", _FAST)
+        with desk(root, config(console=ConsoleSettings())):
+            enrol_with_secrets(root)
+    return root
+
+
 @pytest.fixture
-def counter(tmp_path: Path, fast_secrets: None) -> Iterator[Counter]:
-    with a_counter(tmp_path) as found:
+def counter(tmp_path: Path, enrolled: Path, fast_secrets: None) -> Iterator[Counter]:
+    with copied(enrolled, tmp_path / "root") as found:
         yield found
+
+
+@contextmanager
+def copied(state: Path, root: Path) -> Iterator[Counter]:
+    """A console over a copy of a state folder that nobody has open."""
+    shutil.copytree(state, root)
+    with desk(root, config(console=ConsoleSettings())) as here:
+        yield Counter(here, console_of(here.site))
 
 
 @contextmanager
@@ -105,4 +125,4 @@ def a_counter(root: Path, **more: Any) -> Iterator[Counter]:
 @pytest.fixture
 def fast_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hashes that cost next to nothing; `test_people.py` has the real ones."""
-    monkeypatch.setattr("workstation.people._HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    monkeypatch.setattr("workstation.people._HASHER", _FAST)

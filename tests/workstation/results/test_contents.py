@@ -1,0 +1,127 @@
+"""What a link shows of a session: the newest version, unchanged, from the archive."""
+
+import io
+import shutil
+import zipfile
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pydicom import dcmread
+
+from tests.workstation.records.test_pdf import text_of
+from tests.workstation.results.signed import CONFIG, EVIL, Signed
+from tests.workstation.samples import AT, ticking
+from workstation.records.pdf_contents import pixels_of
+from workstation.results import downloads
+from workstation.results.contents import ResultsError, SessionResults, results_of
+from workstation.results.images import encoded, frame_pixels
+from workstation.site import Site, open_site
+
+
+@pytest.fixture
+def copied(signed: Signed, tmp_path: Path) -> Site:
+    """The signed site in a folder of its own, to be changed."""
+    root = tmp_path / "root"
+    shutil.copytree(signed.site.root, root)
+    return open_site(root, CONFIG, ticking(AT + timedelta(days=1)))
+
+
+@pytest.fixture(scope="module")
+def results(signed: Signed) -> SessionResults:
+    return results_of(signed.session, signed.site)
+
+
+def test_key_pictures_come_first_and_begin_where_the_reader_chose(results: SessionResults) -> None:
+    shown = [(p.kind, len(p.frames), p.chosen, p.start, p.closed) for p in results.pictures]
+    assert shown == [
+        ("still", 1, True, 0, False), ("scroll", 3, True, 1, False), ("turn", 5, False, 0, True),
+        ("still", 1, False, 0, False),
+    ]  # fmt: skip
+    assert results.patient == (f"Eve{EVIL}, Ada", "ID SAMPLE-CRANIUM")
+    assert dict(results.study)["Referring physician"] == f"Stone{EVIL}"
+    assert [heading for heading, _ in results.report.sections] == [  # type: ignore[union-attr]
+        "Indication", "Findings", "Impression", "On the 3D work",
+    ]  # fmt: skip
+    assert [(m.name, m.finding, m.values) for m in results.measures] == [
+        ("distance 1", f"gap {EVIL}", "length 50.0 mm")
+    ]
+    assert results.missing == 0
+    assert {file.instance.modality for file in results.files()} == {"CT", "M3D", "SEG", "SR", "KO"}
+
+
+def test_frames_are_the_stored_ones(results: SessionResults) -> None:
+    _, axial, turn, mip = results.pictures
+    whole = dcmread(turn.frames[0].file.instance.path).pixel_array
+    for number in (0, 3):
+        assert np.array_equal(frame_pixels(turn.frames[number]), whole[number])
+    assert np.array_equal(frame_pixels(mip.frames[0]), pixels_of(dcmread(mip.frames[0].file.instance.path)))
+    # A plane has letters on it, and is otherwise as stored.
+    plain = pixels_of(dcmread(axial.frames[1].file.instance.path))
+    lettered = frame_pixels(axial.frames[1], results.marks)
+    assert 0 < (plain != lettered).any(axis=-1).mean() < 0.5
+    png = Image.open(io.BytesIO(encoded(lettered, "png")))
+    assert np.array_equal(np.asarray(png), lettered)
+    assert max(Image.open(io.BytesIO(encoded(lettered, "jpg", 24))).size) == 24
+
+
+def test_the_pdf_is_of_this_session(signed: Signed, results: SessionResults, tmp_path: Path) -> None:
+    file = tmp_path / "report.pdf"
+    file.write_bytes(downloads.report_pdf(results, signed.site))
+    assert "A fracture." in text_of(file)[1]
+
+
+def test_pictures_and_objects_in_a_zip(results: SessionResults) -> None:
+    pngs = zipfile.ZipFile(io.BytesIO(b"".join(downloads.pictures_zip(results))))
+    assert pngs.testzip() is None
+    names = pngs.namelist()
+    assert names[0] == "README.txt" and len(names) == 1 + 1 + 3 + 5 + 1
+    assert not any(".." in name or "<" in name or "Eve" in name for name in names)
+    assert "ID SAMPLE-CRANIUM" in pngs.read("README.txt").decode()
+    objects = zipfile.ZipFile(io.BytesIO(b"".join(downloads.dicom_zip(results))))
+    read = [dcmread(io.BytesIO(objects.read(name))).SOPInstanceUID for name in objects.namelist()[1:]]
+    assert sorted(read) == sorted(file.instance.sop_instance_uid for file in results.files())
+
+
+def test_too_much_is_refused_before_the_first_byte(results: SessionResults, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "MOST_BYTES", 1000)
+    with pytest.raises(ResultsError, match="Ask for a disc"):
+        downloads.dicom_zip(results)
+
+
+def test_an_amended_report_is_shown_with_what_it_replaces(signed: Signed, copied: Site) -> None:
+    replace(signed, site=copied).amend(replace(signed.report, impression="No fracture."))
+    found = results_of(signed.session, copied)
+    assert [version.told.impression for version in found.versions] == [f"A fracture. {EVIL}", "No fracture."]
+    assert found.report is found.versions[-1]
+    # Only the report that holds is given out.
+    reports = [file for file in found.documents if file.instance.sop_class_uid.endswith("88.11")]
+    assert [file.instance.sop_instance_uid for file in reports] == [found.versions[-1].told.sop_instance_uid]
+    copied.papers.engine.dispose()
+
+
+def test_what_was_changed_is_not_shown(signed: Signed, copied: Site) -> None:
+    before = results_of(signed.session, copied)
+    picture = Path(before.pictures[0].frames[0].file.instance.path)
+    content = bytearray(picture.read_bytes())
+    content[-100] ^= 1
+    picture.write_bytes(content)
+    with pytest.raises(ResultsError, match="not what was recorded"):
+        downloads.pictures_zip(before)
+    report = next(f for f in before.documents if f.instance.sop_class_uid.endswith("88.11"))
+    path = Path(report.instance.path)
+    path.write_bytes(path.read_bytes().replace(b"A fracture", b"No fractur"))
+    with pytest.raises(ResultsError, match="its file was changed"):
+        results_of(signed.session, copied)
+    copied.papers.engine.dispose()
+
+
+def test_what_is_gone_is_counted(signed: Signed, copied: Site) -> None:
+    copied.archive.forget([signed.run.evidence.products[2].images[0].sop_instance_uid])
+    found = results_of(signed.session, copied)
+    assert found.missing == 1
+    assert "MIP" not in [picture.name for picture in found.pictures]
+    copied.papers.engine.dispose()

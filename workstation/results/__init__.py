@@ -1,0 +1,1 @@
+"""What a referring physician is shown of a signed session, by a link."""
