@@ -18,7 +18,15 @@ from starlette.routing import Route
 
 from workstation.errors import WorkstationError
 from workstation.store.outbox import DatabaseFailed
-from workstation.web import case_pages, coder_pages, home_pages, physician_pages, results_pages, sign_in_pages
+from workstation.web import (
+    case_pages,
+    coder_pages,
+    home_pages,
+    physician_pages,
+    results_pages,
+    sign_in_pages,
+    what_if_pages,
+)
 from workstation.web.call import Call, NotThere, PageRoute, Uploaded
 from workstation.web.console import STATIC, Console, cookie_name, csrf_of
 from workstation.web.nav import NavEntry
@@ -29,6 +37,7 @@ ROUTES: tuple[PageRoute, ...] = (
     *home_pages.ROUTES,
     *coder_pages.ROUTES,
     *case_pages.ROUTES,
+    *what_if_pages.ROUTES,
     *physician_pages.ROUTES,
     *results_pages.ROUTES,
 )
