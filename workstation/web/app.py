@@ -18,7 +18,16 @@ from starlette.routing import Route
 
 from workstation.errors import WorkstationError
 from workstation.store.outbox import DatabaseFailed
-from workstation.web import case_pages, coder_pages, home_pages, physician_pages, results_pages, sign_in_pages
+from workstation.web import (
+    admin_pages,
+    case_pages,
+    coder_pages,
+    home_pages,
+    people_pages,
+    physician_pages,
+    results_pages,
+    sign_in_pages,
+)
 from workstation.web.call import Call, NotThere, PageRoute, Uploaded
 from workstation.web.console import STATIC, Console, cookie_name, csrf_of
 from workstation.web.nav import NavEntry
@@ -31,12 +40,16 @@ ROUTES: tuple[PageRoute, ...] = (
     *case_pages.ROUTES,
     *physician_pages.ROUTES,
     *results_pages.ROUTES,
+    *admin_pages.ROUTES,
+    *people_pages.ROUTES,
 )
 
 # The bar at the top; the first entry of a role is where it begins.
 BAR: tuple[NavEntry, ...] = (
     NavEntry("/inbox", "Inbox", physician_pages.PHYSICIAN, physician_pages.waiting),
     NavEntry("/cases", "Work list", coder_pages.READERS),
+    NavEntry("/admin", "Administration", admin_pages.ADMINISTRATOR, admin_pages.waiting),
+    NavEntry("/admin/audit", "Audit trail", frozenset({"compliance"})),
 )
 
 _LOG = logging.getLogger("workstation.web")
