@@ -2,13 +2,13 @@
 holds."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from workstation.charge.facts import Entity, SiteKind, Text
+from workstation.charge.facts import Entity, Modality, SiteKind, Text
 from workstation.charge.policy import OrderGround, PolicyName
 from workstation.errors import WorkstationError
 from workstation.reading import Reading
@@ -48,6 +48,19 @@ class Fees:
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     carrier: str = ""
     locality: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ComplianceSettings:
+    """At which rate of 3D a physician or a modality is flagged.
+
+    rate_limits : by modality, charges of 3D over examinations; `share_limit` for the others. rate_least : a rate of
+    fewer examinations says nothing, and is not flagged.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    rate_limits: dict[Modality, Annotated[float, Field(gt=0, le=1)]] = field(default_factory=dict)
+    rate_least: Annotated[int, Field(ge=1)] = 20
 
 
 @dataclass(frozen=True, slots=True)

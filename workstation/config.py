@@ -19,6 +19,7 @@ from workstation.certificates import check_named_together
 from workstation.charge.facts import NOT_FOR_SITE, Entity, Modality, SiteKind, Text
 from workstation.charge.policy import OrderGround, PolicyName
 from workstation.charging import (
+    ComplianceSettings,
     DatedSettings,
     DatesError,
     Fees,
@@ -193,10 +194,10 @@ class Config:
     what stands for an order. modifiers : modifiers of an entity's lines in place of ours. corrections : who takes back
     a charge that its facts no longer bear. believe_papers : whether papers files count. recheck_at : when `serve`
     decides every open case again, HH:MM; empty for never. share_limit : share of CT and MR with 3D above which a
-    report flags. stored : what is stored beside pictures and SR. multiframe : a stack of reformats is one enhanced
-    image instead of many classic ones. send_unverified : whether an SR that no physician has verified
-    goes out as well. report_requires : the fields without which the desktop signs no report. signing :
-    with what verified ones are signed; None: not at all. trust : sister workstations whose
+    report flags; compliance : rates of 3D. stored : what is stored beside pictures and SR. multiframe : a stack of
+    reformats is one enhanced image instead of many classic ones. send_unverified : whether an SR that no physician has
+    verified goes out as well. report_requires : the fields without which the desktop signs no report. signing : with
+    what verified ones are signed; None: not at all. trust : sister workstations whose
     signed records are believed. models : what `segment --model` runs. prepare : what is drawn before anybody looks, by
     which rules; preparation : how much of it. charging : what decides money otherwise from a date of service on (`on`).
     """
@@ -252,6 +253,7 @@ class Config:
     reading: Reading = field(default=Reading())
     payers: dict[str, PayerRule] = field(default_factory=dict)
     fees: Fees = field(default=Fees())
+    compliance: ComplianceSettings = field(default=ComplianceSettings())
     models: tuple[Model, ...] = ()
     prepare: tuple[PrepareRule, ...] = ()
     preparation: PreparationSettings = field(default=PreparationSettings())

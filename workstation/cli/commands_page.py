@@ -30,6 +30,7 @@ _HEADINGS = {
     "charge_acts": "Charges: queries, unmatched messages, denials",
     "charge_trials": "Charges: what would be",
     "charge_rules": "Charges: what the rules say",
+    "compliance": "Compliance",
     "outbox": "The outbox",
     "serve": "Services and this machine",
     "web": "The console",

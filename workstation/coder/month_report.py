@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def report(site: Site, month: str) -> dict[str, Any]:
         "by_payer": _sums(rows, "payer"),
         "by_technique": _sums(rows, "techniques"),
         "by_reason": _sums(rows, "reasons"),
-        "share": _shares(rows, _performed(site, month), site.config),
+        "share": _shares(rows, performed_in(site, month), site.config),
         "hold_ageing": _ageing(rows),
         "lost": lost,
     }
@@ -156,13 +156,15 @@ def _ageing(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return found
 
 
-def _performed(site: Site, month: str) -> dict[str, set[str]]:
-    """By counted modality, the accessions whose orders say that it was performed in the month, as messages tell."""
+def performed_in(site: Site, month: str) -> dict[str, set[str]]:
+    """Return the accessions that were performed in a month as orders tell, by counted modality."""
     config, policies = site.config, PoliciesByDay(site.config, site.root)
     zone = site.clock().tzinfo
     assert zone is not None, "a site's clock knows its offset"
     found: dict[str, set[str]] = defaultdict(set)
-    for received in site.casebook.all_messages(ORDERS):
+    # No message comes before the day that it speaks of, but for a clock that is wrong by hours.
+    began = date.fromisoformat(f"{month}-01") - timedelta(days=1)
+    for received in site.casebook.all_messages(ORDERS, began):
         with suppress(MessageRefused, Hl7Error):
             reading = config.on(received.at.date()).reading
             for stated in statements_of(received.body, reading, zone, _processing_id(config)):

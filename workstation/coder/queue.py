@@ -27,6 +27,7 @@ from workstation.coder.queue_rows import (
     month_bounds,
     open_queries,
     owner_of,
+    releaser_of,
 )
 from workstation.coder.site_amounts import SiteAmounts, version_of_fees
 from workstation.coder.work_list import WorkError, WorkItem, items_of
@@ -176,6 +177,8 @@ class Queue:
             techniques=tuple(content["techniques"]),
             physician=content["physician"],
             asked=tuple(dict.fromkeys(act.detail["to"] for act in open_queries(acts))),
+            modality=content["modality"],
+            released_by=releaser_of(acts),
         )
         words = fold(f"{patient_id} {sr.patient_id if sr is not None else ''} {item.accession}")
         return _Case(row, sr.path if sr is not None else "", words)

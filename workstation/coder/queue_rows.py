@@ -51,7 +51,8 @@ class QueueRow:
     proposed. expected : what they may bring, None where that is not known or nothing is to come. reasons, who, state,
     since, age_days : as `work_list.WorkItem`. file_until, days_left : the payer's limit for filing where one is set,
     and the days until then where the charge has not left; negative when it is past. owner : empty for nobody.
-    asked : IDs of physicians who have not answered a query. physician : ID of the supervising one.
+    asked : IDs of physicians who have not answered a query. physician : ID of the supervising one. modality : of the
+    study. released_by : who released it by hand, empty where the rules did or nobody.
     """
 
     key: str
@@ -77,6 +78,8 @@ class QueueRow:
     techniques: tuple[str, ...]
     physician: str
     asked: tuple[str, ...]
+    modality: str
+    released_by: str
 
     @property
     def is_open(self) -> bool:
@@ -139,6 +142,12 @@ def open_queries(acts: Iterable[CaseAct]) -> list[CaseAct]:
         elif act.kind in ("reply", "answer"):
             asked.pop(act.detail.get("query", 0), None)
     return list(asked.values())
+
+
+def releaser_of(acts: Iterable[CaseAct]) -> str:
+    """Return who released a case by hand, where that release stands; empty where nobody did."""
+    decisive = [act for act in acts if act.kind in ("release", "deny", "reopen", "credit")]
+    return decisive[-1].person if decisive and decisive[-1].kind == "release" else ""
 
 
 def month_bounds(month: str) -> tuple[date, date]:

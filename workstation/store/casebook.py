@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, get_args
 
 from sqlalchemy import (
@@ -217,9 +217,10 @@ class Casebook:
         with self._engine.connect() as connection:
             return tuple((_received_of(row), row.value) for row in connection.execute(query))
 
-    def all_messages(self, kinds: Collection[str]) -> Iterator[Received]:
-        """Yields every message of these kinds, oldest first."""
+    def all_messages(self, kinds: Collection[str], since: date | None = None) -> Iterator[Received]:
+        """Yields every message of these kinds, oldest first; only those since a day, if one is named."""
         query = select(_received).where(_received.c.kind.in_(list(kinds))).order_by(_received.c.place)
+        query = query if since is None else query.where(_received.c.at >= since.isoformat())
         with self._engine.connect() as connection:
             for row in connection.execute(query):
                 yield _received_of(row)

@@ -18,6 +18,7 @@ from workstation.coder.case_papers import case_papers
 from workstation.coder.case_view import view
 from workstation.coder.edits_in_force import keep
 from workstation.coder.queue_rows import QueueRow, open_queries
+from workstation.coder.what_if import corrections
 from workstation.coder.work_list import WorkError
 from workstation.errors import WorkstationError
 from workstation.store.cases import Ruling
@@ -104,6 +105,8 @@ def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Res
         renderings=list(made.items()),
         papers=case_papers(site, ruling),
         pictures=pictures_of_case(site, ruling),
+        corrections=corrections(site, row.session) if seen["correction_of"] else (),
+        offers_what_if=call.who.role in CODERS,
         billed=_billed(call, row),
         others=_names(call, others),
         names=_names(call, [each.id for each in site.people.all()], as_table=True),

@@ -109,7 +109,13 @@ def _templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"name": spoken_name, "moment": moment, "money": money, "state_words": state_words}
+    environment.filters |= {
+        "name": spoken_name,
+        "moment": moment,
+        "money": money,
+        "state_words": state_words,
+        "words": words_of,
+    }
     environment.globals["static"] = static_address
     return environment
 
@@ -136,6 +142,13 @@ def money(amount: Decimal | float | None) -> str:
 
 def state_words(state: str) -> str:
     return STATE_WORDS.get(state, state)
+
+
+def words_of(value: object) -> str:
+    """A value of a charge for people."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "–"
+    return "–" if value in (None, "") else str(value)
 
 
 @cache

@@ -137,9 +137,8 @@ def _settings(call: Call) -> Response:
     wanted = call.query("only")
     shown = [row for row in rows if wanted != "set" or row.source != "default" or row.changed is not None]
     changed = [row for row in rows if row.changed is not None]
-    return page(
-        call, "settings", rows=shown, changed=changed, why=why, only=wanted, file=call.site.root / "config.toml"
-    )
+    file = call.site.root / "config.toml"
+    return page(call, "settings", rows=shown, changed=changed, why=why, only=wanted, file=file)
 
 
 def _audit(call: Call) -> Response:

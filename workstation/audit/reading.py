@@ -1,0 +1,88 @@
+"""The audit trail read back: who did what with which study, for people who look for it.
+
+The trail is the file of `file.py`, one message a line. What is sent on to a repository and removed here is found there.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from workstation.audit.trail import Trail
+
+_WHEN = re.compile(rb'EventDateTime="([^"]+)"')
+_OUTCOMES = {"0": "", "4": "failed", "8": "failed", "12": "failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """A message of the trail.
+
+    event : as PS3.16 CID 400 names it, with its type where it has one. person : who asked for it: a person's ID, an
+    account, or an AE title. accessions : of the studies. outcome : empty where it went well.
+    """
+
+    at: datetime
+    event: str
+    person: str
+    accessions: tuple[str, ...]
+    outcome: str
+
+
+def entries(
+    trail: Trail, person: str = "", accession: str = "", since: date | None = None, until: date | None = None
+) -> Iterator[AuditEntry]:
+    """Yield the messages of the trail, the newest first; what is empty does not matter.
+
+    since, until : days as they were written, both included.
+    """
+    if trail.file is None:
+        return
+    for path in _parts(trail.file.path):
+        try:
+            lines = path.read_bytes().splitlines()
+        except OSError:  # removed meanwhile: the repository has it
+            continue
+        for line in reversed(lines):
+            # Most lines are others': looked at before they are parsed.
+            if (person and _as_written(person) not in line) or (accession and _as_written(accession) not in line):
+                continue
+            when = _WHEN.search(line)
+            if when is None:
+                continue
+            with suppress(ValueError, ET.ParseError):
+                day = datetime.fromisoformat(when[1].decode()).date()
+                if (since is not None and day < since) or (until is not None and day > until):
+                    continue
+                entry = _entry(ET.fromstring(line))
+                if (not person or entry.person == person) and (not accession or accession in entry.accessions):
+                    yield entry
+
+
+def _as_written(text: str) -> bytes:
+    """A value as it stands in an attribute of XML."""
+    element = ET.Element("a", b=text)
+    return ET.tostring(element, encoding="unicode")[len('<a b="') : -len('" />')].encode()
+
+
+def _parts(path: Path) -> list[Path]:
+    """The file and its older parts, the newest first."""
+    older = [each for each in path.parent.glob(f"{path.name}.*") if each.suffix.removeprefix(".").isdecimal()]
+    return [path, *sorted(older, key=lambda each: int(each.suffix[1:]), reverse=True)]
+
+
+def _entry(message: ET.Element) -> AuditEntry:
+    event = message.find("EventIdentification")
+    assert event is not None, "every message has one"
+    words = [each.get("originalText", "") for each in event if each.tag in ("EventID", "EventTypeCode")]
+    asked = next((p for p in message.iter("ActiveParticipant") if p.get("UserIsRequestor") == "true"), None)
+    return AuditEntry(
+        datetime.fromisoformat(event.get("EventDateTime", "")),
+        ": ".join(words),
+        asked.get("UserID", "") if asked is not None else "",
+        tuple(dict.fromkeys(each.get("Number", "") for each in message.iter("Accession"))),
+        _OUTCOMES.get(event.get("EventOutcomeIndicator", "0"), ""),
+    )
