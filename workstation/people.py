@@ -7,6 +7,7 @@ by hand lets nobody act. Secrets are kept as argon2id hashes (RFC 9106).
 
 import getpass
 import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -38,7 +39,8 @@ class Account:
     """A person of the register.
 
     password, pin : their hashes; empty where the person has none. logins : the accounts of this machine that act for
-    them. npi : National Provider Identifier, empty where it is not known.
+    them. npi : National Provider Identifier, empty where it is not known. given : the password was given by somebody
+    else, and has to be changed before anything is done in the console.
     """
 
     person: Person
@@ -46,6 +48,7 @@ class Account:
     pin: str = ""
     logins: tuple[str, ...] = ()
     npi: str = ""
+    given: bool = False
 
     def opens(self, secret: str) -> bool:
         """Whether it is the person's PIN or password."""
@@ -93,7 +96,26 @@ class People:
     def change_password(self, identity: str, password: str) -> None:
         """Gives somebody another password; all else that is known of them stays. Raises PeopleError."""
         account = self._known(identity)
-        self._put(replace(account, password=_HASHER.hash(_long_enough(password))))
+        self._put(replace(account, password=_HASHER.hash(_long_enough(password)), given=False))
+
+    def give_password(self, person: Person, npi: str = "") -> str:
+        """Adds somebody, or changes name, role and NPI of somebody known, with a new password that they have to change;
+        what they were known by before opens nothing any more. Returns it: it is shown once.
+
+        Raises PeopleError.
+        """
+        password = secrets.token_urlsafe(12)
+        self.add(person, password, npi=npi)
+        self._put(replace(self._read()[person.id], given=True))
+        return password
+
+    def change(self, person: Person, npi: str = "") -> None:
+        """Changes name, role and NPI of somebody who is known; what they are known by stays. Raises PeopleError."""
+        if npi and not is_npi(npi):
+            raise PeopleError(f"{npi!r} is no NPI: ten digits, the last of which checks the others.")
+        if person.role == "automatic":
+            raise PeopleError("Role 'automatic' is for programs; people have another.")
+        self._put(replace(self._known(person.id), person=person, npi=npi))
 
     def remove(self, identity: str) -> None:
         """Raises PeopleError when there is nobody of that ID."""
@@ -182,6 +204,7 @@ def _account(row: dict[str, Any]) -> Account:
         row.get("pin", ""),
         tuple(row.get("logins", ())),
         row.get("npi", ""),
+        bool(row.get("given")),
     )
 
 

@@ -30,11 +30,11 @@ from tests.dicom_io.synthetic import grid, image
 from tests.peers.servers import postgresql_server
 from tests.workstation.orders.ris import Ris, Study, config, journalled
 from tests.workstation.serve.running import Serving
+from workstation.administration.health import health
 from workstation.billing.filing import file_new_records, unfiled
 from workstation.billing.settle import settle_due
 from workstation.coder.work_list import work_items
 from workstation.orders.hl7_listener import answering
-from workstation.serve.health import health
 from workstation.serve.measured import metrics
 from workstation.site import Site, open_site
 from workstation.store.schema import database_of, move

@@ -35,7 +35,7 @@ PLANTS = (
     (LAYERS, "render/engine/cpu/tables.py", "import workstation.config"),
     (LAYERS, "dicom_io/uids.py", "import workstation.config"),
     (ROOMS, "workstation/coder/acts.py", "import workstation.cli.words"),
-    (ROOMS, "workstation/serve/health.py", "import workstation.desktop.language"),
+    (ROOMS, "workstation/serve/measured.py", "import workstation.desktop.language"),
     (ROOMS, "workstation/pipeline.py", "import workstation.coder.acts"),
     (ROOMS, "workstation/billing/fhir.py", "import workstation.transports.folder"),
     (ROOMS, "workstation/orders/statements.py", "import workstation.billing.settle"),
@@ -71,7 +71,7 @@ PLANTS = (
     (NETWORK, "dicom_io/archive/archive.py", "from pynetdicom import AE"),
     (NETWORK, "workstation/charge/feed.py", "import urllib.request"),
     (ROOMS, "workstation/coder/acts.py", "import workstation.web.call"),
-    (PAGES, "workstation/serve/health.py", "import starlette"),
+    (PAGES, "workstation/serve/measured.py", "import starlette"),
 )
 
 

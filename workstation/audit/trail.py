@@ -160,14 +160,16 @@ class Trail:
         whole: bool = False,
         address: str = "",
         name: str = "",
+        why: str = "",
     ) -> None:
         """Writes DICOM Instances Accessed: a person opened a study, made and signed objects in it, or removed some of
         it. whole : the study was removed as a whole, which is DICOM Study Deleted. address : from where, where it was
-        not from this machine. name : of a person who is in no register. Source: PS3.15 A.5.3.6 and A.5.3.8.
+        not from this machine. name : of a person who is in no register. why : in that person's words. Source: PS3.15
+        A.5.3.6 and A.5.3.8.
         """
         message = self._message(_DELETED if whole and action == "D" else _ACCESSED, action, at, outcome)
         self._participant(message, person_id, address or this_machine(), None, requestor=True, name=name)
-        self._study(message, what)
+        self._study(message, what, why)
         self._write(message)
 
     def exported(
@@ -249,8 +251,10 @@ class Trail:
         self._study(message, what)
         self._write(message)
 
-    def _study(self, message: ET.Element, what: Moved) -> None:
+    def _study(self, message: ET.Element, what: Moved, why: str = "") -> None:
         study = self._object(message, what.study_uid, "2", "3", _STUDY_UID)
+        if why:
+            _detail(study, "Reason", why)
         description = ET.SubElement(study, "ParticipantObjectDescription")
         if what.accession:
             ET.SubElement(description, "Accession", Number=what.accession)

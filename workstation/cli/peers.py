@@ -64,8 +64,8 @@ def add(
     """Add a peer, or change it."""
     from dataclasses import asdict
 
+    from workstation.administration.preflight import tls_faults_of
     from workstation.peers.known import KnownPeer, PeersError, add_peer
-    from workstation.serve.preflight import tls_faults_of
 
     if how not in _WAYS:
         raise typer.BadParameter(f"{how!r} is not one of {', '.join(_WAYS)}", param_hint="--retrieve")
@@ -111,19 +111,12 @@ def echo(
     as_json: Json = False,
 ) -> None:
     """Ask a peer, or every one, whether it is there (C-ECHO). Exit 1 when one is not."""
-    from dicom_io.errors import PeerUnreachable
-    from dicom_io.network.requestor import echo as c_echo
-    from workstation.config import load_config
-    from workstation.peers.known import find_peer, load_peers
+    from dataclasses import asdict
 
-    calling = load_config(root()).ae_title
-    rows = []
-    for peer in [find_peer(root(), name)] if name else load_peers(root()):
-        try:
-            c_echo(peer.at(root()), calling)
-            rows.append({"name": peer.name, "state": "answered", "answer": ""})
-        except PeerUnreachable as error:
-            rows.append({"name": peer.name, "state": "not reached", "answer": str(error)})
+    from workstation.administration.peer_answers import ask_peers
+    from workstation.config import load_config
+
+    rows = [asdict(each) for each in ask_peers(root(), load_config(root()).ae_title, name)]
     show(as_json, rows, table([[*row.values()] for row in rows], ["name", "state", "answer"]))
     if any(row["state"] != "answered" for row in rows):
         raise typer.Exit(1)

@@ -36,7 +36,7 @@ def serve(
     from workstation.serve.fork_server import start_fork_server
 
     start_fork_server()
-    from workstation.serve import preflight
+    from workstation.administration import preflight
     from workstation.serve.supervisor import serve as serve_until_stopped
     from workstation.site import open_site
 
@@ -80,7 +80,7 @@ def doctor(
     if site:
         from dataclasses import asdict
 
-        from workstation.cli.site_check import check_site
+        from workstation.administration.site_check import check_site
 
         findings = list(check_site(root()))
         lines = [f"{f.state:8} {f.what:12} {f.words}" + (f" -> {f.todo}" if f.todo else "") for f in findings]

@@ -1,17 +1,12 @@
 """`workstation storage …` and `workstation quarantine …`."""
 
-from collections.abc import Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from workstation.cli.shared import Json, account, example, progress_bar, root, show
 from workstation.text_table import table
-
-if TYPE_CHECKING:
-    from dicom_io.files.instance import Instance
-    from workstation.site import Site
 
 QuarantinedArgument = Annotated[str, typer.Argument(metavar="NAME", help="As `workstation quarantine list` shows it.")]
 
@@ -119,14 +114,6 @@ def prune(
     show(as_json, result, f"{len(found)} instances of {len(studies)} studies {verb}, {size / 1e9:.2f} GB.")
 
 
-def _note(site: "Site", what: Iterable["Instance"], action: Literal["U", "D"]) -> None:
-    """In the audit trail, that somebody changed or deleted instances."""
-    from workstation.audit.trail import by_study, trail_of
-
-    for study in by_study(what):
-        trail_of(site.config, site.root).accessed(account(), study, action, site.clock())
-
-
 def _row(one: Any) -> dict[str, Any]:
     from dicom_io.capabilities import TRANSFER_SYNTAXES
 
@@ -189,16 +176,10 @@ def show_quarantined(name: QuarantinedArgument, as_json: Json = False) -> None:
 @example("workstation quarantine release 1.2.840.113619.2.1.5.0f3a9c21b4de")
 def release(name: QuarantinedArgument, as_json: Json = False) -> None:
     """Keep this one instead: the instance that was kept so far goes into quarantine."""
-    from dicom_io.archive.quarantine import header_of
-    from dicom_io.archive.quarantine import release as let_in
-    from dicom_io.errors import NotFound
+    from workstation.administration.quarantining import release as let_in
     from workstation.site import open_site
 
-    site, touched = open_site(root()), []
-    with suppress(NotFound):
-        touched.append(site.archive.instance(header_of(site.archive, name).sop_instance_uid))
-    kept = let_in(site.archive, name)
-    _note(site, [*(i for i in touched if i.study_uid != kept.study_uid), kept], "U")
+    kept = let_in(name, open_site(root()), account())
     show(
         as_json,
         {"sop_instance_uid": kept.sop_instance_uid},
@@ -217,8 +198,8 @@ def discard(
 ) -> None:
     """Delete one for good, or all that hold nothing that is not kept."""
     from dicom_io.archive.quarantine import compared, header_of
-    from dicom_io.archive.quarantine import discard as delete
     from dicom_io.errors import NotReadable
+    from workstation.administration.quarantining import discard as delete
     from workstation.site import open_site
 
     if bool(name) == same:
@@ -229,11 +210,10 @@ def discard(
         found = compared(archive, lambda done, of: bar(f"{done} of {of} compared", done / of))
         going = [one.name for one, how in found if how == "same"]
     for one in going:
-        known = []
-        with suppress(NotReadable):  # half a file is nobody's
-            known.append(header_of(archive, one))
         if not dry_run:
-            delete(archive, one)
-            _note(site, known, "D")
+            delete(one, site, account())
+            continue
+        with suppress(NotReadable):  # half a file is nobody's
+            header_of(archive, one)
     verb = "would be deleted" if dry_run else "is deleted" if name else "are deleted"
     show(as_json, {"names": going, "deleted": not dry_run}, f"{name or len(going)} {verb}.")

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from workstation.administration.health import Watched, oldest_s
 from workstation.charge.reasons import REASONS
-from workstation.serve.health import Watched, oldest_s
 from workstation.serve.http import Metric
 from workstation.site import Site
 from workstation.store.outbox import DatabaseFailed

@@ -20,10 +20,10 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from dicom_io.network.receive import listen_for_dicom
+from workstation.administration.health import health
 from workstation.audit.trail import late, trail_of
 from workstation.hl7.mllp import listen_for_hl7
 from workstation.serve.fork_server import fork_server
-from workstation.serve.health import health
 from workstation.serve.http import Monitor
 from workstation.serve.logs import tell_logs
 from workstation.serve.measured import metrics

@@ -16,12 +16,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from dicom_io.errors import DicomIOError
 from workstation.errors import WorkstationError
 from workstation.store.outbox import DatabaseFailed
 from workstation.web import (
+    admin_pages,
     case_pages,
     coder_pages,
     home_pages,
+    people_pages,
     physician_pages,
     results_pages,
     sign_in_pages,
@@ -40,12 +43,16 @@ ROUTES: tuple[PageRoute, ...] = (
     *what_if_pages.ROUTES,
     *physician_pages.ROUTES,
     *results_pages.ROUTES,
+    *admin_pages.ROUTES,
+    *people_pages.ROUTES,
 )
 
 # The bar at the top; the first entry of a role is where it begins.
 BAR: tuple[NavEntry, ...] = (
     NavEntry("/inbox", "Inbox", physician_pages.PHYSICIAN, physician_pages.waiting),
     NavEntry("/cases", "Work list", coder_pages.READERS),
+    NavEntry("/admin", "Administration", admin_pages.ADMINISTRATOR, admin_pages.waiting),
+    NavEntry("/admin/audit", "Audit trail", frozenset({"compliance"})),
 )
 
 _LOG = logging.getLogger("workstation.web")
@@ -88,7 +95,7 @@ def _route(console: Console, route: PageRoute) -> Route:
             response = _refused(call, error.status_code, error.detail)
         except NotThere as error:
             response = _refused(call, 404, str(error))
-        except WorkstationError as error:
+        except (WorkstationError, DicomIOError) as error:
             response = _refused(call, 422, str(error))
         except DatabaseFailed as error:
             _LOG.error("%s %s: %s", route.method, route.path, type(error).__name__)
@@ -128,6 +135,9 @@ async def _answered(call: Call, route: PageRoute) -> Response:
         if call.person is None:
             return sign_in_pages.first(call)
         raise HTTPException(403, call.tr("Your role may not do that."))
+    if call.given_secret and not route.public and route.path not in ("/password", "/sign-out"):
+        # Somebody else knows it: it signs nothing and shows nothing.
+        return call.go("/password", call.tr("Your password was given to you: choose one of your own first."))
     return await run_in_threadpool(route.answer, call)
 
 
@@ -154,15 +164,15 @@ def _know(call: Call) -> None:
     now, settings = console.site.clock(), console.settings
     over = now - session.seen_at > timedelta(minutes=settings.idle_minutes)
     over = over or now - session.started_at > timedelta(hours=settings.longest_hours)
-    person = next((each for each in console.site.people.all() if each.id == session.person), None)
-    if over or person is None:
+    account = next((each for each in console.site.people.accounts() if each.person.id == session.person), None)
+    if over or account is None:
         console.site.console.end(call.token)
         return
     # What asks by itself does not keep a session alive.
     if "x-polled" not in call.request.headers and now - session.seen_at >= timedelta(seconds=30):
         session = replace(session, seen_at=now)
         console.site.console.seen(call.token, session)
-    call.person, call.session = person, session
+    call.person, call.session, call.given_secret = account.person, session, account.given
 
 
 def _from_here(call: Call) -> None:

@@ -43,6 +43,8 @@ class Call:
     person: Person | None = None
     session: ConsoleSession | None = None
     token: str = ""
+    # Whether the person signed in with a password that somebody else gave them.
+    given_secret: bool = False
     form: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Uploaded] = field(default_factory=dict)
     # Every value of a field that stands several times in the form.

@@ -14,12 +14,12 @@ from tests.dicom_io.synthetic import CT, grid, ramp, write_series
 from tests.peers.servers import dcmqrscp
 from tests.workstation.audit.test_asking import BEGIN, TRANSFER, events, messages, outcome, who
 from tests.workstation.conftest import Command, SiteAt
+from workstation.administration import preflight
 from workstation.cli.shared import account
 from workstation.config import AuditSettings, Config, ConfigError, ReceiverSettings
 from workstation.destinations import FolderDestination
 from workstation.listening import Listener
 from workstation.peers.known import KnownPeer, add_peer
-from workstation.serve import preflight
 from workstation.serve.measured import metrics
 
 

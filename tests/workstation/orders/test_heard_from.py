@@ -16,6 +16,7 @@ from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import DAY, WHOLE, Ris, Study, config
 from tests.workstation.samples import ticking
 from tests.workstation.store.before_versions import as_before_versions
+from workstation.administration.preflight import check_settings
 from workstation.config import ConfigError, load_config
 from workstation.hl7 import mllp
 from workstation.hl7.acknowledgement import parse_acknowledgement
@@ -26,7 +27,6 @@ from workstation.orders.hl7_listener import answering, refusing_too_long
 from workstation.orders.stated import Reported
 from workstation.orders.statements import statements_of
 from workstation.serve.measured import metrics
-from workstation.serve.preflight import check_settings
 from workstation.store.schema import upgrade
 
 FAILING = Path(__file__).with_name("failing")

@@ -16,8 +16,8 @@ from sqlalchemy import text
 from tests.workstation.conftest import SiteAt
 from tests.workstation.desk import desk
 from tests.workstation.orders.ris import Ris, Study
+from workstation.administration.health import health
 from workstation.config import Config
-from workstation.serve.health import health
 from workstation.serve.measured import metrics
 from workstation.site import Site
 from workstation.store.messages import Message

@@ -9,10 +9,10 @@ from sqlalchemy import Engine, text
 from dicom_io.archive import upkeep
 from tests.workstation.desk import desk
 from tests.workstation.orders.ris import Ris, Study, config
+from workstation.administration.site_check import _of_postgresql, check_site
 from workstation.backup.making import make
 from workstation.backup.restoring import restore
 from workstation.backup.snapshot import BackupError
-from workstation.cli.site_check import _of_postgresql, check_site
 
 pytestmark = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 

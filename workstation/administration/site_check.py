@@ -17,11 +17,11 @@ from dicom_io.errors import DicomIOError
 from dicom_io.network.requestor import echo
 from render import fonts
 from render.engine.choice import choose
+from workstation.administration import preflight
 from workstation.certificates import last_day_of
 from workstation.config import Config, ConfigError, load_config
 from workstation.errors import WorkstationError
 from workstation.peers.known import PeersError, load_peers
-from workstation.serve import preflight
 from workstation.site import RESTORING, Site, open_site, open_to_others, store_of
 from workstation.store import schema
 from workstation.store.outbox import DatabaseFailed
@@ -72,7 +72,7 @@ def _before_it_is_opened(root: Path, config: Config) -> Iterator[SiteFinding]:
     if config.store:
         yield from _folder("store", store_of(root, config))
     yield from _disk(root, config)
-    yield from _certificates(root, config)
+    yield from certificates(root, config)
     yield from _drawing(config)
     if not config.monitor_port:
         words = "monitor_port is 0: nobody can watch serve."
@@ -121,7 +121,8 @@ def _named(where: str, value: Any) -> Iterator[tuple[str, str]]:
                 yield from _named(f"{where} {each.name}".strip(), held)
 
 
-def _certificates(root: Path, config: Config) -> Iterator[SiteFinding]:
+def certificates(root: Path, config: Config) -> Iterator[SiteFinding]:
+    """Yields a finding for every certificate that settings and peers name, with the days that it holds yet."""
     try:
         peers = load_peers(root)
     except PeersError as error:

@@ -11,8 +11,8 @@ from dicom_io.archive.database import open_database
 from tests.dicom_io.certificates import make
 from tests.peers.servers import free_ports
 from tests.workstation.conftest import Command
-from workstation.cli import site_check
-from workstation.cli.site_check import SiteFinding, check_site
+from workstation.administration import site_check
+from workstation.administration.site_check import SiteFinding, check_site
 from workstation.peers.known import KnownPeer, add_peer
 from workstation.site import open_site
 
