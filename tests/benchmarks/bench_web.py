@@ -1,7 +1,7 @@
 """How long the console takes, in a process of its own: `python -m tests.benchmarks.bench_web [--cases N]`.
 
-A state folder with so many cases (copies of a charged and a held one, see `bench_scale`). One browser asks over a socket
-for the first page of the work list, every filter and a case; then 20 of them work at once. Beside each page: the
+A state folder with so many cases (copies of a charged and a held one, see `bench_scale`). One browser asks over a
+socket for the first page of the work list, every filter and a case; then 20 of them work at once. Beside each page: the
 same rows asked of the queue in this process, without HTTP, templates and sign-in.
 """
 
