@@ -21,7 +21,10 @@ from workstation.store.outbox import DatabaseFailed
 from workstation.web import (
     case_pages,
     coder_pages,
+    compliance_pages,
     home_pages,
+    message_pages,
+    money_pages,
     physician_pages,
     results_pages,
     sign_in_pages,
@@ -40,12 +43,19 @@ ROUTES: tuple[PageRoute, ...] = (
     *what_if_pages.ROUTES,
     *physician_pages.ROUTES,
     *results_pages.ROUTES,
+    *message_pages.ROUTES,
+    *money_pages.ROUTES,
+    *compliance_pages.ROUTES,
 )
 
 # The bar at the top; the first entry of a role is where it begins.
 BAR: tuple[NavEntry, ...] = (
     NavEntry("/inbox", "Inbox", physician_pages.PHYSICIAN, physician_pages.waiting),
     NavEntry("/cases", "Work list", coder_pages.READERS),
+    NavEntry("/messages", "Unmatched", coder_pages.CODERS),
+    NavEntry("/money", "Money", money_pages.COUNTERS),
+    NavEntry("/compliance", "Compliance", compliance_pages.COMPLIANCE),
+    NavEntry("/phrases", "Phrases", message_pages.TRIERS),
 )
 
 _LOG = logging.getLogger("workstation.web")
