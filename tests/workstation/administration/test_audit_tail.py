@@ -14,9 +14,8 @@ AT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 def test_entries_are_read_newest_first_and_name_no_patient(tmp_path: Path) -> None:
     trail = trail_of(Config(audit=AuditSettings()), tmp_path)
     trail.changed("people", "jd", "removed", "ad", AT)
-    trail.accessed(
-        "jd", Moved("1.2.3", "ACC1", "PATIENT7", {"1.2": 3}), "D", AT, "4", why="twice, jd", address="10.0.0.9"
-    )
+    what = Moved("1.2.3", "ACC1", "PATIENT7", {"1.2": 3})
+    trail.accessed("jd", what, "D", AT, "4", why="twice, jd", address="10.0.0.9")
     first, second = newest_entries(AuditSettings(), tmp_path)
     assert (first.event, first.who, first.failed) == ("DICOM Instances Accessed", ("jd (10.0.0.9)",), True)
     assert first.about == ("accession ACC1", "twice, jd")

@@ -33,14 +33,14 @@ def test_each_value_says_where_it_comes_from(tmp_path: Path) -> None:
 
 
 def test_what_the_file_says_by_now_holds_after_a_restart(tmp_path: Path) -> None:
-    running = Config(station_name="OLD", destinations=(DicomDestination(name="a", takes=("images",), ae_title="A"),))
+    running = Config(
+        station_name="OLD", destinations=(DicomDestination(name="a", takes=("images",), port=104, ae_title="A"),)
+    )
     (tmp_path / "config.toml").write_text('station_name = "NEW"\n', encoding="utf-8")
     found = shown(tmp_path, running)
     assert found["station_name"].changed == "NEW"
     assert found["receiver.idle_s"].changed is None
-    assert (
-        found["destinations.a.ae_title"].changed is None and found["destinations.outgoing.name"].changed == "outgoing"
-    )
+    assert (found["destinations.a.ae_title"].changed, found["destinations.outgoing.name"].changed) == ("", "outgoing")
     (tmp_path / "config.toml").write_text("station_nam = 1\n", encoding="utf-8")
     assert "station_nam" in settings_of(tmp_path, running, {})[1]
 
