@@ -13,7 +13,7 @@ DO $$
 DECLARE
     each text;
 BEGIN
-    FOREACH each IN ARRAY ARRAY['receive', 'decide', 'deliver', 'prepare', 'work', 'backup'] LOOP
+    FOREACH each IN ARRAY ARRAY['receive', 'decide', 'deliver', 'prepare', 'web', 'work', 'backup'] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'workstation_' || each) THEN
             EXECUTE format('CREATE ROLE %I LOGIN', 'workstation_' || each);
         END IF;
@@ -22,19 +22,23 @@ END $$;
 
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA public FROM
-    workstation_receive, workstation_decide, workstation_deliver, workstation_prepare, workstation_work, workstation_backup;
+    workstation_receive, workstation_decide, workstation_deliver, workstation_prepare, workstation_web, workstation_work,
+    workstation_backup;
 GRANT USAGE ON SCHEMA public TO
-    workstation_receive, workstation_decide, workstation_deliver, workstation_prepare, workstation_work, workstation_backup;
+    workstation_receive, workstation_decide, workstation_deliver, workstation_prepare, workstation_web, workstation_work,
+    workstation_backup;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO
-    workstation_receive, workstation_decide, workstation_deliver, workstation_prepare, workstation_work, workstation_backup;
+    workstation_receive, workstation_decide, workstation_deliver, workstation_prepare, workstation_web, workstation_work,
+    workstation_backup;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO
-    workstation_receive, workstation_decide, workstation_deliver, workstation_prepare, workstation_work;
+    workstation_receive, workstation_decide, workstation_deliver, workstation_prepare, workstation_web, workstation_work;
 -- pg_dump reads where sequences stand.
 GRANT SELECT ON ALL SEQUENCES IN SCHEMA public TO workstation_backup;
 
 -- Claims on work: everybody's.
 GRANT INSERT, UPDATE, DELETE ON lease TO
-    workstation_receive, workstation_decide, workstation_deliver, workstation_prepare, workstation_work, workstation_backup;
+    workstation_receive, workstation_decide, workstation_deliver, workstation_prepare, workstation_web, workstation_work,
+    workstation_backup;
 
 -- Receives: the index of instances, news of them, answers to storage commitment, and what is to be decided after these.
 GRANT INSERT, UPDATE, DELETE ON instance, described TO workstation_receive;
@@ -53,8 +57,15 @@ GRANT INSERT, UPDATE, DELETE ON unfinished, commitment_asked, commitment_answere
 -- Prepares: its own list.
 GRANT INSERT, UPDATE, DELETE ON preparation, preparation_asked, described TO workstation_prepare;
 
+-- The console: what people decide, who may work here, and what it keeps between two requests. Not the journal: no record
+-- of a session is written by a browser.
+GRANT INSERT ON received, concern, refused, record, decision, ledger, message, attempt, charge, credit, charge_event,
+    act, person, series_completion TO workstation_web;
+GRANT INSERT, UPDATE, DELETE ON console_session, sign_in_attempt, saved_view, presence, result_link, due, news,
+    instance, described, unfinished, preparation, preparation_asked TO workstation_web;
+
 -- Desktops and the command line, where people act.
 GRANT INSERT ON received, concern, refused, record, decision, ledger, message, attempt, charge, credit, charge_event,
     series_completion, event, act, papers, person TO workstation_work;
 GRANT INSERT, UPDATE, DELETE ON due, news, instance, described, unfinished, commitment_asked, commitment_answered,
-    commitment_offered, preparation, preparation_asked TO workstation_work;
+    commitment_offered, preparation, preparation_asked, result_link, console_session TO workstation_work;

@@ -15,7 +15,7 @@ from workstation.coder.queue_rows import QueueFilter
 from workstation.coder.work_list import work_items
 from workstation.site import open_site
 
-_FILTERS = {
+FILTERS = {
     "state": QueueFilter(state="held"),
     "reason": QueueFilter(reason="REPORT_NOT_FINAL"),
     "who": QueueFilter(who="physician"),
@@ -53,7 +53,7 @@ def main() -> None:
         line("queue, nothing new", took_ms(queue.refresh, given.times))
         line("queue, first page", took_ms(lambda: queue.page(), given.times))
         line("queue, last page", took_ms(lambda: queue.page(number=1_000_000), given.times))
-        for name, wanted in _FILTERS.items():
+        for name, wanted in FILTERS.items():
             line(f"queue, filter: {name}", took_ms(lambda wanted=wanted: queue.page(wanted), given.times))  # type: ignore[misc]
         for sort in ("patient", "-expected", "reason", "filing"):
             line(f"queue, sorted by {sort}", took_ms(lambda sort=sort: queue.page(sort=sort), given.times))  # type: ignore[misc]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from dicom_io.evidence import Person
+from dicom_io.evidence import Person, Role
 from workstation.audit.trail import by_study, late, trail_of
 from workstation.errors import WorkstationError
 from workstation.listening import ConsoleSettings
@@ -24,7 +24,7 @@ from workstation.store.result_links import ResultLink
 MOST_DAYS = 365
 LEAST_SECRET = 6
 # Who may give results to somebody outside: people of the work, and whoever looks after what leaves.
-MAY_LINK = frozenset({"physician", "qualified_professional", "resident", "technologist", "compliance"})
+MAY_LINK: frozenset[Role] = frozenset({"physician", "qualified_professional", "resident", "technologist", "compliance"})
 _DAY_S = 86400.0
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 bytes in base 64
 # Wrong words: so many in a row, then a pause after each, and in the end nobody may try any more.

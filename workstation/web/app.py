@@ -24,6 +24,7 @@ from workstation.web import (
     case_pages,
     coder_pages,
     home_pages,
+    link_pages,
     people_pages,
     physician_pages,
     results_pages,
@@ -43,6 +44,7 @@ ROUTES: tuple[PageRoute, ...] = (
     *what_if_pages.ROUTES,
     *physician_pages.ROUTES,
     *results_pages.ROUTES,
+    *link_pages.ROUTES,
     *admin_pages.ROUTES,
     *people_pages.ROUTES,
 )
@@ -51,6 +53,7 @@ ROUTES: tuple[PageRoute, ...] = (
 BAR: tuple[NavEntry, ...] = (
     NavEntry("/inbox", "Inbox", physician_pages.PHYSICIAN, physician_pages.waiting),
     NavEntry("/cases", "Work list", coder_pages.READERS),
+    NavEntry("/links", "Links", link_pages.LINKERS),
     NavEntry("/admin", "Administration", admin_pages.ADMINISTRATOR, admin_pages.waiting),
     NavEntry("/admin/audit", "Audit trail", frozenset({"compliance"})),
 )

@@ -107,6 +107,7 @@ def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Res
         pictures=pictures_of_case(site, ruling),
         corrections=corrections(site, row.session) if seen["correction_of"] else (),
         offers_what_if=call.who.role in CODERS,
+        offers_links=call.who.role in ("physician", "compliance"),
         billed=_billed(call, row),
         others=_names(call, others),
         names=_names(call, [each.id for each in site.people.all()], as_table=True),

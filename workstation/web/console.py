@@ -115,6 +115,7 @@ def _templates() -> jinja2.Environment:
         "money": money,
         "state_words": state_words,
         "words": words_of,
+        "epoch": epoch,
     }
     environment.globals["static"] = static_address
     return environment
@@ -142,6 +143,11 @@ def money(amount: Decimal | float | None) -> str:
 
 def state_words(state: str) -> str:
     return STATE_WORDS.get(state, state)
+
+
+def epoch(seconds: float) -> str:
+    """A time in seconds since 1970, as all pages write times."""
+    return moment(datetime.fromtimestamp(seconds).astimezone())
 
 
 def words_of(value: object) -> str:

@@ -4,10 +4,12 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 
 import uvicorn
 
 from workstation.errors import WorkstationError
+from workstation.listening import ConsoleSettings
 from workstation.site import Site
 from workstation.web.app import application
 from workstation.web.console import console_of
@@ -44,7 +46,9 @@ class ConsoleServer:
     """
 
     def __init__(self, site: Site, at: socket.socket, ready: Callable[[], None] = lambda: None) -> None:
-        console = console_of(site)
+        # Links name the port where it is, whoever chose it.
+        own = replace(site.config.console or ConsoleSettings(), port=at.getsockname()[1])
+        console = console_of(replace(site, config=replace(site.config, console=own)))
         settings = console.settings
         self._at = at
         config = uvicorn.Config(

@@ -9,10 +9,12 @@ from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
 from tests.workstation.desk import Desk, desk
-from tests.workstation.orders.ris import Ris, Study, config, journalled
+from tests.workstation.orders.ris import JD, Ris, Study, config, journalled
 from workstation.backup.making import make
 from workstation.billing.filing import file_new_records
 from workstation.billing.settle import settle_due
+from workstation.coder.acts import credit
+from workstation.coder.assigning import assign
 from workstation.store.preparations import WantedPreparation
 
 SQL = Path(__file__).parents[3] / "docs" / "services" / "roles.sql"
@@ -22,6 +24,7 @@ FORBIDDEN = {
     "decide": ("event", "act", "person", "papers"),
     "deliver": ("event", "act", "decision", "charge", "message", "person", "papers", "ledger", "instance"),
     "prepare": ("event", "act", "decision", "charge", "message", "attempt", "person", "papers", "ledger", "due"),
+    "web": ("event", "papers"),
     "backup": ("event", "act", "decision", "charge", "message", "attempt", "instance", "due"),
 }
 
@@ -82,8 +85,20 @@ def test_a_day_by_users_of_their_own(engine: Engine, tmp_path: Path) -> None:
         d.deliver()
         assert d.charges() == [("76377", "acknowledged")]
 
+    def browse(d: Desk) -> None:
+        d.site.people.add(JD, password="a long password")
+        token = d.site.console.begin("jd", d.site.clock())
+        assert d.site.console.session(token) is not None
+        d.site.console.attempted("jd", "127.0.0.1", d.site.clock(), right=True)
+        d.site.console.save_view("jd", "mine", "owner=me")
+        d.site.console.look_at("0" * 20, "jd", d.site.clock(), 45.0)
+        assign(d.site, "ACC1", JD, "jd")
+        credit(d.site, "ACC1", JD, "wrong patient class")
+        assert d.charges() == [("76377", "credited")]
+
     at("receive", receive)
     at("decide", decide)
     at("prepare", prepare)
     at("deliver", deliver)
+    at("web", browse)
     at("backup", lambda d: make(d.site, tmp_path / "kept"))

@@ -321,3 +321,20 @@ def test_no_text_from_outside_becomes_a_part_of_a_page(hostile: Counter) -> None
     assert "<script>note" not in browser.page and "&lt;script&gt;note" in browser.page
     browser.post("/cases/search", {"text": '"><script>s</script>'})
     assert "<script>s" not in browser.page
+
+
+def test_a_link_takes_the_secret_and_is_shown_once(at_work: Counter) -> None:
+    """The session of the tests has no signed record that the results room believes: it says so, and nothing is made."""
+    doctor = at_work.browser("DR1")
+    path = f"/cases/{key_of(at_work, 'ACC1')}/links"
+    doctor.get(path)
+    assert doctor.status == 200
+    doctor.post(path, {"recipient": "Dr. Stone", "days": "7", "secret": "000000"})
+    assert doctor.status == 422 and "is wrong" in doctor.words
+    doctor.post(path, {"recipient": "", "days": "7", "secret": PIN})
+    assert doctor.status == 422
+    doctor.post(path, {"recipient": "Dr. Stone", "days": "x", "secret": PIN})
+    assert doctor.status == 422 and at_work.desk.site.result_links.all() == ()
+    coder = at_work.browser("jd")
+    coder.get(path)
+    assert coder.status == 403
