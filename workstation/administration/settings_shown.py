@@ -23,7 +23,8 @@ _IN_URL = re.compile(r"(?<=://)[^/@\s]+@")
 class ShownSetting:
     """key : as settings.md has it, `receiver.port`; of a list with the name of its entry, `destinations.pacs.port`.
     value : in force in this process, as text. source : `default`, `file` or the name of an environment variable.
-    changed : what file and environment say by now, where that is something else: it holds after a restart."""
+    changed : what file and environment say by now, where that is something else, empty where it is gone: it
+    holds after a restart."""
 
     key: str
     value: str
@@ -45,7 +46,7 @@ def settings_of(
     later = dict(_flat(now))
     found = []
     for key, value in _flat(running):
-        coming = later.pop(key, None)
+        coming = later.pop(key, "")
         source = _source(key, said, environment)
         found.append(ShownSetting(key, value, source, coming if coming != value else None))
     found += [ShownSetting(key, "", _source(key, said, environment), value) for key, value in later.items()]

@@ -24,11 +24,12 @@ class CheckState:
 
 
 class StorageCheck:
-    """The check of one archive: one at a time, the last result kept in memory."""
+    """The check of one archive: one at a time, the last result kept in memory. thread : that runs it, or ran it."""
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._state: CheckState | None = None
+        self.thread: Thread | None = None
 
     @property
     def state(self) -> CheckState | None:
@@ -41,7 +42,8 @@ class StorageCheck:
             if self._state is not None and self._state.ended_at is None:
                 return False
             self._state = CheckState(site.clock(), person_id)
-        Thread(target=self._run, args=(site,), name="storage check", daemon=True).start()
+        self.thread = Thread(target=self._run, args=(site,), name="storage check", daemon=True)
+        self.thread.start()
         return True
 
     def _run(self, site: Site) -> None:

@@ -86,6 +86,7 @@ def _messages(
     call: Call, entries: tuple[QueuedMessage, ...], state: str = "", destination: str = "", accession: str = ""
 ) -> Response:
     shown = [e for e in entries if state in ("", e.state) and destination in ("", e.message.destination)]
+    shown.sort(key=lambda entry: entry.state != "operator")  # those that need somebody come first
     return page(
         call,
         "outbox",
