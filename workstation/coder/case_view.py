@@ -167,6 +167,11 @@ def stated(site: Site, path: Path, day: date) -> dict[str, Any]:
         body += b"\r" if b"\r" in body else b"\n"
     except OSError as error:
         raise WorkError(f"{path}: cannot be read ({error.strerror}).") from None
+    return stated_in(site, body, day)
+
+
+def stated_in(site: Site, body: bytes, day: date) -> dict[str, Any]:
+    """Return what a message states, JSON-ready, as `stated`."""
     zone = site.clock().tzinfo
     assert zone is not None, "a site's clock knows its offset"
     processing_id = site.config.listener.processing_id if site.config.listener else "P"

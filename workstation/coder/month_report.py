@@ -3,7 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from workstation.billing.gather_facts import PoliciesByDay
 from workstation.charge.cms_imports import imported_fees
 from workstation.coder import lost_work
 from workstation.coder.expected_amount import NOT_KNOWN, ExpectedAmount, expected_amount
-from workstation.coder.work_list import WorkError, WorkItem, work_items
+from workstation.coder.work_list import WorkError, WorkItem, items_under, work_items
 from workstation.config import Config
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.stated import MessageRefused, Ordered
@@ -27,8 +27,10 @@ _CHARGED = ("queued", "sent", "acknowledged", "operator")
 _AGES = ((7, "up to 7 days"), (30, "8 to 30 days"), (90, "31 to 90 days"))
 
 
-def report(site: Site, month: str) -> dict[str, Any]:
+def report(site: Site, month: str, accessions: Collection[str] | None = None) -> dict[str, Any]:
     """Return the month, JSON-ready; dollars as text with cents. `month` is YYYY-MM, the month of service.
+
+    accessions : those that have cases of the month, where it is known; all are read instead.
 
     Raises WorkError when it is not a month.
     """
@@ -36,7 +38,8 @@ def report(site: Site, month: str) -> dict[str, Any]:
         raise WorkError(f"{month!r} is not a month written as YYYY-MM.")
     fees, policies = imported_fees(site.root), PoliciesByDay(site.config, site.root)
     rows: list[dict[str, Any]] = []
-    for item in work_items(site):
+    items = work_items(site) if accessions is None else items_under(site, accessions)
+    for item in sorted(items, key=lambda item: (item.since, item.accession, item.session)):
         day = _day(item)
         if day is None or not day.isoformat().startswith(month):
             continue
@@ -191,7 +194,7 @@ def _day(item: WorkItem) -> date | None:
         return None
 
 
-_CASE_COLUMNS = (
+CASE_COLUMNS = (
     "accession",
     "date_of_service",
     "state",
@@ -211,9 +214,9 @@ _CASE_COLUMNS = (
 
 def write_csv(found: Mapping[str, Any], path: Path) -> None:
     """Write the cases of a month as CSV."""
-    lines = [csv_line(_CASE_COLUMNS)]
+    lines = [csv_line(CASE_COLUMNS)]
     for row in found["cases"]:
-        values = (row[column] for column in _CASE_COLUMNS)
+        values = (row[column] for column in CASE_COLUMNS)
         lines.append(csv_line(tuple(" ".join(v) if isinstance(v, list) else str(v) for v in values)))
     path.write_bytes(b"".join(lines))
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from dicom_io.files.scanning import batches
 from workstation.billing.reconcile import LIVE
 from workstation.billing.settle import settle_accession
 from workstation.errors import WorkstationError
@@ -47,6 +48,8 @@ _RULED: dict[str, tuple[CaseState, ...]] = {
 LISTED_ACTS: tuple[CaseActKind, ...] = ("mark", "keep", "appeal", "release", "deny", "reopen", "credit")
 # States of a charge whose message is not done.
 _UNDER_WAY = ("queued", "sent", "operator")
+# So many accessions are read together.
+_TOGETHER = 400
 # Up to so many accessions are named to the database; all are read instead of more.
 _FEW = 5000
 
@@ -64,6 +67,16 @@ def work_items(site: Site, state: str = "", who: str = "") -> tuple[WorkItem, ..
     found = items_of(rulings, acts, site.outbox.charges(*named) if rulings else (), sessions, site.clock())
     wanted = (item for item in found if (not state or item.state == state) and (not who or who in item.who))
     return tuple(sorted(wanted, key=lambda item: (item.since, item.accession, item.session)))
+
+
+def items_under(site: Site, accessions: Collection[str]) -> list[WorkItem]:
+    """Return the cases of some accessions as the list has them, in no order."""
+    found: list[WorkItem] = []
+    for some in batches(sorted(accessions), _TOGETHER):
+        under = site.casebook.cases_under(some)
+        sessions = {uid: sr.session for uid, sr in under.srs.items()}
+        found += items_of(under.rulings, under.acts, site.outbox.charges(*some), sessions, site.clock())
+    return found
 
 
 def items_of(

@@ -23,8 +23,11 @@ from workstation.web import (
     admin_pages,
     case_pages,
     coder_pages,
+    compliance_pages,
     home_pages,
     link_pages,
+    message_pages,
+    money_pages,
     people_pages,
     physician_pages,
     results_pages,
@@ -44,6 +47,9 @@ ROUTES: tuple[PageRoute, ...] = (
     *what_if_pages.ROUTES,
     *physician_pages.ROUTES,
     *results_pages.ROUTES,
+    *message_pages.ROUTES,
+    *money_pages.ROUTES,
+    *compliance_pages.ROUTES,
     *link_pages.ROUTES,
     *admin_pages.ROUTES,
     *people_pages.ROUTES,
@@ -51,10 +57,14 @@ ROUTES: tuple[PageRoute, ...] = (
 
 # The bar at the top; the first entry of a role is where it begins.
 BAR: tuple[NavEntry, ...] = (
-    NavEntry("/inbox", "Inbox", physician_pages.PHYSICIAN, physician_pages.waiting),
-    NavEntry("/cases", "Work list", coder_pages.READERS),
-    NavEntry("/links", "Links", link_pages.LINKERS),
     NavEntry("/admin", "Administration", admin_pages.ADMINISTRATOR, admin_pages.waiting),
+    NavEntry("/inbox", "Inbox", physician_pages.PHYSICIAN, physician_pages.waiting),
+    NavEntry("/compliance", "Compliance", compliance_pages.COMPLIANCE),
+    NavEntry("/cases", "Work list", coder_pages.READERS),
+    NavEntry("/messages", "Unmatched", coder_pages.CODERS),
+    NavEntry("/phrases", "Phrases", message_pages.TRIERS),
+    NavEntry("/money", "Money", money_pages.COUNTERS),
+    NavEntry("/links", "Links", link_pages.LINKERS),
     NavEntry("/admin/audit", "Audit trail", frozenset({"compliance"})),
 )
 
