@@ -3,6 +3,8 @@
 The trail is the file of `file.py`, one message a line. What is sent on to a repository and removed here is found there.
 """
 
+import base64
+import binascii
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +16,8 @@ from xml.etree import ElementTree as ET
 from workstation.audit.trail import Trail
 
 _WHEN = re.compile(rb'EventDateTime="([^"]+)"')
+# Objects that are called by their name: nodes and people; and details that are words of somebody.
+_NAMED, _SAID = ("110182", "11"), ("Alert Description", "Reason")
 _OUTCOMES = {"0": "", "4": "failed", "8": "failed", "12": "failed"}
 
 
@@ -22,7 +26,9 @@ class AuditEntry:
     """A message of the trail.
 
     event : as PS3.16 CID 400 names it, with its type where it has one. person : who asked for it: a person's ID, an
-    account, or an AE title. accessions : of the studies. outcome : empty where it went well.
+    account, or an AE title. accessions : of the studies. outcome : empty where it went well. who : everybody and
+    everything that took part, with name and address. about : names of peers and people, and what was said of them. No
+    patient is among them.
     """
 
     at: datetime
@@ -30,6 +36,8 @@ class AuditEntry:
     person: str
     accessions: tuple[str, ...]
     outcome: str
+    who: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
 
 
 def entries(
@@ -85,4 +93,22 @@ def _entry(message: ET.Element) -> AuditEntry:
         asked.get("UserID", "") if asked is not None else "",
         tuple(dict.fromkeys(each.get("Number", "") for each in message.iter("Accession"))),
         _OUTCOMES.get(event.get("EventOutcomeIndicator", "0"), ""),
+        tuple(map(_participant, message.iter("ActiveParticipant"))),
+        tuple(dict.fromkeys(_about(message))),
     )
+
+
+def _participant(one: ET.Element) -> str:
+    named, where = " ".join(filter(None, (one.get("UserID"), one.get("UserName")))), one.get("NetworkAccessPointID")
+    return f"{named} ({where})" if where else named
+
+
+def _about(message: ET.Element) -> Iterator[str]:
+    for thing in message.iter("ParticipantObjectIdentification"):
+        kind = thing.find("ParticipantObjectIDTypeCode")
+        if kind is not None and kind.get("csd-code") in _NAMED:
+            yield thing.get("ParticipantObjectID", "")
+        for detail in thing.iter("ParticipantObjectDetail"):
+            if detail.get("type") in _SAID:
+                with suppress(binascii.Error):
+                    yield base64.b64decode(detail.get("value", "")).decode("utf-8", "replace")

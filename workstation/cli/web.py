@@ -1,6 +1,8 @@
 """`workstation web`."""
 
 import json
+import signal
+import threading
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -49,5 +51,10 @@ def web(
         scheme = "https" if settings.speaks_tls else "http"
         address = f"{scheme}://{name}:{number}"
         server = ConsoleServer(site, at, lambda: tell({"event": "listening", "address": address, "port": number}))
-        server.run()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: server.end())
+        # In a thread: in the main one it would take the signals, and end the process by them.
+        thread = threading.Thread(target=server.run, name="console")
+        thread.start()
+        thread.join()
     tell({"event": "stopped"})

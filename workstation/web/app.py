@@ -57,6 +57,7 @@ ROUTES: tuple[PageRoute, ...] = (
 
 # The bar at the top; the first entry of a role is where it begins.
 BAR: tuple[NavEntry, ...] = (
+    NavEntry("/admin", "Administration", admin_pages.ADMINISTRATOR, admin_pages.waiting),
     NavEntry("/inbox", "Inbox", physician_pages.PHYSICIAN, physician_pages.waiting),
     NavEntry("/compliance", "Compliance", compliance_pages.COMPLIANCE),
     NavEntry("/cases", "Work list", coder_pages.READERS),
@@ -64,7 +65,6 @@ BAR: tuple[NavEntry, ...] = (
     NavEntry("/phrases", "Phrases", message_pages.TRIERS),
     NavEntry("/money", "Money", money_pages.COUNTERS),
     NavEntry("/links", "Links", link_pages.LINKERS),
-    NavEntry("/admin", "Administration", admin_pages.ADMINISTRATOR, admin_pages.waiting),
     NavEntry("/admin/audit", "Audit trail", frozenset({"compliance"})),
 )
 

@@ -1,19 +1,21 @@
 """People, settings and the audit trail, for administrators; the trail for compliance officers too."""
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import get_args
 
 from starlette.responses import Response
 
 from dicom_io.evidence import Person, Role, checked_role
-from workstation.administration.audit_tail import newest_entries
 from workstation.administration.settings_shown import settings_of
+from workstation.audit.reading import entries
 from workstation.audit.trail import late
 from workstation.people import Account, PeopleError
 from workstation.web.admin_pages import ADMINISTRATOR, page
 from workstation.web.call import Call, Roles, get, post
 
 _READERS: Roles = frozenset({"administrator", "compliance"})
+_NEWEST = 200
 ROLES: tuple[Role, ...] = tuple(role for role in get_args(Role) if role != "automatic")
 
 
@@ -142,8 +144,8 @@ def _settings(call: Call) -> Response:
 
 
 def _audit(call: Call) -> Response:
-    settings = call.site.config.audit
-    return page(call, "audit", entries=newest_entries(settings, call.site.root), kept=settings is not None)
+    trail = call.console.trail
+    return page(call, "audit", entries=tuple(islice(entries(trail), _NEWEST)), kept=trail.file is not None)
 
 
 ROUTES = (

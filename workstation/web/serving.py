@@ -40,7 +40,7 @@ def listen_for_browsers(host: str, port: int) -> socket.socket:
 
 
 class ConsoleServer:
-    """Serves until it is told to end. Make it, then `run` it in a thread of its own or the main one.
+    """Serves until it is told to end. Make it, then `run` it in a thread of its own: in the main one it takes signals.
 
     Raises ConsoleNotServed when certificate or key cannot be read.
     """
@@ -83,7 +83,7 @@ class ConsoleServer:
 
 
 class _Server(uvicorn.Server):
-    """Says when it is there. In the main thread it ends on SIGTERM and SIGINT."""
+    """Says when it is there."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)

@@ -51,6 +51,7 @@ class Serving:
         self.port, self.ae_title = int(listening["port"]), str(listening["ae_title"])
         self.hl7_port = int(listening.get("hl7_port", 0))
         self.monitor_port = int(listening.get("monitor_port", 0))
+        self.ports: dict[str, int] = {name: int(port) for name, port in listening.items() if name.endswith("port")}
         self.processes: dict[str, int] = listening["processes"]
         return self
 

@@ -1,62 +1,44 @@
 """A recipient's browser: the rotation turns under the pointer, the surface too, and the report comes down as PDF."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from tests.workstation.results.signed import Signed, signed_session
+from tests.workstation.web.chromium import AtWork, chromium, serving
 from workstation.results.links import make_link
-from workstation.web.serving import ConsoleServer, listen_for_browsers
 
 pytestmark = pytest.mark.slow
-# WebGL without a graphics card, and nothing that a browser does by itself.
-_ARGUMENTS = (
-    "--no-sandbox --use-gl=angle --use-angle=swiftshader --enable-unsafe-swiftshader --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-).split()
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Signed, str]]:
     """The signed session, and the address of its console."""
     signed = signed_session(tmp_path_factory.mktemp("browser") / "root")
-    at = listen_for_browsers("127.0.0.1", 0)
-    server = ConsoleServer(signed.site, at)
-    thread = Thread(target=server.run)
-    thread.start()
-    yield signed, f"http://127.0.0.1:{at.getsockname()[1]}"
-    server.end()
-    thread.join()
+    with serving(signed.site) as address:
+        yield signed, address
     signed.site.papers.engine.dispose()
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        pytest.skip("chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
-        yield browser
-        browser.close()
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
 
 
-def test_a_surgeon_turns_it_and_takes_the_report_along(served: tuple[Signed, str], chromium: Any) -> None:
+def test_a_surgeon_turns_it_and_takes_the_report_along(served: tuple[Signed, str], browser: Any) -> None:
     from playwright.sync_api import expect
 
     signed, address = served
     token = make_link(signed.session, signed.site, signed.person, "Dr. Stone").token
-    page = chromium.new_context(viewport={"width": 820, "height": 1180}, accept_downloads=True).new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
-    page.goto(f"{address}/r/{token}")
-    assert page.evaluate("document.documentElement.scrollWidth") <= 820
+    visitor = AtWork(browser, address, accept_downloads=True)
+    page = visitor.page
+    visitor.go(f"/r/{token}")
+    page.wait_for_selector(".stage[data-kind=scroll][data-loaded='3']")
+    visitor.check("results")
+    page.set_viewport_size({"width": 820, "height": 1180})
 
     surface = page.locator(".surface")
     surface.scroll_into_view_if_needed()
@@ -94,13 +76,13 @@ def test_a_surgeon_turns_it_and_takes_the_report_along(served: tuple[Signed, str
     with page.expect_download() as fetched:
         page.get_by_role("link", name="Report as PDF").click()
     assert Path(fetched.value.path()).read_bytes().startswith(b"%PDF")
-    assert faults == []
+    assert visitor.faults == []
 
 
-def test_without_webgl_the_pictures_remain(served: tuple[Signed, str], chromium: Any) -> None:
+def test_without_webgl_the_pictures_remain(served: tuple[Signed, str], browser: Any) -> None:
     signed, address = served
     token = make_link(signed.session, signed.site, signed.person, "Dr. Stone").token
-    context = chromium.new_context(locale="de-DE")
+    context = browser.new_context(locale="de-DE")
     context.add_init_script(
         "const made = HTMLCanvasElement.prototype.getContext;"
         "HTMLCanvasElement.prototype.getContext = function (kind, ...more) {"
@@ -111,3 +93,17 @@ def test_without_webgl_the_pictures_remain(served: tuple[Signed, str], chromium:
     page.locator(".surface").scroll_into_view_if_needed()
     page.get_by_text("Dieser Browser kann keine 3D-Oberflächen zeigen").wait_for()
     assert page.locator(".still img").first.is_visible()
+
+
+def test_the_question_for_the_word_and_a_closed_link_are_usable(served: tuple[Signed, str], browser: Any) -> None:
+    signed, address = served
+    token = make_link(signed.session, signed.site, signed.person, "Dr. Stone", secret="rotkehlchen").token
+    visitor = AtWork(browser, address)
+    visitor.go(f"/r/{token}")
+    visitor.check("results-word")
+    visitor.page.fill("#word", "rotkehlchen")
+    visitor.page.click("button")
+    visitor.page.get_by_text("Signed by Radiologist Sample").wait_for()
+    assert visitor.faults == []
+    visitor.go("/r/nothing")
+    visitor.check("results-closed")
