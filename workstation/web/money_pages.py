@@ -36,7 +36,7 @@ _PANELS = (
 
 def _month(call: Call) -> Response:
     month = month_said(call)
-    rows = call.console.queue.rows(QueueFilter(month=month))
+    rows = call.console.queue.rows(QueueFilter(month=month), named=False)
     found = month_report.report(call.site, month, {row.accession for row in rows})
     first, end = month_bounds(month)
     keys = {row.accession: row.key for row in rows}
@@ -95,7 +95,7 @@ def _days(call: Call, month: str, rows: Sequence[QueueRow]) -> list[charts.BarRo
 
 def _month_file(call: Call) -> Response:
     month = month_said(call)
-    accessions = {row.accession for row in call.console.queue.rows(QueueFilter(month=month))}
+    accessions = {row.accession for row in call.console.queue.rows(QueueFilter(month=month), named=False)}
     rows = month_report.report(call.site, month, accessions)["cases"]
     call.console.note_export(call, f"cases of {month}", len(rows))
     content = exports.as_csv(month_report.CASE_COLUMNS, rows)
