@@ -50,7 +50,7 @@ def test_key_pictures_come_first_and_begin_where_the_reader_chose(results: Sessi
         ("distance 1", f"gap {EVIL}", "length 50.0 mm")
     ]
     assert results.missing == 0
-    assert {file.instance.modality for file in results.files()} == {"CT", "M3D", "SEG", "SR", "KO"}
+    assert {file.instance.modality for file in results.files()} == {"CT", "M3D", "SEG", "SR", "KO", "PR"}
 
 
 def test_frames_are_the_stored_ones(results: SessionResults) -> None:
@@ -66,6 +66,18 @@ def test_frames_are_the_stored_ones(results: SessionResults) -> None:
     png = Image.open(io.BytesIO(encoded(lettered, "png")))
     assert np.array_equal(np.asarray(png), lettered)
     assert max(Image.open(io.BytesIO(encoded(lettered, "jpg", 24))).size) == 24
+
+
+def test_arrows_and_words_of_the_reader_are_drawn(results: SessionResults) -> None:
+    axial = results.pictures[1]
+    drawn = [[line for drawing in frame.drawings for line in drawing.text] for frame in axial.frames]
+    assert drawn == [[], [f"here {EVIL}"], []]
+    shaft, head, words = axial.frames[1].drawings
+    assert len(shaft.lines[0]) == 2 and len(head.lines[0]) == 3 and words.lines == ()
+    assert shaft.lines[0][1] == head.lines[0][1]  # the tip
+    plain = replace(axial.frames[1], drawings=())
+    assert (frame_pixels(plain) != frame_pixels(axial.frames[1])).any()
+    assert plain.etag != axial.frames[1].etag
 
 
 def test_the_pdf_is_of_this_session(signed: Signed, results: SessionResults, tmp_path: Path) -> None:
@@ -115,6 +127,11 @@ def test_what_was_changed_is_not_shown(signed: Signed, copied: Site) -> None:
     path = Path(report.instance.path)
     path.write_bytes(path.read_bytes().replace(b"A fracture", b"No fractur"))
     with pytest.raises(ResultsError, match="its file was changed"):
+        results_of(signed.session, copied)
+    path.write_bytes(path.read_bytes().replace(b"No fractur", b"A fracture"))
+    state = Path(next(f for f in before.documents if f.instance.modality == "PR").instance.path)
+    state.write_bytes(state.read_bytes().replace(b"here", b"gone"))
+    with pytest.raises(ResultsError, match="Presentation state"):
         results_of(signed.session, copied)
     copied.papers.engine.dispose()
 
