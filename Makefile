@@ -1,4 +1,4 @@
-# Two commands do everything: `make demo` and `make test`. `make desktop` shows the window. Each does its own set-up.
+# Two commands do everything: `make demo` and `make test`. `make desktop` shows the window, `make console` the pages. Each does its own set-up.
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 WORKERS := $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo desktop test compiled-tests suite check-all bench lint clean
+.PHONY: demo desktop console test compiled-tests suite check-all bench lint clean
 
 demo: $(VENV)/.demo-ready
 	$(BIN)/workstation demo -o demo-output
@@ -21,6 +21,15 @@ desktop: $(VENV)/.desktop-ready
 		--name 'Sample^Radiologist' --role physician >/dev/null
 	@echo "Sign in as DR1 with the password: radiology"
 	$(BIN)/workstation --root demo-desktop desktop --demo sample_data/ct_head
+
+# The pages for browsers, over the case that the demo documents. On this machine alone.
+console: $(VENV)/.console-ready
+	@test -d demo-output/documented/workstation || $(BIN)/workstation demo -o demo-output >/dev/null
+	@for who in 'jd Sample^Coder coder' 'DR1 Sample^Radiologist physician' 'co Sample^Compliance compliance' \
+		'ad Sample^Administrator administrator'; do set -- $$who; WORKSTATION_PASSWORD=radiology $(BIN)/workstation \
+		--root demo-output/documented/workstation people add $$1 --name "$$2" --role $$3 >/dev/null; done
+	@echo "Sign in as jd (coder), DR1 (physician), co (compliance) or ad (administrator) with the password: radiology"
+	$(BIN)/workstation --root demo-output/documented/workstation web
 
 # Side by side: the types are checked by one process for a minute, while another compiles the tests once for all workers.
 # What is wrong with a test is said by the suite.
@@ -46,6 +55,7 @@ bench: $(VENV)/.test-ready
 	$(BIN)/python -m tests.benchmarks.bench_node
 	$(BIN)/python -m tests.benchmarks.bench_send
 	$(BIN)/python -m tests.benchmarks.bench_scale
+	$(BIN)/python -m tests.benchmarks.bench_web
 
 lint: $(VENV)/.test-ready
 	$(BIN)/ruff check
@@ -68,6 +78,11 @@ $(VENV)/.desktop-ready: $(VENV)/.demo-ready
 	.ci/system-packages desktop
 	@echo "Installing what the desktop needs …"
 	$(PIP) install -c .ci/constraints.txt -e '.[desktop]'
+	touch $@
+
+$(VENV)/.console-ready: $(VENV)/.demo-ready
+	@echo "Installing what the console needs …"
+	$(PIP) install -c .ci/constraints.txt -e '.[console]'
 	touch $@
 
 $(VENV)/.test-ready: $(VENV)/.demo-ready
