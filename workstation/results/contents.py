@@ -27,6 +27,8 @@ from dicom_io.person_names import spoken
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.sr.key_objects import KEY_OBJECT_SELECTION, key_images
 from dicom_io.sr.report_sr import BASIC_TEXT_SR, FiledReport, read_report
+from render.engine.framing import views
+from render.geometry import View
 from render.marks import DrawnMark, PixelDrawing
 from render.recipe import CurvedReformat, Projection, Recipe, RecipeError, VolumeRendering, read_recipe
 from workstation.errors import WorkstationError
@@ -61,16 +63,18 @@ class ArchivedFile:
 
 @dataclass(frozen=True, slots=True)
 class ShownFrame:
-    """One frame of an archived image, from 0. drawings : lines and words that a presentation state draws on it."""
+    """One frame of an archived image, from 0. drawings : lines and words that a presentation state draws on it. view :
+    from where a projection is seen, as its recipe says: its grey pixels have no letters of their sides."""
 
     file: ArchivedFile
     number: int = 0
     drawings: tuple[PixelDrawing, ...] = ()
+    view: View | None = None
 
     @property
     def etag(self) -> str:
         """What changes when the picture does."""
-        drawn = hashlib.sha256(repr(self.drawings).encode()).hexdigest()[:8] if self.drawings else "plain"
+        drawn = hashlib.sha256(repr((self.drawings, self.view)).encode()).hexdigest()[:8]
         return f"{self.file.digest[:32]}-{self.number}-{drawn}"
 
 
@@ -294,12 +298,13 @@ def _archived(image: ImageReference, site: Site) -> ArchivedFile | None:
 
 
 def _picture(product: Product, files: list[ArchivedFile], keys: frozenset[str], drawings: Drawings) -> ResultPicture:
+    recipe = _recipe(product)
+    seen = views(recipe) if isinstance(recipe, Projection) else ()
     frames = tuple(
-        ShownFrame(file, n, drawings.get((file.instance.sop_instance_uid, n), ()))
+        ShownFrame(file, n, drawings.get((file.instance.sop_instance_uid, n), ()), seen[n] if n < len(seen) else None)
         for file in files
         for n in range(max(1, file.instance.stored_frames))
     )
-    recipe = _recipe(product)
     how = plain_words.recipe(recipe) if recipe is not None else ()
     rotation = recipe.rotation if isinstance(recipe, VolumeRendering | Projection) else None
     around = rotation is not None or (isinstance(recipe, CurvedReformat) and len(frames) > 1)
