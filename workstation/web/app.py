@@ -31,6 +31,7 @@ from workstation.web import (
     link_pages,
     message_pages,
     money_pages,
+    oidc,
     people_pages,
     physician_pages,
     results_pages,
@@ -44,6 +45,7 @@ from workstation.web.words import preferred, translator
 
 ROUTES: tuple[PageRoute, ...] = (
     *sign_in_pages.ROUTES,
+    *oidc.ROUTES,
     *home_pages.ROUTES,
     *coder_pages.ROUTES,
     *case_pages.ROUTES,
