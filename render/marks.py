@@ -28,27 +28,52 @@ class DrawnMark:
     arrow: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PixelDrawing:
+    """Lines and words on a picture. lines : of (column, row), pixel centres. text : a line each, beside `at`."""
+
+    lines: tuple[tuple[tuple[float, float], ...], ...]
+    text: tuple[str, ...]
+    at: tuple[float, float]
+
+
 def with_marks(
     pixels: NDArray[np.uint8], plane: Plane, marks: Iterable[DrawnMark], near_mm: float = NEAR_MM
 ) -> NDArray[np.uint8]:
     """Returns (rows, columns, 3) uint8 with the marks that lie on the plane; the same pixels where none does."""
     shown = [mark for mark in marks if _on(plane, mark, near_mm)]
-    if not shown:
+    width = _line_px(pixels)
+    placed = [_placed(plane, mark, 5.0 * width) for mark in shown]
+    return with_drawings(
+        pixels,
+        [
+            PixelDrawing(tuple(map(tuple, places)), mark.text, places[0][-1] if mark.arrow else places[-1][-1])
+            for mark, places in zip(shown, placed, strict=True)
+        ],
+    )
+
+
+def _line_px(pixels: NDArray[np.uint8]) -> float:
+    return max(1.5, float(min(pixels.shape[:2])) / 350.0)
+
+
+def with_drawings(pixels: NDArray[np.uint8], drawings: Sequence[PixelDrawing]) -> NDArray[np.uint8]:
+    """Returns (rows, columns, 3) uint8 with lines and words on them; the same pixels where there are none."""
+    if not drawings:
         return pixels
     image = Image.fromarray(pixels)
-    size, width = max(10, min(image.size) // 40), max(1.5, min(image.size) / 350.0)
-    placed = [_placed(plane, mark, 5.0 * width) for mark in shown]
+    size, width = max(10, min(image.size) // 40), _line_px(pixels)
     layer = Image.new("RGBA", (image.width * _FINE, image.height * _FINE))
     lines = ImageDraw.Draw(layer)
     for colour, wide in ((_EDGE, width + 1.5), (_COLOUR, width)):
-        for line in (line for places in placed for line in places):
+        for line in (line for drawing in drawings for line in drawing.lines):
             fine = [((x + 0.5) * _FINE, (y + 0.5) * _FINE) for x, y in line]
             lines.line(fine, (*colour, 255), round(wide * _FINE), joint="curve")
     smooth = layer.resize(image.size, Image.Resampling.BOX)
     image.paste(smooth, (0, 0), smooth.getchannel("A"))
     draw = ImageDraw.Draw(image)
-    for mark, places in zip(shown, placed, strict=True):
-        _write(draw, mark.text, places[0][-1] if mark.arrow else places[-1][-1], image.size, size)
+    for drawing in drawings:
+        _write(draw, drawing.text, drawing.at, image.size, size)
     return np.asarray(image, dtype=np.uint8)
 
 

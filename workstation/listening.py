@@ -76,6 +76,26 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
+class OidcProvider:
+    """The site's identity provider (OpenID Connect).
+
+    name : as people call it. issuer : its address. client_id : of this console there. client_secret_file : holds the
+    secret alone; none for a public client. claim : what of a person is their ID in the register.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    name: Text
+    issuer: Text
+    client_id: Text
+    client_secret_file: str = ""
+    claim: Text = "preferred_username"
+
+    def __post_init__(self) -> None:
+        if not self.issuer.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+            raise ValueError(f"console: issuer {self.issuer!r} does not begin with https://")
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleSettings:
     """The pages for a browser.
 
@@ -85,7 +105,8 @@ class ConsoleSettings:
     is signed in has to sign in again. wrong_secrets, locked_minutes : after so many wrong secrets in a row nobody signs
     in or signs under that ID for so long. upload_mb : the largest document. per_minute : requests from one address.
     link_days : how long a link for a referring physician holds where nobody says how long. link_contact : whom their
-    pages say to ask, with a telephone number; the institution if empty.
+    pages say to ask, with a telephone number; the institution if empty. oidc : the site's identity provider, by which
+    people may sign in as well.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
@@ -101,6 +122,7 @@ class ConsoleSettings:
     locked_minutes: Annotated[int, Field(ge=1, le=1440)] = 15
     upload_mb: Annotated[int, Field(ge=1, le=500)] = 20
     per_minute: Annotated[int, Field(ge=30)] = 600
+    oidc: OidcProvider | None = None
     link_days: Annotated[int, Field(ge=1, le=365)] = 14
     link_contact: str = ""
 

@@ -3,10 +3,11 @@ only from the archive: nothing is drawn again. Knows no web.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 from pydicom import dcmread
@@ -19,13 +20,16 @@ from dicom_io.files.instance import Instance
 from dicom_io.objects.burn_in import banner_lines
 from dicom_io.objects.encapsulated_obj import ENCAPSULATED_OBJ
 from dicom_io.objects.encapsulated_stl import ENCAPSULATED_STL
-from dicom_io.objects.presentation_state import mark_of
+from dicom_io.objects.presentation_reading import drawings_of
+from dicom_io.objects.presentation_state import GRAYSCALE_STATE, mark_of
 from dicom_io.objects.segmentation import SEGMENTATION
 from dicom_io.person_names import spoken
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.sr.key_objects import KEY_OBJECT_SELECTION, key_images
 from dicom_io.sr.report_sr import BASIC_TEXT_SR, FiledReport, read_report
-from render.marks import DrawnMark
+from render.engine.framing import views
+from render.geometry import View
+from render.marks import DrawnMark, PixelDrawing
 from render.recipe import CurvedReformat, Projection, Recipe, RecipeError, VolumeRendering, read_recipe
 from workstation.errors import WorkstationError
 from workstation.records import plain_words
@@ -36,6 +40,8 @@ from workstation.store.journal import doubt_of_chain
 
 # turn: seen from around the patient, one frame after the other. scroll: planes, or a way through the patient.
 PictureKind = Literal["still", "turn", "scroll"]
+# What is drawn on frames, by SOP Instance UID and number.
+Drawings = Mapping[tuple[str, int], tuple[PixelDrawing, ...]]
 
 
 class ResultsError(WorkstationError):
@@ -57,10 +63,19 @@ class ArchivedFile:
 
 @dataclass(frozen=True, slots=True)
 class ShownFrame:
-    """One frame of an archived image, from 0."""
+    """One frame of an archived image, from 0. drawings : lines and words that a presentation state draws on it. view :
+    from where a projection is seen, as its recipe says: its grey pixels have no letters of their sides."""
 
     file: ArchivedFile
     number: int = 0
+    drawings: tuple[PixelDrawing, ...] = ()
+    view: View | None = None
+
+    @property
+    def etag(self) -> str:
+        """What changes when the picture does."""
+        drawn = hashlib.sha256(repr((self.drawings, self.view)).encode()).hexdigest()[:8]
+        return f"{self.file.digest[:32]}-{self.number}-{drawn}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +177,9 @@ def results_of(session_uid: str, site: Site) -> SessionResults:
     record, header, reports, kept = _documents(session_uid, site)
     versions = tuple(_version(told, ds) for told, ds in reports)
     keys = frozenset(versions[-1].told.key_images) if versions else frozenset()
-    pictures, missing = pictures_of(record, keys, site)
     beside = [file for image in record.objects if (file := _archived(image, site)) is not None]
+    drawings = _drawings(beside)
+    pictures, missing = pictures_of(record, keys, site, drawings)
     missing += len(record.objects) - len(beside)
     # A mask may be stored as surfaces as well: then these are shown.
     shapes = tuple(file for file in beside if file.instance.sop_class_uid in (ENCAPSULATED_STL, ENCAPSULATED_OBJ))
@@ -178,17 +194,37 @@ def results_of(session_uid: str, site: Site) -> SessionResults:
             ResultMeasure(m.name, m.finding, ", ".join(plain_words.quantity(q) for q in m.quantities))
             for m in record.measurements
         ),
-        marks=tuple(mark for mark in map(mark_of, record.measurements) if mark is not None),
+        # Records from before presentation states were always stored have their measures drawn from the record.
+        marks=() if drawings else tuple(mark for mark in map(mark_of, record.measurements) if mark is not None),
         surfaces=shapes,
         documents=(*kept, *_selections(keys, record, site), *(file for file in beside if file not in shapes)),
         missing=missing,
     )
 
 
-def pictures_of(record: Evidence, keys: frozenset[str], site: Site) -> tuple[tuple[ResultPicture, ...], int]:
+def _drawings(beside: Iterable[ArchivedFile]) -> Drawings:
+    """What the session's presentation states draw: measures, arrows and words of the reader. Raises ResultsError where
+    one is not what was recorded: an arrow that is missing would not be missed."""
+    found: dict[tuple[str, int], tuple[PixelDrawing, ...]] = {}
+    for file in beside:
+        if file.instance.sop_class_uid != GRAYSCALE_STATE:
+            continue
+        if not unchanged(file):
+            raise ResultsError(
+                f"Presentation state {file.instance.sop_instance_uid} is not what was recorded: its file was changed. "
+                "Nothing of the session is shown; `workstation storage verify` names the file."
+            )
+        for place, drawings in drawings_of(dcmread(file.instance.path)).items():
+            found[place] = (*found.get(place, ()), *drawings)
+    return found
+
+
+def pictures_of(
+    record: Evidence, keys: frozenset[str], site: Site, drawings: Drawings = MappingProxyType({})
+) -> tuple[tuple[ResultPicture, ...], int]:
     """Returns the pictures of a record that the archive has, those of the report first, and how many it has not.
 
-    keys : SOP Instance UIDs of those of the report.
+    keys : SOP Instance UIDs of those of the report. drawings : on frames, by SOP Instance UID and number.
     """
     pictures: list[ResultPicture] = []
     missing = 0
@@ -196,7 +232,7 @@ def pictures_of(record: Evidence, keys: frozenset[str], site: Site) -> tuple[tup
         found = [file for image in product.images if (file := _archived(image, site)) is not None]
         missing += len(product.images) - len(found)
         if found:
-            pictures.append(_picture(product, found, keys))
+            pictures.append(_picture(product, found, keys, drawings))
     return tuple(sorted(pictures, key=lambda each: not each.chosen)), missing
 
 
@@ -261,9 +297,14 @@ def _archived(image: ImageReference, site: Site) -> ArchivedFile | None:
     return ArchivedFile(instance, digest)
 
 
-def _picture(product: Product, files: list[ArchivedFile], keys: frozenset[str]) -> ResultPicture:
-    frames = tuple(ShownFrame(file, n) for file in files for n in range(max(1, file.instance.stored_frames)))
+def _picture(product: Product, files: list[ArchivedFile], keys: frozenset[str], drawings: Drawings) -> ResultPicture:
     recipe = _recipe(product)
+    seen = views(recipe) if isinstance(recipe, Projection) else ()
+    frames = tuple(
+        ShownFrame(file, n, drawings.get((file.instance.sop_instance_uid, n), ()), seen[n] if n < len(seen) else None)
+        for file in files
+        for n in range(max(1, file.instance.stored_frames))
+    )
     how = plain_words.recipe(recipe) if recipe is not None else ()
     rotation = recipe.rotation if isinstance(recipe, VolumeRendering | Projection) else None
     around = rotation is not None or (isinstance(recipe, CurvedReformat) and len(frames) > 1)

@@ -13,7 +13,7 @@ from pydicom.pixels import pixel_array
 from dicom_io.errors import NotReadable
 from dicom_io.files.instance import Frame
 from render.geometry import Plane, vector
-from render.marks import DrawnMark, with_marks, with_sides
+from render.marks import DrawnMark, with_drawings, with_marks, with_sides
 from render.picture import window_8bit
 from workstation.results.contents import ShownFrame
 
@@ -25,7 +25,8 @@ PREVIEW_PX = 720
 
 
 def frame_pixels(shown: ShownFrame, marks: Sequence[DrawnMark] = ()) -> NDArray[np.uint8]:
-    """Returns (rows, columns, 3) uint8 of a frame. marks : measures, drawn where they lie on its plane.
+    """Returns (rows, columns, 3) uint8 of a frame. marks : measures, drawn where they lie on its plane, beside
+    what its presentation states draw.
 
     Raises NotReadable.
     """
@@ -44,7 +45,12 @@ def frame_pixels(shown: ShownFrame, marks: Sequence[DrawnMark] = ()) -> NDArray[
         values = window_8bit(values.astype(np.float32) * frame.slope + frame.intercept, *frame.window)
     pixels = np.repeat(np.asarray(values, dtype=np.uint8)[..., None], 3, axis=-1)
     plane = _plane(frame)
-    return pixels if plane is None else with_marks(with_sides(pixels, plane), plane, marks)
+    if plane is not None:
+        pixels = with_marks(with_sides(pixels, plane), plane, marks)
+    elif shown.view is not None:
+        right, up = shown.view.right, shown.view.up
+        pixels = with_sides(pixels, Plane((0.0, 0.0, 0.0), right, (-up[0], -up[1], -up[2])))
+    return with_drawings(pixels, shown.drawings)
 
 
 def encoded(pixels: NDArray[np.uint8], form: ImageForm, most_px: int = 0) -> bytes:

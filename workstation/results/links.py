@@ -7,6 +7,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from argon2 import PasswordHasher
@@ -16,7 +17,7 @@ from dicom_io.evidence import Person, Role
 from workstation.audit.trail import by_study, late, trail_of
 from workstation.errors import WorkstationError
 from workstation.listening import ConsoleSettings
-from workstation.results.contents import ArchivedFile, results_of
+from workstation.results.contents import ArchivedFile, ResultsError, results_of
 from workstation.results.surfaces import SHOWN, model_of
 from workstation.site import Site
 from workstation.store.result_links import ResultLink
@@ -79,7 +80,8 @@ def make_link(
     if secret and len(secret) < LEAST_SECRET:
         raise LinkError(f"The word of the link has {len(secret)} characters; {LEAST_SECRET} are needed at least.")
     results = results_of(session_uid, site)
-    model_of(results.surfaces, site.root / SHOWN)  # it takes a while: now rather than when somebody looks
+    with suppress(ResultsError):  # the page says so, and shows the rest
+        model_of(results.surfaces, site.root / SHOWN)  # it takes a while: now rather than when somebody looks
     token, now = secrets.token_urlsafe(32), site.clock().timestamp()
     hashed = _HASHER.hash(secret) if secret else ""
     row = ResultLink(

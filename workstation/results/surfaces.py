@@ -5,8 +5,8 @@ Made once and kept in the state folder by what it was made of; thinned out so th
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -66,25 +66,32 @@ def model_of(surfaces: Sequence[ArchivedFile], folder: Path) -> ShownModel | Non
         return None
     name = hashlib.sha256("\n".join([_FORM, *(file.digest for file in surfaces)]).encode()).hexdigest()
     told, glb, stl = (folder / f"{name}{end}" for end in (".json", ".glb", ".stl"))
-    with _LOCK:  # it takes seconds: of two who ask at once, the second finds it done
-        if not told.is_file():
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            whole_parts = _made(surfaces)
-            whole = sum(len(one.surface.triangles) for one in whole_parts)
-            parts = tuple(_thin(one, whole) for one in whole_parts)
-            if parts:
-                _write(glb, as_glb(parts))
-                _write(stl, merged_stl(whole_parts))
-            rows = [[one.part.name, list(one.part.colour), len(one.surface.triangles)] for one in parts]
-            _forget(folder)
-            _write(told, json.dumps({"parts": rows, "whole": whole}).encode())
+    if not told.is_file():
+        with _LOCK:  # it takes seconds: of two who ask at once, the second finds it done
+            _make(surfaces, folder, told, glb, stl)
     found = json.loads(told.read_text(encoding="utf-8"))
     shown = tuple((name, (c[0], c[1], c[2]), count) for name, c, count in found["parts"])
     return ShownModel(glb, stl, shown, int(found["whole"])) if shown else None
 
 
+def _make(surfaces: Sequence[ArchivedFile], folder: Path, told: Path, glb: Path, stl: Path) -> None:
+    """Makes the files of a model, the list of its parts last."""
+    if told.is_file():
+        return
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    whole_parts = _made(surfaces)
+    whole = sum(len(one.surface.triangles) for one in whole_parts)
+    parts = tuple(_thin(one, whole) for one in whole_parts)
+    if parts:
+        _write(glb, as_glb(parts))
+        _write(stl, merged_stl(whole_parts))
+    rows = [[one.part.name, list(one.part.colour), len(one.surface.triangles)] for one in parts]
+    _forget(folder)
+    _write(told, json.dumps({"parts": rows, "whole": whole}).encode())
+
+
 def _write(path: Path, content: bytes) -> None:
-    part = path.with_suffix(path.suffix + ".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.write_bytes(content)
     part.replace(path)
 
@@ -250,11 +257,12 @@ def _colour(item: Dataset) -> Vector | None:
 def _forget(folder: Path, most_bytes: int = 2 << 30) -> None:
     """Removes the oldest models, until the others take no more than so many bytes."""
     kept = 0
-    for file in sorted(folder.glob("*.*"), key=lambda each: -each.stat().st_mtime):
-        kept += file.stat().st_size
+    for told in sorted(folder.glob("*.json"), key=lambda each: -each.stat().st_mtime):
+        files = [told, *folder.glob(f"{told.stem}.[gs][lt][bl]")]
+        kept += sum(each.stat().st_size for each in files)
         if kept > most_bytes:
-            with suppress(OSError):
-                file.unlink()
+            for each in files:  # the list first: without it there is no model
+                each.unlink(missing_ok=True)
 
 
 def parts_as_json(model: ShownModel) -> list[dict[str, Any]]:

@@ -1,10 +1,13 @@
 """The way of a request: limits, sign-in, role, form, answer, headers. Every route of the console takes it."""
 
+import gzip
+import hashlib
 import logging
 import mimetypes
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 from starlette.applications import Starlette
@@ -28,6 +31,7 @@ from workstation.web import (
     link_pages,
     message_pages,
     money_pages,
+    oidc,
     people_pages,
     physician_pages,
     results_pages,
@@ -41,6 +45,7 @@ from workstation.web.words import preferred, translator
 
 ROUTES: tuple[PageRoute, ...] = (
     *sign_in_pages.ROUTES,
+    *oidc.ROUTES,
     *home_pages.ROUTES,
     *coder_pages.ROUTES,
     *case_pages.ROUTES,
@@ -265,9 +270,29 @@ async def _static(request: Request) -> Response:
     content = _files().get(name)
     if content is None:
         return Response("", 404, headers=_HEADERS)
+    # A module asks for others by their plain names: they are asked for again each time, so that none is of another
+    # version than the rest.
+    kept = "public, max-age=31536000, immutable" if "v" in request.query_params else "public, no-cache"
+    headers = {**_HEADERS, "Cache-Control": kept, "ETag": f'"{_digest(name)}"', "Vary": "Accept-Encoding"}
+    if request.headers.get("if-none-match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    if "gzip" in request.headers.get("accept-encoding", "") and (packed := await run_in_threadpool(_packed, name)):
+        content, headers["Content-Encoding"] = packed, "gzip"
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    kept = "public, max-age=31536000, immutable" if "v" in request.query_params else "public, max-age=3600"
-    return Response(content, media_type=kind, headers={**_HEADERS, "Cache-Control": kept})
+    return Response(content, media_type=kind, headers=headers)
+
+
+@cache
+def _digest(name: str) -> str:
+    return hashlib.sha256(_files()[name]).hexdigest()[:16]
+
+
+@cache
+def _packed(name: str) -> bytes:
+    """A large text packed once: nothing secret is in it that its length could tell. Empty where that does not pay."""
+    content = _files()[name]
+    packed = gzip.compress(content, 6, mtime=0) if len(content) > 10_000 else content
+    return packed if len(packed) < 0.8 * len(content) else b""
 
 
 _CONTENT: dict[str, bytes] = {}

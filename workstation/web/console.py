@@ -8,7 +8,7 @@ from decimal import Decimal
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 
@@ -22,6 +22,9 @@ from workstation.web.call import Call
 from workstation.web.limits import Limiter
 from workstation.web.nav import NavEntry, NavLink, links
 from workstation.web.words import languages
+
+if TYPE_CHECKING:
+    from workstation.web.oidc import Provider
 
 STATIC = Path(str(files(__package__) / "static"))
 
@@ -65,9 +68,15 @@ class Console:
     def role_words(role: str) -> str:
         return role.replace("_", " ").capitalize()
 
-    @property
-    def oidc(self) -> None:
-        return None
+    @cached_property
+    def oidc(self) -> "Provider | None":
+        """The site's identity provider."""
+        if self.settings.oidc is None:
+            return None
+        # Loaded only where there is one.
+        from workstation.web.oidc import Provider
+
+        return Provider(self.settings.oidc)
 
     def render(self, template: str, call: Call, values: dict[str, Any]) -> str:
         shared = {

@@ -138,7 +138,7 @@ def picture(call: Call) -> Response:
         return _not_there()
     frame, form = wanted.frames[int(named[1]) - 1], _form(named[2])
     small = form == "jpg" and "small" in call.request.query_params
-    etag = f"{frame.file.digest[:32]}-{frame.number}-{form}{'-small' if small else ''}-{len(results.marks)}"
+    etag = f"{frame.etag}-{form}{'-small' if small else ''}-{len(results.marks)}"
     if _has(call, etag):
         return _answer(Response(status_code=304), _PICTURE_CACHE, etag)
     if not _SEEN.same(frame.file):
@@ -158,7 +158,7 @@ def frames(call: Call) -> Response:
     results, wanted = found[1], found[1].picture(call.path("key"))
     if wanted is None:
         return _not_there()
-    digests = hashlib.sha256("".join(frame.file.digest for frame in wanted.frames).encode()).hexdigest()
+    digests = hashlib.sha256("".join(frame.etag for frame in wanted.frames).encode()).hexdigest()
     etag = f"{digests[:32]}-frames-{len(results.marks)}"
     if _has(call, etag):
         return _answer(Response(status_code=304), _PICTURE_CACHE, etag)

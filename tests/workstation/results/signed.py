@@ -7,7 +7,9 @@ from pathlib import Path
 from pydicom import dcmread
 
 from dicom_io.evidence import Person
+from dicom_io.objects.presentation_state import PictureNote
 from dicom_io.sr.report_sr import WrittenReport
+from dicom_io.volumes import build_volume
 from render.protocols import Protocol
 from tests.workstation.samples import AT, DOCUMENTED, SLICES, ticking, tiny_protocol
 from workstation import pipeline
@@ -84,8 +86,10 @@ def signed_session(root: Path, clock: Clock | None = None) -> Signed:
     person = papers.session.supervisor
     (series,) = site.archive.all_series()
     session = session_of(papers, papers.accession, person)
+    x, y, z = build_volume(series).centre_mm
+    notes = (PictureNote(((x - 20.0, y, z), (x - 50.0, y - 20.0, z)), f"here {EVIL}"),)
     measures = (MeasureRequest("distance", ((-20.0, -10.0, 30.0), (10.0, 30.0, 30.0)), finding=f"gap {EVIL}"),)
-    run = pipeline.run(Case(series.uid, protocol(), session=session, measure=measures), site)
+    run = pipeline.run(Case(series.uid, protocol(), session=session, measure=measures, notes=notes), site)
     keys = (run.evidence.products[0].images[0], run.evidence.products[3].images[1])
     report = WrittenReport(
         person, AT, f"Fall. {EVIL}", f"A gap. {EVIL}", f"A fracture. {EVIL}", (("clinical_utility", "Planning."),), keys

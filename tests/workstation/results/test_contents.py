@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
+from render.geometry import Plane
+from render.marks import with_sides
 from tests.workstation.records.test_pdf import text_of
 from tests.workstation.results.signed import CONFIG, EVIL, Signed
 from tests.workstation.samples import AT, ticking
@@ -50,7 +52,7 @@ def test_key_pictures_come_first_and_begin_where_the_reader_chose(results: Sessi
         ("distance 1", f"gap {EVIL}", "length 50.0 mm")
     ]
     assert results.missing == 0
-    assert {file.instance.modality for file in results.files()} == {"CT", "M3D", "SEG", "SR", "KO"}
+    assert {file.instance.modality for file in results.files()} == {"CT", "M3D", "SEG", "SR", "KO", "PR"}
 
 
 def test_frames_are_the_stored_ones(results: SessionResults) -> None:
@@ -58,7 +60,11 @@ def test_frames_are_the_stored_ones(results: SessionResults) -> None:
     whole = dcmread(turn.frames[0].file.instance.path).pixel_array
     for number in (0, 3):
         assert np.array_equal(frame_pixels(turn.frames[number]), whole[number])
-    assert np.array_equal(frame_pixels(mip.frames[0]), pixels_of(dcmread(mip.frames[0].file.instance.path)))
+    stored = pixels_of(dcmread(mip.frames[0].file.instance.path))
+    assert np.array_equal(frame_pixels(replace(mip.frames[0], view=None)), stored)
+    # A projection in grey has the letters of its recipe's view: seen from the front, its right edge is left.
+    lettered = with_sides(stored, Plane((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, -1.0)))
+    assert np.array_equal(frame_pixels(mip.frames[0]), lettered) and (lettered != stored).any()
     # A plane has letters on it, and is otherwise as stored.
     plain = pixels_of(dcmread(axial.frames[1].file.instance.path))
     lettered = frame_pixels(axial.frames[1], results.marks)
@@ -66,6 +72,18 @@ def test_frames_are_the_stored_ones(results: SessionResults) -> None:
     png = Image.open(io.BytesIO(encoded(lettered, "png")))
     assert np.array_equal(np.asarray(png), lettered)
     assert max(Image.open(io.BytesIO(encoded(lettered, "jpg", 24))).size) == 24
+
+
+def test_arrows_and_words_of_the_reader_are_drawn(results: SessionResults) -> None:
+    axial = results.pictures[1]
+    drawn = [[line for drawing in frame.drawings for line in drawing.text] for frame in axial.frames]
+    assert drawn == [[], [f"here {EVIL}"], []]
+    shaft, head, words = axial.frames[1].drawings
+    assert len(shaft.lines[0]) == 2 and len(head.lines[0]) == 3 and words.lines == ()
+    assert shaft.lines[0][1] == head.lines[0][1]  # the tip
+    plain = replace(axial.frames[1], drawings=())
+    assert (frame_pixels(plain) != frame_pixels(axial.frames[1])).any()
+    assert plain.etag != axial.frames[1].etag
 
 
 def test_the_pdf_is_of_this_session(signed: Signed, results: SessionResults, tmp_path: Path) -> None:
@@ -115,6 +133,11 @@ def test_what_was_changed_is_not_shown(signed: Signed, copied: Site) -> None:
     path = Path(report.instance.path)
     path.write_bytes(path.read_bytes().replace(b"A fracture", b"No fractur"))
     with pytest.raises(ResultsError, match="its file was changed"):
+        results_of(signed.session, copied)
+    path.write_bytes(path.read_bytes().replace(b"No fractur", b"A fracture"))
+    state = Path(next(f for f in before.documents if f.instance.modality == "PR").instance.path)
+    state.write_bytes(state.read_bytes().replace(b"here", b"gone"))
+    with pytest.raises(ResultsError, match="Presentation state"):
         results_of(signed.session, copied)
     copied.papers.engine.dispose()
 

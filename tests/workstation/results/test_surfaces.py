@@ -1,6 +1,7 @@
 """Surfaces for viewers: STL, OBJ and segmentations of ours, in the patient's place."""
 
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -93,11 +94,15 @@ def test_a_model_is_made_once_and_thinned_out(signed: Signed, tmp_path: Path, mo
     assert json.dumps(surfaces.parts_as_json(made))
 
 
-def test_old_models_give_way(tmp_path: Path) -> None:
+def test_old_models_give_way_as_a_whole(tmp_path: Path) -> None:
     for n in range(3):
-        (tmp_path / f"{n}.glb").write_bytes(bytes(10))
-    surfaces._forget(tmp_path, 20)
-    assert len(list(tmp_path.iterdir())) == 2
+        for end in ("json", "glb", "stl"):
+            (tmp_path / f"{n}.{end}").write_bytes(bytes(10))
+            os.utime(tmp_path / f"{n}.{end}", (n, n))
+    surfaces._forget(tmp_path, 60)
+    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        f"{n}.{end}" for n in "12" for end in ("glb", "json", "stl")
+    ]
 
 
 def test_a_changed_object_gives_no_surface(signed: Signed, tmp_path: Path) -> None:

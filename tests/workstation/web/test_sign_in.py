@@ -230,3 +230,17 @@ def test_a_call_by_another_name_is_refused(tmp_path: Path, fast_secrets: None) -
 def test_settings_that_would_show_passwords_are_refused(settings: dict[str, str], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         ConsoleSettings(**settings)  # type: ignore[arg-type]
+
+
+def test_files_are_packed_once_and_asked_for_again_by_their_digest(counter: Counter) -> None:
+    client = counter.browser().client
+    plain = client.get("/static/results/surface.js", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers and plain.headers["cache-control"] == "public, no-cache"
+    packed = client.get("/static/results/surface.js", headers={"accept-encoding": "gzip, br"})
+    assert packed.headers["content-encoding"] == "gzip" and packed.content == plain.content
+    assert int(packed.headers["content-length"]) < 0.5 * len(plain.content)
+    again = client.get("/static/results/surface.js", headers={"if-none-match": plain.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    versioned = client.get("/static/console.css?v=1")
+    assert "immutable" in versioned.headers["cache-control"]
+    assert client.get("/static/../app.py").status_code == 404

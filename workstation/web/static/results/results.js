@@ -18,3 +18,9 @@ if (surface) {
   }, { rootMargin: "400px" });
   near.observe(surface);
 }
+
+const print = document.querySelector("button.print");
+if (print) {
+  print.hidden = false;
+  print.addEventListener("click", () => window.print());
+}
