@@ -48,9 +48,9 @@ def _month(call: Call) -> Response:
         found=found,
         dollars=month_report.dollars,
         panels=[_panel(call, month, *panel, found) for panel in _PANELS],
-        ages=charts.bars([(name, (("held", n),), "") for name, n in found["hold_ageing"].items()]),
+        ages=charts.bars([(call.tr(name), (("held", n),), "") for name, n in found["hold_ageing"].items()]),
         days=charts.columns(_days(call, month, rows)),
-        limits=month_report.limit_in_words(found),
+        shares=[("", found["share"]), *found["share"]["by_modality"].items()],
         above=found["share"]["above_limit"] or any(e["above_limit"] for e in found["share"]["by_modality"].values()),
         sees_cases=call.who.role in CASES,
         lost=[{**each, "key": keys.get(each["accession"], "")} for each in found["lost"]],
@@ -67,8 +67,15 @@ def _panel(
             return ""
         return f"/cases?{urlencode({'scope': 'all', 'month': month, filtered: value})}"
 
+    def words(value: str) -> str:
+        return call.tr(call.console.state_words(value)) if key == "states" else value
+
     drawn = [
-        (str(row[column]), (("charged", row["charged"]), ("other", row["cases"] - row["charged"])), link(row[column]))
+        (
+            words(str(row[column])),
+            (("charged", row["charged"]), ("other", row["cases"] - row["charged"])),
+            link(row[column]),
+        )
         for row in rows
     ]
     return {"title": title, "bars": charts.bars(drawn), "more": max(len(rows) - 10, 0)}
