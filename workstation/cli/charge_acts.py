@@ -109,7 +109,7 @@ def reply(
         show(as_json, {"query": number, "by": by}, f"Query {number} has its reply.")
 
 
-@example("workstation charge attach 3f2a90c1d77e DEMO-0001 --by jd --why 'RIS sent the old accession'")
+@example("workstation charge attach 42-3f2a90c1d77e DEMO-0001 --by jd --why 'RIS sent the old accession'")
 def attach(
     row: RowArgument, case: CaseArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = None, as_json: Json = False
 ) -> None:
@@ -120,7 +120,7 @@ def attach(
     print_settled(unmatched.attach(site, row, case, acting(site, by, pin_fd), why), as_json)
 
 
-@example("workstation charge dismiss 3f2a90c1d77e --by jd --why 'of another department'")
+@example("workstation charge dismiss 42-3f2a90c1d77e --by jd --why 'of another department'")
 def dismiss(row: RowArgument, by: ByOption, why: WhyOption, pin_fd: PinFd = None, as_json: Json = False) -> None:
     """Take a row off the list of what is unmatched. Takes a coder or compliance."""
     from workstation.coder import unmatched

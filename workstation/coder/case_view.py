@@ -1,5 +1,6 @@
 """A case as a coder and a compliance officer read it: everything that is on file of it, as JSON and in words."""
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -216,9 +217,21 @@ def stated_in_words(found: dict[str, Any]) -> str:
                 lines += [f"  {_verdict(each)}: {each['text']}" for each in value]
             elif key == "items":
                 lines += [f"  {i['code']}: {i['status']}{', orders 3D' if i['three_d'] else ''}" for i in value]
+            elif isinstance(value, dict):
+                said = [f"{name} {each}" for name, each in _filled(value)]
+                lines += [f"  {key}: {', '.join(said)}"] if said else []
             else:
                 lines.append(f"  {key}: {', '.join(map(str, value)) if isinstance(value, list | tuple) else value}")
     return "\n".join(lines)
+
+
+def _filled(values: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What is not empty, of objects within too."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from ((f"{name} {inner}", each) for inner, each in _filled(value))
+        elif value:
+            yield name, value
 
 
 def _verdict(sentence: dict[str, Any]) -> str:

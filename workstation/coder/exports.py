@@ -12,6 +12,7 @@ from workstation.text_table import csv_line
 # A4 across, points; margins of 15 mm.
 _PAPER, _MARGIN = (841.89, 595.28), 42.5
 _LONGEST = 400  # characters of one cell
+_MOST_ROWS = 3000  # on paper
 
 
 def as_csv(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -38,7 +39,8 @@ def cell(value: Any) -> str | float:
 def as_pdf(
     title: str, about: Sequence[str], columns: Sequence[str], rows: Sequence[Mapping[str, Any]], made_at: datetime
 ) -> bytes:
-    """Return rows as pages of a PDF, the head of the table on each. about : lines under the title."""
+    """Return rows as pages of a PDF, the head of the table on each. about : lines under the title. Of very many rows
+    the first, and a line that says so: that is for people, and CSV has all."""
     import matplotlib
     from reportlab.lib import colors
     from reportlab.lib.styles import ParagraphStyle
@@ -49,6 +51,9 @@ def as_pdf(
 
     for name, file in (("Sans", "DejaVuSans.ttf"), ("Sans-Bold", "DejaVuSans-Bold.ttf")):
         pdfmetrics.registerFont(TTFont(name, str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / file)))
+    if len(rows) > _MOST_ROWS:
+        about = [*about, f"The first {_MOST_ROWS} of {len(rows)} rows; the CSV file has all."]
+        rows = rows[:_MOST_ROWS]
     body = ParagraphStyle("body", fontName="Sans", fontSize=7, leading=9)
     bold = ParagraphStyle("bold", parent=body, fontName="Sans-Bold")
     large = ParagraphStyle("title", parent=bold, fontSize=14, leading=18)

@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,14 @@ from workstation.billing.gather_facts import PoliciesByDay
 from workstation.charge.cms_imports import imported_fees
 from workstation.coder import lost_work
 from workstation.coder.expected_amount import NOT_KNOWN, ExpectedAmount, expected_amount
+from workstation.coder.messages_read import read_once
 from workstation.coder.work_list import WorkError, WorkItem, items_under, work_items
 from workstation.config import Config
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.stated import MessageRefused, Ordered
 from workstation.orders.statements import ORDERS, statements_of
 from workstation.site import Site
+from workstation.store.cases import Received
 from workstation.text_table import csv_line, table
 
 # What the states of the work list mean for the money; a case that is neither of these waits, and is held.
@@ -164,21 +166,29 @@ def performed_in(site: Site, month: str) -> dict[str, set[str]]:
     config, policies = site.config, PoliciesByDay(site.config, site.root)
     zone = site.clock().tzinfo
     assert zone is not None, "a site's clock knows its offset"
-    found: dict[str, set[str]] = defaultdict(set)
-    # No message comes before the day that it speaks of, but for a clock that is wrong by hours.
-    began = date.fromisoformat(f"{month}-01") - timedelta(days=1)
-    for received in site.casebook.all_messages(ORDERS, began):
+
+    def read(received: Received) -> tuple[tuple[date, str, str], ...]:
+        """Day, modality and accession of what the order says was performed."""
+        said: list[tuple[date, str, str]] = []
         with suppress(MessageRefused, Hl7Error):
             reading = config.on(received.at.date()).reading
             for stated in statements_of(received.body, reading, zone, _processing_id(config)):
-                said = stated.statement
-                day = stated.stated_at.date()
-                if not isinstance(said, Ordered) or not day.isoformat().startswith(month):
+                order, day = stated.statement, stated.stated_at.date()
+                if not isinstance(order, Ordered):
                     continue
-                for item in said.items:
+                for item in order.items:
                     entry = policies.on(day).codes.lookup(item.code, day)
                     if item.status == "performed" and entry and entry.modality in config.counted_modalities:
-                        found[entry.modality].add(said.accession)
+                        said.append((day, entry.modality, order.accession))
+        return tuple(said)
+
+    found: dict[str, set[str]] = defaultdict(set)
+    # No message comes before the day that it speaks of, but for a clock that is wrong by hours.
+    first = date.fromisoformat(f"{month}-01")
+    for said in read_once(site, "performed", ORDERS, first, site.clock().date(), read):
+        for day, modality, accession in said:
+            if day.isoformat().startswith(month):
+                found[modality].add(accession)
     return found
 
 

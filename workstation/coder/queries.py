@@ -98,8 +98,9 @@ def queries(site: Site, person: Person, queue: Queue | None = None) -> tuple[Inb
     """
     rows = queue or Queue(site)
     found: list[InboxItem] = []
-    for row in rows.rows():
-        if person.id in row.asked:
+    for unnamed in rows.rows(named=False):
+        if person.id in unnamed.asked:
+            row = rows.find(unnamed.key)
             found += [
                 InboxItem(row, act.place, act.why, act.person, act.at, REPLY_FACTS)
                 for act in open_queries(site.casebook.acts(row.session))

@@ -102,11 +102,13 @@ class Queue:
         rows = tuple(self._row(case) for case in found[(number - 1) * size : number * size])
         return QueuePage(rows, number, size, len(found), counts)
 
-    def rows(self, wanted: QueueFilter = QueueFilter(), sort: str = "since") -> tuple[QueueRow, ...]:
-        """Return all rows of a filter, as `page` has them."""
+    def rows(
+        self, wanted: QueueFilter = QueueFilter(), sort: str = "since", named: bool = True
+    ) -> tuple[QueueRow, ...]:
+        """Return all rows of a filter, as `page` has them. named : with patients' names, which are read from files."""
         self.refresh()
         found, _ = self._chosen(wanted, sort)
-        return tuple(self._row(case) for case in found)
+        return tuple(self._row(case) if named else case.row for case in found)
 
     def find(self, key: str) -> QueueRow:
         """Return the row of a `case_key`. Raises WorkError when there is none."""

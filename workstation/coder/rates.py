@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from workstation.coder.messages_read import read_once
 from workstation.coder.month_report import performed_in
 from workstation.coder.queue import Queue
 from workstation.coder.queue_rows import QueueFilter, QueueRow, month_bounds
@@ -19,7 +20,7 @@ from workstation.orders.stated import MessageRefused, Reported
 from workstation.orders.statements import DOCUMENTS, RESULTS, statements_of
 from workstation.site import Site
 from workstation.store.case_search import CaseSearch, SearchedCases
-from workstation.store.cases import CaseActKind
+from workstation.store.cases import CaseActKind, Received
 
 CHARGED = ("queued", "sent", "acknowledged", "operator")
 # Acts by which a person decides in the place of the rules.
@@ -96,7 +97,7 @@ def rates(site: Site, month: str, queue: Queue | None = None) -> tuple[RateRow, 
 
     queue : the process's own; without one all cases are read. Raises WorkError when it is no month.
     """
-    rows = [row for row in (queue or Queue(site)).rows(QueueFilter(month=month)) if row.state in CHARGED]
+    rows = [row for row in (queue or Queue(site)).rows(QueueFilter(month=month), named=False) if row.state in CHARGED]
     performed, read_by = performed_in(site, month), interpreters_in(site, month)
     charged: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in rows:
@@ -126,8 +127,8 @@ def rates(site: Site, month: str, queue: Queue | None = None) -> tuple[RateRow, 
 
 
 def interpreters_in(site: Site, month: str) -> dict[str, set[str]]:
-    """Return the accessions whose reports name a physician as interpreter, by the physician's ID: OBR-32 of results,
-    TXA-22 of documents, else TXA-9. Reports count that came from the month on.
+    """Return the accessions whose final reports name a physician as interpreter, by the physician's ID: OBR-32 of
+    results, TXA-22 of documents, else TXA-9. Reports count that came since the month began.
 
     Source: HL7 v2.5.1 7.4.1.32, 9.7.1.9 and 9.7.1.22. Raises WorkError when it is no month.
     """
@@ -135,15 +136,22 @@ def interpreters_in(site: Site, month: str) -> dict[str, set[str]]:
     zone = site.clock().tzinfo
     assert zone is not None, "a site's clock knows its offset"
     processing_id = site.config.listener.processing_id if site.config.listener is not None else "P"
-    found: dict[str, set[str]] = defaultdict(set)
-    for received in site.casebook.all_messages((*RESULTS, *DOCUMENTS), first - timedelta(days=1)):
+
+    def read(received: Received) -> tuple[tuple[str, str], ...]:
+        """Who read what: IDs with accessions."""
+        said: list[tuple[str, str]] = []
         with suppress(MessageRefused, Hl7Error):
             reading = site.config.on(received.at.date()).reading
             readers = set(_readers(read_message(received.body, reading.character_set)))
             for each in statements_of(received.body, reading, zone, processing_id) if readers else ():
                 if isinstance(each.statement, Reported) and each.statement.status == "final":
-                    for reader in readers:
-                        found[reader].add(each.statement.accession)
+                    said += [(reader, each.statement.accession) for reader in readers]
+        return tuple(said)
+
+    found: dict[str, set[str]] = defaultdict(set)
+    for said in read_once(site, "read by", (*RESULTS, *DOCUMENTS), first, site.clock().date(), read):
+        for reader, accession in said:
+            found[reader].add(accession)
     return found
 
 
@@ -178,7 +186,7 @@ def _hand_row(row: Mapping[str, Any]) -> HandRow:
 def charges_by_person(site: Site, month: str, queue: Queue | None = None) -> tuple[PersonRow, ...]:
     """Return the cases of a month of service with a charge that is out, by who supervised and by who released them,
     those of most cases first. Raises WorkError when it is no month."""
-    rows = [row for row in (queue or Queue(site)).rows(QueueFilter(month=month)) if row.state in CHARGED]
+    rows = [row for row in (queue or Queue(site)).rows(QueueFilter(month=month), named=False) if row.state in CHARGED]
     groups: dict[tuple[str, str], list[QueueRow]] = defaultdict(list)
     for row in rows:
         groups["supervised", row.physician or _NOBODY].append(row)

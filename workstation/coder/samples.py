@@ -2,6 +2,7 @@
 
 import random
 import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import Any, Literal
 from dicom_io.evidence import Person
 from workstation.coder.acts import may
 from workstation.coder.queue import Queue
-from workstation.coder.queue_rows import QueueFilter, QueueRow, month_bounds
+from workstation.coder.queue_rows import QueueFilter, QueueRow, case_key, month_bounds
 from workstation.coder.work_list import WorkError, find
 from workstation.site import Site
 from workstation.store.cases import CaseAct
@@ -77,7 +78,7 @@ def draw(
         raise WorkError("A sample has one case at least.")
     if per not in ("", "physician", "reason"):
         raise WorkError(f"{per!r}: a sample is drawn by physician, by reason, or of all together.")
-    rows = (queue or Queue(site)).rows(QueueFilter(month=month, state=state))
+    rows = (queue or Queue(site)).rows(QueueFilter(month=month, state=state), named=False)
     if not rows:
         raise WorkError(f"There is no case of {month}{f' that is {state}' if state else ''} to draw from.")
     seed = secrets.randbits(32) if seed is None else seed
@@ -137,15 +138,19 @@ def review(site: Site, number: int, word: str, by: Person, finding: str, text: s
 def worksheet(site: Site, number: int, queue: Queue | None = None) -> tuple[WorksheetRow, ...]:
     """Return the cases of a sample with their last review, in the order in which they were drawn."""
     drawn = sample(site, number)
-    by_session = {row.session: row for row in (queue or Queue(site)).rows()}
-    reviews = _reviews(site, number)
+    rows, reviews = queue or Queue(site), _reviews(site, number)
     return tuple(
-        WorksheetRow(by_session[session], "", "", "", "")
-        if (act := reviews.get(session)) is None
-        else WorksheetRow(by_session[session], act.detail["finding"], act.why, act.person, act.at.isoformat())
-        for session in drawn.sessions
-        if session in by_session
+        WorksheetRow(row, "", "", "", "")
+        if (act := reviews.get(row.session)) is None
+        else WorksheetRow(row, act.detail["finding"], act.why, act.person, act.at.isoformat())
+        for row in (rows.find(case_key(session)) for session in drawn.sessions)
     )
+
+
+def reviewed(site: Site) -> dict[int, int]:
+    """Return how many cases of each sample have a review, by the sample's number."""
+    done = {(int(act.detail["sample"]), act.session) for act in site.casebook.acts(kinds={"review"})}
+    return dict(Counter(number for number, _ in done))
 
 
 def _reviews(site: Site, number: int) -> Mapping[str, CaseAct]:

@@ -13,7 +13,7 @@ from workstation.coder.work_list import WorkError
 from workstation.orders.on_file import is_of_patient
 from workstation.orders.stated import Ordered, Reported
 from workstation.site import Site
-from workstation.store.cases import CaseAct, Received
+from workstation.store.cases import CaseAct, UnmatchedMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,8 @@ class UnmatchedRow:
     """Something that belongs to no case.
 
     id : names it in commands and addresses. at : when it came, empty where that is not known. place : of the received
-    message, 0 for anything else. session : of the case that it is listed under, else empty.
+    message, 0 for anything else. session : of the case that it is listed under, else empty. has_case : it is a message
+    of a patient who has a case, by the number alone.
     """
 
     id: str
@@ -32,6 +33,7 @@ class UnmatchedRow:
     why: str
     place: int = 0
     session: str = ""
+    has_case: bool = False
 
     def as_json(self) -> dict[str, str]:
         """JSON-ready, for a list."""
@@ -39,23 +41,16 @@ class UnmatchedRow:
 
 
 _UNKNOWN = "unknown accession"
+_OF_PATIENT = "no 3D session of this accession, but a case of its patient: attach it there if that is what it is about"
 
 
-def unmatched(site: Site) -> list[UnmatchedRow]:
-    """Return what came in and belongs to no case. No patient's name or identifier is in it."""
-    rows = [
-        UnmatchedRow(
-            _id("message", received.place, accession),
-            _UNKNOWN,
-            received.at.isoformat(),
-            _name(received),
-            accession,
-            "no 3D session of this accession; it is used as soon as there is one",
-            received.place,
-        )
-        for received, accession in site.casebook.unmatched()
-    ]
-    for ruling in site.casebook.newest():
+def unmatched(site: Site, most: int = 0) -> list[UnmatchedRow]:
+    """Return what came in and belongs to no case. No patient's name or identifier is in it.
+
+    most : so many messages of unknown accessions at most, the newest; 0 for all. An examination without 3D has them.
+    """
+    rows = [_of_message(each) for each in reversed(site.casebook.unmatched_messages(most))]
+    for ruling in site.casebook.with_strangers():
         rows += [
             UnmatchedRow(
                 _id("stranger", ruling.session, message),
@@ -85,13 +80,37 @@ def unmatched(site: Site) -> list[UnmatchedRow]:
         )
         for at, answer, reason in site.casebook.refused()
     ]
-    done = {act.detail["row"] for act in site.casebook.acts(kinds=("attach", "dismiss"))}
+    done = _done(site)
     return [row for row in rows if row.id not in done]
+
+
+def _of_message(message: UnmatchedMessage) -> UnmatchedRow:
+    return UnmatchedRow(
+        f"{message.place}-{_id('message', message.accession)}",
+        _UNKNOWN,
+        message.at.isoformat(),
+        f"{message.kind} {message.control_id}",
+        message.accession,
+        _OF_PATIENT if message.has_case else "no 3D session of this accession; it is used as soon as there is one",
+        message.place,
+        has_case=message.has_case,
+    )
+
+
+def _done(site: Site) -> set[str]:
+    """The rows that were attached or dismissed."""
+    return {act.detail["row"] for act in site.casebook.acts(kinds=("attach", "dismiss"))}
 
 
 def find_row(site: Site, identity: str) -> UnmatchedRow:
     """Return the row of an id. Raises WorkError when there is none, or it was attached or dismissed."""
-    for row in unmatched(site):
+    place, dash, _ = identity.partition("-")
+    if dash and place.isascii() and place.isdigit() and len(place) < 19:
+        rows = [_of_message(each) for each in site.casebook.unmatched_messages(place=int(place))]
+        rows = [] if identity in _done(site) else rows
+    else:
+        rows = unmatched(site, 1)
+    for row in rows:
         if row.id == identity:
             return row
     raise WorkError(f"{identity}: nothing unmatched has this id; `workstation charge unmatched` lists what has.")
@@ -152,7 +171,3 @@ def dismiss(site: Site, identity: str, by: Person, why: str) -> None:
 
 def _id(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
-
-
-def _name(received: Received) -> str:
-    return f"{received.kind} {received.control_id}"

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, get_args
 
 from sqlalchemy import (
@@ -45,6 +45,7 @@ from workstation.store.cases import (
     RefusalKind,
     Ruling,
     Snapshot,
+    UnmatchedMessage,
 )
 from workstation.store.ledger import append
 from workstation.store.messages import Message, OutboxChangedError
@@ -217,13 +218,57 @@ class Casebook:
         with self._engine.connect() as connection:
             return tuple((_received_of(row), row.value) for row in connection.execute(query))
 
-    def all_messages(self, kinds: Collection[str], since: date | None = None) -> Iterator[Received]:
-        """Yields every message of these kinds, oldest first; only those since a day, if one is named."""
+    def all_messages(self, kinds: Collection[str]) -> Iterator[Received]:
+        """Yields every message of these kinds, oldest first."""
         query = select(_received).where(_received.c.kind.in_(list(kinds))).order_by(_received.c.place)
-        query = query if since is None else query.where(_received.c.at >= since.isoformat())
         with self._engine.connect() as connection:
             for row in connection.execute(query):
                 yield _received_of(row)
+
+    def message_places(self, kinds: Collection[str], since: date, until: date) -> tuple[int, ...]:
+        """Returns the places of the messages of these kinds that came from one day to another, oldest first; with a day
+        more at each end, since times have offsets of their own."""
+        first, end = (since - timedelta(days=1)).isoformat(), (until + timedelta(days=2)).isoformat()
+        query = select(_received.c.place).where(_received.c.kind.in_(list(kinds)))
+        query = query.where(_received.c.at >= first, _received.c.at < end).order_by(_received.c.place)
+        with self._engine.connect() as connection:
+            return tuple(connection.execute(query).scalars())
+
+    def messages_at(self, places: Collection[int]) -> tuple[Received, ...]:
+        """Returns the messages of some places, a few hundred at a time, oldest first."""
+        query = select(_received).where(_received.c.place.in_(list(places))).order_by(_received.c.place)
+        with self._engine.connect() as connection:
+            return tuple(_received_of(row) for row in connection.execute(query))
+
+    def unmatched_messages(self, most: int = 0, place: int = 0) -> tuple[UnmatchedMessage, ...]:
+        """Returns the messages of accessions that have no case, the newest first, without what they say; at most so
+        many, and that of one place alone, if not 0."""
+        mine, theirs = _concern.alias(), _concern.alias()
+        has_case = (
+            select(theirs.c.value)
+            .where(
+                theirs.c.message == _received.c.place,
+                theirs.c.kind == "of patient",
+                theirs.c.value.in_(select(_record.c.patient_id)),
+            )
+            .exists()
+        )
+        columns = (_received.c.place, _received.c.at, _received.c.kind, _received.c.control_id, mine.c.value)
+        query = (
+            select(*columns, has_case.label("has_case"))
+            .join(mine, mine.c.message == _received.c.place)
+            .where(mine.c.kind == "accession", mine.c.value.not_in(select(_record.c.accession)))
+            .order_by(_received.c.place.desc())
+        )
+        query = query.where(_received.c.place == place) if place else query
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.limit(most) if most else query).all()
+        return tuple(
+            UnmatchedMessage(
+                row.place, datetime.fromisoformat(row.at), row.kind, row.control_id, row.value, bool(row.has_case)
+            )
+            for row in rows
+        )
 
     def latest_messages(self, kinds: Collection[str], count: int) -> tuple[Received, ...]:
         """Returns the newest messages of these kinds, oldest first."""
@@ -331,6 +376,15 @@ class Casebook:
         later = _decision.alias()
         newer = select(later.c.place).where(later.c.session == _decision.c.session, later.c.place > _decision.c.place)
         query = select(_decision).where(_decision.c.state.in_(list(states)), ~newer.exists())
+        with self._engine.connect() as connection:
+            return tuple(_ruling_of(row) for row in connection.execute(query.order_by(_decision.c.place)))
+
+    def with_strangers(self) -> tuple[Ruling, ...]:
+        """Returns the newest rulings of the cases that list messages of another patient, oldest first."""
+        later = _decision.alias()
+        newer = select(later.c.place).where(later.c.session == _decision.c.session, later.c.place > _decision.c.place)
+        # As `json.dumps` writes an empty list: most rulings have one, and need not be read.
+        query = select(_decision).where(_decision.c.content.not_like('%"strangers": []%'), ~newer.exists())
         with self._engine.connect() as connection:
             return tuple(_ruling_of(row) for row in connection.execute(query.order_by(_decision.c.place)))
 

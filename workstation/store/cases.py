@@ -79,6 +79,18 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class UnmatchedMessage:
+    """A message of an accession that has no case, for a list. has_case : its patient has one, by the number alone."""
+
+    place: int
+    at: datetime
+    kind: str
+    control_id: str
+    accession: str
+    has_case: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """An SR of ours that is to be charged. session : shared by all SRs of one session, of which only one counts.
 

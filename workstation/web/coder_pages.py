@@ -31,7 +31,7 @@ _FILTERS = (
     "month",
     "due",
 )
-_COLUMNS = (
+COLUMNS = (
     ("", "state", "State"),
     ("patient", "patient", "Patient"),
     ("day", "day", "Service"),
@@ -85,7 +85,7 @@ def _queue(call: Call) -> Response:
         "wanted": wanted,
         "chosen": chosen,
         "sort": sort,
-        "columns": _COLUMNS,
+        "columns": COLUMNS,
         "address": lambda **changes: _address(call, **changes),
         "views": call.site.console.views(call.who.id),
         "query": _address(call).removeprefix("/cases?").rstrip("&"),

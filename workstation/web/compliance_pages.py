@@ -179,19 +179,13 @@ def _samples(call: Call) -> Response:
 
 def _samples_page(call: Call, wrong: str = "") -> Response:
     found = samples.samples(call.site)
-    reviewed = {
-        number: sum(1 for each in found_sheet if each.finding)
-        for number, found_sheet in (
-            (s.number, samples.worksheet(call.site, s.number, call.console.queue)) for s in found
-        )
-    }
     return _page(
         call,
         "samples.html",
         "/samples",
         422 if wrong else 200,
         found=found,
-        reviewed=reviewed,
+        reviewed=samples.reviewed(call.site),
         wrong=wrong,
         form=call.form,
         month=f"{call.site.clock().date().replace(day=1) - timedelta(days=1):%Y-%m}",

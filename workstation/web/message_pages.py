@@ -27,13 +27,20 @@ FACT_NAMES: dict[str, str] = {
     "urgent_documented": "That it was urgent",
 }
 _MOST_REPORTS = 1000
+# So many messages of unknown accessions are listed; the command line has all.
+_MOST_MESSAGES = 5000
+_KNOWN = "known"
 
 
 def _list(call: Call) -> Response:
-    rows = unmatched(call.site)
+    rows = unmatched(call.site, _MOST_MESSAGES)
     counts = Counter(row.what for row in rows)
     what = call.query("what")
-    shown = [row for row in rows if not what or row.what == what]
+    known = [row for row in rows if row.has_case]
+    # An examination without 3D has messages of unknown accessions too. Those of a patient with a case are worth a look.
+    what = what or (_KNOWN if known else "")
+    shown = known if what == _KNOWN else [row for row in rows if what in ("", "all", row.what)]
+    shown.sort(key=lambda row: row.at, reverse=True)
     number = call.number("page", 1)
     return call.page(
         "messages/list.html",
@@ -43,6 +50,9 @@ def _list(call: Call) -> Response:
         size=_SIZE,
         what=what,
         counts=counts.most_common(),
+        known=len(known),
+        known_key=_KNOWN,
+        most=_MOST_MESSAGES if counts["unknown accession"] >= _MOST_MESSAGES else 0,
     )
 
 
@@ -80,7 +90,7 @@ def _attach(call: Call) -> Response:
         return _shown(call, row, str(error))
     session = settled[0].record.session
     said = call.tr("The message is read for accession {accession} from now on.", accession=settled[0].record.accession)
-    key = next(each.key for each in call.console.queue.rows() if each.session == session)
+    key = next(each.key for each in call.console.queue.rows(named=False) if each.session == session)
     return call.go(f"/cases/{key}", said)
 
 
@@ -104,7 +114,7 @@ def _phrases_page(call: Call, found: dict[str, Any] | None = None, wrong: str = 
     reading = call.site.config.on(call.site.clock().date()).reading
     own = {fact: "\n".join(reading.phrases.get(fact, ())) for fact in get_args(ReportFact)}
     tried = {fact: call.form.get(fact, own[fact]) for fact in own}
-    keys = {row.session: row.key for row in call.console.queue.rows()} if found else {}
+    keys = {row.session: row.key for row in call.console.queue.rows(named=False)} if found else {}
     return call.page(
         "messages/phrases.html",
         422 if wrong else 200,
@@ -112,12 +122,22 @@ def _phrases_page(call: Call, found: dict[str, Any] | None = None, wrong: str = 
         own=own,
         tried=tried,
         found=found,
+        sentences=_together(found["sentences"]) if found else [],
         keys=keys,
-        by_accession={row.accession: row.key for row in call.console.queue.rows()} if found else {},
+        by_accession={row.accession: row.key for row in call.console.queue.rows(named=False)} if found else {},
         wrong=wrong,
         last=call.form.get("last", "200"),
         sees_cases=call.who.role in CODERS,
     )
+
+
+def _together(sentences: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sentences that change, each once with the accessions of all reports that say it; the most frequent first."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for each in sentences:
+        key = each["text"], *each["before"], "→", *each["now"]
+        found.setdefault(key, {**each, "accessions": []})["accessions"].append(each["accession"])
+    return sorted(found.values(), key=lambda each: -len(each["accessions"]))
 
 
 def _try(call: Call) -> Response:

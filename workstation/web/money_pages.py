@@ -36,7 +36,7 @@ _PANELS = (
 
 def _month(call: Call) -> Response:
     month = month_said(call)
-    rows = call.console.queue.rows(QueueFilter(month=month))
+    rows = call.console.queue.rows(QueueFilter(month=month), named=False)
     found = month_report.report(call.site, month, {row.accession for row in rows})
     first, end = month_bounds(month)
     keys = {row.accession: row.key for row in rows}
@@ -48,9 +48,9 @@ def _month(call: Call) -> Response:
         found=found,
         dollars=month_report.dollars,
         panels=[_panel(call, month, *panel, found) for panel in _PANELS],
-        ages=charts.bars([(name, (("held", n),), "") for name, n in found["hold_ageing"].items()]),
+        ages=charts.bars([(call.tr(name), (("held", n),), "") for name, n in found["hold_ageing"].items()]),
         days=charts.columns(_days(call, month, rows)),
-        limits=month_report.limit_in_words(found),
+        shares=[("", found["share"]), *found["share"]["by_modality"].items()],
         above=found["share"]["above_limit"] or any(e["above_limit"] for e in found["share"]["by_modality"].values()),
         sees_cases=call.who.role in CASES,
         lost=[{**each, "key": keys.get(each["accession"], "")} for each in found["lost"]],
@@ -67,8 +67,15 @@ def _panel(
             return ""
         return f"/cases?{urlencode({'scope': 'all', 'month': month, filtered: value})}"
 
+    def words(value: str) -> str:
+        return call.tr(call.console.state_words(value)) if key == "states" else value
+
     drawn = [
-        (str(row[column]), (("charged", row["charged"]), ("other", row["cases"] - row["charged"])), link(row[column]))
+        (
+            words(str(row[column])),
+            (("charged", row["charged"]), ("other", row["cases"] - row["charged"])),
+            link(row[column]),
+        )
         for row in rows
     ]
     return {"title": title, "bars": charts.bars(drawn), "more": max(len(rows) - 10, 0)}
@@ -95,7 +102,7 @@ def _days(call: Call, month: str, rows: Sequence[QueueRow]) -> list[charts.BarRo
 
 def _month_file(call: Call) -> Response:
     month = month_said(call)
-    accessions = {row.accession for row in call.console.queue.rows(QueueFilter(month=month))}
+    accessions = {row.accession for row in call.console.queue.rows(QueueFilter(month=month), named=False)}
     rows = month_report.report(call.site, month, accessions)["cases"]
     call.console.note_export(call, f"cases of {month}", len(rows))
     content = exports.as_csv(month_report.CASE_COLUMNS, rows)

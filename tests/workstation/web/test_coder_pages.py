@@ -10,6 +10,7 @@ import pytest
 from tests.workstation.orders.ris import WHOLE, Ris, Study
 from tests.workstation.web.conftest import PIN, Browser, Counter, a_counter, copied
 from workstation.coder.queue_rows import case_key
+from workstation.web.app import ROUTES
 
 HELD = Study("ACC1", technique="mpr")  # TWO_D_ONLY: a matter of judgement
 LACKING = Study("ACC2", patient="P2", account="A2", visit="V2")
@@ -308,19 +309,46 @@ def hostile(tmp_path: Path, fast_secrets: None) -> Iterator[Counter]:
         yield found
 
 
+MARKS = (
+    "<script>a",
+    "<img src=x",
+    "<svg>",
+    "<script>alert",
+    "<i>D",
+    "<u>PAYER",
+    "<img onerror",
+    "<script>note",
+    "<script>s",
+)
+
+
 def test_no_text_from_outside_becomes_a_part_of_a_page(hostile: Counter) -> None:
-    browser = hostile.browser("jd")
+    """On any page that any role can ask for."""
+    coder = hostile.browser("jd")
     (ruling,) = hostile.desk.site.casebook.newest()
-    path = f"/cases/{case_key(ruling.session)}"
-    for page in ("/cases?scope=all", path):
-        browser.get(page)
-        assert browser.status == 200
-        for mark in ("<script>a", "<img src=x", "<svg>", "<script>alert", "<i>D", "<u>PAYER", "<img onerror"):
-            assert mark not in browser.page, (page, mark)
-    browser.post(f"{path}/note", {"version": version(browser), "why": "<script>note</script>"})
-    assert "<script>note" not in browser.page and "&lt;script&gt;note" in browser.page
-    browser.post("/cases/search", {"text": '"><script>s</script>'})
-    assert "<script>s" not in browser.page
+    key = case_key(ruling.session)
+    coder.get(f"/cases/{key}")
+    assert coder.status == 200
+    coder.post(f"/cases/{key}/note", {"version": version(coder), "why": "<script>note</script>"})
+    assert "&lt;script&gt;note" in coder.page
+    coder.post("/cases/search", {"text": '"><script>s</script>'})
+    hostile.desk.hear(Ris(Study("<script>a</script>2", patient="<img src=x>2")).report())
+    seen = 0
+    for person in ("jd", "co", "DR1", "ad"):
+        browser = hostile.browser(person)
+        for route in ROUTES:
+            if route.method == "GET" and person_of(person) in route.roles and "{key}/next" not in route.path:
+                path = re.sub(r"\{[^}]*\}", "0", route.path.replace("{key}", key))
+                browser.get(f"{path}?scope=all&month=2026-03")
+                seen += browser.status == 200
+                if browser.headers["content-type"].startswith("text/html"):
+                    for mark in MARKS:
+                        assert mark not in browser.page, (person, path, mark)
+    assert seen > 25
+
+
+def person_of(identity: str) -> str:
+    return {"jd": "coder", "co": "compliance", "DR1": "physician", "ad": "administrator"}[identity]
 
 
 def test_a_link_takes_the_secret_and_is_shown_once(at_work: Counter) -> None:

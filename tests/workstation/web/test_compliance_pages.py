@@ -155,13 +155,15 @@ class TestMoney:
 
 class TestMessages:
     def row(self, browser: Browser, what: str) -> str:
-        browser.get("/messages")
-        found = re.search(rf'href="(/messages/[0-9a-f]+)"[^>]*>{what}', browser.page)
+        browser.get("/messages?what=all")
+        found = re.search(rf'href="(/messages/[0-9a-f-]+)"[^>]*>{what}', browser.page)
         assert found is not None, browser.words
         return found[1]
 
     def test_a_message_is_read_and_attached(self, at_work: Counter) -> None:
         browser = at_work.browser("jd")
+        browser.get("/messages")
+        assert "of patients with a case 1" in browser.words and "refused, AR" not in browser.page.split("<table")[1]
         path = self.row(browser, "unknown accession")
         browser.get(path)
         assert "3D helped" in browser.words and "ACC9" in browser.words
