@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
+from dicom_io.errors import NotReadable
+from dicom_io.files.dicomdir import directory_of
 from workstation.records.pdf import print_report
 from workstation.records.pdf_contents import as_signed, key_pictures
 from workstation.records.verify import signature_lines
@@ -43,8 +45,8 @@ def pictures_zip(results: SessionResults) -> Iterator[bytes]:
 
 
 def dicom_zip(results: SessionResults) -> Iterator[bytes]:
-    """Yields a ZIP of all objects of the session as DICOM files, with a page that says what they are. Raises
-    ResultsError before the first byte where they are too many."""
+    """Yields a ZIP of all objects of the session as DICOM files with a DICOMDIR, and a page that says what they are.
+    Raises ResultsError before the first byte where they are too many."""
     files = results.files()
     _check(files)
     return _zipped(_objects(results, files))
@@ -77,9 +79,17 @@ def _pngs(results: SessionResults) -> Iterator[tuple[str, Iterable[bytes]]]:
 
 
 def _objects(results: SessionResults, files: Iterable[ArchivedFile]) -> Iterator[tuple[str, Iterable[bytes]]]:
-    yield "README.txt", [_about(results, "Import the folder DICOM into a PACS or viewer; there is no DICOMDIR.")]
+    try:
+        directory, places = directory_of(Path(file.instance.path) for file in files)
+    except NotReadable:  # a study that lacks what a directory needs; its files are whole all the same
+        directory, places = b"", {}
+    words = "Open DICOMDIR in a viewer" if directory else "Import the folder DICOM into a PACS or viewer"
+    yield "README.txt", [_about(results, f"{words}; the files are as they are archived.")]
+    if directory:
+        yield "DICOMDIR", [directory]
     for number, file in enumerate(files, start=1):
-        yield f"DICOM/{number:05}.dcm", _chunks(Path(file.instance.path))
+        place = places.get(file.instance.sop_instance_uid, f"DICOM/{number:05}.dcm")
+        yield place, _chunks(Path(file.instance.path))
 
 
 def _about(results: SessionResults, words: str) -> bytes:

@@ -12,8 +12,10 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
+from dicom_io.errors import NotReadable
 from render.geometry import Plane
 from render.marks import with_sides
+from tests.conformance.validators import dciodvfy
 from tests.workstation.records.test_pdf import text_of
 from tests.workstation.results.signed import CONFIG, EVIL, Signed
 from tests.workstation.samples import AT, ticking
@@ -99,9 +101,30 @@ def test_pictures_and_objects_in_a_zip(results: SessionResults) -> None:
     assert names[0] == "README.txt" and len(names) == 1 + 1 + 3 + 5 + 1
     assert not any(".." in name or "<" in name or "Eve" in name for name in names)
     assert "ID SAMPLE-CRANIUM" in pngs.read("README.txt").decode()
-    objects = zipfile.ZipFile(io.BytesIO(b"".join(downloads.dicom_zip(results))))
-    read = [dcmread(io.BytesIO(objects.read(name))).SOPInstanceUID for name in objects.namelist()[1:]]
-    assert sorted(read) == sorted(file.instance.sop_instance_uid for file in results.files())
+
+
+def test_objects_come_with_a_directory_that_others_read(results: SessionResults, tmp_path: Path) -> None:
+    zipfile.ZipFile(io.BytesIO(b"".join(downloads.dicom_zip(results)))).extractall(tmp_path)
+    wanted = sorted(file.instance.sop_instance_uid for file in results.files())
+    records = dcmread(tmp_path / "DICOMDIR").DirectoryRecordSequence
+    listed = {str(r.ReferencedSOPInstanceUIDInFile): r.ReferencedFileID for r in records if "ReferencedFileID" in r}
+    assert sorted(listed) == wanted
+    assert all(dcmread(tmp_path.joinpath(*place)).SOPInstanceUID == uid for uid, place in listed.items())
+    for file in results.files():  # to the byte
+        kept = Path(file.instance.path).read_bytes()
+        assert any(each.read_bytes() == kept for each in tmp_path.rglob("*") if each.stat().st_size == len(kept))
+    assert dciodvfy(tmp_path / "DICOMDIR") == []
+
+
+def test_without_what_a_directory_needs_the_files_come_all_the_same(
+    results: SessionResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(files: object) -> None:
+        raise NotReadable("no patient ID")
+
+    monkeypatch.setattr(downloads, "directory_of", lacking)
+    names = zipfile.ZipFile(io.BytesIO(b"".join(downloads.dicom_zip(results)))).namelist()
+    assert names[:2] == ["README.txt", "DICOM/00001.dcm"] and len(names) == 1 + len(results.files())
 
 
 def test_too_much_is_refused_before_the_first_byte(results: SessionResults, monkeypatch: pytest.MonkeyPatch) -> None:

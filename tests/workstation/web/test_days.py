@@ -17,6 +17,7 @@ from tests.workstation.web.conftest import PIN, Counter, copied
 from workstation.billing.filing import file_new_records
 from workstation.billing.settle import settle_due
 from workstation.coder.queue_rows import QueueFilter
+from workstation.store.messages import Delivery
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +172,65 @@ def test_keys_alone_do(enrolled: Path, tmp_path: Path, fast_secrets: None, brows
         page.wait_for_selector("#decision")
         assert page.url.endswith(wanted)
         assert coder.faults == []
+
+
+@pytest.mark.slow
+def test_a_compliance_officer_draws_and_reviews_a_sample(
+    enrolled: Path, tmp_path: Path, fast_secrets: None, browser: Any
+) -> None:
+    with copied(enrolled, tmp_path / "root") as here, serving(here.desk.site) as address:
+        live_through(here.desk, stories(8, 7))
+        officer = AtWork(browser, address, "co")
+        page = officer.page
+        page.wait_for_selector("h1")
+        officer.check("compliance-search")
+        officer.go("/compliance/samples")
+        page.fill("input[name=month]", "2026-03")
+        page.fill("input[name=count]", "3")
+        page.fill("textarea[name=why]", "monthly review")
+        page.click("main form button.main")
+        page.wait_for_selector("p.said")
+        assert "3" in officer.words
+        officer.check("compliance-sample")
+        page.locator("details:has(form[action$='/review']) > summary").first.click()
+        form = page.locator("form[action$='/review']").first
+        form.locator("[name=finding][value=agreed]").check()
+        form.locator("[name=text]").fill("as the report says")
+        form.locator("button").first.click()
+        page.wait_for_selector("p.said")
+        (act,) = here.desk.site.casebook.acts(kinds={"review"})
+        assert (act.person, act.detail["finding"], act.why) == ("co", "agreed", "as the report says")
+        officer.go("/compliance/rates?month=2026-03")
+        officer.check("compliance-rates")
+        officer.go("/money?month=2026-03")
+        officer.check("money")
+        assert officer.faults == []
+
+
+@pytest.mark.slow
+def test_an_administrator_works_an_incident_off(
+    enrolled: Path, tmp_path: Path, fast_secrets: None, browser: Any
+) -> None:
+    """Billing has turned a message down: it is found from the overview, tried again, and a new colleague is invited."""
+    with copied(enrolled, tmp_path / "root") as here, serving(here.desk.site) as address:
+        live_through(here.desk, stories(4, 7))
+        site = here.desk.site
+        (entry, *_) = site.outbox.list()
+        site.outbox.attempted(entry.message.key, site.clock(), Delivery("rejected", "AR unknown account"))
+        administrator = AtWork(browser, address, "ad")
+        page = administrator.page
+        page.wait_for_selector("text=Messages that wait for an operator")
+        administrator.check("administration")
+        administrator.go("/admin/outbox?state=operator")
+        assert "AR unknown account" in administrator.words
+        administrator.check("outbox")
+        page.locator("td summary").first.click()
+        page.locator("form[action='/admin/outbox/retry'] input[name=why]").first.fill("billing has the account now")
+        page.locator("form[action='/admin/outbox/retry'] button.main").first.click()
+        page.wait_for_selector("p.said")
+        again = site.outbox.entry(entry.message.key)
+        assert again is not None and again.state == "retrying"
+        for path in ("/admin/people", "/admin/settings", "/admin/storage", "/admin/certificates", "/admin/peers"):
+            administrator.go(path)
+            administrator.check(path.strip("/").replace("/", "-"))
+        assert administrator.faults == []
