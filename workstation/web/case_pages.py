@@ -24,7 +24,7 @@ from workstation.errors import WorkstationError
 from workstation.store.cases import Ruling
 from workstation.web.call import Call, NotThere, Roles, get, post
 from workstation.web.case_pictures import picture_of, pictures_of_case
-from workstation.web.coder_pages import CODERS, READERS
+from workstation.web.coder_pages import CODERS, READERS, filter_of, query_of
 from workstation.web.uploads import checked_document
 
 # How long after its last sign of life a page counts as open.
@@ -118,6 +118,7 @@ def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Res
         coders=[each.id for each in site.people.all() if each.role in CODERS],
         asked=open_queries(site.casebook.acts(row.session)),
         version=case.version,
+        query=query_of(call),
         why=why,
         form=call.form if why else {},
         chosen_lines=call.lists.get("line", ()) if why else tuple(str(n) for n in proposed),
@@ -266,7 +267,9 @@ def _doing(name: str) -> Callable[[Call], Response]:
             do(call, case, call.said("why"))
         except WorkstationError as error:
             return _page(call, case_of(call), str(error), 422)
-        return call.go(call.said("next", 200) or f"/cases/{case.row.key}", _what_became(call, case.row, words))
+        query = query_of(call)
+        where = f"/cases/{case.row.key}{'/next' if call.said('next', 4) else ''}"
+        return call.go(f"{where}?{query}" if query else where, _what_became(call, case.row, words))
 
     return answer
 
@@ -317,12 +320,12 @@ def _document(call: Call) -> Response:
 
 def _next(call: Call) -> Response:
     """The next open case of the list that this one was opened from, or the list when there is none."""
-    from workstation.web.coder_pages import filter_of
-
     rows = [row.key for row in call.console.queue.rows(filter_of(call), call.query("sort", "since"))]
     here = call.path("key")
     behind = rows[rows.index(here) + 1 :] if here in rows else rows
-    return call.go(f"/cases/{behind[0]}" if behind else "/cases", "" if behind else call.tr("That was the last case."))
+    query = query_of(call)
+    where = f"/cases/{behind[0]}" if behind else "/cases"
+    return call.go(f"{where}?{query}" if query else where, "" if behind else call.tr("That was the last case."))
 
 
 ROUTES = (

@@ -74,6 +74,11 @@ def _address(call: Call, **changes: str) -> str:
     return f"/cases?{urlencode(said)}{'&' if said else ''}"
 
 
+def query_of(call: Call) -> str:
+    """What the address says of the list: a case that is opened from it keeps it, for the way back and the next one."""
+    return _address(call).removeprefix("/cases?").rstrip("&")
+
+
 def _queue(call: Call) -> Response:
     wanted, sort = filter_of(call), call.query("sort", "since")
     if sort.removeprefix("-") not in SORTS:
@@ -88,7 +93,7 @@ def _queue(call: Call) -> Response:
         "columns": COLUMNS,
         "address": lambda **changes: _address(call, **changes),
         "views": call.site.console.views(call.who.id),
-        "query": _address(call).removeprefix("/cases?").rstrip("&"),
+        "query": query_of(call),
         "coders": _coders(call),
         "may_assign": call.who.role in CODERS,
         "facets": (("state", "State"), ("reason", "Reason"), ("owner", "Owner"), ("payer", "Payer")),

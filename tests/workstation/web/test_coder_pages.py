@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -283,6 +284,20 @@ def test_wrong_secrets_of_a_physician_lock_too(at_work: Counter) -> None:
     doctor.post("/inbox/answer", {**data, "secret": PIN})
     assert doctor.status == 422 and "locked" in doctor.words
     assert at_work.desk.case("ACC2").state == "held"
+
+
+def test_a_case_knows_the_list_that_it_was_opened_from(at_work: Counter) -> None:
+    browser = at_work.browser("jd")
+    browser.get("/cases?who=coder&sort=-day")
+    link = re.search(r'href="(/cases/[^"]*)" data-row', browser.page)
+    assert link is not None
+    browser.get(unescape(link.group(1)))
+    assert 'href="/cases?who=coder&amp;sort=-day"' in browser.page
+    action = re.search(r'action="(/cases/[^"]*/release[^"]*)"', browser.page)
+    assert action is not None
+    browser.post(unescape(action.group(1)), {"version": version(browser), "why": "x", "next": "1"})
+    assert browser.url.endswith("/cases?who=coder&sort=-day")  # the only one of this list; the other waits for another
+    assert at_work.desk.charges() == [("76376", "queued")]
 
 
 def test_the_next_case_is_the_next_of_the_list(at_work: Counter) -> None:
