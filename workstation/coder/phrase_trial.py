@@ -1,8 +1,10 @@
 """The site's report phrases tried beside others on the reports on file: nothing is put in force, nothing written."""
 
+import multiprocessing
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,14 @@ from workstation.billing.reconcile import DECIDED
 from workstation.billing.settle import decide_record
 from workstation.charge import decision_to_json
 from workstation.coder.work_list import WorkError
+from workstation.config import Config
+from workstation.errors import WorkstationError
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.sentences import Sentence
 from workstation.orders.stated import MessageRefused, Reported
 from workstation.orders.statements import DOCUMENTS, RESULTS, statements_of
 from workstation.reading import Reading
-from workstation.site import Site
+from workstation.site import Site, open_site
 from workstation.store.cases import counted
 from workstation.strict import StrictError, read_strictly, toml_in
 
@@ -156,3 +160,49 @@ def _cases(site: Site, trial: Site, accession: str) -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+# How long phrases may look for what they look for, on all reports together.
+LIMIT_S = 60.0
+
+
+def try_phrases_apart(
+    site: Site, phrases: Mapping[str, Sequence[str]], last: int = 200, limit_s: float = LIMIT_S
+) -> dict[str, Any]:
+    """Try phrases as `try_phrases`, in a process of its own that is killed when it takes too long: an expression can be
+    written so that it never ends, and would hold up every other call of this process.
+
+    Raises WorkError as `try_phrases`, and for phrases that take longer.
+    """
+    context = multiprocessing.get_context("spawn")
+    told, telling = context.Pipe(duplex=False)
+    wanted = {fact: list(each) for fact, each in phrases.items()}
+    process = context.Process(target=_tell, args=(site.root, site.config, wanted, last, telling))
+    process.start()
+    telling.close()
+    try:
+        if not told.poll(limit_s):
+            raise WorkError(
+                f"These phrases took more than {limit_s:g} s for {last} reports and were stopped. An expression as "
+                "(a+)+ tries every way of parting a text; write it without a repetition inside a repetition."
+            )
+        done, found = told.recv()
+    except EOFError:
+        raise WorkError("The phrases could not be tried: the process that tried them ended. Try again.") from None
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+        told.close()
+    if not done:
+        raise WorkError(str(found))
+    result: dict[str, Any] = found
+    return result
+
+
+def _tell(root: Path, config: Config, phrases: dict[str, list[str]], last: int, telling: Connection) -> None:
+    site = open_site(root, config)
+    try:
+        telling.send((True, try_phrases(site, phrases, last)))
+    except WorkstationError as error:
+        telling.send((False, str(error)))

@@ -5,8 +5,9 @@ from typing import Any, get_args
 
 from starlette.responses import Response
 
+from workstation.coder import phrase_trial
 from workstation.coder.case_view import stated_in, stated_in_words
-from workstation.coder.phrase_trial import try_phrases
+from workstation.coder.phrase_trial import try_phrases_apart
 from workstation.coder.unmatched import UnmatchedRow, attach, dismiss, find_row, unmatched
 from workstation.coder.work_list import WorkError
 from workstation.errors import WorkstationError
@@ -148,10 +149,14 @@ def _try(call: Call) -> Response:
     phrases = {
         fact: [line.strip() for line in call.said(fact, 4000).split("\n") if line.strip()] for fact in FACT_NAMES
     }
+    if not call.console.heavy.acquire(timeout=1.0):
+        return _phrases_page(call, wrong=call.tr("Another long work is being done. Try again in a moment."))
     try:
-        return _phrases_page(call, try_phrases(call.site, phrases, int(last)))
+        return _phrases_page(call, try_phrases_apart(call.site, phrases, int(last), phrase_trial.LIMIT_S))
     except WorkError as error:
         return _phrases_page(call, wrong=str(error))
+    finally:
+        call.console.heavy.release()
 
 
 ROUTES = (
