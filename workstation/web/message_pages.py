@@ -6,7 +6,7 @@ from typing import Any, get_args
 from starlette.responses import Response
 
 from workstation.coder.case_view import stated_in, stated_in_words
-from workstation.coder.phrase_trial import try_phrases
+from workstation.coder.phrase_trial import try_apart
 from workstation.coder.unmatched import UnmatchedRow, attach, dismiss, find_row, unmatched
 from workstation.coder.work_list import WorkError
 from workstation.errors import WorkstationError
@@ -149,7 +149,7 @@ def _try(call: Call) -> Response:
         fact: [line.strip() for line in call.said(fact, 4000).split("\n") if line.strip()] for fact in FACT_NAMES
     }
     try:
-        return _phrases_page(call, try_phrases(call.site, phrases, int(last)))
+        return _phrases_page(call, try_apart(call.site, phrases, int(last)))
     except WorkError as error:
         return _phrases_page(call, wrong=str(error))
 
