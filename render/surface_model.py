@@ -174,9 +174,34 @@ def reduced(found: Surface, part: float) -> Surface:
     return found
 
 
-def thinned(found: Surface, part: float) -> Surface:
-    """Returns the surface with that part of its triangles taken out, for looking at: it may be open in places."""
-    return _decimated(found, part, quadric=True)
+def thinned(found: Surface, most: int) -> Surface:
+    """Returns the surface with at most about so many triangles, for looking at: it may be open in places. Nothing
+    vanishes: what is thinner than the triangles that are left becomes flat."""
+    found = _gathered(found, 4 * most)
+    count = len(found.triangles)
+    return found if count <= most else _decimated(found, 1.0 - most / count, quadric=True)
+
+
+def _gathered(found: Surface, most: int) -> Surface:
+    """Returns a large surface with the corners in each cell of a grid made one, in a fraction of the time that
+    decimation takes. Source: Rossignac and Borrel 1993, 'Multi-resolution 3D approximations for rendering'."""
+    cell = 0.0
+    while len(found.triangles) > most:
+        corners = found.vertices_mm[found.triangles[:100_000, :2]]
+        edge = float(np.linalg.norm(corners[:, 0] - corners[:, 1], axis=1).mean())
+        cell = max(cell * 1.25, edge * (len(found.triangles) / most) ** 0.5)
+        at = np.floor((found.vertices_mm - found.vertices_mm.min(axis=0)) / cell).astype(np.int64)
+        high = at.max(axis=0) + 1
+        _, numbers, counts = np.unique(
+            (at[:, 0] * high[1] + at[:, 1]) * high[2] + at[:, 2], return_inverse=True, return_counts=True
+        )
+        places = np.stack([np.bincount(numbers, found.vertices_mm[:, n]) / counts for n in range(3)], axis=1)
+        t = numbers[found.triangles]
+        t = t[(t[:, 0] != t[:, 1]) & (t[:, 1] != t[:, 2]) & (t[:, 2] != t[:, 0])]
+        used = np.zeros(len(places), dtype=bool)
+        used[t.reshape(-1)] = True
+        found = Surface(places[used].astype(np.float32), (np.cumsum(used) - 1).astype(np.int32)[t])
+    return found
 
 
 def _decimated(found: Surface, part: float, quadric: bool) -> Surface:

@@ -28,6 +28,7 @@ from render.surface_model import (
     edges_open,
     make_surfaces,
     read_surface_model,
+    thinned,
 )
 
 PARTS = (SurfacePart(1, "Kopf <links>", (1.0, 0.5, 0.0)), SurfacePart(2, "rod", (0.0, 0.25, 1.0)))
@@ -155,3 +156,21 @@ def test_3mf_holds_parts_in_millimetres(made: tuple[MadePart, ...]) -> None:
     objects = model.findall(".//m:object", core)
     assert [each.get("name") for each in objects] == ["Kopf <links>", "rod"]
     assert [len(each.findall(".//m:triangle", core)) for each in objects] == [len(p.surface.triangles) for p in made]
+
+
+def test_a_large_surface_is_thinned_and_nothing_of_it_vanishes() -> None:
+    labels = np.zeros((60, 80, 80), np.uint8)
+    labels[5:55, 5:75, 5:75] = 1
+    labels[5:55, 5:75, 40:42] = 0  # two halves, and a thin leaf between them
+    labels[10:50, 10:70, 40] = 1
+    affine = np.diag([1.0, 0.5, 0.5, 1.0])
+    volume = Volume(np.zeros(labels.shape, np.int16), affine, "1")
+    found = surface(Mask(labels), 1, volume)
+    assert found is not None and len(found.triangles) > 30_000
+    thin = thinned(found, 2_000)
+    assert 500 < len(thin.triangles) <= 2_100
+    assert np.abs(thin.vertices_mm.min(axis=0) - found.vertices_mm.min(axis=0)).max() < 2.0
+    assert np.abs(thin.vertices_mm.max(axis=0) - found.vertices_mm.max(axis=0)).max() < 2.0
+    middle = np.abs(thin.vertices_mm - [20.0, 20.0, 30.0]).max(axis=1)
+    assert middle.min() < 8.0  # the leaf is there
+    assert thinned(found, len(found.triangles)) is found

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree as ET
 
+from dicom_io.codes import OWN_SCHEME
 from dicom_io.files.instance import Instance
 from workstation.audit.file import AuditFile
 from workstation.config import Config
@@ -40,6 +41,8 @@ _ACTIVITY, _BEGINS, _ACCESSED, _TRANSFERRED, _DELETED, _EXPORT, _IMPORT, _QUERY,
 _LOGIN, _LOGOUT = ("110122", "Login"), ("110123", "Logout")
 _START, _STOP = ("110120", "Application Start"), ("110121", "Application Stop")
 _NODE_AUTHENTICATION = ("110126", "Node Authentication")
+# Of our own.
+_LIST, _SHOWN, _TAKEN = ("patient_list", "List of patients"), ("shown", "Shown"), ("taken", "Taken away")
 _CHANGES = {
     "peers": ("110128", "Network Configuration"),
     "people": ("110137", "User Security Attributes Changed"),
@@ -56,7 +59,8 @@ _STUDY_UID, _CLASS_UID, _NODE_ID = (
     ("110181", "SOP Class UID"),
     ("110182", "Node ID"),
 )
-_PATIENT_NUMBER, _USER_ID = ("2", "Patient Number"), ("11", "User Identifier")  # of RFC 3881
+# Of RFC 3881.
+_PATIENT_NUMBER, _SEARCH, _USER_ID = ("2", "Patient Number"), ("10", "Search Criteria"), ("11", "User Identifier")
 # The standard wants a patient in each message about a study, even where the patient is unknown.
 _NO_PATIENT = "<none>"
 # Characters that XML 1.0 cannot hold; a peer's name may contain them.
@@ -113,6 +117,15 @@ class Trail:
         self._ends(message, asker, asked, person_id)
         query = self._object(message, what.sop_class_uid, "2", "3", _CLASS_UID, query=what.identifier)
         _detail(query, "TransferSyntax", what.transfer_syntax)
+        self._write(message)
+
+    def listed(self, person_id: str, what: str, words: str, at: datetime, address: str, *, taken: bool = False) -> None:
+        """Writes that a person was shown a list of patients, or took one away, for which the standard has no event: one
+        of our own. what : which list. words : what narrowed it down, which may name a patient and stands in the message
+        as queries do. address : from where. Source: PS3.15 A.5.1 (codes of others may be used); RFC 3881, 5.5."""
+        message = self._message(_LIST, "R", at, kinds=[_TAKEN if taken else _SHOWN], system=OWN_SCHEME)
+        self._participant(message, person_id, address, None, requestor=True)
+        self._object(message, what, "2", "24", _SEARCH, system="RFC-3881", query=words.encode(errors="replace"))
         self._write(message)
 
     def begins(self, source: Party, destination: Party, what: Moved, at: datetime, person_id: str = "") -> None:
@@ -218,15 +231,16 @@ class Trail:
         at: datetime,
         outcome: AuditOutcome = "0",
         kinds: Iterable[tuple[str, str]] = (),
+        system: str = "DCM",
     ) -> ET.Element:
         message = ET.Element("AuditMessage")
         when = at.isoformat(timespec="milliseconds")
         identified = ET.SubElement(
             message, "EventIdentification", EventActionCode=action, EventDateTime=when, EventOutcomeIndicator=outcome
         )
-        _code(identified, "EventID", event)
+        _code(identified, "EventID", event, system)
         for kind in kinds:
-            _code(identified, "EventTypeCode", kind)
+            _code(identified, "EventTypeCode", kind, system)
         return message
 
     def _by_media(

@@ -92,10 +92,11 @@ def revoke(
 
 
 def _row(each: "ResultLink", site: "Site") -> dict[str, Any]:
-    now = site.clock().timestamp()
+    from workstation.results.links import state_of
+
     return {
         "link": each.place,
-        "state": "holds" if each.holds(now) else "revoked" if each.revoked_s else "expired",
+        "state": state_of(each, site),
         "accession": each.accession,
         "session": each.session,
         "for": each.recipient,

@@ -137,6 +137,15 @@ def opened_mark(link: ResultLink, token: str, site: Site) -> str:
     return f"{until}.{_mark(link, token, until)}"
 
 
+def state_of(link: ResultLink, site: Site) -> str:
+    """Returns what a link does now, in a word: holds, expired, revoked, or locked by wrong words."""
+    if link.revoked_s:
+        return "revoked"
+    if not link.holds(site.clock().timestamp()):
+        return "expired"
+    return "locked" if link.wrong >= _MOST else "holds"
+
+
 def is_opened(link: ResultLink, token: str, mark: str, site: Site) -> bool:
     """Whether a link may be looked at: no word is asked for, or the browser has the mark that it was typed."""
     if not link.secret:

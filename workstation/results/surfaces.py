@@ -99,7 +99,7 @@ def _write(path: Path, content: bytes) -> None:
 def _thin(one: MadePart, whole: int) -> MadePart:
     if whole <= MOST_TRIANGLES:
         return one
-    return replace(one, surface=thinned(one.surface, min(0.98, 1.0 - MOST_TRIANGLES / whole)))
+    return replace(one, surface=thinned(one.surface, max(2000, MOST_TRIANGLES * len(one.surface.triangles) // whole)))
 
 
 def _made(surfaces: Sequence[ArchivedFile]) -> tuple[MadePart, ...]:
@@ -229,7 +229,9 @@ def _of_masks(ds: Dataset) -> Iterator[tuple[str, Vector | None, Surface]]:
         grid = Volume(np.broadcast_to(np.int16(0), tuple(size)).astype(np.int16), placed, "1")
         shape = surface(Mask(labels), 1, grid)
         if shape is not None:
-            yield str(item.get("SegmentLabel") or "segment"), _colour(item), smoothed(shape, _SMOOTHING)
+            # A surface that is thinned out many times over is smooth by that.
+            times = _SMOOTHING if len(shape.triangles) <= 5 * MOST_TRIANGLES else 0
+            yield str(item.get("SegmentLabel") or "segment"), _colour(item), smoothed(shape, times)
 
 
 def _colour(item: Dataset) -> Vector | None:

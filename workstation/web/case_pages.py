@@ -65,7 +65,7 @@ def _show(call: Call) -> Response:
     with late():
         uid = json.loads(case.ruling.facts).get("study_instance_uid", "")
         moved = Moved(uid, case.row.accession, case.row.patient_id, {})
-        call.console.trail.accessed(call.who.id, moved, "R", call.site.clock())
+        call.console.trail.accessed(call.who.id, moved, "R", call.site.clock(), address=call.address)
     return _page(call, case)
 
 

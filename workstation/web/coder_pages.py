@@ -99,6 +99,8 @@ def _queue(call: Call) -> Response:
         "facets": (("state", "State"), ("reason", "Reason"), ("owner", "Owner"), ("payer", "Payer")),
         "nobody": NOBODY,
     }
+    narrowed = " ".join(filter(None, (call.session.search if call.session else "", query_of(call))))
+    call.console.note_list(call, "work list", len(page.rows), narrowed)
     part = call.request.headers.get("hx-target") == "list"
     return call.page("coder/list.html" if part else "coder/queue.html", **values)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 
 from dicom_io.person_names import group_of
-from workstation.audit.trail import Moved, Trail, late, trail_of
+from workstation.audit.trail import Trail, late, trail_of
 from workstation.coder.queue import Queue
 from workstation.listening import ConsoleSettings
 from workstation.site import Site
@@ -53,12 +53,18 @@ class Console:
     def nav(self, call: Call) -> tuple[NavLink, ...]:
         return links(self.bar, call)
 
-    def note_export(self, call: Call, what: str, rows: int) -> None:
-        """Notes in the audit trail that somebody took a list away. Source: PS3.15 A.5.3.5 names no lists; an export of
-        none of our studies is as near as it comes."""
+    def note_list(self, call: Call, what: str, rows: int, words: str = "", *, taken: bool = False) -> None:
+        """Notes in the audit trail that somebody was shown a list of patients, or took it away.
+
+        words : what narrowed it down.
+        """
+        said = f"{words} ({rows} rows)".strip()
         with late():
-            moved = Moved("", "", "", {})
-            self.trail.exported(call.who.id, moved, f"{what}, {rows} rows", self.site.clock())
+            self.trail.listed(call.who.id, what, said, self.site.clock(), call.address, taken=taken)
+
+    def note_export(self, call: Call, what: str, rows: int) -> None:
+        """Notes in the audit trail that somebody took a list away."""
+        self.note_list(call, what, rows, taken=True)
 
     @staticmethod
     def state_words(state: str) -> str:

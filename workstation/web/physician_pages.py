@@ -36,6 +36,7 @@ def _inbox(call: Call) -> Response:
 
 def _page(call: Call, why: str = "", status: int = 200) -> Response:
     found = inbox_of(call)
+    call.console.note_list(call, "inbox", len(found))
     names = {each.id: each.name for each in call.site.people.all()}
     return call.page(
         "physician/inbox.html",

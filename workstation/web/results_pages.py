@@ -270,7 +270,13 @@ def _moment(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%M}" if at is not None else ""
 
 
+def robots(call: Call) -> Response:
+    """Search engines stay out, whatever they found a link in."""
+    return Response("User-agent: *\nDisallow: /\n", media_type="text/plain")
+
+
 ROUTES = (
+    get("/robots.txt", robots),
     get("/r/{token}", show),
     post("/r/{token}", type_word),
     get("/r/{token}/picture/{key}/frames", frames),

@@ -11,7 +11,7 @@ from lxml import etree
 _SCHEMA = etree.RelaxNG(etree.parse(Path(__file__).with_name("audit_message.rng")))
 _SOURCE, _DESTINATION, _APPLICATION = "110153", "110152", "110150"
 _TO_MEDIA, _FROM_MEDIA = "110154", "110155"
-_STUDY, _PATIENT, _SOP_CLASS = "110180", "2", "110181"
+_STUDY, _PATIENT, _SOP_CLASS, _CRITERIA = "110180", "2", "110181", "10"
 _MANY = 999
 
 
@@ -48,6 +48,8 @@ TABLES = {
         {"110182": (0, _MANY), "11": (0, _MANY)},
         frozenset({"Alert Description"}),
     ),
+    # Ours, for lists of patients.
+    "patient_list": Table("R", frozenset({"shown", "taken"}), objects={_CRITERIA: (1, 1)}),
     "110114": Table("E", frozenset({"110122", "110123"})),
 }
 
@@ -86,7 +88,7 @@ def faults(line: str) -> list[str]:
     for one in objects:
         if not table.details <= {detail.get("type") for detail in one.findall("ParticipantObjectDetail")}:
             found.append(f"object {one.get('ParticipantObjectID')} lacks one of {sorted(table.details)}")
-        if (one.find("ParticipantObjectQuery") is not None) != (_SOP_CLASS in table.objects):
+        if (one.find("ParticipantObjectQuery") is not None) != bool({_SOP_CLASS, _CRITERIA} & set(table.objects)):
             found.append("a query where there is none, or none where there is one")
     return found
 

@@ -217,6 +217,9 @@ KINDS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         }
     ),
     "exported": st.fixed_dictionaries({"person_id": TEXT, "what": MOVED, "to": TEXT, "outcome": st.sampled_from("04")}),
+    "listed": st.fixed_dictionaries(
+        {"person_id": TEXT, "what": TEXT, "words": TEXT, "address": TEXT, "taken": st.booleans()}
+    ),
     "imported": st.fixed_dictionaries({"person_id": TEXT, "what": MOVED, "source": TEXT, "outcome": st.just("4")}),
     "rejected": st.fixed_dictionaries({"caller": PARTIES, "why": TEXT}),
     "changed": st.fixed_dictionaries(

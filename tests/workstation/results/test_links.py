@@ -11,7 +11,16 @@ from tests.workstation.conftest import Command
 from tests.workstation.results.signed import Signed, unsigned_session
 from workstation.results import links
 from workstation.results.contents import ResultsError
-from workstation.results.links import LinkError, is_opened, link_of, make_link, opened_mark, opens, revoke_link
+from workstation.results.links import (
+    LinkError,
+    is_opened,
+    link_of,
+    make_link,
+    opened_mark,
+    opens,
+    revoke_link,
+    state_of,
+)
 
 
 def test_a_link_is_shown_once_and_kept_as_its_digest(signed: Signed) -> None:
@@ -72,6 +81,17 @@ def test_a_word_that_was_typed_holds_for_this_link_and_some_hours(signed: Signed
         assert not is_opened(made.link, made.token, forged, site)
     later = replace(site, clock=lambda: site.clock() + timedelta(hours=13))
     assert not is_opened(made.link, made.token, mark, later)
+
+
+def test_many_wrong_words_lock_a_link(signed: Signed) -> None:
+    made = make_link(signed.session, signed.site, signed.person, "Dr. Stone", secret="rotkehlchen")
+    clock = iter(signed.site.clock() + timedelta(hours=n) for n in range(60))
+    site = replace(signed.site, clock=lambda: next(clock))
+    for _ in range(20):
+        assert not opens(made.link, "amsel", site)
+    assert not opens(made.link, "rotkehlchen", site)
+    found = signed.site.result_links.at(made.link.place)
+    assert found is not None and state_of(found, signed.site) == "locked"
 
 
 def test_the_commands(command: Command, sr: Path, tmp_path: Path) -> None:

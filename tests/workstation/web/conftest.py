@@ -107,10 +107,10 @@ def counter(tmp_path: Path, enrolled: Path, fast_secrets: None) -> Iterator[Coun
 
 
 @contextmanager
-def copied(state: Path, root: Path) -> Iterator[Counter]:
+def copied(state: Path, root: Path, **more: Any) -> Iterator[Counter]:
     """A console over a copy of a state folder that nobody has open."""
     shutil.copytree(state, root)
-    with desk(root, config(console=ConsoleSettings())) as here:
+    with desk(root, config(**{"console": ConsoleSettings(), **more})) as here:
         yield Counter(here, console_of(here.site))
 
 

@@ -10,7 +10,9 @@ import pytest
 
 from tests.workstation.orders.ris import WHOLE, Ris, Study
 from tests.workstation.web.conftest import PIN, Browser, Counter, a_counter, copied
+from workstation.audit.reading import entries
 from workstation.coder.queue_rows import case_key
+from workstation.config import AuditSettings
 from workstation.web.app import ROUTES
 
 HELD = Study("ACC1", technique="mpr")  # TWO_D_ONLY: a matter of judgement
@@ -381,3 +383,22 @@ def test_a_link_takes_the_secret_and_is_shown_once(at_work: Counter) -> None:
     coder = at_work.browser("jd")
     coder.get(path)
     assert coder.status == 403
+
+
+def test_who_sees_and_takes_what_is_in_the_audit_trail(worked: Path, tmp_path: Path, fast_secrets: None) -> None:
+    with copied(worked, tmp_path / "root", audit=AuditSettings()) as here:
+        browser = here.browser("jd")
+        browser.post("/cases/search", {"text": "P2"})
+        browser.get("/cases.csv")
+        browser.get(f"/cases/{key_of(here, 'ACC2')}")
+        here.browser("DR1")
+        seen = [(each.event, each.person, each.accessions) for each in entries(here.console.trail)]
+    assert seen == [
+        ("List of patients: Shown", "DR1", ()),  # the inbox
+        ("User Authentication: Login", "DR1", ()),
+        ("DICOM Instances Accessed", "jd", ("ACC2",)),
+        ("List of patients: Taken away", "jd", ()),
+        ("List of patients: Shown", "jd", ()),
+        ("List of patients: Shown", "jd", ()),
+        ("User Authentication: Login", "jd", ()),
+    ]

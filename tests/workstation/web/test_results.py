@@ -153,6 +153,10 @@ def test_what_is_not_of_the_session_is_not_there(visitor: Visitor) -> None:
         assert visitor.get(rest).status_code == 404, rest
 
 
+def test_search_engines_stay_out(visitor: Visitor) -> None:
+    assert "Disallow: /" in visitor.browser.client.get("/robots.txt").text
+
+
 def test_frames_come_in_one_answer_every_eighth_first(visitor: Visitor) -> None:
     content, order = visitor.get(f"/picture/{visitor.keys()[2]}/frames").content, []
     while content:
