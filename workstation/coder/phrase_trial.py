@@ -14,7 +14,6 @@ from workstation.billing.settle import decide_record
 from workstation.charge import decision_to_json
 from workstation.coder.work_list import WorkError
 from workstation.config import Config
-from workstation.errors import WorkstationError
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.sentences import Sentence
 from workstation.orders.stated import MessageRefused, Reported
@@ -86,6 +85,53 @@ def try_phrases(site: Site, phrases: Mapping[str, Sequence[str]], last: int = 20
         "no_longer": sum(bool(each["before"]) and not each["now"] for each in sentences),
         "cases": [case for accession in touched for case in _cases(site, trial, accession)],
     }
+
+
+def try_apart(
+    site: Site, phrases: Mapping[str, Sequence[str]], last: int = 200, seconds: float = 60.0
+) -> dict[str, Any]:
+    """Try phrases as `try_phrases`, in a process of its own: a pattern that goes through a text again and again would
+    hold up everything else that this one does.
+
+    Raises WorkError when a phrase cannot be one, and when it takes longer than so many seconds.
+    """
+    candidate(phrases)
+    started = multiprocessing.get_context("spawn")
+    here, there = started.Pipe(duplex=False)
+    plain = {key: list(value) for key, value in phrases.items()}
+    process = started.Process(target=_answer, args=(there, site.root, site.config, plain, last), daemon=True)
+    process.start()
+    there.close()
+    try:
+        found = here.recv() if here.poll(seconds) else None
+    except EOFError:
+        raise WorkError(
+            "The phrases could not be tried; the process that tried them ended. Try fewer reports."
+        ) from None
+    finally:
+        process.kill()
+        process.join()
+        here.close()
+    if found is None:
+        raise WorkError(
+            f"Trying took longer than {seconds:.0f} s and was ended. Try fewer reports; a pattern with repeats within "
+            "repeats may go through a text without end."
+        )
+    if isinstance(found, str):
+        raise WorkError(found)
+    answer: dict[str, Any] = found
+    return answer
+
+
+def _answer(to: Connection, root: Path, config: Config, phrases: dict[str, list[str]], last: int) -> None:
+    """What the process does: a result, or why there is none as a sentence."""
+    site = open_site(root, config)
+    try:
+        to.send(try_phrases(site, phrases, last))
+    except WorkError as error:
+        to.send(str(error))
+    finally:
+        site.papers.engine.dispose()
 
 
 def _with(site: Site, wanted: Mapping[Any, tuple[str, ...]]) -> Any:
@@ -160,49 +206,3 @@ def _cases(site: Site, trial: Site, accession: str) -> list[dict[str, Any]]:
                 }
             )
     return found
-
-
-# How long phrases may look for what they look for, on all reports together.
-LIMIT_S = 60.0
-
-
-def try_phrases_apart(
-    site: Site, phrases: Mapping[str, Sequence[str]], last: int = 200, limit_s: float = LIMIT_S
-) -> dict[str, Any]:
-    """Try phrases as `try_phrases`, in a process of its own that is killed when it takes too long: an expression can be
-    written so that it never ends, and would hold up every other call of this process.
-
-    Raises WorkError as `try_phrases`, and for phrases that take longer.
-    """
-    context = multiprocessing.get_context("spawn")
-    told, telling = context.Pipe(duplex=False)
-    wanted = {fact: list(each) for fact, each in phrases.items()}
-    process = context.Process(target=_tell, args=(site.root, site.config, wanted, last, telling))
-    process.start()
-    telling.close()
-    try:
-        if not told.poll(limit_s):
-            raise WorkError(
-                f"These phrases took more than {limit_s:g} s for {last} reports and were stopped. An expression as "
-                "(a+)+ tries every way of parting a text; write it without a repetition inside a repetition."
-            )
-        done, found = told.recv()
-    except EOFError:
-        raise WorkError("The phrases could not be tried: the process that tried them ended. Try again.") from None
-    finally:
-        process.kill()
-        process.join()
-        process.close()
-        told.close()
-    if not done:
-        raise WorkError(str(found))
-    result: dict[str, Any] = found
-    return result
-
-
-def _tell(root: Path, config: Config, phrases: dict[str, list[str]], last: int, telling: Connection) -> None:
-    site = open_site(root, config)
-    try:
-        telling.send((True, try_phrases(site, phrases, last)))
-    except WorkstationError as error:
-        telling.send((False, str(error)))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.workstation.orders.ris import Ris, Study
 from tests.workstation.web.conftest import Counter
-from workstation.coder import phrase_trial
+from workstation.web import message_pages
 
 # It tries every way of parting a sentence before it gives up.
 ENDLESS = r"(\w+\s?)+\d{9}"
@@ -22,16 +22,16 @@ def with_report(counter: Counter) -> None:
 
 def test_a_phrase_that_never_ends_is_stopped(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
     with_report(counter)
-    monkeypatch.setattr(phrase_trial, "LIMIT_S", 6.0)
+    monkeypatch.setattr(message_pages, "LIMIT_S", 6.0)
     browser = counter.browser("jd")
     browser.get("/phrases")
     began = time.monotonic()
     browser.post("/phrases", {"last": "50", "clinical_utility": ENDLESS})
     assert browser.status == 422
-    assert "were stopped" in browser.words and ENDLESS in browser.page
+    assert "was ended" in browser.words and ENDLESS in browser.page
     assert time.monotonic() - began < 60
     # And the next one is tried.
-    monkeypatch.setattr(phrase_trial, "LIMIT_S", 60.0)
+    monkeypatch.setattr(message_pages, "LIMIT_S", 60.0)
     browser.post("/phrases", {"last": "50", "clinical_utility": "3D images show"})
     assert browser.status == 200, browser.words
 
