@@ -153,7 +153,7 @@ def _try(call: Call) -> Response:
     if not call.console.heavy.acquire(timeout=1.0):
         return _phrases_page(call, wrong=call.tr("Another long work is being done. Try again in a moment."))
     try:
-        return _phrases_page(call, try_apart(call.site, phrases, int(last), LIMIT_S))
+        return _phrases_page(call, try_apart(call.site, phrases, int(last), seconds=LIMIT_S))
     except WorkError as error:
         return _phrases_page(call, wrong=str(error))
     finally:
