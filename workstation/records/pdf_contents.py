@@ -1,6 +1,6 @@
 """Collects the contents of a printed report besides its SR: the physician's report, and the stored key pictures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,17 @@ from dicom_io import codes as c
 from dicom_io.archive import Archive
 from dicom_io.codes import OWN_SCHEME, code_of
 from dicom_io.errors import NotFound
-from dicom_io.evidence import Evidence, ImageReference
+from dicom_io.evidence import Evidence, ImageReference, Product
 from dicom_io.files.series import Instance, scan
-from dicom_io.objects.presentation_state import mark_of
+from dicom_io.objects.presentation_reading import drawings_of
+from dicom_io.objects.presentation_state import GRAYSCALE_STATE, mark_of
 from dicom_io.sr import content as sr
 from dicom_io.sr.report_sr import BASIC_TEXT_SR, read_report
+from render.engine.framing import views
 from render.geometry import Plane, vector
-from render.marks import with_marks, with_sides
+from render.marks import PixelDrawing, with_drawings, with_marks, with_sides
 from render.picture import window_8bit
+from render.recipe import Projection, RecipeError, read_recipe
 
 # Heading and texts of each section of a report.
 ReportSections = tuple[tuple[str, tuple[str, ...]], ...]
@@ -125,11 +128,14 @@ def _images(ds: Dataset) -> Iterator[str]:
 def key_pictures(evidence: Evidence, chosen: Sequence[str], place: Path | Archive) -> tuple[Shown, ...]:
     """Returns one stored picture of each product with key images; of every product where none were chosen.
 
-    Of a stack it is the middle one. A plane has the letters of its sides and its measures drawn on it. Pictures that
-    are not there are left out.
+    Of a stack it is the middle one. A plane has the letters of its sides drawn on it, a projection in grey those of its
+    view, and both what the stored presentation states draw: measures, arrows and words of the reader. Pictures that are
+    not there are left out.
     """
     there = _instances(evidence, place)
-    marks = [mark for mark in map(mark_of, evidence.measurements) if mark is not None]
+    drawings = _drawings(evidence, there)
+    # Records from before presentation states were always stored have their measures drawn from the record.
+    marks = [] if drawings else [mark for mark in map(mark_of, evidence.measurements) if mark is not None]
     shown = []
     for product in evidence.products:
         keys = [image for image in product.images if image.sop_instance_uid in chosen]
@@ -137,11 +143,37 @@ def key_pictures(evidence: Evidence, chosen: Sequence[str], place: Path | Archiv
         paths = [there[image.sop_instance_uid].path for image in images if image.sop_instance_uid in there]
         if paths:
             ds = dcmread(paths[len(paths) // 2])
-            pixels, plane = pixels_of(ds), _plane_of(ds)
-            shown.append(
-                Shown(product.name, pixels if plane is None else with_marks(with_sides(pixels, plane), plane, marks))
-            )
+            pixels, plane, frame = pixels_of(ds), _plane_of(ds), int(ds.get("NumberOfFrames") or 1) // 2
+            if plane is not None:
+                pixels = with_marks(with_sides(pixels, plane), plane, marks)
+            elif ds.SamplesPerPixel == 1 and (sides := sides_of(product, frame)) is not None:
+                pixels = with_sides(pixels, sides)
+            pixels = with_drawings(pixels, drawings.get((str(ds.SOPInstanceUID), frame), ()))
+            shown.append(Shown(product.name, pixels))
     return tuple(shown)
+
+
+def sides_of(product: Product, frame: int) -> Plane | None:
+    """Returns a plane that lies as a frame of a projection is seen, by its recipe; None for all other pictures, and for
+    a recipe that cannot be read."""
+    try:
+        recipe = read_recipe(product.recipe)
+    except RecipeError:
+        return None
+    seen = views(recipe) if isinstance(recipe, Projection) else ()
+    if frame >= len(seen):
+        return None
+    up = seen[frame].up
+    return Plane((0.0, 0.0, 0.0), seen[frame].right, (-up[0], -up[1], -up[2]))
+
+
+def _drawings(evidence: Evidence, there: Mapping[str, Instance]) -> dict[tuple[str, int], tuple[PixelDrawing, ...]]:
+    found: dict[tuple[str, int], tuple[PixelDrawing, ...]] = {}
+    for image in evidence.objects:
+        if image.sop_class_uid == GRAYSCALE_STATE and image.sop_instance_uid in there:
+            for place, drawings in drawings_of(dcmread(there[image.sop_instance_uid].path)).items():
+                found[place] = (*found.get(place, ()), *drawings)
+    return found
 
 
 def _plane_of(ds: Dataset) -> Plane | None:
@@ -155,6 +187,7 @@ def _plane_of(ds: Dataset) -> Plane | None:
 
 def _instances(evidence: Evidence, place: Path | Archive) -> dict[str, Instance]:
     uids = {image.sop_instance_uid for product in evidence.products for image in product.images}
+    uids |= {image.sop_instance_uid for image in evidence.objects if image.sop_class_uid == GRAYSCALE_STATE}
     found: dict[str, Instance] = {}
     if isinstance(place, Archive):
         for uid in uids:

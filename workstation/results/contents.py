@@ -27,13 +27,12 @@ from dicom_io.person_names import spoken
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.sr.key_objects import KEY_OBJECT_SELECTION, key_images
 from dicom_io.sr.report_sr import BASIC_TEXT_SR, FiledReport, read_report
-from render.engine.framing import views
-from render.geometry import View
+from render.geometry import Plane
 from render.marks import DrawnMark, PixelDrawing
 from render.recipe import CurvedReformat, Projection, Recipe, RecipeError, VolumeRendering, read_recipe
 from workstation.errors import WorkstationError
 from workstation.records import plain_words
-from workstation.records.pdf_contents import HEADINGS, SignedReport, as_signed, divided
+from workstation.records.pdf_contents import HEADINGS, SignedReport, as_signed, divided, sides_of
 from workstation.signed_report import recorded_files
 from workstation.site import Site
 from workstation.store.journal import doubt_of_chain
@@ -63,18 +62,18 @@ class ArchivedFile:
 
 @dataclass(frozen=True, slots=True)
 class ShownFrame:
-    """One frame of an archived image, from 0. drawings : lines and words that a presentation state draws on it. view :
-    from where a projection is seen, as its recipe says: its grey pixels have no letters of their sides."""
+    """One frame of an archived image, from 0. drawings : lines and words that a presentation state draws on it. sides :
+    how a projection lies, as its recipe says: its grey pixels have no letters of their sides."""
 
     file: ArchivedFile
     number: int = 0
     drawings: tuple[PixelDrawing, ...] = ()
-    view: View | None = None
+    sides: Plane | None = None
 
     @property
     def etag(self) -> str:
         """What changes when the picture does."""
-        drawn = hashlib.sha256(repr((self.drawings, self.view)).encode()).hexdigest()[:8]
+        drawn = hashlib.sha256(repr((self.drawings, self.sides)).encode()).hexdigest()[:8]
         return f"{self.file.digest[:32]}-{self.number}-{drawn}"
 
 
@@ -299,9 +298,8 @@ def _archived(image: ImageReference, site: Site) -> ArchivedFile | None:
 
 def _picture(product: Product, files: list[ArchivedFile], keys: frozenset[str], drawings: Drawings) -> ResultPicture:
     recipe = _recipe(product)
-    seen = views(recipe) if isinstance(recipe, Projection) else ()
     frames = tuple(
-        ShownFrame(file, n, drawings.get((file.instance.sop_instance_uid, n), ()), seen[n] if n < len(seen) else None)
+        ShownFrame(file, n, drawings.get((file.instance.sop_instance_uid, n), ()), sides_of(product, n))
         for file in files
         for n in range(max(1, file.instance.stored_frames))
     )

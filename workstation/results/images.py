@@ -47,9 +47,8 @@ def frame_pixels(shown: ShownFrame, marks: Sequence[DrawnMark] = ()) -> NDArray[
     plane = _plane(frame)
     if plane is not None:
         pixels = with_marks(with_sides(pixels, plane), plane, marks)
-    elif shown.view is not None:
-        right, up = shown.view.right, shown.view.up
-        pixels = with_sides(pixels, Plane((0.0, 0.0, 0.0), right, (-up[0], -up[1], -up[2])))
+    elif shown.sides is not None:
+        pixels = with_sides(pixels, shown.sides)
     return with_drawings(pixels, shown.drawings)
 
 

@@ -69,7 +69,10 @@ def _overview(call: Call) -> Response:
 
 def _check_site(call: Call) -> Response:
     """All that `doctor --site` looks at: it greets peers and destinations, and changes nothing."""
-    findings: tuple[SiteFinding, ...] = tuple(check_site(call.site.root))
+    worst = ("fault", "warning", "ok")
+    findings: tuple[SiteFinding, ...] = tuple(
+        sorted(check_site(call.site.root), key=lambda finding: worst.index(finding.state))
+    )
     return page(call, "overview", found=overview_of(call.site), findings=findings, age=age_in_words)
 
 

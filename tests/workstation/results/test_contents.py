@@ -19,7 +19,7 @@ from tests.conformance.validators import dciodvfy
 from tests.workstation.records.test_pdf import text_of
 from tests.workstation.results.signed import CONFIG, EVIL, Signed
 from tests.workstation.samples import AT, ticking
-from workstation.records.pdf_contents import pixels_of
+from workstation.records.pdf_contents import key_pictures, pixels_of
 from workstation.results import downloads
 from workstation.results.contents import ResultsError, SessionResults, results_of
 from workstation.results.images import encoded, frame_pixels
@@ -63,7 +63,7 @@ def test_frames_are_the_stored_ones(results: SessionResults) -> None:
     for number in (0, 3):
         assert np.array_equal(frame_pixels(turn.frames[number]), whole[number])
     stored = pixels_of(dcmread(mip.frames[0].file.instance.path))
-    assert np.array_equal(frame_pixels(replace(mip.frames[0], view=None)), stored)
+    assert np.array_equal(frame_pixels(replace(mip.frames[0], sides=None)), stored)
     # A projection in grey has the letters of its recipe's view: seen from the front, its right edge is left.
     lettered = with_sides(stored, Plane((0.0, 0.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, -1.0)))
     assert np.array_equal(frame_pixels(mip.frames[0]), lettered) and (lettered != stored).any()
@@ -86,6 +86,15 @@ def test_arrows_and_words_of_the_reader_are_drawn(results: SessionResults) -> No
     plain = replace(axial.frames[1], drawings=())
     assert (frame_pixels(plain) != frame_pixels(axial.frames[1])).any()
     assert plain.etag != axial.frames[1].etag
+
+
+def test_the_pdf_draws_what_the_page_draws(signed: Signed, results: SessionResults) -> None:
+    keys = results.versions[-1].told.key_images
+    bone, axial = key_pictures(results.record, keys, signed.site.archive)
+    assert np.array_equal(bone.pixels, frame_pixels(results.pictures[0].frames[0]))
+    assert np.array_equal(axial.pixels, frame_pixels(results.pictures[1].frames[1]))
+    shown = {each.title: each.pixels for each in key_pictures(results.record, (), signed.site.archive)}
+    assert np.array_equal(shown["MIP"], frame_pixels(results.pictures[3].frames[0]))
 
 
 def test_the_pdf_is_of_this_session(signed: Signed, results: SessionResults, tmp_path: Path) -> None:
