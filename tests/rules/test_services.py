@@ -78,7 +78,7 @@ def test_a_container_runs_a_command_that_is_there_with_settings_that_are_there(n
 
 
 def test_each_role_has_a_container_and_a_user() -> None:
-    roles = {"receive", "decide", "deliver", "prepare"}
+    roles = {"receive", "decide", "deliver", "prepare", "web"}
     assert roles <= OURS.keys()
     sql = (SERVICES / "roles.sql").read_text(encoding="utf-8")
     users = {

@@ -79,7 +79,7 @@ def _folded(snapshot: Snapshot, site: Site) -> AccessionOnFile:
         return found
 
     book = site.casebook
-    attached = book.acts(kinds={"attach"})
+    attached = attached_now(book.acts(kinds={"attach", "detach"})).values()
     # A message that a person attached to a case is read for that accession, and no longer for the one that it names.
     away = {act.detail["sha256"] for act in attached if act.detail["accession"] == accession}
     heard = [each for each in book.messages("accession", {accession}) if digest_of_body(each.body) not in away]
@@ -88,7 +88,7 @@ def _folded(snapshot: Snapshot, site: Site) -> AccessionOnFile:
         for each in stated(heard)
         if isinstance(each.statement, Ordered | Reported) and each.statement.accession == accession
     ]
-    for act in (act for act in snapshot.acts if act.kind == "attach"):
+    for act in attached_now(snapshot.acts).values():
         # The act is chained and names the digest: the message is read as the person saw it, or not at all.
         kept = [
             each for each in book.message(act.detail["message"]) if digest_of_body(each.body) == act.detail["sha256"]
@@ -168,6 +168,17 @@ def identifier_of(record: Record, site: Site) -> PatientIdentifier:
     """The patient of a record, before merges."""
     evidence = record.evidence
     return PatientIdentifier(evidence.patient_id, authority_of(evidence.patient_id_issuer, "", site.config.reading))
+
+
+def attached_now(acts: Iterable[CaseAct]) -> dict[str, CaseAct]:
+    """Return the attachments of messages that stand, by the row of the list that was attached."""
+    found: dict[str, CaseAct] = {}
+    for act in acts:
+        if act.kind == "attach":
+            found[act.detail["row"]] = act
+        elif act.kind == "detach":
+            found.pop(act.detail["row"], None)
+    return found
 
 
 def digest_of_body(body: bytes) -> str:

@@ -18,6 +18,8 @@ def add_to_group(charge: typer.Typer) -> None:
     charge.command()(queries)
     charge.command()(reply)
     charge.command()(attach)
+    charge.command()(attached)
+    charge.command()(detach)
     charge.command()(dismiss)
     charge.command()(rebill)
     charge.command("write-off")(write_off)
@@ -118,6 +120,42 @@ def attach(
 
     site = open_here()
     print_settled(unmatched.attach(site, row, case, acting(site, by, pin_fd), why), as_json)
+
+
+@example("workstation charge attached")
+def attached(as_json: Json = False) -> None:
+    """List the messages that people attached to cases."""
+    from workstation.coder import unmatched
+
+    rows = [
+        {
+            "id": row.id,
+            "message": row.message,
+            "named": row.named,
+            "accession": row.accession,
+            "at": row.at.isoformat(),
+            "person": row.person,
+            "why": row.why,
+        }
+        for row in unmatched.attached(open_here())
+    ]
+    columns = ["id", "message", "named", "accession", "at", "person", "why"]
+    show(as_json, rows, table([[str(row[c]) for c in columns] for row in rows], columns))
+
+
+@example("workstation charge detach 42-3f2a90c1d77e --by jd --why 'it is of the other examination'")
+def detach(
+    row: Annotated[str, typer.Argument(metavar="ID", help="The id of a row of `workstation charge attached`.")],
+    by: ByOption,
+    why: WhyOption,
+    pin_fd: PinFd = None,
+    as_json: Json = False,
+) -> None:
+    """Take an attachment back; the message is read for the accession that it names again."""
+    from workstation.coder import unmatched
+
+    site = open_here()
+    print_settled(unmatched.detach(site, row, acting(site, by, pin_fd), why), as_json)
 
 
 @example("workstation charge dismiss 42-3f2a90c1d77e --by jd --why 'of another department'")

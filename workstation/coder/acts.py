@@ -57,6 +57,7 @@ _MAY: dict[CaseActKind, frozenset[ActingRole]] = {
     "query": frozenset({"coder", "compliance"}),
     "reply": frozenset({"physician"}),
     "attach": frozenset({"coder", "compliance"}),
+    "detach": frozenset({"coder", "compliance"}),
     "dismiss": frozenset({"coder", "compliance"}),
     "appeal": frozenset({"coder"}),
     "sample": frozenset({"compliance"}),

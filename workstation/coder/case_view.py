@@ -112,7 +112,7 @@ def _chosen(act: dict[str, Any]) -> str:
     chosen += [str(act["called"])] if act.get("called") else []
     chosen += [f"to {act['to'] or 'nobody'}"] if act["kind"] in ("assign", "query") else []
     chosen += [f"query {act['query']}"] if act.get("query") else []
-    chosen += [f"{act['source']}, of accession {act['accession']}"] if act["kind"] == "attach" else []
+    chosen += [f"{act['source']}, of accession {act['accession']}"] if act["kind"] in ("attach", "detach") else []
     return f" ({', '.join(chosen)})" if chosen else ""
 
 

@@ -3,9 +3,10 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from datetime import datetime
 
 from dicom_io.evidence import Person
-from workstation.billing.accession import digest_of_body, identifier_of, read_with
+from workstation.billing.accession import attached_now, digest_of_body, identifier_of, read_with
 from workstation.billing.filing import documents
 from workstation.billing.settle import SettledCase, settle_accession
 from workstation.coder.acts import fresh_case, may
@@ -98,8 +99,9 @@ def _of_message(message: UnmatchedMessage) -> UnmatchedRow:
 
 
 def _done(site: Site) -> set[str]:
-    """The rows that were attached or dismissed."""
-    return {act.detail["row"] for act in site.casebook.acts(kinds=("attach", "dismiss"))}
+    """The rows that are attached, or were dismissed."""
+    acts = site.casebook.acts(kinds=("attach", "detach", "dismiss"))
+    return {*attached_now(acts), *(act.detail["row"] for act in acts if act.kind == "dismiss")}
 
 
 def find_row(site: Site, identity: str) -> UnmatchedRow:
@@ -155,6 +157,64 @@ def attach(site: Site, identity: str, word: str, by: Person, why: str) -> list[S
     site.casebook.act(ruling.session, ruling.accession, at, who.id, who.role, "attach", why, detail, message=place)
     settled = settle_accession(ruling.accession, site, "")
     return [each for each in settled if each.record.session == ruling.session]
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedRow:
+    """A message that a person attached to a case.
+
+    id : of the row that it was on the list. named : the accession that it names. session, accession : of the case.
+    """
+
+    id: str
+    message: str
+    named: str
+    session: str
+    accession: str
+    at: datetime
+    person: str
+    why: str
+
+
+def attached(site: Site) -> list[AttachedRow]:
+    """Return the messages that are attached to cases, the newest first."""
+    found = attached_now(site.casebook.acts(kinds=("attach", "detach")))
+    rows = []
+    for row, act in reversed(found.items()):
+        named = dict(site.casebook.sessions(act.session))
+        rows.append(
+            AttachedRow(
+                row,
+                act.detail["source"],
+                act.detail["accession"],
+                act.session,
+                named.get(act.session, ""),
+                act.at,
+                act.person,
+                act.why,
+            )
+        )
+    return rows
+
+
+def detach(site: Site, identity: str, by: Person, why: str) -> list[SettledCase]:
+    """Take an attachment back: the message is read for the accession that it names again, and is on the list while that
+    has no case.
+
+    Raises WorkError when this person may not, or nothing of this id is attached.
+    """
+    who = may(by, "detach", why)
+    rows = {row.id: row for row in attached(site)}
+    if identity not in rows:
+        raise WorkError(f"{identity}: nothing of this id is attached to a case. Nothing was done.")
+    row = rows[identity]
+    detail = {"row": row.id, "source": row.message, "accession": row.named}
+    # Due first: whatever happens after the act is written, both are decided on.
+    site.casebook.touch(row.named, f"{row.message} detached from another accession")
+    site.casebook.act(row.session, row.accession, site.clock(), who.id, who.role, "detach", why, detail)
+    settle_accession(row.named, site, "")
+    settled = settle_accession(row.accession, site, "")
+    return [each for each in settled if each.record.session == row.session]
 
 
 def dismiss(site: Site, identity: str, by: Person, why: str) -> None:

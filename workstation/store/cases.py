@@ -18,7 +18,8 @@ STATE_WORDS: dict[str, str] = {"denied": "not billable"}
 
 # accept: CMS's edits are put in force. mark: a charge that is out breaks them. keep: a marked charge stands.
 # assign: whose work a case is. query, reply: a question to a physician, and the answer. attach, dismiss: of a message
-# that belongs to no case. appeal: of what the payer denied. sample, review: of compliance.
+# that belongs to no case; detach takes an attachment back. appeal: of what the payer denied. sample, review: of
+# compliance.
 CaseActKind = Literal[
     "release",
     "deny",
@@ -34,6 +35,7 @@ CaseActKind = Literal[
     "query",
     "reply",
     "attach",
+    "detach",
     "dismiss",
     "appeal",
     "sample",

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from workstation.coder.case_view import stated_in, stated_in_words
 from workstation.coder.phrase_trial import try_apart
-from workstation.coder.unmatched import UnmatchedRow, attach, dismiss, find_row, unmatched
+from workstation.coder.unmatched import UnmatchedRow, attach, attached, detach, dismiss, find_row, unmatched
 from workstation.coder.work_list import WorkError
 from workstation.errors import WorkstationError
 from workstation.reading import ReportFact
@@ -54,6 +54,8 @@ def _list(call: Call) -> Response:
         counts=counts.most_common(),
         known=len(known),
         known_key=_KNOWN,
+        attached=attached(call.site),
+        keys={row.session: row.key for row in call.console.queue.rows(named=False)},
         most=_MOST_MESSAGES if counts["unknown accession"] >= _MOST_MESSAGES else 0,
     )
 
@@ -103,6 +105,11 @@ def _dismiss(call: Call) -> Response:
     except WorkstationError as error:
         return _shown(call, row, str(error))
     return call.go("/messages", call.tr("It is off the list."))
+
+
+def _detach(call: Call) -> Response:
+    detach(call.site, call.path("row"), call.who, call.said("why"))
+    return call.go("/messages?what=attached", call.tr("It is attached no longer."))
 
 
 # Phrases
@@ -165,6 +172,7 @@ ROUTES = (
     get("/messages/{row}", _show, CODERS),
     post("/messages/{row}/attach", _attach, CODERS),
     post("/messages/{row}/dismiss", _dismiss, CODERS),
+    post("/messages/{row}/detach", _detach, CODERS),
     get("/phrases", _phrases, TRIERS),
     post("/phrases", _try, TRIERS),
 )

@@ -16,7 +16,7 @@ from workstation.coder.denials import appeal, rebill, write_off
 from workstation.coder.queries import REPLY_FACTS, queries, query, reply
 from workstation.coder.queue import Queue
 from workstation.coder.queue_rows import QueueFilter
-from workstation.coder.unmatched import attach, dismiss, unmatched
+from workstation.coder.unmatched import attach, attached, detach, dismiss, unmatched
 from workstation.coder.work_list import WorkError
 from workstation.people import PeopleError
 
@@ -197,6 +197,21 @@ class TestUnmatched:
             connection.exec_driver_sql("UPDATE received SET body = CAST(replace(body, 'fracture', 'fragment') AS BLOB)")
         recheck.recheck(at_desk.site, everything=True)
         assert at_desk.case().content["reasons"] == ["REPORT_NOT_FINAL"]
+
+    def test_an_attachment_is_taken_back(self, at_desk: Desk) -> None:
+        row = self.lost(at_desk)
+        attach(at_desk.site, row, "ACC1", JD, "RIS sent the old accession")
+        assert [(each.id, each.named, each.accession) for each in attached(at_desk.site)] == [(row, "ACC9", "ACC1")]
+        with pytest.raises(WorkError, match="takes a coder or compliance"):
+            detach(at_desk.site, row, T1, "mistaken")
+        (settled,) = detach(at_desk.site, row, JD, "mistaken")
+        assert settled.state == "correction", "a charge is out that its report no longer bears"
+        assert [each.id for each in unmatched(at_desk.site)] == [row] and attached(at_desk.site) == []
+        with pytest.raises(WorkError, match="nothing of this id is attached"):
+            detach(at_desk.site, row, JD, "again")
+        assert "detach (ORU^R01 RACC9-2, of accession ACC9): mistaken" in journal(at_desk)
+        attach(at_desk.site, row, "ACC1", JD, "it was right")
+        assert at_desk.state == ("charged", [])
 
     def test_of_another_patient_it_is_refused(self, at_desk: Desk) -> None:
         row = self.lost(at_desk, patient="P2")

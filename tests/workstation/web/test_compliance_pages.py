@@ -174,6 +174,10 @@ class TestMessages:
         browser.post(f"{path}/attach", {"word": "ACC1", "why": "sent with the old number"})
         assert "is read for accession ACC1 from now on" in browser.words
         assert browser.get(path) and browser.status == 404
+        browser.get("/messages?what=attached")
+        assert "sent with the old number" in browser.words
+        browser.post(f"{path}/detach", {"why": "mistaken"})
+        assert "It is attached no longer." in browser.words and browser.get(path) and browser.status == 200
 
     def test_what_is_not_ours_is_dismissed(self, at_work: Counter) -> None:
         browser = at_work.browser("jd")
