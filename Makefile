@@ -55,6 +55,7 @@ bench: $(VENV)/.test-ready
 	$(BIN)/python -m tests.benchmarks.bench_node
 	$(BIN)/python -m tests.benchmarks.bench_send
 	$(BIN)/python -m tests.benchmarks.bench_scale
+	$(BIN)/python -m tests.benchmarks.bench_queue
 	$(BIN)/python -m tests.benchmarks.bench_web
 
 lint: $(VENV)/.test-ready

@@ -1,8 +1,10 @@
 """The site's report phrases tried beside others on the reports on file: nothing is put in force, nothing written."""
 
+import multiprocessing
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,13 @@ from workstation.billing.reconcile import DECIDED
 from workstation.billing.settle import decide_record
 from workstation.charge import decision_to_json
 from workstation.coder.work_list import WorkError
+from workstation.config import Config
 from workstation.hl7.syntax import Hl7Error
 from workstation.orders.sentences import Sentence
 from workstation.orders.stated import MessageRefused, Reported
 from workstation.orders.statements import DOCUMENTS, RESULTS, statements_of
 from workstation.reading import Reading
-from workstation.site import Site
+from workstation.site import Site, open_site
 from workstation.store.cases import counted
 from workstation.strict import StrictError, read_strictly, toml_in
 
@@ -82,6 +85,53 @@ def try_phrases(site: Site, phrases: Mapping[str, Sequence[str]], last: int = 20
         "no_longer": sum(bool(each["before"]) and not each["now"] for each in sentences),
         "cases": [case for accession in touched for case in _cases(site, trial, accession)],
     }
+
+
+def try_apart(
+    site: Site, phrases: Mapping[str, Sequence[str]], last: int = 200, seconds: float = 60.0
+) -> dict[str, Any]:
+    """Try phrases as `try_phrases`, in a process of its own: a pattern that goes through a text again and again would
+    hold up everything else that this one does.
+
+    Raises WorkError when a phrase cannot be one, and when it takes longer than so many seconds.
+    """
+    candidate(phrases)
+    started = multiprocessing.get_context("spawn")
+    here, there = started.Pipe(duplex=False)
+    plain = {key: list(value) for key, value in phrases.items()}
+    process = started.Process(target=_answer, args=(there, site.root, site.config, plain, last), daemon=True)
+    process.start()
+    there.close()
+    try:
+        found = here.recv() if here.poll(seconds) else None
+    except EOFError:
+        raise WorkError(
+            "The phrases could not be tried; the process that tried them ended. Try fewer reports."
+        ) from None
+    finally:
+        process.kill()
+        process.join()
+        here.close()
+    if found is None:
+        raise WorkError(
+            f"Trying took longer than {seconds:.0f} s and was ended. Try fewer reports; a pattern with repeats within "
+            "repeats may go through a text without end."
+        )
+    if isinstance(found, str):
+        raise WorkError(found)
+    answer: dict[str, Any] = found
+    return answer
+
+
+def _answer(to: Connection, root: Path, config: Config, phrases: dict[str, list[str]], last: int) -> None:
+    """What the process does: a result, or why there is none as a sentence."""
+    site = open_site(root, config)
+    try:
+        to.send(try_phrases(site, phrases, last))
+    except WorkError as error:
+        to.send(str(error))
+    finally:
+        site.papers.engine.dispose()
 
 
 def _with(site: Site, wanted: Mapping[Any, tuple[str, ...]]) -> Any:

@@ -1,5 +1,6 @@
 """The way of a request: limits, sign-in, role, form, answer, headers. Every route of the console takes it."""
 
+import asyncio
 import gzip
 import hashlib
 import logging
@@ -39,6 +40,7 @@ from workstation.web import (
     what_if_pages,
 )
 from workstation.web.call import Call, NotThere, PageRoute, Uploaded
+from workstation.web.connections import BODY_S
 from workstation.web.console import STATIC, Console, cookie_name, csrf_of
 from workstation.web.nav import NavEntry
 from workstation.web.words import preferred, translator
@@ -236,7 +238,10 @@ def _bound(request: Request, most: int) -> None:
 
     async def counted() -> Any:
         nonlocal so_far
-        message = await receive()
+        try:
+            message = await asyncio.wait_for(receive(), BODY_S)
+        except TimeoutError:
+            raise HTTPException(408, "too slow") from None
         so_far += len(message.get("body", b""))
         if so_far > most:
             raise HTTPException(413, "too large")

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
-from threading import Semaphore
 from typing import Any
 from urllib.parse import urlencode
 
@@ -35,7 +34,6 @@ _SHEET_COLUMNS = (
 _RATE_COLUMNS = ("modality", "physician", "charges", "examinations", "rate", "limit", "flagged")
 _HAND_COLUMNS = ("at", "person", "role", "kind", "called", "accession", "why")
 # Pictures are made again: one record at a time leaves the machine to others.
-_VERIFYING = Semaphore(1)
 
 
 def _page(call: Call, template: str, tab: str, status: int = 200, **values: Any) -> Response:
@@ -158,15 +156,15 @@ def _verify(call: Call) -> Response:
     row, wanted = case_of(call).row, call.said("sr", 64)
     if wanted not in {record.sr_uid for record in call.site.casebook.records_of(row.session)}:
         raise NotThere(call.tr("This case has no such record."))
-    if not _VERIFYING.acquire(timeout=1.0):
-        return _record_page(call, row.key, wrong=call.tr("Another record is being verified. Try again in a moment."))
+    if not call.console.heavy.acquire(timeout=1.0):
+        return _record_page(call, row.key, wrong=call.tr("Another long work is being done. Try again in a moment."))
     try:
         file = call.site.archive.instance(wanted).path
         checks = list(verify(call.site.archive.root / file, call.site))
     except DicomIOError as error:
         return _record_page(call, row.key, wrong=str(error))
     finally:
-        _VERIFYING.release()
+        call.console.heavy.release()
     return _record_page(call, row.key, wanted, checks)
 
 

@@ -42,6 +42,8 @@ class Console:
     # What the bar at the top offers; `app.py` says.
     bar: tuple[NavEntry, ...] = ()
     templates: jinja2.Environment = field(default_factory=lambda: _templates())
+    # Trying phrases and verifying records take a core each for a while: one at a time, so that pages are answered.
+    heavy: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(1))
     # At most so many secrets are checked at once: argon2 takes 64 MB for each.
     checking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(4))
 

@@ -6,7 +6,7 @@ from typing import Any, get_args
 from starlette.responses import Response
 
 from workstation.coder.case_view import stated_in, stated_in_words
-from workstation.coder.phrase_trial import try_phrases
+from workstation.coder.phrase_trial import try_apart
 from workstation.coder.unmatched import UnmatchedRow, attach, dismiss, find_row, unmatched
 from workstation.coder.work_list import WorkError
 from workstation.errors import WorkstationError
@@ -27,6 +27,8 @@ FACT_NAMES: dict[str, str] = {
     "urgent_documented": "That it was urgent",
 }
 _MOST_REPORTS = 1000
+# How long phrases may look through them.
+LIMIT_S = 60.0
 # So many messages of unknown accessions are listed; the command line has all.
 _MOST_MESSAGES = 5000
 _KNOWN = "known"
@@ -148,10 +150,14 @@ def _try(call: Call) -> Response:
     phrases = {
         fact: [line.strip() for line in call.said(fact, 4000).split("\n") if line.strip()] for fact in FACT_NAMES
     }
+    if not call.console.heavy.acquire(timeout=1.0):
+        return _phrases_page(call, wrong=call.tr("Another long work is being done. Try again in a moment."))
     try:
-        return _phrases_page(call, try_phrases(call.site, phrases, int(last)))
+        return _phrases_page(call, try_apart(call.site, phrases, int(last), seconds=LIMIT_S))
     except WorkError as error:
         return _phrases_page(call, wrong=str(error))
+    finally:
+        call.console.heavy.release()
 
 
 ROUTES = (

@@ -12,6 +12,7 @@ from workstation.errors import WorkstationError
 from workstation.listening import ConsoleSettings
 from workstation.site import Site
 from workstation.web.app import application
+from workstation.web.connections import PatientProtocol
 from workstation.web.console import console_of
 
 # Requests at once; the others wait at the socket. A page takes a thread.
@@ -51,8 +52,12 @@ class ConsoleServer:
         console = console_of(replace(site, config=replace(site.config, console=own)))
         settings = console.settings
         self._at = at
+        patient = type("PatientProtocol", (PatientProtocol,), {"proxies": frozenset(settings.behind_proxy)})
         config = uvicorn.Config(
             application(console),
+            http=patient,
+            loop="asyncio",
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,

@@ -10,7 +10,7 @@ import pytest
 from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import JD, WHOLE, Ris, Study
 from workstation.coder import acts
-from workstation.coder.phrase_trial import phrases_in, try_phrases
+from workstation.coder.phrase_trial import phrases_in, try_apart, try_phrases
 from workstation.coder.what_if import corrections, differences, what_if
 from workstation.coder.work_list import WorkError
 
@@ -160,3 +160,10 @@ class TestPhrases:
                 phrases_in(file)
         with pytest.raises(WorkError, match="cannot be read"):
             phrases_in(tmp_path / "none.toml")
+
+    @pytest.mark.slow
+    def test_in_a_process_of_its_own_a_pattern_without_end_is_ended(self, two: Desk) -> None:
+        phrases = {"clinical_utility": ["3D helped"]}
+        assert try_apart(two.site, phrases) == try_phrases(two.site, phrases)
+        with pytest.raises(WorkError, match="longer than 3 s and was ended"):
+            try_apart(two.site, {"clinical_utility": [r"((\w|\s)+)+\d{9}"]}, seconds=3.0)

@@ -9,6 +9,7 @@ import pytest
 from tests.workstation.orders.ris import CO, WHOLE, Ris, Study
 from tests.workstation.web.conftest import Browser, Counter, copied
 from workstation.coder import acts, samples
+from workstation.coder.phrase_trial import try_phrases
 from workstation.coder.queue_rows import case_key
 
 FLAT = Study("ACC1", technique="mpr")
@@ -183,6 +184,13 @@ class TestMessages:
         assert "It is off the list." in browser.words and "refused" not in browser.page
 
 
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starting a process takes a second; `test_what_if.py` does once."""
+    monkeypatch.setattr("workstation.web.message_pages.try_apart", lambda *given, **_: try_phrases(*given))
+
+
+@pytest.mark.usefixtures("in_this_process")
 class TestPhrases:
     def test_phrases_are_tried_and_not_put_in_force(self, at_work: Counter) -> None:
         browser = at_work.browser("jd")

@@ -2,9 +2,12 @@
 
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +15,11 @@ import httpx2
 import pytest
 
 from tests.workstation.serve.running import Serving
+from tests.workstation.web.chromium import serving
 from tests.workstation.web.conftest import PASSWORD, enrol_with_secrets
 from workstation.listening import ConsoleSettings
 from workstation.site import open_site
+from workstation.web import connections
 from workstation.web.serving import ConsoleNotServed, ConsoleServer, listen_for_browsers
 
 
@@ -95,3 +100,61 @@ def test_a_certificate_that_cannot_be_read_is_said_plainly(tmp_path: Path) -> No
     with listen_for_browsers("127.0.0.1", 0) as at, pytest.raises(ConsoleNotServed, match="certificate or key"):
         ConsoleServer(replace(site, config=replace(site.config, console=own)), at)
     site.papers.engine.dispose()
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[int]:
+    site = open_site(tmp_path / "root")
+    with serving(site) as address:
+        yield int(address.rpartition(":")[2])
+    site.papers.engine.dispose()
+
+
+def ended(connection: socket.socket) -> bool:
+    """Whether the other end closes it, within a minute."""
+    connection.settimeout(60)
+    try:
+        while connection.recv(1 << 16):
+            pass
+    except ConnectionResetError:
+        pass
+    return True
+
+
+@pytest.mark.parametrize(
+    "begins",
+    [b"", b"GET /sign-in HT", b"GET /sign-in HTTP/1.1\r\nHost: x\r\nX-A: b\r\n", b"\x16\x03\x01"],
+    ids=["nothing", "half a line", "half the headers", "TLS where there is none"],
+)
+def test_who_asks_slowly_is_not_waited_for(served: int, begins: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEADERS_S", 0.2)
+    with socket.create_connection(("127.0.0.1", served)) as slow:
+        slow.sendall(begins)
+        assert ended(slow)
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(served: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workstation.web.app.BODY_S", 0.2)
+    with socket.create_connection(("127.0.0.1", served)) as slow:
+        slow.sendall(
+            b"POST /sign-in HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+            b"Content-Length: 50\r\nConnection: close\r\n\r\nperson=j"
+        )
+        slow.settimeout(60)
+        assert slow.recv(100).startswith(b"HTTP/1.1 408")
+
+
+def test_an_address_has_so_many_connections_and_others_have_theirs(
+    served: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_OF_ONE_ADDRESS", 4)
+    with ExitStack() as stack:
+        held = [stack.enter_context(socket.create_connection(("127.0.0.1", served))) for _ in range(4)]
+        # The fifth is closed without a word; one of the four that asks is answered.
+        assert ended(stack.enter_context(socket.create_connection(("127.0.0.1", served))))
+        held[0].sendall(b"GET /static/console.css HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert held[0].recv(15) == b"HTTP/1.1 200 OK"
+        assert ended(held[0])
+        again = stack.enter_context(socket.create_connection(("127.0.0.1", served)))
+        again.sendall(b"GET /static/console.css HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert again.recv(15) == b"HTTP/1.1 200 OK"
