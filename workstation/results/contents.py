@@ -80,8 +80,8 @@ class ShownFrame:
 @dataclass(frozen=True, slots=True)
 class ResultPicture:
     """A picture of the record. how : how it was made, in sentences. frames : in their order. closed : whether the last
-    frame of a turn is followed by the first. chosen : whether the report names it. start : the frame to show first. across : whether a turn goes
-    over the top instead of around the head."""
+    frame of a turn is followed by the first. chosen : whether the report names it. start : the frame to show first.
+    across : whether a turn goes over the top instead of around the head."""
 
     key: str
     name: str
