@@ -22,14 +22,14 @@ desktop: $(VENV)/.desktop-ready
 	@echo "Sign in as DR1 with the password: radiology"
 	$(BIN)/workstation --root demo-desktop desktop --demo sample_data/ct_head
 
-# The pages for browsers, over the case that the demo documents. On this machine alone.
+# The pages for browsers, over the case of the demo that waits for a word. On this machine alone.
 console: $(VENV)/.console-ready
-	@test -d demo-output/documented/workstation || $(BIN)/workstation demo -o demo-output >/dev/null
+	@test -d demo-output/utility_missing/workstation || $(BIN)/workstation demo -o demo-output >/dev/null
 	@for who in 'jd Sample^Coder coder' 'DR1 Sample^Radiologist physician' 'co Sample^Compliance compliance' \
 		'ad Sample^Administrator administrator'; do set -- $$who; WORKSTATION_PASSWORD=radiology $(BIN)/workstation \
-		--root demo-output/documented/workstation people add $$1 --name "$$2" --role $$3 >/dev/null; done
+		--root demo-output/utility_missing/workstation people add $$1 --name "$$2" --role $$3 >/dev/null; done
 	@echo "Sign in as jd (coder), DR1 (physician), co (compliance) or ad (administrator) with the password: radiology"
-	$(BIN)/workstation --root demo-output/documented/workstation web
+	$(BIN)/workstation --root demo-output/utility_missing/workstation web
 
 # Side by side: the types are checked by one process for a minute, while another compiles the tests once for all workers.
 # What is wrong with a test is said by the suite.

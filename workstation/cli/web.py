@@ -51,8 +51,8 @@ def web(
         scheme = "https" if settings.speaks_tls else "http"
         address = f"{scheme}://{name}:{number}"
         server = ConsoleServer(site, at, lambda: tell({"event": "listening", "address": address, "port": number}))
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: server.end())
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, lambda *_: server.end())
         # In a thread: in the main one it would take the signals, and end the process by them.
         thread = threading.Thread(target=server.run, name="console")
         thread.start()

@@ -80,6 +80,7 @@ def test_alone_until_it_is_told_to_stop(tmp_path: Path) -> None:
         assert process.stdout is not None
         first = process.stdout.readline()
         address = first.partition("address=")[2].split()[0]
+        assert first.split()[-1] == f"port={address.rpartition(':')[2]}"
         with httpx2.Client(base_url=address, follow_redirects=True, timeout=60) as client:
             signed_in(client)
         process.send_signal(signal.SIGTERM)
