@@ -80,7 +80,8 @@ class ShownFrame:
 @dataclass(frozen=True, slots=True)
 class ResultPicture:
     """A picture of the record. how : how it was made, in sentences. frames : in their order. closed : whether the last
-    frame of a turn is followed by the first. chosen : whether the report names it. start : the frame to show first."""
+    frame of a turn is followed by the first. chosen : whether the report names it. start : the frame to show first.
+    across : whether a turn goes over the top instead of around the head."""
 
     key: str
     name: str
@@ -90,6 +91,7 @@ class ResultPicture:
     closed: bool
     chosen: bool
     start: int = 0
+    across: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +316,7 @@ def _picture(product: Product, files: list[ArchivedFile], keys: frozenset[str], 
         how=(*how, *(f"Note: {warning}" for warning in product.warnings)),
         kind=kind,
         frames=frames,
+        across=rotation is not None and rotation.axis == "across",
         closed=kind == "turn" and rotation is not None and rotation.arc_deg >= 360.0,
         chosen=bool(named),
         start=named[len(named) // 2] if named and kind == "scroll" else len(frames) // 2 if kind == "scroll" else 0,

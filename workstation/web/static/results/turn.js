@@ -9,6 +9,8 @@ export class Stage {
     this.base = told.base;
     this.turns = told.kind === "turn";
     this.closed = told.closed === "yes";
+    this.across = told.across === "yes"; // over the top: it is turned up and down
+    if (this.across) place.classList.add("across");
     this.first = place.querySelector("img");
     this.at = Number(this.first.dataset.start) - 1; // a fraction while it is dragged
     this.images = new Array(this.count);
@@ -153,7 +155,7 @@ export class Stage {
     const before = this.at;
     const scale = this.turns ? this.count / 2 / this.place.clientWidth : this.count / this.place.clientHeight;
     const mouse = event.pointerType === "mouse";
-    this.go(this.held.at + (this.turns ? -far : mouse ? down || far : far) * scale);
+    this.go(this.held.at + (this.across ? down : this.turns ? -far : mouse ? down || far : far) * scale);
     const passed = Math.max(event.timeStamp - this.held.time, 1);
     this.held.speed = 0.6 * this.held.speed + 0.4 * (this.at - before) / passed;
     this.held.time = event.timeStamp;
