@@ -88,6 +88,12 @@ class Queue:
                 self._order = tuple(order)
             return len(wanted)
 
+    def warm(self) -> None:
+        """Read all that a first page and a first search by name would have to wait for."""
+        self.refresh()
+        for case in self._order:
+            self._name(case)
+
     def page(
         self, wanted: QueueFilter = QueueFilter(), sort: str = "since", number: int = 1, size: int = 50
     ) -> QueuePage:

@@ -3,7 +3,9 @@
 import logging
 import socket
 import ssl
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import uvicorn
@@ -11,6 +13,7 @@ import uvicorn
 from workstation.errors import WorkstationError
 from workstation.listening import ConsoleSettings
 from workstation.site import Site
+from workstation.store.outbox import DatabaseFailed
 from workstation.web.app import application
 from workstation.web.connections import PatientProtocol
 from workstation.web.console import console_of
@@ -77,11 +80,18 @@ class ConsoleServer:
         if config.ssl is not None:
             config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
         self._server = _Server(config, ready)
+        self._console = console
         logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
     def run(self) -> None:
         """Blocks until `end`."""
+        # Nobody waits for the first search: heads of ten thousand records take seconds.
+        threading.Thread(target=self._warm, name="warm queue", daemon=True).start()
         self._server.run(sockets=[self._at])
+
+    def _warm(self) -> None:
+        with suppress(DatabaseFailed, OSError):  # then the first page reads it, or says why it cannot
+            self._console.queue.warm()
 
     def end(self) -> None:
         self._server.should_exit = True

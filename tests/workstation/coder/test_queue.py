@@ -223,3 +223,12 @@ class TestChanges:
                 with pytest.raises(ZeroDivisionError):
                     queue.refresh()
             same_as_the_list(queue, here)
+
+
+def test_a_warm_queue_reads_no_file_for_a_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with desk(tmp_path) as here:
+        here.sr(Study("ACC1"))
+        queue = Queue(here.site)
+        queue.warm()
+        monkeypatch.setattr("workstation.coder.queue.name_in", lambda path: pytest.fail("it reads"))
+        assert [row.accession for row in queue.rows(QueueFilter(text="p1"))] == ["ACC1"]

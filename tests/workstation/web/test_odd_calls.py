@@ -14,6 +14,7 @@ from tests.workstation.web.conftest import Browser, Counter, copied
 from workstation.coder.queue_rows import case_key
 from workstation.web.app import ROUTES
 from workstation.web.call import PageRoute
+from workstation.web.limits import Limiter
 
 _WORDS = (
     "", "0", "-1", "999999999999999999999", "1e9", "2026-03", "2026-13", "0000-00", "2026-02-30", "jd", "nobody", "me",
@@ -46,13 +47,8 @@ def worked_at(enrolled: Path, tmp_path: Path, fast_secrets: None) -> Iterator[tu
         found.desk.sr(study)
         ris = Ris(study)
         found.desk.hear(ris.order(), ris.report(), Ris(Study("ACC9")).report())
-        found.console.limiter = found.console.secrets_limiter = Boundless()
+        found.console.limiter = found.console.secrets_limiter = Limiter(1_000_000)
         yield found, case_key(found.desk.case().session)
-
-
-class Boundless:
-    def allows(self, key: str, cost: float = 1.0) -> bool:
-        return True
 
 
 def call_of(route: PageRoute, rng: random.Random, key: str) -> tuple[str, dict[str, list[str]]]:
