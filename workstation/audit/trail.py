@@ -46,6 +46,7 @@ _LIST, _SHOWN, _TAKEN = ("patient_list", "List of patients"), ("shown", "Shown")
 _CHANGES = {
     "peers": ("110128", "Network Configuration"),
     "people": ("110137", "User Security Attributes Changed"),
+    "links": ("110135", "Object Security Attributes Changed"),
 }
 _APPLICATION, _SOURCE, _DESTINATION = (
     ("110150", "Application"),
@@ -212,15 +213,18 @@ class Trail:
         _detail(self._object(message, self.station, "2", "13", _NODE_ID), "Alert Description", why)
         self._write(message)
 
-    def changed(self, what: Literal["peers", "people"], name: str, words: str, account: str, at: datetime) -> None:
-        """Writes a Security Alert, for information: the list of peers or of people was changed. Source: PS3.15
-        A.5.3.11.
+    def changed(
+        self, what: Literal["peers", "people", "links"], name: str, words: str, account: str, at: datetime
+    ) -> None:
+        """Writes a Security Alert, for information: the list of peers, of people or of links for others was changed.
+        Source: PS3.15 A.5.3.11.
 
-        name : of the peer or person. account : the account of this machine that made the change.
+        name : of the peer or person, or the number of the link. account : whose account made the change, of this
+        machine or of the register.
         """
         message = self._message(_ALERT, "E", at, kinds=[_CHANGES[what]])
         self._participant(message, account, this_machine(), None, requestor=True)
-        kind, system = (_NODE_ID, "DCM") if what == "peers" else (_USER_ID, "RFC-3881")
+        kind, system = (_USER_ID, "RFC-3881") if what == "people" else (_NODE_ID, "DCM")
         _detail(self._object(message, name, "2", "13", kind, system), "Alert Description", words)
         self._write(message)
 

@@ -101,7 +101,10 @@ def revoke_link(place: int, site: Site, person: Person) -> ResultLink:
         raise LinkError(f"{person.id} is {person.role}; links are revoked by {', '.join(sorted(MAY_LINK))}.")
     if site.result_links.at(place) is None:
         raise LinkError(f"There is no link {place}; `workstation results links` lists them.")
-    site.result_links.revoke(place, person.id, site.clock().timestamp())
+    if site.result_links.revoke(place, person.id, site.clock().timestamp()):
+        with late():
+            trail = trail_of(site.config, site.root)
+            trail.changed("links", f"result link {place}", "revoked", person.id, site.clock())
     found = site.result_links.at(place)
     assert found is not None, "links are never removed"
     return found

@@ -223,7 +223,7 @@ KINDS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "imported": st.fixed_dictionaries({"person_id": TEXT, "what": MOVED, "source": TEXT, "outcome": st.just("4")}),
     "rejected": st.fixed_dictionaries({"caller": PARTIES, "why": TEXT}),
     "changed": st.fixed_dictionaries(
-        {"what": st.sampled_from(["peers", "people"]), "name": TEXT, "words": TEXT, "account": TEXT}
+        {"what": st.sampled_from(["peers", "people", "links"]), "name": TEXT, "words": TEXT, "account": TEXT}
     ),
 }  # fmt: skip
 

@@ -9,6 +9,9 @@ import pytest
 from dicom_io.evidence import Person
 from tests.workstation.conftest import Command
 from tests.workstation.results.signed import Signed, unsigned_session
+from workstation.audit.reading import entries
+from workstation.audit.trail import trail_of
+from workstation.config import AuditSettings
 from workstation.results import links
 from workstation.results.contents import ResultsError
 from workstation.results.links import (
@@ -121,3 +124,19 @@ def links_account(command: Command) -> str:
         command("people", "add", "tech", "--name", "Tech^T", "--role", "technologist", "--login", account()).code == 0
     )
     return "tech"
+
+
+def test_revoking_is_in_the_audit_trail(signed: Signed) -> None:
+    site = replace(signed.site, config=replace(signed.site.config, audit=AuditSettings(file="revoked.log")))
+    made = make_link(signed.session, site, signed.person, "Dr. Stone")
+    revoke_link(made.link.place, site, signed.person)
+    revoke_link(made.link.place, site, signed.person)  # once
+    told = list(entries(trail_of(site.config, site.root)))
+    assert [(each.event, each.person, each.about) for each in told[:1]] == [
+        (
+            "Security Alert: Object Security Attributes Changed",
+            signed.person.id,
+            (f"result link {made.link.place}", "revoked"),
+        )
+    ]
+    assert sum(each.event.startswith("Security Alert") for each in told) == 1
