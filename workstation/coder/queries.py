@@ -90,6 +90,13 @@ def open_query(site: Site, number: int) -> CaseAct:
     raise WorkError(f"There is no query {number}. Nothing was done.")
 
 
+def cases_waiting(person: Person, queue: Queue) -> int:
+    """Return how many cases wait for a physician, as `queries` lists them, without reading any of them."""
+    asked = {row.key for row in queue.rows(named=False) if person.id in row.asked}
+    held = queue.rows(QueueFilter(state="held", who="physician", physician=person.id), named=False)
+    return len(asked | {row.key for row in held})
+
+
 def queries(site: Site, person: Person, queue: Queue | None = None) -> tuple[InboxItem, ...]:
     """Return what waits for a physician, the oldest first: open queries to them, and the holds that take a physician of
     sessions that they supervised.

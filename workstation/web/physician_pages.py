@@ -104,8 +104,8 @@ def _own(call: Call) -> Response:
 
 
 def waiting(call: Call) -> int:
-    """How many things wait for a physician."""
-    return len(inbox_of(call)) if call.who.role == "physician" else 0
+    """How many cases wait for a physician."""
+    return queries.cases_waiting(call.who, call.console.queue) if call.who.role == "physician" else 0
 
 
 ROUTES = (

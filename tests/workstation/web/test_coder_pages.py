@@ -253,6 +253,7 @@ def test_a_physician_is_asked_and_replies_with_their_secret(at_work: Counter) ->
     assert "asked: DR1" in browser.words
     doctor = at_work.browser("DR1")
     assert "What did 3D add?" in doctor.words
+    assert "Inbox 1 " in doctor.words  # one case, asked about and held
     number = re.search(r'name="query" value="(\d+)"', doctor.page)
     assert number is not None
     data = {"query": number.group(1), "text": "It showed the course.", "fact.report.clinical_utility": "true"}
