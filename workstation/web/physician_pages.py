@@ -13,6 +13,7 @@ from workstation.errors import WorkstationError
 from workstation.web.call import Call, Roles, get, post
 from workstation.web.sign_in_pages import signed_by
 
+_SIZE = 20
 PHYSICIAN: Roles = frozenset({"physician"})
 # What a physician may state, as they would say it.
 FACT_WORDS: dict[str, str] = {
@@ -36,12 +37,17 @@ def _inbox(call: Call) -> Response:
 
 def _page(call: Call, why: str = "", status: int = 200) -> Response:
     found = inbox_of(call)
-    call.console.note_list(call, "inbox", len(found))
+    number = min(call.number("page", 1), max(-(-len(found) // _SIZE), 1))
+    shown = found[(number - 1) * _SIZE : number * _SIZE]
+    call.console.note_list(call, "inbox", len(shown))
     names = {each.id: each.name for each in call.site.people.all()}
     return call.page(
         "physician/inbox.html",
         status,
-        found=found,
+        found=shown,
+        total=len(found),
+        number=number,
+        size=_SIZE,
         names=names,
         fact_words=FACT_WORDS,
         why=why,
