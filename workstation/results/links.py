@@ -18,7 +18,7 @@ from workstation.audit.trail import by_study, late, trail_of
 from workstation.errors import WorkstationError
 from workstation.listening import ConsoleSettings
 from workstation.results.contents import ArchivedFile, ResultsError, results_of
-from workstation.results.surfaces import SHOWN, model_of
+from workstation.results.surfaces import SHOWN, model_of, model_soon
 from workstation.site import Site
 from workstation.store.result_links import ResultLink
 
@@ -60,12 +60,20 @@ def session_named(word: str, site: Site) -> str:
 
 
 def make_link(
-    session_uid: str, site: Site, person: Person, recipient: str, days: float | None = None, secret: str = ""
+    session_uid: str,
+    site: Site,
+    person: Person,
+    recipient: str,
+    days: float | None = None,
+    secret: str = "",
+    *,
+    wait: bool = True,
 ) -> MadeLink:
     """Makes a link to the results of a signed session.
 
     recipient : for whom, in words. days : how long it holds, None for what the settings say. secret : what the
-    recipient has to type; empty for nothing.
+    recipient has to type; empty for nothing. wait : until the 3D surfaces are made, which may take half a minute; else
+    they are made beside.
 
     Raises LinkError for a person who may not, nobody named, days or a secret out of range; ResultsError where the
     session is not signed.
@@ -81,7 +89,8 @@ def make_link(
         raise LinkError(f"The word of the link has {len(secret)} characters; {LEAST_SECRET} are needed at least.")
     results = results_of(session_uid, site)
     with suppress(ResultsError):  # the page says so, and shows the rest
-        model_of(results.surfaces, site.root / SHOWN)  # it takes a while: now rather than when somebody looks
+        # It takes a while: now rather than when somebody looks.
+        (model_of if wait else model_soon)(results.surfaces, site.root / SHOWN)
     token, now = secrets.token_urlsafe(32), site.clock().timestamp()
     hashed = _HASHER.hash(secret) if secret else ""
     row = ResultLink(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,52 @@ class ShownModel:
         return sum(count for _, _, count in self.parts)
 
 
+class ModelComing(ResultsError):  # noqa: N818 - reads as a sentence where it is raised
+    """The model is being made; whoever asks again later has it."""
+
+
+def model_soon(surfaces: Sequence[ArchivedFile], folder: Path) -> ShownModel | None:
+    """Returns the model as `model_of` where it is made already; else has it made beside this call, once however many
+    ask.
+
+    Raises ModelComing while it is being made. ResultsError as `model_of`, once: the next call tries again.
+    """
+    made = folder / f"{_name(surfaces)}.json"
+    if not surfaces or made.is_file():
+        return model_of(surfaces, folder)
+    with _STARTING:
+        failed = _FAILED.pop(made, "")
+        if failed:
+            raise ResultsError(failed)
+        if made not in _UNDER_WAY:
+            _UNDER_WAY[made] = Thread(target=_make_beside, args=(tuple(surfaces), folder, made), name="surfaces")
+            _UNDER_WAY[made].start()
+    raise ModelComing("The 3D surface is being made. Load this page again in half a minute.")
+
+
+_STARTING = Lock()
+_UNDER_WAY: dict[Path, Thread] = {}
+_FAILED: dict[Path, str] = {}
+
+
+def _make_beside(surfaces: Sequence[ArchivedFile], folder: Path, made: Path) -> None:
+    failed = ""
+    try:
+        model_of(surfaces, folder)
+    except Exception as error:  # noqa: BLE001 - told to whoever asks next; a thread has nobody to tell
+        failed = (
+            str(error) if isinstance(error, ResultsError) else f"The surface cannot be made ({type(error).__name__})."
+        )
+    with _STARTING:
+        if failed:
+            _FAILED[made] = failed
+        del _UNDER_WAY[made]
+
+
+def _name(surfaces: Sequence[ArchivedFile]) -> str:
+    return hashlib.sha256("\n".join([_FORM, *(file.digest for file in surfaces)]).encode()).hexdigest()
+
+
 def model_of(surfaces: Sequence[ArchivedFile], folder: Path) -> ShownModel | None:
     """Returns the model of a session's surfaces; None where there is nothing to show.
 
@@ -64,7 +110,7 @@ def model_of(surfaces: Sequence[ArchivedFile], folder: Path) -> ShownModel | Non
     """
     if not surfaces:
         return None
-    name = hashlib.sha256("\n".join([_FORM, *(file.digest for file in surfaces)]).encode()).hexdigest()
+    name = _name(surfaces)
     told, glb, stl = (folder / f"{name}{end}" for end in (".json", ".glb", ".stl"))
     if not told.is_file():
         with _LOCK:  # it takes seconds: of two who ask at once, the second finds it done

@@ -41,7 +41,13 @@ def _make(call: Call) -> Response:
         if days and not (days.isdecimal() and len(days) < 5):
             raise WorkstationError(call.tr("{days!r} is no number of days.", days=days))
         made = make_link(
-            session, call.site, who, call.said("recipient", 400), float(days) if days else None, call.said("word", 200)
+            session,
+            call.site,
+            who,
+            call.said("recipient", 400),
+            float(days) if days else None,
+            call.said("word", 200),
+            wait=False,
         )
     except (WorkstationError, WrongSecret) as error:
         return _case_page(call, str(error), None, 422)

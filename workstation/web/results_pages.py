@@ -17,7 +17,7 @@ from workstation.results.contents import ResultsError, SessionResults
 from workstation.results.images import MEDIA, PREVIEW_PX, ImageForm, encoded, frame_pixels, framed
 from workstation.results.links import contact_of, is_opened, link_of, note_fetched, note_opened, opened_mark, opens
 from workstation.results.seen import SeenResults
-from workstation.results.surfaces import SHOWN, ShownModel, model_of, parts_as_json
+from workstation.results.surfaces import SHOWN, ShownModel, model_soon, parts_as_json
 from workstation.site import Site
 from workstation.store.result_links import ResultLink
 from workstation.web.call import Call, get, post
@@ -257,7 +257,7 @@ def _found(call: Call) -> tuple[ResultLink, SessionResults] | Response:
 def _model(results: SessionResults, site: Site) -> tuple[ShownModel | None, str]:
     """The surfaces of a session, or why they cannot be shown."""
     try:
-        return model_of(results.surfaces, site.root / SHOWN), ""
+        return model_soon(results.surfaces, site.root / SHOWN), ""
     except ResultsError as error:
         return None, str(error)
 

@@ -3,7 +3,10 @@
 import json
 import os
 import struct
+import threading
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +21,7 @@ from render.surface_model import MadePart, SurfacePart
 from tests.workstation.results.signed import Signed
 from workstation.results import surfaces
 from workstation.results.contents import ResultsError, results_of
-from workstation.results.surfaces import model_of, read_obj, read_stl
+from workstation.results.surfaces import ModelComing, model_of, model_soon, read_obj, read_stl
 
 TETRAHEDRON = Surface(
     np.array([[0, 0, 0], [10, 0, 0], [0, 20, 0], [0, 0, 30]], np.float32),
@@ -106,8 +109,42 @@ def test_old_models_give_way_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_a_changed_object_gives_no_surface(signed: Signed, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     (file,) = results_of(signed.session, signed.site).surfaces
     with pytest.raises(ResultsError, match="not what was recorded"):
         model_of((replace(file, digest="0" * 64),), tmp_path)
+
+
+def test_a_model_is_made_beside_the_calls_that_ask(
+    signed: Signed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, folder = results_of(signed.session, signed.site).surfaces, tmp_path / "shown"
+    assert model_soon((), folder) is None
+    may_go, made = threading.Event(), surfaces._made
+    calls: list[int] = []
+
+    def slowly(given: Any) -> Any:
+        calls.append(1)
+        assert may_go.wait(60)
+        return made(given)
+
+    monkeypatch.setattr(surfaces, "_made", slowly)
+    for _ in range(3):
+        with pytest.raises(ModelComing):
+            model_soon(found, folder)
+    (under_way,) = surfaces._UNDER_WAY.values()
+    may_go.set()
+    under_way.join()
+    assert calls == [1]
+    assert model_soon(found, folder) == model_of(found, folder)
+
+
+def test_a_model_that_cannot_be_made_is_said_and_tried_again(signed: Signed, tmp_path: Path) -> None:
+    found = results_of(signed.session, signed.site).surfaces
+    changed = (replace(found[0], digest="0" * 64),)
+    for _ in range(2):
+        with pytest.raises(ModelComing):
+            model_soon(changed, tmp_path)
+        for thread in list(surfaces._UNDER_WAY.values()):
+            thread.join()
+        with pytest.raises(ResultsError, match="not what was recorded"):
+            model_soon(changed, tmp_path)

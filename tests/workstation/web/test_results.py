@@ -21,6 +21,7 @@ from tests.workstation.web.conftest import Browser
 from workstation.results.contents import key_of, results_of
 from workstation.results.links import MadeLink, make_link, revoke_link
 from workstation.results.seen import SeenResults
+from workstation.results.surfaces import ModelComing
 from workstation.site import Site
 from workstation.web import results_pages
 from workstation.web.app import application
@@ -240,3 +241,14 @@ def test_a_report_that_was_amended_says_so(tmp_path_factory: pytest.TempPathFact
     assert visitor.browser.status == 409 and "telephone 4711" in visitor.browser.words
     assert "SAMPLE-CRANIUM" not in visitor.browser.page
     signed.site.papers.engine.dispose()
+
+
+def test_while_the_surface_is_made_the_page_says_so(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def coming(*_: object) -> None:
+        raise ModelComing("The 3D surface is being made. Load this page again in half a minute.")
+
+    monkeypatch.setattr("workstation.web.results_pages.model_soon", coming)
+    visitor.browser.get(visitor.at)
+    assert visitor.browser.status == 200 and "is being made" in visitor.browser.words
+    visitor.browser.get(f"{visitor.at}/model.glb")
+    assert visitor.browser.status == 404
