@@ -403,3 +403,46 @@ def test_who_sees_and_takes_what_is_in_the_audit_trail(worked: Path, tmp_path: P
         ("List of patients: Shown", "jd", ()),
         ("User Authentication: Login", "jd", ()),
     ]
+
+
+def offered(browser: Browser, path: str) -> set[str]:
+    return set(re.findall(rf'action="{path}/([a-z-]+)"', browser.page))
+
+
+@pytest.mark.parametrize(("way", "ends"), [("rebill", "acknowledged"), ("write-off", "credited")])
+def test_what_the_payer_denied_is_appealed_then_billed_again_or_written_off(
+    at_work: Counter, way: str, ends: str
+) -> None:
+    browser, path = opened(at_work)
+    browser.post(f"{path}/release", {"version": version(browser), "why": "looked", "line": "1", "lines_shown": "x"})
+    assert {"rebill", "write-off", "appeal", "release", "answer"}.isdisjoint(offered(browser, path))
+    at_work.desk.deliver()
+    browser.get(path)
+    assert {"denied", "credit"} <= offered(browser, path)
+    browser.post(f"{path}/denied", {"version": version(browser), "why": "not medically necessary"})
+    assert browser.status == 200, browser.words
+    assert {"rebill", "write-off", "appeal"} <= offered(browser, path) and "credit" not in offered(browser, path)
+    browser.post(f"{path}/appeal", {"version": version(browser), "why": "see the surgeon's letter"})
+    assert browser.status == 200 and "appeal" not in offered(browser, path)
+    assert "see the surgeon&#39;s letter" in browser.page
+    browser.get("/cases?scope=all")
+    assert "APPEALED" in browser.words
+    browser.get(path)
+    data = {"version": version(browser), "why": "the payer agreed", "line": "1", "lines_shown": "x"}
+    browser.post(f"{path}/{way}", data)
+    assert browser.status == 200, browser.words
+    at_work.desk.deliver()
+    assert [state for _, state in at_work.desk.charges()][-1] == ends
+    browser.get(path)
+    assert ("reopen" in offered(browser, path)) and "rebill" not in offered(browser, path)
+
+
+def test_a_credited_case_is_reopened_and_charged_anew(at_work: Counter) -> None:
+    browser, path = opened(at_work)
+    browser.post(f"{path}/release", {"version": version(browser), "why": "looked", "line": "1", "lines_shown": "x"})
+    at_work.desk.deliver()
+    browser.get(path)
+    browser.post(f"{path}/credit", {"version": version(browser), "why": "wrong patient class"})
+    assert "is now: credited" in browser.words and "deny" not in offered(browser, path)
+    browser.post(f"{path}/reopen", {"version": version(browser), "why": "it was right"})
+    assert "release" in offered(browser, path) or at_work.desk.case().state == "charged"
