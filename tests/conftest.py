@@ -6,18 +6,45 @@ import re
 import shutil
 import tempfile
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 from argon2 import PasswordHasher
 from hypothesis import settings
+from sqlalchemy import Engine
 
 from tests.thorough import examples
 from workstation import people
+from workstation.store import schema
 
 # Hashes that take 64 MB and a fifth of a second each are for thieves; those that tests make are made cheaply.
 people._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+# A new state folder's database is a copy of one that was made once, which is four times as quick as making its tables.
+# `test_schema.py` has those that are made.
+_open_database = schema.open_database
+
+
+@cache
+def _new_database() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        engine = _open_database(Path(folder) / "workstation.db")
+        schema.make_ready(engine)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        engine.dispose()
+        return (Path(folder) / "workstation.db").read_bytes()
+
+
+def _open_or_copy(place: Path | str, **more: bool) -> Engine:
+    if isinstance(place, Path) and place.parent.is_dir() and not place.exists():
+        place.write_bytes(_new_database())
+    return _open_database(place, **more)
+
+
+schema.open_database = _open_or_copy
 
 settings.register_profile("ours", settings.default, max_examples=examples(100))
 settings.load_profile("ours")

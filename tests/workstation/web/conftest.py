@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
 from dicom_io.evidence import Person
@@ -24,8 +23,6 @@ from workstation.web.console import Console, console_of
 AD = Person("ad", "Roe^Alex", "administrator")
 PASSWORD = "a long password"
 PIN = "246810"
-# A hash that costs next to nothing.
-_FAST = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 def enrol_with_secrets(root: Path) -> None:
@@ -93,15 +90,13 @@ class Counter:
 def enrolled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state folder with its people, to be copied."""
     root = tmp_path_factory.mktemp("enrolled") / "root"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("workstation.people._HASHER", _FAST)
-        with desk(root, config(console=ConsoleSettings())):
-            enrol_with_secrets(root)
+    with desk(root, config(console=ConsoleSettings())):
+        enrol_with_secrets(root)
     return root
 
 
 @pytest.fixture
-def counter(tmp_path: Path, enrolled: Path, fast_secrets: None) -> Iterator[Counter]:
+def counter(tmp_path: Path, enrolled: Path) -> Iterator[Counter]:
     with copied(enrolled, tmp_path / "root") as found:
         yield found
 
@@ -116,13 +111,7 @@ def copied(state: Path, root: Path, **more: Any) -> Iterator[Counter]:
 
 @contextmanager
 def a_counter(root: Path, **more: Any) -> Iterator[Counter]:
-    """A console with settings of its own. Use the fixture `fast_secrets` beside it."""
+    """A console with settings of its own."""
     with desk(root, config(**{"console": ConsoleSettings(), **more})) as here:
         enrol_with_secrets(root)
         yield Counter(here, console_of(here.site))
-
-
-@pytest.fixture
-def fast_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hashes that cost next to nothing; `test_people.py` has the real ones."""
-    monkeypatch.setattr("workstation.people._HASHER", _FAST)

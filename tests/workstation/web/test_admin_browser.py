@@ -16,7 +16,7 @@ from workstation.web.admin_pages import AREA
 pytestmark = pytest.mark.slow
 
 
-def test_an_administrator_looks_at_everything_and_mends_a_message(tmp_path: Path, fast_secrets: None) -> None:
+def test_an_administrator_looks_at_everything_and_mends_a_message(tmp_path: Path) -> None:
     with a_counter(tmp_path, audit=AuditSettings()) as counter, serving(counter.desk.site) as address:
         site = counter.desk.site
         add_peer(site.root, KnownPeer("pacs", "127.0.0.1", 1, "PACS"))

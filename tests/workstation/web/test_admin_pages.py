@@ -22,7 +22,7 @@ EVIL = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def audited(tmp_path: Path, fast_secrets: None) -> Iterator[Counter]:
+def audited(tmp_path: Path) -> Iterator[Counter]:
     with a_counter(tmp_path, audit=AuditSettings()) as found:
         yield found
 
@@ -149,7 +149,7 @@ def test_every_file_is_read_in_the_background(counter: Counter, monkeypatch: pyt
     assert "every instance is as it was received" in browser.words
 
 
-def test_settings_say_where_they_come_from_and_hide_secrets(tmp_path: Path, fast_secrets: None) -> None:
+def test_settings_say_where_they_come_from_and_hide_secrets(tmp_path: Path) -> None:
     with a_counter(tmp_path) as counter:
         (tmp_path / "config.toml").write_text('station_name = "OTHER"\n[receiver]\nidle_s = 7.0\n', encoding="utf-8")
         browser = counter.browser("ad")

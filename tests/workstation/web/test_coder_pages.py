@@ -32,7 +32,7 @@ def worked(enrolled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def at_work(worked: Path, tmp_path: Path, fast_secrets: None) -> Iterator[Counter]:
+def at_work(worked: Path, tmp_path: Path) -> Iterator[Counter]:
     with copied(worked, tmp_path / "root") as found:
         yield found
 
@@ -312,7 +312,7 @@ def test_the_next_case_is_the_next_of_the_list(at_work: Counter) -> None:
 
 
 @pytest.fixture
-def hostile(tmp_path: Path, fast_secrets: None) -> Iterator[Counter]:
+def hostile(tmp_path: Path) -> Iterator[Counter]:
     """Every text that comes from outside has a script in it."""
     study = Study("<script>a</script>", patient="<img src=x>", account="<b>A", visit="'\"><svg>")
     with a_counter(tmp_path) as found:
@@ -386,7 +386,7 @@ def test_a_link_takes_the_secret_and_is_shown_once(at_work: Counter) -> None:
     assert coder.status == 403
 
 
-def test_who_sees_and_takes_what_is_in_the_audit_trail(worked: Path, tmp_path: Path, fast_secrets: None) -> None:
+def test_who_sees_and_takes_what_is_in_the_audit_trail(worked: Path, tmp_path: Path) -> None:
     with copied(worked, tmp_path / "root", audit=AuditSettings()) as here:
         browser = here.browser("jd")
         browser.post("/cases/search", {"text": "P2"})

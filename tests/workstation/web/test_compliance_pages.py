@@ -36,7 +36,7 @@ def looked_back(enrolled: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 
 @pytest.fixture
-def at_work(looked_back: Path, tmp_path: Path, fast_secrets: None) -> Iterator[Counter]:
+def at_work(looked_back: Path, tmp_path: Path) -> Iterator[Counter]:
     with copied(looked_back, tmp_path / "root") as found:
         yield found
 

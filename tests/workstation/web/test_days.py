@@ -131,9 +131,7 @@ class Day:
 
 
 @pytest.mark.parametrize("count", [8, pytest.param(40, marks=pytest.mark.slow)])
-def test_a_coder_works_the_list_off(
-    enrolled: Path, tmp_path: Path, fast_secrets: None, browser: Any, count: int
-) -> None:
+def test_a_coder_works_the_list_off(enrolled: Path, tmp_path: Path, browser: Any, count: int) -> None:
     with copied(enrolled, tmp_path / "root") as here, serving(here.desk.site) as address:
         live_through(here.desk, stories(count, 7))
         coder, physician = (AtWork(browser, address, who) for who in ("jd", "DR1"))
@@ -152,7 +150,7 @@ def test_a_coder_works_the_list_off(
         print(day.done)
 
 
-def test_keys_alone_do(enrolled: Path, tmp_path: Path, fast_secrets: None, browser: Any) -> None:
+def test_keys_alone_do(enrolled: Path, tmp_path: Path, browser: Any) -> None:
     """Search, walk down the list, open a case: without a mouse."""
     with copied(enrolled, tmp_path / "root") as here, serving(here.desk.site) as address:
         live_through(here.desk, stories(6, 7))
@@ -175,9 +173,7 @@ def test_keys_alone_do(enrolled: Path, tmp_path: Path, fast_secrets: None, brows
 
 
 @pytest.mark.slow
-def test_a_compliance_officer_draws_and_reviews_a_sample(
-    enrolled: Path, tmp_path: Path, fast_secrets: None, browser: Any
-) -> None:
+def test_a_compliance_officer_draws_and_reviews_a_sample(enrolled: Path, tmp_path: Path, browser: Any) -> None:
     with copied(enrolled, tmp_path / "root") as here, serving(here.desk.site) as address:
         live_through(here.desk, stories(8, 7))
         officer = AtWork(browser, address, "co")
@@ -208,9 +204,7 @@ def test_a_compliance_officer_draws_and_reviews_a_sample(
 
 
 @pytest.mark.slow
-def test_an_administrator_works_an_incident_off(
-    enrolled: Path, tmp_path: Path, fast_secrets: None, browser: Any
-) -> None:
+def test_an_administrator_works_an_incident_off(enrolled: Path, tmp_path: Path, browser: Any) -> None:
     """Billing has turned a message down: it is found from the overview, tried again, and a new colleague is invited."""
     with copied(enrolled, tmp_path / "root") as here, serving(here.desk.site) as address:
         live_through(here.desk, stories(4, 7))

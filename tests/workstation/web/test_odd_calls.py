@@ -41,7 +41,7 @@ _NAMES = tuple(
 
 
 @pytest.fixture
-def worked_at(enrolled: Path, tmp_path: Path, fast_secrets: None) -> Iterator[tuple[Counter, str]]:
+def worked_at(enrolled: Path, tmp_path: Path) -> Iterator[tuple[Counter, str]]:
     with copied(enrolled, tmp_path / "root") as found:
         study = Study("ACC1", technique="mpr")
         found.desk.sr(study)

@@ -40,7 +40,7 @@ def issuer() -> Iterator[str]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, issuer: str, fast_secrets: None) -> Iterator[Counter]:
+def site(tmp_path: Path, issuer: str) -> Iterator[Counter]:
     (tmp_path / "secret").write_text("a secret of the client\n")
     provider = OidcProvider("Hospital", issuer, "console", str(tmp_path / "secret"))
     with a_counter(tmp_path / "root", console=ConsoleSettings(oidc=provider)) as found:
@@ -116,7 +116,7 @@ def test_what_the_provider_is_asked(site: Counter, issuer: str) -> None:
     assert asked["redirect_uri"] == "http://127.0.0.1/oidc/end" and len(asked["nonce"]) == 43
 
 
-def test_a_provider_that_is_not_there(tmp_path: Path, fast_secrets: None) -> None:
+def test_a_provider_that_is_not_there(tmp_path: Path) -> None:
     settings = ConsoleSettings(oidc=OidcProvider("Hospital", "http://127.0.0.1:9/", "console"))
     with a_counter(tmp_path / "root", console=settings) as found:
         browser = found.browser()

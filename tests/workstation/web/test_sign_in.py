@@ -214,7 +214,7 @@ def test_german(counter: Counter) -> None:
     assert "Sign in" in browser.get("/sign-in", headers={"Accept-Language": "de"})
 
 
-def test_a_call_by_another_name_is_refused(tmp_path: Path, fast_secrets: None) -> None:
+def test_a_call_by_another_name_is_refused(tmp_path: Path) -> None:
     with a_counter(tmp_path, console=ConsoleSettings(address="https://console.example")) as here:
         browser = here.browser()
         browser.get("/sign-in")
