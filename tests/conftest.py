@@ -15,6 +15,7 @@ from argon2 import PasswordHasher
 from hypothesis import settings
 from sqlalchemy import Engine
 
+from dicom_io.archive import database
 from tests.thorough import examples
 from workstation import people
 from workstation.store import schema
@@ -24,7 +25,7 @@ people._HASHER = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 # A new state folder's database is a copy of one that was made once, which is four times as quick as making its tables.
 # `test_schema.py` has those that are made.
-_open_database = schema.open_database
+_open_database = database.open_database
 
 
 @cache
@@ -44,7 +45,7 @@ def _open_or_copy(place: Path | str, **more: bool) -> Engine:
     return _open_database(place, **more)
 
 
-schema.open_database = _open_or_copy
+vars(schema)["open_database"] = _open_or_copy
 
 settings.register_profile("ours", settings.default, max_examples=examples(100))
 settings.load_profile("ours")

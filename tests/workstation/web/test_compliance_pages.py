@@ -44,12 +44,8 @@ def at_work(looked_back: Path, tmp_path: Path) -> Iterator[Counter]:
 @pytest.fixture(scope="module")
 def reading(looked_back: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A compliance officer's browser over a console that nothing is changed in."""
-    with pytest.MonkeyPatch.context() as patch:
-        from tests.workstation.web.conftest import _FAST
-
-        patch.setattr("workstation.people._HASHER", _FAST)
-        with copied(looked_back, tmp_path_factory.mktemp("reading") / "root") as found:
-            yield found.browser("co")
+    with copied(looked_back, tmp_path_factory.mktemp("reading") / "root") as found:
+        yield found.browser("co")
 
 
 def key_of(counter: Counter, accession: str) -> str:
