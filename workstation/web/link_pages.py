@@ -41,7 +41,7 @@ def _make(call: Call) -> Response:
         if days and not (days.isdecimal() and len(days) < 5):
             raise WorkstationError(call.tr("{days!r} is no number of days.", days=days))
         made = make_link(
-            session, call.site, who, call.said("recipient", 400), float(days) if days else None, call.said("word", 200)
+            session, call.site, who, call.said("recipient", 400), float(days) if days else None, call.said("pin", 200)
         )
     except (WorkstationError, WrongSecret) as error:
         return _case_page(call, str(error), None, 422)
@@ -52,6 +52,7 @@ def _all(call: Call) -> Response:
     site, size, number = call.site, 50, call.number("page", 1)
     links = site.result_links.all()
     shown = links[(number - 1) * size : number * size]
+    call.console.note_list(call, "result links", len(shown))
     return call.page(
         "results/links.html",
         links=shown,
