@@ -21,7 +21,7 @@ def _checked_expression(text: str) -> str:
         raise ValueError("this is empty; leave the key out where anything fits")
     try:
         re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"not a regular expression: {error}") from None
     return text
 

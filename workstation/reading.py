@@ -24,7 +24,7 @@ ReportFact = Literal[
 def _checked_pattern(text: str) -> str:
     try:
         re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"not a regular expression: {error}") from None
     if re.search(text, "", re.IGNORECASE):
         raise ValueError("this regular expression is found in an empty report")

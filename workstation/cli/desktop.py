@@ -110,6 +110,7 @@ def add(
     """
     from dicom_io.evidence import Person, checked_role
     from workstation.people import people_of
+    from workstation.store.console import ConsoleStore
 
     try:
         person = Person(identity, name, checked_role(role))
@@ -118,7 +119,9 @@ def add(
     note = note_change("people", identity)
     if not password and not login:
         password = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    people_of(root()).add(person, password, pin, login or (), npi)
+    people = people_of(root())
+    people.add(person, password, pin, login or (), npi)
+    ConsoleStore(people.register.engine).end_all(identity)
     known = [word for word, there in (("a password", password), ("a PIN", pin), ("a login", login)) if there]
     note(f"added or changed: {role}, with {', '.join(known)}")
     show(as_json, {"id": identity, "role": role}, f"{identity} is in the register as {role}, with {', '.join(known)}.")
@@ -128,9 +131,13 @@ def add(
 def remove(identity: Identity, as_json: Json = False) -> None:
     """Take somebody out of the register. What they signed stays signed."""
     from workstation.people import people_of
+    from workstation.store.console import ConsoleStore
 
     note = note_change("people", identity)
-    people_of(root()).remove(identity)
+    people = people_of(root())
+    people.remove(identity)
+    # Else whoever gets this ID next would find the sessions of the one before.
+    ConsoleStore(people.register.engine).end_all(identity)
     note("removed")
     show(as_json, {"removed": identity}, f"{identity} can no longer sign in or act.")
 

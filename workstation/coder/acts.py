@@ -7,6 +7,7 @@ written into the casebook with the person and the reason before anything follows
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +22,7 @@ from workstation.charge.reasons import RELEASABLE
 from workstation.coder.units_out import UnitsOf, units_out
 from workstation.coder.work_list import WorkError, find
 from workstation.site import Site
-from workstation.store.cases import CaseAct, CaseActKind, Ruling
+from workstation.store.cases import CaseAct, CaseActKind, Overtaken, Ruling
 from workstation.store.messages import Known
 from workstation.transports.folder import write_file
 
@@ -206,8 +207,10 @@ def answer_with(
     name: str,
     content: bytes,
     more: Mapping[str, Any] | None = None,
+    known: int | None = None,
 ) -> list[SettledCase]:
-    """Answer as `answer` does, with the document's name and content. more : what else the act says.
+    """Answer as `answer` does, with the document's name and content. more : what else the act says. known : how many
+    acts the case had when this was decided on; as it is now, where it is not given.
 
     Raises WorkError as `answer`.
     """
@@ -216,6 +219,7 @@ def answer_with(
         raise WorkError("An answer states at least one fact, as path=value.")
     check_said(why)
     ruling = fresh_case(site, word)
+    ruling = ruling if known is None else replace(ruling, known_acts=known)
     if not content:
         raise WorkError(f"{name}: the file is empty; an answer needs its document.")
     digest = hashlib.sha256(content).hexdigest()
@@ -223,8 +227,8 @@ def answer_with(
     folder.mkdir(parents=True, exist_ok=True)
     write_file(folder, f"{digest}{Path(name).suffix}", content)
     # The sender's clock may be ahead of ours; an answer is later than all that was known when it was given.
-    known = [each.stated_at for each in read(ruling.accession, site).stated]
-    after = max([site.clock(), *known]).isoformat()
+    stated_at = [each.stated_at for each in read(ruling.accession, site).stated]
+    after = max([site.clock(), *stated_at]).isoformat()
     detail = {**(more or {}), "facts": facts, "document": name, "sha256": digest, "after": after}
     return write_act(site, ruling, by, "answer", why, detail)
 
@@ -295,10 +299,11 @@ def check_said(why: str) -> None:
 
 
 def fresh_case(site: Site, word: str) -> Ruling:
-    """Return the case as it is now, with everything decided that was due."""
+    """Return the case as it is now, with everything decided that was due, to act on it."""
     ruling = find(site, word)
+    known = site.casebook.count_acts(ruling.session)
     settle_accession(ruling.accession, site, "")
-    return site.casebook.newest_of(ruling.session) or ruling
+    return replace(site.casebook.newest_of(ruling.session) or ruling, known_acts=known)
 
 
 def own_charges(site: Site, ruling: Ruling) -> list[Known]:
@@ -310,10 +315,35 @@ def own_charges(site: Site, ruling: Ruling) -> list[Known]:
 def write_act(
     site: Site, ruling: Ruling, who: Person, kind: CaseActKind, why: str, detail: dict[str, Any]
 ) -> list[SettledCase]:
-    """Write an act into the casebook, and decide its accession anew. Return what its case has become."""
-    site.casebook.act(ruling.session, ruling.accession, site.clock(), who.id, who.role, kind, why, detail)
+    """Write an act into the casebook, and decide its accession anew. Return what its case has become.
+
+    Raises WorkError where somebody else has acted on the case since it was read.
+    """
+    file_act(site, ruling, who, kind, why, detail)
     settled = settle_accession(ruling.accession, site, "")
     return [each for each in settled if each.record.session == ruling.session]
+
+
+def file_act(
+    site: Site, ruling: Ruling, who: Person, kind: CaseActKind, why: str, detail: dict[str, Any], *, due: bool = True
+) -> int:
+    """Write an act into the casebook, and return its place. Two people who act at once do not both: what the second
+    one decided on is no longer so. A note stands beside everything.
+
+    Raises WorkError where somebody else has acted on the case since it was read.
+    """
+    known = None if kind == "note" else ruling.known_acts
+    at = site.clock()
+    try:
+        return site.casebook.act(
+            ruling.session, ruling.accession, at, who.id, who.role, kind, why, detail, due=due, known=known
+        )
+    except Overtaken:
+        last = [act for act in site.casebook.acts(ruling.session) if act.kind != "assign"][-1]
+        raise WorkError(
+            f"{ruling.accession}: {last.person} acted on this case meanwhile ({last.kind}). Nothing was done; look at "
+            "the case again."
+        ) from None
 
 
 def _last_release(site: Site, ruling: Ruling) -> list[list[str]]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from dicom_io.evidence import Person
 from workstation.billing.settle import SettledCase
-from workstation.coder.acts import credit, fresh_case, may, own_charges, release
+from workstation.coder.acts import credit, file_act, fresh_case, may, own_charges, release
 from workstation.coder.work_list import WorkError, is_appealed
 from workstation.site import Site
 
@@ -52,8 +52,7 @@ def appeal(site: Site, word: str, by: Person, text: str) -> None:
     if is_appealed(ruling.state, ruling.content["reasons"], acts):
         raise WorkError(f"{word}: there is an appeal already that waits for its answer. Nothing was done.")
     keys = [known.charge.key for known in own_charges(site, ruling) if known.stands_at_billing]
-    at, detail = site.clock(), {"keys": keys}
-    site.casebook.act(ruling.session, ruling.accession, at, who.id, who.role, "appeal", text, detail, due=False)
+    file_act(site, ruling, who, "appeal", text, {"keys": keys}, due=False)
 
 
 def _check_denied(site: Site, word: str) -> None:

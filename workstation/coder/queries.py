@@ -1,12 +1,12 @@
 """Queries to physicians: a question about a case, its reply, and what waits for a physician."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dicom_io.evidence import Person
 from workstation.billing.settle import SettledCase
-from workstation.coder.acts import ANSWERS, answer_with, may
+from workstation.coder.acts import ANSWERS, answer_with, file_act, fresh_case, may
 from workstation.coder.queue import Queue
 from workstation.coder.queue_rows import QueueFilter, QueueRow, open_queries
 from workstation.coder.work_list import WorkError, find
@@ -67,16 +67,17 @@ def reply(
     """
     by = may(site.people.signature(identity, secret), "reply", text)
     asked = open_query(site, number)
+    known = site.casebook.count_acts(asked.session)
+    open_query(site, number)  # still so, now that the acts are counted
     if asked.detail["to"] != by.id:
         raise WorkError(f"Query {number} is to {asked.detail['to']}; {by.id} cannot reply to it. Nothing was done.")
     if stated:
         words = f"{asked.why}\n\n{text}\n\n{', '.join(stated)}\n"
         return answer_with(
-            site, asked.session, by, text, stated, f"reply-{number}.txt", words.encode(), {"query": number}
+            site, asked.session, by, text, stated, f"reply-{number}.txt", words.encode(), {"query": number}, known
         )
-    ruling = find(site, asked.session)
-    detail = {"query": number}
-    site.casebook.act(ruling.session, ruling.accession, site.clock(), by.id, by.role, "reply", text, detail, due=False)
+    ruling = replace(fresh_case(site, asked.session), known_acts=known)
+    file_act(site, ruling, by, "reply", text, {"query": number}, due=False)
     return []
 
 

@@ -11,6 +11,8 @@ from workstation.coder.work_list import WorkError
 from workstation.store.cases import CaseAct
 
 NOBODY = "nobody"
+# Years that questions may be about: days around theirs can be reckoned with.
+YEARS = range(1900, 2200)
 # States in which a charge can still be late: nothing of it has left, or billing refuses it.
 STILL_TO_FILE = ("held", "correction", "operator", "queued")
 WAITING = ("held", "correction", "operator")
@@ -156,6 +158,8 @@ def month_bounds(month: str) -> tuple[date, date]:
         first = date.fromisoformat(f"{month}-01")
     except ValueError:
         raise WorkError(f"{month!r} is not a month written as YYYY-MM.") from None
+    if first.year not in YEARS:
+        raise WorkError(f"{month} has no examinations: months are of {YEARS.start} to {YEARS.stop - 1}.")
     return first, (first + timedelta(days=31)).replace(day=1)
 
 

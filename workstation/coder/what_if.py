@@ -156,7 +156,7 @@ def _value(text: str, present: Any) -> Any:
         return text
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = text
     if isinstance(present, list) and not isinstance(found, list):
         return [word for word in text.split(",") if word]

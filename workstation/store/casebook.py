@@ -476,10 +476,14 @@ class Casebook:
         detail: dict[str, Any],
         due: bool = True,
         message: int | None = None,
+        known: int | None = None,
     ) -> int:
         """Files a person's act and makes its accession due, if `due`. Durable when this returns. Returns its place.
 
-        message : the place of a received message that concerns the accession from now on.
+        message : the place of a received message that concerns the accession from now on. known : how many acts the
+        case had, as `count_acts`, when the person decided on this one; None where that does not matter.
+
+        Raises Overtaken, and files nothing, when there are others by now.
         """
         with self._engine.begin() as connection:
             row = {
@@ -493,12 +497,24 @@ class Casebook:
                 "detail": json.dumps(detail, sort_keys=True),
             }
             place = append(connection, _act, row)
+            # From here on no other act can be filed until this one is.
+            if known is not None and self._acts_in(connection, session, place) != known:
+                raise Overtaken(accession)
             if message is not None:
                 concern = {"message": message, "kind": "accession", "value": accession, "other": ""}
                 connection.execute(insert(_concern).values(concern))
             if due:
                 connection.execute(insert(_due).values(accession=accession, cause=f"{kind} by {person}"))
         return place
+
+    def count_acts(self, session: str) -> int:
+        """Returns how many acts there are on a case that another act may rest on: all but assignments."""
+        with self._engine.connect() as connection:
+            return self._acts_in(connection, session, 0)
+
+    def _acts_in(self, connection: Connection, session: str, but: int) -> int:
+        query = select(func.count()).select_from(_act).where(_act.c.session == session, _act.c.kind != "assign")
+        return int(connection.execute(query.where(_act.c.place != but)).scalar_one())
 
     def acts(self, session: str | None = None, kinds: Collection[CaseActKind] = ()) -> tuple[CaseAct, ...]:
         """Returns people's acts on a case, or on all, oldest first; only those of some kinds, if any are named."""

@@ -53,7 +53,7 @@ RefusalKind = Literal[
 
 
 class Overtaken(Exception):  # noqa: N818 - reads as a sentence where it is raised
-    """Another process has decided this accession in between; read it again."""
+    """Another process has decided this accession, or acted on this case, in between; read it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +136,7 @@ class Ruling:
 
     since : when the case entered this state for these reasons. cause : why the case was decided again.
     content : decision, changed facts and queued messages, JSON-ready. facts : the facts of the decision, JSON text.
+    known_acts : how many acts the case had when it was read to act on it, as `Casebook.count_acts`; None otherwise.
     """
 
     accession: str
@@ -147,6 +148,7 @@ class Ruling:
     cause: str
     content: dict[str, Any]
     facts: str
+    known_acts: int | None = None
 
     @property
     def contract(self) -> Contract:

@@ -125,19 +125,33 @@ class ConsoleStore:
 
     # Attempts
 
-    def attempted(self, person: str, address: str, at: datetime, *, right: bool) -> None:
-        """Keeps an attempt to sign in, or to sign."""
+    def take_attempt(self, person: str, address: str, at: datetime, since: datetime, most: int) -> bool:
+        """Counts an attempt to sign in, or to sign, as wrong before its secret is looked at, so that guesses at the
+        same time all count, on every host; `attempted_rightly` then says that it was right.
+
+        Returns whether it may be looked at: fewer than `most` others have been wrong in a row since then. One that may
+        not is not counted.
+        """
+        row = {"person": person, "address": address, "at": at.isoformat(), "right": 0}
         with self._engine.begin() as connection:
             connection.execute(delete(_attempt).where(_attempt.c.at < (at - _OLD).isoformat()))
-            row = {"person": person, "address": address, "at": at.isoformat(), "right": int(right)}
-            connection.execute(insert(_attempt).values(row))
-
-    def wrong_in_a_row(self, person: str, since: datetime) -> int:
-        """Returns how many attempts of a person have been wrong since then, and since the last right one."""
+            place = connection.execute(insert(_attempt).values(row)).inserted_primary_key
+        assert place is not None
+        # Looked at when the own one is there for all others to see.
         query = select(_attempt.c.right).where(_attempt.c.person == person, _attempt.c.at >= since.isoformat())
-        with self._engine.connect() as connection:
-            found = connection.execute(query.order_by(_attempt.c.place.desc())).scalars().all()
-        return next((n for n, right in enumerate(found) if right), len(found))
+        query = query.where(_attempt.c.place != place[0]).order_by(_attempt.c.place.desc())
+        with self._engine.begin() as connection:
+            found = connection.execute(query).scalars().all()
+            wrong = next((n for n, right in enumerate(found) if right), len(found))
+            if wrong >= most:
+                connection.execute(delete(_attempt).where(_attempt.c.place == place[0]))
+        return wrong < most
+
+    def attempted_rightly(self, person: str, address: str, at: datetime) -> None:
+        """Keeps that a secret was right: what was wrong before counts no more."""
+        row = {"person": person, "address": address, "at": at.isoformat(), "right": 1}
+        with self._engine.begin() as connection:
+            connection.execute(insert(_attempt).values(row))
 
     # Saved views
 

@@ -1,6 +1,7 @@
 """Images and charges as files into a folder that another system picks them up from."""
 
 import os
+import threading
 from pathlib import Path
 
 from workstation.destinations import FhirDestination, FolderDestination
@@ -27,7 +28,7 @@ def write_file(folder: Path, name: str, content: bytes) -> Path:
         raise FolderError(f"{name!r} is not a plain file name; nothing was written.")
     target = folder / name
     # The pick-up side looks for whole names only: a name that begins with a dot is one still being written.
-    part = folder / f".{name}.{os.getpid()}.part"
+    part = folder / f".{name}.{os.getpid()}-{threading.get_ident()}.part"
     try:
         if target.exists():
             if target.read_bytes() == content:

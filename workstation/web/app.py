@@ -39,7 +39,7 @@ from workstation.web import (
     sign_in_pages,
     what_if_pages,
 )
-from workstation.web.call import Call, NotThere, PageRoute, Uploaded
+from workstation.web.call import Call, NotThere, PageRoute, Uploaded, own_path
 from workstation.web.connections import BODY_S
 from workstation.web.console import STATIC, Console, cookie_name, csrf_of
 from workstation.web.nav import NavEntry
@@ -92,7 +92,9 @@ _HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 _TLS = "max-age=31536000"
-_MOST_FIELDS, _MOST_FILES, _FIELD_KB = 400, 4, 256
+_MOST_FIELDS, _MOST_FILES, _FIELD_KB = 400, 4, 64
+# Of a form without files, and of any form of somebody who has not even a session that is over.
+_PLAIN_BYTES = 1 << 20
 
 
 def application(console: Console, routes: Sequence[PageRoute] = ROUTES) -> Starlette:
@@ -144,7 +146,7 @@ async def _answered(call: Call, route: PageRoute) -> Response:
     await run_in_threadpool(_know, call)
     if route.method == "POST":
         _from_here(call)
-        await _read_form(call)
+        await _read_form(call, route)
         ours = call.form.get("csrf") == csrf_of(call.token)
         if call.person is None and not route.public:
             # What came from a page of ours is kept; what did not is not even shown.
@@ -170,7 +172,9 @@ def _address(console: Console, request: Request) -> str:
     """Who asks: the last address that a proxy which the settings name has seen."""
     peer = request.client.host if request.client is not None else ""
     if peer in console.settings.behind_proxy:
-        return request.headers.get("x-forwarded-for", peer).rpartition(",")[2].strip()[:64]
+        # Some proxies add to the header that the caller sent, others write one more behind it.
+        seen = request.headers.getlist("x-forwarded-for") or [peer]
+        return seen[-1].rpartition(",")[2].strip()[:64] or peer
     return peer
 
 
@@ -204,12 +208,16 @@ def _from_here(call: Call) -> None:
         raise HTTPException(403, call.tr("The form came from another site. Nothing was done."))
 
 
-async def _read_form(call: Call) -> None:
+async def _read_form(call: Call, route: PageRoute) -> None:
+    """The fields of a form, and its files where somebody is signed in who may send them."""
     kind = call.request.headers.get("content-type", "").partition(";")[0]
     if kind not in ("application/x-www-form-urlencoded", "multipart/form-data"):
         raise HTTPException(415, call.tr("This is no form."))
     most = call.console.settings.upload_mb << 20
-    _bound(call.request, most + (1 << 20))
+    taken = call.person is not None and route.open_to(call.person) and not route.public
+    # Who was signed in until a moment ago loses nothing that they typed beside a file.
+    large = kind == "multipart/form-data" and (taken or (bool(call.token) and not route.public))
+    _bound(call.request, (most if large else 0) + _PLAIN_BYTES)
     try:
         found = await call.request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS, max_part_size=_FIELD_KB << 10)
     except MultiPartException as error:
@@ -219,10 +227,10 @@ async def _read_form(call: Call) -> None:
     files: dict[str, Uploaded] = {}
     for name, value in found.multi_items():
         if isinstance(value, UploadFile):
-            content = await value.read(most + 1)
+            content = await value.read(most + 1) if taken else b""
             if len(content) > most:
                 raise HTTPException(413, call.tr("The file is larger than {n} MB.", n=most >> 20))
-            if value.filename or content:
+            if taken and (value.filename or content):
                 files[name] = Uploaded((value.filename or "")[:200], content)
             await value.close()
         else:
@@ -256,8 +264,7 @@ def _refused(call: Call, status: int, words: str) -> Response:
 
 def _back(call: Call) -> str:
     """The page that a form was on, where it says so."""
-    back = call.form.get("back", "")
-    return back if back.startswith("/") and not back.startswith("//") else ""
+    return own_path(call.form.get("back", ""))
 
 
 def _with_headers(console: Console, response: Response) -> Response:

@@ -1,6 +1,7 @@
 """A request as the code that answers it sees it, and the routes that it may take."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -30,6 +31,12 @@ class NotThere(WorkstationError):  # noqa: N818 - reads as a sentence where it i
     """What a page is asked for is not there: status 404."""
 
 
+def own_path(text: str) -> str:
+    """A path of this console, as an address or a form names one; empty where it leads elsewhere, or a browser might
+    take it so. Source: WHATWG URL Standard, 4.4 (a backslash is read as a slash, tabs and line ends are dropped)."""
+    return text if re.fullmatch(r"/(?:[^/\\\x00-\x20\x7f][^\\\x00-\x20\x7f]*)?", text) else ""
+
+
 @dataclass(slots=True)
 class Call:
     """A request. person : who is signed in; only the routes of ANYBODY may be without. form : of a POST, checked for
@@ -47,6 +54,8 @@ class Call:
     given_secret: bool = False
     form: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, Uploaded] = field(default_factory=dict)
+    # Whether the audit trail has that this call shows a case.
+    noted: bool = False
     # Every value of a field that stands several times in the form.
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -92,7 +101,7 @@ class Call:
         if said and self.session is not None:
             self.session = replace(self.session, said=said)
             self.console.site.console.seen(self.token, self.session)
-        return RedirectResponse(path if path.startswith("/") and not path.startswith("//") else "/", 303)
+        return RedirectResponse(own_path(path) or "/", 303)
 
     def take_said(self) -> str:
         """The sentence that an act before has left for this page; it is said once."""

@@ -42,7 +42,28 @@ class CaseOfPage:
 
 
 def case_of(call: Call) -> CaseOfPage:
-    """The case of the address. Raises NotThere."""
+    """The case of the address, which is shown: the audit trail says so, once for a call. Raises NotThere."""
+    case = case_named(call)
+    note_shown(call, case)
+    return case
+
+
+def note_shown(call: Call, case: CaseOfPage, document: str = "") -> None:
+    """Notes in the audit trail that somebody sees a case, or takes a document of it away."""
+    console, now = call.console, call.site.clock()
+    uid = json.loads(case.ruling.facts).get("study_instance_uid", "")
+    moved = Moved(uid, case.row.accession, case.row.patient_id, {})
+    console.shown_to(call.token, case.row.key)
+    with late():
+        if document:
+            console.trail.exported(call.who.id, moved, f"urn:document:{document}", now, address=call.address)
+        elif not call.noted:
+            call.noted = True
+            console.trail.accessed(call.who.id, moved, "R", now, address=call.address)
+
+
+def case_named(call: Call) -> CaseOfPage:
+    """The case of the address, for what does not show it. Raises NotThere."""
     try:
         row = call.console.queue.find(call.path("key"))
     except WorkError as error:
@@ -61,12 +82,7 @@ def _version(call: Call, session: str) -> str:
 
 
 def _show(call: Call) -> Response:
-    case = case_of(call)
-    with late():
-        uid = json.loads(case.ruling.facts).get("study_instance_uid", "")
-        moved = Moved(uid, case.row.accession, case.row.patient_id, {})
-        call.console.trail.accessed(call.who.id, moved, "R", call.site.clock(), address=call.address)
-    return _page(call, case)
+    return _page(call, case_named(call))
 
 
 # What only some acts say.
@@ -85,6 +101,7 @@ _SAID_BY_SOME: dict[str, Any] = {
 def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Response:
     """The case. why : why what was just sent was not done; its fields are shown again."""
     site, row, ruling = call.site, case.row, case.ruling
+    note_shown(call, case)
     seen = view(site, ruling)
     seen["acts"] = [{**_SAID_BY_SOME, **each} for each in seen["acts"]]
     decision = seen["decision"]
@@ -260,13 +277,17 @@ def _doing(name: str) -> Callable[[Call], Response]:
     do, _, words = ACTS[name]
 
     def answer(call: Call) -> Response:
-        case = case_of(call)
+        with call.console.acting_on(call.path("key")):
+            return act(call)
+
+    def act(call: Call) -> Response:
+        case = case_named(call)
         if name != "assign" and call.form.get("version", case.version) != case.version:
             return _page(call, case, _what_changed(call, case), 409)
         try:
             do(call, case, call.said("why"))
         except WorkstationError as error:
-            return _page(call, case_of(call), str(error), 422)
+            return _page(call, case_named(call), str(error), 422)
         query = query_of(call)
         where = f"/cases/{case.row.key}{'/next' if call.said('next', 4) else ''}"
         return call.go(f"{where}?{query}" if query else where, _what_became(call, case.row, words))
@@ -296,7 +317,7 @@ def _what_became(call: Call, row: QueueRow, words: str) -> str:
 def _others(call: Call) -> Response:
     case_key_, who = call.path("key"), call.who.id
     others = call.site.console.look_at(case_key_, who, call.site.clock(), _OPEN_S)
-    row = case_of(call)
+    row = case_named(call)
     changed = call.query("version") not in ("", row.version)
     return call.page(
         "coder/others.html", others=_names(call, others), changed=changed, row=row.row, version=row.version
@@ -305,7 +326,7 @@ def _others(call: Call) -> Response:
 
 def _document(call: Call) -> Response:
     """A document that an answer rests on, as it came. It is never shown by the browser: it is somebody else's file."""
-    case, wanted = case_of(call), call.path("digest")
+    case, wanted = case_named(call), call.path("digest")
     for act in call.site.casebook.acts(case.row.session):
         if act.kind == "answer" and act.detail.get("sha256") == wanted:
             name = Path(str(act.detail["document"])).name
@@ -314,8 +335,18 @@ def _document(call: Call) -> Response:
                 content = file.read_bytes()
             except OSError:
                 raise NotThere(call.tr("The document is not in the store; a backup has it.")) from None
+            note_shown(call, case, wanted)
             return call.download(name, content, "application/octet-stream")
     raise NotThere(call.tr("This case has no such document."))
+
+
+def _picture(call: Call) -> Response:
+    """A picture of a case; whoever asks for it without the page that it stands on is noted as well."""
+    case = case_named(call)
+    response = picture_of(call, case.ruling)
+    if not call.console.was_shown(call.token, case.row.key):
+        note_shown(call, case)
+    return response
 
 
 def _next(call: Call) -> Response:
@@ -333,6 +364,6 @@ ROUTES = (
     get("/cases/{key}/others", _others, READERS),
     get("/cases/{key}/next", _next, READERS),
     get("/cases/{key}/documents/{digest}", _document, READERS),
-    get("/cases/{key}/pictures/{picture}/{name}", lambda call: picture_of(call, case_of(call).ruling), READERS),
+    get("/cases/{key}/pictures/{picture}/{name}", _picture, READERS),
     *(post(f"/cases/{{key}}/{name}", _doing(name), roles) for name, (_, roles, _) in ACTS.items()),
 )

@@ -42,4 +42,4 @@ def picture_of(call: Call, ruling: Ruling) -> Response:
         content = encoded(frame_pixels(wanted.frames[int(number[1]) - 1]), "jpg", most)
     except DicomIOError:
         raise NotThere(call.tr("This picture cannot be read.")) from None
-    return Response(content, media_type=MEDIA["jpg"], headers={"Cache-Control": "private, max-age=300"})
+    return Response(content, media_type=MEDIA["jpg"])

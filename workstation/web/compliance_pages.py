@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from dicom_io.errors import DicomIOError
 from workstation.coder import audit_search, exports, rates, samples
-from workstation.coder.queue_rows import case_key, month_bounds
+from workstation.coder.queue_rows import YEARS, case_key, month_bounds
 from workstation.coder.work_list import WorkError
 from workstation.errors import WorkstationError
 from workstation.records.verify import Check, holds, verify
@@ -55,9 +55,12 @@ def day_said(call: Call, name: str) -> date | None:
     """A day of the address, None where it names none. Raises WorkstationError where it is no day."""
     text = call.query(name)
     try:
-        return date.fromisoformat(text) if text else None
+        day = date.fromisoformat(text) if text else None
     except ValueError:
-        raise WorkstationError(call.tr("{text} is no day written as YYYY-MM-DD.", text=text[:20])) from None
+        day = date.min
+    if day is not None and day.year not in YEARS:
+        raise WorkstationError(call.tr("{text} is no day written as YYYY-MM-DD.", text=text[:20]))
+    return day
 
 
 def month_said(call: Call) -> str:
@@ -93,6 +96,8 @@ def _search(call: Call) -> Response:
     asked = {name: call.query(name) for name in _SEARCHED}
     asked["since"] = wanted.since.isoformat() if wanted.since else ""
     case = call.console.queue.find(asked["case"]) if asked["case"] else None
+    narrowed = urlencode({key: value for key, value in asked.items() if value})
+    call.console.note_list(call, "acts and decisions", len(found.rows), narrowed)
     return _page(
         call,
         "search.html",
@@ -100,7 +105,7 @@ def _search(call: Call) -> Response:
         found=found,
         asked=asked,
         case=case,
-        query=urlencode({key: value for key, value in asked.items() if value}),
+        query=narrowed,
         sources=audit_search.SOURCES,
         people=[each.id for each in call.site.people.all()],
         key_of=case_key,
@@ -225,12 +230,14 @@ def _worksheet(call: Call) -> Response:
         drawn = samples.sample(call.site, number)
     except WorkError as error:
         raise NotThere(str(error)) from None
+    rows = samples.worksheet(call.site, number, call.console.queue)
+    call.console.note_list(call, "sample", len(rows), str(number))
     return _page(
         call,
         "worksheet.html",
         "/samples",
         drawn=drawn,
-        rows=samples.worksheet(call.site, number, call.console.queue),
+        rows=rows,
         findings=samples.FINDINGS,
     )
 
@@ -280,6 +287,7 @@ def _hand_rows(call: Call) -> tuple[rates.HandRow, ...]:
 def _by_hand(call: Call) -> Response:
     rows = _hand_rows(call)
     shown = rows[: 10 * _SIZE]
+    call.console.note_list(call, "decided by hand", len(shown))
     counted: dict[tuple[str, str], int] = {}
     for row in rows:
         counted[row.person, row.called or row.kind] = counted.get((row.person, row.called or row.kind), 0) + 1

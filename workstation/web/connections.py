@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from workstation.web.limits import caller_of
+
 # A browser opens six at once. Many browsers share an address behind a router, and all of them behind a proxy.
 MOST_OF_ONE_ADDRESS = 60
 # From the first byte of a request to the last of its headers; and between two parts of its body.
@@ -29,9 +31,9 @@ class PatientProtocol(H11Protocol):
         super().connection_made(transport)
         host = self.client[0] if self.client else ""
         if host not in self.proxies:
-            self._counted = host
-            self.open_by_address[host] += 1
-            if self.open_by_address[host] > MOST_OF_ONE_ADDRESS:
+            self._counted = caller_of(host)
+            self.open_by_address[self._counted] += 1
+            if self.open_by_address[self._counted] > MOST_OF_ONE_ADDRESS:
                 self.transport.abort()
                 return
         self._wait()

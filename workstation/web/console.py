@@ -2,6 +2,7 @@
 
 import hashlib
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -46,6 +47,24 @@ class Console:
     heavy: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(1))
     # At most so many secrets are checked at once: argon2 takes 64 MB for each.
     checking: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(4))
+
+    # Whose session was shown which case lately, by the token's digest: its pictures need no entry of their own.
+    _shown: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)
+    # Two acts on a case at once: the second one sees what the first one did. By what a session's name hashes to.
+    _acting: tuple[threading.Lock, ...] = field(default_factory=lambda: tuple(threading.Lock() for _ in range(64)))
+
+    def shown_to(self, token: str, key: str) -> None:
+        """Remembers that a session was shown a case, which the audit trail has."""
+        self._shown[csrf_of(token), key] = None
+        while len(self._shown) > 10_000:
+            self._shown.popitem(last=False)
+
+    def was_shown(self, token: str, key: str) -> bool:
+        return (csrf_of(token), key) in self._shown
+
+    def acting_on(self, key: str) -> threading.Lock:
+        """The lock of a case, while somebody acts on it in this process; the casebook looks after other hosts."""
+        return self._acting[hash(key) % len(self._acting)]
 
     @cached_property
     def queue(self) -> Queue:

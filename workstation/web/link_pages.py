@@ -46,7 +46,7 @@ def _make(call: Call) -> Response:
             who,
             call.said("recipient", 400),
             float(days) if days else None,
-            call.said("word", 200),
+            call.said("pin", 200),
             wait=False,
         )
     except (WorkstationError, WrongSecret) as error:
@@ -58,6 +58,7 @@ def _all(call: Call) -> Response:
     site, size, number = call.site, 50, call.number("page", 1)
     links = site.result_links.all()
     shown = links[(number - 1) * size : number * size]
+    call.console.note_list(call, "result links", len(shown))
     return call.page(
         "results/links.html",
         links=shown,

@@ -44,6 +44,7 @@ def _list(call: Call) -> Response:
     shown = known if what == _KNOWN else [row for row in rows if what in ("", "all", row.what)]
     shown.sort(key=lambda row: row.at, reverse=True)
     number = call.number("page", 1)
+    call.console.note_list(call, "unmatched messages", len(shown), what)
     return call.page(
         "messages/list.html",
         rows=shown[(number - 1) * _SIZE : number * _SIZE],
@@ -73,6 +74,7 @@ def _show(call: Call) -> Response:
 
 def _shown(call: Call, row: UnmatchedRow, wrong: str = "") -> Response:
     """A row with what its message states, and what may be done with it."""
+    call.console.note_list(call, "unmatched message", 1, row.id)
     said: dict[str, Any] = {"answer": "", "states": []}
     for received in call.site.casebook.message(row.place) if row.place else ():
         said = stated_in(call.site, received.body, received.at.date())
@@ -123,6 +125,8 @@ def _phrases_page(call: Call, found: dict[str, Any] | None = None, wrong: str = 
     reading = call.site.config.on(call.site.clock().date()).reading
     own = {fact: "\n".join(reading.phrases.get(fact, ())) for fact in get_args(ReportFact)}
     tried = {fact: call.form.get(fact, own[fact]) for fact in own}
+    if found:
+        call.console.note_list(call, "sentences of reports", len(found["sentences"]))
     keys = {row.session: row.key for row in call.console.queue.rows(named=False)} if found else {}
     return call.page(
         "messages/phrases.html",

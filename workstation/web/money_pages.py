@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from workstation.billing import day_sheet
 from workstation.coder import exports, month_report
-from workstation.coder.queue_rows import QueueFilter, QueueRow, month_bounds
+from workstation.coder.queue_rows import YEARS, QueueFilter, QueueRow, month_bounds
 from workstation.web import charts
 from workstation.web.call import Call, NotThere, Roles, get
 from workstation.web.compliance_pages import month_said
@@ -40,6 +40,7 @@ def _month(call: Call) -> Response:
     found = month_report.report(call.site, month, {row.accession for row in rows})
     first, end = month_bounds(month)
     keys = {row.accession: row.key for row in rows}
+    call.console.note_list(call, "charges lost", len(found["lost"]), month)
     return call.page(
         "money/month.html",
         month=month,
@@ -111,9 +112,12 @@ def _month_file(call: Call) -> Response:
 
 def _day_of(call: Call) -> date:
     try:
-        return date.fromisoformat(call.path("day"))
+        day = date.fromisoformat(call.path("day"))
     except ValueError:
-        raise NotThere(call.tr("There is no such day.")) from None
+        day = date.min
+    if day.year not in YEARS:
+        raise NotThere(call.tr("There is no such day."))
+    return day
 
 
 def _rows_of(call: Call, day: date) -> list[QueueRow]:
@@ -124,6 +128,7 @@ def _day(call: Call) -> Response:
     day = _day_of(call)
     rows = _rows_of(call, day)
     counted = Counter(_OUTCOMES[row.state] for row in rows)
+    call.console.note_list(call, "cases of a day", len(rows), f"{day}")
     return call.page("money/day.html", day=day, rows=rows, counted=counted, month=f"{day:%Y-%m}")
 
 

@@ -22,7 +22,7 @@ from starlette.responses import RedirectResponse, Response
 from workstation.audit.trail import late
 from workstation.errors import WorkstationError
 from workstation.listening import OidcProvider
-from workstation.web.call import Call, get
+from workstation.web.call import Call, get, own_path
 from workstation.web.console import cookie_name
 
 # What an identity token may be signed with: only pairs of keys, since the client's secret is no key.
@@ -187,8 +187,7 @@ def _end(call: Call) -> Response:
     if call.token:
         call.site.console.end(call.token)
     token = call.site.console.begin(person.id, now)
-    path = urllib.parse.unquote(wanted)
-    response = RedirectResponse(path if path.startswith("/") and path[1:2] not in ("/", "\\") else "/", 303)
+    response = RedirectResponse(own_path(urllib.parse.unquote(wanted)) or "/", 303)
     secure = console.settings.secure
     response.set_cookie(cookie_name(console), token, path="/", secure=secure, httponly=True, samesite="lax")
     response.delete_cookie(_COOKIE, path="/oidc")

@@ -78,8 +78,18 @@ def _reply(call: Call) -> Response:
 def _answer(call: Call) -> Response:
     """A hold that nobody has asked about: the physician states what is missing, and signs."""
     text, stated = call.said("text"), _stated(call)
+    key = call.said("case", 40)
+    with call.console.acting_on(key):
+        return _answered(call, key, text, stated)
+
+
+def _answered(call: Call, key: str, text: str, stated: list[str]) -> Response:
     try:
-        row = call.console.queue.find(call.said("case", 40))
+        # What another physician supervised, or says nothing of what was asked, is not stated here.
+        item = next((each for each in inbox_of(call) if each.row.key == key and not each.query), None)
+        if item is None:
+            raise WorkstationError(call.tr("This case does not wait for you, or not any more. Nothing was done."))
+        row, stated = item.row, [each for each in stated if each.partition("=")[0] in item.facts]
         if not stated:
             raise WorkstationError(call.tr("Choose what you state."))
         who = may(signed_by(call), "reply", text)

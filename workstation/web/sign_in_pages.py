@@ -9,12 +9,12 @@ from starlette.responses import RedirectResponse, Response
 from dicom_io.evidence import Person
 from workstation.audit.trail import late
 from workstation.people import PeopleError
-from workstation.web.call import STAFF, Call, get, post
+from workstation.web.call import STAFF, Call, get, own_path, post
 from workstation.web.console import Console, cookie_name
 from workstation.web.words import languages
 
 # Fields of a form that are not shown again: what is secret, and what is of the session that is over.
-_NOT_AGAIN = frozenset({"csrf", "secret", "password"})
+_NOT_AGAIN = frozenset({"csrf", "secret", "password", "again", "pin"})
 
 
 class WrongSecret(PeopleError):  # noqa: N818 - reads as a sentence where it is raised
@@ -22,27 +22,36 @@ class WrongSecret(PeopleError):  # noqa: N818 - reads as a sentence where it is 
 
 
 def checked(call: Call, identity: str, check: Callable[[], Person]) -> Person:
-    """The person whom a secret shows. What is wrong is counted; after too many in a row none is looked at for a while.
+    """The person whom a secret shows. What is wrong is counted, and in the audit trail; after too many in a row none is
+    looked at for a while.
 
     check : raises PeopleError for a wrong secret.
 
     Raises WrongSecret, with the same words for an ID that nobody has.
     """
+    try:
+        return _checked(call, identity, check)
+    except WrongSecret:
+        with late():
+            call.console.trail.authenticated(identity[:64] or "nobody", call.site.clock(), outcome="8")
+        raise
+
+
+def _checked(call: Call, identity: str, check: Callable[[], Person]) -> Person:
     console, now = call.console, call.site.clock()
     settings, store = console.settings, call.site.console
     if not console.secrets_limiter.allows(call.address):
         raise WrongSecret(call.tr("Too many attempts from this address; wait a minute."))
     since = now - timedelta(minutes=settings.locked_minutes)
-    if store.wrong_in_a_row(identity, since) >= settings.wrong_secrets:
+    if not store.take_attempt(identity, call.address, now, since, settings.wrong_secrets):
         words = "Too many wrong attempts; this ID is locked for {n} minutes. An administrator can help."
         raise WrongSecret(call.tr(words, n=settings.locked_minutes))
     try:
         with console.checking:
             person = check()
     except PeopleError as error:
-        store.attempted(identity, call.address, now, right=False)
         raise WrongSecret(str(error)) from None
-    store.attempted(identity, call.address, now, right=True)
+    store.attempted_rightly(identity, call.address, now)
     return person
 
 
@@ -82,27 +91,21 @@ def _show(call: Call) -> Response:
 
 def _sign_in(call: Call) -> Response:
     identity, password = call.said("person", 64), call.form.get("password", "")[:1000]
-    wanted = call.said("wanted", 400) or "/"
+    wanted = own_path(call.said("wanted", 400)) or "/"
     kept = {name.removeprefix("kept."): values for name, values in call.lists.items() if name.startswith("kept.")}
-    trail, now = call.console.trail, call.site.clock()
+    now = call.site.clock()
     try:
         person = checked(call, identity, lambda: call.site.people.signed_in(identity, password))
     except WrongSecret as error:
-        with late():
-            trail.authenticated(identity[:64] or "nobody", now, outcome="8")
         return _page(call, wanted, str(error), 401, kept)
     with late():
-        trail.authenticated(person.id, now)
+        call.console.trail.authenticated(person.id, now)
     if call.token:
         call.site.console.end(call.token)
     # A new one: whoever had planted the old one knows nothing of this.
     token = call.site.console.begin(person.id, now)
     call.token, call.person = token, person
-    response: Response
-    if kept:
-        response = call.page("resume.html", wanted=wanted, kept=kept)
-    else:
-        response = RedirectResponse(wanted if wanted.startswith("/") and wanted[1:2] not in ("/", "\\") else "/", 303)
+    response = call.page("resume.html", wanted=wanted, kept=kept) if kept else RedirectResponse(wanted, 303)
     _set_cookie(call.console, response, token)
     return response
 

@@ -89,7 +89,8 @@ def test_a_day_by_users_of_their_own(engine: Engine, tmp_path: Path) -> None:
         d.site.people.add(JD, password="a long password")
         token = d.site.console.begin("jd", d.site.clock())
         assert d.site.console.session(token) is not None
-        d.site.console.attempted("jd", "127.0.0.1", d.site.clock(), right=True)
+        d.site.console.take_attempt("jd", "127.0.0.1", d.site.clock(), d.site.clock(), 5)
+        d.site.console.attempted_rightly("jd", "127.0.0.1", d.site.clock())
         d.site.console.save_view("jd", "mine", "owner=me")
         d.site.console.look_at("0" * 20, "jd", d.site.clock(), 45.0)
         assign(d.site, "ACC1", JD, "jd")
