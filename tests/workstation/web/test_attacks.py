@@ -14,8 +14,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from tests.workstation.orders.ris import WHOLE, Ris, Study
-from tests.workstation.web.conftest import _FAST, PASSWORD, PIN, Browser, Counter, copied
-from tests.workstation.web.test_odd_calls import Boundless
+from tests.workstation.web.conftest import PASSWORD, PIN, Browser, Counter, copied
 from workstation.audit.reading import entries
 from workstation.coder import acts
 from workstation.coder.queue_rows import case_key
@@ -44,7 +43,7 @@ def two_cases(enrolled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(two_cases: Path, tmp_path: Path, fast_secrets: None) -> Iterator[Counter]:
+def here(two_cases: Path, tmp_path: Path) -> Iterator[Counter]:
     with copied(two_cases, tmp_path / "root", audit=AuditSettings()) as found:
         yield found
 
@@ -52,11 +51,9 @@ def here(two_cases: Path, tmp_path: Path, fast_secrets: None) -> Iterator[Counte
 @pytest.fixture(scope="module")
 def unchanged(two_cases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counter]:
     """A console in which no case is changed."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("workstation.people._HASHER", _FAST)
-        with copied(two_cases, tmp_path_factory.mktemp("unchanged") / "root", audit=AuditSettings()) as found:
-            found.console.limiter = found.console.secrets_limiter = Boundless()  # type: ignore[assignment]
-            yield found
+    with copied(two_cases, tmp_path_factory.mktemp("unchanged") / "root", audit=AuditSettings()) as found:
+        found.console.limiter = found.console.secrets_limiter = Limiter(1_000_000)
+        yield found
 
 
 def path_of(counter: Counter, accession: str = "ACC1") -> str:
