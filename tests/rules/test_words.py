@@ -23,6 +23,7 @@ LONG = {
     "render/recipe.py": "the language of recipes: every kind, its checks and its canonical form are read together",
     "render/engine/cpu/shade.py": "one kernel and its parts; numba compiles them as one, and packets are shared",
     "render/engine/cpu/simd.py": "the vector operations, one after another; a table rather than a text",
+    "workstation/audit/trail.py": "the messages of PS3.15 A.5.3, one function each, over one way to write them",
     "workstation/charge/rules.py": "the contract's rules in its order, one function each, to be read in one go",
     "workstation/desktop/model/screen.py": "the screen as one value: its parts, and the recipes drawn of them",
     "workstation/desktop/viewer.py": "the panes as one widget: every command of a menu or key that changes the screen",
