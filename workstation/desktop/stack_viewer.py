@@ -60,7 +60,7 @@ class StackViewer(QDialog):
         self._warned = False  # that closing leaves key images unstored
         self._keep = keep
         self.setWindowTitle(images.title)
-        open_with(self, 820, 860)
+        open_with(self, 920, 860)  # room for all buttons and a place, also in German
         self.images, self.number = images, -1
         self.window_values: tuple[float, float] | None = None
         self.pixels: NDArray[np.uint8] = np.zeros((1, 1), np.uint8)
@@ -216,6 +216,7 @@ class StackViewer(QDialog):
             self._stored = frozenset(self.marked)
         self.why.setText(said)
         self._show_marks()
+        self.picture.setFocus()  # the button may be disabled now
 
     def reject(self) -> None:
         """Closes. Where that would leave key images unstored, says so, and closes when asked again."""
