@@ -214,10 +214,10 @@ def held_up(application: QApplication, window: MainWindow, viewer: Viewer, stall
         QTest.mouseRelease(pane, Qt.MouseButton.LeftButton, pos=middle + QPoint(80, 40))
 
     acts: dict[str, Callable[[], object]] = {
-        "a capture": lambda: window.capture(1),
-        "a rotation": lambda: window.capture(36),
+        "a capture": lambda: window.capturing.capture(1),
+        "a rotation": lambda: window.capturing.capture(36),
         "bone away": viewer.toggle_bone,
-        "the charge": window.refresh_verdict,
+        "the charge": window.signing.refresh_verdict,
         "undo": viewer.undo,
         "the work list": window.worklist.refresh,
         "brush": brushed,

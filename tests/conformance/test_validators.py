@@ -4,6 +4,7 @@ import copy
 import functools
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,20 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
+from dicom_io.evidence import Person
 from dicom_io.files.series import Series, open_series
 from dicom_io.sr.evidence_sr import read_sr
+from dicom_io.sr.key_objects import key_images
 from dicom_io.sr.report_sr import stated_facts
+from dicom_io.volumes import stack_of
 from render.geometry import point
 from render.recipe import Reformat
 from tests.conformance.objects import Made, make
 from tests.conformance.validators import by_the_tables, dciodvfy, pixelmed
 from tests.dicom_io.real import SAMPLE, real_set
 from tests.dicom_io.synthetic import CT, MR, grid, rotation, write_series
+from workstation.desktop.model.keyed import keep_key_images
+from workstation.site import open_site
 
 
 def scene() -> Any:
@@ -224,6 +230,36 @@ def test_the_validators_find_errors_that_are_there(tmp_path: Path) -> None:
     path = saved(broken, tmp_path)
     assert any("CompletionFlag" in line for line in dciodvfy(path))
     assert any("SELECTED FROM" in line or "template" in line.lower() for line in pixelmed(path))
+
+
+def one_by_one(folder: Path) -> Path:
+    """A folder with single images that say no place."""
+    (folder / "sent").mkdir()
+    write_series(folder / "sent", scene(), grid(), sop_class=CT, change=unplaced)
+    return folder / "sent"
+
+
+def unplaced(ds: Dataset, k: int) -> None:
+    japanese(ds, k)
+    del ds.ImagePositionPatient
+
+
+def frames(folder: Path) -> Path:
+    """A folder with a multi-frame image."""
+    return real_set("us_enhanced_volume_phantom")
+
+
+@pytest.mark.parametrize("folder", [one_by_one, frames])
+def test_key_images_of_a_series_read_in_2d_have_no_errors(folder: Callable[[Path], Path], tmp_path: Path) -> None:
+    site = open_site(tmp_path / "root")
+    site.archive.import_files(folder(tmp_path))
+    images = stack_of(site.archive.all_series()[0]).images
+    uid = keep_key_images([images[4], images[1]], Person("DR1", "Sample^Radiologist", "physician"), site)
+    path = Path(site.archive.instance(uid).path)
+    site.papers.engine.dispose()
+    assert len(key_images(dcmread(path))) == len({images[n].instance.sop_instance_uid for n in (4, 1)})
+    assert dciodvfy(path) == []
+    assert pixelmed(path) == []
 
 
 @pytest.mark.parametrize("name", ["mr japanese"])

@@ -27,7 +27,7 @@ LONG = {
     "workstation/charge/rules.py": "the contract's rules in its order, one function each, to be read in one go",
     "workstation/desktop/model/screen.py": "the screen as one value: its parts, and the recipes drawn of them",
     "workstation/desktop/viewer.py": "the panes as one widget: every command of a menu or key that changes the screen",
-    "workstation/desktop/window.py": "the main window: Qt wants its slots, docks and dialogs in one object",
+    "workstation/desktop/window.py": "the main window: its parts, where they stand, and the series that are open",
     "dicom_io/sr/evidence_sr.py": "one document: what is written and what is read again, item by item",
     "workstation/store/casebook.py": "one store: its tables, and the transactions that read and write them together",
     "workstation/store/outbox.py": "one store: a charge follows from its messages, these from their attempts",

@@ -31,8 +31,8 @@ def start(root: Path, study: str = "", region: str = "", language: str = "en", d
     catalogue = speak(language)
     window = make_window(root, region)
     if demo is not None:
-        window.show_guide()
-        window.import_paths([str(demo)])
+        window.helping.show_guide()
+        window.taking_in.paths([str(demo)])
     window.show()
     if study:
         window.open_series(study)

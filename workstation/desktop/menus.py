@@ -17,6 +17,7 @@ from workstation.desktop.language import tr
 from workstation.desktop.model import edits
 from workstation.desktop.model.keys import ACTIONS, Keys
 from workstation.desktop.model.screen import LAYOUT_TITLES, Layout
+from workstation.desktop.plain import plain_title
 from workstation.desktop.viewer import TOOL_GROUPS, TOOLS, Viewer
 
 _MENUS = ("&Study", "&Tools", "&Edit", "&View", "&3D", "&Help")
@@ -197,6 +198,10 @@ class Menus(QObject):
         self.tools.setVisible(there_is_one)
         self.protocols.setEnabled(there_is_one)
         self.comparisons.setEnabled(there_is_one)
+
+    def offer(self, menu: QMenu, title: str, act: Callable[[], object]) -> None:
+        """Adds to a menu what only this study has."""
+        menu.addAction(plain_title(title)).triggered.connect(lambda _=False: act())
 
     def cover(self, covered: bool) -> None:
         """Disables everything but signing in while the window is locked."""

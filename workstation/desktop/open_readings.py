@@ -1,19 +1,30 @@
-"""The series of a patient that are open at once: each has panes, panels, undo and captures of its own."""
+"""The series of a patient that are open at once: each has panes, panels, undo and captures of its own; and who reads
+them."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QTabBar, QToolButton, QWidget
 
+from dicom_io.evidence import Person
 from render.protocols import Protocol
 from workstation.desktop.captures_panel import Tray
 from workstation.desktop.language import tr
+from workstation.desktop.measures_panel import Measures
+from workstation.desktop.model.corners import CornerTexts
+from workstation.desktop.model.keys import Keys
+from workstation.desktop.model.looks import Looks, windows_for
 from workstation.desktop.model.memory import how_many_stay, room_for_series
 from workstation.desktop.model.screen import Screen
+from workstation.desktop.model.session import Draft
+from workstation.desktop.model.signed import OTHER_VOLUME
 from workstation.desktop.model.studies import Opened
+from workstation.desktop.panels import LookPanel, scrolled
 from workstation.desktop.plain import plain_tip, plain_title
 from workstation.desktop.report_panel import ReportPanel
+from workstation.desktop.segments_panel import SegmentsPanel
 from workstation.desktop.viewer import Viewer
 
 _LONGEST = 28  # letters of a tab
@@ -56,6 +67,33 @@ class OpenReading:
         if self.opened.identity.differs_from(other.identity):
             return False
         return mine.patient_id == its.patient_id and (bool(mine.patient_id) or mine.study_uid == its.study_uid)
+
+
+def make_reading(found: Opened, keys: Keys, looks: Looks, texts: CornerTexts, region: str) -> OpenReading:
+    """Makes panes and panels for a study. texts : what stands in the corners. region : that the report begins with."""
+    if found.session.bridged:  # every pane says it
+        series = tr("Gaps bridged: {series}", series=found.identity.series or found.identity.modality)
+        found = replace(found, identity=replace(found.identity, series=series))
+    viewer = Viewer(found.session, keys.buttons, looks, found.identity, texts)
+    _add_window_keys(viewer)
+    report, tray = ReportPanel(viewer, region), Tray(viewer)
+    panels = (
+        (scrolled(LookPanel(viewer)), tr("Look")),
+        (tray, tr("Captures")),
+        (scrolled(Measures(viewer)), tr("Measures")),
+        (scrolled(SegmentsPanel(viewer)), tr("Segments")),
+        (report, tr("Report")),
+    )
+    return OpenReading(found, viewer, report, tray, panels, found.session.screen)
+
+
+def _add_window_keys(viewer: Viewer) -> None:
+    for window in windows_for(viewer.session.volume.unit):
+        if window.key:
+            action = QAction(window.title, viewer)
+            action.setShortcut(QKeySequence(window.key))
+            action.triggered.connect(lambda _=False, name=window.name: viewer.choose_window(name))
+            viewer.addAction(action)
 
 
 class Readings:
@@ -102,6 +140,66 @@ class Readings:
     def after(self, reading: OpenReading, step: int) -> OpenReading:
         """Returns the one so many tabs on; the first comes after the last."""
         return self._all[(self._all.index(reading) + step) % len(self._all)]
+
+
+class DeskReader:
+    """Who sits before the window, and what they have open.
+
+    person : who is signed in, or None. reading : the series on the screen; None for the work list. signed : whether
+    that one has been signed here.
+    """
+
+    def __init__(self) -> None:
+        self.person: Person | None = None
+        self.readings = Readings()
+        self.reading: OpenReading | None = None
+        self.signed = False
+
+    @property
+    def opened(self) -> Opened | None:
+        """The study on the screen."""
+        return self.reading.opened if self.reading is not None else None
+
+    @property
+    def viewer(self) -> Viewer | None:
+        """The panes of the study on the screen."""
+        return self.reading.viewer if self.reading is not None else None
+
+    @property
+    def report(self) -> ReportPanel | None:
+        """The report of the study on the screen."""
+        return self.reading.report if self.reading is not None else None
+
+    @property
+    def tray(self) -> Tray | None:
+        """The captures of the study on the screen."""
+        return self.reading.tray if self.reading is not None else None
+
+    @property
+    def shown(self) -> Screen | None:
+        """The screen of the study."""
+        return self.viewer.session.screen if self.viewer is not None else None
+
+    @property
+    def first(self) -> Screen | None:
+        """The screen of the study as it was opened."""
+        return self.viewer.first if self.viewer is not None else None
+
+    @property
+    def draft(self) -> Draft | None:
+        """What is written of the study."""
+        return self.opened.session.draft if self.opened is not None else None
+
+
+def said_of_opening(found: Opened, closed: Sequence[OpenReading]) -> tuple[str, bool]:
+    """Returns what is said of a study that was opened just now, and whether it is a warning. closed : what had to make
+    room for it."""
+    changed = found.session.sealed and found.signed is not None and not found.signed.same_volume
+    warning = " ".join(said for said in (found.warning, tr(OTHER_VOLUME) if changed else "") if said)
+    names = ", ".join(each.title for each in closed)
+    full = tr("Memory for open series is full; closed: {names}.", names=names) if closed else ""
+    said = " ".join(part for part in (warning or tr("{title} is open.", title=found.title), full) if part)
+    return said, bool(warning)
 
 
 class SeriesTabs(QTabBar):

@@ -1,11 +1,20 @@
-"""Keys that a list acts on itself. A shortcut would not do: lists keep their keys from shortcuts, and a shortcut of the
-window with the same key would make both of them ambiguous."""
+"""Keys that a widget acts on itself. For those of lists a shortcut would not do: lists keep their keys from shortcuts,
+and a shortcut of the window with the same key would make both of them ambiguous."""
 
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QComboBox,
+    QListWidget,
+    QTableWidget,
+    QTreeWidget,
+    QWidget,
+)
 
 
 class OwnKeys(QObject):
@@ -23,3 +32,20 @@ class OwnKeys(QObject):
                 self._act()
                 return True
         return super().eventFilter(watched, event)
+
+
+def is_its_own(watched: QObject, event: QKeyEvent) -> bool:
+    """Returns whether a widget uses a key itself: arrows in lists, letters in the work list and in boxes, Space on a
+    button."""
+    commanding = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
+    if event.modifiers() & commanding or Qt.Key.Key_F1 <= event.key() <= Qt.Key.Key_F35:
+        return False
+    if isinstance(watched, QAbstractButton):
+        return event.key() in (Qt.Key.Key_Space, Qt.Key.Key_Return)
+    if (
+        isinstance(watched, QTableWidget | QListWidget | QTreeWidget)
+        and event.text().isprintable()
+        and event.text().strip()
+    ):
+        return False  # a reader whose mouse is on a pane means the pane; F2 begins to name
+    return isinstance(watched, QComboBox | QAbstractItemView | QAbstractSlider) and event.key() != Qt.Key.Key_Escape

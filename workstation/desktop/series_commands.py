@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import partial
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDockWidget
 
 from dicom_io.errors import DicomIOError, VolumeRefused
 from dicom_io.volumes import SeriesImage
@@ -12,6 +11,7 @@ from render import Volume
 from render.progress import Progress
 from workstation.desktop import dialogs
 from workstation.desktop.language import tr
+from workstation.desktop.menus import Menus
 from workstation.desktop.model import edits
 from workstation.desktop.model.browsing import BrowsedSeries
 from workstation.desktop.model.keyed import keep_key_images
@@ -19,26 +19,25 @@ from workstation.desktop.model.offers import VolumeOffer
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared
 from workstation.desktop.model.studies import Opened, Row
-from workstation.desktop.open_readings import Readings
 from workstation.desktop.pane import Pane
+from workstation.desktop.screen_lock import ScreenLock
 from workstation.desktop.series_browser import SeriesBrowser
 from workstation.desktop.signed_commands import StudyWindow
 from workstation.desktop.stack_viewer import StackViewer, said_of_offer
+from workstation.desktop.study_dock import StudyDock
 from workstation.desktop.study_list import StudyList
 
 _WIDE_PX, _BROWSER_PX = 1600, 250  # from this width of the window on, the browser has room beside the panes
 
 
 class SeriesWindow(StudyWindow):
-    """A window with the series of a patient beside what is open of them. covered : nothing of a patient may be shown.
-    dock : the panels. readings : what is open."""
+    """A window with the series of a patient beside what is open of them. dock : the panels."""
 
     browser: SeriesBrowser
-    dock: QDockWidget
+    dock: StudyDock
     worklist: StudyList
-    readings: Readings
     stack_viewer: StackViewer | None = None
-    covered: bool = False
+    screen_lock: ScreenLock
     _browser_sized: bool = False  # restored, or given its width
 
     def _wants_browser(self) -> bool:
@@ -51,7 +50,7 @@ class SeriesWindow(StudyWindow):
 
     def _place_browser(self) -> None:
         """Shows the browser, unless the panels are folded away: with the study, so that no pane moves later."""
-        if self.opened is not None and not self.covered and self.dock.isVisible():
+        if self.opened is not None and not self.screen_lock.covered and self.dock.isVisible():
             self.browser.setVisible(self._wants_browser())
             self._size_browser()
 
@@ -64,7 +63,7 @@ class SeriesWindow(StudyWindow):
     def show_browser(self) -> None:
         """Shows the series, of the study or of what is chosen in the work list, ready for the keyboard; folds them away
         where that is so already."""
-        if self.covered:
+        if self.screen_lock.covered:
             return
         Pane.wait_for_mouse()
         folding = self.browser.isVisible() and self.browser.isAncestorOf(self.focusWidget() or self)
@@ -92,6 +91,8 @@ class SeriesWindow(StudyWindow):
 
     def _ask_which(self, series_uid: str, offers: tuple[VolumeOffer, ...]) -> None:
         """Asks which volume of a series is opened, or whether all its images are shown in 2D."""
+        if self.screen_lock.covered:
+            return  # what would be asked is a patient's
         names = [*map(said_of_offer, offers), tr("All images, in 2D")]
         chosen = dialogs.Choose.ask(tr("Which volume?"), names, self)
         if chosen is not None and chosen < len(offers):
@@ -114,7 +115,7 @@ class SeriesWindow(StudyWindow):
                 tr("Opening"),
             )
         else:
-            bridged = self.readings.of((series.series_uid, None, True)) is not None
+            bridged = self.reader.readings.of((series.series_uid, None, True)) is not None
             self.open_series(series.series_uid, bridged=bridged)
 
     def compare_browsed(self, series: BrowsedSeries) -> None:
@@ -159,22 +160,22 @@ class SeriesWindow(StudyWindow):
     def _show_images(self, found: object) -> None:
         """Shows images in 2D."""
         assert isinstance(found, Images)
-        if self.covered:
+        if self.screen_lock.covered:
             return  # what would be shown is a patient's
         self.say(found.why, bad=True)
         self.stack_viewer = StackViewer(found, self, self._key_images)
         self.stack_viewer.wanted.connect(self._take_offer)
         self.stack_viewer.show()
 
-    def _key_images(self, chosen: Sequence[SeriesImage]) -> str:
-        """Stores key images of a series in 2D. Returns what became of it, in words."""
+    def _key_images(self, chosen: Sequence[SeriesImage]) -> tuple[bool, str]:
+        """Stores key images of a series in 2D. Returns whether they are stored, and what became of it in words."""
         if self.person is None:
-            return tr("Sign in to store key images.")
+            return False, tr("Sign in to store key images.")
         try:
             keep_key_images(chosen, self.person, self.desk.site)
         except (ValueError, OSError, DicomIOError) as error:
-            return str(error)
-        return tr("{count} key images are stored.", count=len(chosen))
+            return False, str(error)
+        return True, tr("Key images stored: {count}.", count=len(chosen))
 
     def _take_offer(self, series_uid: str, offer: VolumeOffer) -> None:
         """Opens a volume that is offered beside images in 2D."""
@@ -185,7 +186,7 @@ class SeriesWindow(StudyWindow):
         if self.reading is None:
             return
         compared = self.reading.viewer.session.screen.compared
-        opened = frozenset(each.opened.series.uid for each in self.readings)
+        opened = frozenset(each.opened.series.uid for each in self.reader.readings)
         self.browser.mark(self.reading.opened.series.uid, opened, compared.series_uid if compared is not None else "")
 
     # ------------------------------------------------------------------------------------------------ comparing
@@ -216,6 +217,17 @@ class SeriesWindow(StudyWindow):
                 self.works.run(lambda tell: again(), partial(self._compared, opened), tr("Comparing"))
 
         self.works.run(work, done, tr("Comparing"))
+
+    def _offer_comparisons(self, menus: Menus) -> None:
+        """Fills the menu with what the study on the screen can be compared with."""
+        if self.opened is None:
+            return
+        menus.offer(menus.comparisons, tr("Nothing"), self.compare_no_more)
+        for row in self.opened.others:
+            title = f"{row.day}  {row.modality} {row.description}"
+            if row.series_uid == self.opened.series.uid:
+                title = tr("Another volume of this series")
+            menus.offer(menus.comparisons, title, partial(self.compare, row))
 
     def _compared(self, opened: Opened, found: object) -> None:
         assert isinstance(found, tuple)

@@ -17,7 +17,7 @@ from workstation.desktop.model.exporting import ExportWanted, export
 from workstation.desktop.model.printing import print_signed
 from workstation.desktop.model.report_check import unfinished_field
 from workstation.desktop.model.studies import Opened
-from workstation.desktop.open_readings import OpenReading
+from workstation.desktop.open_readings import DeskReader, OpenReading
 from workstation.desktop.report_panel import ReportPanel
 from workstation.desktop.signed_panel import SignedBar, Versions
 from workstation.desktop.viewer import Viewer
@@ -28,6 +28,7 @@ class StudyWindow(QMainWindow):
     """A window with a study: its commands for what is signed and what leaves the workstation.
 
     The window that is shown says what it has, and how sentences are shown, studies opened and acts journalled.
+    reader : who reads, and what is open.
     """
 
     desk: ReadingDesk
@@ -35,28 +36,37 @@ class StudyWindow(QMainWindow):
     works: Works
     tabs: QTabWidget
     signed_bar: SignedBar
-    person: Person | None
-    reading: OpenReading | None = None
+    reader: DeskReader
+
+    @property
+    def person(self) -> Person | None:
+        """Who is signed in."""
+        return self.reader.person
+
+    @property
+    def reading(self) -> OpenReading | None:
+        """The series on the screen; None for the work list."""
+        return self.reader.reading
 
     @property
     def opened(self) -> Opened | None:
         """The study on the screen; None for the work list."""
-        return self.reading.opened if self.reading is not None else None
+        return self.reader.opened
 
     @property
     def viewer(self) -> Viewer | None:
         """The panes of the study on the screen."""
-        return self.reading.viewer if self.reading is not None else None
+        return self.reader.viewer
 
     @property
     def report(self) -> ReportPanel | None:
         """The report of the study on the screen."""
-        return self.reading.report if self.reading is not None else None
+        return self.reader.report
 
     @property
     def tray(self) -> Tray | None:
         """The captures of the study on the screen."""
-        return self.reading.tray if self.reading is not None else None
+        return self.reader.tray
 
     def say(self, sentence: str, bad: bool = False) -> None:
         """Shows a sentence."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QObject, QPointF, Qt, QTimer, Signal
-from PySide6.QtGui import QImage, QKeyEvent, QWheelEvent
+from PySide6.QtGui import QHideEvent, QImage, QKeyEvent, QWheelEvent
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QMenu, QPushButton, QSlider, QVBoxLayout, QWidget
 
 from dicom_io.errors import NotReadable
@@ -42,8 +42,8 @@ class StackViewer(QDialog):
     where Distance is chosen.
 
     number : of the image on screen, from 0. window_values : (centre, width), of grey images. distances : by image.
-    marked : key images, by number. keep : stores a selection of images and returns a sentence about it; None where
-    nobody is signed in. wanted : the series UID and a VolumeOffer that is to be opened. offers : the buttons for that.
+    marked : key images, by number. keep : stores a selection of images and returns whether it is stored, and a sentence
+    about it. wanted : the series UID and a VolumeOffer that is to be opened. offers : the buttons for that.
     """
 
     wanted = Signal(str, object)
@@ -52,13 +52,15 @@ class StackViewer(QDialog):
         self,
         images: Images,
         parent: QWidget | None = None,
-        keep: Callable[[Sequence[SeriesImage]], str] | None = None,
+        keep: Callable[[Sequence[SeriesImage]], tuple[bool, str]] | None = None,
     ) -> None:
         super().__init__(parent)
         self.marked: set[int] = set()
+        self._stored: frozenset[int] = frozenset()  # what was marked when it was stored last
+        self._warned = False  # that closing leaves key images unstored
         self._keep = keep
         self.setWindowTitle(images.title)
-        open_with(self, 820, 860)
+        open_with(self, 920, 860)  # room for all buttons and a place, also in German
         self.images, self.number = images, -1
         self.window_values: tuple[float, float] | None = None
         self.pixels: NDArray[np.uint8] = np.zeros((1, 1), np.uint8)
@@ -72,7 +74,7 @@ class StackViewer(QDialog):
         self.measure, self.play, self.clear = (
             QPushButton(tr("Distance")),
             QPushButton(tr("Cine")),
-            QPushButton(tr("Remove")),
+            QPushButton(tr("Remove distance")),
         )
         self.key, self.store = QPushButton(tr("Key image")), QPushButton(tr("Store key images"))
         self.key.setToolTip(plain_tip(f"{tr('Key image')} (K)"))
@@ -136,7 +138,8 @@ class StackViewer(QDialog):
         return buttons
 
     def _take(self, offer: VolumeOffer) -> None:
-        self.close()
+        if not self.close():
+            return  # something is not stored yet
         self.wanted.emit(self.images.images[0].instance.series_uid, offer)
 
     def show_image(self, number: int) -> None:
@@ -194,18 +197,38 @@ class StackViewer(QDialog):
     def _mark(self) -> None:
         """Makes the image on screen a key image, or no longer."""
         self.marked ^= {self.number}
+        self._warned = False
         self._show_marks()
         self._say(None)
 
     def _show_marks(self) -> None:
         self.key.setChecked(self.number in self.marked)
         self.store.setText(f"{tr('Store key images')} ({len(self.marked)})" if self.marked else tr("Store key images"))
-        self.store.setEnabled(bool(self.marked) and self._keep is not None)
-        self.store.setToolTip("" if self._keep is not None else plain_tip(tr("Sign in to store key images.")))
+        self.store.setEnabled(bool(self.marked) and self.marked != self._stored and self._keep is not None)
+        numbers = ", ".join(str(number + 1) for number in sorted(self.marked))
+        self.store.setToolTip(plain_tip(tr("Images {numbers}", numbers=numbers)) if self.marked else "")
 
     def _store(self) -> None:
-        if self._keep is not None:
-            self.why.setText(self._keep([self.images.images[number] for number in sorted(self.marked)]))
+        if self._keep is None:
+            return
+        stored, said = self._keep([self.images.images[number] for number in sorted(self.marked)])
+        if stored:
+            self._stored = frozenset(self.marked)
+        self.why.setText(said)
+        self._show_marks()
+        self.picture.setFocus()  # the button may be disabled now
+
+    def reject(self) -> None:
+        """Closes. Where that would leave key images unstored, says so, and closes when asked again."""
+        if self.isVisible() and not self.marked <= self._stored and not self._warned:
+            self._warned = True
+            self.why.setText(tr("Key images are marked and not stored. Store them, or close again to leave them."))
+        else:
+            super().reject()
+
+    def hideEvent(self, event: QHideEvent) -> None:  # noqa: N802
+        self.play.setChecked(False)  # nobody looks
+        super().hideEvent(event)
 
     def _run(self, on: bool) -> None:
         self._cine.start() if on else self._cine.stop()

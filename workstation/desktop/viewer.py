@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QApplication, QGridLayout, QWidget
 
-from render import Mask, StepError, View, Volume
+from render import Mask, StepError, Volume
 from render.engine.framing import outer_corners
 from render.geometry import Box, Plane, Vector, direction, point, vector
 from render.mask_steps import Automatic, MaskStep
@@ -21,27 +20,24 @@ from workstation.desktop.drawer import Drawer, PictureRequest
 from workstation.desktop.finding import SeekingTools
 from workstation.desktop.gestures import Gestures
 from workstation.desktop.language import tr
-from workstation.desktop.marks import CROP, MEASURE, PATH, MeasureMark
+from workstation.desktop.marks import MeasureMark
+from workstation.desktop.measure_marks import MeasureMarks, crop_marks, path_marks
 from workstation.desktop.model import corners, edits, measure_edits, segment_edits
 from workstation.desktop.model.corners import CornerTexts, TextLevel, load_corners
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity
 from workstation.desktop.model.looks import TABLE_ABOVE_HU, Looks, window_of, windows_for
-from workstation.desktop.model.measuring import Measuring, names_of, near, within_reach
+from workstation.desktop.model.measuring import Measuring, names_of
 from workstation.desktop.model.screen import (
     CUT_AWAY,
     LAYOUTS,
     MAIN,
     MODES,
-    NOTES,
     OTHERS,
     PANES,
-    POINTS,
     SLICES,
-    SOUGHT,
     STYLES,
     Layout,
     Measure,
-    MeasureKind,
     PaneName,
     Screen,
     is_slice,
@@ -61,7 +57,6 @@ TOOL_GROUPS = (
     ("distance", "angle", "cobb", "ellipse", "polygon", "volume", "arrow", "text"),
 )
 TOOLS = tuple(tool for group in TOOL_GROUPS for tool in group)
-_NEAR_MM = 2.0  # a measure shows on planes this close to it
 _CINE_MS = 80
 
 
@@ -91,6 +86,7 @@ class Viewer(QWidget):
         self.text_level: TextLevel = "all"
         self.session, self.tool, self.looks = session, "window", looks
         self.measuring = Measuring(session.volume)
+        self._measure_marks = MeasureMarks(self.measuring)
         self.selected: int | None = None
         self.active, self.brush_mm = 0, 5.0
         self.grow_range = max(round(session.screen.window.width * 0.15), 1.0)
@@ -296,14 +292,14 @@ class Viewer(QWidget):
         if pane.plane is None:
             return
         if not is_slice(name):
-            marks = self._path_marks() if name == "solid" and screen.layout == "curved" else ()
+            marks = path_marks(screen) if name == "solid" and screen.layout == "curved" else ()
             pane.show_overlay(Overlay(self._corners(name), (), marks, screen.solid.view, self._stranger(name)))
             return
         move = to_shown(screen, name)
         others = [(o, direction(move, screen.slice(o).view.towards_observer)) for o in SLICES if o != main_pane(name)]
         cursor = point(move, screen.cursor_mm)
         lines = crosshair(cursor, others, pane.plane)
-        marks = (*self._marks(name), *self._path_marks(), *self._crop_marks(name)) if name in MAIN else ()
+        marks = self._marks(name, pane.plane) if name in MAIN else ()
         pane.show_overlay(Overlay(self._corners(name), lines, marks, None, self._stranger(name)))
 
     def _corners(self, name: PaneName) -> dict[corners.Corner, tuple[str, ...]]:
@@ -338,56 +334,14 @@ class Viewer(QWidget):
 
     # ------------------------------------------------------------------------------------------------ measures
 
-    def _marks(self, name: PaneName) -> tuple[MeasureMark, ...]:
-        plane = self.panes[name].plane
-        if plane is None:
-            return ()
-        reach = _NEAR_MM + edits.slab_of(self.session.screen, name) / 2.0
-        measures = self.session.screen.measures
-        marks = [self._mark(m, n) for n, m in enumerate(measures) if m.kind == "vessel" or near(m, plane, reach)]
-        for measure in measures:
-            marks += self._found_lines(measure, plane, reach)
+    def _marks(self, name: PaneName, plane: Plane) -> tuple[MeasureMark, ...]:
+        """Returns what lies over a pane that shows a plane of the study."""
+        screen, points = self.session.screen, self.gestures.hand.drawn()
+        marks = self._measure_marks.in_plane(screen, name, plane, self.selected)
         if self.gestures.hand.points and name == self.under:
-            marks.append(self._unfinished(name))
-        return tuple(marks)
-
-    def _mark(self, measure: Measure, number: int) -> MeasureMark:
-        outline, said = self.measuring.outline(measure), self.said_of(measure)
-        if measure.kind == "vessel":
-            said = said.split("\n")[0]  # all of it stands beside the curve of its diameter
-        found = self.measuring.found(measure) if measure.kind in SOUGHT else None
-        if found is not None and found.declined:
-            said = tr("nothing found")  # the reason is a sentence, and stands in the list
-        said = f"{measure.name}: {said}" if measure.name else said
-        return MeasureMark(
-            outline or measure.points_mm,
-            bool(outline),
-            said,
-            QColor(measure.colour) if measure.colour else MEASURE,
-            number,
-            measure.points_mm,
-            number == self.selected,
-            measure.kind == "arrow",
-        )
-
-    def _found_lines(self, measure: Measure, plane: Plane, reach: float) -> list[MeasureMark]:
-        """Returns the lines that a tool has found: a lesion's axes where they lie in the plane, a vessel's
-        centreline in every plane, as it is seen from there."""
-        found, colour = self.measuring.found(measure), QColor(measure.colour) if measure.colour else MEASURE
-        lines = found.lines_mm if found is not None else ()
-        if measure.kind == "lesion":
-            lines = tuple(line for line in lines if within_reach(line, plane, reach))
-        return [MeasureMark(line, False, "", colour, is_path=True) for line in lines]
-
-    def _unfinished(self, name: PaneName) -> MeasureMark:
-        """Returns the measure that is being drawn, as it would be with the mouse where it is."""
-        points, kind = self.gestures.hand.drawn(), cast(MeasureKind, self.tool)
-        if kind == "ellipse" and len(points) == 2:
-            drawn = Measure(kind, points, self.session.screen.slice(plane_name(name)).view)
-            return MeasureMark(self.measuring.outline(drawn), True, "")
-        whole = len(points) == POINTS[kind] and kind not in NOTES and kind not in SOUGHT
-        said = self.said_of(Measure(kind, points, View())) if whole else ""
-        return MeasureMark(points, False, said, arrow=kind == "arrow")
+            marks = (*marks, self._measure_marks.unfinished(screen, name, self.tool, points))
+        crop = screen.solid.crop or (self.whole_box if self.tool == "crop" else None)
+        return (*marks, *path_marks(screen), *(crop_marks(screen, crop, plane) if crop is not None else ()))
 
     def select(self, number: int | None) -> None:
         """Selects a measure, or none: what is selected can be dragged, named, coloured, copied and deleted."""
@@ -438,25 +392,6 @@ class Viewer(QWidget):
     def said_of(self, measure: Measure) -> str:
         """Returns a measure in words, its numbers with their unit."""
         return self.measuring.said_of(measure)
-
-    def _path_marks(self) -> tuple[MeasureMark, ...]:
-        path = self.session.screen.curve.path_mm
-        return (MeasureMark(path, False, "", PATH, is_path=True),) if path else ()
-
-    def _crop_marks(self, name: PaneName) -> tuple[MeasureMark, ...]:
-        """Returns the outline of the crop box: of its section that is most nearly in the plane."""
-        crop, plane = self.session.screen.solid.crop, self.panes[name].plane
-        if plane is None or (crop is None and self.tool != "crop"):
-            return ()
-        (x0, y0, z0), (x1, y1, z1) = (crop or self.whole_box).lower_mm, (crop or self.whole_box).upper_mm
-        x, y, z = self.session.screen.cursor_mm
-        sections: tuple[tuple[Vector, ...], ...] = (
-            ((x, y0, z0), (x, y1, z0), (x, y1, z1), (x, y0, z1)),
-            ((x0, y, z0), (x1, y, z0), (x1, y, z1), (x0, y, z1)),
-            ((x0, y0, z), (x1, y0, z), (x1, y1, z), (x0, y1, z)),
-        )
-        axis = max(range(3), key=lambda n: abs(plane.normal[n]))
-        return (MeasureMark(sections[axis], True, "", CROP),)
 
     @property
     def whole_box(self) -> Box:

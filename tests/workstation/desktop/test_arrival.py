@@ -111,7 +111,7 @@ def test_an_open_study_says_what_came_and_has_it_when_asked(
     assert window.viewer is not None and window.opened is not None
     assert "still arriving" not in window.opened.warning
     settled(window.viewer)
-    window.capture(1)
+    window.capturing.capture(1)
     assert not window.arrival.isVisible()
     node.brings(FILES[50:60])
     says("10 more instances of this series have come, and it is still arriving.")
@@ -120,10 +120,10 @@ def test_an_open_study_says_what_came_and_has_it_when_asked(
     node.is_quiet()
     says("Revision 2 of this series is complete: 10 instances more than are on the screen.")
     keep(window, "study_reopened")
-    window.person = DOCTOR
-    window.lock()
+    window.reader.person = DOCTOR
+    window.screen_lock.lock()
     assert not window.arrival.isVisible()  # nothing of a study is seen
-    window._uncover()
+    window.screen_lock.uncover()
     assert window.arrival.isVisible()
     captured = window.viewer.session.screen.captures
     with qtbot.waitSignal(window.ready, timeout=60_000):

@@ -54,11 +54,13 @@ def test_names_order_and_what_is_taken_anew() -> None:
 
 def test_the_tray_by_keys(viewer: Viewer, window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     acts: list[tuple[str, str]] = []
-    monkeypatch.setattr(window, "acted", lambda act, recipe=None: acts.append((act, recipe.name if recipe else "")))
+    monkeypatch.setattr(
+        window.desk, "note", lambda _, __, act, recipe=None: acts.append((act, recipe.name if recipe else ""))
+    )
     shown: tuple[PaneName, ...] = ("solid", "axial", "coronal")
     for name in shown:
         viewer.under = name
-        window.capture(1)
+        window.capturing.capture(1)
     window.show_panel(1)
     tray = window.tray
     assert tray is not None and window.tabs.currentWidget() is tray
@@ -75,7 +77,7 @@ def test_the_tray_by_keys(viewer: Viewer, window: MainWindow, qtbot: QtBot, monk
     assert tray.list.item(0).checkState() == Qt.CheckState.Checked
     qtbot.keyClick(tray.list, Qt.Key.Key_F2)
     editor = tray.list.findChild(QLineEdit)
-    assert editor is not None and window.guide is None, "F2 is the name here, and not the guide"
+    assert editor is not None and window.helping.guide is None, "F2 is the name here, and not the guide"
     editor.setText("Fracture line")
     qtbot.keyClick(editor, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: names(viewer.session)[0] == "Fracture line")
@@ -139,20 +141,20 @@ def test_a_signed_study_is_read_only_until_it_is_amended(
 ) -> None:
     window, bar = signed_window, signed_window.signed_bar
     assert window.opened is not None and window.viewer is not None and window.report is not None
-    assert window.signed and bar.isVisible() and "Signed by Sample, Radiologist" in bar.said.text()
+    assert window.reader.signed and bar.isVisible() and "Signed by Sample, Radiologist" in bar.said.text()
     assert isinstance(window.tray, Tray) and window.tray.list.count() == 3 and not window.tray.remove.isEnabled()
     fields = window.report.fields
     assert fields["findings"].toPlainText() == "Fracture of the frontal bone." and fields["findings"].isReadOnly()
-    window.capture(1)
+    window.capturing.capture(1)
     assert window.tray.list.count() == 3 and "This study is signed" in window.statusBar().currentMessage()
     sign_in(window)
-    window.sign_and_deliver()
+    window.signing.sign_and_deliver()
     assert "This study is signed" in window.statusBar().currentMessage()
     # An addendum opens it, with the cursor on what is to be written; it cannot be signed before that is done.
     bar.buttons["addendum"].click()
     assert not window.opened.session.sealed and "Amending version 1" in bar.said.text()
     assert not fields["impression"].isReadOnly() and fields["impression"].textCursor().selectedText() == "…"
-    window.refresh_verdict()
+    window.signing.refresh_verdict()
     assert "Impression is not finished" in window.report.why_not.text()
     # Given up, what is signed is back.
     be_sure()
@@ -164,7 +166,7 @@ def test_a_signed_study_is_read_only_until_it_is_amended(
     window.tray.show_large()
     preview = window.tray.preview
     assert preview is not None and preview.isVisible()
-    window.lock()
+    window.screen_lock.lock()
     assert not preview.isVisible() and not bar.isVisible()
     # The signed report is a PDF, and its pictures are files.
     window.write_pdf(tmp_path / "report.pdf")

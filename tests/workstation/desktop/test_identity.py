@@ -189,15 +189,15 @@ def test_a_locked_window_tells_of_nobody_whatever_comes(window: MainWindow, view
     def told() -> str:
         return " ".join((window.windowTitle(), window.statusBar().currentMessage()))
 
-    window.person = DOCTOR
+    window.reader.person = DOCTOR
     with qtbot.waitSignal(window.ready, timeout=60_000):
         window.reload()
-        window.lock()
+        window.screen_lock.lock()
         assert "CRANIUM" not in told()
     assert "CRANIUM" not in told() and "Locked" in told()
     assert not window.dock.isVisible() and not window.centralWidget().isVisible()
     assert not window.menus.actions["capture"].isEnabled() and window.menus.actions["lock"].isEnabled()
-    window._uncover()
+    window.screen_lock.uncover()
     assert "CRANIUM" in window.windowTitle() and window.dock.isVisible() and window.centralWidget().isVisible()
 
 
@@ -221,9 +221,9 @@ def test_what_comes_while_it_is_being_signed_is_not_signed_unseen(
     session, signed = viewer.session, []
     viewer.capture()
     session.write(indication="Fall.", impression="Fracture.")
-    window.person = DOCTOR
+    window.reader.person = DOCTOR
     monkeypatch.setattr(window.desk, "sign", lambda opened, person: signed.append(opened))
-    monkeypatch.setattr(window, "_finish", lambda *_: None)
+    monkeypatch.setattr(window.signing, "finish", lambda *_: None)
 
     def found_late(_: Sign) -> int:
         viewer.finding.propose(Values(700.0, 3000.0, 2), "Skull")
@@ -232,11 +232,11 @@ def test_what_comes_while_it_is_being_signed_is_not_signed_unseen(
         return 1
 
     monkeypatch.setattr(Sign, "exec", found_late)
-    window.sign_and_deliver()
+    window.signing.sign_and_deliver()
     assert signed == [] and len(session.screen.segments) == 1
     assert "sign again" in window.statusBar().currentMessage()
     monkeypatch.setattr(Sign, "exec", lambda _: 1)
-    window.sign_and_deliver()
+    window.signing.sign_and_deliver()
     assert len(signed) == 1
     session.write(indication="", impression="")
 

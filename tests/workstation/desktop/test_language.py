@@ -45,7 +45,7 @@ def test_everything_that_can_be_read_is_looked_up(root: object, qtbot: QtBot) ->
     window.show()
     with qtbot.waitSignal(window.ready, timeout=60_000):
         window.open_series(window.desk.studies.rows()[0].series_uid)
-    window.show_guide()
+    window.helping.show_guide()
     assert window.viewer is not None
     data = {action.text() for menu in (window.menus.protocols, window.menus.comparisons) for action in menu.actions()}
     data |= {action.text() for action in window.viewer.actions()}  # windows have titles of their own
@@ -57,7 +57,7 @@ def test_everything_that_can_be_read_is_looked_up(root: object, qtbot: QtBot) ->
     said |= {edit.placeholderText() for edit in window.findChildren(QLineEdit)}
     said |= {dock.windowTitle() for dock in window.findChildren(QDockWidget)} - data
     said |= {window.tabs.tabText(n) for n in range(window.tabs.count())}
-    said |= {line.text()[3:] for line in window.guide.lines} if window.guide else set()
+    said |= {line.text()[3:] for line in window.helping.guide.lines} if window.helping.guide else set()
     plain = sorted(text for text in said if text.strip() and "«" not in text and re.search("[a-z]", text))
     assert plain == []
     window.close()

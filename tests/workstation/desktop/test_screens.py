@@ -38,7 +38,7 @@ def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer
     viewer = window.viewer
     assert viewer is not None
     settled(viewer)
-    window.person = DOCTOR
+    window.reader.person = DOCTOR
     plane = viewer.panes["axial"].plane
     assert plane is not None
     view = viewer.session.screen.axial.view
@@ -52,7 +52,7 @@ def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer
         viewer.capture()
     for number in range(window.tabs.count()):
         window.tabs.setCurrentIndex(number)
-        window.refresh_verdict()
+        window.signing.refresh_verdict()
         settled(viewer)
         keep(window, f"panel_{window.tabs.tabText(number).lower()}")
     viewer.do(measure_edits.measured, Measure("volume", (viewer.session.screen.cursor_mm,), view, -40.0, 80.0))
@@ -63,7 +63,7 @@ def test_all_of_them(window: MainWindow, qtbot: QtBot, settled: Callable[[Viewer
     series = window.desk.studies.rows()[0].series_uid
     viewer.other = viewer.session.volume
     viewer.do(edits.compared_with, Compared(series, None, (0.0, 0.0, 0.0)))
-    window.show_guide()
+    window.helping.show_guide()
     for layout in LAYOUTS:
         viewer.do(edits.laid_out, layout)
         settled(viewer)

@@ -104,12 +104,12 @@ def test_it_lists_the_patient_with_pictures_and_marks(window: MainWindow, qtbot:
 def test_by_keys_one_is_opened_and_another_compared(window: MainWindow, qtbot: QtBot) -> None:
     with qtbot.waitSignal(window.ready, timeout=60_000):
         qtbot.keyClick(choose(window, SECOND), Qt.Key.Key_Return)
-    assert shown(window) == uid_of(SECOND) and len(window.readings) == 2
+    assert shown(window) == uid_of(SECOND) and len(window.reader.readings) == 2
     with qtbot.waitSignal(window.works.ended, timeout=60_000):
         qtbot.keyClick(choose(window, PRIOR), Qt.Key.Key_Return, _CTRL)  # elsewhere that would sign
     qtbot.waitUntil(lambda: window.viewer is not None and window.viewer.other is not None)
-    assert window.shown is not None and window.shown.compared is not None
-    assert window.shown.compared.series_uid == uid_of(PRIOR)
+    assert window.reader.shown is not None and window.reader.shown.compared is not None
+    assert window.reader.shown.compared.series_uid == uid_of(PRIOR)
     marks = {name: window.browser.tree._items[uid_of(name)].data(0, Qt.ItemDataRole.UserRole + 1) for name in
              (NOW, SECOND, PRIOR)}  # fmt: skip
     assert marks == {NOW: "open", SECOND: "shown", PRIOR: "compared"}
@@ -132,7 +132,7 @@ def test_what_makes_no_volume_is_shown_in_2d(window: MainWindow, qtbot: QtBot) -
         qtbot.waitUntil(lambda: window.stack_viewer is not None, timeout=60_000)
         assert window.stack_viewer is not None and why in window.stack_viewer.why.text()
         window.stack_viewer.close()
-    assert shown(window) == uid_of(NOW) and len(window.readings) == 1
+    assert shown(window) == uid_of(NOW) and len(window.reader.readings) == 1
 
 
 def test_a_series_dropped_on_a_pane_is_compared(window: MainWindow, qtbot: QtBot) -> None:
@@ -143,8 +143,8 @@ def test_a_series_dropped_on_a_pane_is_compared(window: MainWindow, qtbot: QtBot
         assert window.viewer.other is None
     drop(window.viewer.panes["solid"], uid_of(SECOND))
     qtbot.waitUntil(lambda: window.viewer is not None and window.viewer.other is not None, timeout=60_000)
-    assert window.shown is not None and window.shown.compared is not None
-    assert window.shown.compared.series_uid == uid_of(SECOND)
+    assert window.reader.shown is not None and window.reader.shown.compared is not None
+    assert window.reader.shown.compared.series_uid == uid_of(SECOND)
     apart = window.viewer.undock_pane("axial")
     window.compare_no_more()
     drop(window.viewer.panes["axial"], uid_of(PRIOR))  # on another monitor
@@ -156,7 +156,7 @@ def test_each_open_series_keeps_its_screen_undo_and_captures(window: MainWindow,
     first = window.viewer
     assert first is not None and not window.open_tabs.isVisible()
     first.do(edits.rotated, 10.0, 0.0)
-    window.capture(1)
+    window.capturing.capture(1)
     turned = first.session.screen
     second = opens(window, PRIOR, qtbot)
     assert window.open_tabs.isVisible() and window.open_tabs.tabText(1).startswith("2025-12-02")
@@ -179,13 +179,16 @@ def test_each_open_series_keeps_its_screen_undo_and_captures(window: MainWindow,
     with qtbot.waitSignal(window.ready, timeout=60_000):
         window.reload()
     assert window.tabs.currentIndex() == 3  # the panel on view stays
-    assert [each.opened.series.uid for each in window.readings] == [uid_of(NOW), uid_of(PRIOR)]  # in their places
+    assert [each.opened.series.uid for each in window.reader.readings] == [
+        uid_of(NOW),
+        uid_of(PRIOR),
+    ]  # in their places
     assert window.viewer is not first and window.viewer is not None and window.viewer.session.screen == first.first
     first = window.viewer
     close = window.open_tabs.tabButton(1, QTabBar.ButtonPosition.RightSide)
     assert close is not None and close.accessibleName() == "Close 1  CT"
     qtbot.mouseClick(close, Qt.MouseButton.LeftButton)
-    assert window.viewer is first and len(window.readings) == 1 and not window.open_tabs.isVisible()
+    assert window.viewer is first and len(window.reader.readings) == 1 and not window.open_tabs.isVisible()
 
 
 def test_what_is_found_for_a_series_behind_is_journalled_with_it(
@@ -204,26 +207,26 @@ def test_what_is_found_for_a_series_behind_is_journalled_with_it(
 def test_nothing_of_another_patient_stays_open(window: MainWindow, qtbot: QtBot) -> None:
     opens(window, SECOND, qtbot)
     opens(window, STRANGER, qtbot)
-    assert [each.opened.series.uid for each in window.readings] == [uid_of(STRANGER)]
+    assert [each.opened.series.uid for each in window.reader.readings] == [uid_of(STRANGER)]
     assert uid_of(NOW) not in window.browser.tree._items
     opens(window, NOW, qtbot)
     opens(window, RENAMED, qtbot)  # the same ID, and another name
-    assert [each.opened.series.uid for each in window.readings] == [uid_of(RENAMED)]
+    assert [each.opened.series.uid for each in window.reader.readings] == [uid_of(RENAMED)]
     window.back_to_list()
-    assert window.viewer is None and len(window.readings) == 0 and not window.browser.isVisible()
+    assert window.viewer is None and len(window.reader.readings) == 0 and not window.browser.isVisible()
 
 
 def test_a_closed_one_comes_back_with_its_work(window: MainWindow, qtbot: QtBot) -> None:
     assert window.viewer is not None
     window.viewer.do(edits.rotated, 10.0, 0.0)
-    turned, room = window.viewer.session.screen, window.readings.room
-    window.readings.room = 1
+    turned, room = window.viewer.session.screen, window.reader.readings.room
+    window.reader.readings.room = 1
     try:
         opens(window, SECOND, qtbot)
-        assert [each.opened.series.uid for each in window.readings] == [uid_of(SECOND)]
+        assert [each.opened.series.uid for each in window.reader.readings] == [uid_of(SECOND)]
         assert "closed: 2  Thin" in window.statusBar().currentMessage()
     finally:
-        window.readings.room = room
+        window.reader.readings.room = room
     assert opens(window, NOW, qtbot).session.screen == turned
 
 
@@ -255,10 +258,10 @@ def test_folding_and_locking(window: MainWindow, qtbot: QtBot) -> None:
     opens(window, SECOND, qtbot)
     assert not browser.isVisible()  # as the reader left it
     qtbot.keyClick(window, Qt.Key.Key_F10)
-    window.person = DOCTOR
-    window.lock()
+    window.reader.person = DOCTOR
+    window.screen_lock.lock()
     assert not browser.isVisible() and not window.open_tabs.isVisible()
-    window._uncover()
+    window.screen_lock.uncover()
     assert browser.isVisible()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from workstation.desktop.model.offers import VolumeOffer
 from workstation.desktop.model.reading2d import Images, length_words, spacing_of
 from workstation.desktop.model.signing import PROTOCOL
 from workstation.desktop.stack_viewer import StackViewer
+from workstation.desktop.theme import COLOURS, style_sheet
 from workstation.people import people_of
 from workstation.records.remake import remake
 from workstation.site import open_site
@@ -138,8 +140,8 @@ def test_the_work_list_opens_what_makes_no_volume(tmp_path: Path, qtbot: QtBot) 
     qtbot.waitUntil(lambda: window.stack_viewer is not None, timeout=60_000)
     assert window.stack_viewer is not None and len(window.stack_viewer.images.images) == 3
     assert window.stack_viewer.why.text() and window.viewer is None
-    window.person = DOCTOR
-    window.lock()
+    window.reader.person = DOCTOR
+    window.screen_lock.lock()
     assert not window.stack_viewer.isVisible()  # nobody reads on behind a locked screen
     window.close()
 
@@ -271,9 +273,9 @@ def test_key_images_of_a_series_without_a_volume_are_stored_and_sent(tmp_path: P
     (series,) = site.archive.all_series()
     kept: list[str] = []
 
-    def keep(chosen: Sequence[SeriesImage]) -> str:
+    def keep(chosen: Sequence[SeriesImage]) -> tuple[bool, str]:
         kept.append(keep_key_images(chosen, DOCTOR, site))
-        return "stored"
+        return True, "stored"
 
     viewer = StackViewer(Images(stack_of(series).images, "No place.", "Title"), None, keep)
     qtbot.addWidget(viewer)
@@ -285,9 +287,15 @@ def test_key_images_of_a_series_without_a_volume_are_stored_and_sent(tmp_path: P
     qtbot.mouseClick(viewer.key, Qt.MouseButton.LeftButton)
     viewer.show_image(1)
     assert viewer.marked == {0, 2} and not viewer.key.isChecked()
-    for _ in range(2):
-        qtbot.mouseClick(viewer.store, Qt.MouseButton.LeftButton)
-    assert viewer.why.text() == "stored" and len(set(kept)) == 1
+    assert viewer.store.text() == "Store key images (2)" and viewer.store.toolTip() == "Images 1, 3"
+    qtbot.mouseClick(viewer.store, Qt.MouseButton.LeftButton)
+    assert viewer.why.text() == "stored" and not viewer.store.isEnabled() and len(kept) == 1
+    qtbot.keyClick(viewer.picture, Qt.Key.Key_K)
+    assert viewer.store.isEnabled()  # another choice
+    qtbot.keyClick(viewer.picture, Qt.Key.Key_K)
+    assert not viewer.store.isEnabled()
+    later = replace(site, clock=lambda: site.clock() + timedelta(minutes=1))
+    assert keep_key_images([viewer.images.images[n] for n in (2, 0)], DOCTOR, later) == kept[0]
     stored = dcmread(site.archive.instance(kept[0]).path)
     chosen = [viewer.images.images[n].instance.sop_instance_uid for n in (0, 2)]
     assert list(key_images(stored)) == chosen
@@ -296,6 +304,48 @@ def test_key_images_of_a_series_without_a_volume_are_stored_and_sent(tmp_path: P
     site.papers.engine.dispose()
     with pytest.raises(ValueError, match="No image is marked"):
         keep_key_images((), DOCTOR, site)
+
+
+def test_key_images_that_are_not_stored_are_not_lost_by_one_key(viewer: StackViewer, qtbot: QtBot) -> None:
+    viewer.play.click()
+    qtbot.keyClick(viewer.picture, Qt.Key.Key_K)
+    qtbot.keyClick(viewer, Qt.Key.Key_Escape)
+    assert viewer.isVisible() and "not stored" in viewer.why.text()
+    viewer._take(VolumeOffer("phase 1", 1, False))  # has been told already
+    assert not viewer.isVisible() and not viewer.play.isChecked()
+
+
+def test_what_is_pressed_looks_pressed(viewer: StackViewer, qtbot: QtBot) -> None:
+    for theme in COLOURS:
+        viewer.setStyleSheet(style_sheet(theme))
+        for button in (viewer.measure, viewer.key):
+            button.setFocus()
+            before = button.grab().toImage()
+            button.click()
+            pressed = button.grab().toImage()
+            button.click()
+            assert before == button.grab().toImage() != pressed, (theme, button.text())
+
+
+def test_a_lock_hides_every_series_in_2d_and_gives_it_back(tmp_path: Path, qtbot: QtBot) -> None:
+    images = stack_of(write_series(tmp_path / "sent", ramp((3, 4, 6)), grid(), change=unplaced)).images
+    window = make_window(tmp_path / "root")
+    qtbot.addWidget(window)
+    window.show()
+    for title in ("first", "second"):
+        window._show_images(Images(images, "No place.", title))
+    for shown in (both := window.findChildren(StackViewer)):
+        qtbot.keyClick(shown.picture, Qt.Key.Key_K)
+    both[1].close()
+    both[1].close()
+    window._show_images(Images(images, "No place.", "third"))
+    window.reader.person = DOCTOR
+    window.screen_lock.lock()
+    assert not any(each.isVisible() for each in window.findChildren(StackViewer))
+    window.screen_lock.uncover()
+    assert [each.isVisible() for each in window.findChildren(StackViewer)] == [True, False, True]
+    assert both[0].marked == {1} and both[0].why.text() == "No place."
+    window.close()
 
 
 def test_key_frames_of_a_multiframe_image_are_named(tmp_path: Path) -> None:

@@ -180,25 +180,25 @@ def test_only_a_physician_signs_and_the_panel_says_what_is_missing(
     viewer: Viewer, window: MainWindow, qtbot: QtBot
 ) -> None:
     def verdict() -> Any:
-        window.refresh_verdict()
-        return window.charge.verdict
+        window.signing.refresh_verdict()
+        return window.signing.charge.verdict
 
     assert window.report is not None
     assert verdict().headline == "Nothing to charge yet."
     assert "Nobody is signed in" in window.report.why_not.text()
     sign_in(window, 1)
-    assert window.person == TECHNOLOGIST
+    assert window.reader.person == TECHNOLOGIST
     viewer.capture()
     verdict()
     assert "Only a physician can sign" in window.report.why_not.text() and not window.report.sign.isEnabled()
     sign_in(window, 0)
-    assert window.person == DOCTOR
+    assert window.reader.person == DOCTOR
     viewer.under = "solid"
     viewer.capture()
-    window.capture(1)
+    window.capturing.capture(1)
     missing = {each.report_field for each in verdict().missing}
     assert {"findings", "workstation", "necessity", "utility", "concurrent"} <= missing
-    window.charge.fill.emit("utility")
+    window.signing.charge.fill.emit("utility")
     assert window.tabs.currentWidget() is window.report
     for name, text in (
         ("indication", "Fall."),
@@ -280,12 +280,12 @@ def test_signing_stores_what_was_on_screen_and_charges(
     for box in (window.report.concurrent, window.report.required):
         box.setCurrentIndex(1)
         box.activated.emit(1)
-    window.refresh_verdict()
+    window.signing.refresh_verdict()
     fill_in(Sign, PASSWORD)
     window.report.sign.click()
     qtbot.waitUntil(lambda: "Signed and delivered" in window.statusBar().currentMessage(), timeout=120_000)
-    assert window.charge.verdict is not None
-    assert window.charge.verdict.headline == "Delivered: charged 76377-26 beside 70450"
+    assert window.signing.charge.verdict is not None
+    assert window.signing.charge.verdict.headline == "Delivered: charged 76377-26 beside 70450"
 
     site = open_site(root)
     try:
@@ -379,19 +379,19 @@ def test_a_protocol_fills_the_tray(viewer: Viewer, window: MainWindow, qtbot: Qt
 
 def test_locked_nothing_of_a_patient_is_seen(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
     sign_in(window)
-    assert window._idle.isActive()
-    window._idle.timeout.emit()  # nobody has touched anything for so long
-    assert window.person is None
+    assert window.screen_lock.idle.isActive()
+    window.screen_lock.idle.timeout.emit()  # nobody has touched anything for so long
+    assert window.reader.person is None
     assert not viewer.isVisible() and not window.dock.isVisible() and not window.menus.bar.isEnabled()
     before = viewer.session.screen
     viewer.under = "solid"
     for key in (Qt.Key.Key_C, Qt.Key.Key_X, Qt.Key.Key_Space):
         qtbot.keyClick(window, key)  # nobody works behind the cover
     assert viewer.session.screen == before
-    assert window.way_back.isVisible()  # for who has no key at hand
+    assert window.screen_lock.way_back.isVisible()  # for who has no key at hand
     sign_in(window, 1)
-    assert window.person == TECHNOLOGIST and viewer.isVisible() and window.dock.isVisible()
-    assert not window.way_back.isVisible() and window.menus.actions["capture"].isEnabled()
+    assert window.reader.person == TECHNOLOGIST and viewer.isVisible() and window.dock.isVisible()
+    assert not window.screen_lock.way_back.isVisible() and window.menus.actions["capture"].isEnabled()
 
 
 def test_wrong_passwords_sign_nobody_in(window: MainWindow, qtbot: QtBot) -> None:
@@ -411,7 +411,7 @@ def test_who_signed_in_and_looked_stands_in_the_audit_trail(root: Path, qtbot: Q
     sign_in(window)
     with qtbot.waitSignal(window.ready, timeout=60_000):
         window.open_series(window.desk.studies.rows()[0].series_uid)
-    window.lock()
+    window.screen_lock.lock()
     window.close()
     said = [line for line in (root / "audit.log").read_text().splitlines() if "DR1" in line]
     assert [code in line for code, line in zip(("110122", "110103", "110123"), said, strict=True)] == [True] * 3
@@ -432,7 +432,7 @@ def test_the_work_list_finds_and_takes_in(window: MainWindow, qtbot: QtBot, tmp_
             box.setCurrentIndex(box.findData(name))
             box.activated.emit(box.currentIndex())
             assert model.rowCount() == count, name
-    window.import_paths([str(tmp_path / "nothing")])
+    window.taking_in.paths([str(tmp_path / "nothing")])
     qtbot.waitUntil(lambda: "no DICOM file" in window.statusBar().currentMessage(), timeout=60_000)
 
 
@@ -468,17 +468,17 @@ def test_qt_gives_back_what_it_borrows(window: MainWindow) -> None:
 
 
 def test_the_guide_ticks_what_was_done(viewer: Viewer, window: MainWindow, qtbot: QtBot) -> None:
-    window.show_guide()
-    assert window.guide is not None
-    assert window.guide.done == (False, True, *[False] * 8)
+    window.helping.show_guide()
+    assert window.helping.guide is not None
+    assert window.helping.guide.done == (False, True, *[False] * 8)
     drag(qtbot, viewer.panes["solid"], (200, 200), (230, 200))
     viewer.do(edits.thickened, "axial", 10.0)
-    window.guide.refresh()
-    assert window.guide.done[2] and window.guide.done[4]
+    window.helping.guide.refresh()
+    assert window.helping.guide.done[2] and window.helping.guide.done[4]
     viewer.undo()
-    window.guide.refresh()
-    assert window.guide.done[4]  # done once is done
-    assert window.guide.lines[4].text().startswith("✓")
+    window.helping.guide.refresh()
+    assert window.helping.guide.done[4]  # done once is done
+    assert window.helping.guide.lines[4].text().startswith("✓")
 
 
 def test_a_demonstration_takes_its_folder_in_and_shows_the_guide(tmp_path: Path, qapp: QApplication) -> None:
@@ -487,7 +487,7 @@ def test_a_demonstration_takes_its_folder_in_and_shows_the_guide(tmp_path: Path,
         if window.worklist.table.model().rowCount() == 0:
             QTimer.singleShot(50, end)
             return
-        assert window.guide is not None
+        assert window.helping.guide is not None
         window.close()
 
     QTimer.singleShot(0, end)

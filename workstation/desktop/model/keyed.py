@@ -28,13 +28,17 @@ def keep_key_images(chosen: Sequence[SeriesImage], chosen_by: Person, site: Site
             frames.setdefault(uid, []).append(each.frame + 1)
     words = [f"{uid} {sorted(frames.get(uid, ()))}" for uid in sorted(references)]
     session, at = derived("key images", first.series_uid, chosen_by.id, *words), site.clock()
-    known = {each.sop_instance_uid for each in site.archive.instances_of(KEY_OBJECT_SELECTION, first.accession)}
+    # The series follows from who chose what; the object has the time in it as well.
+    known = {
+        each.series_uid: each.sop_instance_uid
+        for each in site.archive.instances_of(KEY_OBJECT_SELECTION, first.accession)
+    }
     made = write_key_objects(
         tuple(references.values()), chosen_by, read_dataset(first.path), first.study_uid, site.stamp(session, at),
         frames=frames, of_report=False,
     )  # fmt: skip
-    if made.SOPInstanceUID in known:
-        return str(made.SOPInstanceUID)
+    if made.SeriesInstanceUID in known:
+        return known[made.SeriesInstanceUID]
     kept = site.archive.keep([made])
     site.outbox.queue(address_documents(kept, first.accession, site.config, site.archive.root), at)
     return str(made.SOPInstanceUID)

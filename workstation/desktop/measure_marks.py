@@ -1,0 +1,102 @@
+"""What lies over a pane: the measures in its plane, what is being drawn, the path and the crop box."""
+
+from typing import cast
+
+from PySide6.QtGui import QColor
+
+from render import View
+from render.geometry import Box, Plane, Vector
+from workstation.desktop.language import tr
+from workstation.desktop.marks import CROP, MEASURE, PATH, MeasureMark
+from workstation.desktop.model import edits
+from workstation.desktop.model.measuring import Measuring, near, within_reach
+from workstation.desktop.model.screen import (
+    NOTES,
+    POINTS,
+    SOUGHT,
+    Measure,
+    MeasureKind,
+    PaneName,
+    Screen,
+    plane_name,
+)
+
+_NEAR_MM = 2.0  # a measure shows on planes this close to it
+
+
+class MeasureMarks:
+    """Marks of the measures of one study. measuring : what they come to."""
+
+    def __init__(self, measuring: Measuring) -> None:
+        self._measuring = measuring
+
+    def in_plane(self, screen: Screen, name: PaneName, plane: Plane, selected: int | None) -> tuple[MeasureMark, ...]:
+        """Returns the marks of all measures that show on a pane. plane : what it shows. selected : number of the
+        measure that is selected."""
+        reach = _NEAR_MM + edits.slab_of(screen, name) / 2.0
+        marks = [
+            self._mark(measure, number, number == selected)
+            for number, measure in enumerate(screen.measures)
+            if measure.kind == "vessel" or near(measure, plane, reach)
+        ]
+        for measure in screen.measures:
+            marks += self._found_lines(measure, plane, reach)
+        return tuple(marks)
+
+    def _mark(self, measure: Measure, number: int, selected: bool) -> MeasureMark:
+        outline, said = self._measuring.outline(measure), self._measuring.said_of(measure)
+        if measure.kind == "vessel":
+            said = said.split("\n")[0]  # all of it stands beside the curve of its diameter
+        found = self._measuring.found(measure) if measure.kind in SOUGHT else None
+        if found is not None and found.declined:
+            said = tr("nothing found")  # the reason is a sentence, and stands in the list
+        said = f"{measure.name}: {said}" if measure.name else said
+        return MeasureMark(
+            outline or measure.points_mm,
+            bool(outline),
+            said,
+            QColor(measure.colour) if measure.colour else MEASURE,
+            number,
+            measure.points_mm,
+            selected,
+            measure.kind == "arrow",
+        )
+
+    def _found_lines(self, measure: Measure, plane: Plane, reach: float) -> list[MeasureMark]:
+        """Returns the lines that a tool has found: a lesion's axes where they lie in the plane, a vessel's
+        centreline in every plane, as it is seen from there."""
+        found, colour = self._measuring.found(measure), QColor(measure.colour) if measure.colour else MEASURE
+        lines = found.lines_mm if found is not None else ()
+        if measure.kind == "lesion":
+            lines = tuple(line for line in lines if within_reach(line, plane, reach))
+        return [MeasureMark(line, False, "", colour, is_path=True) for line in lines]
+
+    def unfinished(self, screen: Screen, name: PaneName, tool: str, points: tuple[Vector, ...]) -> MeasureMark:
+        """Returns the measure that is being drawn on a pane, as it would be with the mouse where it is. points : so
+        far, in mm, and the one under the mouse."""
+        kind = cast(MeasureKind, tool)
+        if kind == "ellipse" and len(points) == 2:
+            drawn = Measure(kind, points, screen.slice(plane_name(name)).view)
+            return MeasureMark(self._measuring.outline(drawn), True, "")
+        whole = len(points) == POINTS[kind] and kind not in NOTES and kind not in SOUGHT
+        said = self._measuring.said_of(Measure(kind, points, View())) if whole else ""
+        return MeasureMark(points, False, said, arrow=kind == "arrow")
+
+
+def path_marks(screen: Screen) -> tuple[MeasureMark, ...]:
+    """Returns the path of the curved reformat, where there is one."""
+    path = screen.curve.path_mm
+    return (MeasureMark(path, False, "", PATH, is_path=True),) if path else ()
+
+
+def crop_marks(screen: Screen, box: Box, plane: Plane) -> tuple[MeasureMark, ...]:
+    """Returns the outline of a crop box: of its section through the crosshair that is most nearly in the plane."""
+    (x0, y0, z0), (x1, y1, z1) = box.lower_mm, box.upper_mm
+    x, y, z = screen.cursor_mm
+    sections: tuple[tuple[Vector, ...], ...] = (
+        ((x, y0, z0), (x, y1, z0), (x, y1, z1), (x, y0, z1)),
+        ((x0, y, z0), (x1, y, z0), (x1, y, z1), (x0, y, z1)),
+        ((x0, y0, z), (x1, y0, z), (x1, y1, z), (x0, y1, z)),
+    )
+    axis = max(range(3), key=lambda n: abs(plane.normal[n]))
+    return (MeasureMark(sections[axis], True, "", CROP),)
