@@ -121,11 +121,13 @@ def _route(console: Console, route: PageRoute) -> Route:
             response = _refused(call, 422, str(error))
         except DatabaseFailed as error:
             _LOG.error("%s %s: %s", route.method, route.path, type(error).__name__)
-            response = _refused(call, 503, call.tr("The database cannot be read or written now. Nothing was done."))
+            words = call.tr("The database cannot be read or written now.")
+            response = _refused(call, 503, f"{words} {_whether_done(call)}".strip())
         except Exception as error:  # noqa: BLE001 - one call that fails ends no other
             # What went wrong may quote what a report says: the log names the route alone.
             _LOG.error("%s %s: %s", route.method, route.path, type(error).__name__, exc_info=error)
-            response = _refused(call, 500, call.tr("Something went wrong here. What was not confirmed was not done."))
+            words = call.tr("Something went wrong here.")
+            response = _refused(call, 500, f"{words} {_whether_done(call)}".strip())
         return _with_headers(console, response)
 
     # A starlette route of GET answers HEAD as well; ours are asked for by one method alone.
@@ -256,6 +258,12 @@ def _bound(request: Request, most: int) -> None:
         return message
 
     request._receive = counted
+
+
+def _whether_done(call: Call) -> str:
+    """What somebody does whose form was not answered: an act that is written stays, whatever fails behind it."""
+    sent = call.request.method == "POST"
+    return call.tr("Look whether it was done, before you send it again.") if sent else ""
 
 
 def _refused(call: Call, status: int, words: str) -> Response:

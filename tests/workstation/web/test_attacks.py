@@ -17,15 +17,19 @@ from tests.workstation.orders.ris import WHOLE, Ris, Study
 from tests.workstation.web.conftest import _FAST, PASSWORD, PIN, Browser, Counter, copied
 from tests.workstation.web.test_odd_calls import Boundless
 from workstation.audit.reading import entries
+from workstation.billing.settle import settle_due
 from workstation.coder import acts
 from workstation.coder.queue_rows import case_key
 from workstation.coder.work_list import WorkError
 from workstation.config import AuditSettings
+from workstation.listening import OidcProvider
 from workstation.people import People, PeopleError
+from workstation.web import oidc
 from workstation.web.app import ROUTES, _address, application
 from workstation.web.call import own_path
 from workstation.web.console import console_of
 from workstation.web.limits import Limiter, caller_of
+from workstation.web.oidc import Provider, ProviderFailed
 from workstation.web.uploads import _is_active
 
 HELD = Study("ACC1", technique="mpr")
@@ -55,7 +59,7 @@ def unchanged(two_cases: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("workstation.people._HASHER", _FAST)
         with copied(two_cases, tmp_path_factory.mktemp("unchanged") / "root", audit=AuditSettings()) as found:
-            found.console.limiter = found.console.secrets_limiter = Boundless()  # type: ignore[assignment]
+            found.console.limiter = found.console.secrets_limiter = Boundless()
             yield found
 
 
@@ -207,6 +211,28 @@ def test_a_network_of_ipv6_is_one_caller() -> None:
     assert caller_of("::ffff:10.0.0.1") == "10.0.0.1"
 
 
+def test_a_provider_that_does_not_answer_holds_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider, go_on = Provider(OidcProvider("Hospital", "https://idp.example", "console")), threading.Event()
+
+    def hangs(*_: Any) -> Any:
+        go_on.wait(10)
+        raise ProviderFailed("no answer")
+
+    monkeypatch.setattr(oidc, "_json", hangs)
+    monkeypatch.setattr(oidc, "_PATIENCE_S", 0.05)
+    refused: list[str] = []
+
+    def begins() -> None:
+        with pytest.raises(ProviderFailed) as failed:
+            provider.address("https://here/oidc/end", "s", "n", "v")
+        refused.append(str(failed.value))
+        if len(refused) == 6:
+            go_on.set()
+
+    at_once(*(begins for _ in range(10)))
+    assert sum("many wait" in each for each in refused) == 6
+
+
 # Two at once
 
 
@@ -253,6 +279,28 @@ def test_a_query_has_one_reply(here: Counter) -> None:
     at_once(*(lambda d=d: d.post("/inbox/reply", said) for d in doctors))
     assert sorted(doctor.status for doctor in doctors) == [200, 422]
     assert [act.kind for act in here.desk.site.casebook.acts(here.desk.case("ACC2").session)] == ["query", "answer"]
+
+
+def test_what_was_written_before_it_died_is_there_once(here: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The act is on file; what follows from it does with the next look, and sending it again does nothing."""
+    coder, path = here.browser("jd"), path_of(here)
+    coder.get(path)
+    said = {"version": in_page(coder, "version"), "why": "as I see it"}
+
+    def dies(*_: Any) -> Any:
+        raise RuntimeError("P1 of ACC1")
+
+    with monkeypatch.context() as patch:
+        real = here.desk.site.casebook.act
+        patch.setattr(type(here.desk.site.casebook), "act", lambda _, *a, **k: (real(*a, **k), dies())[0])
+        coder.post(f"{path}/release", said)
+    assert coder.status == 500 and "Look whether it was done" in coder.words and "P1" not in coder.page
+    coder.get(path)
+    coder.post(f"{path}/release", said)
+    assert coder.status == 409
+    settle_due(here.desk.site)
+    assert here.desk.charges() == [("76376", "queued")]
+    assert [act.kind for act in here.desk.site.casebook.acts()] == ["release"]
 
 
 # Insiders

@@ -14,6 +14,7 @@ from tests.workstation.web.conftest import Browser, Counter, copied
 from workstation.coder.queue_rows import case_key
 from workstation.web.app import ROUTES
 from workstation.web.call import PageRoute
+from workstation.web.limits import Limiter
 
 _WORDS = (
     "", "0", "-1", "999999999999999999999", "1e9", "2026-03", "2026-13", "0000-00", "2026-02-30", "jd", "nobody", "me",
@@ -50,7 +51,12 @@ def worked_at(enrolled: Path, tmp_path: Path, fast_secrets: None) -> Iterator[tu
         yield found, case_key(found.desk.case().session)
 
 
-class Boundless:
+class Boundless(Limiter):
+    """Lets everything pass."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
     def allows(self, key: str, cost: float = 1.0) -> bool:
         return True
 
