@@ -103,7 +103,8 @@ def application(console: Console, routes: Sequence[PageRoute] = ROUTES) -> Starl
     found = [_route(console, each) for each in routes]
     found.append(Route("/static/{name:path}", _static, methods=["GET"]))
     found.append(Route("/{rest:path}", _not_there(console), methods=["GET", "POST"]))
-    return Starlette(routes=found)
+    # Addresses that are no paths, and methods of no page: answered like all others.
+    return Starlette(routes=found, exception_handlers={404: _no_route(console), 405: _no_route(console)})
 
 
 def _route(console: Console, route: PageRoute) -> Route:
@@ -112,7 +113,7 @@ def _route(console: Console, route: PageRoute) -> Route:
         try:
             response = await _answered(call, route)
         except ClientDisconnect:
-            raise
+            response = Response("", 400)  # nobody hears it, and nothing was done
         except HTTPException as error:
             response = _refused(call, error.status_code, error.detail)
         except NotThere as error:
@@ -325,6 +326,15 @@ def _files() -> Mapping[str, bytes]:
             if file.is_file():
                 _CONTENT[file.relative_to(STATIC).as_posix()] = file.read_bytes()
     return _CONTENT
+
+
+def _no_route(console: Console) -> Callable[[Request, Exception], Awaitable[Response]]:
+    answer = _not_there(console)
+
+    async def handled(request: Request, error: Exception) -> Response:
+        return await answer(request)
+
+    return handled
 
 
 def _not_there(console: Console) -> Callable[[Request], Awaitable[Response]]:

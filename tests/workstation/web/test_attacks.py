@@ -454,6 +454,13 @@ def test_bodies_that_no_browser_sends(unchanged: Counter, kind: str, body: bytes
         assert stranger.client.post("/sign-in", content=body, headers=headers).status_code in (400, 403, 415)
 
 
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/cases"), ("TRACE", "/"), ("GET", "/x%0d%0aSet-Cookie:a=b")])
+def test_what_is_no_route_is_answered_like_a_page(unchanged: Counter, method: str, path: str) -> None:
+    answer = unchanged.browser().client.request(method, path)
+    assert answer.status_code == 404 and "set-cookie" not in answer.headers
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
 PDF = b"%PDF-1.7\n1 0 obj << /Type /Catalog "
 SCRIPT = b"<< /S /JavaScript /JS (app.alert\\(1\\)) >>"
 
