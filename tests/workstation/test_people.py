@@ -1,6 +1,7 @@
 """People, their roles and passwords."""
 
 import json
+import re
 import shlex
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -197,6 +198,16 @@ def test_people_of_older_settings_are_told_where_they_belong(tmp_path: Path) -> 
     (tmp_path / "config.toml").write_text('[[people]]\nid = "jd"\nrole = "coder"\nlogin = "jdoe"\n')
     with pytest.raises(ConfigError, match=r"people add jd --name 'Family\^Given' --role coder --login jdoe"):
         load_config(tmp_path)
+
+
+@pytest.mark.parametrize("identity", ["JD", "jd\u200b", "ｊｄ", "nobody", "ME", "result-link-3"])
+def test_nobody_new_is_taken_for_another(tmp_path: Path, identity: str) -> None:
+    people = people_of(tmp_path)
+    people.add(CODER, logins=["jane"])
+    with pytest.raises(PeopleError, match=re.escape(repr(identity))):
+        people.add(Person(identity, "Doe^John", "coder"), logins=["john"])
+    people.add(CODER, logins=["jane", "doe"])
+    assert [each.id for each in people.all()] == ["jd"]
 
 
 def test_no_session_outlives_who_is_entered_or_removed_at_the_command_line(tmp_path: Path, command: Command) -> None:

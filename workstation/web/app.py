@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from time import monotonic
 from typing import Any
 
 from starlette.applications import Starlette
@@ -40,7 +41,7 @@ from workstation.web import (
     what_if_pages,
 )
 from workstation.web.call import Call, NotThere, PageRoute, Uploaded, own_path
-from workstation.web.connections import BODY_S
+from workstation.web.connections import BODY_S, SLOWEST_BYTES_S
 from workstation.web.console import STATIC, Console, cookie_name, csrf_of
 from workstation.web.nav import NavEntry
 from workstation.web.words import preferred, translator
@@ -244,13 +245,15 @@ async def _read_form(call: Call, route: PageRoute) -> None:
 
 
 def _bound(request: Request, most: int) -> None:
-    """Ends the reading of a body that is too large, whatever its length was said to be."""
-    receive, so_far = request.receive, 0
+    """Ends the reading of a body that is too large, whatever its length was said to be, or too slow: one that comes by
+    single bytes holds a connection no longer than one that does not come at all."""
+    receive, so_far, begun = request.receive, 0, monotonic()
 
     async def counted() -> Any:
         nonlocal so_far
+        left = begun + BODY_S + so_far / SLOWEST_BYTES_S - monotonic()
         try:
-            message = await asyncio.wait_for(receive(), BODY_S)
+            message = await asyncio.wait_for(receive(), max(left, 0.0))
         except TimeoutError:
             raise HTTPException(408, "too slow") from None
         so_far += len(message.get("body", b""))

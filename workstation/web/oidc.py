@@ -197,13 +197,13 @@ def _end(call: Call) -> Response:
     person = next((each for each in call.site.people.all() if each.id == identity), None)
     if person is None or call.site.people.register.doubt(identity):
         with late():
-            console.trail.authenticated(identity[:64], now, outcome="8")
+            console.trail.authenticated(identity[:64], now, outcome="8", address=call.address)
         words = (
             "{name} knows you as {identity}; nobody of that ID is in the register here. An administrator can add you."
         )
         raise ProviderFailed(call.tr(words, name=provider.name, identity=identity))
     with late():
-        console.trail.authenticated(person.id, now)
+        console.trail.authenticated(person.id, now, address=call.address)
     if call.token:
         call.site.console.end(call.token)
     token = call.site.console.begin(person.id, now)

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from tests.workstation.audit.audit_messages import checked
 from tests.workstation.results.signed import EVIL, Signed, signed_session, unsigned_session
 from tests.workstation.web.conftest import Browser
+from workstation.results import downloads
 from workstation.results.contents import SessionResults, key_of, results_of
 from workstation.results.links import MadeLink, make_link, revoke_link
 from workstation.results.seen import SeenResults
@@ -245,7 +246,7 @@ def test_a_report_that_was_amended_says_so(tmp_path_factory: pytest.TempPathFact
 def test_a_download_breaks_off_when_its_link_is_revoked(signed: Signed, monkeypatch: pytest.MonkeyPatch) -> None:
     visitor = visit(signed)
     monkeypatch.setattr(results_pages, "_LOOKED_AT_BYTES", 0)
-    real = results_pages.downloads.dicom_zip
+    real = downloads.dicom_zip
 
     def revoked_in_between(results: SessionResults) -> Iterator[bytes]:
         for n, chunk in enumerate(real(results)):
@@ -253,6 +254,6 @@ def test_a_download_breaks_off_when_its_link_is_revoked(signed: Signed, monkeypa
                 revoke_link(visitor.made.link.place, signed.site, signed.person)
             yield chunk
 
-    monkeypatch.setattr(results_pages.downloads, "dicom_zip", revoked_in_between)
+    monkeypatch.setattr(downloads, "dicom_zip", revoked_in_between)
     with pytest.raises(results_pages.LinkClosed):
         visitor.get("/download/dicom.zip")
