@@ -8,7 +8,8 @@ by hand lets nobody act. Secrets are kept as argon2id hashes (RFC 9106).
 import getpass
 import os
 import secrets
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,8 @@ from workstation.strict import StrictError, json_in
 _HASHER = PasswordHasher()
 # Somebody whom nobody knows takes as long as a wrong password: a hash as `_HASHER` makes them, of no password in use.
 _NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$IvtKLDOyi1YAZMJscLkV1w$MwWKhTjxdMOoiYl6M4PKXecMtNA0f/2jFirP7WQeT5o"
+# Words that stand where an ID could.
+_NOBODYS = frozenset({"nobody", "me", "automatic"})
 LEAST_LENGTH = 8
 LEAST_DIGITS = 6
 
@@ -77,10 +80,14 @@ class People:
     def add(self, person: Person, password: str = "", pin: str = "", logins: Sequence[str] = (), npi: str = "") -> None:
         """Adds somebody, or puts what is given in the place of what was known.
 
-        Raises PeopleError for a secret that is too short, and for somebody who would have nothing to be known by.
+        Raises PeopleError for a secret that is too short, for somebody who would have nothing to be known by, and for a
+        new ID that could be taken for another.
         """
         if person.role == "automatic":
             raise PeopleError("Role 'automatic' is for programs; people have another.")
+        known = self._read()
+        if person.id not in known:
+            _check_new_id(person.id, known)
         if password:
             _long_enough(password)
         if pin and not (pin.isascii() and pin.isdigit() and len(pin) >= LEAST_DIGITS):
@@ -206,6 +213,18 @@ def _account(row: dict[str, Any]) -> Account:
         row.get("npi", ""),
         bool(row.get("given")),
     )
+
+
+def _check_new_id(identity: str, known: Iterable[str]) -> None:
+    """Raises PeopleError for an ID that looks like another one, or means something else where IDs stand: what people
+    did is told apart by it alone. Source: Unicode Technical Report 36, 2 (visual security)."""
+    if not identity.isprintable() or unicodedata.normalize("NFKC", identity) != identity:
+        raise PeopleError(f"{identity!r}: an ID has no invisible signs, and no others that look like plain ones.")
+    if identity.casefold() in _NOBODYS or identity.casefold().startswith("result-link-"):
+        raise PeopleError(f"{identity!r} is nobody's ID: it means something else in lists and in the audit trail.")
+    near = next((each for each in known if each.casefold() == identity.casefold()), "")
+    if near:
+        raise PeopleError(f"{identity!r} looks like {near!r}, who is in the register already.")
 
 
 def _long_enough(password: str) -> str:

@@ -1,8 +1,10 @@
 """People, their roles and passwords."""
 
 import json
+import re
 import shlex
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,12 @@ from argon2 import PasswordHasher
 from sqlalchemy import text
 
 from dicom_io.evidence import Person
+from tests.workstation.conftest import Command
 from workstation import people as people_module
 from workstation.cli.desktop import write_launcher
 from workstation.config import ConfigError, load_config
 from workstation.people import People, PeopleError, account, is_npi, people_of
+from workstation.store.console import ConsoleStore
 
 DOCTOR = Person("DR1", "Sample^Radiologist", "physician")
 CODER = Person("jd", "Doe^Jane", "coder")
@@ -194,3 +198,24 @@ def test_people_of_older_settings_are_told_where_they_belong(tmp_path: Path) -> 
     (tmp_path / "config.toml").write_text('[[people]]\nid = "jd"\nrole = "coder"\nlogin = "jdoe"\n')
     with pytest.raises(ConfigError, match=r"people add jd --name 'Family\^Given' --role coder --login jdoe"):
         load_config(tmp_path)
+
+
+@pytest.mark.parametrize("identity", ["JD", "jd\u200b", "ｊｄ", "nobody", "ME", "result-link-3"])
+def test_nobody_new_is_taken_for_another(tmp_path: Path, identity: str) -> None:
+    people = people_of(tmp_path)
+    people.add(CODER, logins=["jane"])
+    with pytest.raises(PeopleError, match=re.escape(repr(identity))):
+        people.add(Person(identity, "Doe^John", "coder"), logins=["john"])
+    people.add(CODER, logins=["jane", "doe"])
+    assert [each.id for each in people.all()] == ["jd"]
+
+
+def test_no_session_outlives_who_is_entered_or_removed_at_the_command_line(tmp_path: Path, command: Command) -> None:
+    """Else the next person of that ID would find the one before signed in."""
+    add = ("people", "add", "jd", "--name", "Doe^Jane", "--role", "coder", "--password", "a long password")
+    command(*add)
+    sessions = ConsoleStore(people_of(tmp_path / "root").register.engine)
+    for change in (add, ("people", "remove", "jd")):
+        token = sessions.begin("jd", datetime.now(UTC))
+        command(*change)
+        assert sessions.session(token) is None

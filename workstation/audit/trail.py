@@ -147,20 +147,20 @@ class Trail:
         action: Action = "C",
         person_id: str = "",
     ) -> None:
-        """Writes DICOM Instances Transferred, one message for each study and association. Source: PS3.15 A.5.3.7.
-
-        action : C where we received new instances; R where we had them, or sent them and cannot know.
-        """
+        """Writes DICOM Instances Transferred, one message for each study and association. action : C where we received
+        new instances; R where we had them, or sent them and cannot know. Source: PS3.15 A.5.3.7."""
         message = self._message(_TRANSFERRED, action, at, outcome)
         self._ends(message, source, destination, person_id)
         self._study(message, what)
         self._write(message)
 
-    def authenticated(self, person_id: str, at: datetime, *, out: bool = False, outcome: AuditOutcome = "0") -> None:
-        """Writes User Authentication: a person signed in or out at this machine, or could not. Source: PS3.15
-        A.5.3.12."""
+    def authenticated(
+        self, person_id: str, at: datetime, *, out: bool = False, outcome: AuditOutcome = "0", address: str = ""
+    ) -> None:
+        """Writes User Authentication: a person signed in or out, or could not. address : from where, where it was not
+        at this machine. Source: PS3.15 A.5.3.12."""
         message = self._message(_AUTHENTICATION, "E", at, outcome, [_LOGOUT if out else _LOGIN])
-        self._participant(message, person_id, this_machine(), None, requestor=True)
+        self._participant(message, person_id, address or this_machine(), None, requestor=True)
         self._write(message)
 
     def accessed(
@@ -214,16 +214,22 @@ class Trail:
         self._write(message)
 
     def changed(
-        self, what: Literal["peers", "people", "links"], name: str, words: str, account: str, at: datetime
+        self,
+        what: Literal["peers", "people", "links"],
+        name: str,
+        words: str,
+        account: str,
+        at: datetime,
+        address: str = "",
     ) -> None:
         """Writes a Security Alert, for information: the list of peers, of people or of links for others was changed.
         Source: PS3.15 A.5.3.11.
 
         name : of the peer or person, or the number of the link. account : whose account made the change, of this
-        machine or of the register.
+        machine or of the register. address : as in `authenticated`.
         """
         message = self._message(_ALERT, "E", at, kinds=[_CHANGES[what]])
-        self._participant(message, account, this_machine(), None, requestor=True)
+        self._participant(message, account, address or this_machine(), None, requestor=True)
         kind, system = (_USER_ID, "RFC-3881") if what == "people" else (_NODE_ID, "DCM")
         _detail(self._object(message, name, "2", "13", kind, system), "Alert Description", words)
         self._write(message)

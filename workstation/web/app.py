@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cache
+from time import monotonic
 from typing import Any
 
 from starlette.applications import Starlette
@@ -40,7 +41,7 @@ from workstation.web import (
     what_if_pages,
 )
 from workstation.web.call import Call, NotThere, PageRoute, Uploaded, own_path
-from workstation.web.connections import BODY_S
+from workstation.web.connections import BODY_S, SLOWEST_BYTES_S
 from workstation.web.console import STATIC, Console, cookie_name, csrf_of
 from workstation.web.nav import NavEntry
 from workstation.web.words import preferred, translator
@@ -103,7 +104,8 @@ def application(console: Console, routes: Sequence[PageRoute] = ROUTES) -> Starl
     found = [_route(console, each) for each in routes]
     found.append(Route("/static/{name:path}", _static, methods=["GET"]))
     found.append(Route("/{rest:path}", _not_there(console), methods=["GET", "POST"]))
-    return Starlette(routes=found)
+    # Addresses that are no paths, and methods of no page: answered like all others.
+    return Starlette(routes=found, exception_handlers={404: _no_route(console), 405: _no_route(console)})
 
 
 def _route(console: Console, route: PageRoute) -> Route:
@@ -112,7 +114,7 @@ def _route(console: Console, route: PageRoute) -> Route:
         try:
             response = await _answered(call, route)
         except ClientDisconnect:
-            raise
+            response = Response("", 400)  # nobody hears it, and nothing was done
         except HTTPException as error:
             response = _refused(call, error.status_code, error.detail)
         except NotThere as error:
@@ -121,11 +123,13 @@ def _route(console: Console, route: PageRoute) -> Route:
             response = _refused(call, 422, str(error))
         except DatabaseFailed as error:
             _LOG.error("%s %s: %s", route.method, route.path, type(error).__name__)
-            response = _refused(call, 503, call.tr("The database cannot be read or written now. Nothing was done."))
+            words = call.tr("The database cannot be read or written now.")
+            response = _refused(call, 503, f"{words} {_whether_done(call)}".strip())
         except Exception as error:  # noqa: BLE001 - one call that fails ends no other
             # What went wrong may quote what a report says: the log names the route alone.
             _LOG.error("%s %s: %s", route.method, route.path, type(error).__name__, exc_info=error)
-            response = _refused(call, 500, call.tr("Something went wrong here. What was not confirmed was not done."))
+            words = call.tr("Something went wrong here.")
+            response = _refused(call, 500, f"{words} {_whether_done(call)}".strip())
         return _with_headers(console, response)
 
     # A starlette route of GET answers HEAD as well; ours are asked for by one method alone.
@@ -241,13 +245,15 @@ async def _read_form(call: Call, route: PageRoute) -> None:
 
 
 def _bound(request: Request, most: int) -> None:
-    """Ends the reading of a body that is too large, whatever its length was said to be."""
-    receive, so_far = request.receive, 0
+    """Ends the reading of a body that is too large, whatever its length was said to be, or too slow: one that comes by
+    single bytes holds a connection no longer than one that does not come at all."""
+    receive, so_far, begun = request.receive, 0, monotonic()
 
     async def counted() -> Any:
         nonlocal so_far
+        left = begun + BODY_S + so_far / SLOWEST_BYTES_S - monotonic()
         try:
-            message = await asyncio.wait_for(receive(), BODY_S)
+            message = await asyncio.wait_for(receive(), max(left, 0.0))
         except TimeoutError:
             raise HTTPException(408, "too slow") from None
         so_far += len(message.get("body", b""))
@@ -256,6 +262,12 @@ def _bound(request: Request, most: int) -> None:
         return message
 
     request._receive = counted
+
+
+def _whether_done(call: Call) -> str:
+    """What somebody does whose form was not answered: an act that is written stays, whatever fails behind it."""
+    sent = call.request.method == "POST"
+    return call.tr("Look whether it was done, before you send it again.") if sent else ""
 
 
 def _refused(call: Call, status: int, words: str) -> Response:
@@ -317,6 +329,15 @@ def _files() -> Mapping[str, bytes]:
             if file.is_file():
                 _CONTENT[file.relative_to(STATIC).as_posix()] = file.read_bytes()
     return _CONTENT
+
+
+def _no_route(console: Console) -> Callable[[Request, Exception], Awaitable[Response]]:
+    answer = _not_there(console)
+
+    async def handled(request: Request, error: Exception) -> Response:
+        return await answer(request)
+
+    return handled
 
 
 def _not_there(console: Console) -> Callable[[Request], Awaitable[Response]]:

@@ -315,9 +315,8 @@ def _what_became(call: Call, row: QueueRow, words: str) -> str:
 
 
 def _others(call: Call) -> Response:
-    case_key_, who = call.path("key"), call.who.id
-    others = call.site.console.look_at(case_key_, who, call.site.clock(), _OPEN_S)
-    row = case_named(call)
+    row, who = case_named(call), call.who.id
+    others = call.site.console.look_at(row.row.key, who, call.site.clock(), _OPEN_S)
     changed = call.query("version") not in ("", row.version)
     return call.page(
         "coder/others.html", others=_names(call, others), changed=changed, row=row.row, version=row.version

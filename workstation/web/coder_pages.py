@@ -15,7 +15,7 @@ from workstation.web.call import Call, Roles, get, post
 
 READERS: Roles = frozenset({"coder", "compliance", "physician"})
 CODERS: Roles = frozenset({"coder", "compliance"})
-_SIZE = 50
+_SIZE, _MOST_VIEWS = 50, 50
 # Keys of an address that say which cases are shown. What is searched for names patients, and is in no address.
 _FILTERS = (
     "scope",
@@ -140,6 +140,9 @@ def _save_view(call: Call) -> Response:
     name, query = call.said("name", 40), _back_to_list(call).partition("?")[2]
     if not name:
         raise WorkstationError(call.tr("A view needs a name."))
+    known = call.site.console.views(call.who.id)
+    if name not in known and len(known) >= _MOST_VIEWS:
+        raise WorkstationError(call.tr("You have {n} views; remove one first.", n=len(known)))
     call.site.console.save_view(call.who.id, name, query)
     return call.go(_back_to_list(call), call.tr("The view {name} is kept.", name=name))
 

@@ -14,8 +14,10 @@ from workstation.web.limits import caller_of
 
 # A browser opens six at once. Many browsers share an address behind a router, and all of them behind a proxy.
 MOST_OF_ONE_ADDRESS = 60
-# From the first byte of a request to the last of its headers; and between two parts of its body.
+# From the first byte of a request to the last of its headers; and from there to a body, whatever it holds.
 HEADERS_S, BODY_S = 15.0, 30.0
+# What a body has to come by at least, beyond that time; and how long an answer that is ready may take to be read.
+SLOWEST_BYTES_S, READ_S = 16_000.0, 120.0
 
 
 class PatientProtocol(H11Protocol):
@@ -53,6 +55,11 @@ class PatientProtocol(H11Protocol):
         super().data_received(data)
         if self._asked:
             self._heard()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        # Closed as soon as the last answer is read; who does not read it holds no connection for it.
+        self.loop.call_later(READ_S, self.transport.abort)
 
     @property
     def _asked(self) -> bool:

@@ -13,6 +13,8 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from workstation.web.console import cookie_name
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
 _TIMEOUT_S, _MOST_BYTES, _LEEWAY_S = 10.0, 1 << 20, 30.0
 _COOKIE = "console-oidc"
+_AT_ONCE, _PATIENCE_S = 4, 1.0
 _MINUTES = 10
 
 
@@ -42,6 +45,8 @@ class Provider:
     def __init__(self, settings: OidcProvider) -> None:
         self.settings, self.name = settings, settings.name
         self._lock = threading.Lock()
+        # A provider that does not answer holds so many threads and no more: the others answer pages.
+        self._asking = threading.BoundedSemaphore(_AT_ONCE)
         self._found: dict[str, Any] = {}
         self._keys: jwt.PyJWKClient | None = None
 
@@ -58,10 +63,25 @@ class Provider:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        return f"{self._discovered()['authorization_endpoint']}?{urllib.parse.urlencode(query)}"
+        with self._asked():
+            return f"{self._discovered()['authorization_endpoint']}?{urllib.parse.urlencode(query)}"
 
     def identity(self, code: str, redirect: str, nonce: str, verifier: str) -> str:
         """Who somebody is who came back with a code. Raises ProviderFailed."""
+        with self._asked():
+            return self._identity(code, redirect, nonce, verifier)
+
+    @contextmanager
+    def _asked(self) -> Iterator[None]:
+        """While the provider is asked. Raises ProviderFailed where many wait for it already."""
+        if not self._asking.acquire(timeout=_PATIENCE_S):
+            raise ProviderFailed(f"{self.name} is slow to answer; many wait for it. Try again in a minute.")
+        try:
+            yield
+        finally:
+            self._asking.release()
+
+    def _identity(self, code: str, redirect: str, nonce: str, verifier: str) -> str:
         found = self._discovered()
         form = {
             "grant_type": "authorization_code",
@@ -177,13 +197,13 @@ def _end(call: Call) -> Response:
     person = next((each for each in call.site.people.all() if each.id == identity), None)
     if person is None or call.site.people.register.doubt(identity):
         with late():
-            console.trail.authenticated(identity[:64], now, outcome="8")
+            console.trail.authenticated(identity[:64], now, outcome="8", address=call.address)
         words = (
             "{name} knows you as {identity}; nobody of that ID is in the register here. An administrator can add you."
         )
         raise ProviderFailed(call.tr(words, name=provider.name, identity=identity))
     with late():
-        console.trail.authenticated(person.id, now)
+        console.trail.authenticated(person.id, now, address=call.address)
     if call.token:
         call.site.console.end(call.token)
     token = call.site.console.begin(person.id, now)

@@ -131,7 +131,7 @@ def _keep_an_administrator(call: Call, account: Account) -> None:
 
 def _note(call: Call, identity: str, words: str) -> None:
     with late():
-        call.console.trail.changed("people", identity, words, call.who.id, call.site.clock())
+        call.console.trail.changed("people", identity, words, call.who.id, call.site.clock(), call.address)
 
 
 def _settings(call: Call) -> Response:

@@ -6,6 +6,7 @@ expired or was revoked.
 
 import hashlib
 import re
+from collections.abc import Iterator
 from datetime import datetime
 
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
@@ -29,6 +30,8 @@ _HEADERS = {
 }
 # A picture is asked for again with its digest, so that a link that was revoked shows nothing any more.
 _PICTURE_CACHE, _PAGE_CACHE = "private, no-cache", "no-store"
+# After so much of a download the link is looked at again.
+_LOOKED_AT_BYTES = 8 << 20
 _NAME = re.compile(r"([1-9][0-9]{0,3})\.(png|jpg)")
 
 
@@ -108,8 +111,10 @@ def type_word(call: Call) -> Response:
     if link is None:
         return _closed(call)
     word = call.form.get("word", "")[:1000]
-    with console.checking:
-        right = console.secrets_limiter.allows(call.address) and opens(link, word, call.site)
+    right = False
+    if console.secrets_limiter.allows(call.address):
+        with console.checking:
+            right = opens(link, word, call.site)
     if not right:
         return _word(call, token, 403)
     response = _answer(call.go(f"/r/{token}"))
@@ -208,7 +213,7 @@ def download(call: Call) -> Response:
     link, results = found
     name = call.path("name")
     try:
-        response = _made(name, results, call.site)
+        response = _made(name, results, call)
     except (ResultsError, DicomIOError) as error:
         return _withheld(call, str(error))
     if response is None:
@@ -228,13 +233,30 @@ _FILES = {
 }
 
 
-def _made(name: str, results: SessionResults, site: Site) -> Response | None:
+class LinkClosed(Exception):  # noqa: N818 - reads as a sentence where it is raised
+    """A link was revoked, or expired, while something was fetched by it: the connection breaks off."""
+
+
+def _while_open(chunks: Iterator[bytes], call: Call) -> Iterator[bytes]:
+    """Yields what is fetched by a link, as long as the link holds. Raises LinkClosed."""
+    sent = 0
+    for chunk in chunks:
+        if sent > _LOOKED_AT_BYTES:
+            sent = 0
+            if link_of(call.path("token"), call.site) is None:
+                raise LinkClosed
+        sent += len(chunk)
+        yield chunk
+
+
+def _made(name: str, results: SessionResults, call: Call) -> Response | None:
+    site = call.site
     if name == "report.pdf":
         return Response(downloads.report_pdf(results, site), media_type="application/pdf")
     if name == "pictures.zip":
-        return StreamingResponse(downloads.pictures_zip(results), media_type="application/zip")
+        return StreamingResponse(_while_open(downloads.pictures_zip(results), call), media_type="application/zip")
     if name == "dicom.zip":
-        return StreamingResponse(downloads.dicom_zip(results), media_type="application/zip")
+        return StreamingResponse(_while_open(downloads.dicom_zip(results), call), media_type="application/zip")
     model = _model(results, site)[0] if name in _FILES else None
     if model is None:
         return None

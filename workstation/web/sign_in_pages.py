@@ -33,7 +33,9 @@ def checked(call: Call, identity: str, check: Callable[[], Person]) -> Person:
         return _checked(call, identity, check)
     except WrongSecret:
         with late():
-            call.console.trail.authenticated(identity[:64] or "nobody", call.site.clock(), outcome="8")
+            call.console.trail.authenticated(
+                identity[:64] or "nobody", call.site.clock(), outcome="8", address=call.address
+            )
         raise
 
 
@@ -99,7 +101,7 @@ def _sign_in(call: Call) -> Response:
     except WrongSecret as error:
         return _page(call, wanted, str(error), 401, kept)
     with late():
-        call.console.trail.authenticated(person.id, now)
+        call.console.trail.authenticated(person.id, now, address=call.address)
     if call.token:
         call.site.console.end(call.token)
     # A new one: whoever had planted the old one knows nothing of this.
@@ -113,7 +115,7 @@ def _sign_in(call: Call) -> Response:
 def _sign_out(call: Call) -> Response:
     call.site.console.end(call.token)
     with late():
-        call.console.trail.authenticated(call.who.id, call.site.clock(), out=True)
+        call.console.trail.authenticated(call.who.id, call.site.clock(), out=True, address=call.address)
     response = RedirectResponse("/sign-in", 303)
     response.delete_cookie(cookie_name(call.console), path="/", secure=call.console.settings.secure, httponly=True)
     return response
@@ -146,7 +148,7 @@ def _change_secret(call: Call) -> Response:
         return call.page("own_secret.html", 422, why=str(error))
     site.console.end_all(identity)
     with late():
-        call.console.trail.changed("people", identity, "password", identity, site.clock())
+        call.console.trail.changed("people", identity, "password", identity, site.clock(), call.address)
     token = site.console.begin(identity, site.clock())
     call.token = token
     call.session = site.console.session(token)

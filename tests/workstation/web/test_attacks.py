@@ -1,5 +1,6 @@
 """What an attacker does, and an insider who is careless or means harm: each with what stops it."""
 
+import asyncio
 import re
 import threading
 import zlib
@@ -10,21 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from tests.workstation.orders.ris import WHOLE, Ris, Study
 from tests.workstation.web.conftest import PASSWORD, PIN, Browser, Counter, copied
 from workstation.audit.reading import entries
+from workstation.billing.settle import settle_due
 from workstation.coder import acts
 from workstation.coder.queue_rows import case_key
 from workstation.coder.work_list import WorkError
 from workstation.config import AuditSettings
+from workstation.listening import OidcProvider
 from workstation.people import People, PeopleError
+from workstation.web import app, oidc
 from workstation.web.app import ROUTES, _address, application
 from workstation.web.call import own_path
 from workstation.web.console import console_of
 from workstation.web.limits import Limiter, caller_of
+from workstation.web.oidc import Provider, ProviderFailed
 from workstation.web.uploads import _is_active
 
 HELD = Study("ACC1", technique="mpr")
@@ -121,7 +127,8 @@ def test_a_guess_at_any_door_is_in_the_audit_trail(here: Counter) -> None:
     doctor.post("/inbox/answer", {"case": path_of(here, "ACC2")[7:], "text": "x", "secret": "000000"} | SAYS)
     doctor.post("/password", {"secret": "000000", "password": "x" * 9, "again": "x" * 9})
     failed = [each for each in entries(here.console.trail) if each.event.startswith("User Auth") and each.outcome]
-    assert [each.person for each in failed][-2:] == ["DR1", "DR1"]
+    assert [each.person for each in failed] == ["DR1", "DR1"]
+    assert all("testclient" in " ".join(each.who) for each in failed)
 
 
 SAYS = {"fact.report.clinical_utility": "true"}
@@ -204,6 +211,28 @@ def test_a_network_of_ipv6_is_one_caller() -> None:
     assert caller_of("::ffff:10.0.0.1") == "10.0.0.1"
 
 
+def test_a_provider_that_does_not_answer_holds_few_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    provider, go_on = Provider(OidcProvider("Hospital", "https://idp.example", "console")), threading.Event()
+
+    def hangs(*_: Any) -> Any:
+        go_on.wait(10)
+        raise ProviderFailed("no answer")
+
+    monkeypatch.setattr(oidc, "_json", hangs)
+    monkeypatch.setattr(oidc, "_PATIENCE_S", 0.05)
+    refused: list[str] = []
+
+    def begins() -> None:
+        with pytest.raises(ProviderFailed) as failed:
+            provider.address("https://here/oidc/end", "s", "n", "v")
+        refused.append(str(failed.value))
+        if len(refused) == 6:
+            go_on.set()
+
+    at_once(*(begins for _ in range(10)))
+    assert sum("many wait" in each for each in refused) == 6
+
+
 # Two at once
 
 
@@ -250,6 +279,28 @@ def test_a_query_has_one_reply(here: Counter) -> None:
     at_once(*(lambda d=d: d.post("/inbox/reply", said) for d in doctors))
     assert sorted(doctor.status for doctor in doctors) == [200, 422]
     assert [act.kind for act in here.desk.site.casebook.acts(here.desk.case("ACC2").session)] == ["query", "answer"]
+
+
+def test_what_was_written_before_it_died_is_there_once(here: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The act is on file; what follows from it does with the next look, and sending it again does nothing."""
+    coder, path = here.browser("jd"), path_of(here)
+    coder.get(path)
+    said = {"version": in_page(coder, "version"), "why": "as I see it"}
+
+    def dies(*_: Any) -> Any:
+        raise RuntimeError("P1 of ACC1")
+
+    with monkeypatch.context() as patch:
+        real = here.desk.site.casebook.act
+        patch.setattr(type(here.desk.site.casebook), "act", lambda _, *a, **k: (real(*a, **k), dies())[0])
+        coder.post(f"{path}/release", said)
+    assert coder.status == 500 and "Look whether it was done" in coder.words and "P1" not in coder.page
+    coder.get(path)
+    coder.post(f"{path}/release", said)
+    assert coder.status == 409
+    settle_due(here.desk.site)
+    assert here.desk.charges() == [("76376", "queued")]
+    assert [act.kind for act in here.desk.site.casebook.acts()] == ["release"]
 
 
 # Insiders
@@ -401,6 +452,27 @@ def test_bodies_that_no_browser_sends(unchanged: Counter, kind: str, body: bytes
     for encoding in ("identity", "gzip"):
         headers = {"content-type": kind, "content-encoding": encoding}
         assert stranger.client.post("/sign-in", content=body, headers=headers).status_code in (400, 403, 415)
+
+
+def test_a_body_by_single_bytes_has_no_more_time_than_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter(range(0, 10_000, 10))
+    monkeypatch.setattr(app, "monotonic", lambda: next(seconds))
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    app._bound(request, 1 << 20)
+    with pytest.raises(HTTPException) as ended:
+        asyncio.run(request.body())
+    assert ended.value.status_code == 408
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/cases"), ("TRACE", "/"), ("GET", "/x%0d%0aSet-Cookie:a=b")])
+def test_what_is_no_route_is_answered_like_a_page(unchanged: Counter, method: str, path: str) -> None:
+    answer = unchanged.browser().client.request(method, path)
+    assert answer.status_code == 404 and "set-cookie" not in answer.headers
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
 PDF = b"%PDF-1.7\n1 0 obj << /Type /Catalog "

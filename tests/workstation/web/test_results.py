@@ -18,7 +18,8 @@ from starlette.testclient import TestClient
 from tests.workstation.audit.audit_messages import checked
 from tests.workstation.results.signed import EVIL, Signed, signed_session, unsigned_session
 from tests.workstation.web.conftest import Browser
-from workstation.results.contents import key_of, results_of
+from workstation.results import downloads
+from workstation.results.contents import SessionResults, key_of, results_of
 from workstation.results.links import MadeLink, make_link, revoke_link
 from workstation.results.seen import SeenResults
 from workstation.results.surfaces import ModelComing
@@ -252,3 +253,19 @@ def test_while_the_surface_is_made_the_page_says_so(visitor: Visitor, monkeypatc
     assert visitor.browser.status == 200 and "is being made" in visitor.browser.words
     visitor.browser.get(f"{visitor.at}/model.glb")
     assert visitor.browser.status == 404
+
+
+def test_a_download_breaks_off_when_its_link_is_revoked(signed: Signed, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor = visit(signed)
+    monkeypatch.setattr(results_pages, "_LOOKED_AT_BYTES", 0)
+    real = downloads.dicom_zip
+
+    def revoked_in_between(results: SessionResults) -> Iterator[bytes]:
+        for n, chunk in enumerate(real(results)):
+            if n == 2:
+                revoke_link(visitor.made.link.place, signed.site, signed.person)
+            yield chunk
+
+    monkeypatch.setattr(downloads, "dicom_zip", revoked_in_between)
+    with pytest.raises(results_pages.LinkClosed):
+        visitor.get("/download/dicom.zip")
