@@ -86,7 +86,6 @@ class Viewer(QWidget):
         self.text_level: TextLevel = "all"
         self.session, self.tool, self.looks = session, "window", looks
         self.measuring = Measuring(session.volume)
-        self._measure_marks = MeasureMarks(self.measuring)
         self.selected: int | None = None
         self.active, self.brush_mm = 0, 5.0
         self.grow_range = max(round(session.screen.window.width * 0.15), 1.0)
@@ -337,9 +336,10 @@ class Viewer(QWidget):
     def _marks(self, name: PaneName, plane: Plane) -> tuple[MeasureMark, ...]:
         """Returns what lies over a pane that shows a plane of the study."""
         screen, points = self.session.screen, self.gestures.hand.drawn()
-        marks = self._measure_marks.in_plane(screen, name, plane, self.selected)
+        measures = MeasureMarks(self.measuring)
+        marks = measures.in_plane(screen, name, plane, self.selected)
         if self.gestures.hand.points and name == self.under:
-            marks = (*marks, self._measure_marks.unfinished(screen, name, self.tool, points))
+            marks = (*marks, measures.unfinished(screen, name, self.tool, points))
         crop = screen.solid.crop or (self.whole_box if self.tool == "crop" else None)
         return (*marks, *path_marks(screen), *(crop_marks(screen, crop, plane) if crop is not None else ()))
 
