@@ -8,7 +8,7 @@ Times are those of the host that serves the page; hosts of a site have synchroni
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Column, Connection, Engine, Index, Integer, Table, Text, delete, func, insert, select, update
@@ -192,8 +192,3 @@ class ConsoleStore:
                 connection.execute(insert(_presence).values(case_key=case_key, person=person, at=at.isoformat()))
         except IntegrityError:
             pass  # another tab of the same person was faster
-
-
-def with_words(session: ConsoleSession, said: str) -> ConsoleSession:
-    """Returns a session whose next page says something."""
-    return replace(session, said=said)

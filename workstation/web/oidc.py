@@ -25,7 +25,7 @@ from workstation.audit.trail import late
 from workstation.errors import WorkstationError
 from workstation.listening import OidcProvider
 from workstation.web.call import Call, get, own_path
-from workstation.web.console import cookie_name
+from workstation.web.sign_in_pages import begin_session, keep_token
 
 # What an identity token may be signed with: only pairs of keys, since the client's secret is no key.
 _ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512")
@@ -190,26 +190,20 @@ def _end(call: Call) -> Response:
     state, nonce, verifier, wanted = [*call.request.cookies.get(_COOKIE, "").split("~"), "", "", "", ""][:4]
     if provider is None or not state or not secrets.compare_digest(state, call.query("state")):
         raise WorkstationError(call.tr("This sign-in was not begun in this browser, or too long ago. Begin again."))
-    now = call.site.clock()
     if call.query("error"):
         raise ProviderFailed(call.tr("{name} did not sign you in. Nobody was signed in.", name=provider.name))
     identity = provider.identity(call.query("code"), _redirect(call), nonce, verifier)
     person = next((each for each in call.site.people.all() if each.id == identity), None)
     if person is None or call.site.people.register.doubt(identity):
         with late():
-            console.trail.authenticated(identity[:64], now, outcome="8", address=call.address)
+            console.trail.authenticated(identity[:64], call.site.clock(), outcome="8", address=call.address)
         words = (
             "{name} knows you as {identity}; nobody of that ID is in the register here. An administrator can add you."
         )
         raise ProviderFailed(call.tr(words, name=provider.name, identity=identity))
-    with late():
-        console.trail.authenticated(person.id, now, address=call.address)
-    if call.token:
-        call.site.console.end(call.token)
-    token = call.site.console.begin(person.id, now)
+    begin_session(call, person)
     response = RedirectResponse(own_path(urllib.parse.unquote(wanted)) or "/", 303)
-    secure = console.settings.secure
-    response.set_cookie(cookie_name(console), token, path="/", secure=secure, httponly=True, samesite="lax")
+    keep_token(call, response)
     response.delete_cookie(_COOKIE, path="/oidc")
     return response
 

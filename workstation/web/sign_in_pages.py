@@ -10,7 +10,7 @@ from dicom_io.evidence import Person
 from workstation.audit.trail import late
 from workstation.people import PeopleError
 from workstation.web.call import STAFF, Call, get, own_path, post
-from workstation.web.console import Console, cookie_name
+from workstation.web.console import cookie_name
 from workstation.web.words import languages
 
 # Fields of a form that are not shown again: what is secret, and what is of the session that is over.
@@ -78,12 +78,12 @@ def again(call: Call) -> Response:
 def _page(
     call: Call, wanted: str = "/", why: str = "", status: int = 200, kept: dict[str, tuple[str, ...]] | None = None
 ) -> Response:
-    token = ""
-    if not call.token:
-        token = call.token = secrets.token_urlsafe(32)
+    new = not call.token
+    if new:
+        call.token = secrets.token_urlsafe(32)
     response = call.page("sign_in.html", status, wanted=wanted, why=why, kept=kept or {})
-    if token:
-        _set_cookie(call.console, response, token)
+    if new:
+        keep_token(call, response)
     return response
 
 
@@ -95,21 +95,31 @@ def _sign_in(call: Call) -> Response:
     identity, password = call.said("person", 64), call.form.get("password", "")[:1000]
     wanted = own_path(call.said("wanted", 400)) or "/"
     kept = {name.removeprefix("kept."): values for name, values in call.lists.items() if name.startswith("kept.")}
-    now = call.site.clock()
     try:
         person = checked(call, identity, lambda: call.site.people.signed_in(identity, password))
     except WrongSecret as error:
         return _page(call, wanted, str(error), 401, kept)
+    begin_session(call, person)
+    response = call.page("resume.html", wanted=wanted, kept=kept) if kept else RedirectResponse(wanted, 303)
+    keep_token(call, response)
+    return response
+
+
+def begin_session(call: Call, person: Person) -> None:
+    """A person has shown who they are: the session of the call is theirs from now on, under a new token. Whoever had
+    planted the old one knows nothing of this. `keep_token` gives it to the browser."""
+    now, store = call.site.clock(), call.site.console
     with late():
         call.console.trail.authenticated(person.id, now, address=call.address)
     if call.token:
-        call.site.console.end(call.token)
-    # A new one: whoever had planted the old one knows nothing of this.
-    token = call.site.console.begin(person.id, now)
-    call.token, call.person = token, person
-    response = call.page("resume.html", wanted=wanted, kept=kept) if kept else RedirectResponse(wanted, 303)
-    _set_cookie(call.console, response, token)
-    return response
+        store.end(call.token)
+    call.token, call.person = store.begin(person.id, now), person
+
+
+def keep_token(call: Call, response: Response) -> None:
+    """Has the browser keep the token of the call."""
+    secure = call.console.settings.secure
+    response.set_cookie(cookie_name(call.console), call.token, path="/", secure=secure, httponly=True, samesite="lax")
 
 
 def _sign_out(call: Call) -> Response:
@@ -140,7 +150,7 @@ def _change_secret(call: Call) -> Response:
     identity, site = call.who.id, call.site
     wanted, once_more = call.form.get("password", "")[:1000], call.form.get("again", "")[:1000]
     try:
-        checked(call, identity, lambda: site.people.signature(identity, call.form.get("secret", "")))
+        signed_by(call)
         if wanted != once_more:
             raise WrongSecret(call.tr("The two new passwords are not the same."))
         site.people.change_password(identity, wanted)
@@ -149,18 +159,11 @@ def _change_secret(call: Call) -> Response:
     site.console.end_all(identity)
     with late():
         call.console.trail.changed("people", identity, "password", identity, site.clock(), call.address)
-    token = site.console.begin(identity, site.clock())
-    call.token = token
-    call.session = site.console.session(token)
+    call.token = site.console.begin(identity, site.clock())
+    call.session = site.console.session(call.token)
     response = call.go("/", call.tr("Your password is changed; other sessions of yours are ended."))
-    _set_cookie(call.console, response, token)
+    keep_token(call, response)
     return response
-
-
-def _set_cookie(console: Console, response: Response, token: str) -> None:
-    response.set_cookie(
-        cookie_name(console), token, httponly=True, samesite="lax", secure=console.settings.secure, path="/"
-    )
 
 
 ROUTES = (
