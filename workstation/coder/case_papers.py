@@ -12,7 +12,7 @@ from workstation.orders.report_on_file import ReportOnFile
 from workstation.orders.sentences import MarkedPart, marked_parts
 from workstation.orders.stated import Ordered, Reported, Stated
 from workstation.site import Site
-from workstation.store.cases import Record, Ruling
+from workstation.store.cases import Ruling
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,11 @@ def case_papers(site: Site, ruling: Ruling) -> CasePapers:
     told = sorted(view.stated, key=lambda each: each.order)
     reports = [each for each in told if isinstance(each.statement, Reported)]
     orders = [each for each in told if isinstance(each.statement, Ordered)]
+    in_force = _in_force(reports)
     return CasePapers(
         record.evidence,
         file_of(view, record, site, site_policy(dated.config, site.root)),
-        tuple(_document(each, _in_force(reports), dated, record) for each in reversed(reports)),
+        tuple(_document(each, in_force, dated) for each in reversed(reports)),
         tuple(_order(each) for each in reversed(orders)),
     )
 
@@ -76,7 +77,7 @@ def _in_force(reports: list[Stated]) -> list[Reported]:
     return [said for said, _ in folded.parts]
 
 
-def _document(one: Stated, in_force: list[Reported], site: Site, record: Record) -> ReportDocument:
+def _document(one: Stated, in_force: list[Reported], site: Site) -> ReportDocument:
     said = one.statement
     assert isinstance(said, Reported)
     parts = marked_parts(said.text, site.config.reading)

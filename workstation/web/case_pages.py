@@ -21,6 +21,7 @@ from workstation.coder.queue_rows import QueueRow, open_queries
 from workstation.coder.what_if import corrections
 from workstation.coder.work_list import WorkError
 from workstation.errors import WorkstationError
+from workstation.site import Site
 from workstation.store.cases import Ruling
 from workstation.web.call import Call, NotThere, Roles, get, post
 from workstation.web.case_pictures import picture_of, pictures_of_case
@@ -98,6 +99,21 @@ _SAID_BY_SOME: dict[str, Any] = {
 }
 
 
+# A case whose record is incomplete has no facts, and is looked at all the same.
+_NO_FACTS: dict[str, Any] = {
+    "base_procedures": (),
+    "other_procedures": (),
+    "diagnoses": (),
+    "renderings": (),
+    "independent_workstation_required": None,
+    "payer": {"id": "", "prior_authorization_required": False, "prior_authorization": None},
+    "order": {"three_d_ordered": False, "radiologist_rationale": False, "urgent": False},
+    "supervision": {"physician": None, "acts": ()},
+    "operator": {"id": "", "role": ""},
+    "report": {"status": "none"},
+}
+
+
 def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Response:
     """The case. why : why what was just sent was not done; its fields are shown again."""
     site, row, ruling = call.site, case.row, case.ruling
@@ -108,7 +124,10 @@ def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Res
     reasons = [{**each, "releasable": each["code"] in RELEASABLE} for each in decision["explanations"]]
     others = site.console.look_at(row.key, call.who.id, site.clock(), _OPEN_S)
     proposed = acts.numbered(decision["proposed"])
-    facts = json.loads(ruling.facts)
+    facts = {**_NO_FACTS, **json.loads(ruling.facts)}
+    people = site.people.all()
+    names = {each.id: each.name for each in people}
+    billed = _billed(site, ruling)
     made = Counter(_rendering_words(call, each) for each in facts["renderings"])
     return call.page(
         "coder/case.html",
@@ -125,14 +144,14 @@ def _page(call: Call, case: CaseOfPage, why: str = "", status: int = 200) -> Res
         corrections=corrections(site, row.session) if seen["correction_of"] else (),
         offers_what_if=call.who.role in CODERS,
         offers_links=call.who.role in ("physician", "compliance"),
-        billed=_billed(call, row),
-        others=_names(call, others),
-        names=_names(call, [each.id for each in site.people.all()], as_table=True),
-        offers=_offers(call, case, seen, reasons),
+        billed=billed,
+        others=[names.get(each, each) for each in others],
+        names=names,
+        offers=_offers(call, case, seen, reasons, billed),
         answers=[(path, kind) for path, (kind, roles) in acts.ANSWERS.items() if call.who.role in roles],
         modifiers=acts.RELEASE_MODIFIERS,
-        physicians=[each for each in site.people.all() if each.role == "physician"],
-        coders=[each.id for each in site.people.all() if each.role in CODERS],
+        physicians=[each for each in people if each.role == "physician"],
+        coders=[each.id for each in people if each.role in CODERS],
         asked=open_queries(site.casebook.acts(row.session)),
         version=case.version,
         query=query_of(call),
@@ -151,23 +170,21 @@ def _rendering_words(call: Call, made: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-def _names(call: Call, identities: Sequence[str], *, as_table: bool = False) -> Any:
-    known = {each.id: each.name for each in call.site.people.all()}
-    return {each: known.get(each, each) for each in identities} if as_table else [known.get(e, e) for e in identities]
-
-
-def _billed(call: Call, row: QueueRow) -> list[dict[str, Any]]:
+def _billed(site: Site, ruling: Ruling) -> list[dict[str, Any]]:
     """What went to billing for the case, for people."""
-    uids = {record.sr_uid for record in call.site.casebook.records_of(row.session)}
-    found = []
-    for known in call.site.outbox.charges(row.accession):
-        if known.charge.sr_uid in uids:
-            billed = read_billed(known.charge.billed) if known.charge.billed else None
-            found.append({"known": known, "line": billed.line if billed else None})
-    return found
+    return [
+        {"known": known, "line": read_billed(known.charge.billed).line if known.charge.billed else None}
+        for known in acts.own_charges(site, ruling)
+    ]
 
 
-def _offers(call: Call, case: CaseOfPage, seen: dict[str, Any], reasons: Sequence[dict[str, Any]]) -> frozenset[str]:
+def _offers(
+    call: Call,
+    case: CaseOfPage,
+    seen: dict[str, Any],
+    reasons: Sequence[dict[str, Any]],
+    billed: Sequence[dict[str, Any]],
+) -> frozenset[str]:
     """What this person may do with the case now, by the names of the acts. What is not offered is refused as well."""
     state, role = case.ruling.state, call.who.role
     found = {"note"} if role in ("coder", "compliance", "physician") else set[str]()
@@ -176,7 +193,7 @@ def _offers(call: Call, case: CaseOfPage, seen: dict[str, Any], reasons: Sequenc
     found |= {"assign", "query"}
     decided = any(each["kind"] in ("release", "deny", "credit") for each in seen["acts"])
     out = [each for each in seen["charges"] if each["state"] in ("queued", "sent", "acknowledged")]
-    stands_denied = any(known["known"].stands_at_billing for known in _billed(call, case.row))
+    stands_denied = any(known["known"].stands_at_billing for known in billed)
     if state in ("held", "denied") and not out:
         found.add("deny")
     if decided:
@@ -318,8 +335,13 @@ def _others(call: Call) -> Response:
     row, who = case_named(call), call.who.id
     others = call.site.console.look_at(row.row.key, who, call.site.clock(), _OPEN_S)
     changed = call.query("version") not in ("", row.version)
+    names = {each.id: each.name for each in call.site.people.all()}
     return call.page(
-        "coder/others.html", others=_names(call, others), changed=changed, row=row.row, version=row.version
+        "coder/others.html",
+        others=[names.get(each, each) for each in others],
+        changed=changed,
+        row=row.row,
+        version=row.version,
     )
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.workstation.web.conftest import PIN, Browser, Counter, a_counter, cop
 from workstation.audit.reading import entries
 from workstation.coder.queue_rows import case_key
 from workstation.config import AuditSettings
+from workstation.store.casebook import Casebook
 from workstation.web.app import ROUTES
 
 HELD = Study("ACC1", technique="mpr")  # TWO_D_ONLY: a matter of judgement
@@ -446,3 +448,14 @@ def test_a_credited_case_is_reopened_and_charged_anew(at_work: Counter) -> None:
     assert "is now: credited" in browser.words and "deny" not in offered(browser, path)
     browser.post(f"{path}/reopen", {"version": version(browser), "why": "it was right"})
     assert "release" in offered(browser, path) or at_work.desk.case().state == "charged"
+
+
+def test_a_case_whose_record_is_incomplete_is_looked_at_all_the_same(
+    at_work: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = replace(at_work.desk.case("ACC2"), facts="{}")
+    monkeypatch.setattr(Casebook, "newest_of", lambda *_: found)
+    browser, path = opened(at_work, "ACC2")
+    assert "UTILITY_MISSING" in browser.words
+    browser.get(f"{path}/what-if")
+    assert browser.status == 200
