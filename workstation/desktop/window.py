@@ -279,7 +279,7 @@ class MainWindow(SeriesWindow):
         def suiting() -> None:  # whether there is dye is seen in the voxels, which takes a moment
             self._suiting.emit(reading, protocols_for(volume, modality))
 
-        viewer.drawer.ask_errand(suiting, tell=False)
+        viewer.first_drawn.connect(lambda: viewer.drawer.ask_errand(suiting, tell=False))
         return reading
 
     def show_reading(self, reading: OpenReading) -> None:

@@ -299,6 +299,7 @@ class Studies:
         """
         key = (series_uid, which, bridged)
         series, volume = self._built(*key, lambda part: tell("building the volume", part))
+        _ = volume.ends  # panels ask for them, and a look at all voxels would hold up the window
         file = session_file(self.site.root, *key)
         warnings = list(volume.warnings)
         signed = signed_reading(session_uid_of(*key), self.site, volume)
@@ -330,15 +331,15 @@ class Studies:
         others = self.of_the_same_patient(series_uid)
         return Opened(series, session, identity.title, " ".join(warnings), others, identity, signed)
 
-    def first_screen(self, series_uid: str, volume: Volume) -> Screen:
+    def first_screen(self, identity: SeriesIdentity, volume: Volume) -> Screen:
         """Returns the screen as a series is hung by the site's rules."""
-        return hung(volume, self.identity(series_uid), self._rules)
+        return hung(volume, identity, self._rules)
 
     def _fresh(
         self, series: Series, key: VolumeKey, volume: Volume, file: Path, signed: SignedReading | None
     ) -> ReadingSession:
         """Makes the session of a study that nobody is working on: with what was signed, as far as anything was."""
-        screen, (_, which, bridged) = self.first_screen(series.uid, volume), key
+        screen, (_, which, bridged) = self.first_screen(self.identity(series.uid), volume), key
         if signed is None:
             screen = replace(screen, measures=self._measured(series, volume))
             return ReadingSession(volume, series.uid, screen, which, file=file, bridged=bridged)
