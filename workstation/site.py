@@ -154,7 +154,7 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         casebook=Casebook(database, outbox),
         commitments=Commitments(database),
         arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s),
-        preparations=Preparations(database),
+        preparations=Preparations(database, archive.leases),
         news=NewsBoard(database),
         console=ConsoleStore(database),
         result_links=ResultLinks(database),

@@ -23,7 +23,7 @@ from workstation.billing.filing import file_new_records
 from workstation.config import Config
 from workstation.site import NotRestored, open_site
 from workstation.store import dump, schema
-from workstation.store.preparations import WantedPreparation
+from workstation.store.preparation_rows import WantedPreparation
 
 STUDIES = [Study(f"ACC{n}", f"P{n}", f"A{n}", f"V{n}") for n in range(5)]
 
@@ -206,7 +206,7 @@ def test_a_restore_that_was_interrupted_opens_nothing(
 def test_what_was_prepared_is_prepared_again(filled: Desk, tmp_path: Path, site_at: SiteAt) -> None:
     plans = filled.site.preparations
     plans.plan("1.2.3", "ACC1", 1, [WantedPreparation("r", 0)], 1.0, 1.0)
-    claimed = plans.claim(2.0, 60.0)
+    claimed = plans.claim(2.0)
     assert claimed is not None and plans.ready(claimed, "1-x", 10, 3.0)
     snapshot, _ = make(filled.site, tmp_path / "backup")
     restore(snapshot, tmp_path / "new")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from dicom_io.files.series import Series
     from workstation.preparation.working import SeriesPlan
     from workstation.site import Site
-    from workstation.store.preparations import Preparation
+    from workstation.store.preparation_rows import Preparation
 
 SeriesArgument = Annotated[str, typer.Argument(metavar="SERIES", help="A Series Instance UID in the archive.")]
 RuleOption = Annotated[str, typer.Option("--rule", metavar="NAME", help="Only what this rule wants.")]
@@ -37,13 +37,24 @@ def list_preparations(
     as_json: Json = False,
 ) -> None:
     """List what is prepared, in the order in which it is worked off: urgent orders, then priority, then arrival."""
-    from workstation.store.preparations import PREPARATION_STATES
+    from workstation.store.preparation_rows import PREPARATION_STATES
 
     if state and state not in PREPARATION_STATES:
         raise typer.BadParameter(f"--state {state!r} is not one of {', '.join(PREPARATION_STATES)}")
     site = open_here()
     rows = [_row(each, site) for each in site.preparations.list() if state in ("", each.state)]
-    columns = ["state", "urgent", "priority", "rule", "accession", "attempts", "changed", "series_uid", "reason"]
+    columns = [
+        "state",
+        "urgent",
+        "priority",
+        "rule",
+        "accession",
+        "attempts",
+        "changed",
+        "progress",
+        "series_uid",
+        "reason",
+    ]
     show(as_json, rows, table([[_cell(row[c]) for c in columns] for row in rows], columns))
 
 
@@ -160,6 +171,7 @@ def _row(each: "Preparation", site: "Site") -> dict[str, Any]:
         "revision": each.revision,
         "attempts": each.attempts,
         "changed": datetime.fromtimestamp(each.changed_s, zone).isoformat(),
+        "progress": each.progress,
         "reason": each.reason,
         "bytes": each.size,
     }

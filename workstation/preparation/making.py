@@ -28,6 +28,7 @@ from workstation.preparation.proposals import (
     digest_of_sources,
     write_content,
     write_picture,
+    write_progress,
 )
 from workstation.preparing import PrepareRule, Tool
 
@@ -92,6 +93,7 @@ def make_proposal(work: PreparationWork, draw_all: DrawAll = in_turn) -> Prepara
 
 
 def _made(work: PreparationWork, folder: Path, draw_all: DrawAll) -> PreparationMade:
+    write_progress(folder, "volume")
     volume = build_volume(work.series, work.which)
     notes: list[str] = []
     recipes: list[Recipe] = []
@@ -104,9 +106,10 @@ def _made(work: PreparationWork, folder: Path, draw_all: DrawAll) -> Preparation
         if not work.rule.tools:
             raise
         notes.append(str(error))
-    for recipe, what in _of_tools(volume, work.rule.tools, {recipe.name for recipe in recipes}):
+    for recipe, what in _of_tools(volume, work.rule.tools, {recipe.name for recipe in recipes}, folder):
         recipes += [recipe] if recipe is not None else []
         notes.append(what)
+    write_progress(folder, "pictures", len(recipes))
     pictures = list(draw_all(volume, recipes, work, folder))
     if not pictures:
         return PreparationMade(refused=" ".join(notes))
@@ -117,11 +120,14 @@ def _made(work: PreparationWork, folder: Path, draw_all: DrawAll) -> Preparation
     return PreparationMade(write_content(proposal, folder), len(pictures))
 
 
-def _of_tools(volume: Volume, tools: tuple[Tool, ...], taken: set[str]) -> Iterator[tuple[Recipe | None, str]]:
+def _of_tools(
+    volume: Volume, tools: tuple[Tool, ...], taken: set[str], folder: Path
+) -> Iterator[tuple[Recipe | None, str]]:
     """Yields for each tool the recipe that shows what it finds alone, or None, and a sentence about it."""
     from render.segment import find, volume_ml
 
     for tool in tools:
+        write_progress(folder, tool)
         finding = find(volume, tool)
         if finding.declined:
             yield None, f"{tool} is left out: {finding.declined}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from dicom_io.archive.arrivals import Completion
 from dicom_io.errors import NotFound
@@ -13,16 +14,23 @@ from dicom_io.files.series import Series
 from workstation.errors import WorkstationError
 from workstation.preparation.making import PreparationMade, PreparationWork, make_proposal
 from workstation.preparation.processes import CaseProcess, end
-from workstation.preparation.proposals import drop, folder_of, give_name, make_room, part_of, remove_folders
+from workstation.preparation.proposals import (
+    drop,
+    folder_of,
+    give_name,
+    make_room,
+    part_of,
+    progress_of,
+    remove_folders,
+)
 from workstation.preparation.traits import OrderedExamination, order_of, traits_of
 from workstation.preparing import Matched, SeriesTraits, match_rules
 from workstation.site import Site
 from workstation.store.outbox import DatabaseFailed
-from workstation.store.preparations import Preparation, WantedPreparation
+from workstation.store.preparation_rows import Preparation, PreparationProgress, WantedPreparation
 
-# How long a claim holds without being renewed, and how often it is renewed.
-LEASE_S, _RENEW_S = 60.0, 10.0
-_LOOK_S = 0.2
+# How often a case is looked at, and how often what its worker tells is noted.
+_LOOK_S, _TELL_S = 0.2, 2.0
 Maker = Callable[[PreparationWork], PreparationMade]
 
 
@@ -170,7 +178,8 @@ class Preparer:
     """Works off what is waiting, one case at a time. One of each slot; any number of them, in any number of processes.
 
     tell : called with the preparation and what became of it. make, executor : what draws a case, and where; a process
-    of its own by default. is_alive : whether an executor can still be used; one that cannot is made anew.
+    of its own by default. is_alive : whether an executor can still be used; one that cannot is made anew. tell_s : how
+    often what its worker tells is noted.
     """
 
     site: Site
@@ -179,8 +188,7 @@ class Preparer:
     make: Maker = make_proposal
     executor: Callable[[], Executor] | None = None
     is_alive: Callable[[Executor], bool] = lambda executor: True
-    lease_s: float = LEASE_S
-    renew_s: float = _RENEW_S
+    tell_s: float = _TELL_S
     _running: Executor | None = None
 
     def work_one(self) -> bool:
@@ -192,7 +200,7 @@ class Preparer:
             self.close()
         if self._running is None:
             self._running = self._start()
-        claimed = self.site.preparations.claim(self._now(), self.lease_s)
+        claimed = self.site.preparations.claim(self._now())
         if claimed is None:
             return False
         self.tell(claimed, "running")
@@ -244,11 +252,13 @@ class Preparer:
         return self._put_in_place(claimed, made)
 
     def _made(self, claimed: Preparation, work: PreparationWork) -> PreparationMade | None:
-        """Has a case drawn, and renews its lease meanwhile. Returns None where the claim is lost, or we are to stop."""
+        """Has a case drawn, renews its lease meanwhile, and notes how far it is. Returns None where the claim is lost,
+        or we are to stop."""
         future = self._submitted(work)
-        began = renewed = time.monotonic()
-        limit_s = self.site.config.preparation.limit_s
-        while not wait([future], min(_LOOK_S, self.renew_s)).done:
+        began = renewed = looked = time.monotonic()
+        limit_s, renew_s = self.site.config.preparation.limit_s, self.site.preparations.renew_s
+        told: PreparationProgress | None = None
+        while not wait([future], min(_LOOK_S, self.tell_s, renew_s)).done:
             now = time.monotonic()
             if self.stop.is_set():
                 self._abandon(future)
@@ -256,10 +266,13 @@ class Preparer:
             if now - began > limit_s:
                 self._abandon(future)
                 raise TimeoutError(f"It took longer than {limit_s:g} s (limit_s).")
-            if now - renewed >= self.renew_s:
+            news: PreparationProgress | None = None
+            if now - looked >= self.tell_s:
+                looked, seen = now, progress_of(Path(work.folder))
+                news, told = (seen, seen) if seen != told else (None, told)
+            if news is not None or now - renewed >= renew_s:
                 renewed = now
-                if not self.site.preparations.renew(claimed, self._now(), self.lease_s):
-                    self._abandon(future)
+                if not self._renewed(claimed, news, future):
                     return None
         try:
             return future.result()
@@ -267,6 +280,18 @@ class Preparer:
             if _is_broken(future.exception()):
                 self.close()  # the process died; the next case gets another
             raise
+
+    def _renewed(
+        self, claimed: Preparation, news: "PreparationProgress | None", future: "Future[PreparationMade]"
+    ) -> bool:
+        try:
+            if self.site.preparations.renew(claimed, self._now(), news):
+                return True
+        except DatabaseFailed:
+            self._abandon(future)  # nobody would take what it makes
+            raise
+        self._abandon(future)
+        return False
 
     def _submitted(self, work: PreparationWork) -> "Future[PreparationMade]":
         """Hands a case over; to another process where the one that waited for it has died meanwhile."""
@@ -307,8 +332,8 @@ class Preparer:
         self._remove(claimed)
         if claimed.attempts >= settings.attempts:
             return self._failed(claimed, f"Tried {claimed.attempts} times. {reason}")
-        due_s = now_s + settings.pause_s(claimed.attempts)
-        return "waiting" if self.site.preparations.again_later(claimed, reason, due_s, now_s) else "lost"
+        pause_s = settings.pause_s(claimed.attempts)
+        return "waiting" if self.site.preparations.again_later(claimed, reason, pause_s, now_s) else "lost"
 
     def _failed(self, claimed: Preparation, reason: str) -> str:
         self._remove(claimed)

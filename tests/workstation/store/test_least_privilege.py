@@ -15,7 +15,7 @@ from workstation.billing.filing import file_new_records
 from workstation.billing.settle import settle_due
 from workstation.coder.acts import credit
 from workstation.coder.assigning import assign
-from workstation.store.preparations import WantedPreparation
+from workstation.store.preparation_rows import WantedPreparation
 
 SQL = Path(__file__).parents[3] / "docs" / "services" / "roles.sql"
 # What a role must not be able to write: a word of what it would forge.
@@ -79,7 +79,7 @@ def test_a_day_by_users_of_their_own(engine: Engine, tmp_path: Path) -> None:
 
     def prepare(d: Desk) -> None:
         d.site.preparations.plan("1.2", "ACC1", 1, [WantedPreparation("r", 0)], 1.0, 1.0)
-        assert d.site.preparations.claim(2.0, 60.0) is not None
+        assert d.site.preparations.claim(2.0) is not None
 
     def deliver(d: Desk) -> None:
         d.deliver()
