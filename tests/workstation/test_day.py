@@ -281,9 +281,10 @@ def simulate(
     size = max(len(batches) // 40, 1)
     incoming += [[f for batch in batches[n : n + size] for f in batch] for n in range(0, len(batches), size)]
     incoming += [[f for batch in batches[:size] for f in batch]]
-    pieces = [[Path(i.path) for i in each.instances[n : n + 10]] for each in series for n in range(0, 50, 10)]
-    incoming += pieces
     rng.shuffle(incoming)
+    for scan in series:  # each by itself, so that it is drawn while the day goes on
+        start = rng.randrange(len(incoming))
+        incoming[start:start] = [[Path(i.path) for i in scan.instances[n : n + 10]] for n in range(0, 50, 10)]
     refused = set(odd.refused)
     cuts = set(rng.sample([n for n, e in enumerate(incoming) if isinstance(e, bytes) and e not in refused], kills))
     deaths = set(rng.sample(range(len(incoming)), kills))

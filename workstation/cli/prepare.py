@@ -1,6 +1,7 @@
 """`workstation prepare …`: what is drawn before anybody looks, and by which rule."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from workstation.text_table import table
 if TYPE_CHECKING:
     from dicom_io.files.series import Series
     from workstation.preparation.working import SeriesPlan
+    from workstation.preparing import PrepareRule
     from workstation.site import Site
     from workstation.store.preparation_rows import Preparation
 
@@ -73,6 +75,7 @@ def show_preparation(series: SeriesArgument, as_json: Json = False) -> None:
                 "volume": proposal.which,
                 "protocol": proposal.protocol,
                 "notes": list(proposal.notes),
+                "prior": None if proposal.prior is None else asdict(proposal.prior),
                 "pictures": [
                     {
                         "name": picture.name,
@@ -90,6 +93,10 @@ def show_preparation(series: SeriesArgument, as_json: Json = False) -> None:
     for row in result:
         lines.append(f"{row['rule']}: {row['state']}" + (f", {row['reason']}" if row["reason"] else ""))
         lines += [f"  {note}" for note in row.get("notes", ())]
+        if prior := row.get("prior"):
+            lines.append(
+                f"  prior of {prior['study_date']}: {prior['series_uid']}, registered ({prior['quality']:.2f})"
+            )
         lines += [f"  {picture['name']}: {picture['still']}" for picture in row.get("pictures", ())]
     show(as_json, result, "\n".join(lines))
 
@@ -152,11 +159,15 @@ def _plan_row(plan: "SeriesPlan", series_uid: str, description: str) -> dict[str
         "images": traits.images,
         "description": description,
         "rules": [rule.name for rule in rules],
-        "makes": list(dict.fromkeys(what for rule in rules for what in (rule.protocol, *rule.tools) if what)),
+        "makes": list(dict.fromkeys(what for rule in rules for what in _makes(rule))),
         "volumes": [n for rule in rules for n in rule.volumes_of(traits)],
         "urgent": plan.ordered.urgent,
         "reason": "" if rules else plan.reason or "there are no rules",
     }
+
+
+def _makes(rule: "PrepareRule") -> list[str]:
+    return [what for what in (rule.protocol, *rule.tools, "prior" if rule.prior else "") if what]
 
 
 def _row(each: "Preparation", site: "Site") -> dict[str, Any]:

@@ -21,6 +21,7 @@ from pydantic import ConfigDict
 
 from dicom_io.archive.durable import flush_folders
 from render.errors import RenderError
+from render.geometry import Matrix
 from render.picture import Picture, to_rgb
 from render.recipe import Recipe, Reformat, canonical_json, read_recipe
 from workstation.preparing import Tool
@@ -32,7 +33,7 @@ _CONTENT = "proposal.json"
 _PART = ".part"
 _PROGRESS = "progress.json"
 # The steps of a preparation, as whoever makes it tells them; `begun` until it tells anything.
-STEPS = ("begun", "volume", *get_args(Tool), "pictures")
+STEPS = ("begun", "prior", "volume", *get_args(Tool), "registration", "pictures")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,24 @@ class PreparedPicture:
     recipe: dict[str, Any]
     digest: str
     file: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPrior:
+    """A prior that was registered. which : its volume, None where it has one. study_date : YYYYMMDD. sources : digest
+    of its instances. matrix : rows of the (4, 4) map of the volume's LPS mm to the prior's. quality, overlap,
+    sharpness, warning : as `render.registration.Registration` has them."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+    series_uid: str
+    which: int | None
+    study_date: str
+    sources: str
+    matrix: Matrix
+    quality: float
+    overlap: float
+    sharpness: float
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +86,7 @@ class PreparedProposal:
     engine_version: str
     notes: tuple[str, ...]
     pictures: tuple[PreparedPicture, ...]
+    prior: PreparedPrior | None = None
 
 
 def digest_of_sources(source_uids: Sequence[str]) -> str:

@@ -37,6 +37,8 @@ ROW = Table(
     Column("total", Integer, nullable=False, server_default="0"),
     UniqueConstraint("series_uid", "rule"),
 )
+# Series that were fetched to be compared with another one.
+FETCHED_PRIOR = Table("fetched_prior", TABLES, Column("series_uid", String(64), primary_key=True))
 # Which completion of a series the rules were last asked about: most series fit none, and have no row.
 ASKED = Table(
     "preparation_asked",

@@ -24,10 +24,12 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 
 from dicom_io.archive.leases import Leases
 from workstation.store.preparation_rows import (
     ASKED,
+    FETCHED_PRIOR,
     PREPARATION_STATES,
     ROW,
     Preparation,
@@ -169,6 +171,22 @@ class Preparations:
             if connection.execute(update(ROW).where(_mine(claimed)).values(**told)).rowcount != 1:
                 return False
             return self._leases.take_in(connection, _lease_of(claimed.place), self._leases.owner(claimed.owner))
+
+    def note_prior(self, claimed: Preparation, series_uid: str) -> bool:
+        """Notes that a series is fetched for a claim. Returns False where the claim was lost."""
+        with self._engine.begin() as connection:
+            _alone(connection)
+            if connection.execute(update(ROW).where(_mine(claimed)).values(owner=claimed.owner)).rowcount != 1:
+                return False
+            make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+            connection.execute(make(FETCHED_PRIOR).values(series_uid=series_uid).on_conflict_do_nothing())
+        return True
+
+    def is_prior(self, series_uid: str) -> bool:
+        """Returns whether a series was fetched to be compared with another one."""
+        query = select(FETCHED_PRIOR.c.series_uid).where(FETCHED_PRIOR.c.series_uid == series_uid)
+        with self._engine.connect() as connection:
+            return connection.execute(query).first() is not None
 
     def ready(self, claimed: Preparation, folder: str, size: int, now_s: float) -> bool:
         """Notes that a proposal lies in a folder. Returns False, and notes nothing, where the claim was lost."""

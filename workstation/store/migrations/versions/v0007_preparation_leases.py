@@ -1,4 +1,4 @@
-"""Preparations are claimed by leases, as all other work is, and tell how far they are."""
+"""Preparations are claimed by leases, as all other work is, tell how far they are, and which priors they fetched."""
 
 from alembic import op
 from sqlalchemy import Column, Integer, String
@@ -14,3 +14,4 @@ def upgrade() -> None:
     op.add_column("preparation", Column("doing", String(64), nullable=False, server_default=""))
     op.add_column("preparation", Column("done", Integer, nullable=False, server_default="0"))
     op.add_column("preparation", Column("total", Integer, nullable=False, server_default="0"))
+    op.create_table("fetched_prior", Column("series_uid", String(64), primary_key=True))
