@@ -263,6 +263,7 @@ class MainWindow(SeriesWindow):
         found.session.refused = self.refused
         report.signed.connect(self.signing.sign_and_deliver)
         reading.tray.export.connect(self.export_captures)
+        reading.tray.compare.connect(self.compare_prior)
         for pane in viewer.panes.values():
             self.drops.watch(pane)  # also where it is in a window of its own
         viewer.chose_tool.connect(lambda tool: self.menus.actions[tool].setChecked(True))

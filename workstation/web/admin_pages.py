@@ -21,7 +21,7 @@ from workstation.peers.commitment import archived_in_words
 from workstation.peers.known import load_peers
 from workstation.preparation import working
 from workstation.store.messages import QueuedMessage
-from workstation.store.preparations import PREPARATION_STATES
+from workstation.store.preparation_rows import PREPARATION_STATES
 from workstation.web.call import Call, Roles, get, post
 
 ADMINISTRATOR: Roles = frozenset({"administrator"})
