@@ -21,7 +21,7 @@ OnWidget = Callable[[Vector], QPointF]
 class MeasureMark:
     """A measure over the picture. outline : whether the points are one. text : beside the last point. number : of the
     measure, None where it cannot be taken hold of. handles_mm : the points to take hold of. arrow : with a head at
-    the first point. is_path : a line through all of its points, without handles."""
+    the first point. is_path : a line through all of its points."""
 
     points_mm: tuple[Vector, ...]
     outline: bool
@@ -62,7 +62,7 @@ def paint_mark(painter: QPainter, mark: MeasureMark, on_widget: OnWidget) -> Non
             painter.drawRect(QRectF(place.x() - 3.5, place.y() - 3.5, 7.0, 7.0))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     handles = [on_widget(p) for p in mark.handles_mm] or places
-    shown = len(handles) <= 8 and not (mark.selected or mark.arrow or (mark.is_path and len(places) > 8))
+    shown = len(handles) <= 8 and not (mark.selected or mark.arrow)
     for place in handles if shown else ():
         painter.drawEllipse(place, 2.5, 2.5)
 

@@ -5,6 +5,7 @@ from typing import cast
 from PySide6.QtGui import QColor
 
 from render import View
+from render.curved_surface import NEAR_MM, CurvedSurface
 from render.geometry import Box, Plane, Vector
 from workstation.desktop.language import tr
 from workstation.desktop.marks import CROP, MEASURE, PATH, MeasureMark
@@ -18,6 +19,7 @@ from workstation.desktop.model.screen import (
     MeasureKind,
     PaneName,
     Screen,
+    is_slice,
     plane_name,
 )
 
@@ -43,6 +45,26 @@ class MeasureMarks:
             marks += self._found_lines(measure, plane, reach)
         return tuple(marks)
 
+    def on_curved(self, screen: Screen, surface: CurvedSurface, selected: int | None) -> tuple[MeasureMark, ...]:
+        """Returns the marks of the lengths, arrows and words that lie on a curved picture."""
+        reach = NEAR_MM + screen.curve.slab_mm / 2.0
+        found = []
+        for number, measure in enumerate(screen.measures):
+            ends = [(at,) for at in measure.points_mm]
+            parts = [measure.points_mm] if measure.kind in ("length", "distance") else ends
+            is_flat = measure.kind not in ("length", "distance", *NOTES)
+            if not is_flat and all(surface.shows(part, reach) for part in parts):
+                found.append(self._mark(measure, number, number == selected))
+        return tuple(found)
+
+    def in_space(self, screen: Screen, selected: int | None) -> tuple[MeasureMark, ...]:
+        """Returns the marks of the lengths in space, which lie over the 3D picture as they are seen from there."""
+        return tuple(
+            self._mark(measure, number, number == selected)
+            for number, measure in enumerate(screen.measures)
+            if measure.kind == "length"
+        )
+
     def _mark(self, measure: Measure, number: int, selected: bool) -> MeasureMark:
         outline, said = self._measuring.outline(measure), self._measuring.said_of(measure)
         if measure.kind == "vessel":
@@ -51,15 +73,17 @@ class MeasureMarks:
         if found is not None and found.declined:
             said = tr("nothing found")  # the reason is a sentence, and stands in the list
         said = f"{measure.name}: {said}" if measure.name else said
+        points, is_length = measure.points_mm, measure.kind == "length"
         return MeasureMark(
-            outline or measure.points_mm,
+            outline or points,
             bool(outline),
             said,
             QColor(measure.colour) if measure.colour else MEASURE,
             number,
-            measure.points_mm,
+            (points[0], points[-1]) if is_length else points,
             selected,
             measure.kind == "arrow",
+            is_length,
         )
 
     def _found_lines(self, measure: Measure, plane: Plane, reach: float) -> list[MeasureMark]:
@@ -78,6 +102,8 @@ class MeasureMarks:
         if kind == "ellipse" and len(points) == 2:
             drawn = Measure(kind, points, screen.slice(plane_name(name)).view)
             return MeasureMark(self._measuring.outline(drawn), True, "")
+        if kind == "distance" and not is_slice(name) and len(points) > 1:
+            return MeasureMark(points, False, self._measuring.said_of(Measure("length", points, View())), is_path=True)
         whole = len(points) == POINTS[kind] and kind not in NOTES and kind not in SOUGHT
         said = self._measuring.said_of(Measure(kind, points, View())) if whole else ""
         return MeasureMark(points, False, said, arrow=kind == "arrow")

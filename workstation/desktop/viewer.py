@@ -287,11 +287,11 @@ class Viewer(QWidget):
         """Updates the overlay of a pane."""
         pane, screen = self.panes[name], self.session.screen
         if name == "curved":
-            pane.show_overlay(Overlay(self._corners(name)))
+            pane.show_overlay(Overlay(self._corners(name), (), self._curved_marks(pane)))
         if pane.plane is None:
             return
         if not is_slice(name):
-            marks = path_marks(screen) if name == "solid" and screen.layout == "curved" else ()
+            marks = self._solid_marks() if name == "solid" else ()
             pane.show_overlay(Overlay(self._corners(name), (), marks, screen.solid.view, self._stranger(name)))
             return
         move = to_shown(screen, name)
@@ -335,13 +335,34 @@ class Viewer(QWidget):
 
     def _marks(self, name: PaneName, plane: Plane) -> tuple[MeasureMark, ...]:
         """Returns what lies over a pane that shows a plane of the study."""
-        screen, points = self.session.screen, self.gestures.hand.drawn()
-        measures = MeasureMarks(self.measuring)
-        marks = measures.in_plane(screen, name, plane, self.selected)
-        if self.gestures.hand.points and name == self.under:
-            marks = (*marks, measures.unfinished(screen, name, self.tool, points))
+        screen = self.session.screen
+        marks = MeasureMarks(self.measuring).in_plane(screen, name, plane, self.selected)
         crop = screen.solid.crop or (self.whole_box if self.tool == "crop" else None)
-        return (*marks, *path_marks(screen), *(crop_marks(screen, crop, plane) if crop is not None else ()))
+        return (
+            *marks,
+            *self._unfinished(name),
+            *path_marks(screen),
+            *(crop_marks(screen, crop, plane) if crop is not None else ()),
+        )
+
+    def _curved_marks(self, pane: Pane) -> tuple[MeasureMark, ...]:
+        if pane.surface is None:
+            return ()
+        marks = MeasureMarks(self.measuring).on_curved(self.session.screen, pane.surface, self.selected)
+        return (*marks, *self._unfinished("curved"))
+
+    def _solid_marks(self) -> tuple[MeasureMark, ...]:
+        screen = self.session.screen
+        marks = MeasureMarks(self.measuring).in_space(screen, self.selected)
+        path = path_marks(screen) if screen.layout == "curved" else ()
+        return (*path, *marks, *self._unfinished("solid"))
+
+    def _unfinished(self, name: PaneName) -> tuple[MeasureMark, ...]:
+        """Returns the measure that is being drawn on a pane."""
+        hand = self.gestures.hand
+        if not hand.points or name != self.under:
+            return ()
+        return (MeasureMarks(self.measuring).unfinished(self.session.screen, name, self.tool, hand.drawn()),)
 
     def select(self, number: int | None) -> None:
         """Selects a measure, or none: what is selected can be dragged, named, coloured, copied and deleted."""
@@ -385,9 +406,13 @@ class Viewer(QWidget):
 
     def duplicate_measure(self) -> None:
         """Copies the selected measure into the plane of the crosshair."""
-        if self.selected is not None:
-            self.do(measure_edits.duplicated, self.selected)
-            self.select(len(self.session.screen.measures) - 1)
+        if self.selected is None:
+            return
+        if self.session.screen.measures[self.selected].kind == "length":
+            self.say(tr("A length in space lies in no plane; it is not copied into another one."))
+            return
+        self.do(measure_edits.duplicated, self.selected)
+        self.select(len(self.session.screen.measures) - 1)
 
     def said_of(self, measure: Measure) -> str:
         """Returns a measure in words, its numbers with their unit."""

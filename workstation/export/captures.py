@@ -17,7 +17,7 @@ from dicom_io.objects.burn_in import banner
 from render import fonts
 from render.annotate import annotated
 from render.draw import draw
-from render.marks import DrawnMark, with_marks
+from render.marks import DrawnMark, marks_on
 from render.picture import Picture
 from render.progress import Progress
 from render.recipe import Recipe, Reformat
@@ -79,9 +79,7 @@ def draw_captures(
         frames = []
         for place in range(len(picture.pixels)):
             pixels = annotated(picture, place, lines, config.font_file)
-            if isinstance(recipe, Reformat) and picture.planes:
-                pixels = with_marks(pixels, picture.planes[place], marks)
-            frames.append(pixels)
+            frames.append(marks_on(picture, place, pixels, marks))
         found.append(DrawnCapture(number, picture, tuple(frames)))
     return tuple(found)
 

@@ -11,7 +11,7 @@ from dicom_io.evidence import Measurement, MeasurementKind, Quantity, Unit
 from render.errors import RenderError
 from render.geometry import Vector, View
 from render.mask_steps import MaskStep, StepError
-from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, within
+from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, polyline_mm, within
 from render.segment import LesionMeasures, made, measure_lesion, volume_ml
 from render.vessels.centreline import follow
 from render.vessels.measures import stenosis, widest
@@ -32,13 +32,13 @@ class _Wanted:
 # What tools find is rounded, so that a last bit that another processor computes otherwise changes no record.
 _DECIMALS = 3
 
-DrawnKind = Literal["distance", "angle", "cobb", "ellipse", "polygon"]
+DrawnKind = Literal["distance", "length", "angle", "cobb", "ellipse", "polygon"]
 
 
 def measure(
     name: str, kind: DrawnKind, points_mm: Sequence[Vector], view: View, volume: Volume, finding: str = ""
 ) -> Measurement:
-    """Measures a drawn distance, angle or outline.
+    """Measures a drawn distance, length, angle or outline.
 
     points_mm : as in `Measurement`; an ellipse may also be given by two opposite corners of the rectangle around it,
     whose sides run along the picture. view : of the picture that it was drawn on.
@@ -107,6 +107,8 @@ def again(measurement: Measurement, volume: Volume) -> Measurement:
         quantities = (Quantity("volume", volume_ml(volume, found) * 1000.0, "mm3"),)
     elif kind == "distance":
         quantities = (Quantity("length", distance_mm(points[0], points[1]), "mm"),)
+    elif kind == "length":
+        quantities = (Quantity("length", polyline_mm(points), "mm"),)
     elif kind == "angle":
         quantities = (Quantity("angle", angle_deg(points[0], points[1], points[2]), "deg"),)
     elif kind == "cobb":

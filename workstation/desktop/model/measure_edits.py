@@ -30,6 +30,11 @@ def point_dragged(screen: Screen, number: int, index: int, place_mm: Vector) -> 
     return remeasured(screen, number, replace(measure, points_mm=tuple(points)))
 
 
+def relaid(screen: Screen, number: int, points_mm: tuple[Vector, ...]) -> Screen:
+    """Lays a length in space through other places."""
+    return remeasured(screen, number, replace(screen.measures[number], points_mm=points_mm))
+
+
 def measure_dragged(screen: Screen, number: int, by_mm: Vector) -> Screen:
     """Moves a whole measure."""
     measure = screen.measures[number]
@@ -57,8 +62,11 @@ def reworded(screen: Screen, number: int, text: str) -> Screen:
 
 
 def duplicated(screen: Screen, number: int) -> Screen:
-    """Adds a copy of a measure where its plane is now: in the plane of the crosshair, seen as it was drawn."""
+    """Adds a copy of a measure where its plane is now: in the plane of the crosshair, seen as it was drawn. A length in
+    space is not copied."""
     measure = screen.measures[number]
+    if measure.kind == "length":
+        return screen  # it lies in no plane that a copy could be brought into
     n = measure.view.towards_observer
     deep = sum((c - p) * a for c, p, a in zip(screen.cursor_mm, measure.points_mm[0], n, strict=True))
     moved = tuple(vector(v + deep * a for v, a in zip(p, n, strict=True)) for p in measure.points_mm)

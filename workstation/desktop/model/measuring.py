@@ -13,7 +13,7 @@ from dicom_io.evidence import Measurement
 from render.errors import RenderError
 from render.geometry import Plane, Vector, View, affine_from, direction, point, vector
 from render.mask_steps import Lesion, Piece, StepError
-from render.measure import Statistics, angle_deg, axes, cobb_deg, distance_mm, ellipse, within
+from render.measure import Statistics, angle_deg, axes, cobb_deg, distance_mm, ellipse, polyline_mm, within
 from render.segment import measure_lesion, region, volume_ml
 from render.vessels.pictures import path_of
 from render.volume import Volume
@@ -138,6 +138,8 @@ class Measuring:
         try:
             if measure.kind == "distance":
                 return f"{distance_mm(*points):.1f} mm"
+            if measure.kind == "length":
+                return f"{polyline_mm(points):.1f} mm"
             if measure.kind == "angle":
                 return f"{angle_deg(*points):.1f}°"
             if measure.kind == "cobb":
@@ -231,7 +233,8 @@ def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
         elif m.kind == "lesion" or m.kind == "vessel":
             found.append(Measure(m.kind, m.points_mm, View(), name=_own_name(m)))
         elif m.kind != "volume":
-            found.append(Measure(m.kind, m.points_mm, View.parse(m.view), name=_own_name(m)))
+            view = View.parse(m.view) if m.view else View()
+            found.append(Measure(m.kind, m.points_mm, view, name=_own_name(m)))
     return tuple(found)
 
 

@@ -41,7 +41,9 @@ Layout = Literal[
 Origin = Literal["mine", "protocol", "prepared", "adjusted"]
 Style = Literal["rendering", "mip", "minip", "average"]
 CurveForm = Literal["straightened", "stretched"]
-MeasureKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel", "arrow", "text"]
+MeasureKind = Literal[
+    "distance", "length", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel", "arrow", "text"
+]
 OUTLINES: tuple[MeasureKind, ...] = ("ellipse", "polygon")
 NOTES: tuple[MeasureKind, ...] = ("arrow", "text")  # words on a picture, with no number
 SOUGHT: tuple[MeasureKind, ...] = ("volume", "lesion", "vessel")  # found by a tool, which takes a moment
@@ -189,11 +191,11 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure. points_mm : two for a distance, three for an angle (vertex second), four for Cobb's (two lines), two
-    corners for an ellipse, three or more for a polygon, the seed of a volume or a lesion, two or more in a vessel, tip
-    and end of an arrow. view : of the
-    pane it was drawn in; an outline lies in its plane. low, high : the range of values of a volume. name : empty for
-    the kind and its number. colour : as #rrggbb, empty for the usual one. text : the words of an arrow or a text."""
+    """A measure. points_mm : two for a distance, two or more that a length in space goes through, three for an angle
+    (vertex second), four for Cobb's (two lines), two corners for an ellipse, three or more for a polygon, the seed of a
+    volume or a lesion, two or more in a vessel, tip and end of an arrow. view : of the pane it was drawn in; an outline
+    lies in its plane. low, high : the range of values of a volume. name : empty for the kind and its number. colour :
+    as #rrggbb, empty for the usual one. text : the words of an arrow or a text."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     kind: MeasureKind
@@ -207,7 +209,7 @@ class Measure:
 
     def __post_init__(self) -> None:
         needed, given = POINTS[self.kind], len(self.points_mm)
-        if given != needed if needed is not None else given < (2 if self.kind == "vessel" else 3):
+        if given != needed if needed is not None else given < least_points(self.kind):
             raise ValueError(f"A measure of kind {self.kind} has another number of points than {given}.")
         if self.colour and not _COLOUR.fullmatch(self.colour):
             raise ValueError(f"{self.colour!r} is no colour as #rrggbb.")
@@ -218,9 +220,10 @@ class Measure:
         return replace(self, name="", colour="", text="")
 
 
-# How many points each kind needs; None: three or more, two for a vessel.
+# How many points each kind needs; None: `least_points` or more.
 POINTS: dict[MeasureKind, int | None] = {
     "distance": 2,
+    "length": None,
     "angle": 3,
     "cobb": 4,
     "ellipse": 2,
@@ -231,6 +234,11 @@ POINTS: dict[MeasureKind, int | None] = {
     "arrow": 2,
     "text": 1,
 }
+
+
+def least_points(kind: MeasureKind) -> int:
+    """Returns how many points a measure has at least."""
+    return POINTS[kind] or (2 if kind in ("vessel", "length") else 3)
 
 
 @dataclass(frozen=True, slots=True)
