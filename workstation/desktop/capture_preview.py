@@ -48,7 +48,7 @@ class CapturePreview(QDialog):
             words.append(tr("the first of {count} pictures", count=count))
         self.said.setText("   ".join(words) + "   " + tr("Arrows: the next one; Esc: close."))
         self._wanted = recipe.name
-        self._viewer.drawer.ask_large(recipe.name, recipe)
+        self._viewer.drawer.ask_large(recipe.name, recipe, captures[number].second)
         name = pane_of(self._viewer.session.screen, number)
         self.pane.setVisible(name in self._viewer.visible_panes())
         self.pane.show_image(self._viewer.panes[name].grab().toImage())

@@ -615,8 +615,13 @@ class Viewer(QWidget):
             return
         compared = self.session.screen.compared
         if compared is not None and compared.blend > 0.0 and is_slice(self.under):
-            self.say(tr("A picture with another study over it is not captured here; take the other one away first."))
-            return
+            if self.other is None:
+                self.say(tr("Opening what is compared …"))
+                return
+            if not compared.same_study:
+                self.say(tr("A record speaks of one study: a picture with another study over it is not captured."))
+                return
+            self.drawer.have(compared.key, self.other)
         before = len(self.session.screen.captures)
         self.do(edits.captured, pane, 512, frames)
         if len(self.session.screen.captures) > before:

@@ -3,9 +3,10 @@
 Letters, scale and measures are drawn on copies; patient and study only where that is asked for.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
@@ -62,9 +63,10 @@ def draw_captures(
     config: Config,
     identity: bool,
     progress: Progress,
+    seconds: Mapping[str, Volume] = MappingProxyType({}),
 ) -> tuple[DrawnCapture, ...]:
-    """Draws what is to be written. marks : measures, drawn on the planes that they lie on. identity : whether patient
-    and study are written into the pictures.
+    """Draws what is to be written. marks : measures, drawn on what they lie on. identity : whether patient and study
+    are written into the pictures. seconds : by the name of a recipe, the volume of its fusion.
 
     Raises BannerError, AnnotationError, DrawError.
     """
@@ -75,7 +77,7 @@ def draw_captures(
         def tell(part: float, number: int = number, name: str = recipe.name) -> None:
             progress(f"drawing {name}", (number - 1 + part) / len(recipes))
 
-        picture = draw(volume, recipe, progress=tell)
+        picture = draw(volume, recipe, second=seconds.get(recipe.name), progress=tell)
         frames = []
         for place in range(len(picture.pixels)):
             pixels = annotated(picture, place, lines, config.font_file)

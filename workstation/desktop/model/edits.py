@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from render.geometry import Box, Matrix, Vector, View, cross, vector
 from render.mask_steps import Automatic, Bone, MaskStep
-from render.recipe import Clip, ControlPoint, ProjectionMode, Recipe, Rotation, TransferFunction
+from render.recipe import Clip, ControlPoint, ProjectionMode, Recipe, Reformat, Rotation, TransferFunction
 from render.recipe import Solid as Turning
 from render.recipe import Window as ValueWindow
 from workstation.desktop.model.screen import (
@@ -23,6 +23,7 @@ from workstation.desktop.model.screen import (
     SlicePane,
     SolidPane,
     Style,
+    VolumeKey,
     is_slice,
     main_pane,
     plane_name,
@@ -361,7 +362,15 @@ def captured(screen: Screen, pane: PaneName, pixels: int = 512, frames: int = 1)
         return screen
     if frames > 1 and isinstance(recipe, Turning):
         recipe = replace(recipe, rotation=Rotation(frames), name=f"{recipe.name}, rotation")
-    return collected(screen, (recipe,))
+    after = collected(screen, (recipe,))
+    taken = replace(after.captures[-1], second=second_of(screen, recipe))
+    return replace(after, captures=(*screen.captures, taken))
+
+
+def second_of(screen: Screen, recipe: Recipe) -> VolumeKey | None:
+    """Returns the volume that a pane's recipe lays over the first; None where it lays none."""
+    fused = isinstance(recipe, Reformat) and recipe.fusion is not None
+    return screen.compared.key if fused and screen.compared is not None else None
 
 
 def collected(screen: Screen, recipes: Sequence[Recipe]) -> Screen:

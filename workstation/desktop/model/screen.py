@@ -54,6 +54,10 @@ PANES: tuple[PaneName, ...] = (*MAIN, *OTHERS)
 STYLES: tuple[Style, ...] = get_args(Style)
 MODES: tuple[ProjectionMode, ...] = get_args(ProjectionMode)
 
+# A volume that is read: the UID of its series, its number there, None for the only one, and whether missing slices are
+# interpolated from their neighbours.
+VolumeKey = tuple[str, int | None, bool]
+
 # The place of each pane: row, column, rows, columns of a grid.
 LAYOUTS: dict[Layout, dict[PaneName, tuple[int, int, int, int]]] = {
     "four": {"axial": (0, 0, 1, 1), "sagittal": (0, 1, 1, 1), "coronal": (1, 0, 1, 1), "solid": (1, 1, 1, 1)},
@@ -170,9 +174,10 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The compared volume. which : its number in the series. matrix : rows of the (4, 4) map of this volume's LPS mm to
-    the other's, as registration found it; None for none. offset_mm : by hand, added after it. blend : how much of the
-    other one lies over the planes of this one, 0…1; 0 for none."""
+    """The compared volume. which : its number in the series. bridged : whether missing slices of it are interpolated.
+    same_study : whether it is of the study that is open; only then may a picture of both be kept. matrix : rows of the
+    (4, 4) map of this volume's LPS mm to the other's, as registration found it; None for none. offset_mm : by hand,
+    added after it. blend : how much of the other one lies over the planes of this one, 0…1; 0 for none."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     series_uid: str
@@ -180,6 +185,13 @@ class Compared:
     offset_mm: Vector = (0.0, 0.0, 0.0)
     matrix: Matrix | None = None
     blend: float = 0.0
+    bridged: bool = False
+    same_study: bool = False
+
+    @property
+    def key(self) -> VolumeKey:
+        """Which volume it is."""
+        return (self.series_uid, self.which, self.bridged)
 
     @property
     def to_other(self) -> Affine:
@@ -244,12 +256,14 @@ def least_points(kind: MeasureKind) -> int:
 @dataclass(frozen=True, slots=True)
 class Capture:
     """A captured picture: its recipe, which is drawn anew for storing. key : chosen for the report. origin : the reader
-    took it; a protocol made it, or the workstation unattended; or one of these was adjusted by the reader since."""
+    took it; a protocol made it, or the workstation unattended; or one of these was adjusted by the reader since.
+    second : the volume that the recipe's fusion lays over the first, None where it has none."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     recipe: Recipe
     key: bool = False
     origin: Origin = "mine"
+    second: VolumeKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
