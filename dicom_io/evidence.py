@@ -176,7 +176,8 @@ class Measurement:
         first not repeated; none for a volume; the click in a lesion; the points in a vessel in order.
     view : from which side an outline was drawn, in words of `render.geometry.View`; empty for what a tool found.
     frame_of_reference : UID; empty only where there are no points.
-    volume_digest : of the volume that it was measured in. steps : for a volume, how its mask is made, as JSON.
+    volume_digest : of the volume that it was measured in. steps : for a volume, how its mask is made, as JSON; for a
+        vessel whose line a person laid through its points, that this is so.
     references_mm : LPS mm, points beside healthy parts of a vessel, rounded likewise; none for anything else.
     Source: PS3.3 C.18.9 (3D Spatial Coordinates).
     """

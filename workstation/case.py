@@ -121,13 +121,15 @@ def session_of(papers: Papers | None, accession: str, signer: Person | None = No
 @dataclass(frozen=True, slots=True)
 class MeasureRequest:
     """A measurement that a case asks for. points_mm, references_mm : as in `Measurement`. step : for a volume, the tool
-    that finds it. finding : what it is of, in the reader's words."""
+    that finds it. finding : what it is of, in the reader's words. by_hand : the points of a vessel are its line, as a
+    person laid it."""
 
     kind: MeasurementKind
     points_mm: tuple[Vector, ...] = ()
     references_mm: tuple[Vector, ...] = ()
     step: Marking | None = None
     finding: str = ""
+    by_hand: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,6 +250,7 @@ class Gestures(QObject):
             return
         start, what, _ = self._drag
         self._drag, self._edge = None, None
+        self.hand.drop()
         self.hand.let_go()
         if what == "brush":
             self._brush.end(start)

@@ -9,11 +9,11 @@ import math
 from PySide6.QtCore import QPointF
 
 from render import View
-from render.geometry import Vector
+from render.geometry import Vector, vector
 from workstation.desktop.edited_panes import EditedPanes
 from workstation.desktop.language import tr
-from workstation.desktop.marks import Grip
-from workstation.desktop.model import measure_edits
+from workstation.desktop.marks import PATH_NUMBER, Grip
+from workstation.desktop.model import edits, measure_edits
 from workstation.desktop.model.screen import (
     NOTES,
     POINTS,
@@ -26,7 +26,7 @@ from workstation.desktop.model.screen import (
 )
 
 # Tools that take hold of a measure where there is one under the mouse; the others click through it.
-GRASPING = ("window", "pan", "zoom", *POINTS)
+GRASPING = ("window", "pan", "zoom", "path", *POINTS)
 DRAWN_PX = 5.0  # a press that moves this far before it is let go draws the next point too
 # Lengths on a curved picture are those in the patient; its angles and areas are not.
 ON_CURVED: tuple[MeasureKind, ...] = ("distance", *NOTES)
@@ -57,14 +57,22 @@ class MeasureHand:
         grip, self._last = self._viewer.panes[name].grip_at(at), place
         if grip is not None or name != "solid":
             self._viewer.select(grip.number if grip is not None else None)
-        # In 3D ends alone are held: a drag that begins anywhere else turns the patient.
-        self.grip = None if grip is not None and name == "solid" and grip.handle is None else grip
+        # In 3D ends alone are held: a drag that begins anywhere else turns the patient. Of a path its points are.
+        points_alone = grip is not None and (name == "solid" or grip.number == PATH_NUMBER)
+        self.grip = None if points_alone and grip is not None and grip.handle is None else grip
         return self.grip is not None
 
     def drag(self, name: PaneName, place: Vector) -> None:
         """Moves the point that is held, or the whole measure where its line or its words are. A length in space is
         moved whole on a curved picture alone, along its surface; in 3D its ends are."""
         if self.grip is None or self._last is None:
+            return
+        if name == "curved" and self._holds_line():
+            self.loose = place  # the picture would be laid out anew under the mouse: it is when that lets go
+            self._viewer.show_overlay(name)
+            return
+        if self.grip.number == PATH_NUMBER or self._holds_line():
+            self._drag_line(self._at_depth(name, place), moving=True)
             return
         measure = self._viewer.session.screen.measures[self.grip.number]
         if measure.kind == "length" or name == "curved":
@@ -100,8 +108,51 @@ class MeasureHand:
             return None
         return surface.way_between(points[0], points[1]) if is_length else tuple(points)
 
+    def drop(self) -> None:
+        """Puts a point of the line that was dragged on a curved picture where it was let go."""
+        place, self.loose = self.loose, None
+        if place is not None and self.grip is not None and self._holds_line():
+            self._drag_line(place, moving=False)
+
+    def held_line(self) -> tuple[Vector, ...]:
+        """Returns the points of the line beside the one that is dragged on a curved picture, with that one."""
+        if self.grip is None or self.grip.handle is None or self.loose is None or not self._holds_line():
+            return ()
+        points, n = self._held_points(), self.grip.handle
+        return (*points[max(n - 1, 0) : n], self.loose, *points[n + 1 : n + 2])
+
+    def _holds_line(self) -> bool:
+        """Whether a point of the path is held, or of a vessel."""
+        if self.grip is None or self.grip.handle is None:
+            return False
+        screen = self._viewer.session.screen
+        return self.grip.number == PATH_NUMBER or screen.measures[self.grip.number].kind == "vessel"
+
+    def _held_points(self) -> tuple[Vector, ...]:
+        assert self.grip is not None
+        screen = self._viewer.session.screen
+        of_path = self.grip.number == PATH_NUMBER
+        return screen.curve.path_mm if of_path else screen.measures[self.grip.number].points_mm
+
+    def _drag_line(self, place: Vector, *, moving: bool) -> None:
+        assert self.grip is not None and self.grip.handle is not None
+        if self.grip.number == PATH_NUMBER:
+            self._viewer.do(edits.path_dragged, self.grip.handle, place, moving=moving)
+        else:
+            self._viewer.do(measure_edits.point_dragged, self.grip.number, self.grip.handle, place, moving=moving)
+
+    def _at_depth(self, name: PaneName, place: Vector) -> Vector:
+        """Returns a place on a plane as deep as the point that is held: a line is seen from every plane, and is dragged
+        along it."""
+        assert self.grip is not None and self.grip.handle is not None
+        plane, held = self._viewer.panes[name].plane, self._held_points()[self.grip.handle]
+        if plane is None:
+            return place
+        deep = sum((h - p) * n for h, p, n in zip(held, place, plane.normal, strict=True))
+        return vector(p + deep * n for p, n in zip(place, plane.normal, strict=True))
+
     def let_go(self) -> None:
-        self.grip = None
+        self.grip, self.loose = None, None
 
     def press(self, name: PaneName, at: QPointF, place: Vector) -> None:
         """Adds a point with the measuring tool that is chosen."""

@@ -8,7 +8,7 @@ from render import View
 from render.curved_surface import NEAR_MM, CurvedSurface
 from render.geometry import Box, Plane, Vector
 from workstation.desktop.language import tr
-from workstation.desktop.marks import CROP, MEASURE, PATH, MeasureMark
+from workstation.desktop.marks import CROP, MEASURE, PATH, PATH_NUMBER, MeasureMark
 from workstation.desktop.model import edits
 from workstation.desktop.model.measuring import Measuring, near, within_reach
 from workstation.desktop.model.screen import (
@@ -23,6 +23,7 @@ from workstation.desktop.model.screen import (
     plane_name,
 )
 
+_MOST_HANDLES = 100  # of a path: points of a centreline that was followed are too near to each other to be dragged
 _NEAR_MM = 2.0  # a measure shows on planes this close to it
 
 
@@ -55,7 +56,7 @@ class MeasureMarks:
             is_flat = measure.kind not in ("length", "distance", *NOTES)
             if not is_flat and all(surface.shows(part, reach) for part in parts):
                 found.append(self._mark(measure, number, number == selected))
-        return tuple(found)
+        return (*found, *line_on_curved(screen))
 
     def in_space(self, screen: Screen, selected: int | None) -> tuple[MeasureMark, ...]:
         """Returns the marks of the lengths in space, which lie over the 3D picture as they are seen from there."""
@@ -110,9 +111,28 @@ class MeasureMarks:
 
 
 def path_marks(screen: Screen) -> tuple[MeasureMark, ...]:
-    """Returns the path of the curved reformat, where there is one."""
+    """Returns the path of the curved reformat, where there is one. Points that were clicked can be taken hold of."""
     path = screen.curve.path_mm
-    return (MeasureMark(path, False, "", PATH, is_path=True),) if path else ()
+    if not path:
+        return ()
+    held = len(path) <= _MOST_HANDLES and _vessel_of_path(screen) is None
+    handles = path if held else ()
+    return (MeasureMark(path, False, "", PATH, PATH_NUMBER if held else None, handles, is_path=True),)
+
+
+def line_on_curved(screen: Screen) -> tuple[MeasureMark, ...]:
+    """Returns the line down the middle of a straightened picture, or through a stretched one, where its points can be
+    dragged: those of a path that was clicked, or of a vessel whose line is laid by hand."""
+    path, number = screen.curve.path_mm, _vessel_of_path(screen)
+    if not 2 <= len(path) <= _MOST_HANDLES:
+        return ()
+    return (MeasureMark(path, False, "", PATH, PATH_NUMBER if number is None else number, path, is_path=True),)
+
+
+def _vessel_of_path(screen: Screen) -> int | None:
+    """Returns the number of the vessel whose line, laid by hand, is the path of the curved picture."""
+    path = screen.curve.path_mm
+    return next((n for n, m in enumerate(screen.measures) if m.by_hand and m.points_mm == path), None)
 
 
 def crop_marks(screen: Screen, box: Box, plane: Plane) -> tuple[MeasureMark, ...]:

@@ -157,7 +157,10 @@ class Pane(QWidget):
 
     def grip_at(self, at: QPointF) -> Grip | None:
         """Returns what of a measure is under a position of the widget."""
-        return grip_at(at, self.overlay.marks, self.on_widget, self._labels) if self._is_placed() else None
+        if not self._is_placed():
+            return None
+        plane = self.plane if self.overlay.view is None else None  # of 3D it is nowhere in particular
+        return grip_at(at, self.overlay.marks, self.on_widget, self._labels, plane)
 
     def is_small(self) -> bool:
         """Whether the pane has no room for all texts."""

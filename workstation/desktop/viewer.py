@@ -15,7 +15,6 @@ from render.picture import Picture
 from render.recipe import Recipe, Reformat
 from render.segment import made
 from render.segment.grid import voxel_mm3
-from render.vessels.pictures import path_of
 from workstation.desktop.drawer import Drawer, PictureRequest
 from workstation.desktop.finding import SeekingTools
 from workstation.desktop.gestures import Gestures
@@ -349,12 +348,14 @@ class Viewer(QWidget):
         if pane.surface is None:
             return ()
         marks = MeasureMarks(self.measuring).on_curved(self.session.screen, pane.surface, self.selected)
-        return (*marks, *self._unfinished("curved"))
+        held = self.gestures.hand.held_line()
+        dragged = (MeasureMark(held, False, "", is_path=True),) if held else ()
+        return (*marks, *dragged, *self._unfinished("curved"))
 
     def _solid_marks(self) -> tuple[MeasureMark, ...]:
         screen = self.session.screen
         marks = MeasureMarks(self.measuring).in_space(screen, self.selected)
-        path = path_marks(screen) if screen.layout == "curved" else ()
+        path = tuple(replace(mark, number=None) for mark in path_marks(screen)) if screen.layout == "curved" else ()
         return (*path, *marks, *self._unfinished("solid"))
 
     def _unfinished(self, name: PaneName) -> tuple[MeasureMark, ...]:
@@ -492,10 +493,9 @@ class Viewer(QWidget):
         screen = self.session.screen
         if layout == "curved" and not screen.curve.path_mm:
             chosen = screen.measures if self.selected is None else (screen.measures[self.selected],)
-            for thing in (self.measuring.found(measure) for measure in reversed(chosen)):
-                if thing is not None and thing.vessel is not None:
-                    self.do(edits.path_laid, path_of(thing.vessel.vessel))
-                    return
+            for line in filter(None, (self.measuring.line_of(measure) for measure in reversed(chosen))):
+                self.do(edits.path_laid, line)
+                return
         self.do(edits.laid_out, layout)
 
     def thicken(self, by_mm: float, name: PaneName | None = None) -> None:

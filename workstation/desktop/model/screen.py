@@ -207,7 +207,8 @@ class Measure:
     (vertex second), four for Cobb's (two lines), two corners for an ellipse, three or more for a polygon, the seed of a
     volume or a lesion, two or more in a vessel, tip and end of an arrow. view : of the pane it was drawn in; an outline
     lies in its plane. low, high : the range of values of a volume. name : empty for the kind and its number. colour :
-    as #rrggbb, empty for the usual one. text : the words of an arrow or a text."""
+    as #rrggbb, empty for the usual one. text : the words of an arrow or a text. by_hand : the points of a vessel are
+    its line, as the reader dragged it; else it is followed through them."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     kind: MeasureKind
@@ -218,6 +219,7 @@ class Measure:
     name: str = ""
     colour: str = ""
     text: str = ""
+    by_hand: bool = False
 
     def __post_init__(self) -> None:
         needed, given = POINTS[self.kind], len(self.points_mm)
