@@ -44,6 +44,7 @@ STORAGE_CLASSES: tuple[StorageClass, ...] = (
     StorageClass("1.2.840.10008.5.1.4.1.1.104.3", "Encapsulated STL", "document"),
     StorageClass("1.2.840.10008.5.1.4.1.1.104.4", "Encapsulated OBJ", "document"),
     StorageClass("1.2.840.10008.5.1.4.1.1.11.1", "Grayscale Softcopy Presentation State", "document"),
+    StorageClass("1.2.840.10008.5.1.4.1.1.11.2", "Color Softcopy Presentation State", "document"),
     StorageClass("1.2.840.10008.5.1.4.1.1.11.6", "Grayscale Planar MPR Volumetric Presentation State", "document"),
     StorageClass("1.2.840.10008.5.1.4.1.1.11.9", "Volume Rendering Volumetric Presentation State", "document"),
     StorageClass("1.2.840.10008.5.1.4.1.1.88.11", "Basic Text SR", "document"),

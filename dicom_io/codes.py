@@ -184,6 +184,7 @@ COMMENT = Code("121106", "DCM", "Comment")
 MEASURE_VIEW = Code("measure_view", OWN_SCHEME, "Seen from, in patient terms")
 MEASURE_METHODS: dict[str, Code] = {
     "distance": Code("distance", OWN_SCHEME, "Straight line between two points"),
+    "length": Code("length", OWN_SCHEME, "Line through places in space, in no one plane"),
     "angle": Code("angle", OWN_SCHEME, "Angle at a vertex"),
     "cobb": Code("cobb", OWN_SCHEME, "Cobb's angle between two lines"),
     "ellipse": Code("ellipse", OWN_SCHEME, "Ellipse on a plane"),

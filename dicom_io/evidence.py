@@ -112,7 +112,7 @@ class Product:
             raise ValueError("A product needs a name: it is its tracking identifier in the SR.")
 
 
-MeasurementKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel"]
+MeasurementKind = Literal["distance", "length", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel"]
 QuantityName = Literal[
     "length",
     "angle",
@@ -141,6 +141,7 @@ Unit = Literal["mm", "deg", "mm2", "mm3", "[hnsf'U]", "%", "1"]
 # How many points each kind has at least and at most.
 PLACES: dict[MeasurementKind, tuple[int, float]] = {
     "distance": (2, 2),
+    "length": (2, math.inf),
     "angle": (3, 3),
     "cobb": (4, 4),
     "ellipse": (4, 4),
@@ -169,13 +170,14 @@ class Measurement:
     """A measurement in patient space.
 
     name : its name in the record, e.g. `distance 1`. finding : in the reader's words, may be empty.
-    points_mm : LPS mm, rounded to the single precision that an SR keeps. The ends of a distance; an angle's vertex
-        second; the ends of Cobb's first line, then of the second; the ends of an ellipse's longer axis, then of the
-        shorter; the corners of a polygon, the first not repeated; none for a volume; the click in a lesion; the points
-        in a vessel in order.
+    points_mm : LPS mm, rounded to the single precision that an SR keeps. The ends of a distance; the places that a
+        length goes through, straight from each to the next; an angle's vertex second; the ends of Cobb's first line,
+        then of the second; the ends of an ellipse's longer axis, then of the shorter; the corners of a polygon, the
+        first not repeated; none for a volume; the click in a lesion; the points in a vessel in order.
     view : from which side an outline was drawn, in words of `render.geometry.View`; empty for what a tool found.
     frame_of_reference : UID; empty only where there are no points.
-    volume_digest : of the volume that it was measured in. steps : for a volume, how its mask is made, as JSON.
+    volume_digest : of the volume that it was measured in. steps : for a volume, how its mask is made, as JSON; for a
+        vessel whose line a person laid through its points, that this is so.
     references_mm : LPS mm, points beside healthy parts of a vessel, rounded likewise; none for anything else.
     Source: PS3.3 C.18.9 (3D Spatial Coordinates).
     """

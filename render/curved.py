@@ -5,6 +5,7 @@ Sources: Kanitsar et al. 2002, 'CPR: curved planar reformation' (stretched and s
 after Yuksel et al. 2011, which make neither loops nor cusps.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 from itertools import pairwise
@@ -103,8 +104,9 @@ def pixel_mm(recipe: CurvedReformat) -> float:
     return round(float(_measured_path(recipe)[1][-1]) / max(recipe.rows - 1, 1), 9)
 
 
+@functools.lru_cache(maxsize=16)  # the picture is drawn by them, and then what lies on it is placed by them
 def rows(recipe: CurvedReformat) -> tuple[Rows, ...]:
-    """Returns the Rows of each picture of the recipe.
+    """Returns the Rows of each picture of the recipe, read-only.
 
     Raises GeometryError for a path along the line of sight, or along the rows of a stretched picture.
     """
@@ -121,7 +123,7 @@ def rows(recipe: CurvedReformat) -> tuple[Rows, ...]:
         left = (float(across.min()) + float(across.max())) / 2.0 - half
         starts = middle + right * (left - _dot(middle, right))[:, None]
         down = tangents - right * _dot(tangents, right)[:, None]
-        return (Rows(starts, right * side, _crossed(right, _unit(down))),)
+        return (_kept(starts, right * side, _crossed(right, _unit(down))),)
     right = frames_along(middle, tangents, np.array(recipe.view.towards_observer))
     away = _crossed(right, tangents)
     found = []
@@ -130,8 +132,14 @@ def rows(recipe: CurvedReformat) -> tuple[Rows, ...]:
         # The last bits of sine and cosine differ between C libraries.
         c, s = round(math.cos(turn), 12), round(math.sin(turn), 12)
         aside, deep = right * c + away * s, away * c - right * s
-        found.append(Rows(middle - aside * half, aside * side, deep))
+        found.append(_kept(middle - aside * half, aside * side, deep))
     return tuple(found)
+
+
+def _kept(*parts: Points) -> Rows:
+    for part in parts:
+        part.setflags(write=False)
+    return Rows(*parts)
 
 
 def _measured_path(recipe: CurvedReformat) -> tuple[Points, Points]:

@@ -9,23 +9,29 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from render import fonts
+from render.curved_surface import NEAR_MM, CurvedSurface, surfaces
 from render.geometry import Plane, Vector, letters
 from render.measure import place_on
+from render.picture import Picture
+from render.recipe import CurvedReformat, Solid
 
 _COLOUR, _EDGE = (255, 210, 80), (0, 0, 0)
 _FINE = 3  # lines are drawn so much larger, and smoothed
-# A measure is on a plane when no point of it is farther away.
-NEAR_MM = 0.5
+# What a picture shows of the patient: a plane, or the surface of a curved reformat. A rendering or projection has a
+# plane at right angles to the line of sight; all that lies along a line of sight is at one place of it.
+ShownSurface = Plane | CurvedSurface
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnMark:
     """A measure as lines. lines : of points, LPS mm. text : its numbers, a line each. arrow : whether its first line
-    has a head at its first point."""
+    has a head at its first point. in_space : whether it is a length that may lie in no plane; it is drawn on renderings
+    and projections too."""
 
     lines: tuple[tuple[Vector, ...], ...]
     text: tuple[str, ...]
     arrow: bool = False
+    in_space: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +43,40 @@ class PixelDrawing:
     at: tuple[float, float]
 
 
+def shown_by(picture: Picture) -> tuple[ShownSurface, ...]:
+    """Returns what each frame of a picture shows; none for one in perspective."""
+    return surfaces(picture.recipe) if isinstance(picture.recipe, CurvedReformat) else picture.planes
+
+
+def pixel_of(shown: ShownSurface, at_mm: Vector) -> tuple[float, float]:
+    """Returns (row, column) where a point of the patient is, LPS mm; (0, 0) is the middle of the first pixel."""
+    return shown.pixel(at_mm)[:2] if isinstance(shown, CurvedSurface) else place_on(shown, at_mm)
+
+
+def marks_on(picture: Picture, frame: int, pixels: NDArray[np.uint8], marks: Iterable[DrawnMark]) -> NDArray[np.uint8]:
+    """Returns (rows, columns, 3) uint8, a frame with the marks that belong on it: on a plane or a curved picture those
+    that lie on it, on renderings and projections lengths in space. The same pixels where there are none."""
+    shown = shown_by(picture)
+    if not shown:
+        return pixels
+    if isinstance(picture.recipe, Solid):
+        return with_marks(pixels, shown[frame], [mark for mark in marks if mark.in_space], math.inf)
+    return with_marks(pixels, shown[frame], marks)
+
+
 def with_marks(
-    pixels: NDArray[np.uint8], plane: Plane, marks: Iterable[DrawnMark], near_mm: float = NEAR_MM
+    pixels: NDArray[np.uint8], shown: ShownSurface, marks: Iterable[DrawnMark], near_mm: float = NEAR_MM
 ) -> NDArray[np.uint8]:
-    """Returns (rows, columns, 3) uint8 with the marks that lie on the plane; the same pixels where none does."""
-    shown = [mark for mark in marks if _on(plane, mark, near_mm)]
+    """Returns (rows, columns, 3) uint8 with the marks that lie on what a picture shows; the same pixels where none
+    does."""
+    there = [mark for mark in marks if _on(shown, mark, near_mm)]
     width = _line_px(pixels)
-    placed = [_placed(plane, mark, 5.0 * width) for mark in shown]
+    placed = [_placed(shown, mark, 5.0 * width) for mark in there]
     return with_drawings(
         pixels,
         [
             PixelDrawing(tuple(map(tuple, places)), mark.text, places[0][-1] if mark.arrow else places[-1][-1])
-            for mark, places in zip(shown, placed, strict=True)
+            for mark, places in zip(there, placed, strict=True)
         ],
     )
 
@@ -104,25 +132,24 @@ def _write(
         fonts.write(draw, (x, y + number * (size + 3)), piece, _COLOUR, _EDGE)
 
 
-def _on(plane: Plane, mark: DrawnMark, near_mm: float) -> bool:
-    origin, normal = plane.origin_mm, plane.normal
+def _on(shown: ShownSurface, mark: DrawnMark, near_mm: float) -> bool:
+    if isinstance(shown, CurvedSurface):
+        # An arrow lies there with its ends: between them it is drawn straight.
+        parts = [(at,) for line in mark.lines for at in line] if mark.arrow else mark.lines
+        return all(shown.shows(part, near_mm) for part in parts)
+    origin, normal = shown.origin_mm, shown.normal
     points = [at for line in mark.lines for at in line]
     return bool(points) and all(
         abs(sum((a - o) * n for a, o, n in zip(at, origin, normal, strict=True))) <= near_mm for at in points
     )
 
 
-def _placed(plane: Plane, mark: DrawnMark, head_px: float) -> list[list[tuple[float, float]]]:
+def _placed(shown: ShownSurface, mark: DrawnMark, head_px: float) -> list[list[tuple[float, float]]]:
     """Returns the lines of a mark in pixels, an arrow's with its head."""
-    lines = [[_pixel(plane, at) for at in line] for line in mark.lines]
+    lines = [[pixel_of(shown, at)[::-1] for at in line] for line in mark.lines]
     if mark.arrow and lines[0][0] != lines[0][1]:
         (x, y), (end_x, end_y) = lines[0][:2]
         long = math.hypot(end_x - x, end_y - y)
         u, v = (end_x - x) / long * head_px, (end_y - y) / long * head_px
         lines.append([(x + u - v / 2, y + v + u / 2), (x, y), (x + u + v / 2, y + v - u / 2)])
     return lines
-
-
-def _pixel(plane: Plane, at: Vector) -> tuple[float, float]:
-    row, column = place_on(plane, at)
-    return column, row

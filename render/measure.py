@@ -6,6 +6,7 @@ All points are LPS mm. No measurement depends on pixels, so it holds in every pi
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import skimage
@@ -22,6 +23,11 @@ _CORNERS = 96
 def distance_mm(a: Vector, b: Vector) -> float:
     """Returns the length of the straight line from a to b."""
     return math.dist(a, b)
+
+
+def polyline_mm(points_mm: Sequence[Vector]) -> float:
+    """Returns the length of the straight parts from each point to the next, together."""
+    return sum(math.dist(a, b) for a, b in pairwise(points_mm))
 
 
 def angle_deg(a: Vector, vertex: Vector, b: Vector) -> float:

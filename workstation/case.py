@@ -121,20 +121,33 @@ def session_of(papers: Papers | None, accession: str, signer: Person | None = No
 @dataclass(frozen=True, slots=True)
 class MeasureRequest:
     """A measurement that a case asks for. points_mm, references_mm : as in `Measurement`. step : for a volume, the tool
-    that finds it. finding : what it is of, in the reader's words."""
+    that finds it. finding : what it is of, in the reader's words. by_hand : the points of a vessel are its line, as a
+    person laid it."""
 
     kind: MeasurementKind
     points_mm: tuple[Vector, ...] = ()
     references_mm: tuple[Vector, ...] = ()
     step: Marking | None = None
     finding: str = ""
+    by_hand: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FusedVolume:
+    """A volume of a series of the same study that a recipe's fusion lays over the first. which : its number in the
+    series, None for the only one. bridge_gaps : its missing slices are interpolated."""
+
+    series_uid: str
+    which: int | None = None
+    bridge_gaps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
     """What to run. which : the volume of the series where it holds several. bridge_gaps : missing slices are
     interpolated from their neighbours. measurements : what was measured on its volume, for the record. measure : what
-    is to be measured when it is run. fuse : the UID of a second series of the same study, drawn over the reformats.
+    is to be measured when it is run. fuse : the UID of a second series of the same study, drawn over all reformats.
+    fused : by the name of a recipe that says itself how it is fused, with what; it changes no session.
     labels : a file of segments that are shown in colour; they are kept beside the record. notes : words and arrows on
     its planes, kept in their presentation states. prepared : names of the pictures that are as they were prepared
     unattended."""
@@ -151,6 +164,7 @@ class Case:
     labels: Path | None = None
     notes: tuple[PictureNote, ...] = ()
     prepared: frozenset[str] = frozenset()
+    fused: tuple[tuple[str, FusedVolume], ...] = ()
 
     @property
     def session_uid(self) -> str:

@@ -22,7 +22,7 @@ from workstation.billing.accession import read
 from workstation.billing.address import address
 from workstation.billing.filing import read_record
 from workstation.billing.settle import SettledCase, decide_record, settle_accession
-from workstation.case import Case, CaseError, laterality_of, region_of
+from workstation.case import Case, CaseError, FusedVolume, laterality_of, region_of
 from workstation.charge import Decision
 from workstation.export.fusing import fused_recipes
 from workstation.export.labelled import with_labels
@@ -75,10 +75,11 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
         )
     case = replace(case, measurements=measure_requested(case.measure, volume, case.measurements))
     engine, (recipes, left_out) = choose(site.config.engine), drawable(volume, case.protocol)
-    fused = (_second_series(case, series, site),) if case.fuse else ()
-    second = build_volume(fused[0], bridge_gaps=case.bridge_gaps) if fused else None
-    if second is not None:
-        recipes = fused_recipes(recipes, volume, second, None, progress)
+    beside = {each: _second_series(each, series, site) for each in _fused_volumes(case)}
+    seconds = {each: build_volume(of, each.which, bridge_gaps=each.bridge_gaps) for each, of in beside.items()}
+    others = tuple({of.uid: of for of in beside.values() if of.uid != series.uid}.values())
+    if case.fuse:
+        recipes = fused_recipes(recipes, volume, seconds[_over_all(case)], None, progress)
     if case.labels is not None:
         recipes = with_labels(recipes, case.labels, volume)
     pictures = []
@@ -87,23 +88,26 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
         def tell(part: float, number: int = number, name: str = recipe.name) -> None:
             progress(f"drawing {name}", (number + part) / len(recipes))
 
-        pictures.append(draw(volume, recipe, second=second, engine=engine.for_recipe(recipe), progress=tell))
+        over = dict(case.fused).get(recipe.name, _over_all(case))
+        pictures.append(draw(volume, recipe, second=seconds.get(over), engine=engine.for_recipe(recipe), progress=tell))
 
-    datasets = derive(pictures, series, stamp, marks, multiframe=site.config.multiframe, fused=fused)
+    datasets = derive(pictures, series, stamp, marks, multiframe=site.config.multiframe, fused=others)
     drawn = products(pictures, datasets, region, laterality)
     wanted, taken = site.config.stored, case.measurements
-    beside = objects_beside(wanted, pictures, drawn, datasets, taken, volume, series, stamp, case.notes)
-    images = site.archive.keep([*datasets, *beside])
+    companions = objects_beside(wanted, pictures, drawn, datasets, taken, volume, series, stamp, case.notes)
+    images = site.archive.keep([*datasets, *companions])
     progress("keeping the pictures", 1.0)
     drawn = tuple(
         replace(product, images=with_digests(site, product.images), prepared=product.name in case.prepared)
         for product in drawn
     )
-    others = with_digests(site, (ImageReference(d.SOPClassUID, d.SOPInstanceUID, d.SeriesInstanceUID) for d in beside))
+    kept = with_digests(
+        site, (ImageReference(d.SOPClassUID, d.SOPInstanceUID, d.SeriesInstanceUID) for d in companions)
+    )
     entries, attestation = journal_session(case, site, drawn)
     acts, head = tuple(entry.act for entry in entries), entries[-1].hash
-    sources = tuple(image for one in (series, *fused) for image in sources_of(one, site))
-    recorded = amending(evidence_of(case, site, series, drawn, others, acts, head, attestation, stamp, sources), site)
+    sources = tuple(image for one in (series, *others) for image in sources_of(one, site))
+    recorded = amending(evidence_of(case, site, series, drawn, kept, acts, head, attestation, stamp, sources), site)
     document = write_sr(recorded, source, stamp)
     if signer is not None and recorded.verified:
         sign(document, signer, attestation.at if attestation else stamp.at)
@@ -117,12 +121,23 @@ def run(case: Case, site: Site, progress: Progress = lambda what, part: None) ->
     return CaseRun(tuple(pictures), images, sr, evidence, settled.decision, settled.messages, settled.queued, left_out)
 
 
-def _second_series(case: Case, series: Series, site: Site) -> Series:
+def _over_all(case: Case) -> FusedVolume:
+    """What `fuse` lays over every reformat."""
+    return FusedVolume(case.fuse, None, case.bridge_gaps)
+
+
+def _fused_volumes(case: Case) -> list[FusedVolume]:
+    """Every second volume of a case, once."""
+    over_all = [_over_all(case)] if case.fuse else []
+    return list(dict.fromkeys([*over_all, *(each for _, each in case.fused)]))
+
+
+def _second_series(second_volume: FusedVolume, series: Series, site: Site) -> Series:
     """The series that is fused with the first. Raises NotFound; CaseError for another study, as an SR is of one."""
-    second = site.archive.series(case.fuse)
+    second = site.archive.series(second_volume.series_uid)
     if second.first.study_uid != series.first.study_uid:
         raise CaseError(
-            f"Series {case.fuse} is of another study than {case.series_uid}. Nothing was drawn; a record speaks of one "
+            f"Series {second.uid} is of another study than {series.uid}. Nothing was drawn; a record speaks of one "
             "study, `workstation render --fuse` draws across studies."
         )
     return second

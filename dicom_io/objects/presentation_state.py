@@ -1,6 +1,7 @@
-"""A presentation state for a grey picture: its window, and its measurements drawn on it.
+"""A presentation state for a picture: the window of a grey one, and the measurements drawn on it.
 
-Sources: PS3.3 A.33.1 (Grayscale Softcopy Presentation State IOD), C.10.4 to C.10.7, C.11.8 to C.11.11; PS3.4 N.
+Sources: PS3.3 A.33.1 and A.33.2 (Grayscale and Color Softcopy Presentation State IOD), C.10.4 to C.10.7, C.11.8 to
+C.11.11, C.11.15; PS3.4 N.
 """
 
 import math
@@ -12,15 +13,19 @@ from pydicom.sequence import Sequence as DicomSequence
 
 from dicom_io.evidence import Measurement
 from dicom_io.files.digests import seal
+from dicom_io.objects.colour_profile import srgb
 from dicom_io.objects.common import body_part, decimal, new_object, new_series
 from dicom_io.stamp import Stamp
+from render.curved_surface import NEAR_MM, CurvedSurface
 from render.geometry import Plane, Vector
-from render.marks import DrawnMark
-from render.measure import ellipse, place_on
+from render.marks import DrawnMark, ShownSurface, pixel_of, shown_by
+from render.measure import ellipse
 from render.picture import Picture
-from render.recipe import VolumeRendering
+from render.recipe import Solid, VolumeRendering, Window
 
 GRAYSCALE_STATE = "1.2.840.10008.5.1.4.1.1.11.1"
+COLOUR_STATE = "1.2.840.10008.5.1.4.1.1.11.2"
+PICTURE_STATES = (GRAYSCALE_STATE, COLOUR_STATE)
 _LAYER = "MEASUREMENTS"
 _HEAD_PX = 12.0  # of an arrow
 _WORDS = {"length": "", "angle": "", "cobb_angle": "Cobb ", "area": "area ", "mean": "mean ", "deviation": "SD "}
@@ -45,15 +50,14 @@ def presentation_state(
     number: int = 1,
     notes: Sequence[PictureNote] = (),
 ) -> Dataset | None:
-    """Makes the state of the grey images that `derive` made of a picture; None for one in colour.
+    """Makes the state of the images that `derive` made of a picture; None for one in colour with nothing to draw on it.
 
-    measurements, notes : those on one of its planes are drawn there. number : of the instance in the series of
-    states. The same arguments give the same bytes.
+    measurements, notes : those on one of its planes, or on its curved surface, are drawn there; on renderings and
+    projections lengths in space. number : of the instance in the series of states. The same arguments give the same
+    bytes.
     """
-    if isinstance(picture.recipe, VolumeRendering) or images[0].PhotometricInterpretation == "RGB":
-        return None
-    first, window = images[0], picture.recipe.window
-    ds = new_object(GRAYSCALE_STATE, "", source, stamp)
+    first, in_colour = images[0], images[0].PhotometricInterpretation == "RGB"
+    ds = new_object(COLOUR_STATE if in_colour else GRAYSCALE_STATE, "", source, stamp)
     name = picture.recipe.name or "picture"
     new_series(ds, "PR", 9600, "3D workstation: presentation states", stamp, "PR")
     body_part(ds, source)
@@ -64,16 +68,11 @@ def presentation_state(
     series.SeriesInstanceUID = first.SeriesInstanceUID
     series.ReferencedImageSequence = DicomSequence(_reference(image) for image in images)
     ds.ReferencedSeriesSequence = DicomSequence([series])
-    # Without slope and intercept a viewer would use the stored values. Source: PS3.3 C.11.1, PS3.4 N.2.1.
-    groups = first.get("SharedFunctionalGroupsSequence")
-    rescale = groups[0].PixelValueTransformationSequence[0] if groups else first
-    for keyword in ("RescaleIntercept", "RescaleSlope", "RescaleType"):
-        setattr(ds, keyword, rescale.get(keyword))
-    voi = Dataset()
-    stored = "FrameTime" in first and first.BitsAllocated == 8  # windowed already
-    voi.WindowCenter, voi.WindowWidth = ("128", "256") if stored else (f"{window.centre:g}", f"{window.width:g}")
-    ds.SoftcopyVOILUTSequence = DicomSequence([voi])
-    ds.PresentationLUTShape = "IDENTITY"
+    if in_colour:
+        ds.ICCProfile = srgb()
+    else:
+        assert not isinstance(picture.recipe, VolumeRendering)
+        _show_values(ds, first, picture.recipe.window)
     area = Dataset()
     area.DisplayedAreaTopLeftHandCorner = [1, 1]
     area.DisplayedAreaBottomRightHandCorner = [first.Columns, first.Rows]
@@ -84,8 +83,24 @@ def presentation_state(
         area.PresentationPixelAspectRatio = [1, 1]
     ds.DisplayedAreaSelectionSequence = DicomSequence([area])
     _annotate(ds, picture, images, (*measurements, *notes))
+    if in_colour and "GraphicAnnotationSequence" not in ds:
+        return None
     seal(ds)
     return ds
+
+
+def _show_values(ds: Dataset, first: Dataset, window: Window) -> None:
+    """Sets how stored values are shown. Without slope and intercept a viewer would use the stored values. Source: PS3.3
+    C.11.1, PS3.4 N.2.1."""
+    groups = first.get("SharedFunctionalGroupsSequence")
+    rescale = groups[0].PixelValueTransformationSequence[0] if groups else first
+    for keyword in ("RescaleIntercept", "RescaleSlope", "RescaleType"):
+        setattr(ds, keyword, rescale.get(keyword))
+    voi = Dataset()
+    stored = "FrameTime" in first and first.BitsAllocated == 8  # windowed already
+    voi.WindowCenter, voi.WindowWidth = ("128", "256") if stored else (f"{window.centre:g}", f"{window.width:g}")
+    ds.SoftcopyVOILUTSequence = DicomSequence([voi])
+    ds.PresentationLUTShape = "IDENTITY"
 
 
 def _reference(image: Dataset, frame: int | None = None) -> Dataset:
@@ -99,26 +114,43 @@ def _reference(image: Dataset, frame: int | None = None) -> Dataset:
 def _annotate(
     ds: Dataset, picture: Picture, images: Sequence[Dataset], measurements: Sequence[Measurement | PictureNote]
 ) -> None:
-    annotations, planes = [], picture.planes
-    near = max(0.5, math.dist(planes[0].origin_mm, planes[1].origin_mm) / 2.0) if len(planes) > 1 else 0.5
+    annotations, shown = [], shown_by(picture)
     drawn: dict[int, list[Measurement | PictureNote]] = {}
     for measurement in measurements:
-        if measurement.points_mm and planes:
-            # Drawn on the nearest plane; of two equally near ones, on the first.
-            number = min(range(len(planes)), key=lambda n: round(_depth(planes[n], measurement.points_mm), 6))
-            inside = _shows(planes[number], measurement.points_mm, images[0])
-            if inside and _depth(planes[number], measurement.points_mm) <= near + 1e-6:
-                drawn.setdefault(number, []).append(measurement)
+        if measurement.points_mm:
+            for number in _frames_of(measurement, picture, shown):
+                if _fits(shown[number], measurement.points_mm, images[0]):
+                    drawn.setdefault(number, []).append(measurement)
     for number, here in sorted(drawn.items()):
-        # One image for each plane, or one image with all planes.
+        # One image for each frame, or one image with all frames.
         image = images[number if len(images) > 1 else 0]
-        reference = _reference(image, number + 1 if len(planes) > len(images) else None)
-        annotations.append(_annotation(reference, planes[number], here))
+        reference = _reference(image, number + 1 if len(shown) > len(images) else None)
+        annotations.append(_annotation(reference, shown[number], here))
     if annotations:
         ds.GraphicAnnotationSequence = DicomSequence(annotations)
         layer = Dataset()
         layer.GraphicLayer, layer.GraphicLayerOrder = _LAYER, 1
         ds.GraphicLayerSequence = DicomSequence([layer])
+
+
+def _frames_of(measurement: Measurement | PictureNote, picture: Picture, shown: Sequence[ShownSurface]) -> list[int]:
+    """Returns the frames of a picture that a measurement belongs on: of a stack the nearest plane, of two equally near
+    ones the first; of renderings and projections every one for a length in space; of curved pictures those on whose
+    surface it lies."""
+    points = measurement.points_mm
+    if isinstance(picture.recipe, Solid) and not isinstance(measurement, PictureNote) and measurement.kind == "length":
+        return list(range(len(shown)))
+    bent = [each for each in shown if isinstance(each, CurvedSurface)]
+    if bent:
+        whole = isinstance(measurement, Measurement)
+        parts = [points] if whole else [(at,) for at in points]
+        return [n for n, each in enumerate(bent) if all(each.shows(part, NEAR_MM) for part in parts)]
+    if isinstance(picture.recipe, VolumeRendering) or not picture.planes:
+        return []
+    planes = picture.planes
+    near = max(0.5, math.dist(planes[0].origin_mm, planes[1].origin_mm) / 2.0) if len(planes) > 1 else 0.5
+    number = min(range(len(planes)), key=lambda n: round(_depth(planes[n], points), 6))
+    return [number] if _depth(planes[number], points) <= near + 1e-6 else []
 
 
 def _depth(plane: Plane, points: Sequence[Vector]) -> float:
@@ -127,18 +159,18 @@ def _depth(plane: Plane, points: Sequence[Vector]) -> float:
     return max(abs(sum((a - o) * n for a, o, n in zip(at, origin, normal, strict=True))) for at in points)
 
 
-def _shows(plane: Plane, points: Sequence[Vector], image: Dataset) -> bool:
-    places = [place_on(plane, at) for at in points]
+def _fits(shown: ShownSurface, points: Sequence[Vector], image: Dataset) -> bool:
+    places = [pixel_of(shown, at) for at in points]
     return all(-0.5 <= row <= image.Rows - 0.5 and -0.5 <= column <= image.Columns - 0.5 for row, column in places)
 
 
-def _annotation(reference: Dataset, plane: Plane, measurements: Sequence[Measurement | PictureNote]) -> Dataset:
+def _annotation(reference: Dataset, shown: ShownSurface, measurements: Sequence[Measurement | PictureNote]) -> Dataset:
     ds = Dataset()
     ds.ReferencedImageSequence = DicomSequence([reference])
     ds.GraphicLayer = _LAYER
     graphics, texts = [], []
     for measurement in measurements:
-        places = [_pixel(plane, at) for at in measurement.points_mm]
+        places = [_pixel(shown, at) for at in measurement.points_mm]
         if isinstance(measurement, PictureNote):
             graphics += [_graphic("POLYLINE", line) for line in _arrow(places)]
         elif measurement.kind == "cobb":
@@ -197,7 +229,7 @@ def mark_of(measurement: Measurement) -> DrawnMark | None:
         outline = ellipse(points) if measurement.kind == "ellipse" else points
         lines = ((*outline, outline[0]),)
     words = in_words(measurement).split(", ")
-    return DrawnMark(lines, tuple(words))
+    return DrawnMark(lines, tuple(words), in_space=measurement.kind == "length")
 
 
 def mark_of_note(note: PictureNote) -> DrawnMark:
@@ -205,9 +237,9 @@ def mark_of_note(note: PictureNote) -> DrawnMark:
     return DrawnMark((note.points_mm,), (note.text,), arrow=len(note.points_mm) == 2)
 
 
-def _pixel(plane: Plane, at: Vector) -> tuple[float, float]:
+def _pixel(shown: ShownSurface, at: Vector) -> tuple[float, float]:
     """Returns (column, row), with the corner of the first pixel at 0, 0. Source: PS3.3 C.10.5.1.2."""
-    row, column = place_on(plane, at)
+    row, column = pixel_of(shown, at)
     return column + 0.5, row + 0.5
 
 

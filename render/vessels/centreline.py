@@ -5,14 +5,16 @@ through their centroids and smoothed over about half the radius of the vessel,
 or of the sac; that is done again until it stays.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import scipy
 
-from render.curved import Points
-from render.geometry import Vector
+from render.curved import Points, along
+from render.geometry import Vector, vector
 from render.vessels.lumen import Levels, VesselError, box_around, inside, joined, levels_at, places
 from render.vessels.sections import Sections, cut
 from render.volume import Volume
@@ -20,6 +22,8 @@ from render.volume import Volume
 _ROUNDS, _MOST_ROUNDS = 4, 10
 _AT_REST = 0.2  # of the radius: no centroid is farther from the curve
 _COARSE_RAYS = 24
+_APART_MM = (4.0, 12.0)  # points of a line that is changed by hand are so far apart at least, and at most
+_LEAST_APART_MM = 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,11 +102,47 @@ def follow(volume: Volume, through_mm: Sequence[Vector], step_mm: float | None =
             break
     fine = _even(curve, step)
     reach = np.interp(np.linspace(0, 1, len(fine)), np.linspace(0, 1, len(curve)), reach)
-    sections = cut(volume, fine, _tangents(fine), levels, reach)
-    along = np.concatenate([np.zeros(1), np.cumsum(np.linalg.norm(np.diff(fine, axis=0), axis=1))])
-    given = np.array(through_mm, dtype=np.float64)
-    nearest = tuple(float(along[int(np.argmin(((fine - point) ** 2).sum(axis=1)))]) for point in given)
-    return Vessel(along, sections, nearest, levels)
+    return _cut_along(volume, fine, levels, reach, through_mm)
+
+
+def follow_by_hand(volume: Volume, line_mm: Sequence[Vector], step_mm: float | None = None) -> Vessel:
+    """Returns the vessel along a line that a person laid: the smooth curve through its points, as `render.curved` has
+    it. It is not centred: sections are cut where the line is, also where the lumen is closed.
+
+    line_mm, step_mm : as in `follow`. Raises VesselError for fewer than two points, points at one place, and one
+    outside the volume.
+    """
+    if len(line_mm) < 2:
+        raise VesselError("A vessel needs two points at least: where it begins and where it ends.")
+    if any(math.dist(a, b) < _LEAST_APART_MM for a, b in pairwise(line_mm)):
+        raise VesselError("Two points of the line that follow each other are at the same place.")
+    levels = levels_at(volume, inside(volume, line_mm), all_within=False)
+    step = max(0.5, 0.5 * min(volume.spacing_mm)) if step_mm is None else step_mm
+    curve = along(tuple(line_mm))
+    rough, fine = (_even(curve, each) for each in (max(step, min(volume.spacing_mm)), step))
+    widest = np.full(len(rough), _reach(volume, rough, levels))
+    found = cut(volume, rough, _tangents(rough), levels, widest, _COARSE_RAYS)
+    radius = scipy.ndimage.median_filter(np.median(found.radii, axis=1), size=5, mode="nearest")
+    reach = np.interp(np.linspace(0, 1, len(fine)), np.linspace(0, 1, len(rough)), 1.8 * radius + 4.0)
+    return _cut_along(volume, fine, levels, reach, line_mm)
+
+
+def points_of_line(vessel: Vessel) -> tuple[Vector, ...]:
+    """Returns points of a centreline to be dragged by hand, LPS mm: about a diameter apart, so that a drag of one bends
+    the line over a few diameters; the smooth curve through them is the centreline."""
+    apart = min(max(float(np.median(vessel.sections.diameters_mm[2])), _APART_MM[0]), _APART_MM[1])
+    count = max(round(vessel.length_mm / apart), 1) + 1
+    wanted = np.linspace(0.0, vessel.length_mm, count)
+    places_mm = np.stack([np.interp(wanted, vessel.along_mm, vessel.centreline_mm[:, n]) for n in range(3)], axis=1)
+    return tuple(vector(round(float(v), 3) for v in place) for place in places_mm)
+
+
+def _cut_along(volume: Volume, fine: Points, levels: Levels, reach_mm: Points, given_mm: Sequence[Vector]) -> Vessel:
+    sections = cut(volume, fine, _tangents(fine), levels, reach_mm)
+    distances = np.concatenate([np.zeros(1), np.cumsum(np.linalg.norm(np.diff(fine, axis=0), axis=1))])
+    given = np.array(given_mm, dtype=np.float64)
+    nearest = tuple(float(distances[int(np.argmin(((fine - point) ** 2).sum(axis=1)))]) for point in given)
+    return Vessel(distances, sections, nearest, levels)
 
 
 def _reach(volume: Volume, curve: Points, levels: Levels) -> float:

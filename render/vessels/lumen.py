@@ -94,11 +94,11 @@ def box_around(volume: Volume, at: Points, margin_mm: float = _MARGIN_MM) -> Cut
     return Cutout(np.ascontiguousarray(part, dtype=np.float32), (int(low[0]), int(low[1]), int(low[2])))
 
 
-def levels_at(volume: Volume, at: Points) -> Levels:
+def levels_at(volume: Volume, at: Points, *, all_within: bool = True) -> Levels:
     """Returns the levels of the vessel in which the (N, 3) indices lie: the lumen's from the voxels around them, the
     background's from what is near and darker.
 
-    Raises VesselError for a point that is no brighter than its surroundings.
+    Raises VesselError for a point that is no brighter than its surroundings, where `all_within` are to be in the lumen.
     """
     local, spread = [], []
     shape = np.array(volume.shape)
@@ -124,7 +124,7 @@ def levels_at(volume: Volume, at: Points) -> Levels:
         raise VesselError("The points lie in the darkest part of the volume; nothing flows there. Choose others.")
     background = float(np.percentile(darker, 60.0))
     levels = Levels(lumen, background, max(float(np.median(spread)), 1e-6))
-    for index, value in zip(at, local, strict=True):
+    for index, value in zip(at, local, strict=True) if all_within else ():
         if value < levels.background + 0.25 * levels.contrast:
             words = ",".join(f"{n:.1f}" for n in places(volume, index))
             raise VesselError(

@@ -21,6 +21,7 @@ from dicom_io.sr.report_sr import WrittenReport, write_report
 from dicom_io.stamp import Stamp
 from dicom_io.volumes import build_volume
 from render import segment
+from render.curved_surface import surfaces
 from render.draw import draw
 from render.geometry import Vector, View, point, vector
 from render.mask import Mask
@@ -176,8 +177,13 @@ def _beside(
     for number, (picture, group) in enumerate(zip(pictures, groups, strict=True), start=1):
         middle = picture.planes[0].at(20.0, 20.0) if picture.planes else volume.centre_mm
         end = picture.planes[0].at(40.0, 30.0) if picture.planes else volume.centre_mm
+        taken = recorded.measurements
+        if isinstance(picture.recipe, CurvedReformat):
+            way = surfaces(picture.recipe)[0].way((10.0, 20.0), (50.0, 40.0))
+            assert way is not None
+            taken = (*taken, measure("length 2", "length", way, View(), volume))
         notes = (PictureNote((middle, end), "Pfeil"), PictureNote((middle,), "Worte"), PictureNote((end, middle), ""))
-        state = presentation_state(picture, group, recorded.measurements, source, STAMP, number, notes)
+        state = presentation_state(picture, group, taken, source, STAMP, number, notes)
         if state is not None:
             found[f"presentation of {picture.recipe.name}"] = state
         view = volumetric_state(picture, group, series, STAMP, number)
@@ -194,6 +200,7 @@ def measurements(volume: Volume) -> tuple[Measurement, ...]:
     )
     return (
         measure("distance 1", "distance", (a, b), view, volume, "größter Durchmesser"),
+        measure("length 1", "length", (a, b, (c[0], c[1], c[2] + 6.0)), view, volume, "way to the Läsion"),
         measure("angle 1", "angle", (a, b, c), view, volume),
         measure("Cobb 1", "cobb", (a, b, c, d), view, volume),
         measure("ellipse 1", "ellipse", (a, c), view, volume, "Lesion A"),

@@ -91,7 +91,7 @@ def run(
         typer.Option(
             metavar="'KIND P …'",
             help="A measure for the record: 'lesion P', 'vessel P P … / REFERENCE …', 'volume lungs', 'distance P P', "
-            "'angle P P P', 'cobb P P P P'; P is X,Y,Z in LPS mm. After a colon, what it is of.",
+            "'length P P …', 'angle P P P', 'cobb P P P P'; P is X,Y,Z in LPS mm. After a colon, what it is of.",
         ),
     ] = [],  # noqa: B006
     labels: Annotated[

@@ -5,9 +5,8 @@ from PySide6.QtGui import QImage, QKeyEvent, QPixmap
 from PySide6.QtWidgets import QDialog, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from render.annotate import annotated
-from render.marks import with_marks
+from render.marks import marks_on
 from render.picture import Picture
-from render.recipe import Reformat
 from workstation.desktop.images import image_from
 from workstation.desktop.language import tr
 from workstation.desktop.model.notes import marks_of
@@ -49,7 +48,7 @@ class CapturePreview(QDialog):
             words.append(tr("the first of {count} pictures", count=count))
         self.said.setText("   ".join(words) + "   " + tr("Arrows: the next one; Esc: close."))
         self._wanted = recipe.name
-        self._viewer.drawer.ask_large(recipe.name, recipe)
+        self._viewer.drawer.ask_large(recipe.name, recipe, captures[number].second)
         name = pane_of(self._viewer.session.screen, number)
         self.pane.setVisible(name in self._viewer.visible_panes())
         self.pane.show_image(self._viewer.panes[name].grab().toImage())
@@ -59,12 +58,10 @@ class CapturePreview(QDialog):
             self.picture.show_image(self._with_measures(picture))
 
     def _with_measures(self, picture: Picture) -> QImage:
-        """Returns a picture with its letters, and with the measures on its plane, which are stored beside it."""
-        session, pixels = self._viewer.session, annotated(picture)
-        if not isinstance(picture.recipe, Reformat) or not picture.planes:
-            return image_from(pixels)
+        """Returns a picture with its letters, and with the measures on it, which are stored beside it."""
+        session = self._viewer.session
         marks = marks_of(session.screen.measures, session.volume)
-        return image_from(with_marks(pixels, picture.planes[0], marks))
+        return image_from(marks_on(picture, 0, annotated(picture), marks))
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         steps = {Qt.Key.Key_Down: 1, Qt.Key.Key_Right: 1, Qt.Key.Key_Up: -1, Qt.Key.Key_Left: -1}

@@ -143,7 +143,7 @@ class Tray(QWidget):
                 still = session.stills.get(replace(capture.recipe, name=""))
                 self.icons[name] = icon_in(still) if still is not None else self.icons.get(name, QIcon())
                 if self.icons[name].isNull() or still is None:
-                    self._viewer.drawer.ask_small(name, capture.recipe)
+                    self._viewer.drawer.ask_small(name, capture.recipe, capture.second)
             item.setIcon(self.icons[name])
             item.setCheckState(Qt.CheckState.Checked if capture.key else Qt.CheckState.Unchecked)
         self.list.blockSignals(False)

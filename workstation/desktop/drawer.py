@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from PySide6.QtCore import QObject, Signal
 from render import Cancelled, Mask, Picture, Recipe, Reformat, Volume, Window, coarser, draw
 from render.recipe import Solid, VolumeRendering, frames
 from render.segment.on_plane import labels_on, outlines_of
-from workstation.desktop.model.screen import PaneName
+from workstation.desktop.model.screen import PaneName, VolumeKey
 
 # A coarse picture has a third of the rows and columns. While the mouse moves it has as many as 30 pictures a second
 # allow: more where the machine is fast or the pane small, fewer where not.
@@ -60,8 +61,11 @@ class Drawer(QObject):
         super().__init__()
         self._volume = volume
         self._wishes: dict[PaneName, PictureRequest] = {}
-        self._small: dict[str, Recipe] = {}
-        self._large: tuple[str, Recipe] | None = None
+        self._small: dict[str, tuple[Recipe, Volume | None]] = {}
+        self._large: tuple[str, Recipe, Volume | None] | None = None
+        # Builds the second volume of captures that were taken earlier, on the thread of the errands.
+        self.bring: Callable[[VolumeKey], Volume] | None = None
+        self._seconds: dict[VolumeKey, Volume] = {}
         self._errands: list[tuple[Callable[[], None], bool]] = []
         self._cancel: dict[PaneName, threading.Event] = {}
         self._coarseness: dict[PaneName, int] = {}
@@ -81,17 +85,38 @@ class Drawer(QObject):
                 self._cancel[request.pane].set()
             self._changed.notify_all()
 
-    def ask_small(self, name: str, recipe: Recipe) -> None:
-        """Asks for a small picture; it is drawn when no pane waits."""
+    def ask_small(self, name: str, recipe: Recipe, second: VolumeKey | None = None) -> None:
+        """Asks for a small picture; it is drawn when no pane waits. second : of the recipe's fusion."""
+        if second is not None and second not in self._seconds:
+            self._ask_with(second, partial(self.ask_small, name, recipe, second))
+            return
         with self._changed:
-            self._small[name] = recipe
+            self._small[name] = (recipe, self._seconds[second] if second is not None else None)
             self._changed.notify_all()
 
-    def ask_large(self, name: str, recipe: Recipe) -> None:
+    def ask_large(self, name: str, recipe: Recipe, second: VolumeKey | None = None) -> None:
         """Asks for a picture as large as it is stored, of a rotation or stack the first; only the newest one counts."""
+        if second is not None and second not in self._seconds:
+            self._ask_with(second, partial(self.ask_large, name, recipe, second))
+            return
         with self._changed:
-            self._large = (name, recipe)
+            self._large = (name, recipe, self._seconds[second] if second is not None else None)
             self._changed.notify_all()
+
+    def have(self, key: VolumeKey, volume: Volume) -> None:
+        """Hands over a second volume that is there already."""
+        self._seconds[key] = volume
+
+    def _ask_with(self, second: VolumeKey, again: Callable[[], None]) -> None:
+        """Has a second volume built, and asks again when it is there."""
+
+        def built() -> None:
+            if second not in self._seconds and self.bring is not None:
+                self._seconds[second] = self.bring(second)
+            if second in self._seconds:
+                again()
+
+        self.ask_errand(built, tell=False)
 
     def ask_errand(self, errand: Callable[[], None], *, tell: bool = True) -> None:
         """Asks for slow work, such as what a tool seeks, one after another. tell : emit `filled` after it."""
@@ -140,13 +165,13 @@ class Drawer(QObject):
                     cancel = self._cancel[request.pane] = threading.Event()
                 large, self._large = (self._large, None) if request is None else (None, self._large)
                 small = next(iter(self._small), None) if request is None and large is None else None
-                recipe = self._small.pop(small) if small is not None else None
+                wanted = self._small.pop(small) if small is not None else None
             if request is not None:
                 self._serve(request, cancel)
             elif large is not None:
                 self._draw_large(*large)
-            elif small is not None and recipe is not None:
-                self._draw_small(small, recipe)
+            elif small is not None and wanted is not None:
+                self._draw_small(small, *wanted)
 
     def _serve(self, request: PictureRequest, cancel: threading.Event) -> None:
         try:
@@ -171,16 +196,17 @@ class Drawer(QObject):
         picture = draw(request.volume, request.recipe, second=request.second, cancel=cancel)
         self.drawn.emit(request, picture, True, _over(request, picture))
 
-    def _draw_large(self, name: str, recipe: Recipe) -> None:
+    def _draw_large(self, name: str, recipe: Recipe, second: Volume | None) -> None:
         try:
-            picture = draw(self._volume, _still(recipe))
+            picture = draw(self._volume, _still(recipe), second=second)
         except Exception:  # noqa: BLE001 - the error is reported when the capture is drawn for storing
             return
         self.large.emit(name, picture)
 
-    def _draw_small(self, name: str, recipe: Recipe) -> None:
+    def _draw_small(self, name: str, recipe: Recipe, second: Volume | None) -> None:
         try:
-            picture = draw(self._volume, coarser(self._volume, _still(recipe), max(1, recipe.rows // _THUMB_PX)))
+            small = coarser(self._volume, _still(recipe), max(1, recipe.rows // _THUMB_PX))
+            picture = draw(self._volume, small, second=second)
         except Exception:  # noqa: BLE001 - the error is reported when the capture is drawn for storing
             return
         self.small.emit(name, picture)

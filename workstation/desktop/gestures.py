@@ -18,7 +18,7 @@ from render.recipe import Solid, VolumeRendering
 from workstation.desktop.brush_hand import BrushHand
 from workstation.desktop.edited_panes import EditedPanes
 from workstation.desktop.language import tr
-from workstation.desktop.measure_hand import MeasureHand
+from workstation.desktop.measure_hand import DRAWN_PX, ON_CURVED, MeasureHand
 from workstation.desktop.model import edits
 from workstation.desktop.model.screen import (
     CUT_AWAY,
@@ -53,6 +53,7 @@ class Gestures(QObject):
         self.hand, self._brush = MeasureHand(viewer), BrushHand(viewer)
         self._drag: tuple[PaneName, str, QPointF] | None = None
         self._edge: tuple[int, bool] | None = None
+        self._pressed_at: QPointF | None = None  # in 3D, where a click measures and a drag turns
         for pane in viewer.panes.values():
             pane.pressed.connect(self._pressed)
             pane.moved.connect(self._moved)
@@ -71,8 +72,8 @@ class Gestures(QObject):
         viewer.under, pane = name, viewer.panes[name]
         left = event.button() == Qt.MouseButton.LeftButton
         what = viewer.tool if left else self._buttons.get(event.button(), viewer.tool)
-        own_plane = left and is_slice(name) and name not in OTHERS
-        if own_plane and self.hand.grasp(name, event.position(), pane.place(event.position())):
+        self._pressed_at = event.position() if left and name == "solid" and what == "distance" else None
+        if left and name not in OTHERS and self.hand.grasp(name, event.position(), pane.place(event.position())):
             viewer.session.begin()
             self._drag = (name, "measure", event.position())
             return
@@ -100,6 +101,9 @@ class Gestures(QObject):
             if place is not None and name not in OTHERS:
                 self.hand.press(name, event.position(), place)
             return True
+        if tool in POINTS and name == "curved":
+            self._measure_curved(tool, event.position(), place)
+            return True
         if tool == "path" and place is not None and name != "curved":
             self._viewer.do(edits.path_added, place)
             return True
@@ -114,6 +118,23 @@ class Gestures(QObject):
             return main_pane(name) == "solid"
         return False
 
+    def _measure_curved(self, tool: str, at: QPointF, place: Vector | None) -> None:
+        if tool not in ON_CURVED:
+            self._viewer.say(
+                tr("A curved picture is bent: it has lengths, arrows and words; all else is measured on planes.")
+            )
+        elif place is not None:
+            self.hand.press("curved", at, place)
+
+    def _measure_solid(self, at: QPointF) -> None:
+        """Adds the point of the surface under the mouse to a length in 3D."""
+        if self._viewer.session.screen.solid.style == "average":
+            self._viewer.say(tr("An average shows no surface; show 3D in another way to measure there."))
+            return
+        place = self._place("solid", at)
+        if place is not None:
+            self.hand.add("solid", place)
+
     def _meant(self, tool: str, name: PaneName, event: QMouseEvent) -> str:
         """Returns what a drag with a tool does in that pane."""
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
@@ -122,7 +143,7 @@ class Gestures(QObject):
         if tool in ("brush", "grow") and (name in OTHERS or not is_slice(name)):
             tool = "window"
         if name == "curved":
-            return "window" if tool == "window" else "swivel"
+            return tool if tool in ("window", "crosshair") else "swivel"
         if main_pane(name) == "solid" and (tool not in ("pan", "zoom", "window", "scissors") or name in OTHERS):
             return tool if tool in ("pan", "zoom") else "turn"
         if name == "solid" and tool == "window" and not shift:
@@ -132,7 +153,7 @@ class Gestures(QObject):
     def _place(self, name: PaneName, at: QPointF) -> Vector | None:
         """Returns the point under the mouse, LPS mm in this volume; in 3D on the visible surface."""
         pane, screen = self._viewer.panes[name], self._viewer.session.screen
-        if is_slice(name):
+        if is_slice(name) or name == "curved":
             place = pane.place(at)
         elif main_pane(name) == "solid":
             place = self._surface(name, at)
@@ -140,7 +161,7 @@ class Gestures(QObject):
             return None
         return None if place is None else point(inverse(to_shown(screen, name)), place)
 
-    def _surface(self, name: PaneName, at: QPointF) -> Vector | None:
+    def _surface(self, name: PaneName, at: QPointF, *, quiet: bool = False) -> Vector | None:
         pane, volume = self._viewer.panes[name], self._viewer.volume_of(name)
         recipe = recipe_of(self._viewer.session.screen, name, pane.rows, pane.columns)
         if volume is None or not isinstance(recipe, Solid):
@@ -151,13 +172,13 @@ class Gestures(QObject):
         except RenderError as error:  # what cannot be drawn has no surface; the pane says the same
             self._viewer.say(str(error))
             return None
-        if found is None:
+        if found is None and not quiet:
             self._viewer.say(tr("There is nothing to be seen at that place."))
         return found
 
     def _moved(self, name: PaneName, event: QMouseEvent) -> None:
         if self._drag is None:
-            self.hand.move(name, self._viewer.panes[name].place(event.position()) if is_slice(name) else None)
+            self.hand.move(name, self._loose(name, event.position()) if self.hand.points else None)
             if not self.hand.points:
                 self._viewer.under = name
             return
@@ -166,15 +187,21 @@ class Gestures(QObject):
         self._drag = (start, what, at)
         self._dragged(start, what, last, at)
 
+    def _loose(self, name: PaneName, at: QPointF) -> Vector | None:
+        """Returns where the next point of a measure would be."""
+        if main_pane(name) != "solid":
+            return self._viewer.panes[name].place(at)
+        return self._surface("solid", at, quiet=True) if name == "solid" else None
+
     def _dragged(self, name: PaneName, action: str, last: QPointF, at: QPointF) -> None:
         viewer, pane = self._viewer, self._viewer.panes[name]
         dx, dy, mm = at.x() - last.x(), at.y() - last.y(), pane.mm_per_point()
         if action == "brush":
             self._brush.move(name, at)
         elif action == "measure":
-            place = pane.place(at)
+            place = self._loose(name, at)
             if place is not None:
-                self.hand.drag(place)
+                self.hand.drag(name, place)
         elif action == "turn":
             viewer.do(edits.rotated, dx * _TURN_DEG, dy * _TURN_DEG, moving=True)
         elif action == "swivel":
@@ -189,7 +216,7 @@ class Gestures(QObject):
             viewer.do(edits.shifted, dy, moving=True)
         elif action == "window":
             self._drag_window(dx, dy)
-        elif action == "crosshair" and is_slice(name):
+        elif action == "crosshair" and (is_slice(name) or name == "curved"):
             place = self._place(name, at)
             if place is not None:
                 viewer.do(edits.at_cursor, place, moving=True)
@@ -218,11 +245,12 @@ class Gestures(QObject):
 
     def _released(self, name: PaneName, event: QMouseEvent) -> None:
         if self._drag is None:
-            if is_slice(name) and name not in OTHERS:
+            if (is_slice(name) or name == "curved") and name not in OTHERS:
                 self.hand.release(name, event.position(), self._viewer.panes[name].place(event.position()))
             return
         start, what, _ = self._drag
         self._drag, self._edge = None, None
+        self.hand.drop()
         self.hand.let_go()
         if what == "brush":
             self._brush.end(start)
@@ -231,6 +259,11 @@ class Gestures(QObject):
             self._cut_outline(self._viewer.panes[start], bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier))
         self._viewer.session.end()
         self._viewer.refresh()
+        pressed, self._pressed_at = self._pressed_at, None
+        if what == "turn" and pressed is not None:
+            way = event.position() - pressed
+            if math.hypot(way.x(), way.y()) < DRAWN_PX:
+                self._measure_solid(event.position())
 
     def _doubled(self, name: PaneName, event: QMouseEvent) -> None:
         viewer = self._viewer

@@ -8,10 +8,11 @@ from itertools import pairwise
 from PySide6.QtCore import QPointF, QRectF, QSizeF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen, QPolygonF
 
-from render.geometry import Vector
+from render.geometry import Plane, Vector
 from workstation.desktop.labels import placed
 
 PATH, CROP, MEASURE = QColor(210, 160, 240), QColor(120, 200, 220), QColor(255, 220, 90)
+PATH_NUMBER = -1  # in place of a measure's number, for the path of the curved picture
 _SHADOW = QColor(0, 0, 0)
 _HANDLE_PX, _LINE_PX = 8.0, 5.0  # how near the mouse takes hold of a handle, of a line
 OnWidget = Callable[[Vector], QPointF]
@@ -21,7 +22,7 @@ OnWidget = Callable[[Vector], QPointF]
 class MeasureMark:
     """A measure over the picture. outline : whether the points are one. text : beside the last point. number : of the
     measure, None where it cannot be taken hold of. handles_mm : the points to take hold of. arrow : with a head at
-    the first point. is_path : a line through all of its points, without handles."""
+    the first point. is_path : a line through all of its points."""
 
     points_mm: tuple[Vector, ...]
     outline: bool
@@ -36,7 +37,7 @@ class MeasureMark:
 
 @dataclass(frozen=True, slots=True)
 class Grip:
-    """What is held of a measure: its number, and which of its points; None for the whole."""
+    """What is held of a measure, or of the path: its number, and which of its points; None for the whole."""
 
     number: int
     handle: int | None
@@ -62,7 +63,7 @@ def paint_mark(painter: QPainter, mark: MeasureMark, on_widget: OnWidget) -> Non
             painter.drawRect(QRectF(place.x() - 3.5, place.y() - 3.5, 7.0, 7.0))
     painter.setBrush(Qt.BrushStyle.NoBrush)
     handles = [on_widget(p) for p in mark.handles_mm] or places
-    shown = len(handles) <= 8 and not (mark.selected or mark.arrow or (mark.is_path and len(places) > 8))
+    shown = len(handles) <= 8 and not (mark.selected or mark.arrow)
     for place in handles if shown else ():
         painter.drawEllipse(place, 2.5, 2.5)
 
@@ -93,15 +94,20 @@ def paint_labels(
 
 
 def grip_at(
-    at: QPointF, shown: Sequence[MeasureMark], on_widget: OnWidget, labels: Mapping[int, QRectF]
+    at: QPointF,
+    shown: Sequence[MeasureMark],
+    on_widget: OnWidget,
+    labels: Mapping[int, QRectF],
+    plane: Plane | None = None,
 ) -> Grip | None:
     """Returns what of a measure is under a position of the widget: a handle before a line or words; of several the
-    selected one first. labels : where the words of each stand."""
+    selected one first. labels : where the words of each stand. plane : of the picture, None for one that is bent or
+    seen through; of handles behind one another the one nearest to it is held."""
     marks = sorted((m for m in shown if m.number is not None), key=lambda m: not m.selected)
     for mark in marks:
-        for handle, place in enumerate(mark.handles_mm):
-            if _length(on_widget(place) - at) <= _HANDLE_PX:
-                return Grip(mark.number or 0, handle)
+        near = [n for n, place in enumerate(mark.handles_mm) if _length(on_widget(place) - at) <= _HANDLE_PX]
+        if near:
+            return Grip(mark.number or 0, min(near, key=lambda n: _depth(mark.handles_mm[n], plane)))
     for mark in marks:
         places = [on_widget(p) for p in mark.points_mm]
         pairs = [(places[0], places[1]), (places[2], places[3])] if _two_lines(mark) else list(pairwise(places))
@@ -111,6 +117,14 @@ def grip_at(
         if any(_beside(at, a, b) <= _LINE_PX for a, b in pairs) or (label is not None and label.contains(at)):
             return Grip(mark.number or 0, None)
     return None
+
+
+def _depth(place_mm: Vector, plane: Plane | None) -> float:
+    """Returns how far a place is from a plane, in micrometres as whole numbers."""
+    if plane is None:
+        return 0.0
+    away = zip(place_mm, plane.origin_mm, plane.normal, strict=True)
+    return round(1000.0 * abs(sum((p - o) * n for p, o, n in away)))
 
 
 def write(painter: QPainter, at: QPointF, text: str, colour: QColor) -> None:

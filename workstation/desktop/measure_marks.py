@@ -5,9 +5,10 @@ from typing import cast
 from PySide6.QtGui import QColor
 
 from render import View
+from render.curved_surface import NEAR_MM, CurvedSurface
 from render.geometry import Box, Plane, Vector
 from workstation.desktop.language import tr
-from workstation.desktop.marks import CROP, MEASURE, PATH, MeasureMark
+from workstation.desktop.marks import CROP, MEASURE, PATH, PATH_NUMBER, MeasureMark
 from workstation.desktop.model import edits
 from workstation.desktop.model.measuring import Measuring, near, within_reach
 from workstation.desktop.model.screen import (
@@ -18,9 +19,11 @@ from workstation.desktop.model.screen import (
     MeasureKind,
     PaneName,
     Screen,
+    is_slice,
     plane_name,
 )
 
+_MOST_HANDLES = 100  # of a path: points of a centreline that was followed are too near to each other to be dragged
 _NEAR_MM = 2.0  # a measure shows on planes this close to it
 
 
@@ -43,6 +46,26 @@ class MeasureMarks:
             marks += self._found_lines(measure, plane, reach)
         return tuple(marks)
 
+    def on_curved(self, screen: Screen, surface: CurvedSurface, selected: int | None) -> tuple[MeasureMark, ...]:
+        """Returns the marks of the lengths, arrows and words that lie on a curved picture."""
+        reach = NEAR_MM + screen.curve.slab_mm / 2.0
+        found = []
+        for number, measure in enumerate(screen.measures):
+            ends = [(at,) for at in measure.points_mm]
+            parts = [measure.points_mm] if measure.kind in ("length", "distance") else ends
+            is_flat = measure.kind not in ("length", "distance", *NOTES)
+            if not is_flat and all(surface.shows(part, reach) for part in parts):
+                found.append(self._mark(measure, number, number == selected))
+        return (*found, *line_on_curved(screen))
+
+    def in_space(self, screen: Screen, selected: int | None) -> tuple[MeasureMark, ...]:
+        """Returns the marks of the lengths in space, which lie over the 3D picture as they are seen from there."""
+        return tuple(
+            self._mark(measure, number, number == selected)
+            for number, measure in enumerate(screen.measures)
+            if measure.kind == "length"
+        )
+
     def _mark(self, measure: Measure, number: int, selected: bool) -> MeasureMark:
         outline, said = self._measuring.outline(measure), self._measuring.said_of(measure)
         if measure.kind == "vessel":
@@ -51,15 +74,17 @@ class MeasureMarks:
         if found is not None and found.declined:
             said = tr("nothing found")  # the reason is a sentence, and stands in the list
         said = f"{measure.name}: {said}" if measure.name else said
+        points, is_length = measure.points_mm, measure.kind == "length"
         return MeasureMark(
-            outline or measure.points_mm,
+            outline or points,
             bool(outline),
             said,
             QColor(measure.colour) if measure.colour else MEASURE,
             number,
-            measure.points_mm,
+            (points[0], points[-1]) if is_length else points,
             selected,
             measure.kind == "arrow",
+            is_length,
         )
 
     def _found_lines(self, measure: Measure, plane: Plane, reach: float) -> list[MeasureMark]:
@@ -78,15 +103,36 @@ class MeasureMarks:
         if kind == "ellipse" and len(points) == 2:
             drawn = Measure(kind, points, screen.slice(plane_name(name)).view)
             return MeasureMark(self._measuring.outline(drawn), True, "")
+        if kind == "distance" and not is_slice(name) and len(points) > 1:
+            return MeasureMark(points, False, self._measuring.said_of(Measure("length", points, View())), is_path=True)
         whole = len(points) == POINTS[kind] and kind not in NOTES and kind not in SOUGHT
         said = self._measuring.said_of(Measure(kind, points, View())) if whole else ""
         return MeasureMark(points, False, said, arrow=kind == "arrow")
 
 
 def path_marks(screen: Screen) -> tuple[MeasureMark, ...]:
-    """Returns the path of the curved reformat, where there is one."""
+    """Returns the path of the curved reformat, where there is one. Points that were clicked can be taken hold of."""
     path = screen.curve.path_mm
-    return (MeasureMark(path, False, "", PATH, is_path=True),) if path else ()
+    if not path:
+        return ()
+    held = len(path) <= _MOST_HANDLES and _vessel_of_path(screen) is None
+    handles = path if held else ()
+    return (MeasureMark(path, False, "", PATH, PATH_NUMBER if held else None, handles, is_path=True),)
+
+
+def line_on_curved(screen: Screen) -> tuple[MeasureMark, ...]:
+    """Returns the line down the middle of a straightened picture, or through a stretched one, where its points can be
+    dragged: those of a path that was clicked, or of a vessel whose line is laid by hand."""
+    path, number = screen.curve.path_mm, _vessel_of_path(screen)
+    if not 2 <= len(path) <= _MOST_HANDLES:
+        return ()
+    return (MeasureMark(path, False, "", PATH, PATH_NUMBER if number is None else number, path, is_path=True),)
+
+
+def _vessel_of_path(screen: Screen) -> int | None:
+    """Returns the number of the vessel whose line, laid by hand, is the path of the curved picture."""
+    path = screen.curve.path_mm
+    return next((n for n, m in enumerate(screen.measures) if m.by_hand and m.points_mm == path), None)
 
 
 def crop_marks(screen: Screen, box: Box, plane: Plane) -> tuple[MeasureMark, ...]:

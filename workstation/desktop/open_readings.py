@@ -14,6 +14,7 @@ from workstation.desktop.captures_panel import Tray
 from workstation.desktop.language import tr
 from workstation.desktop.measures_panel import Measures
 from workstation.desktop.model.corners import CornerTexts
+from workstation.desktop.model.identity import SeriesIdentity
 from workstation.desktop.model.keys import Keys
 from workstation.desktop.model.looks import Looks, windows_for
 from workstation.desktop.model.memory import how_many_stay, room_for_series
@@ -71,9 +72,8 @@ class OpenReading:
 
 def make_reading(found: Opened, keys: Keys, looks: Looks, texts: CornerTexts, region: str) -> OpenReading:
     """Makes panes and panels for a study. texts : what stands in the corners. region : that the report begins with."""
-    if found.session.bridged:  # every pane says it
-        series = tr("Gaps bridged: {series}", series=found.identity.series or found.identity.modality)
-        found = replace(found, identity=replace(found.identity, series=series))
+    if found.session.bridged:
+        found = replace(found, identity=with_bridged_gaps(found.identity))
     viewer = Viewer(found.session, keys.buttons, looks, found.identity, texts)
     _add_window_keys(viewer)
     report, tray = ReportPanel(viewer, region), Tray(viewer, found.priors)
@@ -85,6 +85,11 @@ def make_reading(found: Opened, keys: Keys, looks: Looks, texts: CornerTexts, re
         (report, tr("Report")),
     )
     return OpenReading(found, viewer, report, tray, panels, found.session.screen)
+
+
+def with_bridged_gaps(identity: SeriesIdentity) -> SeriesIdentity:
+    """Returns whose a volume is, saying in every pane that its missing slices were interpolated."""
+    return replace(identity, series=tr("Gaps bridged: {series}", series=identity.series or identity.modality))
 
 
 def _add_window_keys(viewer: Viewer) -> None:

@@ -25,8 +25,9 @@ from PySide6.QtWidgets import QWidget
 
 from render.annotate import cube
 from render.curved import pixel_mm
+from render.curved_surface import CurvedSurface, surfaces
 from render.geometry import Plane, Vector, View, letters
-from render.measure import place_on
+from render.marks import pixel_of
 from render.picture import Picture
 from render.recipe import CurvedReformat
 from workstation.desktop.images import image_of
@@ -104,6 +105,7 @@ class Pane(QWidget):
         self._over: QImage | None = None
         self._pixel_mm = 0.0
         self.plane: Plane | None = None
+        self.surface: CurvedSurface | None = None
         self.rows = self.columns = 1
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -117,6 +119,7 @@ class Pane(QWidget):
         self._values = picture.pixels[0] if picture.pixels.ndim == 3 and full else None
         self._over = None if over is None else _painted(over)
         self.plane = picture.planes[0] if picture.planes else None
+        self.surface = surfaces(picture.recipe)[0] if isinstance(picture.recipe, CurvedReformat) else None
         if isinstance(picture.recipe, CurvedReformat):
             self._pixel_mm = pixel_mm(picture.recipe)
         elif self.plane is not None:
@@ -146,17 +149,18 @@ class Pane(QWidget):
     def under_mouse(self) -> tuple[Vector | None, float | None]:
         """Returns the point of the patient under the mouse, LPS mm, and the value that the picture shows there; None
         where there is none. A coarse picture says no value."""
-        if self._mouse is None or self.plane is None or self.overlay.view is not None:
+        if self._mouse is None or self.overlay.view is not None:
             return None, None
-        row, column = (round(v) for v in self.pixel(self._mouse))
-        inside = self._values is not None and 0 <= row < self.rows and 0 <= column < self.columns
-        return self.place(self._mouse), float(
-            self._values[row, column]
-        ) if inside and self._values is not None else None
+        place, (row, column) = self.place(self._mouse), (round(v) for v in self.pixel(self._mouse))
+        inside = place is not None and 0 <= row < self.rows and 0 <= column < self.columns
+        return place, float(self._values[row, column]) if inside and self._values is not None else None
 
     def grip_at(self, at: QPointF) -> Grip | None:
         """Returns what of a measure is under a position of the widget."""
-        return None if self.plane is None else grip_at(at, self.overlay.marks, self.on_widget, self._labels)
+        if not self._is_placed():
+            return None
+        plane = self.plane if self.overlay.view is None else None  # of 3D it is nowhere in particular
+        return grip_at(at, self.overlay.marks, self.on_widget, self._labels, plane)
 
     def is_small(self) -> bool:
         """Whether the pane has no room for all texts."""
@@ -170,10 +174,14 @@ class Pane(QWidget):
         return max(1, round(rows * shrink)), max(1, round(columns * shrink))
 
     def place(self, at: QPointF) -> Vector | None:
-        """Returns the point on the picture's plane, LPS mm, under a position of the widget."""
-        if self.plane is None:
-            return None
-        return self.plane.at(*self.pixel(at))
+        """Returns the point on the picture's plane or curved surface, LPS mm, under a position of the widget; None
+        where the picture shows none."""
+        shown = self.surface or self.plane
+        return None if shown is None else shown.at(*self.pixel(at))
+
+    def _is_placed(self) -> bool:
+        """Whether points of the patient have a place on the picture."""
+        return self.plane is not None or self.surface is not None
 
     def _frame(self) -> QRectF:
         """Returns where the picture is: everywhere, but for one that was drawn for another shape of the pane. That is
@@ -193,8 +201,9 @@ class Pane(QWidget):
 
     def on_widget(self, place_mm: Vector) -> QPointF:
         """Returns the position of a point of the patient on the widget."""
-        assert self.plane is not None
-        row, column = place_on(self.plane, place_mm)
+        shown = self.surface or self.plane
+        assert shown is not None
+        row, column = pixel_of(shown, place_mm)
         frame = self._frame()
         x, y = (column + 0.5) / self.columns * frame.width(), (row + 0.5) / self.rows * frame.height()
         return QPointF(frame.left() + x, frame.top() + y)
@@ -212,13 +221,14 @@ class Pane(QWidget):
             painter.drawImage(self._frame(), self._image)
         if self._over is not None:
             painter.drawImage(self._frame(), self._over)
-        if self.plane is not None:
+        if self._is_placed():
             for line in self.overlay.lines:
                 self._paint_line(painter, line)
             for mark in self.overlay.marks:
                 paint_mark(painter, mark, self.on_widget)
             taken = [rect for rect, _, _ in self._corner_lines(painter.fontMetrics())]
             self._labels = paint_labels(painter, self.overlay.marks, self.on_widget, taken)
+        if self.plane is not None:
             self._paint_letters(painter, self.plane)
         if self._pixel_mm:
             self._paint_scale(painter)

@@ -14,12 +14,14 @@ from workstation.desktop.language import tr
 from workstation.desktop.menus import Menus
 from workstation.desktop.model import edits
 from workstation.desktop.model.browsing import BrowsedSeries
+from workstation.desktop.model.identity import SeriesIdentity
 from workstation.desktop.model.keyed import keep_key_images
-from workstation.desktop.model.offers import VolumeOffer
+from workstation.desktop.model.offers import VolumeOffer, comparable_volumes_of
 from workstation.desktop.model.prepared import compared_with_prior
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared
 from workstation.desktop.model.studies import Opened, Row
+from workstation.desktop.open_readings import with_bridged_gaps
 from workstation.desktop.pane import Pane
 from workstation.desktop.screen_lock import ScreenLock
 from workstation.desktop.series_browser import SeriesBrowser
@@ -201,12 +203,12 @@ class SeriesWindow(StudyWindow):
         itself = row.series_uid == opened.series.uid
 
         def work(tell: Progress) -> object:
-            offers = self.desk.studies.volumes(row.series_uid)
+            offers = comparable_volumes_of(self.desk.site.archive.series(row.series_uid))
             if len(offers) > 1:
                 return offers
             if itself:
                 raise ValueError(tr("this series has one volume only"))
-            return self.desk.studies.compared(opened, row.series_uid)
+            return self.desk.studies.compared(opened, row.series_uid, offers[0].which, bridged=offers[0].bridged)
 
         def done(found: object) -> None:
             assert isinstance(found, tuple)
@@ -215,7 +217,8 @@ class SeriesWindow(StudyWindow):
                 return
             chosen = dialogs.Choose.ask(tr("Which volume?"), [*map(said_of_offer, found)], self)
             if chosen is not None:
-                again = partial(self.desk.studies.compared, opened, row.series_uid, chosen)
+                offer = found[chosen]
+                again = partial(self.desk.studies.compared, opened, row.series_uid, offer.which, bridged=offer.bridged)
                 self.works.run(lambda tell: again(), partial(self._compared, opened), tr("Comparing"))
 
         self.works.run(work, done, tr("Comparing"))
@@ -231,7 +234,7 @@ class SeriesWindow(StudyWindow):
             said = tr("Registered; edges lie on each other with {quality}.", quality=f"{prior.quality:.2f}")
             self.say(" ".join(filter(None, (said, prior.warning))))
 
-        self.works.run(lambda tell: compared_with_prior(prior, studies.other), done, tr("Comparing"))
+        self.works.run(lambda tell: compared_with_prior(prior, studies.volume), done, tr("Comparing"))
 
     def _offer_comparisons(self, menus: Menus) -> None:
         """Fills the menu with what the study on the screen can be compared with."""
@@ -250,9 +253,14 @@ class SeriesWindow(StudyWindow):
         if self.viewer is not None and self.opened is opened:
             self.viewer.other = volume
             self.viewer.do(edits.compared_with, compared)
-            identity = self.desk.studies.identity(compared.series_uid)
+            identity = self._identity_of(compared)
             self.say(tr("Beside this study: {title}.", title=identity.title))
             self.viewer.compare_with(volume, identity)
+
+    def _identity_of(self, compared: Compared) -> SeriesIdentity:
+        """Returns whose the compared volume is; its panes say where its gaps were bridged."""
+        found = self.desk.studies.identity(compared.series_uid)
+        return with_bridged_gaps(found) if compared.bridged else found
 
     def _bring(self, compared: Compared) -> None:
         """Loads the volume that a recovered session was compared with."""
@@ -261,9 +269,9 @@ class SeriesWindow(StudyWindow):
         def done(volume: object) -> None:
             assert isinstance(volume, Volume)
             if self.viewer is not None and self.opened is opened:
-                self.viewer.compare_with(volume, self.desk.studies.identity(compared.series_uid))
+                self.viewer.compare_with(volume, self._identity_of(compared))
 
-        self.works.run(lambda tell: self.desk.studies.other(compared), done, tr("Comparing"))
+        self.works.run(lambda tell: self.desk.studies.volume(compared.key), done, tr("Comparing"))
 
     def compare_no_more(self) -> None:
         if self.viewer is not None:

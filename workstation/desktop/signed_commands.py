@@ -179,7 +179,8 @@ class StudyWindow(QMainWindow):
         def done(count: object) -> None:
             self.say(tr("{count} files written to {path}.", count=count, path=str(wanted.folder)))
 
-        self.works.run(lambda tell: export(opened, measures, wanted, site, who, tell), done, tr("Exporting"))
+        build = self.desk.studies.volume
+        self.works.run(lambda tell: export(opened, measures, wanted, site, who, tell, build), done, tr("Exporting"))
 
     def show_versions(self) -> None:
         """Shows every signed version of the report."""

@@ -9,10 +9,11 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout
 
 from render import Picture, draw
 from render.geometry import vector
+from render.vessels.centreline import points_of_line
 from render.vessels.pictures import path_of, section_at, vessel_pictures
 from workstation.desktop.images import image_of
 from workstation.desktop.language import tr
-from workstation.desktop.model import edits
+from workstation.desktop.model import edits, measure_edits
 from workstation.desktop.plain import PlainLabel
 from workstation.desktop.viewer import Viewer
 from workstation.export.vessel_files import MeasuredVessel
@@ -158,6 +159,7 @@ class VesselView(QWidget):
         self._viewer = viewer
         self.found: MeasuredVessel | None = None
         self.at_mm = 0.0
+        self._number_shown: int | None = None
         self.plot, self.section, self.said = DiameterPlot(), PlainLabel(), PlainLabel()
         self.section.setFixedSize(_SECTION_PX, _SECTION_PX)
         self.section.setAccessibleName(tr("Section across the vessel"))
@@ -172,6 +174,9 @@ class VesselView(QWidget):
         self.curved.setToolTip(tr("Lays the vessel flat in the curved pane"))
         self.across.setToolTip(tr("Tilts the axial pane across the vessel at this place"))
         self.take.setToolTip(tr("Curved pictures, and sections at the narrowest and the widest place"))
+        self.line = QPushButton(tr("Line by hand"))
+        self.line.setToolTip(tr("Gives the line points to be dragged, in planes and on the curved picture"))
+        self.line.clicked.connect(self._lay_by_hand)
         self.fly = QPushButton(tr("Fly through"))
         self.fly.setToolTip(tr("Captures a flight along the vessel, as a film"))
         self.fly.clicked.connect(self._fly)
@@ -183,7 +188,7 @@ class VesselView(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         middle.addWidget(self.section)
         middle.addWidget(self.said, 1)
-        for number, button in enumerate((self.curved, self.across, self.take, self.fly)):
+        for number, button in enumerate((self.curved, self.across, self.line, self.take, self.fly)):
             buttons.addWidget(button, number // 2, number % 2)
         layout.addWidget(self.plot)
         layout.addLayout(middle)
@@ -197,11 +202,16 @@ class VesselView(QWidget):
         number, measures = self._viewer.selected, self._viewer.session.screen.measures
         thing = self._viewer.measuring.found(measures[number]) if number is not None else None
         found = thing.vessel if thing is not None else None
+        if thing is None and number is not None and number == self._number_shown and measures[number].by_hand:
+            return  # its line was dragged, and is being measured again
         self.setVisible(found is not None)
+        self.line.setEnabled(number is not None and not measures[number].by_hand)
         if found is not self.found:
             self.found = found
-            if found is not None:
-                self._show(found.stenosis.at_mm)
+            if found is not None:  # of the same line, dragged, the same place stays
+                dragged = number == self._number_shown and number is not None and measures[number].by_hand
+                self._show(min(self.at_mm, found.vessel.length_mm) if dragged else found.stenosis.at_mm)
+                self._number_shown = number
 
     def go(self, at_mm: float) -> None:
         """Goes to a place along the vessel, the panes with it."""
@@ -249,8 +259,18 @@ class VesselView(QWidget):
             )
 
     def _lay_flat(self) -> None:
-        if self.found is not None:
-            self._viewer.do(edits.path_laid, path_of(self.found.vessel))
+        number = self._viewer.selected
+        if number is not None and self.found is not None:
+            line = self._viewer.measuring.line_of(self._viewer.session.screen.measures[number])
+            self._viewer.do(edits.path_laid, line)
+
+    def _lay_by_hand(self) -> None:
+        number = self._viewer.selected
+        if number is not None and self.found is not None:
+            vessel = self.found.vessel
+            self._viewer.do(measure_edits.line_by_hand, number, points_of_line(vessel), path_of(vessel))
+            self._viewer.choose_tool("window")
+            self._viewer.say(tr("Drag the points of the line; undo brings back the one that was followed."))
 
     def _cut_across(self) -> None:
         if self.found is not None:

@@ -15,7 +15,6 @@ from render.picture import Picture
 from render.recipe import Recipe, Reformat
 from render.segment import made
 from render.segment.grid import voxel_mm3
-from render.vessels.pictures import path_of
 from workstation.desktop.drawer import Drawer, PictureRequest
 from workstation.desktop.finding import SeekingTools
 from workstation.desktop.gestures import Gestures
@@ -301,11 +300,11 @@ class Viewer(QWidget):
         """Updates the overlay of a pane."""
         pane, screen = self.panes[name], self.session.screen
         if name == "curved":
-            pane.show_overlay(Overlay(self._corners(name)))
+            pane.show_overlay(Overlay(self._corners(name), (), self._curved_marks(pane)))
         if pane.plane is None:
             return
         if not is_slice(name):
-            marks = path_marks(screen) if name == "solid" and screen.layout == "curved" else ()
+            marks = self._solid_marks() if name == "solid" else ()
             pane.show_overlay(Overlay(self._corners(name), (), marks, screen.solid.view, self._stranger(name)))
             return
         move = to_shown(screen, name)
@@ -349,13 +348,36 @@ class Viewer(QWidget):
 
     def _marks(self, name: PaneName, plane: Plane) -> tuple[MeasureMark, ...]:
         """Returns what lies over a pane that shows a plane of the study."""
-        screen, points = self.session.screen, self.gestures.hand.drawn()
-        measures = MeasureMarks(self.measuring)
-        marks = measures.in_plane(screen, name, plane, self.selected)
-        if self.gestures.hand.points and name == self.under:
-            marks = (*marks, measures.unfinished(screen, name, self.tool, points))
+        screen = self.session.screen
+        marks = MeasureMarks(self.measuring).in_plane(screen, name, plane, self.selected)
         crop = screen.solid.crop or (self.whole_box if self.tool == "crop" else None)
-        return (*marks, *path_marks(screen), *(crop_marks(screen, crop, plane) if crop is not None else ()))
+        return (
+            *marks,
+            *self._unfinished(name),
+            *path_marks(screen),
+            *(crop_marks(screen, crop, plane) if crop is not None else ()),
+        )
+
+    def _curved_marks(self, pane: Pane) -> tuple[MeasureMark, ...]:
+        if pane.surface is None:
+            return ()
+        marks = MeasureMarks(self.measuring).on_curved(self.session.screen, pane.surface, self.selected)
+        held = self.gestures.hand.held_line()
+        dragged = (MeasureMark(held, False, "", is_path=True),) if held else ()
+        return (*marks, *dragged, *self._unfinished("curved"))
+
+    def _solid_marks(self) -> tuple[MeasureMark, ...]:
+        screen = self.session.screen
+        marks = MeasureMarks(self.measuring).in_space(screen, self.selected)
+        path = tuple(replace(mark, number=None) for mark in path_marks(screen)) if screen.layout == "curved" else ()
+        return (*path, *marks, *self._unfinished("solid"))
+
+    def _unfinished(self, name: PaneName) -> tuple[MeasureMark, ...]:
+        """Returns the measure that is being drawn on a pane."""
+        hand = self.gestures.hand
+        if not hand.points or name != self.under:
+            return ()
+        return (MeasureMarks(self.measuring).unfinished(self.session.screen, name, self.tool, hand.drawn()),)
 
     def select(self, number: int | None) -> None:
         """Selects a measure, or none: what is selected can be dragged, named, coloured, copied and deleted."""
@@ -399,9 +421,13 @@ class Viewer(QWidget):
 
     def duplicate_measure(self) -> None:
         """Copies the selected measure into the plane of the crosshair."""
-        if self.selected is not None:
-            self.do(measure_edits.duplicated, self.selected)
-            self.select(len(self.session.screen.measures) - 1)
+        if self.selected is None:
+            return
+        if self.session.screen.measures[self.selected].kind == "length":
+            self.say(tr("A length in space lies in no plane; it is not copied into another one."))
+            return
+        self.do(measure_edits.duplicated, self.selected)
+        self.select(len(self.session.screen.measures) - 1)
 
     def said_of(self, measure: Measure) -> str:
         """Returns a measure in words, its numbers with their unit."""
@@ -481,10 +507,9 @@ class Viewer(QWidget):
         screen = self.session.screen
         if layout == "curved" and not screen.curve.path_mm:
             chosen = screen.measures if self.selected is None else (screen.measures[self.selected],)
-            for thing in (self.measuring.found(measure) for measure in reversed(chosen)):
-                if thing is not None and thing.vessel is not None:
-                    self.do(edits.path_laid, path_of(thing.vessel.vessel))
-                    return
+            for line in filter(None, (self.measuring.line_of(measure) for measure in reversed(chosen))):
+                self.do(edits.path_laid, line)
+                return
         self.do(edits.laid_out, layout)
 
     def thicken(self, by_mm: float, name: PaneName | None = None) -> None:
@@ -604,8 +629,13 @@ class Viewer(QWidget):
             return
         compared = self.session.screen.compared
         if compared is not None and compared.blend > 0.0 and is_slice(self.under):
-            self.say(tr("A picture with another study over it is not captured here; take the other one away first."))
-            return
+            if self.other is None:
+                self.say(tr("Opening what is compared …"))
+                return
+            if not compared.same_study:
+                self.say(tr("A record speaks of one study: a picture with another study over it is not captured."))
+                return
+            self.drawer.have(compared.key, self.other)
         before = len(self.session.screen.captures)
         self.do(edits.captured, pane, 512, frames)
         if len(self.session.screen.captures) > before:

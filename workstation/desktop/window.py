@@ -259,6 +259,7 @@ class MainWindow(SeriesWindow):
         """Makes panes and panels for a study, and listens to them."""
         reading = make_reading(found, self.keys, self.looks, self.texts, self.desk.region_unless_chosen(found))
         viewer, report = reading.viewer, reading.report
+        viewer.drawer.bring = self.desk.studies.volume
         self.pages.addWidget(viewer)
         found.session.refused = self.refused
         report.signed.connect(self.signing.sign_and_deliver)

@@ -3,9 +3,10 @@
 Letters, scale and measures are drawn on copies; patient and study only where that is asked for.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
@@ -17,7 +18,7 @@ from dicom_io.objects.burn_in import banner
 from render import fonts
 from render.annotate import annotated
 from render.draw import draw
-from render.marks import DrawnMark, with_marks
+from render.marks import DrawnMark, marks_on
 from render.picture import Picture
 from render.progress import Progress
 from render.recipe import Recipe, Reformat
@@ -62,9 +63,10 @@ def draw_captures(
     config: Config,
     identity: bool,
     progress: Progress,
+    seconds: Mapping[str, Volume] = MappingProxyType({}),
 ) -> tuple[DrawnCapture, ...]:
-    """Draws what is to be written. marks : measures, drawn on the planes that they lie on. identity : whether patient
-    and study are written into the pictures.
+    """Draws what is to be written. marks : measures, drawn on what they lie on. identity : whether patient and study
+    are written into the pictures. seconds : by the name of a recipe, the volume of its fusion.
 
     Raises BannerError, AnnotationError, DrawError.
     """
@@ -75,13 +77,11 @@ def draw_captures(
         def tell(part: float, number: int = number, name: str = recipe.name) -> None:
             progress(f"drawing {name}", (number - 1 + part) / len(recipes))
 
-        picture = draw(volume, recipe, progress=tell)
+        picture = draw(volume, recipe, second=seconds.get(recipe.name), progress=tell)
         frames = []
         for place in range(len(picture.pixels)):
             pixels = annotated(picture, place, lines, config.font_file)
-            if isinstance(recipe, Reformat) and picture.planes:
-                pixels = with_marks(pixels, picture.planes[place], marks)
-            frames.append(pixels)
+            frames.append(marks_on(picture, place, pixels, marks))
         found.append(DrawnCapture(number, picture, tuple(frames)))
     return tuple(found)
 

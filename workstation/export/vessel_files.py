@@ -9,7 +9,7 @@ from typing import Any
 from render import draw
 from render.geometry import Vector
 from render.vessels.aneurysm import WIDENED, Aneurysm, Neck, aneurysm
-from render.vessels.centreline import Vessel, follow
+from render.vessels.centreline import Vessel, follow, follow_by_hand
 from render.vessels.measures import Bend, Stenosis, Widest, bends, stenosis, widest
 from render.vessels.pictures import vessel_pictures
 from render.volume import Volume
@@ -41,13 +41,19 @@ class MeasuredVessel:
 
 
 def measure(
-    volume: Volume, through_mm: Sequence[Vector], references_mm: Sequence[Vector], *, wants_aneurysm: bool = False
+    volume: Volume,
+    through_mm: Sequence[Vector],
+    references_mm: Sequence[Vector],
+    *,
+    wants_aneurysm: bool = False,
+    by_hand: bool = False,
 ) -> MeasuredVessel:
-    """Follows a vessel through points and measures it; references : points beside its healthy parts, LPS mm.
+    """Follows a vessel through points and measures it; references : points beside its healthy parts, LPS mm. by_hand :
+    the points are its line, as a person laid it.
 
     Raises VesselError.
     """
-    vessel = follow(volume, through_mm)
+    vessel = follow_by_hand(volume, through_mm) if by_hand else follow(volume, through_mm)
     along = vessel.places_of(references_mm)
     sac: Aneurysm | None = aneurysm(vessel, along if wants_aneurysm or len(along) > 1 else ())
     if sac is not None and not wants_aneurysm and (sac.ratio < WIDENED or sac.confidence < _PLAIN):

@@ -11,9 +11,9 @@ from dicom_io.evidence import Measurement, MeasurementKind, Quantity, Unit
 from render.errors import RenderError
 from render.geometry import Vector, View
 from render.mask_steps import MaskStep, StepError
-from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, within
+from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, polyline_mm, within
 from render.segment import LesionMeasures, made, measure_lesion, volume_ml
-from render.vessels.centreline import follow
+from render.vessels.centreline import follow, follow_by_hand
 from render.vessels.measures import stenosis, widest
 from render.volume import Volume
 from workstation.case import CaseError, MeasureRequest
@@ -32,13 +32,16 @@ class _Wanted:
 # What tools find is rounded, so that a last bit that another processor computes otherwise changes no record.
 _DECIMALS = 3
 
-DrawnKind = Literal["distance", "angle", "cobb", "ellipse", "polygon"]
+# How the line of a vessel was made, where a person laid it and it was not followed.
+LINE_BY_HAND = '{"line":"by hand"}'
+
+DrawnKind = Literal["distance", "length", "angle", "cobb", "ellipse", "polygon"]
 
 
 def measure(
     name: str, kind: DrawnKind, points_mm: Sequence[Vector], view: View, volume: Volume, finding: str = ""
 ) -> Measurement:
-    """Measures a drawn distance, angle or outline.
+    """Measures a drawn distance, length, angle or outline.
 
     points_mm : as in `Measurement`; an ellipse may also be given by two opposite corners of the rectangle around it,
     whose sides run along the picture. view : of the picture that it was drawn on.
@@ -88,9 +91,8 @@ def _requested(name: str, request: MeasureRequest, volume: Volume) -> Measuremen
     if request.step is not None:
         return measure_mask(name, (request.step,), 1, volume, finding)
     nothing, frame = (Quantity("length", 0.0, "mm"),), volume.frame_of_reference
-    blank = Measurement(
-        name, kind, points, "", frame, volume.digest, nothing, finding, references_mm=request.references_mm
-    )
+    steps = LINE_BY_HAND if request.by_hand else ""
+    blank = Measurement(name, kind, points, "", frame, volume.digest, nothing, finding, steps, request.references_mm)
     return again(blank, volume)
 
 
@@ -107,6 +109,8 @@ def again(measurement: Measurement, volume: Volume) -> Measurement:
         quantities = (Quantity("volume", volume_ml(volume, found) * 1000.0, "mm3"),)
     elif kind == "distance":
         quantities = (Quantity("length", distance_mm(points[0], points[1]), "mm"),)
+    elif kind == "length":
+        quantities = (Quantity("length", polyline_mm(points), "mm"),)
     elif kind == "angle":
         quantities = (Quantity("angle", angle_deg(points[0], points[1], points[2]), "deg"),)
     elif kind == "cobb":
@@ -114,7 +118,7 @@ def again(measurement: Measurement, volume: Volume) -> Measurement:
     elif kind == "lesion":
         quantities = _lesion(points[0], volume)
     elif kind == "vessel":
-        quantities = _vessel(points, measurement.references_mm, volume)
+        quantities = _vessel(points, measurement.references_mm, volume, measurement.steps == LINE_BY_HAND)
     else:
         quantities = _within(kind, points, View.parse(measurement.view), volume)
     return replace(measurement, volume_digest=volume.digest, quantities=quantities)
@@ -156,8 +160,10 @@ def _solid(found: LesionMeasures) -> tuple[Quantity, ...]:
     return Quantity("solid_volume", found.solid_ml * 1000.0, "mm3"), Quantity("solid_axis", found.solid_mm, "mm")
 
 
-def _vessel(through_mm: Sequence[Vector], references_mm: Sequence[Vector], volume: Volume) -> tuple[Quantity, ...]:
-    vessel = follow(volume, through_mm)
+def _vessel(
+    through_mm: Sequence[Vector], references_mm: Sequence[Vector], volume: Volume, by_hand: bool
+) -> tuple[Quantity, ...]:
+    vessel = follow_by_hand(volume, through_mm) if by_hand else follow(volume, through_mm)
     narrow, wide = stenosis(vessel, vessel.places_of(references_mm)), widest(vessel)
     numbers = (
         Quantity("length", vessel.length_mm, "mm"),

@@ -17,7 +17,7 @@ from dicom_io.errors import NotFound
 from dicom_io.evidence import Evidence, ImageReference, Product
 from dicom_io.files.series import Instance, scan
 from dicom_io.objects.presentation_reading import drawings_of
-from dicom_io.objects.presentation_state import GRAYSCALE_STATE, mark_of
+from dicom_io.objects.presentation_state import PICTURE_STATES, mark_of
 from dicom_io.sr import content as sr
 from dicom_io.sr.report_sr import BASIC_TEXT_SR, read_report
 from render.engine.framing import views
@@ -170,7 +170,7 @@ def sides_of(product: Product, frame: int) -> Plane | None:
 def _drawings(evidence: Evidence, there: Mapping[str, Instance]) -> dict[tuple[str, int], tuple[PixelDrawing, ...]]:
     found: dict[tuple[str, int], tuple[PixelDrawing, ...]] = {}
     for image in evidence.objects:
-        if image.sop_class_uid == GRAYSCALE_STATE and image.sop_instance_uid in there:
+        if image.sop_class_uid in PICTURE_STATES and image.sop_instance_uid in there:
             for place, drawings in drawings_of(dcmread(there[image.sop_instance_uid].path)).items():
                 found[place] = (*found.get(place, ()), *drawings)
     return found
@@ -187,7 +187,7 @@ def _plane_of(ds: Dataset) -> Plane | None:
 
 def _instances(evidence: Evidence, place: Path | Archive) -> dict[str, Instance]:
     uids = {image.sop_instance_uid for product in evidence.products for image in product.images}
-    uids |= {image.sop_instance_uid for image in evidence.objects if image.sop_class_uid == GRAYSCALE_STATE}
+    uids |= {image.sop_instance_uid for image in evidence.objects if image.sop_class_uid in PICTURE_STATES}
     found: dict[str, Instance] = {}
     if isinstance(place, Archive):
         for uid in uids:

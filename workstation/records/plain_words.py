@@ -82,7 +82,12 @@ def measurement(made: Measurement) -> str:
     """Returns what was measured where, on one line."""
     finding = f", {made.finding}" if made.finding else ""
     where = f"; at {', '.join(place(at) for at in made.points_mm)}" if made.points_mm else ""
+    if made.kind == "length" and len(made.points_mm) > 2:
+        ends = f"from {place(made.points_mm[0])} to {place(made.points_mm[-1])}"
+        where = f"; {ends}, through {len(made.points_mm) - 2} places between"
     seen = f", seen from {made.view}" if made.view else ""
+    if made.kind == "vessel" and made.steps:
+        where = f"; along a line laid by hand, {len(made.points_mm)} points{where.replace('; at', ' at')}"
     return f"{made.name}{finding}: {', '.join(quantity(q) for q in made.quantities)}{where}{seen}"
 
 

@@ -21,7 +21,7 @@ from dicom_io.objects.burn_in import banner_lines
 from dicom_io.objects.encapsulated_obj import ENCAPSULATED_OBJ
 from dicom_io.objects.encapsulated_stl import ENCAPSULATED_STL
 from dicom_io.objects.presentation_reading import drawings_of
-from dicom_io.objects.presentation_state import GRAYSCALE_STATE, mark_of
+from dicom_io.objects.presentation_state import PICTURE_STATES, mark_of
 from dicom_io.objects.segmentation import SEGMENTATION
 from dicom_io.person_names import spoken
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
@@ -208,7 +208,7 @@ def _drawings(beside: Iterable[ArchivedFile]) -> Drawings:
     one is not what was recorded: an arrow that is missing would not be missed."""
     found: dict[tuple[str, int], tuple[PixelDrawing, ...]] = {}
     for file in beside:
-        if file.instance.sop_class_uid != GRAYSCALE_STATE:
+        if file.instance.sop_class_uid not in PICTURE_STATES:
             continue
         if not unchanged(file):
             raise ResultsError(

@@ -39,7 +39,7 @@ def frame_pixels(shown: ShownFrame, marks: Sequence[DrawnMark] = ()) -> NDArray[
             f"Instance {instance.sop_instance_uid}: frame {shown.number + 1} cannot be read ({error})."
         ) from error
     if instance.samples == 3:
-        return np.asarray(values, dtype=np.uint8)
+        return with_drawings(np.asarray(values, dtype=np.uint8), shown.drawings)
     frame = instance.frames[min(shown.number, len(instance.frames) - 1)]
     if frame.window is not None:
         values = window_8bit(values.astype(np.float32) * frame.slope + frame.intercept, *frame.window)

@@ -7,7 +7,7 @@ import pytest
 
 from render import draw
 from render.recipe import canonical_json, read_recipe
-from render.vessels.centreline import Vessel, follow
+from render.vessels.centreline import Vessel, follow, follow_by_hand, points_of_line
 from render.vessels.lumen import VesselError
 from render.vessels.measures import bends, stenosis, widest
 from render.vessels.pictures import curved_pictures, section_at, vessel_pictures
@@ -163,3 +163,37 @@ def test_a_vessel_that_is_wider_than_what_is_near_its_points_is_measured() -> No
     vessel = follow(made.volume, [made.at(500), made.at(1500)])
     assert vessel.sections.found.all()
     assert np.allclose(vessel.sections.diameters_mm[2], 68.0, atol=1.5)
+
+
+class TestALineByHand:
+    def test_it_is_measured_where_it_is(self) -> None:
+        made, vessel = narrow(1)
+        line = points_of_line(vessel)
+        again = follow_by_hand(made.volume, line)
+        assert again.length_mm == pytest.approx(vessel.length_mm, rel=3e-3)
+        assert stenosis(again).nascet_percent == pytest.approx(100.0 * SHARE, abs=6.0)
+        away, _ = made.nearest(again.centreline_mm)
+        assert away.max() < 0.4
+        number = len(line) // 4
+        pulled = (*line[:number], tuple(np.add(line[number], (1.0, -0.8, 0.6))), *line[number + 1 :])
+        dragged = follow_by_hand(made.volume, pulled)
+        assert np.linalg.norm(dragged.centreline_mm - np.array(pulled[number]), axis=1).min() < 0.3
+        healthy = slice(8, 20)
+        means = (each.sections.diameters_mm[2][healthy] for each in (again, dragged))
+        assert abs(float(np.median(next(means)) - np.median(next(means)))) < 0.5  # a lumen is as wide from aside
+
+    def test_it_goes_on_where_the_lumen_is_closed(self) -> None:
+        rng = np.random.default_rng(4)
+        made = tube(bow(rng, 40.0), narrowed(3.0, 1.0, over=0.12), rng=rng)
+        with pytest.raises(VesselError, match="joins"):
+            follow(made.volume, [made.at(60), made.at(1940)])
+        through = follow_by_hand(made.volume, [made.at(n) for n in range(60, 1941, 235)])
+        part = np.linalg.norm(np.diff(made.curve[60:1941], axis=0), axis=1).sum()
+        assert through.length_mm == pytest.approx(part, rel=5e-3)
+
+    def test_it_needs_two_places(self) -> None:
+        made, _ = narrow(1)
+        with pytest.raises(VesselError, match="two points"):
+            follow_by_hand(made.volume, [made.at(60)])
+        with pytest.raises(VesselError, match="same place"):
+            follow_by_hand(made.volume, [made.at(60), made.at(60), made.at(900)])

@@ -159,7 +159,7 @@ def test_the_window_shows_them_at_once(
     desk: ReadingDesk, qtbot: QtBot, settled: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(Drawer, "ask_small", lambda self, name, recipe: asked.append(name))
+    monkeypatch.setattr(Drawer, "ask_small", lambda self, name, *_: asked.append(name))
     window = make_window(desk.site.root)
     qtbot.addWidget(window)
     window.show()

@@ -187,7 +187,7 @@ def test_gaps_are_bridged_by_a_button(gapped: tuple[Path, str], qtbot: QtBot) ->
     left = window.viewer.session.screen
     window.close_study()
     with qtbot.waitSignal(window.ready, timeout=60_000):
-        window.open_series(uid, bridged=True)  # goes on where it was left
+        window.open_series(uid)  # goes on where it was left, and not in 2D
     assert window.viewer is not None and window.viewer.session.screen == left
     window.close()
 

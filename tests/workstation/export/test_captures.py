@@ -10,7 +10,7 @@ from PIL import Image
 from pydicom import dcmread
 
 from dicom_io.volumes import build_volume
-from render import Rotation, VolumeRendering, Window, load_preset
+from render import Rotation, Volume, VolumeRendering, Window, load_preset
 from render.draw import draw
 from render.engine.framing import planes
 from render.picture import to_rgb
@@ -19,7 +19,7 @@ from tests.workstation.samples import SERIES_UID, tiny_protocol
 from workstation.config import Config
 from workstation.desktop.model.exporting import ExportWanted, export
 from workstation.desktop.model.notes import marks_of
-from workstation.desktop.model.screen import Capture, Measure, opening_screen
+from workstation.desktop.model.screen import Capture, Measure, VolumeKey, opening_screen
 from workstation.desktop.model.session import ReadingSession
 from workstation.desktop.model.studies import Opened
 from workstation.export.captures import draw_captures, pages, slide
@@ -46,12 +46,16 @@ def recipes(rows: int) -> tuple[Recipe, ...]:
     return turning, still
 
 
+def no_second(key: VolumeKey) -> Volume:
+    raise AssertionError(f"nothing here fuses {key}")
+
+
 def test_every_format_is_written(opened: tuple[Site, Opened], tmp_path: Path) -> None:
     site, study = opened
     captures = tuple(Capture(recipe) for recipe in recipes(48))
     wanted = ExportWanted(captures, ("png", "jpeg", "mp4", "gif", "slides", "pdf", "dicom"), tmp_path / "out")
     told: list[str] = []
-    count = export(study, (), wanted, site, "DR1", lambda what, part: told.append(what))
+    count = export(study, (), wanted, site, "DR1", lambda what, part: told.append(what), no_second)
     files = {path.name for path in (tmp_path / "out").iterdir()}
     assert count == len(files) and "writing files" in told
     assert {f"01-turning-00{n}.png" for n in (1, 2, 3)} <= files

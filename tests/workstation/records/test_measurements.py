@@ -47,12 +47,12 @@ BALL = ball()
 
 @settings(max_examples=examples(25), deadline=None)
 @given(
-    kind=st.sampled_from(["distance", "angle", "cobb", "polygon", "ellipse"]),
+    kind=st.sampled_from(["distance", "length", "angle", "cobb", "polygon", "ellipse"]),
     corners=st.lists(st.tuples(PLACE, PLACE), min_size=4, max_size=4, unique=True),
     view=VIEWS,
 )
 def test_who_has_the_record_measures_the_same(kind: DrawnKind, corners: list[tuple[float, float]], view: View) -> None:
-    count = {"distance": 2, "angle": 3, "cobb": 4, "polygon": 4, "ellipse": 2}[kind]
+    count = {"distance": 2, "length": 5, "angle": 3, "cobb": 4, "polygon": 4, "ellipse": 2}[kind]
     points: list[Vector] = []
     for across, along in corners[:count]:
         x, y, z = (across * r + along * u for r, u in zip(view.right, view.up, strict=True))

@@ -26,7 +26,7 @@ from render.resolve import settled
 from render.volume import Volume
 from workstation.audit.trail import Action, by_study, trail_of
 from workstation.billing.settle import preview as preview_record
-from workstation.case import Case, CaseError, region_of
+from workstation.case import Case, CaseError, FusedVolume, region_of
 from workstation.charge import Decision
 from workstation.charge.facts import Report
 from workstation.desktop.model import verdicts
@@ -34,7 +34,8 @@ from workstation.desktop.model.measuring import recorded, recorded_segments
 from workstation.desktop.model.notes import notes_of
 from workstation.desktop.model.remote import Remote
 from workstation.desktop.model.report_check import NO_REGION, Obstacle, obstacle_to_signing
-from workstation.desktop.model.session import Draft, VolumeKey
+from workstation.desktop.model.screen import VolumeKey
+from workstation.desktop.model.session import Draft
 from workstation.desktop.model.signing import (
     PROTOCOL,
     SignedStudy,
@@ -206,9 +207,9 @@ class ReadingDesk:
         worked = Worked(session.operator or person, physician, (), statement if physician is not None else None)
         prepared = frozenset(each.recipe.name for each in session.screen.captures if each.origin == "prepared")
         protocol = _as_protocol(opened, region, recipes)
-        return Case(
-            opened.series.uid, protocol, session.which, region, worked, prepared=prepared, bridge_gaps=session.bridged
-        )
+        fused = tuple((c.recipe.name, FusedVolume(*c.second)) for c in session.screen.captures if c.second is not None)
+        bridged = session.bridged
+        return Case(opened.series.uid, protocol, session.which, region, worked, bridged, prepared=prepared, fused=fused)
 
     # ------------------------------------------------------------------------------------------------ delivery
 

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from render.geometry import Box, Matrix, Vector, View, cross, vector
 from render.mask_steps import Automatic, Bone, MaskStep
-from render.recipe import Clip, ControlPoint, ProjectionMode, Recipe, Rotation, TransferFunction
+from render.recipe import Clip, ControlPoint, ProjectionMode, Recipe, Reformat, Rotation, TransferFunction
 from render.recipe import Solid as Turning
 from render.recipe import Window as ValueWindow
 from workstation.desktop.model.screen import (
@@ -23,6 +24,7 @@ from workstation.desktop.model.screen import (
     SlicePane,
     SolidPane,
     Style,
+    VolumeKey,
     is_slice,
     main_pane,
     plane_name,
@@ -281,6 +283,15 @@ def path_laid(screen: Screen, path_mm: Sequence[Vector]) -> Screen:
     return replace(screen, curve=replace(screen.curve, path_mm=tuple(path_mm)), layout="curved")
 
 
+def path_dragged(screen: Screen, index: int, place_mm: Vector) -> Screen:
+    """Moves a point of the path; not onto the one before or after, where the path would have no direction."""
+    path = list(screen.curve.path_mm)
+    path[index] = vector(round(v, 3) for v in place_mm)
+    if any(math.dist(a, b) < 0.5 for a, b in pairwise(path)):
+        return screen
+    return replace(screen, curve=replace(screen.curve, path_mm=tuple(path)))
+
+
 def path_shortened(screen: Screen) -> Screen:
     """Removes the last point of the path."""
     return replace(screen, curve=replace(screen.curve, path_mm=screen.curve.path_mm[:-1]))
@@ -361,7 +372,15 @@ def captured(screen: Screen, pane: PaneName, pixels: int = 512, frames: int = 1)
         return screen
     if frames > 1 and isinstance(recipe, Turning):
         recipe = replace(recipe, rotation=Rotation(frames), name=f"{recipe.name}, rotation")
-    return collected(screen, (recipe,))
+    after = collected(screen, (recipe,))
+    taken = replace(after.captures[-1], second=second_of(screen, recipe))
+    return replace(after, captures=(*screen.captures, taken))
+
+
+def second_of(screen: Screen, recipe: Recipe) -> VolumeKey | None:
+    """Returns the volume that a pane's recipe lays over the first; None where it lays none."""
+    fused = isinstance(recipe, Reformat) and recipe.fusion is not None
+    return screen.compared.key if fused and screen.compared is not None else None
 
 
 def collected(screen: Screen, recipes: Sequence[Recipe]) -> Screen:

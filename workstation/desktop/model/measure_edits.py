@@ -1,10 +1,14 @@
 """Edits of the measures on a screen: each returns a new screen. Knows no Qt."""
 
+import math
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 from render.geometry import Vector, vector
 from workstation.desktop.model.screen import OUTLINES, Measure, Screen
+
+_APART_MM = 0.5  # points of a line that follow each other
 
 
 def measured(screen: Screen, measure: Measure) -> Screen:
@@ -25,15 +29,41 @@ def point_dragged(screen: Screen, number: int, index: int, place_mm: Vector) -> 
         deep = sum((p - q) * a for p, q, a in zip(points[index], place_mm, n, strict=True))
         place_mm = vector(q + deep * a for q, a in zip(place_mm, n, strict=True))
     points[index] = place_mm
+    if measure.by_hand:
+        points[index] = vector(round(v, 3) for v in place_mm)
+        if any(math.dist(a, b) < _APART_MM for a, b in pairwise(points)):
+            return screen
+        screen = _with_path(screen, measure.points_mm, tuple(points))
     if len(set(points)) < min(len(points), 2):
         return screen  # two places on one another measure nothing
     return remeasured(screen, number, replace(measure, points_mm=tuple(points)))
+
+
+def line_by_hand(screen: Screen, number: int, line_mm: tuple[Vector, ...], path_mm: tuple[Vector, ...]) -> Screen:
+    """Makes the line of a vessel one to be dragged. line_mm : its points. path_mm : the same line as it is laid flat: a
+    curved picture of it goes on with what is dragged."""
+    after = remeasured(screen, number, replace(screen.measures[number], points_mm=line_mm, by_hand=True))
+    return _with_path(after, path_mm, line_mm)
+
+
+def _with_path(screen: Screen, before: tuple[Vector, ...], after: tuple[Vector, ...]) -> Screen:
+    """Changes the path of the curved picture where it is the line that was changed."""
+    if screen.curve.path_mm != before:
+        return screen
+    return replace(screen, curve=replace(screen.curve, path_mm=after))
+
+
+def relaid(screen: Screen, number: int, points_mm: tuple[Vector, ...]) -> Screen:
+    """Lays a length in space through other places."""
+    return remeasured(screen, number, replace(screen.measures[number], points_mm=points_mm))
 
 
 def measure_dragged(screen: Screen, number: int, by_mm: Vector) -> Screen:
     """Moves a whole measure."""
     measure = screen.measures[number]
     moved = tuple(vector(v + d for v, d in zip(p, by_mm, strict=True)) for p in measure.points_mm)
+    if measure.by_hand:
+        screen = _with_path(screen, measure.points_mm, moved)
     return remeasured(screen, number, replace(measure, points_mm=moved))
 
 
@@ -57,8 +87,11 @@ def reworded(screen: Screen, number: int, text: str) -> Screen:
 
 
 def duplicated(screen: Screen, number: int) -> Screen:
-    """Adds a copy of a measure where its plane is now: in the plane of the crosshair, seen as it was drawn."""
+    """Adds a copy of a measure where its plane is now: in the plane of the crosshair, seen as it was drawn. A length in
+    space is not copied."""
     measure = screen.measures[number]
+    if measure.kind == "length":
+        return screen  # it lies in no plane that a copy could be brought into
     n = measure.view.towards_observer
     deep = sum((c - p) * a for c, p, a in zip(screen.cursor_mm, measure.points_mm[0], n, strict=True))
     moved = tuple(vector(v + deep * a for v, a in zip(p, n, strict=True)) for p in measure.points_mm)

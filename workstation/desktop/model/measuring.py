@@ -13,7 +13,7 @@ from dicom_io.evidence import Measurement
 from render.errors import RenderError
 from render.geometry import Plane, Vector, View, affine_from, direction, point, vector
 from render.mask_steps import Lesion, Piece, StepError
-from render.measure import Statistics, angle_deg, axes, cobb_deg, distance_mm, ellipse, within
+from render.measure import Statistics, angle_deg, axes, cobb_deg, distance_mm, ellipse, polyline_mm, within
 from render.segment import measure_lesion, region, volume_ml
 from render.vessels.pictures import path_of
 from render.volume import Volume
@@ -22,8 +22,8 @@ from workstation.desktop.model.looks import unit_words
 from workstation.desktop.model.screen import NOTES, SOUGHT, Measure, Screen, marked_labels
 from workstation.export.vessel_files import MeasuredVessel
 from workstation.export.vessel_files import measure as measure_vessel
+from workstation.records.measurements import LINE_BY_HAND, measure_mask, measure_requested
 from workstation.records.measurements import measure as take
-from workstation.records.measurements import measure_mask, measure_requested
 
 # Limits of a volume: its distance from the seed, and the difference of its values from the seed's as a part of the
 # window's width.
@@ -109,7 +109,7 @@ class Measuring:
         return FoundThing(words, _as_volume(self.volume, mask), ((a, b), (c, d)))
 
     def _vessel(self, measure: Measure) -> FoundThing:
-        found = measure_vessel(self.volume, measure.points_mm, ())
+        found = measure_vessel(self.volume, measure.points_mm, (), by_hand=measure.by_hand)
         narrow = found.stenosis
         guess = "≥ " if found.is_estimate else ""
         words = (
@@ -119,11 +119,20 @@ class Measuring:
         sac = found.aneurysm
         if sac is not None and not sac.declined:
             words = "\n".join([words, f"aneurysm {sac.diameter_mm:.1f} mm, sac {sac.sac_ml:.1f} ml", *sac.warnings])
+        if measure.by_hand:
+            words += "\nline by hand"
         return FoundThing(words, None, (path_of(found.vessel),), found)
 
     def found(self, measure: Measure) -> FoundThing | None:
         """Returns what a tool found; None while it is being sought, and for what is drawn."""
         return self._found.get(measure.found_by)
+
+    def line_of(self, measure: Measure) -> tuple[Vector, ...]:
+        """Returns the line of a vessel as the path of a curved picture; none while it is being followed."""
+        found = self.found(measure)
+        if found is None or found.vessel is None:
+            return ()
+        return measure.points_mm if measure.by_hand else path_of(found.vessel.vessel)
 
     def shapes(self, measures: tuple[Measure, ...]) -> tuple[Volume, ...]:
         """Returns the shapes of what was found among measures."""
@@ -138,6 +147,8 @@ class Measuring:
         try:
             if measure.kind == "distance":
                 return f"{distance_mm(*points):.1f} mm"
+            if measure.kind == "length":
+                return f"{polyline_mm(points):.1f} mm"
             if measure.kind == "angle":
                 return f"{angle_deg(*points):.1f}°"
             if measure.kind == "cobb":
@@ -208,7 +219,8 @@ def names_of(measures: Sequence[Measure]) -> tuple[str, ...]:
 def _recorded(measure: Measure, name: str, volume: Volume) -> Measurement:
     assert measure.kind != "arrow" and measure.kind != "text"
     if measure.kind == "lesion" or measure.kind == "vessel":
-        return replace(measure_requested((MeasureRequest(measure.kind, measure.points_mm),), volume)[0], name=name)
+        request = MeasureRequest(measure.kind, measure.points_mm, by_hand=measure.by_hand)
+        return replace(measure_requested((request,), volume)[0], name=name)
     if measure.kind != "volume":
         return take(name, measure.kind, measure.points_mm, measure.view, volume)
     seed = ", ".join(f"{v:.1f}" for v in measure.points_mm[0])
@@ -229,9 +241,11 @@ def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
             corners = tuple(vector(c + way * h for c, h in zip(centre, half, strict=True)) for way in (-1.0, 1.0))
             found.append(Measure("ellipse", corners, View.parse(m.view), name=_own_name(m)))
         elif m.kind == "lesion" or m.kind == "vessel":
-            found.append(Measure(m.kind, m.points_mm, View(), name=_own_name(m)))
+            by_hand = m.steps == LINE_BY_HAND
+            found.append(Measure(m.kind, m.points_mm, View(), name=_own_name(m), by_hand=by_hand))
         elif m.kind != "volume":
-            found.append(Measure(m.kind, m.points_mm, View.parse(m.view), name=_own_name(m)))
+            view = View.parse(m.view) if m.view else View()
+            found.append(Measure(m.kind, m.points_mm, view, name=_own_name(m)))
     return tuple(found)
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dicom_io.errors import VolumeRefused
 from dicom_io.files.series import Series
 from dicom_io.volumes.build import RefusedImages, Stack, find_stacks, stacks_of
 
@@ -30,6 +31,18 @@ def bridged_volumes_of(series: Series) -> tuple[VolumeOffer, ...]:
     bridged = [stack for stack in find_stacks(series, bridge_gaps=True) if isinstance(stack, Stack)]
     numbers = [n if len(bridged) > 1 else None for n in range(len(bridged))]
     return tuple(_offer(s, n, True) for s, n in zip(bridged, numbers, strict=True) if s not in whole)
+
+
+def comparable_volumes_of(series: Series) -> tuple[VolumeOffer, ...]:
+    """Returns the volumes of a series that another one can be compared with, those with gaps bridged too. Raises
+    VolumeRefused with the reason when there is none."""
+    bridged = bridged_volumes_of(series)
+    try:
+        return (*volumes_of(series), *bridged)
+    except VolumeRefused:
+        if not bridged:
+            raise
+        return bridged
 
 
 def _offer(stack: Stack, which: int | None, bridged: bool = False) -> VolumeOffer:

@@ -9,7 +9,7 @@ from render.engine.cpu import ENGINE_VERSION
 from render.recipe import Recipe, read_recipe
 from render.volume import Volume
 from workstation.desktop.model.identity import SeriesIdentity
-from workstation.desktop.model.screen import Compared
+from workstation.desktop.model.screen import Compared, VolumeKey
 from workstation.preparation.proposals import PreparedPrior, digest_of_sources, proposal_in, still_of
 from workstation.site import Site
 from workstation.store.preparation_rows import Preparation
@@ -70,13 +70,13 @@ def same_persons(
     return tuple(filter(is_same, priors))
 
 
-def compared_with_prior(prior: PreparedPrior, volume_of: Callable[[Compared], Volume]) -> tuple[Compared, Volume]:
+def compared_with_prior(prior: PreparedPrior, volume_of: Callable[[VolumeKey], Volume]) -> tuple[Compared, Volume]:
     """Returns a prior beside the open study, as it was registered. volume_of : builds it; its errors are raised.
 
     Raises VolumeRefused where it has changed since.
     """
     compared = Compared(prior.series_uid, prior.which, matrix=prior.matrix)
-    other = volume_of(compared)
+    other = volume_of(compared.key)
     if digest_of_sources(other.source_uids) != prior.sources:
         raise VolumeRefused("The prior has changed since it was registered; choose it under View > Compare with.")
     return compared, other

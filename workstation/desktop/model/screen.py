@@ -41,7 +41,9 @@ Layout = Literal[
 Origin = Literal["mine", "protocol", "prepared", "adjusted"]
 Style = Literal["rendering", "mip", "minip", "average"]
 CurveForm = Literal["straightened", "stretched"]
-MeasureKind = Literal["distance", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel", "arrow", "text"]
+MeasureKind = Literal[
+    "distance", "length", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel", "arrow", "text"
+]
 OUTLINES: tuple[MeasureKind, ...] = ("ellipse", "polygon")
 NOTES: tuple[MeasureKind, ...] = ("arrow", "text")  # words on a picture, with no number
 SOUGHT: tuple[MeasureKind, ...] = ("volume", "lesion", "vessel")  # found by a tool, which takes a moment
@@ -51,6 +53,10 @@ OTHERS: tuple[OtherName, ...] = get_args(OtherName)
 PANES: tuple[PaneName, ...] = (*MAIN, *OTHERS)
 STYLES: tuple[Style, ...] = get_args(Style)
 MODES: tuple[ProjectionMode, ...] = get_args(ProjectionMode)
+
+# A volume that is read: the UID of its series, its number there, None for the only one, and whether missing slices are
+# interpolated from their neighbours.
+VolumeKey = tuple[str, int | None, bool]
 
 # The place of each pane: row, column, rows, columns of a grid.
 LAYOUTS: dict[Layout, dict[PaneName, tuple[int, int, int, int]]] = {
@@ -168,9 +174,10 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The compared volume. which : its number in the series. matrix : rows of the (4, 4) map of this volume's LPS mm to
-    the other's, as registration found it; None for none. offset_mm : by hand, added after it. blend : how much of the
-    other one lies over the planes of this one, 0…1; 0 for none."""
+    """The compared volume. which : its number in the series. bridged : whether missing slices of it are interpolated.
+    same_study : whether it is of the study that is open; only then may a picture of both be kept. matrix : rows of the
+    (4, 4) map of this volume's LPS mm to the other's, as registration found it; None for none. offset_mm : by hand,
+    added after it. blend : how much of the other one lies over the planes of this one, 0…1; 0 for none."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     series_uid: str
@@ -178,6 +185,13 @@ class Compared:
     offset_mm: Vector = (0.0, 0.0, 0.0)
     matrix: Matrix | None = None
     blend: float = 0.0
+    bridged: bool = False
+    same_study: bool = False
+
+    @property
+    def key(self) -> VolumeKey:
+        """Which volume it is."""
+        return (self.series_uid, self.which, self.bridged)
 
     @property
     def to_other(self) -> Affine:
@@ -189,11 +203,12 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure. points_mm : two for a distance, three for an angle (vertex second), four for Cobb's (two lines), two
-    corners for an ellipse, three or more for a polygon, the seed of a volume or a lesion, two or more in a vessel, tip
-    and end of an arrow. view : of the
-    pane it was drawn in; an outline lies in its plane. low, high : the range of values of a volume. name : empty for
-    the kind and its number. colour : as #rrggbb, empty for the usual one. text : the words of an arrow or a text."""
+    """A measure. points_mm : two for a distance, two or more that a length in space goes through, three for an angle
+    (vertex second), four for Cobb's (two lines), two corners for an ellipse, three or more for a polygon, the seed of a
+    volume or a lesion, two or more in a vessel, tip and end of an arrow. view : of the pane it was drawn in; an outline
+    lies in its plane. low, high : the range of values of a volume. name : empty for the kind and its number. colour :
+    as #rrggbb, empty for the usual one. text : the words of an arrow or a text. by_hand : the points of a vessel are
+    its line, as the reader dragged it; else it is followed through them."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     kind: MeasureKind
@@ -204,10 +219,11 @@ class Measure:
     name: str = ""
     colour: str = ""
     text: str = ""
+    by_hand: bool = False
 
     def __post_init__(self) -> None:
         needed, given = POINTS[self.kind], len(self.points_mm)
-        if given != needed if needed is not None else given < (2 if self.kind == "vessel" else 3):
+        if given != needed if needed is not None else given < least_points(self.kind):
             raise ValueError(f"A measure of kind {self.kind} has another number of points than {given}.")
         if self.colour and not _COLOUR.fullmatch(self.colour):
             raise ValueError(f"{self.colour!r} is no colour as #rrggbb.")
@@ -218,9 +234,10 @@ class Measure:
         return replace(self, name="", colour="", text="")
 
 
-# How many points each kind needs; None: three or more, two for a vessel.
+# How many points each kind needs; None: `least_points` or more.
 POINTS: dict[MeasureKind, int | None] = {
     "distance": 2,
+    "length": None,
     "angle": 3,
     "cobb": 4,
     "ellipse": 2,
@@ -233,15 +250,22 @@ POINTS: dict[MeasureKind, int | None] = {
 }
 
 
+def least_points(kind: MeasureKind) -> int:
+    """Returns how many points a measure has at least."""
+    return POINTS[kind] or (2 if kind in ("vessel", "length") else 3)
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
     """A captured picture: its recipe, which is drawn anew for storing. key : chosen for the report. origin : the reader
-    took it; a protocol made it, or the workstation unattended; or one of these was adjusted by the reader since."""
+    took it; a protocol made it, or the workstation unattended; or one of these was adjusted by the reader since.
+    second : the volume that the recipe's fusion lays over the first, None where it has none."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     recipe: Recipe
     key: bool = False
     origin: Origin = "mine"
+    second: VolumeKey | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from pydantic import ConfigDict
 from dicom_io.evidence import Person
 from render.recipe import Recipe
 from render.volume import Volume
-from workstation.desktop.model.screen import PANES, Screen, recipe_of
+from workstation.desktop.model.screen import PANES, Screen, VolumeKey, recipe_of
 from workstation.errors import WorkstationError
 from workstation.strict import adapter
 
@@ -41,11 +41,6 @@ class Draft:
     required: bool | None = None
     concurrent: bool | None = None
     region: str = ""
-
-
-# A volume that is read: the UID of its series, its number there, None for the only one, and whether missing slices are
-# interpolated from their neighbours.
-VolumeKey = tuple[str, int | None, bool]
 
 
 class RecoveryError(WorkstationError):

@@ -12,19 +12,20 @@ from datetime import datetime
 
 from pydicom import dcmread
 
-from dicom_io.errors import NotReadable
+from dicom_io.errors import NotFound, NotReadable, VolumeRefused
 from dicom_io.evidence import Evidence, Measurement
 from dicom_io.files.series import Series, read_dataset
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.sr.report_sr import FiledReport
+from dicom_io.volumes.build import assemble, stacks_of
 from render.geometry import View, vector
-from render.recipe import read_recipe
+from render.recipe import Recipe, Reformat, Window, read_recipe
 from render.volume import Volume
 from workstation.desktop.model.measuring import restored
 from workstation.desktop.model.report_check import FIELD_TITLES
-from workstation.desktop.model.screen import Capture, Measure, Screen
-from workstation.desktop.model.session import Draft
-from workstation.desktop.model.signing import SignedStudy
+from workstation.desktop.model.screen import Capture, Measure, Screen, VolumeKey
+from workstation.desktop.model.session import Draft, session_file
+from workstation.desktop.model.signing import SignedStudy, being_stored, session_uid_of
 from workstation.signed_report import recorded_files, reports_of
 from workstation.site import Site
 
@@ -68,7 +69,8 @@ class SignedReading:
         return shown, kept.draft
 
     def _is(self, kept: SignedStudy) -> bool:
-        recipes = [capture.recipe for capture in self.captures] == [c.recipe for c in kept.screen.captures]
+        mine, theirs = ([_as_taken(c.recipe) for c in captures] for captures in (self.captures, kept.screen.captures))
+        recipes = mine == theirs
         ticks = [capture.key for capture in self.captures] == [c.key for c in kept.screen.captures]
         texts = {name: getattr(kept.draft, name).rstrip() for name in FIELD_TITLES}
         draft = replace(kept.draft, clinical_use=None, region=self.draft.region, **texts)
@@ -88,12 +90,42 @@ def signed_reading(session_uid: str, site: Site, volume: Volume) -> SignedReadin
             read_recipe(product.recipe),
             any(image.sop_instance_uid in keys for image in product.images),
             "prepared" if product.prepared else "mine",
+            _second_volume(read_recipe(product.recipe), record, site),
         )
         for product in record.products
     )
     same = all(product.volume_digest == volume.digest for product in record.products)
     measures = measures_of(m for m in record.measurements if m.volume_digest == volume.digest)
     return SignedReading(versions, record, path, draft_of(versions[-1], record), captures, measures, same)
+
+
+def was_read(key: VolumeKey, site: Site) -> bool:
+    """Whether somebody worked on a volume: it is in work, being stored, or signed."""
+    if session_file(site.root, *key).exists() or being_stored(site, *key) is not None:
+        return True
+    return any(True for _ in reports_of(session_uid_of(*key), site))
+
+
+def _as_taken(recipe: Recipe) -> Recipe:
+    """Returns a recipe without what its fusion gets when it is drawn: the second volume's digest and window."""
+    if not isinstance(recipe, Reformat) or recipe.fusion is None:
+        return recipe
+    return replace(recipe, fusion=replace(recipe.fusion, volume_digest="", window=Window(0.0, 1.0)))
+
+
+def _second_volume(recipe: Recipe, record: Evidence, site: Site) -> VolumeKey | None:
+    """Returns the volume that a recorded recipe fuses, found by its digest among the sources of the record; None for a
+    recipe that fuses none, and where it is not there any more."""
+    if not isinstance(recipe, Reformat) or recipe.fusion is None:
+        return None
+    for uid in dict.fromkeys(source.series_uid for source in record.sources):
+        for bridged in (False, True):
+            with suppress(NotFound, VolumeRefused):
+                stacks = stacks_of(site.archive.series(uid), bridge_gaps=bridged)
+                for number, stack in enumerate(stacks):
+                    if assemble(stack).digest == recipe.fusion.volume_digest:
+                        return (uid, number if len(stacks) > 1 else None, bridged)
+    return None
 
 
 def _record_of(session_uid: str, site: Site) -> tuple[str, Evidence] | None:

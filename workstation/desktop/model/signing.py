@@ -21,12 +21,11 @@ from dicom_io.uids import derived
 from render.protocols import Protocol
 from render.volume import Volume
 from workstation.case import Case
-from workstation.desktop.model.screen import Screen
+from workstation.desktop.model.screen import Screen, VolumeKey
 from workstation.desktop.model.session import (
     Draft,
     ReadingSession,
     RecoveryError,
-    VolumeKey,
     left_in,
     session_file,
 )

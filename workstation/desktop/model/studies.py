@@ -23,8 +23,8 @@ from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, day, ide
 from workstation.desktop.model.offers import VolumeOffer, bridged_volumes_of, volumes_of
 from workstation.desktop.model.prepared import prepared_of, prepared_readings, same_persons
 from workstation.desktop.model.reading2d import Images
-from workstation.desktop.model.screen import Compared, Screen
-from workstation.desktop.model.session import ReadingSession, RecoveryError, VolumeKey, recovered, session_file
+from workstation.desktop.model.screen import Compared, Screen, VolumeKey
+from workstation.desktop.model.session import ReadingSession, RecoveryError, recovered, session_file
 from workstation.desktop.model.signed import (
     CHANGED,
     SignedReading,
@@ -361,23 +361,22 @@ class Studies:
         """Returns whose a series is, and what of. Raises NotFound, and NotReadable for a damaged file."""
         return identity_of(read_dataset(str(self.site.archive.series(series_uid).first.path)))
 
-    def volume(self, key: VolumeKey, tell: Progress) -> Volume:
+    def volume(self, key: VolumeKey, tell: Progress = lambda what, part: None) -> Volume:
         """Builds a volume. Raises as `open`."""
         return self._built(*key, lambda part: tell("building the volume", part))[1]
 
-    def other(self, compared: Compared) -> Volume:
-        """Builds the compared volume. Raises as `open`."""
-        return self._built(compared.series_uid, compared.which, False, None)[1]
-
-    def compared(self, opened: Opened, series_uid: str, which: int | None = None) -> tuple[Compared, Volume]:
+    def compared(
+        self, opened: Opened, series_uid: str, which: int | None = None, *, bridged: bool = False
+    ) -> tuple[Compared, Volume]:
         """Returns another volume for comparison with an open one: without offset where both share a frame of reference,
-        else with their middles together, to be aligned by hand."""
-        other = self.other(Compared(series_uid, which))
-        own_volume = opened.session.volume
+        else with their middles together, to be aligned by hand. bridged : with its missing slices interpolated."""
+        series, other = self._built(series_uid, which, bridged, None)
+        own_volume, own_study = opened.session.volume, opened.series.first.study_uid
+        found = Compared(series_uid, which, bridged=bridged, same_study=series.first.study_uid == own_study)
         if own_volume.frame_of_reference and own_volume.frame_of_reference == other.frame_of_reference:
-            return Compared(series_uid, which), other
+            return found, other
         offset = vector(round(b - a, 3) for a, b in zip(own_volume.centre_mm, other.centre_mm, strict=True))
-        return Compared(series_uid, which, offset), other
+        return replace(found, offset_mm=offset), other
 
     def _built(
         self, series_uid: str, which: int | None, bridged: bool, progress: PartDone | None

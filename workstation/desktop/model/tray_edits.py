@@ -43,9 +43,9 @@ def retaken(screen: Screen, number: int) -> Screen:
     taken = replace(taken, name=capture.recipe.name, **({"rotation": rotation} if rotation is not None else {}))
     if taken == capture.recipe:
         return screen
-    return _with(
-        screen, number, replace(capture, recipe=taken, origin="mine" if capture.origin == "mine" else "adjusted")
-    )
+    origin: Origin = "mine" if capture.origin == "mine" else "adjusted"
+    second = edits.second_of(screen, taken)
+    return _with(screen, number, replace(capture, recipe=taken, origin=origin, second=second))
 
 
 def pane_of(screen: Screen, number: int) -> PaneName:
