@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dicom_io.archive.leases import Leases
+from dicom_io.files.scanning import batches
 from workstation.store.preparation_rows import (
     ASKED,
     FETCHED_PRIOR,
@@ -105,10 +106,14 @@ class Preparations:
                 connection.execute(insert(ASKED).values(series_uid=series_uid, revision=revision))
         return tuple(outdated)
 
-    def asked(self) -> dict[str, int]:
+    def asked(self, series_uids: Collection[str]) -> dict[str, int]:
         """Returns by series the completion that the rules were last asked about."""
+        found: dict[str, int] = {}
         with self._engine.connect() as connection:
-            return {row.series_uid: row.revision for row in connection.execute(select(ASKED))}
+            for some in batches(series_uids, 500):
+                rows = connection.execute(select(ASKED).where(ASKED.c.series_uid.in_(some)))
+                found |= {row.series_uid: row.revision for row in rows}
+        return found
 
     def hurry(self, urgent: Mapping[str, bool]) -> None:
         """Notes of accessions whether their order is urgent, for what waits."""

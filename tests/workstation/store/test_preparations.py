@@ -173,7 +173,7 @@ def test_late_images_make_it_anew_and_a_cancelled_one_stays(store: Preparations)
     assert {row.rule: row.state for row in store.list()} == {"a": "waiting", "b": "waiting", "c": "cancelled"}
     assert store.ready(running, "second", 7, 31.0) is False  # of the series as it was
     gone = store.plan("1.1", "", 3, [], 0.0, 40.0)
-    assert {row.rule for row in gone} == {"a", "b"} and store.asked() == {"1.1": 3}
+    assert {row.rule for row in gone} == {"a", "b"} and store.asked(["1.1", "1.2"]) == {"1.1": 3}
     assert {row.state for row in store.list()} == {"cancelled"}
 
 
