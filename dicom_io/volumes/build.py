@@ -237,6 +237,8 @@ def _padded(values: NDArray[Any], instance: Instance) -> NDArray[np.bool_] | Non
     if values.dtype.kind in "iu":
         limits = np.iinfo(values.dtype)
         low, high = max(int(np.ceil(low)), limits.min), min(int(np.floor(high)), limits.max)
+    if low > values.max() or high < values.min():
+        return None
     padded: NDArray[np.bool_] = (values >= low) & (values <= high)
     return padded if padded.any() else None
 

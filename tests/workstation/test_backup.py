@@ -282,6 +282,8 @@ def test_a_department_of_two_hosts_is_restored(tmp_path: Path, command: Command)
         assert command("backup", tmp_path / "of two", "--this-host", root=two).code == 0
         made = command("backup", tmp_path / "site", root=one)
         assert made.code == 0 and f"Not in it: {two} of " in made.out and ", last backed up 20" in made.out
+        told = [row for row in command("doctor", "--site", "--json", root=one).json if str(two) in row["words"]]
+        assert [(row["what"], row["state"]) for row in told] == [("backup", "ok")]
         refused = command("backup", tmp_path / "site", "--this-host", root=two)
         assert refused.code == 1 and "holds backups of a whole site; name another folder" in refused.err
         assert command("backup", tmp_path / "of two", "--verify", root=two).code == 0

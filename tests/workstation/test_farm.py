@@ -122,6 +122,12 @@ def test_a_death_loses_nothing(site: Site, tmp_path: Path, dies: str) -> None:
         print(f"\n{dies} died: {states}")
 
 
+def test_how_many_workers_there_are(farm: Dask) -> None:
+    asked = Farm(Config(farm=farm.address), Path())
+    assert asked.workers == 2
+    asked.shutdown()
+
+
 def test_a_farm_that_does_not_answer_costs_no_attempt(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("workstation.farm._ANSWER_S", 0.3)
     nobody = Config(farm="tcp://127.0.0.1:1")

@@ -36,15 +36,18 @@ def add_to(app: typer.Typer) -> None:
 @example("workstation prepare list --state failed")
 def list_preparations(
     state: Annotated[str, typer.Option(help="Only those: waiting, running, ready, failed, cancelled or taken.")] = "",
+    most: Annotated[int, typer.Option(metavar="N", help="At most so many of each state.", min=1)] = 200,
     as_json: Json = False,
 ) -> None:
-    """List what is prepared, in the order in which it is worked off: urgent orders, then priority, then arrival."""
+    """List what is prepared: what is open in the order in which it is worked off (urgent orders, then priority, then
+    arrival), then the rest, what has changed last first."""
     from workstation.store.preparation_rows import PREPARATION_STATES
 
     if state and state not in PREPARATION_STATES:
         raise typer.BadParameter(f"--state {state!r} is not one of {', '.join(PREPARATION_STATES)}")
     site = open_here()
-    rows = [_row(each, site) for each in site.preparations.list() if state in ("", each.state)]
+    states = [each for each in PREPARATION_STATES if state in ("", each)]
+    rows = [_row(each, site) for each in site.preparations.listed(states, most)]
     columns = [
         "state",
         "urgent",

@@ -106,12 +106,9 @@ def plan_series(completion: Completion, site: Site, *, by_a_person: bool = False
 def plan_all(site: Site) -> list[SeriesPlan]:
     """Plans every series whose completion the rules were not asked about, such as after a start: not those of long
     ago. Returns the plans."""
-    asked, since = site.preparations.asked(), site.clock() - timedelta(hours=site.config.preparation.look_back_h)
-    new = [
-        each
-        for each in site.arrivals.completions().values()
-        if asked.get(each.series_uid, 0) < each.revision and each.at >= since
-    ]
+    recent = site.arrivals.recent(site.clock() - timedelta(hours=site.config.preparation.look_back_h))
+    asked = site.preparations.asked(recent)
+    new = [each for each in recent.values() if asked.get(each.series_uid, 0) < each.revision]
     return [plan for each in new if (plan := plan_series(each, site)) is not None]
 
 

@@ -3,7 +3,19 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import Column, Connection, Float, Integer, RowMapping, String, Table, Text, UniqueConstraint, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    Index,
+    Integer,
+    RowMapping,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    select,
+)
 
 from workstation.store.tables import TABLES
 
@@ -36,7 +48,10 @@ ROW = Table(
     Column("done", Integer, nullable=False, server_default="0"),
     Column("total", Integer, nullable=False, server_default="0"),
     UniqueConstraint("series_uid", "rule"),
+    Index("preparation_newest", "state", "changed_s"),
 )
+# What is worked off first.
+WORK_ORDER = (ROW.c.urgent.desc(), ROW.c.priority.desc(), ROW.c.arrived_s, ROW.c.place)
 # Series that were fetched to be compared with another one.
 FETCHED_PRIOR = Table("fetched_prior", TABLES, Column("series_uid", String(64), primary_key=True))
 # Which completion of a series the rules were last asked about: most series fit none, and have no row.
@@ -105,8 +120,7 @@ class WantedPreparation:
 
 def read_preparations(connection: Connection, condition: Any) -> list[Preparation]:
     query = select(ROW).where(condition) if condition is not True else select(ROW)
-    order = (ROW.c.urgent.desc(), ROW.c.priority.desc(), ROW.c.arrived_s, ROW.c.place)
-    return [preparation_of(row) for row in connection.execute(query.order_by(*order)).mappings()]
+    return [preparation_of(row) for row in connection.execute(query.order_by(*WORK_ORDER)).mappings()]
 
 
 def preparation_of(row: RowMapping) -> Preparation:

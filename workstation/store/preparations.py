@@ -27,11 +27,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dicom_io.archive.leases import Leases
+from dicom_io.files.scanning import batches
 from workstation.store.preparation_rows import (
     ASKED,
     FETCHED_PRIOR,
     PREPARATION_STATES,
     ROW,
+    WORK_ORDER,
     Preparation,
     PreparationProgress,
     PreparationState,
@@ -40,6 +42,8 @@ from workstation.store.preparation_rows import (
     read_preparations,
 )
 
+# The order of states in a list.
+_LISTED: tuple[PreparationState, ...] = ("running", "waiting", "ready", "failed", "cancelled", "taken")
 # Which state is told of a series with several rows: the first of these that one of them has.
 _TOLD: tuple[PreparationState, ...] = ("ready", "running", "waiting", "failed", "taken", "cancelled")
 
@@ -105,10 +109,14 @@ class Preparations:
                 connection.execute(insert(ASKED).values(series_uid=series_uid, revision=revision))
         return tuple(outdated)
 
-    def asked(self) -> dict[str, int]:
+    def asked(self, series_uids: Collection[str]) -> dict[str, int]:
         """Returns by series the completion that the rules were last asked about."""
+        found: dict[str, int] = {}
         with self._engine.connect() as connection:
-            return {row.series_uid: row.revision for row in connection.execute(select(ASKED))}
+            for some in batches(series_uids, 500):
+                rows = connection.execute(select(ASKED).where(ASKED.c.series_uid.in_(some)))
+                found |= {row.series_uid: row.revision for row in rows}
+        return found
 
     def hurry(self, urgent: Mapping[str, bool]) -> None:
         """Notes of accessions whether their order is urgent, for what waits."""
@@ -130,12 +138,6 @@ class Preparations:
             and_(ROW.c.state == "waiting", ROW.c.due_s <= self._leases.now),
             and_(ROW.c.state == "running", ~self._leases.holds(_LEASE_NAME)),
         )
-        order = (
-            ROW.c.urgent.desc(),
-            ROW.c.priority.desc(),
-            ROW.c.arrived_s,
-            ROW.c.place,
-        )
         with self._engine.connect() as connection:  # a look at nothing holds nobody up
             dead = self._leases.dead_in(connection, LEASE_PREFIX)
             if not dead and connection.execute(select(ROW.c.place).where(due).limit(1)).first() is None:
@@ -147,7 +149,7 @@ class Preparations:
                 self._leases.end_in(connection, name)
             # Rows that another process is just claiming are passed over (PostgreSQL); SQLite has one writer at a time.
             place = connection.execute(
-                select(ROW.c.place).where(due).order_by(*order).limit(1).with_for_update(skip_locked=True)
+                select(ROW.c.place).where(due).order_by(*WORK_ORDER).limit(1).with_for_update(skip_locked=True)
             ).scalar()
             # The lease decides: on PostgreSQL it may have been taken after the look at the row began.
             if place is None or not self._leases.take_in(connection, _lease_of(place), self._leases.owner(owner)):
@@ -245,6 +247,17 @@ class Preparations:
         with self._engine.connect() as connection:
             return tuple(read_preparations(connection, ROW.c.state.in_(states) if states else True))
 
+    def listed(self, states: Collection[PreparationState], most: int) -> tuple[Preparation, ...]:
+        """Lists at most so many preparations of each of some states, without reading the others: what is open in the
+        order in which it is worked off, then the rest, what has changed last first."""
+        found: list[Preparation] = []
+        with self._engine.connect() as connection:
+            for state in (each for each in _LISTED if each in states):
+                order = WORK_ORDER if state in ("running", "waiting") else _NEWEST_FIRST
+                query = select(ROW).where(ROW.c.state == state).order_by(*order).limit(most)
+                found += [preparation_of(row) for row in connection.execute(query).mappings()]
+        return tuple(found)
+
     def of_series(self, series_uid: str) -> tuple[Preparation, ...]:
         """Lists the preparations of a series."""
         with self._engine.connect() as connection:
@@ -302,6 +315,7 @@ class Preparations:
 _NOTHING_TOLD: dict[str, Any] = {"doing": "", "done": 0, "total": 0}
 _NOBODY: dict[str, Any] = {"owner": "", **_NOTHING_TOLD}
 _NOTHING_MADE: dict[str, Any] = {"folder": "", "bytes": 0}
+_NEWEST_FIRST = (ROW.c.changed_s.desc(), ROW.c.place.desc())
 # How the leases of preparations are named: this, and the number of the row.
 LEASE_PREFIX = "preparation "
 _LEASE_NAME = literal(LEASE_PREFIX) + cast(ROW.c.place, String)

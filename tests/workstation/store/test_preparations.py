@@ -10,7 +10,12 @@ import pytest
 from sqlalchemy import Engine, text
 
 from dicom_io.archive.leases import Leases
-from workstation.store.preparation_rows import Preparation, PreparationProgress, WantedPreparation
+from workstation.store.preparation_rows import (
+    Preparation,
+    PreparationProgress,
+    PreparationState,
+    WantedPreparation,
+)
 from workstation.store.preparations import Preparations
 
 ROOT = Path(__file__).parents[3]
@@ -173,8 +178,21 @@ def test_late_images_make_it_anew_and_a_cancelled_one_stays(store: Preparations)
     assert {row.rule: row.state for row in store.list()} == {"a": "waiting", "b": "waiting", "c": "cancelled"}
     assert store.ready(running, "second", 7, 31.0) is False  # of the series as it was
     gone = store.plan("1.1", "", 3, [], 0.0, 40.0)
-    assert {row.rule for row in gone} == {"a", "b"} and store.asked() == {"1.1": 3}
+    assert {row.rule for row in gone} == {"a", "b"} and store.asked(["1.1", "1.2"]) == {"1.1": 3}
     assert {row.state for row in store.list()} == {"cancelled"}
+
+
+def test_a_list_has_so_many_of_each_state(store: Preparations) -> None:
+    for n in range(6):
+        plan(store, f"1.{n}", WantedPreparation("a", 0, urgent=n == 5), at=float(n))
+    for n in range(3):
+        assert store.ready(claim(store), f"f{n}", 10, 20.0 + n)
+    claim(store)
+    states: tuple[PreparationState, ...] = ("running", "waiting", "ready")
+    assert [(row.state, row.series_uid) for row in store.listed(states, 2)] == [
+        ("running", "1.2"), ("waiting", "1.3"), ("waiting", "1.4"), ("ready", "1.1"), ("ready", "1.0"),
+    ]  # fmt: skip
+    assert store.listed(["taken"], 2) == ()
 
 
 def test_the_oldest_proposals_go_first(store: Preparations) -> None:

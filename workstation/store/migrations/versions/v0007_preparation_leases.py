@@ -14,4 +14,5 @@ def upgrade() -> None:
     op.add_column("preparation", Column("doing", String(64), nullable=False, server_default=""))
     op.add_column("preparation", Column("done", Integer, nullable=False, server_default="0"))
     op.add_column("preparation", Column("total", Integer, nullable=False, server_default="0"))
+    op.create_index("preparation_newest", "preparation", ["state", "changed_s"])
     op.create_table("fetched_prior", Column("series_uid", String(64), primary_key=True))
