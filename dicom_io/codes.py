@@ -214,6 +214,12 @@ SIZES: dict[str, tuple[Code, Code | None, Code | None]] = {
     "short_axis": (Code("103340004", "SCT", "Short Axis"), None, None),
     "solid_volume": (_VOLUME, None, _SOLID),
     "solid_axis": (_LONG_AXIS, None, _SOLID),
+    "prior_long_axis": (_LONG_AXIS, None, Code("prior", OWN_SCHEME, "As measured in an earlier study")),
+    "long_axis_change": (
+        Code("long_axis_change", OWN_SCHEME, "Change of Long Axis since an earlier study"),
+        None,
+        None,
+    ),
     "least_diameter": (_LUMEN_DIAMETER, _LEAST, None),
     "greatest_diameter": (_LUMEN_DIAMETER, _GREATEST, None),
     "reference_diameter": (_LUMEN_DIAMETER, None, Code("healthy", OWN_SCHEME, "Of the healthy vessel beyond")),

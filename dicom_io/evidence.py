@@ -128,6 +128,8 @@ QuantityName = Literal[
     "short_axis",
     "solid_volume",
     "solid_axis",
+    "prior_long_axis",
+    "long_axis_change",
     "least_diameter",
     "greatest_diameter",
     "reference_diameter",
@@ -178,6 +180,7 @@ class Measurement:
     frame_of_reference : UID; empty only where there are no points.
     volume_digest : of the volume that it was measured in. steps : for a volume, how its mask is made, as JSON; for a
         vessel whose line a person laid through its points, that this is so.
+    finding : in the reader's words; of a lesion with a `prior_long_axis` it names the earlier study.
     references_mm : LPS mm, points beside healthy parts of a vessel, rounded likewise; none for anything else.
     Source: PS3.3 C.18.9 (3D Spatial Coordinates).
     """

@@ -13,7 +13,7 @@ from render.geometry import Vector, vector
 from workstation.desktop.edited_panes import EditedPanes
 from workstation.desktop.language import tr
 from workstation.desktop.marks import PATH_NUMBER, Grip
-from workstation.desktop.model import edits, measure_edits
+from workstation.desktop.model import measure_edits
 from workstation.desktop.model.screen import (
     NOTES,
     POINTS,
@@ -137,7 +137,7 @@ class MeasureHand:
     def _drag_line(self, place: Vector, *, moving: bool) -> None:
         assert self.grip is not None and self.grip.handle is not None
         if self.grip.number == PATH_NUMBER:
-            self._viewer.do(edits.path_dragged, self.grip.handle, place, moving=moving)
+            self._viewer.do(measure_edits.path_dragged, self.grip.handle, place, moving=moving)
         else:
             self._viewer.do(measure_edits.point_dragged, self.grip.number, self.grip.handle, place, moving=moving)
 

@@ -56,7 +56,7 @@ class MeasureMarks:
             is_flat = measure.kind not in ("length", "distance", *NOTES)
             if not is_flat and all(surface.shows(part, reach) for part in parts):
                 found.append(self._mark(measure, number, number == selected))
-        return (*found, *line_on_curved(screen))
+        return tuple(found)
 
     def in_space(self, screen: Screen, selected: int | None) -> tuple[MeasureMark, ...]:
         """Returns the marks of the lengths in space, which lie over the 3D picture as they are seen from there."""
@@ -110,21 +110,23 @@ class MeasureMarks:
         return MeasureMark(points, False, said, arrow=kind == "arrow")
 
 
-def path_marks(screen: Screen) -> tuple[MeasureMark, ...]:
-    """Returns the path of the curved reformat, where there is one. Points that were clicked can be taken hold of."""
+def path_marks(screen: Screen, tool: str = "") -> tuple[MeasureMark, ...]:
+    """Returns the path of the curved reformat, where there is one. tool : with that of paths, its points are held."""
     path = screen.curve.path_mm
     if not path:
         return ()
-    held = len(path) <= _MOST_HANDLES and _vessel_of_path(screen) is None
+    held = tool == "path" and len(path) <= _MOST_HANDLES and _vessel_of_path(screen) is None
     handles = path if held else ()
     return (MeasureMark(path, False, "", PATH, PATH_NUMBER if held else None, handles, is_path=True),)
 
 
-def line_on_curved(screen: Screen) -> tuple[MeasureMark, ...]:
+def line_on_curved(screen: Screen, tool: str, selected: int | None) -> tuple[MeasureMark, ...]:
     """Returns the line down the middle of a straightened picture, or through a stretched one, where its points can be
-    dragged: those of a path that was clicked, or of a vessel whose line is laid by hand."""
+    dragged: with the tool of paths those of a path that was clicked, and those of a vessel that is selected and whose
+    line is laid by hand."""
     path, number = screen.curve.path_mm, _vessel_of_path(screen)
-    if not 2 <= len(path) <= _MOST_HANDLES:
+    held = tool == "path" if number is None else selected == number
+    if not held or not 2 <= len(path) <= _MOST_HANDLES:
         return ()
     return (MeasureMark(path, False, "", PATH, PATH_NUMBER if number is None else number, path, is_path=True),)
 

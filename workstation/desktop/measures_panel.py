@@ -51,11 +51,14 @@ class Measures(QWidget):
         self.table.itemChanged.connect(self._renamed)
         self.hint = PlainLabel(tr("Draw with a tool of the left bar: press, drag and let go, or click each point."))
         self.hint.setWordWrap(True)
-        self.colour, self.copy, self.remove = (
+        self.colour, self.prior, self.copy, self.remove = (
             QPushButton(tr("Colour …")),
+            QPushButton(tr("Prior …")),
             QPushButton(tr("Copy")),
             QPushButton(tr("Remove")),
         )
+        self.prior.setToolTip(tr("How the selected lesion was in an earlier study, and its change since"))
+        self.prior.clicked.connect(self._ask_prior)
         self.colour.setToolTip(tr("The colour of the selected measure"))
         self.copy.setToolTip(tr("Copies the selected measure as words, or all of them"))
         self.remove.setToolTip(tr("Removes the selected measure, or the last one"))
@@ -64,7 +67,7 @@ class Measures(QWidget):
         self.remove.clicked.connect(viewer.delete_last)
         OwnKeys(self.table, (Qt.Key.Key_Delete,), viewer.delete_last)
         row, layout = QHBoxLayout(), QVBoxLayout(self)
-        for button in (self.colour, self.copy, self.remove):
+        for button in (self.colour, self.prior, self.copy, self.remove):
             row.addWidget(button)
         layout.addWidget(self.hint)
         layout.addWidget(self.table)
@@ -105,12 +108,17 @@ class Measures(QWidget):
             self.table.selectRow(number)
         self.table.blockSignals(False)
         self.colour.setEnabled(number is not None)
+        self.prior.setEnabled(number is not None and self._measure(number).kind == "lesion")
         for button in (self.copy, self.remove):
             button.setEnabled(bool(self._shown))
 
     def _chosen(self) -> None:
         if self.table.currentRow() >= 0:
             self._viewer.go_to(self.table.currentRow())
+
+    def _ask_prior(self) -> None:
+        if self._viewer.selected is not None:
+            self._viewer.prior_wanted.emit(self._viewer.selected)
 
     def _measure(self, number: int) -> Measure:
         return self._viewer.session.screen.measures[number]

@@ -68,6 +68,7 @@ WINDOW_COMMANDS: tuple[tuple[str, str], ...] = (
     ("addendum", "&Study"),
     ("report_pdf", "&Study"),
     ("export", "&Study"),
+    ("sheet", "&Study"),
     ("send", "&Study"),
     *((name, "&View") for name in PANELS),
     ("save_preset", "&3D"),

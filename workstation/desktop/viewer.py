@@ -20,7 +20,7 @@ from workstation.desktop.finding import SeekingTools
 from workstation.desktop.gestures import Gestures
 from workstation.desktop.language import tr
 from workstation.desktop.marks import MeasureMark
-from workstation.desktop.measure_marks import MeasureMarks, crop_marks, path_marks
+from workstation.desktop.measure_marks import MeasureMarks, crop_marks, line_on_curved, path_marks
 from workstation.desktop.model import corners, edits, measure_edits, segment_edits
 from workstation.desktop.model.corners import CornerTexts, TextLevel, load_corners
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity
@@ -62,8 +62,9 @@ _CINE_MS = 80
 class Viewer(QWidget):
     """The panes. changed : the screen has changed. chose_tool : the tool's name. said : a sentence for the status
     bar. selection : another measure is selected. words_wanted : number of a text or arrow that has no words yet.
-    work_wanted : slow work as for `background.Works.run`. first_drawn : every pane has its first full picture or
-    cannot be drawn. active : the label of the chosen segment, 0 for none."""
+    prior_wanted : number of a lesion whose earlier diameter is asked for. work_wanted : slow work as for
+    `background.Works.run`. first_drawn : every pane has its first full picture or cannot be drawn. active : the label
+    of the chosen segment, 0 for none."""
 
     changed = Signal()
     chose_tool = Signal(str)
@@ -71,6 +72,7 @@ class Viewer(QWidget):
     selection = Signal()
     first_drawn = Signal()
     words_wanted = Signal(int)
+    prior_wanted = Signal(int)
     work_wanted = Signal(object, object, str)
 
     def __init__(
@@ -320,7 +322,9 @@ class Viewer(QWidget):
         if volume is None or self.text_level == "none":
             return {}
         identity = self.other_identity if name in OTHERS else self.identity
-        values = corners.pane_values(self.session.screen, name, volume, identity, pane.mm_per_point(), tr)
+        compared = self.session.screen.compared
+        over = self.other_identity if compared is not None and compared.blend > 0.0 and self.other is not None else None
+        values = corners.pane_values(self.session.screen, name, volume, identity, pane.mm_per_point(), tr, over)
         place, value = pane.under_mouse()
         unit = volume.unit if pane.full else ""
         values |= corners.under_the_mouse(place, value, unit)
@@ -354,7 +358,7 @@ class Viewer(QWidget):
         return (
             *marks,
             *self._unfinished(name),
-            *path_marks(screen),
+            *path_marks(screen, self.tool),
             *(crop_marks(screen, crop, plane) if crop is not None else ()),
         )
 
@@ -364,7 +368,8 @@ class Viewer(QWidget):
         marks = MeasureMarks(self.measuring).on_curved(self.session.screen, pane.surface, self.selected)
         held = self.gestures.hand.held_line()
         dragged = (MeasureMark(held, False, "", is_path=True),) if held else ()
-        return (*marks, *dragged, *self._unfinished("curved"))
+        line = line_on_curved(self.session.screen, self.tool, self.selected)
+        return (*marks, *line, *dragged, *self._unfinished("curved"))
 
     def _solid_marks(self) -> tuple[MeasureMark, ...]:
         screen = self.session.screen

@@ -25,11 +25,13 @@ from workstation.desktop.model.looks import Looks, protocols_for
 from workstation.desktop.model.studies import Opened
 from workstation.desktop.open_readings import DeskReader, OpenReading, SeriesTabs, make_reading, said_of_opening
 from workstation.desktop.pane import Pane
+from workstation.desktop.prior_commands import PriorCommands
 from workstation.desktop.screen_lock import ScreenLock
 from workstation.desktop.series_browser import SeriesBrowser
 from workstation.desktop.series_commands import SeriesWindow
 from workstation.desktop.series_drops import SeriesDrops
 from workstation.desktop.series_opening import SeriesOpening
+from workstation.desktop.sheet_commands import SheetCommands
 from workstation.desktop.sign_commands import SignCommands
 from workstation.desktop.stack_viewer import StackViewer
 from workstation.desktop.study_dock import StudyDock
@@ -95,6 +97,8 @@ class MainWindow(SeriesWindow):
         self.taking_in = TakingIn(desk, reader, works, say, self)
         self.taking_in.came.connect(self.worklist.refresh)
         self.capturing = CaptureCommands(reader, self.acts, self.looks, works, say, self)
+        self.sheets = SheetCommands(reader, works, say, self)
+        self.priors = PriorCommands(desk.site, reader, works, say, self)
         self.signing = SignCommands(desk, reader, works, self.tabs, say, self)
         self.signing.refused.connect(self.refused)
         self.signing.signed.connect(self.show_signed)
@@ -142,6 +146,7 @@ class MainWindow(SeriesWindow):
             "addendum": partial(self.amend, addendum=True),
             "report_pdf": self.save_pdf,
             "export": self.export_captures,
+            "sheet": self.sheets.make,
             "send": self.signing.send,
             **{name: partial(self.show_panel, number) for number, name in enumerate(PANELS)},
             "save_preset": self.capturing.save_preset,
@@ -270,6 +275,7 @@ class MainWindow(SeriesWindow):
         viewer.chose_tool.connect(lambda tool: self.menus.actions[tool].setChecked(True))
         viewer.said.connect(self.say)
         viewer.words_wanted.connect(self._ask_words)
+        viewer.prior_wanted.connect(self.priors.ask)
         viewer.work_wanted.connect(self.works.run)
         viewer.changed.connect(partial(self._changed, reading))
         for edit in report.fields.values():

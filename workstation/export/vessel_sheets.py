@@ -1,9 +1,10 @@
 """Sheets for the planning of stent grafts (EVAR) and valves (TAVI): a page, JSON and a table."""
 
 import csv
+import io
 import json
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -74,7 +75,7 @@ def write_sheet(sheet: PlanningSheet, volume: Volume, output: Path) -> list[Path
     """Writes the page (PNG), the measures (JSON, CSV) and the recipes of its pictures. Returns the files."""
     output.mkdir(parents=True, exist_ok=True)
     page, table, data = (output / f"{sheet.kind}.{ending}" for ending in ("png", "csv", "json"))
-    _page(sheet, [draw(volume, recipe) for recipe in sheet.recipes], page)
+    page.write_bytes(sheet_page(sheet, volume))
     with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["part", "measure", "value", "unit"])
@@ -189,7 +190,9 @@ def _cell(row: SheetRow) -> str:
     return "not measured" if row.value is None else f"{row.value:.{2 if not row.unit else 1}f} {row.unit}".strip()
 
 
-def _page(sheet: PlanningSheet, pictures: Sequence[Picture], path: Path) -> None:
+def sheet_page(sheet: PlanningSheet, volume: Volume) -> bytes:
+    """Draws the page, its table and its pictures, as a PNG of 1600 x 1000 pixels."""
+    pictures = [draw(volume, recipe) for recipe in sheet.recipes]
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -233,7 +236,9 @@ def _page(sheet: PlanningSheet, pictures: Sequence[Picture], path: Path) -> None
         axes.imshow(to_rgb(picture, 0))
         axes.set_title(picture.recipe.name, fontsize=9, pad=2)
         axes.set_axis_off()
-    figure.savefig(path)
+    written = io.BytesIO()
+    figure.savefig(written, format="png")
+    return written.getvalue()
 
 
 def _outline(axes: Any, picture: Picture, places: Points | None) -> None:

@@ -117,6 +117,8 @@ def again(measurement: Measurement, volume: Volume) -> Measurement:
         quantities = (Quantity("cobb_angle", cobb_deg(*points), "deg"),)
     elif kind == "lesion":
         quantities = _lesion(points[0], volume)
+        prior = next((q.value for q in measurement.quantities if q.name == "prior_long_axis"), None)
+        quantities += _change(quantities, prior) if prior is not None else ()
     elif kind == "vessel":
         quantities = _vessel(points, measurement.references_mm, volume, measurement.steps == LINE_BY_HAND)
     else:
@@ -152,6 +154,21 @@ def _lesion(at_mm: Vector, volume: Volume) -> tuple[Quantity, ...]:
         Quantity("greatest", found.maximum, unit),
     )
     return tuple(replace(number, value=round(number.value, _DECIMALS)) for number in numbers)
+
+
+def with_prior(measurement: Measurement, prior_mm: float, of: str) -> Measurement:
+    """Returns a lesion's measurement with its earlier longest diameter in the scan plane, and the change since. of :
+    names the earlier study."""
+    prior = round(prior_mm, _DECIMALS)
+    quantities = (*measurement.quantities, *_change(measurement.quantities, prior))
+    return replace(measurement, quantities=quantities, finding=of)
+
+
+def _change(now: Sequence[Quantity], prior_mm: float) -> tuple[Quantity, ...]:
+    """Source: Eisenhauer et al. 2009, RECIST 1.1 (relative change of a longest diameter)."""
+    axis = next(quantity.value for quantity in now if quantity.name == "long_axis")
+    change = round(100.0 * (axis / prior_mm - 1.0), _DECIMALS)
+    return Quantity("prior_long_axis", prior_mm, "mm"), Quantity("long_axis_change", change, "%")
 
 
 def _solid(found: LesionMeasures) -> tuple[Quantity, ...]:

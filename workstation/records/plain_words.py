@@ -47,6 +47,8 @@ _NUMBERS = {
     "short_axis": "perpendicular to it",
     "solid_volume": "solid part",
     "solid_axis": "solid part, in the scan plane",
+    "prior_long_axis": "earlier, longest in the scan plane",
+    "long_axis_change": "change of it",
     "least_diameter": "narrowest",
     "greatest_diameter": "widest",
     "reference_diameter": "healthy",

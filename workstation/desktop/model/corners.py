@@ -14,7 +14,16 @@ from render.volume import Volume
 from workstation.desktop.model import edits
 from workstation.desktop.model.identity import SeriesIdentity
 from workstation.desktop.model.looks import unit_words
-from workstation.desktop.model.screen import OTHERS, PaneName, Screen, main_pane, plane_name, to_shown, view_through
+from workstation.desktop.model.screen import (
+    OTHERS,
+    PaneName,
+    Screen,
+    is_slice,
+    main_pane,
+    plane_name,
+    to_shown,
+    view_through,
+)
 from workstation.errors import WorkstationError
 from workstation.strict import StrictError, toml_in
 
@@ -100,8 +109,9 @@ def pane_values(
     identity: SeriesIdentity,
     mm_per_point: float,
     tr: Callable[[str], str] = str,
+    over: SeriesIdentity | None = None,
 ) -> dict[str, str]:
-    """Returns the fields of a pane but those under the mouse, in words.
+    """Returns the fields of a pane but those under the mouse, in words. over : what lies over its planes.
 
     volume : the one that the pane shows. mm_per_point : size of a point of the screen in the patient. tr : puts a word
     into the language of the window.
@@ -112,6 +122,9 @@ def pane_values(
         values["series_date"] = ""
     if pane in OTHERS:
         values["compared"] = f"{tr('compared')}, {identity.study_date}".rstrip(", ")
+    elif over is not None and screen.compared is not None and is_slice(pane):
+        said = " ".join(filter(None, (over.study_date, over.modality, over.series)))
+        values["compared"] = f"{tr('over it')} {screen.compared.blend:.0%}: {said}"
     window = f"C {screen.window.centre:g}  W {screen.window.width:g}"
     name = main_pane(pane)
     if name == "solid":

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 from render.geometry import Box, Matrix, Vector, View, cross, vector
 from render.mask_steps import Automatic, Bone, MaskStep
@@ -281,15 +280,6 @@ def path_added(screen: Screen, place_mm: Vector) -> Screen:
 def path_laid(screen: Screen, path_mm: Sequence[Vector]) -> Screen:
     """Sets the whole path, such as a centreline, and shows it laid flat."""
     return replace(screen, curve=replace(screen.curve, path_mm=tuple(path_mm)), layout="curved")
-
-
-def path_dragged(screen: Screen, index: int, place_mm: Vector) -> Screen:
-    """Moves a point of the path; not onto the one before or after, where the path would have no direction."""
-    path = list(screen.curve.path_mm)
-    path[index] = vector(round(v, 3) for v in place_mm)
-    if any(math.dist(a, b) < 0.5 for a, b in pairwise(path)):
-        return screen
-    return replace(screen, curve=replace(screen.curve, path_mm=tuple(path)))
 
 
 def path_shortened(screen: Screen) -> Screen:

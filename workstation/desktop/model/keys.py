@@ -82,6 +82,7 @@ ACTIONS: dict[str, str] = {
     "addendum": "Addendum to what is signed",
     "report_pdf": "Signed report as PDF",
     "export": "Export captures",
+    "sheet": "Planning sheet of a stent graft or a valve, from named places",
     "send": "Send what waits",
     "panel_look": "Panel: look",
     "panel_captures": "Panel: captures",

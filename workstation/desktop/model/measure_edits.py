@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from render.geometry import Vector, vector
-from workstation.desktop.model.screen import OUTLINES, Measure, Screen
+from workstation.desktop.model.screen import OUTLINES, Measure, PriorLesion, Screen
 
 _APART_MM = 0.5  # points of a line that follow each other
 
@@ -53,6 +53,16 @@ def _with_path(screen: Screen, before: tuple[Vector, ...], after: tuple[Vector, 
     return replace(screen, curve=replace(screen.curve, path_mm=after))
 
 
+def path_dragged(screen: Screen, index: int, place_mm: Vector) -> Screen:
+    """Moves a point of the path of the curved picture; not onto the one before or after, where it would have no
+    direction."""
+    path = list(screen.curve.path_mm)
+    path[index] = vector(round(v, 3) for v in place_mm)
+    if any(math.dist(a, b) < _APART_MM for a, b in pairwise(path)):
+        return screen
+    return replace(screen, curve=replace(screen.curve, path_mm=tuple(path)))
+
+
 def relaid(screen: Screen, number: int, points_mm: tuple[Vector, ...]) -> Screen:
     """Lays a length in space through other places."""
     return remeasured(screen, number, replace(screen.measures[number], points_mm=points_mm))
@@ -76,6 +86,11 @@ def renamed(screen: Screen, number: int, name: str) -> Screen:
 
 def recoloured(screen: Screen, number: int, colour: str) -> Screen:
     return remeasured(screen, number, replace(screen.measures[number], colour=colour))
+
+
+def with_prior(screen: Screen, number: int, prior: PriorLesion | None) -> Screen:
+    """Sets how a lesion was earlier; None for not known."""
+    return remeasured(screen, number, replace(screen.measures[number], prior=prior))
 
 
 def reworded(screen: Screen, number: int, text: str) -> Screen:

@@ -19,10 +19,10 @@ from render.vessels.pictures import path_of
 from render.volume import Volume
 from workstation.case import CaseError, MeasureRequest
 from workstation.desktop.model.looks import unit_words
-from workstation.desktop.model.screen import NOTES, SOUGHT, Measure, Screen, marked_labels
+from workstation.desktop.model.screen import NOTES, SOUGHT, Measure, PriorLesion, Screen, marked_labels
 from workstation.export.vessel_files import MeasuredVessel
 from workstation.export.vessel_files import measure as measure_vessel
-from workstation.records.measurements import LINE_BY_HAND, measure_mask, measure_requested
+from workstation.records.measurements import LINE_BY_HAND, measure_mask, measure_requested, with_prior
 from workstation.records.measurements import measure as take
 
 # Limits of a volume: its distance from the seed, and the difference of its values from the seed's as a part of the
@@ -36,13 +36,14 @@ class FoundThing:
     """What a tool has found and measured. words : its numbers. shape : its extent as a Volume with 0 outside and 1000
     inside, to be drawn over the planes; None for a vessel. lines_mm : LPS mm, to be drawn: the axes of a lesion, the
     centreline of a vessel. vessel : as it was followed, else None. declined : whether the words are the reason why
-    nothing was found."""
+    nothing was found. long_axis_mm : of a lesion."""
 
     words: str
     shape: Volume | None = None
     lines_mm: tuple[tuple[Vector, ...], ...] = ()
     vessel: MeasuredVessel | None = None
     declined: bool = False
+    long_axis_mm: float = 0.0
 
 
 @dataclass(slots=True)
@@ -106,7 +107,7 @@ class Measuring:
             f"longest {found.longest_mm:.1f} mm\n{_spread(found.mean, found.sd, self.volume)}{solid}"
         )
         mask = region(self.volume, Lesion(measure.points_mm[0]))
-        return FoundThing(words, _as_volume(self.volume, mask), ((a, b), (c, d)))
+        return FoundThing(words, _as_volume(self.volume, mask), ((a, b), (c, d)), long_axis_mm=found.recist_mm)
 
     def _vessel(self, measure: Measure) -> FoundThing:
         found = measure_vessel(self.volume, measure.points_mm, (), by_hand=measure.by_hand)
@@ -157,7 +158,9 @@ class Measuring:
             return str(error)
         if measure.kind in SOUGHT:
             found = self.found(measure)
-            return "measuring …" if found is None else found.words
+            if found is None:
+                return "measuring …"
+            return f"{found.words}\n{_since(measure.prior, found)}" if measure.prior is not None else found.words
         outlined = self._outlined(measure)
         if isinstance(outlined, str):
             return outlined
@@ -173,6 +176,11 @@ class Measuring:
             except ValueError as error:
                 self._statistics[measure] = str(error)
         return self._statistics[measure]
+
+
+def _since(prior: PriorLesion, found: FoundThing) -> str:
+    before = f"before {prior.long_axis_mm:.1f} mm ({prior.date})"
+    return before if found.declined else f"{before}: {100.0 * (found.long_axis_mm / prior.long_axis_mm - 1.0):+.0f} %"
 
 
 def _spread(mean: float, deviation: float, volume: Volume) -> str:
@@ -220,7 +228,13 @@ def _recorded(measure: Measure, name: str, volume: Volume) -> Measurement:
     assert measure.kind != "arrow" and measure.kind != "text"
     if measure.kind == "lesion" or measure.kind == "vessel":
         request = MeasureRequest(measure.kind, measure.points_mm, by_hand=measure.by_hand)
-        return replace(measure_requested((request,), volume)[0], name=name)
+        found = replace(measure_requested((request,), volume)[0], name=name)
+        prior = measure.prior
+        if prior is None or measure.kind != "lesion":
+            return found
+        return with_prior(
+            found, prior.long_axis_mm, f"compared with {prior.date}{f', {prior.name}' * bool(prior.name)}"
+        )
     if measure.kind != "volume":
         return take(name, measure.kind, measure.points_mm, measure.view, volume)
     seed = ", ".join(f"{v:.1f}" for v in measure.points_mm[0])
@@ -242,11 +256,19 @@ def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
             found.append(Measure("ellipse", corners, View.parse(m.view), name=_own_name(m)))
         elif m.kind == "lesion" or m.kind == "vessel":
             by_hand = m.steps == LINE_BY_HAND
-            found.append(Measure(m.kind, m.points_mm, View(), name=_own_name(m), by_hand=by_hand))
+            found.append(Measure(m.kind, m.points_mm, View(), name=_own_name(m), by_hand=by_hand, prior=_prior_of(m)))
         elif m.kind != "volume":
             view = View.parse(m.view) if m.view else View()
             found.append(Measure(m.kind, m.points_mm, view, name=_own_name(m)))
     return tuple(found)
+
+
+def _prior_of(m: Measurement) -> PriorLesion | None:
+    before = next((q.value for q in m.quantities if q.name == "prior_long_axis"), None)
+    said = re.fullmatch(r"compared with ([^,]*)(?:, (.*))?", m.finding)
+    if before is None or said is None:
+        return None
+    return PriorLesion(before, said[1], said[2] or "")
 
 
 def _own_name(m: Measurement) -> str:

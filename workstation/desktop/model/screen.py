@@ -202,13 +202,28 @@ class Compared:
 
 
 @dataclass(frozen=True, slots=True)
+class PriorLesion:
+    """A lesion as it was in an earlier study. long_axis_mm : its longest diameter in a plane of the scan. date : of the
+    study, as people write it. name : what it was called there, empty where it was measured beside this one."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    long_axis_mm: float
+    date: str
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.long_axis_mm > 0.0:
+            raise ValueError(f"An earlier diameter of {self.long_axis_mm:g} mm is none.")
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """A measure. points_mm : two for a distance, two or more that a length in space goes through, three for an angle
     (vertex second), four for Cobb's (two lines), two corners for an ellipse, three or more for a polygon, the seed of a
     volume or a lesion, two or more in a vessel, tip and end of an arrow. view : of the pane it was drawn in; an outline
     lies in its plane. low, high : the range of values of a volume. name : empty for the kind and its number. colour :
     as #rrggbb, empty for the usual one. text : the words of an arrow or a text. by_hand : the points of a vessel are
-    its line, as the reader dragged it; else it is followed through them."""
+    its line, as the reader dragged it; else it is followed through them. prior : of a lesion, how it was earlier."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     kind: MeasureKind
@@ -220,6 +235,7 @@ class Measure:
     colour: str = ""
     text: str = ""
     by_hand: bool = False
+    prior: PriorLesion | None = None
 
     def __post_init__(self) -> None:
         needed, given = POINTS[self.kind], len(self.points_mm)
@@ -230,8 +246,8 @@ class Measure:
 
     @property
     def found_by(self) -> "Measure":
-        """What decides what a tool finds: the measure without its name, colour and words."""
-        return replace(self, name="", colour="", text="")
+        """What decides what a tool finds: the measure without its name, colour, words and prior."""
+        return replace(self, name="", colour="", text="", prior=None)
 
 
 # How many points each kind needs; None: `least_points` or more.
@@ -342,7 +358,8 @@ def recipe_of(screen: Screen, pane: PaneName, rows: int, columns: int) -> Recipe
 
 
 def _plane_recipe(screen: Screen, name: SliceName, rows: int, columns: int) -> Reformat:
-    plane = screen.slice(name)
+    plane, fusion = screen.slice(name), _fusion(screen.compared)
+    title = name.capitalize() if fusion is None else f"{name.capitalize()}, fused"
     return Reformat(
         screen.window,
         plane.view,
@@ -352,8 +369,8 @@ def _plane_recipe(screen: Screen, name: SliceName, rows: int, columns: int) -> R
         centre_mm=through_cursor(screen, plane),
         thickness_mm=plane.slab_mm,
         mode=plane.mode,
-        fusion=_fusion(screen.compared),
-        name=name.capitalize() if plane.slab_mm == 0.0 else f"{name.capitalize()}, {plane.mode} {plane.slab_mm:g} mm",
+        fusion=fusion,
+        name=title if plane.slab_mm == 0.0 else f"{title}, {plane.mode} {plane.slab_mm:g} mm",
     )
 
 
@@ -444,7 +461,7 @@ def _in_other(recipe: Reformat | VolumeRendering | Projection, move: Affine) -> 
     assert recipe.centre_mm is not None
     centre, view = point(move, recipe.centre_mm), view_through(move, recipe.view)
     if isinstance(recipe, Reformat):
-        return replace(recipe, centre_mm=centre, view=view, fusion=None)
+        return replace(recipe, centre_mm=centre, view=view, fusion=None, name=recipe.name.replace(", fused", ""))
     crop = recipe.crop if view == recipe.view else None
     if crop is not None:
         crop = Box(point(move, crop.lower_mm), point(move, crop.upper_mm))

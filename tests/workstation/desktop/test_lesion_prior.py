@@ -1,0 +1,164 @@
+"""How a lesion was earlier: by the record of the prior study, or measured at its place in what is compared."""
+
+import io
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pytestqt.qtbot import QtBot
+
+from dicom_io.sr.evidence_sr import read_sr, write_sr
+from dicom_io.uids import derived
+from render import View, Volume
+from render.geometry import Vector
+from render.mask_steps import StepError
+from tests.conformance.objects import STAMP
+from tests.dicom_io.sr.test_evidence_sr import as_file, simple, source
+from tests.dicom_io.synthetic import grid, write_series
+from tests.workstation.desktop.test_preview import DOCTOR, WRITTEN
+from tests.workstation.samples import ticking
+from workstation.desktop import dialogs
+from workstation.desktop.app import make_window
+from workstation.desktop.measures_panel import Measures
+from workstation.desktop.model import edits, measure_edits
+from workstation.desktop.model.desk import ReadingDesk
+from workstation.desktop.model.measuring import Measuring, recorded, restored
+from workstation.desktop.model.prior_lesions import measured_beside, recorded_before
+from workstation.desktop.model.screen import Compared, Measure, PriorLesion
+from workstation.desktop.window import MainWindow
+from workstation.people import people_of
+from workstation.records.measurements import again
+from workstation.site import open_site
+
+NOW, BEFORE = derived("now"), derived("before")
+SHAPE, SPACING = (44, 56, 52), (1.0, 1.0, 1.0)
+CENTRE: Vector = (24.0, 26.0, 22.0)
+SHIFT: Vector = (4.0, -3.0, 2.0)  # the patient lay otherwise earlier
+GROWN = 100.0 * (9.0 / 6.0 - 1.0)
+
+
+def lesion(half_mm: Vector, centre: Vector) -> np.ndarray:
+    """A ball of 80 HU in −100 HU: half axes along x, y and z."""
+    k, j, i = np.meshgrid(*(np.arange(n, dtype=float) for n in SHAPE), indexing="ij")
+    away = np.sqrt(sum(((at - c) / h) ** 2 for at, c, h in zip((i, j, k), centre, half_mm, strict=True)))
+    inside = np.clip((1.0 - away) * min(half_mm) + 0.5, 0.0, 1.0)
+    noise = np.random.default_rng(7).normal(0.0, 6.0, SHAPE)
+    return np.asarray(np.round(-100.0 + 180.0 * inside + noise), dtype=np.int16)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of today with a lesion of 18 x 12 mm, and one of a year ago, signed: 12 x 8 mm, and elsewhere."""
+    folder = tmp_path_factory.mktemp("patient")
+    site = open_site(folder / "root")
+    moved = (CENTRE[0] + SHIFT[0], CENTRE[1] + SHIFT[1], CENTRE[2] + SHIFT[2])
+    of_series = {
+        "now": ("20260302", "A-2", lesion((9.0, 6.0, 6.0), CENTRE)),
+        "before": ("20250301", "A-1", lesion((6.0, 4.0, 4.0), moved)),
+    }
+    for name, (day, accession, voxels) in of_series.items():
+
+        def change(ds: Dataset, _: int, day: str = day, accession: str = accession) -> None:
+            ds.StudyDate, ds.AccessionNumber, ds.BodyPartExamined = day, accession, "CHEST"
+
+        write_series(
+            folder / name, voxels, grid(spacing_mm=SPACING, origin_mm=(0.0, 0.0, 0.0)), series=name, change=change
+        )
+        site.archive.import_files(folder / name)
+    people_of(site.root).add(DOCTOR, "correct horse")
+    site.papers.engine.dispose()
+    desk = ReadingDesk(open_site(site.root, clock=ticking()))
+    opened = desk.studies.open(BEFORE, None)
+    opened.session.change(measure_edits.measured, Measure("lesion", (moved,), View(), name="Target 1"))
+    opened.session.change(edits.captured, "axial", 64)
+    opened.session.write(**WRITTEN)
+    desk.note(opened, DOCTOR, "opened")
+    desk.deliver(opened, DOCTOR)
+    desk.close()
+    return site.root
+
+
+@pytest.fixture
+def root(filled: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(filled, tmp_path / "root")
+
+
+@pytest.fixture
+def desk(root: Path) -> Iterator[ReadingDesk]:
+    made = ReadingDesk(open_site(root))
+    yield made
+    made.close()
+
+
+def test_the_record_of_the_prior_study_has_its_lesions(desk: ReadingDesk) -> None:
+    (prior,) = recorded_before(desk.studies.open(NOW, None), desk.site)
+    assert (prior.name, prior.date) == ("Target 1", "2025-03-01")
+    assert prior.long_axis_mm == pytest.approx(12.0, abs=0.6)
+    assert recorded_before(desk.studies.open(BEFORE, None), desk.site) == ()  # what came later is no prior
+
+
+def test_at_its_place_in_what_is_compared_it_is_measured(desk: ReadingDesk) -> None:
+    other = desk.studies.volume((BEFORE, None, False))
+    found = measured_beside(CENTRE, Compared(BEFORE, offset_mm=SHIFT), other, "2025-03-01")
+    assert found.long_axis_mm == pytest.approx(12.0, abs=0.6) and not found.name
+    with pytest.raises(StepError):
+        measured_beside((6.0, 6.0, 6.0), Compared(BEFORE, offset_mm=SHIFT), other, "2025-03-01")
+
+
+def test_the_change_is_in_words_and_in_the_record(desk: ReadingDesk) -> None:
+    volume: Volume = desk.studies.volume((NOW, None, False))
+    (prior,) = recorded_before(desk.studies.open(NOW, None), desk.site)
+    measure, measuring = Measure("lesion", (CENTRE,), View(), prior=prior), Measuring(volume)
+    measuring.fill(measure)
+    before, _, change = measuring.said_of(measure).split("\n")[-1].partition(": ")
+    assert before == f"before {prior.long_axis_mm:.1f} mm (2025-03-01)"
+    assert float(change.removesuffix(" %")) == pytest.approx(GROWN, abs=8.0)
+    (kept,) = recorded((measure,), volume)
+    numbers = {quantity.name: quantity.value for quantity in kept.quantities}
+    assert numbers["prior_long_axis"] == pytest.approx(prior.long_axis_mm, abs=1e-3)
+    now = numbers["long_axis"]
+    assert numbers["long_axis_change"] == pytest.approx(100.0 * (now / prior.long_axis_mm - 1.0), abs=0.05)
+    sr = write_sr(replace(simple(), measurements=(kept,)), source(), STAMP)
+    (read,) = read_sr(dcmread(io.BytesIO(as_file(sr)))).measurements
+    assert read == kept and again(read, volume) == read
+    (back,) = restored((read,))
+    assert back.prior is not None and back.prior.name == "Target 1" and back.prior.date == "2025-03-01"
+    assert replace(measure, prior=None).found_by == measure.found_by  # nothing is sought again for it
+
+
+def test_it_is_chosen_beside_the_list(root: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def ask(title: str, names: list[str], parent: object) -> int:
+        asked.append(list(names))
+        return 0
+
+    monkeypatch.setattr(dialogs.Choose, "ask", staticmethod(ask))
+    window: MainWindow = make_window(root)
+    qtbot.addWidget(window)
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        window.open_series(NOW)
+    viewer = window.viewer
+    assert viewer is not None
+    panel = window.tabs.findChild(Measures)
+    assert isinstance(panel, Measures)
+    viewer.do(measure_edits.measured, Measure("lesion", (CENTRE,), View()))
+    viewer.select(0)
+    assert panel.prior.isEnabled()
+    panel.prior.click()
+    qtbot.waitUntil(lambda: viewer.session.screen.measures[0].prior is not None, timeout=60_000)
+    assert asked and "Target 1" in asked[0][0] and asked[0][-1] == "No earlier one"
+    qtbot.waitUntil(lambda: viewer.measuring.found(viewer.session.screen.measures[0]) is not None, timeout=60_000)
+    assert "before 1" in viewer.said_of(viewer.session.screen.measures[0])
+    viewer.undo()
+    assert viewer.session.screen.measures[0].prior is None
+
+
+def test_an_earlier_diameter_is_one() -> None:
+    with pytest.raises(ValueError, match="is none"):
+        PriorLesion(0.0, "2025-03-01")

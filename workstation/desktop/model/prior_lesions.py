@@ -1,0 +1,51 @@
+"""Lesions of earlier studies: read from their records, or measured in what is compared. Knows no Qt."""
+
+from dicom_io.errors import NotReadable
+from dicom_io.files.series import read_dataset
+from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
+from render.geometry import Vector, point
+from render.mask_steps import StepError
+from render.segment import measure_lesion
+from render.volume import Volume
+from workstation.desktop.model.identity import day
+from workstation.desktop.model.screen import Compared, PriorLesion
+from workstation.desktop.model.studies import Opened
+from workstation.site import Site
+
+
+def recorded_before(opened: Opened, site: Site) -> tuple[PriorLesion, ...]:
+    """Returns the lesions in the records of the patient's earlier studies, newest study first; of a study with several
+    records those of the newest."""
+    first = opened.series.first
+    accessions = {row.accession for row in opened.others if row.study_uid != first.study_uid and row.accession}
+    newest: dict[str, tuple[str, tuple[PriorLesion, ...]]] = {}
+    for accession in sorted(accessions):
+        for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR, accession):
+            try:
+                evidence = read_sr(read_dataset(sr.path))
+            except NotReadable:
+                continue  # another program's
+            same_patient = evidence.patient_id == first.patient_id and evidence.study_uid != first.study_uid
+            if not same_patient or evidence.study_date > first.study_date:
+                continue
+            lesions = tuple(
+                PriorLesion(quantity.value, day(evidence.study_date), measurement.name)
+                for measurement in evidence.measurements
+                if measurement.kind == "lesion"
+                for quantity in measurement.quantities
+                if quantity.name == "long_axis"
+            )
+            at = max((act.at.isoformat() for act in evidence.acts), default="")
+            if lesions and at >= newest.get(evidence.session_uid, ("", ()))[0]:
+                newest[evidence.session_uid] = (at, lesions)
+    found = [lesion for _, lesions in newest.values() for lesion in lesions]
+    return tuple(sorted(found, key=lambda lesion: lesion.date, reverse=True))
+
+
+def measured_beside(place_mm: Vector, compared: Compared, other: Volume, date: str) -> PriorLesion:
+    """Measures the lesion at the same place of the compared volume. place_mm : in the open one, LPS mm. date : of the
+    compared study. Raises StepError where no lesion is found there."""
+    found = measure_lesion(other, point(compared.to_other, place_mm))
+    if found.declined:
+        raise StepError(found.declined)
+    return PriorLesion(found.recist_mm, date)
