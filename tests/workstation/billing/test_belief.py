@@ -1,6 +1,7 @@
 """No record is charged that our journal does not know and no trusted sister has signed, however well it is forged."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,7 +30,7 @@ from workstation.coder.unmatched import unmatched
 from workstation.coder.work_list import work_items
 from workstation.config import Config, ConfigError, Signing, Sister, load_config
 from workstation.destinations import FolderDestination
-from workstation.site import Site
+from workstation.site import Site, open_site
 from workstation.store.papers import read_papers
 
 CONFIG = Config(destinations=(FolderDestination(name="out", takes=("charges",), folder="out"),))
@@ -70,9 +71,19 @@ class Recorded:
         return [(known.charge.accession, known.charge.code) for known in self.site.outbox.charges()]
 
 
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, slices: Path) -> Recorded:
+    """Recorded once, to be copied."""
+    made = record_at(open_site(tmp_path_factory.mktemp("kept") / "root", CONFIG, ticking()), slices, DOCUMENTED)
+    made.site.papers.engine.dispose()
+    return made
+
+
 @pytest.fixture
-def recorded(site_at: SiteAt, tmp_path: Path, slices: Path) -> Recorded:
-    return record_at(site_at(tmp_path / "root", CONFIG), slices, DOCUMENTED)
+def recorded(kept: Recorded, site_at: SiteAt, tmp_path: Path) -> Recorded:
+    site = site_at(shutil.copytree(kept.site.root, tmp_path / "root"), CONFIG, ticking(kept.site.clock()))
+    here = [site.archive.instance(each.sop_instance_uid) for each in (kept.made.sr, *kept.made.images)]
+    return Recorded(site, replace(kept.made, sr=here[0], images=tuple(here[1:])))
 
 
 def record_at(site: Site, slices: Path, papers: Path) -> Recorded:
@@ -216,14 +227,19 @@ class TestSigning:
         assert record_at(site, slices, DOCUMENTED).made.decision.disposition == "release"
 
 
+@pytest.fixture(scope="module")
+def signed(tmp_path_factory: pytest.TempPathFactory, slices: Path) -> Iterator[tuple[Identity, Recorded]]:
+    """Of the sister, which is only read."""
+    folder = tmp_path_factory.mktemp("sister")
+    who = identity(folder, "sister")
+    config = replace(CONFIG, station_name="SISTER", signing=Signing(str(who.certificate_file), str(who.key_file)))
+    site = open_site(folder / "sister", config, ticking())
+    yield who, record_at(site, slices, DOCUMENTED)
+    site.papers.engine.dispose()
+
+
 class TestSisters:
     """A record of another station counts where its certificate signed it; nothing else makes it count."""
-
-    @pytest.fixture
-    def signed(self, site_at: SiteAt, tmp_path: Path, slices: Path) -> tuple[Identity, Recorded]:
-        who = identity(tmp_path, "sister")
-        config = replace(CONFIG, station_name="SISTER", signing=Signing(str(who.certificate_file), str(who.key_file)))
-        return who, record_at(site_at(tmp_path / "sister", config), slices, DOCUMENTED)
 
     def there(
         self, site_at: SiteAt, folder: Path, signed: tuple[Identity, Recorded], now: datetime = AT, **trust: Any
