@@ -166,19 +166,34 @@ class TestLooking:
         assert (tmp_path / "root" / "workstation.db").exists()
 
 
+def pictures_of(result: Any, output: Path) -> dict[str, list[Path]]:
+    """The files of each picture; what is written is what the command says, and shows something."""
+    assert Path(result["contact_sheet"]) == output / "contact_sheet.png"
+    assert {Path(f) for f in result["files"]} | {output / "contact_sheet.png"} == set(output.iterdir())
+    by_picture: dict[str, list[Path]] = {}
+    for file in map(Path, result["files"]):
+        by_picture.setdefault(file.name[:2], []).append(file)
+    with Image.open(result["contact_sheet"]) as sheet:
+        assert np.asarray(sheet.convert("L")).std() > 5
+    return by_picture
+
+
 class TestRendering:
-    def test_pictures_and_contact_sheet_show_something(self, tmp_path: Path) -> None:
+    def test_pictures_and_contact_sheet_show_something(self, command: Command, slices: Path, tmp_path: Path) -> None:
+        output = tmp_path / "pictures"
+        result = command("render", slices, "--protocol", "tiny", "-o", output, "--json", root=tmp_path / "none").json
+        assert len(pictures_of(result, output)) == len(result["digests"]) == 3
+        assert not (tmp_path / "none").exists()
+
+    @pytest.mark.slow  # every picture of a protocol in full; what protocols draw is looked at by their golden pictures
+    def test_a_whole_protocol_shows_something(self, tmp_path: Path) -> None:
         output = tmp_path / "pictures"
         done = process(
             "--root", tmp_path / "root", "render", CT_HEAD, "--protocol", "ct_generic", "-o", output, "--json"
         )
         assert done.returncode == 0, done.stderr
         result = json.loads(done.stdout)
-        assert Path(result["contact_sheet"]) == output / "contact_sheet.png"
-        assert {Path(f) for f in result["files"]} | {output / "contact_sheet.png"} == set(output.iterdir())
-        by_picture: dict[str, list[Path]] = {}
-        for file in map(Path, result["files"]):
-            by_picture.setdefault(file.name[:2], []).append(file)
+        by_picture = pictures_of(result, output)
         assert len(by_picture) == len(result["digests"]) == 7
         # Of a rotation or a stack the middle one: the first plane may lie in front of the head.
         for file in (Path(result["contact_sheet"]), *(files[len(files) // 2] for files in by_picture.values())):
