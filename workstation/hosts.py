@@ -7,6 +7,7 @@ signed and not stored yet, its audit trail.
 import hashlib
 import json
 import platform
+import uuid
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from pydantic import ConfigDict
 from workstation.strict import StrictError, json_in, read_strictly
 
 # A host that was not there for so long is not one of the site any more; its note is as old as a day at most.
+_ID = "host_id"
 GONE, _NEW = timedelta(days=60), timedelta(days=1)
 
 
@@ -40,7 +42,14 @@ class HostNote:
 
 
 def this_host(root: Path) -> str:
-    """Returns the name of this host's state folder: `HOST:FOLDER`."""
+    """Returns what tells this state folder from all others, made the first time: containers that share one are one
+    host, whatever each is called. The name of the machine and the folder where that cannot be written."""
+    file = root / _ID
+    with suppress(OSError):
+        with suppress(FileExistsError), file.open("x", encoding="ascii") as made:
+            made.write(uuid.uuid4().hex)
+        if known := file.read_text(encoding="ascii").strip():
+            return known
     return f"{platform.node()}:{root.absolute()}"
 
 

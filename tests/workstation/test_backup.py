@@ -1,6 +1,7 @@
 """Backups: whole while everything goes on, restored into nothing, and the day goes on to the same charges."""
 
 import os
+import platform
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -313,7 +314,8 @@ def test_a_host_that_shares_nothing_has_no_backup_of_a_part(filled: Desk, tmp_pa
 
 
 def test_hosts_that_are_gone_are_not_named(tmp_path: Path) -> None:
-    (tmp_path / "store").mkdir()
+    for folder in ("store", "one", "two"):
+        (tmp_path / folder).mkdir()
     at = datetime(2026, 3, 2, tzinfo=UTC)
     note_host(tmp_path / "store", tmp_path / "one", at)
     note_host(tmp_path / "store", tmp_path / "two", at - timedelta(days=90))
@@ -322,6 +324,17 @@ def test_hosts_that_are_gone_are_not_named(tmp_path: Path) -> None:
     note_host(tmp_path / "store", tmp_path / "two", at + timedelta(days=2))
     (two,) = other_hosts(tmp_path / "store", tmp_path / "one", at)
     assert (two.seen_at, two.backed_up_at) == ((at + timedelta(days=2)).isoformat(), at.isoformat())
+
+
+def test_containers_that_share_a_state_folder_are_one_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, root, at = tmp_path / "store", tmp_path / "root", datetime(2026, 3, 2, tzinfo=UTC)
+    for folder in (store, root, tmp_path / "other"):
+        folder.mkdir()
+    for name in ("receive-1", "decide-1"):
+        monkeypatch.setattr(platform, "node", lambda name=name: name)
+        note_host(store, root, at)
+    assert other_hosts(store, root, at) == ()
+    assert len(other_hosts(store, tmp_path / "other", at)) == 1
 
 
 def test_without_the_programs_of_postgresql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site_at: SiteAt) -> None:

@@ -88,7 +88,7 @@ def make(
         claims = [stack.enter_context(alone(site.archive, name)) for name in names]
         for left in folder.glob(f"*{PART}"):  # of one that was interrupted
             shutil.rmtree(left)
-        before = _before(folder, "host" if this_host_only else "site", this_host(site.root))
+        before = _before(folder, "host" if this_host_only else "site", _host(site))
         name = _name(folder, f"{site.clock():%Y%m%dT%H%M%S}")
         part = folder / f"{name}{PART}"
         part.mkdir(mode=0o700)
@@ -107,13 +107,17 @@ def make(
     return folder / name, manifest
 
 
+def _host(site: Site) -> str:
+    return this_host(site.root) if site.archive.root != site.root else ""
+
+
 def _before(folder: Path, kind: Literal["site", "host"], host: str) -> Path | None:
     """The snapshot to link to: the newest one, if it is of the same host; what has the same name, size and time on
     another one may be another file. Raises BackupError where backups of the other kind lie there."""
     for newest in snapshots(folder)[-1:]:
         said = read_manifest(newest)
         if said.kind != kind:
-            whose = "of a whole site" if said.kind == "site" else f"of the state folder {said.host} alone"
+            whose = "of a whole site" if said.kind == "site" else "of one host's state folder alone"
             raise BackupError(f"{folder} holds backups {whose}; name another folder for these.")
         return newest if said.host in ("", host) else None
     return None
@@ -202,7 +206,7 @@ def _fill(site: Site, part: Path, before: Path | None, progress: CountDone | Non
         left_out=tuple(sorted(str(folder) for folder in apart if folder.exists() and folder != store)),
         faults=tuple(faults),
         kind="host" if this_host_only else "site",
-        host=this_host(site.root),
+        host=_host(site),
         other_hosts=tuple(one.words for one in others),
     )
     (part / MANIFEST).write_bytes(adapter(Manifest).dump_json(manifest, indent=1))

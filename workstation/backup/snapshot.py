@@ -30,8 +30,8 @@ class Manifest:
     copied : bytes that were not there in the snapshot before. keys : private keys and tokens in it. outside : files
     that the settings name and that lie elsewhere, which are not in it. left_out : folders of the state folder that are
     not. faults : what the site itself had damaged or lost, in words. kind : of the whole site, or of one host's state
-    folder alone. host : whose state folder is in it, as `HOST:FOLDER`; empty in older ones. other_hosts : whose are
-    not, in words.
+    folder alone. host : whose state folder is in it, as `hosts.this_host` has it; empty where a site has one host, and
+    in older ones. other_hosts : whose are not, in words.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)

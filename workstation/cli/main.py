@@ -87,7 +87,9 @@ def main() -> None:
             # Without the statement and its values, which may be a patient's.
             said = str(error.orig)
             advice = _DAMAGED if "not a database" in said or "malformed" in said else ""
-            typer.echo(f"error: the database {root() / 'workstation.db'}: {said}.{advice}", err=True)
+            # A server names itself in what it says; a file does not.
+            which = "" if "psycopg" in type(error.orig).__module__ else f" {root() / 'workstation.db'}"
+            typer.echo(f"error: the database{which}: {said.rstrip('.')}.{advice}", err=True)
         elif isinstance(error, _our_errors()):
             typer.echo(f"error: {error}", err=True)
         else:

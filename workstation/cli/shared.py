@@ -52,13 +52,15 @@ def take_root(
     global _root
     _root = folder.expanduser()
     if not may_enter():  # root's, where root typed the command for the account of the service
-        _root = _root.absolute()
         os.chdir("/")  # the processes of this one begin in its folder, and could not
 
 
 def may_enter() -> bool:
-    """Whether this account may enter the folder that it is in."""
-    return os.access(os.curdir, os.X_OK)
+    """Whether this account may enter the folder that it is in, by its path, as a process of its would."""
+    try:
+        return os.access(Path.cwd(), os.X_OK)
+    except FileNotFoundError:  # it was removed
+        return False
 
 
 def root() -> Path:

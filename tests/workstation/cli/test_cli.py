@@ -650,6 +650,12 @@ class TestBadInput:
         assert "workstation.db" in answer.err
         assert "SELECT" not in answer.err
 
+    def test_a_database_server_that_is_away_is_called_by_its_own_name(self, command: Command, tmp_path: Path) -> None:
+        pytest.importorskip("psycopg", reason="psycopg is not installed")
+        settings(tmp_path / "root", database="postgresql+psycopg://tester@127.0.0.1:1/site", store="store")
+        answer = command("list")
+        assert answer.code == 1 and '"127.0.0.1", port 1 failed' in answer.err and "workstation.db" not in answer.err
+
     def test_two_series_below_a_path_have_to_be_told_apart(
         self, command: Command, slices: Path, tmp_path: Path
     ) -> None:
