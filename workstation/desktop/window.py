@@ -98,7 +98,7 @@ class MainWindow(SeriesWindow):
         self.taking_in.came.connect(self.worklist.refresh)
         self.capturing = CaptureCommands(reader, self.acts, self.looks, works, say, self)
         self.sheets = SheetCommands(reader, works, say, self)
-        self.priors = PriorCommands(desk.site, reader, works, say, self)
+        self.priors = PriorCommands(desk.studies, reader, works, say, self)
         self.signing = SignCommands(desk, reader, works, self.tabs, say, self)
         self.signing.refused.connect(self.refused)
         self.signing.signed.connect(self.show_signed)
