@@ -34,10 +34,8 @@ class Code:
 
     def matches(self, ds: Dataset) -> bool:
         """Whether value and scheme are equal; meanings may differ between languages and editions."""
-        return (ds.get("CodeValue") or ds.get("LongCodeValue"), ds.get("CodingSchemeDesignator")) == (
-            self.value,
-            self.scheme,
-        )
+        value = ds.get("CodeValue") or ds.get("LongCodeValue")
+        return bool(value == self.value and ds.get("CodingSchemeDesignator") == self.scheme)
 
 
 def code_of(ds: Dataset) -> Code:

@@ -5,7 +5,7 @@ import weakref
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from render.engine.framing import outer_corners
 from render.geometry import Box, Vector, vector
@@ -30,7 +30,7 @@ def body_box(volume: Volume) -> Box | None:
 
 def _box_of_body(volume: Volume) -> Box | None:
     grid = coarse_grid(volume, _STEP_MM)
-    parts, count = ndimage.label(grid.body)
+    parts, count = scipy.ndimage.label(grid.body)
     if not count:
         return None
     largest = 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))

@@ -9,8 +9,8 @@ import weakref
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from render.volume import Volume
 
@@ -24,6 +24,9 @@ _EVEN = 20.0
 _LEAST_ML = 3.0
 _LEAST_CONTRAST = 90.0
 _BLOCK_MM = 2.0
+# Means beyond it are neither tissue nor lumen, and beside either as uneven as any.
+_FAR = 4000
+_LAYERS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +55,16 @@ def _levels(volume: Volume) -> ContrastLevels | None:
         max(1, min(round(_BLOCK_MM / step), n // 2)) for step, n in zip(volume.spacing_mm, volume.shape, strict=True)
     ]
     # Whole numbers throughout: the same levels on every machine.
-    k, j, i = (n // f * f for n, f in zip(volume.shape, factor, strict=True))
-    cut = np.rint(volume.voxels[:k, :j, :i]).astype(np.int64)
-    a, b, c = factor
-    blocks = cut.reshape(k // a, a, j // b, b, i // c, c).sum(axis=(1, 3, 5)) // (a * b * c)
-    block_ml = a * b * c * float(np.prod(volume.spacing_mm)) / 1000.0
+    blocks = _blocks(volume.voxels, (factor[0], factor[1], factor[2]))
+    block_ml = factor[0] * factor[1] * factor[2] * float(np.prod(volume.spacing_mm)) / 1000.0
     counts = np.bincount(
         blocks[(blocks >= _TISSUE[0]) & (blocks < _TISSUE[1])] - _TISSUE[0], minlength=_TISSUE[1] - _TISSUE[0]
     )
     tissue = _TISSUE[0] + _peak(counts, 4)
-    total, squares = (_sum_of_27(values) for values in (blocks, blocks * blocks))
-    even = 27 * squares - total * total <= int(_EVEN * _EVEN * 27 * 27)
-    bright = blocks[even & _of_the_patient(blocks) & (blocks >= tissue + _LEAST_ABOVE) & (blocks < _MOST)]
+    seen = (blocks >= tissue + _LEAST_ABOVE) & (blocks < _MOST)
+    seen &= _even(blocks)
+    seen &= _of_the_patient(blocks)
+    bright = blocks[seen].astype(np.int64)
     if bright.size * block_ml < _LEAST_ML:
         return None
     numbers = (bright - tissue) // _STEP
@@ -79,21 +80,49 @@ def _levels(volume: Volume) -> ContrastLevels | None:
     return ContrastLevels(float(tissue), middle, round(filled, 1))
 
 
-def _of_the_patient(blocks: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _blocks(voxels: NDArray[np.generic], factor: tuple[int, int, int]) -> NDArray[np.int16]:
+    """Returns the means of blocks of voxels, rounded down, at most `_FAR`. factor : voxels of a block along k, j, i.
+
+    A layer of blocks at a time: in numbers wide enough for its sums the whole volume would take four times its memory.
+    """
+    a, b, c = factor
+    k, j, i = (n // f for n, f in zip(voxels.shape, factor, strict=True))
+    means = np.empty((k, j, i), dtype=np.int16)
+    for n in range(k):
+        layer = voxels[n * a : (n + 1) * a, : j * b, : i * c]
+        whole = layer if np.issubdtype(layer.dtype, np.integer) else np.rint(layer).astype(np.int64)
+        columns = whole.sum(axis=0, dtype=np.int64).reshape(j, b, i * c).sum(axis=1)
+        means[n] = np.clip(columns.reshape(j, i, c).sum(axis=2) // (a * b * c), -_FAR, _FAR)
+    return means
+
+
+def _even(blocks: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Returns where a block and its 26 neighbours differ little. Some layers at a time, as `_blocks`."""
+    even = np.empty(blocks.shape, dtype=np.bool_)
+    for first in range(0, len(blocks), _LAYERS):
+        last = min(first + _LAYERS, len(blocks))
+        some = blocks[np.clip(np.arange(first - 1, last + 1), 0, len(blocks) - 1)]
+        values = np.pad(some.astype(np.int64), ((0, 0), (1, 1), (1, 1)), mode="edge")
+        total, squares = _sum_of_27(values), _sum_of_27(values * values)
+        even[first:last] = 27 * squares - total * total <= int(_EVEN * _EVEN * 27 * 27)
+    return even
+
+
+def _of_the_patient(blocks: NDArray[np.int16]) -> NDArray[np.bool_]:
     """The largest thing that is no air, without what hangs on to it by a bridge: a table is even too."""
-    labels, count = ndimage.label(ndimage.binary_erosion(blocks > _AIR))
+    labels, count = scipy.ndimage.label(scipy.ndimage.binary_erosion(blocks > _AIR))
     if count == 0:
         return np.ones(blocks.shape, dtype=np.bool_)
-    largest = 1 + int(np.argmax(np.bincount(labels.reshape(-1))[1:]))
-    return np.asarray(ndimage.binary_dilation(labels == largest, iterations=2))
+    sizes = sum(np.bincount(layer.reshape(-1), minlength=count + 1) for layer in labels)
+    largest = 1 + int(np.argmax(np.asarray(sizes)[1:]))
+    return np.asarray(scipy.ndimage.binary_dilation(labels == largest, iterations=2))
 
 
-def _sum_of_27(
-    values: "np.ndarray[tuple[int, ...], np.dtype[np.int64]]",
-) -> "np.ndarray[tuple[int, ...], np.dtype[np.int64]]":
-    for axis in range(3):
-        values = ndimage.convolve1d(values, [1, 1, 1], axis=axis, mode="nearest")
-    return values
+def _sum_of_27(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Returns the sums over neighbours; two less along each axis."""
+    values = values[:-2] + values[1:-1] + values[2:]
+    values = values[:, :-2] + values[:, 1:-1] + values[:, 2:]
+    return values[:, :, :-2] + values[:, :, 1:-1] + values[:, :, 2:]
 
 
 def _peak(counts: NDArray[np.int64], reach: int) -> int:

@@ -12,9 +12,9 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.graph import MCP_Geometric
 
 from render.curved import Points, frames_along
 from render.errors import RenderError
@@ -119,14 +119,14 @@ def lumen_way(volume: Volume, lumen: Lumen, through_mm: Sequence[Vector], step_m
     if len(spots) == 1:
         raise FlightError("One point is no way: give where it begins and where it ends, or none in airways.")
     inside, corner = _cropped(inside, spots)
-    depth = ndimage.distance_transform_edt(inside, sampling=volume.spacing_mm)
+    depth = scipy.ndimage.distance_transform_edt(inside, sampling=volume.spacing_mm)
     ends = [tuple(int(a - b) for a, b in zip(spot, corner, strict=True)) for spot in spots]
     cells = _traced(inside, depth, ends, volume)
     index = np.array(cells, dtype=np.float64) + corner
     way = index @ volume.affine[:3, :3].T + volume.affine[:3, 3]
     path = _even(_smooth(way, longest), step_mm)
     at = (path - volume.affine[:3, 3]) @ np.linalg.inv(volume.affine[:3, :3]).T - corner
-    radii = ndimage.map_coordinates(depth, at.T, order=1, mode="nearest")
+    radii = scipy.ndimage.map_coordinates(depth, at.T, order=1, mode="nearest")
     if not spots:
         # The last bronchi are no wider than a voxel: their walls are not seen, and there the flight ends.
         wide = np.flatnonzero(radii >= max(_NARROWEST_MM, _NARROWEST * min(volume.spacing_mm)))
@@ -134,12 +134,12 @@ def lumen_way(volume: Volume, lumen: Lumen, through_mm: Sequence[Vector], step_m
     if float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum()) < _LEAST_MM:
         raise FlightError(f"The way is shorter than {_LEAST_MM:g} mm; give points farther apart.")
     at = (path - volume.affine[:3, 3]) @ np.linalg.inv(volume.affine[:3, :3]).T - corner
-    radii = ndimage.map_coordinates(depth, at.T, order=1, mode="nearest")
+    radii = scipy.ndimage.map_coordinates(depth, at.T, order=1, mode="nearest")
     if bool((radii <= 0.0).any()):
         # Smoothing has cut a corner: there the cells themselves are the way.
         path = _even(_smooth(way, 0.4 * longest), step_mm)
         at = (path - volume.affine[:3, 3]) @ np.linalg.inv(volume.affine[:3, :3]).T - corner
-        radii = ndimage.map_coordinates(depth, at.T, order=1, mode="nearest")
+        radii = scipy.ndimage.map_coordinates(depth, at.T, order=1, mode="nearest")
     return LumenWay(lumen, path, np.maximum(radii, 0.0), None, longest)
 
 
@@ -154,13 +154,13 @@ def flight(
     if count > _MOST_EYES:
         raise FlightError(f"{count} pictures; {_MOST_EYES} at most are possible. Take longer steps.")
     step = way.length_mm / max(count - 1, 1)
-    ahead = np.maximum(2, np.rint(_AHEAD * ndimage.gaussian_filter1d(way.radii_mm, 5.0, mode="nearest") / step)).astype(
-        int
-    )
+    ahead = np.maximum(
+        2, np.rint(_AHEAD * scipy.ndimage.gaussian_filter1d(way.radii_mm, 5.0, mode="nearest") / step)
+    ).astype(int)
     targets = np.minimum(np.arange(count) + ahead, count - 1)
     last = max(2, int(np.argmax(targets == count - 1)))  # from there on nothing lies ahead
     looks = way.path_mm[targets[:last]] - way.path_mm[:last]
-    looks = ndimage.gaussian_filter1d(looks, 2.0, axis=0, mode="nearest")
+    looks = scipy.ndimage.gaussian_filter1d(looks, 2.0, axis=0, mode="nearest")
     looks /= np.maximum(np.linalg.norm(looks, axis=1, keepdims=True), 1e-9)
     # Seen as a bronchoscopist or colonoscopist begins: what is in front of the patient is on top, else the head.
     top = np.array([0.0, -1.0, 0.0]) if abs(looks[0][1]) < 0.9 else np.array([0.0, 0.0, 1.0])
@@ -229,7 +229,7 @@ def _cropped(
 
     Raises FlightError where the points lie in several pieces.
     """
-    labels, _ = ndimage.label(inside, structure=np.ones((3, 3, 3)))
+    labels, _ = scipy.ndimage.label(inside, structure=np.ones((3, 3, 3)))
     if spots:
         names = [int(labels[spot]) for spot in spots]
         if len(set(names)) > 1:
@@ -239,7 +239,7 @@ def _cropped(
         chosen = names[0]
     else:
         chosen = int(np.argmax(np.bincount(labels.ravel())[1:])) + 1
-    box = ndimage.find_objects(labels)[chosen - 1]
+    box = scipy.ndimage.find_objects(labels)[chosen - 1]
     corner = np.array([part.start - 1 for part in box], dtype=np.int64)
     return np.pad(labels[box] == chosen, 1), corner
 
@@ -254,12 +254,12 @@ def _traced(
         heights = np.argwhere(inside) @ volume.affine[2, :3]
         rim = np.argwhere(inside)[heights > heights.max() - 2.0 * max(spacing)]
         start = tuple(int(v) for v in rim[int(np.argmax(depth[tuple(rim.T)]))])
-        plain = MCP_Geometric(np.where(inside, 1.0, -1.0), sampling=spacing)
+        plain = skimage.graph.MCP_Geometric(np.where(inside, 1.0, -1.0), sampling=spacing)
         lengths, _ = plain.find_costs([start])
         lengths = np.where(inside & np.isfinite(lengths), lengths, -1.0)
         ends = [start, tuple(int(v) for v in np.unravel_index(int(np.argmax(lengths)), inside.shape))]
     found: list[tuple[int, ...]] = []
-    search = MCP_Geometric(cost, sampling=spacing)
+    search = skimage.graph.MCP_Geometric(cost, sampling=spacing)
     for start, end in pairwise(ends):
         search.find_costs([start], [end])
         piece = search.traceback(end)
@@ -276,7 +276,7 @@ def _even(curve: Points, step: float) -> Points:
 def _smooth(way: Points, longest_mm: float) -> Points:
     """Returns a way without the steps of its voxels."""
     fine = _even(way, 0.5)
-    return np.asarray(ndimage.gaussian_filter1d(fine, 3.0 * longest_mm / 0.5, axis=0, mode="nearest"))
+    return np.asarray(scipy.ndimage.gaussian_filter1d(fine, 3.0 * longest_mm / 0.5, axis=0, mode="nearest"))
 
 
 def _rounded(place: Points) -> Vector:

@@ -8,9 +8,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.feature import match_template
 
 from render.geometry import Affine, Vector, vector
 from render.registration import Registration
@@ -104,7 +104,7 @@ def _place_in(prior: Volume, volume: Volume, at_mm: Vector, move: Affine, reach_
     field = _around(prior, expected, back[:3, :3], there)
     shift = np.zeros(3)
     if template.std() > 0.0 and field.std() > 0.0:
-        alike = match_template(field, template)
+        alike = skimage.feature.match_template(field, template)
         best = np.unravel_index(int(np.argmax(alike)), alike.shape)
         if alike[best] >= _ALIKE:
             shift += (np.array(best) - (there - here)) * _SAMPLE_MM
@@ -117,5 +117,5 @@ def _around(volume: Volume, at_mm: NDArray[np.float64], axes: NDArray[np.float64
     grid = np.stack(np.meshgrid(offsets, offsets, offsets, indexing="ij"))
     places = at_mm[:, None] + axes @ grid.reshape(3, -1)
     index = volume.to_index[:3, :3] @ places + volume.to_index[:3, 3:]
-    values = ndimage.map_coordinates(volume.voxels, index, order=1, mode="nearest", output=np.float32)
+    values = scipy.ndimage.map_coordinates(volume.voxels, index, order=1, mode="nearest", output=np.float32)
     return np.asarray(values.reshape(grid.shape[1:]), dtype=np.float32)

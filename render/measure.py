@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from skimage.draw import polygon2mask
+import skimage
 
 from render.draw import draw
 from render.geometry import Plane, Vector, View, vector
@@ -136,7 +136,7 @@ def within(volume: Volume, outline: Sequence[Vector], view: View) -> Statistics:
         ((d - middle_d) / step + (rows - 1) / 2.0, (a - middle_r) / step + (columns - 1) / 2.0)
         for a, d in zip(across, along, strict=True)
     ]
-    within_it = polygon2mask(values.shape, corners)
+    within_it = skimage.draw.polygon2mask(values.shape, corners)
     if not within_it.any():
         raise ValueError("The outline is smaller than a voxel; draw it larger.")
     inside = values[within_it & in_volume]

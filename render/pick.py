@@ -4,8 +4,8 @@ import math
 from itertools import pairwise
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from render.engine import cpu, framing
 from render.geometry import Vector, direction, point, unit_vector, vector
@@ -45,7 +45,7 @@ def first_seen(volume: Volume, recipe: Solid, row: float, column: float) -> Vect
         else cpu.body.voxels_without_table(volume, settled_recipe.body_above)
     )
     index = np.array(point(volume.to_index, start)) + along[:, None] * np.array(direction(volume.to_index, away))
-    values = map_coordinates(shown.voxels, index[seen].T, output=np.float64, order=1, mode="nearest")
+    values = scipy.ndimage.map_coordinates(shown.voxels, index[seen].T, output=np.float64, order=1, mode="nearest")
     number = _chosen(settled_recipe, values, step_mm)
     return None if number is None else vector(at[seen][number])
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,18 +87,44 @@ class Picture:
 
 
 def to_rgb(picture: Picture, frame: int = 0) -> NDArray[np.uint8]:
-    """Returns (rows, columns, 3) uint8 for a screen or a PNG; values go through the recipe's window.
+    """Returns (rows, columns, 3) uint8 for a screen or a PNG; values go through the recipe's window."""
+    shown = to_8bit(picture, frame)
+    return shown if shown.ndim == 3 else np.repeat(shown[..., None], 3, axis=-1)
+
+
+def to_8bit(picture: Picture, frame: int = 0) -> NDArray[np.uint8]:
+    """Returns (rows, columns, 3) uint8 where the picture is in colour, else (rows, columns): its values through the
+    recipe's window.
 
     Source: PS3.3 C.11.2.1.2.1 (LINEAR VOI LUT function).
     """
     recipe, pixels = picture.recipe, picture.pixels[frame]
     if isinstance(recipe, VolumeRendering) or in_colour(recipe):
         return np.asarray(pixels, dtype=np.uint8)
-    return np.repeat(window_8bit(pixels, recipe.window.centre, recipe.window.width)[..., None], 3, axis=-1)
+    return window_8bit(pixels, recipe.window.centre, recipe.window.width)
 
 
 def window_8bit(values: Pixels, centre: float, width: float) -> NDArray[np.uint8]:
     """Maps values through a LINEAR window to 0…255. Source: PS3.3 C.11.2.1.2.1."""
-    span = max(width - 1.0, 1e-6)
-    scaled = ((values.astype(np.float64) - (centre - 0.5)) / span + 0.5) * 255.0
-    return np.asarray(np.clip(np.rint(scaled), 0, 255), dtype=np.uint8)
+    if values.dtype == np.int16 and values.size > _INT16.size:
+        return np.take(_window_table(centre, width), values.view(np.uint16))
+    return _windowed(values, centre, width)
+
+
+# Every value of int16, at the place of its bits read as a number from 0.
+_INT16 = np.arange(1 << 16, dtype=np.uint16).view(np.int16)
+
+
+@lru_cache(maxsize=32)
+def _window_table(centre: float, width: float) -> NDArray[np.uint8]:
+    return _windowed(_INT16, centre, width)
+
+
+def _windowed(values: Pixels, centre: float, width: float) -> NDArray[np.uint8]:
+    scaled = values.astype(np.float64)
+    scaled -= centre - 0.5
+    scaled /= max(width - 1.0, 1e-6)
+    scaled += 0.5
+    scaled *= 255.0
+    np.rint(scaled, out=scaled)
+    return np.asarray(np.clip(scaled, 0, 255, out=scaled), dtype=np.uint8)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from render.geometry import IDENTITY, Affine, Matrix
 from render.registration_grids import CoarseGrid, coarse_grid, coarser_grid
@@ -192,7 +192,7 @@ def agreement(fixed: CoarseGrid, moving: CoarseGrid, move: Affine) -> float:
     shape = fixed.values.shape
 
     def onto(values: NDArray[Any]) -> NDArray[np.float32]:
-        found = ndimage.affine_transform(
+        found = scipy.ndimage.affine_transform(
             values.astype(np.float32), to_index[:3, :3], to_index[:3, 3], output_shape=shape, order=1, cval=0.0
         )
         return np.asarray(found, dtype=np.float32)
@@ -248,7 +248,7 @@ def _at(
 ) -> NDArray[np.float32]:
     to_index = np.linalg.inv(grid.affine)
     index = places_mm @ to_index[:3, :3].T + to_index[:3, 3]
-    found = ndimage.map_coordinates(values, index.T, order=1, mode=beyond, output=np.float32)
+    found = scipy.ndimage.map_coordinates(values, index.T, order=1, mode=beyond, output=np.float32)
     return np.asarray(found)
 
 
@@ -262,7 +262,7 @@ def _edges_at(
 
 def _deep(grid: CoarseGrid) -> NDArray[np.bool_]:
     """The body without its outer millimetres; the ends of the grid are no outline."""
-    depth = ndimage.distance_transform_edt(np.pad(grid.body, 1, mode="edge"), sampling=grid.spacing_mm)
+    depth = scipy.ndimage.distance_transform_edt(np.pad(grid.body, 1, mode="edge"), sampling=grid.spacing_mm)
     return np.asarray(depth[1:-1, 1:-1, 1:-1] > _INNER_MM)
 
 
@@ -305,7 +305,7 @@ def _improved(
     import SimpleITK as sitk  # noqa: N813  (the name everybody knows it by; imported when used, it takes time)
 
     images = [_image(sitk, grid.values, grid) for grid in (fixed, moving)]
-    mask = ndimage.binary_dilation(fixed.body, iterations=1)
+    mask = scipy.ndimage.binary_dilation(fixed.body, iterations=1)
     centre = fixed.centre_mm
     share = min(1.0, _SAMPLES[step_mm] / max(int(mask.sum()), 1))
     mask_image = _image(sitk, mask.astype(np.uint8), fixed)

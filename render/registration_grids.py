@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.filters import threshold_otsu
 
 from render.geometry import Affine
 from render.segment.shaping import filled_slices
@@ -84,7 +84,7 @@ def coarse_grid(volume: Volume, step_mm: float) -> CoarseGrid:
         scaled, affine, (_CT_BODY_HU - _CT_RANGE[0]) / (_CT_RANGE[1] - _CT_RANGE[0]) if volume.unit == "HU" else None
     )
     # The table and the air are the scanner's, not the patient's: they must not pull.
-    near = ndimage.binary_dilation(body, iterations=2)
+    near = scipy.ndimage.binary_dilation(body, iterations=2)
     scaled[~near] = 0.0
     return CoarseGrid(scaled, body, affine)
 
@@ -119,7 +119,7 @@ def _upright(values: NDArray[np.float32], affine: Affine) -> tuple[NDArray[np.fl
     back = np.linalg.inv(affine) @ made
     shape = tuple(int(n) + 1 for n in last - first)
     fill = float(values.min())
-    found = ndimage.affine_transform(values, back[:3, :3], back[:3, 3], output_shape=shape, order=1, cval=fill)
+    found = scipy.ndimage.affine_transform(values, back[:3, :3], back[:3, 3], output_shape=shape, order=1, cval=fill)
     return np.asarray(found, dtype=np.float32), made
 
 
@@ -130,19 +130,19 @@ def _body(scaled: NDArray[np.float32], affine: Affine, threshold: float | None) 
     between them.
     """
     if threshold is None:
-        threshold = 0.5 * float(threshold_otsu(scaled)) if scaled.min() < scaled.max() else 0.0
+        threshold = 0.5 * float(skimage.filters.threshold_otsu(scaled)) if scaled.min() < scaled.max() else 0.0
     above = scaled > threshold
     # A gap of a voxel parts the patient from the table.
-    labels, count = ndimage.label(ndimage.binary_opening(above) if min(scaled.shape) > 4 else above)
+    labels, count = scipy.ndimage.label(scipy.ndimage.binary_opening(above) if min(scaled.shape) > 4 else above)
     if count == 0:
         return above
     sizes = np.bincount(labels.reshape(-1))
     sizes[0] = 0
     body = labels == int(sizes.argmax())
-    body = _filled(ndimage.binary_dilation(body) & above)
+    body = _filled(scipy.ndimage.binary_dilation(body) & above)
     reach = [max(1, math.ceil(_THIN_MM / step)) for step in np.linalg.norm(affine[:3, :3], axis=0)]
-    if not ndimage.binary_erosion(body, np.ones(reach)).any():
-        body = _filled(ndimage.maximum_filter(above, [4 * n + 1 for n in reach]))
+    if not scipy.ndimage.binary_erosion(body, np.ones(reach)).any():
+        body = _filled(scipy.ndimage.maximum_filter(above, [4 * n + 1 for n in reach]))
     return body
 
 

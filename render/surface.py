@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import skimage
 from numpy.typing import NDArray
-from skimage.measure import marching_cubes
 
 from render.mask import Mask
 from render.volume import Volume
@@ -30,7 +30,9 @@ def surface(mask: Mask, label: int, volume: Volume) -> Surface | None:
         return None
     # A border of zeros closes the surface where the label reaches the end of the volume.
     padded = np.pad(inside, 1).astype(np.float32)
-    indices, faces, _, _ = marching_cubes(padded, 0.5, gradient_direction="ascent", allow_degenerate=False)
+    indices, faces, _, _ = skimage.measure.marching_cubes(
+        padded, 0.5, gradient_direction="ascent", allow_degenerate=False
+    )
     affine = volume.affine
     vertices = (indices.astype(np.float64) - 1.0) @ affine[:3, :3].T + affine[:3, 3]
     triangles = np.asarray(faces, dtype=np.int32)

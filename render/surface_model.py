@@ -7,9 +7,9 @@ simplification using quadric error metrics', as in VTK.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from scipy import sparse
 
 from render.errors import RenderError
 from render.geometry import Vector
@@ -155,7 +155,7 @@ def smoothed(found: Surface, times: int) -> Surface:
     t = found.triangles
     pairs = np.unique(np.sort(np.concatenate([t[:, [0, 1]], t[:, [1, 2]], t[:, [2, 0]]]), axis=1), axis=0)
     rows, columns = np.concatenate([pairs, pairs[:, ::-1]]).T
-    around = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, count))
+    around = scipy.sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, count))
     degree = np.maximum(np.asarray(around.sum(axis=1)).reshape(-1, 1), 1.0)
     at = found.vertices_mm.astype(np.float64)
     for _ in range(times):

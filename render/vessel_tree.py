@@ -70,7 +70,7 @@ def _of_mr(volume: Volume) -> tuple[Recipe, ...]:
     low, high = value_range(volume)
     scale = high - low
     edge, core = round(low + _EDGE * scale, 1), round(low + _CORE * scale, 1)
-    most = float(volume.voxels.max())
+    most = volume.ends[1]
     if float((volume.voxels >= edge).mean()) > _MOST_SHARE or most <= core:
         raise VesselError(
             "Vessels do not stand out of this volume: too much of it is as bright as blood. Nothing was drawn; an "

@@ -35,6 +35,7 @@ class Volume:
     source_uids: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     _digest: list[str] = field(default_factory=list, init=False, repr=False)
+    _ends: list[tuple[float, float]] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.voxels.ndim != 3 or self.voxels.dtype not in (np.int16, np.float32):
@@ -74,6 +75,13 @@ class Volume:
     def to_index(self) -> Affine:
         """The (4, 4) float64 map of LPS mm to (k, j, i): the inverse of `affine`."""
         return inverse(self.affine)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The lowest and the highest value of all voxels. They are looked for once."""
+        if not self._ends:
+            self._ends.append((float(self.voxels.min()), float(self.voxels.max())))
+        return self._ends[0]
 
     @property
     def digest(self) -> str:

@@ -283,7 +283,8 @@ class Config:
             raise ValueError("two destinations have the same name; a message would not know where it goes")
         if len({model.name for model in self.models}) < len(self.models):
             raise ValueError("two models have the same name; nobody could tell which one made a mask")
-        if len({rule.name for rule in self.prepare}) < len(self.prepare):
+        parts = [part.name for rule in self.prepare for part in rule.parts]
+        if len(set(parts)) < len(parts):
             raise ValueError("two rules of prepare have the same name; nobody could tell what was prepared by which")
         if not 0 < self.share_limit <= 1:
             raise ValueError(f"share_limit {self.share_limit} is not a share between 0 and 1")

@@ -70,6 +70,11 @@ class Farm(Executor):
         """Whether the scheduler answers; a client that lost it keeps trying, and loses what was under way."""
         return str(self._client.status) == "running"
 
+    @property
+    def workers(self) -> int:
+        """How many workers the scheduler has."""
+        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+
     def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]  # as Executor has it
         return self._executor.submit(fn, *args, **kwargs)
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -14,6 +14,8 @@ from workstation.strict import STRICT, StrictError, read_strictly, toml_in
 # Structures that are found without a click and drawn by themselves.
 Tool = Literal["bone", "vessels", "lungs"]
 Match = Literal["first", "all"]
+# What is added to the name of a rule for the prior that it wants besides pictures.
+PRIOR_PART = ": prior"
 
 
 def _checked_expression(text: str) -> str:
@@ -58,6 +60,29 @@ class SeriesTraits:
 
 
 @dataclass(frozen=True, slots=True)
+class PriorWanted:
+    """Which prior is registered beforehand: the likest series of the same person, modality and region that is older.
+
+    peer : that is asked for it, besides the archive; empty for the archive alone. max_age_days : older ones are left
+    alone. min_images, max_images : of the prior.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    peer: str = ""
+    max_age_days: Annotated[int, Field(ge=1, le=36500)] = 1826
+    min_images: _Count = 20
+    max_images: _Count = 3000
+
+    def __post_init__(self) -> None:
+        if self.min_images > self.max_images:
+            raise ValueError(f"prior: min_images {self.min_images} is more than max_images {self.max_images}")
+
+    def takes(self, images: int | None) -> bool:
+        """Whether a series with so many images can be it; None for unknown."""
+        return images is None or self.min_images <= images <= self.max_images
+
+
+@dataclass(frozen=True, slots=True)
 class PrepareRule:
     """A rule: which series it fits, and what is prepared of them. A condition that is left out fits every series.
 
@@ -66,13 +91,15 @@ class PrepareRule:
     expression that picks the volume, by the words that tell volumes of a series apart, phases in the header and the
     description of the series. min_thickness_mm … max_images : bounds that are still within; those of a matrix are for
     rows and columns. procedure_codes : one of them is ordered.
-    protocol : whose pictures are drawn. tools : what is found and drawn by itself. priority : higher ones first.
+    protocol : whose pictures are drawn. tools : what is found and drawn by itself. prior : the one that is registered.
+    priority : higher ones first.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = STRICT
     name: Text
     protocol: str = ""
     tools: tuple[Tool, ...] = ()
+    prior: PriorWanted | None = None
     priority: int = 0
     modality: Modality | None = None
     body_part: Expression = ""
@@ -90,8 +117,8 @@ class PrepareRule:
     procedure_codes: tuple[Text, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.protocol and not self.tools:
-            raise ValueError(f"prepare {self.name!r}: it says nothing to do; give `protocol` or `tools`")
+        if not (self.protocol or self.tools or self.prior):
+            raise ValueError(f"prepare {self.name!r}: it says nothing to do; give `protocol`, `tools` or `prior`")
         if self.protocol:
             from render.protocols import protocol_names  # only where a site has rules
 
@@ -102,6 +129,13 @@ class PrepareRule:
             low, high = getattr(self, f"min_{what}"), getattr(self, f"max_{what}")
             if low is not None and high is not None and low > high:
                 raise ValueError(f"prepare {self.name!r}: min_{what} {low} is more than max_{what} {high}")
+
+    @property
+    def parts(self) -> "tuple[PrepareRule, ...]":
+        """The rule as what is made by itself: pictures do not wait for a prior, and either may fail alone."""
+        if self.prior is None or not (self.protocol or self.tools):
+            return (self,)
+        return replace(self, prior=None), replace(self, name=f"{self.name}{PRIOR_PART}", protocol="", tools=())
 
     def misfit(self, traits: SeriesTraits) -> str:
         """Returns why the rule does not fit a series, as a few words; empty where it does."""
@@ -193,10 +227,15 @@ def rules_in(file: Path) -> RulesFile:
 
 @dataclass(frozen=True, slots=True)
 class Matched:
-    """The rules that a series is prepared by, and of those before or beside them why they do not fit."""
+    """The rules that a series is prepared by, in their parts; of those before or beside them, why they do not fit."""
 
     rules: tuple[PrepareRule, ...]
     misfits: tuple[tuple[str, str], ...]
+
+
+def rule_named(rules: tuple[PrepareRule, ...], name: str) -> PrepareRule | None:
+    """Returns the rule, or the part of one, that has a name."""
+    return next((part for rule in rules for part in rule.parts if part.name == name), None)
 
 
 def match_rules(rules: tuple[PrepareRule, ...], traits: SeriesTraits, match: Match) -> Matched:
@@ -207,7 +246,7 @@ def match_rules(rules: tuple[PrepareRule, ...], traits: SeriesTraits, match: Mat
         if misfit := rule.misfit(traits) or _of_another_modality(rule, traits):
             misfits.append((rule.name, misfit))
             continue
-        fitting.append(rule)
+        fitting += rule.parts
         if match == "first":
             break
     return Matched(tuple(fitting), tuple(misfits))
@@ -219,7 +258,7 @@ def _of_another_modality(rule: PrepareRule, traits: SeriesTraits) -> str:
 
         wanted = load_protocol(rule.protocol).modality
         return "" if wanted == traits.modality else f"protocol {rule.protocol} is for {wanted}"
-    return "" if traits.modality == "CT" else "its tools are for CT"
+    return "" if traits.modality == "CT" or not rule.tools else "its tools are for CT"
 
 
 def _found(pattern: str, text: str) -> bool:

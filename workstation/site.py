@@ -18,6 +18,7 @@ from render.engine.cpu import ENGINE_VERSION
 from workstation import DISTRIBUTION
 from workstation.config import Config, load_config
 from workstation.errors import WorkstationError
+from workstation.hosts import note_host
 from workstation.people import People, people_in
 from workstation.store.casebook import Casebook
 from workstation.store.commitments import Commitments
@@ -141,6 +142,8 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
             root.chmod(0o700)
     database = database_of(root, settings.database)
     make_ready(database)
+    if settings.database and settings.store:
+        note_host(store_of(root, settings), root, clock())
     outbox, archive = Outbox(database), Archive(store_of(root, settings), database)
     finish_releases(archive)
     return Site(
@@ -154,7 +157,7 @@ def open_site(root: Path, config: Config | None = None, clock: Clock = local_clo
         casebook=Casebook(database, outbox),
         commitments=Commitments(database),
         arrivals=Arrivals(archive, database, settings.receiver.series_quiet_s),
-        preparations=Preparations(database),
+        preparations=Preparations(database, archive.leases),
         news=NewsBoard(database),
         console=ConsoleStore(database),
         result_links=ResultLinks(database),

@@ -41,6 +41,8 @@ Stage = Literal["arriving", "complete", "reopened", "unknown"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 # The deciding process looks every few seconds: if it has not decided this long after the quiet time, it is not running.
 _DECIDED_WITHIN_S = 30.0
+# So many completions are read together, newest first.
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,26 @@ class Arrivals:
             Completion(row.series_uid, row.revision, row.instances, datetime.fromisoformat(row.at)) for row in rows
         ]
         return (rows[-1].place if rows else place), found
+
+    def recent(self, after: datetime) -> dict[str, Completion]:
+        """Returns the last completion of each series that was completed since. Reads back from the newest one, and not
+        the history before."""
+        found: dict[str, Completion] = {}
+        below: int | None = None
+        while True:
+            query = select(_COMPLETION).order_by(_COMPLETION.c.place.desc()).limit(_PAGE)
+            if below is not None:
+                query = query.where(_COMPLETION.c.place < below)
+            with self._database.connect() as connection:
+                rows = connection.execute(query).all()
+            for row in rows:
+                one = Completion(row.series_uid, row.revision, row.instances, datetime.fromisoformat(row.at))
+                if one.at >= after:
+                    found.setdefault(one.series_uid, one)
+            # A page whose rows are all older: what is below it is older still, whatever the clocks of hosts say.
+            if not rows or all(datetime.fromisoformat(row.at) < after for row in rows):
+                return found
+            below = rows[-1].place
 
     def last_place(self) -> int:
         """Returns the place of the last completion among all of them; 0 where there is none."""

@@ -17,7 +17,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Column, ColumnElement, Engine, Float, String, Table, delete, literal_column, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Engine,
+    Float,
+    String,
+    Table,
+    delete,
+    exists,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
@@ -75,7 +88,38 @@ class Leases:
     @property
     def _owner(self) -> str:
         # By thread as well: two threads of a process are two holders.
-        return f"{self.machine}#{os.getpid()}#{_LIFE}#{threading.get_ident()}"
+        return self.owner(str(threading.get_ident()))
+
+    def owner(self, which: str) -> str:
+        """Returns the name of a holder in this process. which : which of its holders, without `#`."""
+        return f"{self.machine}#{os.getpid()}#{_LIFE}#{which}"
+
+    # A store whose rows are worked off under a lease claims it in the transaction that changes the row.
+
+    def take_in(self, connection: Connection, name: str, owner: str) -> bool:
+        """Claims `name`, or renews the claim, in the caller's transaction. Returns False where another one holds it."""
+        make = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
+        until = self.now + self.term_s
+        claim = make(_LEASE).values(name=name, owner=owner, until=until)
+        claim = claim.on_conflict_do_update(
+            index_elements=[_LEASE.c.name],
+            set_={"owner": owner, "until": until},
+            where=(_LEASE.c.until <= self.now) | (_LEASE.c.owner == owner),
+        )
+        return connection.execute(claim.returning(_LEASE.c.owner)).first() is not None
+
+    def end_in(self, connection: Connection, name: str) -> None:
+        """Ends the claim of `name`, whoever has it, in the caller's transaction."""
+        connection.execute(delete(_LEASE).where(_LEASE.c.name == name))
+
+    def holds(self, name: ColumnElement[str]) -> ColumnElement[bool]:
+        """Returns whether somebody holds the claim whose name is in a column or expression, as a condition."""
+        return exists().where(_LEASE.c.name == name, _LEASE.c.until > self.now)
+
+    def dead_in(self, connection: Connection, prefix: str) -> tuple[str, ...]:
+        """Returns the claims with such names whose holders were processes of this machine that no longer run."""
+        named = select(_LEASE.c.name, _LEASE.c.owner).where(_LEASE.c.name.startswith(prefix, autoescape=True))
+        return tuple(row.name for row in connection.execute(named).all() if self._is_gone(row.owner))
 
     @contextmanager
     def held(self, name: str) -> "Iterator[Lease | None]":
@@ -98,7 +142,7 @@ class Leases:
         """Returns who holds a claim, as `HOST PID`; empty where nobody does."""
         with self.engine.connect() as connection:
             row = connection.execute(
-                select(_LEASE.c.owner).where(_LEASE.c.name == name, _LEASE.c.until > self._now)
+                select(_LEASE.c.owner).where(_LEASE.c.name == name, _LEASE.c.until > self.now)
             ).first()
         return "" if row is None else _words(row.owner)
 
@@ -109,7 +153,7 @@ class Leases:
 
     def all(self) -> tuple[Claim, ...]:
         """Returns every claim by its name, those that have run out as well: their holders died."""
-        columns = select(_LEASE.c.name, _LEASE.c.owner, (_LEASE.c.until - self._now).label("left"))
+        columns = select(_LEASE.c.name, _LEASE.c.owner, (_LEASE.c.until - self.now).label("left"))
         with self.engine.connect() as connection:
             rows = connection.execute(columns.order_by(_LEASE.c.name)).all()
         return tuple(Claim(row.name, _words(row.owner), float(row.left)) for row in rows)
@@ -118,27 +162,19 @@ class Leases:
         """Returns by how many seconds the database's clock is ahead of this machine's; about the time of a question."""
         with self.engine.connect() as connection:
             before = time.time()
-            now = float(connection.execute(select(self._now)).scalar() or 0.0)
+            now = float(connection.execute(select(self.now)).scalar() or 0.0)
             return now - (before + time.time()) / 2.0
 
     @property
-    def _now(self) -> ColumnElement[float]:
+    def now(self) -> ColumnElement[float]:
         """Seconds since 1970 by the database's clock."""
         sqlite_now, now = "((julianday('now') - 2440587.5) * 86400.0)", "extract(epoch from clock_timestamp())"
         return literal_column(sqlite_now if self.engine.dialect.name == "sqlite" else now, Float())
 
     def _take(self, name: str, owner: str) -> bool:
-        make = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
-        until = self._now + self.term_s
-        wanted = make(_LEASE).values(name=name, owner=owner, until=until)
-        claim = wanted.on_conflict_do_update(
-            index_elements=[_LEASE.c.name],
-            set_={"owner": owner, "until": until},
-            where=(_LEASE.c.until <= self._now) | (_LEASE.c.owner == owner),
-        ).returning(_LEASE.c.owner)
         for _ in range(2):
             with self.engine.begin() as connection:
-                if connection.execute(claim).first() is not None:
+                if self.take_in(connection, name, owner):
                     return True
                 held_by = connection.execute(select(_LEASE.c.owner).where(_LEASE.c.name == name)).scalar()
             if held_by is not None and not self._is_gone(held_by):
@@ -155,9 +191,9 @@ class Leases:
         return (life != _LIFE) if int(process) == os.getpid() else not runs(int(process))
 
     def _renew(self, name: str, owner: str) -> bool:
-        mine = (_LEASE.c.name == name) & (_LEASE.c.owner == owner) & (_LEASE.c.until > self._now)
+        mine = (_LEASE.c.name == name) & (_LEASE.c.owner == owner) & (_LEASE.c.until > self.now)
         with self.engine.begin() as connection:
-            longer = update(_LEASE).where(mine).values(until=self._now + self.term_s)
+            longer = update(_LEASE).where(mine).values(until=self.now + self.term_s)
             return connection.execute(longer).rowcount == 1
 
     def _give_back(self, name: str, owner: str) -> None:

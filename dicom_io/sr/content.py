@@ -108,10 +108,10 @@ def children(ds: Dataset, name: Code | None = None, value_type: str = "") -> Ite
     for child in ds.get("ContentSequence", ()):
         if value_type and child.get("ValueType") != value_type:
             continue
-        if name is not None and not (
-            child.get("ConceptNameCodeSequence") and name.matches(child.ConceptNameCodeSequence[0])
-        ):
-            continue
+        if name is not None:
+            named = child.get("ConceptNameCodeSequence")
+            if not (named and name.matches(named[0])):
+                continue
         yield child
 
 

@@ -5,6 +5,8 @@ One measurement group (TID 1501) for each product holds technique, algorithm wit
 Sources: PS3.16 TID 1500, 1501, 1001, 1600, 4019; PS3.3 A.35.13.
 """
 
+import threading
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -15,7 +17,7 @@ from dicom_io import codes as c
 from dicom_io.dates import dt, time_of
 from dicom_io.errors import NotReadable
 from dicom_io.evidence import Act, Attestation, Evidence, ImageReference, Person, Product, Role, Side, checked_role
-from dicom_io.files.digests import seal
+from dicom_io.files.digests import lies_sealed, seal
 from dicom_io.objects.common import new_object, step_reference, study_references
 from dicom_io.objects.inherit import issuer_of_patient_id
 from dicom_io.sr import content as sr
@@ -59,10 +61,39 @@ def sr_object(sop_class_uid: str, sop_instance_uid: str, source: Dataset, stamp:
 
 
 def read_sr(ds: Dataset) -> Evidence:
-    """Reads the evidence from an SR of ours; no other source about the session is used.
+    """Reads the evidence from an SR of ours; no other source about the session is used. What was read last is
+    remembered by the UID that stands for its content.
 
     Raises NotReadable when it is another kind of document, or a damaged SR of ours.
     """
+    if not lies_sealed(ds):
+        return _read_with_our_errors(ds)
+    uid = str(ds.SOPInstanceUID)
+    with _lock:
+        if uid in _known:
+            _known.move_to_end(uid)
+            return _known[uid]
+    evidence = _read_with_our_errors(_unread(ds))
+    with _lock:
+        _known[uid] = evidence
+        while len(_known) > _REMEMBERED:
+            _known.popitem(last=False)
+    return evidence
+
+
+_REMEMBERED = 64
+_known: OrderedDict[str, Evidence] = OrderedDict()
+_lock = threading.Lock()
+
+
+def _unread(ds: Dataset) -> Dataset:
+    """Returns the data set anew, so that reading it leaves the other as it lies in its file."""
+    other = Dataset({tag: ds.get_item(tag) for tag in sorted(ds.keys())})
+    other.set_original_encoding(*ds.original_encoding, ds.original_character_set)
+    return other
+
+
+def _read_with_our_errors(ds: Dataset) -> Evidence:
     try:
         return _read(ds)
     except (ArithmeticError, AttributeError, LookupError, NotImplementedError, TypeError, ValueError) as error:

@@ -20,6 +20,7 @@ from dicom_io.volumes.stacks import RefusedImages, Slice, Stack, find_stacks, no
 from render.geometry import GeometryError, affine_from, unit_vector
 from render.progress import PartDone
 from render.volume import Volume
+from render.voxel_memory import new_voxels
 
 __all__ = ["RefusedImages", "Slice", "Stack", "assemble", "build_volume", "find_stacks", "stacks_of"]
 
@@ -123,7 +124,7 @@ def _read(stack: Stack, dtype: type[np.generic], progress: PartDone | None) -> _
     have work for any series, and reads of a tenth of a millisecond are not tasks of their own.
     """
     rows, columns = stack.slices[0].instance.plane
-    voxels: NDArray[Any] = np.empty((len(stack.slices), rows, columns), dtype=dtype)
+    voxels = new_voxels((len(stack.slices), rows, columns), dtype)
     by_instance: dict[str, list[int]] = {}
     for k, item in enumerate(stack.slices):
         by_instance.setdefault(item.instance.sop_instance_uid, []).append(k)
@@ -236,6 +237,8 @@ def _padded(values: NDArray[Any], instance: Instance) -> NDArray[np.bool_] | Non
     if values.dtype.kind in "iu":
         limits = np.iinfo(values.dtype)
         low, high = max(int(np.ceil(low)), limits.min), min(int(np.floor(high)), limits.max)
+    if low > values.max() or high < values.min():
+        return None
     padded: NDArray[np.bool_] = (values >= low) & (values <= high)
     return padded if padded.any() else None
 
@@ -248,7 +251,7 @@ def _evened(voxels: NDArray[Any], stack: Stack) -> tuple[NDArray[Any], NDArray[n
     positions = positions_of(stack.slices)
     along = positions @ np.array(normal_of(stack.slices[0]))
     places = regular_places(along)
-    evened = np.empty((len(places), *voxels.shape[1:]), voxels.dtype)
+    evened = new_voxels((len(places), *voxels.shape[1:]), voxels.dtype)
     after = np.clip(np.searchsorted(along, places, side="right"), 1, len(along) - 1)
     for k, (place, n) in enumerate(zip(places, after, strict=True)):
         part = np.float32((place - along[n - 1]) / (along[n] - along[n - 1]))

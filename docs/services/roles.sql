@@ -54,18 +54,19 @@ GRANT INSERT, UPDATE, DELETE ON due, news, described, instance, unfinished TO wo
 GRANT INSERT ON attempt, due TO workstation_deliver;
 GRANT INSERT, UPDATE, DELETE ON unfinished, commitment_asked, commitment_answered, commitment_offered TO workstation_deliver;
 
--- Prepares: its own list.
-GRANT INSERT, UPDATE, DELETE ON preparation, preparation_asked, described TO workstation_prepare;
+-- Prepares: its own list, and the index of instances, where a prior comes by C-GET or DICOMweb.
+GRANT INSERT, UPDATE, DELETE ON preparation, preparation_asked, fetched_prior, described, instance TO
+    workstation_prepare;
 
 -- The console: what people decide, who may work here, and what it keeps between two requests. Not the journal: no record
 -- of a session is written by a browser.
 GRANT INSERT ON received, concern, refused, record, decision, ledger, message, attempt, charge, credit, charge_event,
     act, person, series_completion TO workstation_web;
 GRANT INSERT, UPDATE, DELETE ON console_session, sign_in_attempt, saved_view, presence, result_link, due, news,
-    instance, described, unfinished, preparation, preparation_asked TO workstation_web;
+    instance, described, unfinished, preparation, preparation_asked, fetched_prior TO workstation_web;
 
 -- Desktops and the command line, where people act.
 GRANT INSERT ON received, concern, refused, record, decision, ledger, message, attempt, charge, credit, charge_event,
     series_completion, event, act, papers, person TO workstation_work;
 GRANT INSERT, UPDATE, DELETE ON due, news, instance, described, unfinished, commitment_asked, commitment_answered,
-    commitment_offered, preparation, preparation_asked, result_link, console_session TO workstation_work;
+    commitment_offered, preparation, preparation_asked, fetched_prior, result_link, console_session TO workstation_work;

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from render.geometry import Vector, vector
 from render.segment.grid import Block, place_in_words, seed_of, wider
@@ -72,14 +72,16 @@ class Surroundings:
     def of(cls, volume: Volume, box: Block) -> "Surroundings":
         """Makes those of a box."""
         widths = [_SMOOTHED_MM / s for s in volume.spacing_mm]
-        soft = ndimage.gaussian_filter(volume.voxels[box].astype(np.float32), widths, truncate=3.0, mode="nearest")
+        soft = scipy.ndimage.gaussian_filter(
+            volume.voxels[box].astype(np.float32), widths, truncate=3.0, mode="nearest"
+        )
         return cls(volume, soft, np.array([side.start for side in box], dtype=np.float64))
 
     def along(self, centre: Floats3, directions: Floats3, away: NDArray[np.float64]) -> NDArray[np.float64]:
         """Returns (rays, places) the values in directions from a centre, LPS mm."""
         at = moved(self.volume.to_index, centre + directions[:, None] * away[None, :, None]) - self.start
         return np.asarray(
-            ndimage.map_coordinates(self.soft, np.moveaxis(at, -1, 0), order=1, mode="nearest", output=np.float64)
+            scipy.ndimage.map_coordinates(self.soft, np.moveaxis(at, -1, 0), order=1, mode="nearest", output=np.float64)
         )
 
 
@@ -165,8 +167,8 @@ def _edges(scene: Surroundings, centre: Floats3, directions: Floats3) -> tuple[N
     reach = round(1.0 / _STEP_MM)
     fall = np.zeros_like(values)
     fall[:, reach:-reach] = values[:, : -2 * reach] - values[:, 2 * reach :]
-    before = ndimage.maximum_filter1d(values, 2 * reach + 1, axis=1, origin=reach)
-    peak = (fall == ndimage.maximum_filter1d(fall, 2 * reach + 1, axis=1)) & (fall >= _CORTEX)
+    before = scipy.ndimage.maximum_filter1d(values, 2 * reach + 1, axis=1, origin=reach)
+    peak = (fall == scipy.ndimage.maximum_filter1d(fall, 2 * reach + 1, axis=1)) & (fall >= _CORTEX)
     peak &= before >= _CORTEX + 100.0
     peak[:, 0] = peak[:, -1] = False
     rays, places = np.nonzero(peak)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import skimage
 from numpy.typing import NDArray
-from skimage.segmentation import watershed
 
 from render.engine import cpu
 from render.segment.finding import Finding
@@ -229,7 +229,7 @@ def _divided(scene: _Scene) -> tuple[NDArray[np.int32], float]:
     regions = np.zeros(markers.shape, dtype=np.int32)
     box = box_of(scene.dense)
     if box is not None:
-        regions[box] = watershed(scene.uneven[box], markers[box], mask=scene.dense[box] == 1)
+        regions[box] = skimage.segmentation.watershed(scene.uneven[box], markers[box], mask=scene.dense[box] == 1)
     marked = float(np.count_nonzero(markers == 1))
     return regions, marked / max(float(np.count_nonzero(regions == 1)), 1.0)
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from render.geometry import Vector, cross, unit_vector, vector
 from render.mask_steps import StepError
@@ -205,7 +205,7 @@ def _section(scene: Surroundings, at: Floats3, along: Floats3, widest_mm: float)
         reach = round(1.0 / _STEP_MM)
         fall = np.zeros_like(values)
         fall[:, reach:-reach] = values[:, : -2 * reach] - values[:, 2 * reach :]
-        before = ndimage.maximum_filter1d(values, 2 * reach + 1, axis=1, origin=reach)
+        before = scipy.ndimage.maximum_filter1d(values, 2 * reach + 1, axis=1, origin=reach)
         fall[before < _CORTEX + 100.0] = 0.0
         strong = fall >= np.maximum(0.5 * fall.max(axis=1, keepdims=True), _CORTEX)
         first = strong.argmax(axis=1)

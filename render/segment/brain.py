@@ -4,9 +4,8 @@ Source of the first: Smith 2002, 'Fast robust automated brain extraction'.
 """
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.morphology import convex_hull_image
 
 from render.segment.finding import Finding
 from render.segment.grid import VoxelMask, in_range, largest_piece, without
@@ -181,15 +180,17 @@ def _on_ct(volume: Volume) -> Finding:
 def _within_skull(skull: VoxelMask, spacing_mm: list[float]) -> VoxelMask:
     """Returns what the skull encloses slice by slice: within its ring, its gaps closed, or where a wide gap is left, as
     after a craniotomy, within its convex outline if that is lined with bone nearly all around."""
+    from skimage.morphology import convex_hull_image  # as late as the libraries that load their parts at first use
+
     shut = closed(skull, _GAP_MM, spacing_mm)
     near = grown(skull, _LINED_MM, spacing_mm)
     out = np.zeros_like(shut)
     for k in range(shut.shape[0]):
-        out[k] = ndimage.binary_fill_holes(shut[k])
+        out[k] = scipy.ndimage.binary_fill_holes(shut[k])
         if not skull[k].any() or np.count_nonzero(skull[k]) < 3:
             continue
         hull = convex_hull_image(skull[k])
-        rim = hull & ~ndimage.binary_erosion(hull)
+        rim = hull & ~scipy.ndimage.binary_erosion(hull)
         if np.count_nonzero(near[k][rim]) >= 0.75 * np.count_nonzero(rim):
             out[k] |= hull
     return without(out, skull)

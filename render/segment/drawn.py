@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.draw import polygon2mask
 
 from render.engine import cpu
 from render.geometry import Vector, View, point
@@ -134,9 +134,9 @@ def _signed(
     """Returns the distance to outlines in pixels, positive inside."""
     inside = np.zeros(shape, dtype=np.bool_)
     for flat in flats:
-        inside ^= polygon2mask(shape, ((flat - start) / pixel)[:, ::-1])
-    within = ndimage.distance_transform_edt(inside) - 0.5 * inside
-    return np.asarray(within - (ndimage.distance_transform_edt(~inside) - 0.5 * ~inside), dtype=np.float64)
+        inside ^= skimage.draw.polygon2mask(shape, ((flat - start) / pixel)[:, ::-1])
+    within = scipy.ndimage.distance_transform_edt(inside) - 0.5 * inside
+    return np.asarray(within - (scipy.ndimage.distance_transform_edt(~inside) - 0.5 * ~inside), dtype=np.float64)
 
 
 def _sampled(
@@ -162,7 +162,7 @@ def _sampled(
         plane = np.interp(depth, depths, np.arange(float(len(depths))))
         column = (x * right[0] + y * right[1] + z * right[2] - start[0]) / pixel
         row = (-(x * up[0] + y * up[1] + z * up[2]) - start[1]) / pixel
-        inside = ndimage.map_coordinates(signed, (plane, row, column), order=1, mode="nearest") > 0.0
+        inside = scipy.ndimage.map_coordinates(signed, (plane, row, column), order=1, mode="nearest") > 0.0
         edge = (row >= 0) & (row <= signed.shape[1] - 1) & (column >= 0) & (column <= signed.shape[2] - 1)
         part = np.zeros(near.shape, dtype=np.uint8)
         part[near] = inside & edge

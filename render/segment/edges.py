@@ -7,8 +7,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from render.segment.grid import Index
 from render.segment.star import Floats3, moved
@@ -35,7 +35,9 @@ class Rays:
     def at(self, points_mm: Floats3) -> NDArray[np.float64]:
         index = moved(self.volume.to_index, points_mm) - np.array(self.start, dtype=np.float64)
         return np.asarray(
-            ndimage.map_coordinates(self.soft, np.moveaxis(index, -1, 0), order=1, mode="nearest", output=np.float64)
+            scipy.ndimage.map_coordinates(
+                self.soft, np.moveaxis(index, -1, 0), order=1, mode="nearest", output=np.float64
+            )
         )
 
 

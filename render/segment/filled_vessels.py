@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from render.contrast import contrast_levels
 from render.mask_steps import Structure
@@ -49,7 +49,7 @@ def _in_the_body(inside: Finding, pieces: VoxelMask) -> VoxelMask:
     """Returns the pieces that lie in the body for the most part: a table has metal, which is as bright."""
     if inside.declined:
         return pieces
-    labels, _ = ndimage.label(pieces)
+    labels, _ = scipy.ndimage.label(pieces)
     whole = np.bincount(labels.reshape(-1))
     kept = 2 * np.bincount(labels[inside.region == 1], minlength=len(whole)) >= whole
     kept[0] = False

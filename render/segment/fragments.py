@@ -10,9 +10,9 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.segmentation import watershed
 
 from render.mask_steps import Fragments, StepError
 from render.segment.ball_joint import Ball, fit_ball
@@ -150,7 +150,7 @@ def _nearest_label(labels: Labels, wanted: NDArray[np.bool_], heads: int) -> Lab
     box = wider_blocks(box, (8, 8, 8), labels.shape)
     if not (labels[box] > heads).any():
         return labels
-    k, j, i = ndimage.distance_transform_edt(labels[box] <= heads, return_distances=False, return_indices=True)
+    k, j, i = scipy.ndimage.distance_transform_edt(labels[box] <= heads, return_distances=False, return_indices=True)
     out = labels.copy()
     out[box] = np.where(wanted[box], labels[box][k, j, i], labels[box])
     return out
@@ -158,15 +158,15 @@ def _nearest_label(labels: Labels, wanted: NDArray[np.bool_], heads: int) -> Lab
 
 def _basins(thick: NDArray[np.float32], solid: VoxelMask, fixed: Labels, spacing_mm: Sequence[float]) -> Labels:
     """Returns the solid in numbered basins about the places where it is thickest; each `fixed` region is one."""
-    soft = ndimage.gaussian_filter(thick, [_SOFT_MM / s for s in spacing_mm], truncate=3.0)
+    soft = scipy.ndimage.gaussian_filter(thick, [_SOFT_MM / s for s in spacing_mm], truncate=3.0)
     size = [2 * max(1, round(_APART_MM / s)) + 1 for s in spacing_mm]
-    peaks = (soft == ndimage.maximum_filter(soft, size)) & (solid == 1) & (fixed == 0)
-    markers, count = ndimage.label(peaks, np.ones((3, 3, 3)))
+    peaks = (soft == scipy.ndimage.maximum_filter(soft, size)) & (solid == 1) & (fixed == 0)
+    markers, count = scipy.ndimage.label(peaks, np.ones((3, 3, 3)))
     markers = np.where(markers > 0, markers + int(fixed.max()), 0).astype(np.int32)
     free = (solid == 1) & (fixed == 0)
-    basins = np.asarray(watershed(-soft, markers, mask=free), dtype=np.int32)
+    basins = np.asarray(skimage.segmentation.watershed(-soft, markers, mask=free), dtype=np.int32)
     # A piece without a peak of its own, such as one between two heads.
-    rest, _ = ndimage.label(free & (basins == 0))
+    rest, _ = scipy.ndimage.label(free & (basins == 0))
     basins = np.where(rest > 0, rest + int(fixed.max()) + count, basins).astype(np.int32)
     return np.where(fixed > 0, fixed, basins).astype(np.int32)
 
@@ -176,7 +176,7 @@ def _contacts(
 ) -> NDArray[np.uint8]:
     """Returns 0 for bone in a thin valley of density, as joint spaces are and marrow is not, 1 for all else."""
     size = [2 * max(1, round(_AROUND_MM / s)) + 1 for s in spacing_mm]
-    top = ndimage.maximum_filter(np.where(solid, values, np.float32(-1024.0)), size)
+    top = scipy.ndimage.maximum_filter(np.where(solid, values, np.float32(-1024.0)), size)
     low = (bone & (values < _VALLEY * top) & (values < _DENSE)).view(np.uint8)
     return without(np.ones_like(low), without(low, opened(low, _THIN_MM, spacing_mm)))
 
@@ -193,7 +193,7 @@ def _joined(
     one is wider than `neck` times the thickness of the thinner side. The first `heads` basins are heads, each
     surely joined with its neck."""
     count = int(basins.max()) + 1
-    depths = ndimage.maximum(thick, basins, np.arange(count)).astype(np.float64)
+    depths = scipy.ndimage.maximum(thick, basins, np.arange(count)).astype(np.float64)
     areas = _areas(basins, weights, spacing_mm, count)
     for head in range(1, heads + 1):
         touched = [pair for pair in areas if head in pair]

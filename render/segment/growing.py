@@ -3,9 +3,9 @@
 import math
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.segmentation import random_walker, watershed
 
 from render.engine import cpu
 from render.geometry import Vector, point
@@ -104,12 +104,12 @@ def strokes(volume: Volume, step: Strokes) -> VoxelMask:
 def _by_watershed(values: _Floats, markers: _Markers, spacing_mm: Vector) -> NDArray[np.bool_]:
     # In units of the smallest spacing, so that the gradient is one of mm.
     smallest = min(spacing_mm)
-    soft = ndimage.gaussian_filter(values, [smallest / s for s in spacing_mm], truncate=3.0)
+    soft = scipy.ndimage.gaussian_filter(values, [smallest / s for s in spacing_mm], truncate=3.0)
     steep = np.zeros(values.shape, dtype=np.float32)
     for axis, spacing in enumerate(spacing_mm):
         slope = np.gradient(soft, axis=axis) * np.float32(smallest / spacing)
         steep += slope * slope
-    return np.asarray(watershed(np.sqrt(steep), markers) == 1)
+    return np.asarray(skimage.segmentation.watershed(np.sqrt(steep), markers) == 1)
 
 
 def _walked(values: _Floats, markers: _Markers, spacing_mm: Vector) -> NDArray[np.bool_]:
@@ -126,7 +126,7 @@ def _walked(values: _Floats, markers: _Markers, spacing_mm: Vector) -> NDArray[n
     spacing = np.array([s * f for s, f in zip(spacing_mm, factors, strict=True)])
     inner = mean[coarse == 1]
     scale = max(float(np.percentile(np.abs(mean - np.median(inner)), 75)), 1e-6)
-    chance = random_walker(
+    chance = skimage.segmentation.random_walker(
         mean / scale, coarse, beta=_SHUNS, mode="cg_j", tol=1e-4, return_full_prob=True, spacing=spacing / spacing.min()
     )[0]
     # Rounded, so that a last bit that another processor computes otherwise changes no voxel.

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from render.geometry import Vector, vector
 from render.mask import Mask
@@ -129,7 +129,7 @@ def distances_mm(
     if about is None:
         raise StepError("The lesion is smaller than a voxel. Nothing was measured.")
     box = wider(about, 100.0, volume)
-    away = ndimage.distance_transform_edt(inside[box] == 0, sampling=volume.spacing_mm)
+    away = scipy.ndimage.distance_transform_edt(inside[box] == 0, sampling=volume.spacing_mm)
     near, apart = mask.labels[box], min(volume.spacing_mm)
     shares = {label: near == label for label in labels}
     # Middles of voxels that touch are one spacing apart.
@@ -173,11 +173,11 @@ def _solid_beside(volume: Volume, step: Lesion) -> Vector | None:
     k, j, i = seed_of(volume, step.seed_mm)
     box = wider((slice(k, k + 1), slice(j, j + 1), slice(i, i + 1)), _BESIDE_MM, volume)
     values = volume.voxels[box].astype(np.float32)
-    soft = ndimage.gaussian_filter(values, [0.8 / s for s in volume.spacing_mm], mode="nearest")
+    soft = scipy.ndimage.gaussian_filter(values, [0.8 / s for s in volume.spacing_mm], mode="nearest")
     at = (k - box[0].start, j - box[1].start, i - box[2].start)
     if volume.unit != "HU" or not _GROUND_GLASS_HU[0] < float(soft[at]) < _GROUND_GLASS_HU[1]:
         return None
-    parts, count = ndimage.label(soft > _SOLID_HU)
+    parts, count = scipy.ndimage.label(soft > _SOLID_HU)
     sizes = np.bincount(parts.ravel(), minlength=count + 1) * math.prod(volume.spacing_mm)
     z, y, x = ((np.arange(n) - a) * s for n, a, s in zip(parts.shape, at, volume.spacing_mm, strict=True))
     away = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2
@@ -201,7 +201,7 @@ def _with_ground_glass(volume: Volume, step: Lesion, core: FoundLesion) -> Found
     inner = within(close, core.corners_mm, core.triangles) == 1
     if not inner.any() or float(close.voxels[inner].mean()) < _SOLID_HU:
         return None
-    away = ndimage.distance_transform_edt(~inner, sampling=close.spacing_mm)
+    away = scipy.ndimage.distance_transform_edt(~inner, sampling=close.spacing_mm)
     around = float(np.median(close.voxels[(away > _BLUR_MM) & (away <= 2.0 * _BLUR_MM)]))
     if not _GROUND_GLASS_HU[0] < around < _GROUND_GLASS_HU[1]:
         return None

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from render.geometry import Vector, vector
 from render.mask_steps import Lesion, StepError
@@ -61,7 +61,7 @@ def search_lesion(volume: Volume, step: Lesion) -> FoundLesion:
         if smoothing == _TO_COMPARE and found is None:
             break
         widths = [smoothing / spacing for spacing in volume.spacing_mm]
-        soft = ndimage.gaussian_filter(raw, widths, truncate=3.0, mode="nearest")
+        soft = scipy.ndimage.gaussian_filter(raw, widths, truncate=3.0, mode="nearest")
         # White noise after a Gauss function; voxels of a scanner hang together, so it falls less than that.
         left = 1.0
         for width in widths:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from render.engine import cpu
 from render.mask_steps import Boolean, KeptParts, Shaped
@@ -77,7 +77,7 @@ def filled_slices(region: VoxelMask, axis: int = 0) -> VoxelMask:
 def smoothed(region: VoxelMask, deviation_mm: float, spacing_mm: Sequence[float]) -> VoxelMask:
     """Returns where a Gauss function finds more of the region than of anything else."""
     widths = [deviation_mm / spacing for spacing in spacing_mm]
-    soft = ndimage.gaussian_filter(region.astype(np.float32), widths, truncate=3.0, mode="nearest")
+    soft = scipy.ndimage.gaussian_filter(region.astype(np.float32), widths, truncate=3.0, mode="nearest")
     return np.asarray(soft >= np.float32(0.5)).view(np.uint8)
 
 

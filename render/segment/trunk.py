@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from render.segment.finding import Finding
 from render.segment.grid import RegionPieces, VoxelMask, both, in_range, largest_piece, voxel_mm3, without
@@ -143,14 +143,14 @@ def _trachea(values: NDArray[np.float32], patient: VoxelMask, spacing_mm: Sequen
     found = np.zeros(values.shape, dtype=np.uint8)
     area = spacing_mm[1] * spacing_mm[2]
     for k in range(values.shape[0]):
-        labels, count = ndimage.label(air[k])
+        labels, count = scipy.ndimage.label(air[k])
         if not count:
             continue
         columns = np.flatnonzero(patient[k].any(axis=0))
         rows = np.flatnonzero(patient[k].any(axis=1))
         width, height = columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1
         sizes = np.bincount(labels.reshape(-1))
-        for n, box in enumerate(ndimage.find_objects(labels), start=1):
+        for n, box in enumerate(scipy.ndimage.find_objects(labels), start=1):
             size = float(sizes[n]) * area
             if not 60.0 <= size <= 700.0:
                 continue

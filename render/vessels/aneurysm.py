@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
-from scipy.spatial import cKDTree
+import scipy
 
 from render.curved import Points
 from render.geometry import Vector
@@ -129,7 +128,7 @@ def sac_between(vessel: Vessel, first: float, last: float, healthy: Points) -> A
     step = float(along[-1]) / max(len(along) - 1, 1)
     size = max(3, round(_BRANCH_MM / step) | 1)
     greatest = _greatest(sections, size)
-    smooth = ndimage.median_filter(mean, size=size, mode="nearest")
+    smooth = scipy.ndimage.median_filter(mean, size=size, mode="nearest")
     if not inside.any():
         raise VesselError("No section between the two places is closed. Give other points.")
     at = int(np.argmax(np.where(inside, greatest, -np.inf)))
@@ -251,8 +250,8 @@ def _greatest(sections: Sections, size: int) -> Points:
     """Returns (N,) greatest diameters, without single sections that reach into a branch: those are longer than wide,
     and what is next to them is not. A short sac keeps its peak."""
     least, greatest, _ = sections.diameters_mm
-    longer = ndimage.median_filter(greatest / np.maximum(least, 1e-6), size=size, mode="nearest")
-    return np.asarray(ndimage.median_filter(least, size=5, mode="nearest") * longer)
+    longer = scipy.ndimage.median_filter(greatest / np.maximum(least, 1e-6), size=size, mode="nearest")
+    return np.asarray(scipy.ndimage.median_filter(least, size=5, mode="nearest") * longer)
 
 
 def _doubts(vessel: Vessel, begin: int, end: int, greatest_mm: float) -> tuple[str, ...]:
@@ -290,7 +289,7 @@ def _volume_ml(vessel: Vessel, begin: int, end: int, edges_mm: Sequence[float]) 
     axes = [np.arange(a + 0.5 * step, b, step) for a, b in zip(low, high, strict=True)]
     places = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
     # The sections beyond both ends take part, so that a place beyond is not counted for the nearest within.
-    away, nearest = cKDTree(sections.middles).query(places, distance_upper_bound=1.01 * reach)
+    away, nearest = scipy.spatial.cKDTree(sections.middles).query(places, distance_upper_bound=1.01 * reach)
     near = np.flatnonzero(np.isfinite(away) & (nearest >= first) & (nearest <= last))
     number = nearest[near]
     aside = places[near] - sections.middles[number]

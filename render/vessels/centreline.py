@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from render.curved import Points, along
 from render.geometry import Vector, vector
@@ -87,7 +87,7 @@ def follow(volume: Volume, through_mm: Sequence[Vector], step_mm: float | None =
     reach = np.full(len(curve), _reach(volume, curve, levels))
     for turn in range(1, _MOST_ROUNDS + 1):
         found = cut(volume, curve, _tangents(curve), levels, reach, _COARSE_RAYS)
-        radius = ndimage.median_filter(np.median(found.radii, axis=1), size=5, mode="nearest")
+        radius = scipy.ndimage.median_filter(np.median(found.radii, axis=1), size=5, mode="nearest")
         middles = np.where(found.closed[:, None], found.centroids, curve)
         # A step of no more than a radius: beyond that it is another vessel.
         moved = middles - curve
@@ -122,7 +122,7 @@ def follow_by_hand(volume: Volume, line_mm: Sequence[Vector], step_mm: float | N
     rough, fine = (_even(curve, each) for each in (max(step, min(volume.spacing_mm)), step))
     widest = np.full(len(rough), _reach(volume, rough, levels))
     found = cut(volume, rough, _tangents(rough), levels, widest, _COARSE_RAYS)
-    radius = ndimage.median_filter(np.median(found.radii, axis=1), size=5, mode="nearest")
+    radius = scipy.ndimage.median_filter(np.median(found.radii, axis=1), size=5, mode="nearest")
     reach = np.interp(np.linspace(0, 1, len(fine)), np.linspace(0, 1, len(rough)), 1.8 * radius + 4.0)
     return _cut_along(volume, fine, levels, reach, line_mm)
 
@@ -175,7 +175,7 @@ def _by_width(curve: Points, width_mm: Points, step: float) -> tuple[Points, flo
     it turns, and tilts the next section more.
     """
     lengths = np.concatenate([np.zeros(1), np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
-    width = np.maximum(ndimage.gaussian_filter1d(width_mm, 2.0, mode="nearest"), step)
+    width = np.maximum(scipy.ndimage.gaussian_filter1d(width_mm, 2.0, mode="nearest"), step)
     widths = np.concatenate([np.zeros(1), np.cumsum(np.diff(lengths) / (0.5 * (width[1:] + width[:-1])))])
     of_one = max(4.0, float(width.max()) / step)
     count = max(round(float(widths[-1]) * of_one), 4) + 1
@@ -188,9 +188,9 @@ def _smooth(curve: Points, sigma: float) -> Points:
     n = min(len(curve) - 1, int(4 * sigma) + 1)
     before, after = 2.0 * curve[0] - curve[n:0:-1], 2.0 * curve[-1] - curve[-2 : -n - 2 : -1]
     padded = np.concatenate([before, curve, after])
-    once = ndimage.gaussian_filter1d(padded, max(sigma, 0.5), axis=0, mode="nearest")
+    once = scipy.ndimage.gaussian_filter1d(padded, max(sigma, 0.5), axis=0, mode="nearest")
     # Smoothing pulls a bend inwards. What it took is smoothed too and given back: the bend stays, the noise does not.
-    again = once + ndimage.gaussian_filter1d(padded - once, max(sigma, 0.5), axis=0, mode="nearest")
+    again = once + scipy.ndimage.gaussian_filter1d(padded - once, max(sigma, 0.5), axis=0, mode="nearest")
     return np.asarray(again[n : n + len(curve)])
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
+import skimage
 from numpy.typing import NDArray
-from scipy import ndimage
-from skimage.graph import MCP_Geometric
 
 from render.curved import Points
 from render.errors import RenderError
@@ -153,13 +153,13 @@ def joined(volume: Volume, box: Cutout, at: Points, levels: Levels) -> Points:
     """
     spacing = np.array(volume.spacing_mm)
     step = 1 if box.values.size <= _MOST_VOXELS else 2
-    values = box.values if step == 1 else ndimage.maximum_filter(box.values, size=2)[::2, ::2, ::2]
+    values = box.values if step == 1 else scipy.ndimage.maximum_filter(box.values, size=2)[::2, ::2, ::2]
     ends = np.clip(np.rint((at - np.array(box.first)) / step).astype(int), 0, np.array(values.shape) - 1)
     for share in _SHARES:
         marked = values >= levels.background + share * levels.contrast
         for end in ends:  # a point next to the lumen counts as in it
             marked[tuple(slice(max(n - 1, 0), n + 2) for n in end)] = True
-        labels, _ = ndimage.label(marked, structure=np.ones((3, 3, 3)))
+        labels, _ = scipy.ndimage.label(marked, structure=np.ones((3, 3, 3)))
         if len({int(labels[tuple(end)]) for end in ends}) == 1:
             break
     else:
@@ -167,16 +167,16 @@ def joined(volume: Volume, box: Cutout, at: Points, levels: Levels) -> Points:
             "No lumen joins the points: between them the vessel is closed, or not filled. Give points on one side."
         )
     whole = labels == labels[tuple(ends[0])]
-    spans = ndimage.find_objects(whole.astype(np.uint8))[0]
+    spans = scipy.ndimage.find_objects(whole.astype(np.uint8))[0]
     part, seen = whole[spans], values[spans]
     corner = np.array([span.start for span in spans])
-    depth = ndimage.distance_transform_edt(part, sampling=spacing * step)
+    depth = scipy.ndimage.distance_transform_edt(part, sampling=spacing * step)
     # What is much brighter is bone or calcium: the way does not take a short cut through it.
     bright = np.clip((seen - levels.too_bright) / max(levels.contrast, 1e-6), 0.0, 2.0)
     cost = (1.0 + 12.0 * bright) / (0.5 * float(spacing.min()) + depth) ** 1.5
     cost = np.where(part, cost, -1.0)
     found: list[Any] = []
-    way = MCP_Geometric(cost, sampling=tuple(spacing * step))
+    way = skimage.graph.MCP_Geometric(cost, sampling=tuple(spacing * step))
     for start, end in zip(ends[:-1] - corner, ends[1:] - corner, strict=True):
         way.find_costs([tuple(start)], [tuple(end)])
         piece = way.traceback(tuple(end))

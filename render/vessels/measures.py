@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from render.curved import Points
 from render.geometry import Vector
@@ -118,7 +118,7 @@ def widest(vessel: Vessel) -> Widest:
     along, mean, judged = vessel.along_mm, vessel.sections.diameters_mm[2], judged_sections(vessel)
     # Where a branch leaves, single sections reach into it.
     step = float(along[-1]) / max(len(along) - 1, 1)
-    greatest = ndimage.median_filter(vessel.sections.diameters_mm[1], size=max(3, round(_BRANCH_MM / step) | 1))
+    greatest = scipy.ndimage.median_filter(vessel.sections.diameters_mm[1], size=max(3, round(_BRANCH_MM / step) | 1))
     at = int(np.argmax(np.where(judged, greatest, -np.inf)))
     apart = judged & (np.abs(along - along[at]) > greatest[at])
     elsewhere = mean[apart] if apart.any() else mean[judged]

@@ -6,8 +6,8 @@ unknown: the radius. The width of the blur comes from the vessel's own edge wher
 """
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage, special
 
 from render.curved import Points
 from render.vessels.lumen import Levels
@@ -45,7 +45,7 @@ def narrow_scale(
     count = int(min(seen.shape[-1], np.ceil((_PLAIN + 2.5) * blur / step) + 1))
     profile = np.nanmedian(seen[narrow, :, :count], axis=1)
     distances = np.arange(count) * step / blur
-    discs = special.chndtr(_TRIED[:, None] ** 2, 2.0, np.maximum(distances, 1e-6) ** 2)
+    discs = scipy.special.chndtr(_TRIED[:, None] ** 2, 2.0, np.maximum(distances, 1e-6) ** 2)
     weight = np.maximum(distances, 0.5 * step / blur)  # of a ring, as many voxels as it is long
     for n, one in zip(narrow, profile, strict=True):
         known = np.isfinite(one)
@@ -57,7 +57,7 @@ def narrow_scale(
         part = float(np.clip((_PLAIN - typical[n] / blur) / (_PLAIN - _SURE), 0.0, 1.0))
         scale[n] = 1.0 + part * (fitted / max(float(typical[n]), 1e-6) - 1.0)
     # One section is noisy; the vessel does not change its width from one to the next.
-    return np.asarray(ndimage.median_filter(scale, size=3, mode="nearest"))
+    return np.asarray(scipy.ndimage.median_filter(scale, size=3, mode="nearest"))
 
 
 def blur_mm(
@@ -83,14 +83,14 @@ def blur_mm(
     drop = float(share[near][0] - share[near][-1])
     if not 0.1 < drop < 0.98:
         return None
-    return float(-reach[near][0] / (np.sqrt(2.0) * special.erfinv(drop)))
+    return float(-reach[near][0] / (np.sqrt(2.0) * scipy.special.erfinv(drop)))
 
 
 def filled_level(own: Points, apart: float) -> Points:
     """Returns (N,) the level of the dye at each section. A narrow stretch is darker in its middle than the vessel is
     elsewhere: blur has mixed it with its surroundings."""
     size = max(3, round(_ALIKE_MM / apart))
-    return np.asarray(np.maximum(own, ndimage.percentile_filter(own, 80.0, size=size, mode="nearest")))
+    return np.asarray(np.maximum(own, scipy.ndimage.percentile_filter(own, 80.0, size=size, mode="nearest")))
 
 
 def own_levels(seen: NDArray[np.float32], step: float, voxel: float, levels: Levels) -> Points:
@@ -100,5 +100,5 @@ def own_levels(seen: NDArray[np.float32], step: float, voxel: float, levels: Lev
     some = np.isfinite(near).any(axis=1)
     own = np.full(len(seen), levels.lumen)
     own[some] = np.nanmean(near[some], axis=1)
-    own = ndimage.median_filter(own, size=3, mode="nearest")
+    own = scipy.ndimage.median_filter(own, size=3, mode="nearest")
     return np.asarray(np.clip(own, levels.background + 0.2 * levels.contrast, levels.too_bright))

@@ -7,8 +7,8 @@ place least. Sources: full width at half maximum; Hoogeveen et al. 1998 on how a
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage, special
 
 from render.curved import Points, frames_along
 from render.vessels.lumen import Levels, indices
@@ -110,7 +110,7 @@ def cut(
 
 def _sampled(volume: Volume, at_mm: Points) -> NDArray[np.float32]:
     where = indices(volume, at_mm)
-    values = ndimage.map_coordinates(
+    values = scipy.ndimage.map_coordinates(
         volume.voxels, [where[..., n] for n in range(3)], output=np.float32, order=1, mode="nearest"
     )
     # Beyond the volume nothing is known: a lumen that leaves it has no edge there.
@@ -131,7 +131,7 @@ def _edges(seen: NDArray[np.float32], step: float, apart: float, voxel: float, l
     filled = filled_level(own, apart)
     outer = _first(known & (seen < (0.5 * (own + levels.background))[:, None, None]))
     # What lies next to the lumen there: fat, lung, or the next vessel across a thin wall.
-    smooth = ndimage.uniform_filter1d(np.where(known, seen, np.float32(np.inf)), 3, axis=-1, mode="nearest")
+    smooth = scipy.ndimage.uniform_filter1d(np.where(known, seen, np.float32(np.inf)), 3, axis=-1, mode="nearest")
     beyond = (numbers >= outer[..., None]) & (numbers <= outer[..., None] + int(_WALL_MM / step)) & np.isfinite(smooth)
     beside = np.where(beyond, smooth, np.inf).min(axis=-1)
     beside = np.where(np.isfinite(beside), beside, levels.background)
@@ -157,7 +157,7 @@ def _share_at_edge(share_in_middle: Points) -> Points:
     ½ (1 − exp(−q²) I₀(q²)); q follows from the first. It tends to ½ for a wide lumen.
     """
     square = -2.0 * np.log(1.0 - np.clip(share_in_middle, 0.1, 0.999))
-    return np.asarray(0.5 * (1.0 - special.ive(0, square)))
+    return np.asarray(0.5 * (1.0 - scipy.special.ive(0, square)))
 
 
 def _first(true: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -186,7 +186,7 @@ def _without_leaks(radii: Points, voxel: float) -> tuple[Points, NDArray[np.bool
     some = found.any(axis=1)
     typical[some] = np.nanmedian(np.where(found, radii, np.nan)[some], axis=1)
     filled = np.where(found, radii, typical[:, None])
-    smooth = ndimage.median_filter(filled, size=(1, max(5, rays // 5) | 1), mode="wrap")
+    smooth = scipy.ndimage.median_filter(filled, size=(1, max(5, rays // 5) | 1), mode="wrap")
     found &= np.abs(filled - smooth) <= 0.3 * smooth + 0.75 * voxel
     turns = np.arange(rays)
     result = filled.copy()

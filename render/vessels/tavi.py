@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
-from scipy.spatial import ConvexHull
+import scipy
 
 from render.curved import Points
 from render.geometry import Vector
@@ -203,7 +202,7 @@ def _annulus(volume: Volume, middle: Points, normal: Points) -> Annulus:
 
 def _hull_mm2(x: Points, y: Points) -> float:
     """Returns the area of the convex hull of an outline."""
-    return float(ConvexHull(np.column_stack([x, y])).volume)  # of two dimensions, `volume` is the area
+    return float(scipy.spatial.ConvexHull(np.column_stack([x, y])).volume)  # of two dimensions, `volume` is the area
 
 
 def _perimeter(outline: np.ndarray[tuple[int], np.dtype[np.complex128]]) -> float:
@@ -219,7 +218,7 @@ def _perimeter(outline: np.ndarray[tuple[int], np.dtype[np.complex128]]) -> floa
 
 def _root(aorta: Vessel, height: Points) -> tuple[Diameters | None, Diameters | None]:
     """Returns the widest section of the sinus and the junction above it; None for what is not there."""
-    mean = ndimage.median_filter(aorta.sections.diameters_mm[2], size=5, mode="nearest")
+    mean = scipy.ndimage.median_filter(aorta.sections.diameters_mm[2], size=5, mode="nearest")
     seen = aorta.sections.closed
     sinus = seen & (height >= _SINUS_MM[0]) & (height <= _SINUS_MM[1])
     if not sinus.any():

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
-from tests.workstation.test_farm import Dask, dask
+from tests.peers.dask_farm import Dask, dask
 from workstation.config import Config
 from workstation.farm import Farm, make_on_farm
 from workstation.preparation.making import make_proposal

@@ -33,7 +33,7 @@ from tests.workstation.serve.running import Serving
 from workstation.administration.health import health
 from workstation.billing.filing import file_new_records, unfiled
 from workstation.billing.settle import settle_due
-from workstation.coder.work_list import work_items
+from workstation.coder.work_list import newest_items, work_items
 from workstation.orders.hl7_listener import answering
 from workstation.serve.measured import metrics
 from workstation.site import Site, open_site
@@ -234,7 +234,8 @@ def acts(site: Site) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "/health", lambda: health(site, ())
     yield "/metrics", lambda: metrics(site, ())
     yield "deliverer, an idle turn", lambda: _idle(site)
-    yield "charge list", lambda: (work_items(site), unfiled(site))
+    yield "charge list", lambda: newest_items(site, 1, 50)
+    yield "charge list --page 0", lambda: (work_items(site), unfiled(site))
     yield "charge list --state held", lambda: _held(site)
     yield "C-FIND one patient's ID", lambda: query(site, PatientID="P3")
     yield "C-FIND a name", lambda: query(site, PatientName="muster^erika1*")

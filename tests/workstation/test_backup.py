@@ -4,26 +4,32 @@ import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
+from sqlalchemy import text
 
 from dicom_io.archive import upkeep
+from dicom_io.archive.database import open_database
 from dicom_io.errors import Busy
 from tests.dicom_io.synthetic import grid, ramp, write_series
+from tests.peers.servers import postgresql_server
 from tests.workstation.conftest import Command, SiteAt
 from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import Ris, Study, journalled
+from tests.workstation.test_day import write_settings
 from workstation.backup import restoring
 from workstation.backup.making import make
 from workstation.backup.restoring import restore
 from workstation.backup.snapshot import BackupError, snapshots, verify
 from workstation.billing.filing import file_new_records
-from workstation.config import Config
+from workstation.config import Config, load_config
+from workstation.hosts import note_host, other_hosts
 from workstation.site import NotRestored, open_site
 from workstation.store import dump, schema
-from workstation.store.preparations import WantedPreparation
+from workstation.store.preparation_rows import WantedPreparation
 
 STUDIES = [Study(f"ACC{n}", f"P{n}", f"A{n}", f"V{n}") for n in range(5)]
 
@@ -206,7 +212,7 @@ def test_a_restore_that_was_interrupted_opens_nothing(
 def test_what_was_prepared_is_prepared_again(filled: Desk, tmp_path: Path, site_at: SiteAt) -> None:
     plans = filled.site.preparations
     plans.plan("1.2.3", "ACC1", 1, [WantedPreparation("r", 0)], 1.0, 1.0)
-    claimed = plans.claim(2.0, 60.0)
+    claimed = plans.claim(2.0)
     assert claimed is not None and plans.ready(claimed, "1-x", 10, 3.0)
     snapshot, _ = make(filled.site, tmp_path / "backup")
     restore(snapshot, tmp_path / "new")
@@ -259,6 +265,63 @@ def test_the_commands(command: Command, tmp_path: Path) -> None:
     assert command("storage", "verify", root=tmp_path / "new").code == 0
     refused = command("restore", tmp_path / "backup", root=tmp_path / "new")
     assert refused.code == 1 and "is not empty" in refused.err
+
+
+def test_a_department_of_two_hosts_is_restored(tmp_path: Path, command: Command) -> None:
+    """Database and store from the one, the other one's state folder from a backup of its own, which the first names."""
+    one, two, store = tmp_path / "one", tmp_path / "two", tmp_path / "store"
+    with postgresql_server() as server:
+        for root in (one, two):
+            write_settings(root, 1, "coder", {"database": server.url, "store": str(store), "station_name": root.name})
+        (two / "sessions").mkdir()
+        (two / "sessions" / "1.2.json").write_text("in work at the second host")
+        with desk(one, load_config(one)) as at:
+            at.sr(Study("ACC1"))
+            at.hear(Ris(Study("ACC1")).order(), Ris(Study("ACC1")).report())
+            before = at.charges("ACC1")
+        assert command("backup", tmp_path / "of two", "--this-host", root=two).code == 0
+        made = command("backup", tmp_path / "site", root=one)
+        assert made.code == 0 and f"Not in it: {two} of " in made.out and ", last backed up 20" in made.out
+        told = [row for row in command("doctor", "--site", "--json", root=one).json if str(two) in row["words"]]
+        assert [(row["what"], row["state"]) for row in told] == [("backup", "ok")]
+        refused = command("backup", tmp_path / "site", "--this-host", root=two)
+        assert refused.code == 1 and "holds backups of a whole site; name another folder" in refused.err
+        assert command("backup", tmp_path / "of two", "--verify", root=two).code == 0
+
+        for lost in (one, two, store):
+            shutil.rmtree(lost)
+        emptied = open_database(server.url)
+        with emptied.begin() as connection:
+            connection.execute(text("DROP SCHEMA public CASCADE"))
+            connection.execute(text("CREATE SCHEMA public"))
+        emptied.dispose()
+        restored = command("restore", tmp_path / "site", root=one)
+        assert restored.code == 0 and f"Restore by itself, from a backup of its own: {two} of " in restored.out
+        assert command("restore", tmp_path / "of two", root=two).code == 0
+        assert (two / "sessions" / "1.2.json").read_text() == "in work at the second host"
+        assert command("storage", "verify", root=two).code == 0
+        with desk(two, load_config(two)) as at:
+            assert at.site.config.station_name == "two" and at.charges("ACC1") == before != []
+        with desk(one, load_config(one)) as at:
+            at.deliver()
+            assert [code for code, _ in at.charges("ACC1")] == [code for code, _ in before]
+
+
+def test_a_host_that_shares_nothing_has_no_backup_of_a_part(filled: Desk, tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match="make a whole backup"):
+        make(filled.site, tmp_path / "backup", this_host_only=True)
+
+
+def test_hosts_that_are_gone_are_not_named(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    note_host(tmp_path / "store", tmp_path / "one", at)
+    note_host(tmp_path / "store", tmp_path / "two", at - timedelta(days=90))
+    assert [Path(each.state_folder).name for each in other_hosts(tmp_path / "store", tmp_path / "x", at)] == ["one"]
+    note_host(tmp_path / "store", tmp_path / "two", at, backed_up=True)
+    note_host(tmp_path / "store", tmp_path / "two", at + timedelta(days=2))
+    (two,) = other_hosts(tmp_path / "store", tmp_path / "one", at)
+    assert (two.seen_at, two.backed_up_at) == ((at + timedelta(days=2)).isoformat(), at.isoformat())
 
 
 def test_without_the_programs_of_postgresql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, site_at: SiteAt) -> None:

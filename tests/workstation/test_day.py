@@ -26,6 +26,7 @@ from dicom_io.files.series import read_instance
 from dicom_io.network.requestor import Peer
 from dicom_io.network.send import send
 from tests.dicom_io.synthetic import grid, ramp, write_series
+from tests.peers.dask_farm import Dask, dask
 from tests.peers.servers import PostgreSQL, postgresql_server
 from tests.thorough import THOROUGH
 from tests.workstation.billing.billing_system import Billing
@@ -248,10 +249,11 @@ def simulate(
     hosts: int = 1,
     database: PostgreSQL | None = None,
     scans: int = 0,
+    farm: Dask | None = None,
 ) -> dict[str, Any]:
     """hosts : that share a database and a store. What comes in goes to any of them; processes of any of them, whole
     hosts and the database die, `kills` times each. scans : series of 50 images that come as well, in pieces, and are
-    prepared."""
+    prepared. farm : that draws them; its workers die `kills` times, its scheduler a tenth as often."""
     rng = random.Random(seed)
     stories = [story(number, rng) for number in range(count * 9 // 10)]
     for number in range(count // 20):
@@ -264,6 +266,7 @@ def simulate(
     roots = [tmp_path / f"host{number}" for number in range(hosts)]
     root = roots[0]
     shared = {"database": database.url, "store": str(tmp_path / "store")} if database is not None else {}
+    shared |= {"farm": farm.address} if farm is not None else {}
     series = [
         write_series(tmp_path / f"scan{n}", ramp((50, 16, 16)), grid(), series=f"scan {n}", change=without_accession)
         for n in range(scans)
@@ -278,14 +281,17 @@ def simulate(
     size = max(len(batches) // 40, 1)
     incoming += [[f for batch in batches[n : n + size] for f in batch] for n in range(0, len(batches), size)]
     incoming += [[f for batch in batches[:size] for f in batch]]
-    pieces = [[Path(i.path) for i in each.instances[n : n + 10]] for each in series for n in range(0, 50, 10)]
-    incoming += pieces
     rng.shuffle(incoming)
+    for scan in series:  # each by itself, so that it is drawn while the day goes on
+        start = rng.randrange(len(incoming))
+        incoming[start:start] = [[Path(i.path) for i in scan.instances[n : n + 10]] for n in range(0, 50, 10)]
     refused = set(odd.refused)
     cuts = set(rng.sample([n for n, e in enumerate(incoming) if isinstance(e, bytes) and e not in refused], kills))
     deaths = set(rng.sample(range(len(incoming)), kills))
     ends = set(rng.sample(range(len(incoming)), kills)) if database is not None else set()
     crashes = set(rng.sample(range(len(incoming)), kills)) if database is not None else set()
+    losses = set(rng.sample(range(len(incoming)), kills)) if farm is not None else set()
+    restarts = set(rng.sample(range(len(incoming)), max(kills // 10, 1))) if farm is not None else set()
 
     with Billing(seed) as billing:
         for each_root in roots:
@@ -294,6 +300,7 @@ def simulate(
                 with (each_root / "config.toml").open("a") as settings:
                     settings.write('[receiver]\nseries_quiet_s = 2.0\n[[prepare]]\nname = "all"\nmin_images = 50\n')
                     settings.write('modality = "CT"\nprotocol = "ct_generic"\n')
+                    settings.write("[preparation]\nattempts = 100\nretry_s = 0.1\nretry_max_s = 1.0\n")
         with opened(root) as site:
             for each_story in stories:
                 for study in each_story.signed:
@@ -308,6 +315,10 @@ def simulate(
                     ward.kill_one(rng)
                 if number in crashes and database is not None:
                     database.crash()
+                if number in losses and farm is not None:
+                    farm.kill_a_worker(rng)
+                if number in restarts and farm is not None:
+                    farm.kill_the_scheduler()
                 if number in deaths:
                     billing.die()
                 elif number % 7 == 0:
@@ -346,6 +357,10 @@ def simulate(
         "our lives": sum(ward.lives for ward in wards),
         "processes killed": len(ends),
         "crashes of the database": len(crashes),
+        "hosts killed": len(cuts),
+        "workers of the farm killed": len(losses),
+        "restarts of its scheduler": len(restarts),
+        "said by our hosts": dict(sum((ward.said for ward in wards), Counter())),
         "images": sum(counts.values()),
         "prepared": prepared,
         "billing": dict(billing.did),
@@ -415,9 +430,11 @@ def test_a_small_day_of_two_hosts(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_day_of_300_studies_on_two_hosts(tmp_path: Path) -> None:
-    with postgresql_server() as database:
-        day = simulate(300, 20, 5, tmp_path, hosts=2, database=database, scans=40)
+    (tmp_path / "dask").mkdir()
+    with postgresql_server() as database, dask(tmp_path / "dask", 2) as farm:
+        day = simulate(300, 20, 5, tmp_path, hosts=2, database=database, scans=40, farm=farm)
     check(day)
+    assert day["said by our hosts"]["preparation"] >= 40
     assert day["images"] == 2000
     assert day["prepared"] == {"ready": 40}
 

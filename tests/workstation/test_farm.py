@@ -1,20 +1,16 @@
 """A real Dask scheduler and real workers, each a process of its own: the same proposals, whoever dies."""
 
 import contextlib
-import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
+from tests.peers.dask_farm import Dask, dask, until
 from tests.workstation.conftest import SiteAt
 from tests.workstation.preparation.preparing import prepare, site_with
 from workstation.config import Config, ConfigError, load_config
@@ -22,67 +18,9 @@ from workstation.farm import Farm, FarmError, make_on_farm
 from workstation.preparation.proposals import folder_of, proposal_in, sweep
 from workstation.preparation.working import Preparer
 from workstation.site import Site
+from workstation.store.preparation_rows import Preparation, PreparationProgress
 
 pytest.importorskip("distributed", reason="Dask's distributed is not installed")
-
-
-@dataclass
-class Dask:
-    """A scheduler and its workers."""
-
-    folder: Path
-    port: int = 0
-    scheduler: "subprocess.Popen[bytes] | None" = None
-    workers: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
-
-    @property
-    def file(self) -> Path:
-        return self.folder / "scheduler.json"
-
-    @property
-    def address(self) -> str:
-        return f"tcp://127.0.0.1:{self.port}"
-
-    def start_scheduler(self) -> None:
-        """On the same port as before, where there was one."""
-        self.file.unlink(missing_ok=True)
-        words = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard", "--scheduler-file", str(self.file)]
-        self.scheduler = self._started("scheduler", *words)
-        until(lambda: self.file.exists() and self.file.stat().st_size > 0)
-        self.port = int(json.loads(self.file.read_text())["address"].rpartition(":")[2])
-
-    def start_worker(self) -> None:
-        words = ["--scheduler-file", str(self.file), "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-        self.workers.append(self._started("worker", *words, "--local-directory", str(self.folder)))
-
-    def _started(self, what: str, *words: str) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-m", "distributed.cli.dask_" + what, *words]
-        with (self.folder / f"{what}.log").open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
-
-    def end(self) -> None:
-        for process in (*self.workers, *([self.scheduler] if self.scheduler else [])):
-            process.kill()
-            process.wait()
-
-
-def until(what: Callable[[], bool], limit_s: float = 60.0) -> None:
-    began = time.monotonic()
-    while not what():
-        assert time.monotonic() - began < limit_s
-        time.sleep(0.02)
-
-
-@contextlib.contextmanager
-def dask(folder: Path, workers: int) -> Iterator[Dask]:
-    found = Dask(folder)
-    try:
-        found.start_scheduler()
-        for _ in range(workers):
-            found.start_worker()
-        yield found
-    finally:
-        found.end()
 
 
 @pytest.fixture(scope="module")
@@ -110,17 +48,25 @@ def digests(site: Site) -> list[tuple[str, str]]:
 
 
 def test_what_a_farm_draws_is_what_we_draw(
-    farm: Dask, site: Site, site_at: SiteAt, tmp_path: Path, slices: Path
+    farm: Dask, site: Site, site_at: SiteAt, tmp_path: Path, slices: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same bytes, one picture on one worker and the next on another."""
+    """The same bytes, one picture on one worker and the next on another; and the workers tell how far they are."""
     here = site_with(site_at, tmp_path / "other", slices)
     assert prepare(here) == ["ready"]
-    states: list[str] = []
+    states, told, renew = list[str](), list[str](), site.preparations.renew
+
+    def renewed(claimed: Preparation, now_s: float, progress: PreparationProgress | None = None) -> bool:
+        told.extend([progress.doing] if progress is not None else [])
+        return renew(claimed, now_s, progress)
+
+    monkeypatch.setattr(site.preparations, "renew", renewed)
     preparer = Preparer(site, Event(), lambda claimed, state: states.append(state), make_on_farm, on(farm))
+    preparer.tell_s = 0.01
     assert preparer.work_one() and not preparer.work_one()
     preparer.close()
     assert states == ["running", "ready"] and len(digests(site)) >= 4
     assert digests(site) == digests(here)
+    assert "pictures" in told
 
 
 @pytest.mark.slow
@@ -174,6 +120,12 @@ def test_a_death_loses_nothing(site: Site, tmp_path: Path, dies: str) -> None:
         preparer.close()
         assert len(digests(site)) >= 4
         print(f"\n{dies} died: {states}")
+
+
+def test_how_many_workers_there_are(farm: Dask) -> None:
+    asked = Farm(Config(farm=farm.address), Path())
+    assert asked.workers == 2
+    asked.shutdown()
 
 
 def test_a_farm_that_does_not_answer_costs_no_attempt(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def rule(name: str = "r", **conditions: Any) -> PrepareRule:
 
 
 def test_every_condition_is_tried_here() -> None:
-    assert set(CONDITIONS) == {f.name for f in fields(PrepareRule)} - {"name", "protocol", "tools", "priority"}
+    assert set(CONDITIONS) == {f.name for f in fields(PrepareRule)} - {"name", "protocol", "tools", "prior", "priority"}
 
 
 @given(_chosen)
@@ -112,7 +112,7 @@ _RULE = '[[prepare]]\nname = "a"\nprotocol = "ct_chest"\n'
     ("text", "words"),
     [
         (_RULE + "modalty = 'CT'\n", "prepare[0].modalty: this key is not known"),
-        ('[[prepare]]\nname = "a"\n', "it says nothing to do; give `protocol` or `tools`"),
+        ('[[prepare]]\nname = "a"\n', "it says nothing to do; give `protocol`, `tools` or `prior`"),
         (_RULE.replace("ct_chest", "ct_ches"), "no protocol 'ct_ches'; there are ct_aneurysm"),
         (_RULE + "description = '('\n", 'prepare[0].description: "(": not a regular expression'),
         (_RULE + "station = ''\n", "this is empty; leave the key out"),

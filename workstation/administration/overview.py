@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from dicom_io.archive.quarantine import quarantined
 from workstation.administration.health import health, oldest_s
 from workstation.site import Site
+from workstation.store.preparations import LEASE_PREFIX
 
 # What a lease is about, as people would say it.
 _LEASES = {
@@ -79,10 +80,14 @@ def overview_of(site: Site) -> SiteOverview:
         roles=tuple(site.config.roles),
         disk_free_bytes=found["disk_free_bytes"],
         backup_at=last_backup(site),
-        work=tuple(HostWork(_LEASES.get(c.name, c.name), c.holder, c.left_s) for c in site.archive.leases.all()),
+        work=tuple(HostWork(_work(c.name), c.holder, c.left_s) for c in site.archive.leases.all()),
         messages=tuple(WaitingAt(to, dict(counts), ages.get(to, 0.0)) for to, counts in sorted(states.items())),
         queues=tuple(queues.items()),
     )
+
+
+def _work(lease: str) -> str:
+    return "prepares a series" if lease.startswith(LEASE_PREFIX) else _LEASES.get(lease, lease)
 
 
 def last_backup(site: Site) -> datetime | None:

@@ -35,6 +35,7 @@ def check_settings(site: Site) -> list[str]:
     asked = {
         "receiver.expected_from": config.receiver.expected_from,
         "worklist.peer": config.worklist.peer if config.worklist is not None else "",
+        **{f"prepare {rule.name!r}: prior.peer": rule.prior.peer for rule in config.prepare if rule.prior is not None},
     }
     found += [
         f"{key}: no peer {name!r}; `workstation peers add` adds it." for key, name in asked.items() if name not in known

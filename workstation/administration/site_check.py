@@ -8,7 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +21,7 @@ from workstation.administration import preflight
 from workstation.certificates import last_day_of
 from workstation.config import Config, ConfigError, load_config
 from workstation.errors import WorkstationError
+from workstation.hosts import other_hosts
 from workstation.peers.known import PeersError, load_peers
 from workstation.site import RESTORING, Site, open_site, open_to_others, store_of
 from workstation.store import schema
@@ -236,7 +237,33 @@ def _opened(site: Site) -> Iterator[SiteFinding]:
         except (DicomIOError, OSError) as error:
             todo = "Its address (`workstation peers list`), its firewall, our AE title there."
             yield SiteFinding("peer", "warning", f"{peer.name}: {error}", todo)
+    if site.config.farm:
+        yield _farm(site)
     yield from _backup(site.root)
+    yield from _others(site)
+
+
+def _farm(site: Site) -> SiteFinding:
+    from workstation.farm import Farm, FarmError  # only where there is one
+
+    try:
+        farm = Farm(site.config, site.root)
+    except FarmError as error:
+        return SiteFinding("farm", "fault", str(error), "Start its scheduler, or mend `farm` and `farm_tls`.")
+    workers = farm.workers
+    farm.shutdown()
+    if not workers:
+        return SiteFinding("farm", "fault", "Its scheduler has no workers.", "`dask worker`, see docs/operations.md.")
+    return SiteFinding("farm", "ok", f"Its scheduler answers, with {workers} workers.")
+
+
+def _others(site: Site) -> Iterator[SiteFinding]:
+    """The state folders of the other hosts of the site."""
+    for one in other_hosts(site.archive.root, site.root, site.clock()):
+        kept = datetime.fromisoformat(one.backed_up_at) if one.backed_up_at else None
+        fresh = kept is not None and site.clock() - kept <= timedelta(hours=_BACKUP_HOURS)
+        todo = "" if fresh else "There: `workstation backup FOLDER --this-host`, by a timer."
+        yield SiteFinding("backup", "ok" if fresh else "warning", f"{one.words}.", todo)
 
 
 def _backup(root: Path) -> Iterator[SiteFinding]:

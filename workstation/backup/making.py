@@ -16,6 +16,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
@@ -35,12 +36,14 @@ from workstation.backup.snapshot import (
     SUMS,
     BackupError,
     Manifest,
+    read_manifest,
     sha256_of,
     snapshots,
     sum_line,
     sums_of,
 )
 from workstation.config import Config
+from workstation.hosts import note_host, other_hosts, this_host
 from workstation.site import RESTORING, Site
 from workstation.store import dump, schema
 from workstation.strict import adapter, toml_in
@@ -60,8 +63,11 @@ class _Wanted:
     named: Shelved | None = None
 
 
-def make(site: Site, folder: Path, progress: CountDone | None = None) -> tuple[Path, Manifest]:
-    """Makes a snapshot below `folder` and returns it.
+def make(
+    site: Site, folder: Path, progress: CountDone | None = None, *, this_host_only: bool = False
+) -> tuple[Path, Manifest]:
+    """Makes a snapshot below `folder` and returns it. this_host_only : of the state folder alone, where several hosts
+    share database and store, and another one backs these up.
 
     Raises BackupError where the folder is part of the site, or another backup is being made there; Busy while files
     are removed or released from quarantine; DumpError; OSError. What was written so far is then gone.
@@ -70,21 +76,24 @@ def make(site: Site, folder: Path, progress: CountDone | None = None) -> tuple[P
     store = site.archive.root
     if any(folder.resolve().is_relative_to(each.resolve()) for each in (site.root, store)):
         raise BackupError(f"{folder} is in the site's own folder: it would be lost with it. Name one on another disk.")
+    if this_host_only and (not site.config.database or store == site.root):
+        raise BackupError("Its database or its files are in the state folder itself; make a whole backup.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
             stack.enter_context(FileLock(folder / ".lock", timeout=0))
         except Timeout:
             raise BackupError(f"Another backup is being made in {folder}.") from None
-        claims = [stack.enter_context(alone(site.archive, name)) for name in ("upkeep", "quarantine")]
+        names = () if this_host_only else ("upkeep", "quarantine")
+        claims = [stack.enter_context(alone(site.archive, name)) for name in names]
         for left in folder.glob(f"*{PART}"):  # of one that was interrupted
             shutil.rmtree(left)
-        before = snapshots(folder)[-1:]
+        before = _before(folder, "host" if this_host_only else "site", this_host(site.root))
         name = _name(folder, f"{site.clock():%Y%m%dT%H%M%S}")
         part = folder / f"{name}{PART}"
         part.mkdir(mode=0o700)
         try:
-            manifest = _fill(site, part, before[0] if before else None, progress)
+            manifest = _fill(site, part, before, progress, this_host_only=this_host_only)
             if any(claim.lost.is_set() for claim in claims):
                 raise BackupError("The database could not be reached for a while, and files may have gone. Try again.")
             part.rename(folder / name)
@@ -93,7 +102,21 @@ def make(site: Site, folder: Path, progress: CountDone | None = None) -> tuple[P
             shutil.rmtree(part, ignore_errors=True)
             raise
     (site.root / "last_backup").write_text(manifest.made_at, encoding="ascii")
+    if site.config.database and store != site.root:
+        note_host(store, site.root, site.clock(), backed_up=True)
     return folder / name, manifest
+
+
+def _before(folder: Path, kind: Literal["site", "host"], host: str) -> Path | None:
+    """The snapshot to link to: the newest one, if it is of the same host; what has the same name, size and time on
+    another one may be another file. Raises BackupError where backups of the other kind lie there."""
+    for newest in snapshots(folder)[-1:]:
+        said = read_manifest(newest)
+        if said.kind != kind:
+            whose = "of a whole site" if said.kind == "site" else f"of the state folder {said.host} alone"
+            raise BackupError(f"{folder} holds backups {whose}; name another folder for these.")
+        return newest if said.host in ("", host) else None
+    return None
 
 
 def _name(folder: Path, wanted: str) -> str:
@@ -101,14 +124,18 @@ def _name(folder: Path, wanted: str) -> str:
     return next(name for n in range(100) if not (folder / (name := f"{wanted}-{n}" if n else wanted)).exists())
 
 
-def _fill(site: Site, part: Path, before: Path | None, progress: CountDone | None) -> Manifest:
+def _fill(site: Site, part: Path, before: Path | None, progress: CountDone | None, *, this_host_only: bool) -> Manifest:
     """Writes everything of a snapshot, durably; the manifest last."""
     store = site.archive.root
     state = part / "state"
     state.mkdir(mode=0o700)
     engine = schema.database_of(site.root, site.config.database)
     sqlite = not site.config.database
-    if sqlite:
+    shelved: tuple[Shelved, ...] = ()
+    documents = set[str]()
+    if this_host_only:
+        pass  # the database and what it names are in the whole backup
+    elif sqlite:
         schema.copy_of(engine, state / _DATABASE)
         copied = schema.database_of(state, "")
         shelved = Archive(state, copied).shelved()
@@ -117,14 +144,15 @@ def _fill(site: Site, part: Path, before: Path | None, progress: CountDone | Non
         dump.dump(engine, part / DUMP)
         shelved = site.archive.shelved()  # more than the dump has, where something came meanwhile
     engine.dispose()
-    documents = {str(act.detail.get("sha256", "")) for act in site.casebook.acts(kinds=["answer"])} - {""}
+    if not this_host_only:
+        documents = {str(act.detail.get("sha256", "")) for act in site.casebook.acts(kinds=["answer"])} - {""}
     files, top = site.archive.files, "state" if store == site.root else "store"
     wanted = [_Wanted(f"{top}/instances/{one.path.relative_to(state / 'instances' if sqlite else files)}",
                       files / one.path.relative_to(state / "instances" if sqlite else files), one)
               for one in shelved]  # fmt: skip
     apart = _apart(site)
     wanted += _others(site.root, "state", apart)
-    if store != site.root:
+    if store != site.root and not this_host_only:
         wanted += _others(store, "store", apart)
     earlier = sums_of(before) if before is not None else {}
     sums: dict[str, str] = {}
@@ -157,12 +185,14 @@ def _fill(site: Site, part: Path, before: Path | None, progress: CountDone | Non
             copied_bytes += size
     text = "".join(sum_line(digest, name) for name, digest in sorted(sums.items())).encode()
     (part / SUMS).write_bytes(text)
+    shared = not this_host_only and store != site.root
+    others = other_hosts(store, site.root, site.clock()) if shared else ()
     manifest = Manifest(
         form=1,
         made_at=site.clock().isoformat(),
         program=f"{DISTRIBUTION} {version(DISTRIBUTION)}",
         schema=schema.NEWEST,
-        database="sqlite" if sqlite else "postgresql",
+        database="none" if this_host_only else "sqlite" if sqlite else "postgresql",
         sums=hashlib.sha256(text).hexdigest(),
         files=len(sums),
         size=total,
@@ -171,6 +201,9 @@ def _fill(site: Site, part: Path, before: Path | None, progress: CountDone | Non
         outside=tuple(_outside(site)),
         left_out=tuple(sorted(str(folder) for folder in apart if folder.exists() and folder != store)),
         faults=tuple(faults),
+        kind="host" if this_host_only else "site",
+        host=this_host(site.root),
+        other_hosts=tuple(one.words for one in others),
     )
     (part / MANIFEST).write_bytes(adapter(Manifest).dump_json(manifest, indent=1))
     for made in (SUMS, MANIFEST):

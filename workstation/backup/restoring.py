@@ -14,7 +14,8 @@ from workstation.store.restored import start_anew
 
 def restore(folder: Path, root: Path, progress: CountDone | None = None) -> tuple[Path, Manifest, str]:
     """Restores a snapshot, or the newest one of a folder, into an empty state folder; with a shared store and a
-    PostgreSQL database as the settings in it, or the environment, name them, both empty too.
+    PostgreSQL database as the settings in it, or the environment, name them, both empty too. One of a host alone fills
+    its state folder, and asks nothing of these.
 
     Returns the snapshot, what it says, and what is left to do, empty for nothing.
 
@@ -30,11 +31,12 @@ def restore(folder: Path, root: Path, progress: CountDone | None = None) -> tupl
             f"Install {manifest.program}, or a newer one. Nothing was restored."
         )
     config = load_config(snapshot / "state")
-    if (manifest.database == "sqlite") == bool(config.database):
+    whole = manifest.kind == "site"
+    if whole and (manifest.database == "sqlite") == bool(config.database):
         raise BackupError(f"The backup holds a {manifest.database} database, and the settings in it name another kind.")
     store = store_of(root, config)
-    engine = schema.database_of(root, config.database) if config.database else None
-    places = {"state": root, **({"store": store} if store != root else {})}
+    engine = schema.database_of(root, config.database) if config.database and whole else None
+    places = {"state": root, **({"store": store} if store != root and whole else {})}
     for place in places.values():
         if place.exists() and any(place.iterdir()):
             raise BackupError(f"{place} is not empty; nothing was restored. Move what is there away, or name another.")
@@ -52,12 +54,14 @@ def restore(folder: Path, root: Path, progress: CountDone | None = None) -> tupl
         for entry in sorted((place / RESTORING).iterdir()):
             entry.rename(place / entry.name)
         flush_folders(place, place)
-    if engine is not None:
-        dump.load(engine, snapshot / DUMP)
-    else:
-        engine = schema.database_of(root, "")
-    left = start_anew(engine)
-    engine.dispose()
+    left = ""
+    if whole:
+        if engine is not None:
+            dump.load(engine, snapshot / DUMP)
+        else:
+            engine = schema.database_of(root, "")
+        left = start_anew(engine)
+        engine.dispose()
     for place in reversed(places.values()):
         (place / RESTORING).rmdir()
         flush_folders(place, place)

@@ -29,7 +29,9 @@ class Manifest:
     schema : version of the tables. sums : sha256 of the list of digests. files, size : how many, and their bytes.
     copied : bytes that were not there in the snapshot before. keys : private keys and tokens in it. outside : files
     that the settings name and that lie elsewhere, which are not in it. left_out : folders of the state folder that are
-    not. faults : what the site itself had damaged or lost, in words.
+    not. faults : what the site itself had damaged or lost, in words. kind : of the whole site, or of one host's state
+    folder alone. host : whose state folder is in it, as `HOST:FOLDER`; empty in older ones. other_hosts : whose are
+    not, in words.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
@@ -37,7 +39,7 @@ class Manifest:
     made_at: str
     program: str
     schema: str
-    database: Literal["sqlite", "postgresql"]
+    database: Literal["sqlite", "postgresql", "none"]
     sums: str
     files: int
     size: int
@@ -46,6 +48,9 @@ class Manifest:
     outside: tuple[str, ...]
     left_out: tuple[str, ...]
     faults: tuple[str, ...]
+    kind: Literal["site", "host"] = "site"
+    host: str = ""
+    other_hosts: tuple[str, ...] = ()
 
 
 def snapshots(folder: Path) -> list[Path]:

@@ -22,6 +22,12 @@ def backup(
     read_back: Annotated[
         bool, typer.Option("--verify", help="Make none; read the newest one back and compare every file.")
     ] = False,
+    this_host: Annotated[
+        bool,
+        typer.Option(
+            "--this-host", help="This host's state folder alone, where several hosts share database and store."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Back up everything that cannot be made again, while `serve` runs. Exit 1 when something was damaged or missing.
@@ -45,11 +51,17 @@ def backup(
         text = [f"{snapshot}: {manifest.files} files, {manifest.size / 1e9:.2f} GB, of {manifest.made_at}."]
         text += faults or ["Every file is as it was written."]
     else:
-        snapshot, manifest = make(open_site(root()), folder, lambda done, of: bar(f"{done} of {of} files", done / of))
+        snapshot, manifest = make(
+            open_site(root()),
+            folder,
+            lambda done, of: bar(f"{done} of {of} files", done / of),
+            this_host_only=this_host,
+        )
         sizes = f"{manifest.size / 1e9:.2f} GB, {manifest.copied / 1e9:.2f} GB of them new"
         text = [f"{snapshot}: {manifest.files} files, {sizes}."]
         text += [f"It holds a private key or token: {key}." for key in manifest.keys]
         text += [f"Not in it, since it lies elsewhere: {path}." for path in manifest.outside]
+        text += [f"Not in it: {one}. There: `workstation backup FOLDER --this-host`." for one in manifest.other_hosts]
         text += [f"Not in it, since it was handed over: {path}." for path in manifest.left_out]
     text += manifest.faults
     result = {"backup": str(snapshot), **asdict(manifest), "damaged": faults}
@@ -76,6 +88,7 @@ def restore(
     )
     text = [f"{manifest.files} files of {manifest.made_at} are restored from {snapshot} into {root()}."]
     text += [f"Put back by hand, since it lay elsewhere: {path}." for path in manifest.outside]
+    text += [f"Restore by itself, from a backup of its own: {one}." for one in manifest.other_hosts]
     text += [
         *manifest.faults,
         *([left] if left else []),

@@ -42,16 +42,26 @@ def list_(
     state: Annotated[str, typer.Option(help="Only this state: held, denied, correction, operator, queued …")] = "",
     who: Annotated[str, typer.Option(help="Only what this role can resolve: coder, physician …")] = "",
     older_than: Annotated[int, typer.Option(metavar="DAYS", help="Only what has been so for longer.", min=0)] = 0,
-    page: Annotated[int, typer.Option(metavar="N", help="Only this page of the list, from 1; 0 for all.", min=0)] = 0,
+    page: Annotated[
+        int | None, typer.Option(metavar="N", help="Only this page of the list, from 1; 0 for all.", min=0)
+    ] = None,
     size: Annotated[int, typer.Option(metavar="M", help="So many cases on a page.", min=1)] = 50,
     as_json: Json = False,
 ) -> None:
-    """List every recorded 3D session with its charge: sent, held (since when, who can resolve it) or not billable."""
+    """List recorded 3D sessions with their charge: sent, held (since when, who can resolve it) or not billable.
+
+    Without --state, --who or --older-than the newest page, by when they were decided. With one of them, or with --page
+    0, all of them, the oldest first; then also those that nobody has decided yet (--state undecided).
+    """
     from workstation.billing.filing import unfiled
     from workstation.coder import work_list
     from workstation.store.cases import STATE_WORDS
 
     site = open_here()
+    any_case = not (state or who or older_than)
+    page = int(any_case) if page is None else page
+    newest = any_case and page > 0
+    items = work_list.newest_items(site, page, size) if newest else work_list.work_items(site, state, who)
     rows = [
         {
             "accession": item.accession,
@@ -64,10 +74,10 @@ def list_(
             "sr_uid": item.sr_uid,
             "session": item.session,
         }
-        for item in work_list.work_items(site, state, who)
+        for item in items
         if not older_than or item.age_days > older_than
     ]
-    if state in ("", "undecided") and not who and not older_than:
+    if state == "undecided" or (any_case and not newest):
         # Nothing that was rendered is out of sight, whoever has not looked at it yet.
         rows += [
             {
@@ -83,7 +93,7 @@ def list_(
             }
             for sr in unfiled(site)
         ]
-    rows = rows[(page - 1) * size : page * size] if page else rows
+    rows = rows[(page - 1) * size : page * size] if page and not newest else rows
     columns = ["accession", "state", "code", "reasons", "who", "age_days", "sr_uid"]
     told = [{**row, "state": STATE_WORDS.get(str(row["state"]), row["state"])} for row in rows]
     show(as_json, rows, table([[str(r[c]) for c in columns] for r in told], columns))

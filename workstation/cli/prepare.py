@@ -1,6 +1,7 @@
 """`workstation prepare …`: what is drawn before anybody looks, and by which rule."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +14,9 @@ from workstation.text_table import table
 if TYPE_CHECKING:
     from dicom_io.files.series import Series
     from workstation.preparation.working import SeriesPlan
+    from workstation.preparing import PrepareRule
     from workstation.site import Site
-    from workstation.store.preparations import Preparation
+    from workstation.store.preparation_rows import Preparation
 
 SeriesArgument = Annotated[str, typer.Argument(metavar="SERIES", help="A Series Instance UID in the archive.")]
 RuleOption = Annotated[str, typer.Option("--rule", metavar="NAME", help="Only what this rule wants.")]
@@ -34,16 +36,30 @@ def add_to(app: typer.Typer) -> None:
 @example("workstation prepare list --state failed")
 def list_preparations(
     state: Annotated[str, typer.Option(help="Only those: waiting, running, ready, failed, cancelled or taken.")] = "",
+    most: Annotated[int, typer.Option(metavar="N", help="At most so many of each state.", min=1)] = 200,
     as_json: Json = False,
 ) -> None:
-    """List what is prepared, in the order in which it is worked off: urgent orders, then priority, then arrival."""
-    from workstation.store.preparations import PREPARATION_STATES
+    """List what is prepared: what is open in the order in which it is worked off (urgent orders, then priority, then
+    arrival), then the rest, what has changed last first."""
+    from workstation.store.preparation_rows import PREPARATION_STATES
 
     if state and state not in PREPARATION_STATES:
         raise typer.BadParameter(f"--state {state!r} is not one of {', '.join(PREPARATION_STATES)}")
     site = open_here()
-    rows = [_row(each, site) for each in site.preparations.list() if state in ("", each.state)]
-    columns = ["state", "urgent", "priority", "rule", "accession", "attempts", "changed", "series_uid", "reason"]
+    states = [each for each in PREPARATION_STATES if state in ("", each)]
+    rows = [_row(each, site) for each in site.preparations.listed(states, most)]
+    columns = [
+        "state",
+        "urgent",
+        "priority",
+        "rule",
+        "accession",
+        "attempts",
+        "changed",
+        "progress",
+        "series_uid",
+        "reason",
+    ]
     show(as_json, rows, table([[_cell(row[c]) for c in columns] for row in rows], columns))
 
 
@@ -62,6 +78,7 @@ def show_preparation(series: SeriesArgument, as_json: Json = False) -> None:
                 "volume": proposal.which,
                 "protocol": proposal.protocol,
                 "notes": list(proposal.notes),
+                "prior": None if proposal.prior is None else asdict(proposal.prior),
                 "pictures": [
                     {
                         "name": picture.name,
@@ -79,6 +96,10 @@ def show_preparation(series: SeriesArgument, as_json: Json = False) -> None:
     for row in result:
         lines.append(f"{row['rule']}: {row['state']}" + (f", {row['reason']}" if row["reason"] else ""))
         lines += [f"  {note}" for note in row.get("notes", ())]
+        if prior := row.get("prior"):
+            lines.append(
+                f"  prior of {prior['study_date']}: {prior['series_uid']}, registered ({prior['quality']:.2f})"
+            )
         lines += [f"  {picture['name']}: {picture['still']}" for picture in row.get("pictures", ())]
     show(as_json, result, "\n".join(lines))
 
@@ -141,11 +162,15 @@ def _plan_row(plan: "SeriesPlan", series_uid: str, description: str) -> dict[str
         "images": traits.images,
         "description": description,
         "rules": [rule.name for rule in rules],
-        "makes": list(dict.fromkeys(what for rule in rules for what in (rule.protocol, *rule.tools) if what)),
+        "makes": list(dict.fromkeys(what for rule in rules for what in _makes(rule))),
         "volumes": [n for rule in rules for n in rule.volumes_of(traits)],
         "urgent": plan.ordered.urgent,
         "reason": "" if rules else plan.reason or "there are no rules",
     }
+
+
+def _makes(rule: "PrepareRule") -> list[str]:
+    return [what for what in (rule.protocol, *rule.tools, "prior" if rule.prior else "") if what]
 
 
 def _row(each: "Preparation", site: "Site") -> dict[str, Any]:
@@ -160,6 +185,7 @@ def _row(each: "Preparation", site: "Site") -> dict[str, Any]:
         "revision": each.revision,
         "attempts": each.attempts,
         "changed": datetime.fromtimestamp(each.changed_s, zone).isoformat(),
+        "progress": each.progress,
         "reason": each.reason,
         "bytes": each.size,
     }

@@ -51,6 +51,14 @@ def take_root(
     """What stands before every verb: keeps `--root` for `root()`."""
     global _root
     _root = folder.expanduser()
+    if not may_enter():  # root's, where root typed the command for the account of the service
+        _root = _root.absolute()
+        os.chdir("/")  # the processes of this one begin in its folder, and could not
+
+
+def may_enter() -> bool:
+    """Whether this account may enter the folder that it is in."""
+    return os.access(os.curdir, os.X_OK)
 
 
 def root() -> Path:

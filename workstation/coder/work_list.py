@@ -69,6 +69,19 @@ def work_items(site: Site, state: str = "", who: str = "") -> tuple[WorkItem, ..
     return tuple(sorted(wanted, key=lambda item: (item.since, item.accession, item.session)))
 
 
+def newest_items(site: Site, page: int, size: int) -> tuple[WorkItem, ...]:
+    """Return a page of the cases that were decided last, newest first, whatever their state; pages count from 1. How
+    long it takes does not depend on how many cases there are."""
+    rulings = site.casebook.newest_page(page, size)
+    found = list[WorkItem]()
+    for some in batches(rulings, _TOGETHER):
+        accessions = sorted({ruling.accession for ruling in some})
+        under = site.casebook.cases_under(accessions)
+        sessions = {uid: sr.session for uid, sr in under.srs.items()}
+        found += items_of(some, under.acts, site.outbox.charges(*accessions), sessions, site.clock())
+    return tuple(found)
+
+
 def items_under(site: Site, accessions: Collection[str]) -> list[WorkItem]:
     """Return the cases of some accessions as the list has them, in no order."""
     found: list[WorkItem] = []

@@ -48,7 +48,7 @@ class ActsJournal:
         session = opened.session
         if len(session.screen.captures) > before:
             session.captured_by(self._reader.person)
-        first = self._desk.studies.first_screen(opened.series.uid, session.volume)
+        first = self._desk.studies.first_screen(opened.identity, session.volume)
         for capture in session.screen.captures[before:]:
             if capture.origin == "mine" and tray_edits.adjusted(session.screen, first, capture.recipe):
                 self.acted("view_adjustment", capture.recipe)

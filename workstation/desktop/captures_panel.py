@@ -1,6 +1,7 @@
 """The captured pictures: small ones in the tray with their order, names and ticks, and one of them large."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QEvent, QModelIndex, QPersistentModelIndex, QSize, Qt, Signal
@@ -23,9 +24,11 @@ from workstation.desktop.capture_preview import CapturePreview
 from workstation.desktop.images import icon_in, icon_of
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits, tray_edits
+from workstation.desktop.model.identity import day
 from workstation.desktop.model.screen import Capture, Origin
 from workstation.desktop.plain import PlainLabel, plain_tip
 from workstation.desktop.viewer import Viewer
+from workstation.preparation.proposals import PreparedPrior
 
 _THUMB = 96
 # What is said of a picture that the reader did not take.
@@ -48,11 +51,13 @@ _ORIGIN_ROLE = int(Qt.ItemDataRole.UserRole)
 
 
 class Tray(QWidget):
-    """Captured pictures; a tick chooses one for the report. export : the reader wants them as files."""
+    """Captured pictures; a tick chooses one for the report. priors : that were registered beforehand, offered above
+    them. export : the reader wants them as files. compare : a prior is wanted beside the study."""
 
     export = Signal()
+    compare = Signal(object)
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, priors: tuple[PreparedPrior, ...] = ()) -> None:
         super().__init__()
         self._viewer = viewer
         self.icons: dict[str, QIcon] = {}
@@ -84,6 +89,7 @@ class Tray(QWidget):
         for button in (self.large, self.retake, self.remove, self.files):
             row.addWidget(button)
         layout = QVBoxLayout(self)
+        self.priors = [self._offered(prior, layout) for prior in priors]
         layout.addWidget(hint)
         layout.addWidget(self.list, 1)
         layout.addLayout(row)
@@ -95,6 +101,20 @@ class Tray(QWidget):
     def _button(self, text: str, act: Any) -> QPushButton:
         button = QPushButton(text)
         button.clicked.connect(lambda _=False: act())
+        return button
+
+    def _offered(self, prior: PreparedPrior, layout: QVBoxLayout) -> QPushButton:
+        """Adds a line that proposes a comparison; nothing of it is done before the reader wants it."""
+        words = tr("Prior of {day}, registered beforehand ({quality})", day=day(prior.study_date),
+                   quality=f"{prior.quality:.2f}")  # fmt: skip
+        label = PlainLabel(" ".join(filter(None, (f"{words}.", prior.warning))))
+        label.setWordWrap(True)
+        button = self._button(tr("Compare"), partial(self.compare.emit, prior))
+        button.setToolTip(tr("Shows the prior beside this study, as it was registered"))
+        line = QHBoxLayout()
+        line.addWidget(label, 1)
+        line.addWidget(button)
+        layout.addLayout(line)
         return button
 
     def refresh(self, again: bool = False) -> None:

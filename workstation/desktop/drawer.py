@@ -4,6 +4,7 @@ Only the newest request of a pane counts. The window never waits: pictures arriv
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +18,11 @@ from render.recipe import Solid, VolumeRendering, frames
 from render.segment.on_plane import labels_on, outlines_of
 from workstation.desktop.model.screen import PaneName, VolumeKey
 
-_COARSE = 3  # a coarse picture has a third of the rows and columns
+# A coarse picture has a third of the rows and columns. While the mouse moves it has as many as 30 pictures a second
+# allow: more where the machine is fast or the pane small, fewer where not.
+_COARSE, _COARSENESS = 3, (2, 6)
+_MOVING_S = 1.0 / 30.0
+_ROOM = 0.85  # of that time, for a finer one: what is shown has to be painted too
 _THUMB_PX = 96
 _FILLED = (255, 190, 60, 90)  # what a measure has filled: red, green, blue, opacity
 _SEGMENT_OPACITY = 80
@@ -63,6 +68,7 @@ class Drawer(QObject):
         self._seconds: dict[VolumeKey, Volume] = {}
         self._errands: list[tuple[Callable[[], None], bool]] = []
         self._cancel: dict[PaneName, threading.Event] = {}
+        self._coarseness: dict[PaneName, int] = {}
         self._changed = threading.Condition()
         self._ended = False
         self._thread = threading.Thread(target=self._work, name="panes", daemon=True)
@@ -180,10 +186,12 @@ class Drawer(QObject):
     def _draw(self, request: PictureRequest, cancel: threading.Event) -> None:
         plane = not isinstance(request.recipe, Solid) and request.recipe.thickness_mm == 0.0
         if not plane:
-            coarse = coarser(request.volume, request.recipe, _COARSE)
+            factor = self._coarseness.get(request.pane, _COARSE)
+            coarse, began = coarser(request.volume, request.recipe, factor), time.perf_counter()
             picture = draw(request.volume, coarse, second=request.second, cancel=cancel)
             self.drawn.emit(request, picture, request.moving, None)
             if request.moving:
+                self._coarseness[request.pane] = next_coarseness(factor, time.perf_counter() - began)
                 return
         picture = draw(request.volume, request.recipe, second=request.second, cancel=cancel)
         self.drawn.emit(request, picture, True, _over(request, picture))
@@ -202,6 +210,16 @@ class Drawer(QObject):
         except Exception:  # noqa: BLE001 - the error is reported when the capture is drawn for storing
             return
         self.small.emit(name, picture)
+
+
+def next_coarseness(factor: int, took_s: float) -> int:
+    """Returns by how much the next picture is to be coarser than a full one, when the last one of a factor took so
+    long. A step at a time: the first picture with a look takes longer than those after it."""
+    least, most = _COARSENESS
+    if took_s > _MOVING_S:
+        return min(factor + 1, most)
+    finer = max(factor - 1, least)
+    return finer if took_s * (factor / finer) ** 2 < _ROOM * _MOVING_S else factor
 
 
 def _still(recipe: Recipe) -> Recipe:

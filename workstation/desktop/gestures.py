@@ -326,7 +326,7 @@ class Gestures(QObject):
         # A click on a value below the visible ones selects down to that value.
         low = min(low, value) if math.isfinite(low) else value
         seed = vector(round(v, 3) for v in place)
-        step = Piece(seed, round(low - 0.5, 3), float(volume.voxels.max()), None, 0 if keep else _RIM_VOXELS, CUT_AWAY)
+        step = Piece(seed, round(low - 0.5, 3), volume.ends[1], None, 0 if keep else _RIM_VOXELS, CUT_AWAY)
         viewer.try_to(edits.cut_out, replace(step, outside=keep))
 
     def _is_beside(self, place: Vector) -> bool:

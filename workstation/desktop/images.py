@@ -6,20 +6,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtGui import QColor, QIcon, QImage, QPixmap
 
-from render.picture import Picture, to_rgb
+from render.picture import Picture, to_8bit
 
 
 def image_from(pixels: NDArray[np.uint8]) -> QImage:
-    """Returns (rows, columns, 3) uint8 RGB as an image of its own."""
-    rgb = np.ascontiguousarray(pixels)
-    rows, columns = rgb.shape[:2]
+    """Returns (rows, columns) grey or (rows, columns, 3) RGB uint8 as an image of its own."""
+    values = np.ascontiguousarray(pixels)
+    rows, columns = values.shape[:2]
+    grey = values.ndim == 2
+    form = QImage.Format.Format_Grayscale8 if grey else QImage.Format.Format_RGB888
     # A copy, because Qt would read numpy's memory after numpy has freed it.
-    return QImage(rgb.data, columns, rows, 3 * columns, QImage.Format.Format_RGB888).copy()
+    return QImage(values.data, columns, rows, columns if grey else 3 * columns, form).copy()
 
 
 def image_of(picture: Picture) -> QImage:
     """Returns the first frame of a picture."""
-    return image_from(to_rgb(picture))
+    return image_from(to_8bit(picture))
 
 
 def icon_of(picture: Picture) -> QIcon:

@@ -76,7 +76,7 @@ def make_reading(found: Opened, keys: Keys, looks: Looks, texts: CornerTexts, re
         found = replace(found, identity=with_bridged_gaps(found.identity))
     viewer = Viewer(found.session, keys.buttons, looks, found.identity, texts)
     _add_window_keys(viewer)
-    report, tray = ReportPanel(viewer, region), Tray(viewer)
+    report, tray = ReportPanel(viewer, region), Tray(viewer, found.priors)
     panels = (
         (scrolled(LookPanel(viewer)), tr("Look")),
         (tray, tr("Captures")),

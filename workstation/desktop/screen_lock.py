@@ -101,12 +101,13 @@ class ScreenLock(QObject):
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         """Restarts the idle timer at any key or mouse move. A key that a list, a box or a button uses goes to it before
         the shortcuts."""
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and is_its_own(watched, event):
+        kind = event.type()  # once: every event of the window passes here
+        if kind == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and is_its_own(watched, event):
             event.accept()
             return True
-        if event.type() in _PRESENCE and self.idle.isActive():
+        if kind in _PRESENCE and self.idle.isActive():
             self.idle.start()
-        return super().eventFilter(watched, event)
+        return False
 
     def _show_person(self) -> None:
         person = self._reader.person

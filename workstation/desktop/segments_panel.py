@@ -112,8 +112,7 @@ class SegmentsPanel(QWidget):
         self.radius.setValue(2.0)
         self.apply.clicked.connect(self._change)
         unit = f" {unit_words(viewer.session.volume.unit)}".rstrip()
-        voxels = viewer.session.volume.voxels  # all of them: the brightest may be few, as calcium and metal are
-        low, high = float(voxels.min()), float(voxels.max())
+        low, high = viewer.session.volume.ends  # of all voxels: the brightest may be few, as calcium and metal are
         self.low, self.high = _number(tr("From"), low, high, unit), _number(tr("To"), low, high, unit)
         window = viewer.session.screen.window
         self.low.setValue(window.centre)

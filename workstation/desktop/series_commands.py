@@ -17,6 +17,7 @@ from workstation.desktop.model.browsing import BrowsedSeries
 from workstation.desktop.model.identity import SeriesIdentity
 from workstation.desktop.model.keyed import keep_key_images
 from workstation.desktop.model.offers import VolumeOffer, comparable_volumes_of
+from workstation.desktop.model.prepared import compared_with_prior
 from workstation.desktop.model.reading2d import Images
 from workstation.desktop.model.screen import Compared
 from workstation.desktop.model.studies import Opened, Row
@@ -28,6 +29,7 @@ from workstation.desktop.signed_commands import StudyWindow
 from workstation.desktop.stack_viewer import StackViewer, said_of_offer
 from workstation.desktop.study_dock import StudyDock
 from workstation.desktop.study_list import StudyList
+from workstation.preparation.proposals import PreparedPrior
 
 _WIDE_PX, _BROWSER_PX = 1600, 250  # from this width of the window on, the browser has room beside the panes
 
@@ -220,6 +222,19 @@ class SeriesWindow(StudyWindow):
                 self.works.run(lambda tell: again(), partial(self._compared, opened), tr("Comparing"))
 
         self.works.run(work, done, tr("Comparing"))
+
+    def compare_prior(self, prior: PreparedPrior) -> None:
+        """Shows a prior beside the open study, as it was registered beforehand."""
+        opened, studies = self.opened, self.desk.studies
+        if opened is None:
+            return
+
+        def done(found: object) -> None:
+            self._compared(opened, found)
+            said = tr("Registered; edges lie on each other with {quality}.", quality=f"{prior.quality:.2f}")
+            self.say(" ".join(filter(None, (said, prior.warning))))
+
+        self.works.run(lambda tell: compared_with_prior(prior, studies.volume), done, tr("Comparing"))
 
     def _offer_comparisons(self, menus: Menus) -> None:
         """Fills the menu with what the study on the screen can be compared with."""

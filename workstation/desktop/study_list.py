@@ -58,6 +58,15 @@ def arrival_of(row: Row) -> str:
     return f"{said}; {tr('study still arriving')}" if row.coming and row.standing.stage == "complete" else said
 
 
+def reading_of(row: Row) -> str:
+    """How far the reading is, in words; of what is being prepared, its step, and how many pictures of how many."""
+    words, making = tr(row.reading), row.making
+    if making is None or not making.doing:
+        return words
+    count = f" {making.done}/{making.total}" if making.total else ""
+    return f"{words}: {tr(making.doing)}{count}"
+
+
 class _Model(QAbstractTableModel):
     """The rows in the order that is shown. They are put in order here: Qt would ask for two cells of Python for every
     comparison, which holds the window up for seconds where an archive is large."""
@@ -103,7 +112,7 @@ class _Model(QAbstractTableModel):
         return self._texts[number]
 
     def _cells(self, row: Row) -> tuple[str, ...]:
-        return (*row.cells, arrival_of(row), tr(row.reading), tr(row.charge))
+        return (*row.cells, arrival_of(row), reading_of(row), tr(row.charge))
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: N802, B008
         return 0 if parent.isValid() else len(self.rows)

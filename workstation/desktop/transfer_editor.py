@@ -12,7 +12,7 @@ from workstation.desktop.viewer import Viewer
 
 _NEAR_PX = 9.0
 _EDGE_PX = 10.0
-_BINS = 200
+_BINS, _SAMPLED = 200, 60_000
 
 
 class TransferEditor(QWidget):
@@ -24,7 +24,7 @@ class TransferEditor(QWidget):
         self._viewer = viewer
         self._dragged: int | None = None
         voxels = viewer.session.volume.voxels
-        sample = voxels.reshape(-1)[:: max(1, voxels.size // 500_000)].astype(np.float64)
+        sample = voxels.reshape(-1)[:: max(1, voxels.size // _SAMPLED)].astype(np.float64)
         points = viewer.session.screen.solid.transfer.points
         low, high = (float(v) for v in np.percentile(sample, [0.5, 99.9]))
         self._low = min(low, points[0].value)

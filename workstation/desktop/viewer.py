@@ -62,13 +62,15 @@ _CINE_MS = 80
 class Viewer(QWidget):
     """The panes. changed : the screen has changed. chose_tool : the tool's name. said : a sentence for the status
     bar. selection : another measure is selected. words_wanted : number of a text or arrow that has no words yet.
-    prior_wanted : number of a lesion whose earlier diameter is asked for.
-    work_wanted : slow work as for `background.Works.run`. active : the label of the chosen segment, 0 for none."""
+    prior_wanted : number of a lesion whose earlier diameter is asked for. work_wanted : slow work as for
+    `background.Works.run`. first_drawn : every pane has its first full picture or cannot be drawn. active : the label
+    of the chosen segment, 0 for none."""
 
     changed = Signal()
     chose_tool = Signal(str)
     said = Signal(str)
     selection = Signal()
+    first_drawn = Signal()
     words_wanted = Signal(int)
     prior_wanted = Signal(int)
     work_wanted = Signal(object, object, str)
@@ -99,6 +101,7 @@ class Viewer(QWidget):
         self.first = session.screen
         self._wanted: dict[PaneName, Recipe | None] = {}
         self._shown: dict[PaneName, PictureRequest] = {}
+        self._has_drawn = False
         self._asked: dict[PaneName, PictureRequest] = {}
         self.under: PaneName = "axial"
         self.panes: dict[PaneName, Pane] = {name: Pane(name) for name in PANES}
@@ -117,7 +120,7 @@ class Viewer(QWidget):
         self.drawer.drawn.connect(self._drawn)
         self.drawer.filled.connect(self.refresh)
         self.drawer.troubled.connect(self.say)
-        self.drawer.failed.connect(lambda name, sentence: self.panes[name].show_message(sentence))
+        self.drawer.failed.connect(self._failed)
         self._cine = QTimer(self)
         self._cine.setInterval(_CINE_MS)
         self._cine.timeout.connect(self._cine_step)
@@ -283,6 +286,17 @@ class Viewer(QWidget):
         self._shown[name] = request
         self.panes[name].show_picture(picture, full, over)
         self.show_overlay(name)
+        if self.is_settled():
+            self._first_drawn()
+
+    def _failed(self, name: PaneName, sentence: str) -> None:
+        self.panes[name].show_message(sentence)
+        self._first_drawn()
+
+    def _first_drawn(self) -> None:
+        if not self._has_drawn:
+            self._has_drawn = True
+            self.first_drawn.emit()
 
     def show_overlay(self, name: PaneName) -> None:
         """Updates the overlay of a pane."""

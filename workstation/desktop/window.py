@@ -269,6 +269,7 @@ class MainWindow(SeriesWindow):
         found.session.refused = self.refused
         report.signed.connect(self.signing.sign_and_deliver)
         reading.tray.export.connect(self.export_captures)
+        reading.tray.compare.connect(self.compare_prior)
         for pane in viewer.panes.values():
             self.drops.watch(pane)  # also where it is in a window of its own
         viewer.chose_tool.connect(lambda tool: self.menus.actions[tool].setChecked(True))
@@ -286,7 +287,7 @@ class MainWindow(SeriesWindow):
         def suiting() -> None:  # whether there is dye is seen in the voxels, which takes a moment
             self._suiting.emit(reading, protocols_for(volume, modality))
 
-        viewer.drawer.ask_errand(suiting, tell=False)
+        viewer.first_drawn.connect(lambda: viewer.drawer.ask_errand(suiting, tell=False))
         return reading
 
     def show_reading(self, reading: OpenReading) -> None:

@@ -133,8 +133,8 @@ def geometry(volume: Volume) -> dict[str, Any]:
         "origin_mm": [round(float(v), 6) for v in volume.affine[:3, 3]],
         "direction": [[round(float(v), 9) for v in row[::-1]] for row in unit],
         "unit": volume.unit,
-        "minimum": float(volume.voxels.min()),
-        "maximum": float(volume.voxels.max()),
+        "minimum": volume.ends[0],
+        "maximum": volume.ends[1],
         "warnings": list(volume.warnings),
     }
 

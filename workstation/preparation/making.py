@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from dicom_io.errors import NotReadable, VolumeRefused
 from dicom_io.files.series import Series
@@ -16,18 +17,22 @@ from render.draw import draw
 from render.engine.choice import EngineName, choose
 from render.engine.cpu import ENGINE_VERSION
 from render.errors import RenderError
+from render.geometry import Matrix, inverse
 from render.mask_steps import Automatic
 from render.presets import load_preset
 from render.protocols import drawable, load_protocol
 from render.recipe import LabelRule, Recipe, RecipeError, VolumeRendering
 from render.volume import Volume
+from workstation.preparation.priors import FoundPrior
 from workstation.preparation.proposals import (
     PreparedPicture,
+    PreparedPrior,
     PreparedProposal,
     attempt_at,
     digest_of_sources,
     write_content,
     write_picture,
+    write_progress,
 )
 from workstation.preparing import PrepareRule, Tool
 
@@ -38,7 +43,8 @@ _PRESETS: dict[Tool, str] = {"bone": "ct_bone", "vessels": "ct_vessels", "lungs"
 
 @dataclass(frozen=True, slots=True)
 class PreparationWork:
-    """What is to be made. which : the number of the volume where the series makes several. folder : where, absolute."""
+    """What is to be made. which : the number of the volume where the series makes several. folder : where, absolute.
+    prior : the one to register, where the rule wants one."""
 
     series: Series
     rule: PrepareRule
@@ -46,6 +52,7 @@ class PreparationWork:
     revision: int
     engine: EngineName
     folder: str
+    prior: FoundPrior | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,7 @@ def make_proposal(work: PreparationWork, draw_all: DrawAll = in_turn) -> Prepara
 
 
 def _made(work: PreparationWork, folder: Path, draw_all: DrawAll) -> PreparationMade:
+    write_progress(folder, "volume")
     volume = build_volume(work.series, work.which)
     notes: list[str] = []
     recipes: list[Recipe] = []
@@ -104,24 +112,49 @@ def _made(work: PreparationWork, folder: Path, draw_all: DrawAll) -> Preparation
         if not work.rule.tools:
             raise
         notes.append(str(error))
-    for recipe, what in _of_tools(volume, work.rule.tools, {recipe.name for recipe in recipes}):
+    for recipe, what in _of_tools(volume, work.rule.tools, {recipe.name for recipe in recipes}, folder):
         recipes += [recipe] if recipe is not None else []
         notes.append(what)
+    prior = None
+    if work.prior is not None:
+        prior, why = _registered(volume, work.prior, folder)
+        notes += [why] if why else []
+    write_progress(folder, "pictures", len(recipes))
     pictures = list(draw_all(volume, recipes, work, folder))
-    if not pictures:
+    if not pictures and prior is None:
         return PreparationMade(refused=" ".join(notes))
     proposal = PreparedProposal(
         1, work.series.uid, work.which, work.rule.name, work.rule.protocol, work.revision,
-        digest_of_sources(volume.source_uids), volume.digest, ENGINE_VERSION, tuple(notes), tuple(pictures),
+        digest_of_sources(volume.source_uids), volume.digest, ENGINE_VERSION, tuple(notes), tuple(pictures), prior,
     )  # fmt: skip
     return PreparationMade(write_content(proposal, folder), len(pictures))
 
 
-def _of_tools(volume: Volume, tools: tuple[Tool, ...], taken: set[str]) -> Iterator[tuple[Recipe | None, str]]:
+def _registered(volume: Volume, prior: FoundPrior, folder: Path) -> tuple[PreparedPrior | None, str]:
+    """Registers a prior with a volume. Returns how it lies, and a warning; or None and why it was declined."""
+    from render.registration import register
+
+    write_progress(folder, "registration")
+    other = build_volume(prior.series, prior.which)
+    found = register(volume, other)
+    if found.declined:
+        return None, f"The prior of {prior.study_date} is left out: {found.declined}"
+    rows = tuple(tuple(round(float(value), 6) for value in row) for row in inverse(found.affine).tolist())
+    made = PreparedPrior(
+        prior.series.uid, prior.which, prior.study_date, digest_of_sources(other.source_uids), cast(Matrix, rows),
+        found.quality, found.overlap, found.sharpness, found.warning,
+    )  # fmt: skip
+    return made, found.warning
+
+
+def _of_tools(
+    volume: Volume, tools: tuple[Tool, ...], taken: set[str], folder: Path
+) -> Iterator[tuple[Recipe | None, str]]:
     """Yields for each tool the recipe that shows what it finds alone, or None, and a sentence about it."""
     from render.segment import find, volume_ml
 
     for tool in tools:
+        write_progress(folder, tool)
         finding = find(volume, tool)
         if finding.declined:
             yield None, f"{tool} is left out: {finding.declined}"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -21,14 +21,19 @@ from pydantic import ConfigDict
 
 from dicom_io.archive.durable import flush_folders
 from render.errors import RenderError
+from render.geometry import Matrix
 from render.picture import Picture, to_rgb
 from render.recipe import Recipe, Reformat, canonical_json, read_recipe
+from workstation.preparing import Tool
 from workstation.site import Site
-from workstation.store.preparations import Preparation
+from workstation.store.preparation_rows import Preparation, PreparationProgress
 from workstation.strict import StrictError, adapter, json_in, read_strictly
 
 _CONTENT = "proposal.json"
 _PART = ".part"
+_PROGRESS = "progress.json"
+# The steps of a preparation, as whoever makes it tells them; `begun` until it tells anything.
+STEPS = ("begun", "prior", "volume", *get_args(Tool), "registration", "pictures")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,24 @@ class PreparedPicture:
     recipe: dict[str, Any]
     digest: str
     file: str
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPrior:
+    """A prior that was registered. which : its volume, None where it has one. study_date : YYYYMMDD. sources : digest
+    of its instances. matrix : rows of the (4, 4) map of the volume's LPS mm to the prior's. quality, overlap,
+    sharpness, warning : as `render.registration.Registration` has them."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+    series_uid: str
+    which: int | None
+    study_date: str
+    sources: str
+    matrix: Matrix
+    quality: float
+    overlap: float
+    sharpness: float
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +86,7 @@ class PreparedProposal:
     engine_version: str
     notes: tuple[str, ...]
     pictures: tuple[PreparedPicture, ...]
+    prior: PreparedPrior | None = None
 
 
 def digest_of_sources(source_uids: Sequence[str]) -> str:
@@ -94,8 +118,32 @@ def write_picture(picture: Picture, recipe: Recipe, folder: Path, number: int) -
     return PreparedPicture(recipe.name, json.loads(canonical_json(recipe)), picture.digest, name)
 
 
+def write_progress(folder: Path, doing: str, total: int = 0) -> None:
+    """Tells what is being made in a folder, for `progress_of`. total : of pictures; how many there are is seen."""
+    with suppress(OSError):  # it is only told
+        (folder / _PROGRESS).write_text(json.dumps({"doing": doing, "total": total}))
+
+
+def progress_of(part: Path) -> PreparationProgress | None:
+    """Returns how far the newest attempt at a claim is, wherever it is made; None where nothing is told yet.
+
+    A file beside what is made, rather than messages: it needs no way back from a worker, is as old as the attempt, and
+    goes with it.
+    """
+    try:
+        files = [(file.stat().st_mtime_ns, file) for file in part.parent.glob(f"{part.name}-*/{_PROGRESS}")]
+        _, newest = max(files)
+        said = json.loads(newest.read_bytes())
+        total = int(said["total"])
+        done = sum(1 for _ in newest.parent.glob("*.png")) if total else 0
+        return PreparationProgress(str(said["doing"])[:64], min(done, total), total)
+    except (OSError, ValueError, LookupError, TypeError):  # it is just being written, or gone
+        return None
+
+
 def write_content(proposal: PreparedProposal, folder: Path) -> int:
     """Writes what a proposal says, after its pictures. Returns how many bytes its folder takes."""
+    (folder / _PROGRESS).unlink(missing_ok=True)
     with (folder / _CONTENT).open("wb") as stream:
         stream.write(adapter(PreparedProposal).dump_json(proposal))
         _flushed(stream)

@@ -13,7 +13,7 @@ from workstation.orders.stated import Ordered
 from workstation.preparing import SeriesTraits
 from workstation.site import Site
 
-_OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
+OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def traits_of(series: Series, ordered: OrderedExamination) -> SeriesTraits:
         station=_text(ds, "StationName"),
         procedure_codes=tuple(dict.fromkeys(codes)),
     )
-    if _text(ds, "Manufacturer") == _OUR_NAME:
+    if _text(ds, "Manufacturer") == OUR_NAME:
         return replace(known, refusal="it was made by this program")
     try:
         stacks = stacks_of(series)

@@ -3,27 +3,38 @@
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor, Executor, Future, wait
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
 
 from dicom_io.archive.arrivals import Completion
 from dicom_io.errors import NotFound
 from dicom_io.files.series import Series
 from workstation.errors import WorkstationError
 from workstation.preparation.making import PreparationMade, PreparationWork, make_proposal
+from workstation.preparation.priors import FoundPrior, PriorMissing, find_prior
 from workstation.preparation.processes import CaseProcess, end
-from workstation.preparation.proposals import drop, folder_of, give_name, make_room, part_of, remove_folders
+from workstation.preparation.proposals import (
+    drop,
+    folder_of,
+    give_name,
+    make_room,
+    part_of,
+    progress_of,
+    remove_folders,
+)
 from workstation.preparation.traits import OrderedExamination, order_of, traits_of
-from workstation.preparing import Matched, SeriesTraits, match_rules
+from workstation.preparing import Matched, PriorWanted, SeriesTraits, match_rules, rule_named
 from workstation.site import Site
 from workstation.store.outbox import DatabaseFailed
-from workstation.store.preparations import Preparation, WantedPreparation
+from workstation.store.preparation_rows import Preparation, PreparationProgress, WantedPreparation
 
-# How long a claim holds without being renewed, and how often it is renewed.
-LEASE_S, _RENEW_S = 60.0, 10.0
-_LOOK_S = 0.2
+# How often a case is looked at, and how often what its worker tells is noted.
+_LOOK_S, _TELL_S = 0.2, 2.0
 Maker = Callable[[PreparationWork], PreparationMade]
+_Awaited = TypeVar("_Awaited")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +73,14 @@ def plan_of(series: Series, site: Site) -> SeriesPlan:
     )
 
 
-def plan_series(completion: Completion, site: Site) -> SeriesPlan | None:
+def plan_series(completion: Completion, site: Site, *, by_a_person: bool = False) -> SeriesPlan | None:
     """Notes what is to be prepared of a series that is complete, and drops what was made of it as it was. None where it
-    is gone, or has images that came since."""
+    is gone, has images that came since, or was fetched as a prior: each would have one fetched in turn.
+
+    by_a_person : somebody wants it, whatever it was fetched for.
+    """
+    if not by_a_person and site.preparations.is_prior(completion.series_uid):
+        return None
     try:
         series = site.archive.series(completion.series_uid)
     except NotFound:
@@ -90,12 +106,9 @@ def plan_series(completion: Completion, site: Site) -> SeriesPlan | None:
 def plan_all(site: Site) -> list[SeriesPlan]:
     """Plans every series whose completion the rules were not asked about, such as after a start: not those of long
     ago. Returns the plans."""
-    asked, since = site.preparations.asked(), site.clock() - timedelta(hours=site.config.preparation.look_back_h)
-    new = [
-        each
-        for each in site.arrivals.completions().values()
-        if asked.get(each.series_uid, 0) < each.revision and each.at >= since
-    ]
+    recent = site.arrivals.recent(site.clock() - timedelta(hours=site.config.preparation.look_back_h))
+    asked = site.preparations.asked(recent)
+    new = [each for each in recent.values() if asked.get(each.series_uid, 0) < each.revision]
     return [plan for each in new if (plan := plan_series(each, site)) is not None]
 
 
@@ -111,7 +124,7 @@ def make_anew(series_uid: str, site: Site, rule: str = "") -> tuple[Preparation,
     """
     completion = site.arrivals.last(series_uid)
     series = site.archive.series(series_uid)
-    plan = plan_series(completion, site) if completion is not None else None
+    plan = plan_series(completion, site, by_a_person=True) if completion is not None else None
     if plan is None:
         raise NotPreparedError(f"Series {series.uid} is not complete yet; it is prepared when it is.")
     rows = [row.place for row in _chosen(series_uid, site, rule) if row.rule in {r.name for r in plan.matched.rules}]
@@ -170,7 +183,8 @@ class Preparer:
     """Works off what is waiting, one case at a time. One of each slot; any number of them, in any number of processes.
 
     tell : called with the preparation and what became of it. make, executor : what draws a case, and where; a process
-    of its own by default. is_alive : whether an executor can still be used; one that cannot is made anew.
+    of its own by default. is_alive : whether an executor can still be used; one that cannot is made anew. tell_s : how
+    often what its worker tells is noted.
     """
 
     site: Site
@@ -179,8 +193,7 @@ class Preparer:
     make: Maker = make_proposal
     executor: Callable[[], Executor] | None = None
     is_alive: Callable[[Executor], bool] = lambda executor: True
-    lease_s: float = LEASE_S
-    renew_s: float = _RENEW_S
+    tell_s: float = _TELL_S
     _running: Executor | None = None
 
     def work_one(self) -> bool:
@@ -192,7 +205,7 @@ class Preparer:
             self.close()
         if self._running is None:
             self._running = self._start()
-        claimed = self.site.preparations.claim(self._now(), self.lease_s)
+        claimed = self.site.preparations.claim(self._now())
         if claimed is None:
             return False
         self.tell(claimed, "running")
@@ -211,7 +224,7 @@ class Preparer:
         site, settings = self.site, self.site.config.preparation
         if claimed.attempts > settings.attempts:
             return self._failed(claimed, "The process that drew it died each time.")
-        rule = next((rule for rule in site.config.prepare if rule.name == claimed.rule), None)
+        rule = rule_named(site.config.prepare, claimed.rule)
         if rule is None:
             return self._cancelled(claimed, f"There is no rule {claimed.rule!r} in the settings any more.")
         try:
@@ -222,16 +235,17 @@ class Preparer:
         if misfit := rule.misfit(traits):
             return self._failed(claimed, misfit)
         picked = rule.volumes_of(traits)[0] if len(traits.volumes) > 1 else None
-        work = PreparationWork(
-            series,
-            rule,
-            picked,
-            claimed.revision,
-            site.config.engine,
-            str(folder_of(site.archive.root) / part_of(claimed)),
-        )
+        folder = str(folder_of(site.archive.root) / part_of(claimed))
+        made: PreparationMade | None = None
         try:
-            made = self._made(claimed, work)
+            prior = self._prior(claimed, series, rule.prior) if rule.prior is not None else None
+            if prior is not None or rule.prior is None:
+                made = self._made(
+                    claimed,
+                    PreparationWork(series, rule, picked, claimed.revision, site.config.engine, folder, prior),
+                )
+        except PriorMissing as missing:
+            return self._failed(claimed, str(missing))
         except Exception as error:  # noqa: BLE001 - one case's failure stops no other, and its row says what it was
             return self._later(claimed, _in_words(error))
         if made is None:
@@ -243,30 +257,67 @@ class Preparer:
             return self._failed(claimed, made.refused)
         return self._put_in_place(claimed, made)
 
+    def _prior(self, claimed: Preparation, series: Series, wanted: PriorWanted) -> FoundPrior | None:
+        """Finds the prior of a case, and fetches it. Returns None and raises as `_made`; PriorMissing."""
+        given_up = threading.Event()
+
+        def chosen(series_uid: str) -> None:
+            if not self.site.preparations.note_prior(claimed, series_uid):
+                given_up.set()
+
+        with ThreadPoolExecutor(1) as asking:
+            future = asking.submit(find_prior, series, wanted, self.site, given_up.is_set, chosen)
+            return self._awaited(claimed, future, lambda: PreparationProgress("prior"), given_up.set)
+
     def _made(self, claimed: Preparation, work: PreparationWork) -> PreparationMade | None:
-        """Has a case drawn, and renews its lease meanwhile. Returns None where the claim is lost, or we are to stop."""
+        """Has a case drawn. Returns None where the claim is lost, or we are to stop."""
         future = self._submitted(work)
-        began = renewed = time.monotonic()
-        limit_s = self.site.config.preparation.limit_s
-        while not wait([future], min(_LOOK_S, self.renew_s)).done:
+
+        def give_up() -> None:
+            future.cancel()
+            self.close()
+
+        try:
+            return self._awaited(claimed, future, lambda: progress_of(Path(work.folder)), give_up)
+        except BrokenExecutor:
+            self.close()  # the process died; the next case gets another
+            raise
+
+    def _awaited(
+        self,
+        claimed: Preparation,
+        future: "Future[_Awaited]",
+        progress: Callable[[], PreparationProgress | None],
+        give_up: Callable[[], None],
+    ) -> "_Awaited | None":
+        """Waits for a part of the work; renews the lease meanwhile, and notes how far it is. Returns None where the
+        claim is lost, or we are to stop. give_up : ends the work that nobody waits for any more."""
+        began = renewed = looked = time.monotonic()
+        limit_s, renew_s = self.site.config.preparation.limit_s, self.site.preparations.renew_s
+        told: PreparationProgress | None = None
+        while not wait([future], min(_LOOK_S, self.tell_s, renew_s)).done:
             now = time.monotonic()
             if self.stop.is_set():
-                self._abandon(future)
+                give_up()
                 return None
             if now - began > limit_s:
-                self._abandon(future)
+                give_up()
                 raise TimeoutError(f"It took longer than {limit_s:g} s (limit_s).")
-            if now - renewed >= self.renew_s:
+            news: PreparationProgress | None = None
+            if now - looked >= self.tell_s:
+                looked, seen = now, progress()
+                news, told = (seen, seen) if seen != told else (None, told)
+            if news is not None or now - renewed >= renew_s:
                 renewed = now
-                if not self.site.preparations.renew(claimed, self._now(), self.lease_s):
-                    self._abandon(future)
+                try:
+                    kept = self.site.preparations.renew(claimed, self._now(), news)
+                except DatabaseFailed:
+                    give_up()  # nobody would take what it makes
+                    raise
+                if not kept:
+                    give_up()
                     return None
-        try:
-            return future.result()
-        except BaseException:
-            if _is_broken(future.exception()):
-                self.close()  # the process died; the next case gets another
-            raise
+        return future.result()
 
     def _submitted(self, work: PreparationWork) -> "Future[PreparationMade]":
         """Hands a case over; to another process where the one that waited for it has died meanwhile."""
@@ -286,10 +337,6 @@ class Preparer:
         process.start()
         return process
 
-    def _abandon(self, future: "Future[PreparationMade]") -> None:
-        future.cancel()
-        self.close()
-
     def _put_in_place(self, claimed: Preparation, made: PreparationMade) -> str:
         site = self.site
         try:
@@ -307,8 +354,8 @@ class Preparer:
         self._remove(claimed)
         if claimed.attempts >= settings.attempts:
             return self._failed(claimed, f"Tried {claimed.attempts} times. {reason}")
-        due_s = now_s + settings.pause_s(claimed.attempts)
-        return "waiting" if self.site.preparations.again_later(claimed, reason, due_s, now_s) else "lost"
+        pause_s = settings.pause_s(claimed.attempts)
+        return "waiting" if self.site.preparations.again_later(claimed, reason, pause_s, now_s) else "lost"
 
     def _failed(self, claimed: Preparation, reason: str) -> str:
         self._remove(claimed)

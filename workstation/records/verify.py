@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from dicom_io.archive import Archive
 from dicom_io.errors import DicomIOError, NotFound, NotReadable
 from dicom_io.evidence import Evidence, ImageReference, Measurement, Product
-from dicom_io.files.digests import file_digest, is_sealed, sealed_uid
+from dicom_io.files.digests import file_digest, is_sealed, lies_sealed, sealed_uid
 from dicom_io.files.series import Instance, read_instance, scan
 from dicom_io.sr.evidence_sr import read_sr
 from dicom_io.sr.signatures import Signature, issued_by, signatures
@@ -79,7 +79,8 @@ def open_record(path: Path) -> tuple[Instance, Dataset, Evidence]:
     instance = read_instance(path)
     try:
         ds = dcmread(path)
-        sealed_uid(ds)  # reads every value, so damage shows here
+        if not lies_sealed(ds):
+            sealed_uid(ds)  # reads every value, so damage shows here
     except Exception as error:
         raise NotReadable(f"{path}: a damaged data set ({error}). Ask for it again.") from error
     return instance, ds, read_sr(ds)

@@ -11,9 +11,11 @@ from datetime import datetime
 
 from workstation.administration.health import Watched, oldest_s
 from workstation.charge.reasons import REASONS
+from workstation.preparation.proposals import STEPS
 from workstation.serve.http import Metric
 from workstation.site import Site
 from workstation.store.outbox import DatabaseFailed
+from workstation.store.preparations import LEASE_PREFIX
 
 # The receivers' counts (`dicom_io.network.receive`) and the listener's, each with its description.
 _COUNTS = {
@@ -89,12 +91,23 @@ def _of_work(site: Site) -> Iterator[Metric]:
     plans, now_s = site.preparations, site.clock().timestamp()
     labels = {_label(state=state): float(count) for state, count in plans.counts().items()}
     yield _gauge("preparations", "What rules want prepared, by its state.", labels)
+    running = plans.list("running")
+    doing = dict.fromkeys(STEPS, 0) | Counter(each.doing or "begun" for each in running)
+    labels = {_label(doing=step): float(count) for step, count in doing.items()}
+    yield _gauge("preparations_running", "Preparations that are being made, by the step that is under way.", labels)
+    drawn, wanted = sum(each.done for each in running), sum(each.total for each in running)
+    words = "Pictures of the preparations that are being drawn: so many there are, and so many there will be."
+    yield _gauge("preparation_pictures", words, {_label(of="drawn"): float(drawn), _label(of="wanted"): float(wanted)})
+    quiet = max((now_s - each.changed_s for each in running), default=0.0)
+    words = "Since when the one that is being made and has been quiet for longest has told nothing."
+    yield _one("preparation_quiet_seconds", words, max(0.0, quiet))
     mean, longest, oldest = plans.times(now_s)
     took = {_label(of="mean"): mean, _label(of="longest"): longest}
     yield _gauge("preparation_seconds", "From a complete series to its proposal, of those that lie ready.", took)
     yield _one("preparation_oldest_seconds", "Since when the oldest one that is not made yet waits.", oldest)
     yield _one("news_waiting", "What receivers have told and nobody has acted on.", float(site.news.count()))
-    left = dict.fromkeys(("arrivals", "outbox"), 0.0) | {c.name: c.left_s for c in site.archive.leases.all()}
+    followed = dict.fromkeys(("arrivals", "outbox"), 0.0)
+    left = followed | {c.name: c.left_s for c in site.archive.leases.all() if not c.name.startswith(LEASE_PREFIX)}
     labels = {_label(lease=name): seconds for name, seconds in sorted(left.items())}
     words = "How long a claim holds yet; 0 where nobody has it, less where who had it is gone."
     yield _gauge("lease_left_seconds", words, labels)

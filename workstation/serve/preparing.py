@@ -12,7 +12,7 @@ from workstation.preparation.working import Preparer, SeriesPlan, plan_all, plan
 from workstation.serve.role import TellEvent, WorkerSettings, WorkerSignals
 from workstation.site import Site
 from workstation.store.outbox import DatabaseFailed
-from workstation.store.preparations import Preparation
+from workstation.store.preparation_rows import Preparation
 
 # How often orders that became urgent and folders left behind are looked for, and how often series that nobody told of.
 _LOOK_S, _PLAN_S = 60.0, 600.0

@@ -379,6 +379,16 @@ class Casebook:
         with self._engine.connect() as connection:
             return tuple(_ruling_of(row) for row in connection.execute(query.order_by(_decision.c.place)))
 
+    def newest_page(self, page: int, size: int) -> tuple[Ruling, ...]:
+        """Returns a page, from 1, of the newest rulings of all cases, newest first. Reads no more than the pages up to
+        it."""
+        later = _decision.alias()
+        newer = select(later.c.place).where(later.c.session == _decision.c.session, later.c.place > _decision.c.place)
+        query = select(_decision).where(~newer.exists()).order_by(_decision.c.place.desc())
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.limit(size).offset((page - 1) * size)).all()
+        return tuple(_ruling_of(row) for row in rows)
+
     def with_strangers(self) -> tuple[Ruling, ...]:
         """Returns the newest rulings of the cases that list messages of another patient, oldest first."""
         later = _decision.alias()

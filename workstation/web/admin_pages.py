@@ -21,7 +21,7 @@ from workstation.peers.commitment import archived_in_words
 from workstation.peers.known import load_peers
 from workstation.preparation import working
 from workstation.store.messages import QueuedMessage
-from workstation.store.preparations import PREPARATION_STATES
+from workstation.store.preparation_rows import PREPARATION_STATES
 from workstation.web.call import Call, Roles, get, post
 
 ADMINISTRATOR: Roles = frozenset({"administrator"})
@@ -138,16 +138,18 @@ def _echo(call: Call) -> Response:
 
 def _preparation(call: Call) -> Response:
     wanted = call.query("state")
-    rows = [each for each in call.site.preparations.list() if wanted in ("", each.state)]
+    states = [each for each in PREPARATION_STATES if wanted in ("", each)]
+    counts = call.site.preparations.counts()
+    rows = call.site.preparations.listed(states, _MOST_ROWS)
     zone = call.site.clock().tzinfo
     return page(
         call,
         "preparation",
         rows=rows[:_MOST_ROWS],
-        total=len(rows),
+        total=sum(counts[each] for each in states),
         state=wanted,
         states=PREPARATION_STATES,
-        counts=call.site.preparations.counts(),
+        counts=counts,
         at=lambda seconds: datetime.fromtimestamp(seconds, zone),
     )
 

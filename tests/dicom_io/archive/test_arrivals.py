@@ -1,7 +1,7 @@
 """A series is complete when it is quiet or has what was expected, and late instances make another revision of it."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -51,6 +51,18 @@ def test_a_late_instance_makes_another_revision(archive: Archive) -> None:
     # The same instances once more change nothing, so they do not open it.
     assert bring(archive, arrivals, range(2), 600.0) == [None, None]
     assert arrivals.look(630.0, AT) == []
+
+
+def test_recent_completions_are_read_back_from_the_newest(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Page by page, and no further than the first page that is older."""
+    monkeypatch.setattr("dicom_io.archive.arrivals._PAGE", 2)
+    arrivals, hour = follow(archive), timedelta(hours=1)
+    for n in range(5):
+        bring(archive, arrivals, range(n, n + 1), 0.0)
+        arrivals.whole([UID], AT + n * hour)
+    last = Completion(UID, 5, 5, AT + 4 * hour)
+    assert arrivals.recent(AT) == arrivals.recent(AT + 4 * hour) == {UID: last}
+    assert arrivals.recent(AT + 5 * hour) == {}
 
 
 def test_completions_since_a_place(archive: Archive) -> None:

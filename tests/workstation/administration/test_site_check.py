@@ -56,6 +56,12 @@ def older(root: Path) -> None:
     ("harm", "what", "state", "words"),
     [
         (written("porrt = 1"), "settings", "fault", "porrt"),
+        (
+            written('[[prepare]]\nname = "a"\nprior = { peer = "nobody" }'),
+            "settings",
+            "warning",
+            "prepare 'a': prior.peer: no peer 'nobody'",
+        ),
         (written("[receiver]\nmin_free_mb = 999999999"), "disk", "fault", "are free"),
         (written('[[trust]]\nname = "b"\ndevice_uid = "1.2"\ncertificate = "b.pem"'), "certificate", "fault", "b.pem"),
         (written("monitor_port = 0"), "monitor", "warning", "nobody can watch"),
@@ -70,6 +76,14 @@ def test_what_is_wrong(root: Path, harm: Callable[[Path], object], what: str, st
     harm(root)
     found = states(root).get((what, state), [])
     assert any(words in finding.words for finding in found), found
+
+
+def test_a_farm_that_does_not_answer(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed", reason="Dask's distributed is not installed")
+    monkeypatch.setattr("workstation.farm._ANSWER_S", 0.3)
+    written('farm = "tcp://127.0.0.1:1"')(root)
+    (found,) = states(root)["farm", "fault"]
+    assert "does not answer" in found.words
 
 
 def test_nobody_is_reached(root: Path, command: Command) -> None:

@@ -612,6 +612,14 @@ class TestBadInput:
         assert "config.toml" in answer.err
         assert "colour" in answer.err
 
+    def test_a_folder_that_the_account_may_not_enter(
+        self, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Root's, where an administrator types a command for the service's account: its processes could not start."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr("workstation.cli.shared.may_enter", lambda: False)
+        assert command("list").code == 0 and Path.cwd() == Path("/")
+
     def test_a_root_that_cannot_be_one(self, command: Command, tmp_path: Path) -> None:
         file = tmp_path / "file"
         file.touch()

@@ -28,6 +28,7 @@ from workstation.desktop.model import (
     summary,
     verdicts,
 )
+from workstation.preparation.proposals import STEPS
 
 FOLDER = Path(guide.__file__).parent
 
@@ -57,7 +58,7 @@ def sentences() -> list[str]:
     found += [*report_panel.ANSWERS, *map(str.capitalize, session.CLINICAL_USES)]
     found += [*panels.STYLE_TITLES, *panels.CROP_TITLES, *study_list._SINCE]
     found += [*segments_panel.STRUCTURES.values(), *segments_panel.CHANGES.values()]
-    found += [*report_check.REGION_TITLES.values()]
+    found += [*report_check.REGION_TITLES.values(), *STEPS]
     found += [*report_check.OBSTACLES, *verdicts.VERDICTS, *summary.PATIENT_TITLES, *summary.STUDY_TITLES]
     found += [*summary.SEXES.values(), summary.REQUIRED, summary.CONCURRENT]
     found += [signed.OTHER_VOLUME, *exporting.FORMAT_TITLES.values(), *export_dialog.WHICH]

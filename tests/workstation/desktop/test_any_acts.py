@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from PySide6.QtGui import QImage
 
 from render import View, draw
 from render.geometry import vector
@@ -72,8 +73,8 @@ def test_each_pane_shows_what_the_model_says(viewer: Viewer, settled: Callable[[
             continue
         assert request is not None and request.recipe == viewer._wanted[name]
         assert (pane.rows, pane.columns) == pane.picture_size(), name
-        image = pane._image
-        assert image is not None
+        assert pane._image is not None
+        image = pane._image.convertToFormat(QImage.Format.Format_RGB888)
         flat = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
         shown = flat[:, : 3 * image.width()].reshape(image.height(), image.width(), 3)
         second = viewer.other if getattr(request.recipe, "fusion", None) is not None else None

@@ -8,22 +8,33 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
+from dicom_io.errors import VolumeRefused
 from dicom_io.evidence import Product
 from render import draw
+from render.geometry import IDENTITY, inverse
+from tests.render.heads import head, target_error_mm
+from tests.workstation.conftest import SiteAt
 from tests.workstation.desktop.conftest import DOCTOR
 from tests.workstation.desktop.test_preview import WRITTEN
 from tests.workstation.preparation.preparing import RULE, prepare, small
+from tests.workstation.preparation.test_priors import MOVE, site_of, written
+from tests.workstation.preparation.test_priors import RULE as HEAD
 from tests.workstation.samples import ACCESSION, CT_HEAD, SERIES_UID, ticking
 from workstation.config import Config
 from workstation.desktop.app import make_window
 from workstation.desktop.drawer import Drawer
 from workstation.desktop.model import edits, prepared, tray_edits
 from workstation.desktop.model.desk import ReadingDesk
+from workstation.desktop.model.identity import SeriesIdentity
 from workstation.desktop.model.session import session_file
 from workstation.desktop.model.studies import Opened
-from workstation.preparation.proposals import folder_of, proposal_in, take
+from workstation.desktop.study_list import reading_of
+from workstation.preparation.proposals import PreparedPrior, folder_of, proposal_in, take
 from workstation.preparation.working import plan_all
+from workstation.preparing import PriorWanted
 from workstation.site import Site, open_site
+from workstation.storage import take_in
+from workstation.store.preparation_rows import PreparationProgress
 
 
 @pytest.fixture
@@ -168,3 +179,56 @@ def test_signing_one_volume_takes_no_proposal_of_another(desk: ReadingDesk) -> N
     assert [row.state for row in desk.site.preparations.list()] == ["ready"]
     take(desk.site, SERIES_UID, None)
     assert [row.state for row in desk.site.preparations.list()] == ["taken"]
+
+
+def test_a_registered_prior_is_offered_and_shown_as_it_was_registered(
+    site_at: SiteAt, tmp_path: Path, qtbot: QtBot, settled: Callable[..., None]
+) -> None:
+    """Nothing is compared before the reader wants it; one that has changed since is not used."""
+    site = site_of(site_at, tmp_path, replace(HEAD, prior=PriorWanted()))
+    before = written(tmp_path, "before", "20250210", MOVE)
+    take_in(site, tmp_path / "before", "T1")
+    assert prepare(site) == ["ready"]
+    uid = site.preparations.list()[0].series_uid
+    window = make_window(site.root)
+    qtbot.addWidget(window)
+    window.resize(1500, 900)
+    window.show()
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        window.open_series(uid)
+    tray, viewer = window.tray, window.viewer
+    assert tray is not None and viewer is not None and viewer.session.screen.compared is None
+    (offer,) = tray.priors
+    offer.click()
+    qtbot.waitUntil(lambda: viewer.other is not None and not window.works.busy, timeout=60_000)
+    compared = viewer.session.screen.compared
+    assert compared is not None and compared.series_uid == before.uid
+    assert target_error_mm(head(), MOVE, inverse(compared.to_other)) < 0.3 * 3.5
+    settled(viewer)
+    window.close()
+    proposal = proposal_in(site.root, site.preparations.list()[0])
+    assert proposal is not None and proposal.prior is not None
+    with pytest.raises(VolumeRefused, match="has changed since it was registered"):
+        prepared.compared_with_prior(replace(proposal.prior, sources="other"), ReadingDesk(site).studies.other)
+
+
+def test_a_prior_of_somebody_else_is_not_offered() -> None:
+    ours = SeriesIdentity("Phantom, Small", "P-1", "1970-01-01")
+    prior = PreparedPrior("1.2", None, "20250210", "", IDENTITY, 1.0, 1.0, 1.0)
+    same, other = replace(ours, sex="O"), replace(ours, birth_date="1971-01-01")
+    assert prepared.same_persons((prior,), ours, lambda uid: same) == (prior,)
+    assert prepared.same_persons((prior,), ours, lambda uid: other) == ()
+
+
+def test_the_work_list_says_what_is_being_prepared(desk: ReadingDesk) -> None:
+    store = desk.site.preparations
+    (ready,) = store.list()
+    store.again([ready.place], 0.0)
+    claimed = store.claim(0.0)
+    assert claimed is not None
+    (row,) = desk.studies.rows()
+    assert (row.reading, reading_of(row)) == ("being prepared", "being prepared")
+    assert store.renew(claimed, 1.0, PreparationProgress("pictures", 1, 3))
+    (row,) = desk.studies.rows()
+    assert reading_of(row) == "being prepared: pictures 1/3"
+    assert "It is being prepared at this moment" in opened(desk).warning

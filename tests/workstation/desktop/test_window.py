@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from pydicom import dcmread
 from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
-from PySide6.QtGui import QFontMetrics, QWheelEvent
+from PySide6.QtGui import QFontMetrics, QImage, QWheelEvent
 from PySide6.QtWidgets import QApplication, QDialog, QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
@@ -44,9 +44,9 @@ Settled = Callable[[Viewer], None]
 def shown(pane: Pane) -> NDArray[np.uint8]:
     """The picture a pane has, as it was given to it."""
     assert pane._image is not None
-    image = pane._image
+    image = pane._image.convertToFormat(QImage.Format.Format_RGB888)
     flat = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
-    return flat[:, : 3 * image.width()].reshape(image.height(), image.width(), 3)
+    return flat[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
 
 
 def fill_in(kind: type[QDialog], password: str, button: str = "accept") -> None:

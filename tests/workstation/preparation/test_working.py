@@ -17,22 +17,25 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dicom_io.archive.leases import Leases
 from dicom_io.files.series import open_series
 from dicom_io.volumes import build_volume
 from render import draw
 from render.recipe import read_recipe
-from tests.workstation.conftest import SiteAt
+from tests.workstation.conftest import Command, SiteAt
 from tests.workstation.preparation.preparing import RULE, prepare, preparer, site_with, small, thread
 from tests.workstation.samples import ACCESSION, CT_HEAD, DOCUMENTED, ROOT, SERIES_UID, tiny_protocol
 from workstation.preparation import making, working
 from workstation.preparation.making import PreparationMade, PreparationWork, make_proposal
 from workstation.preparation.processes import CaseProcess
-from workstation.preparation.proposals import folder_of, proposal_in, sweep
+from workstation.preparation.proposals import attempt_at, folder_of, proposal_in, sweep, write_progress
 from workstation.preparation.working import NotPreparedError, Preparer, cancel, make_anew, plan_all, see_urgency
 from workstation.preparing import PrepareRule, SeriesTraits
+from workstation.serve.measured import metrics
 from workstation.site import Site
 from workstation.storage import take_in
 from workstation.store.papers import read_papers
+from workstation.store.preparations import Preparations
 
 Make = Callable[..., Site]
 
@@ -100,7 +103,9 @@ def test_late_images_make_it_anew(site: Make, slices: Path, tmp_path: Path) -> N
 
 
 def test_one_cases_failure_stops_no_other_and_is_tried_again(site: Make) -> None:
-    here = site(replace(RULE, name="bad", priority=9), replace(RULE, name="good"), match="all", attempts=2, retry_s=1.0)
+    here = site(
+        replace(RULE, name="bad", priority=9), replace(RULE, name="good"), match="all", attempts=2, retry_s=1e-6
+    )
 
     def make(work: PreparationWork) -> PreparationMade:
         if work.rule.name == "bad":
@@ -149,7 +154,7 @@ class _Dying(ThreadPoolExecutor):
 
 
 def test_what_a_case_has_ended_is_not_used_again(site: Make) -> None:
-    here, started = site(attempts=3, retry_s=1.0), list[Executor]()
+    here, started = site(attempts=3, retry_s=1e-6), list[Executor]()
 
     def start() -> Executor:
         started.append(_Dying() if not started else thread())
@@ -187,7 +192,7 @@ def test_a_process_that_died_while_it_waited_costs_no_attempt(site: Make) -> Non
 @pytest.mark.slow
 def test_a_process_that_dies_takes_no_other_case_with_it(site: Make) -> None:
     """The drawing process is really killed by its case, which is tried again, in another process."""
-    here = site(attempts=3, retry_s=1.0)
+    here = site(attempts=3, retry_s=1e-6)
     pids: list[int] = []
 
     def process() -> CaseProcess:
@@ -233,7 +238,7 @@ def test_a_process_dies_with_the_one_that_started_it() -> None:
 def test_a_case_that_kills_its_process_each_time_fails(site: Make) -> None:
     here = site(attempts=2)
     for _ in range(2):  # as if the whole of `serve` had died
-        assert here.preparations.claim(here.clock().timestamp(), -1.0) is not None
+        assert Preparations(here.papers.engine, Leases(here.papers.engine, term_s=-1.0)).claim(0.0) is not None
     assert prepare(here) == ["failed"]
     assert here.preparations.list()[0].reason == "The process that drew it died each time."
 
@@ -266,6 +271,41 @@ def test_cancelled_while_it_is_drawn_it_is_not_put_in_place(site: Make) -> None:
 
     assert prepare(here, make=make) == ["lost"]
     assert (here.preparations.list()[0].state, folders(here)) == ("cancelled", [])
+
+
+def test_what_is_under_way_is_told_while_it_is_made(site: Make, command: Command) -> None:
+    """In the row, from the files of the newest attempt; and a word of what comes to nothing is forgotten."""
+    here = site(attempts=1)
+    seen: list[str] = []
+    tell_s = 0.01
+
+    def told() -> None:
+        (row,) = here.preparations.list()
+        while row.progress == (seen[-1] if seen else ""):
+            time.sleep(tell_s)
+            (row,) = here.preparations.list()
+        seen.append(row.progress)
+
+    def make(work: PreparationWork) -> PreparationMade:
+        folder = attempt_at(Path(work.folder))
+        folder.mkdir(parents=True)
+        write_progress(folder, "bone")
+        told()
+        write_progress(folder, "pictures", 3)
+        told()
+        (folder / "01.png").touch()
+        told()
+        (listed,) = command("prepare", "list", "--json").json
+        seen.append(listed["progress"])
+        samples = {each.name: each.samples for each in metrics(here, ())}
+        assert samples["workstation_preparations_running"]['doing="pictures"'] == 1.0
+        assert samples["workstation_preparation_pictures"] == {'of="drawn"': 1.0, 'of="wanted"': 3.0}
+        raise OSError(28, "No space left on device")
+
+    assert prepare(here, make=make, tell_s=tell_s) == ["failed"]
+    assert seen == ["bone", "pictures 0 of 3", "pictures 1 of 3", "pictures 1 of 3"]
+    (row,) = here.preparations.list()
+    assert row.progress == "" and metrics(here, ()) != []
 
 
 def test_a_case_that_takes_too_long_is_given_up(site: Make) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -129,3 +130,25 @@ def test_alerts_and_dashboard_name_what_is_there(site: Site) -> None:
             for label in filter(None, labels.split(",")):
                 assert any(label in sample for sample in said[name]), f"{name} has no {label}"
     assert said.keys() <= used  # what nobody looks at need not be counted
+
+
+def promtool(*words: object, given: str = "") -> str:
+    """What Prometheus' own tool says, which has to be content."""
+    program = shutil.which("promtool")
+    if program is None:
+        pytest.skip("promtool is not installed (Debian package prometheus)")
+    ran = subprocess.run([program, *map(str, words)], input=given, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout + ran.stderr
+
+
+def test_prometheus_reads_what_we_say(site: Site) -> None:
+    said = "".join(each.text() for each in metrics(site, [Stood()]))
+    assert promtool("check", "metrics", given=said) == ""
+
+
+def test_alerts_are_raised_when_they_ought_to_be_and_not_on_a_quiet_day(tmp_path: Path) -> None:
+    for file in (MONITORING / "alerts.yml", Path(__file__).with_name("alerts_test.yml")):
+        shutil.copy(file, tmp_path)
+    assert "SUCCESS" in promtool("check", "rules", tmp_path / "alerts.yml")
+    assert "SUCCESS" in promtool("test", "rules", tmp_path / "alerts_test.yml")

@@ -28,7 +28,6 @@ from workstation.preparation.working import Preparer
 from workstation.serve import preparing
 from workstation.serve.measured import metrics
 from workstation.serve.role import WorkerSettings, WorkerSignals
-from workstation.site import Site
 from workstation.storage import take_in
 from workstation.store.papers import read_papers
 
@@ -63,8 +62,6 @@ def test_from_the_network_to_a_proposal(tmp_path: Path, site_at: SiteAt) -> None
         os.kill(serving.processes["prepare"], signal.SIGKILL)
         assert serving.next("restarted")["process"] == "prepare"
         site = site_at(root)
-        assert site.preparations.list()[0].state == "running"
-        _expire(site)
         prepared(serving, "ready")
         first = site.preparations.list()[0]
         assert first.attempts == 2 and proposal_in(root, first) is not None
@@ -111,14 +108,6 @@ def test_from_the_network_to_the_charge(tmp_path: Path, slices: Path, site_at: S
     (charged,) = site.casebook.newest()
     assert (charged.state, [known.charge.code for known in site.outbox.charges()]) == ("charged", ["76377"])
     desk.close()
-
-
-def _expire(site: Site) -> None:
-    """Lets the lease of the killed process run out, for which the test would wait a minute."""
-    from sqlalchemy import text
-
-    with site.papers.engine.begin() as connection:
-        connection.execute(text("UPDATE preparation SET until_s = 0"))
 
 
 def test_the_role_plans_what_is_complete_and_works_it_off(

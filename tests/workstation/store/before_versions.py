@@ -7,6 +7,7 @@ LATER = (
     "lease",
     "preparation",
     "preparation_asked",
+    "fetched_prior",
     "news",
     "console_session",
     "sign_in_attempt",

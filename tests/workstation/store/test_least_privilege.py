@@ -8,6 +8,7 @@ from pydicom.dataset import Dataset
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import ProgrammingError
 
+from tests.dicom_io.synthetic import grid, image, ramp
 from tests.workstation.desk import Desk, desk
 from tests.workstation.orders.ris import JD, Ris, Study, config, journalled
 from workstation.backup.making import make
@@ -15,7 +16,7 @@ from workstation.billing.filing import file_new_records
 from workstation.billing.settle import settle_due
 from workstation.coder.acts import credit
 from workstation.coder.assigning import assign
-from workstation.store.preparations import WantedPreparation
+from workstation.store.preparation_rows import PreparationProgress, WantedPreparation
 
 SQL = Path(__file__).parents[3] / "docs" / "services" / "roles.sql"
 # What a role must not be able to write: a word of what it would forge.
@@ -79,7 +80,10 @@ def test_a_day_by_users_of_their_own(engine: Engine, tmp_path: Path) -> None:
 
     def prepare(d: Desk) -> None:
         d.site.preparations.plan("1.2", "ACC1", 1, [WantedPreparation("r", 0)], 1.0, 1.0)
-        assert d.site.preparations.claim(2.0, 60.0) is not None
+        claimed = d.site.preparations.claim(2.0)
+        assert claimed is not None and d.site.preparations.note_prior(claimed, "1.3")
+        assert d.site.preparations.renew(claimed, 3.0, PreparationProgress("prior"))
+        d.site.archive.keep([image(ramp((1, 4, 4))[0], grid(), 0, series="a prior, by C-GET")])
 
     def deliver(d: Desk) -> None:
         d.deliver()

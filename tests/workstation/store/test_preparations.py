@@ -7,12 +7,18 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
-from workstation.store.preparations import Preparation, Preparations, WantedPreparation
+from dicom_io.archive.leases import Leases
+from workstation.store.preparation_rows import (
+    Preparation,
+    PreparationProgress,
+    PreparationState,
+    WantedPreparation,
+)
+from workstation.store.preparations import Preparations
 
 ROOT = Path(__file__).parents[3]
-LEASE_S = 60.0
 
 
 @pytest.fixture
@@ -25,7 +31,7 @@ def plan(store: Preparations, uid: str, *wanted: WantedPreparation, revision: in
 
 
 def claim(store: Preparations, now_s: float = 10.0) -> Preparation:
-    found = store.claim(now_s, LEASE_S)
+    found = store.claim(now_s)
     assert found is not None
     return found
 
@@ -39,26 +45,70 @@ def test_urgent_then_priority_then_arrival(store: Preparations) -> None:
     store.hurry({"ACC-1.5": True, "ACC-1.4": True})
     assert [row.series_uid for row in store.list("waiting")] == ["1.4", "1.5", "1.3", "1.2", "1.1"]
     assert [claim(store).series_uid for _ in range(5)] == ["1.4", "1.5", "1.3", "1.2", "1.1"]
-    assert store.claim(10.0, LEASE_S) is None
+    assert store.claim(10.0) is None
 
 
-def test_a_claim_is_one_persons_until_its_lease_ends(store: Preparations) -> None:
-    plan(store, "1.1", WantedPreparation("a", 0))
-    first = claim(store, 10.0)
-    assert (first.state, first.attempts, first.until_s) == ("running", 1, 70.0)
-    assert store.renew(first, 50.0, LEASE_S) and store.claim(100.0, LEASE_S) is None
-    second = claim(store, 111.0)  # the first has not been heard of since
+def elsewhere(engine: Engine, term_s: float = 30.0) -> Preparations:
+    """The same database, as a process of another machine has it."""
+    return Preparations(engine, Leases(engine, "elsewhere/another start", term_s))
+
+
+def expire(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE lease SET until = until - 3600"))
+
+
+def test_a_claim_is_one_persons_until_its_lease_ends(engine: Engine) -> None:
+    there, here = elsewhere(engine), Preparations(engine)
+    plan(here, "1.1", WantedPreparation("a", 0))
+    first = claim(there)
+    assert (first.state, first.attempts) == ("running", 1)
+    assert there.renew(first, 11.0) and here.claim(12.0) is None
+    expire(engine)
+    assert there.renew(first, 13.0) and here.claim(14.0) is None  # late, and nobody was faster
+    expire(engine)
+    second = claim(here)  # the first has not been heard of since
     assert (second.attempts, second.owner != first.owner) == (2, True)
     for late in (
-        store.renew(first, 112.0, LEASE_S),
-        store.ready(first, "f", 1, 112.0),
-        store.fail(first, "x", 112.0),
-        store.again_later(first, "x", 0.0, 112.0),
-        store.give_back(first, 112.0),
+        there.renew(first, 112.0, PreparationProgress("pictures", 1, 2)),
+        there.ready(first, "f", 1, 112.0),
+        there.fail(first, "x", 112.0),
+        there.again_later(first, "x", 0.0, 112.0),
+        there.give_back(first, 112.0),
     ):
         assert late is False
-    assert store.ready(second, "f", 1, 112.0)
-    assert store.states() == {"1.1": "ready"} and store.claim(1e6, LEASE_S) is None
+    assert here.renew(second, 112.0) and there.claim(112.0) is None
+    assert here.ready(second, "f", 1, 112.0)
+    assert here.states() == {"1.1": "ready"} and there.claim(1e12) is None
+    assert Leases(engine).all() == ()
+
+
+@pytest.mark.parametrize("ahead_s", [-3600.0, 3600.0])
+def test_clocks_of_hosts_say_nothing_of_a_lease(engine: Engine, ahead_s: float) -> None:
+    """Two hosts whose clocks differ by an hour: one works, also on what waits for another try."""
+    now_s = 1.7e9
+    there, here = elsewhere(engine), Preparations(engine)
+    there.plan("1.1", "A", 1, [WantedPreparation("a", 0)], now_s + ahead_s, now_s + ahead_s)
+    first = here.claim(now_s)
+    assert first is not None and there.claim(now_s + ahead_s) is None
+    assert here.renew(first, now_s) and here.again_later(first, "the disk is full", 600.0, now_s)
+    assert there.claim(now_s + ahead_s) is None
+    assert there.again([first.place], now_s + ahead_s) and here.claim(now_s) is not None
+    assert there.claim(now_s + ahead_s) is None
+
+
+def test_who_works_on_it_tells_how_far_it_is(store: Preparations) -> None:
+    plan(store, "1.1", WantedPreparation("a", 0))
+    first = claim(store)
+    assert store.renew(first, 11.0, PreparationProgress("pictures", 3, 7))
+    (row,) = store.list("running")
+    assert (row.progress, row.changed_s) == ("pictures 3 of 7", 11.0)
+    assert store.renew(first, 12.0) and store.list("running") == (row,)  # nothing new
+    assert store.renew(first, 13.0, PreparationProgress("volume")) and store.list()[0].progress == "volume"
+    assert store.again_later(first, "it died", 0.0, 14.0) and store.list()[0].progress == ""
+    again = claim(store)
+    assert again.progress == "" and store.renew(again, 15.0, PreparationProgress("bone"))
+    assert store.ready(again, "f", 1, 16.0) and store.list()[0].progress == ""
 
 
 def test_two_at_once_never_get_the_same(engine: Engine) -> None:
@@ -69,7 +119,7 @@ def test_two_at_once_never_get_the_same(engine: Engine) -> None:
 
     def work() -> None:
         together.wait()
-        while (found := store.claim(1.0, LEASE_S)) is not None:
+        while (found := store.claim(1.0)) is not None:
             got.append(found.series_uid)
 
     workers = [Thread(target=work) for _ in range(threads)]
@@ -81,27 +131,31 @@ def test_two_at_once_never_get_the_same(engine: Engine) -> None:
 
 
 def test_a_killed_process_is_taken_over(engine: Engine) -> None:
-    """A process claims and is killed; while its lease holds nobody gets the row, and then the next one does."""
+    """A process claims and is killed: on its machine the next one gets the row at once, elsewhere when the lease is
+    over."""
     script = (
         "import os, signal, sys\n"
         "from dicom_io.archive.database import open_database\n"
         "from workstation.store.preparations import Preparations\n"
-        "assert Preparations(open_database(sys.argv[1])).claim(10.0, 60.0) is not None\n"
+        "assert Preparations(open_database(sys.argv[1])).claim(10.0) is not None\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     store, url = Preparations(engine), engine.url.render_as_string(hide_password=False)
     plan(store, "1.1", WantedPreparation("a", 0))
     done = subprocess.run([sys.executable, "-c", script, url], cwd=ROOT, capture_output=True, timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL, done.stderr
-    assert store.claim(69.0, LEASE_S) is None
+    assert elsewhere(engine).claim(69.0) is None
     taken = claim(store, 71.0)
     assert taken.attempts == 2 and store.ready(taken, "folder", 5, 72.0)
 
 
-def test_a_failure_waits_and_is_tried_again(store: Preparations) -> None:
+def test_a_failure_waits_and_is_tried_again(engine: Engine) -> None:
+    store = Preparations(engine)
     plan(store, "1.1", WantedPreparation("a", 0))
-    assert store.again_later(claim(store), "the disk is full", 100.0, 10.0)
-    assert store.claim(99.0, LEASE_S) is None
+    assert store.again_later(claim(store), "the disk is full", 3600.0, 10.0)
+    assert store.claim(1e12) is None
+    with engine.begin() as connection:  # an hour later
+        connection.execute(text("UPDATE preparation SET due_s = due_s - 3601"))
     again = claim(store, 100.0)
     assert (again.attempts, again.reason) == (2, "the disk is full")
     assert store.give_back(again, 101.0) and claim(store, 101.0).attempts == 2
@@ -124,8 +178,21 @@ def test_late_images_make_it_anew_and_a_cancelled_one_stays(store: Preparations)
     assert {row.rule: row.state for row in store.list()} == {"a": "waiting", "b": "waiting", "c": "cancelled"}
     assert store.ready(running, "second", 7, 31.0) is False  # of the series as it was
     gone = store.plan("1.1", "", 3, [], 0.0, 40.0)
-    assert {row.rule for row in gone} == {"a", "b"} and store.asked() == {"1.1": 3}
+    assert {row.rule for row in gone} == {"a", "b"} and store.asked(["1.1", "1.2"]) == {"1.1": 3}
     assert {row.state for row in store.list()} == {"cancelled"}
+
+
+def test_a_list_has_so_many_of_each_state(store: Preparations) -> None:
+    for n in range(6):
+        plan(store, f"1.{n}", WantedPreparation("a", 0, urgent=n == 5), at=float(n))
+    for n in range(3):
+        assert store.ready(claim(store), f"f{n}", 10, 20.0 + n)
+    claim(store)
+    states: tuple[PreparationState, ...] = ("running", "waiting", "ready")
+    assert [(row.state, row.series_uid) for row in store.listed(states, 2)] == [
+        ("running", "1.2"), ("waiting", "1.3"), ("waiting", "1.4"), ("ready", "1.1"), ("ready", "1.0"),
+    ]  # fmt: skip
+    assert store.listed(["taken"], 2) == ()
 
 
 def test_the_oldest_proposals_go_first(store: Preparations) -> None:

@@ -1,6 +1,9 @@
 """Versions of the tables: a new database is what the steps make, an older one is upgraded or refused, never guessed."""
 
+import contextlib
+import gzip
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +16,7 @@ from tests.workstation.conftest import Command
 from tests.workstation.samples import DOCUMENTED, SERIES_UID
 from tests.workstation.store.before_versions import as_before_versions
 from workstation.store import schema
+from workstation.store.ledger import Ledger
 from workstation.store.schema import SchemaError, make_ready
 
 
@@ -172,6 +176,32 @@ def test_upgrade_says_what_it_does_keeps_a_copy_and_does_it(command: Command, tm
     kept = open_database(Path(done["copy"]))
     assert schema.version_of(kept) == ""
     kept.dispose()
+
+
+def test_a_state_folder_that_release_0_2_0_made_is_upgraded(command: Command, tmp_path: Path) -> None:
+    """What that program wrote: a person, a series, a signed session with its charge in the outbox. Same case and
+    charge afterwards, the chain unbroken, nothing to charge again."""
+    root = tmp_path / "root"
+    root.mkdir()
+    dumped = gzip.decompress((Path(__file__).with_name("release_0_2_0.sql.gz")).read_bytes()).decode()
+    with contextlib.closing(sqlite3.connect(root / "workstation.db")) as made:
+        made.executescript(dumped)
+    (root / "people.json").write_text(
+        '[{"id": "DR1", "name": "Sample^Radiologist", "role": "physician", "password": ""}]', encoding="utf-8"
+    )
+    assert command("charge", "list").code == 1
+    done = command("upgrade", "--json")
+    assert done.code == 0 and done.json["done"], done.err
+    assert schema.NEWEST in [step["version"] for step in done.json["steps"]]
+    assert [row["id"] for row in command("people", "list", "--json").json] == ["DR1"]
+    (case,) = command("charge", "list", "--json").json
+    assert (case["accession"], case["state"], case["code"]) == ("DEMO-0001", "queued", "76377")
+    assert [row["state"] for row in command("outbox", "list", "--json").json] == ["queued"]
+    assert command("charge", "recheck", "--json").code == 0
+    assert len(command("outbox", "list", "--json").json) == 1
+    opened = open_database(root / "workstation.db")
+    assert list(Ledger(opened).faults()) == []
+    opened.dispose()
 
 
 @pytest.mark.slow

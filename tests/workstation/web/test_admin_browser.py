@@ -10,7 +10,7 @@ from tests.workstation.web.conftest import a_counter
 from workstation.config import AuditSettings
 from workstation.peers.known import KnownPeer, add_peer
 from workstation.store.messages import Delivery, Message
-from workstation.store.preparations import WantedPreparation
+from workstation.store.preparation_rows import WantedPreparation
 from workstation.web.admin_pages import AREA
 
 pytestmark = pytest.mark.slow

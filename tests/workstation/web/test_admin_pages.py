@@ -15,7 +15,7 @@ from tests.workstation.web.conftest import PASSWORD, Browser, Counter, a_counter
 from workstation.config import AuditSettings
 from workstation.peers.known import KnownPeer, add_peer
 from workstation.store.messages import Delivery, Message
-from workstation.store.preparations import WantedPreparation
+from workstation.store.preparation_rows import PreparationProgress, WantedPreparation
 from workstation.web import admin_pages
 
 EVIL = "<script>alert(1)</script>"
@@ -94,6 +94,10 @@ def test_preparations_are_cancelled_and_made_again(counter: Counter) -> None:
     site.preparations.plan("1.2.3", "ACC9", 1, [WantedPreparation("head", 5)], 0.0, 0.0)
     browser.get("/admin/preparation?state=waiting")
     assert "head" in browser.words and "ACC9" in browser.words
+    claimed = site.preparations.claim(0.0)
+    assert claimed is not None and site.preparations.renew(claimed, 1.0, PreparationProgress("pictures", 3, 7))
+    browser.get("/admin/preparation")
+    assert "pictures 3/7" in browser.words
     browser.post("/admin/preparation/cancel", {"series": "1.2.3", "rule": "head"})
     assert browser.status == 200 and "1 are cancelled" in browser.words
     assert site.preparations.counts()["cancelled"] == 1

@@ -3,6 +3,7 @@
 Knows no Qt. Delivery goes through the same pipeline as every other case.
 """
 
+import importlib
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -332,11 +333,17 @@ def _as_protocol(opened: Opened, region: str, recipes: tuple[Recipe, ...]) -> Pr
     )  # fmt: skip
 
 
+# Libraries of the tools that seek, loaded at their first use: the window is there a third sooner.
+_SOUGHT_WITH = ("scipy.ndimage", "skimage.segmentation")
+
+
 def _warm() -> None:
-    """Loads the kernels, for which the first study would otherwise wait."""
+    """Loads the kernels, for which the first study would otherwise wait, and what seeks structures in it."""
     for name in protocol_names():
         load_protocol(name)
     cpu.frames.warm()
+    for name in _SOUGHT_WITH:
+        importlib.import_module(name)
 
 
 def _as_report(draft: Draft) -> Report:

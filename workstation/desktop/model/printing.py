@@ -10,8 +10,6 @@ from dicom_io.files.instance import Instance
 from dicom_io.files.series import read_instance
 from workstation.audit.trail import AuditOutcome, by_study, trail_of, whatever_comes
 from workstation.desktop.model.signed import SignedReading
-from workstation.records.pdf import print_report
-from workstation.records.pdf_contents import as_signed, key_pictures
 from workstation.records.verify import open_record, signature_lines
 from workstation.site import Site
 
@@ -21,6 +19,10 @@ def print_signed(signed: SignedReading, site: Site, who: str, path: Path) -> Non
 
     Raises NotReadable, NotFound, BannerError, OSError.
     """
+    # With the first report that is printed: what draws it takes as long to load as the whole window.
+    from workstation.records.pdf import print_report
+    from workstation.records.pdf_contents import as_signed, key_pictures
+
     record = Path(signed.record_path)
     _, header, evidence = open_record(record)
     report = as_signed(dcmread(site.archive.instance(signed.newest.sop_instance_uid).path))

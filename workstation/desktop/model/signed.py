@@ -8,11 +8,13 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from pydicom import dcmread
 
 from dicom_io.errors import NotFound, NotReadable, VolumeRefused
 from dicom_io.evidence import Evidence, Measurement
+from dicom_io.files.series import Series, read_dataset
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.sr.report_sr import FiledReport
 from dicom_io.volumes.build import assemble, stacks_of
@@ -170,3 +172,18 @@ def _grown(measurement: Measurement) -> Measure | None:
     (step,) = made["steps"]
     name = "" if re.fullmatch(r"volume \d+", measurement.name) else measurement.name
     return Measure("volume", (vector(step["seed_mm"]),), View(), float(step["low"]), float(step["high"]), name)
+
+
+def measures_on_record(series: Series, volume: Volume, site: Site) -> tuple[Measure, ...]:
+    """Returns the measures in the newest record of a volume."""
+    newest: tuple[datetime, tuple[Measure, ...]] | None = None
+    for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR, series.first.accession):
+        try:
+            evidence = read_sr(read_dataset(sr.path))
+        except NotReadable:
+            continue  # another program's
+        of_this_volume = [m for m in evidence.measurements if m.volume_digest == volume.digest]
+        at = max((act.at for act in evidence.acts), default=None)
+        if of_this_volume and at is not None and (newest is None or at > newest[0]):
+            newest = (at, measures_of(of_this_volume))
+    return newest[1] if newest is not None else ()

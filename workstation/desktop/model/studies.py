@@ -4,15 +4,13 @@ import json
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 
 from dicom_io.archive.archive import Summary
 from dicom_io.archive.arrivals import SeriesProgress, Stage
-from dicom_io.errors import NotReadable, VolumeRefused
+from dicom_io.errors import VolumeRefused
 from dicom_io.files.series import Series, read_dataset
 from dicom_io.person_names import listed
-from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.stamp import Stamp
 from dicom_io.volumes import stack_of
 from dicom_io.volumes.build import assemble, stacks_of
@@ -23,24 +21,26 @@ from workstation.desktop.model import tray_edits
 from workstation.desktop.model.hanging import hung, load_hanging, middle_image
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity, day, identity_of
 from workstation.desktop.model.offers import VolumeOffer, bridged_volumes_of, volumes_of
-from workstation.desktop.model.prepared import prepared_of
+from workstation.desktop.model.prepared import prepared_of, prepared_readings, same_persons
 from workstation.desktop.model.reading2d import Images
-from workstation.desktop.model.screen import Compared, Measure, Screen, VolumeKey
+from workstation.desktop.model.screen import Compared, Screen, VolumeKey
 from workstation.desktop.model.session import ReadingSession, RecoveryError, recovered, session_file
 from workstation.desktop.model.signed import (
     CHANGED,
     SignedReading,
     changed_since_signed,
-    measures_of,
+    measures_on_record,
     signed_reading,
 )
 from workstation.desktop.model.signing import being_stored, last_signed, series_being_stored, session_uid_of
+from workstation.preparation.proposals import PreparedPrior
 from workstation.site import Site
 from workstation.store.cases import STATE_WORDS
+from workstation.store.preparation_rows import Preparation
 
 OUR_NAME = Stamp.__dataclass_fields__["manufacturer"].default
 # How far the reading of a series is, and what became of the charge for its accession.
-READINGS = ("to read", "prepared", "in work", "to sign", "signed", "amended")
+READINGS = ("to read", "being prepared", "prepared", "in work", "to sign", "signed", "amended")
 CHARGES = ("none", "held", "charged", "not billable", "correction")
 _VOLUMES = 12  # so many volumes of a series are looked up in the journal
 # The stage of a series in the reader's words.
@@ -59,8 +59,8 @@ class Row:
     """A series of the work list.
 
     reading : one of READINGS. charge : one of CHARGES. standing : how far it has arrived. priors : number of the
-    patient's other image series.
-    coming : number of other series of the study that are still arriving.
+    patient's other image series. coming : number of other series of the study that are still arriving. making : what is
+    being prepared of it, and how far.
     """
 
     series_uid: str
@@ -77,6 +77,7 @@ class Row:
     standing: SeriesProgress
     priors: int = 0
     coming: int = 0
+    making: Preparation | None = None
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -95,7 +96,7 @@ class Row:
 class Opened:
     """A study on the screen. warning : for the reader, about its volume or its recovery. others : series it can be
     compared with, itself first. identity : whose it is. signed : what was signed of it and is in the archive, None for
-    nothing."""
+    nothing. priors : that were registered beforehand."""
 
     series: Series
     session: ReadingSession
@@ -104,6 +105,7 @@ class Opened:
     others: tuple[Row, ...] = ()
     identity: SeriesIdentity = UNKNOWN
     signed: SignedReading | None = None
+    priors: tuple[PreparedPrior, ...] = ()
 
     @property
     def key(self) -> VolumeKey:
@@ -141,7 +143,7 @@ class Studies:
         found: list[Row] = []
         listed = self._series()
         standing = self.site.arrivals.standing(listed, self.site.clock().timestamp())
-        prepared = self.site.preparations.ready_series()
+        prepared = prepared_readings(self.site)
         for series in listed:
             if not series.is_image:
                 continue
@@ -152,13 +154,14 @@ class Studies:
             signed = self._reported(series.series_uid) if series.accession in decided else "to read"
             reading = waiting.get(series.series_uid) or signed
             whole = standing[series.series_uid].stage not in _COMING  # else it is made anew
-            if reading == "to read" and whole and series.series_uid in prepared:
-                reading = "prepared"
+            making: Preparation | None = None
+            if reading == "to read" and whole:
+                reading, making = prepared.get(series.series_uid, (reading, None))
             found.append(
                 Row(
                     series.series_uid, series.study_uid, patient, series.patient_id, series.accession,
                     series.study_date, series.modality, series.description, series.instances, reading,
-                    decided.get(series.accession, "none"), standing[series.series_uid],
+                    decided.get(series.accession, "none"), standing[series.series_uid], making=making,
                 )
             )  # fmt: skip
         same = Counter(row.patient_id for row in found if row.patient_id)
@@ -299,6 +302,7 @@ class Studies:
         """
         key = (series_uid, which, bridged)
         series, volume = self._built(*key, lambda part: tell("building the volume", part))
+        _ = volume.ends  # panels ask for them, and a look at all voxels would hold up the window
         file = session_file(self.site.root, *key)
         warnings = list(volume.warnings)
         signed = signed_reading(session_uid_of(*key), self.site, volume)
@@ -326,21 +330,22 @@ class Studies:
         standing = self.site.arrivals.standing(self.site.archive.summaries([series_uid]), self.site.clock().timestamp())
         if any(each.stage in _COMING for each in standing.values()):
             warnings.append("The series is still arriving.")
-        identity = self.identity(series_uid)
-        others = self.of_the_same_patient(series_uid)
-        return Opened(series, session, identity.title, " ".join(warnings), others, identity, signed)
+        identity, others = self.identity(series_uid), self.of_the_same_patient(series_uid)
+        priors = same_persons(prepared.priors, identity, self.identity)
+        warnings += prepared.warnings
+        return Opened(series, session, identity.title, " ".join(warnings), others, identity, signed, priors)
 
-    def first_screen(self, series_uid: str, volume: Volume) -> Screen:
+    def first_screen(self, identity: SeriesIdentity, volume: Volume) -> Screen:
         """Returns the screen as a series is hung by the site's rules."""
-        return hung(volume, self.identity(series_uid), self._rules)
+        return hung(volume, identity, self._rules)
 
     def _fresh(
         self, series: Series, key: VolumeKey, volume: Volume, file: Path, signed: SignedReading | None
     ) -> ReadingSession:
         """Makes the session of a study that nobody is working on: with what was signed, as far as anything was."""
-        screen, (_, which, bridged) = self.first_screen(series.uid, volume), key
+        screen, (_, which, bridged) = self.first_screen(self.identity(series.uid), volume), key
         if signed is None:
-            screen = replace(screen, measures=self._measured(series, volume))
+            screen = replace(screen, measures=measures_on_record(series, volume, self.site))
             return ReadingSession(volume, series.uid, screen, which, file=file, bridged=bridged)
         screen, draft = signed.on(screen, last_signed(self.site, *key))
         operator = signed.record.operator
@@ -355,20 +360,6 @@ class Studies:
     def identity(self, series_uid: str) -> SeriesIdentity:
         """Returns whose a series is, and what of. Raises NotFound, and NotReadable for a damaged file."""
         return identity_of(read_dataset(str(self.site.archive.series(series_uid).first.path)))
-
-    def _measured(self, series: Series, volume: Volume) -> tuple[Measure, ...]:
-        """Returns the measures in the newest record of this volume."""
-        newest: tuple[datetime, tuple[Measure, ...]] | None = None
-        for sr in self.site.archive.instances_of(COMPREHENSIVE_3D_SR, series.first.accession):
-            try:
-                evidence = read_sr(read_dataset(sr.path))
-            except NotReadable:
-                continue  # another program's
-            of_this_volume = [m for m in evidence.measurements if m.volume_digest == volume.digest]
-            at = max((act.at for act in evidence.acts), default=None)
-            if of_this_volume and at is not None and (newest is None or at > newest[0]):
-                newest = (at, measures_of(of_this_volume))
-        return newest[1] if newest is not None else ()
 
     def volume(self, key: VolumeKey, tell: Progress = lambda what, part: None) -> Volume:
         """Builds a volume. Raises as `open`."""
