@@ -57,7 +57,7 @@ class PriorCommands:
             self._say(" ".join(filter(None, (nothing, why))), True)
             return
         names = [*map(said_of_prior, found), tr("No earlier one")]
-        chosen = dialogs.Choose.ask(tr("Which one was it earlier?"), names, self._parent)
+        chosen = dialogs.Choose.ask(tr("Which one was it earlier?"), names, self._parent, tr("Choose"))
         if chosen is None or viewer is not self._reader.viewer:
             return
         viewer.do(measure_edits.with_prior, number, found[chosen] if chosen < len(found) else None)

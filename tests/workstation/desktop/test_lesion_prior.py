@@ -144,7 +144,7 @@ def test_the_change_is_in_words_and_in_the_record(desk: ReadingDesk) -> None:
 def test_it_is_chosen_beside_the_list(root: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
 
-    def ask(title: str, names: list[str], parent: object) -> int:
+    def ask(title: str, names: list[str], *_: object) -> int:
         asked.append(list(names))
         return 0
 
