@@ -43,7 +43,7 @@ from render.surface import surface
 from render.surface_model import SurfaceModel, SurfacePart, make_surfaces
 from render.volume import Volume
 from tests.render.heads import matrix_of, move_of
-from workstation.records.measurements import measure, measure_mask
+from workstation.records.measurements import LINE_BY_HAND, measure, measure_mask
 
 STAMP = Stamp(
     at=datetime(2026, 3, 2, 16, 5, 7, tzinfo=timezone(timedelta(hours=1))),
@@ -208,7 +208,7 @@ def measurements(volume: Volume) -> tuple[Measurement, ...]:
         measure_mask("mask 1", (Values(float(volume.voxels.mean()), float(volume.voxels.max())),), 1, volume),
         # As tools find them; what validators read does not depend on there being a vessel in these voxels.
         Measurement(
-            "vessel 1", "vessel", (a, c), "", volume.frame_of_reference, volume.digest, VESSEL, references_mm=(b, d)
+            "vessel 1", "vessel", (a, c), "", volume.frame_of_reference, volume.digest, VESSEL, "", LINE_BY_HAND, (b, d)
         ),
         Measurement("lesion 1", "lesion", (a,), "", volume.frame_of_reference, volume.digest, LESION, "Läsion B"),
     )
@@ -231,6 +231,8 @@ LESION = (
     Quantity("short_axis", 21.0, "mm"),
     Quantity("solid_volume", 1200.0, "mm3"),
     Quantity("solid_axis", 11.0, "mm"),
+    Quantity("prior_long_axis", 21.0, "mm"),
+    Quantity("long_axis_change", 33.333, "%"),
 )
 
 

@@ -76,23 +76,24 @@ class SignIn(QDialog):
 
 
 class Choose(QDialog):
-    """A choice of one of several names."""
+    """A choice of one of several names. accept : what the button says, `Open` by default."""
 
-    def __init__(self, title: str, names: Sequence[str], parent: QWidget | None = None) -> None:
+    def __init__(self, title: str, names: Sequence[str], parent: QWidget | None = None, accept: str = "") -> None:
         super().__init__(parent)
         self.setWindowTitle(title)
         self.list = QListWidget()
         self.list.addItems(list(names))
         self.list.setCurrentRow(0)
+        self.list.setMinimumWidth(min(self.list.sizeHintForColumn(0) + 24, 800))
         self.list.itemActivated.connect(lambda _: self.accept())
         layout = QVBoxLayout(self)
         layout.addWidget(self.list)
-        layout.addWidget(buttons(self, tr("Open")))
+        layout.addWidget(buttons(self, accept or tr("Open")))
 
     @staticmethod
-    def ask(title: str, names: Sequence[str], parent: QWidget) -> int | None:
+    def ask(title: str, names: Sequence[str], parent: QWidget, accept: str = "") -> int | None:
         """Returns the number of the chosen name; None when none was chosen."""
-        dialog = Choose(title, names, parent)
+        dialog = Choose(title, names, parent, accept)
         return dialog.list.currentRow() if dialog.exec() else None
 
 

@@ -128,7 +128,8 @@ def line_on_curved(screen: Screen, tool: str, selected: int | None) -> tuple[Mea
     held = tool == "path" if number is None else selected == number
     if not held or not 2 <= len(path) <= _MOST_HANDLES:
         return ()
-    return (MeasureMark(path, False, "", PATH, PATH_NUMBER if number is None else number, path, is_path=True),)
+    number = PATH_NUMBER if number is None else number
+    return (MeasureMark(path, False, "", PATH, number, path, selected=True, is_path=True),)
 
 
 def _vessel_of_path(screen: Screen) -> int | None:

@@ -1,7 +1,7 @@
 """The series of a patient that are open at once: each has panes, panels, undo and captures of its own; and who reads
 them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QTabBar, QToolButton, QWidget
 
 from dicom_io.evidence import Person
 from render.protocols import Protocol
+from render.volume import Volume
 from workstation.desktop.captures_panel import Tray
 from workstation.desktop.language import tr
 from workstation.desktop.measures_panel import Measures
@@ -18,7 +19,7 @@ from workstation.desktop.model.identity import SeriesIdentity
 from workstation.desktop.model.keys import Keys
 from workstation.desktop.model.looks import Looks, windows_for
 from workstation.desktop.model.memory import how_many_stay, room_for_series
-from workstation.desktop.model.screen import Screen
+from workstation.desktop.model.screen import Screen, VolumeKey
 from workstation.desktop.model.session import Draft
 from workstation.desktop.model.signed import OTHER_VOLUME
 from workstation.desktop.model.studies import Opened
@@ -70,11 +71,15 @@ class OpenReading:
         return mine.patient_id == its.patient_id and (bool(mine.patient_id) or mine.study_uid == its.study_uid)
 
 
-def make_reading(found: Opened, keys: Keys, looks: Looks, texts: CornerTexts, region: str) -> OpenReading:
-    """Makes panes and panels for a study. texts : what stands in the corners. region : that the report begins with."""
+def make_reading(
+    found: Opened, keys: Keys, looks: Looks, texts: CornerTexts, region: str, bring: Callable[[VolumeKey], Volume]
+) -> OpenReading:
+    """Makes panes and panels for a study. texts : what stands in the corners. region : that the report begins with.
+    bring : builds the second volume of fused captures."""
     if found.session.bridged:
         found = replace(found, identity=with_bridged_gaps(found.identity))
     viewer = Viewer(found.session, keys.buttons, looks, found.identity, texts)
+    viewer.drawer.bring = bring
     _add_window_keys(viewer)
     report, tray = ReportPanel(viewer, region), Tray(viewer, found.priors)
     panels = (

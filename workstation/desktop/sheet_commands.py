@@ -40,7 +40,7 @@ class SheetCommands:
             names = ", ".join(map(said, POINT_NAMES["evar"][:4]))
             self._say(tr("Write where they are with the text tool, then again: {names}.", names=names), True)
             return
-        volume = reading.viewer.session.volume
+        volume, person = reading.viewer.session.volume, reading.viewer.identity.person
 
         def work() -> _Made:
             sheet = planning_sheet(kind, volume, points)
@@ -48,7 +48,7 @@ class SheetCommands:
 
         def done(made: object) -> None:
             assert isinstance(made, _Made)
-            if self._reader.reading is reading and SheetPage(made.page, self._parent).exec():
+            if self._reader.reading is reading and SheetPage(made.page, person, self._parent).exec():
                 self._take(reading, made.sheet)
 
         self._works.run(lambda tell: work(), done, tr("Measuring the sheet"))
@@ -67,9 +67,9 @@ class SheetCommands:
 
 
 class SheetPage(QDialog):
-    """Shows the page of a sheet, and asks whether it is taken into the report."""
+    """Shows the page of a sheet, and asks whether it is taken into the report. person : whose it is, in a line."""
 
-    def __init__(self, page: bytes, parent: QWidget) -> None:
+    def __init__(self, page: bytes, person: str, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("Planning sheet"))
         picture, shown, area = QPixmap(), PlainLabel(), QScrollArea()
@@ -85,5 +85,6 @@ class SheetPage(QDialog):
         shown.setPixmap(wide)
         area.setWidget(shown)
         layout = QVBoxLayout(self)
+        layout.addWidget(PlainLabel(person))
         layout.addWidget(area)
         layout.addWidget(dialogs.buttons(self, tr("Take into the report")))

@@ -98,7 +98,7 @@ class MainWindow(SeriesWindow):
         self.taking_in.came.connect(self.worklist.refresh)
         self.capturing = CaptureCommands(reader, self.acts, self.looks, works, say, self)
         self.sheets = SheetCommands(reader, works, say, self)
-        self.priors = PriorCommands(desk.site, reader, works, say, self)
+        self.priors = PriorCommands(desk.studies, reader, works, say, self)
         self.signing = SignCommands(desk, reader, works, self.tabs, say, self)
         self.signing.refused.connect(self.refused)
         self.signing.signed.connect(self.show_signed)
@@ -262,9 +262,9 @@ class MainWindow(SeriesWindow):
 
     def _made(self, found: Opened) -> OpenReading:
         """Makes panes and panels for a study, and listens to them."""
-        reading = make_reading(found, self.keys, self.looks, self.texts, self.desk.region_unless_chosen(found))
+        region, bring = self.desk.region_unless_chosen(found), self.desk.studies.volume
+        reading = make_reading(found, self.keys, self.looks, self.texts, region, bring)
         viewer, report = reading.viewer, reading.report
-        viewer.drawer.bring = self.desk.studies.volume
         self.pages.addWidget(viewer)
         found.session.refused = self.refused
         report.signed.connect(self.signing.sign_and_deliver)

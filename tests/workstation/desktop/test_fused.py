@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pytestqt.qtbot import QtBot
 
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.uids import derived
@@ -21,6 +22,7 @@ from tests.dicom_io.synthetic import grid, write_series
 from tests.workstation.desktop.test_preview import DOCTOR, WRITTEN
 from tests.workstation.samples import ticking
 from workstation.case import CaseError
+from workstation.desktop.app import make_window
 from workstation.desktop.model import edits, tray_edits
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.exporting import ExportWanted, export
@@ -190,3 +192,21 @@ def test_a_prior_with_a_gap_and_another_spacing_shows_the_same_place(desk: Readi
     assert np.abs(here - pictures[1][12:36, 12:36]).max() <= 2.0
     again = desk.studies.volume(compared.key)
     assert again.digest == other.digest
+
+
+def test_a_tray_that_is_opened_again_draws_it(desk: ReadingDesk, site_root: Path, qtbot: QtBot) -> None:
+    """Its second volume is built for that, beside the panes; what is compared now is another matter."""
+    opened, _ = fused(desk)
+    opened.session.change(edits.compared_no_more)
+    window = make_window(site_root)
+    qtbot.addWidget(window)
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        window.open_series(CT)
+    tray = window.tray
+    assert tray is not None
+    (name,) = (capture.recipe.name for capture in opened.session.screen.captures)
+    assert name == "Axial, fused"
+    qtbot.waitUntil(lambda: not tray.icons[name].isNull(), timeout=60_000)
+    small = tray.icons[name].pixmap(96, 96).toImage()
+    seen = [small.pixelColor(x, y) for x in range(10, 86, 4) for y in range(10, 86, 4)]
+    assert any(colour.red() > colour.blue() + 30 for colour in seen)

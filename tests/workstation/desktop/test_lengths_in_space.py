@@ -2,24 +2,38 @@
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 from PySide6.QtCore import QPoint, QPointF, Qt
 from pytestqt.qtbot import QtBot
 
+from dicom_io.objects.presentation_reading import drawings_of
+from dicom_io.objects.presentation_state import COLOUR_STATE, GRAYSCALE_STATE, PICTURE_STATES
+from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
+from render import View
+from render.curved_surface import surfaces
 from render.geometry import Vector
+from render.marks import PixelDrawing
 from render.measure import polyline_mm
 from render.pick import first_seen
-from render.recipe import Solid
+from render.recipe import CurvedReformat, Solid
 from tests.workstation.desktop.gestures import drag, move
+from tests.workstation.desktop.test_preview import DOCTOR, WRITTEN
+from tests.workstation.samples import SERIES_UID, ticking
 from workstation.desktop.model import edits, measure_edits
+from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.measuring import recorded, restored
 from workstation.desktop.model.notes import marks_of
-from workstation.desktop.model.screen import recipe_of
+from workstation.desktop.model.screen import Measure, recipe_of
 from workstation.desktop.pane import Pane
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
+from workstation.records.pdf_contents import key_pictures
+from workstation.records.verify import holds, verify
+from workstation.site import open_site
 
 Settled = Callable[[Viewer], None]
 LEFT = Qt.MouseButton.LeftButton
@@ -202,3 +216,43 @@ def test_an_average_has_no_surface(viewer: Viewer, qtbot: QtBot, settled: Settle
     viewer.choose_tool("distance")
     qtbot.mouseClick(viewer.panes["solid"], LEFT, pos=at(viewer.panes["solid"], 0.5, 0.5))
     assert not viewer.gestures.hand.points and "no surface" in heard[-1]
+
+
+def test_signed_they_are_in_the_record_and_drawn_beside_the_pictures(signing_root: Path) -> None:
+    desk = ReadingDesk(open_site(signing_root, clock=ticking()))
+    opened = desk.studies.open(SERIES_UID, None)
+    x, y, z = opened.session.volume.centre_mm
+    path = tuple((x + 12.0 * math.sin(t), y + 25.0 * t, z + 2.0 * math.cos(t)) for t in np.linspace(-1.5, 1.5, 13))
+    change = opened.session.change
+    change(edits.path_laid, path)
+    for pane in ("curved", "solid", "axial"):
+        change(edits.captured, pane, 96)
+    recipe = opened.session.screen.captures[0].recipe
+    assert isinstance(recipe, CurvedReformat)
+    way = surfaces(recipe)[0].way((20.0, 60.0), (70.0, 30.0))
+    assert way is not None and len(way) > 2
+    change(measure_edits.measured, Measure("length", way, View(), name="Course"))
+    opened.session.write(**WRITTEN)
+    desk.note(opened, DOCTOR, "opened")
+    desk.deliver(opened, DOCTOR)
+    (sr,) = desk.site.archive.instances_of(COMPREHENSIVE_3D_SR)
+    evidence = read_sr(dcmread(sr.path))
+    (measurement,) = evidence.measurements
+    assert (measurement.name, measurement.kind) == ("Course", "length")
+    assert measurement.quantities[0].value == pytest.approx(polyline_mm(way), abs=1e-3)
+    drawn: dict[str, tuple[str, tuple[PixelDrawing, ...]]] = {}
+    for image in evidence.objects:
+        if image.sop_class_uid in PICTURE_STATES:
+            state = dcmread(desk.site.archive.instance(image.sop_instance_uid).path)
+            drawn |= {uid: (str(state.SOPClassUID), found) for (uid, _), found in drawings_of(state).items()}
+    curved, solid, axial = ({i.sop_instance_uid for i in product.images} for product in evidence.products)
+    assert {drawn[uid][0] for uid in curved} == {GRAYSCALE_STATE} and {drawn[uid][0] for uid in solid} == {COLOUR_STATE}
+    assert not axial & set(drawn)  # no plane holds all of it
+    (line, *_), *_ = (each.lines for each in drawn[next(iter(curved))][1] if each.lines)
+    assert line[0] == pytest.approx((60.0, 20.0), abs=0.1) and line[-1] == pytest.approx((30.0, 70.0), abs=0.1)
+    checks = list(verify(Path(sr.path), desk.site))
+    assert holds(checks) and all(check.agrees is not False for check in checks)
+    printed = [picture.pixels.astype(int) for picture in key_pictures(evidence, (), desk.site.archive)]
+    yellow = [int(((p[..., 0] > 200) & (p[..., 1] > 160) & (p[..., 2] < 130)).sum()) for p in printed]
+    assert yellow[0] > 40 and yellow[1] > 20  # the lines, in the report's pictures too
+    desk.close()

@@ -95,11 +95,21 @@ def desk(root: Path) -> Iterator[ReadingDesk]:
     made.close()
 
 
+def priors_of(desk: ReadingDesk, uid: str = NOW) -> tuple[PriorLesion, ...]:
+    return recorded_before(desk.studies.open(uid, None), desk.site, desk.studies.identity)
+
+
+def test_somebody_else_under_the_same_number_has_no_priors_here(desk: ReadingDesk) -> None:
+    opened = desk.studies.open(NOW, None)
+    other = replace(opened.identity, birth_date="1999-09-09")
+    assert recorded_before(opened, desk.site, lambda uid: other) == ()
+
+
 def test_the_record_of_the_prior_study_has_its_lesions(desk: ReadingDesk) -> None:
-    (prior,) = recorded_before(desk.studies.open(NOW, None), desk.site)
+    (prior,) = priors_of(desk)
     assert (prior.name, prior.date) == ("Target 1", "2025-03-01")
     assert prior.long_axis_mm == pytest.approx(12.0, abs=0.6)
-    assert recorded_before(desk.studies.open(BEFORE, None), desk.site) == ()  # what came later is no prior
+    assert priors_of(desk, BEFORE) == ()  # what came later is no prior
 
 
 def test_at_its_place_in_what_is_compared_it_is_measured(desk: ReadingDesk) -> None:
@@ -112,7 +122,7 @@ def test_at_its_place_in_what_is_compared_it_is_measured(desk: ReadingDesk) -> N
 
 def test_the_change_is_in_words_and_in_the_record(desk: ReadingDesk) -> None:
     volume: Volume = desk.studies.volume((NOW, None, False))
-    (prior,) = recorded_before(desk.studies.open(NOW, None), desk.site)
+    (prior,) = priors_of(desk)
     measure, measuring = Measure("lesion", (CENTRE,), View(), prior=prior), Measuring(volume)
     measuring.fill(measure)
     before, _, change = measuring.said_of(measure).split("\n")[-1].partition(": ")
@@ -134,7 +144,7 @@ def test_the_change_is_in_words_and_in_the_record(desk: ReadingDesk) -> None:
 def test_it_is_chosen_beside_the_list(root: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
 
-    def ask(title: str, names: list[str], parent: object) -> int:
+    def ask(title: str, names: list[str], *_: object) -> int:
         asked.append(list(names))
         return 0
 

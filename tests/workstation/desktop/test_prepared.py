@@ -209,7 +209,7 @@ def test_a_registered_prior_is_offered_and_shown_as_it_was_registered(
     proposal = proposal_in(site.root, site.preparations.list()[0])
     assert proposal is not None and proposal.prior is not None
     with pytest.raises(VolumeRefused, match="has changed since it was registered"):
-        prepared.compared_with_prior(replace(proposal.prior, sources="other"), ReadingDesk(site).studies.other)
+        prepared.compared_with_prior(replace(proposal.prior, sources="other"), ReadingDesk(site).studies.volume)
 
 
 def test_a_prior_of_somebody_else_is_not_offered() -> None:

@@ -105,6 +105,7 @@ MOUSE = (
     ("Ctrl + wheel", "slab thickness"),
     ("Shift + pan in a compared pane", "brings what is compared over this study"),
     ("Double-click", "one pane, and all four again; ends a polygon, a vessel or a path"),
+    ("Click in 3D with the distance tool", "an end of a length, on the surface that is seen; a drag still turns"),
     ("Drag a handle, a line or the words of a measure", "moves that point, or all of it"),
     ("Shift + brush", "erases"),
 )

@@ -1,5 +1,7 @@
 """Lesions of earlier studies: read from their records, or measured in what is compared. Knows no Qt."""
 
+from collections.abc import Callable
+
 from dicom_io.errors import NotReadable
 from dicom_io.files.series import read_dataset
 from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
@@ -7,17 +9,26 @@ from render.geometry import Vector, point
 from render.mask_steps import StepError
 from render.segment import measure_lesion
 from render.volume import Volume
-from workstation.desktop.model.identity import day
+from workstation.desktop.model.identity import SeriesIdentity, day
 from workstation.desktop.model.screen import Compared, PriorLesion
 from workstation.desktop.model.studies import Opened
 from workstation.site import Site
 
 
-def recorded_before(opened: Opened, site: Site) -> tuple[PriorLesion, ...]:
+def recorded_before(
+    opened: Opened, site: Site, identity_of: Callable[[str], SeriesIdentity]
+) -> tuple[PriorLesion, ...]:
     """Returns the lesions in the records of the patient's earlier studies, newest study first; of a study with several
-    records those of the newest."""
+    records those of the newest. identity_of : by a series UID. A study whose headers name somebody else under the same
+    ID is none of theirs."""
     first = opened.series.first
-    accessions = {row.accession for row in opened.others if row.study_uid != first.study_uid and row.accession}
+    accessions = {
+        row.accession
+        for row in opened.others
+        if row.study_uid != first.study_uid
+        and row.accession
+        and not opened.identity.differs_from(identity_of(row.series_uid))
+    }
     newest: dict[str, tuple[str, tuple[PriorLesion, ...]]] = {}
     for accession in sorted(accessions):
         for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR, accession):
