@@ -9,12 +9,13 @@ from workstation.administration.health import health, oldest_s
 from workstation.site import Site
 from workstation.store.preparations import LEASE_PREFIX
 
-# What a lease is about, as people would say it.
-_LEASES = {
+# What who holds a lease does, by its name; of preparations there are many, with a number each.
+LEASE_WORDS = {
     "arrivals": "files what arrives, decides cases",
     "outbox": "delivers messages",
     "upkeep": "removes or copies files of the archive",
     "quarantine": "moves files of the quarantine",
+    LEASE_PREFIX: "prepares a series",
 }
 
 
@@ -87,7 +88,7 @@ def overview_of(site: Site) -> SiteOverview:
 
 
 def _work(lease: str) -> str:
-    return "prepares a series" if lease.startswith(LEASE_PREFIX) else _LEASES.get(lease, lease)
+    return LEASE_WORDS.get(LEASE_PREFIX if lease.startswith(LEASE_PREFIX) else lease, lease)
 
 
 def last_backup(site: Site) -> datetime | None:

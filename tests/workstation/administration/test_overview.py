@@ -9,14 +9,17 @@ from workstation.administration import storage_check
 from workstation.administration.overview import age_in_words, overview_of
 from workstation.administration.storage_check import StorageCheck
 from workstation.site import Site
+from workstation.store.preparation_rows import WantedPreparation
 
 
 def test_claims_are_said_in_words(tmp_path: Path, site_at: Callable[..., Site]) -> None:
     site = site_at(tmp_path)
     (tmp_path / "last_backup").write_text("2026-03-01T02:00:00+00:00", encoding="ascii")
+    site.preparations.plan("1.2", "A", 1, [WantedPreparation("head", 0)], 0.0, 0.0)
+    assert site.preparations.claim(0.0) is not None
     with site.archive.leases.held("outbox"), site.archive.leases.held("other"):
         found = overview_of(site)
-    assert {each.what for each in found.work} == {"delivers messages", "other"}
+    assert {each.what for each in found.work} == {"delivers messages", "prepares a series", "other"}
     assert all(each.left_s > 0 for each in found.work)
     assert found.backup_at is not None and found.backup_at.year == 2026
     assert dict(found.queues)["Instances in quarantine"] == 0

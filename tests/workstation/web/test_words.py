@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from workstation.administration.overview import LEASE_WORDS
 from workstation.coder.acts import ANSWERS
 from workstation.preparation.proposals import STEPS
 from workstation.web import admin_pages, app, case_pages, coder_pages, physician_pages, words
@@ -29,6 +30,7 @@ def said() -> Iterator[tuple[str, str]]:
     yield from ((said, "case_pages.py") for _, _, said in case_pages.ACTS.values())
     yield from ((name, "case_pages.py") for name in case_pages.ACTS if name not in ("rebill", "denied"))
     yield from ((said, "physician_pages.py") for said in physician_pages.FACT_WORDS.values())
+    yield from ((words, "overview.py") for words in LEASE_WORDS.values())
     yield from ((step, "proposals.py") for step in STEPS)
     yield from ((kind, "acts.py") for kind, _ in ANSWERS.values())
     yield from ((state, "cases.py") for state in ("held", "correction", "queued", "sent", "acknowledged", "operator"))
