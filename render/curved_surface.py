@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -31,42 +31,56 @@ class CurvedSurface:
     right: Points
     columns: int
     pixel_mm: float
+    # What was found already: a mark is painted more often than it changes.
+    _known: dict[Vector, tuple[float, float, float]] = field(default_factory=dict, repr=False)
 
     def at(self, row: float, column: float) -> Vector | None:
         """Returns the point, LPS mm, that (row, column) shows, 0 the middle of the first pixel; None beside the picture
         and beyond the end of the path."""
-        last = len(self.starts) - 1
-        if not (-0.5 <= row <= last + 0.5 and -0.5 <= column <= self.columns - 0.5):
-            return None
-        return vector(self._between(min(max(row, 0.0), float(last)), column))
+        found = self._at(np.array([row]), np.array([column]))
+        return None if found is None else vector(found[0])
 
-    def _between(self, row: float, column: float) -> Points:
-        first = min(int(row), max(len(self.starts) - 2, 0))
-        second, part = min(first + 1, len(self.starts) - 1), row - first
-        above, below = (self.starts[n] + column * self.right[n] for n in (first, second))
+    def _at(self, rows: Points, columns: Points) -> Points | None:
+        """Returns (N, 3) LPS mm of (N,) rows and columns; None where one is beside the picture or the path."""
+        last = len(self.starts) - 1
+        inside = (rows >= -0.5) & (rows <= last + 0.5) & (columns >= -0.5) & (columns <= self.columns - 0.5)
+        return self._between(np.clip(rows, 0.0, last), columns) if inside.all() else None
+
+    def _between(self, rows: Points, columns: Points) -> Points:
+        """Returns (N, 3) LPS mm at (N,) rows and columns, straight from each row to the next."""
+        first = np.minimum(rows.astype(np.intp), max(len(self.starts) - 2, 0))
+        second, part = np.minimum(first + 1, len(self.starts) - 1), (rows - first)[:, None]
+        above, below = (self.starts[n] + columns[:, None] * self.right[n] for n in (first, second))
         return np.asarray(above + part * (below - above))
 
     def pixel(self, place_mm: Vector) -> tuple[float, float, float]:
         """Returns (row, column) of the point of the surface that is nearest to a place, LPS mm, and how far that is in
         mm. Where the surface comes near itself, one of the two points is returned."""
-        away = np.array(place_mm, dtype=np.float64) - self.starts
-        columns = (away * self.right).sum(axis=1) / self.pixel_mm**2
-        beside = away - np.clip(columns, -0.5, self.columns - 0.5)[:, None] * self.right
-        row = float(int(np.argmin((beside * beside).sum(axis=1))))
-        column = float(columns[int(row)])
-        last = len(self.starts) - 1
+        if place_mm not in self._known:
+            self._find([place_mm])
+        return self._known[place_mm]
+
+    def _find(self, places_mm: Sequence[Vector]) -> None:
+        """Finds the pixels of places, all at once."""
+        places, square, last = np.array(places_mm, dtype=np.float64), self.pixel_mm**2, len(self.starts) - 1
+        # As products of matrices: of a hundred places and a thousand rows no differences are kept.
+        columns = (places @ self.right.T - (self.starts * self.right).sum(axis=1)) / square
+        away = (places**2).sum(axis=1)[:, None] - 2.0 * places @ self.starts.T + (self.starts**2).sum(axis=1)
+        within = np.clip(columns, -0.5, self.columns - 0.5)
+        row = np.argmin(away + (within**2 - 2.0 * within * columns) * square, axis=1).astype(np.float64)
+        column = columns[np.arange(len(places)), row.astype(np.intp)]
         for _ in range(2):  # between the rows: along the surface to where the place is at right angles to it
-            low, high = max(math.ceil(row) - 1, 0), min(math.floor(row) + 1, last)
-            if high > low:
-                below, above = self._between(float(low), column), self._between(float(high), column)
-                along = (above - below) / (high - low)
-                here = np.array(place_mm) - self._between(row, column)
-                row += float(here @ along) / max(float(along @ along), 1e-18)
-                row = min(max(row, 0.0), float(last))
-            here = np.array(place_mm) - self._between(row, column)
-            column += float(here @ self.right[round(row)]) / self.pixel_mm**2
-        found = self._between(row, min(max(column, -0.5), self.columns - 0.5))
-        return row, column, float(np.linalg.norm(np.array(place_mm) - found))
+            low, high = np.maximum(np.ceil(row) - 1, 0), np.minimum(np.floor(row) + 1, last)
+            along = self._between(high, column) - self._between(low, column)
+            along /= np.maximum(high - low, 1.0)[:, None]
+            here = places - self._between(row, column)
+            row = np.clip(row + (here * along).sum(axis=1) / np.maximum((along**2).sum(axis=1), 1e-18), 0.0, last)
+            here = places - self._between(row, column)
+            column += (here * self.right[np.rint(row).astype(np.intp)]).sum(axis=1) / square
+        found = self._between(row, np.clip(column, -0.5, self.columns - 0.5))
+        beside = np.linalg.norm(places - found, axis=1)
+        for place, *pixel in zip(places_mm, row.tolist(), column.tolist(), beside.tolist(), strict=True):
+            self._known[place] = (pixel[0], pixel[1], pixel[2])
 
     def way(self, start: tuple[float, float], end: tuple[float, float]) -> tuple[Vector, ...] | None:
         """Returns the points, LPS mm, through which the straight line on the picture between two (row, column) goes in
@@ -74,14 +88,9 @@ class CurvedSurface:
         picture or the path."""
         long = math.hypot(end[0] - start[0], end[1] - start[1]) * self.pixel_mm
         count = min(max(math.ceil(long / _STEP_MM), 1), _SAMPLES)
-        found: list[Vector] = []
-        for n in range(count + 1):
-            part = n / count
-            place = self.at(start[0] + part * (end[0] - start[0]), start[1] + part * (end[1] - start[1]))
-            if place is None:
-                return None
-            found.append(place)
-        return _without_straight(found)
+        rows, columns = (np.linspace(a, b, count + 1) for a, b in zip(start, end, strict=True))
+        found = self._at(rows, columns)
+        return None if found is None else _without_straight([vector(place) for place in found])
 
     def way_between(self, start_mm: Vector, end_mm: Vector) -> tuple[Vector, ...] | None:
         """Returns the `way` of the line between two points of the surface, LPS mm; None where one is not on it."""
@@ -102,12 +111,13 @@ class CurvedSurface:
 
     def shows(self, points_mm: Sequence[Vector], near_mm: float) -> bool:
         """Whether a line through points lies on the surface: every point, and the middle of every part."""
-        middles = [vector((p + q) / 2.0 for p, q in zip(a, b, strict=True)) for a, b in pairwise(points_mm)]
-        for place in (*points_mm, *middles):
-            _, column, beside = self.pixel(place)
-            if beside > near_mm or not -0.5 <= column <= self.columns - 0.5:
-                return False
-        return bool(points_mm)
+        middles = (vector((p + q) / 2.0 for p, q in zip(a, b, strict=True)) for a, b in pairwise(points_mm))
+        places = [*points_mm, *middles]
+        if unknown := [place for place in places if place not in self._known]:
+            self._find(unknown)
+        found = (self._known[place] for place in places)
+        lies = all(beside <= near_mm and -0.5 <= column <= self.columns - 0.5 for _, column, beside in found)
+        return bool(places) and lies
 
 
 @functools.lru_cache(maxsize=32)

@@ -84,7 +84,8 @@ class Choose(QDialog):
         self.list = QListWidget()
         self.list.addItems(list(names))
         self.list.setCurrentRow(0)
-        self.list.setMinimumWidth(min(self.list.sizeHintForColumn(0) + 24, 800))
+        # The words as they are before the window has its own font, which is wider.
+        self.list.setMinimumWidth(min(round(1.2 * self.list.sizeHintForColumn(0)) + 24, 800))
         self.list.itemActivated.connect(lambda _: self.accept())
         layout = QVBoxLayout(self)
         layout.addWidget(self.list)

@@ -147,7 +147,7 @@ def test_measures_go_into_the_record_and_come_back(command: Command, slices: Pat
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("length 0,0,0 1,1,1", "'length' is no measure"),
+        ("width 0,0,0 1,1,1", "'width' is no measure"),
         ("ellipse 0,0,0 1,1,1", "is no measure"),
         ("", "is no measure"),
         ("distance 0,0,0 1,1", "is no point"),
