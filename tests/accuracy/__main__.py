@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.accuracy import bones, lesions, masks, planning, registration, vessels
+from tests.accuracy import bones, curved, lesions, masks, planning, registration, vessels
 
 PAGE = Path(__file__).parents[2] / "docs" / "accuracy.md"
 _HEAD = """# How right the tools are
@@ -38,6 +38,7 @@ SECTIONS = (
     Section("Lesions: nodules", lesions.NODULE_WORDS, lesions.nodule_rows),
     Section("Lesions: real series", lesions.REAL_WORDS, lesions.real_rows),
     Section("Lesions: clicks that have to be declined", lesions.DECLINED_WORDS, lesions.declined_rows),
+    Section("Lengths on curved pictures", curved.WORDS, curved.rows),
 )
 
 
