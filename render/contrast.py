@@ -7,6 +7,7 @@ than tissue too, but arteries of an angiography are brightest.
 
 import weakref
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import scipy
@@ -91,8 +92,10 @@ def _blocks(voxels: NDArray[np.generic], factor: tuple[int, int, int]) -> NDArra
     for n in range(k):
         layer = voxels[n * a : (n + 1) * a, : j * b, : i * c]
         whole = layer if np.issubdtype(layer.dtype, np.integer) else np.rint(layer).astype(np.int64)
-        columns = whole.sum(axis=0, dtype=np.int64).reshape(j, b, i * c).sum(axis=1)
-        means[n] = np.clip(columns.reshape(j, i, c).sum(axis=2) // (a * b * c), -_FAR, _FAR)
+        sums = whole.sum(axis=0, dtype=np.int64)
+        sums = reduce(np.add, (sums[step::b] for step in range(b)))
+        sums = reduce(np.add, (sums[:, step::c] for step in range(c)))
+        means[n] = np.clip(sums // (a * b * c), -_FAR, _FAR)
     return means
 
 

@@ -258,6 +258,7 @@ def main() -> None:
         window.resize(1500, 1100)
         window.show()
         until(application, lambda: bool(window.desk.studies.rows()))
+        until(application, lambda: window.desk.warming.ident is not None)
         window.desk.warming.join()  # a reader looks at the work list for as long
         until(application, lambda: window.worklist.table.model().rowCount() > 0)
         before, stalls = resident_mb(), Stalls()

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from PySide6.QtCore import QSettings
+from PySide6.QtCore import QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 
 from workstation.desktop.language import speak
@@ -12,12 +12,16 @@ from workstation.desktop.model.keys import load_keys
 from workstation.desktop.window import MainWindow
 from workstation.site import open_site
 
+_SHOWN_MS = 50
+
 
 def make_window(root: Path, region: str = "") -> MainWindow:
     """Makes the main window over a state folder. Raises ConfigError, KeysError."""
     site = open_site(root)
     settings = QSettings(str(root / "desktop.ini"), QSettings.Format.IniFormat)
-    return MainWindow(ReadingDesk(site, region), load_keys(root / "keys.toml"), settings)
+    window = MainWindow(ReadingDesk(site, region), load_keys(root / "keys.toml"), settings)
+    QTimer.singleShot(_SHOWN_MS, window, window.desk.warm)  # beside it, it would keep the window from being shown
+    return window
 
 
 def start(root: Path, study: str = "", region: str = "", language: str = "en", demo: Path | None = None) -> int:

@@ -21,8 +21,8 @@ from workstation.desktop.model.screen import PaneName, VolumeKey
 # A coarse picture has a third of the rows and columns. While the mouse moves it has as many as 30 pictures a second
 # allow: more where the machine is fast or the pane small, fewer where not.
 _COARSE, _COARSENESS = 3, (2, 6)
-_MOVING_S = 1.0 / 30.0
-_ROOM = 0.85  # of that time, for a finer one: what is shown has to be painted too
+_MOVING_S = 0.022  # the rest is for painting it
+_ROOM = 0.85  # of that time, for a finer one
 _THUMB_PX = 96
 _FILLED = (255, 190, 60, 90)  # what a measure has filled: red, green, blue, opacity
 _SEGMENT_OPACITY = 80

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from workstation.desktop.drawer import next_coarseness
 
-FRAME_S = 1.0 / 30.0
+FRAME_S = 0.022  # leaves a third of 30 a second for painting
 
 
 @given(st.floats(0.0, 0.02), st.floats(0.0001, 2.0), st.integers(2, 6))

@@ -601,3 +601,9 @@ def test_a_study_opened_again_has_its_measures_and_segments_without_an_edit(view
     qtbot.waitUntil(lambda: again.measuring.found(measure) is not None, timeout=60_000)
     qtbot.waitUntil(lambda: again.millilitres(7) is not None, timeout=60_000)
     again.close_session()
+
+
+def test_what_the_first_study_needs_is_loaded_once_the_window_is_there(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.desk.warming.ident is not None, timeout=60_000)
+    window.desk.warming.join(60.0)
+    assert not window.desk.warming.is_alive()

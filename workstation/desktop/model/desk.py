@@ -74,7 +74,11 @@ class ReadingDesk:
         self._delivered: dict[VolumeKey, str] = {}
         # Kernels are loaded from disk while the work list loads, so that the first picture need not wait.
         self.warming = threading.Thread(target=_warm, name="kernels", daemon=True)
-        self.warming.start()
+
+    def warm(self) -> None:
+        """Begins to load what the first study would otherwise wait for."""
+        if self.warming.ident is None:
+            self.warming.start()
 
     def note(self, opened: Opened, person: Person | None, kind: EventKind, recipe: Recipe | None = None) -> None:
         """Journals an act of a signed-in person; acts without one are not recorded.
@@ -114,7 +118,8 @@ class ReadingDesk:
     def close(self) -> None:
         """Closes the databases."""
         self._recorder.shutdown()
-        self.warming.join()
+        if self.warming.ident is not None:
+            self.warming.join()
         self.site.papers.engine.dispose()
 
     # ------------------------------------------------------------------------------------------------ the charge
