@@ -6,6 +6,7 @@ surface to another.
 
 import math
 
+import numpy as np
 from PySide6.QtCore import QPointF
 
 from render import View
@@ -30,6 +31,7 @@ GRASPING = ("window", "pan", "zoom", "path", *POINTS)
 DRAWN_PX = 5.0  # a press that moves this far before it is let go draws the next point too
 # Lengths on a curved picture are those in the patient; its angles and areas are not.
 ON_CURVED: tuple[MeasureKind, ...] = ("distance", *NOTES)
+_DEEP = 0.7  # the part of a length in 3D along the line of sight, from which on it is told
 
 
 class MeasureHand:
@@ -212,6 +214,18 @@ class MeasureHand:
         viewer.select(number)
         if kind in NOTES:
             viewer.ask_words(number)
+        if kind == "length" and panes == {"solid"}:
+            self._tell_depth(points)
+
+    def _tell_depth(self, points: tuple[Vector, ...]) -> None:
+        """Says so where most of a length in 3D goes into the picture: it is far longer than it looks."""
+        way = np.subtract(points[-1], points[0])
+        depth_mm = abs(float(way @ self._viewer.session.screen.solid.view.towards_observer))
+        if depth_mm > _DEEP * float(np.linalg.norm(way)):
+            deep = f"{depth_mm:.0f}"
+            self._viewer.say(
+                tr("One end lies {deep} mm behind the other; turn the patient to see the line.", deep=deep)
+            )
 
     def _view(self, name: PaneName) -> View:
         """Returns from where a pane shows the patient."""

@@ -197,6 +197,27 @@ def test_two_clicks_on_the_surface_are_a_length_and_a_drag_still_turns(
     assert viewer.session.screen.measures == (measure,)
 
 
+def test_a_length_that_goes_into_the_picture_is_told(viewer: Viewer, qtbot: QtBot) -> None:
+    """It is far longer than it looks, as where one click goes through an orbit to the back of the skull."""
+    pane, heard = viewer.panes["solid"], said(viewer)
+    towards = np.array(viewer.session.screen.solid.view.towards_observer)
+    places = [at(pane, row, column) for row in np.linspace(0.4, 0.6, 9) for column in np.linspace(0.4, 0.6, 9)]
+    nearer = {float(np.array(surface_at(viewer, place)) @ towards): place for place in places}
+    deep, shallow = (min(nearer), max(nearer)), sorted(nearer)[-2:]
+    viewer.choose_tool("distance")
+    for depths in (deep, shallow):
+        heard.clear()
+        for depth in depths:
+            qtbot.mouseClick(pane, LEFT, pos=nearer[depth])
+        told = [words for words in heard if "behind the other" in words]
+        behind = depths[1] - depths[0]
+        assert told == (
+            [f"One end lies {behind:.0f} mm behind the other; turn the patient to see the line."]
+            if depths is deep
+            else []
+        )
+
+
 def test_a_length_goes_from_one_plane_to_another(viewer: Viewer, qtbot: QtBot) -> None:
     viewer.choose_tool("distance")
     axial, coronal = viewer.panes["axial"], viewer.panes["coronal"]
