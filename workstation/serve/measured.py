@@ -103,7 +103,9 @@ def _of_work(site: Site) -> Iterator[Metric]:
     yield _one("preparation_quiet_seconds", words, max(0.0, quiet))
     mean, longest, oldest = plans.times(now_s)
     took = {_label(of="mean"): mean, _label(of="longest"): longest}
-    yield _gauge("preparation_seconds", "From a complete series to its proposal, of those that lie ready.", took)
+    yield _gauge(
+        "preparation_seconds", "From a complete series to its proposal, of those that became ready within a day.", took
+    )
     yield _one("preparation_oldest_seconds", "Since when the oldest one that is not made yet waits.", oldest)
     yield _one("news_waiting", "What receivers have told and nobody has acted on.", float(site.news.count()))
     followed = dict.fromkeys(("arrivals", "outbox"), 0.0)

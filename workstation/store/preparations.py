@@ -42,6 +42,7 @@ from workstation.store.preparation_rows import (
     read_preparations,
 )
 
+_DAY_S = 86_400.0
 # The order of states in a list.
 _LISTED: tuple[PreparationState, ...] = ("running", "waiting", "ready", "failed", "cancelled", "taken")
 # Which state is told of a series with several rows: the first of these that one of them has.
@@ -276,10 +277,10 @@ class Preparations:
         return {state: found.get(state, 0) for state in PREPARATION_STATES}
 
     def times(self, now_s: float) -> tuple[float, float, float]:
-        """Returns how many seconds those that lie ready took from the complete series on, in the mean and at most, and
-        how long the oldest one that is not made yet has waited; 0 where there is none."""
+        """Returns how many seconds those that became ready within a day took from the complete series on, in the mean and
+        at most, and how long the oldest one that is not made yet has waited; 0 where there is none."""
         took = ROW.c.changed_s - ROW.c.arrived_s
-        made = select(func.avg(took), func.max(took)).where(ROW.c.state == "ready")
+        made = select(func.avg(took), func.max(took)).where(ROW.c.state == "ready", ROW.c.changed_s > now_s - _DAY_S)
         waits = select(func.min(ROW.c.arrived_s)).where(ROW.c.state.in_(("waiting", "running")))
         with self._engine.connect() as connection:
             mean, longest = connection.execute(made).one()

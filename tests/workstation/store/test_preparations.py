@@ -203,3 +203,13 @@ def test_the_oldest_proposals_go_first(store: Preparations) -> None:
     assert [row.folder for row in store.over(25)] == ["f1", "f0"]
     (again,) = store.again([store.over(35)[0].place], 30.0)
     assert again.folder == "f0" and store.of_series("1.0")[0].state == "waiting"
+
+
+def test_times_are_those_of_the_last_day_and_of_what_waits(store: Preparations) -> None:
+    day = 86_400.0
+    for uid, arrived, took in (("1.1", 0.0, 900.0), ("1.2", 3 * day, 20.0), ("1.3", 3 * day, 40.0)):
+        plan(store, uid, WantedPreparation("a", 0), at=arrived)
+        assert store.ready(claim(store, arrived), f"folder-{uid}", 10, arrived + took)
+    plan(store, "1.4", WantedPreparation("a", 0), at=3 * day + 30.0)
+    assert store.times(3 * day + 100.0) == (30.0, 40.0, 70.0)
+    assert store.times(9 * day)[:2] == (0.0, 0.0)
