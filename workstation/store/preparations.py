@@ -277,8 +277,8 @@ class Preparations:
         return {state: found.get(state, 0) for state in PREPARATION_STATES}
 
     def times(self, now_s: float) -> tuple[float, float, float]:
-        """Returns how many seconds those that became ready within a day took from the complete series on, in the mean and
-        at most, and how long the oldest one that is not made yet has waited; 0 where there is none."""
+        """Returns how many seconds those that became ready within a day took from the complete series on, in the mean
+        and at most, and how long the oldest one that is not made yet has waited; 0 where there is none."""
         took = ROW.c.changed_s - ROW.c.arrived_s
         made = select(func.avg(took), func.max(took)).where(ROW.c.state == "ready", ROW.c.changed_s > now_s - _DAY_S)
         waits = select(func.min(ROW.c.arrived_s)).where(ROW.c.state.in_(("waiting", "running")))
