@@ -123,7 +123,9 @@ def whole(root: Path, acknowledged: set[str], originals: dict[str, Instance]) ->
         assert set(visible) == acknowledged
         for uid, instance in visible.items():
             assert dcmread(instance.path) == dcmread(originals[uid].path)
-        assert {f.words for f in upkeep.verify(archive)} <= {"is on the disk and not in the index; rebuild the index"}
+        assert {f.words for f in upkeep.verify(archive)} <= {
+            "is on the disk and not in the index; `storage verify --repair` enters it"
+        }
         assert upkeep.status(archive).quarantined == 0
 
 
