@@ -84,7 +84,6 @@ def _file(store: Path, root: Path) -> Path:
 def _read(file: Path) -> HostNote | None:
     try:
         note = read_strictly(HostNote, json_in(file), "the note")
-        datetime.fromisoformat(note.seen_at)
+        return note if datetime.fromisoformat(note.seen_at).tzinfo is not None else None
     except (OSError, StrictError, ValueError):
         return None
-    return note

@@ -326,6 +326,19 @@ def test_hosts_that_are_gone_are_not_named(tmp_path: Path) -> None:
     assert (two.seen_at, two.backed_up_at) == ((at + timedelta(days=2)).isoformat(), at.isoformat())
 
 
+def test_a_note_that_says_no_time_zone_is_written_anew(tmp_path: Path) -> None:
+    at, store = datetime(2026, 3, 2, 16, 0, tzinfo=UTC), tmp_path / "store"
+    for folder in ("store", "one", "two"):
+        (tmp_path / folder).mkdir()
+    note_host(store, tmp_path / "one", at)
+    (note,) = (store / "hosts").iterdir()
+    note.write_text(note.read_text().replace("+00:00", ""))
+    assert other_hosts(store, tmp_path / "two", at) == ()
+    note_host(store, tmp_path / "one", at)
+    (one,) = other_hosts(store, tmp_path / "two", at)
+    assert one.seen_at == at.isoformat()
+
+
 def test_containers_that_share_a_state_folder_are_one_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store, root, at = tmp_path / "store", tmp_path / "root", datetime(2026, 3, 2, tzinfo=UTC)
     for folder in (store, root, tmp_path / "other"):
