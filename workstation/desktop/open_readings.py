@@ -1,7 +1,7 @@
 """The series of a patient that are open at once: each has panes, panels, undo and captures of its own; and who reads
 them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -73,20 +73,35 @@ class OpenReading:
 
 def make_reading(
     found: Opened, keys: Keys, looks: Looks, texts: CornerTexts, region: str, bring: Callable[[VolumeKey], Volume]
-) -> OpenReading:
-    """Makes panes and panels for a study. texts : what stands in the corners. region : that the report begins with.
-    bring : builds the second volume of fused captures."""
+) -> Generator[None, None, OpenReading]:
+    """Makes panes and panels for a study, one between two yields: all of them take too long for one turn of the event
+    loop. texts : what stands in the corners. region : that the report begins with. bring : builds the second volume of
+    fused captures."""
     if found.session.bridged:
         found = replace(found, identity=with_bridged_gaps(found.identity))
     viewer = Viewer(found.session, keys.buttons, looks, found.identity, texts)
-    viewer.drawer.bring = bring
-    _add_window_keys(viewer)
-    report, tray = ReportPanel(viewer, region), Tray(viewer, found.priors)
+    try:
+        viewer.drawer.bring = bring
+        _add_window_keys(viewer)
+        yield
+        report = ReportPanel(viewer, region)
+        yield
+        tray = Tray(viewer, found.priors)
+        yield
+        look = scrolled(LookPanel(viewer))
+        yield
+        measures = scrolled(Measures(viewer))
+        yield
+        segments = scrolled(SegmentsPanel(viewer))
+        yield
+    except GeneratorExit:
+        viewer.close_session()
+        raise
     panels = (
-        (scrolled(LookPanel(viewer)), tr("Look")),
+        (look, tr("Look")),
         (tray, tr("Captures")),
-        (scrolled(Measures(viewer)), tr("Measures")),
-        (scrolled(SegmentsPanel(viewer)), tr("Segments")),
+        (measures, tr("Measures")),
+        (segments, tr("Segments")),
         (report, tr("Report")),
     )
     return OpenReading(found, viewer, report, tray, panels, found.session.screen)

@@ -98,7 +98,7 @@ def test_no_text_lies_over_another_or_off_the_paper(name: str) -> None:
                 assert not frame.overlaps(box), text
 
 
-@pytest.mark.parametrize("name", MONTHS)
+@pytest.mark.parametrize("name", [*MONTHS][:: one_in(3)])
 def test_axes_of_counts_have_whole_numbers(name: str) -> None:
     figure = pages_of(name)[0]
     figure.canvas.draw()
