@@ -419,7 +419,7 @@ def check(day: dict[str, Any]) -> None:
     ("corrections", "seed"), [("automatic", 20260302), pytest.param("coder", 7, marks=pytest.mark.slow)]
 )
 def test_a_small_day(tmp_path: Path, corrections: str, seed: int) -> None:
-    check(simulate(40 if THOROUGH else 12, 2, seed, tmp_path, corrections))
+    check(simulate(40 if THOROUGH else 20, 2 if THOROUGH else 1, seed, tmp_path, corrections))
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from functools import partial
 
 from PySide6.QtCore import QByteArray, QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QResizeEvent
-from PySide6.QtWidgets import QProgressBar, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QProgressBar, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
 from render import Picture, Protocol, Recipe
 from workstation.desktop import dialogs
@@ -68,7 +68,7 @@ class MainWindow(SeriesWindow):
         self.preview, self.pages = Pane("axial"), QStackedWidget()
         self.arrival, self.open_tabs, self.bar = ArrivalBar(desk.studies.news), SeriesTabs(), QProgressBar()
         self.works, self.making, self.dock = Works(self.bar), Steps(self), StudyDock(self)
-        self.tabs, self.signed_bar = self.dock.tabs, self.dock.signed_bar
+        self.signed_bar = self.dock.signed_bar
         self._make_parts()
         self._make_middle()
         self.menus = Menus(self, self.keys, self.with_viewer, self._commands())
@@ -99,7 +99,7 @@ class MainWindow(SeriesWindow):
         self.capturing = CaptureCommands(reader, self.acts, self.looks, works, say, self)
         self.sheets = SheetCommands(reader, works, say, self)
         self.priors = PriorCommands(desk.studies, reader, works, say, self)
-        self.signing = SignCommands(desk, reader, works, self.tabs, say, self)
+        self.signing = SignCommands(desk, reader, works, self.dock, say, self)
         self.signing.refused.connect(self.refused)
         self.signing.signed.connect(self.show_signed)
         self.signing.wrong_secret.connect(self.screen_lock.lock)
@@ -210,6 +210,11 @@ class MainWindow(SeriesWindow):
             self.dock.setVisible(folded)
             self.browser.setVisible(folded and self._wants_browser())
 
+    @property
+    def tabs(self) -> QTabWidget:
+        """The panels on view."""
+        return self.dock.tabs
+
     # ------------------------------------------------------------------------------------------------ opening
 
     def open_series(
@@ -248,7 +253,8 @@ class MainWindow(SeriesWindow):
     def _show_study(self, found: Opened) -> None:
         """Makes panes and panels for a study that was opened just now, and shows them."""
         region, bring = self.desk.region_unless_chosen(found), self.desk.studies.volume
-        steps = make_reading(found, self.keys, self.looks, self.texts, region, bring)
+        tabs = self.dock.new_tabs()
+        steps = make_reading(found, self.keys, self.looks, self.texts, region, bring, tabs)
         self.making.run(steps, self._show_made)
 
     def _show_made(self, reading: OpenReading) -> None:
@@ -303,8 +309,7 @@ class MainWindow(SeriesWindow):
         self.reader.reading, found = reading, reading.opened
         self.reader.readings.used(reading)
         self.reader.signed = found.session.sealed
-        panels = (*reading.panels, (self.signing.charge, tr("Charge")))
-        self.dock.fill(panels, found.identity.person or found.title)
+        self.dock.fill(reading.tabs, self.signing.charge, tr("Charge"), found.identity.person or found.title)
         self.pages.setCurrentWidget(reading.viewer)
         self._show_title()
         self.dock.setVisible(not self.dock.folded)
@@ -379,8 +384,7 @@ class MainWindow(SeriesWindow):
         self.reader.readings.remove(reading)
         reading.viewer.close_session()
         self.pages.removeWidget(reading.viewer)
-        for widget, _ in reading.panels:
-            widget.deleteLater()
+        self.dock.drop(reading.tabs, self.signing.charge)
         reading.viewer.deleteLater()
 
     def close_study(self) -> None:
