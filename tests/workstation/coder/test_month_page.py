@@ -128,6 +128,7 @@ def test_what_stands_on_it() -> None:
     assert sum("68 more" in text for text in words) == 1
 
 
+@pytest.mark.slow
 def test_all_lost_work_is_on_the_pages_of_a_pdf(tmp_path: Path) -> None:
     found = MONTHS["busy"]
     pages = pages_of("busy")
