@@ -187,6 +187,7 @@ MEASURE_METHODS: dict[str, Code] = {
     "cobb": Code("cobb", OWN_SCHEME, "Cobb's angle between two lines"),
     "ellipse": Code("ellipse", OWN_SCHEME, "Ellipse on a plane"),
     "polygon": Code("polygon", OWN_SCHEME, "Polygon on a plane"),
+    "area": Code("area", OWN_SCHEME, "Outline on a curved surface, in no one plane"),
     "volume": Code("volume", OWN_SCHEME, "Voxels of a mask"),
     "lesion": Code("lesion", OWN_SCHEME, "Closed surface about a click"),
     "vessel": Code("vessel", OWN_SCHEME, "Sections across a vessel's centreline"),

@@ -6,20 +6,18 @@ the patient. The area is summed up over the surface itself, the values are weigh
 
 import functools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import skimage
-from numpy.typing import NDArray
-from pydantic import ConfigDict
 
 from render import curved
 from render.curved import Points
-from render.curved_surface import NEAR_MM, CurvedSurface, surfaces
+from render.curved_surface import NEAR_MM, CurvedShape, CurvedSurface, surfaces
 from render.draw import draw
-from render.geometry import Vector, View
+from render.geometry import Vector
 from render.measure import Statistics
 from render.recipe import CurvedReformat, Window
 from render.volume import Volume
@@ -32,23 +30,6 @@ _WIDE_MM = 1000.0  # how far a surface goes at least to both sides of its path
 _MOST_ROWS = 8192
 # Gauss and Legendre: exact for what a surface's rows do between two edges of an outline.
 _GAUSS = np.polynomial.legendre.leggauss(8)
-
-
-@dataclass(frozen=True, slots=True)
-class CurvedShape:
-    """What a curved picture shows of the patient, whatever its size. path_mm, form, view, angle_deg : as in
-    `CurvedReformat`."""
-
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
-    path_mm: tuple[Vector, ...]
-    form: Literal["straightened", "stretched"] = "straightened"
-    view: View = View()
-    angle_deg: float = 0.0
-
-
-def shape_of(recipe: CurvedReformat) -> CurvedShape:
-    """Returns what the first picture of a recipe shows."""
-    return CurvedShape(recipe.path_mm, recipe.form, recipe.view, recipe.angle_deg)
 
 
 def _recipe(shape: CurvedShape, step_mm: float, half_columns: int) -> CurvedReformat:
@@ -127,7 +108,7 @@ def area_within(volume: Volume, shape: CurvedShape, kind: OutlineKind, corners_m
     rows, columns = np.nonzero(inside & (values == other))
     if rows.size == 0:
         raise ValueError("The outline lies outside the volume; there is nothing to measure.")
-    within, weights = values[rows, columns].astype(np.float64), _stretch(fine, rows, columns.astype(np.float64))[0]
+    within, weights = values[rows, columns].astype(np.float64), fine.stretch(rows, columns.astype(np.float64))[0]
     mean = float(np.average(within, weights=weights))
     return Statistics(
         area_mm2=area,
@@ -137,18 +118,6 @@ def area_within(volume: Volume, shape: CurvedShape, kind: OutlineKind, corners_m
         greatest=float(within.max()),
         samples=int(within.size),
     )
-
-
-def _stretch(surface: CurvedSurface, rows: NDArray[np.intp], columns: Points) -> tuple[Points, NDArray[np.bool_]]:
-    """Returns (N,) mm² of the patient in a pixel between a row and the next, and whether the surface goes the way of
-    its path there; where not, it has folded over."""
-    first = np.minimum(rows, max(len(surface.starts) - 2, 0))
-    down = surface.starts[first + 1] - surface.starts[first]
-    wider = surface.right[first + 1] - surface.right[first]
-    here = down + wider * columns[:, None]
-    path = down + wider * (surface.columns - 1) / 2.0
-    right = (surface.right[first] + surface.right[first + 1]) / 2.0
-    return np.linalg.norm(np.cross(here, right), axis=1), np.einsum("ij,ij->i", here, path) > 0.0
 
 
 def _area_mm2(surface: CurvedSurface, outline: Points) -> float:
@@ -167,7 +136,7 @@ def _area_mm2(surface: CurvedSurface, outline: Points) -> float:
     left, wide = at[0::2], at[1::2] - at[0::2]
     columns = left[:, None] + (np.asarray(_GAUSS[0]) + 1.0) / 2.0 * wide[:, None]
     rows = np.repeat(np.floor(lines[number[0::2]]).astype(np.intp), len(_GAUSS[0]))
-    areas, onward = _stretch(surface, np.maximum(rows, 0), columns.ravel())
+    areas, onward = surface.stretch(np.maximum(rows, 0), columns.ravel())
     if not onward.all():
         raise ValueError("The picture folds over itself there: draw the outline nearer to the path.")
     weights = np.asarray(_GAUSS[1]) / 2.0 * wide[:, None] * (high - low) / count

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from render import Volume
-from render.curved_area import CurvedShape, OutlineKind, area_within, outline_on, shape_of
-from render.curved_surface import CurvedSurface, surfaces
+from render.curved_area import OutlineKind, area_within, outline_on
+from render.curved_surface import CurvedShape, CurvedSurface, shape_of, surfaces
 from render.geometry import Vector, View, affine_from
 from render.measure import within
 from render.recipe import CurvedReformat, Window
@@ -126,3 +126,10 @@ def test_it_does_not_depend_on_the_picture_that_it_was_drawn_on() -> None:
     assert all(corners)
     found = area_within(volume(), shape_of(coarse), "polygon", corners)  # type: ignore[arg-type]
     assert found.area_mm2 == pytest.approx(32.0 * 16.0, rel=3e-3)
+
+
+def test_beyond_the_middle_of_a_bend_a_picture_has_folded_over() -> None:
+    wide = CurvedReformat(Window(0.0, 1.0), arc(), rows=180, columns=321, pixel_mm=0.25, angle_deg=90.0)
+    surface = surfaces(wide)[0]
+    beyond = {inwards: surface.is_folded(90.0, 160.0 + inwards / 0.25) for inwards in (-35.0, 0.0, 20.0, 35.0)}
+    assert beyond == {-35.0: False, 0.0: False, 20.0: False, 35.0: True}

@@ -382,7 +382,8 @@ class Viewer(QWidget):
         hand = self.gestures.hand
         if not hand.points or name != self.under:
             return ()
-        return (MeasureMarks(self.measuring).unfinished(self.session.screen, name, self.tool, hand.drawn()),)
+        marks, shape = MeasureMarks(self.measuring), self.panes[name].shape
+        return (marks.unfinished(self.session.screen, name, self.tool, hand.drawn(), shape),)
 
     def select(self, number: int | None) -> None:
         """Selects a measure, or none: what is selected can be dragged, named, coloured, copied and deleted."""
@@ -428,8 +429,8 @@ class Viewer(QWidget):
         """Copies the selected measure into the plane of the crosshair."""
         if self.selected is None:
             return
-        if self.session.screen.measures[self.selected].kind == "length":
-            self.say(tr("A length in space lies in no plane; it is not copied into another one."))
+        if self.session.screen.measures[self.selected].in_space:
+            self.say(tr("What lies in space lies in no plane; it is not copied into another one."))
             return
         self.do(measure_edits.duplicated, self.selected)
         self.select(len(self.session.screen.measures) - 1)

@@ -8,10 +8,12 @@ from typing import Any, Literal
 import numpy as np
 
 from dicom_io.evidence import Measurement, MeasurementKind, Quantity, Unit
+from render.curved_area import OutlineKind, area_within, outline_on
+from render.curved_surface import CurvedShape
 from render.errors import RenderError
 from render.geometry import Vector, View
 from render.mask_steps import MaskStep, StepError
-from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, polyline_mm, within
+from render.measure import Statistics, angle_deg, axes, cobb_deg, distance_mm, ellipse, polyline_mm, within
 from render.segment import LesionMeasures, made, measure_lesion, volume_ml
 from render.vessels.centreline import follow, follow_by_hand
 from render.vessels.measures import stenosis, widest
@@ -31,6 +33,16 @@ class _Wanted:
 
 # What tools find is rounded, so that a last bit that another processor computes otherwise changes no record.
 _DECIMALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _DrawnOutline:
+    """An outline on a curved surface as a measurement records it. corners_mm : as in `render.curved_area`."""
+
+    outline: OutlineKind
+    corners_mm: tuple[Vector, ...]
+    surface: CurvedShape
+
 
 # How the line of a vessel was made, where a person laid it and it was not followed.
 LINE_BY_HAND = '{"line":"by hand"}'
@@ -57,6 +69,34 @@ def measure(
     return again(
         Measurement(name, kind, points, words, volume.frame_of_reference, volume.digest, nothing, finding), volume
     )
+
+
+def measure_outline(
+    name: str,
+    outline: OutlineKind,
+    corners_mm: tuple[Vector, ...],
+    surface: CurvedShape,
+    volume: Volume,
+    finding: str = "",
+) -> Measurement:
+    """Measures the area of a curved surface within an outline, and the values there. corners_mm : as in
+    `render.curved_area.outline_on`.
+
+    Raises ValueError as `area_within` does.
+    """
+    written = json.dumps(asdict(_DrawnOutline(outline, corners_mm, surface)), separators=(",", ":"))
+    places, frame = outline_on(surface, outline, corners_mm), volume.frame_of_reference
+    quantities = _on_surface(written, volume)
+    return Measurement(name, "area", places, "", frame, volume.digest, quantities, finding, written)
+
+
+def outline_of(measurement: Measurement) -> tuple[OutlineKind, tuple[Vector, ...], CurvedShape]:
+    """Returns how an area was drawn: the kind of its outline, its corners, LPS mm, and the surface that it is of.
+
+    Raises ValueError where that is not what the record says.
+    """
+    drawn = adapter(_DrawnOutline).validate_json(measurement.steps)
+    return drawn.outline, drawn.corners_mm, drawn.surface
 
 
 def measure_mask(name: str, steps: tuple[MaskStep, ...], label: int, volume: Volume, finding: str = "") -> Measurement:
@@ -121,13 +161,24 @@ def again(measurement: Measurement, volume: Volume) -> Measurement:
         quantities += _change(quantities, prior) if prior is not None else ()
     elif kind == "vessel":
         quantities = _vessel(points, measurement.references_mm, volume, measurement.steps == LINE_BY_HAND)
+    elif kind == "area":
+        quantities = _on_surface(measurement.steps, volume)
     else:
         quantities = _within(kind, points, View.parse(measurement.view), volume)
     return replace(measurement, volume_digest=volume.digest, quantities=quantities)
 
 
 def _within(kind: MeasurementKind, points: Sequence[Vector], view: View, volume: Volume) -> tuple[Quantity, ...]:
-    found = within(volume, ellipse(points) if kind == "ellipse" else points, view)
+    return _statistics(within(volume, ellipse(points) if kind == "ellipse" else points, view), volume)
+
+
+def _on_surface(steps: str, volume: Volume) -> tuple[Quantity, ...]:
+    drawn = adapter(_DrawnOutline).validate_json(steps)
+    numbers = _statistics(area_within(volume, drawn.surface, drawn.outline, drawn.corners_mm), volume)
+    return tuple(replace(number, value=round(number.value, _DECIMALS)) for number in numbers)
+
+
+def _statistics(found: Statistics, volume: Volume) -> tuple[Quantity, ...]:
     unit = _unit(volume)
     return (
         Quantity("area", found.area_mm2, "mm2"),

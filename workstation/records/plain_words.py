@@ -87,6 +87,8 @@ def measurement(made: Measurement) -> str:
     if made.kind == "length" and len(made.points_mm) > 2:
         ends = f"from {place(made.points_mm[0])} to {place(made.points_mm[-1])}"
         where = f"; {ends}, through {len(made.points_mm) - 2} places between"
+    if made.kind == "area":
+        where = f"; within an outline of {len(made.points_mm)} places on a curved surface"
     seen = f", seen from {made.view}" if made.view else ""
     if made.kind == "vessel" and made.steps:
         where = f"; along a line laid by hand, {len(made.points_mm)} points{where.replace('; at', ' at')}"

@@ -63,11 +63,6 @@ def path_dragged(screen: Screen, index: int, place_mm: Vector) -> Screen:
     return replace(screen, curve=replace(screen.curve, path_mm=tuple(path)))
 
 
-def relaid(screen: Screen, number: int, points_mm: tuple[Vector, ...]) -> Screen:
-    """Lays a length in space through other places."""
-    return remeasured(screen, number, replace(screen.measures[number], points_mm=points_mm))
-
-
 def measure_dragged(screen: Screen, number: int, by_mm: Vector) -> Screen:
     """Moves a whole measure."""
     measure = screen.measures[number]
@@ -102,10 +97,10 @@ def reworded(screen: Screen, number: int, text: str) -> Screen:
 
 
 def duplicated(screen: Screen, number: int) -> Screen:
-    """Adds a copy of a measure where its plane is now: in the plane of the crosshair, seen as it was drawn. A length in
-    space is not copied."""
+    """Adds a copy of a measure where its plane is now: in the plane of the crosshair, seen as it was drawn. What lies
+    in space is not copied."""
     measure = screen.measures[number]
-    if measure.kind == "length":
+    if measure.in_space:
         return screen  # it lies in no plane that a copy could be brought into
     n = measure.view.towards_observer
     deep = sum((c - p) * a for c, p, a in zip(screen.cursor_mm, measure.points_mm[0], n, strict=True))

@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dicom_io.evidence import Measurement
+from render.curved_area import OutlineKind, area_within, outline_on
 from render.errors import RenderError
 from render.geometry import Plane, Vector, View, affine_from, direction, point, vector
 from render.mask_steps import Lesion, Piece, StepError
@@ -22,7 +24,14 @@ from workstation.desktop.model.looks import unit_words
 from workstation.desktop.model.screen import NOTES, SOUGHT, Measure, PriorLesion, Screen, marked_labels
 from workstation.export.vessel_files import MeasuredVessel
 from workstation.export.vessel_files import measure as measure_vessel
-from workstation.records.measurements import LINE_BY_HAND, measure_mask, measure_requested, with_prior
+from workstation.records.measurements import (
+    LINE_BY_HAND,
+    measure_mask,
+    measure_outline,
+    measure_requested,
+    outline_of,
+    with_prior,
+)
 from workstation.records.measurements import measure as take
 
 # Limits of a volume: its distance from the seed, and the difference of its values from the seed's as a part of the
@@ -68,7 +77,10 @@ class Measuring:
         return Measure("volume", (seed_mm,), view, round(value - spread, 3), round(value + spread, 3))
 
     def outline(self, measure: Measure) -> tuple[Vector, ...]:
-        """Returns the corners of an outline; none for other measures."""
+        """Returns the corners of an outline, of one on a curved surface as it goes through the patient; none for other
+        measures, and where the outline has left its surface."""
+        if measure.surface is not None:
+            return outline_on(measure.surface, cast(OutlineKind, measure.kind), measure.points_mm)
         if measure.kind == "polygon":
             return measure.points_mm
         if measure.kind == "ellipse":
@@ -172,10 +184,16 @@ class Measuring:
     def _outlined(self, measure: Measure) -> Statistics | str:
         if measure not in self._statistics:
             try:
-                self._statistics[measure] = within(self.volume, self.outline(measure), measure.view)
+                self._statistics[measure] = self._within(measure)
             except ValueError as error:
                 self._statistics[measure] = str(error)
         return self._statistics[measure]
+
+    def _within(self, measure: Measure) -> Statistics:
+        if measure.surface is not None:
+            kind = cast(OutlineKind, measure.kind)
+            return area_within(self.volume, measure.surface, kind, measure.points_mm)
+        return within(self.volume, self.outline(measure), measure.view)
 
 
 def _since(prior: PriorLesion, found: FoundThing) -> str:
@@ -235,6 +253,8 @@ def _recorded(measure: Measure, name: str, volume: Volume) -> Measurement:
         return with_prior(
             found, prior.long_axis_mm, f"compared with {prior.date}{f', {prior.name}' * bool(prior.name)}"
         )
+    if measure.surface is not None:
+        return measure_outline(name, cast(OutlineKind, measure.kind), measure.points_mm, measure.surface, volume)
     if measure.kind != "volume":
         return take(name, measure.kind, measure.points_mm, measure.view, volume)
     seed = ", ".join(f"{v:.1f}" for v in measure.points_mm[0])
@@ -257,6 +277,9 @@ def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
         elif m.kind == "lesion" or m.kind == "vessel":
             by_hand = m.steps == LINE_BY_HAND
             found.append(Measure(m.kind, m.points_mm, View(), name=_own_name(m), by_hand=by_hand, prior=_prior_of(m)))
+        elif m.kind == "area":
+            kind, corners, surface = outline_of(m)
+            found.append(Measure(kind, corners, View(), name=_own_name(m, kind), surface=surface))
         elif m.kind != "volume":
             view = View.parse(m.view) if m.view else View()
             found.append(Measure(m.kind, m.points_mm, view, name=_own_name(m)))
@@ -271,9 +294,9 @@ def _prior_of(m: Measurement) -> PriorLesion | None:
     return PriorLesion(before, said[1], said[2] or "")
 
 
-def _own_name(m: Measurement) -> str:
+def _own_name(m: Measurement, kind: str = "") -> str:
     """Returns the name that a person gave; empty for a kind with its number."""
-    return "" if re.fullmatch(rf"{m.kind} \d+", m.name) else m.name
+    return "" if re.fullmatch(rf"{kind or m.kind} \d+", m.name) else m.name
 
 
 def near(measure: Measure, plane: Plane, reach_mm: float) -> bool:

@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Literal, cast, get_args
 import numpy as np
 from pydantic import ConfigDict
 
+from render.curved_surface import CurvedShape
 from render.fusion import COLOUR_MAPS
-from render.geometry import IDENTITY, Affine, Box, Matrix, Vector, View, direction, inverse, point, vector
+from render.geometry import IDENTITY, Affine, Box, Matrix, Vector, View, direction, inverse, leaves_plane, point, vector
 from render.mask_steps import Fragments, MaskStep
 from render.recipe import (
     Clip,
@@ -223,7 +224,8 @@ class Measure:
     volume or a lesion, two or more in a vessel, tip and end of an arrow. view : of the pane it was drawn in; an outline
     lies in its plane. low, high : the range of values of a volume. name : empty for the kind and its number. colour :
     as #rrggbb, empty for the usual one. text : the words of an arrow or a text. by_hand : the points of a vessel are
-    its line, as the reader dragged it; else it is followed through them. prior : of a lesion, how it was earlier."""
+    its line, as the reader dragged it; else it is followed through them. prior : of a lesion, how it was earlier.
+    surface : of an outline that was drawn on a curved picture, what that showed; else it is flat."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     kind: MeasureKind
@@ -236,6 +238,7 @@ class Measure:
     text: str = ""
     by_hand: bool = False
     prior: PriorLesion | None = None
+    surface: CurvedShape | None = None
 
     def __post_init__(self) -> None:
         needed, given = POINTS[self.kind], len(self.points_mm)
@@ -243,6 +246,16 @@ class Measure:
             raise ValueError(f"A measure of kind {self.kind} has another number of points than {given}.")
         if self.colour and not _COLOUR.fullmatch(self.colour):
             raise ValueError(f"{self.colour!r} is no colour as #rrggbb.")
+        if self.surface is not None and self.kind not in OUTLINES:
+            raise ValueError(f"A measure of kind {self.kind} is of no surface.")
+
+    @property
+    def in_space(self) -> bool:
+        """Whether it lies in no plane: a length, an outline on a curved surface, an angle whose points are on no one
+        plane of its view."""
+        if self.kind in ("angle", "cobb"):
+            return leaves_plane(self.points_mm, self.view)
+        return self.kind == "length" or self.surface is not None
 
     @property
     def found_by(self) -> "Measure":
