@@ -9,6 +9,7 @@ from render.geometry import Vector, vector
 from workstation.desktop.model.screen import OUTLINES, Measure, PriorLesion, Screen
 
 _APART_MM = 0.5  # points of a line that follow each other
+_OWN_PART = 0.25  # of the way to the next point: so near to one, it is that one that is moved
 
 
 def measured(screen: Screen, measure: Measure) -> Screen:
@@ -44,6 +45,25 @@ def line_by_hand(screen: Screen, number: int, line_mm: tuple[Vector, ...], path_
     curved picture of it goes on with what is dragged."""
     after = remeasured(screen, number, replace(screen.measures[number], points_mm=line_mm, by_hand=True))
     return _with_path(after, path_mm, line_mm)
+
+
+def line_bent(screen: Screen, number: int, from_mm: Vector, to_mm: Vector) -> Screen:
+    """Has the line of a vessel, laid by hand, go through a place. from_mm : where it went until now. Its point there is
+    brought to the place; where none is near, it gets one."""
+    measure = screen.measures[number]
+    points, place = list(measure.points_mm), vector(round(v, 3) for v in to_mm)
+    near = min(range(len(points)), key=lambda n: math.dist(points[n], from_mm))
+    beside = min(math.dist(points[near], points[n]) for n in (near - 1, near + 1) if 0 <= n < len(points))
+    if math.dist(points[near], from_mm) <= _OWN_PART * beside:
+        points[near] = place
+    else:
+        # Between the two of which it makes the least detour.
+        detours = [math.dist(a, from_mm) + math.dist(from_mm, b) - math.dist(a, b) for a, b in pairwise(points)]
+        points.insert(detours.index(min(detours)) + 1, place)
+    if any(math.dist(a, b) < _APART_MM for a, b in pairwise(points)):
+        return screen
+    screen = _with_path(screen, measure.points_mm, tuple(points))
+    return remeasured(screen, number, replace(measure, points_mm=tuple(points)))
 
 
 def _with_path(screen: Screen, before: tuple[Vector, ...], after: tuple[Vector, ...]) -> Screen:
