@@ -12,7 +12,7 @@ from render.engine.framing import outer_corners
 from render.geometry import Box, Plane, Vector, direction, point, vector
 from render.mask_steps import Automatic, MaskStep
 from render.picture import Picture
-from render.recipe import Recipe, Reformat
+from render.recipe import Recipe
 from render.segment import made
 from render.segment.grid import voxel_mm3
 from workstation.desktop.drawer import Drawer, PictureRequest
@@ -39,11 +39,13 @@ from workstation.desktop.model.screen import (
     Measure,
     PaneName,
     Screen,
+    is_fused,
     is_slice,
     main_pane,
     plane_name,
     recipe_of,
     to_shown,
+    unfused,
 )
 from workstation.desktop.model.session import ReadingSession
 from workstation.desktop.pane import Overlay, Pane, crosshair
@@ -222,8 +224,8 @@ class Viewer(QWidget):
         if name not in self.visible_panes():
             return
         volume, recipe = self.volume_of(name), recipe_of(self.session.screen, name, *self.panes[name].picture_size())
-        if isinstance(recipe, Reformat) and recipe.fusion is not None and self.other is None:
-            recipe = replace(recipe, fusion=None)  # until what lies over it is there
+        if recipe is not None and self.other is None:
+            recipe = unfused(recipe)  # until what lies over it is there
         self._wanted[name] = recipe if volume is not None else None
         if name in OTHERS and volume is None:
             self._asked.pop(name, None)
@@ -234,7 +236,7 @@ class Viewer(QWidget):
         else:
             tinted = self.measuring.shapes(self.session.screen.measures) if name in SLICES else ()
             mask, colours = self._layer(name)
-            second = self.other if isinstance(recipe, Reformat) and recipe.fusion is not None else None
+            second = self.other if is_fused(recipe) else None
             request = PictureRequest(name, recipe, moving, volume, tinted, mask, colours, second)
             # What was asked for last in full serves a moving mouse too: most edits leave most panes as they are.
             if self._asked.get(name) not in (request, replace(request, moving=False)):
@@ -546,6 +548,19 @@ class Viewer(QWidget):
     def choose_preset(self, name: str) -> None:
         self.do(edits.with_transfer, self.looks.transfer_of(self.session.volume, name))
 
+    def next_other_look(self) -> None:
+        """Gives what is compared another look in the 3D of this one: its colours over planes, then the presets."""
+        compared, other = self.session.screen.compared, self.other
+        if compared is None or other is None:
+            self.say(tr("Nothing is compared; choose a study under View > Compare with."))
+            return
+        names = ["", *self.looks.presets_for(other.unit, self.other_identity.modality)]
+        now = compared.transfer.name if compared.transfer is not None else ""
+        following = names[(names.index(now) + 1) % len(names)] if now in names else ""
+        self.do(edits.other_looks, self.looks.transfer_of(other, following) if following else None)
+        title = self.looks.preset(following).title or following if following else tr("as over planes")
+        self.say(tr("The other study in 3D: {look}", look=title))
+
     def choose_window(self, name: str) -> None:
         chosen = next(window for window in windows_for(self.session.volume.unit) if window.name == name)
         self.do(edits.windowed, window_of(self.session.volume, chosen.window))
@@ -634,7 +649,7 @@ class Viewer(QWidget):
             self.said.emit(tr("Pictures are captured of the study that is open, not of what it is compared with."))
             return
         compared = self.session.screen.compared
-        if compared is not None and compared.blend > 0.0 and is_slice(self.under):
+        if compared is not None and is_fused(recipe_of(self.session.screen, pane, 8, 8)):
             if self.other is None:
                 self.say(tr("Opening what is compared …"))
                 return

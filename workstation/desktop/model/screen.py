@@ -19,12 +19,14 @@ from render.mask_steps import Fragments, MaskStep
 from render.recipe import (
     Clip,
     CurvedReformat,
+    FusedRendering,
     Fusion,
     LabelRule,
     Projection,
     ProjectionMode,
     Recipe,
     Reformat,
+    Shading,
     TransferFunction,
     VolumeRendering,
 )
@@ -98,6 +100,12 @@ LAYOUT_TITLES: dict[Layout, str] = {
 
 # Of the volume that lies over another: uptake and bright signal stand out, what is dark leaves the first one as it is.
 _OVER = ValueWindow(0.55, 0.9, relative=True)
+_OVER_IN_3D = TransferFunction(
+    "hot_iron",
+    "range",
+    tuple(replace(p, value=round(_OVER.centre + _OVER.width * (p.value - 0.5), 4)) for p in COLOUR_MAPS["hot_iron"]),
+    shading=Shading(),
+)
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _VIEWS: dict[SliceName, View] = {
     "axial": View.parse("foot"),
@@ -178,7 +186,8 @@ class Compared:
     """The compared volume. which : its number in the series. bridged : whether missing slices of it are interpolated.
     same_study : whether it is of the study that is open; only then may a picture of both be kept. matrix : rows of the
     (4, 4) map of this volume's LPS mm to the other's, as registration found it; None for none. offset_mm : by hand,
-    added after it. blend : how much of the other one lies over the planes of this one, 0…1; 0 for none."""
+    added after it. blend : how much of the other one lies over the planes of this one and in its 3D, 0…1; 0 for none.
+    transfer : how it looks in 3D; None for the colours that it has over planes."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     series_uid: str
@@ -188,6 +197,7 @@ class Compared:
     blend: float = 0.0
     bridged: bool = False
     same_study: bool = False
+    transfer: TransferFunction | None = None
 
     @property
     def key(self) -> VolumeKey:
@@ -426,8 +436,31 @@ def _fusion(compared: Compared | None) -> Fusion | None:
     """Returns how the compared volume lies over the planes; None where it does not."""
     if compared is None or compared.blend <= 0.0:
         return None
+    return Fusion(_from_other(compared), _OVER, COLOUR_MAPS["hot_iron"], compared.blend)
+
+
+def _fusion_in_3d(compared: Compared | None) -> FusedRendering | None:
+    """Returns how the compared volume is drawn on the rays of this one; None where it is not."""
+    if compared is None or compared.blend <= 0.0:
+        return None
+    transfer = compared.transfer or _OVER_IN_3D
+    points = tuple(replace(p, opacity=round(p.opacity * compared.blend, 4)) for p in transfer.points)
+    return FusedRendering(_from_other(compared), replace(transfer, points=points))
+
+
+def _from_other(compared: Compared) -> Matrix:
     rows = tuple(tuple(float(v) for v in row) for row in inverse(compared.to_other).tolist())
-    return Fusion(cast(Matrix, rows), _OVER, COLOUR_MAPS["hot_iron"], compared.blend)
+    return cast(Matrix, rows)
+
+
+def is_fused(recipe: Recipe | None) -> bool:
+    """Whether a recipe draws a second volume with the first."""
+    return isinstance(recipe, Reformat | VolumeRendering) and recipe.fusion is not None
+
+
+def unfused(recipe: Recipe) -> Recipe:
+    """Returns a recipe without its second volume."""
+    return replace(recipe, fusion=None) if isinstance(recipe, Reformat | VolumeRendering) else recipe
 
 
 def _solid_recipe(screen: Screen, rows: int, columns: int) -> VolumeRendering | Projection:
@@ -445,7 +478,9 @@ def _solid_recipe(screen: Screen, rows: int, columns: int) -> VolumeRendering | 
         "masking": rules,
     }
     if s.style == "rendering":
-        return VolumeRendering(s.transfer, **shared, name=f"{s.transfer.name.replace('_', ' ')}, {s.view.words}")
+        fusion = _fusion_in_3d(screen.compared)
+        title = f"{s.transfer.name.replace('_', ' ')}, {s.view.words}{', fused' if fusion is not None else ''}"
+        return VolumeRendering(s.transfer, **shared, fusion=fusion, name=title)
     return Projection(s.style, screen.window, **shared, name=f"{s.style.upper()}, {s.view.words}")
 
 
@@ -475,6 +510,8 @@ def _in_other(recipe: Reformat | VolumeRendering | Projection, move: Affine) -> 
     centre, view = point(move, recipe.centre_mm), view_through(move, recipe.view)
     if isinstance(recipe, Reformat):
         return replace(recipe, centre_mm=centre, view=view, fusion=None, name=recipe.name.replace(", fused", ""))
+    if isinstance(recipe, VolumeRendering):
+        recipe = replace(recipe, fusion=None, name=recipe.name.replace(", fused", ""))
     crop = recipe.crop if view == recipe.view else None
     if crop is not None:
         crop = Box(point(move, crop.lower_mm), point(move, crop.upper_mm))
