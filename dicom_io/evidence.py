@@ -113,7 +113,7 @@ class Product:
 
 
 MeasurementKind = Literal[
-    "distance", "length", "angle", "cobb", "ellipse", "polygon", "area", "volume", "lesion", "vessel"
+    "distance", "length", "angle", "cobb", "ellipse", "polygon", "area", "volume", "lesion", "vessel", "trajectory"
 ]
 QuantityName = Literal[
     "length",
@@ -139,6 +139,11 @@ QuantityName = Literal[
     "ecst",
     "area_stenosis",
     "tortuosity",
+    "coronal_angle",
+    "sagittal_angle",
+    "clearance",
+    "clearance_depth",
+    "through",
 ]
 # UCUM: [hnsf'U] is the Hounsfield unit, 1 no unit at all.
 Unit = Literal["mm", "deg", "mm2", "mm3", "[hnsf'U]", "%", "1"]
@@ -154,6 +159,7 @@ PLACES: dict[MeasurementKind, tuple[int, float]] = {
     "volume": (0, 0),
     "lesion": (1, 1),
     "vessel": (2, math.inf),
+    "trajectory": (2, 2),
 }
 
 
@@ -179,12 +185,12 @@ class Measurement:
         length goes through, straight from each to the next; an angle's vertex second; the ends of Cobb's first line,
         then of the second; the ends of an ellipse's longer axis, then of the shorter; the corners of a polygon, and the
         places that an outline on a curved surface goes through, the first not repeated; none for a volume; the click in
-        a lesion; the points in a vessel in order.
+        a lesion; the points in a vessel in order; entry and target of a trajectory.
     view : from which side an outline was drawn, in words of `render.geometry.View`; empty for what a tool found.
     frame_of_reference : UID; empty only where there are no points.
     volume_digest : of the volume that it was measured in. steps : for a volume, how its mask is made, and for an area,
         of which curved surface it is and how it was drawn there, as JSON; for a vessel whose line a person laid through
-        its points, that this is so.
+        its points, that this is so; for a trajectory what it has to avoid, as JSON, in the order of its clearances.
     finding : in the reader's words; of a lesion with a `prior_long_axis` it names the earlier study.
     references_mm : LPS mm, points beside healthy parts of a vessel, rounded likewise; none for anything else.
     Source: PS3.3 C.18.9 (3D Spatial Coordinates).
@@ -219,11 +225,11 @@ class Measurement:
 
     @property
     def in_space(self) -> bool:
-        """Whether it lies in no plane, and is drawn over renderings and projections too: a length, an area of a curved
-        surface, an angle whose points are on no one plane of its view."""
+        """Whether it lies in no plane, and is drawn over renderings and projections too: a length, a trajectory, an
+        area of a curved surface, an angle whose points are on no one plane of its view."""
         if self.kind in ("angle", "cobb"):
             return leaves_plane(self.points_mm, View.parse(self.view)) if self.view else False
-        return self.kind in ("length", "area")
+        return self.kind in ("length", "area", "trajectory")
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,6 +215,8 @@ def in_words(measurement: Measurement) -> str:
         for q in measurement.quantities
         if q.name in _WORDS
     ]
+    if measurement.kind == "trajectory":
+        return ", ".join(filter(None, (f"{said[0]} deep", measurement.finding)))
     return " ".join(filter(None, (measurement.finding, ", ".join(said)))) or measurement.name
 
 

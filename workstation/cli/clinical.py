@@ -62,8 +62,8 @@ def measure_request(text: str) -> "MeasureRequest":
 
 
 _MEASURES = (
-    "there are distance P P, length P P …, angle P P P, cobb P P P P, lesion P, vessel P P … [/ P …] and volume TOOL "
-    "[P …], each P a point X,Y,Z"
+    "there are distance P P, length P P …, angle P P P, cobb P P P P, lesion P, vessel P P … [/ P …], "
+    "trajectory P P (entry, target) and volume TOOL [P …], each P a point X,Y,Z"
 )
 
 

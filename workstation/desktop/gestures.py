@@ -120,10 +120,10 @@ class Gestures(QObject):
         return False
 
     def _measure_solid(self, at: QPointF) -> None:
-        """Adds the point of the surface under the mouse to a length or an angle in 3D."""
+        """Adds the point of the surface under the mouse to what is measured in 3D."""
         if self._viewer.tool not in IN_SOLID:
             self._viewer.say(
-                tr("3D has lengths and angles, from place to place of what is seen; use a plane for all else.")
+                tr("3D has lengths, angles and trajectories between places that are seen; use a plane for all else.")
             )
             return
         if self._viewer.session.screen.solid.style == "average":

@@ -1,6 +1,7 @@
 """Measures by hand: clicked or drawn in one go, and taken by their handles afterwards.
 
-On planes and curved pictures every kind is drawn; in 3D lengths and angles, from one point of the surface to another.
+On planes and curved pictures every kind is drawn; in 3D lengths, angles and trajectories, from one point of the surface
+to another.
 """
 
 import math
@@ -31,7 +32,8 @@ from workstation.desktop.model.screen import (
 # Tools that take hold of a measure where there is one under the mouse; the others click through it.
 GRASPING = ("window", "pan", "zoom", "path", *POINTS)
 DRAWN_PX = 5.0  # a press that moves this far before it is let go draws the next point too
-IN_SOLID: tuple[MeasureKind, ...] = ("distance", "angle", "cobb")  # measured in 3D too
+IN_SOLID: tuple[MeasureKind, ...] = ("distance", "angle", "cobb", "trajectory")  # measured in 3D too
+_LINES = ("vessel", "trajectory")  # seen from every plane, and dragged along it
 _DEEP = 0.7  # the part of a length in 3D along the line of sight, from which on it is told
 
 
@@ -75,7 +77,7 @@ class MeasureHand:
             self._viewer.show_overlay(name)
             return
         if self.grip.number == PATH_NUMBER or self._holds_line():
-            self._drag_line(self._at_depth(name, place), moving=True)
+            self._drag_line(place if name == "solid" else self._at_depth(name, place), moving=True)
             return
         measure = self._viewer.session.screen.measures[self.grip.number]
         if measure.kind == "length" or measure.surface is not None or not is_slice(name):
@@ -135,7 +137,7 @@ class MeasureHand:
         if self.grip is None or self.grip.handle is None:
             return False
         screen = self._viewer.session.screen
-        return self.grip.number == PATH_NUMBER or screen.measures[self.grip.number].kind == "vessel"
+        return self.grip.number == PATH_NUMBER or screen.measures[self.grip.number].kind in _LINES
 
     def _held_points(self) -> tuple[Vector, ...]:
         assert self.grip is not None

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from typing import cast
 
+import numpy as np
 from PySide6.QtGui import QColor
 
 from render import View
 from render.curved_surface import NEAR_MM, CurvedShape, CurvedSurface
-from render.geometry import Box, Plane, Vector
+from render.geometry import Box, Plane, Vector, vector
 from workstation.desktop.language import tr
 from workstation.desktop.marks import CROP, MEASURE, PATH, PATH_NUMBER, MeasureMark
 from workstation.desktop.model import edits
@@ -42,10 +43,11 @@ class MeasureMarks:
         marks = [
             self._mark(measure, number, number == selected)
             for number, measure in enumerate(screen.measures)
-            if measure.kind == "vessel" or self._is_near(measure, plane, reach)
+            if measure.kind in ("vessel", "trajectory") or self._is_near(measure, plane, reach)
         ]
         for measure in screen.measures:
             marks += self._found_lines(measure, plane, reach)
+            marks += _crossing(measure, plane, reach)
         return tuple(marks)
 
     def on_curved(self, screen: Screen, surface: CurvedSurface, selected: int | None) -> tuple[MeasureMark, ...]:
@@ -88,6 +90,8 @@ class MeasureMarks:
         if measure.kind == "vessel":
             said = said.split("\n")[0]  # all of it stands beside the curve of its diameter
         found = self._measuring.found(measure) if measure.kind in SOUGHT else None
+        if measure.kind == "trajectory":
+            said = "\n".join(said.split("\n")[:2])
         if found is not None and found.declined:
             said = tr("nothing found")  # the reason is a sentence, and stands in the list
         said = f"{measure.name}: {said}" if measure.name else said
@@ -125,9 +129,22 @@ class MeasureMarks:
             return MeasureMark(self._measuring.outline(drawn), True, "")
         if kind == "distance" and not is_slice(name) and len(points) > 1:
             return MeasureMark(points, False, self._measuring.said_of(Measure("length", points, View())), is_path=True)
-        whole = len(points) == POINTS[kind] and kind not in NOTES and kind not in SOUGHT
+        counted = kind == "trajectory" or (kind not in NOTES and kind not in SOUGHT)  # its depth is known at once
+        whole = len(points) == POINTS[kind] and counted
         said = self._measuring.said_of(Measure(kind, points, View())) if whole else ""
         return MeasureMark(points, False, said, arrow=kind == "arrow")
+
+
+def _crossing(measure: Measure, plane: Plane, reach: float) -> list[MeasureMark]:
+    """Returns where a trajectory goes through a plane that does not hold it."""
+    if measure.kind != "trajectory" or near(measure, plane, reach):
+        return []
+    entry, target = (np.array(at) for at in measure.points_mm)
+    before, after = (float((at - np.array(plane.origin_mm)) @ np.array(plane.normal)) for at in (entry, target))
+    if before * after > 0.0 or before == after:
+        return []
+    place = vector(entry + before / (before - after) * (target - entry))
+    return [MeasureMark((place,), False, "", QColor(measure.colour) if measure.colour else MEASURE)]
 
 
 def path_marks(screen: Screen, tool: str = "") -> tuple[MeasureMark, ...]:

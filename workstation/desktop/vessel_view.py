@@ -136,7 +136,7 @@ class VesselView(QWidget):
         self._still = QTimer(self)
         self._still.setSingleShot(True)
         self._still.setInterval(_STILL_MS)
-        self._still.timeout.connect(viewer.session.end)
+        self._still.timeout.connect(lambda: viewer.session.end())
         self.said.setWordWrap(True)
         self.said.setAlignment(Qt.AlignmentFlag.AlignTop)
         for each in (self.plot, self.section):

@@ -25,7 +25,7 @@ from workstation.desktop.model import corners, edits, measure_edits, segment_edi
 from workstation.desktop.model.corners import CornerTexts, TextLevel, load_corners
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity
 from workstation.desktop.model.looks import TABLE_ABOVE_HU, Looks, window_of, windows_for
-from workstation.desktop.model.measuring import Measuring, names_of
+from workstation.desktop.model.measuring import Measuring, names_of, segments_to_avoid
 from workstation.desktop.model.screen import (
     CUT_AWAY,
     LAYOUTS,
@@ -55,7 +55,7 @@ TOOL_GROUPS = (
     ("window", "pan", "zoom", "crosshair", "tilt"),
     ("crop", "scissors", "piece"),
     ("brush", "grow", "lesion", "vessel", "path"),
-    ("distance", "angle", "cobb", "ellipse", "polygon", "volume", "arrow", "text"),
+    ("distance", "angle", "cobb", "ellipse", "polygon", "volume", "trajectory", "arrow", "text"),
 )
 TOOLS = tuple(tool for group in TOOL_GROUPS for tool in group)
 _CINE_MS = 80
@@ -157,8 +157,16 @@ class Viewer(QWidget):
             self.show_overlay(name)
         # While a point is being dragged nothing is sought: it would be another place with every move.
         if not moving:
+            self._avoid()
             self._seek()
         self.changed.emit()
+
+    def _avoid(self) -> None:
+        """Says what trajectories have to avoid, once the mask of the segments is there."""
+        screen = self.session.screen
+        segments, mask = segments_to_avoid(screen), self._masks.get(screen.solid.steps)
+        if mask is not None or not segments:
+            self.measuring.avoid(mask, segments)
 
     def _seek(self) -> None:
         """Has what tools find measured, and what is marked made, where that is still to be done."""

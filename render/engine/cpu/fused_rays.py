@@ -65,7 +65,6 @@ class SeenVolume(NamedTuple):
 def _empty(one: Any, row: int, column: int, n: int) -> Any:
     """Returns how many samples, this one first, surely show nothing of a volume."""
     last, away = (one.voxels.shape[0] - 1, one.voxels.shape[1] - 1, one.voxels.shape[2] - 1), 0
-    at = (0, 0, 0)
     for axis in range(3):
         step = one.step[axis]
         p = one.start[axis] + row * one.down[axis] + column * one.right[axis] + n * step

@@ -184,7 +184,7 @@ def test_3d_has_angles_and_says_what_it_has_not(reading: Viewer, qtbot: QtBot, s
     reading.said.connect(heard.append)
     reading.choose_tool("ellipse")
     clicks(qtbot, pane, at(pane, 0.5, 0.5))
-    assert not reading.gestures.hand.points and "3D has lengths and angles" in heard[-1]
+    assert not reading.gestures.hand.points and "3D has lengths, angles" in heard[-1]
     reading.choose_tool("angle")
     clicks(qtbot, pane, at(pane, 0.42, 0.45), at(pane, 0.5, 0.55), at(pane, 0.58, 0.47))
     (measure,) = reading.session.screen.measures

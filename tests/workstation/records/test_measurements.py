@@ -23,6 +23,7 @@ from tests.dicom_io.sr.test_evidence_sr import STAMP, as_file, simple, source
 from tests.thorough import examples
 from workstation.case import CaseError, MeasureRequest
 from workstation.records.measurements import (
+    AvoidedSegments,
     DrawnKind,
     again,
     as_rows,
@@ -31,6 +32,7 @@ from workstation.records.measurements import (
     measure_mask,
     measure_outline,
     measure_requested,
+    measure_way,
     outline_of,
 )
 
@@ -69,6 +71,22 @@ def test_who_has_the_record_measures_the_same(kind: DrawnKind, corners: list[tup
     sr = write_sr(replace(simple(), measurements=(made,)), source(), STAMP)
     (read,) = read_sr(dcmread(io.BytesIO(as_file(sr)))).measurements
     assert again(read, BALL) == read == made
+
+
+def test_a_trajectory_is_recorded_with_what_it_avoids_and_measured_again() -> None:
+    bone = AvoidedSegments((Values(501.0, 2000.0, label=3),), (("Ball", 3), ("Nothing", 4)))
+    beside, within = (
+        measure_way(name, (x, -30.0, 0.0), (x, 30.0, 0.0), bone, BALL)
+        for name, x in (("beside", 30.0), ("within", 1.0))
+    )
+    assert numbers(beside)["clearance"] == pytest.approx(10.0, abs=1.5) and numbers(beside)["through"] == 0.0
+    assert numbers(within)["through"] == pytest.approx(40.0, abs=2.5)
+    assert beside.finding.startswith("Ball: ") and "Nothing" not in beside.finding
+    for made in (beside, within, measure_way("alone", (0.0, 0.0, -30.0), (0.0, 0.0, 30.0), AvoidedSegments(), BALL)):
+        sr = write_sr(replace(simple(), measurements=(made,)), source(), STAMP)
+        (read,) = read_sr(dcmread(io.BytesIO(as_file(sr)))).measurements
+        assert again(read, BALL) == read == made
+    assert again(beside, replace(BALL, voxels=np.roll(BALL.voxels, 3, axis=2))).quantities != beside.quantities
 
 
 def test_an_area_of_a_curved_surface_is_recorded_and_measured_again() -> None:

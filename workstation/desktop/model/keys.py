@@ -29,6 +29,7 @@ ACTIONS: dict[str, str] = {
     "volume": "Volume of what is about as bright as the place clicked",
     "lesion": "Lesion: click into it; axes, volume and values",
     "vessel": "Vessel: click along it, a double-click ends it; centreline, narrowing, widening",
+    "trajectory": "Trajectory: click the entry, then the target; depth, angles, distances to segments",
     "arrow": "Arrow with words: from its tip",
     "text": "Words on a picture",
     "new_segment": "New segment",

@@ -14,9 +14,11 @@ from dicom_io.evidence import Measurement
 from render.curved_area import OutlineKind, area_within, outline_on
 from render.errors import RenderError
 from render.geometry import Plane, Vector, View, affine_from, direction, point, vector
+from render.mask import Mask
 from render.mask_steps import Lesion, Piece, StepError
 from render.measure import Statistics, angle_deg, axes, cobb_deg, distance_mm, ellipse, polyline_mm, within
 from render.segment import measure_lesion, region, volume_ml
+from render.trajectory import AvoidedRegion, measure_trajectory
 from render.vessels.pictures import path_of
 from render.volume import Volume
 from workstation.case import CaseError, MeasureRequest
@@ -26,9 +28,12 @@ from workstation.export.vessel_files import MeasuredVessel
 from workstation.export.vessel_files import measure as measure_vessel
 from workstation.records.measurements import (
     LINE_BY_HAND,
+    AvoidedSegments,
+    clearances_in_words,
     measure_mask,
     measure_outline,
     measure_requested,
+    measure_way,
     outline_of,
     with_prior,
 )
@@ -63,6 +68,8 @@ class Measuring:
     _statistics: dict[Measure, Statistics | str] = field(default_factory=dict)
     _found: dict[Measure, FoundThing] = field(default_factory=dict)
     _sought: set[Measure] = field(default_factory=set)
+    _avoided: tuple[Mask | None, tuple[tuple[str, int], ...]] = (None, ())
+    _regions: dict[int, AvoidedRegion] = field(default_factory=dict)
 
     def seeded(self, seed_mm: Vector, view: View, window_width: float) -> Measure:
         """Makes a volume measure around a seed: connected voxels of similar brightness. Raises StepError for a seed
@@ -87,6 +94,19 @@ class Measuring:
             return ellipse(axes(measure.points_mm[0], measure.points_mm[1], measure.view))
         return ()
 
+    def avoid(self, mask: Mask | None, segments: tuple[tuple[str, int], ...]) -> None:
+        """Says what trajectories have to avoid: name and label of segments of a mask. Where that is something else than
+        before, they are measured again."""
+        before, names = self._avoided
+        if mask is before and segments == names:
+            return
+        if mask is not before:
+            self._regions = {}
+        self._avoided = (mask, segments)
+        for known in [m for m in self._sought if m.kind == "trajectory"]:
+            self._sought.discard(known)
+            self._found.pop(known, None)
+
     def to_seek(self, measures: tuple[Measure, ...]) -> tuple[Measure, ...]:
         """Returns those among measures that a tool has still to find; each is returned once."""
         found = tuple(m for m in measures if m.kind in SOUGHT and m.found_by not in self._sought)
@@ -95,7 +115,8 @@ class Measuring:
 
     def fill(self, measure: Measure) -> None:
         """Finds and measures what a tool is for. What it declines is said in its words."""
-        seek = {"lesion": self._lesion, "vessel": self._vessel}.get(measure.kind, self._connected)
+        tools = {"lesion": self._lesion, "vessel": self._vessel, "trajectory": self._trajectory}
+        seek = tools.get(measure.kind, self._connected)
         try:
             self._found[measure.found_by] = seek(measure)
         except (RenderError, ValueError) as error:
@@ -136,6 +157,19 @@ class Measuring:
             words += "\nline by hand"
         return FoundThing(words, None, (path_of(found.vessel),), found)
 
+    def _trajectory(self, measure: Measure) -> FoundThing:
+        mask, segments = self._avoided
+        regions = {}
+        for name, label in segments if mask is not None else ():
+            if label not in self._regions:
+                self._regions[label] = AvoidedRegion(mask.labels == label, self.volume.affine)  # type: ignore[union-attr]
+            regions[name] = self._regions[label]
+        found = measure_trajectory(self.volume, measure.points_mm[0], measure.points_mm[1], regions)
+        aside = "left" if found.coronal_deg >= 0.0 else "right"
+        along = "front" if found.sagittal_deg >= 0.0 else "back"
+        angles = f"{abs(found.coronal_deg):.0f}° to the {aside}, {abs(found.sagittal_deg):.0f}° to the {along}"
+        return FoundThing("\n".join([_deep(measure.points_mm), *clearances_in_words(found), angles]))
+
     def found(self, measure: Measure) -> FoundThing | None:
         """Returns what a tool found; None while it is being sought, and for what is drawn."""
         return self._found.get(measure.found_by)
@@ -171,7 +205,7 @@ class Measuring:
         if measure.kind in SOUGHT:
             found = self.found(measure)
             if found is None:
-                return "measuring …"
+                return _deep(points) if measure.kind == "trajectory" else "measuring …"
             return f"{found.words}\n{_since(measure.prior, found)}" if measure.prior is not None else found.words
         outlined = self._outlined(measure)
         if isinstance(outlined, str):
@@ -196,6 +230,10 @@ class Measuring:
         return within(self.volume, self.outline(measure), measure.view)
 
 
+def _deep(points_mm: Sequence[Vector]) -> str:
+    return f"{distance_mm(points_mm[0], points_mm[1]):.1f} mm deep"
+
+
 def _since(prior: PriorLesion, found: FoundThing) -> str:
     before = f"before {prior.long_axis_mm:.1f} mm ({prior.date})"
     return before if found.declined else f"{before}: {100.0 * (found.long_axis_mm / prior.long_axis_mm - 1.0):+.0f} %"
@@ -205,14 +243,32 @@ def _spread(mean: float, deviation: float, volume: Volume) -> str:
     return f"{mean:.0f} ± {deviation:.0f} {unit_words(volume.unit)}".rstrip()
 
 
-def recorded(measures: Sequence[Measure], volume: Volume) -> tuple[Measurement, ...]:
-    """Returns measures for the record, numbered by kind; those without a result are left out."""
+def avoided_of(screen: Screen) -> AvoidedSegments:
+    """Returns what the trajectories of a screen have to avoid: every segment that something marks."""
+    return AvoidedSegments(screen.solid.steps, segments_to_avoid(screen))
+
+
+def segments_to_avoid(screen: Screen) -> tuple[tuple[str, int], ...]:
+    """Returns name and label of every segment that something marks; of one name the first."""
+    labels = marked_labels(screen.solid.steps)
+    named: dict[str, int] = {}
+    for segment in screen.segments:
+        if segment.label in labels:
+            named.setdefault(segment.name, segment.label)
+    return tuple(named.items())
+
+
+def recorded(
+    measures: Sequence[Measure], volume: Volume, avoid: AvoidedSegments | None = None
+) -> tuple[Measurement, ...]:
+    """Returns measures for the record, numbered by kind; those without a result are left out. avoid : what trajectories
+    have to avoid."""
     found: list[Measurement] = []
     for measure, name in zip(measures, names_of(measures), strict=True):
         if measure.kind in NOTES:
             continue
         with suppress(ValueError, CaseError):  # the reader sees the reason beside the measure
-            found.append(_recorded(measure, name, volume))
+            found.append(_recorded(measure, name, volume, avoid or AvoidedSegments()))
     return tuple(found)
 
 
@@ -242,8 +298,10 @@ def names_of(measures: Sequence[Measure]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _recorded(measure: Measure, name: str, volume: Volume) -> Measurement:
+def _recorded(measure: Measure, name: str, volume: Volume, avoid: AvoidedSegments) -> Measurement:
     assert measure.kind != "arrow" and measure.kind != "text"
+    if measure.kind == "trajectory":
+        return measure_way(name, measure.points_mm[0], measure.points_mm[1], avoid, volume)
     if measure.kind == "lesion" or measure.kind == "vessel":
         request = MeasureRequest(measure.kind, measure.points_mm, by_hand=measure.by_hand)
         found = replace(measure_requested((request,), volume)[0], name=name)

@@ -45,11 +45,12 @@ Origin = Literal["mine", "protocol", "prepared", "adjusted"]
 Style = Literal["rendering", "mip", "minip", "average"]
 CurveForm = Literal["straightened", "stretched"]
 MeasureKind = Literal[
-    "distance", "length", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel", "arrow", "text"
-]
+    "distance", "length", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel", "trajectory",
+    "arrow", "text",
+]  # fmt: skip
 OUTLINES: tuple[MeasureKind, ...] = ("ellipse", "polygon")
 NOTES: tuple[MeasureKind, ...] = ("arrow", "text")  # words on a picture, with no number
-SOUGHT: tuple[MeasureKind, ...] = ("volume", "lesion", "vessel")  # found by a tool, which takes a moment
+SOUGHT: tuple[MeasureKind, ...] = ("volume", "lesion", "vessel", "trajectory")  # found by a tool, which takes a moment
 SLICES: tuple[SliceName, ...] = get_args(SliceName)
 MAIN: tuple[MainName, ...] = get_args(MainName)
 OTHERS: tuple[OtherName, ...] = get_args(OtherName)
@@ -231,11 +232,12 @@ class PriorLesion:
 class Measure:
     """A measure. points_mm : two for a distance, two or more that a length in space goes through, three for an angle
     (vertex second), four for Cobb's (two lines), two corners for an ellipse, three or more for a polygon, the seed of a
-    volume or a lesion, two or more in a vessel, tip and end of an arrow. view : of the pane it was drawn in; an outline
-    lies in its plane. low, high : the range of values of a volume. name : empty for the kind and its number. colour :
-    as #rrggbb, empty for the usual one. text : the words of an arrow or a text. by_hand : the points of a vessel are
-    its line, as the reader dragged it; else it is followed through them. prior : of a lesion, how it was earlier.
-    surface : of an outline that was drawn on a curved picture, what that showed; else it is flat."""
+    volume or a lesion, two or more in a vessel, entry and target of a trajectory, tip and end of an arrow. view : of
+    the pane it was drawn in; an outline lies in its plane. low, high : the range of values of a volume. name : empty
+    for the kind and its number. colour : as #rrggbb, empty for the usual one. text : the words of an arrow or a text.
+    by_hand : the points of a vessel are its line, as the reader dragged it; else it is followed through them. prior :
+    of a lesion, how it was earlier. surface : of an outline that was drawn on a curved picture, what that showed; else
+    it is flat."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     kind: MeasureKind
@@ -261,11 +263,11 @@ class Measure:
 
     @property
     def in_space(self) -> bool:
-        """Whether it lies in no plane: a length, an outline on a curved surface, an angle whose points are on no one
-        plane of its view."""
+        """Whether it lies in no plane: a length, a trajectory, an outline on a curved surface, an angle whose points
+        are on no one plane of its view."""
         if self.kind in ("angle", "cobb"):
             return leaves_plane(self.points_mm, self.view)
-        return self.kind == "length" or self.surface is not None
+        return self.kind in ("length", "trajectory") or self.surface is not None
 
     @property
     def found_by(self) -> "Measure":
@@ -284,6 +286,7 @@ POINTS: dict[MeasureKind, int | None] = {
     "volume": 1,
     "lesion": 1,
     "vessel": None,
+    "trajectory": 2,
     "arrow": 2,
     "text": 1,
 }
