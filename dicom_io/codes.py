@@ -187,9 +187,11 @@ MEASURE_METHODS: dict[str, Code] = {
     "cobb": Code("cobb", OWN_SCHEME, "Cobb's angle between two lines"),
     "ellipse": Code("ellipse", OWN_SCHEME, "Ellipse on a plane"),
     "polygon": Code("polygon", OWN_SCHEME, "Polygon on a plane"),
+    "area": Code("area", OWN_SCHEME, "Outline on a curved surface, in no one plane"),
     "volume": Code("volume", OWN_SCHEME, "Voxels of a mask"),
     "lesion": Code("lesion", OWN_SCHEME, "Closed surface about a click"),
     "vessel": Code("vessel", OWN_SCHEME, "Sections across a vessel's centreline"),
+    "trajectory": Code("trajectory", OWN_SCHEME, "Straight way from an entry to a target"),
 }
 # What a number is called, its derivation, and its method, where it has one. PS3.16 CID 7469 (generic intensity and size
 # measurements), 218 (quantitative image features), 12121 (vascular lumen), 3810 (plaque and vessel: tortuosity), 7464
@@ -199,13 +201,14 @@ _DEVIATION = Code("386136009", "SCT", "Standard Deviation")
 _LEAST = Code("255605001", "SCT", "Minimum")
 _GREATEST = Code("56851009", "SCT", "Maximum")
 _VOLUME = Code("118565006", "SCT", "Volume")
+_LENGTH, _ANGLE = Code("410668003", "SCT", "Length"), Code("1483009", "SCT", "Angle")
 _LONG_AXIS = Code("103339001", "SCT", "Long Axis")
 _SOLID = Code("solid", OWN_SCHEME, "Of the solid part of a part-solid nodule")
 _LUMEN_DIAMETER = Code("397413000", "SCT", "Vessel lumen diameter")
 _LUMEN_STENOSIS = Code("408715008", "SCT", "Lumen Diameter Stenosis")
 SIZES: dict[str, tuple[Code, Code | None, Code | None]] = {
-    "length": (Code("410668003", "SCT", "Length"), None, None),
-    "angle": (Code("1483009", "SCT", "Angle"), None, None),
+    "length": (_LENGTH, None, None),
+    "angle": (_ANGLE, None, None),
     "cobb_angle": (Code("285285000", "SCT", "Cobb angle"), None, None),
     "area": (Code("42798000", "SCT", "Area"), None, None),
     "volume": (_VOLUME, None, None),
@@ -227,6 +230,11 @@ SIZES: dict[str, tuple[Code, Code | None, Code | None]] = {
     "ecst": (_LUMEN_STENOSIS, None, Code("ecst", OWN_SCHEME, "ECST: against the lumen that was there")),
     "area_stenosis": (Code("408714007", "SCT", "Lumen Area Stenosis"), None, None),
     "tortuosity": (Code("15690004", "SCT", "Tortuosity"), None, None),
+    "coronal_angle": (_ANGLE, None, Code("coronal", OWN_SCHEME, "To the head-foot axis, seen from the front")),
+    "sagittal_angle": (_ANGLE, None, Code("sagittal", OWN_SCHEME, "To the head-foot axis, seen from the side")),
+    "clearance": (_LENGTH, _LEAST, Code("clearance", OWN_SCHEME, "Distance to what is to be avoided")),
+    "clearance_depth": (_LENGTH, None, Code("clearance_depth", OWN_SCHEME, "From the entry to the least distance")),
+    "through": (_LENGTH, None, Code("through", OWN_SCHEME, "Within what is to be avoided")),
 }
 # Of the voxels' values, whose name follows from their unit.
 STATISTICS: dict[str, Code] = {"mean": _MEAN, "deviation": _DEVIATION, "least": _LEAST, "greatest": _GREATEST}

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, cast, get_args
 import numpy as np
 from pydantic import ConfigDict
 
-from render.geometry import Vector, vector
+from render.geometry import Vector, View, leaves_plane, vector
 
 # An administrator runs the machines, and is in no record of a session.
 Role = Literal[
@@ -112,7 +112,9 @@ class Product:
             raise ValueError("A product needs a name: it is its tracking identifier in the SR.")
 
 
-MeasurementKind = Literal["distance", "length", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel"]
+MeasurementKind = Literal[
+    "distance", "length", "angle", "cobb", "ellipse", "polygon", "area", "volume", "lesion", "vessel", "trajectory"
+]
 QuantityName = Literal[
     "length",
     "angle",
@@ -137,6 +139,11 @@ QuantityName = Literal[
     "ecst",
     "area_stenosis",
     "tortuosity",
+    "coronal_angle",
+    "sagittal_angle",
+    "clearance",
+    "clearance_depth",
+    "through",
 ]
 # UCUM: [hnsf'U] is the Hounsfield unit, 1 no unit at all.
 Unit = Literal["mm", "deg", "mm2", "mm3", "[hnsf'U]", "%", "1"]
@@ -148,9 +155,11 @@ PLACES: dict[MeasurementKind, tuple[int, float]] = {
     "cobb": (4, 4),
     "ellipse": (4, 4),
     "polygon": (3, math.inf),
+    "area": (3, math.inf),
     "volume": (0, 0),
     "lesion": (1, 1),
     "vessel": (2, math.inf),
+    "trajectory": (2, 2),
 }
 
 
@@ -174,12 +183,14 @@ class Measurement:
     name : its name in the record, e.g. `distance 1`. finding : in the reader's words, may be empty.
     points_mm : LPS mm, rounded to the single precision that an SR keeps. The ends of a distance; the places that a
         length goes through, straight from each to the next; an angle's vertex second; the ends of Cobb's first line,
-        then of the second; the ends of an ellipse's longer axis, then of the shorter; the corners of a polygon, the
-        first not repeated; none for a volume; the click in a lesion; the points in a vessel in order.
+        then of the second; the ends of an ellipse's longer axis, then of the shorter; the corners of a polygon, and the
+        places that an outline on a curved surface goes through, the first not repeated; none for a volume; the click in
+        a lesion; the points in a vessel in order; entry and target of a trajectory.
     view : from which side an outline was drawn, in words of `render.geometry.View`; empty for what a tool found.
     frame_of_reference : UID; empty only where there are no points.
-    volume_digest : of the volume that it was measured in. steps : for a volume, how its mask is made, as JSON; for a
-        vessel whose line a person laid through its points, that this is so.
+    volume_digest : of the volume that it was measured in. steps : for a volume, how its mask is made, and for an area,
+        of which curved surface it is and how it was drawn there, as JSON; for a vessel whose line a person laid through
+        its points, that this is so; for a trajectory what it has to avoid, as JSON, in the order of its clearances.
     finding : in the reader's words; of a lesion with a `prior_long_axis` it names the earlier study.
     references_mm : LPS mm, points beside healthy parts of a vessel, rounded likewise; none for anything else.
     Source: PS3.3 C.18.9 (3D Spatial Coordinates).
@@ -211,6 +222,14 @@ class Measurement:
             if not np.isfinite(points).all():
                 raise ValueError(f"Measurement {self.name!r}: {places} are no places.")
             object.__setattr__(self, field, tuple(vector(point) for point in points))
+
+    @property
+    def in_space(self) -> bool:
+        """Whether it lies in no plane, and is drawn over renderings and projections too: a length, a trajectory, an
+        area of a curved surface, an angle whose points are on no one plane of its view."""
+        if self.kind in ("angle", "cobb"):
+            return leaves_plane(self.points_mm, View.parse(self.view)) if self.view else False
+        return self.kind in ("length", "area", "trajectory")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,18 +5,39 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import ConfigDict
 
 from render import curved
 from render.curved import Points
-from render.geometry import Vector, vector
+from render.geometry import Vector, View, vector
 from render.recipe import CurvedReformat
 
 _STEP_MM = 1.0  # a line on the picture is followed through the patient in steps of this length at most
 _STRAIGHT_MM = 0.01  # a line that leaves its chord by no more is straight
 NEAR_MM = 0.5  # a point so near to a surface is on it
+_SAME_MM = 2.0  # places of a picture that are further from each other are two
 _SAMPLES = 4096  # of one line at most
+
+
+@dataclass(frozen=True, slots=True)
+class CurvedShape:
+    """What a curved picture shows of the patient, whatever its size. path_mm, form, view, angle_deg : as in
+    `CurvedReformat`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+    path_mm: tuple[Vector, ...]
+    form: Literal["straightened", "stretched"] = "straightened"
+    view: View = View()
+    angle_deg: float = 0.0
+
+
+def shape_of(recipe: CurvedReformat) -> CurvedShape:
+    """Returns what the first picture of a recipe shows."""
+    return CurvedShape(recipe.path_mm, recipe.form, recipe.view, recipe.angle_deg)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,6 +102,25 @@ class CurvedSurface:
         beside = np.linalg.norm(places - found, axis=1)
         for place, *pixel in zip(places_mm, row.tolist(), column.tolist(), beside.tolist(), strict=True):
             self._known[place] = (pixel[0], pixel[1], pixel[2])
+
+    def stretch(self, rows: NDArray[np.intp], columns: Points) -> tuple[Points, NDArray[np.bool_]]:
+        """Returns (N,) mm² of the patient in a pixel between a row and the next, and whether the surface goes the way
+        of its path there. Where not, beyond the middle of a bend, it has folded over and shows the patient mirrored."""
+        first = np.minimum(rows, max(len(self.starts) - 2, 0))
+        second = np.minimum(first + 1, len(self.starts) - 1)
+        down, wider = self.starts[second] - self.starts[first], self.right[second] - self.right[first]
+        here, path = down + wider * columns[:, None], down + wider * (self.columns - 1) / 2.0
+        right = (self.right[first] + self.right[second]) / 2.0
+        return np.linalg.norm(np.cross(here, right), axis=1), np.einsum("ij,ij->i", here, path) > 0.0
+
+    def is_folded(self, row: float, column: float) -> bool:
+        """Whether the surface has folded over at (row, column), or shows the same place elsewhere too."""
+        place = self.at(row, column)
+        if place is None:
+            return False
+        _, onward = self.stretch(np.array([max(int(row), 0)]), np.array([column]))
+        elsewhere = math.dist((row, column), self.pixel(place)[:2]) * self.pixel_mm
+        return not onward[0] or elsewhere > _SAME_MM
 
     def way(self, start: tuple[float, float], end: tuple[float, float]) -> tuple[Vector, ...] | None:
         """Returns the points, LPS mm, through which the straight line on the picture between two (row, column) goes in

@@ -80,7 +80,7 @@ def draw(
         pixels: Pixels = _by_vtk(volume, recipe, planes, progress, cancel)
         version, device = vtk.version(), vtk.device()
     elif over is not None and isinstance(recipe, Reformat | VolumeRendering):
-        pixels = fused_frames(volume, recipe, over, planes, threads, progress, cancel)
+        pixels = fused_frames(volume, recipe, over, planes, threads, progress, cancel, mask)
         version, device = cpu.ENGINE_VERSION, ""
     else:
         pixels = cpu.frames.draw_frames(volume, recipe, planes, threads, progress, cancel, mask)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from render.engine import cpu
 from render.geometry import Matrix, Plane, composed
+from render.mask import Mask
 from render.picture import Pixels
 from render.progress import PartDone
 from render.recipe import ControlPoint, Fusion, Reformat, VolumeRendering, Window
@@ -51,8 +52,10 @@ def fused_frames(
     threads: int | None = None,
     progress: PartDone | None = None,
     cancel: threading.Event | None = None,
+    mask: Mask | None = None,
 ) -> NDArray[np.uint8]:
-    """Draws (F, rows, columns, 3) uint8 RGB. recipe : settled, with a fusion. Raises Cancelled."""
+    """Draws (F, rows, columns, 3) uint8 RGB. recipe : settled, with a fusion. mask : of the first volume, where the
+    recipe has rules for it. Raises Cancelled."""
     fusion = recipe.fusion
     assert fusion is not None
     if isinstance(recipe, VolumeRendering):
@@ -60,7 +63,7 @@ def fused_frames(
         from render.engine.cpu.fused_rays import fused_rendering
 
         there = moved(second, fusion.transform, volume.frame_of_reference)
-        return fused_rendering(volume, recipe, there, planes, threads, progress, cancel)
+        return fused_rendering(volume, recipe, there, second, planes, threads, progress, cancel, mask)
     assert isinstance(fusion, Fusion)
     plain = replace(recipe, fusion=None)
     over = replace(plain, window=fusion.window)

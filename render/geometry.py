@@ -6,6 +6,7 @@ Source: PS3.3 C.7.6.2.1.1 (Image Position and Image Orientation Patient).
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ Affine = NDArray[np.float64]
 Matrix = tuple[tuple[float, float, float, float], ...]
 
 IDENTITY: Matrix = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
+
+_FLAT_MM = 0.1  # points that differ in depth by no more are on one plane
 
 
 class GeometryError(RenderError):
@@ -317,3 +320,9 @@ class View:
         c, s = _clean(math.cos(math.radians(angle_deg))), _clean(math.sin(math.radians(angle_deg)))
         pairs = list(zip(self.towards_observer, self.up, strict=True))
         return View.facing([c * t + s * u for t, u in pairs], [c * u - s * t for t, u in pairs])
+
+
+def leaves_plane(points_mm: Sequence[Vector], view: View) -> bool:
+    """Whether points are on no one plane that is seen from `view`."""
+    deep = [sum(p * n for p, n in zip(at, view.towards_observer, strict=True)) for at in points_mm]
+    return max(deep) - min(deep) > _FLAT_MM

@@ -25,13 +25,15 @@ ShownSurface = Plane | CurvedSurface
 @dataclass(frozen=True, slots=True)
 class DrawnMark:
     """A measure as lines. lines : of points, LPS mm. text : its numbers, a line each. arrow : whether its first line
-    has a head at its first point. in_space : whether it is a length that may lie in no plane; it is drawn on renderings
-    and projections too."""
+    has a head at its first point. in_space : whether it lies in no plane; it is drawn on renderings and projections
+    too. by_points : whether it is on a curved picture where its points are, and between them drawn straight: arrows and
+    angles."""
 
     lines: tuple[tuple[Vector, ...], ...]
     text: tuple[str, ...]
     arrow: bool = False
     in_space: bool = False
+    by_points: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def pixel_of(shown: ShownSurface, at_mm: Vector) -> tuple[float, float]:
 
 def marks_on(picture: Picture, frame: int, pixels: NDArray[np.uint8], marks: Iterable[DrawnMark]) -> NDArray[np.uint8]:
     """Returns (rows, columns, 3) uint8, a frame with the marks that belong on it: on a plane or a curved picture those
-    that lie on it, on renderings and projections lengths in space. The same pixels where there are none."""
+    that lie on it, on renderings and projections those in space. The same pixels where there are none."""
     shown = shown_by(picture)
     if not shown:
         return pixels
@@ -134,8 +136,7 @@ def _write(
 
 def _on(shown: ShownSurface, mark: DrawnMark, near_mm: float) -> bool:
     if isinstance(shown, CurvedSurface):
-        # An arrow lies there with its ends: between them it is drawn straight.
-        parts = [(at,) for line in mark.lines for at in line] if mark.arrow else mark.lines
+        parts = [(at,) for line in mark.lines for at in line] if mark.by_points else mark.lines
         return all(shown.shows(part, near_mm) for part in parts)
     origin, normal = shown.origin_mm, shown.normal
     points = [at for line in mark.lines for at in line]

@@ -399,8 +399,6 @@ class VolumeRendering:
     def _check_fusion(self) -> None:
         used = {
             "perspective": self.projection == "perspective",
-            "body_above": self.body_above is not None,
-            "masking": bool(self.masking),
             "light": self.light is not None,
             "depth_cue": self.depth_cue > 0.0,
             "ambient_occlusion": self.ambient_occlusion > 0.0,

@@ -7,6 +7,7 @@ and Tournoux 1988).
 """
 
 import math
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -28,9 +29,10 @@ class TrajectoryError(RenderError):
     """A trajectory is impossible; the message says why, and what to do."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class AvoidedRegion:
-    """What a trajectory has to stay away from. inside : (K, J, I) bool. affine : its own grid's, to LPS mm."""
+    """What a trajectory has to stay away from. inside : (K, J, I) bool. affine : its own grid's, to LPS mm. Its surface
+    is remembered: a trajectory that is moved is measured against it again and again."""
 
     inside: NDArray[np.bool_]
     affine: Affine
@@ -148,8 +150,17 @@ def _clearance(region: AvoidedRegion, entry_mm: Vector, target_mm: Vector, radiu
     return Clearance(max(0.0, float(off[nearest]) - radius_mm), depth, vector(entry + depth * way / length), 0.0)
 
 
+_known: "weakref.WeakKeyDictionary[AvoidedRegion, Spots]" = weakref.WeakKeyDictionary()
+
+
 def _faces(region: AvoidedRegion) -> Spots:
     """Returns (N, 3) LPS mm of the middles of the faces between voxels within a region and those without."""
+    if region not in _known:
+        _known[region] = _found_faces(region)
+    return _known[region]
+
+
+def _found_faces(region: AvoidedRegion) -> Spots:
     found = []
     padded = np.pad(region.inside, 1)
     for axis in range(3):

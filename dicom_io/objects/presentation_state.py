@@ -27,6 +27,7 @@ GRAYSCALE_STATE = "1.2.840.10008.5.1.4.1.1.11.1"
 COLOUR_STATE = "1.2.840.10008.5.1.4.1.1.11.2"
 PICTURE_STATES = (GRAYSCALE_STATE, COLOUR_STATE)
 _LAYER = "MEASUREMENTS"
+_BY_POINTS = ("angle", "cobb")  # on a curved picture where their points are; between them drawn straight
 _HEAD_PX = 12.0  # of an arrow
 _WORDS = {"length": "", "angle": "", "cobb_angle": "Cobb ", "area": "area ", "mean": "mean ", "deviation": "SD "}
 # UCUM units as people write them.
@@ -53,7 +54,7 @@ def presentation_state(
     """Makes the state of the images that `derive` made of a picture; None for one in colour with nothing to draw on it.
 
     measurements, notes : those on one of its planes, or on its curved surface, are drawn there; on renderings and
-    projections lengths in space. number : of the instance in the series of states. The same arguments give the same
+    projections what lies in space. number : of the instance in the series of states. The same arguments give the same
     bytes.
     """
     first, in_colour = images[0], images[0].PhotometricInterpretation == "RGB"
@@ -135,14 +136,14 @@ def _annotate(
 
 def _frames_of(measurement: Measurement | PictureNote, picture: Picture, shown: Sequence[ShownSurface]) -> list[int]:
     """Returns the frames of a picture that a measurement belongs on: of a stack the nearest plane, of two equally near
-    ones the first; of renderings and projections every one for a length in space; of curved pictures those on whose
+    ones the first; of renderings and projections every one for what lies in space; of curved pictures those on whose
     surface it lies."""
     points = measurement.points_mm
-    if isinstance(picture.recipe, Solid) and not isinstance(measurement, PictureNote) and measurement.kind == "length":
+    if isinstance(picture.recipe, Solid) and not isinstance(measurement, PictureNote) and measurement.in_space:
         return list(range(len(shown)))
     bent = [each for each in shown if isinstance(each, CurvedSurface)]
     if bent:
-        whole = isinstance(measurement, Measurement)
+        whole = isinstance(measurement, Measurement) and measurement.kind not in _BY_POINTS
         parts = [points] if whole else [(at,) for at in points]
         return [n for n, each in enumerate(bent) if all(each.shows(part, NEAR_MM) for part in parts)]
     if isinstance(picture.recipe, VolumeRendering) or not picture.planes:
@@ -178,7 +179,7 @@ def _annotation(reference: Dataset, shown: ShownSurface, measurements: Sequence[
         elif len(places) == 1:
             graphics.append(_graphic("POINT", places))
         else:
-            line = [*places, places[0]] if measurement.kind == "polygon" else places
+            line = [*places, places[0]] if measurement.kind in ("polygon", "area") else places
             graphics.append(_graphic("ELLIPSE" if measurement.kind == "ellipse" else "POLYLINE", line))
         said = measurement.text if isinstance(measurement, PictureNote) else in_words(measurement)
         if said:
@@ -214,6 +215,8 @@ def in_words(measurement: Measurement) -> str:
         for q in measurement.quantities
         if q.name in _WORDS
     ]
+    if measurement.kind == "trajectory":
+        return ", ".join(filter(None, (f"{said[0]} deep", measurement.finding)))
     return " ".join(filter(None, (measurement.finding, ", ".join(said)))) or measurement.name
 
 
@@ -225,16 +228,17 @@ def mark_of(measurement: Measurement) -> DrawnMark | None:
     lines: tuple[tuple[Vector, ...], ...] = (points,)
     if measurement.kind == "cobb":
         lines = (points[:2], points[2:])
-    elif measurement.kind in ("polygon", "ellipse"):
+    elif measurement.kind in ("polygon", "ellipse", "area"):
         outline = ellipse(points) if measurement.kind == "ellipse" else points
         lines = ((*outline, outline[0]),)
     words = in_words(measurement).split(", ")
-    return DrawnMark(lines, tuple(words), in_space=measurement.kind == "length")
+    by_points = measurement.kind in _BY_POINTS
+    return DrawnMark(lines, tuple(words), in_space=measurement.in_space, by_points=by_points)
 
 
 def mark_of_note(note: PictureNote) -> DrawnMark:
     """Returns words on a picture as they are drawn on copies; an arrow with its tip first."""
-    return DrawnMark((note.points_mm,), (note.text,), arrow=len(note.points_mm) == 2)
+    return DrawnMark((note.points_mm,), (note.text,), arrow=len(note.points_mm) == 2, by_points=True)
 
 
 def _pixel(shown: ShownSurface, at: Vector) -> tuple[float, float]:

@@ -1,6 +1,7 @@
 """Writes measurements as measurement groups of the SR, and reads them back.
 
-Outlines are planar regions of interest (TID 1410), the rest are measurement groups (TID 1501); every number refers to
+Outlines are planar regions of interest (TID 1410), the rest are measurement groups (TID 1501), outlines on curved
+surfaces too, as those lie in no plane; every number refers to
 its place in patient space. The measurement method names the kind, and sets these groups apart from products.
 Sources: PS3.16 TID 1410, 1501, 300, 320, 1419; PS3.3 C.18.9 (SCOORD3D).
 """
@@ -17,6 +18,7 @@ from dicom_io.sr import content as sr
 from render.geometry import Vector
 
 _OUTLINES = {"ellipse": "ELLIPSE", "polygon": "POLYGON"}
+_CLOSED = ("polygon", "area")  # their first point is repeated as the last one
 _REFERENCES = "MULTIPOINT"
 
 
@@ -57,13 +59,13 @@ def _coded(name: str, unit: str) -> tuple[c.Code, c.Code | None, c.Code | None]:
 
 
 def _places(relationship: str, name: c.Code | None, measurement: Measurement) -> list[Dataset]:
-    """Makes graphics of the points: two lines for Cobb's angle, a polygon closed by its first corner, a vessel's
+    """Makes graphics of the points: two lines for Cobb's angle, an outline closed by its first corner, a vessel's
     reference points after the line through it."""
     points, frame = measurement.points_mm, measurement.frame_of_reference
     lines: tuple[tuple[Vector, ...], ...] = (points,) if points else ()
     if measurement.kind == "cobb":
         lines = (points[:2], points[2:])
-    elif measurement.kind == "polygon":
+    elif measurement.kind in _CLOSED:
         lines = ((*points, points[0]),)
     graphic = {**_OUTLINES, "lesion": "POINT"}.get(measurement.kind, "POLYLINE")
     made = [sr.places(relationship, name, graphic, line, frame) for line in lines]
@@ -95,7 +97,7 @@ def read_measurement(group: Dataset) -> Measurement:
     return Measurement(
         name=sr.text_of(group, c.TRACKING_IDENTIFIER),
         kind=cast(MeasurementKind, kind),
-        points_mm=points[:-1] if kind == "polygon" else points,
+        points_mm=points[:-1] if kind in _CLOSED else points,
         view=sr.text_of(group, c.MEASURE_VIEW),
         frame_of_reference=str(graphics[0].ReferencedFrameOfReferenceUID) if graphics else "",
         volume_digest=sr.text_of(group, c.SOURCE_VOLUME_DIGEST),

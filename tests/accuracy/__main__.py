@@ -39,6 +39,8 @@ SECTIONS = (
     Section("Lesions: real series", lesions.REAL_WORDS, lesions.real_rows),
     Section("Lesions: clicks that have to be declined", lesions.DECLINED_WORDS, lesions.declined_rows),
     Section("Lengths on curved pictures", curved.WORDS, curved.rows),
+    Section("Areas on curved pictures", curved.AREA_WORDS, curved.area_rows),
+    Section("Angles on curved pictures", curved.ANGLE_WORDS, curved.angle_rows),
 )
 
 

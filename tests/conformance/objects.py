@@ -21,7 +21,7 @@ from dicom_io.sr.report_sr import WrittenReport, write_report
 from dicom_io.stamp import Stamp
 from dicom_io.volumes import build_volume
 from render import segment
-from render.curved_surface import surfaces
+from render.curved_surface import CurvedShape, surfaces
 from render.draw import draw
 from render.geometry import Vector, View, point, vector
 from render.mask import Mask
@@ -43,7 +43,14 @@ from render.surface import surface
 from render.surface_model import SurfaceModel, SurfacePart, make_surfaces
 from render.volume import Volume
 from tests.render.heads import matrix_of, move_of
-from workstation.records.measurements import LINE_BY_HAND, measure, measure_mask
+from workstation.records.measurements import (
+    LINE_BY_HAND,
+    AvoidedSegments,
+    measure,
+    measure_mask,
+    measure_outline,
+    measure_way,
+)
 
 STAMP = Stamp(
     at=datetime(2026, 3, 2, 16, 5, 7, tzinfo=timezone(timedelta(hours=1))),
@@ -198,6 +205,7 @@ def measurements(volume: Volume) -> tuple[Measurement, ...]:
     a, b, c, d = (
         vector(m + e for m, e in zip(middle, by, strict=True)) for by in ((0, 0, 0), (5, 2, 0), (8, 6, 0), (1, 5, 0))
     )
+    everything = Values(float(volume.voxels.mean()), float(volume.voxels.max()))
     return (
         measure("distance 1", "distance", (a, b), view, volume, "größter Durchmesser"),
         measure("length 1", "length", (a, b, (c[0], c[1], c[2] + 6.0)), view, volume, "way to the Läsion"),
@@ -205,7 +213,9 @@ def measurements(volume: Volume) -> tuple[Measurement, ...]:
         measure("Cobb 1", "cobb", (a, b, c, d), view, volume),
         measure("ellipse 1", "ellipse", (a, c), view, volume, "Lesion A"),
         measure("polygon 1", "polygon", (a, b, c, d), view, volume),
-        measure_mask("mask 1", (Values(float(volume.voxels.mean()), float(volume.voxels.max())),), 1, volume),
+        measure_outline("ellipse 2", "ellipse", (a, c), CurvedShape((a, b, c), "stretched", view), volume),
+        measure_way("trajectory 1", a, d, AvoidedSegments((everything,), (("Vein", 1),)), volume),
+        measure_mask("mask 1", (everything,), 1, volume),
         # As tools find them; what validators read does not depend on there being a vessel in these voxels.
         Measurement(
             "vessel 1", "vessel", (a, c), "", volume.frame_of_reference, volume.digest, VESSEL, "", LINE_BY_HAND, (b, d)

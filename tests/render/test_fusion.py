@@ -9,11 +9,13 @@ from render import View, draw, read_recipe, to_rgb
 from render.draw import DrawError
 from render.fusion import COLOUR_MAPS, moved
 from render.geometry import IDENTITY, affine_from
+from render.mask import Mask
 from render.recipe import (
     Clip,
     ControlPoint,
     FusedRendering,
     Fusion,
+    LabelRule,
     RecipeError,
     Reformat,
     TransferFunction,
@@ -141,3 +143,23 @@ def test_a_fused_rendering_is_the_same_from_its_record_and_on_other_threads() ->
         replace(cut, depth_cue=0.5)
     with pytest.raises(DrawError, match="for values in 'HU'"):
         draw(head(), _fused(transfer=replace(_transfer(0, 1), unit="HU")), second=second)
+
+
+def test_table_and_mask_take_from_the_first_volume_alone() -> None:
+    """With a second volume that shows nothing it is the picture that the other kernel draws under the same mask."""
+    labels = np.zeros(head().shape, dtype=np.uint8)
+    labels[:, :, : labels.shape[2] // 2] = 1
+    labels[: labels.shape[0] // 3] = 2
+    mask = Mask(labels)
+    rules = (LabelRule(1, "exclude"), LabelRule(2, "tint", (0.0, 1.0, 0.0)), LabelRule(2, "fade", opacity=0.5))
+    masked = replace(RENDERING, masking=rules, body_above=300.0)
+    nothing = replace(masked, fusion=FusedRendering(IDENTITY, _transfer(0.0, 1.0, opacity=0.0)))
+    alone = draw(head(), masked, mask=mask)
+    fused = draw(head(), nothing, second=head(seed=2), mask=mask)
+    difference = np.abs(fused.pixels.astype(int) - alone.pixels.astype(int))
+    assert difference.mean() < 1.0 and np.percentile(difference, 99) < 12
+    assert int(alone.pixels[..., 1].max()) > 60
+    # The second one is whole: where the first was taken away, it is seen.
+    both = draw(head(), replace(masked, fusion=FusedRendering(IDENTITY, _transfer(0.0, 1.0))), second=head(), mask=mask)
+    hidden = (alone.pixels.sum(axis=-1) < 10) & (draw(head(), RENDERING).pixels.sum(axis=-1) > 100)
+    assert hidden.sum() > 50 and both.pixels[hidden][:, 2].mean() > 60

@@ -46,7 +46,7 @@ def measure_request(text: str) -> "MeasureRequest":
     what, _, finding = text.partition(":")
     places, _, beside = what.partition("/")
     kind, *words = places.split() or [""]
-    if kind not in get_args(MeasurementKind) or kind in ("ellipse", "polygon"):
+    if kind not in get_args(MeasurementKind) or kind in ("ellipse", "polygon", "area"):
         raise typer.BadParameter(f"{text!r}: {kind!r} is no measure; {_MEASURES}", param_hint="--measure")
     tool = words.pop(0) if kind == "volume" and words else ""
     points, references = (tuple(point_mm(word, "--measure") for word in each) for each in (words, beside.split()))
@@ -62,8 +62,8 @@ def measure_request(text: str) -> "MeasureRequest":
 
 
 _MEASURES = (
-    "there are distance P P, length P P …, angle P P P, cobb P P P P, lesion P, vessel P P … [/ P …] and volume TOOL "
-    "[P …], each P a point X,Y,Z"
+    "there are distance P P, length P P …, angle P P P, cobb P P P P, lesion P, vessel P P … [/ P …], "
+    "trajectory P P (entry, target) and volume TOOL [P …], each P a point X,Y,Z"
 )
 
 

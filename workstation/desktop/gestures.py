@@ -18,7 +18,7 @@ from render.recipe import Solid, VolumeRendering
 from workstation.desktop.brush_hand import BrushHand
 from workstation.desktop.edited_panes import EditedPanes
 from workstation.desktop.language import tr
-from workstation.desktop.measure_hand import DRAWN_PX, ON_CURVED, MeasureHand
+from workstation.desktop.measure_hand import DRAWN_PX, IN_SOLID, MeasureHand
 from workstation.desktop.model import edits
 from workstation.desktop.model.screen import (
     CUT_AWAY,
@@ -72,7 +72,7 @@ class Gestures(QObject):
         viewer.under, pane = name, viewer.panes[name]
         left = event.button() == Qt.MouseButton.LeftButton
         what = viewer.tool if left else self._buttons.get(event.button(), viewer.tool)
-        self._pressed_at = event.position() if left and name == "solid" and what == "distance" else None
+        self._pressed_at = event.position() if left and name == "solid" and what in POINTS else None
         if left and name not in OTHERS and self.hand.grasp(name, event.position(), pane.place(event.position())):
             viewer.session.begin()
             self._drag = (name, "measure", event.position())
@@ -97,12 +97,13 @@ class Gestures(QObject):
         """Does what the tool does on a click. Returns whether no drag can follow."""
         shift = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
         place = self._place(name, event.position())
-        if tool in POINTS and is_slice(name):
-            if place is not None and name not in OTHERS:
+        if tool in POINTS and (is_slice(name) or name == "curved"):
+            if name in OTHERS:
+                self._viewer.say(tr("Measures are of the study that is open; what is compared is for looking."))
+            elif pane.is_folded(event.position()):
+                self._viewer.say(tr("The picture folds over itself there; measure nearer to the path."))
+            elif place is not None:
                 self.hand.press(name, event.position(), place)
-            return True
-        if tool in POINTS and name == "curved":
-            self._measure_curved(tool, event.position(), place)
             return True
         if tool == "path" and place is not None and name != "curved":
             self._viewer.do(edits.path_added, place)
@@ -118,16 +119,13 @@ class Gestures(QObject):
             return main_pane(name) == "solid"
         return False
 
-    def _measure_curved(self, tool: str, at: QPointF, place: Vector | None) -> None:
-        if tool not in ON_CURVED:
-            self._viewer.say(
-                tr("A curved picture is bent: it has lengths, arrows and words; all else is measured on planes.")
-            )
-        elif place is not None:
-            self.hand.press("curved", at, place)
-
     def _measure_solid(self, at: QPointF) -> None:
-        """Adds the point of the surface under the mouse to a length in 3D."""
+        """Adds the point of the surface under the mouse to what is measured in 3D."""
+        if self._viewer.tool not in IN_SOLID:
+            self._viewer.say(
+                tr("3D has lengths, angles and trajectories between places that are seen; use a plane for all else.")
+            )
+            return
         if self._viewer.session.screen.solid.style == "average":
             self._viewer.say(tr("An average shows no surface; show 3D in another way to measure there."))
             return
@@ -189,8 +187,9 @@ class Gestures(QObject):
 
     def _loose(self, name: PaneName, at: QPointF) -> Vector | None:
         """Returns where the next point of a measure would be."""
+        pane = self._viewer.panes[name]
         if main_pane(name) != "solid":
-            return self._viewer.panes[name].place(at)
+            return None if pane.is_folded(at) else pane.place(at)
         return self._surface("solid", at, quiet=True) if name == "solid" else None
 
     def _dragged(self, name: PaneName, action: str, last: QPointF, at: QPointF) -> None:
@@ -246,7 +245,7 @@ class Gestures(QObject):
     def _released(self, name: PaneName, event: QMouseEvent) -> None:
         if self._drag is None:
             if (is_slice(name) or name == "curved") and name not in OTHERS:
-                self.hand.release(name, event.position(), self._viewer.panes[name].place(event.position()))
+                self.hand.release(name, event.position(), self._loose(name, event.position()))
             return
         start, what, _ = self._drag
         self._drag, self._edge = None, None
@@ -267,7 +266,7 @@ class Gestures(QObject):
 
     def _doubled(self, name: PaneName, event: QMouseEvent) -> None:
         viewer = self._viewer
-        if viewer.tool in ("polygon", "vessel") and self.hand.points and is_slice(name):
+        if viewer.tool in ("polygon", "vessel") and self.hand.points and (is_slice(name) or name == "curved"):
             self.hand.finish(name)
         elif viewer.tool == "path":
             viewer.do(edits.laid_out, "curved")

@@ -30,6 +30,7 @@ ICONS: dict[str, str] = {
     "volume": "shape 4 8 12 4 20 8 12 12; line 4 8 4 16 12 20 20 16 20 8; line 12 12 12 20",
     "lesion": "shape 12 4 17 6 20 12 17 18 11 20 6 17 4 11 7 6; line 7 13 17 10; line 11 7 13 16",
     "vessel": "line 8 2 8 8 12 13 12 22; line 16 2 16 8 12 13; line 3 2 3 10 8 16 8 22",
+    "trajectory": "line 4 4 15 15; circle 18 18 4; disc 18 18 1; line 2 8 8 2",
     "arrow": "line 20 20 5 5; shape 4 4 11 6 6 11",
     "text": "text T",
     "undo": "line 8 5 4 9 8 13; line 4 9 15 9; arc 15 14 5 270 450; line 15 19 9 19",

@@ -1,8 +1,9 @@
-"""Where words go beside what they are about, so that none lies on another."""
+"""Words on a picture: in lines that are narrow enough, and beside what they are about, so that none lies on another."""
 
 from collections.abc import Sequence
 
 from PySide6.QtCore import QPointF, QRectF, QSizeF
+from PySide6.QtGui import QFontMetrics
 
 _GAP = 8.0
 _RINGS = 6
@@ -29,3 +30,15 @@ def placed(beside: QPointF, size: QSizeF, taken: Sequence[QRectF], inside: QRect
     x = min(max(first.x(), inside.left()), inside.right() - size.width())
     y = min(max(first.y(), inside.top()), inside.bottom() - size.height())
     return QRectF(QPointF(x, y), size)
+
+
+def wrapped(sentence: str, metrics: QFontMetrics, width: int) -> list[str]:
+    """Returns a sentence in lines that are no wider than so many points, where its words allow it."""
+    lines = [""]
+    for word in sentence.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and metrics.horizontalAdvance(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines

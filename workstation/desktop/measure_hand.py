@@ -1,15 +1,17 @@
 """Measures by hand: clicked or drawn in one go, and taken by their handles afterwards.
 
-On planes every kind is drawn; on a curved picture lengths, arrows and words; in 3D a length, from one point of the
-surface to another.
+On planes and curved pictures every kind is drawn; in 3D lengths, angles and trajectories, from one point of the surface
+to another.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QPointF
 
 from render import View
+from render.curved_surface import NEAR_MM
 from render.geometry import Vector, vector
 from workstation.desktop.edited_panes import EditedPanes
 from workstation.desktop.language import tr
@@ -17,6 +19,7 @@ from workstation.desktop.marks import PATH_NUMBER, Grip
 from workstation.desktop.model import measure_edits
 from workstation.desktop.model.screen import (
     NOTES,
+    OUTLINES,
     POINTS,
     Measure,
     MeasureKind,
@@ -29,8 +32,8 @@ from workstation.desktop.model.screen import (
 # Tools that take hold of a measure where there is one under the mouse; the others click through it.
 GRASPING = ("window", "pan", "zoom", "path", *POINTS)
 DRAWN_PX = 5.0  # a press that moves this far before it is let go draws the next point too
-# Lengths on a curved picture are those in the patient; its angles and areas are not.
-ON_CURVED: tuple[MeasureKind, ...] = ("distance", *NOTES)
+IN_SOLID: tuple[MeasureKind, ...] = ("distance", "angle", "cobb", "trajectory")  # measured in 3D too
+_LINES = ("vessel", "trajectory")  # seen from every plane, and dragged along it
 _DEEP = 0.7  # the part of a length in 3D along the line of sight, from which on it is told
 
 
@@ -65,8 +68,8 @@ class MeasureHand:
         return self.grip is not None
 
     def drag(self, name: PaneName, place: Vector) -> None:
-        """Moves the point that is held, or the whole measure where its line or its words are. A length in space is
-        moved whole on a curved picture alone, along its surface; in 3D its ends are."""
+        """Moves the point that is held, or the whole measure where its line or its words are. What was drawn on a
+        curved picture is moved there alone, along its surface; in 3D single points are."""
         if self.grip is None or self._last is None:
             return
         if name == "curved" and self._holds_line():
@@ -74,13 +77,13 @@ class MeasureHand:
             self._viewer.show_overlay(name)
             return
         if self.grip.number == PATH_NUMBER or self._holds_line():
-            self._drag_line(self._at_depth(name, place), moving=True)
+            self._drag_line(place if name == "solid" else self._at_depth(name, place), moving=True)
             return
         measure = self._viewer.session.screen.measures[self.grip.number]
-        if measure.kind == "length" or name == "curved":
-            points = self._relaid(name, measure, self.grip.handle, place)
-            if points is not None and len(set(points)) == len(points):
-                self._viewer.do(measure_edits.relaid, self.grip.number, points, moving=True)
+        if measure.kind == "length" or measure.surface is not None or not is_slice(name):
+            moved = self._relaid(name, measure, self.grip.handle, place)
+            if moved is not None and len(set(moved.points_mm)) == len(moved.points_mm):
+                self._viewer.do(measure_edits.remeasured, self.grip.number, moved, moving=True)
                 self._last = place
             return
         if self.grip.handle is None:
@@ -90,16 +93,18 @@ class MeasureHand:
             self._viewer.do(measure_edits.point_dragged, self.grip.number, self.grip.handle, place, moving=True)
         self._last = place
 
-    def _relaid(self, name: PaneName, measure: Measure, handle: int | None, place: Vector) -> tuple[Vector, ...] | None:
-        """Returns the points of a measure of which an end, or all of it, is brought to another place; None where that
-        cannot be."""
+    def _relaid(self, name: PaneName, measure: Measure, handle: int | None, place: Vector) -> Measure | None:
+        """Returns a measure of which a point, or all of it, is brought to another place; None where that cannot be."""
         is_length, surface = measure.kind == "length", self._viewer.panes["curved"].surface
         points = [measure.points_mm[0], measure.points_mm[-1]] if is_length else list(measure.points_mm)
         if name != "curved":
-            if handle is None or len(measure.points_mm) > 2:
-                return None  # what was drawn on a curved picture is changed there
+            if measure.surface is not None or (is_length and len(measure.points_mm) > 2):
+                self._viewer.say(tr("What was drawn on a curved picture is changed there."))
+                return None
+            if handle is None:
+                return None
             points[handle] = place
-            return tuple(points)
+            return replace(measure, points_mm=tuple(points))
         if surface is None or self._last is None:
             return None
         if handle is not None:
@@ -108,7 +113,11 @@ class MeasureHand:
             points = surface.moved(points, self._last, place) or []
         if not points:
             return None
-        return surface.way_between(points[0], points[1]) if is_length else tuple(points)
+        if not is_length:
+            shape = self._viewer.panes["curved"].shape if measure.surface is not None else None
+            return replace(measure, points_mm=tuple(points), surface=shape)
+        way = surface.way_between(points[0], points[1])
+        return replace(measure, points_mm=way) if way is not None else None
 
     def drop(self) -> None:
         """Puts a point of the line that was dragged on a curved picture where it was let go."""
@@ -128,7 +137,7 @@ class MeasureHand:
         if self.grip is None or self.grip.handle is None:
             return False
         screen = self._viewer.session.screen
-        return self.grip.number == PATH_NUMBER or screen.measures[self.grip.number].kind == "vessel"
+        return self.grip.number == PATH_NUMBER or screen.measures[self.grip.number].kind in _LINES
 
     def _held_points(self) -> tuple[Vector, ...]:
         assert self.grip is not None
@@ -186,7 +195,7 @@ class MeasureHand:
             self.finish(name)
         elif kind == "volume":
             self.forget()
-            view, width = viewer.session.screen.slice(plane_name(name)).view, viewer.session.screen.window.width
+            view, width = self._view(name), viewer.session.screen.window.width
             viewer.try_to(lambda s: measure_edits.measured(s, viewer.measuring.seeded(place, view, width)))
         elif len(self.points) == POINTS[kind]:
             self.finish(name)
@@ -203,13 +212,17 @@ class MeasureHand:
         if len(points) < least or (least > 1 and len(set(points)) < 2):
             viewer.say(tr("A measure needs places apart from each other; nothing was measured."))
             return
+        curved = viewer.panes["curved"]
+        if kind in OUTLINES and len(panes) > 1:
+            viewer.say(tr("An outline is drawn on one picture; nothing was measured."))
+            return
+        if panes == {"curved"} and (curved.surface is None or not all(self._is_on(at) for at in points)):
+            viewer.say(tr("The first point is not on this picture any more; nothing was measured."))
+            return
         if kind == "distance" and (len(panes) > 1 or not is_slice(name)):
-            kind, way = "length", self._way(points) if panes == {"curved"} else points
-            if way is None:
-                viewer.say(tr("The first point is not on this picture any more; nothing was measured."))
-                return
-            points = way
-        viewer.do(measure_edits.measured, Measure(kind, points, self._view(name)))
+            kind, points = "length", (self._way(points) or points) if panes == {"curved"} else points
+        shape = curved.shape if kind in OUTLINES and name == "curved" else None
+        viewer.do(measure_edits.measured, Measure(kind, points, self._view(name), surface=shape))
         number = len(viewer.session.screen.measures) - 1
         viewer.select(number)
         if kind in NOTES:
@@ -234,6 +247,11 @@ class MeasureHand:
             return screen.slice(plane_name(name)).view
         return screen.curve.view if name == "curved" else screen.solid.view
 
+    def _is_on(self, place: Vector) -> bool:
+        """Whether a point is on what the curved picture shows now."""
+        surface = self._viewer.panes["curved"].surface
+        return surface is not None and surface.shows((place,), NEAR_MM)
+
     def _way(self, ends: tuple[Vector, ...]) -> tuple[Vector, ...] | None:
         """Returns the way in the patient of a line on the curved picture."""
         surface = self._viewer.panes["curved"].surface
@@ -242,7 +260,7 @@ class MeasureHand:
     def drawn(self) -> tuple[Vector, ...]:
         """Returns the points of the unfinished measure, with the one under the mouse; of a line on a curved picture its
         way in the patient."""
-        points = (*self.points, self.loose) if self.loose is not None else tuple(self.points)
-        if self._begun_in == {"curved"} and self._viewer.under == "curved" and len(points) == 2:
+        points, viewer = (*self.points, self.loose) if self.loose is not None else tuple(self.points), self._viewer
+        if self._begun_in == {"curved"} == {viewer.under} and viewer.tool == "distance" and len(points) == 2:
             return self._way(points) or points
         return points

@@ -1,18 +1,21 @@
 """What lies over a pane: the measures in its plane, what is being drawn, the path and the crop box."""
 
+from dataclasses import replace
 from typing import cast
 
+import numpy as np
 from PySide6.QtGui import QColor
 
 from render import View
-from render.curved_surface import NEAR_MM, CurvedSurface
-from render.geometry import Box, Plane, Vector
+from render.curved_surface import NEAR_MM, CurvedShape, CurvedSurface
+from render.geometry import Box, Plane, Vector, vector
 from workstation.desktop.language import tr
 from workstation.desktop.marks import CROP, MEASURE, PATH, PATH_NUMBER, MeasureMark
 from workstation.desktop.model import edits
 from workstation.desktop.model.measuring import Measuring, near, within_reach
 from workstation.desktop.model.screen import (
     NOTES,
+    OUTLINES,
     POINTS,
     SOUGHT,
     Measure,
@@ -40,30 +43,46 @@ class MeasureMarks:
         marks = [
             self._mark(measure, number, number == selected)
             for number, measure in enumerate(screen.measures)
-            if measure.kind == "vessel" or near(measure, plane, reach)
+            if measure.kind in ("vessel", "trajectory") or self._is_near(measure, plane, reach)
         ]
         for measure in screen.measures:
             marks += self._found_lines(measure, plane, reach)
+            marks += _crossing(measure, plane, reach)
         return tuple(marks)
 
     def on_curved(self, screen: Screen, surface: CurvedSurface, selected: int | None) -> tuple[MeasureMark, ...]:
-        """Returns the marks of the lengths, arrows and words that lie on a curved picture."""
+        """Returns the marks of what lies on a curved picture: lengths and outlines with all of their way, the rest with
+        its points. What is flat elsewhere, and the clicks in a vessel, are not shown."""
         reach = NEAR_MM + screen.curve.slab_mm / 2.0
         found = []
         for number, measure in enumerate(screen.measures):
-            ends = [(at,) for at in measure.points_mm]
-            parts = [measure.points_mm] if measure.kind in ("length", "distance") else ends
-            is_flat = measure.kind not in ("length", "distance", *NOTES)
-            if not is_flat and all(surface.shows(part, reach) for part in parts):
+            if measure.kind == "vessel" or (measure.kind in OUTLINES and measure.surface is None):
+                continue
+            parts: list[tuple[Vector, ...]] = [(at,) for at in measure.points_mm]
+            if measure.kind in ("length", "distance"):
+                parts = [measure.points_mm]
+            elif outline := self._measuring.outline(measure):
+                parts = [(*outline, outline[0])]
+            if all(surface.shows(part, reach) for part in parts):
                 found.append(self._mark(measure, number, number == selected))
         return tuple(found)
 
     def in_space(self, screen: Screen, selected: int | None) -> tuple[MeasureMark, ...]:
-        """Returns the marks of the lengths in space, which lie over the 3D picture as they are seen from there."""
-        return tuple(
-            self._mark(measure, number, number == selected)
+        """Returns the marks of what lies in space, over the 3D picture as it is seen from there. An outline on a curved
+        surface is not held there."""
+        marks = [
+            (self._mark(measure, number, number == selected), measure.surface is not None)
             for number, measure in enumerate(screen.measures)
-            if measure.kind == "length"
+            if measure.in_space
+        ]
+        return tuple(replace(mark, handles_mm=()) if bent else mark for mark, bent in marks)
+
+    def _is_near(self, measure: Measure, plane: Plane, reach: float) -> bool:
+        bent = measure.surface is not None
+        return (
+            within_reach(self._measuring.outline(measure) or measure.points_mm, plane, reach)
+            if bent
+            else near(measure, plane, reach)
         )
 
     def _mark(self, measure: Measure, number: int, selected: bool) -> MeasureMark:
@@ -71,6 +90,8 @@ class MeasureMarks:
         if measure.kind == "vessel":
             said = said.split("\n")[0]  # all of it stands beside the curve of its diameter
         found = self._measuring.found(measure) if measure.kind in SOUGHT else None
+        if measure.kind == "trajectory":
+            said = "\n".join(said.split("\n")[:2])
         if found is not None and found.declined:
             said = tr("nothing found")  # the reason is a sentence, and stands in the list
         said = f"{measure.name}: {said}" if measure.name else said
@@ -96,18 +117,34 @@ class MeasureMarks:
             lines = tuple(line for line in lines if within_reach(line, plane, reach))
         return [MeasureMark(line, False, "", colour, is_path=True) for line in lines]
 
-    def unfinished(self, screen: Screen, name: PaneName, tool: str, points: tuple[Vector, ...]) -> MeasureMark:
+    def unfinished(
+        self, screen: Screen, name: PaneName, tool: str, points: tuple[Vector, ...], surface: CurvedShape | None = None
+    ) -> MeasureMark:
         """Returns the measure that is being drawn on a pane, as it would be with the mouse where it is. points : so
-        far, in mm, and the one under the mouse."""
+        far, in mm, and the one under the mouse. surface : what a curved picture shows."""
         kind = cast(MeasureKind, tool)
-        if kind == "ellipse" and len(points) == 2:
-            drawn = Measure(kind, points, screen.slice(plane_name(name)).view)
+        if kind == "ellipse" and len(points) == 2 and name != "solid":
+            view = screen.slice(plane_name(name)).view if is_slice(name) else View()
+            drawn = Measure(kind, points, view, surface=surface)
             return MeasureMark(self._measuring.outline(drawn), True, "")
         if kind == "distance" and not is_slice(name) and len(points) > 1:
             return MeasureMark(points, False, self._measuring.said_of(Measure("length", points, View())), is_path=True)
-        whole = len(points) == POINTS[kind] and kind not in NOTES and kind not in SOUGHT
+        counted = kind == "trajectory" or (kind not in NOTES and kind not in SOUGHT)  # its depth is known at once
+        whole = len(points) == POINTS[kind] and counted
         said = self._measuring.said_of(Measure(kind, points, View())) if whole else ""
         return MeasureMark(points, False, said, arrow=kind == "arrow")
+
+
+def _crossing(measure: Measure, plane: Plane, reach: float) -> list[MeasureMark]:
+    """Returns where a trajectory goes through a plane that does not hold it."""
+    if measure.kind != "trajectory" or near(measure, plane, reach):
+        return []
+    entry, target = (np.array(at) for at in measure.points_mm)
+    before, after = (float((at - np.array(plane.origin_mm)) @ np.array(plane.normal)) for at in (entry, target))
+    if before * after > 0.0 or before == after:
+        return []
+    place = vector(entry + before / (before - after) * (target - entry))
+    return [MeasureMark((place,), False, "", QColor(measure.colour) if measure.colour else MEASURE)]
 
 
 def path_marks(screen: Screen, tool: str = "") -> tuple[MeasureMark, ...]:

@@ -22,6 +22,7 @@ from workstation.desktop.model.measuring import names_of
 from workstation.desktop.model.screen import Measure
 from workstation.desktop.own_keys import OwnKeys
 from workstation.desktop.plain import PlainLabel, plain_tip
+from workstation.desktop.trajectory_view import TrajectoryView
 from workstation.desktop.vessel_view import VesselView
 from workstation.desktop.viewer import Viewer
 
@@ -73,6 +74,7 @@ class Measures(QWidget):
         layout.addWidget(self.table)
         layout.addLayout(row)
         layout.addWidget(VesselView(viewer))
+        layout.addWidget(TrajectoryView(viewer))
         viewer.changed.connect(self.refresh)
         viewer.selection.connect(self._follow)
         self.refresh()

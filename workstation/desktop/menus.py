@@ -44,6 +44,7 @@ _COMMANDS: tuple[tuple[str, str, Callable[[Viewer], object]], ...] = (
     ("align", "&View", lambda v: v.finding.align()),
     ("blend_more", "&View", lambda v: v.blend_more(0.1)),
     ("blend_less", "&View", lambda v: v.blend_more(-0.1)),
+    ("other_look", "&View", Viewer.next_other_look),
     ("texts", "&View", Viewer.next_text_level),
     ("apart", "&View", lambda v: v.undock_pane(v.under)),
     ("style", "&3D", Viewer.next_style),

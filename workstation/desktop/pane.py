@@ -25,12 +25,13 @@ from PySide6.QtWidgets import QWidget
 
 from render.annotate import cube
 from render.curved import pixel_mm
-from render.curved_surface import CurvedSurface, surfaces
+from render.curved_surface import CurvedShape, CurvedSurface, shape_of, surfaces
 from render.geometry import Plane, Vector, View, letters
 from render.marks import pixel_of
 from render.picture import Picture
 from render.recipe import CurvedReformat
 from workstation.desktop.images import image_of
+from workstation.desktop.labels import wrapped
 from workstation.desktop.language import tr
 from workstation.desktop.marks import MEASURE, Grip, MeasureMark, grip_at, paint_labels, paint_mark, write
 from workstation.desktop.model.corners import Corner
@@ -106,6 +107,7 @@ class Pane(QWidget):
         self._pixel_mm = 0.0
         self.plane: Plane | None = None
         self.surface: CurvedSurface | None = None
+        self.shape: CurvedShape | None = None
         self.rows = self.columns = 1
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -119,8 +121,9 @@ class Pane(QWidget):
         self._values = picture.pixels[0] if picture.pixels.ndim == 3 and full else None
         self._over = None if over is None else _painted(over)
         self.plane = picture.planes[0] if picture.planes else None
-        self.surface = surfaces(picture.recipe)[0] if isinstance(picture.recipe, CurvedReformat) else None
+        self.surface = self.shape = None
         if isinstance(picture.recipe, CurvedReformat):
+            self.surface, self.shape = surfaces(picture.recipe)[0], shape_of(picture.recipe)
             self._pixel_mm = pixel_mm(picture.recipe)
         elif self.plane is not None:
             self._pixel_mm = self.plane.pixel_spacing_mm[0]
@@ -178,6 +181,10 @@ class Pane(QWidget):
         where the picture shows none."""
         shown = self.surface or self.plane
         return None if shown is None else shown.at(*self.pixel(at))
+
+    def is_folded(self, at: QPointF) -> bool:
+        """Whether a curved picture has folded over itself under a position of the widget."""
+        return self.surface is not None and self.surface.is_folded(*self.pixel(at))
 
     def _is_placed(self) -> bool:
         """Whether points of the patient have a place on the picture."""
@@ -384,15 +391,3 @@ def crosshair(cursor_mm: Vector, others: Sequence[tuple[str, Vector]], plane: Pl
 def _painted(over: NDArray[np.uint8]) -> QImage:
     rows, columns = over.shape[:2]
     return QImage(over.data, columns, rows, 4 * columns, QImage.Format.Format_RGBA8888).copy()
-
-
-def wrapped(sentence: str, metrics: QFontMetrics, width: int) -> list[str]:
-    """Returns a sentence in lines that are no wider than so many points, where its words allow it."""
-    lines = [""]
-    for word in sentence.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and metrics.horizontalAdvance(longer) > width:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines

@@ -1,29 +1,23 @@
 """A vessel that was followed: its diameter along the way, the section at a place, and ways to see it in the panes."""
 
-import math
-
 import numpy as np
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QColor, QFocusEvent, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF
+from PySide6.QtCore import QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from render import Picture, draw
-from render.geometry import vector
+from render.geometry import Vector, vector
 from render.vessels.centreline import points_of_line
 from render.vessels.pictures import path_of, section_at, vessel_pictures
-from workstation.desktop.images import image_of
 from workstation.desktop.language import tr
 from workstation.desktop.model import edits, measure_edits
 from workstation.desktop.plain import PlainLabel
+from workstation.desktop.vessel_section import AlongVessel, VesselSection
 from workstation.desktop.viewer import Viewer
 from workstation.export.vessel_files import MeasuredVessel
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 34.0, 8.0, 8.0, 22.0  # around the curve
-_SECTION_PX = 150
-_STEPS_MM = {
-    Qt.Key.Key_Left: -0.5, Qt.Key.Key_Right: 0.5, Qt.Key.Key_PageDown: -10.0, Qt.Key.Key_PageUp: 10.0,
-    Qt.Key.Key_Home: -math.inf, Qt.Key.Key_End: math.inf,
-}  # fmt: skip
+_STILL_MS = 200  # what goes along the vessel in quick succession is one step to undo
 _BAND, _LINE, _NARROW, _WIDE, _HERE = (
     QColor(74, 163, 223, 70),
     QColor(74, 163, 223),
@@ -33,17 +27,14 @@ _BAND, _LINE, _NARROW, _WIDE, _HERE = (
 )
 
 
-class DiameterPlot(QWidget):
-    """The mean diameter along a vessel over the band from its least to its greatest. moved : mm along it."""
-
-    moved = Signal(float)
+class DiameterPlot(AlongVessel):
+    """The mean diameter along a vessel over the band from its least to its greatest."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: MeasuredVessel | None = None
         self.at_mm = 0.0
         self.setMinimumHeight(130)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAccessibleName(tr("Diameter along the vessel"))
         self.setToolTip(tr("A click or the arrow keys go along the vessel; Page Up and Page Down further"))
 
@@ -70,10 +61,7 @@ class DiameterPlot(QWidget):
         painter.fillRect(self.rect(), QColor(12, 14, 16))
         if self.found is not None:
             self._paint(painter, self.found)
-        if self.hasFocus():
-            painter.setPen(QPen(self.palette().highlight().color(), 2.0))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
-            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+        self.paint_focus(painter)
         painter.end()
 
     def _paint(self, painter: QPainter, found: MeasuredVessel) -> None:
@@ -116,43 +104,25 @@ class DiameterPlot(QWidget):
         if self.found is not None:
             inner = self._inner()
             part = min(max((x - inner.left()) / max(inner.width(), 1.0), 0.0), 1.0)
-            self.moved.emit(part * self.found.vessel.length_mm)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:  # noqa: N802
-        super().focusInEvent(event)
-        self.update()
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:  # noqa: N802
-        super().focusOutEvent(event)
-        self.update()
-
-    def event(self, event: QEvent) -> bool:
-        # Before the shortcuts of the window, which have the arrows too.
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and event.key() in _STEPS_MM:
-            event.accept()
-            return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
-        step = _STEPS_MM.get(Qt.Key(event.key()))
-        if step is None or self.found is None:
-            super().keyPressEvent(event)
-        else:
-            self.moved.emit(min(max(self.at_mm + step, 0.0), self.found.vessel.length_mm))
+            self.moved.emit(part * self.found.vessel.length_mm - self.at_mm)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         self.setFocus(Qt.FocusReason.MouseFocusReason)
+        self.held.emit()
         self._go(event.position().x())
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802
         if event.buttons() & Qt.MouseButton.LeftButton:
             self._go(event.position().x())
 
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        self.let_go.emit()
+
 
 class VesselView(QWidget):
     """The selected vessel: a place along it, chosen in the curve, is the crosshair of the panes. at_mm : that place."""
 
-    _drawn = Signal(float, object)
+    _drawn = Signal(object, object)
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -160,12 +130,20 @@ class VesselView(QWidget):
         self.found: MeasuredVessel | None = None
         self.at_mm = 0.0
         self._number_shown: int | None = None
-        self.plot, self.section, self.said = DiameterPlot(), PlainLabel(), PlainLabel()
-        self.section.setFixedSize(_SECTION_PX, _SECTION_PX)
-        self.section.setAccessibleName(tr("Section across the vessel"))
+        self._brought: Vector | None = None  # where a line is that is being measured again
+        self.plot, self.section, self.said = DiameterPlot(), VesselSection(), PlainLabel()
+        self._is_held = False
+        self._still = QTimer(self)
+        self._still.setSingleShot(True)
+        self._still.setInterval(_STILL_MS)
+        self._still.timeout.connect(lambda: viewer.session.end())
         self.said.setWordWrap(True)
         self.said.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.plot.moved.connect(self.go)
+        for each in (self.plot, self.section):
+            each.moved.connect(self._go_on)
+            each.held.connect(self._hold)
+            each.let_go.connect(self._let_go)
+        self.section.centred.connect(self._bend)
         self.curved, self.across, self.take = (
             QPushButton(tr("Curved picture")),
             QPushButton(tr("Plane across")),
@@ -210,7 +188,11 @@ class VesselView(QWidget):
             self.found = found
             if found is not None:  # of the same line, dragged, the same place stays
                 dragged = number == self._number_shown and number is not None and measures[number].by_hand
-                self._show(min(self.at_mm, found.vessel.length_mm) if dragged else found.stenosis.at_mm)
+                brought, self._brought = self._brought, None
+                if dragged and brought is not None:
+                    self._show(found.vessel.places_of((brought,))[0])
+                else:
+                    self._show(min(self.at_mm, found.vessel.length_mm) if dragged else found.stenosis.at_mm)
                 self._number_shown = number
 
     def go(self, at_mm: float) -> None:
@@ -219,6 +201,39 @@ class VesselView(QWidget):
             return
         self._show(at_mm)
         self._viewer.do(edits.at_cursor, vector(self.found.vessel.centreline_mm[self._number()]))
+
+    def _go_on(self, by_mm: float) -> None:
+        """Goes further along the vessel, or back; what follows soon is the same step to undo."""
+        if self.found is not None:
+            self._viewer.session.begin()
+            self.go(min(max(self.at_mm + by_mm, 0.0), self.found.vessel.length_mm))
+            if not self._is_held:
+                self._still.start()
+
+    def _hold(self) -> None:
+        self._is_held = True
+        self._viewer.session.begin()
+
+    def _let_go(self) -> None:
+        self._is_held = False
+        self._viewer.session.end()
+
+    def _bend(self, place_mm: Vector) -> None:
+        """Has the line of the vessel go through a place of the section that is shown. A line that was followed becomes
+        one by hand."""
+        viewer, number = self._viewer, self._viewer.selected
+        if number is None or self.found is None or self.section.middle_mm is None:
+            return
+        vessel, followed = self.found.vessel, not viewer.session.screen.measures[number].by_hand
+        self._brought = place_mm
+        viewer.session.begin()
+        if followed:
+            viewer.do(measure_edits.line_by_hand, number, points_of_line(vessel), path_of(vessel))
+        viewer.do(measure_edits.line_bent, number, self.section.middle_mm, place_mm)
+        viewer.do(edits.at_cursor, place_mm)
+        viewer.session.end()
+        if followed:
+            viewer.say(tr("The line is laid by hand now; undo brings back the one that was followed."))
 
     def _number(self) -> int:
         assert self.found is not None
@@ -247,16 +262,18 @@ class VesselView(QWidget):
 
         def drawn() -> None:
             if self.at_mm == at_mm:  # else the mouse has gone on
-                self._drawn.emit(at_mm, draw(volume, recipe))
+                self._drawn.emit(found, draw(volume, recipe))
 
         self._viewer.drawer.ask_errand(drawn, tell=False)
 
-    def _show_section(self, at_mm: float, picture: Picture) -> None:
-        if at_mm == self.at_mm:
-            pixmap = QPixmap.fromImage(image_of(picture))
-            self.section.setPixmap(
-                pixmap.scaled(_SECTION_PX, _SECTION_PX, mode=Qt.TransformationMode.SmoothTransformation)
-            )
+    def _show_section(self, found: MeasuredVessel, picture: Picture) -> None:
+        sections, n = found.vessel.sections, self._number() if found is self.found else -1
+        middle = vector(sections.middles[n])
+        if n < 0 or picture.recipe != section_at(found.vessel, self.at_mm, "section"):
+            return  # of another vessel, or another place along it
+        aside, below = sections.corners[n].T
+        edge = sections.middles[n] + aside[:, None] * sections.right[n] + below[:, None] * sections.down[n]
+        self.section.show_section(picture, middle, tuple(vector(p) for p in edge), bool(sections.closed[n]))
 
     def _lay_flat(self) -> None:
         number = self._viewer.selected

@@ -12,7 +12,7 @@ from render.engine.framing import outer_corners
 from render.geometry import Box, Plane, Vector, direction, point, vector
 from render.mask_steps import Automatic, MaskStep
 from render.picture import Picture
-from render.recipe import Recipe, Reformat
+from render.recipe import Recipe
 from render.segment import made
 from render.segment.grid import voxel_mm3
 from workstation.desktop.drawer import Drawer, PictureRequest
@@ -25,7 +25,7 @@ from workstation.desktop.model import corners, edits, measure_edits, segment_edi
 from workstation.desktop.model.corners import CornerTexts, TextLevel, load_corners
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity
 from workstation.desktop.model.looks import TABLE_ABOVE_HU, Looks, window_of, windows_for
-from workstation.desktop.model.measuring import Measuring, names_of
+from workstation.desktop.model.measuring import Measuring, names_of, segments_to_avoid
 from workstation.desktop.model.screen import (
     CUT_AWAY,
     LAYOUTS,
@@ -39,11 +39,13 @@ from workstation.desktop.model.screen import (
     Measure,
     PaneName,
     Screen,
+    is_fused,
     is_slice,
     main_pane,
     plane_name,
     recipe_of,
     to_shown,
+    unfused,
 )
 from workstation.desktop.model.session import ReadingSession
 from workstation.desktop.pane import Overlay, Pane, crosshair
@@ -53,7 +55,7 @@ TOOL_GROUPS = (
     ("window", "pan", "zoom", "crosshair", "tilt"),
     ("crop", "scissors", "piece"),
     ("brush", "grow", "lesion", "vessel", "path"),
-    ("distance", "angle", "cobb", "ellipse", "polygon", "volume", "arrow", "text"),
+    ("distance", "angle", "cobb", "ellipse", "polygon", "volume", "trajectory", "arrow", "text"),
 )
 TOOLS = tuple(tool for group in TOOL_GROUPS for tool in group)
 _CINE_MS = 80
@@ -156,8 +158,16 @@ class Viewer(QWidget):
             self.show_overlay(name)
         # While a point is being dragged nothing is sought: it would be another place with every move.
         if not moving:
+            self._avoid()
             self._seek()
         self.changed.emit()
+
+    def _avoid(self) -> None:
+        """Says what trajectories have to avoid, once the mask of the segments is there."""
+        screen = self.session.screen
+        segments, mask = segments_to_avoid(screen), self._masks.get(screen.solid.steps)
+        if mask is not None or not segments:
+            self.measuring.avoid(mask, segments)
 
     def _seek(self) -> None:
         """Has what tools find measured, and what is marked made, where that is still to be done."""
@@ -223,8 +233,8 @@ class Viewer(QWidget):
         if name not in self.visible_panes():
             return
         volume, recipe = self.volume_of(name), recipe_of(self.session.screen, name, *self.panes[name].picture_size())
-        if isinstance(recipe, Reformat) and recipe.fusion is not None and self.other is None:
-            recipe = replace(recipe, fusion=None)  # until what lies over it is there
+        if recipe is not None and self.other is None:
+            recipe = unfused(recipe)  # until what lies over it is there
         self._wanted[name] = recipe if volume is not None else None
         if name in OTHERS and volume is None:
             self._asked.pop(name, None)
@@ -235,7 +245,7 @@ class Viewer(QWidget):
         else:
             tinted = self.measuring.shapes(self.session.screen.measures) if name in SLICES else ()
             mask, colours = self._layer(name)
-            second = self.other if isinstance(recipe, Reformat) and recipe.fusion is not None else None
+            second = self.other if is_fused(recipe) else None
             request = PictureRequest(name, recipe, moving, volume, tinted, mask, colours, second)
             # What was asked for last in full serves a moving mouse too: most edits leave most panes as they are.
             if self._asked.get(name) not in (request, replace(request, moving=False)):
@@ -383,7 +393,8 @@ class Viewer(QWidget):
         hand = self.gestures.hand
         if not hand.points or name != self.under:
             return ()
-        return (MeasureMarks(self.measuring).unfinished(self.session.screen, name, self.tool, hand.drawn()),)
+        marks, shape = MeasureMarks(self.measuring), self.panes[name].shape
+        return (marks.unfinished(self.session.screen, name, self.tool, hand.drawn(), shape),)
 
     def select(self, number: int | None) -> None:
         """Selects a measure, or none: what is selected can be dragged, named, coloured, copied and deleted."""
@@ -429,8 +440,8 @@ class Viewer(QWidget):
         """Copies the selected measure into the plane of the crosshair."""
         if self.selected is None:
             return
-        if self.session.screen.measures[self.selected].kind == "length":
-            self.say(tr("A length in space lies in no plane; it is not copied into another one."))
+        if self.session.screen.measures[self.selected].in_space:
+            self.say(tr("What lies in space lies in no plane; it is not copied into another one."))
             return
         self.do(measure_edits.duplicated, self.selected)
         self.select(len(self.session.screen.measures) - 1)
@@ -546,6 +557,19 @@ class Viewer(QWidget):
     def choose_preset(self, name: str) -> None:
         self.do(edits.with_transfer, self.looks.transfer_of(self.session.volume, name))
 
+    def next_other_look(self) -> None:
+        """Gives what is compared another look in the 3D of this one: its colours over planes, then the presets."""
+        compared, other = self.session.screen.compared, self.other
+        if compared is None or other is None:
+            self.say(tr("Nothing is compared; choose a study under View > Compare with."))
+            return
+        names = ["", *self.looks.presets_for(other.unit, self.other_identity.modality)]
+        now = compared.transfer.name if compared.transfer is not None else ""
+        following = names[(names.index(now) + 1) % len(names)] if now in names else ""
+        self.do(edits.other_looks, self.looks.transfer_of(other, following) if following else None)
+        title = self.looks.preset(following).title or following if following else tr("as over planes")
+        self.say(tr("The other study in 3D: {look}", look=title))
+
     def choose_window(self, name: str) -> None:
         chosen = next(window for window in windows_for(self.session.volume.unit) if window.name == name)
         self.do(edits.windowed, window_of(self.session.volume, chosen.window))
@@ -634,7 +658,7 @@ class Viewer(QWidget):
             self.said.emit(tr("Pictures are captured of the study that is open, not of what it is compared with."))
             return
         compared = self.session.screen.compared
-        if compared is not None and compared.blend > 0.0 and is_slice(self.under):
+        if compared is not None and is_fused(recipe_of(self.session.screen, pane, 8, 8)):
             if self.other is None:
                 self.say(tr("Opening what is compared …"))
                 return

@@ -3,16 +3,21 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import ConfigDict
 
 from dicom_io.evidence import Measurement, MeasurementKind, Quantity, Unit
+from render.curved_area import OutlineKind, area_within, outline_on
+from render.curved_surface import CurvedShape
 from render.errors import RenderError
 from render.geometry import Vector, View
+from render.mask import Mask
 from render.mask_steps import MaskStep, StepError
-from render.measure import angle_deg, axes, cobb_deg, distance_mm, ellipse, polyline_mm, within
+from render.measure import Statistics, angle_deg, axes, cobb_deg, distance_mm, ellipse, polyline_mm, within
 from render.segment import LesionMeasures, made, measure_lesion, volume_ml
+from render.trajectory import AvoidedRegion, TrajectoryMeasures, measure_trajectory
 from render.vessels.centreline import follow, follow_by_hand
 from render.vessels.measures import stenosis, widest
 from render.volume import Volume
@@ -31,6 +36,25 @@ class _Wanted:
 
 # What tools find is rounded, so that a last bit that another processor computes otherwise changes no record.
 _DECIMALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _DrawnOutline:
+    """An outline on a curved surface as a measurement records it. corners_mm : as in `render.curved_area`."""
+
+    outline: OutlineKind
+    corners_mm: tuple[Vector, ...]
+    surface: CurvedShape
+
+
+@dataclass(frozen=True, slots=True)
+class AvoidedSegments:
+    """What trajectories have to avoid. steps : that make a mask. segments : name and label of each in it."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+    steps: tuple[MaskStep, ...] = ()
+    segments: tuple[tuple[str, int], ...] = ()
+
 
 # How the line of a vessel was made, where a person laid it and it was not followed.
 LINE_BY_HAND = '{"line":"by hand"}'
@@ -57,6 +81,90 @@ def measure(
     return again(
         Measurement(name, kind, points, words, volume.frame_of_reference, volume.digest, nothing, finding), volume
     )
+
+
+def measure_outline(
+    name: str,
+    outline: OutlineKind,
+    corners_mm: tuple[Vector, ...],
+    surface: CurvedShape,
+    volume: Volume,
+    finding: str = "",
+) -> Measurement:
+    """Measures the area of a curved surface within an outline, and the values there. corners_mm : as in
+    `render.curved_area.outline_on`.
+
+    Raises ValueError as `area_within` does.
+    """
+    written = json.dumps(asdict(_DrawnOutline(outline, corners_mm, surface)), separators=(",", ":"))
+    places, frame = outline_on(surface, outline, corners_mm), volume.frame_of_reference
+    quantities = _on_surface(written, volume)
+    return Measurement(name, "area", places, "", frame, volume.digest, quantities, finding, written)
+
+
+def outline_of(measurement: Measurement) -> tuple[OutlineKind, tuple[Vector, ...], CurvedShape]:
+    """Returns how an area was drawn: the kind of its outline, its corners, LPS mm, and the surface that it is of.
+
+    Raises ValueError where that is not what the record says.
+    """
+    drawn = adapter(_DrawnOutline).validate_json(measurement.steps)
+    return drawn.outline, drawn.corners_mm, drawn.surface
+
+
+def measure_way(name: str, entry_mm: Vector, target_mm: Vector, avoid: AvoidedSegments, volume: Volume) -> Measurement:
+    """Measures a trajectory: its length and angles, and how far its axis stays from segments. Those without a voxel are
+    left out. What is nearest is said in words, too.
+
+    Raises TrajectoryError where it is impossible.
+    """
+    mask = made(volume, avoid.steps) if avoid.segments else None
+    if mask is not None:
+        avoid = replace(avoid, segments=tuple(each for each in avoid.segments if mask.counts[each[1]]))
+    avoid = avoid if avoid.segments else AvoidedSegments()
+    written = json.dumps(asdict(avoid), separators=(",", ":")) if avoid.segments else ""
+    points, nothing = (entry_mm, target_mm), (Quantity("length", 0.0, "mm"),)
+    frame = volume.frame_of_reference
+    blank = Measurement(name, "trajectory", points, "", frame, volume.digest, nothing, "", written)
+    found = _way_measured(blank.points_mm, avoid, volume)
+    return replace(blank, quantities=_way_numbers(found), finding="; ".join(clearances_in_words(found)))
+
+
+def avoided_regions(avoid: AvoidedSegments, mask: Mask, volume: Volume) -> dict[str, AvoidedRegion]:
+    """Returns the region of each segment of a mask that its steps have made, by its name."""
+    return {name: AvoidedRegion(mask.labels == label, volume.affine) for name, label in avoid.segments}
+
+
+def clearances_in_words(found: TrajectoryMeasures) -> list[str]:
+    """Returns how far a trajectory stays from each region, a line for each; the nearest first."""
+    said = []
+    for name, one in sorted(found.clearances.items(), key=lambda item: item[1].least_mm):
+        if one.through_mm > 0.0:
+            said.append(f"{name}: goes through over {one.through_mm:.1f} mm, from {one.depth_mm:.0f} mm deep")
+        elif not one.empty:
+            said.append(f"{name}: {one.least_mm:.1f} mm away, {one.depth_mm:.0f} mm deep")
+    return said
+
+
+def _way(points_mm: Sequence[Vector], steps: str, volume: Volume) -> tuple[Quantity, ...]:
+    avoid = adapter(AvoidedSegments).validate_json(steps) if steps else AvoidedSegments()
+    return _way_numbers(_way_measured(points_mm, avoid, volume))
+
+
+def _way_measured(points_mm: Sequence[Vector], avoid: AvoidedSegments, volume: Volume) -> TrajectoryMeasures:
+    regions = avoided_regions(avoid, made(volume, avoid.steps), volume) if avoid.segments else {}
+    return measure_trajectory(volume, points_mm[0], points_mm[1], regions)
+
+
+def _way_numbers(found: TrajectoryMeasures) -> tuple[Quantity, ...]:
+    numbers = [
+        Quantity("length", found.length_mm, "mm"),
+        Quantity("coronal_angle", found.coronal_deg, "deg"),
+        Quantity("sagittal_angle", found.sagittal_deg, "deg"),
+    ]
+    for one in found.clearances.values():
+        numbers += [Quantity("clearance", one.least_mm, "mm"), Quantity("clearance_depth", one.depth_mm, "mm")]
+        numbers.append(Quantity("through", one.through_mm, "mm"))
+    return tuple(replace(number, value=round(number.value, _DECIMALS)) for number in numbers)
 
 
 def measure_mask(name: str, steps: tuple[MaskStep, ...], label: int, volume: Volume, finding: str = "") -> Measurement:
@@ -121,13 +229,26 @@ def again(measurement: Measurement, volume: Volume) -> Measurement:
         quantities += _change(quantities, prior) if prior is not None else ()
     elif kind == "vessel":
         quantities = _vessel(points, measurement.references_mm, volume, measurement.steps == LINE_BY_HAND)
+    elif kind == "trajectory":
+        quantities = _way(points, measurement.steps, volume)
+    elif kind == "area":
+        quantities = _on_surface(measurement.steps, volume)
     else:
         quantities = _within(kind, points, View.parse(measurement.view), volume)
     return replace(measurement, volume_digest=volume.digest, quantities=quantities)
 
 
 def _within(kind: MeasurementKind, points: Sequence[Vector], view: View, volume: Volume) -> tuple[Quantity, ...]:
-    found = within(volume, ellipse(points) if kind == "ellipse" else points, view)
+    return _statistics(within(volume, ellipse(points) if kind == "ellipse" else points, view), volume)
+
+
+def _on_surface(steps: str, volume: Volume) -> tuple[Quantity, ...]:
+    drawn = adapter(_DrawnOutline).validate_json(steps)
+    numbers = _statistics(area_within(volume, drawn.surface, drawn.outline, drawn.corners_mm), volume)
+    return tuple(replace(number, value=round(number.value, _DECIMALS)) for number in numbers)
+
+
+def _statistics(found: Statistics, volume: Volume) -> tuple[Quantity, ...]:
     unit = _unit(volume)
     return (
         Quantity("area", found.area_mm2, "mm2"),

@@ -50,6 +50,11 @@ _NUMBERS = {
     "prior_long_axis": "earlier, longest in the scan plane",
     "long_axis_change": "change of it",
     "least_diameter": "narrowest",
+    "coronal_angle": "to the left as seen from the front",
+    "sagittal_angle": "to the front as seen from the side",
+    "clearance": "away from it at least",
+    "clearance_depth": "at a depth of",
+    "through": "through it over",
     "greatest_diameter": "widest",
     "reference_diameter": "healthy",
     "nascet": "stenosis (NASCET)",
@@ -87,6 +92,8 @@ def measurement(made: Measurement) -> str:
     if made.kind == "length" and len(made.points_mm) > 2:
         ends = f"from {place(made.points_mm[0])} to {place(made.points_mm[-1])}"
         where = f"; {ends}, through {len(made.points_mm) - 2} places between"
+    if made.kind == "area":
+        where = f"; within an outline of {len(made.points_mm)} places on a curved surface"
     seen = f", seen from {made.view}" if made.view else ""
     if made.kind == "vessel" and made.steps:
         where = f"; along a line laid by hand, {len(made.points_mm)} points{where.replace('; at', ' at')}"

@@ -13,7 +13,16 @@ from render import Volume, Window, draw, load_preset, registration
 from render.geometry import Matrix, composed, point
 from tests.render.phantom import phantom
 from workstation.desktop.model import edits
-from workstation.desktop.model.screen import MAIN, OTHERS, Compared, Screen, main_pane, opening_screen, recipe_of
+from workstation.desktop.model.screen import (
+    MAIN,
+    OTHERS,
+    SLICES,
+    Compared,
+    Screen,
+    main_pane,
+    opening_screen,
+    recipe_of,
+)
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
 
@@ -103,9 +112,9 @@ def test_what_lies_over_a_plane_is_where_it_is(
     assert viewer.session.screen.compared is not None and viewer.session.screen.compared.blend == 0.0
 
 
-def test_only_planes_of_this_study_have_something_over_them() -> None:
+def test_planes_and_3d_of_this_study_alone_have_the_other_in_them() -> None:
     screen = edits.blended(screen_with(moved_by(9.0, (1.0, 2.0, 3.0))), 0.4)
     for name in (*MAIN, *OTHERS):
         recipe = recipe_of(screen, name, 32, 32)
         if recipe is not None:
-            assert (getattr(recipe, "fusion", None) is not None) == (name in ("axial", "coronal", "sagittal")), name
+            assert (getattr(recipe, "fusion", None) is not None) == (name in (*SLICES, "solid")), name

@@ -17,7 +17,8 @@ from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.uids import derived
 from render import Volume, Window, draw
 from render.geometry import Matrix
-from render.recipe import Reformat
+from render.mask_steps import Values
+from render.recipe import ControlPoint, Reformat, TransferFunction
 from tests.dicom_io.synthetic import grid, write_series
 from tests.workstation.desktop.test_preview import DOCTOR, WRITTEN
 from tests.workstation.samples import ticking
@@ -27,7 +28,7 @@ from workstation.desktop.model import edits, tray_edits
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.exporting import ExportWanted, export
 from workstation.desktop.model.offers import comparable_volumes_of
-from workstation.desktop.model.screen import Compared, recipe_of
+from workstation.desktop.model.screen import CUT_AWAY, Compared, is_fused, recipe_of
 from workstation.desktop.model.studies import Opened
 from workstation.people import people_of
 from workstation.records.verify import holds, verify
@@ -210,3 +211,43 @@ def test_a_tray_that_is_opened_again_draws_it(desk: ReadingDesk, site_root: Path
     small = tray.icons[name].pixmap(96, 96).toImage()
     seen = [small.pixelColor(x, y) for x in range(10, 86, 4) for y in range(10, 86, 4)]
     assert any(colour.red() > colour.blue() + 30 for colour in seen)
+
+
+def test_a_rendering_of_both_is_recorded_and_drawn_again(desk: ReadingDesk, site_root: Path) -> None:
+    """With the cuts of the first volume, in the colours over planes and in a look of its own."""
+    opened, other = fused(desk)
+    change = opened.session.change
+    low, high = (float(v) for v in (other.voxels.min(), other.voxels.max()))
+    points = (ControlPoint(low, 0.1, 0.2, 1.0, 0.0), ControlPoint(high, 0.1, 0.4, 1.0, 0.4))
+    change(edits.cut_out, Values(1300.0, 4000.0, CUT_AWAY))
+    change(edits.captured, "solid", 64)
+    change(edits.other_looks, TransferFunction("blue", other.unit, points))
+    change(edits.captured, "solid", 64, 4)
+    change(edits.blended, 0.0)
+    change(edits.captured, "solid", 64)
+    _, first, turning, plain = opened.session.screen.captures
+    assert first.second == turning.second == (PET, None, False) and plain.second is None
+    assert "fused" in first.recipe.name and not is_fused(plain.recipe)
+    recipes = [c.recipe for c in (first, turning, plain)]
+    pictures = [draw(opened.session.volume, recipe, second=other) for recipe in recipes]
+    assert len({picture.digest for picture in pictures}) == 3
+    opened.session.write(**WRITTEN)
+    desk.note(opened, DOCTOR, "opened")
+    desk.deliver(opened, DOCTOR)
+    (sr,) = desk.site.archive.instances_of(COMPREHENSIVE_3D_SR)
+    evidence = read_sr(dcmread(sr.path))
+    assert evidence.products[1].pixel_digest == pictures[0].digest
+    checks = list(verify(Path(sr.path), desk.site))
+    assert holds(checks) and all(check.agrees is not False for check in checks)
+    shutil.rmtree(site_root / "signed")
+    again = desk.studies.open(CT, None)
+    assert [c.second for c in again.session.screen.captures[1:]] == [first.second, turning.second, None]
+
+
+def test_the_compared_panes_show_the_other_one_alone(desk: ReadingDesk) -> None:
+    opened, _ = fused(desk)
+    recipe = recipe_of(opened.session.screen, "solid_other", 64, 64)
+    assert is_fused(recipe_of(opened.session.screen, "solid", 64, 64)) and not is_fused(recipe)
+    assert recipe is not None and "fused" not in recipe.name
+    opened.session.change(edits.with_style, "mip")
+    assert not is_fused(recipe_of(opened.session.screen, "solid", 64, 64))

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QWheelEvent
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from render import Volume
@@ -175,3 +177,64 @@ def test_a_clicked_path_is_dragged_by_its_points(reading: Viewer, qtbot: QtBot, 
     reading.undo()
     assert reading.session.screen.curve.path_mm == before
     assert pane.grip_at(QPoint(*start).toPointF()) is not None
+
+
+def test_the_middle_is_dragged_on_the_small_section(reader: Viewer, qtbot: QtBot) -> None:
+    view = found(reader, qtbot)
+    view.go(30.0)
+    section = view.section
+    qtbot.waitUntil(lambda: section.middle_mm is not None and section.middle_mm[2] == pytest.approx(34.0, abs=0.6))
+    assert section.middle_mm is not None and section.plane is not None
+    start, before = section.on_widget(section.middle_mm), section.middle_mm
+    by = round(1.5 / section.plane.pixel_spacing_mm[0] * section.width() / 256)
+    wanted = section.place(start + QPointF(by, 0.0))
+    drag(qtbot, section, (round(start.x()), round(start.y())), (round(start.x()) + by, round(start.y())))
+    measure = reader.session.screen.measures[0]
+    through = min(measure.points_mm, key=lambda place: math.dist(place, wanted))
+    assert measure.by_hand and math.dist(through, wanted) < 0.3 and math.dist(through, before) > 1.2
+    assert math.dist(reader.session.screen.cursor_mm, through) < 0.01
+    view = found(reader, qtbot)  # measured again, and still at this place
+    assert view.found is not None
+    qtbot.waitUntil(lambda: section.middle_mm is not None and math.dist(section.middle_mm, through) < 0.5)
+    # Keys move it too, the next point of the same line.
+    section.setFocus()
+    qtbot.keyClick(section, Qt.Key.Key_Left, Qt.KeyboardModifier.ShiftModifier)
+    nudged = reader.session.screen.measures[0]
+    assert len(nudged.points_mm) == len(measure.points_mm) and nudged != measure
+    reader.undo()
+    reader.undo()
+    assert reader.session.screen.measures[0] == Measure("vessel", TUBE, View())  # one step, the new line with it
+
+
+def test_wheel_drag_and_keys_on_the_small_section_go_along_the_vessel(reader: Viewer, qtbot: QtBot) -> None:
+    view = found(reader, qtbot)
+    view.go(20.0)
+    section, cursor = view.section, reader.session.screen.cursor_mm
+    qtbot.waitUntil(lambda: section.middle_mm is not None)
+    at = QPointF(section.rect().center())
+    event = QWheelEvent(
+        at, section.mapToGlobal(at), QPoint(), QPoint(0, -240), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(section, event)
+    assert view.at_mm == pytest.approx(22.0)
+    qtbot.keyClick(section, Qt.Key.Key_PageUp)
+    assert view.at_mm == pytest.approx(32.0)
+    qtbot.waitUntil(lambda: not reader.session.is_dragging)
+    drag(qtbot, section, (20, 20), (20, 40))
+    assert view.at_mm == pytest.approx(37.0)
+    assert reader.session.screen.cursor_mm[2] == pytest.approx(41.0, abs=0.6)
+    assert not reader.session.screen.measures[0].by_hand
+    reader.undo()
+    reader.undo()
+    assert reader.session.screen.cursor_mm == cursor
+
+
+@pytest.mark.parametrize(("along", "added"), [(18.0, 0), (18.5, 0), (24.0, 1), (6.0, 0)])
+def test_a_line_gets_a_point_where_it_has_none(reading: Viewer, along: float, added: int) -> None:
+    line = tuple((0.0, 0.0, z) for z in (6.0, 18.0, 30.0, 42.0))
+    screen = measure_edits.measured(reading.session.screen, Measure("vessel", line, View(), by_hand=True))
+    bent = measure_edits.line_bent(screen, len(screen.measures) - 1, (0.0, 0.0, along), (2.0, 0.0, along))
+    points = bent.measures[-1].points_mm
+    assert (2.0, 0.0, along) in points and len(points) == len(line) + added
+    assert [z for _, _, z in points] == sorted(z for _, _, z in points)

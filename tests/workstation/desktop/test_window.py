@@ -22,9 +22,9 @@ from tests.workstation.desktop.gestures import drag, move
 from workstation.desktop import dialogs
 from workstation.desktop.app import make_window, start
 from workstation.desktop.captures_panel import Tray
+from workstation.desktop.labels import wrapped
 from workstation.desktop.model import edits, measure_edits, segment_edits
 from workstation.desktop.model.screen import Measure
-from workstation.desktop.pane import wrapped
 from workstation.desktop.panels import CropBox
 from workstation.desktop.report_panel import TEMPLATES
 from workstation.desktop.sign_dialog import Sign

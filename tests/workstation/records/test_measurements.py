@@ -13,21 +13,27 @@ from pydicom import dcmread
 
 from dicom_io.evidence import Measurement, Quantity
 from dicom_io.sr.evidence_sr import read_sr, write_sr
+from render.curved_surface import shape_of, surfaces
 from render.geometry import Vector, View, affine_from
 from render.mask_steps import Values
 from render.measure import within
+from render.recipe import CurvedReformat, Window
 from render.volume import Volume
 from tests.dicom_io.sr.test_evidence_sr import STAMP, as_file, simple, source
 from tests.thorough import examples
 from workstation.case import CaseError, MeasureRequest
 from workstation.records.measurements import (
+    AvoidedSegments,
     DrawnKind,
     again,
     as_rows,
     csv_of,
     measure,
     measure_mask,
+    measure_outline,
     measure_requested,
+    measure_way,
+    outline_of,
 )
 
 PLACE = st.floats(-25.0, 25.0)
@@ -62,6 +68,35 @@ def test_who_has_the_record_measures_the_same(kind: DrawnKind, corners: list[tup
     except ValueError:
         # Lines without length and outlines without inside measure nothing; see below.
         assume(False)
+    sr = write_sr(replace(simple(), measurements=(made,)), source(), STAMP)
+    (read,) = read_sr(dcmread(io.BytesIO(as_file(sr)))).measurements
+    assert again(read, BALL) == read == made
+
+
+def test_a_trajectory_is_recorded_with_what_it_avoids_and_measured_again() -> None:
+    bone = AvoidedSegments((Values(501.0, 2000.0, label=3),), (("Ball", 3), ("Nothing", 4)))
+    beside, within = (
+        measure_way(name, (x, -30.0, 0.0), (x, 30.0, 0.0), bone, BALL)
+        for name, x in (("beside", 30.0), ("within", 1.0))
+    )
+    assert numbers(beside)["clearance"] == pytest.approx(10.0, abs=1.5) and numbers(beside)["through"] == 0.0
+    assert numbers(within)["through"] == pytest.approx(40.0, abs=2.5)
+    assert beside.finding.startswith("Ball: ") and "Nothing" not in beside.finding
+    for made in (beside, within, measure_way("alone", (0.0, 0.0, -30.0), (0.0, 0.0, 30.0), AvoidedSegments(), BALL)):
+        sr = write_sr(replace(simple(), measurements=(made,)), source(), STAMP)
+        (read,) = read_sr(dcmread(io.BytesIO(as_file(sr)))).measurements
+        assert again(read, BALL) == read == made
+    assert again(beside, replace(BALL, voxels=np.roll(BALL.voxels, 3, axis=2))).quantities != beside.quantities
+
+
+def test_an_area_of_a_curved_surface_is_recorded_and_measured_again() -> None:
+    turns = np.radians(np.linspace(0.0, 180.0, 31))
+    path = tuple((0.0, -12.0 * math.cos(t), 12.0 * math.sin(t)) for t in turns)
+    recipe = CurvedReformat(Window(0.0, 1.0), path, rows=150, columns=81, pixel_mm=0.25, view=View.parse("left"))
+    corners = tuple(surfaces(recipe)[0].at(row, column) for row, column in ((20.0, 20.0), (100.0, 60.0)))
+    assert all(corners)
+    made = measure_outline("Ostium", "ellipse", corners, shape_of(recipe), BALL, "Lesion A")  # type: ignore[arg-type]
+    assert made.in_space and len(made.points_mm) == 96 and outline_of(made)[:2] == ("ellipse", corners)
     sr = write_sr(replace(simple(), measurements=(made,)), source(), STAMP)
     (read,) = read_sr(dcmread(io.BytesIO(as_file(sr)))).measurements
     assert again(read, BALL) == read == made

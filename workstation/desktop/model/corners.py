@@ -111,7 +111,7 @@ def pane_values(
     tr: Callable[[str], str] = str,
     over: SeriesIdentity | None = None,
 ) -> dict[str, str]:
-    """Returns the fields of a pane but those under the mouse, in words. over : what lies over its planes.
+    """Returns the fields of a pane but those under the mouse, in words. over : what lies over its planes and in 3D.
 
     volume : the one that the pane shows. mm_per_point : size of a point of the screen in the patient. tr : puts a word
     into the language of the window.
@@ -122,7 +122,7 @@ def pane_values(
         values["series_date"] = ""
     if pane in OTHERS:
         values["compared"] = f"{tr('compared')}, {identity.study_date}".rstrip(", ")
-    elif over is not None and screen.compared is not None and is_slice(pane):
+    elif over is not None and screen.compared is not None and _has_over(screen, pane):
         said = " ".join(filter(None, (over.study_date, over.modality, over.series)))
         values["compared"] = f"{tr('over it')} {screen.compared.blend:.0%}: {said}"
     window = f"C {screen.window.centre:g}  W {screen.window.width:g}"
@@ -155,6 +155,11 @@ def pane_values(
     if mm_per_point > 0.0:
         values["zoom"] = f"{tr('zoom')} {100.0 * min(volume.spacing_mm[1:]) / mm_per_point:.0f} %"
     return values
+
+
+def _has_over(screen: Screen, pane: PaneName) -> bool:
+    """Whether the compared volume is in the picture of a pane of this one."""
+    return is_slice(pane) or (pane == "solid" and screen.solid.style == "rendering")
 
 
 def under_the_mouse(place_mm: Vector | None, value: float | None, unit: str) -> dict[str, str]:

@@ -30,7 +30,7 @@ from workstation.case import Case, CaseError, FusedVolume, region_of
 from workstation.charge import Decision
 from workstation.charge.facts import Report
 from workstation.desktop.model import verdicts
-from workstation.desktop.model.measuring import recorded, recorded_segments
+from workstation.desktop.model.measuring import avoided_of, recorded, recorded_segments
 from workstation.desktop.model.notes import notes_of
 from workstation.desktop.model.remote import Remote
 from workstation.desktop.model.report_check import NO_REGION, Obstacle, obstacle_to_signing
@@ -294,7 +294,8 @@ class ReadingDesk:
             opened = Opened(series, signing.session(volume), "")
             session = opened.session
             self._recorder.submit(lambda: None).result()  # earlier acts are in the journal before the record is made
-            taken = (*recorded(session.screen.measures, volume), *recorded_segments(session.screen, volume))
+            screen = session.screen
+            taken = (*recorded(screen.measures, volume, avoided_of(screen)), *recorded_segments(screen, volume))
             case = replace(
                 self._case(opened, person, person, signing.region),
                 measurements=taken,

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from render.geometry import Box, Matrix, Vector, View, cross, vector
 from render.mask_steps import Automatic, Bone, MaskStep
-from render.recipe import Clip, ControlPoint, ProjectionMode, Recipe, Reformat, Rotation, TransferFunction
+from render.recipe import Clip, ControlPoint, ProjectionMode, Recipe, Rotation, TransferFunction
 from render.recipe import Solid as Turning
 from render.recipe import Window as ValueWindow
 from workstation.desktop.model.screen import (
@@ -24,6 +25,7 @@ from workstation.desktop.model.screen import (
     SolidPane,
     Style,
     VolumeKey,
+    is_fused,
     is_slice,
     main_pane,
     plane_name,
@@ -317,25 +319,28 @@ def other_moved(screen: Screen, pane: PaneName, right_mm: float, down_mm: float)
     if screen.compared is None:
         return screen
     shown = screen.slice(plane_name(pane)).view if is_slice(pane) else screen.solid.view
-    view = view_through(screen.compared.to_other, shown)
-    moved = vector(
-        o - right_mm * r + down_mm * u for o, r, u in zip(screen.compared.offset_mm, view.right, view.up, strict=True)
-    )
-    return replace(screen, compared=replace(screen.compared, offset_mm=moved))
+    view, before = view_through(screen.compared.to_other, shown), screen.compared.offset_mm
+    moved = vector(o - right_mm * r + down_mm * u for o, r, u in zip(before, view.right, view.up, strict=True))
+    return _with_compared(screen, offset_mm=moved)
 
 
 def registered(screen: Screen, matrix: Matrix) -> Screen:
     """Lays the other volume over this one as registration found: this volume's LPS mm to the other's."""
-    if screen.compared is None:
-        return screen
-    return replace(screen, compared=replace(screen.compared, matrix=matrix, offset_mm=(0.0, 0.0, 0.0)))
+    return _with_compared(screen, matrix=matrix, offset_mm=(0.0, 0.0, 0.0))
 
 
 def blended(screen: Screen, blend: float) -> Screen:
-    """Sets how much of the other volume lies over the planes of this one."""
-    if screen.compared is None:
-        return screen
-    return replace(screen, compared=replace(screen.compared, blend=min(max(round(blend, 2), 0.0), 1.0)))
+    """Sets how much of the other volume lies over the planes of this one, and in its 3D."""
+    return _with_compared(screen, blend=min(max(round(blend, 2), 0.0), 1.0))
+
+
+def other_looks(screen: Screen, transfer: TransferFunction | None) -> Screen:
+    """Sets how the other volume looks in this one's 3D; None for the colours that it has over planes."""
+    return _with_compared(screen, transfer=transfer)
+
+
+def _with_compared(screen: Screen, **changes: Any) -> Screen:
+    return screen if screen.compared is None else replace(screen, compared=replace(screen.compared, **changes))
 
 
 def without_table(screen: Screen, above: float | None) -> Screen:
@@ -369,8 +374,7 @@ def captured(screen: Screen, pane: PaneName, pixels: int = 512, frames: int = 1)
 
 def second_of(screen: Screen, recipe: Recipe) -> VolumeKey | None:
     """Returns the volume that a pane's recipe lays over the first; None where it lays none."""
-    fused = isinstance(recipe, Reformat) and recipe.fusion is not None
-    return screen.compared.key if fused and screen.compared is not None else None
+    return screen.compared.key if is_fused(recipe) and screen.compared is not None else None
 
 
 def collected(screen: Screen, recipes: Sequence[Recipe]) -> Screen:

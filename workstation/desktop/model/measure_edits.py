@@ -9,6 +9,7 @@ from render.geometry import Vector, vector
 from workstation.desktop.model.screen import OUTLINES, Measure, PriorLesion, Screen
 
 _APART_MM = 0.5  # points of a line that follow each other
+_OWN_PART = 0.25  # of the way to the next point: so near to one, it is that one that is moved
 
 
 def measured(screen: Screen, measure: Measure) -> Screen:
@@ -46,6 +47,25 @@ def line_by_hand(screen: Screen, number: int, line_mm: tuple[Vector, ...], path_
     return _with_path(after, path_mm, line_mm)
 
 
+def line_bent(screen: Screen, number: int, from_mm: Vector, to_mm: Vector) -> Screen:
+    """Has the line of a vessel, laid by hand, go through a place. from_mm : where it went until now. Its point there is
+    brought to the place; where none is near, it gets one."""
+    measure = screen.measures[number]
+    points, place = list(measure.points_mm), vector(round(v, 3) for v in to_mm)
+    near = min(range(len(points)), key=lambda n: math.dist(points[n], from_mm))
+    beside = min(math.dist(points[near], points[n]) for n in (near - 1, near + 1) if 0 <= n < len(points))
+    if math.dist(points[near], from_mm) <= _OWN_PART * beside:
+        points[near] = place
+    else:
+        # Between the two of which it makes the least detour.
+        detours = [math.dist(a, from_mm) + math.dist(from_mm, b) - math.dist(a, b) for a, b in pairwise(points)]
+        points.insert(detours.index(min(detours)) + 1, place)
+    if any(math.dist(a, b) < _APART_MM for a, b in pairwise(points)):
+        return screen
+    screen = _with_path(screen, measure.points_mm, tuple(points))
+    return remeasured(screen, number, replace(measure, points_mm=tuple(points)))
+
+
 def _with_path(screen: Screen, before: tuple[Vector, ...], after: tuple[Vector, ...]) -> Screen:
     """Changes the path of the curved picture where it is the line that was changed."""
     if screen.curve.path_mm != before:
@@ -61,11 +81,6 @@ def path_dragged(screen: Screen, index: int, place_mm: Vector) -> Screen:
     if any(math.dist(a, b) < _APART_MM for a, b in pairwise(path)):
         return screen
     return replace(screen, curve=replace(screen.curve, path_mm=tuple(path)))
-
-
-def relaid(screen: Screen, number: int, points_mm: tuple[Vector, ...]) -> Screen:
-    """Lays a length in space through other places."""
-    return remeasured(screen, number, replace(screen.measures[number], points_mm=points_mm))
 
 
 def measure_dragged(screen: Screen, number: int, by_mm: Vector) -> Screen:
@@ -102,10 +117,10 @@ def reworded(screen: Screen, number: int, text: str) -> Screen:
 
 
 def duplicated(screen: Screen, number: int) -> Screen:
-    """Adds a copy of a measure where its plane is now: in the plane of the crosshair, seen as it was drawn. A length in
-    space is not copied."""
+    """Adds a copy of a measure where its plane is now: in the plane of the crosshair, seen as it was drawn. What lies
+    in space is not copied."""
     measure = screen.measures[number]
-    if measure.kind == "length":
+    if measure.in_space:
         return screen  # it lies in no plane that a copy could be brought into
     n = measure.view.towards_observer
     deep = sum((c - p) * a for c, p, a in zip(screen.cursor_mm, measure.points_mm[0], n, strict=True))

@@ -5,16 +5,20 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dicom_io.evidence import Measurement
+from render.curved_area import OutlineKind, area_within, outline_on
 from render.errors import RenderError
 from render.geometry import Plane, Vector, View, affine_from, direction, point, vector
+from render.mask import Mask
 from render.mask_steps import Lesion, Piece, StepError
 from render.measure import Statistics, angle_deg, axes, cobb_deg, distance_mm, ellipse, polyline_mm, within
 from render.segment import measure_lesion, region, volume_ml
+from render.trajectory import AvoidedRegion, measure_trajectory
 from render.vessels.pictures import path_of
 from render.volume import Volume
 from workstation.case import CaseError, MeasureRequest
@@ -22,7 +26,17 @@ from workstation.desktop.model.looks import unit_words
 from workstation.desktop.model.screen import NOTES, SOUGHT, Measure, PriorLesion, Screen, marked_labels
 from workstation.export.vessel_files import MeasuredVessel
 from workstation.export.vessel_files import measure as measure_vessel
-from workstation.records.measurements import LINE_BY_HAND, measure_mask, measure_requested, with_prior
+from workstation.records.measurements import (
+    LINE_BY_HAND,
+    AvoidedSegments,
+    clearances_in_words,
+    measure_mask,
+    measure_outline,
+    measure_requested,
+    measure_way,
+    outline_of,
+    with_prior,
+)
 from workstation.records.measurements import measure as take
 
 # Limits of a volume: its distance from the seed, and the difference of its values from the seed's as a part of the
@@ -54,6 +68,8 @@ class Measuring:
     _statistics: dict[Measure, Statistics | str] = field(default_factory=dict)
     _found: dict[Measure, FoundThing] = field(default_factory=dict)
     _sought: set[Measure] = field(default_factory=set)
+    _avoided: tuple[Mask | None, tuple[tuple[str, int], ...]] = (None, ())
+    _regions: dict[int, AvoidedRegion] = field(default_factory=dict)
 
     def seeded(self, seed_mm: Vector, view: View, window_width: float) -> Measure:
         """Makes a volume measure around a seed: connected voxels of similar brightness. Raises StepError for a seed
@@ -68,12 +84,28 @@ class Measuring:
         return Measure("volume", (seed_mm,), view, round(value - spread, 3), round(value + spread, 3))
 
     def outline(self, measure: Measure) -> tuple[Vector, ...]:
-        """Returns the corners of an outline; none for other measures."""
+        """Returns the corners of an outline, of one on a curved surface as it goes through the patient; none for other
+        measures, and where the outline has left its surface."""
+        if measure.surface is not None:
+            return outline_on(measure.surface, cast(OutlineKind, measure.kind), measure.points_mm)
         if measure.kind == "polygon":
             return measure.points_mm
         if measure.kind == "ellipse":
             return ellipse(axes(measure.points_mm[0], measure.points_mm[1], measure.view))
         return ()
+
+    def avoid(self, mask: Mask | None, segments: tuple[tuple[str, int], ...]) -> None:
+        """Says what trajectories have to avoid: name and label of segments of a mask. Where that is something else than
+        before, they are measured again."""
+        before, names = self._avoided
+        if mask is before and segments == names:
+            return
+        if mask is not before:
+            self._regions = {}
+        self._avoided = (mask, segments)
+        for known in [m for m in self._sought if m.kind == "trajectory"]:
+            self._sought.discard(known)
+            self._found.pop(known, None)
 
     def to_seek(self, measures: tuple[Measure, ...]) -> tuple[Measure, ...]:
         """Returns those among measures that a tool has still to find; each is returned once."""
@@ -83,7 +115,8 @@ class Measuring:
 
     def fill(self, measure: Measure) -> None:
         """Finds and measures what a tool is for. What it declines is said in its words."""
-        seek = {"lesion": self._lesion, "vessel": self._vessel}.get(measure.kind, self._connected)
+        tools = {"lesion": self._lesion, "vessel": self._vessel, "trajectory": self._trajectory}
+        seek = tools.get(measure.kind, self._connected)
         try:
             self._found[measure.found_by] = seek(measure)
         except (RenderError, ValueError) as error:
@@ -124,6 +157,19 @@ class Measuring:
             words += "\nline by hand"
         return FoundThing(words, None, (path_of(found.vessel),), found)
 
+    def _trajectory(self, measure: Measure) -> FoundThing:
+        mask, segments = self._avoided
+        regions = {}
+        for name, label in segments if mask is not None else ():
+            if label not in self._regions:
+                self._regions[label] = AvoidedRegion(mask.labels == label, self.volume.affine)  # type: ignore[union-attr]
+            regions[name] = self._regions[label]
+        found = measure_trajectory(self.volume, measure.points_mm[0], measure.points_mm[1], regions)
+        aside = "left" if found.coronal_deg >= 0.0 else "right"
+        along = "front" if found.sagittal_deg >= 0.0 else "back"
+        angles = f"{abs(found.coronal_deg):.0f}° to the {aside}, {abs(found.sagittal_deg):.0f}° to the {along}"
+        return FoundThing("\n".join([_deep(measure.points_mm), *clearances_in_words(found), angles]))
+
     def found(self, measure: Measure) -> FoundThing | None:
         """Returns what a tool found; None while it is being sought, and for what is drawn."""
         return self._found.get(measure.found_by)
@@ -159,7 +205,7 @@ class Measuring:
         if measure.kind in SOUGHT:
             found = self.found(measure)
             if found is None:
-                return "measuring …"
+                return _deep(points) if measure.kind == "trajectory" else "measuring …"
             return f"{found.words}\n{_since(measure.prior, found)}" if measure.prior is not None else found.words
         outlined = self._outlined(measure)
         if isinstance(outlined, str):
@@ -172,10 +218,20 @@ class Measuring:
     def _outlined(self, measure: Measure) -> Statistics | str:
         if measure not in self._statistics:
             try:
-                self._statistics[measure] = within(self.volume, self.outline(measure), measure.view)
+                self._statistics[measure] = self._within(measure)
             except ValueError as error:
                 self._statistics[measure] = str(error)
         return self._statistics[measure]
+
+    def _within(self, measure: Measure) -> Statistics:
+        if measure.surface is not None:
+            kind = cast(OutlineKind, measure.kind)
+            return area_within(self.volume, measure.surface, kind, measure.points_mm)
+        return within(self.volume, self.outline(measure), measure.view)
+
+
+def _deep(points_mm: Sequence[Vector]) -> str:
+    return f"{distance_mm(points_mm[0], points_mm[1]):.1f} mm deep"
 
 
 def _since(prior: PriorLesion, found: FoundThing) -> str:
@@ -187,14 +243,32 @@ def _spread(mean: float, deviation: float, volume: Volume) -> str:
     return f"{mean:.0f} ± {deviation:.0f} {unit_words(volume.unit)}".rstrip()
 
 
-def recorded(measures: Sequence[Measure], volume: Volume) -> tuple[Measurement, ...]:
-    """Returns measures for the record, numbered by kind; those without a result are left out."""
+def avoided_of(screen: Screen) -> AvoidedSegments:
+    """Returns what the trajectories of a screen have to avoid: every segment that something marks."""
+    return AvoidedSegments(screen.solid.steps, segments_to_avoid(screen))
+
+
+def segments_to_avoid(screen: Screen) -> tuple[tuple[str, int], ...]:
+    """Returns name and label of every segment that something marks; of one name the first."""
+    labels = marked_labels(screen.solid.steps)
+    named: dict[str, int] = {}
+    for segment in screen.segments:
+        if segment.label in labels:
+            named.setdefault(segment.name, segment.label)
+    return tuple(named.items())
+
+
+def recorded(
+    measures: Sequence[Measure], volume: Volume, avoid: AvoidedSegments | None = None
+) -> tuple[Measurement, ...]:
+    """Returns measures for the record, numbered by kind; those without a result are left out. avoid : what trajectories
+    have to avoid."""
     found: list[Measurement] = []
     for measure, name in zip(measures, names_of(measures), strict=True):
         if measure.kind in NOTES:
             continue
         with suppress(ValueError, CaseError):  # the reader sees the reason beside the measure
-            found.append(_recorded(measure, name, volume))
+            found.append(_recorded(measure, name, volume, avoid or AvoidedSegments()))
     return tuple(found)
 
 
@@ -224,8 +298,10 @@ def names_of(measures: Sequence[Measure]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _recorded(measure: Measure, name: str, volume: Volume) -> Measurement:
+def _recorded(measure: Measure, name: str, volume: Volume, avoid: AvoidedSegments) -> Measurement:
     assert measure.kind != "arrow" and measure.kind != "text"
+    if measure.kind == "trajectory":
+        return measure_way(name, measure.points_mm[0], measure.points_mm[1], avoid, volume)
     if measure.kind == "lesion" or measure.kind == "vessel":
         request = MeasureRequest(measure.kind, measure.points_mm, by_hand=measure.by_hand)
         found = replace(measure_requested((request,), volume)[0], name=name)
@@ -235,6 +311,8 @@ def _recorded(measure: Measure, name: str, volume: Volume) -> Measurement:
         return with_prior(
             found, prior.long_axis_mm, f"compared with {prior.date}{f', {prior.name}' * bool(prior.name)}"
         )
+    if measure.surface is not None:
+        return measure_outline(name, cast(OutlineKind, measure.kind), measure.points_mm, measure.surface, volume)
     if measure.kind != "volume":
         return take(name, measure.kind, measure.points_mm, measure.view, volume)
     seed = ", ".join(f"{v:.1f}" for v in measure.points_mm[0])
@@ -257,6 +335,9 @@ def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
         elif m.kind == "lesion" or m.kind == "vessel":
             by_hand = m.steps == LINE_BY_HAND
             found.append(Measure(m.kind, m.points_mm, View(), name=_own_name(m), by_hand=by_hand, prior=_prior_of(m)))
+        elif m.kind == "area":
+            kind, corners, surface = outline_of(m)
+            found.append(Measure(kind, corners, View(), name=_own_name(m, kind), surface=surface))
         elif m.kind != "volume":
             view = View.parse(m.view) if m.view else View()
             found.append(Measure(m.kind, m.points_mm, view, name=_own_name(m)))
@@ -271,9 +352,9 @@ def _prior_of(m: Measurement) -> PriorLesion | None:
     return PriorLesion(before, said[1], said[2] or "")
 
 
-def _own_name(m: Measurement) -> str:
+def _own_name(m: Measurement, kind: str = "") -> str:
     """Returns the name that a person gave; empty for a kind with its number."""
-    return "" if re.fullmatch(rf"{m.kind} \d+", m.name) else m.name
+    return "" if re.fullmatch(rf"{kind or m.kind} \d+", m.name) else m.name
 
 
 def near(measure: Measure, plane: Plane, reach_mm: float) -> bool:

@@ -12,18 +12,21 @@ from typing import Any, ClassVar, Literal, cast, get_args
 import numpy as np
 from pydantic import ConfigDict
 
+from render.curved_surface import CurvedShape
 from render.fusion import COLOUR_MAPS
-from render.geometry import IDENTITY, Affine, Box, Matrix, Vector, View, direction, inverse, point, vector
+from render.geometry import IDENTITY, Affine, Box, Matrix, Vector, View, direction, inverse, leaves_plane, point, vector
 from render.mask_steps import Fragments, MaskStep
 from render.recipe import (
     Clip,
     CurvedReformat,
+    FusedRendering,
     Fusion,
     LabelRule,
     Projection,
     ProjectionMode,
     Recipe,
     Reformat,
+    Shading,
     TransferFunction,
     VolumeRendering,
 )
@@ -42,11 +45,12 @@ Origin = Literal["mine", "protocol", "prepared", "adjusted"]
 Style = Literal["rendering", "mip", "minip", "average"]
 CurveForm = Literal["straightened", "stretched"]
 MeasureKind = Literal[
-    "distance", "length", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel", "arrow", "text"
-]
+    "distance", "length", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel", "trajectory",
+    "arrow", "text",
+]  # fmt: skip
 OUTLINES: tuple[MeasureKind, ...] = ("ellipse", "polygon")
 NOTES: tuple[MeasureKind, ...] = ("arrow", "text")  # words on a picture, with no number
-SOUGHT: tuple[MeasureKind, ...] = ("volume", "lesion", "vessel")  # found by a tool, which takes a moment
+SOUGHT: tuple[MeasureKind, ...] = ("volume", "lesion", "vessel", "trajectory")  # found by a tool, which takes a moment
 SLICES: tuple[SliceName, ...] = get_args(SliceName)
 MAIN: tuple[MainName, ...] = get_args(MainName)
 OTHERS: tuple[OtherName, ...] = get_args(OtherName)
@@ -97,6 +101,12 @@ LAYOUT_TITLES: dict[Layout, str] = {
 
 # Of the volume that lies over another: uptake and bright signal stand out, what is dark leaves the first one as it is.
 _OVER = ValueWindow(0.55, 0.9, relative=True)
+_OVER_IN_3D = TransferFunction(
+    "hot_iron",
+    "range",
+    tuple(replace(p, value=round(_OVER.centre + _OVER.width * (p.value - 0.5), 4)) for p in COLOUR_MAPS["hot_iron"]),
+    shading=Shading(),
+)
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _VIEWS: dict[SliceName, View] = {
     "axial": View.parse("foot"),
@@ -177,7 +187,8 @@ class Compared:
     """The compared volume. which : its number in the series. bridged : whether missing slices of it are interpolated.
     same_study : whether it is of the study that is open; only then may a picture of both be kept. matrix : rows of the
     (4, 4) map of this volume's LPS mm to the other's, as registration found it; None for none. offset_mm : by hand,
-    added after it. blend : how much of the other one lies over the planes of this one, 0…1; 0 for none."""
+    added after it. blend : how much of the other one lies over the planes of this one and in its 3D, 0…1; 0 for none.
+    transfer : how it looks in 3D; None for the colours that it has over planes."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     series_uid: str
@@ -187,6 +198,7 @@ class Compared:
     blend: float = 0.0
     bridged: bool = False
     same_study: bool = False
+    transfer: TransferFunction | None = None
 
     @property
     def key(self) -> VolumeKey:
@@ -220,10 +232,12 @@ class PriorLesion:
 class Measure:
     """A measure. points_mm : two for a distance, two or more that a length in space goes through, three for an angle
     (vertex second), four for Cobb's (two lines), two corners for an ellipse, three or more for a polygon, the seed of a
-    volume or a lesion, two or more in a vessel, tip and end of an arrow. view : of the pane it was drawn in; an outline
-    lies in its plane. low, high : the range of values of a volume. name : empty for the kind and its number. colour :
-    as #rrggbb, empty for the usual one. text : the words of an arrow or a text. by_hand : the points of a vessel are
-    its line, as the reader dragged it; else it is followed through them. prior : of a lesion, how it was earlier."""
+    volume or a lesion, two or more in a vessel, entry and target of a trajectory, tip and end of an arrow. view : of
+    the pane it was drawn in; an outline lies in its plane. low, high : the range of values of a volume. name : empty
+    for the kind and its number. colour : as #rrggbb, empty for the usual one. text : the words of an arrow or a text.
+    by_hand : the points of a vessel are its line, as the reader dragged it; else it is followed through them. prior :
+    of a lesion, how it was earlier. surface : of an outline that was drawn on a curved picture, what that showed; else
+    it is flat."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     kind: MeasureKind
@@ -236,6 +250,7 @@ class Measure:
     text: str = ""
     by_hand: bool = False
     prior: PriorLesion | None = None
+    surface: CurvedShape | None = None
 
     def __post_init__(self) -> None:
         needed, given = POINTS[self.kind], len(self.points_mm)
@@ -243,6 +258,16 @@ class Measure:
             raise ValueError(f"A measure of kind {self.kind} has another number of points than {given}.")
         if self.colour and not _COLOUR.fullmatch(self.colour):
             raise ValueError(f"{self.colour!r} is no colour as #rrggbb.")
+        if self.surface is not None and self.kind not in OUTLINES:
+            raise ValueError(f"A measure of kind {self.kind} is of no surface.")
+
+    @property
+    def in_space(self) -> bool:
+        """Whether it lies in no plane: a length, a trajectory, an outline on a curved surface, an angle whose points
+        are on no one plane of its view."""
+        if self.kind in ("angle", "cobb"):
+            return leaves_plane(self.points_mm, self.view)
+        return self.kind in ("length", "trajectory") or self.surface is not None
 
     @property
     def found_by(self) -> "Measure":
@@ -261,6 +286,7 @@ POINTS: dict[MeasureKind, int | None] = {
     "volume": 1,
     "lesion": 1,
     "vessel": None,
+    "trajectory": 2,
     "arrow": 2,
     "text": 1,
 }
@@ -413,8 +439,31 @@ def _fusion(compared: Compared | None) -> Fusion | None:
     """Returns how the compared volume lies over the planes; None where it does not."""
     if compared is None or compared.blend <= 0.0:
         return None
+    return Fusion(_from_other(compared), _OVER, COLOUR_MAPS["hot_iron"], compared.blend)
+
+
+def _fusion_in_3d(compared: Compared | None) -> FusedRendering | None:
+    """Returns how the compared volume is drawn on the rays of this one; None where it is not."""
+    if compared is None or compared.blend <= 0.0:
+        return None
+    transfer = compared.transfer or _OVER_IN_3D
+    points = tuple(replace(p, opacity=round(p.opacity * compared.blend, 4)) for p in transfer.points)
+    return FusedRendering(_from_other(compared), replace(transfer, points=points))
+
+
+def _from_other(compared: Compared) -> Matrix:
     rows = tuple(tuple(float(v) for v in row) for row in inverse(compared.to_other).tolist())
-    return Fusion(cast(Matrix, rows), _OVER, COLOUR_MAPS["hot_iron"], compared.blend)
+    return cast(Matrix, rows)
+
+
+def is_fused(recipe: Recipe | None) -> bool:
+    """Whether a recipe draws a second volume with the first."""
+    return isinstance(recipe, Reformat | VolumeRendering) and recipe.fusion is not None
+
+
+def unfused(recipe: Recipe) -> Recipe:
+    """Returns a recipe without its second volume."""
+    return replace(recipe, fusion=None) if isinstance(recipe, Reformat | VolumeRendering) else recipe
 
 
 def _solid_recipe(screen: Screen, rows: int, columns: int) -> VolumeRendering | Projection:
@@ -432,7 +481,9 @@ def _solid_recipe(screen: Screen, rows: int, columns: int) -> VolumeRendering | 
         "masking": rules,
     }
     if s.style == "rendering":
-        return VolumeRendering(s.transfer, **shared, name=f"{s.transfer.name.replace('_', ' ')}, {s.view.words}")
+        fusion = _fusion_in_3d(screen.compared)
+        title = f"{s.transfer.name.replace('_', ' ')}, {s.view.words}{', fused' if fusion is not None else ''}"
+        return VolumeRendering(s.transfer, **shared, fusion=fusion, name=title)
     return Projection(s.style, screen.window, **shared, name=f"{s.style.upper()}, {s.view.words}")
 
 
@@ -462,6 +513,8 @@ def _in_other(recipe: Reformat | VolumeRendering | Projection, move: Affine) -> 
     centre, view = point(move, recipe.centre_mm), view_through(move, recipe.view)
     if isinstance(recipe, Reformat):
         return replace(recipe, centre_mm=centre, view=view, fusion=None, name=recipe.name.replace(", fused", ""))
+    if isinstance(recipe, VolumeRendering):
+        recipe = replace(recipe, fusion=None, name=recipe.name.replace(", fused", ""))
     crop = recipe.crop if view == recipe.view else None
     if crop is not None:
         crop = Box(point(move, crop.lower_mm), point(move, crop.upper_mm))

@@ -113,6 +113,11 @@ class ReadingSession:
             self._remember(before)
             self._keep_after(before)
 
+    @property
+    def is_dragging(self) -> bool:
+        """Whether edits are being gathered into one step."""
+        return self._dragging is not None
+
     def _remember(self, screen: Screen) -> None:
         self._undo.append(screen)
         del self._undo[:-_KEPT]

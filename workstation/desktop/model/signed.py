@@ -19,7 +19,7 @@ from dicom_io.sr.evidence_sr import COMPREHENSIVE_3D_SR, read_sr
 from dicom_io.sr.report_sr import FiledReport
 from dicom_io.volumes.build import assemble, stacks_of
 from render.geometry import View, vector
-from render.recipe import Recipe, Reformat, Window, read_recipe
+from render.recipe import Recipe, Reformat, VolumeRendering, Window, read_recipe
 from render.volume import Volume
 from workstation.desktop.model.measuring import restored
 from workstation.desktop.model.report_check import FIELD_TITLES
@@ -107,7 +107,10 @@ def was_read(key: VolumeKey, site: Site) -> bool:
 
 
 def _as_taken(recipe: Recipe) -> Recipe:
-    """Returns a recipe without what its fusion gets when it is drawn: the second volume's digest and window."""
+    """Returns a recipe without what its fusion gets when it is drawn: the second volume's digest, and its window or
+    values."""
+    if isinstance(recipe, VolumeRendering) and recipe.fusion is not None:
+        return replace(recipe, fusion=replace(recipe.fusion, volume_digest="", transfer=recipe.transfer))
     if not isinstance(recipe, Reformat) or recipe.fusion is None:
         return recipe
     return replace(recipe, fusion=replace(recipe.fusion, volume_digest="", window=Window(0.0, 1.0)))
@@ -116,7 +119,7 @@ def _as_taken(recipe: Recipe) -> Recipe:
 def _second_volume(recipe: Recipe, record: Evidence, site: Site) -> VolumeKey | None:
     """Returns the volume that a recorded recipe fuses, found by its digest among the sources of the record; None for a
     recipe that fuses none, and where it is not there any more."""
-    if not isinstance(recipe, Reformat) or recipe.fusion is None:
+    if not isinstance(recipe, Reformat | VolumeRendering) or recipe.fusion is None:
         return None
     for uid in dict.fromkeys(source.series_uid for source in record.sources):
         for bridged in (False, True):
