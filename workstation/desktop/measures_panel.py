@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
 from workstation.desktop.images import swatch
 from workstation.desktop.language import tr
 from workstation.desktop.marks import MEASURE
+from workstation.desktop.measure_marks import names_said
 from workstation.desktop.model import measure_edits
-from workstation.desktop.model.measuring import names_of
 from workstation.desktop.model.screen import Measure
 from workstation.desktop.own_keys import OwnKeys
 from workstation.desktop.plain import PlainLabel, plain_tip
@@ -80,7 +80,7 @@ class Measures(QWidget):
     def refresh(self) -> None:
         measures = self._viewer.session.screen.measures
         shown = tuple(
-            (name, self._viewer.said_of(m), m.colour) for name, m in zip(names_of(measures), measures, strict=True)
+            (name, self._viewer.said_of(m), m.colour) for name, m in zip(names_said(measures), measures, strict=True)
         )
         if shown != self._shown:
             self._shown = shown

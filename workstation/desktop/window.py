@@ -480,7 +480,7 @@ class MainWindow(SeriesWindow):
         if self.screen_lock.holds_back(sentence, bad):
             return
         self.statusBar().setStyleSheet(f"QStatusBar {{ color: {COLOURS[self.theme]['bad']}; }}" if bad else "")
-        self.statusBar().showMessage(sentence, 0 if bad else 8000)
+        self.statusBar().showMessage(tr(sentence), 0 if bad else 8000)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         super().resizeEvent(event)

@@ -128,9 +128,7 @@ class ReadingDesk:
         """Returns the decision as if the person signed now; after delivery, the one that was made."""
         ruling = self._ruling(opened)
         if ruling is not None:
-            missing = tuple(
-                Missing(r["sentence"], r["resolver"], "", r.get("code", "")) for r in ruling.content["explanations"]
-            )
+            missing = tuple(Missing(r["sentence"], r["resolver"]) for r in ruling.content["explanations"])
             charged = ", ".join(coded(x["code"], x["modifiers"], x["base"]) for x in ruling.content["lines"])
             values = {"state": STATE_WORDS.get(ruling.state, ruling.state), "codes": charged}
             return Verdict(verdicts.DELIVERED, missing, self._sent(opened.series.first.accession), values)
