@@ -112,7 +112,11 @@ class Product:
             raise ValueError("A product needs a name: it is its tracking identifier in the SR.")
 
 
-MeasurementKind = Literal["distance", "length", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel"]
+MeasurementKind = Literal[
+    "distance", "length", "angle", "cobb", "ellipse", "polygon", "volume", "lesion", "vessel", "targets"
+]
+# What the target lesions say by RECIST 1.1: complete or partial response, stable or progressive disease.
+Response = Literal["CR", "PR", "SD", "PD"]
 QuantityName = Literal[
     "length",
     "angle",
@@ -130,6 +134,13 @@ QuantityName = Literal[
     "solid_axis",
     "prior_long_axis",
     "long_axis_change",
+    "target_sum",
+    "prior_target_sum",
+    "prior_target_change",
+    "baseline_target_sum",
+    "baseline_target_change",
+    "nadir_target_sum",
+    "nadir_target_change",
     "least_diameter",
     "greatest_diameter",
     "reference_diameter",
@@ -151,6 +162,7 @@ PLACES: dict[MeasurementKind, tuple[int, float]] = {
     "volume": (0, 0),
     "lesion": (1, 1),
     "vessel": (2, math.inf),
+    "targets": (0, 0),
 }
 
 
@@ -179,8 +191,10 @@ class Measurement:
     view : from which side an outline was drawn, in words of `render.geometry.View`; empty for what a tool found.
     frame_of_reference : UID; empty only where there are no points.
     volume_digest : of the volume that it was measured in. steps : for a volume, how its mask is made, as JSON; for a
-        vessel whose line a person laid through its points, that this is so.
+        vessel whose line a person laid through its points, that this is so; for target lesions, which they are and
+        what the reader says of earlier sums, as JSON.
     finding : in the reader's words; of a lesion with a `prior_long_axis` it names the earlier study.
+    response : of target lesions, by RECIST 1.1; empty where it cannot be told, and for anything else.
     references_mm : LPS mm, points beside healthy parts of a vessel, rounded likewise; none for anything else.
     Source: PS3.3 C.18.9 (3D Spatial Coordinates).
     """
@@ -195,6 +209,7 @@ class Measurement:
     finding: str = ""
     steps: str = ""
     references_mm: tuple[Vector, ...] = ()
+    response: Response | Literal[""] = ""
 
     def __post_init__(self) -> None:
         (least, most), count = PLACES[self.kind], len(self.points_mm)

@@ -62,7 +62,8 @@ _CINE_MS = 80
 class Viewer(QWidget):
     """The panes. changed : the screen has changed. chose_tool : the tool's name. said : a sentence for the status
     bar. selection : another measure is selected. words_wanted : number of a text or arrow that has no words yet.
-    prior_wanted : number of a lesion whose earlier diameter is asked for. work_wanted : slow work as for
+    prior_wanted : number of a lesion whose earlier diameter is asked for. targets_wanted : which lesions are
+    targets is asked for. work_wanted : slow work as for
     `background.Works.run`. first_drawn : every pane has its first full picture or cannot be drawn. active : the label
     of the chosen segment, 0 for none."""
 
@@ -73,6 +74,7 @@ class Viewer(QWidget):
     first_drawn = Signal()
     words_wanted = Signal(int)
     prior_wanted = Signal(int)
+    targets_wanted = Signal()
     work_wanted = Signal(object, object, str)
 
     def __init__(

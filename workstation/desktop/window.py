@@ -37,6 +37,7 @@ from workstation.desktop.stack_viewer import StackViewer
 from workstation.desktop.study_dock import StudyDock
 from workstation.desktop.study_list import StudyList
 from workstation.desktop.taking_in import TakingIn
+from workstation.desktop.target_commands import TargetCommands
 from workstation.desktop.theme import COLOURS, Theme, style_sheet
 from workstation.desktop.viewer import Viewer
 from workstation.store.journal import EventKind
@@ -99,6 +100,7 @@ class MainWindow(SeriesWindow):
         self.capturing = CaptureCommands(reader, self.acts, self.looks, works, say, self)
         self.sheets = SheetCommands(reader, works, say, self)
         self.priors = PriorCommands(desk.studies, reader, works, say, self)
+        self.targets = TargetCommands(reader, say, self)
         self.signing = SignCommands(desk, reader, works, self.tabs, say, self)
         self.signing.refused.connect(self.refused)
         self.signing.signed.connect(self.show_signed)
@@ -276,6 +278,7 @@ class MainWindow(SeriesWindow):
         viewer.said.connect(self.say)
         viewer.words_wanted.connect(self._ask_words)
         viewer.prior_wanted.connect(self.priors.ask)
+        viewer.targets_wanted.connect(self.targets.ask)
         viewer.work_wanted.connect(self.works.run)
         viewer.changed.connect(partial(self._changed, reading))
         for edit in report.fields.values():

@@ -45,6 +45,7 @@ from workstation.desktop.model.signing import (
     unfinished,
 )
 from workstation.desktop.model.studies import Opened, Studies
+from workstation.desktop.model.target_lesions import targets_recorded
 from workstation.desktop.model.verdicts import Missing, Verdict, coded, verdict_of
 from workstation.pipeline import run
 from workstation.preparation.proposals import take
@@ -292,7 +293,9 @@ class ReadingDesk:
             opened = Opened(series, signing.session(volume), "")
             session = opened.session
             self._recorder.submit(lambda: None).result()  # earlier acts are in the journal before the record is made
-            taken = (*recorded(session.screen.measures, volume), *recorded_segments(session.screen, volume))
+            drawn = recorded(session.screen.measures, volume)
+            targets = targets_recorded(session.screen, drawn, volume)
+            taken = (*drawn, *targets, *recorded_segments(session.screen, volume))
             case = replace(
                 self._case(opened, person, person, signing.region),
                 measurements=taken,
