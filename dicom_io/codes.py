@@ -192,6 +192,7 @@ MEASURE_METHODS: dict[str, Code] = {
     "lesion": Code("lesion", OWN_SCHEME, "Closed surface about a click"),
     "vessel": Code("vessel", OWN_SCHEME, "Sections across a vessel's centreline"),
     "trajectory": Code("trajectory", OWN_SCHEME, "Straight way from an entry to a target"),
+    "targets": Code("126081", "DCM", "RECIST 1.1"),  # CID 6147
 }
 # What a number is called, its derivation, and its method, where it has one. PS3.16 CID 7469 (generic intensity and size
 # measurements), 218 (quantitative image features), 12121 (vascular lumen), 3810 (plaque and vessel: tortuosity), 7464
@@ -206,6 +207,18 @@ _LONG_AXIS = Code("103339001", "SCT", "Long Axis")
 _SOLID = Code("solid", OWN_SCHEME, "Of the solid part of a part-solid nodule")
 _LUMEN_DIAMETER = Code("397413000", "SCT", "Vessel lumen diameter")
 _LUMEN_STENOSIS = Code("408715008", "SCT", "Lumen Diameter Stenosis")
+_TARGET_SUM = Code("target_sum", OWN_SCHEME, "Sum of diameters of target lesions")
+_TARGET_CHANGE = Code("target_sum_change", OWN_SCHEME, "Change of the sum of diameters of target lesions")
+_PRIOR = Code("prior", OWN_SCHEME, "As measured in an earlier study")
+_BASELINE, _NADIR = Code("C1442488", "UMLS", "Baseline"), Code("C1708760", "UMLS", "Nadir")  # CID 6146
+# What target lesions say. PS3.16 TID 4108 and CID 6144.
+CURRENT_RESPONSE = Code("112048", "DCM", "Current Response")
+RESPONSES: dict[str, Code] = {
+    "CR": Code("112041", "DCM", "Target Lesion Complete Response"),
+    "PR": Code("112042", "DCM", "Target Lesion Partial Response"),
+    "SD": Code("112044", "DCM", "Target Lesion Stable Disease"),
+    "PD": Code("112043", "DCM", "Target Lesion Progressive Disease"),
+}
 SIZES: dict[str, tuple[Code, Code | None, Code | None]] = {
     "length": (_LENGTH, None, None),
     "angle": (_ANGLE, None, None),
@@ -217,12 +230,19 @@ SIZES: dict[str, tuple[Code, Code | None, Code | None]] = {
     "short_axis": (Code("103340004", "SCT", "Short Axis"), None, None),
     "solid_volume": (_VOLUME, None, _SOLID),
     "solid_axis": (_LONG_AXIS, None, _SOLID),
-    "prior_long_axis": (_LONG_AXIS, None, Code("prior", OWN_SCHEME, "As measured in an earlier study")),
+    "prior_long_axis": (_LONG_AXIS, None, _PRIOR),
     "long_axis_change": (
         Code("long_axis_change", OWN_SCHEME, "Change of Long Axis since an earlier study"),
         None,
         None,
     ),
+    "target_sum": (_TARGET_SUM, None, None),
+    "prior_target_sum": (_TARGET_SUM, None, _PRIOR),
+    "prior_target_change": (_TARGET_CHANGE, None, _PRIOR),
+    "baseline_target_sum": (_TARGET_SUM, None, _BASELINE),
+    "baseline_target_change": (_TARGET_CHANGE, None, _BASELINE),
+    "nadir_target_sum": (_TARGET_SUM, None, _NADIR),
+    "nadir_target_change": (_TARGET_CHANGE, None, _NADIR),
     "least_diameter": (_LUMEN_DIAMETER, _LEAST, None),
     "greatest_diameter": (_LUMEN_DIAMETER, _GREATEST, None),
     "reference_diameter": (_LUMEN_DIAMETER, None, Code("healthy", OWN_SCHEME, "Of the healthy vessel beyond")),

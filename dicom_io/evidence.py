@@ -113,8 +113,21 @@ class Product:
 
 
 MeasurementKind = Literal[
-    "distance", "length", "angle", "cobb", "ellipse", "polygon", "area", "volume", "lesion", "vessel", "trajectory"
+    "distance",
+    "length",
+    "angle",
+    "cobb",
+    "ellipse",
+    "polygon",
+    "area",
+    "volume",
+    "lesion",
+    "vessel",
+    "trajectory",
+    "targets",
 ]
+# What the target lesions say by RECIST 1.1: complete or partial response, stable or progressive disease.
+Response = Literal["CR", "PR", "SD", "PD"]
 QuantityName = Literal[
     "length",
     "angle",
@@ -132,6 +145,13 @@ QuantityName = Literal[
     "solid_axis",
     "prior_long_axis",
     "long_axis_change",
+    "target_sum",
+    "prior_target_sum",
+    "prior_target_change",
+    "baseline_target_sum",
+    "baseline_target_change",
+    "nadir_target_sum",
+    "nadir_target_change",
     "least_diameter",
     "greatest_diameter",
     "reference_diameter",
@@ -160,6 +180,7 @@ PLACES: dict[MeasurementKind, tuple[int, float]] = {
     "lesion": (1, 1),
     "vessel": (2, math.inf),
     "trajectory": (2, 2),
+    "targets": (0, 0),
 }
 
 
@@ -190,8 +211,10 @@ class Measurement:
     frame_of_reference : UID; empty only where there are no points.
     volume_digest : of the volume that it was measured in. steps : for a volume, how its mask is made, and for an area,
         of which curved surface it is and how it was drawn there, as JSON; for a vessel whose line a person laid through
-        its points, that this is so; for a trajectory what it has to avoid, as JSON, in the order of its clearances.
+        its points, that this is so; for a trajectory what it has to avoid, as JSON, in the order of its clearances; for
+        target lesions, which they are and what the reader says of earlier sums, as JSON.
     finding : in the reader's words; of a lesion with a `prior_long_axis` it names the earlier study.
+    response : of target lesions, by RECIST 1.1; empty where it cannot be told, and for anything else.
     references_mm : LPS mm, points beside healthy parts of a vessel, rounded likewise; none for anything else.
     Source: PS3.3 C.18.9 (3D Spatial Coordinates).
     """
@@ -206,6 +229,7 @@ class Measurement:
     finding: str = ""
     steps: str = ""
     references_mm: tuple[Vector, ...] = ()
+    response: Response | Literal[""] = ""
 
     def __post_init__(self) -> None:
         (least, most), count = PLACES[self.kind], len(self.points_mm)

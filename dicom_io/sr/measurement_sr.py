@@ -7,13 +7,13 @@ Sources: PS3.16 TID 1410, 1501, 300, 320, 1419; PS3.3 C.18.9 (SCOORD3D).
 """
 
 from collections.abc import Iterable
-from typing import cast, get_args
+from typing import Literal, cast, get_args
 
 from pydicom.dataset import Dataset
 
 from dicom_io import codes as c
 from dicom_io.errors import NotReadable
-from dicom_io.evidence import Measurement, MeasurementKind, Quantity, QuantityName, Unit
+from dicom_io.evidence import Measurement, MeasurementKind, Quantity, QuantityName, Response, Unit
 from dicom_io.sr import content as sr
 from render.geometry import Vector
 
@@ -41,6 +41,8 @@ def measurement_group(measurement: Measurement, tracking_uid: str) -> Dataset:
         below += [sr.code("HAS CONCEPT MOD", c.DERIVATION, derivation)] if derivation else []
         below += [] if outline else _places("INFERRED FROM", None, measurement)
         rows.append(sr.number(contains, concept, quantity.value, c.UNITS[quantity.unit], *below))
+    if measurement.response:
+        rows.append(sr.code(contains, c.CURRENT_RESPONSE, c.RESPONSES[measurement.response]))
     for name, value in (
         (c.MEASURE_VIEW, measurement.view),
         (c.SOURCE_VOLUME_DIGEST, measurement.volume_digest),
@@ -105,7 +107,13 @@ def read_measurement(group: Dataset) -> Measurement:
         finding=sr.text_of(group, c.COMMENT),
         steps=sr.text_of(group, c.ALGORITHM_PARAMETERS),
         references_mm=references,
+        response=_response(group),
     )
+
+
+def _response(group: Dataset) -> Response | Literal[""]:
+    said = sr.code_value(group, c.CURRENT_RESPONSE)
+    return next((cast(Response, one) for one, code in c.RESPONSES.items() if said and code.value == said.value), "")
 
 
 def _points(data: Iterable[float]) -> Iterable[Vector]:

@@ -37,6 +37,7 @@ SECTIONS = (
     Section("Lesions: phantoms", lesions.PHANTOM_WORDS, lesions.phantom_rows),
     Section("Lesions: nodules", lesions.NODULE_WORDS, lesions.nodule_rows),
     Section("Lesions: real series", lesions.REAL_WORDS, lesions.real_rows),
+    Section("Target lesions: their sum", lesions.SUM_WORDS, lesions.sum_rows),
     Section("Lesions: clicks that have to be declined", lesions.DECLINED_WORDS, lesions.declined_rows),
     Section("Lengths on curved pictures", curved.WORDS, curved.rows),
     Section("Areas on curved pictures", curved.AREA_WORDS, curved.area_rows),

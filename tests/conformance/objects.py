@@ -49,8 +49,10 @@ from workstation.records.measurements import (
     measure,
     measure_mask,
     measure_outline,
+    measure_targets,
     measure_way,
 )
+from workstation.records.recist import TargetLesion, TargetLesions
 
 STAMP = Stamp(
     at=datetime(2026, 3, 2, 16, 5, 7, tzinfo=timezone(timedelta(hours=1))),
@@ -221,6 +223,18 @@ def measurements(volume: Volume) -> tuple[Measurement, ...]:
             "vessel 1", "vessel", (a, c), "", volume.frame_of_reference, volume.digest, VESSEL, "", LINE_BY_HAND, (b, d)
         ),
         Measurement("lesion 1", "lesion", (a,), "", volume.frame_of_reference, volume.digest, LESION, "Läsion B"),
+        measure_targets(
+            "Target lesions",
+            TargetLesions(
+                (
+                    TargetLesion("lesion 1", "Leber", a, False, 22.5, 31.0, "2025-03-01"),
+                    TargetLesion("lesion 2", "", b, True, 9.0, 16.0, "2025-03-01"),
+                ),
+                60.0,
+                47.0,
+            ),
+            volume,
+        ),
     )
 
 

@@ -46,7 +46,7 @@ def measure_request(text: str) -> "MeasureRequest":
     what, _, finding = text.partition(":")
     places, _, beside = what.partition("/")
     kind, *words = places.split() or [""]
-    if kind not in get_args(MeasurementKind) or kind in ("ellipse", "polygon", "area"):
+    if kind not in get_args(MeasurementKind) or kind in ("ellipse", "polygon", "area", "targets"):
         raise typer.BadParameter(f"{text!r}: {kind!r} is no measure; {_MEASURES}", param_hint="--measure")
     tool = words.pop(0) if kind == "volume" and words else ""
     points, references = (tuple(point_mm(word, "--measure") for word in each) for each in (words, beside.split()))

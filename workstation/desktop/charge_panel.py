@@ -43,7 +43,7 @@ class ChargePanel(QScrollArea):
         for missing in verdict.missing:
             row, label = QHBoxLayout(), PlainLabel(said_of_missing(missing))
             label.setWordWrap(True)
-            label.setToolTip(plain_tip(missing.sentence))  # the rule's own words, with its figures
+            label.setToolTip(plain_tip(missing.sentence))  # as it is recorded
             row.addWidget(label, 1)
             if missing.report_field:
                 button = QPushButton(tr("Fill in"))
@@ -65,10 +65,8 @@ def note_of(verdict: Verdict) -> str:
 
 
 def said_of_missing(missing: Missing) -> str:
-    """Returns what is missing and who can supply it. The sentence of a rule is told by its code in another language."""
-    told = tr(missing.code) if missing.code else ""
-    sentence = told if told and told != missing.code else tr(missing.sentence)
-    return f"{sentence}\n{tr('Can be supplied by: {who}', who=tr(missing.resolver))}"
+    """Returns what is missing and who can supply it."""
+    return f"{tr(missing.sentence)}\n{tr('Can be supplied by: {who}', who=tr(missing.resolver))}"
 
 
 def verdict_lines(verdict: Verdict) -> tuple[str, ...]:

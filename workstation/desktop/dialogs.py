@@ -68,7 +68,7 @@ class SignIn(QDialog):
         try:
             self.person = self._people.signed_in(str(self.who.currentData()), self.password.text())
         except PeopleError as error:
-            self.error.setText(str(error))
+            self.error.setText(tr(str(error)))
             self.password.clear()
             self.refused.emit(str(self.who.currentData()))
         else:
@@ -177,7 +177,9 @@ class Query(QDialog):
         layout.addWidget(self.said)
         names, problem = self._remote.peers()
         self.peer.addItems(list(names))
-        self.said.setText(problem or ("" if names else tr("No node is known. Add one: workstation peers add.")))
+        self.said.setText(
+            tr(problem) if problem else ("" if names else tr("No node is known. Add one: workstation peers add."))
+        )
         self.search.setEnabled(bool(names))
         self.fetch.setEnabled(False)
         works.said.connect(self._say)
@@ -212,7 +214,7 @@ class Query(QDialog):
         self._works.run(work, lambda said: self.said.setText(str(said)), tr("Retrieving"))
 
     def _say(self, sentence: str, bad: bool) -> None:
-        self.said.setText(sentence)
+        self.said.setText(tr(sentence))
 
 
 class Help(QDialog):

@@ -1,5 +1,6 @@
 """What lies over a pane: the measures in its plane, what is being drawn, the path and the crop box."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -12,7 +13,7 @@ from render.geometry import Box, Plane, Vector, vector
 from workstation.desktop.language import tr
 from workstation.desktop.marks import CROP, MEASURE, PATH, PATH_NUMBER, MeasureMark
 from workstation.desktop.model import edits
-from workstation.desktop.model.measuring import Measuring, near, within_reach
+from workstation.desktop.model.measuring import Measuring, names_of, near, within_reach
 from workstation.desktop.model.screen import (
     NOTES,
     OUTLINES,
@@ -86,7 +87,7 @@ class MeasureMarks:
         )
 
     def _mark(self, measure: Measure, number: int, selected: bool) -> MeasureMark:
-        outline, said = self._measuring.outline(measure), self._measuring.said_of(measure)
+        outline, said = self._measuring.outline(measure), said_of(self._measuring, measure)
         if measure.kind == "vessel":
             said = said.split("\n")[0]  # all of it stands beside the curve of its diameter
         found = self._measuring.found(measure) if measure.kind in SOUGHT else None
@@ -128,10 +129,10 @@ class MeasureMarks:
             drawn = Measure(kind, points, view, surface=surface)
             return MeasureMark(self._measuring.outline(drawn), True, "")
         if kind == "distance" and not is_slice(name) and len(points) > 1:
-            return MeasureMark(points, False, self._measuring.said_of(Measure("length", points, View())), is_path=True)
+            return MeasureMark(points, False, said_of(self._measuring, Measure("length", points, View())), is_path=True)
         counted = kind == "trajectory" or (kind not in NOTES and kind not in SOUGHT)  # its depth is known at once
         whole = len(points) == POINTS[kind] and counted
-        said = self._measuring.said_of(Measure(kind, points, View())) if whole else ""
+        said = said_of(self._measuring, Measure(kind, points, View())) if whole else ""
         return MeasureMark(points, False, said, arrow=kind == "arrow")
 
 
@@ -186,3 +187,15 @@ def crop_marks(screen: Screen, box: Box, plane: Plane) -> tuple[MeasureMark, ...
     )
     axis = max(range(3), key=lambda n: abs(plane.normal[n]))
     return (MeasureMark(sections[axis], True, "", CROP),)
+
+
+def said_of(measuring: Measuring, measure: Measure) -> str:
+    """Returns a measure in words of the window, its numbers with their unit; a reader's own words are as they are."""
+    words = measuring.said_of(measure)
+    return words if measure.kind in NOTES else "\n".join(map(tr, words.split("\n")))
+
+
+def names_said(measures: Sequence[Measure]) -> tuple[str, ...]:
+    """Returns the name of each measure in words of the window: its own, else its kind and number."""
+    named = zip(measures, names_of(measures), strict=True)
+    return tuple(name if m.name else tr(m.kind) + name.removeprefix(m.kind) for m, name in named)

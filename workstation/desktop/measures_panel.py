@@ -1,5 +1,7 @@
 """The list of measures: names, numbers and colours. What is selected there is selected in the panes, and back."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtGui import QBrush, QColor
 from PySide6.QtWidgets import (
@@ -17,14 +19,16 @@ from PySide6.QtWidgets import (
 from workstation.desktop.images import swatch
 from workstation.desktop.language import tr
 from workstation.desktop.marks import MEASURE
+from workstation.desktop.measure_marks import names_said
 from workstation.desktop.model import measure_edits
-from workstation.desktop.model.measuring import names_of
 from workstation.desktop.model.screen import Measure
+from workstation.desktop.model.target_lesions import targets_shown
 from workstation.desktop.own_keys import OwnKeys
 from workstation.desktop.plain import PlainLabel, plain_tip
 from workstation.desktop.trajectory_view import TrajectoryView
 from workstation.desktop.vessel_view import VesselView
 from workstation.desktop.viewer import Viewer
+from workstation.records.recist import in_words
 
 _NAME, _VALUE = 0, 1
 
@@ -67,12 +71,19 @@ class Measures(QWidget):
         self.copy.clicked.connect(viewer.copy_measures)
         self.remove.clicked.connect(viewer.delete_last)
         OwnKeys(self.table, (Qt.Key.Key_Delete,), viewer.delete_last)
-        row, layout = QHBoxLayout(), QVBoxLayout(self)
+        self.targets, self.targets_said = QPushButton(tr("RECIST …")), PlainLabel()
+        self.targets.setToolTip(tr("Which lesions are targets, and the sum of their diameters"))
+        self.targets.clicked.connect(viewer.targets_wanted)
+        self.targets_said.setWordWrap(True)
+        row, below, layout = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
         for button in (self.colour, self.prior, self.copy, self.remove):
             row.addWidget(button)
+        below.addWidget(self.targets_said, 1)
+        below.addWidget(self.targets, 0, Qt.AlignmentFlag.AlignTop)
         layout.addWidget(self.hint)
         layout.addWidget(self.table)
         layout.addLayout(row)
+        layout.addLayout(below)
         layout.addWidget(VesselView(viewer))
         layout.addWidget(TrajectoryView(viewer))
         viewer.changed.connect(self.refresh)
@@ -82,7 +93,7 @@ class Measures(QWidget):
     def refresh(self) -> None:
         measures = self._viewer.session.screen.measures
         shown = tuple(
-            (name, self._viewer.said_of(m), m.colour) for name, m in zip(names_of(measures), measures, strict=True)
+            (name, self._viewer.said_of(m), m.colour) for name, m in zip(names_said(measures), measures, strict=True)
         )
         if shown != self._shown:
             self._shown = shown
@@ -98,7 +109,17 @@ class Measures(QWidget):
                 self.table.setItem(row, _VALUE, said)
             self.table.blockSignals(False)
         self.hint.setVisible(not shown)
+        self._show_targets(measures)
         self._follow()
+
+    def _show_targets(self, measures: Sequence[Measure]) -> None:
+        """Says the sum of the target lesions and what follows, where there are any."""
+        lesions = [measure for measure in measures if measure.kind == "lesion"]
+        count = sum(measure.target is not None for measure in lesions)
+        words = in_words(targets_shown(self._viewer.session.screen, self._viewer.measuring, names_said(measures)))
+        self.targets_said.setText("\n".join(map(tr, words[count:])) if count else "")
+        self.targets.setVisible(bool(lesions))
+        self.targets_said.setVisible(bool(count))
 
     def _follow(self) -> None:
         """Selects the row of what is selected in the panes."""

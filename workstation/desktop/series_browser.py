@@ -78,7 +78,7 @@ class SeriesBrowser(QDockWidget):
         self.setFocusProxy(self.tree)
         self._watch = Watch(self._look, _REFRESH_MS, lambda: bool(self._following) and self.isVisible(), self)
         self._watch.answered.connect(self._show)
-        self._watch.failed.connect(lambda why: self.note.setText(tr("The series cannot be listed: {why}", why=why)))
+        self._watch.failed.connect(lambda why: self.note.setText(tr("The series cannot be listed: {why}", why=tr(why))))
 
     @property
     def count(self) -> int:

@@ -178,7 +178,7 @@ class SeriesWindow(StudyWindow):
         try:
             keep_key_images(chosen, self.person, self.desk.site)
         except (ValueError, OSError, DicomIOError) as error:
-            return False, str(error)
+            return False, tr(str(error))
         return True, tr("Key images stored: {count}.", count=len(chosen))
 
     def _take_offer(self, series_uid: str, offer: VolumeOffer) -> None:

@@ -35,16 +35,16 @@ class SheetCommands:
         reading = self._reader.reading
         if reading is None:
             return
-        kind, points = points_named(reading.viewer.session.screen.measures)
+        kind, points = points_named(reading.viewer.session.screen.measures, tr)
         if not points:
-            names = ", ".join(map(said, POINT_NAMES["evar"][:4]))
+            names = ", ".join(tr(said(name)) for name in POINT_NAMES["evar"][:4])
             self._say(tr("Write where they are with the text tool, then again: {names}.", names=names), True)
             return
         volume, person = reading.viewer.session.volume, reading.viewer.identity.person
 
         def work() -> _Made:
             sheet = planning_sheet(kind, volume, points)
-            return _Made(sheet, sheet_page(sheet, volume))
+            return _Made(sheet, sheet_page(sheet, volume, tr))
 
         def done(made: object) -> None:
             assert isinstance(made, _Made)
@@ -60,7 +60,7 @@ class SheetCommands:
             return
         reading.viewer.do(edits.collected, sheet.recipes)
         field = reading.report.fields["findings"]
-        field.setPlainText("\n".join(filter(None, (field.toPlainText().rstrip(), findings_of(sheet)))))
+        field.setPlainText("\n".join(filter(None, (field.toPlainText().rstrip(), findings_of(sheet, tr)))))
         self._say(
             tr("{count} pictures captured, and the measures are in the findings.", count=len(sheet.recipes)), False
         )

@@ -147,7 +147,7 @@ class Sign(QDialog):
             self._people.signature(self._person.id, self.password.text())
         except PeopleError as error:
             self._tries += 1
-            self.error.setText(str(error))
+            self.error.setText(tr(str(error)))
             self.password.clear()
             if self._tries >= _TRIES:
                 self.refused = True

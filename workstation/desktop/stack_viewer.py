@@ -68,7 +68,7 @@ class StackViewer(QDialog):
         self._values: NDArray[np.float32] | None = None
         self._from: QPointF | None = None
         self._start: QPointF | None = None
-        self.why = PlainLabel(images.why)
+        self.why = PlainLabel(tr(images.why))
         self.why.setWordWrap(True)
         self.picture, self.below = ImageCanvas(), PlainLabel()
         self.measure, self.play, self.clear = (
@@ -159,7 +159,7 @@ class StackViewer(QDialog):
                 self._values = image.values()
                 self.window_values = self.window_values or first_window(image, self._values)
         except NotReadable as error:
-            self.picture.message = tr("This image cannot be shown:") + f" {error}"
+            self.picture.message = tr("This image cannot be shown:") + " " + tr(str(error))
             self._say(None)
             return
         self._paint()

@@ -217,7 +217,7 @@ class StudyList(QWidget):
         self.setAcceptDrops(True)
         self._watch = Watch(lambda: (rows(), waiting()), _REFRESH_MS, self.isVisible, self)
         self._watch.answered.connect(self._show_rows)
-        self._watch.failed.connect(lambda why: self.note.setText(tr("The list cannot be read: {why}", why=why)))
+        self._watch.failed.connect(lambda why: self.note.setText(tr("The list cannot be read: {why}", why=tr(why))))
         self.refresh()
 
     def refresh(self) -> None:

@@ -20,12 +20,12 @@ from workstation.desktop.finding import SeekingTools
 from workstation.desktop.gestures import Gestures
 from workstation.desktop.language import tr
 from workstation.desktop.marks import MeasureMark
-from workstation.desktop.measure_marks import MeasureMarks, crop_marks, line_on_curved, path_marks
+from workstation.desktop.measure_marks import MeasureMarks, crop_marks, line_on_curved, names_said, path_marks, said_of
 from workstation.desktop.model import corners, edits, measure_edits, segment_edits
 from workstation.desktop.model.corners import CornerTexts, TextLevel, load_corners
 from workstation.desktop.model.identity import UNKNOWN, SeriesIdentity
 from workstation.desktop.model.looks import TABLE_ABOVE_HU, Looks, window_of, windows_for
-from workstation.desktop.model.measuring import Measuring, names_of, segments_to_avoid
+from workstation.desktop.model.measuring import Measuring, segments_to_avoid
 from workstation.desktop.model.screen import (
     CUT_AWAY,
     LAYOUTS,
@@ -64,7 +64,8 @@ _CINE_MS = 80
 class Viewer(QWidget):
     """The panes. changed : the screen has changed. chose_tool : the tool's name. said : a sentence for the status
     bar. selection : another measure is selected. words_wanted : number of a text or arrow that has no words yet.
-    prior_wanted : number of a lesion whose earlier diameter is asked for. work_wanted : slow work as for
+    prior_wanted : number of a lesion whose earlier diameter is asked for. targets_wanted : which lesions are
+    targets is asked for. work_wanted : slow work as for
     `background.Works.run`. first_drawn : every pane has its first full picture or cannot be drawn. active : the label
     of the chosen segment, 0 for none."""
 
@@ -75,6 +76,7 @@ class Viewer(QWidget):
     first_drawn = Signal()
     words_wanted = Signal(int)
     prior_wanted = Signal(int)
+    targets_wanted = Signal()
     work_wanted = Signal(object, object, str)
 
     def __init__(
@@ -301,7 +303,7 @@ class Viewer(QWidget):
             self._first_drawn()
 
     def _failed(self, name: PaneName, sentence: str) -> None:
-        self.panes[name].show_message(sentence)
+        self.panes[name].show_message(tr(sentence))
         self._first_drawn()
 
     def _first_drawn(self) -> None:
@@ -430,7 +432,7 @@ class Viewer(QWidget):
         """Copies the selected measure as words, or all of them, for a report."""
         measures = self.session.screen.measures
         chosen = range(len(measures)) if self.selected is None else (self.selected,)
-        names = names_of(measures)
+        names = names_said(measures)
         lines = [f"{names[n]}: {self.said_of(measures[n])}".replace("\n", ", ") for n in chosen]
         if lines:
             QApplication.clipboard().setText("\n".join(lines))
@@ -447,8 +449,8 @@ class Viewer(QWidget):
         self.select(len(self.session.screen.measures) - 1)
 
     def said_of(self, measure: Measure) -> str:
-        """Returns a measure in words, its numbers with their unit."""
-        return self.measuring.said_of(measure)
+        """Returns a measure in words of the window, its numbers with their unit."""
+        return said_of(self.measuring, measure)
 
     @property
     def whole_box(self) -> Box:

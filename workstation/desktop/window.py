@@ -37,6 +37,7 @@ from workstation.desktop.stack_viewer import StackViewer
 from workstation.desktop.study_dock import StudyDock
 from workstation.desktop.study_list import StudyList
 from workstation.desktop.taking_in import TakingIn
+from workstation.desktop.target_commands import TargetCommands
 from workstation.desktop.theme import COLOURS, Theme, style_sheet
 from workstation.desktop.viewer import Viewer
 from workstation.store.journal import EventKind
@@ -99,6 +100,7 @@ class MainWindow(SeriesWindow):
         self.capturing = CaptureCommands(reader, self.acts, self.looks, works, say, self)
         self.sheets = SheetCommands(reader, works, say, self)
         self.priors = PriorCommands(desk.studies, reader, works, say, self)
+        self.targets = TargetCommands(reader, say, self)
         self.signing = SignCommands(desk, reader, works, self.dock, say, self)
         self.signing.refused.connect(self.refused)
         self.signing.signed.connect(self.show_signed)
@@ -288,6 +290,7 @@ class MainWindow(SeriesWindow):
         viewer.said.connect(self.say)
         viewer.words_wanted.connect(self._ask_words)
         viewer.prior_wanted.connect(self.priors.ask)
+        viewer.targets_wanted.connect(self.targets.ask)
         viewer.work_wanted.connect(self.works.run)
         viewer.changed.connect(partial(self._changed, reading))
         for edit in report.fields.values():
@@ -489,7 +492,7 @@ class MainWindow(SeriesWindow):
         if self.screen_lock.holds_back(sentence, bad):
             return
         self.statusBar().setStyleSheet(f"QStatusBar {{ color: {COLOURS[self.theme]['bad']}; }}" if bad else "")
-        self.statusBar().showMessage(sentence, 0 if bad else 8000)
+        self.statusBar().showMessage(tr(sentence), 0 if bad else 8000)
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         super().resizeEvent(event)

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,8 @@ from workstation.export.pages import scale_and_sides
 SheetKind = Literal["evar", "tavi"]
 SHEETS: tuple[SheetKind, ...] = ("evar", "tavi")
 _ROUND = 2
+_NOT_MEASURED = "not measured"
+_FOOT = "Not cleared for diagnosis. Check every section before a device is chosen."
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +189,12 @@ def _named(recipe: Any, name: str) -> Recipe:
 
 
 def _cell(row: SheetRow) -> str:
-    return "not measured" if row.value is None else f"{row.value:.{2 if not row.unit else 1}f} {row.unit}".strip()
+    return _NOT_MEASURED if row.value is None else f"{row.value:.{2 if not row.unit else 1}f} {row.unit}".strip()
 
 
-def sheet_page(sheet: PlanningSheet, volume: Volume) -> bytes:
-    """Draws the page, its table and its pictures, as a PNG of 1600 x 1000 pixels."""
+def sheet_page(sheet: PlanningSheet, volume: Volume, say: Callable[[str], str] = str) -> bytes:
+    """Draws the page, its table and its pictures, as a PNG of 1600 x 1000 pixels. say : its words in the language of
+    the reader."""
     pictures = [draw(volume, recipe) for recipe in sheet.recipes]
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -199,23 +202,23 @@ def sheet_page(sheet: PlanningSheet, volume: Volume) -> bytes:
     figure = Figure(figsize=(16, 10), dpi=100, facecolor="white")
     FigureCanvasAgg(figure)
     title = {"evar": "Aorta and iliac arteries before EVAR", "tavi": "Aortic root before TAVI"}[sheet.kind]
-    figure.text(0.015, 0.965, title, fontsize=17, weight="bold", va="center")
+    figure.text(0.015, 0.965, say(title), fontsize=17, weight="bold", va="center")
     top, last = 0.935, ""
     step = min(0.0225, 0.78 / (len(sheet.rows) + len({row.part for row in sheet.rows}) * 0.5))
     for row in sheet.rows:
         if row.part != last:
             top, last = top - 0.5 * step, row.part
             words = "STJ" if row.part == "stj" else row.part.capitalize()
-            figure.text(0.015, top, words, fontsize=9, weight="bold", va="center")
-        figure.text(0.095, top, row.measure, fontsize=9, va="center")
+            figure.text(0.015, top, say(words), fontsize=9, weight="bold", va="center")
+        figure.text(0.095, top, say(row.measure), fontsize=9, va="center")
         colour = "0.5" if row.value is None else "black"
-        figure.text(0.315, top, _cell(row), fontsize=9, va="center", ha="right", color=colour)
+        figure.text(0.315, top, say(_cell(row)), fontsize=9, va="center", ha="right", color=colour)
         top -= step
     for line in (*sheet.words, *sheet.warnings):
-        for part in textwrap.wrap(line, 66):
+        for part in textwrap.wrap(say(line), 66):
             figure.text(0.015, top - 0.4 * step, part, fontsize=8, va="center", color="0.25")
             top -= 0.017
-    figure.text(0.015, 0.012, "Not cleared for diagnosis. Check every section before a device is chosen.", fontsize=8)
+    figure.text(0.015, 0.012, say(_FOOT), fontsize=8)
     long = [one for one in pictures if one.recipe.kind == "curved_reformat"]
     square = [one for one in pictures if one.recipe.kind != "curved_reformat"]
     columns = 3 if len(square) > 4 else 2
@@ -228,13 +231,13 @@ def sheet_page(sheet: PlanningSheet, volume: Volume) -> bytes:
         axes.imshow(to_rgb(picture, 0))
         _outline(axes, picture, sheet.outlines.get(picture.recipe.name))
         scale_and_sides(axes, picture)
-        axes.set_title(picture.recipe.name, fontsize=9, pad=2)
+        axes.set_title(say(picture.recipe.name), fontsize=9, pad=2)
         axes.set_axis_off()
     for number, picture in enumerate(long):
         width = (0.66 - wide) / len(long)
         axes = figure.add_axes((0.335 + wide + width * number, 0.02, width * 0.95, 0.93))
         axes.imshow(to_rgb(picture, 0))
-        axes.set_title(picture.recipe.name, fontsize=9, pad=2)
+        axes.set_title(say(picture.recipe.name), fontsize=9, pad=2)
         axes.set_axis_off()
     written = io.BytesIO()
     figure.savefig(written, format="png")

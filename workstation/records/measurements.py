@@ -22,6 +22,7 @@ from render.vessels.centreline import follow, follow_by_hand
 from render.vessels.measures import stenosis, widest
 from render.volume import Volume
 from workstation.case import CaseError, MeasureRequest
+from workstation.records import recist
 from workstation.strict import adapter
 from workstation.text_table import csv_line
 
@@ -227,6 +228,8 @@ def again(measurement: Measurement, volume: Volume) -> Measurement:
         quantities = _lesion(points[0], volume)
         prior = next((q.value for q in measurement.quantities if q.name == "prior_long_axis"), None)
         quantities += _change(quantities, prior) if prior is not None else ()
+    elif kind == "targets":
+        return _targets(measurement, recist.read(measurement.steps), volume)
     elif kind == "vessel":
         quantities = _vessel(points, measurement.references_mm, volume, measurement.steps == LINE_BY_HAND)
     elif kind == "trajectory":
@@ -283,6 +286,24 @@ def with_prior(measurement: Measurement, prior_mm: float, of: str) -> Measuremen
     prior = round(prior_mm, _DECIMALS)
     quantities = (*measurement.quantities, *_change(measurement.quantities, prior))
     return replace(measurement, quantities=quantities, finding=of)
+
+
+def measure_targets(name: str, lesions: recist.TargetLesions, volume: Volume) -> Measurement:
+    """Measures the sum of target lesions. Raises ValueError where it is not known."""
+    nothing = (Quantity("target_sum", 0.0, "mm"),)
+    blank = Measurement(name, "targets", (), "", "", volume.digest, nothing, steps=recist.written(lesions))
+    return _targets(blank, lesions, volume)
+
+
+def _targets(measurement: Measurement, lesions: recist.TargetLesions, volume: Volume) -> Measurement:
+    """Everything that the record says of target lesions follows from which they are and what was said of before."""
+    return replace(
+        measurement,
+        volume_digest=volume.digest,
+        quantities=recist.quantities(lesions),
+        finding="; ".join(recist.in_words(lesions)),
+        response=lesions.response,
+    )
 
 
 def _change(now: Sequence[Quantity], prior_mm: float) -> tuple[Quantity, ...]:

@@ -118,9 +118,9 @@ def _route(console: Console, route: PageRoute) -> Route:
         except HTTPException as error:
             response = _refused(call, error.status_code, error.detail)
         except NotThere as error:
-            response = _refused(call, 404, str(error))
+            response = _refused(call, 404, call.tr(str(error)))
         except (WorkstationError, DicomIOError) as error:
-            response = _refused(call, 422, str(error))
+            response = _refused(call, 422, call.tr(str(error)))
         except DatabaseFailed as error:
             _LOG.error("%s %s: %s", route.method, route.path, type(error).__name__)
             words = call.tr("The database cannot be read or written now.")

@@ -304,7 +304,7 @@ def _doing(name: str) -> Callable[[Call], Response]:
         try:
             do(call, case, call.said("why"))
         except WorkstationError as error:
-            return _page(call, case_named(call), str(error), 422)
+            return _page(call, case_named(call), call.tr(str(error)), 422)
         query = query_of(call)
         where = f"/cases/{case.row.key}{'/next' if call.said('next', 4) else ''}"
         return call.go(f"{where}?{query}" if query else where, _what_became(call, case.row, words))

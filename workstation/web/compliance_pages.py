@@ -167,7 +167,7 @@ def _verify(call: Call) -> Response:
         file = call.site.archive.instance(wanted).path
         checks = list(verify(call.site.archive.root / file, call.site))
     except DicomIOError as error:
-        return _record_page(call, row.key, wrong=str(error))
+        return _record_page(call, row.key, wrong=call.tr(str(error)))
     finally:
         call.console.heavy.release()
     return _record_page(call, row.key, wanted, checks)
@@ -212,7 +212,7 @@ def _draw(call: Call) -> Response:
             call.console.queue,
         )
     except WorkError as error:
-        return _samples_page(call, str(error))
+        return _samples_page(call, call.tr(str(error)))
     said = call.tr("{n} of {all} cases were drawn.", n=len(drawn.sessions), all=drawn.population)
     return call.go(f"/compliance/samples/{drawn.number}", said)
 

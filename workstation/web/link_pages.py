@@ -50,7 +50,7 @@ def _make(call: Call) -> Response:
             wait=False,
         )
     except (WorkstationError, WrongSecret) as error:
-        return _case_page(call, str(error), None, 422)
+        return _case_page(call, call.tr(str(error)), None, 422)
     return _case_page(call, made=made)
 
 

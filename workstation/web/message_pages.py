@@ -93,7 +93,7 @@ def _attach(call: Call) -> Response:
     try:
         settled = attach(call.site, row.id, call.said("word", 64), call.who, call.said("why"))
     except WorkstationError as error:
-        return _shown(call, row, str(error))
+        return _shown(call, row, call.tr(str(error)))
     session = settled[0].record.session
     said = call.tr("The message is read for accession {accession} from now on.", accession=settled[0].record.accession)
     key = next(each.key for each in call.console.queue.rows(named=False) if each.session == session)
@@ -105,7 +105,7 @@ def _dismiss(call: Call) -> Response:
     try:
         dismiss(call.site, row.id, call.who, call.said("why"))
     except WorkstationError as error:
-        return _shown(call, row, str(error))
+        return _shown(call, row, call.tr(str(error)))
     return call.go("/messages", call.tr("It is off the list."))
 
 
@@ -166,7 +166,7 @@ def _try(call: Call) -> Response:
     try:
         return _phrases_page(call, try_apart(call.site, phrases, int(last), seconds=LIMIT_S))
     except WorkError as error:
-        return _phrases_page(call, wrong=str(error))
+        return _phrases_page(call, wrong=call.tr(str(error)))
     finally:
         call.console.heavy.release()
 

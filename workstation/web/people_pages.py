@@ -73,7 +73,7 @@ def _invite(call: Call) -> Response:
         person = _wanted(call, identity)
         password = call.site.people.give_password(person, call.said("npi", 10))
     except PeopleError as error:
-        return _list(call, str(error), status=422)
+        return _list(call, call.tr(str(error)), status=422)
     _note(call, identity, f"added as {person.role}")
     return _list(call, given=GivenSecret(identity, password))
 
@@ -87,7 +87,7 @@ def _change(call: Call) -> Response:
             _keep_an_administrator(call, account)
         call.site.people.change(person, call.said("npi", 10))
     except PeopleError as error:
-        return _list(call, str(error), status=422)
+        return _list(call, call.tr(str(error)), status=422)
     if person.role != account.person.role:
         call.site.console.end_all(person.id)
     _note(call, person.id, f"changed: {person.role}")
@@ -102,7 +102,7 @@ def _new_secret(call: Call) -> Response:
             raise PeopleError(call.tr("Change your own password on its own page."))
         password = call.site.people.give_password(account.person, account.npi)
     except PeopleError as error:
-        return _list(call, str(error), status=422)
+        return _list(call, call.tr(str(error)), status=422)
     call.site.console.end_all(account.person.id)
     _note(call, account.person.id, "secret reset")
     return _list(call, given=GivenSecret(account.person.id, password))
@@ -116,7 +116,7 @@ def _remove(call: Call) -> Response:
         _keep_an_administrator(call, account)
         call.site.people.remove(account.person.id)
     except PeopleError as error:
-        return _list(call, str(error), status=422)
+        return _list(call, call.tr(str(error)), status=422)
     call.site.console.end_all(account.person.id)
     _note(call, account.person.id, "removed")
     return call.go("/admin/people", call.tr("{id} is removed; what they did stays theirs.", id=account.person.id))

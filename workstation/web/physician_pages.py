@@ -71,7 +71,7 @@ def _reply(call: Call) -> Response:
         who = signed_by(call)
         queries.reply(call.site, int(number), who.id, call.form.get("secret", ""), text, _stated(call))
     except WorkstationError as error:
-        return _page(call, str(error), 422)
+        return _page(call, call.tr(str(error)), 422)
     return call.go("/inbox", call.tr("Your reply is signed and on file."))
 
 
@@ -96,7 +96,7 @@ def _answered(call: Call, key: str, text: str, stated: list[str]) -> Response:
         words = f"{text}\n\n{', '.join(stated)}\n"
         answer_with(call.site, row.session, who, text, stated, "statement.txt", words.encode())
     except WorkstationError as error:
-        return _page(call, str(error), 422)
+        return _page(call, call.tr(str(error)), 422)
     return call.go("/inbox", call.tr("Your statement is signed and on file."))
 
 

@@ -77,7 +77,7 @@ def show(call: Call) -> Response:
     try:
         results = _SEEN.results(link.session, call.site)
     except ResultsError as error:
-        return _withheld(call, str(error))
+        return _withheld(call, call.tr(str(error)))
     model, model_failed = _model(results, call.site)
     note_opened(link, results.files(), call.address, call.site)
     signed_by, signed_at = results.signed
@@ -215,7 +215,7 @@ def download(call: Call) -> Response:
     try:
         response = _made(name, results, call)
     except (ResultsError, DicomIOError) as error:
-        return _withheld(call, str(error))
+        return _withheld(call, call.tr(str(error)))
     if response is None:
         return _not_there()
     note_fetched(link, results.files(), name, call.address, call.site)
@@ -273,7 +273,7 @@ def _found(call: Call) -> tuple[ResultLink, SessionResults] | Response:
     try:
         return link, _SEEN.results(link.session, call.site)
     except ResultsError as error:
-        return _withheld(call, str(error))
+        return _withheld(call, call.tr(str(error)))
 
 
 def _model(results: SessionResults, site: Site) -> tuple[ShownModel | None, str]:

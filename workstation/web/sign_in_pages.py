@@ -98,7 +98,7 @@ def _sign_in(call: Call) -> Response:
     try:
         person = checked(call, identity, lambda: call.site.people.signed_in(identity, password))
     except WrongSecret as error:
-        return _page(call, wanted, str(error), 401, kept)
+        return _page(call, wanted, call.tr(str(error)), 401, kept)
     begin_session(call, person)
     response = call.page("resume.html", wanted=wanted, kept=kept) if kept else RedirectResponse(wanted, 303)
     keep_token(call, response)
@@ -155,7 +155,7 @@ def _change_secret(call: Call) -> Response:
             raise WrongSecret(call.tr("The two new passwords are not the same."))
         site.people.change_password(identity, wanted)
     except PeopleError as error:
-        return call.page("own_secret.html", 422, why=str(error))
+        return call.page("own_secret.html", 422, why=call.tr(str(error)))
     site.console.end_all(identity)
     with late():
         call.console.trail.changed("people", identity, "password", identity, site.clock(), call.address)

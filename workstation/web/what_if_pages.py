@@ -51,7 +51,7 @@ def _try(call: Call) -> Response:
     try:
         found = what_if(call.site, case.row.session, changes)
     except WorkError as error:
-        return _page(call, None, str(error), 422)
+        return _page(call, None, call.tr(str(error)), 422)
     return _page(call, found)
 
 

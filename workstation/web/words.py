@@ -1,12 +1,15 @@
 """The languages of the pages: English in the source, others as data in `languages/*.toml`.
 
-A sentence is looked up as a whole, with its {places}; without a translation it stays English.
+A sentence is looked up as a whole, with its {places}. One that comes from another room with its places filled in, an
+error or a reason of a charge, is recognised by `workstation.translation`. Without a translation it stays English.
 """
 
 import tomllib
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
+
+from workstation.translation import translated
 
 Translate = Callable[..., str]
 ENGLISH = "en"
@@ -51,7 +54,7 @@ def translator(language: str) -> Translate:
     known = sentences(language)
 
     def tr(text: str, /, **values: object) -> str:
-        said = known.get(text, text)
+        said = known.get(text) or translated(text, language)
         return said.format_map(values) if values else said
 
     return tr

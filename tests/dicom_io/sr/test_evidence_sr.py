@@ -28,6 +28,7 @@ from dicom_io.evidence import (
     Product,
     Quantity,
     QuantityName,
+    Response,
     Role,
     Side,
     Unit,
@@ -91,11 +92,12 @@ def _measurements(kind: MeasurementKind) -> st.SearchStrategy[Measurement]:
         kind=st.just(kind),
         points_mm=st.lists(POINTS, min_size=least, max_size=int(min(most, 5))).map(tuple),
         view=LINES,
-        frame_of_reference=st.just("" if kind == "volume" else derived("frame")),
+        frame_of_reference=st.just(derived("frame") if most else ""),
         volume_digest=DIGESTS,
         quantities=st.lists(QUANTITIES, min_size=1, max_size=4).map(tuple),
         finding=LINES,
-        steps=st.one_of(st.just(""), WORDS) if kind == "volume" else st.just(""),
+        steps=st.just("") if most else st.one_of(st.just(""), WORDS),
+        response=st.sampled_from(["", *get_args(Response)] if kind == "targets" else [""]),
         references_mm=st.lists(POINTS, max_size=3 if kind == "vessel" else 0).map(tuple),
     )
 

@@ -2,8 +2,8 @@
 
 import ast
 from pathlib import Path
+from typing import get_args
 
-from workstation.charge.reasons import REASONS
 from workstation.desktop import (
     captures_panel,
     export_dialog,
@@ -14,6 +14,7 @@ from workstation.desktop import (
     segments_panel,
     signed_panel,
     study_list,
+    target_commands,
     viewer,
 )
 from workstation.desktop.model import (
@@ -44,7 +45,7 @@ def sentences() -> list[str]:
     found += keys.ACTIONS.values()
     found += [text for pair in keys.MOUSE for text in pair]
     found += [*menus._MENUS, *menus._IN_BAR.values(), *screen.LAYOUT_TITLES.values(), *study_list._COLUMNS]
-    found += [tool.capitalize() for tool in viewer.TOOLS]
+    found += [*(tool.capitalize() for tool in viewer.TOOLS), *get_args(screen.MeasureKind)]
     found += [
         *studies.READINGS,
         *studies.CHARGES,
@@ -64,8 +65,8 @@ def sentences() -> list[str]:
     found += [signed.OTHER_VOLUME, *exporting.FORMAT_TITLES.values(), *export_dialog.WHICH]
     found += [*signed_panel.SAID, *(said for said in captures_panel.ORIGINS.values() if said)]
     found += [*browsing.AGES, *(title for title in browsing.KIND_TITLES.values() if title)]
+    found += [*target_commands._COLUMNS, *target_commands.SEEN_TITLES.values()]
     found += ["name", "ID", "birth date", "sex"]  # by which one patient is told from another
-    found += [reason.code for reason in REASONS]
     found += ["ordering", "nobody", "charged", "held", "not billable", "correction"]
     found += ["physician", "resident", "technologist", "coder", "Middle button", "Right button"]
     return list(dict.fromkeys(found))

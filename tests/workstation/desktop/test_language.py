@@ -78,9 +78,8 @@ def test_german_is_spoken_and_an_unknown_language_refused(qapp: QApplication) ->
         assert tr("Distance") == "Strecke" and tr("{count} studies.", count=3) == "3 Studien."
         assert tr("No such sentence") == "No such sentence"
         assert QCoreApplication.translate("QFileDialog", "Cancel") == "Cancel"  # Qt's own words stay
-        # What a rule says is told by its code; what is no rule's, by its words.
-        missing = Missing("The report does not say what …", "physician", "utility", "UTILITY_MISSING")
-        assert said_of_missing(missing).startswith("Der Befund sagt nicht, was 3D beigetragen hat")
+        missing = Missing("70486 already includes 3D rendering.", "nobody")
+        assert said_of_missing(missing).startswith("70486 enthält das 3D-Rendering schon.")
         assert said_of_missing(Missing("No picture is captured.", "technologist")).startswith("Kein Bild")
     finally:
         QCoreApplication.removeTranslator(catalogue)

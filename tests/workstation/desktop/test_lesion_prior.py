@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from dicom_io.sr.evidence_sr import read_sr, write_sr
@@ -29,10 +31,14 @@ from workstation.desktop.model import edits, measure_edits
 from workstation.desktop.model.desk import ReadingDesk
 from workstation.desktop.model.measuring import Measuring, recorded, restored
 from workstation.desktop.model.prior_lesions import measured_beside, recorded_before
-from workstation.desktop.model.screen import Compared, Measure, PriorLesion
+from workstation.desktop.model.screen import Compared, EarlierSums, Measure, PriorLesion, Target
+from workstation.desktop.model.signed import measures_of
+from workstation.desktop.model.target_lesions import earlier_sums_of, targets_recorded
+from workstation.desktop.target_commands import TargetsDialog
 from workstation.desktop.window import MainWindow
 from workstation.people import people_of
 from workstation.records.measurements import again
+from workstation.records.plain_words import measurement as measurement_in_words
 from workstation.site import open_site
 
 NOW, BEFORE = derived("now"), derived("before")
@@ -139,6 +145,76 @@ def test_the_change_is_in_words_and_in_the_record(desk: ReadingDesk) -> None:
     (back,) = restored((read,))
     assert back.prior is not None and back.prior.name == "Target 1" and back.prior.date == "2025-03-01"
     assert replace(measure, prior=None).found_by == measure.found_by  # nothing is sought again for it
+
+
+def test_target_lesions_are_summed_in_the_record_and_come_back_from_it(desk: ReadingDesk) -> None:
+    volume: Volume = desk.studies.volume((NOW, None, False))
+    (prior,) = priors_of(desk)
+    assert prior.short_axis_mm == pytest.approx(8.0, abs=0.8)
+    gone = Measure("lesion", ((6.0, 6.0, 6.0),), View(), target=Target("lung", seen="gone"))
+    measured = Measure("lesion", (CENTRE,), View(), prior=prior, target=Target("liver"))
+    opened = desk.studies.open(NOW, None)
+    screen = replace(opened.session.screen, measures=(gone, measured), earlier_sums=EarlierSums(100.0, 18.0))
+    taken = recorded(screen.measures, volume)
+    (kept,) = targets_recorded(screen, taken, volume)
+    numbers = {quantity.name: quantity.value for quantity in kept.quantities}
+    # The longest diameter in the plane of the scan, in tenths; what is gone counts as nothing.
+    assert numbers["target_sum"] == round(taken[0].quantities[2].value, 1)
+    assert numbers["nadir_target_sum"] == 18.0 and "prior_target_sum" not in numbers  # of one of two
+    assert kept.response == "PR"
+    sr = write_sr(replace(simple(), measurements=(*taken, kept)), source(), STAMP)
+    read = read_sr(dcmread(io.BytesIO(as_file(sr)))).measurements
+    assert read == (*taken, kept) and again(read[1], volume) == read[1]
+    assert "sum of diameters" in measurement_in_words(read[1])
+    first, second = measures_of(read)
+    assert first.target == Target("liver") and first.prior is not None and first.prior.date == "2025-03-01"
+    assert second.target == gone.target and second.points_mm == gone.points_mm and not second.name
+    assert earlier_sums_of(read) == screen.earlier_sums
+    node = replace(measured, target=Target("", lymph_node=True))
+    (kept,) = targets_recorded(replace(screen, measures=(node,)), recorded((node,), volume), volume)
+    sizes = {quantity.name: quantity.value for quantity in taken[0].quantities}
+    assert kept.quantities[0].value == round(sizes["short_axis"], 1)
+    assert targets_recorded(replace(screen, measures=(replace(gone, target=Target()),)), (), volume) == ()
+
+
+def test_targets_are_chosen_and_their_sum_is_said(root: Path, qtbot: QtBot) -> None:
+    window: MainWindow = make_window(root)
+    qtbot.addWidget(window)
+    with qtbot.waitSignal(window.ready, timeout=60_000):
+        window.open_series(NOW)
+    viewer, panel = window.viewer, window.tabs.findChild(Measures)
+    assert viewer is not None and isinstance(panel, Measures)
+    assert panel.targets.isHidden()
+    viewer.do(measure_edits.measured, Measure("lesion", (CENTRE,), View()))
+    qtbot.waitUntil(lambda: viewer.measuring.found(viewer.session.screen.measures[0]) is not None, timeout=60_000)
+    heard: list[str] = []
+
+    def choose() -> None:
+        dialog = QApplication.activeModalWidget()
+        if not isinstance(dialog, TargetsDialog):
+            QTimer.singleShot(20, choose)
+            return
+        heard.append(dialog.said.text())
+        named, organ = dialog.table.item(0, 0), dialog.table.item(0, 1)
+        assert named is not None and organ is not None
+        named.setCheckState(Qt.CheckState.Checked)
+        organ.setText("liver")
+        qtbot.keyClicks(dialog.baseline, "40,0")
+        qtbot.keyClicks(dialog.nadir, "x9.5")  # letters are no number
+        heard.append(dialog.said.text())
+        dialog.take.click()
+
+    QTimer.singleShot(0, choose)
+    panel.targets.click()
+    assert "No lesion is a target." in heard[0] and "(liver): longest diameter" in heard[1]
+    measure = viewer.session.screen.measures[0]
+    assert measure.target == Target("liver") and viewer.session.screen.earlier_sums == EarlierSums(40.0, 9.5)
+    assert "progressive disease (PD)" in panel.targets_said.text()
+    report = window.reader.report
+    assert report is not None and "Baseline 40.0 mm" in report.fields["findings"].toPlainText()
+    viewer.undo()
+    assert viewer.session.screen.measures[0].target is None and panel.targets_said.isHidden()
+    window.close()
 
 
 def test_it_is_chosen_beside_the_list(root: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> None:

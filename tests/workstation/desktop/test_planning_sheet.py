@@ -10,15 +10,16 @@ from pytestqt.qtbot import QtBot
 
 from render import View
 from render.geometry import Vector
-from tests.render.vessels.phantoms import Aorta, aorta
+from tests.render.vessels.phantoms import Aorta, aorta, root
 from workstation.desktop.model import measure_edits
 from workstation.desktop.model.measuring import Measuring
 from workstation.desktop.model.screen import Measure
-from workstation.desktop.model.sheet_points import findings_of, points_named
+from workstation.desktop.model.sheet_points import POINT_NAMES, findings_of, points_named, said
 from workstation.desktop.sheet_commands import SheetPage
 from workstation.desktop.viewer import Viewer
 from workstation.desktop.window import MainWindow
 from workstation.export.vessel_sheets import planning_sheet
+from workstation.translation import recognised, translated
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,8 @@ def test_words_name_the_points_of_the_sheet_that_most_of_them_are_of(known: Aort
 
 
 def test_what_it_says_is_what_is_known(known: Aorta) -> None:
-    said = findings_of(planning_sheet("evar", known.made.volume, known.points))
-    neck, *others = said.split("\n")
+    found = findings_of(planning_sheet("evar", known.made.volume, known.points))
+    neck, *others = found.split("\n")
     pieces = [
         piece.removesuffix(" mm").removesuffix("°") for piece in neck.removeprefix("Neck: ").rstrip(".").split("; ")
     ]
@@ -49,7 +50,36 @@ def test_what_it_says_is_what_is_known(known: Aorta) -> None:
     assert float(parts["diameter at 0 mm"]) == pytest.approx(known.neck_diameter_mm, abs=0.4)
     assert float(parts["alpha, suprarenal to neck"]) == pytest.approx(known.alpha_deg, abs=4.0)
     assert float(parts["length"]) == pytest.approx(known.neck_mm, abs=1.2)
-    assert any(line.startswith("Right iliac: ") for line in others) and "thrombus" in said
+    assert any(line.startswith("Right iliac: ") for line in others) and "thrombus" in found
+
+
+def in_german(text: str) -> str:
+    return translated(text, "de")
+
+
+def test_in_german_all_of_it_is_german(known: Aorta) -> None:
+    made = root(np.random.default_rng(3), 1.2)
+    for sheet in (
+        planning_sheet("evar", known.made.volume, known.points),
+        planning_sheet("tavi", made.volume, made.points),
+    ):
+        words = {word for row in sheet.rows for word in (row.part.capitalize(), row.measure)}
+        words |= {*sheet.words, *sheet.warnings, *(recipe.name for recipe in sheet.recipes)}
+        assert [text for text in words if recognised(text, "de") is None] == []
+    found = findings_of(planning_sheet("evar", known.made.volume, known.points), in_german)
+    assert found.startswith("Hals: Durchmesser bei 0 mm ") and "Iliakal rechts: Durchmesser am Ende" in found
+
+
+def test_points_are_named_in_german_too(known: Aorta) -> None:
+    places = {
+        "Unterste  Nierenarterie": (0.0, 0.0, 1.0),
+        "bifurcation": (0.0, 0.0, 2.0),
+        "Zugang rechts": (0.0, 0.0, 3.0),
+    }
+    kind, points = points_named([words(name, place) for name, place in places.items()], in_german)
+    assert kind == "evar" and set(points) == {"lowest_renal", "bifurcation", "right_access"}
+    names = [in_german(said(name)).lower() for one in POINT_NAMES.values() for name in one]
+    assert len(set(names)) == len(names)  # no two are called the same
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ from workstation.desktop.model.signing import (
     unfinished,
 )
 from workstation.desktop.model.studies import Opened, Studies
+from workstation.desktop.model.target_lesions import targets_recorded
 from workstation.desktop.model.verdicts import Missing, Verdict, coded, verdict_of
 from workstation.pipeline import run
 from workstation.preparation.proposals import take
@@ -128,9 +129,7 @@ class ReadingDesk:
         """Returns the decision as if the person signed now; after delivery, the one that was made."""
         ruling = self._ruling(opened)
         if ruling is not None:
-            missing = tuple(
-                Missing(r["sentence"], r["resolver"], "", r.get("code", "")) for r in ruling.content["explanations"]
-            )
+            missing = tuple(Missing(r["sentence"], r["resolver"]) for r in ruling.content["explanations"])
             charged = ", ".join(coded(x["code"], x["modifiers"], x["base"]) for x in ruling.content["lines"])
             values = {"state": STATE_WORDS.get(ruling.state, ruling.state), "codes": charged}
             return Verdict(verdicts.DELIVERED, missing, self._sent(opened.series.first.accession), values)
@@ -295,7 +294,9 @@ class ReadingDesk:
             session = opened.session
             self._recorder.submit(lambda: None).result()  # earlier acts are in the journal before the record is made
             screen = session.screen
-            taken = (*recorded(screen.measures, volume, avoided_of(screen)), *recorded_segments(screen, volume))
+            drawn = recorded(screen.measures, volume, avoided_of(screen))
+            targets = targets_recorded(screen, drawn, volume)
+            taken = (*drawn, *targets, *recorded_segments(screen, volume))
             case = replace(
                 self._case(opened, person, person, signing.region),
                 measurements=taken,

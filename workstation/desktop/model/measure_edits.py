@@ -2,11 +2,12 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
 
 from render.geometry import Vector, vector
-from workstation.desktop.model.screen import OUTLINES, Measure, PriorLesion, Screen
+from workstation.desktop.model.screen import OUTLINES, EarlierSums, Measure, PriorLesion, Screen, Target
 
 _APART_MM = 0.5  # points of a line that follow each other
 _OWN_PART = 0.25  # of the way to the next point: so near to one, it is that one that is moved
@@ -106,6 +107,14 @@ def recoloured(screen: Screen, number: int, colour: str) -> Screen:
 def with_prior(screen: Screen, number: int, prior: PriorLesion | None) -> Screen:
     """Sets how a lesion was earlier; None for not known."""
     return remeasured(screen, number, replace(screen.measures[number], prior=prior))
+
+
+def with_targets(screen: Screen, targets: Mapping[int, Target | None], sums: EarlierSums) -> Screen:
+    """Sets which lesions are targets, by number, and what is said of earlier sums."""
+    measures = tuple(
+        replace(measure, target=targets.get(number, measure.target)) for number, measure in enumerate(screen.measures)
+    )
+    return replace(screen, measures=measures, earlier_sums=sums)
 
 
 def reworded(screen: Screen, number: int, text: str) -> Screen:

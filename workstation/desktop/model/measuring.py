@@ -50,7 +50,7 @@ class FoundThing:
     """What a tool has found and measured. words : its numbers. shape : its extent as a Volume with 0 outside and 1000
     inside, to be drawn over the planes; None for a vessel. lines_mm : LPS mm, to be drawn: the axes of a lesion, the
     centreline of a vessel. vessel : as it was followed, else None. declined : whether the words are the reason why
-    nothing was found. long_axis_mm : of a lesion."""
+    nothing was found. long_axis_mm, short_axis_mm : of a lesion."""
 
     words: str
     shape: Volume | None = None
@@ -58,6 +58,7 @@ class FoundThing:
     vessel: MeasuredVessel | None = None
     declined: bool = False
     long_axis_mm: float = 0.0
+    short_axis_mm: float = 0.0
 
 
 @dataclass(slots=True)
@@ -140,7 +141,9 @@ class Measuring:
             f"longest {found.longest_mm:.1f} mm\n{_spread(found.mean, found.sd, self.volume)}{solid}"
         )
         mask = region(self.volume, Lesion(measure.points_mm[0]))
-        return FoundThing(words, _as_volume(self.volume, mask), ((a, b), (c, d)), long_axis_mm=found.recist_mm)
+        return FoundThing(
+            words, _as_volume(self.volume, mask), ((a, b), (c, d)), None, False, found.recist_mm, found.short_axis_mm
+        )
 
     def _vessel(self, measure: Measure) -> FoundThing:
         found = measure_vessel(self.volume, measure.points_mm, (), by_hand=measure.by_hand)
@@ -338,7 +341,7 @@ def restored(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
         elif m.kind == "area":
             kind, corners, surface = outline_of(m)
             found.append(Measure(kind, corners, View(), name=_own_name(m, kind), surface=surface))
-        elif m.kind != "volume":
+        elif m.kind != "volume" and m.kind != "targets":
             view = View.parse(m.view) if m.view else View()
             found.append(Measure(m.kind, m.points_mm, view, name=_own_name(m)))
     return tuple(found)

@@ -40,11 +40,10 @@ def recorded_before(
             if not same_patient or evidence.study_date > first.study_date:
                 continue
             lesions = tuple(
-                PriorLesion(quantity.value, day(evidence.study_date), measurement.name)
+                PriorLesion(sizes["long_axis"], day(evidence.study_date), measurement.name, sizes.get("short_axis"))
                 for measurement in evidence.measurements
                 if measurement.kind == "lesion"
-                for quantity in measurement.quantities
-                if quantity.name == "long_axis"
+                and "long_axis" in (sizes := {each.name: each.value for each in measurement.quantities})
             )
             at = max((act.at.isoformat() for act in evidence.acts), default="")
             if lesions and at >= newest.get(evidence.session_uid, ("", ()))[0]:
@@ -59,4 +58,4 @@ def measured_beside(place_mm: Vector, compared: Compared, other: Volume, date: s
     found = measure_lesion(other, point(compared.to_other, place_mm))
     if found.declined:
         raise StepError(found.declined)
-    return PriorLesion(found.recist_mm, date)
+    return PriorLesion(found.recist_mm, date, short_axis_mm=found.short_axis_mm)

@@ -32,6 +32,7 @@ from render.recipe import (
 )
 from render.recipe import Window as ValueWindow
 from render.volume import Volume
+from workstation.records.recist import Seen
 
 SliceName = Literal["axial", "coronal", "sagittal"]
 MainName = Literal["axial", "coronal", "sagittal", "solid", "curved"]
@@ -216,16 +217,38 @@ class Compared:
 @dataclass(frozen=True, slots=True)
 class PriorLesion:
     """A lesion as it was in an earlier study. long_axis_mm : its longest diameter in a plane of the scan. date : of the
-    study, as people write it. name : what it was called there, empty where it was measured beside this one."""
+    study, as people write it. name : what it was called there, empty where it was measured beside this one.
+    short_axis_mm : across it, None for not known."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     long_axis_mm: float
     date: str
     name: str = ""
+    short_axis_mm: float | None = None
 
     def __post_init__(self) -> None:
         if not self.long_axis_mm > 0.0:
             raise ValueError(f"An earlier diameter of {self.long_axis_mm:g} mm is none.")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """That a lesion is a target by RECIST 1.1. lymph_node : its short axis counts. seen : as in `TargetLesion`."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    organ: str = ""
+    lymph_node: bool = False
+    seen: Seen = "measured"
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierSums:
+    """Sums of diameters of the target lesions as the reader says: at baseline, and the least since; None for not
+    said."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _STRICT
+    baseline_mm: float | None = None
+    nadir_mm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +259,8 @@ class Measure:
     the pane it was drawn in; an outline lies in its plane. low, high : the range of values of a volume. name : empty
     for the kind and its number. colour : as #rrggbb, empty for the usual one. text : the words of an arrow or a text.
     by_hand : the points of a vessel are its line, as the reader dragged it; else it is followed through them. prior :
-    of a lesion, how it was earlier. surface : of an outline that was drawn on a curved picture, what that showed; else
-    it is flat."""
+    of a lesion, how it was earlier. target : of a lesion, None where it is none. surface : of an outline that was drawn
+    on a curved picture, what that showed; else it is flat."""
 
     __pydantic_config__: ClassVar[ConfigDict] = _STRICT
     kind: MeasureKind
@@ -251,6 +274,7 @@ class Measure:
     by_hand: bool = False
     prior: PriorLesion | None = None
     surface: CurvedShape | None = None
+    target: Target | None = None
 
     def __post_init__(self) -> None:
         needed, given = POINTS[self.kind], len(self.points_mm)
@@ -271,8 +295,8 @@ class Measure:
 
     @property
     def found_by(self) -> "Measure":
-        """What decides what a tool finds: the measure without its name, colour, words and prior."""
-        return replace(self, name="", colour="", text="", prior=None)
+        """What decides what a tool finds: the measure without its name, colour, words, prior and target."""
+        return replace(self, name="", colour="", text="", prior=None, target=None)
 
 
 # How many points each kind needs; None: `least_points` or more.
@@ -327,6 +351,7 @@ class Screen:
     curve: Curve = Curve()
     compared: Compared | None = None
     segments: tuple[ScreenSegment, ...] = ()
+    earlier_sums: EarlierSums = EarlierSums()
 
     def slice(self, name: SliceName) -> SlicePane:
         found = getattr(self, name)

@@ -1,6 +1,6 @@
 """The points of a planning sheet, as a reader names them by words on the pictures. Knows no Qt."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from render.geometry import Vector
 from render.vessels.evar import EVAR_OPTIONAL, EVAR_POINTS
@@ -14,13 +14,16 @@ POINT_NAMES: dict[SheetKind, tuple[str, ...]] = {
 }
 
 
-def points_named(measures: Sequence[Measure]) -> tuple[SheetKind, dict[str, Vector]]:
+def points_named(measures: Sequence[Measure], say: Callable[[str], str] = str) -> tuple[SheetKind, dict[str, Vector]]:
     """Returns which sheet the words on the pictures name points of, and these points, LPS mm, by their names; of an
-    arrow its tip. Without any, that of a stent graft and none."""
+    arrow its tip. Without any, that of a stent graft and none. say : the reader's language, in which the points may
+    be named as well."""
+    names = {say(said(name)).lower(): name for names in POINT_NAMES.values() for name in names}
     named: dict[str, Vector] = {}
     for measure in measures:
         if measure.text:
-            named["_".join(measure.text.lower().split())] = measure.points_mm[0]
+            words = " ".join(measure.text.lower().split())
+            named[names.get(words, words.replace(" ", "_"))] = measure.points_mm[0]
     found: dict[SheetKind, dict[str, Vector]] = {
         kind: {name: named[name] for name in names if name in named} for kind, names in POINT_NAMES.items()
     }
@@ -33,12 +36,12 @@ def said(name: str) -> str:
     return name.replace("_", " ")
 
 
-def findings_of(sheet: PlanningSheet) -> str:
+def findings_of(sheet: PlanningSheet, say: Callable[[str], str] = str) -> str:
     """Returns the measures of a sheet for the findings of a report, a part of the anatomy each line; what was not
-    measured is said."""
+    measured is said. say : the reader's language, in which they write the report."""
     parts: dict[str, list[str]] = {}
     for row in sheet.rows:
-        value = "not measured" if row.value is None else f"{row.value:.1f} {row.unit}".strip().replace(" °", "°")
-        parts.setdefault(row.part, []).append(f"{row.measure} {value}")
-    lines = [f"{part.capitalize()}: {'; '.join(measures)}." for part, measures in parts.items()]
-    return "\n".join([*lines, *sheet.words, *sheet.warnings])
+        value = say("not measured") if row.value is None else f"{row.value:.1f} {row.unit}".strip().replace(" °", "°")
+        parts.setdefault(row.part, []).append(f"{say(row.measure)} {value}")
+    lines = [f"{say(part.capitalize())}: {'; '.join(measures)}." for part, measures in parts.items()]
+    return "\n".join([*lines, *map(say, (*sheet.words, *sheet.warnings))])

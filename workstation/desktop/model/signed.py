@@ -23,9 +23,10 @@ from render.recipe import Recipe, Reformat, VolumeRendering, Window, read_recipe
 from render.volume import Volume
 from workstation.desktop.model.measuring import restored
 from workstation.desktop.model.report_check import FIELD_TITLES
-from workstation.desktop.model.screen import Capture, Measure, Screen, VolumeKey
+from workstation.desktop.model.screen import Capture, EarlierSums, Measure, Screen, VolumeKey
 from workstation.desktop.model.session import Draft, session_file
 from workstation.desktop.model.signing import SignedStudy, being_stored, session_uid_of
+from workstation.desktop.model.target_lesions import earlier_sums_of, with_targets_of
 from workstation.signed_report import recorded_files, reports_of
 from workstation.site import Site
 
@@ -42,8 +43,8 @@ CHANGED = (
 @dataclass(frozen=True, slots=True)
 class SignedReading:
     """A study as it was signed. versions : its reports, oldest first. record : the newest record of its session.
-    record_path : of the file. draft, captures, measures : of the newest version, as the reader left them. same_volume :
-    whether the record is of the volume that the series makes now."""
+    record_path : of the file. draft, captures, measures, earlier_sums : of the newest version, as the reader left them.
+    same_volume : whether the record is of the volume that the series makes now."""
 
     versions: tuple[FiledReport, ...]
     record: Evidence
@@ -51,6 +52,7 @@ class SignedReading:
     draft: Draft
     captures: tuple[Capture, ...]
     measures: tuple[Measure, ...]
+    earlier_sums: EarlierSums
     same_volume: bool = True
 
     @property
@@ -62,10 +64,18 @@ class SignedReading:
         """Returns a screen with what was signed, and its report. kept : the same as the reader left it, whole, which
         counts where it says what the archive says."""
         if kept is None or not self._is(kept):
-            return replace(screen, captures=self.captures, measures=self.measures), self.draft
+            shown = replace(screen, captures=self.captures, measures=self.measures, earlier_sums=self.earlier_sums)
+            return shown, self.draft
         left = kept.screen
         solid = replace(screen.solid, steps=left.solid.steps, around=left.solid.around)
-        shown = replace(screen, captures=left.captures, measures=left.measures, segments=left.segments, solid=solid)
+        shown = replace(
+            screen,
+            captures=left.captures,
+            measures=left.measures,
+            segments=left.segments,
+            earlier_sums=left.earlier_sums,
+            solid=solid,
+        )
         return shown, kept.draft
 
     def _is(self, kept: SignedStudy) -> bool:
@@ -95,8 +105,9 @@ def signed_reading(session_uid: str, site: Site, volume: Volume) -> SignedReadin
         for product in record.products
     )
     same = all(product.volume_digest == volume.digest for product in record.products)
-    measures = measures_of(m for m in record.measurements if m.volume_digest == volume.digest)
-    return SignedReading(versions, record, path, draft_of(versions[-1], record), captures, measures, same)
+    known = tuple(m for m in record.measurements if m.volume_digest == volume.digest)
+    draft, sums = draft_of(versions[-1], record), earlier_sums_of(known)
+    return SignedReading(versions, record, path, draft, captures, measures_of(known), sums, same)
 
 
 def was_read(key: VolumeKey, site: Site) -> bool:
@@ -164,7 +175,8 @@ def draft_of(report: FiledReport, record: Evidence | None = None) -> Draft:
 def measures_of(measurements: Iterable[Measurement]) -> tuple[Measure, ...]:
     """Returns the measures of a record for a screen: what was drawn, and volumes that were grown from a click."""
     known = tuple(measurements)
-    return (*restored(known), *(found for m in known if m.kind == "volume" and (found := _grown(m)) is not None))
+    drawn = with_targets_of(restored(known), known)
+    return (*drawn, *(found for m in known if m.kind == "volume" and (found := _grown(m)) is not None))
 
 
 def _grown(measurement: Measurement) -> Measure | None:
@@ -177,16 +189,17 @@ def _grown(measurement: Measurement) -> Measure | None:
     return Measure("volume", (vector(step["seed_mm"]),), View(), float(step["low"]), float(step["high"]), name)
 
 
-def measures_on_record(series: Series, volume: Volume, site: Site) -> tuple[Measure, ...]:
-    """Returns the measures in the newest record of a volume."""
-    newest: tuple[datetime, tuple[Measure, ...]] | None = None
+def measures_on_record(series: Series, volume: Volume, site: Site) -> tuple[tuple[Measure, ...], EarlierSums]:
+    """Returns the measures in the newest record of a volume, and what it says of earlier sums of target lesions."""
+    newest: tuple[datetime, tuple[Measurement, ...]] | None = None
     for sr in site.archive.instances_of(COMPREHENSIVE_3D_SR, series.first.accession):
         try:
             evidence = read_sr(read_dataset(sr.path))
         except NotReadable:
             continue  # another program's
-        of_this_volume = [m for m in evidence.measurements if m.volume_digest == volume.digest]
+        of_this_volume = tuple(m for m in evidence.measurements if m.volume_digest == volume.digest)
         at = max((act.at for act in evidence.acts), default=None)
         if of_this_volume and at is not None and (newest is None or at > newest[0]):
-            newest = (at, measures_of(of_this_volume))
-    return newest[1] if newest is not None else ()
+            newest = (at, of_this_volume)
+    known = newest[1] if newest is not None else ()
+    return measures_of(known), earlier_sums_of(known)

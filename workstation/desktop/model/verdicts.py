@@ -26,12 +26,11 @@ BY_SIGNING = ("signature", "delivery")
 @dataclass(frozen=True, slots=True)
 class Missing:
     """Something that a charge waits for. sentence : in English. resolver : who can supply it. report_field : the field
-    of the desktop for it, or ''. code : of the reason, empty where it is no rule's."""
+    of the desktop for it, or ''."""
 
     sentence: str
     resolver: str
     report_field: str = ""
-    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,7 @@ def verdict_of(decision: Decision, waits: str) -> Verdict:
     """Returns what a decision means that would be made if the study were signed now. waits : the names of destinations
     that have to archive first."""
     missing = tuple(
-        Missing(reason.sentence, reason.resolver, str(reason.kind.field), reason.code)
+        Missing(reason.sentence, reason.resolver, str(reason.kind.field))
         for reason in decision.reasons
         if reason.kind.field not in BY_SIGNING
     )

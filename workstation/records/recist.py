@@ -1,0 +1,234 @@
+"""Sums of diameters of target lesions, and what they say of the response by RECIST 1.1. Pure.
+
+The sum is computed from the lesions. Baseline and least sum are of studies that a record does not know: they are what
+the reader says, and where they are not said, no response is told but what holds whatever they are. New lesions and
+those that are no targets are not judged here.
+Source: Eisenhauer et al., Eur J Cancer 2009; 45: 228-247 (RECIST 1.1), 3.1 to 4.3.1.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from dicom_io.evidence import Quantity, QuantityName, Response
+from render.geometry import Vector
+from workstation.strict import adapter
+
+# Whether a target is measured, or what the reader says: gone (0 mm), or seen but too small to measure (5 mm: 4.2.2).
+Seen = Literal["measured", "gone", "too small"]
+SAID_MM: dict[Seen, float] = {"gone": 0.0, "too small": 5.0}
+MOST_TARGETS, MOST_OF_AN_ORGAN = 5, 2
+LEAST_MM, LEAST_NODE_MM, HEALTHY_NODE_MM = 10.0, 15.0, 10.0
+PROGRESS_PERCENT, PROGRESS_MM, PARTIAL_PERCENT = 20.0, 5.0, -30.0
+RESPONSE_WORDS: dict[Response, str] = {
+    "CR": "complete response (CR)",
+    "PR": "partial response (PR)",
+    "SD": "stable disease (SD)",
+    "PD": "progressive disease (PD)",
+}
+_DECIMALS = 3
+# Sums of tenths that are equal may differ in their last bit.
+_TINY = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class TargetLesion:
+    """A target. at_mm : where it was clicked, LPS mm. lymph_node : its short axis counts. now_mm : the diameter that
+    counts, longest in the plane of the scan or short axis; None where the tool has declined it. prior_mm : the same in
+    the earlier study, None for not known. prior_date : of that study. seen : as the reader says."""
+
+    name: str
+    organ: str
+    at_mm: Vector
+    lymph_node: bool = False
+    now_mm: float | None = None
+    prior_mm: float | None = None
+    prior_date: str = ""
+    seen: Seen = "measured"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetLesions:
+    """The targets of a study. baseline_mm, nadir_mm : the sum at baseline, and the least sum since treatment began, as
+    the reader says; None for not said."""
+
+    targets: tuple[TargetLesion, ...]
+    baseline_mm: float | None = None
+    nadir_mm: float | None = None
+
+    def __post_init__(self) -> None:
+        for said in (self.baseline_mm, self.nadir_mm):
+            if said is not None and not 0.0 <= said < 10_000.0:
+                raise ValueError(f"A sum of diameters of {said:g} mm is none.")
+
+    @property
+    def sum_mm(self) -> float | None:
+        """The sum of diameters now; None where one of them is not known."""
+        return _sum(target.now_mm for target in self.targets)
+
+    @property
+    def prior_date(self) -> str:
+        """Of the one study that all priors are of; empty where there is no such study."""
+        dates = {target.prior_date for target in self.targets}
+        return dates.pop() if len(dates) == 1 else ""
+
+    @property
+    def prior_mm(self) -> float | None:
+        """The sum at the earlier study; None where it is not one study for all, or a diameter is not known."""
+        return _sum(target.prior_mm for target in self.targets) if self.prior_date else None
+
+    @property
+    def least_mm(self) -> float | None:
+        """The least sum of those that are known, the one now left out; None for none."""
+        return min(
+            (said for said in (self.nadir_mm, self.baseline_mm, self.prior_mm) if said is not None), default=None
+        )
+
+    @property
+    def response(self) -> Response | Literal[""]:
+        """What the targets say; empty where it cannot be told."""
+        return self._judged[0]
+
+    @property
+    def untold(self) -> str:
+        """Why no response can be told, as a sentence; empty where one is."""
+        return self._judged[1]
+
+    @property
+    def _judged(self) -> tuple[Response | Literal[""], str]:
+        now, least = self.sum_mm, self.least_mm
+        if not self.targets:
+            return "", "No lesion is a target."
+        if now is None:
+            missing = next(target for target in self.targets if target.now_mm is None)
+            return "", f"{missing.name} is not measured; say whether it is gone."
+        if all(_is_gone(target) for target in self.targets):
+            return "CR", ""
+        if least is not None and _has_progressed(now, least):
+            return "PD", ""  # an even smaller sum that is not known would make it more
+        if self.nadir_mm is None:
+            return "", "The least sum since treatment began is not known, so that progress cannot be excluded."
+        if self.baseline_mm is None:
+            return "", "The sum at baseline is not known."
+        shrunk = self.baseline_mm > 0.0 and _percent(now, self.baseline_mm) <= PARTIAL_PERCENT + _TINY
+        return ("PR" if shrunk else "SD"), ""
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What RECIST 1.1 would not have chosen, or what does not fit, as sentences."""
+        found = []
+        if len(self.targets) > MOST_TARGETS:
+            found.append(f"{len(self.targets)} targets; RECIST 1.1 has {MOST_TARGETS} at most.")
+        organs = Counter("lymph nodes" if one.lymph_node else one.organ.strip().lower() for one in self.targets)
+        for organ, count in organs.items():
+            if organ and count > MOST_OF_AN_ORGAN:
+                found.append(f"{count} targets in {organ}; RECIST 1.1 has {MOST_OF_AN_ORGAN} at most of an organ.")
+        if self.baseline_mm is None and self.nadir_mm is None and all(one.prior_mm is None for one in self.targets):
+            # Nothing is known of an earlier study, so that this one may be the baseline.
+            for one in self.targets:
+                least = LEAST_NODE_MM if one.lymph_node else LEAST_MM
+                if one.now_mm is not None and one.now_mm < least:
+                    axis = "short axis" if one.lymph_node else "longest diameter"
+                    found.append(
+                        f"{one.name} has {one.now_mm:.1f} mm; at baseline a target has a {axis} of {least:g} mm."
+                    )
+        if self.nadir_mm is not None and self.least_mm is not None and self.least_mm < self.nadir_mm - _TINY:
+            found.append(
+                f"The least sum is said to be {self.nadir_mm:.1f} mm, and one of {self.least_mm:.1f} mm is known; it "
+                "was taken."
+            )
+        return tuple(found)
+
+
+def in_words(lesions: TargetLesions) -> tuple[str, ...]:
+    """Says the targets, their sum, its changes and the response, a line each."""
+    lines = [_target_in_words(target) for target in lesions.targets]
+    now, prior, least = lesions.sum_mm, lesions.prior_mm, lesions.least_mm
+    if now is not None and lesions.targets:
+        lines.append(f"Sum of diameters of {_counted(lesions.targets)}: {now:.1f} mm")
+        if prior is not None:
+            lines.append(f"At {lesions.prior_date} {prior:.1f} mm: {_change(now, prior)}")
+        if lesions.baseline_mm is not None:
+            lines.append(f"Baseline {lesions.baseline_mm:.1f} mm: {_change(now, lesions.baseline_mm)}")
+        if lesions.nadir_mm is not None and least is not None:
+            lines.append(f"Least sum {least:.1f} mm: {_change(now, least)}")
+    told = RESPONSE_WORDS[lesions.response] if lesions.response else f"not told. {lesions.untold}"
+    lines.append(f"Target lesions by RECIST 1.1: {told}")
+    return (*lines, *lesions.doubts)
+
+
+def quantities(lesions: TargetLesions) -> tuple[Quantity, ...]:
+    """The numbers for the record; none where the sum is not known."""
+    now = lesions.sum_mm
+    if now is None or not lesions.targets:
+        return ()
+    found = [_rounded("target_sum", now)]
+    earlier: tuple[tuple[QuantityName, QuantityName, float | None], ...] = (
+        ("prior_target_sum", "prior_target_change", lesions.prior_mm),
+        ("baseline_target_sum", "baseline_target_change", lesions.baseline_mm),
+        ("nadir_target_sum", "nadir_target_change", lesions.least_mm if lesions.nadir_mm is not None else None),
+    )
+    for sum_name, change_name, value in earlier:
+        if value is not None:
+            found.append(_rounded(sum_name, value))
+            if value > 0.0:
+                found.append(Quantity(change_name, round(_percent(now, value), _DECIMALS), "%"))
+    return tuple(found)
+
+
+def written(lesions: TargetLesions) -> str:
+    """The targets as JSON, from which the record's numbers can be computed again."""
+    return json.dumps(asdict(lesions), separators=(",", ":"), ensure_ascii=False)
+
+
+def read(text: str) -> TargetLesions:
+    """Reads what was written. Raises ValueError for anything else."""
+    return adapter(TargetLesions).validate_json(text)
+
+
+def _sum(diameters: Iterable[float | None]) -> float | None:
+    known = list(diameters)
+    # In tenths, as they are written: what a reader adds up is what stands there.
+    told = [round(one, 1) for one in known if one is not None]
+    return round(sum(told), 1) if len(told) == len(known) else None
+
+
+def _is_gone(target: TargetLesion) -> bool:
+    """Whether it counts as gone: not there, or a lymph node of healthy size (4.3.1)."""
+    assert target.now_mm is not None
+    return target.now_mm < HEALTHY_NODE_MM if target.lymph_node else target.now_mm == 0.0
+
+
+def _has_progressed(now: float, least: float) -> bool:
+    """A growth by a fifth and by 5 mm. What has come back after all was gone has grown by any percentage."""
+    far = now - least >= PROGRESS_MM - _TINY
+    return far and (least == 0.0 or _percent(now, least) >= PROGRESS_PERCENT - _TINY)
+
+
+def _percent(now: float, before: float) -> float:
+    return 100.0 * (now / before - 1.0)
+
+
+def _change(now: float, before: float) -> str:
+    length = f"{now - before:+.1f} mm"
+    return f"{_percent(now, before):+.0f} %, {length}" if before > 0.0 else length
+
+
+def _rounded(name: QuantityName, value: float) -> Quantity:
+    return Quantity(name, round(value, _DECIMALS), "mm")
+
+
+def _counted(targets: Sequence[TargetLesion]) -> str:
+    return "1 target lesion" if len(targets) == 1 else f"{len(targets)} target lesions"
+
+
+def _target_in_words(target: TargetLesion) -> str:
+    name = f"{target.name} ({target.organ})" if target.organ else target.name
+    if target.seen != "measured":
+        return f"{name}: {target.seen}, counted as {SAID_MM[target.seen]:g} mm"
+    if target.now_mm is None:
+        return f"{name}: not measured"
+    axis = "short axis" if target.lymph_node else "longest diameter"
+    return f"{name}: {axis} {target.now_mm:.1f} mm"
